@@ -1,0 +1,168 @@
+//! Refusals as codes. Causes stay in the log of whoever refused; the wire carries the code alone.
+
+use minicbor::{Decode, Encode};
+
+/// Why the relay refused a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+#[non_exhaustive]
+pub enum RejectCode {
+    // The peer broke a rule of the wire.
+    /// The frame is not what this protocol version allows here.
+    #[n(0)]
+    BadFrame,
+    /// No common protocol version.
+    #[n(1)]
+    BadVersion,
+    /// The signature does not prove the key.
+    #[n(2)]
+    BadSignature,
+    /// Something exceeds a bound of the wire.
+    #[n(3)]
+    TooLarge,
+    /// The payload is not an MLS PrivateMessage of this room.
+    #[n(4)]
+    BadPayload,
+
+    // The request is well formed and not allowed. Absent and forbidden are one answer.
+    /// No such room, or not for this key.
+    #[n(16)]
+    NotMember,
+    /// Only facilitators may.
+    #[n(17)]
+    NotFacilitator,
+    /// The acknowledgement is missing or not for the current agreement.
+    #[n(18)]
+    NotAcknowledged,
+    /// No such invite, or no longer.
+    #[n(19)]
+    InviteInvalid,
+    /// All its uses are spent.
+    #[n(20)]
+    InviteUsed,
+    /// Past its end.
+    #[n(21)]
+    InviteExpired,
+    /// The grant is unknown, spent or expired.
+    #[n(22)]
+    GrantInvalid,
+    /// The room exists already.
+    #[n(23)]
+    RoomExists,
+    /// The room is full, or holds as many invites or knocks as it may.
+    #[n(24)]
+    RoomFull,
+    /// Observers read only.
+    #[n(25)]
+    Observer,
+    /// The room would be left without a facilitator.
+    #[n(26)]
+    LastFacilitator,
+    /// Nothing there that could be changed so.
+    #[n(27)]
+    NotFound,
+
+    // Not now.
+    /// Paused by a facilitator; `retry_at` names the end.
+    #[n(32)]
+    Paused,
+    /// The sender is in a time-out; `retry_at` names the end.
+    #[n(33)]
+    TimedOut,
+    /// Too soon after the sender's last post; `retry_at` names when.
+    #[n(34)]
+    SlowMode,
+    /// The sender's posts of the day are spent; `retry_at` names when one comes free.
+    #[n(35)]
+    BudgetSpent,
+    /// Longer than the room allows.
+    #[n(36)]
+    TooLong,
+    /// Outside of the opening hours; `retry_at` names the next opening, where there is one.
+    #[n(37)]
+    Closed,
+    /// Nobody is admitted.
+    #[n(38)]
+    Locked,
+    /// The epoch is not the room's current one: catch up and try again.
+    #[n(39)]
+    EpochConflict,
+    /// The room's control version is not the expected one: look and try again.
+    #[n(40)]
+    StateChanged,
+    /// The id was used for another submission.
+    #[n(41)]
+    IdConflict,
+    /// Too many requests; `retry_at` names when.
+    #[n(42)]
+    RateLimited,
+
+    // The relay's own trouble.
+    /// The relay cannot store now (full disk, failed write); nothing was accepted.
+    #[n(48)]
+    StoreUnavailable,
+    /// The relay is stopping.
+    #[n(49)]
+    ShuttingDown,
+}
+
+impl RejectCode {
+    /// Whether the same request may succeed later, unchanged or after catching up.
+    pub const fn may_retry(self) -> bool {
+        (self as u8) >= Self::Paused as u8 && !matches!(self, Self::TooLong | Self::IdConflict)
+    }
+
+    /// The name in logs, JSON and `docs/protocol.md` section 8.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadFrame => "bad_frame",
+            Self::BadVersion => "bad_version",
+            Self::BadSignature => "bad_signature",
+            Self::TooLarge => "too_large",
+            Self::BadPayload => "bad_payload",
+            Self::NotMember => "not_member",
+            Self::NotFacilitator => "not_facilitator",
+            Self::NotAcknowledged => "not_acknowledged",
+            Self::InviteInvalid => "invite_invalid",
+            Self::InviteUsed => "invite_used",
+            Self::InviteExpired => "invite_expired",
+            Self::GrantInvalid => "grant_invalid",
+            Self::RoomExists => "room_exists",
+            Self::RoomFull => "room_full",
+            Self::Observer => "observer",
+            Self::LastFacilitator => "last_facilitator",
+            Self::NotFound => "not_found",
+            Self::Paused => "paused",
+            Self::TimedOut => "timed_out",
+            Self::SlowMode => "slow_mode",
+            Self::BudgetSpent => "budget_spent",
+            Self::TooLong => "too_long",
+            Self::Closed => "closed",
+            Self::Locked => "locked_room",
+            Self::EpochConflict => "epoch_conflict",
+            Self::StateChanged => "state_changed",
+            Self::IdConflict => "id_conflict",
+            Self::RateLimited => "rate_limited",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
+/// WebSocket close codes that the relay uses (RFC 6455 section 7.4).
+pub mod close {
+    /// Stopping, or the peer went away.
+    pub const GOING_AWAY: u16 = 1001;
+    /// The peer broke RFC 6455 or sent what is no frame of ours.
+    pub const PROTOCOL: u16 = 1002;
+    /// Text where binary is expected.
+    pub const UNSUPPORTED: u16 = 1003;
+    /// Above the limits.
+    pub const TOO_BIG: u16 = 1009;
+    /// No authentication in time.
+    pub const AUTH_TIMEOUT: u16 = 4001;
+    /// Too many frames, pings or failed authentications.
+    pub const RATE: u16 = 4002;
+    /// The reader is too slow or gone.
+    pub const SLOW: u16 = 4003;
+}

@@ -1,0 +1,98 @@
+//! Proof of a room key: what is signed, and why each part is there.
+
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+
+use crate::{
+    hash,
+    id::{Commitment, Digest, MemberKey, RelayId, RoomId, Signature},
+};
+
+/// Label for the TLS exporter that binds an authentication to its channel (RFC 9266 section 4.2).
+pub const CHANNEL_BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+
+/// 32 bytes of the TLS exporter; all zero on a plain loopback connection.
+pub type ChannelBinding = [u8; 32];
+
+/// What a challenge response signs.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthContext<'a> {
+    /// Fresh from this connection's hello: stops replay on another connection.
+    pub challenge: &'a Digest,
+    /// The relay's identity: stops another relay from passing the challenge on.
+    pub relay: &'a RelayId,
+    /// The channel's exporter: stops a man in the middle who ends TLS himself.
+    pub channel: &'a ChannelBinding,
+    /// The room: a key is good for one.
+    pub room: &'a RoomId,
+    /// The key itself, so that a signature can't be claimed for a related key.
+    pub member: &'a MemberKey,
+}
+
+/// Returns the 32 bytes that authenticate a key on one connection.
+pub fn auth_transcript(context: &AuthContext<'_>) -> [u8; 32] {
+    hash::labelled(
+        "hearth relay auth v1",
+        &[
+            context.challenge.as_bytes(),
+            context.relay.as_bytes(),
+            context.channel,
+            context.room.as_bytes(),
+            context.member.as_bytes(),
+        ],
+    )
+}
+
+/// Returns the 32 bytes by which a knocker vouches for the opaque triple.
+pub fn knock_transcript(
+    room: &RoomId,
+    member: &MemberKey,
+    agreement: &Commitment,
+    digest: &Digest,
+) -> [u8; 32] {
+    hash::labelled(
+        "hearth knock v1",
+        &[room.as_bytes(), member.as_bytes(), agreement.as_bytes(), digest.as_bytes()],
+    )
+}
+
+/// Signs a transcript.
+pub fn sign(key: &SigningKey, transcript: &[u8]) -> Signature {
+    Signature(key.sign(transcript).to_bytes())
+}
+
+/// Verifies a transcript's signature strictly (RFC 8032 section 5.1.7, no small-order keys).
+pub fn verify(member: &MemberKey, transcript: &[u8], signature: &Signature) -> bool {
+    VerifyingKey::from_bytes(member.as_bytes()).is_ok_and(|key| {
+        key.verify_strict(transcript, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_the_context_is_signed() {
+        let key = SigningKey::from_bytes(&[9; 32]);
+        let member = MemberKey(key.verifying_key().to_bytes());
+        let base = AuthContext {
+            challenge: &Digest([1; 32]),
+            relay: &RelayId([2; 32]),
+            channel: &[3; 32],
+            room: &RoomId([4; 16]),
+            member: &member,
+        };
+        let signature = sign(&key, &auth_transcript(&base));
+        assert!(verify(&member, &auth_transcript(&base), &signature));
+        let others = [
+            AuthContext { challenge: &Digest([0; 32]), ..base },
+            AuthContext { relay: &RelayId([0; 32]), ..base },
+            AuthContext { channel: &[0; 32], ..base },
+            AuthContext { room: &RoomId([0; 16]), ..base },
+        ];
+        for other in others {
+            assert!(!verify(&member, &auth_transcript(&other), &signature));
+        }
+        assert!(!verify(&MemberKey([0; 32]), &auth_transcript(&base), &signature));
+    }
+}

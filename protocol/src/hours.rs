@@ -1,0 +1,174 @@
+//! Opening hours as plain numbers: a week of local minutes and the offsets from UTC that apply to it.
+//!
+//! The facilitator's client turns "Mon-Fri 17:00-20:00 Europe/Paris" into these, so that the relay and every
+//! member decide alike without a time-zone database, and the relay does not learn the zone's name.
+
+use minicbor::{Decode, Encode};
+
+use crate::id::Millis;
+
+const MINUTES_PER_WEEK: i64 = 7 * 24 * 60;
+const MILLIS_PER_MINUTE: i64 = 60_000;
+/// 1970-01-01 was a Thursday: local minute 0 of the week is Monday 00:00, three days earlier.
+const EPOCH_WEEK_SHIFT_MINUTES: i64 = 3 * 24 * 60;
+
+/// Weekly opening hours.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Hours {
+    /// Open intervals in local minutes since Monday 00:00, end exclusive, ascending, not overlapping.
+    #[n(0)]
+    pub windows: Vec<Window>,
+    /// Offsets from UTC, ascending by `from`; the first applies before its `from`, too.
+    #[n(1)]
+    pub offsets: Vec<Offset>,
+}
+
+/// One open interval of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Window {
+    /// First minute.
+    #[n(0)]
+    pub start_minute: u16,
+    /// First minute that is closed again; up to 10,080.
+    #[n(1)]
+    pub end_minute: u16,
+}
+
+/// An offset from UTC and when it begins to apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Offset {
+    /// Start.
+    #[n(0)]
+    pub from: Millis,
+    /// Minutes east of UTC.
+    #[n(1)]
+    pub minutes: i16,
+}
+
+impl Hours {
+    /// Whether the numbers keep the rules stated at the fields and the bounds of [`crate::limits`].
+    pub fn is_well_formed(&self) -> bool {
+        let windows_ok = self.windows.len() <= crate::limits::HOURS_WINDOWS_MAX
+            && self.windows.iter().all(|w| {
+                w.start_minute < w.end_minute && i64::from(w.end_minute) <= MINUTES_PER_WEEK
+            })
+            && self.windows.is_sorted_by(|a, b| a.end_minute <= b.start_minute);
+        let offsets_ok = !self.offsets.is_empty()
+            && self.offsets.len() <= crate::limits::HOURS_OFFSETS_MAX
+            && self.offsets.iter().all(|o| o.minutes.unsigned_abs() <= 18 * 60)
+            && self.offsets.is_sorted_by(|a, b| a.from < b.from);
+        windows_ok && offsets_ok
+    }
+
+    /// Whether the room is open at a time.
+    pub fn is_open(&self, now: Millis) -> bool {
+        let minute = self.minute_of_week(now);
+        self.windows
+            .iter()
+            .any(|w| (i64::from(w.start_minute)..i64::from(w.end_minute)).contains(&minute))
+    }
+
+    /// Returns the next opening after a time at which the room is closed; `None` if it never opens.
+    ///
+    /// Looks at the minutes where an interval starts under each offset that may apply within eight days.
+    pub fn next_opening(&self, now: Millis) -> Option<Millis> {
+        let horizon = now.plus(8 * 24 * 3_600_000);
+        let mut starts: Vec<Millis> = Vec::new();
+        for offset in &self.offsets {
+            let local_minute = self.local_minutes(now, offset.minutes);
+            let week_start = local_minute - local_minute.rem_euclid(MINUTES_PER_WEEK);
+            for week in [0, MINUTES_PER_WEEK] {
+                for window in &self.windows {
+                    let local = week_start + week + i64::from(window.start_minute);
+                    let utc_minutes = local - EPOCH_WEEK_SHIFT_MINUTES - i64::from(offset.minutes);
+                    let millis = utc_minutes.saturating_mul(MILLIS_PER_MINUTE);
+                    starts.push(Millis(u64::try_from(millis).unwrap_or(0)));
+                }
+            }
+            // An interval can also begin in its middle, when the offset changes.
+            starts.push(offset.from);
+        }
+        starts.retain(|start| *start > now && *start <= horizon && self.is_open(*start));
+        starts.into_iter().min()
+    }
+
+    fn minute_of_week(&self, now: Millis) -> i64 {
+        let offset = self
+            .offsets
+            .iter()
+            .rev()
+            .find(|o| o.from <= now)
+            .or_else(|| self.offsets.first())
+            .map_or(0, |o| o.minutes);
+        self.local_minutes(now, offset).rem_euclid(MINUTES_PER_WEEK)
+    }
+
+    /// Minutes of local time since the Monday before 1970-01-01.
+    fn local_minutes(&self, now: Millis, offset_minutes: i16) -> i64 {
+        let minutes = i64::try_from(now.0).unwrap_or(i64::MAX) / MILLIS_PER_MINUTE;
+        minutes.saturating_add(EPOCH_WEEK_SHIFT_MINUTES + i64::from(offset_minutes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 24 * 3_600_000;
+    /// 2026-11-23T00:00Z, a Monday.
+    const MONDAY: u64 = 1_795_392_000_000;
+
+    fn evenings() -> Hours {
+        // Monday 17:00-20:00, one hour east of UTC.
+        Hours {
+            windows: vec![Window { start_minute: 17 * 60, end_minute: 20 * 60 }],
+            offsets: vec![Offset { from: Millis(0), minutes: 60 }],
+        }
+    }
+
+    #[test]
+    fn open_inside_closed_outside() {
+        let hours = evenings();
+        assert!(!hours.is_open(Millis(MONDAY + 15 * 3_600_000 + 59 * 60_000)));
+        assert!(hours.is_open(Millis(MONDAY + 16 * 3_600_000)));
+        assert!(hours.is_open(Millis(MONDAY + 18 * 3_600_000 + 59 * 60_000)));
+        assert!(!hours.is_open(Millis(MONDAY + 19 * 3_600_000)));
+    }
+
+    #[test]
+    fn next_opening_is_the_start_of_the_next_interval() {
+        let hours = evenings();
+        let opening = MONDAY + 16 * 3_600_000;
+        assert_eq!(hours.next_opening(Millis(MONDAY)), Some(Millis(opening)));
+        assert_eq!(
+            hours.next_opening(Millis(opening + 4 * 3_600_000)),
+            Some(Millis(opening + 7 * DAY))
+        );
+    }
+
+    #[test]
+    fn an_offset_change_moves_the_opening() {
+        let mut hours = evenings();
+        hours.offsets.push(Offset { from: Millis(MONDAY + 3 * DAY), minutes: 120 });
+        assert_eq!(
+            hours.next_opening(Millis(MONDAY + 4 * DAY)),
+            Some(Millis(MONDAY + 7 * DAY + 15 * 3_600_000))
+        );
+    }
+
+    #[test]
+    fn disorder_and_emptiness_are_refused() {
+        let mut hours = evenings();
+        assert!(hours.is_well_formed());
+        hours.windows.push(Window { start_minute: 10, end_minute: 20 });
+        assert!(!hours.is_well_formed());
+        assert!(!Hours { windows: vec![], offsets: vec![] }.is_well_formed());
+    }
+
+    #[test]
+    fn extreme_clocks_do_not_overflow() {
+        let hours = evenings();
+        let _ = hours.is_open(Millis::NEVER);
+        assert_eq!(hours.next_opening(Millis::NEVER), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! Every bound of the wire, with its unit and its reason. `docs/protocol.md` section 9 repeats them.
+
+/// Version of the wire this crate speaks.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// Bytes of one WebSocket message or frame. Holds the largest MLS commit of a room of 50 with X-Wing keys.
+pub const FRAME_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes of one entry's payload; leaves room in a frame for the envelope around it.
+pub const PAYLOAD_BYTES_MAX: usize = 120 * 1024;
+
+/// Bytes of one sealed preview (title and agreement), padded.
+pub const PREVIEW_BYTES_MAX: usize = 80 * 1024;
+
+/// Bytes of one sealed knock (KeyPackage, name, acknowledgement).
+pub const KNOCK_BYTES_MAX: usize = 24 * 1024;
+
+/// Bytes of a sealed decline note.
+pub const NOTE_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of one blob (a Welcome with its ratchet tree): 1,000 leaves of suite 3, or 200 of X-Wing.
+pub const BLOB_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Bytes of one part of a blob in one frame.
+pub const BLOB_PART_BYTES_MAX: usize = 96 * 1024;
+
+/// Effects in one submission. One act changes few numbers; an enacted agreement removes many members.
+pub const EFFECTS_MAX: usize = 1024;
+
+/// Opening hours: intervals of one week.
+pub const HOURS_WINDOWS_MAX: usize = 64;
+
+/// Opening hours: changes of the offset from UTC that are announced ahead.
+pub const HOURS_OFFSETS_MAX: usize = 64;
+
+/// Pending knocks of one room.
+pub const KNOCKS_MAX: usize = 64;
+
+/// Open invites of one room.
+pub const INVITES_MAX: usize = 256;
+
+/// Members of one room.
+pub const MEMBERS_MAX: u32 = 1000;
+
+/// Rooms that one connection may hold.
+pub const ROOMS_PER_CONNECTION_MAX: usize = 64;
+
+/// Protocol versions offered in a hello.
+pub const VERSIONS_MAX: usize = 16;
+
+/// Characters of an invite or grant link. A longer string is not ours.
+pub const LINK_CHARS_MAX: usize = 2048;
+
+/// Bytes of a relay address (`host:port`) in a link.
+pub const ADDRESS_BYTES_MAX: usize = 255;
+
+/// Default seconds for which the relay keeps an entry: 30 days.
+pub const RETENTION_SECONDS_DEFAULT: u64 = 30 * 24 * 3600;
+
+/// Sizes, in bytes, to which every plaintext is padded before encryption, so that lengths say little.
+pub const PADDING_BUCKETS: [usize; 5] = [256, 1024, 4096, 16 * 1024, 64 * 1024];
+
+const _: () = assert!(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(PREVIEW_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(BLOB_PART_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(PADDING_BUCKETS[4] < PAYLOAD_BYTES_MAX);

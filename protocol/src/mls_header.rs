@@ -1,0 +1,80 @@
+//! The header of an MLS PrivateMessage (RFC 9420 sections 6 and 6.3): all that the relay knows of MLS.
+
+use crate::id::{Epoch, RoomId};
+
+/// What a PrivateMessage says of itself in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MlsHeader {
+    /// The group id, which is the room's id.
+    pub room: RoomId,
+    /// Epoch in which it was encrypted.
+    pub epoch: Epoch,
+    /// Application message or commit.
+    pub content: ContentType,
+}
+
+/// Kinds of content that a room's log takes. Proposals travel inside commits only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentType {
+    /// `application(1)`.
+    Application,
+    /// `commit(3)`.
+    Commit,
+}
+
+/// Parses the header of an MLSMessage that holds a PrivateMessage.
+///
+/// Returns `None` for any other version, wire format, group id length or content type.
+pub fn parse(payload: &[u8]) -> Option<MlsHeader> {
+    const MLS10: [u8; 2] = [0, 1];
+    const PRIVATE_MESSAGE: [u8; 2] = [0, 2];
+    // A variable-size vector of 16 bytes has the one-byte length 16 (RFC 9420 section 2.1.2).
+    const GROUP_ID_LEN: u8 = 16;
+
+    let rest = payload.strip_prefix(&MLS10)?.strip_prefix(&PRIVATE_MESSAGE)?;
+    let rest = rest.strip_prefix(&[GROUP_ID_LEN])?;
+    let (group_id, rest) = rest.split_first_chunk::<16>()?;
+    let (epoch, rest) = rest.split_first_chunk::<8>()?;
+    let content = match rest.first()? {
+        1 => ContentType::Application,
+        3 => ContentType::Commit,
+        _ => return None,
+    };
+    Some(MlsHeader { room: RoomId(*group_id), epoch: Epoch(u64::from_be_bytes(*epoch)), content })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(content: u8) -> Vec<u8> {
+        let mut bytes = vec![0, 1, 0, 2, 16];
+        bytes.extend([7; 16]);
+        bytes.extend(5u64.to_be_bytes());
+        bytes.push(content);
+        bytes
+    }
+
+    #[test]
+    fn application_and_commit_are_read() {
+        let parsed = parse(&header(3)).unwrap();
+        assert_eq!(parsed.room, RoomId([7; 16]));
+        assert_eq!(parsed.epoch, Epoch(5));
+        assert_eq!(parsed.content, ContentType::Commit);
+        assert_eq!(parse(&header(1)).unwrap().content, ContentType::Application);
+    }
+
+    #[test]
+    fn proposals_other_formats_and_every_truncation_are_refused() {
+        assert_eq!(parse(&header(2)), None);
+        let whole = header(1);
+        for len in 0..whole.len() {
+            assert_eq!(parse(&whole[..len]), None);
+        }
+        for index in 0..5 {
+            let mut damaged = whole.clone();
+            damaged[index] ^= 1;
+            assert_eq!(parse(&damaged), None);
+        }
+    }
+}

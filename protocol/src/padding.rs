@@ -1,0 +1,58 @@
+//! Padding to the buckets of [`crate::limits::PADDING_BUCKETS`], so that sizes say little.
+//!
+//! Padded bytes are the length of the content (u32, big endian), the content, and zeros up to a bucket.
+
+use crate::limits::PADDING_BUCKETS;
+
+const PREFIX_BYTES: usize = 4;
+
+/// Longest content that can be padded, in bytes.
+pub const CONTENT_BYTES_MAX: usize = PADDING_BUCKETS[PADDING_BUCKETS.len() - 1] - PREFIX_BYTES;
+
+/// Pads content to the least bucket that holds it; `None` if none does.
+pub fn pad(content: &[u8]) -> Option<Vec<u8>> {
+    let bucket = PADDING_BUCKETS.into_iter().find(|b| content.len() + PREFIX_BYTES <= *b)?;
+    let mut padded = Vec::with_capacity(bucket);
+    padded.extend(u32::try_from(content.len()).ok()?.to_be_bytes());
+    padded.extend(content);
+    padded.resize(bucket, 0);
+    Some(padded)
+}
+
+/// Returns the content; `None` if the length does not fit, the size is no bucket, or padding is not zero.
+pub fn unpad(padded: &[u8]) -> Option<&[u8]> {
+    if !PADDING_BUCKETS.contains(&padded.len()) {
+        return None;
+    }
+    let (prefix, rest) = padded.split_first_chunk::<PREFIX_BYTES>()?;
+    let len = usize::try_from(u32::from_be_bytes(*prefix)).ok()?;
+    let (content, zeros) = rest.split_at_checked(len)?;
+    zeros.iter().all(|b| *b == 0).then_some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_fall_into_buckets_and_come_back() {
+        for len in [0, 1, 251, 252, 253, 1020, 1021, 65_532] {
+            let content = vec![7; len];
+            let padded = pad(&content).unwrap();
+            assert!(PADDING_BUCKETS.contains(&padded.len()));
+            assert_eq!(unpad(&padded).unwrap(), content);
+        }
+        assert_eq!(pad(&vec![0; 65_533]), None);
+    }
+
+    #[test]
+    fn other_sizes_lengths_and_dirty_padding_are_refused() {
+        let mut padded = pad(b"word").unwrap();
+        assert_eq!(unpad(&padded[..255]), None);
+        padded[255] = 1;
+        assert_eq!(unpad(&padded), None);
+        padded[255] = 0;
+        padded[0] = 0xff;
+        assert_eq!(unpad(&padded), None);
+    }
+}
