@@ -1,1 +1,4 @@
+//! The member side of Hearth: an engine that holds a room's cryptography and rules, and the shells around it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
