@@ -2,3 +2,5 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod backoff;
+pub mod connection;

@@ -1,0 +1,241 @@
+//! What can go wrong between a member and the relay, whose fault it is, and what to try next.
+
+use std::io;
+
+use hearth_protocol::{
+    error::{RejectCode, close},
+    id::Millis,
+};
+
+/// Exit code of a relay that cannot be reached.
+const EXIT_UNREACHABLE: u8 = 4;
+/// Exit code of a verification that failed: something lied.
+const EXIT_LIED: u8 = 5;
+/// Exit code of a request that a rule refused.
+const EXIT_REFUSED: u8 = 3;
+
+/// Why no connection came about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    // Something lied.
+    /// The TLS key is not the one that the link pins.
+    #[error("the relay's TLS key is not the one in the link")]
+    WrongPin,
+    /// The certificate does not verify, or its holder could not prove the key.
+    #[error("the relay's certificate does not verify")]
+    BadCertificate(#[source] rustls::Error),
+    /// The relay names another identity than the link does.
+    #[error("another relay answered than the one in the link")]
+    WrongRelay,
+
+    // The address cannot be used.
+    /// Without TLS only this computer may be addressed.
+    #[error("the link asks for an unencrypted connection to another computer")]
+    PlainNotLoopback,
+    /// Not `host:port`.
+    #[error("the relay's address is malformed")]
+    BadAddress,
+    /// No common protocol version.
+    #[error("the relay speaks no protocol version that this program knows")]
+    BadVersion,
+    /// What answers is no relay: a captive portal, some web server, noise.
+    #[error("what answers at that address is no relay{}", status_suffix(*.status))]
+    NotARelay {
+        /// The HTTP status, where it spoke HTTP.
+        status: Option<u16>,
+    },
+    /// It speaks TLS, but not as we must insist: below 1.3, say.
+    #[error("no TLS 1.3 connection could be agreed on")]
+    NoTls13(#[source] rustls::Error),
+
+    // Not now.
+    /// The network or the relay is down.
+    #[error("the relay cannot be reached: {0}")]
+    Unreachable(#[source] io::Error),
+    /// No answer in time.
+    #[error("the relay did not answer in time")]
+    Timeout,
+    /// The relay, or a proxy before it, says that it cannot serve now.
+    #[error("the relay is not available now{}", status_suffix(*.status))]
+    Unavailable {
+        /// The HTTP status, where a proxy said so.
+        status: Option<u16>,
+    },
+    /// Too many connections or requests from here.
+    #[error("the relay asks to slow down")]
+    RateLimited {
+        /// When to try again, where that is known.
+        retry_at: Option<Millis>,
+    },
+}
+
+impl ConnectError {
+    /// The process exit code.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::WrongPin | Self::BadCertificate(_) | Self::WrongRelay => EXIT_LIED,
+            Self::PlainNotLoopback
+            | Self::BadAddress
+            | Self::BadVersion
+            | Self::NotARelay { .. }
+            | Self::NoTls13(_)
+            | Self::Unreachable(_)
+            | Self::Timeout
+            | Self::Unavailable { .. }
+            | Self::RateLimited { .. } => EXIT_UNREACHABLE,
+        }
+    }
+
+    /// The code in JSON output.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::WrongPin => "wrong_pin",
+            Self::BadCertificate(_) => "bad_certificate",
+            Self::WrongRelay => "wrong_relay",
+            Self::PlainNotLoopback => "plain_not_loopback",
+            Self::BadAddress => "bad_address",
+            Self::BadVersion => "bad_version",
+            Self::NotARelay { .. } => "not_a_relay",
+            Self::NoTls13(_) => "no_tls13",
+            Self::Unreachable(_) => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Unavailable { .. } => "unavailable",
+            Self::RateLimited { .. } => "rate_limited",
+        }
+    }
+
+    /// What to try next, in one line.
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::WrongPin | Self::WrongRelay => {
+                "Nothing was sent. Somebody may be in between, or the relay was set up anew: ask your facilitator for a new link."
+            }
+            Self::BadCertificate(_) => {
+                "Nothing was sent. Check this computer's clock and network; if both are right, tell your facilitator."
+            }
+            Self::PlainNotLoopback | Self::BadAddress => "Ask your facilitator for a new link.",
+            Self::BadVersion => "Update Hearth, or ask the operator to update the relay.",
+            Self::NotARelay { .. } | Self::NoTls13(_) => {
+                "If this network has a sign-in page (hotel, train, clinic), sign in with a browser first, then try again."
+            }
+            Self::Unreachable(_) | Self::Timeout => {
+                "Check your network and try again; nothing that you wrote is lost."
+            }
+            Self::Unavailable { .. } => "Try again in a minute; nothing that you wrote is lost.",
+            Self::RateLimited { .. } => "Wait a minute, then try again.",
+        }
+    }
+
+    /// Whether the same attempt may succeed later without anybody changing anything.
+    pub const fn may_retry(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::Timeout
+                | Self::Unavailable { .. }
+                | Self::RateLimited { .. }
+                | Self::NotARelay { .. }
+                | Self::NoTls13(_)
+        )
+    }
+}
+
+/// Why an open connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionLost {
+    /// The relay sent what is no frame of this protocol.
+    #[error("the relay sent something that is not understood")]
+    BadFrame,
+    /// The relay sent more than the bounds allow while an answer was awaited.
+    #[error("the relay sent too much at once")]
+    Overflow,
+    /// The relay does not take what is sent to it.
+    #[error("the relay does not take what is sent")]
+    Stalled,
+    /// The relay closed the connection.
+    #[error("the relay closed the connection{}", code_suffix(*.code))]
+    Closed {
+        /// The WebSocket close code; see [`hearth_protocol::error::close`].
+        code: Option<u16>,
+    },
+    /// Nothing came for too long.
+    #[error("the relay fell silent")]
+    Silent,
+    /// The network failed.
+    #[error("the connection broke: {0}")]
+    Broken(io::ErrorKind),
+}
+
+impl ConnectionLost {
+    /// The process exit code.
+    pub const fn exit_code(self) -> u8 {
+        EXIT_UNREACHABLE
+    }
+
+    /// What to try next, in one line.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Closed { code: Some(close::RATE) } => "Wait a minute, then try again.",
+            Self::BadFrame | Self::Overflow => {
+                "Try again; if it happens every time, update Hearth or tell the operator of the relay."
+            }
+            Self::Stalled | Self::Closed { .. } | Self::Silent | Self::Broken(_) => {
+                "Check your network and try again; nothing that you wrote is lost."
+            }
+        }
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The frame exceeds the wire's limit and was not sent.
+    #[error("the request has {0} bytes, more than one frame holds")]
+    TooLarge(usize),
+    /// The relay refused.
+    #[error("the relay refused: {}", .code.as_str())]
+    Rejected {
+        /// Why.
+        code: RejectCode,
+        /// When to try again, where that is known.
+        retry_at: Option<Millis>,
+    },
+    /// No answer in time. Whether the relay acted is unknown; repeat with the same message id.
+    #[error("the relay did not answer in time")]
+    Timeout,
+    /// The connection ended. Whether the relay acted is unknown; repeat with the same message id.
+    #[error(transparent)]
+    Lost(#[from] ConnectionLost),
+}
+
+impl RequestError {
+    /// The process exit code.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::TooLarge(_) | Self::Rejected { .. } => EXIT_REFUSED,
+            Self::Timeout | Self::Lost(_) => EXIT_UNREACHABLE,
+        }
+    }
+
+    /// What to try next, in one line.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::TooLarge(_) => "Send it in smaller parts.",
+            Self::Rejected { code, .. } if code.may_retry() => "Try again later.",
+            Self::Rejected { .. } => "Repeating it will not help.",
+            Self::Timeout => "Check your network and try again; nothing that you wrote is lost.",
+            Self::Lost(lost) => lost.advice(),
+        }
+    }
+}
+
+fn status_suffix(status: Option<u16>) -> String {
+    status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+}
+
+fn code_suffix(code: Option<u16>) -> String {
+    code.map_or_else(String::new, |code| format!(" (code {code})"))
+}
