@@ -4,3 +4,7 @@
 
 pub mod backoff;
 pub mod connection;
+pub mod profile;
+pub mod store;
+mod passphrase;
+pub mod engine;

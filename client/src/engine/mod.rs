@@ -1,0 +1,4 @@
+//! The engine: the cryptography, rules and state of rooms, without sockets or screens.
+
+pub(crate) mod mls_storage;
+pub(crate) mod provider;

@@ -1,0 +1,195 @@
+//! What OpenMLS runs on: RustCrypto for the primitives and randomness, the sealed store for the state of one room.
+
+use openmls_rust_crypto::RustCrypto;
+use openmls_traits::{
+    OpenMlsProvider,
+    crypto::OpenMlsCrypto,
+    types::{
+        AeadType, Ciphersuite, CryptoError, ExporterSecret, HashType, HpkeCiphertext, HpkeConfig,
+        HpkeKeyPair, KemOutput, SignatureScheme,
+    },
+};
+use tls_codec::SecretVLBytes;
+
+use super::mls_storage::MlsStorage;
+use crate::store::{RoomNo, Store};
+
+/// The suite of new rooms: X-Wing (X25519 with ML-KEM-768), ChaCha20-Poly1305, SHA-256, Ed25519. The number 0x004D is
+/// not registered with IANA.
+pub(crate) const X_WING: Ciphersuite = Ciphersuite::MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519;
+
+/// The suite for large rooms: X25519, ChaCha20-Poly1305, SHA-256, Ed25519 (RFC 9420 section 17.1, number 3).
+pub(crate) const CLASSICAL: Ciphersuite =
+    Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
+
+/// The primitives, restricted to the two suites of Hearth. Made once and shared by all rooms.
+#[derive(Default)]
+pub(crate) struct Crypto {
+    inner: RustCrypto,
+}
+
+/// Everything OpenMLS needs for one room.
+pub(crate) struct Provider<'a> {
+    crypto: &'a Crypto,
+    storage: MlsStorage<'a>,
+}
+
+impl<'a> Provider<'a> {
+    /// Returns the provider of a room, whose group may not exist yet.
+    pub(crate) const fn new(crypto: &'a Crypto, store: &'a Store, room: RoomNo) -> Self {
+        Self { crypto, storage: MlsStorage::new(store, room) }
+    }
+}
+
+impl<'a> OpenMlsProvider for Provider<'a> {
+    type CryptoProvider = Crypto;
+    type RandProvider = RustCrypto;
+    type StorageProvider = MlsStorage<'a>;
+
+    fn storage(&self) -> &Self::StorageProvider {
+        &self.storage
+    }
+
+    fn crypto(&self) -> &Self::CryptoProvider {
+        self.crypto
+    }
+
+    fn rand(&self) -> &Self::RandProvider {
+        &self.crypto.inner
+    }
+}
+
+type Result<T> = std::result::Result<T, CryptoError>;
+
+impl OpenMlsCrypto for Crypto {
+    // RustCrypto has every part of X-Wing's suite but does not list it; the suites that it lists beyond ours are
+    // refused here, so that no peer can bring one in.
+    fn supports(&self, ciphersuite: Ciphersuite) -> Result<()> {
+        match ciphersuite {
+            X_WING | CLASSICAL => Ok(()),
+            _ => Err(CryptoError::UnsupportedCiphersuite),
+        }
+    }
+
+    fn supported_ciphersuites(&self) -> Vec<Ciphersuite> {
+        vec![X_WING, CLASSICAL]
+    }
+
+    fn hkdf_extract(&self, hash: HashType, salt: &[u8], ikm: &[u8]) -> Result<SecretVLBytes> {
+        self.inner.hkdf_extract(hash, salt, ikm)
+    }
+
+    fn hmac(&self, hash: HashType, key: &[u8], message: &[u8]) -> Result<SecretVLBytes> {
+        self.inner.hmac(hash, key, message)
+    }
+
+    fn hkdf_expand(
+        &self,
+        hash: HashType,
+        prk: &[u8],
+        info: &[u8],
+        length: usize,
+    ) -> Result<SecretVLBytes> {
+        self.inner.hkdf_expand(hash, prk, info, length)
+    }
+
+    fn hash(&self, hash: HashType, data: &[u8]) -> Result<Vec<u8>> {
+        self.inner.hash(hash, data)
+    }
+
+    fn aead_encrypt(
+        &self,
+        aead: AeadType,
+        key: &[u8],
+        data: &[u8],
+        nonce: &[u8],
+        aad: &[u8],
+    ) -> Result<Vec<u8>> {
+        self.inner.aead_encrypt(aead, key, data, nonce, aad)
+    }
+
+    fn aead_decrypt(
+        &self,
+        aead: AeadType,
+        key: &[u8],
+        ciphertext: &[u8],
+        nonce: &[u8],
+        aad: &[u8],
+    ) -> Result<Vec<u8>> {
+        self.inner.aead_decrypt(aead, key, ciphertext, nonce, aad)
+    }
+
+    fn signature_key_gen(&self, scheme: SignatureScheme) -> Result<(Vec<u8>, Vec<u8>)> {
+        self.inner.signature_key_gen(scheme)
+    }
+
+    fn verify_signature(
+        &self,
+        scheme: SignatureScheme,
+        data: &[u8],
+        public: &[u8],
+        signature: &[u8],
+    ) -> Result<()> {
+        self.inner.verify_signature(scheme, data, public, signature)
+    }
+
+    fn sign(&self, scheme: SignatureScheme, data: &[u8], key: &[u8]) -> Result<Vec<u8>> {
+        self.inner.sign(scheme, data, key)
+    }
+
+    fn hpke_seal(
+        &self,
+        config: HpkeConfig,
+        public: &[u8],
+        info: &[u8],
+        aad: &[u8],
+        plaintext: &[u8],
+    ) -> Result<HpkeCiphertext> {
+        self.inner.hpke_seal(config, public, info, aad, plaintext)
+    }
+
+    fn hpke_open(
+        &self,
+        config: HpkeConfig,
+        input: &HpkeCiphertext,
+        private: &[u8],
+        info: &[u8],
+        aad: &[u8],
+    ) -> Result<Vec<u8>> {
+        self.inner.hpke_open(config, input, private, info, aad)
+    }
+
+    fn hpke_setup_sender_and_export(
+        &self,
+        config: HpkeConfig,
+        public: &[u8],
+        info: &[u8],
+        context: &[u8],
+        length: usize,
+    ) -> Result<(KemOutput, ExporterSecret)> {
+        self.inner.hpke_setup_sender_and_export(config, public, info, context, length)
+    }
+
+    fn hpke_setup_receiver_and_export(
+        &self,
+        config: HpkeConfig,
+        encapsulated: &[u8],
+        private: &[u8],
+        info: &[u8],
+        context: &[u8],
+        length: usize,
+    ) -> Result<ExporterSecret> {
+        self.inner.hpke_setup_receiver_and_export(
+            config,
+            encapsulated,
+            private,
+            info,
+            context,
+            length,
+        )
+    }
+
+    fn derive_hpke_keypair(&self, config: HpkeConfig, ikm: &[u8]) -> Result<HpkeKeyPair> {
+        self.inner.derive_hpke_keypair(config, ikm)
+    }
+}

@@ -1,0 +1,95 @@
+//! The database file: how it is made, opened and recognised.
+
+use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path};
+
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
+
+use super::StoreError;
+
+/// The format this version writes, in the header field `user_version`.
+const VERSION: i64 = 1;
+
+/// Marks the file as ours ("Hrth"), in the header field `application_id`.
+const APPLICATION_ID: i64 = 0x4872_7468;
+
+// A rowid table, because MLS trees reach 100 KB, and a WITHOUT ROWID table would keep them between its keys.
+// AUTOINCREMENT never gives the number of a deleted room to another one.
+const SCHEMA: &str = "
+    CREATE TABLE record (
+        kind  INTEGER NOT NULL,
+        room  INTEGER NOT NULL,
+        key   BLOB    NOT NULL,
+        value BLOB    NOT NULL,
+        PRIMARY KEY (kind, room, key)
+    ) STRICT;
+    CREATE TABLE room (no INTEGER PRIMARY KEY AUTOINCREMENT) STRICT;
+";
+
+/// Makes a new database, readable by the owner only; fails if the file exists.
+pub(super) fn create(path: &Path) -> Result<Connection, CreateError> {
+    // SQLite gives the log beside the database the same mode.
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let db = connect(path).map_err(CreateError::Store)?;
+    let make = || -> Result<(), StoreError> {
+        db.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
+             PRAGMA user_version = {VERSION}; COMMIT;"
+        ))?;
+        Ok(())
+    };
+    make().map_err(CreateError::Store)?;
+    Ok(db)
+}
+
+/// Why a database could not be made.
+#[derive(Debug)]
+pub(crate) enum CreateError {
+    /// The file could not be created.
+    Io(io::Error),
+    /// SQLite failed.
+    Store(StoreError),
+}
+
+impl From<io::Error> for CreateError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Opens an existing database, after checking that it is ours and of a version we know.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let db = connect(path)?;
+    let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if number("application_id")? != APPLICATION_ID {
+        return Err(StoreError::DamagedFile(None));
+    }
+    match number("user_version")? {
+        VERSION => Ok(db),
+        newer if newer > VERSION => Err(StoreError::NewerVersion(newer)),
+        _ => Err(StoreError::DamagedFile(None)),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let db = Connection::open_with_flags(path, flags)?;
+    if db.is_readonly(MAIN_DB)? {
+        return Err(StoreError::ReadOnly(None));
+    }
+    db.set_prepared_statement_cache_capacity(32);
+    // The profile's lock keeps others out, so an exclusive lock costs nobody anything and spares the shared-memory
+    // file. An emptied log does not keep old ciphertext of erased keys. Temporary tables never touch the disk.
+    db.execute_batch(
+        "PRAGMA locking_mode = EXCLUSIVE;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA secure_delete = ON;
+         PRAGMA journal_size_limit = 0;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;",
+    )?;
+    Ok(db)
+}
