@@ -649,3 +649,6 @@ impl StorageProvider<CURRENT_VERSION> for MlsStorage<'_> {
         self.delete(Label::Psk, id)
     }
 }
+
+#[cfg(test)]
+mod tests;

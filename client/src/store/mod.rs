@@ -51,6 +51,8 @@ pub enum Kind {
     Preference = 14,
     /// Check-ins, moods, flags, reports and whatever else a facilitator collects.
     Care = 15,
+    /// The log of moderation, by number of the record.
+    Log = 16,
 }
 
 impl fmt::Display for Kind {
@@ -71,6 +73,7 @@ impl fmt::Display for Kind {
             Self::Draft => "draft",
             Self::Preference => "preference",
             Self::Care => "care",
+            Self::Log => "log of moderation",
         })
     }
 }
@@ -411,7 +414,7 @@ impl Store {
 
 impl Kind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Meta,
         Self::Room,
         Self::Mls,
@@ -427,6 +430,7 @@ impl Kind {
         Self::Draft,
         Self::Preference,
         Self::Care,
+        Self::Log,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
