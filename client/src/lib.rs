@@ -4,7 +4,8 @@
 
 pub mod backoff;
 pub mod connection;
+pub mod engine;
+mod passphrase;
 pub mod profile;
 pub mod store;
-mod passphrase;
-pub mod engine;
+pub mod text;

@@ -1,4 +1,24 @@
 //! The engine: the cryptography, rules and state of rooms, without sockets or screens.
 
+pub mod act;
+pub mod agreement;
+pub mod content;
+pub mod error;
+pub mod gate;
+pub mod join;
+pub mod mls;
 pub(crate) mod mls_storage;
-pub(crate) mod provider;
+pub mod outbox;
+pub mod policy;
+pub mod provider;
+pub mod receipt;
+pub mod receive;
+pub mod room;
+pub mod state;
+
+pub use error::EngineError;
+pub use provider::Crypto;
+pub use room::Room;
+
+#[cfg(test)]
+mod tests;

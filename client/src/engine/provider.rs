@@ -24,7 +24,7 @@ pub(crate) const CLASSICAL: Ciphersuite =
 
 /// The primitives, restricted to the two suites of Hearth. Made once and shared by all rooms.
 #[derive(Default)]
-pub(crate) struct Crypto {
+pub struct Crypto {
     inner: RustCrypto,
 }
 

@@ -84,14 +84,8 @@ impl Member {
             .sender_ratchet_configuration(SenderRatchetConfiguration::new(64, 2_000))
             .build();
         let id = GroupId::from_slice(GROUP);
-        MlsGroup::new_with_group_id(
-            &self.provider(),
-            &self.signer,
-            &config,
-            id,
-            self.credential(),
-        )
-        .unwrap()
+        MlsGroup::new_with_group_id(&self.provider(), &self.signer, &config, id, self.credential())
+            .unwrap()
     }
 
     fn join(&self, welcome: &MlsMessageOut) -> Result<MlsGroup, ()> {
@@ -180,9 +174,8 @@ fn groups_survive_restarts_in_both_suites() {
             );
 
             // A commit, half of which happens before and half after a restart.
-            let bundle = bea_group
-                .self_update(&bea.provider(), &bea.signer, Default::default())
-                .unwrap();
+            let bundle =
+                bea_group.self_update(&bea.provider(), &bea.signer, Default::default()).unwrap();
             drop(bea_group);
             bea_group = bea.restart();
             assert!(bea_group.pending_commit().is_some());
@@ -221,9 +214,7 @@ fn a_proposal_is_kept_and_cleared() {
             .queued_proposal_refs(&GroupId::from_slice(GROUP))
             .unwrap()
             .remove(0);
-        ada_group
-            .remove_pending_proposal(ada.provider().storage(), &reference)
-            .unwrap();
+        ada_group.remove_pending_proposal(ada.provider().storage(), &reference).unwrap();
         drop(ada_group);
         assert_eq!(ada.restart().pending_proposals().count(), 0);
     }
@@ -235,9 +226,7 @@ fn a_rollback_leaves_the_earlier_state() {
         let (ada, mut ada_group, bea, mut bea_group) = pair(suite);
         let epoch = ada_group.epoch();
         let failed = ada.store().transaction(|_| {
-            ada_group
-                .self_update(&ada.provider(), &ada.signer, Default::default())
-                .unwrap();
+            ada_group.self_update(&ada.provider(), &ada.signer, Default::default()).unwrap();
             ada_group.merge_pending_commit(&ada.provider()).unwrap();
             Err::<(), _>(StoreError::Randomness)
         });
@@ -306,8 +295,7 @@ fn cost_of_a_message() {
         let others: Vec<_> = (0..9).map(|_| Member::new(suite)).collect();
         let packages: Vec<_> =
             others.iter().map(|member| member.key_package().key_package().clone()).collect();
-        let (_, welcome, _) =
-            group.add_members(&ada.provider(), &ada.signer, &packages).unwrap();
+        let (_, welcome, _) = group.add_members(&ada.provider(), &ada.signer, &packages).unwrap();
         group.merge_pending_commit(&ada.provider()).unwrap();
         let bea = &others[0];
         let mut bea_group = bea.join(&welcome).unwrap();

@@ -1,0 +1,505 @@
+//! Acts of moderation going out: one commit each, with the record that says what it does.
+
+use hearth_protocol::{
+    BlobId, Effect, MemberKey, MessageId, Millis, Role, Secret32, codec,
+    frame::PendingKnock,
+    handshake, hash,
+    invite::{self, Invite},
+    seal::{self, Purpose},
+};
+
+use super::{
+    agreement::{
+        AckTerms, Acknowledgement, Agreement, Change, Departure, Preview, countersign_transcript,
+        facilitators_hash,
+    },
+    content::Body,
+    error::EngineError,
+    gate::LeafError,
+    mls::{CommitPlan, note},
+    outbox::{Submission, submission},
+    policy::{Act, AgreementRef, Leaf, Record, RuleError, Scene, TimeoutNote},
+    receive::RETURN,
+    room::{Room, identity, random, random_secret, read, write},
+    state::{KnockBody, KnownInvite, Outgoing, OutgoingKind, ReturnInvite},
+};
+use crate::{store::Kind, text::name};
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// What an invite shall be.
+#[derive(Clone, Copy, Debug)]
+pub struct InviteTerms {
+    /// Knocks it is good for.
+    pub uses: u32,
+    /// End of validity.
+    pub expires: Millis,
+    /// The role its holder is admitted to.
+    pub role: Role,
+}
+
+/// A knock, opened and verified.
+#[derive(Clone, Debug)]
+pub struct Knock {
+    /// The knocker's key.
+    pub member: MemberKey,
+    /// The name asked for.
+    pub name: String,
+    /// When it came.
+    pub at: Millis,
+    /// The acknowledgement, verified against the current agreement.
+    pub acknowledgement: Acknowledgement,
+    /// The role that the invite gives.
+    pub role: Role,
+    /// MLS key package.
+    key_package: Vec<u8>,
+}
+
+impl Room<'_> {
+    /// Makes the commit for an act and puts it into the outbox; the gate has judged it by then.
+    ///
+    /// # Errors
+    /// [`EngineError::Rule`] or [`EngineError::Refused`] if the rules forbid it; [`EngineError::Busy`] if another
+    /// commit waits.
+    pub fn act(&mut self, act: Act, now: Millis) -> Result<Submission> {
+        self.commit_act(act, now, None, Vec::new())
+    }
+
+    /// Renews the own leaf's keys, with a new acknowledgement or the old one.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn renew(
+        &mut self,
+        acknowledgement: Option<&Acknowledgement>,
+        now: Millis,
+    ) -> Result<Submission> {
+        self.change(|room| {
+            room.check_idle()?;
+            let plan = CommitPlan { acknowledgement, ..CommitPlan::default() };
+            room.commit_plan(&plan, Vec::new(), now)
+        })
+    }
+
+    /// Gives a member a time-out, or lifts it if `until` is not after `now`.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn time_out(
+        &mut self,
+        member: MemberKey,
+        until: Millis,
+        words: String,
+        now: Millis,
+    ) -> Result<Submission> {
+        let leaf = self.leaf(&member)?;
+        let provider = self.provider();
+        let words = codec::encode(&TimeoutNote { member, until, note: words });
+        let sealed = note::seal(&provider, &self.id(), &leaf.acknowledgement.note_key, &words)
+            .ok_or(EngineError::Random)?;
+        let act = if until > now { Act::Timeout { sealed } } else { Act::Untimeout { sealed } };
+        self.commit_act(act, now, None, vec![Effect::Timeout { member, until }])
+    }
+
+    /// Makes an invite: returns the link's content; the submission announces it to relay and room.
+    ///
+    /// # Errors
+    /// [`RuleError::NotFacilitator`] for those who don't moderate.
+    pub fn invite(&mut self, terms: InviteTerms, now: Millis) -> Result<(Invite, MessageId)> {
+        let policy = self.policy()?;
+        let role = policy.role(&self.me());
+        let appoints = terms.role.moderates() && role != Role::Facilitator;
+        if !role.moderates() || appoints {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        let secret = random_secret()?;
+        let agreement = self.agreement(&policy.agreement.id)?.ok_or(EngineError::DamagedRecord)?;
+        let effect = self.invite_effect(&secret, agreement, terms.uses, terms.expires)?;
+        let token = invite::invite_token(&secret);
+        let body = Body::InviteIssued {
+            invite: invite::invite_id(&token),
+            knock_key: invite::knock_key(&secret),
+            uses: terms.uses,
+            expires: terms.expires,
+            role: terms.role,
+        };
+        let id = self.queue(body, vec![effect], now)?;
+        let link = Invite {
+            address: self.state.address(),
+            room: self.id(),
+            facilitator: self.me(),
+            agreement: policy.agreement.id,
+            secret,
+            expires: terms.expires,
+        };
+        Ok((link, id))
+    }
+
+    /// Opens a knock and checks everything that the gate will check of it.
+    ///
+    /// # Errors
+    /// [`EngineError::BadKnock`] if it is not what an honest client sends; [`EngineError::Acknowledgement`].
+    pub fn open_knock(&mut self, pending: &PendingKnock) -> Result<Knock> {
+        let room = self.id();
+        let known: KnownInvite =
+            read(self.store, Kind::Invite, self.no, pending.invite.as_bytes())?
+                .ok_or(EngineError::BadKnock("its invite is unknown to this profile"))?;
+        let body = seal::open(&known.knock_key, Purpose::Knock, &room, &pending.body)
+            .ok_or(EngineError::BadKnock("it does not open with its invite's key"))?;
+        let body: KnockBody =
+            codec::decode(&body).map_err(|_| EngineError::BadKnock("its content is malformed"))?;
+        let provider = self.provider();
+        let leaf = self.group()?.1.read_key_package(&provider, &body.key_package)?;
+        if leaf.member != pending.member || leaf.name != body.name {
+            return Err(EngineError::BadKnock("its key package is another's"));
+        }
+        if leaf.acknowledgement.digest() != pending.acknowledgement.digest {
+            return Err(EngineError::BadKnock("it acknowledges something else than it says"));
+        }
+        self.policy()?.judge_acknowledgement(&room, &leaf.member, &leaf.acknowledgement)?;
+        Ok(Knock {
+            member: leaf.member,
+            name: leaf.name,
+            at: pending.at,
+            acknowledgement: leaf.acknowledgement,
+            role: known.role,
+            key_package: body.key_package,
+        })
+    }
+
+    /// Admits somebody who knocks.
+    ///
+    /// # Errors
+    /// [`EngineError::NameTaken`], or what the gate refuses.
+    pub fn admit(&mut self, knock: &Knock, now: Millis) -> Result<Submission> {
+        let roster = self.roster()?;
+        if roster.iter().any(|l| name::confusable(&l.name, &knock.name)) {
+            return Err(EngineError::NameTaken);
+        }
+        let digest = knock.acknowledgement.digest();
+        let transcript = countersign_transcript(&self.id(), &digest, now);
+        let act = Act::Admit {
+            member: knock.member,
+            acknowledgement: digest,
+            countersignature: handshake::sign(&self.signing_key(), &transcript),
+            role: knock.role,
+        };
+        let leaf = Leaf {
+            member: knock.member,
+            name: knock.name.clone(),
+            acknowledgement: knock.acknowledgement.clone(),
+        };
+        self.commit_act(act, now, Some((&leaf, &knock.key_package)), Vec::new())
+    }
+
+    /// Returns the effect that declines a knock, with a note that only the knocker can read.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn decline(&mut self, knock: &Knock, words: &str) -> Result<Effect> {
+        if !self.my_role()?.moderates() {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        let provider = self.provider();
+        let note_key = &knock.acknowledgement.note_key;
+        let note = note::seal(&provider, &self.id(), note_key, words.as_bytes())
+            .ok_or(EngineError::Random)?;
+        Ok(Effect::Decline { member: knock.member, note })
+    }
+
+    /// Queues my own departure. Delivery to me stops with it.
+    ///
+    /// # Errors
+    /// [`RuleError::LastFacilitator`] if others would be left alone.
+    pub fn queue_departure(
+        &mut self,
+        withdrawn: bool,
+        goodbye: String,
+        now: Millis,
+    ) -> Result<MessageId> {
+        let policy = self.policy()?;
+        let me = self.me();
+        let facilitators =
+            policy.roles.iter().filter(|r| r.role == Role::Facilitator && r.member != me);
+        let last = policy.role(&me) == Role::Facilitator && facilitators.count() == 0;
+        if last && self.roster()?.len() > 1 {
+            return Err(RuleError::LastFacilitator.into());
+        }
+        let digest = self.acknowledgement()?.digest();
+        let departure = Departure::sign(&self.signing_key(), self.id(), digest, withdrawn, now);
+        self.queue(Body::Depart { departure, goodbye }, vec![Effect::Leave], now)
+    }
+
+    /// Returns departures that no commit has carried out yet.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn open_departures(&mut self) -> Result<Vec<Departure>> {
+        let mut open = Vec::new();
+        for leaf in self.roster()? {
+            let departure: Option<Departure> =
+                read(self.store, Kind::Pending, self.no, leaf.member.as_bytes())?;
+            if leaf.member != self.me() {
+                open.extend(departure);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Queues the text of a new version of the agreement; [`Act::Amend`] makes it official afterwards.
+    ///
+    /// # Errors
+    /// [`RuleError::NotFacilitator`].
+    pub fn queue_amendment(
+        &mut self,
+        text: String,
+        change: Change,
+        effective: Millis,
+        now: Millis,
+    ) -> Result<Agreement> {
+        const RETURN_MILLIS: u64 = 30 * 24 * 3600 * 1000;
+        let policy = self.policy()?;
+        if policy.role(&self.me()) != Role::Facilitator {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        let old = self.agreement(&policy.agreement.id)?.ok_or(EngineError::DamagedRecord)?;
+        let agreement = Agreement {
+            format: 1,
+            version: policy.agreement.version.saturating_add(1),
+            previous: Some(policy.agreement.id),
+            change,
+            effective,
+            language: old.language,
+            signer: self.me(),
+            salt: random()?,
+            text,
+        };
+        let body = Body::AgreementText {
+            agreement: agreement.clone(),
+            return_secret: random_secret()?,
+            return_expires: now.max(effective).plus(RETURN_MILLIS),
+        };
+        self.queue(body, Vec::new(), now)?;
+        Ok(agreement)
+    }
+
+    /// Makes a queued amendment official.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn amend(&mut self, agreement: &Agreement, now: Millis) -> Result<Submission> {
+        let act = Act::Amend { agreement: AgreementRef::from(agreement), change: agreement.change };
+        let effects = match agreement.change {
+            Change::Editorial => {
+                vec![Effect::SetAgreement { agreement: agreement.commitment(&self.id()) }]
+            }
+            _ => Vec::new(),
+        };
+        self.commit_act(act, now, None, effects)
+    }
+
+    /// Puts the pending version into effect: those who did not acknowledge it are out until they do.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn enact(&mut self, now: Millis) -> Result<Submission> {
+        let policy = self.policy()?;
+        let pending = policy.pending.ok_or(RuleError::Nothing)?;
+        let agreement = self.agreement(&pending.id)?.ok_or(EngineError::DamagedRecord)?;
+        let acknowledgement = match self.acknowledgement()? {
+            mine if mine.agreement == pending.id => mine,
+            _ => self.sign_acknowledgement(&agreement, now, Vec::new())?,
+        };
+        let back: ReturnInvite = read(self.store, Kind::Pending, self.no, RETURN)?
+            .filter(|b: &ReturnInvite| b.agreement == pending.id)
+            .ok_or(EngineError::DamagedRecord)?;
+        let uses = u32::try_from(self.roster()?.len()).unwrap_or(u32::MAX);
+        let commitment = agreement.commitment(&self.id());
+        let mut effects = vec![Effect::SetAgreement { agreement: commitment }];
+        effects.push(self.invite_effect(&back.secret, agreement, uses, back.expires)?);
+        let token = invite::invite_token(&back.secret);
+        let known = KnownInvite {
+            invite: invite::invite_id(&token),
+            knock_key: invite::knock_key(&back.secret),
+            role: Role::Member,
+            expires: back.expires,
+        };
+        write(self.store, Kind::Invite, self.no, known.invite.as_bytes(), &known)?;
+        self.change(|room| {
+            room.check_idle()?;
+            room.commit_record(Act::Enact, now, None, Some(&acknowledgement), effects)
+        })
+    }
+
+    /// Returns how to come back after a material amendment that this profile did not acknowledge in time.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn return_invite(&self) -> Result<Option<ReturnInvite>> {
+        read(self.store, Kind::Pending, self.no, RETURN)
+    }
+
+    /// Signs an acknowledgement of a version with this room's key.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn sign_acknowledgement(
+        &mut self,
+        agreement: &Agreement,
+        now: Millis,
+        answers: Vec<String>,
+    ) -> Result<Acknowledgement> {
+        let facilitators = match self.policy() {
+            Ok(policy) => policy.moderators(),
+            Err(EngineError::NotMember(_)) => self.state.pinned.clone(),
+            Err(error) => return Err(error),
+        };
+        let provider = self.provider();
+        let (_, note_key) =
+            note::key_pair(&provider, self.state.note_seed.expose()).ok_or(EngineError::Random)?;
+        let terms = AckTerms {
+            room: self.id(),
+            agreement,
+            facilitators: facilitators_hash(&facilitators),
+            now,
+            nonce: random()?,
+            answers,
+            note_key,
+        };
+        Ok(Acknowledgement::sign(&self.signing_key(), terms))
+    }
+
+    fn leaf(&mut self, member: &MemberKey) -> Result<Leaf> {
+        let roster = self.roster()?;
+        let leaf = roster.into_iter().find(|l| l.member == *member);
+        leaf.ok_or_else(|| EngineError::NoSuchMember(member.short()))
+    }
+
+    fn invite_effect(
+        &mut self,
+        secret: &Secret32,
+        agreement: Agreement,
+        uses: u32,
+        expires: Millis,
+    ) -> Result<Effect> {
+        let policy = self.policy()?;
+        let room = self.id();
+        let preview = Preview::sign(
+            &self.signing_key(),
+            &room,
+            policy.title.clone(),
+            agreement,
+            policy.moderators(),
+            self.state.suite,
+        );
+        let key = invite::preview_key(secret);
+        let content = codec::encode(&preview);
+        let preview = seal::seal(&key, random()?, Purpose::Preview, &room, &content)
+            .ok_or(EngineError::Content(super::content::ContentError::TooLong))?;
+        let invite = invite::invite_id(&invite::invite_token(secret));
+        Ok(Effect::AddInvite { invite, uses, expires, preview })
+    }
+
+    fn check_idle(&mut self) -> Result<()> {
+        if self.group()?.1.has_pending() {
+            return Err(EngineError::Busy);
+        }
+        Ok(())
+    }
+
+    fn commit_act(
+        &mut self,
+        act: Act,
+        now: Millis,
+        add: Option<(&Leaf, &[u8])>,
+        effects: Vec<Effect>,
+    ) -> Result<Submission> {
+        self.change(|room| {
+            room.check_idle()?;
+            room.commit_record(act, now, add, None, effects)
+        })
+    }
+
+    fn commit_record(
+        &mut self,
+        act: Act,
+        now: Millis,
+        add: Option<(&Leaf, &[u8])>,
+        acknowledgement: Option<&Acknowledgement>,
+        mut effects: Vec<Effect>,
+    ) -> Result<Submission> {
+        let policy = self.policy()?;
+        let roster = self.roster()?;
+        let record: Record = policy.record_for(self.me(), now, act);
+        let mine = match acknowledgement {
+            Some(new) => new.clone(),
+            None => self.acknowledgement()?,
+        };
+        let scene = Scene {
+            room: self.id(),
+            roster: &roster,
+            added: add.map(|(leaf, _)| leaf),
+            actor_acknowledgement: &mine,
+        };
+        let applied = policy.apply(scene, &record)?;
+        let removed = applied.removed.iter().map(|member| Effect::Remove { member: *member });
+        let mut all: Vec<Effect> = removed.collect();
+        if let Act::SetRole { member, role } = &record.act {
+            all.push(Effect::SetRole { member: *member, role: *role });
+        }
+        if let Act::Retract { seq, .. } = &record.act {
+            all.push(Effect::Retract { seq: *seq, own: None });
+        }
+        if applied.policy.numbers != policy.numbers {
+            all.push(Effect::SetNumbers { numbers: applied.policy.numbers.clone() });
+        }
+        all.append(&mut effects);
+        let plan = CommitPlan {
+            add: add.map(|(_, package)| package),
+            remove: &applied.removed,
+            policy: Some(&applied.policy),
+            acknowledgement,
+        };
+        self.commit_plan(&plan, all, now)
+    }
+
+    fn commit_plan(
+        &mut self,
+        plan: &CommitPlan<'_>,
+        mut effects: Vec<Effect>,
+        now: Millis,
+    ) -> Result<Submission> {
+        let (room, key, mine) = (self.id(), self.signing_key(), self.acknowledgement()?);
+        let state = self.state.clone();
+        let (provider, group) = self.group()?;
+        let committed = group.commit(&provider, room, identity(&state, &key, &mine), plan)?;
+        if let (Some(policy), Some(welcome)) = (plan.policy, &committed.welcome)
+            && let Act::Admit { member, acknowledgement, role, .. } = &policy.record.act
+        {
+            let welcome = BlobId(hash::sha256(welcome).0);
+            let admit = Effect::Admit {
+                member: *member,
+                role: *role,
+                welcome,
+                acknowledgement: *acknowledgement,
+            };
+            effects.insert(0, admit);
+        }
+        let new = plan.acknowledgement.map(|a| a.to_bytes().into());
+        let outgoing = Outgoing {
+            id: MessageId(random()?),
+            written_at: now,
+            what: OutgoingKind::Commit { acknowledgement: new },
+            effects,
+            welcome: committed.welcome.unwrap_or_default(),
+            payload: committed.commit,
+        };
+        let number = self.push_outgoing(&outgoing)?;
+        Ok(submission(number, outgoing))
+    }
+}
+
+/// Whether a knock's leaf could be admitted at all, for a listing of knocks.
+pub fn is_leaf_error(error: &EngineError) -> bool {
+    matches!(error, EngineError::Refused(super::gate::Refusal::BadLeaf(LeafError::Name)))
+}

@@ -1,0 +1,147 @@
+//! What is inside an application message: versioned, padded, with what the sender knew of the log.
+//!
+//! `docs/protocol.md` section 7.6.
+
+use hearth_protocol::{Digest, InviteId, MessageId, Millis, Role, Secret32, Seq, codec, padding};
+use minicbor::{Decode, Encode};
+
+use super::agreement::{Agreement, Departure};
+
+/// Bytes of one text message.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// One application message, as encrypted by MLS and thereby signed by its sender's leaf.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Envelope {
+    /// Layout; 1.
+    #[n(0)]
+    pub format: u16,
+    /// Random; the same over retries and re-encryptions, so that a copy is shown once.
+    #[n(1)]
+    pub id: MessageId,
+    /// Counts this sender's messages from 1, so that a missing one is noticed.
+    #[n(2)]
+    pub counter: u64,
+    /// The last entry the sender had seen, so that a fork of the log is noticed.
+    #[n(3)]
+    pub seen: Option<Seen>,
+    /// When it was written, by the sender's clock.
+    #[n(4)]
+    pub sent_at: Millis,
+    /// The content.
+    #[n(5)]
+    pub body: Body,
+}
+
+/// An entry, by position and hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Seen {
+    /// Position.
+    #[n(0)]
+    pub seq: Seq,
+    /// SHA-256 of the payload.
+    #[n(1)]
+    pub digest: Digest,
+}
+
+/// What a message is about.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Body {
+    /// Words.
+    #[n(0)]
+    Text(#[n(0)] String),
+    /// The sender takes an own message back.
+    #[n(1)]
+    Retract {
+        /// Which.
+        #[n(0)]
+        message: MessageId,
+        /// Where it is.
+        #[n(1)]
+        seq: Seq,
+    },
+    /// The sender leaves.
+    #[n(2)]
+    Depart {
+        /// The signed statement, which the commit that carries it out repeats.
+        #[n(0)]
+        departure: Departure,
+        /// Words to the room.
+        #[n(1)]
+        goodbye: String,
+    },
+    /// An invite was made; facilitators open its knocks with this key.
+    #[n(3)]
+    InviteIssued {
+        /// Its id at the relay.
+        #[n(0)]
+        invite: InviteId,
+        /// See [`hearth_protocol::invite::knock_key`].
+        #[n(1)]
+        knock_key: Secret32,
+        /// Knocks it is good for.
+        #[n(2)]
+        uses: u32,
+        /// End of validity.
+        #[n(3)]
+        expires: Millis,
+        /// The role its holder is admitted to.
+        #[n(4)]
+        role: Role,
+    },
+    /// The text of a new version of the agreement, ahead of the record that names it.
+    #[n(4)]
+    AgreementText {
+        /// The new version.
+        #[n(0)]
+        agreement: Agreement,
+        /// Secret of the invite by which those who acknowledge too late come back.
+        #[n(1)]
+        return_secret: Secret32,
+        /// End of that invite.
+        #[n(2)]
+        return_expires: Millis,
+    },
+}
+
+/// Why bytes are no envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContentError {
+    /// Padding or CBOR is wrong.
+    #[error("the message's content is malformed")]
+    Malformed,
+    /// From a newer version of Hearth.
+    #[error("the message is of a kind that this version does not know")]
+    Unknown,
+    /// Too long to send.
+    #[error("the message is too long")]
+    TooLong,
+}
+
+impl Envelope {
+    /// Encodes and pads.
+    ///
+    /// # Errors
+    /// [`ContentError::TooLong`].
+    pub fn to_padded(&self) -> Result<Vec<u8>, ContentError> {
+        padding::pad(&codec::encode(self)).ok_or(ContentError::TooLong)
+    }
+
+    /// Strips the padding and decodes.
+    ///
+    /// # Errors
+    /// [`ContentError::Malformed`], or [`ContentError::Unknown`] for a body of a newer version.
+    pub fn from_padded(padded: &[u8]) -> Result<Self, ContentError> {
+        let bytes = padding::unpad(padded).ok_or(ContentError::Malformed)?;
+        match codec::decode::<Self>(bytes) {
+            Ok(envelope) if envelope.format == 1 => Ok(envelope),
+            Ok(_) => Err(ContentError::Unknown),
+            Err(codec::DecodeError::Malformed(error)) if error.is_unknown_variant() => {
+                Err(ContentError::Unknown)
+            }
+            Err(_) => Err(ContentError::Malformed),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! The one gate: what every honest member checks before a commit is merged or a Welcome accepted.
+//!
+//! It stands between OpenMLS's `process_message` and `merge_staged_commit`, on our own commits as on others', and
+//! between a staged Welcome and the group. It looks at no clock and at nothing that the relay says, so all honest
+//! members decide alike. Attacks it stops are named beside each check; `docs/threat-model.md` has the list.
+
+use hearth_protocol::{MemberKey, Role, RoomId};
+
+use super::{
+    agreement::Acknowledgement,
+    policy::{Act, Applied, Leaf, RoomPolicy, RuleError, Scene},
+};
+use crate::text::name;
+
+/// A check of the gate, so that a test can switch one off and prove that it would be missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is named by the refusal it gives")]
+pub enum Check {
+    ProposalKinds,
+    PathPresent,
+    OwnLeafUnchanged,
+    PolicyRecomputed,
+    PolicyRequired,
+    AddsMatchRecord,
+    RemovesMatchRecord,
+    Names,
+    Acknowledgement,
+    WelcomeSigner,
+    WelcomeOwnAcknowledgement,
+    WelcomeRoster,
+}
+
+/// What a staged commit would do, in our terms.
+#[derive(Clone, Debug)]
+pub struct CommitView {
+    /// Signature key of the committer's leaf before the commit.
+    pub committer: MemberKey,
+    /// Leaves it adds; `None` where a leaf lacks what every leaf of ours has.
+    pub added: Vec<Result<Leaf, LeafError>>,
+    /// Keys of the leaves it removes.
+    pub removed: Vec<MemberKey>,
+    /// The policy in the new group context, if the commit changes the context.
+    pub policy: Option<Result<RoomPolicy, PolicyError>>,
+    /// Whether anything of the context besides the policy would change.
+    pub context_changed_otherwise: bool,
+    /// Kinds of proposals that no commit of ours holds (Update, PSK, ReInit, external, by reference, ...).
+    pub foreign_proposals: bool,
+    /// The committer's new leaf.
+    pub path: Option<Result<Leaf, LeafError>>,
+}
+
+/// Why a leaf is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeafError {
+    /// No basic credential with a good name.
+    #[error("the leaf has no acceptable name")]
+    Name,
+    /// The signature key is no Ed25519 key.
+    #[error("the leaf's key is malformed")]
+    Key,
+    /// The acknowledgement is missing or malformed.
+    #[error("the leaf has no acknowledgement")]
+    Acknowledgement,
+    /// Other extensions or capabilities than ours.
+    #[error("the leaf has extensions that do not belong there")]
+    Extensions,
+}
+
+/// Why a group context is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the room's policy is missing or malformed")]
+pub struct PolicyError;
+
+/// Why the gate refuses. The epoch does not advance, and the culprit is named.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A proposal of a kind that rooms do not use.
+    #[error("the commit holds a proposal that rooms do not allow")]
+    ForeignProposal,
+    /// No update path: the committer's keys would not be renewed.
+    #[error("the commit does not renew the committer's keys")]
+    NoPath,
+    /// The committer's new leaf differs in more than its keys.
+    #[error("the committer changed their own name, key or acknowledgement")]
+    OwnLeafChanged,
+    /// The committer's new leaf, or an added one, is none of ours.
+    #[error(transparent)]
+    BadLeaf(#[from] LeafError),
+    /// The group context lost its policy or gained something else.
+    #[error(transparent)]
+    BadPolicy(#[from] PolicyError),
+    /// Somebody is added or removed without a record that says so.
+    #[error("members change without a record of it")]
+    Unrecorded,
+    /// The rules forbid it.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The new policy is not what the record makes of the old one.
+    #[error("the new policy is not what its record says")]
+    PolicyMismatch,
+    /// The commit adds somebody other than recorded.
+    #[error("the commit adds somebody other than its record says")]
+    AddMismatch,
+    /// The commit removes somebody other than recorded.
+    #[error("the commit removes somebody other than its record says")]
+    RemoveMismatch,
+    /// A name that looks like another member's.
+    #[error("the new member's name looks like that of another")]
+    NameConfusable,
+    /// The Welcome is not signed by a facilitator whom the invite pins.
+    #[error("the Welcome is not from a facilitator of the invite")]
+    ForeignWelcome,
+    /// The Welcome's leaf does not hold the acknowledgement that was signed.
+    #[error("the Welcome does not hold my acknowledgement")]
+    OwnAcknowledgementMissing,
+    /// The Welcome is for another room or agreement than the invite's.
+    #[error("the Welcome is for another room or agreement")]
+    OtherRoom,
+}
+
+/// What a commit that passed means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Somebody renewed their keys, or acknowledged a newer version; nothing else changed.
+    Update(MemberKey),
+    /// An act of moderation, with the policy that follows.
+    Moderated(Box<Applied>),
+}
+
+/// Judges a commit against the roster and policy of the epoch it would end.
+///
+/// # Errors
+/// The first check that fails; the commit must not be merged.
+pub fn check_commit(
+    room: RoomId,
+    policy: &RoomPolicy,
+    roster: &[Leaf],
+    commit: &CommitView,
+) -> Result<Verdict, Refusal> {
+    // Rogue joins come as external commits, PSKs or stored proposals in other products; ours have none of these.
+    if on(Check::ProposalKinds) && commit.foreign_proposals {
+        return Err(Refusal::ForeignProposal);
+    }
+    if commit.context_changed_otherwise {
+        return Err(PolicyError.into());
+    }
+    let own = roster.iter().find(|l| l.member == commit.committer);
+    let own = own.ok_or(Refusal::Rule(RuleError::NoSuchMember))?;
+    // RFC 9420 section 12.4 allows commits without a path; a removed member's keys would then live on.
+    let path = match &commit.path {
+        Some(path) => Some(path.as_ref().map_err(|e| *e)?),
+        None if on(Check::PathPresent) => return Err(Refusal::NoPath),
+        None => None,
+    };
+    if let Some(path) = path {
+        check_own_leaf(room, policy, own, path)?;
+    }
+    let acknowledgement = path.map_or(&own.acknowledgement, |p| &p.acknowledgement);
+
+    let Some(new_policy) = &commit.policy else {
+        // Without a record nobody comes and nobody goes: the ghost member of other messengers stops here.
+        if on(Check::PolicyRequired) && !(commit.added.is_empty() && commit.removed.is_empty()) {
+            return Err(Refusal::Unrecorded);
+        }
+        return Ok(Verdict::Update(commit.committer));
+    };
+    let new_policy = new_policy.as_ref().map_err(|e| *e)?;
+    let record = &new_policy.record;
+    if record.actor != commit.committer {
+        return Err(Refusal::Rule(RuleError::NotFacilitator));
+    }
+    let added = match commit.added.as_slice() {
+        [] => None,
+        [leaf] => Some(leaf.as_ref().map_err(|e| *e)?),
+        _ => return Err(Refusal::AddMismatch),
+    };
+    let scene = Scene { room, roster, added, actor_acknowledgement: acknowledgement };
+    let applied = match policy.apply(scene, record) {
+        Ok(applied) => applied,
+        Err(RuleError::NotAcknowledged(_)) if !on(Check::Acknowledgement) => Applied {
+            policy: new_policy.clone(),
+            removed: Vec::new(),
+            added: added.map(|l| l.member),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    if on(Check::PolicyRecomputed) && applied.policy != *new_policy {
+        return Err(Refusal::PolicyMismatch);
+    }
+    if on(Check::AddsMatchRecord) && applied.added != added.map(|l| l.member) {
+        return Err(Refusal::AddMismatch);
+    }
+    let mut removed = commit.removed.clone();
+    removed.sort_unstable();
+    if on(Check::RemovesMatchRecord) && applied.removed != removed {
+        return Err(Refusal::RemoveMismatch);
+    }
+    if let Some(added) = added {
+        let taken = roster.iter().any(|l| name::confusable(&l.name, &added.name));
+        if on(Check::Names) && taken {
+            return Err(Refusal::NameConfusable);
+        }
+    }
+    Ok(Verdict::Moderated(Box::new(applied)))
+}
+
+/// OpenMLS verifies that the new leaf is signed, not that it still says the same: that is ours to check.
+fn check_own_leaf(
+    room: RoomId,
+    policy: &RoomPolicy,
+    old: &Leaf,
+    new: &Leaf,
+) -> Result<(), Refusal> {
+    if !on(Check::OwnLeafUnchanged) {
+        return Ok(());
+    }
+    if old.member != new.member || old.name != new.name {
+        return Err(Refusal::OwnLeafChanged);
+    }
+    if old.acknowledgement != new.acknowledgement {
+        // The one change allowed is to acknowledge a newer version of the agreement.
+        let (was, is) = (&old.acknowledgement, &new.acknowledgement);
+        if is.version <= was.version || is.note_key != was.note_key {
+            return Err(Refusal::OwnLeafChanged);
+        }
+        policy
+            .judge_acknowledgement(&room, &new.member, is)
+            .map_err(|e| Refusal::Rule(RuleError::NotAcknowledged(e)))?;
+    }
+    Ok(())
+}
+
+/// What a Welcome would make us a member of.
+#[derive(Clone, Debug)]
+pub struct WelcomeView {
+    /// The group's id.
+    pub room: Option<RoomId>,
+    /// Key of the leaf that signed the Welcome's group info.
+    pub signer: MemberKey,
+    /// The policy in the group context.
+    pub policy: Result<RoomPolicy, PolicyError>,
+    /// All leaves, ours too.
+    pub roster: Vec<Result<Leaf, LeafError>>,
+}
+
+/// What the joiner knows from invite and preview.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The invite's room.
+    pub room: RoomId,
+    /// Keys that the preview, signed by the invite's facilitator, allows to admit.
+    pub facilitators: &'a [MemberKey],
+    /// What I signed.
+    pub acknowledgement: &'a Acknowledgement,
+}
+
+/// Judges a staged Welcome, and returns the room's policy and roster.
+///
+/// # Errors
+/// The first check that fails; the group must not be joined.
+pub fn check_welcome(
+    view: WelcomeView,
+    expected: Expected<'_>,
+) -> Result<(RoomPolicy, Vec<Leaf>), Refusal> {
+    if view.room != Some(expected.room) {
+        return Err(Refusal::OtherRoom);
+    }
+    // A look-alike group, made by the relay or an invited attacker, is signed by a key that no invite pins.
+    if on(Check::WelcomeSigner) && !expected.facilitators.contains(&view.signer) {
+        return Err(Refusal::ForeignWelcome);
+    }
+    let policy = view.policy?;
+    if on(Check::WelcomeSigner) && !policy.role(&view.signer).moderates() {
+        return Err(Refusal::ForeignWelcome);
+    }
+    let roster = view.roster.into_iter().collect::<Result<Vec<Leaf>, LeafError>>()?;
+    let own = roster.iter().find(|l| l.member == expected.acknowledgement.member);
+    let own_matches = own.is_some_and(|l| l.acknowledgement == *expected.acknowledgement);
+    if on(Check::WelcomeOwnAcknowledgement) && !own_matches {
+        return Err(Refusal::OwnAcknowledgementMissing);
+    }
+    if on(Check::WelcomeRoster) {
+        for leaf in &roster {
+            policy
+                .judge_acknowledgement(&expected.room, &leaf.member, &leaf.acknowledgement)
+                .map_err(|e| Refusal::Rule(RuleError::NotAcknowledged(e)))?;
+        }
+    }
+    let record = &policy.record;
+    let admits_me = matches!(&record.act, Act::Admit { member, acknowledgement, .. }
+        if *member == expected.acknowledgement.member
+            && *acknowledgement == expected.acknowledgement.digest());
+    if on(Check::WelcomeOwnAcknowledgement) && (!admits_me || record.actor != view.signer) {
+        return Err(Refusal::OwnAcknowledgementMissing);
+    }
+    Ok((policy, roster))
+}
+
+/// Returns the roles that may post, for shells that ask before they send.
+pub fn may_post(policy: &RoomPolicy, member: &MemberKey) -> bool {
+    policy.role(member) != Role::Observer
+}
+
+#[cfg(not(test))]
+const fn on(_: Check) -> bool {
+    true
+}
+
+#[cfg(test)]
+pub(crate) use switches::{on, without};
+
+#[cfg(test)]
+mod switches {
+    use std::cell::Cell;
+
+    use super::Check;
+
+    thread_local! {
+        static OFF: Cell<Option<Check>> = const { Cell::new(None) };
+    }
+
+    /// Whether a check is made; tests only can switch one off.
+    pub(crate) fn on(check: Check) -> bool {
+        OFF.get() != Some(check)
+    }
+
+    /// Runs something with one check switched off.
+    pub(crate) fn without<T>(check: Check, run: impl FnOnce() -> T) -> T {
+        OFF.set(Some(check));
+        let result = run();
+        OFF.set(None);
+        result
+    }
+}

@@ -1,0 +1,331 @@
+//! Ways into a room: founding it, or acknowledging its agreement, knocking and being welcomed.
+
+use hearth_protocol::{
+    Digest, MemberKey, Millis, RoomId, RoomNumbers, Secret32, Seq, codec,
+    frame::AckTriple,
+    handshake,
+    invite::{self, Grant, Invite, RelayAddress, Transport},
+    seal::{self, Purpose},
+};
+
+use super::{
+    agreement::{AckTerms, Acknowledgement, Agreement, Change, Preview, facilitators_hash},
+    error::EngineError,
+    gate::Expected,
+    mls::{self, Group, Suite, note},
+    policy::{AgreementRef, RoomPolicy, TITLE_CHARS_MAX},
+    provider::Crypto,
+    room::{Room, identity, random, random_secret},
+    state::{Cursor, KnockBody, RoomState, Row, RowContent, Standing},
+};
+use crate::store::{Kind, Store};
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// What a founder decides.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    /// The room's title.
+    pub title: String,
+    /// The agreement's text.
+    pub agreement: String,
+    /// BCP 47 tag of its language.
+    pub language: String,
+    /// The founder's display name.
+    pub name: String,
+    /// The name by which this profile's commands call the room.
+    pub local_name: String,
+    /// MLS cipher suite.
+    pub suite: Suite,
+    /// What the relay shall enforce from the start.
+    pub numbers: RoomNumbers,
+}
+
+/// What a knock sends to the relay.
+#[derive(Clone, Debug)]
+pub struct KnockRequest {
+    /// The opaque triple.
+    pub acknowledgement: AckTriple,
+    /// The sealed body.
+    pub body: Vec<u8>,
+    /// The invite's token.
+    pub token: Secret32,
+}
+
+/// Opens an invite's preview and checks that its facilitator signed it and that the agreement is the invite's.
+///
+/// # Errors
+/// [`EngineError::BadPreview`].
+pub fn open_preview(link: &Invite, sealed: &[u8]) -> Result<Preview> {
+    let key = invite::preview_key(&link.secret);
+    let content =
+        seal::open(&key, Purpose::Preview, &link.room, sealed).ok_or(EngineError::BadPreview)?;
+    let preview: Preview = codec::decode(&content).map_err(|_| EngineError::BadPreview)?;
+    let good = preview.verify(&link.room, &link.facilitator)
+        && preview.agreement.id() == link.agreement
+        && preview.title.chars().count() <= TITLE_CHARS_MAX
+        && Suite::from_number(preview.suite).is_some();
+    good.then_some(preview).ok_or(EngineError::BadPreview)
+}
+
+/// Who joins, and under which names.
+#[derive(Clone, Debug)]
+pub struct Joining {
+    /// The display name in the room.
+    pub name: String,
+    /// The name by which this profile's commands call the room.
+    pub local_name: String,
+    /// Answers to the comprehension questions, if any.
+    pub answers: Vec<String>,
+}
+
+impl<'s> Room<'s> {
+    /// Founds a room in the store; the relay is told afterwards.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn found(
+        store: &'s Store,
+        crypto: &'s Crypto,
+        grant: &Grant,
+        founding: Founding,
+        now: Millis,
+    ) -> Result<Self> {
+        let id = RoomId(random()?);
+        let key = random_secret()?;
+        let founder = public(&key);
+        let agreement = Agreement {
+            format: 1,
+            version: 1,
+            previous: None,
+            change: Change::Initial,
+            effective: now,
+            language: founding.language,
+            signer: founder,
+            salt: random()?,
+            text: founding.agreement,
+        };
+        store.transaction(|_| {
+            let no = store.create_room()?;
+            let mut state = blank_state(&grant.address, id, key, random_secret()?);
+            state.local_name = founding.local_name;
+            state.title.clone_from(&founding.title);
+            state.name = founding.name;
+            state.suite = founding.suite.number();
+            state.standing = Standing::Member;
+            state.pinned = vec![founder];
+            state.agreement = agreement.id();
+            state.renewed_at = now;
+            let mut room =
+                Room { store, crypto, no, state, cursor: Cursor::default(), group: None };
+            let ack = room.sign_first(&agreement, &[founder], now, Vec::new())?;
+            room.state.acknowledgement = ack.to_bytes();
+            let policy = RoomPolicy::found(
+                founding.title,
+                AgreementRef::from(&agreement),
+                founder,
+                now,
+                founding.numbers,
+            );
+            let key = room.signing_key();
+            let me = identity(&room.state, &key, &ack);
+            let provider = room.provider();
+            room.group = Some(Group::found(&provider, founding.suite, id, me, &policy)?);
+            room.save_agreement(&agreement)?;
+            room.save_record(&policy.record)?;
+            room.save_state()?;
+            room.save_cursor()?;
+            Ok(room)
+        })
+    }
+
+    /// Signs the acknowledgement and makes the knock; everything is in the store before it is sent.
+    ///
+    /// Somebody who lapsed keeps key and history; whoever left, was removed or declined gets a new key.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn knock(
+        store: &'s Store,
+        crypto: &'s Crypto,
+        link: &Invite,
+        preview: &Preview,
+        joining: Joining,
+        now: Millis,
+    ) -> Result<(Self, KnockRequest)> {
+        let old = Self::all(store, crypto)?.into_iter().find(|r| r.id() == link.room);
+        store.transaction(|_| {
+            let mut room = match old {
+                Some(room) if room.state.standing == Standing::Member => {
+                    return Err(EngineError::NotMember("you are in this room already"));
+                }
+                Some(mut room) => {
+                    if room.state.standing != Standing::Lapsed {
+                        room.state.key = random_secret()?;
+                        room.state.note_seed = random_secret()?;
+                    }
+                    store.clear(Kind::Mls, room.no)?;
+                    room
+                }
+                None => {
+                    let no = store.create_room()?;
+                    let state =
+                        blank_state(&link.address, link.room, random_secret()?, random_secret()?);
+                    Room { store, crypto, no, state, cursor: Cursor::default(), group: None }
+                }
+            };
+            let state = &mut room.state;
+            state.local_name = joining.local_name;
+            state.title.clone_from(&preview.title);
+            state.name = joining.name;
+            state.suite = preview.suite;
+            state.standing = Standing::Knocking;
+            state.pinned.clone_from(&preview.facilitators);
+            state.agreement = preview.agreement.id();
+            state.countersigned = None;
+            let facilitators = preview.facilitators.clone();
+            let ack = room.sign_first(&preview.agreement, &facilitators, now, joining.answers)?;
+            room.state.acknowledgement = ack.to_bytes();
+            let key = room.signing_key();
+            let me = identity(&room.state, &key, &ack);
+            let provider = room.provider();
+            let key_package = mls::key_package(&provider, room.state.suite(), me)?;
+            let body = KnockBody { name: room.state.name.clone(), key_package };
+            let body = seal::seal(
+                &invite::knock_key(&link.secret),
+                random()?,
+                Purpose::Knock,
+                &link.room,
+                &codec::encode(&body),
+            )
+            .ok_or(EngineError::Content(super::content::ContentError::TooLong))?;
+            let commitment = preview.agreement.commitment(&link.room);
+            let digest = ack.digest();
+            let transcript =
+                handshake::knock_transcript(&link.room, &room.me(), &commitment, &digest);
+            let triple = AckTriple {
+                agreement: commitment,
+                digest,
+                signature: handshake::sign(&key, &transcript),
+            };
+            room.save_agreement(&preview.agreement)?;
+            room.save_state()?;
+            room.save_cursor()?;
+            let request = KnockRequest {
+                acknowledgement: triple,
+                body,
+                token: invite::invite_token(&link.secret),
+            };
+            Ok((room, request))
+        })
+    }
+
+    /// Joins by a Welcome that passes the gate; on refusal the key package stays good.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] if it is from a stranger, for another room, or lacks my acknowledgement.
+    pub fn welcomed(&mut self, welcome: &[u8], joined: Seq, now: Millis) -> Result<()> {
+        let ack = self.acknowledgement()?;
+        self.change(|room| {
+            let expected = Expected {
+                room: room.id(),
+                facilitators: &room.state.pinned.clone(),
+                acknowledgement: &ack,
+            };
+            let provider = room.provider();
+            let (group, policy, roster) = Group::join(&provider, welcome, expected)?;
+            room.group = Some(group);
+            room.take_countersignature(&policy);
+            room.state.standing = Standing::Member;
+            room.state.agreement = policy.agreement.id;
+            room.state.title.clone_from(&policy.title);
+            room.state.joined = joined;
+            // Due at once: a leaf that never commits keeps the tree slow, and its first keys travelled in a knock.
+            room.state.renewed_at = Millis(0);
+            let mut row = Row {
+                seq: joined,
+                at: now,
+                digest: Digest([0; 32]),
+                from: Some(policy.record.actor),
+                name: String::new(),
+                id: None,
+                content: RowContent::Nothing,
+                notices: Vec::new(),
+            };
+            if let Some(actor) = roster.iter().find(|l| l.member == policy.record.actor) {
+                row.name.clone_from(&actor.name);
+            }
+            room.store.clear(Kind::Seen, room.no)?;
+            room.take_record(&mut row, &policy, &roster)?;
+            room.save_row(&row)?;
+            room.cursor = Cursor { seq: joined, stream: room.cursor.stream, ..Cursor::default() };
+            room.save_cursor()?;
+            room.save_state()
+        })
+    }
+
+    /// Reads the note with which a facilitator declined.
+    pub fn declined(&mut self, sealed: &[u8]) -> Result<String> {
+        let provider = self.provider();
+        let words = note::key_pair(&provider, self.state.note_seed.expose())
+            .and_then(|(private, _)| note::open(&provider, &self.id(), &private, sealed))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default();
+        self.set_standing(Standing::Declined(words.clone()))?;
+        Ok(words)
+    }
+
+    fn sign_first(
+        &self,
+        agreement: &Agreement,
+        facilitators: &[MemberKey],
+        now: Millis,
+        answers: Vec<String>,
+    ) -> Result<Acknowledgement> {
+        let provider = self.provider();
+        let (_, note_key) =
+            note::key_pair(&provider, self.state.note_seed.expose()).ok_or(EngineError::Random)?;
+        let terms = AckTerms {
+            room: self.id(),
+            agreement,
+            facilitators: facilitators_hash(facilitators),
+            now,
+            nonce: random()?,
+            answers,
+            note_key,
+        };
+        Ok(Acknowledgement::sign(&self.signing_key(), terms))
+    }
+}
+
+fn public(seed: &Secret32) -> MemberKey {
+    let key = ed25519_dalek::SigningKey::from_bytes(seed.expose());
+    MemberKey(key.verifying_key().to_bytes())
+}
+
+fn blank_state(address: &RelayAddress, room: RoomId, key: Secret32, note: Secret32) -> RoomState {
+    RoomState {
+        format: 1,
+        local_name: String::new(),
+        title: String::new(),
+        authority: address.authority.clone(),
+        plain: address.transport == Transport::Plain,
+        relay: address.relay,
+        pin: address.pin,
+        room,
+        key,
+        note_seed: note,
+        name: String::new(),
+        suite: Suite::XWing.number(),
+        acknowledgement: Vec::new(),
+        standing: Standing::Knocking,
+        pinned: Vec::new(),
+        agreement: Digest([0; 32]),
+        countersigned: None,
+        renewed_at: Millis(0),
+        timed_out_until: Millis(0),
+        shown: Seq(0),
+        muted: Vec::new(),
+        joined: Seq(0),
+    }
+}

@@ -1,0 +1,658 @@
+//! MLS (RFC 9420): the only file, with the storage provider, that names OpenMLS.
+//!
+//! Everything leaves here in the engine's terms: [`Leaf`], [`RoomPolicy`], [`CommitView`]. Handshakes are ciphertext
+//! only; external commits and proposals have no way in; no past epochs are kept, because the relay takes entries of
+//! the current epoch only (`docs/decisions/0003-current-epoch-only.md`).
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use hearth_protocol::{Epoch, MemberKey, RoomId};
+use openmls::group::GroupContext;
+use openmls::prelude::{
+    BasicCredential, Capabilities, Ciphersuite, CommitMessageBundle, CredentialType,
+    CredentialWithKey, Extension, ExtensionType, Extensions, GroupId, KeyPackage, KeyPackageIn,
+    LeafNode, LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig,
+    MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent,
+    Proposal, ProposalOrRefType, ProtocolVersion, RequiredCapabilitiesExtension, Sender,
+    SenderRatchetConfiguration, StagedCommit, StagedWelcome, UnknownExtension,
+};
+use openmls_traits::{
+    OpenMlsProvider as _,
+    signatures::{Signer, SignerError},
+    types::{HpkeAeadType, HpkeCiphertext, HpkeConfig, HpkeKdfType, HpkeKemType, SignatureScheme},
+};
+use tls_codec::{Deserialize as _, Serialize as _};
+use zeroize::Zeroizing;
+
+use super::{
+    agreement::Acknowledgement,
+    gate,
+    gate::{CommitView, Expected, LeafError, PolicyError, Refusal, Verdict, WelcomeView},
+    policy::{Leaf, RoomPolicy},
+    provider::Provider,
+};
+use crate::text::name;
+
+/// Group context extension that holds the [`RoomPolicy`] (private use, RFC 9420 section 17.3).
+const POLICY_EXTENSION: u16 = 0xff01;
+/// Leaf node extension that holds the [`Acknowledgement`] (private use).
+const ACKNOWLEDGEMENT_EXTENSION: u16 = 0xff02;
+/// Messages of one sender that may come out of order, and that may be skipped.
+const OUT_OF_ORDER: u32 = 64;
+const FORWARD_DISTANCE: u32 = 2_000;
+/// Ciphertexts are padded to a multiple of this many bytes, on top of the buckets for content.
+const PADDING_BYTES: usize = 256;
+
+/// Cipher suites of rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// X-Wing (X25519 + ML-KEM-768), ChaCha20-Poly1305, SHA-256, Ed25519. 0x004D, not registered with IANA.
+    XWing,
+    /// X25519, ChaCha20-Poly1305, SHA-256, Ed25519: suite 3 of RFC 9420, for large rooms.
+    X25519,
+}
+
+impl Suite {
+    /// Returns the number on the wire.
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::XWing => 0x004d,
+            Self::X25519 => 0x0003,
+        }
+    }
+
+    /// Reads the number.
+    pub const fn from_number(number: u16) -> Option<Self> {
+        match number {
+            0x004d => Some(Self::XWing),
+            0x0003 => Some(Self::X25519),
+            _ => None,
+        }
+    }
+
+    const fn ciphersuite(self) -> Ciphersuite {
+        match self {
+            Self::XWing => Ciphersuite::MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519,
+            Self::X25519 => Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519,
+        }
+    }
+}
+
+/// Why MLS refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MlsError {
+    /// Bytes from outside are not what they should be, or their cryptography fails.
+    #[error("the message does not verify")]
+    Invalid,
+    /// The message is from an epoch other than the group's.
+    #[error("the message is from another epoch")]
+    WrongEpoch,
+    /// The gate refuses.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A key package does not fit this room.
+    #[error("the key package does not fit this room")]
+    BadKeyPackage,
+    /// The stored state does not load or does not allow the operation.
+    #[error("the room's key state is damaged or in the way")]
+    State,
+}
+
+/// Signs for one leaf.
+pub(crate) struct LeafSigner<'a>(pub(crate) &'a SigningKey);
+
+impl Signer for LeafSigner<'_> {
+    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
+        Ok(self.0.sign(payload).to_bytes().to_vec())
+    }
+
+    fn signature_scheme(&self) -> SignatureScheme {
+        SignatureScheme::ED25519
+    }
+}
+
+/// Who somebody is in one room.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    /// The room key.
+    pub(crate) key: &'a SigningKey,
+    /// The display name.
+    pub(crate) name: &'a str,
+    /// The acknowledgement that rides in the leaf.
+    pub(crate) acknowledgement: &'a Acknowledgement,
+}
+
+impl Identity<'_> {
+    fn credential(&self) -> CredentialWithKey {
+        CredentialWithKey {
+            credential: BasicCredential::new(self.name.as_bytes().to_vec()).into(),
+            signature_key: self.key.verifying_key().to_bytes().to_vec().into(),
+        }
+    }
+}
+
+/// A room's group.
+pub(crate) struct Group {
+    inner: MlsGroup,
+}
+
+/// An MLS message after decryption, before it has any effect.
+pub(crate) enum Processed {
+    /// An application message and who signed it.
+    Application { sender: MemberKey, content: Vec<u8> },
+    /// A commit that the gate has passed.
+    Commit { staged: Box<StagedCommit>, verdict: Verdict, removes_me: bool },
+    /// A commit that the gate refuses, and who made it.
+    RefusedCommit { committer: MemberKey, refusal: Refusal },
+    /// A message of our own leaf that we have no record of.
+    Own,
+}
+
+/// What a commit of ours shall do.
+#[derive(Default)]
+pub(crate) struct CommitPlan<'a> {
+    /// Add the holder of this key package.
+    pub(crate) add: Option<&'a [u8]>,
+    /// Remove these.
+    pub(crate) remove: &'a [MemberKey],
+    /// Replace the policy.
+    pub(crate) policy: Option<&'a RoomPolicy>,
+    /// Renew the own leaf with this acknowledgement.
+    pub(crate) acknowledgement: Option<&'a Acknowledgement>,
+}
+
+/// A commit of ours, pending until the relay has ordered it.
+pub(crate) struct Committed {
+    /// The MLS message for the room.
+    pub(crate) commit: Vec<u8>,
+    /// The Welcome for the member it adds.
+    pub(crate) welcome: Option<Vec<u8>>,
+}
+
+impl Group {
+    /// Founds a group with the founder as its only member.
+    pub(crate) fn found(
+        provider: &Provider<'_>,
+        suite: Suite,
+        room: RoomId,
+        identity: Identity<'_>,
+        policy: &RoomPolicy,
+    ) -> Result<Self, MlsError> {
+        let config = MlsGroupCreateConfig::builder()
+            .ciphersuite(suite.ciphersuite())
+            .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
+            .padding_size(PADDING_BYTES)
+            .use_ratchet_tree_extension(true)
+            .max_past_epochs(0)
+            .sender_ratchet_configuration(ratchet_configuration())
+            .capabilities(capabilities(suite))
+            .with_leaf_node_extensions(leaf_extensions(identity.acknowledgement)?)
+            .map_err(|_| MlsError::State)?
+            .with_group_context_extensions(context_extensions(policy)?)
+            .build();
+        let inner = MlsGroup::new_with_group_id(
+            provider,
+            &LeafSigner(identity.key),
+            &config,
+            GroupId::from_slice(room.as_bytes()),
+            identity.credential(),
+        )
+        .map_err(|_| MlsError::State)?;
+        Ok(Self { inner })
+    }
+
+    /// Loads a group; `None` if there is none.
+    pub(crate) fn load(provider: &Provider<'_>, room: RoomId) -> Result<Option<Self>, MlsError> {
+        let id = GroupId::from_slice(room.as_bytes());
+        let inner = MlsGroup::load(provider.storage(), &id).map_err(|_| MlsError::State)?;
+        Ok(inner.map(|inner| Self { inner }))
+    }
+
+    /// Joins by a Welcome, if [`gate::check_welcome`] passes it.
+    ///
+    /// Must run in a transaction that is rolled back on error: OpenMLS consumes the key package at once.
+    pub(crate) fn join(
+        provider: &Provider<'_>,
+        welcome: &[u8],
+        expected: Expected<'_>,
+    ) -> Result<(Self, RoomPolicy, Vec<Leaf>), MlsError> {
+        let message =
+            MlsMessageIn::tls_deserialize_exact(welcome).map_err(|_| MlsError::Invalid)?;
+        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
+            return Err(MlsError::Invalid);
+        };
+        let staged = StagedWelcome::new_from_welcome(provider, &join_config(), welcome, None)
+            .map_err(|_| MlsError::Invalid)?;
+        let signer = staged.welcome_sender().map_err(|_| MlsError::Invalid)?;
+        let signer = leaf_key(signer).map_err(Refusal::from)?;
+        let inner = staged.into_group(provider).map_err(|_| MlsError::Invalid)?;
+        let group = Self { inner };
+        let view = WelcomeView {
+            room: RoomId::from_slice(group.inner.group_id().as_slice()),
+            signer,
+            policy: group.policy(),
+            roster: group.leaves().map(leaf_view).collect(),
+        };
+        let (policy, roster) = gate::check_welcome(view, expected)?;
+        Ok((group, policy, roster))
+    }
+
+    /// Returns the epoch.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.inner.epoch().as_u64())
+    }
+
+    /// Whether the group still has us as a member.
+    pub(crate) fn is_active(&self) -> bool {
+        self.inner.is_active()
+    }
+
+    /// Returns the policy in the group context.
+    pub(crate) fn policy(&self) -> Result<RoomPolicy, PolicyError> {
+        policy_of(self.inner.extensions())
+    }
+
+    /// Returns all members, in order of leaf.
+    pub(crate) fn roster(&self) -> Result<Vec<Leaf>, LeafError> {
+        self.leaves().map(leaf_view).collect()
+    }
+
+    /// Returns the authenticator of the epoch (RFC 9420 section 8.7), which equals for all who share its state.
+    pub(crate) fn authenticator(&self) -> Vec<u8> {
+        self.inner.epoch_authenticator().as_slice().to_vec()
+    }
+
+    /// Encrypts an application message.
+    pub(crate) fn encrypt(
+        &mut self,
+        provider: &Provider<'_>,
+        key: &SigningKey,
+        content: &[u8],
+    ) -> Result<Vec<u8>, MlsError> {
+        self.inner
+            .create_message(provider, &LeafSigner(key), content)
+            .map_err(|_| MlsError::State)?
+            .tls_serialize_detached()
+            .map_err(|_| MlsError::State)
+    }
+
+    /// Makes a commit and lets the gate judge it like anybody's. It stays pending.
+    pub(crate) fn commit(
+        &mut self,
+        provider: &Provider<'_>,
+        room: RoomId,
+        identity: Identity<'_>,
+        plan: &CommitPlan<'_>,
+    ) -> Result<Committed, MlsError> {
+        let committed = self.commit_unchecked(provider, identity, plan)?;
+        let pending = self.inner.pending_commit().ok_or(MlsError::State)?;
+        let committer = MemberKey(identity.key.verifying_key().to_bytes());
+        let view = self.view(committer, self.inner.own_leaf_index(), pending);
+        let policy = self.policy().map_err(Refusal::from)?;
+        let roster = self.roster().map_err(Refusal::from)?;
+        gate::check_commit(room, &policy, &roster, &view)?;
+        Ok(committed)
+    }
+
+    /// Makes a commit without asking the gate. Outside of [`Self::commit`], tests alone call it, as modified members.
+    pub(crate) fn commit_unchecked(
+        &mut self,
+        provider: &Provider<'_>,
+        identity: Identity<'_>,
+        plan: &CommitPlan<'_>,
+    ) -> Result<Committed, MlsError> {
+        let add = plan.add.map(|bytes| self.validate_key_package(provider, bytes)).transpose()?;
+        let removed: Vec<_> = self
+            .inner
+            .public_group()
+            .treesync()
+            .full_leaves()
+            .filter(|(_, leaf)| leaf_key(leaf).is_ok_and(|key| plan.remove.contains(&key)))
+            .map(|(index, _)| index)
+            .collect();
+        let acknowledgement = plan.acknowledgement.unwrap_or(identity.acknowledgement);
+        let parameters = LeafNodeParameters::builder()
+            .with_extensions(leaf_extensions(acknowledgement)?)
+            .build();
+        let mut builder = self
+            .inner
+            .commit_builder()
+            .force_self_update(true)
+            .leaf_node_parameters(parameters)
+            .propose_adds(add)
+            .propose_removals(removed);
+        if let Some(policy) = plan.policy {
+            builder = builder
+                .propose_group_context_extensions(context_extensions(policy)?)
+                .map_err(|_| MlsError::State)?;
+        }
+        let bundle: CommitMessageBundle = builder
+            .load_psks(provider.storage())
+            .map_err(|_| MlsError::State)?
+            .build(provider.rand(), provider.crypto(), &LeafSigner(identity.key), |_| true)
+            .map_err(|_| MlsError::State)?
+            .stage_commit(provider)
+            .map_err(|_| MlsError::State)?;
+        let welcome = match bundle.to_welcome_msg() {
+            Some(message) => Some(message.tls_serialize_detached().map_err(|_| MlsError::State)?),
+            None => None,
+        };
+        let commit = bundle.into_commit().tls_serialize_detached().map_err(|_| MlsError::State)?;
+        Ok(Committed { commit, welcome })
+    }
+
+    /// Merges our own pending commit, once the relay has ordered it.
+    pub(crate) fn merge_pending(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        self.inner.merge_pending_commit(provider).map_err(|_| MlsError::State)
+    }
+
+    /// Gives up our own pending commit, because another came first.
+    pub(crate) fn clear_pending(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        self.inner.clear_pending_commit(provider.storage()).map_err(|_| MlsError::State)
+    }
+
+    /// Whether a commit of ours waits for its place.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.inner.pending_commit().is_some()
+    }
+
+    /// Decrypts a message of the current epoch and judges it, without effect on the group's epoch.
+    pub(crate) fn process(
+        &mut self,
+        provider: &Provider<'_>,
+        room: RoomId,
+        payload: &[u8],
+    ) -> Result<Processed, MlsError> {
+        let message =
+            MlsMessageIn::tls_deserialize_exact(payload).map_err(|_| MlsError::Invalid)?;
+        let MlsMessageBodyIn::PrivateMessage(message) = message.extract() else {
+            return Err(MlsError::Invalid);
+        };
+        if message.group_id().as_slice() != room.as_bytes() {
+            return Err(MlsError::Invalid);
+        }
+        if message.epoch() != self.inner.epoch() {
+            return Err(MlsError::WrongEpoch);
+        }
+        let processed =
+            self.inner.process_message(provider, message).map_err(|_| MlsError::Invalid)?;
+        let Sender::Member(index) = *processed.sender() else {
+            return Err(MlsError::Invalid);
+        };
+        let leaf = self.inner.public_group().leaf(index).ok_or(MlsError::Invalid)?;
+        let sender = leaf_key(leaf).map_err(Refusal::from)?;
+        match processed.into_content() {
+            ProcessedMessageContent::ApplicationMessage(message) => {
+                Ok(Processed::Application { sender, content: message.into_bytes() })
+            }
+            ProcessedMessageContent::StagedCommitMessage(staged) => {
+                let view = self.view(sender, index, &staged);
+                let policy = self.policy().map_err(Refusal::from)?;
+                let roster = self.roster().map_err(Refusal::from)?;
+                Ok(match gate::check_commit(room, &policy, &roster, &view) {
+                    Ok(verdict) => {
+                        let removes_me = staged.self_removed();
+                        Processed::Commit { staged, verdict, removes_me }
+                    }
+                    Err(refusal) => Processed::RefusedCommit { committer: sender, refusal },
+                })
+            }
+            ProcessedMessageContent::OwnPrivateMessage => Ok(Processed::Own),
+            // A bare proposal would block sending until committed; rooms have none.
+            _ => Ok(Processed::RefusedCommit {
+                committer: sender,
+                refusal: Refusal::ForeignProposal,
+            }),
+        }
+    }
+
+    /// Merges a commit that the gate has passed.
+    pub(crate) fn merge(
+        &mut self,
+        provider: &Provider<'_>,
+        staged: StagedCommit,
+    ) -> Result<(), MlsError> {
+        self.inner.merge_staged_commit(provider, staged).map_err(|_| MlsError::State)
+    }
+
+    /// Reads a key package of somebody who knocks.
+    pub(crate) fn read_key_package(
+        &self,
+        provider: &Provider<'_>,
+        bytes: &[u8],
+    ) -> Result<Leaf, MlsError> {
+        let package = self.validate_key_package(provider, bytes)?;
+        leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
+    }
+
+    /// Deletes the group's keys.
+    pub(crate) fn delete(mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        self.inner.delete(provider.storage()).map_err(|_| MlsError::State)
+    }
+
+    fn leaves(&self) -> impl Iterator<Item = &LeafNode> {
+        self.inner.public_group().treesync().full_leaves().map(|(_, leaf)| leaf)
+    }
+
+    fn validate_key_package(
+        &self,
+        provider: &Provider<'_>,
+        bytes: &[u8],
+    ) -> Result<KeyPackage, MlsError> {
+        let package = KeyPackageIn::tls_deserialize_exact(bytes)
+            .map_err(|_| MlsError::BadKeyPackage)?
+            .validate(provider.crypto(), ProtocolVersion::Mls10)
+            .map_err(|_| MlsError::BadKeyPackage)?;
+        let fits = package.ciphersuite() == self.inner.ciphersuite();
+        fits.then_some(package).ok_or(MlsError::BadKeyPackage)
+    }
+
+    /// Says what a staged commit would do.
+    fn view(
+        &self,
+        committer: MemberKey,
+        index: openmls::prelude::LeafNodeIndex,
+        staged: &StagedCommit,
+    ) -> CommitView {
+        let mut view = CommitView {
+            committer,
+            added: Vec::new(),
+            removed: Vec::new(),
+            policy: None,
+            context_changed_otherwise: false,
+            foreign_proposals: false,
+            path: staged.update_path_leaf_node().map(leaf_view),
+        };
+        let mut context_proposed = false;
+        for queued in staged.queued_proposals() {
+            let by_committer = *queued.sender() == Sender::Member(index);
+            let by_value = matches!(queued.proposal_or_ref_type(), ProposalOrRefType::Proposal);
+            if !by_committer || !by_value {
+                view.foreign_proposals = true;
+            }
+            match queued.proposal() {
+                Proposal::Add(add) => {
+                    view.added.push(leaf_view(add.key_package().leaf_node()));
+                }
+                Proposal::Remove(remove) => {
+                    match self.inner.public_group().leaf(remove.removed()).map(leaf_key) {
+                        Some(Ok(key)) => view.removed.push(key),
+                        _ => view.foreign_proposals = true,
+                    }
+                }
+                Proposal::GroupContextExtensions(_) => context_proposed = true,
+                _ => view.foreign_proposals = true,
+            }
+        }
+        let (old, new) = (self.inner.extensions(), staged.group_context().extensions());
+        if context_proposed {
+            view.policy = Some(policy_of(new));
+        }
+        view.context_changed_otherwise = !same_but_policy(old, new)
+            || (!context_proposed
+                && old.unknown(POLICY_EXTENSION) != new.unknown(POLICY_EXTENSION));
+        view
+    }
+}
+
+/// Makes a key package whose private part stays in the store.
+pub(crate) fn key_package(
+    provider: &Provider<'_>,
+    suite: Suite,
+    identity: Identity<'_>,
+) -> Result<Vec<u8>, MlsError> {
+    KeyPackage::builder()
+        .leaf_node_capabilities(capabilities(suite))
+        .leaf_node_extensions(leaf_extensions(identity.acknowledgement)?)
+        .build(suite.ciphersuite(), provider, &LeafSigner(identity.key), identity.credential())
+        .map_err(|_| MlsError::State)?
+        .key_package()
+        .tls_serialize_detached()
+        .map_err(|_| MlsError::State)
+}
+
+/// HPKE key pairs for private notes (RFC 9180, DHKEM(X25519), HKDF-SHA-256, ChaCha20-Poly1305, base mode).
+pub(crate) mod note {
+    use super::{
+        HpkeAeadType, HpkeCiphertext, HpkeConfig, HpkeKdfType, HpkeKemType, Provider, RoomId,
+        Zeroizing,
+    };
+    use openmls_traits::{OpenMlsProvider as _, crypto::OpenMlsCrypto as _};
+
+    const CONFIG: HpkeConfig = HpkeConfig(
+        HpkeKemType::DhKem25519,
+        HpkeKdfType::HkdfSha256,
+        HpkeAeadType::ChaCha20Poly1305,
+    );
+    const INFO: &[u8] = b"hearth private note v1";
+    const KEM_OUTPUT_BYTES: usize = 32;
+
+    /// Derives the key pair from 32 secret bytes; returns (private, public).
+    pub(crate) fn key_pair(
+        provider: &Provider<'_>,
+        seed: &[u8; 32],
+    ) -> Option<(Zeroizing<Vec<u8>>, [u8; 32])> {
+        let pair = provider.crypto().derive_hpke_keypair(CONFIG, seed).ok()?;
+        Some((Zeroizing::new(pair.private.to_vec()), pair.public.try_into().ok()?))
+    }
+
+    /// Seals a note to a member of a room.
+    pub(crate) fn seal(
+        provider: &Provider<'_>,
+        room: &RoomId,
+        to: &[u8; 32],
+        note: &[u8],
+    ) -> Option<Vec<u8>> {
+        let sealed = provider.crypto().hpke_seal(CONFIG, to, INFO, room.as_bytes(), note).ok()?;
+        Some([sealed.kem_output.as_slice(), sealed.ciphertext.as_slice()].concat())
+    }
+
+    /// Opens a note, if it is for this key.
+    pub(crate) fn open(
+        provider: &Provider<'_>,
+        room: &RoomId,
+        private: &[u8],
+        sealed: &[u8],
+    ) -> Option<Vec<u8>> {
+        let (kem_output, ciphertext) = sealed.split_at_checked(KEM_OUTPUT_BYTES)?;
+        let sealed = HpkeCiphertext {
+            kem_output: kem_output.to_vec().into(),
+            ciphertext: ciphertext.to_vec().into(),
+        };
+        provider.crypto().hpke_open(CONFIG, &sealed, private, INFO, room.as_bytes()).ok()
+    }
+}
+
+fn ratchet_configuration() -> SenderRatchetConfiguration {
+    SenderRatchetConfiguration::new(OUT_OF_ORDER, FORWARD_DISTANCE)
+}
+
+fn join_config() -> MlsGroupJoinConfig {
+    MlsGroupJoinConfig::builder()
+        .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
+        .padding_size(PADDING_BYTES)
+        .use_ratchet_tree_extension(true)
+        .max_past_epochs(0)
+        .sender_ratchet_configuration(ratchet_configuration())
+        .build()
+}
+
+fn capabilities(suite: Suite) -> Capabilities {
+    Capabilities::builder()
+        .versions(vec![ProtocolVersion::Mls10])
+        .ciphersuites(vec![suite.ciphersuite()])
+        .extensions(vec![
+            ExtensionType::Unknown(POLICY_EXTENSION),
+            ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
+        ])
+        .proposals(vec![])
+        .credentials(vec![CredentialType::Basic])
+        .build()
+}
+
+fn leaf_extensions(acknowledgement: &Acknowledgement) -> Result<Extensions<LeafNode>, MlsError> {
+    Extensions::from_vec(vec![Extension::Unknown(
+        ACKNOWLEDGEMENT_EXTENSION,
+        UnknownExtension(acknowledgement.to_bytes()),
+    )])
+    .map_err(|_| MlsError::State)
+}
+
+fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, MlsError> {
+    let required = RequiredCapabilitiesExtension::new(
+        &[
+            ExtensionType::Unknown(POLICY_EXTENSION),
+            ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
+        ],
+        &[],
+        &[CredentialType::Basic],
+    );
+    let policy = UnknownExtension(hearth_protocol::codec::encode(policy));
+    Extensions::from_vec(vec![
+        Extension::RequiredCapabilities(required),
+        Extension::Unknown(POLICY_EXTENSION, policy),
+    ])
+    .map_err(|_| MlsError::State)
+}
+
+fn policy_of(extensions: &Extensions<GroupContext>) -> Result<RoomPolicy, PolicyError> {
+    let bytes = &extensions.unknown(POLICY_EXTENSION).ok_or(PolicyError)?.0;
+    let policy: RoomPolicy = hearth_protocol::codec::decode(bytes).map_err(|_| PolicyError)?;
+    // One encoding only: the policy is compared and hashed as bytes.
+    let canonical = hearth_protocol::codec::encode(&policy) == *bytes;
+    (policy.format == 1 && canonical).then_some(policy).ok_or(PolicyError)
+}
+
+fn same_but_policy(old: &Extensions<GroupContext>, new: &Extensions<GroupContext>) -> bool {
+    let others = |extensions: &Extensions<GroupContext>| -> Vec<Extension> {
+        extensions
+            .iter()
+            .filter(|e| e.extension_type() != ExtensionType::Unknown(POLICY_EXTENSION))
+            .cloned()
+            .collect()
+    };
+    others(old) == others(new)
+}
+
+fn leaf_key(leaf: &LeafNode) -> Result<MemberKey, LeafError> {
+    MemberKey::from_slice(leaf.signature_key().as_slice()).ok_or(LeafError::Key)
+}
+
+fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
+    let member = leaf_key(leaf)?;
+    let credential =
+        BasicCredential::try_from(leaf.credential().clone()).map_err(|_| LeafError::Name)?;
+    let text = std::str::from_utf8(credential.identity()).map_err(|_| LeafError::Name)?;
+    let name = name::parse_name(text).map_err(|_| LeafError::Name)?;
+    if name.as_str() != text {
+        return Err(LeafError::Name);
+    }
+    let extensions = leaf.extensions();
+    if extensions.iter().count() != 1 {
+        return Err(LeafError::Extensions);
+    }
+    let bytes = extensions.unknown(ACKNOWLEDGEMENT_EXTENSION).ok_or(LeafError::Acknowledgement)?;
+    let acknowledgement =
+        Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)?;
+    Ok(Leaf { member, name: text.to_owned(), acknowledgement })
+}

@@ -1,0 +1,274 @@
+//! What is on its way to the relay: written down and encrypted in the store before a byte is sent.
+//!
+//! Messages go out one at a time and in order. A message keeps its id over retries; after an epoch conflict it is
+//! encrypted anew under the next epoch with the same id and counter. A commit that lost its race is given up.
+
+use hearth_protocol::{BlobId, Effect, MessageId, Millis, Seq, codec, frame::Entry, hash};
+
+use super::{
+    content::{Body, Envelope, Seen, TEXT_BYTES_MAX},
+    error::EngineError,
+    room::{Room, decode, random},
+    state::{Outgoing, OutgoingKind, Standing},
+};
+use crate::store::Kind;
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// A submission ready for the wire.
+#[derive(Clone)]
+pub struct Submission {
+    /// Its place in the outbox.
+    pub number: u64,
+    /// The submission's id.
+    pub id: MessageId,
+    /// MLS ciphertext.
+    pub payload: Vec<u8>,
+    /// What the relay shall do along with it.
+    pub effects: Vec<Effect>,
+    /// A blob to upload first: the Welcome.
+    pub blob: Option<(BlobId, Vec<u8>)>,
+    /// Whether it is a commit, which cannot be encrypted anew.
+    pub is_commit: bool,
+}
+
+impl Room<'_> {
+    /// Writes a text into the outbox and returns its id. The same text that still waits is not queued twice.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLong`] if the room's rules forbid the length; see [`EngineError`].
+    pub fn queue_text(&mut self, text: String, now: Millis) -> Result<MessageId> {
+        let policy = self.policy()?;
+        let chars = text.chars().count();
+        let max = policy.message_chars_max;
+        let exempt = policy.role(&self.me()).moderates();
+        if text.len() > TEXT_BYTES_MAX || (max > 0 && chars > max as usize && !exempt) {
+            let max = if max > 0 { max } else { u32::try_from(TEXT_BYTES_MAX).unwrap_or(0) };
+            return Err(EngineError::TooLong { chars, max });
+        }
+        for (_, outgoing) in self.outgoing()? {
+            if let OutgoingKind::Message { body: Body::Text(waiting), .. } = &outgoing.what
+                && *waiting == text
+            {
+                return Ok(outgoing.id);
+            }
+        }
+        self.queue(Body::Text(text), Vec::new(), now)
+    }
+
+    /// Writes any message into the outbox and returns its id.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub(super) fn queue(
+        &mut self,
+        body: Body,
+        effects: Vec<Effect>,
+        now: Millis,
+    ) -> Result<MessageId> {
+        let id = MessageId(random()?);
+        let outgoing = Outgoing {
+            id,
+            written_at: now,
+            what: OutgoingKind::Message { body, counter: 0 },
+            effects,
+            welcome: Vec::new(),
+            payload: Vec::new(),
+        };
+        self.change(|room| room.push_outgoing(&outgoing))?;
+        Ok(id)
+    }
+
+    /// Takes back an own message.
+    ///
+    /// # Errors
+    /// [`EngineError::NotAuthor`] if it is another's.
+    pub fn queue_own_retraction(&mut self, seq: Seq, now: Millis) -> Result<MessageId> {
+        let row = self.row(seq)?.ok_or(EngineError::NotAuthor)?;
+        let message = row.id.filter(|_| row.from == Some(self.me()));
+        let message = message.ok_or(EngineError::NotAuthor)?;
+        let effect = Effect::Retract { seq, own: Some(message) };
+        self.queue(Body::Retract { message, seq }, vec![effect], now)
+    }
+
+    /// Returns the texts that wait in the outbox, oldest first.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn waiting_texts(&self) -> Result<Vec<(MessageId, Millis, String)>> {
+        let texts = self.outgoing()?.into_iter().filter_map(|(_, o)| match o.what {
+            OutgoingKind::Message { body: Body::Text(text), .. } => {
+                Some((o.id, o.written_at, text))
+            }
+            _ => None,
+        });
+        Ok(texts.collect())
+    }
+
+    /// Drops a waiting text; returns whether it was there. One that may have reached the relay is not dropped.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn drop_waiting(&mut self, id: &MessageId) -> Result<bool> {
+        for (number, outgoing) in self.outgoing()? {
+            let is_text =
+                matches!(outgoing.what, OutgoingKind::Message { body: Body::Text(_), .. });
+            if outgoing.id == *id && is_text {
+                return Ok(self.store.delete_at(Kind::Outbox, self.no, number)?);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns the oldest submission of the outbox, encrypted for the current epoch if it was not yet.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn next_submission(&mut self) -> Result<Option<Submission>> {
+        let Some((number, outgoing)) = self.outgoing()?.into_iter().next() else {
+            return Ok(None);
+        };
+        let outgoing = if outgoing.payload.is_empty() {
+            self.encrypt_outgoing(number, outgoing)?
+        } else {
+            outgoing
+        };
+        Ok(Some(submission(number, outgoing)))
+    }
+
+    /// Handles the relay's word that a submission names a past epoch, after catching up.
+    ///
+    /// Returns whether it will go out again: a message does, encrypted anew; a commit is given up.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn epoch_conflict(&mut self, number: u64) -> Result<bool> {
+        let Some(bytes) = self.store.get_at(Kind::Outbox, self.no, number)? else {
+            return Ok(false);
+        };
+        let outgoing: Outgoing = decode(&bytes)?;
+        match outgoing.what {
+            OutgoingKind::Message { .. } => {
+                self.encrypt_outgoing(number, outgoing)?;
+                Ok(true)
+            }
+            OutgoingKind::Commit { .. } => {
+                self.change(Self::give_up_commit)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Gives up a submission that the relay refuses for good.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn give_up(&mut self, number: u64) -> Result<()> {
+        let Some(bytes) = self.store.get_at(Kind::Outbox, self.no, number)? else {
+            return Ok(());
+        };
+        let outgoing: Outgoing = decode(&bytes)?;
+        self.change(|room| match outgoing.what {
+            OutgoingKind::Message { .. } => {
+                room.store.delete_at(Kind::Outbox, room.no, number)?;
+                Ok(())
+            }
+            OutgoingKind::Commit { .. } => room.give_up_commit(),
+        })
+    }
+
+    /// Whether a submission still waits in the outbox.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn is_waiting(&self, number: u64) -> Result<bool> {
+        Ok(self.store.get_at(Kind::Outbox, self.no, number)?.is_some())
+    }
+
+    /// Handles the relay's acceptance of a submission, for the case that the entry itself never comes back to us.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn accepted_last(&mut self, number: u64, seq: Seq, at: Millis) -> Result<()> {
+        let Some(bytes) = self.store.get_at(Kind::Outbox, self.no, number)? else {
+            return Ok(());
+        };
+        let outgoing: Outgoing = decode(&bytes)?;
+        let next = Seq(self.cursor.seq.0.saturating_add(1)).max(seq);
+        self.handle_entries(&[Entry {
+            seq: next,
+            at,
+            content: hearth_protocol::EntryContent::Payload(outgoing.payload),
+        }])
+    }
+
+    /// Drops our own pending commit, in memory and in the outbox.
+    pub(super) fn give_up_commit(&mut self) -> Result<()> {
+        for (number, outgoing) in self.outgoing()? {
+            if matches!(outgoing.what, OutgoingKind::Commit { .. }) {
+                self.store.delete_at(Kind::Outbox, self.no, number)?;
+            }
+        }
+        if self.state.standing == Standing::Member {
+            let (provider, group) = self.group()?;
+            if group.has_pending() {
+                group.clear_pending(&provider)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn push_outgoing(&mut self, outgoing: &Outgoing) -> Result<u64> {
+        let last = self.store.last(Kind::Outbox, self.no)?.map_or(0, |(number, _)| number);
+        let number = last.saturating_add(1);
+        self.store.put_at(Kind::Outbox, self.no, number, &codec::encode(outgoing))?;
+        Ok(number)
+    }
+
+    pub(super) fn outgoing(&self) -> Result<Vec<(u64, Outgoing)>> {
+        let rows = self.store.range(Kind::Outbox, self.no, 0, usize::MAX)?;
+        rows.into_iter().map(|(number, bytes)| Ok((number, decode(&bytes)?))).collect()
+    }
+
+    /// Encrypts a message of the outbox for the current epoch and stores ciphertext and ratchet together.
+    fn encrypt_outgoing(&mut self, number: u64, mut outgoing: Outgoing) -> Result<Outgoing> {
+        self.change(|room| {
+            let seen = room.cursor.digest.map(|digest| Seen { seq: room.cursor.seq, digest });
+            let next = room.cursor.counter.saturating_add(1);
+            let OutgoingKind::Message { body, counter } = &mut outgoing.what else {
+                return Err(EngineError::DamagedRecord);
+            };
+            if *counter == 0 {
+                *counter = next;
+            }
+            let envelope = Envelope {
+                format: 1,
+                id: outgoing.id,
+                counter: *counter,
+                seen,
+                sent_at: outgoing.written_at,
+                body: body.clone(),
+            };
+            let content = envelope.to_padded()?;
+            let key = room.signing_key();
+            let (provider, group) = room.group()?;
+            outgoing.payload = group.encrypt(&provider, &key, &content)?;
+            let bytes = codec::encode(&outgoing);
+            room.store.put_at(Kind::Outbox, room.no, number, &bytes)?;
+            Ok(outgoing)
+        })
+    }
+}
+
+pub(super) fn submission(number: u64, outgoing: Outgoing) -> Submission {
+    let blob = (!outgoing.welcome.is_empty())
+        .then(|| (BlobId(hash::sha256(&outgoing.welcome).0), outgoing.welcome));
+    Submission {
+        number,
+        id: outgoing.id,
+        payload: outgoing.payload,
+        effects: outgoing.effects,
+        blob,
+        is_commit: matches!(outgoing.what, OutgoingKind::Commit { .. }),
+    }
+}

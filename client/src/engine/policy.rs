@@ -1,0 +1,774 @@
+//! The room's rules as a pure state machine: one record of moderation turns one policy into the next.
+//!
+//! The policy is in the group context (RFC 9420 section 8.1), so all members of an epoch hold the same one. A commit
+//! that changes it carries exactly one [`Record`]; every member recomputes [`RoomPolicy::apply`] and refuses the
+//! commit if the result differs. The record names the hash of the one before: the log of moderation is a hash chain
+//! inside the chain of epochs. `docs/protocol.md` section 7.
+
+use hearth_protocol::{
+    Digest, MemberKey, MessageId, Millis, Role, RoomNumbers, Seq, Signature, codec, frame::Door,
+    hash, hours::Hours,
+};
+use minicbor::{Decode, Encode};
+
+use super::agreement::{AckError, Acknowledgement, Agreement, Change, Departure};
+
+/// Characters of a title.
+pub const TITLE_CHARS_MAX: usize = 80;
+/// Characters of a process comment or an announcement.
+pub const COMMENT_CHARS_MAX: usize = 1000;
+/// Messages pinned at once.
+pub const PINS_MAX: usize = 5;
+/// Revoked acknowledgements that the policy remembers; a material amendment clears them.
+pub const REVOKED_MAX: usize = 1000;
+/// Members of one room, as the engine counts them.
+pub const MEMBERS_MAX: usize = 1000;
+/// Agreement versions whose acknowledgements are good at one time.
+const ACCEPTED_MAX: usize = 32;
+/// A signer's clock may be ahead of the admitting facilitator's by this much: ten minutes.
+const CLOCK_SKEW_MILLIS: u64 = 10 * 60 * 1000;
+
+/// What every member of an epoch agrees on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RoomPolicy {
+    /// Layout of this record; 1.
+    #[n(0)]
+    pub format: u16,
+    /// The title.
+    #[n(1)]
+    pub title: String,
+    /// The agreement that new members acknowledge.
+    #[n(2)]
+    pub agreement: AgreementRef,
+    /// Versions whose acknowledgement is good: the current one and those it only edited.
+    #[n(3)]
+    pub accepted: Vec<Digest>,
+    /// A material amendment that takes effect later.
+    #[n(4)]
+    pub pending: Option<AgreementRef>,
+    /// Roles other than member, sorted by key.
+    #[n(5)]
+    pub roles: Vec<RoleEntry>,
+    /// What the relay enforces, too.
+    #[n(6)]
+    pub numbers: RoomNumbers,
+    /// Characters of one message; 0: the engine's limit.
+    #[n(7)]
+    pub message_chars_max: u32,
+    /// The opening hours as they were typed.
+    #[n(8)]
+    pub hours_text: String,
+    /// Pinned messages, newest last.
+    #[n(9)]
+    pub pins: Vec<MessageId>,
+    /// Acknowledgements that no longer admit, because their signer left or was removed.
+    #[n(10)]
+    pub revoked: Vec<Digest>,
+    /// The newest record of moderation.
+    #[n(11)]
+    pub record: Record,
+}
+
+/// An agreement's id and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct AgreementRef {
+    /// See [`Agreement::id`].
+    #[n(0)]
+    pub id: Digest,
+    /// Number of the version.
+    #[n(1)]
+    pub version: u32,
+    /// When it takes effect.
+    #[n(2)]
+    pub effective: Millis,
+}
+
+impl From<&Agreement> for AgreementRef {
+    fn from(agreement: &Agreement) -> Self {
+        Self { id: agreement.id(), version: agreement.version, effective: agreement.effective }
+    }
+}
+
+/// A role other than member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RoleEntry {
+    /// Whose.
+    #[n(0)]
+    pub member: MemberKey,
+    /// Which.
+    #[n(1)]
+    pub role: Role,
+}
+
+/// One act of moderation.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Record {
+    /// Position in the log of moderation; the founding is 1.
+    #[n(0)]
+    pub number: u64,
+    /// Hash of the record before; zero at the founding.
+    #[n(1)]
+    pub previous: Digest,
+    /// Who acted: the committer.
+    #[n(2)]
+    pub actor: MemberKey,
+    /// When, by the actor's clock.
+    #[n(3)]
+    pub at: Millis,
+    /// What.
+    #[n(4)]
+    pub act: Act,
+}
+
+impl Record {
+    /// Returns the hash that the next record names.
+    pub fn digest(&self) -> Digest {
+        Digest(hash::labelled("hearth record v1", &[&codec::encode(self)]))
+    }
+}
+
+/// Why something was done, without content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Category {
+    /// No category was given.
+    #[n(0)]
+    Unspecified,
+    /// Confidentiality was breached.
+    #[n(1)]
+    Confidentiality,
+    /// Somebody was hurt by it.
+    #[n(2)]
+    Conduct,
+    /// Somebody may be in danger.
+    #[n(3)]
+    Safety,
+    /// The programme ended for the member.
+    #[n(4)]
+    Discharge,
+    /// The member asked for it.
+    #[n(5)]
+    Request,
+}
+
+impl Category {
+    /// All of them, with the words people type.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Unspecified, "unspecified"),
+        (Self::Confidentiality, "confidentiality"),
+        (Self::Conduct, "conduct"),
+        (Self::Safety, "safety"),
+        (Self::Discharge, "discharge"),
+        (Self::Request, "request"),
+    ];
+
+    /// The word people read.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(c, _)| *c == self).map_or("unspecified", |(_, word)| word)
+    }
+
+    /// Parses the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, w)| *w == word).map(|(c, _)| *c)
+    }
+}
+
+/// What a record says was done. `docs/protocol.md` section 7.4 lists who may do which.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Act {
+    /// The room was founded.
+    #[n(0)]
+    Found,
+    /// A member was admitted; the commit adds exactly that leaf.
+    #[n(1)]
+    Admit {
+        /// The new leaf's key.
+        #[n(0)]
+        member: MemberKey,
+        /// Digest of the acknowledgement in that leaf.
+        #[n(1)]
+        acknowledgement: Digest,
+        /// By the actor over [`super::agreement::countersign_transcript`].
+        #[n(2)]
+        countersignature: Signature,
+        /// From then on.
+        #[n(3)]
+        role: Role,
+    },
+    /// A member was removed; the commit removes exactly that leaf.
+    #[n(2)]
+    Remove {
+        /// Whom.
+        #[n(0)]
+        member: MemberKey,
+        /// Why.
+        #[n(1)]
+        category: Category,
+        /// Words to the room, if the facilitator wants a goodbye.
+        #[n(2)]
+        goodbye: String,
+    },
+    /// A member's own departure was carried out; the commit removes exactly that leaf.
+    #[n(3)]
+    Depart(#[n(0)] Departure),
+    /// A role changed.
+    #[n(4)]
+    SetRole {
+        /// Whose.
+        #[n(0)]
+        member: MemberKey,
+        /// To which.
+        #[n(1)]
+        role: Role,
+    },
+    /// Only facilitators post until then.
+    #[n(5)]
+    Pause {
+        /// The end; it comes by itself.
+        #[n(0)]
+        until: Millis,
+        /// Words to the room.
+        #[n(1)]
+        comment: String,
+    },
+    /// The pause ended early.
+    #[n(6)]
+    Resume,
+    /// Least seconds between two posts of one member; 0: none.
+    #[n(7)]
+    Slow(#[n(0)] u32),
+    /// Posts of one member a day; 0: unlimited.
+    #[n(8)]
+    Budget(#[n(0)] u32),
+    /// Characters of one message; 0: the engine's limit.
+    #[n(9)]
+    Length(#[n(0)] u32),
+    /// Nobody is admitted while on.
+    #[n(10)]
+    Lock(#[n(0)] bool),
+    /// Opening hours; `None`: always open.
+    #[n(11)]
+    Hours {
+        /// As typed.
+        #[n(0)]
+        text: String,
+        /// As numbers.
+        #[n(1)]
+        hours: Option<Hours>,
+    },
+    /// Opened or closed whatever the hours say, or back to the hours.
+    #[n(12)]
+    Door(#[n(0)] Door),
+    /// A member was given a time-out. Who and why is sealed for that member alone.
+    #[n(13)]
+    Timeout {
+        /// HPKE ciphertext of a [`TimeoutNote`].
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        sealed: Vec<u8>,
+    },
+    /// A time-out ended early; sealed alike.
+    #[n(14)]
+    Untimeout {
+        /// HPKE ciphertext of a [`TimeoutNote`].
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        sealed: Vec<u8>,
+    },
+    /// A marked message from a facilitator.
+    #[n(15)]
+    Announce(#[n(0)] String),
+    /// A message is kept at the top.
+    #[n(16)]
+    Pin(#[n(0)] MessageId),
+    /// And no longer.
+    #[n(17)]
+    Unpin(#[n(0)] MessageId),
+    /// A message was retracted by a facilitator.
+    #[n(18)]
+    Retract {
+        /// Which.
+        #[n(0)]
+        message: MessageId,
+        /// Where it is in the room's log.
+        #[n(1)]
+        seq: Seq,
+        /// Why.
+        #[n(2)]
+        category: Category,
+    },
+    /// New keys, same roster.
+    #[n(19)]
+    Rekey,
+    /// A new version of the agreement was issued.
+    #[n(20)]
+    Amend {
+        /// The new version.
+        #[n(0)]
+        agreement: AgreementRef,
+        /// Editorial takes effect with this record; material with [`Act::Enact`].
+        #[n(1)]
+        change: Change,
+    },
+    /// The pending version took effect; the commit removes exactly those who did not acknowledge it.
+    #[n(21)]
+    Enact,
+    /// Entries are deleted after so many seconds.
+    #[n(22)]
+    Expire(#[n(0)] u64),
+}
+
+/// What a timed-out member alone can read.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TimeoutNote {
+    /// To whom.
+    #[n(0)]
+    pub member: MemberKey,
+    /// The end; in the past: lifted.
+    #[n(1)]
+    pub until: Millis,
+    /// Words to the member.
+    #[n(2)]
+    pub note: String,
+}
+
+impl Act {
+    /// The word in logs and JSON.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Admit { .. } => "admit",
+            Self::Remove { .. } => "remove",
+            Self::Depart(_) => "leave",
+            Self::SetRole { .. } => "role",
+            Self::Pause { .. } => "pause",
+            Self::Resume => "resume",
+            Self::Slow(_) => "slow",
+            Self::Budget(_) => "budget",
+            Self::Length(_) => "len",
+            Self::Lock(true) => "lock",
+            Self::Lock(false) => "unlock",
+            Self::Hours { .. } => "hours",
+            Self::Door(Door::Open) => "open",
+            Self::Door(Door::Closed) => "close",
+            Self::Door(Door::ByHours) => "by_hours",
+            Self::Timeout { .. } => "timeout",
+            Self::Untimeout { .. } => "untimeout",
+            Self::Announce(_) => "announce",
+            Self::Pin(_) => "pin",
+            Self::Unpin(_) => "unpin",
+            Self::Retract { .. } => "retract",
+            Self::Rekey => "rekey",
+            Self::Amend { .. } => "amend",
+            Self::Enact => "enact",
+            Self::Expire(_) => "expire",
+        }
+    }
+}
+
+/// Why an act is not allowed, or not possible.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// The actor's role does not allow it.
+    #[error("only a facilitator may do that")]
+    NotFacilitator,
+    /// The room would be left without a facilitator.
+    #[error("the room would be left without a facilitator")]
+    LastFacilitator,
+    /// The record does not follow the one before.
+    #[error("the record does not continue the room's log")]
+    BrokenChain,
+    /// Nobody is admitted.
+    #[error("the room is locked")]
+    Locked,
+    /// The acknowledgement is missing or not good.
+    #[error("no good acknowledgement: {0}")]
+    NotAcknowledged(#[from] AckError),
+    /// The target is not in the room.
+    #[error("there is no such member")]
+    NoSuchMember,
+    /// The target is in the room already.
+    #[error("that member is in the room already")]
+    AlreadyMember,
+    /// A text or list exceeds its bound.
+    #[error("longer than the room's rules allow")]
+    TooLong,
+    /// Numbers that make no sense.
+    #[error("the numbers are out of range")]
+    OutOfRange,
+    /// There is nothing to change.
+    #[error("there is nothing to change")]
+    Nothing,
+    /// A signature inside the act does not verify.
+    #[error("a signature inside the act does not verify")]
+    BadSignature,
+}
+
+/// What the rules need to know of a leaf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The room key, which is the leaf's signature key.
+    pub member: MemberKey,
+    /// The display name.
+    pub name: String,
+    /// The acknowledgement in the leaf.
+    pub acknowledgement: Acknowledgement,
+}
+
+/// Everything an act is judged by, besides the policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The room.
+    pub room: hearth_protocol::RoomId,
+    /// The roster before the act.
+    pub roster: &'a [Leaf],
+    /// The leaf that the commit adds, if any.
+    pub added: Option<&'a Leaf>,
+    /// The actor's acknowledgement after the commit.
+    pub actor_acknowledgement: &'a Acknowledgement,
+}
+
+/// A policy after an act, and who goes out by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The new policy.
+    pub policy: RoomPolicy,
+    /// Leaves that the commit must remove, exactly these, sorted.
+    pub removed: Vec<MemberKey>,
+    /// Leaf that the commit must add, exactly this.
+    pub added: Option<MemberKey>,
+}
+
+impl RoomPolicy {
+    /// Returns the policy of a new room.
+    pub fn found(
+        title: String,
+        agreement: AgreementRef,
+        founder: MemberKey,
+        now: Millis,
+        numbers: RoomNumbers,
+    ) -> Self {
+        Self {
+            format: 1,
+            title,
+            agreement,
+            accepted: vec![agreement.id],
+            pending: None,
+            roles: vec![RoleEntry { member: founder, role: Role::Facilitator }],
+            numbers,
+            message_chars_max: 0,
+            hours_text: String::new(),
+            pins: Vec::new(),
+            revoked: Vec::new(),
+            record: Record {
+                number: 1,
+                previous: Digest([0; 32]),
+                actor: founder,
+                at: now,
+                act: Act::Found,
+            },
+        }
+    }
+
+    /// Returns the role of a key; a member if nothing else is said.
+    pub fn role(&self, member: &MemberKey) -> Role {
+        self.roles.iter().find(|r| r.member == *member).map_or(Role::Member, |r| r.role)
+    }
+
+    /// Returns the keys that moderate: facilitators and co-facilitators.
+    pub fn moderators(&self) -> Vec<MemberKey> {
+        self.roles.iter().filter(|r| r.role.moderates()).map(|r| r.member).collect()
+    }
+
+    /// Judges an acknowledgement for an admission, or for staying in.
+    ///
+    /// # Errors
+    /// Why it is not good.
+    pub fn judge_acknowledgement(
+        &self,
+        room: &hearth_protocol::RoomId,
+        member: &MemberKey,
+        ack: &Acknowledgement,
+    ) -> Result<(), AckError> {
+        ack.verify(room, member)?;
+        let pending = self.pending.as_ref().map(|p| p.id);
+        if !self.accepted.contains(&ack.agreement) && pending != Some(ack.agreement) {
+            return Err(AckError::OtherAgreement);
+        }
+        if self.revoked.contains(&ack.digest()) {
+            return Err(AckError::Revoked);
+        }
+        Ok(())
+    }
+
+    /// Returns the record that an act would be.
+    pub fn record_for(&self, actor: MemberKey, at: Millis, act: Act) -> Record {
+        Record {
+            number: self.record.number.saturating_add(1),
+            previous: self.record.digest(),
+            actor,
+            at,
+            act,
+        }
+    }
+
+    /// Applies a record: the one place where it is decided who may do what.
+    ///
+    /// Deterministic: it looks at no clock, so that all honest members agree for ever.
+    ///
+    /// # Errors
+    /// The first rule that forbids it.
+    pub fn apply(&self, scene: Scene<'_>, record: &Record) -> Result<Applied, RuleError> {
+        if record.number != self.record.number.saturating_add(1)
+            || record.previous != self.record.digest()
+        {
+            return Err(RuleError::BrokenChain);
+        }
+        self.authorise(record)?;
+        let mut applied = Applied { policy: self.clone(), removed: Vec::new(), added: None };
+        let next = &mut applied.policy;
+        next.record = record.clone();
+        match &record.act {
+            Act::Found => return Err(RuleError::Nothing),
+            Act::Admit { member, acknowledgement, countersignature, role } => {
+                let leaf = scene.added.ok_or(RuleError::NoSuchMember)?;
+                self.admit(scene, record, leaf, (*member, *acknowledgement, *countersignature))?;
+                set_role(&mut next.roles, *member, *role);
+                applied.added = Some(*member);
+            }
+            Act::Remove { member, goodbye, .. } => {
+                bounded(goodbye, COMMENT_CHARS_MAX)?;
+                next.take_out(scene, *member)?;
+                applied.removed = vec![*member];
+            }
+            Act::Depart(departure) => {
+                if !departure.verify(&scene.room) {
+                    return Err(RuleError::BadSignature);
+                }
+                let leaf = in_roster(scene, &departure.member)?;
+                // A departure is for one stay: after a re-admission the acknowledgement is another.
+                if leaf.acknowledgement.digest() != departure.acknowledgement {
+                    return Err(RuleError::NoSuchMember);
+                }
+                next.take_out(scene, departure.member)?;
+                applied.removed = vec![departure.member];
+            }
+            Act::SetRole { member, role } => {
+                in_roster(scene, member)?;
+                if self.role(member) == *role {
+                    return Err(RuleError::Nothing);
+                }
+                set_role(&mut next.roles, *member, *role);
+                next.keeps_a_facilitator()?;
+            }
+            Act::Pause { until, comment } => {
+                bounded(comment, COMMENT_CHARS_MAX)?;
+                if *until <= record.at {
+                    return Err(RuleError::OutOfRange);
+                }
+                next.numbers.paused_until = *until;
+            }
+            Act::Resume => {
+                if self.numbers.paused_until == Millis(0) {
+                    return Err(RuleError::Nothing);
+                }
+                next.numbers.paused_until = Millis(0);
+            }
+            Act::Slow(seconds) => next.numbers.slow_seconds = *seconds,
+            Act::Budget(posts) => next.numbers.budget_per_day = *posts,
+            Act::Length(chars) => {
+                next.message_chars_max = *chars;
+                next.numbers.payload_bytes_max = payload_bytes_max(*chars);
+            }
+            Act::Lock(on) => {
+                if self.numbers.locked == *on {
+                    return Err(RuleError::Nothing);
+                }
+                next.numbers.locked = *on;
+            }
+            Act::Hours { text, hours } => {
+                bounded(text, COMMENT_CHARS_MAX)?;
+                if hours.as_ref().is_some_and(|h| !h.is_well_formed()) {
+                    return Err(RuleError::OutOfRange);
+                }
+                next.hours_text.clone_from(text);
+                next.numbers.hours.clone_from(hours);
+            }
+            Act::Door(door) => next.numbers.door = *door,
+            Act::Timeout { sealed } | Act::Untimeout { sealed } => {
+                if sealed.len() > hearth_protocol::limits::NOTE_BYTES_MAX {
+                    return Err(RuleError::TooLong);
+                }
+            }
+            Act::Announce(text) => bounded(text, COMMENT_CHARS_MAX)?,
+            Act::Pin(message) => {
+                next.pins.retain(|p| p != message);
+                next.pins.push(*message);
+                if next.pins.len() > PINS_MAX {
+                    next.pins.remove(0);
+                }
+            }
+            Act::Unpin(message) => {
+                next.pins.retain(|p| p != message);
+                if next.pins.len() == self.pins.len() {
+                    return Err(RuleError::Nothing);
+                }
+            }
+            Act::Retract { message, .. } => next.pins.retain(|p| p != message),
+            Act::Rekey => {}
+            Act::Amend { agreement, change } => next.amend(*agreement, *change)?,
+            Act::Enact => {
+                let pending = self.pending.ok_or(RuleError::Nothing)?;
+                if record.at < pending.effective {
+                    return Err(RuleError::OutOfRange);
+                }
+                if scene.actor_acknowledgement.agreement != pending.id {
+                    return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
+                }
+                applied.removed = scene
+                    .roster
+                    .iter()
+                    .filter(|l| {
+                        l.member != record.actor && l.acknowledgement.agreement != pending.id
+                    })
+                    .map(|l| l.member)
+                    .collect();
+                applied.removed.sort_unstable();
+                next.roles.retain(|r| !applied.removed.contains(&r.member));
+                next.agreement = pending;
+                next.accepted = vec![pending.id];
+                next.pending = None;
+                next.revoked.clear();
+                next.keeps_a_facilitator()?;
+            }
+            Act::Expire(seconds) => {
+                if !(3600..=10 * 365 * 24 * 3600).contains(seconds) {
+                    return Err(RuleError::OutOfRange);
+                }
+                next.numbers.retention_seconds = *seconds;
+            }
+        }
+        Ok(applied)
+    }
+
+    /// Judges by roles alone.
+    fn authorise(&self, record: &Record) -> Result<(), RuleError> {
+        let role = self.role(&record.actor);
+        let allowed = match &record.act {
+            Act::Depart(_) => true,
+            Act::SetRole { member, role: new } => {
+                let touches_moderators = new.moderates() || self.role(member).moderates();
+                role == Role::Facilitator || (role.moderates() && !touches_moderators)
+            }
+            Act::Admit { role: new, .. } => {
+                role == Role::Facilitator || (role.moderates() && !new.moderates())
+            }
+            Act::Remove { member, .. } => {
+                role == Role::Facilitator || (role.moderates() && !self.role(member).moderates())
+            }
+            Act::Amend { .. } | Act::Enact | Act::Expire(_) => role == Role::Facilitator,
+            _ => role.moderates(),
+        };
+        allowed.then_some(()).ok_or(RuleError::NotFacilitator)
+    }
+
+    fn admit(
+        &self,
+        scene: Scene<'_>,
+        record: &Record,
+        leaf: &Leaf,
+        named: (MemberKey, Digest, Signature),
+    ) -> Result<(), RuleError> {
+        let (member, acknowledgement, countersignature) = named;
+        let ack = &leaf.acknowledgement;
+        if self.numbers.locked {
+            return Err(RuleError::Locked);
+        }
+        if leaf.member != member || ack.digest() != acknowledgement {
+            return Err(RuleError::NotAcknowledged(AckError::OtherMember));
+        }
+        if scene.roster.iter().any(|l| l.member == member) || scene.roster.len() >= MEMBERS_MAX {
+            return Err(RuleError::AlreadyMember);
+        }
+        self.judge_acknowledgement(&scene.room, &member, ack)?;
+        // An admission takes the current version; older ones are good only for those who are in.
+        let pending = self.pending.as_ref().map(|p| p.id);
+        if ack.agreement != self.agreement.id && pending != Some(ack.agreement) {
+            return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
+        }
+        if ack.expires < record.at || ack.signed_at > record.at.plus(CLOCK_SKEW_MILLIS) {
+            return Err(RuleError::NotAcknowledged(AckError::Expired));
+        }
+        let transcript =
+            super::agreement::countersign_transcript(&scene.room, &acknowledgement, record.at);
+        if !hearth_protocol::handshake::verify(&record.actor, &transcript, &countersignature) {
+            return Err(RuleError::BadSignature);
+        }
+        Ok(())
+    }
+
+    fn take_out(&mut self, scene: Scene<'_>, member: MemberKey) -> Result<(), RuleError> {
+        let leaf = in_roster(scene, &member)?;
+        self.roles.retain(|r| r.member != member);
+        self.revoked.push(leaf.acknowledgement.digest());
+        if self.revoked.len() > REVOKED_MAX {
+            self.revoked.remove(0);
+        }
+        self.keeps_a_facilitator()
+    }
+
+    fn amend(&mut self, agreement: AgreementRef, change: Change) -> Result<(), RuleError> {
+        if agreement.version != self.agreement.version.saturating_add(1) {
+            return Err(RuleError::OutOfRange);
+        }
+        match change {
+            Change::Initial => return Err(RuleError::OutOfRange),
+            Change::Material => self.pending = Some(agreement),
+            Change::Editorial => {
+                if self.pending.is_some() || self.accepted.len() >= ACCEPTED_MAX {
+                    return Err(RuleError::OutOfRange);
+                }
+                self.agreement = agreement;
+                self.accepted.push(agreement.id);
+            }
+        }
+        Ok(())
+    }
+
+    fn keeps_a_facilitator(&self) -> Result<(), RuleError> {
+        let any = self.roles.iter().any(|r| r.role == Role::Facilitator);
+        any.then_some(()).ok_or(RuleError::LastFacilitator)
+    }
+}
+
+fn in_roster<'a>(scene: Scene<'a>, member: &MemberKey) -> Result<&'a Leaf, RuleError> {
+    scene.roster.iter().find(|l| l.member == *member).ok_or(RuleError::NoSuchMember)
+}
+
+fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) {
+    roles.retain(|r| r.member != member);
+    if role != Role::Member {
+        let at = roles.partition_point(|r| r.member < member);
+        roles.insert(at, RoleEntry { member, role });
+    }
+}
+
+fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {
+    (text.chars().count() <= chars_max).then_some(()).ok_or(RuleError::TooLong)
+}
+
+/// Bytes of ciphertext that a message of so many characters may need: what the relay can hold people to.
+fn payload_bytes_max(chars: u32) -> u32 {
+    /// CBOR around the text, and MLS around the padded content, at most.
+    const ENVELOPE_BYTES: usize = 160;
+    const MLS_BYTES: usize = 512;
+    if chars == 0 {
+        return 0;
+    }
+    let content = usize::try_from(chars).unwrap_or(usize::MAX).saturating_mul(4);
+    let buckets = hearth_protocol::limits::PADDING_BUCKETS;
+    let padded = buckets.into_iter().find(|b| content.saturating_add(ENVELOPE_BYTES) <= *b);
+    padded.map_or(0, |b| u32::try_from(b + MLS_BYTES).unwrap_or(0))
+}

@@ -1,0 +1,473 @@
+//! Entries of the log coming in: each is handled once, in order, in the transaction that moves the cursor.
+//!
+//! What is checked here is everything the relay could lie about: order, completeness, repetition, and what it
+//! passes off as somebody's. What is found is written beside the entry and shown to the member.
+
+use hearth_protocol::{Digest, Entry, EntryContent, MemberKey, Millis, Seq, StreamId, codec};
+
+use super::{
+    content::{Body, ContentError, Envelope},
+    error::EngineError,
+    gate::Verdict,
+    mls::{MlsError, Processed, note},
+    policy::{Act, Applied, Leaf, RoomPolicy, TimeoutNote},
+    room::{Room, decode, read, write},
+    state::{
+        Countersignature, KnownInvite, Notice, Outgoing, OutgoingKind, ReturnInvite, Row,
+        RowContent, Standing,
+    },
+};
+use crate::store::Kind;
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Name of the record that tells how to come back after a material amendment.
+pub(super) const RETURN: &[u8] = b"return";
+
+impl Room<'_> {
+    /// Compares what the relay says of its log with what this profile has seen.
+    ///
+    /// # Errors
+    /// [`EngineError::StreamChanged`] or [`EngineError::HistoryBackwards`]: the relay's store was rolled back, or it
+    /// shows another one.
+    pub fn check_stream(&mut self, stream: StreamId, head: Seq, floor: Seq) -> Result<()> {
+        if head < self.cursor.seq {
+            return Err(EngineError::HistoryBackwards(self.cursor.seq));
+        }
+        match self.cursor.stream {
+            Some(known) if known != stream => return Err(EngineError::StreamChanged),
+            Some(_) => {}
+            None => {
+                self.cursor.stream = Some(stream);
+                self.save_cursor()?;
+            }
+        }
+        if floor > self.cursor.seq {
+            let from = Seq(self.cursor.seq.0.saturating_add(1));
+            self.change(|room| {
+                room.save_row(&Row {
+                    seq: floor,
+                    at: Millis(0),
+                    digest: Digest([0; 32]),
+                    from: None,
+                    name: String::new(),
+                    id: None,
+                    content: RowContent::Nothing,
+                    notices: vec![Notice::Expired { from }],
+                })?;
+                room.cursor.seq = floor;
+                room.cursor.digest = None;
+                room.save_cursor()
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Returns where to subscribe: one entry back, so that the relay must show again what it showed last.
+    pub fn subscribe_after(&self) -> Seq {
+        if self.cursor.digest.is_some() && self.cursor.seq > self.state.joined {
+            Seq(self.cursor.seq.0.saturating_sub(1))
+        } else {
+            self.cursor.seq
+        }
+    }
+
+    /// Handles some entries in one transaction.
+    ///
+    /// # Errors
+    /// [`EngineError::HistoryBackwards`] if an entry differs from what was shown before; nothing is changed then.
+    pub fn handle_entries(&mut self, entries: &[Entry]) -> Result<()> {
+        if entries.iter().all(|e| e.seq <= self.cursor.seq) {
+            return entries.iter().try_for_each(|e| self.check_overlap(e));
+        }
+        self.change(|room| {
+            for entry in entries {
+                room.handle_entry(entry)?;
+            }
+            room.save_cursor()
+        })
+    }
+
+    fn check_overlap(&self, entry: &Entry) -> Result<()> {
+        let same = entry.seq != self.cursor.seq
+            || self.cursor.digest.is_none_or(|known| known == entry.content.digest());
+        same.then_some(()).ok_or(EngineError::HistoryBackwards(entry.seq))
+    }
+
+    fn handle_entry(&mut self, entry: &Entry) -> Result<()> {
+        if entry.seq <= self.cursor.seq {
+            return self.check_overlap(entry);
+        }
+        let digest = entry.content.digest();
+        let next = Seq(self.cursor.seq.0.saturating_add(1));
+        let mut row = Row {
+            seq: entry.seq,
+            at: entry.at,
+            digest,
+            from: None,
+            name: String::new(),
+            id: None,
+            content: RowContent::Nothing,
+            notices: Vec::new(),
+        };
+        if entry.seq > next {
+            row.notices.push(Notice::Missing { from: next });
+        }
+        match &entry.content {
+            EntryContent::Tombstone(_) => {
+                row.content = RowContent::Tombstone { by: None, category: None };
+                self.cursor.tombstones = self.cursor.tombstones.saturating_add(1);
+            }
+            EntryContent::Payload(payload) => {
+                let own = self.own_outgoing(payload)?;
+                match own {
+                    Some((number, outgoing)) => self.handle_own(&mut row, number, outgoing)?,
+                    // After we are out, the relay has nothing more for us to read.
+                    None if self.state.standing == Standing::Member => {
+                        self.handle_foreign(&mut row, payload)?;
+                    }
+                    None => {}
+                }
+            }
+        }
+        self.cursor.seq = entry.seq;
+        self.cursor.digest = Some(digest);
+        self.save_row(&row)
+    }
+
+    /// Finds the outgoing submission whose ciphertext this is.
+    fn own_outgoing(&self, payload: &[u8]) -> Result<Option<(u64, Outgoing)>> {
+        for (number, bytes) in self.store.range(Kind::Outbox, self.no, 0, usize::MAX)? {
+            let outgoing: Outgoing = decode(&bytes)?;
+            if outgoing.payload == payload {
+                return Ok(Some((number, outgoing)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn handle_own(&mut self, row: &mut Row, number: u64, outgoing: Outgoing) -> Result<()> {
+        let me = self.me();
+        row.from = Some(me);
+        row.name.clone_from(&self.state.name);
+        match outgoing.what {
+            OutgoingKind::Message { body, counter } => {
+                row.id = Some(outgoing.id);
+                self.cursor.counter = self.cursor.counter.max(counter);
+                let seq_bytes = codec::encode(&row.seq);
+                self.store.put(Kind::Seen, self.no, outgoing.id.as_bytes(), &seq_bytes)?;
+                let leaving = matches!(body, Body::Depart { .. });
+                self.take_body(row, me, body)?;
+                if leaving {
+                    self.state.standing = Standing::Left;
+                    self.save_state()?;
+                    self.drop_keys()?;
+                }
+            }
+            OutgoingKind::Commit { acknowledgement } => {
+                let (provider, group) = self.group()?;
+                group.merge_pending(&provider)?;
+                self.state.renewed_at = row.at;
+                if let Some(acknowledgement) = acknowledgement {
+                    self.state.acknowledgement = acknowledgement.into();
+                }
+                let policy = self.policy()?;
+                let roster = self.roster()?;
+                // The record is ours if the commit changed the policy; a bare update leaves the old one standing.
+                let record = &policy.record;
+                let known = self.store.get_at(Kind::Log, self.no, record.number)?.is_some();
+                if known {
+                    row.content = RowContent::Renewal;
+                } else {
+                    self.take_record(row, &policy, &roster)?;
+                }
+                self.save_state()?;
+            }
+        }
+        self.store.delete_at(Kind::Outbox, self.no, number)?;
+        Ok(())
+    }
+
+    fn handle_foreign(&mut self, row: &mut Row, payload: &[u8]) -> Result<()> {
+        let room = self.id();
+        let roster = self.roster()?;
+        let (provider, group) = self.group()?;
+        let processed = match group.process(&provider, room, payload) {
+            Ok(processed) => processed,
+            Err(MlsError::Invalid | MlsError::WrongEpoch | MlsError::Refused(_)) => {
+                row.notices.push(Notice::Unreadable);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match processed {
+            Processed::Own => {
+                row.from = Some(self.me());
+                row.name.clone_from(&self.state.name);
+                row.notices.push(Notice::NotMine);
+            }
+            Processed::Application { sender, content } => {
+                name_row(row, &roster, sender);
+                self.take_application(row, sender, &content)?;
+            }
+            Processed::RefusedCommit { committer, refusal } => {
+                name_row(row, &roster, committer);
+                row.notices.push(Notice::RefusedCommit(refusal.to_string()));
+            }
+            Processed::Commit { staged, verdict, removes_me } => {
+                self.give_up_commit()?;
+                let (provider, group) = self.group()?;
+                group.merge(&provider, *staged)?;
+                match verdict {
+                    Verdict::Update(member) => {
+                        name_row(row, &roster, member);
+                        row.content = RowContent::Renewal;
+                    }
+                    Verdict::Moderated(applied) => {
+                        name_row(row, &roster, applied.policy.record.actor);
+                        let after = if removes_me { roster } else { self.with_old(&roster)? };
+                        self.take_record(row, &applied.policy, &after)?;
+                        if removes_me {
+                            self.take_removal(&applied)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the roster after a commit, plus those whom it removed: their names are still wanted for the row.
+    fn with_old(&mut self, before: &[Leaf]) -> Result<Vec<Leaf>> {
+        let mut roster = self.roster()?;
+        for leaf in before {
+            if !roster.iter().any(|l| l.member == leaf.member) {
+                roster.push(leaf.clone());
+            }
+        }
+        Ok(roster)
+    }
+
+    fn take_application(&mut self, row: &mut Row, sender: MemberKey, padded: &[u8]) -> Result<()> {
+        let envelope = match Envelope::from_padded(padded) {
+            Ok(envelope) => envelope,
+            Err(ContentError::Unknown) => {
+                row.content = RowContent::Unknown;
+                return Ok(());
+            }
+            Err(_) => {
+                row.notices.push(Notice::Unreadable);
+                return Ok(());
+            }
+        };
+        // RFC 9750 section 8: MLS does not stop one member from encrypting another's words again; the id does.
+        if self.store.get(Kind::Seen, self.no, envelope.id.as_bytes())?.is_some() {
+            row.notices.push(Notice::Duplicate);
+            return Ok(());
+        }
+        let seq_bytes = codec::encode(&row.seq);
+        self.store.put(Kind::Seen, self.no, envelope.id.as_bytes(), &seq_bytes)?;
+        row.id = Some(envelope.id);
+        self.check_counter(row, sender, envelope.counter)?;
+        self.check_seen(row, &envelope)?;
+        self.take_body(row, sender, envelope.body)
+    }
+
+    fn check_counter(&mut self, row: &mut Row, sender: MemberKey, counter: u64) -> Result<()> {
+        let name = [b"counter", sender.as_bytes().as_slice()].concat();
+        let known: Option<u64> = read(self.store, Kind::Seen, self.no, &name)?;
+        if let Some(known) = known {
+            if counter <= known {
+                row.notices.push(Notice::CounterReused);
+                return Ok(());
+            }
+            let missing = counter - known - 1;
+            // A tombstone hides whose message it was; each explains one that is missing.
+            let explained = missing.min(self.cursor.tombstones);
+            self.cursor.tombstones -= explained;
+            if missing > explained {
+                row.notices.push(Notice::Gap(missing - explained));
+            }
+        }
+        write(self.store, Kind::Seen, self.no, &name, &counter)
+    }
+
+    fn check_seen(&self, row: &mut Row, envelope: &Envelope) -> Result<()> {
+        let Some(seen) = envelope.seen else { return Ok(()) };
+        if seen.seq >= row.seq {
+            row.notices.push(Notice::Fork(seen.seq));
+        } else if let Some(mine) = self.row(seen.seq)? {
+            let unknown = mine.digest == Digest([0; 32]);
+            if !unknown && mine.digest != seen.digest {
+                row.notices.push(Notice::Fork(seen.seq));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
+        match body {
+            Body::Text(text) => {
+                let policy = self.policy()?;
+                let held =
+                    policy.numbers.paused_until > row.at && !policy.role(&sender).moderates();
+                // The relay refuses posts during a pause; that it let one through makes it no less paused.
+                row.content = if held { RowContent::Held(text) } else { RowContent::Text(text) };
+            }
+            Body::Retract { message, seq } => {
+                if let Some(mut target) = self.row(seq)? {
+                    let own = target.from == Some(sender) && target.id == Some(message);
+                    if own {
+                        target.content = RowContent::Tombstone { by: Some(sender), category: None };
+                        self.save_row(&target)?;
+                    }
+                }
+                row.content = RowContent::Retraction(message);
+            }
+            Body::Depart { departure, goodbye } => {
+                if departure.member != sender || !departure.verify(&self.id()) {
+                    row.notices.push(Notice::Unreadable);
+                    return Ok(());
+                }
+                row.content = RowContent::Goodbye { withdrawn: departure.withdrawn, text: goodbye };
+                write(self.store, Kind::Pending, self.no, sender.as_bytes(), &departure)?;
+            }
+            Body::InviteIssued { invite, knock_key, uses, expires, role } => {
+                if !self.policy()?.role(&sender).moderates() {
+                    row.notices.push(Notice::Unreadable);
+                    return Ok(());
+                }
+                let known = KnownInvite { invite, knock_key, role, expires };
+                write(self.store, Kind::Invite, self.no, invite.as_bytes(), &known)?;
+                row.content = RowContent::InviteIssued { uses, expires };
+            }
+            Body::AgreementText { agreement, return_secret, return_expires } => {
+                let by_facilitator = self.policy()?.role(&sender).moderates();
+                if !by_facilitator || agreement.signer != sender {
+                    row.notices.push(Notice::Unreadable);
+                    return Ok(());
+                }
+                let id = agreement.id();
+                self.save_agreement(&agreement)?;
+                let back =
+                    ReturnInvite { agreement: id, secret: return_secret, expires: return_expires };
+                write(self.store, Kind::Pending, self.no, RETURN, &back)?;
+                row.content = RowContent::AgreementText(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a record of moderation into log and history, and does what it asks of this profile.
+    pub(super) fn take_record(
+        &mut self,
+        row: &mut Row,
+        policy: &RoomPolicy,
+        roster: &[Leaf],
+    ) -> Result<()> {
+        let record = &policy.record;
+        self.save_record(record)?;
+        let name_of = |member: &MemberKey| {
+            roster.iter().find(|l| l.member == *member).map(|l| l.name.clone()).unwrap_or_default()
+        };
+        let mut target = String::new();
+        let mut content = None;
+        match &record.act {
+            Act::Admit { member, .. } | Act::SetRole { member, .. } => target = name_of(member),
+            Act::Remove { member, .. } => {
+                target = name_of(member);
+                self.forget_member(member)?;
+            }
+            Act::Depart(departure) => {
+                target = name_of(&departure.member);
+                self.forget_member(&departure.member)?;
+            }
+            Act::Retract { message, seq, category } => {
+                if let Some(mut hit) = self.row(*seq)?.filter(|r| r.id == Some(*message)) {
+                    target.clone_from(&hit.name);
+                    hit.content =
+                        RowContent::Tombstone { by: Some(record.actor), category: Some(*category) };
+                    self.save_row(&hit)?;
+                }
+            }
+            Act::Timeout { sealed } | Act::Untimeout { sealed } => {
+                content = self.take_timeout(sealed)?;
+            }
+            Act::Amend { .. } | Act::Enact => {
+                self.state.agreement = policy.agreement.id;
+                self.save_state()?;
+            }
+            _ => {}
+        }
+        row.content =
+            content.unwrap_or_else(|| RowContent::Moderation { record: record.clone(), target });
+        Ok(())
+    }
+
+    fn take_timeout(&mut self, sealed: &[u8]) -> Result<Option<RowContent>> {
+        let provider = self.provider();
+        let Some((private, _)) = note::key_pair(&provider, self.state.note_seed.expose()) else {
+            return Ok(None);
+        };
+        let Some(opened) = note::open(&provider, &self.id(), &private, sealed) else {
+            return Ok(None);
+        };
+        let Ok(note) = codec::decode::<TimeoutNote>(&opened) else { return Ok(None) };
+        if note.member != self.me() {
+            return Ok(None);
+        }
+        self.state.timed_out_until = note.until;
+        self.save_state()?;
+        Ok(Some(RowContent::MyTimeout { until: note.until, note: note.note }))
+    }
+
+    fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
+        self.store.delete(Kind::Pending, self.no, member.as_bytes())?;
+        let counter = [b"counter", member.as_bytes().as_slice()].concat();
+        self.store.delete(Kind::Seen, self.no, &counter)?;
+        Ok(())
+    }
+
+    fn take_removal(&mut self, applied: &Applied) -> Result<()> {
+        self.state.standing = match &applied.policy.record.act {
+            Act::Enact => Standing::Lapsed,
+            Act::Remove { category, .. } => Standing::Removed(*category),
+            _ => Standing::Left,
+        };
+        self.save_state()?;
+        self.drop_keys()
+    }
+
+    /// Deletes the group's keys, for this profile is out.
+    pub(super) fn drop_keys(&mut self) -> Result<()> {
+        self.store.clear(Kind::Outbox, self.no)?;
+        let provider = self.provider();
+        if self.group.is_none() {
+            self.group = super::mls::Group::load(&provider, self.state.room)?;
+        }
+        if let Some(group) = self.group.take() {
+            group.delete(&provider)?;
+        }
+        self.store.clear(Kind::Mls, self.no)?;
+        Ok(())
+    }
+
+    /// Remembers the countersignature under my acknowledgement, from the record that admitted me.
+    pub(super) fn take_countersignature(&mut self, policy: &RoomPolicy) {
+        let record = &policy.record;
+        if let Act::Admit { countersignature, .. } = &record.act {
+            self.state.countersigned = Some(Countersignature {
+                facilitator: record.actor,
+                signature: *countersignature,
+                at: record.at,
+            });
+        }
+    }
+}
+
+fn name_row(row: &mut Row, roster: &[Leaf], member: MemberKey) {
+    row.from = Some(member);
+    if let Some(leaf) = roster.iter().find(|l| l.member == member) {
+        row.name.clone_from(&leaf.name);
+    }
+}

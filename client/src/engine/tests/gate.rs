@@ -1,0 +1,7 @@
+//! The gate at honest members.
+use super::*;
+#[test]
+fn compiles() {
+    let _ = digest(b"");
+    let _ = payload;
+}

@@ -1,0 +1,327 @@
+//! A room among honest members: joining, talking, moderation, and what is noticed when the relay misbehaves.
+
+use hearth_protocol::{Entry, EntryContent, Millis, Role, Seq, StreamId};
+
+use super::*;
+use crate::engine::{
+    EngineError,
+    agreement::Change,
+    policy::{Act, Category, RuleError},
+    receipt::Receipt,
+    state::{Notice, Standing},
+};
+
+fn three(suite: Suite) -> (Log, TestRoom, TestRoom, TestRoom) {
+    let mut log = Log::default();
+    let mut fay = found("Fay", suite);
+    let mut ben = join(&mut fay, &mut log, "Ben");
+    let cleo = join(&mut fay, &mut log, "Cleo");
+    log.show(&mut ben);
+    (log, fay, ben, cleo)
+}
+
+fn act(room: &mut TestRoom, log: &mut Log, act: Act) -> Seq {
+    let submission = room.act(act, NOW).unwrap();
+    let seq = log.take(submission);
+    log.show(room);
+    seq
+}
+
+#[test]
+fn three_members_talk_in_both_suites() {
+    for suite in [Suite::X25519, Suite::XWing] {
+        let (mut log, mut fay, mut ben, mut cleo) = three(suite);
+        say(&mut fay, &mut log, "Welcome.");
+        say(&mut ben, &mut log, "Thank you.");
+        say(&mut cleo, &mut log, "Hello.");
+        let renewal = ben.renew(None, NOW).unwrap();
+        assert!(renewal.is_commit);
+        log.flush(&mut ben);
+        for room in [&mut fay, &mut ben, &mut cleo] {
+            log.show(room);
+            assert_eq!(texts(room), ["Welcome.", "Thank you.", "Hello."]);
+            assert_eq!(room.roster().unwrap().len(), 3);
+            assert!(rows(room).iter().all(|r| r.notices.is_empty()));
+        }
+        assert_eq!(fay.safety_code().unwrap(), cleo.safety_code().unwrap());
+    }
+}
+
+#[test]
+fn every_act_reaches_every_member_and_the_chain_verifies() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
+    let message = say(&mut ben, &mut log, "I regret this.");
+    log.show(&mut fay);
+    let seq = fay.find_message(&message.short()).unwrap().seq;
+    let acts = [
+        Act::Pause { until: NOW.plus(60_000), comment: "Let us breathe.".into() },
+        Act::Resume,
+        Act::Slow(600),
+        Act::Budget(20),
+        Act::Length(1200),
+        Act::Lock(true),
+        Act::Lock(false),
+        Act::Announce("Back at six.".into()),
+        Act::Pin(message),
+        Act::Unpin(message),
+        Act::Retract { message, seq, category: Category::Request },
+        Act::Rekey,
+        Act::Expire(86_400),
+        Act::SetRole { member: cleo.me(), role: Role::Observer },
+        Act::SetRole { member: cleo.me(), role: Role::CoFacilitator },
+    ];
+    let count = acts.len();
+    for one in acts {
+        act(&mut fay, &mut log, one);
+    }
+    // Ben and Cleo were away during all of it.
+    for room in [&mut ben, &mut cleo] {
+        log.show(room);
+        assert_eq!(room.policy().unwrap(), fay.policy().unwrap());
+        let records = room.log().unwrap();
+        assert!(records.len() >= count);
+        assert!(records.windows(2).all(|w| w[1].previous == w[0].digest()));
+        let retracted = room.history(seq, 1).unwrap().remove(0);
+        assert!(matches!(retracted.content, RowContent::Tombstone { .. }));
+    }
+    assert_eq!(cleo.my_role().unwrap(), Role::CoFacilitator);
+    act(&mut cleo, &mut log, Act::Announce("I am here, too.".into()));
+}
+
+#[test]
+fn members_cannot_moderate_and_the_last_facilitator_stays() {
+    let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
+    let refused = ben.act(Act::Lock(true), NOW);
+    assert!(matches!(refused, Err(EngineError::Rule(RuleError::NotFacilitator))));
+    let demote = Act::SetRole { member: fay.me(), role: Role::Member };
+    let refused = fay.act(demote, NOW);
+    assert!(matches!(refused, Err(EngineError::Rule(RuleError::LastFacilitator))));
+    let refused = fay.queue_departure(false, String::new(), NOW);
+    assert!(matches!(refused, Err(EngineError::Rule(RuleError::LastFacilitator))));
+    log.flush(&mut ben);
+}
+
+#[test]
+fn the_removed_read_nothing_later() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::XWing);
+    // Ben stops listening to the relay's word: his client keeps everything it has.
+    let member = ben.me();
+    let act = Act::Remove { member, category: Category::Conduct, goodbye: String::new() };
+    let submission = fay.act(act, NOW).unwrap();
+    let removal = submission.payload.clone();
+    log.take(submission);
+    log.show(&mut fay);
+    log.show(&mut cleo);
+    say(&mut fay, &mut log, "Between us now.");
+    let secret = log.entries.last().unwrap().clone();
+    // The relay colludes: it hides the removal and shows what follows.
+    let hidden = Entry { seq: Seq(ben.cursor().seq.0 + 1), ..secret };
+    ben.handle_entries(&[hidden]).unwrap();
+    assert!(!texts(&ben).contains(&"Between us now.".to_owned()));
+    assert!(last_row(&ben).notices.contains(&Notice::Unreadable));
+    // And when it shows the removal, the keys go.
+    let at = Seq(ben.cursor().seq.0 + 1);
+    let content = EntryContent::Payload(removal);
+    ben.handle_entries(&[Entry { seq: at, at: NOW, content }]).unwrap();
+    assert_eq!(ben.state().standing, Standing::Removed(Category::Conduct));
+    assert!(ben.policy().is_err());
+}
+
+#[test]
+fn a_departure_is_carried_out_by_any_member() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
+    ben.queue_departure(true, "Take care.".into(), NOW).unwrap();
+    log.flush(&mut ben);
+    assert_eq!(ben.state().standing, Standing::Left);
+    log.show(&mut cleo);
+    let departure = cleo.open_departures().unwrap().remove(0);
+    act(&mut cleo, &mut log, Act::Depart(departure.clone()));
+    log.show(&mut fay);
+    assert_eq!(fay.roster().unwrap().len(), 2);
+    assert!(fay.open_departures().unwrap().is_empty());
+    assert!(fay.policy().unwrap().revoked.contains(&departure.acknowledgement));
+    ben.receipt().unwrap().verify().unwrap();
+}
+
+#[test]
+fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
+    let agreement = fay.queue_amendment("New rules.".into(), Change::Material, NOW, NOW).unwrap();
+    log.flush(&mut fay);
+    let submission = fay.amend(&agreement, NOW).unwrap();
+    log.take(submission);
+    log.show(&mut fay);
+    log.show(&mut cleo);
+    let ack = cleo.sign_acknowledgement(&agreement, NOW, Vec::new()).unwrap();
+    let renewal = cleo.renew(Some(&ack), NOW).unwrap();
+    log.take(renewal);
+    log.show(&mut fay);
+    let enact = fay.enact(NOW).unwrap();
+    log.take(enact);
+    for room in [&mut fay, &mut ben, &mut cleo] {
+        log.show(room);
+    }
+    assert_eq!(ben.state().standing, Standing::Lapsed);
+    assert_eq!(fay.roster().unwrap().len(), 2);
+    assert_eq!(cleo.policy().unwrap().agreement.id, agreement.id());
+    // Ben acknowledges now, and comes back with the key he had.
+    let back = ben.return_invite().unwrap().unwrap();
+    let link = Invite {
+        address: address(),
+        room: ben.id(),
+        facilitator: fay.me(),
+        agreement: agreement.id(),
+        secret: back.secret,
+        expires: back.expires,
+    };
+    let key = ben.me();
+    let preview = open_preview(&link, log.previews.last().unwrap()).unwrap();
+    let joining = Joining { name: "Ben".into(), local_name: "room".into(), answers: Vec::new() };
+    let (store, crypto) = (ben.store, ben.crypto);
+    let (mut ben, request) = Room::knock(store, crypto, &link, &preview, joining, NOW).unwrap();
+    assert_eq!(ben.me(), key);
+    let opened = fay.open_knock(&pending(&ben, &link, &request)).unwrap();
+    let submission = fay.admit(&opened, NOW).unwrap();
+    log.take(submission);
+    log.show(&mut fay);
+    let (seq, welcome) = log.welcomes.last().unwrap();
+    ben.welcomed(welcome, *seq, NOW).unwrap();
+    say(&mut fay, &mut log, "Good to have you back.");
+    log.show(&mut ben);
+    assert_eq!(texts(&ben), ["Good to have you back."]);
+}
+
+#[test]
+fn a_time_out_is_read_by_its_member_alone() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
+    let member = ben.me();
+    let until = NOW.plus(60_000);
+    let submission = fay.time_out(member, until, "Rest a little.".into(), NOW).unwrap();
+    log.take(submission);
+    for room in [&mut fay, &mut ben, &mut cleo] {
+        log.show(room);
+    }
+    let expected = RowContent::MyTimeout { until, note: "Rest a little.".into() };
+    assert_eq!(last_row(&ben).content, expected);
+    assert!(matches!(last_row(&cleo).content, RowContent::Moderation { .. }));
+    assert!(!format!("{:?}", last_row(&cleo)).contains("Rest"));
+}
+
+#[test]
+fn replays_gaps_forks_and_rollbacks_are_noticed() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
+    say(&mut fay, &mut log, "one");
+    let first = log.entries.last().unwrap().clone();
+    log.show(&mut ben);
+    // The same ciphertext again, at another place.
+    let again = Entry { seq: Seq(first.seq.0 + 1), ..first.clone() };
+    ben.handle_entries(std::slice::from_ref(&again)).unwrap();
+    assert_eq!(texts(&ben), ["one"]);
+    assert_eq!(last_row(&ben).notices, [Notice::Unreadable]);
+
+    // Cleo is not shown "two": the next message of the sender tells.
+    log.show(&mut cleo);
+    let base = cleo.cursor().seq;
+    say(&mut fay, &mut log, "two");
+    say(&mut fay, &mut log, "three");
+    let three = log.entries.last().unwrap().clone();
+    let shifted = Entry { seq: Seq(base.0 + 1), ..three };
+    cleo.handle_entries(&[shifted]).unwrap();
+    let notices = last_row(&cleo).notices;
+    assert!(notices.contains(&Notice::Gap(1)), "{notices:?}");
+    assert!(notices.iter().any(|n| matches!(n, Notice::Fork(_))), "{notices:?}");
+
+    // The relay's store goes back, or is another.
+    let stream = StreamId([1; 16]);
+    fay.check_stream(stream, fay.cursor().seq, Seq(0)).unwrap();
+    let back = fay.check_stream(stream, Seq(1), Seq(0));
+    assert!(matches!(back, Err(EngineError::HistoryBackwards(_))));
+    let other = fay.check_stream(StreamId([2; 16]), fay.cursor().seq, Seq(0));
+    assert!(matches!(other, Err(EngineError::StreamChanged)));
+    let last = fay.cursor().seq;
+    let forged = Entry { seq: last, at: NOW, content: EntryContent::Payload(vec![1]) };
+    let rewritten = fay.handle_entries(&[forged]);
+    assert!(matches!(rewritten, Err(EngineError::HistoryBackwards(_))));
+}
+
+#[test]
+fn a_lost_race_is_tried_again_and_nothing_is_lost() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
+    log.show(&mut cleo);
+    // Ben and Cleo commit in the same epoch; the relay orders Cleo first. Ben also has a message encrypted.
+    let ben_commit = ben.renew(None, NOW).unwrap();
+    let cleo_commit = cleo.renew(None, NOW).unwrap();
+    log.take(cleo_commit);
+    log.show(&mut ben);
+    log.show(&mut cleo);
+    assert!(!ben.is_waiting(ben_commit.number).unwrap(), "the commit that lost is given up");
+    let id = ben.queue_text("still here".into(), NOW).unwrap();
+    let stale = ben.next_submission().unwrap().unwrap();
+    let another = cleo.renew(None, NOW).unwrap();
+    log.take(another);
+    log.show(&mut ben);
+    assert!(ben.epoch_conflict(stale.number).unwrap());
+    let fresh = ben.next_submission().unwrap().unwrap();
+    assert_eq!(fresh.id, id);
+    assert_ne!(fresh.payload, stale.payload);
+    log.take(fresh);
+    for room in [&mut fay, &mut ben, &mut cleo] {
+        log.show(room);
+        assert_eq!(texts(room), ["still here"]);
+        assert!(rows(room).iter().all(|r| r.notices.is_empty()));
+    }
+}
+
+#[test]
+fn a_message_against_a_pause_is_held() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
+    let pause = Act::Pause { until: NOW.plus(60_000), comment: "One moment.".into() };
+    act(&mut fay, &mut log, pause);
+    // A relay that does not enforce the pause, and a member who posts all the same.
+    say(&mut ben, &mut log, "but I want to");
+    log.show(&mut cleo);
+    assert_eq!(last_row(&cleo).content, RowContent::Held("but I want to".into()));
+    assert!(texts(&cleo).is_empty());
+}
+
+#[test]
+fn a_receipt_verifies_offline() {
+    let (_, _, ben, _) = three(Suite::X25519);
+    let receipt = ben.receipt().unwrap();
+    assert!(receipt.countersigned.is_some());
+    let text = receipt.to_text();
+    Receipt::from_text(&text).unwrap().verify().unwrap();
+    let mut forged = receipt.clone();
+    forged.agreement.text.push('!');
+    assert!(forged.verify().is_err());
+    let mut forged = receipt.clone();
+    forged.acknowledgement.signed_at = Millis(1);
+    assert!(forged.verify().is_err());
+    let mut forged = receipt;
+    if let Some(c) = &mut forged.countersigned {
+        c.at = Millis(1);
+    }
+    assert!(forged.verify().is_err());
+    assert!(Receipt::from_text("nothing").is_err());
+}
+
+#[test]
+fn a_crash_between_commit_and_network_repeats_nothing() {
+    let mut log = Log::default();
+    let mut fay = found("Fay", Suite::X25519);
+    let mut ben = join(&mut fay, &mut log, "Ben");
+    let id = ben.queue_text("once".into(), NOW).unwrap();
+    let sent = ben.next_submission().unwrap().unwrap();
+    // The process dies here: what was in memory is gone, what was stored is read again.
+    let (store, crypto) = (ben.store, ben.crypto);
+    let mut ben = Room::open(store, crypto, "room").unwrap();
+    let again = ben.next_submission().unwrap().unwrap();
+    assert_eq!(again.payload, sent.payload, "no second ciphertext for one generation");
+    assert_eq!(again.id, id);
+    log.take(again);
+    log.show(&mut ben);
+    log.show(&mut fay);
+    say(&mut ben, &mut log, "twice");
+    log.show(&mut fay);
+    assert_eq!(texts(&fay), ["once", "twice"]);
+}
