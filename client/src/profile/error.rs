@@ -62,6 +62,9 @@ pub enum ProfileError {
     /// A file was altered, truncated or lost.
     #[error("the file {0} of the profile is damaged or missing")]
     Damaged(ProfileFile),
+    /// The store is whole but older than it was: an earlier copy, or its log was cut.
+    #[error("the profile has lost its latest changes")]
+    WentBack,
     /// A later version of the program wrote the profile.
     #[error("the profile has format {0}, which this version does not know")]
     NewerVersion(i64),
@@ -98,6 +101,7 @@ impl From<StoreError> for ProfileError {
             StoreError::Damaged(_) | StoreError::DamagedFile(_) => {
                 Self::Damaged(ProfileFile::Database)
             }
+            StoreError::WentBack => Self::WentBack,
             StoreError::NewerVersion(version) => Self::NewerVersion(version),
             StoreError::ReadOnly(_) => Self::ReadOnly,
             StoreError::DiskFull(_) => Self::DiskFull,

@@ -1,7 +1,7 @@
 //! A profile: the folder of one person on one machine, locked against other processes and sealed with one data key.
 //!
 //! The folder holds `lock` (held while the profile is open), `profile` (the data key, wrapped), `hearth.db` (the
-//! sealed store) and, unless a passphrase or another file was chosen, `key` (32 random bytes).
+//! sealed store), `hearth.mark` (against its silent loss) and, unless a passphrase or another file was chosen, `key` (32 random bytes).
 
 mod error;
 mod header;
@@ -31,8 +31,9 @@ const PROFILE_NEW: &str = "profile.new";
 const PROFILE_NEXT: &str = "profile.next";
 const KEY: &str = "key";
 const DATABASE: &str = "hearth.db";
-/// What SQLite may leave beside the database.
-const DATABASE_LOGS: [&str; 3] = ["hearth.db-wal", "hearth.db-shm", "hearth.db-journal"];
+/// What belongs to the database: its mark, and the logs that SQLite may leave.
+const DATABASE_LOGS: [&str; 4] =
+    ["hearth.mark", "hearth.db-wal", "hearth.db-shm", "hearth.db-journal"];
 
 type Result<T, E = ProfileError> = std::result::Result<T, E>;
 

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The database file is no database, or its structure is broken.
     #[error("the local database is damaged")]
     DamagedFile(#[source] Option<rusqlite::Error>),
+    /// The database is whole but older than it was: an earlier copy, or its log was cut.
+    #[error("the local database has lost its latest changes")]
+    WentBack,
     /// The database was written by a later version of the program.
     #[error("the local database has format {0}, which this version does not know")]
     NewerVersion(i64),

@@ -4,15 +4,19 @@
 //! numbered room has, their sizes, and for ordered records their positions.
 
 mod error;
+mod mark;
 mod schema;
 mod seal;
 
-use std::{fmt, path::Path};
+use std::{cell::Cell, fmt, io, path::Path};
 
 use rusqlite::{Connection, params};
 
 pub use self::error::StoreError;
-use self::seal::{NAME_BYTES, RowKeys};
+use self::{
+    mark::Mark,
+    seal::{NAME_BYTES, RowKeys},
+};
 
 pub(crate) use self::schema::CreateError;
 
@@ -96,24 +100,54 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub struct Store {
     db: Connection,
     keys: RowKeys,
+    mark: Mark,
+    /// Changes that the database has taken.
+    changes: Cell<u64>,
+    /// Whether the open transaction has changed anything.
+    dirty: Cell<bool>,
 }
 
 impl Store {
     /// Makes a new store; fails if the file exists.
     pub(crate) fn create(path: &Path, data_key: &[u8; 32]) -> Result<Self, CreateError> {
         let db = schema::create(path)?;
-        let store = Self { db, keys: RowKeys::derive(data_key) };
+        let store = Self::new(db, path, data_key)?;
+        // A mark may be left from a database that was here before.
+        store.mark.write(0);
         store.put(Kind::Meta, RoomNo::NONE, CHECK_NAME, CHECK_VALUE).map_err(CreateError::Store)?;
         Ok(store)
     }
 
-    /// Opens an existing store and checks that it belongs to the data key.
-    pub(crate) fn open(path: &Path, data_key: &[u8; 32]) -> Result<Self> {
-        let store = Self { db: schema::open(path)?, keys: RowKeys::derive(data_key) };
-        match store.get(Kind::Meta, RoomNo::NONE, CHECK_NAME)?.as_deref() {
-            Some(CHECK_VALUE) => Ok(store),
-            _ => Err(StoreError::DamagedFile(None)),
+    /// Opens an existing store and checks that it belongs to the data key and has lost nothing.
+    pub(crate) fn open(path: &Path, data_key: &[u8; 32]) -> Result<Self, CreateError> {
+        let db = schema::open(path).map_err(CreateError::Store)?;
+        let store = Self::new(db, path, data_key)?;
+        store.check().map_err(CreateError::Store)?;
+        Ok(store)
+    }
+
+    fn new(db: Connection, path: &Path, data_key: &[u8; 32]) -> io::Result<Self> {
+        Ok(Self {
+            db,
+            keys: RowKeys::derive(data_key),
+            mark: Mark::open(path)?,
+            changes: Cell::new(0),
+            dirty: Cell::new(false),
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        let fact = |name| self.get(Kind::Meta, RoomNo::NONE, name);
+        if fact(CHECK_NAME)?.as_deref() != Some(CHECK_VALUE) {
+            return Err(StoreError::DamagedFile(None));
         }
+        let changes = fact(CHANGES_NAME)?.and_then(|bytes| bytes.try_into().ok());
+        let changes = changes.map(u64::from_be_bytes).ok_or(StoreError::DamagedFile(None))?;
+        if changes < self.mark.read() {
+            return Err(StoreError::WentBack);
+        }
+        self.changes.set(changes);
+        Ok(())
     }
 
     /// Runs a closure whose changes are all kept (on `Ok`, durably) or all dropped (on `Err` and on panic).
@@ -131,10 +165,28 @@ impl Store {
         }
         self.db.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from)?;
         let rollback = Rollback(&self.db);
+        self.dirty.set(false);
         let value = f(self)?;
+        let changes = self.changes.get() + u64::from(self.dirty.get());
+        if self.dirty.get() {
+            self.put(Kind::Meta, RoomNo::NONE, CHANGES_NAME, &changes.to_be_bytes())?;
+        }
         self.db.execute_batch("COMMIT").map_err(StoreError::from)?;
         drop(rollback);
+        if self.dirty.get() {
+            self.changes.set(changes);
+            self.mark.write(changes);
+        }
         Ok(value)
+    }
+
+    /// Runs a change in the open transaction, or in one of its own.
+    fn change<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        let marked = || {
+            self.dirty.set(true);
+            f()
+        };
+        if self.in_transaction() { marked() } else { self.transaction(|_| marked()) }
     }
 
     /// Returns whether a transaction is open.
@@ -278,7 +330,7 @@ impl Store {
         let mut statement = self.db.prepare_cached(
             "DELETE FROM record WHERE kind = ?1 AND room = ?2 AND key < ?3 AND length(key) = 8",
         )?;
-        Ok(statement.execute(params![kind as u8, room.0, n.to_be_bytes()])?)
+        self.change(|| Ok(statement.execute(params![kind as u8, room.0, n.to_be_bytes()])?))
     }
 
     /// Deletes every record of one kind in a room and returns how many there were.
@@ -288,7 +340,7 @@ impl Store {
     pub fn clear(&self, kind: Kind, room: RoomNo) -> Result<usize> {
         let mut statement =
             self.db.prepare_cached("DELETE FROM record WHERE kind = ?1 AND room = ?2")?;
-        Ok(statement.execute(params![kind as u8, room.0])?)
+        self.change(|| Ok(statement.execute(params![kind as u8, room.0])?))
     }
 
     /// Gives out a room number that was never used in this profile.
@@ -296,10 +348,10 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn create_room(&self) -> Result<RoomNo> {
-        self.db.prepare_cached("INSERT INTO room DEFAULT VALUES")?.execute([])?;
-        u32::try_from(self.db.last_insert_rowid())
-            .map(RoomNo)
-            .map_err(|_| StoreError::Damaged(Kind::Room))
+        let no = self.change(|| {
+            Ok(self.db.prepare_cached("INSERT INTO room DEFAULT VALUES")?.insert([])?)
+        })?;
+        u32::try_from(no).map(RoomNo).map_err(|_| StoreError::Damaged(Kind::Room))
     }
 
     /// Returns the numbers of all rooms, oldest first.
@@ -323,12 +375,11 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn delete_room(&self, room: RoomNo) -> Result<()> {
-        let delete = |store: &Self| -> Result<()> {
-            store.db.prepare_cached("DELETE FROM record WHERE room = ?1")?.execute([room.0])?;
-            store.db.prepare_cached("DELETE FROM room WHERE no = ?1")?.execute([room.0])?;
+        self.change(|| {
+            self.db.prepare_cached("DELETE FROM record WHERE room = ?1")?.execute([room.0])?;
+            self.db.prepare_cached("DELETE FROM room WHERE no = ?1")?.execute([room.0])?;
             Ok(())
-        };
-        if self.in_transaction() { delete(self) } else { self.transaction(delete) }
+        })
     }
 
     /// Moves the log into the database and empties it, so that no earlier state remains on disk.
@@ -379,15 +430,17 @@ impl Store {
             "INSERT INTO record (kind, room, key, value) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (kind, room, key) DO UPDATE SET value = excluded.value",
         )?;
-        statement.execute(params![kind as u8, room.0, key, sealed])?;
-        Ok(())
+        self.change(|| {
+            statement.execute(params![kind as u8, room.0, key, sealed])?;
+            Ok(())
+        })
     }
 
     fn remove(&self, kind: Kind, room: RoomNo, key: &[u8]) -> Result<bool> {
         let mut statement = self
             .db
             .prepare_cached("DELETE FROM record WHERE kind = ?1 AND room = ?2 AND key = ?3")?;
-        Ok(statement.execute(params![kind as u8, room.0, key])? > 0)
+        self.change(|| Ok(statement.execute(params![kind as u8, room.0, key])? > 0))
     }
 
     fn ordered(
@@ -441,6 +494,9 @@ impl Kind {
 /// A record that only the right data key finds and opens.
 const CHECK_NAME: &[u8] = b"check";
 const CHECK_VALUE: &[u8] = b"hearth store";
+
+/// Where the number of changes is kept.
+const CHANGES_NAME: &[u8] = b"changes";
 
 /// Ends a transaction that did not commit, also when the stack unwinds.
 struct Rollback<'a>(&'a Connection);

@@ -31,6 +31,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, CreateError> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let db = connect(path).map_err(CreateError::Store)?;
     let make = || -> Result<(), StoreError> {
+        configure(&db)?;
         db.execute_batch(&format!(
             "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
              PRAGMA user_version = {VERSION}; COMMIT;"
@@ -64,7 +65,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::DamagedFile(None));
     }
     match number("user_version")? {
-        VERSION => Ok(db),
+        VERSION => {
+            configure(&db)?;
+            Ok(db)
+        }
         newer if newer > VERSION => Err(StoreError::NewerVersion(newer)),
         _ => Err(StoreError::DamagedFile(None)),
     }
@@ -80,10 +84,16 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     }
     db.set_prepared_statement_cache_capacity(32);
     // The profile's lock keeps others out, so an exclusive lock costs nobody anything and spares the shared-memory
-    // file. An emptied log does not keep old ciphertext of erased keys. Temporary tables never touch the disk.
+    // file. It must be asked for before the first access.
+    db.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
+    Ok(db)
+}
+
+/// Sets what may change the file, and so only after it was found to be ours.
+fn configure(db: &Connection) -> Result<(), StoreError> {
+    // An emptied log does not keep old ciphertext of erased keys. Temporary tables never touch the disk.
     db.execute_batch(
-        "PRAGMA locking_mode = EXCLUSIVE;
-         PRAGMA journal_mode = WAL;
+        "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA secure_delete = ON;
          PRAGMA journal_size_limit = 0;
@@ -91,5 +101,5 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
          PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;",
     )?;
-    Ok(db)
+    Ok(())
 }

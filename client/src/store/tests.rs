@@ -1,6 +1,6 @@
 //! What the store keeps, hides and refuses.
 
-use std::{fs, panic::AssertUnwindSafe};
+use std::{fs, panic::AssertUnwindSafe, path::Path};
 
 use tempfile::TempDir;
 
@@ -16,6 +16,13 @@ fn store() -> (TempDir, Store) {
     (folder, store)
 }
 
+fn open(path: &Path, key: &[u8; 32]) -> Result<Store> {
+    Store::open(path, key).map_err(|error| match error {
+        CreateError::Store(error) => error,
+        CreateError::Io(error) => panic!("{error}"),
+    })
+}
+
 #[test]
 fn named_records_are_kept_apart_by_kind_room_and_name() {
     let (folder, store) = store();
@@ -25,7 +32,7 @@ fn named_records_are_kept_apart_by_kind_room_and_name() {
     store.put(Kind::Note, ROOM, b"name", b"note").unwrap();
     store.put(Kind::Room, ROOM, b"", b"").unwrap();
     drop(store);
-    let store = Store::open(&folder.path().join("hearth.db"), &KEY).unwrap();
+    let store = open(&folder.path().join("hearth.db"), &KEY).unwrap();
     assert_eq!(store.get(Kind::Room, ROOM, b"name").unwrap().unwrap(), b"new");
     assert_eq!(store.get(Kind::Room, OTHER, b"name").unwrap().unwrap(), b"other");
     assert_eq!(store.get(Kind::Note, ROOM, b"name").unwrap().unwrap(), b"note");
@@ -207,12 +214,12 @@ fn another_key_or_version_does_not_open() {
     let (folder, store) = store();
     let path = folder.path().join("hearth.db");
     drop(store);
-    assert!(matches!(Store::open(&path, &[8; 32]), Err(StoreError::DamagedFile(_))));
+    assert!(matches!(open(&path, &[8; 32]), Err(StoreError::DamagedFile(_))));
     let db = Connection::open(&path).unwrap();
     db.execute_batch("PRAGMA user_version = 9").unwrap();
     drop(db);
     let before = fs::read(&path).unwrap();
-    assert!(matches!(Store::open(&path, &KEY), Err(StoreError::NewerVersion(9))));
+    assert!(matches!(open(&path, &KEY), Err(StoreError::NewerVersion(9))));
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
@@ -251,7 +258,7 @@ fn a_flipped_byte_anywhere_is_harmless_or_found() {
         bytes[at] ^= 0x55;
         fs::write(&damaged, &bytes).unwrap();
         let read = || -> Result<bool> {
-            let store = Store::open(&damaged, &KEY)?;
+            let store = open(&damaged, &KEY)?;
             store.verify()?;
             let history = store.range(Kind::History, ROOM, 0, 100)?;
             Ok(history.len() == 20
@@ -266,4 +273,61 @@ fn a_flipped_byte_anywhere_is_harmless_or_found() {
         }
     }
     assert_eq!(silent, [0; 0]);
+}
+
+/// What a killed process leaves, with every part of the log damaged in turn: nothing may be missing unnoticed.
+#[test]
+fn a_damaged_or_lost_log_is_found() {
+    const CHANGES: u64 = 12;
+    let (folder, store) = store();
+    store.checkpoint().unwrap();
+    for n in 0..CHANGES {
+        store.put_at(Kind::History, ROOM, n, &[1; 500]).unwrap();
+    }
+    let copy = tempfile::tempdir().unwrap();
+    let [from, to] = [folder.path(), copy.path()]
+        .map(|path| ["hearth.db", "hearth.db-wal", "hearth.mark"].map(|name| path.join(name)));
+    let [database, log, mark] = from.map(|path| fs::read(path).unwrap());
+    assert!(log.len() > 4_096 * 12);
+    let outcome = |log: &[u8]| {
+        for (path, bytes) in to.iter().zip([&database, log, &mark]) {
+            fs::write(path, bytes).unwrap();
+        }
+        let store = open(&to[0], &KEY)?;
+        store.range(Kind::History, ROOM, 0, 100)
+    };
+    assert_eq!(outcome(&log).unwrap().len(), 12);
+    for at in (0..log.len()).step_by(97) {
+        let mut damaged = log.clone();
+        damaged[at] ^= 0x10;
+        match outcome(&damaged) {
+            Err(StoreError::WentBack) => {}
+            Ok(records) => assert_eq!(records.len(), 12, "byte {at}"),
+            Err(error) => panic!("byte {at}: {error}"),
+        }
+    }
+    for length in [0, 1, 31, 32, 4_096, log.len() / 2, log.len() - 1] {
+        assert!(matches!(outcome(&log[..length]), Err(StoreError::WentBack)), "{length} bytes");
+    }
+}
+
+#[test]
+fn a_mark_may_lag_or_be_lost() {
+    let (folder, store) = store();
+    store.put(Kind::Meta, ROOM, b"x", b"x").unwrap();
+    let changes = store.changes.get();
+    // Reading is no change.
+    store.transaction(|store| store.get(Kind::Meta, ROOM, b"x")).unwrap();
+    assert_eq!(store.changes.get(), changes);
+    drop(store);
+    let (path, mark) = (folder.path().join("hearth.db"), folder.path().join("hearth.mark"));
+    assert_eq!(fs::read(&mark).unwrap(), changes.to_be_bytes());
+    for content in [&(changes - 1).to_be_bytes()[..], b"", b"abc"] {
+        fs::write(&mark, content).unwrap();
+        assert!(open(&path, &KEY).is_ok());
+    }
+    fs::remove_file(&mark).unwrap();
+    drop(open(&path, &KEY).unwrap());
+    fs::write(&mark, (changes + 1).to_be_bytes()).unwrap();
+    assert!(matches!(open(&path, &KEY), Err(StoreError::WentBack)));
 }
