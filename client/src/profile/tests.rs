@@ -71,6 +71,23 @@ fn a_passphrase_profile_opens_with_its_passphrase_only() {
 }
 
 #[test]
+fn no_secret_is_in_any_file() {
+    let (_folder, home) = home();
+    let profile = Profile::create(&home, Some(&passphrase("canary-passphrase"))).unwrap();
+    profile.store().put(Kind::Room, RoomNo(1), b"canary-name", b"canary-text").unwrap();
+    let search = || {
+        for (path, bytes) in content(&home) {
+            let holds = |word: &[u8]| bytes.windows(word.len()).any(|part| part == word);
+            assert!(!holds(b"canary") && !holds(&*profile.data_key), "{path:?}");
+        }
+    };
+    search();
+    profile.change_unlock(Some(&passphrase("canary-other"))).unwrap();
+    profile.store().checkpoint().unwrap();
+    search();
+}
+
+#[test]
 fn one_profile_is_open_once() {
     let (_folder, home) = home();
     let profile = Profile::create(&home, None).unwrap();
