@@ -1,0 +1,4 @@
+//! Text that people type and text that others sent: what is taken, and how it is shown without harm.
+
+pub mod escape;
+pub mod name;
