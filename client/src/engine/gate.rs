@@ -8,27 +8,10 @@ use hearth_protocol::{MemberKey, Role, RoomId};
 
 use super::{
     agreement::Acknowledgement,
+    check::{Check, on},
     policy::{Act, Applied, Leaf, RoomPolicy, RuleError, Scene},
 };
 use crate::text::name;
-
-/// A check of the gate, so that a test can switch one off and prove that it would be missed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is named by the refusal it gives")]
-pub enum Check {
-    ProposalKinds,
-    PathPresent,
-    OwnLeafUnchanged,
-    PolicyRecomputed,
-    PolicyRequired,
-    AddsMatchRecord,
-    RemovesMatchRecord,
-    Names,
-    Acknowledgement,
-    WelcomeSigner,
-    WelcomeOwnAcknowledgement,
-    WelcomeRoster,
-}
 
 /// What a staged commit would do, in our terms.
 #[derive(Clone, Debug)]
@@ -143,21 +126,14 @@ pub fn check_commit(
     if on(Check::ProposalKinds) && commit.foreign_proposals {
         return Err(Refusal::ForeignProposal);
     }
-    if commit.context_changed_otherwise {
+    if on(Check::ContextUnchanged) && commit.context_changed_otherwise {
         return Err(PolicyError.into());
     }
     let own = roster.iter().find(|l| l.member == commit.committer);
     let own = own.ok_or(Refusal::Rule(RuleError::NoSuchMember))?;
-    // RFC 9420 section 12.4 allows commits without a path; a removed member's keys would then live on.
-    let path = match &commit.path {
-        Some(path) => Some(path.as_ref().map_err(|e| *e)?),
-        None if on(Check::PathPresent) => return Err(Refusal::NoPath),
-        None => None,
-    };
-    if let Some(path) = path {
-        check_own_leaf(room, policy, own, path)?;
-    }
-    let acknowledgement = path.map_or(&own.acknowledgement, |p| &p.acknowledgement);
+    // RFC 9420 section 12.4 allows some commits without a path. None of ours is one of them.
+    let path = commit.path.as_ref().ok_or(Refusal::NoPath)?.as_ref().map_err(|e| *e)?;
+    check_own_leaf(room, policy, own, path)?;
 
     let Some(new_policy) = &commit.policy else {
         // Without a record nobody comes and nobody goes: the ghost member of other messengers stops here.
@@ -168,15 +144,17 @@ pub fn check_commit(
     };
     let new_policy = new_policy.as_ref().map_err(|e| *e)?;
     let record = &new_policy.record;
-    if record.actor != commit.committer {
+    if on(Check::ActorIsCommitter) && record.actor != commit.committer {
         return Err(Refusal::Rule(RuleError::NotFacilitator));
     }
     let added = match commit.added.as_slice() {
         [] => None,
-        [leaf] => Some(leaf.as_ref().map_err(|e| *e)?),
+        [leaf, more @ ..] if more.is_empty() || !on(Check::OneAdd) => {
+            Some(leaf.as_ref().map_err(|e| *e)?)
+        }
         _ => return Err(Refusal::AddMismatch),
     };
-    let scene = Scene { room, roster, added, actor_acknowledgement: acknowledgement };
+    let scene = Scene { room, roster, added, actor_acknowledgement: &path.acknowledgement };
     let applied = match policy.apply(scene, record) {
         Ok(applied) => applied,
         Err(RuleError::NotAcknowledged(_)) if !on(Check::Acknowledgement) => Applied {
@@ -264,7 +242,7 @@ pub fn check_welcome(
     view: WelcomeView,
     expected: Expected<'_>,
 ) -> Result<(RoomPolicy, Vec<Leaf>), Refusal> {
-    if view.room != Some(expected.room) {
+    if on(Check::WelcomeRoom) && view.room != Some(expected.room) {
         return Err(Refusal::OtherRoom);
     }
     // A look-alike group, made by the relay or an invited attacker, is signed by a key that no invite pins.
@@ -301,36 +279,4 @@ pub fn check_welcome(
 /// Returns the roles that may post, for shells that ask before they send.
 pub fn may_post(policy: &RoomPolicy, member: &MemberKey) -> bool {
     policy.role(member) != Role::Observer
-}
-
-#[cfg(not(test))]
-const fn on(_: Check) -> bool {
-    true
-}
-
-#[cfg(test)]
-pub(crate) use switches::{on, without};
-
-#[cfg(test)]
-mod switches {
-    use std::cell::Cell;
-
-    use super::Check;
-
-    thread_local! {
-        static OFF: Cell<Option<Check>> = const { Cell::new(None) };
-    }
-
-    /// Whether a check is made; tests only can switch one off.
-    pub(crate) fn on(check: Check) -> bool {
-        OFF.get() != Some(check)
-    }
-
-    /// Runs something with one check switched off.
-    pub(crate) fn without<T>(check: Check, run: impl FnOnce() -> T) -> T {
-        OFF.set(Some(check));
-        let result = run();
-        OFF.set(None);
-        result
-    }
 }

@@ -4,6 +4,8 @@
 //! only; external commits and proposals have no way in; no past epochs are kept, because the relay takes entries of
 //! the current epoch only (`docs/decisions/0003-current-epoch-only.md`).
 
+use std::time::{Duration, SystemTime};
+
 use ed25519_dalek::{Signer as _, SigningKey};
 use hearth_protocol::{Epoch, MemberKey, RoomId};
 use openmls::group::GroupContext;
@@ -221,7 +223,12 @@ impl Group {
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
             return Err(MlsError::Invalid);
         };
-        let staged = StagedWelcome::new_from_welcome(provider, &join_config(), welcome, None)
+        // Every leaf was in its lifetime when it was added. That some member has not renewed theirs since must not
+        // keep others out (RFC 9420 section 7.3 leaves this check to the application).
+        let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
+            .map_err(|_| MlsError::Invalid)?
+            .skip_lifetime_validation()
+            .build()
             .map_err(|_| MlsError::Invalid)?;
         let signer = staged.welcome_sender().map_err(|_| MlsError::Invalid)?;
         let signer = leaf_key(signer).map_err(Refusal::from)?;
@@ -421,7 +428,16 @@ impl Group {
         provider: &Provider<'_>,
         bytes: &[u8],
     ) -> Result<Leaf, MlsError> {
+        /// 60 days.
+        const REMAINING: Duration = Duration::from_secs(60 * 24 * 3600);
         let package = self.validate_key_package(provider, bytes)?;
+        // Members who are away when it is added must still be able to process that commit when they catch up, and
+        // OpenMLS checks the lifetime against their clock then.
+        let lifetime = package.life_time();
+        let lasting = lifetime.validate_with_time(SystemTime::now() + REMAINING).is_ok();
+        if !lasting || !lifetime.has_acceptable_range() {
+            return Err(MlsError::BadKeyPackage);
+        }
         leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
     }
 

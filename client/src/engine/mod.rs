@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod agreement;
+pub(crate) mod check;
 pub mod content;
 pub mod error;
 pub mod gate;

@@ -139,7 +139,7 @@ fn a_departure_is_carried_out_by_any_member() {
     log.show(&mut fay);
     assert_eq!(fay.roster().unwrap().len(), 2);
     assert!(fay.open_departures().unwrap().is_empty());
-    assert!(fay.policy().unwrap().revoked.contains(&departure.acknowledgement));
+    assert!(fay.policy().unwrap().revoked.contains(&departure.member));
     ben.receipt().unwrap().verify().unwrap();
 }
 
