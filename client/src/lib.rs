@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod connection;
 pub mod engine;
+pub mod line;
 pub mod live;
 mod passphrase;
 pub mod profile;

@@ -195,6 +195,17 @@ pub fn local_moment(at: Millis, now: Millis) -> String {
     moment(at, now, &TimeZone::system())
 }
 
+/// Renders a moment in this computer's zone, by this computer's clock.
+pub fn clock(at: Millis) -> String {
+    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+    local_moment(at, Millis(now))
+}
+
+/// Renders a moment for programs (RFC 3339, UTC, milliseconds). What is beyond the year 9999 is its last moment.
+pub fn rfc3339(at: Millis) -> String {
+    format!("{:.3}", timestamp(at).unwrap_or(Timestamp::MAX))
+}
+
 /// Renders how long it is until a moment: `in 12 min`, `in 2 h 30 min`, `in 3 days`, or `now`. Rounds up, so that
 /// nobody who waits that long comes too early.
 pub fn remaining(until: Millis, now: Millis) -> String {
@@ -221,6 +232,11 @@ pub fn duration(duration: Duration) -> String {
         };
     }
     format!("{} days", seconds.div_ceil(DAY))
+}
+
+/// Renders a number of seconds like [`duration`].
+pub fn span(seconds: u64) -> String {
+    duration(Duration::from_secs(seconds))
 }
 
 fn timestamp(at: Millis) -> Option<Timestamp> {
@@ -455,6 +471,9 @@ mod tests {
         }
         assert_eq!(moment(Millis::NEVER, NOON, &zone), "never");
         let _ = local_moment(Millis(0), Millis::NEVER);
+        assert_eq!(clock(Millis::NEVER), "never");
+        assert_eq!(rfc3339(NOON), "2026-11-23T12:00:00.000Z");
+        assert_eq!(rfc3339(Millis::NEVER), "9999-12-30T22:00:00.999Z");
     }
 
     #[test]

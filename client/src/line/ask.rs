@@ -1,0 +1,270 @@
+//! Questions before or beside the console: a passphrase without echo, an answer, a yes or no.
+//!
+//! Questions go to standard error, so that standard output stays clean for programs. These functions block; call
+//! them before the console starts, and from async code inside `spawn_blocking`.
+
+use std::{
+    io::{self, IsTerminal as _, Read, Write as _},
+    sync::Mutex,
+};
+
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::{LINE_BYTES_MAX, LineError, lock, plain};
+use crate::text::escape;
+
+/// Bytes of a passphrase.
+const SECRET_BYTES_MAX: usize = 1024;
+/// Times that a yes or no is asked for.
+const TRIES_MAX: usize = 3;
+
+/// The terminal's modes before we changed them; here, so that any way out can restore them.
+static REMEMBERED: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The input ended.
+    #[error("the input ended before an answer")]
+    Ended,
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// More than any passphrase that somebody types.
+    #[error("a passphrase has at most {SECRET_BYTES_MAX} bytes")]
+    SecretTooLong,
+    /// The answer cannot be taken.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// Reading or writing failed.
+    #[error("the terminal failed")]
+    Io(#[from] io::Error),
+}
+
+/// Restores the terminal's modes, if this process changed any. Call it on the way out after a signal.
+pub fn restore_terminal() {
+    if let Some(modes) = &*lock(&REMEMBERED) {
+        // Nothing better can be done for a terminal that is gone.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+    }
+}
+
+/// Remembers the terminal's modes, once, before anything changes them.
+pub(super) fn remember_terminal() {
+    let mut remembered = lock(&REMEMBERED);
+    if remembered.is_none() && io::stdin().is_terminal() {
+        *remembered = tcgetattr(io::stdin()).ok();
+    }
+}
+
+/// Asks for a secret without showing it. Without a terminal it reads one line, and asks nothing.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn read_secret(prompt: &str) -> Result<Zeroizing<String>, AskError> {
+    if !io::stdin().is_terminal() {
+        return secret_line(&mut io::stdin().lock());
+    }
+    remember_terminal();
+    let mut modes = tcgetattr(io::stdin()).map_err(io::Error::from)?;
+    // Keys come one by one, so that Ctrl-C reaches us and cannot leave the terminal without echo.
+    modes.local_modes -=
+        LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+    modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    let restored = Restored;
+    tcsetattr(io::stdin(), OptionalActions::Flush, &modes).map_err(io::Error::from)?;
+    show(prompt)?;
+    let secret = secret_keys(&mut io::stdin().lock());
+    drop(restored);
+    show("\n")?;
+    secret
+}
+
+/// Asks for one line.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn ask(prompt: &str) -> Result<String, AskError> {
+    show(&escape::one_line(prompt))?;
+    let line = plain::read_line(&mut io::stdin().lock(), LINE_BYTES_MAX)?;
+    Ok(line.ok_or(AskError::Ended)??)
+}
+
+/// Asks for a yes or no. Anything but a clear yes after three tries is a no, and so is the end of input.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn confirm(prompt: &str) -> Result<bool, AskError> {
+    for _ in 0..TRIES_MAX {
+        match ask(&format!("{prompt} [yes/no] ")).map(|answer| yes_or_no(&answer)) {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) | Err(AskError::Line(_)) => show("Please type yes or no.\n")?,
+            Err(AskError::Ended) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Restores the terminal on every way out.
+struct Restored;
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        restore_terminal();
+    }
+}
+
+fn show(text: &str) -> io::Result<()> {
+    let mut out = io::stderr().lock();
+    write!(out, "{text}")?;
+    out.flush()
+}
+
+fn yes_or_no(answer: &str) -> Option<bool> {
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads one line as a secret. Byte by byte into a buffer that never grows, so that no copy is left behind.
+fn secret_line(input: &mut impl Read) -> Result<Zeroizing<String>, AskError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
+    loop {
+        match next_byte(input)? {
+            None if bytes.is_empty() => return Err(AskError::Ended),
+            None | Some(b'\n') => break,
+            Some(byte) => push(&mut bytes, byte)?,
+        }
+    }
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    into_text(bytes)
+}
+
+/// Reads a secret from single keys: backspace, Ctrl-U, Ctrl-C and Ctrl-D do what people expect.
+fn secret_keys(input: &mut impl Read) -> Result<Zeroizing<String>, AskError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
+    loop {
+        match next_byte(input)? {
+            None => return Err(AskError::Ended),
+            Some(3) => return Err(AskError::Interrupted),
+            Some(4) if bytes.is_empty() => return Err(AskError::Ended),
+            Some(4 | b'\n' | b'\r') => break,
+            Some(8 | 0x7f) => {
+                // A character of several bytes goes whole.
+                while bytes.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+            }
+            Some(0x15) => {
+                bytes.zeroize();
+                bytes.reserve_exact(SECRET_BYTES_MAX + 1);
+            }
+            Some(byte) => push(&mut bytes, byte)?,
+        }
+    }
+    into_text(bytes)
+}
+
+fn next_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    loop {
+        match input.read(&mut byte) {
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(byte[0])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn push(bytes: &mut Vec<u8>, byte: u8) -> Result<(), AskError> {
+    if bytes.len() > SECRET_BYTES_MAX {
+        return Err(AskError::SecretTooLong);
+    }
+    bytes.push(byte);
+    Ok(())
+}
+
+fn into_text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, AskError> {
+    if bytes.len() > SECRET_BYTES_MAX {
+        return Err(AskError::SecretTooLong);
+    }
+    match String::from_utf8(core::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(LineError::NotUtf8.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(bytes: &[u8]) -> Result<String, String> {
+        let secret = secret_keys(&mut &*bytes);
+        secret.map(|secret| secret.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn keys_edit_a_secret() {
+        for (typed, secret) in [
+            (&b"hunter2\n"[..], "hunter2"),
+            (b"hunter3\x7f2\r", "hunter2"),
+            ("né\x7fe\n".as_bytes(), "ne"),
+            (b"\x7f\x08ok\n", "ok"),
+            (b"wrong\x15right\n", "right"),
+            (b"two words\x04", "two words"),
+            (b"\n", ""),
+        ] {
+            assert_eq!(keys(typed).as_deref(), Ok(secret));
+        }
+    }
+
+    #[test]
+    fn a_secret_can_be_refused() {
+        assert_eq!(keys(b"hun\x03"), Err("interrupted".into()));
+        for ended in [&b"\x04"[..], b"", b"no line feed"] {
+            assert_eq!(keys(ended), Err("the input ended before an answer".into()));
+        }
+        assert_eq!(keys(b"\xff\n"), Err(LineError::NotUtf8.to_string()));
+        assert_eq!(keys(&[b'x'; 5000]), Err(AskError::SecretTooLong.to_string()));
+    }
+
+    #[test]
+    fn a_secret_comes_from_a_pipe() {
+        for (piped, secret) in [
+            (&b"hunter2\nrest"[..], "hunter2"),
+            (b"hunter2\r\n", "hunter2"),
+            (b"hunter2", "hunter2"),
+        ] {
+            assert_eq!(*secret_line(&mut &*piped).unwrap(), secret);
+        }
+        assert!(matches!(secret_line(&mut &b""[..]), Err(AskError::Ended)));
+        assert!(secret_line(&mut &[b'x'; 5000][..]).is_err());
+    }
+
+    #[test]
+    fn only_a_clear_answer_counts() {
+        for (answer, meaning) in [
+            ("yes", Some(true)),
+            (" Y ", Some(true)),
+            ("NO", Some(false)),
+            ("n", Some(false)),
+            ("", None),
+            ("yess", None),
+            ("ja", None),
+        ] {
+            assert_eq!(yes_or_no(answer), meaning);
+        }
+    }
+}
