@@ -3,11 +3,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod backoff;
+pub mod cli;
+pub mod commands;
 pub mod connection;
 pub mod engine;
+pub mod failure;
 pub mod line;
 pub mod live;
 mod passphrase;
 pub mod profile;
+pub mod show;
 pub mod store;
 pub mod text;

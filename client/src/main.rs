@@ -1,1 +1,62 @@
-fn main() {}
+//! `hearth`, the command-line member client.
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+use hearth_client::{
+    cli::Cli,
+    commands,
+    failure::{Failure, exit},
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let json = cli.json;
+    harden();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure, json),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(commands::run(cli));
+    // A read of standard input cannot be taken back; it must not keep the process alive.
+    runtime.shutdown_background();
+    result
+}
+
+/// Secrets must not reach a core file (RFC 9750 section 8.2.2 asks implementations to protect local state).
+fn harden() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // Where a limit cannot be set there is none to keep.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody can be told that the terminal is closed.
+    let _ = error.print();
+    if error.use_stderr() {
+        if std::env::args_os().any(|a| a == "--json") {
+            let failure = Failure::usage(
+                error.kind().to_string(),
+                "`hearth help` lists the commands and what they take.",
+            );
+            let _ = writeln!(std::io::stdout(), "{}", failure.to_json());
+        }
+        return ExitCode::from(exit::USAGE);
+    }
+    ExitCode::SUCCESS
+}
+
+fn report(failure: &Failure, json: bool) -> ExitCode {
+    if json {
+        let _ = writeln!(std::io::stdout(), "{}", failure.to_json());
+    }
+    let _ = writeln!(std::io::stderr(), "{}", failure.to_text());
+    ExitCode::from(failure.exit)
+}

@@ -50,7 +50,7 @@ pub(crate) enum Check {
     /// A sender's messages are counted.
     CounterGap,
     /// What a sender saw is what I saw.
-    ForkCheck,
+    Fork,
     /// A post against a pause is held.
     PauseHold,
     /// An entry that is shown again is the same.

@@ -34,6 +34,9 @@ use super::{
 };
 use crate::text::name;
 
+#[cfg(test)]
+pub(crate) mod modified;
+
 /// Group context extension that holds the [`RoomPolicy`] (private use, RFC 9420 section 17.3).
 const POLICY_EXTENSION: u16 = 0xff01;
 /// Leaf node extension that holds the [`Acknowledgement`] (private use).

@@ -136,6 +136,18 @@ impl Room<'_> {
         Ok(Some(submission(number, outgoing)))
     }
 
+    /// Returns the commit that waits in the outbox, if an earlier process left one.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn waiting_commit(&self) -> Result<Option<Submission>> {
+        let mut commits = self
+            .outgoing()?
+            .into_iter()
+            .filter(|(_, o)| matches!(o.what, OutgoingKind::Commit { .. }));
+        Ok(commits.next().map(|(number, outgoing)| submission(number, outgoing)))
+    }
+
     /// Handles the relay's word that a submission names a past epoch, after catching up.
     ///
     /// Returns whether it will go out again: a message does, encrypted anew; a commit is given up.

@@ -12,9 +12,7 @@ use hearth_protocol::{
 use minicbor::{Decode, Encode};
 
 use super::{
-    agreement::{
-        ACKNOWLEDGEMENT_MILLIS, AckError, Acknowledgement, Agreement, Change, Departure,
-    },
+    agreement::{ACKNOWLEDGEMENT_MILLIS, AckError, Acknowledgement, Agreement, Change, Departure},
     check::{Check, on},
 };
 
@@ -340,6 +338,17 @@ pub struct TimeoutNote {
 }
 
 impl Act {
+    /// Returns the member that it names, if any.
+    pub const fn target(&self) -> Option<MemberKey> {
+        match self {
+            Self::Admit { member, .. }
+            | Self::Remove { member, .. }
+            | Self::SetRole { member, .. } => Some(*member),
+            Self::Depart(departure) => Some(departure.member),
+            _ => None,
+        }
+    }
+
     /// The word in logs and JSON.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -504,9 +513,7 @@ impl RoomPolicy {
         let good = match number {
             Some(agreement) => ack.version == agreement.version,
             // An earlier version, of which this one changed the wording only.
-            None => {
-                self.accepted.contains(&ack.agreement) && ack.version < self.agreement.version
-            }
+            None => self.accepted.contains(&ack.agreement) && ack.version < self.agreement.version,
         };
         if !good {
             return Err(AckError::OtherAgreement);

@@ -305,7 +305,7 @@ impl Room<'_> {
             row.notices.push(Notice::Fork(seen.seq));
         } else if let Some(mine) = self.row(seen.seq)? {
             let unknown = mine.digest == Digest([0; 32]);
-            if on(Check::ForkCheck) && !unknown && mine.digest != seen.digest {
+            if on(Check::Fork) && !unknown && mine.digest != seen.digest {
                 row.notices.push(Notice::Fork(seen.seq));
             }
         }

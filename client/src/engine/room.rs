@@ -164,6 +164,50 @@ impl<'s> Room<'s> {
         ))
     }
 
+    /// Returns how many members the current epoch has.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room.
+    pub fn roster_len(&mut self) -> Result<usize> {
+        Ok(self.roster()?.len())
+    }
+
+    /// Fails if this profile is not in the room.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`].
+    pub fn check_inside(&mut self) -> Result<()> {
+        self.group().map(|_| ())
+    }
+
+    /// Returns what is needed to open this room again.
+    pub fn parts(&self) -> (&'s Store, &'s Crypto, String) {
+        (self.store, self.crypto, self.state.local_name.clone())
+    }
+
+    /// Returns the names of everybody who is or was in the room, as far as this profile knows.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn known_names(&mut self) -> Result<std::collections::HashMap<MemberKey, String>> {
+        let mut names = std::collections::HashMap::new();
+        for row in self.history(Seq(0), usize::MAX)? {
+            if let (Some(from), false) = (row.from, row.name.is_empty()) {
+                names.insert(from, row.name);
+            }
+            if let super::state::RowContent::Moderation { record, target } = row.content
+                && let (Some(member), false) = (record.act.target(), target.is_empty())
+            {
+                names.insert(member, target);
+            }
+        }
+        if let Ok(roster) = self.roster() {
+            names.extend(roster.into_iter().map(|l| (l.member, l.name)));
+        }
+        names.insert(self.me(), self.state.name.clone());
+        Ok(names)
+    }
+
     /// Finds a member by name, or by the first characters of their key's hexadecimal or short form.
     ///
     /// # Errors
@@ -269,6 +313,15 @@ impl<'s> Room<'s> {
     }
 
     /// Changes the name by which commands call the room.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn rename(&mut self, local_name: String) -> Result<()> {
+        self.state.local_name = local_name;
+        self.save_state()
+    }
+
+    /// Changes where this profile stands in the room.
     ///
     /// # Errors
     /// See [`EngineError`].

@@ -3,11 +3,17 @@
 //! There is no relay here: [`Log`] is a list of entries that the test shows to whom it pleases, which is exactly
 //! what a relay in league with an attacker can do.
 
+mod acknowledged;
 mod gate;
+mod gate_mls;
+mod gate_welcome;
+mod messages;
+mod sabotage;
 mod talk;
+mod world;
 
 use hearth_protocol::{
-    Entry, EntryContent, MessageId, Millis, Role, Seq,
+    Entry, EntryContent, MessageId, Millis, Role, RoomId, Seq,
     frame::{Effect, PendingKnock},
     hash,
     invite::{Grant, Invite, RelayAddress, Transport},

@@ -1,0 +1,598 @@
+//! The command line: every command with its help, and in the help who may use it and who enforces it.
+//!
+//! `hearth chat` parses its slash commands with the same table, so that there is one vocabulary.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// How the enforcement classes in the help are meant.
+const ENFORCEMENT: &str = "\
+In the help of each command:
+  F facilitator, CF co-facilitator, M member: who may use it.
+  [E] end to end: honest members verify it and refuse, even against a hostile relay.
+  [R] relay: the relay refuses; holds against a modified client, not against a hostile relay.
+  [C] cooperative: depends on the other person's device.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a rule, 4 relay unreachable, 5 verification failed.";
+
+/// Encrypted peer-support rooms.
+#[derive(Debug, Parser)]
+#[command(name = "hearth", version, about, after_help = ENFORCEMENT, max_term_width = 100)]
+pub struct Cli {
+    /// Folder of the profile.
+    #[arg(long, global = true, env = "HEARTH_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print one JSON object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Read the profile's passphrase from the first line of a file.
+    #[arg(long, global = true, env = "HEARTH_PASSPHRASE_FILE", value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Unlock the profile with this key file instead of a passphrase.
+    #[arg(
+        long,
+        global = true,
+        env = "HEARTH_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "passphrase_file"
+    )]
+    pub key_file: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Everything `hearth` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create, list or name rooms.
+    #[command(subcommand)]
+    Room(RoomCommand),
+    /// Read an invite, acknowledge its agreement, and ask to be admitted. M [E; R]
+    Join(Join),
+    /// Give an invite back unused, so that nobody can use it. [R]
+    BurnInvite {
+        /// The invite.
+        link: String,
+    },
+    /// Show, amend or acknowledge a room's agreement.
+    #[command(subcommand)]
+    Agreement(AgreementCommand),
+    /// Print my proof of what I acknowledged, or verify somebody's (offline). M [E]
+    Receipt {
+        /// The room, or the word `verify`.
+        room: String,
+        /// With `verify`: the receipt's file.
+        file: Option<PathBuf>,
+    },
+    /// Talk in a room, line by line; every room command works with a leading slash.
+    Chat {
+        /// The room.
+        room: String,
+    },
+    /// Admit whoever has acknowledged, without anybody watching, until stopped. F, CF [E; R]
+    Steward {
+        /// The room.
+        room: String,
+        /// Admit only these names (may be given more than once); anybody with a good invite if absent.
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
+        /// Stop after so many admissions.
+        #[arg(long, value_name = "N")]
+        count: Option<u32>,
+    },
+    /// Show or change the profile itself.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder.
+    Man {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Everything that is done in a room.
+    #[command(flatten)]
+    In(InRoom),
+}
+
+/// `hearth room ...`
+#[derive(Debug, Subcommand)]
+pub enum RoomCommand {
+    /// Open a room with a grant from the relay's operator. Prints the room's local name.
+    Create {
+        /// What the room is called.
+        title: String,
+        /// The grant link.
+        #[arg(long, value_name = "LINK")]
+        grant: String,
+        /// The agreement's text.
+        #[arg(long, value_name = "FILE")]
+        agreement: PathBuf,
+        /// My name in the room.
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// The language of the agreement.
+        #[arg(long, default_value = "en", value_name = "TAG")]
+        language: String,
+        /// Cipher suite: post-quantum hybrid, or classical for rooms above 50.
+        #[arg(long, default_value = "xwing")]
+        suite: SuiteArg,
+    },
+    /// List the rooms of this profile.
+    List,
+    /// Change the name by which commands call a room.
+    Rename {
+        /// The room.
+        room: String,
+        /// The new local name.
+        name: String,
+    },
+    /// Erase everything of a room from this device. It does not leave the room. [C]
+    Wipe {
+        /// The room.
+        room: String,
+        /// Needed where nobody can be asked.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Cipher suites by the words people type.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SuiteArg {
+    /// X-Wing (X25519 + ML-KEM-768).
+    Xwing,
+    /// X25519.
+    X25519,
+}
+
+/// `hearth join`
+#[derive(Debug, Args)]
+pub struct Join {
+    /// The invite.
+    pub link: String,
+    /// My name in the room.
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// The id of the agreement that I have read and accept; asked for if absent.
+    #[arg(long, value_name = "AGREEMENT_ID")]
+    pub acknowledge: Option<String>,
+    /// Return after knocking; a later command joins.
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+/// `hearth agreement ...`
+#[derive(Debug, Subcommand)]
+pub enum AgreementCommand {
+    /// Print an agreement's id and text.
+    Show {
+        /// An invite, or a room.
+        target: String,
+    },
+    /// Print what changed since the version I acknowledged.
+    Diff {
+        /// The room.
+        room: String,
+    },
+    /// Issue a new version. Material: those who do not acknowledge it are out of the next epoch until they do. F [E; R]
+    Amend {
+        /// The room.
+        room: String,
+        /// The new text.
+        file: PathBuf,
+        /// Everyone acknowledges anew.
+        #[arg(long, required_unless_present = "editorial", conflicts_with = "editorial")]
+        material: bool,
+        /// Wording only; nothing is blocked.
+        #[arg(long)]
+        editorial: bool,
+        /// Material: how long people have to acknowledge before it takes effect (3d); at once if absent.
+        #[arg(long, value_name = "TIME")]
+        effective: Option<String>,
+    },
+    /// Acknowledge the current or coming version. M [E; R]
+    Acknowledge {
+        /// The room.
+        room: String,
+        /// The id of the agreement that I have read and accept; asked for if absent.
+        #[arg(long, value_name = "AGREEMENT_ID")]
+        acknowledge: Option<String>,
+        /// Return after knocking, if I have to come back in.
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Put a pending version into effect now. F [E; R]
+    Enact {
+        /// The room.
+        room: String,
+    },
+    /// Print a template to start from.
+    Template,
+}
+
+/// `hearth profile ...`
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// Where it is and how it is unlocked.
+    Show,
+    /// Change the passphrase, or the key file.
+    Passphrase {
+        /// Read the new passphrase from the first line of a file.
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
+    /// Check every record of the local store.
+    Check,
+    /// Erase everything of this profile from this device. [C]
+    Wipe {
+        /// Needed where nobody can be asked.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What is done in a room, by command or with a slash in `chat`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum InRoom {
+    /// Say something. M [E; R]
+    Send {
+        /// The room.
+        room: String,
+        /// The words; from standard input if `-`.
+        text: String,
+    },
+    /// Print what is new. M
+    Read {
+        /// The room.
+        room: String,
+        /// Print the whole history.
+        #[arg(long)]
+        all: bool,
+        /// Print posts, too, that were held back during a pause.
+        #[arg(long)]
+        held: bool,
+    },
+    /// Print what is new, and what comes, until end of input or a signal. M
+    Follow {
+        /// The room.
+        room: String,
+    },
+    /// List the members; every acknowledgement is verified. M [E]
+    Who {
+        /// The room.
+        room: String,
+    },
+    /// Print the room's state: rules in force, knocks, what waits in the outbox. M
+    Status {
+        /// The room.
+        room: String,
+    },
+    /// Print the log of moderation, with its hash chain verified. M [E]
+    Log {
+        /// The room.
+        room: String,
+        /// Write it to a file.
+        #[arg(long, value_name = "FILE")]
+        export: Option<PathBuf>,
+    },
+    /// List what waits in my outbox, or drop something from it. M
+    Outbox {
+        /// The room.
+        room: String,
+        /// Drop the waiting message of this id.
+        #[arg(long, value_name = "ID")]
+        drop: Option<String>,
+    },
+    /// Make an invite link. F, CF [E pinned key; R uses and expiry]
+    Invite {
+        /// The room.
+        room: String,
+        /// Knocks it is good for.
+        #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        uses: u32,
+        /// End of validity.
+        #[arg(long, default_value = "7d", value_name = "TIME")]
+        expires: String,
+        /// The role its holder is admitted to.
+        #[arg(long, default_value = "member")]
+        role: RoleArg,
+        /// Draw it as a QR code, too.
+        #[arg(long)]
+        qr: bool,
+    },
+    /// Void an invite. F, CF [R]
+    Revoke {
+        /// The room.
+        room: String,
+        /// The invite's link.
+        link: String,
+    },
+    /// List who asks to be admitted; each acknowledgement is verified. F, CF [E]
+    Knocks {
+        /// The room.
+        room: String,
+    },
+    /// Admit somebody who has acknowledged. F, CF [E; R]
+    Admit {
+        /// The room.
+        room: String,
+        /// Name or id from `knocks`.
+        member: String,
+    },
+    /// Decline a knock; only the knocker learns of it. F, CF [R]
+    Decline {
+        /// The room.
+        room: String,
+        /// Name or id from `knocks`.
+        member: String,
+        /// Words to the knocker.
+        note: Option<String>,
+    },
+    /// Nobody but F and CF posts, for a time; it ends by itself. F, CF [E held by receivers; R]
+    Pause {
+        /// The room.
+        room: String,
+        /// How long (10m), then words to the room.
+        #[arg(num_args = 0..=2, value_name = "TIME COMMENT")]
+        args: Vec<String>,
+    },
+    /// End the pause early. F, CF [E; R]
+    Resume {
+        /// The room.
+        room: String,
+    },
+    /// A member reads, but does not post, for a time. Only that member learns who and why. F, CF [R]
+    Timeout {
+        /// The room.
+        room: String,
+        /// Name or id.
+        member: String,
+        /// How long (30m).
+        time: String,
+        /// Words to the member.
+        note: Option<String>,
+    },
+    /// End a time-out early. F, CF [R]
+    Untimeout {
+        /// The room.
+        room: String,
+        /// Name or id.
+        member: String,
+    },
+    /// Least time between two posts of one member (10m, off). F, CF [R; C countdown]
+    Slow {
+        /// The room.
+        room: String,
+        /// The time, or `off`.
+        time: String,
+    },
+    /// Posts of one member a day (20/day, off). F, CF [R; C]
+    Budget {
+        /// The room.
+        room: String,
+        /// The number, or `off`.
+        posts: String,
+    },
+    /// Characters of one message (1200, off). F, CF [R by size class; C exactly]
+    Len {
+        /// The room.
+        room: String,
+        /// The number, or `off`.
+        chars: String,
+    },
+    /// Opening hours ("Mon-Fri 17:00-20:00 Europe/Paris", off). F, CF [R; C]
+    Hours {
+        /// The room.
+        room: String,
+        /// The hours, or `off`.
+        hours: String,
+    },
+    /// Open the room whatever the hours say. F, CF [R; C]
+    Open {
+        /// The room.
+        room: String,
+        /// Back to the hours.
+        #[arg(long)]
+        by_hours: bool,
+    },
+    /// Close the room to posts whatever the hours say. F, CF [R; C]
+    Close {
+        /// The room.
+        room: String,
+    },
+    /// Admit nobody while on. F, CF [E; R]
+    Lock {
+        /// The room.
+        room: String,
+        /// On or off.
+        switch: Switch,
+    },
+    /// Take a member out: new keys without them. What their device kept stays there. F, CF [E; R; C past copies]
+    Remove {
+        /// The room.
+        room: String,
+        /// Name or id.
+        member: String,
+        /// Category for the log.
+        #[arg(long, value_name = "CATEGORY")]
+        reason: CategoryArg,
+        /// Words to the room.
+        #[arg(long, value_name = "TEXT")]
+        goodbye: Option<String>,
+    },
+    /// Change a role, from then on. The last facilitator stays. F [E]
+    Role {
+        /// The room.
+        room: String,
+        /// Name or id.
+        member: String,
+        /// The role.
+        role: RoleArg,
+    },
+    /// Say something marked as from the facilitators. F, CF [E]
+    Announce {
+        /// The room.
+        room: String,
+        /// The words.
+        text: String,
+    },
+    /// Keep a message at the top. F, CF [E]
+    Pin {
+        /// The room.
+        room: String,
+        /// The message's id.
+        id: String,
+    },
+    /// No longer keep it there. F, CF [E]
+    Unpin {
+        /// The room.
+        room: String,
+        /// The message's id.
+        id: String,
+    },
+    /// Leave a tombstone in a message's place; the relay deletes the ciphertext. Own: M, any: F, CF [R; C devices]
+    Retract {
+        /// The room.
+        room: String,
+        /// The message's id.
+        #[arg(required_unless_present = "all_from")]
+        id: Option<String>,
+        /// Category for the log, where it is another's message.
+        #[arg(long, value_name = "CATEGORY", default_value = "unspecified")]
+        reason: CategoryArg,
+        /// Retract every message of a member.
+        #[arg(long, value_name = "MEMBER", conflicts_with = "id")]
+        all_from: Option<String>,
+    },
+    /// Do not show a member's messages on this device; nobody is told. M [C local]
+    Mute {
+        /// The room.
+        room: String,
+        /// Name or id.
+        member: String,
+    },
+    /// Show them again. M [C local]
+    Unmute {
+        /// The room.
+        room: String,
+        /// Name or id.
+        member: String,
+    },
+    /// New keys, same roster. F, CF [E]
+    Rekey {
+        /// The room.
+        room: String,
+    },
+    /// Leave the room. The duty about what I heard goes on. M [E; R]
+    Leave {
+        /// The room.
+        room: String,
+        /// Words to the room.
+        goodbye: Option<String>,
+    },
+    /// Withdraw my acknowledgement and leave. The earlier proof stays valid. M [E; R]
+    Withdraw {
+        /// The room.
+        room: String,
+        /// Words to the room.
+        goodbye: Option<String>,
+    },
+    /// How long the relay and members keep messages (30d). F [R; C]
+    Expire {
+        /// The room.
+        room: String,
+        /// The time.
+        time: String,
+    },
+    /// Codes to compare out of band: with a member, or for the whole epoch. M [E]
+    Verify {
+        /// The room.
+        room: String,
+        /// Name or id; the epoch's safety code if absent.
+        member: Option<String>,
+    },
+}
+
+/// Roles by the words people type.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum RoleArg {
+    /// Holds the room; appoints others.
+    Facilitator,
+    /// Holds the room.
+    Cofacilitator,
+    /// Takes part.
+    Member,
+    /// Reads only.
+    Observer,
+}
+
+/// Categories by the words people type.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum CategoryArg {
+    Unspecified,
+    Confidentiality,
+    Conduct,
+    Safety,
+    Discharge,
+    Request,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl InRoom {
+    /// Returns the room that the command names.
+    pub fn room(&self) -> &str {
+        match self {
+            Self::Send { room, .. }
+            | Self::Read { room, .. }
+            | Self::Follow { room }
+            | Self::Who { room }
+            | Self::Status { room }
+            | Self::Log { room, .. }
+            | Self::Outbox { room, .. }
+            | Self::Invite { room, .. }
+            | Self::Revoke { room, .. }
+            | Self::Knocks { room }
+            | Self::Admit { room, .. }
+            | Self::Decline { room, .. }
+            | Self::Pause { room, .. }
+            | Self::Resume { room }
+            | Self::Timeout { room, .. }
+            | Self::Untimeout { room, .. }
+            | Self::Slow { room, .. }
+            | Self::Budget { room, .. }
+            | Self::Len { room, .. }
+            | Self::Hours { room, .. }
+            | Self::Open { room, .. }
+            | Self::Close { room }
+            | Self::Lock { room, .. }
+            | Self::Remove { room, .. }
+            | Self::Role { room, .. }
+            | Self::Announce { room, .. }
+            | Self::Pin { room, .. }
+            | Self::Unpin { room, .. }
+            | Self::Retract { room, .. }
+            | Self::Mute { room, .. }
+            | Self::Unmute { room, .. }
+            | Self::Rekey { room }
+            | Self::Leave { room, .. }
+            | Self::Withdraw { room, .. }
+            | Self::Expire { room, .. }
+            | Self::Verify { room, .. } => room,
+        }
+    }
+}

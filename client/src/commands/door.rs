@@ -1,0 +1,405 @@
+//! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
+
+use hearth_protocol::{ClientFrame, Digest, Millis, invite::Invite};
+use serde_json::json;
+
+use super::{Context, Open, Result, interactive, rooms};
+use crate::{
+    cli::{AgreementCommand, Join},
+    connection::Connection,
+    engine::{
+        EngineError, Room,
+        agreement::{Agreement, Change, Preview},
+        join::Joining,
+        state::Standing,
+    },
+    failure::{Failure, exit},
+    line,
+    live::{self, Answer, Live, LiveError, now},
+    show,
+    text::{escape, name, when},
+};
+
+pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
+    let link = Invite::parse(&join.link)?;
+    let open = context.open_or_create()?;
+    if let Some(mut room) =
+        Room::all(open.store(), &open.crypto)?.into_iter().find(|r| r.id() == link.room)
+    {
+        match room.state().standing {
+            Standing::Member => return say_joined(context, &mut room, "member"),
+            Standing::Knocking => return go_on_waiting(context, room, join.no_wait).await,
+            _ => {}
+        }
+    }
+    if link.expires < now() {
+        return Err(Failure::new(
+            exit::REFUSED,
+            "invite_expired",
+            format!("the invite expired on {}", show::clock(link.expires)),
+            "Ask the facilitator for a new one; if it should be good, check this computer's clock.",
+        ));
+    }
+    let (connection, preview) = live::look(&link).await?;
+    let acknowledged = acknowledge(context, &preview.agreement, &preview.title, join.acknowledge)?;
+    debug_assert_eq!(acknowledged, link.agreement);
+    let name = match join.name {
+        Some(name) => name,
+        None if interactive() => line::ask("Your name in the room (not your real one): ")?,
+        None => return Err(Failure::usage("no name was given", "Give one with --as NAME.")),
+    };
+    let name = name::parse_name(&name)?.into_string();
+    let local_name = rooms::free_local_name(&open, &preview.title)?;
+    let joining = Joining { name, local_name, answers: Vec::new() };
+    knock(context, &open, connection, &link, &preview, joining, join.no_wait).await
+}
+
+async fn knock(
+    context: &Context,
+    open: &Open,
+    connection: Connection,
+    link: &Invite,
+    preview: &Preview,
+    joining: Joining,
+    no_wait: bool,
+) -> Result<()> {
+    let (room, connection) =
+        live::knock(open.store(), &open.crypto, connection, link, preview, joining).await?;
+    wait(context, room, connection, no_wait).await
+}
+
+/// Waits at the door, over lost connections, until a facilitator answers.
+async fn wait(
+    context: &Context,
+    mut room: Room<'_>,
+    mut connection: Connection,
+    no_wait: bool,
+) -> Result<()> {
+    if no_wait {
+        connection.close().await;
+        return say_joined(context, &mut room, "knocking");
+    }
+    context.out.remark("You have knocked. A facilitator lets you in; you can close this and come back with any command.");
+    loop {
+        match live::await_answer(&mut connection, &mut room).await {
+            Ok(Answer::Admitted) => {
+                connection.close().await;
+                return enter_first(context, room).await;
+            }
+            Ok(Answer::Declined(words)) => return Err(declined(&words)),
+            Err(error) if error.is_connection() => {
+                let mut backoff = crate::backoff::Backoff::new();
+                connection = loop {
+                    tokio::time::sleep(backoff.next_delay()).await;
+                    match Connection::open(&room.state().address()).await {
+                        Ok(connection) => break connection,
+                        Err(error) if error.may_retry() => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                };
+                match live::resume_waiting(&mut connection, &mut room).await? {
+                    Some(Answer::Admitted) => {
+                        connection.close().await;
+                        return enter_first(context, room).await;
+                    }
+                    Some(Answer::Declined(words)) => return Err(declined(&words)),
+                    None => {}
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn go_on_waiting(context: &Context, mut room: Room<'_>, no_wait: bool) -> Result<()> {
+    let mut connection = Connection::open(&room.state().address()).await?;
+    match live::resume_waiting(&mut connection, &mut room).await? {
+        Some(Answer::Admitted) => {
+            connection.close().await;
+            enter_first(context, room).await
+        }
+        Some(Answer::Declined(words)) => Err(declined(&words)),
+        None => wait(context, room, connection, no_wait).await,
+    }
+}
+
+fn declined(words: &str) -> Failure {
+    let words =
+        if words.is_empty() { String::new() } else { format!(": {}", escape::one_line(words)) };
+    Failure::new(
+        exit::REFUSED,
+        "declined",
+        format!("the facilitator declined{words}"),
+        "Only you learn of it. Ask the person who invited you.",
+    )
+}
+
+/// Catches up for the first time, and renews the leaf whose first keys travelled in the knock.
+async fn enter_first(context: &Context, room: Room<'_>) -> Result<()> {
+    let mut live = Live::enter(room).await?;
+    live.tend().await?;
+    let mut room = live.leave().await;
+    say_joined(context, &mut room, "member")
+}
+
+fn say_joined(context: &Context, room: &mut Room<'_>, standing: &str) -> Result<()> {
+    let state = room.state();
+    let object = json!({
+        "room": state.local_name,
+        "id": state.room.to_hex(),
+        "title": state.title,
+        "name": state.name,
+        "standing": standing,
+        "agreement": state.agreement.to_hex(),
+        "key": room.me().to_hex(),
+    });
+    Ok(context.out.say(&object, &state.local_name)?)
+}
+
+/// Shows the agreement and gets it acknowledged, by its id on the command line or by typed words.
+fn acknowledge(
+    context: &Context,
+    agreement: &Agreement,
+    title: &str,
+    given: Option<String>,
+) -> Result<Digest> {
+    let id = agreement.id();
+    if let Some(given) = given {
+        return match Digest::from_hex(given.trim()) {
+            Some(given) if given == id => Ok(id),
+            _ => Err(EngineError::AgreementMismatch.into()),
+        };
+    }
+    if !interactive() {
+        return Err(Failure::new(
+            exit::REFUSED,
+            "not_acknowledged",
+            "the agreement is not acknowledged",
+            "Read it with `hearth agreement show LINK`, then repeat with --acknowledge AGREEMENT_ID.",
+        ));
+    }
+    context.out.remark(&format!("{}\n", escape::one_line(title)));
+    context.out.remark(&escape::many_lines(&agreement.text, ""));
+    context.out.remark(&format!("\nVersion {}, id {id}\n", agreement.version));
+    let typed = line::ask("To accept all of the above, type: I acknowledge\n> ")?;
+    if typed.trim().eq_ignore_ascii_case("i acknowledge") {
+        return Ok(id);
+    }
+    Err(Failure::new(
+        exit::REFUSED,
+        "not_acknowledged",
+        "nothing was signed and nothing was sent",
+        "You can come back at any time; `hearth burn-invite LINK` gives the invite back.",
+    ))
+}
+
+pub(super) async fn burn(context: &Context, link: &str) -> Result<()> {
+    let link = Invite::parse(link)?;
+    let mut connection = Connection::open(&link.address).await?;
+    let (room, token) = (link.room, link.token());
+    connection
+        .request(|req| ClientFrame::BurnInvite { req, room, token })
+        .await
+        .map_err(LiveError::from)?;
+    connection.close().await;
+    Ok(context.out.say(&json!({"burned": true}), "The invite is void; nobody can use it.")?)
+}
+
+pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> Result<()> {
+    match command {
+        AgreementCommand::Show { target } if target.trim_start().starts_with("hearth") => {
+            let link = Invite::parse(&target)?;
+            let (connection, preview) = live::look(&link).await?;
+            connection.close().await;
+            print_agreement(context, &preview.agreement, &preview.title)
+        }
+        AgreementCommand::Show { target } => show_of_room(context, &target).await,
+        AgreementCommand::Diff { room } => diff(context, &room).await,
+        AgreementCommand::Amend { room, file, material, editorial: _, effective } => {
+            let text = rooms::agreement_text(&file)?;
+            let wait = match effective {
+                Some(time) => when::parse_duration(&time).map_err(time_failure)?.as_millis(),
+                None => 0,
+            };
+            let change = if material { Change::Material } else { Change::Editorial };
+            let effective = now().plus(u64::try_from(wait).unwrap_or(u64::MAX));
+            amend(context, &room, text, change, effective).await
+        }
+        AgreementCommand::Acknowledge { room, acknowledge, no_wait } => {
+            acknowledge_again(context, &room, acknowledge, no_wait).await
+        }
+        AgreementCommand::Enact { room } => {
+            let open = context.open()?;
+            let room = Room::open(open.store(), &open.crypto, &room)?;
+            let mut live = Live::enter(room).await?;
+            live.commit(|room, now| room.enact(now)).await?;
+            live.leave().await;
+            Ok(context.out.say(&json!({"done": "enact"}), "The new agreement is in force.")?)
+        }
+        // Handled before a profile is needed.
+        AgreementCommand::Template => Ok(()),
+    }
+}
+
+fn time_failure(error: when::WhenError) -> Failure {
+    Failure::usage(error.to_string(), "For example: 30m, 2h, 7d.")
+}
+
+fn print_agreement(context: &Context, agreement: &Agreement, title: &str) -> Result<()> {
+    let id = agreement.id().to_hex();
+    let object = json!({
+        "agreement": id,
+        "id": id,
+        "version": agreement.version,
+        "language": agreement.language,
+        "effective": show::rfc3339(agreement.effective),
+        "title": title,
+        "text": agreement.text,
+    });
+    let text = format!(
+        "{}\n\n{}\n\nVersion {}\nAgreement id: {id}",
+        escape::one_line(title),
+        escape::many_lines(agreement.text.trim_end(), ""),
+        agreement.version
+    );
+    Ok(context.out.say(&object, &text)?)
+}
+
+/// Catches up if the relay can be reached; says so if not.
+async fn catch_up<'s>(context: &Context, room: Room<'s>) -> Result<Room<'s>> {
+    super::inside::refreshed(&context.out, room).await
+}
+
+async fn show_of_room(context: &Context, target: &str) -> Result<()> {
+    let open = context.open()?;
+    let room = Room::open(open.store(), &open.crypto, target)?;
+    let room = catch_up(context, room).await?;
+    let id = coming(&room)?.unwrap_or(room.state().agreement);
+    let agreement = room.agreement(&id)?.ok_or(EngineError::DamagedRecord)?;
+    print_agreement(context, &agreement, &room.state().title)
+}
+
+/// Returns the id of a version that I have the text of, and that is newer than the one I acknowledged.
+fn coming(room: &Room<'_>) -> Result<Option<Digest>> {
+    let mine = room.acknowledgement()?;
+    if room.state().agreement != mine.agreement {
+        return Ok(Some(room.state().agreement));
+    }
+    let back = room.return_invite()?.map(|b| b.agreement);
+    Ok(back.filter(|id| *id != mine.agreement))
+}
+
+async fn diff(context: &Context, room: &str) -> Result<()> {
+    let open = context.open()?;
+    let room = Room::open(open.store(), &open.crypto, room)?;
+    let room = catch_up(context, room).await?;
+    let mine = room.acknowledgement()?.agreement;
+    let Some(new) = coming(&room)? else {
+        return Ok(context
+            .out
+            .say(&json!({"changed": false}), "Nothing changed since you acknowledged.")?);
+    };
+    let old = room.agreement(&mine)?.ok_or(EngineError::DamagedRecord)?;
+    let new = room.agreement(&new)?.ok_or(EngineError::DamagedRecord)?;
+    let (gone, come) = (lines_only_in(&old, &new), lines_only_in(&new, &old));
+    let object = json!({
+        "changed": true,
+        "agreement": new.id().to_hex(),
+        "version": new.version,
+        "removed": gone,
+        "added": come,
+    });
+    let mut text: Vec<String> = gone.iter().map(|l| format!("- {}", escape::one_line(l))).collect();
+    text.extend(come.iter().map(|l| format!("+ {}", escape::one_line(l))));
+    Ok(context.out.say(&object, &text.join("\n"))?)
+}
+
+fn lines_only_in<'a>(one: &'a Agreement, other: &Agreement) -> Vec<&'a str> {
+    let others: std::collections::HashSet<&str> = other.text.lines().map(str::trim).collect();
+    let lines = one.text.lines().filter(|l| !l.trim().is_empty());
+    lines.filter(|l| !others.contains(l.trim())).collect()
+}
+
+async fn amend(
+    context: &Context,
+    room: &str,
+    text: String,
+    change: Change,
+    effective: Millis,
+) -> Result<()> {
+    let open = context.open()?;
+    let room = Room::open(open.store(), &open.crypto, room)?;
+    let mut live = Live::enter(room).await?;
+    live.tend().await?;
+    let agreement = live.room.queue_amendment(text, change, effective, now())?;
+    // The text goes ahead, so that everybody has it when the act names it.
+    live.flush().await?;
+    live.commit(|room, now| room.amend(&agreement, now)).await?;
+    let at_once = change == Change::Material && agreement.effective <= now();
+    if at_once {
+        live.commit(|room, now| room.enact(now)).await?;
+    }
+    live.leave().await;
+    let id = agreement.id().to_hex();
+    let object = json!({
+        "done": "amend",
+        "agreement": id,
+        "version": agreement.version,
+        "in_force": at_once || change == Change::Editorial,
+        "effective": show::rfc3339(agreement.effective),
+    });
+    Ok(context.out.say(&object, &format!("Version {} issued, id {id}", agreement.version))?)
+}
+
+async fn acknowledge_again(
+    context: &Context,
+    room: &str,
+    given: Option<String>,
+    no_wait: bool,
+) -> Result<()> {
+    let open = context.open()?;
+    let room = Room::open(open.store(), &open.crypto, room)?;
+    let room = catch_up(context, room).await?;
+    let Some(id) = coming(&room)? else {
+        let object = json!({"acknowledged": room.state().agreement.to_hex()});
+        return Ok(context.out.say(&object, "You have acknowledged the current agreement.")?);
+    };
+    let agreement = room.agreement(&id)?.ok_or(EngineError::DamagedRecord)?;
+    acknowledge(context, &agreement, &room.state().title, given)?;
+    match room.state().standing {
+        Standing::Member => {
+            let mut live = Live::enter(room).await?;
+            live.commit(|room, now| {
+                let ack = room.sign_acknowledgement(&agreement, now, Vec::new())?;
+                room.renew(Some(&ack), now)
+            })
+            .await?;
+            live.leave().await;
+            let object = json!({"acknowledged": id.to_hex()});
+            Ok(context.out.say(&object, "Acknowledged.")?)
+        }
+        Standing::Lapsed => {
+            let back =
+                room.return_invite()?.filter(|b| b.agreement == id).ok_or(LiveError::NotInside(
+                    Standing::Removed(crate::engine::policy::Category::Unspecified),
+                ))?;
+            let link = Invite {
+                address: room.state().address(),
+                room: room.id(),
+                facilitator: agreement.signer,
+                agreement: id,
+                secret: back.secret,
+                expires: back.expires,
+            };
+            let joining = Joining {
+                name: room.state().name.clone(),
+                local_name: room.state().local_name.clone(),
+                answers: Vec::new(),
+            };
+            let (connection, preview) = live::look(&link).await?;
+            knock(context, &open, connection, &link, &preview, joining, no_wait).await
+        }
+        Standing::Knocking => go_on_waiting(context, room, no_wait).await,
+        ref other => Err(LiveError::NotInside(other.clone()).into()),
+    }
+}

@@ -1,0 +1,860 @@
+//! What is done in a room: the same for the command line and for `chat`.
+
+use std::io::Read as _;
+
+use hearth_protocol::{Effect, Millis, Role, Seq, frame::Door, invite::Invite};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+
+use super::{Context, Result};
+use crate::{
+    cli::{CategoryArg, InRoom, RoleArg, Switch},
+    engine::{
+        EngineError, Room,
+        act::{InviteTerms, Knock},
+        content::TEXT_BYTES_MAX,
+        policy::{Act, Category, RuleError},
+        room::any_alarm,
+        state::{Row, RowContent},
+    },
+    failure::{Failure, exit},
+    live::{Incoming, Live, LiveError, now},
+    show::{self, Output, View},
+    text::{escape, qr, when},
+};
+
+/// Rows of history read at once.
+const PAGE: usize = 256;
+/// Length of a pause where none is given: ten minutes.
+const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
+
+/// Runs one room command on a connection of its own.
+pub(super) async fn run(context: &Context, command: InRoom) -> Result<()> {
+    let open = context.open()?;
+    let mut room = Room::open(open.store(), &open.crypto, command.room())?;
+    let out = &context.out;
+    match &command {
+        InRoom::Mute { .. } | InRoom::Unmute { .. } | InRoom::Outbox { .. } => {
+            return local(&mut room, out, &command);
+        }
+        InRoom::Read { all, held, .. } => {
+            let (refreshed, failure) = refresh(room).await;
+            room = refreshed;
+            print_rows(&mut room, out, *all, *held)?;
+            return failure.map_or(Ok(()), Err);
+        }
+        InRoom::Who { .. } | InRoom::Log { .. } | InRoom::Verify { .. } => {
+            room = refreshed(out, room).await?;
+            return local(&mut room, out, &command);
+        }
+        InRoom::Follow { .. } => return follow(room, out).await,
+        _ => {}
+    }
+    if let InRoom::Send { text, .. } = &command {
+        return send_alone(room, out, text).await;
+    }
+    let mut live = Live::enter(room).await?;
+    live.tend().await?;
+    flush_quietly(&mut live).await?;
+    act(&mut live, out, &command).await?;
+    live.leave().await;
+    Ok(())
+}
+
+/// Sends a text; what cannot go out now is kept.
+async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> {
+    let text = read_words(text)?;
+    room.check_inside().map_err(LiveError::from)?;
+    let id = room.queue_text(text, now())?;
+    let sent = async {
+        let mut live = Live::enter(room).await?;
+        live.tend().await?;
+        live.send_waiting().await?;
+        let row = live.room.find_message(&id.to_hex())?;
+        let name = live.room.state().local_name.clone();
+        live.leave().await;
+        Ok::<_, LiveError>((row.seq, name))
+    };
+    match sent.await {
+        Ok((seq, room)) => {
+            let object = json!({"room": room, "id": id.to_hex(), "seq": seq.0, "sent": true});
+            Ok(out.say(&object, &format!("sent [{}]", id.short()))?)
+        }
+        Err(error) if error.is_connection() => {
+            let mut failure = Failure::from(error);
+            failure.kept = true;
+            failure.advice =
+                "It is kept in your outbox and goes out with your next command.".into();
+            Err(failure)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Sends what waited from before; that a rule still holds it back fails no other command.
+pub(super) async fn flush_quietly(live: &mut Live<'_>) -> Result<()> {
+    match live.flush().await {
+        Ok(()) | Err(LiveError::Refused { kept: true, .. } | LiveError::EpochUsedUp) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Catches up; returns the room in any case, and why it could not.
+async fn refresh(room: Room<'_>) -> (Room<'_>, Option<Failure>) {
+    let (store, crypto, name) = room.parts();
+    let caught_up = async {
+        let mut live = Live::enter(room).await?;
+        live.tend().await?;
+        match live.flush().await {
+            Ok(()) | Err(LiveError::Refused { .. } | LiveError::EpochUsedUp) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(live.leave().await)
+    };
+    match caught_up.await {
+        Ok(room) => (room, None),
+        Err(error) => match Room::open(store, crypto, &name) {
+            // Out of the room there is nothing to catch up with; the history stays readable.
+            Ok(room) if matches!(error, LiveError::NotInside(_)) => (room, None),
+            Ok(room) => (room, Some(error.into())),
+            Err(_) => unreachable!("the room was open a moment ago and its lock is held"),
+        },
+    }
+}
+
+/// Catches up if the relay can be reached, and says so if not; fails only if something lied.
+pub(super) async fn refreshed<'s>(out: &Output, room: Room<'s>) -> Result<Room<'s>> {
+    let (room, failure) = refresh(room).await;
+    match failure {
+        Some(failure) if failure.exit == exit::UNREACHABLE => {
+            out.remark(&format!("Not up to date: {}", failure.message));
+            Ok(room)
+        }
+        Some(failure) if failure.code == "not_member" || failure.code == "not_acknowledged" => {
+            Ok(room)
+        }
+        Some(failure) => Err(failure),
+        None => Ok(room),
+    }
+}
+
+/// Prints rows that were not shown yet, or all; then remembers that they were.
+pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: bool) -> Result<()> {
+    let mut alarm = false;
+    let shown = room.state().shown;
+    let mut from = if all { Seq(0) } else { Seq(shown.0.saturating_add(1)) };
+    loop {
+        let rows = room.history(from, PAGE)?;
+        let Some(last) = rows.last().map(|r| r.seq) else { break };
+        let state = room.state();
+        let view = View { room: &state.local_name, me: room.me(), muted: &state.muted, held };
+        for row in &rows {
+            view.row(out, row)?;
+        }
+        let fresh: Vec<Row> = rows.into_iter().filter(|r| r.seq > shown).collect();
+        alarm |= any_alarm(&fresh);
+        room.mark_shown(last)?;
+        from = Seq(last.0.saturating_add(1));
+    }
+    if alarm {
+        return Err(Failure::new(
+            exit::LIED,
+            "verification_failed",
+            "something in the room does not verify; the lines marked !! say what",
+            "What verifies was shown. Tell a facilitator by another way.",
+        ));
+    }
+    Ok(())
+}
+
+/// Prints what is new and what comes, over lost connections, until end of input or a signal.
+async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
+    let (store, crypto, name) = room.parts();
+    let mut end = std::pin::pin!(end_of_input());
+    let mut backoff = crate::backoff::Backoff::new();
+    let mut room = Some(room);
+    let mut lied: Option<Failure> = None;
+    loop {
+        let this = match room.take() {
+            Some(room) => room,
+            None => Room::open(store, crypto, &name)?,
+        };
+        let once = follow_once(this, out, &mut lied);
+        let error = tokio::select! {
+            () = &mut end => break,
+            error = once => error,
+        };
+        if !error.is_connection() {
+            return Err(error.into());
+        }
+        out.remark(&format!("{error}; trying again."));
+        tokio::select! {
+            () = &mut end => break,
+            () = tokio::time::sleep(backoff.next_delay()) => {}
+        }
+    }
+    // What arrived between the last print and the end is shown by the next `read`.
+    lied.map_or(Ok(()), Err)
+}
+
+async fn follow_once(room: Room<'_>, out: &Output, lied: &mut Option<Failure>) -> LiveError {
+    let mut live = match Live::enter(room).await {
+        Ok(live) => live,
+        Err(error) => return error,
+    };
+    loop {
+        match print_rows(&mut live.room, out, false, false) {
+            Err(failure) if failure.exit == exit::LIED => *lied = Some(failure),
+            Err(_) => return LiveError::OutputClosed,
+            Ok(()) => {}
+        }
+        let step = async {
+            live.tend().await?;
+            match live.flush().await {
+                Ok(()) | Err(LiveError::Refused { .. } | LiveError::EpochUsedUp) => {}
+                Err(error) => return Err(error),
+            }
+            live.next().await
+        };
+        if let Err(error) = step.await {
+            return error;
+        }
+    }
+}
+
+/// Resolves at end of standard input, or at a signal to stop.
+async fn end_of_input() {
+    let read = async {
+        let mut stdin = tokio::io::stdin();
+        let mut sink = [0; 1024];
+        while !matches!(stdin.read(&mut sink).await, Ok(0) | Err(_)) {}
+    };
+    tokio::select! {
+        () = read => {}
+        () = stop_signal() => {}
+    }
+}
+
+/// Resolves at SIGINT, SIGTERM or SIGHUP.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+}
+
+/// Does what needs no connection.
+pub(super) fn local(room: &mut Room<'_>, out: &Output, command: &InRoom) -> Result<()> {
+    match command {
+        InRoom::Who { .. } => who(room, out),
+        InRoom::Log { export, .. } => log(room, out, export.as_deref()),
+        InRoom::Verify { member, .. } => verify(room, out, member.as_deref()),
+        InRoom::Outbox { drop, .. } => outbox(room, out, drop.as_deref()),
+        InRoom::Mute { member, .. } => mute(room, out, member, true),
+        InRoom::Unmute { member, .. } => mute(room, out, member, false),
+        _ => Ok(()),
+    }
+}
+
+fn mute(room: &mut Room<'_>, out: &Output, member: &str, muted: bool) -> Result<()> {
+    let leaf = room.find_member(member)?;
+    room.set_muted(leaf.member, muted)?;
+    let object = json!({"done": if muted { "mute" } else { "unmute" }, "member": leaf.name});
+    let text = if muted { "not shown on this device; nobody is told" } else { "shown again" };
+    Ok(out.say(&object, text)?)
+}
+
+fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
+    let waiting = room.waiting_texts()?;
+    if let Some(wanted) = drop {
+        let wanted = wanted.to_ascii_lowercase();
+        let found = waiting
+            .iter()
+            .find(|(id, _, _)| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted));
+        let (id, _, _) = found.ok_or_else(|| EngineError::NoSuchMessage(wanted.clone()))?;
+        let dropped = room.drop_waiting(id)?;
+        return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), "dropped")?);
+    }
+    for (id, at, text) in waiting {
+        let object = json!({"id": id.to_hex(), "written_at": show::rfc3339(at), "text": text});
+        let line = format!("[{}] {}: {}", id.short(), show::clock(at), escape::one_line(&text));
+        out.say(&object, &line)?;
+    }
+    Ok(())
+}
+
+fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
+    let (policy, roster, id, me) = (room.policy()?, room.roster()?, room.id(), room.me());
+    let names: Vec<&str> = roster.iter().map(|l| l.name.as_str()).collect();
+    for leaf in &roster {
+        let mut object = show::member_json(&policy, &id, leaf);
+        object["me"] = json!(leaf.member == me);
+        let good = object["acknowledged"] == json!(true);
+        let clash = names.iter().filter(|n| **n == leaf.name).count() > 1;
+        let suffix = if clash { format!(" #{}", leaf.member.short()) } else { String::new() };
+        let text = format!(
+            "{:9} {:14} {}{}{}  acknowledged version {} on {}",
+            leaf.member.short(),
+            policy.role(&leaf.member).as_str(),
+            escape::one_line(&leaf.name),
+            suffix,
+            if leaf.member == me { " (you)" } else { "" },
+            leaf.acknowledgement.version,
+            show::clock(leaf.acknowledgement.signed_at),
+        );
+        let text = if good { text } else { format!("{text}  !! DOES NOT VERIFY") };
+        out.say(&object, &text)?;
+    }
+    Ok(())
+}
+
+fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> Result<()> {
+    let records = room.log()?;
+    let broken = records
+        .windows(2)
+        .any(|w| matches!(w, [a, b] if b.previous != a.digest() || b.number != a.number + 1));
+    let names = room.known_names()?;
+    let name_of = |key| names.get(&key).cloned().unwrap_or_default();
+    let mut lines = Vec::new();
+    for record in &records {
+        let actor = name_of(record.actor);
+        let mut object = show::record_json(record, &actor);
+        let target = record.act.target().map(name_of).unwrap_or_default();
+        if !target.is_empty() {
+            object["target"] = json!(target);
+        }
+        let text = format!(
+            "{:5} {} {} {} {}",
+            record.number,
+            show::clock(record.at),
+            escape::one_line(&actor),
+            record.act.as_str(),
+            escape::one_line(&target)
+        );
+        match export {
+            Some(_) => lines.push(object.to_string()),
+            None => out.say(&object, text.trim_end())?,
+        }
+    }
+    if let Some(path) = export {
+        std::fs::write(path, lines.join("\n") + "\n")?;
+        out.say(&json!({"exported": lines.len()}), &format!("{} records written", lines.len()))?;
+    }
+    if broken {
+        return Err(Failure::new(
+            exit::LIED,
+            "verification_failed",
+            "the log's hash chain is broken",
+            "`hearth profile check` looks for damage on this device.",
+        ));
+    }
+    Ok(())
+}
+
+fn verify(room: &mut Room<'_>, out: &Output, member: Option<&str>) -> Result<()> {
+    match member {
+        Some(member) => {
+            let leaf = room.find_member(member)?;
+            let code = room.verification_code(&leaf.member);
+            let object = json!({"member": leaf.name, "code": code, "key": leaf.member.to_hex()});
+            let text = format!(
+                "{code}\nCompare with what {} sees for you, by voice or in person.",
+                escape::one_line(&leaf.name)
+            );
+            Ok(out.say(&object, &text)?)
+        }
+        None => {
+            let (code, epoch) = (room.safety_code()?, room.epoch()?);
+            let object = json!({"safety_code": code, "epoch": epoch.0});
+            let text = format!(
+                "{code}\nEverybody who is up to date sees the same digits (epoch {epoch})."
+            );
+            Ok(out.say(&object, &text)?)
+        }
+    }
+}
+
+/// Does one command on a room that is caught up.
+pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> Result<()> {
+    match command {
+        InRoom::Send { text, .. } => {
+            let id = live.send(read_words(text)?).await?;
+            let object = json!({"id": id.to_hex(), "sent": true});
+            Ok(out.say(&object, &format!("sent [{}]", id.short()))?)
+        }
+        InRoom::Read { all, held, .. } => print_rows(&mut live.room, out, *all, *held),
+        InRoom::Follow { .. } => Ok(()),
+        InRoom::Who { .. }
+        | InRoom::Log { .. }
+        | InRoom::Verify { .. }
+        | InRoom::Outbox { .. }
+        | InRoom::Mute { .. }
+        | InRoom::Unmute { .. } => local(&mut live.room, out, command),
+        InRoom::Status { .. } => status(live, out).await,
+        InRoom::Invite { uses, expires, role, qr, .. } => {
+            invite(live, out, (*uses, expires, *role, *qr)).await
+        }
+        InRoom::Revoke { link, .. } => {
+            let link = Invite::parse(link)?;
+            let invite = hearth_protocol::invite::invite_id(&link.token());
+            live.effects_only(vec![Effect::RevokeInvite { invite }]).await?;
+            done(out, "revoke", "The invite is void.")
+        }
+        InRoom::Knocks { .. } => knocks(live, out).await,
+        InRoom::Admit { member, .. } => {
+            let knock = find_knock(live, member).await?;
+            let seq = live.commit(|room, now| room.admit(&knock, now)).await?;
+            let object = json!({
+                "done": "admit", "name": knock.name, "key": knock.member.to_hex(), "seq": seq.0,
+            });
+            Ok(out.say(&object, &format!("{} is in the room.", escape::one_line(&knock.name)))?)
+        }
+        InRoom::Decline { member, note, .. } => {
+            let knock = find_knock(live, member).await?;
+            let effect = live.room.decline(&knock, note.as_deref().unwrap_or_default())?;
+            live.effects_only(vec![effect]).await?;
+            done(out, "decline", "Declined; only the knocker learns of it.")
+        }
+        InRoom::Pause { args, .. } => {
+            let (millis, comment) = pause_args(args)?;
+            let until = now().plus(millis);
+            act_done(live, out, Act::Pause { until, comment }).await
+        }
+        InRoom::Resume { .. } => act_done(live, out, Act::Resume).await,
+        InRoom::Timeout { member, time, note, .. } => {
+            let millis = parse_millis(time)?;
+            let note = note.clone().unwrap_or_default();
+            time_out(live, out, member, millis, note).await
+        }
+        InRoom::Untimeout { member, .. } => time_out(live, out, member, 0, String::new()).await,
+        InRoom::Slow { time, .. } => {
+            let time = when::parse_duration_or_off(time).map_err(time_failure)?;
+            let seconds = time.map_or(0, |t| u32::try_from(t.as_secs()).unwrap_or(u32::MAX));
+            act_done(live, out, Act::Slow(seconds)).await
+        }
+        InRoom::Budget { posts, .. } => {
+            let posts = when::parse_rate(posts).map_err(time_failure)?;
+            act_done(live, out, Act::Budget(posts.unwrap_or(0))).await
+        }
+        InRoom::Len { chars, .. } => {
+            let chars = if when::is_off(chars) { Ok(0) } else { chars.parse() };
+            let chars = chars.map_err(|_| {
+                Failure::usage("that is no number of characters", "For example: 1200, or off.")
+            })?;
+            act_done(live, out, Act::Length(chars)).await
+        }
+        InRoom::Hours { hours, .. } => {
+            let parsed = when::parse_hours(hours, now()).map_err(time_failure)?;
+            let text = if parsed.is_some() { hours.clone() } else { String::new() };
+            act_done(live, out, Act::Hours { text, hours: parsed }).await
+        }
+        InRoom::Open { by_hours, .. } => {
+            let door = if *by_hours { Door::ByHours } else { Door::Open };
+            act_done(live, out, Act::Door(door)).await
+        }
+        InRoom::Close { .. } => act_done(live, out, Act::Door(Door::Closed)).await,
+        InRoom::Lock { switch, .. } => act_done(live, out, Act::Lock(*switch == Switch::On)).await,
+        InRoom::Remove { member, reason, goodbye, .. } => {
+            let leaf = live.room.find_member(member)?;
+            let act = Act::Remove {
+                member: leaf.member,
+                category: (*reason).into(),
+                goodbye: goodbye.clone().unwrap_or_default(),
+            };
+            act_done(live, out, act).await
+        }
+        InRoom::Role { member, role, .. } => {
+            let leaf = live.room.find_member(member)?;
+            act_done(live, out, Act::SetRole { member: leaf.member, role: (*role).into() }).await
+        }
+        InRoom::Announce { text, .. } => {
+            act_done(live, out, Act::Announce(escape::sanitize_input(text)?)).await
+        }
+        InRoom::Pin { id, .. } => {
+            let message = message_id(&live.room, id)?;
+            act_done(live, out, Act::Pin(message)).await
+        }
+        InRoom::Unpin { id, .. } => {
+            let message = message_id(&live.room, id)?;
+            act_done(live, out, Act::Unpin(message)).await
+        }
+        InRoom::Retract { id, reason, all_from, .. } => {
+            retract(live, out, id.as_deref(), (*reason).into(), all_from.as_deref()).await
+        }
+        InRoom::Rekey { .. } => act_done(live, out, Act::Rekey).await,
+        InRoom::Leave { goodbye, .. } => depart(live, out, false, goodbye.clone()).await,
+        InRoom::Withdraw { goodbye, .. } => depart(live, out, true, goodbye.clone()).await,
+        InRoom::Expire { time, .. } => {
+            let seconds = parse_millis(time)? / 1000;
+            act_done(live, out, Act::Expire(seconds)).await
+        }
+    }
+}
+
+async fn act_done(live: &mut Live<'_>, out: &Output, act: Act) -> Result<()> {
+    let word = act.as_str();
+    let text = show::act_text(&act, "");
+    let seq = live.act(act).await?;
+    let object = json!({"done": word, "seq": seq.0});
+    Ok(out.say(&object, &format!("done: {}", escape::one_line(&text)))?)
+}
+
+fn done(out: &Output, word: &str, text: &str) -> Result<()> {
+    Ok(out.say(&json!({"done": word}), text)?)
+}
+
+async fn time_out(
+    live: &mut Live<'_>,
+    out: &Output,
+    member: &str,
+    millis: u64,
+    note: String,
+) -> Result<()> {
+    let leaf = live.room.find_member(member)?;
+    if live.room.policy()?.role(&leaf.member).moderates() {
+        return Err(Failure::new(
+            exit::REFUSED,
+            "is_facilitator",
+            "facilitators and co-facilitators cannot be timed out",
+            "Change the role first (`hearth role`).",
+        ));
+    }
+    let until = now().plus(millis);
+    let seq = live
+        .commit(|room, now| {
+            let until = if millis == 0 { Millis(0) } else { until };
+            room.time_out(leaf.member, until, note.clone(), now)
+        })
+        .await?;
+    let word = if millis == 0 { "untimeout" } else { "timeout" };
+    let object = json!({"done": word, "seq": seq.0, "until": show::rfc3339(until)});
+    Ok(out.say(&object, "done; only that member learns of it")?)
+}
+
+async fn depart(
+    live: &mut Live<'_>,
+    out: &Output,
+    withdrawn: bool,
+    goodbye: Option<String>,
+) -> Result<()> {
+    let goodbye = match goodbye {
+        Some(text) => escape::sanitize_input(&text)?,
+        None => String::new(),
+    };
+    live.room.queue_departure(withdrawn, goodbye, now())?;
+    live.flush().await?;
+    let word = if withdrawn { "withdraw" } else { "leave" };
+    let text = "You have left. The duty about what you heard goes on; your receipt stays here.";
+    done(out, word, text)
+}
+
+async fn retract(
+    live: &mut Live<'_>,
+    out: &Output,
+    id: Option<&str>,
+    category: Category,
+    all_from: Option<&str>,
+) -> Result<()> {
+    let rows = match (id, all_from) {
+        (Some(id), _) => vec![live.room.find_message(id)?],
+        (None, Some(member)) => {
+            let leaf = live.room.find_member(member)?;
+            let mut rows = live.room.history(Seq(0), usize::MAX)?;
+            rows.retain(|r| {
+                r.from == Some(leaf.member)
+                    && matches!(r.content, RowContent::Text(_) | RowContent::Held(_))
+            });
+            rows
+        }
+        (None, None) => Vec::new(),
+    };
+    let moderates = live.room.my_role()?.moderates();
+    let me = live.room.me();
+    let mut count = 0u32;
+    for row in rows {
+        let Some(message) = row.id else { continue };
+        if matches!(row.content, RowContent::Tombstone { .. }) {
+            continue;
+        }
+        if row.from == Some(me) {
+            live.room.queue_own_retraction(row.seq, now())?;
+            live.flush().await?;
+        } else if moderates {
+            live.act(Act::Retract { message, seq: row.seq, category }).await?;
+        } else {
+            return Err(EngineError::NotAuthor.into());
+        }
+        count += 1;
+    }
+    if count == 0 {
+        return Err(RuleErrorNothing.into());
+    }
+    let object = json!({"done": "retract", "count": count});
+    let text =
+        format!("{count} message(s) retracted; a tombstone stays. Copies on devices may remain.");
+    Ok(out.say(&object, &text)?)
+}
+
+/// There was nothing to retract.
+struct RuleErrorNothing;
+
+impl From<RuleErrorNothing> for Failure {
+    fn from(_: RuleErrorNothing) -> Self {
+        EngineError::Rule(RuleError::Nothing).into()
+    }
+}
+
+async fn invite(
+    live: &mut Live<'_>,
+    out: &Output,
+    (uses, expires, role, draw): (u32, &str, RoleArg, bool),
+) -> Result<()> {
+    let expires = now().plus(parse_millis(expires)?);
+    let terms = InviteTerms { uses, expires, role: role.into() };
+    let (link, _) = live.room.invite(terms, now())?;
+    live.flush().await?;
+    let text = link.to_link();
+    let object = json!({
+        "link": text, "uses": uses, "expires": show::rfc3339(expires),
+        "agreement": link.agreement.to_hex(),
+    });
+    out.say(&object, &text)?;
+    if draw && !out.is_json() {
+        match qr::draw(&text, qr::Drawing::HalfBlocks, terminal_columns()) {
+            Ok(drawn) => out.line(&drawn)?,
+            Err(error) => out.remark(&error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+/// Columns of the terminal; generous where output is no terminal.
+fn terminal_columns() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(200, |size| usize::from(size.ws_col))
+}
+
+async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
+    if !live.room.my_role()?.moderates() {
+        return Err(EngineError::Rule(RuleError::NotFacilitator).into());
+    }
+    for (pending, opened) in live.knocks().await? {
+        let (object, text) = match opened {
+            Ok(knock) => (
+                json!({
+                    "name": knock.name,
+                    "id": knock.member.short(),
+                    "key": knock.member.to_hex(),
+                    "at": show::rfc3339(knock.at),
+                    "acknowledged": true,
+                    "version": knock.acknowledgement.version,
+                    "role": knock.role.as_str(),
+                }),
+                format!(
+                    "{:9} {}  acknowledged version {}, verified; since {}",
+                    knock.member.short(),
+                    escape::one_line(&knock.name),
+                    knock.acknowledgement.version,
+                    show::clock(knock.at)
+                ),
+            ),
+            Err(error) => (
+                json!({
+                    "id": pending.member.short(),
+                    "key": pending.member.to_hex(),
+                    "at": show::rfc3339(pending.at),
+                    "acknowledged": false,
+                    "why": error.to_string(),
+                }),
+                format!("{:9} !! cannot be admitted: {error}", pending.member.short()),
+            ),
+        };
+        out.say(&object, &text)?;
+    }
+    Ok(())
+}
+
+async fn find_knock(live: &mut Live<'_>, wanted: &str) -> Result<Knock> {
+    if !live.room.my_role()?.moderates() {
+        return Err(EngineError::Rule(RuleError::NotFacilitator).into());
+    }
+    let lower = wanted.trim().to_ascii_lowercase();
+    let mut found = Vec::new();
+    for (pending, opened) in live.knocks().await? {
+        let by_id = lower.len() >= 4
+            && (pending.member.to_hex().starts_with(&lower)
+                || pending.member.short().starts_with(&lower));
+        match opened {
+            Ok(knock) if by_id || knock.name == wanted.trim() => found.push(knock),
+            Err(error) if by_id => return Err(error.into()),
+            _ => {}
+        }
+    }
+    match found.len() {
+        0 => Err(Failure::new(
+            exit::USAGE,
+            "no_such_knock",
+            format!("nobody called {:?} knocks", escape::one_line(wanted)),
+            "`hearth knocks ROOM` lists who does.",
+        )),
+        1 => found.pop().ok_or_else(|| EngineError::Ambiguous(wanted.to_owned()).into()),
+        _ => Err(EngineError::Ambiguous(wanted.to_owned()).into()),
+    }
+}
+
+async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
+    let status = live.status().await?;
+    let room = &mut live.room;
+    let (policy, me, epoch) = (room.policy()?, room.me(), room.epoch()?);
+    let names = room.known_names()?;
+    let timed_out: Vec<Value> = status
+        .roster
+        .iter()
+        .filter(|r| r.timed_out_until > now())
+        .map(|r| json!({"name": names.get(&r.member), "until": show::rfc3339(r.timed_out_until)}))
+        .collect();
+    let numbers = &policy.numbers;
+    let paused = numbers.paused_until > now();
+    let state = room.state();
+    let object = json!({
+        "room": state.local_name,
+        "title": policy.title,
+        "standing": state.standing.as_str(),
+        "role": policy.role(&me).as_str(),
+        "epoch": epoch.0,
+        "relay_epoch": status.epoch.0,
+        "seq": room.cursor().seq.0,
+        "members": room.roster_len()?,
+        "agreement": policy.agreement.id.to_hex(),
+        "agreement_version": policy.agreement.version,
+        "pending_agreement": policy.pending.map(|p| p.id.to_hex()),
+        "paused_until": paused.then(|| show::rfc3339(numbers.paused_until)),
+        "locked": numbers.locked,
+        "door": match numbers.door {
+            Door::ByHours => "by_hours", Door::Open => "open", Door::Closed => "closed",
+        },
+        "slow_seconds": numbers.slow_seconds,
+        "budget_per_day": numbers.budget_per_day,
+        "message_chars_max": policy.message_chars_max,
+        "hours": policy.hours_text,
+        "retention_seconds": numbers.retention_seconds,
+        "pins": policy.pins.iter().map(|p| p.to_hex()).collect::<Vec<_>>(),
+        "timed_out_until": (status.timed_out_until > now())
+            .then(|| show::rfc3339(status.timed_out_until)),
+        "timed_out": timed_out,
+        "knocks": status.knocks,
+        "outbox": room.waiting_texts()?.len(),
+    });
+    let mut lines = vec![format!(
+        "{} - you are {}; {} members; agreement version {}",
+        escape::one_line(&policy.title),
+        policy.role(&me).as_str(),
+        object["members"],
+        policy.agreement.version
+    )];
+    if paused {
+        lines.push(format!("paused until {}", show::clock(numbers.paused_until)));
+    }
+    if numbers.locked {
+        lines.push("locked: nobody is admitted".into());
+    }
+    if numbers.slow_seconds > 0 {
+        lines.push(show::act_text(&Act::Slow(numbers.slow_seconds), ""));
+    }
+    if numbers.budget_per_day > 0 {
+        lines.push(show::act_text(&Act::Budget(numbers.budget_per_day), ""));
+    }
+    if policy.message_chars_max > 0 {
+        lines.push(show::act_text(&Act::Length(policy.message_chars_max), ""));
+    }
+    if !policy.hours_text.is_empty() {
+        lines.push(format!("opening hours: {}", escape::one_line(&policy.hours_text)));
+    }
+    lines.push(format!("messages are kept for {}", show::span(numbers.retention_seconds)));
+    if status.knocks > 0 {
+        lines.push(format!("{} knock(s) wait: `hearth knocks`", status.knocks));
+    }
+    if object["outbox"] != json!(0) {
+        lines.push(format!("{} message(s) wait in your outbox", object["outbox"]));
+    }
+    Ok(out.say(&object, &lines.join("\n"))?)
+}
+
+fn message_id(room: &Room<'_>, wanted: &str) -> Result<hearth_protocol::MessageId> {
+    let row = room.find_message(wanted)?;
+    row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()).into())
+}
+
+fn pause_args(args: &[String]) -> Result<(u64, String)> {
+    let (time, comment) = match args {
+        [] => (None, ""),
+        [one] => match when::parse_duration(one) {
+            Ok(time) => (Some(time), ""),
+            Err(_) => (None, one.as_str()),
+        },
+        [time, comment, ..] => {
+            (Some(when::parse_duration(time).map_err(time_failure)?), comment.as_str())
+        }
+    };
+    let millis = time.map_or(PAUSE_MILLIS, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
+    let comment = if comment.is_empty() { String::new() } else { escape::sanitize_input(comment)? };
+    Ok((millis, comment))
+}
+
+fn parse_millis(time: &str) -> Result<u64> {
+    let time = when::parse_duration(time).map_err(time_failure)?;
+    Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn time_failure(error: when::WhenError) -> Failure {
+    Failure::usage(error.to_string(), "For example: 30m, 2h, 7d; `hearth help` shows each form.")
+}
+
+/// Takes the words of the command line, or of standard input if they are `-`.
+fn read_words(text: &str) -> Result<String> {
+    if text != "-" {
+        return Ok(escape::sanitize_input(text)?);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().take(TEXT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::usage("standard input is not UTF-8 text", "Nothing was sent."))?;
+    Ok(escape::sanitize_input(text.trim_end_matches('\n'))?)
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Facilitator => Self::Facilitator,
+            RoleArg::Cofacilitator => Self::CoFacilitator,
+            RoleArg::Member => Self::Member,
+            RoleArg::Observer => Self::Observer,
+        }
+    }
+}
+
+impl From<CategoryArg> for Category {
+    fn from(category: CategoryArg) -> Self {
+        match category {
+            CategoryArg::Unspecified => Self::Unspecified,
+            CategoryArg::Confidentiality => Self::Confidentiality,
+            CategoryArg::Conduct => Self::Conduct,
+            CategoryArg::Safety => Self::Safety,
+            CategoryArg::Discharge => Self::Discharge,
+            CategoryArg::Request => Self::Request,
+        }
+    }
+}
+
+/// Whether something happened that a person in `chat` wants to see at once.
+pub(super) const fn is_visible(incoming: &Incoming) -> bool {
+    matches!(incoming, Incoming::Entries | Incoming::Knock)
+}

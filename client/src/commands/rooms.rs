@@ -1,0 +1,196 @@
+//! Rooms of this profile: creating, listing, naming, erasing.
+
+use hearth_protocol::{RoomNumbers, invite::Grant};
+use serde_json::json;
+
+use super::{Context, Open, Result, interactive, read_text};
+use crate::{
+    cli::{RoomCommand, SuiteArg},
+    engine::{
+        Room, agreement::AGREEMENT_BYTES_MAX, join::Founding, mls::Suite, policy::TITLE_CHARS_MAX,
+    },
+    failure::{Failure, exit},
+    line, live,
+    text::{escape, name},
+};
+
+/// The agreement that a facilitator starts from.
+pub(super) const TEMPLATE: &str = include_str!("../agreement.md");
+
+pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
+    match command {
+        RoomCommand::Create { title, grant, agreement, name, language, suite } => {
+            let grant = Grant::parse(&grant)?;
+            let text = agreement_text(&agreement)?;
+            let title = parse_title(&title)?;
+            let name = name::parse_name(&name)?.into_string();
+            if language.is_empty() || language.len() > 35 {
+                return Err(Failure::usage(
+                    "the language tag is malformed",
+                    "For example: en, fr-CA.",
+                ));
+            }
+            let open = context.open_or_create()?;
+            let local_name = free_local_name(&open, &title)?;
+            let suite = match suite {
+                SuiteArg::Xwing => Suite::XWing,
+                SuiteArg::X25519 => Suite::X25519,
+            };
+            let founding = Founding {
+                title,
+                agreement: text,
+                language,
+                name,
+                local_name,
+                suite,
+                numbers: RoomNumbers::default(),
+            };
+            let room = live::open_room(open.store(), &open.crypto, &grant, founding).await?;
+            let state = room.state();
+            let object = json!({
+                "room": state.local_name,
+                "id": state.room.to_hex(),
+                "title": state.title,
+                "agreement": state.agreement.to_hex(),
+                "key": room.me().to_hex(),
+            });
+            Ok(context.out.say(&object, &state.local_name)?)
+        }
+        RoomCommand::List => list(context),
+        RoomCommand::Rename { room, name } => {
+            let open = context.open()?;
+            let wanted = slug(&name);
+            if wanted != name {
+                return Err(Failure::usage(
+                    "a local name has small letters, digits and dashes",
+                    format!("For example: {wanted}"),
+                ));
+            }
+            let mut room = Room::open(open.store(), &open.crypto, &room)?;
+            let taken = Room::all(open.store(), &open.crypto)?
+                .iter()
+                .any(|r| r.state().local_name == wanted && r.id() != room.id());
+            if taken {
+                return Err(Failure::usage("another room has that name", "Choose another."));
+            }
+            room.rename(wanted.clone())?;
+            Ok(context.out.say(&json!({"room": wanted}), &wanted)?)
+        }
+        RoomCommand::Wipe { room, yes } => {
+            let open = context.open()?;
+            let room = Room::open(open.store(), &open.crypto, &room)?;
+            let title = escape::one_line(&room.state().title);
+            confirm(
+                yes,
+                &format!(
+                    "Erase everything of \"{title}\" from this device? You stay a member; leave first if you want to leave."
+                ),
+            )?;
+            room.wipe()?;
+            Ok(context.out.say(&json!({"wiped": true}), "erased")?)
+        }
+    }
+}
+
+/// Asks before something that cannot be undone.
+pub(super) fn confirm(yes: bool, question: &str) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if !interactive() {
+        return Err(Failure::usage(
+            "this cannot be undone and needs --yes",
+            "Repeat it with --yes.",
+        ));
+    }
+    let answer = line::ask(&format!("{question} Type yes: "))?;
+    if answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(Failure::new(
+        exit::FAILED,
+        "not_confirmed",
+        "nothing was done",
+        "Type the word yes to go on.",
+    ))
+}
+
+fn list(context: &Context) -> Result<()> {
+    let open = context.open()?;
+    for room in Room::all(open.store(), &open.crypto)? {
+        let state = room.state();
+        let object = json!({
+            "room": state.local_name,
+            "id": state.room.to_hex(),
+            "title": state.title,
+            "name": state.name,
+            "standing": state.standing.as_str(),
+            "relay": state.address().to_string(),
+            "seq": room.cursor().seq.0,
+        });
+        let text = format!(
+            "{:24} {:10} {} (as {})",
+            state.local_name,
+            state.standing.as_str(),
+            escape::one_line(&state.title),
+            escape::one_line(&state.name)
+        );
+        context.out.say(&object, &text)?;
+    }
+    Ok(())
+}
+
+/// Reads an agreement's text and refuses what nobody could have meant.
+pub(super) fn agreement_text(path: &std::path::Path) -> Result<String> {
+    let text = read_text(path, AGREEMENT_BYTES_MAX as u64)?;
+    let inert = text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t' | '\r'));
+    if text.trim().is_empty() || !inert {
+        return Err(Failure::usage(
+            "the agreement is empty or has control characters",
+            "`hearth agreement template` prints one to start from.",
+        ));
+    }
+    Ok(text)
+}
+
+fn parse_title(title: &str) -> Result<String> {
+    let title = title.trim();
+    let good = !title.is_empty()
+        && title.chars().count() <= TITLE_CHARS_MAX
+        && escape::one_line(title) == title;
+    if !good {
+        return Err(Failure::usage(
+            format!("a title has 1 to {TITLE_CHARS_MAX} printable characters"),
+            "Choose a title that says nothing about who is in the room.",
+        ));
+    }
+    Ok(title.to_owned())
+}
+
+/// Returns a local name from a title that no room of the profile has yet.
+pub(super) fn free_local_name(open: &Open, title: &str) -> Result<String> {
+    let base = slug(title);
+    let rooms = Room::all(open.store(), &open.crypto)?;
+    let taken = |name: &str| rooms.iter().any(|r| r.state().local_name == name);
+    if !taken(&base) {
+        return Ok(base);
+    }
+    let free = (2u32..).map(|n| format!("{base}-{n}")).find(|name| !taken(name));
+    Ok(free.unwrap_or(base))
+}
+
+fn slug(title: &str) -> String {
+    let mut slug = String::new();
+    for c in title.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+        if slug.len() >= 32 {
+            break;
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "room".into() } else { slug.to_owned() }
+}

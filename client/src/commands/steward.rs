@@ -1,0 +1,103 @@
+//! A facilitator who never sleeps: admits whoever has acknowledged, by rule, without a person watching.
+
+use serde_json::json;
+
+use super::{Context, Result, inside};
+use crate::{
+    engine::{EngineError, Room, policy::RuleError},
+    failure::Failure,
+    live::{Live, LiveError},
+    text::{escape, name},
+};
+
+/// The rule by which knocks are admitted.
+struct Rule {
+    only: Vec<String>,
+    left: Option<u32>,
+}
+
+pub(super) async fn run(
+    context: &Context,
+    room: &str,
+    only: Vec<String>,
+    count: Option<u32>,
+) -> Result<()> {
+    let open = context.open()?;
+    let mut rule = Rule { only, left: count };
+    let mut stop = std::pin::pin!(inside::stop_signal());
+    let mut backoff = crate::backoff::Backoff::new();
+    loop {
+        let room = Room::open(open.store(), &open.crypto, room)?;
+        let serve = serve(context, room, &mut rule);
+        let error = tokio::select! {
+            () = &mut stop => return Ok(()),
+            result = serve => match result {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            },
+        };
+        if !error.is_connection() {
+            return Err(Failure::from(error));
+        }
+        context.out.remark(&format!("{error}; trying again."));
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            () = tokio::time::sleep(backoff.next_delay()) => {}
+        }
+    }
+}
+
+/// Serves over one connection; returns when the count is reached.
+async fn serve(context: &Context, room: Room<'_>, rule: &mut Rule) -> Result<(), LiveError> {
+    let mut live = Live::enter(room).await?;
+    if !live.room.my_role()?.moderates() {
+        return Err(EngineError::Rule(RuleError::NotFacilitator).into());
+    }
+    context.out.remark("Waiting for knocks.");
+    loop {
+        live.tend().await?;
+        live.flush().await?;
+        for (pending, opened) in live.knocks().await? {
+            let id = pending.member.short();
+            match opened {
+                Ok(knock) if rule.admits(&knock.name) => {
+                    match live.commit(|room, now| room.admit(&knock, now)).await {
+                        Ok(seq) => {
+                            let object = json!({"admitted": knock.name, "key": knock.member.to_hex(), "seq": seq.0});
+                            let text = format!("admitted {} ({id})", escape::one_line(&knock.name));
+                            context.out.say(&object, &text).map_err(|_| LiveError::OutputClosed)?;
+                            if rule.spent() {
+                                live.leave().await;
+                                return Ok(());
+                            }
+                        }
+                        Err(LiveError::Engine(error)) => {
+                            context.out.remark(&format!("not admitted ({id}): {error}"));
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => context.out.remark(&format!("cannot be admitted ({id}): {error}")),
+            }
+        }
+        live.next().await?;
+    }
+}
+
+impl Rule {
+    fn admits(&self, wanted: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name::confusable(name, wanted))
+    }
+
+    /// Counts an admission; says whether it was the last.
+    fn spent(&mut self) -> bool {
+        match &mut self.left {
+            Some(left) => {
+                *left = left.saturating_sub(1);
+                *left == 0
+            }
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,521 @@
+//! How a command fails: what failed, what to try next, a code for programs, and the exit code.
+
+use std::io;
+
+use hearth_protocol::{Millis, RejectCode, invite::LinkError};
+use serde_json::{Value, json};
+
+use crate::{
+    connection::{ConnectError, RequestError},
+    engine::{
+        EngineError, agreement::AckError, content::ContentError, gate::Refusal, policy::RuleError,
+        state::Standing,
+    },
+    line::AskError,
+    live::LiveError,
+    profile::ProfileError,
+    show,
+    store::StoreError,
+    text::{escape::TextError, name::NameError},
+};
+
+/// Exit codes of `hearth`; the contract of the command line.
+pub mod exit {
+    /// Anything not named below.
+    pub const FAILED: u8 = 1;
+    /// The command line is wrong.
+    pub const USAGE: u8 = 2;
+    /// A rule forbids it.
+    pub const REFUSED: u8 = 3;
+    /// The relay cannot be reached.
+    pub const UNREACHABLE: u8 = 4;
+    /// Something lied.
+    pub const LIED: u8 = 5;
+}
+
+/// Why a command failed, for people and programs.
+#[derive(Debug)]
+pub struct Failure {
+    /// The word in JSON.
+    pub code: &'static str,
+    /// What failed, in one line.
+    pub message: String,
+    /// What to try next, in one line.
+    pub advice: String,
+    /// The process's exit code.
+    pub exit: u8,
+    /// When it can be tried again.
+    pub retry_at: Option<Millis>,
+    /// Whether what was written waits in the outbox.
+    pub kept: bool,
+}
+
+impl Failure {
+    /// Makes one.
+    pub fn new(
+        exit: u8,
+        code: &'static str,
+        message: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            advice: advice.into(),
+            exit,
+            retry_at: None,
+            kept: false,
+        }
+    }
+
+    /// Makes one of wrong usage.
+    pub fn usage(message: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::new(exit::USAGE, "usage", message, advice)
+    }
+
+    /// Returns the JSON object of the contract.
+    pub fn to_json(&self) -> Value {
+        let mut object = json!({
+            "error": self.code,
+            "message": self.message,
+            "try": self.advice,
+        });
+        if let Some(at) = self.retry_at {
+            object["retry_at"] = json!(show::rfc3339(at));
+        }
+        if self.kept {
+            object["kept"] = json!(true);
+        }
+        object
+    }
+
+    /// Returns the two lines that people read.
+    pub fn to_text(&self) -> String {
+        format!("hearth: {}\n  {}", self.message, self.advice)
+    }
+}
+
+impl From<LiveError> for Failure {
+    fn from(error: LiveError) -> Self {
+        match error {
+            LiveError::Engine(error) => error.into(),
+            LiveError::Connect(error) => error.into(),
+            LiveError::Lost(error) => {
+                Self::new(error.exit_code(), "connection_lost", error.to_string(), error.advice())
+            }
+            LiveError::Request(RequestError::Rejected { code, retry_at }) => {
+                refused(code, retry_at, false)
+            }
+            LiveError::Request(error) => Self::new(
+                exit::UNREACHABLE,
+                "no_answer",
+                error.to_string(),
+                "Check your network and try again; nothing that you wrote is lost.",
+            ),
+            LiveError::Refused { code, retry_at, kept } => refused(code, retry_at, kept),
+            LiveError::UnexpectedReply => Self::new(
+                exit::LIED,
+                "bad_reply",
+                error.to_string(),
+                "Update hearth; if it stays, tell the operator of the relay.",
+            ),
+            LiveError::Withheld(_) => Self::new(
+                exit::LIED,
+                "withheld",
+                error.to_string(),
+                "Try again; if it stays, ask a facilitator by another way what you are missing.",
+            ),
+            LiveError::SaidGone => Self::new(
+                exit::LIED,
+                "said_gone",
+                error.to_string(),
+                "Ask a facilitator by another way; your history stays on this device.",
+            ),
+            LiveError::NotInside(standing) => not_inside(&standing),
+            LiveError::TooManyRaces => Self::new(
+                exit::FAILED,
+                "busy",
+                error.to_string(),
+                "Try again in a moment; nothing that you wrote is lost.",
+            ),
+            LiveError::OutputClosed => Self::new(
+                exit::FAILED,
+                "output_closed",
+                error.to_string(),
+                "Nothing is lost; `hearth read` shows it.",
+            ),
+            LiveError::EpochUsedUp => Self {
+                kept: true,
+                ..Self::new(
+                    exit::FAILED,
+                    "epoch_used_up",
+                    error.to_string(),
+                    "What you wrote waits in the outbox; it goes out after a facilitator has opened the room.",
+                )
+            },
+        }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        Self::new(error.exit_code(), error.code(), error.to_string(), error.advice())
+    }
+}
+
+fn not_inside(standing: &Standing) -> Failure {
+    let (message, advice) = match standing {
+        Standing::Knocking => {
+            ("you wait to be admitted", "Wait for a facilitator; then use the same command again.")
+        }
+        Standing::Declined(_) => {
+            ("your knock was declined", "Ask the facilitator who invited you.")
+        }
+        Standing::Lapsed => (
+            "the agreement changed, and waits for your acknowledgement",
+            "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
+        ),
+        Standing::Left => ("you left this room", "Ask for a new invite if you want to come back."),
+        Standing::Removed(_) => ("you were removed from this room", "Ask a facilitator."),
+        Standing::Member => ("the relay does not know you in this room", "Ask a facilitator."),
+    };
+    let code = if *standing == Standing::Lapsed { "not_acknowledged" } else { "not_member" };
+    Failure::new(exit::REFUSED, code, message, advice)
+}
+
+fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {
+    let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
+    let (message, advice): (String, &str) = match code {
+        RejectCode::Paused => (
+            format!("the room is paused{until}"),
+            "Reading works. Your words are kept and go out with your next command after the pause.",
+        ),
+        RejectCode::TimedOut => (
+            format!("a facilitator asks you to rest{until}"),
+            "Reading works. Your words are kept; nobody else sees that you are in a time-out.",
+        ),
+        RejectCode::SlowMode => (
+            format!("slow mode: your next post can go out{}", until.replace(" until", " at")),
+            "Your words are kept and go out with your next command after that.",
+        ),
+        RejectCode::BudgetSpent => (
+            format!("your posts of the day are spent{until}"),
+            "Your words are kept and go out with your next command after that.",
+        ),
+        RejectCode::Closed => (
+            format!("the room is closed{until}"),
+            "Reading works. Your words are kept and go out when the room is open.",
+        ),
+        RejectCode::TooLong => {
+            ("the message is longer than the room allows".into(), "Send it in shorter parts.")
+        }
+        RejectCode::Observer => ("observers read, and do not post".into(), "Ask a facilitator."),
+        RejectCode::Locked => (
+            "the room is locked: nobody is admitted".into(),
+            "Ask the facilitator who invited you, or try later.",
+        ),
+        RejectCode::InviteUsed => (
+            "the invite was used already".into(),
+            "Ask the facilitator for a new one; if it was not you who used it, say so.",
+        ),
+        RejectCode::InviteExpired => {
+            ("the invite has expired".into(), "Ask the facilitator for a new one.")
+        }
+        RejectCode::InviteInvalid => (
+            "the relay does not know this invite".into(),
+            "It may have been voided: ask the facilitator for a new one.",
+        ),
+        RejectCode::GrantInvalid => (
+            "the grant is unknown, spent or expired".into(),
+            "Ask the relay's operator for a new one (`hearthd grant`).",
+        ),
+        RejectCode::NotAcknowledged => (
+            "no acknowledgement of the current agreement".into(),
+            "Ask the facilitator for a new invite, and read its agreement.",
+        ),
+        RejectCode::NotFacilitator => {
+            ("only a facilitator may do that".into(), "Ask a facilitator.")
+        }
+        RejectCode::NotMember => (
+            "the relay does not know you in this room".into(),
+            "Ask a facilitator whether you are still in it.",
+        ),
+        RejectCode::LastFacilitator => (
+            "the room would be left without a facilitator".into(),
+            "Make somebody else facilitator first (`hearth role`).",
+        ),
+        RejectCode::RoomFull => (
+            "the room is full".into(),
+            "Remove unused invites or knocks, or ask the relay's operator for a larger grant.",
+        ),
+        RejectCode::NotFound => {
+            ("it is no longer there".into(), "Look again; somebody may have been faster.")
+        }
+        RejectCode::StateChanged => {
+            ("the room changed meanwhile".into(), "Look again, then repeat the command.")
+        }
+        RejectCode::RateLimited => {
+            (format!("too many requests{until}"), "Wait a little, then try again.")
+        }
+        RejectCode::StoreUnavailable => (
+            "the relay cannot store anything now".into(),
+            "Your words are kept; try again later, or tell the relay's operator.",
+        ),
+        RejectCode::ShuttingDown => (
+            "the relay is stopping".into(),
+            "Try again in a minute; nothing that you wrote is lost.",
+        ),
+        other => (
+            format!("the relay refused: {}", other.as_str()),
+            "Update hearth; if it stays, tell the operator of the relay.",
+        ),
+    };
+    let exit = match code {
+        RejectCode::ShuttingDown | RejectCode::StoreUnavailable => exit::UNREACHABLE,
+        RejectCode::BadFrame
+        | RejectCode::BadVersion
+        | RejectCode::BadSignature
+        | RejectCode::BadPayload => exit::FAILED,
+        _ => exit::REFUSED,
+    };
+    Failure { retry_at, kept, ..Failure::new(exit, code.as_str(), message, advice) }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        if error.is_verification_failure() {
+            let advice = match &error {
+                EngineError::HistoryBackwards(_) | EngineError::StreamChanged => {
+                    "Nothing was merged and nothing is lost here. Tell a facilitator: the relay's operator restored a backup, or the relay lies."
+                }
+                EngineError::BadPreview => {
+                    "Nothing was signed. Ask the facilitator for a new invite by another way."
+                }
+                EngineError::BadReceipt(_) => "Ask for the receipt again; do not rely on this one.",
+                _ => "Nothing was accepted. Tell a facilitator by another way.",
+            };
+            return Self::new(exit::LIED, "verification_failed", message, advice);
+        }
+        match error {
+            EngineError::Rule(rule) | EngineError::Refused(Refusal::Rule(rule)) => {
+                rule_failure(&rule)
+            }
+            EngineError::Acknowledgement(ack) => ack_failure(ack, message),
+            EngineError::NotMember(_) => {
+                let code = if message.contains("acknowledgement") {
+                    "not_acknowledged"
+                } else {
+                    "not_member"
+                };
+                Self::new(
+                    exit::REFUSED,
+                    code,
+                    message,
+                    "`hearth room list` shows your rooms and where you stand.",
+                )
+            }
+            EngineError::AgreementMismatch => Self::new(
+                exit::REFUSED,
+                "not_acknowledged",
+                message,
+                "Read it with `hearth agreement show`, and give the id that it prints.",
+            ),
+            EngineError::NameTaken | EngineError::Refused(Refusal::NameConfusable) => Self::new(
+                exit::REFUSED,
+                "name_taken",
+                "that name looks like the name of somebody in the room",
+                "The knocker joins anew with another name (`--as`).",
+            ),
+            EngineError::NoSuchMember(_) => Self::new(
+                exit::USAGE,
+                "no_such_member",
+                message,
+                "`hearth who ROOM` lists names and ids.",
+            ),
+            EngineError::Ambiguous(_) => {
+                Self::new(exit::USAGE, "ambiguous", message, "Give more of the id.")
+            }
+            EngineError::NoSuchMessage(_) => Self::new(
+                exit::USAGE,
+                "no_such_message",
+                message,
+                "`hearth read ROOM --all` shows ids in brackets.",
+            ),
+            EngineError::NotAuthor => {
+                Self::new(exit::REFUSED, "not_author", message, "Ask a facilitator to retract it.")
+            }
+            EngineError::TooLong { .. } | EngineError::Content(ContentError::TooLong) => {
+                Self::new(exit::REFUSED, "too_long", message, "Send it in shorter parts.")
+            }
+            EngineError::Busy => Self::new(
+                exit::FAILED,
+                "busy",
+                message,
+                "Repeat the command; it looks again and goes on.",
+            ),
+            EngineError::Store(error) => error.into(),
+            EngineError::Random => Self::new(
+                exit::FAILED,
+                "no_random",
+                message,
+                "Restart the computer; if it stays, it must not be used for this.",
+            ),
+            _ => Self::new(
+                exit::FAILED,
+                "failed",
+                message,
+                "`hearth profile check` looks for damage; ask for help with this line.",
+            ),
+        }
+    }
+}
+
+fn rule_failure(rule: &RuleError) -> Failure {
+    let (code, advice) = match rule {
+        RuleError::NotFacilitator => ("not_facilitator", "Ask a facilitator."),
+        RuleError::LastFacilitator => {
+            ("last_facilitator", "Make somebody else facilitator first (`hearth role`).")
+        }
+        RuleError::Locked => {
+            ("locked_room", "A facilitator unlocks it with `hearth lock ROOM off`.")
+        }
+        RuleError::NotAcknowledged(_) => {
+            ("not_acknowledged", "The person needs a new invite, and to read its agreement.")
+        }
+        RuleError::NoSuchMember => ("no_such_member", "`hearth who ROOM` lists the members."),
+        RuleError::AlreadyMember => ("already_member", "`hearth who ROOM` lists the members."),
+        RuleError::TooLong => ("too_long", "Use fewer words."),
+        RuleError::OutOfRange => ("out_of_range", "Look at `hearth help` for what is allowed."),
+        RuleError::Nothing => ("nothing_to_change", "`hearth status ROOM` shows what is in force."),
+        _ => ("refused", "Repeat the command; if it stays, ask for help with this line."),
+    };
+    Failure::new(exit::REFUSED, code, rule.to_string(), advice)
+}
+
+fn ack_failure(ack: AckError, message: String) -> Failure {
+    let code = match ack {
+        AckError::Expired => "acknowledgement_expired",
+        _ => "not_acknowledged",
+    };
+    Failure::new(
+        exit::REFUSED,
+        code,
+        message,
+        "A new invite is needed, and its agreement read and acknowledged.",
+    )
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        ProfileError::Store(error).into()
+    }
+}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        let (code, advice) = match error {
+            LinkError::Damaged => (
+                "invite_damaged",
+                "Copy the whole link again, from hearth:// to its end, exactly as it was sent.",
+            ),
+            LinkError::OtherKind => {
+                ("invite_other", "`join` takes an invite, `room create --grant` takes a grant.")
+            }
+            LinkError::NewerVersion => ("invite_newer", "Update hearth."),
+            _ => ("invite_invalid", "A link begins with hearth:// ; ask your facilitator for it."),
+        };
+        Self::new(exit::REFUSED, code, error.to_string(), advice)
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::usage(error.to_string(), "Choose another name with --as.")
+    }
+}
+
+impl From<TextError> for Failure {
+    fn from(error: TextError) -> Self {
+        Self::new(
+            exit::USAGE,
+            "bad_text",
+            error.to_string(),
+            "Nothing was sent; write it again without that.",
+        )
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        Self::usage(
+            error.to_string(),
+            "Nothing was done; run it in a terminal, or give the answer as a flag or file.",
+        )
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new(
+            exit::FAILED,
+            "io",
+            error.to_string(),
+            "Check the file, the disk and permissions.",
+        )
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        let (code, advice) = match &error {
+            ProfileError::InUse => (
+                "profile_in_use",
+                "Close the other hearth (a chat, follow or steward), or use its window.",
+            ),
+            ProfileError::PassphraseNeeded => {
+                ("passphrase_needed", "Give it with --passphrase-file, or run from a terminal.")
+            }
+            ProfileError::WrongPassphrase => {
+                ("wrong_passphrase", "Try again; nothing was changed. It cannot be recovered.")
+            }
+            ProfileError::KeyFileNeeded(_) | ProfileError::KeyFileMissing(_) => {
+                ("key_file_missing", "Put the key file back, or name it with --key-file.")
+            }
+            ProfileError::WrongKeyFile(_) => {
+                ("wrong_key_file", "Name the key file of this profile with --key-file.")
+            }
+            ProfileError::KeyFileExposed(_) => (
+                "key_file_exposed",
+                "Others can read it: chmod 600 the file, then think about a new profile.",
+            ),
+            ProfileError::NewerVersion(_) => {
+                ("profile_newer", "Update hearth; nothing was changed.")
+            }
+            ProfileError::DiskFull => {
+                ("disk_full", "Free some space and repeat the command; nothing was changed.")
+            }
+            ProfileError::ReadOnly => {
+                ("read_only", "The disk or folder is read-only; nothing was changed.")
+            }
+            ProfileError::Damaged(_) | ProfileError::Store(StoreError::Damaged(_)) => (
+                "profile_damaged",
+                "Nothing was changed. Copy the folder away first; then restore a backup or join anew.",
+            ),
+            ProfileError::WentBack | ProfileError::Store(StoreError::WentBack) => (
+                "profile_went_back",
+                "An older copy must not be used: keys would be used twice. Join anew with a new invite.",
+            ),
+            ProfileError::Store(StoreError::DiskFull(_)) => {
+                ("disk_full", "Free some space and repeat the command; nothing was changed.")
+            }
+            ProfileError::Missing => ("no_profile", "Create or join a room first."),
+            _ => ("profile", "Check the folder given with --home; nothing was changed."),
+        };
+        let exit = match error {
+            ProfileError::Missing => exit::USAGE,
+            _ => exit::FAILED,
+        };
+        Self::new(exit, code, error.to_string(), advice)
+    }
+}

@@ -1,0 +1,244 @@
+//! At the room's door: proving the key, opening a room, reading an invite, knocking, being welcomed.
+
+use hearth_protocol::{
+    BlobId, ClientFrame, RoomId, Seq, ServerFrame,
+    frame::{Notice, Standing as RelayStanding},
+    hash,
+    invite::{Grant, Invite},
+    limits::BLOB_BYTES_MAX,
+};
+
+use super::{LiveError, Result, now};
+use crate::{
+    connection::Connection,
+    engine::{
+        Crypto, EngineError, Room,
+        agreement::Preview,
+        join::{Founding, Joining, KnockRequest, open_preview},
+        state::Standing,
+    },
+    store::Store,
+};
+
+/// How waiting at the door ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Admitted, and the Welcome passed the gate.
+    Admitted,
+    /// Declined, with the facilitator's words.
+    Declined(String),
+}
+
+/// Founds a room in the store, then opens it at the relay; if the relay refuses, nothing stays.
+///
+/// # Errors
+/// See [`LiveError`].
+pub async fn open_room<'s>(
+    store: &'s Store,
+    crypto: &'s Crypto,
+    grant: &Grant,
+    founding: Founding,
+) -> Result<Room<'s>> {
+    let mut connection = Connection::open(&grant.address).await?;
+    let numbers = founding.numbers.clone();
+    let room = Room::found(store, crypto, grant, founding, now())?;
+    let (id, key) = (room.id(), room.state().signing_key());
+    let agreement = crate::engine::agreement::commitment(&id, &room.state().agreement);
+    let signature = connection.auth_signature(&key, id);
+    let opened = connection
+        .request(|req| ClientFrame::OpenRoom {
+            req,
+            room: id,
+            member: room.me(),
+            signature,
+            grant: grant.secret.clone(),
+            numbers,
+            agreement,
+        })
+        .await;
+    match opened {
+        Ok(_) => {
+            connection.close().await;
+            Ok(room)
+        }
+        Err(error) => {
+            room.wipe()?;
+            Err(error.into())
+        }
+    }
+}
+
+/// Fetches an invite's preview and verifies it.
+///
+/// # Errors
+/// See [`LiveError`].
+pub async fn look(link: &Invite) -> Result<(Connection, Preview)> {
+    let mut connection = Connection::open(&link.address).await?;
+    let (room, token) = (link.room, link.token());
+    let reply = connection.request(|req| ClientFrame::Preview { req, room, token }).await?;
+    let ServerFrame::Preview { sealed, .. } = reply else {
+        return Err(LiveError::UnexpectedReply);
+    };
+    let preview = open_preview(link, &sealed)?;
+    Ok((connection, preview))
+}
+
+/// Signs the acknowledgement, knocks, and returns the room that waits.
+///
+/// # Errors
+/// See [`LiveError`].
+pub async fn knock<'s>(
+    store: &'s Store,
+    crypto: &'s Crypto,
+    mut connection: Connection,
+    link: &Invite,
+    preview: &Preview,
+    joining: Joining,
+) -> Result<(Room<'s>, Connection)> {
+    let before = Room::all(store, crypto)?.into_iter().any(|r| r.id() == link.room);
+    let (mut room, request) = Room::knock(store, crypto, link, preview, joining, now())?;
+    match send_knock(&mut connection, &room, request).await {
+        Ok(()) => Ok((room, connection)),
+        Err(error) => {
+            // A knock that the relay refused leaves nothing of a room that was not there before.
+            match &error {
+                LiveError::Request(_) if !before => room.wipe()?,
+                LiveError::Request(_) => room.set_standing(Standing::Lapsed)?,
+                _ => {}
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn send_knock(
+    connection: &mut Connection,
+    room: &Room<'_>,
+    request: KnockRequest,
+) -> Result<()> {
+    let (id, key) = (room.id(), room.state().signing_key());
+    let signature = connection.auth_signature(&key, id);
+    connection
+        .request(|req| ClientFrame::Knock {
+            req,
+            room: id,
+            member: room.me(),
+            signature,
+            token: request.token,
+            acknowledgement: request.acknowledgement,
+            body: request.body,
+        })
+        .await?;
+    Ok(())
+}
+
+/// Waits until a facilitator answers the knock. Cancel safe: the knock stays.
+///
+/// # Errors
+/// See [`LiveError`].
+pub async fn await_answer(connection: &mut Connection, room: &mut Room<'_>) -> Result<Answer> {
+    loop {
+        let frame = connection.next().await?;
+        let ServerFrame::Notice { room: id, notice: Notice::Standing(standing) } = frame else {
+            continue;
+        };
+        if id != room.id() || matches!(standing, RelayStanding::Knocking) {
+            continue;
+        }
+        match settle(connection, room, standing).await {
+            Ok(_) => return Ok(Answer::Admitted),
+            Err(LiveError::Engine(EngineError::NotMember(_))) => {
+                if let Standing::Declined(words) = &room.state().standing {
+                    return Ok(Answer::Declined(words.clone()));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Proves the key again after a lost connection; returns the answer if it came meanwhile.
+///
+/// # Errors
+/// See [`LiveError`].
+pub async fn resume_waiting(
+    connection: &mut Connection,
+    room: &mut Room<'_>,
+) -> Result<Option<Answer>> {
+    let standing = authenticate(connection, room).await?;
+    if matches!(standing, RelayStanding::Knocking) {
+        return Ok(None);
+    }
+    match settle(connection, room, standing).await {
+        Ok(_) => Ok(Some(Answer::Admitted)),
+        Err(LiveError::Engine(EngineError::NotMember(_))) => match &room.state().standing {
+            Standing::Declined(words) => Ok(Some(Answer::Declined(words.clone()))),
+            _ => Ok(None),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn authenticate(
+    connection: &mut Connection,
+    room: &Room<'_>,
+) -> Result<RelayStanding> {
+    let (id, key) = (room.id(), room.state().signing_key());
+    let signature = connection.auth_signature(&key, id);
+    let reply = connection
+        .request(|req| ClientFrame::Authenticate { req, room: id, member: room.me(), signature })
+        .await?;
+    match reply {
+        ServerFrame::Authenticated { standing, .. } => Ok(standing),
+        _ => Err(LiveError::UnexpectedReply),
+    }
+}
+
+/// Brings the profile in line with what the relay says of us: joins if we were admitted.
+///
+/// Returns the last entry that we may read, if the relay says that we are out.
+pub(super) async fn settle(
+    connection: &mut Connection,
+    room: &mut Room<'_>,
+    standing: RelayStanding,
+) -> Result<Option<Seq>> {
+    match (standing, room.state().standing.clone()) {
+        (RelayStanding::Member { joined, welcome: Some(blob), .. }, Standing::Knocking) => {
+            let welcome = fetch(connection, room.id(), blob).await?;
+            room.welcomed(&welcome, joined, now())?;
+            Ok(None)
+        }
+        (RelayStanding::Member { .. }, Standing::Member) => Ok(None),
+        (RelayStanding::Gone { at }, Standing::Member) => Ok(Some(at)),
+        (RelayStanding::Declined { note }, Standing::Knocking) => {
+            room.declined(&note)?;
+            Err(EngineError::NotMember("your knock was declined").into())
+        }
+        (RelayStanding::Knocking, Standing::Knocking) => {
+            Err(EngineError::NotMember("you wait to be admitted").into())
+        }
+        (_, local) => Err(LiveError::NotInside(local)),
+    }
+}
+
+async fn fetch(connection: &mut Connection, room: RoomId, blob: BlobId) -> Result<Vec<u8>> {
+    let mut bytes: Vec<u8> = Vec::new();
+    loop {
+        let offset = u32::try_from(bytes.len()).map_err(|_| LiveError::UnexpectedReply)?;
+        let reply =
+            connection.request(|req| ClientFrame::GetBlob { req, room, blob, offset }).await?;
+        let ServerFrame::BlobPart { total, part, .. } = reply else {
+            return Err(LiveError::UnexpectedReply);
+        };
+        let total = total as usize;
+        if part.is_empty() || total > BLOB_BYTES_MAX || bytes.len() + part.len() > total {
+            return Err(LiveError::UnexpectedReply);
+        }
+        bytes.extend(part);
+        if bytes.len() == total {
+            break;
+        }
+    }
+    let whole = hash::sha256(&bytes).0 == blob.0;
+    whole.then_some(bytes).ok_or(LiveError::UnexpectedReply)
+}

@@ -1,0 +1,78 @@
+//! Why something over the network did not work.
+
+use hearth_protocol::{Millis, RejectCode, Seq};
+
+use crate::{
+    connection::{ConnectError, ConnectionLost, RequestError},
+    engine::{EngineError, state::Standing},
+    store::StoreError,
+};
+
+/// Why a room could not be entered or acted in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LiveError {
+    /// The engine refuses or fails.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection broke.
+    #[error(transparent)]
+    Lost(#[from] ConnectionLost),
+    /// A request failed.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The relay refused a submission.
+    #[error("the relay refused: {}", .code.as_str())]
+    Refused {
+        /// Why.
+        code: RejectCode,
+        /// When to try again.
+        retry_at: Option<Millis>,
+        /// Whether it waits in the outbox.
+        kept: bool,
+    },
+    /// The relay's answer is not one to the question.
+    #[error("the relay gave an answer that does not fit")]
+    UnexpectedReply,
+    /// The relay announced entries and does not deliver them.
+    #[error("the relay withholds entries up to {0}")]
+    Withheld(Seq),
+    /// The relay says that we are out, and shows no commit that says so.
+    #[error("the relay says that you are no longer in the room, and no facilitator's act says so")]
+    SaidGone,
+    /// This profile is not in the room.
+    #[error("you are not in this room ({})", .0.as_str())]
+    NotInside(Standing),
+    /// Others were faster, many times in a row.
+    #[error("others changed the room at the same time, again and again")]
+    TooManyRaces,
+    /// Nobody reads our output any more.
+    #[error("the output is closed")]
+    OutputClosed,
+    /// A commit that everybody refuses stands in the way.
+    #[error("the room waits for a facilitator: somebody made a change that everybody refuses")]
+    EpochUsedUp,
+}
+
+impl From<StoreError> for LiveError {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl LiveError {
+    /// Whether trying again on a new connection makes sense.
+    pub const fn is_connection(&self) -> bool {
+        match self {
+            Self::Connect(error) => error.may_retry(),
+            Self::Lost(_) | Self::Request(RequestError::Timeout | RequestError::Lost(_)) => true,
+            Self::Request(RequestError::Rejected { code, .. }) | Self::Refused { code, .. } => {
+                matches!(code, RejectCode::ShuttingDown)
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! One room over one connection: catching up, sending what waits, acting with retries.
+//!
+//! Every command works the same way: enter the room, catch up, do what is due, act, and leave. What is sent is in
+//! the store before; what is lost on the way is repeated under the same id.
+
+mod door;
+mod error;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hearth_protocol::{
+    ClientFrame, Effect, MessageId, Millis, RejectCode, RoomId, Seq, ServerFrame,
+    frame::{Notice, PendingKnock, RoomStatus, Standing as RelayStanding},
+    limits::BLOB_PART_BYTES_MAX,
+};
+use tokio::time::timeout;
+
+pub use door::{Answer, await_answer, knock, look, open_room, resume_waiting};
+pub use error::LiveError;
+
+use crate::{
+    connection::{Connection, RequestError},
+    engine::{EngineError, Room, act::Knock, outbox::Submission, policy::Act, state::Standing},
+};
+
+/// Races lost in a row before a command gives up.
+const TRIES_MAX: usize = 8;
+/// Longest wait for entries that the relay has announced.
+const ENTRIES_DEADLINE: Duration = Duration::from_secs(20);
+/// Members renew their leaf this often: a week. (A leaf that never commits can't be joined to after 84 days.)
+const RENEWAL_MILLIS: u64 = 7 * 24 * 3600 * 1000;
+
+type Result<T, E = LiveError> = std::result::Result<T, E>;
+
+/// A room with a connection to its relay, caught up at the start.
+pub struct Live<'s> {
+    /// The room.
+    pub room: Room<'s>,
+    connection: Connection,
+    head: Seq,
+}
+
+/// What came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// History grew; read it from the room.
+    Entries,
+    /// Somebody knocks.
+    Knock,
+    /// Nothing that needs showing.
+    Other,
+}
+
+/// What became of a submission.
+enum Outcome {
+    /// On disk at the relay, and handled here.
+    Accepted(Seq),
+    /// A commit that lost its race.
+    Lost,
+    /// A message that goes out again.
+    Again,
+}
+
+/// Returns the time by this computer's clock.
+pub fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl<'s> Live<'s> {
+    /// Connects, proves the room's key, and catches up. Somebody who was admitted meanwhile joins.
+    ///
+    /// # Errors
+    /// See [`LiveError`]. The room comes back through the profile: nothing of it is lost.
+    pub async fn enter(room: Room<'s>) -> Result<Self> {
+        let connection = Connection::open(&room.state().address()).await?;
+        Self::enter_with(room, connection).await
+    }
+
+    async fn enter_with(mut room: Room<'s>, mut connection: Connection) -> Result<Self> {
+        let standing = door::authenticate(&mut connection, &room).await?;
+        let last = door::settle(&mut connection, &mut room, standing).await?;
+        let mut live = Self { room, connection, head: Seq(0) };
+        live.subscribe().await?;
+        if let Some(at) = last {
+            live.head = live.head.min(at);
+        }
+        live.catch_up().await?;
+        if last.is_some() && live.room.state().standing == Standing::Member {
+            // The relay says that we are out, and has no commit to show for it.
+            return Err(LiveError::SaidGone);
+        }
+        Ok(live)
+    }
+
+    /// Gives the room back, for a reconnect.
+    pub async fn leave(self) -> Room<'s> {
+        self.connection.close().await;
+        self.room
+    }
+
+    /// Gives the room back at once, after the connection was lost.
+    pub fn into_room(self) -> Room<'s> {
+        self.room
+    }
+
+    async fn subscribe(&mut self) -> Result<()> {
+        let (room, after) = (self.room.id(), self.room.subscribe_after());
+        let reply =
+            self.connection.request(|req| ClientFrame::Subscribe { req, room, after }).await?;
+        let ServerFrame::Subscribed { stream, floor, head, .. } = reply else {
+            return Err(LiveError::UnexpectedReply);
+        };
+        self.head = head;
+        Ok(self.room.check_stream(stream, head, floor)?)
+    }
+
+    /// Takes entries in until the log's head is reached.
+    ///
+    /// # Errors
+    /// [`LiveError::Engine`] if the log does not verify; [`LiveError::Withheld`] if the relay stops short.
+    pub async fn catch_up(&mut self) -> Result<()> {
+        while self.room.cursor().seq < self.head {
+            let next = timeout(ENTRIES_DEADLINE, self.next()).await;
+            next.map_err(|_| LiveError::Withheld(self.head))??;
+        }
+        Ok(())
+    }
+
+    /// Waits for whatever comes next and takes it in. Cancel safe.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn next(&mut self) -> Result<Incoming> {
+        let frame = self.connection.next().await?;
+        match frame {
+            ServerFrame::Entries { room, entries, head } if room == self.room.id() => {
+                self.head = self.head.max(head);
+                self.room.handle_entries(&entries)?;
+                Ok(Incoming::Entries)
+            }
+            ServerFrame::Notice { room, notice } if room == self.room.id() => match notice {
+                Notice::Knock => Ok(Incoming::Knock),
+                Notice::TimedOut(until) => {
+                    self.room.set_timed_out(until)?;
+                    Ok(Incoming::Other)
+                }
+                Notice::Standing(RelayStanding::Gone { at }) => {
+                    self.head = self.head.min(at);
+                    Ok(Incoming::Other)
+                }
+                _ => Ok(Incoming::Other),
+            },
+            ServerFrame::Reject { code, retry_at, .. } => {
+                Err(RequestError::Rejected { code, retry_at }.into())
+            }
+            _ => Ok(Incoming::Other),
+        }
+    }
+
+    /// Sends everything that waits in the outbox, oldest first.
+    ///
+    /// # Errors
+    /// [`LiveError::Refused`] says whether the refused submission is kept.
+    pub async fn flush(&mut self) -> Result<()> {
+        let mut tries = 0;
+        while let Some(submission) = self.room.next_submission()? {
+            match self.submit(&submission).await? {
+                Outcome::Accepted(_) => tries = 0,
+                Outcome::Lost | Outcome::Again => tries += 1,
+            }
+            if tries >= TRIES_MAX {
+                return Err(LiveError::TooManyRaces);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a text and returns its id, after it is on the relay's disk.
+    ///
+    /// # Errors
+    /// See [`LiveError`]; what is kept in the outbox goes out with the next command.
+    pub async fn send(&mut self, text: String) -> Result<MessageId> {
+        let id = self.room.queue_text(text, now())?;
+        self.send_waiting().await?;
+        Ok(id)
+    }
+
+    /// Sends what waits, after carrying out open departures: whoever has left is out before more is said.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn send_waiting(&mut self) -> Result<()> {
+        self.carry_out_departures().await?;
+        self.flush().await
+    }
+
+    /// Makes a commit and gets it ordered, making it anew for each epoch it loses.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn commit(
+        &mut self,
+        mut make: impl FnMut(&mut Room<'s>, Millis) -> Result<Submission, EngineError>,
+    ) -> Result<Seq> {
+        for _ in 0..TRIES_MAX {
+            self.flush_commits_first().await?;
+            let submission = make(&mut self.room, now())?;
+            if let Outcome::Accepted(seq) = self.submit(&submission).await? {
+                return Ok(seq);
+            }
+        }
+        Err(LiveError::TooManyRaces)
+    }
+
+    /// Does an act of moderation.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn act(&mut self, act: Act) -> Result<Seq> {
+        self.commit(|room, now| room.act(act.clone(), now)).await
+    }
+
+    /// Asks the relay for effects that need no entry.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn effects_only(&mut self, effects: Vec<Effect>) -> Result<()> {
+        let room = self.room.id();
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| EngineError::Random)?;
+        let frame = |req| ClientFrame::Submit {
+            req,
+            room,
+            id: MessageId(id),
+            payload: Vec::new(),
+            expect: None,
+            effects,
+        };
+        self.connection.request(frame).await?;
+        Ok(())
+    }
+
+    /// Does what is due and nobody asked for: carries out departures, renews keys, enacts an amendment.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn tend(&mut self) -> Result<()> {
+        if self.room.state().standing != Standing::Member {
+            return Ok(());
+        }
+        // What a killed process left behind comes first: a commit of ours may stand in the way of everything.
+        self.flush_commits_first().await?;
+        let moderates = self.room.my_role()?.moderates();
+        if moderates {
+            self.carry_out_departures().await?;
+            let policy = self.room.policy()?;
+            let facilitates = policy.role(&self.room.me()) == hearth_protocol::Role::Facilitator;
+            if facilitates && policy.pending.is_some_and(|p| p.effective <= now()) {
+                self.commit(|room, now| room.enact(now)).await?;
+            }
+        }
+        let due = self.room.state().renewed_at.plus(RENEWAL_MILLIS) <= now();
+        if due && self.room.roster()?.len() > 1 {
+            match self.commit(|room, now| room.renew(None, now)).await {
+                // A renewal is not worth failing a command for: it is due again with the next one.
+                Ok(_) | Err(LiveError::TooManyRaces | LiveError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn carry_out_departures(&mut self) -> Result<()> {
+        for _ in 0..crate::engine::policy::MEMBERS_MAX {
+            let Some(departure) = self.room.open_departures()?.into_iter().next() else { break };
+            let act = |room: &mut Room<'s>, now| {
+                let still_open = room.open_departures()?.contains(&departure);
+                let act = Act::Depart(departure.clone());
+                if still_open { room.act(act, now) } else { Err(EngineError::Busy) }
+            };
+            match self.commit(act).await {
+                // Somebody else carried it out meanwhile.
+                Ok(_) | Err(LiveError::Engine(EngineError::Busy)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends on a commit that an earlier process left in the outbox.
+    async fn flush_commits_first(&mut self) -> Result<()> {
+        while let Some(submission) = self.room.waiting_commit()? {
+            self.submit(&submission).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns pending knocks as the relay has them.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn pending_knocks(&mut self) -> Result<Vec<PendingKnock>> {
+        let room = self.room.id();
+        let mut all: Vec<PendingKnock> = Vec::new();
+        loop {
+            let after = all.last().map(|k| k.member);
+            let reply =
+                self.connection.request(|req| ClientFrame::Knocks { req, room, after }).await?;
+            let ServerFrame::Knocks { knocks, more, .. } = reply else {
+                return Err(LiveError::UnexpectedReply);
+            };
+            let done = !more || knocks.is_empty();
+            all.extend(knocks);
+            if done || all.len() > hearth_protocol::limits::KNOCKS_MAX {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Returns pending knocks, opened; those that do not verify come as errors.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn knocks(&mut self) -> Result<Vec<(PendingKnock, Result<Knock, EngineError>)>> {
+        let pending = self.pending_knocks().await?;
+        Ok(pending
+            .into_iter()
+            .map(|p| {
+                let opened = self.room.open_knock(&p);
+                (p, opened)
+            })
+            .collect())
+    }
+
+    /// Returns what the relay enforces now.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn status(&mut self) -> Result<RoomStatus> {
+        let room = self.room.id();
+        let reply = self.connection.request(|req| ClientFrame::Status { req, room }).await?;
+        match reply {
+            ServerFrame::Status { status, .. } => Ok(*status),
+            _ => Err(LiveError::UnexpectedReply),
+        }
+    }
+
+    async fn submit(&mut self, submission: &Submission) -> Result<Outcome> {
+        let room = self.room.id();
+        if let Some((blob, bytes)) = &submission.blob {
+            upload(&mut self.connection, room, *blob, bytes).await?;
+        }
+        let sent = self
+            .connection
+            .request(|req| ClientFrame::Submit {
+                req,
+                room,
+                id: submission.id,
+                payload: submission.payload.clone(),
+                expect: None,
+                effects: submission.effects.clone(),
+            })
+            .await;
+        match sent {
+            Ok(ServerFrame::Accepted { seq, at, .. }) => {
+                self.await_own(submission, seq, at).await?;
+                Ok(Outcome::Accepted(seq))
+            }
+            Ok(_) => Err(LiveError::UnexpectedReply),
+            Err(RequestError::Rejected { code: RejectCode::EpochConflict, .. }) => {
+                self.after_conflict(submission).await
+            }
+            Err(RequestError::Rejected { code, retry_at }) => {
+                let kept = code.may_retry() && !submission.is_commit;
+                if !kept {
+                    self.room.give_up(submission.number)?;
+                }
+                Err(LiveError::Refused { code, retry_at, kept })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes entries in up to our own, so that what was accepted is also part of this profile's history.
+    async fn await_own(&mut self, submission: &Submission, seq: Seq, at: Millis) -> Result<()> {
+        while self.room.is_waiting(submission.number)? && self.room.cursor().seq < seq {
+            match timeout(ENTRIES_DEADLINE, self.next()).await {
+                Ok(incoming) => {
+                    incoming?;
+                }
+                // Delivery to somebody who left may stop right before the entry that says so.
+                Err(_) => return Ok(self.room.accepted_last(submission.number, seq, at)?),
+            }
+        }
+        Ok(())
+    }
+
+    async fn after_conflict(&mut self, submission: &Submission) -> Result<Outcome> {
+        let status = self.status().await?;
+        self.head = self.head.max(status.head);
+        self.catch_up().await?;
+        let epoch = self.room.epoch()?;
+        if !self.room.is_waiting(submission.number)? {
+            // It was ours all along: the relay had taken it, and the answer was lost.
+            return Ok(if submission.is_commit { Outcome::Lost } else { Outcome::Again });
+        }
+        if status.epoch != epoch {
+            // A commit that everybody refuses used the epoch up; a facilitator gives it back.
+            if status.epoch.0 != epoch.0.saturating_add(1) || !self.room.my_role()?.moderates() {
+                return Err(LiveError::EpochUsedUp);
+            }
+            self.effects_only(vec![Effect::Reopen { epoch }]).await?;
+        }
+        let again = self.room.epoch_conflict(submission.number)?;
+        Ok(if again { Outcome::Again } else { Outcome::Lost })
+    }
+}
+
+/// Uploads a blob in parts.
+async fn upload(
+    connection: &mut Connection,
+    room: RoomId,
+    blob: hearth_protocol::BlobId,
+    bytes: &[u8],
+) -> Result<()> {
+    let total = u32::try_from(bytes.len()).map_err(|_| LiveError::UnexpectedReply)?;
+    let mut offset = 0;
+    for part in bytes.chunks(BLOB_PART_BYTES_MAX) {
+        let part = part.to_vec();
+        let length = u32::try_from(part.len()).map_err(|_| LiveError::UnexpectedReply)?;
+        connection
+            .request(|req| ClientFrame::PutBlob { req, room, blob, total, offset, part })
+            .await?;
+        offset += length;
+    }
+    Ok(())
+}

@@ -1,0 +1,422 @@
+//! What people and programs read: rows, rosters and logs as lines of text or as JSON, one object a line.
+//!
+//! Everything that came from somebody else is made inert before it reaches a terminal. JSON escapes control
+//! characters by itself.
+
+use std::io::{self, Write as _};
+
+use hearth_protocol::{MemberKey, Millis};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    engine::{
+        policy::{Act, Leaf, Record, RoomPolicy},
+        state::{Notice, Row, RowContent},
+    },
+    text::{escape, when},
+};
+
+/// What the second and later lines of a message begin with, so that no message can pose as another line of ours.
+const INDENT: &str = "      | ";
+
+/// Where output goes, and in which form.
+#[derive(Clone)]
+pub struct Output {
+    json: bool,
+    printer: Option<crate::line::Printer>,
+}
+
+impl Output {
+    /// Prints to standard output.
+    pub const fn stdout(json: bool) -> Self {
+        Self { json, printer: None }
+    }
+
+    /// Prints above the line that is being typed.
+    pub const fn above(printer: crate::line::Printer) -> Self {
+        Self { json: false, printer: Some(printer) }
+    }
+
+    /// Whether output is JSON.
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints one result: an object for programs, or text for people. Text may have several lines.
+    ///
+    /// # Errors
+    /// If standard output is closed.
+    pub fn say(&self, object: &Value, text: &str) -> io::Result<()> {
+        if self.json {
+            self.line(&object.to_string())
+        } else if text.is_empty() {
+            Ok(())
+        } else {
+            self.line(text)
+        }
+    }
+
+    /// Prints one line as it is.
+    ///
+    /// # Errors
+    /// If standard output is closed.
+    pub fn line(&self, text: &str) -> io::Result<()> {
+        if let Some(printer) = &self.printer {
+            printer.print(text);
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}")?;
+        out.flush()
+    }
+
+    /// Prints a remark that is no result: to standard error, so that a program's input stays clean.
+    pub fn remark(&self, text: &str) {
+        if let Some(printer) = &self.printer {
+            printer.print(text);
+            return;
+        }
+        // Nobody can be told that standard error is closed.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// How rows are shown to this member.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The room's local name.
+    pub room: &'a str,
+    /// My key.
+    pub me: MemberKey,
+    /// Members whose messages are not shown.
+    pub muted: &'a [MemberKey],
+    /// Whether held posts are shown with their words.
+    pub held: bool,
+}
+
+impl View<'_> {
+    /// Prints a row; prints nothing where there is nothing to show.
+    ///
+    /// # Errors
+    /// If standard output is closed.
+    pub fn row(&self, out: &Output, row: &Row) -> io::Result<()> {
+        for notice in &row.notices {
+            self.notice(out, row, notice)?;
+        }
+        let muted = row.from.is_some_and(|from| self.muted.contains(&from));
+        let Some((kind, text, more)) = self.content(row) else { return Ok(()) };
+        if muted && matches!(kind, "text" | "held") {
+            return Ok(());
+        }
+        let mut object = self.base(row, kind);
+        if !text.is_empty() {
+            object.insert("text".into(), json!(text));
+        }
+        object.extend(more);
+        out.say(&Value::Object(object), &self.plain(row, kind, &text))
+    }
+
+    fn base(&self, row: &Row, kind: &str) -> Map<String, Value> {
+        let mut object = Map::new();
+        object.insert("room".into(), json!(self.room));
+        object.insert("seq".into(), json!(row.seq.0));
+        object.insert("id".into(), json!(row.id.map(|id| id.to_hex())));
+        object.insert("from".into(), json!((!row.name.is_empty()).then_some(&row.name)));
+        object.insert("from_key".into(), json!(row.from.map(|from| from.to_hex())));
+        object.insert("at".into(), json!(rfc3339(row.at)));
+        object.insert("kind".into(), json!(kind));
+        if row.from == Some(self.me) {
+            object.insert("mine".into(), json!(true));
+        }
+        object
+    }
+
+    fn notice(&self, out: &Output, row: &Row, notice: &Notice) -> io::Result<()> {
+        let (word, text) = notice_text(row, notice);
+        if word == "duplicate" {
+            return Ok(());
+        }
+        let mut object = self.base(row, "notice");
+        object.insert("notice".into(), json!(word));
+        object.insert("text".into(), json!(text));
+        object.insert("alarm".into(), json!(notice.is_alarm()));
+        let mark = if notice.is_alarm() { "!!" } else { "--" };
+        out.say(&Value::Object(object), &format!("{mark} {}", escape::one_line(&text)))
+    }
+
+    /// Returns kind, text and further fields of a row; `None` if it is not shown.
+    fn content(&self, row: &Row) -> Option<(&'static str, String, Map<String, Value>)> {
+        let mut more = Map::new();
+        let (kind, text) = match &row.content {
+            RowContent::Text(text) => ("text", text.clone()),
+            RowContent::Held(text) => {
+                let shown = if self.held { text.clone() } else { String::new() };
+                ("held", shown)
+            }
+            RowContent::Tombstone { by, category } => {
+                more.insert("by".into(), json!(by.map(|b| b.to_hex())));
+                more.insert("category".into(), json!(category.map(|c| c.as_str())));
+                ("tombstone", String::new())
+            }
+            RowContent::Moderation { record, target } => {
+                more.insert("act".into(), json!(record.act.as_str()));
+                more.insert("number".into(), json!(record.number));
+                if !target.is_empty() {
+                    more.insert("target".into(), json!(target));
+                }
+                act_fields(&record.act, &mut more);
+                let is_roster = matches!(
+                    record.act,
+                    Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::SetRole { .. }
+                );
+                let kind = if is_roster { "roster" } else { "moderation" };
+                (kind, act_text(&record.act, target))
+            }
+            RowContent::Goodbye { withdrawn, text } => {
+                more.insert("act".into(), json!(if *withdrawn { "withdraw" } else { "goodbye" }));
+                ("roster", text.clone())
+            }
+            RowContent::InviteIssued { uses, expires } => {
+                more.insert("act".into(), json!("invite"));
+                more.insert("uses".into(), json!(uses));
+                more.insert("expires".into(), json!(rfc3339(*expires)));
+                ("moderation", "made an invite".into())
+            }
+            RowContent::AgreementText(id) => {
+                more.insert("agreement".into(), json!(id.to_hex()));
+                ("agreement", "sent the text of a new version of the agreement".into())
+            }
+            RowContent::MyTimeout { until, note } => {
+                more.insert("act".into(), json!("timeout"));
+                more.insert("you".into(), json!(true));
+                more.insert("until".into(), json!(rfc3339(*until)));
+                ("moderation", note.clone())
+            }
+            RowContent::Retraction(id) => {
+                more.insert("act".into(), json!("retract_own"));
+                more.insert("message".into(), json!(id.to_hex()));
+                ("moderation", format!("took back the message {}", id.short()))
+            }
+            RowContent::Unknown => {
+                ("unknown", "something that this version of hearth cannot show".into())
+            }
+            RowContent::Renewal | RowContent::Nothing => return None,
+        };
+        Some((kind, text, more))
+    }
+
+    fn plain(&self, row: &Row, kind: &str, text: &str) -> String {
+        let time = clock(row.at);
+        let name = escape::one_line(&row.name);
+        let id = row.id.map(|id| id.short()).unwrap_or_default();
+        match (kind, &row.content) {
+            ("text", _) => format!("{time} {name}: {}  [{id}]", escape::many_lines(text, INDENT)),
+            ("held", _) if self.held => {
+                format!("{time} {name} (held): {}", escape::many_lines(text, INDENT))
+            }
+            ("held", _) => format!("{time} -- a post by {name} is held back: the room was paused"),
+            ("tombstone", RowContent::Tombstone { category, .. }) => match category {
+                Some(c) => format!("{time} -- a message was retracted ({})", c.as_str()),
+                None => format!("{time} -- a message was retracted"),
+            },
+            (_, RowContent::Goodbye { withdrawn, .. }) => {
+                let what = if *withdrawn { "withdraws and leaves" } else { "leaves" };
+                let words = if text.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", escape::many_lines(text, INDENT))
+                };
+                format!("{time} -- {name} {what}{words}")
+            }
+            (_, RowContent::MyTimeout { until, .. }) if *until > row.at => format!(
+                "{time} -- {name} asks you to rest until {}. You can read; nobody else is told. {}",
+                clock(*until),
+                escape::many_lines(text, INDENT)
+            ),
+            (_, RowContent::MyTimeout { .. }) => format!("{time} -- your time-out is over"),
+            (_, RowContent::Moderation { record, .. }) => match &record.act {
+                Act::Announce(text) => {
+                    format!("{time} ** {name}: {} **", escape::many_lines(text, INDENT))
+                }
+                _ => format!("{time} -- {name}: {}", escape::many_lines(text, INDENT)),
+            },
+            _ => format!("{time} -- {name}: {}", escape::many_lines(text, INDENT)),
+        }
+    }
+}
+
+/// Says in words what an act did.
+pub fn act_text(act: &Act, target: &str) -> String {
+    match act {
+        Act::Found => "opened the room".into(),
+        Act::Admit { role, .. } => format!("admitted {target} ({})", role.as_str()),
+        Act::Remove { category, goodbye, .. } => {
+            let words = if goodbye.is_empty() { String::new() } else { format!(": {goodbye}") };
+            format!("removed {target} ({}){words}", category.as_str())
+        }
+        Act::Depart(_) => format!("{target} has left the room"),
+        Act::SetRole { role, .. } => format!("{target} is now {}", role.as_str()),
+        Act::Pause { until, comment } => {
+            let words = if comment.is_empty() { String::new() } else { format!(": {comment}") };
+            format!("paused the room until {}{words}", clock(*until))
+        }
+        Act::Resume => "ended the pause".into(),
+        Act::Slow(0) => "ended slow mode".into(),
+        Act::Slow(s) => format!("slow mode: one post every {}", span(u64::from(*s))),
+        Act::Budget(0) => "lifted the daily limit of posts".into(),
+        Act::Budget(n) => format!("limit: {n} posts a day each"),
+        Act::Length(0) => "lifted the limit of length".into(),
+        Act::Length(n) => format!("limit: {n} characters a message"),
+        Act::Lock(true) => "locked the room: nobody is admitted".into(),
+        Act::Lock(false) => "unlocked the room".into(),
+        Act::Hours { text, hours: Some(_) } => format!("opening hours: {text}"),
+        Act::Hours { .. } => "lifted the opening hours".into(),
+        Act::Door(hearth_protocol::frame::Door::Open) => "opened the room".into(),
+        Act::Door(hearth_protocol::frame::Door::Closed) => "closed the room to posts".into(),
+        Act::Door(hearth_protocol::frame::Door::ByHours) => "the opening hours hold again".into(),
+        Act::Timeout { .. } => "gave a time-out to a member".into(),
+        Act::Untimeout { .. } => "ended the time-out of a member".into(),
+        Act::Announce(text) => text.clone(),
+        Act::Pin(id) => format!("pinned the message {}", id.short()),
+        Act::Unpin(id) => format!("unpinned the message {}", id.short()),
+        Act::Retract { message, category, .. } => {
+            format!("retracted the message {} of {target} ({})", message.short(), category.as_str())
+        }
+        Act::Rekey => "renewed the room's keys".into(),
+        Act::Amend { agreement, change } => match change {
+            crate::engine::agreement::Change::Material => format!(
+                "issued version {} of the agreement; please read and acknowledge it by {}",
+                agreement.version,
+                clock(agreement.effective)
+            ),
+            _ => format!("edited the wording of the agreement (version {})", agreement.version),
+        },
+        Act::Enact => "the new agreement is in force".into(),
+        Act::Expire(s) => format!("messages are kept for {}", span(*s)),
+    }
+}
+
+fn act_fields(act: &Act, more: &mut Map<String, Value>) {
+    match act {
+        Act::Admit { member, role, .. } | Act::SetRole { member, role } => {
+            more.insert("member".into(), json!(member.to_hex()));
+            more.insert("role".into(), json!(role.as_str()));
+        }
+        Act::Remove { member, category, .. } => {
+            more.insert("member".into(), json!(member.to_hex()));
+            more.insert("category".into(), json!(category.as_str()));
+        }
+        Act::Pause { until, comment } => {
+            more.insert("until".into(), json!(rfc3339(*until)));
+            more.insert("comment".into(), json!(comment));
+        }
+        Act::Slow(seconds) => {
+            more.insert("seconds".into(), json!(seconds));
+        }
+        Act::Budget(posts) => {
+            more.insert("per_day".into(), json!(posts));
+        }
+        Act::Length(chars) => {
+            more.insert("chars".into(), json!(chars));
+        }
+        Act::Pin(id) | Act::Unpin(id) => {
+            more.insert("message".into(), json!(id.to_hex()));
+        }
+        Act::Retract { message, category, .. } => {
+            more.insert("message".into(), json!(message.to_hex()));
+            more.insert("category".into(), json!(category.as_str()));
+        }
+        Act::Amend { agreement, .. } => {
+            more.insert("agreement".into(), json!(agreement.id.to_hex()));
+            more.insert("effective".into(), json!(rfc3339(agreement.effective)));
+        }
+        Act::Expire(seconds) => {
+            more.insert("seconds".into(), json!(seconds));
+        }
+        _ => {}
+    }
+}
+
+fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
+    let name = if row.name.is_empty() { "somebody" } else { &row.name };
+    match notice {
+        Notice::Gap(n) => ("gap", format!("{n} message(s) of {name} before this one are missing")),
+        Notice::Fork(seq) => (
+            "fork",
+            format!("{name} saw something else than you at entry {seq}: the relay shows different histories; compare `verify` codes by another way"),
+        ),
+        Notice::Missing { from } => {
+            ("missing", format!("the relay left out entries from {from} to {}", row.seq))
+        }
+        Notice::Unreadable => ("unreadable", format!("entry {} cannot be read", row.seq)),
+        Notice::RefusedCommit(why) => {
+            ("refused_commit", format!("a change by {name} is refused by everybody: {why}"))
+        }
+        Notice::NotMine => (
+            "not_mine",
+            "a message came under your key that this profile did not write: is a copy of the profile in use?".into(),
+        ),
+        Notice::CounterReused => {
+            ("counter_reused", format!("{name}'s messages are numbered wrongly: one may be missing"))
+        }
+        Notice::Duplicate => ("duplicate", String::new()),
+        Notice::Expired { from } => {
+            ("expired", format!("entries {from} to {} were deleted before you read them", row.seq))
+        }
+    }
+}
+
+/// Returns a member as JSON, with their acknowledgement judged.
+pub fn member_json(policy: &RoomPolicy, room: &hearth_protocol::RoomId, leaf: &Leaf) -> Value {
+    let judged = policy.judge_acknowledgement(room, &leaf.member, &leaf.acknowledgement);
+    json!({
+        "name": leaf.name,
+        "id": leaf.member.short(),
+        "key": leaf.member.to_hex(),
+        "role": policy.role(&leaf.member).as_str(),
+        "acknowledged": judged.is_ok(),
+        "agreement": leaf.acknowledgement.agreement.to_hex(),
+        "version": leaf.acknowledgement.version,
+        "signed_at": rfc3339(leaf.acknowledgement.signed_at),
+        "expires": rfc3339(leaf.acknowledgement.expires),
+    })
+}
+
+/// Returns a record of moderation as JSON.
+pub fn record_json(record: &Record, name: &str) -> Value {
+    let mut object = Map::new();
+    object.insert("number".into(), json!(record.number));
+    object.insert("at".into(), json!(rfc3339(record.at)));
+    object.insert("actor".into(), json!(name));
+    object.insert("actor_key".into(), json!(record.actor.to_hex()));
+    object.insert("act".into(), json!(record.act.as_str()));
+    object.insert("previous".into(), json!(record.previous.to_hex()));
+    object.insert("digest".into(), json!(record.digest().to_hex()));
+    act_fields(&record.act, &mut object);
+    // The log shows that something was done and its category; words are in the room.
+    object.remove("comment");
+    Value::Object(object)
+}
+
+/// Returns a time for text, or "never".
+pub fn moment(at: Millis) -> String {
+    if at == Millis::NEVER { "never".into() } else { clock(at) }
+}
+
+/// Returns a time as RFC 3339 in UTC, to the millisecond.
+pub fn rfc3339(at: Millis) -> String {
+    i64::try_from(at.0)
+        .ok()
+        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
+        .map_or_else(|| "never".into(), |t| format!("{t:.3}"))
+}
+
+/// Returns a time as people of this computer's time zone read it.
+pub fn clock(at: Millis) -> String {
+    when::local_moment(at, crate::live::now())
+}
+
+/// Returns a length of time in words.
+pub fn span(seconds: u64) -> String {
+    when::duration(std::time::Duration::from_secs(seconds))
+}
