@@ -1,1 +1,7 @@
-fn main() {}
+//! `hearthd`, the Hearth relay.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hearth_server::cli::main()
+}

@@ -1,0 +1,60 @@
+//! Proof of a room key, as a type: what needs one cannot be called without.
+
+use hearth_protocol::{
+    Digest, MemberKey, RejectCode, RelayId, RoomId, Signature,
+    handshake::{self, AuthContext, ChannelBinding},
+};
+
+/// A key that was proved for a room on this connection. Nothing else makes one.
+#[derive(Clone, Debug)]
+pub(crate) struct Proved {
+    room: RoomId,
+    member: MemberKey,
+}
+
+impl Proved {
+    pub(crate) fn room(&self) -> &RoomId {
+        &self.room
+    }
+
+    pub(crate) fn member(&self) -> &MemberKey {
+        &self.member
+    }
+
+    /// Stands in for a proof where the store's verbs are tested alone.
+    #[cfg(test)]
+    pub(crate) fn assumed(room: RoomId, member: MemberKey) -> Self {
+        Self { room, member }
+    }
+}
+
+/// What a connection's proofs are bound to.
+#[derive(Clone, Debug)]
+pub(crate) struct Verifier {
+    pub(crate) challenge: Digest,
+    pub(crate) relay: RelayId,
+    pub(crate) channel: ChannelBinding,
+}
+
+impl Verifier {
+    /// Verifies a signature over this connection's challenge.
+    pub(crate) fn verify(
+        &self,
+        room: RoomId,
+        member: MemberKey,
+        signature: &Signature,
+    ) -> Result<Proved, RejectCode> {
+        let transcript = handshake::auth_transcript(&AuthContext {
+            challenge: &self.challenge,
+            relay: &self.relay,
+            channel: &self.channel,
+            room: &room,
+            member: &member,
+        });
+        if handshake::verify(&member, &transcript, signature) {
+            Ok(Proved { room, member })
+        } else {
+            Err(RejectCode::BadSignature)
+        }
+    }
+}

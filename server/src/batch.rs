@@ -1,0 +1,103 @@
+//! Entries on their way out: encoded once, copied into as few frames as they fit.
+
+use std::sync::Arc;
+
+use hearth_protocol::{RoomId, Seq};
+use minicbor::Encoder;
+
+/// Bytes of entries in one frame. Holds the largest entry; leaves the rest of a frame for its envelope.
+pub(crate) const BATCH_BYTES_MAX: usize = 121 * 1024;
+
+/// Entries of one room in order, already encoded.
+#[derive(Debug, Default)]
+pub(crate) struct EntryBatch {
+    encoded: Vec<u8>,
+    count: u64,
+    last: Option<Seq>,
+}
+
+impl EntryBatch {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an encoded entry; `false` if the batch has no place for it.
+    pub(crate) fn push(&mut self, seq: Seq, entry: &[u8]) -> bool {
+        if self.count > 0 && self.encoded.len() + entry.len() > BATCH_BYTES_MAX {
+            return false;
+        }
+        self.encoded.extend_from_slice(entry);
+        self.count += 1;
+        self.last = Some(seq);
+        true
+    }
+
+    /// States that there is nothing more up to a position.
+    pub(crate) fn reach(&mut self, seq: Seq) {
+        self.last = Some(seq);
+    }
+
+    /// The position up to which nothing is left out.
+    pub(crate) fn last(&self) -> Option<Seq> {
+        self.last
+    }
+
+    /// Whether there is an entry in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Encodes `ServerFrame::Entries` around the entries.
+    pub(crate) fn into_frame(self, room: &RoomId, head: Seq) -> Vec<u8> {
+        const ENTRIES: u32 = 5;
+        let mut encoder = Encoder::new(Vec::with_capacity(self.encoded.len() + 48));
+        let encoded = encoder
+            .array(2)
+            .and_then(|e| e.u32(ENTRIES))
+            .and_then(|e| e.array(3))
+            .and_then(|e| e.encode(room))
+            .and_then(|e| e.array(self.count))
+            .is_ok();
+        let mut frame = encoder.into_writer();
+        debug_assert!(encoded, "encoding into memory cannot fail");
+        frame.extend_from_slice(&self.encoded);
+        let mut encoder = Encoder::new(frame);
+        let encoded = encoder.encode(head).is_ok();
+        debug_assert!(encoded, "encoding into memory cannot fail");
+        encoder.into_writer()
+    }
+}
+
+/// An encoded entry that is shared by everybody who gets it.
+pub(crate) type Encoded = Arc<[u8]>;
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::{Digest, Entry, EntryContent, Millis, ServerFrame, codec};
+
+    use super::*;
+
+    #[test]
+    fn the_frame_is_what_the_protocol_encodes() {
+        let room = RoomId([3; 16]);
+        let entries = vec![
+            Entry { seq: Seq(7), at: Millis(1), content: EntryContent::Payload(vec![9; 300]) },
+            Entry { seq: Seq(8), at: Millis(2), content: EntryContent::Tombstone(Digest([4; 32])) },
+        ];
+        let mut batch = EntryBatch::new();
+        for entry in &entries {
+            assert!(batch.push(entry.seq, &codec::encode(entry)));
+        }
+        assert_eq!(batch.last(), Some(Seq(8)));
+        let frame = ServerFrame::Entries { room, entries, head: Seq(900) };
+        assert_eq!(batch.into_frame(&room, Seq(900)), codec::encode_server(&frame));
+    }
+
+    #[test]
+    fn a_batch_takes_one_entry_of_any_size_and_then_only_what_fits() {
+        let mut batch = EntryBatch::new();
+        assert!(batch.push(Seq(1), &vec![0; BATCH_BYTES_MAX]));
+        assert!(!batch.push(Seq(2), &[0]));
+        assert_eq!(batch.last(), Some(Seq(1)));
+    }
+}

@@ -1,0 +1,290 @@
+//! The command line of `hearthd`.
+
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use hearth_protocol::invite::Transport;
+
+use crate::{
+    Clock, Config, Grant, Relay, StartError,
+    config::{ConfigError, File},
+    relay,
+    telemetry::{self, LogFormat},
+};
+
+/// The Hearth relay: hosts encrypted rooms and can read nothing.
+#[derive(Debug, Parser)]
+#[command(name = "hearthd", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+    /// Everything that the relay keeps [default: ./hearthd]
+    #[arg(long, env = "HEARTHD_DATA_DIR", value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// Settings in TOML; an unknown one is an error
+    #[arg(long, env = "HEARTHD_CONFIG", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Where members connect; port 0 picks one [default: 127.0.0.1:7443]
+    #[arg(long, env = "HEARTHD_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where /healthz, /readyz and /metrics are; loopback only [default: 127.0.0.1:7444]
+    #[arg(long, env = "HEARTHD_ADMIN_LISTEN", value_name = "ADDR")]
+    admin_listen: Option<SocketAddr>,
+    /// Certificate chain in PEM, instead of the self-signed one
+    #[arg(long, env = "HEARTHD_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, env = "HEARTHD_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Plain WebSocket, on loopback, behind a proxy that does TLS
+    #[arg(long, env = "HEARTHD_PLAIN")]
+    plain: bool,
+    /// What links name, where it is not the address listened on
+    #[arg(long, env = "HEARTHD_PUBLIC_URL", value_name = "HOST:PORT")]
+    public_url: Option<String>,
+    /// A web origin that may connect; may be repeated
+    #[arg(long, env = "HEARTHD_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    allow_origin: Vec<String>,
+    /// Connections of one address [default: 64]
+    #[arg(long, env = "HEARTHD_CONNECTIONS_PER_IP", value_name = "N")]
+    connections_per_ip: Option<u32>,
+    /// Connections of all [default: 20000]
+    #[arg(long, env = "HEARTHD_CONNECTIONS_MAX", value_name = "N")]
+    connections_max: Option<usize>,
+    /// Frames of one connection in a second [default: 20]
+    #[arg(long, env = "HEARTHD_FRAMES_PER_SECOND", value_name = "N")]
+    frames_per_second: Option<u32>,
+    /// Frames of one connection at once [default: 60]
+    #[arg(long, env = "HEARTHD_FRAMES_BURST", value_name = "N")]
+    frames_burst: Option<u32>,
+    /// How log lines look [default: text]
+    #[arg(long, env = "HEARTHD_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints a link with which somebody may open rooms
+    Grant {
+        /// What the link names, where it is not what the relay wrote down
+        #[arg(long, value_name = "wss://HOST:PORT")]
+        url: Option<String>,
+        /// Rooms that it opens
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        rooms: u32,
+        /// Members of each room
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        members: u32,
+        /// For how long it is good: 45m, 12h, 30d, 8w
+        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_duration)]
+        expires: u64,
+    },
+    /// Copies the store, also of a running relay, into a directory
+    Backup {
+        /// Where to; must not hold a store yet
+        into: PathBuf,
+    },
+}
+
+/// Parses `45m`, `12h`, `30d` or `8w` into milliseconds.
+fn parse_duration(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no duration like 45m, 12h, 30d or 8w");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let unit = match unit {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
+        "w" => 7 * 24 * 3_600_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).filter(|millis| *millis > 0).ok_or_else(wrong)
+}
+
+const USAGE: u8 = 2;
+
+/// Runs the program and returns its exit code: 0, 2 for wrong usage or settings, 1 for everything else.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // To standard output for help, to standard error otherwise; a closed pipe is no one's problem.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = if error.is_usage() { USAGE } else { 1 };
+            let mut stderr = std::io::stderr().lock();
+            let _ = writeln!(stderr, "hearthd: {error}");
+            let _ = writeln!(stderr, "try: {}", error.advice());
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), StartError> {
+    harden();
+    let Cli { command, serve, data_dir, config } = cli;
+    let file = config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+    let data_dir =
+        data_dir.or_else(|| file.data_dir.clone()).unwrap_or_else(|| PathBuf::from("hearthd"));
+    match command {
+        None => {
+            telemetry::init(serve.log_format.or(file.log_format).unwrap_or_default());
+            start(settings(serve, file, data_dir)?)
+        }
+        Some(Command::Grant { url, rooms, members, expires }) => {
+            let expires = Clock::system().now().plus(expires);
+            print(&relay::grant(&data_dir, &Grant { rooms, members, expires, url })?);
+            Ok(())
+        }
+        Some(Command::Backup { into }) => {
+            print(&relay::backup(&data_dir, &into)?.display().to_string());
+            Ok(())
+        }
+    }
+}
+
+/// Keeps secrets out of core dumps and files out of others' reach, and allows as many sockets as the system does.
+fn harden() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if setrlimit(Resource::Core, none).is_err() {
+        tracing::warn!("core dumps could not be forbidden");
+    }
+    let files = getrlimit(Resource::Nofile);
+    // What it was is enough for most.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
+    umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+fn settings(serve: Serve, file: File, data_dir: PathBuf) -> Result<Config, StartError> {
+    let mut config = Config::new(data_dir);
+    if let Some(listen) = serve.listen.or(file.listen) {
+        config.listen = listen;
+    }
+    match serve.admin_listen.or(file.admin_listen) {
+        Some(admin) => config.admin_listen = admin,
+        // Who lets the system pick one port runs several relays.
+        None if config.listen.port() == 0 => config.admin_listen.set_port(0),
+        None => {}
+    }
+    config.tls_files = match (serve.tls_cert.or(file.tls_cert), serve.tls_key.or(file.tls_key)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => return Err(ConfigError::HalfCertificate.into()),
+    };
+    if serve.plain || file.plain.unwrap_or(false) {
+        config.transport = Transport::Plain;
+    }
+    config.public_url = serve.public_url.or(file.public_url);
+    config.allow_origin = if serve.allow_origin.is_empty() {
+        file.allow_origin.unwrap_or_default()
+    } else {
+        serve.allow_origin
+    };
+    if let Some(value) = serve.connections_per_ip.or(file.connections_per_ip) {
+        config.connections_per_ip = value;
+    }
+    if let Some(value) = serve.connections_max.or(file.connections_max) {
+        config.connections_max = value;
+    }
+    if let Some(value) = serve.frames_per_second.or(file.frames_per_second) {
+        config.frames_per_second = value;
+    }
+    if let Some(value) = serve.frames_burst.or(file.frames_burst) {
+        config.frames_burst = value;
+    }
+    config.check()?;
+    Ok(config)
+}
+
+fn start(config: Config) -> Result<(), StartError> {
+    let address = config.listen;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| StartError::Listen { address, source })?;
+    runtime.block_on(async {
+        let signals = Signals::new().map_err(|source| StartError::Listen { address, source })?;
+        let relay = Relay::bind(config).await?;
+        print(&relay.ready_line());
+        relay.run(signals.stop()).await;
+        Ok(())
+    })
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Before anything is bound, so that no signal finds the default, which kills.
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn stop(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Prints one line. A reader that is gone does not stop a relay.
+fn print(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(parse_duration("45m"), Ok(2_700_000));
+        assert_eq!(parse_duration("30d"), Ok(2_592_000_000));
+        for wrong in ["", "d", "30", "0d", "-1d", "1y", "99999999999999999w", "3é"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let cli = Cli::try_parse_from(["hearthd", "--listen", "127.0.0.1:1"]).unwrap();
+        let file = File {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))),
+            frames_burst: Some(7),
+            ..File::default()
+        };
+        let config = settings(cli.serve, file, PathBuf::from("x")).unwrap();
+        assert_eq!(config.listen.port(), 1);
+        assert_eq!(config.frames_burst, 7);
+        let cli = Cli::try_parse_from(["hearthd", "--listen", "127.0.0.1:0"]).unwrap();
+        let config = settings(cli.serve, File::default(), PathBuf::from("x")).unwrap();
+        assert_eq!(config.admin_listen.port(), 0);
+    }
+}

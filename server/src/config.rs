@@ -1,0 +1,275 @@
+//! What an operator may set, in a file, in the environment or as flags; flags win over the environment, and that
+//! over the file.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use hearth_protocol::{Millis, invite::Transport, limits::ADDRESS_BYTES_MAX};
+use serde::Deserialize;
+
+/// Where the relay's time comes from.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Millis + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self(Arc::new(|| {
+            let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+        }))
+    }
+
+    /// A clock that a test sets.
+    pub fn from_fn(now: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Returns the time.
+    pub fn now(&self) -> Millis {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// A relay's settings, complete and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Everything that the relay keeps.
+    pub data_dir: PathBuf,
+    /// Where members connect.
+    pub listen: SocketAddr,
+    /// Where the operator looks; loopback only.
+    pub admin_listen: SocketAddr,
+    /// TLS, or plain on loopback.
+    pub transport: Transport,
+    /// Certificate chain and key, where the operator has their own.
+    pub tls_files: Option<(PathBuf, PathBuf)>,
+    /// `host:port` that links name; the bound address without it.
+    pub public_url: Option<String>,
+    /// Web origins that may connect. Programs of ours send none and need no entry.
+    pub allow_origin: Vec<String>,
+    /// Connections of one address (of one /64 in IPv6).
+    pub connections_per_ip: u32,
+    /// Connections of all.
+    pub connections_max: usize,
+    /// Frames of one connection in a second, in the long run.
+    pub frames_per_second: u32,
+    /// Frames of one connection at once.
+    pub frames_burst: u32,
+    /// Time.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// Returns the defaults for a data directory.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 7444)),
+            transport: Transport::Tls,
+            tls_files: None,
+            public_url: None,
+            allow_origin: Vec::new(),
+            connections_per_ip: 64,
+            connections_max: 20_000,
+            frames_per_second: 20,
+            frames_burst: 60,
+            clock: Clock::system(),
+        }
+    }
+
+    /// Checks what no single value shows.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.transport == Transport::Plain && !self.listen.ip().is_loopback() {
+            return Err(ConfigError::PlainBeyondLoopback(self.listen));
+        }
+        if !self.admin_listen.ip().is_loopback() {
+            return Err(ConfigError::AdminBeyondLoopback(self.admin_listen));
+        }
+        if self.transport == Transport::Plain && self.tls_files.is_some() {
+            return Err(ConfigError::PlainWithCertificate);
+        }
+        for (name, value) in [
+            ("connections_per_ip", u64::from(self.connections_per_ip)),
+            ("connections_max", self.connections_max as u64),
+            ("frames_per_second", u64::from(self.frames_per_second)),
+            ("frames_burst", u64::from(self.frames_burst)),
+        ] {
+            if value == 0 {
+                return Err(ConfigError::Zero(name));
+            }
+        }
+        if let Some(url) = &self.public_url {
+            check_authority(url)?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that a text is `host:port`.
+pub(crate) fn check_authority(text: &str) -> Result<(), ConfigError> {
+    let is_host = |host: &str| {
+        !host.is_empty()
+            && host
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))
+    };
+    let ok = text.len() <= ADDRESS_BYTES_MAX
+        && text.rsplit_once(':').is_some_and(|(host, port)| {
+            is_host(host) && port.parse::<u16>().is_ok_and(|port| port != 0)
+        });
+    if ok { Ok(()) } else { Err(ConfigError::Authority(text.to_owned())) }
+}
+
+/// Why settings are not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something that is no setting.
+    #[error("{path}, line {line}: {message}")]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// Where.
+        line: usize,
+        /// What.
+        message: String,
+    },
+    /// Members' traffic would cross a network in the clear.
+    #[error("plain WebSocket is for loopback only, not for {0}")]
+    PlainBeyondLoopback(SocketAddr),
+    /// Anybody could look.
+    #[error("the admin listener is for loopback only, not for {0}")]
+    AdminBeyondLoopback(SocketAddr),
+    /// A certificate that would not be used.
+    #[error("plain WebSocket and a TLS certificate exclude each other")]
+    PlainWithCertificate,
+    /// One of the two files only.
+    #[error("a TLS certificate and its key go together")]
+    HalfCertificate,
+    /// A limit that would let nobody in.
+    #[error("{0} must be more than zero")]
+    Zero(&'static str),
+    /// Not an address.
+    #[error("{0:?} is no host:port")]
+    Authority(String),
+}
+
+/// The configuration file. Every key is optional; an unknown one is an error, not a typo that does nothing.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// See [`Config::data_dir`].
+    pub data_dir: Option<PathBuf>,
+    /// See [`Config::listen`].
+    pub listen: Option<SocketAddr>,
+    /// See [`Config::admin_listen`].
+    pub admin_listen: Option<SocketAddr>,
+    /// See [`Config::tls_files`].
+    pub tls_cert: Option<PathBuf>,
+    /// See [`Config::tls_files`].
+    pub tls_key: Option<PathBuf>,
+    /// See [`Config::transport`].
+    pub plain: Option<bool>,
+    /// See [`Config::public_url`].
+    pub public_url: Option<String>,
+    /// See [`Config::allow_origin`].
+    pub allow_origin: Option<Vec<String>>,
+    /// See [`Config::connections_per_ip`].
+    pub connections_per_ip: Option<u32>,
+    /// See [`Config::connections_max`].
+    pub connections_max: Option<usize>,
+    /// See [`Config::frames_per_second`].
+    pub frames_per_second: Option<u32>,
+    /// See [`Config::frames_burst`].
+    pub frames_burst: Option<u32>,
+    /// `text` or `json`.
+    pub log_format: Option<crate::telemetry::LogFormat>,
+}
+
+impl File {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] or [`ConfigError::Parse`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
+            let message = error.message().replace('\n', " ");
+            ConfigError::Parse { path: path.to_owned(), line, message }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<File, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hearthd.toml");
+        std::fs::write(&path, text).unwrap();
+        File::read(&path)
+    }
+
+    #[test]
+    fn unknown_duplicate_and_mistyped_keys_are_refused_with_their_line() {
+        let cases = [
+            ("listen = \"127.0.0.1:1\"\nlisten_port = 2\n", 2),
+            ("plain = true\n\nplain = false\n", 3),
+            ("connections_per_ip = -1\n", 1),
+            ("\nlisten = \"nowhere\"\n", 2),
+            ("frames_burst = \"10s\"\n", 1),
+        ];
+        for (text, expected) in cases {
+            match parse(text) {
+                Err(ConfigError::Parse { line, .. }) => assert_eq!(line, expected, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        parse("listen = \"127.0.0.1:1\"").unwrap();
+    }
+
+    #[test]
+    fn unsafe_settings_are_refused() {
+        let base = Config::new("x");
+        base.check().unwrap();
+        let public = SocketAddr::from(([0, 0, 0, 0], 1));
+        let plain = Config { transport: Transport::Plain, listen: public, ..base.clone() };
+        assert!(matches!(plain.check(), Err(ConfigError::PlainBeyondLoopback(_))));
+        let admin = Config { admin_listen: public, ..base.clone() };
+        assert!(matches!(admin.check(), Err(ConfigError::AdminBeyondLoopback(_))));
+        let zero = Config { frames_burst: 0, ..base.clone() };
+        assert!(matches!(zero.check(), Err(ConfigError::Zero("frames_burst"))));
+        for authority in ["x", "x:0", ":1", "a b:1", "https://x:1", "x:99999"] {
+            let config = Config { public_url: Some(authority.to_owned()), ..base.clone() };
+            assert!(matches!(config.check(), Err(ConfigError::Authority(_))), "{authority}");
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! One task owns one socket: it reads frames, answers them, and pulls entries when it is woken.
+//!
+//! Nothing is queued for a connection but what is being written: entries stay in the store or in the shared tail
+//! until the socket took the ones before. A reader that is too slow costs one batch of memory for each of its
+//! rooms, and is cut when its socket takes nothing for [`STALL`].
+
+use std::{collections::VecDeque, sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use hearth_protocol::{
+    Digest, RejectCode, RoomId, ServerFrame, codec, error::close, frame::RequestId,
+    handshake::ChannelBinding, limits::ROOMS_PER_CONNECTION_MAX,
+};
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error as WsError, Message,
+        error::CapacityError,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
+};
+
+use crate::{
+    Shared,
+    auth::Verifier,
+    handlers,
+    io::{AnyIo, Progress},
+    rate_limit::{Bucket, Origin, Place},
+    registry::Wake,
+    room::{Delivery, RoomSlot},
+    store::{Committed, Refusal, submit::Accepted},
+};
+
+/// For the first proof of a key (or a preview) after the upgrade.
+const AUTH_DEADLINE: Duration = Duration::from_secs(10);
+/// Silence after which the relay asks whether somebody is there.
+const PING_AFTER: Duration = Duration::from_secs(30);
+/// Silence after which nobody is.
+const IDLE_MAX: Duration = Duration::from_secs(90);
+/// Time in which a socket must take something.
+const STALL: Duration = Duration::from_secs(30);
+/// What "something" is: a reader with a window of a byte is no reader.
+const STALL_BYTES_MIN: u64 = 1024;
+/// For the commit of a submission; a disk that hangs for longer is as good as gone.
+const COMMIT_DEADLINE: Duration = Duration::from_secs(30);
+/// For the last frames before a close.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+/// Submissions of one connection whose commit is awaited; beyond it, the relay stops reading from it.
+const PENDING_MAX: usize = 32;
+/// Signatures of one connection that may fail.
+const BAD_SIGNATURES_MAX: u8 = 3;
+
+/// An open WebSocket and what was learnt while opening it.
+pub(crate) struct Socket {
+    pub(crate) stream: WebSocketStream<AnyIo>,
+    pub(crate) channel: ChannelBinding,
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With this WebSocket close code.
+    Close(u16),
+    /// The peer is gone or takes nothing: there is nobody to tell.
+    Gone,
+}
+
+struct Pending {
+    req: RequestId,
+    since: Instant,
+    committed: Committed<Accepted>,
+}
+
+/// Whether a conversation has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing said yet.
+    Silent,
+    /// Hello was said; no key proved yet.
+    Greeted,
+    /// A key was proved or an invite shown.
+    Known,
+}
+
+/// One connection.
+pub(crate) struct Connection {
+    stream: WebSocketStream<AnyIo>,
+    progress: Arc<Progress>,
+    place: Place,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) verifier: Verifier,
+    pub(crate) stage: Stage,
+    #[expect(clippy::vec_box, reason = "most hold one room; a Vec of slots reserves for four")]
+    rooms: Vec<Box<RoomSlot>>,
+    pub(crate) wake: Arc<Wake>,
+    pending: VecDeque<Pending>,
+    frames: Bucket,
+    pings: Bucket,
+    bad_signatures: u8,
+    opened_at: Instant,
+    heard_at: Instant,
+    pinged_at: Instant,
+}
+
+enum Event {
+    Message(Option<Result<Message, WsError>>),
+    Committed(Result<Accepted, Refusal>),
+    Woken,
+    Time,
+    Stopping,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: Socket, place: Place, shared: Arc<Shared>) -> Self {
+        let mut challenge = [0; 32];
+        // Without randomness the challenge stays zero and `run` ends at once.
+        let drawn = getrandom::fill(&mut challenge).is_ok();
+        let now = Instant::now();
+        let relay = shared.store.relay();
+        let frames = Bucket::new(
+            Duration::from_secs(1) / shared.config.frames_per_second.max(1),
+            shared.config.frames_burst.max(1),
+        );
+        shared.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        shared.metrics.connections_total.fetch_add(1, Ordering::Relaxed);
+        Self {
+            stream: socket.stream,
+            progress: socket.progress,
+            place,
+            verifier: Verifier { challenge: Digest(challenge), relay, channel: socket.channel },
+            stage: Stage::Silent,
+            rooms: Vec::new(),
+            wake: Arc::default(),
+            pending: VecDeque::new(),
+            frames,
+            pings: Bucket::new(Duration::from_secs(1), 5),
+            bad_signatures: if drawn { 0 } else { u8::MAX },
+            opened_at: now,
+            heard_at: now,
+            pinged_at: now,
+            shared,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(crate) async fn run(mut self) {
+        let end = self.serve().await;
+        if let End::Close(code) = end {
+            let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+            let close = async {
+                let _ = self.stream.close(Some(frame)).await;
+                // The peer's own close, so that the last frames are not lost in a reset.
+                while let Some(Ok(_)) = self.stream.next().await {}
+            };
+            let _ = timeout(CLOSE_DEADLINE, close).await;
+        }
+        tracing::debug!(?end, "a connection ended");
+    }
+
+    async fn serve(&mut self) -> End {
+        if self.bad_signatures == u8::MAX {
+            return End::Gone;
+        }
+        loop {
+            if let Err(end) = self.deliver().await {
+                return end;
+            }
+            let event = self.next_event().await;
+            if let Err(end) = self.handle(event).await {
+                return end;
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let now = Instant::now();
+        let frame_at = self.frames.ready_at(now);
+        let may_read = frame_at <= now && self.pending.len() < PENDING_MAX;
+        let deadline = if frame_at > now { self.deadline().min(frame_at) } else { self.deadline() };
+        let Self { stream, wake, pending, shared, .. } = self;
+        tokio::select! {
+            message = stream.next(), if may_read => Event::Message(message),
+            answer = first(pending), if !pending.is_empty() => Event::Committed(answer),
+            () = wake.marked() => Event::Woken,
+            () = tokio::time::sleep_until(deadline) => Event::Time,
+            () = shared.stopping.cancelled() => Event::Stopping,
+        }
+    }
+
+    /// The next moment at which time alone changes something.
+    fn deadline(&self) -> Instant {
+        let mut next =
+            (self.heard_at.max(self.pinged_at) + PING_AFTER).min(self.heard_at + IDLE_MAX);
+        if self.stage != Stage::Known {
+            next = next.min(self.opened_at + AUTH_DEADLINE);
+        }
+        if let Some(pending) = self.pending.front() {
+            next = next.min(pending.since + COMMIT_DEADLINE);
+        }
+        next
+    }
+
+    async fn handle(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Message(Some(Ok(message))) => self.handle_message(message).await,
+            Event::Message(Some(Err(error))) => Err(end_of(&error)),
+            Event::Message(None) => Err(End::Gone),
+            Event::Committed(answer) => {
+                self.answer_first(answer).await?;
+                // Others of the same transaction are there already: one write for all of them.
+                while let Some(answer) = ready(&mut self.pending) {
+                    self.answer_first(answer).await?;
+                }
+                Ok(())
+            }
+            Event::Woken => Ok(()),
+            Event::Time => self.handle_time().await,
+            Event::Stopping => {
+                self.settle().await?;
+                self.reject(0, RejectCode::ShuttingDown.into()).await?;
+                Err(End::Close(close::GOING_AWAY))
+            }
+        }
+    }
+
+    async fn handle_time(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        if self.stage != Stage::Known && now >= self.opened_at + AUTH_DEADLINE {
+            return Err(End::Close(close::AUTH_TIMEOUT));
+        }
+        if now >= self.heard_at + IDLE_MAX {
+            return Err(End::Gone);
+        }
+        if self.pending.front().is_some_and(|p| now >= p.since + COMMIT_DEADLINE) {
+            // Whether it will be committed is not known: no answer is the only true one.
+            return Err(End::Close(close::GOING_AWAY));
+        }
+        if now >= self.heard_at.max(self.pinged_at) + PING_AFTER {
+            self.pinged_at = now;
+            self.write(Message::Ping("".into())).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle_message(&mut self, message: Message) -> Result<(), End> {
+        let now = Instant::now();
+        self.heard_at = now;
+        match message {
+            Message::Binary(bytes) => {
+                let _ = self.frames.take(now);
+                match codec::decode_client(&bytes) {
+                    Ok(frame) => handlers::handle(self, frame).await,
+                    Err(error) => {
+                        tracing::debug!(%error, "a frame could not be decoded");
+                        self.reject(0, RejectCode::BadFrame.into()).await?;
+                        Err(End::Close(close::PROTOCOL))
+                    }
+                }
+            }
+            Message::Text(_) => Err(End::Close(close::UNSUPPORTED)),
+            // The library queued the pong; it leaves with the next flush.
+            Message::Ping(_) => self.pings.take(now).map_err(|_| End::Close(close::RATE)),
+            Message::Pong(_) | Message::Frame(_) => Ok(()),
+            Message::Close(_) => {
+                // Flushes the library's reply.
+                let _ = timeout(CLOSE_DEADLINE, self.stream.flush()).await;
+                Err(End::Gone)
+            }
+        }
+    }
+
+    /// Pulls for every room that was marked, then lets the socket take everything.
+    async fn deliver(&mut self) -> Result<(), End> {
+        let dirty = self.wake.take();
+        if dirty != 0 {
+            for index in 0..self.rooms.len().min(ROOMS_PER_CONNECTION_MAX) {
+                if dirty & (1 << index) != 0 {
+                    self.deliver_room(index).await?;
+                }
+            }
+        }
+        let Self { stream, progress, .. } = self;
+        progressing(progress, stream.flush()).await
+    }
+
+    /// Sends one batch of a room, and marks it again if there is more: no room keeps the others waiting.
+    async fn deliver_room(&mut self, index: usize) -> Result<(), End> {
+        let shared = self.shared.clone();
+        let Some(slot) = self.rooms.get_mut(index) else { return Ok(()) };
+        let Delivery { frames, more } = slot.pull(&shared).await;
+        if more && let Ok(index) = u8::try_from(index) {
+            self.wake.mark(index);
+        }
+        for frame in frames {
+            self.write(Message::Binary(frame.into())).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers every submission that is under way, so that what follows sees what it did.
+    pub(crate) async fn settle(&mut self) -> Result<(), End> {
+        while !self.pending.is_empty() {
+            let answer = timeout(COMMIT_DEADLINE, first(&mut self.pending)).await;
+            self.answer_first(answer.map_err(|_| End::Close(close::GOING_AWAY))?).await?;
+        }
+        Ok(())
+    }
+
+    async fn answer_first(&mut self, answer: Result<Accepted, Refusal>) -> Result<(), End> {
+        let Some(Pending { req, .. }) = self.pending.pop_front() else { return Ok(()) };
+        match answer {
+            Ok(Accepted { seq, at, control }) => {
+                self.reply(&ServerFrame::Accepted { req, seq, at, control }).await
+            }
+            Err(refusal) => self.reject(req, refusal).await,
+        }
+    }
+
+    /// Answers a submission when its commit is on disk, and goes on reading meanwhile.
+    pub(crate) fn await_commit(&mut self, req: RequestId, committed: Committed<Accepted>) {
+        self.pending.push_back(Pending { req, since: Instant::now(), committed });
+    }
+
+    /// Sends a frame with the next flush.
+    pub(crate) async fn reply(&mut self, frame: &ServerFrame) -> Result<(), End> {
+        self.write(Message::Binary(codec::encode_server(frame).into())).await
+    }
+
+    /// Refuses a request.
+    pub(crate) async fn reject(&mut self, req: RequestId, refusal: Refusal) -> Result<(), End> {
+        let Refusal { code, retry_at } = refusal;
+        self.shared.metrics.rejected(code);
+        self.reply(&ServerFrame::Reject { req, code, retry_at }).await?;
+        if code == RejectCode::BadSignature {
+            self.bad_signatures += 1;
+            if self.bad_signatures >= BAD_SIGNATURES_MAX {
+                return Err(End::Close(close::RATE));
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), End> {
+        let Self { stream, progress, .. } = self;
+        progressing(progress, stream.feed(message)).await
+    }
+
+    /// The address behind the connection, as limits count it.
+    pub(crate) fn origin(&self) -> Origin {
+        self.place.origin()
+    }
+
+    /// The room's slot, if a key was proved for it.
+    pub(crate) fn room(&mut self, room: &RoomId) -> Option<&mut RoomSlot> {
+        self.rooms.iter_mut().map(Box::as_mut).find(|slot| slot.proof.room() == room)
+    }
+
+    /// How many rooms the connection holds.
+    pub(crate) fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Adds a room.
+    pub(crate) fn add_room(&mut self, slot: RoomSlot) {
+        self.rooms.push(Box::new(slot));
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Waits for the first submission's commit. Cancel safe.
+async fn first(pending: &mut VecDeque<Pending>) -> Result<Accepted, Refusal> {
+    match pending.front_mut() {
+        Some(pending) => (&mut pending.committed).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns the first submission's answer if it is there.
+fn ready(pending: &mut VecDeque<Pending>) -> Option<Result<Accepted, Refusal>> {
+    use futures_util::FutureExt as _;
+    (&mut pending.front_mut()?.committed).now_or_never()
+}
+
+/// Waits for a write as long as the socket takes something.
+async fn progressing(
+    progress: &Progress,
+    write: impl Future<Output = Result<(), WsError>>,
+) -> Result<(), End> {
+    tokio::pin!(write);
+    loop {
+        let before = progress.written();
+        match timeout(STALL, &mut write).await {
+            Ok(result) => return result.map_err(|error| end_of(&error)),
+            Err(_) if progress.written() - before < STALL_BYTES_MIN => return Err(End::Gone),
+            Err(_) => {}
+        }
+    }
+}
+
+fn end_of(error: &WsError) -> End {
+    match error {
+        WsError::Capacity(CapacityError::MessageTooLong { .. }) => End::Close(close::TOO_BIG),
+        WsError::Protocol(_) => End::Close(close::PROTOCOL),
+        WsError::Utf8(_) => End::Close(1007),
+        _ => End::Gone,
+    }
+}

@@ -1,0 +1,138 @@
+//! The data directory: one relay at a time, readable by its owner alone.
+
+use std::{
+    fs::{self, File, TryLockError},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use hearth_protocol::{Pin, invite::Transport};
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataDirError {
+    /// The operating system's complaint.
+    #[error("{path}: {source}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        source: std::io::Error,
+    },
+    /// Another relay holds it.
+    #[error("another relay is running on {0}")]
+    InUse(PathBuf),
+    /// Nothing is there yet.
+    #[error("no relay was started on {0} yet")]
+    Empty(PathBuf),
+}
+
+fn error(path: &Path) -> impl FnOnce(std::io::Error) -> DataDirError + '_ {
+    move |source| DataDirError::Io { path: path.to_owned(), source }
+}
+
+/// A data directory that is held by this process until the value is dropped.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if need be, and takes it.
+    pub(crate) fn take(path: &Path) -> Result<Self, DataDirError> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(error(path))?;
+        let lock_path = path.join("lock");
+        let lock = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(error(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(error(&lock_path)(source)),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes down how members reach the relay, for links that another process prints.
+    pub(crate) fn record_address(&self, address: &Address) -> Result<(), DataDirError> {
+        let path = self.path.join("address");
+        let next = self.path.join("address.next");
+        let pin = address.pin.map_or_else(|| "-".to_owned(), Pin::to_hex);
+        let scheme = match address.transport {
+            Transport::Tls => "wss",
+            Transport::Plain => "ws",
+        };
+        fs::write(&next, format!("{scheme}://{} {pin}\n", address.authority))
+            .and_then(|()| fs::rename(&next, &path))
+            .map_err(error(&path))
+    }
+}
+
+/// How members reach a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) authority: String,
+    pub(crate) transport: Transport,
+    /// Where nobody else vouches for the certificate.
+    pub(crate) pin: Option<Pin>,
+}
+
+impl Address {
+    /// Reads what the running or the last relay wrote down.
+    pub(crate) fn read(dir: &Path) -> Result<Self, DataDirError> {
+        let empty = || DataDirError::Empty(dir.to_owned());
+        let text = fs::read_to_string(dir.join("address")).map_err(|_| empty())?;
+        let (url, pin) = text.trim().split_once(' ').ok_or_else(empty)?;
+        let (transport, authority) = split_url(url).ok_or_else(empty)?;
+        Ok(Self { authority: authority.to_owned(), transport, pin: Pin::from_hex(pin) })
+    }
+}
+
+/// Splits `wss://host:port` or `ws://host:port`.
+pub(crate) fn split_url(url: &str) -> Option<(Transport, &str)> {
+    let url = url.trim_end_matches('/');
+    if let Some(authority) = url.strip_prefix("wss://") {
+        return Some((Transport::Tls, authority));
+    }
+    url.strip_prefix("ws://").map(|authority| (Transport::Plain, authority))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_second_relay_is_refused_until_the_first_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("relay");
+        let first = DataDir::take(&path).unwrap();
+        assert!(matches!(DataDir::take(&path), Err(DataDirError::InUse(_))));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(first);
+        DataDir::take(&path).unwrap();
+    }
+
+    #[test]
+    fn the_address_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Address::read(dir.path()), Err(DataDirError::Empty(_))));
+        let data = DataDir::take(dir.path()).unwrap();
+        for pin in [None, Some(Pin([7; 32]))] {
+            let authority = "relay.example:7443".to_owned();
+            let address = Address { authority, transport: Transport::Tls, pin };
+            data.record_address(&address).unwrap();
+            assert_eq!(Address::read(dir.path()).unwrap(), address);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! From an accepted socket to an open WebSocket, with a deadline on every step.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use hearth_protocol::limits::FRAME_BYTES_MAX;
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::protocol::{Role, WebSocketConfig},
+};
+
+use crate::{
+    Shared,
+    connection::{Connection, Socket},
+    http::{self, Answer, HeadError},
+    io::{AnyIo, Metered, Progress},
+    rate_limit::Place,
+    tls,
+};
+
+/// For the TLS handshake.
+const TLS_DEADLINE: Duration = Duration::from_secs(10);
+/// For the request head.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// For an answer that ends the connection.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// Rest after the system refused to accept (no more descriptors), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes that are read at once. Allocated for every connection as long as it lives.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Bytes of frames that are collected before the socket is written to.
+const WRITE_BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes of frames that wait for a socket at most.
+const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Accepts connections until the relay stops.
+pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Option<TlsAcceptor>) {
+    loop {
+        let accepted = tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (place, count) = shared.occupancy.enter(peer.ip().into());
+        let per_ip = shared.config.connections_per_ip;
+        let full = shared.tasks.len() >= shared.config.connections_max;
+        // A few above the limit are told so; the rest would cost a handshake each and get none.
+        if full || count > per_ip.saturating_add(per_ip / 4 + 1) {
+            shared.metrics.connections_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            continue;
+        }
+        let greeting = Greeting { crowded: count > per_ip, place, peer };
+        let task = serve(stream, greeting, shared.clone(), tls.clone());
+        let killed = shared.killed.clone();
+        shared.tasks.spawn(async move {
+            tokio::select! {
+                () = killed.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+}
+
+/// What is known of a socket before it says anything.
+struct Greeting {
+    place: Place,
+    /// Whether its address has too many connections.
+    crowded: bool,
+    peer: SocketAddr,
+}
+
+async fn serve(
+    stream: TcpStream,
+    greeting: Greeting,
+    shared: Arc<Shared>,
+    tls: Option<TlsAcceptor>,
+) {
+    // A failure only means that small answers wait for each other.
+    let _ = stream.set_nodelay(true);
+    let crowded = greeting.crowded;
+    // Boxed: the future of a handshake is large, and gone when the connection idles.
+    let opened = Box::pin(async {
+        tokio::select! {
+            () = shared.stopping.cancelled() => None,
+            opened = open(stream, &shared, tls, crowded) => opened,
+        }
+    })
+    .await;
+    let Some(socket) = opened else {
+        tracing::debug!(peer = %greeting.peer, "no WebSocket came of a connection");
+        return;
+    };
+    Connection::new(socket, greeting.place, shared).run().await;
+}
+
+async fn open(
+    stream: TcpStream,
+    shared: &Arc<Shared>,
+    tls: Option<TlsAcceptor>,
+    crowded: bool,
+) -> Option<Socket> {
+    let (metered, progress) = Metered::new(stream, shared.metrics.clone());
+    let (mut io, channel): (AnyIo, _) = match tls {
+        Some(acceptor) => {
+            let stream = timeout(TLS_DEADLINE, acceptor.accept(metered)).await.ok()?.ok()?;
+            let channel = tls::channel_binding(stream.get_ref().1).ok()?;
+            (Box::new(stream), channel)
+        }
+        None => (Box::new(metered), [0; 32]),
+    };
+    let head = timeout(HEAD_DEADLINE, http::read_head(&mut io)).await.ok()?;
+    let (head, rest) = match head {
+        Ok(head) => head,
+        Err(HeadError::Refused(answer)) => return refuse(io, answer).await,
+        Err(HeadError::Gone) => return None,
+    };
+    if crowded {
+        return refuse(io, http::TOO_MANY).await;
+    }
+    let switching = match head.upgrade(&shared.config.allow_origin) {
+        Ok(bytes) => bytes,
+        Err(answer) => return refuse(io, answer).await,
+    };
+    let write = async {
+        io.write_all(&switching).await?;
+        io.flush().await
+    };
+    timeout(ANSWER_DEADLINE, write).await.ok()?.ok()?;
+    Some(upgrade(io, rest, channel, progress).await)
+}
+
+async fn upgrade(io: AnyIo, rest: Vec<u8>, channel: [u8; 32], progress: Arc<Progress>) -> Socket {
+    // The defaults of the library hold 128 KiB for each idle connection and let 64 MiB come in.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(Some(FRAME_BYTES_MAX))
+        .max_frame_size(Some(FRAME_BYTES_MAX))
+        .accept_unmasked_frames(false);
+    let stream = WebSocketStream::from_partially_read(io, rest, Role::Server, Some(config)).await;
+    Socket { stream, channel, progress }
+}
+
+async fn refuse(mut io: AnyIo, answer: Answer) -> Option<Socket> {
+    let bytes = answer.to_bytes();
+    let write = async {
+        io.write_all(&bytes).await?;
+        io.shutdown().await
+    };
+    // Whether a refused peer hears it is its own concern.
+    let _ = timeout(ANSWER_DEADLINE, write).await;
+    None
+}

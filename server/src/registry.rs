@@ -1,0 +1,335 @@
+//! Rooms that somebody listens to: a wake-up for each listener, and the newest entries in memory.
+//!
+//! A wake-up says nothing: the connection that gets one pulls from its cursor, out of the tail here or out of
+//! the store. So there is no queue that a slow reader could fill, and nothing is lost when wake-ups coalesce.
+//! Head, roster version and tail of a room change together under one lock; whoever pulls sees a removal before,
+//! or together with, the entry that made it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hearth_protocol::{Entry, EntryContent, RoomId, Seq, codec, limits::ROOMS_PER_CONNECTION_MAX};
+use rusqlite::Connection;
+use tokio::sync::Notify;
+
+use crate::{
+    batch::{Encoded, EntryBatch},
+    store::{Publication, rows},
+};
+
+/// Entries of one room in memory.
+const TAIL_ENTRIES_MAX: usize = 64;
+/// Bytes of one room's entries in memory; at least the newest entry stays, whatever its size.
+const TAIL_BYTES_MAX: usize = 64 * 1024;
+
+/// One bit for each room of a connection; see [`Wake::dirty`].
+const _: () = assert!(ROOMS_PER_CONNECTION_MAX <= 64);
+
+/// Wakes one connection, and says which of its rooms to look at.
+#[derive(Debug, Default)]
+pub(crate) struct Wake {
+    dirty: AtomicU64,
+    notify: Notify,
+}
+
+impl Wake {
+    /// Marks a room of the connection.
+    pub(crate) fn mark(&self, slot: u8) {
+        self.dirty.fetch_or(1 << slot, Ordering::AcqRel);
+        // Keeps a permit if nobody waits yet, so that a wake-up between two waits is not lost.
+        self.notify.notify_one();
+    }
+
+    /// Takes the marks.
+    pub(crate) fn take(&self) -> u64 {
+        self.dirty.swap(0, Ordering::AcqRel)
+    }
+
+    /// Waits for a mark. Cancel safe.
+    pub(crate) async fn marked(&self) {
+        self.notify.notified().await;
+    }
+}
+
+/// What a pull finds.
+#[derive(Debug)]
+pub(crate) enum Pull {
+    /// The room's roster changed since the version that the caller knows: look at the store first.
+    Roster,
+    /// Nothing after the cursor.
+    Nothing,
+    /// Entries from memory, and the room's head.
+    Tail(EntryBatch, Seq),
+    /// The cursor is behind what is in memory: read from the store, up to this head.
+    Behind(Seq),
+}
+
+#[derive(Debug, Default)]
+struct Channel {
+    head: Seq,
+    roster: u64,
+    knocks: u64,
+    tail: VecDeque<(Seq, Encoded)>,
+    tail_bytes: usize,
+    listeners: Vec<(Arc<Wake>, u8)>,
+}
+
+/// A room in memory.
+#[derive(Debug)]
+pub(crate) struct Room {
+    id: RoomId,
+    channel: Mutex<Channel>,
+}
+
+/// Versions of what may change beside entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Versions {
+    /// Changes with anybody's standing or time-out.
+    pub(crate) roster: u64,
+    /// Changes with every knock.
+    pub(crate) knocks: u64,
+}
+
+/// All rooms that somebody listens to.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
+}
+
+/// One room of one connection; ends with the value.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    registry: Arc<Registry>,
+    room: Arc<Room>,
+    wake: Arc<Wake>,
+    slot: u8,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks can panic half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Registry {
+    /// Lets a connection be woken for a room.
+    pub(crate) fn attach(self: &Arc<Self>, id: RoomId, wake: &Arc<Wake>, slot: u8) -> Attachment {
+        let mut rooms = lock(&self.rooms);
+        let room = rooms
+            .entry(id)
+            .or_insert_with(|| Arc::new(Room { id, channel: Mutex::default() }))
+            .clone();
+        // Under the map's lock: a room cannot be dropped between being found and being listened to.
+        lock(&room.channel).listeners.push((wake.clone(), slot));
+        Attachment { registry: self.clone(), room, wake: wake.clone(), slot }
+    }
+
+    /// Number of rooms that somebody listens to.
+    pub(crate) fn rooms(&self) -> usize {
+        lock(&self.rooms).len()
+    }
+
+    fn find(&self, id: &RoomId) -> Option<Arc<Room>> {
+        lock(&self.rooms).get(id).cloned()
+    }
+
+    /// Makes a commit known. Called by the store's writer only, in the order of commits.
+    pub(crate) fn publish(&self, publication: Publication) {
+        let Some(room) = self.find(&publication.room) else { return };
+        let mut channel = lock(&room.channel);
+        channel.head = publication.head;
+        channel.roster += u64::from(publication.roster);
+        channel.knocks += u64::from(publication.knocked);
+        for (seq, at, digest) in publication.tombstones {
+            let entry = Entry { seq, at, content: EntryContent::Tombstone(digest) };
+            channel.replace(seq, codec::encode(&entry).into());
+        }
+        let wakes = publication.entry.is_some() || publication.roster || publication.knocked;
+        if let Some((seq, entry)) = publication.entry {
+            channel.push(seq, entry);
+        }
+        if wakes {
+            channel.wake();
+        }
+    }
+
+    /// Reads every room's head again after the store failed: a transaction that was refused may have reached
+    /// the disk all the same.
+    pub(crate) fn resynchronise(&self, db: &Connection) {
+        let rooms: Vec<_> = lock(&self.rooms).values().cloned().collect();
+        for room in rooms {
+            let Ok(Some(row)) = rows::room(db, &room.id) else { continue };
+            let mut channel = lock(&room.channel);
+            channel.head = row.head;
+            channel.roster += 1;
+            channel.knocks += 1;
+            channel.tail.clear();
+            channel.tail_bytes = 0;
+            channel.wake();
+        }
+    }
+
+    /// Drops the tails of rooms; they come back with the next entries. Called now and then, so that memory
+    /// follows activity and not history.
+    pub(crate) fn cool(&self) {
+        let rooms: Vec<_> = lock(&self.rooms).values().cloned().collect();
+        for room in rooms {
+            let mut channel = lock(&room.channel);
+            channel.tail = VecDeque::new();
+            channel.tail_bytes = 0;
+        }
+    }
+}
+
+impl Channel {
+    fn push(&mut self, seq: Seq, entry: Encoded) {
+        self.tail_bytes += entry.len();
+        self.tail.push_back((seq, entry));
+        while self.tail.len() > TAIL_ENTRIES_MAX
+            || (self.tail_bytes > TAIL_BYTES_MAX && self.tail.len() > 1)
+        {
+            if let Some((_, entry)) = self.tail.pop_front() {
+                self.tail_bytes -= entry.len();
+            }
+        }
+    }
+
+    fn replace(&mut self, seq: Seq, entry: Encoded) {
+        if let Some((_, old)) = self.tail.iter_mut().find(|(found, _)| *found == seq) {
+            self.tail_bytes = self.tail_bytes - old.len() + entry.len();
+            *old = entry;
+        }
+    }
+
+    fn wake(&self) {
+        for (wake, slot) in &self.listeners {
+            wake.mark(*slot);
+        }
+    }
+}
+
+impl Attachment {
+    /// Marks the room as if it had been woken.
+    pub(crate) fn mark(&self) {
+        self.wake.mark(self.slot);
+    }
+
+    /// Returns the versions of roster and knocks. Read before the store, so that a change between the two is
+    /// seen once more and never missed.
+    pub(crate) fn versions(&self) -> Versions {
+        let channel = lock(&self.room.channel);
+        Versions { roster: channel.roster, knocks: channel.knocks }
+    }
+
+    /// Looks for entries after a cursor, up to a bound.
+    pub(crate) fn pull(&self, roster: u64, cursor: Seq, known_head: Seq, bound: Seq) -> Pull {
+        let channel = lock(&self.room.channel);
+        if channel.roster != roster {
+            return Pull::Roster;
+        }
+        let head = channel.head.max(known_head).min(bound);
+        if head <= cursor {
+            return Pull::Nothing;
+        }
+        // Seqs in the tail have no holes: the position of an entry follows from the first one's seq.
+        let index = match channel.tail.front() {
+            Some((first, _)) if first.0 <= cursor.0 + 1 => {
+                usize::try_from(cursor.0 + 1 - first.0).unwrap_or(usize::MAX)
+            }
+            _ => return Pull::Behind(head),
+        };
+        let mut batch = EntryBatch::new();
+        for (seq, entry) in channel.tail.iter().skip(index) {
+            if *seq > head || !batch.push(*seq, entry) {
+                break;
+            }
+        }
+        if batch.is_empty() { Pull::Behind(head) } else { Pull::Tail(batch, head) }
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let mut rooms = lock(&self.registry.rooms);
+        let mut channel = lock(&self.room.channel);
+        let (wake, slot) = (&self.wake, self.slot);
+        channel.listeners.retain(|(other, s)| !(Arc::ptr_eq(other, wake) && *s == slot));
+        let unheard = channel.listeners.is_empty();
+        drop(channel);
+        // Only this very room: another may have taken the name since.
+        if unheard && rooms.get(&self.room.id).is_some_and(|found| Arc::ptr_eq(found, &self.room)) {
+            rooms.remove(&self.room.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: RoomId = RoomId([1; 16]);
+
+    fn entry(seq: u64) -> Publication {
+        Publication {
+            room: ROOM,
+            head: Seq(seq),
+            entry: Some((Seq(seq), vec![7; 100].into())),
+            tombstones: Vec::new(),
+            roster: false,
+            knocked: false,
+        }
+    }
+
+    #[test]
+    fn a_listener_is_woken_and_pulls_from_its_cursor() {
+        let registry = Arc::new(Registry::default());
+        let wake = Arc::new(Wake::default());
+        let room = registry.attach(ROOM, &wake, 5);
+        registry.publish(entry(1));
+        registry.publish(entry(2));
+        assert_eq!(wake.take(), 1 << 5);
+        let Pull::Tail(batch, head) = room.pull(0, Seq(1), Seq(0), Seq(u64::MAX)) else { panic!() };
+        assert_eq!((batch.last(), head), (Some(Seq(2)), Seq(2)));
+        assert!(matches!(room.pull(0, Seq(2), Seq(0), Seq(u64::MAX)), Pull::Nothing));
+        assert!(matches!(room.pull(0, Seq(0), Seq(0), Seq(0)), Pull::Nothing));
+    }
+
+    #[test]
+    fn a_cursor_before_the_tail_is_sent_to_the_store() {
+        let registry = Arc::new(Registry::default());
+        let wake = Arc::new(Wake::default());
+        let room = registry.attach(ROOM, &wake, 0);
+        for seq in 1..=200 {
+            registry.publish(entry(seq));
+        }
+        assert!(matches!(room.pull(0, Seq(10), Seq(0), Seq(u64::MAX)), Pull::Behind(Seq(200))));
+        assert!(matches!(room.pull(0, Seq(190), Seq(0), Seq(u64::MAX)), Pull::Tail(..)));
+        registry.cool();
+        assert!(matches!(room.pull(0, Seq(190), Seq(0), Seq(u64::MAX)), Pull::Behind(_)));
+    }
+
+    #[test]
+    fn a_changed_roster_comes_before_any_entry() {
+        let registry = Arc::new(Registry::default());
+        let wake = Arc::new(Wake::default());
+        let room = registry.attach(ROOM, &wake, 0);
+        registry.publish(Publication { roster: true, ..entry(1) });
+        assert!(matches!(room.pull(0, Seq(0), Seq(0), Seq(u64::MAX)), Pull::Roster));
+    }
+
+    #[test]
+    fn the_last_listener_takes_the_room_along() {
+        let registry = Arc::new(Registry::default());
+        let wake = Arc::new(Wake::default());
+        let first = registry.attach(ROOM, &wake, 0);
+        let second = registry.attach(ROOM, &wake, 1);
+        drop(first);
+        assert_eq!(registry.rooms(), 1);
+        drop(second);
+        assert_eq!(registry.rooms(), 0);
+    }
+}

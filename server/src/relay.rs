@@ -1,0 +1,423 @@
+//! A relay from start to end, and the two things an operator does beside a running one.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use hearth_protocol::{
+    Millis, Pin, RelayId, Secret32,
+    invite::{self, RelayAddress, Transport},
+    limits::MEMBERS_MAX,
+};
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Config, DataDirError, OpenError, Shared, TlsError, admin,
+    config::ConfigError,
+    data_dir::{Address, DataDir, split_url},
+    listener,
+    metrics::Metrics,
+    rate_limit::{Guesses, Occupancy},
+    registry::Registry,
+    store::{self, Store, Threads, grants, life, retention, schema},
+    tls::{Identity, Reload},
+};
+
+/// For connections to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// Between two looks at what is past its time, and at certificate files.
+const UPKEEP: Duration = Duration::from_secs(10);
+/// Rounds of upkeep between two rounds of retention.
+const RETENTION_EVERY: u32 = 6;
+/// Bytes of all uploads under way.
+const UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Why a relay does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The database.
+    #[error("{path}: {source}")]
+    Store {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A grant's terms.
+    #[error("{0}")]
+    Grant(&'static str),
+}
+
+impl StartError {
+    /// Says what to try next, in one line.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "correct the setting; `hearthd --help` lists them all",
+            Self::DataDir(DataDirError::InUse(_)) => {
+                "stop the other relay, or choose another directory with --data-dir"
+            }
+            Self::DataDir(DataDirError::Empty(_)) => {
+                "start the relay once, or name its address with --url wss://HOST:PORT"
+            }
+            Self::DataDir(DataDirError::Io { .. }) => {
+                "give this account a directory that it owns, with --data-dir"
+            }
+            Self::Store { source: OpenError::Schema { .. }, .. } => {
+                "install the newer version again, or restore the backup from before the upgrade"
+            }
+            Self::Store { .. } => {
+                "check the disk; if the file is damaged, put the last backup in its place"
+            }
+            Self::Tls(TlsError::KeyExposed(_)) => "take the right away: chmod 600 on the key file",
+            Self::Tls(_) => "check the files given with --tls-cert and --tls-key",
+            Self::Listen { source, .. } => match source.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "stop what listens there, or choose another address with --listen or --admin-listen"
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    "choose a port from 1024 up, or allow the lower one to this account"
+                }
+                _ => "choose an address of this machine with --listen or --admin-listen",
+            },
+            Self::Grant(_) => "see `hearthd grant --help`",
+        }
+    }
+
+    /// Whether the settings are at fault, and not the state of the machine.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Grant(_))
+    }
+}
+
+/// A relay that is bound and not yet serving.
+pub struct Relay {
+    data_dir: DataDir,
+    listener: TcpListener,
+    admin: TcpListener,
+    local: SocketAddr,
+    admin_local: SocketAddr,
+    identity: Option<Arc<Identity>>,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    threads: Threads,
+}
+
+impl Relay {
+    /// Takes the data directory, making what is missing, opens the store and binds both addresses.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        config.check()?;
+        let data_dir = DataDir::take(&config.data_dir)?;
+        let listener = listen(config.listen).await?;
+        let admin = listen(config.admin_listen).await?;
+        let address_of = |socket: &TcpListener, asked| socket.local_addr().unwrap_or(asked);
+        let local = address_of(&listener, config.listen);
+        let admin_local = address_of(&admin, config.admin_listen);
+        let authority = config.public_url.clone().unwrap_or_else(|| local.to_string());
+        let identity = match (config.transport, &config.tls_files) {
+            (Transport::Plain, _) => None,
+            (Transport::Tls, Some((certificate, key))) => Some(Identity::load(certificate, key)?),
+            (Transport::Tls, None) => {
+                Some(Identity::load_or_make(data_dir.path(), &names(&authority))?)
+            }
+        };
+        let server_config = identity.as_ref().map(Identity::server_config).transpose()?;
+        let tls = server_config.map(TlsAcceptor::from);
+        let registry = Arc::new(Registry::default());
+        let metrics = Arc::new(Metrics::default());
+        let (store, threads) =
+            Store::open(data_dir.path(), registry.clone(), metrics.clone()).map_err(|source| {
+                StartError::Store { path: store::database_path(data_dir.path()), source }
+            })?;
+        let pin = identity.as_ref().filter(|i| i.is_self_signed()).map(|i| i.pin());
+        data_dir.record_address(&Address { authority, transport: config.transport, pin })?;
+        let shared = Arc::new(Shared {
+            config,
+            store,
+            registry,
+            metrics,
+            guesses: Guesses::default(),
+            occupancy: Arc::new(Occupancy::default()),
+            uploads: Arc::new(Semaphore::new(UPLOAD_BYTES_MAX)),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            killed: CancellationToken::new(),
+        });
+        Ok(Self { data_dir, listener, admin, local, admin_local, identity, tls, shared, threads })
+    }
+
+    /// Where members connect.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Where the operator looks.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_local
+    }
+
+    /// Who the relay is.
+    pub fn id(&self) -> RelayId {
+        self.shared.store.relay()
+    }
+
+    /// SHA-256 of the certificate's SubjectPublicKeyInfo; `None` without TLS.
+    pub fn pin(&self) -> Option<Pin> {
+        self.identity.as_ref().map(|identity| identity.pin())
+    }
+
+    /// The one line that says that the relay is ready.
+    pub fn ready_line(&self) -> String {
+        let admin = self.admin_local;
+        match self.pin() {
+            Some(pin) => {
+                format!("hearthd ready wss://{} pin={pin} admin=http://{admin}", self.local)
+            }
+            None => format!("hearthd ready ws://{} admin=http://{admin}", self.local),
+        }
+    }
+
+    /// Serves until `shutdown` completes; then says goodbye to everybody, finishes what was accepted and closes
+    /// the store.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { data_dir, listener, admin, identity, tls, shared, threads, .. } = self;
+        shared.tasks.spawn(listener::accept(listener, shared.clone(), tls));
+        shared.tasks.spawn(admin::serve(admin, shared.clone()));
+        shared.tasks.spawn(upkeep(shared.clone(), identity, data_dir.path().to_owned()));
+        shutdown.await;
+        tracing::info!("stopping");
+        shared.stopping.cancel();
+        shared.tasks.close();
+        if timeout(GOODBYE, shared.tasks.wait()).await.is_err() {
+            shared.killed.cancel();
+            let _ = timeout(GOODBYE, shared.tasks.wait()).await;
+        }
+        end_generation(&shared.store, data_dir.path()).await;
+        drop(shared);
+        let joined = tokio::task::spawn_blocking(move || threads.join());
+        if timeout(GOODBYE, joined).await.is_err() {
+            tracing::error!("the store did not close in time; the next start repairs it");
+        }
+        drop(data_dir);
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+/// Names that a certificate of our own vouches for; those who pin its key do not look at them.
+fn names(authority: &str) -> Vec<String> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    if let Some((host, _)) = authority.rsplit_once(':') {
+        let host = host.trim_matches(['[', ']']).to_owned();
+        if !names.contains(&host) {
+            names.push(host);
+        }
+    }
+    names
+}
+
+/// What has to be done now and then.
+async fn upkeep(shared: Arc<Shared>, identity: Option<Arc<Identity>>, dir: PathBuf) {
+    let mut hangups = hangups();
+    let mut round = 0_u32;
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            () = hangups.next() => {}
+            () = tokio::time::sleep(UPKEEP) => {
+                note_life(&shared.store, &dir).await;
+                shared.registry.cool();
+                if round.is_multiple_of(RETENTION_EVERY) {
+                    forget(&shared).await;
+                }
+                round = round.wrapping_add(1);
+            }
+        }
+        if let Some(identity) = &identity {
+            match identity.reload() {
+                Ok(Reload::Replaced) => tracing::info!("the certificate was replaced"),
+                Ok(Reload::Unchanged) => {}
+                Err(error) => tracing::warn!(%error, "the old certificate stays in use"),
+            }
+        }
+    }
+}
+
+struct Hangups(Option<tokio::signal::unix::Signal>);
+
+fn hangups() -> Hangups {
+    Hangups(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok())
+}
+
+impl Hangups {
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn note_life(store: &Arc<Store>, dir: &Path) {
+    // Through the writer, also to notice that a failed store works again while nobody posts.
+    let read = store.write(|batch| Ok(life::life(batch.db)?)).await.await;
+    if let Ok(life) = read {
+        let (store, dir) = (store.clone(), dir.to_owned());
+        let noted = tokio::task::spawn_blocking(move || {
+            life::note(&dir, store.path(), store.stream(), life)
+        });
+        if let Ok(Err(error)) = noted.await {
+            tracing::warn!(%error, "where the store stands could not be written down");
+        }
+    }
+}
+
+async fn end_generation(store: &Arc<Store>, dir: &Path) {
+    let advanced = store
+        .write(|batch| {
+            batch.db.execute("UPDATE life SET generation = generation + 1", [])?;
+            Ok(())
+        })
+        .await;
+    if advanced.await.is_ok() {
+        note_life(store, dir).await;
+    }
+}
+
+/// Deletes what is past its time, a little in each transaction, and then from the WAL as well.
+async fn forget(shared: &Shared) {
+    let now = shared.now();
+    let (mut after, mut deleted) = (0, 0);
+    loop {
+        let step = shared.store.write(move |batch| retention::step(batch, now, after)).await.await;
+        let Ok(step) = step else { return };
+        deleted += step.deleted;
+        match step.next {
+            Some(next) if !shared.stopping.is_cancelled() => after = next,
+            _ => break,
+        }
+    }
+    if deleted > 0 {
+        tracing::debug!(deleted, "what was past its time is deleted");
+        let path = shared.store.path().to_owned();
+        let emptied = tokio::task::spawn_blocking(move || {
+            let connection = schema::open_writer(&path)?;
+            store::checkpoint(&connection).map_err(OpenError::from)
+        });
+        if let Ok(Err(error)) = emptied.await {
+            tracing::warn!(%error, "deleted bytes are still in the write-ahead log");
+        }
+    }
+}
+
+/// Terms of a grant.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Rooms it opens.
+    pub rooms: u32,
+    /// Members of each.
+    pub members: u32,
+    /// End of validity.
+    pub expires: Millis,
+    /// `wss://host:port` that the link names; what the relay wrote down without it.
+    pub url: Option<String>,
+}
+
+/// Writes a grant into a store, whether or not its relay is running, and returns the link.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn grant(dir: &Path, terms: &Grant) -> Result<String, StartError> {
+    if terms.rooms == 0 {
+        return Err(StartError::Grant("a grant opens one room at least"));
+    }
+    if terms.members == 0 || terms.members > MEMBERS_MAX {
+        return Err(StartError::Grant("a room has between 1 and 1000 members"));
+    }
+    let recorded = Address::read(dir);
+    let address = match &terms.url {
+        None => recorded?,
+        Some(url) => {
+            let (transport, authority) =
+                split_url(url).ok_or(StartError::Grant("the url is no wss://HOST:PORT"))?;
+            crate::config::check_authority(authority)?;
+            let pin = match transport {
+                Transport::Tls => recorded.ok().and_then(|recorded| recorded.pin),
+                Transport::Plain => None,
+            };
+            Address { authority: authority.to_owned(), transport, pin }
+        }
+    };
+    let path = store::database_path(dir);
+    let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
+    if !path.exists() {
+        return Err(DataDirError::Empty(dir.to_owned()).into());
+    }
+    let connection = schema::open_writer(&path).map_err(fault)?;
+    let relay = life::secrets(&connection).map_err(fault)?.relay;
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|_| StartError::Grant("the system gives no random bytes"))?;
+    let secret = Secret32::new(bytes);
+    let stored = grants::Terms {
+        rooms_left: terms.rooms,
+        members_max: terms.members,
+        expires: terms.expires,
+    };
+    grants::add(&connection, &secret, &stored).map_err(|error| fault(error.into()))?;
+    let Address { authority, transport, pin } = address;
+    let address = RelayAddress { authority, transport, relay, pin };
+    Ok(invite::Grant { address, secret }.to_link())
+}
+
+/// Copies a store, consistently and while its relay runs, into a directory; returns the copy's path.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn backup(dir: &Path, into: &Path) -> Result<PathBuf, StartError> {
+    let path = store::database_path(dir);
+    if !path.exists() {
+        return Err(DataDirError::Empty(dir.to_owned()).into());
+    }
+    let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
+    std::fs::create_dir_all(into)
+        .map_err(|source| DataDirError::Io { path: into.to_owned(), source })?;
+    let copy = store::database_path(into);
+    if copy.exists() {
+        let source = std::io::ErrorKind::AlreadyExists.into();
+        return Err(DataDirError::Io { path: copy, source }.into());
+    }
+    let connection = schema::open_reader(&path).map_err(fault)?;
+    let text = copy.to_string_lossy();
+    connection.execute("VACUUM INTO ?1", [text.as_ref()]).map_err(|error| fault(error.into()))?;
+    Ok(copy)
+}

@@ -1,0 +1,221 @@
+//! One room of one connection: a proved key, what the relay holds it to be, and a cursor.
+
+use hearth_protocol::{
+    BlobId, Millis, RejectCode, Seq, ServerFrame, codec,
+    frame::{Notice, Standing},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    Shared,
+    auth::Proved,
+    registry::{Attachment, Pull, Versions},
+    store::{Refusal, door, read},
+};
+
+/// What a member follows.
+#[derive(Clone, Copy, Debug)]
+struct Subscription {
+    /// The last entry that was sent.
+    cursor: Seq,
+    /// The log's head when the subscription began; the registry may know of none yet.
+    known_head: Seq,
+    /// The last entry that may be sent.
+    bound: Seq,
+}
+
+/// A blob that is being uploaded.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) blob: BlobId,
+    pub(crate) total: usize,
+    pub(crate) bytes: Vec<u8>,
+    /// A share of the memory that all uploads may take.
+    pub(crate) _share: OwnedSemaphorePermit,
+}
+
+/// A room that a connection holds a key for.
+#[derive(Debug)]
+pub(crate) struct RoomSlot {
+    pub(crate) proof: Proved,
+    attachment: Attachment,
+    versions: Versions,
+    standing: Option<Standing>,
+    timeout_until: Millis,
+    subscription: Option<Subscription>,
+    pub(crate) upload: Option<Upload>,
+}
+
+/// What goes out for one room at one time.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    pub(crate) frames: Vec<Vec<u8>>,
+    /// Whether there is more at once.
+    pub(crate) more: bool,
+}
+
+impl RoomSlot {
+    /// `versions` must have been read before the view.
+    pub(crate) fn new(
+        proof: Proved,
+        attachment: Attachment,
+        versions: Versions,
+        view: &door::View,
+    ) -> Self {
+        Self {
+            proof,
+            attachment,
+            versions,
+            standing: Some(view.standing.clone()),
+            timeout_until: timeout_of(view),
+            subscription: None,
+            upload: None,
+        }
+    }
+
+    /// Whether the key moderates, as far as this connection knows; the store decides.
+    pub(crate) fn moderates(&self) -> bool {
+        matches!(&self.standing, Some(Standing::Member { role, .. }) if role.moderates())
+    }
+
+    /// Takes a standing that was read anew, so that no notice says it again.
+    pub(crate) fn observe(&mut self, view: &door::View) {
+        self.standing = Some(view.standing.clone());
+        self.timeout_until = timeout_of(view);
+    }
+
+    /// Starts to follow the log.
+    pub(crate) fn subscribe(&mut self, after: Seq, position: &read::Position) {
+        let member = &position.member;
+        let bound = match member.state {
+            crate::store::rows::State::In => Seq(u64::MAX),
+            _ => member.gone,
+        };
+        // Nothing from before the admission, whatever is asked for.
+        let cursor = after.max(member.joined).max(position.floor);
+        let known_head = position.head;
+        self.subscription = Some(Subscription { cursor, known_head, bound });
+    }
+
+    /// Asks for a pull at the next delivery.
+    pub(crate) fn mark(&self) {
+        self.attachment.mark();
+    }
+
+    /// Looks for what is new.
+    pub(crate) async fn pull(&mut self, shared: &Shared) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut notices = Vec::new();
+        if self.attachment.versions() != self.versions {
+            match self.refresh(shared).await {
+                Ok(found) => notices = found,
+                // The store cannot be read now; the next wake-up, or the client's own question, finds it.
+                Err(_) => return delivery,
+            }
+        }
+        if let Some(subscription) = self.subscription {
+            self.pull_entries(shared, subscription, &mut delivery).await;
+        }
+        // After the entries: the one that made the change comes first.
+        let room = *self.proof.room();
+        for notice in notices {
+            delivery.frames.push(codec::encode_server(&ServerFrame::Notice { room, notice }));
+        }
+        delivery
+    }
+
+    async fn pull_entries(
+        &mut self,
+        shared: &Shared,
+        mut subscription: Subscription,
+        delivery: &mut Delivery,
+    ) {
+        let room = *self.proof.room();
+        let Subscription { cursor, known_head, bound } = subscription;
+        let pulled = self.attachment.pull(self.versions.roster, cursor, known_head, bound);
+        let (batch, head) = match pulled {
+            Pull::Nothing => return,
+            // Changed since the refresh: once more from the start.
+            Pull::Roster => {
+                delivery.more = true;
+                return;
+            }
+            Pull::Tail(batch, head) => (batch, head),
+            Pull::Behind(head) => {
+                let read = move |db: &rusqlite::Connection| read::entries(db, &room, cursor, head);
+                match shared.store.read(read).await {
+                    Ok(batch) => (batch, head),
+                    Err(_) => return,
+                }
+            }
+        };
+        let Some(last) = batch.last() else { return };
+        subscription.cursor = last;
+        self.subscription = Some(subscription);
+        delivery.more = last < head;
+        if !batch.is_empty() {
+            shared.metrics.entries_frames_sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            delivery.frames.push(batch.into_frame(&room, head));
+        }
+    }
+
+    /// Reads the standing again and says what changed.
+    async fn refresh(&mut self, shared: &Shared) -> Result<Vec<Notice>, Refusal> {
+        let versions = self.attachment.versions();
+        let mut notices = Vec::new();
+        if versions.roster != self.versions.roster {
+            let (room, member) = (*self.proof.room(), *self.proof.member());
+            let read = move |db: &rusqlite::Connection| door::standing(db, &room, &member);
+            match shared.store.read(read).await {
+                Ok(view) => self.note(&view, &mut notices),
+                // A pending knock was dropped with the agreement it acknowledged.
+                Err(refusal) if refusal.code == RejectCode::NotMember => self.standing = None,
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        if versions.knocks != self.versions.knocks && self.moderates() {
+            notices.push(Notice::Knock);
+        }
+        self.versions = versions;
+        Ok(notices)
+    }
+
+    fn note(&mut self, view: &door::View, notices: &mut Vec<Notice>) {
+        if let Some(subscription) = &mut self.subscription
+            && let Some(row) = &view.row
+        {
+            match row.state {
+                crate::store::rows::State::In => {
+                    subscription.bound = Seq(u64::MAX);
+                    subscription.cursor = subscription.cursor.max(row.joined);
+                }
+                _ => subscription.bound = row.gone,
+            }
+        }
+        if !is_same(self.standing.as_ref(), &view.standing) {
+            notices.push(Notice::Standing(view.standing.clone()));
+        }
+        self.standing = Some(view.standing.clone());
+        let timeout_until = timeout_of(view);
+        if timeout_until != self.timeout_until {
+            self.timeout_until = timeout_until;
+            notices.push(Notice::TimedOut(timeout_until));
+        }
+    }
+}
+
+/// Whether nothing changed that the member must hear of; a Welcome that was fetched is no news.
+fn is_same(old: Option<&Standing>, new: &Standing) -> bool {
+    match (old, new) {
+        (
+            Some(Standing::Member { role: old_role, joined: old_joined, .. }),
+            Standing::Member { role, joined, .. },
+        ) => old_role == role && old_joined == joined,
+        (Some(old), new) => old == new,
+        (None, _) => false,
+    }
+}
+
+fn timeout_of(view: &door::View) -> Millis {
+    view.row.as_ref().map_or(Millis(0), |row| row.timeout_until)
+}

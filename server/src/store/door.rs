@@ -1,0 +1,275 @@
+//! Before admission: opening a room, previewing and burning an invite, knocking.
+
+use hearth_protocol::{
+    Commitment, InviteId, MemberKey, Millis, RejectCode, Role, RoomId, RoomNumbers, Secret32, Seq,
+    codec,
+    frame::{AckTriple, Standing},
+    handshake, invite,
+    limits::{KNOCK_BYTES_MAX, KNOCKS_MAX},
+};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{
+    Batch, Fault, Publication, grants,
+    rows::{self, MemberRow, State},
+    rules,
+    schema::{ROOM_KEY_MAX, int, uint},
+};
+use crate::auth::Proved;
+
+/// What a founder asks for.
+pub(crate) struct Opening {
+    pub(crate) grant: Secret32,
+    pub(crate) numbers: RoomNumbers,
+    pub(crate) agreement: Commitment,
+}
+
+/// Opens a room and makes the sender its facilitator.
+///
+/// The same again by the same key returns the same, so that a founder whose answer was lost can ask once more.
+pub(crate) fn open_room(
+    batch: &mut Batch<'_>,
+    now: Millis,
+    proof: &Proved,
+    opening: &Opening,
+) -> Result<Standing, Fault> {
+    if !rules::well_formed(&opening.numbers) {
+        return Err(RejectCode::BadFrame.into());
+    }
+    let existing = rows::room(batch.db, proof.room())?;
+    if let Some(room) = &existing
+        && let Some(member) = rows::member(batch.db, room.key, proof.member())?
+        && member.joined == Seq(0)
+    {
+        return Ok(member.standing());
+    }
+    // The grant first: without one, nobody learns whether a room exists.
+    let grant = grants::usable(batch.db, &opening.grant, now)?.ok_or(RejectCode::GrantInvalid)?;
+    if existing.is_some() {
+        return Err(RejectCode::RoomExists.into());
+    }
+    batch
+        .db
+        .prepare_cached(
+            "INSERT INTO rooms(room, epoch, control, agreement, numbers, head, floor, members_max, oldest_at)
+             VALUES (?1, 0, 0, ?2, ?3, 0, 0, ?4, ?5)",
+        )?
+        .execute(params![
+            proof.room().as_bytes(),
+            opening.agreement.as_bytes(),
+            codec::encode(&opening.numbers),
+            grant.members_max,
+            int(now.0)
+        ])?;
+    let key = batch.db.last_insert_rowid();
+    if key > ROOM_KEY_MAX {
+        // The keys of entries have no more room; not reached in the life of one relay.
+        return Err(Fault::Store(rusqlite::Error::StatementChangedRows(0)));
+    }
+    grants::spend(batch.db, &opening.grant)?;
+    let founder = MemberRow {
+        key: *proof.member(),
+        role: Role::Facilitator,
+        state: State::In,
+        joined: Seq(0),
+        gone: Seq(0),
+        gone_at: Millis(0),
+        timeout_until: Millis(0),
+        last_post_at: Millis(0),
+        welcome: None,
+    };
+    rows::save_member(batch.db, key, &founder)?;
+    Ok(founder.standing())
+}
+
+struct InviteRow {
+    id: InviteId,
+    uses_left: u32,
+    expires: Millis,
+}
+
+fn invite_row(db: &Connection, room: i64, token: &Secret32) -> Result<Option<InviteRow>, Fault> {
+    let id = invite::invite_id(token);
+    let row = db
+        .prepare_cached("SELECT uses_left, expires FROM invites WHERE room = ?1 AND invite = ?2")?
+        .query_row(params![room, id.as_bytes()], |row| {
+            Ok(InviteRow { id, uses_left: row.get(0)?, expires: Millis(uint(row.get(1)?)) })
+        })
+        .optional()?;
+    Ok(row)
+}
+
+/// Returns an invite's sealed preview. An absent room and an absent invite are one answer.
+pub(crate) fn preview(
+    db: &Connection,
+    now: Millis,
+    room: &RoomId,
+    token: &Secret32,
+) -> Result<Vec<u8>, Fault> {
+    let room = rows::room(db, room)?.ok_or(RejectCode::InviteInvalid)?;
+    let invite = invite_row(db, room.key, token)?.ok_or(RejectCode::InviteInvalid)?;
+    if invite.expires <= now {
+        return Err(RejectCode::InviteExpired.into());
+    }
+    if invite.uses_left == 0 {
+        return Err(RejectCode::InviteUsed.into());
+    }
+    let sealed = db
+        .prepare_cached("SELECT preview FROM invites WHERE room = ?1 AND invite = ?2")?
+        .query_row(params![room.key, invite.id.as_bytes()], |row| row.get(0))?;
+    Ok(sealed)
+}
+
+/// Spends every use of an invite.
+pub(crate) fn burn(
+    batch: &mut Batch<'_>,
+    now: Millis,
+    room: &RoomId,
+    token: &Secret32,
+) -> Result<(), Fault> {
+    let room = rows::room(batch.db, room)?.ok_or(RejectCode::InviteInvalid)?;
+    let invite = invite_row(batch.db, room.key, token)?.ok_or(RejectCode::InviteInvalid)?;
+    if invite.expires <= now {
+        return Err(RejectCode::InviteExpired.into());
+    }
+    batch
+        .db
+        .prepare_cached("UPDATE invites SET uses_left = 0 WHERE room = ?1 AND invite = ?2")?
+        .execute(params![room.key, invite.id.as_bytes()])?;
+    Ok(())
+}
+
+/// A knock as it came.
+pub(crate) struct Knock {
+    pub(crate) token: Secret32,
+    pub(crate) acknowledgement: AckTriple,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Takes a knock: the gate at the relay.
+///
+/// Refuses without a proof of having acknowledged the current agreement, whatever the invite says. The first
+/// knock of a key with an invite spends a use; the same key may replace its pending knock.
+pub(crate) fn knock(
+    batch: &mut Batch<'_>,
+    now: Millis,
+    proof: &Proved,
+    knock: &Knock,
+) -> Result<Standing, Fault> {
+    let room = rows::room(batch.db, proof.room())?.ok_or(RejectCode::InviteInvalid)?;
+    let invite = invite_row(batch.db, room.key, &knock.token)?.ok_or(RejectCode::InviteInvalid)?;
+    if invite.expires <= now {
+        return Err(RejectCode::InviteExpired.into());
+    }
+    if knock.body.len() > KNOCK_BYTES_MAX {
+        return Err(RejectCode::TooLarge.into());
+    }
+    let member = rows::member(batch.db, room.key, proof.member())?;
+    if let Some(member) = member.filter(|m| m.state == State::In) {
+        return Ok(member.standing());
+    }
+    let knocked: Option<bool> = batch
+        .db
+        .prepare_cached("SELECT declined FROM knocks WHERE room = ?1 AND member = ?2")?
+        .query_row(params![room.key, proof.member().as_bytes()], |row| row.get(0))
+        .optional()?;
+    let spent = batch
+        .db
+        .prepare_cached("SELECT 1 FROM knockers WHERE room = ?1 AND invite = ?2 AND member = ?3")?
+        .exists(params![room.key, invite.id.as_bytes(), proof.member().as_bytes()])?;
+    // Who was declined needs another invite to ask again.
+    if (!spent && invite.uses_left == 0) || (spent && knocked == Some(true)) {
+        return Err(RejectCode::InviteUsed.into());
+    }
+    if room.numbers.locked {
+        return Err(RejectCode::Locked.into());
+    }
+    let ack = &knock.acknowledgement;
+    let transcript =
+        handshake::knock_transcript(proof.room(), proof.member(), &ack.agreement, &ack.digest);
+    if ack.agreement != room.agreement
+        || !handshake::verify(proof.member(), &transcript, &ack.signature)
+    {
+        return Err(RejectCode::NotAcknowledged.into());
+    }
+    if knocked != Some(false) && pending(batch.db, room.key)? as usize >= KNOCKS_MAX {
+        return Err(RejectCode::RoomFull.into());
+    }
+    if !spent {
+        batch
+            .db
+            .prepare_cached(
+                "UPDATE invites SET uses_left = uses_left - 1 WHERE room = ?1 AND invite = ?2",
+            )?
+            .execute(params![room.key, invite.id.as_bytes()])?;
+        batch.db.prepare_cached("INSERT INTO knockers VALUES (?1, ?2, ?3)")?.execute(params![
+            room.key,
+            invite.id.as_bytes(),
+            proof.member().as_bytes()
+        ])?;
+    }
+    batch
+        .db
+        .prepare_cached("INSERT OR REPLACE INTO knocks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,x'')")?
+        .execute(params![
+            room.key,
+            proof.member().as_bytes(),
+            invite.id.as_bytes(),
+            ack.agreement.as_bytes(),
+            ack.digest.as_bytes(),
+            ack.signature.as_bytes(),
+            knock.body,
+            int(now.0)
+        ])?;
+    batch.published.push(Publication {
+        room: room.id,
+        head: room.head,
+        entry: None,
+        tombstones: Vec::new(),
+        roster: false,
+        knocked: true,
+    });
+    Ok(Standing::Knocking)
+}
+
+/// Counts pending knocks.
+pub(crate) fn pending(db: &Connection, room: i64) -> Result<u32, Fault> {
+    let count = db
+        .prepare_cached("SELECT count(*) FROM knocks WHERE room = ?1 AND declined = 0")?
+        .query_row([room], |row| row.get(0))?;
+    Ok(count)
+}
+
+/// Takes a pending knock back.
+pub(crate) fn cancel(batch: &mut Batch<'_>, proof: &Proved) -> Result<(), Fault> {
+    let room = rows::room(batch.db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let deleted = batch
+        .db
+        .prepare_cached("DELETE FROM knocks WHERE room = ?1 AND member = ?2 AND declined = 0")?
+        .execute(params![room.key, proof.member().as_bytes()])?;
+    if deleted == 0 { Err(RejectCode::NotFound.into()) } else { Ok(()) }
+}
+
+/// Forgets which key used an invite; kept apart so that retention can call it.
+pub(crate) fn forget_invite(db: &Connection, room: i64, invite: &InviteId) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM knockers WHERE room = ?1 AND invite = ?2")?
+        .execute(params![room, invite.as_bytes()])?;
+    db.prepare_cached("DELETE FROM invites WHERE room = ?1 AND invite = ?2")?
+        .execute(params![room, invite.as_bytes()])?;
+    Ok(())
+}
+
+/// Whether a key is known to a room at all; absent rooms and unknown keys are one answer.
+pub(crate) fn standing(db: &Connection, room: &RoomId, member: &MemberKey) -> Result<View, Fault> {
+    let room = rows::room(db, room)?.ok_or(RejectCode::NotMember)?;
+    let (standing, row) = rows::standing(db, room.key, member)?.ok_or(RejectCode::NotMember)?;
+    Ok(View { standing, row })
+}
+
+/// What the relay holds a key to be, and the row behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) standing: Standing,
+    /// The roster's row, also beside a pending knock of somebody who was in before.
+    pub(crate) row: Option<MemberRow>,
+}

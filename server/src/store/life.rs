@@ -1,0 +1,258 @@
+//! The store's identity and its lives: what notices that a backup was put in its place.
+//!
+//! A small file beside the database, `stream`, holds what the database held when the relay last looked. If the
+//! database is behind it, is another file, or the file is missing, the log that members remember may not be the
+//! log that is here: the stream id changes, and every client says so to its member.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use hearth_protocol::{MemberKey, MessageId, RelayId, RoomId, StreamId};
+use hmac::{Hmac, Mac as _};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sha2::Sha256;
+
+use super::{OpenError, schema::uint};
+
+/// What the store knows of itself.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    /// Who this relay is.
+    pub(crate) relay: RelayId,
+    /// Keyed once; cloned for each use.
+    mac: Hmac<Sha256>,
+}
+
+impl Secrets {
+    /// Returns the blind name of a submission.
+    pub(crate) fn submission(&self, room: &RoomId, member: &MemberKey, id: &MessageId) -> [u8; 16] {
+        self.blind(b"submission", &[room.as_bytes(), member.as_bytes(), id.as_bytes()])
+    }
+
+    /// Returns the blind name of an invite's issuer.
+    pub(crate) fn issuer(&self, room: &RoomId, member: &MemberKey) -> [u8; 16] {
+        self.blind(b"issuer", &[room.as_bytes(), member.as_bytes()])
+    }
+
+    fn blind(&self, label: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+        // Every part has a fixed length under its label, so joining them is injective.
+        let mut mac = self.mac.clone();
+        mac.update(label);
+        for part in parts {
+            mac.update(part);
+        }
+        let whole: [u8; 32] = mac.finalize().into_bytes().into();
+        *whole.first_chunk().unwrap_or(&[0; 16])
+    }
+}
+
+/// Reads the store's secrets, drawing them at the first start.
+pub(crate) fn secrets(db: &Connection) -> Result<Secrets, OpenError> {
+    let relay = RelayId(value(db, "relay")?);
+    let key: [u8; 32] = value(db, "dedup key")?;
+    let mac = Hmac::new_from_slice(&key).map_err(|_| OpenError::Incomplete("dedup key"))?;
+    Ok(Secrets { relay, mac })
+}
+
+fn value<const N: usize>(db: &Connection, name: &'static str) -> Result<[u8; N], OpenError> {
+    let mut fresh = [0; N];
+    getrandom::fill(&mut fresh).map_err(|_| OpenError::Incomplete(name))?;
+    db.execute("INSERT OR IGNORE INTO meta VALUES (?1, ?2)", params![name, fresh.as_slice()])?;
+    let bytes: Option<Vec<u8>> = db
+        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+        .optional()?;
+    bytes.and_then(|b| b.try_into().ok()).ok_or(OpenError::Incomplete(name))
+}
+
+/// Where the store stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life {
+    /// Starts and orderly ends.
+    pub(crate) generation: u64,
+    /// Transactions that changed something.
+    pub(crate) writes: u64,
+}
+
+/// Reads where the store stands.
+pub(crate) fn life(db: &Connection) -> rusqlite::Result<Life> {
+    db.query_row("SELECT generation, writes FROM life", [], |row| {
+        Ok(Life { generation: uint(row.get(0)?), writes: uint(row.get(1)?) })
+    })
+}
+
+/// Begins a generation and returns the stream id: a new one if the store is not the one that was last here.
+pub(crate) fn begin(db: &Connection, dir: &Path, database: &Path) -> Result<StreamId, OpenError> {
+    let stream = StreamId(value(db, "stream")?);
+    let stored = life(db)?;
+    let same = match Sidecar::read(dir) {
+        Some(sidecar) => sidecar.is_of(stream, stored, &file_identity(database)),
+        // A first start has no history that could have been lost.
+        None => stored.generation == 0,
+    };
+    let stream = if same { stream } else { new_stream(db)? };
+    advance(db, dir, database, stream)?;
+    Ok(stream)
+}
+
+/// Ends a generation in an orderly way, so that a copy made during it is behind.
+pub(crate) fn advance(
+    db: &Connection,
+    dir: &Path,
+    database: &Path,
+    stream: StreamId,
+) -> Result<(), OpenError> {
+    // The store first: after a crash between the two it is ahead of the file, which is no regress.
+    db.execute("UPDATE life SET generation = generation + 1", [])?;
+    note(dir, database, stream, life(db)?)?;
+    Ok(())
+}
+
+/// Writes down where the store stands.
+pub(crate) fn note(
+    dir: &Path,
+    database: &Path,
+    stream: StreamId,
+    life: Life,
+) -> std::io::Result<()> {
+    Sidecar { stream, life, file: file_identity(database) }.write(dir)
+}
+
+fn new_stream(db: &Connection) -> Result<StreamId, OpenError> {
+    let mut fresh = [0; 16];
+    getrandom::fill(&mut fresh).map_err(|_| OpenError::Incomplete("stream"))?;
+    db.execute("UPDATE meta SET value = ?1 WHERE name = 'stream'", [fresh.as_slice()])?;
+    tracing::warn!("the store is not the one that was last here; members will be told");
+    Ok(StreamId(fresh))
+}
+
+struct Sidecar {
+    stream: StreamId,
+    life: Life,
+    /// Inode and birth time of the database: a directory that was copied back whole has others.
+    file: String,
+}
+
+impl Sidecar {
+    fn path(dir: &Path) -> PathBuf {
+        dir.join("stream")
+    }
+
+    fn read(dir: &Path) -> Option<Self> {
+        let text = fs::read_to_string(Self::path(dir)).ok()?;
+        let mut words = text.split_whitespace();
+        let stream = StreamId::from_hex(words.next()?)?;
+        let generation = words.next()?.parse().ok()?;
+        let writes = words.next()?.parse().ok()?;
+        let file = words.next()?.to_owned();
+        Some(Self { stream, life: Life { generation, writes }, file })
+    }
+
+    fn is_of(&self, stream: StreamId, stored: Life, file: &str) -> bool {
+        self.stream == stream
+            && self.file == file
+            && stored.generation >= self.life.generation
+            && stored.writes >= self.life.writes
+    }
+
+    /// Replaces the file durably: the new bytes are synced before the name points to them.
+    fn write(&self, dir: &Path) -> std::io::Result<()> {
+        let Life { generation, writes } = self.life;
+        let text = format!("{} {generation} {writes} {}\n", self.stream, self.file);
+        let next = dir.join("stream.next");
+        let mut file = fs::File::create(&next)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&next, Self::path(dir))?;
+        fs::File::open(dir)?.sync_all()
+    }
+}
+
+fn file_identity(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(path).map_or_else(
+        |_| "absent".to_owned(),
+        |metadata| {
+            let born = metadata
+                .created()
+                .ok()
+                .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+                .map_or(0, |at| at.as_nanos());
+            format!("{:x}-{born:x}", metadata.ino())
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    fn open(dir: &Path) -> (Connection, StreamId) {
+        let path = crate::store::database_path(dir);
+        let db = schema::open_writer(&path).unwrap();
+        let stream = begin(&db, dir, &path).unwrap();
+        (db, stream)
+    }
+
+    #[test]
+    fn restarts_and_crashes_keep_the_stream() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, first) = open(dir.path());
+        drop(db);
+        let (db, second) = open(dir.path());
+        assert_eq!(first, second);
+        db.execute("UPDATE life SET writes = writes + 5", []).unwrap();
+        drop(db);
+        assert_eq!(open(dir.path()).1, first);
+    }
+
+    #[test]
+    fn a_restored_copy_gets_another_stream() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = crate::store::database_path(dir.path());
+        let (db, first) = open(dir.path());
+        super::super::writer::checkpoint(&db).unwrap();
+        let copy = fs::read(&database).unwrap();
+        advance(&db, dir.path(), &database, first).unwrap();
+        drop(db);
+        // In place, so that the file keeps its identity and only its content is old.
+        fs::write(&database, copy).unwrap();
+        assert_ne!(open(dir.path()).1, first);
+    }
+
+    #[test]
+    fn a_missing_or_foreign_sidecar_gets_another_stream() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, first) = open(dir.path());
+        drop(db);
+        fs::remove_file(dir.path().join("stream")).unwrap();
+        let (db, second) = open(dir.path());
+        assert_ne!(first, second);
+        drop(db);
+        let other = tempfile::tempdir().unwrap();
+        for name in ["hearth.db", "stream"] {
+            fs::copy(dir.path().join(name), other.path().join(name)).unwrap();
+        }
+        assert_ne!(open(other.path()).1, second);
+    }
+
+    #[test]
+    fn blind_names_depend_on_every_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, _) = open(dir.path());
+        let secrets = secrets(&db).unwrap();
+        let base = secrets.submission(&RoomId([1; 16]), &MemberKey([2; 32]), &MessageId([3; 16]));
+        for (room, member, id) in [(0, 2, 3), (1, 0, 3), (1, 2, 0)] {
+            let other = secrets.submission(
+                &RoomId([room; 16]),
+                &MemberKey([member; 32]),
+                &MessageId([id; 16]),
+            );
+            assert_ne!(base, other);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The relay's only truth: an append-only log per room, the roster and the rules, in SQLite.
+//!
+//! One thread writes, and commits many requests at once; an answer leaves only after the commit that holds it is
+//! on disk. Reading has connections of its own and goes on when writing cannot. Verbs are functions of a
+//! [`Batch`] (or a read connection), their arguments and a `now` that is passed in, so that rules are tested
+//! without waiting.
+
+pub(crate) mod blobs;
+pub(crate) mod door;
+pub(crate) mod effects;
+pub(crate) mod grants;
+pub(crate) mod life;
+pub(crate) mod read;
+pub(crate) mod retention;
+pub(crate) mod rows;
+pub(crate) mod rules;
+pub(crate) mod schema;
+pub(crate) mod submit;
+mod writer;
+
+pub(crate) use writer::checkpoint;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use hearth_protocol::{Digest, Millis, RejectCode, RelayId, RoomId, Seq, StreamId};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{metrics::Metrics, registry::Registry};
+
+/// Requests that wait for the writer; beyond it, senders wait at their sockets.
+const WRITE_QUEUE: usize = 1024;
+/// Requests that wait for one reader.
+const READ_QUEUE: usize = 256;
+/// Threads that read. Catch-up is bound by one core's copying, not by seeking.
+const READERS: usize = 2;
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Written by a newer version.
+    #[error("the store has schema {found}, newer than this version's {}", schema::SCHEMA_VERSION)]
+    Schema {
+        /// Version in the file.
+        found: i64,
+    },
+    /// Some other program's database.
+    #[error("the file is a database of another program")]
+    NotOurs,
+    /// A value that must be there is missing or malformed.
+    #[error("the store lacks its {0}")]
+    Incomplete(&'static str),
+    /// SQLite's own complaint.
+    #[error("the store cannot be read: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The operating system's.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// A refusal as it goes onto the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Why.
+    pub(crate) code: RejectCode,
+    /// When to try again, where that is known.
+    pub(crate) retry_at: Option<Millis>,
+}
+
+impl From<RejectCode> for Refusal {
+    fn from(code: RejectCode) -> Self {
+        Self { code, retry_at: None }
+    }
+}
+
+/// Why a verb did nothing: by a rule, or because the store failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// By a rule. Nothing was written.
+    #[error("refused")]
+    Refused(Refusal),
+    /// The store failed; the whole transaction is given up.
+    #[error("the store failed")]
+    Store(#[from] rusqlite::Error),
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<RejectCode> for Fault {
+    fn from(code: RejectCode) -> Self {
+        Self::Refused(code.into())
+    }
+}
+
+/// What a commit changed, for those who wait in memory.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) room: RoomId,
+    pub(crate) head: Seq,
+    /// The appended entry, encoded.
+    pub(crate) entry: Option<(Seq, Arc<[u8]>)>,
+    /// Entries that became tombstones.
+    pub(crate) tombstones: Vec<(Seq, Millis, Digest)>,
+    /// Whether somebody's standing or time-out changed.
+    pub(crate) roster: bool,
+    /// Whether somebody knocked.
+    pub(crate) knocked: bool,
+}
+
+/// One transaction being filled: what verbs write to.
+pub(crate) struct Batch<'a> {
+    pub(crate) db: &'a Connection,
+    pub(crate) secrets: &'a life::Secrets,
+    pub(crate) pace: &'a mut rules::CommitPace,
+    pub(crate) published: Vec<Publication>,
+}
+
+impl Batch<'_> {
+    /// Runs several steps as one: on a refusal none of them happened.
+    pub(crate) fn atomically<T>(
+        &mut self,
+        steps: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let published = self.published.len();
+        self.db.prepare_cached("SAVEPOINT act")?.execute([])?;
+        let result = steps(self);
+        if let Err(Fault::Refused(_)) = &result {
+            self.published.truncate(published);
+            self.db.prepare_cached("ROLLBACK TO act")?.execute([])?;
+        }
+        self.db.prepare_cached("RELEASE act")?.execute([])?;
+        result
+    }
+}
+
+/// What answers once the transaction is on disk; dropped if it never gets there.
+type Finish = Box<dyn FnOnce() + Send>;
+/// One request to the writer.
+type Job = Box<dyn FnOnce(&mut Batch<'_>) -> rusqlite::Result<Finish> + Send>;
+/// One request to a reader.
+type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
+
+/// An answer that comes after the commit.
+#[derive(Debug)]
+pub(crate) struct Committed<T>(oneshot::Receiver<Result<T, Refusal>>);
+
+impl<T> Future for Committed<T> {
+    type Output = Result<T, Refusal>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        // A sender that was dropped belonged to a transaction that did not reach the disk.
+        std::pin::Pin::new(&mut self.0)
+            .poll(context)
+            .map(|answer| answer.unwrap_or_else(|_| Err(RejectCode::StoreUnavailable.into())))
+    }
+}
+
+/// The store's handle: cheap to share, verbs go through [`Store::write`] and [`Store::read`].
+pub(crate) struct Store {
+    writer: mpsc::Sender<Job>,
+    readers: Vec<mpsc::Sender<ReadJob>>,
+    next_reader: AtomicUsize,
+    relay: RelayId,
+    stream: StreamId,
+    path: PathBuf,
+    metrics: Arc<Metrics>,
+}
+
+/// The threads of an open store; joined at the end.
+pub(crate) struct Threads(Vec<std::thread::JoinHandle<()>>);
+
+impl Threads {
+    /// Waits for the threads, which end when the last [`Store`] handle is dropped.
+    pub(crate) fn join(self) {
+        for thread in self.0 {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store had panicked");
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store of a data directory and starts its threads.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub(crate) fn open(
+        dir: &Path,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+    ) -> Result<(Arc<Self>, Threads), OpenError> {
+        let path = database_path(dir);
+        let connection = schema::open_writer(&path)?;
+        let secrets = life::secrets(&connection)?;
+        let stream = life::begin(&connection, dir, &path)?;
+        let relay = secrets.relay;
+        let (writer, jobs) = mpsc::channel(WRITE_QUEUE);
+        let mut threads = Vec::with_capacity(READERS + 1);
+        let writer_thread =
+            writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone());
+        threads.push(spawn("store-writer", move || writer_thread.run(jobs))?);
+        let mut readers = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            let connection = schema::open_reader(&path)?;
+            let (sender, mut jobs) = mpsc::channel::<ReadJob>(READ_QUEUE);
+            threads.push(spawn("store-reader", move || {
+                while let Some(job) = jobs.blocking_recv() {
+                    job(&connection);
+                }
+            })?);
+            readers.push(sender);
+        }
+        let next_reader = AtomicUsize::new(0);
+        let store = Self { writer, readers, next_reader, relay, stream, path, metrics };
+        Ok((Arc::new(store), Threads(threads)))
+    }
+
+    /// Who this relay is.
+    pub(crate) fn relay(&self) -> RelayId {
+        self.relay
+    }
+
+    /// Which life of the store this is.
+    pub(crate) fn stream(&self) -> StreamId {
+        self.stream
+    }
+
+    /// The database file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Requests that wait for the writer.
+    pub(crate) fn queue_depth(&self) -> usize {
+        WRITE_QUEUE - self.writer.capacity()
+    }
+
+    /// Hands a verb to the writer. The returned answer comes after the commit that holds it is on disk.
+    ///
+    /// Waits only for a place in the writer's queue; requests of one caller are applied in order.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Committed<T> {
+        let (answer, committed) = oneshot::channel();
+        let job: Job = Box::new(move |batch| {
+            let result = match verb(batch) {
+                Ok(value) => Ok(value),
+                Err(Fault::Refused(refusal)) => Err(refusal),
+                Err(Fault::Store(error)) => return Err(error),
+            };
+            Ok(Box::new(move || {
+                // Nobody waits for it any more if the connection is gone; the entry stays.
+                let _ = answer.send(result);
+            }))
+        });
+        if self.writer.send(job).await.is_err() {
+            tracing::error!("the store's writer is gone");
+        }
+        Committed(committed)
+    }
+
+    /// Runs a verb on a read connection.
+    ///
+    /// # Errors
+    /// The verb's refusal, or [`RejectCode::StoreUnavailable`].
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (answer, result) = oneshot::channel();
+        let index = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len().max(1);
+        let job: ReadJob = Box::new(move |db| {
+            let _ = answer.send(verb(db));
+        });
+        let unavailable = || Refusal::from(RejectCode::StoreUnavailable);
+        let reader = self.readers.get(index).ok_or_else(unavailable)?;
+        reader.send(job).await.map_err(|_| unavailable())?;
+        match result.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Fault::Refused(refusal))) => Err(refusal),
+            Ok(Err(Fault::Store(error))) => {
+                self.metrics.read_failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, "reading from the store failed");
+                Err(unavailable())
+            }
+            Err(_) => Err(unavailable()),
+        }
+    }
+}
+
+/// Returns the database's place in a data directory.
+pub(crate) fn database_path(dir: &Path) -> PathBuf {
+    dir.join("hearth.db")
+}
+
+fn spawn(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body)
+}

@@ -1,0 +1,154 @@
+//! Forgetting: what is past its time is overwritten, not only unlinked (`secure_delete`, then a checkpoint).
+
+use hearth_protocol::{InviteId, Millis, RoomNumbers, codec};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{
+    Batch, Fault, door, rows,
+    schema::{entry_key, int, seq_of, uint},
+};
+
+const DAY_MILLIS: u64 = 24 * 3_600_000;
+/// For how long an expired invite still answers that it expired.
+const INVITE_KEPT_MILLIS: u64 = DAY_MILLIS;
+/// For how long a blob that no commit came to name is kept.
+const STAGED_KEPT_MILLIS: u64 = DAY_MILLIS;
+/// For how long a Welcome waits: as long as the KeyPackage behind it may live.
+const WELCOME_KEPT_MILLIS: u64 = 84 * DAY_MILLIS;
+/// For how long a knock, pending or declined, is kept.
+const KNOCK_KEPT_MILLIS: u64 = 30 * DAY_MILLIS;
+/// Entries deleted in one step: what one transaction may hold up others for.
+const ENTRIES_PER_STEP: usize = 500;
+/// Rooms looked at in one step.
+const ROOMS_PER_STEP: usize = 200;
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Continue after this room; `None` when the round is over.
+    pub(crate) next: Option<i64>,
+    /// Rows deleted.
+    pub(crate) deleted: u64,
+}
+
+/// Deletes some of what is past its time, starting after a room. A step that is never followed by the next
+/// one leaves the store whole: the next round begins anew.
+pub(crate) fn step(batch: &mut Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
+    let mut deleted = if after == 0 { purge_others(batch.db, now)? } else { 0 };
+    let rooms: Vec<(i64, u64, u64, u64, Vec<u8>)> = batch
+        .db
+        .prepare_cached(
+            "SELECT key, floor, head, oldest_at, numbers FROM rooms WHERE key > ?1 ORDER BY key LIMIT ?2",
+        )?
+        .query_map(params![after, ROOMS_PER_STEP as i64], |row| {
+            Ok((
+                row.get(0)?,
+                uint(row.get(1)?),
+                uint(row.get(2)?),
+                uint(row.get(3)?),
+                row.get(4)?,
+            ))
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut next = None;
+    let full = rooms.len() == ROOMS_PER_STEP;
+    for (key, floor, head, oldest_at, numbers) in rooms {
+        next = Some(key);
+        let Ok(numbers) = codec::decode::<RoomNumbers>(&numbers) else { continue };
+        let kept = numbers.retention_seconds.saturating_mul(1000);
+        let cutoff = now.0.saturating_sub(kept);
+        if oldest_at >= cutoff {
+            continue;
+        }
+        let room = Room { key, floor, head, cutoff };
+        let purged = purge_room(batch.db, &room)?;
+        deleted += purged;
+        if purged >= ENTRIES_PER_STEP as u64 {
+            // The same room once more, in another transaction.
+            return Ok(Step { next: Some(key - 1), deleted });
+        }
+    }
+    Ok(Step { next: next.filter(|_| full), deleted })
+}
+
+struct Room {
+    key: i64,
+    floor: u64,
+    head: u64,
+    cutoff: u64,
+}
+
+fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
+    // Times follow seqs closely; a clock that was set back keeps an entry longer, never shorter.
+    let expired: Vec<(i64, i64)> = db
+        .prepare_cached(
+            "SELECT key, at FROM entries WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3",
+        )?
+        .query_map(
+            params![
+                entry_key(room.key, room.floor),
+                entry_key(room.key, room.head),
+                ENTRIES_PER_STEP as i64
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?
+        .collect::<Result<_, _>>()?;
+    let last = expired.iter().take_while(|(_, at)| uint(*at) < room.cutoff).last();
+    let floor = last.map_or(room.floor, |(key, _)| seq_of(*key));
+    let mut deleted = db
+        .prepare_cached("DELETE FROM entries WHERE key > ?1 AND key <= ?2")?
+        .execute(params![entry_key(room.key, 0), entry_key(room.key, floor)])?;
+    let more = deleted >= ENTRIES_PER_STEP;
+    // The memory of a submission lives as long as its entry; of one without an entry, as long as one would.
+    deleted += db
+        .prepare_cached(
+            "DELETE FROM dedup WHERE room = ?1 AND ((seq > 0 AND seq <= ?2) OR (seq = 0 AND at < ?3))",
+        )?
+        .execute(params![room.key, int(floor), int(room.cutoff)])?;
+    deleted += db
+        .prepare_cached("DELETE FROM members WHERE room = ?1 AND state = 2 AND gone_at < ?2")?
+        .execute(params![room.key, int(room.cutoff)])?;
+    let oldest: Option<i64> = db
+        .prepare_cached("SELECT min(at) FROM dedup WHERE room = ?1")?
+        .query_row([room.key], |row| row.get(0))
+        .optional()?
+        .flatten();
+    db.prepare_cached("UPDATE rooms SET floor = ?2, oldest_at = ?3 WHERE key = ?1")?
+        .execute(params![room.key, int(floor), oldest.unwrap_or(i64::MAX)])?;
+    Ok(if more { deleted.max(ENTRIES_PER_STEP) } else { deleted.min(ENTRIES_PER_STEP - 1) } as u64)
+}
+
+fn purge_others(db: &Connection, now: Millis) -> Result<u64, Fault> {
+    let before = |kept: u64| int(now.0.saturating_sub(kept));
+    let expired: Vec<(i64, InviteId)> = db
+        .prepare_cached("SELECT room, invite FROM invites WHERE expires < ?1 LIMIT 500")?
+        .query_map([before(INVITE_KEPT_MILLIS)], |row| {
+            Ok((row.get(0)?, InviteId(rows::bytes(row, 1)?)))
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut deleted = expired.len();
+    for (room, invite) in &expired {
+        door::forget_invite(db, *room, invite)?;
+    }
+    deleted += db
+        .prepare_cached("DELETE FROM knocks WHERE at < ?1")?
+        .execute([before(KNOCK_KEPT_MILLIS)])?;
+    deleted += db
+        .prepare_cached("DELETE FROM grants WHERE expires < ?1 OR rooms_left = 0")?
+        .execute([before(0)])?;
+    deleted +=
+        db.prepare_cached("DELETE FROM posts WHERE quarter < ?1")?
+            .execute([before(DAY_MILLIS) / (15 * 60 * 1000) - 1])?;
+    db.prepare_cached(
+        "UPDATE members SET welcome = NULL WHERE welcome IS NOT NULL AND (room, welcome) IN
+           (SELECT room, blob FROM blobs WHERE at < ?1)",
+    )?
+    .execute([before(WELCOME_KEPT_MILLIS)])?;
+    deleted += db
+        .prepare_cached(
+            "DELETE FROM blobs WHERE at < ?1 AND NOT EXISTS
+               (SELECT 1 FROM members m WHERE m.room = blobs.room AND m.welcome = blobs.blob)",
+        )?
+        .execute([before(STAGED_KEPT_MILLIS)])?;
+    Ok(deleted as u64)
+}

@@ -1,0 +1,242 @@
+//! Rows of rooms and members as values, and how they get in and out of the tables.
+
+use hearth_protocol::{
+    BlobId, Commitment, Epoch, MemberKey, Millis, Role, RoomId, RoomNumbers, Seq, codec,
+    frame::Standing,
+};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::schema::{int, uint};
+
+/// A room, as the relay knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct RoomRow {
+    pub(crate) key: i64,
+    pub(crate) id: RoomId,
+    pub(crate) epoch: Epoch,
+    pub(crate) control: u64,
+    pub(crate) agreement: Commitment,
+    pub(crate) numbers: RoomNumbers,
+    pub(crate) head: Seq,
+    pub(crate) floor: Seq,
+    pub(crate) members_max: u32,
+    /// No entry or dedup row is older than this.
+    pub(crate) oldest_at: Millis,
+}
+
+/// Whether somebody is in the roster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// In.
+    In,
+    /// Left by themselves; the commit that makes it so for all is awaited.
+    Left,
+    /// Removed.
+    Gone,
+}
+
+/// A member, as the relay knows them.
+#[derive(Clone, Debug)]
+pub(crate) struct MemberRow {
+    pub(crate) key: MemberKey,
+    pub(crate) role: Role,
+    pub(crate) state: State,
+    pub(crate) joined: Seq,
+    pub(crate) gone: Seq,
+    pub(crate) gone_at: Millis,
+    pub(crate) timeout_until: Millis,
+    pub(crate) last_post_at: Millis,
+    pub(crate) welcome: Option<BlobId>,
+}
+
+impl MemberRow {
+    /// Returns what the wire says of this row.
+    pub(crate) fn standing(&self) -> Standing {
+        match self.state {
+            State::In => {
+                Standing::Member { role: self.role, joined: self.joined, welcome: self.welcome }
+            }
+            State::Left | State::Gone => Standing::Gone { at: self.gone },
+        }
+    }
+}
+
+/// Reads a fixed number of bytes from a column.
+pub(crate) fn bytes<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
+    row.get_ref(column)?.as_blob()?.try_into().map_err(|_| damaged(column))
+}
+
+fn damaged(column: usize) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnType(column, "value".to_owned(), rusqlite::types::Type::Blob)
+}
+
+fn role_from(value: i64, column: usize) -> rusqlite::Result<Role> {
+    match value {
+        0 => Ok(Role::Facilitator),
+        1 => Ok(Role::CoFacilitator),
+        2 => Ok(Role::Member),
+        3 => Ok(Role::Observer),
+        _ => Err(damaged(column)),
+    }
+}
+
+const fn role_to(role: Role) -> i64 {
+    match role {
+        Role::Facilitator => 0,
+        Role::CoFacilitator => 1,
+        Role::Member => 2,
+        Role::Observer => 3,
+    }
+}
+
+fn state_from(value: i64, column: usize) -> rusqlite::Result<State> {
+    match value {
+        0 => Ok(State::In),
+        1 => Ok(State::Left),
+        2 => Ok(State::Gone),
+        _ => Err(damaged(column)),
+    }
+}
+
+const fn state_to(state: State) -> i64 {
+    match state {
+        State::In => 0,
+        State::Left => 1,
+        State::Gone => 2,
+    }
+}
+
+/// Loads a room.
+pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<RoomRow>> {
+    db.prepare_cached(
+        "SELECT key, epoch, control, agreement, numbers, head, floor, members_max, oldest_at
+         FROM rooms WHERE room = ?1",
+    )?
+    .query_row([id.as_bytes()], |row| {
+        let numbers = codec::decode(row.get_ref(4)?.as_blob()?).map_err(|_| damaged(4))?;
+        Ok(RoomRow {
+            key: row.get(0)?,
+            id: *id,
+            epoch: Epoch(uint(row.get(1)?)),
+            control: uint(row.get(2)?),
+            agreement: Commitment(bytes(row, 3)?),
+            numbers,
+            head: Seq(uint(row.get(5)?)),
+            floor: Seq(uint(row.get(6)?)),
+            members_max: row.get(7)?,
+            oldest_at: Millis(uint(row.get(8)?)),
+        })
+    })
+    .optional()
+}
+
+/// Writes what plain posts change.
+pub(crate) fn save_room_head(db: &Connection, room: &RoomRow) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE rooms SET epoch = ?2, control = ?3, head = ?4, oldest_at = ?5 WHERE key = ?1",
+    )?
+    .execute(params![
+        room.key,
+        int(room.epoch.0),
+        int(room.control),
+        int(room.head.0),
+        int(room.oldest_at.0)
+    ])?;
+    Ok(())
+}
+
+/// Writes what effects change.
+pub(crate) fn save_room_rules(db: &Connection, room: &RoomRow) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE rooms SET agreement = ?2, numbers = ?3 WHERE key = ?1")?
+        .execute(params![room.key, room.agreement.as_bytes(), codec::encode(&room.numbers)])?;
+    Ok(())
+}
+
+/// Loads a member.
+pub(crate) fn member(
+    db: &Connection,
+    room: i64,
+    key: &MemberKey,
+) -> rusqlite::Result<Option<MemberRow>> {
+    db.prepare_cached(
+        "SELECT member, role, state, joined, gone, gone_at, timeout_until, last_post_at, welcome
+         FROM members WHERE room = ?1 AND member = ?2",
+    )?
+    .query_row(params![room, key.as_bytes()], member_row)
+    .optional()
+}
+
+/// Loads those who are in the roster or have left and are not yet removed.
+pub(crate) fn roster(db: &Connection, room: i64) -> rusqlite::Result<Vec<MemberRow>> {
+    db.prepare_cached(
+        "SELECT member, role, state, joined, gone, gone_at, timeout_until, last_post_at, welcome
+         FROM members WHERE room = ?1 AND state < 2 ORDER BY member",
+    )?
+    .query_map([room], member_row)?
+    .collect()
+}
+
+fn member_row(row: &Row<'_>) -> rusqlite::Result<MemberRow> {
+    let welcome = match row.get_ref(8)? {
+        rusqlite::types::ValueRef::Null => None,
+        _ => Some(BlobId(bytes(row, 8)?)),
+    };
+    Ok(MemberRow {
+        key: MemberKey(bytes(row, 0)?),
+        role: role_from(row.get(1)?, 1)?,
+        state: state_from(row.get(2)?, 2)?,
+        joined: Seq(uint(row.get(3)?)),
+        gone: Seq(uint(row.get(4)?)),
+        gone_at: Millis(uint(row.get(5)?)),
+        timeout_until: Millis(uint(row.get(6)?)),
+        last_post_at: Millis(uint(row.get(7)?)),
+        welcome,
+    })
+}
+
+/// Inserts or replaces a member.
+pub(crate) fn save_member(db: &Connection, room: i64, member: &MemberRow) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO members VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")?
+        .execute(params![
+            room,
+            member.key.as_bytes(),
+            role_to(member.role),
+            state_to(member.state),
+            int(member.joined.0),
+            int(member.gone.0),
+            int(member.gone_at.0),
+            int(member.timeout_until.0),
+            int(member.last_post_at.0),
+            member.welcome.as_ref().map(BlobId::as_bytes),
+        ])?;
+    Ok(())
+}
+
+/// Returns what the relay holds a key to be; `None` if nothing.
+pub(crate) fn standing(
+    db: &Connection,
+    room: i64,
+    key: &MemberKey,
+) -> rusqlite::Result<Option<(Standing, Option<MemberRow>)>> {
+    let row = member(db, room, key)?;
+    if let Some(row) = &row
+        && row.state == State::In
+    {
+        return Ok(Some((row.standing(), Some(row.clone()))));
+    }
+    let knock = db
+        .prepare_cached("SELECT declined, note FROM knocks WHERE room = ?1 AND member = ?2")?
+        .query_row(params![room, key.as_bytes()], |row| {
+            Ok(if row.get(0)? {
+                Standing::Declined { note: row.get(1)? }
+            } else {
+                Standing::Knocking
+            })
+        })
+        .optional()?;
+    Ok(match (knock, row) {
+        (Some(knock), row) => Some((knock, row)),
+        (None, Some(row)) => Some((row.standing(), Some(row))),
+        (None, None) => None,
+    })
+}

@@ -1,0 +1,167 @@
+//! The tables, and how a database file becomes one of ours.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+
+use super::OpenError;
+
+/// Version of the tables; kept in `PRAGMA user_version`.
+pub(crate) const SCHEMA_VERSION: i64 = 1;
+
+/// Milliseconds for which a statement waits for the other process (`hearthd grant`, `hearthd backup`).
+const BUSY_MILLIS: u64 = 5_000;
+
+/// What is said of the tables and not of single statements.
+///
+/// - `entries.key` is the room's number and the seq in one integer (see [`entry_key`]): one B-tree, clustered by
+///   room, and no second index to write. There is deliberately no column for who wrote an entry.
+/// - `dedup.hash` is keyed by a secret of the store, so that a stolen table does not say who wrote what by itself.
+/// - `posts` counts in quarters of an hour and only in rooms that have a budget; `members.last_post_at` is written
+///   only in rooms that have slow mode.
+const TABLES: &str = "
+CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE life(id INTEGER PRIMARY KEY CHECK(id = 1), generation INTEGER NOT NULL, writes INTEGER NOT NULL) STRICT;
+INSERT INTO life VALUES (1, 0, 0);
+CREATE TABLE grants(
+  hash BLOB PRIMARY KEY, rooms_left INTEGER NOT NULL, members_max INTEGER NOT NULL, expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rooms(
+  key INTEGER PRIMARY KEY AUTOINCREMENT, room BLOB NOT NULL UNIQUE, epoch INTEGER NOT NULL, control INTEGER NOT NULL,
+  agreement BLOB NOT NULL, numbers BLOB NOT NULL, head INTEGER NOT NULL, floor INTEGER NOT NULL,
+  members_max INTEGER NOT NULL, oldest_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE members(
+  room INTEGER NOT NULL, member BLOB NOT NULL, role INTEGER NOT NULL, state INTEGER NOT NULL,
+  joined INTEGER NOT NULL, gone INTEGER NOT NULL, gone_at INTEGER NOT NULL, timeout_until INTEGER NOT NULL,
+  last_post_at INTEGER NOT NULL, welcome BLOB, PRIMARY KEY(room, member)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE posts(
+  room INTEGER NOT NULL, member BLOB NOT NULL, quarter INTEGER NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY(room, member, quarter)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE invites(
+  room INTEGER NOT NULL, invite BLOB NOT NULL, uses_left INTEGER NOT NULL, expires INTEGER NOT NULL,
+  issuer BLOB NOT NULL, preview BLOB NOT NULL, PRIMARY KEY(room, invite)
+) STRICT;
+CREATE TABLE knockers(
+  room INTEGER NOT NULL, invite BLOB NOT NULL, member BLOB NOT NULL, PRIMARY KEY(room, invite, member)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE knocks(
+  room INTEGER NOT NULL, member BLOB NOT NULL, invite BLOB NOT NULL, agreement BLOB NOT NULL, digest BLOB NOT NULL,
+  signature BLOB NOT NULL, body BLOB NOT NULL, at INTEGER NOT NULL, declined INTEGER NOT NULL, note BLOB NOT NULL,
+  PRIMARY KEY(room, member)
+) STRICT;
+CREATE TABLE entries(key INTEGER PRIMARY KEY, at INTEGER NOT NULL, payload BLOB, digest BLOB) STRICT;
+CREATE TABLE dedup(
+  room INTEGER NOT NULL, hash BLOB NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, control INTEGER NOT NULL,
+  digest BLOB NOT NULL, PRIMARY KEY(room, hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE blobs(
+  room INTEGER NOT NULL, blob BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(room, blob)
+) STRICT;
+";
+
+/// Bits of [`entry_key`] that hold the seq: 10^12 entries a room, 8 million rooms.
+const SEQ_BITS: u32 = 40;
+/// Greatest seq of a room.
+pub(crate) const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+/// Greatest number of a room.
+pub(crate) const ROOM_KEY_MAX: i64 = (1 << (62 - SEQ_BITS)) - 1;
+
+/// Returns the key of an entry: the room's number above, the seq below.
+pub(crate) fn entry_key(room: i64, seq: u64) -> i64 {
+    (room << SEQ_BITS) | int(seq.min(SEQ_MAX))
+}
+
+/// Returns the seq in an entry's key.
+pub(crate) fn seq_of(key: i64) -> u64 {
+    uint(key) & SEQ_MAX
+}
+
+/// Turns a number of ours into one of SQLite's, saturating.
+pub(crate) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Turns a number of SQLite's into one of ours; the greatest stands for "never", as [`int`] made it.
+pub(crate) fn uint(value: i64) -> u64 {
+    if value == i64::MAX { u64::MAX } else { u64::try_from(value).unwrap_or(0) }
+}
+
+/// Opens the database for writing, and makes the tables if the file is new.
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    configure(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL syncs the WAL at every commit: an acknowledged entry survives a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "secure_delete", "ON")?;
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        SCHEMA_VERSION => {}
+        0 => {
+            let strangers: Option<String> = transaction
+                .query_row("SELECT name FROM sqlite_schema LIMIT 1", [], |row| row.get(0))
+                .optional()?;
+            if strangers.is_some() {
+                return Err(OpenError::NotOurs);
+            }
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        other => return Err(OpenError::Schema { found: other }),
+    }
+    transaction.commit()?;
+    Ok(connection)
+}
+
+/// Opens the database for reading.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    configure(&connection)?;
+    connection.pragma_update(None, "query_only", "ON")?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_MILLIS))?;
+    connection.set_prepared_statement_cache_capacity(96);
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // A damaged or hostile file must not run anything.
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    connection.pragma_update(None, "cell_size_check", "ON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_keys_keep_room_and_seq_apart() {
+        assert_eq!(seq_of(entry_key(7, 12)), 12);
+        assert!(entry_key(7, SEQ_MAX) < entry_key(8, 0));
+        assert!(entry_key(ROOM_KEY_MAX, SEQ_MAX) > 0);
+        assert_eq!(uint(int(u64::MAX)), u64::MAX);
+    }
+
+    #[test]
+    fn a_newer_schema_and_a_foreign_file_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let newer = dir.path().join("newer.db");
+        open_writer(&newer).unwrap().pragma_update(None, "user_version", 2).unwrap();
+        assert!(matches!(open_writer(&newer), Err(OpenError::Schema { found: 2 })));
+        let foreign = dir.path().join("foreign.db");
+        Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE x(y)").unwrap();
+        assert!(matches!(open_writer(&foreign), Err(OpenError::NotOurs)));
+        let damaged = dir.path().join("damaged.db");
+        std::fs::write(&damaged, vec![7; 8192]).unwrap();
+        assert!(matches!(open_writer(&damaged), Err(OpenError::Sqlite(_))));
+    }
+}

@@ -1,0 +1,260 @@
+//! Appending an entry, changing the rules, or both: the one verb by which a room moves.
+
+use std::sync::Arc;
+
+use hearth_protocol::{
+    Digest, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, Millis, RejectCode, Seq,
+    codec, hash,
+    limits::{EFFECTS_MAX, PAYLOAD_BYTES_MAX},
+    mls_header::{self, ContentType},
+};
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{
+    Batch, Fault, Publication, effects,
+    rows::{self, RoomRow, State},
+    rules,
+    schema::{SEQ_MAX, entry_key, int, uint},
+};
+use crate::auth::Proved;
+
+/// A submission as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Submission {
+    pub(crate) id: MessageId,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) expect: Option<u64>,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// What the submitter is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    pub(crate) seq: Seq,
+    pub(crate) at: Millis,
+    pub(crate) control: u64,
+}
+
+/// Applies a submission.
+///
+/// Atomic: entry, epoch, every effect and the memory of the submission's id are one, or nothing happened. The
+/// same id again returns what the first returned, for as long as the entry is kept; with another content it is
+/// refused.
+pub(crate) fn submit(
+    batch: &mut Batch<'_>,
+    now: Millis,
+    proof: &Proved,
+    submission: Submission,
+) -> Result<Accepted, Fault> {
+    let Some(room) = rows::room(batch.db, proof.room())? else {
+        return Err(RejectCode::NotMember.into());
+    };
+    let name = batch.secrets.submission(proof.room(), proof.member(), &submission.id);
+    let digest = fingerprint(&submission);
+    // Before every other check: a retry whose first answer was lost must not be judged by a later state.
+    if let Some(earlier) = earlier(batch, &room, &name, &digest)? {
+        return Ok(earlier);
+    }
+    if submission.effects.is_empty() {
+        apply(batch, now, proof, room, submission, &name, &digest)
+    } else {
+        batch.atomically(|batch| apply(batch, now, proof, room, submission, &name, &digest))
+    }
+}
+
+fn fingerprint(submission: &Submission) -> [u8; 16] {
+    let effects = codec::encode(&submission.effects);
+    let whole = hash::labelled("hearth relay submission v1", &[&submission.payload, &effects]);
+    *whole.first_chunk().unwrap_or(&[0; 16])
+}
+
+fn earlier(
+    batch: &Batch<'_>,
+    room: &RoomRow,
+    name: &[u8; 16],
+    digest: &[u8; 16],
+) -> Result<Option<Accepted>, Fault> {
+    let found = batch
+        .db
+        .prepare_cached("SELECT seq, at, control, digest FROM dedup WHERE room = ?1 AND hash = ?2")?
+        .query_row(params![room.key, name], |row| {
+            let accepted = Accepted {
+                seq: Seq(uint(row.get(0)?)),
+                at: Millis(uint(row.get(1)?)),
+                control: uint(row.get(2)?),
+            };
+            Ok((accepted, rows::bytes::<16>(row, 3)?))
+        })
+        .optional()?;
+    match found {
+        Some((accepted, found)) if found == *digest => Ok(Some(accepted)),
+        Some(_) => Err(RejectCode::IdConflict.into()),
+        None => Ok(None),
+    }
+}
+
+fn apply(
+    batch: &mut Batch<'_>,
+    now: Millis,
+    proof: &Proved,
+    mut room: RoomRow,
+    submission: Submission,
+    name: &[u8; 16],
+    digest: &[u8; 16],
+) -> Result<Accepted, Fault> {
+    let Submission { payload, expect, effects, .. } = submission;
+    let sender = rows::member(batch.db, room.key, proof.member())?
+        .filter(|member| member.state == State::In)
+        .ok_or(RejectCode::NotMember)?;
+    if payload.is_empty() && effects.is_empty() {
+        return Err(RejectCode::BadFrame.into());
+    }
+    if payload.len() > PAYLOAD_BYTES_MAX || effects.len() > EFFECTS_MAX {
+        return Err(RejectCode::TooLarge.into());
+    }
+    let header = if payload.is_empty() {
+        None
+    } else {
+        let header = mls_header::parse(&payload).filter(|header| header.room == room.id);
+        Some(header.ok_or(RejectCode::BadPayload)?)
+    };
+    let commits = header.is_some_and(|h| h.content == ContentType::Commit);
+    if expect.is_some_and(|expect| expect != room.control) {
+        return Err(RejectCode::StateChanged.into());
+    }
+    effects::check_rights(&sender, &effects, commits)?;
+    if !sender.role.moderates() {
+        let exempt = commits
+            || header.is_none()
+            || effects.iter().any(|e| matches!(e, Effect::Leave | Effect::Retract { .. }));
+        if !exempt {
+            rules::check_post(batch.db, &room, &sender, payload.len(), now)?;
+        }
+        if commits {
+            batch.pace.take(room.key, &sender.key, now)?;
+        }
+    }
+
+    let seq = if header.is_some() { Seq(room.head.0 + 1) } else { Seq(0) };
+    if seq.0 > SEQ_MAX {
+        return Err(RejectCode::RoomFull.into());
+    }
+    let mut outcome = effects::Outcome::default();
+    let at_entry = if header.is_some() { seq } else { room.head };
+    for effect in &effects {
+        let act = effects::Act { now, sender: &sender, entry: at_entry };
+        effects::apply(batch, &mut room, &act, effect, &mut outcome)?;
+    }
+    // After the effects: a reopened epoch is the one that the commit beside it names.
+    if let Some(header) = header {
+        if header.epoch != room.epoch {
+            return Err(RejectCode::EpochConflict.into());
+        }
+        if commits {
+            room.epoch = Epoch(room.epoch.0.saturating_add(1));
+        } else if !sender.role.moderates() {
+            rules::count_post(batch.db, &room, &sender.key, now)?;
+        }
+    }
+    if !effects.is_empty() {
+        room.control += 1;
+    }
+    let entry = if header.is_some() {
+        room.head = seq;
+        Some(append(batch, &room, seq, now, payload)?)
+    } else {
+        None
+    };
+    if room.oldest_at > now {
+        room.oldest_at = now;
+    }
+    rows::save_room_head(batch.db, &room)?;
+    if outcome.rules {
+        rows::save_room_rules(batch.db, &room)?;
+    }
+    let accepted = Accepted { seq, at: now, control: room.control };
+    remember(batch, &room, name, digest, &accepted)?;
+    batch.published.push(Publication {
+        room: room.id,
+        head: room.head,
+        entry: entry.map(|bytes| (seq, bytes)),
+        tombstones: outcome.tombstones,
+        roster: outcome.roster,
+        knocked: false,
+    });
+    Ok(accepted)
+}
+
+fn append(
+    batch: &Batch<'_>,
+    room: &RoomRow,
+    seq: Seq,
+    at: Millis,
+    payload: Vec<u8>,
+) -> Result<Arc<[u8]>, Fault> {
+    batch
+        .db
+        .prepare_cached("INSERT INTO entries(key, at, payload) VALUES (?1, ?2, ?3)")?
+        .execute(params![entry_key(room.key, seq.0), int(at.0), payload])?;
+    Ok(codec::encode(&Entry { seq, at, content: EntryContent::Payload(payload) }).into())
+}
+
+fn remember(
+    batch: &Batch<'_>,
+    room: &RoomRow,
+    name: &[u8; 16],
+    digest: &[u8; 16],
+    accepted: &Accepted,
+) -> Result<(), Fault> {
+    batch.db.prepare_cached("INSERT INTO dedup VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
+        params![
+            room.key,
+            name,
+            int(accepted.seq.0),
+            int(accepted.at.0),
+            int(accepted.control),
+            digest
+        ],
+    )?;
+    Ok(())
+}
+
+/// Deletes an entry's payload and keeps its hash. Returns its time and hash; `None` if there is no payload.
+pub(crate) fn tombstone(
+    batch: &Batch<'_>,
+    room: &RoomRow,
+    seq: Seq,
+) -> Result<Option<(Millis, Digest)>, Fault> {
+    let key = entry_key(room.key, seq.0);
+    let found = batch
+        .db
+        .prepare_cached("SELECT at, payload FROM entries WHERE key = ?1 AND payload IS NOT NULL")?
+        .query_row([key], |row| {
+            Ok((Millis(uint(row.get(0)?)), hash::sha256(row.get_ref(1)?.as_blob()?)))
+        })
+        .optional()?;
+    if let Some((_, digest)) = &found {
+        batch
+            .db
+            .prepare_cached("UPDATE entries SET payload = NULL, digest = ?2 WHERE key = ?1")?
+            .execute(params![key, digest.as_bytes()])?;
+    }
+    Ok(found)
+}
+
+/// Whether a member appended an entry under a submission id.
+pub(crate) fn is_own(
+    batch: &Batch<'_>,
+    room: &RoomRow,
+    member: &MemberKey,
+    id: &MessageId,
+    seq: Seq,
+) -> Result<bool, Fault> {
+    let name = batch.secrets.submission(&room.id, member, id);
+    let found: Option<i64> = batch
+        .db
+        .prepare_cached("SELECT seq FROM dedup WHERE room = ?1 AND hash = ?2")?
+        .query_row(params![room.key, name], |row| row.get(0))
+        .optional()?;
+    Ok(seq.0 > 0 && found.is_some_and(|found| uint(found) == seq.0))
+}

@@ -1,0 +1,161 @@
+//! The thread that writes: many requests, one transaction, one sync.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+
+use super::{Batch, Finish, Job, OpenError, life::Secrets, rules::CommitPace, schema};
+use crate::{metrics::Metrics, registry::Registry};
+
+/// Requests of one transaction. More would delay the first of them without saving syncs.
+const BATCH_MAX: usize = 256;
+/// How long a failed store rests before the next attempt to open it.
+const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
+
+pub(super) struct Writer {
+    path: PathBuf,
+    /// `None` after a failure, until the database is open again.
+    connection: Option<Connection>,
+    failed_at: Instant,
+    secrets: Secrets,
+    pace: CommitPace,
+    registry: Arc<Registry>,
+    metrics: Arc<Metrics>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        path: PathBuf,
+        connection: Connection,
+        secrets: Secrets,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let pace = CommitPace::default();
+        let failed_at = Instant::now();
+        Self { path, connection: Some(connection), failed_at, secrets, pace, registry, metrics }
+    }
+
+    /// Commits batches until every handle of the store is dropped.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut batch: Vec<Job> = Vec::with_capacity(BATCH_MAX);
+        while let Some(first) = jobs.blocking_recv() {
+            batch.push(first);
+            while batch.len() < BATCH_MAX
+                && let Ok(job) = jobs.try_recv()
+            {
+                batch.push(job);
+            }
+            self.serve(&mut batch);
+        }
+        if let Some(connection) = &self.connection
+            && let Err(error) = checkpoint(connection)
+        {
+            tracing::warn!(%error, "the last checkpoint failed; the next start repeats it");
+        }
+    }
+
+    fn serve(&mut self, batch: &mut Vec<Job>) {
+        if self.connection.is_none() {
+            self.recover();
+        }
+        let started = Instant::now();
+        let result = match &self.connection {
+            Some(connection) => {
+                commit(connection, &self.secrets, &mut self.pace, &self.registry, batch)
+            }
+            None => {
+                // Dropping the requests answers them with `StoreUnavailable`.
+                batch.clear();
+                return;
+            }
+        };
+        match result {
+            Ok((finishes, appended)) => {
+                self.metrics.commit_latency.observe(started.elapsed());
+                self.metrics.entries_appended.fetch_add(appended, Ordering::Relaxed);
+                for finish in finishes {
+                    finish();
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a transaction failed; its requests were refused");
+                batch.clear();
+                self.metrics.commit_failures.fetch_add(1, Ordering::Relaxed);
+                self.metrics.store_ready.store(false, Ordering::Release);
+                // After a failed sync the kernel may call the same pages clean: never sync on that handle
+                // again, never go on with a transaction that failed.
+                self.connection = None;
+                self.failed_at = Instant::now();
+                self.pace = CommitPace::default();
+            }
+        }
+    }
+
+    fn recover(&mut self) {
+        if self.failed_at.elapsed() < RECOVERY_PAUSE {
+            return;
+        }
+        self.failed_at = Instant::now();
+        match reopen(&self.path) {
+            Ok(connection) => {
+                self.registry.resynchronise(&connection);
+                self.connection = Some(connection);
+                self.metrics.store_ready.store(true, Ordering::Release);
+                tracing::warn!("the store takes entries again");
+            }
+            Err(error) => tracing::debug!(%error, "the store is still not usable"),
+        }
+    }
+}
+
+fn reopen(path: &Path) -> Result<Connection, OpenError> {
+    let connection = schema::open_writer(path)?;
+    // A clean WAL: nothing acknowledged from now on depends on bytes whose sync had failed.
+    checkpoint(&connection)?;
+    connection.execute("UPDATE life SET writes = writes + 1", [])?;
+    Ok(connection)
+}
+
+/// Applies requests in one transaction; what is returned may be run once it is on disk.
+fn commit(
+    connection: &Connection,
+    secrets: &Secrets,
+    pace: &mut CommitPace,
+    registry: &Registry,
+    jobs: &mut Vec<Job>,
+) -> rusqlite::Result<(Vec<Finish>, u64)> {
+    let changes = connection.total_changes();
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let mut batch = Batch { db: connection, secrets, pace, published: Vec::new() };
+    let mut finishes = Vec::with_capacity(jobs.len());
+    for job in jobs.drain(..) {
+        finishes.push(job(&mut batch)?);
+    }
+    let published = batch.published;
+    if connection.total_changes() != changes {
+        connection.prepare_cached("UPDATE life SET writes = writes + 1")?.execute([])?;
+    }
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    let appended = published.iter().filter(|p| p.entry.is_some()).count();
+    for publication in published {
+        registry.publish(publication);
+    }
+    Ok((finishes, appended as u64))
+}
+
+/// Moves the WAL into the database and empties it, so that deleted bytes are gone from both.
+pub(crate) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        let busy: i64 = row.get(0)?;
+        if busy != 0 {
+            tracing::debug!("a reader kept the checkpoint from finishing");
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,265 @@
+//! TLS 1.3 (RFC 8446): the relay's certificate, made at first start or given, and its replacement in place.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use hearth_protocol::{Pin, handshake, hash};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConnection},
+    sign::CertifiedKey,
+};
+
+/// Why there is no usable certificate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Others can read the key.
+    #[error("{0} can be read by everyone on this machine")]
+    KeyExposed(PathBuf),
+    /// No certificate, or none that can be parsed.
+    #[error("{0} holds no usable certificate")]
+    NoCertificate(PathBuf),
+    /// No key, or none that can be parsed.
+    #[error("{0} holds no usable private key")]
+    NoKey(PathBuf),
+    /// They do not belong together.
+    #[error("the private key is not the certificate's")]
+    Mismatch,
+    /// Making a certificate failed.
+    #[error("no certificate could be made: {0}")]
+    Generate(#[from] rcgen::Error),
+    /// rustls refused the configuration.
+    #[error("TLS cannot be configured: {0}")]
+    Configure(#[from] rustls::Error),
+}
+
+/// A certificate that can be replaced while connections go on.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<Loaded>>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    certified: Arc<CertifiedKey>,
+    pin: Pin,
+    self_signed: bool,
+    changed: [Option<SystemTime>; 2],
+}
+
+/// Whether a reload found something new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reload {
+    /// The files are as they were.
+    Unchanged,
+    /// New connections get the new certificate.
+    Replaced,
+}
+
+impl Identity {
+    /// Loads a certificate chain and its key.
+    pub(crate) fn load(certificate: &Path, key: &Path) -> Result<Arc<Self>, TlsError> {
+        let loaded = load(certificate, key)?;
+        Ok(Arc::new(Self {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            current: RwLock::new(Arc::new(loaded)),
+        }))
+    }
+
+    /// Loads the data directory's own certificate, making it if there is none.
+    pub(crate) fn load_or_make(dir: &Path, names: &[String]) -> Result<Arc<Self>, TlsError> {
+        let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+        if !key.exists() {
+            make(&certificate, &key, names)?;
+        }
+        Self::load(&certificate, &key)
+    }
+
+    fn current(&self) -> Arc<Loaded> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// SHA-256 of the certificate's SubjectPublicKeyInfo.
+    pub(crate) fn pin(&self) -> Pin {
+        self.current().pin
+    }
+
+    /// Whether links must carry the pin, because nobody else vouches for the certificate.
+    pub(crate) fn is_self_signed(&self) -> bool {
+        self.current().self_signed
+    }
+
+    /// Loads the files again if they changed. On an error the old certificate stays.
+    pub(crate) fn reload(&self) -> Result<Reload, TlsError> {
+        if changed(&self.certificate, &self.key) == self.current().changed {
+            return Ok(Reload::Unchanged);
+        }
+        let loaded = Arc::new(load(&self.certificate, &self.key)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        Ok(Reload::Replaced)
+    }
+
+    /// Returns the configuration for the listener.
+    pub(crate) fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, TlsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Resolver(self.clone())));
+        // No tickets: nothing links two connections of a member, nothing is kept for an idle one. No early data:
+        // it can be replayed (RFC 8446 section 8).
+        config.send_tls13_tickets = 0;
+        config.max_early_data_size = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Arc::new(config))
+    }
+}
+
+#[derive(Debug)]
+struct Resolver(Arc<Identity>);
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.current().certified.clone())
+    }
+}
+
+/// Returns the bytes that bind an authentication to this channel (RFC 9266 section 4.2).
+pub(crate) fn channel_binding(
+    connection: &ServerConnection,
+) -> Result<handshake::ChannelBinding, rustls::Error> {
+    connection.export_keying_material([0; 32], handshake::CHANNEL_BINDING_LABEL, None)
+}
+
+fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> TlsError + '_ {
+    move |source| TlsError::File { path: path.to_owned(), source }
+}
+
+fn changed(certificate: &Path, key: &Path) -> [Option<SystemTime>; 2] {
+    [certificate, key].map(|path| fs::metadata(path).and_then(|m| m.modified()).ok())
+}
+
+fn load(certificate: &Path, key: &Path) -> Result<Loaded, TlsError> {
+    // Before reading: a change in between is then seen by the next reload.
+    let changed = changed(certificate, key);
+    let mode = fs::metadata(key).map_err(file_error(key))?.permissions().mode();
+    if mode & 0o007 != 0 {
+        return Err(TlsError::KeyExposed(key.to_owned()));
+    }
+    let pem = fs::read(certificate).map_err(file_error(certificate))?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| TlsError::NoCertificate(certificate.to_owned()))?;
+    let leaf = chain.first().ok_or_else(|| TlsError::NoCertificate(certificate.to_owned()))?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(leaf)
+        .map_err(|_| TlsError::NoCertificate(certificate.to_owned()))?;
+    let pin = Pin(hash::sha256(parsed.public_key().raw).0);
+    let self_signed = parsed.subject() == parsed.issuer();
+    let pem = zeroize::Zeroizing::new(fs::read(key).map_err(file_error(key))?);
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::NoKey(key.to_owned()))?;
+    let signer = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)?;
+    let certified = CertifiedKey::new(chain, signer);
+    certified.keys_match().map_err(|_| TlsError::Mismatch)?;
+    Ok(Loaded { certified: Arc::new(certified), pin, self_signed, changed })
+}
+
+fn make(certificate: &Path, key: &Path, names: &[String]) -> Result<(), TlsError> {
+    let mut params = rcgen::CertificateParams::new(names.to_vec())?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Hearth relay");
+    // Members pin the key; an end date would only lock them out one day.
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2120, 1, 1);
+    let pair = rcgen::KeyPair::generate()?;
+    let signed = params.self_signed(&pair)?;
+    write(certificate, signed.pem().as_bytes())?;
+    write(key, zeroize::Zeroizing::new(pair.serialize_pem()).as_bytes())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(file_error(path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(file_error(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<String> {
+        vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
+    }
+
+    #[test]
+    fn a_certificate_is_made_once_and_its_key_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Identity::load_or_make(dir.path(), &names()).unwrap();
+        let mode = fs::metadata(dir.path().join("key.pem")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let second = Identity::load_or_make(dir.path(), &names()).unwrap();
+        assert_eq!(first.pin(), second.pin());
+        assert!(first.is_self_signed());
+        first.server_config().unwrap();
+    }
+
+    #[test]
+    fn an_exposed_foreign_or_empty_key_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        Identity::load_or_make(dir.path(), &names()).unwrap();
+        let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(Identity::load(&certificate, &key), Err(TlsError::KeyExposed(_))));
+        let other = tempfile::tempdir().unwrap();
+        Identity::load_or_make(other.path(), &names()).unwrap();
+        let foreign = other.path().join("key.pem");
+        assert!(matches!(Identity::load(&certificate, &foreign), Err(TlsError::Mismatch)));
+        fs::write(&foreign, "").unwrap();
+        assert!(matches!(Identity::load(&certificate, &foreign), Err(TlsError::NoKey(_))));
+        let empty = other.path().join("cert.pem");
+        fs::write(&empty, "").unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(Identity::load(&empty, &key), Err(TlsError::NoCertificate(_))));
+    }
+
+    #[test]
+    fn a_bad_new_file_leaves_the_old_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = Identity::load_or_make(dir.path(), &names()).unwrap();
+        let pin = identity.pin();
+        assert_eq!(identity.reload().unwrap(), Reload::Unchanged);
+        let certificate = dir.path().join("cert.pem");
+        fs::write(&certificate, "nonsense").unwrap();
+        let later = SystemTime::now() + std::time::Duration::from_secs(9);
+        fs::File::options().write(true).open(&certificate).unwrap().set_modified(later).unwrap();
+        assert!(identity.reload().is_err());
+        assert_eq!(identity.pin(), pin);
+        make(&certificate, &dir.path().join("key.pem"), &names()).unwrap();
+        assert_eq!(identity.reload().unwrap(), Reload::Replaced);
+        assert_ne!(identity.pin(), pin);
+    }
+}
