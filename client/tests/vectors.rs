@@ -1,0 +1,258 @@
+//! Worked examples of what members exchange inside their encryption, compared with appendix B of
+//! `docs/protocol.md`, so that text and code cannot drift apart.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::fmt::Write as _;
+
+use data_encoding::HEXLOWER;
+use ed25519_dalek::SigningKey;
+use hearth_client::{
+    engine::{
+        Crypto, Room,
+        agreement::{
+            AckTerms, Acknowledgement, Agreement, Change, Departure, Preview,
+            countersign_transcript, facilitators_hash,
+        },
+        content::{Body, Envelope, Seen},
+        join::Founding,
+        mls::Suite,
+        policy::{Act, AgreementRef, Category, Leaf, RoomPolicy, Scene, TimeoutNote},
+        receipt::Receipt,
+        state::{Countersignature, KnockBody},
+    },
+    profile::Profile,
+};
+use hearth_protocol::{
+    Digest, InviteId, MemberKey, MessageId, Millis, RelayId, Role, RoomId, RoomNumbers, Secret32,
+    Seq, codec, handshake, hash,
+    invite::{Grant, RelayAddress, Transport},
+};
+
+const PROTOCOL: &str = include_str!("../../docs/protocol.md");
+const LINE_CHARS: usize = 96;
+
+const ROOM: RoomId = RoomId([0x11; 16]);
+const ID: MessageId = MessageId([0x44; 16]);
+const DIGEST: Digest = Digest([0x77; 32]);
+/// 2026-11-23T00:00Z.
+const NOW: Millis = Millis(1_795_392_000_000);
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[9; 32])
+}
+
+fn member() -> MemberKey {
+    MemberKey(key().verifying_key().to_bytes())
+}
+
+/// The facilitator of the examples, another key than the member's.
+fn facilitator_key() -> SigningKey {
+    SigningKey::from_bytes(&[10; 32])
+}
+
+fn facilitator() -> MemberKey {
+    MemberKey(facilitator_key().verifying_key().to_bytes())
+}
+
+fn agreement() -> Agreement {
+    Agreement {
+        format: 1,
+        version: 1,
+        previous: None,
+        change: Change::Initial,
+        effective: NOW,
+        language: "en".into(),
+        signer: facilitator(),
+        salt: [0xab; 16],
+        text: "What is said here stays here.".into(),
+    }
+}
+
+fn acknowledgement(key: &SigningKey) -> Acknowledgement {
+    Acknowledgement::sign(
+        key,
+        AckTerms {
+            room: ROOM,
+            agreement: &agreement(),
+            facilitators: facilitators_hash(&[facilitator()]),
+            now: NOW,
+            nonce: [0xcd; 16],
+            answers: vec!["yes".into()],
+            note_key: [0xef; 32],
+        },
+    )
+}
+
+fn policy() -> RoomPolicy {
+    let numbers = RoomNumbers::default();
+    let agreement = AgreementRef::from(&agreement());
+    RoomPolicy::found("Evening group".into(), agreement, facilitator(), NOW, numbers)
+}
+
+fn envelope(seen: Option<Seen>, body: Body) -> Envelope {
+    Envelope { format: 1, id: ID, counter: 3, seen, sent_at: NOW, body }
+}
+
+fn hex<T: minicbor::Encode<()>>(value: &T) -> String {
+    HEXLOWER.encode(&codec::encode(value))
+}
+
+/// Renders an example as the appendix shows it.
+fn render(name: &str, value: &str) -> String {
+    let mut text = format!("{name}\n");
+    let mut rest = value;
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(LINE_CHARS));
+        let _ = writeln!(text, "  {line}");
+        rest = after;
+    }
+    text
+}
+
+#[test]
+fn records_are_as_documented() {
+    let ack = acknowledgement(&key());
+    let departure = Departure::sign(&key(), ROOM, ack.digest(), true, NOW);
+    let countersigning = countersign_transcript(&ROOM, &ack.digest(), NOW);
+    let countersignature = handshake::sign(&facilitator_key(), &countersigning);
+    let preview = Preview::sign(
+        &facilitator_key(),
+        &ROOM,
+        "Evening group".into(),
+        agreement(),
+        vec![facilitator()],
+        0x004d,
+    );
+    let policy = policy();
+    let act = Act::Admit {
+        member: member(),
+        acknowledgement: ack.digest(),
+        countersignature,
+        role: Role::Member,
+    };
+    let record = policy.record_for(facilitator(), NOW, act);
+    let added = Leaf { member: member(), name: "Ana".into(), acknowledgement: ack.clone() };
+    let founder = acknowledgement(&facilitator_key());
+    let roster =
+        [Leaf { member: facilitator(), name: "Ben".into(), acknowledgement: founder.clone() }];
+    let scene =
+        Scene { room: ROOM, roster: &roster, added: Some(&added), actor_acknowledgement: &founder };
+    let admitted = policy.apply(scene, &record).unwrap().policy;
+    let pause = policy.record_for(
+        facilitator(),
+        NOW,
+        Act::Pause { until: NOW.plus(600_000), comment: "Breathe.".into() },
+    );
+    let receipt = Receipt {
+        format: 1,
+        room: ROOM,
+        agreement: agreement(),
+        acknowledgement: ack.clone(),
+        countersigned: Some(Countersignature {
+            facilitator: facilitator(),
+            signature: countersignature,
+            at: NOW,
+        }),
+    };
+    receipt.verify().unwrap();
+    assert_eq!(Receipt::from_text(&receipt.to_text()).unwrap(), receipt);
+    let seen = Seen { seq: Seq(41), digest: DIGEST };
+    let issued = Body::InviteIssued {
+        invite: InviteId([0x88; 16]),
+        knock_key: Secret32::new([0xcc; 32]),
+        uses: 1,
+        expires: NOW,
+        role: Role::Member,
+    };
+    let text = Body::AgreementText {
+        agreement: agreement(),
+        return_secret: Secret32::new([0xcc; 32]),
+        return_expires: NOW,
+    };
+    let retract = Act::Retract { message: ID, seq: Seq(40), category: Category::Confidentiality };
+    let note = TimeoutNote { member: member(), until: NOW, note: "Rest a little.".into() };
+    let knock = KnockBody { name: "Ana".into(), key_package: vec![1, 2, 3] };
+    check(&[
+        ("member key", member().to_hex()),
+        ("facilitator key", facilitator().to_hex()),
+        ("agreement", hex(&agreement())),
+        ("agreement id", agreement().id().to_hex()),
+        ("agreement commitment", agreement().commitment(&ROOM).to_hex()),
+        ("facilitators hash", facilitators_hash(&[facilitator()]).to_hex()),
+        ("acknowledgement", hex(&ack)),
+        ("acknowledgement digest", ack.digest().to_hex()),
+        ("countersignature transcript", HEXLOWER.encode(&countersigning)),
+        ("countersignature", countersignature.to_hex()),
+        ("departure", hex(&departure)),
+        ("preview", hex(&preview)),
+        ("knock body", hex(&knock)),
+        ("founding policy", hex(&policy)),
+        ("founding record digest", policy.record.digest().to_hex()),
+        ("admitting policy", hex(&admitted)),
+        ("pausing record", hex(&pause)),
+        ("act retract", hex(&retract)),
+        ("act rekey", hex(&Act::Rekey)),
+        ("time-out note", hex(&note)),
+        ("envelope text", hex(&envelope(Some(seen), Body::Text("hello".into())))),
+        (
+            "envelope retract, nothing seen",
+            hex(&envelope(None, Body::Retract { message: ID, seq: Seq(40) })),
+        ),
+        (
+            "envelope depart",
+            hex(&envelope(Some(seen), Body::Depart { departure, goodbye: "Bye.".into() })),
+        ),
+        ("envelope invite-issued", hex(&envelope(Some(seen), issued))),
+        ("envelope agreement-text", hex(&envelope(Some(seen), text))),
+        ("receipt", hex(&receipt)),
+    ]);
+}
+
+fn check(examples: &[(&str, String)]) {
+    let rendered: Vec<String> = examples.iter().map(|(name, value)| render(name, value)).collect();
+    let missing = rendered.iter().filter(|text| !PROTOCOL.contains(text.as_str())).count();
+    assert!(
+        missing == 0,
+        "{missing} examples of docs/protocol.md are missing or outdated; it should hold:\n{}",
+        rendered.concat()
+    );
+}
+
+#[test]
+fn verification_codes_are_made_as_documented() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = Profile::create(&dir.path().join("profile"), None).unwrap();
+    let crypto = Crypto::default();
+    let grant = Grant {
+        address: RelayAddress {
+            authority: "relay.example:7443".into(),
+            transport: Transport::Tls,
+            relay: RelayId([0xaa; 32]),
+            pin: None,
+        },
+        secret: Secret32::new([0xcc; 32]),
+    };
+    let founding = Founding {
+        title: "Evening group".into(),
+        agreement: agreement().text,
+        language: "en".into(),
+        name: "Ben".into(),
+        local_name: "evening".into(),
+        suite: Suite::X25519,
+        numbers: RoomNumbers::default(),
+    };
+    let room = Room::found(profile.store(), &crypto, &grant, founding, NOW).unwrap();
+    let (low, high) = (room.me().min(member()), room.me().max(member()));
+    let id = room.id();
+    let parts: [&[u8]; 3] = [id.as_bytes(), low.as_bytes(), high.as_bytes()];
+    let hash = hash::labelled("hearth member code v1", &parts);
+    let groups: Vec<String> = (0..6)
+        .map(|group| {
+            let bytes = &hash[group * 5..group * 5 + 5];
+            let number = bytes.iter().fold(0_u64, |n, b| n * 256 + u64::from(*b));
+            format!("{:05}", number % 100_000)
+        })
+        .collect();
+    assert_eq!(room.verification_code(&member()), groups.join(" "));
+}
