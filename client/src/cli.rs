@@ -70,6 +70,9 @@ pub enum Command {
     Chat {
         /// The room.
         room: String,
+        /// End when nobody has typed for so long, so that an unwatched screen does not go on showing the room.
+        #[arg(long, default_value = "30m", value_name = "TIME")]
+        lock_after: String,
     },
     /// Admit whoever has acknowledged, without anybody watching, until stopped. F, CF [E; R]
     Steward {

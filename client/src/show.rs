@@ -23,18 +23,24 @@ const INDENT: &str = "      | ";
 #[derive(Clone)]
 pub struct Output {
     json: bool,
+    quiet: bool,
     printer: Option<crate::line::Printer>,
 }
 
 impl Output {
     /// Prints to standard output.
     pub const fn stdout(json: bool) -> Self {
-        Self { json, printer: None }
+        Self { json, quiet: false, printer: None }
     }
 
     /// Prints above the line that is being typed.
     pub const fn above(printer: crate::line::Printer) -> Self {
-        Self { json: false, printer: Some(printer) }
+        Self { json: false, quiet: false, printer: Some(printer) }
+    }
+
+    /// Prints no results: the room's own lines say enough.
+    pub const fn quiet() -> Self {
+        Self { json: false, quiet: true, printer: None }
     }
 
     /// Whether output is JSON.
@@ -47,7 +53,9 @@ impl Output {
     /// # Errors
     /// If standard output is closed.
     pub fn say(&self, object: &Value, text: &str) -> io::Result<()> {
-        if self.json {
+        if self.quiet {
+            Ok(())
+        } else if self.json {
             self.line(&object.to_string())
         } else if text.is_empty() {
             Ok(())
@@ -187,7 +195,8 @@ impl View<'_> {
                 ("agreement", "sent the text of a new version of the agreement".into())
             }
             RowContent::MyTimeout { until, note } => {
-                more.insert("act".into(), json!("timeout"));
+                let act = if *until > row.at { "timeout" } else { "untimeout" };
+                more.insert("act".into(), json!(act));
                 more.insert("you".into(), json!(true));
                 more.insert("until".into(), json!(rfc3339(*until)));
                 ("moderation", note.clone())

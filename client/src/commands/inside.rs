@@ -18,7 +18,7 @@ use crate::{
         state::{Row, RowContent},
     },
     failure::{Failure, exit},
-    live::{Incoming, Live, LiveError, now},
+    live::{Live, LiveError, now},
     show::{self, Output, View},
     text::{escape, qr, when},
 };
@@ -852,9 +852,4 @@ impl From<CategoryArg> for Category {
             CategoryArg::Request => Self::Request,
         }
     }
-}
-
-/// Whether something happened that a person in `chat` wants to see at once.
-pub(super) const fn is_visible(incoming: &Incoming) -> bool {
-    matches!(incoming, Incoming::Entries | Incoming::Knock)
 }

@@ -73,7 +73,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         }
         Command::Agreement(command) => door::agreement(&context, command).await,
         Command::Receipt { room, file } => profile::receipt(&context, &room, file.as_deref()),
-        Command::Chat { room } => chat::run(&context, &room).await,
+        Command::Chat { room, lock_after } => chat::run(&context, &room, &lock_after).await,
         Command::Steward { room, only, count } => steward::run(&context, &room, only, count).await,
         Command::Profile(command) => profile::run(&context, command),
         Command::Completions { shell } => Ok(profile::completions(shell)?),

@@ -168,6 +168,7 @@ impl Room<'_> {
                 }
             }
             OutgoingKind::Commit { acknowledgement } => {
+                let before = self.roster()?;
                 let (provider, group) = self.group()?;
                 group.merge_pending(&provider)?;
                 self.state.renewed_at = row.at;
@@ -175,7 +176,7 @@ impl Room<'_> {
                     self.state.acknowledgement = acknowledgement.into();
                 }
                 let policy = self.policy()?;
-                let roster = self.roster()?;
+                let roster = self.with_old(&before)?;
                 // The record is ours if the commit changed the policy; a bare update leaves the old one standing.
                 let record = &policy.record;
                 let known = self.store.get_at(Kind::Log, self.no, record.number)?.is_some();
