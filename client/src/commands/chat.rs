@@ -275,7 +275,7 @@ impl<'s> Chat<'s> {
         match link {
             Link::Up(mut live) => {
                 let quiet = Output::quiet();
-                let out = if matches!(command, InRoom::Send { .. }) { &quiet } else { &self.out };
+                let out = if answers_itself(command) { &self.out } else { &quiet };
                 let result = inside::act(&mut live, out, command).await;
                 self.show(&mut live.room)?;
                 match result {
@@ -339,6 +339,25 @@ impl<'s> Chat<'s> {
         }
         self.out.remark("/help COMMAND shows how it goes (leave out the room); /quit ends. [E] end to end, [R] relay, [C] cooperative.");
     }
+}
+
+/// Whether a command has an answer of its own; of the others, the room's new line says enough.
+const fn answers_itself(command: &InRoom) -> bool {
+    matches!(
+        command,
+        InRoom::Read { .. }
+            | InRoom::Who { .. }
+            | InRoom::Status { .. }
+            | InRoom::Log { .. }
+            | InRoom::Outbox { .. }
+            | InRoom::Invite { .. }
+            | InRoom::Revoke { .. }
+            | InRoom::Knocks { .. }
+            | InRoom::Decline { .. }
+            | InRoom::Mute { .. }
+            | InRoom::Unmute { .. }
+            | InRoom::Verify { .. }
+    )
 }
 
 /// Waits for what the relay sends; for ever where there is no connection.

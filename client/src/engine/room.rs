@@ -172,14 +172,6 @@ impl<'s> Room<'s> {
         Ok(self.roster()?.len())
     }
 
-    /// Fails if this profile is not in the room.
-    ///
-    /// # Errors
-    /// [`EngineError::NotMember`].
-    pub fn check_inside(&mut self) -> Result<()> {
-        self.group().map(|_| ())
-    }
-
     /// Returns what is needed to open this room again.
     pub fn parts(&self) -> (&'s Store, &'s Crypto, String) {
         (self.store, self.crypto, self.state.local_name.clone())
