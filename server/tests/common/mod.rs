@@ -1,6 +1,12 @@
 //! A relay on a free port, and clients that speak the wire and nothing more.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation
+)]
 
 use std::{
     net::SocketAddr,

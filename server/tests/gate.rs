@@ -1,0 +1,317 @@
+//! Nobody gets in without an invite, an acknowledgement of the current agreement, and a facilitator's admission.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
+
+mod common;
+
+use common::*;
+use hearth_protocol::{
+    ClientFrame, Commitment, Digest, Effect, Millis, RejectCode, Role, RoomId, RoomNumbers,
+    Secret32, ServerFrame,
+    frame::{Notice, Standing},
+    invite,
+};
+
+#[tokio::test]
+async fn a_knock_needs_the_current_acknowledgement_of_that_very_key() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let token = room.invite(1).await;
+    let mut client = relay.connect().await;
+    let (key, other) = (key(), key());
+    let good = acknowledge(room.id, &key, AGREEMENT);
+
+    let older = acknowledge(room.id, &key, Commitment([9; 32]));
+    let elsewhere = acknowledge(RoomId([9; 16]), &key, AGREEMENT);
+    let borrowed = acknowledge(room.id, &other, AGREEMENT);
+    let mut relabelled = older.clone();
+    relabelled.agreement = AGREEMENT;
+    let mut swapped = good.clone();
+    swapped.digest = Digest([1; 32]);
+    let mut flipped = good.clone();
+    flipped.signature.0[0] ^= 1;
+    for triple in [older, elsewhere, borrowed, relabelled, swapped, flipped] {
+        let answer = client.knock(room.id, &key, &token, triple).await;
+        assert_eq!(code(&answer), RejectCode::NotAcknowledged);
+    }
+    // None of them spent the invite.
+    let answer = client.knock(room.id, &key, &token, good.clone()).await;
+    assert!(matches!(answer, ServerFrame::Authenticated { .. }), "{answer:?}");
+    // The same key may replace its knock; another finds the invite spent.
+    let answer = client.knock(room.id, &key, &token, good).await;
+    assert!(matches!(answer, ServerFrame::Authenticated { .. }), "{answer:?}");
+    let mut second = relay.connect().await;
+    let triple = acknowledge(room.id, &other, AGREEMENT);
+    let answer = second.knock(room.id, &other, &token, triple).await;
+    assert_eq!(code(&answer), RejectCode::InviteUsed);
+    let req = second.req();
+    let answer = second.ask(ClientFrame::Preview { req, room: room.id, token }).await;
+    assert_eq!(code(&answer), RejectCode::InviteUsed);
+}
+
+#[tokio::test]
+async fn nothing_else_is_reachable_before_admission() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    room.say("before").await;
+    let token = room.invite(1).await;
+    let key = key();
+    let mut client = relay.connect().await;
+    let triple = acknowledge(room.id, &key, AGREEMENT);
+    client.knock(room.id, &key, &token, triple).await;
+
+    let (id, room_id) = (random_id(), room.id);
+    assert_eq!(code(&client.subscribe(room_id, 0).await), RejectCode::NotMember);
+    let answer = client.submit_as(room_id, id, text(room_id, 0, "x"), vec![]).await;
+    assert_eq!(code(&answer), RejectCode::NotMember);
+    let answer = client.submit(room_id, vec![], vec![Effect::Leave]).await;
+    assert_eq!(code(&answer), RejectCode::NotMember);
+    for req in [7, 8, 9] {
+        let frame = match req {
+            7 => ClientFrame::Status { req, room: room_id },
+            8 => ClientFrame::Knocks { req, room: room_id, after: None },
+            _ => ClientFrame::GetBlob {
+                req,
+                room: room_id,
+                blob: hearth_protocol::BlobId([0; 32]),
+                offset: 0,
+            },
+        };
+        assert_eq!(code(&client.ask(frame).await), RejectCode::NotMember);
+    }
+}
+
+#[tokio::test]
+async fn an_admission_must_name_the_pending_knock_and_its_acknowledgement() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let stranger = key();
+    let admit = room.admit_effect(&stranger, Role::Member).await;
+    assert_eq!(code(&room.commit(vec![admit]).await), RejectCode::NotFound);
+
+    let token = room.invite(1).await;
+    let key = key();
+    let mut client = relay.connect().await;
+    let triple = acknowledge(room.id, &key, AGREEMENT);
+    client.knock(room.id, &key, &token, triple.clone()).await;
+    let Effect::Admit { member, role, welcome, acknowledgement } =
+        room.admit_effect(&key, Role::Member).await
+    else {
+        panic!()
+    };
+    let wrong = Effect::Admit { member, role, welcome, acknowledgement: Digest([3; 32]) };
+    assert_eq!(code(&room.commit(vec![wrong]).await), RejectCode::NotAcknowledged);
+    let absent = hearth_protocol::BlobId([8; 32]);
+    let unwelcome = Effect::Admit { member, role, welcome: absent, acknowledgement };
+    assert_eq!(code(&room.commit(vec![unwelcome]).await), RejectCode::NotFound);
+    // Without a commit, an admission is no admission.
+    let admit = Effect::Admit { member, role, welcome, acknowledgement };
+    let answer = room.act(vec![admit.clone()]).await;
+    assert_eq!(code(&answer), RejectCode::BadPayload);
+    let payload = text(room.id, 0, "not a commit");
+    let answer = room.founder.submit(room.id, payload, vec![admit.clone()]).await;
+    assert_eq!(code(&answer), RejectCode::BadPayload);
+    // Refused attempts left the knock and the epoch as they were.
+    accepted(&room.commit(vec![admit.clone()]).await);
+    // And a knock admits once.
+    assert_eq!(code(&room.commit(vec![admit]).await), RejectCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_new_agreement_drops_old_knocks_and_invites_and_keeps_those_made_with_it() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let old = room.invite(5).await;
+    let key = key();
+    let mut client = relay.connect().await;
+    let triple = acknowledge(room.id, &key, AGREEMENT);
+    client.knock(room.id, &key, &old, triple.clone()).await;
+    let admit = room.admit_effect(&key, Role::Member).await;
+
+    let second = Commitment([0xb2; 32]);
+    let new = Secret32::new(random());
+    let invite = room.invite_effect(&new, 1, Millis::NEVER);
+    let effects = vec![Effect::SetAgreement { agreement: second }, invite];
+    accepted(&room.commit(effects).await);
+    assert_eq!(code(&room.commit(vec![admit]).await), RejectCode::NotFound);
+    let answer = client.knock(room.id, &key, &old, triple.clone()).await;
+    assert_eq!(code(&answer), RejectCode::InviteInvalid);
+    let answer = client.knock(room.id, &key, &new, triple).await;
+    assert_eq!(code(&answer), RejectCode::NotAcknowledged);
+    let current = acknowledge(room.id, &key, second);
+    let answer = client.knock(room.id, &key, &new, current).await;
+    assert!(matches!(answer, ServerFrame::Authenticated { .. }), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_locked_room_takes_no_knock_and_admits_nobody() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let token = room.invite(2).await;
+    let (first, second) = (key(), key());
+    let mut client = relay.connect().await;
+    let triple = acknowledge(room.id, &first, AGREEMENT);
+    client.knock(room.id, &first, &token, triple).await;
+    let numbers = RoomNumbers { locked: true, ..RoomNumbers::default() };
+    accepted(&room.act(vec![Effect::SetNumbers { numbers }]).await);
+    let admit = room.admit_effect(&first, Role::Member).await;
+    assert_eq!(code(&room.commit(vec![admit.clone()]).await), RejectCode::Locked);
+    let mut other = relay.connect().await;
+    let triple = acknowledge(room.id, &second, AGREEMENT);
+    let answer = other.knock(room.id, &second, &token, triple).await;
+    assert_eq!(code(&answer), RejectCode::Locked);
+    let open = Effect::SetNumbers { numbers: RoomNumbers::default() };
+    accepted(&room.commit(vec![open, admit]).await);
+}
+
+#[tokio::test]
+async fn an_invite_ends_by_time_by_revocation_and_by_burning() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let key = key();
+    let triple = acknowledge(room.id, &key, AGREEMENT);
+    let mut client = relay.connect().await;
+
+    let token = Secret32::new(random());
+    let expires = Millis(relay.now() + 60_000);
+    let effect = room.invite_effect(&token, 1, expires);
+    accepted(&room.act(vec![effect]).await);
+    relay.advance(60_000);
+    let answer = client.knock(room.id, &key, &token, triple.clone()).await;
+    assert_eq!(code(&answer), RejectCode::InviteExpired);
+
+    let token = room.invite(1).await;
+    let invite = invite::invite_id(&token);
+    accepted(&room.act(vec![Effect::RevokeInvite { invite }]).await);
+    let answer = client.knock(room.id, &key, &token, triple.clone()).await;
+    assert_eq!(code(&answer), RejectCode::InviteInvalid);
+
+    let token = room.invite(5).await;
+    let req = client.req();
+    let burn = ClientFrame::BurnInvite { req, room: room.id, token: token.clone() };
+    assert_eq!(client.ask(burn).await, ServerFrame::Done { req });
+    let answer = client.knock(room.id, &key, &token, triple).await;
+    assert_eq!(code(&answer), RejectCode::InviteUsed);
+}
+
+#[tokio::test]
+async fn of_many_who_race_for_one_use_exactly_one_wins() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let token = room.invite(1).await;
+    let mut racers = tokio::task::JoinSet::new();
+    for _ in 0..24 {
+        let mut client = relay.connect().await;
+        let (id, token) = (room.id, token.clone());
+        racers.spawn(async move {
+            let key = key();
+            let triple = acknowledge(id, &key, AGREEMENT);
+            match client.knock(id, &key, &token, triple).await {
+                ServerFrame::Authenticated { .. } => 1,
+                other => {
+                    assert_eq!(code(&other), RejectCode::InviteUsed);
+                    0
+                }
+            }
+        });
+    }
+    let mut winners = 0;
+    while let Some(won) = racers.join_next().await {
+        winners += won.unwrap();
+    }
+    assert_eq!(winners, 1);
+}
+
+#[tokio::test]
+async fn a_declined_knocker_is_told_and_needs_another_invite() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let token = room.invite(1).await;
+    let key = key();
+    let mut client = relay.connect().await;
+    let triple = acknowledge(room.id, &key, AGREEMENT);
+    client.knock(room.id, &key, &token, triple.clone()).await;
+    let decline = Effect::Decline { member: key_of(&key), note: b"sealed note".to_vec() };
+    accepted(&room.act(vec![decline.clone()]).await);
+    assert_eq!(code(&room.act(vec![decline]).await), RejectCode::NotFound);
+    let declined = Standing::Declined { note: b"sealed note".to_vec() };
+    let ServerFrame::Notice { notice: Notice::Standing(standing), .. } = client.event().await
+    else {
+        panic!()
+    };
+    assert_eq!(standing, declined);
+    let mut again = relay.connect().await;
+    assert_eq!(again.enter(room.id, &key).await, declined);
+    let answer = again.knock(room.id, &key, &token, triple.clone()).await;
+    assert_eq!(code(&answer), RejectCode::InviteUsed);
+    let another = room.invite(1).await;
+    let answer = again.knock(room.id, &key, &another, triple).await;
+    assert!(matches!(answer, ServerFrame::Authenticated { standing: Standing::Knocking, .. }));
+    let req = again.req();
+    let answer = again.ask(ClientFrame::CancelKnock { req, room: room.id }).await;
+    assert_eq!(answer, ServerFrame::Done { req });
+    assert_eq!(room.founder.status(room.id).await.knocks, 0);
+}
+
+#[tokio::test]
+async fn a_full_room_admits_nobody() {
+    let relay = TestRelay::start().await;
+    let (id, founder_key) = (RoomId(random()), key());
+    let mut founder = relay.connect().await;
+    let grant = relay.grant_for(1, 2);
+    founder.open_room(id, &founder_key, grant, RoomNumbers::default()).await;
+    let mut room = TestRoom { id, key: founder_key, founder, epoch: 0 };
+    room.join(&relay, Role::Member).await;
+    let token = room.invite(1).await;
+    let key = key();
+    let mut client = relay.connect().await;
+    let triple = acknowledge(id, &key, AGREEMENT);
+    client.knock(id, &key, &token, triple).await;
+    let admit = room.admit_effect(&key, Role::Member).await;
+    assert_eq!(code(&room.commit(vec![admit]).await), RejectCode::RoomFull);
+}
+
+#[tokio::test]
+async fn a_grant_opens_as_many_rooms_as_it_says_and_a_retry_is_no_second_room() {
+    let relay = TestRelay::start().await;
+    let grant = relay.grant_for(1, 10);
+    let key = key();
+    let (first, second) = (RoomId(random()), RoomId(random()));
+    let numbers = RoomNumbers::default();
+    let mut client = relay.connect().await;
+    for _ in 0..2 {
+        let answer = client.open_room(first, &key, grant.clone(), numbers.clone()).await;
+        assert!(matches!(answer, ServerFrame::Authenticated { .. }), "{answer:?}");
+    }
+    let answer = client.open_room(second, &key, grant, numbers.clone()).await;
+    assert_eq!(code(&answer), RejectCode::GrantInvalid);
+    let other = common::key();
+    let mut thief = relay.connect().await;
+    let answer = thief.open_room(first, &other, relay.grant(), numbers.clone()).await;
+    assert_eq!(code(&answer), RejectCode::RoomExists);
+    let broken = RoomNumbers { retention_seconds: 0, ..numbers };
+    let answer = thief.open_room(second, &other, relay.grant(), broken).await;
+    assert_eq!(code(&answer), RejectCode::BadFrame);
+}
+
+#[tokio::test]
+async fn guesses_are_uniform_and_few() {
+    let relay = TestRelay::start().await;
+    let room = TestRoom::open(&relay).await;
+    let mut client = relay.connect().await;
+    let token = Secret32::new([1; 32]);
+    for round in 0..10 {
+        let guessed = if round % 2 == 0 { room.id } else { RoomId(random()) };
+        let frame = ClientFrame::Preview { req: 1, room: guessed, token: token.clone() };
+        let answer = client.ask(frame).await;
+        assert_eq!(code(&answer), RejectCode::InviteInvalid);
+    }
+    let frame = ClientFrame::Preview { req: 1, room: room.id, token };
+    let answer = client.ask(frame.clone()).await;
+    let ServerFrame::Reject { code: RejectCode::RateLimited, retry_at: Some(at), .. } = answer
+    else {
+        panic!("{answer:?}")
+    };
+    relay.advance(at.0 - relay.now());
+    assert_eq!(code(&client.ask(frame).await), RejectCode::InviteInvalid);
+}

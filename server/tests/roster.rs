@@ -1,0 +1,243 @@
+//! Roles, removals, departures; and who may do what.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
+
+mod common;
+
+use common::*;
+use hearth_protocol::{
+    Effect, EntryContent, Epoch, Millis, RejectCode, Role, RoomNumbers, Seq, ServerFrame,
+    frame::{Notice, Standing},
+    hash,
+};
+
+#[tokio::test]
+async fn a_removed_member_reads_nothing_that_comes_later() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let mut member = room.join(&relay, Role::Member).await;
+    member.client.subscribe(room.id, member.joined.0).await;
+    room.say("still here").await;
+    let gone = key_of(&member.key);
+    let removal = accepted(&room.commit(vec![Effect::Remove { member: gone }]).await);
+    for index in 0..20 {
+        room.say(&format!("later {index}")).await;
+    }
+    let mut last = Seq(0);
+    loop {
+        match member.client.event().await {
+            ServerFrame::Entries { entries, head, .. } => {
+                last = entries.last().unwrap().seq;
+                assert!(last <= removal && head <= removal);
+            }
+            ServerFrame::Notice { notice: Notice::Standing(standing), .. } => {
+                assert_eq!(standing, Standing::Gone { at: removal });
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(last, removal);
+    // Nothing more on this connection, nor on another, nor may anything be said.
+    let payload = text(room.id, room.epoch, "let me back");
+    let answer = member.client.submit(room.id, payload, vec![]).await;
+    assert_eq!(code(&answer), RejectCode::NotMember);
+    assert!(member.client.events.is_empty());
+    let mut again = relay.connect().await;
+    assert_eq!(again.enter(room.id, &member.key).await, Standing::Gone { at: removal });
+    let answer = again.subscribe(room.id, 0).await;
+    let ServerFrame::Subscribed { head, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!(head, removal);
+    let entries = again.entries_to(removal.0).await;
+    // Nor what was before the admission.
+    assert_eq!(entries.first().unwrap().seq, Seq(member.joined.0 + 1));
+    let req = again.req();
+    let answer = again.ask(hearth_protocol::ClientFrame::Status { req, room: room.id }).await;
+    assert_eq!(code(&answer), RejectCode::NotMember);
+    assert!(again.events.is_empty());
+}
+
+#[tokio::test]
+async fn who_leaves_is_out_at_once_and_anyone_may_commit_it() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let mut leaver = room.join(&relay, Role::Member).await;
+    let mut other = room.join(&relay, Role::Member).await;
+    let gone = key_of(&leaver.key);
+    // Not before they have left.
+    let payload = commit(room.id, room.epoch);
+    let remove = vec![Effect::Remove { member: gone }];
+    let answer = other.client.submit(room.id, payload.clone(), remove.clone()).await;
+    assert_eq!(code(&answer), RejectCode::NotFacilitator);
+
+    let id = random_id();
+    let goodbye = text(room.id, room.epoch, "goodbye");
+    let answer = leaver.client.submit_as(room.id, id, goodbye.clone(), vec![Effect::Leave]).await;
+    let left = accepted(&answer);
+    // A retry of the departure is answered as the first was.
+    let answer = leaver.client.submit_as(room.id, id, goodbye, vec![Effect::Leave]).await;
+    assert_eq!(accepted(&answer), left);
+    let answer = leaver.client.submit(room.id, vec![], vec![Effect::Leave]).await;
+    assert_eq!(code(&answer), RejectCode::NotMember);
+    assert!(room.founder.status(room.id).await.roster.iter().any(|row| row.left));
+    let answer = other.client.submit(room.id, payload, remove).await;
+    accepted(&answer);
+    room.epoch += 1;
+    assert_eq!(room.founder.status(room.id).await.roster.len(), 2);
+    let mut again = relay.connect().await;
+    assert_eq!(again.enter(room.id, &leaver.key).await, Standing::Gone { at: left });
+}
+
+#[tokio::test]
+async fn a_former_member_is_admitted_anew_and_reads_from_there() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let member = room.join(&relay, Role::Member).await;
+    let key = member.key;
+    accepted(&room.commit(vec![Effect::Remove { member: key_of(&key) }]).await);
+    room.say("meanwhile").await;
+    let token = room.invite(1).await;
+    let mut client = relay.connect().await;
+    let triple = acknowledge(room.id, &key, AGREEMENT);
+    let answer = client.knock(room.id, &key, &token, triple).await;
+    assert!(matches!(answer, ServerFrame::Authenticated { standing: Standing::Knocking, .. }));
+    let admit = room.admit_effect(&key, Role::Member).await;
+    let joined = accepted(&room.commit(vec![admit]).await);
+    let seq = room.say("welcome back").await;
+    client.subscribe(room.id, 0).await;
+    let entries = client.entries_to(seq.0).await;
+    assert_eq!(entries.first().unwrap().seq, Seq(joined.0 + 1));
+}
+
+#[tokio::test]
+async fn the_last_facilitator_stays() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let founder = key_of(&room.key);
+    let mut second = room.join(&relay, Role::CoFacilitator).await;
+    let demote = Effect::SetRole { member: founder, role: Role::Member };
+    assert_eq!(code(&room.commit(vec![demote.clone()]).await), RejectCode::LastFacilitator);
+    assert_eq!(code(&room.act(vec![Effect::Leave]).await), RejectCode::LastFacilitator);
+    // A co-facilitator takes no facilitator out and gives no role.
+    for effect in [Effect::Remove { member: founder }, demote.clone()] {
+        let payload = commit(room.id, room.epoch);
+        let answer = second.client.submit(room.id, payload, vec![effect]).await;
+        assert_eq!(code(&answer), RejectCode::NotFacilitator);
+    }
+    let member = key_of(&second.key);
+    let promote = Effect::SetRole { member, role: Role::Facilitator };
+    accepted(&room.commit(vec![promote]).await);
+    accepted(&room.commit(vec![demote]).await);
+    accepted(&room.act(vec![Effect::Leave]).await);
+}
+
+#[tokio::test]
+async fn a_facilitator_who_is_alone_may_leave() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    accepted(&room.act(vec![Effect::Leave]).await);
+    assert_eq!(code(&room.act(vec![Effect::Leave]).await), RejectCode::NotMember);
+}
+
+#[tokio::test]
+async fn members_moderate_nothing() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let mut member = room.join(&relay, Role::Member).await;
+    let other = room.join(&relay, Role::Member).await;
+    let target = key_of(&other.key);
+    let said = room.say("a sentence").await;
+    let effects = [
+        Effect::SetNumbers { numbers: RoomNumbers::default() },
+        Effect::Timeout { member: target, until: Millis::NEVER },
+        Effect::Retract { seq: said, own: None },
+        Effect::Decline { member: target, note: vec![] },
+        room.invite_effect(&hearth_protocol::Secret32::new([1; 32]), 1, Millis::NEVER),
+        Effect::RevokeInvite { invite: hearth_protocol::InviteId([0; 16]) },
+        Effect::Reopen { epoch: Epoch(room.epoch - 1) },
+        Effect::SetAgreement { agreement: AGREEMENT },
+        Effect::SetRole { member: key_of(&member.key), role: Role::Facilitator },
+        Effect::Remove { member: target },
+        room.admit_effect(&key(), Role::Facilitator).await,
+    ];
+    let before = room.founder.status(room.id).await;
+    for effect in effects {
+        let payload = commit(room.id, room.epoch);
+        let answer = member.client.submit(room.id, payload, vec![effect]).await;
+        assert_eq!(code(&answer), RejectCode::NotFacilitator);
+    }
+    // Nothing moved, not even the epoch.
+    assert_eq!(room.founder.status(room.id).await, before);
+    // Nor do they see the roster or who knocks, nor upload anything.
+    assert!(member.client.status(room.id).await.roster.is_empty());
+    for req in [1, 2] {
+        let frame = match req {
+            1 => hearth_protocol::ClientFrame::Knocks { req, room: room.id, after: None },
+            _ => hearth_protocol::ClientFrame::PutBlob {
+                req,
+                room: room.id,
+                blob: hearth_protocol::BlobId([0; 32]),
+                total: 1,
+                offset: 0,
+                part: vec![1],
+            },
+        };
+        assert_eq!(code(&member.client.ask(frame).await), RejectCode::NotFacilitator);
+    }
+}
+
+#[tokio::test]
+async fn a_removed_facilitator_has_no_power_and_no_invites() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let mut second = room.join(&relay, Role::CoFacilitator).await;
+    let token = hearth_protocol::Secret32::new(random());
+    let invite = room.invite_effect(&token, 1, Millis::NEVER);
+    accepted(&second.client.submit(room.id, vec![], vec![invite.clone()]).await);
+    accepted(&room.commit(vec![Effect::Remove { member: key_of(&second.key) }]).await);
+    let answer = second.client.submit(room.id, vec![], vec![invite]).await;
+    assert_eq!(code(&answer), RejectCode::NotMember);
+    let key = key();
+    let triple = acknowledge(room.id, &key, AGREEMENT);
+    let answer = relay.connect().await.knock(room.id, &key, &token, triple).await;
+    assert_eq!(code(&answer), RejectCode::InviteInvalid);
+}
+
+#[tokio::test]
+async fn retractions_delete_the_bytes_and_keep_the_hash() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let mut member = room.join(&relay, Role::Member).await;
+    let mut other = room.join(&relay, Role::Member).await;
+    let (id, foreign) = (random_id(), random_id());
+    let payload = text(room.id, room.epoch, "mine");
+    let mine = accepted(&member.client.submit_as(room.id, id, payload.clone(), vec![]).await);
+    let theirs = text(room.id, room.epoch, "theirs");
+    let theirs = accepted(&other.client.submit_as(room.id, foreign, theirs, vec![]).await);
+    for retract in [
+        Effect::Retract { seq: theirs, own: Some(foreign) },
+        Effect::Retract { seq: theirs, own: Some(id) },
+        Effect::Retract { seq: Seq(900), own: Some(id) },
+        Effect::Retract { seq: Seq(0), own: Some(id) },
+    ] {
+        let answer = member.client.submit(room.id, vec![], vec![retract]).await;
+        assert_eq!(code(&answer), RejectCode::NotFound);
+    }
+    let retract = Effect::Retract { seq: mine, own: Some(id) };
+    accepted(&member.client.submit(room.id, vec![], vec![retract]).await);
+    accepted(&room.act(vec![Effect::Retract { seq: theirs, own: None }]).await);
+    // From the tail in memory and from the store alike.
+    for _ in 0..2 {
+        let mut reader = relay.connect().await;
+        reader.enter(room.id, &room.key).await;
+        reader.subscribe(room.id, mine.0 - 1).await;
+        let entries = reader.entries_to(theirs.0).await;
+        assert_eq!(entries[0].content, EntryContent::Tombstone(hash::sha256(&payload)));
+    }
+    let raw = std::fs::read(relay.path().join("hearth.db-wal")).unwrap();
+    assert!(!raw.is_empty());
+    let (dir, _) = relay.stop().await;
+    let raw = std::fs::read(dir.path().join("hearth.db")).unwrap();
+    let canary = text(room.id, 2, "mine");
+    assert!(!raw.windows(canary.len()).any(|window| window == canary));
+}
