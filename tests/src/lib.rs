@@ -1,1 +1,46 @@
+//! Tests of Hearth from the outside: the real `hearthd` and `hearth`, on a free port, in folders of their own.
+//!
+//! [`Relay`] runs one relay and stops it on drop; [`Person`] runs commands of one profile; [`Circle`] is a room with
+//! its people. Nothing here sleeps: every wait is for a line, for the end of a process, or for a command that is
+//! repeated a bounded number of times, and every wait has a deadline.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking"
+)]
+
+mod binary;
+mod circle;
+mod person;
+mod process;
+mod proxy;
+mod relay;
+
+pub use circle::{AGREEMENT, Circle, text_file};
+pub use person::{Answer, Person};
+pub use process::{Ended, Running};
+pub use proxy::Proxy;
+pub use relay::{Relay, RelayOptions};
+
+use std::time::Duration;
+
+/// For anything that takes its time on a busy machine; reached only by a test that fails.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Repeats something until it gives a value; fails after many times.
+///
+/// Each turn should do real work, such as running a command: that is the pace.
+pub fn until<T>(what: &str, mut turn: impl FnMut() -> Option<T>) -> T {
+    let end = std::time::Instant::now() + DEADLINE;
+    for _ in 0..10_000 {
+        if let Some(value) = turn() {
+            return value;
+        }
+        if std::time::Instant::now() > end {
+            break;
+        }
+    }
+    panic!("never came true: {what}");
+}
