@@ -5,11 +5,12 @@
 //! reader, say) lines are read and printed plainly. Typed lines are remembered in memory only, for the arrow keys.
 
 mod ask;
+mod edit;
 mod plain;
 
 use std::{
     env,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _, Read as _, Write as _},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +18,8 @@ use std::{
     thread,
 };
 
-use rustyline::{Config, Editor, ExternalPrinter as _, error::ReadlineError, history::MemHistory};
+use edit::{LineEditor, Typed};
+use rustix::termios::tcgetwinsize;
 use tokio::sync::{Notify, mpsc};
 
 pub use ask::{AskError, ask, confirm, read_secret, restore_terminal};
@@ -28,12 +30,16 @@ use crate::text::escape;
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Lines typed ahead. Beyond that reading waits.
 const LINES_AHEAD_MAX: usize = 16;
-/// Lines that the arrow keys bring back.
-const HISTORY_LINES_MAX: usize = 100;
 /// Undecodable reads in a row after which the input is given up.
-const FAILURES_IN_A_ROW_MAX: usize = 64;
-/// Ends the mode in which a terminal marks what is pasted.
+const FAILURES_IN_A_ROW_MAX: usize = 1024;
+/// Bytes read at once. The line is drawn once for all of them.
+const READ_BYTES: usize = 4096;
+/// Columns of a terminal that does not tell.
+const COLUMNS_DEFAULT: usize = 80;
+/// Makes the terminal mark what is pasted, so that a pasted line feed sends nothing.
+const BRACKETED_PASTE_ON: &str = "\x1b[?2004h";
 const BRACKETED_PASTE_OFF: &str = "\x1b[?2004l";
+const ERASE_ROW: &str = "\r\x1b[K";
 
 /// Why a line was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,21 +67,25 @@ impl Console {
     /// # Errors
     /// If no thread can be started.
     pub fn start(prompt: &str) -> io::Result<(ConsoleReader, Printer)> {
-        ask::remember_terminal();
-        let prompt = escape::one_line(prompt);
         let (lines, receiver) = mpsc::channel(LINES_AHEAD_MAX);
-        let state = Arc::new(State::default());
-        let (editor, sink) = match capable_terminal().then(open_editor).flatten() {
-            Some((editor, sink)) => (Some(editor), sink),
-            None => (None, Sink::Plain),
+        let editor = if capable_terminal() && ask::key_by_key() {
+            Some(LineEditor::new(prompt))
+        } else {
+            None
         };
-        let reader = Reader { prompt, lines, state: state.clone() };
-        thread::Builder::new().name("console".into()).spawn(move || match editor {
-            Some(editor) => reader.edit(editor),
-            None => reader.read(),
-        })?;
-        let printer = Printer { sink: Arc::new(Mutex::new(sink)), state: state.clone() };
-        Ok((ConsoleReader { lines: receiver, state }, printer))
+        let edits = editor.is_some();
+        let shared = Arc::new(Shared { editor: Mutex::new(editor), ..Shared::default() });
+        // From here on dropping the reader restores the terminal.
+        let console = ConsoleReader { lines: receiver, shared: shared.clone() };
+        if edits {
+            shared.write(BRACKETED_PASTE_ON);
+        }
+        let reader = Reader { lines, shared: shared.clone() };
+        let prompt = escape::one_line(prompt);
+        thread::Builder::new()
+            .name("console".into())
+            .spawn(move || if edits { reader.edit() } else { reader.read(&prompt) })?;
+        Ok((console, Printer { shared }))
     }
 }
 
@@ -83,7 +93,7 @@ impl Console {
 #[derive(Debug)]
 pub struct ConsoleReader {
     lines: mpsc::Receiver<Result<String, LineError>>,
-    state: Arc<State>,
+    shared: Arc<Shared>,
 }
 
 impl ConsoleReader {
@@ -93,28 +103,21 @@ impl ConsoleReader {
         tokio::select! {
             biased;
             line = self.lines.recv() => line,
-            () = self.state.closed.notified() => None,
+            () = self.shared.closed.notified() => None,
         }
     }
 }
 
 impl Drop for ConsoleReader {
     fn drop(&mut self) {
-        self.state.stopped.store(true, Ordering::SeqCst);
-        restore_terminal();
-        if self.state.editing.load(Ordering::SeqCst) {
-            // The thread still waits for a key: leave its line and its mode as it would.
-            let mut out = io::stdout().lock();
-            let _ = writeln!(out, "{BRACKETED_PASTE_OFF}").and_then(|()| out.flush());
-        }
+        self.shared.finish();
     }
 }
 
 /// Prints above the line that is being typed. Clones print to the same terminal, one text at a time.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Printer {
-    sink: Arc<Mutex<Sink>>,
-    state: Arc<State>,
+    shared: Arc<Shared>,
 }
 
 impl Printer {
@@ -122,84 +125,116 @@ impl Printer {
     ///
     /// If standard output is closed, [`ConsoleReader::next`] ends instead of an error here.
     pub fn print(&self, text: &str) {
-        let mut sink = lock(&self.sink);
-        let printed = match &mut *sink {
-            Sink::Editor(print) if !self.state.stopped.load(Ordering::SeqCst) => {
-                print(format!("{text}\n"))
+        let editor = lock(&self.shared.editor);
+        match &*editor {
+            Some(editor) => {
+                let line = editor.draw(columns());
+                self.shared.write(&format!("{ERASE_ROW}{text}\n{line}"));
             }
-            Sink::Editor(_) | Sink::Plain => {
-                let mut out = io::stdout().lock();
-                writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
-            }
-        };
-        if !printed {
-            self.state.closed.notify_one();
+            None => self.shared.write(&format!("{text}\n")),
         }
     }
 }
 
-impl core::fmt::Debug for Printer {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Printer").finish_non_exhaustive()
-    }
-}
-
-/// Where printed text goes.
-enum Sink {
-    Plain,
-    /// rustyline's printer; its type has no name outside of rustyline.
-    Editor(Box<dyn FnMut(String) -> bool + Send>),
-}
-
+/// What both sides and all printers share. Whoever writes to the terminal holds the editor's lock.
 #[derive(Debug, Default)]
-struct State {
-    /// The reading thread waits for keys, with the terminal in its own mode.
-    editing: AtomicBool,
+struct Shared {
+    /// The line on the screen; `None` where lines are plain, and after the end.
+    editor: Mutex<Option<LineEditor>>,
     /// Nobody wants more lines.
     stopped: AtomicBool,
     /// Standard output is gone.
     closed: Notify,
 }
 
-/// The reading thread's side.
-struct Reader {
-    prompt: String,
-    lines: mpsc::Sender<Result<String, LineError>>,
-    state: Arc<State>,
-}
-
-type LineEditor = Editor<(), MemHistory>;
-
-impl Reader {
-    fn edit(self, mut editor: LineEditor) {
-        let mut failures = 0;
-        while !self.state.stopped.load(Ordering::SeqCst) {
-            self.state.editing.store(true, Ordering::SeqCst);
-            let read = editor.readline(&self.prompt);
-            self.state.editing.store(false, Ordering::SeqCst);
-            let line = match read {
-                Ok(line) if line.len() > LINE_BYTES_MAX => Err(LineError::TooLong),
-                Ok(line) => Ok(line),
-                Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                    Err(LineError::NotUtf8)
-                }
-                Err(ReadlineError::Io(error)) => Err(LineError::Broken(error.kind())),
-                Err(ReadlineError::Eof | ReadlineError::Interrupted) => return,
-                Err(_) => Err(LineError::Broken(io::ErrorKind::Other)),
-            };
-            failures = if line.is_ok() { 0 } else { failures + 1 };
-            if !self.deliver(line) || failures > FAILURES_IN_A_ROW_MAX {
-                return;
-            }
+impl Shared {
+    fn write(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            self.closed.notify_one();
         }
     }
 
-    fn read(self) {
+    /// Leaves the terminal as it was found, below the line that was being typed.
+    fn finish(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        let mut editor = lock(&self.editor);
+        if editor.take().is_some() {
+            self.write(&format!("{BRACKETED_PASTE_OFF}\n"));
+            restore_terminal();
+        }
+    }
+}
+
+/// The reading thread's side.
+struct Reader {
+    lines: mpsc::Sender<Result<String, LineError>>,
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    fn edit(self) {
+        self.edit_until_end();
+        self.shared.finish();
+    }
+
+    fn edit_until_end(&self) {
+        let mut failures = 0;
+        let mut bytes = [0; READ_BYTES];
+        self.redraw();
+        loop {
+            let count = match io::stdin().lock().read(&mut bytes) {
+                Ok(0) => return,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.deliver(Err(LineError::Broken(error.kind())));
+                    return;
+                }
+            };
+            for byte in &bytes[..count] {
+                let Some(typed) = self.take(*byte) else {
+                    continue;
+                };
+                let Typed::Line(line) = typed else {
+                    return;
+                };
+                failures = if line.is_ok() { 0 } else { failures + 1 };
+                if !self.deliver(line) || failures > FAILURES_IN_A_ROW_MAX {
+                    return;
+                }
+            }
+            self.redraw();
+        }
+    }
+
+    /// Gives a byte to the editor; an accepted line stays on the screen, on a row of its own.
+    fn take(&self, byte: u8) -> Option<Typed> {
+        let mut editor = lock(&self.shared.editor);
+        // The console may have been dropped since the key was pressed.
+        let Some(editor) = &mut *editor else {
+            return Some(Typed::End);
+        };
+        let before = matches!(byte, b'\r' | b'\n').then(|| editor.draw(columns()));
+        let typed = editor.take(byte);
+        if let (Some(before), Some(Typed::Line(_))) = (before, &typed) {
+            self.shared.write(&format!("{before}\n"));
+        }
+        typed
+    }
+
+    fn redraw(&self) {
+        if let Some(editor) = &*lock(&self.shared.editor) {
+            self.shared.write(&editor.draw(columns()));
+        }
+    }
+
+    fn read(&self, prompt: &str) {
         let prompts = io::stdin().is_terminal() && io::stdout().is_terminal();
-        while !self.state.stopped.load(Ordering::SeqCst) {
+        while !self.shared.stopped.load(Ordering::SeqCst) {
             if prompts {
-                let mut out = io::stdout().lock();
-                let _ = write!(out, "{}", self.prompt).and_then(|()| out.flush());
+                let _order = lock(&self.shared.editor);
+                self.shared.write(prompt);
             }
             let line = match plain::read_line(&mut io::stdin().lock(), LINE_BYTES_MAX) {
                 Ok(None) => return,
@@ -219,17 +254,11 @@ impl Reader {
     }
 }
 
-fn open_editor() -> Option<(LineEditor, Sink)> {
-    let config = Config::builder()
-        .auto_add_history(true)
-        .max_history_size(HISTORY_LINES_MAX)
-        .ok()?
-        .history_ignore_space(true)
-        .build();
-    let history = MemHistory::with_config(&config);
-    let mut editor = LineEditor::with_history(config, history).ok()?;
-    let mut printer = editor.create_external_printer().ok()?;
-    Some((editor, Sink::Editor(Box::new(move |text| printer.print(text).is_ok()))))
+fn columns() -> usize {
+    match tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => COLUMNS_DEFAULT,
+    }
 }
 
 /// Whether lines can be edited in place.
@@ -254,9 +283,8 @@ mod tests {
 
     fn console() -> (Reader, ConsoleReader) {
         let (lines, receiver) = mpsc::channel(LINES_AHEAD_MAX);
-        let state = Arc::new(State::default());
-        let reader = Reader { prompt: String::new(), lines, state: state.clone() };
-        (reader, ConsoleReader { lines: receiver, state })
+        let shared = Arc::new(Shared::default());
+        (Reader { lines, shared: shared.clone() }, ConsoleReader { lines: receiver, shared })
     }
 
     #[test]
@@ -285,9 +313,7 @@ mod tests {
     #[tokio::test]
     async fn a_closed_output_ends_the_input() {
         let (reader, mut console) = console();
-        let sink = Arc::new(Mutex::new(Sink::Editor(Box::new(|_| false))));
-        let printer = Printer { sink, state: reader.state.clone() };
-        printer.print("into the void");
+        reader.shared.closed.notify_one();
         assert_eq!(console.next().await, None);
     }
 
@@ -295,7 +321,7 @@ mod tests {
     async fn a_dropped_console_stops_its_thread() {
         let (reader, console) = console();
         drop(console);
-        assert!(reader.state.stopped.load(Ordering::SeqCst));
+        assert!(reader.shared.stopped.load(Ordering::SeqCst));
         let stopped = thread::spawn(move || reader.deliver(Ok("late".into())));
         assert!(!stopped.join().unwrap());
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -20,6 +20,9 @@ use crate::text::escape;
 const SECRET_BYTES_MAX: usize = 1024;
 /// Times that a yes or no is asked for.
 const TRIES_MAX: usize = 3;
+
+/// Stands for "no key" among a terminal's special codes (`_POSIX_VDISABLE`).
+const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
 /// The terminal's modes before we changed them; here, so that any way out can restore them.
 static REMEMBERED: Mutex<Option<Termios>> = Mutex::new(None);
@@ -54,11 +57,28 @@ pub fn restore_terminal() {
 }
 
 /// Remembers the terminal's modes, once, before anything changes them.
-pub(super) fn remember_terminal() {
+fn remember_terminal() {
     let mut remembered = lock(&REMEMBERED);
     if remembered.is_none() && io::stdin().is_terminal() {
         *remembered = tcgetattr(io::stdin()).ok();
     }
+}
+
+/// Makes the terminal give keys one by one and show none; false if it cannot. [`restore_terminal`] undoes it.
+///
+/// Ctrl-Z goes on to suspend the process; Ctrl-C and Ctrl-\\ become keys, so that nothing leaves the terminal so.
+pub(super) fn key_by_key() -> bool {
+    remember_terminal();
+    let Ok(mut modes) = tcgetattr(io::stdin()) else {
+        return false;
+    };
+    modes.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN;
+    modes.input_modes -= InputModes::IXON;
+    modes.special_codes[SpecialCodeIndex::VINTR] = NO_KEY;
+    modes.special_codes[SpecialCodeIndex::VQUIT] = NO_KEY;
+    modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    tcsetattr(io::stdin(), OptionalActions::Drain, &modes).is_ok()
 }
 
 /// Asks for a secret without showing it. Without a terminal it reads one line, and asks nothing.

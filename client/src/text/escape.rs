@@ -81,6 +81,27 @@ pub fn truncate(text: &str, columns: usize) -> String {
     cut
 }
 
+/// Cuts inert text to its last columns, with an ellipsis where something is missing.
+pub(crate) fn truncate_start(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let Some(room) = columns.checked_sub(1) else {
+        return String::new();
+    };
+    let mut rest = text;
+    let mut width = text.width();
+    for cluster in clusters(text) {
+        if width <= room {
+            break;
+        }
+        // The sum of the parts may differ from the whole where letters combine.
+        rest = &rest[cluster.len()..];
+        width = rest.width();
+    }
+    format!("…{rest}")
+}
+
 /// Checks and normalises (NFC) what a member typed. Line feeds and tabs stay, space at the end goes.
 ///
 /// # Errors
@@ -104,6 +125,15 @@ pub fn sanitize_input(text: &str) -> Result<String, TextError> {
 /// Whether nothing in the text can be seen.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
+}
+
+/// Whether a character belongs to the one before it: a mark, a joiner, a selector, a skin tone.
+pub(crate) fn is_attached(c: char) -> bool {
+    c == ZWJ
+        || is_variation_selector(c)
+        || is_skin_tone(c)
+        || is_combining_mark(c)
+        || c.width() == Some(0)
 }
 
 /// Whether a character shows nothing or rearranges what is shown: no name holds one.
@@ -165,12 +195,7 @@ fn clusters(text: &str) -> impl Iterator<Item = &str> {
         let (_, mut last) = chars.next()?;
         let end = chars
             .find(|(_, c)| {
-                let joined = last == ZWJ
-                    || *c == ZWJ
-                    || is_variation_selector(*c)
-                    || is_skin_tone(*c)
-                    || is_combining_mark(*c)
-                    || c.width() == Some(0);
+                let joined = last == ZWJ || is_attached(*c);
                 last = *c;
                 !joined
             })

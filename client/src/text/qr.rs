@@ -116,10 +116,10 @@ mod tests {
         assert!(side <= 80, "{side}");
         for (y, line) in ascii.lines().enumerate() {
             assert_eq!(line.len(), 2 * side);
-            for x in 0..side {
+            let filled = if y % 2 == 0 { "█▀" } else { "█▄" };
+            for (x, cell) in rows[y / 2].iter().enumerate() {
                 let light = line.as_bytes()[2 * x] == b'#';
-                let filled = if y % 2 == 0 { "█▀" } else { "█▄" };
-                assert_eq!(light, filled.contains(rows[y / 2][x]), "{x} {y}");
+                assert_eq!(light, filled.contains(*cell), "{x} {y}");
             }
         }
     }
