@@ -12,7 +12,10 @@ use super::{Context, Open, Result, inside};
 use crate::{
     backoff::Backoff,
     cli::{Cli, Command, InRoom},
-    engine::{Crypto, Room, state::Standing},
+    engine::{
+        Crypto, Room,
+        state::{RowContent, Standing},
+    },
     failure::{Failure, exit},
     line::{Console, ConsoleReader, LineError},
     live::{Incoming, Live, LiveError, now},
@@ -158,8 +161,16 @@ impl<'s> Chat<'s> {
         }
     }
 
-    /// Tells facilitators of knocks that wait, and everybody of the pause in force.
+    /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
     async fn remind(&mut self, live: &mut Live<'_>) {
+        for pin in live.room.policy().map(|p| p.pins).unwrap_or_default() {
+            if let Ok(row) = live.room.find_message(&pin.to_hex())
+                && let RowContent::Text(text) = &row.content
+            {
+                let (name, text) = (escape::one_line(&row.name), escape::one_line(text));
+                self.out.remark(&format!("** pinned, by {name}: {text} **"));
+            }
+        }
         let Ok(status) = live.status().await else { return };
         if status.knocks > 0 {
             self.out.remark(&format!("-- {} knock(s) wait: /knocks", status.knocks));

@@ -176,58 +176,67 @@ pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: boo
 }
 
 /// Prints what is new and what comes, over lost connections, until end of input or a signal.
+///
+/// What is there already is printed in any case, even where standard input is empty.
 async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
     let (store, crypto, name) = room.parts();
+    let mut stop = std::pin::pin!(stop_signal());
     let mut end = std::pin::pin!(end_of_input());
     let mut backoff = crate::backoff::Backoff::new();
     let mut room = Some(room);
     let mut lied: Option<Failure> = None;
-    loop {
+    'connected: loop {
         let this = match room.take() {
             Some(room) => room,
             None => Room::open(store, crypto, &name)?,
         };
-        let once = follow_once(this, out, &mut lied);
-        let error = tokio::select! {
-            () = &mut end => break,
-            error = once => error,
+        let entered = tokio::select! {
+            () = &mut stop => break,
+            entered = Live::enter(this) => entered,
+        };
+        let error = match entered {
+            Err(error) => error,
+            Ok(mut live) => loop {
+                backoff = crate::backoff::Backoff::new();
+                match print_rows(&mut live.room, out, false, false) {
+                    Err(failure) if failure.exit == exit::LIED => lied = Some(failure),
+                    result => result?,
+                }
+                // Both are safe to cancel here: the process ends, and the store is always consistent.
+                tokio::select! {
+                    biased;
+                    step = step(&mut live) => if let Err(error) = step { break error },
+                    () = &mut stop => break 'connected,
+                    () = &mut end => break 'connected,
+                }
+            },
         };
         if !error.is_connection() {
             return Err(error.into());
         }
         out.remark(&format!("{error}; trying again."));
         tokio::select! {
-            () = &mut end => break,
+            () = &mut stop => break,
+            () = &mut end => return Err(error.into()),
             () = tokio::time::sleep(backoff.next_delay()) => {}
         }
     }
-    // What arrived between the last print and the end is shown by the next `read`.
     lied.map_or(Ok(()), Err)
 }
 
-async fn follow_once(room: Room<'_>, out: &Output, lied: &mut Option<Failure>) -> LiveError {
-    let mut live = match Live::enter(room).await {
-        Ok(live) => live,
-        Err(error) => return error,
-    };
-    loop {
-        match print_rows(&mut live.room, out, false, false) {
-            Err(failure) if failure.exit == exit::LIED => *lied = Some(failure),
-            Err(_) => return LiveError::OutputClosed,
-            Ok(()) => {}
-        }
-        let step = async {
-            live.tend().await?;
-            match live.flush().await {
-                Ok(()) | Err(LiveError::Refused { .. } | LiveError::EpochUsedUp) => {}
-                Err(error) => return Err(error),
-            }
-            live.next().await
-        };
-        if let Err(error) = step.await {
-            return error;
-        }
+/// Does what is due, sends what waits, and waits for the next thing to come.
+async fn step(live: &mut Live<'_>) -> Result<(), LiveError> {
+    let before = live.room.cursor().seq;
+    live.tend().await?;
+    match live.flush().await {
+        Ok(()) | Err(LiveError::Refused { .. } | LiveError::EpochUsedUp) => {}
+        Err(error) => return Err(error),
     }
+    // What came in meanwhile is printed before anything else is waited for.
+    if live.room.cursor().seq == before {
+        live.next().await?;
+    }
+    Ok(())
 }
 
 /// Resolves at end of standard input, or at a signal to stop.

@@ -66,6 +66,28 @@ impl Room<'_> {
         Ok(())
     }
 
+    /// Erases history older than the room keeps it, on this device.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn erase_expired(&mut self, now: Millis) -> Result<()> {
+        const PAGE: usize = 256;
+        let seconds = self.policy()?.numbers.retention_seconds;
+        let cutoff = Millis(now.0.saturating_sub(seconds.saturating_mul(1000)));
+        if self.history(Seq(0), 1)?.iter().all(|oldest| oldest.at >= cutoff) {
+            return Ok(());
+        }
+        loop {
+            let rows = self.history(Seq(0), PAGE)?;
+            let expired = rows.iter().take_while(|r| r.at < cutoff).last();
+            // The row at the cursor stays: the next subscription compares it with the relay's.
+            let Some(last) = expired.map(|r| r.seq).filter(|s| *s < self.cursor.seq) else {
+                return Ok(());
+            };
+            self.store.delete_before(Kind::History, self.no, last.0.saturating_add(1))?;
+        }
+    }
+
     /// Returns where to subscribe: one entry back, so that the relay must show again what it showed last.
     pub fn subscribe_after(&self) -> Seq {
         if self.cursor.digest.is_some() && self.cursor.seq > self.state.joined {
@@ -104,9 +126,11 @@ impl Room<'_> {
         }
         let digest = entry.content.digest();
         let next = Seq(self.cursor.seq.0.saturating_add(1));
+        let last_at = self.row(self.cursor.seq)?.map_or(Millis(0), |r| r.at);
         let mut row = Row {
             seq: entry.seq,
-            at: entry.at,
+            // The relay's clock decides what has expired: it may not run backwards over what we have.
+            at: entry.at.max(last_at),
             digest,
             from: None,
             name: String::new(),

@@ -249,6 +249,7 @@ impl<'s> Live<'s> {
         if self.room.state().standing != Standing::Member {
             return Ok(());
         }
+        self.room.erase_expired(now())?;
         // What a killed process left behind comes first: a commit of ours may stand in the way of everything.
         self.flush_commits_first().await?;
         let moderates = self.room.my_role()?.moderates();
