@@ -64,7 +64,10 @@ impl Receipt {
     /// [`EngineError::BadReceipt`] or [`EngineError::Acknowledgement`].
     pub fn verify(&self) -> Result<(), EngineError> {
         let ack = &self.acknowledgement;
-        ack.verify(&self.room, &ack.member)?;
+        // Not the refusal that a member meets at the door: whoever shows this receipt changed it.
+        if ack.verify(&self.room, &ack.member).is_err() {
+            return Err(EngineError::BadReceipt("the acknowledgement's signature does not verify"));
+        }
         if self.agreement.id() != ack.agreement || self.agreement.version != ack.version {
             return Err(EngineError::BadReceipt("the text is not the one acknowledged"));
         }
