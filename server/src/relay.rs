@@ -416,8 +416,12 @@ pub fn backup(dir: &Path, into: &Path) -> Result<PathBuf, StartError> {
         let source = std::io::ErrorKind::AlreadyExists.into();
         return Err(DataDirError::Io { path: copy, source }.into());
     }
-    let connection = schema::open_reader(&path).map_err(fault)?;
+    let connection = schema::open_writer(&path).map_err(fault)?;
     let text = copy.to_string_lossy();
     connection.execute("VACUUM INTO ?1", [text.as_ref()]).map_err(|error| fault(error.into()))?;
+    // SQLite does not sync what it vacuums into.
+    std::fs::File::open(&copy)
+        .and_then(|file| file.sync_all())
+        .map_err(|source| DataDirError::Io { path: copy.clone(), source })?;
     Ok(copy)
 }

@@ -1,1 +1,300 @@
+//! Verbs of the store in a time of the tests' own, and the store's failures.
 
+use hearth_protocol::{
+    BlobId, Commitment, Effect, Epoch, MemberKey, MessageId, RoomNumbers, Secret32, hash,
+    limits::KNOCKS_MAX,
+};
+
+use super::{
+    submit::{Accepted, Submission},
+    *,
+};
+use crate::auth::Proved;
+
+const ROOM: RoomId = RoomId([1; 16]);
+const FOUNDER: MemberKey = MemberKey([2; 32]);
+const DAY: u64 = 24 * 3_600_000;
+const START: u64 = 1_000 * DAY;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    db: Connection,
+    secrets: life::Secrets,
+    pace: rules::CommitPace,
+    founder: Proved,
+}
+
+impl Bench {
+    fn new(numbers: RoomNumbers) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let db = schema::open_writer(&database_path(dir.path())).unwrap();
+        let secrets = life::secrets(&db).unwrap();
+        let pace = rules::CommitPace::default();
+        let founder = Proved::assumed(ROOM, FOUNDER);
+        let mut bench = Self { dir, db, secrets, pace, founder };
+        let grant = Secret32::new([3; 32]);
+        let terms = grants::Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };
+        grants::add(&bench.db, &grant, &terms).unwrap();
+        let agreement = Commitment([4; 32]);
+        let opening = door::Opening { grant, numbers, agreement };
+        let founder = bench.founder.clone();
+        bench.run(|batch| door::open_room(batch, Millis(START), &founder, &opening)).unwrap();
+        // The spent grant is the first thing to be forgotten.
+        assert_eq!(bench.forget(START), (1, 1));
+        bench
+    }
+
+    fn run<T>(
+        &mut self,
+        verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.db.execute("BEGIN IMMEDIATE", []).unwrap();
+        let mut batch = Batch {
+            db: &self.db,
+            secrets: &self.secrets,
+            pace: &mut self.pace,
+            published: Vec::new(),
+        };
+        let result = verb(&mut batch);
+        self.db.execute("COMMIT", []).unwrap();
+        result
+    }
+
+    fn say(&mut self, now: u64, id: u64, body: &[u8]) -> Accepted {
+        let founder = self.founder.clone();
+        let submission = say(id, body);
+        self.run(|batch| submit::submit(batch, Millis(now), &founder, submission)).unwrap()
+    }
+
+    /// Runs retention to the end of a round; returns how many steps it took and rows it deleted.
+    fn forget(&mut self, now: u64) -> (u32, u64) {
+        let (mut after, mut steps, mut deleted) = (0, 0, 0);
+        loop {
+            let step = self.run(|batch| retention::step(batch, Millis(now), after)).unwrap();
+            steps += 1;
+            deleted += step.deleted;
+            match step.next {
+                Some(next) => after = next,
+                None => return (steps, deleted),
+            }
+        }
+    }
+
+    fn count(&self, table: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        self.db.query_row(&sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Whether some bytes are anywhere in the data directory.
+    fn holds(&self, bytes: &[u8]) -> bool {
+        std::fs::read_dir(self.dir.path()).unwrap().any(|file| {
+            let content = std::fs::read(file.unwrap().path()).unwrap();
+            content.windows(bytes.len()).any(|window| window == bytes)
+        })
+    }
+}
+
+fn say(id: u64, body: &[u8]) -> Submission {
+    let mut payload = vec![0, 1, 0, 2, 16];
+    payload.extend(ROOM.0);
+    payload.extend(0_u64.to_be_bytes());
+    payload.push(1);
+    payload.extend(body);
+    let mut whole = [0; 16];
+    whole[..8].copy_from_slice(&id.to_be_bytes());
+    Submission { id: MessageId(whole), payload, expect: None, effects: vec![] }
+}
+
+fn refusal<T: std::fmt::Debug>(result: Result<T, Fault>) -> RejectCode {
+    match result {
+        Err(Fault::Refused(refusal)) => refusal.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn retention_deletes_entries_their_ids_and_their_bytes() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let canary = b"the canary that must be gone from every file";
+    for id in 0..1_200 {
+        bench.say(START, id, canary);
+    }
+    bench.say(START + 3 * DAY, 1_200, b"younger");
+    assert!(bench.holds(canary));
+    assert_eq!(bench.forget(START + 7 * DAY).1, 0);
+    // Several transactions, each of which leaves a whole store.
+    let (steps, deleted) = bench.forget(START + 7 * DAY + 1);
+    assert!(steps >= 3, "{steps}");
+    assert!(deleted >= 1_200, "{deleted}");
+    assert_eq!((bench.count("entries"), bench.count("dedup")), (1, 1));
+    checkpoint(&bench.db).unwrap();
+    assert!(!bench.holds(canary));
+    let position = read::position(&bench.db, &bench.founder).unwrap();
+    assert_eq!((position.floor, position.head), (Seq(1_200), Seq(1_201)));
+    let batch = read::entries(&bench.db, &ROOM, Seq(0), Seq(1_201)).unwrap();
+    assert_eq!(batch.last(), Some(Seq(1_201)));
+    // The seq goes on where it was when everything is gone.
+    bench.forget(START + 30 * DAY);
+    assert_eq!(bench.count("entries"), 0);
+    assert_eq!(bench.say(START + 30 * DAY, 5, b"next").seq, Seq(1_202));
+}
+
+#[test]
+fn a_clock_that_jumps_deletes_nothing_early_and_does_not_panic() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    bench.say(START, 1, b"now");
+    bench.say(0, 2, b"in 1970");
+    bench.say(u64::MAX, 3, b"at the end of time");
+    assert_eq!(bench.forget(0).1, 0);
+    bench.forget(START + DAY);
+    assert_eq!(bench.count("entries"), 3);
+    bench.forget(u64::MAX);
+    let founder = bench.founder.clone();
+    for now in [0, START, u64::MAX] {
+        let submission = Submission {
+            effects: vec![Effect::Reopen { epoch: Epoch(9) }],
+            payload: vec![],
+            ..say(9, b"")
+        };
+        let result = bench.run(|b| submit::submit(b, Millis(now), &founder, submission));
+        assert_eq!(refusal(result), RejectCode::EpochConflict);
+    }
+}
+
+#[test]
+fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    for number in 0..40_u8 {
+        let bytes = vec![number; 100];
+        let id = BlobId(hash::sha256(&bytes).0);
+        let now = Millis(START + u64::from(number));
+        bench.run(|batch| blobs::put(batch, now, &founder, &id, &bytes)).unwrap();
+    }
+    assert_eq!(bench.count("blobs"), 16);
+    let newest = BlobId(hash::sha256(&[39; 100]).0);
+    assert!(blobs::exists(&bench.db, 1, &newest).unwrap());
+    bench.forget(START + 2 * DAY);
+    assert_eq!(bench.count("blobs"), 0);
+}
+
+#[test]
+fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
+    use hearth_protocol::{frame::AckTriple, handshake, invite};
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    let token = Secret32::new([7; 32]);
+    let invite = invite::invite_id(&token);
+    let effects =
+        vec![Effect::AddInvite { invite, uses: 1_000, expires: Millis::NEVER, preview: vec![1] }];
+    let submission = Submission { effects, payload: vec![], ..say(1, b"") };
+    bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    for number in 0..=KNOCKS_MAX {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[number as u8; 32]);
+        let member = MemberKey(key.verifying_key().to_bytes());
+        let (agreement, digest) = (Commitment([4; 32]), Digest([5; 32]));
+        let transcript = handshake::knock_transcript(&ROOM, &member, &agreement, &digest);
+        let signature = handshake::sign(&key, &transcript);
+        let acknowledgement = AckTriple { agreement, digest, signature };
+        let knock = door::Knock { token: token.clone(), acknowledgement, body: vec![0; 10] };
+        let proof = Proved::assumed(ROOM, member);
+        let result = bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock));
+        if number < KNOCKS_MAX {
+            result.unwrap();
+        } else {
+            assert_eq!(refusal(result), RejectCode::RoomFull);
+        }
+    }
+    bench.forget(START + 31 * DAY);
+    assert_eq!(bench.count("knocks"), 0);
+}
+
+fn open(dir: &Path) -> (Arc<Store>, Threads, Arc<Registry>, Arc<Metrics>) {
+    let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
+    let (store, threads) = Store::open(dir, registry.clone(), metrics.clone()).unwrap();
+    (store, threads, registry, metrics)
+}
+
+#[tokio::test]
+async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
+    let bench = Bench::new(RoomNumbers::default());
+    let Bench { dir, db, founder, .. } = bench;
+    drop(db);
+    let (store, threads, _registry, metrics) = open(dir.path());
+    let say_it = |id: u64| {
+        let founder = founder.clone();
+        store.write(move |b| submit::submit(b, Millis(START), &founder, say(id, b"word")))
+    };
+    assert_eq!(say_it(1).await.await.unwrap().seq, Seq(1));
+    // As a full disk or a failed sync would: in the middle of somebody's transaction.
+    let failing = store
+        .write(|batch| {
+            batch.db.execute("UPDATE rooms SET head = 900", [])?;
+            batch.db.execute("INSERT INTO nowhere VALUES (1)", [])?;
+            Ok(())
+        })
+        .await;
+    let beside = say_it(2).await;
+    assert_eq!(failing.await.unwrap_err().code, RejectCode::StoreUnavailable);
+    let beside = beside.await;
+    assert_eq!(beside.unwrap_err().code, RejectCode::StoreUnavailable);
+    let limit = std::time::Duration::from_secs(20);
+    let noticed = async {
+        while metrics.is_ready() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(limit, noticed).await.unwrap();
+    // Reading goes on.
+    let reader = founder.clone();
+    let position = store.read(move |db| read::position(db, &reader)).await.unwrap();
+    assert_eq!(position.head, Seq(1));
+    let recovered = async {
+        loop {
+            if let Ok(accepted) = say_it(2).await.await {
+                return accepted;
+            }
+        }
+    };
+    let accepted = tokio::time::timeout(limit, recovered).await.unwrap();
+    assert_eq!(accepted.seq, Seq(2));
+    assert!(metrics.is_ready());
+    drop(store);
+    threads.join();
+}
+
+#[tokio::test]
+async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
+    let bench = Bench::new(RoomNumbers::default());
+    let Bench { dir, db, founder, .. } = bench;
+    drop(db);
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    let mut answers = Vec::new();
+    for id in 0..200_u64 {
+        let proof = founder.clone();
+        let mut submission = say(id, b"word");
+        if id % 3 == 0 {
+            // Refused after its first effect was applied.
+            submission.effects = vec![
+                Effect::SetNumbers { numbers: RoomNumbers::default() },
+                Effect::RevokeInvite { invite: hearth_protocol::InviteId([0; 16]) },
+            ];
+        }
+        answers
+            .push(store.write(move |b| submit::submit(b, Millis(START), &proof, submission)).await);
+    }
+    let mut expected = 0;
+    for (id, answer) in answers.into_iter().enumerate() {
+        let answer = answer.await;
+        if id % 3 == 0 {
+            assert_eq!(answer.unwrap_err().code, RejectCode::NotFound);
+        } else {
+            expected += 1;
+            let accepted = answer.unwrap();
+            assert_eq!((accepted.seq, accepted.control), (Seq(expected), 0));
+        }
+    }
+    drop(store);
+    threads.join();
+}

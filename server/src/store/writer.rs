@@ -65,10 +65,16 @@ impl Writer {
             self.recover();
         }
         let started = Instant::now();
+        let mut finishes = Vec::with_capacity(batch.len());
         let result = match &self.connection {
-            Some(connection) => {
-                commit(connection, &self.secrets, &mut self.pace, &self.registry, batch)
-            }
+            Some(connection) => commit(
+                connection,
+                &self.secrets,
+                &mut self.pace,
+                &self.registry,
+                batch,
+                &mut finishes,
+            ),
             None => {
                 // Dropping the requests answers them with `StoreUnavailable`.
                 batch.clear();
@@ -76,7 +82,7 @@ impl Writer {
             }
         };
         match result {
-            Ok((finishes, appended)) => {
+            Ok(appended) => {
                 self.metrics.commit_latency.observe(started.elapsed());
                 self.metrics.entries_appended.fetch_add(appended, Ordering::Relaxed);
                 for finish in finishes {
@@ -85,9 +91,11 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, "a transaction failed; its requests were refused");
-                batch.clear();
                 self.metrics.commit_failures.fetch_add(1, Ordering::Relaxed);
                 self.metrics.store_ready.store(false, Ordering::Release);
+                // Dropping them answers them.
+                finishes.clear();
+                batch.clear();
                 // After a failed sync the kernel may call the same pages clean: never sync on that handle
                 // again, never go on with a transaction that failed.
                 self.connection = None;
@@ -122,18 +130,19 @@ fn reopen(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Applies requests in one transaction; what is returned may be run once it is on disk.
+/// Applies requests in one transaction and returns how many entries it appended; `finishes` may be run once it
+/// is on disk, which is when this returns.
 fn commit(
     connection: &Connection,
     secrets: &Secrets,
     pace: &mut CommitPace,
     registry: &Registry,
     jobs: &mut Vec<Job>,
-) -> rusqlite::Result<(Vec<Finish>, u64)> {
+    finishes: &mut Vec<Finish>,
+) -> rusqlite::Result<u64> {
     let changes = connection.total_changes();
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let mut batch = Batch { db: connection, secrets, pace, published: Vec::new() };
-    let mut finishes = Vec::with_capacity(jobs.len());
     for job in jobs.drain(..) {
         finishes.push(job(&mut batch)?);
     }
@@ -146,7 +155,7 @@ fn commit(
     for publication in published {
         registry.publish(publication);
     }
-    Ok((finishes, appended as u64))
+    Ok(appended as u64)
 }
 
 /// Moves the WAL into the database and empties it, so that deleted bytes are gone from both.

@@ -130,8 +130,25 @@ impl TestRelay {
     }
 
     pub async fn connect(&self) -> Client {
+        let mut client = self.connect_silent().await;
+        client.greet().await;
+        client
+    }
+
+    /// Connects without saying hello.
+    pub async fn connect_silent(&self) -> Client {
         let stream = tls_connect(self.address).await;
         Client::open(stream, self.id).await
+    }
+
+    /// Asks the admin listener for a page and returns the whole answer.
+    pub async fn admin(&self, path: &str) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = TcpStream::connect(self.admin).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
     }
 }
 
@@ -222,23 +239,19 @@ impl Client {
             .unwrap();
         let io: Box<dyn Io> = Box::new(stream);
         let (stream, _) = tokio_tungstenite::client_async(request(), io).await.unwrap();
-        let mut client = Self {
-            stream,
-            challenge: Digest([0; 32]),
-            relay,
-            channel,
-            next: 0,
-            events: std::collections::VecDeque::new(),
-        };
-        client.say(&ClientFrame::Hello { versions: vec![1] }).await;
-        match client.hear().await {
-            ServerFrame::Hello { version: 1, relay: found, challenge, .. } => {
-                assert_eq!(found, relay);
-                client.challenge = challenge;
+        let events = std::collections::VecDeque::new();
+        Self { stream, challenge: Digest([0; 32]), relay, channel, next: 0, events }
+    }
+
+    pub async fn greet(&mut self) {
+        self.say(&ClientFrame::Hello { versions: vec![1] }).await;
+        match self.hear().await {
+            ServerFrame::Hello { version: 1, relay, challenge, .. } => {
+                assert_eq!(relay, self.relay);
+                self.challenge = challenge;
             }
             other => panic!("{other:?}"),
         }
-        client
     }
 
     pub fn req(&mut self) -> u32 {

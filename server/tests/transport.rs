@@ -1,0 +1,307 @@
+//! What comes in below the protocol: TLS, HTTP and WebSocket, all of it hostile.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
+
+mod common;
+
+use common::*;
+use futures_util::SinkExt as _;
+use hearth_protocol::{ClientFrame, RoomId, ServerFrame, error::close, limits::FRAME_BYTES_MAX};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+
+const UPGRADE: &str = "GET /v1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: hearth.v1\r\n";
+
+async fn answer_to(relay: &TestRelay, request: &str) -> String {
+    let mut stream = tls_connect(relay.address).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    // The end may be a reset where the request was cut off.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test]
+async fn plain_requests_get_an_answer_with_a_body() {
+    let relay = TestRelay::start().await;
+    let answer = answer_to(&relay, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+    assert!(answer.contains("Hearth relay"));
+    let long = format!("{UPGRADE}X: {}\r\n\r\n", "a".repeat(70 * 1024));
+    let many = format!("{UPGRADE}{}\r\n", "X: y\r\n".repeat(125));
+    let cases = [
+        ("POST /v1 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
+        ("TRACE / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
+        ("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
+        ("GET / HTTP/1.0\r\n\r\n".to_owned(), 505),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505),
+        ("nonsense\r\n\r\n".to_owned(), 400),
+        (format!("{UPGRADE}Origin: https://evil.example\r\n\r\n"), 403),
+        (format!("{UPGRADE}Origin: null\r\n\r\n"), 403),
+        (long, 431),
+        (many, 431),
+    ];
+    for (request, status) in cases {
+        let answer = answer_to(&relay, &request).await;
+        let shown = &request[..request.len().min(60)];
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{shown:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn half_a_head_and_a_stalled_handshake_are_cut() {
+    let relay = TestRelay::start().await;
+    let mut tls = tls_connect(relay.address).await;
+    tls.write_all(b"GET /v1 HTTP/1.1\r\nHo").await.unwrap();
+    let mut silent = TcpStream::connect(relay.address).await.unwrap();
+    silent.write_all(&[22, 3, 1]).await.unwrap();
+    // Nothing but time passes from here on.
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let mut bytes = Vec::new();
+    let _ = tls.read_to_end(&mut bytes).await;
+    let _ = silent.read_to_end(&mut bytes).await;
+    assert!(bytes.is_empty());
+    assert!(begun.elapsed() <= std::time::Duration::from_secs(11));
+}
+
+#[tokio::test]
+async fn who_proves_nothing_in_time_is_closed() {
+    let relay = TestRelay::start().await;
+    let mut client = relay.connect().await;
+    tokio::time::pause();
+    assert_eq!(close_code(&mut client).await, Some(close::AUTH_TIMEOUT));
+}
+
+#[tokio::test]
+async fn garbage_on_the_tls_port_ends_and_the_hybrid_group_is_used() {
+    let relay = TestRelay::start().await;
+    let mut stream = TcpStream::connect(relay.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut bytes = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.unwrap();
+    assert!(!bytes.starts_with(b"HTTP"));
+    let tls = tls_connect(relay.address).await;
+    let connection = tls.get_ref().1;
+    let group = connection.negotiated_key_exchange_group().unwrap().name();
+    assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
+    assert_eq!(connection.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+}
+
+async fn close_code(client: &mut Client) -> Option<u16> {
+    use futures_util::StreamExt as _;
+    loop {
+        match client.stream.next().await {
+            Some(Ok(Message::Close(Some(frame)))) => return Some(frame.code.into()),
+            Some(Ok(_)) => {}
+            _ => return None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_and_what_is_no_frame_of_ours_end_the_connection() {
+    let relay = TestRelay::start().await;
+    let mut client = relay.connect().await;
+    client.stream.send(Message::Text("hello".into())).await.unwrap();
+    assert_eq!(close_code(&mut client).await, Some(close::UNSUPPORTED));
+    let mut nested = vec![0x82, 0x06];
+    nested.extend([0x81; 10_000]);
+    for bytes in [vec![], vec![0xff; 40], vec![0x82, 0x18, 0xff, 0x80], nested] {
+        let mut client = relay.connect().await;
+        client.stream.send(Message::Binary(bytes.into())).await.unwrap();
+        assert!(matches!(client.hear().await, ServerFrame::Reject { req: 0, .. }));
+        assert_eq!(close_code(&mut client).await, Some(close::PROTOCOL));
+    }
+}
+
+#[tokio::test]
+async fn pings_beyond_the_budget_end_the_connection() {
+    let relay = TestRelay::start().await;
+    let mut client = relay.connect().await;
+    for _ in 0..20 {
+        if client.stream.send(Message::Ping(Bytes::new())).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(close_code(&mut client).await, Some(close::RATE));
+}
+
+/// Opens a WebSocket and returns the stream below it.
+async fn raw(relay: &TestRelay) -> TlsStream {
+    let mut stream = tls_connect(relay.address).await;
+    stream.write_all(format!("{UPGRADE}\r\n").as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(head.contains("Sec-WebSocket-Protocol: hearth.v1\r\n"));
+    assert!(!head.to_lowercase().contains("extensions"));
+    stream
+}
+
+/// A frame as a client masks it, with a mask of zeros.
+fn frame(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match body.len() {
+        len @ 0..126 => bytes.push(0x80 | len as u8),
+        len => {
+            bytes.push(0x80 | 127);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(body);
+    bytes
+}
+
+#[tokio::test]
+async fn broken_websocket_frames_are_closed_with_their_code() {
+    let relay = TestRelay::start().await;
+    let announced = |len: u64| {
+        let mut bytes = vec![0x82, 0x80 | 127];
+        bytes.extend(len.to_be_bytes());
+        bytes.extend([0; 4]);
+        bytes
+    };
+    let mut fragments = frame(0x02, &vec![0; 64 * 1024]);
+    fragments.extend(frame(0x00, &vec![0; 64 * 1024]));
+    fragments.extend(frame(0x00, &vec![0; 64 * 1024]));
+    let cases = [
+        ("unmasked", vec![0x82, 1, 0], close::PROTOCOL),
+        ("announces 17 MiB", announced(17 << 20), close::TOO_BIG),
+        ("announces a byte too many", announced(FRAME_BYTES_MAX as u64 + 1), close::TOO_BIG),
+        ("grows beyond by fragments", fragments, close::TOO_BIG),
+        ("continues nothing", frame(0x80, b"x"), close::PROTOCOL),
+        ("reserved bits", frame(0xc2, b"x"), close::PROTOCOL),
+        ("reserved opcode", frame(0x83, b"x"), close::PROTOCOL),
+        ("long ping", frame(0x89, &[0; 126]), close::PROTOCOL),
+        ("fragmented ping", frame(0x09, b"x"), close::PROTOCOL),
+        (
+            "data between fragments",
+            [frame(0x02, b"x"), frame(0x82, b"y")].concat(),
+            close::PROTOCOL,
+        ),
+    ];
+    for (name, bytes, expected) in cases {
+        let mut stream = raw(&relay).await;
+        // The relay may close before it took everything.
+        let _ = stream.write_all(&bytes).await;
+        let mut reply = [0; 4];
+        timeout(PATIENCE, stream.read_exact(&mut reply)).await.unwrap().unwrap();
+        assert_eq!(reply[0], 0x88, "{name}");
+        assert_eq!(u16::from_be_bytes([reply[2], reply[3]]), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_connections_and_no_more() {
+    let relay = TestRelay::start_with(|config| config.connections_per_ip = 3).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(relay.connect().await);
+    }
+    let request = format!("{UPGRADE}X-Forwarded-For: 192.0.2.1\r\n\r\n");
+    let answer = answer_to(&relay, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    drop(held.pop());
+    // The place comes free when the relay has seen the end.
+    let again = async {
+        loop {
+            let mut stream = tls_connect(relay.address).await;
+            stream.write_all(format!("{UPGRADE}\r\n").as_bytes()).await.unwrap();
+            let mut start = [0; 12];
+            stream.read_exact(&mut start).await.unwrap();
+            if &start == b"HTTP/1.1 101" {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn frames_beyond_the_rate_are_paced_and_none_is_lost() {
+    let relay = TestRelay::start_with(|config| {
+        config.frames_per_second = 200;
+        config.frames_burst = 5;
+    })
+    .await;
+    let mut client = relay.connect().await;
+    let begun = std::time::Instant::now();
+    for req in 0..44 {
+        client.say(&ClientFrame::Status { req, room: RoomId([0; 16]) }).await;
+    }
+    for expected in 0..44 {
+        let ServerFrame::Reject { req, .. } = client.hear().await else { panic!() };
+        assert_eq!(req, expected);
+    }
+    // The hello and four frames at once, then one in five milliseconds.
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(190));
+}
+
+#[tokio::test]
+async fn an_allowed_origin_may_connect() {
+    let relay = TestRelay::start_with(|config| {
+        config.allow_origin = vec!["https://good.example".to_owned()];
+    })
+    .await;
+    let mut stream = tls_connect(relay.address).await;
+    let request = format!("{UPGRADE}Origin: https://good.example\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut start = [0; 12];
+    timeout(PATIENCE, stream.read_exact(&mut start)).await.unwrap().unwrap();
+    assert_eq!(&start, b"HTTP/1.1 101");
+}
+
+#[tokio::test]
+async fn a_reader_that_never_reads_is_cut_and_holds_nobody_up() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let mut stuck = relay.connect().await;
+    stuck.enter(room.id, &room.key).await;
+    stuck.subscribe(room.id, 0).await;
+    let mut reader = relay.connect().await;
+    reader.enter(room.id, &room.key).await;
+    reader.subscribe(room.id, 0).await;
+    // More than the kernel takes on behalf of the stuck one.
+    let body = vec![7; 100 * 1024];
+    for _ in 0..150 {
+        let payload = message(room.id, 0, 1, &body);
+        accepted(&room.founder.submit(room.id, payload, vec![]).await);
+    }
+    assert_eq!(reader.entries_to(150).await.len(), 150);
+    let connections = |text: String| {
+        let line = text.lines().find(|l| l.starts_with("hearthd_connections ")).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!(connections(relay.admin("/metrics").await), 3);
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(31)).await;
+    tokio::time::resume();
+    let cut = async { while connections(relay.admin("/metrics").await) != 2 {} };
+    timeout(PATIENCE, cut).await.unwrap();
+    room.say("the others go on").await;
+    assert_eq!(reader.entries_to(151).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_operator_sees_health_and_sums() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    room.say("one").await;
+    assert!(relay.admin("/healthz").await.starts_with("HTTP/1.1 200 "));
+    assert!(relay.admin("/readyz").await.starts_with("HTTP/1.1 200 "));
+    assert!(relay.admin("/else").await.starts_with("HTTP/1.1 404 "));
+    let metrics = relay.admin("/metrics").await;
+    assert!(metrics.contains("\nhearthd_entries_appended_total 1\n"), "{metrics}");
+    assert!(!metrics.contains(&room.id.to_hex()));
+}
