@@ -6,9 +6,6 @@ use crate::limits::PADDING_BUCKETS;
 
 const PREFIX_BYTES: usize = 4;
 
-/// Longest content that can be padded, in bytes.
-pub const CONTENT_BYTES_MAX: usize = PADDING_BUCKETS[PADDING_BUCKETS.len() - 1] - PREFIX_BYTES;
-
 /// Pads content to the least bucket that holds it; `None` if none does.
 pub fn pad(content: &[u8]) -> Option<Vec<u8>> {
     let bucket = PADDING_BUCKETS.into_iter().find(|b| content.len() + PREFIX_BYTES <= *b)?;

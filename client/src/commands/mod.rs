@@ -65,20 +65,24 @@ pub async fn run(cli: Cli) -> Result<()> {
         key_file: cli.key_file,
     };
     match cli.command {
-        Command::Room(command) => rooms::run(&context, command).await,
-        Command::Join(join) => door::join(&context, join).await,
-        Command::BurnInvite { link } => door::burn(&context, &link).await,
+        Command::Room(command) => Box::pin(rooms::run(&context, command)).await,
+        Command::Join(join) => Box::pin(door::join(&context, join)).await,
+        Command::BurnInvite { link } => Box::pin(door::burn(&context, &link)).await,
         Command::Agreement(AgreementCommand::Template) => {
             Ok(context.out.line(rooms::TEMPLATE.trim_end())?)
         }
-        Command::Agreement(command) => door::agreement(&context, command).await,
+        Command::Agreement(command) => Box::pin(door::agreement(&context, command)).await,
         Command::Receipt { room, file } => profile::receipt(&context, &room, file.as_deref()),
-        Command::Chat { room, lock_after } => chat::run(&context, &room, &lock_after).await,
-        Command::Steward { room, only, count } => steward::run(&context, &room, only, count).await,
+        Command::Chat { room, lock_after } => {
+            Box::pin(chat::run(&context, &room, &lock_after)).await
+        }
+        Command::Steward { room, only, count } => {
+            Box::pin(steward::run(&context, &room, only, count)).await
+        }
         Command::Profile(command) => profile::run(&context, command),
         Command::Completions { shell } => Ok(profile::completions(shell)?),
         Command::Man { dir } => profile::manual(&dir),
-        Command::In(command) => inside::run(&context, command).await,
+        Command::In(command) => Box::pin(inside::run(&context, command)).await,
     }
 }
 

@@ -138,7 +138,7 @@ impl Identity<'_> {
 
 /// A room's group.
 pub(crate) struct Group {
-    inner: MlsGroup,
+    inner: Box<MlsGroup>,
 }
 
 /// An MLS message after decryption, before it has any effect.
@@ -203,14 +203,14 @@ impl Group {
             identity.credential(),
         )
         .map_err(|_| MlsError::State)?;
-        Ok(Self { inner })
+        Ok(Self { inner: Box::new(inner) })
     }
 
     /// Loads a group; `None` if there is none.
     pub(crate) fn load(provider: &Provider<'_>, room: RoomId) -> Result<Option<Self>, MlsError> {
         let id = GroupId::from_slice(room.as_bytes());
         let inner = MlsGroup::load(provider.storage(), &id).map_err(|_| MlsError::State)?;
-        Ok(inner.map(|inner| Self { inner }))
+        Ok(inner.map(|inner| Self { inner: Box::new(inner) }))
     }
 
     /// Joins by a Welcome, if [`gate::check_welcome`] passes it.
@@ -236,7 +236,7 @@ impl Group {
         let signer = staged.welcome_sender().map_err(|_| MlsError::Invalid)?;
         let signer = leaf_key(signer).map_err(Refusal::from)?;
         let inner = staged.into_group(provider).map_err(|_| MlsError::Invalid)?;
-        let group = Self { inner };
+        let group = Self { inner: Box::new(inner) };
         let view = WelcomeView {
             room: RoomId::from_slice(group.inner.group_id().as_slice()),
             signer,

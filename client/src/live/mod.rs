@@ -73,8 +73,8 @@ impl<'s> Live<'s> {
     /// # Errors
     /// See [`LiveError`]. The room comes back through the profile: nothing of it is lost.
     pub async fn enter(room: Room<'s>) -> Result<Self> {
-        let connection = Connection::open(&room.state().address()).await?;
-        Self::enter_with(room, connection).await
+        let connection = Box::pin(Connection::open(&room.state().address())).await?;
+        Box::pin(Self::enter_with(room, connection)).await
     }
 
     async fn enter_with(mut room: Room<'s>, mut connection: Connection) -> Result<Self> {
@@ -165,7 +165,7 @@ impl<'s> Live<'s> {
     pub async fn flush(&mut self) -> Result<()> {
         let mut tries = 0;
         while let Some(submission) = self.room.next_submission()? {
-            match self.submit(&submission).await? {
+            match Box::pin(self.submit(&submission)).await? {
                 Outcome::Accepted(_) => tries = 0,
                 Outcome::Lost | Outcome::Again => tries += 1,
             }
@@ -206,7 +206,7 @@ impl<'s> Live<'s> {
         for _ in 0..TRIES_MAX {
             self.flush_commits_first().await?;
             let submission = make(&mut self.room, now())?;
-            if let Outcome::Accepted(seq) = self.submit(&submission).await? {
+            if let Outcome::Accepted(seq) = Box::pin(self.submit(&submission)).await? {
                 return Ok(seq);
             }
         }
@@ -292,7 +292,7 @@ impl<'s> Live<'s> {
     /// Sends on a commit that an earlier process left in the outbox.
     async fn flush_commits_first(&mut self) -> Result<()> {
         while let Some(submission) = self.room.waiting_commit()? {
-            self.submit(&submission).await?;
+            Box::pin(self.submit(&submission)).await?;
         }
         Ok(())
     }
