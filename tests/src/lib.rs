@@ -13,6 +13,7 @@
 
 mod binary;
 mod circle;
+pub mod load;
 mod person;
 mod process;
 mod proxy;

@@ -1,0 +1,174 @@
+//! The machine: which core runs what, and what a process used of it.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    time::Duration,
+};
+
+use hearth_protocol::{Secret32, invite::Grant};
+use rustix::{
+    process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit},
+    thread::{CpuSet, sched_setaffinity},
+};
+
+use super::wire::Target;
+use crate::binary::binary;
+
+/// Ticks of `/proc/PID/stat` in a second (`USER_HZ`, fixed on Linux).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Runs this thread, and what it starts from now on, on one core.
+pub fn pin_to(core: usize) {
+    let mut set = CpuSet::new();
+    set.set(core);
+    // A machine with one core has nothing to choose.
+    let _ = sched_setaffinity(None, &set);
+}
+
+/// Lets this process, and what it starts, open as many files as the system allows.
+pub fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where the limit stands already, there is nothing to raise.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit { current: limit.maximum, maximum: limit.maximum },
+    );
+}
+
+/// What a process used so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Seconds of processor time, in user and kernel mode.
+    pub cpu: f64,
+    /// Bytes resident.
+    pub resident: u64,
+}
+
+/// Reads what a process used.
+pub fn usage(pid: u32) -> Usage {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let stat = read("stat");
+    // The name before may hold anything, in parentheses.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    let schedstat = thread_time(pid);
+    let statm = read("statm");
+    let pages: u64 = statm.split_whitespace().nth(1).and_then(|p| p.parse().ok()).unwrap_or(0);
+    Usage {
+        // The scheduler's own count is finer than ticks, where the kernel keeps it.
+        cpu: schedstat.unwrap_or((ticks(11) + ticks(12)) / TICKS_PER_SECOND),
+        resident: pages * rustix::param::page_size() as u64,
+    }
+}
+
+/// Sums the nanoseconds that a process's threads ran. Threads that ended are missing; a relay keeps its own.
+fn thread_time(pid: u32) -> Option<f64> {
+    let mut nanos = 0.0;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        nanos += text.split_whitespace().next()?.parse::<f64>().ok()?;
+    }
+    Some(nanos / 1e9)
+}
+
+/// A server under test, in a process of its own; stopped when dropped.
+pub struct Server {
+    child: Child,
+    // Kept open: a server that prints must not meet a closed pipe.
+    _out: BufReader<ChildStdout>,
+    /// Where it listens.
+    pub target: Target,
+    data: Option<tempfile::TempDir>,
+}
+
+impl Server {
+    /// Starts a real relay on a core, without limits that one address would meet.
+    pub fn hearthd(core: Option<usize>) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = Command::new(binary("hearthd"));
+        command.env_clear().env("HEARTHD_LOG", "error").arg("--data-dir").arg(data.path());
+        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.args(["--connections-per-ip", "1000000", "--frames-per-second", "1000000"]);
+        command.args(["--frames-burst", "1000000"]);
+        Self::start(command, core, Some(data), "hearthd ready wss://")
+    }
+
+    /// Starts the naive relay of this very program on a core.
+    pub fn naive(core: Option<usize>) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg("naive");
+        Self::start(command, core, None, "naive ready wss://")
+    }
+
+    fn start(
+        mut command: Command,
+        core: Option<usize>,
+        data: Option<tempfile::TempDir>,
+        ready: &str,
+    ) -> Self {
+        raise_descriptors();
+        command.stdout(Stdio::piped()).stdin(Stdio::null());
+        // A thread of its own: the child keeps the core that the thread was pinned to, and we do not.
+        let starter = std::thread::spawn(move || {
+            if let Some(core) = core {
+                pin_to(core);
+            }
+            command.spawn().unwrap()
+        });
+        let mut child = starter.join().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address: SocketAddr = line
+            .strip_prefix(ready)
+            .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+            .unwrap_or_else(|| panic!("it said {line:?}"));
+        Self { child, _out: out, target: Target::new(address), data }
+    }
+
+    /// Makes a grant for many large rooms.
+    pub fn grant(&self) -> Secret32 {
+        Grant::parse(&self.grant_link()).unwrap().secret
+    }
+
+    /// Makes a grant for many large rooms, as a link.
+    pub fn grant_link(&self) -> String {
+        let mut command = Command::new(binary("hearthd"));
+        command.args(["grant", "--rooms", "100000", "--members", "1000", "--data-dir"]);
+        let out = command.arg(self.data().unwrap()).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Its folder, if it keeps anything.
+    pub fn data(&self) -> Option<&Path> {
+        self.data.as_ref().map(tempfile::TempDir::path)
+    }
+
+    /// What it used so far.
+    pub fn usage(&self) -> Usage {
+        usage(self.child.id())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may be gone already.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while std::time::Instant::now() < end {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
