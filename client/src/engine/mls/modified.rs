@@ -1,9 +1,8 @@
 //! What a modified member can do with OpenMLS that [`Group`] never does. Compiled for tests only.
 
 use openmls::prelude::{
-    ExternalInitProposal, ExternalSender, ExternalSendersExtension, Lifetime,
-    MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY, MlsMessageOut, NewSignerBundle,
-    PURE_PLAINTEXT_WIRE_FORMAT_POLICY, PreSharedKeyProposal,
+    ExternalInitProposal, ExternalSender, ExternalSendersExtension, Lifetime, MlsMessageOut,
+    NewSignerBundle, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, PreSharedKeyProposal,
 };
 use openmls::schedule::PreSharedKeyId;
 
@@ -183,14 +182,11 @@ impl Group {
             }
             Bare::Psk => {
                 store_psk(provider);
-                group.propose_external_psk(provider, &signer, psk_id()).unwrap().0
+                group.propose_pre_shared_key(provider, &signer, psk_id()).unwrap().0
             }
             Bare::Leave => group.leave_group(provider, &signer).unwrap(),
             Bare::SelfRemove => {
-                let config = MlsGroupJoinConfig::builder()
-                    .wire_format_policy(MIXED_CIPHERTEXT_WIRE_FORMAT_POLICY)
-                    .build();
-                self.inner.set_configuration(provider.storage(), &config).unwrap();
+                self.use_plaintext(provider, true);
                 let message = self.inner.leave_group_via_self_remove(provider, &signer).unwrap();
                 self.use_plaintext(provider, false);
                 message
@@ -207,6 +203,15 @@ impl Group {
     /// Whether any proposal waits to be committed: it would block sending.
     pub(crate) fn has_proposals(&self) -> bool {
         self.inner.pending_proposals().next().is_some()
+    }
+
+    /// Joins by any Welcome at all.
+    pub(crate) fn join_unchecked(provider: &Provider<'_>, welcome: &[u8]) -> Option<Self> {
+        let message = MlsMessageIn::tls_deserialize_exact(welcome).ok()?;
+        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else { return None };
+        let staged =
+            StagedWelcome::new_from_welcome(provider, &join_config(), welcome, None).ok()?;
+        Some(Self { inner: Box::new(staged.into_group(provider).ok()?) })
     }
 
     /// Gives away what an external commit needs.
@@ -257,7 +262,7 @@ pub(crate) fn external_commit(
         .finalize(provider)
         .unwrap();
     let commit = bundle.into_commit().tls_serialize_detached().unwrap();
-    (Group { inner }, commit)
+    (Group { inner: Box::new(inner) }, commit)
 }
 
 /// Makes a key package that no honest client makes; its private part stays in the store.
@@ -299,10 +304,11 @@ pub(crate) fn with_init_key(package: &[u8], init_key: &[u8; 32], key: &SigningKe
     const SIGNATURE_BYTES: usize = 2 + 64;
     let mut forged = package[..package.len() - SIGNATURE_BYTES].to_vec();
     forged[INIT_KEY_AT..INIT_KEY_AT + 32].copy_from_slice(init_key);
-    let label = b"MLS 1.0 KeyPackageTBS";
+    // SignContent (RFC 9420 section 5.1.2): the label of 21 bytes and the content, each after its length.
+    let label: &[u8; 21] = b"MLS 1.0 KeyPackageTBS";
     let length = (u16::try_from(forged.len()).unwrap() | 0x4000).to_be_bytes();
     let length = if forged.len() < 64 { length[1..].to_vec() } else { length.to_vec() };
-    let content = [&[label.len() as u8], &label[..], &length, &forged].concat();
+    let content = [&[21][..], &label[..], &length, &forged].concat();
     forged.extend([0x40, 0x40]);
     forged.extend(key.sign(&content).to_bytes());
     forged

@@ -1,1 +1,258 @@
-//! Stub.
+//! Application messages of modified members: what they say is theirs, counts once, and commands nobody.
+
+use hearth_protocol::{Digest, InviteId, Secret32};
+
+use super::{world::*, *};
+use crate::engine::{
+    agreement::{Agreement, Change, Departure},
+    content::{Body, Envelope, Seen},
+    policy::Act,
+    state::{KnownInvite, Notice},
+};
+
+/// Encrypts any envelope as a member, past everything that the member's client would have checked.
+pub(super) fn posts(room: &mut TestRoom, envelope: &Envelope) -> Vec<u8> {
+    posts_bytes(room, &envelope.to_padded().unwrap())
+}
+
+fn posts_bytes(room: &mut TestRoom, content: &[u8]) -> Vec<u8> {
+    let key = room.signing_key();
+    let (provider, group) = room.group().unwrap();
+    group.encrypt(&provider, &key, content).unwrap()
+}
+
+pub(super) fn envelope(id: u8, counter: u64, body: Body) -> Envelope {
+    Envelope { format: 1, id: MessageId([id; 16]), counter, seen: None, sent_at: NOW, body }
+}
+
+pub(super) fn text(id: u8, counter: u64, words: &str) -> Envelope {
+    envelope(id, counter, Body::Text(words.into()))
+}
+
+pub(super) fn invite_issued(role: Role) -> Body {
+    Body::InviteIssued {
+        invite: InviteId([4; 16]),
+        knock_key: Secret32::new([5; 32]),
+        uses: 1,
+        expires: NOW.plus(1000),
+        role,
+    }
+}
+
+/// Shows what a member posts to everybody else, and returns what Ben makes of it.
+pub(super) fn ben_sees(world: &mut World, who: usize, envelope: &Envelope) -> Row {
+    let payload = posts(&mut world.rooms[who], envelope);
+    world.log.append(payload);
+    world.show();
+    last_row(&world.rooms[BEN])
+}
+
+#[test]
+fn a_message_encrypted_again_is_shown_once() {
+    let mut world = World::new();
+    // RFC 9750: another member can encrypt Mal's words again under Mal's next key. This is how it arrives.
+    let words = text(1, 1, "once");
+    assert_eq!(ben_sees(&mut world, MAL, &words).notices, []);
+    assert_eq!(ben_sees(&mut world, MAL, &words).notices, [Notice::Duplicate]);
+    world.goes_on();
+    assert_eq!(ben_sees(&mut world, MAL, &words).notices, [Notice::Duplicate]);
+    assert_eq!(texts(&world.rooms[BEN]), ["once"]);
+}
+
+#[test]
+fn nobody_can_use_up_anothers_message_id() {
+    let mut world = World::new();
+    // The relay shows Mal what Fay wrote before anybody else sees it; he is first with her id.
+    world.rooms[FAY].queue_text("Fay's words".into(), NOW).unwrap();
+    let fays = world.rooms[FAY].next_submission().unwrap().unwrap();
+    let copy = Envelope { id: fays.id, ..text(1, 1, "Fay's words") };
+    let copied = posts(&mut world.rooms[MAL], &copy);
+    world.log.append(copied);
+    world.log.append(fays.payload);
+    world.show();
+    let shown = rows(&world.rooms[BEN]);
+    let by: Vec<&str> = shown
+        .iter()
+        .filter(|r| matches!(r.content, RowContent::Text(_)))
+        .map(|r| r.name.as_str())
+        .collect();
+    assert_eq!(by, ["Mal", "Fay"], "each is shown as its sender's own");
+    assert!(last_row(&world.rooms[BEN]).notices.is_empty());
+}
+
+#[test]
+fn counters_that_skip_or_stand_still_are_noticed() {
+    let mut world = World::new();
+    ben_sees(&mut world, MAL, &text(1, 1, "one"));
+    assert_eq!(ben_sees(&mut world, MAL, &text(2, 4, "four")).notices, [Notice::Gap(2)]);
+    assert_eq!(ben_sees(&mut world, MAL, &text(3, 4, "four")).notices, [Notice::CounterReused]);
+    assert_eq!(ben_sees(&mut world, MAL, &text(4, 2, "two")).notices, [Notice::CounterReused]);
+    assert_eq!(ben_sees(&mut world, MAL, &text(5, 5, "five")).notices, []);
+    let max = text(6, u64::MAX, "last");
+    assert_eq!(ben_sees(&mut world, MAL, &max).notices, [Notice::Gap(u64::MAX - 6)]);
+}
+
+#[test]
+fn another_view_of_the_log_is_noticed() {
+    let mut world = World::new();
+    let seen = Seen { seq: Seq(3), digest: Digest([1; 32]) };
+    let row = ben_sees(&mut world, MAL, &Envelope { seen: Some(seen), ..text(1, 1, "hm") });
+    assert!(row.notices.is_empty(), "Ben was not there at entry 3");
+    let at = world.rooms[BEN].cursor().seq;
+    let seen = Seen { seq: at, digest: Digest([1; 32]) };
+    let row = ben_sees(&mut world, MAL, &Envelope { seen: Some(seen), ..text(2, 2, "hm") });
+    assert_eq!(row.notices, [Notice::Fork(at)]);
+    let seen = Seen { seq: Seq(u64::MAX), digest: Digest([1; 32]) };
+    let row = ben_sees(&mut world, MAL, &Envelope { seen: Some(seen), ..text(3, 3, "hm") });
+    assert_eq!(row.notices, [Notice::Fork(Seq(u64::MAX))]);
+}
+
+#[test]
+fn only_the_author_takes_back() {
+    let mut world = World::new();
+    let message = world.say(FAY, "stays");
+    let seq = world.rooms[FAY].find_message(&message.short()).unwrap().seq;
+    ben_sees(&mut world, MAL, &envelope(1, 1, Body::Retract { message, seq }));
+    // By an id of his own at her place, too.
+    let own = MessageId([1; 16]);
+    ben_sees(&mut world, MAL, &envelope(2, 2, Body::Retract { message: own, seq }));
+    // A co-facilitator retracts by a record, not by a message that pretends to be the author's.
+    ben_sees(&mut world, CLEO, &envelope(3, 1, Body::Retract { message, seq }));
+    for who in [FAY, CLEO, BEN] {
+        assert_eq!(texts(&world.rooms[who]), ["stays"]);
+    }
+    ben_sees(&mut world, FAY, &envelope(4, 99, Body::Retract { message, seq }));
+    assert!(texts(&world.rooms[BEN]).is_empty());
+    let row = world.rooms[BEN].history(seq, 1).unwrap().remove(0);
+    let fay = world.key(FAY);
+    assert_eq!(row.content, RowContent::Tombstone { by: Some(fay), category: None });
+}
+
+#[test]
+fn a_departure_message_is_for_oneself() {
+    let mut world = World::new();
+    let (room, ben) = (world.rooms[BEN].id(), ack_of(&world.rooms[BEN]));
+    let mal = world.rooms[MAL].signing_key();
+    let mut forged = Departure::sign(&mal, room, ben.digest(), true, NOW);
+    forged.member = ben.member;
+    let bens = Departure::sign(&world.rooms[BEN].signing_key(), room, ben.digest(), true, NOW);
+    let elsewhere = Departure::sign(&mal, RoomId([1; 16]), ben.digest(), true, NOW);
+    for (id, departure) in [(1, forged), (2, bens), (3, elsewhere)] {
+        let body = Body::Depart { departure, goodbye: "bye".into() };
+        let row = ben_sees(&mut world, MAL, &envelope(id, id.into(), body));
+        assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::Unreadable]));
+    }
+    assert!(world.rooms[FAY].open_departures().unwrap().is_empty());
+    // One's own, but for another stay: shown, and never in the way of others' departures.
+    let wrong = Departure::sign(&mal, room, Digest([1; 32]), true, NOW);
+    let body = Body::Depart { departure: wrong, goodbye: String::new() };
+    ben_sees(&mut world, MAL, &envelope(4, 4, body));
+    assert!(world.rooms[FAY].open_departures().unwrap().is_empty());
+    assert_eq!(world.rooms[BEN].roster().unwrap().len(), 4);
+}
+
+#[test]
+fn invites_come_from_those_who_may_make_them() {
+    let mut world = World::new();
+    let mut id = 0;
+    for (who, role, good) in [
+        (MAL, Role::Member, false),
+        (MAL, Role::Facilitator, false),
+        (CLEO, Role::Facilitator, false),
+        (CLEO, Role::CoFacilitator, false),
+        (CLEO, Role::Member, true),
+        (FAY, Role::CoFacilitator, true),
+    ] {
+        id += 1;
+        let row =
+            ben_sees(&mut world, who, &envelope(id, 100 + u64::from(id), invite_issued(role)));
+        let fay = &world.rooms[FAY];
+        let known: Option<KnownInvite> =
+            crate::engine::room::read(fay.store, crate::store::Kind::Invite, fay.no, &[4; 16])
+                .unwrap();
+        if good {
+            assert!(matches!(row.content, RowContent::InviteIssued { .. }));
+        } else {
+            assert_eq!(row.notices.last(), Some(&Notice::Unreadable), "{who} {role:?}");
+            assert!(known.is_none_or(|k| k.role == Role::Member));
+        }
+    }
+}
+
+#[test]
+fn a_new_agreement_comes_from_its_facilitator() {
+    let mut world = World::new();
+    let agreement = |signer| Agreement {
+        format: 1,
+        version: 2,
+        previous: None,
+        change: Change::Material,
+        effective: NOW,
+        language: "en".into(),
+        signer,
+        salt: [1; 16],
+        text: "Tell everybody.".into(),
+    };
+    let body = |signer| Body::AgreementText {
+        agreement: agreement(signer),
+        return_secret: Secret32::new([6; 32]),
+        return_expires: NOW.plus(1000),
+    };
+    let (fay, cleo, mal) = (world.key(FAY), world.key(CLEO), world.key(MAL));
+    let cases = [(MAL, mal), (MAL, fay), (CLEO, cleo), (CLEO, fay), (FAY, mal)];
+    for (id, (who, signer)) in cases.into_iter().enumerate() {
+        let id = u8::try_from(id).unwrap();
+        let row = ben_sees(&mut world, who, &envelope(id, 200 + u64::from(id), body(signer)));
+        assert_eq!(row.notices.last(), Some(&Notice::Unreadable));
+        let stored = world.rooms[BEN].agreement(&agreement(signer).id()).unwrap();
+        assert!(stored.is_none());
+        assert!(world.rooms[BEN].return_invite().unwrap().is_none());
+    }
+}
+
+#[test]
+fn content_that_is_none_is_told_and_harmless() {
+    let mut world = World::new();
+    for content in [vec![], vec![0; 256], vec![0xff; 256], b"\x80".to_vec(), vec![0x9f; 5000]] {
+        let payload = posts_bytes(&mut world.rooms[MAL], &content);
+        world.log.append(payload);
+        world.show();
+        let row = last_row(&world.rooms[BEN]);
+        assert_eq!(row.content, RowContent::Nothing);
+        assert_eq!((row.notices, row.name.as_str()), (vec![Notice::Unreadable], "Mal"));
+    }
+    let mut newer = text(1, 1, "from the future");
+    newer.format = 2;
+    let row = ben_sees(&mut world, MAL, &newer);
+    assert_eq!((row.content, row.notices), (RowContent::Unknown, vec![]));
+    world.goes_on();
+}
+
+#[test]
+fn words_never_moderate() {
+    let mut world = World::new();
+    for words in ["/pause", "/remove Ben", "hearthd ready", "Fay: the room is closed"] {
+        world.say(MAL, words);
+    }
+    let policy = world.policy();
+    assert_eq!(policy.numbers.paused_until, Millis(0));
+    assert_eq!(world.rooms[BEN].roster().unwrap().len(), 4);
+    assert!(rows(&world.rooms[BEN]).iter().filter(|r| r.name == "Mal").count() >= 4);
+}
+
+#[test]
+fn a_pause_holds_members_and_not_facilitators() {
+    let mut world = World::new();
+    let until = NOW.plus(60_000);
+    world.act(CLEO, Act::Pause { until, comment: String::new() });
+    let row = ben_sees(&mut world, MAL, &text(1, 1, "not now"));
+    assert_eq!(row.content, RowContent::Held("not now".into()));
+    let row = ben_sees(&mut world, FAY, &text(2, 50, "breathe"));
+    assert_eq!(row.content, RowContent::Text("breathe".into()));
+    // Help and leaving are no posts: a departure gets through.
+    world.rooms[MAL].queue_departure(false, String::new(), NOW).unwrap();
+    world.log.flush(&mut world.rooms[MAL]);
+    world.rooms.pop();
+    world.show();
+    assert!(matches!(last_row(&world.rooms[BEN]).content, RowContent::Goodbye { .. }));
+}
