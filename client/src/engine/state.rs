@@ -214,6 +214,7 @@ pub struct Row {
 }
 
 /// What a row shows.
+#[expect(clippy::large_enum_variant, reason = "rows are read a page at a time")]
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
 pub enum RowContent {
