@@ -51,6 +51,9 @@ struct Serve {
     /// A web origin that may connect; may be repeated
     #[arg(long, env = "HEARTHD_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<String>,
+    /// Believe X-Forwarded-For, from a proxy on loopback only
+    #[arg(long, env = "HEARTHD_TRUST_FORWARDED")]
+    trust_forwarded: bool,
     /// Connections of one address [default: 64]
     #[arg(long, env = "HEARTHD_CONNECTIONS_PER_IP", value_name = "N")]
     connections_per_ip: Option<u32>,
@@ -193,6 +196,7 @@ fn settings(serve: Serve, file: File, data_dir: PathBuf) -> Result<Config, Start
     } else {
         serve.allow_origin
     };
+    config.trust_forwarded = serve.trust_forwarded || file.trust_forwarded.unwrap_or(false);
     if let Some(value) = serve.connections_per_ip.or(file.connections_per_ip) {
         config.connections_per_ip = value;
     }

@@ -59,6 +59,9 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Web origins that may connect. Programs of ours send none and need no entry.
     pub allow_origin: Vec<String>,
+    /// Whether a proxy on loopback says in `X-Forwarded-For` whose connection it passes on. Without it the header
+    /// is ignored, and everybody behind a proxy counts as one address.
+    pub trust_forwarded: bool,
     /// Connections of one address (of one /64 in IPv6).
     pub connections_per_ip: u32,
     /// Connections of all.
@@ -82,6 +85,7 @@ impl Config {
             tls_files: None,
             public_url: None,
             allow_origin: Vec::new(),
+            trust_forwarded: false,
             connections_per_ip: 64,
             connections_max: 20_000,
             frames_per_second: 20,
@@ -198,6 +202,8 @@ pub struct File {
     pub public_url: Option<String>,
     /// See [`Config::allow_origin`].
     pub allow_origin: Option<Vec<String>>,
+    /// See [`Config::trust_forwarded`].
+    pub trust_forwarded: Option<bool>,
     /// See [`Config::connections_per_ip`].
     pub connections_per_ip: Option<u32>,
     /// See [`Config::connections_max`].

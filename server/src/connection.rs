@@ -289,7 +289,11 @@ impl Connection {
     async fn deliver_room(&mut self, index: usize) -> Result<(), End> {
         let shared = self.shared.clone();
         let Some(slot) = self.rooms.get_mut(index) else { return Ok(()) };
-        let Delivery { frames, more } = slot.pull(&shared).await;
+        let Delivery { frames, more, failed } = slot.pull(&shared).await;
+        if failed {
+            // A gap that nobody speaks of is worse than an end: the client comes back and asks from its cursor.
+            return Err(End::Close(close::GOING_AWAY));
+        }
         if more && let Ok(index) = u8::try_from(index) {
             self.wake.mark(index);
         }

@@ -163,6 +163,11 @@ impl Head {
             .any(|word| word.trim().eq_ignore_ascii_case(token))
     }
 
+    /// Returns whom the nearest proxy says it speaks for: the last address, the only one that it wrote itself.
+    pub(crate) fn forwarded_for(&self) -> Option<std::net::IpAddr> {
+        self.all("x-forwarded-for").last()?.rsplit(',').next()?.trim().parse().ok()
+    }
+
     /// Answers an opening handshake: the bytes of a 101, or a refusal.
     pub(crate) fn upgrade(&self, origins: &[String]) -> Result<Vec<u8>, Answer> {
         if self.version != "HTTP/1.1" {

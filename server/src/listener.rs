@@ -1,6 +1,9 @@
 //! From an accepted socket to an open WebSocket, with a deadline on every step.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use hearth_protocol::limits::FRAME_BYTES_MAX;
 use tokio::{
@@ -53,16 +56,18 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Opti
                 continue;
             }
         };
-        let (place, count) = shared.occupancy.enter(peer.ip().into());
         let per_ip = shared.config.connections_per_ip;
+        let (place, count) = shared.occupancy.enter(peer.ip().into());
+        // Whom a trusted proxy speaks for is known after the head.
+        let proxied = shared.config.trust_forwarded && peer.ip().is_loopback();
         let full = shared.tasks.len() >= shared.config.connections_max;
         // A few above the limit are told so; the rest would cost a handshake each and get none.
-        if full || count > per_ip.saturating_add(per_ip / 4 + 1) {
-            shared.metrics.connections_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if full || (!proxied && count > per_ip.saturating_add(per_ip / 4 + 1)) {
+            shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
             continue;
         }
-        let greeting = Greeting { crowded: count > per_ip, place, peer };
-        let task = serve(stream, greeting, shared.clone(), tls.clone());
+        let caller = Caller { crowded: !proxied && count > per_ip, place, proxied };
+        let task = serve(stream, caller, shared.clone(), tls.clone());
         let killed = shared.killed.clone();
         shared.tasks.spawn(async move {
             tokio::select! {
@@ -73,44 +78,38 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Opti
     }
 }
 
-/// What is known of a socket before it says anything.
-struct Greeting {
+/// Who connects, as limits count it.
+struct Caller {
     place: Place,
-    /// Whether its address has too many connections.
+    /// Whether the address has too many connections.
     crowded: bool,
-    peer: SocketAddr,
+    /// Whether the address is a trusted proxy's.
+    proxied: bool,
 }
 
-async fn serve(
-    stream: TcpStream,
-    greeting: Greeting,
-    shared: Arc<Shared>,
-    tls: Option<TlsAcceptor>,
-) {
+async fn serve(stream: TcpStream, caller: Caller, shared: Arc<Shared>, tls: Option<TlsAcceptor>) {
     // A failure only means that small answers wait for each other.
     let _ = stream.set_nodelay(true);
-    let crowded = greeting.crowded;
     // Boxed: the future of a handshake is large, and gone when the connection idles.
     let opened = Box::pin(async {
         tokio::select! {
             () = shared.stopping.cancelled() => None,
-            opened = open(stream, &shared, tls, crowded) => opened,
+            opened = open(stream, &shared, tls, caller) => opened,
         }
     })
     .await;
-    let Some(socket) = opened else {
-        tracing::debug!(peer = %greeting.peer, "no WebSocket came of a connection");
-        return;
-    };
-    Connection::new(socket, greeting.place, shared).run().await;
+    match opened {
+        Some((socket, place)) => Connection::new(socket, place, shared).run().await,
+        None => tracing::debug!("no WebSocket came of a connection"),
+    }
 }
 
 async fn open(
     stream: TcpStream,
     shared: &Arc<Shared>,
     tls: Option<TlsAcceptor>,
-    crowded: bool,
-) -> Option<Socket> {
+    mut caller: Caller,
+) -> Option<(Socket, Place)> {
     let (metered, progress) = Metered::new(stream, shared.metrics.clone());
     let (mut io, channel): (AnyIo, _) = match tls {
         Some(acceptor) => {
@@ -126,7 +125,15 @@ async fn open(
         Err(HeadError::Refused(answer)) => return refuse(io, answer).await,
         Err(HeadError::Gone) => return None,
     };
-    if crowded {
+    if caller.proxied
+        && let Some(address) = head.forwarded_for()
+    {
+        let (place, count) = shared.occupancy.enter(address.into());
+        caller.crowded = count > shared.config.connections_per_ip;
+        caller.place = place;
+    }
+    if caller.crowded {
+        shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
         return refuse(io, http::TOO_MANY).await;
     }
     let switching = match head.upgrade(&shared.config.allow_origin) {
@@ -138,7 +145,7 @@ async fn open(
         io.flush().await
     };
     timeout(ANSWER_DEADLINE, write).await.ok()?.ok()?;
-    Some(upgrade(io, rest, channel, progress).await)
+    Some((upgrade(io, rest, channel, progress).await, caller.place))
 }
 
 async fn upgrade(io: AnyIo, rest: Vec<u8>, channel: [u8; 32], progress: Arc<Progress>) -> Socket {
@@ -154,7 +161,7 @@ async fn upgrade(io: AnyIo, rest: Vec<u8>, channel: [u8; 32], progress: Arc<Prog
     Socket { stream, channel, progress }
 }
 
-async fn refuse(mut io: AnyIo, answer: Answer) -> Option<Socket> {
+async fn refuse(mut io: AnyIo, answer: Answer) -> Option<(Socket, Place)> {
     let bytes = answer.to_bytes();
     let write = async {
         io.write_all(&bytes).await?;

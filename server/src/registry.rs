@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// Entries of one room in memory.
-const TAIL_ENTRIES_MAX: usize = 64;
+const TAIL_ENTRIES_MAX: usize = 32;
 /// Bytes of one room's entries in memory; at least the newest entry stays, whatever its size.
-const TAIL_BYTES_MAX: usize = 64 * 1024;
+const TAIL_BYTES_MAX: usize = 32 * 1024;
 
 /// One bit for each room of a connection; see [`Wake::dirty`].
 const _: () = assert!(ROOMS_PER_CONNECTION_MAX <= 64);
@@ -76,6 +76,8 @@ struct Channel {
     knocks: u64,
     tail: VecDeque<(Seq, Encoded)>,
     tail_bytes: usize,
+    /// Whether an entry came since the last [`Registry::cool`].
+    warm: bool,
     listeners: Vec<(Arc<Wake>, u8)>,
 }
 
@@ -173,20 +175,23 @@ impl Registry {
         }
     }
 
-    /// Drops the tails of rooms; they come back with the next entries. Called now and then, so that memory
-    /// follows activity and not history.
+    /// Drops the tails of rooms in which nothing was said since the last call, so that memory follows activity
+    /// and not history. A tail comes back with the next entry.
     pub(crate) fn cool(&self) {
         let rooms: Vec<_> = lock(&self.rooms).values().cloned().collect();
         for room in rooms {
             let mut channel = lock(&room.channel);
-            channel.tail = VecDeque::new();
-            channel.tail_bytes = 0;
+            if !std::mem::take(&mut channel.warm) {
+                channel.tail = VecDeque::new();
+                channel.tail_bytes = 0;
+            }
         }
     }
 }
 
 impl Channel {
     fn push(&mut self, seq: Seq, entry: Encoded) {
+        self.warm = true;
         self.tail_bytes += entry.len();
         self.tail.push_back((seq, entry));
         while self.tail.len() > TAIL_ENTRIES_MAX
@@ -307,6 +312,8 @@ mod tests {
             registry.publish(entry(seq));
         }
         assert!(matches!(room.pull(0, Seq(10), Seq(0), Seq(u64::MAX)), Pull::Behind(Seq(200))));
+        assert!(matches!(room.pull(0, Seq(190), Seq(0), Seq(u64::MAX)), Pull::Tail(..)));
+        registry.cool();
         assert!(matches!(room.pull(0, Seq(190), Seq(0), Seq(u64::MAX)), Pull::Tail(..)));
         registry.cool();
         assert!(matches!(room.pull(0, Seq(190), Seq(0), Seq(u64::MAX)), Pull::Behind(_)));

@@ -331,7 +331,7 @@ async fn forget(shared: &Shared) {
         let path = shared.store.path().to_owned();
         let emptied = tokio::task::spawn_blocking(move || {
             let connection = schema::open_writer(&path)?;
-            store::checkpoint(&connection).map_err(OpenError::from)
+            store::truncate(&connection).map_err(OpenError::from)
         });
         if let Ok(Err(error)) = emptied.await {
             tracing::warn!(%error, "deleted bytes are still in the write-ahead log");
@@ -363,25 +363,9 @@ pub fn grant(dir: &Path, terms: &Grant) -> Result<String, StartError> {
     if terms.members == 0 || terms.members > MEMBERS_MAX {
         return Err(StartError::Grant("a room has between 1 and 1000 members"));
     }
-    let recorded = Address::read(dir);
-    let address = match &terms.url {
-        None => recorded?,
-        Some(url) => {
-            let (transport, authority) =
-                split_url(url).ok_or(StartError::Grant("the url is no wss://HOST:PORT"))?;
-            crate::config::check_authority(authority)?;
-            let pin = match transport {
-                Transport::Tls => recorded.ok().and_then(|recorded| recorded.pin),
-                Transport::Plain => None,
-            };
-            Address { authority: authority.to_owned(), transport, pin }
-        }
-    };
+    let address = grant_address(dir, terms.url.as_deref())?;
     let path = store::database_path(dir);
     let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
-    if !path.exists() {
-        return Err(DataDirError::Empty(dir.to_owned()).into());
-    }
     let connection = schema::open_writer(&path).map_err(fault)?;
     let relay = life::secrets(&connection).map_err(fault)?.relay;
     let mut bytes = [0; 32];
@@ -397,6 +381,36 @@ pub fn grant(dir: &Path, terms: &Grant) -> Result<String, StartError> {
     let Address { authority, transport, pin } = address;
     let address = RelayAddress { authority, transport, relay, pin };
     Ok(invite::Grant { address, secret }.to_link())
+}
+
+/// Returns the address that a grant's link names.
+fn grant_address(dir: &Path, url: Option<&str>) -> Result<Address, StartError> {
+    let recorded = Address::read(dir);
+    let Some(url) = url else {
+        let recorded = recorded?;
+        let host = recorded.authority.rsplit_once(':').map_or("", |(host, _)| host);
+        if matches!(host, "0.0.0.0" | "[::]") {
+            return Err(StartError::Grant(
+                "the relay listens on every address: name one with --url wss://HOST:PORT",
+            ));
+        }
+        return Ok(recorded);
+    };
+    let (transport, authority) =
+        split_url(url).ok_or(StartError::Grant("the url is no wss://HOST:PORT"))?;
+    crate::config::check_authority(authority)?;
+    let authority = authority.to_owned();
+    let pin = match (transport, recorded) {
+        (Transport::Plain, Ok(_)) => None,
+        (Transport::Plain, Err(_)) => DataDir::take(dir).map(|_| None)?,
+        (Transport::Tls, Ok(recorded)) => recorded.pin,
+        // Before the first start: the certificate that it will find.
+        (Transport::Tls, Err(_)) => {
+            let data_dir = DataDir::take(dir)?;
+            Some(Identity::load_or_make(data_dir.path(), &names(&authority))?.pin())
+        }
+    };
+    Ok(Address { authority, transport, pin })
 }
 
 /// Copies a store, consistently and while its relay runs, into a directory; returns the copy's path.

@@ -52,6 +52,8 @@ pub(crate) struct Delivery {
     pub(crate) frames: Vec<Vec<u8>>,
     /// Whether there is more at once.
     pub(crate) more: bool,
+    /// Whether the store could not be read: what is owed cannot be said now.
+    pub(crate) failed: bool,
 }
 
 impl RoomSlot {
@@ -109,8 +111,10 @@ impl RoomSlot {
         if self.attachment.versions() != self.versions {
             match self.refresh(shared).await {
                 Ok(found) => notices = found,
-                // The store cannot be read now; the next wake-up, or the client's own question, finds it.
-                Err(_) => return delivery,
+                Err(_) => {
+                    delivery.failed = true;
+                    return delivery;
+                }
             }
         }
         if let Some(subscription) = self.subscription {
@@ -145,7 +149,10 @@ impl RoomSlot {
                 let read = move |db: &rusqlite::Connection| read::entries(db, &room, cursor, head);
                 match shared.store.read(read).await {
                     Ok(batch) => (batch, head),
-                    Err(_) => return,
+                    Err(_) => {
+                        delivery.failed = true;
+                        return;
+                    }
                 }
             }
         };

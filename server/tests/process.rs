@@ -46,6 +46,20 @@ impl Drop for Running {
     }
 }
 
+#[test]
+fn a_grant_can_be_made_before_the_first_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = dir.path().join("relay");
+    let url = ["grant", "--url", "wss://relay.example:443"];
+    let granted = hearthd(&relay).args(url).output().unwrap();
+    let grant = Grant::parse(&String::from_utf8(granted.stdout).unwrap()).unwrap();
+    let running = Running::start(hearthd(&relay).args(["--listen", "0.0.0.0:0"]));
+    assert_eq!(field(&running.line, "pin=", ' '), grant.address.pin.unwrap().to_hex());
+    // Nobody can connect to every address.
+    refused(&hearthd(&relay).arg("grant").output().unwrap(), 2, "name one with --url");
+    running.stop();
+}
+
 fn field<'a>(line: &'a str, start: &str, end: char) -> &'a str {
     let from = line.find(start).unwrap() + start.len();
     line[from..].split(end).next().unwrap().trim()

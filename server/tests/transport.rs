@@ -229,6 +229,33 @@ async fn one_address_has_so_many_connections_and_no_more() {
 }
 
 #[tokio::test]
+async fn behind_a_trusted_proxy_everybody_counts_for_themselves() {
+    let relay = TestRelay::start_with(|config| {
+        config.connections_per_ip = 1;
+        config.trust_forwarded = true;
+    })
+    .await;
+    let mut held = Vec::new();
+    // Only the last address is the proxy's word; those before it are anybody's.
+    let cases = [
+        ("192.0.2.1", 101),
+        ("192.0.2.2", 101),
+        ("192.0.2.3, 192.0.2.1", 429),
+        ("192.0.2.1, 192.0.2.4", 101),
+        ("192.0.2.4", 429),
+    ];
+    for (forwarded, status) in cases {
+        let mut stream = tls_connect(relay.address).await;
+        let request = format!("{UPGRADE}X-Forwarded-For: {forwarded}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut start = [0; 12];
+        timeout(PATIENCE, stream.read_exact(&mut start)).await.unwrap().unwrap();
+        assert_eq!(start, *format!("HTTP/1.1 {status}").as_bytes(), "{forwarded}");
+        held.push(stream);
+    }
+}
+
+#[tokio::test]
 async fn frames_beyond_the_rate_are_paced_and_none_is_lost() {
     let relay = TestRelay::start_with(|config| {
         config.frames_per_second = 200;

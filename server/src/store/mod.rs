@@ -6,6 +6,7 @@
 //! without waiting.
 
 pub(crate) mod blobs;
+mod checkpoint;
 pub(crate) mod door;
 pub(crate) mod effects;
 pub(crate) mod grants;
@@ -18,7 +19,7 @@ pub(crate) mod schema;
 pub(crate) mod submit;
 mod writer;
 
-pub(crate) use writer::checkpoint;
+pub(crate) use checkpoint::truncate;
 
 #[cfg(test)]
 mod tests;
@@ -181,6 +182,8 @@ pub(crate) struct Store {
     stream: StreamId,
     path: PathBuf,
     metrics: Arc<Metrics>,
+    /// Ends the checkpointer when dropped.
+    _open: checkpoint::Guard,
 }
 
 /// The threads of an open store; joined at the end.
@@ -213,10 +216,13 @@ impl Store {
         let stream = life::begin(&connection, dir, &path)?;
         let relay = secrets.relay;
         let (writer, jobs) = mpsc::channel(WRITE_QUEUE);
-        let mut threads = Vec::with_capacity(READERS + 1);
+        let mut threads = Vec::with_capacity(READERS + 2);
         let writer_thread =
             writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone());
         threads.push(spawn("store-writer", move || writer_thread.run(jobs))?);
+        let checkpointer = checkpoint::Checkpointer::new(&path)?;
+        let open_end = checkpointer.guard();
+        threads.push(spawn("store-checkpoint", move || checkpointer.run())?);
         let mut readers = Vec::with_capacity(READERS);
         for _ in 0..READERS {
             let connection = schema::open_reader(&path)?;
@@ -229,7 +235,8 @@ impl Store {
             readers.push(sender);
         }
         let next_reader = AtomicUsize::new(0);
-        let store = Self { writer, readers, next_reader, relay, stream, path, metrics };
+        let store =
+            Self { writer, readers, next_reader, relay, stream, path, metrics, _open: open_end };
         Ok((Arc::new(store), Threads(threads)))
     }
 

@@ -100,6 +100,8 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     // FULL syncs the WAL at every commit: an acknowledged entry survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", "ON")?;
+    // A thread of its own does it, see `checkpoint`.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-use super::{Batch, Finish, Job, OpenError, life::Secrets, rules::CommitPace, schema};
+use super::{Batch, Finish, Job, OpenError, checkpoint, life::Secrets, rules::CommitPace, schema};
 use crate::{metrics::Metrics, registry::Registry};
 
 /// Requests of one transaction. More would delay the first of them without saving syncs.
@@ -54,7 +54,7 @@ impl Writer {
             self.serve(&mut batch);
         }
         if let Some(connection) = &self.connection
-            && let Err(error) = checkpoint(connection)
+            && let Err(error) = checkpoint::truncate(connection)
         {
             tracing::warn!(%error, "the last checkpoint failed; the next start repeats it");
         }
@@ -125,7 +125,7 @@ impl Writer {
 fn reopen(path: &Path) -> Result<Connection, OpenError> {
     let connection = schema::open_writer(path)?;
     // A clean WAL: nothing acknowledged from now on depends on bytes whose sync had failed.
-    checkpoint(&connection)?;
+    checkpoint::truncate(&connection)?;
     connection.execute("UPDATE life SET writes = writes + 1", [])?;
     Ok(connection)
 }
@@ -156,15 +156,4 @@ fn commit(
         registry.publish(publication);
     }
     Ok(appended as u64)
-}
-
-/// Moves the WAL into the database and empties it, so that deleted bytes are gone from both.
-pub(crate) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-        let busy: i64 = row.get(0)?;
-        if busy != 0 {
-            tracing::debug!("a reader kept the checkpoint from finishing");
-        }
-        Ok(())
-    })
 }
