@@ -139,6 +139,8 @@ impl Identity<'_> {
 /// A room's group.
 pub(crate) struct Group {
     inner: Box<MlsGroup>,
+    /// The roster of an epoch: names and acknowledgements are checked once, not for every message.
+    roster: Option<(Epoch, Vec<Leaf>)>,
 }
 
 /// An MLS message after decryption, before it has any effect.
@@ -203,14 +205,14 @@ impl Group {
             identity.credential(),
         )
         .map_err(|_| MlsError::State)?;
-        Ok(Self { inner: Box::new(inner) })
+        Ok(Self::of(inner))
     }
 
     /// Loads a group; `None` if there is none.
     pub(crate) fn load(provider: &Provider<'_>, room: RoomId) -> Result<Option<Self>, MlsError> {
         let id = GroupId::from_slice(room.as_bytes());
         let inner = MlsGroup::load(provider.storage(), &id).map_err(|_| MlsError::State)?;
-        Ok(inner.map(|inner| Self { inner: Box::new(inner) }))
+        Ok(inner.map(Self::of))
     }
 
     /// Joins by a Welcome, if [`gate::check_welcome`] passes it.
@@ -236,7 +238,7 @@ impl Group {
         let signer = staged.welcome_sender().map_err(|_| MlsError::Invalid)?;
         let signer = leaf_key(signer).map_err(Refusal::from)?;
         let inner = staged.into_group(provider).map_err(|_| MlsError::Invalid)?;
-        let group = Self { inner: Box::new(inner) };
+        let group = Self::of(inner);
         let view = WelcomeView {
             room: RoomId::from_slice(group.inner.group_id().as_slice()),
             signer,
@@ -263,8 +265,16 @@ impl Group {
     }
 
     /// Returns all members, in order of leaf.
-    pub(crate) fn roster(&self) -> Result<Vec<Leaf>, LeafError> {
-        self.leaves().map(leaf_view).collect()
+    pub(crate) fn roster(&mut self) -> Result<Vec<Leaf>, LeafError> {
+        let epoch = self.epoch();
+        match &self.roster {
+            Some((known, roster)) if *known == epoch => Ok(roster.clone()),
+            _ => {
+                let roster = self.leaves().map(leaf_view).collect::<Result<Vec<_>, _>>()?;
+                self.roster = Some((epoch, roster.clone()));
+                Ok(roster)
+            }
+        }
     }
 
     /// Returns the authenticator of the epoch (RFC 9420 section 8.7), which equals for all who share its state.
@@ -447,6 +457,10 @@ impl Group {
     /// Deletes the group's keys.
     pub(crate) fn delete(mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
         self.inner.delete(provider.storage()).map_err(|_| MlsError::State)
+    }
+
+    fn of(inner: MlsGroup) -> Self {
+        Self { inner: Box::new(inner), roster: None }
     }
 
     fn leaves(&self) -> impl Iterator<Item = &LeafNode> {

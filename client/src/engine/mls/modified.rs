@@ -211,7 +211,7 @@ impl Group {
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else { return None };
         let staged =
             StagedWelcome::new_from_welcome(provider, &join_config(), welcome, None).ok()?;
-        Some(Self { inner: Box::new(staged.into_group(provider).ok()?) })
+        Some(Self::of(staged.into_group(provider).ok()?))
     }
 
     /// Gives away what an external commit needs.
@@ -262,7 +262,7 @@ pub(crate) fn external_commit(
         .finalize(provider)
         .unwrap();
     let commit = bundle.into_commit().tls_serialize_detached().unwrap();
-    (Group { inner: Box::new(inner) }, commit)
+    (Group::of(inner), commit)
 }
 
 /// Makes a key package that no honest client makes; its private part stays in the store.
