@@ -4,8 +4,10 @@
 //! what a relay in league with an attacker can do.
 
 mod acknowledged;
+mod door;
 mod gate;
 mod gate_mls;
+mod gate_roster;
 mod gate_welcome;
 mod messages;
 mod sabotage;

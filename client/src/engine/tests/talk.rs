@@ -236,8 +236,13 @@ fn replays_gaps_forks_and_rollbacks_are_noticed() {
     fay.check_stream(stream, fay.cursor().seq, Seq(0)).unwrap();
     let back = fay.check_stream(stream, Seq(1), Seq(0));
     assert!(matches!(back, Err(EngineError::HistoryBackwards(_))));
-    let other = fay.check_stream(StreamId([2; 16]), fay.cursor().seq, Seq(0));
-    assert!(matches!(other, Err(EngineError::StreamChanged)));
+    let head = fay.cursor().seq;
+    assert!(
+        fay.check_stream(StreamId([2; 16]), head, Seq(0)).unwrap(),
+        "moved, and to be compared"
+    );
+    let gone = fay.check_stream(StreamId([2; 16]), head, head);
+    assert!(matches!(gone, Err(EngineError::StreamChanged)));
     let last = fay.cursor().seq;
     let forged = Entry { seq: last, at: NOW, content: EntryContent::Payload(vec![1]) };
     let rewritten = fay.handle_entries(&[forged]);

@@ -1,0 +1,156 @@
+//! The door: key packages and admissions that fit no room.
+
+use hearth_protocol::Digest;
+
+use super::{
+    acknowledged::{knock_with, not_acknowledged},
+    world::*,
+    *,
+};
+use crate::engine::{
+    EngineError,
+    agreement::AckError,
+    mls::{
+        self, MlsError,
+        modified::{Context, Forgery, PackageForgery, forged_package, with_init_key},
+    },
+    policy::{Act, RuleError},
+};
+
+#[test]
+fn one_flipped_bit_anywhere_in_the_leaf_fails() {
+    let mut world = World::new();
+    let ghost = Ghost::new(&world, 61);
+    let whole = ghost.package.clone();
+    let fay = &mut world.rooms[FAY];
+    let (provider, group) = fay.group().unwrap();
+    assert!(group.read_key_package(&provider, &whole).is_ok());
+    for bit in 0..whole.len() * 8 {
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert!(group.read_key_package(&provider, &damaged).is_err(), "bit {bit}");
+    }
+    for length in 0..whole.len() {
+        assert!(group.read_key_package(&provider, &whole[..length]).is_err());
+    }
+    // And where the owner of the leaf signs around a damaged acknowledgement.
+    let bytes = ghost.acknowledgement.to_bytes();
+    let room = world.rooms[FAY].id();
+    for bit in (0..bytes.len() * 8).step_by(3) {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let forgery =
+            PackageForgery { acknowledgement: Some(&damaged), ..PackageForgery::default() };
+        let package = forged_package(&ghost.provider(), Suite::X25519, ghost.identity(), &forgery);
+        let policy = world.rooms[FAY].policy().unwrap();
+        let (provider, group) = world.rooms[FAY].group().unwrap();
+        let judged = group.read_key_package(&provider, &package).is_ok_and(|leaf| {
+            policy.judge_acknowledgement(&room, &leaf.member, &leaf.acknowledgement).is_ok()
+        });
+        assert!(!judged, "bit {bit}");
+    }
+}
+
+#[test]
+fn key_packages_that_do_not_fit_are_refused_at_the_door() {
+    let mut world = World::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let day = 24 * 3600;
+    let lifetimes = [
+        (now - 10 * day, now - 1),
+        (now + day, now + 80 * day),
+        // Those who are away now could never process the commit that adds it.
+        (now - 10, now + 10),
+        (now - 10, now + 59 * day),
+        (now - 10, now + 100 * day),
+    ];
+    let bad_package = |result: &Result<_, EngineError>| {
+        matches!(result, Err(EngineError::Mls(MlsError::BadKeyPackage)))
+    };
+    for lifetime in lifetimes {
+        let ghost = Ghost::new(&world, 68);
+        let forgery = PackageForgery { lifetime: Some(lifetime), ..PackageForgery::default() };
+        let package = forged_package(&ghost.provider(), Suite::X25519, ghost.identity(), &forgery);
+        assert!(bad_package(&knock_with(&mut world, &ghost, package)), "{lifetime:?}");
+    }
+    let ghost = Ghost::new(&world, 68);
+    let other_suite = mls::key_package(&ghost.provider(), Suite::XWing, ghost.identity()).unwrap();
+    assert!(bad_package(&knock_with(&mut world, &ghost, other_suite)));
+    // Swapped by the relay for a package of its own, which does not hold the key or name that knocked.
+    let other = Ghost::new(&world, 69);
+    let swapped = knock_with(&mut world, &ghost, other.package.clone());
+    assert!(matches!(swapped, Err(EngineError::BadKnock(_))));
+    let renamed = Ghost::with(ghost.key.clone(), ghost.acknowledgement.clone(), "Tom");
+    let swapped = knock_with(&mut world, &ghost, renamed.package);
+    assert!(matches!(swapped, Err(EngineError::BadKnock(_))));
+    // Lacks what the room requires of every leaf: OpenMLS makes no commit of it.
+    let forgery = PackageForgery { fewer_capabilities: true, ..PackageForgery::default() };
+    let package = forged_package(&ghost.provider(), Suite::X25519, ghost.identity(), &forgery);
+    if let Ok(knock) = knock_with(&mut world, &ghost, package) {
+        assert!(world.rooms[FAY].admit(&knock, NOW).is_err());
+    }
+    world.goes_on();
+}
+
+#[test]
+fn a_low_order_key_gets_no_welcome() {
+    let mut world = World::new();
+    let ghost = Ghost::new(&world, 70);
+    let mut one = [0; 32];
+    one[0] = 1;
+    for point in [[0; 32], one] {
+        let package = with_init_key(&ghost.package, &point, &ghost.key);
+        if let Ok(knock) = knock_with(&mut world, &ghost, package) {
+            assert!(world.rooms[FAY].admit(&knock, NOW).is_err(), "{point:?}");
+        }
+        world.goes_on();
+    }
+    // The forging itself is sound: any other point passes.
+    let package = with_init_key(&ghost.package, &[9; 32], &ghost.key);
+    assert!(knock_with(&mut world, &ghost, package).is_ok());
+}
+
+#[test]
+fn a_countersignature_is_the_admitting_facilitators() {
+    let mut world = World::new();
+    let ghost = Ghost::new(&world, 71);
+    let leaf = ghost.leaf();
+    let by_cleo = admission(&world.rooms[CLEO], &leaf, Role::Member);
+    let mut other = leaf.clone();
+    other.acknowledgement.nonce = [0; 16];
+    let Act::Admit { countersignature, .. } = admission(&world.rooms[FAY], &other, Role::Member)
+    else {
+        panic!("an admission")
+    };
+    let digest = leaf.acknowledgement.digest();
+    let of_another = Act::Admit {
+        member: leaf.member,
+        acknowledgement: digest,
+        countersignature,
+        role: Role::Member,
+    };
+    let mut wrong_digest = by_cleo.clone();
+    if let Act::Admit { acknowledgement, .. } = &mut wrong_digest {
+        *acknowledgement = Digest([1; 32]);
+    }
+    let cases = [
+        (by_cleo, rule(RuleError::BadSignature)),
+        (of_another, rule(RuleError::BadSignature)),
+        (wrong_digest, not_acknowledged(AckError::OtherMember)),
+    ];
+    for (act, refusal) in cases {
+        let record = world.record(FAY, act);
+        let policy = world.after(&record, Some(&leaf));
+        let (adds, context) = (vec![ghost.package.as_slice()], Context::Policy(&policy));
+        let forged = world.forge(FAY, &Forgery { adds, context, ..Forgery::default() }).commit;
+        world.refuses(FAY, forged, &refusal);
+    }
+}
+
+#[test]
+fn a_locked_room_admits_nobody() {
+    let mut world = World::new();
+    world.act(FAY, Act::Lock(true));
+    let mut ghost = Ghost::new(&world, 72);
+    world.keeps_out(CLEO, &mut ghost, &rule(RuleError::Locked));
+}
