@@ -210,7 +210,7 @@ pub enum AgreementCommand {
         #[arg(long)]
         no_wait: bool,
     },
-    /// Put a pending version into effect now. F [E; R]
+    /// Put a pending version into effect whose time has come; any command of a facilitator does. F [E; R]
     Enact {
         /// The room.
         room: String,

@@ -303,17 +303,15 @@ impl From<EngineError> for Failure {
             }
             EngineError::Acknowledgement(ack) => ack_failure(ack, message),
             EngineError::NotMember(_) => {
-                let code = if message.contains("acknowledgement") {
-                    "not_acknowledged"
+                let (code, advice) = if message.contains("acknowledgement") {
+                    (
+                        "not_acknowledged",
+                        "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
+                    )
                 } else {
-                    "not_member"
+                    ("not_member", "`hearth room list` shows your rooms and where you stand.")
                 };
-                Self::new(
-                    exit::REFUSED,
-                    code,
-                    message,
-                    "`hearth room list` shows your rooms and where you stand.",
-                )
+                Self::new(exit::REFUSED, code, message, advice)
             }
             EngineError::AgreementMismatch => Self::new(
                 exit::REFUSED,

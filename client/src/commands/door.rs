@@ -1,6 +1,6 @@
 //! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
 
-use hearth_protocol::{ClientFrame, Digest, Millis, invite::Invite};
+use hearth_protocol::{ClientFrame, Digest, Millis, Role, invite::Invite};
 use serde_json::json;
 
 use super::{Context, Open, Result, interactive, rooms};
@@ -232,6 +232,16 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
             let open = context.open()?;
             let room = Room::open(open.store(), &open.crypto, &room)?;
             let mut live = Live::enter(room).await?;
+            if let Some(pending) = live.room.policy()?.pending.filter(|p| p.effective > now())
+                && live.room.my_role()? == Role::Facilitator
+            {
+                return Err(Failure::new(
+                    exit::REFUSED,
+                    "not_yet",
+                    format!("people have until {} to acknowledge", show::clock(pending.effective)),
+                    "It takes effect by itself then; a new amendment can set another time.",
+                ));
+            }
             live.commit(|room, now| room.enact(now)).await?;
             live.leave().await;
             Ok(context.out.say(&json!({"done": "enact"}), "The new agreement is in force.")?)

@@ -409,7 +409,12 @@ impl Room<'_> {
         let mut target = String::new();
         let mut content = None;
         match &record.act {
-            Act::Admit { member, .. } | Act::SetRole { member, .. } => target = name_of(member),
+            Act::Admit { member, .. } => {
+                target = name_of(member);
+                // Who comes back under the same key, after lapsing, counts from one again.
+                self.forget_member(member)?;
+            }
+            Act::SetRole { member, .. } => target = name_of(member),
             Act::Remove { member, .. } => {
                 target = name_of(member);
                 self.forget_member(member)?;
