@@ -166,17 +166,17 @@ fn invites_can_be_voided_by_either_side() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let (ben, ack) = (Person::new(), circle.agreement.as_str());
-    let refused = |link: &str| {
+    let refused = |link: &str, code: &str| {
         let answer = ben.run(&["join", link, "--as", "Ben", "--acknowledge", ack, "--no-wait"]);
-        answer.refused(3, "invite_invalid");
-        ben.run(&["agreement", "show", link]).refused(3, "invite_invalid");
+        answer.refused(3, code);
+        ben.run(&["agreement", "show", link]).refused(3, code);
     };
     let burnt = circle.invite(&["--uses", "5"]);
     assert_eq!(ben.does(&["burn-invite", &burnt])[0]["burned"], true);
-    refused(&burnt);
+    refused(&burnt, "invite_used");
     let revoked = circle.invite(&["--uses", "5"]);
     circle.fay("revoke", &[&revoked]);
-    refused(&revoked);
+    refused(&revoked, "invite_invalid");
     assert!(circle.fay("knocks", &[]).is_empty());
 
     // A removed member's own invites go with them.
@@ -184,7 +184,7 @@ fn invites_can_be_voided_by_either_side() {
     circle.fay("role", &["Cleo", "cofacilitator"]);
     let hers = circle.by(&cleo, "invite", &["--uses", "5"])[0]["link"].as_str().unwrap().to_owned();
     circle.fay("remove", &["Cleo", "--reason", "discharge"]);
-    refused(&hers);
+    refused(&hers, "invite_invalid");
 }
 
 #[test]
@@ -204,8 +204,8 @@ fn an_invite_can_carry_a_role() {
 fn a_name_that_looks_like_anothers_is_not_admitted() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
-    circle.admit("Ana");
-    for name in ["\u{410}на", "ANA", "A-na"] {
+    circle.admit("Poe");
+    for name in ["\u{420}\u{43e}\u{435}", "P\u{43e}e", "POE", "P-oe"] {
         let twin = Person::new();
         let link = circle.invite(&[]);
         let args = ["join", &link, "--as", name, "--acknowledge", &circle.agreement, "--no-wait"];
@@ -219,7 +219,7 @@ fn a_name_that_looks_like_anothers_is_not_admitted() {
             answer.refused(2, "usage");
         }
     }
-    assert_eq!(names(&circle, &circle.fay), ["Ana", "Fay"]);
+    assert_eq!(names(&circle, &circle.fay), ["Fay", "Poe"]);
 }
 
 #[test]

@@ -1,0 +1,227 @@
+//! What people type is nowhere at the relay: not in its files, its log, its metrics or its traffic; nor in the clear
+//! in the members' own files.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path};
+
+use hearth_tests::{Circle, Person, Proxy, Relay, RelayOptions, text_file, until};
+
+/// A string that is nowhere unless somebody leaks it. Letters only, so that it can be part of a name.
+fn canary(field: &str) -> String {
+    format!("Canary{field}Zqx")
+}
+
+/// Every field that a person can type, by the name of its canary.
+const FIELDS: [&str; 26] = [
+    "Title", "Rules", "Founder", "Member", "Second", "Declined", "Text", "Stdin", "Held",
+    "Process", "Rest", "Refusal", "Announce", "Goodbye", "Farewell", "Leaving", "Fourth",
+    "Amended", "Material", "Follow", "Chat", "Offline", "Local", "Language", "Pass", "Waiting",
+];
+
+fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+}
+
+/// Returns the forms in which bytes may hide a word: as it is, in UTF-16, in hex and in base64 at each alignment.
+fn forms(word: &str) -> Vec<Vec<u8>> {
+    let bytes = word.as_bytes();
+    let mut forms = vec![bytes.to_vec(), bytes.to_ascii_lowercase(), bytes.to_ascii_uppercase()];
+    forms.push(bytes.iter().flat_map(|b| [*b, 0]).collect());
+    forms.push(bytes.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect());
+    for skip in 0..3 {
+        forms.push(base64(&bytes[skip..skip + (bytes.len() - skip) / 3 * 3]));
+    }
+    forms
+}
+
+fn base64(bytes: &[u8]) -> Vec<u8> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letter = |n: usize| LETTERS[n & 63];
+    bytes
+        .chunks_exact(3)
+        .flat_map(|c| {
+            let n = usize::from(c[0]) << 16 | usize::from(c[1]) << 8 | usize::from(c[2]);
+            [letter(n >> 18), letter(n >> 12), letter(n >> 6), letter(n)]
+        })
+        .collect()
+}
+
+fn contains(hay: &[u8], needle: &[u8]) -> bool {
+    needle.first().is_some_and(|first| {
+        hay.iter()
+            .enumerate()
+            .filter(|(_, byte)| *byte == first)
+            .any(|(at, _)| hay[at..].starts_with(needle))
+    })
+}
+
+fn assert_clean(place: &str, bytes: &[u8], secrets: &[String]) {
+    for secret in secrets {
+        for form in forms(secret) {
+            assert!(!contains(bytes, &form), "{secret} is in {place}");
+        }
+    }
+}
+
+/// Types a canary into every field there is. Returns everybody, for their files.
+fn live_a_whole_life(relay: &Relay) -> Vec<Person> {
+    let fay = Person::new();
+    let rules = text_file(&format!("What is said here stays here. {}\n", canary("Rules")));
+    let grant = relay.grant();
+    let created = fay.does(&[
+        "room",
+        "create",
+        &canary("Title"),
+        "--grant",
+        &grant,
+        "--agreement",
+        rules.path().to_str().unwrap(),
+        "--as",
+        &canary("Founder"),
+    ]);
+    let word = |field: &str| created[0][field].as_str().unwrap().to_owned();
+    let circle = Circle { room: word("room"), agreement: word("agreement"), fay };
+    let fay = &circle.fay;
+    let ben = circle.admit(&canary("Member"));
+    let cleo = circle.admit(&canary("Second"));
+    let gus = circle.admit(&canary("Fourth"));
+    let dora = Person::new();
+    circle.knock(&dora, &canary("Declined"));
+    circle.fay("decline", &[&canary("Declined"), &canary("Refusal")]);
+    dora.run(&["join", &circle.invite(&[]), "--as", "x", "--acknowledge", &canary("Waiting")]);
+
+    let mut following = cleo.starts(&["follow", &circle.room]);
+    let id = circle.say(&ben, &canary("Text"));
+    following.await_line("the text", |line| line.contains(&canary("Text")));
+    drop(following);
+    let answer = ben.run_with_input(&["send", &circle.room, "-"], canary("Stdin").as_bytes());
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    circle.fay("pause", &["10m", &canary("Process")]);
+    ben.run(&["send", &circle.room, &canary("Held")]).refused(3, "paused");
+    circle.fay("resume", &[]);
+    circle.fay("timeout", &[&canary("Member"), "10m", &canary("Rest")]);
+    circle.fay("untimeout", &[&canary("Member")]);
+    circle.news(&ben);
+    circle.fay("announce", &[&canary("Announce")]);
+    circle.fay("hours", &["Mon-Fri 17:00-20:00 Europe/Paris"]);
+    circle.fay("hours", &["off"]);
+    circle.fay("pin", &[&id]);
+    circle.fay("retract", &[&id, "--reason", "conduct"]);
+    fay.does(&["room", "rename", &circle.room, "canarylocalzqx"]);
+    let circle = Circle { room: "canarylocalzqx".into(), ..circle };
+    let fay = &circle.fay;
+    let room = canary("Title").to_lowercase();
+    cleo.does(&["withdraw", &room, &canary("Farewell")]);
+    circle.fay("status", &[]);
+    gus.does(&["leave", &room, &canary("Leaving")]);
+    circle.fay("status", &[]);
+    for (field, flag) in [("Amended", "--editorial"), ("Material", "--material")] {
+        let text = text_file(&format!("What is said here stays here. {}\n", canary(field)));
+        fay.does(&["agreement", "amend", &circle.room, text.path().to_str().unwrap(), flag]);
+    }
+    ben.does(&["read", &room]);
+    vec![circle.fay, ben, cleo, dora, gus]
+}
+
+fn secrets() -> Vec<String> {
+    FIELDS.iter().map(|field| canary(field)).collect()
+}
+
+fn assert_relay_knows_nothing(mut relay: Relay) {
+    let metrics = relay.page("/metrics");
+    assert!(metrics.contains("hearthd"), "{metrics}");
+    assert_clean("/metrics", metrics.as_bytes(), &secrets());
+    let check = |when: &str, relay: &Relay| {
+        let mut found = Vec::new();
+        files(relay.data(), &mut found);
+        assert!(found.iter().any(|(path, _)| path.ends_with(".db-wal")) || when == "stopped");
+        assert!(found.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > 50_000);
+        for (path, bytes) in &found {
+            assert_clean(&format!("{path} ({when})"), bytes, &secrets());
+        }
+    };
+    check("running", &relay);
+    relay.kill();
+    check("killed", &relay);
+    relay.restart();
+    relay.stop();
+    check("stopped", &relay);
+    let logs = relay.logs();
+    assert!(
+        logs.contains("TRACE") || logs.contains("DEBUG"),
+        "the log is at its most talkative: {logs}"
+    );
+    assert_clean("the log", logs.as_bytes(), &secrets());
+}
+
+#[test]
+fn nothing_typed_reaches_the_relay_over_tls() {
+    let relay = Relay::start();
+    let people = live_a_whole_life(&relay);
+    // The search finds what is there: the address is in links, files and logs.
+    assert!(contains(b"xxCanaryTextZqxxx", canary("Text").as_bytes()));
+    assert_relay_knows_nothing(relay);
+    for person in &people {
+        let mut found = Vec::new();
+        files(person.home(), &mut found);
+        assert!(found.len() >= 3, "{found:?}");
+        for (path, bytes) in &found {
+            assert_clean(path, bytes, &secrets());
+        }
+    }
+}
+
+#[test]
+fn nothing_typed_is_in_the_traffic_even_without_tls() {
+    let proxy = Proxy::new();
+    let relay = Relay::start_with(RelayOptions {
+        plain: true,
+        public_url: Some(proxy.address().to_string()),
+        ..RelayOptions::default()
+    });
+    proxy.set_target(relay.address());
+    live_a_whole_life(&relay);
+    let seen = until("the traffic", || {
+        let bytes = proxy.bytes();
+        (bytes.len() > 100_000).then_some(bytes)
+    });
+    // The proxy did see the conversation of the wire.
+    assert!(contains(&seen, b"GET /v1 HTTP/1.1"));
+    assert!(contains(&seen, b"101 Switching Protocols"));
+    // Frames of members are masked (RFC 6455 section 5.3), so the masks are taken off before the search.
+    assert_clean("the traffic", &seen, &secrets());
+    assert_clean("the unmasked traffic", &unmasked(&seen), &secrets());
+    assert_relay_knows_nothing(relay);
+}
+
+/// Takes the masks off wherever something looks like the head of a masked binary frame.
+fn unmasked(bytes: &[u8]) -> Vec<u8> {
+    let mut clear = Vec::new();
+    for at in 0..bytes.len().saturating_sub(14) {
+        let (0x82, second) = (bytes[at], bytes[at + 1]) else { continue };
+        let (length, head) = match second {
+            0xfe => (usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]])), 4),
+            0xff => {
+                let long: [u8; 8] = bytes[at + 2..at + 10].try_into().unwrap();
+                (usize::try_from(u64::from_be_bytes(long)).unwrap_or(usize::MAX), 10)
+            }
+            short @ 0x80.. => (usize::from(short & 0x7f), 2),
+            _ => continue,
+        };
+        let Some(mask) = bytes.get(at + head..at + head + 4) else { continue };
+        let body = &bytes[at + head + 4..];
+        if length > 200_000 {
+            continue;
+        }
+        clear.extend(body.iter().take(length).zip(mask.iter().cycle()).map(|(b, m)| b ^ m));
+    }
+    clear
+}
