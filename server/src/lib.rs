@@ -25,6 +25,8 @@ mod handlers;
 mod http;
 mod io;
 mod listener;
+#[doc(hidden)]
+pub mod measure;
 mod metrics;
 mod rate_limit;
 mod registry;

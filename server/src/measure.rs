@@ -1,0 +1,119 @@
+//! Measures the store by itself, without sockets: how many entries it takes and puts on disk.
+
+use std::{
+    collections::VecDeque,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hearth_protocol::{
+    Commitment, Digest, MemberKey, MessageId, Millis, RoomId, RoomNumbers, Secret32, Signature,
+    handshake::{self, AuthContext},
+};
+
+use crate::{
+    auth::{Proved, Verifier},
+    metrics::Metrics,
+    registry::Registry,
+    store::{Batch, Committed, OpenError, Store, door, grants, schema, submit},
+};
+
+/// What a run of appends took.
+#[derive(Clone, Copy, Debug)]
+pub struct Appends {
+    /// Entries on disk.
+    pub entries: u64,
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
+    /// Transactions that it took.
+    pub commits: u64,
+}
+
+/// What to append.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Entries in all.
+    pub entries: u64,
+    /// Requests under way at any time.
+    pub waiting: usize,
+    /// Bytes of each payload.
+    pub payload_bytes: usize,
+}
+
+/// Appends entries to one room of a new store in an empty directory, as a member who proves a key.
+///
+/// # Errors
+/// See [`OpenError`]. Returns fewer entries than asked for if the store refused some.
+pub async fn appends(
+    dir: &Path,
+    load: Load,
+    member: MemberKey,
+    sign: impl FnOnce(&[u8; 32]) -> Signature,
+) -> Result<Appends, OpenError> {
+    let metrics = Arc::new(Metrics::default());
+    let (store, threads) = Store::open(dir, Arc::new(Registry::default()), metrics.clone())?;
+    let founder = prove(&store, member, sign)?;
+    let Load { entries, waiting, payload_bytes } = load;
+    let grant = Secret32::new([1; 32]);
+    let terms = grants::Terms { rooms_left: 1, members_max: 10, expires: Millis::NEVER };
+    grants::add(&schema::open_writer(store.path())?, &grant, &terms)?;
+    let opening =
+        door::Opening { grant, numbers: RoomNumbers::default(), agreement: Commitment([2; 32]) };
+    let proof = founder.clone();
+    let opened = store.write(move |batch| door::open_room(batch, Millis(1), &proof, &opening));
+    if opened.await.await.is_err() {
+        return Err(OpenError::Incomplete("room"));
+    }
+    let mut done = 0;
+    let mut payload = [&[0, 1, 0, 2, 16], founder.room().as_bytes().as_slice()].concat();
+    payload.extend(0_u64.to_be_bytes());
+    payload.push(1);
+    payload.resize(payload_bytes.max(payload.len()), 3);
+    let commits = metrics.commit_latency.count();
+    let started = Instant::now();
+    let mut answers: VecDeque<Committed<submit::Accepted>> = VecDeque::with_capacity(waiting);
+    for number in 0..entries {
+        if answers.len() >= waiting
+            && let Some(answer) = answers.pop_front()
+        {
+            done += u64::from(answer.await.is_ok());
+        }
+        let (proof, payload) = (founder.clone(), payload.clone());
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        let submission =
+            submit::Submission { id: MessageId(id), payload, expect: None, effects: vec![] };
+        let verb =
+            move |batch: &mut Batch<'_>| submit::submit(batch, Millis(2), &proof, submission);
+        answers.push_back(store.write(verb).await);
+    }
+    for answer in answers {
+        done += u64::from(answer.await.is_ok());
+    }
+    let elapsed = started.elapsed();
+    let commits = metrics.commit_latency.count() - commits;
+    drop(store);
+    threads.join();
+    Ok(Appends { entries: done, elapsed, commits })
+}
+
+/// Proves a key as a connection does.
+fn prove(
+    store: &Store,
+    member: MemberKey,
+    sign: impl FnOnce(&[u8; 32]) -> Signature,
+) -> Result<Proved, OpenError> {
+    let verifier = Verifier { challenge: Digest([5; 32]), relay: store.relay(), channel: [6; 32] };
+    let room = RoomId([7; 16]);
+    let transcript = handshake::auth_transcript(&AuthContext {
+        challenge: &verifier.challenge,
+        relay: &verifier.relay,
+        channel: &verifier.channel,
+        room: &room,
+        member: &member,
+    });
+    verifier
+        .verify(room, member, &sign(&transcript))
+        .map_err(|_| OpenError::Incomplete("founder's key"))
+}
