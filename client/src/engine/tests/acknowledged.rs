@@ -271,7 +271,6 @@ fn no_path_reaches_admitted_without_acknowledged_by_import() {
     ghost.haunt(committed.welcome.as_ref().unwrap());
     world.refuses(FAY, committed.commit, &not_acknowledged(AckError::OtherRoom));
     // A leaf as another product makes it: a name and a key.
-    let bare = Ghost::new(&world, 63);
     let forgeries = [
         PackageForgery { no_acknowledgement: true, ..PackageForgery::default() },
         PackageForgery { extra_extension: true, ..PackageForgery::default() },
@@ -291,7 +290,6 @@ fn no_path_reaches_admitted_without_acknowledged_by_import() {
         assert!(knock_with(&mut world, &ghost, ghost.package.clone()).is_err());
         world.keeps_out(FAY, &mut ghost, &Refusal::BadLeaf(error));
     }
-    drop(bare);
 }
 
 #[test]

@@ -14,10 +14,6 @@ use crate::engine::{
 const NOT_FACILITATOR: Refusal = Refusal::Rule(RuleError::NotFacilitator);
 const BROKEN: Refusal = Refusal::Rule(RuleError::BrokenChain);
 
-fn removal(member: hearth_protocol::MemberKey) -> Act {
-    Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
-}
-
 /// Acts of every kind that a member may not do.
 fn acts(world: &World) -> Vec<Act> {
     let (fay, ben, mal) = (world.key(FAY), world.key(BEN), world.key(MAL));
@@ -176,9 +172,7 @@ fn the_policy_says_what_its_record_says() {
     policy.hours_text = "always".into();
     forgeries.push(policy);
     for policy in forgeries {
-        let mut policy = policy;
         // Each refusal moves nothing, so the chain still stands where it stood.
-        policy.record.at = NOW;
         let forged = world.forged_policy(FAY, &policy);
         world.refuses(FAY, forged, &Refusal::PolicyMismatch);
     }

@@ -7,13 +7,9 @@ use crate::engine::{
     agreement::{Change, Departure},
     gate::{LeafError, Refusal},
     mls::modified::{Context, Forgery, OwnLeaf},
-    policy::{Act, Category, RuleError},
+    policy::{Act, RuleError},
     state::Standing,
 };
-
-fn removal(member: hearth_protocol::MemberKey) -> Act {
-    Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
-}
 
 #[test]
 fn a_removed_members_later_commit_is_refused() {

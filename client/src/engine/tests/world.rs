@@ -15,7 +15,7 @@ use crate::{
             self, Committed, Group, Identity, Processed,
             modified::{Bare, Context, Forgery},
         },
-        policy::{Act, Leaf, Record, RoomPolicy, RuleError, Scene},
+        policy::{Act, Category, Leaf, Record, RoomPolicy, RuleError, Scene},
         provider::Provider,
         room::identity,
         state::Notice,
@@ -338,4 +338,9 @@ pub(super) fn nobody() -> MemberKey {
 
 pub(super) fn zero() -> Digest {
     Digest([0; 32])
+}
+
+/// The act that removes a member.
+pub(super) fn removal(member: MemberKey) -> Act {
+    Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
 }
