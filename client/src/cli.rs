@@ -513,6 +513,14 @@ pub enum InRoom {
         /// The time.
         time: String,
     },
+    /// Go on after the operator restored the relay from an older backup; facilitators first. M
+    Recover {
+        /// The room.
+        room: String,
+        /// Needed where nobody can be asked.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Codes to compare out of band: with a member, or for the whole epoch. M [E]
     Verify {
         /// The room.
@@ -595,6 +603,7 @@ impl InRoom {
             | Self::Leave { room, .. }
             | Self::Withdraw { room, .. }
             | Self::Expire { room, .. }
+            | Self::Recover { room, .. }
             | Self::Verify { room, .. } => room,
         }
     }

@@ -287,7 +287,7 @@ impl From<EngineError> for Failure {
         if error.is_verification_failure() {
             let advice = match &error {
                 EngineError::HistoryBackwards(_) | EngineError::StreamChanged => {
-                    "Nothing was merged and nothing is lost here. Tell a facilitator: the relay's operator restored a backup, or the relay lies."
+                    "Nothing was merged and nothing is lost here. Tell a facilitator: the operator restored a backup (then see `hearth recover`), or the relay lies."
                 }
                 EngineError::BadPreview => {
                     "Nothing was signed. Ask the facilitator for a new invite by another way."

@@ -627,7 +627,7 @@ pub enum Effect {
         #[n(0)]
         member: MemberKey,
     },
-    /// Changes a role. Facilitator only; the payload must be a commit.
+    /// Changes a role; of and to moderating roles by facilitators only. The payload must be a commit.
     #[n(2)]
     SetRole {
         /// Must be in the roster.
@@ -709,10 +709,11 @@ pub enum Effect {
     /// Takes the sender out at once: delivery stops after this entry.
     #[n(10)]
     Leave,
-    /// Gives back an epoch that a commit refused by everybody used up. Facilitators.
+    /// Gives back an epoch that a commit refused by everybody used up (facilitators and co-facilitators), or tells a
+    /// relay that was restored from a backup which epoch the room is in (facilitators).
     #[n(11)]
     Reopen {
-        /// The epoch that the next commit shall name: the current one less one.
+        /// The epoch that the next entry shall name: the current one less one, or a later one.
         #[n(0)]
         epoch: Epoch,
     },

@@ -145,7 +145,7 @@ impl<'s> Chat<'s> {
     /// Connects and shows what is new; stays without a connection if there is none to be had.
     async fn connect(&mut self, room: Room<'s>) -> Result<Link<'s>> {
         let entered = async {
-            let mut live = Live::enter(room).await?;
+            let mut live = inside::enter(&self.out, room).await?;
             live.tend().await?;
             Ok::<_, LiveError>(live)
         };

@@ -38,7 +38,7 @@ pub(super) async fn run(context: &Context, command: InRoom) -> Result<()> {
             return local(&mut room, out, &command);
         }
         InRoom::Read { all, held, .. } => {
-            let (refreshed, failure) = refresh(room).await;
+            let (refreshed, failure) = refresh(out, room).await;
             room = refreshed;
             print_rows(&mut room, out, *all, *held)?;
             return failure.map_or(Ok(()), Err);
@@ -48,12 +48,13 @@ pub(super) async fn run(context: &Context, command: InRoom) -> Result<()> {
             return local(&mut room, out, &command);
         }
         InRoom::Follow { .. } => return follow(room, out).await,
+        InRoom::Recover { yes, .. } => return recover(room, out, *yes).await,
         _ => {}
     }
     if let InRoom::Send { text, .. } = &command {
         return send_alone(room, out, text).await;
     }
-    let mut live = Live::enter(room).await?;
+    let mut live = enter(out, room).await?;
     live.tend().await?;
     flush_quietly(&mut live).await?;
     act(&mut live, out, &command).await?;
@@ -61,12 +62,35 @@ pub(super) async fn run(context: &Context, command: InRoom) -> Result<()> {
     Ok(())
 }
 
+/// Enters a room, and tells if its relay was moved.
+pub(super) async fn enter<'s>(out: &Output, room: Room<'s>) -> Result<Live<'s>, LiveError> {
+    let live = Live::enter(room).await?;
+    if live.was_moved() {
+        out.remark(
+            "The relay's store was moved or restored. Nothing that you had seen is missing.",
+        );
+    }
+    Ok(live)
+}
+
+/// Goes on with a relay that was restored from an older copy, after asking.
+async fn recover(room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
+    super::rooms::confirm(
+        yes,
+        "Only if the operator says that the relay was restored from a backup: go on from what it has now? \
+         Your history stays; what others wrote since the backup may be missing.",
+    )?;
+    let live = Live::recover(room).await?;
+    live.leave().await;
+    done(out, "recover", "Going on. Compare `hearth verify ROOM` with the others by another way.")
+}
+
 /// Sends a text; what cannot go out now is kept.
 async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> {
     let text = read_words(text)?;
     if room.state().standing == Standing::Knocking {
         // Without keys nothing can be kept for later; but the facilitator may have answered.
-        let mut live = Live::enter(room).await?;
+        let mut live = enter(out, room).await?;
         live.tend().await?;
         let id = live.send(text).await?;
         live.leave().await;
@@ -75,7 +99,7 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
     }
     let id = room.queue_text(text, now())?;
     let sent = async {
-        let mut live = Live::enter(room).await?;
+        let mut live = enter(out, room).await?;
         live.tend().await?;
         live.send_waiting().await?;
         let row = live.room.find_message(&id.to_hex())?;
@@ -108,10 +132,10 @@ pub(super) async fn flush_quietly(live: &mut Live<'_>) -> Result<()> {
 }
 
 /// Catches up; returns the room in any case, and why it could not.
-async fn refresh(room: Room<'_>) -> (Room<'_>, Option<Failure>) {
+async fn refresh<'s>(out: &Output, room: Room<'s>) -> (Room<'s>, Option<Failure>) {
     let (store, crypto, name) = room.parts();
     let caught_up = async {
-        let mut live = Live::enter(room).await?;
+        let mut live = enter(out, room).await?;
         live.tend().await?;
         match live.flush().await {
             Ok(()) | Err(LiveError::Refused { .. } | LiveError::EpochUsedUp) => {}
@@ -132,7 +156,7 @@ async fn refresh(room: Room<'_>) -> (Room<'_>, Option<Failure>) {
 
 /// Catches up if the relay can be reached, and says so if not; fails only if something lied.
 pub(super) async fn refreshed<'s>(out: &Output, room: Room<'s>) -> Result<Room<'s>> {
-    let (room, failure) = refresh(room).await;
+    let (room, failure) = refresh(out, room).await;
     match failure {
         Some(failure) if failure.exit == exit::UNREACHABLE => {
             out.remark(&format!("Not up to date: {}", failure.message));
@@ -192,7 +216,7 @@ async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
         };
         let entered = tokio::select! {
             () = &mut stop => break,
-            entered = Live::enter(this) => entered,
+            entered = enter(out, this) => entered,
         };
         let error = match entered {
             Err(error) => error,
@@ -409,7 +433,10 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             Ok(out.say(&object, &format!("sent [{}]", id.short()))?)
         }
         InRoom::Read { all, held, .. } => print_rows(&mut live.room, out, *all, *held),
-        InRoom::Follow { .. } => Ok(()),
+        InRoom::Follow { .. } | InRoom::Recover { .. } => Err(Failure::usage(
+            "that works outside of the chat only",
+            "Leave the chat with /quit, then use it on the command line.",
+        )),
         InRoom::Who { .. }
         | InRoom::Log { .. }
         | InRoom::Verify { .. }

@@ -30,21 +30,29 @@ pub(super) const RETURN: &[u8] = b"return";
 impl Room<'_> {
     /// Compares what the relay says of its log with what this profile has seen.
     ///
+    /// Returns whether the relay's store is another than before: it was moved, or restored from a copy. That is
+    /// accepted, with [`Self::accept_stream`], only after the relay has shown again the last entry we have.
+    ///
     /// # Errors
-    /// [`EngineError::StreamChanged`] or [`EngineError::HistoryBackwards`]: the relay's store was rolled back, or it
-    /// shows another one.
-    pub fn check_stream(&mut self, stream: StreamId, head: Seq, floor: Seq) -> Result<()> {
+    /// [`EngineError::HistoryBackwards`] if entries that we have are gone; [`EngineError::StreamChanged`] if the
+    /// store is another and there is no entry to compare.
+    pub fn check_stream(&mut self, stream: StreamId, head: Seq, floor: Seq) -> Result<bool> {
         if head < self.cursor.seq {
             return Err(EngineError::HistoryBackwards(self.cursor.seq));
         }
-        match self.cursor.stream {
-            Some(known) if known != stream => return Err(EngineError::StreamChanged),
-            Some(_) => {}
-            None => {
-                self.cursor.stream = Some(stream);
-                self.save_cursor()?;
+        let moved = match self.cursor.stream {
+            Some(known) if known != stream => {
+                if self.subscribe_after() == self.cursor.seq || floor >= self.cursor.seq {
+                    return Err(EngineError::StreamChanged);
+                }
+                true
             }
-        }
+            Some(_) => false,
+            None => {
+                self.accept_stream(stream)?;
+                false
+            }
+        };
         if floor > self.cursor.seq {
             let from = Seq(self.cursor.seq.0.saturating_add(1));
             self.change(|room| {
@@ -63,7 +71,29 @@ impl Room<'_> {
                 room.save_cursor()
             })?;
         }
-        Ok(())
+        Ok(moved)
+    }
+
+    /// Remembers the life of the relay's store.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn accept_stream(&mut self, stream: StreamId) -> Result<()> {
+        self.cursor.stream = Some(stream);
+        self.save_cursor()
+    }
+
+    /// Goes on with a relay that was restored from an older copy, by the member's decision: from its head on.
+    ///
+    /// Nothing of this profile's history is dropped. What the relay took in between is not fetched.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn adopt_stream(&mut self, stream: StreamId, head: Seq) -> Result<()> {
+        self.cursor.stream = Some(stream);
+        self.cursor.seq = head;
+        self.cursor.digest = None;
+        self.save_cursor()
     }
 
     /// Erases history older than the room keeps it, on this device.
@@ -233,6 +263,9 @@ impl Room<'_> {
                 row.from = Some(self.me());
                 row.name.clone_from(&self.state.name);
                 row.notices.push(Notice::NotMine);
+                // A copy of this profile has used keys that ours would use again: a renewal is due before all else.
+                self.state.renewed_at = Millis(0);
+                self.save_state()?;
             }
             Processed::Application { sender, content } => {
                 name_row(row, &roster, sender);

@@ -365,10 +365,6 @@ pub struct Outgoing {
 }
 
 /// What something to send is.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "few exist at a time, and messages are the common case"
-)]
 #[derive(Clone, Encode, Decode)]
 pub enum OutgoingKind {
     /// A message; may be encrypted anew for a later epoch.

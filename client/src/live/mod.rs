@@ -38,6 +38,7 @@ pub struct Live<'s> {
     pub room: Room<'s>,
     connection: Connection,
     head: Seq,
+    moved: bool,
 }
 
 /// What came in.
@@ -80,7 +81,7 @@ impl<'s> Live<'s> {
     async fn enter_with(mut room: Room<'s>, mut connection: Connection) -> Result<Self> {
         let standing = door::authenticate(&mut connection, &room).await?;
         let last = door::settle(&mut connection, &mut room, standing).await?;
-        let mut live = Self { room, connection, head: Seq(0) };
+        let mut live = Self { room, connection, head: Seq(0), moved: false };
         live.subscribe().await?;
         if let Some(at) = last {
             live.head = live.head.min(at);
@@ -112,7 +113,46 @@ impl<'s> Live<'s> {
             return Err(LiveError::UnexpectedReply);
         };
         self.head = head;
-        Ok(self.room.check_stream(stream, head, floor)?)
+        if self.room.check_stream(stream, head, floor)? {
+            // The first entries begin with the last one we have; that they differ is an error there.
+            let shown = async {
+                while self.next().await? != Incoming::Entries {}
+                Ok::<_, LiveError>(())
+            };
+            timeout(ENTRIES_DEADLINE, shown).await.map_err(|_| LiveError::Withheld(head))??;
+            self.room.accept_stream(stream)?;
+            self.moved = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the relay's store was moved or restored, with nothing missing that this profile had seen.
+    pub const fn was_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// Enters a room whose relay was restored from an older copy, by the member's decision, and goes on from there.
+    ///
+    /// A facilitator also tells the relay which epoch the room is in.
+    ///
+    /// # Errors
+    /// [`LiveError::EpochUsedUp`] if a facilitator has to do it first; see [`LiveError`].
+    pub async fn recover(mut room: Room<'s>) -> Result<Self> {
+        let mut connection = Connection::open(&room.state().address()).await?;
+        let standing = door::authenticate(&mut connection, &room).await?;
+        door::settle(&mut connection, &mut room, standing).await?;
+        let mut live = Self { room, connection, head: Seq(0), moved: false };
+        let status = live.status().await?;
+        let epoch = live.room.epoch()?;
+        live.room.adopt_stream(status.stream, status.head)?;
+        live.subscribe().await?;
+        if status.epoch < epoch {
+            if live.room.my_role()? != hearth_protocol::Role::Facilitator {
+                return Err(LiveError::EpochUsedUp);
+            }
+            live.effects_only(vec![Effect::Reopen { epoch }]).await?;
+        }
+        Ok(live)
     }
 
     /// Takes entries in until the log's head is reached.

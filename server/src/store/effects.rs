@@ -1,7 +1,7 @@
 //! Changes of roster and rules: who may ask for which, and what each does.
 
 use hearth_protocol::{
-    BlobId, Commitment, Digest, Effect, Epoch, MemberKey, MessageId, Millis, RejectCode, Role, Seq,
+    BlobId, Commitment, Digest, Effect, MemberKey, MessageId, Millis, RejectCode, Role, Seq,
     limits::{INVITES_MAX, NOTE_BYTES_MAX, PREVIEW_BYTES_MAX},
 };
 use rusqlite::{OptionalExtension as _, params};
@@ -59,7 +59,7 @@ pub(crate) fn check_rights(
             Effect::Retract { own: Some(_), .. } => true,
             // Of those who have left, by anyone: checked against the roster when applied.
             Effect::Remove { .. } => true,
-            Effect::SetRole { .. } => sender.role == Role::Facilitator,
+            Effect::SetRole { role, .. } if role.moderates() => sender.role == Role::Facilitator,
             _ => sender.role.moderates(),
         };
         if !allowed {
@@ -89,7 +89,7 @@ pub(crate) fn apply(
         }
         Effect::SetRole { member, role } => {
             outcome.roster = true;
-            set_role(batch, room, member, *role)
+            set_role(batch, room, act, member, *role)
         }
         Effect::SetNumbers { numbers } => {
             if !rules::well_formed(numbers) {
@@ -164,7 +164,10 @@ pub(crate) fn apply(
             leave(batch, room, act)
         }
         Effect::Reopen { epoch } => {
-            if room.epoch.0 == 0 || *epoch != Epoch(room.epoch.0 - 1) {
+            // Back by one, after a commit that everybody refused; or ahead, after a restored backup.
+            let back = room.epoch.0.checked_sub(1) == Some(epoch.0);
+            let ahead = *epoch > room.epoch && act.sender.role == Role::Facilitator;
+            if !back && !ahead {
                 return Err(RejectCode::EpochConflict.into());
             }
             room.epoch = *epoch;
@@ -317,6 +320,7 @@ fn depart(batch: &Batch<'_>, room: &RoomRow, member: &mut MemberRow) -> Result<(
 fn set_role(
     batch: &Batch<'_>,
     room: &RoomRow,
+    act: &Act<'_>,
     member: &MemberKey,
     role: Role,
 ) -> Result<(), Fault> {
@@ -324,6 +328,9 @@ fn set_role(
     let in_roster = |m: &&MemberRow| m.state == State::In;
     let target = roster.iter().filter(in_roster).find(|m| m.key == *member);
     let mut target = target.cloned().ok_or(RejectCode::NotFound)?;
+    if target.role.moderates() && act.sender.role != Role::Facilitator {
+        return Err(RejectCode::NotFacilitator.into());
+    }
     let others =
         roster.iter().filter(in_roster).any(|m| m.key != *member && m.role == Role::Facilitator);
     if target.role == Role::Facilitator && role != Role::Facilitator && !others {

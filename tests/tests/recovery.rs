@@ -1,0 +1,90 @@
+//! A relay that was moved goes on; one that was restored from an older copy is noticed, and goes on by decision.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path};
+
+use hearth_tests::{Circle, Person, Relay};
+use tempfile::TempDir;
+
+/// Copies the files of a stopped relay's folder.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+/// Puts a copy in place of a stopped relay's store, as new files.
+fn put_back(saved: &Path, data: &Path) {
+    for entry in fs::read_dir(data).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    copy(saved, data);
+}
+
+fn texts(person: &Person, circle: &Circle) -> Vec<String> {
+    let rows = person.does(&["read", &circle.room, "--all"]);
+    let texts = rows.iter().filter(|r| r["kind"] == "text");
+    texts.map(|r| r["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_moved_relay_goes_on() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay.does(&["send", &circle.room, "before"]);
+    ben.does(&["read", &circle.room]);
+    relay.stop();
+    let saved = TempDir::new().unwrap();
+    copy(relay.data(), saved.path());
+    put_back(saved.path(), relay.data());
+    relay.restart();
+    let seen = ben.sees(&["--json", "read", &circle.room]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    assert!(seen.stderr.contains("moved or restored"), "{}", seen.stderr);
+    circle.fay.does(&["send", &circle.room, "after"]);
+    assert_eq!(texts(&ben, &circle), ["before", "after"]);
+}
+
+#[test]
+fn a_relay_restored_from_an_older_copy_is_noticed_and_recovered() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    ben.does(&["send", &circle.room, "kept by all"]);
+    relay.stop();
+    let saved = TempDir::new().unwrap();
+    copy(relay.data(), saved.path());
+    relay.restart();
+    circle.fay.does(&["pause", &circle.room, "1m", "a commit that the copy lacks"]);
+    circle.fay.does(&["resume", &circle.room]);
+    circle.fay.does(&["send", &circle.room, "kept by members"]);
+    ben.does(&["read", &circle.room]);
+    relay.stop();
+    put_back(saved.path(), relay.data());
+    relay.restart();
+
+    for person in [&circle.fay, &ben] {
+        person.run(&["read", &circle.room]).failed(5, "verification_failed");
+        person.run(&["send", &circle.room, "not yet"]).failed(5, "verification_failed");
+    }
+    // A member cannot go on before a facilitator has told the relay which epoch the room is in.
+    ben.run(&["recover", &circle.room, "--yes"]).failed(1, "epoch_used_up");
+    circle.fay.does(&["recover", &circle.room, "--yes"]);
+    ben.does(&["recover", &circle.room, "--yes"]);
+    circle.fay.does(&["send", &circle.room, "on we go"]);
+    ben.does(&["read", &circle.room]);
+    let seen = texts(&ben, &circle);
+    for text in ["kept by all", "kept by members", "on we go"] {
+        assert!(seen.iter().any(|t| t == text), "{text} of {seen:?}");
+    }
+    let code = |person: &Person| person.does(&["verify", &circle.room])[0]["safety_code"].clone();
+    assert_eq!(code(&circle.fay), code(&ben));
+}
