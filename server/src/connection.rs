@@ -154,7 +154,7 @@ impl Connection {
                 // The peer's own close, so that the last frames are not lost in a reset.
                 while let Some(Ok(_)) = self.stream.next().await {}
             };
-            let _ = timeout(CLOSE_DEADLINE, close).await;
+            let _ = timeout(CLOSE_DEADLINE, Box::pin(close)).await;
         }
         tracing::debug!(?end, "a connection ended");
     }
@@ -251,7 +251,8 @@ impl Connection {
             Message::Binary(bytes) => {
                 let _ = self.frames.take(now);
                 match codec::decode_client(&bytes) {
-                    Ok(frame) => handlers::handle(self, frame).await,
+                    // Boxed: an idle connection must not keep the space that the largest handler takes.
+                    Ok(frame) => Box::pin(handlers::handle(self, frame)).await,
                     Err(error) => {
                         tracing::debug!(%error, "a frame could not be decoded");
                         self.reject(0, RejectCode::BadFrame.into()).await?;
@@ -289,7 +290,11 @@ impl Connection {
     async fn deliver_room(&mut self, index: usize) -> Result<(), End> {
         let shared = self.shared.clone();
         let Some(slot) = self.rooms.get_mut(index) else { return Ok(()) };
-        let Delivery { frames, more, failed } = slot.pull(&shared).await;
+        let delivery = match slot.pull_now(&shared) {
+            Some(delivery) => delivery,
+            None => Box::pin(slot.pull(&shared)).await,
+        };
+        let Delivery { frames, more, failed } = delivery;
         if failed {
             // A gap that nobody speaks of is worse than an end: the client comes back and asks from its cursor.
             return Err(End::Close(close::GOING_AWAY));

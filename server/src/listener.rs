@@ -34,8 +34,9 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Rest after the system refused to accept (no more descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Bytes that are read at once. Allocated for every connection as long as it lives.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Bytes that are taken from TLS at once. Allocated for every connection as long as it lives; TLS has what comes
+/// beyond it in memory already, so that a small one costs no system call.
+const READ_BUFFER_BYTES: usize = 1024;
 /// Bytes of frames that are collected before the socket is written to.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes of frames that wait for a socket at most.

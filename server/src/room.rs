@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::{
     Shared,
     auth::Proved,
+    batch::EntryBatch,
     registry::{Attachment, Pull, Versions},
     store::{Refusal, door, read},
 };
@@ -104,7 +105,25 @@ impl RoomSlot {
         self.attachment.mark();
     }
 
-    /// Looks for what is new.
+    /// Looks for what is new in memory; `None` if the store must be asked.
+    pub(crate) fn pull_now(&mut self, shared: &Shared) -> Option<Delivery> {
+        if self.attachment.versions() != self.versions {
+            return None;
+        }
+        let mut delivery = Delivery::default();
+        let Some(subscription) = self.subscription else { return Some(delivery) };
+        let Subscription { cursor, known_head, bound } = subscription;
+        match self.attachment.pull(self.versions.roster, cursor, known_head, bound) {
+            Pull::Nothing => Some(delivery),
+            Pull::Tail(batch, head) => {
+                self.send(shared, batch, head, &mut delivery);
+                Some(delivery)
+            }
+            Pull::Roster | Pull::Behind(_) => None,
+        }
+    }
+
+    /// Looks for what is new, in the store if need be.
     pub(crate) async fn pull(&mut self, shared: &Shared) -> Delivery {
         let mut delivery = Delivery::default();
         let mut notices = Vec::new();
@@ -131,7 +150,7 @@ impl RoomSlot {
     async fn pull_entries(
         &mut self,
         shared: &Shared,
-        mut subscription: Subscription,
+        subscription: Subscription,
         delivery: &mut Delivery,
     ) {
         let room = *self.proof.room();
@@ -156,13 +175,19 @@ impl RoomSlot {
                 }
             }
         };
-        let Some(last) = batch.last() else { return };
+        self.send(shared, batch, head, delivery);
+    }
+
+    /// Puts a batch into the delivery and moves the cursor behind it.
+    fn send(&mut self, shared: &Shared, batch: EntryBatch, head: Seq, delivery: &mut Delivery) {
+        let (Some(last), Some(subscription)) = (batch.last(), &mut self.subscription) else {
+            return;
+        };
         subscription.cursor = last;
-        self.subscription = Some(subscription);
         delivery.more = last < head;
         if !batch.is_empty() {
             shared.metrics.entries_frames_sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            delivery.frames.push(batch.into_frame(&room, head));
+            delivery.frames.push(batch.into_frame(self.proof.room(), head));
         }
     }
 

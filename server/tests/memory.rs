@@ -78,6 +78,6 @@ async fn an_idle_connection_is_small() {
         }
     }
     let each = (resident(child.0.id()) - before) / CONNECTIONS;
-    eprintln!("EACH {each}");
+
     assert!(each <= BYTES_MAX, "{each} bytes for each idle connection");
 }

@@ -61,7 +61,7 @@ pub(crate) async fn handle(connection: &mut Connection, frame: ClientFrame) -> R
             door::knocks(connection, req, room, after).await
         }
         ClientFrame::Status { req, room } => log::status(connection, req, room).await,
-        // `Hello` and `Submit` are above; a variant of a later version does not decode.
+        // `Hello` and `Submit` do not come here; a variant of a later version does not decode.
         _ => connection.reject(0, RejectCode::BadFrame.into()).await,
     }
 }

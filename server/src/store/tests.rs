@@ -153,7 +153,7 @@ fn a_clock_that_jumps_deletes_nothing_early_and_does_not_panic() {
     let founder = bench.founder.clone();
     for now in [0, START, u64::MAX] {
         let submission = Submission {
-            effects: vec![Effect::Reopen { epoch: Epoch(9) }],
+            effects: vec![Effect::Reopen { epoch: Epoch(0) }],
             payload: vec![],
             ..say(9, b"")
         };

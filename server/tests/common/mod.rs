@@ -572,6 +572,12 @@ impl TestRoom {
         TestMember { key, client, joined }
     }
 
+    /// As [`Self::join`], at an epoch that the room did not follow.
+    pub async fn join_at(&mut self, relay: &TestRelay, role: Role, epoch: u64) -> TestMember {
+        self.epoch = epoch;
+        self.join(relay, role).await
+    }
+
     pub async fn say(&mut self, body: &str) -> Seq {
         let payload = text(self.id, self.epoch, body);
         accepted(&self.founder.submit(self.id, payload, vec![]).await)
