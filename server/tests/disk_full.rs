@@ -1,0 +1,86 @@
+//! A disk without space: nothing is acknowledged that is not kept, reading goes on, and it ends with the shortage.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
+
+mod common;
+
+use std::{io::Write as _, path::Path, process::Command};
+
+use common::*;
+use hearth_protocol::{RejectCode, ServerFrame};
+
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+        .arg(&path)
+        .stderr(std::process::Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !mounted {
+        eprintln!("skipped: a file system of a fixed size cannot be mounted here");
+        return;
+    }
+    let _mounted = Mounted(&path);
+    let clock = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(START));
+    let relay = TestRelay::start_in(dir, clock, |_| {}).await;
+    let mut room = TestRoom::open(&relay).await;
+    let filler = path.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    drop(file);
+    let keep = std::fs::metadata(&filler).unwrap().len() - 200 * 1024;
+    std::fs::File::options().write(true).open(&filler).unwrap().set_len(keep).unwrap();
+
+    let mut kept = Vec::new();
+    let refused = loop {
+        let payload = text(room.id, 0, &"x".repeat(4000));
+        let id = random_id();
+        match room.founder.submit_as(room.id, id, payload.clone(), vec![]).await {
+            ServerFrame::Accepted { seq, .. } => kept.push(seq),
+            answer => {
+                assert_eq!(code(&answer), RejectCode::StoreUnavailable);
+                break (id, payload);
+            }
+        }
+        assert!(kept.len() < 1000, "the disk never filled");
+    };
+    assert!(!kept.is_empty());
+    assert!(relay.admin("/readyz").await.starts_with("HTTP/1.1 503 "));
+    let mut reader = relay.connect().await;
+    reader.enter(room.id, &room.key).await;
+    reader.subscribe(room.id, 0).await;
+    assert_eq!(reader.entries_to(kept.len() as u64).await.len(), kept.len());
+
+    std::fs::remove_file(&filler).unwrap();
+    let (id, payload) = refused;
+    let again = async {
+        loop {
+            let answer = room.founder.submit_as(room.id, id, payload.clone(), vec![]).await;
+            match answer {
+                ServerFrame::Accepted { seq, .. } => return seq,
+                answer => assert_eq!(code(&answer), RejectCode::StoreUnavailable),
+            }
+        }
+    };
+    let seq = tokio::time::timeout(PATIENCE, again).await.unwrap();
+    assert_eq!(seq.0, kept.len() as u64 + 1);
+    // Those who listened all the time get it as well.
+    assert_eq!(reader.entries_to(seq.0).await.len(), 1);
+    assert!(relay.admin("/readyz").await.starts_with("HTTP/1.1 200 "));
+    let relay = relay.restart().await;
+    let mut after = relay.connect().await;
+    after.enter(room.id, &room.key).await;
+    after.subscribe(room.id, 0).await;
+    assert_eq!(after.entries_to(seq.0).await.len(), kept.len() + 1);
+}
