@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser as _};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Context, Open, Result, inside};
+use super::{Context, Open, Result, inside, listing, read};
 use crate::{
     backoff::Backoff,
     cli::{Cli, Command, InRoom},
@@ -78,7 +78,7 @@ impl<'s> Chat<'s> {
     ) -> Result<()> {
         self.greet(&room)?;
         let mut link = self.connect(room).await?;
-        let mut stop = std::pin::pin!(inside::stop_signal());
+        let mut stop = std::pin::pin!(read::stop_signal());
         let mut lock_at = Instant::now() + idle;
         loop {
             let retry = match &link {
@@ -222,7 +222,7 @@ impl<'s> Chat<'s> {
 
     /// Shows new rows. Rows that do not verify are marked, and the chat goes on.
     fn show(&self, room: &mut Room<'_>) -> Result<()> {
-        match inside::print_rows(room, &self.out, false, false) {
+        match read::print_rows(room, &self.out, false, false) {
             Err(failure) if failure.exit == exit::LIED => Ok(()),
             result => result,
         }
@@ -310,7 +310,7 @@ impl<'s> Chat<'s> {
                     | InRoom::Verify { .. }
                     | InRoom::Outbox { .. }
                     | InRoom::Mute { .. }
-                    | InRoom::Unmute { .. } => inside::local(&mut room, &self.out, command),
+                    | InRoom::Unmute { .. } => listing::local(&mut room, &self.out, command),
                     _ => Err(Failure::new(
                         exit::UNREACHABLE,
                         "unreachable",

@@ -3,10 +3,13 @@
 use std::io::Read as _;
 
 use hearth_protocol::{Effect, Millis, Role, Seq, frame::Door, invite::Invite};
-use serde_json::{Value, json};
-use tokio::io::AsyncReadExt as _;
+use serde_json::json;
 
-use super::{Context, Result};
+use super::{
+    Context, Result,
+    listing::{knocks, local, status},
+    read::{follow, print_rows},
+};
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg, Switch},
     engine::{
@@ -14,17 +17,14 @@ use crate::{
         act::{InviteTerms, Knock},
         content::TEXT_BYTES_MAX,
         policy::{Act, Category, RuleError},
-        room::any_alarm,
-        state::{Row, RowContent, Standing},
+        state::{RowContent, Standing},
     },
     failure::{Failure, exit},
     live::{Live, LiveError, now},
-    show::{self, Output, View},
+    show::{self, Output},
     text::{escape, qr, when},
 };
 
-/// Rows of history read at once.
-const PAGE: usize = 256;
 /// Length of a pause where none is given: ten minutes.
 const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
 
@@ -167,260 +167,6 @@ pub(super) async fn refreshed<'s>(out: &Output, room: Room<'s>) -> Result<Room<'
         }
         Some(failure) => Err(failure),
         None => Ok(room),
-    }
-}
-
-/// Prints rows that were not shown yet, or all; then remembers that they were.
-pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: bool) -> Result<()> {
-    let mut alarm = false;
-    let shown = room.state().shown;
-    let mut from = if all { Seq(0) } else { Seq(shown.0.saturating_add(1)) };
-    loop {
-        let rows = room.history(from, PAGE)?;
-        let Some(last) = rows.last().map(|r| r.seq) else { break };
-        let state = room.state();
-        let view = View { room: &state.local_name, me: room.me(), muted: &state.muted, held };
-        for row in &rows {
-            view.row(out, row)?;
-        }
-        let fresh: Vec<Row> = rows.into_iter().filter(|r| r.seq > shown).collect();
-        alarm |= any_alarm(&fresh);
-        room.mark_shown(last)?;
-        from = Seq(last.0.saturating_add(1));
-    }
-    if alarm {
-        return Err(Failure::new(
-            exit::LIED,
-            "verification_failed",
-            "something in the room does not verify; the lines marked !! say what",
-            "What verifies was shown. Tell a facilitator by another way.",
-        ));
-    }
-    Ok(())
-}
-
-/// Prints what is new and what comes, over lost connections, until end of input or a signal.
-///
-/// What is there already is printed in any case, even where standard input is empty.
-async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
-    let (store, crypto, name) = room.parts();
-    let mut stop = std::pin::pin!(stop_signal());
-    let mut end = std::pin::pin!(end_of_input());
-    let mut backoff = crate::backoff::Backoff::new();
-    let mut room = Some(room);
-    let mut lied: Option<Failure> = None;
-    'connected: loop {
-        let this = match room.take() {
-            Some(room) => room,
-            None => Room::open(store, crypto, &name)?,
-        };
-        let entered = tokio::select! {
-            () = &mut stop => break,
-            entered = enter(out, this) => entered,
-        };
-        let error = match entered {
-            Err(error) => error,
-            Ok(mut live) => loop {
-                backoff = crate::backoff::Backoff::new();
-                match print_rows(&mut live.room, out, false, false) {
-                    Err(failure) if failure.exit == exit::LIED => lied = Some(failure),
-                    result => result?,
-                }
-                // Both are safe to cancel here: the process ends, and the store is always consistent.
-                tokio::select! {
-                    biased;
-                    step = step(&mut live) => if let Err(error) = step { break error },
-                    () = &mut stop => break 'connected,
-                    () = &mut end => break 'connected,
-                }
-            },
-        };
-        if !error.is_connection() {
-            return Err(error.into());
-        }
-        out.remark(&format!("{error}; trying again."));
-        tokio::select! {
-            () = &mut stop => break,
-            () = &mut end => return Err(error.into()),
-            () = tokio::time::sleep(backoff.next_delay()) => {}
-        }
-    }
-    lied.map_or(Ok(()), Err)
-}
-
-/// Does what is due, sends what waits, and waits for the next thing to come.
-async fn step(live: &mut Live<'_>) -> Result<(), LiveError> {
-    let before = live.room.cursor().seq;
-    live.tend().await?;
-    match live.flush().await {
-        Ok(()) | Err(LiveError::Refused { .. } | LiveError::EpochUsedUp) => {}
-        Err(error) => return Err(error),
-    }
-    // What came in meanwhile is printed before anything else is waited for.
-    if live.room.cursor().seq == before {
-        live.next().await?;
-    }
-    Ok(())
-}
-
-/// Resolves at end of standard input, or at a signal to stop.
-async fn end_of_input() {
-    let read = async {
-        let mut stdin = tokio::io::stdin();
-        let mut sink = [0; 1024];
-        while !matches!(stdin.read(&mut sink).await, Ok(0) | Err(_)) {}
-    };
-    tokio::select! {
-        () = read => {}
-        () = stop_signal() => {}
-    }
-}
-
-/// Resolves at SIGINT, SIGTERM or SIGHUP.
-pub(super) async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-}
-
-/// Does what needs no connection.
-pub(super) fn local(room: &mut Room<'_>, out: &Output, command: &InRoom) -> Result<()> {
-    match command {
-        InRoom::Who { .. } => who(room, out),
-        InRoom::Log { export, .. } => log(room, out, export.as_deref()),
-        InRoom::Verify { member, .. } => verify(room, out, member.as_deref()),
-        InRoom::Outbox { drop, .. } => outbox(room, out, drop.as_deref()),
-        InRoom::Mute { member, .. } => mute(room, out, member, true),
-        InRoom::Unmute { member, .. } => mute(room, out, member, false),
-        _ => Ok(()),
-    }
-}
-
-fn mute(room: &mut Room<'_>, out: &Output, member: &str, muted: bool) -> Result<()> {
-    let leaf = room.find_member(member)?;
-    room.set_muted(leaf.member, muted)?;
-    let object = json!({"done": if muted { "mute" } else { "unmute" }, "member": leaf.name});
-    let text = if muted { "not shown on this device; nobody is told" } else { "shown again" };
-    Ok(out.say(&object, text)?)
-}
-
-fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
-    let waiting = room.waiting_texts()?;
-    if let Some(wanted) = drop {
-        let wanted = wanted.to_ascii_lowercase();
-        let found = waiting
-            .iter()
-            .find(|(id, _, _)| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted));
-        let (id, _, _) = found.ok_or_else(|| EngineError::NoSuchMessage(wanted.clone()))?;
-        let dropped = room.drop_waiting(id)?;
-        return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), "dropped")?);
-    }
-    for (id, at, text) in waiting {
-        let object = json!({"id": id.to_hex(), "written_at": show::rfc3339(at), "text": text});
-        let line = format!("[{}] {}: {}", id.short(), show::clock(at), escape::one_line(&text));
-        out.say(&object, &line)?;
-    }
-    Ok(())
-}
-
-fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
-    let (policy, roster, id, me) = (room.policy()?, room.roster()?, room.id(), room.me());
-    let names: Vec<&str> = roster.iter().map(|l| l.name.as_str()).collect();
-    for leaf in &roster {
-        let mut object = show::member_json(&policy, &id, leaf);
-        object["me"] = json!(leaf.member == me);
-        let good = object["acknowledged"] == json!(true);
-        let clash = names.iter().filter(|n| **n == leaf.name).count() > 1;
-        let suffix = if clash { format!(" #{}", leaf.member.short()) } else { String::new() };
-        let text = format!(
-            "{:9} {:14} {}{}{}  acknowledged version {} on {}",
-            leaf.member.short(),
-            policy.role(&leaf.member).as_str(),
-            escape::one_line(&leaf.name),
-            suffix,
-            if leaf.member == me { " (you)" } else { "" },
-            leaf.acknowledgement.version,
-            show::clock(leaf.acknowledgement.signed_at),
-        );
-        let text = if good { text } else { format!("{text}  !! DOES NOT VERIFY") };
-        out.say(&object, &text)?;
-    }
-    Ok(())
-}
-
-fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> Result<()> {
-    let records = room.log()?;
-    let broken = records
-        .windows(2)
-        .any(|w| matches!(w, [a, b] if b.previous != a.digest() || b.number != a.number + 1));
-    let names = room.known_names()?;
-    let name_of = |key| names.get(&key).cloned().unwrap_or_default();
-    let mut lines = Vec::new();
-    for record in &records {
-        let actor = name_of(record.actor);
-        let mut object = show::record_json(record, &actor);
-        let target = record.act.target().map(name_of).unwrap_or_default();
-        if !target.is_empty() {
-            object["target"] = json!(target);
-        }
-        let text = format!(
-            "{:5} {} {} {} {}",
-            record.number,
-            show::clock(record.at),
-            escape::one_line(&actor),
-            record.act.as_str(),
-            escape::one_line(&target)
-        );
-        match export {
-            Some(_) => lines.push(object.to_string()),
-            None => out.say(&object, text.trim_end())?,
-        }
-    }
-    if let Some(path) = export {
-        std::fs::write(path, lines.join("\n") + "\n")?;
-        out.say(&json!({"exported": lines.len()}), &format!("{} records written", lines.len()))?;
-    }
-    if broken {
-        return Err(Failure::new(
-            exit::LIED,
-            "verification_failed",
-            "the log's hash chain is broken",
-            "`hearth profile check` looks for damage on this device.",
-        ));
-    }
-    Ok(())
-}
-
-fn verify(room: &mut Room<'_>, out: &Output, member: Option<&str>) -> Result<()> {
-    match member {
-        Some(member) => {
-            let leaf = room.find_member(member)?;
-            let code = room.verification_code(&leaf.member);
-            let object = json!({"member": leaf.name, "code": code, "key": leaf.member.to_hex()});
-            let text = format!(
-                "{code}\nCompare with what {} sees for you, by voice or in person.",
-                escape::one_line(&leaf.name)
-            );
-            Ok(out.say(&object, &text)?)
-        }
-        None => {
-            let (code, epoch) = (room.safety_code()?, room.epoch()?);
-            let object = json!({"safety_code": code, "epoch": epoch.0});
-            let text = format!(
-                "{code}\nEverybody who is up to date sees the same digits (epoch {epoch})."
-            );
-            Ok(out.say(&object, &text)?)
-        }
     }
 }
 
@@ -686,46 +432,6 @@ fn terminal_columns() -> usize {
     rustix::termios::tcgetwinsize(std::io::stdout()).map_or(200, |size| usize::from(size.ws_col))
 }
 
-async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
-    if !live.room.my_role()?.moderates() {
-        return Err(EngineError::Rule(RuleError::NotFacilitator).into());
-    }
-    for (pending, opened) in live.knocks().await? {
-        let (object, text) = match opened {
-            Ok(knock) => (
-                json!({
-                    "name": knock.name,
-                    "id": knock.member.short(),
-                    "key": knock.member.to_hex(),
-                    "at": show::rfc3339(knock.at),
-                    "acknowledged": true,
-                    "version": knock.acknowledgement.version,
-                    "role": knock.role.as_str(),
-                }),
-                format!(
-                    "{:9} {}  acknowledged version {}, verified; since {}",
-                    knock.member.short(),
-                    escape::one_line(&knock.name),
-                    knock.acknowledgement.version,
-                    show::clock(knock.at)
-                ),
-            ),
-            Err(error) => (
-                json!({
-                    "id": pending.member.short(),
-                    "key": pending.member.to_hex(),
-                    "at": show::rfc3339(pending.at),
-                    "acknowledged": false,
-                    "why": error.to_string(),
-                }),
-                format!("{:9} !! cannot be admitted: {error}", pending.member.short()),
-            ),
-        };
-        out.say(&object, &text)?;
-    }
-    Ok(())
-}
-
 async fn find_knock(live: &mut Live<'_>, wanted: &str) -> Result<Knock> {
     if !live.room.my_role()?.moderates() {
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
@@ -752,84 +458,6 @@ async fn find_knock(live: &mut Live<'_>, wanted: &str) -> Result<Knock> {
         1 => found.pop().ok_or_else(|| EngineError::Ambiguous(wanted.to_owned()).into()),
         _ => Err(EngineError::Ambiguous(wanted.to_owned()).into()),
     }
-}
-
-async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
-    let status = live.status().await?;
-    let room = &mut live.room;
-    let (policy, me, epoch) = (room.policy()?, room.me(), room.epoch()?);
-    let names = room.known_names()?;
-    let timed_out: Vec<Value> = status
-        .roster
-        .iter()
-        .filter(|r| r.timed_out_until > now())
-        .map(|r| json!({"name": names.get(&r.member), "until": show::rfc3339(r.timed_out_until)}))
-        .collect();
-    let numbers = &policy.numbers;
-    let paused = numbers.paused_until > now();
-    let state = room.state();
-    let object = json!({
-        "room": state.local_name,
-        "title": policy.title,
-        "standing": state.standing.as_str(),
-        "role": policy.role(&me).as_str(),
-        "epoch": epoch.0,
-        "relay_epoch": status.epoch.0,
-        "seq": room.cursor().seq.0,
-        "members": room.roster_len()?,
-        "agreement": policy.agreement.id.to_hex(),
-        "agreement_version": policy.agreement.version,
-        "pending_agreement": policy.pending.map(|p| p.id.to_hex()),
-        "paused_until": paused.then(|| show::rfc3339(numbers.paused_until)),
-        "locked": numbers.locked,
-        "door": match numbers.door {
-            Door::ByHours => "by_hours", Door::Open => "open", Door::Closed => "closed",
-        },
-        "slow_seconds": numbers.slow_seconds,
-        "budget_per_day": numbers.budget_per_day,
-        "message_chars_max": policy.message_chars_max,
-        "hours": policy.hours_text,
-        "retention_seconds": numbers.retention_seconds,
-        "pins": policy.pins.iter().map(|p| p.to_hex()).collect::<Vec<_>>(),
-        "timed_out_until": (status.timed_out_until > now())
-            .then(|| show::rfc3339(status.timed_out_until)),
-        "timed_out": timed_out,
-        "knocks": status.knocks,
-        "outbox": room.waiting_texts()?.len(),
-    });
-    let mut lines = vec![format!(
-        "{} - you are {}; {} members; agreement version {}",
-        escape::one_line(&policy.title),
-        policy.role(&me).as_str(),
-        object["members"],
-        policy.agreement.version
-    )];
-    if paused {
-        lines.push(format!("paused until {}", show::clock(numbers.paused_until)));
-    }
-    if numbers.locked {
-        lines.push("locked: nobody is admitted".into());
-    }
-    if numbers.slow_seconds > 0 {
-        lines.push(show::act_text(&Act::Slow(numbers.slow_seconds), ""));
-    }
-    if numbers.budget_per_day > 0 {
-        lines.push(show::act_text(&Act::Budget(numbers.budget_per_day), ""));
-    }
-    if policy.message_chars_max > 0 {
-        lines.push(show::act_text(&Act::Length(policy.message_chars_max), ""));
-    }
-    if !policy.hours_text.is_empty() {
-        lines.push(format!("opening hours: {}", escape::one_line(&policy.hours_text)));
-    }
-    lines.push(format!("messages are kept for {}", show::span(numbers.retention_seconds)));
-    if status.knocks > 0 {
-        lines.push(format!("{} knock(s) wait: `hearth knocks`", status.knocks));
-    }
-    if object["outbox"] != json!(0) {
-        lines.push(format!("{} message(s) wait in your outbox", object["outbox"]));
-    }
-    Ok(out.say(&object, &lines.join("\n"))?)
 }
 
 fn message_id(room: &Room<'_>, wanted: &str) -> Result<hearth_protocol::MessageId> {

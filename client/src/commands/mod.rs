@@ -3,7 +3,9 @@
 mod chat;
 mod door;
 mod inside;
+mod listing;
 mod profile;
+mod read;
 mod rooms;
 mod steward;
 

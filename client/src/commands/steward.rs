@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, Result, inside};
+use super::{Context, Result, read};
 use crate::{
     engine::{EngineError, Room, policy::RuleError},
     failure::Failure,
@@ -24,7 +24,7 @@ pub(super) async fn run(
 ) -> Result<()> {
     let open = context.open()?;
     let mut rule = Rule { only, left: count };
-    let mut stop = std::pin::pin!(inside::stop_signal());
+    let mut stop = std::pin::pin!(read::stop_signal());
     let mut backoff = crate::backoff::Backoff::new();
     loop {
         let room = Room::open(open.store(), &open.crypto, room)?;

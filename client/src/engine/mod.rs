@@ -2,7 +2,7 @@
 
 pub mod act;
 pub mod agreement;
-pub(crate) mod check;
+pub mod check;
 pub mod content;
 pub mod error;
 pub mod gate;
@@ -14,6 +14,7 @@ pub mod policy;
 pub mod provider;
 pub mod receipt;
 pub mod receive;
+pub mod record;
 pub mod room;
 pub mod state;
 

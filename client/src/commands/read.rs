@@ -1,0 +1,138 @@
+//! Reading: what is new, and what comes.
+
+use hearth_protocol::Seq;
+use tokio::io::AsyncReadExt as _;
+
+use super::{Result, inside::enter};
+use crate::{
+    engine::{Room, room::any_alarm, state::Row},
+    failure::{Failure, exit},
+    live::{Live, LiveError},
+    show::{Output, View},
+};
+
+/// Rows of history read at once.
+const PAGE: usize = 256;
+
+/// Prints rows that were not shown yet, or all; then remembers that they were.
+pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: bool) -> Result<()> {
+    let mut alarm = false;
+    let shown = room.state().shown;
+    let mut from = if all { Seq(0) } else { Seq(shown.0.saturating_add(1)) };
+    loop {
+        let rows = room.history(from, PAGE)?;
+        let Some(last) = rows.last().map(|r| r.seq) else { break };
+        let state = room.state();
+        let view = View { room: &state.local_name, me: room.me(), muted: &state.muted, held };
+        for row in &rows {
+            view.row(out, row)?;
+        }
+        let fresh: Vec<Row> = rows.into_iter().filter(|r| r.seq > shown).collect();
+        alarm |= any_alarm(&fresh);
+        room.mark_shown(last)?;
+        from = Seq(last.0.saturating_add(1));
+    }
+    if alarm {
+        return Err(Failure::new(
+            exit::LIED,
+            "verification_failed",
+            "something in the room does not verify; the lines marked !! say what",
+            "What verifies was shown. Tell a facilitator by another way.",
+        ));
+    }
+    Ok(())
+}
+
+/// Prints what is new and what comes, over lost connections, until end of input or a signal.
+///
+/// What is there already is printed in any case, even where standard input is empty.
+pub(super) async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
+    let (store, crypto, name) = room.parts();
+    let mut stop = std::pin::pin!(stop_signal());
+    let mut end = std::pin::pin!(end_of_input());
+    let mut backoff = crate::backoff::Backoff::new();
+    let mut room = Some(room);
+    let mut lied: Option<Failure> = None;
+    'connected: loop {
+        let this = match room.take() {
+            Some(room) => room,
+            None => Room::open(store, crypto, &name)?,
+        };
+        let entered = tokio::select! {
+            () = &mut stop => break,
+            entered = enter(out, this) => entered,
+        };
+        let error = match entered {
+            Err(error) => error,
+            Ok(mut live) => loop {
+                backoff = crate::backoff::Backoff::new();
+                match print_rows(&mut live.room, out, false, false) {
+                    Err(failure) if failure.exit == exit::LIED => lied = Some(failure),
+                    result => result?,
+                }
+                // Both are safe to cancel here: the process ends, and the store is always consistent.
+                tokio::select! {
+                    biased;
+                    step = step(&mut live) => if let Err(error) = step { break error },
+                    () = &mut stop => break 'connected,
+                    () = &mut end => break 'connected,
+                }
+            },
+        };
+        if !error.is_connection() {
+            return Err(error.into());
+        }
+        out.remark(&format!("{error}; trying again."));
+        tokio::select! {
+            () = &mut stop => break,
+            () = &mut end => return Err(error.into()),
+            () = tokio::time::sleep(backoff.next_delay()) => {}
+        }
+    }
+    lied.map_or(Ok(()), Err)
+}
+
+/// Does what is due, sends what waits, and waits for the next thing to come.
+async fn step(live: &mut Live<'_>) -> Result<(), LiveError> {
+    let before = live.room.cursor().seq;
+    live.tend().await?;
+    match live.flush().await {
+        Ok(()) | Err(LiveError::Refused { .. } | LiveError::EpochUsedUp) => {}
+        Err(error) => return Err(error),
+    }
+    // What came in meanwhile is printed before anything else is waited for.
+    if live.room.cursor().seq == before {
+        live.next().await?;
+    }
+    Ok(())
+}
+
+/// Resolves at end of standard input, or at a signal to stop.
+async fn end_of_input() {
+    let read = async {
+        let mut stdin = tokio::io::stdin();
+        let mut sink = [0; 1024];
+        while !matches!(stdin.read(&mut sink).await, Ok(0) | Err(_)) {}
+    };
+    tokio::select! {
+        () = read => {}
+        () = stop_signal() => {}
+    }
+}
+
+/// Resolves at SIGINT, SIGTERM or SIGHUP.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+}

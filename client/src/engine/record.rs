@@ -1,0 +1,292 @@
+//! Records of moderation: what was done, by whom, and after which record.
+//!
+//! What each does to the policy, and who may, is in [`super::policy`]. `docs/protocol.md` section 7.
+
+use hearth_protocol::{
+    Digest, MemberKey, MessageId, Millis, Role, Seq, Signature, codec, frame::Door, hash,
+    hours::Hours,
+};
+use minicbor::{Decode, Encode};
+
+use super::{
+    agreement::{Change, Departure},
+    policy::AgreementRef,
+};
+
+/// One act of moderation.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Record {
+    /// Position in the log of moderation; the founding is 1.
+    #[n(0)]
+    pub number: u64,
+    /// Hash of the record before; zero at the founding.
+    #[n(1)]
+    pub previous: Digest,
+    /// Who acted: the committer.
+    #[n(2)]
+    pub actor: MemberKey,
+    /// When, by the actor's clock.
+    #[n(3)]
+    pub at: Millis,
+    /// What.
+    #[n(4)]
+    pub act: Act,
+}
+
+impl Record {
+    /// Returns the hash that the next record names.
+    pub fn digest(&self) -> Digest {
+        Digest(hash::labelled("hearth record v1", &[&codec::encode(self)]))
+    }
+}
+
+/// Why something was done, without content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Category {
+    /// No category was given.
+    #[n(0)]
+    Unspecified,
+    /// Confidentiality was breached.
+    #[n(1)]
+    Confidentiality,
+    /// Somebody was hurt by it.
+    #[n(2)]
+    Conduct,
+    /// Somebody may be in danger.
+    #[n(3)]
+    Safety,
+    /// The programme ended for the member.
+    #[n(4)]
+    Discharge,
+    /// The member asked for it.
+    #[n(5)]
+    Request,
+}
+
+impl Category {
+    /// All of them, with the words people type.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Unspecified, "unspecified"),
+        (Self::Confidentiality, "confidentiality"),
+        (Self::Conduct, "conduct"),
+        (Self::Safety, "safety"),
+        (Self::Discharge, "discharge"),
+        (Self::Request, "request"),
+    ];
+
+    /// The word people read.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(c, _)| *c == self).map_or("unspecified", |(_, word)| word)
+    }
+
+    /// Parses the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, w)| *w == word).map(|(c, _)| *c)
+    }
+}
+
+/// What a record says was done. `docs/protocol.md` section 7.4 lists who may do which.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Act {
+    /// The room was founded.
+    #[n(0)]
+    Found,
+    /// A member was admitted; the commit adds exactly that leaf.
+    #[n(1)]
+    Admit {
+        /// The new leaf's key.
+        #[n(0)]
+        member: MemberKey,
+        /// Digest of the acknowledgement in that leaf.
+        #[n(1)]
+        acknowledgement: Digest,
+        /// By the actor over [`super::agreement::countersign_transcript`].
+        #[n(2)]
+        countersignature: Signature,
+        /// From then on.
+        #[n(3)]
+        role: Role,
+    },
+    /// A member was removed; the commit removes exactly that leaf.
+    #[n(2)]
+    Remove {
+        /// Whom.
+        #[n(0)]
+        member: MemberKey,
+        /// Why.
+        #[n(1)]
+        category: Category,
+        /// Words to the room, if the facilitator wants a goodbye.
+        #[n(2)]
+        goodbye: String,
+    },
+    /// A member's own departure was carried out; the commit removes exactly that leaf.
+    #[n(3)]
+    Depart(#[n(0)] Departure),
+    /// A role changed.
+    #[n(4)]
+    SetRole {
+        /// Whose.
+        #[n(0)]
+        member: MemberKey,
+        /// To which.
+        #[n(1)]
+        role: Role,
+    },
+    /// Only facilitators post until then.
+    #[n(5)]
+    Pause {
+        /// The end; it comes by itself.
+        #[n(0)]
+        until: Millis,
+        /// Words to the room.
+        #[n(1)]
+        comment: String,
+    },
+    /// The pause ended early.
+    #[n(6)]
+    Resume,
+    /// Least seconds between two posts of one member; 0: none.
+    #[n(7)]
+    Slow(#[n(0)] u32),
+    /// Posts of one member a day; 0: unlimited.
+    #[n(8)]
+    Budget(#[n(0)] u32),
+    /// Characters of one message; 0: the engine's limit.
+    #[n(9)]
+    Length(#[n(0)] u32),
+    /// Nobody is admitted while on.
+    #[n(10)]
+    Lock(#[n(0)] bool),
+    /// Opening hours; `None`: always open.
+    #[n(11)]
+    Hours {
+        /// As typed.
+        #[n(0)]
+        text: String,
+        /// As numbers.
+        #[n(1)]
+        hours: Option<Hours>,
+    },
+    /// Opened or closed whatever the hours say, or back to the hours.
+    #[n(12)]
+    Door(#[n(0)] Door),
+    /// A member was given a time-out. Who and why is sealed for that member alone.
+    #[n(13)]
+    Timeout {
+        /// HPKE ciphertext of a [`TimeoutNote`].
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        sealed: Vec<u8>,
+    },
+    /// A time-out ended early; sealed alike.
+    #[n(14)]
+    Untimeout {
+        /// HPKE ciphertext of a [`TimeoutNote`].
+        #[n(0)]
+        #[cbor(with = "minicbor::bytes")]
+        sealed: Vec<u8>,
+    },
+    /// A marked message from a facilitator.
+    #[n(15)]
+    Announce(#[n(0)] String),
+    /// A message is kept at the top.
+    #[n(16)]
+    Pin(#[n(0)] MessageId),
+    /// And no longer.
+    #[n(17)]
+    Unpin(#[n(0)] MessageId),
+    /// A message was retracted by a facilitator.
+    #[n(18)]
+    Retract {
+        /// Which.
+        #[n(0)]
+        message: MessageId,
+        /// Where it is in the room's log.
+        #[n(1)]
+        seq: Seq,
+        /// Why.
+        #[n(2)]
+        category: Category,
+    },
+    /// New keys, same roster.
+    #[n(19)]
+    Rekey,
+    /// A new version of the agreement was issued.
+    #[n(20)]
+    Amend {
+        /// The new version.
+        #[n(0)]
+        agreement: AgreementRef,
+        /// Editorial takes effect with this record; material with [`Act::Enact`].
+        #[n(1)]
+        change: Change,
+    },
+    /// The pending version took effect; the commit removes exactly those who did not acknowledge it.
+    #[n(21)]
+    Enact,
+    /// Entries are deleted after so many seconds.
+    #[n(22)]
+    Expire(#[n(0)] u64),
+}
+
+/// What a timed-out member alone can read.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TimeoutNote {
+    /// To whom.
+    #[n(0)]
+    pub member: MemberKey,
+    /// The end; in the past: lifted.
+    #[n(1)]
+    pub until: Millis,
+    /// Words to the member.
+    #[n(2)]
+    pub note: String,
+}
+
+impl Act {
+    /// Returns the member that it names, if any.
+    pub const fn target(&self) -> Option<MemberKey> {
+        match self {
+            Self::Admit { member, .. }
+            | Self::Remove { member, .. }
+            | Self::SetRole { member, .. } => Some(*member),
+            Self::Depart(departure) => Some(departure.member),
+            _ => None,
+        }
+    }
+
+    /// The word in logs and JSON.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Admit { .. } => "admit",
+            Self::Remove { .. } => "remove",
+            Self::Depart(_) => "leave",
+            Self::SetRole { .. } => "role",
+            Self::Pause { .. } => "pause",
+            Self::Resume => "resume",
+            Self::Slow(_) => "slow",
+            Self::Budget(_) => "budget",
+            Self::Length(_) => "len",
+            Self::Lock(true) => "lock",
+            Self::Lock(false) => "unlock",
+            Self::Hours { .. } => "hours",
+            Self::Door(Door::Open) => "open",
+            Self::Door(Door::Closed) => "close",
+            Self::Door(Door::ByHours) => "by_hours",
+            Self::Timeout { .. } => "timeout",
+            Self::Untimeout { .. } => "untimeout",
+            Self::Announce(_) => "announce",
+            Self::Pin(_) => "pin",
+            Self::Unpin(_) => "unpin",
+            Self::Retract { .. } => "retract",
+            Self::Rekey => "rekey",
+            Self::Amend { .. } => "amend",
+            Self::Enact => "enact",
+            Self::Expire(_) => "expire",
+        }
+    }
+}
