@@ -223,7 +223,9 @@ impl View<'_> {
             ("held", _) if self.held => {
                 format!("{time} {name} (held): {}", escape::many_lines(text, INDENT))
             }
-            ("held", _) => format!("{time} -- a post by {name} is held back: the room was paused"),
+            ("held", _) => format!(
+                "{time} -- a post by {name} is held back: the room was paused, or they only observe"
+            ),
             ("tombstone", RowContent::Tombstone { category, .. }) => match category {
                 Some(c) => format!("{time} -- a message was retracted ({})", c.as_str()),
                 None => format!("{time} -- a message was retracted"),

@@ -1,10 +1,13 @@
 //! The checks that stop an attacker, by name: a test can switch one off and must then see the attack succeed.
+//!
+//! The switches exist in this crate's own tests and with the feature `sabotage`, which `hearth-tests` alone enables.
+//! Even then nothing from outside (no flag, file, variable or frame) reaches them.
 
 /// A check of the gate, of the rules, or of what comes in.
 ///
 /// A check that cannot be missed proves nothing: `tests/sabotage.rs` has one attack for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Check {
+pub enum Check {
     /// A commit holds only the kinds of proposals that rooms use, by value, from the committer.
     ProposalKinds,
     /// The group context keeps everything besides the policy.
@@ -60,15 +63,18 @@ pub(crate) enum Check {
 }
 
 /// Whether a check is made; outside of tests always.
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "sabotage")))]
 pub(crate) const fn on(_: Check) -> bool {
     true
 }
 
-#[cfg(test)]
-pub(crate) use switches::{lawless, on, without};
+#[cfg(any(test, feature = "sabotage"))]
+pub(crate) use switches::on;
+#[cfg(any(test, feature = "sabotage"))]
+pub use switches::{lawless, without};
 
-#[cfg(test)]
+/// The switches: a call in the same process and thread, and nothing else, turns a check off.
+#[cfg(any(test, feature = "sabotage"))]
 mod switches {
     use std::cell::Cell;
 
@@ -85,12 +91,12 @@ mod switches {
     }
 
     /// Runs something with one more check switched off.
-    pub(crate) fn without<T>(check: Check, run: impl FnOnce() -> T) -> T {
+    pub fn without<T>(check: Check, run: impl FnOnce() -> T) -> T {
         with_off(OFF.get() | (1 << check as u32), run)
     }
 
     /// Runs something with all checks switched off, as a modified client does.
-    pub(crate) fn lawless<T>(run: impl FnOnce() -> T) -> T {
+    pub fn lawless<T>(run: impl FnOnce() -> T) -> T {
         with_off(u64::MAX, run)
     }
 

@@ -374,10 +374,11 @@ impl Room<'_> {
         match body {
             Body::Text(text) => {
                 let policy = self.policy()?;
-                let held = on(Check::PauseHold)
-                    && policy.numbers.paused_until > row.at
-                    && !policy.role(&sender).moderates();
-                // The relay refuses posts during a pause; that it let one through makes it no less paused.
+                let role = policy.role(&sender);
+                let paused = policy.numbers.paused_until > row.at && !role.moderates();
+                // The relay refuses posts during a pause and posts of observers; that it let one through changes
+                // neither.
+                let held = on(Check::PauseHold) && (paused || !role.posts());
                 row.content = if held { RowContent::Held(text) } else { RowContent::Text(text) };
             }
             Body::Retract { message, seq } => {

@@ -221,7 +221,7 @@ pub enum RowContent {
     /// Words.
     #[n(0)]
     Text(#[n(0)] String),
-    /// Words posted against a pause: kept back, not lost.
+    /// Words posted against a pause, or by an observer: kept back, not lost.
     #[n(1)]
     Held(#[n(0)] String),
     /// A retracted message.

@@ -290,6 +290,15 @@ fn a_message_against_a_pause_is_held() {
 }
 
 #[test]
+fn a_post_of_an_observer_is_held() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
+    act(&mut fay, &mut log, Act::SetRole { member: ben.me(), role: Role::Observer });
+    say(&mut ben, &mut log, "all the same");
+    log.show(&mut cleo);
+    assert_eq!(last_row(&cleo).content, RowContent::Held("all the same".into()));
+}
+
+#[test]
 fn a_receipt_verifies_offline() {
     let (_, _, ben, _) = three(Suite::X25519);
     let receipt = ben.receipt().unwrap();
