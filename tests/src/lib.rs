@@ -13,6 +13,7 @@
 
 mod binary;
 mod circle;
+pub mod hostile;
 pub mod load;
 mod person;
 mod process;

@@ -1,0 +1,177 @@
+//! The oracle: what everybody may have, compared with what they have.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use hearth_client::engine::{
+    policy::Act,
+    state::{Notice, Row, RowContent},
+};
+use hearth_protocol::{Digest, Entry, MemberKey, MessageId, Millis};
+
+use super::Person;
+
+/// Seqs of a log and what is there.
+pub(super) type Log = BTreeMap<u64, Digest>;
+
+/// What the driver knows to be true.
+#[derive(Default)]
+pub(super) struct Oracle {
+    /// Every text, by whom, and what its author had seen.
+    pub(super) texts: HashMap<String, (MemberKey, Log)>,
+    /// Whom a facilitator meant to admit.
+    pub(super) authorised: HashSet<MemberKey>,
+    /// Who moderates.
+    pub(super) facilitators: HashSet<MemberKey>,
+    /// When each member joined, in order.
+    pub(super) order: Vec<MemberKey>,
+}
+
+/// Returns what a history says of the log.
+pub(super) fn log_of(rows: &[Row]) -> Log {
+    let known = rows.iter().filter(|r| r.digest != Digest([0; 32]));
+    known.map(|r| (r.seq.0, r.digest)).collect()
+}
+
+const fn words(row: &Row) -> Option<&String> {
+    match &row.content {
+        RowContent::Text(text) | RowContent::Held(text) => Some(text),
+        _ => None,
+    }
+}
+
+impl Oracle {
+    /// Checks everything about honest people that holds at any time.
+    pub(super) fn check(&self, people: &[&Person]) -> Vec<String> {
+        let all: Vec<(&Person, Vec<Row>)> = people.iter().map(|p| (*p, p.rows())).collect();
+        let mut wrong = Vec::new();
+        for (person, rows) in &all {
+            let mut found = Vec::new();
+            self.words(rows, &mut found);
+            self.moderation(rows, &mut found);
+            self.roster(person, &mut found);
+            for (author, own) in &all {
+                if author.key != person.key {
+                    self.gaps((person, rows), (author, own), &mut found);
+                }
+            }
+            self.forks(person, rows, &mut found);
+            wrong.extend(found.into_iter().map(|what| format!("{}: {what}", person.name)));
+        }
+        wrong
+    }
+
+    /// I2 and I4: every text is its author's, and is there once.
+    fn words(&self, rows: &[Row], wrong: &mut Vec<String>) {
+        let mut seen = HashSet::new();
+        for row in rows {
+            let Some(text) = words(row) else { continue };
+            match self.texts.get(text) {
+                Some((author, _)) if row.from == Some(*author) => {}
+                _ => wrong.push(format!("I2: {text:?} at {} is not its author's", row.seq)),
+            }
+            if !seen.insert(text) {
+                wrong.push(format!("I4: {text:?} is shown twice"));
+            }
+        }
+    }
+
+    /// Only facilitators moderate, and a pause holds what comes against it.
+    fn moderation(&self, rows: &[Row], wrong: &mut Vec<String>) {
+        let mut paused = Millis(0);
+        for row in rows {
+            match &row.content {
+                RowContent::Moderation { record, .. } => {
+                    if !self.facilitators.contains(&record.actor) {
+                        wrong.push(format!("I6: a non-facilitator moderated at {}", row.seq));
+                    }
+                    match &record.act {
+                        Act::Pause { until, .. } => paused = *until,
+                        Act::Resume => paused = Millis(0),
+                        _ => {}
+                    }
+                }
+                RowContent::Text(text) if row.at < paused => {
+                    if row.from.is_none_or(|from| !self.facilitators.contains(&from)) {
+                        wrong.push(format!("T9: {text:?} was said against a pause"));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// I6: nobody is inside whom no facilitator let in.
+    fn roster(&self, person: &Person, wrong: &mut Vec<String>) {
+        let Some(mut room) = person.room() else { return };
+        let Ok(roster) = room.roster() else { return };
+        for leaf in roster {
+            if !self.authorised.contains(&leaf.member) {
+                wrong.push(format!("I6: {} is in the room, and nobody let them in", leaf.name));
+            }
+        }
+    }
+
+    /// I5: what is missing of an author, before something that is not, was reported.
+    fn gaps(
+        &self,
+        (reader, rows): (&Person, &[Row]),
+        (author, own): (&Person, &[Row]),
+        wrong: &mut Vec<String>,
+    ) {
+        let sent: Vec<MessageId> =
+            own.iter().filter(|r| r.from == author.key).filter_map(|r| r.id).collect();
+        let got: HashSet<MessageId> =
+            rows.iter().filter(|r| r.from == author.key).filter_map(|r| r.id).collect();
+        let Some(last) = sent.iter().rposition(|id| got.contains(id)) else { return };
+        let place = |p: &Person| self.order.iter().position(|m| Some(*m) == p.key);
+        let earlier = place(reader) < place(author);
+        let first = if earlier { Some(0) } else { sent.iter().position(|id| got.contains(id)) };
+        let missing = (first.unwrap_or(0)..last).filter(|at| !got.contains(&sent[*at])).count();
+        let mut told = 0;
+        for row in rows {
+            if matches!(row.content, RowContent::Tombstone { .. }) && row.id.is_none() {
+                told += 1;
+            }
+            for notice in &row.notices {
+                match notice {
+                    Notice::Gap(gap) if row.from == author.key => told += *gap as usize,
+                    Notice::Missing { .. } | Notice::Expired { .. } => told = usize::MAX / 2,
+                    _ => {}
+                }
+            }
+        }
+        if missing > told {
+            let name = &author.name;
+            wrong.push(format!("I5: {missing} of {name}'s messages are missing, {told} reported"));
+        }
+    }
+
+    /// I3: who reads a message of an author that saw another log, is told.
+    fn forks(&self, person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
+        let mine = log_of(rows);
+        for row in rows {
+            let Some((author, theirs)) = words(row).and_then(|text| self.texts.get(text)) else {
+                continue;
+            };
+            let differs = theirs.iter().find(|(seq, digest)| {
+                **seq < row.seq.0 && mine.get(seq).is_some_and(|m| m != *digest)
+            });
+            if let Some((seq, _)) = differs
+                && Some(*author) != person.key
+                && !person.warned()
+            {
+                wrong.push(format!("I3: an author saw another entry {seq}, and nobody was told"));
+            }
+        }
+    }
+
+    /// Whether a history is the relay's log, as far as it goes.
+    pub(super) fn agrees(rows: &[Row], joined: u64, truth: &[Entry]) -> bool {
+        let mine = log_of(rows);
+        let last = mine.last_key_value().map_or(joined, |(seq, _)| *seq);
+        (joined + 1..=last).all(|seq| {
+            let entry = usize::try_from(seq - 1).ok().and_then(|at| truth.get(at));
+            entry.is_some_and(|e| mine.get(&seq) == Some(&e.content.digest()))
+        })
+    }
+}

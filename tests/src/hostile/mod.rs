@@ -1,0 +1,21 @@
+//! A hostile relay: between real members and a real relay, a proxy lies by a seeded plan, and an oracle watches.
+//!
+//! [`Scene`] is one seed: a room with its people, on the real wire. [`Stage`] is what the proxy knows and does: it
+//! keeps one log *for each member* and shows each whatever the plan says. [`check`] is the oracle. The plan follows
+//! from the seed alone; keys and ciphertexts are as random as ever.
+
+mod backend;
+mod check;
+mod dice;
+mod log;
+mod people;
+mod proxy;
+mod scene;
+mod stage;
+
+pub use backend::Backend;
+pub use dice::Dice;
+pub use people::Person;
+pub use proxy::Proxy;
+pub use scene::{Outcome, Scene, run, run_honest};
+pub use stage::{Op, Stage};

@@ -1,0 +1,156 @@
+//! The people of a scene: profiles on disk, opened anew for every visit, as commands do.
+
+use hearth_client::{
+    engine::{
+        Crypto, Room,
+        act::InviteTerms,
+        join::{Founding, Joining},
+        mls::Suite,
+        state::Row,
+    },
+    live::{Live, LiveError, knock, look, now, open_room},
+    profile::Profile,
+};
+use hearth_protocol::{
+    MemberKey, Role, RoomNumbers, Seq,
+    invite::{Grant, Invite},
+};
+use tempfile::TempDir;
+
+use super::backend::scratch;
+
+/// The name by which every profile calls the room.
+const LOCAL: &str = "room";
+
+/// Somebody with a profile of their own.
+pub struct Person {
+    /// Display name.
+    pub name: String,
+    /// Key in the room, once there is one.
+    pub key: Option<MemberKey>,
+    /// What this person's client said about lies.
+    pub complaints: Vec<String>,
+    profile: Profile,
+    crypto: Crypto,
+    _home: TempDir,
+}
+
+impl Person {
+    /// Makes a profile.
+    pub fn new(name: &str) -> Self {
+        let home = scratch();
+        let profile = Profile::create(&home.path().join("profile"), None);
+        Self {
+            name: name.to_owned(),
+            key: None,
+            complaints: Vec::new(),
+            profile: profile.unwrap_or_else(|error| panic!("no profile: {error}")),
+            crypto: Crypto::default(),
+            _home: home,
+        }
+    }
+
+    /// Opens the room from the disk.
+    pub fn room(&self) -> Option<Room<'_>> {
+        Room::open(self.profile.store(), &self.crypto, LOCAL).ok()
+    }
+
+    /// Returns what this person has of the room.
+    pub fn rows(&self) -> Vec<Row> {
+        self.room().map_or_else(Vec::new, |room| room.history(Seq(0), usize::MAX).unwrap())
+    }
+
+    /// Whether this person's client ever told them that something is wrong.
+    pub fn warned(&self) -> bool {
+        !self.complaints.is_empty() || self.rows().iter().any(|row| !row.notices.is_empty())
+    }
+
+    /// Founds a room.
+    pub async fn found(&mut self, grant: &Grant) -> Result<(), LiveError> {
+        let founding = self.founding();
+        let opened = open_room(self.profile.store(), &self.crypto, grant, founding);
+        let key = Box::pin(opened).await?.me();
+        self.key = Some(key);
+        Ok(())
+    }
+
+    /// Returns some ciphertexts of a room that nobody else knows of.
+    pub fn ciphertexts(&self, grant: &Grant) -> Vec<Vec<u8>> {
+        let (store, crypto) = (self.profile.store(), &self.crypto);
+        let mut room = Room::found(store, crypto, grant, self.founding(), now()).unwrap();
+        room.queue_text("said elsewhere".into(), now()).unwrap();
+        let text = room.next_submission().unwrap().unwrap();
+        let commit = room.renew(None, now()).unwrap();
+        vec![text.payload, commit.payload]
+    }
+
+    fn founding(&self) -> Founding {
+        Founding {
+            title: "Tuesday evening".into(),
+            agreement: "What is said here stays here.".into(),
+            language: "en".into(),
+            name: self.name.clone(),
+            local_name: LOCAL.into(),
+            suite: Suite::X25519,
+            numbers: RoomNumbers::default(),
+        }
+    }
+
+    /// Acknowledges and knocks.
+    pub async fn knock(&mut self, link: &Invite) -> Result<(), LiveError> {
+        let (connection, preview) = Box::pin(look(link)).await?;
+        let joining =
+            Joining { name: self.name.clone(), local_name: LOCAL.into(), answers: Vec::new() };
+        let (store, crypto) = (self.profile.store(), &self.crypto);
+        let knocking = knock(store, crypto, connection, link, &preview, joining);
+        let (room, connection) = Box::pin(knocking).await?;
+        let key = room.me();
+        connection.close().await;
+        self.key = Some(key);
+        Ok(())
+    }
+
+    /// Enters the room, does something and leaves.
+    pub async fn visit<T>(
+        &self,
+        act: impl AsyncFnOnce(&mut Live<'_>) -> Result<T, LiveError>,
+    ) -> Result<T, LiveError> {
+        let room = self.room().ok_or(LiveError::UnexpectedReply)?;
+        let mut live = Box::pin(Live::enter(room)).await?;
+        let result = Box::pin(act(&mut live)).await;
+        live.leave().await;
+        result
+    }
+
+    /// Makes an invite for several.
+    pub async fn invite(&self, uses: u32) -> Result<Invite, LiveError> {
+        let terms = InviteTerms { uses, expires: now().plus(3_600_000), role: Role::Member };
+        self.visit(async |live| {
+            let (link, _) = live.room.invite(terms, now())?;
+            live.send_waiting().await?;
+            Ok(link)
+        })
+        .await
+    }
+
+    /// Admits whoever knocks under a name and verifies.
+    pub async fn admit(&self, name: &str) -> Result<bool, LiveError> {
+        self.visit(async |live| {
+            let knocks = live.knocks().await?;
+            let knock = knocks.into_iter().filter_map(|(_, k)| k.ok()).find(|k| k.name == name);
+            let Some(knock) = knock else { return Ok(false) };
+            live.commit(|room, now| room.admit(&knock, now)).await?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+/// Whether an error tells that somebody lied.
+pub(super) fn accuses(error: &LiveError) -> bool {
+    match error {
+        LiveError::Engine(engine) => engine.is_verification_failure(),
+        LiveError::Withheld(_) | LiveError::SaidGone => true,
+        _ => false,
+    }
+}

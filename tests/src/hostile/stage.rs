@@ -1,0 +1,740 @@
+//! What the proxy knows, and the lies it tells: frames in, frames out, no sockets.
+
+use std::collections::{HashMap, HashSet};
+
+use hearth_protocol::{
+    BlobId, ClientFrame, Digest, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, Millis,
+    RejectCode, RoomId, Seq, ServerFrame, StreamId, codec,
+    frame::{PendingKnock, RequestId, Standing},
+    hash, invite,
+    limits::BLOB_PART_BYTES_MAX,
+};
+
+use super::{
+    Dice,
+    log::{Stock, View},
+};
+
+/// One kind of lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// An entry is left out, and those after it move up.
+    Drop,
+    /// An entry is left out, and its place stays empty.
+    Hole,
+    /// An entry comes twice.
+    Duplicate,
+    /// An old entry comes again at a new place.
+    Replay,
+    /// An entry comes after the next one.
+    Reorder,
+    /// One bit is flipped.
+    Flip,
+    /// An entry is cut short.
+    Truncate,
+    /// An entry of another room is mixed in, as it is or relabelled.
+    Splice,
+    /// An entry is passed off as retracted.
+    Tombstone,
+    /// An entry's time is far off.
+    Time,
+    /// A bit of a frame is flipped.
+    FrameFlip,
+    /// A frame is cut short.
+    FrameTruncate,
+    /// A frame of entries comes twice.
+    FrameAgain,
+    /// Two frames of entries change places.
+    FrameSwap,
+    /// A frame of entries names another room.
+    FrameForeign,
+    /// The entry that was shown last is another one now.
+    Rewrite,
+    /// The log is shorter than it was.
+    RollBack,
+    /// The store is said to be another.
+    Stream,
+    /// Entries are said to have expired.
+    Floor,
+    /// A submission is accepted, and shown to its sender alone.
+    AcceptLie,
+    /// A submission is accepted, and the answer is lost.
+    AcceptLost,
+    /// A submission is refused by a conflict, and shown to the others all the same.
+    AcceptTwice,
+    /// A submission is refused by a conflict that there is none of.
+    ConflictLie,
+    /// A submission is accepted at a place where something else is.
+    AcceptElsewhere,
+    /// Two knocks exchange their bodies.
+    SwapBody,
+    /// A knock is another's.
+    SwapMember,
+    /// A knock's acknowledgement is altered.
+    ForgeTriple,
+    /// A Welcome is noise.
+    WelcomeGarbage,
+    /// A Welcome is another than the one of the admission: older, for another, or of another group.
+    WelcomeOther,
+}
+
+impl Op {
+    /// What can be done to an entry on its way.
+    pub const ENTRY: [Self; 10] = [
+        Self::Drop,
+        Self::Hole,
+        Self::Duplicate,
+        Self::Replay,
+        Self::Reorder,
+        Self::Flip,
+        Self::Truncate,
+        Self::Splice,
+        Self::Tombstone,
+        Self::Time,
+    ];
+    /// What can be done to frames and subscriptions.
+    pub const FRAME: [Self; 9] = [
+        Self::FrameFlip,
+        Self::FrameTruncate,
+        Self::FrameAgain,
+        Self::FrameSwap,
+        Self::FrameForeign,
+        Self::Rewrite,
+        Self::RollBack,
+        Self::Stream,
+        Self::Floor,
+    ];
+    /// What can be done to submissions.
+    pub const SUBMIT: [Self; 5] = [
+        Self::AcceptLie,
+        Self::AcceptLost,
+        Self::AcceptTwice,
+        Self::ConflictLie,
+        Self::AcceptElsewhere,
+    ];
+    /// What can be done at the door.
+    pub const DOOR: [Self; 5] = [
+        Self::SwapBody,
+        Self::SwapMember,
+        Self::ForgeTriple,
+        Self::WelcomeGarbage,
+        Self::WelcomeOther,
+    ];
+}
+
+/// What a request of a connection waits for.
+enum Pending {
+    Subscribe { after: u64 },
+    Submit { payload: Vec<u8>, lie: Option<Op> },
+}
+
+/// One member's connection.
+#[derive(Default)]
+pub(super) struct Conn {
+    member: Option<MemberKey>,
+    /// Seq up to which entries were delivered; `None` before a subscription.
+    sent: Option<u64>,
+    pending: HashMap<RequestId, Pending>,
+    /// An entry that is served in place of the true one.
+    instead: Option<Entry>,
+    /// Entries after this seq are kept back.
+    until: Option<u64>,
+}
+
+/// What the proxy does next.
+pub(super) enum Action {
+    Relay(Vec<u8>),
+    Member(Vec<u8>),
+    Cut,
+}
+
+/// What the proxy knows and how it lies.
+pub struct Stage {
+    dice: Dice,
+    /// The lies of this scene.
+    pub ops: Vec<Op>,
+    /// Whom they are told.
+    pub targets: HashSet<MemberKey>,
+    /// In how many of a hundred cases.
+    pub percent: u64,
+    /// Members whose client works for the relay: their effects are dropped, their blobs kept.
+    pub colluders: HashSet<MemberKey>,
+    /// The relay is not told to pause.
+    pub hide_numbers: bool,
+    /// Frames and entries handled while lies were told.
+    pub events: u64,
+    /// Lies told.
+    pub lies: HashMap<Op, u64>,
+    /// What is wrong on the wire itself.
+    pub violations: Vec<String>,
+    /// Members to whom the log was rewritten under their cursor, in the visit under way.
+    pub rewritten: HashSet<MemberKey>,
+    /// Members to whom any lie was told.
+    pub lied_to: HashSet<MemberKey>,
+    /// Every knock.
+    pub knocks: Vec<PendingKnock>,
+    /// Blobs of colluders and facilitators.
+    pub blobs: Vec<(BlobId, Vec<u8>)>,
+    pub(super) stock: Stock,
+    branches: Vec<Vec<Entry>>,
+    views: HashMap<MemberKey, View>,
+    joined: HashMap<MemberKey, u64>,
+    stream: StreamId,
+    submitted: HashMap<(MemberKey, MessageId), (Digest, bool)>,
+    owners: HashMap<Digest, (MemberKey, MessageId)>,
+}
+
+impl Stage {
+    /// An honest stage.
+    pub fn new(dice: Dice) -> Self {
+        Self {
+            dice,
+            ops: Vec::new(),
+            targets: HashSet::new(),
+            percent: 0,
+            colluders: HashSet::new(),
+            hide_numbers: false,
+            events: 0,
+            lies: HashMap::new(),
+            violations: Vec::new(),
+            rewritten: HashSet::new(),
+            lied_to: HashSet::new(),
+            knocks: Vec::new(),
+            blobs: Vec::new(),
+            stock: Stock::default(),
+            branches: vec![Vec::new()],
+            views: HashMap::new(),
+            joined: HashMap::new(),
+            stream: StreamId([0; 16]),
+            submitted: HashMap::new(),
+            owners: HashMap::new(),
+        }
+    }
+
+    /// The relay's log.
+    pub fn truth(&self) -> &[Entry] {
+        &self.branches[0]
+    }
+
+    /// What a member was shown so far.
+    pub fn shown(&self, member: &MemberKey) -> &[Entry] {
+        self.views.get(member).map_or(&[], |v| &v.entries)
+    }
+
+    /// Seq of the entry that admitted a member, once known.
+    pub fn joined(&self, member: &MemberKey) -> Option<u64> {
+        self.joined.get(member).copied()
+    }
+
+    /// Stops lying: everybody is shown the relay's log from now on.
+    pub fn quiet(&mut self) {
+        self.lied_to.extend(self.views.iter().filter(|(_, v)| v.touched).map(|(m, _)| *m));
+        self.ops.clear();
+        self.percent = 0;
+        self.hide_numbers = false;
+        for (member, view) in &mut self.views {
+            *view = View::new(self.joined.get(member).copied().unwrap_or(0));
+        }
+    }
+
+    /// Shows some members a log of their own from now on.
+    pub fn fork(&mut self, members: &[MemberKey]) {
+        let copy = self.branches[0].clone();
+        self.branches.push(copy);
+        let branch = self.branches.len() - 1;
+        for member in members {
+            self.pull(member, None);
+            if let Some(view) = self.views.get_mut(member) {
+                view.branch = branch;
+                view.touched = true;
+            }
+        }
+    }
+
+    /// Shows members of one log the last entries of the other.
+    pub fn cross(&mut self) {
+        let Some(other) = self.branches.len().checked_sub(1).filter(|b| *b > 0) else { return };
+        let last = |branch: &Vec<Entry>| branch.last().cloned();
+        let (a, b) = (last(&self.branches[0]), last(&self.branches[other]));
+        let members: Vec<MemberKey> = self.views.keys().copied().collect();
+        for member in members {
+            self.pull(&member, None);
+            let Some(view) = self.views.get_mut(&member) else { continue };
+            let foreign = if view.branch == 0 { &b } else { &a };
+            if let Some(Entry { at, content: EntryContent::Payload(payload), .. }) = foreign {
+                view.inject(payload.clone(), *at);
+            }
+        }
+    }
+
+    fn lie(&mut self, member: Option<&MemberKey>, among: &[Op]) -> Option<Op> {
+        if self.percent == 0 || !member.is_some_and(|m| self.targets.contains(m)) {
+            return None;
+        }
+        self.events += 1;
+        let possible: Vec<Op> = self.ops.iter().filter(|o| among.contains(o)).copied().collect();
+        let op = self.dice.chance(self.percent).then(|| self.dice.pick(&possible)).flatten()?;
+        *self.lies.entry(op).or_default() += 1;
+        self.lied_to.extend(member.copied());
+        Some(op)
+    }
+
+    /// Brings a member's view up to its log. An own entry is shown as it is.
+    fn pull(&mut self, member: &MemberKey, own: Option<Digest>) {
+        let Some(mut view) = self.views.remove(member) else { return };
+        loop {
+            let at = usize::try_from(view.next - 1).unwrap_or(usize::MAX);
+            let Some(entry) = self.branches[view.branch].get(at).cloned() else { break };
+            view.next += 1;
+            let is_own = own.is_some_and(|own| entry.content.digest() == own);
+            let op = if is_own { None } else { self.lie(Some(member), &Op::ENTRY) };
+            view.take(&entry, op, &mut self.dice, &self.stock);
+        }
+        self.views.insert(*member, view);
+    }
+
+    fn head(&self, member: &MemberKey, conn: &Conn) -> u64 {
+        let joined = self.joined.get(member).copied().unwrap_or(0);
+        let view = self.views.get(member);
+        let last = view.and_then(|v| v.entries.last()).map_or(joined, |e| e.seq.0);
+        conn.until.map_or(last, |until| until.min(last))
+    }
+
+    /// Delivers what a subscribed member has not got yet.
+    fn deliver(&mut self, conn: &mut Conn, out: &mut Vec<Action>) {
+        let (Some(member), Some(sent), Some(room)) = (conn.member, conn.sent, self.room()) else {
+            return;
+        };
+        let head = self.head(&member, conn);
+        let Some(view) = self.views.get(&member) else { return };
+        let mut entries: Vec<Entry> =
+            view.entries.iter().filter(|e| e.seq.0 > sent && e.seq.0 <= head).cloned().collect();
+        conn.sent = Some(head.max(sent));
+        if let (Some(instead), Some(first)) = (conn.instead.take(), entries.first_mut())
+            && first.seq == instead.seq
+        {
+            *first = instead;
+        }
+        let mut frames = Vec::new();
+        while !entries.is_empty() {
+            let many = (1 + self.dice.below(8)).min(entries.len());
+            let some = entries.drain(..many).collect();
+            frames.push(ServerFrame::Entries { room, entries: some, head: Seq(head) });
+        }
+        if frames.is_empty() {
+            return;
+        }
+        let op = self.lie(Some(&member), &Op::FRAME[..5]);
+        let at = self.dice.below(frames.len());
+        match op {
+            Some(Op::FrameAgain) => frames.insert(at, frames[at].clone()),
+            Some(Op::FrameSwap) => {
+                let other = self.dice.below(frames.len());
+                frames.swap(at, other);
+            }
+            Some(Op::FrameForeign) => {
+                if let ServerFrame::Entries { entries, head, .. } = frames[at].clone() {
+                    let room = RoomId([0xee; 16]);
+                    frames.insert(at, ServerFrame::Entries { room, entries, head });
+                }
+            }
+            _ => {}
+        }
+        for (index, frame) in frames.iter().enumerate() {
+            let mut bytes = codec::encode_server(frame);
+            if index == at && op == Some(Op::FrameFlip) {
+                let byte = self.dice.below(bytes.len());
+                bytes[byte] ^= 1 << self.dice.below(8);
+            }
+            if index == at && op == Some(Op::FrameTruncate) {
+                bytes.truncate(self.dice.below(bytes.len()));
+            }
+            out.push(Action::Member(bytes));
+        }
+        if matches!(op, Some(Op::FrameFlip | Op::FrameTruncate)) {
+            // What was damaged never comes whole: without an end, the member would wait for it.
+            out.push(Action::Cut);
+        }
+    }
+
+    fn room(&self) -> Option<RoomId> {
+        self.stock.room.map(RoomId)
+    }
+
+    /// Handles a member's frame.
+    pub(super) fn on_member(&mut self, conn: &mut Conn, bytes: &[u8]) -> Vec<Action> {
+        let Ok(frame) = codec::decode_client(bytes) else {
+            self.violations.push("a member sent what is no frame".into());
+            return vec![Action::Cut];
+        };
+        let forward = |frame: &ClientFrame| vec![Action::Relay(codec::encode_client(frame))];
+        match frame {
+            ClientFrame::OpenRoom { room, member, .. } => {
+                conn.member = Some(member);
+                self.stock.room = Some(*room.as_bytes());
+                self.joined.insert(member, 0);
+                self.views.insert(member, View::new(0));
+                forward(&frame)
+            }
+            ClientFrame::Authenticate { member, .. } => {
+                conn.member = Some(member);
+                forward(&frame)
+            }
+            ClientFrame::Knock { member, ref token, ref acknowledgement, ref body, .. } => {
+                conn.member = Some(member);
+                self.knocks.push(PendingKnock {
+                    member,
+                    invite: invite::invite_id(token),
+                    at: Millis(0),
+                    acknowledgement: acknowledgement.clone(),
+                    body: body.clone(),
+                });
+                forward(&frame)
+            }
+            ClientFrame::PutBlob { req, blob, offset, ref part, .. } => {
+                match self.blobs.iter_mut().find(|(id, _)| *id == blob) {
+                    Some((_, whole)) if whole.len() == offset as usize => whole.extend(part),
+                    Some(_) => {}
+                    None => self.blobs.push((blob, part.clone())),
+                }
+                if conn.member.is_some_and(|m| self.colluders.contains(&m)) {
+                    return vec![answer(&ServerFrame::Done { req })];
+                }
+                forward(&frame)
+            }
+            ClientFrame::GetBlob { req, blob, offset, .. } => {
+                let fake = self.fake(conn.member.as_ref(), &blob);
+                let Some(whole) = fake else { return forward(&frame) };
+                let total = u32::try_from(whole.len()).unwrap_or(0);
+                let part = whole.get(offset as usize..).unwrap_or_default();
+                let part = part[..part.len().min(BLOB_PART_BYTES_MAX)].to_vec();
+                vec![answer(&ServerFrame::BlobPart { req, total, part })]
+            }
+            ClientFrame::Subscribe { req, room, after } => {
+                conn.pending.insert(req, Pending::Subscribe { after: after.0 });
+                let after = Seq(after.0.min(self.truth().len() as u64));
+                forward(&ClientFrame::Subscribe { req, room, after })
+            }
+            ClientFrame::Submit { req, room, id, payload, expect, effects } => {
+                self.on_submit(conn, Submitted { req, room, id, payload, expect, effects })
+            }
+            _ => forward(&frame),
+        }
+    }
+
+    /// A blob that the relay never had, for whom it is shown to.
+    fn fake(&self, member: Option<&MemberKey>, blob: &BlobId) -> Option<Vec<u8>> {
+        let lied = member.is_some_and(|m| self.lied_to.contains(m));
+        let found = self.blobs.iter().find(|(id, _)| id == blob).filter(|_| lied);
+        found.map(|(_, whole)| whole.clone())
+    }
+
+    fn on_submit(&mut self, conn: &mut Conn, mut submitted: Submitted) -> Vec<Action> {
+        let Some(member) = conn.member else { return vec![Action::Cut] };
+        let req = submitted.req;
+        let payload = submitted.payload.clone();
+        self.check_reuse(member, submitted.id, &payload);
+        if self.colluders.contains(&member) {
+            submitted.effects.clear();
+        }
+        if self.hide_numbers {
+            submitted.effects.retain(|e| !matches!(e, Effect::SetNumbers { .. }));
+        }
+        let branch = self.views.get(&member).map_or(0, |v| v.branch);
+        if branch > 0 && !payload.is_empty() {
+            return self.accept_here(conn, member, branch, &submitted);
+        }
+        let lie = if payload.is_empty() { None } else { self.lie(Some(&member), &Op::SUBMIT) };
+        let conflict = |stage: &mut Self| {
+            if let Some((_, conflicted)) = stage.submitted.get_mut(&(member, submitted.id)) {
+                *conflicted = true;
+            }
+            let code = RejectCode::EpochConflict;
+            vec![answer(&ServerFrame::Reject { req, code, retry_at: None })]
+        };
+        match lie {
+            Some(Op::ConflictLie) => return conflict(self),
+            Some(Op::AcceptTwice) => {
+                let others: Vec<MemberKey> =
+                    self.views.keys().filter(|m| **m != member).copied().collect();
+                for other in others {
+                    self.pull(&other, None);
+                    if let Some(view) = self.views.get_mut(&other) {
+                        view.inject(payload.clone(), Millis(0));
+                    }
+                }
+                return conflict(self);
+            }
+            Some(Op::AcceptLie) => {
+                self.pull(&member, None);
+                let Some(view) = self.views.get_mut(&member) else { return vec![Action::Cut] };
+                let at = view.entries.last().map_or(Millis(0), |e| e.at);
+                view.inject(payload, at);
+                let seq = Seq(view.last);
+                let mut out = vec![answer(&ServerFrame::Accepted { req, seq, at, control: 0 })];
+                self.deliver(conn, &mut out);
+                return out;
+            }
+            _ => {}
+        }
+        conn.pending.insert(req, Pending::Submit { payload, lie });
+        let Submitted { req, room, id, payload, expect, effects } = submitted;
+        let frame = ClientFrame::Submit { req, room, id, payload, expect, effects };
+        vec![Action::Relay(codec::encode_client(&frame))]
+    }
+
+    /// Takes a submission into a log of the proxy's own.
+    fn accept_here(
+        &mut self,
+        conn: &mut Conn,
+        member: MemberKey,
+        branch: usize,
+        submitted: &Submitted,
+    ) -> Vec<Action> {
+        let content = EntryContent::Payload(submitted.payload.clone());
+        let log = &mut self.branches[branch];
+        let at = log.last().map_or(Millis(0), |e| e.at);
+        let digest = content.digest();
+        if !log.iter().any(|e| e.content.digest() == digest) {
+            log.push(Entry { seq: Seq(log.len() as u64 + 1), at, content });
+        }
+        self.pull(&member, Some(digest));
+        let seq = self.views.get(&member).and_then(|v| v.find(digest)).unwrap_or(0);
+        let accepted = ServerFrame::Accepted { req: submitted.req, seq: Seq(seq), at, control: 0 };
+        let mut out = vec![answer(&accepted)];
+        self.deliver(conn, &mut out);
+        out
+    }
+
+    /// I7, as far as a relay can see it: a retry repeats the same bytes, and no bytes go out under two ids.
+    fn check_reuse(&mut self, member: MemberKey, id: MessageId, payload: &[u8]) {
+        if payload.is_empty() {
+            return;
+        }
+        let digest = hash::sha256(payload);
+        if let Some((last, conflicted)) = self.submitted.get(&(member, id))
+            && *last != digest
+            && !conflicted
+        {
+            self.violations.push("I7: a retry has other bytes, and nobody asked for them".into());
+        }
+        self.submitted.insert((member, id), (digest, false));
+        let owner = *self.owners.entry(digest).or_insert((member, id));
+        if owner != (member, id) {
+            self.violations.push("I7: one ciphertext under two ids".into());
+        }
+    }
+
+    /// Handles the relay's frame.
+    pub(super) fn on_relay(&mut self, conn: &mut Conn, bytes: &[u8]) -> Vec<Action> {
+        let Ok(frame) = codec::decode_server(bytes) else {
+            self.violations.push("the relay sent what is no frame".into());
+            return vec![Action::Cut];
+        };
+        match frame {
+            // What the relay delivers is what it accepted; members get it from their view.
+            ServerFrame::Entries { entries, .. } => {
+                for entry in &entries {
+                    self.learn(entry);
+                }
+                Vec::new()
+            }
+            ServerFrame::Notice { .. } => Vec::new(),
+            ServerFrame::Authenticated { req, standing } => {
+                let standing = self.standing(conn, standing);
+                vec![answer(&ServerFrame::Authenticated { req, standing })]
+            }
+            ServerFrame::Accepted { req, seq, at, control } => {
+                self.accepted(conn, Accepted { req, seq, at, control })
+            }
+            ServerFrame::Subscribed { req, stream, floor, head, epoch } => {
+                self.subscribed(conn, Subscribed { req, stream, floor, head, epoch })
+            }
+            ServerFrame::Status { req, mut status } => {
+                if let Some(member) = conn.member {
+                    self.pull(&member, None);
+                    status.head = Seq(self.head(&member, conn));
+                }
+                let mut out = vec![answer(&ServerFrame::Status { req, status })];
+                self.deliver(conn, &mut out);
+                out
+            }
+            ServerFrame::Knocks { req, mut knocks, more } => {
+                match self.lie(conn.member.as_ref(), &Op::DOOR[..3]) {
+                    Some(Op::SwapBody) if knocks.len() > 1 => {
+                        let (first, second) = (knocks[0].body.clone(), knocks[1].body.clone());
+                        knocks[0].body = second;
+                        knocks[1].body = first;
+                    }
+                    Some(Op::SwapMember) if knocks.len() > 1 => {
+                        let (first, second) = (knocks[0].member, knocks[1].member);
+                        knocks[0].member = second;
+                        knocks[1].member = first;
+                    }
+                    Some(_) => knocks.iter_mut().for_each(|k| {
+                        k.acknowledgement.digest.0[0] ^= 1;
+                    }),
+                    None => {}
+                }
+                vec![answer(&ServerFrame::Knocks { req, knocks, more })]
+            }
+            ServerFrame::Reject { req, code, .. } => {
+                if let (Some(Pending::Submit { payload, .. }), Some(member)) =
+                    (conn.pending.remove(&req), conn.member)
+                    && code == RejectCode::EpochConflict
+                {
+                    let digest = hash::sha256(&payload);
+                    for ((who, _), (last, conflicted)) in &mut self.submitted {
+                        *conflicted |= *who == member && *last == digest;
+                    }
+                }
+                vec![Action::Member(bytes.to_vec())]
+            }
+            _ => vec![Action::Member(bytes.to_vec())],
+        }
+    }
+
+    fn learn(&mut self, entry: &Entry) {
+        let log = &mut self.branches[0];
+        let at = usize::try_from(entry.seq.0 - 1).unwrap_or(usize::MAX);
+        match log.get(at) {
+            Some(known) if known.content.digest() == entry.content.digest() => {}
+            Some(_) => self.violations.push("the relay delivers other than it accepted".into()),
+            None if at == log.len() => log.push(entry.clone()),
+            None => self.violations.push(format!("the relay skips to {}", entry.seq)),
+        }
+    }
+
+    fn standing(&mut self, conn: &Conn, standing: Standing) -> Standing {
+        let (Some(member), Standing::Member { role, joined, welcome }) = (conn.member, &standing)
+        else {
+            return standing;
+        };
+        self.joined.insert(member, joined.0);
+        self.views.entry(member).or_insert_with(|| View::new(joined.0));
+        if welcome.is_none() {
+            return standing;
+        }
+        let other = match self.lie(Some(&member), &Op::DOOR[3..]) {
+            Some(Op::WelcomeGarbage) => {
+                let noise = vec![7; 1 + self.dice.below(4096)];
+                let id = BlobId(hash::sha256(&noise).0);
+                self.blobs.push((id, noise));
+                Some(id)
+            }
+            Some(_) => {
+                let others: Vec<BlobId> = self
+                    .blobs
+                    .iter()
+                    .map(|(id, _)| *id)
+                    .filter(|id| Some(*id) != *welcome)
+                    .collect();
+                self.dice.pick(&others)
+            }
+            None => None,
+        };
+        Standing::Member { role: *role, joined: *joined, welcome: other.or(*welcome) }
+    }
+
+    fn accepted(&mut self, conn: &mut Conn, accepted: Accepted) -> Vec<Action> {
+        let Accepted { req, seq, at, control } = accepted;
+        let Some(Pending::Submit { payload, lie }) = conn.pending.remove(&req) else {
+            return vec![answer(&ServerFrame::Accepted { req, seq, at, control })];
+        };
+        let Some(member) = conn.member else { return vec![Action::Cut] };
+        if payload.is_empty() {
+            return vec![answer(&ServerFrame::Accepted { req, seq, at, control })];
+        }
+        let content = EntryContent::Payload(payload);
+        let digest = content.digest();
+        self.learn(&Entry { seq, at, content });
+        match lie {
+            Some(Op::AcceptLost) => return vec![Action::Cut],
+            Some(Op::AcceptElsewhere) => {
+                if let Some(view) = self.views.get_mut(&member) {
+                    view.next = seq.0 + 1;
+                    view.touched = true;
+                }
+                let seq = Seq(self.head(&member, conn));
+                return vec![answer(&ServerFrame::Accepted { req, seq, at, control })];
+            }
+            _ => {}
+        }
+        self.pull(&member, Some(digest));
+        let place = self.views.get(&member).and_then(|v| v.find(digest));
+        let place = Seq(place.unwrap_or_else(|| self.head(&member, conn)));
+        let mut out = vec![answer(&ServerFrame::Accepted { req, seq: place, at, control })];
+        self.deliver(conn, &mut out);
+        out
+    }
+
+    fn subscribed(&mut self, conn: &mut Conn, subscribed: Subscribed) -> Vec<Action> {
+        let Subscribed { req, mut stream, mut floor, mut head, epoch } = subscribed;
+        self.stream = stream;
+        let Some(member) = conn.member else { return vec![Action::Cut] };
+        let after = match conn.pending.remove(&req) {
+            Some(Pending::Subscribe { after }) => after,
+            _ => head.0,
+        };
+        self.pull(&member, None);
+        conn.sent = Some(after);
+        let joined = self.joined(&member).unwrap_or(0);
+        if self.views.contains_key(&member) {
+            head = Seq(self.head(&member, conn));
+        }
+        let lie = self.lie(Some(&member), &Op::FRAME[5..]);
+        match lie {
+            Some(Op::Stream) => stream = StreamId([self.dice.roll() as u8; 16]),
+            Some(Op::Floor) => floor = Seq(head.0.saturating_sub(self.dice.below(3) as u64)),
+            Some(Op::RollBack) => {
+                head = Seq(head.0.saturating_sub(1 + self.dice.below(4) as u64).max(joined));
+                conn.until = Some(head.0);
+            }
+            // Past what admitted the member, the first entry delivered is one that was delivered before.
+            Some(Op::Rewrite) if after > joined => {
+                let first = self.shown(&member).iter().find(|e| e.seq.0 == after + 1).cloned();
+                let old = self.dice.below(self.shown(&member).len());
+                let other = self.shown(&member).get(old).map(|e| e.content.clone());
+                if let (Some(mut entry), Some(content)) = (first, other)
+                    && entry.content.digest() != content.digest()
+                {
+                    entry.content = content;
+                    conn.instead = Some(entry);
+                    self.rewritten.insert(member);
+                }
+            }
+            _ => {}
+        }
+        let mut out = vec![answer(&ServerFrame::Subscribed { req, stream, floor, head, epoch })];
+        self.deliver(conn, &mut out);
+        out
+    }
+}
+
+struct Submitted {
+    req: RequestId,
+    room: RoomId,
+    id: MessageId,
+    payload: Vec<u8>,
+    expect: Option<u64>,
+    effects: Vec<Effect>,
+}
+
+struct Accepted {
+    req: RequestId,
+    seq: Seq,
+    at: Millis,
+    control: u64,
+}
+
+struct Subscribed {
+    req: RequestId,
+    stream: StreamId,
+    floor: Seq,
+    head: Seq,
+    epoch: Epoch,
+}
+
+fn answer(frame: &ServerFrame) -> Action {
+    Action::Member(codec::encode_server(frame))
+}
