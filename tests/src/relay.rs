@@ -24,6 +24,8 @@ pub struct RelayOptions {
     pub public_url: Option<String>,
     /// Further arguments.
     pub more: Vec<String>,
+    /// Where it listens; a free port of this computer if absent.
+    pub listen: Option<SocketAddr>,
     /// Where it keeps its data; a temporary folder if absent.
     pub data: Option<PathBuf>,
 }
@@ -53,13 +55,13 @@ impl Relay {
             (None, Some(folder)) => folder.path().join("relay"),
             (None, None) => unreachable!("one of the two is there"),
         };
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut relay = Self {
+            address: options.listen.unwrap_or(any),
             options,
             data,
             _temporary: temporary,
-            address: nowhere,
-            admin: nowhere,
+            admin: any,
             process: None,
             logs: String::new(),
         };
