@@ -406,7 +406,7 @@ fn ack_failure(ack: AckError, message: String) -> Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        ProfileError::Store(error).into()
+        ProfileError::from(error).into()
     }
 }
 
