@@ -127,7 +127,7 @@ impl View<'_> {
     fn base(&self, row: &Row, kind: &str) -> Map<String, Value> {
         let mut object = Map::new();
         object.insert("room".into(), json!(self.room));
-        object.insert("seq".into(), json!(row.seq.0));
+        object.insert("seq".into(), json!(row.place.0));
         object.insert("id".into(), json!(row.id.map(|id| id.to_hex())));
         object.insert("from".into(), json!((!row.name.is_empty()).then_some(&row.name)));
         object.insert("from_key".into(), json!(row.from.map(|from| from.to_hex())));

@@ -105,7 +105,7 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
         let row = live.room.find_message(&id.to_hex())?;
         let name = live.room.state().local_name.clone();
         live.leave().await;
-        Ok::<_, LiveError>((row.seq, name))
+        Ok::<_, LiveError>((row.place, name))
     };
     match sent.await {
         Ok((seq, room)) => {
@@ -372,7 +372,9 @@ async fn retract(
     let mut count = 0u32;
     for row in rows {
         let Some(message) = row.id else { continue };
-        if matches!(row.content, RowContent::Tombstone { .. }) {
+        // What a restored relay no longer has cannot be retracted there; another entry may have its number.
+        let gone = live.room.cursor().place(row.seq) != row.place;
+        if gone || matches!(row.content, RowContent::Tombstone { .. }) {
             continue;
         }
         if row.from == Some(me) {

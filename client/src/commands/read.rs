@@ -21,13 +21,13 @@ pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: boo
     let mut from = if all { Seq(0) } else { Seq(shown.0.saturating_add(1)) };
     loop {
         let rows = room.history(from, PAGE)?;
-        let Some(last) = rows.last().map(|r| r.seq) else { break };
+        let Some(last) = rows.last().map(|r| r.place) else { break };
         let state = room.state();
         let view = View { room: &state.local_name, me: room.me(), muted: &state.muted, held };
         for row in &rows {
             view.row(out, row)?;
         }
-        let fresh: Vec<Row> = rows.into_iter().filter(|r| r.seq > shown).collect();
+        let fresh: Vec<Row> = rows.into_iter().filter(|r| r.place > shown).collect();
         alarm |= any_alarm(&fresh);
         room.mark_shown(last)?;
         from = Seq(last.0.saturating_add(1));

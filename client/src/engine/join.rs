@@ -243,6 +243,7 @@ impl<'s> Room<'s> {
             // Due at once: a leaf that never commits keeps the tree slow, and its first keys travelled in a knock.
             room.state.renewed_at = Millis(0);
             let mut row = Row {
+                place: room.cursor.place(joined),
                 seq: joined,
                 at: now,
                 digest: Digest([0; 32]),
@@ -258,7 +259,12 @@ impl<'s> Room<'s> {
             room.store.clear(Kind::Seen, room.no)?;
             room.take_record(&mut row, &policy, &roster)?;
             room.save_row(&row)?;
-            room.cursor = Cursor { seq: joined, stream: room.cursor.stream, ..Cursor::default() };
+            room.cursor = Cursor {
+                seq: joined,
+                stream: room.cursor.stream,
+                breaks: std::mem::take(&mut room.cursor.breaks),
+                ..Cursor::default()
+            };
             room.save_cursor()?;
             room.save_state()
         })

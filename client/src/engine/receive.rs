@@ -16,7 +16,7 @@ use super::{
     policy::{Act, Applied, Leaf, RoomPolicy, TimeoutNote},
     room::{Room, decode, read, write},
     state::{
-        Countersignature, KnownInvite, Notice, Outgoing, OutgoingKind, ReturnInvite, Row,
+        Break, Countersignature, KnownInvite, Notice, Outgoing, OutgoingKind, ReturnInvite, Row,
         RowContent, Standing,
     },
 };
@@ -57,6 +57,7 @@ impl Room<'_> {
             let from = Seq(self.cursor.seq.0.saturating_add(1));
             self.change(|room| {
                 room.save_row(&Row {
+                    place: room.cursor.place(floor),
                     seq: floor,
                     at: Millis(0),
                     digest: Digest([0; 32]),
@@ -90,6 +91,11 @@ impl Room<'_> {
     /// # Errors
     /// See [`EngineError`].
     pub fn adopt_stream(&mut self, stream: StreamId, head: Seq) -> Result<()> {
+        // What this profile has stays where it is; what comes now goes behind it.
+        let newest = self.store.last(Kind::History, self.no)?.map_or(0, |(place, _)| place);
+        let last = self.cursor.place(self.cursor.seq).max(Seq(newest));
+        self.cursor.breaks.retain(|b| b.after < head);
+        self.cursor.breaks.push(Break { after: head, base: last.0.saturating_sub(head.0) });
         self.cursor.stream = Some(stream);
         self.cursor.seq = head;
         self.cursor.digest = None;
@@ -111,7 +117,8 @@ impl Room<'_> {
             let rows = self.history(Seq(0), PAGE)?;
             let expired = rows.iter().take_while(|r| r.at < cutoff).last();
             // The row at the cursor stays: the next subscription compares it with the relay's.
-            let Some(last) = expired.map(|r| r.seq).filter(|s| *s < self.cursor.seq) else {
+            let newest = self.cursor.place(self.cursor.seq);
+            let Some(last) = expired.map(|r| r.place).filter(|p| *p < newest) else {
                 return Ok(());
             };
             self.store.delete_before(Kind::History, self.no, last.0.saturating_add(1))?;
@@ -158,6 +165,7 @@ impl Room<'_> {
         let next = Seq(self.cursor.seq.0.saturating_add(1));
         let last_at = self.row(self.cursor.seq)?.map_or(Millis(0), |r| r.at);
         let mut row = Row {
+            place: self.cursor.place(entry.seq),
             seq: entry.seq,
             // The relay's clock decides what has expired: it may not run backwards over what we have.
             at: entry.at.max(last_at),

@@ -258,7 +258,7 @@ impl<'s> Room<'s> {
         loop {
             let rows = self.history_back(before, PAGE)?;
             let Some(first) = rows.first() else { break };
-            before = first.seq;
+            before = first.place;
             for row in rows {
                 if row.id.as_ref().is_some_and(fits) {
                     if found.is_some() {
@@ -393,11 +393,11 @@ impl<'s> Room<'s> {
     }
 
     pub(super) fn save_row(&self, row: &Row) -> Result<()> {
-        Ok(self.store.put_at(Kind::History, self.no, row.seq.0, &codec::encode(row))?)
+        Ok(self.store.put_at(Kind::History, self.no, row.place.0, &codec::encode(row))?)
     }
 
     pub(super) fn row(&self, seq: Seq) -> Result<Option<Row>> {
-        let bytes = self.store.get_at(Kind::History, self.no, seq.0)?;
+        let bytes = self.store.get_at(Kind::History, self.no, self.cursor.place(seq).0)?;
         bytes.map(|b| decode(&b)).transpose()
     }
 

@@ -182,9 +182,32 @@ pub struct Cursor {
     /// Tombstones whose sender is unknown: each may explain one gap.
     #[n(4)]
     pub tombstones: u64,
+    /// Where the relay was restored from an older copy and counts anew, oldest first.
+    #[n(5)]
+    #[cbor(default)]
+    pub breaks: Vec<Break>,
 }
 
-/// One row of the room's history, by seq.
+/// A point from which on the relay's numbers mean other entries than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Break {
+    /// Entries after this one are of the restored relay.
+    #[n(0)]
+    pub after: Seq,
+    /// What is added to their seq to get their place in this profile's history.
+    #[n(1)]
+    pub base: u64,
+}
+
+impl Cursor {
+    /// Returns the place in this profile's history of an entry that the relay has now.
+    pub fn place(&self, seq: Seq) -> Seq {
+        let last = self.breaks.iter().rev().find(|b| seq > b.after);
+        Seq(seq.0.saturating_add(last.map_or(0, |b| b.base)))
+    }
+}
+
+/// One row of the room's history, by place.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Row {
     /// Position in the log.
@@ -211,6 +234,9 @@ pub struct Row {
     /// What was noticed about it.
     #[n(7)]
     pub notices: Vec<Notice>,
+    /// Place in this profile's history: the seq, unless the relay was restored from an older copy.
+    #[n(8)]
+    pub place: Seq,
 }
 
 /// What a row shows.

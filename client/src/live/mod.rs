@@ -144,14 +144,14 @@ impl<'s> Live<'s> {
         let mut live = Self { room, connection, head: Seq(0), moved: false };
         let status = live.status().await?;
         let epoch = live.room.epoch()?;
-        live.room.adopt_stream(status.stream, status.head)?;
-        live.subscribe().await?;
         if status.epoch < epoch {
             if live.room.my_role()? != hearth_protocol::Role::Facilitator {
                 return Err(LiveError::EpochUsedUp);
             }
             live.effects_only(vec![Effect::Reopen { epoch }]).await?;
         }
+        live.room.adopt_stream(status.stream, status.head)?;
+        live.subscribe().await?;
         Ok(live)
     }
 
