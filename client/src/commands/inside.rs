@@ -64,7 +64,8 @@ pub(super) async fn run(context: &Context, command: InRoom) -> Result<()> {
 
 /// Enters a room, and tells if its relay was moved.
 pub(super) async fn enter<'s>(out: &Output, room: Room<'s>) -> Result<Live<'s>, LiveError> {
-    let live = Live::enter(room).await?;
+    let tell = |missed| out.remark(&format!("Catching up with {missed} entries ..."));
+    let live = Live::enter_telling(room, tell).await?;
     if live.was_moved() {
         out.remark(
             "The relay's store was moved or restored. Nothing that you had seen is missing.",

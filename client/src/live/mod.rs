@@ -25,6 +25,8 @@ use crate::{
 
 /// Races lost in a row before a command gives up.
 const TRIES_MAX: usize = 8;
+/// Entries that take long enough to be spoken of.
+const MISSED_WORTH_TELLING: u64 = 500;
 /// Longest wait for entries that the relay has announced.
 const ENTRIES_DEADLINE: Duration = Duration::from_secs(20);
 /// Members renew their leaf this often: a week. (A leaf that never commits can't be joined to after 84 days.)
@@ -74,17 +76,33 @@ impl<'s> Live<'s> {
     /// # Errors
     /// See [`LiveError`]. The room comes back through the profile: nothing of it is lost.
     pub async fn enter(room: Room<'s>) -> Result<Self> {
-        let connection = Box::pin(Connection::open(&room.state().address())).await?;
-        Box::pin(Self::enter_with(room, connection)).await
+        Self::enter_telling(room, |_| ()).await
     }
 
-    async fn enter_with(mut room: Room<'s>, mut connection: Connection) -> Result<Self> {
+    /// Does the same, and tells how many entries there are to catch up with, where that may take a while.
+    ///
+    /// # Errors
+    /// See [`Self::enter`].
+    pub async fn enter_telling(room: Room<'s>, tell: impl FnOnce(u64)) -> Result<Self> {
+        let connection = Box::pin(Connection::open(&room.state().address())).await?;
+        Box::pin(Self::enter_with(room, connection, tell)).await
+    }
+
+    async fn enter_with(
+        mut room: Room<'s>,
+        mut connection: Connection,
+        tell: impl FnOnce(u64),
+    ) -> Result<Self> {
         let standing = door::authenticate(&mut connection, &room).await?;
         let last = door::settle(&mut connection, &mut room, standing).await?;
         let mut live = Self { room, connection, head: Seq(0), moved: false };
         live.subscribe().await?;
         if let Some(at) = last {
             live.head = live.head.min(at);
+        }
+        let missed = live.head.0.saturating_sub(live.room.cursor().seq.0);
+        if missed >= MISSED_WORTH_TELLING {
+            tell(missed);
         }
         live.catch_up().await?;
         if last.is_some() && live.room.state().standing == Standing::Member {
