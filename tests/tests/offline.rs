@@ -17,6 +17,7 @@ fn every_act_reaches_everybody_in_order() {
     let circle = Circle::open(&relay);
     let (ben, cleo, dora) = (circle.admit("Ben"), circle.admit("Cleo"), circle.admit("Dora"));
     circle.news(&ben);
+    circle.news(&cleo);
     circle.news(&circle.fay);
     let mut following = cleo.starts(&["follow", &circle.room]);
     let id = circle.say(&circle.fay, "Ben is away from here on");
