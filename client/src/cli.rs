@@ -429,7 +429,7 @@ pub enum InRoom {
         #[arg(long, value_name = "TEXT")]
         goodbye: Option<String>,
     },
-    /// Change a role, from then on. The last facilitator stays. F [E]
+    /// Change a role, from then on. The last facilitator stays. F; CF between member and observer [E; R]
     Role {
         /// The room.
         room: String,

@@ -78,11 +78,13 @@ fn roles_give_and_take_what_they_say() {
     cleo.run(&["send", room, "Oh"]).refused(3, "paused");
     circle.say(&ben, "I may speak");
     circle.by(&ben, "resume", &[]);
-    ben.run(&["role", room, "Cleo", "observer"]).refused(3, "not_facilitator");
+    ben.run(&["role", room, "Cleo", "cofacilitator"]).refused(3, "not_facilitator");
+    ben.run(&["role", room, "Fay", "member"]).refused(3, "not_facilitator");
     ben.run(&["role", room, "Ben", "facilitator"]).refused(3, "not_facilitator");
     ben.run(&["remove", room, "Fay", "--reason", "conduct"]).failed(3, "not_facilitator");
 
-    circle.fay("role", &["Cleo", "observer"]);
+    // Between those who do not moderate he may change it.
+    circle.by(&ben, "role", &["Cleo", "observer"]);
     circle.news(&cleo);
     cleo.run(&["send", room, "May I?"]).refused(3, "observer");
     circle.say(&ben, "Cleo reads along");
