@@ -61,6 +61,7 @@ fn a_material_change_puts_out_who_has_not_acknowledged_until_they_do() {
     // Ben is told what to do, and cannot speak before he has done it.
     let refusal = ben.run(&["send", &circle.room, "Hello?"]);
     let refusal = refusal.refused(3, "not_acknowledged");
+    assert!(refusal["kept"].is_null());
     assert!(refusal["try"].as_str().unwrap().contains("hearth agreement acknowledge"));
     let shown = ben.does(&["agreement", "show", &circle.room]);
     assert_eq!(shown[0]["id"], *next);
@@ -76,6 +77,8 @@ fn a_material_change_puts_out_who_has_not_acknowledged_until_they_do() {
     circle.fay("admit", &["Ben"]);
     let ended = waiting.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // What was refused without a promise to keep it does not come up later.
+    assert!(circle.by(&ben, "outbox", &[]).is_empty());
     circle.say(&ben, "I am back");
     let history = circle.history(&ben);
     assert_eq!(texts(&history), ["Before the change", "I am back"]);
