@@ -3,7 +3,7 @@
 //! Messages go out one at a time and in order. A message keeps its id over retries; after an epoch conflict it is
 //! encrypted anew under the next epoch with the same id and counter. A commit that lost its race is given up.
 
-use hearth_protocol::{BlobId, Effect, MessageId, Millis, Seq, codec, frame::Entry, hash};
+use hearth_protocol::{BlobId, Digest, Effect, MessageId, Millis, Seq, codec, frame::Entry, hash};
 
 use super::{
     content::{Body, Envelope, Seen, TEXT_BYTES_MAX},
@@ -212,6 +212,37 @@ impl Room<'_> {
             at,
             content: hearth_protocol::EntryContent::Payload(outgoing.payload),
         }])
+    }
+
+    /// Handles the relay's acceptance of a submission at a place that this profile is past of.
+    ///
+    /// It may have been retracted there, or have expired, before we saw it. Its number stays used, so that the others
+    /// notice if it never was there.
+    ///
+    /// # Errors
+    /// [`EngineError::HistoryBackwards`] if something else is at that place.
+    pub fn accepted_before(&mut self, number: u64, seq: Seq) -> Result<()> {
+        let Some(bytes) = self.store.get_at(Kind::Outbox, self.no, number)? else {
+            return Ok(());
+        };
+        let outgoing: Outgoing = decode(&bytes)?;
+        let ours = hash::sha256(&outgoing.payload);
+        let possible = match self.row(seq)? {
+            Some(row) => row.digest == ours || row.digest == Digest([0; 32]),
+            None => seq > self.state.joined && seq <= self.cursor.seq,
+        };
+        if !possible {
+            return Err(EngineError::HistoryBackwards(seq));
+        }
+        self.change(|room| match outgoing.what {
+            OutgoingKind::Message { counter, .. } => {
+                room.cursor.counter = room.cursor.counter.max(counter);
+                room.save_cursor()?;
+                room.store.delete_at(Kind::Outbox, room.no, number)?;
+                Ok(())
+            }
+            OutgoingKind::Commit { .. } => room.give_up_commit(),
+        })
     }
 
     /// Drops our own pending commit, in memory and in the outbox.

@@ -125,6 +125,36 @@ impl Room<'_> {
         }
     }
 
+    /// Whether an entry since the last commit of this profile's log was refused or unreadable: what used the epoch up.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn saw_refused_commit(&self) -> Result<bool> {
+        const PAGE: usize = 64;
+        let mut before = Seq(u64::MAX);
+        loop {
+            let rows = self.history_back(before, PAGE)?;
+            for row in rows.iter().rev() {
+                let refused =
+                    |n: &Notice| matches!(n, Notice::RefusedCommit(_) | Notice::Unreadable);
+                if row.notices.iter().any(refused) {
+                    return Ok(true);
+                }
+                let committed = matches!(
+                    row.content,
+                    RowContent::Moderation { .. }
+                        | RowContent::Renewal
+                        | RowContent::MyTimeout { .. }
+                );
+                if committed {
+                    return Ok(false);
+                }
+            }
+            let Some(first) = rows.first() else { return Ok(false) };
+            before = first.place;
+        }
+    }
+
     /// Returns where to subscribe: one entry back, so that the relay must show again what it showed last.
     pub fn subscribe_after(&self) -> Seq {
         if self.cursor.digest.is_some() && self.cursor.seq > self.state.joined {
@@ -347,7 +377,7 @@ impl Room<'_> {
     }
 
     fn check_counter(&mut self, row: &mut Row, sender: MemberKey, counter: u64) -> Result<()> {
-        let name = [b"counter", sender.as_bytes().as_slice()].concat();
+        let name = counter_name(&sender);
         let known: Option<u64> = read(self.store, Kind::Seen, self.no, &name)?;
         if let Some(known) = known {
             if counter <= known {
@@ -455,6 +485,10 @@ impl Room<'_> {
                 target = name_of(member);
                 // Who comes back under the same key, after lapsing, counts from one again.
                 self.forget_member(member)?;
+                if *member != self.me() {
+                    // Whoever sees somebody come misses even the first of their messages.
+                    write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
+                }
             }
             Act::SetRole { member, .. } => target = name_of(member),
             Act::Remove { member, .. } => {
@@ -506,8 +540,7 @@ impl Room<'_> {
 
     fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
         self.store.delete(Kind::Pending, self.no, member.as_bytes())?;
-        let counter = [b"counter", member.as_bytes().as_slice()].concat();
-        self.store.delete(Kind::Seen, self.no, &counter)?;
+        self.store.delete(Kind::Seen, self.no, &counter_name(member))?;
         Ok(())
     }
 
@@ -552,6 +585,11 @@ impl Room<'_> {
 /// be able to use it up and so make the other's message look like the copy.
 fn seen_name(sender: &MemberKey, id: &MessageId) -> Vec<u8> {
     [sender.as_bytes().as_slice(), id.as_bytes()].concat()
+}
+
+/// Names the record that holds the number of a sender's last message.
+fn counter_name(sender: &MemberKey) -> Vec<u8> {
+    [b"counter", sender.as_bytes().as_slice()].concat()
 }
 
 fn name_row(row: &mut Row, roster: &[Leaf], member: MemberKey) {

@@ -41,6 +41,10 @@ pub struct Live<'s> {
     connection: Connection,
     head: Seq,
     moved: bool,
+    /// The last entry that we may read, if the relay says that we are out.
+    readable: Option<Seq>,
+    /// The entry that must be shown again before any other.
+    overlap: Option<Seq>,
 }
 
 /// What came in.
@@ -95,7 +99,7 @@ impl<'s> Live<'s> {
     ) -> Result<Self> {
         let standing = door::authenticate(&mut connection, &room).await?;
         let last = door::settle(&mut connection, &mut room, standing).await?;
-        let mut live = Self { room, connection, head: Seq(0), moved: false };
+        let mut live = Self::over(room, connection, last);
         live.subscribe().await?;
         if let Some(at) = last {
             live.head = live.head.min(at);
@@ -110,6 +114,10 @@ impl<'s> Live<'s> {
             return Err(LiveError::SaidGone);
         }
         Ok(live)
+    }
+
+    const fn over(room: Room<'s>, connection: Connection, readable: Option<Seq>) -> Self {
+        Self { room, connection, head: Seq(0), moved: false, readable, overlap: None }
     }
 
     /// Gives the room back, for a reconnect.
@@ -131,13 +139,21 @@ impl<'s> Live<'s> {
             return Err(LiveError::UnexpectedReply);
         };
         self.head = head;
-        if self.room.check_stream(stream, head, floor)? {
-            // The first entries begin with the last one we have; that they differ is an error there.
+        let last = self.room.cursor().seq;
+        let moved = self.room.check_stream(stream, head, floor)?;
+        let readable = self.readable.is_none_or(|until| until >= last);
+        if after < last && floor < last && readable {
+            // Whoever has another history would rather not show the last entry of ours again: nothing goes on before.
+            self.overlap = Some(last);
             let shown = async {
-                while self.next().await? != Incoming::Entries {}
+                while self.overlap.is_some() {
+                    self.next().await?;
+                }
                 Ok::<_, LiveError>(())
             };
             timeout(ENTRIES_DEADLINE, shown).await.map_err(|_| LiveError::Withheld(head))??;
+        }
+        if moved {
             self.room.accept_stream(stream)?;
             self.moved = true;
         }
@@ -159,7 +175,7 @@ impl<'s> Live<'s> {
         let mut connection = Connection::open(&room.state().address()).await?;
         let standing = door::authenticate(&mut connection, &room).await?;
         door::settle(&mut connection, &mut room, standing).await?;
-        let mut live = Self { room, connection, head: Seq(0), moved: false };
+        let mut live = Self::over(room, connection, None);
         let status = live.status().await?;
         let epoch = live.room.epoch()?;
         if status.epoch < epoch {
@@ -193,6 +209,12 @@ impl<'s> Live<'s> {
         let frame = self.connection.next().await?;
         match frame {
             ServerFrame::Entries { room, entries, head } if room == self.room.id() => {
+                if let (Some(overlap), Some(first)) = (self.overlap, entries.first()) {
+                    if first.seq != overlap {
+                        return Err(EngineError::HistoryBackwards(overlap).into());
+                    }
+                    self.overlap = None;
+                }
                 self.head = self.head.max(head);
                 self.room.handle_entries(&entries)?;
                 Ok(Incoming::Entries)
@@ -452,7 +474,8 @@ impl<'s> Live<'s> {
                 Err(_) => return Ok(self.room.accepted_last(submission.number, seq, at)?),
             }
         }
-        Ok(())
+        // A place that we are past of: ours may have expired or been retracted there, or the relay lies.
+        Ok(self.room.accepted_before(submission.number, seq)?)
     }
 
     async fn after_conflict(&mut self, submission: &Submission) -> Result<Outcome> {
@@ -465,6 +488,10 @@ impl<'s> Live<'s> {
             return Ok(if submission.is_commit { Outcome::Lost } else { Outcome::Again });
         }
         if status.epoch != epoch {
+            if status.epoch > epoch && !self.room.saw_refused_commit()? {
+                // To give the epoch back now would tear the room: there may be a good commit that we are not shown.
+                return Err(LiveError::Withheld(status.head));
+            }
             // A commit that everybody refuses used the epoch up; a facilitator gives it back.
             if status.epoch.0 != epoch.0.saturating_add(1) || !self.room.my_role()?.moderates() {
                 return Err(LiveError::EpochUsedUp);
