@@ -32,10 +32,7 @@ pub fn pin_to(core: usize) {
 pub fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     // Where the limit stands already, there is nothing to raise.
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit { current: limit.maximum, maximum: limit.maximum },
-    );
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// What a process used so far.
@@ -49,7 +46,8 @@ pub struct Usage {
 
 /// Reads what a process used.
 pub fn usage(pid: u32) -> Usage {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let read =
+        |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let stat = read("stat");
     // The name before may hold anything, in parentheses.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
@@ -58,13 +56,13 @@ pub fn usage(pid: u32) -> Usage {
     let statm = read("statm");
     let pages: u64 = statm.split_whitespace().nth(1).and_then(|p| p.parse().ok()).unwrap_or(0);
     Usage {
-        // The scheduler's own count is finer than ticks, where the kernel keeps it.
-        cpu: schedstat.unwrap_or((ticks(11) + ticks(12)) / TICKS_PER_SECOND),
+        // The scheduler's own count is finer than ticks, and misses threads that ended.
+        cpu: schedstat.unwrap_or(0.0).max((ticks(11) + ticks(12)) / TICKS_PER_SECOND),
         resident: pages * rustix::param::page_size() as u64,
     }
 }
 
-/// Sums the nanoseconds that a process's threads ran. Threads that ended are missing; a relay keeps its own.
+/// Sums the nanoseconds that a process's threads ran, those that ended left out.
 fn thread_time(pid: u32) -> Option<f64> {
     let mut nanos = 0.0;
     for task in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {

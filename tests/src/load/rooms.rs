@@ -119,6 +119,11 @@ impl Seat {
         }
     }
 
+    /// Gives up the rest for the connection and the number of its last request.
+    pub fn into_parts(self) -> (Wire, RequestId) {
+        (self.wire, self.request)
+    }
+
     /// Appends a payload and waits until it is on disk.
     pub fn append(&mut self, payload: Vec<u8>, effects: Vec<Effect>) -> io::Result<Seq> {
         let (room, id) = (self.member.room, MessageId(random()));
@@ -132,7 +137,13 @@ impl Seat {
 }
 
 /// Makes what looks like an MLS PrivateMessage of a room.
-pub fn payload(room: &RoomId, epoch: u64, content_type: u8, content: &[u8], total: usize) -> Vec<u8> {
+pub fn payload(
+    room: &RoomId,
+    epoch: u64,
+    content_type: u8,
+    content: &[u8],
+    total: usize,
+) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(total);
     bytes.extend([0, 1, 0, 2, 16]);
     bytes.extend(room.0);
@@ -212,7 +223,8 @@ pub fn open(target: &Target, grant: &Secret32, size: usize) -> io::Result<LoadRo
             knockers.push(seat);
         }
         let total = u32::try_from(welcome.len()).unwrap();
-        let put = |req| ClientFrame::PutBlob { req, room: id, blob, total, offset: 0, part: welcome };
+        let put =
+            |req| ClientFrame::PutBlob { req, room: id, blob, total, offset: 0, part: welcome };
         founder.ask(put)?;
         head = founder.append(payload(&id, epoch, COMMIT, &[], 1000), effects)?;
         epoch += 1;

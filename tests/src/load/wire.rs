@@ -279,7 +279,9 @@ impl Wire {
 fn frame(bytes: &[u8], at: usize) -> Option<(u8, usize, usize)> {
     let (kind, length) = (*bytes.get(at)? & 0x0f, *bytes.get(at + 1)? & 0x7f);
     let (start, length) = match length {
-        126 => (at + 4, usize::from(u16::from_be_bytes(bytes.get(at + 2..at + 4)?.try_into().ok()?))),
+        126 => {
+            (at + 4, usize::from(u16::from_be_bytes(bytes.get(at + 2..at + 4)?.try_into().ok()?)))
+        }
         127 => {
             let length = u64::from_be_bytes(bytes.get(at + 2..at + 10)?.try_into().ok()?);
             (at + 10, usize::try_from(length).ok()?)

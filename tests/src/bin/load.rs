@@ -1,0 +1,380 @@
+//! Puts a relay under load and prints what it did, beside a naive baseline in the same run.
+//!
+//! `cargo run --release -p hearth-tests --bin load -- fanout|saturate|idle|catchup|connect`; `--help` tells the rest.
+//! The server runs on one core, the generator on another. Every line is one JSON object.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use clap::{Parser, Subcommand};
+use hearth_protocol::{ClientFrame, RoomId, Seq, ServerFrame, codec};
+use hearth_tests::load::{
+    drive::{Dialect, Field, Outcome, Shape, naive_wire},
+    machine::{Server, Usage, pin_to, raise_descriptors, usage},
+    naive,
+    rooms::{self, Member, PAYLOAD_BYTES, Seat, random},
+};
+use serde_json::{Value, json};
+
+/// The core of the server under test.
+const SERVER_CORE: usize = 0;
+/// The core of the generator.
+const OWN_CORE: usize = 1;
+/// Above it the generator may be what limits.
+const OWN_SHARE_MAX: f64 = 0.9;
+/// Latency up to which a rate counts as sustained, in milliseconds.
+const SUSTAINED_MILLIS: f64 = 100.0;
+
+/// Puts a relay under load, beside a naive baseline in the same run.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Times that both servers take turns
+    #[arg(long, global = true, default_value_t = 2)]
+    turns: u32,
+    /// Seconds of one measurement
+    #[arg(long, global = true, default_value_t = 5)]
+    seconds: u64,
+    /// Rooms
+    #[arg(long, global = true, default_value_t = 20)]
+    rooms: usize,
+    /// Members of each room; all receive every message, its sender too
+    #[arg(long, global = true, default_value_t = 10)]
+    members: usize,
+    /// Bytes of a payload
+    #[arg(long, global = true, default_value_t = PAYLOAD_BYTES)]
+    bytes: usize,
+    /// The relay alone, without the baseline
+    #[arg(long, global = true)]
+    alone: bool,
+    /// Do not give server and generator a core each
+    #[arg(long, global = true)]
+    unpinned: bool,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// A fixed rate: latency, processor time of a delivery
+    Fanout {
+        /// Messages per second over all rooms
+        #[arg(long, default_value_t = 500.0)]
+        rate: f64,
+    },
+    /// The highest rate at which the 99th percentile stays below 100 ms
+    Saturate {
+        /// Messages per second to begin with
+        #[arg(long, default_value_t = 1000.0)]
+        from: f64,
+    },
+    /// Memory of connections that say nothing
+    Idle,
+    /// Somebody who missed entries comes back
+    Catchup {
+        /// Entries missed
+        #[arg(long, default_value_t = 1000)]
+        missed: usize,
+    },
+    /// Connections in a second, with TLS, upgrade and proof of a key
+    Connect,
+    /// The baseline itself; started by the others
+    #[command(hide = true)]
+    Naive,
+}
+
+impl Cli {
+    fn start(&self, dialect: Dialect) -> Server {
+        let core = (!self.unpinned).then_some(SERVER_CORE);
+        match dialect {
+            Dialect::Hearth => Server::hearthd(core),
+            Dialect::Naive => Server::naive(core),
+        }
+    }
+
+    /// The two, in turns.
+    fn dialects(&self) -> Vec<Dialect> {
+        let both = [Dialect::Hearth, Dialect::Naive];
+        let each = if self.alone { &both[..1] } else { &both[..] };
+        (0..self.turns).flat_map(|_| each.iter().copied()).collect()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { rooms: self.rooms, members: self.members, bytes: self.bytes }
+    }
+}
+
+const fn name(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Hearth => "hearth",
+        Dialect::Naive => "naive",
+    }
+}
+
+/// Prints results as they come, and ratios at the end.
+#[derive(Default)]
+struct Ledger(Vec<(Dialect, Vec<(&'static str, f64)>)>);
+
+impl Ledger {
+    fn add(&mut self, dialect: Dialect, mut object: Value, figures: Vec<(&'static str, f64)>) {
+        object["server"] = name(dialect).into();
+        for (what, figure) in &figures {
+            object[*what] = rounded(*figure).into();
+        }
+        println!("{object}");
+        self.0.push((dialect, figures));
+    }
+
+    /// The relay's mean over the baseline's, for every figure.
+    fn ratios(&self) {
+        let Some((_, first)) = self.0.first() else { return };
+        let mean = |dialect, at: usize| {
+            let of: Vec<f64> =
+                self.0.iter().filter(|(d, _)| *d == dialect).map(|(_, f)| f[at].1).collect();
+            (!of.is_empty()).then(|| of.iter().sum::<f64>() / of.len() as f64)
+        };
+        let mut object = json!({"ratio": "hearth / naive"});
+        for (at, (what, _)) in first.iter().enumerate() {
+            let (Some(hearth), Some(naive)) = (mean(Dialect::Hearth, at), mean(Dialect::Naive, at))
+            else {
+                return;
+            };
+            object[*what] = rounded(hearth / naive).into();
+        }
+        println!("{object}");
+    }
+}
+
+fn rounded(figure: f64) -> f64 {
+    (figure * 1000.0).round() / 1000.0
+}
+
+fn main() {
+    let cli = Cli::parse();
+    if matches!(cli.command, Command::Naive) {
+        naive::serve();
+        return;
+    }
+    raise_descriptors();
+    if !cli.unpinned {
+        pin_to(OWN_CORE);
+    }
+    let mut ledger = Ledger::default();
+    for dialect in cli.dialects() {
+        match cli.command {
+            Command::Fanout { rate } => fanout(&cli, dialect, rate, &mut ledger),
+            Command::Saturate { from } => saturate(&cli, dialect, from, &mut ledger),
+            Command::Idle => idle(&cli, dialect, &mut ledger),
+            Command::Catchup { missed } if dialect == Dialect::Hearth => catchup(missed, &cli),
+            Command::Connect => connect(&cli, dialect, &mut ledger),
+            Command::Catchup { .. } | Command::Naive => {}
+        }
+    }
+    ledger.ratios();
+}
+
+fn describe(outcome: &Outcome) -> Value {
+    let acknowledged =
+        |percentile| outcome.acknowledged.value_at_percentile(percentile) as f64 / 1e6;
+    let share = outcome.own_share();
+    json!({
+        "rate": rounded(outcome.rate),
+        "sent": outcome.sent,
+        "delivered": outcome.delivered,
+        "lost": outcome.lost,
+        "faults": outcome.faults,
+        "refused": outcome.refused,
+        "p50_ms": rounded(outcome.latency_millis(50.0)),
+        "p999_ms": rounded(outcome.latency_millis(99.9)),
+        "max_ms": rounded(outcome.latency.max() as f64 / 1e6),
+        "ack_p50_ms": rounded(acknowledged(50.0)),
+        "ack_p99_ms": rounded(acknowledged(99.0)),
+        "resident_mib": rounded(outcome.server_resident as f64 / 1048576.0),
+        "server_share": rounded(outcome.server_cpu / outcome.elapsed.as_secs_f64()),
+        "generator_share": rounded(share),
+        "generator_limits": share > OWN_SHARE_MAX,
+    })
+}
+
+fn fanout(cli: &Cli, dialect: Dialect, rate: f64, ledger: &mut Ledger) {
+    let server = cli.start(dialect);
+    let mut field = Field::open(&server, dialect, cli.shape());
+    field.run(&server, rate, Duration::from_secs(1));
+    let outcome = field.run(&server, rate, Duration::from_secs(cli.seconds));
+    let figures = vec![
+        ("p99_ms", outcome.latency_millis(99.0)),
+        ("cpu_us_per_delivery", outcome.micros_per_delivery()),
+    ];
+    ledger.add(dialect, describe(&outcome), figures);
+}
+
+fn is_sustained(outcome: &Outcome) -> bool {
+    outcome.is_clean() && outcome.latency_millis(99.0) <= SUSTAINED_MILLIS
+}
+
+/// Doubles the rate until it is too much, then halves the gap a few times.
+fn saturate(cli: &Cli, dialect: Dialect, from: f64, ledger: &mut Ledger) {
+    const DOUBLINGS: usize = 12;
+    const HALVINGS: usize = 4;
+    let server = cli.start(dialect);
+    let time = Duration::from_secs(cli.seconds);
+    let (mut good, mut bad) = (None::<Outcome>, None::<f64>);
+    let mut field = Field::open(&server, dialect, cli.shape());
+    let mut rate = from;
+    for _ in 0..DOUBLINGS + HALVINGS {
+        let outcome = field.run(&server, rate, time);
+        if is_sustained(&outcome) {
+            good = Some(outcome);
+        } else {
+            bad = Some(rate);
+            // What is left over of too much must not count against the next.
+            field = Field::open(&server, dialect, cli.shape());
+        }
+        rate = match (&good, bad) {
+            (Some(good), Some(bad)) => f64::midpoint(good.rate, bad),
+            (Some(good), None) => good.rate * 2.0,
+            (None, Some(bad)) => bad / 2.0,
+            (None, None) => break,
+        };
+        if let (Some(good), Some(bad)) = (&good, bad)
+            && bad / good.rate < 1.08
+        {
+            break;
+        }
+    }
+    let outcome = good.expect("some rate is sustained");
+    let figures = vec![
+        ("deliveries_per_second", outcome.deliveries_per_second()),
+        ("p99_ms", outcome.latency_millis(99.0)),
+        ("cpu_us_per_delivery", outcome.micros_per_delivery()),
+    ];
+    ledger.add(dialect, describe(&outcome), figures);
+}
+
+fn idle(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
+    let server = cli.start(dialect);
+    let Shape { members, bytes, .. } = cli.shape();
+    // What the first connections bring in for all is not counted.
+    let warm = Field::open(&server, dialect, Shape { rooms: 5, members, bytes });
+    let before = server.usage().resident;
+    let field = Field::open(&server, dialect, cli.shape());
+    let after = server.usage().resident;
+    let each = (after.saturating_sub(before)) as f64 / (cli.rooms * members) as f64;
+    let object = json!({
+        "connections": cli.rooms * members,
+        "before_mib": rounded(before as f64 / 1048576.0),
+    });
+    ledger.add(dialect, object, vec![("bytes_per_connection", each)]);
+    drop((field, warm));
+}
+
+fn catchup(missed: usize, cli: &Cli) {
+    const TIMES: usize = 40;
+    let server = cli.start(Dialect::Hearth);
+    let mut room = rooms::open(&server.target, &server.grant(), cli.members).unwrap();
+    let (head, epoch, id) = (room.head, room.epoch, room.id);
+    let member = room.seats[1].member.clone();
+    let mut last = head;
+    for _ in 0..missed {
+        let payload = rooms::payload(&id, epoch, 1, &[], cli.bytes);
+        last = room.seats[0].append(payload, vec![]).unwrap();
+    }
+    let mut times = vec![];
+    let mut used = 0.0;
+    for _ in 0..TIMES {
+        let mut seat = Seat::enter(&server.target, member.clone()).unwrap();
+        let before = server.usage();
+        let started = Instant::now();
+        let got = follow(&mut seat, id, head, last);
+        times.push(started.elapsed());
+        assert_eq!(got, missed);
+        used += server.usage().cpu - before.cpu;
+    }
+    times.sort_unstable();
+    let millis = |time: Duration| rounded(time.as_secs_f64() * 1e3);
+    let each = used * 1e6 / (TIMES * missed) as f64;
+    println!(
+        "{}",
+        json!({
+            "server": "hearth",
+            "missed": missed,
+            "p50_ms": millis(times[TIMES / 2]),
+            "max_ms": millis(times[TIMES - 1]),
+            "cpu_us_per_entry": rounded(each),
+        })
+    );
+}
+
+/// Subscribes and takes entries up to a position, in order; returns how many.
+fn follow(seat: &mut Seat, room: RoomId, after: Seq, last: Seq) -> usize {
+    let req = seat.next_request();
+    seat.wire.queue(&codec::encode_client(&ClientFrame::Subscribe { req, room, after }));
+    seat.wire.flush().unwrap();
+    let (mut count, mut seq) = (0, after);
+    while seq < last {
+        let frame = codec::decode_server(&seat.wire.next().unwrap()).unwrap();
+        if let ServerFrame::Entries { entries, .. } = frame {
+            for entry in entries {
+                assert_eq!(entry.seq.0, seq.0 + 1);
+                seq = entry.seq;
+                count += 1;
+            }
+        }
+    }
+    count
+}
+
+/// Members come and go, several at once, for some time.
+fn connect(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
+    const AT_ONCE: usize = 8;
+    let server = cli.start(dialect);
+    let members: Vec<Member> = match dialect {
+        Dialect::Hearth => {
+            let room = rooms::open(&server.target, &server.grant(), AT_ONCE).unwrap();
+            room.seats.into_iter().map(|seat| seat.member).collect()
+        }
+        Dialect::Naive => (0..AT_ONCE).map(|_| Member::new(RoomId(random()))).collect(),
+    };
+    let (count, stop) = (AtomicU64::new(0), Arc::new(AtomicBool::new(false)));
+    let own = usage(std::process::id());
+    let before: Usage = server.usage();
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for member in &members {
+            let (server, count, stop) = (&server, &count, stop.clone());
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    match dialect {
+                        Dialect::Hearth => {
+                            drop(Seat::enter(&server.target, member.clone()).unwrap());
+                        }
+                        Dialect::Naive => drop(naive_wire(server, &member.room).unwrap()),
+                    }
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        std::thread::park_timeout(Duration::from_secs(cli.seconds));
+        stop.store(true, Ordering::Relaxed);
+    });
+    let elapsed = started.elapsed().as_secs_f64();
+    let (after, count) = (server.usage(), count.into_inner() as f64);
+    let own_share = (usage(std::process::id()).cpu - own.cpu) / elapsed;
+    let object = json!({
+        "generator_share": rounded(own_share),
+        "generator_limits": own_share > OWN_SHARE_MAX,
+        "server_share": rounded((after.cpu - before.cpu) / elapsed),
+    });
+    let figures = vec![
+        ("connects_per_second", count / elapsed),
+        ("cpu_us_per_connect", (after.cpu - before.cpu) * 1e6 / count),
+    ];
+    ledger.add(dialect, object, figures);
+}

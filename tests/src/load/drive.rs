@@ -1,0 +1,470 @@
+//! Drives rooms at a rate that does not wait for anybody, and checks what every receiver gets.
+//!
+//! One thread, one epoll. A message is sent at the moment it is due, or as soon after as the generator can, and its
+//! latency counts from the moment it was due: a server that stalls cannot make the generator ask less of it.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use hearth_protocol::{ClientFrame, MessageId, RoomId, Seq, codec, frame::RequestId};
+use minicbor::Decoder;
+use rustix::{
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, Event, EventData, EventFlags},
+    },
+    fd::OwnedFd,
+};
+
+use super::{
+    machine::{Server, usage},
+    rooms::{self, Seat, random},
+    wire::Wire,
+};
+
+/// After the last message was due, before what is missing counts as lost.
+const GRACE: Duration = Duration::from_secs(10);
+/// Longest latency that is told apart.
+const LATENCY_MAX_NANOS: u64 = 120_000_000_000;
+/// Bytes before the rest of the content: number and due time.
+const STAMP_BYTES: usize = 16;
+
+/// Which server is driven: what a message looks like on its wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The relay.
+    Hearth,
+    /// The naive baseline.
+    Naive,
+}
+
+/// How much there is of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Rooms.
+    pub rooms: usize,
+    /// Members of each.
+    pub members: usize,
+    /// Bytes of a payload.
+    pub bytes: usize,
+}
+
+/// One connection that sends and receives.
+struct Peer {
+    wire: Wire,
+    /// The last request number before the first message.
+    base: RequestId,
+    /// When each of its messages was due.
+    due: Vec<u64>,
+    seen: Seen,
+    /// Whether the socket did not take everything.
+    blocked: bool,
+}
+
+struct Place {
+    id: RoomId,
+    epoch: u64,
+    sent: u64,
+    sum: u64,
+    peers: Vec<usize>,
+}
+
+/// Rooms under load.
+pub struct Field {
+    dialect: Dialect,
+    rooms: Vec<Place>,
+    peers: Vec<Peer>,
+    epoll: OwnedFd,
+    bytes: usize,
+    number: u64,
+    started: Instant,
+}
+
+/// What a run showed.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Messages per second that were due.
+    pub rate: f64,
+    /// Messages that were due.
+    pub sent: u64,
+    /// Messages that came, over all receivers.
+    pub delivered: u64,
+    /// Messages that never came, over all receivers.
+    pub lost: u64,
+    /// Messages that came twice, out of order or after a hole, and receivers that disagree.
+    pub faults: u64,
+    /// Messages that the server refused.
+    pub refused: u64,
+    /// From the first due time to the last delivery.
+    pub elapsed: Duration,
+    /// From due to delivered, in nanoseconds.
+    pub latency: Histogram<u64>,
+    /// From due to acknowledged, in nanoseconds; empty for a server that acknowledges nothing.
+    pub acknowledged: Histogram<u64>,
+    /// Seconds of processor time of the server.
+    pub server_cpu: f64,
+    /// Bytes of the server afterwards.
+    pub server_resident: u64,
+    /// Seconds of processor time of the generator.
+    pub own_cpu: f64,
+}
+
+impl Outcome {
+    /// Deliveries in a second.
+    pub fn deliveries_per_second(&self) -> f64 {
+        self.delivered as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// Microseconds of the server's processor time for one delivery.
+    pub fn micros_per_delivery(&self) -> f64 {
+        self.server_cpu * 1e6 / self.delivered.max(1) as f64
+    }
+
+    /// Share of its core that the generator used.
+    pub fn own_share(&self) -> f64 {
+        self.own_cpu / self.elapsed.as_secs_f64()
+    }
+
+    /// A percentile of the latency in milliseconds.
+    pub fn latency_millis(&self, percentile: f64) -> f64 {
+        self.latency.value_at_percentile(percentile) as f64 / 1e6
+    }
+
+    /// Whether everything came once, in order, and was accepted.
+    pub fn is_clean(&self) -> bool {
+        self.lost == 0 && self.faults == 0 && self.refused == 0
+    }
+}
+
+impl Field {
+    /// Opens rooms at a server.
+    pub fn open(server: &Server, dialect: Dialect, shape: Shape) -> Self {
+        let Shape { rooms, members, bytes } = shape;
+        let epoll = epoll::create(CreateFlags::CLOEXEC).unwrap();
+        let started = Instant::now();
+        let mut field =
+            Self { dialect, rooms: vec![], peers: vec![], epoll, bytes, number: 0, started };
+        let grant = (dialect == Dialect::Hearth).then(|| server.grant());
+        for _ in 0..rooms {
+            match &grant {
+                Some(grant) => {
+                    let room = rooms::open(&server.target, grant, members).unwrap();
+                    field.add(
+                        room.id,
+                        room.epoch,
+                        room.head,
+                        room.seats.into_iter().map(Seat::into_parts),
+                    );
+                }
+                None => {
+                    let id = RoomId(random());
+                    let wires = (0..members).map(|_| naive_wire(server, &id).unwrap());
+                    field.add(id, 0, Seq(0), wires.map(|wire| (wire, 0)));
+                }
+            }
+        }
+        field
+    }
+
+    fn add(
+        &mut self,
+        id: RoomId,
+        epoch: u64,
+        head: Seq,
+        wires: impl Iterator<Item = (Wire, RequestId)>,
+    ) {
+        let first = self.peers.len();
+        for (wire, base) in wires {
+            wire.set_nonblocking();
+            let data = EventData::new_u64(self.peers.len() as u64);
+            epoll::add(&self.epoll, wire.fd(), data, EventFlags::IN).unwrap();
+            let seen = Seen { seq: head.0, ..Seen::default() };
+            self.peers.push(Peer { wire, base, due: vec![], seen, blocked: false });
+        }
+        let peers = (first..self.peers.len()).collect();
+        self.rooms.push(Place { id, epoch, sent: 0, sum: 0, peers });
+    }
+
+    /// Sends at a rate for some time, waits for everything, and returns what it showed.
+    pub fn run(&mut self, server: &Server, rate: f64, time: Duration) -> Outcome {
+        let total = (rate * time.as_secs_f64()).round().max(1.0);
+        let (before, own_before) = (server.usage(), usage(std::process::id()));
+        let mut tally = Tally::default();
+        let begun = self.now();
+        let mut expected = 0;
+        let mut next = 0.0;
+        let deadline = begun + nanos(time) + nanos(GRACE);
+        let mut events: Vec<Event> = Vec::with_capacity(1024);
+        let mut last = begun;
+        loop {
+            let now = self.now();
+            while next < total && begun + nanos(Duration::from_secs_f64(next / rate)) <= now {
+                let due = begun + nanos(Duration::from_secs_f64(next / rate));
+                expected += self.send(due);
+                next += 1.0;
+            }
+            if next >= total && tally.delivered >= expected || now > deadline {
+                break;
+            }
+            let wake = if next < total {
+                begun + nanos(Duration::from_secs_f64(next / rate))
+            } else {
+                deadline
+            };
+            let blocked = self.unblock();
+            let mut wait = Duration::from_nanos(wake.saturating_sub(self.now()));
+            if blocked {
+                wait = wait.min(Duration::from_millis(1));
+            }
+            let wait = Timespec {
+                tv_sec: i64::try_from(wait.as_secs()).unwrap_or(1),
+                tv_nsec: wait.subsec_nanos().into(),
+            };
+            events.clear();
+            let waited =
+                epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait));
+            if waited.is_err() {
+                continue;
+            }
+            for event in &events {
+                let index = usize::try_from({ event.data }.u64()).unwrap();
+                self.receive(index, &mut tally);
+            }
+            if !events.is_empty() {
+                last = self.now();
+            }
+        }
+        let (after, own_after) = (server.usage(), usage(std::process::id()));
+        Outcome {
+            rate,
+            sent: whole(total),
+            delivered: tally.delivered,
+            lost: expected.saturating_sub(tally.delivered),
+            faults: self.faults(),
+            refused: tally.refused,
+            elapsed: Duration::from_nanos(last - begun),
+            latency: tally.latency.0,
+            acknowledged: tally.acknowledged.0,
+            server_cpu: after.cpu - before.cpu,
+            server_resident: after.resident,
+            own_cpu: own_after.cpu - own_before.cpu,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        nanos(self.started.elapsed())
+    }
+
+    /// Sends the next message; returns how many shall receive it.
+    fn send(&mut self, due: u64) -> u64 {
+        let count = self.rooms.len() as u64;
+        let index = usize::try_from(self.number % count).unwrap();
+        let turn = usize::try_from(self.number / count).unwrap();
+        self.number += 1;
+        let place = &mut self.rooms[index];
+        place.sent += 1;
+        place.sum = place.sum.wrapping_add(mixed(self.number));
+        let peer = &mut self.peers[place.peers[turn % place.peers.len()]];
+        let mut stamp = [0; STAMP_BYTES];
+        stamp[..8].copy_from_slice(&self.number.to_be_bytes());
+        stamp[8..].copy_from_slice(&due.to_be_bytes());
+        let payload = rooms::payload(&place.id, place.epoch, 1, &stamp, self.bytes);
+        match self.dialect {
+            Dialect::Hearth => {
+                peer.due.push(due);
+                let req = peer.base + u32::try_from(peer.due.len()).unwrap();
+                let mut id = [0; 16];
+                id[..8].copy_from_slice(&stamp[..8]);
+                let submit = ClientFrame::Submit {
+                    req,
+                    room: place.id,
+                    id: MessageId(id),
+                    payload,
+                    expect: None,
+                    effects: vec![],
+                };
+                peer.wire.queue(&codec::encode_client(&submit));
+            }
+            Dialect::Naive => peer.wire.queue(&payload),
+        }
+        peer.blocked = !peer.wire.flush().unwrap_or(true);
+        place.peers.len() as u64
+    }
+
+    /// Tries again to send what a socket did not take; returns whether something still waits.
+    fn unblock(&mut self) -> bool {
+        let mut some = false;
+        for peer in self.peers.iter_mut().filter(|peer| peer.blocked) {
+            peer.blocked = !peer.wire.flush().unwrap_or(true);
+            some |= peer.blocked;
+        }
+        some
+    }
+
+    fn receive(&mut self, index: usize, tally: &mut Tally) {
+        // A connection that is gone shows as what it did not get.
+        if !self.peers[index].wire.read().unwrap_or(false) && !self.peers[index].wire.is_open() {
+            // Or else it would be ready for ever.
+            let _ = epoll::delete(&self.epoll, self.peers[index].wire.fd());
+            return;
+        }
+        let now = self.now();
+        let Peer { wire, seen, due, base, .. } = &mut self.peers[index];
+        match self.dialect {
+            Dialect::Naive => wire.messages(|message| seen.take(now, message, tally)),
+            Dialect::Hearth => wire.messages(|message| {
+                if let Err(error) = seen.take_frame(now, message, due, *base, tally) {
+                    panic!("the relay sent what cannot be decoded: {error}");
+                }
+            }),
+        }
+        // Pongs, if any.
+        self.peers[index].blocked |= !self.peers[index].wire.flush().unwrap_or(true);
+    }
+
+    /// Compares what everybody got, over the whole life of the rooms.
+    fn faults(&self) -> u64 {
+        let mut faults = 0;
+        for place in &self.rooms {
+            let first = &self.peers[place.peers[0]].seen;
+            for peer in &place.peers {
+                let seen = &self.peers[*peer].seen;
+                let whole = seen.received == place.sent;
+                faults += seen.faults
+                    + u64::from(whole && seen.sum != place.sum)
+                    + u64::from(whole && first.received == place.sent && seen.chain != first.chain);
+            }
+        }
+        faults
+    }
+}
+
+/// What a receiver got so far.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The last position.
+    seq: u64,
+    received: u64,
+    /// Chained over the numbers, in order: equal for all of a room.
+    chain: u64,
+    /// Sum over the numbers: equal to what was sent, if each came once.
+    sum: u64,
+    faults: u64,
+}
+
+impl Seen {
+    /// Takes one frame of the relay, without making values of it.
+    fn take_frame(
+        &mut self,
+        now: u64,
+        frame: &[u8],
+        due: &[u64],
+        base: RequestId,
+        tally: &mut Tally,
+    ) -> Result<(), minicbor::decode::Error> {
+        const ACCEPTED: u32 = 3;
+        const ENTRIES: u32 = 5;
+        const REJECT: u32 = 11;
+        let mut decoder = Decoder::new(frame);
+        decoder.array()?;
+        match decoder.u32()? {
+            ENTRIES => {
+                decoder.array()?;
+                decoder.bytes()?;
+                for _ in 0..decoder.array()?.unwrap_or(0) {
+                    decoder.array()?;
+                    let seq = decoder.u64()?;
+                    decoder.u64()?;
+                    decoder.array()?;
+                    decoder.u32()?;
+                    decoder.array()?;
+                    let payload = decoder.bytes()?;
+                    // Those admitted early are shown the admission of the others.
+                    if rooms::content(payload).len() < STAMP_BYTES || payload[29] != 1 {
+                        self.seq = self.seq.max(seq);
+                        continue;
+                    }
+                    self.faults += u64::from(seq != self.seq + 1);
+                    self.seq = seq;
+                    self.take(now, payload, tally);
+                }
+            }
+            ACCEPTED => {
+                decoder.array()?;
+                let req = decoder.u32()?;
+                let sent =
+                    req.checked_sub(base + 1).and_then(|n| due.get(usize::try_from(n).ok()?));
+                if let Some(due) = sent {
+                    tally.acknowledged.record(now - due);
+                }
+            }
+            REJECT => tally.refused += 1,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, now: u64, payload: &[u8], tally: &mut Tally) {
+        let Some((stamp, _)) = rooms::content(payload).split_first_chunk::<STAMP_BYTES>() else {
+            return;
+        };
+        let half = |at: usize| u64::from_be_bytes(stamp[at..at + 8].try_into().unwrap());
+        let (number, due) = (half(0), half(8));
+        self.received += 1;
+        self.sum = self.sum.wrapping_add(mixed(number));
+        self.chain = mixed(self.chain ^ number);
+        tally.delivered += 1;
+        tally.latency.record(now.saturating_sub(due));
+    }
+}
+
+/// Counts of one run.
+#[derive(Default)]
+struct Tally {
+    delivered: u64,
+    refused: u64,
+    latency: Times,
+    acknowledged: Times,
+}
+
+struct Times(Histogram<u64>);
+
+impl Default for Times {
+    fn default() -> Self {
+        Self(Histogram::new_with_bounds(1_000, LATENCY_MAX_NANOS, 3).unwrap())
+    }
+}
+
+impl Times {
+    fn record(&mut self, nanos: u64) {
+        self.0.saturating_record(nanos);
+    }
+}
+
+/// A bijection that scatters (the finalizer of SplitMix64).
+const fn mixed(number: u64) -> u64 {
+    let a = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let b = (a ^ (a >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    b ^ (b >> 31)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a count of messages")]
+fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Joins a room of the naive relay.
+pub fn naive_wire(server: &Server, room: &RoomId) -> io::Result<Wire> {
+    let mut wire = Wire::connect(&server.target)?;
+    wire.queue(&room.0);
+    wire.flush()?;
+    wire.next()?;
+    Ok(wire)
+}
