@@ -144,8 +144,8 @@ impl Connection {
         }
     }
 
-    /// Serves the connection to its end.
-    pub(crate) async fn run(mut self) {
+    /// Serves the connection to its end. Boxed: a future holds what it is given twice, as argument and as variable.
+    pub(crate) async fn run(mut self: Box<Self>) {
         let end = self.serve().await;
         if let End::Close(code) = end {
             let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };

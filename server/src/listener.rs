@@ -100,7 +100,7 @@ async fn serve(stream: TcpStream, caller: Caller, shared: Arc<Shared>, tls: Opti
     })
     .await;
     match opened {
-        Some((socket, place)) => Connection::new(socket, place, shared).run().await,
+        Some((socket, place)) => Box::new(Connection::new(socket, place, shared)).run().await,
         None => tracing::debug!("no WebSocket came of a connection"),
     }
 }
