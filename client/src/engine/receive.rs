@@ -5,6 +5,7 @@
 
 use hearth_protocol::{
     Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Role, Seq, StreamId, codec,
+    mls_header::{self, ContentType},
 };
 
 use super::{
@@ -125,34 +126,26 @@ impl Room<'_> {
         }
     }
 
-    /// Whether an entry since the last commit of this profile's log was refused or unreadable: what used the epoch up.
+    /// Whether this profile saw the commit that used its epoch up, and saw nobody go on from there.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn saw_refused_commit(&self) -> Result<bool> {
-        const PAGE: usize = 64;
-        let mut before = Seq(u64::MAX);
-        loop {
-            let rows = self.history_back(before, PAGE)?;
-            for row in rows.iter().rev() {
-                let refused =
-                    |n: &Notice| matches!(n, Notice::RefusedCommit(_) | Notice::Unreadable);
-                if row.notices.iter().any(refused) {
-                    return Ok(true);
-                }
-                let committed = matches!(
-                    row.content,
-                    RowContent::Moderation { .. }
-                        | RowContent::Renewal
-                        | RowContent::MyTimeout { .. }
-                );
-                if committed {
-                    return Ok(false);
-                }
-            }
-            let Some(first) = rows.first() else { return Ok(false) };
-            before = first.place;
+    pub fn saw_epoch_used_up(&mut self) -> Result<bool> {
+        let epoch = self.epoch()?;
+        let left_behind = self.cursor.left_behind.is_some_and(|other| other > epoch);
+        Ok(self.cursor.used_up == Some(epoch) && !left_behind)
+    }
+
+    /// Remembers what an entry that we cannot use says of epochs.
+    fn note_unusable(&mut self, payload: &[u8]) -> Result<()> {
+        let Some(header) = mls_header::parse(payload) else { return Ok(()) };
+        let epoch = self.epoch()?;
+        if header.epoch > epoch {
+            self.cursor.left_behind = Some(header.epoch);
+        } else if header.epoch == epoch && header.content == ContentType::Commit {
+            self.cursor.used_up = Some(epoch);
         }
+        Ok(())
     }
 
     /// Returns where to subscribe: one entry back, so that the relay must show again what it showed last.
@@ -292,7 +285,7 @@ impl Room<'_> {
             Ok(processed) => processed,
             Err(MlsError::Invalid | MlsError::WrongEpoch | MlsError::Refused(_)) => {
                 row.notices.push(Notice::Unreadable);
-                return Ok(());
+                return self.note_unusable(payload);
             }
             Err(error) => return Err(error.into()),
         };
@@ -312,6 +305,7 @@ impl Room<'_> {
             Processed::RefusedCommit { committer, refusal } => {
                 name_row(row, &roster, committer);
                 row.notices.push(Notice::RefusedCommit(refusal.to_string()));
+                self.note_unusable(payload)?;
             }
             Processed::Commit { staged, verdict, removes_me } => {
                 self.give_up_commit()?;

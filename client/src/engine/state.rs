@@ -2,8 +2,8 @@
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
-    Digest, Effect, InviteId, MemberKey, MessageId, Millis, Pin, RelayId, Role, RoomId, Secret32,
-    Seq, Signature, StreamId,
+    Digest, Effect, Epoch, InviteId, MemberKey, MessageId, Millis, Pin, RelayId, Role, RoomId,
+    Secret32, Seq, Signature, StreamId,
     invite::{RelayAddress, Transport},
 };
 use minicbor::{Decode, Encode};
@@ -186,6 +186,12 @@ pub struct Cursor {
     #[n(5)]
     #[cbor(default)]
     pub breaks: Vec<Break>,
+    /// The last epoch whose commit was refused, or could not be read.
+    #[n(6)]
+    pub used_up: Option<Epoch>,
+    /// The last epoch, beyond ours, that an entry named: others went on without us.
+    #[n(7)]
+    pub left_behind: Option<Epoch>,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.

@@ -488,7 +488,7 @@ impl<'s> Live<'s> {
             return Ok(if submission.is_commit { Outcome::Lost } else { Outcome::Again });
         }
         if status.epoch != epoch {
-            if status.epoch > epoch && !self.room.saw_refused_commit()? {
+            if status.epoch > epoch && !self.room.saw_epoch_used_up()? {
                 // To give the epoch back now would tear the room: there may be a good commit that we are not shown.
                 return Err(LiveError::Withheld(status.head));
             }

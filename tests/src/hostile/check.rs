@@ -54,7 +54,7 @@ impl Oracle {
                     self.gaps((person, rows), (author, own), &mut found);
                 }
             }
-            self.forks(person, rows, &mut found);
+            self.forks(people, person, rows, &mut found);
             wrong.extend(found.into_iter().map(|what| format!("{}: {what}", person.name)));
         }
         wrong
@@ -146,8 +146,8 @@ impl Oracle {
         }
     }
 
-    /// I3: who reads a message of an author that saw another log, is told.
-    fn forks(&self, person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
+    /// I3: who reads a message of an author that saw another log is told, or its author was.
+    fn forks(&self, people: &[&Person], person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
         let mine = log_of(rows);
         for row in rows {
             let Some((author, theirs)) = words(row).and_then(|text| self.texts.get(text)) else {
@@ -159,6 +159,7 @@ impl Oracle {
             if let Some((seq, _)) = differs
                 && Some(*author) != person.key
                 && !person.warned()
+                && !people.iter().any(|p| p.key == Some(*author) && p.warned())
             {
                 wrong.push(format!("I3: an author saw another entry {seq}, and nobody was told"));
             }

@@ -28,7 +28,7 @@ const DAN: usize = 4;
 /// Knocks and is never admitted.
 const GUS: usize = 5;
 /// Visits while lies are told.
-const STEPS: usize = 14;
+const STEPS: usize = 16;
 /// Rounds after which everybody must have got on, once the lies have ended.
 const ROUNDS: usize = 4;
 /// A visit that takes longer hangs: no lie of this harness makes an honest client wait that long.
@@ -182,7 +182,7 @@ impl Scene {
 
     fn begin_lies(&mut self) -> Special {
         let all = [&Op::ENTRY[..], &Op::FRAME, &Op::SUBMIT, &Op::DOOR].concat();
-        let many = 1 + self.dice.below(4);
+        let many = 3 + self.dice.below(6);
         let mut ops: Vec<Op> = (0..many).filter_map(|_| self.dice.pick(&all)).collect();
         let specials = [
             Special::Nothing,
@@ -196,14 +196,14 @@ impl Scene {
         ];
         let special = self.dice.pick(&specials).unwrap_or(Special::Nothing);
         // Most special scenes need an otherwise honest relay to get where they want.
-        if special != Special::Nothing && self.dice.chance(80) {
+        if special != Special::Nothing && self.dice.chance(70) {
             ops.clear();
         }
         let targets: Vec<MemberKey> = (0..MAL).map(|who| self.key(who)).collect();
         let mut stage = self.proxy.stage.borrow_mut();
-        stage.targets = targets.into_iter().filter(|_| self.dice.chance(60)).collect();
+        stage.targets = targets.into_iter().filter(|_| self.dice.chance(70)).collect();
         stage.ops = ops;
-        stage.percent = [10, 25, 50][self.dice.below(3)];
+        stage.percent = [15, 30, 60][self.dice.below(3)];
         special
     }
 
@@ -320,6 +320,12 @@ impl Scene {
                 for who in [FAY, 1, 2] {
                     self.say(who).await;
                 }
+                if self.dice.chance(50) {
+                    self.proxy.stage.borrow_mut().cross();
+                    for who in [FAY, 1, 2] {
+                        self.visit(who, async |_| Ok(())).await;
+                    }
+                }
             }
             Special::Usurper => {
                 let acts = [
@@ -374,9 +380,12 @@ impl Scene {
                 };
                 let removed = self.visit(FAY, async |live| live.act(act).await).await;
                 self.inside.retain(|who| *who != MAL);
-                if removed.is_some() {
-                    let at = self.proxy.stage.borrow().truth().len() as u64;
-                    self.removed_at = Some((at, self.said));
+                // That the relay took it, and did not only say so, shows in its log.
+                let stage = self.proxy.stage.borrow();
+                let last = stage.truth().last();
+                let mine = self.people[FAY].rows().last().map(|r| r.digest);
+                if removed.is_some() && last.map(|e| e.content.digest()) == mine {
+                    self.removed_at = Some((stage.truth().len() as u64, self.said));
                 }
             }
         }
@@ -529,6 +538,23 @@ impl Scene {
         wrong
     }
 
+    /// Prints what everybody has, for whoever looks into one seed.
+    #[expect(clippy::print_stdout, reason = "on request, for a person")]
+    fn tell(&self) {
+        for person in &self.people {
+            println!("{} {:?}", person.name, person.complaints);
+            for row in person.rows() {
+                let content = match &row.content {
+                    RowContent::Moderation { record, .. } => format!("{:?}", record.act),
+                    other => format!("{other:?}"),
+                };
+                let content: String = content.chars().take(60).collect();
+                let digest = row.digest.to_hex();
+                println!("  {} {} {} {content} {:?}", row.seq, &digest[..8], row.name, row.notices);
+            }
+        }
+    }
+
     /// I1: who is not in the room has nothing of what is said in it.
     fn strangers(&mut self) {
         let truth: Vec<Entry> = self.proxy.stage.borrow().truth().to_vec();
@@ -570,6 +596,9 @@ impl Scene {
     }
 
     fn close(mut self, lying: bool) -> Outcome {
+        if std::env::var_os("HEARTH_HOSTILE_SEED").is_some() {
+            self.tell();
+        }
         let stage = self.proxy.stage.borrow();
         self.wrong.extend(stage.violations.iter().cloned());
         let honest: Vec<usize> = self.honest().collect();
