@@ -90,10 +90,11 @@ impl Oracle {
                         _ => {}
                     }
                 }
-                RowContent::Text(text) if row.at < paused => {
-                    if row.from.is_none_or(|from| !self.facilitators.contains(&from)) {
-                        wrong.push(format!("T9: {text:?} was said against a pause"));
-                    }
+                RowContent::Text(text)
+                    if row.at < paused
+                        && row.from.is_none_or(|from| !self.facilitators.contains(&from)) =>
+                {
+                    wrong.push(format!("T9: {text:?} was said against a pause"));
                 }
                 _ => {}
             }
@@ -134,7 +135,9 @@ impl Oracle {
             }
             for notice in &row.notices {
                 match notice {
-                    Notice::Gap(gap) if row.from == author.key => told += *gap as usize,
+                    Notice::Gap(gap) if row.from == author.key => {
+                        told += usize::try_from(*gap).unwrap_or(usize::MAX / 2);
+                    }
                     Notice::Missing { .. } | Notice::Expired { .. } => told = usize::MAX / 2,
                     _ => {}
                 }

@@ -159,6 +159,8 @@ impl Scene {
             let admitted = scene.join(who).await;
             assert!(admitted.unwrap(), "an honest relay lets everybody in");
         }
+        // Made while all of them are there: the one who works for the relay can open its knocks, too.
+        scene.link = Some(scene.people[FAY].invite(16).await.unwrap());
         for who in 0..=MAL {
             scene.say(who).await;
         }
@@ -438,15 +440,18 @@ impl Scene {
         self.admitting = true;
         let look_alike = lying && self.inside.contains(&MAL) && self.dice.chance(60);
         if look_alike {
+            // The commit that everybody refuses uses the epoch up: the facilitator's next one gives it back.
             Box::pin(self.usurp_door(DAN)).await;
-            // The commit that everybody refuses has used the epoch up: the facilitator's next one gives it back.
+            let mut stage = self.proxy.stage.borrow_mut();
+            stage.welcome = stage.blobs.last().map(|(id, _)| *id);
         }
         let key = self.key(DAN);
         if lying {
-            let mut stage = self.proxy.stage.borrow_mut();
-            stage.targets.insert(key);
-            let percent = stage.percent;
-            drop(stage);
+            let percent = {
+                let mut stage = self.proxy.stage.borrow_mut();
+                stage.targets.insert(key);
+                stage.percent
+            };
             if look_alike || self.dice.chance(30) {
                 let mut stage = self.proxy.stage.borrow_mut();
                 stage.ops = vec![Op::WelcomeOther, Op::WelcomeGarbage];

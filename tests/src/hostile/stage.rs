@@ -173,6 +173,8 @@ pub struct Stage {
     pub lied_to: HashSet<MemberKey>,
     /// Every knock.
     pub knocks: Vec<PendingKnock>,
+    /// The Welcome that the relay would like a newcomer to take.
+    pub welcome: Option<BlobId>,
     /// Blobs of colluders and facilitators.
     pub blobs: Vec<(BlobId, Vec<u8>)>,
     pub(super) stock: Stock,
@@ -200,6 +202,7 @@ impl Stage {
             rewritten: HashSet::new(),
             lied_to: HashSet::new(),
             knocks: Vec::new(),
+            welcome: None,
             blobs: Vec::new(),
             stock: Stock::default(),
             branches: vec![Vec::new()],
@@ -545,10 +548,10 @@ impl Stage {
                 vec![answer(&ServerFrame::Authenticated { req, standing })]
             }
             ServerFrame::Accepted { req, seq, at, control } => {
-                self.accepted(conn, Accepted { req, seq, at, control })
+                self.accepted(conn, &Accepted { req, seq, at, control })
             }
             ServerFrame::Subscribed { req, stream, floor, head, epoch } => {
-                self.subscribed(conn, Subscribed { req, stream, floor, head, epoch })
+                self.subscribed(conn, &Subscribed { req, stream, floor, head, epoch })
             }
             ServerFrame::Status { req, mut status } => {
                 if let Some(member) = conn.member {
@@ -629,15 +632,15 @@ impl Stage {
                     .map(|(id, _)| *id)
                     .filter(|id| Some(*id) != *welcome)
                     .collect();
-                self.dice.pick(&others)
+                self.welcome.or(self.dice.pick(&others))
             }
             None => None,
         };
         Standing::Member { role: *role, joined: *joined, welcome: other.or(*welcome) }
     }
 
-    fn accepted(&mut self, conn: &mut Conn, accepted: Accepted) -> Vec<Action> {
-        let Accepted { req, seq, at, control } = accepted;
+    fn accepted(&mut self, conn: &mut Conn, accepted: &Accepted) -> Vec<Action> {
+        let Accepted { req, seq, at, control } = *accepted;
         let Some(Pending::Submit { payload, lie }) = conn.pending.remove(&req) else {
             return vec![answer(&ServerFrame::Accepted { req, seq, at, control })];
         };
@@ -668,8 +671,8 @@ impl Stage {
         out
     }
 
-    fn subscribed(&mut self, conn: &mut Conn, subscribed: Subscribed) -> Vec<Action> {
-        let Subscribed { req, mut stream, mut floor, mut head, epoch } = subscribed;
+    fn subscribed(&mut self, conn: &mut Conn, subscribed: &Subscribed) -> Vec<Action> {
+        let Subscribed { req, mut stream, mut floor, mut head, epoch } = *subscribed;
         self.stream = stream;
         let Some(member) = conn.member else { return vec![Action::Cut] };
         let after = match conn.pending.remove(&req) {
@@ -684,7 +687,7 @@ impl Stage {
         }
         let lie = self.lie(Some(&member), &Op::FRAME[5..]);
         match lie {
-            Some(Op::Stream) => stream = StreamId([self.dice.roll() as u8; 16]),
+            Some(Op::Stream) => stream = StreamId([self.dice.roll().to_le_bytes()[0]; 16]),
             Some(Op::Floor) => floor = Seq(head.0.saturating_sub(self.dice.below(3) as u64)),
             Some(Op::RollBack) => {
                 head = Seq(head.0.saturating_sub(1 + self.dice.below(4) as u64).max(joined));

@@ -246,6 +246,7 @@ impl Wire {
     }
 
     /// Waits for the next binary message.
+    #[expect(clippy::should_implement_trait, reason = "it waits, and fails")]
     pub fn next(&mut self) -> io::Result<Vec<u8>> {
         loop {
             while let Some((kind, start, end)) = frame(&self.inbox, self.parsed) {
