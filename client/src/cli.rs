@@ -2,6 +2,8 @@
 //!
 //! `hearth chat` parses its slash commands with the same table, so that there is one vocabulary.
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "[E], [R] and [C] are words of the help")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -1,4 +1,4 @@
-//! What each command does. One file per family; [`inside`] serves the command line and `chat` alike.
+//! What each command does. One file per family; `inside` serves the command line and `chat` alike.
 
 mod chat;
 mod door;

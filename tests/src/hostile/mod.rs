@@ -1,7 +1,7 @@
 //! A hostile relay: between real members and a real relay, a proxy lies by a seeded plan, and an oracle watches.
 //!
 //! [`Scene`] is one seed: a room with its people, on the real wire. [`Stage`] is what the proxy knows and does: it
-//! keeps one log *for each member* and shows each whatever the plan says. [`check`] is the oracle. The plan follows
+//! keeps one log *for each member* and shows each whatever the plan says. `check` is the oracle. The plan follows
 //! from the seed alone; keys and ciphertexts are as random as ever.
 
 mod backend;
