@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 use hearth_protocol::{ClientFrame, RoomId, Seq, ServerFrame, codec};
 use hearth_tests::load::{
     drive::{Dialect, Field, Outcome, Shape, naive_wire},
-    machine::{Server, Usage, pin_to, raise_descriptors, usage},
+    machine::{Server, Usage, pin_to, raise_descriptors},
     naive,
     rooms::{self, Member, PAYLOAD_BYTES, Seat, random},
 };
@@ -259,20 +259,37 @@ fn saturate(cli: &Cli, dialect: Dialect, from: f64, ledger: &mut Ledger) {
 }
 
 fn idle(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
+    const WARM: usize = 100;
     let server = cli.start(dialect);
     let Shape { members, bytes, .. } = cli.shape();
+    let warm_rooms = WARM.div_ceil(members);
     // What the first connections bring in for all is not counted.
-    let warm = Field::open(&server, dialect, Shape { rooms: 5, members, bytes });
-    let before = server.usage().resident;
-    let field = Field::open(&server, dialect, cli.shape());
-    let after = server.usage().resident;
-    let each = (after.saturating_sub(before)) as f64 / (cli.rooms * members) as f64;
+    let (connections, before, after) = match dialect {
+        Dialect::Hearth => {
+            let grant = server.grant();
+            let open = |_| rooms::open(&server.target, &grant, members).unwrap();
+            let open = (0..cli.rooms + warm_rooms).map(open).collect();
+            let core = (!cli.unpinned).then_some(SERVER_CORE);
+            let warm = warm_rooms * members;
+            let (server, before, seats) = rooms::come_back(server, core, open, warm).unwrap();
+            (seats.len() - warm, before, server.usage())
+        }
+        Dialect::Naive => {
+            let warm = Shape { rooms: warm_rooms, members, bytes };
+            let warm = Field::open(&server, dialect, warm);
+            let before = server.usage();
+            let field = Field::open(&server, dialect, cli.shape());
+            let after = server.usage();
+            drop((field, warm));
+            (cli.rooms * members, before, after)
+        }
+    };
+    let each = after.resident.saturating_sub(before.resident) as f64 / connections as f64;
     let object = json!({
-        "connections": cli.rooms * members,
-        "before_mib": rounded(before as f64 / 1048576.0),
+        "connections": connections,
+        "before_mib": rounded(before.resident as f64 / 1048576.0),
     });
     ledger.add(dialect, object, vec![("bytes_per_connection", each)]);
-    drop((field, warm));
 }
 
 fn catchup(missed: usize, cli: &Cli) {
@@ -331,6 +348,12 @@ fn follow(seat: &mut Seat, room: RoomId, after: Seq, last: Seq) -> usize {
     count
 }
 
+/// Seconds of processor time of this process, threads that ended included.
+fn own_cpu() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
 /// Members come and go, several at once, for some time.
 fn connect(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
     const AT_ONCE: usize = 8;
@@ -343,7 +366,7 @@ fn connect(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
         Dialect::Naive => (0..AT_ONCE).map(|_| Member::new(RoomId(random()))).collect(),
     };
     let (count, stop) = (AtomicU64::new(0), Arc::new(AtomicBool::new(false)));
-    let own = usage(std::process::id());
+    let own = own_cpu();
     let before: Usage = server.usage();
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -366,7 +389,7 @@ fn connect(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
     });
     let elapsed = started.elapsed().as_secs_f64();
     let (after, count) = (server.usage(), count.into_inner() as f64);
-    let own_share = (usage(std::process::id()).cpu - own.cpu) / elapsed;
+    let own_share = (own_cpu() - own) / elapsed;
     let object = json!({
         "generator_share": rounded(own_share),
         "generator_limits": own_share > OWN_SHARE_MAX,

@@ -85,13 +85,23 @@ pub struct Server {
 impl Server {
     /// Starts a real relay on a core, without limits that one address would meet.
     pub fn hearthd(core: Option<usize>) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::hearthd_in(core, tempfile::tempdir().unwrap())
+    }
+
+    fn hearthd_in(core: Option<usize>, data: tempfile::TempDir) -> Self {
         let mut command = Command::new(binary("hearthd"));
         command.env_clear().env("HEARTHD_LOG", "error").arg("--data-dir").arg(data.path());
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         command.args(["--connections-per-ip", "1000000", "--frames-per-second", "1000000"]);
         command.args(["--frames-burst", "1000000"]);
         Self::start(command, core, Some(data), "hearthd ready wss://")
+    }
+
+    /// Stops the relay and starts it again with what it has stored, on another port.
+    pub fn restart(mut self, core: Option<usize>) -> Self {
+        let data = self.data.take().unwrap();
+        drop(self);
+        Self::hearthd_in(core, data)
     }
 
     /// Starts the naive relay of this very program on a core.

@@ -12,7 +12,10 @@ use hearth_protocol::{
     limits::PROTOCOL_VERSION,
 };
 
-use super::wire::{Target, Wire};
+use super::{
+    machine::{Server, Usage},
+    wire::{Target, Wire},
+};
 
 /// Bytes of the MLS ciphertext of a short text: what `hearth` makes of anything up to some 180 bytes.
 pub const PAYLOAD_BYTES: usize = 452;
@@ -134,6 +137,34 @@ impl Seat {
             other => Err(io::Error::other(format!("{other:?}"))),
         }
     }
+}
+
+/// Lets everybody of some rooms leave the connection they knocked on, restarts the relay, and lets them come back.
+///
+/// Returns the relay, what its process used with `warm` of them there, and all seats: what is measured on top is what
+/// each further member costs who is there and silent.
+pub fn come_back(
+    server: Server,
+    core: Option<usize>,
+    rooms: Vec<LoadRoom>,
+    warm: usize,
+) -> io::Result<(Server, Usage, Vec<Seat>)> {
+    let members: Vec<(Member, Seq)> = rooms
+        .into_iter()
+        .flat_map(|room| room.seats.into_iter().map(move |seat| (seat.member, room.head)))
+        .collect();
+    let server = server.restart(core);
+    let (mut seats, mut before) = (Vec::with_capacity(members.len()), Usage::default());
+    for (member, head) in members {
+        if seats.len() == warm {
+            before = server.usage();
+        }
+        let mut seat = Seat::enter(&server.target, member)?;
+        seat.subscribe(head)?;
+        seat.wire.shrink();
+        seats.push(seat);
+    }
+    Ok((server, before, seats))
 }
 
 /// Makes what looks like an MLS PrivateMessage of a room.
