@@ -17,5 +17,5 @@ pub use backend::Backend;
 pub use dice::Dice;
 pub use people::Person;
 pub use proxy::Proxy;
-pub use scene::{Outcome, Scene, run, run_honest};
+pub use scene::{Lies, Outcome, Scene, run};
 pub use stage::{Op, Stage};

@@ -47,6 +47,8 @@ pub struct Outcome {
     pub warned: usize,
     /// Honest people at the end.
     pub honest: usize,
+    /// What the scene got to, such as a stranger who holds a Welcome.
+    pub reached: Vec<&'static str>,
 }
 
 /// What else happens in a scene.
@@ -81,28 +83,38 @@ pub struct Scene {
     haunted: Option<u64>,
     removed_at: Option<(u64, u64)>,
     admitting: bool,
+    reached: Vec<&'static str>,
     wrong: Vec<String>,
 }
 
+/// Which lies a scene has.
+#[derive(Clone, Copy, Debug)]
+pub enum Lies<'a> {
+    /// None.
+    None,
+    /// Those that the seed chooses.
+    Planned,
+    /// These, very often, and nothing else.
+    Only(&'a [Op]),
+}
+
 /// Plays a seed against a relay and returns what happened.
-pub fn run(seed: u64, backend: &Backend) -> Outcome {
-    play(seed, backend, true)
-}
-
-/// Plays a seed without any lie.
-pub fn run_honest(seed: u64, backend: &Backend) -> Outcome {
-    play(seed, backend, false)
-}
-
-fn play(seed: u64, backend: &Backend, lying: bool) -> Outcome {
+pub fn run(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, Box::pin(Scene::play(seed, backend, lying)))
+    LocalSet::new().block_on(&runtime, Box::pin(Scene::play(seed, lies, backend)))
 }
 
 impl Scene {
-    async fn play(seed: u64, backend: &Backend, lying: bool) -> Outcome {
+    async fn play(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
         let mut scene = Box::pin(Self::open(seed, backend)).await;
-        let special = if lying { scene.begin_lies() } else { Special::Nothing };
+        let lying = !matches!(lies, Lies::None);
+        let mut special = if lying { scene.begin_lies() } else { Special::Nothing };
+        if let Lies::Only(ops) = lies {
+            special = Special::Nothing;
+            let mut stage = scene.proxy.stage.borrow_mut();
+            stage.ops = ops.to_vec();
+            stage.percent = 70;
+        }
         for step in 0..STEPS {
             if step == 4 {
                 Box::pin(scene.special(special)).await;
@@ -152,6 +164,7 @@ impl Scene {
             haunted: None,
             removed_at: None,
             admitting: false,
+            reached: Vec::new(),
             wrong: Vec::new(),
         };
         scene.elsewhere(backend);
@@ -285,6 +298,9 @@ impl Scene {
             return false;
         }
         if !self.inside.contains(&who) {
+            if who == DAN {
+                self.reached.push("a newcomer came in");
+            }
             self.inside.push(who);
             self.oracle.order.push(self.key(who));
         }
@@ -319,6 +335,7 @@ impl Scene {
                 let halves: Vec<MemberKey> =
                     if self.dice.chance(50) { vec![self.key(1)] } else { vec![self.key(FAY)] };
                 self.proxy.stage.borrow_mut().fork(&halves);
+                self.reached.push("the room has two logs");
                 for who in [FAY, 1, 2] {
                     self.say(who).await;
                 }
@@ -345,10 +362,14 @@ impl Scene {
                 ];
                 let act = acts[self.dice.below(acts.len())].clone();
                 self.collude();
-                self.visit(MAL, async |live| {
-                    live.commit(|room, now| lawless(|| room.act(act.clone(), now))).await
-                })
-                .await;
+                let moderated = self
+                    .visit(MAL, async |live| {
+                        live.commit(|room, now| lawless(|| room.act(act.clone(), now))).await
+                    })
+                    .await;
+                if moderated.is_some() {
+                    self.reached.push("a member's moderation is in the log");
+                }
                 self.inside.retain(|who| *who != MAL);
             }
             Special::Ghost => {
@@ -365,7 +386,9 @@ impl Scene {
                 self.proxy.stage.borrow_mut().hide_numbers = true;
                 let until = hearth_client::live::now().plus(3_600_000);
                 let act = Act::Pause { until, comment: String::new() };
-                self.visit(FAY, async |live| live.act(act).await).await;
+                if self.visit(FAY, async |live| live.act(act).await).await.is_some() {
+                    self.reached.push("a pause that the relay does not keep");
+                }
                 for who in [1, 2] {
                     self.say(who).await;
                 }
@@ -387,6 +410,7 @@ impl Scene {
                 let last = stage.truth().last();
                 let mine = self.people[FAY].rows().last().map(|r| r.digest);
                 if removed.is_some() && last.map(|e| e.content.digest()) == mine {
+                    self.reached.push("somebody was removed, and is not told");
                     self.removed_at = Some((stage.truth().len() as u64, self.said));
                 }
             }
@@ -423,6 +447,7 @@ impl Scene {
         let Some(mut room) = self.people[GUS].room() else { return };
         let joined = lawless(|| room.welcomed(&welcome, Seq(seq), hearth_client::live::now()));
         if joined.is_ok() {
+            self.reached.push("a stranger holds the Welcome of a member's commit");
             self.haunted = Some(seq);
         }
     }
@@ -444,6 +469,7 @@ impl Scene {
             Box::pin(self.usurp_door(DAN)).await;
             let mut stage = self.proxy.stage.borrow_mut();
             stage.welcome = stage.blobs.last().map(|(id, _)| *id);
+            self.reached.push("a newcomer is shown a member's Welcome");
         }
         let key = self.key(DAN);
         if lying {
@@ -454,7 +480,10 @@ impl Scene {
             };
             if look_alike || self.dice.chance(30) {
                 let mut stage = self.proxy.stage.borrow_mut();
-                stage.ops = vec![Op::WelcomeOther, Op::WelcomeGarbage];
+                stage.ops = vec![Op::WelcomeOther];
+                if !look_alike {
+                    stage.ops.push(Op::WelcomeGarbage);
+                }
                 stage.percent = 100;
             }
             Box::pin(self.let_in(DAN)).await;
@@ -617,6 +646,7 @@ impl Scene {
             lies: stage.lies.clone(),
             warned,
             honest: honest.len(),
+            reached: self.reached,
         }
     }
 }

@@ -181,6 +181,8 @@ pub struct Stage {
     branches: Vec<Vec<Entry>>,
     views: HashMap<MemberKey, View>,
     joined: HashMap<MemberKey, u64>,
+    /// Members as they came: the order of the plan, which must not hang on keys.
+    order: Vec<MemberKey>,
     stream: StreamId,
     submitted: HashMap<(MemberKey, MessageId), (Digest, bool)>,
     owners: HashMap<Digest, (MemberKey, MessageId)>,
@@ -208,6 +210,7 @@ impl Stage {
             branches: vec![Vec::new()],
             views: HashMap::new(),
             joined: HashMap::new(),
+            order: Vec::new(),
             stream: StreamId([0; 16]),
             submitted: HashMap::new(),
             owners: HashMap::new(),
@@ -259,8 +262,7 @@ impl Stage {
         let Some(other) = self.branches.len().checked_sub(1).filter(|b| *b > 0) else { return };
         let last = |branch: &Vec<Entry>| branch.last().cloned();
         let (a, b) = (last(&self.branches[0]), last(&self.branches[other]));
-        let members: Vec<MemberKey> = self.views.keys().copied().collect();
-        for member in members {
+        for member in self.order.clone() {
             self.pull(&member, None);
             let Some(view) = self.views.get_mut(&member) else { continue };
             let foreign = if view.branch == 0 { &b } else { &a };
@@ -376,6 +378,7 @@ impl Stage {
                 conn.member = Some(member);
                 self.stock.room = Some(*room.as_bytes());
                 self.joined.insert(member, 0);
+                self.order.push(member);
                 self.views.insert(member, View::new(0));
                 forward(&frame)
             }
@@ -458,9 +461,10 @@ impl Stage {
         match lie {
             Some(Op::ConflictLie) => return conflict(self),
             Some(Op::AcceptTwice) => {
-                let others: Vec<MemberKey> =
-                    self.views.keys().filter(|m| **m != member).copied().collect();
-                for other in others {
+                for other in self.order.clone() {
+                    if other == member {
+                        continue;
+                    }
                     self.pull(&other, None);
                     if let Some(view) = self.views.get_mut(&other) {
                         view.inject(payload.clone(), Millis(0));
@@ -614,6 +618,9 @@ impl Stage {
             return standing;
         };
         self.joined.insert(member, joined.0);
+        if !self.order.contains(&member) {
+            self.order.push(member);
+        }
         self.views.entry(member).or_insert_with(|| View::new(joined.0));
         if welcome.is_none() {
             return standing;
