@@ -159,6 +159,7 @@ const VISIBLE: [Check; 7] = [
 const NOTICED_WITHIN: u64 = 50;
 
 #[test]
+#[ignore = "takes minutes; --run-ignored all plays it"]
 fn a_defence_that_is_off_is_noticed() {
     let failed = Mutex::new(Vec::new());
     let next = AtomicU64::new(0);
