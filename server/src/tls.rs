@@ -11,7 +11,8 @@ use std::{
 
 use hearth_protocol::{Pin, handshake, hash};
 use rustls::{
-    ServerConfig,
+    CipherSuite, ServerConfig,
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConnection},
     sign::CertifiedKey,
@@ -120,18 +121,27 @@ impl Identity {
 
     /// Returns the configuration for the listener.
     pub(crate) fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, TlsError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Resolver(self.clone())));
         // No tickets: nothing links two connections of a member, nothing is kept for an idle one. No early data:
         // it can be replayed (RFC 8446 section 8).
         config.send_tls13_tickets = 0;
+        config.ignore_client_order = true;
         config.max_early_data_size = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Arc::new(config))
     }
+}
+
+/// Prefers a suite with SHA-256: processors have instructions for it, and the key schedule of a handshake with SHA-384
+/// costs as much as verifying a member's signature. Keys stay at 256 bits.
+fn provider() -> CryptoProvider {
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    let preferred = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != preferred);
+    provider
 }
 
 #[derive(Debug)]
