@@ -8,6 +8,7 @@ mod backend;
 mod check;
 mod dice;
 mod log;
+mod op;
 mod people;
 mod proxy;
 mod scene;
@@ -15,7 +16,8 @@ mod stage;
 
 pub use backend::Backend;
 pub use dice::Dice;
+pub use op::Op;
 pub use people::Person;
 pub use proxy::Proxy;
 pub use scene::{Lies, Outcome, Scene, run};
-pub use stage::{Op, Stage};
+pub use stage::Stage;
