@@ -472,6 +472,9 @@ impl Scene {
             self.reached.push("a newcomer is shown a member's Welcome");
         }
         let key = self.key(DAN);
+        if lying && !look_alike && self.dice.chance(50) {
+            return Box::pin(self.confuse_door(&link)).await;
+        }
         if lying {
             let percent = {
                 let mut stage = self.proxy.stage.borrow_mut();
@@ -491,6 +494,29 @@ impl Scene {
         } else {
             Box::pin(self.let_in(DAN)).await;
         }
+    }
+
+    /// A stranger knocks as well, and the facilitator is shown one's knock for the other's.
+    async fn confuse_door(&mut self, link: &Invite) {
+        if self.people[GUS].key.is_none() {
+            let knocked = Box::pin(self.people[GUS].knock(link)).await;
+            self.note(GUS, knocked);
+        }
+        let lies = {
+            let fay = self.key(FAY);
+            let mut stage = self.proxy.stage.borrow_mut();
+            let before = (stage.ops.clone(), stage.targets.clone(), stage.percent);
+            stage.ops = Op::DOOR[..3].to_vec();
+            stage.targets.insert(fay);
+            stage.percent = 100;
+            before
+        };
+        if Box::pin(self.let_in(DAN)).await {
+            self.wrong.push("T2: somebody came in by a knock that was tampered with".into());
+        }
+        self.reached.push("knocks are confused");
+        let mut stage = self.proxy.stage.borrow_mut();
+        (stage.ops, stage.targets, stage.percent) = lies;
     }
 
     /// Compares everybody's state with what may be.

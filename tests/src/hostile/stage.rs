@@ -173,7 +173,10 @@ impl Stage {
         let possible: Vec<Op> = self.ops.iter().filter(|o| among.contains(o)).copied().collect();
         let op = self.dice.chance(self.percent).then(|| self.dice.pick(&possible)).flatten()?;
         *self.lies.entry(op).or_default() += 1;
-        self.lied_to.extend(member.copied());
+        if !Op::DOOR[..3].contains(&op) {
+            // Lies about knocks leave the log as it is.
+            self.lied_to.extend(member.copied());
+        }
         Some(op)
     }
 
