@@ -220,7 +220,7 @@ impl Store {
         let writer_thread =
             writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone());
         threads.push(spawn("store-writer", move || writer_thread.run(jobs))?);
-        let checkpointer = checkpoint::Checkpointer::new(&path, metrics.clone())?;
+        let checkpointer = checkpoint::Checkpointer::new(&path)?;
         let open_end = checkpointer.guard();
         threads.push(spawn("store-checkpoint", move || checkpointer.run())?);
         let mut readers = Vec::with_capacity(READERS);
