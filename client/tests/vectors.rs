@@ -14,7 +14,7 @@ use hearth_client::{
             AckTerms, Acknowledgement, Agreement, Change, Departure, Preview,
             countersign_transcript, facilitators_hash,
         },
-        content::{Body, Envelope, Seen},
+        content::{Body, Envelope, Seen, Window},
         join::Founding,
         mls::Suite,
         policy::{Act, AgreementRef, Category, Leaf, RoomPolicy, Scene, TimeoutNote},
@@ -157,7 +157,8 @@ fn records_are_as_documented() {
     };
     receipt.verify().unwrap();
     assert_eq!(Receipt::from_text(&receipt.to_text()).unwrap(), receipt);
-    let seen = Seen { seq: Seq(41), digest: DIGEST };
+    let window = Window::of(Seq(39), &[(Seq(40), DIGEST), (Seq(41), DIGEST)]);
+    let seen = Seen { seq: Seq(41), digest: DIGEST, windows: vec![window] };
     let issued = Body::InviteIssued {
         invite: InviteId([0x88; 16]),
         knock_key: Secret32::new([0xcc; 32]),
@@ -194,17 +195,18 @@ fn records_are_as_documented() {
         ("act retract", hex(&retract)),
         ("act rekey", hex(&Act::Rekey)),
         ("time-out note", hex(&note)),
-        ("envelope text", hex(&envelope(Some(seen), Body::Text("hello".into())))),
+        ("window of entries 40 and 41", window.hash.to_hex()),
+        ("envelope text", hex(&envelope(Some(seen.clone()), Body::Text("hello".into())))),
         (
             "envelope retract, nothing seen",
             hex(&envelope(None, Body::Retract { message: ID, seq: Seq(40) })),
         ),
         (
             "envelope depart",
-            hex(&envelope(Some(seen), Body::Depart { departure, goodbye: "Bye.".into() })),
+            hex(&envelope(Some(seen.clone()), Body::Depart { departure, goodbye: "Bye.".into() })),
         ),
-        ("envelope invite-issued", hex(&envelope(Some(seen), issued))),
-        ("envelope agreement-text", hex(&envelope(Some(seen), text))),
+        ("envelope invite-issued", hex(&envelope(Some(seen.clone()), issued))),
+        ("envelope agreement-text", hex(&envelope(Some(seen.clone()), text))),
         ("receipt", hex(&receipt)),
     ]);
 }

@@ -15,7 +15,6 @@ use super::{
     },
     content::Body,
     error::EngineError,
-    gate::LeafError,
     mls::{CommitPlan, note},
     outbox::{Submission, submission},
     policy::{Act, AgreementRef, Leaf, Record, RuleError, Scene, TimeoutNote},
@@ -499,9 +498,4 @@ impl Room<'_> {
         let number = self.push_outgoing(&outgoing)?;
         Ok(submission(number, outgoing))
     }
-}
-
-/// Whether a knock's leaf could be admitted at all, for a listing of knocks.
-pub fn is_leaf_error(error: &EngineError) -> bool {
-    matches!(error, EngineError::Refused(super::gate::Refusal::BadLeaf(LeafError::Name)))
 }

@@ -52,8 +52,10 @@ pub enum Check {
     DuplicateMessage,
     /// A sender's messages are counted.
     CounterGap,
-    /// What a sender saw is what I saw.
+    /// The last entry that a sender saw is what I saw there.
     Fork,
+    /// All that a sender saw since their last message is what I saw, in that order.
+    Window,
     /// A post against a pause is held.
     PauseHold,
     /// An entry that is shown again is the same.

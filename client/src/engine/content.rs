@@ -2,10 +2,18 @@
 //!
 //! `docs/protocol.md` section 7.6.
 
-use hearth_protocol::{Digest, InviteId, MessageId, Millis, Role, Secret32, Seq, codec, padding};
+use hearth_protocol::{
+    Digest, InviteId, MessageId, Millis, Role, Secret32, Seq, codec, hash, padding,
+};
 use minicbor::{Decode, Encode};
 
 use super::agreement::{Agreement, Departure};
+
+/// Entries that one message vouches for at most. A reader looks each of them up.
+pub const WINDOW_ENTRIES_MAX: u64 = 512;
+
+/// Windows in one message.
+pub const WINDOWS_MAX: usize = 4;
 
 /// Bytes of one text message.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -22,7 +30,7 @@ pub struct Envelope {
     /// Counts this sender's messages from 1, so that a missing one is noticed.
     #[n(2)]
     pub counter: u64,
-    /// The last entry the sender had seen, so that a fork of the log is noticed.
+    /// What the sender had seen, so that a fork of the log is noticed.
     #[n(3)]
     pub seen: Option<Seen>,
     /// When it was written, by the sender's clock.
@@ -33,15 +41,42 @@ pub struct Envelope {
     pub body: Body,
 }
 
-/// An entry, by position and hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+/// What a sender had of the log: the last entry, and all since their last message.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Seen {
-    /// Position.
+    /// The last entry.
     #[n(0)]
     pub seq: Seq,
-    /// SHA-256 of the payload.
+    /// SHA-256 of its payload.
     #[n(1)]
     pub digest: Digest,
+    /// All since the sender's last message, and since each of the last admissions after that, so that newcomers have
+    /// one to compare, too. Longest first; at most [`WINDOWS_MAX`].
+    #[n(2)]
+    pub windows: Vec<Window>,
+}
+
+/// A part of the log, up to the last entry that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Window {
+    /// It begins after this entry.
+    #[n(0)]
+    pub since: Seq,
+    /// Which entries are there, and in which order: see [`Window::of`].
+    #[n(1)]
+    pub hash: Digest,
+}
+
+impl Window {
+    /// Hashes entries after a position.
+    pub fn of(since: Seq, entries: &[(Seq, Digest)]) -> Self {
+        let mut bytes = Vec::new();
+        for (seq, digest) in entries.iter().filter(|(seq, _)| *seq > since) {
+            bytes.extend_from_slice(&seq.0.to_be_bytes());
+            bytes.extend_from_slice(digest.as_bytes());
+        }
+        Self { since, hash: Digest(hash::labelled("hearth log window v1", &[&bytes])) }
+    }
 }
 
 /// What a message is about.

@@ -4,7 +4,7 @@
 //! between a staged Welcome and the group. It looks at no clock and at nothing that the relay says, so all honest
 //! members decide alike. Attacks it stops are named beside each check; `docs/threat-model.md` has the list.
 
-use hearth_protocol::{MemberKey, Role, RoomId};
+use hearth_protocol::{MemberKey, RoomId};
 
 use super::{
     agreement::Acknowledgement,
@@ -59,6 +59,9 @@ pub struct PolicyError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// Signed by a member and against the rules of MLS itself, or of no use to this client alone.
+    #[error("the commit does not work")]
+    Unusable,
     /// A proposal of a kind that rooms do not use.
     #[error("the commit holds a proposal that rooms do not allow")]
     ForeignProposal,
@@ -274,9 +277,4 @@ pub fn check_welcome(
         return Err(Refusal::OwnAcknowledgementMissing);
     }
     Ok((policy, roster))
-}
-
-/// Returns the roles that may post, for shells that ask before they send.
-pub fn may_post(policy: &RoomPolicy, member: &MemberKey) -> bool {
-    policy.role(member) != Role::Observer
 }

@@ -13,9 +13,10 @@ use openmls::prelude::{
     BasicCredential, Capabilities, Ciphersuite, CommitMessageBundle, CredentialType,
     CredentialWithKey, Extension, ExtensionType, Extensions, GroupId, KeyPackage, KeyPackageIn,
     LeafNode, LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig,
-    MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent,
-    Proposal, ProposalOrRefType, ProtocolVersion, RequiredCapabilitiesExtension, Sender,
-    SenderRatchetConfiguration, StagedCommit, StagedWelcome, UnknownExtension,
+    MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessMessageError,
+    ProcessedMessageContent, Proposal, ProposalOrRefType, ProtocolVersion,
+    RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StageCommitError,
+    StagedCommit, StagedWelcome, UnknownExtension,
 };
 use openmls_traits::{
     OpenMlsProvider as _,
@@ -34,6 +35,8 @@ use super::{
 };
 use crate::text::name;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 pub(crate) mod modified;
 
@@ -394,8 +397,17 @@ impl Group {
         if message.epoch() != self.inner.epoch() {
             return Err(MlsError::WrongEpoch);
         }
-        let processed =
-            self.inner.process_message(provider, message).map_err(|_| MlsError::Invalid)?;
+        provider.crypto().take_author();
+        let processed = match self.inner.process_message(provider, message) {
+            Ok(processed) => processed,
+            Err(error) => {
+                // Signed by a member and of no use, at least here (RFC 9420 section 16.12): the others must learn whose.
+                // The confirmation tag alone is not signed. Any member could have put another there.
+                let committer = provider.crypto().take_author().filter(|_| !is_about_tag(&error));
+                let committer = committer.ok_or(MlsError::Invalid)?;
+                return Ok(Processed::RefusedCommit { committer, refusal: Refusal::Unusable });
+            }
+        };
         let Sender::Member(index) = *processed.sender() else {
             return Err(MlsError::Invalid);
         };
@@ -665,6 +677,15 @@ fn same_but_policy(old: &Extensions<GroupContext>, new: &Extensions<GroupContext
             .collect()
     };
     others(old) == others(new)
+}
+
+/// Whether a commit fails by its confirmation tag (RFC 9420 section 6.1).
+const fn is_about_tag<E>(error: &ProcessMessageError<E>) -> bool {
+    use StageCommitError::{ConfirmationTagMismatch, ConfirmationTagMissing};
+    matches!(
+        error,
+        ProcessMessageError::InvalidCommit(ConfirmationTagMismatch | ConfirmationTagMissing)
+    )
 }
 
 fn leaf_key(leaf: &LeafNode) -> Result<MemberKey, LeafError> {

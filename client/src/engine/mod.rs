@@ -3,6 +3,7 @@
 pub mod act;
 pub mod agreement;
 pub mod check;
+pub mod confirmed;
 pub mod content;
 pub mod error;
 pub mod gate;

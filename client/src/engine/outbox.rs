@@ -3,10 +3,10 @@
 //! Messages go out one at a time and in order. A message keeps its id over retries; after an epoch conflict it is
 //! encrypted anew under the next epoch with the same id and counter. A commit that lost its race is given up.
 
-use hearth_protocol::{BlobId, Digest, Effect, MessageId, Millis, Seq, codec, frame::Entry, hash};
+use hearth_protocol::{BlobId, Effect, MessageId, Millis, Seq, codec, frame::Entry, hash};
 
 use super::{
-    content::{Body, Envelope, Seen, TEXT_BYTES_MAX},
+    content::{Body, Envelope, TEXT_BYTES_MAX},
     error::EngineError,
     room::{Room, decode, random},
     state::{Outgoing, OutgoingKind, Standing},
@@ -70,7 +70,7 @@ impl Room<'_> {
         let outgoing = Outgoing {
             id,
             written_at: now,
-            what: OutgoingKind::Message { body, counter: 0 },
+            what: OutgoingKind::Message { body, counter: 0, seen: Seq(0) },
             effects,
             welcome: Vec::new(),
             payload: Vec::new(),
@@ -228,7 +228,7 @@ impl Room<'_> {
         let outgoing: Outgoing = decode(&bytes)?;
         let ours = hash::sha256(&outgoing.payload);
         let possible = match self.row(seq)? {
-            Some(row) => row.digest == ours || row.digest == Digest([0; 32]),
+            Some(row) => row.digest == ours || row.is_unknown(),
             None => seq > self.state.joined && seq <= self.cursor.seq,
         };
         if !possible {
@@ -276,14 +276,15 @@ impl Room<'_> {
     /// Encrypts a message of the outbox for the current epoch and stores ciphertext and ratchet together.
     fn encrypt_outgoing(&mut self, number: u64, mut outgoing: Outgoing) -> Result<Outgoing> {
         self.change(|room| {
-            let seen = room.cursor.digest.map(|digest| Seen { seq: room.cursor.seq, digest });
+            let seen = room.seen()?;
             let next = room.cursor.counter.saturating_add(1);
-            let OutgoingKind::Message { body, counter } = &mut outgoing.what else {
+            let OutgoingKind::Message { body, counter, seen: said } = &mut outgoing.what else {
                 return Err(EngineError::DamagedRecord);
             };
             if *counter == 0 {
                 *counter = next;
             }
+            *said = seen.as_ref().map_or(room.cursor.vouched, |seen| seen.seq);
             let envelope = Envelope {
                 format: 1,
                 id: outgoing.id,

@@ -1,5 +1,8 @@
 //! What OpenMLS runs on: RustCrypto for the primitives and randomness, the sealed store for the state of one room.
 
+use std::sync::{Mutex, PoisonError};
+
+use hearth_protocol::MemberKey;
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::{
     OpenMlsProvider,
@@ -26,6 +29,24 @@ pub(crate) const CLASSICAL: Ciphersuite =
 #[derive(Default)]
 pub struct Crypto {
     inner: RustCrypto,
+    author: Mutex<Option<MemberKey>>,
+}
+
+impl Crypto {
+    /// Returns, once, whose signature over a message's content was verified last.
+    ///
+    /// OpenMLS verifies a commit's signature before anything else of it, but says only of a good one whose it is.
+    pub(crate) fn take_author(&self) -> Option<MemberKey> {
+        self.author.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Whether signed bytes are the content of a message: a SignContent with this label (RFC 9420 sections 5.1.2, 6.1).
+fn is_framed_content(signed: &[u8]) -> bool {
+    const LABEL: &[u8] = b"MLS 1.0 FramedContentTBS";
+    signed.split_first().is_some_and(|(length, rest)| {
+        usize::from(*length) == LABEL.len() && rest.starts_with(LABEL)
+    })
 }
 
 /// Everything OpenMLS needs for one room.
@@ -130,7 +151,12 @@ impl OpenMlsCrypto for Crypto {
         public: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        self.inner.verify_signature(scheme, data, public, signature)
+        self.inner.verify_signature(scheme, data, public, signature)?;
+        if is_framed_content(data) {
+            *self.author.lock().unwrap_or_else(PoisonError::into_inner) =
+                MemberKey::from_slice(public);
+        }
+        Ok(())
     }
 
     fn sign(&self, scheme: SignatureScheme, data: &[u8], key: &[u8]) -> Result<Vec<u8>> {

@@ -10,7 +10,7 @@ use hearth_protocol::{
 
 use super::{
     check::{Check, on},
-    content::{Body, ContentError, Envelope},
+    content::{Body, ContentError, Envelope, Seen, WINDOW_ENTRIES_MAX, WINDOWS_MAX, Window},
     error::EngineError,
     gate::Verdict,
     mls::{MlsError, Processed, note},
@@ -38,7 +38,8 @@ impl Room<'_> {
     /// [`EngineError::HistoryBackwards`] if entries that we have are gone; [`EngineError::StreamChanged`] if the
     /// store is another and there is no entry to compare.
     pub fn check_stream(&mut self, stream: StreamId, head: Seq, floor: Seq) -> Result<bool> {
-        if head < self.cursor.seq {
+        // A floor above the head is no log at all, and would carry the cursor to where nothing comes any more.
+        if head < self.cursor.seq || floor > head {
             return Err(EngineError::HistoryBackwards(self.cursor.seq));
         }
         let moved = match self.cursor.stream {
@@ -57,6 +58,9 @@ impl Room<'_> {
         if floor > self.cursor.seq {
             let from = Seq(self.cursor.seq.0.saturating_add(1));
             self.change(|room| {
+                // Whose they were is not known: like a tombstone, each explains one message that is missing later.
+                let gone = floor.0.saturating_sub(room.cursor.seq.0);
+                room.cursor.tombstones = room.cursor.tombstones.saturating_add(gone);
                 room.save_row(&Row {
                     place: room.cursor.place(floor),
                     seq: floor,
@@ -70,6 +74,7 @@ impl Room<'_> {
                 })?;
                 room.cursor.seq = floor;
                 room.cursor.digest = None;
+                room.cursor.vouched = floor;
                 room.save_cursor()
             })?;
         }
@@ -100,6 +105,7 @@ impl Room<'_> {
         self.cursor.stream = Some(stream);
         self.cursor.seq = head;
         self.cursor.digest = None;
+        self.cursor.vouched = head;
         self.save_cursor()
     }
 
@@ -116,10 +122,11 @@ impl Room<'_> {
         }
         loop {
             let rows = self.history(Seq(0), PAGE)?;
-            let expired = rows.iter().take_while(|r| r.at < cutoff).last();
             // The row at the cursor stays: the next subscription compares it with the relay's.
             let newest = self.cursor.place(self.cursor.seq);
-            let Some(last) = expired.map(|r| r.place).filter(|p| *p < newest) else {
+            let old = rows.iter().take_while(|r| r.at < cutoff && r.place < newest);
+            // A row that says what expired unread has no time of its own: it goes with an older one behind it.
+            let Some(last) = old.filter(|r| r.at > Millis(0)).last().map(|r| r.place) else {
                 return Ok(());
             };
             self.store.delete_before(Kind::History, self.no, last.0.saturating_add(1))?;
@@ -226,6 +233,10 @@ impl Room<'_> {
 
     /// Finds the outgoing submission whose ciphertext this is.
     fn own_outgoing(&self, payload: &[u8]) -> Result<Option<(u64, Outgoing)>> {
+        // What waits to be encrypted has no ciphertext yet: an empty entry must not pass for it.
+        if payload.is_empty() {
+            return Ok(None);
+        }
         for (number, bytes) in self.store.range(Kind::Outbox, self.no, 0, usize::MAX)? {
             let outgoing: Outgoing = decode(&bytes)?;
             if outgoing.payload == payload {
@@ -240,8 +251,9 @@ impl Room<'_> {
         row.from = Some(me);
         row.name.clone_from(&self.state.name);
         match outgoing.what {
-            OutgoingKind::Message { body, counter } => {
+            OutgoingKind::Message { body, counter, seen } => {
                 row.id = Some(outgoing.id);
+                self.cursor.vouched = seen;
                 self.cursor.counter = self.cursor.counter.max(counter);
                 self.remember_message(row, me, &outgoing.id)?;
                 let leaving = matches!(body, Body::Depart { .. });
@@ -390,16 +402,76 @@ impl Room<'_> {
     }
 
     fn check_seen(&self, row: &mut Row, envelope: &Envelope) -> Result<()> {
-        let Some(seen) = envelope.seen else { return Ok(()) };
-        if seen.seq >= row.seq {
+        let Some(seen) = &envelope.seen else { return Ok(()) };
+        let same = if seen.seq < row.seq { self.has_entry(seen)? } else { Some(false) };
+        if on(Check::Fork) && same == Some(false) {
             row.notices.push(Notice::Fork(seen.seq));
-        } else if let Some(mine) = self.row(seen.seq)? {
-            let unknown = mine.digest == Digest([0; 32]);
-            if on(Check::Fork) && !unknown && mine.digest != seen.digest {
-                row.notices.push(Notice::Fork(seen.seq));
-            }
+            return Ok(());
+        }
+        if on(Check::Window)
+            && let Some(since) = self.differs_since(seen)?
+        {
+            row.notices.push(Notice::Fork(Seq(since.0.saturating_add(1))));
         }
         Ok(())
+    }
+
+    /// Whether this profile has the last entry that a sender saw; `None` if it has none there.
+    fn has_entry(&self, seen: &Seen) -> Result<Option<bool>> {
+        let mine = if seen.seq > self.log_begins() { self.row(seen.seq)? } else { None };
+        Ok(mine.filter(|mine| !mine.is_unknown()).map(|mine| mine.digest == seen.digest))
+    }
+
+    /// Compares the longest window that this profile has the whole of; returns where it begins if it is not the same.
+    fn differs_since(&self, seen: &Seen) -> Result<Option<Seq>> {
+        let begins = self.log_begins();
+        for window in seen.windows.iter().take(WINDOWS_MAX) {
+            let length = seen.seq.0.saturating_sub(window.since.0);
+            if window.since < begins || length > WINDOW_ENTRIES_MAX {
+                continue;
+            }
+            let entries: Vec<(Seq, Digest)> =
+                entries_of(&self.rows_between(window.since, seen.seq)?);
+            if entries.len() as u64 == length {
+                let same = Window::of(window.since, &entries) == *window;
+                return Ok((!same).then_some(window.since));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entry after which this profile's rows are of the log that the others have, too.
+    fn log_begins(&self) -> Seq {
+        let last = self.cursor.breaks.last().map_or(Seq(0), |b| b.after);
+        last.max(self.state.joined)
+    }
+
+    /// Returns the rows after one entry, up to another.
+    fn rows_between(&self, since: Seq, upto: Seq) -> Result<Vec<Row>> {
+        let length = usize::try_from(upto.0.saturating_sub(since.0)).unwrap_or(usize::MAX);
+        let mut rows = self.history(self.cursor.place(Seq(since.0.saturating_add(1))), length)?;
+        rows.retain(|row| row.seq <= upto);
+        Ok(rows)
+    }
+
+    /// Returns what the next message of this profile says that it saw.
+    pub(super) fn seen(&self) -> Result<Option<Seen>> {
+        let Some(digest) = self.cursor.digest else { return Ok(None) };
+        let seq = self.cursor.seq;
+        let since = Seq(seq.0.saturating_sub(WINDOW_ENTRIES_MAX))
+            .max(self.cursor.vouched)
+            .max(self.log_begins());
+        let first = self.cursor.place(Seq(since.0.saturating_add(1)));
+        // What was erased here for its age must not look like what was never shown.
+        let oldest = self.history(Seq(0), 1)?.into_iter().next().filter(|row| row.place > first);
+        let since = oldest.map_or(since, |row| Seq(row.seq.0.saturating_sub(1))).min(seq);
+        let rows = self.rows_between(since, seq)?;
+        let entries = entries_of(&rows);
+        let admissions = rows.iter().rev().filter(|row| admits(row)).map(|row| row.seq);
+        let mut begins: Vec<Seq> = admissions.take(WINDOWS_MAX - 1).chain([since]).collect();
+        begins.reverse();
+        let windows = begins.into_iter().map(|since| Window::of(since, &entries)).collect();
+        Ok(Some(Seen { seq, digest, windows }))
     }
 
     fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
@@ -584,6 +656,16 @@ fn seen_name(sender: &MemberKey, id: &MessageId) -> Vec<u8> {
 /// Names the record that holds the number of a sender's last message.
 fn counter_name(sender: &MemberKey) -> Vec<u8> {
     [b"counter", sender.as_bytes().as_slice()].concat()
+}
+
+/// Returns position and digest of the entries behind rows.
+fn entries_of(rows: &[Row]) -> Vec<(Seq, Digest)> {
+    rows.iter().filter(|row| !row.is_unknown()).map(|row| (row.seq, row.digest)).collect()
+}
+
+/// Whether a row is the admission of somebody.
+fn admits(row: &Row) -> bool {
+    matches!(&row.content, RowContent::Moderation { record, .. } if matches!(record.act, Act::Admit { .. }))
 }
 
 fn name_row(row: &mut Row, roster: &[Leaf], member: MemberKey) {

@@ -79,11 +79,6 @@ impl Category {
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(c, _)| *c == self).map_or("unspecified", |(_, word)| word)
     }
-
-    /// Parses the word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, w)| *w == word).map(|(c, _)| *c)
-    }
 }
 
 /// What a record says was done. `docs/protocol.md` section 7.4 lists who may do which.

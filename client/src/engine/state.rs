@@ -179,7 +179,7 @@ pub struct Cursor {
     /// My messages so far, accepted by the relay.
     #[n(3)]
     pub counter: u64,
-    /// Tombstones whose sender is unknown: each may explain one gap.
+    /// Tombstones and expired entries, whose sender is unknown: each may explain one gap.
     #[n(4)]
     pub tombstones: u64,
     /// Where the relay was restored from an older copy and counts anew, oldest first.
@@ -192,6 +192,10 @@ pub struct Cursor {
     /// The last epoch, beyond ours, that an entry named: others went on without us.
     #[n(7)]
     pub left_behind: Option<Epoch>,
+    /// My accepted messages told what I had seen up to here.
+    #[n(8)]
+    #[cbor(default)]
+    pub vouched: Seq,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.
@@ -243,6 +247,13 @@ pub struct Row {
     /// Place in this profile's history: the seq, unless the relay was restored from an older copy.
     #[n(8)]
     pub place: Seq,
+}
+
+impl Row {
+    /// Whether the entry itself is not known, only that something is there.
+    pub fn is_unknown(&self) -> bool {
+        self.digest == Digest([0; 32])
+    }
 }
 
 /// What a row shows.
@@ -330,7 +341,7 @@ pub enum Notice {
     /// Messages of this sender are missing before this one.
     #[n(0)]
     Gap(#[n(0)] u64),
-    /// The sender saw another entry than I at that position: the relay shows us different logs.
+    /// The sender saw other entries than I at that position, or from there on: the relay shows us different logs.
     #[n(1)]
     Fork(#[n(0)] Seq),
     /// The relay left out entries up to this seq, exclusive.
@@ -408,6 +419,10 @@ pub enum OutgoingKind {
         /// The number it was encrypted with.
         #[n(1)]
         counter: u64,
+        /// The last entry that it says was seen.
+        #[n(2)]
+        #[cbor(default)]
+        seen: Seq,
     },
     /// A commit; given up if another comes first.
     #[n(1)]

@@ -90,7 +90,7 @@ impl Drop for Backend {
 }
 
 /// A folder that need not survive a power cut: in memory where the system has such a place.
-pub(super) fn scratch() -> TempDir {
+pub(crate) fn scratch() -> TempDir {
     let memory = std::path::Path::new("/dev/shm");
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     dir.unwrap()

@@ -28,8 +28,14 @@ pub(super) struct Oracle {
 
 /// Returns what a history says of the log.
 pub(super) fn log_of(rows: &[Row]) -> Log {
-    let known = rows.iter().filter(|r| r.digest != Digest([0; 32]));
+    let known = rows.iter().filter(|r| !r.is_unknown());
     known.map(|r| (r.seq.0, r.digest)).collect()
+}
+
+/// Returns what a history says of the log since the last point that it cannot see behind.
+pub(super) fn view_of(rows: &[Row]) -> Log {
+    let begins = rows.iter().rposition(Row::is_unknown).map_or(0, |at| at + 1);
+    log_of(&rows[begins..])
 }
 
 const fn words(row: &Row) -> Option<&String> {
@@ -54,7 +60,7 @@ impl Oracle {
                     self.gaps((person, rows), (author, own), &mut found);
                 }
             }
-            self.forks(people, person, rows, &mut found);
+            self.forks(person, rows, &mut found);
             wrong.extend(found.into_iter().map(|what| format!("{}: {what}", person.name)));
         }
         wrong
@@ -149,22 +155,28 @@ impl Oracle {
         }
     }
 
-    /// I3: who reads a message of an author that saw another log is told, or its author was.
-    fn forks(&self, people: &[&Person], person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
-        let mine = log_of(rows);
+    /// I3: who reads a message of an author that saw another log is told.
+    fn forks(&self, person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
+        let mine = view_of(rows);
+        let Some((&begins, _)) = mine.first_key_value() else { return };
         for row in rows {
             let Some((author, theirs)) = words(row).and_then(|text| self.texts.get(text)) else {
                 continue;
             };
-            let differs = theirs.iter().find(|(seq, digest)| {
-                **seq < row.seq.0 && mine.get(seq).is_some_and(|m| m != *digest)
-            });
-            if let Some((seq, _)) = differs
+            let (Some((&first, _)), Some((&last, _))) =
+                (theirs.first_key_value(), theirs.last_key_value())
+            else {
+                continue;
+            };
+            let differs = (first.max(begins)..=last).find(|seq| theirs.get(seq) != mine.get(seq));
+            if let Some(seq) = differs
                 && Some(*author) != person.key
                 && !person.warned()
-                && !people.iter().any(|p| p.key == Some(*author) && p.warned())
             {
-                wrong.push(format!("I3: an author saw another entry {seq}, and nobody was told"));
+                wrong.push(format!(
+                    "I3: the author of what is at {} saw something else at {seq}, and its reader was not told",
+                    row.seq
+                ));
             }
         }
     }

@@ -15,6 +15,7 @@ mod scene;
 mod stage;
 
 pub use backend::Backend;
+pub(crate) use backend::scratch;
 pub use dice::Dice;
 pub use op::Op;
 pub use people::Person;

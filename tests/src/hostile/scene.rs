@@ -15,7 +15,7 @@ use tokio::{task::LocalSet, time::timeout};
 
 use super::{
     Backend, Dice, Op, Person, Proxy, Stage,
-    check::{Oracle, log_of},
+    check::{Oracle, view_of},
     people::accuses,
 };
 
@@ -269,7 +269,7 @@ impl Scene {
     async fn say(&mut self, who: usize) -> bool {
         self.said += 1;
         let text = format!("{} says {}", self.people[who].name, self.said);
-        let log = log_of(&self.people[who].rows());
+        let log = view_of(&self.people[who].rows());
         self.oracle.texts.insert(text.clone(), (self.key(who), log));
         self.visit(who, async |live| live.send(text).await).await.is_some()
     }

@@ -62,7 +62,7 @@ fn proposals_by_reference_are_refused() {
         // Both reach everybody, in order, as a relay that helps would deliver them.
         world.log.append(payload);
         world.show();
-        world.cannot_read(MAL, committed.commit);
+        world.refuses(MAL, committed.commit, &Refusal::Unusable);
     }
 }
 
@@ -83,7 +83,7 @@ fn pre_shared_keys_are_refused() {
     let mut world = World::new();
     let forgery = || Forgery { foreign: Some(Foreign::Psk), ..Forgery::default() };
     let unknown = world.forge(MAL, &forgery()).commit;
-    world.cannot_read(MAL, unknown);
+    world.refuses(MAL, unknown, &Refusal::Unusable);
     // Even where everybody happens to know the key.
     for room in &mut world.rooms {
         store_psk(&room.provider());
@@ -102,7 +102,7 @@ fn an_external_init_by_a_member_is_refused() {
     let mut world = World::new();
     let forgery = Forgery { foreign: Some(Foreign::ExternalInit), ..Forgery::default() };
     if let Ok(committed) = try_forge(&mut world.rooms[MAL], &forgery) {
-        world.cannot_read(MAL, committed.commit);
+        world.refuses(MAL, committed.commit, &Refusal::Unusable);
     }
     world.goes_on();
 }

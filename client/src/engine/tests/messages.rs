@@ -5,8 +5,8 @@ use hearth_protocol::{Digest, InviteId, Secret32};
 use super::{world::*, *};
 use crate::engine::{
     agreement::{Agreement, Change, Departure},
-    content::{Body, Envelope, Seen},
-    policy::Act,
+    content::{Body, Envelope, Seen, Window},
+    policy::{Act, Category},
     state::{KnownInvite, Notice},
 };
 
@@ -95,16 +95,166 @@ fn counters_that_skip_or_stand_still_are_noticed() {
 #[test]
 fn another_view_of_the_log_is_noticed() {
     let mut world = World::new();
-    let seen = Seen { seq: Seq(3), digest: Digest([1; 32]) };
+    let seen = Seen { digest: Digest([1; 32]), ..seen_nothing_new(Seq(3)) };
     let row = ben_sees(&mut world, MAL, &Envelope { seen: Some(seen), ..text(1, 1, "hm") });
     assert!(row.notices.is_empty(), "Ben was not there at entry 3");
     let at = world.rooms[BEN].cursor().seq;
-    let seen = Seen { seq: at, digest: Digest([1; 32]) };
+    let seen = Seen { digest: Digest([1; 32]), ..seen_nothing_new(at) };
     let row = ben_sees(&mut world, MAL, &Envelope { seen: Some(seen), ..text(2, 2, "hm") });
     assert_eq!(row.notices, [Notice::Fork(at)]);
-    let seen = Seen { seq: Seq(u64::MAX), digest: Digest([1; 32]) };
+    let seen = Seen { digest: Digest([1; 32]), ..seen_nothing_new(Seq(u64::MAX)) };
     let row = ben_sees(&mut world, MAL, &Envelope { seen: Some(seen), ..text(3, 3, "hm") });
     assert_eq!(row.notices, [Notice::Fork(Seq(u64::MAX))]);
+}
+
+/// What a message says that tells nothing of the log but its last entry.
+pub(super) fn seen_nothing_new(seq: Seq) -> Seen {
+    Seen { seq, digest: Digest([0; 32]), windows: vec![Window::of(seq, &[])] }
+}
+
+/// Encrypts words of a member and shows them to nobody.
+fn encrypt(world: &mut World, who: usize, text: &str) -> Vec<u8> {
+    world.rooms[who].queue_text(text.into(), NOW).unwrap();
+    world.rooms[who].next_submission().unwrap().unwrap().payload
+}
+
+/// Cleo and Mal write at the same time. Everybody is shown Cleo's words first, and Ben Mal's; another entry, the same
+/// for all, comes last.
+pub(super) fn say_in_two_orders(world: &mut World) {
+    let (one, other) = (encrypt(world, CLEO, "one"), encrypt(world, MAL, "other"));
+    let last = encrypt(world, FAY, "last");
+    let mut bens = Log { entries: world.log.entries.clone(), ..Log::default() };
+    for payload in [&one, &other, &last] {
+        world.log.append(payload.clone());
+    }
+    for payload in [other, one, last] {
+        bens.append(payload);
+    }
+    bens.show(&mut world.rooms[BEN]);
+    assert!(last_row(&world.rooms[BEN]).notices.is_empty(), "nobody can know yet");
+    for who in [FAY, CLEO, MAL] {
+        world.log.show(&mut world.rooms[who]);
+    }
+}
+
+#[test]
+fn words_shown_in_two_orders_are_noticed_on_both_sides() {
+    let mut world = World::new();
+    let before = Seq(world.rooms[BEN].cursor().seq.0 + 1);
+    say_in_two_orders(&mut world);
+    let forked = |row: Row| matches!(row.notices[..], [Notice::Fork(from)] if from <= before);
+    // Fay's client has the order of all others.
+    let words = encrypt(&mut world, FAY, "and now");
+    world.log.append(words);
+    world.show();
+    assert!(forked(last_row(&world.rooms[BEN])), "Ben reads Fay");
+    assert!(last_row(&world.rooms[CLEO]).notices.is_empty());
+    // Whatever Fay says next is of what came since, and that is the same.
+    world.say(FAY, "again");
+    assert!(last_row(&world.rooms[BEN]).notices.is_empty());
+    world.say(BEN, "and I");
+    assert!(forked(last_row(&world.rooms[FAY])), "the others read Ben");
+    world.say(BEN, "too");
+    assert!(last_row(&world.rooms[FAY]).notices.is_empty());
+}
+
+#[test]
+fn a_newcomer_notices_another_order_at_the_first_words_of_anybody() {
+    let mut world = World::new();
+    // Fay has not spoken since long before Dan came.
+    let (fay, log) = (&mut world.rooms[FAY], &mut world.log);
+    let dan = join(fay, log, "Dan");
+    world.rooms.push(dan);
+    world.show();
+    let (one, other) = (encrypt(&mut world, CLEO, "one"), encrypt(&mut world, MAL, "other"));
+    let mut dans = Log { entries: world.log.entries.clone(), ..Log::default() };
+    for (mine, his) in [(&one, &other), (&other, &one)] {
+        world.log.append(mine.clone());
+        dans.append(his.clone());
+    }
+    for who in [FAY, CLEO, BEN, MAL] {
+        world.log.show(&mut world.rooms[who]);
+    }
+    let dan = &mut world.rooms[4];
+    dans.show(dan);
+    let (fay, log) = (&mut world.rooms[FAY], &mut world.log);
+    fay.queue_text("good evening".into(), NOW).unwrap();
+    let words = fay.next_submission().unwrap().unwrap().payload;
+    dans.append(words.clone());
+    log.append(words);
+    dans.show(&mut world.rooms[4]);
+    let row = last_row(&world.rooms[4]);
+    assert!(matches!(row.notices[..], [Notice::Fork(_)]), "{:?}", row.notices);
+}
+
+#[test]
+fn who_is_kept_from_a_removal_stays_unconfirmed() {
+    let mut world = World::new();
+    let names = |world: &mut World, who: usize| {
+        let all = world.rooms[who].unconfirmed().unwrap().members;
+        all.into_iter().map(|leaf| leaf.name).collect::<Vec<_>>()
+    };
+    let member = world.key(MAL);
+    let act = Act::Remove { member, category: Category::Safety, goodbye: String::new() };
+    let submission = world.rooms[FAY].act(act, NOW).unwrap();
+    let seq = world.log.take(submission);
+    for who in [FAY, CLEO] {
+        world.log.show(&mut world.rooms[who]);
+    }
+    assert_eq!(world.rooms[FAY].unconfirmed().unwrap().since, Some(seq));
+    assert_eq!(names(&mut world, FAY), ["Cleo", "Ben"]);
+    assert_eq!(names(&mut world, CLEO), ["Ben"], "Fay made the change");
+    let words = encrypt(&mut world, CLEO, "I saw it");
+    world.log.append(words);
+    world.log.show(&mut world.rooms[FAY]);
+    assert_eq!(names(&mut world, FAY), ["Ben"]);
+    // What Ben says in the old group confirms nothing.
+    let words = encrypt(&mut world, BEN, "I did not");
+    world.log.append(words);
+    world.log.show(&mut world.rooms[FAY]);
+    assert_eq!(names(&mut world, FAY), ["Ben"]);
+    world.say(BEN, "now I did");
+    assert_eq!(names(&mut world, FAY), Vec::<String>::new());
+}
+
+#[test]
+fn a_hole_in_an_author_s_log_is_told_to_the_readers() {
+    let mut world = World::new();
+    let words = encrypt(&mut world, MAL, "unheard");
+    world.log.append(words);
+    let words = encrypt(&mut world, CLEO, "heard");
+    let seq = world.log.append(words);
+    let heard = world.log.entries.last().unwrap().clone();
+    world.rooms[BEN].handle_entries(&[heard]).unwrap();
+    assert_eq!(last_row(&world.rooms[BEN]).notices, [Notice::Missing { from: Seq(seq.0 - 1) }]);
+    for who in [FAY, CLEO, MAL] {
+        world.log.show(&mut world.rooms[who]);
+    }
+    world.say(BEN, "what was it?");
+    let row = last_row(&world.rooms[FAY]);
+    assert!(matches!(row.notices[..], [Notice::Fork(_)]), "{:?}", row.notices);
+}
+
+#[test]
+fn a_window_that_is_no_window_is_noticed_or_left_alone() {
+    let mut world = World::new();
+    let at = world.rooms[BEN].cursor().seq;
+    let digest = last_row(&world.rooms[BEN]).digest;
+    let mut hear = |counter: u8, seen: Seen| {
+        let message = text(counter, u64::from(counter), "hm");
+        ben_sees(&mut world, MAL, &Envelope { seen: Some(seen), ..message }).notices
+    };
+    let since = |since: u64| Seen {
+        seq: at,
+        digest,
+        windows: vec![Window { since: Seq(since), hash: Digest([1; 32]) }],
+    };
+    assert_eq!(hear(1, Seen { digest, ..seen_nothing_new(at) }), []);
+    // From before Ben was there, or of more entries than anybody looks up: he compares the last entry.
+    assert_eq!(hear(2, since(0)), []);
+    assert_eq!(hear(3, Seen { windows: Vec::new(), ..since(0) }), []);
+    assert_eq!(hear(4, since(at.0 - 1)), [Notice::Fork(at)]);
+    assert_eq!(hear(5, since(at.0 + 1)), [Notice::Fork(Seq(at.0 + 2))]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use hearth_protocol::{Digest, RoomNumbers};
 
 use super::{
-    messages::{ben_sees, envelope, invite_issued, text},
+    messages::{ben_sees, envelope, invite_issued, say_in_two_orders, seen_nothing_new, text},
     world::*,
     *,
 };
@@ -49,13 +49,14 @@ fn attack(check: Check) -> Attack {
         Check::DuplicateMessage => the_same_words_twice,
         Check::CounterGap => a_message_left_out,
         Check::Fork => two_logs,
+        Check::Window => two_orders,
         Check::PauseHold => post_against_a_pause,
         Check::Overlap => rewritten_entry,
         Check::MessageAuthority => invite_of_a_member,
     }
 }
 
-const ALL: [Check; 26] = [
+const ALL: [Check; 27] = [
     Check::ProposalKinds,
     Check::ContextUnchanged,
     Check::OwnLeafUnchanged,
@@ -79,6 +80,7 @@ const ALL: [Check; 26] = [
     Check::DuplicateMessage,
     Check::CounterGap,
     Check::Fork,
+    Check::Window,
     Check::PauseHold,
     Check::Overlap,
     Check::MessageAuthority,
@@ -363,9 +365,20 @@ fn a_message_left_out() -> bool {
 fn two_logs() -> bool {
     let mut world = World::new();
     let seq = world.rooms[BEN].cursor().seq;
-    let seen = Some(Seen { seq, digest: Digest([1; 32]) });
+    let seen = Some(Seen { digest: Digest([1; 32]), ..seen_nothing_new(seq) });
     let row = ben_sees(&mut world, MAL, &Envelope { seen, ..text(1, 1, "hm") });
     !row.notices.contains(&Notice::Fork(seq))
+}
+
+fn two_orders() -> bool {
+    let mut world = World::new();
+    say_in_two_orders(&mut world);
+    world.rooms[FAY].queue_text("and now".into(), NOW).unwrap();
+    let submission = world.rooms[FAY].next_submission().unwrap().unwrap();
+    let seq = world.rooms[BEN].cursor().seq.0 + 1;
+    let content = EntryContent::Payload(submission.payload);
+    world.rooms[BEN].handle_entries(&[Entry { seq: Seq(seq), at: NOW, content }]).unwrap();
+    last_row(&world.rooms[BEN]).notices.is_empty()
 }
 
 fn post_against_a_pause() -> bool {

@@ -339,3 +339,51 @@ fn a_crash_between_commit_and_network_repeats_nothing() {
     log.show(&mut fay);
     assert_eq!(texts(&fay), ["once", "twice"]);
 }
+
+#[test]
+fn an_empty_entry_does_not_pass_for_a_message_that_waits() {
+    let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
+    ben.queue_text("not sent yet".into(), NOW).unwrap();
+    // Nothing is encrypted until there is a connection; the relay shows nothing as an entry.
+    log.append(Vec::new());
+    log.show(&mut ben);
+    assert_eq!(ben.waiting_texts().unwrap().len(), 1, "the message is still to be sent");
+    assert!(texts(&ben).is_empty());
+    assert!(last_row(&ben).notices.contains(&Notice::Unreadable));
+    log.flush(&mut ben);
+    log.show(&mut fay);
+    assert_eq!(texts(&fay), ["not sent yet"]);
+}
+
+/// Back after the room's entries expired: that is said, is kept to be read, and explains what is missing; no more than that.
+#[test]
+fn what_expired_unread_is_said_and_accuses_nobody() {
+    const DAY: u64 = 24 * 3_600_000;
+    let mut log = Log::default();
+    let mut fay = found("Fay", Suite::X25519);
+    let mut ben = join(&mut fay, &mut log, "Ben");
+    say(&mut fay, &mut log, "one");
+    log.show(&mut ben);
+    say(&mut fay, &mut log, "two");
+    say(&mut fay, &mut log, "three");
+    let floor = fay.cursor().seq;
+    ben.check_stream(StreamId([1; 16]), floor, floor).unwrap();
+    let expired = last_row(&ben);
+    assert!(matches!(expired.notices[..], [Notice::Expired { .. }]));
+    say(&mut fay, &mut log, "four");
+    log.show(&mut ben);
+    assert_eq!(last_row(&ben).notices, []);
+    ben.erase_expired(NOW).unwrap();
+    assert!(rows(&ben).contains(&expired));
+    // One more than had expired is missed all the same.
+    say(&mut fay, &mut log, "five");
+    log.entries.pop();
+    say(&mut fay, &mut log, "six");
+    let last = log.entries.last().unwrap().clone();
+    ben.handle_entries(&[Entry { seq: Seq(last.seq.0 + 1), ..last }]).unwrap();
+    assert!(last_row(&ben).notices.contains(&Notice::Gap(1)));
+    // All of it is old now; what the relay must show again stays.
+    ben.erase_expired(NOW.plus(31 * DAY)).unwrap();
+    assert_eq!(texts(&ben), ["six"]);
+    assert!(!rows(&ben).contains(&expired));
+}

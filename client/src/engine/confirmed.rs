@@ -1,0 +1,60 @@
+//! Who is known to have followed the room to where it is.
+//!
+//! A relay that withholds a removal from somebody keeps them, and what they write, in the old group. Nothing of theirs
+//! can be read in the new one, so a member of whom an entry came since is known to have followed. `docs/protocol.md`
+//! section 7.6.
+
+use hearth_protocol::{MemberKey, Seq};
+
+use super::{
+    error::EngineError,
+    policy::{Act, Leaf},
+    room::Room,
+    state::{Row, RowContent},
+};
+
+/// Rows of history that are looked through at most.
+const ROWS_MAX: usize = 4096;
+
+/// Who has not been heard since the roster changed.
+#[derive(Clone, Debug)]
+pub struct Unconfirmed {
+    /// The entry that changed the roster, if this profile still has it.
+    pub since: Option<Seq>,
+    /// Members, without me, of whom nothing came after it.
+    pub members: Vec<Leaf>,
+}
+
+impl Room<'_> {
+    /// Returns who has not been heard since the last change of the roster.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room.
+    pub fn unconfirmed(&mut self) -> Result<Unconfirmed, EngineError> {
+        const PAGE: usize = 256;
+        let mut heard: Vec<MemberKey> = vec![self.me()];
+        let (mut since, mut before) = (None, Seq(u64::MAX));
+        for _ in 0..ROWS_MAX / PAGE {
+            let rows = self.history_back(before, PAGE)?;
+            let Some(last) = rows.iter().map(|row| row.place).min() else { break };
+            before = last;
+            let newest_first = || rows.iter().rev();
+            let change = newest_first().position(changes_roster);
+            let after = newest_first().take(change.unwrap_or(rows.len()) + 1);
+            // Who made the change has followed it, too.
+            heard.extend(after.filter_map(|row| row.from));
+            if let Some(at) = change {
+                since = newest_first().nth(at).map(|row| row.seq);
+                break;
+            }
+        }
+        let members = self.roster()?.into_iter().filter(|l| !heard.contains(&l.member)).collect();
+        Ok(Unconfirmed { since, members })
+    }
+}
+
+/// Whether a row is the coming or going of somebody.
+fn changes_roster(row: &Row) -> bool {
+    let RowContent::Moderation { record, .. } = &row.content else { return false };
+    matches!(record.act, Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::Enact)
+}
