@@ -111,6 +111,13 @@ impl Connection {
         if address.transport == Transport::Plain && !names_loopback(host) {
             return Err(ConnectError::PlainNotLoopback);
         }
+        #[cfg(feature = "simulation")]
+        if let Some(stream) = crate::simulated::dial() {
+            let stream = Box::new(stream.map_err(ConnectError::Unreachable)?);
+            return timeout(HELLO_DEADLINE, Box::pin(Self::greet(address, stream, [0; 32])))
+                .await
+                .map_err(|_| ConnectError::Timeout)?;
+        }
         let stream = timeout(REACH_DEADLINE, reach(address))
             .await
             .map_err(|_| ConnectError::Timeout)?
@@ -443,19 +450,24 @@ async fn reach(address: &RelayAddress) -> io::Result<TcpStream> {
     }
 }
 
+/// The bounds of a WebSocket of ours; public for conformance suites.
+#[doc(hidden)]
+pub fn socket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(Some(FRAME_BYTES_MAX))
+        .max_frame_size(Some(FRAME_BYTES_MAX))
+}
+
 async fn upgrade(
     address: &RelayAddress,
     stream: Box<dyn Stream>,
 ) -> Result<WebSocketStream<Box<dyn Stream>>, ConnectError> {
     let uri: Uri = format!("{address}{PATH}").parse().map_err(|_| ConnectError::BadAddress)?;
     let request = ClientRequestBuilder::new(uri).with_sub_protocol(SUBPROTOCOL);
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .max_message_size(Some(FRAME_BYTES_MAX))
-        .max_frame_size(Some(FRAME_BYTES_MAX));
-    match client_async_with_config(request, stream, Some(config)).await {
+    match client_async_with_config(request, stream, Some(socket_config())).await {
         Ok((socket, _)) => Ok(socket),
         Err(SocketError::Http(answer)) => Err(http_refusal(answer.status())),
         Err(SocketError::Io(error)) => Err(ConnectError::Unreachable(error)),

@@ -507,6 +507,10 @@ impl From<ProfileError> for Failure {
             ProfileError::Store(StoreError::DiskFull(_)) => {
                 ("disk_full", "Free some space and repeat the command; nothing was changed.")
             }
+            ProfileError::Io(_) | ProfileError::Store(StoreError::DiskFailed(_)) => (
+                "disk_failed",
+                "Check the disk. Look at the room and your outbox before you repeat what you did.",
+            ),
             ProfileError::Missing => ("no_profile", "Create or join a room first."),
             _ => ("profile", "Check the folder given with --home; nothing was changed."),
         };

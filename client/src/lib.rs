@@ -8,10 +8,15 @@ pub mod commands;
 pub mod connection;
 pub mod engine;
 pub mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod line;
 pub mod live;
 mod passphrase;
 pub mod profile;
 pub mod show;
+#[cfg(feature = "simulation")]
+pub mod simulated;
 pub mod store;
 pub mod text;

@@ -35,6 +35,9 @@ fn harden() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     // Where a limit cannot be set there is none to keep.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    // A dump that is piped to a program heeds no limit, and others of this account could read the memory.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn usage(error: &clap::Error) -> ExitCode {

@@ -354,14 +354,14 @@ fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
         Notice::Gap(n) => ("gap", format!("{n} message(s) of {name} before this one are missing")),
         Notice::Fork(seq) => (
             "fork",
-            format!("{name} saw something else than you at entry {seq}: the relay shows different histories; compare `verify` codes by another way"),
+            format!("{name} saw something else than you at entry {seq}, or from there on: the relay shows different histories; compare `verify` codes by another way"),
         ),
         Notice::Missing { from } => {
             ("missing", format!("the relay left out entries from {from} to {}", row.seq))
         }
         Notice::Unreadable => ("unreadable", format!("entry {} cannot be read", row.seq)),
         Notice::RefusedCommit(why) => {
-            ("refused_commit", format!("a change by {name} is refused by everybody: {why}"))
+            ("refused_commit", format!("a change by {name} is refused: {why}"))
         }
         Notice::NotMine => (
             "not_mine",

@@ -138,10 +138,24 @@ fn verify(room: &mut Room<'_>, out: &Output, member: Option<&str>) -> Result<()>
         }
         None => {
             let (code, epoch) = (room.safety_code()?, room.epoch()?);
-            let object = json!({"safety_code": code, "epoch": epoch.0});
-            let text = format!(
+            let unconfirmed = room.unconfirmed()?;
+            let names: Vec<&str> = unconfirmed.members.iter().map(|l| l.name.as_str()).collect();
+            let object = json!({
+                "safety_code": code,
+                "epoch": epoch.0,
+                "unconfirmed": names,
+                "unconfirmed_since": unconfirmed.since.map(|seq| seq.0),
+            });
+            let mut text = format!(
                 "{code}\nEverybody who is up to date sees the same digits (epoch {epoch})."
             );
+            if !names.is_empty() {
+                let names: Vec<String> = names.into_iter().map(escape::one_line).collect();
+                text += &format!(
+                    "\nNothing has come since the last change of who is here from: {}.\nThey may be quiet or away, or the relay keeps the change from them. Compare the digits.",
+                    names.join(", ")
+                );
+            }
             Ok(out.say(&object, &text)?)
         }
     }

@@ -70,6 +70,10 @@ enum Outcome {
 
 /// Returns the time by this computer's clock.
 pub fn now() -> Millis {
+    #[cfg(feature = "simulation")]
+    if let Some(now) = crate::simulated::now() {
+        return now;
+    }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
@@ -195,8 +199,17 @@ impl<'s> Live<'s> {
     /// [`LiveError::Engine`] if the log does not verify; [`LiveError::Withheld`] if the relay stops short.
     pub async fn catch_up(&mut self) -> Result<()> {
         while self.room.cursor().seq < self.head {
-            let next = timeout(ENTRIES_DEADLINE, self.next()).await;
+            let next = timeout(ENTRIES_DEADLINE, self.next_entry()).await;
             next.map_err(|_| LiveError::Withheld(self.head))??;
+        }
+        Ok(())
+    }
+
+    /// Waits until the cursor moves: frames that bring no entry do not prolong the caller's deadline. Cancel safe.
+    async fn next_entry(&mut self) -> Result<()> {
+        let before = self.room.cursor().seq;
+        while self.room.cursor().seq == before {
+            self.next().await?;
         }
         Ok(())
     }
@@ -466,10 +479,8 @@ impl<'s> Live<'s> {
     /// Takes entries in up to our own, so that what was accepted is also part of this profile's history.
     async fn await_own(&mut self, submission: &Submission, seq: Seq, at: Millis) -> Result<()> {
         while self.room.is_waiting(submission.number)? && self.room.cursor().seq < seq {
-            match timeout(ENTRIES_DEADLINE, self.next()).await {
-                Ok(incoming) => {
-                    incoming?;
-                }
+            match timeout(ENTRIES_DEADLINE, self.next_entry()).await {
+                Ok(entered) => entered?,
                 // Delivery to somebody who left may stop right before the entry that says so.
                 Err(_) => return Ok(self.room.accepted_last(submission.number, seq, at)?),
             }

@@ -141,3 +141,9 @@ fn associated(lock: &Lock) -> Vec<u8> {
     out.extend(hearth_protocol::codec::encode(lock));
     out
 }
+
+/// Decodes a header and encodes it again.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn reencode(bytes: &[u8]) -> Option<Vec<u8>> {
+    Header::decode(bytes).ok().map(|header| header.encode())
+}

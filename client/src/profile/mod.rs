@@ -17,6 +17,9 @@ use std::{
 use zeroize::Zeroizing;
 
 pub use self::error::{ProfileError, ProfileFile};
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::header::reencode as reencode_header;
+
 use self::header::{Header, Lock, Unreadable};
 use crate::{
     passphrase::{Cost, SALT_BYTES},

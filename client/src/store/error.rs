@@ -26,6 +26,9 @@ pub enum StoreError {
     /// No space is left; nothing of the transaction was kept.
     #[error("no space is left for the local database")]
     DiskFull(#[source] rusqlite::Error),
+    /// The disk did not write or read what it should. Whether the transaction is kept, the next opening shows.
+    #[error("the disk fails under the local database")]
+    DiskFailed(#[source] Option<rusqlite::Error>),
     /// A transaction was begun inside another one.
     #[error("a transaction is already open")]
     Nested,
@@ -45,6 +48,7 @@ impl From<rusqlite::Error> for StoreError {
             }
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly(Some(error)),
             Some(ErrorCode::DiskFull) => Self::DiskFull(error),
+            Some(ErrorCode::SystemIoFailure) => Self::DiskFailed(Some(error)),
             _ => Self::Sqlite(error),
         }
     }

@@ -13,6 +13,8 @@ use std::{cell::Cell, fmt, io, path::Path};
 use rusqlite::{Connection, params};
 
 pub use self::error::StoreError;
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::seal::{open_with, seal_with};
 use self::{
     mark::Mark,
     seal::{NAME_BYTES, RowKeys},

@@ -108,3 +108,23 @@ fn place(kind: Kind, room: RoomNo, key: &[u8]) -> Vec<u8> {
     out.extend_from_slice(key);
     out
 }
+
+/// Seals a value with the row keys of a data key.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn seal_with(
+    data_key: &[u8; 32],
+    place: (Kind, RoomNo, &[u8]),
+    value: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    RowKeys::derive(data_key).seal(place.0, place.1, place.2, value)
+}
+
+/// Opens a value with the row keys of a data key.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn open_with(
+    data_key: &[u8; 32],
+    place: (Kind, RoomNo, &[u8]),
+    sealed: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    RowKeys::derive(data_key).open(place.0, place.1, place.2, sealed)
+}
