@@ -72,3 +72,34 @@ pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeError> 
         rest => Err(DecodeError::Trailing(rest)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A byte string that fills so many bytes of CBOR.
+    fn bytes_of(total: usize) -> Vec<u8> {
+        let value = minicbor::bytes::ByteVec::from(vec![7; total - 5]);
+        let bytes = encode(&value);
+        assert_eq!(bytes.len(), total);
+        bytes
+    }
+
+    #[test]
+    fn a_frame_of_the_largest_size_is_read_and_one_byte_more_is_not() {
+        let read = |bytes: &[u8]| decode::<minicbor::bytes::ByteVec>(bytes).map(|v| v.len());
+        assert_eq!(read(&bytes_of(FRAME_BYTES_MAX)).ok(), Some(FRAME_BYTES_MAX - 5));
+        let large = read(&bytes_of(FRAME_BYTES_MAX + 1));
+        assert!(matches!(large, Err(DecodeError::TooLarge(n)) if n == FRAME_BYTES_MAX + 1));
+    }
+
+    #[test]
+    fn what_follows_a_frame_is_counted_and_refused() {
+        for more in [1, 3] {
+            let mut bytes = encode(&crate::Seq(300));
+            bytes.resize(bytes.len() + more, 0);
+            let read = decode::<crate::Seq>(&bytes);
+            assert!(matches!(read, Err(DecodeError::Trailing(n)) if n == more));
+        }
+    }
+}

@@ -785,3 +785,30 @@ pub struct RosterRow {
     #[n(3)]
     pub left: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tombstone_has_the_digest_of_what_it_replaces() {
+        // SHA-256 of "abc": FIPS 180-2 appendix B.1.
+        let payload = EntryContent::Payload(b"abc".to_vec());
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(payload.digest().to_hex(), hex);
+        assert_eq!(EntryContent::Tombstone(payload.digest()).digest(), payload.digest());
+    }
+
+    #[test]
+    fn roles_moderate_and_post_as_their_names_say() {
+        let table = [
+            (Role::Facilitator, "facilitator", true, true),
+            (Role::CoFacilitator, "cofacilitator", true, true),
+            (Role::Member, "member", false, true),
+            (Role::Observer, "observer", false, false),
+        ];
+        for (role, word, moderates, posts) in table {
+            assert_eq!((role.as_str(), role.moderates(), role.posts()), (word, moderates, posts));
+        }
+    }
+}

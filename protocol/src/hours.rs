@@ -165,6 +165,93 @@ mod tests {
         assert!(!Hours { windows: vec![], offsets: vec![] }.is_well_formed());
     }
 
+    /// Hours as anybody would read them off a calendar: no clock before 1970-01-05T00:00Z, a Monday.
+    fn naive_is_open(hours: &Hours, now: u64) -> bool {
+        const FIRST_MONDAY: i64 = 4 * 24 * 60;
+        let mut east = hours.offsets[0].minutes;
+        for offset in &hours.offsets {
+            if offset.from.0 <= now {
+                east = offset.minutes;
+            }
+        }
+        let mut local = i64::try_from(now / 60_000).unwrap() + i64::from(east) - FIRST_MONDAY;
+        local %= 7 * 24 * 60;
+        hours
+            .windows
+            .iter()
+            .any(|w| local >= i64::from(w.start_minute) && local < i64::from(w.end_minute))
+    }
+
+    #[test]
+    fn a_year_of_minutes_agrees_with_a_calendar() {
+        let minute = |day: u16, hour: u16| day * 24 * 60 + hour * 60;
+        let window = |start_minute, end_minute| Window { start_minute, end_minute };
+        let offset = |days: u64, minutes| Offset { from: Millis(MONDAY + days * DAY), minutes };
+        let windows = [
+            vec![window(minute(0, 17), minute(0, 20))],
+            vec![window(0, 1), window(minute(2, 9), minute(2, 12)), window(minute(6, 23), 10_080)],
+            vec![window(0, 10_080)],
+            vec![window(minute(3, 0), minute(3, 1)), window(minute(3, 1), minute(3, 2))],
+            vec![],
+        ];
+        let offsets = [
+            vec![offset(0, 0)],
+            vec![offset(0, 60), offset(3, 120), offset(10, 60)],
+            vec![offset(2, -570), offset(9, 845)],
+            // The room is closed, and by a change of the clocks in the middle of its hours.
+            vec![offset(0, -720), offset(1, 720)],
+        ];
+        for windows in &windows {
+            for offsets in &offsets {
+                let hours = Hours { windows: windows.clone(), offsets: offsets.clone() };
+                assert!(hours.is_well_formed());
+                let open: Vec<bool> = (0..30 * 24 * 60)
+                    .map(|minute| {
+                        let now = MONDAY + minute * 60_000;
+                        let open = hours.is_open(Millis(now));
+                        assert_eq!(
+                            open,
+                            naive_is_open(&hours, now),
+                            "{hours:?} at minute {minute}"
+                        );
+                        assert_eq!(open, hours.is_open(Millis(now + 59_999)), "within {minute}");
+                        open
+                    })
+                    .collect();
+                for closed in (0..20 * 24 * 60).step_by(97).filter(|minute| !open[*minute]) {
+                    let later = (closed + 1..closed + 8 * 24 * 60).find(|minute| open[*minute]);
+                    let at = |minute: usize| Millis(MONDAY + minute as u64 * 60_000);
+                    assert_eq!(hours.next_opening(at(closed)), later.map(at), "{hours:?} {closed}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_bound_of_the_numbers_is_kept() {
+        let good = |hours: Hours| hours.is_well_formed();
+        let window = |start_minute, end_minute| Window { start_minute, end_minute };
+        let of = |windows: Vec<Window>| Hours { windows, ..evenings() };
+        assert!(good(of(vec![window(0, 10_080)])));
+        assert!(!good(of(vec![window(0, 10_081)])));
+        assert!(!good(of(vec![window(5, 5)])));
+        assert!(good(of(vec![window(5, 6), window(6, 7)])));
+        assert!(!good(of(vec![window(5, 7), window(6, 8)])));
+        let many = |count| (0..count).map(|n| window(n * 2, n * 2 + 1)).collect();
+        assert!(good(of(many(64))));
+        assert!(!good(of(many(65))));
+
+        let offset = |from, minutes| Offset { from: Millis(from), minutes };
+        let at = |offsets: Vec<Offset>| Hours { offsets, ..evenings() };
+        assert!(good(at(vec![offset(0, 18 * 60), offset(1, -18 * 60)])));
+        assert!(!good(at(vec![offset(0, 18 * 60 + 1)])));
+        assert!(!good(at(vec![offset(0, -18 * 60 - 1)])));
+        assert!(!good(at(vec![offset(1, 0), offset(1, 60)])));
+        assert!(!good(at(vec![])));
+        assert!(good(at((0..64).map(|from| offset(from, 0)).collect())));
+        assert!(!good(at((0..65).map(|from| offset(from, 0)).collect())));
+    }
+
     #[test]
     fn extreme_clocks_do_not_overflow() {
         let hours = evenings();

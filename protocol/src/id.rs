@@ -178,6 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn people_see_forty_bits_and_whole_numbers() {
+        // RFC 4648 section 10 has the same: "fooba" is "MZXW6YTB".
+        let mut bytes = [0xff; 32];
+        bytes[..5].copy_from_slice(b"fooba");
+        assert_eq!(MemberKey(bytes).short(), "mzxw6ytb");
+        assert_eq!(MessageId(*bytes.first_chunk().unwrap()).short(), "mzxw6ytb");
+        assert_eq!((Seq(40).to_string(), Epoch(7).to_string()), ("40".into(), "7".into()));
+    }
+
+    #[test]
+    fn times_add_up_and_stop_at_the_end() {
+        assert_eq!(Millis(5).plus(7), Millis(12));
+        assert_eq!(Millis::NEVER.plus(1), Millis::NEVER);
+    }
+
+    #[test]
     fn debug_shows_four_bytes_only() {
         assert_eq!(format!("{:?}", MemberKey([0xab; 32])), "MemberKey(abababab..)");
     }

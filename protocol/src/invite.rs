@@ -330,6 +330,38 @@ mod tests {
     }
 
     #[test]
+    fn lengths_are_bounded_and_newer_versions_told_apart() {
+        let with = |authority: String, version| {
+            let mut bytes = codec::encode(&GrantBody {
+                version,
+                relay: RelayId([1; 32]),
+                pin: None,
+                secret: Secret32::new([6; 32]),
+            });
+            bytes.extend(link_checksum(Transport::Tls, &authority, "grant", &bytes));
+            format!("hearth://{authority}/grant#{}", BASE64URL_NOPAD.encode(&bytes))
+        };
+        let authority = |len| "a".repeat(len);
+        assert!(Grant::parse(&with(authority(ADDRESS_BYTES_MAX), 1)).is_ok());
+        let long = with(authority(ADDRESS_BYTES_MAX + 1), 1);
+        assert_eq!(Grant::parse(&long), Err(LinkError::Damaged));
+        assert_eq!(Grant::parse(&with(String::new(), 1)), Err(LinkError::Damaged));
+        assert_eq!(Grant::parse(&with(authority(9), 2)), Err(LinkError::NewerVersion));
+
+        let cut = |len| format!("hearth://{}", "a".repeat(len - 9));
+        assert_eq!(Grant::parse(&cut(LINK_CHARS_MAX)), Err(LinkError::Damaged));
+        assert_eq!(Grant::parse(&cut(LINK_CHARS_MAX + 1)), Err(LinkError::NotALink));
+    }
+
+    #[test]
+    fn an_address_prints_as_that_of_a_socket() {
+        let address = invite().address;
+        assert_eq!(address.to_string(), "wss://relay.example:7443");
+        let plain = RelayAddress { transport: Transport::Plain, ..address };
+        assert_eq!(plain.to_string(), "ws://relay.example:7443");
+    }
+
+    #[test]
     fn secrets_do_not_print() {
         assert!(!format!("{:?}", invite()).contains("0606"));
     }

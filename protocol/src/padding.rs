@@ -43,6 +43,15 @@ mod tests {
     }
 
     #[test]
+    fn each_bucket_is_four_times_the_one_before() {
+        for (content, bucket) in
+            [(0, 256), (253, 1024), (1021, 4096), (4093, 16_384), (16_381, 65_536)]
+        {
+            assert_eq!(pad(&vec![7; content]).unwrap().len(), bucket, "{content} bytes");
+        }
+    }
+
+    #[test]
     fn other_sizes_lengths_and_dirty_padding_are_refused() {
         let mut padded = pad(b"word").unwrap();
         assert_eq!(unpad(&padded[..255]), None);

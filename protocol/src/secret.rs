@@ -51,3 +51,28 @@ impl<'b, C> Decode<'b, C> for Secret32 {
         Ok(Self(bytes.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_equal_only_if_every_byte_is() {
+        let secret = Secret32::new([6; 32]);
+        assert_eq!(secret, Secret32::new([6; 32]));
+        for first in 0..32 {
+            let mut bytes = [6; 32];
+            bytes[first] ^= 1;
+            assert_ne!(secret, Secret32::new(bytes), "byte {first}");
+            // Two differences do not make up for each other.
+            bytes[(first + 1) % 32] ^= 1;
+            assert_ne!(secret, Secret32::new(bytes), "byte {first} and the next");
+        }
+        assert_ne!(Secret32::new([0; 32]), Secret32::new([0xff; 32]));
+    }
+
+    #[test]
+    fn nothing_of_a_secret_is_printed() {
+        assert_eq!(format!("{:?}", Secret32::new([6; 32])), "Secret32(..)");
+    }
+}
