@@ -28,8 +28,8 @@ struct Cli {
     config: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-struct Serve {
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Serve {
     /// Where members connect; port 0 picks one [default: 127.0.0.1:7443]
     #[arg(long, env = "HEARTHD_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -165,13 +165,20 @@ fn harden() {
     if setrlimit(Resource::Core, none).is_err() {
         tracing::warn!("core dumps could not be forbidden");
     }
+    // A dump that is piped to a program heeds no limit, and others of this account could read the memory.
+    #[cfg(target_os = "linux")]
+    if rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .is_err()
+    {
+        tracing::warn!("the process could not be made private");
+    }
     let files = getrlimit(Resource::Nofile);
     // What it was is enough for most.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
     umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
-fn settings(serve: Serve, file: File, data_dir: PathBuf) -> Result<Config, StartError> {
+pub(crate) fn settings(serve: Serve, file: File, data_dir: PathBuf) -> Result<Config, StartError> {
     let mut config = Config::new(data_dir);
     if let Some(listen) = serve.listen.or(file.listen) {
         config.listen = listen;

@@ -46,6 +46,8 @@ const STALL_BYTES_MIN: u64 = 1024;
 const COMMIT_DEADLINE: Duration = Duration::from_secs(30);
 /// For the last frames before a close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+/// Messages that are read while a close is awaited: who is closed for flooding may go on.
+const LAST_WORDS_MAX: usize = 128;
 /// Submissions of one connection whose commit is awaited; beyond it, the relay stops reading from it.
 const PENDING_MAX: usize = 32;
 /// Signatures of one connection that may fail.
@@ -148,13 +150,7 @@ impl Connection {
     pub(crate) async fn run(mut self: Box<Self>) {
         let end = self.serve().await;
         if let End::Close(code) = end {
-            let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
-            let close = async {
-                let _ = self.stream.close(Some(frame)).await;
-                // The peer's own close, so that the last frames are not lost in a reset.
-                while let Some(Ok(_)) = self.stream.next().await {}
-            };
-            let _ = timeout(CLOSE_DEADLINE, Box::pin(close)).await;
+            Box::pin(goodbye(&mut self.stream, code)).await;
         }
         tracing::debug!(?end, "a connection ended");
     }
@@ -172,6 +168,16 @@ impl Connection {
                 return end;
             }
         }
+    }
+
+    /// Serves one message to its last answer and then sends what is due, as [`Self::run`] would: for a simulation, in
+    /// which time and the socket are the caller's.
+    pub(crate) async fn turn(&mut self, message: Option<Message>) -> Result<(), End> {
+        if let Some(message) = message {
+            self.handle_message(message).await?;
+            self.settle().await?;
+        }
+        self.deliver().await
     }
 
     async fn next_event(&mut self) -> Event {
@@ -247,6 +253,7 @@ impl Connection {
     async fn handle_message(&mut self, message: Message) -> Result<(), End> {
         let now = Instant::now();
         self.heard_at = now;
+        self.progress.bore();
         match message {
             Message::Binary(bytes) => {
                 let _ = self.frames.take(now);
@@ -261,9 +268,12 @@ impl Connection {
                 }
             }
             Message::Text(_) => Err(End::Close(close::UNSUPPORTED)),
-            // The library queued the pong; it leaves with the next flush.
-            Message::Ping(_) => self.pings.take(now).map_err(|_| End::Close(close::RATE)),
-            Message::Pong(_) | Message::Frame(_) => Ok(()),
+            // The library queued the pong; it leaves with the next flush. A pong that nobody asked for (RFC 6455
+            // section 5.5.3) costs as much to read as a ping.
+            Message::Ping(_) | Message::Pong(_) => {
+                self.pings.take(now).map_err(|_| End::Close(close::RATE))
+            }
+            Message::Frame(_) => Ok(()),
             Message::Close(_) => {
                 // Flushes the library's reply.
                 let _ = timeout(CLOSE_DEADLINE, self.stream.flush()).await;
@@ -383,6 +393,20 @@ impl Drop for Connection {
     }
 }
 
+/// Closes with a code, and waits a little for the peer's own close, so that the last frames are not lost in a reset.
+pub(crate) async fn goodbye(stream: &mut WebSocketStream<AnyIo>, code: u16) {
+    let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+    let close = async {
+        let _ = stream.close(Some(frame)).await;
+        for _ in 0..LAST_WORDS_MAX {
+            if !matches!(stream.next().await, Some(Ok(_))) {
+                break;
+            }
+        }
+    };
+    let _ = timeout(CLOSE_DEADLINE, close).await;
+}
+
 /// Waits for the first submission's commit. Cancel safe.
 async fn first(pending: &mut VecDeque<Pending>) -> Result<Accepted, Refusal> {
     match pending.front_mut() {
@@ -413,7 +437,8 @@ async fn progressing(
     }
 }
 
-fn end_of(error: &WsError) -> End {
+/// How a connection ends on which the peer broke a rule of WebSocket, or on which the socket failed.
+pub(crate) fn end_of(error: &WsError) -> End {
     match error {
         WsError::Capacity(CapacityError::MessageTooLong { .. }) => End::Close(close::TOO_BIG),
         WsError::Protocol(_) => End::Close(close::PROTOCOL),

@@ -10,6 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use hearth_protocol::limits::FRAME_BYTES_MAX;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -24,13 +25,44 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 /// A stream whose kind does not matter any more.
 pub(crate) type AnyIo = Box<dyn Io>;
 
-/// Bytes that the kernel took for one socket: tells a slow reader from a dead one.
+/// Bytes that may come in without a message coming of them: one of the greatest size, and what wraps it.
+///
+/// Frames are counted by message. What makes none costs as much to read and would not be counted: fragments without an
+/// end or without content (RFC 6455 section 5.4), TLS records without content, changes of TLS keys.
+const FRUITLESS_BYTES_MAX: u64 = 2 * FRAME_BYTES_MAX as u64;
+
+/// Bytes after which a socket that always has more lets others go first. They may be thousands of frames, and what is
+/// above reads on as long as there is something.
+const TURN_BYTES: usize = 4 * 1024;
+
+/// What one socket took and gave.
 #[derive(Debug, Default)]
-pub(crate) struct Progress(AtomicU64);
+pub(crate) struct Progress {
+    written: AtomicU64,
+    /// Bytes read since the last message.
+    fruitless: AtomicU64,
+}
 
 impl Progress {
+    /// Bytes that the kernel took: tells a slow reader from a dead one.
     pub(crate) fn written(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Says that a message came of what was read.
+    pub(crate) fn bore(&self) {
+        self.fruitless.store(0, Ordering::Relaxed);
+    }
+
+    fn read(&self, bytes: usize) -> io::Result<()> {
+        let before = self.fruitless.fetch_add(bytes as u64, Ordering::Relaxed);
+        if before + bytes as u64 > FRUITLESS_BYTES_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "nothing comes of what is read",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -40,17 +72,19 @@ pub(crate) struct Metered {
     stream: TcpStream,
     progress: Arc<Progress>,
     metrics: Arc<Metrics>,
+    /// Bytes read since others went first.
+    turn: usize,
 }
 
 impl Metered {
     pub(crate) fn new(stream: TcpStream, metrics: Arc<Metrics>) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress::default());
-        (Self { stream, progress: progress.clone(), metrics }, progress)
+        (Self { stream, progress: progress.clone(), metrics, turn: 0 }, progress)
     }
 
     fn count(&self, result: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(bytes)) = result {
-            self.progress.0.fetch_add(*bytes as u64, Ordering::Relaxed);
+            self.progress.written.fetch_add(*bytes as u64, Ordering::Relaxed);
             self.metrics.bytes_written.fetch_add(*bytes as u64, Ordering::Relaxed);
         }
     }
@@ -62,10 +96,17 @@ impl AsyncRead for Metered {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.turn >= TURN_BYTES {
+            self.turn = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
         let read = buffer.filled().len() - before;
         self.metrics.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
+        self.turn = if result.is_pending() { 0 } else { self.turn + read };
+        self.progress.read(read)?;
         result
     }
 }

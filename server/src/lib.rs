@@ -21,6 +21,11 @@ pub mod cli;
 pub mod config;
 mod connection;
 mod data_dir;
+#[doc(hidden)]
+pub mod echo;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handlers;
 mod http;
 mod io;
@@ -32,6 +37,10 @@ mod rate_limit;
 mod registry;
 mod relay;
 mod room;
+#[doc(hidden)]
+pub mod sabotage;
+#[doc(hidden)]
+pub mod simulated;
 mod store;
 pub mod telemetry;
 mod tls;

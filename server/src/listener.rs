@@ -9,7 +9,7 @@ use hearth_protocol::limits::FRAME_BYTES_MAX;
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::{
@@ -22,7 +22,7 @@ use crate::{
     connection::{Connection, Socket},
     http::{self, Answer, HeadError},
     io::{AnyIo, Metered, Progress},
-    rate_limit::Place,
+    rate_limit::{Arrivals, Place},
     tls,
 };
 
@@ -32,6 +32,8 @@ const TLS_DEADLINE: Duration = Duration::from_secs(10);
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// For an answer that ends the connection.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// New connections of one address in a second, at least; as many as it may have, if that is more.
+const ARRIVALS_MIN: u32 = 64;
 /// Rest after the system refused to accept (no more descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that are taken from TLS at once. Allocated for every connection as long as it lives; TLS has what comes
@@ -44,6 +46,7 @@ const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Accepts connections until the relay stops.
 pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Option<TlsAcceptor>) {
+    let mut arrivals = Arrivals::new(Instant::now());
     loop {
         let accepted = tokio::select! {
             () = shared.stopping.cancelled() => return,
@@ -62,8 +65,11 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Opti
         // Whom a trusted proxy speaks for is known after the head.
         let proxied = shared.config.trust_forwarded && peer.ip().is_loopback();
         let full = shared.tasks.len() >= shared.config.connections_max;
+        // Who comes and goes holds few, and costs a handshake each time.
+        let arrived = arrivals.count(peer.ip().into(), Instant::now());
+        let hasty = arrived > per_ip.max(ARRIVALS_MIN);
         // A few above the limit are told so; the rest would cost a handshake each and get none.
-        if full || (!proxied && count > per_ip.saturating_add(per_ip / 4 + 1)) {
+        if full || (!proxied && (hasty || count > per_ip.saturating_add(per_ip / 4 + 1))) {
             shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
             continue;
         }
@@ -149,7 +155,12 @@ async fn open(
     Some((upgrade(io, rest, channel, progress).await, caller.place))
 }
 
-async fn upgrade(io: AnyIo, rest: Vec<u8>, channel: [u8; 32], progress: Arc<Progress>) -> Socket {
+pub(crate) async fn upgrade(
+    io: AnyIo,
+    rest: Vec<u8>,
+    channel: [u8; 32],
+    progress: Arc<Progress>,
+) -> Socket {
     // The defaults of the library hold 128 KiB for each idle connection and let 64 MiB come in.
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)

@@ -100,6 +100,32 @@ impl Guesses {
     }
 }
 
+/// New connections by address, in the second that it is.
+///
+/// All are forgotten when the next one begins, so that nothing grows with the number of addresses seen.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    since: Instant,
+    counts: HashMap<Origin, u32>,
+}
+
+impl Arrivals {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { since: now, counts: HashMap::new() }
+    }
+
+    /// Counts a connection and returns how many its address opened in this second.
+    pub(crate) fn count(&mut self, origin: Origin, now: Instant) -> u32 {
+        if now >= self.since + Duration::from_secs(1) {
+            // Not cleared: a second of many addresses must not keep its memory.
+            *self = Self::new(now);
+        }
+        let count = self.counts.entry(origin).or_insert(0);
+        *count = count.saturating_add(1);
+        *count
+    }
+}
+
 /// Connections by address.
 #[derive(Debug, Default)]
 pub(crate) struct Occupancy(Mutex<HashMap<Origin, u32>>);
@@ -168,6 +194,20 @@ mod tests {
         assert_eq!(guesses.check(origin, Millis(600_000)), Err(Millis(HOUR_MILLIS)));
         guesses.check(origin, Millis(HOUR_MILLIS)).unwrap();
         guesses.check(Origin::from(IpAddr::from([127, 0, 0, 2])), Millis(600_000)).unwrap();
+    }
+
+    #[test]
+    fn arrivals_count_by_address_and_second() {
+        let start = Instant::now();
+        let mut arrivals = Arrivals::new(start);
+        let a = Origin::from(IpAddr::from([127, 0, 0, 1]));
+        let b = Origin::from(IpAddr::from([127, 0, 0, 2]));
+        let later = start + Duration::from_millis(999);
+        assert_eq!([arrivals.count(a, start), arrivals.count(a, later)], [1, 2]);
+        assert_eq!(arrivals.count(b, later), 1);
+        let next = start + Duration::from_secs(1);
+        assert_eq!(arrivals.count(a, next), 1);
+        assert_eq!(arrivals.counts.len(), 1);
     }
 
     #[test]

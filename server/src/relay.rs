@@ -35,7 +35,7 @@ const UPKEEP: Duration = Duration::from_secs(10);
 /// Rounds of upkeep between two rounds of retention.
 const RETENTION_EVERY: u32 = 6;
 /// Bytes of all uploads under way.
-const UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Why a relay does not start.
 #[derive(Debug, thiserror::Error)]
@@ -313,19 +313,24 @@ async fn end_generation(store: &Arc<Store>, dir: &Path) {
     }
 }
 
-/// Deletes what is past its time, a little in each transaction, and then from the WAL as well.
-async fn forget(shared: &Shared) {
+/// Deletes what is past its time, a little in each transaction; returns how many rows.
+pub(crate) async fn delete_expired(shared: &Shared) -> u64 {
     let now = shared.now();
     let (mut after, mut deleted) = (0, 0);
     loop {
         let step = shared.store.write(move |batch| retention::step(batch, now, after)).await.await;
-        let Ok(step) = step else { return };
+        let Ok(step) = step else { return 0 };
         deleted += step.deleted;
         match step.next {
             Some(next) if !shared.stopping.is_cancelled() => after = next,
-            _ => break,
+            _ => return deleted,
         }
     }
+}
+
+/// Deletes what is past its time, and then from the WAL as well.
+async fn forget(shared: &Shared) {
+    let deleted = delete_expired(shared).await;
     if deleted > 0 {
         tracing::debug!(deleted, "what was past its time is deleted");
         let path = shared.store.path().to_owned();

@@ -241,3 +241,22 @@ async fn retractions_delete_the_bytes_and_keep_the_hash() {
     let canary = text(room.id, 2, "mine");
     assert!(!raw.windows(canary.len()).any(|window| window == canary));
 }
+
+/// Whoever was away could never follow the room again without the commit.
+#[tokio::test]
+async fn a_commit_cannot_be_retracted_by_its_author_or_a_facilitator() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let mut member = room.join(&relay, Role::Member).await;
+    let id = random_id();
+    let payload = commit(room.id, room.epoch);
+    let seq = accepted(&member.client.submit_as(room.id, id, payload, vec![]).await);
+    let own = Effect::Retract { seq, own: Some(id) };
+    let answer = member.client.submit(room.id, vec![], vec![own]).await;
+    assert_eq!(code(&answer), RejectCode::NotFound);
+    let answer = room.act(vec![Effect::Retract { seq, own: None }]).await;
+    assert_eq!(code(&answer), RejectCode::NotFound);
+    member.client.subscribe(room.id, member.joined.0).await;
+    let kept = member.client.entries_to(seq.0).await;
+    assert!(matches!(kept.last().unwrap().content, EntryContent::Payload(_)));
+}

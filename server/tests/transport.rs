@@ -94,6 +94,29 @@ async fn garbage_on_the_tls_port_ends_and_the_hybrid_group_is_used() {
     assert_eq!(connection.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
 }
 
+/// A hello of TLS 1.2 (RFC 5246 section 7.4.1.2): no supported_versions, one suite that both sides would know.
+#[tokio::test]
+async fn an_older_tls_is_refused_with_its_alert() {
+    const ALERT: u8 = 21;
+    const PROTOCOL_VERSION: u8 = 70;
+    let relay = TestRelay::start().await;
+    for version in [[3, 0], [3, 1], [3, 2], [3, 3]] {
+        let mut hello = version.to_vec();
+        hello.extend([7; 32]);
+        hello.extend([0, 0, 2, 0xc0, 0x2f, 1, 0]);
+        // signature_algorithms and supported_groups, without which no suite could be chosen at all.
+        hello.extend([0, 16, 0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 4, 0, 2, 0, 29]);
+        let mut record = vec![22, 3, 1, 0, hello.len() as u8 + 4, 1, 0, 0, hello.len() as u8];
+        record.extend(hello);
+        let mut stream = TcpStream::connect(relay.address).await.unwrap();
+        stream.write_all(&record).await.unwrap();
+        let mut answer = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+        assert_eq!(answer.first(), Some(&ALERT), "{version:?}: {answer:?}");
+        assert_eq!(answer.get(5..7), Some(&[2, PROTOCOL_VERSION][..]), "{version:?}: {answer:?}");
+    }
+}
+
 async fn close_code(client: &mut Client) -> Option<u16> {
     use futures_util::StreamExt as _;
     loop {
@@ -131,6 +154,59 @@ async fn pings_beyond_the_budget_end_the_connection() {
         }
     }
     assert_eq!(close_code(&mut client).await, Some(close::RATE));
+}
+
+#[tokio::test]
+async fn pongs_that_nobody_asked_for_end_the_connection() {
+    let relay = TestRelay::start().await;
+    let mut client = relay.connect().await;
+    for _ in 0..20 {
+        if client.stream.send(Message::Pong(Bytes::new())).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(close_code(&mut client).await, Some(close::RATE));
+}
+
+/// Fragments without an end, and changes of TLS keys, are no frames that a rate could count.
+#[tokio::test]
+async fn bytes_that_make_no_message_end_the_connection() {
+    let relay = TestRelay::start().await;
+    let mut fragments = raw(&relay).await;
+    let begin = frame(0x02, b"");
+    let go_on = frame(0x00, b"").repeat(1000);
+    let mut sent = begin.len();
+    let flood = async {
+        fragments.write_all(&begin).await?;
+        loop {
+            fragments.write_all(&go_on).await?;
+            fragments.flush().await?;
+            sent += go_on.len();
+            if sent > 64 << 20 {
+                return Ok::<(), std::io::Error>(());
+            }
+        }
+    };
+    assert!(timeout(PATIENCE, flood).await.unwrap().is_err(), "{sent} bytes were taken");
+
+    let mut keys = raw(&relay).await;
+    let flood = async {
+        for _ in 0..1_000_000 {
+            keys.get_mut().1.refresh_traffic_keys().map_err(std::io::Error::other)?;
+            keys.write_all(b"").await?;
+            keys.flush().await?;
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    assert!(timeout(PATIENCE, flood).await.unwrap().is_err(), "a million keys were taken");
+    // What is whole may go on for as long as it likes.
+    let mut whole = relay.connect().await;
+    let room = RoomId([0; 16]);
+    for _ in 0..5_000 {
+        let req = whole.req();
+        let answer = whole.ask(ClientFrame::Status { req, room }).await;
+        assert!(matches!(answer, ServerFrame::Reject { .. }));
+    }
 }
 
 /// Opens a WebSocket and returns the stream below it.

@@ -1,0 +1,121 @@
+//! A relay without sockets, threads or a clock of its own, for a simulation: frames in, frames out, one at a time.
+//!
+//! Handlers, rules, registry and store are the relay's own. What is missing is `listener`, `tls`, `http`, the pace at
+//! which frames are read, and the deadlines of a connection: the network and the time are the caller's.
+
+use std::{net::IpAddr, path::Path, sync::Arc};
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use hearth_protocol::{Millis, RelayId, Secret32, limits::MEMBERS_MAX};
+use tokio::{io::DuplexStream, sync::Semaphore, task::unconstrained};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Clock, Config, OpenError, Shared,
+    connection::{Connection, Socket},
+    io::Progress,
+    metrics::Metrics,
+    rate_limit::{Guesses, Occupancy},
+    registry::Registry,
+    relay::{UPLOAD_BYTES_MAX, delete_expired},
+    store::{Store, grants, schema},
+};
+
+/// Bytes between a connection and its far end: all that one turn may write.
+const WIRE_BYTES: usize = 4 * 1024 * 1024;
+
+/// A relay that does one thing at a time.
+pub struct Core(Arc<Shared>);
+
+/// One connection to a [`Core`], at the place where the network would begin.
+pub struct Wire {
+    connection: Box<Connection>,
+    far: WebSocketStream<DuplexStream>,
+}
+
+impl Core {
+    /// Opens the store of a data directory.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(dir: &Path, clock: Clock) -> Result<Self, OpenError> {
+        let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
+        let store = Store::open_here(dir, registry.clone(), metrics.clone())?;
+        let config = Config { clock, ..Config::new(dir) };
+        Ok(Self(Arc::new(Shared {
+            config,
+            store,
+            registry,
+            metrics,
+            guesses: Guesses::default(),
+            occupancy: Arc::new(Occupancy::default()),
+            uploads: Arc::new(Semaphore::new(UPLOAD_BYTES_MAX)),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            killed: CancellationToken::new(),
+        })))
+    }
+
+    /// Who the relay is.
+    pub fn id(&self) -> RelayId {
+        self.0.store.relay()
+    }
+
+    /// Lets whoever shows a secret open rooms, for ever.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn grant(&self, secret: &Secret32) -> Result<(), OpenError> {
+        let terms =
+            grants::Terms { rooms_left: 1, members_max: MEMBERS_MAX, expires: Millis::NEVER };
+        grants::add(&schema::open_writer(self.0.store.path())?, secret, &terms)?;
+        Ok(())
+    }
+
+    /// Takes a connection, without TLS.
+    pub async fn connect(&self) -> Wire {
+        let (near, far) = tokio::io::duplex(WIRE_BYTES);
+        let stream = WebSocketStream::from_raw_socket(
+            Box::new(near) as crate::io::AnyIo,
+            Role::Server,
+            None,
+        );
+        let progress = Arc::new(Progress::default());
+        let socket = Socket { stream: stream.await, channel: [0; 32], progress };
+        let (place, _) = self.0.occupancy.enter(IpAddr::from([127, 0, 0, 1]).into());
+        let connection = Box::new(Connection::new(socket, place, self.0.clone()));
+        let far = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
+        Wire { connection, far }
+    }
+
+    /// Deletes what is past its time.
+    pub async fn forget(&self) {
+        delete_expired(&self.0).await;
+    }
+}
+
+impl Wire {
+    /// Serves a frame, or only what the connection was woken for. Returns the frames that it answers with, and whether
+    /// the connection goes on.
+    pub async fn turn(&mut self, frame: Option<Vec<u8>>) -> (Vec<Vec<u8>>, bool) {
+        let mut message = frame.map(|bytes| Message::Binary(bytes.into()));
+        let mut frames = Vec::new();
+        loop {
+            let on = self.connection.turn(message.take()).await.is_ok();
+            let before = frames.len();
+            while let Some(Some(Ok(sent))) = unconstrained(self.far.next()).now_or_never() {
+                if let Message::Binary(bytes) = sent {
+                    frames.push(bytes.to_vec());
+                }
+            }
+            // A turn sends one batch of entries; there may be another.
+            if !on || frames.len() == before {
+                return (frames, on);
+            }
+        }
+    }
+}
