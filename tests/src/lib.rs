@@ -13,14 +13,21 @@
 
 mod binary;
 mod circle;
+mod cutter;
+pub mod fault;
+pub mod fuzz;
 pub mod hostile;
 pub mod load;
 mod person;
 mod process;
 mod proxy;
 mod relay;
+pub mod sbom;
+pub mod sim;
+pub mod supply;
 
 pub use circle::{AGREEMENT, Circle, text_file};
+pub use cutter::Cutter;
 pub use person::{Answer, Person};
 pub use process::{Ended, Running};
 pub use proxy::Proxy;

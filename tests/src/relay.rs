@@ -1,6 +1,7 @@
 //! A real relay on a free port of this computer.
 
 use std::{
+    ffi::OsString,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
@@ -28,6 +29,12 @@ pub struct RelayOptions {
     pub listen: Option<SocketAddr>,
     /// Where it keeps its data; a temporary folder if absent.
     pub data: Option<PathBuf>,
+    /// Another program than `hearthd`, with the same command line.
+    pub program: Option<PathBuf>,
+    /// A program, with its arguments, that runs the relay in a process of the same number; see `fault::trace`.
+    pub under: Vec<OsString>,
+    /// Logs only what is wrong, and sets no limits that one address alone would meet.
+    pub crowded: bool,
 }
 
 /// A running relay. It is killed when dropped.
@@ -49,6 +56,13 @@ impl Relay {
 
     /// Starts a relay as told.
     pub fn start_with(options: RelayOptions) -> Self {
+        let mut relay = Self::stopped(options);
+        relay.restart();
+        relay
+    }
+
+    /// Returns a relay that was not started yet; see [`Self::try_restart`].
+    pub fn stopped(options: RelayOptions) -> Self {
         let temporary = options.data.is_none().then(|| TempDir::new().unwrap());
         let data = match (&options.data, &temporary) {
             (Some(data), _) => data.clone(),
@@ -56,7 +70,7 @@ impl Relay {
             (None, None) => unreachable!("one of the two is there"),
         };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut relay = Self {
+        Self {
             address: options.listen.unwrap_or(any),
             options,
             data,
@@ -64,18 +78,20 @@ impl Relay {
             admin: any,
             process: None,
             logs: String::new(),
-        };
-        relay.restart();
-        relay
+        }
     }
 
     /// Returns the command that serves a folder, without starting it.
     pub fn command(data: &Path, listen: SocketAddr) -> Command {
         let mut command = Command::new(binary("hearthd"));
+        Self::arguments(&mut command, data, listen);
+        command
+    }
+
+    fn arguments(command: &mut Command, data: &Path, listen: SocketAddr) {
         command.env_clear().env("HEARTHD_LOG", "trace");
         command.arg("--data-dir").arg(data);
         command.args(["--listen", &listen.to_string(), "--admin-listen", "127.0.0.1:0"]);
-        command
     }
 
     /// Returns a bare `hearthd`.
@@ -87,8 +103,36 @@ impl Relay {
 
     /// Starts it again on the same port and folder, after it was stopped or killed.
     pub fn restart(&mut self) {
+        if let Err(ended) = self.try_restart() {
+            panic!("it does not start: {ended:?}");
+        }
+    }
+
+    /// Starts it again, or returns what it left when it ended before it was ready.
+    ///
+    /// # Errors
+    /// What it left.
+    pub fn try_restart(&mut self) -> Result<(), Ended> {
         assert!(self.process.is_none(), "it runs");
-        let mut command = Self::command(&self.data, self.address);
+        let program = self.options.program.clone().unwrap_or_else(|| binary("hearthd"));
+        let mut command = match self.options.under.split_first() {
+            Some((runner, more)) => {
+                let mut command = Command::new(runner);
+                command.args(more).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let level = if self.options.crowded { "warn" } else { "trace" };
+        Self::arguments(&mut command, &self.data, self.address);
+        command.env("HEARTHD_LOG", level);
+        if self.options.crowded {
+            command.args(["--connections-per-ip", "100000", "--frames-per-second", "1000000"]);
+            command.args(["--frames-burst", "1000000"]);
+        } else {
+            // All people of a test come from one address, and ask again and again for what they wait for.
+            command.args(["--connections-per-ip", "1000"]);
+        }
         if self.options.plain {
             command.arg("--plain");
         }
@@ -97,7 +141,9 @@ impl Relay {
         }
         command.args(&self.options.more);
         let mut process = Running::start(command, false);
-        let ready = process.await_line("that it is ready", |l| l.starts_with("hearthd ready "));
+        let Some(ready) = process.next_line(|l| l.starts_with("hearthd ready ")) else {
+            return Err(process.wait());
+        };
         let part = |prefix: &str| {
             let word = ready.split_whitespace().find_map(|word| word.strip_prefix(prefix));
             word.and_then(|word| word.parse().ok())
@@ -105,6 +151,19 @@ impl Relay {
         self.address = part("wss://").or_else(|| part("ws://")).expect("it names its address");
         self.admin = part("admin=http://").expect("it names its admin address");
         self.process = Some(process);
+        Ok(())
+    }
+
+    /// Runs it from now on under a program, or under none; see [`RelayOptions::under`].
+    pub fn set_under(&mut self, under: Vec<OsString>) {
+        self.options.under = under;
+    }
+
+    /// Waits until it has ended by itself; returns its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        let ended = self.process.take().expect("it runs").wait();
+        self.keep(&ended);
+        ended.code
     }
 
     /// Kills it, as a power cut does.

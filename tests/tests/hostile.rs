@@ -146,12 +146,13 @@ fn another_store_shows_what_it_has() {
 }
 
 /// Defences whose absence shows in what people see here. `engine/tests/sabotage.rs` has an attack for every one.
-const VISIBLE: [Check; 7] = [
+const VISIBLE: [Check; 8] = [
     Check::Authority,
     Check::WelcomeSigner,
     Check::DuplicateMessage,
     Check::CounterGap,
     Check::Fork,
+    Check::Window,
     Check::PauseHold,
     Check::Overlap,
 ];

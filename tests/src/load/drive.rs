@@ -21,7 +21,7 @@ use rustix::{
 
 use super::{
     machine::{Server, usage},
-    rooms::{self, Seat, random},
+    rooms::{self, Member, Seat, random},
     wire::Wire,
 };
 
@@ -81,6 +81,7 @@ pub struct Field {
     bytes: usize,
     number: u64,
     started: Instant,
+    last: Option<(Member, Seq)>,
 }
 
 /// What a run showed.
@@ -145,13 +146,22 @@ impl Field {
         let Shape { rooms, members, bytes } = shape;
         let epoll = epoll::create(CreateFlags::CLOEXEC).unwrap();
         let started = Instant::now();
-        let mut field =
-            Self { dialect, rooms: vec![], peers: vec![], epoll, bytes, number: 0, started };
+        let mut field = Self {
+            dialect,
+            rooms: vec![],
+            peers: vec![],
+            epoll,
+            bytes,
+            number: 0,
+            started,
+            last: None,
+        };
         let grant = (dialect == Dialect::Hearth).then(|| server.grant());
         for _ in 0..rooms {
             match &grant {
                 Some(grant) => {
                     let room = rooms::open(&server.target, grant, members).unwrap();
+                    field.last = room.seats.last().map(|seat| (seat.member.clone(), room.head));
                     field.add(
                         room.id,
                         room.epoch,
@@ -188,6 +198,11 @@ impl Field {
         self.rooms.push(Place { id, epoch, sent: 0, sum: 0, peers });
     }
 
+    /// One who sits in the last room, to connect once more, and where its log stood when everybody was in.
+    pub fn member(&self) -> Option<(Member, Seq)> {
+        self.last.clone()
+    }
+
     /// Sends at a rate for some time, waits for everything, and returns what it showed.
     pub fn run(&mut self, server: &Server, rate: f64, time: Duration) -> Outcome {
         let total = (rate * time.as_secs_f64()).round().max(1.0);
@@ -206,7 +221,8 @@ impl Field {
                 expected += self.send(due);
                 next += 1.0;
             }
-            if next >= total && tally.delivered >= expected || now > deadline {
+            let all = tally.delivered >= expected && self.is_answered(whole(next), &tally);
+            if next >= total && all || now > deadline {
                 break;
             }
             let wake = if next < total {
@@ -252,6 +268,11 @@ impl Field {
             server_resident: after.resident,
             own_cpu: own_after.cpu - own_before.cpu,
         }
+    }
+
+    /// Whether so many messages are acknowledged or refused, where the server does that.
+    fn is_answered(&self, sent: u64, tally: &Tally) -> bool {
+        self.dialect == Dialect::Naive || tally.acknowledged.0.len() + tally.refused >= sent
     }
 
     fn now(&self) -> u64 {

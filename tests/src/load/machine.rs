@@ -28,6 +28,12 @@ pub fn pin_to(core: usize) {
     let _ = sched_setaffinity(None, &set);
 }
 
+/// Lets everybody else go first with this thread's processor time.
+pub fn be_modest() {
+    // Linux counts niceness by thread; where it cannot be changed, the machine is only busier.
+    let _ = rustix::process::nice(19);
+}
+
 /// Lets this process, and what it starts, open as many files as the system allows.
 pub fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
@@ -97,6 +103,16 @@ impl Server {
         Self::start(command, core, Some(data), "hearthd ready wss://")
     }
 
+    /// Starts a real relay with the limits it has by itself, or others given as flags.
+    pub fn limited(more: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = Command::new(binary("hearthd"));
+        command.env_clear().arg("--data-dir").arg(data.path()).args(more);
+        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.stderr(Stdio::null());
+        Self::start(command, None, Some(data), "hearthd ready wss://")
+    }
+
     /// Stops the relay and starts it again with what it has stored, on another port.
     pub fn restart(mut self, core: Option<usize>) -> Self {
         let data = self.data.take().unwrap();
@@ -154,6 +170,16 @@ impl Server {
     /// Its folder, if it keeps anything.
     pub fn data(&self) -> Option<&Path> {
         self.data.as_ref().map(tempfile::TempDir::path)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Descriptors that it has open; `None` where this machine does not let others count them.
+    pub fn descriptors(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.pid())).ok()?.count())
     }
 
     /// What it used so far.

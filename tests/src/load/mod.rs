@@ -4,6 +4,7 @@
 //! section 6.3) for the room's current epoch and arbitrary bytes behind it, which is all a relay can tell. TLS,
 //! WebSocket, authentication and admission are real.
 
+pub mod crowd;
 pub mod drive;
 pub mod machine;
 pub mod naive;

@@ -2,12 +2,14 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
+    time::Duration,
 };
 
 use hearth_protocol::handshake::{CHANNEL_BINDING_LABEL, ChannelBinding};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
     client::{
@@ -31,6 +33,8 @@ pub struct Target {
     /// The relay's socket.
     pub address: SocketAddr,
     config: Arc<ClientConfig>,
+    source: Option<Ipv4Addr>,
+    window: Option<usize>,
 }
 
 impl Target {
@@ -44,7 +48,42 @@ impl Target {
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
-        Self { address, config: Arc::new(config) }
+        Self { address, config: Arc::new(config), source: None, window: None }
+    }
+
+    /// Connects from another address of this machine: every 127.x.y.z is one.
+    #[must_use]
+    pub const fn from_address(mut self, source: Ipv4Addr) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Takes in so many bytes (as far as the kernel lets one have so few) before the other side has to wait.
+    #[must_use]
+    pub const fn with_window(mut self, bytes: usize) -> Self {
+        self.window = Some(bytes);
+        self
+    }
+
+    /// Opens a bare TCP connection.
+    pub fn dial(&self) -> io::Result<TcpStream> {
+        let family = match self.address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        if let Some(source) = self.source {
+            bind(&socket, &SocketAddrV4::new(source, 0))?;
+        }
+        if let Some(bytes) = self.window {
+            sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+        }
+        connect(&socket, &self.address)?;
+        let socket = TcpStream::from(socket);
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(DEADLINE))?;
+        socket.set_write_timeout(Some(DEADLINE))?;
+        Ok(socket)
     }
 }
 
@@ -104,10 +143,14 @@ pub struct Wire {
 impl Wire {
     /// Connects, negotiates TLS 1.3 and upgrades; blocks, with a deadline on every read.
     pub fn connect(target: &Target) -> io::Result<Self> {
-        let socket = TcpStream::connect_timeout(&target.address, DEADLINE)?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(DEADLINE))?;
-        socket.set_write_timeout(Some(DEADLINE))?;
+        let mut wire = Self::secure(target)?;
+        wire.upgrade()?;
+        Ok(wire)
+    }
+
+    /// Connects and negotiates TLS 1.3, and says nothing yet.
+    pub fn secure(target: &Target) -> io::Result<Self> {
+        let socket = target.dial()?;
         let name = ServerName::IpAddress(target.address.ip().into());
         let mut tls =
             ClientConnection::new(target.config.clone(), name).map_err(io::Error::other)?;
@@ -116,23 +159,45 @@ impl Wire {
         while wire.tls.is_handshaking() {
             wire.tls.complete_io(&mut wire.socket)?;
         }
-        wire.tls.writer().write_all(
+        Ok(wire)
+    }
+
+    fn upgrade(&mut self) -> io::Result<()> {
+        self.queue_raw(
             b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
               Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
               Sec-WebSocket-Protocol: hearth.v1\r\n\r\n",
-        )?;
-        wire.flush()?;
+        );
+        self.flush()?;
         loop {
-            if let Some(end) = wire.inbox.windows(4).position(|four| four == b"\r\n\r\n") {
-                if !wire.inbox.starts_with(b"HTTP/1.1 101") {
-                    let line = String::from_utf8_lossy(&wire.inbox).into_owned();
+            if let Some(end) = self.inbox.windows(4).position(|four| four == b"\r\n\r\n") {
+                if !self.inbox.starts_with(b"HTTP/1.1 101") {
+                    let line = String::from_utf8_lossy(&self.inbox).into_owned();
                     return Err(io::Error::other(line));
                 }
-                wire.parsed = end + 4;
-                return Ok(wire);
+                self.parsed = end + 4;
+                return Ok(());
             }
-            wire.read()?;
+            if !self.read()? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
+    }
+
+    /// How long a read or a write may take from now on.
+    pub fn set_patience(&self, patience: Duration) {
+        self.socket.set_read_timeout(Some(patience)).unwrap();
+        self.socket.set_write_timeout(Some(patience)).unwrap();
+    }
+
+    /// Encrypts bytes as they are; [`Self::flush`] sends them.
+    pub fn queue_raw(&mut self, bytes: &[u8]) {
+        self.tls.writer().write_all(bytes).unwrap();
+    }
+
+    /// Changes the keys of the TLS connection and asks the other side to do so as well (RFC 8446 section 4.6.3).
+    pub fn queue_key_update(&mut self) {
+        self.tls.refresh_traffic_keys().unwrap();
     }
 
     /// What binds an authentication to this channel (RFC 9266 section 4.2).
@@ -161,7 +226,8 @@ impl Wire {
         self.queue_frame(FIN_BINARY, message);
     }
 
-    fn queue_frame(&mut self, kind: u8, message: &[u8]) {
+    /// Encrypts one frame whose first byte is given; [`Self::flush`] sends it.
+    pub fn queue_frame(&mut self, kind: u8, message: &[u8]) {
         const MASKED: u8 = 0x80;
         let mut frame = Vec::with_capacity(message.len() + 14);
         frame.push(kind);
