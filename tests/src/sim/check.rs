@@ -1,0 +1,158 @@
+//! Everybody's view against the model's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hearth_client::engine::{
+    Room,
+    state::{Notice, Row, RowContent, Standing},
+};
+use hearth_protocol::{Digest, MemberKey, MessageId, Role, Seq};
+
+use super::{World, model::Model};
+
+/// More than all clocks here differ by.
+const SKEW_MILLIS: u64 = 3_600_000;
+
+/// Compares what a profile shows with what the model says of the entries up to its cursor.
+pub(super) fn view(world: &World, room: &mut Room<'_>, stranded: bool) -> Vec<String> {
+    let relay = world.relay.borrow();
+    let Some(model) = &relay.model else { return Vec::new() };
+    let mut wrong = Vec::new();
+    let rows = room.history(Seq(0), usize::MAX).unwrap();
+    for row in &rows {
+        // Without the commit that expired, nothing that came later can be read: that must be said, and no more can.
+        let unreadable = row.notices == [Notice::Unreadable] && row.content == RowContent::Nothing;
+        if !stranded || !unreadable {
+            check_row(world, model, room, row, &mut wrong);
+        }
+    }
+    order(&rows, &mut wrong);
+    if room.state().standing == Standing::Member && !stranded {
+        holes(world, model, room, &rows, &mut wrong);
+        shape(world, model, room, &mut wrong);
+    }
+    wrong
+}
+
+/// Whether retention took a commit after `seen` before this profile had read it: it cannot follow the room any more.
+///
+/// The row that says so may itself be erased by now.
+pub(super) fn is_stranded(world: &World, room: &mut Room<'_>, seen: Seq) -> bool {
+    let relay = world.relay.borrow();
+    let Some(model) = &relay.model else { return false };
+    let cursor = room.cursor().seq;
+    let lost = |seq| model.entry(seq).is_some_and(|entry| entry.expired && entry.commit);
+    let behind = room
+        .epoch()
+        .is_ok_and(|epoch| model.entry(cursor.0).is_some_and(|entry| epoch.0 < entry.after.epoch));
+    behind && (seen.0 + 1..=cursor.0).any(lost)
+}
+
+fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &mut Vec<String>) {
+    let seq = row.seq;
+    for notice in &row.notices {
+        let fine = match notice {
+            // Gone at the relay, and said so.
+            Notice::Expired { from } => {
+                (from.0..=seq.0).all(|seq| model.entry(seq).is_some_and(|e| e.expired))
+            }
+            // Sent again after the relay had forgotten it: shown once by those who had it.
+            Notice::Duplicate => model.entry(seq.0).is_some_and(|e| model.came_before(e.id, seq.0)),
+            _ => false,
+        };
+        if !fine {
+            wrong.push(format!("entry {seq} is shown with {notice:?}"));
+        }
+    }
+    // Of what expired or admitted this member, there is no entry to compare.
+    if row.digest == Digest([0; 32]) {
+        return;
+    }
+    let Some(entry) = model.entry(seq.0) else {
+        wrong.push(format!("entry {seq} is shown, and the relay never took it"));
+        return;
+    };
+    if row.digest != entry.digest {
+        wrong.push(format!("entry {seq} is another"));
+    }
+    if row.from.is_some_and(|from| from != entry.author) {
+        wrong.push(format!("entry {seq} is shown as another's"));
+    }
+    if row.at.0 < entry.at {
+        wrong.push(format!("entry {seq} is shown as older than it is"));
+    }
+    let texts = world.texts.borrow();
+    let written = texts.get(&entry.id).map(|(_, text)| text);
+    let retracted = entry.retracted_at.is_some_and(|by| by <= room.cursor().seq.0);
+    let right = match &row.content {
+        RowContent::Text(text) => !retracted && Some(text) == written,
+        RowContent::Tombstone { .. } => entry.retracted_at.is_some(),
+        // The relay held it back already.
+        RowContent::Held(_) | RowContent::Unknown => false,
+        RowContent::Nothing if row.notices == [Notice::Duplicate] => true,
+        _ => written.is_none(),
+    };
+    if !right {
+        wrong.push(format!("entry {seq} is shown as {:?}", row.content));
+    }
+}
+
+/// Nothing twice, and in one order.
+fn order(rows: &[Row], wrong: &mut Vec<String>) {
+    let mut ids: BTreeSet<(Option<MemberKey>, MessageId)> = BTreeSet::new();
+    let mut last = Seq(0);
+    for row in rows {
+        if row.seq <= last {
+            wrong.push(format!("entry {} comes after entry {last}", row.seq));
+        }
+        last = row.seq;
+        if let Some(id) = row.id
+            && !ids.insert((row.from, id))
+        {
+            wrong.push(format!("entry {} is shown twice", row.seq));
+        }
+    }
+}
+
+/// Everything that the room still keeps is there.
+fn holes(world: &World, model: &Model, room: &mut Room<'_>, rows: &[Row], wrong: &mut Vec<String>) {
+    let there: BTreeSet<u64> = rows.iter().map(|row| row.seq.0).collect();
+    // A member's own clock decides what their device erases, by any rule that it has seen.
+    let kept = model.entries.iter().map(|entry| entry.after.numbers.retention_seconds).min();
+    let oldest = world.clock.skewed(0).0.saturating_sub(kept.unwrap_or(0) * 1000) + SKEW_MILLIS;
+    for seq in room.state().joined.0 + 1..=room.cursor().seq.0 {
+        let Some(entry) = model.entry(seq) else { break };
+        if !there.contains(&seq) && !entry.expired && entry.at >= oldest {
+            wrong.push(format!("entry {seq} is missing"));
+        }
+    }
+}
+
+/// Roster, roles, numbers and epoch are those of the entry at the cursor.
+fn shape(world: &World, model: &Model, room: &mut Room<'_>, wrong: &mut Vec<String>) {
+    let Some(entry) = model.entry(room.cursor().seq.0) else { return };
+    let policy = room.policy().unwrap();
+    let roster = room.roster().unwrap();
+    let roles: BTreeMap<MemberKey, Role> =
+        roster.iter().map(|leaf| (leaf.member, policy.role(&leaf.member))).collect();
+    let named = |roles: &BTreeMap<MemberKey, Role>| {
+        let mut named: Vec<_> =
+            roles.iter().map(|(k, role)| format!("{} {}", world.name(k), role.as_str())).collect();
+        named.sort();
+        named.join(", ")
+    };
+    let seq = room.cursor().seq;
+    if roles != entry.after.roles {
+        let (mine, theirs) = (named(&roles), named(&entry.after.roles));
+        wrong.push(format!("after entry {seq} the roster is {mine} and should be {theirs}"));
+    }
+    if policy.numbers != entry.after.numbers {
+        let (mine, theirs) = (&policy.numbers, &entry.after.numbers);
+        wrong.push(format!("after entry {seq} the numbers are {mine:?} and should be {theirs:?}"));
+    }
+    let epoch = room.epoch().unwrap().0;
+    if epoch != entry.after.epoch {
+        let theirs = entry.after.epoch;
+        wrong.push(format!("after entry {seq} the epoch is {epoch} and should be {theirs}"));
+    }
+}

@@ -1,0 +1,539 @@
+//! Members: the client library on a profile on disk, one visit after another, as commands are run.
+
+use std::{path::PathBuf, rc::Rc, time::Duration};
+
+use futures_util::future::{Either, select};
+use hearth_client::{
+    engine::{
+        Crypto, EngineError, Room,
+        act::InviteTerms,
+        join::{Founding, Joining},
+        mls::Suite,
+        policy::{Act, Category},
+        state::{RowContent, Standing},
+    },
+    live::{self, Live, LiveError, now},
+    profile::Profile,
+};
+use hearth_protocol::{
+    MemberKey, MessageId, Millis, Role, RoomNumbers, Seq,
+    frame::Door,
+    hours::{Hours, Offset, Window},
+    invite::{Grant, RelayAddress, Transport},
+};
+use tokio::time::{sleep, sleep_until, timeout};
+
+use super::{
+    Switch, World, as_member, check,
+    plan::{Action, FAY, FIRST, NAMES, Visit},
+};
+
+const LOCAL: &str = "room";
+/// The longest that a visit may take, beyond staying on purpose.
+const VISIT_MILLIS: u64 = 20 * 60_000;
+/// Rounds in which everybody must be of one mind again.
+const ROUNDS: usize = 6;
+
+type Result<T = ()> = std::result::Result<T, LiveError>;
+
+/// Somebody with a profile of their own.
+pub(super) struct Person {
+    pub(super) who: usize,
+    home: PathBuf,
+    /// `None` only between being killed and starting again.
+    profile: Option<Profile>,
+    crypto: Crypto,
+    said: u32,
+    /// Texts that were written down to be sent.
+    queued: Vec<MessageId>,
+    /// The cursor after the visit before.
+    seen: Seq,
+    /// Whether this person was away for longer than the room keeps its entries, and missed a commit.
+    stranded: bool,
+    /// Submissions that the relay refused for good, of which the member was told.
+    given_up: usize,
+}
+
+impl Person {
+    fn new(world: &World, who: usize) -> Self {
+        let home = world.dir.path().join(NAMES[who]);
+        let profile = Profile::create(&home, None).unwrap_or_else(|error| panic!("{error}"));
+        let crypto = Crypto::default();
+        let (queued, given_up) = (Vec::new(), 0);
+        let (seen, stranded) = (Seq(0), false);
+        Self {
+            who,
+            home,
+            profile: Some(profile),
+            crypto,
+            said: 0,
+            queued,
+            seen,
+            stranded,
+            given_up,
+        }
+    }
+
+    fn room(&self) -> Option<Room<'_>> {
+        Room::open(self.profile.as_ref()?.store(), &self.crypto, LOCAL).ok()
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        self.room().map(|room| room.state().standing.clone())
+    }
+
+    /// Dies and starts again: nothing is left but what is on disk.
+    fn restart(&mut self, world: &World) {
+        self.profile = None;
+        if world.switched(Switch::OutboxLost) {
+            self.sql("DELETE FROM record WHERE kind = 5");
+        }
+        if world.switched(Switch::HistoryLost) {
+            self.sql(
+                "DELETE FROM record WHERE kind = 4
+                 AND key = (SELECT max(key) FROM record WHERE kind = 4)",
+            );
+        }
+        let opened = Profile::open(&self.home, None);
+        self.profile = Some(opened.unwrap_or_else(|error| panic!("{error}")));
+    }
+
+    fn sql(&self, statement: &str) {
+        let db = rusqlite::Connection::open(self.home.join("hearth.db")).unwrap();
+        db.execute_batch(statement).unwrap();
+    }
+
+    /// Finds out whether this person can still follow the room.
+    fn follow_up(&mut self, world: &World) {
+        let Some((stranded, seen)) = self
+            .room()
+            .map(|mut room| (check::is_stranded(world, &mut room, self.seen), room.cursor().seq))
+        else {
+            return;
+        };
+        if stranded && !self.stranded {
+            world.count("stranded");
+        }
+        self.seen = seen;
+        self.stranded |= stranded;
+    }
+
+    /// Compares what this person sees with what they should.
+    fn check(&self, world: &World) {
+        let Some(mut room) = self.room() else { return };
+        world.outcome.borrow_mut().views += 1;
+        let name = NAMES[self.who];
+        for what in check::view(world, &mut room, self.stranded) {
+            world.wrong(format!("{name}: {what}"));
+        }
+    }
+}
+
+/// Makes everybody, and brings the first of them into the room.
+pub(super) async fn gather(world: &Rc<World>) -> Vec<Person> {
+    let mut people: Vec<Person> = (0..NAMES.len()).map(|who| Person::new(world, who)).collect();
+    let (relay, secret) = world.relay.borrow().grant();
+    let address = RelayAddress {
+        authority: "127.0.0.1:7443".into(),
+        transport: Transport::Plain,
+        relay,
+        pin: None,
+    };
+    let grant = Grant { address, secret };
+    as_member(world, FAY, found(world, &people[FAY], &grant)).await.unwrap();
+    let quietly = |who, action| Visit { at: 0, who, action, killed_after: None };
+    for who in 1..FIRST {
+        for visit in
+            [quietly(FAY, Action::Invite), quietly(who, Action::Knock), quietly(FAY, Action::Admit)]
+        {
+            go(world, &mut people[visit.who], visit).await;
+        }
+        go(world, &mut people[who], quietly(who, Action::Look)).await;
+    }
+    people
+}
+
+async fn found(world: &World, fay: &Person, grant: &Grant) -> Result {
+    let founding = Founding {
+        title: "Tuesday evening".into(),
+        agreement: "What is said here stays here.".into(),
+        language: "en".into(),
+        name: NAMES[FAY].into(),
+        local_name: LOCAL.into(),
+        suite: Suite::X25519,
+        numbers: RoomNumbers::default(),
+    };
+    let store = fay.profile.as_ref().map(Profile::store).unwrap();
+    let room = Box::pin(live::open_room(store, &fay.crypto, grant, founding)).await?;
+    world.keys.borrow_mut().insert(room.me(), FAY);
+    Ok(())
+}
+
+/// Makes a person's visits, each at its time or as soon as the one before is over.
+pub(super) async fn follow(
+    world: Rc<World>,
+    mut person: Person,
+    begin: u64,
+    visits: Vec<Visit>,
+) -> Person {
+    for visit in visits {
+        sleep_until(world.clock.at(begin + visit.at)).await;
+        Box::pin(go(&world, &mut person, visit)).await;
+    }
+    person
+}
+
+/// Makes a visit, and looks at what came of it.
+async fn go(world: &Rc<World>, person: &mut Person, visit: Visit) {
+    let (who, action) = (person.who, visit.action);
+    let stays = if let Action::Stay(millis) = action { millis } else { 0 };
+    let limit = Duration::from_millis(VISIT_MILLIS + stays);
+    let visiting = Box::pin(as_member(world, who, act(world, person, action)));
+    let killed = async {
+        match visit.killed_after {
+            Some(millis) => sleep(Duration::from_millis(millis)).await,
+            None => std::future::pending().await,
+        }
+    };
+    let ended = match timeout(limit, select(visiting, Box::pin(killed))).await {
+        Ok(Either::Left((result, _))) => Some(Some(result)),
+        Ok(Either::Right(_)) => Some(None),
+        Err(_) => None,
+    };
+    let name = NAMES[who];
+    person.follow_up(world);
+    match ended {
+        Some(Some(Ok(()))) => world.note(&format!("{name}: {action:?} done")),
+        Some(Some(Err(error))) => {
+            world.note(&format!("{name}: {action:?}: {error}"));
+            if !person.stranded {
+                fault(world, who, &error);
+            }
+        }
+        Some(None) => {
+            world.note(&format!("{name}: {action:?} killed"));
+            world.count("killed");
+            person.restart(world);
+        }
+        None => world.wrong(format!("{name}: {action:?} takes for ever")),
+    }
+    world.count(
+        &format!("{action:?}").chars().take_while(char::is_ascii_alphabetic).collect::<String>(),
+    );
+    person.check(world);
+}
+
+/// Nobody lies here: an accusation is a fault of ours.
+fn fault(world: &World, who: usize, error: &LiveError) {
+    let accuses = match error {
+        LiveError::Engine(error) => {
+            error.is_verification_failure()
+                || matches!(
+                    error,
+                    EngineError::Store(_)
+                        | EngineError::DamagedRecord
+                        | EngineError::Mls(_)
+                        | EngineError::Refused(_)
+                )
+        }
+        LiveError::Withheld(_) => !world.links[who].was_silent(),
+        LiveError::SaidGone | LiveError::UnexpectedReply | LiveError::EpochUsedUp => true,
+        _ => false,
+    };
+    if accuses {
+        world.wrong(format!("{}: {error}", NAMES[who]));
+    }
+}
+
+async fn act(world: &World, person: &mut Person, action: Action) -> Result {
+    if matches!(action, Action::Knock) {
+        return Box::pin(knock(world, person)).await;
+    }
+    if let Action::Say(_) | Action::SayLong = action {
+        write(world, person, action)?;
+    }
+    let Some(room) = person.room() else { return Ok(()) };
+    let result = Box::pin(inside(world, room, action)).await;
+    if let Err(LiveError::Refused { kept: false, .. }) = &result {
+        person.given_up += 1;
+    }
+    result
+}
+
+/// Writes texts into the outbox, as `hearth send` does before it connects.
+fn write(world: &World, person: &mut Person, action: Action) -> Result {
+    let many = if let Action::Say(many) = action { many } else { 1 };
+    for _ in 0..many {
+        person.said += 1;
+        let tail = if action == Action::SayLong { " and so on".repeat(60) } else { String::new() };
+        let text = format!("{} {}{tail}", NAMES[person.who], person.said);
+        let id = {
+            let Some(mut room) = person.room() else { return Ok(()) };
+            if room.state().standing == Standing::Knocking {
+                return Ok(());
+            }
+            room.queue_text(text.clone(), now())?
+        };
+        world.texts.borrow_mut().insert(id, (person.who, text));
+        person.queued.push(id);
+    }
+    Ok(())
+}
+
+async fn knock(world: &World, person: &Person) -> Result {
+    let Some(link) = world.invite.borrow().clone() else { return Ok(()) };
+    let out = person.standing();
+    if matches!(out, Some(Standing::Member | Standing::Knocking)) {
+        return Ok(());
+    }
+    let (connection, preview) = Box::pin(live::look(&link)).await?;
+    let name = NAMES[person.who].to_owned();
+    let joining = Joining { name, local_name: LOCAL.into(), answers: Vec::new() };
+    let store = person.profile.as_ref().map(Profile::store).unwrap();
+    let knocking = live::knock(store, &person.crypto, connection, &link, &preview, joining);
+    let known = async {
+        // The key is in the profile before it is on the wire.
+        let mut knocking = Box::pin(knocking);
+        std::future::poll_fn(|context| {
+            let polled = knocking.as_mut().poll(context);
+            if let Some(room) = person.room() {
+                world.keys.borrow_mut().insert(room.me(), person.who);
+            }
+            polled
+        })
+        .await
+    };
+    let (_, connection) = known.await?;
+    connection.close().await;
+    Ok(())
+}
+
+/// What commands do: enter, do what is due, send what waits, act, leave.
+async fn inside(world: &World, room: Room<'_>, action: Action) -> Result {
+    let mut live = Box::pin(Live::enter(room)).await?;
+    Box::pin(live.tend()).await?;
+    if let Action::Say(_) | Action::SayLong = action {
+        let waiting: Vec<MessageId> =
+            live.room.waiting_texts()?.into_iter().map(|(id, ..)| id).collect();
+        Box::pin(live.send_waiting()).await?;
+        world.acked.borrow_mut().extend(waiting);
+    } else {
+        match Box::pin(live.flush()).await {
+            Ok(()) | Err(LiveError::Refused { kept: true, .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Box::pin(command(world, &mut live, action)).await?;
+    }
+    live.leave().await;
+    Ok(())
+}
+
+async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
+    let span = |millis| now().plus(millis);
+    let act = match action {
+        Action::Look | Action::Say(_) | Action::SayLong | Action::Knock => return Ok(()),
+        Action::Stay(millis) => return stay(live, millis).await,
+        Action::TakeBack => return take_back(live).await,
+        Action::Leave => {
+            live.room.queue_departure(false, "Goodbye.".into(), now())?;
+            return live.flush().await;
+        }
+        Action::Renew => return live.commit(|room, now| room.renew(None, now)).await.map(|_| ()),
+        Action::Invite => {
+            let expires = span(3 * 24 * 3_600_000);
+            let terms = InviteTerms { uses: 1, expires, role: Role::Member };
+            let (link, _) = live.room.invite(terms, now())?;
+            live.flush().await?;
+            *world.invite.borrow_mut() = Some(link);
+            return Ok(());
+        }
+        Action::Admit => return admit(live).await,
+        Action::TimeOut(whom, millis) => {
+            let Some(member) = key_of(world, live, whom) else { return Ok(()) };
+            let until = if millis == 0 { Millis(0) } else { span(millis) };
+            let make = |room: &mut Room<'_>, now| {
+                room.time_out(member, until, "Rest a little.".into(), now)
+            };
+            return live.commit(make).await.map(|_| ());
+        }
+        Action::SetRole(whom, role) => {
+            let Some(member) = key_of(world, live, whom) else { return Ok(()) };
+            Act::SetRole { member, role }
+        }
+        Action::Remove(whom) => {
+            let Some(member) = key_of(world, live, whom) else { return Ok(()) };
+            if member == live.room.me() {
+                return Ok(());
+            }
+            Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
+        }
+        Action::RetractOf(whom) => {
+            let rows = live.room.history(Seq(0), usize::MAX)?;
+            let key = key_of(world, live, whom);
+            let text = |row: &&hearth_client::engine::state::Row| {
+                row.from == key && matches!(row.content, RowContent::Text(_))
+            };
+            let Some(row) = rows.iter().rev().find(text) else { return Ok(()) };
+            let Some(message) = row.id else { return Ok(()) };
+            Act::Retract { message, seq: row.seq, category: Category::Conduct }
+        }
+        Action::Pause(millis) => Act::Pause { until: span(millis), comment: "Breathe.".into() },
+        Action::Resume => Act::Resume,
+        Action::Slow(seconds) => Act::Slow(seconds),
+        Action::Budget(posts) => Act::Budget(posts),
+        Action::Length(chars) => Act::Length(chars),
+        Action::Lock(on) => Act::Lock(on),
+        Action::Hours(on) => Act::Hours { text: "evenings".into(), hours: on.then(evenings) },
+        Action::Door(door) => Act::Door(door),
+        Action::Expire(seconds) => Act::Expire(seconds),
+        Action::Announce => Act::Announce("Welcome back.".into()),
+    };
+    live.act(act).await.map(|_| ())
+}
+
+fn evenings() -> Hours {
+    let window =
+        |day: u16| Window { start_minute: day * 1440 + 600, end_minute: day * 1440 + 1320 };
+    Hours {
+        windows: (0..7).map(window).collect(),
+        offsets: vec![
+            Offset { from: Millis(0), minutes: 60 },
+            Offset { from: Millis(super::clock::BEGINNING + 20 * 24 * 3_600_000), minutes: 120 },
+        ],
+    }
+}
+
+/// The key that somebody has in the room now.
+fn key_of(world: &World, live: &mut Live<'_>, whom: usize) -> Option<MemberKey> {
+    let roster = live.room.roster().ok()?;
+    let keys = world.keys.borrow();
+    roster.into_iter().map(|leaf| leaf.member).find(|key| keys.get(key) == Some(&whom))
+}
+
+async fn stay(live: &mut Live<'_>, millis: u64) -> Result {
+    let listening = async {
+        while live.room.state().standing == Standing::Member {
+            Box::pin(live.next()).await?;
+        }
+        Ok(())
+    };
+    timeout(Duration::from_millis(millis), listening).await.unwrap_or(Ok(()))
+}
+
+async fn take_back(live: &mut Live<'_>) -> Result {
+    let me = live.room.me();
+    let rows = live.room.history(Seq(0), usize::MAX)?;
+    let text = |row: &&hearth_client::engine::state::Row| {
+        row.from == Some(me) && matches!(row.content, RowContent::Text(_))
+    };
+    let Some(row) = rows.iter().rev().find(text) else { return Ok(()) };
+    live.room.queue_own_retraction(row.seq, now())?;
+    live.flush().await
+}
+
+async fn admit(live: &mut Live<'_>) -> Result {
+    let knocks = live.knocks().await?;
+    let mut knocks: Vec<_> = knocks.into_iter().filter_map(|(_, knock)| knock.ok()).collect();
+    // By name: the relay's order is that of keys, and those are random.
+    knocks.sort_by(|a, b| a.name.cmp(&b.name));
+    for knock in knocks {
+        live.commit(|room, now| room.admit(&knock, now)).await?;
+    }
+    Ok(())
+}
+
+/// After all faults: everybody comes back, every rule is lifted, and all must be of one mind within some rounds.
+pub(super) async fn heal(world: &Rc<World>, people: &mut [Person]) {
+    world.note("the faults are over");
+    let lifted = [
+        Action::Resume,
+        Action::Door(Door::Open),
+        Action::Slow(0),
+        Action::Budget(0),
+        Action::Length(0),
+    ];
+    let rested = (1..NAMES.len()).map(|who| Action::TimeOut(who, 0));
+    let spoken = (1..NAMES.len()).map(|who| Action::SetRole(who, Role::Member));
+    for action in lifted.into_iter().chain(rested).chain(spoken) {
+        go(world, &mut people[FAY], Visit { at: 0, who: FAY, action, killed_after: None }).await;
+    }
+    for round in 0..ROUNDS {
+        if round > 0 && agree(world, people) {
+            world.note(&format!("agreed after {round} rounds"));
+            world.count(&format!("rounds {round}"));
+            break;
+        }
+        for person in people.iter_mut() {
+            let action = if round == 0 { Action::Say(1) } else { Action::Look };
+            let visit = Visit { at: 0, who: person.who, action, killed_after: None };
+            go(world, person, visit).await;
+        }
+        if round + 1 == ROUNDS && !agree(world, people) {
+            world.wrong(format!("no agreement after {ROUNDS} rounds"));
+        }
+    }
+    for person in people.iter() {
+        account(world, person);
+    }
+}
+
+/// Whether everybody who is in has seen all, and has nothing to send.
+fn agree(world: &World, people: &[Person]) -> bool {
+    let relay = world.relay.borrow();
+    let Some(model) = &relay.model else { return false };
+    let mut codes = Vec::new();
+    for person in people {
+        let Some(mut room) = person.room() else { continue };
+        if person.stranded {
+            continue;
+        }
+        let inside = model.is_in(&room.me());
+        let standing = room.state().standing.clone();
+        // Somebody who was removed, or left, has heard of it.
+        if inside != (standing == Standing::Member) {
+            return false;
+        }
+        if !inside {
+            continue;
+        }
+        let waits = room.waiting_commit().is_ok_and(|c| c.is_some())
+            || room.waiting_texts().is_ok_and(|t| !t.is_empty());
+        if waits || room.cursor().seq.0 != model.head() {
+            return false;
+        }
+        codes.extend(room.safety_code());
+    }
+    codes.dedup();
+    codes.len() == 1
+}
+
+/// What became of a person's words: each is in the log once, or they were told that it is not.
+fn account(world: &World, person: &Person) {
+    let relay = world.relay.borrow();
+    let Some(model) = &relay.model else { return };
+    let Some(room) = person.room() else { return };
+    let (name, stranded) = (NAMES[person.who], person.stranded);
+    let mut lost = Vec::new();
+    for id in &person.queued {
+        // The relay remembers an id as long as its entry: what comes after that is another.
+        let places = (1_u64..).zip(&model.entries).filter(|(_, entry)| entry.id == *id);
+        let again = places.clone().filter(|(seq, _)| model.came_before(*id, *seq)).count();
+        let times = places.count() - again;
+        let text = world.texts.borrow().get(id).map(|(_, text)| text.clone()).unwrap_or_default();
+        if times > 1 {
+            world.wrong(format!("{name}: {text:?} is in the log {times} times"));
+        }
+        if times == 0 && world.acked.borrow().contains(id) {
+            world.wrong(format!("{name}: {text:?} was acknowledged and is lost"));
+        }
+        if times == 0 {
+            lost.push(text);
+        }
+    }
+    // Who is out has no outbox any more, and knows it.
+    let follows = room.state().standing == Standing::Member && !stranded;
+    if follows && lost.len() > person.given_up {
+        let told = person.given_up;
+        world.wrong(format!("{name}: {lost:?} are lost, and {told} refusals were told"));
+    }
+}

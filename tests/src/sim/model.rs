@@ -1,0 +1,477 @@
+//! The naive model: what the relay may say and what everybody must see, written from `docs/protocol.md` sections 4 to 6
+//! and 8, without any of the relay's or the client's rules.
+//!
+//! One list of entries, one table of members, numbers. A submission is tried on a copy, which takes the place of the
+//! original if every rule was kept: that is all there is to atomicity here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hearth_protocol::{
+    Commitment, Digest, Effect, InviteId, MemberKey, MessageId, RejectCode, Role, RoomNumbers,
+    codec,
+    frame::{AckTriple, Door},
+    hash, mls_header,
+};
+
+const MINUTE: u64 = 60_000;
+const QUARTER: u64 = 15 * MINUTE;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+/// What an end-to-end member holds after an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Everybody in the group, with roles.
+    pub(super) roles: BTreeMap<MemberKey, Role>,
+    /// The numbers in force.
+    pub(super) numbers: RoomNumbers,
+    /// The epoch.
+    pub(super) epoch: u64,
+}
+
+/// One accepted entry.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// When, by the relay's clock.
+    pub(super) at: u64,
+    /// By whom.
+    pub(super) author: MemberKey,
+    /// Under which id.
+    pub(super) id: MessageId,
+    /// SHA-256 of the payload.
+    pub(super) digest: Digest,
+    /// Whether it is a commit.
+    pub(super) commit: bool,
+    /// The entry that retracted it.
+    pub(super) retracted_at: Option<u64>,
+    /// Whether retention took it.
+    pub(super) expired: bool,
+    /// What is so after it.
+    pub(super) after: Shape,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    In,
+    Left,
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    role: Role,
+    state: State,
+    timed_out_until: u64,
+    last_post: Option<u64>,
+    posts: Vec<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Knock {
+    triple: AckTriple,
+    declined: bool,
+    at: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Invite {
+    uses: u32,
+    expires: u64,
+    issuer: MemberKey,
+}
+
+/// A submission, as the relay sees it.
+pub(super) struct Submission<'a> {
+    /// Who proved a key.
+    pub(super) from: MemberKey,
+    /// Its id.
+    pub(super) id: MessageId,
+    /// Its ciphertext.
+    pub(super) payload: &'a [u8],
+    /// Its effects.
+    pub(super) effects: &'a [Effect],
+}
+
+/// The room.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    /// The log; the first entry is number 1.
+    pub(super) entries: Vec<Entry>,
+    /// What is so now.
+    pub(super) now: Shape,
+    members: BTreeMap<MemberKey, Member>,
+    agreement: Commitment,
+    knocks: BTreeMap<MemberKey, Knock>,
+    invites: BTreeMap<InviteId, Invite>,
+    used: BTreeSet<(InviteId, MemberKey)>,
+    /// Ids that had their effect: with what, and at which entry (0: without one).
+    done: BTreeMap<(MemberKey, MessageId), ([u8; 32], u64, u64)>,
+    /// When each member's whole burst of commits is free again. Forgotten when the relay restarts.
+    pub(super) pace: BTreeMap<MemberKey, u64>,
+}
+
+type Rule<T = ()> = Result<T, RejectCode>;
+
+impl Model {
+    /// A new room.
+    pub(super) fn found(founder: MemberKey, numbers: RoomNumbers, agreement: Commitment) -> Self {
+        let roles = BTreeMap::from([(founder, Role::Facilitator)]);
+        let mut model = Self {
+            entries: Vec::new(),
+            now: Shape { roles, numbers, epoch: 0 },
+            members: BTreeMap::new(),
+            agreement,
+            knocks: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            used: BTreeSet::new(),
+            done: BTreeMap::new(),
+            pace: BTreeMap::new(),
+        };
+        model.members.insert(founder, Member::new(Role::Facilitator));
+        model
+    }
+
+    /// The entry of a number.
+    pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
+        self.entries.get(usize::try_from(seq.checked_sub(1)?).ok()?)
+    }
+
+    /// The last entry's number.
+    pub(super) fn head(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Whether a key is in the roster of the relay.
+    pub(super) fn is_in(&self, key: &MemberKey) -> bool {
+        self.members.get(key).is_some_and(|m| m.state == State::In)
+    }
+
+    /// Whether an id had its entry already, which expired since: ids are remembered as long as their entries.
+    pub(super) fn came_before(&self, id: MessageId, seq: u64) -> bool {
+        self.entries.iter().zip(1..seq).any(|(entry, _)| entry.id == id && entry.expired)
+    }
+
+    /// What the relay must answer, and what follows from it.
+    pub(super) fn submit(&mut self, now: u64, submission: &Submission<'_>) -> Rule<u64> {
+        let key = (submission.from, submission.id);
+        let content = hash::labelled(
+            "model",
+            &[submission.payload, &codec::encode(&submission.effects.to_vec())],
+        );
+        if let Some((same, seq, _)) = self.done.get(&key) {
+            return if *same == content { Ok(*seq) } else { Err(RejectCode::IdConflict) };
+        }
+        let mut next = self.clone();
+        let outcome = next.apply(now, submission);
+        // A commit that comes to nothing was one all the same.
+        self.pace.clone_from(&next.pace);
+        let seq = outcome?;
+        next.done.insert(key, (content, seq, now));
+        *self = next;
+        Ok(seq)
+    }
+
+    fn apply(&mut self, now: u64, submission: &Submission<'_>) -> Rule<u64> {
+        let Submission { from, id, payload, effects } = *submission;
+        let me = self.members.get(&from).filter(|m| m.state == State::In).cloned();
+        let me = me.ok_or(RejectCode::NotMember)?;
+        let header = mls_header::parse(payload);
+        if header.is_none() && !payload.is_empty() {
+            return Err(RejectCode::BadPayload);
+        }
+        let commit = header.is_some_and(|h| h.content == mls_header::ContentType::Commit);
+        for effect in effects {
+            rights(me.role, effect, commit)?;
+        }
+        let takes_back =
+            effects.iter().any(|e| matches!(e, Effect::Leave | Effect::Retract { .. }));
+        if !me.role.moderates() && header.is_some() && !commit && !takes_back {
+            self.may_post(&me, payload.len(), now)?;
+        }
+        if !me.role.moderates() && commit {
+            self.may_commit(from, now)?;
+        }
+        let seq = if header.is_some() { self.head() + 1 } else { 0 };
+        for effect in effects {
+            self.take_effect(now, &from, seq, effect)?;
+        }
+        let Some(header) = header else { return Ok(0) };
+        if header.epoch.0 != self.now.epoch {
+            return Err(RejectCode::EpochConflict);
+        }
+        if commit {
+            self.now.epoch += 1;
+        } else if !me.role.moderates()
+            && let Some(me) = self.members.get_mut(&from)
+        {
+            // Only what a rule asks for is counted: posts from before a budget do not spend it.
+            if self.now.numbers.slow_seconds > 0 {
+                me.last_post = Some(now);
+            }
+            if self.now.numbers.budget_per_day > 0 {
+                me.posts.retain(|at| at / QUARTER + 96 >= now / QUARTER);
+                me.posts.push(now);
+            }
+        }
+        let (digest, after) = (hash::sha256(payload), self.now.clone());
+        let (retracted_at, expired) = (None, false);
+        self.entries.push(Entry {
+            at: now,
+            author: from,
+            id,
+            digest,
+            commit,
+            retracted_at,
+            expired,
+            after,
+        });
+        Ok(seq)
+    }
+
+    fn may_post(&self, me: &Member, bytes: usize, now: u64) -> Rule {
+        let numbers = &self.now.numbers;
+        let spent = me.posts.iter().filter(|at| {
+            let quarter = *at / QUARTER;
+            quarter + 96 >= now / QUARTER && quarter <= now / QUARTER
+        });
+        let slow = u64::from(numbers.slow_seconds) * 1000;
+        let too_soon = me.last_post.is_some_and(|last| last <= now && last + slow > now);
+        let rules = [
+            (me.role == Role::Observer, RejectCode::Observer),
+            (me.timed_out_until > now, RejectCode::TimedOut),
+            (numbers.paused_until.0 > now, RejectCode::Paused),
+            (!self.is_open(now), RejectCode::Closed),
+            (slow > 0 && too_soon, RejectCode::SlowMode),
+            (
+                numbers.budget_per_day > 0 && spent.count() >= numbers.budget_per_day as usize,
+                RejectCode::BudgetSpent,
+            ),
+            (
+                numbers.payload_bytes_max > 0 && bytes > numbers.payload_bytes_max as usize,
+                RejectCode::TooLong,
+            ),
+        ];
+        rules.into_iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, code)| Err(code))
+    }
+
+    fn is_open(&self, now: u64) -> bool {
+        let numbers = &self.now.numbers;
+        match (numbers.door, &numbers.hours) {
+            (Door::Open, _) | (Door::ByHours, None) => true,
+            (Door::Closed, _) => false,
+            (Door::ByHours, Some(hours)) => {
+                let offset = hours.offsets.iter().rev().find(|o| o.from.0 <= now);
+                let offset = offset.or(hours.offsets.first()).map_or(0, |o| i128::from(o.minutes));
+                let minute = (i128::from(now / MINUTE) + 4_320 + offset).rem_euclid(10_080);
+                hours.windows.iter().any(|w| {
+                    i128::from(w.start_minute) <= minute && minute < i128::from(w.end_minute)
+                })
+            }
+        }
+    }
+
+    /// Five commits at once, then one in two seconds.
+    fn may_commit(&mut self, from: MemberKey, now: u64) -> Rule {
+        let free = self.pace.get(&from).copied().unwrap_or(0);
+        // A clock that was set back does not silence anybody.
+        let owed = Some(free.saturating_sub(now)).filter(|owed| *owed <= 10_000).unwrap_or(0);
+        if owed + 2_000 > 10_000 {
+            return Err(RejectCode::RateLimited);
+        }
+        self.pace.insert(from, now + owed + 2_000);
+        Ok(())
+    }
+
+    fn take_effect(&mut self, now: u64, from: &MemberKey, seq: u64, effect: &Effect) -> Rule {
+        let my_role = self.members.get(from).map_or(Role::Member, |m| m.role);
+        match effect {
+            Effect::Admit { member, role, acknowledgement, .. } => {
+                if role.moderates() && my_role != Role::Facilitator {
+                    return Err(RejectCode::NotFacilitator);
+                }
+                if self.now.numbers.locked {
+                    return Err(RejectCode::Locked);
+                }
+                let knock = self.knocks.get(member).filter(|k| !k.declined);
+                let triple = &knock.ok_or(RejectCode::NotFound)?.triple;
+                if triple.agreement != self.agreement || triple.digest != *acknowledgement {
+                    return Err(RejectCode::NotAcknowledged);
+                }
+                let former = self.members.get(member);
+                if former.is_some_and(|m| m.state != State::Gone) {
+                    return Err(RejectCode::NotFound);
+                }
+                let timed_out_until = former.map_or(0, |m| m.timed_out_until);
+                let newcomer = Member { timed_out_until, ..Member::new(*role) };
+                self.members.insert(*member, newcomer);
+                self.knocks.remove(member);
+                self.now.roles.insert(*member, *role);
+            }
+            Effect::Remove { member } => {
+                let target = self.members.get_mut(member).filter(|m| m.state != State::Gone);
+                let left = target.as_ref().is_some_and(|m| m.state == State::Left);
+                if !my_role.moderates() && !left {
+                    return Err(RejectCode::NotFacilitator);
+                }
+                let target = target.ok_or(RejectCode::NotFound)?;
+                if !left && member == from {
+                    return Err(RejectCode::BadFrame);
+                }
+                if !left && target.role.moderates() && my_role != Role::Facilitator {
+                    return Err(RejectCode::NotFacilitator);
+                }
+                target.state = State::Gone;
+                self.invites.retain(|_, invite| invite.issuer != *member);
+                self.now.roles.remove(member);
+            }
+            Effect::SetRole { member, role } => {
+                let held = self.members.iter().any(|(key, m)| {
+                    key != member && m.state == State::In && m.role == Role::Facilitator
+                });
+                let target = self.members.get_mut(member).filter(|m| m.state == State::In);
+                let target = target.ok_or(RejectCode::NotFound)?;
+                if target.role.moderates() && my_role != Role::Facilitator {
+                    return Err(RejectCode::NotFacilitator);
+                }
+                if target.role == Role::Facilitator && *role != Role::Facilitator && !held {
+                    return Err(RejectCode::LastFacilitator);
+                }
+                target.role = *role;
+                if role.moderates() {
+                    target.timed_out_until = 0;
+                }
+                self.now.roles.insert(*member, *role);
+            }
+            Effect::SetNumbers { numbers } => self.now.numbers = numbers.clone(),
+            Effect::Timeout { member, until } => {
+                let target = self.members.get_mut(member);
+                let target = target.filter(|m| m.state == State::In && !m.role.moderates());
+                target.ok_or(RejectCode::NotFound)?.timed_out_until = until.0;
+            }
+            Effect::Retract { seq: target, own } => self.retract(from, seq, target.0, *own)?,
+            Effect::Decline { member, .. } => {
+                let knock = self.knocks.get_mut(member).filter(|k| !k.declined);
+                knock.ok_or(RejectCode::NotFound)?.declined = true;
+            }
+            Effect::AddInvite { invite, uses, expires, .. } => {
+                if *uses == 0 || expires.0 <= now {
+                    return Err(RejectCode::BadFrame);
+                }
+                let made = Invite { uses: *uses, expires: expires.0, issuer: *from };
+                if self.invites.insert(*invite, made).is_some() {
+                    return Err(RejectCode::IdConflict);
+                }
+            }
+            Effect::Leave => {
+                let held = self.members.iter().any(|(key, m)| {
+                    key != from && m.state == State::In && m.role == Role::Facilitator
+                });
+                let alone =
+                    !self.members.iter().any(|(key, m)| key != from && m.state == State::In);
+                let me = self.members.get_mut(from).ok_or(RejectCode::NotMember)?;
+                if me.role == Role::Facilitator && !held && !alone {
+                    return Err(RejectCode::LastFacilitator);
+                }
+                me.state = State::Left;
+                self.invites.retain(|_, invite| invite.issuer != *from);
+            }
+            Effect::Reopen { epoch } => {
+                let back = Some(epoch.0) == self.now.epoch.checked_sub(1);
+                let ahead = epoch.0 > self.now.epoch && my_role == Role::Facilitator;
+                if !back && !ahead {
+                    return Err(RejectCode::EpochConflict);
+                }
+                self.now.epoch = epoch.0;
+            }
+            // Nobody here does these.
+            _ => return Err(RejectCode::BadFrame),
+        }
+        Ok(())
+    }
+
+    fn retract(&mut self, from: &MemberKey, by: u64, target: u64, own: Option<MessageId>) -> Rule {
+        let moderates = self.members.get(from).is_some_and(|m| m.role.moderates());
+        if let Some(id) = own
+            && self.done.get(&(*from, id)).is_none_or(|(_, seq, _)| *seq != target || target == 0)
+        {
+            return Err(RejectCode::NotFound);
+        }
+        let index = target.checked_sub(1).and_then(|at| usize::try_from(at).ok());
+        let entry = index.and_then(|at| self.entries.get_mut(at)).ok_or(RejectCode::NotFound)?;
+        if entry.commit && !entry.expired {
+            return Err(RejectCode::NotFound);
+        }
+        if entry.retracted_at.is_some() || entry.expired {
+            return if moderates { Ok(()) } else { Err(RejectCode::NotFound) };
+        }
+        entry.retracted_at = Some(by);
+        Ok(())
+    }
+
+    /// What the relay must answer to a knock.
+    pub(super) fn knock(
+        &mut self,
+        now: u64,
+        from: MemberKey,
+        invite: InviteId,
+        triple: &AckTriple,
+    ) -> Rule {
+        let known = self.invites.get_mut(&invite).ok_or(RejectCode::InviteInvalid)?;
+        if known.expires <= now {
+            return Err(RejectCode::InviteExpired);
+        }
+        if self.members.get(&from).is_some_and(|m| m.state == State::In) {
+            return Ok(());
+        }
+        let declined = self.knocks.get(&from).is_some_and(|k| k.declined);
+        let spent = self.used.contains(&(invite, from));
+        if (!spent && known.uses == 0) || (spent && declined) {
+            return Err(RejectCode::InviteUsed);
+        }
+        if self.now.numbers.locked {
+            return Err(RejectCode::Locked);
+        }
+        if triple.agreement != self.agreement {
+            return Err(RejectCode::NotAcknowledged);
+        }
+        if self.used.insert((invite, from)) {
+            known.uses -= 1;
+        }
+        self.knocks.insert(from, Knock { triple: triple.clone(), declined: false, at: now });
+        Ok(())
+    }
+
+    /// Forgets what is past its time, and nothing else.
+    pub(super) fn forget(&mut self, now: u64) {
+        let kept = self.now.numbers.retention_seconds.saturating_mul(1000);
+        let cutoff = now.saturating_sub(kept);
+        // From the oldest on: a clock that was set back keeps an entry longer, never shorter.
+        let old = self.entries.iter_mut().take_while(|e| e.expired || e.at < cutoff);
+        let floor = old.map(|entry| entry.expired = true).count() as u64;
+        self.done.retain(|_, (_, seq, at)| if *seq > 0 { *seq > floor } else { *at >= cutoff });
+        self.invites.retain(|_, invite| invite.expires >= now.saturating_sub(DAY));
+        self.knocks.retain(|_, knock| knock.at >= now.saturating_sub(30 * DAY));
+        let invites = &self.invites;
+        self.used.retain(|(invite, _)| invites.contains_key(invite));
+    }
+}
+
+impl Member {
+    const fn new(role: Role) -> Self {
+        Self { role, state: State::In, timed_out_until: 0, last_post: None, posts: Vec::new() }
+    }
+}
+
+/// Section 6: who may ask for which, and what needs a commit.
+fn rights(role: Role, effect: &Effect, commit: bool) -> Rule {
+    let needs_commit =
+        matches!(effect, Effect::Admit { .. } | Effect::Remove { .. } | Effect::SetRole { .. });
+    if needs_commit && !commit {
+        return Err(RejectCode::BadPayload);
+    }
+    let may = match effect {
+        Effect::Leave | Effect::Retract { own: Some(_), .. } | Effect::Remove { .. } => true,
+        Effect::SetRole { role: given, .. } if given.moderates() => role == Role::Facilitator,
+        _ => role.moderates(),
+    };
+    may.then_some(()).ok_or(RejectCode::NotFacilitator)
+}
