@@ -1,7 +1,7 @@
 //! One person: a profile, and commands run with it.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -83,6 +83,16 @@ impl Person {
     /// Runs a command to its end, with nothing on standard input.
     pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Answer {
         let command = self.command(&["--json"], args);
+        Answer::new(format!("{command:?}"), Running::start(command, false).wait())
+    }
+
+    /// Runs a command to its end under another program; see `fault::trace`.
+    pub fn run_under<S: AsRef<OsStr>>(&self, under: &[OsString], args: &[S]) -> Answer {
+        let alone = self.command(&["--json"], args);
+        let (runner, more) = under.split_first().expect("a program to run it under");
+        let mut command = Command::new(runner);
+        command.args(more).arg(alone.get_program()).args(alone.get_args()).env_clear();
+        command.envs(alone.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Answer::new(format!("{command:?}"), Running::start(command, false).wait())
     }
 

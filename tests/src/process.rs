@@ -75,19 +75,26 @@ impl Running {
     }
 
     /// Waits for the next line of standard output that fits; earlier ones are skipped.
-    pub fn await_line(&mut self, wanted: &str, mut fits: impl FnMut(&str) -> bool) -> String {
+    pub fn await_line(&mut self, wanted: &str, fits: impl FnMut(&str) -> bool) -> String {
+        self.next_line(fits).unwrap_or_else(|| {
+            let (out, err) = self.texts();
+            panic!("{}\nnever said {wanted}\nout: {out}\nerr: {err}", self.what)
+        })
+    }
+
+    /// Waits for the next line of standard output that fits; nothing if it ends, or lets the deadline pass.
+    pub fn next_line(&mut self, mut fits: impl FnMut(&str) -> bool) -> Option<String> {
         let end = Instant::now() + DEADLINE;
         loop {
             while let Some(line) = self.out.get(self.seen) {
                 self.seen += 1;
                 let line = String::from_utf8_lossy(line);
                 if fits(&line) {
-                    return line.into_owned();
+                    return Some(line.into_owned());
                 }
             }
             if self.step(end) != Step::More {
-                let (out, err) = self.texts();
-                panic!("{}\nnever said {wanted}\nout: {out}\nerr: {err}", self.what);
+                return None;
             }
         }
     }

@@ -27,7 +27,7 @@ mod tests;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -61,6 +61,9 @@ pub enum OpenError {
     /// A value that must be there is missing or malformed.
     #[error("the store lacks its {0}")]
     Incomplete(&'static str),
+    /// The write-ahead log cannot be made.
+    #[error("the store's write-ahead log cannot be written")]
+    NoLog,
     /// SQLite's own complaint.
     #[error("the store cannot be read: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -175,6 +178,8 @@ impl<T> Future for Committed<T> {
 
 /// The store's handle: cheap to share, verbs go through [`Store::write`] and [`Store::read`].
 pub(crate) struct Store {
+    /// Where the caller's thread does the work instead of the store's threads; a simulation only.
+    here: Option<std::sync::Mutex<Here>>,
     writer: mpsc::Sender<Job>,
     readers: Vec<mpsc::Sender<ReadJob>>,
     next_reader: AtomicUsize,
@@ -184,6 +189,12 @@ pub(crate) struct Store {
     metrics: Arc<Metrics>,
     /// Ends the checkpointer when dropped.
     _open: checkpoint::Guard,
+}
+
+/// The writer and a reader without threads of their own.
+struct Here {
+    writer: writer::Writer,
+    reader: Connection,
 }
 
 /// The threads of an open store; joined at the end.
@@ -235,9 +246,51 @@ impl Store {
             readers.push(sender);
         }
         let next_reader = AtomicUsize::new(0);
-        let store =
-            Self { writer, readers, next_reader, relay, stream, path, metrics, _open: open_end };
+        let store = Self {
+            here: None,
+            writer,
+            readers,
+            next_reader,
+            relay,
+            stream,
+            path,
+            metrics,
+            _open: open_end,
+        };
         Ok((Arc::new(store), Threads(threads)))
+    }
+
+    /// Opens a store whose verbs run where they are called, each in a transaction of its own: in a simulation, what
+    /// happens depends on no thread.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub(crate) fn open_here(
+        dir: &Path,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let path = database_path(dir);
+        let connection = schema::open_writer(&path)?;
+        let secrets = life::secrets(&connection)?;
+        let stream = life::begin(&connection, dir, &path)?;
+        let relay = secrets.relay;
+        let reader = schema::open_reader(&path)?;
+        let writer =
+            writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone());
+        let (nobody, _) = mpsc::channel(1);
+        let (_open, _) = std::sync::mpsc::channel();
+        Ok(Arc::new(Self {
+            here: Some(std::sync::Mutex::new(Here { writer, reader })),
+            writer: nobody,
+            readers: Vec::new(),
+            next_reader: AtomicUsize::new(0),
+            relay,
+            stream,
+            path,
+            metrics,
+            _open,
+        }))
     }
 
     /// Who this relay is.
@@ -279,7 +332,10 @@ impl Store {
                 let _ = answer.send(result);
             }))
         });
-        if self.writer.send(job).await.is_err() {
+        if let Some(here) = &self.here {
+            let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
+            here.writer.serve(&mut vec![job]);
+        } else if self.writer.send(job).await.is_err() {
             tracing::error!("the store's writer is gone");
         }
         Committed(committed)
@@ -299,8 +355,12 @@ impl Store {
             let _ = answer.send(verb(db));
         });
         let unavailable = || Refusal::from(RejectCode::StoreUnavailable);
-        let reader = self.readers.get(index).ok_or_else(unavailable)?;
-        reader.send(job).await.map_err(|_| unavailable())?;
+        if let Some(here) = &self.here {
+            job(&here.lock().unwrap_or_else(PoisonError::into_inner).reader);
+        } else {
+            let reader = self.readers.get(index).ok_or_else(unavailable)?;
+            reader.send(job).await.map_err(|_| unavailable())?;
+        }
         match result.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Fault::Refused(refusal))) => Err(refusal),

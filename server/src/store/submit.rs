@@ -220,6 +220,8 @@ fn remember(
 }
 
 /// Deletes an entry's payload and keeps its hash. Returns its time and hash; `None` if there is no payload.
+///
+/// A commit is refused as not found: whoever was away could never follow the room without it.
 pub(crate) fn tombstone(
     batch: &Batch<'_>,
     room: &RoomRow,
@@ -230,9 +232,16 @@ pub(crate) fn tombstone(
         .db
         .prepare_cached("SELECT at, payload FROM entries WHERE key = ?1 AND payload IS NOT NULL")?
         .query_row([key], |row| {
-            Ok((Millis(uint(row.get(0)?)), hash::sha256(row.get_ref(1)?.as_blob()?)))
+            let payload = row.get_ref(1)?.as_blob()?;
+            let commits =
+                mls_header::parse(payload).is_some_and(|h| h.content == ContentType::Commit);
+            Ok((Millis(uint(row.get(0)?)), hash::sha256(payload), commits))
         })
         .optional()?;
+    if found.is_some_and(|(_, _, commits)| commits) {
+        return Err(RejectCode::NotFound.into());
+    }
+    let found = found.map(|(at, digest, _)| (at, digest));
     if let Some((_, digest)) = &found {
         batch
             .db

@@ -60,7 +60,8 @@ impl Writer {
         }
     }
 
-    fn serve(&mut self, batch: &mut Vec<Job>) {
+    /// Commits requests in one transaction and answers them.
+    pub(super) fn serve(&mut self, batch: &mut Vec<Job>) {
         if self.connection.is_none() {
             self.recover();
         }

@@ -1,0 +1,286 @@
+//! One system call fails, or is the last that a process makes: at every one of them, nothing acknowledged is lost.
+//!
+//! Needs strace; says so and passes without. What failed to sync is then cut off, where a disk can be mounted.
+//! `HEARTH_CALLS=200` makes a campaign of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+use std::{collections::HashSet, fs};
+
+use hearth_protocol::invite::Grant;
+use hearth_tests::{
+    Answer, Circle, Person, Relay, RelayOptions,
+    fault::{
+        crowd::{Answers, Crowd},
+        cut::Disk,
+        number,
+        trace::{self, CHANGES, Fault, Injection, SYNCS},
+    },
+    load::wire::Target,
+};
+use serde_json::Value;
+use tempfile::{NamedTempFile, TempDir};
+
+/// A relay with a crowd, on a disk whose power can be cut if there is one.
+struct Stage {
+    relay: Relay,
+    crowd: Crowd,
+    target: Target,
+    record: NamedTempFile,
+    // Last, because it is unmounted.
+    _temporary: TempDir,
+    disk: Option<Disk>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let (disk, temporary) = (Disk::new(), TempDir::new().unwrap());
+        let data = disk.as_ref().map_or(temporary.path(), Disk::path).join("relay");
+        let options = RelayOptions { data: Some(data), crowded: true, ..RelayOptions::default() };
+        let mut relay = Relay::start_with(options);
+        let target = Target::new(relay.address());
+        let grant = Grant::parse(&relay.grant()).unwrap().secret;
+        let crowd = Crowd::open(&target, &grant, 4).unwrap();
+        relay.kill();
+        let record = NamedTempFile::new().unwrap();
+        Self { relay, crowd, target, record, _temporary: temporary, disk }
+    }
+
+    /// Starts the relay with a fault to come, lets the crowd write, kills it, cuts the power, and checks what is left.
+    /// Returns whether the fault was met.
+    fn meet(&mut self, injection: &Injection) -> bool {
+        self.relay.set_under(injection.under(self.record.path()));
+        let mut stopped = 1;
+        match self.relay.try_restart() {
+            Ok(()) => {
+                (_, stopped) = self.crowd.write(&self.target, 8, usize::MAX, Answers::All, || {});
+                self.relay.kill();
+            }
+            // A start that fails says so.
+            Err(ended) if injection.fault != Fault::Kill => {
+                assert_eq!(ended.code, Some(1), "{injection}: {ended:?}");
+                let lines: Vec<&str> = ended.stderr.lines().collect();
+                let [.., what, advice] = lines.as_slice() else { panic!("{injection}: {ended:?}") };
+                assert!(what.starts_with("hearthd: "), "{injection}: {ended:?}");
+                assert!(advice.starts_with("try: "), "{injection}: {ended:?}");
+            }
+            Err(ended) => assert_eq!(ended.code, None, "{injection}: {ended:?}"),
+        }
+        if let Some(disk) = &self.disk {
+            disk.cut();
+            disk.restore();
+        }
+        self.relay.set_under(vec![]);
+        self.relay.restart();
+        assert!(self.relay.page("/readyz").contains("200 OK"));
+        let calls = String::from_utf8_lossy(&fs::read(self.record.path()).unwrap()).into_owned();
+        if let Err(wrong) = self.crowd.check(&self.target) {
+            panic!("{injection}: {wrong}\n{calls}");
+        }
+        let again = trace::syncs_after_failure(&calls);
+        assert_eq!(again, Vec::<String>::new(), "{injection}");
+        self.relay.kill();
+        stopped > 0
+    }
+}
+
+fn calls() -> (usize, usize) {
+    match number("HEARTH_CALLS", 0) {
+        0 => (40, 4),
+        campaign => (usize::try_from(campaign).unwrap(), 1),
+    }
+}
+
+#[test]
+fn a_relay_whose_syncs_and_writes_fail_acknowledges_nothing_it_loses() {
+    if !trace::possible() {
+        return;
+    }
+    let (last, step) = calls();
+    let mut stage = Stage::new();
+    let mut met = 0;
+    let kinds = [
+        (SYNCS, "EIO", false, 1),
+        (SYNCS, "EIO", true, step),
+        ("pwrite64", "ENOSPC", false, step),
+        ("pwrite64", "EIO", false, step),
+        ("pwrite64", "ENOSPC", true, step),
+    ];
+    for (calls, error, and_after, step) in kinds {
+        for nth in (1..=last).step_by(step) {
+            let fault = Fault::Error(error);
+            met += usize::from(stage.meet(&Injection { calls, fault, nth, and_after }));
+        }
+    }
+    stage.crowd.check_order();
+    eprintln!("{met} faults met, {} acknowledged", stage.crowd.acknowledged());
+    assert!(met >= last, "{met}");
+}
+
+#[test]
+fn a_relay_killed_at_any_change_of_the_disk_loses_nothing() {
+    if !trace::possible() {
+        return;
+    }
+    let (last, step) = calls();
+    let mut stage = Stage::new();
+    let mut met = 0;
+    for nth in (1..=last * 3).step_by(step) {
+        let kill = Injection { calls: CHANGES, fault: Fault::Kill, nth, and_after: false };
+        met += usize::from(stage.meet(&kill));
+    }
+    stage.crowd.check_order();
+    eprintln!("{met} kills, {} acknowledged", stage.crowd.acknowledged());
+    assert!(met * step >= last, "{met}");
+}
+
+#[test]
+fn a_first_start_that_is_killed_or_fails_anywhere_is_made_up_for() {
+    if !trace::possible() {
+        return;
+    }
+    let record = NamedTempFile::new().unwrap();
+    let faults = [Fault::Kill, Fault::Error("EIO"), Fault::Error("ENOSPC")];
+    for fault in faults {
+        for nth in (1..).step_by(2) {
+            let injection = Injection { calls: CHANGES, fault, nth, and_after: false };
+            let folder = TempDir::new().unwrap();
+            let mut relay = Relay::stopped(RelayOptions {
+                data: Some(folder.path().join("relay")),
+                ..RelayOptions::default()
+            });
+            relay.set_under(injection.under(record.path()));
+            let started = relay.try_restart();
+            if let Err(ended) = &started {
+                assert!(!ended.stderr.contains("panicked"), "{injection}: {ended:?}");
+            } else {
+                relay.kill();
+            }
+            relay.set_under(vec![]);
+            relay.restart();
+            relay.grant();
+            relay.kill();
+            if started.is_ok() && !fs::read_to_string(record.path()).unwrap().contains("(INJECTED)")
+            {
+                assert!(nth > 20, "{injection}");
+                break;
+            }
+        }
+    }
+}
+
+/// What somebody was told of each text.
+#[derive(Default)]
+struct Told {
+    /// Accepted or kept: there once.
+    once: Vec<String>,
+    /// Shown: there.
+    shown: HashSet<String>,
+}
+
+fn texts(rows: &[Value]) -> Vec<String> {
+    let rows = rows.iter().filter(|row| row["kind"] == "text");
+    rows.map(|row| row["text"].as_str().unwrap().to_owned()).collect()
+}
+
+impl Told {
+    fn hear(&mut self, word: &str, answer: &Answer) {
+        assert!(!answer.stderr.contains("panicked"), "{answer:?}");
+        match answer.code {
+            Some(0) if !word.is_empty() => self.once.push(word.to_owned()),
+            Some(4) => {
+                if answer.lines.last().is_some_and(|line| line["kept"] == true) {
+                    self.once.push(word.to_owned());
+                }
+            }
+            // The disk is at fault, and the command says so.
+            Some(1) => {
+                let line = answer.lines.last().unwrap_or_else(|| panic!("{answer:?}"));
+                let code = line["error"].as_str().unwrap_or_default().to_owned();
+                answer.failed(1, &code);
+                assert!(["disk_full", "disk_failed"].contains(&&*code), "{answer:?}");
+            }
+            Some(0) | None => {}
+            Some(_) => panic!("{answer:?}"),
+        }
+        self.shown.extend(texts(&answer.lines));
+    }
+
+    /// Compares what was told with what two people have in the end.
+    fn check(&self, circle: &Circle, ben: &Person) {
+        circle.say(ben, "the last word");
+        circle.news(&circle.fay);
+        circle.news(ben);
+        let (mine, heard) = (circle.history(ben), circle.history(&circle.fay));
+        for rows in [&mine, &heard] {
+            // An entry encrypted with a key that was used before would be unreadable to the others.
+            assert!(rows.iter().all(|row| row["kind"] != "notice"), "{rows:?}");
+            let texts = texts(rows);
+            let all: HashSet<&String> = texts.iter().collect();
+            assert_eq!(all.len(), texts.len(), "doubled: {texts:?}");
+            for text in self.once.iter().chain(&self.shown) {
+                assert!(all.contains(text), "lost: {text} of {texts:?}");
+            }
+        }
+        assert_eq!(texts(&mine), texts(&heard));
+        assert_eq!(circle.by(ben, "verify", &[])[0], circle.fay("verify", &[])[0]);
+        assert!(circle.by(ben, "outbox", &[]).is_empty());
+    }
+}
+
+/// Lets Ben send and read with a fault at the n-th call, for every n of so many or until it is not met any more.
+fn visits(faults: &[(&'static str, Fault, bool)], last: usize, step: usize) {
+    let (relay, record) = (Relay::start(), NamedTempFile::new().unwrap());
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let (mut told, mut met) = (Told::default(), 0);
+    for (number, (calls, fault, and_after)) in faults.iter().enumerate() {
+        for command in ["send", "read"] {
+            for nth in (1..=last).step_by(step) {
+                let injection = Injection { calls, fault: *fault, nth, and_after: *and_after };
+                circle.say(&circle.fay, &format!("news {number} {command} {nth}"));
+                let word =
+                    if command == "send" { format!("word {number} {nth}") } else { String::new() };
+                let mut args = vec![command, &circle.room];
+                args.extend((!word.is_empty()).then_some(&*word));
+                told.hear(&word, &ben.run_under(&injection.under(record.path()), &args));
+                if !trace::met(&fs::read_to_string(record.path()).unwrap()) {
+                    break;
+                }
+                met += 1;
+            }
+        }
+    }
+    eprintln!("{met} faults met");
+    assert!(met > 10 * faults.len(), "{met}");
+    assert_eq!(ben.does(&["profile", "check"])[0]["ok"], true);
+    told.check(&circle, &ben);
+}
+
+#[test]
+fn a_member_killed_at_any_change_of_the_disk_loses_nothing_and_uses_no_key_twice() {
+    if trace::possible() {
+        visits(&[(CHANGES, Fault::Kill, false)], usize::MAX, 1);
+    }
+}
+
+#[test]
+fn a_member_whose_disk_fails_is_told_and_loses_nothing() {
+    if !trace::possible() {
+        return;
+    }
+    let (last, step) = calls();
+    let faults = [
+        (SYNCS, Fault::Error("EIO"), false),
+        (SYNCS, Fault::Error("EIO"), true),
+        ("pwrite64", Fault::Error("EIO"), false),
+        ("pwrite64", Fault::Error("ENOSPC"), false),
+        ("pwrite64", Fault::Error("ENOSPC"), true),
+    ];
+    visits(&faults, last, step.min(2));
+}
