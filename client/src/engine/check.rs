@@ -62,6 +62,8 @@ pub enum Check {
     Overlap,
     /// Invites and agreements come from those who may make them.
     MessageAuthority,
+    /// A leaf's encryption key can be encrypted to.
+    EncryptionKey,
 }
 
 /// Whether a check is made; outside of tests always.

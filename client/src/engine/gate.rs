@@ -42,6 +42,10 @@ pub enum LeafError {
     /// The signature key is no Ed25519 key.
     #[error("the leaf's key is malformed")]
     Key,
+    /// The encryption key is a point of low order: nothing can be encrypted to it, and its owner's neighbours in the
+    /// tree could make no commit (RFC 9180 section 7.1.4, RFC 7748 section 6.1).
+    #[error("the leaf's encryption key keeps no secret")]
+    EncryptionKey,
     /// The acknowledgement is missing or malformed.
     #[error("the leaf has no acknowledgement")]
     Acknowledgement,

@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 
 use super::{
     agreement::Acknowledgement,
+    check::{Check, on},
     gate,
     gate::{CommitView, Expected, LeafError, PolicyError, Refusal, Verdict, WelcomeView},
     policy::{Leaf, RoomPolicy},
@@ -701,6 +702,11 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
     if name.as_str() != text {
         return Err(LeafError::Name);
     }
+    // As MLS writes it: after its length.
+    let key = leaf.encryption_key().tls_serialize_detached();
+    if on(Check::EncryptionKey) && key.is_ok_and(|key| is_low_order(&key)) {
+        return Err(LeafError::EncryptionKey);
+    }
     let extensions = leaf.extensions();
     if extensions.iter().count() != 1 {
         return Err(LeafError::Extensions);
@@ -709,4 +715,15 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
     let acknowledgement =
         Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)?;
     Ok(Leaf { member, name: text.to_owned(), acknowledgement })
+}
+
+/// Whether no secret can be agreed on with an encryption key, or it is too short to be one of either suite.
+///
+/// Its last 32 bytes are an X25519 key: in suite 3 that is all of it, in X-Wing (draft-connolly-cfrg-xwing-kem section
+/// 5.2) it follows the key of ML-KEM-768. OpenMLS notices only when it encrypts to such a key.
+fn is_low_order(key: &[u8]) -> bool {
+    let Some(point) = key.last_chunk::<32>() else { return true };
+    // Any secret will do: clamped, it is a multiple of the order of every such point.
+    let secret = x25519_dalek::StaticSecret::from([0; 32]);
+    !secret.diffie_hellman(&x25519_dalek::PublicKey::from(*point)).was_contributory()
 }

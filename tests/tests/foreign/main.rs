@@ -7,5 +7,6 @@ mod commits;
 mod joins;
 mod meddle;
 mod member;
+mod paths;
 mod stage;
 mod words;

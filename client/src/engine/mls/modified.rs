@@ -296,22 +296,45 @@ pub(crate) fn forged_package(
         .unwrap()
 }
 
+/// Version, suite, and the one-byte length of an X25519 key: the init key begins here.
+const INIT_KEY_AT: usize = 5;
+/// The leaf's encryption key begins after the init key and the length of its own.
+const LEAF_KEY_AT: usize = INIT_KEY_AT + 32 + 1;
+/// Two bytes of length before the 64 of a signature (RFC 9420 section 2.1.2).
+const SIGNATURE_BYTES: usize = 2 + 64;
+
 /// Puts another init key into a key package and signs it anew, as its owner can (RFC 9420 section 5.1.2).
 pub(crate) fn with_init_key(package: &[u8], init_key: &[u8; 32], key: &SigningKey) -> Vec<u8> {
-    /// Version, suite, and the one-byte length of an X25519 key.
-    const INIT_KEY_AT: usize = 5;
-    /// Two bytes of length before the 64 of the signature (RFC 9420 section 2.1.2).
-    const SIGNATURE_BYTES: usize = 2 + 64;
     let mut forged = package[..package.len() - SIGNATURE_BYTES].to_vec();
     forged[INIT_KEY_AT..INIT_KEY_AT + 32].copy_from_slice(init_key);
-    // SignContent (RFC 9420 section 5.1.2): the label of 21 bytes and the content, each after its length.
-    let label: &[u8; 21] = b"MLS 1.0 KeyPackageTBS";
-    let length = (u16::try_from(forged.len()).unwrap() | 0x4000).to_be_bytes();
-    let length = if forged.len() < 64 { length[1..].to_vec() } else { length.to_vec() };
-    let content = [&[21][..], &label[..], &length, &forged].concat();
-    forged.extend([0x40, 0x40]);
-    forged.extend(key.sign(&content).to_bytes());
+    sign_package(&mut forged, key);
     forged
+}
+
+/// Puts another encryption key into the leaf of a key package and signs both anew (RFC 9420 section 7.2).
+pub(crate) fn with_leaf_key(package: &[u8], leaf_key: &[u8; 32], key: &SigningKey) -> Vec<u8> {
+    // A key package of ours has no extensions: one byte that says so lies between the leaf and the last signature.
+    let leaf_end = package.len() - SIGNATURE_BYTES - 1;
+    assert_eq!(package[leaf_end], 0, "the extensions are empty");
+    let mut leaf = package[LEAF_KEY_AT - 1..leaf_end - SIGNATURE_BYTES].to_vec();
+    leaf[1..33].copy_from_slice(leaf_key);
+    sign_bytes(&mut leaf, b"MLS 1.0 LeafNodeTBS", key);
+    let mut forged = [&package[..LEAF_KEY_AT - 1], &leaf, &[0]].concat();
+    sign_package(&mut forged, key);
+    forged
+}
+
+fn sign_package(bytes: &mut Vec<u8>, key: &SigningKey) {
+    sign_bytes(bytes, b"MLS 1.0 KeyPackageTBS", key);
+}
+
+/// Appends a signature over SignContent (RFC 9420 section 5.1.2): the label and the content, each after its length.
+fn sign_bytes(bytes: &mut Vec<u8>, label: &[u8], key: &SigningKey) {
+    let length = (u16::try_from(bytes.len()).unwrap() | 0x4000).to_be_bytes();
+    let length = if bytes.len() < 64 { length[1..].to_vec() } else { length.to_vec() };
+    let content = [&[u8::try_from(label.len()).unwrap()], label, &length, bytes].concat();
+    bytes.extend([0x40, 0x40]);
+    bytes.extend(key.sign(&content).to_bytes());
 }
 
 /// Lets a member know the pre-shared key that [`Foreign::Psk`] uses.

@@ -10,9 +10,12 @@ use super::{
 use crate::engine::{
     EngineError,
     agreement::AckError,
+    gate::{LeafError, Refusal},
     mls::{
         self, MlsError,
-        modified::{Context, Forgery, PackageForgery, forged_package, with_init_key},
+        modified::{
+            Context, Forgery, PackageForgery, forged_package, with_init_key, with_leaf_key,
+        },
     },
     policy::{Act, RuleError},
 };
@@ -108,6 +111,42 @@ fn a_low_order_key_gets_no_welcome() {
     // The forging itself is sound: any other point passes.
     let package = with_init_key(&ghost.package, &[9; 32], &ghost.key);
     assert!(knock_with(&mut world, &ghost, package).is_ok());
+}
+
+/// All points of low order on the curve and its twist (RFC 7748 section 6.1), by what they are modulo the prime.
+#[test]
+fn a_leaf_key_of_low_order_is_refused_at_the_door() {
+    let mut world = World::new();
+    let ghost = Ghost::new(&world, 73);
+    let hex = |digits: &str| -> [u8; 32] {
+        data_encoding::HEXLOWER.decode(digits.as_bytes()).unwrap().try_into().unwrap()
+    };
+    let mut points = vec![[0; 32]];
+    points[0][0] = 1;
+    points.push([0; 32]);
+    for digits in [
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    ] {
+        points.push(hex(digits));
+    }
+    for point in points {
+        let package = with_leaf_key(&ghost.package, &point, &ghost.key);
+        let refused = knock_with(&mut world, &ghost, package);
+        let refusal = Refusal::BadLeaf(LeafError::EncryptionKey);
+        assert!(matches!(refused, Err(EngineError::Refused(by)) if by == refusal), "{point:?}");
+    }
+    // The forging itself is sound: any other point passes, and the room goes on with its owner.
+    let package = with_leaf_key(&ghost.package, &[9; 32], &ghost.key);
+    let knock = knock_with(&mut world, &ghost, package).unwrap();
+    let submission = world.rooms[FAY].admit(&knock, NOW).unwrap();
+    world.log.take(submission);
+    world.show();
+    world.goes_on();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use hearth_protocol::{Digest, RoomNumbers};
 
 use super::{
+    acknowledged::knock_with,
     messages::{ben_sees, envelope, invite_issued, say_in_two_orders, seen_nothing_new, text},
     world::*,
     *,
@@ -14,7 +15,7 @@ use crate::engine::{
     gate::Expected,
     mls::{
         CommitPlan, Group,
-        modified::{Context, Foreign, Forgery, OwnLeaf, store_psk},
+        modified::{Context, Foreign, Forgery, OwnLeaf, store_psk, with_leaf_key},
     },
     policy::{Act, Category, RoleEntry, RoomPolicy},
     state::Notice,
@@ -53,10 +54,11 @@ fn attack(check: Check) -> Attack {
         Check::PauseHold => post_against_a_pause,
         Check::Overlap => rewritten_entry,
         Check::MessageAuthority => invite_of_a_member,
+        Check::EncryptionKey => leaf_that_stops_others,
     }
 }
 
-const ALL: [Check; 27] = [
+const ALL: [Check; 28] = [
     Check::ProposalKinds,
     Check::ContextUnchanged,
     Check::OwnLeafUnchanged,
@@ -84,6 +86,7 @@ const ALL: [Check; 27] = [
     Check::PauseHold,
     Check::Overlap,
     Check::MessageAuthority,
+    Check::EncryptionKey,
 ];
 
 #[test]
@@ -345,6 +348,15 @@ fn welcome_among_ghosts() -> bool {
     let context = Context::Policy(&policy);
     let committed = world.forge(FAY, &Forgery { adds, context, ..Forgery::default() });
     believes(&newcomer, &committed.welcome.unwrap(), &[world.key(FAY)])
+}
+
+/// Whoever sits beside such a leaf could make no commit.
+fn leaf_that_stops_others() -> bool {
+    let mut world = World::new();
+    let ghost = Ghost::new(&world, 113);
+    let package = with_leaf_key(&ghost.package, &[0; 32], &ghost.key);
+    let Ok(knock) = knock_with(&mut world, &ghost, package) else { return false };
+    world.rooms[FAY].admit(&knock, NOW).is_ok()
 }
 
 fn the_same_words_twice() -> bool {
