@@ -205,16 +205,18 @@ fn make(certificate: &Path, key: &Path, names: &[String]) -> Result<(), TlsError
     write(key, zeroize::Zeroizing::new(pair.serialize_pem()).as_bytes())
 }
 
+/// Puts a file there whole or not at all: half a key would be taken for one at the next start, and refused.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(file_error(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(file_error(path))
+    let next = path.with_extension("pem.next");
+    let replace = || {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&next, path)?;
+        path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+    };
+    replace().map_err(file_error(path))
 }
 
 #[cfg(test)]

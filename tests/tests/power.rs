@@ -9,10 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashSet, path::Path};
 
 use hearth_protocol::invite::Grant;
 use hearth_tests::{
@@ -21,13 +18,12 @@ use hearth_tests::{
         crowd::{Answers, Crowd},
         cut::Disk,
         number,
-        trace::{self, CHANGES, Fault, Injection},
+        trace::{self, CHANGES, Fault, Injection, Record},
     },
     hostile::Dice,
     load::wire::Target,
 };
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 /// Writers at the same time.
 const WRITERS: usize = 6;
@@ -50,7 +46,7 @@ fn whole(database: &Path) -> bool {
 }
 
 /// Cuts the power of a relay's disk again and again while a crowd writes; stops at the first loss if told to.
-fn cut_relay(program: Option<PathBuf>, cuts: u64, seed: u64, until_wrong: bool) -> Option<Toll> {
+fn cut_relay(program: Option<&Path>, cuts: u64, seed: u64, until_wrong: bool) -> Option<Toll> {
     let mut dice = Dice::new(seed);
     let mut toll = Toll::default();
     while toll.cuts < cuts {
@@ -58,7 +54,7 @@ fn cut_relay(program: Option<PathBuf>, cuts: u64, seed: u64, until_wrong: bool) 
         let data = disk.join("relay");
         let mut relay = Relay::start_with(RelayOptions {
             data: Some(data.clone()),
-            program: program.clone(),
+            program: program.map(Path::to_owned),
             crowded: true,
             ..RelayOptions::default()
         });
@@ -104,7 +100,7 @@ fn a_relay_without_power_loses_nothing_it_acknowledged() {
 
 #[test]
 fn a_relay_that_syncs_rarely_loses_what_it_acknowledged() {
-    let careless = PathBuf::from(env!("CARGO_BIN_EXE_careless"));
+    let careless = Path::new(env!("CARGO_BIN_EXE_careless"));
     let Some(toll) = cut_relay(Some(careless), 20, 2, true) else { return };
     eprintln!("cut {}: {:?}", toll.cuts, toll.wrong);
     // The room itself can be gone.
@@ -125,7 +121,6 @@ fn a_member_without_power_loses_nothing_and_uses_no_key_twice() {
     // A campaign cuts at every call, otherwise at some.
     let campaign = std::env::var_os("HEARTH_CUTS").is_some();
     let (first, step) = if campaign { (1, 1) } else { (2, 5) };
-    let record = NamedTempFile::new().unwrap();
     let (mut told, mut shown, mut cuts) = (Vec::new(), Vec::new(), 0);
     for command in ["send", "read"] {
         for nth in (first..).step_by(step) {
@@ -138,7 +133,9 @@ fn a_member_without_power_loses_nothing_and_uses_no_key_twice() {
                 vec!["read", &circle.room]
             };
             let kill = Injection { calls: CHANGES, fault: Fault::Kill, nth, and_after: false };
-            let answer = ben.run_under(&kill.under(record.path()), &args);
+            let record = Record::new();
+            let answer = ben.run_under(&kill.under(&record.path()), &args);
+            record.end();
             disk.cut();
             disk.restore();
             cuts += 1;

@@ -10,7 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{collections::HashSet, fs};
+use std::collections::HashSet;
 
 use hearth_protocol::invite::Grant;
 use hearth_tests::{
@@ -19,19 +19,18 @@ use hearth_tests::{
         crowd::{Answers, Crowd},
         cut::Disk,
         number,
-        trace::{self, CHANGES, Fault, Injection, SYNCS},
+        trace::{self, CHANGES, DISK_CHANGES, Fault, Injection, Record, SYNCS},
     },
     load::wire::Target,
 };
 use serde_json::Value;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 /// A relay with a crowd, on a disk whose power can be cut if there is one.
 struct Stage {
     relay: Relay,
     crowd: Crowd,
     target: Target,
-    record: NamedTempFile,
     // Last, because it is unmounted.
     _temporary: TempDir,
     disk: Option<Disk>,
@@ -47,14 +46,14 @@ impl Stage {
         let grant = Grant::parse(&relay.grant()).unwrap().secret;
         let crowd = Crowd::open(&target, &grant, 4).unwrap();
         relay.kill();
-        let record = NamedTempFile::new().unwrap();
-        Self { relay, crowd, target, record, _temporary: temporary, disk }
+        Self { relay, crowd, target, _temporary: temporary, disk }
     }
 
     /// Starts the relay with a fault to come, lets the crowd write, kills it, cuts the power, and checks what is left.
     /// Returns whether the fault was met.
     fn meet(&mut self, injection: &Injection) -> bool {
-        self.relay.set_under(injection.under(self.record.path()));
+        let record = Record::new();
+        self.relay.set_under(injection.under(&record.path()));
         let mut stopped = 1;
         match self.relay.try_restart() {
             Ok(()) => {
@@ -71,6 +70,7 @@ impl Stage {
             }
             Err(ended) => assert_eq!(ended.code, None, "{injection}: {ended:?}"),
         }
+        let calls = record.end();
         if let Some(disk) = &self.disk {
             disk.cut();
             disk.restore();
@@ -78,7 +78,6 @@ impl Stage {
         self.relay.set_under(vec![]);
         self.relay.restart();
         assert!(self.relay.page("/readyz").contains("200 OK"));
-        let calls = String::from_utf8_lossy(&fs::read(self.record.path()).unwrap()).into_owned();
         if let Err(wrong) = self.crowd.check(&self.target) {
             panic!("{injection}: {wrong}\n{calls}");
         }
@@ -141,36 +140,53 @@ fn a_relay_killed_at_any_change_of_the_disk_loses_nothing() {
 
 #[test]
 fn a_first_start_that_is_killed_or_fails_anywhere_is_made_up_for() {
+    /// What is written as a file and not as a database: each is made under such a name first.
+    const FILES: [&str; 4] = ["cert.pem.next", "key.pem.next", "stream.next", "address.next"];
     if !trace::possible() {
         return;
     }
-    let record = NamedTempFile::new().unwrap();
-    let faults = [Fault::Kill, Fault::Error("EIO"), Fault::Error("ENOSPC")];
-    for fault in faults {
-        for nth in (1..).step_by(2) {
-            let injection = Injection { calls: CHANGES, fault, nth, and_after: false };
+    let faults: [(_, _, &[&str], _, _); 5] = [
+        (CHANGES, Fault::Kill, &[], 2, 20),
+        (DISK_CHANGES, Fault::Error("EIO"), &[], 2, 20),
+        (DISK_CHANGES, Fault::Error("ENOSPC"), &[], 2, 20),
+        ("write", Fault::Error("EIO"), &FILES, 1, 4),
+        ("write", Fault::Error("ENOSPC"), &FILES, 1, 4),
+    ];
+    for (calls, fault, files, step, least) in faults {
+        let mut met = 0;
+        for nth in (1..).step_by(step) {
+            let injection = Injection { calls, fault, nth, and_after: false };
             let folder = TempDir::new().unwrap();
-            let mut relay = Relay::stopped(RelayOptions {
-                data: Some(folder.path().join("relay")),
-                ..RelayOptions::default()
-            });
-            relay.set_under(injection.under(record.path()));
+            // Calls are compared by the path that the system knows.
+            let data = folder.path().canonicalize().unwrap().join("relay");
+            let files: Vec<_> = files.iter().map(|name| data.join(name)).collect();
+            let mut relay =
+                Relay::stopped(RelayOptions { data: Some(data), ..RelayOptions::default() });
+            let record = Record::new();
+            relay.set_under(injection.under_at(&record.path(), &files));
             let started = relay.try_restart();
-            if let Err(ended) = &started {
-                assert!(!ended.stderr.contains("panicked"), "{injection}: {ended:?}");
-            } else {
+            if started.is_ok() {
                 relay.kill();
             }
+            let failed = trace::failed(&record.end());
             relay.set_under(vec![]);
             relay.restart();
             relay.grant();
             relay.kill();
-            if started.is_ok() && !fs::read_to_string(record.path()).unwrap().contains("(INJECTED)")
-            {
-                assert!(nth > 20, "{injection}");
-                break;
+            match (started, fault) {
+                (Err(ended), Fault::Kill) => assert_eq!(ended.code, None, "{injection}: {ended:?}"),
+                (Err(ended), Fault::Error(_)) => {
+                    assert!(failed, "{injection}: {ended:?}");
+                    assert_eq!(ended.code, Some(1), "{injection}: {ended:?}");
+                    assert!(!ended.stderr.contains("panicked"), "{injection}: {ended:?}");
+                }
+                (Ok(()), Fault::Error(_)) if failed => {}
+                (Ok(()), _) => break,
             }
+            met += 1;
         }
+        eprintln!("{met} faults met: {fault:?} of {calls}");
+        assert!(met >= least, "{met}: {fault:?} of {calls}");
     }
 }
 
@@ -235,7 +251,7 @@ impl Told {
 
 /// Lets Ben send and read with a fault at the n-th call, for every n of so many or until it is not met any more.
 fn visits(faults: &[(&'static str, Fault, bool)], last: usize, step: usize) {
-    let (relay, record) = (Relay::start(), NamedTempFile::new().unwrap());
+    let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     let (mut told, mut met) = (Told::default(), 0);
@@ -248,8 +264,12 @@ fn visits(faults: &[(&'static str, Fault, bool)], last: usize, step: usize) {
                     if command == "send" { format!("word {number} {nth}") } else { String::new() };
                 let mut args = vec![command, &circle.room];
                 args.extend((!word.is_empty()).then_some(&*word));
-                told.hear(&word, &ben.run_under(&injection.under(record.path()), &args));
-                if !trace::met(&fs::read_to_string(record.path()).unwrap()) {
+                let record = Record::new();
+                let answer = ben.run_under(&injection.under(&record.path()), &args);
+                told.hear(&word, &answer);
+                let failed = trace::failed(&record.end());
+                let is_met = if *fault == Fault::Kill { answer.code.is_none() } else { failed };
+                if !is_met {
                     break;
                 }
                 met += 1;

@@ -218,6 +218,7 @@ mod tests {
         crate::store::truncate(&db).unwrap();
         let copy = fs::read(&database).unwrap();
         advance(&db, dir.path(), &database, first).unwrap();
+        crate::store::truncate(&db).unwrap();
         drop(db);
         // In place, so that the file keeps its identity and only its content is old.
         fs::write(&database, copy).unwrap();
@@ -232,6 +233,7 @@ mod tests {
         fs::remove_file(dir.path().join("stream")).unwrap();
         let (db, second) = open(dir.path());
         assert_ne!(first, second);
+        crate::store::truncate(&db).unwrap();
         drop(db);
         let other = tempfile::tempdir().unwrap();
         for name in ["hearth.db", "stream"] {

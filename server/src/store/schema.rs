@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, config::DbConfig};
 
 use super::OpenError;
 
@@ -139,6 +139,10 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
 }
 
 fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
+    // Whoever closes last would sync the log and move it, also after a sync that failed: the second one succeeds without
+    // the pages that the kernel gave up, and half a transaction could get into the tables. Ends in good order move the
+    // log themselves, see `checkpoint`; otherwise it waits for the next start.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MILLIS))?;
     connection.set_prepared_statement_cache_capacity(96);
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -157,6 +161,20 @@ mod tests {
         assert!(entry_key(7, SEQ_MAX) < entry_key(8, 0));
         assert!(entry_key(ROOM_KEY_MAX, SEQ_MAX) > 0);
         assert_eq!(uint(int(u64::MAX)), u64::MAX);
+    }
+
+    #[test]
+    fn a_connection_that_closes_last_leaves_the_log_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, log) = (dir.path().join("a.db"), dir.path().join("a.db-wal"));
+        drop(open_writer(&path).unwrap());
+        let written = std::fs::read(&log).unwrap();
+        assert!(!written.is_empty());
+        drop(open_reader(&path).unwrap());
+        assert_eq!(std::fs::read(&log).unwrap(), written);
+        let again = open_writer(&path).unwrap();
+        crate::store::truncate(&again).unwrap();
+        assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
     }
 
     #[test]

@@ -1,19 +1,29 @@
 //! Faults at single system calls, by `strace`: the n-th sync or write of each thread fails, or is the last thing done.
 
 use std::{
+    collections::{HashMap, HashSet},
     ffi::OsString,
-    fmt,
-    path::Path,
+    fmt, fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc::{Receiver, channel},
 };
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use tempfile::TempDir;
+
 use super::skipped;
+use crate::DEADLINE;
 
 /// What makes something durable, by which a process can be enumerated.
 pub const SYNCS: &str = "fsync,fdatasync";
-/// What changes a disk.
+/// What changes a disk, and what else is written: a kill may come anywhere.
 pub const CHANGES: &str =
     "fsync,fdatasync,pwrite64,write,ftruncate,unlink,unlinkat,rename,renameat,renameat2";
+/// What changes a disk and nothing else, so that an error is one of a disk. `write` also wakes threads, by an eventfd
+/// that never fails: see [`Injection::under_at`] for it.
+pub const DISK_CHANGES: &str =
+    "fsync,fdatasync,pwrite64,ftruncate,unlink,unlinkat,rename,renameat,renameat2";
 
 /// What happens at some calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +62,11 @@ impl Injection {
     /// Returns the command line in front of a program's own that injects this. The program keeps its process number;
     /// who traces it is another process. The record of calls goes to a file.
     pub fn under(&self, record: &Path) -> Vec<OsString> {
+        self.under_at(record, &[])
+    }
+
+    /// Does so at calls that concern one of some files alone; they need not be there yet. At all if there are none.
+    pub fn under_at(&self, record: &Path, files: &[PathBuf]) -> Vec<OsString> {
         let mut words: Vec<OsString> = ["strace", "-D", "-f", "-q"].map(Into::into).into();
         if self.fault != Fault::Kill {
             // Other calls then run at full speed; a signal alone is not delivered that way (strace 6.1).
@@ -61,13 +76,46 @@ impl Injection {
         let trace = format!("trace={},openat,close", CHANGES);
         words.extend(["-e".into(), trace.into(), "-e".into(), format!("inject={self}").into()]);
         words.extend(["-e".into(), "signal=none".into(), "-o".into(), record.into()]);
+        words.extend(files.iter().flat_map(|file| ["-P".into(), file.into()]));
         words
     }
 }
 
-/// Whether the fault of a record was met; not to be asked after a process was killed from outside.
-pub fn met(record: &str) -> bool {
-    record.contains("(INJECTED)") || record.contains("+++ killed by SIGKILL")
+/// The record of one process's calls, by a pipe: whoever traces is no child of the test and still writes when the process
+/// is gone, and its end is the pipe's.
+pub struct Record {
+    folder: TempDir,
+    text: Receiver<String>,
+}
+
+impl Record {
+    /// Makes a record for one process.
+    #[expect(clippy::new_without_default, reason = "it starts a thread")]
+    pub fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let (path, (sender, text)) = (folder.path().join("record"), channel());
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        std::thread::spawn(move || {
+            // The receiver is gone if nobody wants to know.
+            let _ = fs::read(path).map(|bytes| sender.send(String::from_utf8_lossy(&bytes).into()));
+        });
+        Self { folder, text }
+    }
+
+    /// Where it is written.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("record")
+    }
+
+    /// Waits until the process and whoever traced it have ended; returns the record.
+    pub fn end(self) -> String {
+        self.text.recv_timeout(DEADLINE).expect("the record ends with the process")
+    }
+}
+
+/// Whether a call of a record failed as told. A kill is no part of a record: the process's end shows it.
+pub fn failed(record: &str) -> bool {
+    record.contains("(INJECTED)")
 }
 
 /// Whether calls can be traced here; says so if not.
@@ -86,25 +134,53 @@ pub fn possible() -> bool {
 ///
 /// After a failed sync the kernel may call the pages clean that it did not write: a second one succeeds without them.
 pub fn syncs_after_failure(record: &str) -> Vec<String> {
-    let mut failed: Vec<&str> = Vec::new();
+    let mut failed: HashSet<&str> = HashSet::new();
+    // A call that another thread interrupts in the record is told in two lines, and only the first names the file.
+    let mut under_way: HashMap<&str, &str> = HashMap::new();
     let mut found = Vec::new();
     for line in record.lines() {
-        let Some((_, call)) = line.split_once(' ') else { continue };
+        let Some((thread, call)) = line.split_once(' ') else { continue };
         let call = call.trim_start();
         let of = |name: &str| {
             let rest = call.strip_prefix(name)?.strip_prefix('(')?;
-            rest.split_once([')', ',']).map(|(fd, _)| fd.trim_end_matches(" <unfinished ..."))
+            rest.split_once([')', ',', ' ']).map(|(fd, _)| fd)
         };
         if let Some(fd) = of("close") {
-            failed.retain(|other| *other != fd);
-        } else if let Some(fd) = of("fsync").or_else(|| of("fdatasync")) {
-            if failed.contains(&fd) {
+            failed.remove(fd);
+            continue;
+        }
+        if let Some(fd) = of("fsync").or_else(|| of("fdatasync")) {
+            if failed.contains(fd) {
                 found.push(line.to_owned());
             }
-            if call.contains("(INJECTED)") {
-                failed.push(fd);
-            }
+            under_way.insert(thread, fd);
+        } else if !["<... fsync ", "<... fdatasync "].iter().any(|name| call.starts_with(name)) {
+            continue;
+        }
+        if call.contains(" = -1 ")
+            && let Some(fd) = under_way.get(thread)
+        {
+            failed.insert(fd);
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_after_a_failed_one_is_found() {
+        let failed = "7  fsync(3)    = -1 EIO (Input/output error) (INJECTED)\n";
+        let in_two = "7  fsync(3 <unfinished ...>\n8  fsync(4)    = 0\n\
+                      7  <... fsync resumed>)    = -1 EIO (Input/output error) (INJECTED)\n";
+        for failed in [failed, in_two] {
+            let after = |more: &str| syncs_after_failure(&format!("{failed}{more}")).len();
+            assert_eq!(after("8  fdatasync(3)    = 0\n"), 1);
+            assert_eq!(after("8  fdatasync(3 <unfinished ...>\n"), 1);
+            assert_eq!(after("7  fdatasync(33)    = 0\n"), 0);
+            assert_eq!(after("8  close(3 <unfinished ...>\n7  fsync(3)    = 0\n"), 0);
+        }
+    }
 }
