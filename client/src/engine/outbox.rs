@@ -36,7 +36,8 @@ impl Room<'_> {
     /// Writes a text into the outbox and returns its id. The same text that still waits is not queued twice.
     ///
     /// # Errors
-    /// [`EngineError::TooLong`] if the room's rules forbid the length; see [`EngineError`].
+    /// [`EngineError::TooLong`] if the room's rules forbid the length; [`EngineError::NotMember`] if a departure waits;
+    /// see [`EngineError`].
     pub fn queue_text(&mut self, text: String, now: Millis) -> Result<MessageId> {
         let policy = self.policy()?;
         let chars = text.chars().count();
@@ -47,10 +48,14 @@ impl Room<'_> {
             return Err(EngineError::TooLong { chars, max });
         }
         for (_, outgoing) in self.outgoing()? {
-            if let OutgoingKind::Message { body: Body::Text(waiting), .. } = &outgoing.what
-                && *waiting == text
-            {
-                return Ok(outgoing.id);
+            let OutgoingKind::Message { body, .. } = &outgoing.what else { continue };
+            match body {
+                Body::Text(waiting) if *waiting == text => return Ok(outgoing.id),
+                // It would come after the departure, when nothing of ours is taken any more, and be lost without a word.
+                Body::Depart { .. } => {
+                    return Err(EngineError::NotMember("your goodbye is already on its way"));
+                }
+                _ => {}
             }
         }
         self.queue(Body::Text(text), Vec::new(), now)

@@ -387,3 +387,18 @@ fn what_expired_unread_is_said_and_accuses_nobody() {
     assert_eq!(texts(&ben), ["six"]);
     assert!(!rows(&ben).contains(&expired));
 }
+
+#[test]
+fn nothing_is_said_after_a_goodbye_that_waits() {
+    let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
+    ben.queue_text("before".into(), NOW).unwrap();
+    ben.queue_departure(false, "Goodbye.".into(), NOW).unwrap();
+    // There was no connection. What is said now would come after it, when nothing of his is taken.
+    let said = ben.queue_text("after".into(), NOW);
+    assert!(matches!(said, Err(EngineError::NotMember(_))), "{said:?}");
+    // The same words again are the ones that wait.
+    assert!(ben.queue_text("before".into(), NOW).is_ok());
+    log.flush(&mut ben);
+    log.show(&mut fay);
+    assert_eq!(texts(&fay), ["before"]);
+}
