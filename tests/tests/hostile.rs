@@ -19,7 +19,7 @@ use hearth_client::engine::check::{Check, without};
 use hearth_tests::hostile::{Backend, Lies, Op, Outcome, run};
 
 /// Seeds of a run in CI.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 500;
 /// Seeds played at the same time.
 const THREADS: usize = 2;
 /// Seeds after which a thread starts a new relay, so that its store stays small.

@@ -123,6 +123,21 @@ fn version_1_does_not_admit_to_version_2() {
         let ghost = Ghost::with(key.clone(), signed(&key, ack), "Gus");
         never_admits(&mut world, ghost, AckError::OtherAgreement);
     }
+    // Who is in may stay with version 1, by that number, and with nothing that was never in force.
+    let policy = world.policy();
+    let key = SigningKey::from_bytes(&[52; 32]);
+    let member = MemberKey(key.verifying_key().to_bytes());
+    let judge = |agreement: &Agreement, version: u32| {
+        let mut ack = Acknowledgement::sign(&key, terms(agreement, room, NOW));
+        ack.version = version;
+        policy.judge_acknowledgement(&room, &member, &signed(&key, ack))
+    };
+    assert_eq!(judge(&first, 1), Ok(()));
+    let mut foreign = first.clone();
+    foreign.text = "Anything goes.".into();
+    for (agreement, version) in [(&first, 2), (&first, 3), (&foreign, 1)] {
+        assert_eq!(judge(agreement, version), Err(AckError::OtherAgreement), "{version}");
+    }
     let good = Ghost::acknowledging(room, &agreement, 53, NOW);
     let admitted = world.forged_admission(FAY, &good);
     world.log.append(admitted.commit);
@@ -165,7 +180,7 @@ fn an_acknowledgement_has_its_time() {
     let year_ago = Millis(NOW.0 - ACKNOWLEDGEMENT_MILLIS - 1);
     let expired = Ghost::acknowledging(room, &agreement, 56, year_ago);
     never_admits(&mut world, expired, AckError::Expired);
-    let future = Ghost::acknowledging(room, &agreement, 57, NOW.plus(11 * 60 * 1000));
+    let future = Ghost::acknowledging(room, &agreement, 57, NOW.plus(600_001));
     never_admits(&mut world, future, AckError::Expired);
     // Signed once, good for ever: the signer's wish does not count.
     let key = SigningKey::from_bytes(&[58; 32]);
@@ -173,6 +188,10 @@ fn an_acknowledgement_has_its_time() {
     ack.expires = Millis::NEVER;
     let ghost = Ghost::with(key.clone(), signed(&key, ack), "Gus");
     never_admits(&mut world, ghost, AckError::Expired);
+    // A clock that is ten minutes ahead keeps nobody out.
+    let ahead = Ghost::acknowledging(room, &agreement, 59, NOW.plus(600_000));
+    let knock = knock_with(&mut world, &ahead, ahead.package.clone()).unwrap();
+    assert!(world.rooms[FAY].admit(&knock, NOW).is_ok());
 }
 
 #[test]
