@@ -138,7 +138,7 @@ impl Relay {
         let address_of = |socket: &TcpListener, asked| socket.local_addr().unwrap_or(asked);
         let local = address_of(&listener, config.listen);
         let admin_local = address_of(&admin, config.admin_listen);
-        let authority = config.public_url.clone().unwrap_or_else(|| local.to_string());
+        let authority = authority(&config, local);
         let identity = match (config.transport, &config.tls_files) {
             (Transport::Plain, _) => None,
             (Transport::Tls, Some((certificate, key))) => Some(Identity::load(certificate, key)?),
@@ -154,8 +154,8 @@ impl Relay {
             Store::open(data_dir.path(), registry.clone(), metrics.clone()).map_err(|source| {
                 StartError::Store { path: store::database_path(data_dir.path()), source }
             })?;
-        let pin = identity.as_ref().filter(|i| i.is_self_signed()).map(|i| i.pin());
-        data_dir.record_address(&Address { authority, transport: config.transport, pin })?;
+        let transport = config.transport;
+        data_dir.record_address(&Address { authority, transport, pin: link_pin(&identity) })?;
         let shared = Arc::new(Shared {
             config,
             store,
@@ -205,10 +205,11 @@ impl Relay {
     /// Serves until `shutdown` completes; then says goodbye to everybody, finishes what was accepted and closes
     /// the store.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { data_dir, listener, admin, identity, tls, shared, threads, .. } = self;
+        let Self { data_dir, listener, admin, local, identity, tls, shared, threads, .. } = self;
+        let data_dir = Arc::new(data_dir);
         shared.tasks.spawn(listener::accept(listener, shared.clone(), tls));
         shared.tasks.spawn(admin::serve(admin, shared.clone()));
-        shared.tasks.spawn(upkeep(shared.clone(), identity, data_dir.path().to_owned()));
+        shared.tasks.spawn(upkeep(shared.clone(), identity, data_dir.clone(), local));
         shutdown.await;
         tracing::info!("stopping");
         shared.stopping.cancel();
@@ -231,6 +232,16 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }
 
+/// What links name: what the operator said, or the address bound.
+fn authority(config: &Config, local: SocketAddr) -> String {
+    config.public_url.clone().unwrap_or_else(|| local.to_string())
+}
+
+/// The pin of links, where nobody else vouches for the certificate.
+fn link_pin(identity: &Option<Arc<Identity>>) -> Option<Pin> {
+    identity.as_ref().filter(|identity| identity.is_self_signed()).map(|identity| identity.pin())
+}
+
 /// Names that a certificate of our own vouches for; those who pin its key do not look at them.
 fn names(authority: &str) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
@@ -244,7 +255,12 @@ fn names(authority: &str) -> Vec<String> {
 }
 
 /// What has to be done now and then.
-async fn upkeep(shared: Arc<Shared>, identity: Option<Arc<Identity>>, dir: PathBuf) {
+async fn upkeep(
+    shared: Arc<Shared>,
+    identity: Option<Arc<Identity>>,
+    data_dir: Arc<DataDir>,
+    local: SocketAddr,
+) {
     let mut hangups = hangups();
     let mut round = 0_u32;
     loop {
@@ -252,7 +268,7 @@ async fn upkeep(shared: Arc<Shared>, identity: Option<Arc<Identity>>, dir: PathB
             () = shared.stopping.cancelled() => return,
             () = hangups.next() => {}
             () = tokio::time::sleep(UPKEEP) => {
-                note_life(&shared.store, &dir).await;
+                note_life(&shared.store, data_dir.path()).await;
                 shared.registry.cool();
                 if round.is_multiple_of(RETENTION_EVERY) {
                     forget(&shared).await;
@@ -260,12 +276,19 @@ async fn upkeep(shared: Arc<Shared>, identity: Option<Arc<Identity>>, dir: PathB
                 round = round.wrapping_add(1);
             }
         }
-        if let Some(identity) = &identity {
-            match identity.reload() {
-                Ok(Reload::Replaced) => tracing::info!("the certificate was replaced"),
-                Ok(Reload::Unchanged) => {}
-                Err(error) => tracing::warn!(%error, "the old certificate stays in use"),
+        match identity.as_ref().map(|identity| identity.reload()) {
+            Some(Ok(Reload::Replaced)) => {
+                // Links that are made from now on must name the key that is served from now on.
+                let authority = authority(&shared.config, local);
+                let (transport, pin) = (shared.config.transport, link_pin(&identity));
+                if let Err(error) = data_dir.record_address(&Address { authority, transport, pin })
+                {
+                    tracing::error!(%error, "new grants name the old certificate");
+                }
+                tracing::info!("the certificate was replaced");
             }
+            Some(Ok(Reload::Unchanged | Reload::StillBad)) | None => {}
+            Some(Err(error)) => tracing::warn!(%error, "the old certificate stays in use"),
         }
     }
 }

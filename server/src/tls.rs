@@ -5,7 +5,7 @@ use std::{
     io::Write as _,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::SystemTime,
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct Identity {
     certificate: PathBuf,
     key: PathBuf,
     current: RwLock<Arc<Loaded>>,
+    /// What was last said to be wrong with the files, and which files those were.
+    complaint: Mutex<Option<(Changed, String)>>,
 }
 
 #[derive(Debug)]
@@ -63,14 +65,19 @@ struct Loaded {
     certified: Arc<CertifiedKey>,
     pin: Pin,
     self_signed: bool,
-    changed: [Option<SystemTime>; 2],
+    changed: Changed,
 }
+
+/// When the certificate's and the key's file were written.
+type Changed = [Option<SystemTime>; 2];
 
 /// Whether a reload found something new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reload {
     /// The files are as they were.
     Unchanged,
+    /// The files are as bad as when it was said.
+    StillBad,
     /// New connections get the new certificate.
     Replaced,
 }
@@ -83,6 +90,7 @@ impl Identity {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             current: RwLock::new(Arc::new(loaded)),
+            complaint: Mutex::default(),
         }))
     }
 
@@ -110,13 +118,31 @@ impl Identity {
     }
 
     /// Loads the files again if they changed. On an error the old certificate stays.
+    ///
+    /// Bad files are tried again each time, because a right that is taken away changes no date; but the same error
+    /// of the same files is returned once, so that a file that stays bad fills no log.
     pub(crate) fn reload(&self) -> Result<Reload, TlsError> {
-        if changed(&self.certificate, &self.key) == self.current().changed {
+        let seen = changed(&self.certificate, &self.key);
+        let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen == self.current().changed {
+            *complaint = None;
             return Ok(Reload::Unchanged);
         }
-        let loaded = Arc::new(load(&self.certificate, &self.key)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = loaded;
-        Ok(Reload::Replaced)
+        match load(&self.certificate, &self.key) {
+            Ok(loaded) => {
+                *complaint = None;
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+                Ok(Reload::Replaced)
+            }
+            Err(error) => {
+                let new = (seen, error.to_string());
+                if complaint.as_ref() == Some(&new) {
+                    return Ok(Reload::StillBad);
+                }
+                *complaint = Some(new);
+                Err(error)
+            }
+        }
     }
 
     /// Returns the configuration for the listener.
@@ -164,7 +190,7 @@ fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> TlsError + '_ {
     move |source| TlsError::File { path: path.to_owned(), source }
 }
 
-fn changed(certificate: &Path, key: &Path) -> [Option<SystemTime>; 2] {
+fn changed(certificate: &Path, key: &Path) -> Changed {
     [certificate, key].map(|path| fs::metadata(path).and_then(|m| m.modified()).ok())
 }
 
@@ -270,7 +296,28 @@ mod tests {
         fs::File::options().write(true).open(&certificate).unwrap().set_modified(later).unwrap();
         assert!(identity.reload().is_err());
         assert_eq!(identity.pin(), pin);
+        // It is said once, until something else is wrong.
+        assert_eq!(identity.reload().unwrap(), Reload::StillBad);
+        fs::remove_file(&certificate).unwrap();
+        assert!(matches!(identity.reload(), Err(TlsError::File { .. })));
+        assert_eq!(identity.reload().unwrap(), Reload::StillBad);
         make(&certificate, &dir.path().join("key.pem"), &names()).unwrap();
+        assert_eq!(identity.reload().unwrap(), Reload::Replaced);
+        assert_ne!(identity.pin(), pin);
+    }
+
+    #[test]
+    fn a_right_that_is_taken_away_later_makes_a_new_key_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = Identity::load_or_make(dir.path(), &names()).unwrap();
+        let pin = identity.pin();
+        let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        make(&certificate, &key, &names()).unwrap();
+        let later = SystemTime::now() + std::time::Duration::from_secs(9);
+        fs::File::options().write(true).open(&key).unwrap().set_modified(later).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(identity.reload(), Err(TlsError::KeyExposed(_))));
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(identity.reload().unwrap(), Reload::Replaced);
         assert_ne!(identity.pin(), pin);
     }
