@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
+mod common;
+
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
-    net::TcpListener,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStderr, Command, Output, Stdio},
 };
 
+use common::PATIENCE;
 use hearth_protocol::invite::{Grant, Transport};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn hearthd(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hearthd"));
@@ -30,9 +34,17 @@ impl Running {
         Self { child, line }
     }
 
-    fn stop(mut self) -> (Option<i32>, String) {
+    fn address(&self) -> SocketAddr {
+        field(&self.line, "//", ' ').parse().unwrap()
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    fn stop(mut self) -> (Option<i32>, String) {
+        self.signal(rustix::process::Signal::TERM);
         let mut log = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap().code(), log)
@@ -183,4 +195,177 @@ fn a_backup_is_taken_from_a_running_relay_and_not_over_another() {
     let output = hearthd(&relay).arg("backup").arg(&into).output().unwrap();
     refused(&output, 1, "hearth.db");
     running.stop();
+}
+
+/// Returns the lines of a log as they come; waiting for one has a deadline.
+struct Log(std::sync::mpsc::Receiver<String>);
+
+impl Log {
+    fn of(stderr: ChildStderr) -> Self {
+        let (sender, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // Whoever waited may be gone; reading on keeps the relay from blocking.
+                let _ = sender.send(line);
+            }
+        });
+        Self(lines)
+    }
+
+    fn wait_for(&self, words: &str) {
+        while !self.0.recv_timeout(PATIENCE).unwrap().contains(words) {}
+    }
+}
+
+fn make_certificate(dir: &Path) -> String {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    std::fs::write(dir.join("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(dir.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    use rcgen::PublicKeyData as _;
+    let pin = hearth_protocol::hash::sha256(&made.signing_key.subject_public_key_info());
+    hearth_protocol::Pin(pin.0).to_hex()
+}
+
+/// Asks over TLS for a page and returns the first line; the stream stays open until its end is read.
+async fn status_line(stream: &mut common::TlsStream) -> String {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut bytes = Vec::new();
+    // The relay may close without a goodbye of TLS.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.unwrap();
+    String::from_utf8(bytes).unwrap().lines().next().unwrap().to_owned()
+}
+
+fn certificate_of(stream: &common::TlsStream) -> Vec<u8> {
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_taken_over_in_place_and_a_bad_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = dir.path().join("relay");
+    let mut running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
+    let log = Log::of(running.child.stderr.take().unwrap());
+    let address = running.address();
+    let mut before = common::tls_connect(address).await;
+    let first = certificate_of(&before);
+
+    let good = std::fs::read(relay.join("cert.pem")).unwrap();
+    for bad in [b"".as_slice(), b"nonsense", &good[..good.len() / 2]] {
+        std::fs::write(relay.join("cert.pem"), bad).unwrap();
+        running.signal(rustix::process::Signal::HUP);
+        log.wait_for("the old certificate stays in use");
+        assert_eq!(certificate_of(&common::tls_connect(address).await), first);
+    }
+
+    let pin = make_certificate(&relay);
+    running.signal(rustix::process::Signal::HUP);
+    log.wait_for("the certificate was replaced");
+    let after = common::tls_connect(address).await;
+    assert_ne!(certificate_of(&after), first);
+    // Who was connected before has noticed nothing.
+    assert_eq!(status_line(&mut before).await, "HTTP/1.1 426 Upgrade Required");
+    // A link that is made from now on must name the key that is served from now on.
+    let granted = hearthd(&relay).arg("grant").output().unwrap();
+    let grant = Grant::parse(&String::from_utf8(granted.stdout).unwrap()).unwrap();
+    assert_eq!(grant.address.pin.unwrap().to_hex(), pin);
+}
+
+/// Whoever scans the network must not fill the disk.
+#[tokio::test]
+async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = dir.path().join("relay");
+    let more = ["--listen", "127.0.0.1:0", "--connections-per-ip", "1000"];
+    let running = Running::start(hearthd(&relay).args(more));
+    let address = running.address();
+    let nonsense: [&[u8]; 6] = [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        &[0x5a; 4096],
+        // An alert, a record that announces too much, and a hello that is cut off.
+        &[21, 3, 3, 0, 2, 2, 40],
+        &[22, 3, 1, 0xff, 0xff, 1],
+        &[22, 3, 1, 0, 5, 1, 0],
+        b"",
+    ];
+    for turn in 0..120 {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The relay may have hung up already.
+        let _ = stream.write_all(nonsense[turn % nonsense.len()]);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    for _ in 0..20 {
+        let mut stream = common::tls_connect(address).await;
+        stream.write_all(b"\xff\xfe\r\n\r\n").await.unwrap();
+        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.unwrap();
+    }
+    assert_eq!(
+        status_line(&mut common::tls_connect(address).await).await,
+        "HTTP/1.1 426 Upgrade Required"
+    );
+    let (code, log) = running.stop();
+    assert_eq!(code, Some(0));
+    assert!(log.lines().count() <= 3, "{log}");
+}
+
+/// At its most talkative, for the libraries below as well, the log holds nothing of what somebody sent and no address.
+#[tokio::test]
+async fn what_is_sent_is_in_no_log_at_any_level() {
+    const CANARY: &str = "HearthCanaryToken";
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio_tungstenite::tungstenite::Message;
+    let dir = tempfile::tempdir().unwrap();
+    let relay = dir.path().join("relay");
+    let all = "trace,tungstenite::protocol=trace,tokio_tungstenite=trace,rustls::server=trace,hearth_server=trace";
+    let mut command = hearthd(&relay);
+    let running = Running::start(command.args(["--listen", "127.0.0.1:0"]).env("HEARTHD_LOG", all));
+    // From an address of its own, which nothing else has.
+    let from_elsewhere = async || {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.77:0".parse().unwrap()).unwrap();
+        let stream = socket.connect(running.address()).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(common::tls_config()));
+        let name = rustls::pki_types::ServerName::try_from("hearthcanarytoken.example").unwrap();
+        connector.connect(name, stream).await.unwrap()
+    };
+    for request in [
+        format!("GET /v1?token={CANARY} HTTP/1.1\r\nHost: {CANARY}\r\n\r\n"),
+        format!("GET /{CANARY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CANARY}\r\n\r\n"),
+        format!("{CANARY} / HTTP/1.1\r\nCookie: {CANARY}\r\nX-Forwarded-For: {CANARY}\r\n\r\n"),
+        format!("{CANARY}\r\n\r\n"),
+    ] {
+        let mut stream = from_elsewhere().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.unwrap();
+    }
+    let say = async |message: Message| {
+        let stream = from_elsewhere().await;
+        let (mut socket, _) =
+            tokio_tungstenite::client_async(common::request(), stream).await.unwrap();
+        // The pong carries it back, through the writing side.
+        socket.send(Message::Ping(CANARY.into())).await.unwrap();
+        socket.send(message).await.unwrap();
+        let rest = async { while let Some(Ok(_)) = socket.next().await {} };
+        tokio::time::timeout(PATIENCE, rest).await.unwrap();
+    };
+    say(Message::Binary(CANARY.into())).await;
+    say(Message::Text(CANARY.into())).await;
+    let mut token = [0; 32];
+    token[..CANARY.len()].copy_from_slice(CANARY.as_bytes());
+    let room = hearth_protocol::RoomId([0x4c; 16]);
+    let token = hearth_protocol::Secret32::new(token);
+    let preview = hearth_protocol::ClientFrame::Preview { req: 1, room, token };
+    // Before the hello: it is decoded and refused, and the connection ends.
+    say(Message::Binary(hearth_protocol::codec::encode_client(&preview).into())).await;
+    let (_, log) = running.stop();
+    assert!(log.contains("DEBUG") || log.contains("TRACE"), "{log}");
+    let log = log.to_lowercase();
+    let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let debug = format!("{:?}", CANARY.as_bytes());
+    for form in
+        ["hearthcanarytoken", &hex, debug.trim_matches(['[', ']']), &"4c".repeat(16), "127.0.0.77"]
+    {
+        assert!(!log.contains(form), "{form} is in the log:\n{log}");
+    }
 }

@@ -54,6 +54,95 @@ async fn plain_requests_get_an_answer_with_a_body() {
     }
 }
 
+/// Each line that must be there once, as it must be (RFC 6455 section 4.2.1); nothing of the request comes back.
+#[tokio::test]
+async fn opening_handshakes_that_are_wrong_get_their_status() {
+    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const SECRET: &str = "a-token-in-the-wrong-place";
+    let relay = TestRelay::start().await;
+    let with = |from: &str, to: &str| format!("{}\r\n", UPGRADE.replacen(from, to, 1));
+    let cases = [
+        ("no key", with(KEY, ""), 400),
+        ("a short key", with("dGhlIHNhbXBsZSBub25jZQ==", "c2hvcnQ="), 400),
+        (
+            "a key that is no base64",
+            with("dGhlIHNhbXBsZSBub25jZQ==", "~~~~~~~~~~~~~~~~~~~~~~=="),
+            400,
+        ),
+        ("two keys", with(KEY, &KEY.repeat(2)), 400),
+        ("an older version", with("Version: 13", "Version: 8"), 426),
+        ("no version", with("Sec-WebSocket-Version: 13\r\n", ""), 426),
+        (
+            "two versions",
+            with("Version: 13\r\n", "Version: 13\r\nSec-WebSocket-Version: 13\r\n"),
+            400,
+        ),
+        ("another subprotocol", with("hearth.v1", SECRET), 400),
+        ("another place", with("/v1", &format!("/{SECRET}")), 404),
+        ("a token in the query", with("/v1", &format!("/v1?token={SECRET}")), 400),
+        ("a token in the method", with("GET", SECRET), 405),
+        ("a body", with(KEY, &format!("{KEY}Content-Length: 9\r\n")), 400),
+        ("two hosts", with("Host: localhost\r\n", "Host: localhost\r\nHost: other\r\n"), 400),
+        ("a bare line feed", with("Host: localhost\r\n", "Host: localhost\nX: y\r\n"), 400),
+        ("a NUL", with("Host: localhost", "Host: local\0host"), 400),
+    ];
+    for (name, request, status) in cases {
+        let answer = answer_to(&relay, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer}");
+        assert!(
+            answer.contains("\r\nContent-Length: ") && answer.ends_with(".\n"),
+            "{name}: {answer}"
+        );
+        assert!(!answer.contains(SECRET), "{name}: {answer}");
+        // RFC 6455 section 4.4: who offers another version is told which one is spoken.
+        assert_eq!(answer.contains("Sec-WebSocket-Version: 13"), status == 426, "{name}: {answer}");
+    }
+    // A browser's cookies mean nothing here, and none are set.
+    let mut stream = tls_connect(relay.address).await;
+    let request = format!("{UPGRADE}Cookie: session={SECRET}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 ") && !head.to_lowercase().contains("cookie"), "{head}");
+}
+
+/// A byte a second keeps any timeout between two bytes from ever passing.
+#[tokio::test]
+async fn a_head_and_a_handshake_that_trickle_in_are_cut() {
+    let relay = TestRelay::start().await;
+    let mut head = tls_connect(relay.address).await;
+    head.write_all(b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nX: ").await.unwrap();
+    let mut handshake = TcpStream::connect(relay.address).await.unwrap();
+    // The start of a record of 512 bytes with a hello that never ends.
+    handshake.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]).await.unwrap();
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    tokio::join!(trickle(head, begun), trickle(handshake, begun));
+}
+
+/// Sends a byte in every second of virtual time until the relay cuts the stream, which it must do in time.
+async fn trickle(
+    mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    begun: tokio::time::Instant,
+) {
+    let second = std::time::Duration::from_secs(1);
+    for _ in 0..20 {
+        // What was cut may still take a byte before it says so.
+        let _ = stream.write_all(b"a").await;
+        let _ = stream.flush().await;
+        if let Ok(end) = timeout(second, stream.read(&mut [0])).await {
+            assert!(!matches!(end, Ok(1)), "it is cut without an answer");
+            let after = begun.elapsed().as_secs();
+            assert!((9..=11).contains(&after), "{after}");
+            return;
+        }
+    }
+    panic!("it still listens");
+}
+
 #[tokio::test]
 async fn half_a_head_and_a_stalled_handshake_are_cut() {
     let relay = TestRelay::start().await;
@@ -114,6 +203,113 @@ async fn an_older_tls_is_refused_with_its_alert() {
         timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
         assert_eq!(answer.first(), Some(&ALERT), "{version:?}: {answer:?}");
         assert_eq!(answer.get(5..7), Some(&[2, PROTOCOL_VERSION][..]), "{version:?}: {answer:?}");
+    }
+}
+
+/// Early data can be replayed by anybody who saw it (RFC 8446 section 8), so none is taken, whatever ticket comes
+/// with it; and no ticket is given, so that nothing links two connections of a member.
+#[tokio::test]
+async fn early_data_is_not_read_and_no_session_is_resumed() {
+    use rustls::{HandshakeKind, ServerConfig};
+    let relay = TestRelay::start().await;
+    let mut config = tls_config();
+    config.enable_early_data = true;
+    let config = std::sync::Arc::new(config);
+    // Another server at the same name hands out a ticket that is good for early data.
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut generous = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    generous.max_early_data_size = 16 * 1024;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let giver = listener.local_addr().unwrap();
+    let giving = tokio::task::spawn_blocking(move || {
+        use std::io::Write as _;
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut server = rustls::ServerConnection::new(generous.into()).unwrap();
+        while server.is_handshaking() {
+            server.complete_io(&mut socket).unwrap();
+        }
+        server.writer().write_all(b"x").unwrap();
+        server.complete_io(&mut socket).unwrap();
+    });
+    let taking = tokio::task::spawn_blocking(move || {
+        let (mut taker, _, _) = talk(giver, &config, None);
+        assert_eq!(taker.read_some(), b"x");
+        assert!(taker.tls.tls13_tickets_received() > 0);
+        // The relay does not know the ticket; what came early is thrown away, and the connection begins anew.
+        let early = b"GET / HTTP/1.1\r\nHost: early\r\n\r\n";
+        let (mut stream, offered, kind) = talk(relay.address, &config, Some(early));
+        assert!(offered, "the ticket was of no use");
+        assert!(!stream.tls.is_early_data_accepted());
+        assert_eq!(kind, HandshakeKind::Full);
+        let answer = stream.ask(b"POST /v1 HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+        assert!(!answer.contains("HTTP/1.1 426"), "{answer}");
+        assert_eq!(stream.tls.tls13_tickets_received(), 0);
+        // And so it stays: a second connection has nothing to resume.
+        let fresh = std::sync::Arc::new(tls_config());
+        for _ in 0..2 {
+            let (mut stream, _, kind) = talk(relay.address, &fresh, None);
+            stream.ask(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(kind, HandshakeKind::Full);
+            assert_eq!(stream.tls.tls13_tickets_received(), 0);
+        }
+    });
+    timeout(PATIENCE, giving).await.unwrap().unwrap();
+    timeout(PATIENCE, taking).await.unwrap().unwrap();
+}
+
+/// TLS by hand, where early data matters.
+struct Talk {
+    tls: rustls::ClientConnection,
+    socket: std::net::TcpStream,
+}
+
+/// Shakes hands, with early data if there is some and a ticket allows it; returns whether it was sent.
+fn talk(
+    address: std::net::SocketAddr,
+    config: &std::sync::Arc<rustls::ClientConfig>,
+    early: Option<&[u8]>,
+) -> (Talk, bool, rustls::HandshakeKind) {
+    use std::io::Write as _;
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let mut tls = rustls::ClientConnection::new(config.clone(), name).unwrap();
+    let mut socket = std::net::TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut offered = false;
+    if let (Some(bytes), Some(mut writer)) = (early, tls.early_data()) {
+        writer.write_all(bytes).unwrap();
+        offered = true;
+    }
+    while tls.is_handshaking() {
+        tls.complete_io(&mut socket).unwrap();
+    }
+    let kind = tls.handshake_kind().unwrap();
+    (Talk { tls, socket }, offered, kind)
+}
+
+impl Talk {
+    fn read_some(&mut self) -> Vec<u8> {
+        use std::io::Read as _;
+        let mut bytes = [0; 1024];
+        let read = rustls::Stream::new(&mut self.tls, &mut self.socket).read(&mut bytes).unwrap();
+        bytes[..read].to_vec()
+    }
+
+    fn ask(&mut self, request: &[u8]) -> String {
+        use std::io::{Read as _, Write as _};
+        let mut stream = rustls::Stream::new(&mut self.tls, &mut self.socket);
+        stream.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        // A socket that is closed below TLS ends the answer just as well here.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).unwrap()
     }
 }
 
@@ -261,6 +457,15 @@ async fn broken_websocket_frames_are_closed_with_their_code() {
         ("reserved opcode", frame(0x83, b"x"), close::PROTOCOL),
         ("long ping", frame(0x89, &[0; 126]), close::PROTOCOL),
         ("fragmented ping", frame(0x09, b"x"), close::PROTOCOL),
+        ("text", frame(0x81, b"x"), close::UNSUPPORTED),
+        ("text that is no UTF-8", frame(0x81, b"\xff\xfe"), 1007),
+        ("a close with half a code", frame(0x88, &[3]), close::PROTOCOL),
+        (
+            "a close with a code that no one may send",
+            frame(0x88, &1005_u16.to_be_bytes()),
+            close::PROTOCOL,
+        ),
+        ("a close with a code below all", frame(0x88, &999_u16.to_be_bytes()), close::PROTOCOL),
         (
             "data between fragments",
             [frame(0x02, b"x"), frame(0x82, b"y")].concat(),
