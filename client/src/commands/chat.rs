@@ -55,18 +55,26 @@ pub(super) async fn run(context: &Context, room: &str, lock_after: &str) -> Resu
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
     let (_, _, name) = room.parts();
-    let (mut reader, printer) = Console::start("> ")?;
-    let out = if context.out.is_json() { context.out.clone() } else { Output::above(printer) };
-    let mut chat = Chat {
-        store: Open::store(&open),
-        crypto: &open.crypto,
-        room: name,
-        out,
-        backoff: Backoff::new(),
+    let talk = async {
+        let (mut reader, printer) = Console::start("> ")?;
+        let out = if context.out.is_json() { context.out.clone() } else { Output::above(printer) };
+        let mut chat = Chat {
+            store: Open::store(&open),
+            crypto: &open.crypto,
+            room: name,
+            out,
+            backoff: Backoff::new(),
+        };
+        chat.run(room, &mut reader, idle).await
     };
-    let result = chat.run(room, &mut reader, idle).await;
-    drop(reader);
-    result
+    // Before the terminal is changed, and above all that waits for the relay: a signal that finds the default would
+    // leave the terminal without echo, and a relay that says nothing must not keep anybody from ending. What was in
+    // the middle is in the store, as after a power cut.
+    tokio::select! {
+        biased;
+        () = read::stop_signal() => Ok(()),
+        result = talk => result,
+    }
 }
 
 impl<'s> Chat<'s> {
@@ -78,7 +86,6 @@ impl<'s> Chat<'s> {
     ) -> Result<()> {
         self.greet(&room)?;
         let mut link = self.connect(room).await?;
-        let mut stop = std::pin::pin!(read::stop_signal());
         let mut lock_at = Instant::now() + idle;
         loop {
             let retry = match &link {
@@ -87,7 +94,6 @@ impl<'s> Chat<'s> {
             };
             tokio::select! {
                 biased;
-                () = &mut stop => return Ok(()),
                 typed = reader.next() => {
                     lock_at = Instant::now() + idle;
                     match typed {
