@@ -14,7 +14,7 @@ use crate::{
     line::AskError,
     live::LiveError,
     profile::ProfileError,
-    show,
+    show::{self, OutputLost},
     store::StoreError,
     text::{escape::TextError, name::NameError},
 };
@@ -455,6 +455,14 @@ impl From<AskError> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
+        if error.get_ref().is_some_and(|inner| inner.is::<OutputLost>()) {
+            return Self::new(
+                exit::FAILED,
+                "output_lost",
+                error.to_string(),
+                "What was asked for is done as far as it does not print; do not send it again.",
+            );
+        }
         Self::new(
             exit::FAILED,
             "io",

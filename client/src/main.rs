@@ -7,6 +7,7 @@ use hearth_client::{
     cli::Cli,
     commands,
     failure::{Failure, exit},
+    text::escape,
 };
 
 fn main() -> ExitCode {
@@ -41,8 +42,15 @@ fn harden() {
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let text = error.to_string();
+    let shown = escape::without_link_secrets(&text, &words);
     // Nobody can be told that the terminal is closed.
-    let _ = error.print();
+    let _ = match shown == text {
+        true => error.print(),
+        false => write!(std::io::stderr(), "{shown}"),
+    };
     if error.use_stderr() {
         if std::env::args_os().any(|a| a == "--json") {
             let failure = Failure::usage(

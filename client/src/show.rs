@@ -73,9 +73,7 @@ impl Output {
             printer.print(text);
             return Ok(());
         }
-        let mut out = io::stdout().lock();
-        writeln!(out, "{text}")?;
-        out.flush()
+        print(format!("{text}\n").as_bytes())
     }
 
     /// Prints a remark that is no result: to standard error, so that a program's input stays clean.
@@ -87,6 +85,22 @@ impl Output {
         // Nobody can be told that standard error is closed.
         let _ = writeln!(io::stderr(), "{text}");
     }
+}
+
+/// Standard output takes nothing more: a pipe that nobody reads, or a full disk.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output cannot be written to: {0}")]
+pub struct OutputLost(io::Error);
+
+/// Writes to standard output.
+///
+/// # Errors
+/// With [`OutputLost`] inside, so that it is not taken for a failure of what was asked for.
+pub fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|error| io::Error::new(error.kind(), OutputLost(error)))
 }
 
 /// How rows are shown to this member.

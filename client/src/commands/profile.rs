@@ -121,7 +121,7 @@ fn print_verified(context: &Context, receipt: &Receipt) -> Result<()> {
 pub(super) fn completions(shell: clap_complete::Shell) -> io::Result<()> {
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "hearth", &mut out);
-    io::Write::write_all(&mut io::stdout().lock(), &out)
+    show::print(&out)
 }
 
 /// Writes a manual page for `hearth` and for each command.

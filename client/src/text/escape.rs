@@ -54,6 +54,17 @@ pub fn many_lines(text: &str, indent: &str) -> String {
     Escaper::new(Some(indent), text.len()).run(text)
 }
 
+/// Returns a text in which the secret part of a link of ours, where one of these words is a link, is left out.
+///
+/// For what is said about a command line that does not parse: what goes to standard error may be kept in a log.
+pub fn without_link_secrets(text: &str, words: &[String]) -> String {
+    words
+        .iter()
+        .filter_map(|word| word.get(word.find("hearth")?..)?.split_once('#'))
+        .filter(|(place, secret)| place.contains("://") && !secret.is_empty())
+        .fold(text.to_owned(), |text, (_, secret)| text.replace(secret, "..."))
+}
+
 /// Returns the columns that inert text takes on a terminal.
 pub fn width(text: &str) -> usize {
     text.width()
@@ -382,6 +393,20 @@ mod tests {
             assert_eq!(one_line(hostile), shown);
             assert_inert(&one_line(hostile));
             assert_inert(&many_lines(hostile, "  ").replace("\n  ", ""));
+        }
+    }
+
+    #[test]
+    fn the_secret_of_a_link_is_left_out_of_what_is_said_about_it() {
+        let said = "unrecognized subcommand 'hearth://a.example:1/join#secret' (see #1)";
+        let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for link in ["hearth://a.example:1/join#secret", "--link=hearth://a.example:1/join#secret"]
+        {
+            let shown = without_link_secrets(said, &words(&["x", link]));
+            assert_eq!(shown, "unrecognized subcommand 'hearth://a.example:1/join#...' (see #1)");
+        }
+        for other in ["hearth", "#1", "hearth://a.example:1/join#", "https://a.example/#secret"] {
+            assert_eq!(without_link_secrets(said, &words(&[other])), said);
         }
     }
 
