@@ -20,6 +20,11 @@ use crate::{
     text::{escape, name, when},
 };
 
+/// Difference of clocks above which nobody knocks: a day.
+const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
+/// How far an acknowledgement may be ahead of the facilitator's clock, or the gate refuses it: ten minutes.
+const CLOCK_AHEAD_MILLIS: u64 = 10 * 60_000;
+
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let link = Invite::parse(&join.link)?;
     let open = context.open_or_create()?;
@@ -63,9 +68,38 @@ async fn knock(
     joining: Joining,
     no_wait: bool,
 ) -> Result<()> {
+    check_clock(context, connection.server_now())?;
     let (room, connection) =
         live::knock(open.store(), &open.crypto, connection, link, preview, joining).await?;
     wait(context, room, connection, no_wait).await
+}
+
+/// Tells of a clock with which nobody can be admitted, before the knock spends a use of the invite.
+///
+/// Acknowledgement and key package are dated by this computer, and every member judges those dates. By how much a clock
+/// may be off is theirs to say; the relay's own clock may be wrong, too, so only what can hardly be meant is refused.
+fn check_clock(context: &Context, relay: Millis) -> Result<()> {
+    let here = now();
+    let (ahead, behind) = (here.0.saturating_sub(relay.0), relay.0.saturating_sub(here.0));
+    if ahead.max(behind) > CLOCK_WRONG_MILLIS {
+        return Err(Failure::new(
+            exit::FAILED,
+            "clock_wrong",
+            format!(
+                "this computer's clock says {}, and the relay's {}",
+                show::rfc3339(here),
+                show::rfc3339(relay)
+            ),
+            "Set the clock, then join again; the invite is still good.",
+        ));
+    }
+    if ahead > CLOCK_AHEAD_MILLIS {
+        context.out.remark(&format!(
+            "This computer's clock is {} ahead of the relay's; before that has passed you may not be admitted.",
+            when::duration(std::time::Duration::from_millis(ahead))
+        ));
+    }
+    Ok(())
 }
 
 /// Waits at the door, over lost connections, until a facilitator answers.
