@@ -148,12 +148,12 @@ fn run(cli: Cli) -> Result<(), StartError> {
         }
         Some(Command::Grant { url, rooms, members, expires }) => {
             let expires = Clock::system().now().plus(expires);
-            print(&relay::grant(&data_dir, &Grant { rooms, members, expires, url })?);
-            Ok(())
+            let link = relay::grant(&data_dir, &Grant { rooms, members, expires, url })?;
+            print(&link).map_err(StartError::Output)
         }
         Some(Command::Backup { into }) => {
-            print(&relay::backup(&data_dir, &into)?.display().to_string());
-            Ok(())
+            let copy = relay::backup(&data_dir, &into)?;
+            print(&copy.display().to_string()).map_err(StartError::Output)
         }
     }
 }
@@ -229,7 +229,8 @@ fn start(config: Config) -> Result<(), StartError> {
     runtime.block_on(async {
         let signals = Signals::new().map_err(|source| StartError::Listen { address, source })?;
         let relay = Relay::bind(config).await?;
-        print(&relay.ready_line());
+        // A reader that is gone does not stop a relay.
+        let _ = print(&relay.ready_line());
         relay.run(signals.stop()).await;
         Ok(())
     })
@@ -258,10 +259,10 @@ impl Signals {
     }
 }
 
-/// Prints one line. A reader that is gone does not stop a relay.
-fn print(line: &str) {
+/// Prints one line.
+fn print(line: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush())
 }
 
 #[cfg(test)]

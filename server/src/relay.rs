@@ -69,6 +69,9 @@ pub enum StartError {
     /// A grant's terms.
     #[error("{0}")]
     Grant(&'static str),
+    /// The answer of a command went nowhere.
+    #[error("standard output cannot be written to: {0}")]
+    Output(std::io::Error),
 }
 
 impl StartError {
@@ -103,6 +106,9 @@ impl StartError {
                 _ => "choose an address of this machine with --listen or --admin-listen",
             },
             Self::Grant(_) => "see `hearthd grant --help`",
+            Self::Output(_) => {
+                "make place where the answer goes, and ask again; a grant that nobody saw opens nothing"
+            }
         }
     }
 

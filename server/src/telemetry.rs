@@ -17,15 +17,24 @@ pub enum LogFormat {
 /// Starts the log. `HEARTHD_LOG` chooses what is shown, `info` without it. A second call does nothing.
 pub fn init(format: LogFormat) {
     // The library below WebSocket logs whole frames at trace: never, whatever is asked for.
-    let filter = EnvFilter::try_from_env("HEARTHD_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info"))
-        .add_directives(["tungstenite=warn", "tokio_tungstenite=warn", "rustls=warn"]);
+    let asked = std::env::var("HEARTHD_LOG").unwrap_or_else(|_| "info".to_owned());
+    let parsed = EnvFilter::try_new(&asked);
+    let wrong = parsed.as_ref().err().map(ToString::to_string);
+    let filter = parsed.unwrap_or_else(|_| EnvFilter::new("info")).add_directives([
+        "tungstenite=warn",
+        "tokio_tungstenite=warn",
+        "rustls=warn",
+    ]);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Only fails if a log was started before, as a test may have done.
     let _ = match format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+    if let Some(error) = wrong {
+        // Not a reason to leave members without their relay; but who looks for traces must know why there are none.
+        tracing::warn!(%error, "HEARTHD_LOG is not understood; what is logged is info and above");
+    }
 }
 
 trait AddDirectives {
