@@ -197,6 +197,35 @@ fn a_backup_is_taken_from_a_running_relay_and_not_over_another() {
     running.stop();
 }
 
+/// A link that went to a full disk is lost, and so is the operator who is told that all is well.
+#[test]
+fn an_answer_that_cannot_be_printed_is_a_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = dir.path().join("relay");
+    let running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
+    let into = dir.path().join("backup");
+    for args in [["grant"].as_slice(), &["backup", into.to_str().unwrap()]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = hearthd(&relay).args(args).stdout(full).output().unwrap();
+        refused(&output, 1, "standard output");
+    }
+    running.stop();
+    // The relay itself does not depend on who reads its one line.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = hearthd(&relay);
+    command.args(["--listen", &free.to_string(), "--admin-listen", "127.0.0.1:0"]);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let running = Running { child, line: String::new() };
+    let end = std::time::Instant::now() + PATIENCE;
+    while TcpStream::connect(free).is_err() {
+        assert!(std::time::Instant::now() < end, "it does not listen");
+        std::thread::yield_now();
+    }
+    assert_eq!(running.stop().0, Some(0));
+}
+
 /// Returns the lines of a log as they come; waiting for one has a deadline.
 struct Log(std::sync::mpsc::Receiver<String>);
 
