@@ -88,12 +88,22 @@ impl Person {
 
     /// Runs a command to its end under another program; see `fault::trace`.
     pub fn run_under<S: AsRef<OsStr>>(&self, under: &[OsString], args: &[S]) -> Answer {
+        let command = self.command_under(under, args);
+        Answer::new(format!("{command:?}"), Running::start(command, false).wait())
+    }
+
+    /// Starts a command that goes on by itself under another program, with an open standard input.
+    pub fn starts_under<S: AsRef<OsStr>>(&self, under: &[OsString], args: &[S]) -> Running {
+        Running::start(self.command_under(under, args), true)
+    }
+
+    fn command_under<S: AsRef<OsStr>>(&self, under: &[OsString], args: &[S]) -> Command {
         let alone = self.command(&["--json"], args);
         let (runner, more) = under.split_first().expect("a program to run it under");
         let mut command = Command::new(runner);
         command.args(more).arg(alone.get_program()).args(alone.get_args()).env_clear();
         command.envs(alone.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Answer::new(format!("{command:?}"), Running::start(command, false).wait())
+        command
     }
 
     /// Runs a command that must succeed; returns what it printed.

@@ -113,6 +113,11 @@ impl Running {
         }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
@@ -125,7 +130,7 @@ impl Running {
         self.wait()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // It may be gone already; it is not reaped before `wait`, so the number is still its own.
         let _ = kill_process(pid.expect("a child has a process id"), signal);

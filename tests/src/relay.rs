@@ -166,6 +166,16 @@ impl Relay {
         ended.code
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").pid()
+    }
+
+    /// Sends it a signal: to stop it in its tracks, and to let it go on.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        self.process.as_ref().expect("it runs").signal(signal);
+    }
+
     /// Kills it, as a power cut does.
     pub fn kill(&mut self) {
         let ended = self.process.take().expect("it runs").kill();

@@ -56,11 +56,23 @@ fn settings_that_are_wrong_or_unsafe_are_refused() {
         ("plain = true\nplain = false\n", "line 2"),
         ("listen = \"127.0.0.1:0\"\n[table\n", "line 2"),
         ("plain = true\nlisten = \"0.0.0.0:7443\"\n", "loopback only"),
+        ("workers = 0\n", "line 1: unknown field `workers`"),
+        ("plain = true\nconnections_per_ip = -1\n", "line 2"),
+        ("frames_per_second = 99999999999999999999\n", "line 1"),
+        ("frames_burst = \"10 MiB\"\n", "line 1"),
+        ("frames_burst = 1.5\n", "line 1"),
+        ("frames_burst = 0\n", "more than zero"),
+        ("connections_max = 0\n", "more than zero"),
+        ("log_format = \"xml\"\n", "line 1"),
+        ("\u{feff}\u{0}", "line 1"),
     ] {
         fs::write(&file, text).unwrap();
         fails(with(&["--config", &path]), 2, words);
     }
     fails(with(&["--config", "/nonexistent.toml"]), 2, "/nonexistent.toml");
+    let not_text = folder.path().join("latin1.toml");
+    fs::write(&not_text, b"public_url = \"caf\xe9:1\"\n").unwrap();
+    fails(with(&["--config", not_text.to_str().unwrap()]), 2, "latin1.toml");
     fails(with(&["grant"]), 1, "no relay was started");
     fails(with(&["grant", "--rooms", "0"]), 2, "one room at least");
     fails(
@@ -73,6 +85,60 @@ fn settings_that_are_wrong_or_unsafe_are_refused() {
     fails(with(&[&["--listen", "127.0.0.1:0"], &files[..]].concat()), 1, "/nonexistent");
     let usage = Running::start(with(&["--no-such-flag"]), false).wait();
     assert_eq!(usage.code, Some(2));
+}
+
+/// A flag and a variable are judged like a line of the file.
+#[test]
+fn flags_and_variables_that_are_no_settings_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("relay");
+    let refused = |mut command: Command| {
+        command.arg("--data-dir").arg(&data);
+        let ended = Running::start(command, false).wait();
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stdout.is_empty() && ended.stderr.starts_with("error: "), "{ended:?}");
+        assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+    };
+    for (flag, variable, wrong) in [
+        ("--frames-burst", "HEARTHD_FRAMES_BURST", "-1"),
+        ("--frames-per-second", "HEARTHD_FRAMES_PER_SECOND", "20/s"),
+        ("--connections-per-ip", "HEARTHD_CONNECTIONS_PER_IP", "4294967296"),
+        ("--connections-max", "HEARTHD_CONNECTIONS_MAX", "many"),
+        ("--listen", "HEARTHD_LISTEN", "localhost"),
+        ("--listen", "HEARTHD_LISTEN", "127.0.0.1:70000"),
+        ("--admin-listen", "HEARTHD_ADMIN_LISTEN", ""),
+        ("--log-format", "HEARTHD_LOG_FORMAT", "xml"),
+    ] {
+        let mut by_flag = Relay::bare();
+        by_flag.arg(format!("{flag}={wrong}"));
+        refused(by_flag);
+        let mut by_variable = Relay::bare();
+        by_variable.env(variable, wrong);
+        refused(by_variable);
+    }
+    for expires in ["30", "30y", "-1d", "0d", "99999999999999999w"] {
+        let mut grant = Relay::bare();
+        grant.args(["grant", &format!("--expires={expires}")]);
+        refused(grant);
+    }
+    // Given twice is not "the last one wins".
+    let mut twice = Relay::bare();
+    twice.args(["--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2"]);
+    refused(twice);
+    assert!(!data.exists(), "a refused start leaves nothing");
+}
+
+/// What is to be logged cannot be shown as asked for: that is said, and the relay runs.
+#[test]
+fn a_log_level_that_is_none_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Relay::command(&folder.path().join("relay"), ANY);
+    command.env("HEARTHD_LOG", "hearth_server=loud");
+    let mut running = Running::start(command, false);
+    running.await_line("that it is ready", |line| line.starts_with("hearthd ready "));
+    running.await_remark("HEARTHD_LOG");
+    running.terminate();
+    assert_eq!(running.wait().code, Some(0));
 }
 
 #[test]
