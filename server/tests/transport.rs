@@ -601,6 +601,36 @@ async fn a_reader_that_never_reads_is_cut_and_holds_nobody_up() {
     assert_eq!(reader.entries_to(151).await.len(), 1);
 }
 
+/// A half-open connection: the peer is gone, and no packet says so.
+#[tokio::test]
+async fn who_is_silent_is_asked_and_then_cut() {
+    use futures_util::StreamExt as _;
+    let relay = TestRelay::start().await;
+    let room = TestRoom::open(&relay).await;
+    let mut polite = relay.connect().await;
+    polite.enter(room.id, &room.key).await;
+    // Reading answers the pings. The founder reads nothing any more.
+    let reading = tokio::spawn(async move {
+        let mut pings = 0;
+        while let Some(Ok(message)) = polite.stream.next().await {
+            pings += u32::from(matches!(message, Message::Ping(_)));
+            if pings == 3 {
+                break;
+            }
+        }
+        (pings, polite)
+    });
+    tokio::time::pause();
+    let (pings, mut polite) = reading.await.unwrap();
+    assert_eq!(pings, 3, "after 30, 60 and 90 seconds");
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    tokio::time::resume();
+    let alone =
+        async { while !relay.admin("/metrics").await.contains("\nhearthd_connections 1\n") {} };
+    timeout(PATIENCE, alone).await.unwrap();
+    polite.status(room.id).await;
+}
+
 #[tokio::test]
 async fn the_operator_sees_health_and_sums() {
     let relay = TestRelay::start().await;
