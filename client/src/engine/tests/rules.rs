@@ -1,0 +1,193 @@
+//! Where the rules of single acts begin and end, asked of the policy itself.
+
+use hearth_protocol::{
+    Digest, MemberKey,
+    hours::{Hours, Offset, Window as Opening},
+    limits::NOTE_BYTES_MAX,
+};
+
+use super::{world::*, *};
+use crate::engine::{
+    agreement::{AckError, Change},
+    content::{Body, Envelope, Seen, WINDOWS_MAX, Window},
+    policy::{
+        Act, AgreementRef, COMMENT_CHARS_MAX, Category, PINS_MAX, RoomPolicy, RuleError, Scene,
+    },
+};
+
+/// A policy, and who is in the room.
+struct Bench {
+    world: World,
+    policy: RoomPolicy,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut world = World::new();
+        let policy = world.policy();
+        Self { world, policy }
+    }
+
+    /// What an act of Fay's makes of the policy, without making it the room's.
+    fn judge(&mut self, act: Act) -> Result<RoomPolicy, RuleError> {
+        let room = &mut self.world.rooms[FAY];
+        let (roster, mine) = (room.roster().unwrap(), ack_of(room));
+        let scene =
+            Scene { room: room.id(), roster: &roster, added: None, actor_acknowledgement: &mine };
+        let record = self.policy.record_for(room.me(), NOW, act);
+        self.policy.apply(scene, &record).map(|applied| applied.policy)
+    }
+
+    /// Goes on from what an act makes.
+    fn act(&mut self, act: Act) {
+        self.policy = self.judge(act).unwrap();
+    }
+
+    fn refuses(&mut self, act: Act, error: &RuleError) {
+        let shown = format!("{act:?}");
+        assert_eq!(self.judge(act).as_ref().err(), Some(error), "{shown}");
+    }
+}
+
+fn letters(many: usize) -> String {
+    "é".repeat(many)
+}
+
+#[test]
+fn texts_of_acts_have_their_length() {
+    let mut bench = Bench::new();
+    let ben = bench.world.key(BEN);
+    let acts: [fn(String, MemberKey) -> Act; 4] = [
+        |text, _| Act::Announce(text),
+        |text, _| Act::Pause { until: NOW.plus(1), comment: text },
+        |text, _| Act::Hours { text, hours: None },
+        |text, member| Act::Remove { member, category: Category::Conduct, goodbye: text },
+    ];
+    for act in acts {
+        assert!(bench.judge(act(letters(COMMENT_CHARS_MAX), ben)).is_ok());
+        bench.refuses(act(letters(COMMENT_CHARS_MAX + 1), ben), &RuleError::TooLong);
+    }
+    for act in [|sealed| Act::Timeout { sealed }, |sealed| Act::Untimeout { sealed }] {
+        let act: fn(Vec<u8>) -> Act = act;
+        assert!(bench.judge(act(vec![1; NOTE_BYTES_MAX])).is_ok());
+        bench.refuses(act(vec![1; NOTE_BYTES_MAX + 1]), &RuleError::TooLong);
+    }
+}
+
+#[test]
+fn a_pause_ends_later_than_it_begins_and_is_taken_back_once() {
+    let mut bench = Bench::new();
+    let pause = |until| Act::Pause { until, comment: String::new() };
+    bench.refuses(Act::Resume, &RuleError::Nothing);
+    bench.refuses(pause(NOW), &RuleError::OutOfRange);
+    bench.act(pause(NOW.plus(1)));
+    assert_eq!(bench.policy.numbers.paused_until, NOW.plus(1));
+    bench.act(Act::Resume);
+    assert_eq!(bench.policy.numbers.paused_until, Millis(0));
+    bench.refuses(Act::Lock(false), &RuleError::Nothing);
+    bench.act(Act::Lock(true));
+    bench.refuses(Act::Lock(true), &RuleError::Nothing);
+}
+
+#[test]
+fn hours_are_well_formed() {
+    let mut bench = Bench::new();
+    let hours = |start_minute, end_minute| Hours {
+        windows: vec![Opening { start_minute, end_minute }],
+        offsets: vec![Offset { from: Millis(0), minutes: 60 }],
+    };
+    let act = |hours| Act::Hours { text: "evenings".into(), hours: Some(hours) };
+    bench.refuses(act(hours(60, 60)), &RuleError::OutOfRange);
+    bench.act(act(hours(60, 120)));
+    assert_eq!(bench.policy.numbers.hours, Some(hours(60, 120)));
+    assert_eq!(bench.policy.hours_text, "evenings");
+}
+
+#[test]
+fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
+    let mut bench = Bench::new();
+    let id = |number: usize| MessageId([u8::try_from(number).unwrap(); 16]);
+    let pins = |numbers: &[usize]| numbers.iter().map(|n| id(*n)).collect::<Vec<_>>();
+    for number in 1..=PINS_MAX {
+        bench.act(Act::Pin(id(number)));
+    }
+    assert_eq!(bench.policy.pins, pins(&[1, 2, 3, 4, 5]));
+    // Pinned again, it is the newest.
+    bench.act(Act::Pin(id(2)));
+    assert_eq!(bench.policy.pins, pins(&[1, 3, 4, 5, 2]));
+    bench.act(Act::Pin(id(6)));
+    assert_eq!(bench.policy.pins, pins(&[3, 4, 5, 2, 6]));
+    bench.refuses(Act::Unpin(id(1)), &RuleError::Nothing);
+    bench.act(Act::Unpin(id(4)));
+    assert_eq!(bench.policy.pins, pins(&[3, 5, 2, 6]));
+    let retract = |message| Act::Retract { message, seq: Seq(2), category: Category::Conduct };
+    bench.act(retract(id(5)));
+    assert_eq!(bench.policy.pins, pins(&[3, 2, 6]));
+    bench.act(retract(id(9)));
+    assert_eq!(bench.policy.pins, pins(&[3, 2, 6]));
+}
+
+#[test]
+fn entries_are_kept_for_an_hour_to_ten_years() {
+    let mut bench = Bench::new();
+    let ten_years = 10 * 365 * 24 * 3600;
+    for seconds in [3600, ten_years] {
+        bench.act(Act::Expire(seconds));
+        assert_eq!(bench.policy.numbers.retention_seconds, seconds);
+    }
+    for seconds in [0, 3599, ten_years + 1] {
+        bench.refuses(Act::Expire(seconds), &RuleError::OutOfRange);
+    }
+}
+
+#[test]
+fn agreements_follow_one_another() {
+    let mut bench = Bench::new();
+    let next = |version, id: u8| AgreementRef { id: Digest([id; 32]), version, effective: NOW };
+    let amend = |agreement, change| Act::Amend { agreement, change };
+    for version in [0, 1, 3] {
+        let act = amend(next(version, 3), Change::Editorial);
+        bench.refuses(act, &RuleError::OutOfRange);
+    }
+    bench.refuses(amend(next(2, 3), Change::Initial), &RuleError::OutOfRange);
+    bench.refuses(Act::Enact, &RuleError::Nothing);
+    bench.act(amend(next(2, 3), Change::Editorial));
+    assert_eq!(bench.policy.agreement, next(2, 3));
+    assert_eq!(bench.policy.accepted.last(), Some(&Digest([3; 32])));
+    // Wording waits while a material change is pending.
+    let later = AgreementRef { effective: NOW.plus(1), ..next(3, 4) };
+    bench.act(amend(later, Change::Material));
+    assert_eq!((bench.policy.agreement, bench.policy.pending), (next(2, 3), Some(later)));
+    bench.refuses(amend(next(3, 5), Change::Editorial), &RuleError::OutOfRange);
+    bench.refuses(Act::Enact, &RuleError::OutOfRange);
+    bench.act(amend(next(3, 6), Change::Material));
+    let unsigned = RuleError::NotAcknowledged(AckError::OtherAgreement);
+    bench.refuses(Act::Enact, &unsigned);
+}
+
+/// What the relay holds people to must leave room for all that they may write, whatever the envelope has to tell.
+#[test]
+fn the_greatest_text_of_a_length_fits_what_the_relay_allows() {
+    /// MLS around the padded content: header, tag, signature and sender data, with room to spare.
+    const MLS_BYTES: usize = 512;
+    let mut bench = Bench::new();
+    let window = Window { since: Seq(u64::MAX), hash: Digest([1; 32]) };
+    let seen =
+        Seen { seq: Seq(u64::MAX), digest: Digest([1; 32]), windows: vec![window; WINDOWS_MAX] };
+    for chars in (1..=1200).chain([2000, 3900, 4000]) {
+        bench.act(Act::Length(chars));
+        let envelope = Envelope {
+            format: 1,
+            id: MessageId([1; 16]),
+            counter: u64::MAX,
+            seen: Some(seen.clone()),
+            sent_at: Millis(u64::MAX),
+            body: Body::Text("🫂".repeat(usize::try_from(chars).unwrap())),
+        };
+        let padded = envelope.to_padded().unwrap().len();
+        let allowed = usize::try_from(bench.policy.numbers.payload_bytes_max).unwrap();
+        assert!(padded + MLS_BYTES <= allowed, "{chars} characters: {padded} of {allowed} bytes");
+    }
+    bench.act(Act::Length(0));
+    assert_eq!(bench.policy.numbers.payload_bytes_max, 0);
+}
