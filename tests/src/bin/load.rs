@@ -1,4 +1,4 @@
-//! Puts a relay under load and prints what it did, beside a naive baseline in the same run.
+//! Puts a relay under load and prints what it did, beside baselines in the same run.
 //!
 //! `cargo run --release -p hearth-tests --bin load -- fanout|saturate|idle|catchup|connect`; `--help` tells the rest.
 //! The server runs on one core, the generator on another. Every line is one JSON object.
@@ -17,9 +17,9 @@ use std::{
 use clap::{Parser, Subcommand};
 use hearth_protocol::{ClientFrame, RoomId, Seq, ServerFrame, codec};
 use hearth_tests::load::{
-    drive::{Dialect, Field, Outcome, Shape, naive_wire},
+    drive::{Dialect, Field, Outcome, Shape, baseline_wire},
     machine::{Server, Usage, pin_to, raise_descriptors},
-    naive,
+    naive::{self, Baseline},
     rooms::{self, Member, PAYLOAD_BYTES, Seat, random},
 };
 use serde_json::{Value, json};
@@ -30,15 +30,18 @@ const SERVER_CORE: usize = 0;
 const OWN_CORE: usize = 1;
 /// Above it the generator may be what limits.
 const OWN_SHARE_MAX: f64 = 0.9;
+/// All servers, in the order of their turns.
+const DIALECTS: [Dialect; 3] =
+    [Dialect::Hearth, Dialect::Baseline(Baseline::Naive), Dialect::Baseline(Baseline::Floor)];
 /// Latency up to which a rate counts as sustained, in milliseconds.
 const SUSTAINED_MILLIS: f64 = 100.0;
 
-/// Puts a relay under load, beside a naive baseline in the same run.
+/// Puts a relay under load, beside baselines in the same run: one keeps nothing, one syncs every message.
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Times that both servers take turns
+    /// Times that the servers take turns
     #[arg(long, global = true, default_value_t = 2)]
     turns: u32,
     /// Seconds of one measurement
@@ -53,7 +56,7 @@ struct Cli {
     /// Bytes of a payload
     #[arg(long, global = true, default_value_t = PAYLOAD_BYTES)]
     bytes: usize,
-    /// The relay alone, without the baseline
+    /// The relay alone, without baselines
     #[arg(long, global = true)]
     alone: bool,
     /// Do not give server and generator a core each
@@ -85,9 +88,12 @@ enum Command {
     },
     /// Connections in a second, with TLS, upgrade and proof of a key
     Connect,
-    /// The baseline itself; started by the others
+    /// The baseline that keeps nothing; started by the others
     #[command(hide = true)]
     Naive,
+    /// The baseline that syncs every message; started by the others
+    #[command(hide = true)]
+    Floor,
 }
 
 impl Cli {
@@ -95,26 +101,24 @@ impl Cli {
         let core = (!self.unpinned).then_some(SERVER_CORE);
         match dialect {
             Dialect::Hearth => Server::hearthd(core),
-            Dialect::Naive => Server::naive(core),
+            Dialect::Baseline(baseline) => {
+                Server::baseline(&std::env::current_exe().unwrap(), baseline, core)
+            }
         }
     }
 
-    /// The two, in turns.
+    /// The servers, in turns. Syncing makes a difference to messages only.
     fn dialects(&self) -> Vec<Dialect> {
-        let both = [Dialect::Hearth, Dialect::Naive];
-        let each = if self.alone { &both[..1] } else { &both[..] };
-        (0..self.turns).flat_map(|_| each.iter().copied()).collect()
+        let count = match self.command {
+            _ if self.alone => 1,
+            Command::Fanout { .. } | Command::Saturate { .. } => 3,
+            _ => 2,
+        };
+        (0..self.turns).flat_map(|_| DIALECTS[..count].iter().copied()).collect()
     }
 
     fn shape(&self) -> Shape {
         Shape { rooms: self.rooms, members: self.members, bytes: self.bytes }
-    }
-}
-
-const fn name(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Hearth => "hearth",
-        Dialect::Naive => "naive",
     }
 }
 
@@ -124,7 +128,7 @@ struct Ledger(Vec<(Dialect, Vec<(&'static str, f64)>)>);
 
 impl Ledger {
     fn add(&mut self, dialect: Dialect, mut object: Value, figures: Vec<(&'static str, f64)>) {
-        object["server"] = name(dialect).into();
+        object["server"] = dialect.name().into();
         for (what, figure) in &figures {
             object[*what] = rounded(*figure).into();
         }
@@ -132,21 +136,27 @@ impl Ledger {
         self.0.push((dialect, figures));
     }
 
-    /// The relay's mean over the baseline's, for every figure.
+    /// The relay's mean over each baseline's, for every figure.
     fn ratios(&self) {
+        for baseline in &DIALECTS[1..] {
+            self.ratio(*baseline);
+        }
+    }
+
+    fn ratio(&self, baseline: Dialect) {
         let Some((_, first)) = self.0.first() else { return };
         let mean = |dialect, at: usize| {
             let of: Vec<f64> =
                 self.0.iter().filter(|(d, _)| *d == dialect).map(|(_, f)| f[at].1).collect();
             (!of.is_empty()).then(|| of.iter().sum::<f64>() / of.len() as f64)
         };
-        let mut object = json!({"ratio": "hearth / naive"});
+        let mut object = json!({"ratio": format!("hearth / {}", baseline.name())});
         for (at, (what, _)) in first.iter().enumerate() {
-            let (Some(hearth), Some(naive)) = (mean(Dialect::Hearth, at), mean(Dialect::Naive, at))
+            let (Some(hearth), Some(other)) = (mean(Dialect::Hearth, at), mean(baseline, at))
             else {
                 return;
             };
-            object[*what] = rounded(hearth / naive).into();
+            object[*what] = rounded(hearth / other).into();
         }
         println!("{object}");
     }
@@ -158,9 +168,10 @@ fn rounded(figure: f64) -> f64 {
 
 fn main() {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::Naive) {
-        naive::serve();
-        return;
+    match cli.command {
+        Command::Naive => return naive::serve(Baseline::Naive),
+        Command::Floor => return naive::serve(Baseline::Floor),
+        _ => {}
     }
     raise_descriptors();
     if !cli.unpinned {
@@ -174,7 +185,7 @@ fn main() {
             Command::Idle => idle(&cli, dialect, &mut ledger),
             Command::Catchup { missed } if dialect == Dialect::Hearth => catchup(missed, &cli),
             Command::Connect => connect(&cli, dialect, &mut ledger),
-            Command::Catchup { .. } | Command::Naive => {}
+            Command::Catchup { .. } | Command::Naive | Command::Floor => {}
         }
     }
     ledger.ratios();
@@ -274,7 +285,7 @@ fn idle(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
             let (server, before, seats) = rooms::come_back(server, core, open, warm).unwrap();
             (seats.len() - warm, before, server.usage())
         }
-        Dialect::Naive => {
+        Dialect::Baseline(_) => {
             let warm = Shape { rooms: warm_rooms, members, bytes };
             let warm = Field::open(&server, dialect, warm);
             let before = server.usage();
@@ -363,7 +374,7 @@ fn connect(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
             let room = rooms::open(&server.target, &server.grant(), AT_ONCE).unwrap();
             room.seats.into_iter().map(|seat| seat.member).collect()
         }
-        Dialect::Naive => (0..AT_ONCE).map(|_| Member::new(RoomId(random()))).collect(),
+        Dialect::Baseline(_) => (0..AT_ONCE).map(|_| Member::new(RoomId(random()))).collect(),
     };
     let (count, stop) = (AtomicU64::new(0), Arc::new(AtomicBool::new(false)));
     let own = own_cpu();
@@ -378,7 +389,7 @@ fn connect(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
                         Dialect::Hearth => {
                             drop(Seat::enter(&server.target, member.clone()).unwrap());
                         }
-                        Dialect::Naive => drop(naive_wire(server, &member.room).unwrap()),
+                        Dialect::Baseline(_) => drop(baseline_wire(server, &member.room).unwrap()),
                     }
                     count.fetch_add(1, Ordering::Relaxed);
                 }

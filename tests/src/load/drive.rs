@@ -21,6 +21,7 @@ use rustix::{
 
 use super::{
     machine::{Server, usage},
+    naive::Baseline,
     rooms::{self, Member, Seat, random},
     wire::Wire,
 };
@@ -37,8 +38,18 @@ const STAMP_BYTES: usize = 16;
 pub enum Dialect {
     /// The relay.
     Hearth,
-    /// The naive baseline.
-    Naive,
+    /// A baseline, which does no more than it must.
+    Baseline(Baseline),
+}
+
+impl Dialect {
+    /// Its name in what is printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hearth => "hearth",
+            Self::Baseline(baseline) => baseline.name(),
+        }
+    }
 }
 
 /// How much there is of everything.
@@ -171,7 +182,7 @@ impl Field {
                 }
                 None => {
                     let id = RoomId(random());
-                    let wires = (0..members).map(|_| naive_wire(server, &id).unwrap());
+                    let wires = (0..members).map(|_| baseline_wire(server, &id).unwrap());
                     field.add(id, 0, Seq(0), wires.map(|wire| (wire, 0)));
                 }
             }
@@ -272,7 +283,7 @@ impl Field {
 
     /// Whether so many messages are acknowledged or refused, where the server does that.
     fn is_answered(&self, sent: u64, tally: &Tally) -> bool {
-        self.dialect == Dialect::Naive || tally.acknowledged.0.len() + tally.refused >= sent
+        self.dialect != Dialect::Hearth || tally.acknowledged.0.len() + tally.refused >= sent
     }
 
     fn now(&self) -> u64 {
@@ -309,7 +320,7 @@ impl Field {
                 };
                 peer.wire.queue(&codec::encode_client(&submit));
             }
-            Dialect::Naive => peer.wire.queue(&payload),
+            Dialect::Baseline(_) => peer.wire.queue(&payload),
         }
         peer.blocked = !peer.wire.flush().unwrap_or(true);
         place.peers.len() as u64
@@ -335,7 +346,7 @@ impl Field {
         let now = self.now();
         let Peer { wire, seen, due, base, .. } = &mut self.peers[index];
         match self.dialect {
-            Dialect::Naive => wire.messages(|message| seen.take(now, message, tally)),
+            Dialect::Baseline(_) => wire.messages(|message| seen.take(now, message, tally)),
             Dialect::Hearth => wire.messages(|message| {
                 if let Err(error) = seen.take_frame(now, message, due, *base, tally) {
                     panic!("the relay sent what cannot be decoded: {error}");
@@ -481,8 +492,8 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Joins a room of the naive relay.
-pub fn naive_wire(server: &Server, room: &RoomId) -> io::Result<Wire> {
+/// Joins a room of a baseline.
+pub fn baseline_wire(server: &Server, room: &RoomId) -> io::Result<Wire> {
     let mut wire = Wire::connect(&server.target)?;
     wire.queue(&room.0);
     wire.flush()?;

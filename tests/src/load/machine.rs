@@ -14,7 +14,7 @@ use rustix::{
     thread::{CpuSet, sched_setaffinity},
 };
 
-use super::wire::Target;
+use super::{naive::Baseline, wire::Target};
 use crate::binary::binary;
 
 /// Ticks of `/proc/PID/stat` in a second (`USER_HZ`, fixed on Linux).
@@ -120,11 +120,11 @@ impl Server {
         Self::hearthd_in(core, data)
     }
 
-    /// Starts the naive relay of this very program on a core.
-    pub fn naive(core: Option<usize>) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg("naive");
-        Self::start(command, core, None, "naive ready wss://")
+    /// Starts a baseline on a core, out of the program `load`.
+    pub fn baseline(load: &Path, baseline: Baseline, core: Option<usize>) -> Self {
+        let mut command = Command::new(load);
+        command.arg(baseline.name());
+        Self::start(command, core, None, &format!("{} ready wss://", baseline.name()))
     }
 
     fn start(
