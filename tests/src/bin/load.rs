@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -14,12 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use hearth_protocol::{ClientFrame, RoomId, Seq, ServerFrame, codec};
 use hearth_tests::load::{
     drive::{Dialect, Field, Outcome, Shape, baseline_wire},
     machine::{Server, Usage, pin_to, raise_descriptors},
     naive::{self, Baseline},
+    plot::{Axis, Line, Panel, Scale, svg},
     rooms::{self, Member, PAYLOAD_BYTES, Seat, random},
 };
 use serde_json::{Value, json};
@@ -62,6 +64,9 @@ struct Cli {
     /// Do not give server and generator a core each
     #[arg(long, global = true)]
     unpinned: bool,
+    /// Draw latencies (fanout) or the 99th percentile at each rate (saturate) into this file
+    #[arg(long, global = true)]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -124,7 +129,11 @@ impl Cli {
 
 /// Prints results as they come, and ratios at the end.
 #[derive(Default)]
-struct Ledger(Vec<(Dialect, Vec<(&'static str, f64)>)>);
+struct Ledger {
+    figures: Vec<(Dialect, Vec<(&'static str, f64)>)>,
+    /// What a drawing shows, for each server over all of its turns.
+    lines: Vec<(Dialect, Vec<Outcome>)>,
+}
 
 impl Ledger {
     fn add(&mut self, dialect: Dialect, mut object: Value, figures: Vec<(&'static str, f64)>) {
@@ -133,7 +142,29 @@ impl Ledger {
             object[*what] = rounded(*figure).into();
         }
         println!("{object}");
-        self.0.push((dialect, figures));
+        self.figures.push((dialect, figures));
+    }
+
+    /// Keeps a run for the drawing.
+    fn draw(&mut self, dialect: Dialect, outcome: &Outcome) {
+        match self.lines.iter_mut().find(|(of, _)| *of == dialect) {
+            Some((_, outcomes)) => outcomes.push(outcome.clone()),
+            None => self.lines.push((dialect, vec![outcome.clone()])),
+        }
+    }
+
+    /// One line for each server, its points made of all that was kept of it.
+    fn panel(
+        &self,
+        title: &str,
+        [x, y]: [Axis; 2],
+        points: impl Fn(&[Outcome]) -> Vec<(f64, f64)>,
+    ) -> Panel {
+        let line = |(dialect, outcomes): &(Dialect, Vec<Outcome>)| Line {
+            name: dialect.name().to_owned(),
+            points: points(outcomes),
+        };
+        Panel { title: title.to_owned(), x, y, lines: self.lines.iter().map(line).collect() }
     }
 
     /// The relay's mean over each baseline's, for every figure.
@@ -144,10 +175,10 @@ impl Ledger {
     }
 
     fn ratio(&self, baseline: Dialect) {
-        let Some((_, first)) = self.0.first() else { return };
+        let Some((_, first)) = self.figures.first() else { return };
         let mean = |dialect, at: usize| {
             let of: Vec<f64> =
-                self.0.iter().filter(|(d, _)| *d == dialect).map(|(_, f)| f[at].1).collect();
+                self.figures.iter().filter(|(d, _)| *d == dialect).map(|(_, f)| f[at].1).collect();
             (!of.is_empty()).then(|| of.iter().sum::<f64>() / of.len() as f64)
         };
         let mut object = json!({"ratio": format!("hearth / {}", baseline.name())});
@@ -173,6 +204,11 @@ fn main() {
         Command::Floor => return naive::serve(Baseline::Floor),
         _ => {}
     }
+    let is_drawn = matches!(cli.command, Command::Fanout { .. } | Command::Saturate { .. });
+    if cli.svg.is_some() && !is_drawn {
+        let why = "only fanout and saturate have something to draw";
+        Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
+    }
     raise_descriptors();
     if !cli.unpinned {
         pin_to(OWN_CORE);
@@ -189,6 +225,46 @@ fn main() {
         }
     }
     ledger.ratios();
+    if let Some(path) = &cli.svg {
+        let panel = match cli.command {
+            Command::Fanout { rate } => latencies(&ledger, rate),
+            Command::Saturate { .. } => rates(&ledger),
+            _ => return,
+        };
+        std::fs::write(path, svg(&[panel], 1)).expect("the drawing can be written");
+    }
+}
+
+/// Latency at each percentile, over all turns.
+fn latencies(ledger: &Ledger, rate: f64) -> Panel {
+    const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 99.0, 99.9, 100.0];
+    let names = PERCENTILES.map(|percentile| percentile.to_string()).to_vec();
+    let x = Axis { name: "percentile", scale: Scale::Places(names) };
+    let y = Axis { name: "ms from due to delivered", scale: Scale::Decades };
+    let title = format!("{rate} messages/s");
+    ledger.panel(&title, [x, y], |outcomes| {
+        let mut all = outcomes[0].latency.clone();
+        for outcome in &outcomes[1..] {
+            all.add(&outcome.latency).expect("histograms have the same bounds");
+        }
+        let at = |(place, percentile): (usize, &f64)| {
+            (place as f64, all.value_at_percentile(*percentile) as f64 / 1e6)
+        };
+        PERCENTILES.iter().enumerate().map(at).collect()
+    })
+}
+
+/// The 99th percentile at every rate that was tried and came through whole.
+fn rates(ledger: &Ledger) -> Panel {
+    let x = Axis { name: "deliveries/s", scale: Scale::Linear };
+    let y = Axis { name: "99th percentile, ms", scale: Scale::Decades };
+    ledger.panel("one core, every turn", [x, y], |outcomes| {
+        let point =
+            |outcome: &Outcome| (outcome.deliveries_per_second(), outcome.latency_millis(99.0));
+        let mut points: Vec<_> = outcomes.iter().filter(|o| o.is_clean()).map(point).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        points
+    })
 }
 
 fn describe(outcome: &Outcome) -> Value {
@@ -219,6 +295,7 @@ fn fanout(cli: &Cli, dialect: Dialect, rate: f64, ledger: &mut Ledger) {
     let mut field = Field::open(&server, dialect, cli.shape());
     field.run(&server, rate, Duration::from_secs(1));
     let outcome = field.run(&server, rate, Duration::from_secs(cli.seconds));
+    ledger.draw(dialect, &outcome);
     let figures = vec![
         ("p99_ms", outcome.latency_millis(99.0)),
         ("cpu_us_per_delivery", outcome.micros_per_delivery()),
@@ -241,6 +318,7 @@ fn saturate(cli: &Cli, dialect: Dialect, from: f64, ledger: &mut Ledger) {
     let mut rate = from;
     for _ in 0..DOUBLINGS + HALVINGS {
         let outcome = field.run(&server, rate, time);
+        ledger.draw(dialect, &outcome);
         if is_sustained(&outcome) {
             good = Some(outcome);
         } else {

@@ -8,5 +8,6 @@ pub mod crowd;
 pub mod drive;
 pub mod machine;
 pub mod naive;
+pub mod plot;
 pub mod rooms;
 pub mod wire;
