@@ -1,6 +1,6 @@
 //! Puts a relay under load and prints what it did, beside baselines in the same run.
 //!
-//! `cargo run --release -p hearth-tests --bin load -- fanout|saturate|idle|catchup|connect`; `--help` tells the rest.
+//! `cargo run --release -p hearth-tests --bin load -- fanout|saturate|growth|idle|catchup|connect`; `--help` tells the rest.
 //! The server runs on one core, the generator on another. Every line is one JSON object.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
@@ -15,13 +15,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum as _, error::ErrorKind};
 use hearth_protocol::{ClientFrame, RoomId, Seq, ServerFrame, codec};
 use hearth_tests::load::{
     drive::{Dialect, Field, Outcome, Shape, baseline_wire},
+    growth::{Factor, Plan, Reach, grow},
     machine::{Server, Usage, pin_to, raise_descriptors},
     naive::{self, Baseline},
-    plot::{Axis, Line, Panel, Scale, svg},
+    plot::{Axis, Line, Panel, Scale, short, svg},
     rooms::{self, Member, PAYLOAD_BYTES, Seat, random},
 };
 use serde_json::{Value, json};
@@ -35,6 +36,14 @@ const OWN_SHARE_MAX: f64 = 0.9;
 /// All servers, in the order of their turns.
 const DIALECTS: [Dialect; 3] =
     [Dialect::Hearth, Dialect::Baseline(Baseline::Naive), Dialect::Baseline(Baseline::Floor)];
+/// What growth tells of each step, and how a drawing names it.
+const GROWING: [(&str, &str); 3] = [
+    ("cpu_us_per_delivery", "processor us of a delivery"),
+    ("p99_ms", "99th percentile, ms"),
+    ("resident_mib", "resident MiB"),
+];
+/// Drawings in a row: one for each of those.
+const COLUMNS: usize = GROWING.len();
 /// Latency up to which a rate counts as sustained, in milliseconds.
 const SUSTAINED_MILLIS: f64 = 100.0;
 
@@ -64,12 +73,12 @@ struct Cli {
     /// Do not give server and generator a core each
     #[arg(long, global = true)]
     unpinned: bool,
-    /// Draw latencies (fanout) or the 99th percentile at each rate (saturate) into this file
+    /// Draw latencies (fanout), the 99th percentile at each rate (saturate) or costs (growth) into this file
     #[arg(long, global = true)]
     svg: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Command {
     /// A fixed rate: latency, processor time of a delivery
     Fanout {
@@ -93,6 +102,18 @@ enum Command {
     },
     /// Connections in a second, with TLS, upgrade and proof of a key
     Connect,
+    /// What a delivery costs when there is more and more of something
+    Growth {
+        /// Of what; everything if not given
+        #[arg(long = "factor", value_enum)]
+        factors: Vec<Factor>,
+        /// Two steps of each only
+        #[arg(long)]
+        short: bool,
+        /// Up to ten million stored entries
+        #[arg(long, conflicts_with = "short")]
+        deep: bool,
+    },
     /// The baseline that keeps nothing; started by the others
     #[command(hide = true)]
     Naive,
@@ -204,35 +225,105 @@ fn main() {
         Command::Floor => return naive::serve(Baseline::Floor),
         _ => {}
     }
-    let is_drawn = matches!(cli.command, Command::Fanout { .. } | Command::Saturate { .. });
+    let is_drawn = matches!(
+        cli.command,
+        Command::Fanout { .. } | Command::Saturate { .. } | Command::Growth { .. }
+    );
     if cli.svg.is_some() && !is_drawn {
-        let why = "only fanout and saturate have something to draw";
+        let why = "only fanout, saturate and growth have something to draw";
         Cli::command().error(ErrorKind::ArgumentConflict, why).exit();
     }
     raise_descriptors();
     if !cli.unpinned {
         pin_to(OWN_CORE);
     }
+    let panels = match &cli.command {
+        Command::Growth { factors, short, deep } => {
+            let reach = match (short, deep) {
+                (true, _) => Reach::Short,
+                (_, true) => Reach::Deep,
+                _ => Reach::Whole,
+            };
+            let all = Factor::value_variants();
+            let factors = if factors.is_empty() { all } else { factors };
+            factors.iter().flat_map(|factor| growth(&cli, *factor, reach)).collect()
+        }
+        _ => compare(&cli),
+    };
+    if let Some(path) = &cli.svg {
+        std::fs::write(path, svg(&panels, COLUMNS)).expect("the drawing can be written");
+    }
+}
+
+/// Measures the servers in turns, and returns what is to be drawn.
+fn compare(cli: &Cli) -> Vec<Panel> {
     let mut ledger = Ledger::default();
     for dialect in cli.dialects() {
         match cli.command {
-            Command::Fanout { rate } => fanout(&cli, dialect, rate, &mut ledger),
-            Command::Saturate { from } => saturate(&cli, dialect, from, &mut ledger),
-            Command::Idle => idle(&cli, dialect, &mut ledger),
-            Command::Catchup { missed } if dialect == Dialect::Hearth => catchup(missed, &cli),
-            Command::Connect => connect(&cli, dialect, &mut ledger),
-            Command::Catchup { .. } | Command::Naive | Command::Floor => {}
+            Command::Fanout { rate } => fanout(cli, dialect, rate, &mut ledger),
+            Command::Saturate { from } => saturate(cli, dialect, from, &mut ledger),
+            Command::Idle => idle(cli, dialect, &mut ledger),
+            Command::Catchup { missed } if dialect == Dialect::Hearth => catchup(missed, cli),
+            Command::Connect => connect(cli, dialect, &mut ledger),
+            _ => {}
         }
     }
     ledger.ratios();
-    if let Some(path) = &cli.svg {
-        let panel = match cli.command {
-            Command::Fanout { rate } => latencies(&ledger, rate),
-            Command::Saturate { .. } => rates(&ledger),
-            _ => return,
-        };
-        std::fs::write(path, svg(&[panel], 1)).expect("the drawing can be written");
+    match cli.command {
+        Command::Fanout { rate } => vec![latencies(&ledger, rate)],
+        Command::Saturate { .. } => vec![rates(&ledger)],
+        _ => vec![],
     }
+}
+
+/// Grows one factor, and returns a drawing for each figure.
+fn growth(cli: &Cli, factor: Factor, reach: Reach) -> Vec<Panel> {
+    let plan = Plan {
+        reach,
+        time: Duration::from_secs(cli.seconds),
+        turns: cli.turns,
+        bytes: cli.bytes,
+        core: (!cli.unpinned).then_some(SERVER_CORE),
+    };
+    // Of several runs of a step the least: whatever else the machine does only adds.
+    let mut steps: Vec<(usize, [f64; 3])> = vec![];
+    grow(factor, plan, &mut |at, outcome| {
+        let mut object = describe(outcome);
+        let resident = outcome.server_resident as f64 / 1048576.0;
+        let figures = [outcome.micros_per_delivery(), outcome.latency_millis(99.0), resident];
+        object["growth"] = factor.name().into();
+        object["at"] = at.into();
+        for (what, figure) in GROWING.iter().zip(figures) {
+            object[what.0] = rounded(figure).into();
+        }
+        println!("{object}");
+        match steps.last_mut().filter(|(last, _)| *last == at) {
+            Some((_, least)) => {
+                for (least, figure) in least.iter_mut().zip(figures) {
+                    *least = least.min(figure);
+                }
+            }
+            None => steps.push((at, figures)),
+        }
+    });
+    if let (Some((from, first)), Some((to, last))) = (steps.first(), steps.last()) {
+        let mut object = json!({"ratio": format!("{to} / {from} {}", factor.name())});
+        for ((what, _), (first, last)) in GROWING.iter().zip(first.iter().zip(last)) {
+            object[*what] = rounded(last / first).into();
+        }
+        println!("{object}");
+    }
+    let names: Vec<String> = steps.iter().map(|(at, _)| short(*at as f64)).collect();
+    let panel = |(figure, (_, title)): (usize, &(&str, &'static str))| Panel {
+        title: format!("{title}: {}", factor.name()),
+        x: Axis { name: factor.name(), scale: Scale::Places(names.clone()) },
+        y: Axis { name: title, scale: Scale::Linear },
+        lines: vec![Line {
+            name: String::new(),
+            points: steps.iter().enumerate().map(|(x, (_, y))| (x as f64, y[figure])).collect(),
+        }],
+    };
+    GROWING.iter().enumerate().map(panel).collect()
 }
 
 /// Latency at each percentile, over all turns.

@@ -22,7 +22,7 @@ use rustix::{
 use super::{
     machine::{Server, usage},
     naive::Baseline,
-    rooms::{self, Member, Seat, random},
+    rooms::{self, LoadRoom, Member, Seat, random},
     wire::Wire,
 };
 
@@ -87,10 +87,14 @@ struct Place {
 pub struct Field {
     dialect: Dialect,
     rooms: Vec<Place>,
+    /// How many of the rooms, from the first, somebody talks in.
+    talking: usize,
     peers: Vec<Peer>,
     epoll: OwnedFd,
     bytes: usize,
     number: u64,
+    /// In every submission's id: a room may have been in another field before.
+    own: [u8; 8],
     started: Instant,
     last: Option<(Member, Seq)>,
 }
@@ -152,34 +156,30 @@ impl Outcome {
 }
 
 impl Field {
+    /// Returns a field without rooms.
+    pub fn empty(dialect: Dialect, bytes: usize) -> Self {
+        Self {
+            dialect,
+            rooms: vec![],
+            talking: usize::MAX,
+            peers: vec![],
+            epoll: epoll::create(CreateFlags::CLOEXEC).unwrap(),
+            bytes,
+            number: 0,
+            own: random(),
+            started: Instant::now(),
+            last: None,
+        }
+    }
+
     /// Opens rooms at a server.
     pub fn open(server: &Server, dialect: Dialect, shape: Shape) -> Self {
         let Shape { rooms, members, bytes } = shape;
-        let epoll = epoll::create(CreateFlags::CLOEXEC).unwrap();
-        let started = Instant::now();
-        let mut field = Self {
-            dialect,
-            rooms: vec![],
-            peers: vec![],
-            epoll,
-            bytes,
-            number: 0,
-            started,
-            last: None,
-        };
+        let mut field = Self::empty(dialect, bytes);
         let grant = (dialect == Dialect::Hearth).then(|| server.grant());
         for _ in 0..rooms {
             match &grant {
-                Some(grant) => {
-                    let room = rooms::open(&server.target, grant, members).unwrap();
-                    field.last = room.seats.last().map(|seat| (seat.member.clone(), room.head));
-                    field.add(
-                        room.id,
-                        room.epoch,
-                        room.head,
-                        room.seats.into_iter().map(Seat::into_parts),
-                    );
-                }
+                Some(grant) => field.seat(rooms::open(&server.target, grant, members).unwrap()),
                 None => {
                     let id = RoomId(random());
                     let wires = (0..members).map(|_| baseline_wire(server, &id).unwrap());
@@ -188,6 +188,36 @@ impl Field {
             }
         }
         field
+    }
+
+    /// Takes in a room of the relay whose members are there.
+    pub fn seat(&mut self, room: LoadRoom) {
+        self.last = room.seats.last().map(|seat| (seat.member.clone(), room.head));
+        let wires = room.seats.into_iter().map(Seat::into_parts);
+        self.add(room.id, room.epoch, room.head, wires);
+    }
+
+    /// How many rooms there are.
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// From now on nobody says anything in any room but the first.
+    pub fn only_first_talks(&mut self) {
+        self.talking = 1;
+    }
+
+    /// Takes in what came, without waiting, so that nobody is taken for dead while others are still on their way.
+    pub fn attend(&mut self) {
+        let mut events: Vec<Event> = Vec::with_capacity(self.peers.len().max(1));
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let room = rustix::buffer::spare_capacity(&mut events);
+        // Interrupted: the next time will do.
+        let _ = epoll::wait(&self.epoll, room, Some(&now));
+        let mut tally = Tally::default();
+        for event in &events {
+            self.receive(usize::try_from({ event.data }.u64()).unwrap(), &mut tally);
+        }
     }
 
     fn add(
@@ -292,7 +322,7 @@ impl Field {
 
     /// Sends the next message; returns how many shall receive it.
     fn send(&mut self, due: u64) -> u64 {
-        let count = self.rooms.len() as u64;
+        let count = self.rooms.len().min(self.talking) as u64;
         let index = usize::try_from(self.number % count).unwrap();
         let turn = usize::try_from(self.number / count).unwrap();
         self.number += 1;
@@ -310,6 +340,7 @@ impl Field {
                 let req = peer.base + u32::try_from(peer.due.len()).unwrap();
                 let mut id = [0; 16];
                 id[..8].copy_from_slice(&stamp[..8]);
+                id[8..].copy_from_slice(&self.own);
                 let submit = ClientFrame::Submit {
                     req,
                     room: place.id,

@@ -6,6 +6,7 @@
 
 pub mod crowd;
 pub mod drive;
+pub mod growth;
 pub mod machine;
 pub mod naive;
 pub mod plot;
