@@ -20,6 +20,7 @@ use hearth_protocol::{ClientFrame, RoomId, Seq, ServerFrame, codec};
 use hearth_tests::load::{
     drive::{Dialect, Field, Outcome, Shape, baseline_wire},
     growth::{Factor, Plan, Reach, grow},
+    idle,
     machine::{Server, Usage, pin_to, raise_descriptors},
     naive::{self, Baseline},
     plot::{Axis, Line, Panel, Scale, short, svg},
@@ -439,37 +440,13 @@ fn saturate(cli: &Cli, dialect: Dialect, from: f64, ledger: &mut Ledger) {
 }
 
 fn idle(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
-    const WARM: usize = 100;
-    let server = cli.start(dialect);
-    let Shape { members, bytes, .. } = cli.shape();
-    let warm_rooms = WARM.div_ceil(members);
-    // What the first connections bring in for all is not counted.
-    let (connections, before, after) = match dialect {
-        Dialect::Hearth => {
-            let grant = server.grant();
-            let open = |_| rooms::open(&server.target, &grant, members).unwrap();
-            let open = (0..cli.rooms + warm_rooms).map(open).collect();
-            let core = (!cli.unpinned).then_some(SERVER_CORE);
-            let warm = warm_rooms * members;
-            let (server, before, seats) = rooms::come_back(server, core, open, warm).unwrap();
-            (seats.len() - warm, before, server.usage())
-        }
-        Dialect::Baseline(_) => {
-            let warm = Shape { rooms: warm_rooms, members, bytes };
-            let warm = Field::open(&server, dialect, warm);
-            let before = server.usage();
-            let field = Field::open(&server, dialect, cli.shape());
-            let after = server.usage();
-            drop((field, warm));
-            (cli.rooms * members, before, after)
-        }
-    };
-    let each = after.resident.saturating_sub(before.resident) as f64 / connections as f64;
+    let core = (!cli.unpinned).then_some(SERVER_CORE);
+    let idle = idle::measure(cli.start(dialect), dialect, cli.shape(), core).unwrap();
     let object = json!({
-        "connections": connections,
-        "before_mib": rounded(before.resident as f64 / 1048576.0),
+        "connections": idle.connections,
+        "before_mib": rounded(idle.before as f64 / 1048576.0),
     });
-    ledger.add(dialect, object, vec![("bytes_per_connection", each)]);
+    ledger.add(dialect, object, vec![("bytes_per_connection", idle.bytes_each)]);
 }
 
 fn catchup(missed: usize, cli: &Cli) {

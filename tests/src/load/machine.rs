@@ -41,6 +41,12 @@ pub fn raise_descriptors() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
+/// Whether the relay under test lies beside a program, so that one build made both.
+pub fn is_built_beside(program: &Path) -> bool {
+    let folder = |path: &Path| path.parent().and_then(|folder| folder.canonicalize().ok());
+    folder(&binary("hearthd")).is_some_and(|relay| folder(program) == Some(relay))
+}
+
 /// What a process used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {

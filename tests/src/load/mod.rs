@@ -7,8 +7,10 @@
 pub mod crowd;
 pub mod drive;
 pub mod growth;
+pub mod idle;
 pub mod machine;
 pub mod naive;
 pub mod plot;
+pub mod reference;
 pub mod rooms;
 pub mod wire;
