@@ -286,43 +286,48 @@ fn growth(cli: &Cli, factor: Factor, reach: Reach) -> Vec<Panel> {
         bytes: cli.bytes,
         core: (!cli.unpinned).then_some(SERVER_CORE),
     };
-    // Of several runs of a step the least: whatever else the machine does only adds.
-    let mut steps: Vec<(usize, [f64; 3])> = vec![];
-    grow(factor, plan, &mut |at, outcome| {
-        let mut object = describe(outcome);
-        let resident = outcome.server_resident as f64 / 1048576.0;
-        let figures = [outcome.micros_per_delivery(), outcome.latency_millis(99.0), resident];
+    // Means of the step and of its control.
+    let mut steps: Vec<(usize, [[f64; 3]; 2])> = vec![];
+    grow(factor, plan, &mut |at, grown, control| {
+        let figures = [grown, control].map(|outcome| {
+            let resident = outcome.server_resident as f64 / 1048576.0;
+            [outcome.micros_per_delivery(), outcome.latency_millis(99.0), resident]
+        });
+        let mut object = describe(grown);
         object["growth"] = factor.name().into();
         object["at"] = at.into();
-        for (what, figure) in GROWING.iter().zip(figures) {
-            object[what.0] = rounded(figure).into();
+        object["control_is_clean"] = control.is_clean().into();
+        for (index, (what, _)) in GROWING.iter().enumerate() {
+            object[*what] = rounded(figures[0][index]).into();
+            object[format!("control_{what}")] = rounded(figures[1][index]).into();
         }
         println!("{object}");
-        match steps.last_mut().filter(|(last, _)| *last == at) {
-            Some((_, least)) => {
-                for (least, figure) in least.iter_mut().zip(figures) {
-                    *least = least.min(figure);
-                }
+        if steps.last().is_none_or(|(last, _)| *last != at) {
+            steps.push((at, [[0.0; 3]; 2]));
+        }
+        if let Some((_, means)) = steps.last_mut() {
+            for (mean, figure) in means.as_flattened_mut().iter_mut().zip(figures.as_flattened()) {
+                *mean += figure / f64::from(cli.turns);
             }
-            None => steps.push((at, figures)),
         }
     });
-    if let (Some((from, first)), Some((to, last))) = (steps.first(), steps.last()) {
-        let mut object = json!({"ratio": format!("{to} / {from} {}", factor.name())});
-        for ((what, _), (first, last)) in GROWING.iter().zip(first.iter().zip(last)) {
-            object[*what] = rounded(last / first).into();
+    for (at, [grown, control]) in &steps {
+        let mut object = json!({"ratio": format!("{}: {at} / control", factor.name())});
+        for ((what, _), (grown, control)) in GROWING.iter().zip(grown.iter().zip(control)) {
+            object[*what] = rounded(grown / control).into();
         }
         println!("{object}");
     }
     let names: Vec<String> = steps.iter().map(|(at, _)| short(*at as f64)).collect();
+    let line = |figure: usize, side: usize| Line {
+        name: ["as many", "control: as many as at first"][side].to_owned(),
+        points: steps.iter().enumerate().map(|(x, (_, y))| (x as f64, y[side][figure])).collect(),
+    };
     let panel = |(figure, (_, title)): (usize, &(&str, &'static str))| Panel {
         title: format!("{title}: {}", factor.name()),
         x: Axis { name: factor.name(), scale: Scale::Places(names.clone()) },
         y: Axis { name: title, scale: Scale::Linear },
-        lines: vec![Line {
-            name: String::new(),
-            points: steps.iter().enumerate().map(|(x, (_, y))| (x as f64, y[figure])).collect(),
-        }],
+        lines: vec![line(figure, 0), line(figure, 1)],
     };
     GROWING.iter().enumerate().map(panel).collect()
 }

@@ -1,7 +1,8 @@
 //! What a delivery costs when there is more of something: rooms, stored entries, members, idle rooms, stuck readers.
 //!
-//! Each factor grows alone, at one rate of messages or, where rooms get larger, of deliveries. A relay that is built
-//! well does not notice.
+//! Each factor grows alone, at one rate of messages or, where rooms get larger, of deliveries. A second relay of the same
+//! age stays at the first step and takes turns with the one that grows: what a delivery costs also drifts with time, and
+//! the first step always comes first. At that step the two are alike, and what they differ by is noise.
 
 use std::{io, time::Duration};
 
@@ -107,81 +108,140 @@ pub struct Plan {
     pub core: Option<usize>,
 }
 
-/// Grows one factor and tells of every run how many there were, and what it showed.
-pub fn grow(factor: Factor, plan: Plan, each: &mut dyn FnMut(usize, &Outcome)) {
+/// What is told of every pair of runs: how many there were, what it showed, and what the control showed.
+pub type Tell<'a> = &'a mut dyn FnMut(usize, &Outcome, &Outcome);
+
+/// Grows one factor.
+pub fn grow(factor: Factor, plan: Plan, tell: Tell<'_>) {
     let steps = factor.steps(plan.reach);
     match factor {
-        Factor::Rooms => plan.rooms(steps, each),
-        Factor::Entries => plan.entries(steps, each).unwrap(),
-        Factor::Members => plan.members(steps, each),
-        Factor::Idle => plan.idle(steps, each),
-        Factor::Stuck => plan.stuck(steps, each).unwrap(),
+        Factor::Rooms => plan.rooms(steps, tell),
+        Factor::Entries => plan.entries(steps, tell).unwrap(),
+        Factor::Members => plan.members(steps, tell),
+        Factor::Idle => plan.idle(steps, tell),
+        Factor::Stuck => plan.stuck(steps, tell).unwrap(),
+    }
+}
+
+/// A relay and who talks there.
+struct Side {
+    server: Server,
+    field: Field,
+    rate: f64,
+}
+
+impl Side {
+    fn run(&mut self, time: Duration) -> Outcome {
+        self.field.run(&self.server, self.rate, time)
+    }
+
+    /// Opens rooms until there are so many.
+    fn add_rooms(&mut self, count: usize, members: usize) {
+        let grant = self.server.grant();
+        while self.field.rooms() < count {
+            for _ in 0..OPENED_AT_ONCE.min(count - self.field.rooms()) {
+                self.field.seat(rooms::open(&self.server.target, &grant, members).unwrap());
+            }
+            self.field.attend();
+        }
     }
 }
 
 impl Plan {
-    fn rooms(self, steps: &[usize], each: &mut dyn FnMut(usize, &Outcome)) {
-        let server = Server::hearthd(self.core);
-        let mut field = Field::empty(Dialect::Hearth, self.bytes);
-        for &at in steps {
-            add_rooms(&mut field, &server, at, FEW);
-            self.measure(&mut field, &server, RATE, &mut |outcome| each(at, outcome));
+    fn side(self, rate: f64) -> Side {
+        let field = Field::empty(Dialect::Hearth, self.bytes);
+        Side { server: Server::hearthd(self.core), field, rate }
+    }
+
+    /// Lets the two take turns.
+    fn measure(self, at: usize, sides: &mut [Side; 2], tell: Tell<'_>) {
+        for side in &mut *sides {
+            side.run(WARM_UP);
+        }
+        for _ in 0..self.turns {
+            let [control, grown] = &mut *sides;
+            let before = control.run(self.time);
+            tell(at, &grown.run(self.time), &before);
         }
     }
 
-    fn idle(self, steps: &[usize], each: &mut dyn FnMut(usize, &Outcome)) {
-        let server = Server::hearthd(self.core);
-        let mut field = Field::empty(Dialect::Hearth, self.bytes);
-        add_rooms(&mut field, &server, 1, MANY);
-        field.only_first_talks();
+    fn rooms(self, steps: &[usize], tell: Tell<'_>) {
+        let mut sides = [self.side(RATE), self.side(RATE)];
+        sides[0].add_rooms(steps[0], FEW);
         for &at in steps {
-            add_rooms(&mut field, &server, 1 + at, FEW);
-            self.measure(&mut field, &server, RATE, &mut |outcome| each(at, outcome));
+            sides[1].add_rooms(at, FEW);
+            self.measure(at, &mut sides, tell);
         }
     }
 
-    fn members(self, steps: &[usize], each: &mut dyn FnMut(usize, &Outcome)) {
+    fn idle(self, steps: &[usize], tell: Tell<'_>) {
+        let mut sides = [self.side(RATE), self.side(RATE)];
+        for side in &mut sides {
+            side.add_rooms(1, MANY);
+            side.field.only_first_talks();
+        }
+        for &at in steps {
+            sides[1].add_rooms(1 + at, FEW);
+            self.measure(at, &mut sides, tell);
+        }
+    }
+
+    fn members(self, steps: &[usize], tell: Tell<'_>) {
         for &at in steps {
             // What earlier rooms left in memory is not of this one.
-            let server = Server::hearthd(self.core);
-            let mut field = Field::empty(Dialect::Hearth, self.bytes);
-            add_rooms(&mut field, &server, 1, at);
-            let rate = DELIVERIES / at as f64;
-            self.measure(&mut field, &server, rate, &mut |outcome| each(at, outcome));
+            let mut sides = [steps[0], at].map(|members| {
+                let mut side = self.side(DELIVERIES / members as f64);
+                side.add_rooms(1, members);
+                side
+            });
+            self.measure(at, &mut sides, tell);
         }
     }
 
-    fn entries(self, steps: &[usize], each: &mut dyn FnMut(usize, &Outcome)) -> io::Result<()> {
-        let mut server = Server::hearthd(self.core);
-        let grant = server.grant();
-        let mut shelves = (0..SHELVES)
-            .map(|_| rooms::open(&server.target, &grant, FEW).map(Shelf::of))
-            .collect::<io::Result<Vec<_>>>()?;
+    fn entries(self, steps: &[usize], tell: Tell<'_>) -> io::Result<()> {
+        let mut stores = vec![];
+        for _ in 0..2 {
+            let server = Server::hearthd(self.core);
+            let grant = server.grant();
+            let shelves = (0..SHELVES)
+                .map(|_| rooms::open(&server.target, &grant, FEW).map(Shelf::of))
+                .collect::<io::Result<Vec<_>>>()?;
+            stores.push((server, shelves));
+        }
         for &at in steps {
-            fill(&server, &mut shelves, at as u64, self.bytes)?;
-            // What is left in memory of the filling is not of the history.
-            server = server.restart(self.core);
-            let mut field = Field::empty(Dialect::Hearth, self.bytes);
-            for shelf in &shelves {
-                field.seat(shelf.enter(&server)?);
+            let (mut sides, mut kept) = (vec![], vec![]);
+            for ((server, mut shelves), total) in stores.into_iter().zip([steps[0], at]) {
+                fill(&server, &mut shelves, total as u64, self.bytes)?;
+                // What is left in memory of the filling is not of the history.
+                let server = server.restart(self.core);
+                let mut field = Field::empty(Dialect::Hearth, self.bytes);
+                for shelf in &shelves {
+                    field.seat(shelf.enter(&server)?);
+                }
+                sides.push(Side { server, field, rate: RATE });
+                kept.push(shelves);
             }
-            self.measure(&mut field, &server, RATE, &mut |outcome| each(at, outcome));
+            let mut sides: [Side; 2] = sides.try_into().unwrap_or_else(|_| unreachable!());
+            self.measure(at, &mut sides, tell);
+            stores = sides.into_iter().map(|side| side.server).zip(kept).collect();
         }
         Ok(())
     }
 
-    fn stuck(self, steps: &[usize], each: &mut dyn FnMut(usize, &Outcome)) -> io::Result<()> {
+    fn stuck(self, steps: &[usize], tell: Tell<'_>) -> io::Result<()> {
         let most = steps.iter().max().copied().unwrap_or(0);
-        let server = Server::hearthd(self.core);
-        let room = rooms::open(&server.target, &server.grant(), MANY + most)?;
-        let mut shelves = [Shelf::of(room)];
-        let foot = shelves[0].head;
-        let late = shelves[0].members.split_off(MANY);
-        let (count, bytes) = MOUNTAIN;
-        fill(&server, &mut shelves, foot.0 + count, bytes)?;
-        let mut field = Field::empty(Dialect::Hearth, self.bytes);
-        field.seat(shelves[0].enter(&server)?);
-        let target = server.target.clone().with_window(WINDOW);
+        let mut sides = [self.side(RATE), self.side(RATE)];
+        let (mut late, mut foot) = (vec![], Seq(0));
+        for side in &mut sides {
+            let room = rooms::open(&side.server.target, &side.server.grant(), MANY + most)?;
+            let mut shelves = [Shelf::of(room)];
+            foot = shelves[0].head;
+            late = shelves[0].members.split_off(MANY);
+            let (count, bytes) = MOUNTAIN;
+            fill(&side.server, &mut shelves, foot.0 + count, bytes)?;
+            side.field.seat(shelves[0].enter(&side.server)?);
+        }
+        let target = sides[1].server.target.clone().with_window(WINDOW);
         let mut held = vec![];
         for &at in steps {
             for member in &late[held.len()..at] {
@@ -189,33 +249,9 @@ impl Plan {
                 seat.subscribe(foot)?;
                 held.push(seat);
             }
-            self.measure(&mut field, &server, RATE, &mut |outcome| each(at, outcome));
+            self.measure(at, &mut sides, tell);
         }
         Ok(())
-    }
-
-    fn measure(
-        self,
-        field: &mut Field,
-        server: &Server,
-        rate: f64,
-        each: &mut dyn FnMut(&Outcome),
-    ) {
-        field.run(server, rate, WARM_UP);
-        for _ in 0..self.turns {
-            each(&field.run(server, rate, self.time));
-        }
-    }
-}
-
-/// Opens rooms until there are so many.
-fn add_rooms(field: &mut Field, server: &Server, count: usize, members: usize) {
-    let grant = server.grant();
-    while field.rooms() < count {
-        for _ in 0..OPENED_AT_ONCE.min(count - field.rooms()) {
-            field.seat(rooms::open(&server.target, &grant, members).unwrap());
-        }
-        field.attend();
     }
 }
 
