@@ -18,7 +18,7 @@ pub struct Reference {
 /// Processor time of a delivery at 500 messages/s in rooms of ten: one sync for each message.
 pub const DELIVERY: Reference = Reference {
     what: "processor time of a delivery",
-    ratio: if cfg!(debug_assertions) { 1.62 } else { 1.4 },
+    ratio: if cfg!(debug_assertions) { 1.62 } else { 1.3 },
 };
 
 /// Resident memory of a connection that is silent.
