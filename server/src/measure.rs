@@ -16,7 +16,7 @@ use crate::{
     auth::{Proved, Verifier},
     metrics::Metrics,
     registry::Registry,
-    store::{Batch, Committed, OpenError, Store, door, grants, schema, submit},
+    store::{Committed, OpenError, Store, door, grants, schema, submit},
 };
 
 /// What a run of appends took.
@@ -84,9 +84,7 @@ pub async fn appends(
         id[..8].copy_from_slice(&number.to_be_bytes());
         let submission =
             submit::Submission { id: MessageId(id), payload, expect: None, effects: vec![] };
-        let verb =
-            move |batch: &mut Batch<'_>| submit::submit(batch, Millis(2), &proof, submission);
-        answers.push_back(store.write(verb).await);
+        answers.push_back(store.submit(Millis(2), proof, submission).await);
     }
     for answer in answers {
         done += u64::from(answer.await.is_ok());

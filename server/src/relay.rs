@@ -277,7 +277,7 @@ async fn upkeep(
                 note_life(&shared.store, data_dir.path()).await;
                 shared.registry.cool();
                 if round.is_multiple_of(RETENTION_EVERY) {
-                    forget(&shared).await;
+                    delete_expired(&shared).await;
                 }
                 round = round.wrapping_add(1);
             }
@@ -353,22 +353,6 @@ pub(crate) async fn delete_expired(shared: &Shared) -> u64 {
         match step.next {
             Some(next) if !shared.stopping.is_cancelled() => after = next,
             _ => return deleted,
-        }
-    }
-}
-
-/// Deletes what is past its time, and then from the WAL as well.
-async fn forget(shared: &Shared) {
-    let deleted = delete_expired(shared).await;
-    if deleted > 0 {
-        tracing::debug!(deleted, "what was past its time is deleted");
-        let path = shared.store.path().to_owned();
-        let emptied = tokio::task::spawn_blocking(move || {
-            let connection = schema::open_writer(&path)?;
-            store::truncate(&connection).map_err(OpenError::from)
-        });
-        if let Ok(Err(error)) = emptied.await {
-            tracing::warn!(%error, "deleted bytes are still in the write-ahead log");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     connection::{Connection, End},
     store::{
         blobs, read,
-        submit::{self, Submission},
+        submit::Submission,
     },
 };
 
@@ -22,11 +22,7 @@ pub(super) async fn submit(
         return connection.reject(req, RejectCode::NotMember.into()).await;
     };
     let now = connection.shared.now();
-    let committed = connection
-        .shared
-        .store
-        .write(move |batch| submit::submit(batch, now, &proof, submission))
-        .await;
+    let committed = connection.shared.store.submit(now, proof, submission).await;
     connection.await_commit(req, committed);
     Ok(())
 }

@@ -16,9 +16,11 @@ pub(crate) mod retention;
 pub(crate) mod rows;
 pub(crate) mod rules;
 pub(crate) mod schema;
+mod shared_rows;
 pub(crate) mod submit;
 mod writer;
 
+#[cfg(test)]
 pub(crate) use checkpoint::truncate;
 
 #[cfg(test)]
@@ -36,7 +38,7 @@ use hearth_protocol::{Digest, Millis, RejectCode, RelayId, RoomId, Seq, StreamId
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{metrics::Metrics, registry::Registry};
+use crate::{auth::Proved, metrics::Metrics, registry::Registry};
 
 /// Requests that wait for the writer; beyond it, senders wait at their sockets.
 const WRITE_QUEUE: usize = 1024;
@@ -64,6 +66,9 @@ pub enum OpenError {
     /// The write-ahead log cannot be made.
     #[error("the store's write-ahead log cannot be written")]
     NoLog,
+    /// The write-ahead log cannot be emptied now.
+    #[error("a reader still needs the store's write-ahead log")]
+    Reader,
     /// SQLite's own complaint.
     #[error("the store cannot be read: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -131,9 +136,24 @@ pub(crate) struct Batch<'a> {
     pub(crate) secrets: &'a life::Secrets,
     pub(crate) pace: &'a mut rules::CommitPace,
     pub(crate) published: Vec<Publication>,
+    /// Of plain posts only; settled whenever another verb runs.
+    pub(crate) shared: shared_rows::SharedRows,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    fn new(
+        db: &'a Connection,
+        secrets: &'a life::Secrets,
+        pace: &'a mut rules::CommitPace,
+    ) -> Self {
+        Self { db, secrets, pace, published: Vec::new(), shared: Default::default() }
+    }
+
+    /// Writes what plain posts kept: the tables are the truth again.
+    pub(crate) fn settle(&mut self) -> rusqlite::Result<()> {
+        self.shared.settle(self.db)
+    }
+
     /// Runs several steps as one: on a refusal none of them happened.
     pub(crate) fn atomically<T>(
         &mut self,
@@ -228,10 +248,17 @@ impl Store {
         let relay = secrets.relay;
         let (writer, jobs) = mpsc::channel(WRITE_QUEUE);
         let mut threads = Vec::with_capacity(READERS + 2);
-        let writer_thread =
-            writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone());
+        let log = Arc::new(checkpoint::Log::default());
+        let writer_thread = writer::Writer::new(
+            path.clone(),
+            connection,
+            secrets,
+            registry,
+            metrics.clone(),
+            log.clone(),
+        );
         threads.push(spawn("store-writer", move || writer_thread.run(jobs))?);
-        let checkpointer = checkpoint::Checkpointer::new(&path)?;
+        let checkpointer = checkpoint::Checkpointer::new(&path, log)?;
         let open_end = checkpointer.guard();
         threads.push(spawn("store-checkpoint", move || checkpointer.run())?);
         let mut readers = Vec::with_capacity(READERS);
@@ -276,8 +303,9 @@ impl Store {
         let stream = life::begin(&connection, dir, &path)?;
         let relay = secrets.relay;
         let reader = schema::open_reader(&path)?;
+        let log = Arc::default();
         let writer =
-            writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone());
+            writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone(), log);
         let (nobody, _) = mpsc::channel(1);
         let (_open, _) = std::sync::mpsc::channel();
         Ok(Arc::new(Self {
@@ -317,6 +345,28 @@ impl Store {
     ///
     /// Waits only for a place in the writer's queue; requests of one caller are applied in order.
     pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Committed<T> {
+        self.enqueue(|batch: &mut Batch<'_>| {
+            batch.settle()?;
+            verb(batch)
+        })
+        .await
+    }
+
+    /// Hands a submission to the writer, like [`Self::write`].
+    pub(crate) async fn submit(
+        &self,
+        now: Millis,
+        proof: Proved,
+        submission: submit::Submission,
+    ) -> Committed<submit::Accepted> {
+        self.enqueue(move |batch: &mut Batch<'_>| submit::submit(batch, now, &proof, submission))
+            .await
+    }
+
+    async fn enqueue<T: Send + 'static>(
         &self,
         verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Committed<T> {

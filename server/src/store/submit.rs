@@ -15,6 +15,7 @@ use super::{
     rows::{self, RoomRow, State},
     rules,
     schema::{SEQ_MAX, entry_key, int, uint},
+    shared_rows::SharedRows,
 };
 use crate::auth::Proved;
 
@@ -46,7 +47,11 @@ pub(crate) fn submit(
     proof: &Proved,
     submission: Submission,
 ) -> Result<Accepted, Fault> {
-    let Some(room) = rows::room(batch.db, proof.room())? else {
+    // Effects read and write more than the posts of a transaction share.
+    if !submission.effects.is_empty() {
+        batch.settle()?;
+    }
+    let Some(room) = batch.shared.room(batch.db, proof.room())? else {
         return Err(RejectCode::NotMember.into());
     };
     let name = batch.secrets.submission(proof.room(), proof.member(), &submission.id);
@@ -58,7 +63,15 @@ pub(crate) fn submit(
     if submission.effects.is_empty() {
         apply(batch, now, proof, room, submission, &name, &digest)
     } else {
-        batch.atomically(|batch| apply(batch, now, proof, room, submission, &name, &digest))
+        let act = |batch: &mut Batch<'_>| {
+            let accepted = apply(batch, now, proof, room, submission, &name, &digest)?;
+            batch.settle()?;
+            Ok(accepted)
+        };
+        let result = batch.atomically(act);
+        // Of what was refused nothing may stay.
+        batch.shared = SharedRows::default();
+        result
     }
 }
 
@@ -103,7 +116,9 @@ fn apply(
     digest: &[u8; 16],
 ) -> Result<Accepted, Fault> {
     let Submission { payload, expect, effects, .. } = submission;
-    let sender = rows::member(batch.db, room.key, proof.member())?
+    let sender = batch
+        .shared
+        .member(batch.db, room.key, proof.member())?
         .filter(|member| member.state == State::In)
         .ok_or(RejectCode::NotMember)?;
     if payload.is_empty() && effects.is_empty() {
@@ -154,6 +169,7 @@ fn apply(
             room.epoch = Epoch(room.epoch.0.saturating_add(1));
         } else if !sender.role.moderates() {
             rules::count_post(batch.db, &room, &sender.key, now)?;
+            batch.shared.forget(room.key, &sender.key);
         }
     }
     if !effects.is_empty() {
@@ -168,7 +184,6 @@ fn apply(
     if room.oldest_at > now {
         room.oldest_at = now;
     }
-    rows::save_room_head(batch.db, &room)?;
     if outcome.rules {
         rows::save_room_rules(batch.db, &room)?;
     }
@@ -182,6 +197,7 @@ fn apply(
         roster: outcome.roster,
         knocked: false,
     });
+    batch.shared.keep(room);
     Ok(accepted)
 }
 

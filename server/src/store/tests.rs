@@ -49,13 +49,9 @@ impl Bench {
         verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.db.execute("BEGIN IMMEDIATE", []).unwrap();
-        let mut batch = Batch {
-            db: &self.db,
-            secrets: &self.secrets,
-            pace: &mut self.pace,
-            published: Vec::new(),
-        };
+        let mut batch = Batch::new(&self.db, &self.secrets, &mut self.pace);
         let result = verb(&mut batch);
+        batch.settle().unwrap();
         self.db.execute("COMMIT", []).unwrap();
         result
     }

@@ -14,6 +14,11 @@ use crate::{metrics::Metrics, registry::Registry};
 
 /// Requests of one transaction. More would delay the first of them without saving syncs.
 const BATCH_MAX: usize = 256;
+/// Between the beginnings of two transactions while requests come so fast that some of them share one: what they wait for
+/// each other saves them syncs. Whoever asks alone never waits.
+const GATHER: Duration = Duration::from_millis(1);
+/// For how long requests that shared a transaction are taken for a sign that the next ones will.
+const CROWDED: Duration = Duration::from_millis(20);
 /// How long a failed store rests before the next attempt to open it.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -26,6 +31,7 @@ pub(super) struct Writer {
     pace: CommitPace,
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
+    log: Arc<checkpoint::Log>,
 }
 
 impl Writer {
@@ -35,21 +41,33 @@ impl Writer {
         secrets: Secrets,
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
+        log: Arc<checkpoint::Log>,
     ) -> Self {
         let pace = CommitPace::default();
         let failed_at = Instant::now();
-        Self { path, connection: Some(connection), failed_at, secrets, pace, registry, metrics }
+        log.watch(&connection);
+        Self { path, connection: Some(connection), failed_at, secrets, pace, registry, metrics, log }
     }
 
     /// Commits batches until every handle of the store is dropped.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut batch: Vec<Job> = Vec::with_capacity(BATCH_MAX);
+        let (mut began, mut crowded): (Option<Instant>, Option<Instant>) = (None, None);
         while let Some(first) = jobs.blocking_recv() {
             batch.push(first);
+            if crowded.is_some_and(|at| at.elapsed() < CROWDED)
+                && let Some(rest) = began.and_then(|at| GATHER.checked_sub(at.elapsed()))
+            {
+                std::thread::sleep(rest);
+            }
+            began = Some(Instant::now());
             while batch.len() < BATCH_MAX
                 && let Ok(job) = jobs.try_recv()
             {
                 batch.push(job);
+            }
+            if batch.len() > 1 {
+                crowded = began;
             }
             self.serve(&mut batch);
         }
@@ -73,6 +91,7 @@ impl Writer {
                 &self.secrets,
                 &mut self.pace,
                 &self.registry,
+                &self.log,
                 batch,
                 &mut finishes,
             ),
@@ -114,6 +133,7 @@ impl Writer {
         match reopen(&self.path) {
             Ok(connection) => {
                 self.registry.resynchronise(&connection);
+                self.log.watch(&connection);
                 self.connection = Some(connection);
                 self.metrics.store_ready.store(true, Ordering::Release);
                 tracing::warn!("the store takes entries again");
@@ -126,7 +146,9 @@ impl Writer {
 fn reopen(path: &Path) -> Result<Connection, OpenError> {
     let connection = schema::open_writer(path)?;
     // A clean WAL: nothing acknowledged from now on depends on bytes whose sync had failed.
-    checkpoint::truncate(&connection)?;
+    if !checkpoint::truncate(&connection)? {
+        return Err(OpenError::Reader);
+    }
     connection.execute("UPDATE life SET writes = writes + 1", [])?;
     Ok(connection)
 }
@@ -138,20 +160,23 @@ fn commit(
     secrets: &Secrets,
     pace: &mut CommitPace,
     registry: &Registry,
+    log: &checkpoint::Log,
     jobs: &mut Vec<Job>,
     finishes: &mut Vec<Finish>,
 ) -> rusqlite::Result<u64> {
     let changes = connection.total_changes();
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let mut batch = Batch { db: connection, secrets, pace, published: Vec::new() };
+    let mut batch = Batch::new(connection, secrets, pace);
     for job in jobs.drain(..) {
         finishes.push(job(&mut batch)?);
     }
+    batch.settle()?;
     let published = batch.published;
     if connection.total_changes() != changes {
         connection.prepare_cached("UPDATE life SET writes = writes + 1")?.execute([])?;
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
+    log.committed(connection.total_changes() - changes);
     let appended = published.iter().filter(|p| p.entry.is_some()).count();
     for publication in published {
         registry.publish(publication);
