@@ -4,10 +4,7 @@ use hearth_protocol::{RejectCode, RoomId, Seq, ServerFrame, frame::RequestId};
 
 use crate::{
     connection::{Connection, End},
-    store::{
-        blobs, read,
-        submit::Submission,
-    },
+    store::{blobs, read, submit::Submission},
 };
 
 pub(super) async fn submit(

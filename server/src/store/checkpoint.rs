@@ -156,6 +156,9 @@ fn restart(connection: &Connection) -> rusqlite::Result<bool> {
 /// Moves the whole log into the database and empties it, so that deleted bytes are gone from both. `false` if a reader is
 /// in the way.
 pub(crate) fn truncate(connection: &Connection) -> rusqlite::Result<bool> {
-    connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
+    connection.query_row(
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        [],
+        |row| Ok(row.get::<_, i64>(0)? == 0),
+    )
 }

@@ -83,10 +83,7 @@ impl Bench {
 
     /// Whether some bytes are anywhere in the data directory.
     fn holds(&self, bytes: &[u8]) -> bool {
-        std::fs::read_dir(self.dir.path()).unwrap().any(|file| {
-            let content = std::fs::read(file.unwrap().path()).unwrap();
-            content.windows(bytes.len()).any(|window| window == bytes)
-        })
+        holds(self.dir.path(), bytes)
     }
 }
 
@@ -218,10 +215,7 @@ async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
     let Bench { dir, db, founder, .. } = bench;
     drop(db);
     let (store, threads, _registry, metrics) = open(dir.path());
-    let say_it = |id: u64| {
-        let founder = founder.clone();
-        store.write(move |b| submit::submit(b, Millis(START), &founder, say(id, b"word")))
-    };
+    let say_it = |id: u64| store.submit(Millis(START), founder.clone(), say(id, b"word"));
     assert_eq!(say_it(1).await.await.unwrap().seq, Seq(1));
     // As a full disk or a failed sync would: in the middle of somebody's transaction.
     let failing = store
@@ -277,8 +271,7 @@ async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
                 Effect::RevokeInvite { invite: hearth_protocol::InviteId([0; 16]) },
             ];
         }
-        answers
-            .push(store.write(move |b| submit::submit(b, Millis(START), &proof, submission)).await);
+        answers.push(store.submit(Millis(START), proof, submission).await);
     }
     let mut expected = 0;
     for (id, answer) in answers.into_iter().enumerate() {
@@ -291,6 +284,104 @@ async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
             assert_eq!((accepted.seq, accepted.control), (Seq(expected), 0));
         }
     }
+    drop(store);
+    threads.join();
+}
+
+#[test]
+fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
+    let numbers = RoomNumbers { slow_seconds: 60, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers.clone());
+    let founder = bench.founder.clone();
+    let member = Proved::assumed(ROOM, MemberKey([7; 32]));
+    let row = rows::MemberRow {
+        key: *member.member(),
+        role: hearth_protocol::Role::Member,
+        state: rows::State::In,
+        joined: Seq(0),
+        gone: Seq(0),
+        gone_at: Millis(0),
+        timeout_until: Millis(0),
+        last_post_at: Millis(0),
+        welcome: None,
+    };
+    let room = bench.db.query_row("SELECT key FROM rooms", [], |row| row.get(0)).unwrap();
+    rows::save_member(&bench.db, room, &row).unwrap();
+    bench
+        .run(|batch| {
+            let mut post =
+                |proof: &Proved, id| submit::submit(batch, Millis(START), proof, say(id, b"word"));
+            assert_eq!(post(&founder, 1)?.seq, Seq(1));
+            assert_eq!(post(&member, 2)?.seq, Seq(2));
+            // The rule holds within the transaction, and a refusal takes no number.
+            assert_eq!(refusal(post(&member, 3)), RejectCode::SlowMode);
+            assert_eq!(post(&founder, 1)?.seq, Seq(1), "the same id again");
+            let mut numbers = numbers;
+            numbers.paused_until = Millis::NEVER;
+            let pause =
+                Submission { effects: vec![Effect::SetNumbers { numbers }], ..say(4, b"a pause") };
+            let paused = submit::submit(batch, Millis(START), &founder, pause)?;
+            assert_eq!((paused.seq, paused.control), (Seq(3), 1));
+            let late = Millis(START + 3_600_000);
+            let refused = submit::submit(batch, late, &member, say(5, b"word"));
+            assert_eq!(refusal(refused), RejectCode::Paused);
+            let next = submit::submit(batch, late, &founder, say(6, b"word"))?;
+            assert_eq!((next.seq, next.control), (Seq(4), 1));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(read::position(&bench.db, &bench.founder).unwrap().head, Seq(4));
+    assert_eq!(bench.count("entries"), 4);
+}
+
+/// Whether some bytes are anywhere in a data directory.
+fn holds(dir: &Path, bytes: &[u8]) -> bool {
+    std::fs::read_dir(dir).unwrap().any(|file| {
+        let content = std::fs::read(file.unwrap().path()).unwrap();
+        content.windows(bytes.len()).any(|window| window == bytes)
+    })
+}
+
+#[tokio::test]
+async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
+    let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
+    drop(db);
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    // Every start empties the log; what is tested is not that.
+    let limit = std::time::Duration::from_secs(20);
+    let log = database_path(dir.path()).with_extension("db-wal");
+    let emptied = async {
+        while std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(limit, emptied).await.unwrap();
+    let canary = b"the canary that must be gone from every file";
+    let said = store.submit(Millis(START), founder.clone(), say(1, canary)).await.await.unwrap();
+    assert!(holds(dir.path(), canary));
+    let id = say(1, b"").id;
+    let retract = Submission {
+        effects: vec![Effect::Retract { seq: said.seq, own: Some(id) }],
+        ..say(2, b"a retraction")
+    };
+    // A reader who began before it needs the log as it was, and holds up nobody for it.
+    let reader = schema::open_reader(&database_path(dir.path())).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM entries;").unwrap();
+    let _: i64 = reader.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).unwrap();
+    store.submit(Millis(START), founder.clone(), retract).await.await.unwrap();
+    let began = std::time::Instant::now();
+    for id in 3..60 {
+        store.submit(Millis(START), founder.clone(), say(id, b"word")).await.await.unwrap();
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(holds(dir.path(), canary));
+    reader.execute_batch("COMMIT").unwrap();
+    let gone = async {
+        while holds(dir.path(), canary) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(limit, gone).await.unwrap();
     drop(store);
     threads.join();
 }

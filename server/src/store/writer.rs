@@ -46,29 +46,33 @@ impl Writer {
         let pace = CommitPace::default();
         let failed_at = Instant::now();
         log.watch(&connection);
-        Self { path, connection: Some(connection), failed_at, secrets, pace, registry, metrics, log }
+        Self {
+            path,
+            connection: Some(connection),
+            failed_at,
+            secrets,
+            pace,
+            registry,
+            metrics,
+            log,
+        }
     }
 
     /// Commits batches until every handle of the store is dropped.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut batch: Vec<Job> = Vec::with_capacity(BATCH_MAX);
-        let (mut began, mut crowded): (Option<Instant>, Option<Instant>) = (None, None);
+        let mut gathering = Gathering::default();
         while let Some(first) = jobs.blocking_recv() {
             batch.push(first);
-            if crowded.is_some_and(|at| at.elapsed() < CROWDED)
-                && let Some(rest) = began.and_then(|at| GATHER.checked_sub(at.elapsed()))
-            {
+            if let Some(rest) = gathering.rest(Instant::now()) {
                 std::thread::sleep(rest);
             }
-            began = Some(Instant::now());
             while batch.len() < BATCH_MAX
                 && let Ok(job) = jobs.try_recv()
             {
                 batch.push(job);
             }
-            if batch.len() > 1 {
-                crowded = began;
-            }
+            gathering.begins(Instant::now(), batch.len());
             self.serve(&mut batch);
         }
         if let Some(connection) = &self.connection
@@ -143,6 +147,32 @@ impl Writer {
     }
 }
 
+/// When transactions begin.
+#[derive(Default)]
+struct Gathering {
+    began: Option<Instant>,
+    /// When one last held several requests.
+    crowded: Option<Instant>,
+}
+
+impl Gathering {
+    /// How long the next transaction waits for more requests.
+    fn rest(&self, now: Instant) -> Option<Duration> {
+        let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
+        if since(self.crowded)? >= CROWDED {
+            return None;
+        }
+        GATHER.checked_sub(since(self.began)?).filter(|rest| !rest.is_zero())
+    }
+
+    fn begins(&mut self, now: Instant, requests: usize) {
+        self.began = Some(now);
+        if requests > 1 {
+            self.crowded = Some(now);
+        }
+    }
+}
+
 fn reopen(path: &Path) -> Result<Connection, OpenError> {
     let connection = schema::open_writer(path)?;
     // A clean WAL: nothing acknowledged from now on depends on bytes whose sync had failed.
@@ -182,4 +212,28 @@ fn commit(
         registry.publish(publication);
     }
     Ok(appended as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_shares_a_transaction_waits_and_not_for_long() {
+        let start = Instant::now();
+        let at = |micros: u64| start + Duration::from_micros(micros);
+        let mut gathering = Gathering::default();
+        assert_eq!(gathering.rest(at(0)), None);
+        // Alone, however fast.
+        gathering.begins(at(0), 1);
+        assert_eq!(gathering.rest(at(1)), None);
+        gathering.begins(at(100), 2);
+        assert_eq!(gathering.rest(at(400)), Some(Duration::from_micros(700)));
+        gathering.begins(at(1_100), 1);
+        assert_eq!(gathering.rest(at(1_100)), Some(GATHER));
+        assert_eq!(gathering.rest(at(2_100)), None);
+        // The crowd is gone.
+        gathering.begins(at(20_000), 1);
+        assert_eq!(gathering.rest(at(20_100)), None);
+    }
 }
