@@ -1,7 +1,7 @@
 //! The hostile relay: seeds, and the proof that the harness notices when a defence is off.
 //!
 //! `HEARTH_HOSTILE_SEEDS=20000 cargo test -p hearth-tests --test hostile campaign -- --nocapture` is a campaign;
-//! `HEARTH_HOSTILE_FIRST` is its first seed, and `HEARTH_HOSTILE_SECONDS` ends it early. `HEARTH_HOSTILE_SEED=7 … one_seed` plays one and prints everything.
+//! `HEARTH_HOSTILE_FIRST` is its first seed, `HEARTH_HOSTILE_THREADS` how many are played at once, and `HEARTH_HOSTILE_SECONDS` ends it early. `HEARTH_HOSTILE_SEED=7 … one_seed` plays one and prints everything.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
@@ -20,8 +20,8 @@ use hearth_tests::hostile::{Backend, Lies, Op, Outcome, run};
 
 /// Seeds of a run in CI.
 const SEEDS: u64 = 500;
-/// Seeds played at the same time.
-const THREADS: usize = 2;
+/// Seeds played at the same time: they wait for much longer than they compute.
+const THREADS: u64 = 6;
 /// Seeds after which a thread starts a new relay, so that its store stays small.
 const RELAY_EVERY: u64 = 100;
 
@@ -58,7 +58,7 @@ fn campaign() {
     let failed = Mutex::new(Vec::new());
     let total = Mutex::new((0, 0, 0, BTreeMap::new(), 0_u64, BTreeMap::new()));
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
+        for _ in 0..number("HEARTH_HOSTILE_THREADS", THREADS) {
             scope.spawn(|| {
                 'relay: loop {
                     let backend = Backend::start();
@@ -165,7 +165,7 @@ fn a_defence_that_is_off_is_noticed() {
     let failed = Mutex::new(Vec::new());
     let next = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
+        for _ in 0..number("HEARTH_HOSTILE_THREADS", THREADS) {
             scope.spawn(|| {
                 let backend = Backend::start();
                 loop {

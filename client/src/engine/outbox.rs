@@ -3,7 +3,9 @@
 //! Messages go out one at a time and in order. A message keeps its id over retries; after an epoch conflict it is
 //! encrypted anew under the next epoch with the same id and counter. A commit that lost its race is given up.
 
-use hearth_protocol::{BlobId, Effect, MessageId, Millis, Seq, codec, frame::Entry, hash};
+use hearth_protocol::{
+    BlobId, Effect, MessageId, Millis, RejectCode, Seq, codec, frame::Entry, hash,
+};
 
 use super::{
     content::{Body, Envelope, TEXT_BYTES_MAX},
@@ -178,15 +180,22 @@ impl Room<'_> {
 
     /// Gives up a submission that the relay refuses for good.
     ///
+    /// The number of a message is free again, so that nobody misses one that never was; but not if the relay says that it
+    /// has something under this id, for then the others may have it, too.
+    ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn give_up(&mut self, number: u64) -> Result<()> {
+    pub fn give_up(&mut self, number: u64, code: RejectCode) -> Result<()> {
         let Some(bytes) = self.store.get_at(Kind::Outbox, self.no, number)? else {
             return Ok(());
         };
         let outgoing: Outgoing = decode(&bytes)?;
         self.change(|room| match outgoing.what {
-            OutgoingKind::Message { .. } => {
+            OutgoingKind::Message { counter, .. } => {
+                if code == RejectCode::IdConflict {
+                    room.cursor.counter = room.cursor.counter.max(counter);
+                    room.save_cursor()?;
+                }
                 room.store.delete_at(Kind::Outbox, room.no, number)?;
                 Ok(())
             }

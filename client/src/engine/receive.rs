@@ -74,7 +74,6 @@ impl Room<'_> {
                 })?;
                 room.cursor.seq = floor;
                 room.cursor.digest = None;
-                room.cursor.vouched = floor;
                 room.save_cursor()
             })?;
         }
@@ -456,16 +455,28 @@ impl Room<'_> {
 
     /// Returns what the next message of this profile says that it saw.
     pub(super) fn seen(&self) -> Result<Option<Seen>> {
-        let Some(digest) = self.cursor.digest else { return Ok(None) };
-        let seq = self.cursor.seq;
-        let since = Seq(seq.0.saturating_sub(WINDOW_ENTRIES_MAX))
+        let upto = self.cursor.seq;
+        let since = Seq(upto.0.saturating_sub(WINDOW_ENTRIES_MAX))
             .max(self.cursor.vouched)
             .max(self.log_begins());
         let first = self.cursor.place(Seq(since.0.saturating_add(1)));
         // What was erased here for its age must not look like what was never shown.
         let oldest = self.history(Seq(0), 1)?.into_iter().next().filter(|row| row.place > first);
-        let since = oldest.map_or(since, |row| Seq(row.seq.0.saturating_sub(1))).min(seq);
-        let rows = self.rows_between(since, seq)?;
+        let mut since = oldest.map_or(since, |row| Seq(row.seq.0.saturating_sub(1))).min(upto);
+        let mut rows = self.rows_between(since, upto)?;
+        // Nor must what expired unread: a window ends before it or begins behind it.
+        while rows.last().is_some_and(Row::is_unknown) {
+            rows.pop();
+        }
+        if let Some(at) = rows.iter().rposition(Row::is_unknown) {
+            since = rows[at].seq;
+            rows.drain(..=at);
+        }
+        let (seq, digest) = match (self.cursor.digest, rows.last()) {
+            (Some(digest), _) => (upto, digest),
+            (None, Some(last)) => (last.seq, last.digest),
+            (None, None) => return Ok(None),
+        };
         let entries = entries_of(&rows);
         let admissions = rows.iter().rev().filter(|row| admits(row)).map(|row| row.seq);
         let mut begins: Vec<Seq> = admissions.take(WINDOWS_MAX - 1).chain([since]).collect();

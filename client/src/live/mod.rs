@@ -468,7 +468,7 @@ impl<'s> Live<'s> {
             Err(RequestError::Rejected { code, retry_at }) => {
                 let kept = code.may_retry() && !submission.is_commit;
                 if !kept {
-                    self.room.give_up(submission.number)?;
+                    self.room.give_up(submission.number, code)?;
                 }
                 Err(LiveError::Refused { code, retry_at, kept })
             }
@@ -482,7 +482,11 @@ impl<'s> Live<'s> {
             match timeout(ENTRIES_DEADLINE, self.next_entry()).await {
                 Ok(entered) => entered?,
                 // Delivery to somebody who left may stop right before the entry that says so.
-                Err(_) => return Ok(self.room.accepted_last(submission.number, seq, at)?),
+                Err(_) if submission.effects.contains(&Effect::Leave) => {
+                    return Ok(self.room.accepted_last(submission.number, seq, at)?);
+                }
+                // A network or a relay that stalls: it stays in the outbox, and goes out under its id until it comes back.
+                Err(_) => return Err(RequestError::Timeout.into()),
             }
         }
         // A place that we are past of: ours may have expired or been retracted there, or the relay lies.

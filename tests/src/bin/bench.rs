@@ -106,6 +106,11 @@ fn main() {
             engine(&report, suite, name);
         }
     }
+    for (suite, name) in [(Suite::XWing, "x-wing"), (Suite::X25519, "x25519")] {
+        if report.wants("sizes") {
+            sizes(&report, suite, name);
+        }
+    }
     if report.wants("join") {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         for (suite, name) in [(Suite::XWing, "x-wing"), (Suite::X25519, "x25519")] {
@@ -125,15 +130,29 @@ fn main() {
 
 /// A profile on disk whose store lives as long as the program.
 struct Own {
-    _dir: TempDir,
+    dir: TempDir,
     profile: Profile,
     crypto: Crypto,
+}
+
+impl Own {
+    /// Bytes of the store, its write-ahead log moved and left out.
+    fn bytes(&self) -> u64 {
+        self.profile.store().checkpoint().unwrap();
+        let files = std::fs::read_dir(self.dir.path().join("home")).unwrap();
+        let sizes = files.map(|file| {
+            let file = file.unwrap();
+            let counts = file.path().extension().is_some_and(|kind| kind == "db");
+            if counts { file.metadata().unwrap().len() } else { 0 }
+        });
+        sizes.sum()
+    }
 }
 
 fn profile() -> &'static Own {
     let dir = TempDir::new().unwrap();
     let profile = Profile::create(&dir.path().join("home"), None).ok().unwrap();
-    Box::leak(Box::new(Own { _dir: dir, profile, crypto: Crypto::default() }))
+    Box::leak(Box::new(Own { dir, profile, crypto: Crypto::default() }))
 }
 
 fn founding(suite: Suite) -> Founding {
@@ -178,8 +197,8 @@ impl Log {
         effects
     }
 
-    /// Lets somebody in; returns the room and how long the Welcome took.
-    fn admit(&mut self, fay: &mut Room<'_>, name: &str) -> (Room<'static>, Duration) {
+    /// Lets somebody in.
+    fn admit(&mut self, fay: &mut Room<'_>, name: &str) -> Admitted {
         let terms = InviteTerms { uses: 1, expires: NOW.plus(1000), role: Role::Member };
         let (link, _) = fay.invite(terms, NOW).unwrap();
         let preview = self.flush(fay).into_iter().find_map(|effect| match effect {
@@ -200,19 +219,30 @@ impl Log {
                 body: request.body,
             })
             .unwrap();
+        let started = Instant::now();
         let submission = fay.admit(&knock, NOW).unwrap();
         let seq = self.append(submission.payload);
         self.show(fay);
+        let admitting = started.elapsed();
         let welcome = submission.blob.unwrap().1;
         let started = Instant::now();
         room.welcomed(&welcome, seq, NOW).unwrap();
-        (room, started.elapsed())
+        let welcomed = started.elapsed();
+        Admitted { room, home: own, admitting, welcomed, welcome_bytes: welcome.len() }
     }
 }
 
-/// The engine without sockets, its store on disk.
-fn engine(report: &Report, suite: Suite, name: &str) {
-    const SENT: usize = 200;
+struct Admitted {
+    room: Room<'static>,
+    home: &'static Own,
+    /// What the facilitator computed, from the knock to their own new epoch.
+    admitting: Duration,
+    /// What the newcomer computed with the Welcome.
+    welcomed: Duration,
+    welcome_bytes: usize,
+}
+
+fn found(suite: Suite) -> Room<'static> {
     let own = profile();
     let address = RelayAddress {
         authority: "127.0.0.1:1".into(),
@@ -221,14 +251,61 @@ fn engine(report: &Report, suite: Suite, name: &str) {
         pin: None,
     };
     let grant = Grant { address, secret: Secret32::new([2; 32]) };
-    let mut fay =
-        Room::found(own.profile.store(), &own.crypto, &grant, founding(suite), NOW).unwrap();
+    Room::found(own.profile.store(), &own.crypto, &grant, founding(suite), NOW).unwrap()
+}
+
+/// What a member pays for the size of the room, and what a message leaves in the profile.
+///
+/// Everybody but the founder and the newest member sleeps: nobody's cost depends on what others computed.
+fn sizes(report: &Report, suite: Suite, name: &str) {
+    const SAID: usize = 200;
+    let mut fay = found(suite);
+    let mut log = Log::default();
+    let mut inside = 1;
+    for (size, target) in [(10, 50.0), (100, 200.0), (1_000, f64::INFINITY)] {
+        let mut newest = None;
+        while inside < size {
+            inside += 1;
+            newest = Some(log.admit(&mut fay, &format!("Member {inside}")));
+        }
+        let Admitted { mut room, home, admitting, welcomed, welcome_bytes } = newest.unwrap();
+        let part = |what: &str| format!("size {size}, {name}: {what}");
+        let both = millis(admitting) + millis(welcomed);
+        report.say(&part("admit and take the Welcome"), both, "ms", target, true);
+        report.note(&part("the Welcome's part"), millis(welcomed), "ms");
+        report.note(&part("the Welcome"), welcome_bytes as f64 / 1024.0, "KiB");
+        log.show(&mut room);
+        let before = home.bytes();
+        let (mut sending, mut receiving) = (vec![], vec![]);
+        for number in 0..SAID {
+            let started = Instant::now();
+            fay.queue_text(format!("{number} {}", "x".repeat(150)), NOW).unwrap();
+            let submission = fay.next_submission().unwrap().unwrap();
+            sending.push(started.elapsed());
+            log.append(submission.payload);
+            log.show(&mut fay);
+            let started = Instant::now();
+            log.show(&mut room);
+            receiving.push(started.elapsed());
+        }
+        report.say(&part("encrypt and durable send, p50"), median(&mut sending), "ms", 1.0, true);
+        report.note(&part("receive one alone, p50"), median(&mut receiving), "ms");
+        let grown = (home.bytes() - before) as f64 / SAID as f64;
+        report.note(&part("the profile grows by a message"), grown, "bytes");
+    }
+}
+
+/// The engine without sockets, its store on disk.
+fn engine(report: &Report, suite: Suite, name: &str) {
+    const SENT: usize = 200;
+    let mut fay = found(suite);
     let mut log = Log::default();
     let mut members = vec![];
     let mut welcomed = Duration::ZERO;
     for number in 1..MEMBERS {
-        let (mut member, took) = log.admit(&mut fay, &format!("Member {number}"));
-        welcomed = took;
+        let admitted = log.admit(&mut fay, &format!("Member {number}"));
+        welcomed = admitted.welcomed;
+        let mut member = admitted.room;
         log.show(&mut member);
         members.push(member);
     }

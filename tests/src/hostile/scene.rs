@@ -6,7 +6,7 @@ use hearth_client::{
     engine::{
         check::lawless,
         policy::{Act, Category},
-        state::RowContent,
+        state::{Row, RowContent},
     },
     live::LiveError,
 };
@@ -225,10 +225,16 @@ impl Scene {
     /// Takes note of how a visit ended.
     fn note<T>(&mut self, who: usize, result: Result<T, LiveError>) -> Option<T> {
         let key = self.people[who].key;
-        let rewritten = key.is_some_and(|key| self.proxy.stage.borrow_mut().rewritten.remove(&key));
+        let rewritten = key.and_then(|key| self.proxy.stage.borrow_mut().rewritten.remove(&key));
         match result {
             Ok(value) => {
-                if rewritten {
+                // Who had nothing there took it for what it was: one more entry.
+                let other = |row: &Row| {
+                    rewritten.as_ref().is_some_and(|entry| {
+                        row.seq == entry.seq && row.digest != entry.content.digest()
+                    })
+                };
+                if self.people[who].rows().iter().any(other) {
                     let name = &self.people[who].name;
                     self.wrong.push(format!("T8: {name} did not notice another history"));
                 }

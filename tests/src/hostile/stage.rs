@@ -60,8 +60,8 @@ pub struct Stage {
     pub lies: HashMap<Op, u64>,
     /// What is wrong on the wire itself.
     pub violations: Vec<String>,
-    /// Members to whom the log was rewritten under their cursor, in the visit under way.
-    pub rewritten: HashSet<MemberKey>,
+    /// What was shown in place of an entry that a member may have had, in the visit under way.
+    pub rewritten: HashMap<MemberKey, Entry>,
     /// Members to whom any lie was told.
     pub lied_to: HashSet<MemberKey>,
     /// Every knock.
@@ -94,7 +94,7 @@ impl Stage {
             events: 0,
             lies: HashMap::new(),
             violations: Vec::new(),
-            rewritten: HashSet::new(),
+            rewritten: HashMap::new(),
             lied_to: HashSet::new(),
             knocks: Vec::new(),
             welcome: None,
@@ -605,8 +605,8 @@ impl Stage {
                     && entry.content.digest() != content.digest()
                 {
                     entry.content = content;
-                    conn.instead = Some(entry);
-                    self.rewritten.insert(member);
+                    conn.instead = Some(entry.clone());
+                    self.rewritten.insert(member, entry);
                 }
             }
             _ => {}

@@ -1,6 +1,6 @@
 //! Application messages of modified members: what they say is theirs, counts once, and commands nobody.
 
-use hearth_protocol::{Digest, InviteId, Secret32};
+use hearth_protocol::{Digest, InviteId, RejectCode, Secret32, StreamId};
 
 use super::{world::*, *};
 use crate::engine::{
@@ -156,6 +156,60 @@ fn words_shown_in_two_orders_are_noticed_on_both_sides() {
     assert!(forked(last_row(&world.rooms[FAY])), "the others read Ben");
     world.say(BEN, "too");
     assert!(last_row(&world.rooms[FAY]).notices.is_empty());
+}
+
+/// Found by the hostile relay: it could have the last entry expire, and the author then spoke for nothing.
+#[test]
+fn what_was_seen_before_something_expired_unread_is_vouched_for() {
+    let mut world = World::new();
+    let before = Seq(world.rooms[BEN].cursor().seq.0 + 1);
+    say_in_two_orders(&mut world);
+    let words = encrypt(&mut world, FAY, "expired");
+    let floor = world.log.append(words);
+    for who in [FAY, CLEO, MAL] {
+        world.log.show(&mut world.rooms[who]);
+    }
+    world.rooms[BEN].check_stream(StreamId([1; 16]), floor, floor).unwrap();
+    assert!(matches!(last_row(&world.rooms[BEN]).notices[..], [Notice::Expired { .. }]));
+    world.say(BEN, "and I");
+    let row = last_row(&world.rooms[FAY]);
+    assert!(matches!(row.notices[..], [Notice::Fork(from)] if from <= before), "{:?}", row.notices);
+    // What expired is no difference by itself.
+    world.say(BEN, "too");
+    assert!(last_row(&world.rooms[FAY]).notices.is_empty());
+}
+
+#[test]
+fn what_expired_unread_between_entries_makes_no_fork() {
+    let mut world = World::new();
+    world.say(FAY, "read");
+    let words = encrypt(&mut world, CLEO, "expired");
+    let floor = world.log.append(words);
+    world.rooms[BEN].check_stream(StreamId([1; 16]), floor, floor).unwrap();
+    world.say(FAY, "and read");
+    for who in [BEN, FAY, BEN] {
+        world.say(who, "the same log");
+        let reader = if who == BEN { FAY } else { BEN };
+        let notices = last_row(&world.rooms[reader]).notices;
+        assert!(!notices.iter().any(|n| matches!(n, Notice::Fork(_))), "{notices:?}");
+    }
+}
+
+/// Found by the hostile relay: it gave the others a message, had its author encrypt it again, and said that the id was
+/// taken. The next message had the same number, and could be kept from them unnoticed.
+#[test]
+fn a_refused_message_gives_its_number_back_unless_the_relay_has_something_under_its_id() {
+    let mut world = World::new();
+    world.say(MAL, "one");
+    let refuse = |world: &mut World, code| {
+        world.rooms[MAL].queue_text("refused".into(), NOW).unwrap();
+        let number = world.rooms[MAL].next_submission().unwrap().unwrap().number;
+        world.rooms[MAL].give_up(number, code).unwrap();
+        world.say(MAL, "next");
+        last_row(&world.rooms[BEN]).notices
+    };
+    assert_eq!(refuse(&mut world, RejectCode::TooLong), []);
+    assert_eq!(refuse(&mut world, RejectCode::IdConflict), [Notice::Gap(1)]);
 }
 
 #[test]
