@@ -139,6 +139,12 @@ fn the_first_message_of_a_sender_is_missed_too() {
     only(&[Op::Drop]);
 }
 
+/// A message that its author took for refused kept no number, and the next one could be withheld unnoticed.
+#[test]
+fn a_message_under_an_id_that_is_taken_keeps_its_number() {
+    only(&[Op::AcceptElsewhere, Op::ConflictLie]);
+}
+
 /// Another store was believed without its showing the last entry again.
 #[test]
 fn another_store_shows_what_it_has() {

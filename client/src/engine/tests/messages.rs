@@ -1,6 +1,6 @@
 //! Application messages of modified members: what they say is theirs, counts once, and commands nobody.
 
-use hearth_protocol::{Digest, InviteId, RejectCode, Secret32, StreamId};
+use hearth_protocol::{Digest, InviteId, RejectCode, Secret32, StreamId, limits::PADDING_BUCKETS};
 
 use super::{world::*, *};
 use crate::engine::{
@@ -309,6 +309,21 @@ fn a_window_that_is_no_window_is_noticed_or_left_alone() {
     assert_eq!(hear(3, Seen { windows: Vec::new(), ..since(0) }), []);
     assert_eq!(hear(4, since(at.0 - 1)), [Notice::Fork(at)]);
     assert_eq!(hear(5, since(at.0 + 1)), [Notice::Fork(Seq(at.0 + 2))]);
+}
+
+/// T13: who sees ciphertexts, or the traffic, learns one of a few sizes.
+#[test]
+fn a_thousand_texts_have_one_of_five_sizes() {
+    let mut world = World::new();
+    let mut sizes = std::collections::BTreeSet::new();
+    for number in 0..1_000_usize {
+        // Every length up to 100 characters, then in growing steps up to the greatest.
+        let characters = if number < 100 { number + 1 } else { number * number * 16_384 / 998_001 };
+        let words = "x".repeat(characters.max(1));
+        let payload = posts(&mut world.rooms[MAL], &text(1, number as u64 + 1, &words));
+        sizes.insert(payload.len());
+    }
+    assert_eq!(sizes.len(), PADDING_BUCKETS.len(), "{sizes:?}");
 }
 
 #[test]
