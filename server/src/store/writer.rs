@@ -17,6 +17,9 @@ const BATCH_MAX: usize = 256;
 /// Between the beginnings of two transactions while requests come so fast that some of them share one: what they wait for
 /// each other saves them syncs. Whoever asks alone never waits.
 const GATHER: Duration = Duration::from_millis(1);
+/// The same under more load: as long again as the last transaction took, up to this. Whoever serves the sockets needs the
+/// processor, too, and larger transactions cost less of it.
+const GATHER_MAX: Duration = Duration::from_millis(5);
 /// For how long requests that shared a transaction are taken for a sign that the next ones will.
 const CROWDED: Duration = Duration::from_millis(20);
 /// How long a failed store rests before the next attempt to open it.
@@ -74,6 +77,7 @@ impl Writer {
             }
             gathering.begins(Instant::now(), batch.len());
             self.serve(&mut batch);
+            gathering.ended(Instant::now());
         }
         if let Some(connection) = &self.connection
             && let Err(error) = checkpoint::truncate(connection)
@@ -153,6 +157,8 @@ struct Gathering {
     began: Option<Instant>,
     /// When one last held several requests.
     crowded: Option<Instant>,
+    /// How long the last one took.
+    took: Duration,
 }
 
 impl Gathering {
@@ -162,7 +168,8 @@ impl Gathering {
         if since(self.crowded)? >= CROWDED {
             return None;
         }
-        GATHER.checked_sub(since(self.began)?).filter(|rest| !rest.is_zero())
+        let apart = GATHER.max(self.took + self.took.min(GATHER_MAX));
+        apart.checked_sub(since(self.began)?).filter(|rest| !rest.is_zero())
     }
 
     fn begins(&mut self, now: Instant, requests: usize) {
@@ -170,6 +177,10 @@ impl Gathering {
         if requests > 1 {
             self.crowded = Some(now);
         }
+    }
+
+    fn ended(&mut self, now: Instant) {
+        self.took = self.began.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
     }
 }
 
@@ -232,8 +243,15 @@ mod tests {
         gathering.begins(at(1_100), 1);
         assert_eq!(gathering.rest(at(1_100)), Some(GATHER));
         assert_eq!(gathering.rest(at(2_100)), None);
+        // As long again as the last one took, within bounds.
+        gathering.begins(at(3_000), 9);
+        gathering.ended(at(4_500));
+        assert_eq!(gathering.rest(at(4_500)), Some(Duration::from_micros(1_500)));
+        gathering.ended(at(13_000));
+        assert_eq!(gathering.rest(at(13_000)), Some(GATHER_MAX));
         // The crowd is gone.
-        gathering.begins(at(20_000), 1);
-        assert_eq!(gathering.rest(at(20_100)), None);
+        gathering.ended(at(3_100));
+        gathering.begins(at(23_000), 1);
+        assert_eq!(gathering.rest(at(23_100)), None);
     }
 }
