@@ -38,6 +38,16 @@ pub(super) fn view_of(rows: &[Row]) -> Log {
     log_of(&rows[begins..])
 }
 
+/// Returns the seq from which on an author's message vouches for the log, by the author's own history.
+fn vouches_from(own: &[Row], message: Option<MessageId>) -> u64 {
+    let sent = own.iter().position(|row| row.id.is_some() && row.id == message);
+    let before = &own[..sent.unwrap_or(own.len())];
+    // What lies behind such an entry is vouched for only while nothing else came after it.
+    let known = before.iter().rposition(|row| !row.is_unknown()).map_or(0, |at| at + 1);
+    let unknown = before[..known].iter().rposition(Row::is_unknown);
+    unknown.map_or(0, |at| before[at].seq.0 + 1)
+}
+
 const fn words(row: &Row) -> Option<&String> {
     match &row.content {
         RowContent::Text(text) | RowContent::Held(text) => Some(text),
@@ -60,7 +70,7 @@ impl Oracle {
                     self.gaps((person, rows), (author, own), &mut found);
                 }
             }
-            self.forks(person, rows, &mut found);
+            self.forks(person, rows, &all, &mut found);
             wrong.extend(found.into_iter().map(|what| format!("{}: {what}", person.name)));
         }
         wrong
@@ -155,8 +165,15 @@ impl Oracle {
         }
     }
 
-    /// I3: who reads a message of an author that saw another log is told.
-    fn forks(&self, person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
+    /// I3: who reads a message of an author that saw another log is told, as far as the author's client vouches for it: since
+    /// the last entry that expired unread before the message went out.
+    fn forks(
+        &self,
+        person: &Person,
+        rows: &[Row],
+        all: &[(&Person, Vec<Row>)],
+        wrong: &mut Vec<String>,
+    ) {
         let mine = view_of(rows);
         let Some((&begins, _)) = mine.first_key_value() else { return };
         for row in rows {
@@ -168,7 +185,10 @@ impl Oracle {
             else {
                 continue;
             };
-            let differs = (first.max(begins)..=last).find(|seq| theirs.get(seq) != mine.get(seq));
+            let own = all.iter().find(|(other, _)| other.key == Some(*author));
+            let vouched = own.map_or(0, |(_, own)| vouches_from(own, row.id));
+            let from = first.max(begins).max(vouched);
+            let differs = (from..=last).find(|seq| theirs.get(seq) != mine.get(seq));
             if let Some(seq) = differs
                 && Some(*author) != person.key
                 && !person.warned()
