@@ -229,12 +229,12 @@ impl Scene {
         match result {
             Ok(value) => {
                 // Who had nothing there took it for what it was: one more entry.
-                let other = |row: &Row| {
+                let had = |row: &Row| {
                     rewritten.as_ref().is_some_and(|entry| {
-                        row.seq == entry.seq && row.digest != entry.content.digest()
+                        row.seq == entry.seq && row.digest == entry.content.digest()
                     })
                 };
-                if self.people[who].rows().iter().any(other) {
+                if self.people[who].rows().iter().any(had) {
                     let name = &self.people[who].name;
                     self.wrong.push(format!("T8: {name} did not notice another history"));
                 }

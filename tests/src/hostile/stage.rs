@@ -60,7 +60,7 @@ pub struct Stage {
     pub lies: HashMap<Op, u64>,
     /// What is wrong on the wire itself.
     pub violations: Vec<String>,
-    /// What was shown in place of an entry that a member may have had, in the visit under way.
+    /// The entry in whose place another was shown, in the visit under way. The member may have had it.
     pub rewritten: HashMap<MemberKey, Entry>,
     /// Members to whom any lie was told.
     pub lied_to: HashSet<MemberKey>,
@@ -604,9 +604,9 @@ impl Stage {
                 if let (Some(mut entry), Some(content)) = (first, other)
                     && entry.content.digest() != content.digest()
                 {
+                    self.rewritten.insert(member, entry.clone());
                     entry.content = content;
-                    conn.instead = Some(entry.clone());
-                    self.rewritten.insert(member, entry);
+                    conn.instead = Some(entry);
                 }
             }
             _ => {}
