@@ -277,7 +277,10 @@ async fn upkeep(
                 note_life(&shared.store, data_dir.path()).await;
                 shared.registry.cool();
                 if round.is_multiple_of(RETENTION_EVERY) {
-                    delete_expired(&shared).await;
+                    let deleted = delete_expired(&shared).await;
+                    if deleted > 0 {
+                        tracing::debug!(deleted, "what was past its time is deleted");
+                    }
                 }
                 round = round.wrapping_add(1);
             }

@@ -1,7 +1,8 @@
 //! The hostile relay: seeds, and the proof that the harness notices when a defence is off.
 //!
 //! `HEARTH_HOSTILE_SEEDS=20000 cargo test -p hearth-tests --test hostile campaign -- --nocapture` is a campaign;
-//! `HEARTH_HOSTILE_FIRST` is its first seed, `HEARTH_HOSTILE_THREADS` how many are played at once, and `HEARTH_HOSTILE_SECONDS` ends it early. `HEARTH_HOSTILE_SEED=7 … one_seed` plays one and prints everything.
+//! `HEARTH_HOSTILE_FIRST` is its first seed, `HEARTH_HOSTILE_THREADS` how many are played at once, and
+//! `HEARTH_HOSTILE_SECONDS` ends it early. `HEARTH_HOSTILE_SEED=7 … one_seed` plays one and prints everything.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 

@@ -48,15 +48,21 @@ pub(super) struct Log {
 impl Log {
     /// Has the connection tell when it deletes what somebody wrote.
     ///
-    /// SQLite tells of tables with row ids. Those are the ones with content: entries, knocks, invites, blobs.
+    /// SQLite tells of tables with row ids. Those are the ones with content: entries, knocks, invites, blobs. Retention
+    /// deletes from the others, too, and says so itself, see [`Self::deletes`].
     pub(super) fn watch(self: &Arc<Self>, connection: &Connection) {
         let log = self.clone();
         connection.update_hook(Some(move |action, _: &str, table: &str, _| {
             let overwrites = || matches!(table, "entries" | "knocks");
             if action == Action::SQLITE_DELETE || action == Action::SQLITE_UPDATE && overwrites() {
-                log.deleting.store(true, Ordering::Relaxed);
+                log.deletes();
             }
         }));
+    }
+
+    /// Notes that the transaction under way deletes what must not stay in the log.
+    pub(super) fn deletes(&self) {
+        self.deleting.store(true, Ordering::Relaxed);
     }
 
     /// Notes a commit that changed this many rows.

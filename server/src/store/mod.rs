@@ -138,6 +138,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) published: Vec<Publication>,
     /// Of plain posts only; settled whenever another verb runs.
     pub(crate) shared: shared_rows::SharedRows,
+    /// Whether something was deleted for its age.
+    pub(crate) forgot: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -146,7 +148,7 @@ impl<'a> Batch<'a> {
         secrets: &'a life::Secrets,
         pace: &'a mut rules::CommitPace,
     ) -> Self {
-        Self { db, secrets, pace, published: Vec::new(), shared: Default::default() }
+        Self { db, secrets, pace, published: Vec::new(), shared: Default::default(), forgot: false }
     }
 
     /// Writes what plain posts kept: the tables are the truth again.

@@ -34,6 +34,12 @@ pub(crate) struct Step {
 /// Deletes some of what is past its time, starting after a room. A step that is never followed by the next
 /// one leaves the store whole: the next round begins anew.
 pub(crate) fn step(batch: &mut Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
+    let step = delete(batch, now, after)?;
+    batch.forgot |= step.deleted > 0;
+    Ok(step)
+}
+
+fn delete(batch: &Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
     let mut deleted = if after == 0 { purge_others(batch.db, now)? } else { 0 };
     let rooms: Vec<(i64, u64, u64, u64, Vec<u8>)> = batch
         .db

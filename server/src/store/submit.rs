@@ -169,7 +169,9 @@ fn apply(
             room.epoch = Epoch(room.epoch.0.saturating_add(1));
         } else if !sender.role.moderates() {
             rules::count_post(batch.db, &room, &sender.key, now)?;
-            batch.shared.forget(room.key, &sender.key);
+            if room.numbers.slow_seconds > 0 {
+                batch.shared.forget(room.key, &sender.key);
+            }
         }
     }
     if !effects.is_empty() {

@@ -212,6 +212,9 @@ fn commit(
         finishes.push(job(&mut batch)?);
     }
     batch.settle()?;
+    if batch.forgot {
+        log.deletes();
+    }
     let published = batch.published;
     if connection.total_changes() != changes {
         connection.prepare_cached("UPDATE life SET writes = writes + 1")?.execute([])?;

@@ -41,9 +41,8 @@ pub(super) fn view_of(rows: &[Row]) -> Log {
 /// Whether a tombstone hides an earlier message of an author from a reader, and so what it vouched for.
 fn hides_words(rows: &[Row], message: &Row, own: &[Row]) -> bool {
     let said = |digest| own.iter().any(|row| row.from == message.from && row.digest == digest);
-    let earlier = rows.iter().filter(|row| row.seq < message.seq);
-    earlier
-        .into_iter()
+    rows.iter()
+        .filter(|row| row.seq < message.seq)
         .any(|row| matches!(row.content, RowContent::Tombstone { .. }) && said(row.digest))
 }
 
