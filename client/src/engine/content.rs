@@ -12,8 +12,12 @@ use super::agreement::{Agreement, Departure};
 /// Entries that one message vouches for at most. A reader looks each of them up.
 pub const WINDOW_ENTRIES_MAX: u64 = 512;
 
+/// Entries that one message vouches for at least, said before or not: what a relay keeps from a reader by a tombstone in the
+/// place of one message, the author's next one says again.
+pub const WINDOW_ENTRIES_MIN: u64 = 64;
+
 /// Windows in one message.
-pub const WINDOWS_MAX: usize = 4;
+pub const WINDOWS_MAX: usize = 5;
 
 /// Bytes of one text message.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -41,7 +45,7 @@ pub struct Envelope {
     pub body: Body,
 }
 
-/// What a sender had of the log: the last entry, and all since their last message.
+/// What a sender had of the log: the last entry, and all since their last message or longer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Seen {
     /// The last entry.
@@ -50,8 +54,8 @@ pub struct Seen {
     /// SHA-256 of its payload.
     #[n(1)]
     pub digest: Digest,
-    /// All since the sender's last message, and since each of the last admissions after that, so that newcomers have
-    /// one to compare, too. Longest first; at most [`WINDOWS_MAX`].
+    /// The last [`WINDOW_ENTRIES_MIN`] entries or, if longer, all since the sender's last message; all since that, for readers
+    /// who miss an earlier one; all since each of the last admissions, for newcomers. Longest first; at most [`WINDOWS_MAX`].
     #[n(2)]
     pub windows: Vec<Window>,
 }

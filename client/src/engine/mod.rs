@@ -18,6 +18,7 @@ pub mod receive;
 pub mod record;
 pub mod room;
 pub mod state;
+mod vouch;
 
 pub use error::EngineError;
 pub use provider::Crypto;

@@ -10,7 +10,7 @@ use hearth_protocol::{
 
 use super::{
     check::{Check, on},
-    content::{Body, ContentError, Envelope, Seen, WINDOW_ENTRIES_MAX, WINDOWS_MAX, Window},
+    content::{Body, ContentError, Envelope},
     error::EngineError,
     gate::Verdict,
     mls::{MlsError, Processed, note},
@@ -373,7 +373,7 @@ impl Room<'_> {
         self.remember_message(row, sender, &envelope.id)?;
         row.id = Some(envelope.id);
         self.check_counter(row, sender, envelope.counter)?;
-        self.check_seen(row, &envelope)?;
+        self.check_seen(row, sender, &envelope)?;
         self.take_body(row, sender, envelope.body)
     }
 
@@ -398,91 +398,6 @@ impl Room<'_> {
             }
         }
         write(self.store, Kind::Seen, self.no, &name, &counter)
-    }
-
-    fn check_seen(&self, row: &mut Row, envelope: &Envelope) -> Result<()> {
-        let Some(seen) = &envelope.seen else { return Ok(()) };
-        let same = if seen.seq < row.seq { self.has_entry(seen)? } else { Some(false) };
-        if on(Check::Fork) && same == Some(false) {
-            row.notices.push(Notice::Fork(seen.seq));
-            return Ok(());
-        }
-        if on(Check::Window)
-            && let Some(since) = self.differs_since(seen)?
-        {
-            row.notices.push(Notice::Fork(Seq(since.0.saturating_add(1))));
-        }
-        Ok(())
-    }
-
-    /// Whether this profile has the last entry that a sender saw; `None` if it has none there.
-    fn has_entry(&self, seen: &Seen) -> Result<Option<bool>> {
-        let mine = if seen.seq > self.log_begins() { self.row(seen.seq)? } else { None };
-        Ok(mine.filter(|mine| !mine.is_unknown()).map(|mine| mine.digest == seen.digest))
-    }
-
-    /// Compares the longest window that this profile has the whole of; returns where it begins if it is not the same.
-    fn differs_since(&self, seen: &Seen) -> Result<Option<Seq>> {
-        let begins = self.log_begins();
-        for window in seen.windows.iter().take(WINDOWS_MAX) {
-            let length = seen.seq.0.saturating_sub(window.since.0);
-            if window.since < begins || length > WINDOW_ENTRIES_MAX {
-                continue;
-            }
-            let entries: Vec<(Seq, Digest)> =
-                entries_of(&self.rows_between(window.since, seen.seq)?);
-            if entries.len() as u64 == length {
-                let same = Window::of(window.since, &entries) == *window;
-                return Ok((!same).then_some(window.since));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The entry after which this profile's rows are of the log that the others have, too.
-    fn log_begins(&self) -> Seq {
-        let last = self.cursor.breaks.last().map_or(Seq(0), |b| b.after);
-        last.max(self.state.joined)
-    }
-
-    /// Returns the rows after one entry, up to another.
-    fn rows_between(&self, since: Seq, upto: Seq) -> Result<Vec<Row>> {
-        let length = usize::try_from(upto.0.saturating_sub(since.0)).unwrap_or(usize::MAX);
-        let mut rows = self.history(self.cursor.place(Seq(since.0.saturating_add(1))), length)?;
-        rows.retain(|row| row.seq <= upto);
-        Ok(rows)
-    }
-
-    /// Returns what the next message of this profile says that it saw.
-    pub(super) fn seen(&self) -> Result<Option<Seen>> {
-        let upto = self.cursor.seq;
-        let since = Seq(upto.0.saturating_sub(WINDOW_ENTRIES_MAX))
-            .max(self.cursor.vouched)
-            .max(self.log_begins());
-        let first = self.cursor.place(Seq(since.0.saturating_add(1)));
-        // What was erased here for its age must not look like what was never shown.
-        let oldest = self.history(Seq(0), 1)?.into_iter().next().filter(|row| row.place > first);
-        let mut since = oldest.map_or(since, |row| Seq(row.seq.0.saturating_sub(1))).min(upto);
-        let mut rows = self.rows_between(since, upto)?;
-        // Nor must what expired unread: a window ends before it or begins behind it.
-        while rows.last().is_some_and(Row::is_unknown) {
-            rows.pop();
-        }
-        if let Some(at) = rows.iter().rposition(Row::is_unknown) {
-            since = rows[at].seq;
-            rows.drain(..=at);
-        }
-        let (seq, digest) = match (self.cursor.digest, rows.last()) {
-            (Some(digest), _) => (upto, digest),
-            (None, Some(last)) => (last.seq, last.digest),
-            (None, None) => return Ok(None),
-        };
-        let entries = entries_of(&rows);
-        let admissions = rows.iter().rev().filter(|row| admits(row)).map(|row| row.seq);
-        let mut begins: Vec<Seq> = admissions.take(WINDOWS_MAX - 1).chain([since]).collect();
-        begins.reverse();
-        let windows = begins.into_iter().map(|since| Window::of(since, &entries)).collect();
-        Ok(Some(Seen { seq, digest, windows }))
     }
 
     fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
@@ -618,7 +533,7 @@ impl Room<'_> {
     fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
         self.store.delete(Kind::Pending, self.no, member.as_bytes())?;
         self.store.delete(Kind::Seen, self.no, &counter_name(member))?;
-        Ok(())
+        self.forget_fork(member)
     }
 
     fn take_removal(&mut self, applied: &Applied) -> Result<()> {
@@ -667,16 +582,6 @@ fn seen_name(sender: &MemberKey, id: &MessageId) -> Vec<u8> {
 /// Names the record that holds the number of a sender's last message.
 fn counter_name(sender: &MemberKey) -> Vec<u8> {
     [b"counter", sender.as_bytes().as_slice()].concat()
-}
-
-/// Returns position and digest of the entries behind rows.
-fn entries_of(rows: &[Row]) -> Vec<(Seq, Digest)> {
-    rows.iter().filter(|row| !row.is_unknown()).map(|row| (row.seq, row.digest)).collect()
-}
-
-/// Whether a row is the admission of somebody.
-fn admits(row: &Row) -> bool {
-    matches!(&row.content, RowContent::Moderation { record, .. } if matches!(record.act, Act::Admit { .. }))
 }
 
 fn name_row(row: &mut Row, roster: &[Leaf], member: MemberKey) {

@@ -38,14 +38,6 @@ pub(super) fn view_of(rows: &[Row]) -> Log {
     log_of(&rows[begins..])
 }
 
-/// Whether a tombstone hides an earlier message of an author from a reader, and so what it vouched for.
-fn hides_words(rows: &[Row], message: &Row, own: &[Row]) -> bool {
-    let said = |digest| own.iter().any(|row| row.from == message.from && row.digest == digest);
-    rows.iter()
-        .filter(|row| row.seq < message.seq)
-        .any(|row| matches!(row.content, RowContent::Tombstone { .. }) && said(row.digest))
-}
-
 /// Returns the seq from which on an author's message vouches for the log, by the author's own history.
 fn vouches_from(own: &[Row], message: Option<MessageId>) -> u64 {
     let sent = own.iter().position(|row| row.id.is_some() && row.id == message);
@@ -174,7 +166,7 @@ impl Oracle {
     }
 
     /// I3: who reads a message of an author that saw another log is told, as far as the author's client vouches for it: since
-    /// the last entry that expired unread before the message went out, and while no tombstone hides an earlier message.
+    /// the last entry that expired unread before the message went out.
     fn forks(
         &self,
         person: &Person,
@@ -194,9 +186,6 @@ impl Oracle {
                 continue;
             };
             let own = all.iter().find(|(other, _)| other.key == Some(*author));
-            if own.is_some_and(|(_, own)| hides_words(rows, row, own)) {
-                continue;
-            }
             let vouched = own.map_or(0, |(_, own)| vouches_from(own, row.id));
             let from = first.max(begins).max(vouched);
             let differs = (from..=last).find(|seq| theirs.get(seq) != mine.get(seq));

@@ -1,6 +1,8 @@
 //! Application messages of modified members: what they say is theirs, counts once, and commands nobody.
 
-use hearth_protocol::{Digest, InviteId, RejectCode, Secret32, StreamId, limits::PADDING_BUCKETS};
+use hearth_protocol::{
+    Digest, InviteId, RejectCode, Secret32, StreamId, hash, limits::PADDING_BUCKETS,
+};
 
 use super::{world::*, *};
 use crate::engine::{
@@ -156,6 +158,28 @@ fn words_shown_in_two_orders_are_noticed_on_both_sides() {
     assert!(forked(last_row(&world.rooms[FAY])), "the others read Ben");
     world.say(BEN, "too");
     assert!(last_row(&world.rooms[FAY]).notices.is_empty());
+}
+
+/// Found by the hostile relay: it passed the author's first words after the fork off as retracted, and what they vouched for
+/// was said by nothing else.
+#[test]
+fn a_tombstone_does_not_take_away_what_its_message_vouched_for() {
+    let mut world = World::new();
+    say_in_two_orders(&mut world);
+    let hidden = encrypt(&mut world, FAY, "and now");
+    let seq = world.log.append(hidden.clone());
+    for who in [FAY, CLEO, MAL] {
+        world.log.show(&mut world.rooms[who]);
+    }
+    let content = EntryContent::Tombstone(hash::sha256(&hidden));
+    world.rooms[BEN].handle_entries(&[Entry { seq, at: NOW, content }]).unwrap();
+    world.say(FAY, "again");
+    let notices = last_row(&world.rooms[BEN]).notices;
+    assert!(matches!(notices[..], [Notice::Fork(_)]), "{notices:?}");
+    for _ in 0..3 {
+        world.say(FAY, "this was told");
+        assert_eq!(last_row(&world.rooms[BEN]).notices, []);
+    }
 }
 
 /// Found by the hostile relay: it could have the last entry expire, and the author then spoke for nothing.
