@@ -22,7 +22,7 @@ use super::{
     room::{Room, identity, random, random_secret, read, write},
     state::{KnockBody, KnownInvite, Outgoing, OutgoingKind, ReturnInvite},
 };
-use crate::{store::Kind, text::name};
+use crate::{store::Kind, text::name::Look};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -172,7 +172,8 @@ impl Room<'_> {
     /// [`EngineError::NameTaken`], or what the gate refuses.
     pub fn admit(&mut self, knock: &Knock, now: Millis) -> Result<Submission> {
         let roster = self.roster()?;
-        if roster.iter().any(|l| name::confusable(&l.name, &knock.name)) {
+        let look = Look::of(&knock.name);
+        if roster.iter().any(|l| look.is_like(&Look::of(&l.name))) {
             return Err(EngineError::NameTaken);
         }
         let digest = knock.acknowledgement.digest();

@@ -11,7 +11,7 @@ use super::{
     check::{Check, on},
     policy::{Act, Applied, Leaf, RoomPolicy, RuleError, Scene},
 };
-use crate::text::name;
+use crate::text::name::Look;
 
 /// What a staged commit would do, in our terms.
 #[derive(Clone, Debug)]
@@ -183,7 +183,8 @@ pub fn check_commit(
         return Err(Refusal::RemoveMismatch);
     }
     if let Some(added) = added {
-        let taken = roster.iter().any(|l| name::confusable(&l.name, &added.name));
+        let look = Look::of(&added.name);
+        let taken = roster.iter().any(|l| look.is_like(&Look::of(&l.name)));
         if on(Check::Names) && taken {
             return Err(Refusal::NameConfusable);
         }

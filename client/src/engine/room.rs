@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     store::{Kind, RoomNo, Store},
-    text::name,
+    text::name::Look,
 };
 
 pub(super) const STATE: &[u8] = b"state";
@@ -421,7 +421,8 @@ pub(super) fn find_member<'a>(roster: &'a [Leaf], wanted: &str) -> Result<&'a Le
     let wanted = wanted.trim();
     let lower = wanted.to_ascii_lowercase();
     let by_name = roster.iter().filter(|l| l.name == wanted);
-    let by_folded = roster.iter().filter(|l| name::confusable(&l.name, wanted));
+    let look = Look::of(wanted);
+    let by_folded = roster.iter().filter(|l| look.is_like(&Look::of(&l.name)));
     let by_key = roster.iter().filter(|l| {
         lower.len() >= 4
             && (l.member.short().starts_with(&lower) || l.member.to_hex().starts_with(&lower))

@@ -1,6 +1,7 @@
 //! Display names: what a person may be called in a room, so that nobody passes for somebody else.
 
 use core::fmt;
+use std::sync::LazyLock;
 
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 use unicode_security::{RestrictionLevel, RestrictionLevelDetection as _, skeleton};
@@ -141,26 +142,51 @@ pub fn parse_name(text: &str) -> Result<Name, NameError> {
 /// Whether two names look alike to a person: "Ana" and "Аna" with a Cyrillic letter, "Ana" and "ANA", "An-na" and
 /// "Anna", "Iris" and "lris" (UTS 39 section 4, after case folding and without punctuation).
 pub fn confusable(a: &str, b: &str) -> bool {
-    let (a, b) = (looks(a), looks(b));
-    a.iter().any(|look| b.contains(look))
+    Look::of(a).is_like(&Look::of(b))
 }
 
-/// Two readings, since folding case first hides that a capital I looks like an l, and folding it last that an a
-/// in another alphabet does.
-fn looks(name: &str) -> [String; 2] {
-    let letters: String =
-        name.chars().filter(|c| c.is_alphanumeric() || is_combining_mark(*c)).collect();
-    let seen: String = skeleton(&letters).collect();
-    [letters, seen].map(|text| skeleton(&text.to_lowercase()).collect())
+/// What a name looks like, to be compared with many.
+#[derive(Debug)]
+pub struct Look([String; 2]);
+
+impl Look {
+    /// Takes a look at a name.
+    ///
+    /// Two readings, since folding case first hides that a capital I looks like an l, and folding it last that an a
+    /// in another alphabet does.
+    pub fn of(name: &str) -> Self {
+        let letters: String =
+            name.chars().filter(|c| c.is_alphanumeric() || is_combining_mark(*c)).collect();
+        let seen: String = skeleton(&letters).collect();
+        Self([letters, seen].map(|text| skeleton(&text.to_lowercase()).collect()))
+    }
+
+    /// Whether the two are [`confusable`].
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.0.iter().any(|look| other.0.contains(look))
+    }
+}
+
+/// A word that is reserved, and what it looks like.
+type Reserved = (&'static str, Look);
+
+/// Every leaf of a room is compared with them whenever its epoch changes, so they are looked at once.
+static RESERVED_TITLES: LazyLock<Vec<Reserved>> = LazyLock::new(|| looks_of(&TITLES));
+static RESERVED_WORDS: LazyLock<Vec<Reserved>> = LazyLock::new(|| looks_of(&WORDS));
+
+fn looks_of(words: &[&'static str]) -> Vec<Reserved> {
+    words.iter().map(|word| (*word, Look::of(word))).collect()
 }
 
 fn reserved(name: &str) -> Option<&'static str> {
-    let whole = TITLES.iter().chain(&WORDS).copied().find(|word| confusable(name, word));
-    let part = || {
-        let mut parts = name.split(|c: char| !c.is_alphanumeric() && !is_combining_mark(c));
-        parts.find_map(|part| TITLES.into_iter().find(|word| confusable(part, word)))
+    let among = |look: &Look, words: &[Reserved]| {
+        words.iter().find(|(_, word)| look.is_like(word)).map(|(word, _)| *word)
     };
-    whole.or_else(part)
+    let whole = Look::of(name);
+    let mut parts = name.split(|c: char| !c.is_alphanumeric() && !is_combining_mark(c));
+    among(&whole, &RESERVED_TITLES)
+        .or_else(|| among(&whole, &RESERVED_WORDS))
+        .or_else(|| parts.find_map(|part| among(&Look::of(part), &RESERVED_TITLES)))
 }
 
 #[cfg(test)]
