@@ -293,9 +293,13 @@ impl From<EngineError> for Failure {
                     "Nothing was signed. Ask the facilitator for a new invite by another way."
                 }
                 EngineError::BadReceipt(_) => "Ask for the receipt again; do not rely on this one.",
+                EngineError::Split(_) => {
+                    "Nothing goes out; what you wrote waits in your outbox. Compare `hearth verify ROOM` with a facilitator by another way: the same digits, then `hearth recover ROOM`; others, then they remove you, and you join by a new invite."
+                }
                 _ => "Nothing was accepted. Tell a facilitator by another way.",
             };
-            return Self::new(exit::LIED, "verification_failed", message, advice);
+            let kept = matches!(error, EngineError::Split(_));
+            return Self { kept, ..Self::new(exit::LIED, "verification_failed", message, advice) };
         }
         match error {
             EngineError::Rule(rule) | EngineError::Refused(Refusal::Rule(rule)) => {

@@ -373,6 +373,10 @@ fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
         Notice::Missing { from } => {
             ("missing", format!("the relay left out entries from {from} to {}", row.seq))
         }
+        Notice::Split => (
+            "split",
+            "somebody went on from an earlier state of this room: it may have split, and whoever was removed there may read on here. Nothing of yours goes out until you have compared `verify` codes with a facilitator by another way".into(),
+        ),
         Notice::Unreadable => ("unreadable", format!("entry {} cannot be read", row.seq)),
         Notice::RefusedCommit(why) => {
             ("refused_commit", format!("a change by {name} is refused: {why}"))

@@ -54,7 +54,7 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         None => return Err(Failure::usage("no name was given", "Give one with --as NAME.")),
     };
     let name = name::parse_name(&name)?.into_string();
-    let local_name = rooms::free_local_name(&open, &preview.title)?;
+    let local_name = rooms::free_local_name(&open, &preview.title, Some(link.room))?;
     let joining = Joining { name, local_name, answers: Vec::new() };
     knock(context, &open, connection, &link, &preview, joining, join.no_wait).await
 }

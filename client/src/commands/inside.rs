@@ -78,8 +78,9 @@ pub(super) async fn enter<'s>(out: &Output, room: Room<'s>) -> Result<Live<'s>, 
 async fn recover(room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
     super::rooms::confirm(
         yes,
-        "Only if the operator says that the relay was restored from a backup: go on from what it has now? \
-         Your history stays; what others wrote since the backup may be missing.",
+        "Only if the operator says that the relay was restored from a backup, or if the room seems to have split and the \
+         others have the same `hearth verify ROOM` digits: go on from what the relay has now? Your history stays; what \
+         others wrote since a backup may be missing.",
     )?;
     let live = Live::recover(room).await?;
     live.leave().await;
@@ -127,7 +128,8 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
 /// Sends what waited from before; that a rule still holds it back fails no other command.
 pub(super) async fn flush_quietly(live: &mut Live<'_>) -> Result<()> {
     match live.flush().await {
-        Ok(()) | Err(LiveError::Refused { kept: true, .. } | LiveError::EpochUsedUp) => Ok(()),
+        Ok(()) | Err(LiveError::Refused { kept: true, .. }) => Ok(()),
+        Err(error) if error.holds_back() => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -139,7 +141,8 @@ async fn refresh<'s>(out: &Output, room: Room<'s>) -> (Room<'s>, Option<Failure>
         let mut live = enter(out, room).await?;
         live.tend().await?;
         match live.flush().await {
-            Ok(()) | Err(LiveError::Refused { .. } | LiveError::EpochUsedUp) => {}
+            Ok(()) | Err(LiveError::Refused { .. }) => {}
+            Err(error) if error.holds_back() => {}
             Err(error) => return Err(error),
         }
         Ok(live.leave().await)

@@ -97,7 +97,8 @@ async fn step(live: &mut Live<'_>) -> Result<(), LiveError> {
     let before = live.room.cursor().seq;
     live.tend().await?;
     match live.flush().await {
-        Ok(()) | Err(LiveError::Refused { .. } | LiveError::EpochUsedUp) => {}
+        Ok(()) | Err(LiveError::Refused { .. }) => {}
+        Err(error) if error.holds_back() => {}
         Err(error) => return Err(error),
     }
     // What came in meanwhile is printed before anything else is waited for.

@@ -31,7 +31,7 @@ pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
                 ));
             }
             let open = context.open_or_create()?;
-            let local_name = free_local_name(&open, &title)?;
+            let local_name = free_local_name(&open, &title, None)?;
             let suite = match suite {
                 SuiteArg::Xwing => Suite::XWing,
                 SuiteArg::X25519 => Suite::X25519,
@@ -168,9 +168,17 @@ fn parse_title(title: &str) -> Result<String> {
 }
 
 /// Returns a local name from a title that no room of the profile has yet.
-pub(super) fn free_local_name(open: &Open, title: &str) -> Result<String> {
+/// Returns a name for a room by its title that no other room has; one that is entered again keeps its own.
+pub(super) fn free_local_name(
+    open: &Open,
+    title: &str,
+    again: Option<hearth_protocol::RoomId>,
+) -> Result<String> {
     let base = slug(title);
     let rooms = Room::all(open.store(), &open.crypto)?;
+    if let Some(room) = rooms.iter().find(|room| Some(room.id()) == again) {
+        return Ok(room.state().local_name.clone());
+    }
     let taken = |name: &str| rooms.iter().any(|r| r.state().local_name == name);
     if !taken(&base) {
         return Ok(base);

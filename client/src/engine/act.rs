@@ -403,6 +403,7 @@ impl Room<'_> {
     }
 
     fn check_idle(&mut self) -> Result<()> {
+        self.check_whole()?;
         if self.group()?.1.has_pending() {
             return Err(EngineError::Busy);
         }

@@ -64,6 +64,8 @@ pub enum Check {
     MessageAuthority,
     /// A leaf's encryption key can be encrypted to.
     EncryptionKey,
+    /// Nothing goes out once somebody went on from an epoch that this profile is past of.
+    Split,
 }
 
 /// Whether a check is made; outside of tests always.

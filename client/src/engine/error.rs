@@ -18,6 +18,9 @@ pub enum EngineError {
     /// The relay's store is not the one it was.
     #[error("history went backwards: the relay was restored from a copy")]
     StreamChanged,
+    /// The room is two, and those whom somebody removed in the other may read on in ours.
+    #[error("somebody went on from an earlier state of this room at entry {0}: it may have split")]
+    Split(Seq),
     /// The gate refuses.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -104,6 +107,7 @@ impl EngineError {
         match self {
             Self::HistoryBackwards(_)
             | Self::StreamChanged
+            | Self::Split(_)
             | Self::BadPreview
             | Self::BadKnock(_)
             | Self::BadReceipt(_) => true,

@@ -141,7 +141,8 @@ impl<'s> Room<'s> {
 
     /// Signs the acknowledgement and makes the knock; everything is in the store before it is sent.
     ///
-    /// Somebody who lapsed keeps key and history; whoever left, was removed or declined gets a new key.
+    /// Somebody who lapsed keeps key and history; whoever left, was removed or declined gets a new key, and so does a member
+    /// without whom the others went on, whose waiting texts stay.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -156,10 +157,14 @@ impl<'s> Room<'s> {
         let old = Self::all(store, crypto)?.into_iter().find(|r| r.id() == link.room);
         store.transaction(|_| {
             let mut room = match old {
-                Some(room) if room.state.standing == Standing::Member => {
-                    return Err(EngineError::NotMember("you are in this room already"));
-                }
                 Some(mut room) => {
+                    if room.state.standing == Standing::Member {
+                        if !room.is_stranded()? {
+                            return Err(EngineError::NotMember("you are in this room already"));
+                        }
+                        room.keep_waiting_texts()?;
+                        room.group = None;
+                    }
                     if room.state.standing != Standing::Lapsed {
                         room.state.key = random_secret()?;
                         room.state.note_seed = random_secret()?;

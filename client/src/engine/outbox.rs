@@ -127,14 +127,23 @@ impl Room<'_> {
         Ok(false)
     }
 
-    /// Returns the oldest submission of the outbox, encrypted for the current epoch if it was not yet.
+    /// Returns the oldest submission of the outbox, encrypted for the current epoch if it was not yet. From a room that has
+    /// split only a departure goes out.
     ///
     /// # Errors
-    /// See [`EngineError`].
+    /// [`EngineError::Split`] if something waits in such a room; see [`EngineError`].
     pub fn next_submission(&mut self) -> Result<Option<Submission>> {
-        let Some((number, outgoing)) = self.outgoing()?.into_iter().next() else {
-            return Ok(None);
-        };
+        let mut waiting = self.outgoing()?.into_iter().peekable();
+        if self.cursor.split.is_some() && waiting.peek().is_some() {
+            let departs = |o: &Outgoing| {
+                matches!(o.what, OutgoingKind::Message { body: Body::Depart { .. }, .. })
+            };
+            let Some(departure) = waiting.find(|(_, outgoing)| departs(outgoing)) else {
+                return self.check_whole().map(|()| None);
+            };
+            waiting = vec![departure].into_iter().peekable();
+        }
+        let Some((number, outgoing)) = waiting.next() else { return Ok(None) };
         let outgoing = if outgoing.payload.is_empty() {
             self.encrypt_outgoing(number, outgoing)?
         } else {
@@ -143,11 +152,35 @@ impl Room<'_> {
         Ok(Some(submission(number, outgoing)))
     }
 
+    /// Whether the room is one, as far as entries say: in one that has split, those who were removed may read on.
+    ///
+    /// # Errors
+    /// [`EngineError::Split`] if not.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        self.cursor.split.map_or(Ok(()), |seq| Err(EngineError::Split(seq)))
+    }
+
+    /// Makes texts that wait go out anew after another admission, and drops all else.
+    pub(super) fn keep_waiting_texts(&self) -> Result<()> {
+        for (number, mut outgoing) in self.outgoing()? {
+            if let OutgoingKind::Message { body: Body::Text(_), counter, seen } = &mut outgoing.what
+            {
+                (*counter, *seen) = (0, Seq(0));
+                outgoing.payload.clear();
+                self.store.put_at(Kind::Outbox, self.no, number, &codec::encode(&outgoing))?;
+            } else {
+                self.store.delete_at(Kind::Outbox, self.no, number)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the commit that waits in the outbox, if an earlier process left one.
     ///
     /// # Errors
-    /// See [`EngineError`].
+    /// [`EngineError::Split`] if the room has split; see [`EngineError`].
     pub fn waiting_commit(&self) -> Result<Option<Submission>> {
+        self.check_whole()?;
         let mut commits = self
             .outgoing()?
             .into_iter()

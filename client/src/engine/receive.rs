@@ -25,6 +25,9 @@ use crate::store::Kind;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
+/// Rows of history that are looked through at most for an entry that comes again.
+const HAD_ROWS_MAX: usize = 4096;
+
 /// Name of the record that tells how to come back after a material amendment.
 pub(super) const RETURN: &[u8] = b"return";
 
@@ -105,6 +108,7 @@ impl Room<'_> {
         self.cursor.seq = head;
         self.cursor.digest = None;
         self.cursor.vouched = head;
+        self.cursor.split = None;
         self.save_cursor()
     }
 
@@ -142,16 +146,56 @@ impl Room<'_> {
         Ok(self.cursor.used_up == Some(epoch) && !left_behind)
     }
 
-    /// Remembers what an entry that we cannot use says of epochs.
-    fn note_unusable(&mut self, payload: &[u8]) -> Result<()> {
-        let Some(header) = mls_header::parse(payload) else { return Ok(()) };
+    /// Remembers what an entry that we cannot use says of epochs, and returns what it means to those who cannot read it.
+    fn note_unusable(&mut self, row: &Row, payload: &[u8]) -> Result<Notice> {
+        let header = mls_header::parse(payload).filter(|header| header.room == self.id());
+        let Some(header) = header else { return Ok(Notice::Unreadable) };
         let epoch = self.epoch()?;
+        let commit = header.content == ContentType::Commit;
         if header.epoch > epoch {
             self.cursor.left_behind = Some(header.epoch);
-        } else if header.epoch == epoch && header.content == ContentType::Commit {
+        } else if commit && header.epoch == epoch {
             self.cursor.used_up = Some(epoch);
+        } else if commit && on(Check::Split) && !self.had_entry(row.digest)? {
+            // An honest relay takes one commit for each epoch, unless a facilitator gave the epoch back.
+            self.cursor.split.get_or_insert(row.seq);
+            return Ok(Notice::Split);
         }
-        Ok(())
+        Ok(Notice::Unreadable)
+    }
+
+    /// Whether an entry was in the log before, as far as this profile looks back.
+    fn had_entry(&self, digest: Digest) -> Result<bool> {
+        const PAGE: usize = 256;
+        let mut before = Seq(u64::MAX);
+        for _ in 0..HAD_ROWS_MAX / PAGE {
+            let rows = self.history_back(before, PAGE)?;
+            if rows.iter().any(|row| row.digest == digest) {
+                return Ok(true);
+            }
+            let Some(first) = rows.iter().map(|row| row.place).min() else { break };
+            before = first;
+        }
+        Ok(false)
+    }
+
+    /// Whether others went on without this profile, as far as entries say: only another invite brings it back.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn is_stranded(&mut self) -> Result<bool> {
+        let epoch = self.epoch()?;
+        let behind = self.cursor.left_behind.is_some_and(|other| other > epoch);
+        Ok(behind || self.cursor.split.is_some())
+    }
+
+    /// Goes on after the room seemed to have split, by the member's decision.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn clear_split(&mut self) -> Result<()> {
+        self.cursor.split = None;
+        self.save_cursor()
     }
 
     /// Returns where to subscribe: one entry back, so that the relay must show again what it showed last.
@@ -295,8 +339,9 @@ impl Room<'_> {
         let processed = match group.process(&provider, room, payload) {
             Ok(processed) => processed,
             Err(MlsError::Invalid | MlsError::WrongEpoch | MlsError::Refused(_)) => {
-                row.notices.push(Notice::Unreadable);
-                return self.note_unusable(payload);
+                let notice = self.note_unusable(row, payload)?;
+                row.notices.push(notice);
+                return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
@@ -316,7 +361,7 @@ impl Room<'_> {
             Processed::RefusedCommit { committer, refusal } => {
                 name_row(row, &roster, committer);
                 row.notices.push(Notice::RefusedCommit(refusal.to_string()));
-                self.note_unusable(payload)?;
+                self.note_unusable(row, payload)?;
             }
             Processed::Commit { staged, verdict, removes_me } => {
                 self.give_up_commit()?;

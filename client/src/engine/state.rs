@@ -196,6 +196,9 @@ pub struct Cursor {
     #[n(8)]
     #[cbor(default)]
     pub vouched: Seq,
+    /// Where somebody went on from an epoch that this profile is past of: nothing of ours goes out until that is cleared up.
+    #[n(9)]
+    pub split: Option<Seq>,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.
@@ -373,6 +376,9 @@ pub enum Notice {
         #[n(0)]
         from: Seq,
     },
+    /// Somebody went on from an epoch that this profile is past of: the room is two.
+    #[n(9)]
+    Split,
 }
 
 impl Notice {

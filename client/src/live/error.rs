@@ -64,6 +64,11 @@ impl From<StoreError> for LiveError {
 }
 
 impl LiveError {
+    /// Whether what waits stays in the outbox, until people have cleared something up.
+    pub const fn holds_back(&self) -> bool {
+        matches!(self, Self::EpochUsedUp | Self::Engine(EngineError::Split(_)))
+    }
+
     /// Whether trying again on a new connection makes sense.
     pub const fn is_connection(&self) -> bool {
         match self {

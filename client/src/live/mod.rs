@@ -169,7 +169,8 @@ impl<'s> Live<'s> {
         self.moved
     }
 
-    /// Enters a room whose relay was restored from an older copy, by the member's decision, and goes on from there.
+    /// Enters a room whose relay was restored from an older copy, or that seemed to have split, by the member's decision, and
+    /// goes on from there.
     ///
     /// A facilitator also tells the relay which epoch the room is in.
     ///
@@ -181,6 +182,12 @@ impl<'s> Live<'s> {
         door::settle(&mut connection, &mut room, standing).await?;
         let mut live = Self::over(room, connection, None);
         let status = live.status().await?;
+        let cursor = live.room.cursor();
+        if cursor.split.is_some() && cursor.stream == Some(status.stream) {
+            live.room.clear_split()?;
+            live.subscribe().await?;
+            return Ok(live);
+        }
         let epoch = live.room.epoch()?;
         if status.epoch < epoch {
             if live.room.my_role()? != hearth_protocol::Role::Facilitator {
@@ -343,6 +350,10 @@ impl<'s> Live<'s> {
             return Ok(());
         }
         self.room.erase_expired(now())?;
+        if self.room.cursor().split.is_some() {
+            // What is due would be done in a room that may not be the others'.
+            return Ok(());
+        }
         // What a killed process left behind comes first: a commit of ours may stand in the way of everything.
         self.flush_commits_first().await?;
         let moderates = self.room.my_role()?.moderates();

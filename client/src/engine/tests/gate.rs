@@ -82,7 +82,7 @@ fn an_ex_facilitator_cannot_act() {
     let before = world.forged_act(CLEO, Act::Lock(true));
     world.act(FAY, Act::SetRole { member, role: Role::Member });
     // What Cleo made while she was one comes too late, and what she makes now is a member's.
-    world.cannot_read(CLEO, before);
+    world.comes_too_late(Some(CLEO), before);
     let forged = world.forged_act(CLEO, Act::Lock(true));
     world.refuses(CLEO, forged, &NOT_FACILITATOR);
 }

@@ -178,6 +178,8 @@ fn commits_of_other_epochs_are_unreadable() {
     let mut world = World::new();
     let stale = world.forge(FAY, &Forgery::default()).commit;
     world.goes_on();
+    world.comes_too_late(Some(FAY), stale.clone());
+    // Who has seen it once learns nothing new.
     world.cannot_read(FAY, stale.clone());
     // From the future: the epoch in the header is not authenticated towards those who cannot decrypt.
     let mut future = stale;

@@ -25,9 +25,10 @@ fn a_removed_members_later_commit_is_refused() {
     let text = mal.queue_text("I am still here".into(), NOW).unwrap();
     let message = mal.next_submission().unwrap().unwrap();
     assert_eq!(message.id, text);
-    for payload in [in_time, again, message.payload] {
-        world.nobody_reads(payload);
+    for payload in [in_time, again] {
+        world.comes_too_late(None, payload);
     }
+    world.nobody_reads(message.payload);
     assert_eq!(mal.state.standing, Standing::Member, "nobody told Mal's client");
     assert!(!texts(&world.rooms[FAY]).contains(&"I am still here".to_owned()));
 }

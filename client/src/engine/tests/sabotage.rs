@@ -55,10 +55,11 @@ fn attack(check: Check) -> Attack {
         Check::Overlap => rewritten_entry,
         Check::MessageAuthority => invite_of_a_member,
         Check::EncryptionKey => leaf_that_stops_others,
+        Check::Split => removal_in_another_room,
     }
 }
 
-const ALL: [Check; 28] = [
+const ALL: [Check; 29] = [
     Check::ProposalKinds,
     Check::ContextUnchanged,
     Check::OwnLeafUnchanged,
@@ -87,6 +88,7 @@ const ALL: [Check; 28] = [
     Check::Overlap,
     Check::MessageAuthority,
     Check::EncryptionKey,
+    Check::Split,
 ];
 
 #[test]
@@ -405,6 +407,25 @@ fn rewritten_entry() -> bool {
     let seq = world.rooms[BEN].cursor().seq;
     let forged = Entry { seq, at: NOW, content: EntryContent::Payload(vec![1]) };
     world.rooms[BEN].handle_entries(&[forged]).is_ok()
+}
+
+/// Ben and Mal took Mal's renewal, and the relay spoilt it for Fay, who gave the epoch back and removed Mal.
+fn removal_in_another_room() -> bool {
+    let mut world = World::new();
+    let renewal = world.rooms[MAL].renew(None, NOW).unwrap();
+    let (member, category) = (world.key(MAL), Category::Safety);
+    let act = Act::Remove { member, category, goodbye: String::new() };
+    let removal = world.rooms[FAY].act(act, NOW).unwrap();
+    for submission in [renewal, removal] {
+        world.log.take(submission);
+        world.log.show(&mut world.rooms[BEN]);
+        world.log.show(&mut world.rooms[MAL]);
+    }
+    world.rooms[BEN].queue_text("Mal must not hear of this".into(), NOW).unwrap();
+    let Ok(Some(submission)) = world.rooms[BEN].next_submission() else { return false };
+    world.log.take(submission);
+    world.log.show(&mut world.rooms[MAL]);
+    !texts(&world.rooms[MAL]).is_empty()
 }
 
 fn invite_of_a_member() -> bool {

@@ -6,6 +6,7 @@ use hearth_protocol::{Digest, MemberKey, handshake};
 use super::*;
 use crate::{
     engine::{
+        EngineError,
         agreement::{
             AckTerms, Acknowledgement, Agreement, countersign_transcript, facilitators_hash,
         },
@@ -140,7 +141,29 @@ impl World {
         self.stands_against(None, payload, &Notice::Unreadable);
     }
 
+    /// Like [`Self::cannot_read`], for a commit of an epoch that all are past of: somebody may have gone on from there. They go
+    /// on once they know that nobody did.
+    pub(super) fn comes_too_late(&mut self, culprit: Option<usize>, payload: Vec<u8>) {
+        self.is_shown(culprit, payload, &Notice::Split);
+        for room in &mut self.rooms {
+            room.queue_text("held".into(), NOW).unwrap();
+            let (words, commit) = (room.next_submission().err(), room.renew(None, NOW).err());
+            for refused in [words, commit] {
+                assert!(matches!(refused, Some(EngineError::Split(_))), "{refused:?}");
+            }
+            room.clear_split().unwrap();
+            let id = room.waiting_texts().unwrap()[0].0;
+            assert!(room.drop_waiting(&id).unwrap(), "it waited");
+        }
+        self.goes_on();
+    }
+
     fn stands_against(&mut self, culprit: Option<usize>, payload: Vec<u8>, notice: &Notice) {
+        self.is_shown(culprit, payload, notice);
+        self.goes_on();
+    }
+
+    fn is_shown(&mut self, culprit: Option<usize>, payload: Vec<u8>, notice: &Notice) {
         self.show();
         let named = culprit.map(|c| (self.key(c), self.rooms[c].state.name.clone()));
         self.log.append(payload);
@@ -158,7 +181,6 @@ impl World {
                 assert!(!room.group().unwrap().1.has_proposals());
             }
         }
-        self.goes_on();
     }
 
     /// A good commit for the same epoch still works, for everybody.
