@@ -400,7 +400,7 @@ pub struct Entry {
     /// Acceptance time by the relay's clock.
     #[n(1)]
     pub at: Millis,
-    /// Payload or tombstone.
+    /// Payload, tombstone, or that it is gone.
     #[n(2)]
     pub content: EntryContent,
 }
@@ -418,14 +418,18 @@ pub enum EntryContent {
     /// The payload was retracted; its SHA-256 stays, so that chains over entries still verify.
     #[n(1)]
     Tombstone(#[n(0)] Digest),
+    /// This entry expired, and so did all between it and the one delivered before it.
+    #[n(2)]
+    Expired,
 }
 
 impl EntryContent {
-    /// Returns the SHA-256 of the payload, which a tombstone keeps.
+    /// Returns the SHA-256 of the payload, which a tombstone keeps; zeros for what expired.
     pub fn digest(&self) -> Digest {
         match self {
             Self::Payload(payload) => crate::hash::sha256(payload),
             Self::Tombstone(digest) => *digest,
+            Self::Expired => Digest([0; 32]),
         }
     }
 }

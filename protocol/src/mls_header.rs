@@ -22,6 +22,11 @@ pub enum ContentType {
     Commit,
 }
 
+/// Where the content type stands in a payload that [`parse`] takes: behind version, wire format, group id and epoch.
+pub const CONTENT_TYPE_AT: usize = 2 + 2 + 1 + 16 + 8;
+/// The content type of a commit.
+pub const COMMIT: u8 = 3;
+
 /// Parses the header of an MLSMessage that holds a PrivateMessage.
 ///
 /// Returns `None` for any other version, wire format, group id length or content type.
@@ -37,7 +42,7 @@ pub fn parse(payload: &[u8]) -> Option<MlsHeader> {
     let (epoch, rest) = rest.split_first_chunk::<8>()?;
     let content = match rest.first()? {
         1 => ContentType::Application,
-        3 => ContentType::Commit,
+        &COMMIT => ContentType::Commit,
         _ => return None,
     };
     Some(MlsHeader { room: RoomId(*group_id), epoch: Epoch(u64::from_be_bytes(*epoch)), content })
@@ -61,6 +66,7 @@ mod tests {
         assert_eq!(parsed.room, RoomId([7; 16]));
         assert_eq!(parsed.epoch, Epoch(5));
         assert_eq!(parsed.content, ContentType::Commit);
+        assert_eq!(header(3)[CONTENT_TYPE_AT], COMMIT);
         assert_eq!(parse(&header(1)).unwrap().content, ContentType::Application);
     }
 

@@ -95,7 +95,7 @@ impl RoomSlot {
             _ => member.gone,
         };
         // Nothing from before the admission, whatever is asked for.
-        let cursor = after.max(member.joined).max(position.floor);
+        let cursor = after.max(member.joined);
         let known_head = position.head;
         self.subscription = Some(Subscription { cursor, known_head, bound });
     }

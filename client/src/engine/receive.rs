@@ -58,28 +58,7 @@ impl Room<'_> {
                 false
             }
         };
-        if floor > self.cursor.seq {
-            let from = Seq(self.cursor.seq.0.saturating_add(1));
-            self.change(|room| {
-                // Whose they were is not known: like a tombstone, each explains one message that is missing later.
-                let gone = floor.0.saturating_sub(room.cursor.seq.0);
-                room.cursor.tombstones = room.cursor.tombstones.saturating_add(gone);
-                room.save_row(&Row {
-                    place: room.cursor.place(floor),
-                    seq: floor,
-                    at: Millis(0),
-                    digest: Digest([0; 32]),
-                    from: None,
-                    name: String::new(),
-                    id: None,
-                    content: RowContent::Nothing,
-                    notices: vec![Notice::Expired { from }],
-                })?;
-                room.cursor.seq = floor;
-                room.cursor.digest = None;
-                room.save_cursor()
-            })?;
-        }
+        self.cursor.floor = floor;
         Ok(moved)
     }
 
@@ -224,9 +203,13 @@ impl Room<'_> {
     }
 
     fn check_overlap(&self, entry: &Entry) -> Result<()> {
-        let same = !on(Check::Overlap)
-            || entry.seq != self.cursor.seq
-            || self.cursor.digest.is_none_or(|known| known == entry.content.digest());
+        if !on(Check::Overlap) || entry.seq != self.cursor.seq {
+            return Ok(());
+        }
+        let same = match &entry.content {
+            EntryContent::Expired => entry.seq <= self.cursor.floor,
+            content => self.cursor.digest.is_none_or(|known| known == content.digest()),
+        };
         same.then_some(()).ok_or(EngineError::HistoryBackwards(entry.seq))
     }
 
@@ -249,10 +232,18 @@ impl Room<'_> {
             content: RowContent::Nothing,
             notices: Vec::new(),
         };
-        if entry.seq > next {
+        let expired = matches!(entry.content, EntryContent::Expired);
+        if entry.seq > next && !expired {
             row.notices.push(Notice::Missing { from: next });
         }
         match &entry.content {
+            EntryContent::Expired => {
+                // Whose they were is not known: like a tombstone, each explains one message that is missing later.
+                let gone = entry.seq.0.saturating_sub(self.cursor.seq.0);
+                self.cursor.tombstones = self.cursor.tombstones.saturating_add(gone);
+                row.at = Millis(0);
+                row.notices.push(Notice::Expired { from: next });
+            }
             EntryContent::Tombstone(_) => {
                 row.content = RowContent::Tombstone { by: None, category: None };
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(1);
@@ -270,7 +261,7 @@ impl Room<'_> {
             }
         }
         self.cursor.seq = entry.seq;
-        self.cursor.digest = Some(digest);
+        self.cursor.digest = (!expired).then_some(digest);
         self.save_row(&row)
     }
 

@@ -199,6 +199,10 @@ pub struct Cursor {
     /// Where somebody went on from an epoch that this profile is past of: nothing of ours goes out until that is cleared up.
     #[n(9)]
     pub split: Option<Seq>,
+    /// What expired at the relay, by its last word, goes up to here.
+    #[n(10)]
+    #[cbor(default)]
+    pub floor: Seq,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.

@@ -36,7 +36,8 @@ pub(crate) fn position(db: &Connection, proof: &Proved) -> Result<Position, Faul
 
 /// Reads entries in `(after, upto]`, as many as fit into one frame.
 ///
-/// The batch ends at `upto` if nothing up to there is left out for size; entries deleted by retention are absent.
+/// The batch ends at `upto` if nothing up to there is left out for size. Of entries that retention deleted in a row, the last
+/// is said to have expired.
 pub(crate) fn entries(
     db: &Connection,
     room: &RoomId,
@@ -50,8 +51,16 @@ pub(crate) fn entries(
     )?;
     let mut rows = statement
         .query(params![entry_key(room_row.key, after.0), entry_key(room_row.key, upto.0)])?;
+    let expired =
+        |seq| codec::encode(&Entry { seq, at: Millis(0), content: EntryContent::Expired });
+    let mut last = after.0;
     while let Some(row) = rows.next()? {
         let seq = Seq(seq_of(row.get(0)?));
+        let before = Seq(seq.0.saturating_sub(1));
+        if before.0 > last && !batch.push(before, &expired(before)) {
+            return Ok(batch);
+        }
+        last = seq.0;
         let at = Millis(uint(row.get(1)?));
         let content = match row.get_ref(2)? {
             rusqlite::types::ValueRef::Null => {
@@ -64,6 +73,10 @@ pub(crate) fn entries(
         if !batch.push(seq, &codec::encode(&Entry { seq, at, content })) {
             return Ok(batch);
         }
+    }
+    let gone = upto.min(room_row.floor);
+    if gone.0 > last && !batch.push(gone, &expired(gone)) {
+        return Ok(batch);
     }
     batch.reach(upto);
     Ok(batch)

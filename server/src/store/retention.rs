@@ -1,6 +1,6 @@
 //! Forgetting: what is past its time is overwritten, not only unlinked (`secure_delete`, then a checkpoint).
 
-use hearth_protocol::{InviteId, Millis, RoomNumbers, codec};
+use hearth_protocol::{InviteId, Millis, RoomNumbers, codec, mls_header};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
@@ -9,6 +9,9 @@ use super::{
 };
 
 const DAY_MILLIS: u64 = 24 * 3_600_000;
+/// For how long a commit is kept at least: without it, whoever was away could not follow the room any more. An
+/// acknowledgement admits for 365 days (`docs/protocol.md` section 7.2).
+const COMMITS_KEPT_MILLIS: u64 = 366 * DAY_MILLIS;
 /// For how long an expired invite still answers that it expired.
 const INVITE_KEPT_MILLIS: u64 = DAY_MILLIS;
 /// For how long a blob that no commit came to name is kept.
@@ -66,7 +69,9 @@ fn delete(batch: &Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
         if oldest_at >= cutoff {
             continue;
         }
-        let room = Room { key, floor, head, cutoff };
+        // A shorter time for all else makes commits due later than it.
+        let longer = COMMITS_KEPT_MILLIS.saturating_sub(kept);
+        let room = Room { key, floor, head, cutoff, longer };
         let purged = purge_room(batch.db, &room)?;
         deleted += purged;
         if purged >= ENTRIES_PER_STEP as u64 {
@@ -82,8 +87,11 @@ struct Room {
     floor: u64,
     head: u64,
     cutoff: u64,
+    /// By how much longer commits are kept.
+    longer: u64,
 }
 
+/// Deletes what expired of a room's log: all up to the floor, commits later.
 fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
     // Times follow seqs closely; a clock that was set back keeps an entry longer, never shorter.
     let expired: Vec<(i64, i64)> = db
@@ -101,10 +109,31 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
         .collect::<Result<_, _>>()?;
     let last = expired.iter().take_while(|(_, at)| uint(*at) < room.cutoff).last();
     let floor = last.map_or(room.floor, |(key, _)| seq_of(*key));
+    let passed = last.map_or(0, |(key, _)| expired.iter().filter(|(k, _)| k <= key).count());
+    let more = passed >= ENTRIES_PER_STEP;
+    // `substr` counts from 1. A tombstone has no payload, and goes.
     let mut deleted = db
-        .prepare_cached("DELETE FROM entries WHERE key > ?1 AND key <= ?2")?
-        .execute(params![entry_key(room.key, 0), entry_key(room.key, floor)])?;
-    let more = deleted >= ENTRIES_PER_STEP;
+        .prepare_cached(
+            "DELETE FROM entries WHERE key > ?1 AND key <= ?2 AND substr(payload, ?3, 1) IS NOT ?4",
+        )?
+        .execute(params![
+            entry_key(room.key, room.floor),
+            entry_key(room.key, floor),
+            mls_header::CONTENT_TYPE_AT as i64 + 1,
+            [mls_header::COMMIT].as_slice()
+        ])?;
+    let commits_cutoff = int(room.cutoff.saturating_sub(room.longer));
+    deleted += db
+        .prepare_cached(
+            "DELETE FROM entries WHERE key IN
+               (SELECT key FROM entries WHERE key > ?1 AND key <= ?2 AND at < ?3 LIMIT ?4)",
+        )?
+        .execute(params![
+            entry_key(room.key, 0),
+            entry_key(room.key, floor),
+            commits_cutoff,
+            ENTRIES_PER_STEP as i64
+        ])?;
     // The memory of a submission lives as long as its entry; of one without an entry, as long as one would.
     deleted += db
         .prepare_cached(
@@ -119,6 +148,11 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
         .query_row([room.key], |row| row.get(0))
         .optional()?
         .flatten();
+    let commit: Option<i64> = db
+        .prepare_cached("SELECT min(at) FROM entries WHERE key > ?1 AND key <= ?2")?
+        .query_row(params![entry_key(room.key, 0), entry_key(room.key, floor)], |row| row.get(0))?;
+    let commit_due = commit.map(|at| int(uint(at).saturating_add(room.longer)));
+    let oldest = oldest.into_iter().chain(commit_due).min();
     db.prepare_cached("UPDATE rooms SET floor = ?2, oldest_at = ?3 WHERE key = ?1")?
         .execute(params![room.key, int(floor), oldest.unwrap_or(i64::MAX)])?;
     Ok(if more { deleted.max(ENTRIES_PER_STEP) } else { deleted.min(ENTRIES_PER_STEP - 1) } as u64)

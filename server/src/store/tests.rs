@@ -1,8 +1,8 @@
 //! Verbs of the store in a time of the tests' own, and the store's failures.
 
 use hearth_protocol::{
-    BlobId, Commitment, Effect, Epoch, MemberKey, MessageId, RoomNumbers, Secret32, hash,
-    limits::KNOCKS_MAX,
+    BlobId, Commitment, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, RoomNumbers,
+    Secret32, ServerFrame, codec, hash, limits::KNOCKS_MAX, mls_header,
 };
 
 use super::{
@@ -131,6 +131,44 @@ fn retention_deletes_entries_their_ids_and_their_bytes() {
     bench.forget(START + 30 * DAY);
     assert_eq!(bench.count("entries"), 0);
     assert_eq!(bench.say(START + 30 * DAY, 5, b"next").seq, Seq(1_202));
+}
+
+/// Without a commit nobody could follow the room who was away: it outlives the words around it.
+#[test]
+fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let mut epoch = 0;
+    for id in 0..9 {
+        let mut submission = say(id, b"words or a commit");
+        submission.payload[5 + 16..5 + 16 + 8].copy_from_slice(&u64::to_be_bytes(epoch));
+        if id % 3 == 1 {
+            submission.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+            epoch += 1;
+        }
+        let founder = bench.founder.clone();
+        bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    }
+    bench.forget(START + 8 * DAY);
+    let log = |bench: &Bench, after| {
+        let batch = read::entries(&bench.db, &ROOM, Seq(after), Seq(9)).unwrap();
+        assert_eq!(batch.last(), Some(Seq(9)));
+        let frame = codec::decode_server(&batch.into_frame(&ROOM, Seq(9))).unwrap();
+        let ServerFrame::Entries { entries, .. } = frame else { panic!("{frame:?}") };
+        let gone = |entry: Entry| (entry.seq.0, entry.content == EntryContent::Expired);
+        entries.into_iter().map(gone).collect::<Vec<_>>()
+    };
+    let kept = [(1, true), (2, false), (4, true), (5, false), (7, true), (8, false), (9, true)];
+    assert_eq!(log(&bench, 0), kept);
+    assert_eq!(log(&bench, 2), kept[2..]);
+    assert_eq!(log(&bench, 5), kept[4..]);
+    assert_eq!(log(&bench, 8), kept[6..]);
+    assert_eq!((bench.count("entries"), bench.count("dedup")), (3, 0));
+    bench.forget(START + 366 * DAY);
+    assert_eq!(bench.count("entries"), 3);
+    bench.forget(START + 366 * DAY + 1);
+    assert_eq!(bench.count("entries"), 0);
+    assert_eq!(log(&bench, 3), [(9, true)]);
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl World {
         let (_, to_nora) = admit(&mut fay, &mut log, &knock);
         let payload = |entry: &Entry| match &entry.content {
             EntryContent::Payload(payload) => payload.clone(),
-            EntryContent::Tombstone(_) => unreachable!("nothing was retracted"),
+            _ => unreachable!("nothing was retracted or expired"),
         };
         let mut entries: Vec<Vec<u8>> = log.entries[already..].iter().map(payload).collect();
         entries.push(from_ben);

@@ -123,6 +123,7 @@ fn bytes(content: &EntryContent) -> Vec<u8> {
     match content {
         EntryContent::Payload(payload) => payload.clone(),
         EntryContent::Tombstone(digest) => digest.0.to_vec(),
+        EntryContent::Expired => Vec::new(),
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Conn {
     instead: Option<Entry>,
     /// Entries after this seq are kept back.
     until: Option<u64>,
+    /// Entries up to this seq are said to have expired.
+    floor: u64,
 }
 
 /// What the proxy does next.
@@ -211,6 +213,10 @@ impl Stage {
         let mut entries: Vec<Entry> =
             view.entries.iter().filter(|e| e.seq.0 > sent && e.seq.0 <= head).cloned().collect();
         conn.sent = Some(head.max(sent));
+        if let Some(gone) = entries.iter().rposition(|e| e.seq.0 <= conn.floor) {
+            entries.drain(..gone);
+            entries[0].content = EntryContent::Expired;
+        }
         if let (Some(instead), Some(first)) = (conn.instead.take(), entries.first_mut())
             && first.seq == instead.seq
         {
@@ -591,7 +597,10 @@ impl Stage {
         let lie = self.lie(Some(&member), &Op::FRAME[5..]);
         match lie {
             Some(Op::Stream) => stream = StreamId([self.dice.roll().to_le_bytes()[0]; 16]),
-            Some(Op::Floor) => floor = Seq(head.0.saturating_sub(self.dice.below(3) as u64)),
+            Some(Op::Floor) => {
+                conn.floor = head.0.saturating_sub(self.dice.below(3) as u64);
+                floor = Seq(conn.floor);
+            }
             Some(Op::RollBack) => {
                 head = Seq(head.0.saturating_sub(1 + self.dice.below(4) as u64).max(joined));
                 conn.until = Some(head.0);

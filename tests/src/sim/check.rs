@@ -14,38 +14,20 @@ use super::{World, model::Model};
 const SKEW_MILLIS: u64 = 3_600_000;
 
 /// Compares what a profile shows with what the model says of the entries up to its cursor.
-pub(super) fn view(world: &World, room: &mut Room<'_>, stranded: bool) -> Vec<String> {
+pub(super) fn view(world: &World, room: &mut Room<'_>) -> Vec<String> {
     let relay = world.relay.borrow();
     let Some(model) = &relay.model else { return Vec::new() };
     let mut wrong = Vec::new();
     let rows = room.history(Seq(0), usize::MAX).unwrap();
     for row in &rows {
-        // Without the commit that expired, nothing that came later can be read: that must be said, and no more can.
-        let unreadable = row.notices == [Notice::Unreadable] && row.content == RowContent::Nothing;
-        if !stranded || !unreadable {
-            check_row(world, model, room, row, &mut wrong);
-        }
+        check_row(world, model, room, row, &mut wrong);
     }
     order(&rows, &mut wrong);
-    if room.state().standing == Standing::Member && !stranded {
+    if room.state().standing == Standing::Member {
         holes(world, model, room, &rows, &mut wrong);
         shape(world, model, room, &mut wrong);
     }
     wrong
-}
-
-/// Whether retention took a commit after `seen` before this profile had read it: it cannot follow the room any more.
-///
-/// The row that says so may itself be erased by now.
-pub(super) fn is_stranded(world: &World, room: &mut Room<'_>, seen: Seq) -> bool {
-    let relay = world.relay.borrow();
-    let Some(model) = &relay.model else { return false };
-    let cursor = room.cursor().seq;
-    let lost = |seq| model.entry(seq).is_some_and(|entry| entry.expired && entry.commit);
-    let behind = room
-        .epoch()
-        .is_ok_and(|epoch| model.entry(cursor.0).is_some_and(|entry| epoch.0 < entry.after.epoch));
-    behind && (seen.0 + 1..=cursor.0).any(lost)
 }
 
 fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &mut Vec<String>) {

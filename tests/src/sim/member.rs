@@ -46,10 +46,6 @@ pub(super) struct Person {
     said: u32,
     /// Texts that were written down to be sent.
     queued: Vec<MessageId>,
-    /// The cursor after the visit before.
-    seen: Seq,
-    /// Whether this person was away for longer than the room keeps its entries, and missed a commit.
-    stranded: bool,
     /// Submissions that the relay refused for good, of which the member was told.
     given_up: usize,
 }
@@ -60,18 +56,7 @@ impl Person {
         let profile = Profile::create(&home, None).unwrap_or_else(|error| panic!("{error}"));
         let crypto = Crypto::default();
         let (queued, given_up) = (Vec::new(), 0);
-        let (seen, stranded) = (Seq(0), false);
-        Self {
-            who,
-            home,
-            profile: Some(profile),
-            crypto,
-            said: 0,
-            queued,
-            seen,
-            stranded,
-            given_up,
-        }
+        Self { who, home, profile: Some(profile), crypto, said: 0, queued, given_up }
     }
 
     fn room(&self) -> Option<Room<'_>> {
@@ -103,27 +88,12 @@ impl Person {
         db.execute_batch(statement).unwrap();
     }
 
-    /// Finds out whether this person can still follow the room.
-    fn follow_up(&mut self, world: &World) {
-        let Some((stranded, seen)) = self
-            .room()
-            .map(|mut room| (check::is_stranded(world, &mut room, self.seen), room.cursor().seq))
-        else {
-            return;
-        };
-        if stranded && !self.stranded {
-            world.count("stranded");
-        }
-        self.seen = seen;
-        self.stranded |= stranded;
-    }
-
     /// Compares what this person sees with what they should.
     fn check(&self, world: &World) {
         let Some(mut room) = self.room() else { return };
         world.outcome.borrow_mut().views += 1;
         let name = NAMES[self.who];
-        for what in check::view(world, &mut room, self.stranded) {
+        for what in check::view(world, &mut room) {
             world.wrong(format!("{name}: {what}"));
         }
     }
@@ -201,14 +171,11 @@ async fn go(world: &Rc<World>, person: &mut Person, visit: Visit) {
         Err(_) => None,
     };
     let name = NAMES[who];
-    person.follow_up(world);
     match ended {
         Some(Some(Ok(()))) => world.note(&format!("{name}: {action:?} done")),
         Some(Some(Err(error))) => {
             world.note(&format!("{name}: {action:?}: {error}"));
-            if !person.stranded {
-                fault(world, who, &error);
-            }
+            fault(world, who, &error);
         }
         Some(None) => {
             world.note(&format!("{name}: {action:?} killed"));
@@ -484,9 +451,6 @@ fn agree(world: &World, people: &[Person]) -> bool {
     let mut codes = Vec::new();
     for person in people {
         let Some(mut room) = person.room() else { continue };
-        if person.stranded {
-            continue;
-        }
         let inside = model.is_in(&room.me());
         let standing = room.state().standing.clone();
         // Somebody who was removed, or left, has heard of it.
@@ -512,7 +476,7 @@ fn account(world: &World, person: &Person) {
     let relay = world.relay.borrow();
     let Some(model) = &relay.model else { return };
     let Some(room) = person.room() else { return };
-    let (name, stranded) = (NAMES[person.who], person.stranded);
+    let name = NAMES[person.who];
     let mut lost = Vec::new();
     for id in &person.queued {
         // The relay remembers an id as long as its entry: what comes after that is another.
@@ -531,8 +495,7 @@ fn account(world: &World, person: &Person) {
         }
     }
     // Who is out has no outbox any more, and knows it.
-    let follows = room.state().standing == Standing::Member && !stranded;
-    if follows && lost.len() > person.given_up {
+    if room.state().standing == Standing::Member && lost.len() > person.given_up {
         let told = person.given_up;
         world.wrong(format!("{name}: {lost:?} are lost, and {told} refusals were told"));
     }

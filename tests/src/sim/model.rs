@@ -96,6 +96,8 @@ pub(super) struct Submission<'a> {
 pub(super) struct Model {
     /// The log; the first entry is number 1.
     pub(super) entries: Vec<Entry>,
+    /// How many of them are past their time: their ids are forgotten, and all but commits are gone.
+    floor: usize,
     /// What is so now.
     pub(super) now: Shape,
     members: BTreeMap<MemberKey, Member>,
@@ -117,6 +119,7 @@ impl Model {
         let roles = BTreeMap::from([(founder, Role::Facilitator)]);
         let mut model = Self {
             entries: Vec::new(),
+            floor: 0,
             now: Shape { roles, numbers, epoch: 0 },
             members: BTreeMap::new(),
             agreement,
@@ -445,8 +448,12 @@ impl Model {
         let kept = self.now.numbers.retention_seconds.saturating_mul(1000);
         let cutoff = now.saturating_sub(kept);
         // From the oldest on: a clock that was set back keeps an entry longer, never shorter.
-        let old = self.entries.iter_mut().take_while(|e| e.expired || e.at < cutoff);
-        let floor = old.map(|entry| entry.expired = true).count() as u64;
+        self.floor += self.entries[self.floor..].iter().take_while(|e| e.at < cutoff).count();
+        let commits = now.saturating_sub(kept.max(366 * DAY));
+        for entry in &mut self.entries[..self.floor] {
+            entry.expired |= !entry.commit || entry.at < commits;
+        }
+        let floor = self.floor as u64;
         self.done.retain(|_, (_, seq, at)| if *seq > 0 { *seq > floor } else { *at >= cutoff });
         self.invites.retain(|_, invite| invite.expires >= now.saturating_sub(DAY));
         self.knocks.retain(|_, knock| knock.at >= now.saturating_sub(30 * DAY));

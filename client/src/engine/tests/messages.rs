@@ -1,8 +1,6 @@
 //! Application messages of modified members: what they say is theirs, counts once, and commands nobody.
 
-use hearth_protocol::{
-    Digest, InviteId, RejectCode, Secret32, StreamId, hash, limits::PADDING_BUCKETS,
-};
+use hearth_protocol::{Digest, InviteId, RejectCode, Secret32, hash, limits::PADDING_BUCKETS};
 
 use super::{world::*, *};
 use crate::engine::{
@@ -189,11 +187,11 @@ fn what_was_seen_before_something_expired_unread_is_vouched_for() {
     let before = Seq(world.rooms[BEN].cursor().seq.0 + 1);
     say_in_two_orders(&mut world);
     let words = encrypt(&mut world, FAY, "expired");
-    let floor = world.log.append(words);
+    let gone = world.log.append(words);
     for who in [FAY, CLEO, MAL] {
         world.log.show(&mut world.rooms[who]);
     }
-    world.rooms[BEN].check_stream(StreamId([1; 16]), floor, floor).unwrap();
+    world.rooms[BEN].handle_entries(&[expired(gone)]).unwrap();
     assert!(matches!(last_row(&world.rooms[BEN]).notices[..], [Notice::Expired { .. }]));
     world.say(BEN, "and I");
     let row = last_row(&world.rooms[FAY]);
@@ -208,8 +206,8 @@ fn what_expired_unread_between_entries_makes_no_fork() {
     let mut world = World::new();
     world.say(FAY, "read");
     let words = encrypt(&mut world, CLEO, "expired");
-    let floor = world.log.append(words);
-    world.rooms[BEN].check_stream(StreamId([1; 16]), floor, floor).unwrap();
+    let gone = world.log.append(words);
+    world.rooms[BEN].handle_entries(&[expired(gone)]).unwrap();
     world.say(FAY, "and read");
     for who in [BEN, FAY, BEN] {
         world.say(who, "the same log");

@@ -102,6 +102,11 @@ impl Log {
     }
 }
 
+/// What the relay delivers in place of entries that expired unread, up to one.
+pub(super) fn expired(upto: Seq) -> Entry {
+    Entry { seq: upto, at: Millis(0), content: EntryContent::Expired }
+}
+
 pub(super) fn address() -> RelayAddress {
     RelayAddress {
         authority: "127.0.0.1:1".into(),
@@ -195,6 +200,6 @@ pub(super) fn last_row(room: &TestRoom) -> Row {
 pub(super) fn payload(log: &Log, seq: Seq) -> Vec<u8> {
     match &log.entries[usize::try_from(seq.0).unwrap() - 1].content {
         EntryContent::Payload(payload) => payload.clone(),
-        EntryContent::Tombstone(_) => Vec::new(),
+        EntryContent::Tombstone(_) | EntryContent::Expired => Vec::new(),
     }
 }

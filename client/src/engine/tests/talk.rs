@@ -1,6 +1,9 @@
 //! A room among honest members: joining, talking, moderation, and what is noticed when the relay misbehaves.
 
-use hearth_protocol::{Entry, EntryContent, Millis, Role, Seq, StreamId};
+use hearth_protocol::{
+    Entry, EntryContent, Millis, Role, Seq, StreamId,
+    mls_header::{self, ContentType},
+};
 
 use super::*;
 use crate::engine::{
@@ -366,8 +369,7 @@ fn what_expired_unread_is_said_and_accuses_nobody() {
     log.show(&mut ben);
     say(&mut fay, &mut log, "two");
     say(&mut fay, &mut log, "three");
-    let floor = fay.cursor().seq;
-    ben.check_stream(StreamId([1; 16]), floor, floor).unwrap();
+    ben.handle_entries(&[expired(fay.cursor().seq)]).unwrap();
     let expired = last_row(&ben);
     assert!(matches!(expired.notices[..], [Notice::Expired { .. }]));
     say(&mut fay, &mut log, "four");
@@ -386,6 +388,44 @@ fn what_expired_unread_is_said_and_accuses_nobody() {
     ben.erase_expired(NOW.plus(31 * DAY)).unwrap();
     assert_eq!(texts(&ben), ["six"]);
     assert!(!rows(&ben).contains(&expired));
+}
+
+/// Commits outlive words: whoever was away for longer than these follows the room all the same.
+#[test]
+fn who_missed_words_that_expired_follows_by_the_commits() {
+    let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
+    let away = ben.cursor().seq;
+    for round in 0..3 {
+        say(&mut fay, &mut log, "gone");
+        let renewal = fay.renew(None, NOW.plus(round)).unwrap();
+        log.take(renewal);
+        log.show(&mut fay);
+    }
+    let floor = fay.cursor().seq;
+    say(&mut fay, &mut log, "and still here");
+    // The relay has the commits, and what is younger.
+    let missed = log.entries.iter().filter(|entry| entry.seq > away);
+    let kept = missed.map(|entry| match &entry.content {
+        EntryContent::Payload(payload) if entry.seq <= floor => {
+            let content = mls_header::parse(payload).unwrap().content;
+            if content == ContentType::Commit { entry.clone() } else { expired(entry.seq) }
+        }
+        _ => entry.clone(),
+    });
+    let kept: Vec<Entry> = kept.collect();
+    ben.check_stream(StreamId([1; 16]), fay.cursor().seq, floor).unwrap();
+    ben.handle_entries(&kept).unwrap();
+    assert_eq!(ben.epoch().unwrap(), fay.epoch().unwrap());
+    assert_eq!(texts(&ben), ["and still here"]);
+    let alarms = rows(&ben).into_iter().flat_map(|row| row.notices).filter(Notice::is_alarm);
+    assert_eq!(alarms.count(), 0);
+    // Who comes back is shown the last entry once more, or that it is gone; above the floor it has to be there.
+    let last = ben.cursor().seq;
+    assert!(ben.handle_entries(&[kept.last().unwrap().clone()]).is_ok());
+    let back = ben.handle_entries(&[expired(last)]);
+    assert!(matches!(back, Err(EngineError::HistoryBackwards(_))), "{back:?}");
+    ben.check_stream(StreamId([1; 16]), last, last).unwrap();
+    assert!(ben.handle_entries(&[expired(last)]).is_ok());
 }
 
 #[test]
