@@ -515,7 +515,7 @@ pub enum InRoom {
         /// The time.
         time: String,
     },
-    /// Go on after the operator restored the relay from an older backup; facilitators first. M
+    /// Go on after a restored backup or a split of the room; take back a room that went on without you (facilitators). M
     Recover {
         /// The room.
         room: String,

@@ -144,6 +144,15 @@ impl From<LiveError> for Failure {
                 error.to_string(),
                 "Nothing is lost; `hearth read` shows it.",
             ),
+            LiveError::LeftBehind => Self {
+                kept: true,
+                ..Self::new(
+                    exit::LIED,
+                    "left_behind",
+                    error.to_string(),
+                    "What you wrote waits in the outbox. Tell a facilitator by another way: they remove you, and you join by a new invite, with your history. If you are the facilitator, and nobody else is one, `hearth recover ROOM` takes the room back to where you are.",
+                )
+            },
             LiveError::EpochUsedUp => Self {
                 kept: true,
                 ..Self::new(

@@ -16,8 +16,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hearth_client::engine::check::{Check, without};
-use hearth_tests::hostile::{Backend, Lies, Op, Outcome, run};
+use hearth_client::{
+    engine::{
+        check::{Check, lawless, without},
+        policy::{Act, Category},
+        state::{Notice, Row, RowContent},
+    },
+    live::LiveError,
+};
+use hearth_tests::hostile::{Backend, Lies, Op, Outcome, Person, run};
 
 /// Seeds of a run in CI.
 const SEEDS: u64 = 500;
@@ -150,6 +157,54 @@ fn a_message_under_an_id_that_is_taken_keeps_its_number() {
 #[test]
 fn another_store_shows_what_it_has() {
     only(&[Op::Stream, Op::FrameSwap, Op::Rewrite]);
+}
+
+/// A member uses an epoch up with a commit that everybody refuses, and speaks on in the next one: it looks as if others had gone
+/// on. Nothing of it is believed, it is said whose it was, and the facilitator takes the room back with one command.
+#[test]
+fn a_room_that_a_member_ran_away_with_is_taken_back() {
+    let backend = Backend::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(Box::pin(async {
+        let [mut fay, mut ben, mut mal] = ["Fay", "Ben", "Mal"].map(Person::new);
+        fay.found(&backend.grant_via(backend.address())).await.unwrap();
+        let link = fay.invite(3).await.unwrap();
+        for person in [&mut ben, &mut mal] {
+            person.knock(&link).await.unwrap();
+            assert!(fay.admit(&person.name).await.unwrap());
+            person.visit(async |_| Ok(())).await.unwrap();
+        }
+        let act = Act::Announce("I hold this room now.".into());
+        let ran = mal.visit(async |live| {
+            live.commit(|room, now| lawless(|| room.act(act.clone(), now))).await?;
+            live.send("and on I go".into()).await
+        });
+        ran.await.unwrap();
+        for person in [&fay, &ben] {
+            let said = person.visit(async |live| live.send("still here?".into()).await).await;
+            assert!(matches!(said, Err(LiveError::LeftBehind)), "{said:?}");
+            let named = |row: &Row| row.name == "Mal" && row.notices.iter().any(Notice::is_alarm);
+            assert!(person.rows().iter().any(named), "{} is told who", person.name);
+        }
+        assert!(matches!(ben.recover().await, Err(LiveError::LeftBehind)), "only a facilitator");
+        fay.recover().await.unwrap();
+        let (member, category) = (mal.key.unwrap(), Category::Conduct);
+        let act = Act::Remove { member, category, goodbye: String::new() };
+        fay.visit(async |live| live.act(act).await).await.unwrap();
+        for person in [&fay, &ben, &fay] {
+            person.visit(async |live| live.send_waiting().await).await.unwrap();
+        }
+        let texts = |person: &Person| {
+            let said = person.rows().into_iter().filter_map(|row| match row.content {
+                RowContent::Text(text) => Some((row.name, text)),
+                _ => None,
+            });
+            said.collect::<Vec<_>>()
+        };
+        let still = |name: &str| (name.to_owned(), "still here?".to_owned());
+        assert_eq!(texts(&fay), [still("Fay"), still("Ben")]);
+        assert_eq!(texts(&ben), texts(&fay));
+    }));
 }
 
 /// Defences whose absence shows in what people see here. `engine/tests/sabotage.rs` has an attack for every one.

@@ -74,14 +74,19 @@ pub(super) async fn enter<'s>(out: &Output, room: Room<'s>) -> Result<Live<'s>, 
     Ok(live)
 }
 
-/// Goes on with a relay that was restored from an older copy, after asking.
-async fn recover(room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
-    super::rooms::confirm(
-        yes,
-        "Only if the operator says that the relay was restored from a backup, or if the room seems to have split and the \
-         others have the same `hearth verify ROOM` digits: go on from what the relay has now? Your history stays; what \
-         others wrote since a backup may be missing.",
-    )?;
+/// Goes on after a restored backup or a split, or takes the room back, after asking.
+async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
+    let question = if room.is_left_behind()? {
+        "Only if no other facilitator can invite you anew: take the room back to where this profile is? Everybody who went \
+         on without you can then neither read nor write, until you have removed them and they have joined by a new invite."
+    } else if room.cursor().split.is_some() {
+        "Only if the others have the same `hearth verify ROOM` digits as you: go on? If the room has split, whoever was \
+         removed in the other part may read what you write."
+    } else {
+        "Only if the operator says that the relay was restored from a backup: go on from what it has now? \
+         Your history stays; what others wrote since the backup may be missing."
+    };
+    super::rooms::confirm(yes, question)?;
     let live = Live::recover(room).await?;
     live.leave().await;
     done(out, "recover", "Going on. Compare `hearth verify ROOM` with the others by another way.")

@@ -159,7 +159,7 @@ impl<'s> Room<'s> {
             let mut room = match old {
                 Some(mut room) => {
                     if room.state.standing == Standing::Member {
-                        if !room.is_stranded()? {
+                        if room.cursor.split.is_none() && !room.is_left_behind()? {
                             return Err(EngineError::NotMember("you are in this room already"));
                         }
                         room.keep_waiting_texts()?;

@@ -213,8 +213,8 @@ impl Room<'_> {
 
     /// Gives up a submission that the relay refuses for good.
     ///
-    /// The number of a message is free again, so that nobody misses one that never was; but not if the relay says that it
-    /// has something under this id, for then the others may have it, too.
+    /// The number of a message is free again, so that nobody misses one that never was; but not if the others may have it: the
+    /// relay says that it has something under this id, or may have taken it earlier and have forgotten that since.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -224,8 +224,9 @@ impl Room<'_> {
         };
         let outgoing: Outgoing = decode(&bytes)?;
         self.change(|room| match outgoing.what {
-            OutgoingKind::Message { counter, .. } => {
-                if code == RejectCode::IdConflict {
+            OutgoingKind::Message { counter, seen, .. } => {
+                let forgotten = room.cursor.floor > seen;
+                if code == RejectCode::IdConflict || forgotten {
                     room.cursor.counter = room.cursor.counter.max(counter);
                     room.save_cursor()?;
                 }

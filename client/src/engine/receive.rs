@@ -121,8 +121,7 @@ impl Room<'_> {
     /// See [`EngineError`].
     pub fn saw_epoch_used_up(&mut self) -> Result<bool> {
         let epoch = self.epoch()?;
-        let left_behind = self.cursor.left_behind.is_some_and(|other| other > epoch);
-        Ok(self.cursor.used_up == Some(epoch) && !left_behind)
+        Ok(self.cursor.used_up == Some(epoch) && !self.is_left_behind()?)
     }
 
     /// Remembers what an entry that we cannot use says of epochs, and returns what it means to those who cannot read it.
@@ -158,22 +157,21 @@ impl Room<'_> {
         Ok(false)
     }
 
-    /// Whether others went on without this profile, as far as entries say: only another invite brings it back.
+    /// Whether others went on without this profile, as far as entries say.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn is_stranded(&mut self) -> Result<bool> {
+    pub fn is_left_behind(&mut self) -> Result<bool> {
         let epoch = self.epoch()?;
-        let behind = self.cursor.left_behind.is_some_and(|other| other > epoch);
-        Ok(behind || self.cursor.split.is_some())
+        Ok(self.cursor.left_behind.is_some_and(|other| other > epoch))
     }
 
-    /// Goes on after the room seemed to have split, by the member's decision.
+    /// Forgets that the room seemed to have split or gone on without this profile, by the member's decision.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn clear_split(&mut self) -> Result<()> {
-        self.cursor.split = None;
+    pub fn go_on(&mut self) -> Result<()> {
+        (self.cursor.split, self.cursor.left_behind, self.cursor.used_up) = (None, None, None);
         self.save_cursor()
     }
 

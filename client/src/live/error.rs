@@ -52,6 +52,9 @@ pub enum LiveError {
     /// Nobody reads our output any more.
     #[error("the output is closed")]
     OutputClosed,
+    /// Entries come from an epoch that we have no way into.
+    #[error("the others went on without you: there was a change that this profile cannot read")]
+    LeftBehind,
     /// A commit that everybody refuses stands in the way.
     #[error("the room waits for a facilitator: somebody made a change that everybody refuses")]
     EpochUsedUp,
@@ -66,7 +69,7 @@ impl From<StoreError> for LiveError {
 impl LiveError {
     /// Whether what waits stays in the outbox, until people have cleared something up.
     pub const fn holds_back(&self) -> bool {
-        matches!(self, Self::EpochUsedUp | Self::Engine(EngineError::Split(_)))
+        matches!(self, Self::EpochUsedUp | Self::LeftBehind | Self::Engine(EngineError::Split(_)))
     }
 
     /// Whether trying again on a new connection makes sense.

@@ -9,7 +9,7 @@ mod error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hearth_protocol::{
-    ClientFrame, Effect, MessageId, Millis, RejectCode, RoomId, Seq, ServerFrame,
+    ClientFrame, Effect, Epoch, MessageId, Millis, RejectCode, RoomId, Seq, ServerFrame,
     frame::{Notice, PendingKnock, RoomStatus, Standing as RelayStanding},
     limits::BLOB_PART_BYTES_MAX,
 };
@@ -25,6 +25,8 @@ use crate::{
 
 /// Races lost in a row before a command gives up.
 const TRIES_MAX: usize = 8;
+/// Epochs by which a room is taken back in one command.
+const TAKEN_BACK_MAX: usize = 4096;
 /// Entries that take long enough to be spoken of.
 const MISSED_WORTH_TELLING: u64 = 500;
 /// Longest wait for entries that the relay has announced.
@@ -169,26 +171,32 @@ impl<'s> Live<'s> {
         self.moved
     }
 
-    /// Enters a room whose relay was restored from an older copy, or that seemed to have split, by the member's decision, and
-    /// goes on from there.
+    /// Goes on, by the member's decision, in a room whose relay was restored from an older copy, or that seemed to have split; or
+    /// takes a room back that went on without its facilitator.
     ///
     /// A facilitator also tells the relay which epoch the room is in.
     ///
     /// # Errors
-    /// [`LiveError::EpochUsedUp`] if a facilitator has to do it first; see [`LiveError`].
+    /// [`LiveError::EpochUsedUp`] if a facilitator has to do it first; [`LiveError::LeftBehind`] if only an invite brings
+    /// this profile back; see [`LiveError`].
     pub async fn recover(mut room: Room<'s>) -> Result<Self> {
         let mut connection = Connection::open(&room.state().address()).await?;
         let standing = door::authenticate(&mut connection, &room).await?;
         door::settle(&mut connection, &mut room, standing).await?;
         let mut live = Self::over(room, connection, None);
         let status = live.status().await?;
+        let epoch = live.room.epoch()?;
+        let left_behind = live.room.is_left_behind()?;
         let cursor = live.room.cursor();
-        if cursor.split.is_some() && cursor.stream == Some(status.stream) {
-            live.room.clear_split()?;
+        let same_store = cursor.stream == Some(status.stream) && cursor.seq <= status.head;
+        if same_store && (cursor.split.is_some() || left_behind) {
+            if left_behind {
+                live.take_back(epoch, status.epoch).await?;
+            }
+            live.room.go_on()?;
             live.subscribe().await?;
             return Ok(live);
         }
-        let epoch = live.room.epoch()?;
         if status.epoch < epoch {
             if live.room.my_role()? != hearth_protocol::Role::Facilitator {
                 return Err(LiveError::EpochUsedUp);
@@ -198,6 +206,18 @@ impl<'s> Live<'s> {
         live.room.adopt_stream(status.stream, status.head)?;
         live.subscribe().await?;
         Ok(live)
+    }
+
+    /// Takes the room back to the epoch of this profile, a facilitator's: whoever went on has to come in anew.
+    async fn take_back(&mut self, ours: Epoch, theirs: Epoch) -> Result<()> {
+        if self.room.my_role()? != hearth_protocol::Role::Facilitator {
+            return Err(LiveError::LeftBehind);
+        }
+        // The relay goes back by one at a time.
+        for epoch in (ours.0..theirs.0).rev().take(TAKEN_BACK_MAX) {
+            self.effects_only(vec![Effect::Reopen { epoch: Epoch(epoch) }]).await?;
+        }
+        Ok(())
     }
 
     /// Takes entries in until the log's head is reached.
@@ -369,7 +389,10 @@ impl<'s> Live<'s> {
         if due && self.room.roster()?.len() > 1 {
             match self.commit(|room, now| room.renew(None, now)).await {
                 // A renewal is not worth failing a command for: it is due again with the next one.
-                Ok(_) | Err(LiveError::TooManyRaces | LiveError::Refused { .. }) => {}
+                Ok(_)
+                | Err(
+                    LiveError::TooManyRaces | LiveError::Refused { .. } | LiveError::LeftBehind,
+                ) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -516,7 +539,12 @@ impl<'s> Live<'s> {
         if status.epoch != epoch {
             if status.epoch > epoch && !self.room.saw_epoch_used_up()? {
                 // To give the epoch back now would tear the room: there may be a good commit that we are not shown.
-                return Err(LiveError::Withheld(status.head));
+                let left_behind = self.room.is_left_behind()?;
+                return Err(if left_behind {
+                    LiveError::LeftBehind
+                } else {
+                    LiveError::Withheld(status.head)
+                });
             }
             // A commit that everybody refuses used the epoch up; a facilitator gives it back.
             if status.epoch.0 != epoch.0.saturating_add(1) || !self.room.my_role()?.moderates() {

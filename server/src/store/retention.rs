@@ -140,9 +140,10 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
             "DELETE FROM dedup WHERE room = ?1 AND ((seq > 0 AND seq <= ?2) OR (seq = 0 AND at < ?3))",
         )?
         .execute(params![room.key, int(floor), int(room.cutoff)])?;
+    // Who was removed is told so for as long as the commit that did it can be read.
     deleted += db
         .prepare_cached("DELETE FROM members WHERE room = ?1 AND state = 2 AND gone_at < ?2")?
-        .execute(params![room.key, int(room.cutoff)])?;
+        .execute(params![room.key, commits_cutoff])?;
     let oldest: Option<i64> = db
         .prepare_cached("SELECT min(at) FROM dedup WHERE room = ?1")?
         .query_row([room.key], |row| row.get(0))

@@ -201,13 +201,17 @@ impl Oracle {
         }
     }
 
-    /// Whether a history is the relay's log, as far as it goes.
-    pub(super) fn agrees(rows: &[Row], joined: u64, truth: &[Entry]) -> bool {
+    /// Whether a history is the relay's log, as far as somebody else's words in it vouch for that: a difference that nobody
+    /// writes after, whom this person can read, is told by nothing.
+    pub(super) fn agrees(person: &Person, rows: &[Row], joined: u64, truth: &[Entry]) -> bool {
         let mine = log_of(rows);
         let last = mine.last_key_value().map_or(joined, |(seq, _)| *seq);
-        (joined + 1..=last).all(|seq| {
+        let same = |seq: u64| {
             let entry = usize::try_from(seq - 1).ok().and_then(|at| truth.get(at));
             entry.is_some_and(|e| mine.get(&seq) == Some(&e.content.digest()))
-        })
+        };
+        let differs = (joined + 1..=last).find(|seq| !same(*seq));
+        let heard = |row: &Row| words(row).is_some() && row.from != person.key;
+        differs.is_none_or(|seq| !rows.iter().any(|row| row.seq.0 > seq && heard(row)))
     }
 }

@@ -122,6 +122,13 @@ impl Person {
         result
     }
 
+    /// Goes on after a split, or takes the room back.
+    pub async fn recover(&self) -> Result<(), LiveError> {
+        let room = self.room().ok_or(LiveError::UnexpectedReply)?;
+        Box::pin(Live::recover(room)).await?.leave().await;
+        Ok(())
+    }
+
     /// Makes an invite for several.
     pub async fn invite(&self, uses: u32) -> Result<Invite, LiveError> {
         let terms = InviteTerms { uses, expires: now().plus(3_600_000), role: Role::Member };
@@ -150,7 +157,7 @@ impl Person {
 pub(super) fn accuses(error: &LiveError) -> bool {
     match error {
         LiveError::Engine(engine) => engine.is_verification_failure(),
-        LiveError::Withheld(_) | LiveError::SaidGone => true,
+        LiveError::Withheld(_) | LiveError::SaidGone | LiveError::LeftBehind => true,
         _ => false,
     }
 }

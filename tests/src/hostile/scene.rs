@@ -560,7 +560,7 @@ impl Scene {
             let person = &self.people[*who];
             let rows = person.rows();
             let stage = self.proxy.stage.borrow();
-            let agrees = Oracle::agrees(&rows, joined(*who), stage.truth());
+            let agrees = Oracle::agrees(person, &rows, joined(*who), stage.truth());
             if !agrees && !person.warned() {
                 wrong.push(format!("I3: {} has another log and was never told", person.name));
             }
@@ -568,6 +568,7 @@ impl Scene {
         // A facilitator who was lied to may have reopened an epoch that others are past of.
         let spared = lied_to.is_empty() || !lied_to.contains(&self.key(FAY));
         if spared {
+            Box::pin(self.take_back(&honest)).await;
             let clean: Vec<usize> =
                 honest.iter().copied().filter(|w| !lied_to.contains(&self.key(*w))).collect();
             for who in &clean {
@@ -577,6 +578,23 @@ impl Scene {
         self.wrong.extend(wrong);
         if self.admitting && !self.inside.contains(&DAN) && lied_to.is_empty() {
             self.wrong.push("I9: the newcomer never came in".into());
+        }
+    }
+
+    /// What people do who were told that the room went on without its facilitator: she takes it back, and everybody speaks.
+    async fn take_back(&mut self, honest: &[usize]) {
+        let left_behind = self.people[FAY].room().is_some_and(|mut r| r.is_left_behind().unwrap());
+        if !left_behind {
+            return;
+        }
+        self.reached.push("the room was taken back");
+        let recovered = Box::pin(self.people[FAY].recover()).await;
+        self.note(FAY, recovered);
+        for who in honest {
+            self.say(*who).await;
+        }
+        for who in honest {
+            self.visit(*who, async |_| Ok(())).await;
         }
     }
 

@@ -204,7 +204,10 @@ fn fault(world: &World, who: usize, error: &LiveError) {
                 )
         }
         LiveError::Withheld(_) => !world.links[who].was_silent(),
-        LiveError::SaidGone | LiveError::UnexpectedReply | LiveError::EpochUsedUp => true,
+        LiveError::SaidGone
+        | LiveError::UnexpectedReply
+        | LiveError::LeftBehind
+        | LiveError::EpochUsedUp => true,
         _ => false,
     };
     if accuses {

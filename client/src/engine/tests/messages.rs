@@ -1,6 +1,8 @@
 //! Application messages of modified members: what they say is theirs, counts once, and commands nobody.
 
-use hearth_protocol::{Digest, InviteId, RejectCode, Secret32, hash, limits::PADDING_BUCKETS};
+use hearth_protocol::{
+    Digest, InviteId, RejectCode, Secret32, StreamId, hash, limits::PADDING_BUCKETS,
+};
 
 use super::{world::*, *};
 use crate::engine::{
@@ -232,6 +234,25 @@ fn a_refused_message_gives_its_number_back_unless_the_relay_has_something_under_
     };
     assert_eq!(refuse(&mut world, RejectCode::TooLong), []);
     assert_eq!(refuse(&mut world, RejectCode::IdConflict), [Notice::Gap(1)]);
+}
+
+/// Found by the simulation: the answer was lost, and a month later the relay knew nothing of the id and refused it.
+#[test]
+fn what_the_relay_may_have_taken_and_forgotten_keeps_its_number() {
+    let mut world = World::new();
+    world.rooms[MAL].queue_text("taken".into(), NOW).unwrap();
+    let taken = world.rooms[MAL].next_submission().unwrap().unwrap();
+    let seq = world.log.append(taken.payload);
+    for who in [FAY, CLEO, BEN] {
+        world.log.show(&mut world.rooms[who]);
+    }
+    let mal = &mut world.rooms[MAL];
+    mal.check_stream(StreamId([1; 16]), seq, seq).unwrap();
+    mal.handle_entries(&[expired(seq)]).unwrap();
+    mal.give_up(taken.number, RejectCode::TooLong).unwrap();
+    world.say(MAL, "next");
+    assert_eq!(last_row(&world.rooms[BEN]).notices, []);
+    assert_eq!(texts(&world.rooms[BEN]), ["taken", "next"]);
 }
 
 #[test]

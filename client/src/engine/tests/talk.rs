@@ -428,6 +428,57 @@ fn who_missed_words_that_expired_follows_by_the_commits() {
     assert!(ben.handle_entries(&[expired(last)]).is_ok());
 }
 
+/// Whoever is in a room that the others went on without comes back by an invite, to the same history; words that wait go out.
+#[test]
+fn who_is_left_behind_knocks_again_and_says_what_waited() {
+    let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
+    say(&mut fay, &mut log, "before");
+    log.show(&mut ben);
+    // Cleo renews her keys, and Ben is shown noise in its place.
+    let renewal = cleo.renew(None, NOW).unwrap();
+    let seq = log.take(renewal);
+    for room in [&mut fay, &mut cleo] {
+        log.show(room);
+    }
+    let noise = EntryContent::Payload(vec![7; 40]);
+    ben.handle_entries(&[Entry { seq, at: NOW, content: noise }]).unwrap();
+    let (store, crypto, local_name) = ben.parts();
+    let knocks = |fay: &mut TestRoom, log: &mut Log| {
+        let link = invite(fay, log);
+        let preview = open_preview(&link, log.previews.last().unwrap()).unwrap();
+        let local_name = local_name.clone();
+        let joining = Joining { name: "Ben".into(), local_name, answers: Vec::new() };
+        let knock = Room::knock(store, crypto, &link, &preview, joining, NOW);
+        knock.map(|(room, request)| (pending(&room, &link, &request), room))
+    };
+    let refused = knocks(&mut fay, &mut log).err();
+    assert!(matches!(refused, Some(EngineError::NotMember(_))), "{refused:?}");
+    say(&mut fay, &mut log, "unreadable to Ben");
+    log.show(&mut ben);
+    assert!(ben.is_left_behind().unwrap());
+    ben.queue_text("what I meant to say".into(), NOW).unwrap();
+    let encrypted = ben.next_submission().unwrap();
+    assert!(encrypted.is_some(), "it was on its way, in the old group");
+    let old = ben.me();
+    let act = Act::Remove { member: old, category: Category::Request, goodbye: String::new() };
+    let removed = fay.act(act, NOW).unwrap();
+    log.take(removed);
+    log.show(&mut fay);
+    let (request, mut ben) = knocks(&mut fay, &mut log).unwrap();
+    let knock = fay.open_knock(&request).unwrap();
+    let admitted = fay.admit(&knock, NOW).unwrap();
+    log.take(admitted);
+    log.show(&mut fay);
+    let (seq, welcome) = log.welcomes.last().unwrap();
+    ben.welcomed(welcome, *seq, NOW).unwrap();
+    assert_ne!(ben.me(), old);
+    assert_eq!(texts(&ben), ["before"]);
+    log.flush(&mut ben);
+    log.show(&mut fay);
+    assert_eq!(texts(&fay), ["before", "unreadable to Ben", "what I meant to say"]);
+    assert_eq!(last_row(&fay).notices, []);
+}
+
 #[test]
 fn nothing_is_said_after_a_goodbye_that_waits() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);

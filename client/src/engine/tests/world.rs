@@ -151,7 +151,7 @@ impl World {
             for refused in [words, commit] {
                 assert!(matches!(refused, Some(EngineError::Split(_))), "{refused:?}");
             }
-            room.clear_split().unwrap();
+            room.go_on().unwrap();
             let id = room.waiting_texts().unwrap()[0].0;
             assert!(room.drop_waiting(&id).unwrap(), "it waited");
         }
