@@ -53,7 +53,8 @@ pub(super) async fn subscribe(
     let frame = ServerFrame::Subscribed {
         req,
         stream: store.stream(),
-        floor: position.floor,
+        // Of the log that somebody who is out may read, there is nothing above the head.
+        floor: position.floor.min(head),
         head,
         epoch: position.epoch,
     };
