@@ -16,6 +16,7 @@ pub mod live;
 mod passphrase;
 pub mod profile;
 pub mod show;
+mod signals;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 pub mod store;

@@ -22,6 +22,7 @@ use edit::{LineEditor, Typed};
 use rustix::termios::tcgetwinsize;
 use tokio::sync::{Notify, mpsc};
 
+pub(crate) use ask::leave_terminal_and_exit;
 pub use ask::{AskError, ask, confirm, read_secret, restore_terminal};
 
 use crate::text::escape;

@@ -181,6 +181,93 @@ fn a_signal_while_connecting_restores_the_terminal() {
     }
 }
 
+/// What a shell shows for a process that a signal ended.
+fn ended_by(signal: Signal) -> i32 {
+    128 + signal.as_raw()
+}
+
+fn locked() -> (tempfile::NamedTempFile, Person) {
+    let file = hearth_tests::text_file("correct horse\n");
+    let person = Person::new().with_flags(&["--passphrase-file", file.path().to_str().unwrap()]);
+    (file, person)
+}
+
+/// The echo is off then: without it a person would type blindly ever after.
+#[test]
+fn a_signal_while_a_passphrase_is_asked_for_restores_the_terminal() {
+    let relay = Relay::start();
+    let (_file, fay) = locked();
+    let circle = Circle::open_as(&relay, fay);
+    for signal in SIGNALS {
+        for args in [["room", "list"], ["chat", &circle.room], ["profile", "passphrase"]] {
+            let prompt = AtTerminal::start(&circle.fay, "xterm", &args);
+            prompt.await_words("Passphrase: ");
+            assert!(prompt.is_changed());
+            prompt.signal(signal);
+            let (status, screen) = prompt.ends();
+            assert_eq!(status.code(), Some(ended_by(signal)), "{args:?}: {screen}");
+            assert_eq!(screen, "Passphrase: \r\n", "{args:?}");
+        }
+    }
+    // Nothing was changed: the passphrase still opens it.
+    assert_eq!(circle.fay.does(&["profile", "check"])[0]["ok"], true);
+}
+
+/// A new passphrase is typed twice. After the first time it is known, and shown to nobody.
+#[test]
+fn a_signal_between_two_passphrases_shows_and_makes_nothing() {
+    let (relay, agreement) = (Relay::start(), hearth_tests::text_file(hearth_tests::AGREEMENT));
+    let grant = relay.grant();
+    for signal in SIGNALS {
+        let new = Person::new();
+        let path = agreement.path().to_str().unwrap();
+        let args = ["room", "create", "Evening", "--grant", &grant, "--agreement", path];
+        let args = [&args[..], &["--as", "Fay"]].concat();
+        let mut prompt = AtTerminal::start(&new, "xterm", &args);
+        prompt.await_words("key file beside the profile): ");
+        assert!(prompt.is_changed());
+        prompt.types("hunter2\r");
+        prompt.await_words("The same again: ");
+        wait_until("no echo", || prompt.is_changed());
+        prompt.types("hunter2");
+        prompt.signal(signal);
+        let (status, screen) = prompt.ends();
+        assert_eq!(status.code(), Some(ended_by(signal)), "{screen}");
+        assert!(!screen.contains("hunter") && !screen.contains("panicked"), "{screen}");
+        assert!(!new.home().exists(), "a profile was made");
+    }
+}
+
+/// Who was asked for a passphrase can end what follows as ever: a chat in order, anything else at once.
+#[test]
+fn a_signal_after_a_passphrase_ends_what_was_begun_with_it() {
+    let mut relay = Relay::start();
+    let (_file, fay) = locked();
+    let circle = Circle::open_as(&relay, fay);
+    relay.stop();
+    let silent = TcpListener::bind(relay.address()).unwrap();
+    silent.set_nonblocking(true).unwrap();
+    for signal in SIGNALS {
+        for (command, code) in [("read", ended_by(signal)), ("follow", 0), ("chat", 0)] {
+            let mut prompt = AtTerminal::start(&circle.fay, "xterm", &[command, &circle.room]);
+            prompt.await_words("Passphrase: ");
+            prompt.types("correct horse\r");
+            let mut connection = None;
+            wait_until("a connection", || {
+                connection = silent.accept().ok();
+                connection.is_some()
+            });
+            prompt.signal(signal);
+            let begun = Instant::now();
+            let (status, screen) = prompt.ends();
+            assert_eq!(status.code(), Some(code), "{command}: {screen}");
+            assert!(begun.elapsed().as_secs() < 5, "{command} waited for the relay");
+            assert!(!screen.contains("horse"), "{screen}");
+            drop(connection);
+        }
+    }
+}
+
 /// Stopped by a signal while the relay does not answer: the words are on the device, and go out once.
 #[test]
 fn a_signal_in_the_middle_of_sending_keeps_the_words() {

@@ -20,6 +20,7 @@ use crate::{
     line::{Console, ConsoleReader, LineError},
     live::{Incoming, Live, LiveError, now},
     show::Output,
+    signals,
     store::Store,
     text::{escape, when},
 };
@@ -72,7 +73,7 @@ pub(super) async fn run(context: &Context, room: &str, lock_after: &str) -> Resu
     // the middle is in the store, as after a power cut.
     tokio::select! {
         biased;
-        () = read::stop_signal() => Ok(()),
+        () = signals::stop() => Ok(()),
         result = talk => result,
     }
 }

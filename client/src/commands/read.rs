@@ -9,6 +9,7 @@ use crate::{
     failure::{Failure, exit},
     live::{Live, LiveError},
     show::{Output, View},
+    signals,
 };
 
 /// Rows of history read at once.
@@ -48,7 +49,7 @@ pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: boo
 /// What is there already is printed in any case, even where standard input is empty.
 pub(super) async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
     let (store, crypto, name) = room.parts();
-    let mut stop = std::pin::pin!(stop_signal());
+    let mut stop = std::pin::pin!(signals::stop());
     let mut end = std::pin::pin!(end_of_input());
     let mut backoff = crate::backoff::Backoff::new();
     let mut room = Some(room);
@@ -117,23 +118,6 @@ async fn end_of_input() {
     };
     tokio::select! {
         () = read => {}
-        () = stop_signal() => {}
-    }
-}
-
-/// Resolves at SIGINT, SIGTERM or SIGHUP.
-pub(super) async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+        () = signals::stop() => {}
     }
 }

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use super::{Context, Result, read};
+use super::{Context, Result};
 use crate::{
     engine::{EngineError, Room, policy::RuleError},
     failure::Failure,
     live::{Live, LiveError},
+    signals,
     text::{escape, name},
 };
 
@@ -24,7 +25,7 @@ pub(super) async fn run(
 ) -> Result<()> {
     let open = context.open()?;
     let mut rule = Rule { only, left: count };
-    let mut stop = std::pin::pin!(read::stop_signal());
+    let mut stop = std::pin::pin!(signals::stop());
     let mut backoff = crate::backoff::Backoff::new();
     loop {
         let room = Room::open(open.store(), &open.crypto, room)?;

@@ -5,16 +5,21 @@
 
 use std::{
     io::{self, IsTerminal as _, Read, Write as _},
-    sync::Mutex,
+    process,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
+    tcgetattr, tcsetattr,
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{LINE_BYTES_MAX, LineError, lock, plain};
-use crate::text::escape;
+use crate::{signals, text::escape};
 
 /// Bytes of a passphrase.
 const SECRET_BYTES_MAX: usize = 1024;
@@ -24,8 +29,11 @@ const TRIES_MAX: usize = 3;
 /// Stands for "no key" among a terminal's special codes (`_POSIX_VDISABLE`).
 const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
-/// The terminal's modes before we changed them; here, so that any way out can restore them.
+/// The terminal's modes before we changed them; here, so that any way out can restore them. Whoever changes them holds the
+/// lock.
 static REMEMBERED: Mutex<Option<Termios>> = Mutex::new(None);
+/// Whether a secret is being typed.
+static SECRET: AtomicBool = AtomicBool::new(false);
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -50,35 +58,62 @@ pub enum AskError {
 
 /// Restores the terminal's modes, if this process changed any. Call it on the way out after a signal.
 pub fn restore_terminal() {
-    if let Some(modes) = &*lock(&REMEMBERED) {
+    restore(lock(&REMEMBERED).as_ref());
+}
+
+fn restore(modes: Option<&Termios>) {
+    if let Some(modes) = modes {
         // Nothing better can be done for a terminal that is gone.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
     }
 }
 
-/// Remembers the terminal's modes, once, before anything changes them.
-fn remember_terminal() {
-    let mut remembered = lock(&REMEMBERED);
-    if remembered.is_none() && io::stdin().is_terminal() {
-        *remembered = tcgetattr(io::stdin()).ok();
+/// Restores the terminal and ends the process, wherever its other threads are.
+pub(crate) fn leave_terminal_and_exit(code: i32) -> ! {
+    // Held to the end, so that nothing changes the modes again.
+    let remembered = lock(&REMEMBERED);
+    let asked = SECRET.load(Ordering::SeqCst);
+    if asked {
+        forget_typed();
     }
+    restore(remembered.as_ref());
+    if asked {
+        // Nobody can be told that the terminal is closed.
+        let _ = show("\n");
+    }
+    process::exit(code)
+}
+
+/// Forgets what is typed and not yet read. Of a secret it must not go to whoever reads next: a shell shows and keeps it.
+fn forget_typed() {
+    // There is nothing to forget where it fails.
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+}
+
+/// Changes the terminal's modes, after remembering them as they were before the first change.
+fn change_terminal(how: OptionalActions, change: impl FnOnce(&mut Termios)) -> io::Result<()> {
+    let mut remembered = lock(&REMEMBERED);
+    let mut modes = tcgetattr(io::stdin())?;
+    if remembered.is_none() {
+        *remembered = Some(modes.clone());
+    }
+    change(&mut modes);
+    Ok(tcsetattr(io::stdin(), how, &modes)?)
 }
 
 /// Makes the terminal give keys one by one and show none; false if it cannot. [`restore_terminal`] undoes it.
 ///
 /// Ctrl-Z goes on to suspend the process; Ctrl-C and Ctrl-\\ become keys, so that nothing leaves the terminal so.
 pub(super) fn key_by_key() -> bool {
-    remember_terminal();
-    let Ok(mut modes) = tcgetattr(io::stdin()) else {
-        return false;
-    };
-    modes.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN;
-    modes.input_modes -= InputModes::IXON;
-    modes.special_codes[SpecialCodeIndex::VINTR] = NO_KEY;
-    modes.special_codes[SpecialCodeIndex::VQUIT] = NO_KEY;
-    modes.special_codes[SpecialCodeIndex::VMIN] = 1;
-    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
-    tcsetattr(io::stdin(), OptionalActions::Drain, &modes).is_ok()
+    let changed = change_terminal(OptionalActions::Drain, |modes| {
+        modes.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN;
+        modes.input_modes -= InputModes::IXON;
+        modes.special_codes[SpecialCodeIndex::VINTR] = NO_KEY;
+        modes.special_codes[SpecialCodeIndex::VQUIT] = NO_KEY;
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    });
+    changed.is_ok()
 }
 
 /// Asks for a secret without showing it. Without a terminal it reads one line, and asks nothing.
@@ -89,18 +124,25 @@ pub fn read_secret(prompt: &str) -> Result<Zeroizing<String>, AskError> {
     if !io::stdin().is_terminal() {
         return secret_line(&mut io::stdin().lock());
     }
-    remember_terminal();
-    let mut modes = tcgetattr(io::stdin()).map_err(io::Error::from)?;
-    // Keys come one by one, so that Ctrl-C reaches us and cannot leave the terminal without echo.
-    modes.local_modes -=
-        LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
-    modes.special_codes[SpecialCodeIndex::VMIN] = 1;
-    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
-    let restored = Restored;
-    tcsetattr(io::stdin(), OptionalActions::Flush, &modes).map_err(io::Error::from)?;
+    // Before the echo goes: a signal that finds the default would leave the terminal without it.
+    signals::restore_terminal_first()?;
+    let asked = Asked;
+    SECRET.store(true, Ordering::SeqCst);
+    forget_typed();
+    change_terminal(OptionalActions::Now, |modes| {
+        // Keys come one by one, so that Ctrl-C reaches us and cannot leave the terminal without echo.
+        modes.local_modes -=
+            LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    })?;
     show(prompt)?;
     let secret = secret_keys(&mut io::stdin().lock());
-    drop(restored);
+    if secret.is_err() {
+        // The rest of one that is too long.
+        forget_typed();
+    }
+    drop(asked);
     show("\n")?;
     secret
 }
@@ -131,12 +173,13 @@ pub fn confirm(prompt: &str) -> Result<bool, AskError> {
     Ok(false)
 }
 
-/// Restores the terminal on every way out.
-struct Restored;
+/// Restores the terminal on every way out of a question for a secret.
+struct Asked;
 
-impl Drop for Restored {
+impl Drop for Asked {
     fn drop(&mut self) {
         restore_terminal();
+        SECRET.store(false, Ordering::SeqCst);
     }
 }
 
