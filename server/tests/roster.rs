@@ -109,6 +109,99 @@ async fn a_former_member_is_admitted_anew_and_reads_from_there() {
     assert_eq!(entries.first().unwrap().seq, Seq(joined.0 + 1));
 }
 
+/// An invite leads in once. Whoever was put out does not come back to the door by the one that they had.
+#[tokio::test]
+async fn a_former_member_needs_another_invite_than_the_one_they_spent() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    for removed in [true, false] {
+        let token = room.invite(1).await;
+        let key = key();
+        let mut client = relay.connect().await;
+        let triple = acknowledge(room.id, &key, AGREEMENT);
+        client.knock(room.id, &key, &token, triple.clone()).await;
+        let admit = room.admit_effect(&key, Role::Member).await;
+        let joined = accepted(&room.commit(vec![admit]).await);
+        // A retry of the knock is answered with what has become of it.
+        let answer = client.knock(room.id, &key, &token, triple.clone()).await;
+        let ServerFrame::Authenticated { standing, .. } = answer else { panic!("{answer:?}") };
+        assert!(matches!(standing, Standing::Member { joined: at, .. } if at == joined));
+        if !removed {
+            let goodbye = text(room.id, room.epoch, "goodbye");
+            accepted(&client.submit(room.id, goodbye, vec![Effect::Leave]).await);
+        }
+        accepted(&room.commit(vec![Effect::Remove { member: key_of(&key) }]).await);
+        let mut again = relay.connect().await;
+        let answer = again.knock(room.id, &key, &token, triple.clone()).await;
+        assert_eq!(code(&answer), RejectCode::InviteUsed);
+        let another = room.invite(1).await;
+        let answer = again.knock(room.id, &key, &another, triple).await;
+        assert!(matches!(answer, ServerFrame::Authenticated { standing: Standing::Knocking, .. }));
+    }
+}
+
+/// Each post is before its author's removal in everybody's log, and said to be there; or it is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_post_and_a_removal_at_once_come_one_after_the_other() {
+    const POSTS: u32 = 8;
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let (mut taken, mut refused) = (Vec::new(), 0);
+    let mut last = Seq(0);
+    for round in 0..3 * POSTS {
+        let mut member = room.join(&relay, Role::Member).await;
+        let gone = key_of(&member.key);
+        let (id, epoch) = (room.id, room.epoch);
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let posting = tokio::spawn(async move {
+            // Pipelined. The removal is asked for after the first answers, at another moment in every round.
+            for req in 1..=POSTS {
+                let payload = text(id, epoch, &format!("{round} {req}"));
+                let (expect, effects) = (None, vec![]);
+                let submit = hearth_protocol::ClientFrame::Submit {
+                    req: 1000 + req,
+                    room: id,
+                    id: random_id(),
+                    payload,
+                    expect,
+                    effects,
+                };
+                member.client.say(&submit).await;
+            }
+            let (mut answers, mut begin) = (Vec::new(), Some(begin));
+            for heard in 0..POSTS {
+                if heard == round % POSTS {
+                    begin.take().unwrap().send(()).unwrap();
+                }
+                answers.push(member.client.answer().await);
+            }
+            answers
+        });
+        begun.await.unwrap();
+        let removal = accepted(&room.commit(vec![Effect::Remove { member: gone }]).await);
+        last = removal;
+        for answer in posting.await.unwrap() {
+            if let ServerFrame::Accepted { seq, .. } = answer {
+                assert!(seq < removal, "{seq:?} comes after {removal:?}");
+                taken.push(seq);
+            } else {
+                assert_eq!(code(&answer), RejectCode::NotMember);
+                refused += 1;
+            }
+        }
+    }
+    assert!(!taken.is_empty() && refused > 0, "{} taken, {refused} refused", taken.len());
+    // Whatever is in the log was acknowledged, and the other way round.
+    room.founder.subscribe(room.id, 0).await;
+    let entries = room.founder.entries_to(last.0).await;
+    let is_text = |content: &EntryContent| match content {
+        EntryContent::Payload(payload) => payload[29] == 1,
+        _ => panic!("{content:?}"),
+    };
+    let texts = entries.iter().filter(|entry| is_text(&entry.content)).map(|entry| entry.seq);
+    assert_eq!(texts.collect::<Vec<_>>(), taken);
+}
+
 #[tokio::test]
 async fn the_last_facilitator_stays() {
     let relay = TestRelay::start().await;

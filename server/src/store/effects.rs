@@ -240,6 +240,11 @@ fn admit(
         welcome: Some(*admission.welcome),
     };
     rows::save_member(batch.db, room.key, &member)?;
+    // The use that was spent has led in. Whoever is out again one day needs another.
+    batch
+        .db
+        .prepare_cached("DELETE FROM knockers WHERE room = ?1 AND member = ?2")?
+        .execute(params![room.key, admission.member.as_bytes()])?;
     drop_knock(batch, room, admission.member)
 }
 

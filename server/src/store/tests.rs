@@ -212,24 +212,16 @@ fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
 
 #[test]
 fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
-    use hearth_protocol::{frame::AckTriple, handshake, invite};
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let token = Secret32::new([7; 32]);
-    let invite = invite::invite_id(&token);
+    let invite = hearth_protocol::invite::invite_id(&token);
     let effects =
         vec![Effect::AddInvite { invite, uses: 1_000, expires: Millis::NEVER, preview: vec![1] }];
     let submission = Submission { effects, payload: vec![], ..say(1, b"") };
     bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
     for number in 0..=KNOCKS_MAX {
-        let key = ed25519_dalek::SigningKey::from_bytes(&[number as u8; 32]);
-        let member = MemberKey(key.verifying_key().to_bytes());
-        let (agreement, digest) = (Commitment([4; 32]), Digest([5; 32]));
-        let transcript = handshake::knock_transcript(&ROOM, &member, &agreement, &digest);
-        let signature = handshake::sign(&key, &transcript);
-        let acknowledgement = AckTriple { agreement, digest, signature };
-        let knock = door::Knock { token: token.clone(), acknowledgement, body: vec![0; 10] };
-        let proof = Proved::assumed(ROOM, member);
+        let (proof, knock, _) = knocker(number as u32, &token);
         let result = bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock));
         if number < KNOCKS_MAX {
             result.unwrap();
@@ -239,6 +231,101 @@ fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
     }
     bench.forget(START + 31 * DAY);
     assert_eq!(bench.count("knocks"), 0);
+}
+
+/// Somebody with a key, and their knock.
+fn knocker(number: u32, token: &Secret32) -> (Proved, door::Knock, Digest) {
+    use hearth_protocol::{frame::AckTriple, handshake};
+    let mut seed = [0x5a; 32];
+    seed[..4].copy_from_slice(&number.to_be_bytes());
+    let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+    let member = MemberKey(key.verifying_key().to_bytes());
+    let (agreement, digest) = (Commitment([4; 32]), Digest([5; 32]));
+    let transcript = handshake::knock_transcript(&ROOM, &member, &agreement, &digest);
+    let signature = handshake::sign(&key, &transcript);
+    let acknowledgement = AckTriple { agreement, digest, signature };
+    let knock = door::Knock { token: token.clone(), acknowledgement, body: vec![0; 10] };
+    (Proved::assumed(ROOM, member), knock, digest)
+}
+
+/// Whoever comes and goes all day costs what one does who stays, but for the entries, which have their time.
+#[test]
+fn of_ten_thousand_who_come_and_go_little_is_kept() {
+    const TIMES: u32 = 10_000;
+    let mut bench = Bench::new(RoomNumbers::default());
+    // What is counted here are rows, not what a power cut leaves of them.
+    bench.db.pragma_update(None, "synchronous", "OFF").unwrap();
+    let founder = bench.founder.clone();
+    let token = Secret32::new([7; 32]);
+    let invite = hearth_protocol::invite::invite_id(&token);
+    let invites =
+        vec![Effect::AddInvite { invite, uses: TIMES, expires: Millis::NEVER, preview: vec![1] }];
+    let submission = Submission { effects: invites, payload: vec![], ..say(1, b"") };
+    bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    let uses = |bench: &Bench| -> u32 {
+        bench.db.query_row("SELECT uses_left FROM invites", [], |row| row.get(0)).unwrap()
+    };
+
+    // One key at the door, again and again.
+    let (proof, knock, digest) = knocker(0, &token);
+    for _ in 0..TIMES {
+        bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+        bench.run(|batch| door::cancel(batch, &proof)).unwrap();
+    }
+    assert_eq!((bench.count("knocks"), bench.count("knockers")), (0, 1));
+    assert_eq!(uses(&bench), TIMES - 1);
+
+    // Many keys at the door, of whom nobody goes.
+    let mut refused = 0;
+    for number in 1..=TIMES / 10 {
+        let (proof, knock, _) = knocker(number, &token);
+        match bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)) {
+            Ok(_) => {}
+            refusal => {
+                assert_eq!(self::refusal(refusal), RejectCode::RoomFull);
+                refused += 1;
+            }
+        }
+    }
+    let waiting = i64::try_from(KNOCKS_MAX).unwrap();
+    assert_eq!(i64::from(refused), i64::from(TIMES / 10) - waiting);
+    assert_eq!((bench.count("knocks"), bench.count("knockers")), (waiting, waiting + 1));
+    // Who was refused did not spend anything.
+    assert_eq!(i64::from(uses(&bench)), i64::from(TIMES) - 1 - waiting);
+    for number in 1..=u32::try_from(KNOCKS_MAX).unwrap() {
+        let proof = knocker(number, &token).0;
+        bench.run(|batch| door::cancel(batch, &proof)).unwrap();
+    }
+
+    // One key inside and out again.
+    let blob = BlobId(hash::sha256(b"welcome").0);
+    let commit = |epoch: u64, id: u64, effects: Vec<Effect>| {
+        let mut submission = Submission { effects, ..say(id, b"a commit") };
+        submission.payload[21..29].copy_from_slice(&epoch.to_be_bytes());
+        submission.payload[29] = 3;
+        submission
+    };
+    let (mut epoch, cycles) = (0, u64::from(TIMES / 10));
+    for cycle in 0..cycles {
+        let now = Millis(START + cycle);
+        bench.run(|batch| door::knock(batch, now, &proof, &knock)).unwrap();
+        bench.run(|batch| blobs::put(batch, now, &founder, &blob, b"welcome")).unwrap();
+        let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
+        let admit = Effect::Admit { member, role, welcome: blob, acknowledgement: digest };
+        for effect in [admit, Effect::Remove { member }] {
+            let submission = commit(epoch, 2 + epoch, vec![effect]);
+            bench.run(|batch| submit::submit(batch, now, &founder, submission)).unwrap();
+            epoch += 1;
+        }
+    }
+    let kept = ["members", "knocks", "knockers", "blobs"].map(|table| bench.count(table));
+    assert_eq!(kept, [2, 0, waiting, 0]);
+    // Every time they came by another use of the invite: one that has led in leads in no more.
+    assert_eq!(
+        i64::from(uses(&bench)),
+        i64::from(TIMES) - waiting - i64::try_from(cycles).unwrap()
+    );
+    assert_eq!(bench.count("entries"), i64::try_from(2 * cycles).unwrap());
 }
 
 fn open(dir: &Path) -> (Arc<Store>, Threads, Arc<Registry>, Arc<Metrics>) {
