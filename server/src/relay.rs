@@ -85,9 +85,13 @@ impl StartError {
             Self::DataDir(DataDirError::Empty(_)) => {
                 "start the relay once, or name its address with --url wss://HOST:PORT"
             }
-            Self::DataDir(DataDirError::Io { .. }) => {
-                "give this account a directory that it owns, with --data-dir"
-            }
+            Self::DataDir(DataDirError::Io { source, .. }) => match source.kind() {
+                std::io::ErrorKind::ReadOnlyFilesystem => {
+                    "see what the system's log says of this disk, then mount it so that it can be written to"
+                }
+                std::io::ErrorKind::StorageFull => "free some space there",
+                _ => "give this account a directory that it owns, with --data-dir",
+            },
             Self::Store { source: OpenError::Schema { .. }, .. } => {
                 "install the newer version again, or restore the backup from before the upgrade"
             }

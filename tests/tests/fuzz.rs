@@ -10,6 +10,7 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
+use hearth_client::engine::content::TEXT_BYTES_MAX;
 use hearth_tests::fuzz::{TARGETS, Target, corpus};
 
 /// Mutations of each target in continuous integration.
@@ -81,6 +82,51 @@ fn every_target_accepts_what_the_product_makes() {
         for (number, seed) in (target.seeds)().iter().enumerate() {
             assert!((target.run)(seed), "seed {number} of {} is not accepted", target.name);
         }
+    }
+}
+
+/// What a peer may send at once: it costs the sender nothing, and must cost the reader little.
+const LARGEST: usize = hearth_protocol::limits::FRAME_BYTES_MAX;
+
+/// How long a reader may take for it. More without optimization: what grows too fast with the size is noticed all the same.
+const QUICK: Duration = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 10 });
+
+/// Who reads nothing that a peer has sent, but files of this computer.
+const LOCAL: [&str; 5] = ["config", "numbers", "row", "sealed_row", "profile"];
+
+/// Makes what is as large as it may be: heads and tails of many kinds, and what a target knows, with more behind it.
+fn largest(entries: &[Vec<u8>], size: usize) -> Vec<Vec<u8>> {
+    /// Of the corpus of a target.
+    const ENTRIES: usize = 24;
+    let heads = [0x00, 0x01, 0x41, 0x5f, 0x80, 0x81, 0x9b, 0x9f, 0xa1, 0xbf, 0xcc, 0xd8, 0xff];
+    let mut all: Vec<Vec<u8>> = heads.iter().map(|byte| vec![*byte; size]).collect();
+    for entry in entries.iter().take(ENTRIES).filter(|entry| (2..size).contains(&entry.len())) {
+        let mut behind = entry.clone();
+        behind.resize(size, 0x41);
+        let tail = entry[entry.len() / 2..].iter().cycle();
+        let again = entry.iter().chain(tail).take(size).copied().collect();
+        all.extend([behind, again]);
+    }
+    all
+}
+
+#[test]
+fn no_reader_takes_long_for_whatever_a_peer_may_send() {
+    for target in TARGETS.iter().filter(|target| !LOCAL.contains(&target.name)) {
+        let mut entries = (target.seeds)();
+        // Whatever is made once is made now, and not counted.
+        (target.run)(&entries[0]);
+        entries.extend(corpus::entries(target.name));
+        // A longer text does not come out of an envelope.
+        let size = if target.name == "text" { TEXT_BYTES_MAX } else { LARGEST };
+        let mut slowest = Duration::ZERO;
+        for bytes in largest(&entries, size) {
+            // The best of three: the machine may be busy with something else.
+            let took = (0..3).map(|_| try_one(target, &bytes)).min().unwrap();
+            slowest = slowest.max(took);
+        }
+        eprintln!("{}: slowest {slowest:?}", target.name);
+        assert!(slowest < QUICK, "{} takes {slowest:?}", target.name);
     }
 }
 

@@ -206,7 +206,7 @@ fn a_signal_while_a_passphrase_is_asked_for_restores_the_terminal() {
             prompt.signal(signal);
             let (status, screen) = prompt.ends();
             assert_eq!(status.code(), Some(ended_by(signal)), "{args:?}: {screen}");
-            assert_eq!(screen, "Passphrase: \r\n", "{args:?}");
+            assert_eq!(screen.trim_end(), "Passphrase:", "{args:?}");
         }
     }
     // Nothing was changed: the passphrase still opens it.

@@ -108,6 +108,7 @@ fn a_relay_whose_syncs_and_writes_fail_acknowledges_nothing_it_loses() {
         (SYNCS, "EIO", true, step),
         ("pwrite64", "ENOSPC", false, step),
         ("pwrite64", "EIO", false, step),
+        ("pwrite64", "EROFS", false, step),
         ("pwrite64", "ENOSPC", true, step),
     ];
     for (calls, error, and_after, step) in kinds {
@@ -300,6 +301,7 @@ fn a_member_whose_disk_fails_is_told_and_loses_nothing() {
         (SYNCS, Fault::Error("EIO"), true),
         ("pwrite64", Fault::Error("EIO"), false),
         ("pwrite64", Fault::Error("ENOSPC"), false),
+        ("pwrite64", Fault::Error("EROFS"), false),
         ("pwrite64", Fault::Error("ENOSPC"), true),
     ];
     visits(&faults, last, step.min(2));

@@ -295,15 +295,17 @@ impl<'s> Chat<'s> {
                 let quiet = Output::quiet();
                 let out = if answers_itself(command) { &self.out } else { &quiet };
                 let result = inside::act(&mut live, out, command).await;
-                self.show(&mut live.room)?;
-                match result {
-                    Ok(()) => Ok(Link::Up(live)),
-                    Err(failure) if failure.exit == exit::UNREACHABLE => {
+                let shown = self.show(&mut live.room);
+                match (result, shown) {
+                    // A disk that fails ends the chat: with what became of the words, if it was theirs.
+                    (Err(failure), Err(_)) | (Ok(()), Err(failure)) => Err(failure),
+                    (Ok(()), Ok(())) => Ok(Link::Up(live)),
+                    (Err(failure), Ok(())) if failure.exit == exit::UNREACHABLE => {
                         self.tell(&failure);
                         let room = Box::new(live.into_room());
                         Ok(Link::Down { room, retry: Instant::now() })
                     }
-                    Err(failure) => {
+                    (Err(failure), Ok(())) => {
                         self.tell(&failure);
                         Ok(Link::Up(live))
                     }
@@ -334,7 +336,8 @@ impl<'s> Chat<'s> {
     }
 
     fn keep(&self, room: &mut Room<'_>, text: &str) -> Result<()> {
-        room.queue_text(escape::sanitize_input(text)?, now())?;
+        let text = escape::sanitize_input(text)?;
+        room.queue_text(text, now()).map_err(|error| inside::unsent(error.into()))?;
         self.out.remark("-- kept; it goes out when the connection is back");
         Ok(())
     }

@@ -30,7 +30,10 @@ const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
 
 /// Runs one room command on a connection of its own.
 pub(super) async fn run(context: &Context, command: InRoom) -> Result<()> {
-    let open = context.open()?;
+    let open = match context.open() {
+        Err(failure) if matches!(command, InRoom::Send { .. }) => return Err(unsent(failure)),
+        open => open?,
+    };
     let mut room = Room::open(open.store(), &open.crypto, command.room())?;
     let out = &context.out;
     match &command {
@@ -104,7 +107,7 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
         let object = json!({"id": id.to_hex(), "sent": true});
         return Ok(out.say(&object, &format!("sent [{}]", id.short()))?);
     }
-    let id = room.queue_text(text, now())?;
+    let id = room.queue_text(text, now()).map_err(|error| unsent(error.into()))?;
     let sent = async {
         let mut live = enter(out, room).await?;
         live.tend().await?;
@@ -128,6 +131,22 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Says of words that the disk did not take that they went nowhere.
+pub(super) fn unsent(mut failure: Failure) -> Failure {
+    failure.advice = match failure.code {
+        "disk_full" => "Free some space, then send it again.",
+        "read_only" => "Make the disk or folder writable, then send it again.",
+        // The outbox may have them all the same; the same words wait there once.
+        "disk_failed" => {
+            "Check the disk: it fails, or has turned read-only. When it is whole, look at your outbox, then send it again."
+        }
+        _ => return failure,
+    }
+    .into();
+    failure.message.push_str("; nothing was sent");
+    failure
 }
 
 /// Sends what waited from before; that a rule still holds it back fails no other command.
@@ -183,7 +202,9 @@ pub(super) async fn refreshed<'s>(out: &Output, room: Room<'s>) -> Result<Room<'
 pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> Result<()> {
     match command {
         InRoom::Send { text, .. } => {
-            let id = live.send(read_words(text)?).await?;
+            let text = read_words(text)?;
+            let id = live.room.queue_text(text, now()).map_err(|error| unsent(error.into()))?;
+            live.send_waiting().await?;
             let object = json!({"id": id.to_hex(), "sent": true});
             Ok(out.say(&object, &format!("sent [{}]", id.short()))?)
         }

@@ -60,6 +60,8 @@ pub(super) async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
             None => Room::open(store, crypto, &name)?,
         };
         let entered = tokio::select! {
+            // First, so that a signal never finds the default once the relay is talked to.
+            biased;
             () = &mut stop => break,
             entered = enter(out, this) => entered,
         };

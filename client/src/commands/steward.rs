@@ -31,6 +31,7 @@ pub(super) async fn run(
         let room = Room::open(open.store(), &open.crypto, room)?;
         let serve = serve(context, room, &mut rule);
         let error = tokio::select! {
+            biased;
             () = &mut stop => return Ok(()),
             result = serve => match result {
                 Ok(()) => return Ok(()),

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc;
 
 use super::{Batch, Finish, Job, OpenError, checkpoint, life::Secrets, rules::CommitPace, schema};
@@ -118,7 +118,8 @@ impl Writer {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "a transaction failed; its requests were refused");
+                let advice = advice(&error);
+                tracing::error!(%error, "nothing can be stored; what asks for it is refused. {advice}");
                 self.metrics.commit_failures.fetch_add(1, Ordering::Relaxed);
                 self.metrics.store_ready.store(false, Ordering::Release);
                 // Dropping them answers them.
@@ -181,6 +182,20 @@ impl Gathering {
 
     fn ended(&mut self, now: Instant) {
         self.took = self.began.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+    }
+}
+
+/// What to do about a transaction that failed, in one line for who reads the log.
+fn advice(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => {
+            "Free some space for the data directory; then it goes on by itself"
+        }
+        Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+            "The disk fails or has turned read-only: see what the system's log says of it. \
+             It goes on by itself once it can write again"
+        }
+        _ => "Check the disk; it tries again with the next request",
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod crowd;
 pub mod cut;
 pub mod damage;
+pub mod read_only;
 pub mod trace;
 
 /// Reads a number from the environment: how long a campaign is, or its seed.

@@ -4,12 +4,16 @@ use std::{
     collections::{HashMap, HashSet},
     ffi::OsString,
     fmt, fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
 };
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    process::{Pid, Signal, kill_process},
+};
 use tempfile::TempDir;
 
 use super::skipped;
@@ -110,6 +114,35 @@ impl Record {
     /// Waits until the process and whoever traced it have ended; returns the record.
     pub fn end(self) -> String {
         self.text.recv_timeout(DEADLINE).expect("the record ends with the process")
+    }
+}
+
+/// A running process whose changes of the disk all fail. They work again once this is dropped.
+pub struct Meanwhile(Child);
+
+impl Meanwhile {
+    /// Begins; returns when it has begun.
+    pub fn failing(pid: u32, error: &str) -> Self {
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-e", &format!("trace={DISK_CHANGES}"), "-e", "signal=none"]);
+        strace.args(["-e", &format!("inject={DISK_CHANGES}:error={error}"), "-o", "/dev/null"]);
+        strace.args(["-p", &pid.to_string()]).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut strace = strace.spawn().unwrap();
+        let mut says = BufReader::new(strace.stderr.take().expect("it is piped"));
+        let mut line = String::new();
+        says.read_line(&mut line).unwrap();
+        assert!(line.contains("attached"), "{line}");
+        // What it says later is of no use, and must find a place all the same.
+        std::thread::spawn(move || says.lines().for_each(drop));
+        Self(strace)
+    }
+}
+
+impl Drop for Meanwhile {
+    fn drop(&mut self) {
+        // It lets go of the process before it ends.
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let _ = self.0.wait();
     }
 }
 
