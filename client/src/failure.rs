@@ -514,9 +514,10 @@ impl From<ProfileError> for Failure {
             ProfileError::DiskFull => {
                 ("disk_full", "Free some space and repeat the command; nothing was changed.")
             }
-            ProfileError::ReadOnly => {
-                ("read_only", "The disk or folder is read-only; nothing was changed.")
-            }
+            ProfileError::ReadOnly => (
+                "read_only",
+                "Make the disk or folder writable, then repeat the command; nothing was changed.",
+            ),
             ProfileError::Damaged(_) | ProfileError::Store(StoreError::Damaged(_)) => (
                 "profile_damaged",
                 "Nothing was changed. Copy the folder away first; then restore a backup or join anew.",

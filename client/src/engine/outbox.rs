@@ -133,17 +133,16 @@ impl Room<'_> {
     /// # Errors
     /// [`EngineError::Split`] if something waits in such a room; see [`EngineError`].
     pub fn next_submission(&mut self) -> Result<Option<Submission>> {
-        let mut waiting = self.outgoing()?.into_iter().peekable();
-        if self.cursor.split.is_some() && waiting.peek().is_some() {
-            let departs = |o: &Outgoing| {
-                matches!(o.what, OutgoingKind::Message { body: Body::Depart { .. }, .. })
-            };
-            let Some(departure) = waiting.find(|(_, outgoing)| departs(outgoing)) else {
-                return self.check_whole().map(|()| None);
-            };
-            waiting = vec![departure].into_iter().peekable();
+        let mut waiting = self.outgoing()?;
+        if self.cursor.split.is_some() && !waiting.is_empty() {
+            waiting.retain(|(_, outgoing)| {
+                matches!(outgoing.what, OutgoingKind::Message { body: Body::Depart { .. }, .. })
+            });
+            if waiting.is_empty() {
+                self.check_whole()?;
+            }
         }
-        let Some((number, outgoing)) = waiting.next() else { return Ok(None) };
+        let Some((number, outgoing)) = waiting.into_iter().next() else { return Ok(None) };
         let outgoing = if outgoing.payload.is_empty() {
             self.encrypt_outgoing(number, outgoing)?
         } else {

@@ -121,7 +121,7 @@ impl Room<'_> {
         let entries = entries_of(&rows);
         let admissions = rows.iter().rev().filter(|row| admits(row)).map(|row| row.seq);
         let mut begins: Vec<Seq> =
-            admissions.take(WINDOWS_MAX - 2).chain([since, vouched.clamp(since, seq)]).collect();
+            admissions.take(WINDOWS_MAX - 2).chain([since, vouched.max(since).min(seq)]).collect();
         begins.sort_unstable();
         begins.dedup();
         let windows = begins.into_iter().map(|since| Window::of(since, &entries)).collect();

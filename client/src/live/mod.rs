@@ -25,8 +25,8 @@ use crate::{
 
 /// Races lost in a row before a command gives up.
 const TRIES_MAX: usize = 8;
-/// Epochs by which a room is taken back in one command.
-const TAKEN_BACK_MAX: usize = 4096;
+/// Epochs by which a room can be taken back. A relay that names more is not followed.
+const TAKEN_BACK_MAX: u64 = 4096;
 /// Entries that take long enough to be spoken of.
 const MISSED_WORTH_TELLING: u64 = 500;
 /// Longest wait for entries that the relay has announced.
@@ -208,13 +208,21 @@ impl<'s> Live<'s> {
         Ok(live)
     }
 
-    /// Takes the room back to the epoch of this profile, a facilitator's: whoever went on has to come in anew.
+    /// Takes the room back to the epoch of this profile, a facilitator's, if the relay is past it: whoever went on has to come in
+    /// anew.
     async fn take_back(&mut self, ours: Epoch, theirs: Epoch) -> Result<()> {
+        if theirs <= ours {
+            // Whatever named a later epoch, the relay did not take it for one.
+            return Ok(());
+        }
+        if theirs.0 - ours.0 > TAKEN_BACK_MAX {
+            return Err(LiveError::UnexpectedReply);
+        }
         if self.room.my_role()? != hearth_protocol::Role::Facilitator {
             return Err(LiveError::LeftBehind);
         }
         // The relay goes back by one at a time.
-        for epoch in (ours.0..theirs.0).rev().take(TAKEN_BACK_MAX) {
+        for epoch in (ours.0..theirs.0).rev() {
             self.effects_only(vec![Effect::Reopen { epoch: Epoch(epoch) }]).await?;
         }
         Ok(())
