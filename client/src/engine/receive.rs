@@ -580,6 +580,28 @@ impl Room<'_> {
         self.drop_keys()
     }
 
+    /// Is out by a departure that was sent, and whose entry has expired unread; whether there is such a one.
+    ///
+    /// Only for when the relay says that this profile is out.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn leave_unread(&mut self) -> Result<bool> {
+        let sent = self.outgoing()?.into_iter().any(|(_, outgoing)| {
+            let message =
+                matches!(outgoing.what, OutgoingKind::Message { body: Body::Depart { .. }, .. });
+            message && !outgoing.payload.is_empty()
+        });
+        if sent {
+            self.store.transaction(|_| {
+                self.state.standing = Standing::Left;
+                self.save_state()?;
+                self.drop_keys()
+            })?;
+        }
+        Ok(sent)
+    }
+
     /// Deletes the group's keys, for this profile is out.
     pub(super) fn drop_keys(&mut self) -> Result<()> {
         self.store.clear(Kind::Outbox, self.no)?;

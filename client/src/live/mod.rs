@@ -115,7 +115,10 @@ impl<'s> Live<'s> {
             tell(missed);
         }
         live.catch_up().await?;
-        if last.is_some() && live.room.state().standing == Standing::Member {
+        if last.is_some()
+            && live.room.state().standing == Standing::Member
+            && !live.room.leave_unread()?
+        {
             // The relay says that we are out, and has no commit to show for it.
             return Err(LiveError::SaidGone);
         }

@@ -146,6 +146,20 @@ fn a_departure_is_carried_out_by_any_member() {
     ben.receipt().unwrap().verify().unwrap();
 }
 
+/// Found by the simulation: the answer to a goodbye was lost, and its author came back after the relay had forgotten it.
+#[test]
+fn a_goodbye_that_expired_unread_is_one_all_the_same() {
+    let (_, _, mut ben, _) = three(Suite::X25519);
+    assert!(!ben.leave_unread().unwrap());
+    ben.queue_departure(false, "Take care.".into(), NOW).unwrap();
+    // Nothing was sent yet: whoever says that we are out does not have it from us.
+    assert!(!ben.leave_unread().unwrap());
+    ben.next_submission().unwrap().unwrap();
+    assert!(ben.leave_unread().unwrap());
+    assert_eq!(ben.state().standing, Standing::Left);
+    assert!(ben.policy().is_err());
+}
+
 #[test]
 fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
