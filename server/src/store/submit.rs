@@ -56,8 +56,18 @@ pub(crate) fn submit(
     };
     let name = batch.secrets.submission(proof.room(), proof.member(), &submission.id);
     let digest = fingerprint(&submission);
-    // Before every other check: a retry whose first answer was lost must not be judged by a later state.
-    if let Some(earlier) = earlier(batch, &room, &name, &digest)? {
+    // A retry whose first answer was lost must not be judged by a later state. Most submissions are messages that come for the
+    // first time, and of those the insertion of the id says so without a search before it.
+    if is_message(&submission) {
+        let key = room.key;
+        return match apply(batch, now, proof, room, submission, &name, &digest) {
+            Err(Fault::Refused(refusal)) => {
+                earlier(batch, key, &name, &digest)?.ok_or(Fault::Refused(refusal))
+            }
+            result => result,
+        };
+    }
+    if let Some(earlier) = earlier(batch, room.key, &name, &digest)? {
         return Ok(earlier);
     }
     if submission.effects.is_empty() {
@@ -75,6 +85,12 @@ pub(crate) fn submit(
     }
 }
 
+/// Whether a submission is a message and nothing else: what is refused of it has changed nothing, not even a commit's pace.
+fn is_message(submission: &Submission) -> bool {
+    submission.effects.is_empty()
+        && mls_header::parse(&submission.payload).is_some_and(|h| h.content != ContentType::Commit)
+}
+
 fn fingerprint(submission: &Submission) -> [u8; 16] {
     let effects = codec::encode(&submission.effects);
     let whole = hash::labelled("hearth relay submission v1", &[&submission.payload, &effects]);
@@ -83,14 +99,14 @@ fn fingerprint(submission: &Submission) -> [u8; 16] {
 
 fn earlier(
     batch: &Batch<'_>,
-    room: &RoomRow,
+    room: i64,
     name: &[u8; 16],
     digest: &[u8; 16],
 ) -> Result<Option<Accepted>, Fault> {
     let found = batch
         .db
         .prepare_cached("SELECT seq, at, control, digest FROM dedup WHERE room = ?1 AND hash = ?2")?
-        .query_row(params![room.key, name], |row| {
+        .query_row(params![room, name], |row| {
             let accepted = Accepted {
                 seq: Seq(uint(row.get(0)?)),
                 at: Millis(uint(row.get(1)?)),
@@ -161,10 +177,18 @@ fn apply(
         effects::apply(batch, &mut room, &act, effect, &mut outcome)?;
     }
     // After the effects: a reopened epoch is the one that the commit beside it names.
-    if let Some(header) = header {
-        if header.epoch != room.epoch {
-            return Err(RejectCode::EpochConflict.into());
-        }
+    if header.is_some_and(|header| header.epoch != room.epoch) {
+        return Err(RejectCode::EpochConflict.into());
+    }
+    if !effects.is_empty() {
+        room.control += 1;
+    }
+    // Of a message, the first thing that is written.
+    let accepted = Accepted { seq, at: now, control: room.control };
+    if !remember(batch, &room, name, digest, &accepted)? {
+        return earlier(batch, room.key, name, digest)?.ok_or(RejectCode::IdConflict.into());
+    }
+    if header.is_some() {
         if commits {
             room.epoch = Epoch(room.epoch.0.saturating_add(1));
         } else if !sender.role.moderates() {
@@ -173,9 +197,6 @@ fn apply(
                 batch.shared.forget(room.key, &sender.key);
             }
         }
-    }
-    if !effects.is_empty() {
-        room.control += 1;
     }
     let entry = if header.is_some() {
         room.head = seq;
@@ -189,8 +210,6 @@ fn apply(
     if outcome.rules {
         rows::save_room_rules(batch.db, &room)?;
     }
-    let accepted = Accepted { seq, at: now, control: room.control };
-    remember(batch, &room, name, digest, &accepted)?;
     batch.published.push(Publication {
         room: room.id,
         head: room.head,
@@ -217,24 +236,26 @@ fn append(
     Ok(codec::encode(&Entry { seq, at, content: EntryContent::Payload(payload) }).into())
 }
 
+/// Writes a submission's id down; returns whether it is new.
 fn remember(
     batch: &Batch<'_>,
     room: &RoomRow,
     name: &[u8; 16],
     digest: &[u8; 16],
     accepted: &Accepted,
-) -> Result<(), Fault> {
-    batch.db.prepare_cached("INSERT INTO dedup VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
-        params![
+) -> Result<bool, Fault> {
+    let written = batch
+        .db
+        .prepare_cached("INSERT INTO dedup VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING")?
+        .execute(params![
             room.key,
             name,
             int(accepted.seq.0),
             int(accepted.at.0),
             int(accepted.control),
             digest
-        ],
-    )?;
-    Ok(())
+        ])?;
+    Ok(written == 1)
 }
 
 /// Deletes an entry's payload and keeps its hash. Returns its time and hash; `None` if there is no payload.
