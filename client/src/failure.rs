@@ -132,6 +132,18 @@ impl From<LiveError> for Failure {
                 "Ask a facilitator by another way; your history stays on this device.",
             ),
             LiveError::NotInside(standing) => not_inside(&standing),
+            LiveError::KnockForgotten => Self::new(
+                exit::REFUSED,
+                "knock_forgotten",
+                error.to_string(),
+                "Knock again with `hearth join LINK`; if the invite is spent or over, ask a facilitator for another.",
+            ),
+            LiveError::WelcomeGone => Self::new(
+                exit::REFUSED,
+                "welcome_gone",
+                error.to_string(),
+                "Ask a facilitator to remove you from the room, then join by a new invite.",
+            ),
             LiveError::TooManyRaces => Self::new(
                 exit::FAILED,
                 "busy",

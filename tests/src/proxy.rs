@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
 };
@@ -15,6 +15,7 @@ pub struct Proxy {
     address: SocketAddr,
     target: Arc<Mutex<Option<SocketAddr>>>,
     bytes: Arc<Mutex<Vec<u8>>>,
+    answered: Arc<AtomicUsize>,
     stopping: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -32,8 +33,10 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let target = Arc::new(Mutex::new(None::<SocketAddr>));
         let bytes = Arc::new(Mutex::new(Vec::new()));
+        let answered = Arc::new(AtomicUsize::new(usize::MAX));
         let stopping = Arc::new(AtomicBool::new(false));
         let (goal, record, stop) = (target.clone(), bytes.clone(), stopping.clone());
+        let answers = answered.clone();
         let accepting = std::thread::spawn(move || {
             for incoming in listener.incoming() {
                 if stop.load(Ordering::SeqCst) {
@@ -45,12 +48,23 @@ impl Proxy {
                     Ok((member, TcpStream::connect(goal)?))
                 });
                 if let Ok((member, relay)) = pair {
-                    join(&member, &relay, &record);
-                    join(&relay, &member, &record);
+                    let asked = Arc::new(AtomicUsize::new(0));
+                    let (count, most) = (asked.clone(), answers.clone());
+                    join(&member, &relay, &record, move |read| {
+                        count.fetch_add(read, Ordering::SeqCst);
+                        true
+                    });
+                    join(&relay, &member, &record, move |_| {
+                        let passes = asked.load(Ordering::SeqCst) <= most.load(Ordering::SeqCst);
+                        if !passes {
+                            most.store(usize::MAX, Ordering::SeqCst);
+                        }
+                        passes
+                    });
                 }
             }
         });
-        Self { address, target, bytes, stopping, accepting: Some(accepting) }
+        Self { address, target, bytes, answered, stopping, accepting: Some(accepting) }
     }
 
     /// Where members connect.
@@ -63,18 +77,40 @@ impl Proxy {
         *self.target.lock().unwrap() = Some(target);
     }
 
+    /// Cuts the next connection of which the relay answers anything that comes after so many bytes of the member's.
+    pub fn lose_one_answer_after(&self, bytes: usize) {
+        self.answered.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Whether that happened.
+    pub fn has_lost_one(&self) -> bool {
+        self.answered.load(Ordering::SeqCst) == usize::MAX
+    }
+
     /// Returns every byte that passed, in both directions.
     pub fn bytes(&self) -> Vec<u8> {
         self.bytes.lock().unwrap().clone()
     }
 }
 
-fn join(from: &TcpStream, to: &TcpStream, record: &Arc<Mutex<Vec<u8>>>) {
+/// Copies one way for as long as `passes` says so of the number of bytes read.
+fn join(
+    from: &TcpStream,
+    to: &TcpStream,
+    record: &Arc<Mutex<Vec<u8>>>,
+    passes: impl Fn(usize) -> bool + Send + 'static,
+) {
     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
     let record = record.clone();
     std::thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
+            if !passes(read) {
+                // Both ways at once, as a network does; the other side may have closed already.
+                let _ = to.shutdown(Shutdown::Both);
+                let _ = from.shutdown(Shutdown::Both);
+                return;
+            }
             record.lock().unwrap().extend_from_slice(&buffer[..read]);
             if to.write_all(&buffer[..read]).is_err() {
                 break;

@@ -33,7 +33,10 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     {
         match room.state().standing {
             Standing::Member => return say_joined(context, &mut room, "member"),
-            Standing::Knocking => return go_on_waiting(context, room, join.no_wait).await,
+            Standing::Knocking => match go_on_waiting(context, room, join.no_wait).await {
+                Err(failure) if failure.code == "knock_forgotten" => {}
+                ended => return ended,
+            },
             _ => {}
         }
     }

@@ -193,6 +193,10 @@ pub(super) async fn refreshed<'s>(out: &Output, room: Room<'s>) -> Result<Room<'
         Some(failure) if failure.code == "not_member" || failure.code == "not_acknowledged" => {
             Ok(room)
         }
+        Some(failure) if failure.code == "knock_forgotten" || failure.code == "welcome_gone" => {
+            out.remark(&format!("Not up to date: {}. {}", failure.message, failure.advice));
+            Ok(room)
+        }
         Some(failure) => Err(failure),
         None => Ok(room),
     }

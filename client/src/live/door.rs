@@ -1,7 +1,7 @@
 //! At the room's door: proving the key, opening a room, reading an invite, knocking, being welcomed.
 
 use hearth_protocol::{
-    BlobId, ClientFrame, RoomId, Seq, ServerFrame,
+    BlobId, ClientFrame, RejectCode, RoomId, RoomNumbers, Seq, ServerFrame,
     frame::{Notice, Standing as RelayStanding},
     hash,
     invite::{Grant, Invite},
@@ -10,7 +10,8 @@ use hearth_protocol::{
 
 use super::{LiveError, Result, now};
 use crate::{
-    connection::Connection,
+    backoff::Backoff,
+    connection::{Connection, RequestError},
     engine::{
         Crypto, EngineError, Room,
         agreement::Preview,
@@ -19,6 +20,9 @@ use crate::{
     },
     store::Store,
 };
+
+/// Requests for one room, as long as answers are lost.
+const OPENING_TRIES: u32 = 5;
 
 /// How waiting at the door ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,9 @@ pub enum Answer {
 
 /// Founds a room in the store, then opens it at the relay; if the relay refuses, nothing stays.
 ///
+/// A grant is spent by the first request that arrives, and the same request again opens no second room: so a lost answer
+/// is asked for again, a few times.
+///
 /// # Errors
 /// See [`LiveError`].
 pub async fn open_room<'s>(
@@ -42,10 +49,45 @@ pub async fn open_room<'s>(
     let mut connection = Connection::open(&grant.address).await?;
     let numbers = founding.numbers.clone();
     let room = Room::found(store, crypto, grant, founding, now())?;
+    let mut backoff = Backoff::new();
+    let mut tries = 1;
+    loop {
+        let asked = send_opening(&mut connection, &room, grant, numbers.clone()).await;
+        let error = match asked {
+            Ok(()) => {
+                connection.close().await;
+                return Ok(room);
+            }
+            Err(error) => error,
+        };
+        let again = loop {
+            if !error.is_connection() || tries == OPENING_TRIES {
+                break None;
+            }
+            tries += 1;
+            tokio::time::sleep(backoff.next_delay()).await;
+            if let Ok(connection) = Connection::open(&grant.address).await {
+                break Some(connection);
+            }
+        };
+        let Some(again) = again else {
+            room.wipe()?;
+            return Err(error);
+        };
+        connection = again;
+    }
+}
+
+async fn send_opening(
+    connection: &mut Connection,
+    room: &Room<'_>,
+    grant: &Grant,
+    numbers: RoomNumbers,
+) -> Result<()> {
     let (id, key) = (room.id(), room.state().signing_key());
     let agreement = crate::engine::agreement::commitment(&id, &room.state().agreement);
     let signature = connection.auth_signature(&key, id);
-    let opened = connection
+    connection
         .request(|req| ClientFrame::OpenRoom {
             req,
             room: id,
@@ -55,17 +97,8 @@ pub async fn open_room<'s>(
             numbers,
             agreement,
         })
-        .await;
-    match opened {
-        Ok(_) => {
-            connection.close().await;
-            Ok(room)
-        }
-        Err(error) => {
-            room.wipe()?;
-            Err(error.into())
-        }
-    }
+        .await?;
+    Ok(())
 }
 
 /// Fetches an invite's preview and verifies it.
@@ -95,16 +128,20 @@ pub async fn knock<'s>(
     preview: &Preview,
     joining: Joining,
 ) -> Result<(Room<'s>, Connection)> {
-    let before = Room::all(store, crypto)?.into_iter().any(|r| r.id() == link.room);
+    let before = Room::all(store, crypto)?.into_iter().find(|r| r.id() == link.room);
+    let before = before.map(|room| room.state().standing.clone());
     let (mut room, request) = Room::knock(store, crypto, link, preview, joining, now())?;
     match send_knock(&mut connection, &room, request).await {
         Ok(()) => Ok((room, connection)),
         Err(error) => {
-            // A knock that the relay refused leaves nothing of a room that was not there before.
-            match &error {
-                LiveError::Request(_) if !before => room.wipe()?,
-                LiveError::Request(_) => room.set_standing(Standing::Lapsed)?,
-                _ => {}
+            // Only a refusal says that nobody has the knock; after a lost answer the key must stay.
+            if let LiveError::Request(RequestError::Rejected { .. }) = &error {
+                match before {
+                    None => room.wipe()?,
+                    // Whoever gave up a room that went on without them has no keys for it any more.
+                    Some(Standing::Member) => room.set_standing(Standing::Left)?,
+                    Some(standing) => room.set_standing(standing)?,
+                }
             }
             Err(error)
         }
@@ -160,7 +197,7 @@ pub async fn await_answer(connection: &mut Connection, room: &mut Room<'_>) -> R
 /// Proves the key again after a lost connection; returns the answer if it came meanwhile.
 ///
 /// # Errors
-/// See [`LiveError`].
+/// [`LiveError::KnockForgotten`] and [`LiveError::WelcomeGone`] if there is nothing to wait for; see [`LiveError`].
 pub async fn resume_waiting(
     connection: &mut Connection,
     room: &mut Room<'_>,
@@ -187,10 +224,16 @@ pub(super) async fn authenticate(
     let signature = connection.auth_signature(&key, id);
     let reply = connection
         .request(|req| ClientFrame::Authenticate { req, room: id, member: room.me(), signature })
-        .await?;
+        .await;
     match reply {
-        ServerFrame::Authenticated { standing, .. } => Ok(standing),
-        _ => Err(LiveError::UnexpectedReply),
+        Ok(ServerFrame::Authenticated { standing, .. }) => Ok(standing),
+        Ok(_) => Err(LiveError::UnexpectedReply),
+        Err(RequestError::Rejected { code: RejectCode::NotMember, .. })
+            if room.state().standing == Standing::Knocking =>
+        {
+            Err(LiveError::KnockForgotten)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -208,6 +251,10 @@ pub(super) async fn settle(
             room.welcomed(&welcome, joined, now())?;
             Ok(None)
         }
+        (RelayStanding::Member { welcome: None, .. }, Standing::Knocking) => {
+            Err(LiveError::WelcomeGone)
+        }
+        (RelayStanding::Gone { .. }, Standing::Knocking) => Err(LiveError::KnockForgotten),
         (RelayStanding::Member { .. }, Standing::Member) => Ok(None),
         (RelayStanding::Gone { at }, Standing::Member) => Ok(Some(at)),
         (RelayStanding::Declined { note }, Standing::Knocking) => {

@@ -46,6 +46,12 @@ pub enum LiveError {
     /// This profile is not in the room.
     #[error("you are not in this room ({})", .0.as_str())]
     NotInside(Standing),
+    /// The relay keeps no knock of ours: it was kept for its time, or we were admitted and removed before we came.
+    #[error("nobody has your knock any more")]
+    KnockForgotten,
+    /// We were admitted, and did not come while the relay kept the Welcome.
+    #[error("you were let in, and did not come while the relay kept your key to the room")]
+    WelcomeGone,
     /// Others were faster, many times in a row.
     #[error("others changed the room at the same time, again and again")]
     TooManyRaces,
