@@ -4,6 +4,7 @@ use std::{path::PathBuf, rc::Rc, time::Duration};
 
 use futures_util::future::{Either, select};
 use hearth_client::{
+    connection::Connection,
     engine::{
         Crypto, EngineError, Room,
         act::InviteTerms,
@@ -31,6 +32,8 @@ use super::{
 const LOCAL: &str = "room";
 /// The longest that a visit may take, beyond staying on purpose.
 const VISIT_MILLIS: u64 = 20 * 60_000;
+/// For how long a Welcome waits: 84 days.
+const WELCOME_KEPT_MILLIS: u64 = 84 * 24 * 3_600_000;
 /// Rounds in which everybody must be of one mind again.
 const ROUNDS: usize = 6;
 
@@ -48,6 +51,8 @@ pub(super) struct Person {
     queued: Vec<MessageId>,
     /// Submissions that the relay refused for good, of which the member was told.
     given_up: usize,
+    /// Was let in, and came when the relay had their Welcome no more.
+    late: bool,
 }
 
 impl Person {
@@ -56,7 +61,7 @@ impl Person {
         let profile = Profile::create(&home, None).unwrap_or_else(|error| panic!("{error}"));
         let crypto = Crypto::default();
         let (queued, given_up) = (Vec::new(), 0);
-        Self { who, home, profile: Some(profile), crypto, said: 0, queued, given_up }
+        Self { who, home, profile: Some(profile), crypto, said: 0, queued, given_up, late: false }
     }
 
     fn room(&self) -> Option<Room<'_>> {
@@ -176,6 +181,10 @@ async fn go(world: &Rc<World>, person: &mut Person, visit: Visit) {
         Some(Some(Err(error))) => {
             world.note(&format!("{name}: {action:?}: {error}"));
             fault(world, who, &error);
+            person.late = matches!(error, LiveError::WelcomeGone);
+            if let Some(key) = person.room().map(|room| room.me()) {
+                forgotten(world, &key, &error);
+            }
         }
         Some(None) => {
             world.note(&format!("{name}: {action:?} killed"));
@@ -215,6 +224,24 @@ fn fault(world: &World, who: usize, error: &LiveError) {
     }
 }
 
+/// What a relay no longer keeps was there once, for its time.
+fn forgotten(world: &World, key: &MemberKey, error: &LiveError) {
+    let relay = world.relay.borrow();
+    let Some(model) = &relay.model else { return };
+    let right = match error {
+        LiveError::KnockForgotten => !model.is_in(key) && !model.waits(key),
+        LiveError::WelcomeGone => {
+            model.came_in(key).is_some_and(|at| at + WELCOME_KEPT_MILLIS < world.clock.relay().0)
+        }
+        _ => return,
+    };
+    world.count(if right { "forgotten" } else { "forgotten too early" });
+    if !right {
+        drop(relay);
+        world.wrong(format!("{}: {error}", world.name(key)));
+    }
+}
+
 async fn act(world: &World, person: &mut Person, action: Action) -> Result {
     if matches!(action, Action::Knock) {
         return Box::pin(knock(world, person)).await;
@@ -250,11 +277,24 @@ fn write(world: &World, person: &mut Person, action: Action) -> Result {
     Ok(())
 }
 
+/// What `hearth join` does first for somebody who waits.
+async fn ask_again(person: &Person) -> Result {
+    let Some(mut room) = person.room() else { return Ok(()) };
+    let mut connection = Connection::open(&room.state().address()).await?;
+    Box::pin(live::resume_waiting(&mut connection, &mut room)).await?;
+    connection.close().await;
+    Ok(())
+}
+
 async fn knock(world: &World, person: &Person) -> Result {
     let Some(link) = world.invite.borrow().clone() else { return Ok(()) };
-    let out = person.standing();
-    if matches!(out, Some(Standing::Member | Standing::Knocking)) {
-        return Ok(());
+    match person.standing() {
+        Some(Standing::Member) => return Ok(()),
+        Some(Standing::Knocking) => match Box::pin(ask_again(person)).await {
+            Err(LiveError::KnockForgotten) => {}
+            answered => return answered,
+        },
+        _ => {}
     }
     let (connection, preview) = Box::pin(live::look(&link)).await?;
     let name = NAMES[person.who].to_owned();
@@ -437,6 +477,14 @@ pub(super) async fn heal(world: &Rc<World>, people: &mut [Person]) {
             let action = if round == 0 { Action::Say(1) } else { Action::Look };
             let visit = Visit { at: 0, who: person.who, action, killed_after: None };
             go(world, person, visit).await;
+        }
+        for who in 0..people.len() {
+            // As they were told, they ask to be removed.
+            if std::mem::take(&mut people[who].late) {
+                let visit =
+                    Visit { at: 0, who: FAY, action: Action::Remove(who), killed_after: None };
+                go(world, &mut people[FAY], visit).await;
+            }
         }
         if round + 1 == ROUNDS && !agree(world, people) {
             world.wrong(format!("no agreement after {ROUNDS} rounds"));

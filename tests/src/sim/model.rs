@@ -148,6 +148,18 @@ impl Model {
         self.members.get(key).is_some_and(|m| m.state == State::In)
     }
 
+    /// Whether somebody knocked and was not answered.
+    pub(super) fn waits(&self, key: &MemberKey) -> bool {
+        self.knocks.contains_key(key)
+    }
+
+    /// When somebody who is in was let in.
+    pub(super) fn came_in(&self, key: &MemberKey) -> Option<u64> {
+        self.is_in(key).then_some(())?;
+        let since = self.entries.iter().rev().take_while(|e| e.after.roles.contains_key(key));
+        since.last().map(|entry| entry.at)
+    }
+
     /// Whether an id had its entry already, which expired since: ids are remembered as long as their entries.
     pub(super) fn came_before(&self, id: MessageId, seq: u64) -> bool {
         self.entries.iter().zip(1..seq).any(|(entry, _)| entry.id == id && entry.expired)
