@@ -496,6 +496,7 @@ impl Room<'_> {
             effects,
             welcome: committed.welcome.unwrap_or_default(),
             payload: committed.commit,
+            doubtful: false,
         };
         let number = self.push_outgoing(&outgoing)?;
         Ok(submission(number, outgoing))

@@ -4,7 +4,7 @@
 //! encrypted anew under the next epoch with the same id and counter. A commit that lost its race is given up.
 
 use hearth_protocol::{
-    BlobId, Effect, MessageId, Millis, RejectCode, Seq, codec, frame::Entry, hash,
+    BlobId, Effect, MessageId, Millis, RejectCode, Seq, codec, frame::Entry, hash, mls_header,
 };
 
 use super::{
@@ -81,6 +81,7 @@ impl Room<'_> {
             effects,
             welcome: Vec::new(),
             payload: Vec::new(),
+            doubtful: false,
         };
         self.change(|room| room.push_outgoing(&outgoing))?;
         Ok(id)
@@ -213,7 +214,8 @@ impl Room<'_> {
     /// Gives up a submission that the relay refuses for good.
     ///
     /// The number of a message is free again, so that nobody misses one that never was; but not if the others may have it: the
-    /// relay says that it has something under this id, or may have taken it earlier and have forgotten that since.
+    /// relay says that it has something under this id, or may have taken it earlier, as an entry of the ciphertext's epoch that
+    /// could not be read any more, and have forgotten that since.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -224,7 +226,7 @@ impl Room<'_> {
         let outgoing: Outgoing = decode(&bytes)?;
         self.change(|room| match outgoing.what {
             OutgoingKind::Message { counter, seen, .. } => {
-                let forgotten = room.cursor.floor > seen;
+                let forgotten = outgoing.doubtful && room.cursor.floor > seen;
                 if code == RejectCode::IdConflict || forgotten {
                     room.cursor.counter = room.cursor.counter.max(counter);
                     room.save_cursor()?;
@@ -318,6 +320,18 @@ impl Room<'_> {
     pub(super) fn outgoing(&self) -> Result<Vec<(u64, Outgoing)>> {
         let rows = self.store.range(Kind::Outbox, self.no, 0, usize::MAX)?;
         rows.into_iter().map(|(number, bytes)| Ok((number, decode(&bytes)?))).collect()
+    }
+
+    /// Notes that an entry of this epoch cannot be read any more, and may have been any that was sent in it.
+    pub(super) fn doubt_outgoing(&mut self) -> Result<()> {
+        for (number, mut outgoing) in self.outgoing()? {
+            let epoch = mls_header::parse(&outgoing.payload).map(|header| header.epoch);
+            if !outgoing.doubtful && epoch.is_some() && epoch == Some(self.epoch()?) {
+                outgoing.doubtful = true;
+                self.store.put_at(Kind::Outbox, self.no, number, &codec::encode(&outgoing))?;
+            }
+        }
+        Ok(())
     }
 
     /// Encrypts a message of the outbox for the current epoch and stores ciphertext and ratchet together.

@@ -241,10 +241,12 @@ impl Room<'_> {
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(gone);
                 row.at = Millis(0);
                 row.notices.push(Notice::Expired { from: next });
+                self.doubt_outgoing()?;
             }
             EntryContent::Tombstone(_) => {
                 row.content = RowContent::Tombstone { by: None, category: None };
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(1);
+                self.doubt_outgoing()?;
             }
             EntryContent::Payload(payload) => {
                 let own = self.own_outgoing(payload)?;

@@ -415,6 +415,10 @@ pub struct Outgoing {
     #[n(5)]
     #[cbor(with = "minicbor::bytes")]
     pub payload: Vec<u8>,
+    /// Whether an entry of the ciphertext's epoch was read of which only the relay knew what it had been.
+    #[n(6)]
+    #[cbor(default)]
+    pub doubtful: bool,
 }
 
 /// What something to send is.

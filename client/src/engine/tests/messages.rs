@@ -255,6 +255,27 @@ fn what_the_relay_may_have_taken_and_forgotten_keeps_its_number() {
     assert_eq!(texts(&world.rooms[BEN]), ["taken", "next"]);
 }
 
+/// Found by the simulation: what had expired was of another epoch, so it was not what the relay refused a month later.
+#[test]
+fn what_the_relay_cannot_have_taken_gives_its_number_back() {
+    let mut world = World::new();
+    world.rooms[MAL].queue_text("never taken".into(), NOW).unwrap();
+    let refused = world.rooms[MAL].next_submission().unwrap().unwrap();
+    world.act(FAY, Act::Announce("another epoch".into()));
+    let words = encrypt(&mut world, CLEO, "expired");
+    let seq = world.log.append(words);
+    for who in [FAY, BEN] {
+        world.log.show(&mut world.rooms[who]);
+    }
+    let mal = &mut world.rooms[MAL];
+    mal.check_stream(StreamId([1; 16]), seq, seq).unwrap();
+    mal.handle_entries(&[expired(seq)]).unwrap();
+    mal.give_up(refused.number, RejectCode::NotFound).unwrap();
+    world.say(MAL, "next");
+    assert_eq!(last_row(&world.rooms[BEN]).notices, []);
+    assert_eq!(texts(&world.rooms[BEN]), ["expired", "next"]);
+}
+
 #[test]
 fn a_newcomer_notices_another_order_at_the_first_words_of_anybody() {
     let mut world = World::new();
