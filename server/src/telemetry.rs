@@ -1,7 +1,13 @@
 //! The log: to standard error, without anything that names a room, a member or, above debug, an address.
 
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
+use tracing::{Dispatch, Level, Metadata, dispatcher};
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt as _,
+};
+
+/// Libraries that, asked for everything, tell what is sent: whole frames, heads, names of hosts.
+const TALKATIVE: [&str; 3] = ["tungstenite", "tokio_tungstenite", "rustls"];
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -16,36 +22,60 @@ pub enum LogFormat {
 
 /// Starts the log. `HEARTHD_LOG` chooses what is shown, `info` without it. A second call does nothing.
 pub fn init(format: LogFormat) {
-    // The library below WebSocket logs whole frames at trace: never, whatever is asked for.
     let asked = std::env::var("HEARTHD_LOG").unwrap_or_else(|_| "info".to_owned());
     let parsed = EnvFilter::try_new(&asked);
     let wrong = parsed.as_ref().err().map(ToString::to_string);
-    let filter = parsed.unwrap_or_else(|_| EnvFilter::new("info")).add_directives([
-        "tungstenite=warn",
-        "tokio_tungstenite=warn",
-        "rustls=warn",
-    ]);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Only fails if a log was started before, as a test may have done.
-    let _ = match format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
+    let filter = parsed.unwrap_or_else(|_| EnvFilter::new("info"));
+    // Not `init` of tracing-subscriber: it would also take in what is logged by way of the crate `log`. Only fails if a log
+    // was started before, as a test may have done.
+    let _ = dispatcher::set_global_default(log(format, filter, std::io::stderr));
     if let Some(error) = wrong {
         // Not a reason to leave members without their relay; but who looks for traces must know why there are none.
         tracing::warn!(%error, "HEARTHD_LOG is not understood; what is logged is info and above");
     }
 }
 
-trait AddDirectives {
-    fn add_directives<const N: usize>(self, directives: [&str; N]) -> Self;
+fn log<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Dispatch
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        LogFormat::Text => builder.with_ansi(false).finish().with(filter_fn(may_log)).into(),
+        LogFormat::Json => builder.json().finish().with(filter_fn(may_log)).into(),
+    }
 }
 
-impl AddDirectives for EnvFilter {
-    fn add_directives<const N: usize>(self, directives: [&str; N]) -> Self {
-        directives.iter().fold(self, |filter, directive| match directive.parse() {
-            Ok(directive) => filter.add_directive(directive),
-            Err(_) => filter,
-        })
+/// Whether something may be logged at all, whatever is asked for. A directive would not do: a longer one overrules it.
+fn may_log(metadata: &Metadata<'_>) -> bool {
+    let of = metadata.target().split("::").next().unwrap_or_default();
+    *metadata.level() <= Level::WARN || !TALKATIVE.contains(&of)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn no_directive_makes_a_library_tell_what_is_sent() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let all =
+                "trace,tungstenite::protocol=trace,tokio_tungstenite=trace,rustls::server=trace";
+            let writer = Arc::new(file.reopen().unwrap());
+            let dispatch = log(format, EnvFilter::new(all), writer);
+            dispatcher::with_default(&dispatch, || {
+                tracing::trace!(target: "tungstenite::protocol::frame", "a frame");
+                tracing::info!(target: "tokio_tungstenite", "a frame");
+                tracing::debug!(target: "rustls::server::hs", "a hello");
+                tracing::warn!(target: "rustls", "what went wrong");
+                tracing::trace!(target: "hearth_server::connection", "ours");
+            });
+            let written = std::fs::read_to_string(file.path()).unwrap();
+            assert!(!written.contains("a frame") && !written.contains("a hello"), "{written}");
+            assert!(written.contains("what went wrong") && written.contains("ours"), "{written}");
+        }
     }
 }

@@ -222,6 +222,42 @@ async fn of_many_who_race_for_one_use_exactly_one_wins() {
     assert_eq!(winners, 1);
 }
 
+/// T20: as often as it takes for a race to be lost by a hair. `HEARTH_RACES` asks for more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_who_race_for_each_of_many_invites_one_wins_every_time() {
+    const ROOM_RACES: u32 = 50;
+    let races = std::env::var("HEARTH_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    for race in 1..=races {
+        let token = room.invite(1).await;
+        let start = std::sync::Arc::new(tokio::sync::Barrier::new(2));
+        let mut racers = tokio::task::JoinSet::new();
+        for _ in 0..2 {
+            let mut client = relay.connect().await;
+            let (id, token, start) = (room.id, token.clone(), start.clone());
+            racers.spawn(async move {
+                let key = key();
+                let triple = acknowledge(id, &key, AGREEMENT);
+                start.wait().await;
+                client.knock(id, &key, &token, triple).await
+            });
+        }
+        let mut winners = 0;
+        while let Some(answer) = racers.join_next().await {
+            match answer.unwrap() {
+                ServerFrame::Authenticated { standing: Standing::Knocking, .. } => winners += 1,
+                other => assert_eq!(code(&other), RejectCode::InviteUsed),
+            }
+        }
+        assert_eq!(winners, 1, "race {race}");
+        // A room holds so many knocks.
+        if race % ROOM_RACES == 0 {
+            room = TestRoom::open(&relay).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_declined_knocker_is_told_and_needs_another_invite() {
     let relay = TestRelay::start().await;
@@ -314,4 +350,54 @@ async fn guesses_are_uniform_and_few() {
     };
     relay.advance(at.0 - relay.now());
     assert_eq!(code(&client.ask(frame).await), RejectCode::InviteInvalid);
+}
+
+/// T20: an address has so many guesses an hour, by whatever verb, on however many connections; then it is not even told
+/// that it guessed right. Others are not held up by it.
+#[tokio::test]
+async fn guesses_are_counted_for_the_address_and_not_for_the_connection() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let right = room.invite(1).await;
+    let (id, grant) = (room.id, relay.grant());
+    // What the relay answers to a token, tried in one of the four places where it takes one.
+    let guess = async |client: &mut Client, verb: u32, token: Secret32| {
+        let (key, room) = (key(), if verb == 3 { RoomId(random()) } else { id });
+        let frame = match verb {
+            0 => ClientFrame::Preview { req: 1, room, token },
+            1 => ClientFrame::BurnInvite { req: 1, room, token },
+            2 => {
+                let triple = acknowledge(room, &key, AGREEMENT);
+                return code(&client.knock(room, &key, &token, triple).await);
+            }
+            _ => {
+                let numbers = RoomNumbers::default();
+                return code(&client.open_room(room, &key, token, numbers).await);
+            }
+        };
+        code(&client.ask(frame).await)
+    };
+    let wrong = |verb| if verb == 3 { RejectCode::GrantInvalid } else { RejectCode::InviteInvalid };
+    for turn in 0..10 {
+        let mut client = relay.connect().await;
+        let answer = guess(&mut client, turn % 4, Secret32::new(random())).await;
+        assert_eq!(answer, wrong(turn % 4), "guess {turn}");
+    }
+    let mut client = relay.connect().await;
+    for verb in 0..4 {
+        for token in
+            [Secret32::new(random()), if verb == 3 { grant.clone() } else { right.clone() }]
+        {
+            let answer = guess(&mut client, verb, token).await;
+            assert_eq!(answer, RejectCode::RateLimited, "verb {verb}");
+        }
+    }
+    let mut neighbour = relay.connect_from("127.0.0.9:0".parse().unwrap()).await;
+    let answer = guess(&mut neighbour, 0, Secret32::new(random())).await;
+    assert_eq!(answer, RejectCode::InviteInvalid);
+    let key = key();
+    let answer = neighbour.knock(id, &key, &right, acknowledge(id, &key, AGREEMENT)).await;
+    assert!(matches!(answer, ServerFrame::Authenticated { .. }), "{answer:?}");
+    relay.advance(3_600_000);
+    assert_eq!(guess(&mut client, 0, right).await, RejectCode::InviteUsed);
 }

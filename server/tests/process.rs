@@ -343,6 +343,7 @@ async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
 async fn what_is_sent_is_in_no_log_at_any_level() {
     const CANARY: &str = "HearthCanaryToken";
     use futures_util::{SinkExt as _, StreamExt as _};
+    use hearth_protocol::{ClientFrame, codec};
     use tokio_tungstenite::tungstenite::Message;
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
@@ -384,9 +385,19 @@ async fn what_is_sent_is_in_no_log_at_any_level() {
     token[..CANARY.len()].copy_from_slice(CANARY.as_bytes());
     let room = hearth_protocol::RoomId([0x4c; 16]);
     let token = hearth_protocol::Secret32::new(token);
-    let preview = hearth_protocol::ClientFrame::Preview { req: 1, room, token };
+    let preview = ClientFrame::Preview { req: 1, room, token: token.clone() };
     // Before the hello: it is decoded and refused, and the connection ends.
-    say(Message::Binary(hearth_protocol::codec::encode_client(&preview).into())).await;
+    say(Message::Binary(codec::encode_client(&preview).into())).await;
+    // After it, an invite's token and a grant are looked for, in the store as well.
+    let (mut socket, _) =
+        tokio_tungstenite::client_async(common::request(), from_elsewhere().await).await.unwrap();
+    let burn = ClientFrame::BurnInvite { req: 2, room, token };
+    for frame in [ClientFrame::Hello { versions: vec![1] }, preview, burn] {
+        socket.send(Message::Binary(codec::encode_client(&frame).into())).await.unwrap();
+        let answer = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+        assert!(matches!(answer, Some(Ok(Message::Binary(_)))), "{answer:?}");
+    }
+    drop(socket);
     let (_, log) = running.stop();
     assert!(log.contains("DEBUG") || log.contains("TRACE"), "{log}");
     let log = log.to_lowercase();

@@ -6,7 +6,8 @@ mod common;
 
 use common::*;
 use hearth_protocol::{
-    Effect, EntryContent, Epoch, Millis, RejectCode, Role, RoomNumbers, Seq, ServerFrame,
+    ClientFrame, Effect, EntryContent, Epoch, Millis, RejectCode, Role, RoomNumbers, Seq,
+    ServerFrame,
     frame::{Notice, Standing},
     hash,
 };
@@ -52,9 +53,77 @@ async fn a_removed_member_reads_nothing_that_comes_later() {
     // Nor what was before the admission.
     assert_eq!(entries.first().unwrap().seq, Seq(member.joined.0 + 1));
     let req = again.req();
-    let answer = again.ask(hearth_protocol::ClientFrame::Status { req, room: room.id }).await;
+    let answer = again.ask(ClientFrame::Status { req, room: room.id }).await;
     assert_eq!(code(&answer), RejectCode::NotMember);
     assert!(again.events.is_empty());
+}
+
+/// T19: the connection that was open when it happened.
+#[tokio::test]
+async fn whoever_is_removed_hears_it_within_a_second_and_is_not_heard_again() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let token = room.invite(5).await;
+    let id = room.id;
+    for role in [Role::Member, Role::Observer, Role::CoFacilitator] {
+        let mut member = room.join(&relay, role).await;
+        let gone = key_of(&member.key);
+        member.client.subscribe(id, member.joined.0).await;
+        let said = member.client.submit(id, text(id, room.epoch, "mine"), vec![]).await;
+        let own = Effect::Retract { seq: Seq(room.epoch), own: Some(random_id()) };
+        assert_eq!(matches!(said, ServerFrame::Accepted { .. }), role != Role::Observer);
+        let removal = accepted(&room.commit(vec![Effect::Remove { member: gone }]).await);
+        let removed_at = std::time::Instant::now();
+        loop {
+            let event = member.client.event().await;
+            if let ServerFrame::Notice { notice: Notice::Standing(standing), .. } = event {
+                assert_eq!(standing, Standing::Gone { at: removal });
+                break;
+            }
+        }
+        let told_after = removed_at.elapsed();
+        assert!(told_after < std::time::Duration::from_secs(1), "{role:?}: {told_after:?}");
+        let before = room.founder.status(id).await;
+        let invite = room.invite_effect(&hearth_protocol::Secret32::new([1; 32]), 1, Millis::NEVER);
+        for (payload, effects) in [
+            (text(id, room.epoch, "still here"), vec![]),
+            (commit(id, room.epoch), vec![]),
+            (commit(id, room.epoch), vec![Effect::Remove { member: key_of(&room.key) }]),
+            (vec![], vec![Effect::Leave]),
+            (vec![], vec![own]),
+            (vec![], vec![invite]),
+            (vec![], vec![Effect::SetNumbers { numbers: RoomNumbers::default() }]),
+        ] {
+            let answer = member.client.submit(id, payload, effects).await;
+            assert_eq!(code(&answer), RejectCode::NotMember, "{role:?}");
+        }
+        let blob = hearth_protocol::BlobId([0; 32]);
+        let part = vec![1];
+        for frame in [
+            ClientFrame::Status { req: 1, room: id },
+            ClientFrame::Knocks { req: 1, room: id, after: None },
+            ClientFrame::PutBlob { req: 1, room: id, blob, total: 1, offset: 0, part },
+            ClientFrame::GetBlob { req: 1, room: id, blob, offset: 0 },
+            ClientFrame::CancelKnock { req: 1, room: id },
+        ] {
+            let answer = member.client.ask(frame).await;
+            assert!(matches!(answer, ServerFrame::Reject { .. }), "{role:?}: {answer:?}");
+        }
+        // Nothing was changed by any of it, and nothing that others do reaches this connection.
+        assert_eq!(room.founder.status(id).await, before);
+        let later = room.say("later").await;
+        let answer = member.client.subscribe(id, 0).await;
+        let ServerFrame::Subscribed { head, .. } = answer else { panic!("{answer:?}") };
+        assert!(head == removal && removal < later);
+        let entries = member.client.entries_to(removal.0).await;
+        assert_eq!(entries.last().unwrap().seq, removal);
+        assert!(member.client.events.is_empty());
+    }
+    // A link that they kept is as good as anybody's: it lets them knock, and no more.
+    let key = key();
+    let mut client = relay.connect().await;
+    let answer = client.knock(id, &key, &token, acknowledge(id, &key, AGREEMENT)).await;
+    assert!(matches!(answer, ServerFrame::Authenticated { standing: Standing::Knocking, .. }));
 }
 
 #[tokio::test]
@@ -158,7 +227,7 @@ async fn a_post_and_a_removal_at_once_come_one_after_the_other() {
             for req in 1..=POSTS {
                 let payload = text(id, epoch, &format!("{round} {req}"));
                 let (expect, effects) = (None, vec![]);
-                let submit = hearth_protocol::ClientFrame::Submit {
+                let submit = ClientFrame::Submit {
                     req: 1000 + req,
                     room: id,
                     id: random_id(),
@@ -265,8 +334,8 @@ async fn members_moderate_nothing() {
     assert!(member.client.status(room.id).await.roster.is_empty());
     for req in [1, 2] {
         let frame = match req {
-            1 => hearth_protocol::ClientFrame::Knocks { req, room: room.id, after: None },
-            _ => hearth_protocol::ClientFrame::PutBlob {
+            1 => ClientFrame::Knocks { req, room: room.id, after: None },
+            _ => ClientFrame::PutBlob {
                 req,
                 room: room.id,
                 blob: hearth_protocol::BlobId([0; 32]),

@@ -642,4 +642,8 @@ async fn the_operator_sees_health_and_sums() {
     let metrics = relay.admin("/metrics").await;
     assert!(metrics.contains("\nhearthd_entries_appended_total 1\n"), "{metrics}");
     assert!(!metrics.contains(&room.id.to_hex()));
+    // T27: sums over the whole relay. Whatever is told apart is a refusal's code or a bound of the histogram.
+    let labels = metrics.split('{').skip(1).filter_map(|rest| rest.split_once("=\""));
+    let names: std::collections::BTreeSet<&str> = labels.map(|(name, _)| name).collect();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["code", "le"], "{metrics}");
 }

@@ -71,6 +71,7 @@ fn a_material_change_puts_out_who_has_not_acknowledged_until_they_do() {
         ben.run(&["agreement", "acknowledge", &circle.room, "--acknowledge", &circle.agreement]);
     old.refused(3, "not_acknowledged");
 
+    circle.fay("announce", &["Said while Ben is out"]);
     let back = ["agreement", "acknowledge", &circle.room, "--acknowledge", &next];
     let waiting = ben.starts(&back);
     circle.await_knock("Ben");
@@ -80,6 +81,10 @@ fn a_material_change_puts_out_who_has_not_acknowledged_until_they_do() {
     // What was refused without a promise to keep it does not come up later.
     assert!(circle.by(&ben, "outbox", &[]).is_empty());
     circle.say(&ben, "I am back");
+    // What was done while he was out is missing from his log, which is whole all the same.
+    let log = circle.by(&ben, "log", &[]);
+    let numbers: Vec<u64> = log.iter().map(|record| record["number"].as_u64().unwrap()).collect();
+    assert!(numbers.windows(2).any(|pair| pair[1] > pair[0] + 1), "{numbers:?}");
     let history = circle.history(&ben);
     assert_eq!(texts(&history), ["Before the change", "I am back"]);
     assert_eq!(names(&circle, &circle.fay), ["Ben", "Fay"]);

@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hearth_protocol::hash::sha256;
+use hearth_protocol::{
+    hash::sha256,
+    mls_header::{self, ContentType},
+};
 use hearth_tests::{Answer, Circle, Person, Relay, text_file};
 
 /// A profile with something in it, whose relay may be gone.
@@ -156,6 +159,49 @@ fn an_older_copy_of_the_store_is_not_used() {
         fs::copy(earlier.join("hearth.db"), home.join("hearth.db")).unwrap();
     })
     .refused(1, "profile_went_back");
+}
+
+/// T26: the whole folder, mark and all, as a backup of the home directory would bring it back.
+#[test]
+fn a_profile_restored_whole_is_told_and_uses_no_key_again() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.say(&ben, "before");
+    let (_folder, earlier) = copy(ben.home());
+    for number in 1..=3 {
+        circle.say(&ben, &format!("since {number}"));
+    }
+    fs::remove_dir_all(ben.home()).unwrap();
+    fs::create_dir(ben.home()).unwrap();
+    for entry in fs::read_dir(&earlier).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), ben.home().join(entry.file_name())).unwrap();
+    }
+    let sent = ben.run(&["send", &circle.room, "after"]);
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    // Told of each of the three, at once and in the history.
+    let seen = ben.run(&["read", &circle.room, "--all"]);
+    assert_eq!(seen.stdout.matches("not_mine").count(), 3, "{seen:?}");
+    // The others read all of it, and are told that the numbers of before come again.
+    let seen = circle.fay.run(&["read", &circle.room, "--all"]);
+    let all = |field: &str| -> Vec<&str> {
+        let lines = seen.lines.iter().filter(|row| row["from"] == "Ben");
+        lines.filter_map(|row| row[field].as_str()).collect()
+    };
+    let texts: Vec<&str> = all("text").into_iter().filter(|text| !text.contains('\'')).collect();
+    assert_eq!(texts, ["before", "since 1", "since 2", "since 3", "after"]);
+    assert_eq!(all("notice"), ["counter_reused"]);
+    // The three were of one epoch. Nothing more was encrypted in it but the commit that ended it.
+    relay.stop();
+    let store = rusqlite::Connection::open(relay.data().join("hearth.db")).unwrap();
+    let mut entries = store.prepare("SELECT payload FROM entries ORDER BY key").unwrap();
+    let payloads = entries.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    let log: Vec<_> = payloads.map(|p| mls_header::parse(&p.unwrap()).unwrap()).collect();
+    let [.., one, two, three, renewal, after] = log.as_slice() else { panic!("{log:?}") };
+    assert!(one.epoch == two.epoch && two.epoch == three.epoch && three.epoch == renewal.epoch);
+    assert_eq!((three.content, renewal.content), (ContentType::Application, ContentType::Commit));
+    assert_eq!((after.content, after.epoch.0), (ContentType::Application, renewal.epoch.0 + 1));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::{fs, path::Path};
 
+use hearth_protocol::invite::Invite;
 use hearth_tests::{Circle, Person, Proxy, Relay, RelayOptions, text_file, until};
 
 /// What every planted string begins with. Letters only, so that it can be part of a name.
@@ -82,8 +83,8 @@ fn the_search_finds_what_is_there() {
     assert!(leaks(&base64_of_all), "{}", String::from_utf8_lossy(&base64_of_all));
 }
 
-/// Types a canary into every field there is. Returns everybody, for their files.
-fn live_a_whole_life(relay: &Relay) -> Vec<Person> {
+/// Types a canary into every field there is. Returns everybody, for their files, and an invite that was used.
+fn live_a_whole_life(relay: &Relay) -> (Vec<Person>, Invite) {
     let fay = Person::new();
     let rules = text_file(&format!("What is said here stays here. {}\n", canary("Rules")));
     let grant = relay.grant();
@@ -105,7 +106,10 @@ fn live_a_whole_life(relay: &Relay) -> Vec<Person> {
     let fay = &circle.fay;
     let ben = circle.admit(&canary("Member"));
     let cleo = circle.admit(&canary("Second"));
-    let gus = circle.admit(&canary("Fourth"));
+    let (gus, link) = (Person::new(), circle.invite(&[]));
+    circle.knock_with(&gus, &canary("Fourth"), &link);
+    circle.fay("admit", &[&canary("Fourth")]);
+    gus.does(&["read", &circle.room]);
     // Hers is locked with a passphrase.
     let secret = text_file(&canary("Passphrase"));
     let dora = Person::new().with_flags(&["--passphrase-file", secret.path().to_str().unwrap()]);
@@ -120,6 +124,14 @@ fn live_a_whole_life(relay: &Relay) -> Vec<Person> {
     let mut chat = cleo.starts_plainly(&["chat", &circle.room]);
     chat.type_line(&canary("Chat"));
     chat.await_line("the words", |line| line.contains(&canary("Chat")));
+    // T11: the store's log as well, which is gone when the program has ended.
+    let (mut found, log) = (Vec::new(), cleo.home().join("hearth.db-wal"));
+    files(cleo.home(), &mut found);
+    assert!(fs::metadata(&log).unwrap().len() > 4096);
+    assert!(found.iter().any(|(path, _)| *path == log.display().to_string()));
+    for (path, bytes) in &found {
+        assert_clean(&format!("{path} (in use)"), bytes);
+    }
     chat.type_line("/quit");
     assert_eq!(chat.wait().code, Some(0));
     let answer = ben.run_with_input(&["send", &circle.room, "-"], canary("Stdin").as_bytes());
@@ -153,12 +165,29 @@ fn live_a_whole_life(relay: &Relay) -> Vec<Person> {
     for field in ["Text", "Stdin", "Held", "Process", "Announce", "Farewell", "Chat", "Member"] {
         assert!(seen.contains(&canary(field)) || field == "Text", "{field} in {seen}");
     }
-    vec![circle.fay, ben, cleo, dora, gus]
+    (vec![circle.fay, ben, cleo, dora, gus], Invite::parse(&link).unwrap())
 }
 
-fn assert_relay_knows_nothing(mut relay: Relay) {
+/// T20: neither what a link holds, nor what is shown of it to the relay, is kept or logged, as bytes or as text.
+fn assert_no_invite(invite: &Invite, place: &str, bytes: &[u8]) {
+    let token = invite.token();
+    for secret in [invite.secret.expose(), token.expose()] {
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let list = format!("{secret:?}");
+        let texts = [base64(&secret[..30]), hex.into_bytes(), list.as_bytes()[1..60].to_vec()];
+        for form in texts.iter().map(Vec::as_slice).chain([secret.as_slice()]) {
+            assert!(!contains(bytes, form), "an invite is in {place}");
+        }
+    }
+}
+
+fn assert_relay_knows_nothing(mut relay: Relay, invite: &Invite) {
     let metrics = relay.page("/metrics");
     assert!(metrics.contains("hearthd"), "{metrics}");
+    let assert_clean = |place: &str, bytes: &[u8]| {
+        assert_clean(place, bytes);
+        assert_no_invite(invite, place, bytes);
+    };
     assert_clean("/metrics", metrics.as_bytes());
     let check = |when: &str, relay: &Relay| {
         let mut found = Vec::new();
@@ -186,8 +215,8 @@ fn assert_relay_knows_nothing(mut relay: Relay) {
 #[test]
 fn nothing_typed_reaches_the_relay_over_tls() {
     let relay = Relay::start();
-    let people = live_a_whole_life(&relay);
-    assert_relay_knows_nothing(relay);
+    let (people, invite) = live_a_whole_life(&relay);
+    assert_relay_knows_nothing(relay, &invite);
     for person in &people {
         let mut found = Vec::new();
         files(person.home(), &mut found);
@@ -207,7 +236,7 @@ fn nothing_typed_is_in_the_traffic_even_without_tls() {
         ..RelayOptions::default()
     });
     proxy.set_target(relay.address());
-    live_a_whole_life(&relay);
+    let (_, invite) = live_a_whole_life(&relay);
     let seen = until("the traffic", || {
         let bytes = proxy.bytes();
         (bytes.len() > 100_000).then_some(bytes)
@@ -217,8 +246,61 @@ fn nothing_typed_is_in_the_traffic_even_without_tls() {
     assert!(contains(&seen, b"101 Switching Protocols"));
     // Frames of members are masked (RFC 6455 section 5.3), so the masks are taken off before the search.
     assert_clean("the traffic", &seen);
-    assert_clean("the unmasked traffic", &unmasked(&seen));
-    assert_relay_knows_nothing(relay);
+    let unmasked = unmasked(&seen);
+    assert_clean("the unmasked traffic", &unmasked);
+    // The relay is shown the token; so the search would find it.
+    assert!(contains(&unmasked, invite.token().expose()));
+    assert_relay_knows_nothing(relay, &invite);
+}
+
+/// T25: what opened the room's messages is in no file after somebody has left, were removed, or erased the room; neither
+/// what they had last nor what they had before.
+#[test]
+fn the_keys_of_a_room_are_in_no_file_of_who_is_out() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let people = ["Ben", "Cleo", "Gus"].map(|name| circle.admit(name));
+    let mut keys: Vec<Vec<Vec<u8>>> = people.iter().map(|_| Vec::new()).collect();
+    for turn in 0..2 {
+        for (person, keys) in people.iter().zip(&mut keys) {
+            circle.say(person, &format!("words {turn}"));
+            let sealed = sealed_keys(person);
+            assert!(sealed.len() > 10, "{}", sealed.len());
+            keys.extend(sealed);
+        }
+    }
+    let [ben, cleo, gus] = &people;
+    circle.by(ben, "leave", &["Goodbye"]);
+    circle.fay("remove", &["Cleo", "--reason", "conduct"]);
+    cleo.run(&["read", &circle.room]);
+    gus.does(&["room", "wipe", &circle.room, "--yes"]);
+    for (person, keys) in people.iter().zip(&keys) {
+        assert!(sealed_keys(person).is_empty());
+        for part in keys {
+            assert!(!is_in_a_file(person, part), "something of {} bytes", part.len());
+        }
+    }
+}
+
+/// The state of the group as it stands in somebody's store, sealed: of each record the beginning, with its nonce, and the end.
+fn sealed_keys(person: &Person) -> Vec<Vec<u8>> {
+    const MLS: u8 = 3;
+    const PART: usize = 41;
+    let store = rusqlite::Connection::open(person.home().join("hearth.db")).unwrap();
+    let mut records = store.prepare("SELECT value FROM record WHERE kind = ?1").unwrap();
+    let values = records.query_map([MLS], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    let parts = values.flat_map(|value| {
+        let value = value.unwrap();
+        [value[..PART].to_vec(), value[value.len() - PART..].to_vec()]
+    });
+    // What a page of the file divides cannot be found as one.
+    parts.filter(|part| is_in_a_file(person, part)).collect()
+}
+
+fn is_in_a_file(person: &Person, bytes: &[u8]) -> bool {
+    let mut found = Vec::new();
+    files(person.home(), &mut found);
+    found.iter().any(|(_, content)| contains(content, bytes))
 }
 
 /// Takes the masks off wherever something looks like the head of a masked binary frame.

@@ -83,9 +83,7 @@ fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
 
 fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> Result<()> {
     let records = room.log()?;
-    let broken = records
-        .windows(2)
-        .any(|w| matches!(w, [a, b] if b.previous != a.digest() || b.number != a.number + 1));
+    let broken = room.broken_record(&records)?;
     let names = room.known_names()?;
     let name_of = |key| names.get(&key).cloned().unwrap_or_default();
     let mut lines = Vec::new();
@@ -113,11 +111,11 @@ fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> R
         std::fs::write(path, lines.join("\n") + "\n")?;
         out.say(&json!({"exported": lines.len()}), &format!("{} records written", lines.len()))?;
     }
-    if broken {
+    if let Some(number) = broken {
         return Err(Failure::new(
             exit::LIED,
             "verification_failed",
-            "the log's hash chain is broken",
+            format!("the log's hash chain is broken at record {number}"),
             "`hearth profile check` looks for damage on this device.",
         ));
     }

@@ -29,8 +29,18 @@ pub(super) async fn negotiate(
     host: &str,
     pin: Option<Pin>,
 ) -> Result<(TlsStream<TcpStream>, ChannelBinding), ConnectError> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    negotiate_with(stream, host, config(pin, roots).map_err(ConnectError::NoTls13)?).await
+}
+
+/// Negotiates TLS as configured.
+pub(super) async fn negotiate_with(
+    stream: TcpStream,
+    host: &str,
+    config: ClientConfig,
+) -> Result<(TlsStream<TcpStream>, ChannelBinding), ConnectError> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::BadAddress)?;
-    let connector = TlsConnector::from(Arc::new(config(pin).map_err(ConnectError::NoTls13)?));
+    let connector = TlsConnector::from(Arc::new(config));
     let tls = connector.connect(name, stream).await.map_err(classify)?;
     let binding = tls
         .get_ref()
@@ -40,7 +50,8 @@ pub(super) async fn negotiate(
     Ok((tls, binding))
 }
 
-fn config(pin: Option<Pin>) -> Result<ClientConfig, Error> {
+/// Returns what is accepted of a relay: the pinned key or, without a pin, a certificate of one of the authorities.
+pub(super) fn config(pin: Option<Pin>, roots: RootCertStore) -> Result<ClientConfig, Error> {
     // aws-lc-rs with `prefer-post-quantum` offers X25519MLKEM768 first.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
@@ -50,10 +61,7 @@ fn config(pin: Option<Pin>) -> Result<ClientConfig, Error> {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(PinVerifier { pin, provider }))
             .with_no_client_auth(),
-        None => {
-            let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
+        None => builder.with_root_certificates(roots).with_no_client_auth(),
     };
     // A ticket would let the relay link two connections of one person, and would skip the pin.
     config.resumption = Resumption::disabled();

@@ -245,6 +245,7 @@ impl<'s> Room<'s> {
             room.state.agreement = policy.agreement.id;
             room.state.title.clone_from(&policy.title);
             room.state.joined = joined;
+            room.begin_log(policy.record.number)?;
             // Due at once: a leaf that never commits keeps the tree slow, and its first keys travelled in a knock.
             room.state.renewed_at = Millis(0);
             let mut row = Row {
@@ -338,5 +339,6 @@ fn blank_state(address: &RelayAddress, room: RoomId, key: Secret32, note: Secret
         shown: Seq(0),
         muted: Vec::new(),
         joined: Seq(0),
+        admissions: Vec::new(),
     }
 }

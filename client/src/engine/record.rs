@@ -40,6 +40,37 @@ impl Record {
     }
 }
 
+/// A log of moderation as one profile has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Chain<'a> {
+    /// In the order of their numbers.
+    pub records: &'a [Record],
+    /// The newest record, as the room's policy has it; `None` for who is out.
+    pub newest: Option<&'a Record>,
+    /// Numbers of the records that admitted this profile. What happened between two stays it never had, and what it had before
+    /// may be of a room that the others took back.
+    pub admissions: &'a [u64],
+}
+
+impl Chain<'_> {
+    /// Returns the number of the newest record that is missing, altered or put in; `None` if the log is whole.
+    ///
+    /// Each is held against what the one after it says of it. The newest is in the policy, on which all members agree.
+    pub fn broken_at(&self) -> Option<u64> {
+        let mut expected = self.newest.map(|record| (record.number, record.digest()));
+        for record in self.records.iter().rev() {
+            if let Some((number, digest)) = expected
+                && (record.number != number || record.digest() != digest)
+            {
+                return Some(number.max(record.number));
+            }
+            let begins = record.act == Act::Found || self.admissions.contains(&record.number);
+            expected = (!begins).then(|| (record.number.saturating_sub(1), record.previous));
+        }
+        expected.map(|(number, _)| number)
+    }
+}
+
 /// Why something was done, without content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]

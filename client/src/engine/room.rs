@@ -13,8 +13,9 @@ use super::{
     agreement::{Acknowledgement, Agreement},
     error::EngineError,
     mls::{Group, Identity},
-    policy::{Leaf, Record, RoomPolicy},
+    policy::{Act, Leaf, Record, RoomPolicy},
     provider::{Crypto, Provider},
+    record::Chain,
     state::{Cursor, Notice, RoomState, Row, Standing},
 };
 use crate::{
@@ -278,6 +279,35 @@ impl<'s> Room<'s> {
     pub fn log(&self) -> Result<Vec<Record>> {
         let records = self.store.range(Kind::Log, self.no, 0, usize::MAX)?;
         records.into_iter().map(|(_, bytes)| decode(&bytes)).collect()
+    }
+
+    /// Returns the number of the newest record that is missing from a log of this room, altered or put in; `None` if it is whole.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn broken_record(&mut self, records: &[Record]) -> Result<Option<u64>> {
+        let newest = match self.policy() {
+            Ok(policy) => Some(policy.record),
+            Err(EngineError::NotMember(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let me = self.me();
+        let admits_me =
+            |record: &&Record| matches!(record.act, Act::Admit { member, .. } if member == me);
+        let mut admissions = self.state.admissions.clone();
+        // A profile that was made by an earlier version has no list of them.
+        admissions.extend(records.iter().filter(admits_me).map(|record| record.number));
+        Ok(Chain { records, newest: newest.as_ref(), admissions: &admissions }.broken_at())
+    }
+
+    /// Begins another stay in the log of moderation. What an earlier stay had from there on is of a room that was taken back.
+    pub(super) fn begin_log(&mut self, number: u64) -> Result<()> {
+        for (other, _) in self.store.range(Kind::Log, self.no, number, usize::MAX)? {
+            self.store.delete_at(Kind::Log, self.no, other)?;
+        }
+        self.state.admissions.retain(|earlier| *earlier < number);
+        self.state.admissions.push(number);
+        Ok(())
     }
 
     /// Remembers that history up to a position was shown.

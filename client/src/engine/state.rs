@@ -121,6 +121,10 @@ pub struct RoomState {
     /// The entry that admitted me; 0 for the founder.
     #[n(21)]
     pub joined: Seq,
+    /// Numbers of the records that admitted me.
+    #[n(22)]
+    #[cbor(default)]
+    pub admissions: Vec<u64>,
 }
 
 impl RoomState {

@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, time::Instant};
 
+use hearth_protocol::invite::Invite;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::{Kind, RoomNo};
+use crate::{
+    engine::state::RoomState,
+    store::{Kind, RoomNo},
+};
 
 fn passphrase(text: &str) -> Unlock {
     Unlock::Passphrase(Zeroizing::new(text.to_owned()))
@@ -85,6 +89,27 @@ fn no_secret_is_in_any_file() {
     profile.change_unlock(Some(&passphrase("canary-other"))).unwrap();
     profile.store().checkpoint().unwrap();
     search();
+}
+
+/// T25: said by the types of what holds a secret, or this does not compile.
+#[test]
+fn what_opens_a_profile_or_speaks_in_a_room_is_wiped_when_dropped() {
+    use std::mem::needs_drop;
+    use zeroize::ZeroizeOnDrop;
+    fn has<S, T: ZeroizeOnDrop>(_: fn(&S) -> &T) -> bool {
+        needs_drop::<T>()
+    }
+    fn gives<S, T: ZeroizeOnDrop>(_: fn(&S) -> T) -> bool {
+        needs_drop::<T>()
+    }
+    fn takes<S, T: ZeroizeOnDrop>(_: fn(T) -> S) -> bool {
+        needs_drop::<T>()
+    }
+    assert!(takes(Unlock::Passphrase));
+    assert!(has(|profile: &Profile| &profile.data_key));
+    assert!(has(|state: &RoomState| &state.key) && has(|state: &RoomState| &state.note_seed));
+    assert!(gives(RoomState::signing_key));
+    assert!(has(|invite: &Invite| &invite.secret));
 }
 
 #[test]

@@ -20,8 +20,8 @@ pub(super) const NAME_BYTES: usize = 32;
 
 /// The keys of all rows of one profile. The ciphers wipe their keys when dropped.
 pub(super) struct RowKeys {
-    value: XChaCha20Poly1305,
-    name: Zeroizing<[u8; 32]>,
+    pub(super) value: XChaCha20Poly1305,
+    pub(super) name: Zeroizing<[u8; 32]>,
 }
 
 impl RowKeys {

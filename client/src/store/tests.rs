@@ -188,6 +188,16 @@ fn no_word_of_a_value_or_name_is_on_disk() {
     search();
 }
 
+/// T25: said by the types of the fields, or this does not compile.
+#[test]
+fn the_keys_of_rows_are_wiped_when_dropped() {
+    fn is_wiped<S, T: zeroize::ZeroizeOnDrop>(_: fn(&S) -> &T) -> bool {
+        std::mem::needs_drop::<T>()
+    }
+    assert!(is_wiped(|keys: &RowKeys| &keys.value));
+    assert!(is_wiped(|keys: &RowKeys| &keys.name));
+}
+
 #[test]
 fn a_deleted_record_leaves_no_ciphertext() {
     let (folder, store) = store();

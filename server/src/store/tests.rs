@@ -502,7 +502,9 @@ async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
     // Every start empties the log; what is tested is not that.
     log_is_emptied(dir.path()).await;
     let canary = b"the canary that must be gone from every file";
-    let said = store.submit(Millis(START), founder.clone(), say(1, canary)).await.await.unwrap();
+    // Of several pages: what is said afterwards would overwrite a short one by itself.
+    let words = say(1, &canary.repeat(400));
+    let said = store.submit(Millis(START), founder.clone(), words).await.await.unwrap();
     assert!(holds(dir.path(), canary));
     let id = say(1, b"").id;
     let retract = Submission {

@@ -135,6 +135,16 @@ impl TestRelay {
         client
     }
 
+    /// Connects from another address of this computer.
+    pub async fn connect_from(&self, from: SocketAddr) -> Client {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(from).unwrap();
+        let stream = tls_over(socket.connect(self.address).await.unwrap()).await;
+        let mut client = Client::open(stream, self.id).await;
+        client.greet().await;
+        client
+    }
+
     /// Connects without saying hello.
     pub async fn connect_silent(&self) -> Client {
         let stream = tls_connect(self.address).await;
@@ -165,7 +175,10 @@ pub fn tls_config() -> rustls::ClientConfig {
 pub type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;
 
 pub async fn tls_connect(address: SocketAddr) -> TlsStream {
-    let stream = TcpStream::connect(address).await.unwrap();
+    tls_over(TcpStream::connect(address).await.unwrap()).await
+}
+
+pub async fn tls_over(stream: TcpStream) -> TlsStream {
     let connector = tokio_rustls::TlsConnector::from(Arc::new(tls_config()));
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
     connector.connect(name, stream).await.unwrap()

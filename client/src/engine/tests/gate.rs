@@ -7,7 +7,7 @@ use crate::engine::{
     agreement::{Change, Departure},
     gate::{PolicyError, Refusal},
     mls::modified::{Context, Forgery},
-    policy::{Act, AgreementRef, Category, RoleEntry, RuleError},
+    policy::{Act, AgreementRef, Category, Record, RoleEntry, RuleError},
     state::{Notice, Standing},
 };
 
@@ -123,6 +123,64 @@ fn a_record_continues_the_chain_or_is_refused() {
     assert!(
         log.windows(2).all(|w| w[1].previous == w[0].digest() && w[1].number == w[0].number + 1)
     );
+}
+
+/// T28: one record of a log is left out, altered or put in, at every place.
+#[test]
+fn a_record_dropped_altered_or_put_in_is_found_at_its_number() {
+    let mut world = World::new();
+    for number in 0..20 {
+        world.act(FAY, Act::Announce(format!("number {number}")));
+    }
+    let (cleo, fay) = (world.key(CLEO), world.key(FAY));
+    // Fay has the log from the founding on, Ben from his admission on; Mal, who is out, up to his removal.
+    world.act(FAY, removal(world.key(MAL)));
+    for who in [FAY, BEN, MAL] {
+        let room = &mut world.rooms[who];
+        let whole = room.log().unwrap();
+        assert!(whole.len() > 20);
+        let mut found = |records: &[Record]| room.broken_record(records).unwrap();
+        assert_eq!(found(&whole), None);
+        // What nobody says anything of any more: the policy is gone with the keys.
+        let known = whole.len() - usize::from(who == MAL);
+        for at in 0..known {
+            let number = whole[at].number;
+            let mut dropped = whole.clone();
+            dropped.remove(at);
+            assert_eq!(found(&dropped), Some(number), "{number} dropped at {who}");
+            for part in 0..4 {
+                let mut altered = whole.clone();
+                let record = &mut altered[at];
+                match part {
+                    0 => record.actor = if record.actor == cleo { fay } else { cleo },
+                    1 => record.at.0 += 1,
+                    2 => record.act = Act::Rekey,
+                    _ => record.previous.0[31] ^= 1,
+                }
+                assert_eq!(found(&altered), Some(number), "part {part} of {number} at {who}");
+            }
+            // As well made as its maker can: it names the one before it.
+            let mut more = whole.clone();
+            let (previous, act) = (whole[at].digest(), Act::Announce("never".into()));
+            let number = number + 1;
+            more.insert(at + 1, Record { number, previous, actor: fay, at: NOW, act });
+            assert_eq!(found(&more), Some(number), "{number} put in at {who}");
+        }
+    }
+}
+
+/// Whoever comes back into a room that a facilitator took back had records of what did not happen for the others.
+#[test]
+fn another_stay_drops_the_records_of_a_room_that_was_taken_back() {
+    let mut world = World::new();
+    for number in 0..4 {
+        world.act(FAY, Act::Announce(format!("number {number}")));
+    }
+    let room = &mut world.rooms[BEN];
+    let whole = room.log().unwrap();
+    let (kept, dropped) = whole.split_at(whole.len() - 2);
+    room.begin_log(dropped[0].number).unwrap();
+    assert_eq!(room.log().unwrap(), kept);
 }
 
 #[test]

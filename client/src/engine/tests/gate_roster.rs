@@ -2,14 +2,25 @@
 
 use hearth_protocol::Digest;
 
-use super::{world::*, *};
+use super::{
+    messages::{posts, text},
+    world::*,
+    *,
+};
 use crate::engine::{
     agreement::{Change, Departure},
+    check::lawless,
     gate::{LeafError, Refusal},
-    mls::modified::{Context, Forgery, OwnLeaf},
+    mls::{
+        Processed,
+        modified::{Context, Forgery, OwnLeaf},
+    },
     policy::{Act, RuleError},
     state::Standing,
 };
+
+/// Where a PrivateMessage names its epoch.
+const EPOCH_AT: usize = mls_header::CONTENT_TYPE_AT - 8;
 
 #[test]
 fn a_removed_members_later_commit_is_refused() {
@@ -31,6 +42,56 @@ fn a_removed_members_later_commit_is_refused() {
     world.nobody_reads(message.payload);
     assert_eq!(mal.state.standing, Standing::Member, "nobody told Mal's client");
     assert!(!texts(&world.rooms[FAY]).contains(&"I am still here".to_owned()));
+}
+
+/// T19: with all that they had, with the commit that removed them, and with a relay that shows them everything.
+#[test]
+fn of_a_thousand_later_messages_whoever_was_removed_reads_none() {
+    let mut world = World::new();
+    let (mal, before) = (world.key(MAL), world.rooms[MAL].epoch().unwrap());
+    let submission = world.rooms[FAY].act(removal(mal), NOW).unwrap();
+    let commit = submission.payload.clone();
+    world.log.take(submission);
+    for who in [FAY, CLEO, BEN] {
+        world.log.show(&mut world.rooms[who]);
+    }
+    let later: Vec<Vec<u8>> = (0..1_000)
+        .map(|number| posts(&mut world.rooms[[FAY, CLEO][number % 2]], &text(1, 1, "Between us.")))
+        .collect();
+    let read = |room: &mut TestRoom, payload: &[u8]| {
+        let id = room.id();
+        let (provider, group) = room.group().unwrap();
+        let processed = lawless(|| group.process(&provider, id, payload));
+        matches!(processed, Ok(Processed::Application { .. }))
+    };
+    let mut reads = |who: usize, payloads: &[Vec<u8>]| {
+        payloads.iter().filter(|payload| read(&mut world.rooms[who], payload)).count()
+    };
+    assert_eq!(reads(BEN, &later), 1_000);
+    assert_eq!(reads(MAL, &later), 0);
+    // As if they were of the epoch that Mal has the keys of.
+    let mut relabelled = later.clone();
+    for payload in &mut relabelled {
+        payload[EPOCH_AT..EPOCH_AT + 8].copy_from_slice(&before.0.to_be_bytes());
+        assert_eq!(mls_header::parse(payload).unwrap().epoch, before);
+    }
+    assert_eq!(reads(MAL, &relabelled), 0);
+    // And after the commit, whatever it leaves of the group.
+    let room = &mut world.rooms[MAL];
+    let id = room.id();
+    let (provider, group) = room.group().unwrap();
+    let Processed::Commit { staged, removes_me, .. } =
+        lawless(|| group.process(&provider, id, &commit)).unwrap()
+    else {
+        panic!("it is the commit")
+    };
+    assert!(removes_me);
+    group.merge(&provider, *staged).unwrap();
+    let mut decrypts = |payload: &Vec<u8>| {
+        let processed = lawless(|| group.process(&provider, id, payload));
+        matches!(processed, Ok(Processed::Application { .. }))
+    };
+    assert_eq!(later.iter().chain(&relabelled).filter(|payload| decrypts(payload)).count(), 0);
 }
 
 #[test]

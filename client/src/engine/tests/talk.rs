@@ -1,17 +1,18 @@
 //! A room among honest members: joining, talking, moderation, and what is noticed when the relay misbehaves.
 
+use ed25519_dalek::SigningKey;
 use hearth_protocol::{
-    Entry, EntryContent, Millis, Role, Seq, StreamId,
+    Entry, EntryContent, MemberKey, Millis, Role, Seq, StreamId, codec,
     mls_header::{self, ContentType},
 };
 
 use super::*;
 use crate::engine::{
     EngineError,
-    agreement::Change,
+    agreement::{AckTerms, Acknowledgement, Change},
     policy::{Act, Category, RuleError},
     receipt::Receipt,
-    state::{Notice, Standing},
+    state::{Countersignature, Notice, Standing},
 };
 
 fn three(suite: Suite) -> (Log, TestRoom, TestRoom, TestRoom) {
@@ -84,6 +85,7 @@ fn every_act_reaches_every_member_and_the_chain_verifies() {
         let records = room.log().unwrap();
         assert!(records.len() >= count);
         assert!(records.windows(2).all(|w| w[1].previous == w[0].digest()));
+        assert_eq!(room.broken_record(&records).unwrap(), None);
         let retracted = room.history(seq, 1).unwrap().remove(0);
         assert!(matches!(retracted.content, RowContent::Tombstone { .. }));
     }
@@ -336,6 +338,98 @@ fn a_receipt_verifies_offline() {
     assert!(Receipt::from_text("nothing").is_err());
 }
 
+/// T29: a receipt is of one acknowledgement, as its member signed it, and of nothing else that was said in the room.
+#[test]
+fn five_kinds_of_forged_receipts_are_refused_and_a_true_one_tells_nothing_else() {
+    let (mut log, mut fay, mut ben, cleo) = three(Suite::X25519);
+    let secrets = ["The canary that Ben said.", "The canary that Fay said."];
+    say(&mut ben, &mut log, secrets[0]);
+    say(&mut fay, &mut log, secrets[1]);
+    let (plain, other) = (ben.receipt().unwrap(), cleo.receipt().unwrap());
+    // With answers, as a room may ask for them; the facilitator's signature is under the one without.
+    let signed = |key: &SigningKey, member: MemberKey| {
+        let terms = AckTerms {
+            room: plain.room,
+            agreement: &plain.agreement,
+            facilitators: plain.acknowledgement.facilitators,
+            now: NOW,
+            nonce: [1; 16],
+            answers: vec!["first".into(), "second".into()],
+            note_key: [9; 32],
+        };
+        let acknowledgement = Acknowledgement { member, ..Acknowledgement::sign(key, terms) };
+        Receipt { acknowledgement, countersigned: None, ..plain.clone() }
+    };
+    let answered = signed(&ben.signing_key(), ben.me());
+    let read = |receipt: &Receipt| Receipt::from_text(&receipt.to_text()).unwrap().verify();
+    for good in [&plain, &other, &answered] {
+        assert!(read(good).is_ok());
+    }
+    let elsewhere = three(Suite::X25519).2.receipt().unwrap();
+    let edit = |receipt: &Receipt, how: fn(&mut Receipt, &Receipt)| {
+        let mut forged = receipt.clone();
+        how(&mut forged, &other);
+        forged
+    };
+    let countersigned = |change: fn(&mut Countersignature, MemberKey)| {
+        let mut forged = plain.clone();
+        change(forged.countersigned.as_mut().unwrap(), ben.me());
+        forged
+    };
+    let kinds = [
+        (
+            "altered",
+            vec![
+                edit(&plain, |r, _| r.agreement.text.push('!')),
+                edit(&plain, |r, _| r.agreement.version += 1),
+                edit(&plain, |r, _| r.acknowledgement.signed_at = Millis(1)),
+                edit(&answered, |r, _| r.acknowledgement.answers[1] = "another".into()),
+                countersigned(|c, _| c.at = Millis(1)),
+            ],
+        ),
+        (
+            "another's",
+            vec![
+                edit(&plain, |r, other| r.acknowledgement.member = other.acknowledgement.member),
+                signed(&cleo.signing_key(), ben.me()),
+                countersigned(|c, ben| c.facilitator = ben),
+            ],
+        ),
+        (
+            "with something left out",
+            vec![
+                edit(&answered, |r, _| drop(r.acknowledgement.answers.pop())),
+                edit(&answered, |r, _| drop(r.acknowledgement.answers.remove(0))),
+                edit(&plain, |r, _| r.agreement.text.truncate(7)),
+            ],
+        ),
+        ("in another order", vec![edit(&answered, |r, _| r.acknowledgement.answers.reverse())]),
+        (
+            "put together of two",
+            vec![
+                edit(&plain, |r, other| r.acknowledgement = other.acknowledgement.clone()),
+                edit(&plain, |r, other| r.countersigned.clone_from(&other.countersigned)),
+                Receipt { room: elsewhere.room, ..plain.clone() },
+                Receipt { agreement: elsewhere.agreement.clone(), ..plain.clone() },
+                Receipt { acknowledgement: elsewhere.acknowledgement, ..plain.clone() },
+                Receipt { countersigned: elsewhere.countersigned, ..plain.clone() },
+            ],
+        ),
+    ];
+    for (kind, forged) in kinds {
+        for (number, receipt) in forged.iter().enumerate() {
+            assert!(read(receipt).is_err(), "{kind}, {number}");
+        }
+    }
+    let bytes = codec::encode(&plain);
+    let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    assert!(holds(plain.agreement.text.as_bytes()));
+    for secret in secrets {
+        assert!(!holds(secret.as_bytes()));
+    }
+    assert!(!holds(cleo.me().as_bytes()) && !holds(b"Cleo"));
+}
+
 #[test]
 fn a_crash_between_commit_and_network_repeats_nothing() {
     let mut log = Log::default();
@@ -491,6 +585,13 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
     log.show(&mut fay);
     assert_eq!(texts(&fay), ["before", "unreadable to Ben", "what I meant to say"]);
     assert_eq!(last_row(&fay).notices, []);
+    // Of his removal he has no record. That is no break of his log.
+    let announced = fay.act(Act::Announce("Good to have you back.".into()), NOW).unwrap();
+    log.take(announced);
+    log.show(&mut ben);
+    let records = ben.log().unwrap();
+    assert!(records.windows(2).any(|w| w[1].number > w[0].number + 1), "{records:?}");
+    assert_eq!(ben.broken_record(&records).unwrap(), None);
 }
 
 #[test]
