@@ -1,6 +1,10 @@
 //! Entries in another order than they were made in, and many of a kind that costs something.
 
-use super::{world::*, *};
+use super::{
+    messages::{posts, text},
+    world::*,
+    *,
+};
 use crate::{
     engine::{mls::modified::Forgery, state::Notice},
     store::Kind,
@@ -63,4 +67,42 @@ fn a_commit_is_forgotten_with_its_history() {
     world.rooms[BEN].erase_expired(NOW.plus(31 * DAY)).unwrap();
     assert_eq!(rows(&world.rooms[BEN]).len(), 1);
     assert_eq!(commits(&world), 0);
+}
+
+/// Two messages of one sender and one epoch that change places are both read, once, and it is said.
+#[test]
+fn words_of_one_sender_that_change_places_are_both_read_and_it_is_said() {
+    let mut world = World::new();
+    let words = ["one", "two", "three", "four"];
+    let made: Vec<Vec<u8>> = (1..)
+        .zip(words)
+        .map(|(n, words)| posts(&mut world.rooms[MAL], &text(n, n.into(), words)))
+        .collect();
+    let order = [1, 0, 3, 2];
+    for at in order {
+        world.log.append(made[at].clone());
+        world.show();
+    }
+    let told: Vec<_> =
+        rows(&world.rooms[BEN]).into_iter().rev().take(4).map(|r| r.notices).collect();
+    let expected = [vec![Notice::CounterReused], vec![Notice::Gap(1)]];
+    assert_eq!(told, [expected.clone(), expected].concat());
+    for who in [FAY, CLEO, BEN] {
+        assert_eq!(texts(&world.rooms[who]), order.map(|at| words[at]));
+        let rows = rows(&world.rooms[who]);
+        assert!(
+            rows.iter()
+                .filter(|r| matches!(r.content, RowContent::Text(_)))
+                .all(|r| r.name == "Mal")
+        );
+    }
+    // Each key is good once.
+    for again in made {
+        world.log.append(again);
+        world.show();
+        let row = last_row(&world.rooms[BEN]);
+        assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::Unreadable]));
+    }
+    assert_eq!(texts(&world.rooms[BEN]).len(), 4);
+    world.goes_on();
 }
