@@ -418,6 +418,15 @@ impl Store {
         Ok(())
     }
 
+    /// Records of a kind in a room, and their bytes.
+    #[cfg(test)]
+    pub(crate) fn size(&self, kind: Kind, room: RoomNo) -> (u64, u64) {
+        let sum = "SELECT count(*), coalesce(sum(length(key) + length(value)), 0) FROM record
+                   WHERE kind = ?1 AND room = ?2";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        self.db.query_row(sum, params![kind as u8, room.0], read).unwrap()
+    }
+
     /// Records that were opened so far.
     #[cfg(test)]
     pub(crate) fn opened(&self) -> usize {

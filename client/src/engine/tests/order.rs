@@ -1,12 +1,20 @@
 //! Entries in another order than they were made in, and many of a kind that costs something.
 
+use std::time::{Duration, Instant};
+
+use hearth_protocol::RejectCode;
+
 use super::{
     messages::{posts, text},
     world::*,
     *,
 };
 use crate::{
-    engine::{mls::modified::Forgery, state::Notice},
+    engine::{
+        gate::Refusal,
+        mls::modified::{Bare, Forgery},
+        state::Notice,
+    },
     store::Kind,
 };
 
@@ -105,4 +113,80 @@ fn words_of_one_sender_that_change_places_are_both_read_and_it_is_said() {
     }
     assert_eq!(texts(&world.rooms[BEN]).len(), 4);
     world.goes_on();
+}
+
+/// What a client keeps of a room, but for its history.
+fn kept(room: &TestRoom) -> Vec<(Kind, (u64, u64))> {
+    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::History);
+    kinds.map(|kind| (kind, room.store.size(kind, room.no))).collect()
+}
+
+/// What sending a text costs: the shortest time of many, and the records that are opened.
+fn cost_of_sending(room: &mut TestRoom) -> (Duration, usize) {
+    let send = |_| {
+        let (begun, before) = (Instant::now(), room.store.opened());
+        room.queue_text("as ever".into(), NOW).unwrap();
+        let submission = room.next_submission().unwrap().unwrap();
+        let cost = (begun.elapsed(), room.store.opened() - before);
+        room.give_up(submission.number, RejectCode::TooLong).unwrap();
+        cost
+    };
+    let (times, opened): (Vec<_>, Vec<_>) = (0..20).map(send).unzip();
+    (times.into_iter().min().unwrap(), opened.into_iter().min().unwrap())
+}
+
+/// T17, where the relay takes what it should refuse. A proposal that is stored stops its members from sending until it is
+/// committed.
+#[test]
+fn a_thousand_proposals_leave_their_rows_and_nothing_else() {
+    proposals(10);
+}
+
+#[test]
+#[ignore = "takes a minute; --run-ignored all plays it"]
+fn ten_thousand_proposals_leave_their_rows_and_nothing_else() {
+    let [before, after] = proposals(100);
+    assert!(after <= 2 * before, "{after:?} to send instead of {before:?}");
+}
+
+/// Returns how long sending took before and after.
+fn proposals(turns: usize) -> [Duration; 2] {
+    /// Entries that the relay delivers at once.
+    const PAGE: usize = 100;
+    let mut world = World::new();
+    let (ben, mal) = (world.key(BEN), world.key(MAL));
+    let page = |world: &mut World| {
+        for _ in 0..PAGE {
+            let proposal = world.propose(MAL, &Bare::Remove(ben));
+            world.log.append(proposal);
+        }
+        let (provider, group) = world.rooms[MAL].group().unwrap();
+        group.forget_proposals(&provider);
+        world.log.show(&mut world.rooms[BEN]);
+        assert!(!world.rooms[BEN].group().unwrap().1.has_proposals());
+    };
+    // Whoever writes after so many entries vouches for the most that is vouched for, whatever they are.
+    fill(&mut world, 600);
+    let seen = rows(&world.rooms[BEN]).len();
+    // The ratchet for Mal's handshakes is made with the first.
+    page(&mut world);
+    let (before, sending) = (kept(&world.rooms[BEN]), cost_of_sending(&mut world.rooms[BEN]));
+    for _ in 1..turns {
+        page(&mut world);
+    }
+    let told = vec![Notice::RefusedCommit(Refusal::ForeignProposal.to_string())];
+    let ben = &mut world.rooms[BEN];
+    let new = ben.history(Seq(0), usize::MAX).unwrap().split_off(seen);
+    assert_eq!(new.len(), turns * PAGE);
+    assert!(new.iter().all(|row| row.from == Some(mal) && row.notices == told));
+    for (before, after) in before.into_iter().zip(kept(ben)) {
+        assert_eq!(before.1.0, after.1.0, "records, {before:?} and {after:?}");
+        // A key may take some bytes more than another.
+        assert!(after.1.1 <= before.1.1 + 1_000, "bytes, {before:?} and {after:?}");
+    }
+    let (time, opened) = cost_of_sending(ben);
+    eprintln!("sending: {:.1?} and {time:.1?}, {} and {opened} records", sending.0, sending.1);
+    assert_eq!(opened, sending.1);
+    world.goes_on();
+    [sending.0, time]
 }
