@@ -315,6 +315,11 @@ impl Foreign {
     ///
     /// Every member can: the ratchets of all senders follow from the group's secrets.
     pub(crate) fn copy(&mut self, payload: &[u8]) -> Vec<u8> {
+        self.copy_ahead(payload, 1)
+    }
+
+    /// The same, so many messages further on.
+    pub(crate) fn copy_ahead(&mut self, payload: &[u8], ahead: u32) -> Vec<u8> {
         let mut reader = self.group().clone();
         self.meddler.orders().opened.clear();
         reader.process_incoming_message(MlsMessage::from_bytes(payload).unwrap()).unwrap();
@@ -324,7 +329,7 @@ impl Foreign {
         };
         // SenderData: leaf index, generation, reuse guard (RFC 9420 section 6.3.2).
         let number = |at: usize| u32::from_be_bytes(sender[at..at + 4].try_into().unwrap());
-        let (leaf, next) = (number(0), number(4) + 1);
+        let (leaf, next) = (number(0), number(4) + ahead);
         let key = key_of(&mut reader, leaf, next);
         self.meddler.orders().seals = VecDeque::from([
             Sealed { with: Some(key), plaintext: Some(content.clone()) },

@@ -159,3 +159,36 @@ fn nobody_uses_up_the_keys_of_another_by_leaping_in_their_name() {
     stage.renew(BEN);
     stage.goes_on();
 }
+
+/// What the sender did sign takes their keys away, wherever another puts it in their ratchet. Nothing is shown twice, and
+/// what was lost by it is told.
+#[test]
+fn anothers_words_copied_far_ahead_hide_what_was_on_its_way_and_it_is_told() {
+    let mut stage = Stage::new();
+    let original = stage.say(BEN, "once");
+    let copy = stage.fox.copy_ahead(&original, 1_000);
+    stage.people[BEN].queue_text("on its way".into(), super::stage::NOW).unwrap();
+    let words = stage.people[BEN].next_submission().unwrap().unwrap().payload;
+    let ben = stage.people[BEN].me();
+    stage.submit(copy);
+    stage.show();
+    assert_eq!(stage.last(BEN).notices, [Notice::NotMine]);
+    for who in [FAY, CLEO] {
+        let row = stage.last(who);
+        assert_eq!((row.from, row.notices), (Some(ben), vec![Notice::Duplicate]));
+    }
+    stage.submit(words);
+    stage.show();
+    for who in [FAY, CLEO] {
+        assert_eq!(stage.last(who).notices, [Notice::Unreadable]);
+        assert_eq!(stage.texts(who), [("Ben".to_owned(), "once".to_owned())]);
+    }
+    stage.fox_skips();
+    stage.renew(BEN);
+    stage.say(BEN, "again");
+    for who in [FAY, CLEO] {
+        assert_eq!(stage.last(who).notices, [Notice::Gap(1)]);
+    }
+    stage.show_all();
+    stage.goes_on();
+}
