@@ -44,6 +44,7 @@ use tokio_tungstenite::{
 };
 
 pub use error::{ConnectError, ConnectionLost, RequestError};
+use tls::Trust;
 
 /// Reaching one of the relay's addresses, resolving its name included.
 const REACH_DEADLINE: Duration = Duration::from_secs(10);
@@ -127,7 +128,8 @@ impl Connection {
         let (stream, channel): (Box<dyn Stream>, _) = match address.transport {
             Transport::Plain => (Box::new(stream), [0; 32]),
             Transport::Tls => {
-                let negotiation = Box::pin(tls::negotiate(stream, host, address.pin));
+                let negotiation =
+                    Box::pin(tls::negotiate(stream, host, Trust::of_link(address.pin)));
                 let (stream, channel) = timeout(TLS_DEADLINE, negotiation)
                     .await
                     .map_err(|_| ConnectError::Timeout)??;

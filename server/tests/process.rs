@@ -159,6 +159,47 @@ fn what_keeps_it_from_starting_is_said_in_two_lines() {
     refused(&start(), 1, "hearth.db");
 }
 
+/// Returns `hearthd` without the right to low ports, or says why the test is skipped.
+fn without_low_ports(dir: &Path) -> Option<Command> {
+    // From the first port that anybody may take.
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok();
+    if first.and_then(|text| text.trim().parse::<u16>().ok()).is_none_or(|first| first < 1024) {
+        eprintln!("skipped: every account of this machine may listen on low ports");
+        return None;
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Some(hearthd(dir));
+    }
+    // Root keeps its files and loses this right alone: it comes back with no `exec` that is not in the bounding set.
+    let drop = ["--inh-caps=-net_bind_service", "--bounding-set=-net_bind_service"];
+    let probe = Command::new("setpriv").args(drop).arg("true").output();
+    if !probe.is_ok_and(|done| done.status.success()) {
+        eprintln!("skipped: there is no setpriv (util-linux) that can take the right away");
+        return None;
+    }
+    let mut command = Command::new("setpriv");
+    command.args(drop).arg(env!("CARGO_BIN_EXE_hearthd")).env_clear().arg("--data-dir").arg(dir);
+    Some(command)
+}
+
+#[test]
+fn a_low_port_without_the_right_to_it_is_refused_in_two_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = dir.path().join("relay");
+    let Some(mut command) = without_low_ports(&relay) else { return };
+    let output = command.args(["--listen", "127.0.0.1:1023"]).output().unwrap();
+    refused(&output, 1, "cannot listen on 127.0.0.1:1023");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("try: choose a port from 1024 up"), "{text}");
+    let mut command = without_low_ports(&relay).unwrap();
+    let listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:1023"];
+    refused(&command.args(listen).output().unwrap(), 1, "cannot listen on 127.0.0.1:1023");
+    // Nothing else is wrong with the account or the folder.
+    let mut command = without_low_ports(&relay).unwrap();
+    let running = Running::start(command.args(["--listen", "127.0.0.1:0"]));
+    assert_eq!(running.stop().0, Some(0));
+}
+
 #[test]
 fn settings_come_from_flags_then_the_environment_then_the_file() {
     let dir = tempfile::tempdir().unwrap();

@@ -10,9 +10,11 @@ use std::{
     ffi::OsString,
     fs,
     io::Read as _,
+    process::Command,
     time::{Duration, Instant},
 };
 
+use hearth_client::{live::now, show::rfc3339};
 use hearth_tests::{Circle, Person, Relay, RelayOptions, load::machine::usage, until};
 use serde_json::Value;
 
@@ -152,6 +154,84 @@ fn who_joins_with_another_clock_gets_in_or_is_told_of_the_clock() {
         ben.does(&["read", &circle.room]);
         circle.fay("remove", &["Strange", "--reason", "conduct"]);
     }
+}
+
+/// Returns the words that put a program under a monotonic clock that is so many seconds ahead, or says that the test is
+/// skipped. The kernel gives a program such a clock, in the same process, where it may.
+fn monotonic(ahead: &str) -> Option<Vec<OsString>> {
+    let offset = [format!("--monotonic={ahead}"), format!("--boottime={ahead}")];
+    let words = ["unshare", "--time", &offset[0], &offset[1]];
+    let probe = Command::new(words[0]).args(&words[1..]).arg("true").output();
+    if !probe.is_ok_and(|done| done.status.success()) {
+        eprintln!("skipped: no time namespace can be made here");
+        return None;
+    }
+    Some(words.map(OsString::from).to_vec())
+}
+
+/// Seconds since the start of the machine, as a program sees them under some words.
+fn uptime(under: &[OsString]) -> f64 {
+    let mut command = Command::new(&under[0]);
+    let said = command.args(&under[1..]).args(["cat", "/proc/uptime"]).output().unwrap().stdout;
+    let said = String::from_utf8(said).unwrap();
+    said.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// A relay and its members count time from different beginnings, and each from another one after a restart: a machine
+/// that was restored from an image, or woke up. Nothing of a monotonic clock may be compared with another's, or kept.
+#[test]
+fn monotonic_clocks_a_year_apart_make_no_difference() {
+    const YEAR: &str = "31536000";
+    let Some(ahead) = monotonic(YEAR) else { return };
+    let none = monotonic("0").unwrap();
+    assert!(uptime(&ahead) - uptime(&none) > 31_535_000.0);
+    let begun = now();
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = Person::new();
+    let link = circle.invite(&[]);
+    let run = |under: &[OsString], words: &[&str]| {
+        let answer = ben.run_under(under, words);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        assert!(!answer.stderr.contains("clock"), "{answer:?}");
+        answer.lines
+    };
+    let ack = circle.agreement.as_str();
+    run(&ahead, &["join", &link, "--as", "Ben", "--acknowledge", ack, "--no-wait"]);
+    circle.fay("admit", &["Ben"]);
+    let mut said = Vec::new();
+    for (turn, (relays, bens)) in
+        [(&none, &ahead), (&ahead, &none), (&none, &ahead)].iter().enumerate()
+    {
+        relay.stop();
+        relay.set_under(relays.to_vec());
+        relay.restart();
+        // Who follows lives through all of it with one clock, beside those who come and go with another.
+        let mut following = circle.fay.starts_under(&none, &["follow", &circle.room]);
+        let words = format!("turn {turn}");
+        run(bens, &["send", &circle.room, &words]);
+        assert!(following.next_line(|line| line.contains(&words)).is_some());
+        following.close_input();
+        assert_eq!(following.wait().code, Some(0));
+        said.push(words);
+        let answer = format!("answer {turn}");
+        circle.say(&circle.fay, &answer);
+        assert_no_alarm(&run(bens, &["read", &circle.room]));
+        said.push(answer);
+    }
+    let (begun, ended) = (rfc3339(begun), rfc3339(now()));
+    for who in [&circle.fay, &ben] {
+        let history = circle.history(who);
+        assert_eq!(texts(&history), said);
+        let mut times = history.iter().map(|row| row["at"].as_str().unwrap());
+        assert!(times.all(|at| (begun.as_str()..=ended.as_str()).contains(&at)), "{history:?}");
+    }
+    // What lasts a while has not ended early, nor does it stay.
+    circle.fay("pause", &["10m"]);
+    ben.run_under(&ahead, &["send", &circle.room, "held"]).refused(3, "paused");
+    circle.fay("resume", &[]);
+    run(&ahead, &["read", &circle.room]);
+    assert_eq!(texts(&circle.history(&circle.fay)).last(), Some(&"held"));
 }
 
 /// A frozen clock (a suspended virtual machine, a debugger) makes every deadline wait, and none be asked for in a loop.

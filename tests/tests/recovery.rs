@@ -4,7 +4,16 @@
 
 use std::{fs, path::Path};
 
-use hearth_tests::{Circle, Person, Relay};
+use hearth_client::{
+    engine::{
+        check::lawless,
+        policy::Act,
+        state::{Row, RowContent},
+    },
+    live::{Live, LiveError, Recovery},
+};
+use hearth_protocol::invite::Grant;
+use hearth_tests::{Circle, Person, Relay, hostile};
 use tempfile::TempDir;
 
 /// Copies the files of a stopped relay's folder.
@@ -32,6 +41,13 @@ fn texts(person: &Person, circle: &Circle) -> Vec<String> {
     let rows = person.does(&["read", &circle.room, "--all"]);
     let texts = rows.iter().filter(|r| r["kind"] == "text");
     texts.map(|r| r["text"].as_str().unwrap().to_owned()).collect()
+}
+
+fn text_of(row: Row) -> Option<String> {
+    match row.content {
+        RowContent::Text(text) => Some(text),
+        _ => None,
+    }
 }
 
 #[test]
@@ -87,4 +103,63 @@ fn a_relay_restored_from_an_older_copy_is_noticed_and_recovered() {
     }
     let code = |person: &Person| person.does(&["verify", &circle.room])[0]["safety_code"].clone();
     assert_eq!(code(&circle.fay), code(&ben));
+}
+
+/// A member uses an epoch up and speaks on in the next one; then the relay is restored from a copy that knows nothing of it.
+/// What is asked before going on is about the relay as it is.
+#[test]
+fn what_recover_asks_is_what_the_relay_has_and_nothing_else_is_done() {
+    let mut relay = Relay::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let [mut fay, mut mal] = ["Fay", "Mal"].map(hostile::Person::new);
+    let say = |person: &hostile::Person, words: &str| {
+        let said = person.visit(async |live| live.send(words.into()).await);
+        runtime.block_on(Box::pin(said))
+    };
+    runtime.block_on(Box::pin(async {
+        fay.found(&Grant::parse(&relay.grant()).unwrap()).await.unwrap();
+        mal.knock(&fay.invite(1).await.unwrap()).await.unwrap();
+        assert!(fay.admit("Mal").await.unwrap());
+        mal.visit(async |_| Ok(())).await.unwrap();
+    }));
+    relay.stop();
+    let saved = TempDir::new().unwrap();
+    copy(relay.data(), saved.path());
+    relay.restart();
+    say(&fay, "what the copy lacks").unwrap();
+    runtime.block_on(Box::pin(async {
+        let act = Act::Announce("I hold this room now.".into());
+        let ran = mal.visit(async |live| {
+            live.commit(|room, now| lawless(|| room.act(act.clone(), now))).await?;
+            live.send("and on I go".into()).await
+        });
+        ran.await.unwrap();
+    }));
+    let alone = say(&fay, "still here?");
+    assert!(matches!(alone, Err(LiveError::LeftBehind)), "{alone:?}");
+    let asked = |fay: &hostile::Person| {
+        let (room, asked) =
+            runtime.block_on(Box::pin(Live::recovery(fay.room().unwrap()))).unwrap();
+        drop(room);
+        asked
+    };
+    assert_eq!(asked(&fay), Recovery::LeftBehind);
+    relay.stop();
+    put_back(saved.path(), relay.data());
+    relay.restart();
+    assert_eq!(asked(&fay), Recovery::Restored);
+    assert!(fay.room().unwrap().is_left_behind().unwrap(), "that is not forgotten");
+    let recover = |agreed| {
+        let live = Live::recover(fay.room().unwrap(), Some(agreed));
+        runtime.block_on(Box::pin(async { live.await.map(Live::into_room).map(drop) }))
+    };
+    for other in [Recovery::LeftBehind, Recovery::Split] {
+        let refused = recover(other);
+        assert!(matches!(refused, Err(LiveError::UnexpectedReply)), "{refused:?}");
+        assert_eq!(asked(&fay), Recovery::Restored);
+    }
+    recover(Recovery::Restored).unwrap();
+    say(&fay, "and on we go").unwrap();
+    let texts: Vec<String> = fay.rows().into_iter().filter_map(text_of).collect();
+    assert_eq!(texts, ["what the copy lacks", "still here?", "and on we go"]);
 }

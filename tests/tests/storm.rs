@@ -116,12 +116,21 @@ fn come_back(target: &Target, member: &Member, after: Seq, last: Seq) -> Vec<u64
     }
 }
 
-/// The relay restarts, and everybody comes back at once.
 #[test]
 fn everybody_comes_back_after_a_restart_and_misses_nothing() {
+    storm(number("HEARTH_STORM_MEMBERS", 200));
+}
+
+#[test]
+#[ignore = "a thread for each of 1,000 members; --run-ignored all plays it"]
+fn a_thousand_come_back_at_once_after_a_restart_and_miss_nothing() {
+    storm(1_000);
+}
+
+/// The relay restarts, and so many members come back at once, from one address.
+fn storm(members: u64) {
     const SIZE: usize = 20;
     const MISSED: u64 = 5;
-    let members = number("HEARTH_STORM_MEMBERS", 200);
     let server = Server::hearthd(None);
     let grant = server.grant();
     let rooms = usize::try_from(members).unwrap().div_ceil(SIZE);

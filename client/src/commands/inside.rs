@@ -20,7 +20,7 @@ use crate::{
         state::{RowContent, Standing},
     },
     failure::{Failure, exit},
-    live::{Live, LiveError, now},
+    live::{Live, LiveError, Recovery, now},
     show::{self, Output},
     text::{escape, qr, when},
 };
@@ -79,20 +79,34 @@ pub(super) async fn enter<'s>(out: &Output, room: Room<'s>) -> Result<Live<'s>, 
 
 /// Goes on after a restored backup or a split, or takes the room back, after asking.
 async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
-    let question = if room.is_left_behind()? {
-        "Only if no other facilitator can invite you anew: take the room back to where this profile is? Everybody who went \
-         on without you can then neither read nor write, until you have removed them and they have joined by a new invite."
-    } else if room.cursor().split.is_some() {
-        "Only if the others have the same `hearth verify ROOM` digits as you: go on? If the room has split, whoever was \
-         removed in the other part may read what you write."
-    } else {
-        "Only if the operator says that the relay was restored from a backup: go on from what it has now? \
-         Your history stays; what others wrote since the backup may be missing."
-    };
-    super::rooms::confirm(yes, question)?;
-    let live = Live::recover(room).await?;
+    let mut agreed = None;
+    if !yes {
+        // Only the relay knows what there is to ask: a room that has split may be one that was restored since.
+        let recovery;
+        (room, recovery) = Live::recovery(room).await?;
+        super::rooms::confirm(yes, question(recovery))?;
+        agreed = Some(recovery);
+    }
+    let live = Live::recover(room, agreed).await?;
     live.leave().await;
     done(out, "recover", "Going on. Compare `hearth verify ROOM` with the others by another way.")
+}
+
+const fn question(recovery: Recovery) -> &'static str {
+    match recovery {
+        Recovery::LeftBehind => {
+            "Only if no other facilitator can invite you anew: take the room back to where this profile is? Everybody who went \
+             on without you can then neither read nor write, until you have removed them and they have joined by a new invite."
+        }
+        Recovery::Split => {
+            "Only if the others have the same `hearth verify ROOM` digits as you: go on? If the room has split, whoever was \
+             removed in the other part may read what you write."
+        }
+        Recovery::Restored => {
+            "Only if the operator says that the relay was restored from a backup: go on from what it has now? \
+             Your history stays; what others wrote since the backup may be missing."
+        }
+    }
 }
 
 /// Sends a text; what cannot go out now is kept.

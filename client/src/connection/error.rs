@@ -6,6 +6,7 @@ use hearth_protocol::{
     error::{RejectCode, close},
     id::Millis,
 };
+use rustls::CertificateError;
 
 /// Exit code of a relay that cannot be reached.
 const EXIT_UNREACHABLE: u8 = 4;
@@ -23,7 +24,7 @@ pub enum ConnectError {
     #[error("the relay's TLS key is not the one in the link")]
     WrongPin,
     /// The certificate does not verify, or its holder could not prove the key.
-    #[error("the relay's certificate does not verify")]
+    #[error("the relay's certificate {}", flaw(.0).what())]
     BadCertificate(#[source] rustls::Error),
     /// The relay names another identity than the link does.
     #[error("another relay answered than the one in the link")]
@@ -111,9 +112,7 @@ impl ConnectError {
             Self::WrongPin | Self::WrongRelay => {
                 "Nothing was sent. Somebody may be in between, or the relay was set up anew: ask your facilitator for a new link."
             }
-            Self::BadCertificate(_) => {
-                "Nothing was sent. Check this computer's clock and network; if both are right, tell your facilitator."
-            }
+            Self::BadCertificate(error) => flaw(error).advice(),
             Self::PlainNotLoopback | Self::BadAddress => "Ask your facilitator for a new link.",
             Self::BadVersion => "Update Hearth, or ask the operator to update the relay.",
             Self::NotARelay { .. } | Self::NoTls13(_) => {
@@ -229,6 +228,53 @@ impl RequestError {
             Self::Timeout => "Check your network and try again; nothing that you wrote is lost.",
             Self::Lost(lost) => lost.advice(),
         }
+    }
+}
+
+/// What is wrong with a certificate, as far as people can do something about it.
+enum Flaw {
+    Expired,
+    NotYetValid,
+    OtherName,
+    Other,
+}
+
+impl Flaw {
+    const fn what(&self) -> &'static str {
+        match self {
+            Self::Expired => "has expired",
+            Self::NotYetValid => "is not valid yet",
+            Self::OtherName => "is for another name than the link's",
+            Self::Other => "does not verify",
+        }
+    }
+
+    const fn advice(&self) -> &'static str {
+        match self {
+            Self::Expired | Self::NotYetValid => {
+                "Nothing was sent. Check this computer's clock; if it is right, the operator of the relay has to renew the certificate."
+            }
+            Self::OtherName => {
+                "Nothing was sent. Somebody may be in between, or the operator has to get a certificate for this name: tell your facilitator."
+            }
+            Self::Other => {
+                "Nothing was sent. Check this computer's clock and network; if both are right, tell your facilitator."
+            }
+        }
+    }
+}
+
+const fn flaw(error: &rustls::Error) -> Flaw {
+    let rustls::Error::InvalidCertificate(error) = error else { return Flaw::Other };
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Flaw::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            Flaw::NotYetValid
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Flaw::OtherName
+        }
+        _ => Flaw::Other,
     }
 }
 

@@ -254,51 +254,6 @@ async fn the_pinned_certificate_without_its_key_is_refused() {
     assert!(matches!(opened.unwrap_err(), ConnectError::BadCertificate(_)));
 }
 
-/// T12: who has no pin asks a known authority, and it must vouch for this name at this time.
-#[tokio::test]
-async fn a_known_authority_vouches_for_one_name_and_one_time() {
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(authority.self_signed(&key).unwrap().der().clone()).unwrap();
-    let issuer = rcgen::Issuer::new(authority, key);
-    let (long_past, past, future) = (2001, 2002, 2090);
-    for (name, from, until, good) in [
-        ("localhost", past, future, true),
-        ("elsewhere.example", past, future, false),
-        ("localhost", long_past, past, false),
-        ("localhost", future, future + 1, false),
-    ] {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        leaf.not_before = rcgen::date_time_ymd(from, 1, 1);
-        leaf.not_after = rcgen::date_time_ymd(until, 1, 1);
-        let certificate = TestCertificate {
-            certificate: leaf.signed_by(&key, &issuer).unwrap().der().clone(),
-            key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            pin: Pin([0; 32]),
-        };
-        let (listener, authority) = listen().await;
-        let server = async {
-            let (stream, _) = listener.accept().await.unwrap();
-            acceptor(&certificate).accept(stream).await.is_ok()
-        };
-        let client = async {
-            let stream = TcpStream::connect(&authority).await.unwrap();
-            let config = tls::config(None, roots.clone()).unwrap();
-            tls::negotiate_with(stream, "localhost", config).await
-        };
-        let (taken, opened) = join!(server, client);
-        let case = format!("{name} from {from} to {until}");
-        match opened {
-            Ok(_) => assert!(good, "{case}"),
-            Err(error) => assert_eq!((error.code(), good), ("bad_certificate", false), "{case}"),
-        }
-        assert_eq!(taken, good, "{case}");
-    }
-}
-
 #[tokio::test]
 async fn another_relay_identity_is_refused() {
     let (near, far) = duplex(64 * 1024);

@@ -1,5 +1,8 @@
 //! TLS 1.3 as links ask for it: a pinned key, or the public authorities and the name.
 
+#[cfg(test)]
+mod tests;
+
 use std::{io, sync::Arc};
 
 use hearth_protocol::{
@@ -23,24 +26,32 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::error::ConnectError;
 
+/// What vouches for the relay's key.
+pub(super) enum Trust {
+    /// The link: exactly this key.
+    Pin(Pin),
+    /// Authorities, for the name and the time.
+    Authorities(RootCertStore),
+}
+
+impl Trust {
+    /// What a link asks for: its pin, or else the public authorities.
+    pub(super) fn of_link(pin: Option<Pin>) -> Self {
+        pin.map_or_else(
+            || Self::Authorities(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
+            Self::Pin,
+        )
+    }
+}
+
 /// Negotiates TLS and returns the stream with its channel binding.
 pub(super) async fn negotiate(
     stream: TcpStream,
     host: &str,
-    pin: Option<Pin>,
-) -> Result<(TlsStream<TcpStream>, ChannelBinding), ConnectError> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    negotiate_with(stream, host, config(pin, roots).map_err(ConnectError::NoTls13)?).await
-}
-
-/// Negotiates TLS as configured.
-pub(super) async fn negotiate_with(
-    stream: TcpStream,
-    host: &str,
-    config: ClientConfig,
+    trust: Trust,
 ) -> Result<(TlsStream<TcpStream>, ChannelBinding), ConnectError> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::BadAddress)?;
-    let connector = TlsConnector::from(Arc::new(config));
+    let connector = TlsConnector::from(Arc::new(config(trust).map_err(ConnectError::NoTls13)?));
     let tls = connector.connect(name, stream).await.map_err(classify)?;
     let binding = tls
         .get_ref()
@@ -50,18 +61,17 @@ pub(super) async fn negotiate_with(
     Ok((tls, binding))
 }
 
-/// Returns what is accepted of a relay: the pinned key or, without a pin, a certificate of one of the authorities.
-pub(super) fn config(pin: Option<Pin>, roots: RootCertStore) -> Result<ClientConfig, Error> {
+fn config(trust: Trust) -> Result<ClientConfig, Error> {
     // aws-lc-rs with `prefer-post-quantum` offers X25519MLKEM768 first.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[&TLS13])?;
-    let mut config = match pin {
-        Some(pin) => builder
+    let mut config = match trust {
+        Trust::Pin(pin) => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(PinVerifier { pin, provider }))
             .with_no_client_auth(),
-        None => builder.with_root_certificates(roots).with_no_client_auth(),
+        Trust::Authorities(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
     };
     // A ticket would let the relay link two connections of one person, and would skip the pin.
     config.resumption = Resumption::disabled();

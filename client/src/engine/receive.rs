@@ -25,9 +25,6 @@ use crate::store::Kind;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// Rows of history that are looked through at most for an entry that comes again.
-const HAD_ROWS_MAX: usize = 4096;
-
 /// Name of the record that tells how to come back after a material amendment.
 pub(super) const RETURN: &[u8] = b"return";
 
@@ -111,7 +108,12 @@ impl Room<'_> {
             let Some(last) = old.filter(|r| r.at > Millis(0)).last().map(|r| r.place) else {
                 return Ok(());
             };
-            self.store.delete_before(Kind::History, self.no, last.0.saturating_add(1))?;
+            self.store.transaction(|store| {
+                for row in rows.iter().take_while(|row| row.place <= last) {
+                    store.delete(Kind::Commit, self.no, &row.digest.0)?;
+                }
+                store.delete_before(Kind::History, self.no, last.0.saturating_add(1))
+            })?;
         }
     }
 
@@ -134,7 +136,7 @@ impl Room<'_> {
             self.cursor.left_behind = Some(header.epoch);
         } else if commit && header.epoch == epoch {
             self.cursor.used_up = Some(epoch);
-        } else if commit && on(Check::Split) && !self.had_entry(row.digest)? {
+        } else if commit && on(Check::Split) && !self.had_commit(row.digest)? {
             // An honest relay takes one commit for each epoch, unless a facilitator gave the epoch back.
             self.cursor.split.get_or_insert(row.seq);
             return Ok(Notice::Split);
@@ -142,19 +144,18 @@ impl Room<'_> {
         Ok(Notice::Unreadable)
     }
 
-    /// Whether an entry was in the log before, as far as this profile looks back.
-    fn had_entry(&self, digest: Digest) -> Result<bool> {
-        const PAGE: usize = 256;
-        let mut before = Seq(u64::MAX);
-        for _ in 0..HAD_ROWS_MAX / PAGE {
-            let rows = self.history_back(before, PAGE)?;
-            if rows.iter().any(|row| row.digest == digest) {
-                return Ok(true);
-            }
-            let Some(first) = rows.iter().map(|row| row.place).min() else { break };
-            before = first;
+    /// Whether a commit was in the log before, as far back as this profile has its history.
+    fn had_commit(&self, digest: Digest) -> Result<bool> {
+        Ok(self.store.get(Kind::Commit, self.no, &digest.0)?.is_some())
+    }
+
+    /// Remembers a commit, whatever became of it, for as long as its row is there.
+    fn remember_commit(&self, row: &Row, payload: &[u8]) -> Result<()> {
+        let header = mls_header::parse(payload).filter(|header| header.room == self.id());
+        if header.is_some_and(|header| header.content == ContentType::Commit) {
+            write(self.store, Kind::Commit, self.no, &row.digest.0, &row.place)?;
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Whether others went on without this profile, as far as entries say.
@@ -258,6 +259,7 @@ impl Room<'_> {
                     }
                     None => {}
                 }
+                self.remember_commit(&row, payload)?;
             }
         }
         self.cursor.seq = entry.seq;

@@ -60,6 +60,17 @@ pub enum Incoming {
     Other,
 }
 
+/// What somebody who is at a loss goes on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// The relay's store, which is another or lacks what this profile has seen.
+    Restored,
+    /// The room, which seemed to have split.
+    Split,
+    /// Where this profile is, in a room that went on without it.
+    LeftBehind,
+}
+
 /// What became of a submission.
 enum Outcome {
     /// On disk at the relay, and handled here.
@@ -174,41 +185,67 @@ impl<'s> Live<'s> {
         self.moved
     }
 
+    /// Asks the relay what there is to go on from, and changes nothing but the standing.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn recovery(room: Room<'s>) -> Result<(Room<'s>, Recovery)> {
+        let (live, _, recovery) = Self::at_a_loss(room).await?;
+        Ok((live.leave().await, recovery))
+    }
+
     /// Goes on, by the member's decision, in a room whose relay was restored from an older copy, or that seemed to have split; or
-    /// takes a room back that went on without its facilitator.
+    /// takes a room back that went on without its facilitator. Where something was agreed to, it is that or nothing.
     ///
     /// A facilitator also tells the relay which epoch the room is in.
     ///
     /// # Errors
     /// [`LiveError::EpochUsedUp`] if a facilitator has to do it first; [`LiveError::LeftBehind`] if only an invite brings
-    /// this profile back; see [`LiveError`].
-    pub async fn recover(mut room: Room<'s>) -> Result<Self> {
+    /// this profile back; [`LiveError::UnexpectedReply`] if the relay says otherwise than when it was agreed to; see
+    /// [`LiveError`].
+    pub async fn recover(room: Room<'s>, agreed: Option<Recovery>) -> Result<Self> {
+        let (mut live, status, recovery) = Self::at_a_loss(room).await?;
+        if agreed.is_some_and(|agreed| agreed != recovery) {
+            return Err(LiveError::UnexpectedReply);
+        }
+        let epoch = live.room.epoch()?;
+        match recovery {
+            Recovery::LeftBehind | Recovery::Split => {
+                if recovery == Recovery::LeftBehind {
+                    live.take_back(epoch, status.epoch).await?;
+                }
+                live.room.go_on()?;
+            }
+            Recovery::Restored => {
+                if status.epoch < epoch {
+                    if live.room.my_role()? != hearth_protocol::Role::Facilitator {
+                        return Err(LiveError::EpochUsedUp);
+                    }
+                    live.effects_only(vec![Effect::Reopen { epoch }]).await?;
+                }
+                live.room.adopt_stream(status.stream, status.head)?;
+            }
+        }
+        live.subscribe().await?;
+        Ok(live)
+    }
+
+    /// Connects without catching up, and compares what the relay says of its log with what this profile has seen.
+    async fn at_a_loss(mut room: Room<'s>) -> Result<(Self, RoomStatus, Recovery)> {
         let mut connection = Connection::open(&room.state().address()).await?;
         let standing = door::authenticate(&mut connection, &room).await?;
         door::settle(&mut connection, &mut room, standing).await?;
         let mut live = Self::over(room, connection, None);
         let status = live.status().await?;
-        let epoch = live.room.epoch()?;
         let left_behind = live.room.is_left_behind()?;
         let cursor = live.room.cursor();
         let same_store = cursor.stream == Some(status.stream) && cursor.seq <= status.head;
-        if same_store && (cursor.split.is_some() || left_behind) {
-            if left_behind {
-                live.take_back(epoch, status.epoch).await?;
-            }
-            live.room.go_on()?;
-            live.subscribe().await?;
-            return Ok(live);
-        }
-        if status.epoch < epoch {
-            if live.room.my_role()? != hearth_protocol::Role::Facilitator {
-                return Err(LiveError::EpochUsedUp);
-            }
-            live.effects_only(vec![Effect::Reopen { epoch }]).await?;
-        }
-        live.room.adopt_stream(status.stream, status.head)?;
-        live.subscribe().await?;
-        Ok(live)
+        let recovery = match (same_store, left_behind, cursor.split) {
+            (true, true, _) => Recovery::LeftBehind,
+            (true, false, Some(_)) => Recovery::Split,
+            (true, false, None) | (false, ..) => Recovery::Restored,
+        };
+        Ok((live, status, recovery))
     }
 
     /// Takes the room back to the epoch of this profile, a facilitator's, if the relay is past it: whoever went on has to come in

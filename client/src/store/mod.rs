@@ -59,6 +59,8 @@ pub enum Kind {
     Care = 15,
     /// The log of moderation, by number of the record.
     Log = 16,
+    /// Commits that are in the history, by digest.
+    Commit = 17,
 }
 
 impl fmt::Display for Kind {
@@ -80,6 +82,7 @@ impl fmt::Display for Kind {
             Self::Preference => "preference",
             Self::Care => "care",
             Self::Log => "log of moderation",
+            Self::Commit => "commit",
         })
     }
 }
@@ -415,6 +418,21 @@ impl Store {
         Ok(())
     }
 
+    /// Records of a kind in a room, and their bytes.
+    #[cfg(test)]
+    pub(crate) fn size(&self, kind: Kind, room: RoomNo) -> (u64, u64) {
+        let sum = "SELECT count(*), coalesce(sum(length(key) + length(value)), 0) FROM record
+                   WHERE kind = ?1 AND room = ?2";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        self.db.query_row(sum, params![kind as u8, room.0], read).unwrap()
+    }
+
+    /// Records that were opened so far.
+    #[cfg(test)]
+    pub(crate) fn opened(&self) -> usize {
+        self.keys.opened.get()
+    }
+
     fn read(&self, kind: Kind, room: RoomNo, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut statement = self.db.prepare_cached(
             "SELECT value FROM record WHERE kind = ?1 AND room = ?2 AND key = ?3",
@@ -469,7 +487,7 @@ impl Store {
 
 impl Kind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Meta,
         Self::Room,
         Self::Mls,
@@ -486,6 +504,7 @@ impl Kind {
         Self::Preference,
         Self::Care,
         Self::Log,
+        Self::Commit,
     ];
 
     fn from_number(number: u8) -> Option<Self> {

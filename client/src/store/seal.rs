@@ -22,6 +22,9 @@ pub(super) const NAME_BYTES: usize = 32;
 pub(super) struct RowKeys {
     pub(super) value: XChaCha20Poly1305,
     pub(super) name: Zeroizing<[u8; 32]>,
+    /// Rows that were opened: what reading costs.
+    #[cfg(test)]
+    pub(super) opened: std::cell::Cell<usize>,
 }
 
 impl RowKeys {
@@ -29,7 +32,12 @@ impl RowKeys {
     pub(super) fn derive(data_key: &[u8; 32]) -> Self {
         let value = Zeroizing::new(derive(data_key, "hearth store value v1"));
         let name = Zeroizing::new(derive(data_key, "hearth store name v1"));
-        Self { value: XChaCha20Poly1305::new((&*value).into()), name }
+        Self {
+            value: XChaCha20Poly1305::new((&*value).into()),
+            name,
+            #[cfg(test)]
+            opened: std::cell::Cell::default(),
+        }
     }
 
     /// Returns the row key of a name, from which the name cannot be told.
@@ -80,6 +88,8 @@ impl RowKeys {
         key: &[u8],
         sealed: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
+        #[cfg(test)]
+        self.opened.set(self.opened.get() + 1);
         let parts = || {
             let (&[VERSION], rest) = sealed.split_first_chunk::<1>()? else { return None };
             let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>()?;

@@ -125,7 +125,7 @@ impl Person {
     /// Goes on after a split, or takes the room back.
     pub async fn recover(&self) -> Result<(), LiveError> {
         let room = self.room().ok_or(LiveError::UnexpectedReply)?;
-        Box::pin(Live::recover(room)).await?.leave().await;
+        Box::pin(Live::recover(room, None)).await?.leave().await;
         Ok(())
     }
 

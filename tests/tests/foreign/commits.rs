@@ -29,7 +29,7 @@ fn context(fox: &mut Foreign, policy: &RoomPolicy) -> ExtensionList {
 }
 
 /// Leaf of an honest client.
-fn leaf_of(stage: &mut Stage, who: usize) -> u32 {
+pub(crate) fn leaf_of(stage: &mut Stage, who: usize) -> u32 {
     let key = stage.people[who].me();
     let members = stage.fox.group().roster().members();
     let found =

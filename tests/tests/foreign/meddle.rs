@@ -26,7 +26,7 @@ pub(crate) struct Sealed {
     /// Another key and nonce.
     pub(crate) with: Option<(Vec<u8>, Vec<u8>)>,
     /// Another plaintext.
-    pub(crate) plaintext: Vec<u8>,
+    pub(crate) plaintext: Option<Vec<u8>>,
 }
 
 /// What was opened: key, nonce and plaintext.
@@ -112,7 +112,7 @@ impl CipherSuiteProvider for MeddlingSuite {
             return self.inner.aead_seal(key, data, aad, nonce);
         };
         let (key, nonce) = instead.with.unwrap_or_else(|| (key.to_vec(), nonce.to_vec()));
-        self.inner.aead_seal(&key, &instead.plaintext, aad, &nonce)
+        self.inner.aead_seal(&key, instead.plaintext.as_deref().unwrap_or(data), aad, &nonce)
     }
 
     fn aead_open(

@@ -315,6 +315,11 @@ impl Foreign {
     ///
     /// Every member can: the ratchets of all senders follow from the group's secrets.
     pub(crate) fn copy(&mut self, payload: &[u8]) -> Vec<u8> {
+        self.copy_ahead(payload, 1)
+    }
+
+    /// The same, so many messages further on.
+    pub(crate) fn copy_ahead(&mut self, payload: &[u8], ahead: u32) -> Vec<u8> {
         let mut reader = self.group().clone();
         self.meddler.orders().opened.clear();
         reader.process_incoming_message(MlsMessage::from_bytes(payload).unwrap()).unwrap();
@@ -324,14 +329,11 @@ impl Foreign {
         };
         // SenderData: leaf index, generation, reuse guard (RFC 9420 section 6.3.2).
         let number = |at: usize| u32::from_be_bytes(sender[at..at + 4].try_into().unwrap());
-        let (leaf, next) = (number(0), number(4) + 1);
-        // mls-rs counts nodes here, not leaves: a leaf is every second node (RFC 9420 appendix C).
-        let key = reader.derive_decryption_key(2 * leaf, next).unwrap();
-        let claim = [leaf.to_be_bytes(), next.to_be_bytes(), [0; 4]].concat();
-        let with = Some((key.key().to_vec(), key.nonce().to_vec()));
+        let (leaf, next) = (number(0), number(4) + ahead);
+        let key = key_of(&mut reader, leaf, next);
         self.meddler.orders().seals = VecDeque::from([
-            Sealed { with, plaintext: content.clone() },
-            Sealed { with: None, plaintext: claim },
+            Sealed { with: Some(key), plaintext: Some(content.clone()) },
+            Sealed { with: None, plaintext: Some(claim(leaf, next)) },
         ]);
         let mut writer = self.group().clone();
         let copy = writer.encrypt_application_message(b"", Vec::new()).unwrap();
@@ -339,11 +341,58 @@ impl Foreign {
         self.keep(&copy)
     }
 
+    /// Says something as the message of another generation, in the name of a leaf, with the key that belongs there.
+    pub(crate) fn say_at(&mut self, words: &str, leaf: u32, generation: u32) -> Vec<u8> {
+        let key = key_of(&mut self.group().clone(), leaf, generation);
+        self.say_with(words, Some(key), claim(leaf, generation))
+    }
+
+    /// Says something with the key of the next generation and the claim that it is another.
+    pub(crate) fn say_claiming(&mut self, words: &str, generation: u32) -> Vec<u8> {
+        let leaf = self.group().current_member_index();
+        self.say_with(words, None, claim(leaf, generation))
+    }
+
+    /// The group stays as it was: no key of the ratchet is used up by this.
+    fn say_with(&mut self, words: &str, with: Option<Key>, claim: Vec<u8>) -> Vec<u8> {
+        let content = self.envelope(words).to_padded().unwrap();
+        self.meddler.orders().seals = VecDeque::from([
+            Sealed { with, plaintext: None },
+            Sealed { with: None, plaintext: Some(claim) },
+        ]);
+        let mut writer = self.group().clone();
+        let made = writer.encrypt_application_message(&content, Vec::new()).unwrap();
+        assert!(self.meddler.orders().seals.is_empty());
+        self.keep(&made)
+    }
+
     fn keep(&mut self, message: &MlsMessage) -> Vec<u8> {
         let payload = message.to_bytes().unwrap();
         self.sent.push(payload.clone());
         payload
     }
+}
+
+/// A key and its nonce.
+type Key = (Vec<u8>, Vec<u8>);
+
+/// The key of a leaf's message of some generation. The reader is of no use for that leaf afterwards.
+fn key_of(reader: &mut Group<Config>, leaf: u32, generation: u32) -> Key {
+    // mls-rs takes no more steps than this at once.
+    const STRIDE: usize = 1000;
+    // mls-rs counts nodes here, not leaves: a leaf is every second node (RFC 9420 appendix C).
+    let mut key = |generation| reader.derive_decryption_key(2 * leaf, generation);
+    for on_the_way in (0..generation).step_by(STRIDE) {
+        // What was used before is behind, which is as good.
+        let _ = key(on_the_way);
+    }
+    let key = key(generation).unwrap();
+    (key.key().to_vec(), key.nonce().to_vec())
+}
+
+/// SenderData: leaf index, generation, reuse guard (RFC 9420 section 6.3.2).
+fn claim(leaf: u32, generation: u32) -> Vec<u8> {
+    [leaf.to_be_bytes(), generation.to_be_bytes(), [0; 4]].concat()
 }
 
 /// A basic credential with a key.

@@ -10,6 +10,7 @@ mod gate_mls;
 mod gate_roster;
 mod gate_welcome;
 mod messages;
+mod order;
 mod rules;
 mod sabotage;
 mod talk;
