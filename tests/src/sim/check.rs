@@ -8,7 +8,7 @@ use hearth_client::engine::{
 };
 use hearth_protocol::{Digest, MemberKey, MessageId, Role, Seq};
 
-use super::{World, model::Model};
+use super::{World, model::Model, plan::NAMES};
 
 /// More than all clocks here differ by.
 const SKEW_MILLIS: u64 = 3_600_000;
@@ -22,6 +22,7 @@ pub(super) fn view(world: &World, room: &mut Room<'_>) -> Vec<String> {
     for row in &rows {
         check_row(world, model, room, row, &mut wrong);
     }
+    gaps(world, &rows, &mut wrong);
     order(&rows, &mut wrong);
     if room.state().standing == Standing::Member {
         holes(world, model, room, &rows, &mut wrong);
@@ -40,6 +41,8 @@ fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &m
             }
             // Sent again after the relay had forgotten it: shown once by those who had it.
             Notice::Duplicate => model.entry(seq.0).is_some_and(|e| model.came_before(e.id, seq.0)),
+            // See `gaps`.
+            Notice::Gap(_) => true,
             _ => false,
         };
         if !fine {
@@ -76,6 +79,29 @@ fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &m
     };
     if !right {
         wrong.push(format!("entry {seq} is shown as {:?}", row.content));
+    }
+}
+
+/// Messages that are missed of somebody are at most those that the relay refused when it could have taken and forgotten them:
+/// their author does not know whether the others have them, and was told.
+fn gaps(world: &World, rows: &[Row], wrong: &mut Vec<String>) {
+    let mut missed: BTreeMap<usize, u64> = BTreeMap::new();
+    let keys = world.keys.borrow();
+    for row in rows {
+        let Some(author) = row.from.and_then(|from| keys.get(&from)) else { continue };
+        for notice in &row.notices {
+            if let Notice::Gap(many) = notice {
+                *missed.entry(*author).or_default() += *many;
+                world.count("missed");
+            }
+        }
+    }
+    let given_up = world.given_up.borrow();
+    for (author, missed) in missed {
+        let refused = given_up.get(&author).copied().unwrap_or_default();
+        if missed > refused {
+            wrong.push(format!("{missed} of {} are missed, {refused} were refused", NAMES[author]));
+        }
     }
 }
 

@@ -49,8 +49,6 @@ pub(super) struct Person {
     said: u32,
     /// Texts that were written down to be sent.
     queued: Vec<MessageId>,
-    /// Submissions that the relay refused for good, of which the member was told.
-    given_up: usize,
     /// Was let in, and came when the relay had their Welcome no more.
     late: bool,
 }
@@ -60,8 +58,7 @@ impl Person {
         let home = world.dir.path().join(NAMES[who]);
         let profile = Profile::create(&home, None).unwrap_or_else(|error| panic!("{error}"));
         let crypto = Crypto::default();
-        let (queued, given_up) = (Vec::new(), 0);
-        Self { who, home, profile: Some(profile), crypto, said: 0, queued, given_up, late: false }
+        Self { who, home, profile: Some(profile), crypto, said: 0, queued: Vec::new(), late: false }
     }
 
     fn room(&self) -> Option<Room<'_>> {
@@ -252,7 +249,7 @@ async fn act(world: &World, person: &mut Person, action: Action) -> Result {
     let Some(room) = person.room() else { return Ok(()) };
     let result = Box::pin(inside(world, room, action)).await;
     if let Err(LiveError::Refused { kept: false, .. }) = &result {
-        person.given_up += 1;
+        *world.given_up.borrow_mut().entry(person.who).or_default() += 1;
     }
     result
 }
@@ -546,8 +543,8 @@ fn account(world: &World, person: &Person) {
         }
     }
     // Who is out has no outbox any more, and knows it.
-    if room.state().standing == Standing::Member && lost.len() > person.given_up {
-        let told = person.given_up;
+    let told = world.given_up.borrow().get(&person.who).copied().unwrap_or_default();
+    if room.state().standing == Standing::Member && lost.len() as u64 > told {
         world.wrong(format!("{name}: {lost:?} are lost, and {told} refusals were told"));
     }
 }

@@ -96,6 +96,8 @@ struct World {
     texts: RefCell<BTreeMap<MessageId, (usize, String)>>,
     /// Texts that a client was told are on the relay's disk.
     acked: RefCell<Vec<MessageId>>,
+    /// How many submissions of whom were refused for good, with their author told.
+    given_up: RefCell<BTreeMap<usize, u64>>,
     invite: RefCell<Option<Invite>>,
     dir: TempDir,
 }
@@ -230,6 +232,7 @@ async fn run(seed: u64, switch: Option<Switch>) -> Outcome {
         keys: RefCell::default(),
         texts: RefCell::default(),
         acked: RefCell::default(),
+        given_up: RefCell::default(),
         invite: RefCell::default(),
         dir,
     });
