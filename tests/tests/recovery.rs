@@ -13,7 +13,7 @@ use hearth_client::{
     live::{Live, LiveError, Recovery},
 };
 use hearth_protocol::invite::Grant;
-use hearth_tests::{Circle, Person, Relay, hostile};
+use hearth_tests::{Circle, Person, Relay, Running, fault::number, hostile};
 use tempfile::TempDir;
 
 /// Copies the files of a stopped relay's folder.
@@ -103,6 +103,64 @@ fn a_relay_restored_from_an_older_copy_is_noticed_and_recovered() {
     }
     let code = |person: &Person| person.does(&["verify", &circle.room])[0]["safety_code"].clone();
     assert_eq!(code(&circle.fay), code(&ben));
+}
+
+/// G12: the copy is taken while everybody writes, and it is whole. `HEARTH_RESTORES=50` makes a campaign of it.
+#[test]
+fn a_backup_taken_under_load_is_whole_and_its_use_is_noticed() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let people = [circle.admit("Ben"), circle.admit("Cleo")];
+    for round in 0..number("HEARTH_RESTORES", 2) {
+        let saved = TempDir::new().unwrap();
+        std::thread::scope(|scope| {
+            for person in &people {
+                let circle = &circle;
+                scope.spawn(move || {
+                    for n in 0..4 {
+                        circle.say(person, &format!("{round} {n}"));
+                    }
+                });
+            }
+            let mut backup = Relay::bare();
+            backup.arg("--data-dir").arg(relay.data()).arg("backup").arg(saved.path());
+            assert_eq!(Running::start(backup, false).wait().code, Some(0));
+        });
+        // What the copy lacks in any case, and everybody has seen.
+        circle.fay("pause", &["1m"]);
+        circle.fay("resume", &[]);
+        for person in &people {
+            circle.news(person);
+        }
+        let db = rusqlite::Connection::open(saved.path().join("hearth.db")).unwrap();
+        let whole: String =
+            db.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
+        assert_eq!(whole, "ok");
+        drop(db);
+        let before = texts(&people[0], &circle);
+        relay.stop();
+        // As docs/operations.md says: the keys stay, the store is another.
+        for name in ["hearth.db", "hearth.db-wal", "hearth.db-shm"] {
+            let _ = fs::remove_file(relay.data().join(name));
+        }
+        copy(saved.path(), relay.data());
+        relay.restart();
+        for person in people.iter().chain([&circle.fay]) {
+            person.run(&["read", &circle.room]).failed(5, "verification_failed");
+        }
+        for person in [&circle.fay].into_iter().chain(&people) {
+            person.does(&["recover", &circle.room, "--yes"]);
+        }
+        let text = format!("on we go {round}");
+        circle.say(&circle.fay, &text);
+        for person in &people {
+            // Their own history is what it was, and goes on.
+            assert_eq!(
+                texts(person, &circle),
+                [before.as_slice(), std::slice::from_ref(&text)].concat()
+            );
+        }
+    }
 }
 
 /// A member uses an epoch up and speaks on in the next one; then the relay is restored from a copy that knows nothing of it.

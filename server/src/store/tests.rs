@@ -133,6 +133,49 @@ fn retention_deletes_entries_their_ids_and_their_bytes() {
     assert_eq!(bench.say(START + 30 * DAY, 5, b"next").seq, Seq(1_202));
 }
 
+/// G7: whatever the room does meanwhile, and through another opening of the store, an id has its effect once.
+/// `HEARTH_RETRIES=1000000` makes a campaign of it.
+#[test]
+fn a_hundred_thousand_retries_have_no_effect() {
+    const MESSAGES: u64 = 500;
+    let wanted = std::env::var("HEARTH_RETRIES").map_or(100_000, |n| n.parse().unwrap());
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    let first: Vec<Accepted> =
+        (0..MESSAGES).map(|id| bench.say(START + id, id, &id.to_be_bytes())).collect();
+    let (mut retries, mut round) = (0, 0);
+    while retries < wanted {
+        let now = Millis(START + DAY + round);
+        let again = bench.run(|batch| {
+            let each = (0..MESSAGES)
+                .map(|id| submit::submit(batch, now, &founder, say(id, &id.to_be_bytes())));
+            each.collect::<Result<Vec<_>, _>>()
+        });
+        assert_eq!(again.unwrap(), first);
+        retries += MESSAGES;
+        round += 1;
+        // Another content under an id that is taken changes nothing either.
+        let other =
+            bench.run(|batch| submit::submit(batch, now, &founder, say(round % MESSAGES, b"!")));
+        assert_eq!(refusal(other), RejectCode::IdConflict);
+        match round {
+            // Nothing of these epochs would be taken any more.
+            20 => {
+                let mut commit = say(MESSAGES, b"a commit");
+                commit.payload[29] = 3;
+                bench.run(|batch| submit::submit(batch, now, &founder, commit)).unwrap();
+            }
+            40 => {
+                let path = database_path(bench.dir.path());
+                bench.db = schema::open_writer(&path).unwrap();
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(bench.count("entries"), i64::try_from(MESSAGES).unwrap() + 1);
+    assert_eq!(bench.count("dedup"), bench.count("entries"));
+}
+
 /// Without a commit nobody could follow the room who was away: it outlives the words around it.
 #[test]
 fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
