@@ -71,7 +71,8 @@ fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &m
     let retracted = entry.retracted_at.is_some_and(|by| by <= room.cursor().seq.0);
     let right = match &row.content {
         RowContent::Text(text) => !retracted && Some(text) == written,
-        RowContent::Tombstone { .. } => entry.retracted_at.is_some(),
+        // Also of what had expired at the relay, and not on this device.
+        RowContent::Tombstone { .. } => entry.retracted_at.is_some() || entry.expired,
         // The relay held it back already.
         RowContent::Held(_) | RowContent::Unknown => false,
         RowContent::Nothing if row.notices == [Notice::Duplicate] => true,
