@@ -68,7 +68,9 @@ fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &m
     }
     let texts = world.texts.borrow();
     let written = texts.get(&entry.id).map(|(_, text)| text);
-    let retracted = entry.retracted_at.is_some_and(|by| by <= room.cursor().seq.0);
+    // Who came back when the retraction itself had expired never learns of it.
+    let known = |by: u64| by <= room.cursor().seq.0 && model.entry(by).is_some_and(|e| !e.expired);
+    let retracted = entry.retracted_at.is_some_and(known);
     let right = match &row.content {
         RowContent::Text(text) => !retracted && Some(text) == written,
         // Also of what had expired at the relay, and not on this device.
