@@ -58,7 +58,11 @@ fn a_network_that_breaks_loses_and_doubles_nothing() {
         }
         cutter.set_cutting(false);
         for person in &people {
-            person.visit(async |live| live.send_waiting().await).await.unwrap();
+            let waiting = person.room().unwrap().waiting_texts().unwrap().len();
+            let begun = Instant::now();
+            let sent = person.visit(async |live| live.send_waiting().await).await;
+            let (name, took) = (&person.name, begun.elapsed());
+            assert!(sent.is_ok(), "{name}, of whom {waiting} wait, after {took:.1?}: {sent:?}");
         }
         let mut logs = vec![];
         for person in &people {
