@@ -13,7 +13,7 @@ use std::{
     io::{self, IsTerminal as _, Read as _, Write as _},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -77,7 +77,7 @@ impl Console {
         let edits = editor.is_some();
         let shared = Arc::new(Shared { editor: Mutex::new(editor), ..Shared::default() });
         // From here on dropping the reader restores the terminal.
-        let console = ConsoleReader { lines: receiver, shared: shared.clone() };
+        let console = ConsoleReader { lines: receiver, received: 0, shared: shared.clone() };
         if edits {
             shared.write(BRACKETED_PASTE_ON);
         }
@@ -94,6 +94,8 @@ impl Console {
 #[derive(Debug)]
 pub struct ConsoleReader {
     lines: mpsc::Receiver<Result<String, LineError>>,
+    /// How many lines came out of it.
+    received: usize,
     shared: Arc<Shared>,
 }
 
@@ -103,9 +105,27 @@ impl ConsoleReader {
     pub async fn next(&mut self) -> Option<Result<String, LineError>> {
         tokio::select! {
             biased;
-            line = self.lines.recv() => line,
+            line = self.lines.recv() => {
+                self.received += 1;
+                line
+            }
             () = self.shared.closed.notified() => None,
         }
+    }
+
+    /// Ends the console, and returns what was typed ahead: lines that were entered, and that nobody has taken.
+    pub async fn typed_ahead(mut self) -> Vec<String> {
+        self.shared.finish();
+        // What was entered before the end is in the channel, or in the hands of the thread that puts it there.
+        let count = self.shared.entered.load(Ordering::SeqCst).saturating_sub(self.received);
+        let mut lines = Vec::new();
+        for _ in 0..count {
+            match self.lines.recv().await {
+                Some(line) => lines.extend(line),
+                None => break,
+            }
+        }
+        lines
     }
 }
 
@@ -142,6 +162,8 @@ impl Printer {
 struct Shared {
     /// The line on the screen; `None` where lines are plain, and after the end.
     editor: Mutex<Option<LineEditor>>,
+    /// How many lines were entered.
+    entered: AtomicUsize,
     /// Nobody wants more lines.
     stopped: AtomicBool,
     /// Standard output is gone.
@@ -218,6 +240,9 @@ impl Reader {
         };
         let before = matches!(byte, b'\r' | b'\n').then(|| editor.draw(columns()));
         let typed = editor.take(byte);
+        if let Some(Typed::Line(_)) = typed {
+            self.shared.entered.fetch_add(1, Ordering::SeqCst);
+        }
         if let (Some(before), Some(Typed::Line(_))) = (before, &typed) {
             self.shared.write(&format!("{before}\n"));
         }
@@ -242,6 +267,7 @@ impl Reader {
                 Ok(Some(line)) => line,
                 Err(error) => Err(LineError::Broken(error.kind())),
             };
+            self.shared.entered.fetch_add(1, Ordering::SeqCst);
             if !self.deliver(line) {
                 return;
             }
@@ -285,7 +311,8 @@ mod tests {
     fn console() -> (Reader, ConsoleReader) {
         let (lines, receiver) = mpsc::channel(LINES_AHEAD_MAX);
         let shared = Arc::new(Shared::default());
-        (Reader { lines, shared: shared.clone() }, ConsoleReader { lines: receiver, shared })
+        let console = ConsoleReader { lines: receiver, received: 0, shared: shared.clone() };
+        (Reader { lines, shared }, console)
     }
 
     #[test]
@@ -316,6 +343,22 @@ mod tests {
         let (reader, mut console) = console();
         reader.shared.closed.notify_one();
         assert_eq!(console.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn lines_typed_ahead_are_there_at_the_end() {
+        let (reader, mut console) = console();
+        let entered = ["one", "two", "three"];
+        for line in &entered[..2] {
+            reader.shared.entered.fetch_add(1, Ordering::SeqCst);
+            reader.lines.send(Ok((*line).into())).await.unwrap();
+        }
+        assert_eq!(console.next().await, Some(Ok("one".into())));
+        // Entered, and not yet handed over.
+        reader.shared.entered.fetch_add(1, Ordering::SeqCst);
+        let late = thread::spawn(move || assert!(reader.deliver(Ok("three".into()))));
+        assert_eq!(console.typed_ahead().await, entered[1..]);
+        late.join().unwrap();
     }
 
     #[tokio::test]

@@ -268,34 +268,37 @@ fn a_signal_after_a_passphrase_ends_what_was_begun_with_it() {
     }
 }
 
-/// Stopped by a signal while the relay does not answer: the words are on the device, and go out once.
+/// Stopped by a signal while the relay does not answer: the words are on the device, and go out once. So are those that were
+/// entered behind them; a command is not done unseen.
 #[test]
 fn a_signal_in_the_middle_of_sending_keeps_the_words() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
+    let mut said = Vec::new();
     for (number, signal) in SIGNALS.into_iter().enumerate() {
         let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
         chat.await_words("/quit ends");
         chat.types(&format!("before {number}\r"));
         chat.await_words(&format!("Fay: before {number}"));
         relay.signal(Signal::STOP);
-        let log = circle.fay.home().join("hearth.db-wal");
-        let written = || std::fs::metadata(&log).ok().map(|m| (m.len(), m.modified().unwrap()));
-        let earlier = written();
-        chat.types("kept\r");
-        wait_until("the words on disk", || written() != earlier);
+        chat.types(&format!("kept {number}\rahead {number}\r/pause 5m\rbehind {number}\rhalf a"));
+        // Everything before it was entered.
+        chat.await_words("> half a");
         chat.signal(signal);
         let begun = Instant::now();
         let (status, screen) = chat.ends();
         relay.signal(Signal::CONT);
         assert_eq!(status.code(), Some(0), "{screen}");
         assert!(begun.elapsed().as_secs() < 5, "it waited for the relay");
+        assert!(screen.contains("1 line(s) went nowhere"), "{screen}");
+        said.extend(["before", "kept", "ahead", "behind"].map(|word| format!("{word} {number}")));
     }
     circle.news(&circle.fay);
     assert!(circle.by(&circle.fay, "outbox", &[]).is_empty());
-    let said = circle.history(&circle.fay);
-    assert_eq!(said.iter().filter(|row| row["text"] == "kept").count(), SIGNALS.len(), "{said:?}");
-    assert!(!said.iter().any(|row| row["kind"] == "notice"), "{said:?}");
+    let history = circle.history(&circle.fay);
+    let texts: Vec<_> = history.iter().filter_map(|row| row["text"].as_str()).collect();
+    assert_eq!(texts, said, "{history:?}");
+    assert!(!history.iter().any(|row| row["kind"] == "notice"), "{history:?}");
 }
 
 /// `send` has nothing to clean up: a signal ends it at once, and what was in its outbox goes out later, once.

@@ -43,6 +43,28 @@ struct Chat<'s> {
     backoff: Backoff,
 }
 
+/// What a typed line is.
+enum Line<'a> {
+    Empty,
+    /// Without its slash.
+    Command(&'a str),
+    /// To be said to the room.
+    Words(&'a str),
+}
+
+impl<'a> Line<'a> {
+    fn of(line: &'a str) -> Self {
+        let line = line.trim();
+        match line.strip_prefix('/') {
+            _ if line.is_empty() => Self::Empty,
+            // Two slashes say a line that starts with one.
+            Some(rest) if rest.starts_with('/') => Self::Words(rest),
+            Some(rest) => Self::Command(rest),
+            None => Self::Words(line),
+        }
+    }
+}
+
 /// Whether the chat goes on.
 #[derive(PartialEq, Eq)]
 enum Next {
@@ -56,25 +78,37 @@ pub(super) async fn run(context: &Context, room: &str, lock_after: &str) -> Resu
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
     let (_, _, name) = room.parts();
+    let mut console = None;
+    let mut chat = Chat {
+        store: Open::store(&open),
+        crypto: &open.crypto,
+        room: name,
+        out: context.out.clone(),
+        backoff: Backoff::new(),
+    };
     let talk = async {
-        let (mut reader, printer) = Console::start("> ")?;
-        let out = if context.out.is_json() { context.out.clone() } else { Output::above(printer) };
-        let mut chat = Chat {
-            store: Open::store(&open),
-            crypto: &open.crypto,
-            room: name,
-            out,
-            backoff: Backoff::new(),
-        };
-        chat.run(room, &mut reader, idle).await
+        let (reader, printer) = Console::start("> ")?;
+        if !chat.out.is_json() {
+            chat.out = Output::above(printer);
+        }
+        chat.run(room, console.insert(reader), idle).await
     };
     // Before the terminal is changed, and above all that waits for the relay: a signal that finds the default would
     // leave the terminal without echo, and a relay that says nothing must not keep anybody from ending. What was in
     // the middle is in the store, as after a power cut.
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
-        () = signals::stop() => Ok(()),
-        result = talk => result,
+        () = signals::stop() => None,
+        result = talk => Some(result),
+    };
+    match (ended, console) {
+        // In order: what follows /quit is meant for nobody.
+        (Some(Ok(())), _) | (None, None) => Ok(()),
+        (ended, Some(reader)) => {
+            chat.keep_typed_ahead(&reader.typed_ahead().await);
+            ended.unwrap_or(Ok(()))
+        }
+        (Some(failed), None) => failed,
     }
 }
 
@@ -236,21 +270,38 @@ impl<'s> Chat<'s> {
     }
 
     async fn typed(&mut self, link: Link<'s>, line: &str) -> Result<(Next, Link<'s>)> {
-        let line = line.trim();
-        if line.is_empty() {
-            return Ok((Next::On, link));
-        }
-        let text = match line.strip_prefix('/') {
-            Some(rest) if !rest.starts_with('/') => {
-                return self.command(link, rest).await;
+        match Line::of(line) {
+            Line::Empty => Ok((Next::On, link)),
+            Line::Command(command) => self.command(link, command).await,
+            Line::Words(text) => {
+                let command = InRoom::Send { room: self.room.clone(), text: text.to_owned() };
+                let link = self.perform(link, &command).await?;
+                Ok((Next::On, link))
             }
-            // Two slashes say a line that starts with one.
-            Some(rest) => rest,
-            None => line,
+        }
+    }
+
+    /// Keeps the words that were entered while something else was being done, in which the chat was ended. Commands are
+    /// not done: who ended the chat does not see what they lead to.
+    fn keep_typed_ahead(&self, lines: &[String]) {
+        let undone = lines.iter().filter(|line| !self.kept(line)).count();
+        if undone > 0 {
+            self.out.remark(&format!(
+                "-- of what you typed last, {undone} line(s) went nowhere. Say it again when you are back."
+            ));
+        }
+    }
+
+    /// Whether nothing of a line is lost.
+    fn kept(&self, line: &str) -> bool {
+        let text = match Line::of(line) {
+            Line::Empty => return true,
+            Line::Command(_) => return false,
+            Line::Words(text) => text,
         };
-        let command = InRoom::Send { room: self.room.clone(), text: text.to_owned() };
-        let link = self.perform(link, &command).await?;
-        Ok((Next::On, link))
+        let kept = escape::sanitize_input(text)
+            .map(|text| Room::open(self.store, self.crypto, &self.room)?.queue_text(text, now()));
+        matches!(kept, Ok(Ok(_)))
     }
 
     async fn command(&mut self, link: Link<'s>, line: &str) -> Result<(Next, Link<'s>)> {
