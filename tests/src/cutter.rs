@@ -54,7 +54,14 @@ impl Cutter {
                     relay.set_nodelay(true)?;
                     Ok((member, relay))
                 });
-                let Ok((member, relay)) = pair else { continue };
+                let (member, relay) = match pair {
+                    Ok(pair) => pair,
+                    Err(error) => {
+                        // A member sees a reset, and it is no cut.
+                        eprintln!("the cutter passes a connection on to nobody: {error}");
+                        continue;
+                    }
+                };
                 for (from, to) in [(&member, &relay), (&relay, &member)] {
                     for_thread.join(from, to);
                 }

@@ -122,6 +122,45 @@ fn a_relay_whose_syncs_and_writes_fail_acknowledges_nothing_it_loses() {
     assert!(met >= last, "{met}");
 }
 
+/// When the log was moved into the database and that fails to sync, only a new start moves the whole log again.
+#[test]
+fn a_relay_whose_database_does_not_sync_ends_and_loses_nothing() {
+    if !trace::possible() {
+        return;
+    }
+    let mut stage = Stage::new();
+    // Calls are compared by the path that the system knows.
+    let database = stage.relay.data().canonicalize().unwrap().join("hearth.db");
+    // SQLite's own, and that beside the writers.
+    for nth in 1..=2 {
+        stage.relay.restart();
+        stage.crowd.write(&stage.target, 8, usize::MAX, Answers::All, || {});
+        stage.relay.kill();
+        let injection =
+            Injection { calls: SYNCS, fault: Fault::Error("EIO"), nth, and_after: false };
+        let record = Record::new();
+        let files = std::slice::from_ref(&database);
+        stage.relay.set_under(injection.under_at(&record.path(), files));
+        // The log of the time before is moved soon after the start.
+        stage.relay.restart();
+        assert_eq!(stage.relay.ended(), Some(1), "{injection}");
+        let calls = record.end();
+        let said = stage.relay.logs().matches("the disk did not take").count();
+        assert_eq!(said, nth, "{injection}\n{calls}");
+        assert_eq!(trace::syncs_after_failure(&calls), Vec::<String>::new(), "{injection}");
+        if let Some(disk) = &stage.disk {
+            disk.cut();
+            disk.restore();
+        }
+        stage.relay.set_under(vec![]);
+        stage.relay.restart();
+        if let Err(wrong) = stage.crowd.check(&stage.target) {
+            panic!("{injection}: {wrong}\n{calls}");
+        }
+        stage.relay.kill();
+    }
+}
+
 #[test]
 fn a_relay_killed_at_any_change_of_the_disk_loses_nothing() {
     if !trace::possible() {

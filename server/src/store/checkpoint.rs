@@ -4,9 +4,16 @@
 //! syncs. Here it happens beside the commits, which are held up only for the last few pages. As a rule the file keeps
 //! its length and is overwritten from its start: to cut a file of some megabytes takes the file system tens of
 //! milliseconds in which nobody can commit. It is cut when bytes were deleted that must not stay in it.
+//!
+//! A sync of the database that fails ends the process. The kernel then calls the pages clean that it could not write, so that a later
+//! sync would succeed without them, and the log, which still has them, would be overwritten (Rebello et al., "Can
+//! Applications Recover from fsync Failures?", USENIX ATC 2020). The next start applies the log from its beginning.
 
 use std::{
+    fs::File,
+    io,
     path::{Path, PathBuf},
+    process,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, hooks::Action};
+use rusqlite::{Connection, ffi, hooks::Action};
 
 use super::{OpenError, schema};
 
@@ -29,7 +36,7 @@ const QUIET_BYTES: u64 = 16 * 1024 * 1024;
 const CUT_PAUSE: Duration = Duration::from_secs(1);
 /// Pages for which writers may wait: at some microseconds each, and a sync, they do not notice.
 const REST_PAGES: i64 = 512;
-/// Times that the log is moved beside the writers, who meanwhile add to it, before they wait for the rest.
+/// Times that the log is moved and synced beside the writers, who meanwhile add to it, before they wait for the rest.
 const ROUNDS_MAX: u32 = 3;
 /// For how long writers are held up for a reader who still needs the log. The next look tries again.
 const READERS_WAIT: Duration = Duration::from_millis(20);
@@ -77,8 +84,24 @@ impl Log {
 /// Keeps the checkpointer running as long as it lives.
 pub(super) type Guard = Sender<()>;
 
+/// Why the log was not moved.
+#[derive(Debug, thiserror::Error)]
+enum MoveError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// The log could not be synced; the database was not touched.
+    #[error(transparent)]
+    Log(io::Error),
+    /// The database could not be synced.
+    #[error(transparent)]
+    Sync(io::Error),
+}
+
 pub(super) struct Checkpointer {
     connection: Connection,
+    /// To sync the database without SQLite, which does it only while writers wait. Closing it would end SQLite's locks:
+    /// POSIX counts them by process and file.
+    database: Arc<File>,
     file: PathBuf,
     log: Arc<Log>,
     guard: Guard,
@@ -89,9 +112,15 @@ impl Checkpointer {
     pub(super) fn new(path: &Path, log: Arc<Log>) -> Result<Self, OpenError> {
         let connection = schema::open_writer(path)?;
         connection.busy_timeout(READERS_WAIT)?;
-        let file = path.with_extension("db-wal");
+        let database = Arc::new(File::open(path)?);
+        let file = log_path(path);
         let (guard, ended) = channel();
-        Ok(Self { connection, file, log, guard, ended })
+        Ok(Self { connection, database, file, log, guard, ended })
+    }
+
+    /// What must not be closed before every connection is.
+    pub(super) fn database(&self) -> Arc<File> {
+        self.database.clone()
     }
 
     pub(super) fn guard(&self) -> Guard {
@@ -99,7 +128,7 @@ impl Checkpointer {
     }
 
     pub(super) fn run(self) {
-        let Self { connection, file, log, guard, ended } = self;
+        let Self { connection, database, file, log, guard, ended } = self;
         drop(guard);
         // What was deleted just before the last end may be in the log still.
         log.deleted.store(true, Ordering::Release);
@@ -118,14 +147,20 @@ impl Checkpointer {
                 // Before: what is deleted meanwhile counts for the next cut.
                 log.deleted.store(false, Ordering::Release);
             }
-            let moved = beside_writers(&connection)
-                .and_then(|()| if cuts { truncate(&connection) } else { restart(&connection) });
+            let moved = sync_log(&file)
+                .map_err(MoveError::Log)
+                .and_then(|()| beside_writers(&connection, &database))
+                .and_then(|()| {
+                    Ok(if cuts { truncate(&connection) } else { restart(&connection) }?)
+                });
             match moved {
                 Ok(true) => {
                     seen = log.changes.fetch_sub(changes, Ordering::Relaxed) - changes;
                     continue;
                 }
                 Ok(false) => tracing::debug!("a reader still needs the write-ahead log"),
+                Err(MoveError::Sync(error)) => end_process(&error),
+                Err(MoveError::Sqlite(error)) if is_sync(&error) => end_process(&error),
                 // The log keeps everything until it works; the writer notices a full disk by itself.
                 Err(error) => tracing::debug!(%error, "the write-ahead log could not be moved"),
             }
@@ -136,21 +171,50 @@ impl Checkpointer {
     }
 }
 
+/// The log of a database.
+pub(super) fn log_path(database: &Path) -> PathBuf {
+    database.with_extension("db-wal")
+}
+
 fn length(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
 
-/// Moves the log into the database, and goes on until little of what writers added meanwhile is left.
-fn beside_writers(connection: &Connection) -> rusqlite::Result<()> {
+/// Syncs the log, on a handle of its own. Where that fails, the database was not touched yet, and it may be tried again.
+pub(super) fn sync_log(file: &Path) -> io::Result<()> {
+    File::open(file)?.sync_data()
+}
+
+/// Moves the log into the database and syncs that, and goes on until writers added little meanwhile. SQLite itself would
+/// sync all of it while they wait.
+fn beside_writers(connection: &Connection, database: &File) -> Result<(), MoveError> {
+    let mut before = 0;
     for _ in 0..ROUNDS_MAX {
-        let rest: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-            Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)
-        })?;
-        if rest <= REST_PAGES {
+        let now: i64 =
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2))?;
+        database.sync_data().map_err(MoveError::Sync)?;
+        if now - before <= REST_PAGES {
             break;
         }
+        before = now;
     }
     Ok(())
+}
+
+/// Whether a sync failed.
+pub(super) fn is_sync(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(error, _)
+        if error.extended_code == ffi::SQLITE_IOERR_FSYNC)
+}
+
+/// Ends the process after a sync that failed while the log was moved.
+pub(super) fn end_process(error: &dyn std::error::Error) -> ! {
+    tracing::error!(
+        %error,
+        "the disk did not take what it was given; nothing acknowledged is lost if the relay ends now. \
+         See what the system's log says of the disk, then start the relay again"
+    );
+    process::exit(1)
 }
 
 /// Moves the whole log into the database, so that the next commit overwrites it from its start. `false` if a reader is in

@@ -220,12 +220,16 @@ struct Here {
 }
 
 /// The threads of an open store; joined at the end.
-pub(crate) struct Threads(Vec<std::thread::JoinHandle<()>>);
+pub(crate) struct Threads {
+    threads: Vec<std::thread::JoinHandle<()>>,
+    /// Closed when no connection is left; see [`checkpoint::Checkpointer::database`].
+    _database: Arc<std::fs::File>,
+}
 
 impl Threads {
     /// Waits for the threads, which end when the last [`Store`] handle is dropped.
     pub(crate) fn join(self) {
-        for thread in self.0 {
+        for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store had panicked");
             }
@@ -262,6 +266,7 @@ impl Store {
         threads.push(spawn("store-writer", move || writer_thread.run(jobs))?);
         let checkpointer = checkpoint::Checkpointer::new(&path, log)?;
         let open_end = checkpointer.guard();
+        let database = checkpointer.database();
         threads.push(spawn("store-checkpoint", move || checkpointer.run())?);
         let mut readers = Vec::with_capacity(READERS);
         for _ in 0..READERS {
@@ -286,7 +291,7 @@ impl Store {
             metrics,
             _open: open_end,
         };
-        Ok((Arc::new(store), Threads(threads)))
+        Ok((Arc::new(store), Threads { threads, _database: database }))
     }
 
     /// Opens a store whose verbs run where they are called, each in a transaction of its own: in a simulation, what

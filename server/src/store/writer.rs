@@ -147,6 +147,9 @@ impl Writer {
                 self.metrics.store_ready.store(true, Ordering::Release);
                 tracing::warn!("the store takes entries again");
             }
+            Err(OpenError::Sqlite(error)) if checkpoint::is_sync(&error) => {
+                checkpoint::end_process(&error)
+            }
             Err(error) => tracing::debug!(%error, "the store is still not usable"),
         }
     }
@@ -201,6 +204,7 @@ fn advice(error: &rusqlite::Error) -> &'static str {
 
 fn reopen(path: &Path) -> Result<Connection, OpenError> {
     let connection = schema::open_writer(path)?;
+    checkpoint::sync_log(&checkpoint::log_path(path))?;
     // A clean WAL: nothing acknowledged from now on depends on bytes whose sync had failed.
     if !checkpoint::truncate(&connection)? {
         return Err(OpenError::Reader);

@@ -404,7 +404,8 @@ fn is_sustained(outcome: &Outcome) -> bool {
     outcome.is_clean() && outcome.latency_millis(99.0) <= SUSTAINED_MILLIS
 }
 
-/// Doubles the rate until it is too much, then halves the gap a few times.
+/// Doubles the rate until it is too much, then halves the gap a few times. Too much is what was missed twice: one stall
+/// of the disk says nothing about a rate.
 fn saturate(cli: &Cli, dialect: Dialect, from: f64, ledger: &mut Ledger) {
     const DOUBLINGS: usize = 12;
     const HALVINGS: usize = 4;
@@ -414,13 +415,17 @@ fn saturate(cli: &Cli, dialect: Dialect, from: f64, ledger: &mut Ledger) {
     let mut field = Field::open(&server, dialect, cli.shape());
     let mut rate = from;
     for _ in 0..DOUBLINGS + HALVINGS {
-        let outcome = field.run(&server, rate, time);
+        let mut outcome = field.run(&server, rate, time);
+        if !is_sustained(&outcome) {
+            // What is left over of too much must not count against the next.
+            field = Field::open(&server, dialect, cli.shape());
+            outcome = field.run(&server, rate, time);
+        }
         ledger.draw(dialect, &outcome);
         if is_sustained(&outcome) {
             good = Some(outcome);
         } else {
             bad = Some(rate);
-            // What is left over of too much must not count against the next.
             field = Field::open(&server, dialect, cli.shape());
         }
         rate = match (&good, bad) {
