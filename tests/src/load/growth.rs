@@ -209,9 +209,12 @@ impl Plan {
             stores.push((server, shelves));
         }
         for &at in steps {
+            // Both before anybody enters: whoever waits for minutes and answers no ping is let go.
+            for ((server, shelves), total) in stores.iter_mut().zip([steps[0], at]) {
+                fill(server, shelves, total as u64, self.bytes)?;
+            }
             let (mut sides, mut kept) = (vec![], vec![]);
-            for ((server, mut shelves), total) in stores.into_iter().zip([steps[0], at]) {
-                fill(&server, &mut shelves, total as u64, self.bytes)?;
+            for (server, shelves) in stores {
                 // What is left in memory of the filling is not of the history.
                 let server = server.restart(self.core);
                 let mut field = Field::empty(Dialect::Hearth, self.bytes);
