@@ -116,8 +116,7 @@ impl<'s> Room<'s> {
             state.pinned = vec![founder];
             state.agreement = agreement.id();
             state.renewed_at = now;
-            let mut room =
-                Room { store, crypto, no, state, cursor: Cursor::default(), group: None };
+            let mut room = Room::of_parts(store, crypto, no, state, Cursor::default());
             let ack = room.sign_first(&agreement, &[founder], now, Vec::new())?;
             room.state.acknowledgement = ack.to_bytes();
             let policy = RoomPolicy::found(
@@ -176,7 +175,7 @@ impl<'s> Room<'s> {
                     let no = store.create_room()?;
                     let state =
                         blank_state(&link.address, link.room, random_secret()?, random_secret()?);
-                    Room { store, crypto, no, state, cursor: Cursor::default(), group: None }
+                    Room::of_parts(store, crypto, no, state, Cursor::default())
                 }
             };
             let state = &mut room.state;

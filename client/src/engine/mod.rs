@@ -15,6 +15,7 @@ pub mod policy;
 pub mod provider;
 pub mod receipt;
 pub mod receive;
+mod recent;
 pub mod record;
 pub mod room;
 pub mod state;

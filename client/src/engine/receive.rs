@@ -114,6 +114,7 @@ impl Room<'_> {
                 }
                 store.delete_before(Kind::History, self.no, last.0.saturating_add(1))
             })?;
+            self.recent.get_mut().clear();
         }
     }
 
@@ -597,10 +598,10 @@ impl Room<'_> {
             message && !outgoing.payload.is_empty()
         });
         if sent {
-            self.store.transaction(|_| {
-                self.state.standing = Standing::Left;
-                self.save_state()?;
-                self.drop_keys()
+            self.change(|room| {
+                room.state.standing = Standing::Left;
+                room.save_state()?;
+                room.drop_keys()
             })?;
         }
         Ok(sent)

@@ -3,6 +3,8 @@
 //! Every change runs in one transaction of the store that covers MLS state, outbox, cursor and history. After a
 //! transaction that failed, the group in memory is dropped and loaded again: it may be ahead of the store.
 
+use std::cell::RefCell;
+
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
     Digest, MemberKey, MessageId, Millis, Role, RoomId, Secret32, Seq, codec, hash,
@@ -15,6 +17,7 @@ use super::{
     mls::{Group, Identity},
     policy::{Act, Leaf, Record, RoomPolicy},
     provider::{Crypto, Provider},
+    recent::Recent,
     record::Chain,
     state::{Cursor, Notice, RoomState, Row, Standing},
 };
@@ -36,6 +39,7 @@ pub struct Room<'s> {
     pub(super) state: RoomState,
     pub(super) cursor: Cursor,
     pub(super) group: Option<Group>,
+    pub(super) recent: RefCell<Recent>,
 }
 
 impl<'s> Room<'s> {
@@ -84,7 +88,17 @@ impl<'s> Room<'s> {
         state: RoomState,
     ) -> Result<Self> {
         let cursor = read(store, Kind::Room, no, CURSOR)?.unwrap_or_default();
-        Ok(Self { store, crypto, no, state, cursor, group: None })
+        Ok(Self::of_parts(store, crypto, no, state, cursor))
+    }
+
+    pub(super) fn of_parts(
+        store: &'s Store,
+        crypto: &'s Crypto,
+        no: RoomNo,
+        state: RoomState,
+        cursor: Cursor,
+    ) -> Self {
+        Self { store, crypto, no, state, cursor, group: None, recent: RefCell::default() }
     }
 
     /// Returns what the profile knows of the room.
@@ -406,6 +420,7 @@ impl<'s> Room<'s> {
             self.state = state;
             self.cursor = cursor;
             self.group = None;
+            self.recent.get_mut().clear();
         }
         result
     }
@@ -423,7 +438,9 @@ impl<'s> Room<'s> {
     }
 
     pub(super) fn save_row(&self, row: &Row) -> Result<()> {
-        Ok(self.store.put_at(Kind::History, self.no, row.place.0, &codec::encode(row))?)
+        self.store.put_at(Kind::History, self.no, row.place.0, &codec::encode(row))?;
+        self.recent.borrow_mut().note(row);
+        Ok(())
     }
 
     pub(super) fn row(&self, seq: Seq) -> Result<Option<Row>> {

@@ -9,9 +9,9 @@ use super::{
     check::{Check, on},
     content::{Envelope, Seen, WINDOW_ENTRIES_MAX, WINDOW_ENTRIES_MIN, WINDOWS_MAX, Window},
     error::EngineError,
-    policy::Act,
+    recent::{LINKS_MAX, Link},
     room::{Room, read, write},
-    state::{Notice, Row, RowContent},
+    state::{Notice, Row},
 };
 use crate::store::Kind;
 
@@ -67,8 +67,7 @@ impl Room<'_> {
             if window.since < begins || length > WINDOW_ENTRIES_MAX {
                 continue;
             }
-            let entries: Vec<(Seq, Digest)> =
-                entries_of(&self.rows_between(window.since, seen.seq)?);
+            let entries = entries_of(&self.links_between(window.since, seen.seq)?);
             if entries.len() as u64 == length {
                 let same = Window::of(window.since, &entries) == *window;
                 return Ok((!same).then_some(window.since));
@@ -83,12 +82,25 @@ impl Room<'_> {
         last.max(self.state.joined)
     }
 
-    /// Returns the rows after one entry, up to another.
-    fn rows_between(&self, since: Seq, upto: Seq) -> Result<Vec<Row>> {
+    /// Returns the links after one entry, up to another.
+    fn links_between(&self, since: Seq, upto: Seq) -> Result<Vec<Link>> {
         let length = usize::try_from(upto.0.saturating_sub(since.0)).unwrap_or(usize::MAX);
-        let mut rows = self.history(self.cursor.place(Seq(since.0.saturating_add(1))), length)?;
-        rows.retain(|row| row.seq <= upto);
-        Ok(rows)
+        let first = self.cursor.place(Seq(since.0.saturating_add(1)));
+        let mut recent = self.recent.borrow_mut();
+        let mut links = match recent.range(first.0, length) {
+            Some(links) => links,
+            None => {
+                let newest = self.cursor.place(self.cursor.seq);
+                let all = newest.0.saturating_sub(first.0) < LINKS_MAX as u64;
+                let rows = self.history(first, if all { usize::MAX } else { length })?;
+                if all {
+                    recent.fill(first.0, &rows);
+                }
+                rows.iter().map(Link::of).take(length).collect()
+            }
+        };
+        links.retain(|link| link.seq <= upto);
+        Ok(links)
     }
 
     /// Returns what the next message of this profile says that it saw.
@@ -104,22 +116,22 @@ impl Room<'_> {
         // What was erased here for its age must not look like what was never shown.
         let oldest = self.history(Seq(0), 1)?.into_iter().next().filter(|row| row.place > first);
         let mut since = oldest.map_or(since, |row| Seq(row.seq.0.saturating_sub(1))).min(upto);
-        let mut rows = self.rows_between(since, upto)?;
+        let mut links = self.links_between(since, upto)?;
         // Nor must what expired unread: a window ends before it or begins behind it.
-        while rows.last().is_some_and(Row::is_unknown) {
-            rows.pop();
+        while links.last().is_some_and(|link| link.is_unknown) {
+            links.pop();
         }
-        if let Some(at) = rows.iter().rposition(Row::is_unknown) {
-            since = rows[at].seq;
-            rows.drain(..=at);
+        if let Some(at) = links.iter().rposition(|link| link.is_unknown) {
+            since = links[at].seq;
+            links.drain(..=at);
         }
-        let (seq, digest) = match (self.cursor.digest, rows.last()) {
+        let (seq, digest) = match (self.cursor.digest, links.last()) {
             (Some(digest), _) => (upto, digest),
             (None, Some(last)) => (last.seq, last.digest),
             (None, None) => return Ok(None),
         };
-        let entries = entries_of(&rows);
-        let admissions = rows.iter().rev().filter(|row| admits(row)).map(|row| row.seq);
+        let entries = entries_of(&links);
+        let admissions = links.iter().rev().filter(|link| link.admits).map(|link| link.seq);
         let mut begins: Vec<Seq> =
             admissions.take(WINDOWS_MAX - 2).chain([since, vouched.max(since).min(seq)]).collect();
         begins.sort_unstable();
@@ -140,12 +152,8 @@ fn forked_name(sender: &MemberKey) -> Vec<u8> {
     [b"forked", sender.as_bytes().as_slice()].concat()
 }
 
-/// Returns position and digest of the entries behind rows.
-fn entries_of(rows: &[Row]) -> Vec<(Seq, Digest)> {
-    rows.iter().filter(|row| !row.is_unknown()).map(|row| (row.seq, row.digest)).collect()
-}
-
-/// Whether a row is the admission of somebody.
-fn admits(row: &Row) -> bool {
-    matches!(&row.content, RowContent::Moderation { record, .. } if matches!(record.act, Act::Admit { .. }))
+/// Returns position and digest of the entries that are known.
+fn entries_of(links: &[Link]) -> Vec<(Seq, Digest)> {
+    let known = links.iter().filter(|link| !link.is_unknown);
+    known.map(|link| (link.seq, link.digest)).collect()
 }

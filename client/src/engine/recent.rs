@@ -1,0 +1,142 @@
+//! The last entries of a room as links of its log: what every message is compared with.
+//!
+//! Each message vouches for dozens of entries before it. To open their rows again for each would take longer than all
+//! else that is done with a message.
+
+use std::collections::BTreeMap;
+
+use hearth_protocol::{Digest, Seq};
+
+use super::{
+    policy::Act,
+    state::{Row, RowContent},
+};
+
+/// Links that are kept at most: more than one message vouches for.
+pub(super) const LINKS_MAX: usize = 1_024;
+
+/// What a row says of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) seq: Seq,
+    pub(super) digest: Digest,
+    /// See [`Row::is_unknown`].
+    pub(super) is_unknown: bool,
+    /// Whether somebody was admitted.
+    pub(super) admits: bool,
+}
+
+impl Link {
+    pub(super) fn of(row: &Row) -> Self {
+        let admits = matches!(&row.content, RowContent::Moderation { record, .. }
+            if matches!(record.act, Act::Admit { .. }));
+        Self { seq: row.seq, digest: row.digest, is_unknown: row.is_unknown(), admits }
+    }
+}
+
+/// Links by the places of their rows: of all rows from one place on, or none.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    from: Option<u64>,
+    links: BTreeMap<u64, Link>,
+}
+
+impl Recent {
+    /// Returns the links from a place on, at most `limit`; `None` if not all of them are here.
+    pub(super) fn range(&self, first: u64, limit: usize) -> Option<Vec<Link>> {
+        let from = self.from?;
+        (first >= from).then(|| self.links.range(first..).map(|(_, l)| *l).take(limit).collect())
+    }
+
+    /// Takes all rows from a place on, if they are not too many.
+    pub(super) fn fill(&mut self, first: u64, rows: &[Row]) {
+        self.clear();
+        if rows.len() <= LINKS_MAX {
+            self.from = Some(first);
+            self.links = rows.iter().map(|row| (row.place.0, Link::of(row))).collect();
+        }
+    }
+
+    /// Notes a row that is saved.
+    pub(super) fn note(&mut self, row: &Row) {
+        if self.from.is_none_or(|from| row.place.0 < from) {
+            return;
+        }
+        self.links.insert(row.place.0, Link::of(row));
+        if self.links.len() > LINKS_MAX {
+            // Half of them, so that this is rare.
+            let first = self.links.keys().nth(LINKS_MAX / 2).copied();
+            self.links = first.map(|first| self.links.split_off(&first)).unwrap_or_default();
+            self.from = first;
+        }
+    }
+
+    /// Forgets everything: rows were deleted, or what was noted is not in the store after all.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::Millis;
+
+    use super::*;
+
+    fn row(place: u64) -> Row {
+        Row {
+            place: Seq(place),
+            seq: Seq(place),
+            at: Millis(0),
+            digest: Digest([1; 32]),
+            from: None,
+            name: String::new(),
+            id: None,
+            content: RowContent::Nothing,
+            notices: Vec::new(),
+        }
+    }
+
+    fn places(recent: &Recent, first: u64, limit: usize) -> Option<Vec<u64>> {
+        Some(recent.range(first, limit)?.iter().map(|link| link.seq.0).collect())
+    }
+
+    #[test]
+    fn all_from_a_place_on_or_none() {
+        let mut recent = Recent::default();
+        recent.note(&row(7));
+        assert_eq!(places(&recent, 7, 9), None);
+        recent.fill(5, &[row(6), row(8)]);
+        recent.note(&row(9));
+        recent.note(&row(4));
+        assert_eq!(places(&recent, 5, 9), Some(vec![6, 8, 9]));
+        assert_eq!(places(&recent, 7, 1), Some(vec![8]));
+        assert_eq!(places(&recent, 4, 9), None);
+        recent.clear();
+        assert_eq!(places(&recent, 9, 9), None);
+    }
+
+    #[test]
+    fn a_row_saved_again_is_what_it_is_now() {
+        let mut recent = Recent::default();
+        recent.fill(1, &[row(1), row(2)]);
+        recent.note(&Row { digest: Digest([2; 32]), ..row(1) });
+        let digests =
+            recent.range(1, 9).unwrap().iter().map(|link| link.digest.0[0]).collect::<Vec<_>>();
+        assert_eq!(digests, [2, 1]);
+    }
+
+    #[test]
+    fn many_are_not_kept() {
+        let most = LINKS_MAX as u64;
+        let mut recent = Recent::default();
+        recent.fill(1, &(1..=most + 1).map(row).collect::<Vec<_>>());
+        assert_eq!(places(&recent, 1, 1), None);
+        recent.fill(1, &(1..=most).map(row).collect::<Vec<_>>());
+        assert_eq!(places(&recent, 1, 1), Some(vec![1]));
+        recent.note(&row(most + 1));
+        let left = most / 2 + 1;
+        assert_eq!(places(&recent, left - 1, 1), None);
+        assert_eq!(places(&recent, left, LINKS_MAX), Some((left..=most + 1).collect()));
+    }
+}
