@@ -253,6 +253,52 @@ fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
     assert_eq!(bench.count("blobs"), 0);
 }
 
+/// Invites, knocks, uploads and Welcomes: each is there to the last millisecond of its time, and then gone.
+#[test]
+fn what_waits_is_kept_for_its_time_and_no_longer() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    let token = Secret32::new([7; 32]);
+    let invite = hearth_protocol::invite::invite_id(&token);
+    let expires = Millis(START + DAY);
+    let effects = vec![Effect::AddInvite { invite, uses: 9, expires, preview: vec![1] }];
+    let submission = Submission { effects, payload: vec![], ..say(1, b"") };
+    bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    for number in 0..2 {
+        let (proof, knock, _) = knocker(number, &token);
+        bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+    }
+    let (upload, welcome) = (hash::sha256(b"upload"), hash::sha256(b"welcome"));
+    for (id, bytes) in [(upload, &b"upload"[..]), (welcome, b"welcome")] {
+        let id = BlobId(id.0);
+        bench.run(|batch| blobs::put(batch, Millis(START), &founder, &id, bytes)).unwrap();
+    }
+    let (proof, _, acknowledgement) = knocker(0, &token);
+    let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
+    let admit = Effect::Admit { member, role, welcome: BlobId(welcome.0), acknowledgement };
+    let mut commit = Submission { effects: vec![admit], ..say(2, b"a commit") };
+    commit.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+    bench.run(|batch| submit::submit(batch, Millis(START), &founder, commit)).unwrap();
+    let rows = |bench: &Bench| ["invites", "knockers", "knocks", "blobs"].map(|t| bench.count(t));
+    let (all, mut before) = (rows(&bench), START);
+    assert_eq!(all, [1, 1, 1, 2]);
+    let mut kept = all;
+    for (days, gone) in
+        [(1, [0, 0, 0, 1]), (2, [1, 1, 0, 0]), (30, [0, 0, 1, 0]), (84, [0, 0, 0, 1])]
+    {
+        let last = START + days * DAY;
+        assert!(last > before);
+        bench.forget(last);
+        assert_eq!(rows(&bench), kept, "after {days} days");
+        bench.forget(last + 1);
+        for (kept, gone) in kept.iter_mut().zip(gone) {
+            *kept -= gone;
+        }
+        assert_eq!(rows(&bench), kept, "a moment later");
+        before = last;
+    }
+}
+
 #[test]
 fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
     let mut bench = Bench::new(RoomNumbers::default());
