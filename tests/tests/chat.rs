@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::net::TcpListener;
+
 use hearth_tests::{Circle, Person, Relay, Running, until};
 use serde_json::Value;
 
@@ -83,13 +85,26 @@ fn words_wait_while_the_relay_is_away() {
     chat.await_line("that it is away", |line| line.contains("is kept"));
     chat.type_line("Said meanwhile");
     chat.await_line("that it is kept", |line| line.contains("-- kept"));
+    // Attempts that fail alike are told once.
+    let nobody = TcpListener::bind(relay.address()).unwrap();
+    for _ in 0..3 {
+        drop(nobody.accept().unwrap());
+    }
+    drop(nobody);
     relay.restart();
+    chat.await_line("that it is back", |line| line.contains("-- connected again"));
     until("his words", || {
         let rows = circle.news(&circle.fay);
         texts(&rows).contains(&"Said meanwhile").then_some(())
     });
     chat.close_input();
-    assert_eq!(chat.wait().code, Some(0));
+    let ended = chat.wait();
+    assert_eq!(ended.code, Some(0));
+    let remarks = ended.stdout.lines().filter(|line| line.contains("Trying again"));
+    let mut told: Vec<&str> = remarks.collect();
+    let all = told.len();
+    told.dedup();
+    assert_eq!(told.len(), all, "{ended:?}");
 }
 
 #[test]

@@ -41,6 +41,8 @@ struct Chat<'s> {
     room: String,
     out: Output,
     backoff: Backoff,
+    /// Why there is no connection, as it was told.
+    away: Option<String>,
 }
 
 /// What a typed line is.
@@ -85,6 +87,7 @@ pub(super) async fn run(context: &Context, room: &str, lock_after: &str) -> Resu
         room: name,
         out: context.out.clone(),
         backoff: Backoff::new(),
+        away: None,
     };
     let talk = async {
         let (reader, printer) = Console::start("> ")?;
@@ -193,6 +196,9 @@ impl<'s> Chat<'s> {
         match entered.await {
             Ok(mut live) => {
                 self.backoff = Backoff::new();
+                if self.away.take().is_some() {
+                    self.out.remark("-- connected again");
+                }
                 inside::flush_quietly(&mut live).await?;
                 self.show(&mut live.room)?;
                 self.remind(&mut live).await;
@@ -231,9 +237,14 @@ impl<'s> Chat<'s> {
             return Err(error.into());
         }
         let delay = self.backoff.next_delay();
-        self.out.remark(&format!(
-            "-- {error}. Trying again; what you write meanwhile is kept and sent then."
-        ));
+        // Once, however many attempts fail: it would bury the room.
+        let why = error.to_string();
+        if self.away.as_ref() != Some(&why) {
+            self.out.remark(&format!(
+                "-- {why}. Trying again; what you write meanwhile is kept and sent then."
+            ));
+            self.away = Some(why);
+        }
         let room = Box::new(Room::open(self.store, self.crypto, &self.room)?);
         Ok(Link::Down { room, retry: Instant::now() + delay })
     }
