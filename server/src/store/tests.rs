@@ -2,14 +2,16 @@
 
 use hearth_protocol::{
     BlobId, Commitment, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, RoomNumbers,
-    Secret32, ServerFrame, codec, hash, limits::KNOCKS_MAX, mls_header,
+    Secret32, ServerFrame, codec, hash,
+    limits::{KNOCK_BYTES_MAX, KNOCKS_MAX},
+    mls_header,
 };
 
 use super::{
     submit::{Accepted, Submission},
     *,
 };
-use crate::auth::Proved;
+use crate::{auth::Proved, batch::BATCH_BYTES_MAX};
 
 const ROOM: RoomId = RoomId([1; 16]);
 const FOUNDER: MemberKey = MemberKey([2; 32]);
@@ -299,6 +301,59 @@ fn what_waits_is_kept_for_its_time_and_no_longer() {
     }
 }
 
+/// A facilitator gets all knocks that wait, in parts that fit a frame.
+#[test]
+fn knocks_come_in_parts_that_fit_a_frame() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    let token = Secret32::new([7; 32]);
+    let invite = hearth_protocol::invite::invite_id(&token);
+    let effects =
+        vec![Effect::AddInvite { invite, uses: 1_000, expires: Millis::NEVER, preview: vec![1] }];
+    let submission = Submission { effects, payload: vec![], ..say(1, b"") };
+    bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    let mut waiting = vec![];
+    for number in 0..KNOCKS_MAX {
+        let (proof, knock, _) = knocker(number as u32, &token);
+        let knock = door::Knock { body: vec![1; KNOCK_BYTES_MAX], ..knock };
+        bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+        waiting.push(*proof.member());
+    }
+    waiting.sort_unstable();
+    let (mut got, mut parts, mut after) = (vec![], 0, None);
+    loop {
+        let (knocks, more) = read::knocks(&bench.db, &founder, after).unwrap();
+        assert!(knocks.iter().map(|knock| knock.body.len()).sum::<usize>() <= BATCH_BYTES_MAX);
+        got.extend(knocks.iter().map(|knock| knock.member));
+        after = got.last().copied();
+        parts += 1;
+        if !more {
+            break;
+        }
+        assert!(!knocks.is_empty());
+    }
+    assert!(parts > 1);
+    assert_eq!(got, waiting);
+}
+
+/// What somebody posted is counted for a day, by quarters of an hour, and then forgotten.
+#[test]
+fn how_much_somebody_posted_is_forgotten_after_a_day() {
+    const QUARTER: u64 = 15 * 60 * 1000;
+    let mut bench = Bench::new(RoomNumbers::default());
+    for at in [START, START + QUARTER] {
+        let row = rusqlite::params![FOUNDER.0, (at / QUARTER) as i64];
+        bench.db.execute("INSERT INTO posts VALUES (1, ?1, ?2, 1)", row).unwrap();
+    }
+    assert_eq!(bench.count("posts"), 2);
+    bench.forget(START + DAY + 2 * QUARTER - 1);
+    assert_eq!(bench.count("posts"), 2);
+    bench.forget(START + DAY + 2 * QUARTER);
+    assert_eq!(bench.count("posts"), 1);
+    bench.forget(START + DAY + 3 * QUARTER);
+    assert_eq!(bench.count("posts"), 0);
+}
+
 #[test]
 fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -498,6 +553,36 @@ async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
             assert_eq!((accepted.seq, accepted.control), (Seq(expected), 0));
         }
     }
+    drop(store);
+    threads.join();
+}
+
+/// What comes while the writer is at work shares transactions and their syncs, 256 requests at most each.
+#[tokio::test]
+async fn requests_that_wait_share_a_transaction() {
+    let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
+    drop(db);
+    let (store, threads, _registry, metrics) = open(dir.path());
+    let (begins, begun) = std::sync::mpsc::channel();
+    let (ends, end) = std::sync::mpsc::channel::<()>();
+    let busy = move |_: &mut Batch<'_>| {
+        begins.send(()).unwrap();
+        end.recv().unwrap();
+        Ok(())
+    };
+    let first = store.write(busy).await;
+    begun.recv().unwrap();
+    let before = metrics.commit_latency.count();
+    let mut answers = Vec::new();
+    for id in 0..300 {
+        answers.push(store.submit(Millis(START), founder.clone(), say(id, b"word")).await);
+    }
+    ends.send(()).unwrap();
+    first.await.unwrap();
+    for answer in answers {
+        answer.await.unwrap();
+    }
+    assert_eq!(metrics.commit_latency.count() - before, 3);
     drop(store);
     threads.join();
 }
