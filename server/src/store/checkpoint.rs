@@ -232,3 +232,39 @@ pub(crate) fn truncate(connection: &Connection) -> rusqlite::Result<bool> {
         |row| Ok(row.get::<_, i64>(0)? == 0),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_who_needs_the_log_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let writer = schema::open_writer(&path).unwrap();
+        writer.busy_timeout(READERS_WAIT).unwrap();
+        let reader = schema::open_reader(&path).unwrap();
+        let count = |reader: &Connection| {
+            reader.query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0))
+        };
+        reader.execute_batch("BEGIN").unwrap();
+        count(&reader).unwrap();
+        writer.execute("UPDATE life SET writes = writes + 1", []).unwrap();
+        assert!(!restart(&writer).unwrap());
+        assert!(!truncate(&writer).unwrap());
+        assert!(length(&log_path(&path)) > 0);
+        reader.execute_batch("COMMIT").unwrap();
+        assert!(restart(&writer).unwrap());
+        assert!(length(&log_path(&path)) > 0);
+        assert!(truncate(&writer).unwrap());
+        assert_eq!(length(&log_path(&path)), 0);
+    }
+
+    #[test]
+    fn only_a_sync_that_failed_is_one() {
+        let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        assert!(is_sync(&failure(ffi::SQLITE_IOERR_FSYNC)));
+        assert!(!is_sync(&failure(ffi::SQLITE_IOERR_WRITE)));
+        assert!(!is_sync(&failure(ffi::SQLITE_FULL)));
+    }
+}

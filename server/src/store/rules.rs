@@ -198,4 +198,29 @@ mod tests {
             pace.take(1, &member, Millis(now)).unwrap();
         }
     }
+    #[test]
+    fn of_many_members_those_who_owe_nothing_are_forgotten() {
+        let mut pace = CommitPace::default();
+        let key = |number: usize| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&number.to_be_bytes());
+            MemberKey(bytes)
+        };
+        let now = 1_000_000;
+        for number in 1..PACE_MAX {
+            pace.take(1, &key(number), Millis(now)).unwrap();
+        }
+        let soon = now + COMMIT_MILLIS;
+        for _ in 0..COMMIT_BURST {
+            pace.take(1, &key(0), Millis(soon - 1)).unwrap();
+        }
+        // One more has no place; whoever has one goes on.
+        let late = key(PACE_MAX);
+        assert!(pace.take(1, &late, Millis(soon - 1)).is_err());
+        pace.take(1, &key(1), Millis(soon - 1)).unwrap();
+        pace.take(1, &late, Millis(soon)).unwrap();
+        assert_eq!(pace.free_at.len(), 3);
+        // Whoever is too fast is remembered.
+        assert!(pace.take(1, &key(0), Millis(soon)).is_err());
+    }
 }

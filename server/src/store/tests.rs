@@ -668,6 +668,27 @@ async fn whatever_retention_deletes_empties_the_log() {
     threads.join();
 }
 
+/// A log that grew long while much was written is cut when nobody writes, though nothing was deleted.
+#[tokio::test]
+async fn a_long_log_is_cut_when_nobody_writes() {
+    let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
+    drop(db);
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    log_is_emptied(dir.path()).await;
+    let log = database_path(dir.path()).with_extension("db-wal");
+    let length = || std::fs::metadata(&log).unwrap().len();
+    let body = vec![1; 40_000];
+    let mut longest = 0;
+    for id in 0..600 {
+        store.submit(Millis(START), founder.clone(), say(id, &body)).await.await.unwrap();
+        longest = longest.max(length());
+    }
+    assert!(longest > 16 * 1024 * 1024, "{longest}");
+    log_is_emptied(dir.path()).await;
+    drop(store);
+    threads.join();
+}
+
 #[tokio::test]
 async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
