@@ -415,12 +415,28 @@ pub enum EntryContent {
         #[cbor(with = "minicbor::bytes")]
         Vec<u8>,
     ),
-    /// The payload was retracted; its SHA-256 stays, so that chains over entries still verify.
+    /// The payload was retracted; its SHA-256 stays, so that chains over entries still verify. It is never zeros, which stand
+    /// for what nobody knows.
     #[n(1)]
-    Tombstone(#[n(0)] Digest),
+    Tombstone(
+        #[n(0)]
+        #[cbor(decode_with = "digest_of_something")]
+        Digest,
+    ),
     /// This entry expired, and so did all between it and the one delivered before it.
     #[n(2)]
     Expired,
+}
+
+fn digest_of_something<C>(
+    decoder: &mut minicbor::Decoder<'_>,
+    context: &mut C,
+) -> Result<Digest, minicbor::decode::Error> {
+    let digest: Digest = decoder.decode_with(context)?;
+    if digest == Digest([0; 32]) {
+        return Err(minicbor::decode::Error::message("a tombstone without a hash"));
+    }
+    Ok(digest)
 }
 
 impl EntryContent {
@@ -801,6 +817,17 @@ mod tests {
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(payload.digest().to_hex(), hex);
         assert_eq!(EntryContent::Tombstone(payload.digest()).digest(), payload.digest());
+    }
+
+    /// Zeros would make it an entry that nobody knows, which no member compares with what others saw.
+    #[test]
+    fn a_tombstone_of_nothing_is_refused() {
+        let read = |digest: u8| {
+            let written = crate::codec::encode(&EntryContent::Tombstone(Digest([digest; 32])));
+            crate::codec::decode::<EntryContent>(&written)
+        };
+        assert!(read(1).is_ok());
+        assert!(read(0).is_err());
     }
 
     #[test]
