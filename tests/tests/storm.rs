@@ -14,6 +14,7 @@ use hearth_tests::{
     Cutter,
     hostile::{Backend, Person},
     load::{
+        growth::Stock,
         machine::Server,
         rooms::{self, LoadRoom, Member, PAYLOAD_BYTES, Seat},
         wire::Target,
@@ -129,6 +130,26 @@ fn everybody_comes_back_after_a_restart_and_misses_nothing() {
 #[ignore = "a thread for each of 1,000 members; --run-ignored all plays it"]
 fn a_thousand_come_back_at_once_after_a_restart_and_miss_nothing() {
     storm(1_000);
+}
+
+/// The relay is killed with a long log (G3): what it stores does not keep anybody waiting.
+#[test]
+#[ignore = "stores a million entries; --run-ignored all plays it"]
+fn a_relay_that_was_killed_with_a_million_entries_is_soon_ready() {
+    const MORE: u64 = 5_000;
+    let entries = number("HEARTH_STORM_ENTRIES", 1_000_000);
+    let mut stock = Stock::open(PAYLOAD_BYTES).unwrap();
+    stock.fill(entries).unwrap();
+    let mut times = vec![];
+    for turn in 1..=5 {
+        // Some of them are in the log alone.
+        stock.fill(entries + turn * MORE).unwrap();
+        let begun = Instant::now();
+        stock = stock.killed_and_started();
+        times.push(begun.elapsed());
+    }
+    eprintln!("killed and ready again after {times:.0?}");
+    assert!(times.iter().all(|time| *time <= Duration::from_secs(1)), "{times:?}");
 }
 
 /// The relay restarts, and so many members come back at once, from one address.

@@ -258,6 +258,42 @@ impl Plan {
     }
 }
 
+/// A relay with entries in a few rooms.
+pub struct Stock {
+    server: Server,
+    shelves: Vec<Shelf>,
+    bytes: usize,
+}
+
+impl Stock {
+    /// Starts a relay; entries have payloads of so many bytes.
+    ///
+    /// # Errors
+    /// If it opens no rooms.
+    pub fn open(bytes: usize) -> io::Result<Self> {
+        let server = Server::hearthd(None);
+        let grant = server.grant();
+        let shelves = (0..SHELVES)
+            .map(|_| rooms::open(&server.target, &grant, FEW).map(Shelf::of))
+            .collect::<io::Result<_>>()?;
+        Ok(Self { server, shelves, bytes })
+    }
+
+    /// Appends until it stores so many entries.
+    ///
+    /// # Errors
+    /// If one is not accepted.
+    pub fn fill(&mut self, entries: u64) -> io::Result<()> {
+        fill(&self.server, &mut self.shelves, entries, self.bytes)
+    }
+
+    /// Kills the relay, starts it again, and returns it.
+    pub fn killed_and_started(mut self) -> Self {
+        self.server = self.server.killed_and_started();
+        self
+    }
+}
+
 /// A room whose members come and go.
 struct Shelf {
     id: RoomId,

@@ -126,6 +126,15 @@ impl Server {
         Self::hearthd_in(core, data)
     }
 
+    /// Kills the relay and starts it again with what it has stored, on another port.
+    pub fn killed_and_started(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let data = self.data.take().unwrap();
+        drop(self);
+        Self::hearthd_in(None, data)
+    }
+
     /// Starts a baseline on a core, out of the program `load`.
     pub fn baseline(load: &Path, baseline: Baseline, core: Option<usize>) -> Self {
         let mut command = Command::new(load);
