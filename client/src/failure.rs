@@ -371,6 +371,13 @@ impl From<EngineError> for Failure {
             EngineError::TooLong { .. } | EngineError::Content(ContentError::TooLong) => {
                 Self::new(exit::REFUSED, "too_long", message, "Send it in shorter parts.")
             }
+            EngineError::OutboxFull => Self::new(
+                exit::REFUSED,
+                "outbox_full",
+                message,
+                "This one was not kept. They go out with the next command that reaches the relay, \
+                 for example `hearth read ROOM`.",
+            ),
             EngineError::Busy => Self::new(
                 exit::FAILED,
                 "busy",

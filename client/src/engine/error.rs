@@ -73,6 +73,9 @@ pub enum EngineError {
         /// Characters allowed.
         max: u32,
     },
+    /// As many messages wait as the outbox takes.
+    #[error("{} messages wait to be sent already", super::outbox::OUTBOX_MAX)]
+    OutboxFull,
     /// A commit of ours is already on its way.
     #[error("another change of the room is still on its way")]
     Busy,

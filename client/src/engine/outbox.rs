@@ -3,8 +3,11 @@
 //! Messages go out one at a time and in order. A message keeps its id over retries; after an epoch conflict it is
 //! encrypted anew under the next epoch with the same id and counter. A commit that lost its race is given up.
 
+use std::{cell::RefMut, collections::BTreeMap};
+
 use hearth_protocol::{
-    BlobId, Effect, MessageId, Millis, RejectCode, Seq, codec, frame::Entry, hash, mls_header,
+    BlobId, Digest, Effect, MessageId, Millis, RejectCode, Seq, codec, frame::Entry, hash,
+    mls_header,
 };
 
 use super::{
@@ -14,6 +17,9 @@ use super::{
     state::{Outgoing, OutgoingKind, Standing},
 };
 use crate::store::Kind;
+
+/// Messages that wait in the outbox at most. Each is looked at when a text is queued.
+pub const OUTBOX_MAX: usize = 1_000;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -39,7 +45,7 @@ impl Room<'_> {
     ///
     /// # Errors
     /// [`EngineError::TooLong`] if the room's rules forbid the length; [`EngineError::NotMember`] if a departure waits;
-    /// see [`EngineError`].
+    /// [`EngineError::OutboxFull`] if [`OUTBOX_MAX`] wait; see [`EngineError`].
     pub fn queue_text(&mut self, text: String, now: Millis) -> Result<MessageId> {
         let policy = self.policy()?;
         let chars = text.chars().count();
@@ -49,7 +55,8 @@ impl Room<'_> {
             let max = if max > 0 { max } else { u32::try_from(TEXT_BYTES_MAX).unwrap_or(0) };
             return Err(EngineError::TooLong { chars, max });
         }
-        for (_, outgoing) in self.outgoing()? {
+        let waiting = self.outgoing()?;
+        for (_, outgoing) in &waiting {
             let OutgoingKind::Message { body, .. } = &outgoing.what else { continue };
             match body {
                 Body::Text(waiting) if *waiting == text => return Ok(outgoing.id),
@@ -59,6 +66,9 @@ impl Room<'_> {
                 }
                 _ => {}
             }
+        }
+        if waiting.len() >= OUTBOX_MAX {
+            return Err(EngineError::OutboxFull);
         }
         self.queue(Body::Text(text), Vec::new(), now)
     }
@@ -122,7 +132,7 @@ impl Room<'_> {
             let is_text =
                 matches!(outgoing.what, OutgoingKind::Message { body: Body::Text(_), .. });
             if outgoing.id == *id && is_text {
-                return Ok(self.store.delete_at(Kind::Outbox, self.no, number)?);
+                return self.delete_outgoing(number);
             }
         }
         Ok(false)
@@ -134,7 +144,9 @@ impl Room<'_> {
     /// # Errors
     /// [`EngineError::Split`] if something waits in such a room; see [`EngineError`].
     pub fn next_submission(&mut self) -> Result<Option<Submission>> {
-        let mut waiting = self.outgoing()?;
+        // The first, and not all: many may wait.
+        let limit = if self.cursor.split.is_some() { usize::MAX } else { 1 };
+        let mut waiting = self.outgoing_up_to(limit)?;
         if self.cursor.split.is_some() && !waiting.is_empty() {
             waiting.retain(|(_, outgoing)| {
                 matches!(outgoing.what, OutgoingKind::Message { body: Body::Depart { .. }, .. })
@@ -167,9 +179,9 @@ impl Room<'_> {
             {
                 (*counter, *seen) = (0, Seq(0));
                 outgoing.payload.clear();
-                self.store.put_at(Kind::Outbox, self.no, number, &codec::encode(&outgoing))?;
+                self.save_outgoing(number, &outgoing)?;
             } else {
-                self.store.delete_at(Kind::Outbox, self.no, number)?;
+                self.delete_outgoing(number)?;
             }
         }
         Ok(())
@@ -195,10 +207,7 @@ impl Room<'_> {
     /// # Errors
     /// See [`EngineError`].
     pub fn epoch_conflict(&mut self, number: u64) -> Result<bool> {
-        let Some(bytes) = self.store.get_at(Kind::Outbox, self.no, number)? else {
-            return Ok(false);
-        };
-        let outgoing: Outgoing = decode(&bytes)?;
+        let Some(outgoing) = self.outgoing_at(number)? else { return Ok(false) };
         match outgoing.what {
             OutgoingKind::Message { .. } => {
                 self.encrypt_outgoing(number, outgoing)?;
@@ -220,10 +229,7 @@ impl Room<'_> {
     /// # Errors
     /// See [`EngineError`].
     pub fn give_up(&mut self, number: u64, code: RejectCode) -> Result<()> {
-        let Some(bytes) = self.store.get_at(Kind::Outbox, self.no, number)? else {
-            return Ok(());
-        };
-        let outgoing: Outgoing = decode(&bytes)?;
+        let Some(outgoing) = self.outgoing_at(number)? else { return Ok(()) };
         self.change(|room| match outgoing.what {
             OutgoingKind::Message { counter, seen, .. } => {
                 let forgotten = outgoing.doubtful && room.cursor.floor > seen;
@@ -231,7 +237,7 @@ impl Room<'_> {
                     room.cursor.counter = room.cursor.counter.max(counter);
                     room.save_cursor()?;
                 }
-                room.store.delete_at(Kind::Outbox, room.no, number)?;
+                room.delete_outgoing(number)?;
                 Ok(())
             }
             OutgoingKind::Commit { .. } => room.give_up_commit(),
@@ -251,10 +257,7 @@ impl Room<'_> {
     /// # Errors
     /// See [`EngineError`].
     pub fn accepted_last(&mut self, number: u64, seq: Seq, at: Millis) -> Result<()> {
-        let Some(bytes) = self.store.get_at(Kind::Outbox, self.no, number)? else {
-            return Ok(());
-        };
-        let outgoing: Outgoing = decode(&bytes)?;
+        let Some(outgoing) = self.outgoing_at(number)? else { return Ok(()) };
         let next = Seq(self.cursor.seq.0.saturating_add(1)).max(seq);
         self.handle_entries(&[Entry {
             seq: next,
@@ -271,10 +274,7 @@ impl Room<'_> {
     /// # Errors
     /// [`EngineError::HistoryBackwards`] if something else is at that place.
     pub fn accepted_before(&mut self, number: u64, seq: Seq) -> Result<()> {
-        let Some(bytes) = self.store.get_at(Kind::Outbox, self.no, number)? else {
-            return Ok(());
-        };
-        let outgoing: Outgoing = decode(&bytes)?;
+        let Some(outgoing) = self.outgoing_at(number)? else { return Ok(()) };
         let ours = hash::sha256(&outgoing.payload);
         let possible = match self.row(seq)? {
             Some(row) => row.digest == ours || row.is_unknown(),
@@ -287,7 +287,7 @@ impl Room<'_> {
             OutgoingKind::Message { counter, .. } => {
                 room.cursor.counter = room.cursor.counter.max(counter);
                 room.save_cursor()?;
-                room.store.delete_at(Kind::Outbox, room.no, number)?;
+                room.delete_outgoing(number)?;
                 Ok(())
             }
             OutgoingKind::Commit { .. } => room.give_up_commit(),
@@ -298,7 +298,7 @@ impl Room<'_> {
     pub(super) fn give_up_commit(&mut self) -> Result<()> {
         for (number, outgoing) in self.outgoing()? {
             if matches!(outgoing.what, OutgoingKind::Commit { .. }) {
-                self.store.delete_at(Kind::Outbox, self.no, number)?;
+                self.delete_outgoing(number)?;
             }
         }
         if self.state.standing == Standing::Member {
@@ -313,22 +313,76 @@ impl Room<'_> {
     pub(super) fn push_outgoing(&mut self, outgoing: &Outgoing) -> Result<u64> {
         let last = self.store.last(Kind::Outbox, self.no)?.map_or(0, |(number, _)| number);
         let number = last.saturating_add(1);
-        self.store.put_at(Kind::Outbox, self.no, number, &codec::encode(outgoing))?;
+        self.save_outgoing(number, outgoing)?;
         Ok(number)
     }
 
     pub(super) fn outgoing(&self) -> Result<Vec<(u64, Outgoing)>> {
-        let rows = self.store.range(Kind::Outbox, self.no, 0, usize::MAX)?;
+        self.outgoing_up_to(usize::MAX)
+    }
+
+    fn outgoing_up_to(&self, limit: usize) -> Result<Vec<(u64, Outgoing)>> {
+        let rows = self.store.range(Kind::Outbox, self.no, 0, limit)?;
         rows.into_iter().map(|(number, bytes)| Ok((number, decode(&bytes)?))).collect()
+    }
+
+    fn outgoing_at(&self, number: u64) -> Result<Option<Outgoing>> {
+        let bytes = self.store.get_at(Kind::Outbox, self.no, number)?;
+        bytes.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    fn save_outgoing(&self, number: u64, outgoing: &Outgoing) -> Result<()> {
+        self.store.put_at(Kind::Outbox, self.no, number, &codec::encode(outgoing))?;
+        if let Some(sent) = &mut *self.sent.borrow_mut() {
+            match digest_of(outgoing) {
+                Some(digest) => sent.insert(number, digest),
+                None => sent.remove(&number),
+            };
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete_outgoing(&self, number: u64) -> Result<bool> {
+        let deleted = self.store.delete_at(Kind::Outbox, self.no, number)?;
+        if let Some(sent) = &mut *self.sent.borrow_mut() {
+            sent.remove(&number);
+        }
+        Ok(deleted)
+    }
+
+    pub(super) fn clear_outgoing(&mut self) -> Result<()> {
+        *self.sent.get_mut() = None;
+        self.store.clear(Kind::Outbox, self.no)?;
+        Ok(())
+    }
+
+    /// Returns what of the outbox has a ciphertext and may be at the relay, with its hash. Every entry is compared with them.
+    fn sent(&self) -> Result<RefMut<'_, BTreeMap<u64, Digest>>> {
+        let mut sent = self.sent.borrow_mut();
+        if sent.is_none() {
+            let all = self.outgoing()?;
+            let sent_ones = all.iter().filter_map(|(number, o)| Some((*number, digest_of(o)?)));
+            *sent = Some(sent_ones.collect());
+        }
+        Ok(RefMut::map(sent, |sent| sent.get_or_insert_default()))
+    }
+
+    /// Finds the outgoing submission whose ciphertext has this hash.
+    pub(super) fn own_outgoing(&self, digest: Digest) -> Result<Option<(u64, Outgoing)>> {
+        let number = self.sent()?.iter().find(|(_, sent)| **sent == digest).map(|(n, _)| *n);
+        let Some(number) = number else { return Ok(None) };
+        Ok(self.outgoing_at(number)?.map(|outgoing| (number, outgoing)))
     }
 
     /// Notes that an entry of this epoch cannot be read any more, and may have been any that was sent in it.
     pub(super) fn doubt_outgoing(&mut self) -> Result<()> {
-        for (number, mut outgoing) in self.outgoing()? {
+        let numbers: Vec<u64> = self.sent()?.keys().copied().collect();
+        for number in numbers {
+            let Some(mut outgoing) = self.outgoing_at(number)? else { continue };
             let epoch = mls_header::parse(&outgoing.payload).map(|header| header.epoch);
             if !outgoing.doubtful && epoch.is_some() && epoch == Some(self.epoch()?) {
                 outgoing.doubtful = true;
-                self.store.put_at(Kind::Outbox, self.no, number, &codec::encode(&outgoing))?;
+                self.save_outgoing(number, &outgoing)?;
             }
         }
         Ok(())
@@ -358,11 +412,15 @@ impl Room<'_> {
             let key = room.signing_key();
             let (provider, group) = room.group()?;
             outgoing.payload = group.encrypt(&provider, &key, &content)?;
-            let bytes = codec::encode(&outgoing);
-            room.store.put_at(Kind::Outbox, room.no, number, &bytes)?;
+            room.save_outgoing(number, &outgoing)?;
             Ok(outgoing)
         })
     }
+}
+
+/// Returns the hash of a ciphertext. What waits to be encrypted has none: an empty entry must not pass for it.
+fn digest_of(outgoing: &Outgoing) -> Option<Digest> {
+    (!outgoing.payload.is_empty()).then(|| hash::sha256(&outgoing.payload))
 }
 
 pub(super) fn submission(number: u64, outgoing: Outgoing) -> Submission {

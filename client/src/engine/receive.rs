@@ -15,7 +15,7 @@ use super::{
     gate::Verdict,
     mls::{MlsError, Processed, note},
     policy::{Act, Applied, Leaf, RoomPolicy, TimeoutNote},
-    room::{Room, decode, read, write},
+    room::{Room, read, write},
     state::{
         Break, Countersignature, KnownInvite, Notice, Outgoing, OutgoingKind, ReturnInvite, Row,
         RowContent, Standing,
@@ -251,7 +251,7 @@ impl Room<'_> {
                 self.doubt_outgoing()?;
             }
             EntryContent::Payload(payload) => {
-                let own = self.own_outgoing(payload)?;
+                let own = self.own_outgoing(digest)?;
                 match own {
                     Some((number, outgoing)) => self.handle_own(&mut row, number, outgoing)?,
                     // After we are out, the relay has nothing more for us to read.
@@ -266,21 +266,6 @@ impl Room<'_> {
         self.cursor.seq = entry.seq;
         self.cursor.digest = (!expired).then_some(digest);
         self.save_row(&row)
-    }
-
-    /// Finds the outgoing submission whose ciphertext this is.
-    fn own_outgoing(&self, payload: &[u8]) -> Result<Option<(u64, Outgoing)>> {
-        // What waits to be encrypted has no ciphertext yet: an empty entry must not pass for it.
-        if payload.is_empty() {
-            return Ok(None);
-        }
-        for (number, bytes) in self.store.range(Kind::Outbox, self.no, 0, usize::MAX)? {
-            let outgoing: Outgoing = decode(&bytes)?;
-            if outgoing.payload == payload {
-                return Ok(Some((number, outgoing)));
-            }
-        }
-        Ok(None)
     }
 
     fn handle_own(&mut self, row: &mut Row, number: u64, outgoing: Outgoing) -> Result<()> {
@@ -322,7 +307,7 @@ impl Room<'_> {
                 self.save_state()?;
             }
         }
-        self.store.delete_at(Kind::Outbox, self.no, number)?;
+        self.delete_outgoing(number)?;
         Ok(())
     }
 
@@ -609,7 +594,7 @@ impl Room<'_> {
 
     /// Deletes the group's keys, for this profile is out.
     pub(super) fn drop_keys(&mut self) -> Result<()> {
-        self.store.clear(Kind::Outbox, self.no)?;
+        self.clear_outgoing()?;
         let provider = self.provider();
         if self.group.is_none() {
             self.group = super::mls::Group::load(&provider, self.state.room)?;

@@ -3,7 +3,7 @@
 //! Every change runs in one transaction of the store that covers MLS state, outbox, cursor and history. After a
 //! transaction that failed, the group in memory is dropped and loaded again: it may be ahead of the store.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
@@ -40,6 +40,8 @@ pub struct Room<'s> {
     pub(super) cursor: Cursor,
     pub(super) group: Option<Group>,
     pub(super) recent: RefCell<Recent>,
+    /// Hashes of the ciphertexts in the outbox by number; `None` until they are asked for.
+    pub(super) sent: RefCell<Option<BTreeMap<u64, Digest>>>,
 }
 
 impl<'s> Room<'s> {
@@ -98,7 +100,8 @@ impl<'s> Room<'s> {
         state: RoomState,
         cursor: Cursor,
     ) -> Self {
-        Self { store, crypto, no, state, cursor, group: None, recent: RefCell::default() }
+        let (recent, sent) = Default::default();
+        Self { store, crypto, no, state, cursor, group: None, recent, sent }
     }
 
     /// Returns what the profile knows of the room.
@@ -421,6 +424,7 @@ impl<'s> Room<'s> {
             self.cursor = cursor;
             self.group = None;
             self.recent.get_mut().clear();
+            *self.sent.get_mut() = None;
         }
         result
     }

@@ -10,6 +10,8 @@ use super::*;
 use crate::engine::{
     EngineError,
     agreement::{AckTerms, Acknowledgement, Change},
+    content::Body,
+    outbox::OUTBOX_MAX,
     policy::{Act, Category, RuleError},
     receipt::Receipt,
     state::{Countersignature, Notice, Standing},
@@ -607,4 +609,37 @@ fn nothing_is_said_after_a_goodbye_that_waits() {
     log.flush(&mut ben);
     log.show(&mut fay);
     assert_eq!(texts(&fay), ["before"]);
+}
+
+#[test]
+fn an_outbox_takes_so_many_texts_and_they_go_out_in_order() {
+    let mut log = Log::default();
+    let mut fay = found("Fay", Suite::XWing);
+    let mut ben = join(&mut fay, &mut log, "Ben");
+    for number in 1..OUTBOX_MAX {
+        ben.queue(Body::Text(number.to_string()), Vec::new(), NOW).unwrap();
+    }
+    let last = ben.queue_text("the last".into(), NOW).unwrap();
+    let more = ben.queue_text("one more".into(), NOW);
+    assert!(matches!(more, Err(EngineError::OutboxFull)), "{more:?}");
+    // What waits already is no other text.
+    assert_eq!(ben.queue_text("the last".into(), NOW).unwrap(), last);
+    // His own are known again among others', also by a process that did not send them.
+    for number in 1..4 {
+        say(&mut fay, &mut log, &format!("Fay's {number}"));
+        let submission = ben.next_submission().unwrap().unwrap();
+        log.take(submission);
+        if number == 2 {
+            let (store, crypto, name) = ben.parts();
+            ben = Room::open(store, crypto, &name).unwrap();
+        }
+        log.show(&mut ben);
+        log.show(&mut fay);
+    }
+    let said = ["Fay's 1", "1", "Fay's 2", "2", "Fay's 3", "3"];
+    assert_eq!(texts(&ben), said);
+    assert_eq!(texts(&fay), said);
+    let waiting = ben.waiting_texts().unwrap();
+    assert_eq!((waiting.len(), waiting[0].2.as_str()), (OUTBOX_MAX - 3, "4"));
+    ben.queue_text("one more".into(), NOW).unwrap();
 }
