@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use hearth_protocol::{
-    Effect, Millis, RejectCode, Role, RoomNumbers, ServerFrame,
+    Effect, Millis, RejectCode, Role, RoomNumbers, Seq, ServerFrame,
     frame::{Door, Notice},
     hours::{Hours, Offset, Window},
 };
@@ -183,8 +183,12 @@ async fn no_rule_keeps_anybody_from_leaving_or_taking_back() {
     // Only once: a retraction that does nothing is no way round the rules.
     let answer = client.submit(scene.room.id, payload.clone(), vec![retract]).await;
     assert_eq!(code(&answer), RejectCode::NotFound);
-    // What a facilitator wants is so already.
+    // What a facilitator wants is so already; but of what is not there, it cannot be.
     accepted(&scene.room.act(vec![Effect::Retract { seq, own: None }]).await);
+    for seq in [Seq(0), Seq(seq.0 + 9)] {
+        let answer = scene.room.act(vec![Effect::Retract { seq, own: None }]).await;
+        assert_eq!(code(&answer), RejectCode::NotFound);
+    }
     let answer = client.submit(scene.room.id, payload.clone(), vec![]).await;
     assert_eq!(code(&answer), RejectCode::TimedOut);
     accepted(&client.submit(scene.room.id, payload, vec![Effect::Leave]).await);

@@ -64,6 +64,30 @@ impl Bench {
         self.run(|batch| submit::submit(batch, Millis(now), &founder, submission)).unwrap()
     }
 
+    /// Has the founder invite somebody, who knocks, and admit them.
+    fn admit(&mut self, number: u32) -> Proved {
+        let founder = self.founder.clone();
+        let (token, welcome) = (Secret32::new([7; 32]), BlobId(hash::sha256(b"welcome").0));
+        let invite = hearth_protocol::invite::invite_id(&token);
+        let effects =
+            vec![Effect::AddInvite { invite, uses: 9, expires: Millis::NEVER, preview: vec![1] }];
+        let invites = Submission { effects, payload: vec![], ..say(1, b"") };
+        let (proof, knock, acknowledgement) = knocker(number, &token);
+        let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
+        let admit = Effect::Admit { member, role, welcome, acknowledgement };
+        let mut admits = Submission { effects: vec![admit], ..say(2, b"a commit") };
+        admits.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+        let now = Millis(START);
+        self.run(|batch| {
+            submit::submit(batch, now, &founder, invites)?;
+            door::knock(batch, now, &proof, &knock)?;
+            blobs::put(batch, now, &founder, &welcome, b"welcome")?;
+            submit::submit(batch, now, &founder, admits)
+        })
+        .unwrap();
+        proof
+    }
+
     /// Runs retention to the end of a round; returns how many steps it took and rows it deleted.
     fn forget(&mut self, now: u64) -> (u32, u64) {
         let (mut after, mut steps, mut deleted) = (0, 0, 0);
@@ -299,6 +323,35 @@ fn what_waits_is_kept_for_its_time_and_no_longer() {
         assert_eq!(rows(&bench), kept, "a moment later");
         before = last;
     }
+}
+
+#[test]
+fn a_round_that_deletes_nothing_leaves_the_log_alone() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    bench.say(START, 1, b"word");
+    let forgets = |bench: &mut Bench, now| {
+        bench.run(|batch| retention::step(batch, Millis(now), 0).map(|_| batch.forgot)).unwrap()
+    };
+    assert!(!forgets(&mut bench, START + 1));
+    assert!(forgets(&mut bench, START + 400 * DAY));
+}
+
+/// New keys are no post: no rule keeps a member from making them.
+#[test]
+fn a_member_renews_keys_whatever_holds_posts_back() {
+    let numbers =
+        RoomNumbers { door: hearth_protocol::frame::Door::Closed, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let member = bench.admit(0);
+    let post = say(10, b"word");
+    let refused = bench.run(|batch| submit::submit(batch, Millis(START), &member, post));
+    assert_eq!(refusal(refused), RejectCode::Closed);
+    let mut commit = say(11, b"new keys");
+    commit.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+    commit.payload[21..29].copy_from_slice(&1_u64.to_be_bytes());
+    let accepted =
+        bench.run(|batch| submit::submit(batch, Millis(START), &member, commit)).unwrap();
+    assert_eq!(accepted.seq, Seq(2));
 }
 
 /// A facilitator gets all knocks that wait, in parts that fit a frame.
@@ -577,12 +630,31 @@ async fn requests_that_wait_share_a_transaction() {
     for id in 0..300 {
         answers.push(store.submit(Millis(START), founder.clone(), say(id, b"word")).await);
     }
+    assert_eq!(store.queue_depth(), 300);
     ends.send(()).unwrap();
     first.await.unwrap();
     for answer in answers {
         answer.await.unwrap();
     }
     assert_eq!(metrics.commit_latency.count() - before, 3);
+    drop(store);
+    threads.join();
+}
+
+/// By the count a restored copy of the store is told from the store.
+#[tokio::test]
+async fn every_transaction_that_changes_something_is_counted() {
+    let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    let writes =
+        || db.query_row("SELECT writes FROM life", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = writes();
+    store.submit(Millis(START), founder.clone(), say(1, b"word")).await.await.unwrap();
+    assert_eq!(writes(), before + 1);
+    let effects = vec![Effect::Retract { seq: Seq(9), own: None }];
+    let refused = Submission { effects, ..say(2, b"word") };
+    store.submit(Millis(START), founder, refused).await.await.unwrap_err();
+    assert_eq!(writes(), before + 1);
     drop(store);
     threads.join();
 }

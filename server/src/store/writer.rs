@@ -276,4 +276,12 @@ mod tests {
         gathering.begins(at(23_000), 1);
         assert_eq!(gathering.rest(at(23_100)), None);
     }
+    #[test]
+    fn what_to_do_is_said_as_the_failure_is() {
+        let said =
+            |code| advice(&rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+        assert!(said(rusqlite::ffi::SQLITE_FULL).starts_with("Free some space"));
+        assert!(said(rusqlite::ffi::SQLITE_IOERR_WRITE).starts_with("The disk fails"));
+        assert!(said(rusqlite::ffi::SQLITE_CORRUPT).starts_with("Check the disk"));
+    }
 }
