@@ -261,6 +261,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_moved_beside_writers_is_in_the_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let writer = schema::open_writer(&path).unwrap();
+        writer.execute_batch("CREATE TABLE a(b); INSERT INTO a VALUES ('canary')").unwrap();
+        let file = File::open(&path).unwrap();
+        let is_there = || std::fs::read(&path).unwrap().windows(6).any(|part| part == b"canary");
+        assert!(!is_there());
+        beside_writers(&writer, &file).unwrap();
+        assert!(is_there());
+    }
+
+    #[test]
     fn only_a_sync_that_failed_is_one() {
         let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
         assert!(is_sync(&failure(ffi::SQLITE_IOERR_FSYNC)));
