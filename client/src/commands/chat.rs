@@ -295,7 +295,11 @@ impl<'s> Chat<'s> {
     /// Keeps the words that were entered while something else was being done, in which the chat was ended. Commands are
     /// not done: who ended the chat does not see what they lead to.
     fn keep_typed_ahead(&self, lines: &[String]) {
+        let lines: Vec<&String> = lines.iter().filter(|line| !line.trim().is_empty()).collect();
         let undone = lines.iter().filter(|line| !self.kept(line)).count();
+        if lines.len() > undone {
+            self.out.remark("-- what you typed last is kept; it goes out with your next command");
+        }
         if undone > 0 {
             self.out.remark(&format!(
                 "-- of what you typed last, {undone} line(s) went nowhere. Say it again when you are back."
