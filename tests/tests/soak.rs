@@ -57,7 +57,7 @@ fn memory_and_descriptors_stay_flat() {
             drop(Seat::enter(&server.target, guest.clone()).unwrap());
         }
         let hours = begun.elapsed().as_secs_f64() / 3600.0;
-        points.push((hours, server.usage().resident as f64));
+        points.push((hours, server.usage().own as f64));
         descriptors.extend(server.descriptors());
     }
     // The first third fills caches: the store's pages, the tails of rooms, the allocator's arenas.

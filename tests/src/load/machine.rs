@@ -54,6 +54,8 @@ pub struct Usage {
     pub cpu: f64,
     /// Bytes resident.
     pub resident: u64,
+    /// Bytes of these that are the process's own: not pages of files, which come and go with what else the machine does.
+    pub own: u64,
 }
 
 /// Reads what a process used.
@@ -66,11 +68,15 @@ pub fn usage(pid: u32) -> Usage {
     let ticks = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
     let schedstat = thread_time(pid);
     let statm = read("statm");
-    let pages: u64 = statm.split_whitespace().nth(1).and_then(|p| p.parse().ok()).unwrap_or(0);
+    let bytes = |index: usize| {
+        let pages = statm.split_whitespace().nth(index).and_then(|p| p.parse::<u64>().ok());
+        pages.unwrap_or(0) * rustix::param::page_size() as u64
+    };
     Usage {
         // The scheduler's own count is finer than ticks, and misses threads that ended.
         cpu: schedstat.unwrap_or(0.0).max((ticks(11) + ticks(12)) / TICKS_PER_SECOND),
-        resident: pages * rustix::param::page_size() as u64,
+        resident: bytes(1),
+        own: bytes(1).saturating_sub(bytes(2)),
     }
 }
 
