@@ -198,6 +198,7 @@ mod tests {
             pace.take(1, &member, Millis(now)).unwrap();
         }
     }
+
     #[test]
     fn of_many_members_those_who_owe_nothing_are_forgotten() {
         let mut pace = CommitPace::default();

@@ -64,14 +64,22 @@ impl Bench {
         self.run(|batch| submit::submit(batch, Millis(now), &founder, submission)).unwrap()
     }
 
+    /// Has the founder make an invite; returns its token.
+    fn invite(&mut self, uses: u32, expires: Millis) -> Secret32 {
+        let founder = self.founder.clone();
+        let token = Secret32::new([7; 32]);
+        let invite = hearth_protocol::invite::invite_id(&token);
+        let effects = vec![Effect::AddInvite { invite, uses, expires, preview: vec![1] }];
+        let submission = Submission { effects, payload: vec![], ..say(1, b"") };
+        self.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+        token
+    }
+
     /// Has the founder invite somebody, who knocks, and admit them.
     fn admit(&mut self, number: u32) -> Proved {
         let founder = self.founder.clone();
-        let (token, welcome) = (Secret32::new([7; 32]), BlobId(hash::sha256(b"welcome").0));
-        let invite = hearth_protocol::invite::invite_id(&token);
-        let effects =
-            vec![Effect::AddInvite { invite, uses: 9, expires: Millis::NEVER, preview: vec![1] }];
-        let invites = Submission { effects, payload: vec![], ..say(1, b"") };
+        let token = self.invite(9, Millis::NEVER);
+        let welcome = BlobId(hash::sha256(b"welcome").0);
         let (proof, knock, acknowledgement) = knocker(number, &token);
         let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
         let admit = Effect::Admit { member, role, welcome, acknowledgement };
@@ -79,7 +87,6 @@ impl Bench {
         admits.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
         let now = Millis(START);
         self.run(|batch| {
-            submit::submit(batch, now, &founder, invites)?;
             door::knock(batch, now, &proof, &knock)?;
             blobs::put(batch, now, &founder, &welcome, b"welcome")?;
             submit::submit(batch, now, &founder, admits)
@@ -284,12 +291,7 @@ fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
 fn what_waits_is_kept_for_its_time_and_no_longer() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
-    let token = Secret32::new([7; 32]);
-    let invite = hearth_protocol::invite::invite_id(&token);
-    let expires = Millis(START + DAY);
-    let effects = vec![Effect::AddInvite { invite, uses: 9, expires, preview: vec![1] }];
-    let submission = Submission { effects, payload: vec![], ..say(1, b"") };
-    bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    let token = bench.invite(9, Millis(START + DAY));
     for number in 0..2 {
         let (proof, knock, _) = knocker(number, &token);
         bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
@@ -359,12 +361,7 @@ fn a_member_renews_keys_whatever_holds_posts_back() {
 fn knocks_come_in_parts_that_fit_a_frame() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
-    let token = Secret32::new([7; 32]);
-    let invite = hearth_protocol::invite::invite_id(&token);
-    let effects =
-        vec![Effect::AddInvite { invite, uses: 1_000, expires: Millis::NEVER, preview: vec![1] }];
-    let submission = Submission { effects, payload: vec![], ..say(1, b"") };
-    bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    let token = bench.invite(1_000, Millis::NEVER);
     let mut waiting = vec![];
     for number in 0..KNOCKS_MAX {
         let (proof, knock, _) = knocker(number as u32, &token);
@@ -412,13 +409,7 @@ fn how_much_somebody_posted_is_forgotten_after_a_day() {
 #[test]
 fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
     let mut bench = Bench::new(RoomNumbers::default());
-    let founder = bench.founder.clone();
-    let token = Secret32::new([7; 32]);
-    let invite = hearth_protocol::invite::invite_id(&token);
-    let effects =
-        vec![Effect::AddInvite { invite, uses: 1_000, expires: Millis::NEVER, preview: vec![1] }];
-    let submission = Submission { effects, payload: vec![], ..say(1, b"") };
-    bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    let token = bench.invite(1_000, Millis::NEVER);
     for number in 0..=KNOCKS_MAX {
         let (proof, knock, _) = knocker(number as u32, &token);
         let result = bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock));
@@ -455,12 +446,7 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
     // What is counted here are rows, not what a power cut leaves of them.
     bench.db.pragma_update(None, "synchronous", "OFF").unwrap();
     let founder = bench.founder.clone();
-    let token = Secret32::new([7; 32]);
-    let invite = hearth_protocol::invite::invite_id(&token);
-    let invites =
-        vec![Effect::AddInvite { invite, uses: TIMES, expires: Millis::NEVER, preview: vec![1] }];
-    let submission = Submission { effects: invites, payload: vec![], ..say(1, b"") };
-    bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    let token = bench.invite(TIMES, Millis::NEVER);
     let uses = |bench: &Bench| -> u32 {
         bench.db.query_row("SELECT uses_left FROM invites", [], |row| row.get(0)).unwrap()
     };

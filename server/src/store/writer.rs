@@ -276,6 +276,7 @@ mod tests {
         gathering.begins(at(23_000), 1);
         assert_eq!(gathering.rest(at(23_100)), None);
     }
+
     #[test]
     fn what_to_do_is_said_as_the_failure_is() {
         let said =
