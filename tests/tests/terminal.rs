@@ -9,6 +9,7 @@ use std::{
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
+    thread::JoinHandle,
     time::Instant,
 };
 
@@ -52,10 +53,12 @@ struct AtTerminal {
     child: Child,
     /// What a person's fingers and eyes have.
     outer: File,
-    /// What the process has.
-    inner: OwnedFd,
+    /// What the process has; closed at the end.
+    inner: Option<OwnedFd>,
     before: Termios,
     seen: Arc<Mutex<Vec<u8>>>,
+    /// Fills `seen` until nobody has the inner side.
+    eyes: JoinHandle<()>,
 }
 
 impl AtTerminal {
@@ -76,14 +79,14 @@ impl AtTerminal {
         let child = command.stdin(open()).stdout(open()).stderr(open()).spawn().unwrap();
         let outer = File::from(outer);
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (mut eyes, record) = (outer.try_clone().unwrap(), seen.clone());
-        std::thread::spawn(move || {
+        let (mut shown, record) = (outer.try_clone().unwrap(), seen.clone());
+        let eyes = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            while let Ok(read @ 1..) = eyes.read(&mut bytes) {
+            while let Ok(read @ 1..) = shown.read(&mut bytes) {
                 record.lock().unwrap().extend_from_slice(&bytes[..read]);
             }
         });
-        Self { child, outer, inner: inner.into(), before, seen }
+        Self { child, outer, inner: Some(inner.into()), before, seen, eyes }
     }
 
     fn sees(&self, words: &str) -> bool {
@@ -106,20 +109,26 @@ impl AtTerminal {
         self.outer.write_all(keys.as_bytes()).unwrap();
     }
 
+    fn modes(&self) -> Termios {
+        tcgetattr(self.inner.as_ref().unwrap()).unwrap()
+    }
+
     fn is_changed(&self) -> bool {
-        !tcgetattr(&self.inner).unwrap().local_modes.contains(LocalModes::ECHO)
+        !self.modes().local_modes.contains(LocalModes::ECHO)
     }
 
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end, which must leave the terminal as it was found.
+    /// Waits for the end, which must leave the terminal as it was found, and for the last words on the screen.
     fn ends(mut self) -> (ExitStatus, String) {
         let status = end_of(&mut self.child);
-        let after = tcgetattr(&self.inner).unwrap();
+        let after = self.modes();
         assert_eq!(after.local_modes, self.before.local_modes, "{}", self.screen());
         assert_eq!(after.input_modes, self.before.input_modes);
+        self.inner = None;
+        wait_until("the end of the screen", || self.eyes.is_finished());
         (status, self.screen())
     }
 }
