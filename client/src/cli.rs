@@ -124,7 +124,7 @@ pub enum RoomCommand {
         /// The language of the agreement.
         #[arg(long, default_value = "en", value_name = "TAG")]
         language: String,
-        /// Cipher suite: post-quantum hybrid, or classical for rooms above 50.
+        /// Cipher suite: post-quantum hybrid, or classical for rooms above 100.
         #[arg(long, default_value = "xwing")]
         suite: SuiteArg,
     },

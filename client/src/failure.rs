@@ -415,6 +415,13 @@ fn rule_failure(rule: &RuleError) -> Failure {
         }
         RuleError::NoSuchMember => ("no_such_member", "`hearth who ROOM` lists the members."),
         RuleError::AlreadyMember => ("already_member", "`hearth who ROOM` lists the members."),
+        RuleError::Full(_) => (
+            "room_full",
+            "Found a second room, or, for more than 100 people, one with `--suite x25519`.",
+        ),
+        RuleError::TooManyRoles => {
+            ("too_many_roles", "Make somebody a plain member first (`hearth role`).")
+        }
         RuleError::TooLong => ("too_long", "Use fewer words."),
         RuleError::OutOfRange => ("out_of_range", "Look at `hearth help` for what is allowed."),
         RuleError::Nothing => ("nothing_to_change", "`hearth status ROOM` shows what is in force."),

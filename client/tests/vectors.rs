@@ -136,8 +136,13 @@ fn records_are_as_documented() {
     let founder = acknowledgement(&facilitator_key());
     let roster =
         [Leaf { member: facilitator(), name: "Ben".into(), acknowledgement: founder.clone() }];
-    let scene =
-        Scene { room: ROOM, roster: &roster, added: Some(&added), actor_acknowledgement: &founder };
+    let scene = Scene {
+        room: ROOM,
+        members_max: 100,
+        roster: &roster,
+        added: Some(&added),
+        actor_acknowledgement: &founder,
+    };
     let admitted = policy.apply(scene, &record).unwrap().policy;
     let pause = policy.record_for(
         facilitator(),

@@ -3,11 +3,12 @@
 /// Version of the wire this crate speaks.
 pub const PROTOCOL_VERSION: u16 = 1;
 
-/// Bytes of one WebSocket message or frame. Holds the largest MLS commit of a room of 50 with X-Wing keys.
-pub const FRAME_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of one WebSocket message or frame. Holds the largest payload and all effects of an act.
+pub const FRAME_BYTES_MAX: usize = 240 * 1024;
 
-/// Bytes of one entry's payload; leaves room in a frame for the envelope around it.
-pub const PAYLOAD_BYTES_MAX: usize = 120 * 1024;
+/// Bytes of one entry's payload. Holds the largest MLS commit of the largest room: 100 members with X-Wing keys, or 1,000
+/// of suite 3, none of whom has renewed their keys.
+pub const PAYLOAD_BYTES_MAX: usize = 192 * 1024;
 
 /// Bytes of one sealed preview (title and agreement), padded.
 pub const PREVIEW_BYTES_MAX: usize = 80 * 1024;
@@ -18,7 +19,7 @@ pub const KNOCK_BYTES_MAX: usize = 24 * 1024;
 /// Bytes of a sealed decline note.
 pub const NOTE_BYTES_MAX: usize = 4 * 1024;
 
-/// Bytes of one blob (a Welcome with its ratchet tree): 1,000 leaves of suite 3, or 200 of X-Wing.
+/// Bytes of one blob: a Welcome with its ratchet tree. One of 1,000 leaves takes 0.4 MiB in suite 3.
 pub const BLOB_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Bytes of one part of a blob in one frame.
@@ -39,7 +40,7 @@ pub const KNOCKS_MAX: usize = 64;
 /// Open invites of one room.
 pub const INVITES_MAX: usize = 256;
 
-/// Members of one room.
+/// Members of one room. The rooms' own rules let fewer in where keys are larger.
 pub const MEMBERS_MAX: u32 = 1000;
 
 /// Rooms that one connection may hold.
@@ -60,7 +61,10 @@ pub const RETENTION_SECONDS_DEFAULT: u64 = 30 * 24 * 3600;
 /// Sizes, in bytes, to which every plaintext is padded before encryption, so that lengths say little.
 pub const PADDING_BUCKETS: [usize; 5] = [256, 1024, 4096, 16 * 1024, 64 * 1024];
 
-const _: () = assert!(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX);
+/// Bytes of the effect that removes a member, which an act may have the most of, at most.
+const REMOVE_BYTES_MAX: usize = 40;
+
+const _: () = assert!(PAYLOAD_BYTES_MAX + EFFECTS_MAX * REMOVE_BYTES_MAX + 4096 < FRAME_BYTES_MAX);
 const _: () = assert!(PREVIEW_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(BLOB_PART_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(PADDING_BUCKETS[4] < PAYLOAD_BYTES_MAX);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use hearth_protocol::{RoomId, Seq};
+use hearth_protocol::{RoomId, Seq, limits::PAYLOAD_BYTES_MAX};
 use minicbor::Encoder;
 
 /// Bytes of entries in one frame. Holds the largest entry; leaves the rest of a frame for its envelope.
-pub(crate) const BATCH_BYTES_MAX: usize = 121 * 1024;
+pub(crate) const BATCH_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 1024;
 
 /// Entries of one room in order, already encoded.
 #[derive(Debug, Default)]

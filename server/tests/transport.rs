@@ -444,9 +444,9 @@ async fn broken_websocket_frames_are_closed_with_their_code() {
         bytes.extend([0; 4]);
         bytes
     };
-    let mut fragments = frame(0x02, &vec![0; 64 * 1024]);
-    fragments.extend(frame(0x00, &vec![0; 64 * 1024]));
-    fragments.extend(frame(0x00, &vec![0; 64 * 1024]));
+    let mut fragments = frame(0x02, &vec![0; FRAME_BYTES_MAX / 2]);
+    fragments.extend(frame(0x00, &vec![0; FRAME_BYTES_MAX / 2]));
+    fragments.extend(frame(0x00, b"x"));
     let cases = [
         ("unmasked", vec![0x82, 1, 0], close::PROTOCOL),
         ("announces 17 MiB", announced(17 << 20), close::TOO_BIG),

@@ -1,7 +1,7 @@
 //! Autobahn's cases of WebSocket (RFC 6455), run by kosoku against both of our transports.
 //!
 //! `pip install kosoku` brings the suite; without it the tests say that they are skipped. Cases 9 (speed, messages of up to
-//! 16 MiB) are left out: no message of ours is above 128 KiB. Cases 12 and 13 (compression) are never negotiated.
+//! 16 MiB) are left out: no message of ours is above 240 KiB. Cases 12 and 13 (compression) are never negotiated.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -440,6 +440,7 @@ impl Room<'_> {
         };
         let scene = Scene {
             room: self.id(),
+            members_max: self.state.suite().members_max(),
             roster: &roster,
             added: add.map(|(leaf, _)| leaf),
             actor_acknowledgement: &mine,

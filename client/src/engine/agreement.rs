@@ -11,8 +11,8 @@ use minicbor::{Decode, Encode};
 /// Bytes of an agreement's text.
 pub const AGREEMENT_BYTES_MAX: usize = 48 * 1024;
 /// Answers to comprehension questions, and bytes of each.
-const ANSWERS_MAX: usize = 8;
-const ANSWER_BYTES_MAX: usize = 512;
+pub(super) const ANSWERS_MAX: usize = 8;
+pub(super) const ANSWER_BYTES_MAX: usize = 512;
 /// An acknowledgement is renewed after this many milliseconds: 365 days.
 pub const ACKNOWLEDGEMENT_MILLIS: u64 = 365 * 24 * 3600 * 1000;
 

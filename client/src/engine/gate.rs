@@ -119,12 +119,13 @@ pub enum Verdict {
     Moderated(Box<Applied>),
 }
 
-/// Judges a commit against the roster and policy of the epoch it would end.
+/// Judges a commit against the roster and policy of the epoch it would end. `members_max` is what rooms of its suite hold.
 ///
 /// # Errors
 /// The first check that fails; the commit must not be merged.
 pub fn check_commit(
     room: RoomId,
+    members_max: usize,
     policy: &RoomPolicy,
     roster: &[Leaf],
     commit: &CommitView,
@@ -161,7 +162,8 @@ pub fn check_commit(
         }
         _ => return Err(Refusal::AddMismatch),
     };
-    let scene = Scene { room, roster, added, actor_acknowledgement: &path.acknowledgement };
+    let actor_acknowledgement = &path.acknowledgement;
+    let scene = Scene { room, members_max, roster, added, actor_acknowledgement };
     let applied = match policy.apply(scene, record) {
         Ok(applied) => applied,
         Err(RuleError::NotAcknowledged(_)) if !on(Check::Acknowledgement) => Applied {

@@ -69,6 +69,16 @@ impl Suite {
         }
     }
 
+    /// Returns how many members a room may have. A commit holds a ciphertext for every member whose part of the tree has
+    /// no keys yet, about 1.2 KB with X-Wing and 80 bytes without, and the relay takes no entry above
+    /// [`hearth_protocol::limits::PAYLOAD_BYTES_MAX`].
+    pub const fn members_max(self) -> usize {
+        match self {
+            Self::XWing => 100,
+            Self::X25519 => hearth_protocol::limits::MEMBERS_MAX as usize,
+        }
+    }
+
     /// Reads the number.
     pub const fn from_number(number: u16) -> Option<Self> {
         match number {
@@ -258,6 +268,12 @@ impl Group {
         Epoch(self.inner.epoch().as_u64())
     }
 
+    /// Returns how many members the group may have; see [`Suite::members_max`].
+    fn members_max(&self) -> usize {
+        let suite = Suite::from_number(self.inner.ciphersuite().into());
+        suite.map_or(0, Suite::members_max)
+    }
+
     /// Whether the group still has us as a member.
     pub(crate) fn is_active(&self) -> bool {
         self.inner.is_active()
@@ -314,7 +330,7 @@ impl Group {
         let view = self.view(committer, self.inner.own_leaf_index(), pending);
         let policy = self.policy().map_err(Refusal::from)?;
         let roster = self.roster().map_err(Refusal::from)?;
-        gate::check_commit(room, &policy, &roster, &view)?;
+        gate::check_commit(room, self.members_max(), &policy, &roster, &view)?;
         Ok(committed)
     }
 
@@ -422,7 +438,7 @@ impl Group {
                 let view = self.view(sender, index, &staged);
                 let policy = self.policy().map_err(Refusal::from)?;
                 let roster = self.roster().map_err(Refusal::from)?;
-                Ok(match gate::check_commit(room, &policy, &roster, &view) {
+                Ok(match gate::check_commit(room, self.members_max(), &policy, &roster, &view) {
                     Ok(verdict) => {
                         let removes_me = staged.self_removed();
                         Processed::Commit { staged, verdict, removes_me }

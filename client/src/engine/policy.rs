@@ -23,10 +23,10 @@ pub const COMMENT_CHARS_MAX: usize = 1000;
 pub const PINS_MAX: usize = 5;
 /// Keys that left or were removed, as many as the policy remembers.
 pub const REVOKED_MAX: usize = 1000;
-/// Members of one room, as the engine counts them.
-pub const MEMBERS_MAX: usize = 1000;
+/// Members who have a role of their own: the policy names each, and every commit that changes it carries it.
+pub const ROLES_MAX: usize = 64;
 /// Agreement versions whose acknowledgements are good at one time.
-const ACCEPTED_MAX: usize = 32;
+pub(super) const ACCEPTED_MAX: usize = 32;
 /// A signer's clock may be ahead of the admitting facilitator's by this much: ten minutes.
 const CLOCK_SKEW_MILLIS: u64 = 10 * 60 * 1000;
 
@@ -128,6 +128,12 @@ pub enum RuleError {
     /// The target is in the room already.
     #[error("that member is in the room already")]
     AlreadyMember,
+    /// As many are in as the room's suite allows; the number is that.
+    #[error("the room is full: it holds {0} members")]
+    Full(usize),
+    /// As many have a role of their own as may.
+    #[error("{ROLES_MAX} members have a role of their own already")]
+    TooManyRoles,
     /// A text or list exceeds its bound.
     #[error("longer than the room's rules allow")]
     TooLong,
@@ -158,6 +164,8 @@ pub struct Leaf {
 pub struct Scene<'a> {
     /// The room.
     pub room: hearth_protocol::RoomId,
+    /// How many members it may have.
+    pub members_max: usize,
     /// The roster before the act.
     pub roster: &'a [Leaf],
     /// The leaf that the commit adds, if any.
@@ -277,7 +285,7 @@ impl RoomPolicy {
             Act::Admit { member, acknowledgement, countersignature, role } => {
                 let leaf = scene.added.ok_or(RuleError::NoSuchMember)?;
                 self.admit(scene, record, leaf, (*member, *acknowledgement, *countersignature))?;
-                set_role(&mut next.roles, *member, *role);
+                set_role(&mut next.roles, *member, *role)?;
                 applied.added = Some(*member);
             }
             Act::Remove { member, goodbye, .. } => {
@@ -302,7 +310,7 @@ impl RoomPolicy {
                 if self.role(member) == *role {
                     return Err(RuleError::Nothing);
                 }
-                set_role(&mut next.roles, *member, *role);
+                set_role(&mut next.roles, *member, *role)?;
                 next.keeps_a_facilitator()?;
             }
             Act::Pause { until, comment } => {
@@ -430,8 +438,11 @@ impl RoomPolicy {
         if leaf.member != member || ack.digest() != acknowledgement {
             return Err(RuleError::NotAcknowledged(AckError::OtherMember));
         }
-        if scene.roster.iter().any(|l| l.member == member) || scene.roster.len() >= MEMBERS_MAX {
+        if scene.roster.iter().any(|l| l.member == member) {
             return Err(RuleError::AlreadyMember);
+        }
+        if scene.roster.len() >= scene.members_max {
+            return Err(RuleError::Full(scene.members_max));
         }
         self.judge_acknowledgement(&scene.room, &member, ack)?;
         // An admission takes the current version; older ones are good only for those who are in.
@@ -492,12 +503,13 @@ fn in_roster<'a>(scene: Scene<'a>, member: &MemberKey) -> Result<&'a Leaf, RuleE
     scene.roster.iter().find(|l| l.member == *member).ok_or(RuleError::NoSuchMember)
 }
 
-fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) {
+fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) -> Result<(), RuleError> {
     roles.retain(|r| r.member != member);
     if role != Role::Member {
         let at = roles.partition_point(|r| r.member < member);
         roles.insert(at, RoleEntry { member, role });
     }
+    (roles.len() <= ROLES_MAX).then_some(()).ok_or(RuleError::TooManyRoles)
 }
 
 fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {

@@ -448,7 +448,7 @@ impl<'s> Live<'s> {
     }
 
     async fn carry_out_departures(&mut self) -> Result<()> {
-        for _ in 0..crate::engine::policy::MEMBERS_MAX {
+        for _ in 0..hearth_protocol::limits::MEMBERS_MAX {
             let Some(departure) = self.room.open_departures()?.into_iter().next() else { break };
             let act = |room: &mut Room<'s>, now| {
                 let still_open = room.open_departures()?.contains(&departure);

@@ -106,8 +106,8 @@ pub(crate) fn preview(
     room: &RoomId,
     token: &Secret32,
 ) -> Result<Vec<u8>, Fault> {
-    let room = rows::room(db, room)?.ok_or(RejectCode::InviteInvalid)?;
-    let invite = invite_row(db, room.key, token)?.ok_or(RejectCode::InviteInvalid)?;
+    let room = rows::room_or_none(db, room)?;
+    let invite = invite_row(db, room, token)?.ok_or(RejectCode::InviteInvalid)?;
     if invite.expires <= now {
         return Err(RejectCode::InviteExpired.into());
     }
@@ -116,7 +116,7 @@ pub(crate) fn preview(
     }
     let sealed = db
         .prepare_cached("SELECT preview FROM invites WHERE room = ?1 AND invite = ?2")?
-        .query_row(params![room.key, invite.id.as_bytes()], |row| row.get(0))?;
+        .query_row(params![room, invite.id.as_bytes()], |row| row.get(0))?;
     Ok(sealed)
 }
 
@@ -127,15 +127,15 @@ pub(crate) fn burn(
     room: &RoomId,
     token: &Secret32,
 ) -> Result<(), Fault> {
-    let room = rows::room(batch.db, room)?.ok_or(RejectCode::InviteInvalid)?;
-    let invite = invite_row(batch.db, room.key, token)?.ok_or(RejectCode::InviteInvalid)?;
+    let room = rows::room_or_none(batch.db, room)?;
+    let invite = invite_row(batch.db, room, token)?.ok_or(RejectCode::InviteInvalid)?;
     if invite.expires <= now {
         return Err(RejectCode::InviteExpired.into());
     }
     batch
         .db
         .prepare_cached("UPDATE invites SET uses_left = 0 WHERE room = ?1 AND invite = ?2")?
-        .execute(params![room.key, invite.id.as_bytes()])?;
+        .execute(params![room, invite.id.as_bytes()])?;
     Ok(())
 }
 
@@ -156,8 +156,9 @@ pub(crate) fn knock(
     proof: &Proved,
     knock: &Knock,
 ) -> Result<Standing, Fault> {
+    let invite = invite_row(batch.db, rows::room_or_none(batch.db, proof.room())?, &knock.token)?;
+    let invite = invite.ok_or(RejectCode::InviteInvalid)?;
     let room = rows::room(batch.db, proof.room())?.ok_or(RejectCode::InviteInvalid)?;
-    let invite = invite_row(batch.db, room.key, &knock.token)?.ok_or(RejectCode::InviteInvalid)?;
     if invite.expires <= now {
         return Err(RejectCode::InviteExpired.into());
     }
@@ -261,8 +262,8 @@ pub(crate) fn forget_invite(db: &Connection, room: i64, invite: &InviteId) -> ru
 
 /// Whether a key is known to a room at all; absent rooms and unknown keys are one answer.
 pub(crate) fn standing(db: &Connection, room: &RoomId, member: &MemberKey) -> Result<View, Fault> {
-    let room = rows::room(db, room)?.ok_or(RejectCode::NotMember)?;
-    let (standing, row) = rows::standing(db, room.key, member)?.ok_or(RejectCode::NotMember)?;
+    let room = rows::room_or_none(db, room)?;
+    let (standing, row) = rows::standing(db, room, member)?.ok_or(RejectCode::NotMember)?;
     Ok(View { standing, row })
 }
 

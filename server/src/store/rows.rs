@@ -106,6 +106,20 @@ const fn state_to(state: State) -> i64 {
     }
 }
 
+/// The number of no room.
+const NO_ROOM: i64 = 0;
+
+/// Returns the number of a room, or one that no room has.
+///
+/// For those who may not learn whether it exists: they are asked about in either, in as many steps. The index alone answers.
+pub(crate) fn room_or_none(db: &Connection, id: &RoomId) -> rusqlite::Result<i64> {
+    let key = db
+        .prepare_cached("SELECT key FROM rooms WHERE room = ?1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(key.unwrap_or(NO_ROOM))
+}
+
 /// Loads a room.
 pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<RoomRow>> {
     db.prepare_cached(

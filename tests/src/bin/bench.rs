@@ -221,6 +221,7 @@ impl Log {
             .unwrap();
         let started = Instant::now();
         let submission = fay.admit(&knock, NOW).unwrap();
+        let commit_bytes = submission.payload.len();
         let seq = self.append(submission.payload);
         self.show(fay);
         let admitting = started.elapsed();
@@ -228,7 +229,14 @@ impl Log {
         let started = Instant::now();
         room.welcomed(&welcome, seq, NOW).unwrap();
         let welcomed = started.elapsed();
-        Admitted { room, home: own, admitting, welcomed, welcome_bytes: welcome.len() }
+        Admitted {
+            room,
+            home: own,
+            admitting,
+            welcomed,
+            commit_bytes,
+            welcome_bytes: welcome.len(),
+        }
     }
 }
 
@@ -239,6 +247,8 @@ struct Admitted {
     admitting: Duration,
     /// What the newcomer computed with the Welcome.
     welcomed: Duration,
+    /// The entry that everybody takes.
+    commit_bytes: usize,
     welcome_bytes: usize,
 }
 
@@ -263,16 +273,21 @@ fn sizes(report: &Report, suite: Suite, name: &str) {
     let mut log = Log::default();
     let mut inside = 1;
     for (size, target) in [(10, 50.0), (100, 200.0), (1_000, f64::INFINITY)] {
+        if size > suite.members_max() {
+            return;
+        }
         let mut newest = None;
         while inside < size {
             inside += 1;
             newest = Some(log.admit(&mut fay, &format!("Member {inside}")));
         }
-        let Admitted { mut room, home, admitting, welcomed, welcome_bytes } = newest.unwrap();
+        let Admitted { mut room, home, admitting, welcomed, commit_bytes, welcome_bytes } =
+            newest.unwrap();
         let part = |what: &str| format!("size {size}, {name}: {what}");
         let both = millis(admitting) + millis(welcomed);
         report.say(&part("admit and take the Welcome"), both, "ms", target, true);
         report.note(&part("the Welcome's part"), millis(welcomed), "ms");
+        report.note(&part("the commit"), commit_bytes as f64 / 1024.0, "KiB");
         report.note(&part("the Welcome"), welcome_bytes as f64 / 1024.0, "KiB");
         log.show(&mut room);
         let before = home.bytes();

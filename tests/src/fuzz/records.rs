@@ -95,7 +95,9 @@ pub(super) fn policy(bytes: &[u8]) -> bool {
         roster.push(newcomer.clone());
     }
     let added = admits.then_some(&newcomer);
-    let scene = Scene { room: ROOM, roster: &roster, added, actor_acknowledgement: &ack };
+    let members_max = hearth_protocol::limits::MEMBERS_MAX as usize;
+    let actor_acknowledgement = &ack;
+    let scene = Scene { room: ROOM, members_max, roster: &roster, added, actor_acknowledgement };
     let Ok(applied) = policy.apply(scene, &record) else { return false };
     assert_eq!(policy.apply(scene, &record).as_ref(), Ok(&applied), "all members decide alike");
     follows(&policy, &record, &roster, &applied);

@@ -205,6 +205,29 @@ impl Group {
         self.inner.pending_proposals().next().is_some()
     }
 
+    /// Lets many in at once, and goes on without asking anybody.
+    pub(crate) fn fill(
+        &mut self,
+        provider: &Provider<'_>,
+        key: &SigningKey,
+        packages: &[Vec<u8>],
+    ) -> Result<(), MlsError> {
+        let adds = packages
+            .iter()
+            .map(|bytes| self.validate_key_package(provider, bytes))
+            .collect::<Result<Vec<_>, _>>()?;
+        let signer = LeafSigner(key);
+        let builder = self.inner.commit_builder().propose_adds(adds);
+        builder
+            .load_psks(provider.storage())
+            .map_err(|_| MlsError::State)?
+            .build(provider.rand(), provider.crypto(), &signer, |_| true)
+            .map_err(|_| MlsError::State)?
+            .stage_commit(provider)
+            .map_err(|_| MlsError::State)?;
+        self.merge_pending(provider)
+    }
+
     /// Joins by any Welcome at all.
     pub(crate) fn join_unchecked(provider: &Provider<'_>, welcome: &[u8]) -> Option<Self> {
         let message = MlsMessageIn::tls_deserialize_exact(welcome).ok()?;

@@ -9,6 +9,7 @@ mod gate;
 mod gate_mls;
 mod gate_roster;
 mod gate_welcome;
+mod largest;
 mod messages;
 mod order;
 mod rules;

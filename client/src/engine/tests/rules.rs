@@ -11,7 +11,8 @@ use crate::engine::{
     agreement::{AckError, Change},
     content::{Body, Envelope, Seen, WINDOWS_MAX, Window},
     policy::{
-        Act, AgreementRef, COMMENT_CHARS_MAX, Category, PINS_MAX, RoomPolicy, RuleError, Scene,
+        Act, AgreementRef, COMMENT_CHARS_MAX, Category, PINS_MAX, ROLES_MAX, RoleEntry, RoomPolicy,
+        RuleError, Scene,
     },
 };
 
@@ -32,8 +33,13 @@ impl Bench {
     fn judge(&mut self, act: Act) -> Result<RoomPolicy, RuleError> {
         let room = &mut self.world.rooms[FAY];
         let (roster, mine) = (room.roster().unwrap(), ack_of(room));
-        let scene =
-            Scene { room: room.id(), roster: &roster, added: None, actor_acknowledgement: &mine };
+        let scene = Scene {
+            room: room.id(),
+            members_max: Suite::X25519.members_max(),
+            roster: &roster,
+            added: None,
+            actor_acknowledgement: &mine,
+        };
         let record = self.policy.record_for(room.me(), NOW, act);
         self.policy.apply(scene, &record).map(|applied| applied.policy)
     }
@@ -190,4 +196,43 @@ fn the_greatest_text_of_a_length_fits_what_the_relay_allows() {
     }
     bench.act(Act::Length(0));
     assert_eq!(bench.policy.numbers.payload_bytes_max, 0);
+}
+
+#[test]
+fn a_full_room_admits_nobody_and_says_so() {
+    let mut bench = Bench::new();
+    let room = &mut bench.world.rooms[FAY];
+    let (mut roster, mine) = (room.roster().unwrap(), ack_of(room));
+    let fay = room.me();
+    let other = roster.iter().position(|leaf| leaf.member != fay).unwrap();
+    let added = roster.remove(other);
+    let act = admission(room, &added, Role::Member);
+    let record = bench.policy.record_for(room.me(), NOW, act);
+    let judge = |members_max| {
+        let scene = Scene {
+            room: room.id(),
+            members_max,
+            roster: &roster,
+            added: Some(&added),
+            actor_acknowledgement: &mine,
+        };
+        bench.policy.apply(scene, &record).err()
+    };
+    assert_eq!(judge(roster.len()), Some(RuleError::Full(roster.len())));
+    assert_eq!(judge(roster.len() + 1), None);
+}
+
+#[test]
+fn so_many_have_a_role_of_their_own() {
+    let mut bench = Bench::new();
+    let ben = bench.world.key(BEN);
+    let observes = Act::SetRole { member: ben, role: Role::Observer };
+    let role = |n: u8| RoleEntry { member: MemberKey([n; 32]), role: Role::Observer };
+    let others = ROLES_MAX - bench.policy.roles.len();
+    bench.policy.roles.extend((0..).map(role).take(others));
+    bench.policy.roles.sort_unstable_by_key(|entry| entry.member);
+    bench.refuses(observes.clone(), &RuleError::TooManyRoles);
+    let one = bench.policy.roles.iter().position(|entry| entry.role == Role::Observer).unwrap();
+    bench.policy.roles.remove(one);
+    assert!(bench.judge(observes).is_ok());
 }

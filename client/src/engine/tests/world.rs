@@ -105,7 +105,13 @@ impl World {
     pub(super) fn after(&mut self, record: &Record, added: Option<&Leaf>) -> RoomPolicy {
         let room = &mut self.rooms[FAY];
         let (policy, roster, mine) = (room.policy().unwrap(), room.roster().unwrap(), ack_of(room));
-        let scene = Scene { room: room.id(), roster: &roster, added, actor_acknowledgement: &mine };
+        let scene = Scene {
+            room: room.id(),
+            members_max: Suite::X25519.members_max(),
+            roster: &roster,
+            added,
+            actor_acknowledgement: &mine,
+        };
         lawless(|| policy.apply(scene, record)).map_or_else(
             |_| RoomPolicy { record: record.clone(), ..policy.clone() },
             |applied| applied.policy,
