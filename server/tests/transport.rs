@@ -9,7 +9,7 @@ use futures_util::SinkExt as _;
 use hearth_protocol::{ClientFrame, RoomId, ServerFrame, error::close, limits::FRAME_BYTES_MAX};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 use tokio_tungstenite::tungstenite::{Bytes, Message};
@@ -481,6 +481,33 @@ async fn broken_websocket_frames_are_closed_with_their_code() {
         assert_eq!(reply[0], 0x88, "{name}");
         assert_eq!(u16::from_be_bytes([reply[2], reply[3]]), expected, "{name}");
     }
+}
+
+/// Whether who connects from an address gets as far as TLS: then no TLS at all is answered with an alert.
+async fn is_served(relay: &TestRelay, from: [u8; 4]) -> bool {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    let mut stream = socket.connect(relay.address).await.unwrap();
+    let mut answer = Vec::new();
+    // It may be cut off at once.
+    let _ = stream.write_all(b"not a record of TLS").await;
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+    !answer.is_empty()
+}
+
+#[tokio::test]
+async fn who_comes_and_goes_in_haste_is_not_served_until_the_next_second() {
+    let relay = TestRelay::start_with(|config| config.connections_per_ip = 3).await;
+    let (hasty, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+    let mut count = 0;
+    while is_served(&relay, hasty).await {
+        count += 1;
+        assert!(count < 2_000, "served as often as it comes");
+    }
+    assert!(count >= 64, "{count}");
+    assert!(is_served(&relay, other).await);
+    let again = async { while !is_served(&relay, hasty).await {} };
+    timeout(PATIENCE, again).await.unwrap();
 }
 
 #[tokio::test]
