@@ -47,8 +47,10 @@ impl Profile {
         // Nothing of a test need survive a power cut: in memory, where the system has such a place, it is much faster.
         let memory = std::path::Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        let dir = Box::leak(Box::new(dir.unwrap()));
+        let dir = dir.unwrap();
         let store = Store::create(&dir.path().join("hearth.db"), &[7; 32]).ok().unwrap();
+        // Here its names end; the files do with the process, which leaves nothing behind, however it ends.
+        drop(dir);
         Box::leak(Box::new(Self { store, crypto: Crypto::default() }))
     }
 }
