@@ -21,7 +21,7 @@ use crate::{
     Shared,
     connection::{Connection, Socket},
     http::{self, Answer, HeadError},
-    io::{AnyIo, Metered, Progress},
+    io::{AnyIo, Metered, Progress, Turns},
     rate_limit::{Arrivals, Place},
     tls,
 };
@@ -122,7 +122,7 @@ async fn open(
         Some(acceptor) => {
             let stream = timeout(TLS_DEADLINE, acceptor.accept(metered)).await.ok()?.ok()?;
             let channel = tls::channel_binding(stream.get_ref().1).ok()?;
-            (Box::new(stream), channel)
+            (Box::new(Turns::new(stream)), channel)
         }
         None => (Box::new(metered), [0; 32]),
     };
