@@ -289,7 +289,7 @@ fn those_who_stall_slow_nobody_down() {
 }
 
 #[test]
-#[ignore = "compares latencies, and needs a machine where nothing else runs; --run-ignored all plays it"]
+#[ignore = "compares latencies, and needs an optimized build on a machine where nothing else runs"]
 fn those_who_flood_slow_nobody_down() {
     beside(&[
         ("pings", pings),

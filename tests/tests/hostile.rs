@@ -29,7 +29,7 @@ use hearth_tests::hostile::{Backend, Lies, Op, Outcome, Person, run};
 /// Seeds of a run in CI.
 const SEEDS: u64 = 500;
 /// Seeds played at the same time: they wait for much longer than they compute.
-const THREADS: u64 = 6;
+const THREADS: u64 = 24;
 /// Seeds after which a thread starts a new relay, so that its store stays small.
 const RELAY_EVERY: u64 = 100;
 
