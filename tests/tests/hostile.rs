@@ -225,25 +225,21 @@ const NOTICED_WITHIN: u64 = 50;
 #[test]
 fn a_defence_that_is_off_is_noticed() {
     let failed = Mutex::new(Vec::new());
-    let next = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..number("HEARTH_HOSTILE_THREADS", THREADS) {
-            scope.spawn(|| {
+        for (check, known) in VISIBLE {
+            let failed = &failed;
+            scope.spawn(move || {
                 let backend = Backend::start();
-                loop {
-                    let at = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap();
-                    let Some((check, known)) = VISIBLE.get(at).copied() else { break };
-                    // Switches are per thread, and a scene lives on one.
-                    let seeds = std::iter::once(known).chain(0..NOTICED_WITHIN);
-                    let found = seeds.into_iter().find_map(|seed| {
-                        let violations =
-                            without(check, || play(seed, Lies::Planned, &backend)).violations;
-                        violations.first().map(|first| (seed, first.clone()))
-                    });
-                    match found {
-                        Some((seed, first)) => println!("{check:?} off: seed {seed}: {first}"),
-                        None => failed.lock().unwrap().push(check),
-                    }
+                // Switches are per thread, and a scene lives on one.
+                let seeds = std::iter::once(known).chain(0..NOTICED_WITHIN);
+                let found = seeds.into_iter().find_map(|seed| {
+                    let violations =
+                        without(check, || play(seed, Lies::Planned, &backend)).violations;
+                    violations.first().map(|first| (seed, first.clone()))
+                });
+                match found {
+                    Some((seed, first)) => println!("{check:?} off: seed {seed}: {first}"),
+                    None => failed.lock().unwrap().push(check),
                 }
             });
         }

@@ -4,8 +4,6 @@
 //! what is done to one: a first byte that chooses it, then edits of three bytes each (offset, what is XORed). With
 //! a choice of zero the rest is the message.
 
-use std::path::Path;
-
 use hearth_client::{
     engine::{
         Crypto, Room,
@@ -27,6 +25,7 @@ use hearth_protocol::{
 };
 
 use super::{choice, chosen};
+use crate::hostile::scratch;
 
 const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -109,9 +108,7 @@ fn address() -> RelayAddress {
 
 /// Makes a profile that lives as long as the process.
 fn profile() -> (&'static Store, &'static Crypto) {
-    let memory = Path::new("/dev/shm");
-    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    let dir = dir.unwrap();
+    let dir = scratch();
     let store = fuzzing::store(&dir.path().join("hearth.db")).unwrap();
     // The open files stay usable without their names, and nothing is left behind.
     drop(dir);
