@@ -1,15 +1,15 @@
 //! The key file: 32 random bytes that only their owner may read.
 
 use std::{
-    fs::{File, Metadata},
+    fs::{self, File, Metadata},
     io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
 
-use super::{ProfileError, ProfileFile, Result, write_new};
+use super::{ProfileError, ProfileFile, Result, remove_if_there, sync_folder, write_new};
 
 const KEY_BYTES: usize = 32;
 
@@ -40,15 +40,34 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
 
 /// Reads a key file, or makes one where there is none.
 pub(super) fn read_or_create(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
-    match read(path) {
-        Err(ProfileError::KeyFileMissing(_)) => {
-            let mut key = Zeroizing::new([0; KEY_BYTES]);
-            getrandom::fill(&mut *key)?;
-            write_new(path, &*key)?;
-            Ok(key)
-        }
-        other => other,
+    if let Err(ProfileError::KeyFileMissing(_)) = read(path) {
+        create(path)?;
     }
+    let next = next(path);
+    if next.try_exists()? {
+        remove_if_there(&next)?;
+    }
+    read(path)
+}
+
+/// Makes a key file, whole or not at all: half of one, left by who was killed, would pass for damage.
+fn create(path: &Path) -> Result<()> {
+    let next = next(path);
+    remove_if_there(&next)?;
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(&mut *key)?;
+    write_new(&next, &*key)?;
+    // Not renamed: a key that another process made meanwhile stays, and is the one that counts.
+    match fs::hard_link(&next, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
+    sync_folder(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Returns where a key file is until it is whole.
+pub(super) fn next(path: &Path) -> PathBuf {
+    path.with_added_extension("next")
 }
 
 fn exposed(metadata: &Metadata) -> bool {

@@ -170,9 +170,11 @@ impl Profile {
     pub fn wipe(self) -> Result<()> {
         let Self { home, store, data_key, _lock } = self;
         drop((store, data_key));
-        for name in [KEY, PROFILE, PROFILE_NEW, PROFILE_NEXT] {
-            overwrite_if_there(&home.join(name))?;
-            remove_if_there(&home.join(name))?;
+        let names = [KEY, PROFILE, PROFILE_NEW, PROFILE_NEXT];
+        let files = names.map(|name| home.join(name)).into_iter();
+        for file in files.chain([key_file::next(&home.join(KEY))]) {
+            overwrite_if_there(&file)?;
+            remove_if_there(&file)?;
         }
         sync_folder(&home)?;
         for name in [DATABASE].into_iter().chain(DATABASE_LOGS) {

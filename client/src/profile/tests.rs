@@ -219,7 +219,7 @@ fn a_lost_file_is_a_loss_and_not_a_fresh_start() {
 
 #[test]
 fn an_interrupted_making_starts_again() {
-    for finished in [&[PROFILE_NEW][..], &[PROFILE_NEW, DATABASE]] {
+    for finished in [&["key.next"][..], &[PROFILE_NEW], &[PROFILE_NEW, DATABASE]] {
         let (_folder, home) = home();
         fs::create_dir(&home).unwrap();
         for name in finished {
@@ -228,6 +228,7 @@ fn an_interrupted_making_starts_again() {
         assert_eq!(Profile::inspect(&home).unwrap(), ProfileState::New);
         drop(Profile::create(&home, None).unwrap());
         Profile::open(&home, None).unwrap();
+        assert!(!home.join("key.next").exists());
     }
 }
 

@@ -22,12 +22,11 @@ use crate::DEADLINE;
 /// What makes something durable, by which a process can be enumerated.
 pub const SYNCS: &str = "fsync,fdatasync";
 /// What changes a disk, and what else is written: a kill may come anywhere.
-pub const CHANGES: &str =
-    "fsync,fdatasync,pwrite64,write,ftruncate,unlink,unlinkat,rename,renameat,renameat2";
+pub const CHANGES: &str = "fsync,fdatasync,pwrite64,write,ftruncate,unlink,unlinkat,link,linkat,rename,renameat,renameat2";
 /// What changes a disk and nothing else, so that an error is one of a disk. `write` also wakes threads, by an eventfd
 /// that never fails: see [`Injection::under_at`] for it.
 pub const DISK_CHANGES: &str =
-    "fsync,fdatasync,pwrite64,ftruncate,unlink,unlinkat,rename,renameat,renameat2";
+    "fsync,fdatasync,pwrite64,ftruncate,unlink,unlinkat,link,linkat,rename,renameat,renameat2";
 
 /// What happens at some calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

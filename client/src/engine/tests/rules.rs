@@ -11,8 +11,8 @@ use crate::engine::{
     agreement::{AckError, Change},
     content::{Body, Envelope, Seen, WINDOWS_MAX, Window},
     policy::{
-        Act, AgreementRef, COMMENT_CHARS_MAX, Category, PINS_MAX, ROLES_MAX, RoleEntry, RoomPolicy,
-        RuleError, Scene,
+        Act, AgreementRef, COMMENT_CHARS_MAX, Category, PINS_MAX, REVOKED_MAX, ROLES_MAX,
+        RoleEntry, RoomPolicy, RuleError, Scene,
     },
 };
 
@@ -235,4 +235,21 @@ fn so_many_have_a_role_of_their_own() {
     let one = bench.policy.roles.iter().position(|entry| entry.role == Role::Observer).unwrap();
     bench.policy.roles.remove(one);
     assert!(bench.judge(observes).is_ok());
+}
+
+#[test]
+fn so_many_who_are_out_are_remembered_and_the_oldest_is_forgotten_first() {
+    let key = |n: usize| {
+        let mut key = MemberKey([0; 32]);
+        key.0[..8].copy_from_slice(&n.to_be_bytes());
+        key
+    };
+    for (before, first) in [(REVOKED_MAX - 1, key(0)), (REVOKED_MAX, key(1))] {
+        let mut bench = Bench::new();
+        let ben = bench.world.key(BEN);
+        bench.policy.revoked = (0..before).map(key).collect();
+        bench.act(Act::Remove { member: ben, category: Category::Request, goodbye: String::new() });
+        let revoked = &bench.policy.revoked;
+        assert_eq!((revoked.len(), revoked[0], revoked.last()), (REVOKED_MAX, first, Some(&ben)));
+    }
 }
