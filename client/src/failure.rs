@@ -199,6 +199,10 @@ fn not_inside(standing: &Standing) -> Failure {
         Standing::Left => ("you left this room", "Ask for a new invite if you want to come back."),
         Standing::Removed(_) => ("you were removed from this room", "Ask a facilitator."),
         Standing::Member => ("the relay does not know you in this room", "Ask a facilitator."),
+        Standing::Opening(_) => (
+            "the relay has not opened this room yet",
+            "Repeat `hearth room create` as it was, with the same grant; or give it up with `hearth room wipe ROOM`.",
+        ),
     };
     let code = if *standing == Standing::Lapsed { "not_acknowledged" } else { "not_member" };
     Failure::new(exit::REFUSED, code, message, advice)
@@ -248,7 +252,7 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {
         ),
         RejectCode::GrantInvalid => (
             "the grant is unknown, spent or expired".into(),
-            "Ask the relay's operator for a new one (`hearthd grant`).",
+            "If it was you who used it, `hearth room list` shows the room. Otherwise ask the relay's operator for a new one (`hearthd grant`).",
         ),
         RejectCode::NotAcknowledged => (
             "no acknowledgement of the current agreement".into(),

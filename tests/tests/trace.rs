@@ -22,6 +22,7 @@ use hearth_tests::{
         trace::{self, CHANGES, DISK_CHANGES, Fault, Injection, Record, SYNCS},
     },
     load::wire::Target,
+    text_file,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -379,8 +380,11 @@ fn agree(circle: &Circle, people: [&Person; 2]) {
         assert!(rows.iter().all(|row| row["kind"] != "notice"), "{rows:?}");
         assert_eq!(person.does(&["profile", "check"])[0]["ok"], true);
     }
-    let [one, other] = people.map(|person| circle.by(person, "verify", &[])[0].clone());
-    assert_eq!(one, other);
+    let states = people.map(|person| {
+        let state = &circle.by(person, "verify", &[])[0];
+        (state["epoch"].clone(), state["safety_code"].clone())
+    });
+    assert_eq!(states[0], states[1]);
 }
 
 /// How many changes of the disk lie between two kills, where somebody comes or goes for each.
@@ -449,4 +453,33 @@ fn a_newcomer_killed_at_any_change_of_the_disk_gets_in() {
     }
     eprintln!("{met} kills");
     assert!(met > 2, "{met}");
+}
+
+#[test]
+fn a_founder_killed_at_any_change_of_the_disk_has_one_room() {
+    if !trace::possible() {
+        return;
+    }
+    let relay = Relay::start();
+    let agreement = text_file("What is said here stays here.");
+    let path = agreement.path().to_str().unwrap();
+    let (mut met, mut nth) = (0, 1);
+    loop {
+        let (fay, grant) = (Person::new(), relay.grant());
+        let create = ["room", "create", "Tuesday evening", "--grant", &grant];
+        let create = [create.as_slice(), &["--agreement", path, "--as", "Fay"]].concat();
+        if !killed_once(&fay, nth, &create, Some("grant_invalid")) {
+            break;
+        }
+        met += 1;
+        let rooms = fay.does(&["room", "list"]);
+        assert_eq!(rooms.len(), 1, "{nth}: {rooms:?}");
+        let room = rooms[0]["room"].as_str().unwrap();
+        fay.does(&["send", room, "hello"]);
+        fay.does(&["invite", room]);
+        assert_eq!(fay.does(&["profile", "check"])[0]["ok"], true);
+        nth += stride();
+    }
+    eprintln!("{met} kills");
+    assert!(met > 1, "{met}");
 }

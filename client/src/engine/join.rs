@@ -16,7 +16,7 @@ use super::{
     policy::{AgreementRef, RoomPolicy, TITLE_CHARS_MAX},
     provider::Crypto,
     room::{Room, identity, random, random_secret},
-    state::{Cursor, KnockBody, RoomState, Row, RowContent, Standing},
+    state::{Cursor, KnockBody, RoomState, Row, RowContent, Standing, opening},
 };
 use crate::store::{Kind, Store};
 
@@ -80,7 +80,7 @@ pub struct Joining {
 }
 
 impl<'s> Room<'s> {
-    /// Founds a room in the store; the relay is told afterwards.
+    /// Founds a room in the store; the relay is told afterwards, and once it has answered, [`Self::opened`] says so.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -112,7 +112,7 @@ impl<'s> Room<'s> {
             state.title.clone_from(&founding.title);
             state.name = founding.name;
             state.suite = founding.suite.number();
-            state.standing = Standing::Member;
+            state.standing = Standing::Opening(opening(grant));
             state.pinned = vec![founder];
             state.agreement = agreement.id();
             state.renewed_at = now;
@@ -136,6 +136,42 @@ impl<'s> Room<'s> {
             room.save_cursor()?;
             Ok(room)
         })
+    }
+
+    /// Finds the room that was founded in the same way with the same grant, and of which the relay's answer was never heard.
+    /// Another would need another grant if the relay has opened this one.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn being_opened(
+        store: &'s Store,
+        crypto: &'s Crypto,
+        grant: &Grant,
+        founding: &Founding,
+    ) -> Result<Option<Self>> {
+        let begun = Standing::Opening(opening(grant));
+        for room in Self::all(store, crypto)? {
+            let state = &room.state;
+            let same = state.standing == begun
+                && state.title == founding.title
+                && state.name == founding.name
+                && state.suite == founding.suite.number();
+            let agreement = if same { room.agreement(&state.agreement)? } else { None };
+            if agreement.is_some_and(|agreement| {
+                agreement.text == founding.agreement && agreement.language == founding.language
+            }) {
+                return Ok(Some(room));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the relay's word that a room that was founded here is open.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn opened(&mut self) -> Result<()> {
+        self.set_standing(Standing::Member)
     }
 
     /// Signs the acknowledgement and makes the knock; everything is in the store before it is sent.

@@ -410,6 +410,7 @@ impl<'s> Room<'s> {
             Standing::Left => "you left",
             Standing::Removed(_) => "you were removed",
             Standing::Member => "its keys are gone",
+            Standing::Opening(_) => "the relay has not opened it yet",
         };
         Ok((provider, group.ok_or(EngineError::NotMember(why))?))
     }

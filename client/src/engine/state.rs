@@ -3,8 +3,8 @@
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
     Digest, Effect, Epoch, InviteId, MemberKey, MessageId, Millis, Pin, RelayId, Role, RoomId,
-    Secret32, Seq, Signature, StreamId,
-    invite::{RelayAddress, Transport},
+    Secret32, Seq, Signature, StreamId, hash,
+    invite::{Grant, RelayAddress, Transport},
 };
 use minicbor::{Decode, Encode};
 
@@ -35,6 +35,14 @@ pub enum Standing {
     /// Was removed.
     #[n(5)]
     Removed(#[n(0)] Category),
+    /// Founded here, and the relay has not said yet that it is open; with what tells the grant, see [`opening`].
+    #[n(6)]
+    Opening(#[n(0)] Digest),
+}
+
+/// Returns what tells a grant from another in a profile, without being of use for opening a room.
+pub(super) fn opening(grant: &Grant) -> Digest {
+    Digest(hash::labelled("hearth local opening v1", &[grant.secret.expose()]))
 }
 
 impl Standing {
@@ -47,6 +55,7 @@ impl Standing {
             Self::Lapsed => "lapsed",
             Self::Left => "left",
             Self::Removed(_) => "removed",
+            Self::Opening(_) => "opening",
         }
     }
 }

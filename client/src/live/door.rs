@@ -33,10 +33,10 @@ pub enum Answer {
     Declined(String),
 }
 
-/// Founds a room in the store, then opens it at the relay; if the relay refuses, nothing stays.
+/// Founds a room in the store, then opens it at the relay; if the grant is refused, nothing stays.
 ///
 /// A grant is spent by the first request that arrives, and the same request again opens no second room: so a lost answer
-/// is asked for again, a few times.
+/// is asked for again, a few times, and by the next call with the same grant and the same founding.
 ///
 /// # Errors
 /// See [`LiveError`].
@@ -48,7 +48,10 @@ pub async fn open_room<'s>(
 ) -> Result<Room<'s>> {
     let mut connection = Connection::open(&grant.address).await?;
     let numbers = founding.numbers.clone();
-    let room = Room::found(store, crypto, grant, founding, now())?;
+    let mut room = match Room::being_opened(store, crypto, grant, &founding)? {
+        Some(room) => room,
+        None => Room::found(store, crypto, grant, founding, now())?,
+    };
     let mut backoff = Backoff::new();
     let mut tries = 1;
     loop {
@@ -56,6 +59,7 @@ pub async fn open_room<'s>(
         let error = match asked {
             Ok(()) => {
                 connection.close().await;
+                room.opened()?;
                 return Ok(room);
             }
             Err(error) => error,
@@ -71,7 +75,13 @@ pub async fn open_room<'s>(
             }
         };
         let Some(again) = again else {
-            room.wipe()?;
+            if let LiveError::Request(RequestError::Rejected {
+                code: RejectCode::GrantInvalid | RejectCode::RoomExists,
+                ..
+            }) = error
+            {
+                room.wipe()?;
+            }
             return Err(error);
         };
         connection = again;
@@ -233,6 +243,11 @@ pub(super) async fn authenticate(
         {
             Err(LiveError::KnockForgotten)
         }
+        Err(RequestError::Rejected { code: RejectCode::NotMember, .. })
+            if matches!(room.state().standing, Standing::Opening(_)) =>
+        {
+            Err(LiveError::NotInside(room.state().standing.clone()))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -256,6 +271,10 @@ pub(super) async fn settle(
         }
         (RelayStanding::Gone { .. }, Standing::Knocking) => Err(LiveError::KnockForgotten),
         (RelayStanding::Member { .. }, Standing::Member) => Ok(None),
+        (RelayStanding::Member { .. }, Standing::Opening(_)) => {
+            room.opened()?;
+            Ok(None)
+        }
         (RelayStanding::Gone { at }, Standing::Member) => Ok(Some(at)),
         (RelayStanding::Declined { note }, Standing::Knocking) => {
             room.declined(&note)?;

@@ -261,7 +261,10 @@ fn found(suite: Suite) -> Room<'static> {
         pin: None,
     };
     let grant = Grant { address, secret: Secret32::new([2; 32]) };
-    Room::found(own.profile.store(), &own.crypto, &grant, founding(suite), NOW).unwrap()
+    let (store, crypto) = (own.profile.store(), &own.crypto);
+    let mut room = Room::found(store, crypto, &grant, founding(suite), NOW).unwrap();
+    room.opened().unwrap();
+    room
 }
 
 /// What a member pays for the size of the room, and what a message leaves in the profile.

@@ -65,6 +65,7 @@ impl World {
         };
         let (store, crypto) = profile();
         let mut fay = Room::found(store, crypto, &grant, founding, NOW).unwrap();
+        fay.opened().unwrap();
         let (mut ben, knock, _) = knock(&mut fay, &mut log, "Ben");
         let (seq, to_ben) = admit(&mut fay, &mut log, &knock);
         ben.welcomed(&to_ben, seq, NOW).unwrap();

@@ -78,6 +78,7 @@ impl Person {
     pub fn ciphertexts(&self, grant: &Grant) -> Vec<Vec<u8>> {
         let (store, crypto) = (self.profile.store(), &self.crypto);
         let mut room = Room::found(store, crypto, grant, self.founding(), now()).unwrap();
+        room.opened().unwrap();
         room.queue_text("said elsewhere".into(), now()).unwrap();
         let text = room.next_submission().unwrap().unwrap();
         let commit = room.renew(None, now()).unwrap();

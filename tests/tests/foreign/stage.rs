@@ -322,7 +322,9 @@ fn found() -> Room<'static> {
         numbers: RoomNumbers::default(),
     };
     let (profile, crypto) = profile();
-    Room::found(profile.store(), crypto, &grant, founding, NOW).unwrap()
+    let mut room = Room::found(profile.store(), crypto, &grant, founding, NOW).unwrap();
+    room.opened().unwrap();
+    room
 }
 
 /// The act that removes a member.

@@ -132,7 +132,9 @@ pub(super) fn found(name: &str, suite: Suite) -> TestRoom {
         suite,
         numbers: hearth_protocol::RoomNumbers::default(),
     };
-    Room::found(&profile.store, &profile.crypto, &grant, founding, NOW).unwrap()
+    let mut room = Room::found(&profile.store, &profile.crypto, &grant, founding, NOW).unwrap();
+    room.opened().unwrap();
+    room
 }
 
 pub(super) fn invite(facilitator: &mut TestRoom, log: &mut Log) -> Invite {
