@@ -201,11 +201,12 @@ fn not_inside(standing: &Standing) -> Failure {
         Standing::Member => ("the relay does not know you in this room", "Ask a facilitator."),
         Standing::Opening(_) => (
             "the relay has not opened this room yet",
-            "Repeat `hearth room create` as it was, with the same grant; or give it up with `hearth room wipe ROOM`.",
+            "What you wrote waits. Repeat `hearth room create` as it was, with the same grant; or give it up with `hearth room wipe ROOM`.",
         ),
     };
     let code = if *standing == Standing::Lapsed { "not_acknowledged" } else { "not_member" };
-    Failure::new(exit::REFUSED, code, message, advice)
+    let kept = matches!(standing, Standing::Opening(_));
+    Failure { kept, ..Failure::new(exit::REFUSED, code, message, advice) }
 }
 
 fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {

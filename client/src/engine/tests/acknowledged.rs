@@ -188,10 +188,14 @@ fn an_acknowledgement_has_its_time() {
     ack.expires = Millis::NEVER;
     let ghost = Ghost::with(key.clone(), signed(&key, ack), "Gus");
     never_admits(&mut world, ghost, AckError::Expired);
-    // A clock that is ten minutes ahead keeps nobody out.
-    let ahead = Ghost::acknowledging(room, &agreement, 59, NOW.plus(600_000));
-    let knock = knock_with(&mut world, &ahead, ahead.package.clone()).unwrap();
-    assert!(world.rooms[FAY].admit(&knock, NOW).is_ok());
+    // A clock that is ten minutes ahead keeps nobody out, nor does the last moment of the year.
+    for signed_at in [NOW.plus(600_000), year_ago.plus(1)] {
+        let mut world = World::new();
+        let (room, agreement) = (world.rooms[FAY].id(), current(&world.rooms[FAY]));
+        let ghost = Ghost::acknowledging(room, &agreement, 59, signed_at);
+        let knock = knock_with(&mut world, &ghost, ghost.package.clone()).unwrap();
+        assert!(world.rooms[FAY].admit(&knock, NOW).is_ok());
+    }
 }
 
 #[test]

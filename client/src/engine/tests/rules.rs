@@ -3,7 +3,7 @@
 use hearth_protocol::{
     Digest, MemberKey,
     hours::{Hours, Offset, Window as Opening},
-    limits::NOTE_BYTES_MAX,
+    limits::{NOTE_BYTES_MAX, PADDING_BUCKETS},
 };
 
 use super::{world::*, *};
@@ -193,6 +193,7 @@ fn the_greatest_text_of_a_length_fits_what_the_relay_allows() {
         let padded = envelope.to_padded().unwrap().len();
         let allowed = usize::try_from(bench.policy.numbers.payload_bytes_max).unwrap();
         assert!(padded + MLS_BYTES <= allowed, "{chars} characters: {padded} of {allowed} bytes");
+        assert!(PADDING_BUCKETS.contains(&(allowed - MLS_BYTES)), "{chars} characters: {allowed}");
     }
     bench.act(Act::Length(0));
     assert_eq!(bench.policy.numbers.payload_bytes_max, 0);
@@ -252,4 +253,16 @@ fn so_many_who_are_out_are_remembered_and_the_oldest_is_forgotten_first() {
         let revoked = &bench.policy.revoked;
         assert_eq!((revoked.len(), revoked[0], revoked.last()), (REVOKED_MAX, first, Some(&ben)));
     }
+}
+
+#[test]
+fn roles_are_sorted_by_key_whoever_gets_one() {
+    let mut bench = Bench::new();
+    let ben = bench.world.key(BEN);
+    let ends = [MemberKey([0; 32]), MemberKey([255; 32])];
+    bench.policy.roles.extend(ends.map(|member| RoleEntry { member, role: Role::Observer }));
+    bench.policy.roles.sort_unstable_by_key(|entry| entry.member);
+    bench.act(Act::SetRole { member: ben, role: Role::CoFacilitator });
+    assert_eq!(bench.policy.role(&ben), Role::CoFacilitator);
+    assert!(bench.policy.roles.is_sorted_by_key(|entry| entry.member));
 }
