@@ -33,7 +33,7 @@ pub enum Answer {
     Declined(String),
 }
 
-/// Founds a room in the store, then opens it at the relay; if the grant is refused, nothing stays.
+/// Founds a room in the store, then opens it at the relay; if the grant is refused at once, nothing stays.
 ///
 /// A grant is spent by the first request that arrives, and the same request again opens no second room: so a lost answer
 /// is asked for again, a few times, and by the next call with the same grant and the same founding.
@@ -48,7 +48,10 @@ pub async fn open_room<'s>(
 ) -> Result<Room<'s>> {
     let mut connection = Connection::open(&grant.address).await?;
     let numbers = founding.numbers.clone();
-    let mut room = match Room::being_opened(store, crypto, grant, &founding)? {
+    let begun = Room::being_opened(store, crypto, grant, &founding)?;
+    // Something may have been written in it since.
+    let is_new = begun.is_none();
+    let mut room = match begun {
         Some(room) => room,
         None => Room::found(store, crypto, grant, founding, now())?,
     };
@@ -75,11 +78,14 @@ pub async fn open_room<'s>(
             }
         };
         let Some(again) = again else {
-            if let LiveError::Request(RequestError::Rejected {
-                code: RejectCode::GrantInvalid | RejectCode::RoomExists,
-                ..
-            }) = error
-            {
+            let is_refused = matches!(
+                error,
+                LiveError::Request(RequestError::Rejected {
+                    code: RejectCode::GrantInvalid | RejectCode::RoomExists,
+                    ..
+                })
+            );
+            if is_new && is_refused {
                 room.wipe()?;
             }
             return Err(error);
