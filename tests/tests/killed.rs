@@ -1,0 +1,173 @@
+//! Whoever comes, opens a room or acts in one is killed at a change of their disk, at any of them, and types the same again.
+//!
+//! Needs strace; says so and passes without. `HEARTH_CALLS=1` kills at every change instead of some. Sending and reading
+//! are in `trace`.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+
+use hearth_tests::{
+    Circle, Person, Relay,
+    fault::{
+        number,
+        trace::{self, CHANGES, Fault, Injection, Record},
+    },
+    text_file,
+};
+use serde_json::Value;
+
+fn texts(rows: &[Value]) -> Vec<&str> {
+    let rows = rows.iter().filter(|row| row["kind"] == "text");
+    rows.map(|row| row["text"].as_str().unwrap()).collect()
+}
+
+/// Runs a command that is killed at the n-th change of the disk; returns whether it was. If not, it must succeed.
+fn killed(person: &Person, nth: usize, args: &[&str]) -> bool {
+    let kill = Injection { calls: CHANGES, fault: Fault::Kill, nth, and_after: false };
+    let record = Record::new();
+    let answer = person.run_under(&kill.under(&record.path()), args);
+    record.end();
+    let killed = answer.code.is_none();
+    if !killed {
+        answer.done();
+    }
+    killed
+}
+
+/// Runs a command as somebody would who does not know what became of it: it is done then, or was done before and is
+/// refused with a code given.
+fn again(person: &Person, args: &[&str], done_before: Option<&str>) {
+    let answer = person.run(args);
+    assert!(!answer.stderr.contains("panicked"), "{answer:?}");
+    if answer.code != Some(0) {
+        let error = answer.lines.last().and_then(|line| line["error"].as_str());
+        assert!(error.is_some() && error == done_before, "{answer:?}");
+    }
+}
+
+/// Does both, if it is killed; returns whether it was.
+fn killed_once(person: &Person, nth: usize, args: &[&str], done_before: Option<&str>) -> bool {
+    let killed = killed(person, nth, args);
+    if killed {
+        again(person, args, done_before);
+    }
+    killed
+}
+
+/// Says that two people are in the same room and were told of nothing odd.
+fn agree(circle: &Circle, people: [&Person; 2]) {
+    for person in people {
+        let rows = circle.history(person);
+        assert!(rows.iter().all(|row| row["kind"] != "notice"), "{rows:?}");
+        assert_eq!(person.does(&["profile", "check"])[0]["ok"], true);
+    }
+    let states = people.map(|person| {
+        let state = &circle.by(person, "verify", &[])[0];
+        (state["epoch"].clone(), state["safety_code"].clone())
+    });
+    assert_eq!(states[0], states[1]);
+}
+
+/// How many changes of the disk lie between two kills.
+fn stride() -> usize {
+    if number("HEARTH_CALLS", 0) > 0 { 1 } else { 37 }
+}
+
+#[test]
+fn a_facilitator_killed_at_any_change_of_the_disk_finishes_what_was_begun() {
+    if !trace::possible() {
+        return;
+    }
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let (fay, room) = (&circle.fay, circle.room.as_str());
+    let link = circle.invite(&["--uses", "1000"]);
+    let (mut met, mut nth) = (0, 1);
+    loop {
+        let (nora, name) = (Person::new(), format!("Nora {nth}"));
+        circle.knock_with(&nora, &name, &link);
+        let admitted = killed_once(fay, nth, &["admit", room, &name], Some("no_such_knock"));
+        circle.news(&nora);
+        circle.say(&nora, "hello");
+        let slowed = killed_once(fay, nth, &["slow", room, &format!("{nth}s")], None);
+        let remove = ["remove", room, &name, "--reason", "request"];
+        let removed = killed_once(fay, nth, &remove, Some("no_such_member"));
+        assert_eq!(circle.by(&ben, "who", &[]).len(), 2, "{nth}");
+        assert_eq!(circle.by(&ben, "status", &[])[0]["slow_seconds"], nth);
+        let kills = [admitted, slowed, removed].into_iter().filter(|killed| *killed).count();
+        met += kills;
+        if kills == 0 {
+            break;
+        }
+        nth += stride();
+    }
+    eprintln!("{met} kills");
+    assert!(met > 3, "{met}");
+    agree(&circle, [fay, &ben]);
+}
+
+#[test]
+fn a_newcomer_killed_at_any_change_of_the_disk_gets_in() {
+    if !trace::possible() {
+        return;
+    }
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let room = circle.room.as_str();
+    let (mut met, mut nth) = (0, 1);
+    loop {
+        let (nora, name, link) = (Person::new(), format!("Nora {nth}"), circle.invite(&[]));
+        let knock = ["join", &link, "--as", &name, "--acknowledge", &circle.agreement, "--no-wait"];
+        let knocked = killed_once(&nora, nth, &knock, None);
+        circle.fay("admit", &[&name]);
+        let entered = killed_once(&nora, nth, &["read", room], None);
+        circle.say(&nora, &name);
+        assert_eq!(texts(&circle.news(&circle.fay)), [name.as_str()], "{nth}");
+        agree(&circle, [&circle.fay, &nora]);
+        circle.fay("remove", &[&name, "--reason", "request"]);
+        met += usize::from(knocked) + usize::from(entered);
+        if !knocked && !entered {
+            break;
+        }
+        nth += stride();
+    }
+    eprintln!("{met} kills");
+    assert!(met > 2, "{met}");
+}
+
+#[test]
+fn a_founder_killed_at_any_change_of_the_disk_has_one_room() {
+    if !trace::possible() {
+        return;
+    }
+    let agreement = text_file("What is said here stays here.");
+    let path = agreement.path().to_str().unwrap();
+    let (mut met, mut nth) = (0, 1);
+    loop {
+        // A relay for each, since it counts the questions about rooms that are not there.
+        let relay = Relay::start();
+        let (fay, grant) = (Person::new(), relay.grant());
+        let create = ["room", "create", "Tuesday evening", "--grant", &grant];
+        let create = [create.as_slice(), &["--agreement", path, "--as", "Fay"]].concat();
+        if !killed(&fay, nth, &create) {
+            break;
+        }
+        met += 1;
+        // Goes on with it, too, if the relay knows of it.
+        let early = fay.run(&["send", "tuesday-evening", "early"]);
+        again(&fay, &create, Some("grant_invalid"));
+        let rooms = fay.does(&["room", "list"]);
+        assert_eq!(rooms.len(), 1, "{nth}: {rooms:?}");
+        let room = rooms[0]["room"].as_str().unwrap();
+        fay.does(&["send", room, "hello"]);
+        let rows = fay.does(&["read", room, "--all"]);
+        let said = texts(&rows);
+        let kept = early.code == Some(0) || early.lines.last().is_some_and(|l| l["kept"] == true);
+        assert_eq!(said.contains(&"early"), kept, "{early:?}, {said:?}");
+        fay.does(&["invite", room]);
+        assert_eq!(fay.does(&["profile", "check"])[0]["ok"], true);
+        nth += stride();
+    }
+    eprintln!("{met} kills");
+    assert!(met > 1, "{met}");
+}
