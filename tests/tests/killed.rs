@@ -107,7 +107,7 @@ fn a_facilitator_killed_at_any_change_of_the_disk_finishes_what_was_begun() {
 }
 
 #[test]
-fn a_newcomer_killed_at_any_change_of_the_disk_gets_in() {
+fn a_member_killed_at_any_change_of_the_disk_gets_in_and_out() {
     if !trace::possible() {
         return;
     }
@@ -124,15 +124,18 @@ fn a_newcomer_killed_at_any_change_of_the_disk_gets_in() {
         circle.say(&nora, &name);
         assert_eq!(texts(&circle.news(&circle.fay)), [name.as_str()], "{nth}");
         agree(&circle, [&circle.fay, &nora]);
-        circle.fay("remove", &[&name, "--reason", "request"]);
-        met += usize::from(knocked) + usize::from(entered);
-        if !knocked && !entered {
+        let left = killed_once(&nora, nth, &["leave", room, "goodbye"], Some("not_member"));
+        circle.news(&circle.fay);
+        assert_eq!(circle.fay("who", &[]).len(), 1, "{nth}");
+        let kills = [knocked, entered, left].into_iter().filter(|killed| *killed).count();
+        met += kills;
+        if kills == 0 {
             break;
         }
         nth += stride();
     }
     eprintln!("{met} kills");
-    assert!(met > 2, "{met}");
+    assert!(met > 3, "{met}");
 }
 
 #[test]
