@@ -35,12 +35,12 @@ pub enum Standing {
     /// Was removed.
     #[n(5)]
     Removed(#[n(0)] Category),
-    /// Founded here, and the relay has not said yet that it is open; with what tells the grant, see [`opening`].
+    /// Founded here, and the relay has not said yet that it is open; with a hash of the grant.
     #[n(6)]
     Opening(#[n(0)] Digest),
 }
 
-/// Returns what tells a grant from another in a profile, without being of use for opening a room.
+/// Returns the hash of a grant in [`Standing::Opening`], which opens no room.
 pub(super) fn opening(grant: &Grant) -> Digest {
     Digest(hash::labelled("hearth local opening v1", &[grant.secret.expose()]))
 }
