@@ -186,7 +186,12 @@ fn churn_of_hellos(part: &Part) {
 
 /// Together more than an address may have: who is too much is told so, again and again.
 fn too_many(part: &Part) {
-    let held: Vec<Wire> = (0..3 * EACH).filter_map(|_| greeted(part)).collect();
+    let knock = |_| {
+        let wire = greeted(part);
+        part.did();
+        wire
+    };
+    let held: Vec<Wire> = (0..3 * EACH).filter_map(knock).collect();
     part.rest(PATIENCE);
     drop(held);
 }

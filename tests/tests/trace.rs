@@ -172,7 +172,7 @@ fn a_relay_killed_at_any_change_of_the_disk_loses_nothing() {
     }
     let last = calls().0 * 3;
     // Enough that the last change is made.
-    let each = EACH.max(u32::try_from(last).unwrap() / 24);
+    let each = EACH.max(u32::try_from(last).unwrap() / 8);
     let mut stage = Stage::new();
     let mut met = 0;
     for nth in 1..=last {
