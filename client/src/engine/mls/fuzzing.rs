@@ -46,18 +46,36 @@ impl Room<'_> {
     }
 }
 
+fn fate(group: &mut Group, provider: &Provider<'_>, room: &Room<'_>, payload: &[u8]) -> Fate {
+    match group.process(provider, room.id(), payload) {
+        Ok(Processed::Application { content, .. }) => Fate::Application(content),
+        Ok(Processed::Commit { .. }) => Fate::Commit,
+        Ok(Processed::RefusedCommit { .. }) => Fate::Refused,
+        Ok(Processed::Own) => Fate::Own,
+        Err(_) => Fate::Unreadable,
+    }
+}
+
 /// Reads some entries, one after another; `None` if the room has no group.
 pub fn read_entries(room: &Room<'_>, payloads: &[&[u8]]) -> Option<Vec<Fate>> {
     room.without_effect(|provider, group| {
-        let read = |payload: &&[u8]| match group.process(provider, room.id(), payload) {
-            Ok(Processed::Application { content, .. }) => Fate::Application(content),
-            Ok(Processed::Commit { .. }) => Fate::Commit,
-            Ok(Processed::RefusedCommit { .. }) => Fate::Refused,
-            Ok(Processed::Own) => Fate::Own,
-            Err(_) => Fate::Unreadable,
-        };
-        payloads.iter().map(read).collect()
+        payloads.iter().map(|payload| fate(group, provider, room, payload)).collect()
     })
+}
+
+/// A member's group in memory, which reads one thing after another that does not verify.
+pub struct Reader(Group);
+
+impl Reader {
+    /// Loads the group of a room; `None` if it has none.
+    pub fn new(room: &Room<'_>) -> Option<Self> {
+        Group::load(&room.provider(), room.id()).ok().flatten().map(Self)
+    }
+
+    /// Reads an entry of that room. What verifies changes the store: it is for [`read_entries`].
+    pub fn read(&mut self, room: &Room<'_>, payload: &[u8]) -> Fate {
+        fate(&mut self.0, &room.provider(), room, payload)
+    }
 }
 
 /// Reads the key package of a knock, and says whose it is.
