@@ -59,7 +59,10 @@ fn create(path: &Path) -> Result<()> {
     write_new(&next, &*key)?;
     // Not renamed: a key that another process made meanwhile stays, and is the one that counts.
     match fs::hard_link(&next, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            // A file system without links, such as that of a memory stick.
+            fs::rename(&next, path)?;
+        }
         _ => {}
     }
     sync_folder(path.parent().unwrap_or(Path::new("/")))
