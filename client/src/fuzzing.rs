@@ -3,8 +3,7 @@
 use std::path::Path;
 
 pub use crate::engine::mls::fuzzing::{
-    Fate, GroupInfoForge, Reader, read_entries, read_key_package, read_welcome,
-    says_private_message,
+    Fate, GroupInfoForge, Reader, read_entries, read_welcome, says_private_message,
 };
 use crate::store::{Kind, RoomNo, Store, open_with, seal_with};
 

@@ -67,9 +67,21 @@ fn agree(circle: &Circle, people: [&Person; 2]) {
     assert_eq!(states[0], states[1]);
 }
 
-/// How many changes of the disk lie between two kills.
-fn stride() -> usize {
-    if number("HEARTH_CALLS", 0) > 0 { 1 } else { 37 }
+/// Takes turns that kill at one change of the disk after another, until nobody is killed any more.
+///
+/// A turn is given the number of the change, and says of each of its commands whether it was killed.
+fn at_changes_of_the_disk<const COMMANDS: usize>(mut turn: impl FnMut(usize) -> [bool; COMMANDS]) {
+    let stride = if number("HEARTH_CALLS", 0) > 0 { 1 } else { 37 };
+    let mut kills = 0;
+    for nth in (1..).step_by(stride) {
+        let killed = turn(nth).into_iter().filter(|killed| *killed).count();
+        kills += killed;
+        if killed == 0 {
+            break;
+        }
+    }
+    eprintln!("{kills} kills");
+    assert!(kills > COMMANDS, "{kills}");
 }
 
 #[test]
@@ -82,8 +94,7 @@ fn a_facilitator_killed_at_any_change_of_the_disk_finishes_what_was_begun() {
     let ben = circle.admit("Ben");
     let (fay, room) = (&circle.fay, circle.room.as_str());
     let link = circle.invite(&["--uses", "1000"]);
-    let (mut met, mut nth) = (0, 1);
-    loop {
+    at_changes_of_the_disk(|nth| {
         let (nora, name) = (Person::new(), format!("Nora {nth}"));
         circle.knock_with(&nora, &name, &link);
         let admitted = killed_once(fay, nth, &["admit", room, &name], Some("no_such_knock"));
@@ -94,15 +105,8 @@ fn a_facilitator_killed_at_any_change_of_the_disk_finishes_what_was_begun() {
         let removed = killed_once(fay, nth, &remove, Some("no_such_member"));
         assert_eq!(circle.by(&ben, "who", &[]).len(), 2, "{nth}");
         assert_eq!(circle.by(&ben, "status", &[])[0]["slow_seconds"], nth);
-        let kills = [admitted, slowed, removed].into_iter().filter(|killed| *killed).count();
-        met += kills;
-        if kills == 0 {
-            break;
-        }
-        nth += stride();
-    }
-    eprintln!("{met} kills");
-    assert!(met > 3, "{met}");
+        [admitted, slowed, removed]
+    });
     agree(&circle, [fay, &ben]);
 }
 
@@ -114,8 +118,7 @@ fn a_member_killed_at_any_change_of_the_disk_gets_in_and_out() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let room = circle.room.as_str();
-    let (mut met, mut nth) = (0, 1);
-    loop {
+    at_changes_of_the_disk(|nth| {
         let (nora, name, link) = (Person::new(), format!("Nora {nth}"), circle.invite(&[]));
         let knock = ["join", &link, "--as", &name, "--acknowledge", &circle.agreement, "--no-wait"];
         let knocked = killed_once(&nora, nth, &knock, None);
@@ -127,15 +130,8 @@ fn a_member_killed_at_any_change_of_the_disk_gets_in_and_out() {
         let left = killed_once(&nora, nth, &["leave", room, "goodbye"], Some("not_member"));
         circle.news(&circle.fay);
         assert_eq!(circle.fay("who", &[]).len(), 1, "{nth}");
-        let kills = [knocked, entered, left].into_iter().filter(|killed| *killed).count();
-        met += kills;
-        if kills == 0 {
-            break;
-        }
-        nth += stride();
-    }
-    eprintln!("{met} kills");
-    assert!(met > 3, "{met}");
+        [knocked, entered, left]
+    });
 }
 
 #[test]
@@ -145,17 +141,15 @@ fn a_founder_killed_at_any_change_of_the_disk_has_one_room() {
     }
     let agreement = text_file("What is said here stays here.");
     let path = agreement.path().to_str().unwrap();
-    let (mut met, mut nth) = (0, 1);
-    loop {
+    at_changes_of_the_disk(|nth| {
         // A relay for each, since it counts the questions about rooms that are not there.
         let relay = Relay::start();
         let (fay, grant) = (Person::new(), relay.grant());
         let create = ["room", "create", "Tuesday evening", "--grant", &grant];
         let create = [create.as_slice(), &["--agreement", path, "--as", "Fay"]].concat();
         if !killed(&fay, nth, &create) {
-            break;
+            return [false];
         }
-        met += 1;
         // Goes on with it, too, if the relay knows of it.
         let early = fay.run(&["send", "tuesday-evening", "early"]);
         again(&fay, &create, Some("grant_invalid"));
@@ -169,8 +163,6 @@ fn a_founder_killed_at_any_change_of_the_disk_has_one_room() {
         assert_eq!(said.contains(&"early"), kept, "{early:?}, {said:?}");
         fay.does(&["invite", room]);
         assert_eq!(fay.does(&["profile", "check"])[0]["ok"], true);
-        nth += stride();
-    }
-    eprintln!("{met} kills");
-    assert!(met > 1, "{met}");
+        [true]
+    });
 }

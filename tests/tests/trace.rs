@@ -22,6 +22,7 @@ use hearth_tests::{
         trace::{self, CHANGES, DISK_CHANGES, Fault, Injection, Record, SYNCS},
     },
     load::wire::Target,
+    text_file,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -234,6 +235,26 @@ fn a_first_start_that_is_killed_or_fails_anywhere_is_made_up_for() {
         eprintln!("{met} faults met: {fault:?} of {calls}");
         assert!(met >= least, "{met}: {fault:?} of {calls}");
     }
+}
+
+/// A memory stick's file system, for example.
+#[test]
+fn a_profile_is_made_where_the_disk_knows_no_links() {
+    if !trace::possible() {
+        return;
+    }
+    let relay = Relay::start();
+    let (fay, grant, agreement) = (Person::new(), relay.grant(), text_file("It stays here."));
+    let fault = Fault::Error("EPERM");
+    let injection = Injection { calls: "link,linkat", fault, nth: 1, and_after: true };
+    let record = Record::new();
+    let path = agreement.path().to_str().unwrap();
+    let create =
+        ["room", "create", "Evening", "--grant", &grant, "--agreement", path, "--as", "Fay"];
+    fay.run_under(&injection.under(&record.path()), &create).done();
+    assert!(trace::failed(&record.end()));
+    fay.does(&["send", "evening", "hello"]);
+    assert_eq!(fay.does(&["profile", "check"])[0]["ok"], true);
 }
 
 /// What somebody was told of each text.

@@ -229,6 +229,11 @@ fn message(bytes: &[u8], models: &[&[u8]]) -> (Vec<u8>, Option<usize>) {
     (made, untouched.then_some(which))
 }
 
+/// Whether a message is one of the 64th part of which more is asked.
+fn is_sampled(message: &[u8]) -> bool {
+    message.iter().fold(0, |all, byte| all ^ byte) % 64 == 0
+}
+
 /// The header that the relay reads, against what OpenMLS reads.
 pub(super) fn header(bytes: &[u8]) -> bool {
     WORLD.with(|world| {
@@ -268,7 +273,7 @@ pub(super) fn entry(bytes: &[u8]) -> bool {
         let genuine = &world.entries[0];
         let known = world.entries.contains(&payload);
         // One group reads all that is junk. Of some it is asked whether what comes after it is read.
-        let fates = if known || payload.iter().fold(0, |all, byte| all ^ byte) % 64 == 0 {
+        let fates = if known || is_sampled(&payload) {
             fuzzing::read_entries(&world.ben, &[&payload, genuine]).expect("Ben is inside")
         } else {
             vec![world.reader.borrow_mut().read(&world.ben, &payload)]
@@ -300,7 +305,8 @@ pub(super) fn key_package(bytes: &[u8]) -> bool {
         let (package, untouched) = message(bytes, &[&world.package]);
         // The way to it: sealed, and opened with the invite's key.
         let body = fuzzed_knock(&package);
-        let leaf = fuzzing::read_key_package(&world.ben, body.as_deref().unwrap_or(&package));
+        let reader = world.reader.borrow();
+        let leaf = reader.read_key_package(&world.ben, body.as_deref().unwrap_or(&package));
         // A package that is no edit of ours may be anybody's good one.
         let edited = choice(bytes).0 != 0 && untouched.is_none();
         assert!(leaf.is_none() || !edited, "a changed key package verifies");
@@ -343,12 +349,17 @@ pub(super) fn welcome_seeds() -> Vec<Vec<u8>> {
 }
 
 /// The group info in a Welcome, signed by a facilitator who means harm. Accepted is what verifies up to the
-/// confirmation tag, which needs the group's secrets.
+/// confirmation tag, which needs the group's secrets; that is asked of what is untouched, and of some of the rest.
 pub(super) fn group_info(bytes: &[u8]) -> bool {
     WORLD.with(|world| {
-        let (info, _) = message(bytes, &[world.forge.model()]);
-        let wrong = world.forge.fate(&world.nora, &info);
-        wrong.expect("a group that never was is joined").contains("ConfirmationTag")
+        let model = world.forge.model();
+        let (info, _) = message(bytes, &[model]);
+        assert!(!world.forge.is_taken(&world.nora, &info), "a group that never was is joined");
+        let asked = info == model || is_sampled(&info);
+        asked && {
+            let wrong = world.forge.what_is_wrong(&world.nora, &info);
+            wrong.expect("a group that never was is joined").contains("ConfirmationTag")
+        }
     })
 }
 

@@ -63,7 +63,7 @@ pub fn read_entries(room: &Room<'_>, payloads: &[&[u8]]) -> Option<Vec<Fate>> {
     })
 }
 
-/// A member's group in memory, which reads one thing after another that does not verify.
+/// A member's group in memory, which reads one thing after another that changes nothing.
 pub struct Reader(Group);
 
 impl Reader {
@@ -76,11 +76,11 @@ impl Reader {
     pub fn read(&mut self, room: &Room<'_>, payload: &[u8]) -> Fate {
         fate(&mut self.0, &room.provider(), room, payload)
     }
-}
 
-/// Reads the key package of a knock, and says whose it is.
-pub fn read_key_package(room: &Room<'_>, bytes: &[u8]) -> Option<Leaf> {
-    room.without_effect(|provider, group| group.read_key_package(provider, bytes).ok()).flatten()
+    /// Reads the key package of a knock at that room, and says whose it is.
+    pub fn read_key_package(&self, room: &Room<'_>, bytes: &[u8]) -> Option<Leaf> {
+        self.0.read_key_package(&room.provider(), bytes).ok()
+    }
 }
 
 /// Reads a Welcome as somebody who has knocked, and says whether it is taken.
@@ -142,15 +142,14 @@ impl<'a> GroupInfoForge<'a> {
         &self.info
     }
 
-    /// Signs a group info, puts it into a Welcome, and lets the newcomer's client read it.
-    ///
-    /// Returns OpenMLS's own word for what is wrong with it; `None` if nothing is.
-    pub fn fate(&self, newcomer: &Room<'_>, info: &[u8]) -> Option<String> {
+    /// Signs a group info, puts it into a Welcome, and lets the newcomer's client read it; says whether it is taken.
+    pub fn is_taken(&self, newcomer: &Room<'_>, info: &[u8]) -> bool {
+        self.welcome(info).is_ok_and(|welcome| read_welcome(newcomer, &welcome))
+    }
+
+    /// Returns OpenMLS's own word for what is wrong with a group info in such a Welcome; `None` if nothing is.
+    pub fn what_is_wrong(&self, newcomer: &Room<'_>, info: &[u8]) -> Option<String> {
         let Ok(welcome) = self.welcome(info) else { return Some("no Welcome".to_owned()) };
-        // What the product does comes first: it must not panic.
-        if read_welcome(newcomer, &welcome) {
-            return None;
-        }
         let provider = newcomer.provider();
         let mut wrong = None;
         let _: Result<(), Undo> = newcomer.store.transaction(|_| {
