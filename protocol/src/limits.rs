@@ -37,7 +37,7 @@ pub const HOURS_OFFSETS_MAX: usize = 64;
 /// Pending knocks of one room.
 pub const KNOCKS_MAX: usize = 64;
 
-/// Open invites of one room.
+/// Invites of one room that a relay keeps, spent ones too, which give way to new ones.
 pub const INVITES_MAX: usize = 256;
 
 /// Members of one room. The rooms' own rules let fewer in where keys are larger.

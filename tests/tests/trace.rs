@@ -172,12 +172,12 @@ fn a_relay_killed_at_any_change_of_the_disk_loses_nothing() {
         return;
     }
     let last = calls().0 * 3;
-    // Enough that the last change is made.
-    let each = EACH.max(u32::try_from(last).unwrap() / 8);
     let mut stage = Stage::new();
     let mut met = 0;
     for nth in 1..=last {
         let kill = Injection { calls: CHANGES, fault: Fault::Kill, nth, and_after: false };
+        // Enough that the change is made.
+        let each = EACH + u32::try_from(nth / 8).unwrap();
         met += usize::from(stage.meet(&kill, each));
     }
     stage.crowd.check_order();

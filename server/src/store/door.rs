@@ -260,6 +260,22 @@ pub(crate) fn forget_invite(db: &Connection, room: i64, invite: &InviteId) -> ru
     Ok(())
 }
 
+/// Forgets the oldest invite that has no uses left and nobody waits with; returns whether there was one.
+///
+/// A spent invite is kept as long as there is room for it, so that whoever comes too late is told so.
+pub(crate) fn forget_a_spent_invite(db: &Connection, room: i64) -> rusqlite::Result<bool> {
+    let spent = db
+        .prepare_cached(
+            "SELECT invite FROM invites WHERE room = ?1 AND uses_left = 0 AND NOT EXISTS
+               (SELECT 1 FROM knocks
+                WHERE room = ?1 AND knocks.invite = invites.invite AND declined = 0)
+             ORDER BY rowid LIMIT 1",
+        )?
+        .query_row([room], |row| rows::bytes(row, 0))
+        .optional()?;
+    spent.map(|invite| forget_invite(db, room, &InviteId(invite))).transpose().map(|s| s.is_some())
+}
+
 /// Whether a key is known to a room at all; absent rooms and unknown keys are one answer.
 pub(crate) fn standing(db: &Connection, room: &RoomId, member: &MemberKey) -> Result<View, Fault> {
     let room = rows::room_or_none(db, room)?;

@@ -7,7 +7,7 @@ use hearth_protocol::{
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{
-    Batch, Fault, blobs,
+    Batch, Fault, blobs, door,
     rows::{self, MemberRow, RoomRow, State},
     rules,
     schema::int,
@@ -126,7 +126,9 @@ pub(crate) fn apply(
             if taken {
                 return Err(RejectCode::IdConflict.into());
             }
-            if usize::try_from(count).unwrap_or(usize::MAX) >= INVITES_MAX {
+            if usize::try_from(count).unwrap_or(usize::MAX) >= INVITES_MAX
+                && !door::forget_a_spent_invite(batch.db, room.key)?
+            {
                 return Err(RejectCode::RoomFull.into());
             }
             let issuer = batch.secrets.issuer(&room.id, &act.sender.key);

@@ -3,7 +3,7 @@
 use hearth_protocol::{
     BlobId, Commitment, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, RoomNumbers,
     Secret32, ServerFrame, codec, hash,
-    limits::{KNOCK_BYTES_MAX, KNOCKS_MAX},
+    limits::{INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX},
     mls_header,
 };
 
@@ -66,13 +66,23 @@ impl Bench {
 
     /// Has the founder make an invite; returns its token.
     fn invite(&mut self, uses: u32, expires: Millis) -> Secret32 {
-        let founder = self.founder.clone();
         let token = Secret32::new([7; 32]);
-        let invite = hearth_protocol::invite::invite_id(&token);
-        let effects = vec![Effect::AddInvite { invite, uses, expires, preview: vec![1] }];
-        let submission = Submission { effects, payload: vec![], ..say(1, b"") };
-        self.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+        self.add_invite(1, &token, uses, expires).unwrap();
         token
+    }
+
+    fn add_invite(
+        &mut self,
+        id: u64,
+        token: &Secret32,
+        uses: u32,
+        expires: Millis,
+    ) -> Result<Accepted, Fault> {
+        let founder = self.founder.clone();
+        let invite = hearth_protocol::invite::invite_id(token);
+        let effects = vec![Effect::AddInvite { invite, uses, expires, preview: vec![1] }];
+        let submission = Submission { effects, payload: vec![], ..say(id, b"") };
+        self.run(|batch| submit::submit(batch, Millis(START), &founder, submission))
     }
 
     /// Has the founder invite somebody, who knocks, and admit them.
@@ -421,6 +431,34 @@ fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
     }
     bench.forget(START + 31 * DAY);
     assert_eq!(bench.count("knocks"), 0);
+}
+
+#[test]
+fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let token = |number: usize| Secret32::new([u8::try_from(number % 256).unwrap(); 32]);
+    let (waited_with, burnt, late) =
+        (7, 9, Secret32::new([0xab, 1].repeat(16).try_into().unwrap()));
+    for number in 0..INVITES_MAX {
+        bench.add_invite(number as u64, &token(number), 1, Millis::NEVER).unwrap();
+    }
+    let (proof, knock, _) = knocker(1, &token(waited_with));
+    bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+    assert_eq!(refusal(bench.add_invite(300, &late, 1, Millis::NEVER)), RejectCode::RoomFull);
+
+    bench.run(|batch| door::burn(batch, Millis(START), &ROOM, &token(burnt))).unwrap();
+    bench.add_invite(301, &late, 1, Millis::NEVER).unwrap();
+    let mut shown =
+        |token: &Secret32| bench.run(|batch| door::preview(batch.db, Millis(START), &ROOM, token));
+    assert_eq!(refusal(shown(&token(burnt))), RejectCode::InviteInvalid);
+    assert_eq!(refusal(shown(&token(waited_with))), RejectCode::InviteUsed);
+    assert_eq!(shown(&late).unwrap(), [1]);
+    assert_eq!(bench.count("invites"), i64::try_from(INVITES_MAX).unwrap());
+
+    // Who waited takes it back, or is admitted or declined: nobody needs it any more.
+    bench.run(|batch| door::cancel(batch, &proof)).unwrap();
+    bench.add_invite(302, &token(burnt), 1, Millis::NEVER).unwrap();
+    assert_eq!((bench.count("invites"), bench.count("knockers")), (256, 0));
 }
 
 /// Somebody with a key, and their knock.

@@ -20,8 +20,8 @@ pub struct Disk {
 impl Disk {
     /// Makes and mounts a disk; says so and returns nothing where that is not possible.
     pub fn new() -> Option<Self> {
-        /// The least that `mkfs.xfs` takes.
-        const BYTES: u64 = 320 * 1024 * 1024;
+        /// Enough for a campaign; what is not written takes no place.
+        const BYTES: u64 = 1024 * 1024 * 1024;
         let disk = Self {
             image: tempfile::NamedTempFile::new().unwrap(),
             folder: tempfile::tempdir().unwrap(),

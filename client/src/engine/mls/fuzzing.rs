@@ -142,6 +142,12 @@ impl<'a> GroupInfoForge<'a> {
         &self.info
     }
 
+    /// Whether a group info, with any signature, is read at all; the rest of it then is what a Welcome leads to.
+    pub fn is_read(info: &[u8]) -> bool {
+        let message = [&[0, 1, 0, 4], info, &vector(&[0; 64])].concat();
+        MlsMessageIn::tls_deserialize(&mut message.as_slice()).is_ok()
+    }
+
     /// Signs a group info, puts it into a Welcome, and lets the newcomer's client read it; says whether it is taken.
     pub fn is_taken(&self, newcomer: &Room<'_>, info: &[u8]) -> bool {
         self.welcome(info).is_ok_and(|welcome| read_welcome(newcomer, &welcome))
