@@ -433,6 +433,25 @@ fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
     assert_eq!(bench.count("knocks"), 0);
 }
 
+/// Its answer was lost; it was accepted, and is no storm.
+#[test]
+fn a_commit_that_comes_again_costs_its_author_no_pace() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let ben = bench.admit(1);
+    let mut commit = |id: u64, epoch: u64| {
+        let mut commit = say(id, b"a commit");
+        commit.payload[mls_header::CONTENT_TYPE_AT - 8..mls_header::CONTENT_TYPE_AT]
+            .copy_from_slice(&epoch.to_be_bytes());
+        commit.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+        bench.run(|batch| submit::submit(batch, Millis(START), &ben, commit)).unwrap().seq
+    };
+    let seq = commit(10, 1);
+    for _ in 0..10 {
+        assert_eq!(commit(10, 1), seq);
+    }
+    assert_eq!(commit(11, 2).0, seq.0 + 1);
+}
+
 #[test]
 fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
     let mut bench = Bench::new(RoomNumbers::default());
