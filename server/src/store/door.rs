@@ -251,13 +251,18 @@ pub(crate) fn cancel(batch: &mut Batch<'_>, proof: &Proved) -> Result<(), Fault>
     if deleted == 0 { Err(RejectCode::NotFound.into()) } else { Ok(()) }
 }
 
-/// Forgets which key used an invite; kept apart so that retention can call it.
-pub(crate) fn forget_invite(db: &Connection, room: i64, invite: &InviteId) -> rusqlite::Result<()> {
+/// Forgets an invite and which keys used it; returns whether there was one.
+pub(crate) fn forget_invite(
+    db: &Connection,
+    room: i64,
+    invite: &InviteId,
+) -> rusqlite::Result<bool> {
     db.prepare_cached("DELETE FROM knockers WHERE room = ?1 AND invite = ?2")?
         .execute(params![room, invite.as_bytes()])?;
-    db.prepare_cached("DELETE FROM invites WHERE room = ?1 AND invite = ?2")?
+    let forgotten = db
+        .prepare_cached("DELETE FROM invites WHERE room = ?1 AND invite = ?2")?
         .execute(params![room, invite.as_bytes()])?;
-    Ok(())
+    Ok(forgotten > 0)
 }
 
 /// Forgets the oldest invite that has no uses left and nobody waits with; returns whether there was one.
@@ -273,7 +278,7 @@ pub(crate) fn forget_a_spent_invite(db: &Connection, room: i64) -> rusqlite::Res
         )?
         .query_row([room], |row| rows::bytes(row, 0))
         .optional()?;
-    spent.map(|invite| forget_invite(db, room, &InviteId(invite))).transpose().map(|s| s.is_some())
+    spent.map_or(Ok(false), |invite| forget_invite(db, room, &InviteId(invite)))
 }
 
 /// Whether a key is known to a room at all; absent rooms and unknown keys are one answer.

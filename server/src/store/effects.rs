@@ -146,15 +146,8 @@ pub(crate) fn apply(
             Ok(())
         }
         Effect::RevokeInvite { invite } => {
-            batch
-                .db
-                .prepare_cached("DELETE FROM knockers WHERE room = ?1 AND invite = ?2")?
-                .execute(params![room.key, invite.as_bytes()])?;
-            let deleted = batch
-                .db
-                .prepare_cached("DELETE FROM invites WHERE room = ?1 AND invite = ?2")?
-                .execute(params![room.key, invite.as_bytes()])?;
-            if deleted == 0 { Err(RejectCode::NotFound.into()) } else { Ok(()) }
+            let forgotten = door::forget_invite(batch.db, room.key, invite)?;
+            if forgotten { Ok(()) } else { Err(RejectCode::NotFound.into()) }
         }
         Effect::SetAgreement { agreement } => {
             outcome.roster = true;
