@@ -176,6 +176,54 @@ fn retention_deletes_entries_their_ids_and_their_bytes() {
     assert_eq!(bench.say(START + 30 * DAY, 5, b"next").seq, Seq(1_202));
 }
 
+#[test]
+fn an_entry_is_kept_to_the_last_moment_of_its_time() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    for id in 0..3 {
+        bench.say(START + id, id, b"a moment after the other");
+    }
+    bench.forget(START + 1 + 7 * DAY);
+    assert_eq!(read::position(&bench.db, &bench.founder).unwrap().floor, Seq(1));
+    assert_eq!(bench.count("entries"), 2);
+}
+
+/// What is counted is cut from the log.
+#[test]
+fn whatever_a_room_forgets_is_counted() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let ben = bench.admit(1);
+    let mut removal = say(3, b"a commit");
+    removal.payload[21..29].copy_from_slice(&1_u64.to_be_bytes());
+    removal.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+    removal.effects = vec![Effect::Remove { member: *ben.member() }];
+    let founder = bench.founder.clone();
+    bench.run(|batch| submit::submit(batch, Millis(START), &founder, removal)).unwrap();
+    // What answers the same submission again: of an invite, an admission and a removal.
+    assert_eq!(bench.count("dedup"), 3);
+    assert_eq!(bench.forget(START + 7 * DAY + 1).1, 3);
+    assert_eq!(bench.count("dedup"), 0);
+    // Two commits, and who was removed.
+    assert_eq!((bench.count("entries"), bench.count("members")), (2, 2));
+    bench.forget(START + 366 * DAY);
+    assert_eq!((bench.count("entries"), bench.count("members")), (2, 2));
+    assert_eq!(bench.forget(START + 366 * DAY + 1).1, 3);
+    assert_eq!((bench.count("entries"), bench.count("members")), (0, 1));
+}
+
+/// One transaction is enough for few entries, however much goes with them.
+#[test]
+fn few_entries_are_forgotten_in_one_step() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    for id in 0..300 {
+        bench.say(START, id, b"words");
+    }
+    let (steps, _) = bench.forget(START + 7 * DAY + 1);
+    assert_eq!((steps, bench.count("entries"), bench.count("dedup")), (1, 0, 0));
+}
+
 /// G7: whatever the room does meanwhile, and through another opening of the store, an id has its effect once.
 /// `HEARTH_RETRIES=1000000` makes a campaign of it.
 #[test]
@@ -252,7 +300,7 @@ fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
     assert_eq!((bench.count("entries"), bench.count("dedup")), (3, 0));
     bench.forget(START + 366 * DAY);
     assert_eq!(bench.count("entries"), 3);
-    bench.forget(START + 366 * DAY + 1);
+    assert_eq!(bench.forget(START + 366 * DAY + 1).1, 3);
     assert_eq!(bench.count("entries"), 0);
     assert_eq!(log(&bench, 3), [(9, true)]);
 }
@@ -299,7 +347,8 @@ fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
 /// Invites, knocks, uploads and Welcomes: each is there to the last millisecond of its time, and then gone.
 #[test]
 fn what_waits_is_kept_for_its_time_and_no_longer() {
-    let mut bench = Bench::new(RoomNumbers::default());
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
     let founder = bench.founder.clone();
     let token = bench.invite(9, Millis(START + DAY));
     for number in 0..2 {
@@ -328,7 +377,7 @@ fn what_waits_is_kept_for_its_time_and_no_longer() {
         assert!(last > before);
         bench.forget(last);
         assert_eq!(rows(&bench), kept, "after {days} days");
-        bench.forget(last + 1);
+        assert_eq!(bench.forget(last + 1).1, 1, "after {days} days");
         for (kept, gone) in kept.iter_mut().zip(gone) {
             *kept -= gone;
         }
@@ -410,7 +459,7 @@ fn how_much_somebody_posted_is_forgotten_after_a_day() {
     assert_eq!(bench.count("posts"), 2);
     bench.forget(START + DAY + 2 * QUARTER - 1);
     assert_eq!(bench.count("posts"), 2);
-    bench.forget(START + DAY + 2 * QUARTER);
+    assert_eq!(bench.forget(START + DAY + 2 * QUARTER).1, 1);
     assert_eq!(bench.count("posts"), 1);
     bench.forget(START + DAY + 3 * QUARTER);
     assert_eq!(bench.count("posts"), 0);
