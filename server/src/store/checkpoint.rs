@@ -261,6 +261,33 @@ mod tests {
     }
 
     #[test]
+    fn what_leaves_content_in_the_log_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = schema::open_writer(&dir.path().join("a.db")).unwrap();
+        let log = Arc::new(Log::default());
+        log.watch(&connection);
+        for (told, sql) in [
+            (false, "INSERT INTO entries VALUES (1, 0, x'01', NULL)"),
+            (true, "UPDATE entries SET payload = NULL, digest = x'02' WHERE key = 1"),
+            (true, "DELETE FROM entries WHERE key = 1"),
+            (false, "INSERT INTO knocks VALUES (1, x'', x'', x'', x'', x'', x'01', 0, 0, x'')"),
+            (true, "UPDATE knocks SET declined = 1, body = x'' WHERE room = 1"),
+            (true, "DELETE FROM knocks WHERE room = 1"),
+            (false, "INSERT INTO invites VALUES (1, x'', 1, 0, x'', x'01')"),
+            (false, "UPDATE invites SET uses_left = 0 WHERE room = 1"),
+            (true, "DELETE FROM invites WHERE room = 1"),
+            (false, "INSERT INTO blobs VALUES (1, x'', 0, x'01')"),
+            (true, "DELETE FROM blobs WHERE room = 1"),
+            (false, "UPDATE life SET writes = writes + 1"),
+        ] {
+            connection.execute(sql, []).unwrap();
+            log.committed(1);
+            assert_eq!(log.deleted.swap(false, Ordering::Relaxed), told, "{sql}");
+        }
+        assert_eq!(log.changes.load(Ordering::Relaxed), 12);
+    }
+
+    #[test]
     fn what_is_moved_beside_writers_is_in_the_database() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");

@@ -209,9 +209,14 @@ pub(crate) fn knock(
             proof.member().as_bytes()
         ])?;
     }
+    // An update, and no `REPLACE`, of which SQLite would not tell: the old body must leave the log (`checkpoint::Log`).
     batch
         .db
-        .prepare_cached("INSERT OR REPLACE INTO knocks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,x'')")?
+        .prepare_cached(
+            "INSERT INTO knocks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,x'')
+             ON CONFLICT(room, member) DO UPDATE SET invite = ?3, agreement = ?4, digest = ?5,
+               signature = ?6, body = ?7, at = ?8, declined = 0, note = x''",
+        )?
         .execute(params![
             room.key,
             proof.member().as_bytes(),

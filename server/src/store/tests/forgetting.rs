@@ -1,0 +1,302 @@
+//! What is forgotten, when, and what of it is told.
+
+use super::*;
+
+#[test]
+fn retention_deletes_entries_their_ids_and_their_bytes() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let canary = b"the canary that must be gone from every file";
+    for id in 0..1_200 {
+        bench.say(START, id, canary);
+    }
+    bench.say(START + 3 * DAY, 1_200, b"younger");
+    assert!(bench.holds(canary));
+    assert_eq!(bench.forget(START + 7 * DAY).1, 0);
+    // Several transactions, each of which leaves a whole store.
+    let (steps, deleted) = bench.forget(START + 7 * DAY + 1);
+    assert!(steps >= 3, "{steps}");
+    assert!(deleted >= 1_200, "{deleted}");
+    assert_eq!((bench.count("entries"), bench.count("dedup")), (1, 1));
+    truncate(&bench.db).unwrap();
+    assert!(!bench.holds(canary));
+    let position = read::position(&bench.db, &bench.founder).unwrap();
+    assert_eq!((position.floor, position.head), (Seq(1_200), Seq(1_201)));
+    let batch = read::entries(&bench.db, &ROOM, Seq(0), Seq(1_201)).unwrap();
+    assert_eq!(batch.last(), Some(Seq(1_201)));
+    // The seq goes on where it was when everything is gone.
+    bench.forget(START + 30 * DAY);
+    assert_eq!(bench.count("entries"), 0);
+    assert_eq!(bench.say(START + 30 * DAY, 5, b"next").seq, Seq(1_202));
+}
+
+#[test]
+fn an_entry_is_kept_to_the_last_moment_of_its_time() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    for id in 0..3 {
+        bench.say(START + id, id, b"a moment after the other");
+    }
+    bench.forget(START + 1 + 7 * DAY);
+    assert_eq!(read::position(&bench.db, &bench.founder).unwrap().floor, Seq(1));
+    assert_eq!(bench.count("entries"), 2);
+}
+
+/// What is counted is cut from the log.
+#[test]
+fn whatever_a_room_forgets_is_counted() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let ben = bench.admit(1);
+    let mut removal = say(3, b"a commit");
+    removal.payload[21..29].copy_from_slice(&1_u64.to_be_bytes());
+    removal.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+    removal.effects = vec![Effect::Remove { member: *ben.member() }];
+    let founder = bench.founder.clone();
+    bench.run(|batch| submit::submit(batch, Millis(START), &founder, removal)).unwrap();
+    // What answers the same submission again: of an invite, an admission and a removal.
+    assert_eq!(bench.count("dedup"), 3);
+    assert_eq!(bench.forget(START + 7 * DAY + 1).1, 3);
+    assert_eq!(bench.count("dedup"), 0);
+    // Two commits, and who was removed.
+    assert_eq!((bench.count("entries"), bench.count("members")), (2, 2));
+    bench.forget(START + 366 * DAY);
+    assert_eq!((bench.count("entries"), bench.count("members")), (2, 2));
+    assert_eq!(bench.forget(START + 366 * DAY + 1).1, 3);
+    assert_eq!((bench.count("entries"), bench.count("members")), (0, 1));
+}
+
+/// One transaction is enough for few entries, however much goes with them.
+#[test]
+fn few_entries_are_forgotten_in_one_step() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    for id in 0..300 {
+        bench.say(START, id, b"words");
+    }
+    let (steps, _) = bench.forget(START + 7 * DAY + 1);
+    assert_eq!((steps, bench.count("entries"), bench.count("dedup")), (1, 0, 0));
+}
+
+/// Without a commit nobody could follow the room who was away: it outlives the words around it.
+#[test]
+fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let mut epoch = 0;
+    for id in 0..9 {
+        let mut submission = say(id, b"words or a commit");
+        submission.payload[5 + 16..5 + 16 + 8].copy_from_slice(&u64::to_be_bytes(epoch));
+        if id % 3 == 1 {
+            submission.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+            epoch += 1;
+        }
+        let founder = bench.founder.clone();
+        bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    }
+    bench.forget(START + 8 * DAY);
+    let log = |bench: &Bench, after| {
+        let batch = read::entries(&bench.db, &ROOM, Seq(after), Seq(9)).unwrap();
+        assert_eq!(batch.last(), Some(Seq(9)));
+        let frame = codec::decode_server(&batch.into_frame(&ROOM, Seq(9))).unwrap();
+        let ServerFrame::Entries { entries, .. } = frame else { panic!("{frame:?}") };
+        let gone = |entry: Entry| (entry.seq.0, entry.content == EntryContent::Expired);
+        entries.into_iter().map(gone).collect::<Vec<_>>()
+    };
+    let kept = [(1, true), (2, false), (4, true), (5, false), (7, true), (8, false), (9, true)];
+    assert_eq!(log(&bench, 0), kept);
+    assert_eq!(log(&bench, 2), kept[2..]);
+    assert_eq!(log(&bench, 5), kept[4..]);
+    assert_eq!(log(&bench, 8), kept[6..]);
+    assert_eq!((bench.count("entries"), bench.count("dedup")), (3, 0));
+    bench.forget(START + 366 * DAY);
+    assert_eq!(bench.count("entries"), 3);
+    assert_eq!(bench.forget(START + 366 * DAY + 1).1, 3);
+    assert_eq!(bench.count("entries"), 0);
+    assert_eq!(log(&bench, 3), [(9, true)]);
+}
+
+#[test]
+fn a_clock_that_jumps_deletes_nothing_early_and_does_not_panic() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    bench.say(START, 1, b"now");
+    bench.say(0, 2, b"in 1970");
+    bench.say(u64::MAX, 3, b"at the end of time");
+    assert_eq!(bench.forget(0).1, 0);
+    bench.forget(START + DAY);
+    assert_eq!(bench.count("entries"), 3);
+    bench.forget(u64::MAX);
+    let founder = bench.founder.clone();
+    for now in [0, START, u64::MAX] {
+        let submission = Submission {
+            effects: vec![Effect::Reopen { epoch: Epoch(0) }],
+            payload: vec![],
+            ..say(9, b"")
+        };
+        let result = bench.run(|b| submit::submit(b, Millis(now), &founder, submission));
+        assert_eq!(refusal(result), RejectCode::EpochConflict);
+    }
+}
+
+/// Invites, knocks, uploads and Welcomes: each is there to the last millisecond of its time, and then gone.
+#[test]
+fn what_waits_is_kept_for_its_time_and_no_longer() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let founder = bench.founder.clone();
+    let token = bench.invite(9, Millis(START + DAY));
+    for number in 0..2 {
+        let (proof, knock, _) = knocker(number, &token);
+        bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+    }
+    let (upload, welcome) = (hash::sha256(b"upload"), hash::sha256(b"welcome"));
+    for (id, bytes) in [(upload, &b"upload"[..]), (welcome, b"welcome")] {
+        let id = BlobId(id.0);
+        bench.run(|batch| blobs::put(batch, Millis(START), &founder, &id, bytes)).unwrap();
+    }
+    let (proof, _, acknowledgement) = knocker(0, &token);
+    let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
+    let admit = Effect::Admit { member, role, welcome: BlobId(welcome.0), acknowledgement };
+    let mut commit = Submission { effects: vec![admit], ..say(2, b"a commit") };
+    commit.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+    bench.run(|batch| submit::submit(batch, Millis(START), &founder, commit)).unwrap();
+    let rows = |bench: &Bench| ["invites", "knockers", "knocks", "blobs"].map(|t| bench.count(t));
+    let (all, mut before) = (rows(&bench), START);
+    assert_eq!(all, [1, 1, 1, 2]);
+    let mut kept = all;
+    for (days, gone) in
+        [(1, [0, 0, 0, 1]), (2, [1, 1, 0, 0]), (30, [0, 0, 1, 0]), (84, [0, 0, 0, 1])]
+    {
+        let last = START + days * DAY;
+        assert!(last > before);
+        bench.forget(last);
+        assert_eq!(rows(&bench), kept, "after {days} days");
+        assert_eq!(bench.forget(last + 1).1, 1, "after {days} days");
+        for (kept, gone) in kept.iter_mut().zip(gone) {
+            *kept -= gone;
+        }
+        assert_eq!(rows(&bench), kept, "a moment later");
+        before = last;
+    }
+}
+
+#[test]
+fn a_round_that_deletes_nothing_leaves_the_log_alone() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    bench.say(START, 1, b"word");
+    let forgets = |bench: &mut Bench, now| {
+        bench.run(|batch| retention::step(batch, Millis(now), 0).map(|_| batch.forgot)).unwrap()
+    };
+    assert!(!forgets(&mut bench, START + 1));
+    assert!(forgets(&mut bench, START + 400 * DAY));
+}
+
+/// What somebody posted is counted for a day, by quarters of an hour, and then forgotten.
+#[test]
+fn how_much_somebody_posted_is_forgotten_after_a_day() {
+    const QUARTER: u64 = 15 * 60 * 1000;
+    let mut bench = Bench::new(RoomNumbers::default());
+    for at in [START, START + QUARTER] {
+        let row = rusqlite::params![FOUNDER.0, (at / QUARTER) as i64];
+        bench.db.execute("INSERT INTO posts VALUES (1, ?1, ?2, 1)", row).unwrap();
+    }
+    assert_eq!(bench.count("posts"), 2);
+    bench.forget(START + DAY + 2 * QUARTER - 1);
+    assert_eq!(bench.count("posts"), 2);
+    assert_eq!(bench.forget(START + DAY + 2 * QUARTER).1, 1);
+    assert_eq!(bench.count("posts"), 1);
+    bench.forget(START + DAY + 3 * QUARTER);
+    assert_eq!(bench.count("posts"), 0);
+}
+
+#[test]
+fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let token = bench.invite(1_000, Millis::NEVER);
+    for number in 0..=KNOCKS_MAX {
+        let (proof, knock, _) = knocker(number as u32, &token);
+        let result = bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock));
+        if number < KNOCKS_MAX {
+            result.unwrap();
+        } else {
+            assert_eq!(refusal(result), RejectCode::RoomFull);
+        }
+    }
+    bench.forget(START + 31 * DAY);
+    assert_eq!(bench.count("knocks"), 0);
+}
+
+/// Whoever comes and goes all day costs what one does who stays, but for the entries, which have their time.
+#[test]
+fn of_ten_thousand_who_come_and_go_little_is_kept() {
+    const TIMES: u32 = 10_000;
+    let mut bench = Bench::new(RoomNumbers::default());
+    // What is counted here are rows, not what a power cut leaves of them.
+    bench.db.pragma_update(None, "synchronous", "OFF").unwrap();
+    let founder = bench.founder.clone();
+    let token = bench.invite(TIMES, Millis::NEVER);
+    let uses = |bench: &Bench| -> u32 {
+        bench.db.query_row("SELECT uses_left FROM invites", [], |row| row.get(0)).unwrap()
+    };
+
+    // One key at the door, again and again.
+    let (proof, knock, digest) = knocker(0, &token);
+    for _ in 0..TIMES {
+        bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+        bench.run(|batch| door::cancel(batch, &proof)).unwrap();
+    }
+    assert_eq!((bench.count("knocks"), bench.count("knockers")), (0, 1));
+    assert_eq!(uses(&bench), TIMES - 1);
+
+    // Many keys at the door, of whom nobody goes.
+    let mut refused = 0;
+    for number in 1..=TIMES / 10 {
+        let (proof, knock, _) = knocker(number, &token);
+        match bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)) {
+            Ok(_) => {}
+            refusal => {
+                assert_eq!(self::refusal(refusal), RejectCode::RoomFull);
+                refused += 1;
+            }
+        }
+    }
+    let waiting = i64::try_from(KNOCKS_MAX).unwrap();
+    assert_eq!(i64::from(refused), i64::from(TIMES / 10) - waiting);
+    assert_eq!((bench.count("knocks"), bench.count("knockers")), (waiting, waiting + 1));
+    // Who was refused did not spend anything.
+    assert_eq!(i64::from(uses(&bench)), i64::from(TIMES) - 1 - waiting);
+    for number in 1..=u32::try_from(KNOCKS_MAX).unwrap() {
+        let proof = knocker(number, &token).0;
+        bench.run(|batch| door::cancel(batch, &proof)).unwrap();
+    }
+
+    // One key inside and out again.
+    let blob = BlobId(hash::sha256(b"welcome").0);
+    let commit = |epoch: u64, id: u64, effects: Vec<Effect>| {
+        let mut submission = Submission { effects, ..say(id, b"a commit") };
+        submission.payload[21..29].copy_from_slice(&epoch.to_be_bytes());
+        submission.payload[29] = 3;
+        submission
+    };
+    let (mut epoch, cycles) = (0, u64::from(TIMES / 10));
+    for cycle in 0..cycles {
+        let now = Millis(START + cycle);
+        bench.run(|batch| door::knock(batch, now, &proof, &knock)).unwrap();
+        bench.run(|batch| blobs::put(batch, now, &founder, &blob, b"welcome")).unwrap();
+        let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
+        let admit = Effect::Admit { member, role, welcome: blob, acknowledgement: digest };
+        for effect in [admit, Effect::Remove { member }] {
+            let submission = commit(epoch, 2 + epoch, vec![effect]);
+            bench.run(|batch| submit::submit(batch, now, &founder, submission)).unwrap();
+            epoch += 1;
+        }
+    }
+    let kept = ["members", "knocks", "knockers", "blobs"].map(|table| bench.count(table));
+    assert_eq!(kept, [2, 0, waiting, 0]);
+    // Every time they came by another use of the invite: one that has led in leads in no more.
+    assert_eq!(
+        i64::from(uses(&bench)),
+        i64::from(TIMES) - waiting - i64::try_from(cycles).unwrap()
+    );
+    assert_eq!(bench.count("entries"), i64::try_from(2 * cycles).unwrap());
+}

@@ -1,0 +1,183 @@
+//! A bench on which verbs of the store run in a time of the tests' own.
+
+mod forgetting;
+mod transactions;
+mod verbs;
+mod write_ahead_log;
+
+use hearth_protocol::{
+    BlobId, Commitment, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, RoomNumbers,
+    Secret32, ServerFrame, codec, hash,
+    limits::{INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX},
+    mls_header,
+};
+
+use super::{
+    submit::{Accepted, Submission},
+    *,
+};
+use crate::{auth::Proved, batch::BATCH_BYTES_MAX};
+
+const ROOM: RoomId = RoomId([1; 16]);
+const FOUNDER: MemberKey = MemberKey([2; 32]);
+const DAY: u64 = 24 * 3_600_000;
+const START: u64 = 1_000 * DAY;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    db: Connection,
+    secrets: life::Secrets,
+    pace: rules::CommitPace,
+    founder: Proved,
+}
+
+impl Bench {
+    fn new(numbers: RoomNumbers) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let db = schema::open_writer(&database_path(dir.path())).unwrap();
+        let secrets = life::secrets(&db).unwrap();
+        let pace = rules::CommitPace::default();
+        let founder = Proved::assumed(ROOM, FOUNDER);
+        let mut bench = Self { dir, db, secrets, pace, founder };
+        let grant = Secret32::new([3; 32]);
+        let terms = grants::Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };
+        grants::add(&bench.db, &grant, &terms).unwrap();
+        let agreement = Commitment([4; 32]);
+        let opening = door::Opening { grant, numbers, agreement };
+        let founder = bench.founder.clone();
+        bench.run(|batch| door::open_room(batch, Millis(START), &founder, &opening)).unwrap();
+        // The spent grant is the first thing to be forgotten.
+        assert_eq!(bench.forget(START), (1, 1));
+        bench
+    }
+
+    fn run<T>(
+        &mut self,
+        verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.db.execute("BEGIN IMMEDIATE", []).unwrap();
+        let mut batch = Batch::new(&self.db, &self.secrets, &mut self.pace);
+        let result = verb(&mut batch);
+        batch.settle().unwrap();
+        self.db.execute("COMMIT", []).unwrap();
+        result
+    }
+
+    fn say(&mut self, now: u64, id: u64, body: &[u8]) -> Accepted {
+        let founder = self.founder.clone();
+        let submission = say(id, body);
+        self.run(|batch| submit::submit(batch, Millis(now), &founder, submission)).unwrap()
+    }
+
+    /// Has the founder make an invite; returns its token.
+    fn invite(&mut self, uses: u32, expires: Millis) -> Secret32 {
+        let token = Secret32::new([7; 32]);
+        self.add_invite(1, &token, uses, expires).unwrap();
+        token
+    }
+
+    fn add_invite(
+        &mut self,
+        id: u64,
+        token: &Secret32,
+        uses: u32,
+        expires: Millis,
+    ) -> Result<Accepted, Fault> {
+        let founder = self.founder.clone();
+        let invite = hearth_protocol::invite::invite_id(token);
+        let effects = vec![Effect::AddInvite { invite, uses, expires, preview: vec![1] }];
+        let submission = Submission { effects, payload: vec![], ..say(id, b"") };
+        self.run(|batch| submit::submit(batch, Millis(START), &founder, submission))
+    }
+
+    /// Has the founder invite somebody, who knocks, and admit them.
+    fn admit(&mut self, number: u32) -> Proved {
+        let founder = self.founder.clone();
+        let token = self.invite(9, Millis::NEVER);
+        let welcome = BlobId(hash::sha256(b"welcome").0);
+        let (proof, knock, acknowledgement) = knocker(number, &token);
+        let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
+        let admit = Effect::Admit { member, role, welcome, acknowledgement };
+        let mut admits = Submission { effects: vec![admit], ..say(2, b"a commit") };
+        admits.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+        let now = Millis(START);
+        self.run(|batch| {
+            door::knock(batch, now, &proof, &knock)?;
+            blobs::put(batch, now, &founder, &welcome, b"welcome")?;
+            submit::submit(batch, now, &founder, admits)
+        })
+        .unwrap();
+        proof
+    }
+
+    /// Runs retention to the end of a round; returns how many steps it took and rows it deleted.
+    fn forget(&mut self, now: u64) -> (u32, u64) {
+        let (mut after, mut steps, mut deleted) = (0, 0, 0);
+        loop {
+            let step = self.run(|batch| retention::step(batch, Millis(now), after)).unwrap();
+            steps += 1;
+            deleted += step.deleted;
+            match step.next {
+                Some(next) => after = next,
+                None => return (steps, deleted),
+            }
+        }
+    }
+
+    fn count(&self, table: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        self.db.query_row(&sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Whether some bytes are anywhere in the data directory.
+    fn holds(&self, bytes: &[u8]) -> bool {
+        holds(self.dir.path(), bytes)
+    }
+}
+
+fn say(id: u64, body: &[u8]) -> Submission {
+    let mut payload = vec![0, 1, 0, 2, 16];
+    payload.extend(ROOM.0);
+    payload.extend(0_u64.to_be_bytes());
+    payload.push(1);
+    payload.extend(body);
+    let mut whole = [0; 16];
+    whole[..8].copy_from_slice(&id.to_be_bytes());
+    Submission { id: MessageId(whole), payload, expect: None, effects: vec![] }
+}
+
+fn refusal<T: std::fmt::Debug>(result: Result<T, Fault>) -> RejectCode {
+    match result {
+        Err(Fault::Refused(refusal)) => refusal.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Somebody with a key, and their knock.
+fn knocker(number: u32, token: &Secret32) -> (Proved, door::Knock, Digest) {
+    use hearth_protocol::{frame::AckTriple, handshake};
+    let mut seed = [0x5a; 32];
+    seed[..4].copy_from_slice(&number.to_be_bytes());
+    let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+    let member = MemberKey(key.verifying_key().to_bytes());
+    let (agreement, digest) = (Commitment([4; 32]), Digest([5; 32]));
+    let transcript = handshake::knock_transcript(&ROOM, &member, &agreement, &digest);
+    let signature = handshake::sign(&key, &transcript);
+    let acknowledgement = AckTriple { agreement, digest, signature };
+    let knock = door::Knock { token: token.clone(), acknowledgement, body: vec![0; 10] };
+    (Proved::assumed(ROOM, member), knock, digest)
+}
+
+fn open(dir: &Path) -> (Arc<Store>, Threads, Arc<Registry>, Arc<Metrics>) {
+    let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
+    let (store, threads) = Store::open(dir, registry.clone(), metrics.clone()).unwrap();
+    (store, threads, registry, metrics)
+}
+
+/// Whether some bytes are anywhere in a data directory.
+fn holds(dir: &Path, bytes: &[u8]) -> bool {
+    std::fs::read_dir(dir).unwrap().any(|file| {
+        let content = std::fs::read(file.unwrap().path()).unwrap();
+        content.windows(bytes.len()).any(|window| window == bytes)
+    })
+}

@@ -1,0 +1,239 @@
+//! Requests that share a transaction, come again or fail.
+
+use super::*;
+
+/// G7: whatever the room does meanwhile, and through another opening of the store, an id has its effect once.
+/// `HEARTH_RETRIES=1000000` makes a campaign of it.
+#[test]
+fn a_hundred_thousand_retries_have_no_effect() {
+    const MESSAGES: u64 = 500;
+    let wanted = std::env::var("HEARTH_RETRIES").map_or(100_000, |n| n.parse().unwrap());
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    let first: Vec<Accepted> =
+        (0..MESSAGES).map(|id| bench.say(START + id, id, &id.to_be_bytes())).collect();
+    let (mut retries, mut round) = (0, 0);
+    while retries < wanted {
+        let now = Millis(START + DAY + round);
+        let again = bench.run(|batch| {
+            let each = (0..MESSAGES)
+                .map(|id| submit::submit(batch, now, &founder, say(id, &id.to_be_bytes())));
+            each.collect::<Result<Vec<_>, _>>()
+        });
+        assert_eq!(again.unwrap(), first);
+        retries += MESSAGES;
+        round += 1;
+        // Another content under an id that is taken changes nothing either.
+        let other =
+            bench.run(|batch| submit::submit(batch, now, &founder, say(round % MESSAGES, b"!")));
+        assert_eq!(refusal(other), RejectCode::IdConflict);
+        match round {
+            // Nothing of these epochs would be taken any more.
+            20 => {
+                let mut commit = say(MESSAGES, b"a commit");
+                commit.payload[29] = 3;
+                bench.run(|batch| submit::submit(batch, now, &founder, commit)).unwrap();
+            }
+            40 => {
+                let path = database_path(bench.dir.path());
+                bench.db = schema::open_writer(&path).unwrap();
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(bench.count("entries"), i64::try_from(MESSAGES).unwrap() + 1);
+    assert_eq!(bench.count("dedup"), bench.count("entries"));
+}
+
+/// Its answer was lost; it was accepted, and is no storm.
+#[test]
+fn a_commit_that_comes_again_costs_its_author_no_pace() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let ben = bench.admit(1);
+    let mut commit = |id: u64, epoch: u64| {
+        let mut commit = say(id, b"a commit");
+        commit.payload[mls_header::CONTENT_TYPE_AT - 8..mls_header::CONTENT_TYPE_AT]
+            .copy_from_slice(&epoch.to_be_bytes());
+        commit.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+        bench.run(|batch| submit::submit(batch, Millis(START), &ben, commit)).unwrap().seq
+    };
+    let seq = commit(10, 1);
+    for _ in 0..10 {
+        assert_eq!(commit(10, 1), seq);
+    }
+    assert_eq!(commit(11, 2).0, seq.0 + 1);
+}
+
+#[tokio::test]
+async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
+    let bench = Bench::new(RoomNumbers::default());
+    let Bench { dir, db, founder, .. } = bench;
+    drop(db);
+    let (store, threads, _registry, metrics) = open(dir.path());
+    let say_it = |id: u64| store.submit(Millis(START), founder.clone(), say(id, b"word"));
+    assert_eq!(say_it(1).await.await.unwrap().seq, Seq(1));
+    // As a full disk or a failed sync would: in the middle of somebody's transaction.
+    let failing = store
+        .write(|batch| {
+            batch.db.execute("UPDATE rooms SET head = 900", [])?;
+            batch.db.execute("INSERT INTO nowhere VALUES (1)", [])?;
+            Ok(())
+        })
+        .await;
+    let beside = say_it(2).await;
+    assert_eq!(failing.await.unwrap_err().code, RejectCode::StoreUnavailable);
+    let beside = beside.await;
+    assert_eq!(beside.unwrap_err().code, RejectCode::StoreUnavailable);
+    let limit = std::time::Duration::from_secs(20);
+    let noticed = async {
+        while metrics.is_ready() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(limit, noticed).await.unwrap();
+    // Reading goes on.
+    let reader = founder.clone();
+    let position = store.read(move |db| read::position(db, &reader)).await.unwrap();
+    assert_eq!(position.head, Seq(1));
+    let recovered = async {
+        loop {
+            if let Ok(accepted) = say_it(2).await.await {
+                return accepted;
+            }
+        }
+    };
+    let accepted = tokio::time::timeout(limit, recovered).await.unwrap();
+    assert_eq!(accepted.seq, Seq(2));
+    assert!(metrics.is_ready());
+    drop(store);
+    threads.join();
+}
+
+#[tokio::test]
+async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
+    let bench = Bench::new(RoomNumbers::default());
+    let Bench { dir, db, founder, .. } = bench;
+    drop(db);
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    let mut answers = Vec::new();
+    for id in 0..200_u64 {
+        let proof = founder.clone();
+        let mut submission = say(id, b"word");
+        if id % 3 == 0 {
+            // Refused after its first effect was applied.
+            submission.effects = vec![
+                Effect::SetNumbers { numbers: RoomNumbers::default() },
+                Effect::RevokeInvite { invite: hearth_protocol::InviteId([0; 16]) },
+            ];
+        }
+        answers.push(store.submit(Millis(START), proof, submission).await);
+    }
+    let mut expected = 0;
+    for (id, answer) in answers.into_iter().enumerate() {
+        let answer = answer.await;
+        if id % 3 == 0 {
+            assert_eq!(answer.unwrap_err().code, RejectCode::NotFound);
+        } else {
+            expected += 1;
+            let accepted = answer.unwrap();
+            assert_eq!((accepted.seq, accepted.control), (Seq(expected), 0));
+        }
+    }
+    drop(store);
+    threads.join();
+}
+
+/// What comes while the writer is at work shares transactions and their syncs, 256 requests at most each.
+#[tokio::test]
+async fn requests_that_wait_share_a_transaction() {
+    let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
+    drop(db);
+    let (store, threads, _registry, metrics) = open(dir.path());
+    let (begins, begun) = std::sync::mpsc::channel();
+    let (ends, end) = std::sync::mpsc::channel::<()>();
+    let busy = move |_: &mut Batch<'_>| {
+        begins.send(()).unwrap();
+        end.recv().unwrap();
+        Ok(())
+    };
+    let first = store.write(busy).await;
+    begun.recv().unwrap();
+    let before = metrics.commit_latency.count();
+    let mut answers = Vec::new();
+    for id in 0..300 {
+        answers.push(store.submit(Millis(START), founder.clone(), say(id, b"word")).await);
+    }
+    assert_eq!(store.queue_depth(), 300);
+    ends.send(()).unwrap();
+    first.await.unwrap();
+    for answer in answers {
+        answer.await.unwrap();
+    }
+    assert_eq!(metrics.commit_latency.count() - before, 3);
+    drop(store);
+    threads.join();
+}
+
+/// By the count a restored copy of the store is told from the store.
+#[tokio::test]
+async fn every_transaction_that_changes_something_is_counted() {
+    let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    let writes =
+        || db.query_row("SELECT writes FROM life", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = writes();
+    store.submit(Millis(START), founder.clone(), say(1, b"word")).await.await.unwrap();
+    assert_eq!(writes(), before + 1);
+    let effects = vec![Effect::Retract { seq: Seq(9), own: None }];
+    let refused = Submission { effects, ..say(2, b"word") };
+    store.submit(Millis(START), founder, refused).await.await.unwrap_err();
+    assert_eq!(writes(), before + 1);
+    drop(store);
+    threads.join();
+}
+
+#[test]
+fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
+    let numbers = RoomNumbers { slow_seconds: 60, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers.clone());
+    let founder = bench.founder.clone();
+    let member = Proved::assumed(ROOM, MemberKey([7; 32]));
+    let row = rows::MemberRow {
+        key: *member.member(),
+        role: hearth_protocol::Role::Member,
+        state: rows::State::In,
+        joined: Seq(0),
+        gone: Seq(0),
+        gone_at: Millis(0),
+        timeout_until: Millis(0),
+        last_post_at: Millis(0),
+        welcome: None,
+    };
+    let room = bench.db.query_row("SELECT key FROM rooms", [], |row| row.get(0)).unwrap();
+    rows::save_member(&bench.db, room, &row).unwrap();
+    bench
+        .run(|batch| {
+            let mut post =
+                |proof: &Proved, id| submit::submit(batch, Millis(START), proof, say(id, b"word"));
+            assert_eq!(post(&founder, 1)?.seq, Seq(1));
+            assert_eq!(post(&member, 2)?.seq, Seq(2));
+            // The rule holds within the transaction, and a refusal takes no number.
+            assert_eq!(refusal(post(&member, 3)), RejectCode::SlowMode);
+            assert_eq!(post(&founder, 1)?.seq, Seq(1), "the same id again");
+            let mut numbers = numbers;
+            numbers.paused_until = Millis::NEVER;
+            let pause =
+                Submission { effects: vec![Effect::SetNumbers { numbers }], ..say(4, b"a pause") };
+            let paused = submit::submit(batch, Millis(START), &founder, pause)?;
+            assert_eq!((paused.seq, paused.control), (Seq(3), 1));
+            let late = Millis(START + 3_600_000);
+            let refused = submit::submit(batch, late, &member, say(5, b"word"));
+            assert_eq!(refusal(refused), RejectCode::Paused);
+            let next = submit::submit(batch, late, &founder, say(6, b"word"))?;
+            assert_eq!((next.seq, next.control), (Seq(4), 1));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(read::position(&bench.db, &bench.founder).unwrap().head, Seq(4));
+    assert_eq!(bench.count("entries"), 4);
+}

@@ -1,0 +1,98 @@
+//! Single verbs, and where they end.
+
+use super::*;
+
+#[test]
+fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    for number in 0..40_u8 {
+        let bytes = vec![number; 100];
+        let id = BlobId(hash::sha256(&bytes).0);
+        let now = Millis(START + u64::from(number));
+        bench.run(|batch| blobs::put(batch, now, &founder, &id, &bytes)).unwrap();
+    }
+    assert_eq!(bench.count("blobs"), 16);
+    let newest = BlobId(hash::sha256(&[39; 100]).0);
+    assert!(blobs::exists(&bench.db, 1, &newest).unwrap());
+    bench.forget(START + 2 * DAY);
+    assert_eq!(bench.count("blobs"), 0);
+}
+
+/// New keys are no post: no rule keeps a member from making them.
+#[test]
+fn a_member_renews_keys_whatever_holds_posts_back() {
+    let numbers =
+        RoomNumbers { door: hearth_protocol::frame::Door::Closed, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let member = bench.admit(0);
+    let post = say(10, b"word");
+    let refused = bench.run(|batch| submit::submit(batch, Millis(START), &member, post));
+    assert_eq!(refusal(refused), RejectCode::Closed);
+    let mut commit = say(11, b"new keys");
+    commit.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+    commit.payload[21..29].copy_from_slice(&1_u64.to_be_bytes());
+    let accepted =
+        bench.run(|batch| submit::submit(batch, Millis(START), &member, commit)).unwrap();
+    assert_eq!(accepted.seq, Seq(2));
+}
+
+/// A facilitator gets all knocks that wait, in parts that fit a frame.
+#[test]
+fn knocks_come_in_parts_that_fit_a_frame() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    let token = bench.invite(1_000, Millis::NEVER);
+    let mut waiting = vec![];
+    for number in 0..KNOCKS_MAX {
+        let (proof, knock, _) = knocker(number as u32, &token);
+        let knock = door::Knock { body: vec![1; KNOCK_BYTES_MAX], ..knock };
+        bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+        waiting.push(*proof.member());
+    }
+    waiting.sort_unstable();
+    let (mut got, mut parts, mut after) = (vec![], 0, None);
+    loop {
+        let (knocks, more) = read::knocks(&bench.db, &founder, after).unwrap();
+        assert!(knocks.iter().map(|knock| knock.body.len()).sum::<usize>() <= BATCH_BYTES_MAX);
+        got.extend(knocks.iter().map(|knock| knock.member));
+        after = got.last().copied();
+        parts += 1;
+        if !more {
+            break;
+        }
+        assert!(!knocks.is_empty());
+    }
+    // Not one by one, either.
+    let few = 2 * (KNOCKS_MAX * KNOCK_BYTES_MAX / BATCH_BYTES_MAX + 1);
+    assert!((2..=few).contains(&parts), "{parts}");
+    assert_eq!(got, waiting);
+}
+
+#[test]
+fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let token = |number: usize| Secret32::new([u8::try_from(number % 256).unwrap(); 32]);
+    let (waited_with, burnt, late) =
+        (7, 9, Secret32::new([0xab, 1].repeat(16).try_into().unwrap()));
+    for number in 0..INVITES_MAX {
+        bench.add_invite(number as u64, &token(number), 1, Millis::NEVER).unwrap();
+    }
+    let (proof, knock, _) = knocker(1, &token(waited_with));
+    bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+    assert_eq!(refusal(bench.add_invite(300, &late, 1, Millis::NEVER)), RejectCode::RoomFull);
+
+    bench.run(|batch| door::burn(batch, Millis(START), &ROOM, &token(burnt))).unwrap();
+    bench.add_invite(301, &late, 1, Millis::NEVER).unwrap();
+    let mut shown =
+        |token: &Secret32| bench.run(|batch| door::preview(batch.db, Millis(START), &ROOM, token));
+    assert_eq!(refusal(shown(&token(burnt))), RejectCode::InviteInvalid);
+    assert_eq!(refusal(shown(&token(waited_with))), RejectCode::InviteUsed);
+    assert_eq!(shown(&late).unwrap(), [1]);
+    assert_eq!(bench.count("invites"), i64::try_from(INVITES_MAX).unwrap());
+
+    // Who waited takes it back, or is admitted or declined: nobody needs it any more.
+    bench.run(|batch| door::cancel(batch, &proof)).unwrap();
+    bench.add_invite(302, &token(burnt), 1, Millis::NEVER).unwrap();
+    assert_eq!((bench.count("invites"), bench.count("knockers")), (256, 0));
+}

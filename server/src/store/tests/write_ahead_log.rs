@@ -1,0 +1,182 @@
+//! What is in the write-ahead log, and for how long.
+
+use super::*;
+
+/// Waits until the write-ahead log of a running store is empty.
+async fn log_is_emptied(dir: &Path) {
+    let log = database_path(dir).with_extension("db-wal");
+    let emptied = async {
+        while std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), emptied).await.unwrap();
+}
+
+/// Grants have no row ids, and SQLite does not tell that one was deleted.
+#[tokio::test]
+async fn whatever_retention_deletes_empties_the_log() {
+    let Bench { dir, db, .. } = Bench::new(RoomNumbers::default());
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    log_is_emptied(dir.path()).await;
+    let terms = grants::Terms { rooms_left: 1, members_max: 9, expires: Millis(START) };
+    grants::add(&db, &Secret32::new([8; 32]), &terms).unwrap();
+    drop(db);
+    let step = store.write(|batch| retention::step(batch, Millis(START + 1), 0)).await;
+    assert_eq!(step.await.unwrap().deleted, 1);
+    log_is_emptied(dir.path()).await;
+    drop(store);
+    threads.join();
+}
+
+/// A log that grew long while much was written is cut when nobody writes, though nothing was deleted.
+#[tokio::test]
+async fn a_long_log_is_cut_when_nobody_writes() {
+    let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
+    drop(db);
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    log_is_emptied(dir.path()).await;
+    let log = database_path(dir.path()).with_extension("db-wal");
+    let length = || std::fs::metadata(&log).unwrap().len();
+    let body = vec![1; 40_000];
+    let mut longest = 0;
+    for id in 0..600 {
+        store.submit(Millis(START), founder.clone(), say(id, &body)).await.await.unwrap();
+        longest = longest.max(length());
+    }
+    assert!(longest > 16 * 1024 * 1024, "{longest}");
+    log_is_emptied(dir.path()).await;
+    drop(store);
+    threads.join();
+}
+
+/// When the log is moved into the database, when it is cut, and when it is left alone.
+#[tokio::test]
+async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_was_deleted() {
+    use std::time::{Duration, Instant};
+    const CUT_PAUSE: Duration = Duration::from_secs(1);
+    /// Several looks at the log.
+    const LOOKS: Duration = Duration::from_millis(500);
+    let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
+    drop(db);
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    let database = database_path(dir.path());
+    let length = || std::fs::metadata(database.with_extension("db-wal")).unwrap().len();
+    let is_moved = |words: &[u8]| {
+        std::fs::read(&database).unwrap().windows(words.len()).any(|part| part == words)
+    };
+    let say = async |id, words: &[u8], effects| {
+        let submission = Submission { effects, ..say(id, words) };
+        store.submit(Millis(START), founder.clone(), submission).await.await.unwrap()
+    };
+    let until = async |condition: &dyn Fn() -> bool| {
+        let met = async {
+            while !condition() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), met).await.unwrap();
+    };
+
+    // Little is written and nothing deleted: whoever writes and whoever does not, the log is left alone.
+    log_is_emptied(dir.path()).await;
+    let (began, mut longest, mut id) = (Instant::now(), 0, 0);
+    while began.elapsed() < CUT_PAUSE + 2 * LOOKS {
+        if began.elapsed() < CUT_PAUSE + LOOKS && id < 200 {
+            id += 1;
+            say(id, b"words that are in the log alone", vec![]).await;
+        }
+        assert!(length() >= longest, "cut without need");
+        longest = length();
+        tokio::task::yield_now().await;
+    }
+    assert!(!is_moved(b"words that are in the log alone"));
+
+    // Much was changed: it is moved, and keeps its length.
+    store
+        .write(|batch| {
+            let rows =
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8192)
+                        INSERT INTO posts SELECT 1, x'00', i, 1 FROM n";
+            Ok(batch.db.execute(rows, [])?)
+        })
+        .await
+        .await
+        .unwrap();
+    until(&|| is_moved(b"words that are in the log alone")).await;
+    assert!(length() >= longest, "cut without need");
+
+    // Content was deleted twice: each time it is cut, and not in the same second.
+    let began = Instant::now();
+    for seq in [1, 2] {
+        let own = Some(self::say(seq, b"").id);
+        let retract = Effect::Retract { seq: Seq(seq), own };
+        say(1_000 + seq, b"a retraction", vec![retract]).await;
+        log_is_emptied(dir.path()).await;
+    }
+    assert!(began.elapsed() >= CUT_PAUSE, "{:?}", began.elapsed());
+    drop(store);
+    threads.join();
+}
+
+#[tokio::test]
+async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
+    let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
+    drop(db);
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    // Every start empties the log; what is tested is not that.
+    log_is_emptied(dir.path()).await;
+    let canary = b"the canary that must be gone from every file";
+    // Of several pages: what is said afterwards would overwrite a short one by itself.
+    let words = say(1, &canary.repeat(400));
+    let said = store.submit(Millis(START), founder.clone(), words).await.await.unwrap();
+    assert!(holds(dir.path(), canary));
+    let id = say(1, b"").id;
+    let retract = Submission {
+        effects: vec![Effect::Retract { seq: said.seq, own: Some(id) }],
+        ..say(2, b"a retraction")
+    };
+    // A reader who began before it needs the log as it was, and holds up nobody for it.
+    let reader = schema::open_reader(&database_path(dir.path())).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM entries;").unwrap();
+    let _: i64 = reader.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).unwrap();
+    store.submit(Millis(START), founder.clone(), retract).await.await.unwrap();
+    let began = std::time::Instant::now();
+    for id in 3..60 {
+        store.submit(Millis(START), founder.clone(), say(id, b"word")).await.await.unwrap();
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(holds(dir.path(), canary));
+    reader.execute_batch("COMMIT").unwrap();
+    let gone = async {
+        while holds(dir.path(), canary) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.unwrap();
+    drop(store);
+    threads.join();
+}
+
+/// SQLite tells nobody of a row that gives way to another.
+#[tokio::test]
+async fn a_knock_that_another_replaced_is_soon_in_no_file_of_a_running_relay() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let token = bench.invite(1, Millis::NEVER);
+    let Bench { dir, db, .. } = bench;
+    drop(db);
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    log_is_emptied(dir.path()).await;
+    let canary = b"the canary that must be gone from every file";
+    for body in [canary.repeat(100), b"another knock".to_vec()] {
+        let (proof, knock, _) = knocker(1, &token);
+        let knock = door::Knock { body, ..knock };
+        let knocked = store.write(move |batch| door::knock(batch, Millis(START), &proof, &knock));
+        assert_eq!(knocked.await.await.unwrap(), hearth_protocol::frame::Standing::Knocking);
+    }
+    log_is_emptied(dir.path()).await;
+    assert!(!holds(dir.path(), canary));
+    assert!(holds(dir.path(), b"another knock"));
+    drop(store);
+    threads.join();
+}
