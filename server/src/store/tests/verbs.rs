@@ -96,3 +96,93 @@ fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
     bench.add_invite(302, &token(burnt), 1, Millis::NEVER).unwrap();
     assert_eq!((bench.count("invites"), bench.count("knockers")), (256, 0));
 }
+
+/// Each rule holds to its last moment and its last byte, and no further.
+#[test]
+fn a_rule_ends_where_it_says() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (ben, founder) = (bench.admit(1), bench.founder.clone());
+    let mut ids = 100..;
+    let mut set = |bench: &mut Bench, effect: Effect| {
+        let submission =
+            Submission { effects: vec![effect], payload: vec![], ..say(ids.next().unwrap(), b"") };
+        bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+    };
+    let mut ids = 1_000..;
+    let mut post = |bench: &mut Bench, at: u64, body: &[u8]| {
+        let mut words = say(ids.next().unwrap(), body);
+        words.payload[21..29].copy_from_slice(&1_u64.to_be_bytes());
+        match bench.run(|batch| submit::submit(batch, Millis(START + at), &ben, words)) {
+            Ok(_) => None,
+            Err(Fault::Refused(refusal)) => {
+                Some((refusal.code, refusal.retry_at.map(|at| at.0 - START)))
+            }
+            Err(fault) => panic!("{fault:?}"),
+        }
+    };
+
+    let until = Millis(START + 100);
+    set(&mut bench, Effect::Timeout { member: *ben.member(), until });
+    assert_eq!(post(&mut bench, 99, b""), Some((RejectCode::TimedOut, Some(100))));
+    assert_eq!(post(&mut bench, 100, b""), None);
+
+    let numbers = RoomNumbers { paused_until: Millis(START + 200), ..RoomNumbers::default() };
+    set(&mut bench, Effect::SetNumbers { numbers });
+    assert_eq!(post(&mut bench, 199, b""), Some((RejectCode::Paused, Some(200))));
+    assert_eq!(post(&mut bench, 200, b""), None);
+
+    let numbers = RoomNumbers { slow_seconds: 2, ..RoomNumbers::default() };
+    set(&mut bench, Effect::SetNumbers { numbers });
+    assert_eq!(post(&mut bench, 5_000, b""), None);
+    assert_eq!(post(&mut bench, 5_000, b""), Some((RejectCode::SlowMode, Some(7_000))));
+    assert_eq!(post(&mut bench, 6_999, b""), Some((RejectCode::SlowMode, Some(7_000))));
+    assert_eq!(post(&mut bench, 7_000, b""), None);
+    // A clock that was set back silences nobody.
+    assert_eq!(post(&mut bench, 6_000, b""), None);
+
+    let whole = say(0, b"words").payload.len() as u32;
+    let numbers = RoomNumbers { payload_bytes_max: whole, ..RoomNumbers::default() };
+    set(&mut bench, Effect::SetNumbers { numbers });
+    assert_eq!(post(&mut bench, 9_000, b"words"), None);
+    assert_eq!(post(&mut bench, 9_000, b"words."), Some((RejectCode::TooLong, None)));
+
+    let numbers = RoomNumbers { budget_per_day: 1, ..RoomNumbers::default() };
+    set(&mut bench, Effect::SetNumbers { numbers });
+    const QUARTER: u64 = 15 * 60 * 1000;
+    let free = DAY + QUARTER;
+    assert_eq!(post(&mut bench, QUARTER - 1, b""), None);
+    assert_eq!(post(&mut bench, QUARTER, b""), Some((RejectCode::BudgetSpent, Some(free))));
+    assert_eq!(post(&mut bench, free - 1, b""), Some((RejectCode::BudgetSpent, Some(free))));
+    assert_eq!(post(&mut bench, free, b""), None);
+}
+
+#[test]
+fn a_room_keeps_its_entries_for_a_minute_to_ten_years() {
+    let years = 3_660 * DAY / 1000;
+    for (seconds, taken) in [(59, false), (60, true), (years, true), (years + 1, false)] {
+        let numbers = RoomNumbers { retention_seconds: seconds, ..RoomNumbers::default() };
+        assert_eq!(rules::well_formed(&numbers), taken, "{seconds}");
+    }
+}
+
+/// The key of an entry holds so many rooms.
+#[test]
+fn a_room_beyond_the_last_is_not_opened() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let grant = Secret32::new([8; 32]);
+    let terms = grants::Terms { rooms_left: 2, members_max: 9, expires: Millis::NEVER };
+    grants::add(&bench.db, &grant, &terms).unwrap();
+    let before_last = rusqlite::params![schema::ROOM_KEY_MAX - 1];
+    bench
+        .db
+        .execute("UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'rooms'", before_last)
+        .unwrap();
+    let mut open = |room| {
+        let founder = Proved::assumed(RoomId([room; 16]), FOUNDER);
+        let (numbers, agreement) = (RoomNumbers::default(), Commitment([4; 32]));
+        let opening = door::Opening { grant: grant.clone(), numbers, agreement };
+        bench.run(|batch| door::open_room(batch, Millis(START), &founder, &opening))
+    };
+    assert!(open(11).is_ok());
+    assert!(matches!(open(12), Err(Fault::Store(_))));
+}
