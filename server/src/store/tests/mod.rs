@@ -92,9 +92,13 @@ impl Bench {
 
     /// Has the founder invite somebody, who knocks, and admit them.
     fn admit(&mut self, number: u32) -> Proved {
+        self.admit_with(number, b"welcome")
+    }
+
+    fn admit_with(&mut self, number: u32, bytes: &[u8]) -> Proved {
         let founder = self.founder.clone();
         let token = self.invite(9, Millis::NEVER);
-        let welcome = BlobId(hash::sha256(b"welcome").0);
+        let welcome = BlobId(hash::sha256(bytes).0);
         let (proof, knock, acknowledgement) = knocker(number, &token);
         let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
         let admit = Effect::Admit { member, role, welcome, acknowledgement };
@@ -103,7 +107,7 @@ impl Bench {
         let now = Millis(START);
         self.run(|batch| {
             door::knock(batch, now, &proof, &knock)?;
-            blobs::put(batch, now, &founder, &welcome, b"welcome")?;
+            blobs::put(batch, now, &founder, &welcome, bytes)?;
             submit::submit(batch, now, &founder, admits)
         })
         .unwrap();

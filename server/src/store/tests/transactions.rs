@@ -237,3 +237,23 @@ fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
     assert_eq!(read::position(&bench.db, &bench.founder).unwrap().head, Seq(4));
     assert_eq!(bench.count("entries"), 4);
 }
+
+/// Whoever stops the relay waits for what the store was handed before.
+#[tokio::test]
+async fn what_was_handed_over_is_written_before_the_end() {
+    use futures_util::FutureExt as _;
+    let Bench { dir, db, .. } = Bench::new(RoomNumbers::default());
+    drop(db);
+    let (store, threads, _registry, _metrics) = open(dir.path());
+    let much = store
+        .write(|batch| {
+            let rows =
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
+                        INSERT INTO posts SELECT 1, x'00', i, 1 FROM n";
+            Ok(batch.db.execute(rows, [])?)
+        })
+        .await;
+    drop(store);
+    threads.join();
+    assert_eq!(much.now_or_never().unwrap().unwrap(), 50_000);
+}

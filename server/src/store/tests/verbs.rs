@@ -1,5 +1,7 @@
 //! Single verbs, and where they end.
 
+use hearth_protocol::limits::BLOB_PART_BYTES_MAX;
+
 use super::*;
 
 #[test]
@@ -95,6 +97,36 @@ fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
     bench.run(|batch| door::cancel(batch, &proof)).unwrap();
     bench.add_invite(302, &token(burnt), 1, Millis::NEVER).unwrap();
     assert_eq!((bench.count("invites"), bench.count("knockers")), (256, 0));
+}
+
+/// A Welcome is for one member, who gets it in parts, until they are past their admission.
+#[test]
+fn a_welcome_waits_for_its_member_alone_until_they_are_in() {
+    const SIZE: usize = 2 * BLOB_PART_BYTES_MAX + 1;
+    let mut bench = Bench::new(RoomNumbers::default());
+    let welcome: Vec<u8> = (0..SIZE).map(|at| at as u8).collect();
+    let ben = bench.admit_with(1, &welcome);
+    let (founder, blob) = (bench.founder.clone(), BlobId(hash::sha256(&welcome).0));
+    let part = |bench: &Bench, who: &Proved, offset: usize| {
+        blobs::part(&bench.db, who, &blob, offset as u32)
+    };
+    for from in [0, BLOB_PART_BYTES_MAX, 2 * BLOB_PART_BYTES_MAX, SIZE] {
+        let to = SIZE.min(from + BLOB_PART_BYTES_MAX);
+        let got = part(&bench, &ben, from).unwrap();
+        assert_eq!((got.total as usize, &got.bytes[..]), (SIZE, &welcome[from..to]));
+    }
+    assert_eq!(refusal(part(&bench, &founder, 0)), RejectCode::NotFound);
+    let stranger = Proved::assumed(ROOM, MemberKey([9; 32]));
+    assert_eq!(refusal(part(&bench, &stranger, 0)), RejectCode::NotMember);
+
+    // Their admission is entry 1.
+    bench.run(|batch| blobs::fetched(batch, &ben, Seq(0))).unwrap();
+    assert!(part(&bench, &ben, 0).is_ok());
+    bench.run(|batch| blobs::fetched(batch, &ben, Seq(1))).unwrap();
+    assert_eq!(refusal(part(&bench, &ben, 0)), RejectCode::NotFound);
+    assert_eq!(bench.count("blobs"), 0);
+    // Once more changes nothing.
+    bench.run(|batch| blobs::fetched(batch, &ben, Seq(1))).unwrap();
 }
 
 /// Each rule holds to its last moment and its last byte, and no further.
