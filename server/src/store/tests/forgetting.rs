@@ -48,12 +48,8 @@ fn whatever_a_room_forgets_is_counted() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let ben = bench.admit(1);
-    let mut removal = say(3, b"a commit");
-    removal.payload[21..29].copy_from_slice(&1_u64.to_be_bytes());
-    removal.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
-    removal.effects = vec![Effect::Remove { member: *ben.member() }];
-    let founder = bench.founder.clone();
-    bench.run(|batch| submit::submit(batch, Millis(START), &founder, removal)).unwrap();
+    let (founder, member) = (bench.founder.clone(), *ben.member());
+    bench.submit(&founder, commit(3, 1, vec![Effect::Remove { member }])).unwrap();
     // What answers the same submission again: of an invite, an admission and a removal.
     assert_eq!(bench.count("dedup"), 3);
     assert_eq!(bench.forget(START + 7 * DAY + 1).1, 3);
@@ -85,14 +81,14 @@ fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
     let mut bench = Bench::new(numbers);
     let mut epoch = 0;
     for id in 0..9 {
-        let mut submission = say(id, b"words or a commit");
-        submission.payload[5 + 16..5 + 16 + 8].copy_from_slice(&u64::to_be_bytes(epoch));
-        if id % 3 == 1 {
-            submission.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+        let submission = if id % 3 == 1 {
             epoch += 1;
-        }
+            commit(id, epoch - 1, vec![])
+        } else {
+            say(id, b"words").of_epoch(epoch)
+        };
         let founder = bench.founder.clone();
-        bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+        bench.submit(&founder, submission).unwrap();
     }
     bench.forget(START + 8 * DAY);
     let log = |bench: &Bench, after| {
@@ -157,9 +153,7 @@ fn what_waits_is_kept_for_its_time_and_no_longer() {
     let (proof, _, acknowledgement) = knocker(0, &token);
     let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
     let admit = Effect::Admit { member, role, welcome: BlobId(welcome.0), acknowledgement };
-    let mut commit = Submission { effects: vec![admit], ..say(2, b"a commit") };
-    commit.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
-    bench.run(|batch| submit::submit(batch, Millis(START), &founder, commit)).unwrap();
+    bench.submit(&founder, commit(2, 0, vec![admit])).unwrap();
     let rows = |bench: &Bench| ["invites", "knockers", "knocks", "blobs"].map(|t| bench.count(t));
     let (all, mut before) = (rows(&bench), START);
     assert_eq!(all, [1, 1, 1, 2]);
@@ -272,12 +266,6 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
 
     // One key inside and out again.
     let blob = BlobId(hash::sha256(b"welcome").0);
-    let commit = |epoch: u64, id: u64, effects: Vec<Effect>| {
-        let mut submission = Submission { effects, ..say(id, b"a commit") };
-        submission.payload[21..29].copy_from_slice(&epoch.to_be_bytes());
-        submission.payload[29] = 3;
-        submission
-    };
     let (mut epoch, cycles) = (0, u64::from(TIMES / 10));
     for cycle in 0..cycles {
         let now = Millis(START + cycle);
@@ -286,7 +274,7 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
         let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
         let admit = Effect::Admit { member, role, welcome: blob, acknowledgement: digest };
         for effect in [admit, Effect::Remove { member }] {
-            let submission = commit(epoch, 2 + epoch, vec![effect]);
+            let submission = commit(2 + epoch, epoch, vec![effect]);
             bench.run(|batch| submit::submit(batch, now, &founder, submission)).unwrap();
             epoch += 1;
         }

@@ -69,6 +69,10 @@ impl Bench {
         self.run(|batch| submit::submit(batch, Millis(now), &founder, submission)).unwrap()
     }
 
+    fn submit(&mut self, who: &Proved, submission: Submission) -> Result<Accepted, Fault> {
+        self.run(|batch| submit::submit(batch, Millis(START), who, submission))
+    }
+
     /// Has the founder make an invite; returns its token.
     fn invite(&mut self, uses: u32, expires: Millis) -> Secret32 {
         let token = Secret32::new([7; 32]);
@@ -87,23 +91,24 @@ impl Bench {
         let invite = hearth_protocol::invite::invite_id(token);
         let effects = vec![Effect::AddInvite { invite, uses, expires, preview: vec![1] }];
         let submission = Submission { effects, payload: vec![], ..say(id, b"") };
-        self.run(|batch| submit::submit(batch, Millis(START), &founder, submission))
+        self.submit(&founder, submission)
     }
 
     /// Has the founder invite somebody, who knocks, and admit them.
     fn admit(&mut self, number: u32) -> Proved {
-        self.admit_with(number, b"welcome")
+        self.admit_in(0, number, b"welcome")
     }
 
-    fn admit_with(&mut self, number: u32, bytes: &[u8]) -> Proved {
+    /// The same in a later epoch, with another Welcome.
+    fn admit_in(&mut self, epoch: u64, number: u32, bytes: &[u8]) -> Proved {
         let founder = self.founder.clone();
-        let token = self.invite(9, Millis::NEVER);
+        let token = Secret32::new([number as u8; 32]);
+        self.add_invite(1_000 + epoch, &token, 9, Millis::NEVER).unwrap();
         let welcome = BlobId(hash::sha256(bytes).0);
         let (proof, knock, acknowledgement) = knocker(number, &token);
         let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
         let admit = Effect::Admit { member, role, welcome, acknowledgement };
-        let mut admits = Submission { effects: vec![admit], ..say(2, b"a commit") };
-        admits.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+        let admits = commit(2_000 + epoch, epoch, vec![admit]);
         let now = Millis(START);
         self.run(|batch| {
             door::knock(batch, now, &proof, &knock)?;
@@ -148,6 +153,21 @@ fn say(id: u64, body: &[u8]) -> Submission {
     let mut whole = [0; 16];
     whole[..8].copy_from_slice(&id.to_be_bytes());
     Submission { id: MessageId(whole), payload, expect: None, effects: vec![] }
+}
+
+/// A commit of an epoch.
+fn commit(id: u64, epoch: u64, effects: Vec<Effect>) -> Submission {
+    let mut submission = Submission { effects, ..say(id, b"a commit") }.of_epoch(epoch);
+    submission.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
+    submission
+}
+
+impl Submission {
+    fn of_epoch(mut self, epoch: u64) -> Self {
+        let at = mls_header::CONTENT_TYPE_AT;
+        self.payload[at - 8..at].copy_from_slice(&epoch.to_be_bytes());
+        self
+    }
 }
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, Fault>) -> RejectCode {

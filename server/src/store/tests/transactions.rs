@@ -50,18 +50,11 @@ fn a_hundred_thousand_retries_have_no_effect() {
 fn a_commit_that_comes_again_costs_its_author_no_pace() {
     let mut bench = Bench::new(RoomNumbers::default());
     let ben = bench.admit(1);
-    let mut commit = |id: u64, epoch: u64| {
-        let mut commit = say(id, b"a commit");
-        commit.payload[mls_header::CONTENT_TYPE_AT - 8..mls_header::CONTENT_TYPE_AT]
-            .copy_from_slice(&epoch.to_be_bytes());
-        commit.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
-        bench.run(|batch| submit::submit(batch, Millis(START), &ben, commit)).unwrap().seq
-    };
-    let seq = commit(10, 1);
+    let seq = bench.submit(&ben, commit(10, 1, vec![])).unwrap().seq;
     for _ in 0..10 {
-        assert_eq!(commit(10, 1), seq);
+        assert_eq!(bench.submit(&ben, commit(10, 1, vec![])).unwrap().seq, seq);
     }
-    assert_eq!(commit(11, 2).0, seq.0 + 1);
+    assert_eq!(bench.submit(&ben, commit(11, 2, vec![])).unwrap().seq.0, seq.0 + 1);
 }
 
 #[tokio::test]

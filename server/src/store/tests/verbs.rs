@@ -1,6 +1,9 @@
 //! Single verbs, and where they end.
 
-use hearth_protocol::limits::BLOB_PART_BYTES_MAX;
+use hearth_protocol::{
+    InviteId, Role,
+    limits::{BLOB_PART_BYTES_MAX, EFFECTS_MAX, PAYLOAD_BYTES_MAX, PREVIEW_BYTES_MAX},
+};
 
 use super::*;
 
@@ -28,14 +31,8 @@ fn a_member_renews_keys_whatever_holds_posts_back() {
         RoomNumbers { door: hearth_protocol::frame::Door::Closed, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let member = bench.admit(0);
-    let post = say(10, b"word");
-    let refused = bench.run(|batch| submit::submit(batch, Millis(START), &member, post));
-    assert_eq!(refusal(refused), RejectCode::Closed);
-    let mut commit = say(11, b"new keys");
-    commit.payload[mls_header::CONTENT_TYPE_AT] = mls_header::COMMIT;
-    commit.payload[21..29].copy_from_slice(&1_u64.to_be_bytes());
-    let accepted =
-        bench.run(|batch| submit::submit(batch, Millis(START), &member, commit)).unwrap();
+    assert_eq!(refusal(bench.submit(&member, say(10, b"word"))), RejectCode::Closed);
+    let accepted = bench.submit(&member, commit(11, 1, vec![])).unwrap();
     assert_eq!(accepted.seq, Seq(2));
 }
 
@@ -105,7 +102,7 @@ fn a_welcome_waits_for_its_member_alone_until_they_are_in() {
     const SIZE: usize = 2 * BLOB_PART_BYTES_MAX + 1;
     let mut bench = Bench::new(RoomNumbers::default());
     let welcome: Vec<u8> = (0..SIZE).map(|at| at as u8).collect();
-    let ben = bench.admit_with(1, &welcome);
+    let ben = bench.admit_in(0, 1, &welcome);
     let (founder, blob) = (bench.founder.clone(), BlobId(hash::sha256(&welcome).0));
     let part = |bench: &Bench, who: &Proved, offset: usize| {
         blobs::part(&bench.db, who, &blob, offset as u32)
@@ -138,12 +135,11 @@ fn a_rule_ends_where_it_says() {
     let mut set = |bench: &mut Bench, effect: Effect| {
         let submission =
             Submission { effects: vec![effect], payload: vec![], ..say(ids.next().unwrap(), b"") };
-        bench.run(|batch| submit::submit(batch, Millis(START), &founder, submission)).unwrap();
+        bench.submit(&founder, submission).unwrap();
     };
     let mut ids = 1_000..;
     let mut post = |bench: &mut Bench, at: u64, body: &[u8]| {
-        let mut words = say(ids.next().unwrap(), body);
-        words.payload[21..29].copy_from_slice(&1_u64.to_be_bytes());
+        let words = say(ids.next().unwrap(), body).of_epoch(1);
         match bench.run(|batch| submit::submit(batch, Millis(START + at), &ben, words)) {
             Ok(_) => None,
             Err(Fault::Refused(refusal)) => {
@@ -217,4 +213,67 @@ fn a_room_beyond_the_last_is_not_opened() {
     };
     assert!(open(11).is_ok());
     assert!(matches!(open(12), Err(Fault::Store(_))));
+}
+
+/// As much as is allowed is taken, and nothing beyond it.
+#[test]
+fn a_submission_is_as_large_as_it_may_be_and_no_larger() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    let room_for = PAYLOAD_BYTES_MAX - say(0, b"").payload.len();
+    let lock = |count| Submission {
+        effects: vec![Effect::SetNumbers { numbers: RoomNumbers::default() }; count],
+        payload: vec![],
+        ..say(10 + count as u64, b"")
+    };
+    assert!(bench.submit(&founder, say(1, &vec![0; room_for])).is_ok());
+    let refused = bench.submit(&founder, say(2, &vec![0; room_for + 1]));
+    assert_eq!(refusal(refused), RejectCode::TooLarge);
+    assert!(bench.submit(&founder, lock(EFFECTS_MAX)).is_ok());
+    assert_eq!(refusal(bench.submit(&founder, lock(EFFECTS_MAX + 1))), RejectCode::TooLarge);
+    assert_eq!(refusal(bench.submit(&founder, lock(0))), RejectCode::BadFrame);
+}
+
+/// The key of an entry holds so many of a room.
+#[test]
+fn an_entry_beyond_the_last_is_refused() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    let before_last = [schema::int(schema::SEQ_MAX - 1)];
+    bench.db.execute("UPDATE rooms SET head = ?1", before_last).unwrap();
+    assert_eq!(bench.submit(&founder, say(1, b"")).unwrap().seq, Seq(schema::SEQ_MAX));
+    assert_eq!(refusal(bench.submit(&founder, say(2, b""))), RejectCode::RoomFull);
+}
+
+#[test]
+fn an_invite_can_be_used_and_its_preview_fits_a_frame() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let founder = bench.founder.clone();
+    let mut ids = 1_u8..;
+    let mut invite = |uses, expires, preview| {
+        let id = ids.next().unwrap();
+        let (invite, preview) = (InviteId([id; 16]), vec![0; preview]);
+        let effects = vec![Effect::AddInvite { invite, uses, expires: Millis(expires), preview }];
+        let submission = Submission { effects, payload: vec![], ..say(u64::from(id), b"") };
+        bench.submit(&founder, submission).map_err(|fault| refusal::<()>(Err(fault))).err()
+    };
+    assert_eq!(invite(1, START + 1, PREVIEW_BYTES_MAX), None);
+    assert_eq!(invite(1, START + 1, PREVIEW_BYTES_MAX + 1), Some(RejectCode::TooLarge));
+    assert_eq!(invite(0, START + 1, 0), Some(RejectCode::BadFrame));
+    assert_eq!(invite(1, START, 0), Some(RejectCode::BadFrame));
+}
+
+/// Who moderates is for facilitators to say; what else somebody is, for co-facilitators, too.
+#[test]
+fn a_co_facilitator_makes_observers_and_no_facilitators() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (founder, ben) = (bench.founder.clone(), bench.admit(1));
+    let set = |member: &Proved, role| vec![Effect::SetRole { member: *member.member(), role }];
+    bench.submit(&founder, commit(20, 1, set(&ben, Role::CoFacilitator))).unwrap();
+    let cleo = bench.admit_in(2, 2, b"another welcome");
+    for role in [Role::CoFacilitator, Role::Facilitator] {
+        let refused = bench.submit(&ben, commit(21, 3, set(&cleo, role)));
+        assert_eq!(refusal(refused), RejectCode::NotFacilitator);
+    }
+    bench.submit(&ben, commit(22, 3, set(&cleo, Role::Observer))).unwrap();
 }
