@@ -290,7 +290,7 @@ pub(crate) fn tombstone(
     Ok(found)
 }
 
-/// Whether a member appended an entry under a submission id.
+/// Whether a member appended an entry, whose seq is not 0, under a submission id.
 pub(crate) fn is_own(
     batch: &Batch<'_>,
     room: &RoomRow,
@@ -304,5 +304,5 @@ pub(crate) fn is_own(
         .prepare_cached("SELECT seq FROM dedup WHERE room = ?1 AND hash = ?2")?
         .query_row(params![room.key, name], |row| row.get(0))
         .optional()?;
-    Ok(seq.0 > 0 && found.is_some_and(|found| uint(found) == seq.0))
+    Ok(found.is_some_and(|found| uint(found) == seq.0))
 }

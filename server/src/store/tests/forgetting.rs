@@ -62,6 +62,20 @@ fn whatever_a_room_forgets_is_counted() {
     assert_eq!((bench.count("entries"), bench.count("members")), (0, 1));
 }
 
+#[test]
+fn what_is_said_after_all_was_forgotten_is_forgotten_in_its_time() {
+    let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    for round in 0..3 {
+        let now = START + round * 10 * DAY;
+        bench.say(now, round, b"words");
+        bench.forget(now + 7 * DAY);
+        assert_eq!(bench.count("entries"), 1);
+        bench.forget(now + 7 * DAY + 1);
+        assert_eq!((bench.count("entries"), bench.count("dedup")), (0, 0));
+    }
+}
+
 /// One transaction is enough for few entries, however much goes with them.
 #[test]
 fn few_entries_are_forgotten_in_one_step() {

@@ -277,3 +277,22 @@ fn a_co_facilitator_makes_observers_and_no_facilitators() {
     }
     bench.submit(&ben, commit(22, 3, set(&cleo, Role::Observer))).unwrap();
 }
+
+#[test]
+fn members_retract_their_own_words_and_nobody_else_s() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (ben, cleo) = (bench.admit(1), bench.admit_in(1, 2, b"another welcome"));
+    let words = say(1, b"words").of_epoch(2);
+    let retract = |id, seq, own| Submission {
+        effects: vec![Effect::Retract { seq, own: Some(own) }],
+        ..say(id, b"a retraction").of_epoch(2)
+    };
+    let bens = bench.submit(&ben, words.clone()).unwrap().seq;
+    let cleos = bench.submit(&cleo, words.clone()).unwrap().seq;
+    for (seq, own) in [(bens, words.id), (bens, say(9, b"").id), (Seq(1), words.id)] {
+        assert_eq!(refusal(bench.submit(&cleo, retract(2, seq, own))), RejectCode::NotFound);
+    }
+    bench.submit(&cleo, retract(2, cleos, words.id)).unwrap();
+    let payloads = "SELECT count(*) FROM entries WHERE payload IS NULL";
+    assert_eq!(bench.db.query_row(payloads, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
