@@ -162,6 +162,18 @@ impl Wire {
         Ok(wire)
     }
 
+    /// Returns the first bytes of a handshake. Whoever sends them again makes the relay pay for the whole one.
+    pub fn first_flight(target: &Target) -> io::Result<Vec<u8>> {
+        let name = ServerName::IpAddress(target.address.ip().into());
+        let mut tls =
+            ClientConnection::new(target.config.clone(), name).map_err(io::Error::other)?;
+        let mut bytes = vec![];
+        while tls.wants_write() {
+            tls.write_tls(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
     fn upgrade(&mut self) -> io::Result<()> {
         self.queue_raw(
             b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
