@@ -2,7 +2,9 @@
 
 use hearth_protocol::{
     InviteId, Role,
-    limits::{BLOB_PART_BYTES_MAX, EFFECTS_MAX, PAYLOAD_BYTES_MAX, PREVIEW_BYTES_MAX},
+    limits::{
+        BLOB_PART_BYTES_MAX, EFFECTS_MAX, NOTE_BYTES_MAX, PAYLOAD_BYTES_MAX, PREVIEW_BYTES_MAX,
+    },
 };
 
 use super::*;
@@ -295,4 +297,20 @@ fn members_retract_their_own_words_and_nobody_else_s() {
     bench.submit(&cleo, retract(2, cleos, words.id)).unwrap();
     let payloads = "SELECT count(*) FROM entries WHERE payload IS NULL";
     assert_eq!(bench.db.query_row(payloads, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[test]
+fn the_note_of_a_refusal_is_as_long_as_it_may_be_and_no_longer() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (founder, token) = (bench.founder.clone(), bench.invite(9, Millis::NEVER));
+    let (proof, knock, _) = knocker(1, &token);
+    bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+    let decline = |id, length| Submission {
+        effects: vec![Effect::Decline { member: *proof.member(), note: vec![0; length] }],
+        payload: vec![],
+        ..say(id, b"")
+    };
+    let refused = bench.submit(&founder, decline(20, NOTE_BYTES_MAX + 1));
+    assert_eq!(refusal(refused), RejectCode::TooLarge);
+    assert!(bench.submit(&founder, decline(21, NOTE_BYTES_MAX)).is_ok());
 }
