@@ -41,7 +41,7 @@ const THREADS: usize = 4;
 /// Until one who was refused tries again. To be refused at once costs as much as any connection, see [`churn`].
 const REFUSED_PAUSE: Duration = Duration::from_millis(2);
 /// Connections of each: together half of what one address may have by default.
-const EACH: usize = 8;
+const EACH: u32 = 8;
 
 /// Opens a WebSocket and says hello, with little patience.
 fn greeted(part: &Part) -> Option<Wire> {
@@ -202,7 +202,7 @@ fn churn_of_first_flights(part: &Part) {
             part.did();
         }
         if served == 0 {
-            part.rest(REFUSED_PAUSE * EACH as u32);
+            part.rest(REFUSED_PAUSE * EACH);
         }
     }
 }

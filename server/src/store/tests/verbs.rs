@@ -314,3 +314,24 @@ fn the_note_of_a_refusal_is_as_long_as_it_may_be_and_no_longer() {
     assert_eq!(refusal(refused), RejectCode::TooLarge);
     assert!(bench.submit(&founder, decline(21, NOTE_BYTES_MAX)).is_ok());
 }
+
+/// When and how much somebody posted is kept where a rule needs it, and nowhere else.
+#[test]
+fn a_room_without_pace_or_budget_keeps_no_account_of_posts() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (ben, founder) = (bench.admit(1), bench.founder.clone());
+    let account = |bench: &Bench| -> (i64, i64) {
+        let last = "SELECT max(last_post_at) FROM members";
+        let last = bench.db.query_row(last, [], |row| row.get(0)).unwrap();
+        (bench.count("posts"), last)
+    };
+    bench.submit(&ben, say(20, b"words").of_epoch(1)).unwrap();
+    assert_eq!(account(&bench), (0, 0));
+    let numbers = RoomNumbers { slow_seconds: 1, budget_per_day: 9, ..RoomNumbers::default() };
+    let effects = vec![Effect::SetNumbers { numbers }];
+    bench.submit(&founder, Submission { effects, payload: vec![], ..say(21, b"") }).unwrap();
+    bench.submit(&founder, say(22, b"words").of_epoch(1)).unwrap();
+    assert_eq!(account(&bench), (0, 0));
+    bench.submit(&ben, say(23, b"words").of_epoch(1)).unwrap();
+    assert_eq!(account(&bench), (1, schema::int(START)));
+}
