@@ -171,7 +171,8 @@ impl Sidecar {
     }
 }
 
-fn file_identity(path: &Path) -> String {
+/// Returns what tells a file from any other that is put in its place: its inode and birth time.
+pub(super) fn file_identity(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata(path).map_or_else(
         |_| "absent".to_owned(),

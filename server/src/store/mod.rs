@@ -66,6 +66,9 @@ pub enum OpenError {
     /// The write-ahead log cannot be made.
     #[error("the store's write-ahead log cannot be written")]
     NoLog,
+    /// Another file, or none, is where the store was.
+    #[error("the store's file is not where it was")]
+    Elsewhere,
     /// The write-ahead log cannot be emptied now.
     #[error("a reader still needs the store's write-ahead log")]
     Reader,

@@ -91,9 +91,16 @@ pub(crate) fn uint(value: i64) -> u64 {
 
 /// Opens the database for writing, and makes the tables if the file is new.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    open_with(path, OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// Opens a database for writing that was open before. Where it is gone, none is made in its place.
+pub(crate) fn reopen_writer(path: &Path) -> Result<Connection, OpenError> {
+    open_with(path, OpenFlags::empty())
+}
+
+fn open_with(path: &Path, create: OpenFlags) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let mut connection = Connection::open_with_flags(path, flags)?;
     configure(&connection)?;
     // SQLite reports a switch that failed only by the mode that it stays in. Without the WAL, a commit that is on disk can

@@ -9,7 +9,12 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc;
 
-use super::{Batch, Finish, Job, OpenError, checkpoint, life::Secrets, rules::CommitPace, schema};
+use super::{
+    Batch, Finish, Job, OpenError, checkpoint,
+    life::{self, Secrets},
+    rules::CommitPace,
+    schema,
+};
 use crate::{metrics::Metrics, registry::Registry};
 
 /// Requests of one transaction. More would delay the first of them without saving syncs.
@@ -27,9 +32,13 @@ const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct Writer {
     path: PathBuf,
+    /// Which file it is, see [`life::file_identity`].
+    file: String,
     /// `None` after a failure, until the database is open again.
     connection: Option<Connection>,
     failed_at: Instant,
+    /// Whether it was said that the file is not where it was.
+    missed: bool,
     secrets: Secrets,
     pace: CommitPace,
     registry: Arc<Registry>,
@@ -49,10 +58,13 @@ impl Writer {
         let pace = CommitPace::default();
         let failed_at = Instant::now();
         log.watch(&connection);
+        let file = life::file_identity(&path);
         Self {
             path,
+            file,
             connection: Some(connection),
             failed_at,
+            missed: false,
             secrets,
             pace,
             registry,
@@ -139,16 +151,20 @@ impl Writer {
             return;
         }
         self.failed_at = Instant::now();
-        match reopen(&self.path) {
+        match reopen(&self.path, &self.file) {
             Ok(connection) => {
                 self.registry.resynchronise(&connection);
                 self.log.watch(&connection);
                 self.connection = Some(connection);
+                self.missed = false;
                 self.metrics.store_ready.store(true, Ordering::Release);
                 tracing::warn!("the store takes entries again");
             }
             Err(OpenError::Sqlite(error)) if checkpoint::is_sync(&error) => {
                 checkpoint::end_process(&error)
+            }
+            Err(error @ OpenError::Elsewhere) if !std::mem::replace(&mut self.missed, true) => {
+                tracing::error!("{error}; see whether its disk is mounted, then restart the relay");
             }
             Err(error) => tracing::debug!(%error, "the store is still not usable"),
         }
@@ -202,8 +218,13 @@ fn advice(error: &rusqlite::Error) -> &'static str {
     }
 }
 
-fn reopen(path: &Path) -> Result<Connection, OpenError> {
-    let connection = schema::open_writer(path)?;
+/// Opens the store again after a failure: the same file, since the readers still have it open. Where a disk is gone, an
+/// empty folder may be in its place, and a new store there would tell every member that their room does not exist.
+fn reopen(path: &Path, file: &str) -> Result<Connection, OpenError> {
+    if life::file_identity(path) != file {
+        return Err(OpenError::Elsewhere);
+    }
+    let connection = schema::reopen_writer(path)?;
     checkpoint::sync_log(&checkpoint::log_path(path))?;
     // A clean WAL: nothing acknowledged from now on depends on bytes whose sync had failed.
     if !checkpoint::truncate(&connection)? {
@@ -275,6 +296,45 @@ mod tests {
         gathering.ended(at(3_100));
         gathering.begins(at(23_000), 1);
         assert_eq!(gathering.rest(at(23_100)), None);
+    }
+
+    #[test]
+    fn a_store_is_opened_again_where_it_was_and_no_other_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, away) = (dir.path().join("a.db"), dir.path().join("away"));
+        let connection = schema::open_writer(&path).unwrap();
+        let secrets = life::secrets(&connection).unwrap();
+        let (registry, metrics, log) = Default::default();
+        let mut writer = Writer::new(path.clone(), connection, secrets, registry, metrics, log);
+        let opens = |writer: &mut Writer, failed_at: Instant| {
+            (writer.connection, writer.failed_at) = (None, failed_at);
+            writer.recover();
+            writer.connection.is_some()
+        };
+        let long_ago = || Instant::now().checked_sub(RECOVERY_PAUSE).unwrap();
+        assert!(opens(&mut writer, long_ago()));
+        // Not in the same moment.
+        assert!(!opens(&mut writer, Instant::now()));
+
+        // It is gone, as with a disk that was mounted there.
+        std::fs::rename(&path, &away).unwrap();
+        assert!(!opens(&mut writer, long_ago()));
+        assert!(!path.exists());
+        // Something else is there, or another store.
+        std::fs::create_dir(&path).unwrap();
+        assert!(!opens(&mut writer, long_ago()));
+        std::fs::remove_dir(&path).unwrap();
+        drop(schema::open_writer(&path).unwrap());
+        assert!(!opens(&mut writer, long_ago()));
+
+        // It is back.
+        std::fs::rename(&away, &path).unwrap();
+        assert!(opens(&mut writer, long_ago()));
+        // It is the same file, and damaged.
+        writer.connection = None;
+        std::fs::remove_file(path.with_extension("db-wal")).unwrap();
+        std::fs::write(&path, [7; 8192]).unwrap();
+        assert!(!opens(&mut writer, long_ago()));
     }
 
     #[test]
