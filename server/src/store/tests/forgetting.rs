@@ -105,19 +105,22 @@ fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
         bench.submit(&founder, submission).unwrap();
     }
     bench.forget(START + 8 * DAY);
-    let log = |bench: &Bench, after| {
-        let batch = read::entries(&bench.db, &ROOM, Seq(after), Seq(9)).unwrap();
-        assert_eq!(batch.last(), Some(Seq(9)));
+    let part = |bench: &Bench, after, upto| {
+        let batch = read::entries(&bench.db, &ROOM, Seq(after), Seq(upto)).unwrap();
+        assert_eq!(batch.last(), Some(Seq(upto)));
         let frame = codec::decode_server(&batch.into_frame(&ROOM, Seq(9))).unwrap();
         let ServerFrame::Entries { entries, .. } = frame else { panic!("{frame:?}") };
         let gone = |entry: Entry| (entry.seq.0, entry.content == EntryContent::Expired);
         entries.into_iter().map(gone).collect::<Vec<_>>()
     };
+    let log = |bench: &Bench, after| part(bench, after, 9);
     let kept = [(1, true), (2, false), (4, true), (5, false), (7, true), (8, false), (9, true)];
     assert_eq!(log(&bench, 0), kept);
     assert_eq!(log(&bench, 2), kept[2..]);
     assert_eq!(log(&bench, 5), kept[4..]);
     assert_eq!(log(&bench, 8), kept[6..]);
+    assert_eq!(part(&bench, 2, 8), kept[2..6]);
+    assert_eq!(part(&bench, 2, 7), kept[2..5]);
     assert_eq!((bench.count("entries"), bench.count("dedup")), (3, 0));
     bench.forget(START + 366 * DAY);
     assert_eq!(bench.count("entries"), 3);

@@ -335,3 +335,33 @@ fn a_room_without_pace_or_budget_keeps_no_account_of_posts() {
     bench.submit(&ben, say(23, b"words").of_epoch(1)).unwrap();
     assert_eq!(account(&bench), (1, schema::int(START)));
 }
+
+/// A facilitator sees who has left and is still a leaf of the group.
+#[test]
+fn a_facilitator_sees_who_has_left_and_who_waits() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (ben, founder) = (bench.admit(1), bench.founder.clone());
+    let cleo = bench.admit_in(1, 2, b"another welcome");
+    let token = bench.invite(9, Millis::NEVER);
+    let (dana, knock, _) = knocker(3, &token);
+    bench.run(|batch| door::knock(batch, Millis(START), &dana, &knock)).unwrap();
+    let leaves = Submission { effects: vec![Effect::Leave], payload: vec![], ..say(20, b"") };
+    bench.submit(&ben, leaves).unwrap();
+    let stream = StreamId([0; 16]);
+    let status = read::status(&bench.db, &founder, stream).unwrap();
+    let left = |who: &Proved| {
+        status.roster.iter().find(|row| row.member == *who.member()).map(|row| row.left)
+    };
+    assert_eq!(
+        [&founder, &ben, &cleo, &dana].map(left),
+        [Some(false), Some(true), Some(false), None]
+    );
+    assert_eq!(status.knocks, 1);
+    // A short one comes, too.
+    let (knocks, more) = read::knocks(&bench.db, &founder, None).unwrap();
+    assert_eq!((knocks.len(), more), (1, false));
+    // Members see no roster, and whoever has left nothing.
+    assert!(read::status(&bench.db, &cleo, stream).unwrap().roster.is_empty());
+    assert_eq!(refusal(read::status(&bench.db, &ben, stream)), RejectCode::NotMember);
+    assert_eq!(refusal(read::knocks(&bench.db, &cleo, None)), RejectCode::NotFacilitator);
+}
