@@ -365,3 +365,39 @@ fn a_facilitator_sees_who_has_left_and_who_waits() {
     assert_eq!(refusal(read::status(&bench.db, &ben, stream)), RejectCode::NotMember);
     assert_eq!(refusal(read::knocks(&bench.db, &cleo, None)), RejectCode::NotFacilitator);
 }
+
+/// An invite opens the door of its own room, whatever number that has.
+#[test]
+fn an_invite_is_of_one_room() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let grant = Secret32::new([8; 32]);
+    let terms = grants::Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };
+    grants::add(&bench.db, &grant, &terms).unwrap();
+    let other = RoomId([9; 16]);
+    let host = Proved::assumed(other, MemberKey([8; 32]));
+    let (numbers, agreement) = (RoomNumbers::default(), Commitment([4; 32]));
+    let opening = door::Opening { grant, numbers, agreement };
+    bench.run(|batch| door::open_room(batch, Millis(START), &host, &opening)).unwrap();
+    let tokens = [Secret32::new([21; 32]), Secret32::new([22; 32])];
+    bench.add_invite(1, &tokens[0], 1, Millis::NEVER).unwrap();
+    let invite = hearth_protocol::invite::invite_id(&tokens[1]);
+    let (uses, expires, preview) = (1, Millis::NEVER, vec![2]);
+    let effects = vec![Effect::AddInvite { invite, uses, expires, preview }];
+    bench.submit(&host, Submission { effects, payload: vec![], ..say(1, b"") }).unwrap();
+
+    let preview =
+        |bench: &Bench, room: &RoomId, token| door::preview(&bench.db, Millis(START), room, token);
+    assert_eq!(preview(&bench, &ROOM, &tokens[0]).unwrap(), [1]);
+    assert_eq!(preview(&bench, &other, &tokens[1]).unwrap(), [2]);
+    let crossed = [(ROOM, &tokens[1]), (other, &tokens[0]), (RoomId([7; 16]), &tokens[0])];
+    for (room, token) in crossed {
+        assert_eq!(refusal(preview(&bench, &room, token)), RejectCode::InviteInvalid);
+        let burnt = bench.run(|batch| door::burn(batch, Millis(START), &room, token));
+        assert_eq!(refusal(burnt), RejectCode::InviteInvalid);
+    }
+    for (room, who, is_in) in
+        [(ROOM, &FOUNDER, true), (other, &FOUNDER, false), (other, host.member(), true)]
+    {
+        assert_eq!(door::standing(&bench.db, &room, who).is_ok(), is_in);
+    }
+}
