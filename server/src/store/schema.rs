@@ -62,7 +62,7 @@ CREATE TABLE blobs(
 ) STRICT;
 ";
 
-/// Bits of [`entry_key`] that hold the seq: 10^12 entries a room, 8 million rooms.
+/// Bits of [`entry_key`] that hold the seq: 10^12 entries a room, 4 million rooms.
 const SEQ_BITS: u32 = 40;
 /// Greatest seq of a room.
 pub(crate) const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
@@ -167,6 +167,7 @@ mod tests {
         assert_eq!(seq_of(entry_key(7, 12)), 12);
         assert!(entry_key(7, SEQ_MAX) < entry_key(8, 0));
         assert!(entry_key(ROOM_KEY_MAX, SEQ_MAX) > 0);
+        assert_eq!((ROOM_KEY_MAX, SEQ_MAX), (4_194_303, 1_099_511_627_775));
         assert_eq!(uint(int(u64::MAX)), u64::MAX);
     }
 
