@@ -219,7 +219,7 @@ fn advice(error: &rusqlite::Error) -> &'static str {
 }
 
 /// Opens the store again after a failure: the same file, since the readers still have it open. Where a disk is gone, an
-/// empty folder may be in its place, and a new store there would tell every member that their room does not exist.
+/// empty folder may be in its place, and a new store there would refuse every member as a stranger.
 fn reopen(path: &Path, file: &str) -> Result<Connection, OpenError> {
     if life::file_identity(path) != file {
         return Err(OpenError::Elsewhere);
@@ -320,6 +320,7 @@ mod tests {
         std::fs::rename(&path, &away).unwrap();
         assert!(!opens(&mut writer, long_ago()));
         assert!(!path.exists());
+        assert!(writer.missed);
         // Something else is there, or another store.
         std::fs::create_dir(&path).unwrap();
         assert!(!opens(&mut writer, long_ago()));
@@ -330,6 +331,7 @@ mod tests {
         // It is back.
         std::fs::rename(&away, &path).unwrap();
         assert!(opens(&mut writer, long_ago()));
+        assert!(!writer.missed);
         // It is the same file, and damaged.
         writer.connection = None;
         std::fs::remove_file(path.with_extension("db-wal")).unwrap();
