@@ -57,14 +57,14 @@ impl Log {
     ///
     /// SQLite tells of tables with row ids. Those are the ones with content: entries, knocks, invites, blobs. Retention
     /// deletes from the others, too, and says so itself, see [`Self::deletes`].
-    pub(super) fn watch(self: &Arc<Self>, connection: &Connection) {
+    pub(super) fn watch(self: &Arc<Self>, connection: &mut Connection) -> rusqlite::Result<()> {
         let log = self.clone();
         connection.update_hook(Some(move |action, _: &str, table: &str, _| {
             let overwrites = || matches!(table, "entries" | "knocks");
             if action == Action::SQLITE_DELETE || action == Action::SQLITE_UPDATE && overwrites() {
                 log.deletes();
             }
-        }));
+        }))
     }
 
     /// Notes that the transaction under way deletes what must not stay in the log.
@@ -263,9 +263,9 @@ mod tests {
     #[test]
     fn what_leaves_content_in_the_log_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let connection = schema::open_writer(&dir.path().join("a.db")).unwrap();
+        let mut connection = schema::open_writer(&dir.path().join("a.db")).unwrap();
         let log = Arc::new(Log::default());
-        log.watch(&connection);
+        log.watch(&mut connection).unwrap();
         for (told, sql) in [
             (false, "INSERT INTO entries VALUES (1, 0, x'01', NULL)"),
             (true, "UPDATE entries SET payload = NULL, digest = x'02' WHERE key = 1"),

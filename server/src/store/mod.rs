@@ -265,7 +265,7 @@ impl Store {
             registry,
             metrics.clone(),
             log.clone(),
-        );
+        )?;
         threads.push(spawn("store-writer", move || writer_thread.run(jobs))?);
         let checkpointer = checkpoint::Checkpointer::new(&path, log)?;
         let open_end = checkpointer.guard();
@@ -315,7 +315,7 @@ impl Store {
         let reader = schema::open_reader(&path)?;
         let log = Arc::default();
         let writer =
-            writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone(), log);
+            writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone(), log)?;
         let (nobody, _) = mpsc::channel(1);
         let (_open, _) = std::sync::mpsc::channel();
         Ok(Arc::new(Self {

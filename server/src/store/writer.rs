@@ -49,17 +49,17 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         path: PathBuf,
-        connection: Connection,
+        mut connection: Connection,
         secrets: Secrets,
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
         log: Arc<checkpoint::Log>,
-    ) -> Self {
+    ) -> rusqlite::Result<Self> {
         let pace = CommitPace::default();
         let failed_at = Instant::now();
-        log.watch(&connection);
+        log.watch(&mut connection)?;
         let file = life::file_identity(&path);
-        Self {
+        Ok(Self {
             path,
             file,
             connection: Some(connection),
@@ -70,7 +70,7 @@ impl Writer {
             registry,
             metrics,
             log,
-        }
+        })
     }
 
     /// Commits batches until every handle of the store is dropped.
@@ -151,10 +151,13 @@ impl Writer {
             return;
         }
         self.failed_at = Instant::now();
-        match reopen(&self.path, &self.file) {
+        let watched = reopen(&self.path, &self.file).and_then(|mut connection| {
+            self.log.watch(&mut connection)?;
+            Ok(connection)
+        });
+        match watched {
             Ok(connection) => {
                 self.registry.resynchronise(&connection);
-                self.log.watch(&connection);
                 self.connection = Some(connection);
                 self.missed = false;
                 self.metrics.store_ready.store(true, Ordering::Release);
@@ -305,7 +308,8 @@ mod tests {
         let connection = schema::open_writer(&path).unwrap();
         let secrets = life::secrets(&connection).unwrap();
         let (registry, metrics, log) = Default::default();
-        let mut writer = Writer::new(path.clone(), connection, secrets, registry, metrics, log);
+        let mut writer =
+            Writer::new(path.clone(), connection, secrets, registry, metrics, log).unwrap();
         let opens = |writer: &mut Writer, failed_at: Instant| {
             (writer.connection, writer.failed_at) = (None, failed_at);
             writer.recover();
