@@ -26,7 +26,7 @@ use hearth_protocol::{
     handshake::{self, AuthContext, ChannelBinding},
     id::{Digest, MemberKey, Millis, RelayId, RoomId, Signature},
     invite::{RelayAddress, Transport},
-    limits::{FRAME_BYTES_MAX, PROTOCOL_VERSION},
+    limits::{FRAME_BYTES_MAX, PATH, PROTOCOL_VERSION, SUBPROTOCOL},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -65,9 +65,6 @@ const ADDRESS_HEAD_START: Duration = Duration::from_millis(250);
 /// Addresses tried; a resolver's answer is not ours to trust.
 const ADDRESSES_MAX: usize = 16;
 
-/// Where the upgrade is asked for.
-const PATH: &str = "/v1";
-const SUBPROTOCOL: &str = "hearth.v1";
 /// tungstenite's default of 128 KiB is zeroed and kept per connection; frames are mostly small.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 /// What may wait to be sent; a few frames, as there is one request at a time.

@@ -465,6 +465,7 @@ impl From<LinkError> for Failure {
                 ("invite_other", "`join` takes an invite, `room create --grant` takes a grant.")
             }
             LinkError::NewerVersion => ("invite_newer", "Update hearth."),
+            LinkError::OlderVersion => ("invite_older", "Ask your facilitator for a new link."),
             _ => ("invite_invalid", "A link begins with hearth:// ; ask your facilitator for it."),
         };
         Self::new(exit::REFUSED, code, error.to_string(), advice)

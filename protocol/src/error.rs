@@ -23,6 +23,9 @@ pub enum RejectCode {
     /// The payload is not an MLS PrivateMessage of this room.
     #[n(4)]
     BadPayload,
+    /// The number of the frame, or of an effect in it, is of a later version. The connection goes on.
+    #[n(5)]
+    Unsupported,
 
     // The request is well formed and not allowed. Absent and forbidden are one answer.
     /// No such room, or not for this key.
@@ -49,7 +52,7 @@ pub enum RejectCode {
     /// The room exists already.
     #[n(23)]
     RoomExists,
-    /// The room is full, or holds as many invites or knocks as it may.
+    /// The room is full, or holds as many invites as it may.
     #[n(24)]
     RoomFull,
     /// Observers read only.
@@ -96,6 +99,12 @@ pub enum RejectCode {
     /// Too many requests; `retry_at` names when.
     #[n(42)]
     RateLimited,
+    /// The room or the sender holds as many bytes as they may; `retry_at` names when some expire.
+    #[n(43)]
+    QuotaSpent,
+    /// As many knocks wait as the room's door holds.
+    #[n(44)]
+    DoorBusy,
 
     // The relay's own trouble.
     /// The relay cannot store now (full disk, failed write); nothing was accepted.
@@ -120,6 +129,7 @@ impl RejectCode {
             Self::BadSignature => "bad_signature",
             Self::TooLarge => "too_large",
             Self::BadPayload => "bad_payload",
+            Self::Unsupported => "unsupported",
             Self::NotMember => "not_member",
             Self::NotFacilitator => "not_facilitator",
             Self::NotAcknowledged => "not_acknowledged",
@@ -143,6 +153,8 @@ impl RejectCode {
             Self::StateChanged => "state_changed",
             Self::IdConflict => "id_conflict",
             Self::RateLimited => "rate_limited",
+            Self::QuotaSpent => "quota_spent",
+            Self::DoorBusy => "door_busy",
             Self::StoreUnavailable => "store_unavailable",
             Self::ShuttingDown => "shutting_down",
         }

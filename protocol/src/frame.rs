@@ -145,6 +145,9 @@ pub enum ClientFrame {
         /// Changes of roster and rules, applied together with the append.
         #[n(5)]
         effects: Vec<Effect>,
+        /// The last entry that the sender had read when it first made these bytes; the same over retries.
+        #[n(6)]
+        after: Seq,
     },
     /// Uploads one part of a blob. Parts go in order; the last one makes it whole.
     #[n(7)]

@@ -83,6 +83,9 @@ pub enum LinkError {
     /// From a newer version.
     #[error("the link is from a newer version of Hearth")]
     NewerVersion,
+    /// From version 0.1, whose rooms this version does not read.
+    #[error("the link is from Hearth 0.1; ask for a new one")]
+    OlderVersion,
 }
 
 #[derive(Encode, Decode)]
@@ -117,7 +120,7 @@ struct GrantBody {
     secret: Secret32,
 }
 
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 impl Invite {
     /// Parses a link; white space around it is ignored.
@@ -252,8 +255,10 @@ fn decode_body<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, LinkError> {
     // The version is the first field; a newer one may have another shape.
     let mut decoder = minicbor::Decoder::new(bytes);
     let version = decoder.array().and_then(|_| decoder.u16()).map_err(|_| LinkError::Damaged)?;
-    if version > VERSION {
-        return Err(LinkError::NewerVersion);
+    match version {
+        VERSION => {}
+        older if older < VERSION => return Err(LinkError::OlderVersion),
+        _ => return Err(LinkError::NewerVersion),
     }
     codec::decode(bytes).map_err(|_| LinkError::Damaged)
 }
@@ -342,11 +347,12 @@ mod tests {
             format!("hearth://{authority}/grant#{}", BASE64URL_NOPAD.encode(&bytes))
         };
         let authority = |len| "a".repeat(len);
-        assert!(Grant::parse(&with(authority(ADDRESS_BYTES_MAX), 1)).is_ok());
-        let long = with(authority(ADDRESS_BYTES_MAX + 1), 1);
+        assert!(Grant::parse(&with(authority(ADDRESS_BYTES_MAX), VERSION)).is_ok());
+        let long = with(authority(ADDRESS_BYTES_MAX + 1), VERSION);
         assert_eq!(Grant::parse(&long), Err(LinkError::Damaged));
-        assert_eq!(Grant::parse(&with(String::new(), 1)), Err(LinkError::Damaged));
-        assert_eq!(Grant::parse(&with(authority(9), 2)), Err(LinkError::NewerVersion));
+        assert_eq!(Grant::parse(&with(String::new(), VERSION)), Err(LinkError::Damaged));
+        assert_eq!(Grant::parse(&with(authority(9), 3)), Err(LinkError::NewerVersion));
+        assert_eq!(Grant::parse(&with(authority(9), 1)), Err(LinkError::OlderVersion));
 
         let cut = |len| format!("hearth://{}", "a".repeat(len - 9));
         assert_eq!(Grant::parse(&cut(LINK_CHARS_MAX)), Err(LinkError::Damaged));

@@ -1,7 +1,22 @@
 //! Every bound of the wire, with its unit and its reason. `docs/protocol.md` section 9 repeats them.
 
 /// Version of the wire this crate speaks.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
+
+/// Path of the WebSocket upgrade.
+pub const PATH: &str = "/v2";
+
+/// WebSocket subprotocol (RFC 6455 section 1.9).
+pub const SUBPROTOCOL: &str = "hearth.v2";
+
+/// Bytes of the payload of a marked entry: an own retraction or a departure, which no rule of the room stops.
+pub const MARKED_BYTES_MAX: usize = 1024;
+
+/// Least milliseconds between two marked entries of one member.
+pub const MARKED_MILLIS: u64 = 10_000;
+
+/// Bytes to which the plaintext of a marked entry is padded.
+pub const MARKED_PADDING: usize = 512;
 
 /// Bytes of one WebSocket message or frame. Holds the largest payload and all effects of an act.
 pub const FRAME_BYTES_MAX: usize = 240 * 1024;

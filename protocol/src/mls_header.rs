@@ -11,7 +11,13 @@ pub struct MlsHeader {
     pub epoch: Epoch,
     /// Application message or commit.
     pub content: ContentType,
+    /// Whether the authenticated data is [`MARK`]: the entry is an own retraction or a departure, and holds no words.
+    pub marked: bool,
 }
+
+/// The authenticated data (RFC 9420 section 6.3.1) of an own retraction or a departure. All other entries have none.
+/// The sender signs it, so no relay can put it there.
+pub const MARK: [u8; 1] = [1];
 
 /// Kinds of content that a room's log takes. Proposals travel inside commits only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +35,7 @@ pub const COMMIT: u8 = 3;
 
 /// Parses the header of an MLSMessage that holds a PrivateMessage.
 ///
-/// Returns `None` for any other version, wire format, group id length or content type.
+/// Returns `None` for any other version, wire format, group id length, content type or authenticated data.
 pub fn parse(payload: &[u8]) -> Option<MlsHeader> {
     const MLS10: [u8; 2] = [0, 1];
     const PRIVATE_MESSAGE: [u8; 2] = [0, 2];
@@ -40,12 +46,19 @@ pub fn parse(payload: &[u8]) -> Option<MlsHeader> {
     let rest = rest.strip_prefix(&[GROUP_ID_LEN])?;
     let (group_id, rest) = rest.split_first_chunk::<16>()?;
     let (epoch, rest) = rest.split_first_chunk::<8>()?;
-    let content = match rest.first()? {
+    let (content, rest) = rest.split_first()?;
+    let content = match *content {
         1 => ContentType::Application,
-        &COMMIT => ContentType::Commit,
+        COMMIT => ContentType::Commit,
         _ => return None,
     };
-    Some(MlsHeader { room: RoomId(*group_id), epoch: Epoch(u64::from_be_bytes(*epoch)), content })
+    let marked = match (content, rest) {
+        (_, [0, ..]) => false,
+        (ContentType::Application, [1, mark, ..]) if [*mark] == MARK => true,
+        _ => return None,
+    };
+    let epoch = Epoch(u64::from_be_bytes(*epoch));
+    Some(MlsHeader { room: RoomId(*group_id), epoch, content, marked })
 }
 
 #[cfg(test)]
@@ -56,8 +69,25 @@ mod tests {
         let mut bytes = vec![0, 1, 0, 2, 16];
         bytes.extend([7; 16]);
         bytes.extend(5u64.to_be_bytes());
-        bytes.push(content);
+        bytes.extend([content, 0]);
         bytes
+    }
+
+    fn marked(content: u8, data: &[u8]) -> Vec<u8> {
+        let mut bytes = header(content);
+        bytes.pop();
+        bytes.push(u8::try_from(data.len()).unwrap());
+        bytes.extend(data);
+        bytes
+    }
+
+    #[test]
+    fn the_mark_alone_may_be_authenticated_data() {
+        assert!(!parse(&header(1)).unwrap().marked);
+        assert!(parse(&marked(1, &MARK)).unwrap().marked);
+        for (content, data) in [(1, &[0][..]), (1, &[2]), (1, &[1, 1]), (3, &MARK), (1, &[0; 64])] {
+            assert_eq!(parse(&marked(content, data)), None, "{content} {data:?}");
+        }
     }
 
     #[test]

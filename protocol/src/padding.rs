@@ -2,25 +2,43 @@
 //!
 //! Padded bytes are the length of the content (u32, big endian), the content, and zeros up to a bucket.
 
-use crate::limits::PADDING_BUCKETS;
+use crate::limits::{MARKED_PADDING, PADDING_BUCKETS};
 
 const PREFIX_BYTES: usize = 4;
 
 /// Pads content to the least bucket that holds it; `None` if none does.
 pub fn pad(content: &[u8]) -> Option<Vec<u8>> {
     let bucket = PADDING_BUCKETS.into_iter().find(|b| content.len() + PREFIX_BYTES <= *b)?;
-    let mut padded = Vec::with_capacity(bucket);
+    pad_to(content, bucket)
+}
+
+/// Pads the content of a marked entry, whose kind the relay knows; `None` if it is too long for one.
+pub fn pad_marked(content: &[u8]) -> Option<Vec<u8>> {
+    (content.len() + PREFIX_BYTES <= MARKED_PADDING).then_some(())?;
+    pad_to(content, MARKED_PADDING)
+}
+
+fn pad_to(content: &[u8], size: usize) -> Option<Vec<u8>> {
+    let mut padded = Vec::with_capacity(size);
     padded.extend(u32::try_from(content.len()).ok()?.to_be_bytes());
     padded.extend(content);
-    padded.resize(bucket, 0);
+    padded.resize(size, 0);
     Some(padded)
 }
 
 /// Returns the content; `None` if the length does not fit, the size is no bucket, or padding is not zero.
 pub fn unpad(padded: &[u8]) -> Option<&[u8]> {
-    if !PADDING_BUCKETS.contains(&padded.len()) {
-        return None;
-    }
+    PADDING_BUCKETS.contains(&padded.len()).then_some(())?;
+    strip(padded)
+}
+
+/// Returns the content of a marked entry; `None` as [`unpad`].
+pub fn unpad_marked(padded: &[u8]) -> Option<&[u8]> {
+    (padded.len() == MARKED_PADDING).then_some(())?;
+    strip(padded)
+}
+
+fn strip(padded: &[u8]) -> Option<&[u8]> {
     let (prefix, rest) = padded.split_first_chunk::<PREFIX_BYTES>()?;
     let len = usize::try_from(u32::from_be_bytes(*prefix)).ok()?;
     let (content, zeros) = rest.split_at_checked(len)?;
@@ -60,5 +78,16 @@ mod tests {
         padded[255] = 0;
         padded[0] = 0xff;
         assert_eq!(unpad(&padded), None);
+    }
+
+    #[test]
+    fn marked_content_has_one_size() {
+        for len in [0, 508] {
+            let padded = pad_marked(&vec![7; len]).unwrap();
+            assert_eq!(unpad_marked(&padded).unwrap(), vec![7; len]);
+            assert_eq!(unpad(&padded), None);
+        }
+        assert_eq!(pad_marked(&[7; 509]), None);
+        assert_eq!(unpad_marked(&pad(b"word").unwrap()), None);
     }
 }

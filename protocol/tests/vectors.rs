@@ -75,6 +75,7 @@ fn client_frames() -> Vec<(&'static str, ClientFrame)> {
         payload: vec![0, 1, 0, 2],
         expect: Some(5),
         effects,
+        after: Seq(0),
     };
     vec![
         ("client hello", ClientFrame::Hello { versions: vec![1] }),
@@ -115,6 +116,7 @@ fn client_frames() -> Vec<(&'static str, ClientFrame)> {
                 payload: vec![],
                 expect: None,
                 effects: vec![Effect::Reopen { epoch: Epoch(4) }],
+                after: Seq(0),
             },
         ),
         (

@@ -1,5 +1,6 @@
 //! The HTTP/1.1 request that opens a WebSocket (RFC 6455 section 4.2), and answers to every other.
 
+use hearth_protocol::limits::{PATH, SUBPROTOCOL};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -7,10 +8,6 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Header lines of a request.
 const HEADERS_MAX: usize = 64;
-/// Where the WebSocket is.
-const PATH: &str = "/v1";
-/// The WebSocket subprotocol.
-const SUBPROTOCOL: &str = "hearth.v1";
 
 /// A request head, parsed strictly.
 #[derive(Debug)]
@@ -208,7 +205,7 @@ impl Head {
         }
         let offers = self.all("sec-websocket-protocol").next().is_some();
         if offers && !self.has_token("sec-websocket-protocol", SUBPROTOCOL) {
-            return Err(Answer::new(400, "Bad Request", "The subprotocol is hearth.v1.\n"));
+            return Err(Answer::new(400, "Bad Request", "The subprotocol is hearth.v2.\n"));
         }
         let subprotocol = if offers {
             format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n")
@@ -229,7 +226,7 @@ impl Head {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "GET /v1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    const GOOD: &str = "GET /v2 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
     fn status(head: &str) -> u16 {
@@ -257,7 +254,7 @@ mod tests {
             (with("Origin: null"), 403),
             (with("Origin: https://good.example\r\nOrigin: https://evil.example"), 400),
             (with("Sec-WebSocket-Protocol: chat"), 400),
-            (with("Sec-WebSocket-Protocol: chat, hearth.v1"), 101),
+            (with("Sec-WebSocket-Protocol: chat, hearth.v2"), 101),
             (with("Sec-WebSocket-Extensions: permessage-deflate"), 101),
             (with("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), 400),
             (with("Host: y"), 400),
@@ -267,8 +264,8 @@ mod tests {
             (GOOD.replace("GET", "POST"), 405),
             (GOOD.replace("HTTP/1.1", "HTTP/1.0"), 505),
             (GOOD.replace("HTTP/1.1", "HTTPS"), 400),
-            (GOOD.replace("/v1", "/"), 404),
-            (GOOD.replace("/v1", "/v1?token=x"), 400),
+            (GOOD.replace("/v2", "/"), 404),
+            (GOOD.replace("/v2", "/v2?token=x"), 400),
             (GOOD.replace("13", "8"), 426),
             (GOOD.replace("dGhlIHNhbXBsZSBub25jZQ==", "c2hvcnQ="), 400),
             (GOOD.replace("Upgrade: websocket\r\n", ""), 426),

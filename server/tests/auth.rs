@@ -80,6 +80,7 @@ async fn absent_and_forbidden_rooms_are_one_answer() {
             payload,
             expect: None,
             effects,
+            after: Seq(0),
         };
         for frame in [
             ClientFrame::Authenticate { req, room, member, signature },

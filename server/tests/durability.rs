@@ -131,6 +131,7 @@ async fn members_are_told_when_the_relay_stops() {
         payload,
         expect: None,
         effects: vec![],
+        after: hearth_protocol::Seq(0),
     };
     room.founder.say(&frame).await;
     assert_eq!(accepted(&room.founder.answer().await), hearth_protocol::Seq(1));

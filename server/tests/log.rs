@@ -136,6 +136,7 @@ async fn a_submission_that_expects_another_state_is_refused_whole() {
         payload: vec![],
         expect: Some(expect),
         effects: vec![effect.clone()],
+        after: Seq(0),
     };
     let (first, second, third) = (frame(1, 0), frame(2, 0), frame(3, 1));
     accepted(&room.founder.ask(first).await);
@@ -209,7 +210,15 @@ async fn ten_thousand_proposals_are_refused_and_leave_nothing() {
             let (room, id, req) = (room.id, random_id(), member.client.req());
             let payload = message(room, 1, PROPOSAL, &random::<16>());
             let effects = vec![];
-            let submit = ClientFrame::Submit { req, room, id, payload, expect: None, effects };
+            let submit = ClientFrame::Submit {
+                req,
+                room,
+                id,
+                payload,
+                expect: None,
+                effects,
+                after: Seq(0),
+            };
             member.client.say(&submit).await;
         }
         beside.push(time_to_say(&mut room).await);
@@ -257,6 +266,7 @@ async fn everybody_gets_every_entry_in_one_order() {
                     payload,
                     expect: None,
                     effects: vec![],
+                    after: Seq(0),
                 };
                 writer.client.say(&frame).await;
             }

@@ -234,6 +234,7 @@ async fn a_post_and_a_removal_at_once_come_one_after_the_other() {
                     payload,
                     expect,
                     effects,
+                    after: Seq(0),
                 };
                 member.client.say(&submit).await;
             }

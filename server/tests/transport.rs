@@ -14,9 +14,9 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-const UPGRADE: &str = "GET /v1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+const UPGRADE: &str = "GET /v2 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: hearth.v1\r\n";
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: hearth.v2\r\n";
 
 async fn answer_to(relay: &TestRelay, request: &str) -> String {
     let mut stream = tls_connect(relay.address).await;
@@ -36,7 +36,7 @@ async fn plain_requests_get_an_answer_with_a_body() {
     let long = format!("{UPGRADE}X: {}\r\n\r\n", "a".repeat(70 * 1024));
     let many = format!("{UPGRADE}{}\r\n", "X: y\r\n".repeat(125));
     let cases = [
-        ("POST /v1 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
+        ("POST /v2 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
         ("TRACE / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
         ("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
         ("GET / HTTP/1.0\r\n\r\n".to_owned(), 505),
@@ -77,9 +77,9 @@ async fn opening_handshakes_that_are_wrong_get_their_status() {
             with("Version: 13\r\n", "Version: 13\r\nSec-WebSocket-Version: 13\r\n"),
             400,
         ),
-        ("another subprotocol", with("hearth.v1", SECRET), 400),
-        ("another place", with("/v1", &format!("/{SECRET}")), 404),
-        ("a token in the query", with("/v1", &format!("/v1?token={SECRET}")), 400),
+        ("another subprotocol", with("hearth.v2", SECRET), 400),
+        ("another place", with("/v2", &format!("/{SECRET}")), 404),
+        ("a token in the query", with("/v2", &format!("/v2?token={SECRET}")), 400),
         ("a token in the method", with("GET", SECRET), 405),
         ("a body", with(KEY, &format!("{KEY}Content-Length: 9\r\n")), 400),
         ("two hosts", with("Host: localhost\r\n", "Host: localhost\r\nHost: other\r\n"), 400),
@@ -114,7 +114,7 @@ async fn opening_handshakes_that_are_wrong_get_their_status() {
 async fn a_head_and_a_handshake_that_trickle_in_are_cut() {
     let relay = TestRelay::start().await;
     let mut head = tls_connect(relay.address).await;
-    head.write_all(b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nX: ").await.unwrap();
+    head.write_all(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX: ").await.unwrap();
     let mut handshake = TcpStream::connect(relay.address).await.unwrap();
     // The start of a record of 512 bytes with a hello that never ends.
     handshake.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]).await.unwrap();
@@ -147,7 +147,7 @@ async fn trickle(
 async fn half_a_head_and_a_stalled_handshake_are_cut() {
     let relay = TestRelay::start().await;
     let mut tls = tls_connect(relay.address).await;
-    tls.write_all(b"GET /v1 HTTP/1.1\r\nHo").await.unwrap();
+    tls.write_all(b"GET /v2 HTTP/1.1\r\nHo").await.unwrap();
     let mut silent = TcpStream::connect(relay.address).await.unwrap();
     silent.write_all(&[22, 3, 1]).await.unwrap();
     // Nothing but time passes from here on.
@@ -248,7 +248,7 @@ async fn early_data_is_not_read_and_no_session_is_resumed() {
         assert!(offered, "the ticket was of no use");
         assert!(!stream.tls.is_early_data_accepted());
         assert_eq!(kind, HandshakeKind::Full);
-        let answer = stream.ask(b"POST /v1 HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = stream.ask(b"POST /v2 HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
         assert!(!answer.contains("HTTP/1.1 426"), "{answer}");
         assert_eq!(stream.tls.tls13_tickets_received(), 0);
@@ -415,7 +415,7 @@ async fn raw(relay: &TestRelay) -> TlsStream {
     }
     let head = String::from_utf8(head).unwrap();
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-    assert!(head.contains("Sec-WebSocket-Protocol: hearth.v1\r\n"));
+    assert!(head.contains("Sec-WebSocket-Protocol: hearth.v2\r\n"));
     assert!(!head.to_lowercase().contains("extensions"));
     stream
 }

@@ -498,6 +498,7 @@ impl Room<'_> {
             welcome: committed.welcome.unwrap_or_default(),
             payload: committed.commit,
             doubtful: false,
+            after: self.cursor.seq,
         };
         let number = self.push_outgoing(&outgoing)?;
         Ok(submission(number, outgoing))

@@ -34,6 +34,8 @@ pub struct Submission {
     pub payload: Vec<u8>,
     /// What the relay shall do along with it.
     pub effects: Vec<Effect>,
+    /// The last entry that was read when it was first encrypted.
+    pub after: Seq,
     /// A blob to upload first: the Welcome.
     pub blob: Option<(BlobId, Vec<u8>)>,
     /// Whether it is a commit, which cannot be encrypted anew.
@@ -92,6 +94,7 @@ impl Room<'_> {
             welcome: Vec::new(),
             payload: Vec::new(),
             doubtful: false,
+            after: Seq(0),
         };
         self.change(|room| room.push_outgoing(&outgoing))?;
         Ok(id)
@@ -412,6 +415,9 @@ impl Room<'_> {
             let key = room.signing_key();
             let (provider, group) = room.group()?;
             outgoing.payload = group.encrypt(&provider, &key, &content)?;
+            if outgoing.after == Seq(0) {
+                outgoing.after = room.cursor.seq;
+            }
             room.save_outgoing(number, &outgoing)?;
             Ok(outgoing)
         })
@@ -432,6 +438,7 @@ pub(super) fn submission(number: u64, outgoing: Outgoing) -> Submission {
         payload: outgoing.payload,
         effects: outgoing.effects,
         blob,
+        after: outgoing.after,
         is_commit: matches!(outgoing.what, OutgoingKind::Commit { .. }),
     }
 }

@@ -430,8 +430,10 @@ pub struct Outgoing {
     pub payload: Vec<u8>,
     /// Whether an entry of the ciphertext's epoch was read of which only the relay knew what it had been.
     #[n(6)]
-    #[cbor(default)]
     pub doubtful: bool,
+    /// The last entry that was read when this was first encrypted.
+    #[n(7)]
+    pub after: Seq,
 }
 
 /// What something to send is.

@@ -404,6 +404,7 @@ impl<'s> Live<'s> {
             payload: Vec::new(),
             expect: None,
             effects,
+            after: self.room.cursor().seq,
         };
         self.connection.request(frame).await?;
         Ok(())
@@ -536,6 +537,7 @@ impl<'s> Live<'s> {
                 payload: submission.payload.clone(),
                 expect: None,
                 effects: submission.effects.clone(),
+                after: submission.after,
             })
             .await;
         match sent {

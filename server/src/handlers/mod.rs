@@ -21,7 +21,7 @@ pub(crate) async fn handle(connection: &mut Connection, frame: ClientFrame) -> R
         connection.reject(0, RejectCode::BadFrame.into()).await?;
         return Err(End::Close(close::PROTOCOL));
     }
-    if let ClientFrame::Submit { req, room, id, payload, expect, effects } = frame {
+    if let ClientFrame::Submit { req, room, id, payload, expect, effects, .. } = frame {
         let submission = crate::store::submit::Submission { id, payload, expect, effects };
         return log::submit(connection, req, room, submission).await;
     }

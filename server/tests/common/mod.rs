@@ -239,7 +239,7 @@ pub struct Client {
 pub fn request() -> tokio_tungstenite::tungstenite::handshake::client::Request {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
     let mut request = "wss://localhost/v1".into_client_request().unwrap();
-    request.headers_mut().insert("Sec-WebSocket-Protocol", "hearth.v1".parse().unwrap());
+    request.headers_mut().insert("Sec-WebSocket-Protocol", "hearth.v2".parse().unwrap());
     request
 }
 
@@ -400,7 +400,16 @@ impl Client {
         effects: Vec<Effect>,
     ) -> ServerFrame {
         let req = self.req();
-        self.ask(ClientFrame::Submit { req, room, id, payload, expect: None, effects }).await
+        self.ask(ClientFrame::Submit {
+            req,
+            room,
+            id,
+            payload,
+            expect: None,
+            effects,
+            after: Seq(0),
+        })
+        .await
     }
 
     pub async fn knock(

@@ -227,6 +227,7 @@ impl Writer {
                 payload,
                 expect: None,
                 effects: vec![],
+                after: Seq(0),
             })?;
             let ServerFrame::Accepted { seq, .. } = answer else {
                 return Err(io::Error::other(format!("{answer:?}")));

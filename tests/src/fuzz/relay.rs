@@ -54,11 +54,11 @@ fn is_answer(bytes: &[u8]) {
 }
 
 pub(super) fn head_seeds() -> Vec<Vec<u8>> {
-    let head = "GET /v1 HTTP/1.1\r\nHost: relay.example:7443\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    let head = "GET /v2 HTTP/1.1\r\nHost: relay.example:7443\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let more = [
         "",
-        "Sec-WebSocket-Protocol: chat, hearth.v1\r\n",
+        "Sec-WebSocket-Protocol: chat, hearth.v2\r\n",
         "Origin: https://good.example\r\nX-Forwarded-For: 192.0.2.1, ::1\r\n",
         "Sec-WebSocket-Extensions: permessage-deflate\r\nContent-Length: 0\r\n",
     ];

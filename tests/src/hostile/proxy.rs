@@ -21,7 +21,7 @@ use super::{
     stage::{Action, Conn},
 };
 
-const SUBPROTOCOL: &str = "hearth.v1";
+const SUBPROTOCOL: &str = "hearth.v2";
 
 /// A proxy that lies. It lives on one thread, beside the members that it lies to.
 pub struct Proxy {

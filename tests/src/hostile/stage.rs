@@ -323,8 +323,8 @@ impl Stage {
                 let after = Seq(after.0.min(self.truth().len() as u64));
                 forward(&ClientFrame::Subscribe { req, room, after })
             }
-            ClientFrame::Submit { req, room, id, payload, expect, effects } => {
-                self.on_submit(conn, Submitted { req, room, id, payload, expect, effects })
+            ClientFrame::Submit { req, room, id, payload, expect, effects, after } => {
+                self.on_submit(conn, Submitted { req, room, id, payload, expect, effects, after })
             }
             _ => forward(&frame),
         }
@@ -387,8 +387,8 @@ impl Stage {
             _ => {}
         }
         conn.pending.insert(req, Pending::Submit { payload, lie });
-        let Submitted { req, room, id, payload, expect, effects } = submitted;
-        let frame = ClientFrame::Submit { req, room, id, payload, expect, effects };
+        let Submitted { req, room, id, payload, expect, effects, after } = submitted;
+        let frame = ClientFrame::Submit { req, room, id, payload, expect, effects, after };
         vec![Action::Relay(codec::encode_client(&frame))]
     }
 
@@ -633,6 +633,7 @@ struct Submitted {
     payload: Vec<u8>,
     expect: Option<u64>,
     effects: Vec<Effect>,
+    after: Seq,
 }
 
 struct Accepted {

@@ -348,6 +348,7 @@ impl Field {
                     payload,
                     expect: None,
                     effects: vec![],
+                    after: Seq(0),
                 };
                 peer.wire.queue(&codec::encode_client(&submit));
             }

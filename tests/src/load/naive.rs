@@ -165,7 +165,7 @@ async fn connection(
     let stream = acceptor.accept(stream).await?;
     #[expect(clippy::result_large_err, reason = "the library's own type")]
     let subprotocol = |_: &Request, mut response: Response| {
-        response.headers_mut().insert("Sec-WebSocket-Protocol", "hearth.v1".parse().unwrap());
+        response.headers_mut().insert("Sec-WebSocket-Protocol", "hearth.v2".parse().unwrap());
         Ok(response)
     };
     let socket = tokio_tungstenite::accept_hdr_async(stream, subprotocol).await?;

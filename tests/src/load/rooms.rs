@@ -130,8 +130,15 @@ impl Seat {
     /// Appends a payload and waits until it is on disk.
     pub fn append(&mut self, payload: Vec<u8>, effects: Vec<Effect>) -> io::Result<Seq> {
         let (room, id) = (self.member.room, MessageId(random()));
-        let accepted =
-            self.ask(|req| ClientFrame::Submit { req, room, id, payload, expect: None, effects })?;
+        let accepted = self.ask(|req| ClientFrame::Submit {
+            req,
+            room,
+            id,
+            payload,
+            expect: None,
+            effects,
+            after: Seq(0),
+        })?;
         match accepted {
             ServerFrame::Accepted { seq, .. } => Ok(seq),
             other => Err(io::Error::other(format!("{other:?}"))),

@@ -176,9 +176,9 @@ impl Wire {
 
     fn upgrade(&mut self) -> io::Result<()> {
         self.queue_raw(
-            b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
               Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-              Sec-WebSocket-Protocol: hearth.v1\r\n\r\n",
+              Sec-WebSocket-Protocol: hearth.v2\r\n\r\n",
         );
         self.flush()?;
         loop {

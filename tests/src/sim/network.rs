@@ -244,7 +244,7 @@ fn leave_out(frame: &[u8]) -> Vec<u8> {
 
 #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
 fn speak(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    let protocol = HeaderValue::from_static("hearth.v1");
+    let protocol = HeaderValue::from_static("hearth.v2");
     response.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
     Ok(response)
 }

@@ -1,0 +1,1 @@
+//! Rows A1 and A8: clocks.

@@ -1,0 +1,1 @@
+//! Section D: people at the keyboard.

@@ -1,0 +1,1 @@
+//! Section C: what leaks or misleads.

@@ -1,0 +1,1 @@
+//! Section A: who is thrown out, let through or deceived.

@@ -1,0 +1,1 @@
+//! Section B: what one person can exhaust or stop.

@@ -1,0 +1,1 @@
+//! Section E: a second client, written from docs/protocol.md.
