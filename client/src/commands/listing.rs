@@ -3,11 +3,12 @@
 use hearth_protocol::frame::Door;
 use serde_json::{Value, json};
 
-use super::Result;
+use super::{Result, read::not_verified};
 use crate::{
     cli::InRoom,
     engine::{
         EngineError, Room,
+        accord::Mismatch,
         policy::{Act, RuleError},
     },
     failure::{Failure, exit},
@@ -58,10 +59,12 @@ fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
 
 fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
     let (policy, roster, id, me) = (room.policy()?, room.roster()?, room.id(), room.me());
+    let departing = room.departing()?;
     let names: Vec<&str> = roster.iter().map(|l| l.name.as_str()).collect();
     for leaf in &roster {
         let mut object = show::member_json(&policy, &id, leaf);
         object["me"] = json!(leaf.member == me);
+        object["departing"] = json!(departing.contains(&leaf.member));
         let good = object["acknowledged"] == json!(true);
         let clash = names.iter().filter(|n| **n == leaf.name).count() > 1;
         let suffix = if clash { format!(" #{}", leaf.member.short()) } else { String::new() };
@@ -75,6 +78,11 @@ fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
             leaf.acknowledgement.version,
             show::clock(leaf.acknowledgement.signed_at),
         );
+        let text = if departing.contains(&leaf.member) {
+            format!("{text}  says goodbye; still has the keys")
+        } else {
+            text
+        };
         let text = if good { text } else { format!("{text}  !! DOES NOT VERIFY") };
         out.say(&object, &text)?;
     }
@@ -200,8 +208,11 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
 }
 
 pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
+    live.compare().await?;
     let status = live.status().await?;
     let room = &mut live.room;
+    let untold = room.untold()?;
+    let mismatches = room.mismatches()?;
     let (policy, me, epoch) = (room.policy()?, room.me(), room.epoch()?);
     let names = room.known_names()?;
     let timed_out: Vec<Value> = status
@@ -210,8 +221,20 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         .filter(|r| r.timed_out_until > now())
         .map(|r| json!({"name": names.get(&r.member), "until": show::rfc3339(r.timed_out_until)}))
         .collect();
+    let texts = mismatches.iter().map(|what| {
+        let mark = if what.is_alarm() { "!!" } else { "--" };
+        (what, mark, show::mismatch_text(what, me, &names))
+    });
+    let texts: Vec<_> = texts.collect();
+    let alarms: Vec<Value> = texts
+        .iter()
+        .map(|(what, _, text)| {
+            json!({"notice": what.as_str(), "text": text, "alarm": what.is_alarm()})
+        })
+        .collect();
     let numbers = &policy.numbers;
     let paused = numbers.paused_until > now();
+    let timed_out_until = room.state().timed_out_until;
     let state = room.state();
     let object = json!({
         "room": state.local_name,
@@ -236,8 +259,8 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "hours": policy.hours_text,
         "retention_seconds": numbers.retention_seconds,
         "pins": policy.pins.iter().map(|p| p.message.to_hex()).collect::<Vec<_>>(),
-        "timed_out_until": (status.timed_out_until > now())
-            .then(|| show::rfc3339(status.timed_out_until)),
+        "timed_out_until": (timed_out_until > now()).then(|| show::rfc3339(timed_out_until)),
+        "alarms": alarms,
         "timed_out": timed_out,
         "knocks": status.knocks,
         "outbox": room.waiting_texts()?.len(),
@@ -274,5 +297,10 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
     if object["outbox"] != json!(0) {
         lines.push(format!("{} message(s) wait in your outbox", object["outbox"]));
     }
-    Ok(out.say(&object, &lines.join("\n"))?)
+    lines.extend(texts.iter().map(|(_, mark, text)| format!("{mark} {}", escape::one_line(text))));
+    out.say(&object, &lines.join("\n"))?;
+    room.mark_told()?;
+    // What nobody can put right fails this once, and is shown for as long as it lasts.
+    let fails = |what: &Mismatch| what.is_alarm() && (!what.lasts() || untold.contains(what));
+    if mismatches.iter().any(fails) { Err(not_verified()) } else { Ok(()) }
 }
