@@ -15,8 +15,7 @@ use hearth_protocol::{
 use crate::{
     auth::{Proved, Verifier},
     metrics::Metrics,
-    registry::Registry,
-    store::{Committed, OpenError, Store, door, grants, schema, submit},
+    store::{Committed, OpenError, Store, door, grants, quota::Limits, schema, submit},
 };
 
 /// What a run of appends took.
@@ -52,7 +51,7 @@ pub async fn appends(
     sign: impl FnOnce(&[u8; 32]) -> Signature,
 ) -> Result<Appends, OpenError> {
     let metrics = Arc::new(Metrics::default());
-    let (store, threads) = Store::open(dir, Arc::new(Registry::default()), metrics.clone())?;
+    let (store, threads) = Store::open(dir, Arc::default(), metrics.clone(), Limits::NONE)?;
     let founder = prove(&store, member, sign)?;
     let Load { entries, waiting, payload_bytes } = load;
     let grant = Secret32::new([1; 32]);
