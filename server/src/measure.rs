@@ -67,7 +67,7 @@ pub async fn appends(
     let mut done = 0;
     let mut payload = [&[0, 1, 0, 2, 16], founder.room().as_bytes().as_slice()].concat();
     payload.extend(0_u64.to_be_bytes());
-    payload.push(1);
+    payload.extend([1, 0]);
     payload.resize(payload_bytes.max(payload.len()), 3);
     let commits = metrics.commit_latency.count();
     let started = Instant::now();

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hearth_protocol::{ClientFrame, RoomId, codec, limits::FRAME_BYTES_MAX};
+use hearth_protocol::{
+    ClientFrame, RoomId, codec,
+    limits::{FRAME_BYTES_MAX, PROTOCOL_VERSION},
+};
 use hearth_tests::load::{
     crowd::{Crowd, PATIENCE, Part},
     drive::{Dialect, Field, Shape},

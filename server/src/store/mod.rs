@@ -436,9 +436,9 @@ impl Store {
                 Err(Fault::Store(error)) => return Err(error),
             };
             Ok(Box::new(move || {
+                drop(place);
                 // Nobody waits for it any more if the connection is gone; the entry stays.
                 let _ = answer.send(result);
-                drop(place);
             }))
         });
         if let Some(here) = &self.here {

@@ -1,6 +1,7 @@
 //! A bench on which verbs of the store run in a time of the tests' own.
 
 mod forgetting;
+mod quotas;
 mod transactions;
 mod verbs;
 mod write_ahead_log;
