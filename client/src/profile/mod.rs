@@ -26,6 +26,9 @@ use crate::{
     store::Store,
 };
 
+/// Characters of a new passphrase at least. An earlier, shorter one still opens its profile.
+pub const PASSPHRASE_CHARS_MIN: usize = 8;
+
 const LOCK: &str = "lock";
 const PROFILE: &str = "profile";
 /// The header of a profile that is being made. It gets its name when everything else is on disk.
@@ -90,6 +93,8 @@ impl Profile {
     /// # Errors
     /// [`ProfileError::Exists`] if there is one already; see [`ProfileError`] for the rest.
     pub fn create(home: &Path, unlock: Option<&Unlock>) -> Result<Self> {
+        // Before anything is made.
+        check_new_unlock(unlock)?;
         DirBuilder::new().recursive(true).mode(0o700).create(home)?;
         let lock_file = lock(home)?;
         if read_header(home)?.is_some() {
@@ -229,12 +234,25 @@ fn discard_unfinished(home: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Checks that a new passphrase is one. White space at its ends, and one character over and over, count once.
+fn check_new_unlock(unlock: Option<&Unlock>) -> Result<()> {
+    let Some(Unlock::Passphrase(passphrase)) = unlock else { return Ok(()) };
+    if passphrase.is_empty() {
+        return Err(ProfileError::EmptyPassphrase);
+    }
+    let trimmed = passphrase.trim();
+    let uniform = trimmed.chars().all(|c| trimmed.starts_with(c));
+    let count = if uniform { trimmed.len().min(1) } else { trimmed.chars().count() };
+    if count < PASSPHRASE_CHARS_MIN {
+        return Err(ProfileError::ShortPassphrase(count));
+    }
+    Ok(())
+}
+
 fn wrap(home: &Path, unlock: Option<&Unlock>, data_key: &[u8; 32]) -> Result<Header> {
+    check_new_unlock(unlock)?;
     let (lock, wrapping) = match unlock {
         Some(Unlock::Passphrase(passphrase)) => {
-            if passphrase.is_empty() {
-                return Err(ProfileError::EmptyPassphrase);
-            }
             let mut salt = [0; SALT_BYTES];
             getrandom::fill(&mut salt)?;
             let key = Cost::NEW.stretch(passphrase, &salt).ok_or(ProfileError::Randomness)?;
