@@ -217,6 +217,11 @@ pub enum AgreementCommand {
         /// The room.
         room: String,
     },
+    /// Withdraw a pending version before it takes effect. F [E; R]
+    Withdraw {
+        /// The room.
+        room: String,
+    },
     /// Print a template to start from.
     Template,
 }

@@ -189,7 +189,7 @@ fn not_inside(standing: &Standing) -> Failure {
         Standing::Knocking => {
             ("you wait to be admitted", "Wait for a facilitator; then use the same command again.")
         }
-        Standing::Declined(_) => {
+        Standing::Declined { .. } => {
             ("your knock was declined", "Ask the facilitator who invited you.")
         }
         Standing::Lapsed => (

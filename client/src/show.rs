@@ -194,9 +194,9 @@ impl View<'_> {
                 let kind = if is_roster { "roster" } else { "moderation" };
                 (kind, act_text(&record.act, target))
             }
-            RowContent::Goodbye { withdrawn, text } => {
+            RowContent::Goodbye { withdrawn } => {
                 more.insert("act".into(), json!(if *withdrawn { "withdraw" } else { "goodbye" }));
-                ("roster", text.clone())
+                ("roster", String::new())
             }
             RowContent::InviteIssued { uses, expires } => {
                 more.insert("act".into(), json!("invite"));
@@ -245,13 +245,8 @@ impl View<'_> {
                 None => format!("{time} -- a message was retracted"),
             },
             (_, RowContent::Goodbye { withdrawn, .. }) => {
-                let what = if *withdrawn { "withdraws and leaves" } else { "leaves" };
-                let words = if text.is_empty() {
-                    String::new()
-                } else {
-                    format!(": {}", escape::many_lines(text, INDENT))
-                };
-                format!("{time} -- {name} {what}{words}")
+                let what = if *withdrawn { "withdraws and says goodbye" } else { "says goodbye" };
+                format!("{time} -- {name} {what}; still has the keys")
             }
             (_, RowContent::MyTimeout { until, .. }) if *until > row.at => format!(
                 "{time} -- {name} asks you to rest until {}. You can read; nobody else is told. {}",
@@ -299,11 +294,11 @@ pub fn act_text(act: &Act, target: &str) -> String {
         Act::Door(hearth_protocol::frame::Door::Open) => "opened the room".into(),
         Act::Door(hearth_protocol::frame::Door::Closed) => "closed the room to posts".into(),
         Act::Door(hearth_protocol::frame::Door::ByHours) => "the opening hours hold again".into(),
-        Act::Timeout { .. } => "gave a time-out to a member".into(),
-        Act::Untimeout { .. } => "ended the time-out of a member".into(),
+        Act::Timeout(_) => "gave a time-out to a member".into(),
+        Act::Untimeout(_) => "ended the time-out of a member".into(),
         Act::Announce(text) => text.clone(),
-        Act::Pin(id) => format!("pinned the message {}", id.short()),
-        Act::Unpin(id) => format!("unpinned the message {}", id.short()),
+        Act::Pin(pin) => format!("pinned the message {}", pin.message.short()),
+        Act::Unpin(pin) => format!("unpinned the message {}", pin.message.short()),
         Act::Retract { message, category, .. } => {
             format!("retracted the message {} of {target} ({})", message.short(), category.as_str())
         }
@@ -317,6 +312,7 @@ pub fn act_text(act: &Act, target: &str) -> String {
             _ => format!("edited the wording of the agreement (version {})", agreement.version),
         },
         Act::Enact => "the new agreement is in force".into(),
+        Act::Withdraw => "withdrew the coming version of the agreement".into(),
         Act::Expire(s) => format!("messages are kept for {}", span(*s)),
     }
 }
@@ -344,8 +340,8 @@ fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         Act::Length(chars) => {
             more.insert("chars".into(), json!(chars));
         }
-        Act::Pin(id) | Act::Unpin(id) => {
-            more.insert("message".into(), json!(id.to_hex()));
+        Act::Pin(pin) | Act::Unpin(pin) => {
+            more.insert("message".into(), json!(pin.message.to_hex()));
         }
         Act::Retract { message, category, .. } => {
             more.insert("message".into(), json!(message.to_hex()));
@@ -384,6 +380,10 @@ fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
         Notice::NotMine => (
             "not_mine",
             "a message came under your key that this profile did not write: is a copy of the profile in use?".into(),
+        ),
+        Notice::Mark => (
+            "mark",
+            format!("{name} sent something past the room's rules, disguised as leaving or taking a message back; it is not shown"),
         ),
         Notice::CounterReused => {
             ("counter_reused", format!("{name}'s messages are numbered wrongly: one may be missing"))

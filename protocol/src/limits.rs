@@ -32,7 +32,7 @@ pub const PREVIEW_BYTES_MAX: usize = 80 * 1024;
 pub const KNOCK_BYTES_MAX: usize = 24 * 1024;
 
 /// Bytes of a sealed decline note.
-pub const NOTE_BYTES_MAX: usize = 4 * 1024;
+pub const NOTE_BYTES_MAX: usize = 8 * 1024;
 
 /// Bytes of one blob: a Welcome with its ratchet tree. One of 1,000 leaves takes 0.4 MiB in suite 3.
 pub const BLOB_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -211,7 +211,8 @@ impl<'s> Chat<'s> {
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
     async fn remind(&mut self, live: &mut Live<'_>) {
         for pin in live.room.policy().map(|p| p.pins).unwrap_or_default() {
-            if let Ok(row) = live.room.find_message(&pin.to_hex())
+            if let Ok(Some(row)) = live.room.row(pin.seq)
+                && row.id == Some(pin.message)
                 && let RowContent::Text(text) = &row.content
             {
                 let (name, text) = (escape::one_line(&row.name), escape::one_line(text));

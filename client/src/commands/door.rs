@@ -123,7 +123,7 @@ async fn wait(
                 connection.close().await;
                 return enter_first(context, room).await;
             }
-            Ok(Answer::Declined(words)) => return Err(declined(&words)),
+            Ok(Answer::Declined { words, signed }) => return Err(declined(&words, signed)),
             Err(error) if error.is_connection() => {
                 let mut backoff = crate::backoff::Backoff::new();
                 connection = loop {
@@ -139,7 +139,9 @@ async fn wait(
                         connection.close().await;
                         return enter_first(context, room).await;
                     }
-                    Some(Answer::Declined(words)) => return Err(declined(&words)),
+                    Some(Answer::Declined { words, signed }) => {
+                        return Err(declined(&words, signed));
+                    }
                     None => {}
                 }
             }
@@ -155,12 +157,20 @@ async fn go_on_waiting(context: &Context, mut room: Room<'_>, no_wait: bool) -> 
             connection.close().await;
             enter_first(context, room).await
         }
-        Some(Answer::Declined(words)) => Err(declined(&words)),
+        Some(Answer::Declined { words, signed }) => Err(declined(&words, signed)),
         None => wait(context, room, connection, no_wait).await,
     }
 }
 
-fn declined(words: &str) -> Failure {
+fn declined(words: &str, signed: bool) -> Failure {
+    if !signed {
+        return Failure::new(
+            exit::REFUSED,
+            "declined",
+            "the relay says that your knock was declined, and no facilitator's signature says so",
+            "Ask the person who invited you.",
+        );
+    }
     let words =
         if words.is_empty() { String::new() } else { format!(": {}", escape::one_line(words)) };
     Failure::new(
@@ -283,6 +293,16 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
             live.leave().await;
             Ok(context.out.say(&json!({"done": "enact"}), "The new agreement is in force.")?)
         }
+        AgreementCommand::Withdraw { room } => {
+            let open = context.open()?;
+            let room = Room::open(open.store(), &open.crypto, &room)?;
+            let mut live = Live::enter(room).await?;
+            live.commit(|room, now| room.withdraw_amendment(now)).await?;
+            live.leave().await;
+            let text =
+                "The amendment is withdrawn. The version in force stays; nobody has to sign again.";
+            Ok(context.out.say(&json!({"done": "withdraw_amendment"}), text)?)
+        }
         // Handled before a profile is needed.
         AgreementCommand::Template => Ok(()),
     }
@@ -320,28 +340,18 @@ async fn catch_up<'s>(context: &Context, room: Room<'s>) -> Result<Room<'s>> {
 async fn show_of_room(context: &Context, target: &str) -> Result<()> {
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, target)?;
-    let room = catch_up(context, room).await?;
-    let id = coming(&room)?.unwrap_or(room.state().agreement);
+    let mut room = catch_up(context, room).await?;
+    let id = room.coming_agreement()?.unwrap_or(room.state().agreement);
     let agreement = room.agreement(&id)?.ok_or(EngineError::DamagedRecord)?;
     print_agreement(context, &agreement, &room.state().title)
-}
-
-/// Returns the id of a version that I have the text of, and that is newer than the one I acknowledged.
-fn coming(room: &Room<'_>) -> Result<Option<Digest>> {
-    let mine = room.acknowledgement()?;
-    if room.state().agreement != mine.agreement {
-        return Ok(Some(room.state().agreement));
-    }
-    let back = room.return_invite()?.map(|b| b.agreement);
-    Ok(back.filter(|id| *id != mine.agreement))
 }
 
 async fn diff(context: &Context, room: &str) -> Result<()> {
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
-    let room = catch_up(context, room).await?;
+    let mut room = catch_up(context, room).await?;
     let mine = room.acknowledgement()?.agreement;
-    let Some(new) = coming(&room)? else {
+    let Some(new) = room.coming_agreement()? else {
         return Ok(context
             .out
             .say(&json!({"changed": false}), "Nothing changed since you acknowledged.")?);
@@ -406,8 +416,8 @@ async fn acknowledge_again(
 ) -> Result<()> {
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
-    let room = catch_up(context, room).await?;
-    let Some(id) = coming(&room)? else {
+    let mut room = catch_up(context, room).await?;
+    let Some(id) = room.coming_agreement()? else {
         let object = json!({"acknowledged": room.state().agreement.to_hex()});
         return Ok(context.out.say(&object, "You have acknowledged the current agreement.")?);
     };

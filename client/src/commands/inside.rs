@@ -16,7 +16,7 @@ use crate::{
         EngineError, Room,
         act::{InviteTerms, Knock},
         content::TEXT_BYTES_MAX,
-        policy::{Act, Category, RuleError},
+        policy::{Act, Category, Pin, RuleError},
         state::{RowContent, Standing},
     },
     failure::{Failure, exit},
@@ -258,7 +258,8 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         }
         InRoom::Decline { member, note, .. } => {
             let knock = find_knock(live, member).await?;
-            let effect = live.room.decline(&knock, note.as_deref().unwrap_or_default())?;
+            let words = note.clone().unwrap_or_default();
+            let effect = live.room.decline(&knock, words, now())?;
             live.effects_only(vec![effect]).await?;
             done(out, "decline", "Declined; only the knocker learns of it.")
         }
@@ -318,12 +319,12 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             act_done(live, out, Act::Announce(escape::sanitize_input(text)?)).await
         }
         InRoom::Pin { id, .. } => {
-            let message = message_id(&live.room, id)?;
-            act_done(live, out, Act::Pin(message)).await
+            let pin = pin_of(&live.room, id)?;
+            act_done(live, out, Act::Pin(pin)).await
         }
         InRoom::Unpin { id, .. } => {
-            let message = message_id(&live.room, id)?;
-            act_done(live, out, Act::Unpin(message)).await
+            let pin = pin_of(&live.room, id)?;
+            act_done(live, out, Act::Unpin(pin)).await
         }
         InRoom::Retract { id, reason, all_from, .. } => {
             retract(live, out, id.as_deref(), (*reason).into(), all_from.as_deref()).await
@@ -366,13 +367,10 @@ async fn time_out(
             "Change the role first (`hearth role`).",
         ));
     }
-    let until = now().plus(millis);
-    let seq = live
-        .commit(|room, now| {
-            let until = if millis == 0 { Millis(0) } else { until };
-            room.time_out(leaf.member, until, note.clone(), now)
-        })
-        .await?;
+    let until = if millis == 0 { Millis(0) } else { now().plus(millis) };
+    let time_out = live.room.queue_time_out(leaf.member, until, note, now())?;
+    live.flush().await?;
+    let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
     let word = if millis == 0 { "untimeout" } else { "timeout" };
     let object = json!({"done": word, "seq": seq.0, "until": show::rfc3339(until)});
     Ok(out.say(&object, "done; only that member learns of it")?)
@@ -384,15 +382,31 @@ async fn depart(
     withdrawn: bool,
     goodbye: Option<String>,
 ) -> Result<()> {
-    let goodbye = match goodbye {
-        Some(text) => escape::sanitize_input(&text)?,
-        None => String::new(),
-    };
-    live.room.queue_departure(withdrawn, goodbye, now())?;
+    if let Some(text) = goodbye {
+        say_goodbye(live, out, escape::sanitize_input(&text)?).await?;
+    }
+    live.room.queue_departure(withdrawn, now())?;
     live.flush().await?;
     let word = if withdrawn { "withdraw" } else { "leave" };
     let text = "You have left. The duty about what you heard goes on; your receipt stays here.";
     done(out, word, text)
+}
+
+/// Sends words before a departure. A rule of the room that stops them does not stop the departure.
+async fn say_goodbye(live: &mut Live<'_>, out: &Output, text: String) -> Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let id = live.room.queue_text(text, now())?;
+    match live.flush().await {
+        Err(error @ LiveError::Refused { .. }) => {
+            live.room.drop_waiting(&id)?;
+            let why = Failure::from(error).message;
+            out.remark(&format!("Your words were not sent: {why}."));
+            Ok(())
+        }
+        result => Ok(result?),
+    }
 }
 
 async fn retract(
@@ -510,9 +524,10 @@ async fn find_knock(live: &mut Live<'_>, wanted: &str) -> Result<Knock> {
     }
 }
 
-fn message_id(room: &Room<'_>, wanted: &str) -> Result<hearth_protocol::MessageId> {
+fn pin_of(room: &Room<'_>, wanted: &str) -> Result<Pin> {
     let row = room.find_message(wanted)?;
-    row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()).into())
+    let message = row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?;
+    Ok(Pin { message, seq: row.seq })
 }
 
 fn pause_args(args: &[String]) -> Result<(u64, String)> {

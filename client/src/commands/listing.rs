@@ -235,7 +235,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "message_chars_max": policy.message_chars_max,
         "hours": policy.hours_text,
         "retention_seconds": numbers.retention_seconds,
-        "pins": policy.pins.iter().map(|p| p.to_hex()).collect::<Vec<_>>(),
+        "pins": policy.pins.iter().map(|p| p.message.to_hex()).collect::<Vec<_>>(),
         "timed_out_until": (status.timed_out_until > now())
             .then(|| show::rfc3339(status.timed_out_until)),
         "timed_out": timed_out,

@@ -1,7 +1,7 @@
 //! Acts of moderation going out: one commit each, with the record that says what it does.
 
 use hearth_protocol::{
-    BlobId, Effect, MemberKey, MessageId, Millis, Role, Secret32, codec,
+    BlobId, Digest, Effect, MemberKey, MessageId, Millis, Role, Secret32, codec,
     frame::PendingKnock,
     handshake, hash,
     invite::{self, Invite},
@@ -13,18 +13,23 @@ use super::{
         AckTerms, Acknowledgement, Agreement, Change, Departure, Preview, countersign_transcript,
         facilitators_hash,
     },
+    companion::Companion,
     content::Body,
     error::EngineError,
-    mls::{CommitPlan, note},
+    mls::CommitPlan,
+    note::{self, Note, Recipient, TimeOut},
     outbox::{Submission, submission},
-    policy::{Act, AgreementRef, Leaf, Record, RuleError, Scene, TimeoutNote},
-    receive::RETURN,
+    policy::{Act, AgreementRef, COMMENT_CHARS_MAX, Leaf, Record, RuleError, Scene},
+    receive::return_name,
     room::{Room, identity, random, random_secret, read, write},
     state::{KnockBody, KnownInvite, Outgoing, OutgoingKind, ReturnInvite},
 };
 use crate::{store::Kind, text::name::Look};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Sealed notes in one message: with X-Wing 2.2 KB each, and a message has at most 64 KB.
+const SEALED_NOTES_MAX: usize = 24;
 
 /// What an invite shall be.
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +53,14 @@ pub struct Knock {
     pub at: Millis,
     /// The acknowledgement, verified against the current agreement.
     pub acknowledgement: Acknowledgement,
+    /// What is in its leaf beside the acknowledgement.
+    pub companion: Companion,
     /// The role that the invite gives.
     pub role: Role,
     /// MLS key package.
     key_package: Vec<u8>,
+    /// Where the answer is sealed to.
+    reply_key: Vec<u8>,
 }
 
 impl Room<'_> {
@@ -80,24 +89,75 @@ impl Room<'_> {
         })
     }
 
-    /// Gives a member a time-out, or lifts it if `until` is not after `now`.
+    /// Writes down a time-out, or its early end if `until` is not after `now`, and queues it as sealed notes for the member and
+    /// for all others who moderate. [`Self::time_out`] makes it official afterwards.
     ///
     /// # Errors
-    /// See [`EngineError`].
-    pub fn time_out(
+    /// [`EngineError::NoSuchMember`]; [`RuleError::NotFacilitator`]; [`RuleError::TooLong`]; see [`EngineError`].
+    pub fn queue_time_out(
         &mut self,
         member: MemberKey,
         until: Millis,
         words: String,
         now: Millis,
-    ) -> Result<Submission> {
-        let leaf = self.leaf(&member)?;
-        let provider = self.provider();
-        let words = codec::encode(&TimeoutNote { member, until, note: words });
-        let sealed = note::seal(&provider, &self.id(), &leaf.acknowledgement.note_key, &words)
-            .ok_or(EngineError::Random)?;
-        let act = if until > now { Act::Timeout { sealed } } else { Act::Untimeout { sealed } };
+    ) -> Result<TimeOut> {
+        let policy = self.policy()?;
+        if !policy.role(&self.me()).moderates() || policy.role(&member).moderates() {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        if words.chars().count() > COMMENT_CHARS_MAX {
+            return Err(RuleError::TooLong.into());
+        }
+        self.leaf(&member)?;
+        let time_out = TimeOut { member, until, salt: random()?, words };
+        let me = self.me();
+        let readers = self.roster()?.into_iter().filter(|leaf| {
+            leaf.member != me && (leaf.member == member || policy.role(&leaf.member).moderates())
+        });
+        let content = codec::encode(&time_out);
+        let mut notes = Vec::new();
+        for leaf in readers {
+            // Whoever's key takes no note is told nothing by it, and the time-out stands all the same.
+            notes.extend(self.seal_note(&leaf, note::Purpose::TimeOut, &content, now)?);
+        }
+        // Their ids, with which they begin, are random.
+        notes.sort_unstable();
+        self.change(|room| {
+            room.save_time_out(&time_out)?;
+            for notes in notes.chunks(SEALED_NOTES_MAX) {
+                let notes = notes.iter().map(|note| note.clone().into()).collect();
+                room.queue(Body::Sealed { notes }, Vec::new(), now)?;
+            }
+            Ok(())
+        })?;
+        Ok(time_out)
+    }
+
+    /// Makes a time-out official, or its early end if its `until` is not after `now`.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn time_out(&mut self, time_out: &TimeOut, now: Millis) -> Result<Submission> {
+        let commitment = time_out.commitment();
+        let TimeOut { member, until, .. } = *time_out;
+        let act = if until > now { Act::Timeout(commitment) } else { Act::Untimeout(commitment) };
         self.commit_act(act, now, None, vec![Effect::Timeout { member, until }])
+    }
+
+    /// Seals a note to the key in a member's leaf; `None` if it has none that takes it.
+    fn seal_note(
+        &self,
+        to: &Leaf,
+        purpose: note::Purpose,
+        content: &[u8],
+        now: Millis,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(key) = &to.companion.note else { return Ok(None) };
+        let id = MessageId(random()?);
+        let content = content.to_vec();
+        let note = Note::sign(&self.signing_key(), id, self.id(), to.member, purpose, now, content);
+        let to = Recipient { member: to.member, number: key.number, key: &key.key };
+        Ok(note.seal(self.crypto, self.state.suite(), &to))
     }
 
     /// Makes an invite: returns the link's content; the submission announces it to relay and room.
@@ -161,8 +221,10 @@ impl Room<'_> {
             name: leaf.name,
             at: pending.at,
             acknowledgement: leaf.acknowledgement,
+            companion: leaf.companion,
             role: known.role,
             key_package: body.key_package,
+            reply_key: body.reply_key,
         })
     }
 
@@ -188,35 +250,49 @@ impl Room<'_> {
             member: knock.member,
             name: knock.name.clone(),
             acknowledgement: knock.acknowledgement.clone(),
+            companion: knock.companion.clone(),
         };
         self.commit_act(act, now, Some((&leaf, &knock.key_package)), Vec::new())
     }
 
-    /// Returns the effect that declines a knock, with a note that only the knocker can read.
+    /// Returns the effect that declines a knock, with a signed note that only the knocker can read.
     ///
     /// # Errors
-    /// See [`EngineError`].
-    pub fn decline(&mut self, knock: &Knock, words: &str) -> Result<Effect> {
+    /// [`RuleError::TooLong`]; see [`EngineError`].
+    pub fn decline(&mut self, knock: &Knock, words: String, now: Millis) -> Result<Effect> {
         if !self.my_role()?.moderates() {
             return Err(RuleError::NotFacilitator.into());
         }
-        let provider = self.provider();
-        let note_key = &knock.acknowledgement.note_key;
-        let note = note::seal(&provider, &self.id(), note_key, words.as_bytes())
-            .ok_or(EngineError::Random)?;
+        if words.chars().count() > COMMENT_CHARS_MAX {
+            return Err(RuleError::TooLong.into());
+        }
+        let id = MessageId(random()?);
+        let key = self.signing_key();
+        let content = codec::encode(&Body::Text(words));
+        let note =
+            Note::sign(&key, id, self.id(), knock.member, note::Purpose::Decline, now, content);
+        let to = Recipient { member: knock.member, number: 0, key: &knock.reply_key };
+        // A key that takes no note is the knocker's fault, and no reason to let them in.
+        let note = note.seal(self.crypto, self.state.suite(), &to).unwrap_or_default();
         Ok(Effect::Decline { member: knock.member, note })
+    }
+
+    /// Returns the effect that declines a knock which does not open: nobody can write to whoever sent it.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn decline_unread(&mut self, member: MemberKey) -> Result<Effect> {
+        if !self.my_role()?.moderates() {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        Ok(Effect::Decline { member, note: Vec::new() })
     }
 
     /// Queues my own departure. Delivery to me stops with it.
     ///
     /// # Errors
     /// [`RuleError::LastFacilitator`] if others would be left alone.
-    pub fn queue_departure(
-        &mut self,
-        withdrawn: bool,
-        goodbye: String,
-        now: Millis,
-    ) -> Result<MessageId> {
+    pub fn queue_departure(&mut self, withdrawn: bool, now: Millis) -> Result<MessageId> {
         let policy = self.policy()?;
         let me = self.me();
         let facilitators =
@@ -227,7 +303,7 @@ impl Room<'_> {
         }
         let digest = self.acknowledgement()?.digest();
         let departure = Departure::sign(&self.signing_key(), self.id(), digest, withdrawn, now);
-        self.queue(Body::Depart { departure, goodbye }, vec![Effect::Leave], now)
+        self.queue(Body::Depart { departure }, vec![Effect::Leave], now)
     }
 
     /// Returns departures that no commit has carried out yet.
@@ -267,7 +343,7 @@ impl Room<'_> {
         let old = self.agreement(&policy.agreement.id)?.ok_or(EngineError::DamagedRecord)?;
         let agreement = Agreement {
             format: 1,
-            version: policy.agreement.version.saturating_add(1),
+            version: policy.next_version(),
             previous: Some(policy.agreement.id),
             change,
             effective,
@@ -312,9 +388,9 @@ impl Room<'_> {
             mine if mine.agreement == pending.id => mine,
             _ => self.sign_acknowledgement(&agreement, now, Vec::new())?,
         };
-        let back: ReturnInvite = read(self.store, Kind::Pending, self.no, RETURN)?
-            .filter(|b: &ReturnInvite| b.agreement == pending.id)
-            .ok_or(EngineError::DamagedRecord)?;
+        let back: ReturnInvite =
+            read(self.store, Kind::Pending, self.no, &return_name(&pending.id))?
+                .ok_or(EngineError::DamagedRecord)?;
         let uses = u32::try_from(self.roster()?.len()).unwrap_or(u32::MAX);
         let commitment = agreement.commitment(&self.id());
         let mut effects = vec![Effect::SetAgreement { agreement: commitment }];
@@ -338,7 +414,34 @@ impl Room<'_> {
     /// # Errors
     /// See [`EngineError`].
     pub fn return_invite(&self) -> Result<Option<ReturnInvite>> {
-        read(self.store, Kind::Pending, self.no, RETURN)
+        read(self.store, Kind::Pending, self.no, &return_name(&self.state.agreement))
+    }
+
+    /// Returns the version of the agreement that waits for my acknowledgement, if any.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn coming_agreement(&mut self) -> Result<Option<Digest>> {
+        let mine = self.acknowledgement()?;
+        let (current, pending) = match self.policy() {
+            Ok(policy) => (policy.agreement, policy.pending),
+            Err(EngineError::NotMember(_)) => {
+                let current = self.state.agreement;
+                return Ok((current != mine.agreement).then_some(current));
+            }
+            Err(error) => return Err(error),
+        };
+        // A draft that was withdrawn is later than the version in force, and is as good.
+        let newest = pending.filter(|p| p.version > mine.version).or(Some(current));
+        Ok(newest.filter(|a| a.version > mine.version).map(|a| a.id))
+    }
+
+    /// Gives up the pending amendment; those who signed it are as good as before.
+    ///
+    /// # Errors
+    /// [`RuleError::Nothing`] if there is none; see [`EngineError`].
+    pub fn withdraw_amendment(&mut self, now: Millis) -> Result<Submission> {
+        self.act(Act::Withdraw, now)
     }
 
     /// Signs an acknowledgement of a version with this room's key.
@@ -356,9 +459,6 @@ impl Room<'_> {
             Err(EngineError::NotMember(_)) => self.state.pinned.clone(),
             Err(error) => return Err(error),
         };
-        let provider = self.provider();
-        let (_, note_key) =
-            note::key_pair(&provider, self.state.note_seed.expose()).ok_or(EngineError::Random)?;
         let terms = AckTerms {
             room: self.id(),
             agreement,
@@ -366,7 +466,6 @@ impl Room<'_> {
             now,
             nonce: random()?,
             answers,
-            note_key,
         };
         Ok(Acknowledgement::sign(&self.signing_key(), terms))
     }
@@ -474,9 +573,10 @@ impl Room<'_> {
         now: Millis,
     ) -> Result<Submission> {
         let (room, key, mine) = (self.id(), self.signing_key(), self.acknowledgement()?);
-        let state = self.state.clone();
+        let (state, companion) = (self.state.clone(), self.companion()?);
         let (provider, group) = self.group()?;
-        let committed = group.commit(&provider, room, identity(&state, &key, &mine), plan)?;
+        let me = identity(&state, &key, &mine, &companion);
+        let committed = group.commit(&provider, room, me, plan)?;
         if let (Some(policy), Some(welcome)) = (plan.policy, &committed.welcome)
             && let Act::Admit { member, acknowledgement, role, .. } = &policy.record.act
         {

@@ -8,6 +8,8 @@ use hearth_protocol::{
 };
 use minicbor::{Decode, Encode};
 
+use super::more::More;
+
 /// Bytes of an agreement's text.
 pub const AGREEMENT_BYTES_MAX: usize = 48 * 1024;
 /// Answers to comprehension questions, and bytes of each.
@@ -87,7 +89,7 @@ pub fn commitment(room: &RoomId, agreement: &Digest) -> Commitment {
 /// What a member signs to have accepted one version in one room with one key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Acknowledgement {
-    /// Layout of this record; 1.
+    /// Layout of this record; 2.
     #[n(0)]
     pub format: u16,
     /// The room.
@@ -121,10 +123,9 @@ pub struct Acknowledgement {
     /// Answers to the comprehension questions, if the facilitator set any.
     #[n(10)]
     pub answers: Vec<String>,
-    /// HPKE public key (X25519) for private notes to the member.
+    /// Nothing in this version.
     #[n(11)]
-    #[cbor(with = "minicbor::bytes")]
-    pub note_key: [u8; 32],
+    pub more: More,
     /// By the member's room key over all the above.
     #[n(12)]
     pub signature: Signature,
@@ -172,15 +173,13 @@ pub struct AckTerms<'a> {
     pub nonce: [u8; 16],
     /// Answers, if asked.
     pub answers: Vec<String>,
-    /// HPKE public key for private notes.
-    pub note_key: [u8; 32],
 }
 
 impl Acknowledgement {
     /// Signs one.
     pub fn sign(key: &SigningKey, terms: AckTerms<'_>) -> Self {
         let mut ack = Self {
-            format: 1,
+            format: 2,
             room: terms.room,
             agreement: terms.agreement.id(),
             version: terms.agreement.version,
@@ -191,7 +190,7 @@ impl Acknowledgement {
             nonce: terms.nonce,
             expires: terms.now.plus(ACKNOWLEDGEMENT_MILLIS),
             answers: terms.answers,
-            note_key: terms.note_key,
+            more: More,
             signature: Signature([0; 64]),
         };
         ack.signature = handshake::sign(key, &ack.transcript());
@@ -208,7 +207,7 @@ impl Acknowledgement {
         let bounded = ack.answers.len() <= ANSWERS_MAX
             && ack.answers.iter().all(|a| a.len() <= ANSWER_BYTES_MAX)
             && ack.language.len() <= 35;
-        (ack.format == 1 && canonical && bounded).then_some(ack).ok_or(AckError::Malformed)
+        (ack.format == 2 && canonical && bounded).then_some(ack).ok_or(AckError::Malformed)
     }
 
     /// Returns the bytes that ride in the leaf.
@@ -391,7 +390,6 @@ mod tests {
                 now: Millis(1000),
                 nonce: [7; 16],
                 answers: vec!["yes".into()],
-                note_key: [8; 32],
             },
         )
     }

@@ -25,7 +25,7 @@ pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// One application message, as encrypted by MLS and thereby signed by its sender's leaf.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Envelope {
-    /// Layout; 1.
+    /// Layout; 2.
     #[n(0)]
     pub format: u16,
     /// Random; the same over retries and re-encryptions, so that a copy is shown once.
@@ -43,6 +43,10 @@ pub struct Envelope {
     /// The content.
     #[n(5)]
     pub body: Body,
+    /// Random, so that nobody can try words against a hash of the message.
+    #[n(6)]
+    #[cbor(with = "minicbor::bytes")]
+    pub salt: [u8; 16],
 }
 
 /// What a sender had of the log: the last entry, and all since their last message or longer.
@@ -72,14 +76,15 @@ pub struct Window {
 }
 
 impl Window {
-    /// Hashes entries after a position.
-    pub fn of(since: Seq, entries: &[(Seq, Digest)]) -> Self {
+    /// Hashes entries after a position: each one's place, digest, and time by the relay's clock.
+    pub fn of(since: Seq, entries: &[(Seq, Digest, Millis)]) -> Self {
         let mut bytes = Vec::new();
-        for (seq, digest) in entries.iter().filter(|(seq, _)| *seq > since) {
+        for (seq, digest, at) in entries.iter().filter(|(seq, ..)| *seq > since) {
             bytes.extend_from_slice(&seq.0.to_be_bytes());
             bytes.extend_from_slice(digest.as_bytes());
+            bytes.extend_from_slice(&at.0.to_be_bytes());
         }
-        Self { since, hash: Digest(hash::labelled("hearth log window v1", &[&bytes])) }
+        Self { since, hash: Digest(hash::labelled("hearth log window v2", &[&bytes])) }
     }
 }
 
@@ -106,9 +111,6 @@ pub enum Body {
         /// The signed statement, which the commit that carries it out repeats.
         #[n(0)]
         departure: Departure,
-        /// Words to the room.
-        #[n(1)]
-        goodbye: String,
     },
     /// An invite was made; facilitators open its knocks with this key.
     #[n(3)]
@@ -142,6 +144,20 @@ pub enum Body {
         #[n(2)]
         return_expires: Millis,
     },
+    /// Sealed notes, each for one member: see [`super::note`].
+    #[n(26)]
+    Sealed {
+        /// In an order that says nothing.
+        #[n(0)]
+        notes: Vec<minicbor::bytes::ByteVec>,
+    },
+}
+
+impl Body {
+    /// Whether its entry is marked: no rule of the room stops it, and it holds no words.
+    pub const fn is_marked(&self) -> bool {
+        matches!(self, Self::Retract { .. } | Self::Depart { .. })
+    }
 }
 
 /// Why bytes are no envelope.
@@ -154,6 +170,9 @@ pub enum ContentError {
     /// From a newer version of Hearth.
     #[error("the message is of a kind that this version does not know")]
     Unknown,
+    /// Sent past the room's rules as what it is not.
+    #[error("the message is not of the kind that its mark says")]
+    Mark,
     /// Too long to send.
     #[error("the message is too long")]
     TooLong,
@@ -165,20 +184,26 @@ impl Envelope {
     /// # Errors
     /// [`ContentError::TooLong`].
     pub fn to_padded(&self) -> Result<Vec<u8>, ContentError> {
-        padding::pad(&codec::encode(self)).ok_or(ContentError::TooLong)
+        let bytes = codec::encode(self);
+        let padded =
+            if self.body.is_marked() { padding::pad_marked(&bytes) } else { padding::pad(&bytes) };
+        padded.ok_or(ContentError::TooLong)
     }
 
-    /// Strips the padding and decodes.
+    /// Strips the padding and decodes the content of an entry that is `marked` or not.
     ///
     /// # Errors
-    /// [`ContentError::Malformed`], or [`ContentError::Unknown`] for a body of a newer version.
-    pub fn from_padded(padded: &[u8]) -> Result<Self, ContentError> {
-        let bytes = padding::unpad(padded).ok_or(ContentError::Malformed)?;
+    /// [`ContentError::Malformed`]; [`ContentError::Unknown`] for a body or format of a newer version;
+    /// [`ContentError::Mark`] if a marked entry holds anything but a retraction or a departure, or the reverse.
+    pub fn from_padded(padded: &[u8], marked: bool) -> Result<Self, ContentError> {
+        let bytes = if marked { padding::unpad_marked(padded) } else { padding::unpad(padded) };
+        let bytes = bytes.ok_or(ContentError::Malformed)?;
         match codec::decode::<Self>(bytes) {
-            Ok(envelope) if envelope.format == 1 => Ok(envelope),
-            Ok(_) => Err(ContentError::Unknown),
+            Ok(envelope) if envelope.format != 2 => Err(ContentError::Unknown),
+            Ok(envelope) if envelope.body.is_marked() != marked => Err(ContentError::Mark),
+            Ok(envelope) => Ok(envelope),
             Err(codec::DecodeError::Malformed(error)) if error.is_unknown_variant() => {
-                Err(ContentError::Unknown)
+                Err(if marked { ContentError::Mark } else { ContentError::Unknown })
             }
             Err(_) => Err(ContentError::Malformed),
         }

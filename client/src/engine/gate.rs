@@ -49,6 +49,9 @@ pub enum LeafError {
     /// The acknowledgement is missing or malformed.
     #[error("the leaf has no acknowledgement")]
     Acknowledgement,
+    /// The companion of the acknowledgement is missing, malformed, or its note key keeps no secret.
+    #[error("the leaf's companion is missing or malformed")]
+    Companion,
     /// Other extensions or capabilities than ours.
     #[error("the leaf has extensions that do not belong there")]
     Extensions,
@@ -204,13 +207,14 @@ fn check_own_leaf(
     if !on(Check::OwnLeafUnchanged) {
         return Ok(());
     }
-    if old.member != new.member || old.name != new.name {
+    let companion_follows = old.companion.may_become(&new.companion);
+    if old.member != new.member || old.name != new.name || !companion_follows {
         return Err(Refusal::OwnLeafChanged);
     }
     if old.acknowledgement != new.acknowledgement {
         // The one change allowed is to acknowledge a newer version of the agreement.
         let (was, is) = (&old.acknowledgement, &new.acknowledgement);
-        if is.version <= was.version || is.note_key != was.note_key {
+        if is.version <= was.version {
             return Err(Refusal::OwnLeafChanged);
         }
         policy

@@ -10,13 +10,15 @@ use hearth_protocol::{
 
 use super::{
     agreement::{AckTerms, Acknowledgement, Agreement, Change, Preview, facilitators_hash},
+    content::Body,
     error::EngineError,
     gate::Expected,
-    mls::{self, Group, Suite, note},
+    mls::{self, Group, Suite, hpke},
+    note::{Note, Purpose as NotePurpose},
     policy::{AgreementRef, RoomPolicy, TITLE_CHARS_MAX},
     provider::Crypto,
     room::{Room, identity, random, random_secret},
-    state::{Cursor, KnockBody, RoomState, Row, RowContent, Standing, opening},
+    state::{Cursor, KnockBody, OwnCompanion, RoomState, Row, RowContent, Standing, opening},
 };
 use crate::store::{Kind, Store};
 
@@ -107,7 +109,7 @@ impl<'s> Room<'s> {
         };
         store.transaction(|_| {
             let no = store.create_room()?;
-            let mut state = blank_state(&grant.address, id, key, random_secret()?);
+            let mut state = blank_state(&grant.address, id, key)?;
             state.local_name = founding.local_name;
             state.title.clone_from(&founding.title);
             state.name = founding.name;
@@ -127,7 +129,8 @@ impl<'s> Room<'s> {
                 founding.numbers,
             );
             let key = room.signing_key();
-            let me = identity(&room.state, &key, &ack);
+            let companion = room.companion()?;
+            let me = identity(&room.state, &key, &ack, &companion);
             let provider = room.provider();
             room.group = Some(Group::found(&provider, founding.suite, id, me, &policy)?);
             room.save_agreement(&agreement)?;
@@ -202,15 +205,14 @@ impl<'s> Room<'s> {
                     }
                     if room.state.standing != Standing::Lapsed {
                         room.state.key = random_secret()?;
-                        room.state.note_seed = random_secret()?;
+                        room.state.companion = own_companion()?;
                     }
                     store.clear(Kind::Mls, room.no)?;
                     room
                 }
                 None => {
                     let no = store.create_room()?;
-                    let state =
-                        blank_state(&link.address, link.room, random_secret()?, random_secret()?);
+                    let state = blank_state(&link.address, link.room, random_secret()?)?;
                     Room::of_parts(store, crypto, no, state, Cursor::default())
                 }
             };
@@ -227,10 +229,17 @@ impl<'s> Room<'s> {
             let ack = room.sign_first(&preview.agreement, &facilitators, now, joining.answers)?;
             room.state.acknowledgement = ack.to_bytes();
             let key = room.signing_key();
-            let me = identity(&room.state, &key, &ack);
+            let companion = room.companion()?;
+            let me = identity(&room.state, &key, &ack, &companion);
             let provider = room.provider();
-            let key_package = mls::key_package(&provider, room.state.suite(), me)?;
-            let body = KnockBody { name: room.state.name.clone(), key_package };
+            let suite = room.state.suite();
+            let key_package = mls::key_package(&provider, suite, me)?;
+            let reply_seed = random_secret()?;
+            let pair = hpke::key_pair(crypto, suite, reply_seed.expose());
+            let (_, reply_key) = pair.ok_or(EngineError::Random)?;
+            room.state.reply_seed = Some(reply_seed);
+            let name = room.state.name.clone();
+            let body = KnockBody { name, key_package, offer: None, reply_key };
             let body = seal::seal(
                 &invite::knock_key(&link.secret),
                 random()?,
@@ -293,6 +302,7 @@ impl<'s> Room<'s> {
                 id: None,
                 content: RowContent::Nothing,
                 notices: Vec::new(),
+                stamp: Millis(0),
             };
             if let Some(actor) = roster.iter().find(|l| l.member == policy.record.actor) {
                 row.name.clone_from(&actor.name);
@@ -311,15 +321,27 @@ impl<'s> Room<'s> {
         })
     }
 
-    /// Reads the note with which a facilitator declined.
-    pub fn declined(&mut self, sealed: &[u8]) -> Result<String> {
-        let provider = self.provider();
-        let words = note::key_pair(&provider, self.state.note_seed.expose())
-            .and_then(|(private, _)| note::open(&provider, &self.id(), &private, sealed))
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default();
-        self.set_standing(Standing::Declined(words.clone()))?;
-        Ok(words)
+    /// Takes the relay's word that the knock was declined, with a note that only a pinned facilitator can have signed.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn declined(&mut self, sealed: &[u8]) -> Result<()> {
+        let note = self.state.reply_seed.as_ref().and_then(|seed| {
+            let suite = self.state.suite();
+            let key = |number| {
+                let pair = (number == 0).then(|| hpke::key_pair(self.crypto, suite, seed.expose()));
+                Some(pair??.0)
+            };
+            let (room, me) = (self.id(), self.me());
+            Note::open(self.crypto, suite, &room, &me, NotePurpose::Decline, key, sealed)
+        });
+        let note = note.filter(|note| self.state.pinned.contains(&note.from));
+        let (words, by) = match note.map(|n| (codec::decode::<Body>(&n.content), n.from)) {
+            Some((Ok(Body::Text(words)), from)) => (words, Some(from)),
+            _ => (String::new(), None),
+        };
+        self.state.reply_seed = None;
+        self.set_standing(Standing::Declined { words, by })
     }
 
     fn sign_first(
@@ -329,9 +351,6 @@ impl<'s> Room<'s> {
         now: Millis,
         answers: Vec<String>,
     ) -> Result<Acknowledgement> {
-        let provider = self.provider();
-        let (_, note_key) =
-            note::key_pair(&provider, self.state.note_seed.expose()).ok_or(EngineError::Random)?;
         let terms = AckTerms {
             room: self.id(),
             agreement,
@@ -339,7 +358,6 @@ impl<'s> Room<'s> {
             now,
             nonce: random()?,
             answers,
-            note_key,
         };
         Ok(Acknowledgement::sign(&self.signing_key(), terms))
     }
@@ -350,9 +368,13 @@ fn public(seed: &Secret32) -> MemberKey {
     MemberKey(key.verifying_key().to_bytes())
 }
 
-fn blank_state(address: &RelayAddress, room: RoomId, key: Secret32, note: Secret32) -> RoomState {
-    RoomState {
-        format: 1,
+fn own_companion() -> Result<OwnCompanion> {
+    Ok(OwnCompanion { salt: random()?, number: 1, seed: random_secret()? })
+}
+
+fn blank_state(address: &RelayAddress, room: RoomId, key: Secret32) -> Result<RoomState> {
+    Ok(RoomState {
+        format: 2,
         local_name: String::new(),
         title: String::new(),
         authority: address.authority.clone(),
@@ -361,7 +383,7 @@ fn blank_state(address: &RelayAddress, room: RoomId, key: Secret32, note: Secret
         pin: address.pin,
         room,
         key,
-        note_seed: note,
+        companion: own_companion()?,
         name: String::new(),
         suite: Suite::XWing.number(),
         acknowledgement: Vec::new(),
@@ -375,5 +397,6 @@ fn blank_state(address: &RelayAddress, room: RoomId, key: Secret32, note: Secret
         muted: Vec::new(),
         joined: Seq(0),
         admissions: Vec::new(),
-    }
+        reply_seed: None,
+    })
 }

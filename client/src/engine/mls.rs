@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use ed25519_dalek::{Signer as _, SigningKey};
-use hearth_protocol::{Epoch, MemberKey, RoomId};
+use hearth_protocol::{Epoch, MemberKey, RoomId, mls_header};
 use openmls::group::GroupContext;
 use openmls::prelude::{
     BasicCredential, Capabilities, Ciphersuite, CommitMessageBundle, CredentialType,
@@ -23,12 +23,13 @@ use openmls_traits::{
     signatures::{Signer, SignerError},
     types::{HpkeAeadType, HpkeCiphertext, HpkeConfig, HpkeKdfType, HpkeKemType, SignatureScheme},
 };
-use tls_codec::{Deserialize as _, Serialize as _};
+use tls_codec::{Deserialize as _, Serialize as _, VLBytes};
 use zeroize::Zeroizing;
 
 use super::{
     agreement::Acknowledgement,
     check::{Check, on},
+    companion::Companion,
     gate,
     gate::{CommitView, Expected, LeafError, PolicyError, Refusal, Verdict, WelcomeView},
     policy::{Leaf, RoomPolicy},
@@ -45,6 +46,8 @@ pub(crate) mod modified;
 const POLICY_EXTENSION: u16 = 0xff01;
 /// Leaf node extension that holds the [`Acknowledgement`] (private use).
 const ACKNOWLEDGEMENT_EXTENSION: u16 = 0xff02;
+/// Leaf node extension that holds the [`Companion`] (private use).
+const COMPANION_EXTENSION: u16 = 0xff03;
 /// Messages of one sender that may come out of order, and that may be skipped.
 const OUT_OF_ORDER: u32 = 64;
 const FORWARD_DISTANCE: u32 = 2_000;
@@ -139,6 +142,8 @@ pub(crate) struct Identity<'a> {
     pub(crate) name: &'a str,
     /// The acknowledgement that rides in the leaf.
     pub(crate) acknowledgement: &'a Acknowledgement,
+    /// What rides beside it.
+    pub(crate) companion: &'a Companion,
 }
 
 impl Identity<'_> {
@@ -160,7 +165,7 @@ pub(crate) struct Group {
 /// An MLS message after decryption, before it has any effect.
 pub(crate) enum Processed {
     /// An application message and who signed it.
-    Application { sender: MemberKey, content: Vec<u8> },
+    Application { sender: MemberKey, content: Vec<u8>, marked: bool },
     /// A commit that the gate has passed.
     Commit { staged: Box<StagedCommit>, verdict: Verdict, removes_me: bool },
     /// A commit that the gate refuses, and who made it.
@@ -207,7 +212,10 @@ impl Group {
             .max_past_epochs(0)
             .sender_ratchet_configuration(ratchet_configuration())
             .capabilities(capabilities(suite))
-            .with_leaf_node_extensions(leaf_extensions(identity.acknowledgement)?)
+            .with_leaf_node_extensions(leaf_extensions(
+                identity.acknowledgement,
+                identity.companion,
+            )?)
             .map_err(|_| MlsError::State)?
             .with_group_context_extensions(context_extensions(policy)?)
             .build();
@@ -302,13 +310,16 @@ impl Group {
         self.inner.epoch_authenticator().as_slice().to_vec()
     }
 
-    /// Encrypts an application message.
+    /// Encrypts an application message; a marked one has [`mls_header::MARK`] as its authenticated data.
     pub(crate) fn encrypt(
         &mut self,
         provider: &Provider<'_>,
         key: &SigningKey,
         content: &[u8],
+        marked: bool,
     ) -> Result<Vec<u8>, MlsError> {
+        // OpenMLS forgets it once a message is made.
+        self.inner.set_aad(if marked { mls_header::MARK.to_vec() } else { Vec::new() });
         self.inner
             .create_message(provider, &LeafSigner(key), content)
             .map_err(|_| MlsError::State)?
@@ -352,7 +363,7 @@ impl Group {
             .collect();
         let acknowledgement = plan.acknowledgement.unwrap_or(identity.acknowledgement);
         let parameters = LeafNodeParameters::builder()
-            .with_extensions(leaf_extensions(acknowledgement)?)
+            .with_extensions(leaf_extensions(acknowledgement, identity.companion)?)
             .build();
         let mut builder = self
             .inner
@@ -403,6 +414,8 @@ impl Group {
         room: RoomId,
         payload: &[u8],
     ) -> Result<Processed, MlsError> {
+        // The header decides for relay and readers alike which authenticated data an entry may have.
+        let header = mls_header::parse(payload).ok_or(MlsError::Invalid)?;
         let message =
             MlsMessageIn::tls_deserialize_exact(payload).map_err(|_| MlsError::Invalid)?;
         let MlsMessageBodyIn::PrivateMessage(message) = message.extract() else {
@@ -432,7 +445,8 @@ impl Group {
         let sender = leaf_key(leaf).map_err(Refusal::from)?;
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(message) => {
-                Ok(Processed::Application { sender, content: message.into_bytes() })
+                let content = message.into_bytes();
+                Ok(Processed::Application { sender, content, marked: header.marked })
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
                 let view = self.view(sender, index, &staged);
@@ -551,6 +565,7 @@ impl Group {
             view.policy = Some(policy_of(new));
         }
         view.context_changed_otherwise = !same_but_policy(old, new)
+            || !in_order(new)
             || (!context_proposed
                 && old.unknown(POLICY_EXTENSION) != new.unknown(POLICY_EXTENSION));
         view
@@ -565,7 +580,7 @@ pub(crate) fn key_package(
 ) -> Result<Vec<u8>, MlsError> {
     KeyPackage::builder()
         .leaf_node_capabilities(capabilities(suite))
-        .leaf_node_extensions(leaf_extensions(identity.acknowledgement)?)
+        .leaf_node_extensions(leaf_extensions(identity.acknowledgement, identity.companion)?)
         .build(suite.ciphersuite(), provider, &LeafSigner(identity.key), identity.credential())
         .map_err(|_| MlsError::State)?
         .key_package()
@@ -573,55 +588,73 @@ pub(crate) fn key_package(
         .map_err(|_| MlsError::State)
 }
 
-/// HPKE key pairs for private notes (RFC 9180, DHKEM(X25519), HKDF-SHA-256, ChaCha20-Poly1305, base mode).
-pub(crate) mod note {
+/// HPKE (RFC 9180), base mode, with the KEM of a room's suite, HKDF-SHA-256 and ChaCha20-Poly1305.
+pub(crate) mod hpke {
     use super::{
-        HpkeAeadType, HpkeCiphertext, HpkeConfig, HpkeKdfType, HpkeKemType, Provider, RoomId,
-        Zeroizing,
+        HpkeAeadType, HpkeCiphertext, HpkeConfig, HpkeKdfType, HpkeKemType, Suite, Zeroizing,
     };
-    use openmls_traits::{OpenMlsProvider as _, crypto::OpenMlsCrypto as _};
+    use crate::engine::Crypto;
+    use openmls_traits::crypto::OpenMlsCrypto as _;
 
-    const CONFIG: HpkeConfig = HpkeConfig(
-        HpkeKemType::DhKem25519,
-        HpkeKdfType::HkdfSha256,
-        HpkeAeadType::ChaCha20Poly1305,
-    );
-    const INFO: &[u8] = b"hearth private note v1";
-    const KEM_OUTPUT_BYTES: usize = 32;
+    impl Suite {
+        const fn hpke(self) -> HpkeConfig {
+            let kem = match self {
+                Self::XWing => HpkeKemType::XWingKemDraft6,
+                Self::X25519 => HpkeKemType::DhKem25519,
+            };
+            HpkeConfig(kem, HpkeKdfType::HkdfSha256, HpkeAeadType::ChaCha20Poly1305)
+        }
 
-    /// Derives the key pair from 32 secret bytes; returns (private, public).
-    pub(crate) fn key_pair(
-        provider: &Provider<'_>,
-        seed: &[u8; 32],
-    ) -> Option<(Zeroizing<Vec<u8>>, [u8; 32])> {
-        let pair = provider.crypto().derive_hpke_keypair(CONFIG, seed).ok()?;
-        Some((Zeroizing::new(pair.private.to_vec()), pair.public.try_into().ok()?))
+        /// Returns the bytes of an encapsulated key.
+        const fn encapsulated_bytes(self) -> usize {
+            match self {
+                Self::XWing => 1120,
+                Self::X25519 => 32,
+            }
+        }
     }
 
-    /// Seals a note to a member of a room.
+    /// Derives a key pair from 32 secret bytes; returns (private, public).
+    pub(crate) fn key_pair(
+        crypto: &Crypto,
+        suite: Suite,
+        seed: &[u8; 32],
+    ) -> Option<(Zeroizing<Vec<u8>>, Vec<u8>)> {
+        let pair = crypto.derive_hpke_keypair(suite.hpke(), seed).ok()?;
+        Some((Zeroizing::new(pair.private.to_vec()), pair.public))
+    }
+
+    /// Seals to a public key; returns the encapsulated key and the ciphertext.
     pub(crate) fn seal(
-        provider: &Provider<'_>,
-        room: &RoomId,
-        to: &[u8; 32],
-        note: &[u8],
+        crypto: &Crypto,
+        suite: Suite,
+        to: &[u8],
+        info: &[u8],
+        aad: &[u8],
+        content: &[u8],
     ) -> Option<Vec<u8>> {
-        let sealed = provider.crypto().hpke_seal(CONFIG, to, INFO, room.as_bytes(), note).ok()?;
+        if super::is_low_order(to) {
+            return None;
+        }
+        let sealed = crypto.hpke_seal(suite.hpke(), to, info, aad, content).ok()?;
         Some([sealed.kem_output.as_slice(), sealed.ciphertext.as_slice()].concat())
     }
 
-    /// Opens a note, if it is for this key.
+    /// Opens what [`seal`] made.
     pub(crate) fn open(
-        provider: &Provider<'_>,
-        room: &RoomId,
+        crypto: &Crypto,
+        suite: Suite,
         private: &[u8],
+        info: &[u8],
+        aad: &[u8],
         sealed: &[u8],
-    ) -> Option<Vec<u8>> {
-        let (kem_output, ciphertext) = sealed.split_at_checked(KEM_OUTPUT_BYTES)?;
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let (kem_output, ciphertext) = sealed.split_at_checked(suite.encapsulated_bytes())?;
         let sealed = HpkeCiphertext {
             kem_output: kem_output.to_vec().into(),
             ciphertext: ciphertext.to_vec().into(),
         };
-        provider.crypto().hpke_open(CONFIG, &sealed, private, INFO, room.as_bytes()).ok()
+        crypto.hpke_open(suite.hpke(), &sealed, private, info, aad).ok().map(Zeroizing::new)
     }
 }
 
@@ -646,17 +679,22 @@ fn capabilities(suite: Suite) -> Capabilities {
         .extensions(vec![
             ExtensionType::Unknown(POLICY_EXTENSION),
             ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
+            ExtensionType::Unknown(COMPANION_EXTENSION),
         ])
         .proposals(vec![])
         .credentials(vec![CredentialType::Basic])
         .build()
 }
 
-fn leaf_extensions(acknowledgement: &Acknowledgement) -> Result<Extensions<LeafNode>, MlsError> {
-    Extensions::from_vec(vec![Extension::Unknown(
-        ACKNOWLEDGEMENT_EXTENSION,
-        UnknownExtension(acknowledgement.to_bytes()),
-    )])
+fn leaf_extensions(
+    acknowledgement: &Acknowledgement,
+    companion: &Companion,
+) -> Result<Extensions<LeafNode>, MlsError> {
+    let companion = UnknownExtension(hearth_protocol::codec::encode(companion));
+    Extensions::from_vec(vec![
+        Extension::Unknown(ACKNOWLEDGEMENT_EXTENSION, UnknownExtension(acknowledgement.to_bytes())),
+        Extension::Unknown(COMPANION_EXTENSION, companion),
+    ])
     .map_err(|_| MlsError::State)
 }
 
@@ -665,6 +703,7 @@ fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, M
         &[
             ExtensionType::Unknown(POLICY_EXTENSION),
             ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
+            ExtensionType::Unknown(COMPANION_EXTENSION),
         ],
         &[],
         &[CredentialType::Basic],
@@ -682,7 +721,14 @@ fn policy_of(extensions: &Extensions<GroupContext>) -> Result<RoomPolicy, Policy
     let policy: RoomPolicy = hearth_protocol::codec::decode(bytes).map_err(|_| PolicyError)?;
     // One encoding only: the policy is compared and hashed as bytes.
     let canonical = hearth_protocol::codec::encode(&policy) == *bytes;
-    (policy.format == 1 && canonical).then_some(policy).ok_or(PolicyError)
+    (policy.format == 2 && policy.desk.is_none() && canonical).then_some(policy).ok_or(PolicyError)
+}
+
+/// Whether the context has exactly our extensions, in the order in which all write them: another order is another group
+/// context, and would split those who take it from those who do not.
+fn in_order(extensions: &Extensions<GroupContext>) -> bool {
+    let kinds = [ExtensionType::RequiredCapabilities, ExtensionType::Unknown(POLICY_EXTENSION)];
+    extensions.iter().map(Extension::extension_type).eq(kinds)
 }
 
 fn same_but_policy(old: &Extensions<GroupContext>, new: &Extensions<GroupContext>) -> bool {
@@ -718,26 +764,32 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
     if name.as_str() != text {
         return Err(LeafError::Name);
     }
-    // As MLS writes it: after its length.
-    let key = leaf.encryption_key().tls_serialize_detached();
-    if on(Check::EncryptionKey) && key.is_ok_and(|key| is_low_order(&key)) {
+    let key = leaf.encryption_key().tls_serialize_detached().ok();
+    let key = key.and_then(|key| VLBytes::tls_deserialize_exact(key).ok());
+    let key = key.ok_or(LeafError::EncryptionKey)?;
+    if on(Check::EncryptionKey) && is_low_order(key.as_slice()) {
         return Err(LeafError::EncryptionKey);
     }
     let extensions = leaf.extensions();
-    if extensions.iter().count() != 1 {
-        return Err(LeafError::Extensions);
+    // In this order, so that all who write a leaf write the same bytes.
+    let kinds = [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION].map(ExtensionType::Unknown);
+    if !extensions.iter().map(Extension::extension_type).eq(kinds) {
+        let known = extensions.unknown(ACKNOWLEDGEMENT_EXTENSION).is_some();
+        return Err(if known { LeafError::Extensions } else { LeafError::Acknowledgement });
     }
     let bytes = extensions.unknown(ACKNOWLEDGEMENT_EXTENSION).ok_or(LeafError::Acknowledgement)?;
     let acknowledgement =
         Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)?;
-    Ok(Leaf { member, name: text.to_owned(), acknowledgement })
+    let bytes = extensions.unknown(COMPANION_EXTENSION).ok_or(LeafError::Companion)?;
+    let companion = Companion::parse(&bytes.0, key.as_slice().len()).ok_or(LeafError::Companion)?;
+    Ok(Leaf { member, name: text.to_owned(), acknowledgement, companion })
 }
 
-/// Whether no secret can be agreed on with an encryption key, or it is too short to be one of either suite.
+/// Whether no secret can be agreed on with an HPKE key, or it is too short to be one of either suite.
 ///
 /// Its last 32 bytes are an X25519 key: in suite 3 that is all of it, in X-Wing (draft-connolly-cfrg-xwing-kem section
 /// 5.2) it follows the key of ML-KEM-768. OpenMLS notices only when it encrypts to such a key.
-fn is_low_order(key: &[u8]) -> bool {
+pub(super) fn is_low_order(key: &[u8]) -> bool {
     let Some(point) = key.last_chunk::<32>() else { return true };
     // Any secret will do: clamped, it is a multiple of the order of every such point.
     let secret = x25519_dalek::StaticSecret::from([0; 32]);

@@ -3,6 +3,7 @@
 pub mod act;
 pub mod agreement;
 pub mod check;
+pub mod companion;
 pub mod confirmed;
 pub mod content;
 pub mod error;
@@ -10,6 +11,8 @@ pub mod gate;
 pub mod join;
 pub mod mls;
 pub(crate) mod mls_storage;
+pub mod more;
+pub mod note;
 pub mod outbox;
 pub mod policy;
 pub mod provider;

@@ -40,6 +40,9 @@ pub struct Submission {
     pub blob: Option<(BlobId, Vec<u8>)>,
     /// Whether it is a commit, which cannot be encrypted anew.
     pub is_commit: bool,
+    /// Whether it is an own retraction or a departure, of which the relay takes one in
+    /// [`hearth_protocol::limits::MARKED_MILLIS`].
+    pub is_marked: bool,
 }
 
 impl Room<'_> {
@@ -158,6 +161,9 @@ impl Room<'_> {
                 self.check_whole()?;
             }
         }
+        if let Some(at) = self.goes_first(&waiting)? {
+            waiting = vec![at];
+        }
         let Some((number, outgoing)) = waiting.into_iter().next() else { return Ok(None) };
         let outgoing = if outgoing.payload.is_empty() {
             self.encrypt_outgoing(number, outgoing)?
@@ -165,6 +171,41 @@ impl Room<'_> {
             outgoing
         };
         Ok(Some(submission(number, outgoing)))
+    }
+
+    /// Finds a retraction or a departure that waits behind texts. No rule stops it, and what a rule stops must not stop it. It
+    /// stays behind a text that the relay may have taken, because that text has used its number.
+    fn goes_first(&self, first: &[(u64, Outgoing)]) -> Result<Option<(u64, Outgoing)>> {
+        let is_text = |outgoing: &Outgoing| {
+            matches!(&outgoing.what, OutgoingKind::Message { body: Body::Text(_), .. })
+        };
+        if !first.first().is_some_and(|(_, o)| is_text(o) && o.payload.is_empty()) {
+            return Ok(None);
+        }
+        let all = self.outgoing()?;
+        let unsent = all.into_iter().take_while(|(_, o)| !is_text(o) || o.payload.is_empty());
+        Ok(unsent.into_iter().find(
+            |(_, o)| matches!(&o.what, OutgoingKind::Message { body, .. } if body.is_marked()),
+        ))
+    }
+
+    /// Handles the relay's refusal of a message that waits for a better time: it has not used its number, and is encrypted anew
+    /// when it goes out.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn refused_for_now(&mut self, number: u64) -> Result<()> {
+        let Some(mut outgoing) = self.outgoing_at(number)? else { return Ok(()) };
+        if outgoing.doubtful {
+            return Ok(());
+        }
+        if let OutgoingKind::Message { counter, seen, .. } = &mut outgoing.what {
+            (*counter, *seen) = (0, Seq(0));
+            outgoing.payload.clear();
+            outgoing.after = Seq(0);
+            self.change(|room| room.save_outgoing(number, &outgoing))?;
+        }
+        Ok(())
     }
 
     /// Whether the room is one, as far as entries say: in one that has split, those who were removed may read on.
@@ -403,18 +444,20 @@ impl Room<'_> {
                 *counter = next;
             }
             *said = seen.as_ref().map_or(room.cursor.vouched, |seen| seen.seq);
+            let marked = body.is_marked();
             let envelope = Envelope {
-                format: 1,
+                format: 2,
                 id: outgoing.id,
                 counter: *counter,
                 seen,
                 sent_at: outgoing.written_at,
                 body: body.clone(),
+                salt: random()?,
             };
             let content = envelope.to_padded()?;
             let key = room.signing_key();
             let (provider, group) = room.group()?;
-            outgoing.payload = group.encrypt(&provider, &key, &content)?;
+            outgoing.payload = group.encrypt(&provider, &key, &content, marked)?;
             if outgoing.after == Seq(0) {
                 outgoing.after = room.cursor.seq;
             }
@@ -432,8 +475,11 @@ fn digest_of(outgoing: &Outgoing) -> Option<Digest> {
 pub(super) fn submission(number: u64, outgoing: Outgoing) -> Submission {
     let blob = (!outgoing.welcome.is_empty())
         .then(|| (BlobId(hash::sha256(&outgoing.welcome).0), outgoing.welcome));
+    let is_marked =
+        matches!(&outgoing.what, OutgoingKind::Message { body, .. } if body.is_marked());
     Submission {
         number,
+        is_marked,
         id: outgoing.id,
         payload: outgoing.payload,
         effects: outgoing.effects,

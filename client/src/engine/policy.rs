@@ -5,14 +5,16 @@
 //! commit if the result differs. The record names the hash of the one before: the log of moderation is a hash chain
 //! inside the chain of epochs. `docs/protocol.md` section 7.
 
-use hearth_protocol::{Digest, MemberKey, MessageId, Millis, Role, RoomNumbers, Signature};
+use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomNumbers, Signature};
 use minicbor::{Decode, Encode};
 
-pub use super::record::{Act, Category, Record, TimeoutNote};
+pub use super::record::{Act, Category, Pin, Record};
 
 use super::{
     agreement::{ACKNOWLEDGEMENT_MILLIS, AckError, Acknowledgement, Agreement, Change},
     check::{Check, on},
+    companion::Companion,
+    more::More,
 };
 
 /// Characters of a title.
@@ -27,13 +29,15 @@ pub const REVOKED_MAX: usize = 1000;
 pub const ROLES_MAX: usize = 64;
 /// Agreement versions whose acknowledgements are good at one time.
 pub(super) const ACCEPTED_MAX: usize = 32;
+/// Amendments that were given up since the last one that took effect.
+pub(super) const DRAFTS_MAX: usize = 32;
 /// A signer's clock may be ahead of the admitting facilitator's by this much: ten minutes.
 const CLOCK_SKEW_MILLIS: u64 = 10 * 60 * 1000;
 
 /// What every member of an epoch agrees on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct RoomPolicy {
-    /// Layout of this record; 1.
+    /// Layout of this record; 2.
     #[n(0)]
     pub format: u16,
     /// The title.
@@ -62,7 +66,7 @@ pub struct RoomPolicy {
     pub hours_text: String,
     /// Pinned messages, newest last.
     #[n(9)]
-    pub pins: Vec<MessageId>,
+    pub pins: Vec<Pin>,
     /// Keys of members who left or were removed. Whoever comes back makes a new key and acknowledges with it, so that
     /// no acknowledgement from before the departure admits again.
     #[n(10)]
@@ -70,6 +74,27 @@ pub struct RoomPolicy {
     /// The newest record of moderation.
     #[n(11)]
     pub record: Record,
+    /// Key and salt of the moderators' lane; none in this version.
+    #[n(12)]
+    pub desk: Option<minicbor::bytes::ByteArray<16>>,
+    /// Material amendments that were withdrawn or superseded before they took effect. Whoever signed one is as good as
+    /// before, until they sign a later version; cleared when an amendment takes effect.
+    #[n(13)]
+    pub drafts: Vec<Draft>,
+    /// Nothing in this version.
+    #[n(14)]
+    pub more: More,
+}
+
+/// A version of the agreement that never took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Draft {
+    /// See [`Agreement::id`].
+    #[n(0)]
+    pub id: Digest,
+    /// Number of the version, which no other gets.
+    #[n(1)]
+    pub version: u32,
 }
 
 /// An agreement's id and number.
@@ -134,6 +159,9 @@ pub enum RuleError {
     /// As many have a role of their own as may.
     #[error("{ROLES_MAX} members have a role of their own already")]
     TooManyRoles,
+    /// As many amendments were given up as the policy remembers.
+    #[error("{DRAFTS_MAX} amendments were given up already; let one take effect")]
+    TooManyDrafts,
     /// A text or list exceeds its bound.
     #[error("longer than the room's rules allow")]
     TooLong,
@@ -157,6 +185,8 @@ pub struct Leaf {
     pub name: String,
     /// The acknowledgement in the leaf.
     pub acknowledgement: Acknowledgement,
+    /// What else is in the leaf.
+    pub companion: Companion,
 }
 
 /// Everything an act is judged by, besides the policy.
@@ -195,7 +225,7 @@ impl RoomPolicy {
         numbers: RoomNumbers,
     ) -> Self {
         Self {
-            format: 1,
+            format: 2,
             title,
             agreement,
             accepted: vec![agreement.id],
@@ -213,6 +243,9 @@ impl RoomPolicy {
                 at: now,
                 act: Act::Found,
             },
+            desk: None,
+            drafts: Vec::new(),
+            more: More,
         }
     }
 
@@ -241,8 +274,12 @@ impl RoomPolicy {
         let number = known.into_iter().flatten().find(|a| a.id == ack.agreement);
         let good = match number {
             Some(agreement) => ack.version == agreement.version,
-            // An earlier version, of which this one changed the wording only.
-            None => self.accepted.contains(&ack.agreement) && ack.version < self.agreement.version,
+            // An earlier version, of which this one changed the wording only, or a draft.
+            None => {
+                let earlier =
+                    self.accepted.contains(&ack.agreement) && ack.version < self.agreement.version;
+                earlier || self.drafts.contains(&Draft { id: ack.agreement, version: ack.version })
+            }
         };
         if !good {
             return Err(AckError::OtherAgreement);
@@ -347,28 +384,30 @@ impl RoomPolicy {
                 next.numbers.hours.clone_from(hours);
             }
             Act::Door(door) => next.numbers.door = *door,
-            Act::Timeout { sealed } | Act::Untimeout { sealed } => {
-                if sealed.len() > hearth_protocol::limits::NOTE_BYTES_MAX {
-                    return Err(RuleError::TooLong);
-                }
-            }
             Act::Announce(text) => bounded(text, COMMENT_CHARS_MAX)?,
-            Act::Pin(message) => {
-                next.pins.retain(|p| p != message);
-                next.pins.push(*message);
+            Act::Pin(pin) => {
+                next.pins.retain(|p| p != pin);
+                next.pins.push(*pin);
                 if next.pins.len() > PINS_MAX {
                     next.pins.remove(0);
                 }
             }
-            Act::Unpin(message) => {
-                next.pins.retain(|p| p != message);
+            Act::Unpin(pin) => {
+                next.pins.retain(|p| p != pin);
                 if next.pins.len() == self.pins.len() {
                     return Err(RuleError::Nothing);
                 }
             }
-            Act::Retract { message, .. } => next.pins.retain(|p| p != message),
-            Act::Rekey => {}
+            Act::Retract { message, seq, .. } => {
+                let gone = Pin { message: *message, seq: *seq };
+                next.pins.retain(|p| *p != gone);
+            }
+            Act::Rekey | Act::Timeout(_) | Act::Untimeout(_) => {}
             Act::Amend { agreement, change } => next.amend(*agreement, *change)?,
+            Act::Withdraw => {
+                self.pending.ok_or(RuleError::Nothing)?;
+                next.shelve_pending()?;
+            }
             Act::Enact => {
                 let pending = self.pending.ok_or(RuleError::Nothing)?;
                 if record.at < pending.effective {
@@ -390,6 +429,7 @@ impl RoomPolicy {
                 next.agreement = pending;
                 next.accepted = vec![pending.id];
                 next.pending = None;
+                next.drafts.clear();
                 next.keeps_a_facilitator()?;
             }
             Act::Expire(seconds) => {
@@ -417,7 +457,9 @@ impl RoomPolicy {
             Act::Remove { member, .. } => {
                 role == Role::Facilitator || (role.moderates() && !self.role(member).moderates())
             }
-            Act::Amend { .. } | Act::Enact | Act::Expire(_) => role == Role::Facilitator,
+            Act::Amend { .. } | Act::Enact | Act::Withdraw | Act::Expire(_) => {
+                role == Role::Facilitator
+            }
             _ => role.moderates(),
         };
         (allowed || !on(Check::Authority)).then_some(()).ok_or(RuleError::NotFacilitator)
@@ -476,12 +518,15 @@ impl RoomPolicy {
     }
 
     fn amend(&mut self, agreement: AgreementRef, change: Change) -> Result<(), RuleError> {
-        if agreement.version != self.agreement.version.saturating_add(1) {
+        if agreement.version != self.next_version() {
             return Err(RuleError::OutOfRange);
         }
         match change {
             Change::Initial => return Err(RuleError::OutOfRange),
-            Change::Material => self.pending = Some(agreement),
+            Change::Material => {
+                self.shelve_pending()?;
+                self.pending = Some(agreement);
+            }
             Change::Editorial => {
                 if self.pending.is_some() || self.accepted.len() >= ACCEPTED_MAX {
                     return Err(RuleError::OutOfRange);
@@ -491,6 +536,21 @@ impl RoomPolicy {
             }
         }
         Ok(())
+    }
+
+    /// Returns the number of the next version of the agreement: no draft shares one with another text.
+    pub fn next_version(&self) -> u32 {
+        let pending = self.pending.map(|p| p.version);
+        let used = self.drafts.iter().map(|d| d.version).chain(pending);
+        used.fold(self.agreement.version, u32::max).saturating_add(1)
+    }
+
+    /// Makes the pending amendment, if any, a draft.
+    fn shelve_pending(&mut self) -> Result<(), RuleError> {
+        if let Some(AgreementRef { id, version, .. }) = self.pending.take() {
+            self.drafts.push(Draft { id, version });
+        }
+        (self.drafts.len() <= DRAFTS_MAX).then_some(()).ok_or(RuleError::TooManyDrafts)
     }
 
     fn keeps_a_facilitator(&self) -> Result<(), RuleError> {

@@ -13,8 +13,9 @@ use super::{
     content::{Body, ContentError, Envelope},
     error::EngineError,
     gate::Verdict,
-    mls::{MlsError, Processed, note},
-    policy::{Act, Applied, Leaf, RoomPolicy, TimeoutNote},
+    mls::{MlsError, Processed, hpke},
+    note::{Note, Purpose, TimeOut},
+    policy::{Act, Applied, Leaf, RoomPolicy},
     room::{Room, read, write},
     state::{
         Break, Countersignature, KnownInvite, Notice, Outgoing, OutgoingKind, ReturnInvite, Row,
@@ -25,8 +26,11 @@ use crate::store::Kind;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// Name of the record that tells how to come back after a material amendment.
-pub(super) const RETURN: &[u8] = b"return";
+/// Names the record that tells how to come back after a material amendment. Each version has its own, because another text may
+/// have been sent that never became official.
+pub(super) fn return_name(agreement: &Digest) -> Vec<u8> {
+    [b"return", agreement.as_bytes().as_slice()].concat()
+}
 
 impl Room<'_> {
     /// Compares what the relay says of its log with what this profile has seen.
@@ -231,6 +235,7 @@ impl Room<'_> {
             id: None,
             content: RowContent::Nothing,
             notices: Vec::new(),
+            stamp: entry.at,
         };
         let expired = matches!(entry.content, EntryContent::Expired);
         if entry.seq > next && !expired {
@@ -333,9 +338,9 @@ impl Room<'_> {
                 self.state.renewed_at = Millis(0);
                 self.save_state()?;
             }
-            Processed::Application { sender, content } => {
+            Processed::Application { sender, content, marked } => {
                 name_row(row, &roster, sender);
-                self.take_application(row, sender, &content)?;
+                self.take_application(row, sender, &content, marked)?;
             }
             Processed::RefusedCommit { committer, refusal } => {
                 name_row(row, &roster, committer);
@@ -376,11 +381,21 @@ impl Room<'_> {
         Ok(roster)
     }
 
-    fn take_application(&mut self, row: &mut Row, sender: MemberKey, padded: &[u8]) -> Result<()> {
-        let envelope = match Envelope::from_padded(padded) {
+    fn take_application(
+        &mut self,
+        row: &mut Row,
+        sender: MemberKey,
+        padded: &[u8],
+        marked: bool,
+    ) -> Result<()> {
+        let envelope = match Envelope::from_padded(padded, marked) {
             Ok(envelope) => envelope,
             Err(ContentError::Unknown) => {
                 row.content = RowContent::Unknown;
+                return Ok(());
+            }
+            Err(ContentError::Mark) => {
+                row.notices.push(Notice::Mark);
                 return Ok(());
             }
             Err(_) => {
@@ -445,12 +460,12 @@ impl Room<'_> {
                 }
                 row.content = RowContent::Retraction(message);
             }
-            Body::Depart { departure, goodbye } => {
+            Body::Depart { departure } => {
                 if departure.member != sender || !departure.verify(&self.id()) {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
-                row.content = RowContent::Goodbye { withdrawn: departure.withdrawn, text: goodbye };
+                row.content = RowContent::Goodbye { withdrawn: departure.withdrawn };
                 write(self.store, Kind::Pending, self.no, sender.as_bytes(), &departure)?;
             }
             Body::InviteIssued { invite, knock_key, uses, expires, role } => {
@@ -475,8 +490,16 @@ impl Room<'_> {
                 self.save_agreement(&agreement)?;
                 let back =
                     ReturnInvite { agreement: id, secret: return_secret, expires: return_expires };
-                write(self.store, Kind::Pending, self.no, RETURN, &back)?;
+                write(self.store, Kind::Pending, self.no, &return_name(&id), &back)?;
                 row.content = RowContent::AgreementText(id);
+            }
+            Body::Sealed { notes } => {
+                let moderates = self.policy()?.role(&sender).moderates();
+                if on(Check::MessageAuthority) && !moderates {
+                    row.notices.push(Notice::Unreadable);
+                    return Ok(());
+                }
+                self.take_notes(sender, &notes)?;
             }
         }
         Ok(())
@@ -523,8 +546,8 @@ impl Room<'_> {
                     self.save_row(&hit)?;
                 }
             }
-            Act::Timeout { sealed } | Act::Untimeout { sealed } => {
-                content = self.take_timeout(sealed)?;
+            Act::Timeout(commitment) | Act::Untimeout(commitment) => {
+                content = self.take_time_out(commitment)?;
             }
             Act::Amend { .. } | Act::Enact => {
                 self.state.agreement = policy.agreement.id;
@@ -537,21 +560,50 @@ impl Room<'_> {
         Ok(())
     }
 
-    fn take_timeout(&mut self, sealed: &[u8]) -> Result<Option<RowContent>> {
-        let provider = self.provider();
-        let Some((private, _)) = note::key_pair(&provider, self.state.note_seed.expose()) else {
-            return Ok(None);
-        };
-        let Some(opened) = note::open(&provider, &self.id(), &private, sealed) else {
-            return Ok(None);
-        };
-        let Ok(note) = codec::decode::<TimeoutNote>(&opened) else { return Ok(None) };
-        if note.member != self.me() {
+    /// Keeps what the notes for this profile say, until a record commits to it.
+    fn take_notes(&mut self, sender: MemberKey, notes: &[minicbor::bytes::ByteVec]) -> Result<()> {
+        let suite = self.state.suite();
+        for sealed in notes {
+            let own = &self.state.companion;
+            let key = |number| {
+                let pair = (number == own.number)
+                    .then(|| hpke::key_pair(self.crypto, suite, own.seed.expose()));
+                Some(pair??.0)
+            };
+            let (room, me) = (self.id(), self.me());
+            let note = Note::open(self.crypto, suite, &room, &me, Purpose::TimeOut, key, sealed);
+            let Some(note) = note.filter(|note| note.from == sender) else { continue };
+            if let Ok(time_out) = codec::decode::<TimeOut>(&note.content) {
+                self.save_time_out(&time_out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what a time-out says under the name by which its record will call it.
+    pub(super) fn save_time_out(&self, time_out: &TimeOut) -> Result<()> {
+        write(self.store, Kind::Note, self.no, time_out.commitment().as_bytes(), time_out)
+    }
+
+    /// Takes the record of a time-out: those who can open it learn whose it is.
+    fn take_time_out(&mut self, commitment: &Digest) -> Result<Option<RowContent>> {
+        let known: Option<TimeOut> = read(self.store, Kind::Note, self.no, commitment.as_bytes())?;
+        let Some(TimeOut { member, until, words, .. }) = known else { return Ok(None) };
+        write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;
+        if member != self.me() {
             return Ok(None);
         }
-        self.state.timed_out_until = note.until;
+        self.state.timed_out_until = until;
         self.save_state()?;
-        Ok(Some(RowContent::MyTimeout { until: note.until, note: note.note }))
+        Ok(Some(RowContent::MyTimeout { until, note: words }))
+    }
+
+    /// Returns the end of a member's time-out, as the last record that this profile could open says; `None` if there is none.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn recorded_time_out(&self, member: &MemberKey) -> Result<Option<Millis>> {
+        read(self.store, Kind::Note, self.no, &time_out_name(member))
     }
 
     fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
@@ -623,6 +675,11 @@ impl Room<'_> {
 /// be able to use it up and so make the other's message look like the copy.
 fn seen_name(sender: &MemberKey, id: &MessageId) -> Vec<u8> {
     [sender.as_bytes().as_slice(), id.as_bytes()].concat()
+}
+
+/// Names the record that says until when a member's last time-out lasts.
+fn time_out_name(member: &MemberKey) -> Vec<u8> {
+    [b"until", member.as_bytes().as_slice()].concat()
 }
 
 /// Names the record that holds the number of a sender's last message.

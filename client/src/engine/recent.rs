@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use hearth_protocol::{Digest, Seq};
+use hearth_protocol::{Digest, Millis, Seq};
 
 use super::{
     policy::Act,
@@ -20,6 +20,8 @@ pub(super) const LINKS_MAX: usize = 1_024;
 pub(super) struct Link {
     pub(super) seq: Seq,
     pub(super) digest: Digest,
+    /// The relay's time as it said it.
+    pub(super) stamp: Millis,
     /// See [`Row::is_unknown`].
     pub(super) is_unknown: bool,
     /// Whether somebody was admitted.
@@ -30,7 +32,13 @@ impl Link {
     pub(super) fn of(row: &Row) -> Self {
         let admits = matches!(&row.content, RowContent::Moderation { record, .. }
             if matches!(record.act, Act::Admit { .. }));
-        Self { seq: row.seq, digest: row.digest, is_unknown: row.is_unknown(), admits }
+        Self {
+            seq: row.seq,
+            digest: row.digest,
+            stamp: row.stamp,
+            is_unknown: row.is_unknown(),
+            admits,
+        }
     }
 }
 
@@ -79,8 +87,6 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use hearth_protocol::Millis;
-
     use super::*;
 
     fn row(place: u64) -> Row {
@@ -94,6 +100,7 @@ mod tests {
             id: None,
             content: RowContent::Nothing,
             notices: Vec::new(),
+            stamp: Millis(0),
         }
     }
 

@@ -199,31 +199,15 @@ pub enum Act {
     /// Opened or closed whatever the hours say, or back to the hours.
     #[n(12)]
     Door(#[n(0)] Door),
-    /// A member was given a time-out. Who and why is sealed for that member alone.
-    #[n(13)]
-    Timeout {
-        /// HPKE ciphertext of a [`TimeoutNote`].
-        #[n(0)]
-        #[cbor(with = "minicbor::bytes")]
-        sealed: Vec<u8>,
-    },
-    /// A time-out ended early; sealed alike.
-    #[n(14)]
-    Untimeout {
-        /// HPKE ciphertext of a [`TimeoutNote`].
-        #[n(0)]
-        #[cbor(with = "minicbor::bytes")]
-        sealed: Vec<u8>,
-    },
     /// A marked message from a facilitator.
     #[n(15)]
     Announce(#[n(0)] String),
     /// A message is kept at the top.
     #[n(16)]
-    Pin(#[n(0)] MessageId),
+    Pin(#[n(0)] Pin),
     /// And no longer.
     #[n(17)]
-    Unpin(#[n(0)] MessageId),
+    Unpin(#[n(0)] Pin),
     /// A message was retracted by a facilitator.
     #[n(18)]
     Retract {
@@ -256,20 +240,26 @@ pub enum Act {
     /// Entries are deleted after so many seconds.
     #[n(22)]
     Expire(#[n(0)] u64),
+    /// A member was given a time-out. Who, until when and why is in a sealed note, to which this commits.
+    #[n(24)]
+    Timeout(#[n(0)] Digest),
+    /// A time-out ended early; committed to alike.
+    #[n(25)]
+    Untimeout(#[n(0)] Digest),
+    /// The pending amendment was withdrawn.
+    #[n(26)]
+    Withdraw,
 }
 
-/// What a timed-out member alone can read.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct TimeoutNote {
-    /// To whom.
+/// A message by id and place: the id alone is its sender's choice, and another's message may bear it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Pin {
+    /// Which.
     #[n(0)]
-    pub member: MemberKey,
-    /// The end; in the past: lifted.
+    pub message: MessageId,
+    /// Where it is in the room's log.
     #[n(1)]
-    pub until: Millis,
-    /// Words to the member.
-    #[n(2)]
-    pub note: String,
+    pub seq: Seq,
 }
 
 impl Act {
@@ -303,8 +293,8 @@ impl Act {
             Self::Door(Door::Open) => "open",
             Self::Door(Door::Closed) => "close",
             Self::Door(Door::ByHours) => "by_hours",
-            Self::Timeout { .. } => "timeout",
-            Self::Untimeout { .. } => "untimeout",
+            Self::Timeout(_) => "timeout",
+            Self::Untimeout(_) => "untimeout",
             Self::Announce(_) => "announce",
             Self::Pin(_) => "pin",
             Self::Unpin(_) => "unpin",
@@ -313,6 +303,7 @@ impl Act {
             Self::Amend { .. } => "amend",
             Self::Enact => "enact",
             Self::Expire(_) => "expire",
+            Self::Withdraw => "withdraw_amendment",
         }
     }
 }

@@ -13,8 +13,9 @@ use minicbor::{Decode, Encode};
 
 use super::{
     agreement::{Acknowledgement, Agreement},
+    companion::{Companion, NoteKey},
     error::EngineError,
-    mls::{Group, Identity},
+    mls::{Group, Identity, hpke},
     policy::{Act, Leaf, Record, RoomPolicy},
     provider::{Crypto, Provider},
     recent::Recent,
@@ -388,6 +389,15 @@ impl<'s> Room<'s> {
         Ok(())
     }
 
+    /// Returns what rides in my leaf beside the acknowledgement.
+    pub(super) fn companion(&self) -> Result<Companion> {
+        let own = &self.state.companion;
+        let pair = hpke::key_pair(self.crypto, self.state.suite(), own.seed.expose());
+        let (_, key) = pair.ok_or(EngineError::Random)?;
+        let note = Some(NoteKey { number: own.number, key });
+        Ok(Companion { format: 1, salt: own.salt, note })
+    }
+
     pub(super) fn signing_key(&self) -> SigningKey {
         self.state.signing_key()
     }
@@ -405,7 +415,7 @@ impl<'s> Room<'s> {
         let group = self.group.as_mut().filter(|g| g.is_active());
         let why = match self.state.standing {
             Standing::Knocking => "you wait to be admitted",
-            Standing::Declined(_) => "your knock was declined",
+            Standing::Declined { .. } => "your knock was declined",
             Standing::Lapsed => "the agreement changed and waits for your acknowledgement",
             Standing::Left => "you left",
             Standing::Removed(_) => "you were removed",
@@ -448,7 +458,11 @@ impl<'s> Room<'s> {
         Ok(())
     }
 
-    pub(super) fn row(&self, seq: Seq) -> Result<Option<Row>> {
+    /// Returns what is at a position of the log now.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn row(&self, seq: Seq) -> Result<Option<Row>> {
         let bytes = self.store.get_at(Kind::History, self.no, self.cursor.place(seq).0)?;
         bytes.map(|b| decode(&b)).transpose()
     }
@@ -464,8 +478,9 @@ pub(super) fn identity<'a>(
     state: &'a RoomState,
     key: &'a SigningKey,
     acknowledgement: &'a Acknowledgement,
+    companion: &'a Companion,
 ) -> Identity<'a> {
-    Identity { key, name: &state.name, acknowledgement }
+    Identity { key, name: &state.name, acknowledgement, companion }
 }
 
 /// Finds a leaf by name, or by the first characters of its key.

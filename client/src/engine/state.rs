@@ -20,9 +20,16 @@ pub enum Standing {
     /// Has knocked and waits.
     #[n(0)]
     Knocking,
-    /// Was refused; the note is what the facilitator wrote.
+    /// Was refused.
     #[n(1)]
-    Declined(#[n(0)] String),
+    Declined {
+        /// What the facilitator wrote.
+        #[n(0)]
+        words: String,
+        /// Who signed it; `None` if the relay alone says that the knock was declined.
+        #[n(1)]
+        by: Option<MemberKey>,
+    },
     /// In the room.
     #[n(2)]
     Member,
@@ -50,7 +57,7 @@ impl Standing {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Knocking => "knocking",
-            Self::Declined(_) => "declined",
+            Self::Declined { .. } => "declined",
             Self::Member => "member",
             Self::Lapsed => "lapsed",
             Self::Left => "left",
@@ -63,7 +70,7 @@ impl Standing {
 /// The slow-changing part of a room.
 #[derive(Clone, Encode, Decode)]
 pub struct RoomState {
-    /// Layout; 1.
+    /// Layout; 2.
     #[n(0)]
     pub format: u16,
     /// The name by which commands call it.
@@ -90,9 +97,9 @@ pub struct RoomState {
     /// Seed of the Ed25519 room key.
     #[n(8)]
     pub key: Secret32,
-    /// Seed of the HPKE key for private notes.
+    /// What rides in my leaf beside the acknowledgement.
     #[n(9)]
-    pub note_seed: Secret32,
+    pub companion: OwnCompanion,
     /// My display name.
     #[n(10)]
     pub name: String,
@@ -132,8 +139,25 @@ pub struct RoomState {
     pub joined: Seq,
     /// Numbers of the records that admitted me.
     #[n(22)]
-    #[cbor(default)]
     pub admissions: Vec<u64>,
+    /// Seed of the HPKE key to which the answer to my knock is sealed; deleted with the answer.
+    #[n(23)]
+    pub reply_seed: Option<Secret32>,
+}
+
+/// What [`super::companion::Companion`] is made of.
+#[derive(Clone, Encode, Decode)]
+pub struct OwnCompanion {
+    /// Drawn when knocking; it never changes.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub salt: [u8; 16],
+    /// Number of the note key, from 1.
+    #[n(1)]
+    pub number: u32,
+    /// Seed of the note key.
+    #[n(2)]
+    pub seed: Secret32,
 }
 
 impl RoomState {
@@ -267,6 +291,9 @@ pub struct Row {
     /// Place in this profile's history: the seq, unless the relay was restored from an older copy.
     #[n(8)]
     pub place: Seq,
+    /// The relay's time as it said it, which others compare with theirs.
+    #[n(9)]
+    pub stamp: Millis,
 }
 
 impl Row {
@@ -313,9 +340,6 @@ pub enum RowContent {
         /// Whether the acknowledgement was withdrawn.
         #[n(0)]
         withdrawn: bool,
-        /// Their words.
-        #[n(1)]
-        text: String,
     },
     /// Somebody renewed their keys; not shown.
     #[n(5)]
@@ -396,6 +420,9 @@ pub enum Notice {
     /// Somebody went on from an epoch that this profile is past of: the room is two.
     #[n(9)]
     Split,
+    /// A member sent words past the room's rules: the entry bore the mark of a retraction or a departure, or was one without.
+    #[n(10)]
+    Mark,
 }
 
 impl Notice {
@@ -503,4 +530,11 @@ pub struct KnockBody {
     #[n(1)]
     #[cbor(with = "minicbor::bytes")]
     pub key_package: Vec<u8>,
+    /// An offer for a lane; absent in this version.
+    #[n(2)]
+    pub offer: Option<minicbor::bytes::ByteVec>,
+    /// HPKE public key, of the room's KEM, to which the answer to the knock is sealed.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub reply_key: Vec<u8>,
 }

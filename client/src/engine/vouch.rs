@@ -3,7 +3,7 @@
 //! A relay that shows two members two logs is found by whoever reads a message of the other. `docs/protocol.md`
 //! section 7.6.
 
-use hearth_protocol::{Digest, MemberKey, Seq};
+use hearth_protocol::{Digest, MemberKey, Millis, Seq};
 
 use super::{
     check::{Check, on},
@@ -152,8 +152,8 @@ fn forked_name(sender: &MemberKey) -> Vec<u8> {
     [b"forked", sender.as_bytes().as_slice()].concat()
 }
 
-/// Returns position and digest of the entries that are known.
-fn entries_of(links: &[Link]) -> Vec<(Seq, Digest)> {
+/// Returns position, digest and time of the entries that are known.
+fn entries_of(links: &[Link]) -> Vec<(Seq, Digest, Millis)> {
     let known = links.iter().filter(|link| !link.is_unknown);
-    known.map(|link| (link.seq, link.digest)).collect()
+    known.map(|link| (link.seq, link.digest, link.stamp)).collect()
 }

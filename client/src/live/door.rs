@@ -29,8 +29,13 @@ const OPENING_TRIES: u32 = 5;
 pub enum Answer {
     /// Admitted, and the Welcome passed the gate.
     Admitted,
-    /// Declined, with the facilitator's words.
-    Declined(String),
+    /// Declined.
+    Declined {
+        /// The facilitator's words.
+        words: String,
+        /// Whether a facilitator whom the invite names signed them; otherwise the relay alone says so.
+        signed: bool,
+    },
 }
 
 /// Founds a room in the store, then opens it at the relay; if the grant is refused at once, nothing stays.
@@ -201,8 +206,8 @@ pub async fn await_answer(connection: &mut Connection, room: &mut Room<'_>) -> R
         match settle(connection, room, standing).await {
             Ok(_) => return Ok(Answer::Admitted),
             Err(LiveError::Engine(EngineError::NotMember(_))) => {
-                if let Standing::Declined(words) = &room.state().standing {
-                    return Ok(Answer::Declined(words.clone()));
+                if let Some(answer) = declined(room) {
+                    return Ok(answer);
                 }
             }
             Err(error) => return Err(error),
@@ -224,11 +229,17 @@ pub async fn resume_waiting(
     }
     match settle(connection, room, standing).await {
         Ok(_) => Ok(Some(Answer::Admitted)),
-        Err(LiveError::Engine(EngineError::NotMember(_))) => match &room.state().standing {
-            Standing::Declined(words) => Ok(Some(Answer::Declined(words.clone()))),
-            _ => Ok(None),
-        },
+        Err(LiveError::Engine(EngineError::NotMember(_))) => Ok(declined(room)),
         Err(error) => Err(error),
+    }
+}
+
+fn declined(room: &Room<'_>) -> Option<Answer> {
+    match &room.state().standing {
+        Standing::Declined { words, by } => {
+            Some(Answer::Declined { words: words.clone(), signed: by.is_some() })
+        }
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ use hearth_protocol::{
     ClientFrame, Effect, Epoch, MessageId, Millis, RejectCode, RoomId, Seq, ServerFrame,
     frame::{Notice, PendingKnock, RoomStatus, Standing as RelayStanding},
     limits::BLOB_PART_BYTES_MAX,
+    limits::MARKED_MILLIS,
 };
 use tokio::time::timeout;
 
@@ -333,9 +334,16 @@ impl<'s> Live<'s> {
     pub async fn flush(&mut self) -> Result<()> {
         let mut tries = 0;
         while let Some(submission) = self.room.next_submission()? {
-            match Box::pin(self.submit(&submission)).await? {
-                Outcome::Accepted(_) => tries = 0,
-                Outcome::Lost | Outcome::Again => tries += 1,
+            match Box::pin(self.submit(&submission)).await {
+                Ok(Outcome::Accepted(_)) => tries = 0,
+                Ok(Outcome::Lost | Outcome::Again) => tries += 1,
+                Err(LiveError::Refused { code: RejectCode::RateLimited, kept: true, .. })
+                    if submission.is_marked =>
+                {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(MARKED_MILLIS)).await;
+                }
+                Err(error) => return Err(error),
             }
             if tries >= TRIES_MAX {
                 return Err(LiveError::TooManyRaces);
@@ -551,7 +559,9 @@ impl<'s> Live<'s> {
             }
             Err(RequestError::Rejected { code, retry_at }) => {
                 let kept = code.may_retry() && !submission.is_commit;
-                if !kept {
+                if kept {
+                    self.room.refused_for_now(submission.number)?;
+                } else {
                     self.room.give_up(submission.number, code)?;
                 }
                 Err(LiveError::Refused { code, retry_at, kept })
