@@ -44,7 +44,7 @@ use tokio_tungstenite::{
 };
 
 pub use error::{ConnectError, ConnectionLost, RequestError};
-pub(crate) use error::refusal_words;
+pub(crate) use error::{network_words, refusal_words};
 use tls::Trust;
 
 /// Reaching one of the relay's addresses, resolving its name included.

@@ -53,7 +53,7 @@ pub enum LineError {
     #[error("the line is not valid UTF-8; nothing of it was taken")]
     NotUtf8,
     /// Reading failed; no more lines follow.
-    #[error("input failed: {0}")]
+    #[error("what is typed cannot be read any more")]
     Broken(io::ErrorKind),
 }
 

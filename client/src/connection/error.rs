@@ -354,5 +354,6 @@ pub(crate) const fn refusal_words(code: RejectCode) -> &'static str {
         RejectCode::DoorBusy => "too many people are waiting at the door",
         RejectCode::StoreUnavailable => "the relay cannot store anything now",
         RejectCode::ShuttingDown => "the relay is stopping",
+        _ => "the relay refuses, for a reason that this version of hearth does not know",
     }
 }
