@@ -48,6 +48,8 @@ pub struct Failure {
     pub retry_at: Option<Millis>,
     /// Whether what was written waits in the outbox.
     pub kept: bool,
+    /// Whether it was shown already to the person who is there.
+    pub told: bool,
 }
 
 impl Failure {
@@ -65,6 +67,7 @@ impl Failure {
             exit,
             retry_at: None,
             kept: false,
+            told: false,
         }
     }
 
@@ -299,10 +302,9 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {
             format!("{}{until}", refusal_words(code)),
             "Your words are kept and go out when older ones expire.",
         ),
-        RejectCode::DoorBusy => (
-            refusal_words(code).into(),
-            "Try again in a while; your invite is still good.",
-        ),
+        RejectCode::DoorBusy => {
+            (refusal_words(code).into(), "Try again in a while; your invite is still good.")
+        }
         other => (
             refusal_words(other).into(),
             "Update hearth; if it stays, tell the operator of the relay.",

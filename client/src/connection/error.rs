@@ -78,10 +78,9 @@ impl ConnectError {
     /// The process exit code.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::WrongPin
-            | Self::BadCertificate(_)
-            | Self::NotPostQuantum
-            | Self::WrongRelay => EXIT_LIED,
+            Self::WrongPin | Self::BadCertificate(_) | Self::NotPostQuantum | Self::WrongRelay => {
+                EXIT_LIED
+            }
             Self::PlainNotLoopback
             | Self::BadAddress
             | Self::BadVersion

@@ -354,7 +354,8 @@ impl Group {
     ) -> Result<Committed, MlsError> {
         let add = plan.add.map(|bytes| self.validate_key_package(provider, bytes)).transpose()?;
         // The group's own state makes every other commit: what fails with a stranger's key package is theirs.
-        let at_fault = || if plan.add.is_some() { MlsError::BadKeyPackage } else { MlsError::State };
+        let at_fault =
+            || if plan.add.is_some() { MlsError::BadKeyPackage } else { MlsError::State };
         let removed: Vec<_> = self
             .inner
             .public_group()

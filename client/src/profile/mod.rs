@@ -51,6 +51,27 @@ pub enum Unlock {
     KeyFile(PathBuf),
 }
 
+impl Unlock {
+    /// Checks that a new passphrase is one. White space at its ends, and one character over and over, count once.
+    ///
+    /// # Errors
+    /// [`ProfileError::EmptyPassphrase`] and [`ProfileError::ShortPassphrase`].
+    pub fn check_new(&self) -> Result<()> {
+        let Self::Passphrase(passphrase) = self else { return Ok(()) };
+        if passphrase.is_empty() {
+            return Err(ProfileError::EmptyPassphrase);
+        }
+        let trimmed = passphrase.trim();
+        let first = trimmed.chars().next();
+        let uniform = trimmed.chars().all(|c| Some(c) == first);
+        let count = if uniform { usize::from(first.is_some()) } else { trimmed.chars().count() };
+        if count < PASSPHRASE_CHARS_MIN {
+            return Err(ProfileError::ShortPassphrase(count));
+        }
+        Ok(())
+    }
+}
+
 /// What is needed to open the profile in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProfileState {
@@ -94,7 +115,7 @@ impl Profile {
     /// [`ProfileError::Exists`] if there is one already; see [`ProfileError`] for the rest.
     pub fn create(home: &Path, unlock: Option<&Unlock>) -> Result<Self> {
         // Before anything is made.
-        check_new_unlock(unlock)?;
+        unlock.map_or(Ok(()), Unlock::check_new)?;
         DirBuilder::new().recursive(true).mode(0o700).create(home)?;
         let lock_file = lock(home)?;
         if read_header(home)?.is_some() {
@@ -234,23 +255,8 @@ fn discard_unfinished(home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a new passphrase is one. White space at its ends, and one character over and over, count once.
-fn check_new_unlock(unlock: Option<&Unlock>) -> Result<()> {
-    let Some(Unlock::Passphrase(passphrase)) = unlock else { return Ok(()) };
-    if passphrase.is_empty() {
-        return Err(ProfileError::EmptyPassphrase);
-    }
-    let trimmed = passphrase.trim();
-    let uniform = trimmed.chars().all(|c| trimmed.starts_with(c));
-    let count = if uniform { trimmed.len().min(1) } else { trimmed.chars().count() };
-    if count < PASSPHRASE_CHARS_MIN {
-        return Err(ProfileError::ShortPassphrase(count));
-    }
-    Ok(())
-}
-
 fn wrap(home: &Path, unlock: Option<&Unlock>, data_key: &[u8; 32]) -> Result<Header> {
-    check_new_unlock(unlock)?;
+    unlock.map_or(Ok(()), Unlock::check_new)?;
     let (lock, wrapping) = match unlock {
         Some(Unlock::Passphrase(passphrase)) => {
             let mut salt = [0; SALT_BYTES];

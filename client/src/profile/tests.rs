@@ -64,7 +64,9 @@ fn a_passphrase_profile_opens_with_its_passphrase_only() {
     let (_folder, home) = home();
     let empty = Profile::create(&home, Some(&passphrase("")));
     assert!(matches!(empty, Err(ProfileError::EmptyPassphrase)));
-    for (short, count) in [("x", 1), ("1234567", 7), ("aaaaaaaaaaaa", 1), ("   abc     ", 3), ("      ", 0)] {
+    for (short, count) in
+        [("x", 1), ("1234567", 7), ("aaaaaaaaaaaa", 1), ("   abc     ", 3), ("      ", 0)]
+    {
         let made = Profile::create(&home, Some(&passphrase(short)));
         assert!(matches!(made, Err(ProfileError::ShortPassphrase(n)) if n == count), "{short}");
     }
@@ -173,7 +175,10 @@ fn the_lock_can_be_changed() {
     profile.change_unlock(Some(&passphrase("second otters"))).unwrap();
     drop(profile);
     assert!(matches!(refused(&home, None), ProfileError::PassphraseNeeded));
-    assert!(matches!(refused(&home, Some(&passphrase("first otters"))), ProfileError::WrongPassphrase));
+    assert!(matches!(
+        refused(&home, Some(&passphrase("first otters"))),
+        ProfileError::WrongPassphrase
+    ));
     let profile = Profile::open(&home, Some(&passphrase("second otters"))).unwrap();
     assert_eq!(profile.store().get(Kind::Meta, RoomNo::NONE, b"x").unwrap().unwrap(), b"kept");
 }

@@ -20,10 +20,7 @@ const TRAILING: [char; 6] = ['.', ':', ']', '/', '#', '%'];
 ///
 /// # Errors
 /// What `parse` says of the text, if there is no link in it.
-pub fn find<T>(
-    pasted: &str,
-    parse: impl Fn(&str) -> Result<T, LinkError>,
-) -> Result<T, LinkError> {
+pub fn find<T>(pasted: &str, parse: impl Fn(&str) -> Result<T, LinkError>) -> Result<T, LinkError> {
     let whole = parse(pasted);
     if !matches!(whole, Err(LinkError::Damaged | LinkError::NotALink))
         || pasted.len() > PASTED_BYTES_MAX

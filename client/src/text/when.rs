@@ -148,7 +148,8 @@ pub fn split_duration(text: &str) -> Result<(Option<Duration>, &str), WhenError>
         let more = number.checked_mul(*factor).ok_or(WhenError::DurationRange)?;
         total = Some(total.unwrap_or(0).checked_add(more).ok_or(WhenError::DurationRange)?);
         // "10min," and "10m-ish" hold a time, and whatever it is that sticks to it.
-        let ends = after_unit.chars().next().is_none_or(|c| c.is_whitespace() || c.is_ascii_digit());
+        let ends =
+            after_unit.chars().next().is_none_or(|c| c.is_whitespace() || c.is_ascii_digit());
         let after_unit = after_unit.strip_prefix([',', '.', ':', ';']).filter(|_| !ends);
         rest = match (ends, after_unit) {
             (true, _) => &unit_at[unit_end..],
@@ -494,9 +495,29 @@ mod tests {
     #[test]
     fn other_durations_are_refused() {
         for text in [
-            "", " ", "m", "30", "1.5h", "-5m", "+5m", "30m2h", "5m5m", "2h30", "５m", "1é",
-            "2 Stunden", "10 mn", "an", "hours", "until 18:00", "18:00", "1/2 hour", "2h 30", "5 min ok",
-            "1,5 h", "5m-ish",
+            "",
+            " ",
+            "m",
+            "30",
+            "1.5h",
+            "-5m",
+            "+5m",
+            "30m2h",
+            "5m5m",
+            "2h30",
+            "５m",
+            "1é",
+            "2 Stunden",
+            "10 mn",
+            "an",
+            "hours",
+            "until 18:00",
+            "18:00",
+            "1/2 hour",
+            "2h 30",
+            "5 min ok",
+            "1,5 h",
+            "5m-ish",
         ] {
             assert_eq!(parse_duration(text), Err(WhenError::Duration), "{text}");
         }
@@ -526,7 +547,8 @@ mod tests {
             assert_eq!(split_duration(text), Ok(expected), "{text}");
         }
         // Never ten minutes with "2 Stunden" as words.
-        for text in ["2 Stunden", "5 of us", "2h30 now", "until six", "10", "18:00 sharp", "½ hour"] {
+        for text in ["2 Stunden", "5 of us", "2h30 now", "until six", "10", "18:00 sharp", "½ hour"]
+        {
             assert_eq!(split_duration(text), Err(WhenError::Duration), "{text}");
         }
     }
