@@ -348,7 +348,7 @@ pub enum InRoom {
         /// Words to the knocker.
         note: Option<String>,
     },
-    /// Nobody but F and CF posts, for a time; it ends by itself. F, CF [E held by receivers; R]
+    /// Nobody but facilitators and co-facilitators posts, for a time; it ends by itself. F, CF [E held by receivers; R]
     Pause {
         /// The room.
         room: String,
