@@ -90,7 +90,7 @@ impl Output {
 
 /// Standard output takes nothing more: a pipe that nobody reads, or a full disk.
 #[derive(Debug, thiserror::Error)]
-#[error("standard output cannot be written to: {0}")]
+#[error("standard output cannot be written to: {}", crate::failure::io_words(.0))]
 pub struct OutputLost(io::Error);
 
 /// Writes to standard output.
@@ -566,6 +566,11 @@ pub fn rfc3339(at: Millis) -> String {
 /// Returns a time as people of this computer's time zone read it.
 pub fn clock(at: Millis) -> String {
     when::local_moment(at, crate::live::now())
+}
+
+/// Returns a time with its date and zone, for what is kept or read elsewhere.
+pub fn date(at: Millis) -> String {
+    when::full_moment(at, &jiff::tz::TimeZone::system())
 }
 
 /// Returns a length of time in words.

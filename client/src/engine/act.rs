@@ -207,6 +207,9 @@ impl Room<'_> {
             .ok_or(EngineError::BadKnock("it does not open with its invite's key"))?;
         let body: KnockBody =
             codec::decode(&body).map_err(|_| EngineError::BadKnock("its content is malformed"))?;
+        if body.offer.is_some() {
+            return Err(EngineError::BadKnock("it is from a newer version of Hearth"));
+        }
         let provider = self.provider();
         let leaf = self.group()?.1.read_key_package(&provider, &body.key_package)?;
         if leaf.member != pending.member || leaf.name != body.name {

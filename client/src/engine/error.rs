@@ -30,6 +30,9 @@ pub enum EngineError {
     /// A knock does not hold what it says.
     #[error("the knock does not verify: {0}")]
     BadKnock(&'static str),
+    /// A Welcome cannot be opened: its sender's program or the relay is at fault.
+    #[error("what a facilitator's program sent to let you in cannot be opened")]
+    BadWelcome,
     /// A receipt does not verify.
     #[error("the receipt does not verify: {0}")]
     BadReceipt(&'static str),
@@ -135,6 +138,7 @@ impl EngineError {
             | Self::Split(_)
             | Self::BadPreview
             | Self::BadKnock(_)
+            | Self::BadWelcome
             | Self::BadReceipt(_) => true,
             // A rule that forbids our own act is no lie.
             Self::Refused(refusal) => {

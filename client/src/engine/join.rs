@@ -13,7 +13,7 @@ use super::{
     content::Body,
     error::EngineError,
     gate::Expected,
-    mls::{self, Group, Suite, hpke},
+    mls::{self, Group, MlsError, Suite, hpke},
     note::{Note, Purpose as NotePurpose},
     policy::{AgreementRef, RoomPolicy, TITLE_CHARS_MAX},
     provider::Crypto,
@@ -282,7 +282,11 @@ impl<'s> Room<'s> {
                 acknowledgement: &ack,
             };
             let provider = room.provider();
-            let (group, policy, roster) = Group::join(&provider, welcome, expected)?;
+            let joined_by = Group::join(&provider, welcome, expected);
+            let (group, policy, roster) = joined_by.map_err(|error| match error {
+                MlsError::Invalid => EngineError::BadWelcome,
+                other => other.into(),
+            })?;
             room.group = Some(group);
             room.take_countersignature(&policy);
             room.state.standing = Standing::Member;

@@ -113,7 +113,7 @@ pub enum MlsError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// A key package does not fit this room.
-    #[error("the key package does not fit this room")]
+    #[error("the keys that the knocker's program sent do not fit this room")]
     BadKeyPackage,
     /// The stored state does not load or does not allow the operation.
     #[error("the room's key state is damaged or in the way")]
@@ -353,6 +353,9 @@ impl Group {
         plan: &CommitPlan<'_>,
     ) -> Result<Committed, MlsError> {
         let add = plan.add.map(|bytes| self.validate_key_package(provider, bytes)).transpose()?;
+        // The group's own state makes every other commit: what fails with a stranger's key package is theirs.
+        let at_fault =
+            || if plan.add.is_some() { MlsError::BadKeyPackage } else { MlsError::State };
         let removed: Vec<_> = self
             .inner
             .public_group()
@@ -381,9 +384,9 @@ impl Group {
             .load_psks(provider.storage())
             .map_err(|_| MlsError::State)?
             .build(provider.rand(), provider.crypto(), &LeafSigner(identity.key), |_| true)
-            .map_err(|_| MlsError::State)?
+            .map_err(|_| at_fault())?
             .stage_commit(provider)
-            .map_err(|_| MlsError::State)?;
+            .map_err(|_| at_fault())?;
         let welcome = match bundle.to_welcome_msg() {
             Some(message) => Some(message.tls_serialize_detached().map_err(|_| MlsError::State)?),
             None => None,

@@ -95,14 +95,22 @@ impl Room<'_> {
         self.save_cursor()
     }
 
+    /// Returns the time before which the room keeps nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room: what it has of it, it keeps.
+    pub fn kept_since(&mut self, now: Millis) -> Result<Millis> {
+        let seconds = self.policy()?.numbers.retention_seconds;
+        Ok(Millis(now.0.saturating_sub(seconds.saturating_mul(1000))))
+    }
+
     /// Erases history older than the room keeps it, on this device.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub fn erase_expired(&mut self, now: Millis) -> Result<()> {
         const PAGE: usize = 256;
-        let seconds = self.policy()?.numbers.retention_seconds;
-        let cutoff = Millis(now.0.saturating_sub(seconds.saturating_mul(1000)));
+        let cutoff = self.kept_since(now)?;
         if self.history(Seq(0), 1)?.iter().all(|oldest| oldest.at >= cutoff) {
             return Ok(());
         }

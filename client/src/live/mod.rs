@@ -214,6 +214,11 @@ impl<'s> Live<'s> {
         Ok(())
     }
 
+    /// Whether what passes over this connection stays secret from a quantum computer that comes later.
+    pub const fn is_post_quantum(&self) -> bool {
+        self.connection.is_post_quantum()
+    }
+
     /// Whether the relay's store was moved or restored, with nothing missing that this profile had seen.
     pub const fn was_moved(&self) -> bool {
         self.moved
@@ -489,8 +494,30 @@ impl<'s> Live<'s> {
     /// See [`LiveError`]; what is kept in the outbox goes out with the next command.
     pub async fn send(&mut self, text: String) -> Result<MessageId> {
         let id = self.room.queue_text(text, now())?;
-        self.send_waiting().await?;
+        self.send_queued(&id).await?;
         Ok(id)
+    }
+
+    /// Sends what waits, with a text that was queued for the person who is there. If a rule that was not known when it was
+    /// queued forbids its length, it goes back to that person, and does not wait.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLong`], or the relay's word for it; see [`LiveError`].
+    pub async fn send_queued(&mut self, id: &MessageId) -> Result<()> {
+        let sent = self.send_waiting().await;
+        if let Err(error) = self.room.check_length_of(id) {
+            self.room.drop_waiting(id)?;
+            return Err(error.into());
+        }
+        match sent {
+            Err(LiveError::Refused { code: RejectCode::TooLong, retry_at, reason, .. })
+                if self.room.is_next(id)? =>
+            {
+                self.room.drop_waiting(id)?;
+                Err(LiveError::Refused { code: RejectCode::TooLong, retry_at, kept: false, reason })
+            }
+            sent => sent,
+        }
     }
 
     /// Sends what waits, after carrying out open departures: whoever has left is out before more is said.
@@ -499,8 +526,7 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn send_waiting(&mut self) -> Result<()> {
         self.carry_out_departures().await?;
-        self.flush().await?;
-        self.compare_if_due().await
+        self.flush().await
     }
 
     /// Makes a commit and gets it ordered, making it anew for each epoch it loses.
@@ -715,7 +741,10 @@ impl<'s> Live<'s> {
                 self.after_conflict(submission).await
             }
             Err(RequestError::Rejected { code, retry_at }) => {
-                let kept = code.may_retry() && !submission.is_commit;
+                // Words that a rule forbids stay for the person who wrote them.
+                let too_long = code == RejectCode::TooLong;
+                let kept = code.may_retry() && !submission.is_commit
+                    || too_long && self.room.is_text(submission.number)?;
                 if kept {
                     self.room.refused_for_now(submission.number)?;
                 } else {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use super::StoreError;
 
 /// The format this version writes, in the header field `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Marks the file as ours ("Hrth"), in the header field `application_id`.
 const APPLICATION_ID: i64 = 0x4872_7468;
@@ -70,6 +70,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
             Ok(db)
         }
         newer if newer > VERSION => Err(StoreError::NewerVersion(newer)),
+        older @ 1.. => Err(StoreError::OlderVersion(older)),
         _ => Err(StoreError::DamagedFile(None)),
     }
 }
