@@ -415,6 +415,10 @@ fn rule_failure(rule: &RuleError) -> Failure {
         RuleError::Locked => {
             ("locked_room", "A facilitator unlocks it with `hearth lock ROOM off`.")
         }
+        RuleError::NotAcknowledged(AckError::NotYet) => (
+            "clock_wrong",
+            "Set the clock that is wrong. If it was this one, repeat the command; otherwise the newcomer knocks again with `hearth join`.",
+        ),
         RuleError::NotAcknowledged(_) => {
             ("not_acknowledged", "The person needs a new invite, and to read its agreement.")
         }
@@ -438,6 +442,7 @@ fn rule_failure(rule: &RuleError) -> Failure {
 fn ack_failure(ack: AckError, message: String) -> Failure {
     let code = match ack {
         AckError::Expired => "acknowledgement_expired",
+        AckError::NotYet => "clock_wrong",
         _ => "not_acknowledged",
     };
     Failure::new(

@@ -11,7 +11,7 @@ use crate::{
         policy::{Act, RuleError},
     },
     failure::{Failure, exit},
-    live::{Live, now},
+    live::Live,
     show::{self, Output},
     text::escape,
 };
@@ -201,17 +201,18 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
 
 pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
     let status = live.status().await?;
+    let now = live.relay_now();
     let room = &mut live.room;
     let (policy, me, epoch) = (room.policy()?, room.me(), room.epoch()?);
     let names = room.known_names()?;
     let timed_out: Vec<Value> = status
         .roster
         .iter()
-        .filter(|r| r.timed_out_until > now())
+        .filter(|r| r.timed_out_until > now)
         .map(|r| json!({"name": names.get(&r.member), "until": show::rfc3339(r.timed_out_until)}))
         .collect();
     let numbers = &policy.numbers;
-    let paused = numbers.paused_until > now();
+    let paused = numbers.paused_until > now;
     let state = room.state();
     let object = json!({
         "room": state.local_name,
@@ -236,7 +237,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "hours": policy.hours_text,
         "retention_seconds": numbers.retention_seconds,
         "pins": policy.pins.iter().map(|p| p.message.to_hex()).collect::<Vec<_>>(),
-        "timed_out_until": (status.timed_out_until > now())
+        "timed_out_until": (status.timed_out_until > now)
             .then(|| show::rfc3339(status.timed_out_until)),
         "timed_out": timed_out,
         "knocks": status.knocks,

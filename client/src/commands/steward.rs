@@ -63,7 +63,7 @@ async fn serve(context: &Context, room: Room<'_>, rule: &mut Rule) -> Result<(),
             let id = pending.member.short();
             match opened {
                 Ok(knock) if rule.admits(&knock.name) => {
-                    match live.commit(|room, now| room.admit(&knock, now)).await {
+                    match live.admit(&knock).await {
                         Ok(seq) => {
                             let object = json!({"admitted": knock.name, "key": knock.member.to_hex(), "seq": seq.0});
                             let text = format!("admitted {} ({id})", escape::one_line(&knock.name));

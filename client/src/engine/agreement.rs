@@ -150,9 +150,12 @@ pub enum AckError {
     /// The signature is wrong.
     #[error("the acknowledgement's signature does not verify")]
     BadSignature,
-    /// Too old, or from the future.
+    /// Too old.
     #[error("the acknowledgement has expired")]
     Expired,
+    /// From the future.
+    #[error("the acknowledgement is dated later than now: the newcomer's clock is ahead, or yours is behind")]
+    NotYet,
     /// Given up by leaving or withdrawn.
     #[error("the acknowledgement was withdrawn")]
     Revoked,

@@ -494,7 +494,10 @@ impl RoomPolicy {
         }
         let for_ever = ack.expires > ack.signed_at.plus(ACKNOWLEDGEMENT_MILLIS);
         let too_early = ack.signed_at > record.at.plus(CLOCK_SKEW_MILLIS);
-        if ack.expires < record.at || too_early || for_ever {
+        if too_early {
+            return Err(RuleError::NotAcknowledged(AckError::NotYet));
+        }
+        if ack.expires < record.at || for_ever {
             return Err(RuleError::NotAcknowledged(AckError::Expired));
         }
         let transcript =

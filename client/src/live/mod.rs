@@ -22,7 +22,14 @@ pub use error::LiveError;
 use crate::{
     clock::{Clock, Moment},
     connection::{Connection, RequestError},
-    engine::{EngineError, Room, act::Knock, outbox::Submission, policy::Act, state::Standing},
+    engine::{
+        EngineError, Room,
+        act::Knock,
+        agreement::AckError,
+        outbox::Submission,
+        policy::{Act, RuleError},
+        state::Standing,
+    },
 };
 
 /// Races lost in a row before a command gives up.
@@ -406,6 +413,23 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn act(&mut self, act: Act) -> Result<Seq> {
         self.commit(|room, now| room.act(act.clone(), now)).await
+    }
+
+    /// Admits somebody who knocks. Their acknowledgement is held against the own clock and against the relay's: one that is wrong
+    /// keeps nobody out.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn admit(&mut self, knock: &Knock) -> Result<Seq> {
+        let Moment { own, relay } = self.moment();
+        let later = own.max(relay);
+        self.commit(|room, now| match room.admit(knock, now) {
+            Err(EngineError::Rule(RuleError::NotAcknowledged(
+                AckError::NotYet | AckError::Expired,
+            ))) => room.admit(knock, later),
+            result => result,
+        })
+        .await
     }
 
     /// Asks the relay for effects that need no entry.
