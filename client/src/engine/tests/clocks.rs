@@ -208,7 +208,7 @@ fn clock_ahead_at_arrival_still_erases() {
         world.rooms[BEN].erase_expired(moment(2 * DAY, 2 * DAY)).unwrap();
         assert_eq!(held(&world), 2);
         world.rooms[BEN].erase_expired(moment(RETENTION + HOUR, RETENTION + HOUR)).unwrap();
-        assert_eq!(held(&world), 1, "{stamp}");
+        assert_eq!(held(&world), 1, "{stamp:?}");
     }
 }
 
