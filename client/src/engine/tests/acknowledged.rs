@@ -181,7 +181,7 @@ fn an_acknowledgement_has_its_time() {
     let expired = Ghost::acknowledging(room, &agreement, 56, year_ago);
     never_admits(&mut world, expired, AckError::Expired);
     let future = Ghost::acknowledging(room, &agreement, 57, NOW.plus(600_001));
-    never_admits(&mut world, future, AckError::Expired);
+    never_admits(&mut world, future, AckError::NotYet);
     // Signed once, good for ever: the signer's wish does not count.
     let key = SigningKey::from_bytes(&[58; 32]);
     let mut ack = Acknowledgement::sign(&key, terms(&agreement, room, year_ago));
