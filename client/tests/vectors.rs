@@ -14,10 +14,12 @@ use hearth_client::{
             AckTerms, Acknowledgement, Agreement, Change, Departure, Preview,
             countersign_transcript, facilitators_hash,
         },
+        companion::{Companion, NoteKey},
         content::{Body, Envelope, Seen, Window},
         join::Founding,
         mls::Suite,
-        policy::{Act, AgreementRef, Category, Leaf, RoomPolicy, Scene, TimeoutNote},
+        note::{Note, Purpose, TimeOut},
+        policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene},
         receipt::Receipt,
         state::{Countersignature, KnockBody},
     },
@@ -79,7 +81,6 @@ fn acknowledgement(key: &SigningKey) -> Acknowledgement {
             now: NOW,
             nonce: [0xcd; 16],
             answers: vec!["yes".into()],
-            note_key: [0xef; 32],
         },
     )
 }
@@ -91,7 +92,7 @@ fn policy() -> RoomPolicy {
 }
 
 fn envelope(seen: Option<Seen>, body: Body) -> Envelope {
-    Envelope { format: 1, id: ID, counter: 3, seen, sent_at: NOW, body }
+    Envelope { format: 2, id: ID, counter: 3, seen, sent_at: NOW, body, salt: [0xba; 16] }
 }
 
 fn hex<T: minicbor::Encode<()>>(value: &T) -> String {
@@ -132,10 +133,24 @@ fn records_are_as_documented() {
         role: Role::Member,
     };
     let record = policy.record_for(facilitator(), NOW, act);
-    let added = Leaf { member: member(), name: "Ana".into(), acknowledgement: ack.clone() };
+    let companion = Companion {
+        format: 1,
+        salt: [0xef; 16],
+        note: Some(NoteKey { number: 1, key: vec![9; 32] }),
+    };
+    let added = Leaf {
+        member: member(),
+        name: "Ana".into(),
+        acknowledgement: ack.clone(),
+        companion: companion.clone(),
+    };
     let founder = acknowledgement(&facilitator_key());
-    let roster =
-        [Leaf { member: facilitator(), name: "Ben".into(), acknowledgement: founder.clone() }];
+    let roster = [Leaf {
+        member: facilitator(),
+        name: "Ben".into(),
+        acknowledgement: founder.clone(),
+        companion: Companion { note: None, ..companion.clone() },
+    }];
     let scene = Scene {
         room: ROOM,
         members_max: 100,
@@ -150,7 +165,7 @@ fn records_are_as_documented() {
         Act::Pause { until: NOW.plus(600_000), comment: "Breathe.".into() },
     );
     let receipt = Receipt {
-        format: 1,
+        format: 2,
         room: ROOM,
         agreement: agreement(),
         acknowledgement: ack.clone(),
@@ -162,7 +177,7 @@ fn records_are_as_documented() {
     };
     receipt.verify().unwrap();
     assert_eq!(Receipt::from_text(&receipt.to_text()).unwrap(), receipt);
-    let window = Window::of(Seq(39), &[(Seq(40), DIGEST), (Seq(41), DIGEST)]);
+    let window = Window::of(Seq(39), &[(Seq(40), DIGEST, NOW), (Seq(41), DIGEST, NOW)]);
     let seen = Seen { seq: Seq(41), digest: DIGEST, windows: vec![window] };
     let issued = Body::InviteIssued {
         invite: InviteId([0x88; 16]),
@@ -177,8 +192,14 @@ fn records_are_as_documented() {
         return_expires: NOW,
     };
     let retract = Act::Retract { message: ID, seq: Seq(40), category: Category::Confidentiality };
-    let note = TimeoutNote { member: member(), until: NOW, note: "Rest a little.".into() };
-    let knock = KnockBody { name: "Ana".into(), key_package: vec![1, 2, 3] };
+    let time_out =
+        TimeOut { member: member(), until: NOW, salt: [0xda; 16], words: "Rest a little.".into() };
+    let content = codec::encode(&time_out);
+    let note = Note::sign(&facilitator_key(), ID, ROOM, member(), Purpose::TimeOut, NOW, content);
+    let (key_package, reply_key) = (vec![1, 2, 3], vec![9; 32]);
+    let knock = KnockBody { name: "Ana".into(), key_package, offer: None, reply_key };
+    let pin = Act::Pin(Pin { message: ID, seq: Seq(40) });
+    let sealed = Body::Sealed { notes: vec![vec![1, 2, 3].into()] };
     check(&[
         ("member key", member().to_hex()),
         ("facilitator key", facilitator().to_hex()),
@@ -199,19 +220,23 @@ fn records_are_as_documented() {
         ("pausing record", hex(&pause)),
         ("act retract", hex(&retract)),
         ("act rekey", hex(&Act::Rekey)),
-        ("time-out note", hex(&note)),
+        ("act pin", hex(&pin)),
+        ("act time-out", hex(&Act::Timeout(time_out.commitment()))),
+        ("act withdraw", hex(&Act::Withdraw)),
+        ("companion", hex(&companion)),
+        ("time-out", hex(&time_out)),
+        ("time-out commitment", time_out.commitment().to_hex()),
+        ("sealed note, before sealing", hex(&note)),
         ("window of entries 40 and 41", window.hash.to_hex()),
         ("envelope text", hex(&envelope(Some(seen.clone()), Body::Text("hello".into())))),
         (
             "envelope retract, nothing seen",
             hex(&envelope(None, Body::Retract { message: ID, seq: Seq(40) })),
         ),
-        (
-            "envelope depart",
-            hex(&envelope(Some(seen.clone()), Body::Depart { departure, goodbye: "Bye.".into() })),
-        ),
+        ("envelope depart", hex(&envelope(Some(seen.clone()), Body::Depart { departure }))),
         ("envelope invite-issued", hex(&envelope(Some(seen.clone()), issued))),
         ("envelope agreement-text", hex(&envelope(Some(seen.clone()), text))),
+        ("envelope sealed", hex(&envelope(None, sealed))),
         ("receipt", hex(&receipt)),
     ]);
 }

@@ -75,10 +75,10 @@ fn client_frames() -> Vec<(&'static str, ClientFrame)> {
         payload: vec![0, 1, 0, 2],
         expect: Some(5),
         effects,
-        after: Seq(0),
+        after: Seq(41),
     };
     vec![
-        ("client hello", ClientFrame::Hello { versions: vec![1] }),
+        ("client hello", ClientFrame::Hello { versions: vec![2] }),
         ("client authenticate", ClientFrame::Authenticate { req, room, member, signature }),
         (
             "client open-room",
@@ -116,7 +116,7 @@ fn client_frames() -> Vec<(&'static str, ClientFrame)> {
                 payload: vec![],
                 expect: None,
                 effects: vec![Effect::Reopen { epoch: Epoch(4) }],
-                after: Seq(0),
+                after: Seq(41),
             },
         ),
         (
@@ -193,7 +193,7 @@ fn server_frames() -> Vec<(&'static str, ServerFrame)> {
     vec![
         (
             "server hello",
-            ServerFrame::Hello { version: 1, relay: RELAY, challenge: DIGEST, now: NOW },
+            ServerFrame::Hello { version: 2, relay: RELAY, challenge: DIGEST, now: NOW },
         ),
         (
             "server authenticated, newly admitted",
@@ -372,6 +372,7 @@ fn padding_and_sealing_are_as_documented() {
         |purpose| HEXLOWER.encode(&seal::seal(&key, [0xff; 24], purpose, &ROOM, b"hello").unwrap());
     check(&[
         ("padding", HEXLOWER.encode(&padded)),
+        ("padding of a marked entry", HEXLOWER.encode(&padding::pad_marked(b"hello").unwrap())),
         ("sealed preview", sealed(Purpose::Preview)),
         ("sealed knock", sealed(Purpose::Knock)),
     ]);
@@ -392,6 +393,7 @@ fn reject_codes_are_as_documented() {
         RejectCode::BadSignature,
         RejectCode::TooLarge,
         RejectCode::BadPayload,
+        RejectCode::Unsupported,
         RejectCode::NotMember,
         RejectCode::NotFacilitator,
         RejectCode::NotAcknowledged,
@@ -415,6 +417,8 @@ fn reject_codes_are_as_documented() {
         RejectCode::StateChanged,
         RejectCode::IdConflict,
         RejectCode::RateLimited,
+        RejectCode::QuotaSpent,
+        RejectCode::DoorBusy,
         RejectCode::StoreUnavailable,
         RejectCode::ShuttingDown,
     ];
@@ -444,6 +448,9 @@ fn limits_are_as_documented() {
         ("`KNOCKS_MAX`", limits::KNOCKS_MAX as u64),
         ("`INVITES_MAX`", limits::INVITES_MAX as u64),
         ("`MEMBERS_MAX`", u64::from(limits::MEMBERS_MAX)),
+        ("`MARKED_BYTES_MAX`", limits::MARKED_BYTES_MAX as u64),
+        ("`MARKED_MILLIS`", limits::MARKED_MILLIS),
+        ("`MARKED_PADDING`", limits::MARKED_PADDING as u64),
         ("`ROOMS_PER_CONNECTION_MAX`", limits::ROOMS_PER_CONNECTION_MAX as u64),
         ("`VERSIONS_MAX`", limits::VERSIONS_MAX as u64),
         ("`LINK_CHARS_MAX`", limits::LINK_CHARS_MAX as u64),

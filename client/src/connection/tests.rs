@@ -273,7 +273,7 @@ async fn another_relay_identity_is_refused() {
 async fn what_answers_instead_of_a_hello_is_named() {
     let reject = |code| binary(&ServerFrame::Reject { req: 0, code, retry_at: Some(Millis(9)) });
     let old_version =
-        ServerFrame::Hello { version: 2, relay: RELAY, challenge: CHALLENGE, now: Millis(0) };
+        ServerFrame::Hello { version: 1, relay: RELAY, challenge: CHALLENGE, now: Millis(0) };
     let cases = [
         (reject(RejectCode::BadVersion), "bad_version"),
         (reject(RejectCode::RateLimited), "rate_limited"),

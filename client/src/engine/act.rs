@@ -126,7 +126,7 @@ impl Room<'_> {
             room.save_time_out(&time_out)?;
             for notes in notes.chunks(SEALED_NOTES_MAX) {
                 let notes = notes.iter().map(|note| note.clone().into()).collect();
-                room.queue(Body::Sealed { notes }, Vec::new(), now)?;
+                room.queue_within(Body::Sealed { notes }, Vec::new(), now)?;
             }
             Ok(())
         })?;
@@ -599,6 +599,7 @@ impl Room<'_> {
             payload: committed.commit,
             doubtful: false,
             after: self.cursor.seq,
+            refused: false,
         };
         let number = self.push_outgoing(&outgoing)?;
         Ok(submission(number, outgoing))

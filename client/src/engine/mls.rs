@@ -426,8 +426,6 @@ impl Group {
         room: RoomId,
         payload: &[u8],
     ) -> Result<Processed, MlsError> {
-        // The header decides for relay and readers alike which authenticated data an entry may have.
-        let header = mls_header::parse(payload).ok_or(MlsError::Invalid)?;
         let message =
             MlsMessageIn::tls_deserialize_exact(payload).map_err(|_| MlsError::Invalid)?;
         let MlsMessageBodyIn::PrivateMessage(message) = message.extract() else {
@@ -462,10 +460,17 @@ impl Group {
         };
         let leaf = self.inner.public_group().leaf(index).ok_or(MlsError::Invalid)?;
         let sender = leaf_key(leaf).map_err(Refusal::from)?;
+        let marked = processed.aad() == mls_header::MARK;
+        if !marked && !processed.aad().is_empty() {
+            return Err(MlsError::Invalid);
+        }
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(message) => {
                 let content = message.into_bytes();
-                Ok(Processed::Application { sender, content, marked: header.marked })
+                Ok(Processed::Application { sender, content, marked })
+            }
+            ProcessedMessageContent::StagedCommitMessage(_) if marked => {
+                Ok(Processed::RefusedCommit { committer: sender, refusal: Refusal::Unusable })
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
                 let view = self.view(sender, index, &staged);
@@ -825,17 +830,16 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
         return Err(LeafError::EncryptionKey);
     }
     let extensions = leaf.extensions();
-    // In this order, so that all who write a leaf write the same bytes.
-    let kinds = [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION].map(ExtensionType::Unknown);
-    if !extensions.iter().map(Extension::extension_type).eq(kinds) {
-        let known = extensions.unknown(ACKNOWLEDGEMENT_EXTENSION).is_some();
-        return Err(if known { LeafError::Extensions } else { LeafError::Acknowledgement });
-    }
     let bytes = extensions.unknown(ACKNOWLEDGEMENT_EXTENSION).ok_or(LeafError::Acknowledgement)?;
     let acknowledgement =
         Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)?;
     let bytes = extensions.unknown(COMPANION_EXTENSION).ok_or(LeafError::Companion)?;
     let companion = Companion::parse(&bytes.0, key.as_slice().len()).ok_or(LeafError::Companion)?;
+    // In this order, so that all who write a leaf write the same bytes.
+    let kinds = [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION].map(ExtensionType::Unknown);
+    if !extensions.iter().map(Extension::extension_type).eq(kinds) {
+        return Err(LeafError::Extensions);
+    }
     Ok(Leaf { member, name: text.to_owned(), acknowledgement, companion })
 }
 

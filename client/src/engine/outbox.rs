@@ -88,6 +88,16 @@ impl Room<'_> {
         effects: Vec<Effect>,
         now: Millis,
     ) -> Result<MessageId> {
+        self.change(|room| room.queue_within(body, effects, now))
+    }
+
+    /// Writes any message into the outbox, within a change.
+    pub(super) fn queue_within(
+        &mut self,
+        body: Body,
+        effects: Vec<Effect>,
+        now: Millis,
+    ) -> Result<MessageId> {
         let id = MessageId(random()?);
         let outgoing = Outgoing {
             id,
@@ -98,8 +108,9 @@ impl Room<'_> {
             payload: Vec::new(),
             doubtful: false,
             after: Seq(0),
+            refused: false,
         };
-        self.change(|room| room.push_outgoing(&outgoing))?;
+        self.push_outgoing(&outgoing)?;
         Ok(id)
     }
 
@@ -173,13 +184,13 @@ impl Room<'_> {
         Ok(Some(submission(number, outgoing)))
     }
 
-    /// Finds a retraction or a departure that waits behind texts. No rule stops it, and what a rule stops must not stop it. It
-    /// stays behind a text that the relay may have taken, because that text has used its number.
+    /// Finds a retraction or a departure that waits behind texts which the relay has refused for now: what a rule stops must not
+    /// stop what no rule stops. It stays behind a text that the relay may have taken, because that text has used its number.
     fn goes_first(&self, first: &[(u64, Outgoing)]) -> Result<Option<(u64, Outgoing)>> {
         let is_text = |outgoing: &Outgoing| {
             matches!(&outgoing.what, OutgoingKind::Message { body: Body::Text(_), .. })
         };
-        if !first.first().is_some_and(|(_, o)| is_text(o) && o.payload.is_empty()) {
+        if !first.first().is_some_and(|(_, o)| is_text(o) && o.refused && o.payload.is_empty()) {
             return Ok(None);
         }
         let all = self.outgoing()?;
@@ -202,7 +213,7 @@ impl Room<'_> {
         if let OutgoingKind::Message { counter, seen, .. } = &mut outgoing.what {
             (*counter, *seen) = (0, Seq(0));
             outgoing.payload.clear();
-            outgoing.after = Seq(0);
+            (outgoing.after, outgoing.refused) = (Seq(0), true);
             self.change(|room| room.save_outgoing(number, &outgoing))?;
         }
         Ok(())

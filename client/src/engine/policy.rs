@@ -582,7 +582,7 @@ fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {
 /// Bytes of ciphertext that a message of so many characters may need: what the relay can hold people to.
 fn payload_bytes_max(chars: u32) -> u32 {
     /// CBOR around the text, with the most windows that a message has, and MLS around the padded content, at most.
-    const ENVELOPE_BYTES: usize = 368;
+    const ENVELOPE_BYTES: usize = 400;
     const MLS_BYTES: usize = 512;
     if chars == 0 {
         return 0;

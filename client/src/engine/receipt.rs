@@ -22,7 +22,7 @@ pub const RECEIPT_BYTES_MAX: u64 = 256 * 1024;
 /// A receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Receipt {
-    /// Layout; 1.
+    /// Layout; 2.
     #[n(0)]
     pub format: u16,
     /// The room.
@@ -53,7 +53,7 @@ impl Room<'_> {
             let transcript = countersign_transcript(&self.id(), &acknowledgement.digest(), c.at);
             handshake::verify(&c.facilitator, &transcript, &c.signature)
         });
-        Ok(Receipt { format: 1, room: self.id(), agreement, acknowledgement, countersigned })
+        Ok(Receipt { format: 2, room: self.id(), agreement, acknowledgement, countersigned })
     }
 }
 
@@ -105,7 +105,7 @@ impl Receipt {
             BASE64.decode(body.as_bytes()).map_err(|_| EngineError::BadReceipt("it is damaged"))?;
         let receipt: Self =
             codec::decode(&bytes).map_err(|_| EngineError::BadReceipt("it is damaged"))?;
-        (receipt.format == 1)
+        (receipt.format == 2)
             .then_some(receipt)
             .ok_or(EngineError::BadReceipt("it is from a newer version"))
     }

@@ -478,6 +478,9 @@ pub struct Outgoing {
     /// The last entry that was read when this was first encrypted.
     #[n(7)]
     pub after: Seq,
+    /// Whether the relay has refused it for now.
+    #[n(8)]
+    pub refused: bool,
 }
 
 /// What something to send is.

@@ -107,7 +107,7 @@ fn what_opens_a_profile_or_speaks_in_a_room_is_wiped_when_dropped() {
     }
     assert!(takes(Unlock::Passphrase));
     assert!(has(|profile: &Profile| &profile.data_key));
-    assert!(has(|state: &RoomState| &state.key) && has(|state: &RoomState| &state.note_seed));
+    assert!(has(|state: &RoomState| &state.key) && has(|state: &RoomState| &state.companion.seed));
     assert!(gives(RoomState::signing_key));
     assert!(has(|invite: &Invite| &invite.secret));
 }

@@ -319,7 +319,12 @@ pub(super) fn key_package(bytes: &[u8]) -> bool {
 fn fuzzed_knock(package: &[u8]) -> Option<Vec<u8>> {
     let key = Secret32::new([4; 32]);
     let room = RoomId([5; 16]);
-    let body = KnockBody { name: "Nora".to_owned(), key_package: package.to_vec() };
+    let body = KnockBody {
+        name: "Nora".to_owned(),
+        key_package: package.to_vec(),
+        offer: None,
+        reply_key: vec![9; 32],
+    };
     let sealed = seal::seal(&key, [6; 24], Purpose::Knock, &room, &codec::encode(&body))?;
     let opened = seal::open(&key, Purpose::Knock, &room, &sealed).expect("what was sealed opens");
     Some(codec::decode::<KnockBody>(&opened).expect("what was written is read").key_package)

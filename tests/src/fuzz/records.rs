@@ -5,8 +5,10 @@ use std::cell::OnceCell;
 use hearth_client::{
     engine::{
         agreement::{Acknowledgement, Agreement, Departure, Preview},
+        companion::Companion,
         content::{ContentError, Envelope},
-        policy::{Act, Applied, Category, Leaf, Record, RoomPolicy, Scene, TimeoutNote},
+        note::{Note, TimeOut},
+        policy::{Act, Applied, Category, Leaf, Pin, Record, RoomPolicy, Scene},
         receipt::Receipt,
         state::{Cursor, KnockBody, KnownInvite, Outgoing, ReturnInvite, RoomState, Row},
     },
@@ -60,14 +62,37 @@ pub(super) fn agreement(bytes: &[u8]) -> bool {
         assert!(!preview.verify(&ROOM, &by) || preview.facilitators.contains(&by));
         known = true;
     }
-    known | record::<KnockBody>(bytes).is_some() | record::<TimeoutNote>(bytes).is_some()
+    known
+        | companion(bytes)
+        | record::<KnockBody>(bytes).is_some()
+        | record::<TimeOut>(bytes).is_some()
+        | record::<Note>(bytes).is_some()
+}
+
+/// The companion of an acknowledgement, in a leaf of either suite.
+fn companion(bytes: &[u8]) -> bool {
+    let read = [32, 1216].into_iter().find_map(|length| Companion::parse(bytes, length));
+    read.is_some_and(|companion| {
+        assert_eq!(codec::encode(&companion), bytes, "a companion has one encoding");
+        assert!(companion.may_become(&companion));
+        true
+    })
 }
 
 pub(super) fn agreement_seeds() -> Vec<Vec<u8>> {
-    ["agreement", "acknowledgement", "departure", "preview", "knock body", "time-out note"]
-        .iter()
-        .map(|name| example_bytes(name)[0].clone())
-        .collect()
+    [
+        "agreement",
+        "acknowledgement",
+        "departure",
+        "preview",
+        "knock body",
+        "companion",
+        "time-out",
+        "sealed note, before sealing",
+    ]
+    .iter()
+    .map(|name| example_bytes(name)[0].clone())
+    .collect()
 }
 
 /// A policy and a record that is applied to it. Two bytes say how long the policy is; the first bit, that the
@@ -87,7 +112,12 @@ pub(super) fn policy(bytes: &[u8]) -> bool {
         record = policy.record_for(record.actor, record.at, record.act);
     }
     let ack = example_acknowledgement();
-    let leaf = |member| Leaf { member, name: "Ana".to_owned(), acknowledgement: ack.clone() };
+    let leaf = |member| Leaf {
+        member,
+        name: "Ana".to_owned(),
+        acknowledgement: ack.clone(),
+        companion: Companion { format: 1, salt: [7; 16], note: None },
+    };
     let newcomer = leaf(ack.member);
     let mut roster: Vec<Leaf> = policy.roles.iter().map(|entry| leaf(entry.member)).collect();
     let admits = matches!(record.act, Act::Admit { .. });
@@ -144,9 +174,11 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
         Act::Lock(true),
         Act::Hours { text: "Mon-Fri 17:00-20:00 Europe/Paris".into(), hours },
         Act::Door(hearth_protocol::frame::Door::Open),
-        Act::Timeout { sealed: vec![1, 2, 3] },
+        Act::Timeout(Digest([3; 32])),
+        Act::Untimeout(Digest([3; 32])),
+        Act::Withdraw,
         Act::Announce("On Tuesday there is cake.".into()),
-        Act::Pin(hearth_protocol::MessageId([4; 16])),
+        Act::Pin(Pin { message: hearth_protocol::MessageId([4; 16]), seq: Seq(40) }),
         Act::Retract {
             message: hearth_protocol::MessageId([4; 16]),
             seq: Seq(40),
@@ -163,21 +195,23 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
     acts.into_iter().map(seed).collect()
 }
 
-/// The content of an application message: 0 with its padding, 1 without.
+/// The content of an application message: 0 with its padding, 1 without; 2 and 3 the same of a marked one.
 pub(super) fn envelope(bytes: &[u8]) -> bool {
     let (way, rest) = choice(bytes);
+    let marked = way & 2 != 0;
     let padded;
     let read = if way & 1 == 0 {
-        Envelope::from_padded(rest)
+        Envelope::from_padded(rest, marked)
     } else {
-        let Some(bytes) = padding::pad(rest) else { return false };
+        let bytes = if marked { padding::pad_marked(rest) } else { padding::pad(rest) };
+        let Some(bytes) = bytes else { return false };
         padded = bytes;
-        Envelope::from_padded(&padded)
+        Envelope::from_padded(&padded, marked)
     };
     match read {
         Ok(envelope) => {
             let again = envelope.to_padded().expect("what was read can be sent");
-            assert_eq!(Envelope::from_padded(&again).as_ref(), Ok(&envelope));
+            assert_eq!(Envelope::from_padded(&again, marked).as_ref(), Ok(&envelope));
             true
         }
         Err(ContentError::TooLong) => unreachable!("reading is not sending"),
@@ -188,7 +222,8 @@ pub(super) fn envelope(bytes: &[u8]) -> bool {
 pub(super) fn envelope_seeds() -> Vec<Vec<u8>> {
     let examples = example_bytes("envelope ");
     let padded = examples.iter().map(|e| chosen(0, &padding::pad(e).unwrap()));
-    padded.chain(examples.iter().map(|e| chosen(1, e))).collect()
+    let ways = [1, 3].into_iter().flat_map(|way| examples.iter().map(move |e| chosen(way, e)));
+    padded.chain(ways).collect()
 }
 
 /// A receipt: 0 its text, 1 the record in it.

@@ -342,7 +342,7 @@ async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
         Action::Stay(millis) => return stay(live, millis).await,
         Action::TakeBack => return take_back(live).await,
         Action::Leave => {
-            live.room.queue_departure(false, "Goodbye.".into(), now())?;
+            live.room.queue_departure(false, now())?;
             return live.flush().await;
         }
         Action::Renew => return live.commit(|room, now| room.renew(None, now)).await.map(|_| ()),
@@ -358,10 +358,10 @@ async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
         Action::TimeOut(whom, millis) => {
             let Some(member) = key_of(world, live, whom) else { return Ok(()) };
             let until = if millis == 0 { Millis(0) } else { span(millis) };
-            let make = |room: &mut Room<'_>, now| {
-                room.time_out(member, until, "Rest a little.".into(), now)
-            };
-            return live.commit(make).await.map(|_| ());
+            let words = "Rest a little.".into();
+            let time_out = live.room.queue_time_out(member, until, words, now())?;
+            live.flush().await?;
+            return live.commit(|room, now| room.time_out(&time_out, now)).await.map(|_| ());
         }
         Action::SetRole(whom, role) => {
             let Some(member) = key_of(world, live, whom) else { return Ok(()) };

@@ -50,7 +50,6 @@ fn ghost(stage: &Stage) -> (Foreign, Vec<u8>) {
         now: super::stage::NOW,
         nonce: [8; 16],
         answers: Vec::new(),
-        note_key: [9; 32],
     };
     let acknowledgement = Acknowledgement::sign(&ghost.key, terms).to_bytes();
     let package = ghost.key_package(&acknowledgement);

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use ed25519_dalek::SigningKey;
 use hearth_client::engine::{
     agreement::{AckTerms, Acknowledgement, facilitators_hash},
+    companion::Companion,
     content::{Body, Envelope},
     join::open_preview,
     state::KnockBody,
@@ -14,6 +15,7 @@ use hearth_protocol::{
     frame::{AckTriple, PendingKnock},
     handshake,
     invite::{self, Invite},
+    mls_header,
     seal::{self, Purpose},
 };
 use mls_rs::{
@@ -43,6 +45,8 @@ use super::{
 pub(crate) const POLICY: ExtensionType = ExtensionType::new(0xff01);
 /// Leaf extension with the acknowledgement.
 pub(crate) const ACKNOWLEDGEMENT: ExtensionType = ExtensionType::new(0xff02);
+/// Leaf extension with what goes beside it.
+pub(crate) const COMPANION: ExtensionType = ExtensionType::new(0xff03);
 /// A pre-shared key that the foreign member knows.
 pub(crate) const PSK: &[u8] = b"known to some";
 
@@ -145,7 +149,7 @@ impl Foreign {
             .crypto_provider(meddler.clone())
             .mls_rules(rules)
             .identity_provider(Anybody)
-            .extension_types([POLICY, ACKNOWLEDGEMENT])
+            .extension_types([POLICY, ACKNOWLEDGEMENT, COMPANION])
             .key_package_lifetime(DAY * setup.days)
             .psk(ExternalPskId::new(PSK.to_vec()), PreSharedKey::new(vec![5; 32]))
             .signing_identity(
@@ -181,11 +185,11 @@ impl Foreign {
             now: NOW,
             nonce: [7; 16],
             answers: Vec::new(),
-            note_key: [9; 32],
         };
         let acknowledgement = Acknowledgement::sign(&self.key, terms);
         let key_package = self.key_package(&acknowledgement.to_bytes());
-        let body = KnockBody { name: self.name.to_owned(), key_package };
+        let name = self.name.to_owned();
+        let body = KnockBody { name, key_package, offer: None, reply_key: vec![9; 32] };
         let knock_key = invite::knock_key(&link.secret);
         let body = codec::encode(&body);
         let body = seal::seal(&knock_key, [3; 24], Purpose::Knock, &link.room, &body).unwrap();
@@ -240,7 +244,8 @@ impl Foreign {
                 continue;
             }
             if let ReceivedMessage::ApplicationMessage(message) = self.process(payload)? {
-                let envelope = Envelope::from_padded(message.data()).unwrap();
+                let marked = message.authenticated_data == mls_header::MARK;
+                let envelope = Envelope::from_padded(message.data(), marked).unwrap();
                 self.heard.push((message.sender_index, envelope));
             }
         }
@@ -268,7 +273,8 @@ impl Foreign {
         let mut id = [self.key.to_bytes()[0]; 16];
         id[..8].copy_from_slice(&self.counter.to_be_bytes());
         Envelope {
-            format: 1,
+            format: 2,
+            salt: [6; 16],
             id: MessageId(id),
             counter: self.counter,
             seen: None,
@@ -405,5 +411,7 @@ pub(crate) fn identity(name: &str, key: &SigningKey) -> SigningIdentity {
 pub(crate) fn acknowledging(acknowledgement: &[u8]) -> ExtensionList {
     let mut extensions = ExtensionList::new();
     extensions.set(Extension::new(ACKNOWLEDGEMENT, acknowledgement.to_vec()));
+    let companion = Companion { format: 1, salt: [8; 16], note: None };
+    extensions.set(Extension::new(COMPANION, codec::encode(&companion)));
     extensions
 }

@@ -1,5 +1,6 @@
 //! What a modified member can do with OpenMLS that [`Group`] never does. Compiled for tests only.
 
+use hearth_protocol::codec;
 use openmls::prelude::{
     ExternalInitProposal, ExternalSender, ExternalSendersExtension, MlsMessageOut,
     NewSignerBundle, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, PreSharedKeyProposal,
@@ -21,6 +22,10 @@ pub(crate) enum OwnLeaf<'a> {
     Acknowledgement(&'a Acknowledgement),
     AcknowledgementBytes(&'a [u8]),
     NoAcknowledgement,
+    Companion(&'a Companion),
+    CompanionBytes(&'a [u8]),
+    NoCompanion,
+    OtherOrder,
     ExtraExtension,
     FewerCapabilities,
     Name(&'a str),
@@ -78,6 +83,8 @@ pub(crate) enum Bare<'a> {
 pub(crate) struct PackageForgery<'a> {
     pub(crate) acknowledgement: Option<&'a [u8]>,
     pub(crate) no_acknowledgement: bool,
+    /// Another companion, or none.
+    pub(crate) companion: Option<Option<&'a [u8]>>,
     pub(crate) extra_extension: bool,
     pub(crate) fewer_capabilities: bool,
     /// Seconds of UNIX time.
@@ -271,7 +278,7 @@ pub(crate) fn external_commit(
     let MlsMessageBodyIn::GroupInfo(info) = info.extract() else { panic!("no group info") };
     let leaf = LeafNodeParameters::builder()
         .with_capabilities(capabilities(suite))
-        .with_extensions(leaf_extensions(identity.acknowledgement).unwrap())
+        .with_extensions(leaf_extensions(identity.acknowledgement, identity.companion).unwrap())
         .build();
     let (inner, bundle) = MlsGroup::external_commit_builder()
         .with_config(join_config())
@@ -300,6 +307,10 @@ pub(crate) fn forged_package(
         let bytes = identity.acknowledgement.to_bytes();
         let bytes = forgery.acknowledgement.map_or(bytes, <[u8]>::to_vec);
         extensions.push(unknown(ACKNOWLEDGEMENT_EXTENSION, bytes));
+    }
+    let own = codec::encode(identity.companion);
+    if let Some(bytes) = forgery.companion.unwrap_or(Some(&own)) {
+        extensions.push(unknown(COMPANION_EXTENSION, bytes.to_vec()));
     }
     if forgery.extra_extension {
         extensions.push(unknown(POLICY_EXTENSION, vec![1]));
@@ -374,9 +385,17 @@ fn parameters(identity: Identity<'_>, leaf: &OwnLeaf<'_>) -> LeafNodeParameters 
         OwnLeaf::AcknowledgementBytes(bytes) => bytes.to_vec(),
         _ => identity.acknowledgement.to_bytes(),
     };
-    let mut extensions = vec![unknown(ACKNOWLEDGEMENT_EXTENSION, bytes)];
+    let companion = match leaf {
+        OwnLeaf::Companion(other) => codec::encode(*other),
+        OwnLeaf::CompanionBytes(bytes) => bytes.to_vec(),
+        _ => codec::encode(identity.companion),
+    };
+    let mut extensions =
+        vec![unknown(ACKNOWLEDGEMENT_EXTENSION, bytes), unknown(COMPANION_EXTENSION, companion)];
     match leaf {
-        OwnLeaf::NoAcknowledgement => extensions.clear(),
+        OwnLeaf::NoAcknowledgement => drop(extensions.remove(0)),
+        OwnLeaf::NoCompanion => extensions.truncate(1),
+        OwnLeaf::OtherOrder => extensions.reverse(),
         OwnLeaf::ExtraExtension => extensions.push(unknown(POLICY_EXTENSION, vec![1])),
         _ => {}
     }
@@ -399,7 +418,8 @@ fn context(context: &Context<'_>, identity: Identity<'_>) -> Option<Extensions<G
     };
     let policy_type = ExtensionType::Unknown(POLICY_EXTENSION);
     let required = || {
-        let types = [policy_type, ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION)];
+        let leaf = [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION].map(ExtensionType::Unknown);
+        let types = [policy_type, leaf[0], leaf[1]];
         let basic = [CredentialType::Basic];
         Extension::RequiredCapabilities(RequiredCapabilitiesExtension::new(&types, &[], &basic))
     };
@@ -430,7 +450,10 @@ fn fewer(suite: Suite) -> Capabilities {
     Capabilities::builder()
         .versions(vec![ProtocolVersion::Mls10])
         .ciphersuites(vec![suite.ciphersuite()])
-        .extensions(vec![ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION)])
+        .extensions(vec![
+            ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
+            ExtensionType::Unknown(COMPANION_EXTENSION),
+        ])
         .credentials(vec![CredentialType::Basic])
         .build()
 }

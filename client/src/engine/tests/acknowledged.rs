@@ -24,15 +24,7 @@ pub(super) fn not_acknowledged(error: AckError) -> Refusal {
 }
 
 fn terms(agreement: &Agreement, room: RoomId, now: Millis) -> AckTerms<'_> {
-    AckTerms {
-        room,
-        agreement,
-        facilitators: zero(),
-        now,
-        nonce: [3; 16],
-        answers: Vec::new(),
-        note_key: [9; 32],
-    }
+    AckTerms { room, agreement, facilitators: zero(), now, nonce: [3; 16], answers: Vec::new() }
 }
 
 /// Signs anew what was altered, as the key's owner can.
@@ -51,7 +43,8 @@ pub(super) fn knock_with(
 ) -> Result<Knock, EngineError> {
     let link = invite(&mut world.rooms[FAY], &mut world.log);
     world.show();
-    let body = KnockBody { name: ghost.name.clone(), key_package: package };
+    let name = ghost.name.clone();
+    let body = KnockBody { name, key_package: package, offer: None, reply_key: vec![9; 32] };
     let key = invite::knock_key(&link.secret);
     let body = seal::seal(&key, [1; 24], Purpose::Knock, &link.room, &codec::encode(&body));
     let pending = PendingKnock {
@@ -215,7 +208,7 @@ fn anothers_acknowledgement_does_not_admit() {
 fn replay_after_withdrawal_fails() {
     let mut world = World::new();
     let (key, ack) = (world.rooms[MAL].signing_key(), ack_of(&world.rooms[MAL]));
-    world.rooms[MAL].queue_departure(true, String::new(), NOW).unwrap();
+    world.rooms[MAL].queue_departure(true, NOW).unwrap();
     world.log.flush(&mut world.rooms[MAL]);
     world.rooms.pop();
     world.show();
@@ -301,7 +294,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_import() {
         PackageForgery { acknowledgement: Some(b"true"), ..PackageForgery::default() },
     ];
     let refusals = [
-        LeafError::Extensions,
+        LeafError::Acknowledgement,
         LeafError::Extensions,
         LeafError::Acknowledgement,
         LeafError::Acknowledgement,
@@ -401,6 +394,6 @@ fn a_relay_that_skips_the_gate_still_yields_no_key() {
     assert_eq!(ghost.reads(&world.log), 0);
     // And what the ghost posts is nobody's.
     let (provider, key) = (ghost.provider(), ghost.key.clone());
-    let post = ghost.group.as_mut().unwrap().encrypt(&provider, &key, b"boo").unwrap();
+    let post = ghost.group.as_mut().unwrap().encrypt(&provider, &key, b"boo", false).unwrap();
     world.nobody_reads(post);
 }

@@ -1,5 +1,6 @@
 //! The gate at honest members: commits of modified members and facilitators that everybody refuses.
 
+use crate::engine::policy::Pin;
 use hearth_protocol::Digest;
 
 use super::{world::*, *};
@@ -28,8 +29,8 @@ fn acts(world: &World) -> Vec<Act> {
         Act::Expire(3600),
         Act::Rekey,
         Act::Door(hearth_protocol::frame::Door::Closed),
-        Act::Timeout { sealed: vec![1; 80] },
-        Act::Pin(MessageId([1; 16])),
+        Act::Timeout(Digest([8; 32])),
+        Act::Pin(Pin { message: MessageId([1; 16]), seq: Seq(2) }),
         Act::Retract { message: MessageId([1; 16]), seq: Seq(2), category: Category::Safety },
         Act::SetRole { member: mal, role: Role::Facilitator },
         Act::SetRole { member: mal, role: Role::CoFacilitator },
@@ -41,6 +42,7 @@ fn acts(world: &World) -> Vec<Act> {
             change: Change::Editorial,
         },
         Act::Enact,
+        Act::Withdraw,
     ]
 }
 
@@ -213,7 +215,7 @@ fn the_policy_says_what_its_record_says() {
         &|p| p.numbers.paused_until = NOW.plus(1),
         &|p| p.message_chars_max = 1,
         &|p| p.hours_text = "never".into(),
-        &|p| p.pins.push(MessageId([1; 16])),
+        &|p| p.pins.push(Pin { message: MessageId([1; 16]), seq: Seq(2) }),
         &|p| p.revoked.push(nobody),
         &|p| p.accepted.push(Digest([7; 32])),
         &|p| p.agreement.id = Digest([7; 32]),

@@ -1,6 +1,8 @@
 //! The gate at honest members: who comes, who goes, and what everybody's own leaf says.
 
+use crate::engine::companion::{Companion, NoteKey};
 use hearth_protocol::Digest;
+use hearth_protocol::codec;
 
 use super::{
     messages::{posts, text},
@@ -270,11 +272,15 @@ fn a_self_update_keeps_name_key_and_acknowledgement() {
             now: NOW,
             nonce: [1; 16],
             answers: Vec::new(),
-            note_key: mine.note_key,
         },
     )
     .signature;
     let changed = Refusal::OwnLeafChanged;
+    let companion = world.rooms[MAL].companion().unwrap();
+    let salted = Companion { salt: [1; 16], ..companion.clone() };
+    let note = |key| Some(NoteKey { number: 1, key });
+    let rekeyed = Companion { note: note(vec![9; 32]), ..companion.clone() };
+    let keyless = codec::encode(&Companion { note: note(vec![0; 32]), ..companion });
     let missing = Refusal::BadLeaf(LeafError::Acknowledgement);
     let forged = rule(RuleError::NotAcknowledged(crate::engine::agreement::AckError::BadSignature));
     let cases = [
@@ -282,11 +288,17 @@ fn a_self_update_keeps_name_key_and_acknowledgement() {
         (OwnLeaf::Name("Malory"), changed.clone()),
         (OwnLeaf::Key(&other), changed.clone()),
         (OwnLeaf::Acknowledgement(&bens), changed.clone()),
-        (OwnLeaf::Acknowledgement(&altered), changed),
+        (OwnLeaf::Acknowledgement(&altered), changed.clone()),
         (OwnLeaf::Acknowledgement(&newer), forged),
         (OwnLeaf::AcknowledgementBytes(b"yes"), missing.clone()),
         (OwnLeaf::AcknowledgementBytes(b""), missing),
-        (OwnLeaf::NoAcknowledgement, Refusal::BadLeaf(LeafError::Extensions)),
+        (OwnLeaf::NoAcknowledgement, Refusal::BadLeaf(LeafError::Acknowledgement)),
+        (OwnLeaf::Companion(&salted), changed.clone()),
+        (OwnLeaf::Companion(&rekeyed), changed.clone()),
+        (OwnLeaf::CompanionBytes(b"yes"), Refusal::BadLeaf(LeafError::Companion)),
+        (OwnLeaf::CompanionBytes(&keyless), Refusal::BadLeaf(LeafError::Companion)),
+        (OwnLeaf::NoCompanion, Refusal::BadLeaf(LeafError::Companion)),
+        (OwnLeaf::OtherOrder, Refusal::BadLeaf(LeafError::Extensions)),
         (OwnLeaf::ExtraExtension, Refusal::BadLeaf(LeafError::Extensions)),
     ];
     for (leaf, refusal) in cases {

@@ -41,7 +41,12 @@ impl Waiting {
         );
         let body: crate::engine::state::KnockBody =
             hearth_protocol::codec::decode(&body.unwrap()).unwrap();
-        let leaf = Leaf { member: dan.me(), name: "Dan".into(), acknowledgement: ack_of(&dan) };
+        let leaf = Leaf {
+            member: dan.me(),
+            name: "Dan".into(),
+            acknowledgement: ack_of(&dan),
+            companion: dan.companion().unwrap(),
+        };
         Self { world, dan, leaf, package: body.key_package, link, pending }
     }
 

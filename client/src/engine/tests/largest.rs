@@ -4,7 +4,7 @@ use ed25519_dalek::SigningKey;
 use hearth_protocol::{
     Digest, MemberKey,
     hours::{Hours, Offset, Window},
-    limits::{HOURS_OFFSETS_MAX, HOURS_WINDOWS_MAX, NOTE_BYTES_MAX, PAYLOAD_BYTES_MAX},
+    limits::{HOURS_OFFSETS_MAX, HOURS_WINDOWS_MAX, PAYLOAD_BYTES_MAX},
 };
 
 use super::{world::*, *};
@@ -14,8 +14,8 @@ use crate::engine::{
     },
     mls::{CommitPlan, Identity, key_package},
     policy::{
-        ACCEPTED_MAX, Act, AgreementRef, COMMENT_CHARS_MAX, PINS_MAX, REVOKED_MAX, ROLES_MAX,
-        RoleEntry, RoomPolicy, TITLE_CHARS_MAX,
+        ACCEPTED_MAX, Act, AgreementRef, COMMENT_CHARS_MAX, DRAFTS_MAX, Draft, PINS_MAX, Pin,
+        REVOKED_MAX, ROLES_MAX, RoleEntry, RoomPolicy, TITLE_CHARS_MAX,
     },
     provider::Provider,
     room::identity,
@@ -33,7 +33,6 @@ fn acknowledged(key: &SigningKey, room: RoomId, agreement: &Agreement) -> Acknow
         now: NOW,
         nonce: [7; 16],
         answers: vec!["a".repeat(ANSWER_BYTES_MAX); ANSWERS_MAX],
-        note_key: [9; 32],
     };
     Acknowledgement::sign(key, terms)
 }
@@ -50,11 +49,8 @@ fn fullest(policy: &RoomPolicy, roles: usize) -> RoomPolicy {
     assert!(hours.is_well_formed());
     let agreement = AgreementRef { version: u32::MAX, effective: NOW, ..policy.agreement };
     let role = RoleEntry { member: MemberKey([3; 32]), role: Role::Observer };
-    let mut record = policy.record_for(
-        policy.record.actor,
-        NOW,
-        Act::Timeout { sealed: vec![1; NOTE_BYTES_MAX] },
-    );
+    let mut record =
+        policy.record_for(policy.record.actor, NOW, Act::Announce(WIDE.repeat(COMMENT_CHARS_MAX)));
     record.number = u64::MAX;
     RoomPolicy {
         title: WIDE.repeat(TITLE_CHARS_MAX),
@@ -72,7 +68,10 @@ fn fullest(policy: &RoomPolicy, roles: usize) -> RoomPolicy {
         },
         message_chars_max: u32::MAX,
         hours_text: WIDE.repeat(COMMENT_CHARS_MAX),
-        pins: vec![MessageId([4; 16]); PINS_MAX],
+        pins: vec![Pin { message: MessageId([4; 16]), seq: Seq(u64::MAX) }; PINS_MAX],
+        drafts: vec![Draft { id: Digest([6; 32]), version: u32::MAX }; DRAFTS_MAX],
+        desk: None,
+        more: policy.more,
         revoked: vec![MemberKey([5; 32]); REVOKED_MAX],
         record,
         format: policy.format,
@@ -86,6 +85,7 @@ fn largest(suite: Suite) -> usize {
     let others = Profile::new();
     let no = others.store.create_room().unwrap();
     let provider = Provider::new(&others.crypto, &others.store, no);
+    let companion = fay.companion().unwrap();
     let packages: Vec<Vec<u8>> = (1..=suite.members_max())
         .map(|number| {
             let mut seed = [6; 32];
@@ -93,13 +93,16 @@ fn largest(suite: Suite) -> usize {
             let key = SigningKey::from_bytes(&seed);
             let acknowledgement = acknowledged(&key, id, &agreement);
             let name = "\u{8a9e}".repeat(40);
-            let identity = Identity { key: &key, name: &name, acknowledgement: &acknowledgement };
+            let companion = &companion;
+            let acknowledgement = &acknowledgement;
+            let identity = Identity { key: &key, name: &name, acknowledgement, companion };
             key_package(&provider, suite, identity).unwrap()
         })
         .collect();
     let (newest, inside) = packages.split_last().unwrap();
     let (state, key) = (fay.state.clone(), fay.signing_key());
     let mine = acknowledged(&key, id, &agreement);
+    let companion = fay.companion().unwrap();
     let (provider, group) = fay.group().unwrap();
     group.fill(&provider, &key, inside).unwrap();
     assert_eq!(group.roster().unwrap().len(), suite.members_max());
@@ -110,7 +113,8 @@ fn largest(suite: Suite) -> usize {
         acknowledgement: Some(&mine),
         ..CommitPlan::default()
     };
-    let committed = group.commit_unchecked(&provider, identity(&state, &key, &mine), &plan);
+    let committed =
+        group.commit_unchecked(&provider, identity(&state, &key, &mine, &companion), &plan);
     committed.unwrap().commit.len()
 }
 

@@ -14,17 +14,22 @@ use crate::engine::{
 
 /// Encrypts any envelope as a member, past everything that the member's client would have checked.
 pub(super) fn posts(room: &mut TestRoom, envelope: &Envelope) -> Vec<u8> {
-    posts_bytes(room, &envelope.to_padded().unwrap())
+    posts_marked(room, &envelope.to_padded().unwrap(), envelope.body.is_marked())
 }
 
 fn posts_bytes(room: &mut TestRoom, content: &[u8]) -> Vec<u8> {
+    posts_marked(room, content, false)
+}
+
+fn posts_marked(room: &mut TestRoom, content: &[u8], marked: bool) -> Vec<u8> {
     let key = room.signing_key();
     let (provider, group) = room.group().unwrap();
-    group.encrypt(&provider, &key, content).unwrap()
+    group.encrypt(&provider, &key, content, marked).unwrap()
 }
 
 pub(super) fn envelope(id: u8, counter: u64, body: Body) -> Envelope {
-    Envelope { format: 1, id: MessageId([id; 16]), counter, seen: None, sent_at: NOW, body }
+    let id = MessageId([id; 16]);
+    Envelope { format: 2, id, counter, seen: None, sent_at: NOW, body, salt: [7; 16] }
 }
 
 pub(super) fn text(id: u8, counter: u64, words: &str) -> Envelope {
@@ -421,14 +426,14 @@ fn a_departure_message_is_for_oneself() {
     let bens = Departure::sign(&world.rooms[BEN].signing_key(), room, ben.digest(), true, NOW);
     let elsewhere = Departure::sign(&mal, RoomId([1; 16]), ben.digest(), true, NOW);
     for (id, departure) in [(1, forged), (2, bens), (3, elsewhere)] {
-        let body = Body::Depart { departure, goodbye: "bye".into() };
+        let body = Body::Depart { departure };
         let row = ben_sees(&mut world, MAL, &envelope(id, id.into(), body));
         assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::Unreadable]));
     }
     assert!(world.rooms[FAY].open_departures().unwrap().is_empty());
     // One's own, but for another stay: shown, and never in the way of others' departures.
     let wrong = Departure::sign(&mal, room, Digest([1; 32]), true, NOW);
-    let body = Body::Depart { departure: wrong, goodbye: String::new() };
+    let body = Body::Depart { departure: wrong };
     ben_sees(&mut world, MAL, &envelope(4, 4, body));
     assert!(world.rooms[FAY].open_departures().unwrap().is_empty());
     assert_eq!(world.rooms[BEN].roster().unwrap().len(), 4);
@@ -505,7 +510,7 @@ fn content_that_is_none_is_told_and_harmless() {
         assert_eq!((row.notices, row.name.as_str()), (vec![Notice::Unreadable], "Mal"));
     }
     let mut newer = text(1, 1, "from the future");
-    newer.format = 2;
+    newer.format = 3;
     let row = ben_sees(&mut world, MAL, &newer);
     assert_eq!((row.content, row.notices), (RowContent::Unknown, vec![]));
     world.goes_on();
@@ -533,7 +538,7 @@ fn a_pause_holds_members_and_not_facilitators() {
     let row = ben_sees(&mut world, FAY, &text(2, 50, "breathe"));
     assert_eq!(row.content, RowContent::Text("breathe".into()));
     // Help and leaving are no posts: a departure gets through.
-    world.rooms[MAL].queue_departure(false, String::new(), NOW).unwrap();
+    world.rooms[MAL].queue_departure(false, NOW).unwrap();
     world.log.flush(&mut world.rooms[MAL]);
     world.rooms.pop();
     world.show();

@@ -4,6 +4,7 @@
 //! what a relay in league with an attacker can do.
 
 mod acknowledged;
+mod amendments;
 mod clocks;
 mod door;
 mod gate;

@@ -1,9 +1,10 @@
 //! Where the rules of single acts begin and end, asked of the policy itself.
 
+use crate::engine::policy::{DRAFTS_MAX, Draft, Pin};
 use hearth_protocol::{
     Digest, MemberKey,
     hours::{Hours, Offset, Window as Opening},
-    limits::{NOTE_BYTES_MAX, PADDING_BUCKETS},
+    limits::PADDING_BUCKETS,
 };
 
 use super::{world::*, *};
@@ -73,11 +74,6 @@ fn texts_of_acts_have_their_length() {
         assert!(bench.judge(act(letters(COMMENT_CHARS_MAX), ben)).is_ok());
         bench.refuses(act(letters(COMMENT_CHARS_MAX + 1), ben), &RuleError::TooLong);
     }
-    for act in [|sealed| Act::Timeout { sealed }, |sealed| Act::Untimeout { sealed }] {
-        let act: fn(Vec<u8>) -> Act = act;
-        assert!(bench.judge(act(vec![1; NOTE_BYTES_MAX])).is_ok());
-        bench.refuses(act(vec![1; NOTE_BYTES_MAX + 1]), &RuleError::TooLong);
-    }
 }
 
 #[test]
@@ -112,7 +108,10 @@ fn hours_are_well_formed() {
 #[test]
 fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
     let mut bench = Bench::new();
-    let id = |number: usize| MessageId([u8::try_from(number).unwrap(); 16]);
+    let id = |number: usize| {
+        let message = MessageId([u8::try_from(number).unwrap(); 16]);
+        Pin { message, seq: Seq(2) }
+    };
     let pins = |numbers: &[usize]| numbers.iter().map(|n| id(*n)).collect::<Vec<_>>();
     for number in 1..=PINS_MAX {
         bench.act(Act::Pin(id(number)));
@@ -126,10 +125,15 @@ fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
     bench.refuses(Act::Unpin(id(1)), &RuleError::Nothing);
     bench.act(Act::Unpin(id(4)));
     assert_eq!(bench.policy.pins, pins(&[3, 5, 2, 6]));
-    let retract = |message| Act::Retract { message, seq: Seq(2), category: Category::Conduct };
+    let retract = |pin: Pin| {
+        let Pin { message, seq } = pin;
+        Act::Retract { message, seq, category: Category::Conduct }
+    };
     bench.act(retract(id(5)));
     assert_eq!(bench.policy.pins, pins(&[3, 2, 6]));
     bench.act(retract(id(9)));
+    // Another message of the same id.
+    bench.act(retract(Pin { seq: Seq(3), ..id(3) }));
     assert_eq!(bench.policy.pins, pins(&[3, 2, 6]));
 }
 
@@ -166,9 +170,35 @@ fn agreements_follow_one_another() {
     assert_eq!((bench.policy.agreement, bench.policy.pending), (next(2, 3), Some(later)));
     bench.refuses(amend(next(3, 5), Change::Editorial), &RuleError::OutOfRange);
     bench.refuses(Act::Enact, &RuleError::OutOfRange);
-    bench.act(amend(next(3, 6), Change::Material));
+    // The next draft has a number of its own.
+    bench.refuses(amend(next(3, 6), Change::Material), &RuleError::OutOfRange);
+    bench.act(amend(next(4, 6), Change::Material));
+    assert_eq!(bench.policy.drafts, [Draft { id: Digest([4; 32]), version: 3 }]);
     let unsigned = RuleError::NotAcknowledged(AckError::OtherAgreement);
     bench.refuses(Act::Enact, &unsigned);
+    bench.act(Act::Withdraw);
+    assert_eq!((bench.policy.pending, bench.policy.drafts.len()), (None, 2));
+    bench.refuses(Act::Withdraw, &RuleError::Nothing);
+    bench.act(amend(next(5, 7), Change::Editorial));
+    assert_eq!(bench.policy.agreement, next(5, 7));
+}
+
+#[test]
+fn drafts_are_bounded() {
+    let mut bench = Bench::new();
+    let mut version = 2;
+    let mut amend = |bench: &mut Bench| {
+        let id = Digest([u8::try_from(version).unwrap(); 32]);
+        let agreement = AgreementRef { id, version, effective: NOW };
+        version += 1;
+        bench.judge(Act::Amend { agreement, change: Change::Material })
+    };
+    for _ in 0..=DRAFTS_MAX {
+        bench.policy = amend(&mut bench).unwrap();
+    }
+    assert_eq!(bench.policy.drafts.len(), DRAFTS_MAX);
+    assert_eq!(amend(&mut bench).unwrap_err(), RuleError::TooManyDrafts);
+    bench.refuses(Act::Withdraw, &RuleError::TooManyDrafts);
 }
 
 /// What the relay holds people to must leave room for all that they may write, whatever the envelope has to tell.
@@ -183,7 +213,8 @@ fn the_greatest_text_of_a_length_fits_what_the_relay_allows() {
     for chars in (1..=1200).chain([2000, 3900, 4000]) {
         bench.act(Act::Length(chars));
         let envelope = Envelope {
-            format: 1,
+            format: 2,
+            salt: [1; 16],
             id: MessageId([1; 16]),
             counter: u64::MAX,
             seen: Some(seen.clone()),

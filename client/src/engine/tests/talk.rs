@@ -1,5 +1,6 @@
 //! A room among honest members: joining, talking, moderation, and what is noticed when the relay misbehaves.
 
+use crate::engine::policy::Pin;
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
     Entry, EntryContent, MemberKey, Millis, Role, Seq, StreamId, codec,
@@ -68,8 +69,8 @@ fn every_act_reaches_every_member_and_the_chain_verifies() {
         Act::Lock(true),
         Act::Lock(false),
         Act::Announce("Back at six.".into()),
-        Act::Pin(message),
-        Act::Unpin(message),
+        Act::Pin(Pin { message, seq }),
+        Act::Unpin(Pin { message, seq }),
         Act::Retract { message, seq, category: Category::Request },
         Act::Rekey,
         Act::Expire(86_400),
@@ -103,7 +104,7 @@ fn members_cannot_moderate_and_the_last_facilitator_stays() {
     let demote = Act::SetRole { member: fay.me(), role: Role::Member };
     let refused = fay.act(demote, NOW);
     assert!(matches!(refused, Err(EngineError::Rule(RuleError::LastFacilitator))));
-    let refused = fay.queue_departure(false, String::new(), NOW);
+    let refused = fay.queue_departure(false, NOW);
     assert!(matches!(refused, Err(EngineError::Rule(RuleError::LastFacilitator))));
     log.flush(&mut ben);
 }
@@ -137,7 +138,7 @@ fn the_removed_read_nothing_later() {
 #[test]
 fn a_departure_is_carried_out_by_any_member() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
-    ben.queue_departure(true, "Take care.".into(), NOW).unwrap();
+    ben.queue_departure(true, NOW).unwrap();
     log.flush(&mut ben);
     assert_eq!(ben.state().standing, Standing::Left);
     log.show(&mut cleo);
@@ -155,7 +156,7 @@ fn a_departure_is_carried_out_by_any_member() {
 fn a_goodbye_that_expired_unread_is_one_all_the_same() {
     let (_, _, mut ben, _) = three(Suite::X25519);
     assert!(!ben.leave_unread().unwrap());
-    ben.queue_departure(false, "Take care.".into(), NOW).unwrap();
+    ben.queue_departure(false, NOW).unwrap();
     // Nothing was sent yet: whoever says that we are out does not have it from us.
     assert!(!ben.leave_unread().unwrap());
     ben.next_submission().unwrap().unwrap();
@@ -217,7 +218,9 @@ fn a_time_out_is_read_by_its_member_alone() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     let member = ben.me();
     let until = NOW.plus(60_000);
-    let submission = fay.time_out(member, until, "Rest a little.".into(), NOW).unwrap();
+    let time_out = fay.queue_time_out(member, until, "Rest a little.".into(), NOW).unwrap();
+    log.flush(&mut fay);
+    let submission = fay.time_out(&time_out, NOW).unwrap();
     log.take(submission);
     for room in [&mut fay, &mut ben, &mut cleo] {
         log.show(room);
@@ -357,7 +360,6 @@ fn five_kinds_of_forged_receipts_are_refused_and_a_true_one_tells_nothing_else()
             now: NOW,
             nonce: [1; 16],
             answers: vec!["first".into(), "second".into()],
-            note_key: [9; 32],
         };
         let acknowledgement = Acknowledgement { member, ..Acknowledgement::sign(key, terms) };
         Receipt { acknowledgement, countersigned: None, ..plain.clone() }
@@ -600,7 +602,7 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
 fn nothing_is_said_after_a_goodbye_that_waits() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
     ben.queue_text("before".into(), NOW).unwrap();
-    ben.queue_departure(false, "Goodbye.".into(), NOW).unwrap();
+    ben.queue_departure(false, NOW).unwrap();
     // There was no connection. What is said now would come after it, when nothing of his is taken.
     let said = ben.queue_text("after".into(), NOW);
     assert!(matches!(said, Err(EngineError::NotMember(_))), "{said:?}");

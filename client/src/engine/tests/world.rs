@@ -1,5 +1,6 @@
 //! A room of four, one of whom runs a modified client, and a relay that shows anything to anybody.
 
+use crate::engine::companion::Companion;
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{Digest, MemberKey, handshake};
 
@@ -105,8 +106,9 @@ impl World {
     pub(super) fn propose(&mut self, who: usize, bare: &Bare<'_>) -> Vec<u8> {
         let room = &mut self.rooms[who];
         let (state, key, mine) = (room.state.clone(), room.signing_key(), ack_of(room));
+        let companion = room.companion().unwrap();
         let (provider, group) = room.group().unwrap();
-        group.propose(&provider, identity(&state, &key, &mine), bare)
+        group.propose(&provider, identity(&state, &key, &mine, &companion), bare)
     }
 
     /// The record of an act, as it would be if the actor were allowed to.
@@ -235,8 +237,9 @@ pub(super) fn try_forge(
     forgery: &Forgery<'_>,
 ) -> Result<Committed, mls::MlsError> {
     let (state, key, mine) = (room.state.clone(), room.signing_key(), ack_of(room));
+    let companion = room.companion().unwrap();
     let (provider, group) = room.group().unwrap();
-    group.forge(&provider, identity(&state, &key, &mine), forgery)
+    group.forge(&provider, identity(&state, &key, &mine, &companion), forgery)
 }
 
 /// Somebody who is not in the room, with a client that asks nobody.
@@ -246,6 +249,7 @@ pub(super) struct Ghost {
     pub(super) key: SigningKey,
     pub(super) name: String,
     pub(super) acknowledgement: Acknowledgement,
+    pub(super) companion: Companion,
     pub(super) package: Vec<u8>,
     pub(super) group: Option<Group>,
 }
@@ -271,7 +275,6 @@ impl Ghost {
             now,
             nonce: [seed; 16],
             answers: Vec::new(),
-            note_key: [9; 32],
         };
         let acknowledgement = Acknowledgement::sign(&key, terms);
         Self::with(key, acknowledgement, "Gus")
@@ -287,6 +290,7 @@ impl Ghost {
             key,
             name: name.into(),
             acknowledgement,
+            companion: Companion { format: 1, salt: [6; 16], note: None },
             package: Vec::new(),
             group: None,
         };
@@ -300,7 +304,12 @@ impl Ghost {
     }
 
     pub(super) fn identity(&self) -> Identity<'_> {
-        Identity { key: &self.key, name: &self.name, acknowledgement: &self.acknowledgement }
+        Identity {
+            key: &self.key,
+            name: &self.name,
+            acknowledgement: &self.acknowledgement,
+            companion: &self.companion,
+        }
     }
 
     pub(super) fn member(&self) -> MemberKey {
@@ -312,6 +321,7 @@ impl Ghost {
             member: self.member(),
             name: self.name.clone(),
             acknowledgement: self.acknowledgement.clone(),
+            companion: self.companion.clone(),
         }
     }
 

@@ -1,0 +1,185 @@
+//! Amendments that are superseded or withdrawn while members sign: nobody is thrown out by a draft.
+
+use hearth_protocol::Digest;
+
+use super::*;
+use crate::engine::{
+    agreement::{Agreement, Change},
+    policy::Act,
+    state::Standing,
+};
+
+/// A room with a facilitator and two members.
+struct Circle {
+    log: Log,
+    fay: TestRoom,
+    ann: TestRoom,
+    ben: TestRoom,
+    newcomers: Vec<TestRoom>,
+}
+
+impl Circle {
+    fn new() -> Self {
+        let mut log = Log::default();
+        let mut fay = found("Fay", Suite::X25519);
+        let mut ann = join(&mut fay, &mut log, "Ann");
+        let ben = join(&mut fay, &mut log, "Ben");
+        log.show(&mut ann);
+        Self { log, fay, ann, ben, newcomers: Vec::new() }
+    }
+
+    fn show(&mut self) {
+        for room in
+            [&mut self.fay, &mut self.ann, &mut self.ben].into_iter().chain(&mut self.newcomers)
+        {
+            self.log.show(room);
+        }
+    }
+
+    fn amend(&mut self, text: &str) -> Agreement {
+        let fay = &mut self.fay;
+        let agreement = fay.queue_amendment(text.into(), Change::Material, NOW, NOW).unwrap();
+        self.log.flush(fay);
+        let submission = fay.amend(&agreement, NOW).unwrap();
+        self.log.take(submission);
+        self.show();
+        agreement
+    }
+
+    fn withdraw(&mut self) {
+        let submission = self.fay.withdraw_amendment(NOW).unwrap();
+        self.log.take(submission);
+        self.show();
+    }
+
+    fn enact(&mut self) {
+        let submission = self.fay.enact(NOW).unwrap();
+        self.log.take(submission);
+        self.show();
+    }
+
+    fn newcomer(&mut self, name: &str) {
+        let room = join(&mut self.fay, &mut self.log, name);
+        self.newcomers.push(room);
+        self.show();
+    }
+
+    /// Ann signs whatever waits for her acknowledgement.
+    fn ann_signs(&mut self) -> Option<Digest> {
+        let id = self.ann.coming_agreement().unwrap()?;
+        let agreement = self.ann.agreement(&id).unwrap().unwrap();
+        let ack = self.ann.sign_acknowledgement(&agreement, NOW, Vec::new()).unwrap();
+        let renewal = self.ann.renew(Some(&ack), NOW).unwrap();
+        self.log.take(renewal);
+        self.show();
+        Some(id)
+    }
+
+    /// Everybody has the same policy, and nothing was refused or unreadable.
+    fn is_whole(&mut self) {
+        let policy = self.fay.policy().unwrap();
+        for room in [&mut self.ann, &mut self.ben].into_iter().chain(&mut self.newcomers) {
+            if room.state().standing == Standing::Member {
+                assert_eq!(room.policy().unwrap(), policy);
+            }
+            assert!(rows(room).iter().all(|row| row.notices.is_empty()));
+        }
+        for leaf in self.fay.roster().unwrap() {
+            let judged =
+                policy.judge_acknowledgement(&self.fay.id(), &leaf.member, &leaf.acknowledgement);
+            assert_eq!(judged, Ok(()), "{}", leaf.name);
+        }
+    }
+}
+
+/// A step of a story about two drafts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    AnnSigns,
+    Amend,
+    Join,
+}
+
+/// Every order of: Ann signs, twice; a second draft; a newcomer.
+fn orders() -> Vec<Vec<Step>> {
+    let mut all = vec![vec![]];
+    for _ in 0..4 {
+        let mut longer = Vec::new();
+        for order in all {
+            for step in [Step::AnnSigns, Step::Amend, Step::Join] {
+                let allowed = if step == Step::AnnSigns { 2 } else { 1 };
+                if order.iter().filter(|s| **s == step).count() < allowed {
+                    longer.push([order.clone(), vec![step]].concat());
+                }
+            }
+        }
+        all = longer;
+    }
+    all
+}
+
+#[test]
+fn signers_of_drafts_are_never_out() {
+    let all = orders();
+    assert_eq!(all.len(), 12);
+    for order in all {
+        let mut circle = Circle::new();
+        circle.amend("The first draft.");
+        for step in &order {
+            match step {
+                Step::AnnSigns => drop(circle.ann_signs()),
+                Step::Amend => drop(circle.amend("The second draft.")),
+                Step::Join => circle.newcomer("Dan"),
+            }
+            circle.is_whole();
+        }
+        circle.ann_signs();
+        circle.enact();
+        circle.is_whole();
+        assert_eq!(circle.ann.state().standing, Standing::Member, "{order:?}");
+        // Ben and the newcomer signed nothing.
+        assert_eq!(circle.ben.state().standing, Standing::Lapsed, "{order:?}");
+        assert_eq!(circle.fay.policy().unwrap().agreement.version, 3, "{order:?}");
+        circle.newcomer("Eve");
+        circle.is_whole();
+    }
+}
+
+#[test]
+fn withdrawn_draft_asks_nobody() {
+    let mut circle = Circle::new();
+    circle.amend("A draft.");
+    circle.ann_signs().unwrap();
+    circle.withdraw();
+    assert_eq!(circle.ann.coming_agreement().unwrap(), None);
+    assert_eq!(circle.ben.coming_agreement().unwrap(), None);
+    circle.newcomer("Dan");
+    circle.is_whole();
+    let next = circle.amend("Another.");
+    assert_eq!(next.version, 3);
+    assert_eq!(circle.ann_signs(), Some(next.id()));
+    circle.enact();
+    assert_eq!(circle.ann.state().standing, Standing::Member);
+}
+
+/// A text may be sent and its commit never come: another's act was first, or the process was killed.
+#[test]
+fn unofficial_text_stops_no_enactment() {
+    let mut circle = Circle::new();
+    let official = circle.amend("The official draft.");
+    let fay = &mut circle.fay;
+    fay.queue_amendment("Never official.".into(), Change::Material, NOW, NOW).unwrap();
+    circle.log.flush(fay);
+    circle.show();
+    circle.enact();
+    assert_eq!(circle.ben.state().standing, Standing::Lapsed);
+    let back = circle.ben.return_invite().unwrap().unwrap();
+    assert_eq!(back.agreement, official.id());
+}
+
+#[test]
+fn members_withdraw_no_amendment() {
+    let mut circle = Circle::new();
+    circle.amend("A draft.");
+    assert!(circle.ben.act(Act::Withdraw, NOW).is_err());
+}
