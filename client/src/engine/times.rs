@@ -117,7 +117,7 @@ impl Room<'_> {
     }
 
     /// Erases history older than the room keeps it, on this device: at the latest so long after it arrived, by the own clock,
-    /// whatever time the relay put on it.
+    /// whatever time the relay put on it. While the own clock is behind what it was before, it counts nothing, and the relay's does.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -128,16 +128,20 @@ impl Room<'_> {
                 room.save_cursor()
             })?;
         }
-        let seconds = self.policy()?.numbers.retention_seconds;
-        let cutoff = Millis(moment.own.0.saturating_sub(seconds.saturating_mul(1000)));
-        if self.history(Seq(0), 1)?.iter().all(|oldest| oldest.arrived >= cutoff) {
+        let kept = self.policy()?.numbers.retention_seconds.saturating_mul(1000);
+        let behind = self.cursor.own_clock.0.saturating_sub(moment.own.0) > SET_BACK_MILLIS;
+        let is_old = |row: &Row| match behind {
+            true => row.at < Millis(moment.relay.0.saturating_sub(kept)),
+            false => row.arrived < Millis(moment.own.0.saturating_sub(kept)),
+        };
+        if !self.history(Seq(0), 1)?.iter().any(is_old) {
             return Ok(());
         }
         // The row at the cursor stays, without what it says: the next subscription compares it with the relay's.
         let newest = self.cursor.place(self.cursor.seq);
         loop {
             let rows = self.history(Seq(0), PAGE)?;
-            let old = rows.iter().take_while(|r| r.arrived < cutoff && r.place < newest);
+            let old = rows.iter().take_while(|r| is_old(r) && r.place < newest);
             // A row that says what expired unread has no time of its own: it goes with an older one behind it.
             let Some(last) = old.filter(|r| r.arrived > Millis(0)).last().map(|r| r.place) else {
                 break;
@@ -152,7 +156,7 @@ impl Room<'_> {
         }
         if let Some(mut row) = self.row(self.cursor.seq)?
             && row.arrived > Millis(0)
-            && row.arrived < cutoff
+            && is_old(&row)
             && row.content != RowContent::Nothing
         {
             (row.content, row.name, row.from) = (RowContent::Nothing, String::new(), None);

@@ -233,6 +233,21 @@ fn clock_behind_at_arrival_keeps_words() {
     }
 }
 
+/// A clock that went back and stays there does not keep words for longer.
+#[test]
+fn clock_that_stays_behind_still_erases() {
+    let behind = -365 * DAY;
+    let mut world = right();
+    let entry = said(&mut world, NOW);
+    world.rooms[BEN].handle_entries(&[entry], moment(behind, 0)).unwrap();
+    goes_by(&mut world, moment(behind + DAY, DAY));
+    for (hours, left) in [(-1, 2), (1, 1)] {
+        let since = RETENTION + hours * HOUR;
+        world.rooms[BEN].erase_expired(moment(behind + since, since)).unwrap();
+        assert_eq!(held(&world), left);
+    }
+}
+
 #[test]
 fn times_that_contradict_are_told_once() {
     let mut world = right();
