@@ -466,7 +466,7 @@ fn ack_failure(ack: AckError, message: String) -> Failure {
 const fn ack_code(ack: AckError) -> &'static str {
     match ack {
         AckError::Expired => "acknowledgement_expired",
-        AckError::Future => "acknowledgement_in_future",
+        AckError::Future => "clock_wrong",
         _ => "not_acknowledged",
     }
 }

@@ -355,12 +355,13 @@ impl<'s> Chat<'s> {
         if status.knocks > 0 && !std::mem::replace(&mut self.told_knock, true) {
             self.out.remark(&format!("-- {} knock(s) wait: /knocks", status.knocks));
         }
-        if status.numbers.paused_until > now() {
-            let left = when::remaining(status.numbers.paused_until, now());
+        let now = live.relay_now();
+        if status.numbers.paused_until > now {
+            let left = when::remaining(status.numbers.paused_until, now);
             self.out.remark(&format!("-- the room is paused; it ends {left}"));
         }
-        if status.timed_out_until > now() {
-            let left = when::remaining(status.timed_out_until, now());
+        if status.timed_out_until > now {
+            let left = when::remaining(status.timed_out_until, now);
             self.out.remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
         }
         Ok(())

@@ -22,7 +22,7 @@ use super::{
         RowContent, Standing,
     },
 };
-use crate::store::Kind;
+use crate::{clock::Moment, store::Kind};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -90,44 +90,6 @@ impl Room<'_> {
         self.cursor.vouched = head;
         self.cursor.split = None;
         self.save_cursor()
-    }
-
-    /// Returns the time before which the room keeps nothing.
-    ///
-    /// # Errors
-    /// [`EngineError::NotMember`] if this profile is not in the room: what it has of it, it keeps.
-    pub fn kept_since(&mut self, now: Millis) -> Result<Millis> {
-        let seconds = self.policy()?.numbers.retention_seconds;
-        Ok(Millis(now.0.saturating_sub(seconds.saturating_mul(1000))))
-    }
-
-    /// Erases history older than the room keeps it, on this device.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub fn erase_expired(&mut self, now: Millis) -> Result<()> {
-        const PAGE: usize = 256;
-        let cutoff = self.kept_since(now)?;
-        if self.history(Seq(0), 1)?.iter().all(|oldest| oldest.at >= cutoff) {
-            return Ok(());
-        }
-        loop {
-            let rows = self.history(Seq(0), PAGE)?;
-            // The row at the cursor stays: the next subscription compares it with the relay's.
-            let newest = self.cursor.place(self.cursor.seq);
-            let old = rows.iter().take_while(|r| r.at < cutoff && r.place < newest);
-            // A row that says what expired unread has no time of its own: it goes with an older one behind it.
-            let Some(last) = old.filter(|r| r.at > Millis(0)).last().map(|r| r.place) else {
-                return Ok(());
-            };
-            self.store.transaction(|store| {
-                for row in rows.iter().take_while(|row| row.place <= last) {
-                    store.delete(Kind::Commit, self.no, &row.digest.0)?;
-                }
-                store.delete_before(Kind::History, self.no, last.0.saturating_add(1))
-            })?;
-            self.recent.get_mut().clear();
-        }
     }
 
     /// Whether this profile saw the commit that used its epoch up, and saw nobody go on from there.
@@ -202,13 +164,14 @@ impl Room<'_> {
     ///
     /// # Errors
     /// [`EngineError::HistoryBackwards`] if an entry differs from what was shown before; nothing is changed then.
-    pub fn handle_entries(&mut self, entries: &[Entry]) -> Result<()> {
+    pub fn handle_entries(&mut self, entries: &[Entry], moment: Moment) -> Result<()> {
         if entries.iter().all(|e| e.seq <= self.cursor.seq) {
             return entries.iter().try_for_each(|e| self.check_overlap(e));
         }
         self.change(|room| {
+            room.take_clocks(moment)?;
             for entry in entries {
-                room.handle_entry(entry)?;
+                room.handle_entry(entry, moment)?;
             }
             room.save_cursor()
         })
@@ -225,18 +188,17 @@ impl Room<'_> {
         same.then_some(()).ok_or(EngineError::HistoryBackwards(entry.seq))
     }
 
-    fn handle_entry(&mut self, entry: &Entry) -> Result<()> {
+    fn handle_entry(&mut self, entry: &Entry, moment: Moment) -> Result<()> {
         if entry.seq <= self.cursor.seq {
             return self.check_overlap(entry);
         }
         let digest = entry.content.digest();
         let next = Seq(self.cursor.seq.0.saturating_add(1));
-        let last_at = self.row(self.cursor.seq)?.map_or(Millis(0), |r| r.at);
+        let times = self.times_of(entry, moment)?;
         let mut row = Row {
             place: self.cursor.place(entry.seq),
             seq: entry.seq,
-            // The relay's clock decides what has expired: it may not run backwards over what we have.
-            at: entry.at.max(last_at),
+            at: times.shown,
             digest,
             from: None,
             name: String::new(),
@@ -244,6 +206,7 @@ impl Room<'_> {
             content: RowContent::Nothing,
             notices: Vec::new(),
             stamp: entry.at,
+            arrived: times.arrived,
         };
         let expired = matches!(entry.content, EntryContent::Expired);
         if entry.seq > next && !expired {
@@ -254,7 +217,7 @@ impl Room<'_> {
                 // Whose they were is not known: like a tombstone, each explains one message that is missing later.
                 let gone = entry.seq.0.saturating_sub(self.cursor.seq.0);
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(gone);
-                row.at = Millis(0);
+                (row.at, row.arrived) = (Millis(0), Millis(0));
                 row.notices.push(Notice::Expired { from: next });
                 self.doubt_outgoing()?;
             }
@@ -266,7 +229,9 @@ impl Room<'_> {
             EntryContent::Payload(payload) => {
                 let own = self.own_outgoing(digest)?;
                 match own {
-                    Some((number, outgoing)) => self.handle_own(&mut row, number, outgoing)?,
+                    Some((number, outgoing)) => {
+                        self.handle_own(&mut row, number, outgoing, moment.own)?
+                    }
                     // After we are out, the relay has nothing more for us to read.
                     None if self.state.standing == Standing::Member => {
                         self.handle_foreign(&mut row, payload)?;
@@ -274,14 +239,24 @@ impl Room<'_> {
                     None => {}
                 }
                 self.remember_commit(&row, payload)?;
+                self.hold_back(&mut row, times.said)?;
             }
+        }
+        if !expired && times.contradict {
+            self.tell_of_times(&mut row);
         }
         self.cursor.seq = entry.seq;
         self.cursor.digest = (!expired).then_some(digest);
         self.save_row(&row)
     }
 
-    fn handle_own(&mut self, row: &mut Row, number: u64, outgoing: Outgoing) -> Result<()> {
+    fn handle_own(
+        &mut self,
+        row: &mut Row,
+        number: u64,
+        outgoing: Outgoing,
+        now: Millis,
+    ) -> Result<()> {
         let me = self.me();
         row.from = Some(me);
         row.name.clone_from(&self.state.name);
@@ -303,7 +278,8 @@ impl Room<'_> {
                 let before = self.roster()?;
                 let (provider, group) = self.group()?;
                 group.merge_pending(&provider)?;
-                self.state.renewed_at = row.at;
+                // By the own clock, by which the next one is due; the relay could say that this one is of next year.
+                self.state.renewed_at = now;
                 if let Some(acknowledgement) = acknowledgement {
                     self.state.acknowledgement = acknowledgement.into();
                 }
@@ -449,15 +425,7 @@ impl Room<'_> {
 
     fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
         match body {
-            Body::Text(text) => {
-                let policy = self.policy()?;
-                let role = policy.role(&sender);
-                let paused = policy.numbers.paused_until > row.at && !role.moderates();
-                // The relay refuses posts during a pause and posts of observers; that it let one through changes
-                // neither.
-                let held = on(Check::PauseHold) && (paused || !role.posts());
-                row.content = if held { RowContent::Held(text) } else { RowContent::Text(text) };
-            }
+            Body::Text(text) => row.content = RowContent::Text(text),
             Body::Retract { message, seq } => {
                 if let Some(mut target) = self.row(seq)? {
                     let own = target.from == Some(sender) && target.id == Some(message);

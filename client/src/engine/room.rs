@@ -115,6 +115,11 @@ impl<'s> Room<'s> {
         &self.cursor
     }
 
+    /// Returns the time by this profile's own clock.
+    pub fn now(&self) -> Millis {
+        self.crypto.now()
+    }
+
     /// Returns my key in this room.
     pub fn me(&self) -> MemberKey {
         self.state.member()

@@ -240,6 +240,15 @@ pub struct Cursor {
     #[n(10)]
     #[cbor(default)]
     pub floor: Seq,
+    /// The latest time by the own clock, which is not believed when it goes back.
+    #[n(11)]
+    pub own_clock: Millis,
+    /// The relay's clock at that time.
+    #[n(12)]
+    pub relay_clock: Millis,
+    /// When it was last told that the relay's times do not add up, by the own clock; 0: never.
+    #[n(13)]
+    pub times_told: Millis,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.
@@ -267,7 +276,8 @@ pub struct Row {
     /// Position in the log.
     #[n(0)]
     pub seq: Seq,
-    /// Acceptance time by the relay's clock.
+    /// Acceptance time by the relay's clock, as far as the relay's hello and the own clock allow it; never before the row
+    /// before.
     #[n(1)]
     pub at: Millis,
     /// SHA-256 of the payload.
@@ -294,6 +304,10 @@ pub struct Row {
     /// The relay's time as it said it, which others compare with theirs.
     #[n(9)]
     pub stamp: Millis,
+    /// From when on it is kept on this device, by the own clock: when it arrived, less the time that the relay had had it by
+    /// then. 0 where nothing says what it was.
+    #[n(10)]
+    pub arrived: Millis,
 }
 
 impl Row {
@@ -423,12 +437,15 @@ pub enum Notice {
     /// A member sent words past the room's rules: the entry bore the mark of a retraction or a departure, or was one without.
     #[n(10)]
     Mark,
+    /// The relay's times do not add up: this one is beyond its own clock, or before an earlier entry's.
+    #[n(20)]
+    Times,
 }
 
 impl Notice {
     /// Whether it says that somebody lied, as opposed to something being lost or late.
     pub const fn is_alarm(&self) -> bool {
-        !matches!(self, Self::Expired { .. } | Self::Duplicate)
+        !matches!(self, Self::Expired { .. } | Self::Duplicate | Self::Times)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hearth_client::{
+    clock::Moment,
     engine::{
         Crypto, Room,
         act::InviteTerms,
@@ -121,7 +122,7 @@ impl Stage {
             let after = room.cursor().seq;
             let entries: Vec<Entry> =
                 self.entries.iter().filter(|e| e.seq > after).cloned().collect();
-            room.handle_entries(&entries).unwrap();
+            room.handle_entries(&entries, Moment::agreed(NOW)).unwrap();
         }
     }
 
