@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     connection::{ConnectError, RequestError},
     engine::{
-        EngineError, agreement::AckError, content::ContentError, gate::Refusal, policy::RuleError,
-        state::Standing,
+        EngineError, agreement::AckError, content::ContentError, gate::Refusal, mls::MlsError,
+        policy::RuleError, state::Standing,
     },
     line::AskError,
     live::LiveError,
@@ -390,6 +390,12 @@ impl From<EngineError> for Failure {
                 "Repeat the command; it looks again and goes on.",
             ),
             EngineError::Store(error) => error.into(),
+            EngineError::Mls(MlsError::Clock) => Self::new(
+                exit::FAILED,
+                "clock_wrong",
+                message,
+                "Set the clock, then repeat the command; nothing was changed.",
+            ),
             EngineError::Random => Self::new(
                 exit::FAILED,
                 "no_random",

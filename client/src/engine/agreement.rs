@@ -154,7 +154,9 @@ pub enum AckError {
     #[error("the acknowledgement has expired")]
     Expired,
     /// From the future.
-    #[error("the acknowledgement is dated later than now: the newcomer's clock is ahead, or yours is behind")]
+    #[error(
+        "the acknowledgement is dated later than now: the newcomer's clock is ahead, or yours is behind"
+    )]
     NotYet,
     /// Given up by leaving or withdrawn.
     #[error("the acknowledgement was withdrawn")]

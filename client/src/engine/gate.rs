@@ -47,7 +47,9 @@ pub enum LeafError {
     #[error("the leaf's encryption key keeps no secret")]
     EncryptionKey,
     /// A key package whose lifetime is not 0 to 2^64-1: readers whose clocks differ would decide differently.
-    #[error("the key package has a lifetime of its own, and every member's clock would judge it differently")]
+    #[error(
+        "the key package has a lifetime of its own, and every member's clock would judge it differently"
+    )]
     Lifetime,
     /// The acknowledgement is missing or malformed.
     #[error("the leaf has no acknowledgement")]

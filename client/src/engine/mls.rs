@@ -11,10 +11,10 @@ use hearth_protocol::{Epoch, MemberKey, RoomId, mls_header};
 use openmls::group::{GroupContext, ProposalValidationError, ValidationError};
 use openmls::prelude::{
     BasicCredential, Capabilities, Ciphersuite, CommitMessageBundle, CredentialType,
-    CredentialWithKey, Extension, ExtensionType, Extensions, GroupId, KeyPackage, KeyPackageIn, KeyPackageVerifyError,
-    LeafNode, LeafNodeParameters, Lifetime, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig,
-    MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessMessageError,
-    ProcessedMessageContent, Proposal, ProposalOrRefType, ProtocolVersion,
+    CredentialWithKey, Extension, ExtensionType, Extensions, GroupId, KeyPackage, KeyPackageIn,
+    KeyPackageVerifyError, LeafNode, LeafNodeParameters, Lifetime, MlsGroup, MlsGroupCreateConfig,
+    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
+    ProcessMessageError, ProcessedMessageContent, Proposal, ProposalOrRefType, ProtocolVersion,
     RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StageCommitError,
     StagedCommit, StagedWelcome, UnknownExtension,
 };
@@ -798,11 +798,9 @@ const fn lifetime_error<E>(error: &ProcessMessageError<E>) -> Option<&LifetimeEr
         ))
         | ProcessMessageError::InvalidCommit(
             StageCommitError::LeafNodeValidation(LeafNodeValidationError::Lifetime(error))
-            | StageCommitError::ProposalValidationError(
-                ProposalValidationError::LeafNodeValidation(LeafNodeValidationError::Lifetime(
-                    error,
-                )),
-            ),
+            | StageCommitError::ProposalValidationError(ProposalValidationError::LeafNodeValidation(
+                LeafNodeValidationError::Lifetime(error),
+            )),
         ) => Some(error),
         _ => None,
     }

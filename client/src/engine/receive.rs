@@ -229,7 +229,9 @@ impl Room<'_> {
             EntryContent::Payload(payload) => {
                 let own = self.own_outgoing(digest)?;
                 match own {
-                    Some((number, outgoing)) => self.handle_own(&mut row, number, outgoing, moment.own)?,
+                    Some((number, outgoing)) => {
+                        self.handle_own(&mut row, number, outgoing, moment.own)?
+                    }
                     // After we are out, the relay has nothing more for us to read.
                     None if self.state.standing == Standing::Member => {
                         self.handle_foreign(&mut row, payload)?;

@@ -474,7 +474,8 @@ impl<'s> Live<'s> {
             self.carry_out_departures().await?;
             let policy = self.room.policy()?;
             let facilitates = policy.role(&self.room.me()) == hearth_protocol::Role::Facilitator;
-            if facilitates && policy.pending.is_some_and(|p| p.effective <= self.moment().earlier()) {
+            if facilitates && policy.pending.is_some_and(|p| p.effective <= self.moment().earlier())
+            {
                 self.commit(|room, now| room.enact(now)).await?;
             }
         }

@@ -2,12 +2,12 @@
 
 use std::{net::SocketAddr, thread::JoinHandle};
 
+use super::people::by_clock;
 use hearth_protocol::{
     RelayId,
     invite::{Grant, Transport},
 };
 use hearth_server::{Clock, Config, Relay};
-use super::people::by_clock;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 

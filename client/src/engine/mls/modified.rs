@@ -2,8 +2,8 @@
 
 use hearth_protocol::codec;
 use openmls::prelude::{
-    ExternalInitProposal, ExternalSender, ExternalSendersExtension, MlsMessageOut,
-    NewSignerBundle, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, PreSharedKeyProposal,
+    ExternalInitProposal, ExternalSender, ExternalSendersExtension, MlsMessageOut, NewSignerBundle,
+    PURE_PLAINTEXT_WIRE_FORMAT_POLICY, PreSharedKeyProposal,
 };
 use openmls::schedule::PreSharedKeyId;
 

@@ -1,10 +1,6 @@
 //! Clocks that are wrong, and times that are lies: nobody falls out, nothing is kept for longer than the room keeps it.
 
-use super::{
-    acknowledged::knock_with,
-    world::*,
-    *,
-};
+use super::{acknowledged::knock_with, world::*, *};
 use crate::engine::{
     EngineError,
     agreement::AckError,
