@@ -416,6 +416,12 @@ impl From<EngineError> for Failure {
                 "Nothing of yours is damaged. `hearth decline ROOM ID`; they update hearth, and join by a new invite.",
             ),
             EngineError::Store(error) => error.into(),
+            EngineError::Mls(MlsError::Clock) => Self::new(
+                exit::FAILED,
+                "clock_wrong",
+                message,
+                "Set the clock, then repeat the command; nothing was changed.",
+            ),
             EngineError::Random => Self::new(
                 exit::FAILED,
                 "no_random",

@@ -13,6 +13,7 @@
 
 mod binary;
 mod circle;
+mod clock;
 mod cutter;
 pub mod fault;
 pub mod fuzz;
@@ -27,6 +28,7 @@ pub mod sim;
 pub mod supply;
 
 pub use circle::{AGREEMENT, Circle, text_file};
+pub use clock::clock;
 pub use cutter::Cutter;
 pub use person::{Answer, Person};
 pub use process::{Ended, Running};

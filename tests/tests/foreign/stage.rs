@@ -216,6 +216,15 @@ impl Stage {
         self.people.push(room);
     }
 
+    /// Everything that was sent.
+    pub(crate) fn payloads(&self) -> Vec<Vec<u8>> {
+        let payload = |entry: &Entry| match &entry.content {
+            EntryContent::Payload(payload) => Some(payload.clone()),
+            _ => None,
+        };
+        self.entries.iter().filter_map(payload).collect()
+    }
+
     /// What an honest client shows last.
     pub(crate) fn last(&self, who: usize) -> Row {
         rows(&self.people[who]).pop().unwrap()
