@@ -174,8 +174,8 @@ pub(crate) struct Group {
 
 /// An MLS message after decryption, before it has any effect.
 pub(crate) enum Processed {
-    /// An application message and who signed it.
-    Application { sender: MemberKey, content: Vec<u8>, marked: bool },
+    /// An application message, who signed it, and whether it is marked; `None` if it has other authenticated data.
+    Application { sender: MemberKey, content: Vec<u8>, marked: Option<bool> },
     /// A commit that the gate has passed.
     Commit { staged: Box<StagedCommit>, verdict: Verdict, removes_me: bool },
     /// A commit that the gate refuses, and who made it.
@@ -276,7 +276,11 @@ impl Group {
         let view = WelcomeView {
             room: RoomId::from_slice(group.inner.group_id().as_slice()),
             signer,
-            policy: group.policy(),
+            policy: if is_ours(group.inner.extensions()) {
+                group.policy()
+            } else {
+                Err(PolicyError)
+            },
             roster: group.leaves().map(leaf_view).collect(),
         };
         let (policy, roster) = gate::check_welcome(view, expected)?;
@@ -463,16 +467,16 @@ impl Group {
         };
         let leaf = self.inner.public_group().leaf(index).ok_or(MlsError::Invalid)?;
         let sender = leaf_key(leaf).map_err(Refusal::from)?;
-        let marked = processed.aad() == mls_header::MARK;
-        if !marked && !processed.aad().is_empty() {
-            return Err(MlsError::Invalid);
-        }
+        let marked = match processed.aad() {
+            [] => Some(false),
+            data => (data == mls_header::MARK).then_some(true),
+        };
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(message) => {
                 let content = message.into_bytes();
                 Ok(Processed::Application { sender, content, marked })
             }
-            ProcessedMessageContent::StagedCommitMessage(_) if marked => {
+            ProcessedMessageContent::StagedCommitMessage(_) if marked != Some(false) => {
                 Ok(Processed::RefusedCommit { committer: sender, refusal: Refusal::Unusable })
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
@@ -591,7 +595,7 @@ impl Group {
             view.policy = Some(policy_of(new));
         }
         view.context_changed_otherwise = !same_but_policy(old, new)
-            || !in_order(new)
+            || !is_ours(new)
             || (!context_proposed
                 && old.unknown(POLICY_EXTENSION) != new.unknown(POLICY_EXTENSION));
         view
@@ -725,8 +729,9 @@ fn leaf_extensions(
     .map_err(|_| MlsError::State)
 }
 
-fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, MlsError> {
-    let required = RequiredCapabilitiesExtension::new(
+/// What every leaf of a room must be able to do.
+fn required_capabilities() -> Extension {
+    Extension::RequiredCapabilities(RequiredCapabilitiesExtension::new(
         &[
             ExtensionType::Unknown(POLICY_EXTENSION),
             ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
@@ -734,10 +739,13 @@ fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, M
         ],
         &[],
         &[CredentialType::Basic],
-    );
+    ))
+}
+
+fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, MlsError> {
     let policy = UnknownExtension(hearth_protocol::codec::encode(policy));
     Extensions::from_vec(vec![
-        Extension::RequiredCapabilities(required),
+        required_capabilities(),
         Extension::Unknown(POLICY_EXTENSION, policy),
     ])
     .map_err(|_| MlsError::State)
@@ -753,9 +761,10 @@ fn policy_of(extensions: &Extensions<GroupContext>) -> Result<RoomPolicy, Policy
 
 /// Whether the context has exactly our extensions, in the order in which all write them: another order is another group
 /// context, and would split those who take it from those who do not.
-fn in_order(extensions: &Extensions<GroupContext>) -> bool {
+fn is_ours(extensions: &Extensions<GroupContext>) -> bool {
     let kinds = [ExtensionType::RequiredCapabilities, ExtensionType::Unknown(POLICY_EXTENSION)];
     extensions.iter().map(Extension::extension_type).eq(kinds)
+        && extensions.iter().next() == Some(&required_capabilities())
 }
 
 fn same_but_policy(old: &Extensions<GroupContext>, new: &Extensions<GroupContext>) -> bool {

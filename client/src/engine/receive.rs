@@ -10,7 +10,7 @@ use hearth_protocol::{
 
 use super::{
     check::{Check, on},
-    content::{Body, ContentError, Envelope},
+    content::{Body, ContentError, Envelope, Head, LaterKind},
     error::EngineError,
     gate::Verdict,
     mls::{MlsError, Processed, hpke},
@@ -25,6 +25,11 @@ use super::{
 use crate::{clock::Moment, store::Kind};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Names the record of the kinds of messages that this version did not know and that were told.
+const LATER: &[u8] = b"later";
+/// Kinds that are told at most: a member can make up any number of them.
+const LATER_KINDS_MAX: usize = 32;
 
 /// Names the record that tells how to come back after a material amendment. Each version has its own, because another text may
 /// have been sent that never became official.
@@ -182,7 +187,8 @@ impl Room<'_> {
             return Ok(());
         }
         let same = match &entry.content {
-            EntryContent::Expired => entry.seq <= self.cursor.floor,
+            // It may have expired since, also between the relay's answer to the subscription and the entry.
+            EntryContent::Expired => true,
             content => self.cursor.digest.is_none_or(|known| known == content.digest()),
         };
         same.then_some(()).ok_or(EngineError::HistoryBackwards(entry.seq))
@@ -324,7 +330,10 @@ impl Room<'_> {
             }
             Processed::Application { sender, content, marked } => {
                 name_row(row, &roster, sender);
-                self.take_application(row, sender, &content, marked)?;
+                match marked {
+                    Some(marked) => self.take_application(row, sender, &content, marked)?,
+                    None => row.notices.push(Notice::Unreadable),
+                }
             }
             Processed::RefusedCommit { committer, refusal } => {
                 name_row(row, &roster, committer);
@@ -372,15 +381,14 @@ impl Room<'_> {
         padded: &[u8],
         marked: bool,
     ) -> Result<()> {
-        let envelope = match Envelope::from_padded(padded, marked) {
-            Ok(envelope) => envelope,
-            Err(ContentError::Unknown) => {
-                row.content = RowContent::Unknown;
-                return Ok(());
+        let (head, body, later) = match Envelope::from_padded(padded, marked) {
+            Ok(Envelope { id, counter, seen, body, .. }) => {
+                (Head { id, counter, seen }, Some(body), None)
             }
-            Err(ContentError::Mark) => {
+            Err(ContentError::Later(head, kind)) => (*head, None, Some(kind)),
+            Err(ContentError::Mark(head)) => {
                 row.notices.push(Notice::Mark);
-                return Ok(());
+                (*head, None, None)
             }
             Err(_) => {
                 row.notices.push(Notice::Unreadable);
@@ -388,16 +396,32 @@ impl Room<'_> {
             }
         };
         // RFC 9750 section 8: MLS does not stop one member from encrypting another's words again; the id does.
-        let known = self.store.get(Kind::Seen, self.no, &seen_name(&sender, &envelope.id))?;
+        let known = self.store.get(Kind::Seen, self.no, &seen_name(&sender, &head.id))?;
         if on(Check::DuplicateMessage) && known.is_some() {
             row.notices.push(Notice::Duplicate);
             return Ok(());
         }
-        self.remember_message(row, sender, &envelope.id)?;
-        row.id = Some(envelope.id);
-        self.check_counter(row, sender, envelope.counter)?;
-        self.check_seen(row, sender, &envelope)?;
-        self.take_body(row, sender, envelope.body)
+        self.remember_message(row, sender, &head.id)?;
+        row.id = Some(head.id);
+        self.check_counter(row, sender, head.counter)?;
+        self.check_seen(row, sender, head.seen.as_ref())?;
+        match (body, later) {
+            (Some(body), _) => self.take_body(row, sender, body),
+            (None, Some(kind)) => self.take_later(row, kind),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Shows a message of a later version once for each kind, because nothing in it can be shown.
+    fn take_later(&self, row: &mut Row, kind: LaterKind) -> Result<()> {
+        let told: Option<Vec<LaterKind>> = read(self.store, Kind::Seen, self.no, LATER)?;
+        let mut told = told.unwrap_or_default();
+        if told.len() < LATER_KINDS_MAX && !told.contains(&kind) {
+            told.push(kind);
+            write(self.store, Kind::Seen, self.no, LATER, &told)?;
+            row.content = RowContent::Unknown;
+        }
+        Ok(())
     }
 
     fn remember_message(&self, row: &Row, sender: MemberKey, id: &MessageId) -> Result<()> {

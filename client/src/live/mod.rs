@@ -9,7 +9,8 @@ mod error;
 use std::time::Duration;
 
 use hearth_protocol::{
-    ClientFrame, Effect, Epoch, MessageId, Millis, RejectCode, RoomId, Seq, ServerFrame,
+    ClientFrame, Effect, EntryContent, Epoch, MessageId, Millis, RejectCode, RoomId, Seq,
+    ServerFrame,
     frame::{Notice, PendingKnock, RoomStatus, Standing as RelayStanding},
     limits::BLOB_PART_BYTES_MAX,
     limits::MARKED_MILLIS,
@@ -307,7 +308,9 @@ impl<'s> Live<'s> {
         match frame {
             ServerFrame::Entries { room, entries, head } if room == self.room.id() => {
                 if let (Some(overlap), Some(first)) = (self.overlap, entries.first()) {
-                    if first.seq != overlap {
+                    // One that has expired stands for all before it since the last that was delivered.
+                    let expired = first.content == EntryContent::Expired && first.seq > overlap;
+                    if first.seq != overlap && !expired {
                         return Err(EngineError::HistoryBackwards(overlap).into());
                     }
                     self.overlap = None;
