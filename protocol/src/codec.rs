@@ -116,7 +116,7 @@ pub fn decode_server(bytes: &[u8]) -> Result<ServerFrame, DecodeError> {
 /// Whether bytes are one well-formed frame or notice whose number this version does not know.
 fn is_later_server(bytes: &[u8]) -> Option<bool> {
     const NOTICE: u32 = 10;
-    let mut frame = minicbor::Decoder::new(bytes);
+    let mut frame = Decoder::new(bytes);
     let later = match (frame.array().ok()?, frame.u32().ok()?) {
         (Some(2), NOTICE) => {
             let mut fields = frame.clone();

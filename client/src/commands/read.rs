@@ -7,6 +7,7 @@ use super::{Result, inside::enter_once};
 use crate::{
     engine::{
         EngineError, Room,
+        accord::Mismatch,
         room::any_alarm,
         state::{Row, RowContent},
     },
@@ -57,15 +58,34 @@ pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: boo
         room.mark_shown(last)?;
         from = Seq(last.0.saturating_add(1));
     }
-    if alarm {
-        return Err(Failure::new(
-            exit::LIED,
-            "verification_failed",
-            "something in the room does not verify; the lines marked !! say what",
-            "What verifies was shown. Tell a facilitator by another way.",
-        ));
+    alarm |= tell_mismatches(room, out)?;
+    if alarm { Err(not_verified()) } else { Ok(()) }
+}
+
+/// Why a command that showed alarms fails.
+pub(super) fn not_verified() -> Failure {
+    Failure::new(
+        exit::LIED,
+        "verification_failed",
+        "something in the room does not verify; the lines marked !! say what",
+        "What verifies was shown. Tell a facilitator by another way.",
+    )
+}
+
+/// Prints what the relay does and no record says, each once while it lasts; returns whether an alarm was among it.
+pub(super) fn tell_mismatches(room: &mut Room<'_>, out: &Output) -> Result<bool> {
+    let untold = room.untold()?;
+    if untold.is_empty() {
+        return Ok(false);
     }
-    Ok(())
+    let names = room.known_names()?;
+    let state = room.state();
+    let view = View { room: &state.local_name, me: room.me(), muted: &state.muted, held: false };
+    for what in &untold {
+        view.mismatch(out, what, &names)?;
+    }
+    room.mark_told()?;
+    Ok(untold.iter().any(Mismatch::is_alarm))
 }
 
 /// Prints what is new and what comes, over lost connections, until end of input or a signal.

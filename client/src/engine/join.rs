@@ -313,6 +313,7 @@ impl<'s> Room<'s> {
                 row.name.clone_from(&actor.name);
             }
             room.store.clear(Kind::Seen, room.no)?;
+            room.begin_accord()?;
             room.take_record(&mut row, &policy, &roster)?;
             room.save_row(&row)?;
             room.cursor = Cursor {
@@ -347,7 +348,9 @@ impl<'s> Room<'s> {
             Some((Ok(Body::Text(words)), from)) => (words, Some(from)),
             _ => (String::new(), None),
         };
-        self.state.reply_seed = None;
+        if by.is_some() {
+            self.state.reply_seed = None;
+        }
         self.set_standing(Standing::Declined { words, by })
     }
 

@@ -11,6 +11,7 @@ use hearth_protocol::{
 };
 
 use super::{
+    agreement::Departure,
     content::{Body, Envelope, TEXT_BYTES_MAX},
     error::EngineError,
     room::{Room, decode, random},
@@ -306,6 +307,16 @@ impl Room<'_> {
         Ok(())
     }
 
+    /// Drops retractions that wait: after the relay was restored, their places mean other entries.
+    pub(super) fn drop_retractions(&self) -> Result<()> {
+        for (number, outgoing) in self.outgoing()? {
+            if matches!(outgoing.what, OutgoingKind::Message { body: Body::Retract { .. }, .. }) {
+                self.delete_outgoing(number)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the commit that waits in the outbox, if an earlier process left one.
     ///
     /// # Errors
@@ -530,6 +541,12 @@ impl Room<'_> {
                 *counter = next;
             }
             *said = seen.as_ref().map_or(room.cursor.vouched, |seen| seen.seq);
+            if let Body::Depart { departure } = body {
+                // My leaf may have changed since it was written.
+                let (digest, at) = (room.acknowledgement()?.digest(), outgoing.written_at);
+                let key = room.signing_key();
+                *departure = Departure::sign(&key, room.id(), digest, departure.withdrawn, at);
+            }
             let marked = body.is_marked();
             let envelope = Envelope {
                 format: 2,

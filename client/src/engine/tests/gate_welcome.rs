@@ -9,7 +9,7 @@ use crate::engine::{
     agreement::AckError,
     gate::{Expected, Refusal},
     mls::{
-        CommitPlan, Group, MlsError,
+        CommitPlan, Group,
         modified::{Context, Forgery},
     },
     policy::{Act, Leaf, RoleEntry, RoomPolicy, RuleError},
