@@ -447,6 +447,12 @@ impl From<EngineError> for Failure {
                 "Nothing of yours is damaged. `hearth decline ROOM ID`; they update hearth, and join by a new invite.",
             ),
             EngineError::Store(error) => error.into(),
+            EngineError::Mls(MlsError::Clock) => Self::new(
+                exit::FAILED,
+                "clock_wrong",
+                message,
+                "Set the clock, then repeat the command; nothing was changed.",
+            ),
             EngineError::Random => Self::new(
                 exit::FAILED,
                 "no_random",
@@ -497,7 +503,7 @@ fn ack_failure(ack: AckError, message: String) -> Failure {
 const fn ack_code(ack: AckError) -> &'static str {
     match ack {
         AckError::Expired => "acknowledgement_expired",
-        AckError::Future => "acknowledgement_in_future",
+        AckError::Future => "clock_wrong",
         _ => "not_acknowledged",
     }
 }

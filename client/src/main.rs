@@ -7,11 +7,12 @@ use hearth_client::{
     cli::Cli,
     commands,
     failure::{Failure, exit},
+    fault,
     text::escape,
 };
 
 fn main() -> ExitCode {
-    hide_panics();
+    fault::say_place_only();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -30,19 +31,6 @@ fn run(cli: Cli) -> Result<(), Failure> {
     // A read of standard input cannot be taken back; it must not keep the process alive.
     runtime.shutdown_background();
     result
-}
-
-/// Says where a fault is, and no more: the message of a panic may hold what somebody wrote.
-fn hide_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        hearth_client::line::leave_alternate_screen();
-        let place = panic.location().map_or_else(
-            || "an unknown place".to_owned(),
-            |at| format!("{}:{}", at.file(), at.line()),
-        );
-        // Nobody can be told that the terminal is closed.
-        let _ = writeln!(std::io::stderr(), "hearth: a fault of the program at {place}");
-    }));
 }
 
 /// Secrets must not reach a core file (RFC 9750 section 8.2.2 asks implementations to protect local state).

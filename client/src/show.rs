@@ -389,6 +389,12 @@ fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
         Notice::Missing { from } => {
             ("missing", format!("the relay left out entries from {from} to {}", row.seq))
         }
+        Notice::Times => (
+            "times",
+            "the relay's times do not add up: its clock was set, or it lies about when this was said. \
+             What is erased goes by this device's clock"
+                .into(),
+        ),
         Notice::Split => (
             "split",
             "somebody went on from an earlier state of this room: it may have split, and whoever was removed there may read on here. Nothing of yours goes out until you have compared `verify` codes with a facilitator by another way".into(),

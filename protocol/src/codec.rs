@@ -3,7 +3,7 @@
 use minicbor::{Decode, Decoder, Encode};
 
 use crate::{
-    frame::{ClientFrame, Effect, RequestId, ServerFrame},
+    frame::{ClientFrame, Effect, Notice, RequestId, ServerFrame},
     id::{MessageId, RoomId, Seq},
     limits::FRAME_BYTES_MAX,
 };
@@ -29,6 +29,9 @@ pub enum DecodeError {
     /// Bytes follow the item.
     #[error("{0} bytes follow the frame")]
     Trailing(usize),
+    /// A relay's frame or notice of a number that this version does not know.
+    #[error("the frame is of a later version")]
+    Later,
 }
 
 /// Encodes a client's frame.
@@ -102,9 +105,31 @@ fn later_version(decoder: &mut Decoder<'_>) -> Result<Option<RequestId>, minicbo
 /// Decodes a relay's frame.
 ///
 /// # Errors
-/// See [`DecodeError`]; the relay broke the protocol.
+/// [`DecodeError::Later`] for what a client passes over; after the others the relay broke the protocol.
 pub fn decode_server(bytes: &[u8]) -> Result<ServerFrame, DecodeError> {
-    decode(bytes)
+    decode(bytes).map_err(|error| match error {
+        DecodeError::Malformed(_) if is_later_server(bytes) == Some(true) => DecodeError::Later,
+        error => error,
+    })
+}
+
+/// Whether bytes are one well-formed frame or notice whose number this version does not know.
+fn is_later_server(bytes: &[u8]) -> Option<bool> {
+    const NOTICE: u32 = 10;
+    let mut frame = Decoder::new(bytes);
+    let later = match (frame.array().ok()?, frame.u32().ok()?) {
+        (Some(2), NOTICE) => {
+            let mut fields = frame.clone();
+            fields.array().ok()?;
+            fields.skip().ok()?;
+            fields.array().ok()?;
+            fields.u32().ok()? > Notice::LAST
+        }
+        (Some(2), number) => number > ServerFrame::LAST,
+        _ => false,
+    };
+    frame.skip().ok()?;
+    Some(later && frame.position() == bytes.len())
 }
 
 /// Encodes any CBOR record of ours.
@@ -218,11 +243,46 @@ mod tests {
     }
 
     #[test]
+    fn later_frames_and_notices_are_told_apart() {
+        let room = encode(&RoomId([1; 16]));
+        let notice = |number: u8| [&[0x82, 10, 0x82], &room[..], &[0x82, number, 0x80]].concat();
+        assert!(decode_server(&notice(0)).is_ok());
+        let later: [Vec<u8>; 4] =
+            [notice(3), notice(23), vec![0x82, 12, 0x80], vec![0x82, 0x18, 99, 0x81, 7]];
+        for bytes in later {
+            assert!(matches!(decode_server(&bytes), Err(DecodeError::Later)), "{bytes:x?}");
+            let more = [&bytes[..], &[0]].concat();
+            assert!(!matches!(decode_server(&more), Err(DecodeError::Later)));
+            assert!(!matches!(decode_server(&bytes[..bytes.len() - 1]), Err(DecodeError::Later)));
+        }
+        // A known frame with an unknown part is broken: its request would wait forever.
+        let standing = [0x82, 1, 0x82, 7, 0x82, 9, 0x80];
+        assert!(matches!(decode_server(&standing), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn unknown_codes_are_read_by_their_number() {
+        use crate::RejectCode;
+        let read = |code: &[u8]| decode_server(&[&[0x82, 11, 0x82, 7], code].concat());
+        for (code, known) in [
+            (&[5][..], RejectCode::Unsupported),
+            (&[6], RejectCode::BadFrame),
+            (&[0x18, 31], RejectCode::BadFrame),
+            (&[0x18, 45], RejectCode::RateLimited),
+            (&[0x19, 1, 0], RejectCode::RateLimited),
+        ] {
+            let frame = ServerFrame::Reject { req: 7, code: known, retry_at: None };
+            assert_eq!(read(code).unwrap(), frame, "{code:x?}");
+        }
+        assert!(read(&[0x20]).is_err());
+    }
+
+    #[test]
     fn what_follows_a_frame_is_counted_and_refused() {
         for more in [1, 3] {
-            let mut bytes = encode(&crate::Seq(300));
+            let mut bytes = encode(&Seq(300));
             bytes.resize(bytes.len() + more, 0);
-            let read = decode::<crate::Seq>(&bytes);
+            let read = decode::<Seq>(&bytes);
             assert!(matches!(read, Err(DecodeError::Trailing(n)) if n == more));
         }
     }

@@ -387,11 +387,17 @@ pub enum ServerFrame {
         req: RequestId,
         /// Why.
         #[n(1)]
+        #[cbor(decode_with = "RejectCode::decode_any")]
         code: RejectCode,
         /// When to try again, where that is known.
         #[n(2)]
         retry_at: Option<Millis>,
     },
+}
+
+impl ServerFrame {
+    /// The greatest number that this version knows.
+    pub(crate) const LAST: u32 = 11;
 }
 
 /// One row of a room's log.
@@ -755,6 +761,11 @@ pub enum Notice {
     /// To the recipient: posts are refused until then; a time in the past: no longer.
     #[n(2)]
     TimedOut(#[n(0)] Millis),
+}
+
+impl Notice {
+    /// The greatest number that this version knows.
+    pub(crate) const LAST: u32 = 2;
 }
 
 /// A room's state as one member may see it.

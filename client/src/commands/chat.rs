@@ -352,14 +352,15 @@ impl<'s> Chat<'s> {
             }
         }
         // By the log; where the relay does otherwise, that was told apart.
+        let now = live.relay_now();
         let paused_until = live.room.policy().map_or(Millis(0), |p| p.numbers.paused_until);
-        if paused_until > now() {
-            let left = when::remaining(paused_until, now());
+        if paused_until > now {
+            let left = when::remaining(paused_until, now);
             self.out.remark(&format!("-- the room is paused; it ends {left}"));
         }
         let timed_out_until = live.room.state().timed_out_until;
-        if timed_out_until > now() {
-            let left = when::remaining(timed_out_until, now());
+        if timed_out_until > now {
+            let left = when::remaining(timed_out_until, now);
             self.out.remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
         }
         let Ok(status) = live.status().await else { return Ok(()) };

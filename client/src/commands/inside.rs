@@ -326,7 +326,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         InRoom::Knocks { .. } => knocks(live, out).await,
         InRoom::Admit { member, .. } => {
             let knock = find_knock(live, member).await?;
-            let seq = live.commit(|room, now| room.admit(&knock, now)).await?;
+            let seq = live.admit(&knock).await?;
             let object = json!({
                 "done": "admit", "name": knock.name, "key": knock.member.to_hex(), "seq": seq.0,
             });
@@ -343,7 +343,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         }
         InRoom::Pause { args, .. } => {
             let (millis, comment) = pause_args(args)?;
-            let until = now().plus(millis);
+            let until = live.relay_now().plus(millis);
             act_done(live, out, Act::Pause { until, comment }).await
         }
         InRoom::Resume { .. } => act_done(live, out, Act::Resume).await,
@@ -375,7 +375,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             act_done(live, out, Act::Length(number)).await
         }
         InRoom::Hours { hours, .. } => {
-            let parsed = when::parse_hours(hours, now()).map_err(time_failure)?;
+            let parsed = when::parse_hours(hours, live.relay_now()).map_err(time_failure)?;
             let text = if parsed.is_some() { hours.clone() } else { String::new() };
             act_done(live, out, Act::Hours { text, hours: parsed }).await
         }
@@ -462,7 +462,7 @@ async fn time_out(
             "Change the role first (`hearth role`).",
         ));
     }
-    let until = if millis == 0 { Millis(0) } else { now().plus(millis) };
+    let until = if millis == 0 { Millis(0) } else { live.relay_now().plus(millis) };
     let time_out = live.room.queue_time_out(leaf.member, until, note, now())?;
     live.flush().await?;
     let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
@@ -609,7 +609,7 @@ async fn invite(
     out: &Output,
     (uses, expires, role, draw): (u32, &str, RoleArg, bool),
 ) -> Result<()> {
-    let expires = now().plus(parse_millis(expires)?);
+    let expires = live.relay_now().plus(parse_millis(expires)?);
     let terms = InviteTerms { uses, expires, role: role.into() };
     let (link, _) = live.room.invite(terms, now())?;
     live.flush().await?;

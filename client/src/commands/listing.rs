@@ -13,7 +13,7 @@ use crate::{
         state::{Row, RowContent},
     },
     failure::{Failure, exit},
-    live::{Live, now},
+    live::Live,
     show::{self, Output},
     text::{escape, name::Look, when},
 };
@@ -241,6 +241,7 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
 pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
     live.compare().await?;
     let status = live.status().await?;
+    let now = live.relay_now();
     let room = &mut live.room;
     let untold = room.untold()?;
     let mismatches = room.mismatches()?;
@@ -249,7 +250,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
     let timed_out: Vec<Value> = status
         .roster
         .iter()
-        .filter(|r| r.timed_out_until > now())
+        .filter(|r| r.timed_out_until > now)
         .map(|r| json!({"name": names.get(&r.member), "until": show::rfc3339(r.timed_out_until)}))
         .collect();
     let texts = mismatches.iter().map(|what| {
@@ -263,9 +264,9 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
             json!({"notice": what.as_str(), "text": text, "alarm": what.is_alarm()})
         })
         .collect();
-    let (numbers, state, at) = (&policy.numbers, room.state().clone(), now());
-    let paused = numbers.paused_until > at;
-    let (open, opens) = openness(numbers, at);
+    let (numbers, state) = (&policy.numbers, room.state().clone());
+    let paused = numbers.paused_until > now;
+    let (open, opens) = openness(numbers, now);
     let signed = room.acknowledgement()?.agreement;
     let overlong = room.overlong_texts()?.len();
     let mut object = json!({
@@ -293,7 +294,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "hours": policy.hours_text,
         "retention_seconds": numbers.retention_seconds,
         "pins": policy.pins.iter().map(|p| p.message.to_hex()).collect::<Vec<_>>(),
-        "timed_out_until": (state.timed_out_until > at)
+        "timed_out_until": (state.timed_out_until > now)
             .then(|| show::rfc3339(state.timed_out_until)),
         "alarms": alarms,
         "timed_out": timed_out,
@@ -314,17 +315,17 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         object["members"],
         policy.agreement.version
     )];
-    lines.push(openness_words(numbers, at));
+    lines.push(openness_words(numbers, now));
     if paused {
         lines.push(format!("paused until {}", show::clock(numbers.paused_until)));
     }
-    if state.timed_out_until > at {
+    if state.timed_out_until > now {
         lines.push(format!(
             "you are in a time-out until {}: you can read, and not post",
             show::clock(state.timed_out_until)
         ));
     }
-    for row in status.roster.iter().filter(|r| r.timed_out_until > at && r.member != me) {
+    for row in status.roster.iter().filter(|r| r.timed_out_until > now && r.member != me) {
         let name = names.get(&row.member).cloned().unwrap_or_else(|| row.member.short());
         let until = show::clock(row.timed_out_until);
         lines.push(format!("{} is in a time-out until {until}", escape::one_line(&name)));

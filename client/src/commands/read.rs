@@ -12,7 +12,7 @@ use crate::{
         state::{Row, RowContent},
     },
     failure::{Failure, exit},
-    live::{Live, LiveError, now},
+    live::{Live, LiveError},
     show::{Output, View},
     signals,
 };
@@ -23,7 +23,7 @@ const PAGE: usize = 256;
 /// Returns the time before which nothing is shown, by this computer's clock: what is older is kept no longer, and is erased when
 /// this profile next connects.
 pub(super) fn kept_since(room: &mut Room<'_>) -> Result<Millis> {
-    match room.kept_since(now()) {
+    match room.kept_since() {
         // Out of the room, what this profile has stays its own.
         Err(EngineError::NotMember(_)) => Ok(Millis(0)),
         since => Ok(since?),
@@ -33,7 +33,7 @@ pub(super) fn kept_since(room: &mut Room<'_>) -> Result<Millis> {
 /// Takes the content from a row that is kept no longer; what was noticed about it stays.
 pub(super) fn expire(row: &mut Row, since: Millis) {
     // A row without a time says what expired unread.
-    if row.at < since && row.at > Millis(0) {
+    if row.arrived < since && row.arrived > Millis(0) {
         row.content = RowContent::Nothing;
     }
 }

@@ -307,6 +307,7 @@ impl<'s> Room<'s> {
                 content: RowContent::Nothing,
                 notices: Vec::new(),
                 stamp: Millis(0),
+                arrived: now,
             };
             if let Some(actor) = roster.iter().find(|l| l.member == policy.record.actor) {
                 row.name.clone_from(&actor.name);
@@ -319,6 +320,8 @@ impl<'s> Room<'s> {
                 seq: joined,
                 stream: room.cursor.stream,
                 breaks: std::mem::take(&mut room.cursor.breaks),
+                own_clock: now,
+                relay_clock: now,
                 ..Cursor::default()
             };
             room.save_cursor()?;

@@ -23,6 +23,7 @@ mod recent;
 pub mod record;
 pub mod room;
 pub mod state;
+pub mod times;
 mod vouch;
 
 pub use error::EngineError;

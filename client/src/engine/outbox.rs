@@ -17,7 +17,7 @@ use super::{
     room::{Room, decode, random},
     state::{Outgoing, OutgoingKind, Standing},
 };
-use crate::store::Kind;
+use crate::{clock::Moment, store::Kind};
 
 /// Messages that wait in the outbox at most. Each is looked at when a text is queued.
 pub const OUTBOX_MAX: usize = 1_000;
@@ -394,14 +394,17 @@ impl Room<'_> {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn accepted_last(&mut self, number: u64, seq: Seq, at: Millis) -> Result<()> {
+    pub fn accepted_last(
+        &mut self,
+        number: u64,
+        seq: Seq,
+        at: Millis,
+        moment: Moment,
+    ) -> Result<()> {
         let Some(outgoing) = self.outgoing_at(number)? else { return Ok(()) };
         let next = Seq(self.cursor.seq.0.saturating_add(1)).max(seq);
-        self.handle_entries(&[Entry {
-            seq: next,
-            at,
-            content: hearth_protocol::EntryContent::Payload(outgoing.payload),
-        }])
+        let content = hearth_protocol::EntryContent::Payload(outgoing.payload);
+        self.handle_entries(&[Entry { seq: next, at, content }], moment)
     }
 
     /// Handles the relay's acceptance of a submission at a place that this profile is past of.

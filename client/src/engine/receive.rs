@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 
 use super::{
     check::{Check, on},
-    content::{Body, ContentError, Envelope},
+    content::{Body, ContentError, Envelope, Head, LaterKind},
     error::EngineError,
     gate::Verdict,
     mls::{MlsError, Processed, hpke},
@@ -23,9 +23,14 @@ use super::{
         RowContent, Standing,
     },
 };
-use crate::store::Kind;
+use crate::{clock::Moment, store::Kind};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Names the record of the kinds of messages that this version did not know and that were told.
+const LATER: &[u8] = b"later";
+/// Kinds that are told at most: a member can make up any number of them.
+const LATER_KINDS_MAX: usize = 32;
 
 /// Names the record that tells how to come back after a material amendment. Each version has its own, because another text may
 /// have been sent that never became official.
@@ -93,44 +98,6 @@ impl Room<'_> {
         self.cursor.unexplained.clear();
         self.drop_retractions()?;
         self.save_cursor()
-    }
-
-    /// Returns the time before which the room keeps nothing.
-    ///
-    /// # Errors
-    /// [`EngineError::NotMember`] if this profile is not in the room: what it has of it, it keeps.
-    pub fn kept_since(&mut self, now: Millis) -> Result<Millis> {
-        let seconds = self.policy()?.numbers.retention_seconds;
-        Ok(Millis(now.0.saturating_sub(seconds.saturating_mul(1000))))
-    }
-
-    /// Erases history older than the room keeps it, on this device.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub fn erase_expired(&mut self, now: Millis) -> Result<()> {
-        const PAGE: usize = 256;
-        let cutoff = self.kept_since(now)?;
-        if self.history(Seq(0), 1)?.iter().all(|oldest| oldest.at >= cutoff) {
-            return Ok(());
-        }
-        loop {
-            let rows = self.history(Seq(0), PAGE)?;
-            // The row at the cursor stays: the next subscription compares it with the relay's.
-            let newest = self.cursor.place(self.cursor.seq);
-            let old = rows.iter().take_while(|r| r.at < cutoff && r.place < newest);
-            // A row that says what expired unread has no time of its own: it goes with an older one behind it.
-            let Some(last) = old.filter(|r| r.at > Millis(0)).last().map(|r| r.place) else {
-                return Ok(());
-            };
-            self.store.transaction(|store| {
-                for row in rows.iter().take_while(|row| row.place <= last) {
-                    store.delete(Kind::Commit, self.no, &row.digest.0)?;
-                }
-                store.delete_before(Kind::History, self.no, last.0.saturating_add(1))
-            })?;
-            self.recent.get_mut().clear();
-        }
     }
 
     /// Whether this profile saw the commit that used its epoch up, and saw nobody go on from there.
@@ -205,13 +172,14 @@ impl Room<'_> {
     ///
     /// # Errors
     /// [`EngineError::HistoryBackwards`] if an entry differs from what was shown before; nothing is changed then.
-    pub fn handle_entries(&mut self, entries: &[Entry]) -> Result<()> {
+    pub fn handle_entries(&mut self, entries: &[Entry], moment: Moment) -> Result<()> {
         if entries.iter().all(|e| e.seq <= self.cursor.seq) {
             return entries.iter().try_for_each(|e| self.check_overlap(e));
         }
         self.change(|room| {
+            room.take_clocks(moment)?;
             for entry in entries {
-                room.handle_entry(entry)?;
+                room.handle_entry(entry, moment)?;
             }
             room.save_cursor()
         })
@@ -222,24 +190,24 @@ impl Room<'_> {
             return Ok(());
         }
         let same = match &entry.content {
-            EntryContent::Expired => entry.seq <= self.cursor.floor,
+            // It may have expired since, also between the relay's answer to the subscription and the entry.
+            EntryContent::Expired => true,
             content => self.cursor.digest.is_none_or(|known| known == content.digest()),
         };
         same.then_some(()).ok_or(EngineError::HistoryBackwards(entry.seq))
     }
 
-    fn handle_entry(&mut self, entry: &Entry) -> Result<()> {
+    fn handle_entry(&mut self, entry: &Entry, moment: Moment) -> Result<()> {
         if entry.seq <= self.cursor.seq {
             return self.check_overlap(entry);
         }
         let digest = entry.content.digest();
         let next = Seq(self.cursor.seq.0.saturating_add(1));
-        let last_at = self.row(self.cursor.seq)?.map_or(Millis(0), |r| r.at);
+        let times = self.times_of(entry, moment)?;
         let mut row = Row {
             place: self.cursor.place(entry.seq),
             seq: entry.seq,
-            // The relay's clock decides what has expired: it may not run backwards over what we have.
-            at: entry.at.max(last_at),
+            at: times.shown,
             digest,
             from: None,
             name: String::new(),
@@ -247,6 +215,7 @@ impl Room<'_> {
             content: RowContent::Nothing,
             notices: Vec::new(),
             stamp: entry.at,
+            arrived: times.arrived,
         };
         let expired = matches!(entry.content, EntryContent::Expired);
         if entry.seq > next && !expired {
@@ -257,7 +226,7 @@ impl Room<'_> {
                 // Whose they were is not known: like a tombstone, each explains one message that is missing later.
                 let gone = entry.seq.0.saturating_sub(self.cursor.seq.0);
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(gone);
-                row.at = Millis(0);
+                (row.at, row.arrived) = (Millis(0), Millis(0));
                 row.notices.push(Notice::Expired { from: next });
                 // A retraction, a departure or the note of a time-out may be among them.
                 self.cursor.unexplained.clear();
@@ -273,7 +242,9 @@ impl Room<'_> {
             EntryContent::Payload(payload) => {
                 let own = self.own_outgoing(digest)?;
                 match own {
-                    Some((number, outgoing)) => self.handle_own(&mut row, number, outgoing)?,
+                    Some((number, outgoing)) => {
+                        self.handle_own(&mut row, number, outgoing, moment.own)?
+                    }
                     // After we are out, the relay has nothing more for us to read.
                     None if self.state.standing == Standing::Member => {
                         self.handle_foreign(&mut row, payload)?;
@@ -281,14 +252,24 @@ impl Room<'_> {
                     None => {}
                 }
                 self.remember_commit(&row, payload)?;
+                self.hold_back(&mut row, times.said)?;
             }
+        }
+        if !expired && times.contradict {
+            self.tell_of_times(&mut row);
         }
         self.cursor.seq = entry.seq;
         self.cursor.digest = (!expired).then_some(digest);
         self.save_row(&row)
     }
 
-    fn handle_own(&mut self, row: &mut Row, number: u64, outgoing: Outgoing) -> Result<()> {
+    fn handle_own(
+        &mut self,
+        row: &mut Row,
+        number: u64,
+        outgoing: Outgoing,
+        now: Millis,
+    ) -> Result<()> {
         let me = self.me();
         row.from = Some(me);
         row.name.clone_from(&self.state.name);
@@ -310,7 +291,8 @@ impl Room<'_> {
                 let before = self.roster()?;
                 let (provider, group) = self.group()?;
                 group.merge_pending(&provider)?;
-                self.state.renewed_at = row.at;
+                // By the own clock, by which the next one is due; the relay could say that this one is of next year.
+                self.state.renewed_at = now;
                 if let Some(acknowledgement) = acknowledgement {
                     self.state.acknowledgement = acknowledgement.into();
                 }
@@ -355,7 +337,10 @@ impl Room<'_> {
             }
             Processed::Application { sender, content, marked } => {
                 name_row(row, &roster, sender);
-                self.take_application(row, sender, &content, marked)?;
+                match marked {
+                    Some(marked) => self.take_application(row, sender, &content, marked)?,
+                    None => row.notices.push(Notice::Unreadable),
+                }
             }
             Processed::RefusedCommit { committer, refusal } => {
                 name_row(row, &roster, committer);
@@ -403,15 +388,14 @@ impl Room<'_> {
         padded: &[u8],
         marked: bool,
     ) -> Result<()> {
-        let envelope = match Envelope::from_padded(padded, marked) {
-            Ok(envelope) => envelope,
-            Err(ContentError::Unknown) => {
-                row.content = RowContent::Unknown;
-                return Ok(());
+        let (head, body, later) = match Envelope::from_padded(padded, marked) {
+            Ok(Envelope { id, counter, seen, body, .. }) => {
+                (Head { id, counter, seen }, Some(body), None)
             }
-            Err(ContentError::Mark) => {
+            Err(ContentError::Later(head, kind)) => (*head, None, Some(kind)),
+            Err(ContentError::Mark(head)) => {
                 row.notices.push(Notice::Mark);
-                return Ok(());
+                (*head, None, None)
             }
             Err(_) => {
                 row.notices.push(Notice::Unreadable);
@@ -419,16 +403,32 @@ impl Room<'_> {
             }
         };
         // RFC 9750 section 8: MLS does not stop one member from encrypting another's words again; the id does.
-        let known = self.uses_of(&envelope.id)?.iter().any(|by| by.sender == sender);
+        let known = self.uses_of(&head.id)?.iter().any(|by| by.sender == sender);
         if on(Check::DuplicateMessage) && known {
             row.notices.push(Notice::Duplicate);
             return Ok(());
         }
-        self.remember_message(row, sender, &envelope.id)?;
-        row.id = Some(envelope.id);
-        self.check_counter(row, sender, envelope.counter)?;
-        self.check_seen(row, sender, &envelope)?;
-        self.take_body(row, sender, envelope.body)
+        self.remember_message(row, sender, &head.id)?;
+        row.id = Some(head.id);
+        self.check_counter(row, sender, head.counter)?;
+        self.check_seen(row, sender, head.seen.as_ref())?;
+        match (body, later) {
+            (Some(body), _) => self.take_body(row, sender, body),
+            (None, Some(kind)) => self.take_later(row, kind),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Shows a message of a later version once for each kind, because nothing in it can be shown.
+    fn take_later(&self, row: &mut Row, kind: LaterKind) -> Result<()> {
+        let told: Option<Vec<LaterKind>> = read(self.store, Kind::Seen, self.no, LATER)?;
+        let mut told = told.unwrap_or_default();
+        if told.len() < LATER_KINDS_MAX && !told.contains(&kind) {
+            told.push(kind);
+            write(self.store, Kind::Seen, self.no, LATER, &told)?;
+            row.content = RowContent::Unknown;
+        }
+        Ok(())
     }
 
     /// Remembers whose message bears an id and where it is; says so if another's does as well.
@@ -478,15 +478,7 @@ impl Room<'_> {
 
     fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
         match body {
-            Body::Text(text) => {
-                let policy = self.policy()?;
-                let role = policy.role(&sender);
-                let paused = policy.numbers.paused_until > row.at && !role.moderates();
-                // The relay refuses posts during a pause and posts of observers; that it let one through changes
-                // neither.
-                let held = on(Check::PauseHold) && (paused || !role.posts());
-                row.content = if held { RowContent::Held(text) } else { RowContent::Text(text) };
-            }
+            Body::Text(text) => row.content = RowContent::Text(text),
             Body::Retract { message, seq } => {
                 self.take_retraction(row, sender, message, seq)?;
             }

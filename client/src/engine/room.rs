@@ -6,7 +6,9 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use ed25519_dalek::SigningKey;
-use hearth_protocol::{Digest, MemberKey, MessageId, Role, RoomId, Secret32, Seq, codec, hash};
+use hearth_protocol::{
+    Digest, MemberKey, MessageId, Millis, Role, RoomId, Secret32, Seq, codec, hash,
+};
 use minicbor::{Decode, Encode};
 
 use super::{
@@ -114,6 +116,11 @@ impl<'s> Room<'s> {
     /// Returns where the profile is in the room's log.
     pub fn cursor(&self) -> &Cursor {
         &self.cursor
+    }
+
+    /// Returns the time by this profile's own clock.
+    pub fn now(&self) -> Millis {
+        self.crypto.now()
     }
 
     /// Returns my key in this room.

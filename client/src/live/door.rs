@@ -8,7 +8,7 @@ use hearth_protocol::{
     limits::BLOB_BYTES_MAX,
 };
 
-use super::{LiveError, Result, now};
+use super::{LiveError, Result};
 use crate::{
     backoff::Backoff,
     connection::{Connection, RequestError},
@@ -58,7 +58,7 @@ pub async fn open_room<'s>(
     let is_new = begun.is_none();
     let mut room = match begun {
         Some(room) => room,
-        None => Room::found(store, crypto, grant, founding, now())?,
+        None => Room::found(store, crypto, grant, founding, crypto.now())?,
     };
     let mut backoff = Backoff::new();
     let mut tries = 1;
@@ -151,7 +151,7 @@ pub async fn knock<'s>(
 ) -> Result<(Room<'s>, Connection)> {
     let before = Room::all(store, crypto)?.into_iter().find(|r| r.id() == link.room);
     let before = before.map(|room| room.state().standing.clone());
-    let (mut room, request) = Room::knock(store, crypto, link, preview, joining, now())?;
+    let (mut room, request) = Room::knock(store, crypto, link, preview, joining, crypto.now())?;
     match send_knock(&mut connection, &room, request).await {
         Ok(()) => Ok((room, connection)),
         Err(error) => {
@@ -286,7 +286,7 @@ pub(super) async fn settle(
             Standing::Knocking | Standing::Declined { by: None, .. },
         ) => {
             let welcome = fetch(connection, room.id(), blob).await?;
-            room.welcomed(&welcome, joined, now())?;
+            room.welcomed(&welcome, joined, room.now())?;
             Ok(None)
         }
         (RelayStanding::Member { welcome: None, .. }, Standing::Knocking) => {

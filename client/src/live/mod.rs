@@ -6,7 +6,7 @@
 mod door;
 mod error;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hearth_protocol::{
     ClientFrame, Effect, Entry, EntryContent, Epoch, MessageId, Millis, RejectCode, Role, RoomId,
@@ -22,12 +22,13 @@ pub use door::{Answer, await_answer, knock, look, open_room, resume_waiting};
 pub use error::LiveError;
 
 use crate::{
+    clock::{Clock, Moment},
     connection::{Connection, RequestError},
     engine::{
         EngineError, Room,
         accord::Reason,
         act::Knock,
-        agreement::Departure,
+        agreement::{AckError, Departure},
         outbox::Submission,
         policy::{Act, RuleError},
         state::Standing,
@@ -102,12 +103,7 @@ enum Outcome {
 
 /// Returns the time by this computer's clock.
 pub fn now() -> Millis {
-    #[cfg(feature = "simulation")]
-    if let Some(now) = crate::simulated::now() {
-        return now;
-    }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    Clock::system().now()
 }
 
 impl<'s> Live<'s> {
@@ -423,13 +419,16 @@ impl<'s> Live<'s> {
         match frame {
             ServerFrame::Entries { room, entries, head } if room == self.room.id() => {
                 if let (Some(overlap), Some(first)) = (self.overlap, entries.first()) {
-                    if first.seq != overlap {
+                    // One that has expired stands for all before it since the last that was delivered.
+                    let expired = first.content == EntryContent::Expired && first.seq > overlap;
+                    if first.seq != overlap && !expired {
                         return Err(EngineError::HistoryBackwards(overlap).into());
                     }
                     self.overlap = None;
                 }
                 self.head = self.head.max(head);
-                self.room.handle_entries(&entries)?;
+                let moment = self.moment();
+                self.room.handle_entries(&entries, moment)?;
                 if entries.iter().any(may_change_rules) {
                     self.compared = None;
                 }
@@ -493,7 +492,7 @@ impl<'s> Live<'s> {
     /// # Errors
     /// See [`LiveError`]; what is kept in the outbox goes out with the next command.
     pub async fn send(&mut self, text: String) -> Result<MessageId> {
-        let id = self.room.queue_text(text, now())?;
+        let id = self.room.queue_text(text, self.room.now())?;
         self.send_queued(&id).await?;
         Ok(id)
     }
@@ -529,7 +528,20 @@ impl<'s> Live<'s> {
         self.flush().await
     }
 
+    /// Returns the time by the own clock and by the relay's.
+    pub fn moment(&self) -> Moment {
+        Moment { own: self.room.now(), relay: self.connection.server_now() }
+    }
+
+    /// Returns the time by the relay's clock: the one by which it ends pauses, time-outs and invites.
+    pub fn relay_now(&self) -> Millis {
+        self.connection.server_now()
+    }
+
     /// Makes a commit and gets it ordered, making it anew for each epoch it loses.
+    ///
+    /// It is dated by the earlier of the own clock and the relay's: so a pause that the relay ends by its clock does not end before
+    /// its own record, and no amendment takes effect while either clock says that there is time.
     ///
     /// # Errors
     /// See [`LiveError`].
@@ -539,7 +551,8 @@ impl<'s> Live<'s> {
     ) -> Result<Seq> {
         for _ in 0..TRIES_MAX {
             self.flush_commits_first().await?;
-            let submission = make(&mut self.room, now())?;
+            let now = self.moment().earlier();
+            let submission = make(&mut self.room, now)?;
             if let Outcome::Accepted(seq) = Box::pin(self.submit(&submission)).await? {
                 return Ok(seq);
             }
@@ -553,6 +566,23 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn act(&mut self, act: Act) -> Result<Seq> {
         self.commit(|room, now| room.act(act.clone(), now)).await
+    }
+
+    /// Admits somebody who knocks. Their acknowledgement is held against the own clock and against the relay's: one that is wrong
+    /// keeps nobody out.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn admit(&mut self, knock: &Knock) -> Result<Seq> {
+        let Moment { own, relay } = self.moment();
+        let later = own.max(relay);
+        self.commit(|room, now| match room.admit(knock, now) {
+            Err(EngineError::Rule(RuleError::NotAcknowledged(
+                AckError::Future | AckError::Expired,
+            ))) => room.admit(knock, later),
+            result => result,
+        })
+        .await
     }
 
     /// Asks the relay for effects that need no entry.
@@ -584,7 +614,8 @@ impl<'s> Live<'s> {
         if self.room.state().standing != Standing::Member {
             return Ok(());
         }
-        self.room.erase_expired(now())?;
+        let moment = self.moment();
+        self.room.erase_expired(moment)?;
         if self.room.cursor().split.is_some() {
             // What is due would be done in a room that may not be the others'.
             return Ok(());
@@ -601,11 +632,14 @@ impl<'s> Live<'s> {
             self.carry_out_departures().await?;
             let policy = self.room.policy()?;
             let facilitates = policy.role(&self.room.me()) == Role::Facilitator;
-            if facilitates && policy.pending.is_some_and(|p| p.effective <= now()) {
+            if facilitates && policy.pending.is_some_and(|p| p.effective <= self.moment().earlier())
+            {
                 self.commit(|room, now| room.enact(now)).await?;
             }
         }
-        let due = self.room.state().renewed_at.plus(RENEWAL_MILLIS) <= now();
+        let (renewed, now) = (self.room.state().renewed_at, self.room.now());
+        // A clock that was ahead at the last one must not put the next one off.
+        let due = renewed.plus(RENEWAL_MILLIS) <= now || renewed > now.plus(RENEWAL_MILLIS);
         if due && self.room.roster()?.len() > 1 {
             match self.commit(|room, now| room.renew(None, now)).await {
                 // A renewal is not worth failing a command for: it is due again with the next one.
@@ -783,7 +817,8 @@ impl<'s> Live<'s> {
                 Ok(entered) => entered?,
                 // Delivery to somebody who left may stop right before the entry that says so.
                 Err(_) if submission.effects.contains(&Effect::Leave) => {
-                    return Ok(self.room.accepted_last(submission.number, seq, at)?);
+                    let moment = self.moment();
+                    return Ok(self.room.accepted_last(submission.number, seq, at, moment)?);
                 }
                 // A network or a relay that stalls: it stays in the outbox, and goes out under its id until it comes back.
                 Err(_) => return Err(RequestError::Timeout.into()),
