@@ -461,21 +461,21 @@ pub enum InRoom {
     Pin {
         /// The room.
         room: String,
-        /// The message's id.
+        /// The message's id, or its number.
         id: String,
     },
     /// No longer keep it there. F, CF [E]
     Unpin {
         /// The room.
         room: String,
-        /// The message's id.
+        /// The message's id, or its number.
         id: String,
     },
     /// Leave a tombstone in a message's place; the relay deletes the ciphertext. Own: M, any: F, CF [R; C devices]
     Retract {
         /// The room.
         room: String,
-        /// The message's id.
+        /// The message's id, or its number.
         #[arg(required_unless_present = "all_from")]
         id: Option<String>,
         /// Category for the log, where it is another's message.
@@ -501,6 +501,11 @@ pub enum InRoom {
         room: String,
         /// Name or id.
         member: String,
+    },
+    /// Put the relay's rules, roles, roster and time-outs back to what the room's log says. F [E; R]
+    RestoreRules {
+        /// The room.
+        room: String,
     },
     /// New keys, same roster. F, CF [E]
     Rekey {
@@ -782,6 +787,7 @@ impl InRoom {
             | Self::Retract { room, .. }
             | Self::Mute { room, .. }
             | Self::Unmute { room, .. }
+            | Self::RestoreRules { room }
             | Self::Rekey { room }
             | Self::Leave { room, .. }
             | Self::Withdraw { room, .. }

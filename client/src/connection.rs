@@ -325,10 +325,12 @@ impl Connection {
             self.pinged = None;
             match message {
                 Ok(Message::Binary(bytes)) => {
-                    return match codec::decode_server(&bytes) {
-                        Ok(frame) => Ok((frame, bytes.len())),
-                        Err(_) => Err(self.lose(ConnectionLost::BadFrame)),
-                    };
+                    match codec::decode_server(&bytes) {
+                        Ok(frame) => return Ok((frame, bytes.len())),
+                        // A newer relay says what only newer clients ask for.
+                        Err(codec::DecodeError::Later) => {}
+                        Err(_) => return Err(self.lose(ConnectionLost::BadFrame)),
+                    }
                 }
                 // Reading has queued the pong already.
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     connection::{ConnectError, RequestError, network_words, refusal_words},
     engine::{
-        EngineError, agreement::AckError, content::ContentError, gate::Refusal, mls::MlsError,
-        policy::RuleError, state::Standing,
+        EngineError, accord::Reason, agreement::AckError, content::ContentError, gate::Refusal,
+        mls::MlsError, policy::RuleError, state::Standing,
     },
     line::AskError,
     live::LiveError,
@@ -107,7 +107,7 @@ impl From<LiveError> for Failure {
                 Self::new(error.exit_code(), "connection_lost", error.to_string(), error.advice())
             }
             LiveError::Request(RequestError::Rejected { code, retry_at }) => {
-                refused(code, retry_at, false)
+                refused(code, retry_at, false, Reason::Unknown)
             }
             LiveError::Request(error) => Self::new(
                 exit::UNREACHABLE,
@@ -115,7 +115,9 @@ impl From<LiveError> for Failure {
                 error.to_string(),
                 "Check your network and try again; nothing that you wrote is lost.",
             ),
-            LiveError::Refused { code, retry_at, kept } => refused(code, retry_at, kept),
+            LiveError::Refused { code, retry_at, kept, reason } => {
+                refused(code, retry_at, kept, reason)
+            }
             LiveError::UnexpectedReply => Self::new(
                 exit::LIED,
                 "bad_reply",
@@ -192,9 +194,13 @@ fn not_inside(standing: &Standing) -> Failure {
         Standing::Knocking => {
             ("you wait to be admitted", "Wait for a facilitator; then use the same command again.")
         }
-        Standing::Declined { .. } => {
+        Standing::Declined { by: Some(_), .. } => {
             ("your knock was declined", "Ask the facilitator who invited you.")
         }
+        Standing::Declined { by: None, .. } => (
+            "the relay says that your knock was declined, and no facilitator's signature says so",
+            "Ask the facilitator who invited you, by another way.",
+        ),
         Standing::Lapsed => (
             "the agreement changed, and waits for your acknowledgement",
             "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
@@ -212,12 +218,31 @@ fn not_inside(standing: &Standing) -> Failure {
     Failure { kept, ..Failure::new(exit::REFUSED, code, message, advice) }
 }
 
-fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {
+fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
     let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
+    if reason == Reason::Unrecorded {
+        let word = code.as_str();
+        let message =
+            format!("the relay refuses your posts{until} ({word}), and no record says why");
+        let advice = if kept {
+            "Your words are kept. Tell a facilitator by another way; `hearth restore-rules ROOM` is theirs to run."
+        } else {
+            "Tell a facilitator by another way; `hearth restore-rules ROOM` is theirs to run."
+        };
+        return Failure {
+            retry_at,
+            kept,
+            ..Failure::new(exit::LIED, code.as_str(), message, advice)
+        };
+    }
     let (message, advice): (String, &str) = match code {
         RejectCode::Paused => (
             format!("the room is paused{until}"),
             "Reading works. Your words are kept and go out with your next command after the pause.",
+        ),
+        RejectCode::TimedOut if reason != Reason::Recorded => (
+            format!("the relay refuses your posts{until}"),
+            "Reading works. Your words are kept; `hearth read ROOM` shows whether a facilitator says why.",
         ),
         RejectCode::TimedOut => (
             format!("a facilitator asks you to rest{until}"),
@@ -384,6 +409,12 @@ impl From<EngineError> for Failure {
             EngineError::Ambiguous(_) => {
                 Self::new(exit::USAGE, "ambiguous", message, "Give more of the id.")
             }
+            EngineError::SeveralMessages { .. } => Self::new(
+                exit::USAGE,
+                "ambiguous",
+                message,
+                "Give the number of one of them in place of the id.",
+            ),
             EngineError::NoSuchMessage(_) => Self::new(
                 exit::USAGE,
                 "no_such_message",
@@ -416,6 +447,12 @@ impl From<EngineError> for Failure {
                 "Nothing of yours is damaged. `hearth decline ROOM ID`; they update hearth, and join by a new invite.",
             ),
             EngineError::Store(error) => error.into(),
+            EngineError::Mls(MlsError::Clock) => Self::new(
+                exit::FAILED,
+                "clock_wrong",
+                message,
+                "Set the clock, then repeat the command; nothing was changed.",
+            ),
             EngineError::Random => Self::new(
                 exit::FAILED,
                 "no_random",
@@ -466,7 +503,7 @@ fn ack_failure(ack: AckError, message: String) -> Failure {
 const fn ack_code(ack: AckError) -> &'static str {
     match ack {
         AckError::Expired => "acknowledgement_expired",
-        AckError::Future => "acknowledgement_in_future",
+        AckError::Future => "clock_wrong",
         _ => "not_acknowledged",
     }
 }

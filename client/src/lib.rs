@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod connection;
 pub mod engine;

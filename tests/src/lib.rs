@@ -14,6 +14,7 @@
 mod at_terminal;
 mod binary;
 mod circle;
+mod clock;
 mod cutter;
 pub mod fault;
 pub mod fuzz;
@@ -29,6 +30,7 @@ pub mod supply;
 
 pub use at_terminal::{AtTerminal, end_of, wait_until};
 pub use circle::{AGREEMENT, Circle, text_file};
+pub use clock::clock;
 pub use cutter::Cutter;
 pub use person::{Answer, Person};
 pub use process::{Ended, Running};

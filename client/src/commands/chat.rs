@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use clap::Parser as _;
-use hearth_protocol::Role;
+use hearth_protocol::{Millis, Role};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Context, Open, Result, inside, listing, read, slip};
@@ -351,17 +351,21 @@ impl<'s> Chat<'s> {
                 self.out.remark(&format!("** pinned, by {name}: {text} **"));
             }
         }
+        // By the log; where the relay does otherwise, that was told apart.
+        let now = live.relay_now();
+        let paused_until = live.room.policy().map_or(Millis(0), |p| p.numbers.paused_until);
+        if paused_until > now {
+            let left = when::remaining(paused_until, now);
+            self.out.remark(&format!("-- the room is paused; it ends {left}"));
+        }
+        let timed_out_until = live.room.state().timed_out_until;
+        if timed_out_until > now {
+            let left = when::remaining(timed_out_until, now);
+            self.out.remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
+        }
         let Ok(status) = live.status().await else { return Ok(()) };
         if status.knocks > 0 && !std::mem::replace(&mut self.told_knock, true) {
             self.out.remark(&format!("-- {} knock(s) wait: /knocks", status.knocks));
-        }
-        if status.numbers.paused_until > now() {
-            let left = when::remaining(status.numbers.paused_until, now());
-            self.out.remark(&format!("-- the room is paused; it ends {left}"));
-        }
-        if status.timed_out_until > now() {
-            let left = when::remaining(status.timed_out_until, now());
-            self.out.remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
         }
         Ok(())
     }
@@ -651,6 +655,7 @@ const fn answers_itself(command: &InRoom) -> bool {
             | InRoom::Invite { .. }
             | InRoom::Revoke { .. }
             | InRoom::Knocks { .. }
+            | InRoom::RestoreRules { .. }
             | InRoom::Decline { .. }
             | InRoom::Timeout { .. }
             | InRoom::Untimeout { .. }

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     cli::{AgreementCommand, Join},
-    connection::Connection,
+    clock::Moment,
+    connection::{Connection, RequestError},
     engine::{
         EngineError, Room,
         agreement::{Agreement, Change, Preview},
@@ -44,15 +45,19 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
             _ => {}
         }
     }
-    if link.expires < now() {
-        return Err(Failure::new(
-            exit::REFUSED,
-            "invite_expired",
-            format!("the invite expired on {}", show::date(link.expires)),
-            "Ask the facilitator for a new one; if it should be good, check this computer's clock.",
-        ));
-    }
-    let (connection, preview) = live::look(&link).await?;
+    let (connection, preview) = match live::look(&link).await {
+        // The relay's clock decides; it may have forgotten the invite since.
+        Err(LiveError::Request(RequestError::Rejected { .. })) if link.expires < now() => {
+            return Err(Failure::new(
+                exit::REFUSED,
+                "invite_expired",
+                format!("the invite expired on {}", show::date(link.expires)),
+                "Ask the facilitator for a new one; if it should be good, check this computer's clock.",
+            ));
+        }
+        looked => looked?,
+    };
+    check_clock(context, connection.server_now())?;
     if !connection.is_post_quantum() {
         context.out.remark(NOT_POST_QUANTUM);
     }
@@ -78,7 +83,6 @@ async fn knock(
     joining: Joining,
     no_wait: bool,
 ) -> Result<()> {
-    check_clock(context, connection.server_now())?;
     let (room, connection) =
         live::knock(open.store(), &open.crypto, connection, link, preview, joining).await?;
     wait(context, room, connection, no_wait).await
@@ -90,18 +94,11 @@ async fn knock(
 /// may be off is theirs to say; the relay's own clock may be wrong, too, so only what can hardly be meant is refused.
 fn check_clock(context: &Context, relay: Millis) -> Result<()> {
     let here = now();
-    let (ahead, behind) = (here.0.saturating_sub(relay.0), relay.0.saturating_sub(here.0));
-    if ahead.max(behind) > CLOCK_WRONG_MILLIS {
-        return Err(Failure::new(
-            exit::FAILED,
-            "clock_wrong",
-            format!(
-                "this computer's clock says {}, and the relay's {}",
-                show::rfc3339(here),
-                show::rfc3339(relay)
-            ),
-            "Set the clock, then join again; the invite is still good.",
-        ));
+    let ahead = here.0.saturating_sub(relay.0);
+    let moment = Moment { own: here, relay };
+    if moment.apart() > CLOCK_WRONG_MILLIS {
+        let advice = "Set the clock, then join again; the invite is still good.";
+        return Err(clock_wrong(moment, advice));
     }
     if ahead > CLOCK_AHEAD_MILLIS {
         context.out.remark(&format!(
@@ -110,6 +107,12 @@ fn check_clock(context: &Context, relay: Millis) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn clock_wrong(moment: Moment, advice: &'static str) -> Failure {
+    let (own, relay) = (show::rfc3339(moment.own), show::rfc3339(moment.relay));
+    let message = format!("this computer's clock says {own}, and the relay's {relay}");
+    Failure::new(exit::FAILED, "clock_wrong", message, advice)
 }
 
 /// Waits at the door, over lost connections, until a facilitator answers.
@@ -277,9 +280,9 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
                 Some(time) => when::parse_duration(&time).map_err(time_failure)?.as_millis(),
                 None => 0,
             };
+            let wait = u64::try_from(wait).unwrap_or(u64::MAX);
             let change = if material { Change::Material } else { Change::Editorial };
-            let effective = now().plus(u64::try_from(wait).unwrap_or(u64::MAX));
-            amend(context, &room, text, change, effective).await
+            amend(context, &room, text, change, wait).await
         }
         AgreementCommand::Acknowledge { room, acknowledge, no_wait } => {
             acknowledge_again(context, &room, acknowledge, no_wait).await
@@ -288,7 +291,8 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
             let open = context.open()?;
             let room = Room::open(open.store(), &open.crypto, &room)?;
             let mut live = enter(&context.out, room).await?;
-            if let Some(pending) = live.room.policy()?.pending.filter(|p| p.effective > now())
+            let now = live.moment().earlier();
+            if let Some(pending) = live.room.policy()?.pending.filter(|p| p.effective > now)
                 && live.room.my_role()? == Role::Facilitator
             {
                 return Err(Failure::new(
@@ -397,17 +401,26 @@ async fn amend(
     room: &str,
     text: String,
     change: Change,
-    effective: Millis,
+    wait: u64,
 ) -> Result<()> {
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
     let mut live = enter(&context.out, room).await?;
     live.tend().await?;
-    let agreement = live.room.queue_amendment(text, change, effective, now())?;
+    let moment = live.moment();
+    let effective = match wait {
+        0 => moment.earlier(),
+        // People have so long by either clock. By one that is wrong by days they would have too little or far too much.
+        _ if moment.apart() > CLOCK_WRONG_MILLIS => {
+            return Err(clock_wrong(moment, "Set the clock, then repeat the command."));
+        }
+        wait => moment.own.max(moment.relay).plus(wait),
+    };
+    let agreement = live.room.queue_amendment(text, change, effective, moment.earlier())?;
     // The text goes ahead, so that everybody has it when the act names it.
     live.flush().await?;
     live.commit(|room, now| room.amend(&agreement, now)).await?;
-    let at_once = change == Change::Material && agreement.effective <= now();
+    let at_once = change == Change::Material && wait == 0;
     if at_once {
         live.commit(|room, now| room.enact(now)).await?;
     }

@@ -8,17 +8,19 @@ use serde_json::json;
 use super::{
     Context, Result, Wanted,
     listing::{knocks, local, status},
-    read::{follow, print_rows},
+    read::{follow, print_rows, tell_mismatches},
     rooms::confirm_person,
 };
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg, Switch},
     engine::{
         EngineError, Room,
+        accord::Mismatch,
         act::{InviteTerms, Knock},
         content::TEXT_BYTES_MAX,
         policy::{Act, Category, Leaf, Pin, RuleError},
-        state::{RowContent, Standing},
+        room::one_message,
+        state::{Row, RowContent, Standing},
     },
     failure::{Failure, exit},
     live::{Live, LiveError, Recovery, now},
@@ -73,7 +75,10 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     live.tend().await?;
     flush_quietly(&mut live).await?;
     tell_overlong(&mut live.room, out)?;
-    act(&mut live, out, &command).await?;
+    let acted = act(&mut live, out, &command).await;
+    // Also what was found because the command was refused.
+    tell_mismatches(&mut live.room, out)?;
+    acted?;
     live.leave().await;
     Ok(())
 }
@@ -150,9 +155,11 @@ async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
         super::rooms::confirm(yes, question(recovery))?;
         agreed = Some(recovery);
     }
-    let live = Live::recover(room, agreed).await?;
+    let mut live = Live::recover(room, agreed).await?;
+    done(out, "recover", "Going on. Compare `hearth verify ROOM` with the others by another way.")?;
+    tell_mismatches(&mut live.room, out)?;
     live.leave().await;
-    done(out, "recover", "Going on. Compare `hearth verify ROOM` with the others by another way.")
+    Ok(())
 }
 
 const fn question(recovery: Recovery) -> &'static str {
@@ -180,6 +187,7 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
         let mut live = enter(out, room).await?;
         live.tend().await?;
         let id = live.send(text).await?;
+        tell_mismatches(&mut live.room, out)?;
         live.leave().await;
         let object = json!({"id": id.to_hex(), "sent": true});
         return Ok(out.say(&object, &format!("sent [{}]", id.short()))?);
@@ -188,10 +196,13 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
     let sent = async {
         let mut live = enter(out, room).await?;
         live.tend().await?;
-        live.send_queued(&id).await?;
-        let row = live.room.find_message(&id.to_hex())?;
+        let sent = live.send_queued(&id).await;
+        let told = tell_mismatches(&mut live.room, out);
+        sent?;
+        let row = live.room.own_message(&id)?;
         let name = live.room.state().local_name.clone();
         live.leave().await;
+        told.map_err(|_| LiveError::OutputClosed)?;
         Ok::<_, LiveError>((row.place, name))
     };
     match sent.await {
@@ -315,7 +326,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         InRoom::Knocks { .. } => knocks(live, out).await,
         InRoom::Admit { member, .. } => {
             let knock = find_knock(live, member).await?;
-            let seq = live.commit(|room, now| room.admit(&knock, now)).await?;
+            let seq = live.admit(&knock).await?;
             let object = json!({
                 "done": "admit", "name": knock.name, "key": knock.member.to_hex(), "seq": seq.0,
             });
@@ -332,7 +343,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         }
         InRoom::Pause { args, .. } => {
             let (millis, comment) = pause_args(args)?;
-            let until = now().plus(millis);
+            let until = live.relay_now().plus(millis);
             act_done(live, out, Act::Pause { until, comment }).await
         }
         InRoom::Resume { .. } => act_done(live, out, Act::Resume).await,
@@ -364,7 +375,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             act_done(live, out, Act::Length(number)).await
         }
         InRoom::Hours { hours, .. } => {
-            let parsed = when::parse_hours(hours, now()).map_err(time_failure)?;
+            let parsed = when::parse_hours(hours, live.relay_now()).map_err(time_failure)?;
             let text = if parsed.is_some() { hours.clone() } else { String::new() };
             act_done(live, out, Act::Hours { text, hours: parsed }).await
         }
@@ -403,6 +414,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             retract(live, out, id.as_deref(), (*reason).into(), all_from.as_deref()).await
         }
         InRoom::Rekey { .. } => act_done(live, out, Act::Rekey).await,
+        InRoom::RestoreRules { .. } => restore_rules(live, out).await,
         InRoom::Leave { goodbye, .. } => depart(live, out, false, goodbye.clone()).await,
         InRoom::Withdraw { goodbye, .. } => depart(live, out, true, goodbye.clone()).await,
         InRoom::Expire { time, .. } => {
@@ -450,7 +462,7 @@ async fn time_out(
             "Change the role first (`hearth role`).",
         ));
     }
-    let until = if millis == 0 { Millis(0) } else { now().plus(millis) };
+    let until = if millis == 0 { Millis(0) } else { live.relay_now().plus(millis) };
     let time_out = live.room.queue_time_out(leaf.member, until, note, now())?;
     live.flush().await?;
     let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
@@ -465,6 +477,25 @@ async fn time_out(
         _ => format!("{name} rests until {}; only {name} learns of it", show::clock(until)),
     };
     Ok(out.say(&object, &text)?)
+}
+
+/// Puts the relay's rules, roles and roster back, and shows what remains.
+async fn restore_rules(live: &mut Live<'_>, out: &Output) -> Result<()> {
+    let restored = live.restore_rules().await?;
+    let remain = live.room.mismatches()?;
+    let words: Vec<&str> = remain.iter().map(Mismatch::as_str).collect();
+    let object = json!({"done": "restore-rules", "restored": restored, "remain": words});
+    let text = match (restored, remain.is_empty()) {
+        (true, true) => "The relay keeps to the room's rules again.",
+        (true, false) => {
+            "The relay keeps to the room's rules again, as far as it can be made to; `hearth status ROOM` shows what remains."
+        }
+        (false, true) => "The relay keeps to the room's rules already.",
+        (false, false) => {
+            "Nothing of what does not agree can be put back; `hearth status ROOM` shows it."
+        }
+    };
+    Ok(out.say(&object, text)?)
 }
 
 async fn depart(
@@ -508,7 +539,7 @@ async fn retract(
     all_from: Option<&str>,
 ) -> Result<()> {
     let rows = match (id, all_from) {
-        (Some(id), _) => vec![live.room.find_message(id)?],
+        (Some(id), _) => vec![to_retract(live, id)?],
         (None, Some(member)) => {
             let leaf = live.room.find_member(member)?;
             let mut rows = live.room.history(Seq(0), usize::MAX)?;
@@ -549,6 +580,21 @@ async fn retract(
     Ok(out.say(&object, &text)?)
 }
 
+/// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
+fn to_retract(live: &mut Live<'_>, wanted: &str) -> Result<Row> {
+    let mut found = live.room.find_messages(wanted)?;
+    let me = live.room.me();
+    if !live.room.my_role()?.moderates() && found.iter().any(|row| row.from == Some(me)) {
+        found.retain(|row| row.from == Some(me));
+    }
+    let row = one_message(wanted, found)?;
+    match row.content {
+        RowContent::Text(_) | RowContent::Held(_) | RowContent::Tombstone { .. } => Ok(row),
+        // Retractions and departures must stay readable, or what they explain would look like the relay's doing.
+        _ => Err(RuleErrorNothing.into()),
+    }
+}
+
 /// There was nothing to retract.
 struct RuleErrorNothing;
 
@@ -563,7 +609,7 @@ async fn invite(
     out: &Output,
     (uses, expires, role, draw): (u32, &str, RoleArg, bool),
 ) -> Result<()> {
-    let expires = now().plus(parse_millis(expires)?);
+    let expires = live.relay_now().plus(parse_millis(expires)?);
     let terms = InviteTerms { uses, expires, role: role.into() };
     let (link, _) = live.room.invite(terms, now())?;
     live.flush().await?;

@@ -3,16 +3,17 @@
 use hearth_protocol::{MemberKey, Millis, RoomNumbers, frame::Door};
 use serde_json::{Value, json};
 
-use super::Result;
+use super::{Result, read::not_verified};
 use crate::{
     cli::InRoom,
     engine::{
         EngineError, Room,
+        accord::Mismatch,
         policy::{Act, RuleError},
         state::{Row, RowContent},
     },
     failure::{Failure, exit},
-    live::{Live, now},
+    live::Live,
     show::{self, Output},
     text::{escape, name::Look, when},
 };
@@ -66,10 +67,12 @@ fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
 
 fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
     let (policy, roster, id, me) = (room.policy()?, room.roster()?, room.id(), room.me());
+    let departing = room.departing()?;
     let names: Vec<&str> = roster.iter().map(|l| l.name.as_str()).collect();
     for leaf in &roster {
         let mut object = show::member_json(&policy, &id, leaf);
         object["me"] = json!(leaf.member == me);
+        object["departing"] = json!(departing.contains(&leaf.member));
         let good = object["acknowledged"] == json!(true);
         let clash = names.iter().filter(|n| **n == leaf.name).count() > 1;
         let suffix = if clash { format!(" #{}", leaf.member.short()) } else { String::new() };
@@ -83,6 +86,11 @@ fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
             leaf.acknowledgement.version,
             show::date(leaf.acknowledgement.signed_at),
         );
+        let text = if departing.contains(&leaf.member) {
+            format!("{text}  says goodbye; still has the keys")
+        } else {
+            text
+        };
         let text = if good { text } else { format!("{text}  !! DOES NOT VERIFY") };
         out.say(&object, &text)?;
     }
@@ -231,19 +239,34 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
 }
 
 pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
+    live.compare().await?;
     let status = live.status().await?;
+    let now = live.relay_now();
     let room = &mut live.room;
+    let untold = room.untold()?;
+    let mismatches = room.mismatches()?;
     let (policy, me, epoch) = (room.policy()?, room.me(), room.epoch()?);
     let names = room.known_names()?;
     let timed_out: Vec<Value> = status
         .roster
         .iter()
-        .filter(|r| r.timed_out_until > now())
+        .filter(|r| r.timed_out_until > now)
         .map(|r| json!({"name": names.get(&r.member), "until": show::rfc3339(r.timed_out_until)}))
         .collect();
-    let (numbers, state, at) = (&policy.numbers, room.state().clone(), now());
-    let paused = numbers.paused_until > at;
-    let (open, opens) = openness(numbers, at);
+    let texts = mismatches.iter().map(|what| {
+        let mark = if what.is_alarm() { "!!" } else { "--" };
+        (what, mark, show::mismatch_text(what, me, &names))
+    });
+    let texts: Vec<_> = texts.collect();
+    let alarms: Vec<Value> = texts
+        .iter()
+        .map(|(what, _, text)| {
+            json!({"notice": what.as_str(), "text": text, "alarm": what.is_alarm()})
+        })
+        .collect();
+    let (numbers, state) = (&policy.numbers, room.state().clone());
+    let paused = numbers.paused_until > now;
+    let (open, opens) = openness(numbers, now);
     let signed = room.acknowledgement()?.agreement;
     let overlong = room.overlong_texts()?.len();
     let mut object = json!({
@@ -271,8 +294,9 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "hours": policy.hours_text,
         "retention_seconds": numbers.retention_seconds,
         "pins": policy.pins.iter().map(|p| p.message.to_hex()).collect::<Vec<_>>(),
-        "timed_out_until": (status.timed_out_until > at)
-            .then(|| show::rfc3339(status.timed_out_until)),
+        "timed_out_until": (state.timed_out_until > now)
+            .then(|| show::rfc3339(state.timed_out_until)),
+        "alarms": alarms,
         "timed_out": timed_out,
         "knocks": status.knocks,
         "outbox": room.waiting_texts()?.len(),
@@ -291,17 +315,17 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         object["members"],
         policy.agreement.version
     )];
-    lines.push(openness_words(numbers, at));
+    lines.push(openness_words(numbers, now));
     if paused {
         lines.push(format!("paused until {}", show::clock(numbers.paused_until)));
     }
-    if status.timed_out_until > at {
+    if state.timed_out_until > now {
         lines.push(format!(
             "you are in a time-out until {}: you can read, and not post",
-            show::clock(status.timed_out_until)
+            show::clock(state.timed_out_until)
         ));
     }
-    for row in status.roster.iter().filter(|r| r.timed_out_until > at && r.member != me) {
+    for row in status.roster.iter().filter(|r| r.timed_out_until > now && r.member != me) {
         let name = names.get(&row.member).cloned().unwrap_or_else(|| row.member.short());
         let until = show::clock(row.timed_out_until);
         lines.push(format!("{} is in a time-out until {until}", escape::one_line(&name)));
@@ -362,7 +386,12 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "for support: entry {}, keys {} here and {} at the relay",
         object["seq"], object["epoch"], object["relay_epoch"]
     ));
-    Ok(out.say(&object, &lines.join("\n"))?)
+    lines.extend(texts.iter().map(|(_, mark, text)| format!("{mark} {}", escape::one_line(text))));
+    out.say(&object, &lines.join("\n"))?;
+    room.mark_told()?;
+    // What nobody can put right fails this once, and is shown for as long as it lasts.
+    let fails = |what: &Mismatch| what.is_alarm() && (!what.lasts() || untold.contains(what));
+    if mismatches.iter().any(fails) { Err(not_verified()) } else { Ok(()) }
 }
 
 /// Says whether posts are taken now, as far as door and hours say, and when they will be if not.

@@ -18,16 +18,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hearth_protocol::invite::{Grant, Invite};
+use hearth_protocol::{
+    Millis,
+    invite::{Grant, Invite},
+};
 use zeroize::Zeroizing;
 
 use crate::{
     cli::{AgreementCommand, Cli, Command},
+    clock::Clock,
     engine::Crypto,
     failure::{Failure, exit, io_words},
     line,
     profile::{Profile, ProfileState, Unlock},
-    show::Output,
+    show::{self, Output},
     store::Store,
     text::link,
 };
@@ -68,6 +72,7 @@ impl Open {
 /// # Errors
 /// What failed and what to try next.
 pub async fn run(cli: Cli) -> Result<()> {
+    check_system_clock()?;
     let context = Context {
         out: Output::stdout(cli.json),
         home: cli.home,
@@ -94,6 +99,21 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Man { dir } => profile::manual(&dir),
         Command::In(command) => Box::pin(inside::run(&context, command)).await,
     }
+}
+
+/// Refuses a clock that TLS and MLS take no time from: before 1970, or in its first hours, to which they go back.
+fn check_system_clock() -> Result<()> {
+    const EARLIEST: Millis = Millis(2 * 3_600_000);
+    let now = Clock::system().now();
+    if now < EARLIEST {
+        return Err(Failure::new(
+            exit::FAILED,
+            "clock_wrong",
+            format!("this computer's clock says {}", show::rfc3339(now)),
+            "Set the clock, then repeat the command; nothing was changed.",
+        ));
+    }
+    Ok(())
 }
 
 impl Context {

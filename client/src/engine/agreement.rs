@@ -154,7 +154,9 @@ pub enum AckError {
     #[error("the acknowledgement has expired")]
     Expired,
     /// Dated after the admission by more than clocks may differ.
-    #[error("the acknowledgement is dated in the future: the clock of its signer is ahead")]
+    #[error(
+        "the acknowledgement is dated in the future: its signer's clock is ahead, or yours is behind"
+    )]
     Future,
     /// Good for longer than any may be.
     #[error("the acknowledgement claims to be good for longer than a year")]

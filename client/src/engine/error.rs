@@ -59,9 +59,17 @@ pub enum EngineError {
     /// More than one fits.
     #[error("more than one fits {0:?}")]
     Ambiguous(String),
-    /// No message of that id.
-    #[error("no message has the id {0:?}")]
+    /// No message of that id or number.
+    #[error("no message has the id or number {0:?}")]
     NoSuchMessage(String),
+    /// Several messages fit.
+    #[error("more than one message fits {wanted:?}: {fits}")]
+    SeveralMessages {
+        /// What was asked for.
+        wanted: String,
+        /// Those that fit.
+        fits: Fits,
+    },
     /// Only the author or a facilitator may.
     #[error("only its author or a facilitator can retract a message")]
     NotAuthor,
@@ -96,6 +104,20 @@ pub enum EngineError {
     /// The system's random generator failed.
     #[error("the system gives no random numbers")]
     Random,
+}
+
+/// Messages by number and sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fits(pub Vec<(Seq, String)>);
+
+impl std::fmt::Display for Fits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (number, name)) in self.0.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(f, "{comma}number {number} by {name}")?;
+        }
+        Ok(())
+    }
 }
 
 impl From<MlsError> for EngineError {

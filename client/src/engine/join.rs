@@ -307,17 +307,21 @@ impl<'s> Room<'s> {
                 content: RowContent::Nothing,
                 notices: Vec::new(),
                 stamp: Millis(0),
+                arrived: now,
             };
             if let Some(actor) = roster.iter().find(|l| l.member == policy.record.actor) {
                 row.name.clone_from(&actor.name);
             }
             room.store.clear(Kind::Seen, room.no)?;
+            room.begin_accord()?;
             room.take_record(&mut row, &policy, &roster)?;
             room.save_row(&row)?;
             room.cursor = Cursor {
                 seq: joined,
                 stream: room.cursor.stream,
                 breaks: std::mem::take(&mut room.cursor.breaks),
+                own_clock: now,
+                relay_clock: now,
                 ..Cursor::default()
             };
             room.save_cursor()?;
@@ -344,7 +348,9 @@ impl<'s> Room<'s> {
             Some((Ok(Body::Text(words)), from)) => (words, Some(from)),
             _ => (String::new(), None),
         };
-        self.state.reply_seed = None;
+        if by.is_some() {
+            self.state.reply_seed = None;
+        }
         self.set_standing(Standing::Declined { words, by })
     }
 

@@ -11,12 +11,13 @@ use hearth_protocol::{
 };
 
 use super::{
+    agreement::Departure,
     content::{Body, Envelope, TEXT_BYTES_MAX},
     error::EngineError,
     room::{Room, decode, random},
     state::{Outgoing, OutgoingKind, Standing},
 };
-use crate::store::Kind;
+use crate::{clock::Moment, store::Kind};
 
 /// Messages that wait in the outbox at most. Each is looked at when a text is queued.
 pub const OUTBOX_MAX: usize = 1_000;
@@ -306,6 +307,16 @@ impl Room<'_> {
         Ok(())
     }
 
+    /// Drops retractions that wait: after the relay was restored, their places mean other entries.
+    pub(super) fn drop_retractions(&self) -> Result<()> {
+        for (number, outgoing) in self.outgoing()? {
+            if matches!(outgoing.what, OutgoingKind::Message { body: Body::Retract { .. }, .. }) {
+                self.delete_outgoing(number)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the commit that waits in the outbox, if an earlier process left one.
     ///
     /// # Errors
@@ -383,14 +394,17 @@ impl Room<'_> {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn accepted_last(&mut self, number: u64, seq: Seq, at: Millis) -> Result<()> {
+    pub fn accepted_last(
+        &mut self,
+        number: u64,
+        seq: Seq,
+        at: Millis,
+        moment: Moment,
+    ) -> Result<()> {
         let Some(outgoing) = self.outgoing_at(number)? else { return Ok(()) };
         let next = Seq(self.cursor.seq.0.saturating_add(1)).max(seq);
-        self.handle_entries(&[Entry {
-            seq: next,
-            at,
-            content: hearth_protocol::EntryContent::Payload(outgoing.payload),
-        }])
+        let content = hearth_protocol::EntryContent::Payload(outgoing.payload);
+        self.handle_entries(&[Entry { seq: next, at, content }], moment)
     }
 
     /// Handles the relay's acceptance of a submission at a place that this profile is past of.
@@ -527,6 +541,12 @@ impl Room<'_> {
                 *counter = next;
             }
             *said = seen.as_ref().map_or(room.cursor.vouched, |seen| seen.seq);
+            if let Body::Depart { departure } = body {
+                // My leaf may have changed since it was written.
+                let (digest, at) = (room.acknowledgement()?.digest(), outgoing.written_at);
+                let key = room.signing_key();
+                *departure = Departure::sign(&key, room.id(), digest, departure.withdrawn, at);
+            }
             let marked = body.is_marked();
             let envelope = Envelope {
                 format: 2,

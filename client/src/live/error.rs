@@ -4,7 +4,7 @@ use hearth_protocol::{Millis, RejectCode, Seq};
 
 use crate::{
     connection::{ConnectError, ConnectionLost, RequestError, refusal_words},
-    engine::{EngineError, state::Standing},
+    engine::{EngineError, accord::Reason, state::Standing},
     store::StoreError,
 };
 
@@ -33,6 +33,8 @@ pub enum LiveError {
         retry_at: Option<Millis>,
         /// Whether it waits in the outbox.
         kept: bool,
+        /// Whether the room's log says why.
+        reason: Reason,
     },
     /// The relay's answer is not one to the question.
     #[error("the relay gave an answer that does not fit")]

@@ -177,7 +177,7 @@ fn a_tombstone_does_not_take_away_what_its_message_vouched_for() {
         world.log.show(&mut world.rooms[who]);
     }
     let content = EntryContent::Tombstone(hash::sha256(&hidden));
-    world.rooms[BEN].handle_entries(&[Entry { seq, at: NOW, content }]).unwrap();
+    world.rooms[BEN].handle_entries(&[Entry { seq, at: NOW, content }], THEN).unwrap();
     world.say(FAY, "again");
     let notices = last_row(&world.rooms[BEN]).notices;
     assert!(matches!(notices[..], [Notice::Fork(_)]), "{notices:?}");
@@ -198,7 +198,7 @@ fn what_was_seen_before_something_expired_unread_is_vouched_for() {
     for who in [FAY, CLEO, MAL] {
         world.log.show(&mut world.rooms[who]);
     }
-    world.rooms[BEN].handle_entries(&[expired(gone)]).unwrap();
+    world.rooms[BEN].handle_entries(&[expired(gone)], THEN).unwrap();
     assert!(matches!(last_row(&world.rooms[BEN]).notices[..], [Notice::Expired { .. }]));
     world.say(BEN, "and I");
     let row = last_row(&world.rooms[FAY]);
@@ -214,7 +214,7 @@ fn what_expired_unread_between_entries_makes_no_fork() {
     world.say(FAY, "read");
     let words = encrypt(&mut world, CLEO, "expired");
     let gone = world.log.append(words);
-    world.rooms[BEN].handle_entries(&[expired(gone)]).unwrap();
+    world.rooms[BEN].handle_entries(&[expired(gone)], THEN).unwrap();
     world.say(FAY, "and read");
     for who in [BEN, FAY, BEN] {
         world.say(who, "the same log");
@@ -253,7 +253,7 @@ fn what_the_relay_may_have_taken_and_forgotten_keeps_its_number() {
     }
     let mal = &mut world.rooms[MAL];
     mal.check_stream(StreamId([1; 16]), seq, seq).unwrap();
-    mal.handle_entries(&[expired(seq)]).unwrap();
+    mal.handle_entries(&[expired(seq)], THEN).unwrap();
     mal.give_up(taken.number, RejectCode::TooLong).unwrap();
     world.say(MAL, "next");
     assert_eq!(last_row(&world.rooms[BEN]).notices, []);
@@ -274,7 +274,7 @@ fn what_the_relay_cannot_have_taken_gives_its_number_back() {
     }
     let mal = &mut world.rooms[MAL];
     mal.check_stream(StreamId([1; 16]), seq, seq).unwrap();
-    mal.handle_entries(&[expired(seq)]).unwrap();
+    mal.handle_entries(&[expired(seq)], THEN).unwrap();
     mal.give_up(refused.number, RejectCode::NotFound).unwrap();
     world.say(MAL, "next");
     assert_eq!(last_row(&world.rooms[BEN]).notices, []);
@@ -348,7 +348,7 @@ fn a_hole_in_an_author_s_log_is_told_to_the_readers() {
     let words = encrypt(&mut world, CLEO, "heard");
     let seq = world.log.append(words);
     let heard = world.log.entries.last().unwrap().clone();
-    world.rooms[BEN].handle_entries(&[heard]).unwrap();
+    world.rooms[BEN].handle_entries(&[heard], THEN).unwrap();
     assert_eq!(last_row(&world.rooms[BEN]).notices, [Notice::Missing { from: Seq(seq.0 - 1) }]);
     for who in [FAY, CLEO, MAL] {
         world.log.show(&mut world.rooms[who]);
