@@ -611,6 +611,26 @@ impl<'s> Live<'s> {
         Ok(())
     }
 
+    /// Sends anything, as a modified client does; returns its place.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    #[cfg(any(test, feature = "sabotage"))]
+    pub async fn submit_forged(
+        &mut self,
+        id: MessageId,
+        payload: Vec<u8>,
+        effects: Vec<Effect>,
+    ) -> Result<Seq> {
+        let (room, after) = (self.room.id(), self.room.cursor().seq);
+        let frame =
+            |req| ClientFrame::Submit { req, room, id, payload, expect: None, effects, after };
+        match self.connection.request(frame).await? {
+            ServerFrame::Accepted { seq, .. } => Ok(seq),
+            _ => Err(LiveError::UnexpectedReply),
+        }
+    }
+
     /// Does what is due and nobody asked for: carries out departures, renews keys, enacts an amendment.
     ///
     /// # Errors
@@ -676,8 +696,18 @@ impl<'s> Live<'s> {
             match self.commit(act).await {
                 // Somebody else carried it out meanwhile.
                 Ok(_) | Err(LiveError::Engine(EngineError::Busy)) => {}
-                // The others are as fast; it is open still when this profile comes again.
-                Err(LiveError::TooManyRaces) => break,
+                // The others are as fast, or the relay is busy: it is open still when this profile comes again.
+                Err(
+                    LiveError::TooManyRaces
+                    | LiveError::Refused {
+                        code:
+                            RejectCode::RateLimited
+                            | RejectCode::QuotaSpent
+                            | RejectCode::StoreUnavailable
+                            | RejectCode::ShuttingDown,
+                        ..
+                    },
+                ) => break,
                 Err(
                     LiveError::Refused { .. }
                     | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
