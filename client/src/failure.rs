@@ -274,6 +274,14 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {
             "the room is full".into(),
             "Remove unused invites or knocks, or ask the relay's operator for a larger grant.",
         ),
+        RejectCode::DoorBusy => (
+            "the room's door is busy: as many people wait there as it holds".into(),
+            "Your invite stays good. Join again in some hours, or ask the facilitator to answer those who wait.",
+        ),
+        RejectCode::Unsupported => (
+            "the relay is of an earlier version and does not know this".into(),
+            "Ask the operator of the relay to update hearthd.",
+        ),
         RejectCode::NotFound => {
             ("it is no longer there".into(), "Look again; somebody may have been faster.")
         }
@@ -301,7 +309,8 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {
         RejectCode::BadFrame
         | RejectCode::BadVersion
         | RejectCode::BadSignature
-        | RejectCode::BadPayload => exit::FAILED,
+        | RejectCode::BadPayload
+        | RejectCode::Unsupported => exit::FAILED,
         _ => exit::REFUSED,
     };
     Failure { retry_at, kept, ..Failure::new(exit, code.as_str(), message, advice) }

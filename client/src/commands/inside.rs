@@ -2,7 +2,11 @@
 
 use std::io::Read as _;
 
-use hearth_protocol::{Effect, Millis, Role, Seq, frame::Door, invite::Invite};
+use hearth_protocol::{
+    Effect, Millis, Role, Seq,
+    frame::{Door, PendingKnock},
+    invite::Invite,
+};
 use serde_json::json;
 
 use super::{
@@ -249,7 +253,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         }
         InRoom::Knocks { .. } => knocks(live, out).await,
         InRoom::Admit { member, .. } => {
-            let knock = find_knock(live, member).await?;
+            let knock = find_knock(live, member).await?.1?;
             let seq = live.commit(|room, now| room.admit(&knock, now)).await?;
             let object = json!({
                 "done": "admit", "name": knock.name, "key": knock.member.to_hex(), "seq": seq.0,
@@ -257,11 +261,16 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             Ok(out.say(&object, &format!("{} is in the room.", escape::one_line(&knock.name)))?)
         }
         InRoom::Decline { member, note, .. } => {
-            let knock = find_knock(live, member).await?;
+            let (pending, opened) = find_knock(live, member).await?;
             let words = note.clone().unwrap_or_default();
-            let effect = live.room.decline(&knock, words, now())?;
+            let has_words = !words.is_empty();
+            let (effect, text) = match opened {
+                Ok(knock) => (live.room.decline(&knock, words, now())?, DECLINED),
+                Err(_) if has_words => (live.room.decline_unread(pending.member)?, DECLINED_UNREAD),
+                Err(_) => (live.room.decline_unread(pending.member)?, DECLINED),
+            };
             live.effects_only(vec![effect]).await?;
-            done(out, "decline", "Declined; only the knocker learns of it.")
+            done(out, "decline", text)
         }
         InRoom::Pause { args, .. } => {
             let (millis, comment) = pause_args(args)?;
@@ -496,7 +505,15 @@ fn terminal_columns() -> usize {
     rustix::termios::tcgetwinsize(std::io::stdout()).map_or(200, |size| usize::from(size.ws_col))
 }
 
-async fn find_knock(live: &mut Live<'_>, wanted: &str) -> Result<Knock> {
+const DECLINED: &str = "Declined; only the knocker learns of it.";
+const DECLINED_UNREAD: &str =
+    "Declined without your words: the knock does not open, so nothing can be sealed to it.";
+
+/// Finds a knock by id, or by name if it opens.
+async fn find_knock(
+    live: &mut Live<'_>,
+    wanted: &str,
+) -> Result<(PendingKnock, Result<Knock, EngineError>)> {
     if !live.room.my_role()?.moderates() {
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
     }
@@ -506,10 +523,9 @@ async fn find_knock(live: &mut Live<'_>, wanted: &str) -> Result<Knock> {
         let by_id = lower.len() >= 4
             && (pending.member.to_hex().starts_with(&lower)
                 || pending.member.short().starts_with(&lower));
-        match opened {
-            Ok(knock) if by_id || knock.name == wanted.trim() => found.push(knock),
-            Err(error) if by_id => return Err(error.into()),
-            _ => {}
+        let by_name = opened.as_ref().is_ok_and(|knock| knock.name == wanted.trim());
+        if by_id || by_name {
+            found.push((pending, opened));
         }
     }
     match found.len() {

@@ -21,7 +21,7 @@ fn posts_bytes(room: &mut TestRoom, content: &[u8]) -> Vec<u8> {
     posts_marked(room, content, false)
 }
 
-fn posts_marked(room: &mut TestRoom, content: &[u8], marked: bool) -> Vec<u8> {
+pub(super) fn posts_marked(room: &mut TestRoom, content: &[u8], marked: bool) -> Vec<u8> {
     let key = room.signing_key();
     let (provider, group) = room.group().unwrap();
     group.encrypt(&provider, &key, content, marked).unwrap()

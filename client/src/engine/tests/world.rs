@@ -42,8 +42,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::of(Suite::X25519)
+    }
+
+    pub(super) fn of(suite: Suite) -> Self {
         let mut log = Log::default();
-        let mut fay = found("Fay", Suite::X25519);
+        let mut fay = found("Fay", suite);
         let cleo = join(&mut fay, &mut log, "Cleo");
         let ben = join(&mut fay, &mut log, "Ben");
         let mal = join(&mut fay, &mut log, "Mal");
