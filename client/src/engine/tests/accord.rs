@@ -279,7 +279,7 @@ fn who_cannot_know_accuses_nobody() {
     compared(&mut world, BEN, |_| {});
     world.log.append(vec![1]);
     let head = Seq(world.log.entries.len() as u64);
-    world.rooms[BEN].handle_entries(&[expired(head)]).unwrap();
+    world.rooms[BEN].handle_entries(&[expired(head)], THEN).unwrap();
     assert_eq!(compared(&mut world, BEN, |s| s.timed_out_until = LATER), []);
     assert_eq!(compared(&mut world, BEN, |s| s.timed_out_until = LATER), []);
     assert_eq!(compared(&mut world, BEN, |s| s.timed_out_until = LATER.plus(1)).len(), 1);
@@ -306,7 +306,7 @@ fn show_retracted(world: &mut World, who: usize, gone: &[Seq]) {
     for entry in entries.iter_mut().filter(|entry| gone.contains(&entry.seq)) {
         entry.content = EntryContent::Tombstone(entry.content.digest());
     }
-    world.rooms[who].handle_entries(&entries).unwrap();
+    world.rooms[who].handle_entries(&entries, THEN).unwrap();
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn a_tombstone_whose_retraction_expired_is_not_told() {
     show_retracted(&mut world, BEN, &[one]);
     world.log.append(vec![1]);
     let head = Seq(world.log.entries.len() as u64);
-    world.rooms[BEN].handle_entries(&[expired(head)]).unwrap();
+    world.rooms[BEN].handle_entries(&[expired(head)], THEN).unwrap();
     assert_eq!(compared(&mut world, BEN, |_| {}), []);
 }
 
