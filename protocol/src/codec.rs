@@ -220,9 +220,9 @@ mod tests {
     #[test]
     fn what_follows_a_frame_is_counted_and_refused() {
         for more in [1, 3] {
-            let mut bytes = encode(&crate::Seq(300));
+            let mut bytes = encode(&Seq(300));
             bytes.resize(bytes.len() + more, 0);
-            let read = decode::<crate::Seq>(&bytes);
+            let read = decode::<Seq>(&bytes);
             assert!(matches!(read, Err(DecodeError::Trailing(n)) if n == more));
         }
     }

@@ -309,7 +309,8 @@ mod tests {
 
     #[test]
     fn c4_answers_name_no_program() {
-        let heads = ["GET / HTTP/1.1\r\nHost: x", "POST / HTTP/1.1\r\nHost: x", "GET / HTTP/1.0", "", "x"];
+        let heads =
+            ["GET / HTTP/1.1\r\nHost: x", "POST / HTTP/1.1\r\nHost: x", "GET / HTTP/1.0", "", "x"];
         let mut answers = vec![TOO_MANY, TOO_LARGE, VERSION];
         let upgrades = [("/v2", "/"), ("/v2", "/v2?a"), ("Host: x", "Origin: y\r\nHost: x")]
             .map(|(from, to)| GOOD.replace(from, to));
@@ -322,7 +323,10 @@ mod tests {
             let (_, body) = text.split_once("\r\n\r\n").unwrap();
             assert_eq!(body.trim_end(), answer.reason);
             let text = text.to_ascii_lowercase();
-            assert!(!["hearth", "relay", "server:", "v2"].iter().any(|word| text.contains(word)), "{text}");
+            assert!(
+                !["hearth", "relay", "server:", "v2"].iter().any(|word| text.contains(word)),
+                "{text}"
+            );
         }
     }
 

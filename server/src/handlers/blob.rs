@@ -23,12 +23,9 @@ pub(super) async fn put(
                 return connection.reject(req, RejectCode::NotMember.into()).await;
             };
             let now = connection.shared.now();
-            let write = connection
-                .shared
-                .store
-                .write_bytes(whole.len(), move |batch| {
-                    blobs::put(batch, now, &proof, &blob, &whole)
-                });
+            let write = connection.shared.store.write_bytes(whole.len(), move |batch| {
+                blobs::put(batch, now, &proof, &blob, &whole)
+            });
             match write.await.await {
                 Ok(()) => connection.reply(&ServerFrame::Done { req }).await,
                 Err(refusal) => connection.reject(req, refusal).await,

@@ -218,10 +218,9 @@ pub(crate) fn knock(
     let last: Option<Millis> = batch
         .db
         .prepare_cached("SELECT at FROM knockers WHERE room = ?1 AND invite = ?2 AND member = ?3")?
-        .query_row(
-            params![room.key, invite.id.as_bytes(), proof.member().as_bytes()],
-            |row| Ok(Millis(uint(row.get(0)?))),
-        )
+        .query_row(params![room.key, invite.id.as_bytes(), proof.member().as_bytes()], |row| {
+            Ok(Millis(uint(row.get(0)?)))
+        })
         .optional()?;
     let spent = last.is_some();
     // Who was declined needs another invite to ask again.
@@ -269,12 +268,7 @@ pub(crate) fn knock(
             "INSERT INTO knockers VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT(room, invite, member) DO UPDATE SET at = ?4",
         )?
-        .execute(params![
-            room.key,
-            invite.id.as_bytes(),
-            proof.member().as_bytes(),
-            int(now.0)
-        ])?;
+        .execute(params![room.key, invite.id.as_bytes(), proof.member().as_bytes(), int(now.0)])?;
     // An update, and no `REPLACE`, of which SQLite would not tell: the old body must leave the log (`checkpoint::Log`).
     batch
         .db

@@ -60,7 +60,9 @@ pub enum OpenError {
     #[error("the store is one of version 0.1, which this version cannot read")]
     FirstSchema,
     /// The SQLite in use can corrupt a database.
-    #[error("SQLite {0} is older than 3051003 (3.51.3), and can corrupt a database whose log is moved")]
+    #[error(
+        "SQLite {0} is older than 3051003 (3.51.3), and can corrupt a database whose log is moved"
+    )]
     OldSqlite(i32),
     /// The folder was a relay's, and the store is gone.
     #[error("the store is gone, though {0:?} beside it says that there was one")]

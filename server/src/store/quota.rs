@@ -379,8 +379,7 @@ mod tests {
         let full = room(10_000, Millis(NOW));
         let refusal = quota.check_room(&full, Share::Member, 1, Millis(NOW + 1)).unwrap_err();
         let expires = NOW + RETENTION_SECONDS_DEFAULT * 1000;
-        let wanted =
-            Refusal { code: RejectCode::QuotaSpent, retry_at: Some(Millis(expires)) };
+        let wanted = Refusal { code: RejectCode::QuotaSpent, retry_at: Some(Millis(expires)) };
         assert_eq!(refusal, wanted);
         let empty = quota.check_room(&room(10_000, Millis::NEVER), Share::Member, 1, Millis(NOW));
         assert_eq!(empty.unwrap_err().retry_at, None);

@@ -1,8 +1,6 @@
 //! Forgetting: what is past its time is overwritten, not only unlinked (`secure_delete`, then a checkpoint).
 
-use hearth_protocol::{
-    InviteId, Millis, RoomNumbers, codec, limits::MARKED_MILLIS, mls_header,
-};
+use hearth_protocol::{InviteId, Millis, RoomNumbers, codec, limits::MARKED_MILLIS, mls_header};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{

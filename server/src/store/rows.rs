@@ -252,21 +252,23 @@ fn member_row(row: &Row<'_>) -> rusqlite::Result<MemberRow> {
 
 /// Inserts or replaces a member.
 pub(crate) fn save_member(db: &Connection, room: i64, member: &MemberRow) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO members VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")?
-        .execute(params![
-            room,
-            member.key.as_bytes(),
-            role_to(member.role),
-            state_to(member.state),
-            int(member.joined.0),
-            int(member.gone.0),
-            int(member.gone_at.0),
-            int(member.timeout_until.0),
-            int(member.last_post_at.0),
-            member.welcome.as_ref().map(BlobId::as_bytes),
-            int(member.full_at.0),
-            int(member.marked_at.0),
-        ])?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO members VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+    )?
+    .execute(params![
+        room,
+        member.key.as_bytes(),
+        role_to(member.role),
+        state_to(member.state),
+        int(member.joined.0),
+        int(member.gone.0),
+        int(member.gone_at.0),
+        int(member.timeout_until.0),
+        int(member.last_post_at.0),
+        member.welcome.as_ref().map(BlobId::as_bytes),
+        int(member.full_at.0),
+        int(member.marked_at.0),
+    ])?;
     Ok(())
 }
 

@@ -153,8 +153,7 @@ impl Seat {
         effects: Vec<Effect>,
     ) -> io::Result<ServerFrame> {
         let (room, after, expect) = (self.member.room, Seq(0), None);
-        let submit =
-            |req| ClientFrame::Submit { req, room, id, payload, expect, effects, after };
+        let submit = |req| ClientFrame::Submit { req, room, id, payload, expect, effects, after };
         self.exchange(submit).map(|(answer, _)| answer)
     }
 

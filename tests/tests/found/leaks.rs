@@ -137,6 +137,9 @@ fn c6_hasty_arrivals_get_429() {
         .collect();
     assert!(!refused.is_empty());
     for error in &refused {
-        assert!(error.starts_with("HTTP/1.1 429 ") && error.contains("\r\nRetry-After: "), "{error}");
+        assert!(
+            error.starts_with("HTTP/1.1 429 ") && error.contains("\r\nRetry-After: "),
+            "{error}"
+        );
     }
 }

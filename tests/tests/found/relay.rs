@@ -81,7 +81,8 @@ fn status(seat: &mut Seat) -> RoomStatus {
 fn invite(room: &mut LoadRoom, uses: u32) -> Secret32 {
     let token = Secret32::new(random());
     let expires = Millis::NEVER;
-    let add = Effect::AddInvite { invite: invite::invite_id(&token), uses, expires, preview: vec![] };
+    let add =
+        Effect::AddInvite { invite: invite::invite_id(&token), uses, expires, preview: vec![] };
     accepted(&room.seats[0].submit(vec![], vec![add]).unwrap());
     token
 }
@@ -225,7 +226,8 @@ fn b1_full_room_is_left_to_moderators() {
     let (taken, code, retry_at) = flood(&mut room.seats[1], &post);
     assert_eq!(code, RejectCode::QuotaSpent);
     let month = Duration::from_secs(RoomNumbers::default().retention_seconds);
-    let expected = hearth_server::Clock::system().now().0 + u64::try_from(month.as_millis()).unwrap();
+    let expected =
+        hearth_server::Clock::system().now().0 + u64::try_from(month.as_millis()).unwrap();
     assert!(retry_at.unwrap().0.abs_diff(expected) < 600_000);
     assert!(taken < 4 * MIB * 9 / 10);
     accepted(&room.seats[0].submit(post.clone(), vec![]).unwrap());
@@ -346,7 +348,8 @@ fn b4_replaced_knock_gives_no_notice() {
     assert_eq!(refused(&again).0, RejectCode::RateLimited);
     let ask = |req| ClientFrame::Status { req, room: id };
     let (_, before) = room.seats[0].exchange(ask).unwrap();
-    let told = |frame: &&ServerFrame| matches!(frame, ServerFrame::Notice { notice: Notice::Knock, .. });
+    let told =
+        |frame: &&ServerFrame| matches!(frame, ServerFrame::Notice { notice: Notice::Knock, .. });
     assert_eq!(before.iter().filter(told).count(), 1);
 }
 

@@ -39,8 +39,7 @@ impl Bench {
         let db = schema::open_writer(&database_path(dir.path())).unwrap();
         let secrets = life::secrets(&db).unwrap();
         let pace = rules::CommitPace::default();
-        let quota =
-            quota::Quota::new(quota::Limits::NONE, dir.path().to_owned(), Arc::default());
+        let quota = quota::Quota::new(quota::Limits::NONE, dir.path().to_owned(), Arc::default());
         let founder = Proved::assumed(ROOM, FOUNDER);
         let mut bench = Self { dir, db, secrets, pace, quota, founder };
         let grant = Secret32::new([3; 32]);
@@ -198,7 +197,8 @@ fn knocker(number: u32, token: &Secret32) -> (Proved, door::Knock, Digest) {
 
 fn open(dir: &Path) -> (Arc<Store>, Threads, Arc<Registry>, Arc<Metrics>) {
     let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
-    let (store, threads) = Store::open(dir, registry.clone(), metrics.clone(), quota::Limits::NONE).unwrap();
+    let (store, threads) =
+        Store::open(dir, registry.clone(), metrics.clone(), quota::Limits::NONE).unwrap();
     (store, threads, registry, metrics)
 }
 

@@ -185,10 +185,8 @@ fn a5_acts_with_records_need_commits() {
 fn a5_facilitators_alone_set_retention() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
-    let promote = Effect::SetRole {
-        member: *ben.member(),
-        role: hearth_protocol::Role::CoFacilitator,
-    };
+    let promote =
+        Effect::SetRole { member: *ben.member(), role: hearth_protocol::Role::CoFacilitator };
     bench.at(START, &founder, commit(20, 1, vec![promote])).unwrap();
     let set = |seconds, slow| {
         let base = RoomNumbers::default();
@@ -289,7 +287,8 @@ fn b1_room_has_a_bound() {
     let removal = commit(20_000, 1, vec![Effect::Remove { member: *ben.member() }]);
     bench.at(START, &founder, removal).unwrap();
     let revoke = vec![Effect::RevokeInvite { invite: hearth_protocol::invite::invite_id(&token) }];
-    bench.at(START, &founder, Submission { effects: revoke, payload: vec![], ..say(20_001, b"") })
+    bench
+        .at(START, &founder, Submission { effects: revoke, payload: vec![], ..say(20_001, b"") })
         .unwrap();
     let (said, counted) = bench.bytes();
     assert_eq!(said, counted);
@@ -327,8 +326,7 @@ fn b1_room_counts_what_it_holds() {
         bench.run(|batch| door::knock(batch, Millis(at), &stranger, &knock)).unwrap();
         check(&bench, "knocked");
     }
-    let decline =
-        vec![Effect::Decline { member: *stranger.member(), note: b"not today".to_vec() }];
+    let decline = vec![Effect::Decline { member: *stranger.member(), note: b"not today".to_vec() }];
     let declines = Submission { effects: decline, payload: vec![], ..say(30, b"") };
     bench.at(START, &founder, declines).unwrap();
     check(&bench, "declined");
@@ -355,7 +353,8 @@ fn b1_room_counts_what_it_holds() {
     };
     bench.at(START, &founder, refused).unwrap_err();
     check(&bench, "refused");
-    bench.at(START, &founder, commit(50, 1, vec![Effect::Remove { member: *ben.member() }]))
+    bench
+        .at(START, &founder, commit(50, 1, vec![Effect::Remove { member: *ben.member() }]))
         .unwrap();
     check(&bench, "removed");
     bench.forget(START + 400 * DAY);
@@ -395,15 +394,21 @@ fn b4_replaced_knock_is_paced_and_silent() {
             acknowledgement: template.acknowledgement.clone(),
             body: vec![body],
         };
-        bench.run(|batch| {
-            let answer = door::knock(batch, Millis(START + at), &ann, &knock);
-            let told = batch.published.iter().any(|published| published.knocked);
-            Ok((answer.map_err(|fault| match fault {
-                Fault::Refused(refusal) => (refusal.code, refusal.retry_at.unwrap().0 - START),
-                Fault::Store(error) => panic!("{error}"),
-            }), told))
-        })
-        .unwrap()
+        bench
+            .run(|batch| {
+                let answer = door::knock(batch, Millis(START + at), &ann, &knock);
+                let told = batch.published.iter().any(|published| published.knocked);
+                Ok((
+                    answer.map_err(|fault| match fault {
+                        Fault::Refused(refusal) => {
+                            (refusal.code, refusal.retry_at.unwrap().0 - START)
+                        }
+                        Fault::Store(error) => panic!("{error}"),
+                    }),
+                    told,
+                ))
+            })
+            .unwrap()
     };
     let knocking = || Ok(hearth_protocol::frame::Standing::Knocking);
     let soon = |at| Err((RejectCode::RateLimited, at));
@@ -437,7 +442,11 @@ fn e12_revoked_invite_drops_its_knocks() {
     let waiting = bench.count("knocks");
     let revoke = |id, token: &Secret32| {
         let invite = hearth_protocol::invite::invite_id(token);
-        Submission { effects: vec![Effect::RevokeInvite { invite }], payload: vec![], ..say(id, b"") }
+        Submission {
+            effects: vec![Effect::RevokeInvite { invite }],
+            payload: vec![],
+            ..say(id, b"")
+        }
     };
     bench
         .run(|batch| {
@@ -483,10 +492,10 @@ fn b7_checkpoints_beside_writer_corrupt_nothing() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    let found: String =
-        writer.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let found: String = writer.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(found, "ok");
-    let count: i64 = writer.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).unwrap();
+    let count: i64 =
+        writer.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 20);
 }
 
