@@ -532,3 +532,155 @@ fn b3_whole_upload_is_stored_once() {
         .unwrap();
     assert_eq!(refused(&answer).0, RejectCode::BadFrame);
 }
+
+/// What the honest of another room see while an attack runs: the slowest send and the slowest delivery, memory, disk.
+struct Seen {
+    sends: usize,
+    send: Duration,
+    read: Duration,
+    memory: u64,
+    disk: u64,
+}
+
+/// Runs an attack in threads for some seconds beside two honest members.
+fn beside<T>(
+    relay: &Relay,
+    honest: &mut LoadRoom,
+    attackers: Vec<T>,
+    attack: impl Fn(&mut T) + Sync,
+) -> Seen
+where
+    T: Send,
+{
+    const LONG: Duration = Duration::from_secs(8);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let idle = usage(relay.pid()).resident;
+    let mut seen = Seen {
+        sends: 0,
+        send: Duration::ZERO,
+        read: Duration::ZERO,
+        memory: 0,
+        disk: folder_bytes(relay.data()),
+    };
+    let post = words(honest, 452);
+    std::thread::scope(|scope| {
+        for mut attacker in attackers {
+            let (attack, done) = (&attack, &done);
+            scope.spawn(move || {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    attack(&mut attacker);
+                }
+            });
+        }
+        let end = Instant::now() + LONG;
+        while Instant::now() < end {
+            let began = Instant::now();
+            let seq = accepted(&honest.seats[1].submit(post.clone(), vec![]).unwrap());
+            seen.send = seen.send.max(began.elapsed());
+            seen.sends += 1;
+            loop {
+                let frame = honest.seats[2].wire.next().unwrap();
+                if let ServerFrame::Entries { head, .. } = codec::decode_server(&frame).unwrap()
+                    && head >= seq
+                {
+                    break;
+                }
+            }
+            seen.read = seen.read.max(began.elapsed());
+            seen.memory = seen.memory.max(usage(relay.pid()).resident.saturating_sub(idle));
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    seen.disk = folder_bytes(relay.data()).saturating_sub(seen.disk);
+    seen
+}
+
+/// B1 to B5 one after the other. Prints the figures of `docs/assurance.md`.
+#[test]
+#[ignore = "a minute of attacks; `--ignored --nocapture`"]
+fn bounds_hold_under_attack() {
+    let check = |name: &str, seen: &Seen| {
+        eprintln!(
+            "{name}: {} sends, slowest {} ms, delivery {} ms, {} MiB of memory, {} MiB of disk",
+            seen.sends,
+            seen.send.as_millis(),
+            seen.read.as_millis(),
+            seen.memory / MIB,
+            seen.disk / MIB
+        );
+        assert!(seen.sends > 5 && seen.memory <= 64 * MIB, "{name}");
+    };
+    let relay = Relay::start_with(RelayOptions {
+        more: ["--frames-per-second", "1000", "--frames-burst", "1000"].map(str::to_owned).to_vec(),
+        ..RelayOptions::default()
+    });
+    let (_, mut honest) = room(&relay, 3);
+    let (target, mut bad) = room(&relay, 2);
+    let enter = |member: &Member| Seat::enter(&target, member.clone()).unwrap();
+    let large = words(&bad, 190_000);
+
+    let flooders = (0..16).map(|_| enter(&bad.seats[1].member)).collect();
+    let seen = beside(&relay, &mut honest, flooders, |seat: &mut Seat| {
+        seat.submit(large.clone(), vec![]).unwrap();
+    });
+    check("B1, a member on 16 connections", &seen);
+
+    let wrong = Secret32::new([9; 32]);
+    let (id, counter) = (bad.id, std::sync::atomic::AtomicU32::new(1));
+    let seen = beside(&relay, &mut honest, vec![(); 4], |()| {
+        let number = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let [_, b, c, d] = number.to_be_bytes();
+        let from = target.clone().from_address(std::net::Ipv4Addr::new(127, b + 1, c, d));
+        if let Ok(mut seat) = Seat::greet(&from, Member::new(id)) {
+            let token = wrong.clone();
+            let _ = seat.exchange(|req| ClientFrame::Preview { req, room: id, token });
+        }
+    });
+    check("B2, wrong tokens from new addresses", &seen);
+
+    let uploaders = (0..32_u8).map(|number| (number, enter(&bad.seats[0].member))).collect();
+    let seen = beside(&relay, &mut honest, uploaders, |(number, seat): &mut (u8, Seat)| {
+        let (blob, total, part) = (BlobId([*number; 32]), BLOB_BYTES_MAX as u32, vec![1]);
+        let _ = seat.exchange(|req| ClientFrame::PutBlob {
+            req,
+            room: id,
+            blob,
+            total,
+            offset: 0,
+            part,
+        });
+    });
+    check("B3, half uploads on 32 connections", &seen);
+
+    let token = invite(&mut bad, 30);
+    let agreement = status(&mut bad.seats[0]).agreement;
+    let knockers = (0..30).map(|_| (0, Seat::greet(&target, Member::new(id)).unwrap())).collect();
+    let seen = beside(&relay, &mut honest, knockers, |(count, seat): &mut (u64, Seat)| {
+        *count += 1;
+        seat.knock(&token, agreement, count.to_be_bytes().repeat(1_250)).unwrap();
+    });
+    check("B4, knocks on 30 connections", &seen);
+    let (_, notices) = bad.seats[0].exchange(|req| ClientFrame::Status { req, room: id }).unwrap();
+    eprintln!("B4: {} notices", notices.len());
+
+    // The lock is held as a slow disk would hold up every transaction.
+    let lock = rusqlite::Connection::open(relay.data().join("hearth.db")).unwrap();
+    lock.busy_timeout(DEADLINE).unwrap();
+    let post = words(&bad, 150_000);
+    let writers = (0..25).map(|_| Some(enter(&bad.seats[0].member)));
+    let writers: Vec<(Option<Seat>, Option<rusqlite::Connection>)> =
+        writers.map(|seat| (seat, None)).chain([(None, Some(lock))]).collect();
+    let seen = beside(&relay, &mut honest, writers, |(seat, lock)| {
+        if let Some(seat) = seat {
+            seat.submit(post.clone(), vec![]).unwrap();
+        }
+        if let Some(lock) = lock {
+            lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+            std::thread::park_timeout(Duration::from_millis(100));
+            lock.execute_batch("ROLLBACK").unwrap();
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    });
+    check("B5, large posts on 25 connections, each transaction 100 ms late", &seen);
+}
