@@ -471,7 +471,7 @@ pub enum InRoom {
         /// The message's id, or its number.
         id: String,
     },
-    /// Leave a tombstone in a message's place; the relay deletes the ciphertext. Own: M, any: F, CF [R; C devices]
+    /// Leave a mark in a message's place; the relay deletes the ciphertext. Own: M, any: F, CF [R; C devices]
     Retract {
         /// The room.
         room: String,

@@ -16,7 +16,7 @@ fn enter(circle: &Circle, person: &Person) -> hearth_tests::Running {
 /// A relay behind a proxy, and a room at it.
 fn behind_proxy() -> (Proxy, Relay, Circle) {
     let proxy = Proxy::new();
-    let public_url = Some(format!("wss://127.0.0.1:{}", proxy.address().port()));
+    let public_url = Some(proxy.address().to_string());
     let relay = Relay::start_with(RelayOptions { public_url, ..RelayOptions::default() });
     proxy.set_target(relay.address());
     let circle = Circle::open(&relay);
@@ -620,8 +620,8 @@ fn b4_knocks_are_told_once() {
         knock(name);
     }
     chat.type_line("/knocks");
-    for name in ["Ben", "Cleo", "Dora"] {
-        chat.await_line(name, |line| line.contains(name));
+    for _ in 0..3 {
+        chat.await_line("a knock", |line| line.contains("acknowledged version 1, verified"));
     }
     knock("Eve");
     chat.await_line("that somebody knocks", |line| line.contains("somebody knocks"));
