@@ -306,6 +306,14 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             "the room is full".into(),
             "Remove unused invites or knocks, or ask the relay's operator for a larger grant.",
         ),
+        RejectCode::DoorBusy => (
+            "the room's door is busy: as many people wait there as it holds".into(),
+            "Your invite stays good. Join again in some hours, or ask the facilitator to answer those who wait.",
+        ),
+        RejectCode::Unsupported => (
+            "the relay is of an earlier version and does not know this".into(),
+            "Ask the operator of the relay to update hearthd.",
+        ),
         RejectCode::NotFound => {
             ("it is no longer there".into(), "Look again; somebody may have been faster.")
         }
@@ -327,9 +335,6 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             format!("{}{until}", refusal_words(code)),
             "Your words are kept and go out when older ones expire.",
         ),
-        RejectCode::DoorBusy => {
-            (refusal_words(code).into(), "Try again in a while; your invite is still good.")
-        }
         other => (
             refusal_words(other).into(),
             "Update hearth; if it stays, tell the operator of the relay.",
@@ -340,7 +345,8 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
         RejectCode::BadFrame
         | RejectCode::BadVersion
         | RejectCode::BadSignature
-        | RejectCode::BadPayload => exit::FAILED,
+        | RejectCode::BadPayload
+        | RejectCode::Unsupported => exit::FAILED,
         _ => exit::REFUSED,
     };
     Failure { retry_at, kept, ..Failure::new(exit, code.as_str(), message, advice) }

@@ -2,7 +2,11 @@
 
 use std::io::Read as _;
 
-use hearth_protocol::{Effect, Millis, Role, Seq, frame::Door, invite::Invite};
+use hearth_protocol::{
+    Effect, Millis, Role, Seq,
+    frame::{Door, PendingKnock},
+    invite::Invite,
+};
 use serde_json::json;
 
 use super::{
@@ -337,7 +341,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         }
         InRoom::Knocks { .. } => knocks(live, out).await,
         InRoom::Admit { member, .. } => {
-            let knock = find_knock(live, member).await?;
+            let knock = find_knock(live, member).await?.1?;
             let seq = live.admit(&knock).await?;
             let object = json!({
                 "done": "admit", "name": knock.name, "key": knock.member.to_hex(), "seq": seq.0,
@@ -345,13 +349,24 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             Ok(out.say(&object, &format!("{} is in the room.", escape::one_line(&knock.name)))?)
         }
         InRoom::Decline { member, note, .. } => {
-            let knock = find_knock(live, member).await?;
+            let (pending, opened) = find_knock(live, member).await?;
             let words = note.clone().unwrap_or_default();
-            let effect = live.room.decline(&knock, words, now())?;
+            let without = if opened.is_err() && !words.is_empty() {
+                " without your words (the knock does not open, so nothing can be sealed to it)"
+            } else {
+                ""
+            };
+            let name = opened.as_ref().ok().map(|knock| knock.name.clone());
+            let effect = match opened {
+                Ok(knock) => live.room.decline(&knock, words, now())?,
+                Err(_) => live.room.decline_unread(pending.member)?,
+            };
             live.effects_only(vec![effect]).await?;
-            let object = json!({"done": "decline", "name": knock.name});
-            let name = escape::one_line(&knock.name);
-            Ok(out.say(&object, &format!("Declined {name}; only {name} learns of it."))?)
+            let (name, object) = match name {
+                Some(name) => (escape::one_line(&name), json!({"done": "decline", "name": name})),
+                None => ("the knocker".into(), json!({"done": "decline"})),
+            };
+            Ok(out.say(&object, &format!("Declined{without}; only {name} learns of it."))?)
         }
         InRoom::Pause { args, .. } => {
             let (millis, comment) = pause_args(args)?;
@@ -650,7 +665,11 @@ fn terminal_columns() -> usize {
     size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(PLAIN)
 }
 
-async fn find_knock(live: &mut Live<'_>, wanted: &str) -> Result<Knock> {
+/// Finds a knock by id, or by name if it opens.
+async fn find_knock(
+    live: &mut Live<'_>,
+    wanted: &str,
+) -> Result<(PendingKnock, Result<Knock, EngineError>)> {
     if !live.room.my_role()?.moderates() {
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
     }
@@ -661,11 +680,11 @@ async fn find_knock(live: &mut Live<'_>, wanted: &str) -> Result<Knock> {
         let has_id = lower.len() >= 4
             && (pending.member.to_hex().starts_with(&lower)
                 || pending.member.short().starts_with(&lower));
-        match opened {
-            Ok(knock) if knock.name == wanted => exact.push(knock),
-            Ok(knock) if look.is_like(&Look::of(&knock.name)) => alike.push(knock),
-            Ok(knock) if has_id => by_id.push(knock),
-            Err(error) if has_id => return Err(error.into()),
+        let name = opened.as_ref().ok().map(|knock| knock.name.clone());
+        match name {
+            Some(name) if name == wanted => exact.push((pending, opened)),
+            Some(name) if look.is_like(&Look::of(&name)) => alike.push((pending, opened)),
+            _ if has_id => by_id.push((pending, opened)),
             _ => {}
         }
     }

@@ -308,6 +308,7 @@ impl<'s> Room<'s> {
                 notices: Vec::new(),
                 stamp: Millis(0),
                 arrived: now,
+                said: Millis(0),
             };
             if let Some(actor) = roster.iter().find(|l| l.member == policy.record.actor) {
                 row.name.clone_from(&actor.name);

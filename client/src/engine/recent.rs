@@ -102,6 +102,7 @@ mod tests {
             notices: Vec::new(),
             stamp: Millis(0),
             arrived: Millis(0),
+            said: Millis(0),
         }
     }
 

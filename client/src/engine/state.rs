@@ -312,6 +312,9 @@ pub struct Row {
     /// then. 0 where nothing says what it was.
     #[n(10)]
     pub arrived: Millis,
+    /// The relay's time, as far as the relay's own clock allowed it; 0 where it gave none.
+    #[n(11)]
+    pub said: Millis,
 }
 
 impl Row {

@@ -65,7 +65,7 @@ impl Room<'_> {
             let Some(last) = rows.last() else { return Ok(()) };
             from = Seq(last.place.0.saturating_add(1));
             for mut row in rows.into_iter().filter(|row| row.arrived > moment.own) {
-                row.arrived = arrival(moment.own, moment.relay, row.at);
+                row.arrived = arrival(moment.own, moment.relay, row.said);
                 self.save_row(&row)?;
             }
         }
@@ -74,15 +74,15 @@ impl Room<'_> {
     /// Judges an entry's time. [`Self::take_clocks`] comes before.
     pub(super) fn times_of(&self, entry: &Entry, moment: Moment) -> Result<Times> {
         let last = self.row(self.cursor.seq)?;
-        let (last_at, last_arrived) =
-            last.map_or((Millis(0), Millis(0)), |row| (row.at, row.arrived));
+        let last = last.map_or([Millis(0); 3], |row| [row.said, row.at, row.arrived]);
+        let [last_said, last_at, last_arrived] = last;
         let own = self.cursor.own_clock;
         // The relay's clock may have been set back since: what it said before stays said.
-        let said = entry.at.max(last_at).min(moment.relay.max(last_at));
+        let said = entry.at.max(last_said).min(moment.relay.max(last_said));
         let beyond = entry.at > moment.relay.plus(SLACK_MILLIS);
-        let back = entry.at.plus(SLACK_MILLIS) < last_at;
+        let back = entry.at.plus(SLACK_MILLIS) < last_said;
         Ok(Times {
-            shown: said.min(own),
+            shown: said.max(last_at).min(own),
             // Taken after the entry before, and so never to be erased before it.
             arrived: arrival(own, moment.relay, said).max(last_arrived).min(own).max(Millis(1)),
             said,
@@ -140,7 +140,7 @@ impl Room<'_> {
         let kept = self.policy()?.numbers.retention_seconds.saturating_mul(1000);
         let behind = self.cursor.own_clock.0.saturating_sub(moment.own.0) > SET_BACK_MILLIS;
         let is_old = |row: &Row| match behind {
-            true => row.at < Millis(moment.relay.0.saturating_sub(kept)),
+            true => row.said < Millis(moment.relay.0.saturating_sub(kept)),
             false => row.arrived < Millis(moment.own.0.saturating_sub(kept)),
         };
         if !self.history(Seq(0), 1)?.iter().any(is_old) {
@@ -152,9 +152,8 @@ impl Room<'_> {
             let rows = self.history(Seq(0), PAGE)?;
             let old = rows.iter().take_while(|r| is_old(r) && r.place < newest);
             // A row that says what expired unread has no time of its own: it goes with an older one behind it.
-            let Some(last) = old.filter(|r| r.arrived > Millis(0)).last().map(|r| r.place) else {
-                break;
-            };
+            let has_time = |row: &&Row| if behind { row.said.0 > 0 } else { row.arrived.0 > 0 };
+            let Some(last) = old.filter(has_time).last().map(|row| row.place) else { break };
             self.store.transaction(|store| {
                 for row in rows.iter().take_while(|row| row.place <= last) {
                     store.delete(Kind::Commit, self.no, &row.digest.0)?;

@@ -75,7 +75,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
+/// Oldest SQLite that may touch a profile. Versions 3.7.0 to 3.51.2 can corrupt a database whose log is moved beside a writer.
+const SQLITE_MIN: i32 = 3_051_003;
+
+fn check_library(version: i32) -> Result<(), StoreError> {
+    if version < SQLITE_MIN { Err(StoreError::OldSqlite(version)) } else { Ok(()) }
+}
+
 fn connect(path: &Path) -> Result<Connection, StoreError> {
+    check_library(rusqlite::version_number())?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -103,4 +111,16 @@ fn configure(db: &Connection) -> Result<(), StoreError> {
          PRAGMA cell_size_check = ON;",
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b7_sqlite_with_wal_bug_is_refused() {
+        assert!(rusqlite::version_number() >= SQLITE_MIN);
+        assert!(matches!(check_library(3_051_002), Err(StoreError::OldSqlite(3_051_002))));
+        assert!(check_library(SQLITE_MIN).is_ok());
+    }
 }
