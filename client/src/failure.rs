@@ -221,9 +221,9 @@ fn not_inside(standing: &Standing) -> Failure {
 fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
     let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
     if reason == Reason::Unrecorded {
-        let word = code.as_str();
+        let words = refusal_words(code);
         let message =
-            format!("the relay refuses your posts{until} ({word}), and no record says why");
+            format!("the relay refuses your posts{until} ({words}), and no record says why");
         let advice = if kept {
             "Your words are kept. Tell a facilitator by another way; `hearth restore-rules ROOM` is theirs to run."
         } else {
