@@ -710,6 +710,8 @@ fn pin_of(room: &Room<'_>, wanted: &str) -> Result<Pin> {
 
 fn pause_args(args: &[String]) -> Result<(u64, String)> {
     let (millis, comment) = time_and_words(args)?;
+    let comment =
+        if comment.is_empty() { String::new() } else { escape::sanitize_input(&comment)? };
     Ok((millis.unwrap_or(PAUSE_MILLIS), comment))
 }
 
@@ -729,8 +731,7 @@ fn time_and_words(args: &[String]) -> Result<(Option<u64>, String)> {
         return Err(time_failure(WhenError::Duration));
     }
     let millis = time.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
-    let words = if words.is_empty() { String::new() } else { escape::sanitize_input(words)? };
-    Ok((millis, words))
+    Ok((millis, words.to_owned()))
 }
 
 fn parse_millis(time: &str) -> Result<u64> {
