@@ -9,6 +9,7 @@ pub mod commands;
 pub mod connection;
 pub mod engine;
 pub mod failure;
+pub mod fault;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

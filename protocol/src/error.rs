@@ -1,6 +1,6 @@
 //! Refusals as codes. Causes stay in the log of whoever refused; the wire carries the code alone.
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, decode};
 
 /// Why the relay refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
@@ -119,6 +119,20 @@ impl RejectCode {
     /// Whether the same request may succeed later, unchanged or after catching up.
     pub const fn may_retry(self) -> bool {
         (self as u8) >= Self::Paused as u8 && !matches!(self, Self::TooLong | Self::IdConflict)
+    }
+
+    /// Decodes a code; one of a later version means what its range means (`docs/protocol.md` section 8).
+    pub(crate) fn decode_any<C>(
+        decoder: &mut Decoder<'_>,
+        context: &mut C,
+    ) -> Result<Self, decode::Error> {
+        const RETRY_FROM: u32 = 32;
+        let number = decoder.clone().u32()?;
+        match Self::decode(decoder, context) {
+            Err(error) if error.is_unknown_variant() && number < RETRY_FROM => Ok(Self::BadFrame),
+            Err(error) if error.is_unknown_variant() => Ok(Self::RateLimited),
+            known => known,
+        }
     }
 
     /// The name in logs, JSON and `docs/protocol.md` section 8.

@@ -387,11 +387,17 @@ pub enum ServerFrame {
         req: RequestId,
         /// Why.
         #[n(1)]
+        #[cbor(decode_with = "RejectCode::decode_any")]
         code: RejectCode,
         /// When to try again, where that is known.
         #[n(2)]
         retry_at: Option<Millis>,
     },
+}
+
+impl ServerFrame {
+    /// The greatest number that this version knows.
+    pub(crate) const LAST: u32 = 11;
 }
 
 /// One row of a room's log.
@@ -660,14 +666,14 @@ pub enum Effect {
         #[n(1)]
         role: Role,
     },
-    /// Replaces the numbers. Facilitators.
+    /// Replaces the numbers; the retention by facilitators only. The payload must be a commit.
     #[n(3)]
     SetNumbers {
         /// All of them.
         #[n(0)]
         numbers: RoomNumbers,
     },
-    /// Refuses a member's posts until a time; in the past: lifts it. Facilitators.
+    /// Refuses a member's posts until a time; in the past: lifts it. Facilitators; the payload must be a commit.
     #[n(4)]
     Timeout {
         /// Must be in the roster and not moderate.
@@ -677,7 +683,7 @@ pub enum Effect {
         #[n(1)]
         until: Millis,
     },
-    /// Deletes an entry's payload. Facilitators, or its author by naming its message id.
+    /// Deletes an entry's payload. Facilitators beside a commit, or its author by naming its message id.
     #[n(5)]
     Retract {
         /// The entry.
@@ -755,6 +761,11 @@ pub enum Notice {
     /// To the recipient: posts are refused until then; a time in the past: no longer.
     #[n(2)]
     TimedOut(#[n(0)] Millis),
+}
+
+impl Notice {
+    /// The greatest number that this version knows.
+    pub(crate) const LAST: u32 = 2;
 }
 
 /// A room's state as one member may see it.

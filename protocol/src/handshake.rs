@@ -60,11 +60,21 @@ pub fn sign(key: &SigningKey, transcript: &[u8]) -> Signature {
     Signature(key.sign(transcript).to_bytes())
 }
 
-/// Verifies a transcript's signature strictly (RFC 8032 section 5.1.7, no small-order keys).
-pub fn verify(member: &MemberKey, transcript: &[u8], signature: &Signature) -> bool {
-    VerifyingKey::from_bytes(member.as_bytes()).is_ok_and(|key| {
-        key.verify_strict(transcript, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
-    })
+/// Verifies a signature strictly, as `docs/protocol.md` section 7 says: RFC 8032 section 5.1.7 without the cofactor, and
+/// neither small-order points nor second encodings. Members who verified otherwise would judge commits otherwise.
+pub fn verify(member: &MemberKey, signed: &[u8], signature: &Signature) -> bool {
+    is_canonical(member)
+        && VerifyingKey::from_bytes(member.as_bytes()).is_ok_and(|key| {
+            // It compares R as bytes, so R has one encoding; S is below the group's order.
+            let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+            key.verify_strict(signed, &signature).is_ok()
+        })
+}
+
+/// Whether a key's y-coordinate is below the field's prime, 2^255 - 19: above it are second encodings of 19 points.
+fn is_canonical(member: &MemberKey) -> bool {
+    let [first, middle @ .., last] = member.as_bytes();
+    *first < 0xed || last & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
 }
 
 #[cfg(test)]
@@ -94,5 +104,24 @@ mod tests {
             assert!(!verify(&member, &auth_transcript(&other), &signature));
         }
         assert!(!verify(&MemberKey([0; 32]), &auth_transcript(&base), &signature));
+    }
+
+    #[test]
+    fn second_encodings_of_keys_are_noticed() {
+        let key = |first: u8, last: u8| {
+            let mut bytes = [0xff; 32];
+            (bytes[0], bytes[31]) = (first, last);
+            MemberKey(bytes)
+        };
+        for last in [0x7f, 0xff] {
+            assert!(is_canonical(&key(0xec, last)));
+            for first in [0xed, 0xf0, 0xff] {
+                assert!(!is_canonical(&key(first, last)));
+            }
+        }
+        assert!(is_canonical(&key(0xff, 0x7e)));
+        let mut other = key(0xff, 0x7f).0;
+        other[9] = 0xfe;
+        assert!(is_canonical(&MemberKey(other)));
     }
 }

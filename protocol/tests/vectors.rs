@@ -364,6 +364,72 @@ fn hashes_and_transcripts_are_as_documented() {
     ]);
 }
 
+/// Key and signature over 32 bytes of 0x77, and whether a member takes it. Made by a program of its own from the seed of the
+/// room key and a point of order 8.
+const SIGNATURES: [(&str, bool, &str); 9] = [
+    (
+        "ordinary",
+        true,
+        "fd1724385aa0c75b64fb78cd602fa1d991fdebf76b13c58ed702eac835e9f6183e54c441927f9f0ee5e13e34f0b0404c5043651a8f4b7ef087a1c42262a85d0aed59ddcc31a960b5bb17b896bf34708bb465a170c686565a4b63f9c292b56203",
+    ),
+    (
+        "key with a part of small order, equation without the cofactor",
+        true,
+        "d0d31a3cb4bf59a067bce65dbb4e453eb75450b39b1f8a15bd2cce95fa47c95811ccce83ca3b5044a6a64de6fae8425536317faac5d5f49b9ecdeda4db2332ededa2498ec76775801b18629e99a844f4c37bcfa63b3618e13a755fa857be7b01",
+    ),
+    (
+        "key with a part of small order, equation with the cofactor alone",
+        false,
+        "d0d31a3cb4bf59a067bce65dbb4e453eb75450b39b1f8a15bd2cce95fa47c95840024ddfa7db4985d6ea08a21e9c93d88118d2cbf6fc4360d41847e7fb3faf5769cd503f4f52e1ed93e2ddc8713dd2e4647025de8669a64170fa2e13f166010b",
+    ),
+    (
+        "R with a part of small order, equation with the cofactor alone",
+        false,
+        "fd1724385aa0c75b64fb78cd602fa1d991fdebf76b13c58ed702eac835e9f61888505292eb8f39a64ad95b56214e38cafed2494165134d73fa12e29fd1cd27d08bd8f6f0cd9d0de4b0962521d65e1e2477459fa07a4976d7a3a0448b49241f01",
+    ),
+    (
+        "S is not below the order of the group",
+        false,
+        "fd1724385aa0c75b64fb78cd602fa1d991fdebf76b13c58ed702eac835e9f6183e54c441927f9f0ee5e13e34f0b0404c5043651a8f4b7ef087a1c42262a85d0ada2dd3294c0c730d92b4af399e2e4fa0b465a170c686565a4b63f9c292b56213",
+    ),
+    (
+        "key of small order",
+        false,
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a91d6fdb5fada615c0d3cf55f5043a462d2ab06ff28c3a9e785b20f1a9ba090da44a3061332b7e674eee78aa88f40694758e1c7b73df2dc229f31a45a29e7f504",
+    ),
+    (
+        "key of small order in its second encoding",
+        false,
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7fdeab45a0fb00013d366dd9208939abb4a2f1a1c86981fcee59345dc7239e63e094c25b5de0102f0b06a30e8afde6ffd8d5cfe7540571992561b7396ab217930c",
+    ),
+    (
+        "R of small order",
+        false,
+        "fd1724385aa0c75b64fb78cd602fa1d991fdebf76b13c58ed702eac835e9f618010000000000000000000000000000000000000000000000000000000000000052354c5705dc060ffd1e6b683acb887c448ecf4f4eafae4fbb4a5b0342f30504",
+    ),
+    (
+        "R of small order in its second encoding",
+        false,
+        "fd1724385aa0c75b64fb78cd602fa1d991fdebf76b13c58ed702eac835e9f618eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7fc8b313739f5eec67323528b01b1c0ea95588801581839a4e70a5f4311eac2800",
+    ),
+];
+
+#[test]
+fn signatures_are_verified_as_documented() {
+    let example = |(name, good, hex): (&str, bool, &str)| {
+        let bytes = HEXLOWER.decode(hex.as_bytes()).unwrap();
+        let (key, signature) = bytes.split_first_chunk::<32>().unwrap();
+        let signature = Signature(signature.try_into().unwrap());
+        assert_eq!(handshake::verify(&MemberKey(*key), &DIGEST.0, &signature), good, "{name}");
+        let verdict = if good { "signature that verifies" } else { "signature that fails" };
+        (format!("{verdict}: {name}"), hex.to_owned())
+    };
+    let examples: Vec<(String, String)> = SIGNATURES.into_iter().map(example).collect();
+    let examples: Vec<(&str, String)> =
+        examples.iter().map(|(name, hex)| (name.as_str(), hex.clone())).collect();
+    check(&examples);
+}
+
 #[test]
 fn padding_and_sealing_are_as_documented() {
     let padded = padding::pad(b"hello").unwrap();

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod at_terminal;
 mod binary;
 mod circle;
 mod clock;
@@ -27,6 +28,7 @@ pub mod sbom;
 pub mod sim;
 pub mod supply;
 
+pub use at_terminal::{AtTerminal, end_of, wait_until};
 pub use circle::{AGREEMENT, Circle, text_file};
 pub use clock::clock;
 pub use cutter::Cutter;

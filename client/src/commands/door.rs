@@ -3,7 +3,11 @@
 use hearth_protocol::{ClientFrame, Digest, Millis, Role, invite::Invite};
 use serde_json::json;
 
-use super::{Context, Open, Result, interactive, rooms};
+use super::{
+    Context, Open, Result, Wanted,
+    inside::{NOT_POST_QUANTUM, enter},
+    interactive, rooms,
+};
 use crate::{
     cli::{AgreementCommand, Join},
     clock::Moment,
@@ -18,7 +22,7 @@ use crate::{
     line,
     live::{self, Answer, Live, LiveError, now},
     show,
-    text::{escape, name, when},
+    text::{escape, link, name, when},
 };
 
 /// Difference of clocks above which nobody knocks: a day.
@@ -27,7 +31,7 @@ const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
 const CLOCK_AHEAD_MILLIS: u64 = 10 * 60_000;
 
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
-    let link = Invite::parse(&join.link)?;
+    let link = context.invite(join.link.as_deref(), Wanted::Invite("join"))?;
     let open = context.open_or_create()?;
     if let Some(mut room) =
         Room::all(open.store(), &open.crypto)?.into_iter().find(|r| r.id() == link.room)
@@ -47,13 +51,16 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
             return Err(Failure::new(
                 exit::REFUSED,
                 "invite_expired",
-                format!("the invite expired on {}", show::clock(link.expires)),
+                format!("the invite expired on {}", show::date(link.expires)),
                 "Ask the facilitator for a new one; if it should be good, check this computer's clock.",
             ));
         }
         looked => looked?,
     };
     check_clock(context, connection.server_now())?;
+    if !connection.is_post_quantum() {
+        context.out.remark(NOT_POST_QUANTUM);
+    }
     let acknowledged = acknowledge(context, &preview.agreement, &preview.title, join.acknowledge)?;
     debug_assert_eq!(acknowledged, link.agreement);
     let name = match join.name {
@@ -225,7 +232,7 @@ fn acknowledge(
             exit::REFUSED,
             "not_acknowledged",
             "the agreement is not acknowledged",
-            "Read it with `hearth agreement show LINK`, then repeat with --acknowledge AGREEMENT_ID.",
+            "Read it with `hearth agreement show -`, then repeat with --acknowledge AGREEMENT_ID.",
         ));
     }
     context.out.remark(&format!("{}\n", escape::one_line(title)));
@@ -239,12 +246,12 @@ fn acknowledge(
         exit::REFUSED,
         "not_acknowledged",
         "nothing was signed and nothing was sent",
-        "You can come back at any time; `hearth burn-invite LINK` gives the invite back.",
+        "You can come back at any time; `hearth burn-invite` gives the invite back.",
     ))
 }
 
-pub(super) async fn burn(context: &Context, link: &str) -> Result<()> {
-    let link = Invite::parse(link)?;
+pub(super) async fn burn(context: &Context, link: Option<String>) -> Result<()> {
+    let link = context.invite(link.as_deref(), Wanted::Invite("burn-invite"))?;
     let mut connection = Connection::open(&link.address).await?;
     let (room, token) = (link.room, link.token());
     connection
@@ -257,13 +264,15 @@ pub(super) async fn burn(context: &Context, link: &str) -> Result<()> {
 
 pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> Result<()> {
     match command {
-        AgreementCommand::Show { target } if target.trim_start().starts_with("hearth") => {
-            let link = Invite::parse(&target)?;
-            let (connection, preview) = live::look(&link).await?;
-            connection.close().await;
-            print_agreement(context, &preview.agreement, &preview.title)
-        }
-        AgreementCommand::Show { target } => show_of_room(context, &target).await,
+        AgreementCommand::Show { target } => match target.as_deref().map(str::trim) {
+            Some(room) if room != "-" && !is_link(room) => show_of_room(context, room).await,
+            link => {
+                let link = context.invite(link, Wanted::Invite("agreement show"))?;
+                let (connection, preview) = live::look(&link).await?;
+                connection.close().await;
+                print_agreement(context, &preview.agreement, &preview.title)
+            }
+        },
         AgreementCommand::Diff { room } => diff(context, &room).await,
         AgreementCommand::Amend { room, file, material, editorial: _, effective } => {
             let text = rooms::agreement_text(&file)?;
@@ -281,7 +290,7 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
         AgreementCommand::Enact { room } => {
             let open = context.open()?;
             let room = Room::open(open.store(), &open.crypto, &room)?;
-            let mut live = Live::enter(room).await?;
+            let mut live = enter(&context.out, room).await?;
             let now = live.moment().earlier();
             if let Some(pending) = live.room.policy()?.pending.filter(|p| p.effective > now)
                 && live.room.my_role()? == Role::Facilitator
@@ -334,6 +343,12 @@ fn print_agreement(context: &Context, agreement: &Agreement, title: &str) -> Res
         agreement.version
     );
     Ok(context.out.say(&object, &text)?)
+}
+
+/// Whether a text is meant as a link, and not as a room.
+fn is_link(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    link::is_meant(text) || lower.starts_with("hearth:") || lower.starts_with("hearth+plain")
 }
 
 /// Catches up if the relay can be reached; says so if not.
@@ -390,7 +405,7 @@ async fn amend(
 ) -> Result<()> {
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
-    let mut live = Live::enter(room).await?;
+    let mut live = enter(&context.out, room).await?;
     live.tend().await?;
     let moment = live.moment();
     let effective = match wait {

@@ -5,6 +5,7 @@ use hearth_protocol::{
     frame::PendingKnock,
     handshake, hash,
     invite::{self, Invite},
+    limits::NOTE_BYTES_MAX,
     seal::{self, Purpose},
 };
 
@@ -28,8 +29,10 @@ use crate::{store::Kind, text::name::Look};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// Sealed notes in one message: with X-Wing 2.2 KB each, and a message has at most 64 KB.
-const SEALED_NOTES_MAX: usize = 24;
+/// Bytes of the sealed notes in one message, whose content has at most 65,532. One note takes up to 17,540 of them.
+const SEALED_BYTES_MAX: usize = 60_000;
+/// Bytes of CBOR around one note.
+const SEALED_HEAD_BYTES: usize = 5;
 
 /// What an invite shall be.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +64,14 @@ pub struct Knock {
     key_package: Vec<u8>,
     /// Where the answer is sealed to.
     reply_key: Vec<u8>,
+}
+
+#[cfg(test)]
+impl Knock {
+    /// The same knock with another key for the answer.
+    pub(crate) fn with_reply_key(self, reply_key: Vec<u8>) -> Self {
+        Self { reply_key, ..self }
+    }
 }
 
 impl Room<'_> {
@@ -124,8 +135,8 @@ impl Room<'_> {
         notes.sort_unstable();
         self.change(|room| {
             room.save_time_out(&time_out)?;
-            for notes in notes.chunks(SEALED_NOTES_MAX) {
-                let notes = notes.iter().map(|note| note.clone().into()).collect();
+            for notes in by_bytes(notes) {
+                let notes = notes.into_iter().map(Into::into).collect();
                 room.queue_within(Body::Sealed { notes }, Vec::new(), now)?;
             }
             Ok(())
@@ -207,6 +218,9 @@ impl Room<'_> {
             .ok_or(EngineError::BadKnock("it does not open with its invite's key"))?;
         let body: KnockBody =
             codec::decode(&body).map_err(|_| EngineError::BadKnock("its content is malformed"))?;
+        if body.offer.is_some() {
+            return Err(EngineError::BadKnock("it is from a newer version of Hearth"));
+        }
         let provider = self.provider();
         let leaf = self.group()?.1.read_key_package(&provider, &body.key_package)?;
         if leaf.member != pending.member || leaf.name != body.name {
@@ -274,6 +288,9 @@ impl Room<'_> {
         let to = Recipient { member: knock.member, number: 0, key: &knock.reply_key };
         // A key that takes no note is the knocker's fault, and no reason to let them in.
         let note = note.seal(self.crypto, self.state.suite(), &to).unwrap_or_default();
+        if note.len() > NOTE_BYTES_MAX {
+            return Err(RuleError::TooLong.into());
+        }
         Ok(Effect::Decline { member: knock.member, note })
     }
 
@@ -392,6 +409,7 @@ impl Room<'_> {
             read(self.store, Kind::Pending, self.no, &return_name(&pending.id))?
                 .ok_or(EngineError::DamagedRecord)?;
         let uses = u32::try_from(self.roster()?.len()).unwrap_or(u32::MAX);
+        let agreement_signer = agreement.signer;
         let commitment = agreement.commitment(&self.id());
         let mut effects = vec![Effect::SetAgreement { agreement: commitment }];
         effects.push(self.invite_effect(&back.secret, agreement, uses, back.expires)?);
@@ -401,6 +419,7 @@ impl Room<'_> {
             knock_key: invite::knock_key(&back.secret),
             role: Role::Member,
             expires: back.expires,
+            by: agreement_signer,
         };
         write(self.store, Kind::Invite, self.no, known.invite.as_bytes(), &known)?;
         self.change(|room| {
@@ -509,7 +528,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    fn commit_act(
+    pub(super) fn commit_act(
         &mut self,
         act: Act,
         now: Millis,
@@ -604,4 +623,23 @@ impl Room<'_> {
         let number = self.push_outgoing(&outgoing)?;
         Ok(submission(number, outgoing))
     }
+}
+
+/// Divides sealed notes among messages by their size.
+fn by_bytes(notes: Vec<Vec<u8>>) -> Vec<Vec<Vec<u8>>> {
+    let mut messages = Vec::new();
+    let (mut message, mut bytes) = (Vec::new(), 0_usize);
+    for note in notes {
+        let more = note.len().saturating_add(SEALED_HEAD_BYTES);
+        if !message.is_empty() && bytes.saturating_add(more) > SEALED_BYTES_MAX {
+            messages.push(std::mem::take(&mut message));
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(more);
+        message.push(note);
+    }
+    if !message.is_empty() {
+        messages.push(message);
+    }
+    messages
 }

@@ -153,11 +153,14 @@ pub enum AckError {
     /// Too old.
     #[error("the acknowledgement has expired")]
     Expired,
-    /// From the future.
+    /// Dated after the admission by more than clocks may differ.
     #[error(
-        "the acknowledgement is dated later than now: the newcomer's clock is ahead, or yours is behind"
+        "the acknowledgement is dated in the future: its signer's clock is ahead, or yours is behind"
     )]
-    NotYet,
+    Future,
+    /// Good for longer than any may be.
+    #[error("the acknowledgement claims to be good for longer than a year")]
+    TooLasting,
     /// Given up by leaving or withdrawn.
     #[error("the acknowledgement was withdrawn")]
     Revoked,

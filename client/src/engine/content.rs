@@ -16,8 +16,11 @@ pub const WINDOW_ENTRIES_MAX: u64 = 512;
 /// place of one message, the author's next one says again.
 pub const WINDOW_ENTRIES_MIN: u64 = 64;
 
-/// Windows in one message.
+/// Windows in one message. A reader looks at no more of them.
 pub const WINDOWS_MAX: usize = 5;
+
+/// The format of envelopes that this version writes and knows.
+const FORMAT: u16 = 2;
 
 /// Bytes of one text message.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -160,8 +163,31 @@ impl Body {
     }
 }
 
-/// Why bytes are no envelope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// How every envelope begins, and what is read of one whose content is not taken: it counts all the same, because the
+/// sender's next message would be taken for one after a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// See [`Envelope::id`].
+    pub id: MessageId,
+    /// See [`Envelope::counter`].
+    pub counter: u64,
+    /// See [`Envelope::seen`]; absent in other formats, which say it in ways of their own.
+    pub seen: Option<Seen>,
+}
+
+/// A kind of message that this version does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LaterKind {
+    /// Format of the envelope.
+    #[n(0)]
+    pub format: u64,
+    /// Number of the body, where the format is known.
+    #[n(1)]
+    pub body: Option<u32>,
+}
+
+/// Why the content of an envelope is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentError {
     /// Padding or CBOR is wrong.
@@ -169,10 +195,10 @@ pub enum ContentError {
     Malformed,
     /// From a newer version of Hearth.
     #[error("the message is of a kind that this version does not know")]
-    Unknown,
+    Later(Box<Head>, LaterKind),
     /// Sent past the room's rules as what it is not.
     #[error("the message is not of the kind that its mark says")]
-    Mark,
+    Mark(Box<Head>),
     /// Too long to send.
     #[error("the message is too long")]
     TooLong,
@@ -193,19 +219,112 @@ impl Envelope {
     /// Strips the padding and decodes the content of an entry that is `marked` or not.
     ///
     /// # Errors
-    /// [`ContentError::Malformed`]; [`ContentError::Unknown`] for a body or format of a newer version;
-    /// [`ContentError::Mark`] if a marked entry holds anything but a retraction or a departure, or the reverse.
+    /// [`ContentError::Malformed`]; [`ContentError::Later`] for a body or format of a newer version;
+    /// [`ContentError::Mark`] if a marked entry holds words, or another a retraction or a departure.
     pub fn from_padded(padded: &[u8], marked: bool) -> Result<Self, ContentError> {
         let bytes = if marked { padding::unpad_marked(padded) } else { padding::unpad(padded) };
         let bytes = bytes.ok_or(ContentError::Malformed)?;
         match codec::decode::<Self>(bytes) {
-            Ok(envelope) if envelope.format != 2 => Err(ContentError::Unknown),
-            Ok(envelope) if envelope.body.is_marked() != marked => Err(ContentError::Mark),
-            Ok(envelope) => Ok(envelope),
-            Err(codec::DecodeError::Malformed(error)) if error.is_unknown_variant() => {
-                Err(if marked { ContentError::Mark } else { ContentError::Unknown })
+            Ok(envelope) if envelope.format == FORMAT => {
+                if envelope.body.is_marked() == marked {
+                    return Ok(envelope);
+                }
+                let Self { id, counter, seen, .. } = envelope;
+                Err(ContentError::Mark(Box::new(Head { id, counter, seen })))
             }
-            Err(_) => Err(ContentError::Malformed),
+            _ => {
+                let (head, kind) = later(bytes).ok_or(ContentError::Malformed)?;
+                Err(ContentError::Later(Box::new(head), kind))
+            }
+        }
+    }
+}
+
+/// Reads what is known of an envelope of another format, or with a body that this version does not know; `None` if it is
+/// neither, or not well-formed.
+fn later(bytes: &[u8]) -> Option<(Head, LaterKind)> {
+    /// Fields of every format: format, id, counter.
+    const COMMON: u64 = 3;
+    /// Fields of this format before the body.
+    const BODY: u64 = 5;
+    /// Fields of this format.
+    const ALL: u64 = 7;
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let fields = decoder.array().ok()??;
+    (fields >= COMMON).then_some(())?;
+    let format = decoder.u64().ok()?;
+    let (id, counter) = (decoder.decode().ok()?, decoder.u64().ok()?);
+    let (mut seen, mut body, mut read) = (None, None, COMMON);
+    if format == u64::from(FORMAT) {
+        (fields >= ALL).then_some(())?;
+        seen = decoder.decode().ok()?;
+        decoder.decode::<Millis>().ok()?;
+        // A part of a known body may be of a later version, too: a role, a change.
+        let known = decoder.clone().decode::<Body>();
+        known.err().filter(minicbor::decode::Error::is_unknown_variant)?;
+        let mut choice = decoder.clone();
+        (choice.array().ok()? == Some(2)).then_some(())?;
+        body = Some(choice.u32().ok()?);
+        read = BODY;
+    }
+    for _ in read..fields {
+        decoder.skip().ok()?;
+    }
+    let whole = decoder.position() == bytes.len();
+    whole.then_some((Head { id, counter, seen }, LaterKind { format, body }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: [u8; 16] = [4; 16];
+
+    fn read(bytes: &[u8], marked: bool) -> Result<Envelope, ContentError> {
+        let padded = if marked { padding::pad_marked(bytes) } else { padding::pad(bytes) };
+        Envelope::from_padded(&padded.unwrap(), marked)
+    }
+
+    /// Format, id, counter 9, and fields as they are.
+    fn bytes(fields: u8, format: &[u8], rest: &[u8]) -> Vec<u8> {
+        [&[0x80 | fields], format, &[0x50], &ID, &[9], rest].concat()
+    }
+
+    #[test]
+    fn later_messages_say_who_and_how_many() {
+        let seen = [&[0x83, 7, 0x58, 32], &[6; 32][..], &[0x80]].concat();
+        let known =
+            |body: &[u8]| bytes(7, &[2], &[&seen, &[5][..], body, &[0x50], &[0; 16]].concat());
+        let head = |seen| Head { id: MessageId(ID), counter: 9, seen };
+        let had = Seen { seq: Seq(7), digest: Digest([6; 32]), windows: Vec::new() };
+        for (content, format, body, seen) in [
+            (known(&[0x82, 5, 0x81, 0xa1, 1, 2]), 2, Some(5), Some(had.clone())),
+            (known(&[0x82, 0x1a, 0, 1, 0, 0, 0x80]), 2, Some(65_536), Some(had)),
+            (bytes(3, &[3], &[]), 3, None, None),
+            (bytes(5, &[0x19, 1, 0], &[0xa1, 1, 0x80, 0xf5]), 256, None, None),
+            (bytes(4, &[1], &[0xf6]), 1, None, None),
+        ] {
+            for marked in [false, true] {
+                let kind = LaterKind { format, body };
+                let later = ContentError::Later(Box::new(head(seen.clone())), kind);
+                assert_eq!(read(&content, marked), Err(later), "{content:x?}");
+                for cut in [&content[..content.len() - 1], &[&content[..], &[0]].concat()] {
+                    assert_eq!(read(cut, marked), Err(ContentError::Malformed), "{cut:x?}");
+                }
+            }
+        }
+        // A known kind with content of another shape is malformed, and so is what lacks the common beginning.
+        for content in [
+            known(&[0x82, 0, 0x81, 7]),
+            known(&[0x83, 5, 0x80, 0x80]),
+            known(&[5]),
+            bytes(6, &[2], &[0xf6, 5, 0x82, 5, 0x80, 0x40]),
+            bytes(2, &[3], &[]),
+            vec![0x82, 3, 0x50],
+            vec![0x9f, 3, 0xff],
+            vec![0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 3],
+        ] {
+            assert_eq!(read(&content, false), Err(ContentError::Malformed), "{content:x?}");
         }
     }
 }

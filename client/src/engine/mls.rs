@@ -89,6 +89,14 @@ impl Suite {
         }
     }
 
+    /// Returns the bytes of a public key of its KEM.
+    pub const fn key_bytes(self) -> usize {
+        match self {
+            Self::XWing => 1216,
+            Self::X25519 => 32,
+        }
+    }
+
     /// Reads the number.
     pub const fn from_number(number: u16) -> Option<Self> {
         match number {
@@ -120,7 +128,7 @@ pub enum MlsError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// A key package does not fit this room.
-    #[error("the key package does not fit this room")]
+    #[error("the keys that the knocker's program sent do not fit this room")]
     BadKeyPackage,
     /// The stored state does not load or does not allow the operation.
     #[error("the room's key state is damaged or in the way")]
@@ -174,8 +182,8 @@ pub(crate) struct Group {
 
 /// An MLS message after decryption, before it has any effect.
 pub(crate) enum Processed {
-    /// An application message and who signed it.
-    Application { sender: MemberKey, content: Vec<u8>, marked: bool },
+    /// An application message, who signed it, and whether it is marked; `None` if it has other authenticated data.
+    Application { sender: MemberKey, content: Vec<u8>, marked: Option<bool> },
     /// A commit that the gate has passed.
     Commit { staged: Box<StagedCommit>, verdict: Verdict, removes_me: bool },
     /// A commit that the gate refuses, and who made it.
@@ -276,8 +284,12 @@ impl Group {
         let view = WelcomeView {
             room: RoomId::from_slice(group.inner.group_id().as_slice()),
             signer,
-            policy: group.policy(),
-            roster: group.leaves().map(leaf_view).collect(),
+            policy: if is_ours(group.inner.extensions()) {
+                group.policy()
+            } else {
+                Err(PolicyError)
+            },
+            roster: group.leaves().map(|leaf| group.leaf_view(leaf)).collect(),
         };
         let (policy, roster) = gate::check_welcome(view, expected)?;
         Ok((group, policy, roster))
@@ -290,8 +302,16 @@ impl Group {
 
     /// Returns how many members the group may have; see [`Suite::members_max`].
     fn members_max(&self) -> usize {
-        let suite = Suite::from_number(self.inner.ciphersuite().into());
-        suite.map_or(0, Suite::members_max)
+        self.suite().map_or(0, Suite::members_max)
+    }
+
+    fn suite(&self) -> Option<Suite> {
+        Suite::from_number(self.inner.ciphersuite().into())
+    }
+
+    /// Says what is in a leaf of this group.
+    fn leaf_view(&self, leaf: &LeafNode) -> Result<Leaf, LeafError> {
+        leaf_view(leaf, self.suite().map_or(0, Suite::key_bytes))
     }
 
     /// Whether the group still has us as a member.
@@ -310,7 +330,8 @@ impl Group {
         match &self.roster {
             Some((known, roster)) if *known == epoch => Ok(roster.clone()),
             _ => {
-                let roster = self.leaves().map(leaf_view).collect::<Result<Vec<_>, _>>()?;
+                let roster = self.leaves().map(|leaf| self.leaf_view(leaf));
+                let roster = roster.collect::<Result<Vec<_>, _>>()?;
                 self.roster = Some((epoch, roster.clone()));
                 Ok(roster)
             }
@@ -365,6 +386,9 @@ impl Group {
         plan: &CommitPlan<'_>,
     ) -> Result<Committed, MlsError> {
         let add = plan.add.map(|bytes| self.validate_key_package(provider, bytes)).transpose()?;
+        // The group's own state makes every other commit: what fails with a stranger's key package is theirs.
+        let at_fault =
+            || if plan.add.is_some() { MlsError::BadKeyPackage } else { MlsError::State };
         let removed: Vec<_> = self
             .inner
             .public_group()
@@ -393,9 +417,9 @@ impl Group {
             .load_psks(provider.storage())
             .map_err(|_| MlsError::State)?
             .build(provider.rand(), provider.crypto(), &LeafSigner(identity.key), |_| true)
-            .map_err(|_| MlsError::State)?
+            .map_err(|_| at_fault())?
             .stage_commit(provider)
-            .map_err(|_| MlsError::State)?;
+            .map_err(|_| at_fault())?;
         let welcome = match bundle.to_welcome_msg() {
             Some(message) => Some(message.tls_serialize_detached().map_err(|_| MlsError::State)?),
             None => None,
@@ -460,16 +484,16 @@ impl Group {
         };
         let leaf = self.inner.public_group().leaf(index).ok_or(MlsError::Invalid)?;
         let sender = leaf_key(leaf).map_err(Refusal::from)?;
-        let marked = processed.aad() == mls_header::MARK;
-        if !marked && !processed.aad().is_empty() {
-            return Err(MlsError::Invalid);
-        }
+        let marked = match processed.aad() {
+            [] => Some(false),
+            data => (data == mls_header::MARK).then_some(true),
+        };
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(message) => {
                 let content = message.into_bytes();
                 Ok(Processed::Application { sender, content, marked })
             }
-            ProcessedMessageContent::StagedCommitMessage(_) if marked => {
+            ProcessedMessageContent::StagedCommitMessage(_) if marked != Some(false) => {
                 Ok(Processed::RefusedCommit { committer: sender, refusal: Refusal::Unusable })
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
@@ -509,7 +533,11 @@ impl Group {
         bytes: &[u8],
     ) -> Result<Leaf, MlsError> {
         let package = self.validate_key_package(provider, bytes)?;
-        leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
+        let init_key = package.hpke_init_key().as_slice();
+        if self.suite().map(Suite::key_bytes) != Some(init_key.len()) || takes_no_secret(init_key) {
+            return Err(MlsError::BadKeyPackage);
+        }
+        self.leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
     }
 
     /// Deletes the group's keys.
@@ -560,7 +588,7 @@ impl Group {
             policy: None,
             context_changed_otherwise: false,
             foreign_proposals: false,
-            path: staged.update_path_leaf_node().map(leaf_view),
+            path: staged.update_path_leaf_node().map(|leaf| self.leaf_view(leaf)),
         };
         let mut context_proposed = false;
         for queued in staged.queued_proposals() {
@@ -571,7 +599,7 @@ impl Group {
             }
             match queued.proposal() {
                 Proposal::Add(add) => {
-                    view.added.push(leaf_view(add.key_package().leaf_node()));
+                    view.added.push(self.leaf_view(add.key_package().leaf_node()));
                 }
                 Proposal::Remove(remove) => {
                     match self.inner.public_group().leaf(remove.removed()).map(leaf_key) {
@@ -588,7 +616,7 @@ impl Group {
             view.policy = Some(policy_of(new));
         }
         view.context_changed_otherwise = !same_but_policy(old, new)
-            || !in_order(new)
+            || !is_ours(new)
             || (!context_proposed
                 && old.unknown(POLICY_EXTENSION) != new.unknown(POLICY_EXTENSION));
         view
@@ -657,7 +685,7 @@ pub(crate) mod hpke {
         aad: &[u8],
         content: &[u8],
     ) -> Option<Vec<u8>> {
-        if super::is_low_order(to) {
+        if to.len() != suite.key_bytes() || super::takes_no_secret(to) {
             return None;
         }
         let sealed = crypto.hpke_seal(suite.hpke(), to, info, aad, content).ok()?;
@@ -722,8 +750,9 @@ fn leaf_extensions(
     .map_err(|_| MlsError::State)
 }
 
-fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, MlsError> {
-    let required = RequiredCapabilitiesExtension::new(
+/// What every leaf of a room must be able to do.
+fn required_capabilities() -> Extension {
+    Extension::RequiredCapabilities(RequiredCapabilitiesExtension::new(
         &[
             ExtensionType::Unknown(POLICY_EXTENSION),
             ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
@@ -731,10 +760,13 @@ fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, M
         ],
         &[],
         &[CredentialType::Basic],
-    );
+    ))
+}
+
+fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, MlsError> {
     let policy = UnknownExtension(hearth_protocol::codec::encode(policy));
     Extensions::from_vec(vec![
-        Extension::RequiredCapabilities(required),
+        required_capabilities(),
         Extension::Unknown(POLICY_EXTENSION, policy),
     ])
     .map_err(|_| MlsError::State)
@@ -750,9 +782,10 @@ fn policy_of(extensions: &Extensions<GroupContext>) -> Result<RoomPolicy, Policy
 
 /// Whether the context has exactly our extensions, in the order in which all write them: another order is another group
 /// context, and would split those who take it from those who do not.
-fn in_order(extensions: &Extensions<GroupContext>) -> bool {
+fn is_ours(extensions: &Extensions<GroupContext>) -> bool {
     let kinds = [ExtensionType::RequiredCapabilities, ExtensionType::Unknown(POLICY_EXTENSION)];
     extensions.iter().map(Extension::extension_type).eq(kinds)
+        && extensions.iter().next() == Some(&required_capabilities())
 }
 
 fn same_but_policy(old: &Extensions<GroupContext>, new: &Extensions<GroupContext>) -> bool {
@@ -806,7 +839,7 @@ const fn lifetime_error<E>(error: &ProcessMessageError<E>) -> Option<&LifetimeEr
     }
 }
 
-fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
+fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
     // First, as OpenMLS does by the clock: whatever else is wrong with the leaf, all readers name the same.
     if let LeafNodeSource::KeyPackage(lifetime) = leaf.leaf_node_source()
         && (lifetime.not_before(), lifetime.not_after()) != LIFETIME
@@ -824,7 +857,8 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
     let key = leaf.encryption_key().tls_serialize_detached().ok();
     let key = key.and_then(|key| VLBytes::tls_deserialize_exact(key).ok());
     let key = key.ok_or(LeafError::EncryptionKey)?;
-    if on(Check::EncryptionKey) && is_low_order(key.as_slice()) {
+    let bad = key.as_slice().len() != key_bytes || takes_no_secret(key.as_slice());
+    if on(Check::EncryptionKey) && bad {
         return Err(LeafError::EncryptionKey);
     }
     let extensions = leaf.extensions();
@@ -832,7 +866,7 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
     let acknowledgement =
         Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)?;
     let bytes = extensions.unknown(COMPANION_EXTENSION).ok_or(LeafError::Companion)?;
-    let companion = Companion::parse(&bytes.0, key.as_slice().len()).ok_or(LeafError::Companion)?;
+    let companion = Companion::parse(&bytes.0, key_bytes).ok_or(LeafError::Companion)?;
     // In this order, so that all who write a leaf write the same bytes.
     let kinds = [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION].map(ExtensionType::Unknown);
     if !extensions.iter().map(Extension::extension_type).eq(kinds) {
@@ -841,13 +875,25 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
     Ok(Leaf { member, name: text.to_owned(), acknowledgement, companion })
 }
 
-/// Whether no secret can be agreed on with an HPKE key, or it is too short to be one of either suite.
+/// Whether an HPKE key of either suite takes no message, or keeps none secret. OpenMLS notices only when it encrypts to it, and
+/// whoever is beside such a leaf in the tree could make no commit.
 ///
-/// Its last 32 bytes are an X25519 key: in suite 3 that is all of it, in X-Wing (draft-connolly-cfrg-xwing-kem section
-/// 5.2) it follows the key of ML-KEM-768. OpenMLS notices only when it encrypts to such a key.
-pub(super) fn is_low_order(key: &[u8]) -> bool {
-    let Some(point) = key.last_chunk::<32>() else { return true };
+/// The last 32 bytes are an X25519 key, not of low order (RFC 9180 section 7.1.4). In X-Wing a key of ML-KEM-768 comes before
+/// it (draft-connolly-cfrg-xwing-kem section 5.2), whose coefficients are below 3,329 (FIPS 203 section 7.2).
+pub(super) fn takes_no_secret(key: &[u8]) -> bool {
+    let Some((lattice, point)) = key.split_last_chunk::<32>() else { return true };
     // Any secret will do: clamped, it is a multiple of the order of every such point.
     let secret = x25519_dalek::StaticSecret::from([0; 32]);
-    !secret.diffie_hellman(&x25519_dalek::PublicKey::from(*point)).was_contributory()
+    let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(*point));
+    !shared.was_contributory() || !is_reduced(lattice)
+}
+
+/// Whether the coefficients of an ML-KEM key are below the modulus: 12 bits each, little endian, and 32 bytes behind them.
+fn is_reduced(lattice: &[u8]) -> bool {
+    const MODULUS: u16 = 3_329;
+    let coefficients = lattice.split_last_chunk::<32>().map_or(&[][..], |(rest, _)| rest);
+    coefficients.chunks_exact(3).all(|pair| {
+        let [low, middle, high] = [pair[0], pair[1], pair[2]].map(u16::from);
+        low | (middle & 0xf) << 8 < MODULUS && middle >> 4 | high << 4 < MODULUS
+    })
 }

@@ -1,5 +1,6 @@
 //! The engine: the cryptography, rules and state of rooms, without sockets or screens.
 
+pub mod accord;
 pub mod act;
 pub mod agreement;
 pub mod check;

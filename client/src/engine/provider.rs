@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use hearth_protocol::{MemberKey, Millis};
+use hearth_protocol::{MemberKey, Millis, Signature, handshake};
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::{
     OpenMlsProvider,
@@ -166,10 +166,17 @@ impl OpenMlsCrypto for Crypto {
         public: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        self.inner.verify_signature(scheme, data, public, signature)?;
+        if scheme != SignatureScheme::ED25519 {
+            return Err(CryptoError::UnsupportedSignatureScheme);
+        }
+        // As everywhere, because whether a signature in a commit verifies decides who follows it.
+        let key = MemberKey::from_slice(public).ok_or(CryptoError::InvalidSignature)?;
+        let signature = Signature::from_slice(signature).ok_or(CryptoError::InvalidSignature)?;
+        if !handshake::verify(&key, data, &signature) {
+            return Err(CryptoError::InvalidSignature);
+        }
         if is_framed_content(data) {
-            *self.author.lock().unwrap_or_else(PoisonError::into_inner) =
-                MemberKey::from_slice(public);
+            *self.author.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
         }
         Ok(())
     }

@@ -4,18 +4,19 @@
 //! passes off as somebody's. What is found is written beside the entry and shown to the member.
 
 use hearth_protocol::{
-    Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Role, Seq, StreamId, codec,
+    Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Role, Seq, StreamId, codec, invite,
     mls_header::{self, ContentType},
 };
+use minicbor::{Decode, Encode};
 
 use super::{
     check::{Check, on},
-    content::{Body, ContentError, Envelope},
+    content::{Body, ContentError, Envelope, Head, LaterKind},
     error::EngineError,
     gate::Verdict,
     mls::{MlsError, Processed, hpke},
     note::{Note, Purpose, TimeOut},
-    policy::{Act, Applied, Leaf, RoomPolicy},
+    policy::{Act, Applied, Category, Leaf, RoomPolicy},
     room::{Room, read, write},
     state::{
         Break, Countersignature, KnownInvite, Notice, Outgoing, OutgoingKind, ReturnInvite, Row,
@@ -25,6 +26,11 @@ use super::{
 use crate::{clock::Moment, store::Kind};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Names the record of the kinds of messages that this version did not know and that were told.
+const LATER: &[u8] = b"later";
+/// Kinds that are told at most: a member can make up any number of them.
+const LATER_KINDS_MAX: usize = 32;
 
 /// Names the record that tells how to come back after a material amendment. Each version has its own, because another text may
 /// have been sent that never became official.
@@ -89,6 +95,8 @@ impl Room<'_> {
         self.cursor.digest = None;
         self.cursor.vouched = head;
         self.cursor.split = None;
+        self.cursor.unexplained.clear();
+        self.drop_retractions()?;
         self.save_cursor()
     }
 
@@ -182,7 +190,8 @@ impl Room<'_> {
             return Ok(());
         }
         let same = match &entry.content {
-            EntryContent::Expired => entry.seq <= self.cursor.floor,
+            // It may have expired since, also between the relay's answer to the subscription and the entry.
+            EntryContent::Expired => true,
             content => self.cursor.digest.is_none_or(|known| known == content.digest()),
         };
         same.then_some(()).ok_or(EngineError::HistoryBackwards(entry.seq))
@@ -220,11 +229,15 @@ impl Room<'_> {
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(gone);
                 (row.at, row.arrived, row.said) = (Millis(0), Millis(0), Millis(0));
                 row.notices.push(Notice::Expired { from: next });
+                // A retraction, a departure or the note of a time-out may be among them.
+                self.cursor.unexplained.clear();
+                self.excuse_all()?;
                 self.doubt_outgoing()?;
             }
             EntryContent::Tombstone(_) => {
                 row.content = RowContent::Tombstone { by: None, category: None };
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(1);
+                self.unexplained(entry.seq);
                 self.doubt_outgoing()?;
             }
             EntryContent::Payload(payload) => {
@@ -325,7 +338,10 @@ impl Room<'_> {
             }
             Processed::Application { sender, content, marked } => {
                 name_row(row, &roster, sender);
-                self.take_application(row, sender, &content, marked)?;
+                match marked {
+                    Some(marked) => self.take_application(row, sender, &content, marked)?,
+                    None => row.notices.push(Notice::Unreadable),
+                }
             }
             Processed::RefusedCommit { committer, refusal } => {
                 name_row(row, &roster, committer);
@@ -373,15 +389,14 @@ impl Room<'_> {
         padded: &[u8],
         marked: bool,
     ) -> Result<()> {
-        let envelope = match Envelope::from_padded(padded, marked) {
-            Ok(envelope) => envelope,
-            Err(ContentError::Unknown) => {
-                row.content = RowContent::Unknown;
-                return Ok(());
+        let (head, body, later) = match Envelope::from_padded(padded, marked) {
+            Ok(Envelope { id, counter, seen, body, .. }) => {
+                (Head { id, counter, seen }, Some(body), None)
             }
-            Err(ContentError::Mark) => {
+            Err(ContentError::Later(head, kind)) => (*head, None, Some(kind)),
+            Err(ContentError::Mark(head)) => {
                 row.notices.push(Notice::Mark);
-                return Ok(());
+                (*head, None, None)
             }
             Err(_) => {
                 row.notices.push(Notice::Unreadable);
@@ -389,20 +404,58 @@ impl Room<'_> {
             }
         };
         // RFC 9750 section 8: MLS does not stop one member from encrypting another's words again; the id does.
-        let known = self.store.get(Kind::Seen, self.no, &seen_name(&sender, &envelope.id))?;
-        if on(Check::DuplicateMessage) && known.is_some() {
+        let known = self.uses_of(&head.id)?.iter().any(|by| by.sender == sender);
+        if on(Check::DuplicateMessage) && known {
             row.notices.push(Notice::Duplicate);
             return Ok(());
         }
-        self.remember_message(row, sender, &envelope.id)?;
-        row.id = Some(envelope.id);
-        self.check_counter(row, sender, envelope.counter)?;
-        self.check_seen(row, sender, &envelope)?;
-        self.take_body(row, sender, envelope.body)
+        self.remember_message(row, sender, &head.id)?;
+        row.id = Some(head.id);
+        self.check_counter(row, sender, head.counter)?;
+        self.check_seen(row, sender, head.seen.as_ref())?;
+        match (body, later) {
+            (Some(body), _) => self.take_body(row, sender, body),
+            (None, Some(kind)) => self.take_later(row, kind),
+            (None, None) => Ok(()),
+        }
     }
 
-    fn remember_message(&self, row: &Row, sender: MemberKey, id: &MessageId) -> Result<()> {
-        write(self.store, Kind::Seen, self.no, &seen_name(&sender, id), &row.seq)
+    /// Shows a message of a later version once for each kind, because nothing in it can be shown.
+    fn take_later(&self, row: &mut Row, kind: LaterKind) -> Result<()> {
+        let told: Option<Vec<LaterKind>> = read(self.store, Kind::Seen, self.no, LATER)?;
+        let mut told = told.unwrap_or_default();
+        if told.len() < LATER_KINDS_MAX && !told.contains(&kind) {
+            told.push(kind);
+            write(self.store, Kind::Seen, self.no, LATER, &told)?;
+            row.content = RowContent::Unknown;
+        }
+        Ok(())
+    }
+
+    /// Remembers whose message bears an id and where it is; says so if another's does as well.
+    ///
+    /// The sender counts beside the id: a member who learns another's id early must not be able to use it up and so make the
+    /// other's message look like the copy.
+    fn remember_message(&mut self, row: &mut Row, sender: MemberKey, id: &MessageId) -> Result<()> {
+        let mut uses = self.uses_of(id)?;
+        if let Some(first) = uses.iter().find(|by| by.sender != sender).copied() {
+            let by = self.name_of(&first.sender)?;
+            row.notices.push(Notice::SameId { seq: first.seq, by });
+        }
+        uses.retain(|by| by.sender != sender);
+        uses.push(IdUse { sender, seq: row.seq });
+        write(self.store, Kind::Seen, self.no, id.as_bytes(), &uses)
+    }
+
+    /// Returns whose messages bear an id, first come first.
+    pub(super) fn uses_of(&self, id: &MessageId) -> Result<Vec<IdUse>> {
+        Ok(read(self.store, Kind::Seen, self.no, id.as_bytes())?.unwrap_or_default())
+    }
+
+    /// Returns the name of a member, or a short form of their key where they are not in the room.
+    fn name_of(&mut self, member: &MemberKey) -> Result<String> {
+        let leaf = self.roster()?.into_iter().find(|leaf| leaf.member == *member);
+        Ok(leaf.map_or_else(|| member.short(), |leaf| leaf.name))
     }
 
     fn check_counter(&mut self, row: &mut Row, sender: MemberKey, counter: u64) -> Result<()> {
@@ -428,18 +481,17 @@ impl Room<'_> {
         match body {
             Body::Text(text) => row.content = RowContent::Text(text),
             Body::Retract { message, seq } => {
-                if let Some(mut target) = self.row(seq)? {
-                    let own = target.from == Some(sender) && target.id == Some(message);
-                    if own {
-                        target.content = RowContent::Tombstone { by: Some(sender), category: None };
-                        self.save_row(&target)?;
-                    }
-                }
-                row.content = RowContent::Retraction(message);
+                self.take_retraction(row, sender, message, seq)?;
             }
             Body::Depart { departure } => {
                 if departure.member != sender || !departure.verify(&self.id()) {
-                    row.notices.push(Notice::Unreadable);
+                    row.notices.push(Notice::FalseDeparture);
+                    return Ok(());
+                }
+                let leaf = self.roster()?.into_iter().find(|leaf| leaf.member == sender);
+                let ends = leaf.map(|leaf| leaf.acknowledgement.digest());
+                if on(Check::DepartureSigned) && ends != Some(departure.acknowledgement) {
+                    row.notices.push(Notice::FalseDeparture);
                     return Ok(());
                 }
                 row.content = RowContent::Goodbye { withdrawn: departure.withdrawn };
@@ -453,9 +505,10 @@ impl Room<'_> {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
-                let known = KnownInvite { invite, knock_key, role, expires };
-                write(self.store, Kind::Invite, self.no, invite.as_bytes(), &known)?;
-                row.content = RowContent::InviteIssued { uses, expires };
+                let known = KnownInvite { invite, knock_key, role, expires, by: sender };
+                if self.take_invite(row, known)? {
+                    row.content = RowContent::InviteIssued { uses, expires };
+                }
             }
             Body::AgreementText { agreement, return_secret, return_expires } => {
                 let by_facilitator = self.policy()?.role(&sender) == Role::Facilitator;
@@ -465,6 +518,16 @@ impl Room<'_> {
                 }
                 let id = agreement.id();
                 self.save_agreement(&agreement)?;
+                // Announced with it, so that nobody can announce it otherwise afterwards.
+                let token = invite::invite_token(&return_secret);
+                let known = KnownInvite {
+                    invite: invite::invite_id(&token),
+                    knock_key: invite::knock_key(&return_secret),
+                    role: Role::Member,
+                    expires: return_expires,
+                    by: sender,
+                };
+                self.take_invite(row, known)?;
                 let back =
                     ReturnInvite { agreement: id, secret: return_secret, expires: return_expires };
                 write(self.store, Kind::Pending, self.no, &return_name(&id), &back)?;
@@ -506,7 +569,17 @@ impl Room<'_> {
                     write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
                 }
             }
-            Act::SetRole { member, .. } => target = name_of(member),
+            Act::SetRole { member, role } => {
+                target = name_of(member);
+                if role.moderates() {
+                    // Who moderates has no time-out any more, at the relay neither.
+                    self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
+                }
+                if *member == self.me() {
+                    // Of time-outs from before, those who do not moderate are not told.
+                    self.excuse_others()?;
+                }
+            }
             Act::Remove { member, .. } => {
                 target = name_of(member);
                 self.forget_member(member)?;
@@ -516,6 +589,7 @@ impl Room<'_> {
                 self.forget_member(&departure.member)?;
             }
             Act::Retract { message, seq, category } => {
+                self.explain(*seq, record.actor, Some(*category))?;
                 if let Some(mut hit) = self.row(*seq)?.filter(|r| r.id == Some(*message)) {
                     target.clone_from(&hit.name);
                     hit.content =
@@ -535,6 +609,69 @@ impl Room<'_> {
         row.content =
             content.unwrap_or_else(|| RowContent::Moderation { record: record.clone(), target });
         Ok(())
+    }
+
+    /// Takes back a sender's own message. Whatever else a member says that they take back stays, and they are named.
+    fn take_retraction(
+        &mut self,
+        row: &mut Row,
+        sender: MemberKey,
+        message: MessageId,
+        seq: Seq,
+    ) -> Result<()> {
+        let mut target = self.row(seq)?;
+        if target.as_ref().is_some_and(|row| row.notices.contains(&Notice::Duplicate)) {
+            // Sent again after the relay had forgotten it: it is shown where it came first.
+            let first = self.uses_of(&message)?.into_iter().find(|by| by.sender == sender);
+            target = first.map(|first| self.row(first.seq)).transpose()?.flatten();
+        }
+        let known = target.as_ref().and_then(|target| target.from);
+        let is_theirs = target.as_ref().is_none_or(|target| target.id == Some(message));
+        let false_one = known.is_some_and(|from| from != sender || !is_theirs) || seq >= row.seq;
+        if on(Check::MessageAuthority) && false_one {
+            row.notices.push(Notice::FalseRetraction);
+            return Ok(());
+        }
+        self.explain(seq, sender, None)?;
+        if let Some(mut target) = target.filter(|_| known == Some(sender) && is_theirs) {
+            target.content = RowContent::Tombstone { by: Some(sender), category: None };
+            self.save_row(&target)?;
+        }
+        row.content = RowContent::Retraction(message);
+        Ok(())
+    }
+
+    /// Notes who retracted an entry that was given out as retracted.
+    fn explain(&mut self, seq: Seq, by: MemberKey, category: Option<Category>) -> Result<()> {
+        if !self.cursor.unexplained.contains(&seq) {
+            return Ok(());
+        }
+        self.cursor.unexplained.retain(|other| *other != seq);
+        if let Some(mut row) = self.row(seq)?
+            && matches!(row.content, RowContent::Tombstone { by: None, .. })
+        {
+            row.content = RowContent::Tombstone { by: Some(by), category };
+            self.save_row(&row)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what opens the knocks of an invite. The first announcement counts; returns whether this is it.
+    fn take_invite(&mut self, row: &mut Row, invite: KnownInvite) -> Result<bool> {
+        let name = *invite.invite.as_bytes();
+        let first: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, &name)?;
+        let Some(first) = first.filter(|_| on(Check::MessageAuthority)) else {
+            write(self.store, Kind::Invite, self.no, &name, &invite)?;
+            return Ok(true);
+        };
+        let same = first.knock_key.expose() == invite.knock_key.expose()
+            && first.role == invite.role
+            && first.by == invite.by;
+        if !same {
+            let by = self.name_of(&first.by)?;
+            row.notices.push(Notice::SecondInvite { by });
+        }
+        Ok(false)
     }
 
     /// Keeps what the notes for this profile say, until a record commits to it.
@@ -565,7 +702,10 @@ impl Room<'_> {
     /// Takes the record of a time-out: those who can open it learn whose it is.
     fn take_time_out(&mut self, commitment: &Digest) -> Result<Option<RowContent>> {
         let known: Option<TimeOut> = read(self.store, Kind::Note, self.no, commitment.as_bytes())?;
-        let Some(TimeOut { member, until, words, .. }) = known else { return Ok(None) };
+        let Some(TimeOut { member, until, words, .. }) = known else {
+            self.excuse_others()?;
+            return Ok(None);
+        };
         write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;
         if member != self.me() {
             return Ok(None);
@@ -648,10 +788,15 @@ impl Room<'_> {
     }
 }
 
-/// Names the record that a message was seen. The sender is part of it: a member who learns another's id early must not
-/// be able to use it up and so make the other's message look like the copy.
-fn seen_name(sender: &MemberKey, id: &MessageId) -> Vec<u8> {
-    [sender.as_bytes().as_slice(), id.as_bytes()].concat()
+/// A message that bears an id.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+pub(super) struct IdUse {
+    /// By whom.
+    #[n(0)]
+    pub(super) sender: MemberKey,
+    /// Where it is.
+    #[n(1)]
+    pub(super) seq: Seq,
 }
 
 /// Names the record that says until when a member's last time-out lasts.

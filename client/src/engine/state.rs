@@ -125,7 +125,7 @@ pub struct RoomState {
     /// When I last renewed my leaf.
     #[n(17)]
     pub renewed_at: Millis,
-    /// End of my time-out; 0: none.
+    /// End of my time-out by the last signed note; 0: none.
     #[n(18)]
     pub timed_out_until: Millis,
     /// The last entry of history that was shown.
@@ -249,6 +249,10 @@ pub struct Cursor {
     /// When it was last told that the relay's times do not add up, by the own clock; 0: never.
     #[n(13)]
     pub times_told: Millis,
+    /// Entries that the relay gave out as retracted, and whose retraction was not read yet.
+    #[n(14)]
+    #[cbor(default)]
+    pub unexplained: Vec<Seq>,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.
@@ -440,8 +444,31 @@ pub enum Notice {
     #[n(10)]
     Mark,
     /// The relay's times do not add up: this one is beyond its own clock, or before an earlier entry's.
-    #[n(20)]
+    #[n(24)]
     Times,
+    /// A member said that they leave, by a statement that no commit can carry out.
+    #[n(20)]
+    FalseDeparture,
+    /// A member said that they take back what is another's, or is not there.
+    #[n(21)]
+    FalseRetraction,
+    /// Another's message has the same id.
+    #[n(22)]
+    SameId {
+        /// Where that is.
+        #[n(0)]
+        seq: Seq,
+        /// Its sender's name.
+        #[n(1)]
+        by: String,
+    },
+    /// The same invite was announced before, with another key or role; that one counts.
+    #[n(23)]
+    SecondInvite {
+        /// Who announced it first.
+        #[n(0)]
+        by: String,
+    },
 }
 
 impl Notice {
@@ -526,6 +553,9 @@ pub struct KnownInvite {
     /// End of validity.
     #[n(3)]
     pub expires: Millis,
+    /// Who announced it.
+    #[n(4)]
+    pub by: MemberKey,
 }
 
 /// How somebody who lapsed comes back.

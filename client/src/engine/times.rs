@@ -119,6 +119,15 @@ impl Room<'_> {
         }
     }
 
+    /// Returns the time of arrival, by the own clock, before which the room keeps nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room: what it has of it, it keeps.
+    pub fn kept_since(&mut self) -> Result<Millis> {
+        let kept = self.policy()?.numbers.retention_seconds.saturating_mul(1000);
+        Ok(Millis(self.now().0.saturating_sub(kept)))
+    }
+
     /// Erases history older than the room keeps it, on this device: at the latest so long after it arrived, by the own clock,
     /// whatever time the relay put on it. While the own clock is behind what it was before, it counts nothing, and the relay's does.
     ///

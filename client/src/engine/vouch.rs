@@ -7,7 +7,7 @@ use hearth_protocol::{Digest, MemberKey, Millis, Seq};
 
 use super::{
     check::{Check, on},
-    content::{Envelope, Seen, WINDOW_ENTRIES_MAX, WINDOW_ENTRIES_MIN, WINDOWS_MAX, Window},
+    content::{Seen, WINDOW_ENTRIES_MAX, WINDOW_ENTRIES_MIN, WINDOWS_MAX, Window},
     error::EngineError,
     recent::{LINKS_MAX, Link},
     room::{Room, read, write},
@@ -23,9 +23,9 @@ impl Room<'_> {
         &self,
         row: &mut Row,
         sender: MemberKey,
-        envelope: &Envelope,
+        seen: Option<&Seen>,
     ) -> Result<()> {
-        let Some(seen) = &envelope.seen else { return Ok(()) };
+        let Some(seen) = seen else { return Ok(()) };
         let same = if seen.seq < row.seq { self.has_entry(seen)? } else { Some(false) };
         let mut fork = None;
         if on(Check::Fork) && same == Some(false) {

@@ -205,7 +205,7 @@ pub async fn await_answer(connection: &mut Connection, room: &mut Room<'_>) -> R
         }
         match settle(connection, room, standing).await {
             Ok(_) => return Ok(Answer::Admitted),
-            Err(LiveError::Engine(EngineError::NotMember(_))) => {
+            Err(LiveError::Engine(EngineError::NotMember(_)) | LiveError::NotInside(_)) => {
                 if let Some(answer) = declined(room) {
                     return Ok(answer);
                 }
@@ -229,7 +229,9 @@ pub async fn resume_waiting(
     }
     match settle(connection, room, standing).await {
         Ok(_) => Ok(Some(Answer::Admitted)),
-        Err(LiveError::Engine(EngineError::NotMember(_))) => Ok(declined(room)),
+        Err(LiveError::Engine(EngineError::NotMember(_)) | LiveError::NotInside(_)) => {
+            Ok(declined(room))
+        }
         Err(error) => Err(error),
     }
 }
@@ -278,7 +280,11 @@ pub(super) async fn settle(
     standing: RelayStanding,
 ) -> Result<Option<Seq>> {
     match (standing, room.state().standing.clone()) {
-        (RelayStanding::Member { joined, welcome: Some(blob), .. }, Standing::Knocking) => {
+        // That the knock was declined was the relay's word alone; it may be admitted all the same.
+        (
+            RelayStanding::Member { joined, welcome: Some(blob), .. },
+            Standing::Knocking | Standing::Declined { by: None, .. },
+        ) => {
             let welcome = fetch(connection, room.id(), blob).await?;
             room.welcomed(&welcome, joined, room.now())?;
             Ok(None)
@@ -295,7 +301,7 @@ pub(super) async fn settle(
         (RelayStanding::Gone { at }, Standing::Member) => Ok(Some(at)),
         (RelayStanding::Declined { note }, Standing::Knocking) => {
             room.declined(&note)?;
-            Err(EngineError::NotMember("your knock was declined").into())
+            Err(LiveError::NotInside(room.state().standing.clone()))
         }
         (RelayStanding::Knocking, Standing::Knocking) => {
             Err(EngineError::NotMember("you wait to be admitted").into())

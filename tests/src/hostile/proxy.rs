@@ -3,7 +3,6 @@
 use std::{cell::RefCell, net::SocketAddr, rc::Rc};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use hearth_protocol::limits::PATH;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
@@ -106,7 +105,7 @@ fn speak(_: &Request, mut response: Response) -> Result<Response, ErrorResponse>
 async fn reach(backend: SocketAddr) -> Option<WebSocketStream<TcpStream>> {
     let stream = TcpStream::connect(backend).await.ok()?;
     stream.set_nodelay(true).ok()?;
-    let uri = format!("ws://{backend}{PATH}").parse().ok()?;
+    let uri = format!("ws://{backend}/v2").parse().ok()?;
     let request = ClientRequestBuilder::new(uri).with_sub_protocol(SUBPROTOCOL);
     let (socket, _) = client_async(request, stream).await.ok()?;
     Some(socket)

@@ -289,7 +289,7 @@ fn newcomer_ahead_is_told_of_clock() {
     let ghost = Ghost::acknowledging(room, &agreement, 74, at(HOUR));
     let knock = knock_with(&mut world, &ghost, ghost.package.clone()).unwrap();
     let early = world.rooms[FAY].admit(&knock, NOW);
-    let not_yet = RuleError::NotAcknowledged(AckError::NotYet);
+    let not_yet = RuleError::NotAcknowledged(AckError::Future);
     assert!(matches!(early.err(), Some(EngineError::Rule(rule)) if rule == not_yet));
     // By the relay's clock, which is right, it is in time.
     let submission = world.rooms[FAY].admit(&knock, at(HOUR)).unwrap();

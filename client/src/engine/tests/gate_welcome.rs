@@ -7,9 +7,9 @@ use super::{world::*, *};
 use crate::engine::{
     EngineError,
     agreement::AckError,
-    gate::{Expected, Refusal},
+    gate::{Expected, PolicyError, Refusal},
     mls::{
-        CommitPlan, Group, MlsError,
+        CommitPlan, Group,
         modified::{Context, Forgery},
     },
     policy::{Act, Leaf, RoleEntry, RoomPolicy, RuleError},
@@ -250,6 +250,28 @@ fn a_roster_with_somebody_who_never_acknowledged_is_refused() {
 }
 
 #[test]
+fn a_welcome_with_another_group_context_is_refused() {
+    let mut waiting = Waiting::new();
+    let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
+    let act = admission(&waiting.world.rooms[FAY], &leaf, Role::Member);
+    let record = waiting.world.record(FAY, act);
+    let policy = waiting.world.after(&record, Some(&leaf));
+    for context in [
+        Context::OtherOrder(&policy),
+        Context::OtherRequirement(&policy),
+        Context::NoRequirement(&policy),
+        Context::Outsider(&policy),
+        Context::NoPolicy,
+    ] {
+        let adds = vec![package.as_slice()];
+        let committed = waiting.world.forge(FAY, &Forgery { adds, context, ..Forgery::default() });
+        waiting.refuses(&committed.welcome.unwrap(), &PolicyError.into());
+        waiting.world.refuses(FAY, committed.commit, &PolicyError.into());
+    }
+    waiting.gets_in();
+}
+
+#[test]
 fn a_welcome_is_good_once_and_for_one() {
     let mut waiting = Waiting::new();
     // Misdelivered: a Welcome for somebody else, from a facilitator.
@@ -258,7 +280,7 @@ fn a_welcome_is_good_once_and_for_one() {
     let earlier = waiting.world.log.welcomes[0].1.clone();
     for welcome in [for_another, earlier, Vec::new(), vec![0; 64]] {
         let refused = waiting.dan.welcomed(&welcome, Seq(5), NOW).unwrap_err();
-        assert!(matches!(refused, EngineError::Mls(MlsError::Invalid)));
+        assert!(matches!(refused, EngineError::BadWelcome));
         waiting.still_waits();
     }
     let opened = waiting.world.rooms[FAY].open_knock(&waiting.pending).unwrap();

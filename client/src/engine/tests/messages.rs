@@ -21,7 +21,7 @@ fn posts_bytes(room: &mut TestRoom, content: &[u8]) -> Vec<u8> {
     posts_marked(room, content, false)
 }
 
-fn posts_marked(room: &mut TestRoom, content: &[u8], marked: bool) -> Vec<u8> {
+pub(super) fn posts_marked(room: &mut TestRoom, content: &[u8], marked: bool) -> Vec<u8> {
     let key = room.signing_key();
     let (provider, group) = room.group().unwrap();
     group.encrypt(&provider, &key, content, marked).unwrap()
@@ -84,7 +84,9 @@ fn nobody_can_use_up_anothers_message_id() {
         .map(|r| r.name.as_str())
         .collect();
     assert_eq!(by, ["Mal", "Fay"], "each is shown as its sender's own");
-    assert!(last_row(&world.rooms[BEN]).notices.is_empty());
+    // And everybody is told that two bear one id.
+    let seq = Seq(world.log.entries.len() as u64 - 1);
+    assert_eq!(last_row(&world.rooms[BEN]).notices, [Notice::SameId { seq, by: "Mal".into() }]);
 }
 
 #[test]
@@ -428,13 +430,15 @@ fn a_departure_message_is_for_oneself() {
     for (id, departure) in [(1, forged), (2, bens), (3, elsewhere)] {
         let body = Body::Depart { departure };
         let row = ben_sees(&mut world, MAL, &envelope(id, id.into(), body));
-        assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::Unreadable]));
+        assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::FalseDeparture]));
     }
     assert!(world.rooms[FAY].open_departures().unwrap().is_empty());
-    // One's own, but for another stay: shown, and never in the way of others' departures.
+    // One's own, but for another stay: no goodbye, and never in the way of others' departures.
     let wrong = Departure::sign(&mal, room, Digest([1; 32]), true, NOW);
     let body = Body::Depart { departure: wrong };
-    ben_sees(&mut world, MAL, &envelope(4, 4, body));
+    let row = ben_sees(&mut world, MAL, &envelope(4, 4, body));
+    assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::FalseDeparture]));
+    assert_eq!(row.name, "Mal");
     assert!(world.rooms[FAY].open_departures().unwrap().is_empty());
     assert_eq!(world.rooms[BEN].roster().unwrap().len(), 4);
 }
@@ -452,17 +456,52 @@ fn invites_come_from_those_who_may_make_them() {
         (FAY, Role::CoFacilitator, true),
     ] {
         id += 1;
-        let row =
-            ben_sees(&mut world, who, &envelope(id, 100 + u64::from(id), invite_issued(role)));
-        let fay = &world.rooms[FAY];
-        let known: Option<KnownInvite> =
-            crate::engine::room::read(fay.store, crate::store::Kind::Invite, fay.no, &[4; 16])
-                .unwrap();
+        let mut body = invite_issued(role);
+        if let Body::InviteIssued { invite, .. } = &mut body {
+            *invite = InviteId([id; 16]);
+        }
+        let row = ben_sees(&mut world, who, &envelope(id, 100 + u64::from(id), body));
+        let known = known_invite(&world, FAY, id);
         if good {
             assert!(matches!(row.content, RowContent::InviteIssued { .. }));
         } else {
             assert_eq!(row.notices.last(), Some(&Notice::Unreadable), "{who} {role:?}");
-            assert!(known.is_none_or(|k| k.role == Role::Member));
+            assert!(known.is_none());
+        }
+    }
+}
+
+fn known_invite(world: &World, who: usize, id: u8) -> Option<KnownInvite> {
+    let room = &world.rooms[who];
+    crate::engine::room::read(room.store, crate::store::Kind::Invite, room.no, &[id; 16]).unwrap()
+}
+
+/// A10.
+#[test]
+fn first_announcement_of_an_invite_counts() {
+    let mut world = World::new();
+    let announces = |role, key: u8| Body::InviteIssued {
+        invite: InviteId([4; 16]),
+        knock_key: Secret32::new([key; 32]),
+        uses: 1,
+        expires: NOW.plus(1000),
+        role,
+    };
+    let row = ben_sees(&mut world, FAY, &envelope(1, 101, announces(Role::Member, 5)));
+    assert!(matches!(row.content, RowContent::InviteIssued { .. }));
+    for (id, who, role, key) in [
+        (2, CLEO, Role::Observer, 5),
+        (3, CLEO, Role::Member, 6),
+        (4, FAY, Role::CoFacilitator, 5),
+        (5, CLEO, Role::Member, 5),
+    ] {
+        let row =
+            ben_sees(&mut world, who, &envelope(id, 101 + u64::from(id), announces(role, key)));
+        let notice = Notice::SecondInvite { by: "Fay".into() };
+        assert_eq!((row.notices.last(), row.content), (Some(&notice), RowContent::Nothing));
+        for who in [FAY, CLEO, BEN] {
+            let known = known_invite(&world, who, 4).unwrap();
+            assert_eq!((known.role, *known.knock_key.expose()), (Role::Member, [5; 32]));
         }
     }
 }

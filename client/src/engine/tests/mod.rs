@@ -3,6 +3,7 @@
 //! There is no relay here: [`Log`] is a list of entries that the test shows to whom it pleases, which is exactly
 //! what a relay in league with an attacker can do.
 
+mod accord;
 mod acknowledged;
 mod amendments;
 mod clocks;
@@ -11,6 +12,7 @@ mod gate;
 mod gate_mls;
 mod gate_roster;
 mod gate_welcome;
+mod interop;
 mod largest;
 mod messages;
 mod order;
