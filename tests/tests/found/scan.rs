@@ -1,4 +1,4 @@
-//! Section C: what leaks or misleads.
+//! Rows C4 to C6: what somebody who scans for rooms finds, and odd ways to say hello.
 
 use std::{
     io::{Read as _, Write as _},
