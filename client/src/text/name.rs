@@ -191,7 +191,47 @@ fn reserved(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use hearth_protocol::hash;
+    use unicode_security::GeneralSecurityProfile;
+
     use super::*;
+
+    const PROTOCOL: &str = include_str!("../../../docs/protocol.md");
+
+    /// Names decide which commits are refused, so all members must have the same data: another version of it is another format
+    /// of the policy (`docs/protocol.md` section 7.9). The tables are compared, too, because letters and lower case come from
+    /// Rust's own data, which every Rust may raise.
+    #[test]
+    fn names_rest_on_unicode_18() {
+        assert_eq!(unicode_normalization::UNICODE_VERSION, (18, 0, 0));
+        assert_eq!(unicode_security::UNICODE_VERSION, (18, 0, 0));
+        let stands_in_names = |c: &char| {
+            (c.is_alphanumeric() || is_combining_mark(*c))
+                && GeneralSecurityProfile::identifier_allowed(*c)
+        };
+        let all: Vec<char> = ('\0'..=char::MAX).filter(stands_in_names).collect();
+        assert!(all.iter().all(|c| !is_invisible(*c) && !c.is_control()));
+        let each = |to: &dyn Fn(char) -> String| -> String { all.iter().map(|c| to(*c)).collect() };
+        let mixes = |c: char| -> String {
+            let fits = |script: &&&str| {
+                let both = format!("{script}{c}");
+                both.as_str().check_restriction_level(RestrictionLevel::ModeratelyRestrictive)
+            };
+            ["a", "α", "я", "漢", "か", "한", "ㄅ", "א"].iter().filter(fits).copied().collect()
+        };
+        let tables = [
+            ("characters", each(&String::from)),
+            ("normalised", each(&|c| c.nfc().collect())),
+            ("lower case", each(&|c| c.to_lowercase().collect())),
+            ("skeletons", each(&|c| skeleton(c.encode_utf8(&mut [0; 4])).collect())),
+            ("mixes", each(&mixes)),
+        ];
+        let shown = tables.map(|(name, table)| {
+            format!("names, {name}\n  {}\n", hash::sha256(table.as_bytes()).to_hex())
+        });
+        let shown = shown.concat();
+        assert!(PROTOCOL.contains(&shown), "{} characters:\n{shown}", all.len());
+    }
 
     #[test]
     fn names_of_people_are_taken() {
