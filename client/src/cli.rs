@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hearth_protocol::Role;
 
 /// How the enforcement classes in the help are meant.
 const ENFORCEMENT: &str = "\
@@ -55,8 +56,8 @@ pub enum Command {
     Join(Join),
     /// Give an invite back unused, so that nobody can use it. [R]
     BurnInvite {
-        /// The invite.
-        link: String,
+        /// The invite; asked for unseen if absent, from standard input if `-`.
+        link: Option<String>,
     },
     /// Show, amend or acknowledge a room's agreement.
     #[command(subcommand)]
@@ -75,6 +76,9 @@ pub enum Command {
         /// End when nobody has typed for so long, so that an unwatched screen does not go on showing the room.
         #[arg(long, default_value = "30m", value_name = "TIME")]
         lock_after: String,
+        /// Show the room on a screen of its own, which is gone at the end, with all words: for a computer that others use.
+        #[arg(long)]
+        alternate_screen: bool,
     },
     /// Admit whoever has acknowledged, without anybody watching, until stopped. F, CF [E; R]
     Steward {
@@ -112,9 +116,9 @@ pub enum RoomCommand {
     Create {
         /// What the room is called.
         title: String,
-        /// The grant link.
-        #[arg(long, value_name = "LINK")]
-        grant: String,
+        /// The grant link; asked for unseen without a value, from standard input if `-`.
+        #[arg(long, value_name = "LINK", num_args = 0..=1)]
+        grant: Option<Option<String>>,
         /// The agreement's text.
         #[arg(long, value_name = "FILE")]
         agreement: PathBuf,
@@ -159,8 +163,8 @@ pub enum SuiteArg {
 /// `hearth join`
 #[derive(Debug, Args)]
 pub struct Join {
-    /// The invite.
-    pub link: String,
+    /// The invite; asked for unseen if absent, from standard input if `-`.
+    pub link: Option<String>,
     /// My name in the room.
     #[arg(long = "as", value_name = "NAME")]
     pub name: Option<String>,
@@ -177,8 +181,8 @@ pub struct Join {
 pub enum AgreementCommand {
     /// Print an agreement's id and text.
     Show {
-        /// An invite, or a room.
-        target: String,
+        /// A room, or an invite: asked for unseen if absent, from standard input if `-`.
+        target: Option<String>,
     },
     /// Print what changed since the version I acknowledged.
     Diff {
@@ -320,8 +324,8 @@ pub enum InRoom {
     Revoke {
         /// The room.
         room: String,
-        /// The invite's link.
-        link: String,
+        /// The invite's link; asked for unseen if absent, from standard input if `-`.
+        link: Option<String>,
     },
     /// List who asks to be admitted; each acknowledgement is verified. F, CF [E]
     Knocks {
@@ -344,12 +348,12 @@ pub enum InRoom {
         /// Words to the knocker.
         note: Option<String>,
     },
-    /// Nobody but F and CF posts, for a time; it ends by itself. F, CF [E held by receivers; R]
+    /// Nobody but facilitators and co-facilitators posts, for a time; it ends by itself. F, CF [E held by receivers; R]
     Pause {
         /// The room.
         room: String,
-        /// How long (10m), then words to the room.
-        #[arg(num_args = 0..=2, value_name = "TIME COMMENT")]
+        /// How long (10m, 2 hours; ten minutes if absent), then words to the room.
+        #[arg(num_args = 0.., value_name = "TIME WORDS")]
         args: Vec<String>,
     },
     /// End the pause early. F, CF [E; R]
@@ -363,10 +367,9 @@ pub enum InRoom {
         room: String,
         /// Name or id.
         member: String,
-        /// How long (30m).
-        time: String,
-        /// Words to the member.
-        note: Option<String>,
+        /// How long (30m, 2 hours), then words to the member.
+        #[arg(num_args = 1.., required = true, value_name = "TIME WORDS")]
+        args: Vec<String>,
     },
     /// End a time-out early. F, CF [R]
     Untimeout {
@@ -380,14 +383,16 @@ pub enum InRoom {
         /// The room.
         room: String,
         /// The time, or `off`.
-        time: String,
+        #[arg(num_args = 1.., required = true, value_name = "TIME")]
+        time: Vec<String>,
     },
     /// Posts of one member a day (20/day, off). F, CF [R; C]
     Budget {
         /// The room.
         room: String,
         /// The number, or `off`.
-        posts: String,
+        #[arg(num_args = 1.., required = true, value_name = "NUMBER/day")]
+        posts: Vec<String>,
     },
     /// Characters of one message (1200, off). F, CF [R by size class; C exactly]
     Len {
@@ -456,21 +461,21 @@ pub enum InRoom {
     Pin {
         /// The room.
         room: String,
-        /// The message's id.
+        /// The message's id, or its number.
         id: String,
     },
     /// No longer keep it there. F, CF [E]
     Unpin {
         /// The room.
         room: String,
-        /// The message's id.
+        /// The message's id, or its number.
         id: String,
     },
     /// Leave a tombstone in a message's place; the relay deletes the ciphertext. Own: M, any: F, CF [R; C devices]
     Retract {
         /// The room.
         room: String,
-        /// The message's id.
+        /// The message's id, or its number.
         #[arg(required_unless_present = "all_from")]
         id: Option<String>,
         /// Category for the log, where it is another's message.
@@ -479,6 +484,9 @@ pub enum InRoom {
         /// Retract every message of a member.
         #[arg(long, value_name = "MEMBER", conflicts_with = "id")]
         all_from: Option<String>,
+        /// Do not ask before `--all-from`. A program that nobody can be asked through is never asked.
+        #[arg(long)]
+        yes: bool,
     },
     /// Do not show a member's messages on this device; nobody is told. M [C local]
     Mute {
@@ -494,6 +502,11 @@ pub enum InRoom {
         /// Name or id.
         member: String,
     },
+    /// Put the relay's rules, roles, roster and time-outs back to what the room's log says. F [E; R]
+    RestoreRules {
+        /// The room.
+        room: String,
+    },
     /// New keys, same roster. F, CF [E]
     Rekey {
         /// The room.
@@ -505,6 +518,9 @@ pub enum InRoom {
         room: String,
         /// Words to the room.
         goodbye: Option<String>,
+        /// Do not ask before. A program that nobody can be asked through is never asked.
+        #[arg(long)]
+        yes: bool,
     },
     /// Withdraw my acknowledgement and leave. The earlier proof stays valid. M [E; R]
     Withdraw {
@@ -512,13 +528,17 @@ pub enum InRoom {
         room: String,
         /// Words to the room.
         goodbye: Option<String>,
+        /// Do not ask before. A program that nobody can be asked through is never asked.
+        #[arg(long)]
+        yes: bool,
     },
     /// How long the relay and members keep messages (30d). F [R; C]
     Expire {
         /// The room.
         room: String,
         /// The time.
-        time: String,
+        #[arg(num_args = 1.., required = true, value_name = "TIME")]
+        time: Vec<String>,
     },
     /// Go on after a restored backup or a split of the room; take back a room that went on without you (facilitators). M
     Recover {
@@ -571,6 +591,167 @@ pub enum Switch {
     Off,
 }
 
+/// Who may use a command in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Every member.
+    Members,
+    /// Facilitators and co-facilitators.
+    Moderators,
+    /// Facilitators.
+    Facilitators,
+}
+
+impl Who {
+    /// Whether a role may.
+    pub const fn includes(self, role: Role) -> bool {
+        match self {
+            Self::Members => true,
+            Self::Moderators => role.moderates(),
+            Self::Facilitators => matches!(role, Role::Facilitator),
+        }
+    }
+
+    /// Returns the words for it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Members => "every member",
+            Self::Moderators => "facilitators and co-facilitators",
+            Self::Facilitators => "facilitators",
+        }
+    }
+}
+
+/// What a command in a room is about: the heading under which it is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum Topic {
+    Talking,
+    Looking,
+    Door,
+    Calm,
+    Members,
+    Going,
+}
+
+impl Topic {
+    /// Every topic, in the order of a list.
+    pub const ALL: [Self; 6] =
+        [Self::Talking, Self::Looking, Self::Door, Self::Calm, Self::Members, Self::Going];
+
+    /// Returns its heading.
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Talking => "Talking",
+            Self::Looking => "Looking",
+            Self::Door => "Letting people in",
+            Self::Calm => "Holding the room",
+            Self::Members => "One person",
+            Self::Going => "Leaving",
+        }
+    }
+}
+
+/// A room command as `chat` lists it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The command's word.
+    pub name: &'static str,
+    /// Who may use it.
+    pub who: Who,
+    /// Where it is listed; `None` for what works outside of a chat only.
+    pub topic: Option<Topic>,
+    /// What follows the word in a chat.
+    pub takes: &'static str,
+    /// What it does, in a few words.
+    pub does: &'static str,
+}
+
+const fn entry(
+    name: &'static str,
+    who: Who,
+    topic: Topic,
+    takes: &'static str,
+    does: &'static str,
+) -> Entry {
+    Entry { name, who, topic: Some(topic), takes, does }
+}
+
+/// Every room command: who may use it, and how `chat` lists it.
+pub const ROOM_COMMANDS: [Entry; 37] = {
+    use Topic as T;
+    use Who as W;
+    [
+        entry("send", W::Members, T::Talking, "WORDS", "say something"),
+        entry("announce", W::Moderators, T::Talking, "WORDS", "say it as from the facilitators"),
+        entry(
+            "retract",
+            W::Members,
+            T::Talking,
+            "ID | --all-from NAME [--reason CATEGORY]",
+            "take a message back; facilitators: anybody's",
+        ),
+        entry("outbox", W::Members, T::Talking, "[--drop ID]", "what waits to be sent"),
+        entry("read", W::Members, T::Looking, "[--all] [--held]", "what is new, or everything"),
+        entry("who", W::Members, T::Looking, "", "who is here"),
+        entry("status", W::Members, T::Looking, "", "the rules in force, and yours"),
+        entry("log", W::Members, T::Looking, "[--export FILE]", "what facilitators did"),
+        entry("verify", W::Members, T::Looking, "[NAME]", "digits to compare by voice"),
+        entry("mute", W::Members, T::Looking, "NAME", "hide somebody's words here"),
+        entry("unmute", W::Members, T::Looking, "NAME", "show them again"),
+        entry(
+            "invite",
+            W::Moderators,
+            T::Door,
+            "[--uses N] [--expires TIME] [--role ROLE] [--qr]",
+            "make a link",
+        ),
+        entry("revoke", W::Moderators, T::Door, "LINK", "void a link"),
+        entry("knocks", W::Moderators, T::Door, "", "who asks to come in"),
+        entry("admit", W::Moderators, T::Door, "NAME", "let somebody in"),
+        entry("decline", W::Moderators, T::Door, "NAME [WORDS]", "do not; only they learn of it"),
+        entry("lock", W::Moderators, T::Door, "on|off", "let nobody in for now"),
+        entry("pause", W::Moderators, T::Calm, "[TIME] [WORDS]", "stop everybody for a moment"),
+        entry("resume", W::Moderators, T::Calm, "", "go on"),
+        entry("slow", W::Moderators, T::Calm, "TIME|off", "least time between two posts"),
+        entry("budget", W::Moderators, T::Calm, "N/day|off", "posts a day for each"),
+        entry("len", W::Moderators, T::Calm, "N|off", "longest message, in characters"),
+        entry("hours", W::Moderators, T::Calm, "HOURS|off", "opening hours"),
+        entry("open", W::Moderators, T::Calm, "[--by-hours]", "open against the hours"),
+        entry("close", W::Moderators, T::Calm, "", "close against the hours"),
+        entry("pin", W::Moderators, T::Calm, "ID", "keep a message at the top"),
+        entry("unpin", W::Moderators, T::Calm, "ID", "keep it there no longer"),
+        entry("rekey", W::Moderators, T::Calm, "", "new keys for everybody"),
+        entry("expire", W::Facilitators, T::Calm, "TIME", "how long messages are kept"),
+        entry("timeout", W::Moderators, T::Members, "NAME TIME [WORDS]", "let somebody rest"),
+        entry("untimeout", W::Moderators, T::Members, "NAME", "end that early"),
+        entry("role", W::Moderators, T::Members, "NAME ROLE", "change somebody's role"),
+        entry(
+            "remove",
+            W::Moderators,
+            T::Members,
+            "NAME --reason CATEGORY [--goodbye WORDS]",
+            "take somebody out",
+        ),
+        entry("leave", W::Members, T::Going, "[WORDS]", "leave the room for good"),
+        entry("withdraw", W::Members, T::Going, "[WORDS]", "leave, and take back your signature"),
+        Entry {
+            name: "follow",
+            who: W::Members,
+            topic: None,
+            takes: "",
+            does: "print what is new and what comes",
+        },
+        Entry {
+            name: "recover",
+            who: W::Members,
+            topic: None,
+            takes: "",
+            does: "go on after a restored backup or a split",
+        },
+    ]
+};
+
 impl InRoom {
     /// Returns the room that the command names.
     pub fn room(&self) -> &str {
@@ -606,6 +787,7 @@ impl InRoom {
             | Self::Retract { room, .. }
             | Self::Mute { room, .. }
             | Self::Unmute { room, .. }
+            | Self::RestoreRules { room }
             | Self::Rekey { room }
             | Self::Leave { room, .. }
             | Self::Withdraw { room, .. }
@@ -613,5 +795,34 @@ impl InRoom {
             | Self::Recover { room, .. }
             | Self::Verify { room, .. } => room,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_every_command_and_agrees_with_the_help() {
+        let commands = <InRoom as Subcommand>::augment_subcommands(clap::Command::new("room"));
+        let mut names = Vec::new();
+        for command in commands.get_subcommands() {
+            let name = command.get_name();
+            names.push(name.to_owned());
+            let entry = ROOM_COMMANDS.iter().find(|entry| entry.name == name);
+            let entry = entry.unwrap_or_else(|| panic!("{name} is not in the table"));
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            // "F, CF [E; R]", "M [E]", "F [R; C]" at the end of what the help says.
+            let who = about.rsplit('.').next().unwrap_or_default().trim();
+            let expected = match who {
+                who if who.contains(" M") || who.starts_with('M') => Who::Members,
+                who if who.contains("CF") => Who::Moderators,
+                who if who.starts_with('F') || who.contains(" F ") => Who::Facilitators,
+                // "(facilitators). M"
+                _ => panic!("{name}: {about}"),
+            };
+            assert_eq!(entry.who, expected, "{name}: {about}");
+        }
+        assert_eq!(names.len(), ROOM_COMMANDS.len());
     }
 }

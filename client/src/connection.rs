@@ -44,6 +44,7 @@ use tokio_tungstenite::{
 };
 
 pub use error::{ConnectError, ConnectionLost, RequestError};
+pub(crate) use error::{network_words, refusal_words};
 use tls::Trust;
 
 /// Reaching one of the relay's addresses, resolving its name included.
@@ -86,6 +87,8 @@ pub struct Connection {
     relay: RelayId,
     challenge: Digest,
     channel: ChannelBinding,
+    /// Whether the key exchange stands against a quantum computer; so does a connection that never leaves this computer.
+    post_quantum: bool,
     relay_time: Millis,
     relay_time_at: Instant,
     last_request: RequestId,
@@ -122,20 +125,21 @@ impl Connection {
             .map_err(ConnectError::Unreachable)?;
         // Frames are small and each is awaited: waiting to fill a segment only adds delay.
         stream.set_nodelay(true).map_err(ConnectError::Unreachable)?;
-        let (stream, channel): (Box<dyn Stream>, _) = match address.transport {
-            Transport::Plain => (Box::new(stream), [0; 32]),
+        let (stream, channel, post_quantum): (Box<dyn Stream>, _, _) = match address.transport {
+            Transport::Plain => (Box::new(stream), [0; 32], true),
             Transport::Tls => {
                 let negotiation =
                     Box::pin(tls::negotiate(stream, host, Trust::of_link(address.pin)));
-                let (stream, channel) = timeout(TLS_DEADLINE, negotiation)
+                let agreed = timeout(TLS_DEADLINE, negotiation)
                     .await
                     .map_err(|_| ConnectError::Timeout)??;
-                (Box::new(stream), channel)
+                (Box::new(agreed.stream), agreed.channel, agreed.post_quantum)
             }
         };
-        timeout(HELLO_DEADLINE, Box::pin(Self::greet(address, stream, channel)))
-            .await
-            .map_err(|_| ConnectError::Timeout)?
+        let greeted = timeout(HELLO_DEADLINE, Box::pin(Self::greet(address, stream, channel)));
+        let mut connection = greeted.await.map_err(|_| ConnectError::Timeout)??;
+        connection.post_quantum = post_quantum;
+        Ok(connection)
     }
 
     /// Upgrades a verified stream and exchanges hellos. The caller sets the deadline.
@@ -152,6 +156,7 @@ impl Connection {
             relay: address.relay,
             challenge: Digest([0; 32]),
             channel,
+            post_quantum: true,
             relay_time: Millis(0),
             relay_time_at: now,
             last_request: 0,
@@ -189,6 +194,11 @@ impl Connection {
     /// Who the relay is; equal to what the link says.
     pub const fn relay(&self) -> RelayId {
         self.relay
+    }
+
+    /// Whether what passes stays secret from a quantum computer that comes later. Always so where a link pins the key.
+    pub const fn is_post_quantum(&self) -> bool {
+        self.post_quantum
     }
 
     /// Signs this connection's challenge with a room's key: what `Authenticate`, `OpenRoom` and `Knock` carry.

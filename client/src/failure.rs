@@ -6,10 +6,10 @@ use hearth_protocol::{Millis, RejectCode, invite::LinkError};
 use serde_json::{Value, json};
 
 use crate::{
-    connection::{ConnectError, RequestError},
+    connection::{ConnectError, RequestError, network_words, refusal_words},
     engine::{
-        EngineError, agreement::AckError, content::ContentError, gate::Refusal, policy::RuleError,
-        state::Standing,
+        EngineError, accord::Reason, agreement::AckError, content::ContentError, gate::Refusal,
+        mls::MlsError, policy::RuleError, state::Standing,
     },
     line::AskError,
     live::LiveError,
@@ -48,6 +48,8 @@ pub struct Failure {
     pub retry_at: Option<Millis>,
     /// Whether what was written waits in the outbox.
     pub kept: bool,
+    /// Whether it was shown already to the person who is there.
+    pub told: bool,
 }
 
 impl Failure {
@@ -65,6 +67,7 @@ impl Failure {
             exit,
             retry_at: None,
             kept: false,
+            told: false,
         }
     }
 
@@ -104,7 +107,7 @@ impl From<LiveError> for Failure {
                 Self::new(error.exit_code(), "connection_lost", error.to_string(), error.advice())
             }
             LiveError::Request(RequestError::Rejected { code, retry_at }) => {
-                refused(code, retry_at, false)
+                refused(code, retry_at, false, Reason::Unknown)
             }
             LiveError::Request(error) => Self::new(
                 exit::UNREACHABLE,
@@ -112,7 +115,9 @@ impl From<LiveError> for Failure {
                 error.to_string(),
                 "Check your network and try again; nothing that you wrote is lost.",
             ),
-            LiveError::Refused { code, retry_at, kept } => refused(code, retry_at, kept),
+            LiveError::Refused { code, retry_at, kept, reason } => {
+                refused(code, retry_at, kept, reason)
+            }
             LiveError::UnexpectedReply => Self::new(
                 exit::LIED,
                 "bad_reply",
@@ -189,9 +194,13 @@ fn not_inside(standing: &Standing) -> Failure {
         Standing::Knocking => {
             ("you wait to be admitted", "Wait for a facilitator; then use the same command again.")
         }
-        Standing::Declined { .. } => {
+        Standing::Declined { by: Some(_), .. } => {
             ("your knock was declined", "Ask the facilitator who invited you.")
         }
+        Standing::Declined { by: None, .. } => (
+            "the relay says that your knock was declined, and no facilitator's signature says so",
+            "Ask the facilitator who invited you, by another way.",
+        ),
         Standing::Lapsed => (
             "the agreement changed, and waits for your acknowledgement",
             "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
@@ -209,12 +218,31 @@ fn not_inside(standing: &Standing) -> Failure {
     Failure { kept, ..Failure::new(exit::REFUSED, code, message, advice) }
 }
 
-fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {
+fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
     let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
+    if reason == Reason::Unrecorded {
+        let word = code.as_str();
+        let message =
+            format!("the relay refuses your posts{until} ({word}), and no record says why");
+        let advice = if kept {
+            "Your words are kept. Tell a facilitator by another way; `hearth restore-rules ROOM` is theirs to run."
+        } else {
+            "Tell a facilitator by another way; `hearth restore-rules ROOM` is theirs to run."
+        };
+        return Failure {
+            retry_at,
+            kept,
+            ..Failure::new(exit::LIED, code.as_str(), message, advice)
+        };
+    }
     let (message, advice): (String, &str) = match code {
         RejectCode::Paused => (
             format!("the room is paused{until}"),
             "Reading works. Your words are kept and go out with your next command after the pause.",
+        ),
+        RejectCode::TimedOut if reason != Reason::Recorded => (
+            format!("the relay refuses your posts{until}"),
+            "Reading works. Your words are kept; `hearth read ROOM` shows whether a facilitator says why.",
         ),
         RejectCode::TimedOut => (
             format!("a facilitator asks you to rest{until}"),
@@ -231,6 +259,10 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {
         RejectCode::Closed => (
             format!("the room is closed{until}"),
             "Reading works. Your words are kept and go out when the room is open.",
+        ),
+        RejectCode::TooLong if kept => (
+            "a message in your outbox is longer than the room allows".into(),
+            "`hearth outbox ROOM` shows it. Send it in shorter parts, and drop it there with --drop ID.",
         ),
         RejectCode::TooLong => {
             ("the message is longer than the room allows".into(), "Send it in shorter parts.")
@@ -299,8 +331,12 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool) -> Failure {
             "the relay is stopping".into(),
             "Try again in a minute; nothing that you wrote is lost.",
         ),
+        RejectCode::QuotaSpent => (
+            format!("{}{until}", refusal_words(code)),
+            "Your words are kept and go out when older ones expire.",
+        ),
         other => (
-            format!("the relay refused: {}", other.as_str()),
+            refusal_words(other).into(),
             "Update hearth; if it stays, tell the operator of the relay.",
         ),
     };
@@ -326,6 +362,12 @@ impl From<EngineError> for Failure {
                 }
                 EngineError::BadPreview => {
                     "Nothing was signed. Ask the facilitator for a new invite by another way."
+                }
+                EngineError::BadWelcome => {
+                    "You are not in the room, and your device is sound. Update hearth, and ask the facilitator to do the same, to remove you, and to invite you again."
+                }
+                EngineError::BadKnock(_) => {
+                    "The knocker's program is at fault, and nothing of yours: `hearth decline ROOM ID`, then give them a new invite."
                 }
                 EngineError::BadReceipt(_) => "Ask for the receipt again; do not rely on this one.",
                 EngineError::Split(_) => {
@@ -362,7 +404,7 @@ impl From<EngineError> for Failure {
                 exit::REFUSED,
                 "name_taken",
                 "that name looks like the name of somebody in the room",
-                "The knocker joins anew with another name (`--as`).",
+                "The knocker joins again under another name (`--as`); decline this knock with `hearth decline ROOM ID`.",
             ),
             EngineError::NoSuchMember(_) => Self::new(
                 exit::USAGE,
@@ -373,6 +415,12 @@ impl From<EngineError> for Failure {
             EngineError::Ambiguous(_) => {
                 Self::new(exit::USAGE, "ambiguous", message, "Give more of the id.")
             }
+            EngineError::SeveralMessages { .. } => Self::new(
+                exit::USAGE,
+                "ambiguous",
+                message,
+                "Give the number of one of them in place of the id.",
+            ),
             EngineError::NoSuchMessage(_) => Self::new(
                 exit::USAGE,
                 "no_such_message",
@@ -398,7 +446,19 @@ impl From<EngineError> for Failure {
                 message,
                 "Repeat the command; it looks again and goes on.",
             ),
+            EngineError::Mls(MlsError::BadKeyPackage) => Self::new(
+                exit::REFUSED,
+                "bad_knock",
+                message,
+                "Nothing of yours is damaged. `hearth decline ROOM ID`; they update hearth, and join by a new invite.",
+            ),
             EngineError::Store(error) => error.into(),
+            EngineError::Mls(MlsError::Clock) => Self::new(
+                exit::FAILED,
+                "clock_wrong",
+                message,
+                "Set the clock, then repeat the command; nothing was changed.",
+            ),
             EngineError::Random => Self::new(
                 exit::FAILED,
                 "no_random",
@@ -424,9 +484,7 @@ fn rule_failure(rule: &RuleError) -> Failure {
         RuleError::Locked => {
             ("locked_room", "A facilitator unlocks it with `hearth lock ROOM off`.")
         }
-        RuleError::NotAcknowledged(_) => {
-            ("not_acknowledged", "The person needs a new invite, and to read its agreement.")
-        }
+        RuleError::NotAcknowledged(ack) => (ack_code(*ack), ack_advice(*ack)),
         RuleError::NoSuchMember => ("no_such_member", "`hearth who ROOM` lists the members."),
         RuleError::AlreadyMember => ("already_member", "`hearth who ROOM` lists the members."),
         RuleError::Full(_) => (
@@ -445,16 +503,27 @@ fn rule_failure(rule: &RuleError) -> Failure {
 }
 
 fn ack_failure(ack: AckError, message: String) -> Failure {
-    let code = match ack {
+    Failure::new(exit::REFUSED, ack_code(ack), message, ack_advice(ack))
+}
+
+const fn ack_code(ack: AckError) -> &'static str {
+    match ack {
         AckError::Expired => "acknowledgement_expired",
+        AckError::Future => "clock_wrong",
         _ => "not_acknowledged",
-    };
-    Failure::new(
-        exit::REFUSED,
-        code,
-        message,
-        "A new invite is needed, and its agreement read and acknowledged.",
-    )
+    }
+}
+
+const fn ack_advice(ack: AckError) -> &'static str {
+    match ack {
+        AckError::Future => {
+            "The person who signed it sets their computer's clock and joins again; if their clock is right, set yours."
+        }
+        AckError::TooLasting | AckError::Malformed | AckError::BadSignature => {
+            "The program of the person who signed it is at fault: they update hearth, and join by a new invite."
+        }
+        _ => "The person needs a new invite, and to read and acknowledge its agreement.",
+    }
 }
 
 impl From<StoreError> for Failure {
@@ -517,13 +586,35 @@ impl From<io::Error> for Failure {
                 "What was asked for is done as far as it does not print; do not send it again.",
             );
         }
-        Self::new(
-            exit::FAILED,
-            "io",
-            error.to_string(),
-            "Check the file, the disk and permissions.",
-        )
+        let message = io_words(&error);
+        Self::new(exit::FAILED, "io", message, "Check the file, the disk and permissions.")
     }
+}
+
+/// Says what is wrong with a file or a disk, without the operating system's numbers.
+pub(crate) fn io_words(error: &io::Error) -> String {
+    use io::ErrorKind as Kind;
+    let words = match error.kind() {
+        Kind::NotFound => "there is no such file or folder",
+        Kind::PermissionDenied => "this account may not use it",
+        Kind::IsADirectory => "it is a folder",
+        Kind::NotADirectory => "a part of its path is not a folder",
+        Kind::AlreadyExists => "it is there already",
+        Kind::StorageFull | Kind::QuotaExceeded => "no space is left",
+        Kind::ReadOnlyFilesystem => "the disk is read-only",
+        Kind::InvalidData => "it is not UTF-8 text",
+        Kind::BrokenPipe => "nobody reads it any more",
+        Kind::UnexpectedEof => "it ends too early",
+        kind @ (Kind::ConnectionRefused | Kind::ConnectionReset | Kind::TimedOut) => {
+            network_words(kind)
+        }
+        // What has no number is said by ourselves or a library.
+        _ if error.raw_os_error().is_none() && error.get_ref().is_some() => {
+            return crate::text::escape::one_line(&error.to_string());
+        }
+        _ => "the disk or device failed",
+    };
+    words.to_owned()
 }
 
 impl From<ProfileError> for Failure {
@@ -548,6 +639,14 @@ impl From<ProfileError> for Failure {
             ProfileError::KeyFileExposed(_) => (
                 "key_file_exposed",
                 "Others can read it: chmod 600 the file, then think about a new profile.",
+            ),
+            ProfileError::ShortPassphrase(_) => (
+                "passphrase_short",
+                "Nothing was changed. Take a longer one: four words that have nothing to do with each other are easy to remember.",
+            ),
+            ProfileError::OlderVersion(_) => (
+                "profile_older",
+                "Make a new profile with another --home, and ask your facilitator for a new invite; this one was left as it is.",
             ),
             ProfileError::NewerVersion(_) => {
                 ("profile_newer", "Update hearth; nothing was changed.")

@@ -4,10 +4,12 @@
 
 pub mod backoff;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod connection;
 pub mod engine;
 pub mod failure;
+pub mod fault;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

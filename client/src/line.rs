@@ -23,7 +23,9 @@ use rustix::termios::tcgetwinsize;
 use tokio::sync::{Notify, mpsc};
 
 pub(crate) use ask::leave_terminal_and_exit;
-pub use ask::{AskError, ask, confirm, read_secret, restore_terminal};
+pub use ask::{
+    AskError, ask, confirm, leave_alternate_screen, read_pasted, read_secret, restore_terminal,
+};
 
 use crate::text::escape;
 
@@ -53,7 +55,7 @@ pub enum LineError {
     #[error("the line is not valid UTF-8; nothing of it was taken")]
     NotUtf8,
     /// Reading failed; no more lines follow.
-    #[error("input failed: {0}")]
+    #[error("what is typed cannot be read any more")]
     Broken(io::ErrorKind),
 }
 
@@ -65,9 +67,11 @@ impl Console {
     /// Starts reading lines in a thread of its own. There is one console in a process, and while it is open nothing
     /// else reads standard input.
     ///
+    /// With `alternate`, a terminal that can edit lines shows its alternate screen meanwhile.
+    ///
     /// # Errors
     /// If no thread can be started.
-    pub fn start(prompt: &str) -> io::Result<(ConsoleReader, Printer)> {
+    pub fn start(prompt: &str, alternate: bool) -> io::Result<(ConsoleReader, Printer)> {
         let (lines, receiver) = mpsc::channel(LINES_AHEAD_MAX);
         let editor = if capable_terminal() && ask::key_by_key() {
             Some(LineEditor::new(prompt))
@@ -79,6 +83,9 @@ impl Console {
         // From here on dropping the reader restores the terminal.
         let console = ConsoleReader { lines: receiver, received: 0, shared: shared.clone() };
         if edits {
+            if alternate {
+                ask::show_alternate_screen();
+            }
             shared.write(BRACKETED_PASTE_ON);
         }
         let reader = Reader { lines, shared: shared.clone() };
@@ -116,14 +123,52 @@ impl ConsoleReader {
     /// Ends the console, and returns what was typed ahead: lines that were entered, and that nobody has taken.
     pub async fn typed_ahead(mut self) -> Vec<String> {
         self.shared.finish();
+        self.take_typed_ahead().await
+    }
+
+    /// Whether a person is at a terminal here, whose next keys would go to the shell.
+    pub fn is_at_terminal(&self) -> bool {
+        io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// Whether lines are edited in place: what was typed and not entered can be dropped.
+    pub fn edits(&self) -> bool {
+        lock(&self.shared.editor).is_some()
+    }
+
+    /// Drops the line that is being typed and goes back from the alternate screen: nothing more is said here. Lines go on to
+    /// come, so that they do not go to the shell.
+    pub fn stop_talking(&self, prompt: &str) {
+        let mut editor = lock(&self.shared.editor);
+        if editor.is_some() {
+            *editor = Some(LineEditor::new(prompt));
+            self.shared.write(ERASE_ROW);
+        }
+        leave_alternate_screen();
+    }
+
+    /// Waits until Enter is pressed on an empty line, which is asked for again after any other, or until the input ends. All keys
+    /// until then are dropped.
+    pub async fn await_enter(mut self, ask: impl Fn()) {
+        loop {
+            match self.next().await {
+                None | Some(Err(LineError::Broken(_))) => break,
+                Some(Ok(line)) if line.trim().is_empty() => break,
+                Some(_) => ask(),
+            }
+        }
+        ask::forget_typed();
+    }
+
+    /// Returns the lines that were entered, and that nobody has taken.
+    pub async fn take_typed_ahead(&mut self) -> Vec<String> {
         // What was entered before the end is in the channel, or in the hands of the thread that puts it there.
         let count = self.shared.entered.load(Ordering::SeqCst).saturating_sub(self.received);
         let mut lines = Vec::new();
         for _ in 0..count {
-            match self.lines.recv().await {
-                Some(line) => lines.extend(line),
-                None => break,
-            }
+            let Some(line) = self.lines.recv().await else { break };
+            self.received += 1;
+            lines.extend(line);
         }
         lines
     }

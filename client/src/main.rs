@@ -7,10 +7,12 @@ use hearth_client::{
     cli::Cli,
     commands,
     failure::{Failure, exit},
+    fault,
     text::escape,
 };
 
 fn main() -> ExitCode {
+    fault::say_place_only();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -68,6 +70,8 @@ fn report(failure: &Failure, json: bool) -> ExitCode {
     if json {
         let _ = writeln!(std::io::stdout(), "{}", failure.to_json());
     }
-    let _ = writeln!(std::io::stderr(), "{}", failure.to_text());
+    if !failure.told {
+        let _ = writeln!(std::io::stderr(), "{}", failure.to_text());
+    }
     ExitCode::from(failure.exit)
 }

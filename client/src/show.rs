@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     engine::{
+        accord::Mismatch,
         policy::{Act, Leaf, Record, RoomPolicy},
         state::{Notice, Row, RowContent},
     },
@@ -89,7 +90,7 @@ impl Output {
 
 /// Standard output takes nothing more: a pipe that nobody reads, or a full disk.
 #[derive(Debug, thiserror::Error)]
-#[error("standard output cannot be written to: {0}")]
+#[error("standard output cannot be written to: {}", crate::failure::io_words(.0))]
 pub struct OutputLost(io::Error);
 
 /// Writes to standard output.
@@ -136,6 +137,25 @@ impl View<'_> {
         }
         object.extend(more);
         out.say(&Value::Object(object), &self.plain(row, kind, &text))
+    }
+
+    /// Prints what does not agree between the relay and the log.
+    ///
+    /// # Errors
+    /// If standard output is closed.
+    pub fn mismatch(&self, out: &Output, what: &Mismatch, names: &Names) -> io::Result<()> {
+        let text = mismatch_text(what, self.me, names);
+        let object = json!({
+            "room": self.room,
+            "seq": null,
+            "kind": "notice",
+            "notice": what.as_str(),
+            "text": text,
+            "alarm": what.is_alarm(),
+            "member_key": what.member().map(|member| member.to_hex()),
+        });
+        let mark = if what.is_alarm() { "!!" } else { "--" };
+        out.say(&object, &format!("{mark} {}", escape::one_line(&text)))
     }
 
     fn base(&self, row: &Row, kind: &str) -> Map<String, Value> {
@@ -369,6 +389,12 @@ fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
         Notice::Missing { from } => {
             ("missing", format!("the relay left out entries from {from} to {}", row.seq))
         }
+        Notice::Times => (
+            "times",
+            "the relay's times do not add up: its clock was set, or it lies about when this was said. \
+             What is erased goes by this device's clock"
+                .into(),
+        ),
         Notice::Split => (
             "split",
             "somebody went on from an earlier state of this room: it may have split, and whoever was removed there may read on here. Nothing of yours goes out until you have compared `verify` codes with a facilitator by another way".into(),
@@ -385,6 +411,22 @@ fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
             "mark",
             format!("{name} sent something past the room's rules, disguised as leaving or taking a message back; it is not shown"),
         ),
+        Notice::FalseDeparture => (
+            "false_departure",
+            format!("{name} says that they leave, by a statement that ends no stay here: they are still in the room"),
+        ),
+        Notice::FalseRetraction => (
+            "false_retraction",
+            format!("{name} says that they take back a message which is not theirs: it stays"),
+        ),
+        Notice::SameId { seq, by } => (
+            "same_id",
+            format!("this message of {name} bears the same id as entry {seq} by {by}: name either by its number, {} or {seq}", row.seq),
+        ),
+        Notice::SecondInvite { by } => (
+            "second_invite",
+            format!("{name} announced an invite again that {by} had announced: the first announcement counts"),
+        ),
         Notice::CounterReused => {
             ("counter_reused", format!("{name}'s messages are numbered wrongly: one may be missing"))
         }
@@ -393,6 +435,93 @@ fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
             ("expired", format!("entries {from} to {} were deleted before you read them", row.seq))
         }
     }
+}
+
+/// Names by key.
+pub type Names = std::collections::HashMap<MemberKey, String>;
+
+/// Says what the relay does and no record says, and what helps.
+pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
+    let known = |key: &MemberKey| names.get(key).cloned().unwrap_or_else(|| key.short());
+    let name = what.member().as_ref().map(known).unwrap_or_default();
+    let own = what.member() == Some(me);
+    let rule = |relay: &Act, room: &Act| {
+        let (relay, room) = (act_text(relay, ""), act_text(room, ""));
+        format!(
+            "the relay keeps to \"{relay}\", and no record says why: the last one says \"{room}\""
+        )
+    };
+    let text = match what {
+        Mismatch::Pause { relay, room } if *room > *relay => {
+            format!("the relay takes posts during the pause until {}", clock(*room))
+        }
+        Mismatch::Pause { relay, .. } => {
+            format!("the relay refuses posts until {}, and no record says why", clock(*relay))
+        }
+        Mismatch::Lock { relay: true } => {
+            "the relay takes no knocks, and no record says why: the room is not locked".into()
+        }
+        Mismatch::Lock { relay: false } => "the relay takes knocks, and the room is locked".into(),
+        Mismatch::Door { relay, room } => rule(&Act::Door(*relay), &Act::Door(*room)),
+        Mismatch::Slow { relay, room } => rule(&Act::Slow(*relay), &Act::Slow(*room)),
+        Mismatch::Budget { relay, room } => rule(&Act::Budget(*relay), &Act::Budget(*room)),
+        Mismatch::Length { relay: 0, .. } => {
+            "the relay takes messages that are longer than the room allows".into()
+        }
+        Mismatch::Length { relay, .. } => format!(
+            "the relay refuses messages of more than {relay} bytes, and no record says why"
+        ),
+        Mismatch::Hours => {
+            "the relay keeps to other opening hours than the room's, and no record says why".into()
+        }
+        Mismatch::Retention { relay, room } => format!(
+            "the relay deletes messages after {}, and no record says why: the last one says {}",
+            span(*relay),
+            span(*room)
+        ),
+        Mismatch::Agreement => {
+            "the relay asks newcomers for another agreement than the one in force, and no record says why".into()
+        }
+        Mismatch::TimeOut { relay, room, .. } if *relay > *room => {
+            let whose = if own { "your".to_owned() } else { format!("{name}'s") };
+            format!("the relay refuses {whose} posts until {}, and no record says why", clock(*relay))
+        }
+        Mismatch::TimeOut { room, .. } => {
+            let whose = if own { "your".to_owned() } else { format!("{name}'s") };
+            format!("the relay ends {whose} time-out before {}, and no record says why", clock(*room))
+        }
+        Mismatch::Role { relay, room, .. } => {
+            let (who, is) = if own { ("you".to_owned(), "are") } else { (name, "is") };
+            let relay = relay.map_or("no moderator", hearth_protocol::Role::as_str);
+            format!("the relay treats {who} as {relay}, and no record says why: {who} {is} {}", room.as_str())
+        }
+        Mismatch::Lacking { .. } => {
+            format!("the relay keeps {name} out, and no record says why: {name} is in the room")
+        }
+        Mismatch::Stranger { .. } => format!(
+            "the relay delivers the room's entries to {name}, who is not in the room and cannot read them; no record says why"
+        ),
+        Mismatch::Left { .. } => format!(
+            "the relay says that {name} has left, and {name} has not said so: {name} gets nothing of what is said"
+        ),
+        Mismatch::Retracted { place } => {
+            format!("the relay deleted the message at entry {place}, and no record says why")
+        }
+        Mismatch::StillIn { .. } => format!(
+            "{name} says goodbye; still has the keys: the relay does not let them go. A facilitator's next command takes them out"
+        ),
+    };
+    let advice = match what {
+        Mismatch::StillIn { .. } => return text,
+        Mismatch::Retracted { .. } => "nothing brings it back; ask its author",
+        Mismatch::Lacking { .. } | Mismatch::Left { .. } => {
+            "a facilitator removes and invites them anew"
+        }
+        _ => "a facilitator puts it back with `hearth restore-rules ROOM`",
+    };
+    format!(
+        "{text}. The operator did it, or somebody who moderates with a changed program; {advice}"
+    )
 }
 
 /// Returns a member as JSON, with their acknowledgement judged.
@@ -443,6 +572,11 @@ pub fn rfc3339(at: Millis) -> String {
 /// Returns a time as people of this computer's time zone read it.
 pub fn clock(at: Millis) -> String {
     when::local_moment(at, crate::live::now())
+}
+
+/// Returns a time with its date and zone, for what is kept or read elsewhere.
+pub fn date(at: Millis) -> String {
+    when::full_moment(at, &jiff::tz::TimeZone::system())
 }
 
 /// Returns a length of time in words.

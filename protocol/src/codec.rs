@@ -1,11 +1,20 @@
 //! Frames to bytes and back: one CBOR item per WebSocket message, nothing after it.
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode};
 
 use crate::{
-    frame::{ClientFrame, Notice, ServerFrame},
+    frame::{ClientFrame, Effect, Notice, RequestId, ServerFrame},
+    id::{MessageId, RoomId, Seq},
     limits::FRAME_BYTES_MAX,
 };
+
+/// Greatest number of a client's frame: [`ClientFrame::CancelKnock`].
+const LAST_CLIENT_FRAME: u64 = 12;
+/// Number of [`ClientFrame::Submit`], and how many fields it has.
+const SUBMIT: u64 = 6;
+const SUBMIT_FIELDS: u64 = 7;
+/// Greatest number of an effect: [`Effect::Reopen`].
+const LAST_EFFECT: u64 = 11;
 
 /// Why bytes are not a frame.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +52,56 @@ pub fn decode_client(bytes: &[u8]) -> Result<ClientFrame, DecodeError> {
     decode(bytes)
 }
 
+/// Returns the request number of a frame that [`decode_client`] refuses because its number, or that of an effect in it, is
+/// of a later version. `None` for every other frame: its sender broke the protocol.
+pub fn request_of_later_version(bytes: &[u8]) -> Option<RequestId> {
+    if bytes.len() > FRAME_BYTES_MAX {
+        return None;
+    }
+    let mut decoder = Decoder::new(bytes);
+    let request = later_version(&mut decoder).ok().flatten()?;
+    (decoder.position() == bytes.len()).then_some(request)
+}
+
+fn later_version(decoder: &mut Decoder<'_>) -> Result<Option<RequestId>, minicbor::decode::Error> {
+    if decoder.array()? != Some(2) {
+        return Ok(None);
+    }
+    let number = decoder.u64()?;
+    let Some(fields) = decoder.array()?.filter(|fields| *fields > 0) else {
+        return Ok(None);
+    };
+    let request = decoder.u32()?;
+    if number > LAST_CLIENT_FRAME {
+        for _ in 1..fields {
+            decoder.skip()?;
+        }
+        return Ok(Some(request));
+    }
+    if number != SUBMIT || fields < SUBMIT_FIELDS {
+        return Ok(None);
+    }
+    let _: RoomId = decoder.decode()?;
+    let _: MessageId = decoder.decode()?;
+    decoder.bytes()?;
+    let _: Option<u64> = decoder.decode()?;
+    let mut later = false;
+    for _ in 0..decoder.array()?.unwrap_or(0) {
+        let mut number = decoder.probe();
+        if number.array()? == Some(2) && number.u64()? > LAST_EFFECT {
+            later = true;
+            decoder.skip()?;
+        } else {
+            let _: Effect = decoder.decode()?;
+        }
+    }
+    let _: Seq = decoder.decode()?;
+    for _ in SUBMIT_FIELDS..fields {
+        decoder.skip()?;
+    }
+    Ok(later.then_some(request))
+}
+
 /// Decodes a relay's frame.
 ///
 /// # Errors
@@ -57,7 +116,7 @@ pub fn decode_server(bytes: &[u8]) -> Result<ServerFrame, DecodeError> {
 /// Whether bytes are one well-formed frame or notice whose number this version does not know.
 fn is_later_server(bytes: &[u8]) -> Option<bool> {
     const NOTICE: u32 = 10;
-    let mut frame = minicbor::Decoder::new(bytes);
+    let mut frame = Decoder::new(bytes);
     let later = match (frame.array().ok()?, frame.u32().ok()?) {
         (Some(2), NOTICE) => {
             let mut fields = frame.clone();
@@ -90,7 +149,7 @@ pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeError> 
     if bytes.len() > FRAME_BYTES_MAX {
         return Err(DecodeError::TooLarge(bytes.len()));
     }
-    let mut decoder = minicbor::Decoder::new(bytes);
+    let mut decoder = Decoder::new(bytes);
     let value = decoder.decode().map_err(DecodeError::Malformed)?;
     match bytes.len() - decoder.position() {
         0 => Ok(value),
@@ -118,9 +177,74 @@ mod tests {
         assert!(matches!(large, Err(DecodeError::TooLarge(n)) if n == FRAME_BYTES_MAX + 1));
     }
 
+    fn submit(effects: Vec<Effect>) -> Vec<u8> {
+        encode_client(&ClientFrame::Submit {
+            req: 9,
+            room: RoomId([1; 16]),
+            id: MessageId([2; 16]),
+            payload: vec![3; 40],
+            expect: Some(4),
+            effects,
+            after: Seq(5),
+        })
+    }
+
+    /// A submission whose effects follow as they are written here, two of them.
+    fn submit_raw(effects: &[u8]) -> Vec<u8> {
+        let mut bytes = submit(vec![]);
+        // The empty list, and `after`.
+        let end = bytes.split_off(bytes.len() - 2);
+        assert_eq!(end, [0x80, 5]);
+        bytes.push(0x82);
+        bytes.extend(effects);
+        bytes.push(5);
+        bytes
+    }
+
+    #[test]
+    fn later_frames_and_effects_name_their_request() {
+        // [13, [7, "abc", [1, {2: 3}]]]
+        let later = [0x82, 13, 0x83, 7, 0x63, b'a', b'b', b'c', 0x82, 1, 0xa1, 2, 3];
+        assert!(decode_client(&later).is_err());
+        assert_eq!(request_of_later_version(&later), Some(7));
+        // [[12, [1, "x"]], Leave]
+        let effects = submit_raw(&[0x82, 12, 0x82, 1, 0x61, b'x', 0x82, 10, 0x80]);
+        assert!(decode_client(&effects).is_err());
+        assert_eq!(request_of_later_version(&effects), Some(9));
+    }
+
+    #[test]
+    fn broken_frames_name_no_request() {
+        let last = encode_client(&ClientFrame::CancelKnock { req: 1, room: RoomId([0; 16]) });
+        assert_eq!(last[1], LAST_CLIENT_FRAME as u8);
+        let reopen = encode(&Effect::Reopen { epoch: crate::id::Epoch(1) });
+        assert_eq!(reopen[1], LAST_EFFECT as u8);
+        let whole = submit(vec![Effect::Leave]);
+        assert!(decode_client(&whole).is_ok());
+        assert_eq!(whole[..3], [0x82, SUBMIT as u8, 0x80 + SUBMIT_FIELDS as u8]);
+        let later = [0x82, 13, 0x81, 7];
+        let cases: [&[u8]; 11] = [
+            &[],
+            &whole,
+            &later[..3],
+            &[0x82, 13, 0x81, 7, 0],
+            &[0x82, 13, 0x80],
+            &[0x82, 13, 0x81, 0x61, b'x'],
+            &[0x81, 13],
+            &[0x82, 12, 0x81, 7],
+            // A known effect that is malformed beside a later one, and one without a number.
+            &submit_raw(&[0x82, 12, 0x80, 0x82, 11, 0x81, 0x61, b'x']),
+            &submit_raw(&[0x82, 12, 0x80, 0x81, 12]),
+            &submit_raw(&[0x82, 12, 0x80, 0xff]),
+        ];
+        for bytes in cases {
+            assert_eq!(request_of_later_version(bytes), None, "{bytes:02x?}");
+        }
+    }
+
     #[test]
     fn later_frames_and_notices_are_told_apart() {
-        let room = encode(&crate::RoomId([1; 16]));
+        let room = encode(&RoomId([1; 16]));
         let notice = |number: u8| [&[0x82, 10, 0x82], &room[..], &[0x82, number, 0x80]].concat();
         assert!(decode_server(&notice(0)).is_ok());
         let later: [Vec<u8>; 4] =
@@ -138,7 +262,7 @@ mod tests {
 
     #[test]
     fn unknown_codes_are_read_by_their_number() {
-        use crate::{RejectCode, ServerFrame};
+        use crate::RejectCode;
         let read = |code: &[u8]| decode_server(&[&[0x82, 11, 0x82, 7], code].concat());
         for (code, known) in [
             (&[5][..], RejectCode::Unsupported),
@@ -156,9 +280,9 @@ mod tests {
     #[test]
     fn what_follows_a_frame_is_counted_and_refused() {
         for more in [1, 3] {
-            let mut bytes = encode(&crate::Seq(300));
+            let mut bytes = encode(&Seq(300));
             bytes.resize(bytes.len() + more, 0);
-            let read = decode::<crate::Seq>(&bytes);
+            let read = decode::<Seq>(&bytes);
             assert!(matches!(read, Err(DecodeError::Trailing(n)) if n == more));
         }
     }

@@ -666,14 +666,14 @@ pub enum Effect {
         #[n(1)]
         role: Role,
     },
-    /// Replaces the numbers. Facilitators.
+    /// Replaces the numbers; the retention by facilitators only. The payload must be a commit.
     #[n(3)]
     SetNumbers {
         /// All of them.
         #[n(0)]
         numbers: RoomNumbers,
     },
-    /// Refuses a member's posts until a time; in the past: lifts it. Facilitators.
+    /// Refuses a member's posts until a time; in the past: lifts it. Facilitators; the payload must be a commit.
     #[n(4)]
     Timeout {
         /// Must be in the roster and not moderate.
@@ -683,7 +683,7 @@ pub enum Effect {
         #[n(1)]
         until: Millis,
     },
-    /// Deletes an entry's payload. Facilitators, or its author by naming its message id.
+    /// Deletes an entry's payload. Facilitators beside a commit, or its author by naming its message id.
     #[n(5)]
     Retract {
         /// The entry.

@@ -58,7 +58,8 @@ async fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             }
         }
         b"GET /metrics HTTP/1.1" | b"GET /metrics HTTP/1.0" => {
-            ("200 OK", shared.metrics.render(shared.registry.rooms(), shared.store.queue_depth()))
+            let queue = (shared.store.queue_depth(), shared.store.queue_bytes());
+            ("200 OK", shared.metrics.render(shared.registry.rooms(), queue))
         }
         line if line.starts_with(b"GET ") => ("404 Not Found", "no such page\n".to_owned()),
         _ => ("405 Method Not Allowed", "only GET\n".to_owned()),

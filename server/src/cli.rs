@@ -66,6 +66,15 @@ pub(crate) struct Serve {
     /// Frames of one connection at once [default: 60]
     #[arg(long, env = "HEARTHD_FRAMES_BURST", value_name = "N")]
     frames_burst: Option<u32>,
+    /// Bytes that a member may add to a room in a second [default: 65536]
+    #[arg(long, env = "HEARTHD_MEMBER_BYTES_PER_SECOND", value_name = "N")]
+    member_bytes_per_second: Option<u64>,
+    /// Bytes that a member may add to a room at once [default: 4194304]
+    #[arg(long, env = "HEARTHD_MEMBER_BYTES_BURST", value_name = "N")]
+    member_bytes_burst: Option<u64>,
+    /// Bytes that a room may hold [default: 268435456]
+    #[arg(long, env = "HEARTHD_ROOM_BYTES_MAX", value_name = "N")]
+    room_bytes_max: Option<u64>,
     /// How log lines look [default: text]
     #[arg(long, env = "HEARTHD_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -215,6 +224,15 @@ pub(crate) fn settings(serve: Serve, file: File, data_dir: PathBuf) -> Result<Co
     }
     if let Some(value) = serve.frames_burst.or(file.frames_burst) {
         config.frames_burst = value;
+    }
+    if let Some(value) = serve.member_bytes_per_second.or(file.member_bytes_per_second) {
+        config.member_bytes_per_second = value;
+    }
+    if let Some(value) = serve.member_bytes_burst.or(file.member_bytes_burst) {
+        config.member_bytes_burst = value;
+    }
+    if let Some(value) = serve.room_bytes_max.or(file.room_bytes_max) {
+        config.room_bytes_max = value;
     }
     config.check()?;
     Ok(config)

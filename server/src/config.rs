@@ -12,6 +12,8 @@ use std::{
 use hearth_protocol::{Millis, invite::Transport, limits::ADDRESS_BYTES_MAX};
 use serde::Deserialize;
 
+use crate::store::quota::Limits;
+
 /// Where the relay's time comes from.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Millis + Send + Sync>);
@@ -70,6 +72,12 @@ pub struct Config {
     pub frames_per_second: u32,
     /// Frames of one connection at once.
     pub frames_burst: u32,
+    /// Bytes that a member may add to a room in a second, in the long run.
+    pub member_bytes_per_second: u64,
+    /// Bytes that a member may add to a room at once.
+    pub member_bytes_burst: u64,
+    /// Bytes that a room may hold.
+    pub room_bytes_max: u64,
     /// Time.
     pub clock: Clock,
 }
@@ -90,7 +98,19 @@ impl Config {
             connections_max: 20_000,
             frames_per_second: 20,
             frames_burst: 60,
+            member_bytes_per_second: 64 * 1024,
+            member_bytes_burst: 4 * 1024 * 1024,
+            room_bytes_max: 256 * 1024 * 1024,
             clock: Clock::system(),
+        }
+    }
+
+    /// Returns what the store counts.
+    pub(crate) const fn limits(&self) -> Limits {
+        Limits {
+            member_bytes_per_second: self.member_bytes_per_second,
+            member_bytes_burst: self.member_bytes_burst,
+            room_bytes_max: self.room_bytes_max,
         }
     }
 
@@ -113,9 +133,18 @@ impl Config {
             ("connections_max", self.connections_max as u64),
             ("frames_per_second", u64::from(self.frames_per_second)),
             ("frames_burst", u64::from(self.frames_burst)),
+            ("member_bytes_per_second", self.member_bytes_per_second),
         ] {
             if value == 0 {
                 return Err(ConfigError::Zero(name));
+            }
+        }
+        for (name, value, least) in [
+            ("member_bytes_burst", self.member_bytes_burst, MEMBER_BURST_MIN),
+            ("room_bytes_max", self.room_bytes_max, ROOM_BYTES_MIN),
+        ] {
+            if value < least {
+                return Err(ConfigError::TooLittle { name, value, least });
             }
         }
         if let Some(url) = &self.public_url {
@@ -124,6 +153,11 @@ impl Config {
         Ok(())
     }
 }
+
+/// Bytes of [`Config::member_bytes_burst`] at least: the largest commit must fit.
+const MEMBER_BURST_MIN: u64 = 256 * 1024;
+/// Bytes of [`Config::room_bytes_max`] at least: its last tenth must hold a Welcome and its commit.
+const ROOM_BYTES_MIN: u64 = 4 * 1024 * 1024;
 
 /// Checks that a text is `host:port`.
 pub(crate) fn check_authority(text: &str) -> Result<(), ConfigError> {
@@ -177,6 +211,16 @@ pub enum ConfigError {
     /// A limit that would let nobody in.
     #[error("{0} must be more than zero")]
     Zero(&'static str),
+    /// A limit below which a room cannot work.
+    #[error("{name} is {value}, and must be {least} at least")]
+    TooLittle {
+        /// Which.
+        name: &'static str,
+        /// What it is.
+        value: u64,
+        /// What it must be at least.
+        least: u64,
+    },
     /// Not an address.
     #[error("{0:?} is no host:port")]
     Authority(String),
@@ -212,6 +256,12 @@ pub struct File {
     pub frames_per_second: Option<u32>,
     /// See [`Config::frames_burst`].
     pub frames_burst: Option<u32>,
+    /// See [`Config::member_bytes_per_second`].
+    pub member_bytes_per_second: Option<u64>,
+    /// See [`Config::member_bytes_burst`].
+    pub member_bytes_burst: Option<u64>,
+    /// See [`Config::room_bytes_max`].
+    pub room_bytes_max: Option<u64>,
     /// `text` or `json`.
     pub log_format: Option<crate::telemetry::LogFormat>,
 }
@@ -278,6 +328,12 @@ mod tests {
         assert!(matches!(admin.check(), Err(ConfigError::AdminBeyondLoopback(_))));
         let zero = Config { frames_burst: 0, ..base.clone() };
         assert!(matches!(zero.check(), Err(ConfigError::Zero("frames_burst"))));
+        let slow = Config { member_bytes_per_second: 0, ..base.clone() };
+        assert!(matches!(slow.check(), Err(ConfigError::Zero("member_bytes_per_second"))));
+        let small = Config { member_bytes_burst: MEMBER_BURST_MIN - 1, ..base.clone() };
+        assert!(matches!(small.check(), Err(ConfigError::TooLittle { .. })));
+        let narrow = Config { room_bytes_max: ROOM_BYTES_MIN - 1, ..base.clone() };
+        assert!(matches!(narrow.check(), Err(ConfigError::TooLittle { .. })));
         for authority in ["x", "x:0", ":1", "a b:1", "https://x:1", "x:99999"] {
             let config = Config { public_url: Some(authority.to_owned()), ..base.clone() };
             assert!(matches!(config.check(), Err(ConfigError::Authority(_))), "{authority}");

@@ -25,7 +25,7 @@ use crate::{
     Shared,
     auth::Verifier,
     handlers,
-    io::{AnyIo, Progress},
+    io::{AnyIo, NotMinimal, Progress},
     rate_limit::{Bucket, Origin, Place},
     registry::Wake,
     room::{Delivery, RoomSlot},
@@ -50,6 +50,8 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 const LAST_WORDS_MAX: usize = 128;
 /// Submissions of one connection whose commit is awaited; beyond it, the relay stops reading from it.
 const PENDING_MAX: usize = 32;
+/// The same in bytes: one connection takes no more than its part of the writer's queue.
+const PENDING_BYTES_MAX: usize = 512 * 1024;
 /// Signatures of one connection that may fail.
 const BAD_SIGNATURES_MAX: u8 = 3;
 
@@ -72,6 +74,7 @@ pub(crate) enum End {
 struct Pending {
     req: RequestId,
     since: Instant,
+    bytes: usize,
     committed: Committed<Accepted>,
 }
 
@@ -98,6 +101,7 @@ pub(crate) struct Connection {
     rooms: Vec<Box<RoomSlot>>,
     pub(crate) wake: Arc<Wake>,
     pending: VecDeque<Pending>,
+    pending_bytes: usize,
     frames: Bucket,
     pings: Bucket,
     bad_signatures: u8,
@@ -136,6 +140,7 @@ impl Connection {
             rooms: Vec::new(),
             wake: Arc::default(),
             pending: VecDeque::new(),
+            pending_bytes: 0,
             frames,
             pings: Bucket::new(Duration::from_secs(1), 5),
             bad_signatures: if drawn { 0 } else { u8::MAX },
@@ -183,7 +188,9 @@ impl Connection {
     async fn next_event(&mut self) -> Event {
         let now = Instant::now();
         let frame_at = self.frames.ready_at(now);
-        let may_read = frame_at <= now && self.pending.len() < PENDING_MAX;
+        let may_read = frame_at <= now
+            && self.pending.len() < PENDING_MAX
+            && self.pending_bytes < PENDING_BYTES_MAX;
         let deadline = if frame_at > now { self.deadline().min(frame_at) } else { self.deadline() };
         let Self { stream, wake, pending, shared, .. } = self;
         tokio::select! {
@@ -260,6 +267,14 @@ impl Connection {
                 match codec::decode_client(&bytes) {
                     // Boxed: an idle connection must not keep the space that the largest handler takes.
                     Ok(frame) => Box::pin(handlers::handle(self, frame)).await,
+                    // A newer client learns which of its requests this relay does not know, and goes on with the others.
+                    Err(_)
+                        if self.stage != Stage::Silent
+                            && let Some(req) = codec::request_of_later_version(&bytes) =>
+                    {
+                        self.settle().await?;
+                        self.reject(req, RejectCode::Unsupported.into()).await
+                    }
                     Err(error) => {
                         tracing::debug!(%error, "a frame could not be decoded");
                         self.reject(0, RejectCode::BadFrame.into()).await?;
@@ -328,7 +343,8 @@ impl Connection {
     }
 
     async fn answer_first(&mut self, answer: Result<Accepted, Refusal>) -> Result<(), End> {
-        let Some(Pending { req, .. }) = self.pending.pop_front() else { return Ok(()) };
+        let Some(Pending { req, bytes, .. }) = self.pending.pop_front() else { return Ok(()) };
+        self.pending_bytes = self.pending_bytes.saturating_sub(bytes);
         match answer {
             Ok(Accepted { seq, at, control }) => {
                 self.reply(&ServerFrame::Accepted { req, seq, at, control }).await
@@ -338,8 +354,14 @@ impl Connection {
     }
 
     /// Answers a submission when its commit is on disk, and goes on reading meanwhile.
-    pub(crate) fn await_commit(&mut self, req: RequestId, committed: Committed<Accepted>) {
-        self.pending.push_back(Pending { req, since: Instant::now(), committed });
+    pub(crate) fn await_commit(
+        &mut self,
+        req: RequestId,
+        bytes: usize,
+        committed: Committed<Accepted>,
+    ) {
+        self.pending_bytes = self.pending_bytes.saturating_add(bytes);
+        self.pending.push_back(Pending { req, since: Instant::now(), bytes, committed });
     }
 
     /// Sends a frame with the next flush.
@@ -442,6 +464,9 @@ pub(crate) fn end_of(error: &WsError) -> End {
     match error {
         WsError::Capacity(CapacityError::MessageTooLong { .. }) => End::Close(close::TOO_BIG),
         WsError::Protocol(_) => End::Close(close::PROTOCOL),
+        WsError::Io(error) if error.get_ref().is_some_and(|e| e.is::<NotMinimal>()) => {
+            End::Close(close::PROTOCOL)
+        }
         WsError::Utf8(_) => End::Close(1007),
         _ => End::Gone,
     }

@@ -59,19 +59,16 @@ impl Answer {
     }
 }
 
-const BAD_REQUEST: Answer =
-    Answer::new(400, "Bad Request", "This is not a request for a WebSocket.\n");
+// An answer says what any WebSocket server would: somebody who scans a network must not find out where people meet.
+const BAD_REQUEST: Answer = Answer::new(400, "Bad Request", "Bad Request\n");
+const NOT_FOUND: Answer = Answer::new(404, "Not Found", "Not Found\n");
 const TOO_LARGE: Answer =
-    Answer::new(431, "Request Header Fields Too Large", "The request head is too large.\n");
-const UPGRADE_REQUIRED: Answer = Answer::new(
-    426,
-    "Upgrade Required",
-    "This is a Hearth relay. Open it with the hearth program, not with a browser.\n",
-)
-.with("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+    Answer::new(431, "Request Header Fields Too Large", "Request Header Fields Too Large\n");
+const UPGRADE_REQUIRED: Answer = Answer::new(426, "Upgrade Required", "Upgrade Required\n")
+    .with("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
 /// Too many connections from one address.
 pub(crate) const TOO_MANY: Answer =
-    Answer::new(429, "Too Many Requests", "There are too many connections from this address.\n");
+    Answer::new(429, "Too Many Requests", "Too Many Requests\n").with("Retry-After: 1\r\n");
 
 /// Reads a request head. Returns what came after it, too.
 ///
@@ -107,7 +104,7 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
 }
 
 const VERSION: Answer =
-    Answer::new(505, "HTTP Version Not Supported", "Only HTTP/1.1 is spoken here.\n");
+    Answer::new(505, "HTTP Version Not Supported", "HTTP Version Not Supported\n");
 
 impl Head {
     /// Parses the lines of a head, without the empty line after it.
@@ -130,7 +127,7 @@ impl Head {
                 return Err(TOO_LARGE);
             }
             let (name, value) = line.split_once(':').ok_or(BAD_REQUEST)?;
-            if name.is_empty() || name.contains([' ', '\t']) {
+            if name.is_empty() || !name.bytes().all(is_token) {
                 return Err(BAD_REQUEST);
             }
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
@@ -170,30 +167,34 @@ impl Head {
         if self.version != "HTTP/1.1" {
             return Err(if self.version.starts_with("HTTP/") { VERSION } else { BAD_REQUEST });
         }
-        if self.method != "GET" {
-            return Err(Answer::new(405, "Method Not Allowed", "Only GET is taken here.\n")
-                .with("Allow: GET\r\n"));
-        }
-        if self.single("host")?.is_none()
+        // What two servers could read in two ways is how requests are smuggled past a proxy (RFC 9112 sections 3.2 and 6.1).
+        if !self.single("host")?.is_some_and(is_host)
+            || !self.target.starts_with('/')
+            || self.target.contains('#')
+            || self.all("transfer-encoding").next().is_some()
             || self.single("content-length")?.is_some_and(|l| l != "0")
         {
             return Err(BAD_REQUEST);
+        }
+        if self.method != "GET" {
+            return Err(Answer::new(405, "Method Not Allowed", "Method Not Allowed\n")
+                .with("Allow: GET\r\n"));
         }
         if !self.has_token("upgrade", "websocket") || !self.has_token("connection", "upgrade") {
             return Err(UPGRADE_REQUIRED);
         }
         if self.target.contains('?') {
             // A secret in an address ends up in somebody's log.
-            return Err(Answer::new(400, "Bad Request", "No query is taken here.\n"));
+            return Err(BAD_REQUEST);
         }
         if self.target != PATH {
-            return Err(Answer::new(404, "Not Found", "The WebSocket is at /v1.\n"));
+            return Err(NOT_FOUND);
         }
         // Programs of ours send no Origin. A browser always does, so a page of a stranger is told apart.
         if let Some(origin) = self.single("origin")?
             && !origins.iter().any(|allowed| allowed == origin)
         {
-            return Err(Answer::new(403, "Forbidden", "This origin is not allowed.\n"));
+            return Err(Answer::new(403, "Forbidden", "Forbidden\n"));
         }
         if self.single("sec-websocket-version")? != Some("13") {
             return Err(UPGRADE_REQUIRED);
@@ -205,7 +206,7 @@ impl Head {
         }
         let offers = self.all("sec-websocket-protocol").next().is_some();
         if offers && !self.has_token("sec-websocket-protocol", SUBPROTOCOL) {
-            return Err(Answer::new(400, "Bad Request", "The subprotocol is hearth.v2.\n"));
+            return Err(BAD_REQUEST);
         }
         let subprotocol = if offers {
             format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n")
@@ -220,6 +221,17 @@ impl Head {
         )
         .into_bytes())
     }
+}
+
+/// Whether a byte may be in a header's name (RFC 9110 section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether a text can be a host, with or without a port (RFC 9110 section 7.2).
+fn is_host(text: &str) -> bool {
+    let host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte);
+    !text.is_empty() && text.bytes().all(host)
 }
 
 #[cfg(test)]
@@ -259,6 +271,22 @@ mod tests {
             (with("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="), 400),
             (with("Host: y"), 400),
             (with("Content-Length: 5"), 400),
+            (with("Content-Length: 0"), 101),
+            (with("Content-Length: 0\r\nContent-Length: 0"), 400),
+            (with("Transfer-Encoding: chunked"), 400),
+            (with("transfer-encoding: identity"), 400),
+            (with("Transfer-Encoding:"), 400),
+            (with("Transfer-Encoding : chunked"), 400),
+            (with("(x): y"), 400),
+            (GOOD.replace("Host: x", "Host:"), 400),
+            (GOOD.replace("Host: x", "Host: x, y"), 400),
+            (GOOD.replace("Host: x", "Host: user@x"), 400),
+            (GOOD.replace("Host: x", "Host: [::1]:7443"), 101),
+            (GOOD.replace("/v2", "http://x/v2"), 400),
+            (GOOD.replace("/v2", "x:443"), 400),
+            (GOOD.replace("/v2", "*"), 400),
+            (GOOD.replace("/v2", "/v2#a"), 400),
+            (GOOD.replace("GET", "POST").replace("Host: x\r\n", ""), 400),
             (with(" folded: x"), 400),
             (with("lone\n: x"), 400),
             (GOOD.replace("GET", "POST"), 405),
@@ -276,6 +304,29 @@ mod tests {
         ];
         for (head, expected) in cases {
             assert_eq!(status(&head), expected, "{head}");
+        }
+    }
+
+    #[test]
+    fn c4_answers_name_no_program() {
+        let heads =
+            ["GET / HTTP/1.1\r\nHost: x", "POST / HTTP/1.1\r\nHost: x", "GET / HTTP/1.0", "", "x"];
+        let mut answers = vec![TOO_MANY, TOO_LARGE, VERSION];
+        let upgrades = [("/v2", "/"), ("/v2", "/v2?a"), ("Host: x", "Origin: y\r\nHost: x")]
+            .map(|(from, to)| GOOD.replace(from, to));
+        for head in heads.into_iter().map(str::to_owned).chain(upgrades) {
+            let answer = Head::parse(head.as_bytes()).and_then(|head| head.upgrade(&[]));
+            answers.push(answer.unwrap_err());
+        }
+        for answer in answers {
+            let text = String::from_utf8(answer.to_bytes()).unwrap();
+            let (_, body) = text.split_once("\r\n\r\n").unwrap();
+            assert_eq!(body.trim_end(), answer.reason);
+            let text = text.to_ascii_lowercase();
+            assert!(
+                !["hearth", "relay", "server:", "v2"].iter().any(|word| text.contains(word)),
+                "{text}"
+            );
         }
     }
 

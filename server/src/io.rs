@@ -130,6 +130,112 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Turns<S> {
     }
 }
 
+/// A stream of a peer's WebSocket frames whose lengths must be written in the fewest bytes (RFC 6455 section 5.2).
+pub(crate) struct Minimal {
+    stream: AnyIo,
+    frames: Frames,
+}
+
+/// The error of a length that is not written so.
+#[derive(Debug, thiserror::Error)]
+#[error("the length of a frame is not written in the fewest bytes")]
+pub(crate) struct NotMinimal;
+
+impl Minimal {
+    /// Wraps a stream of which some bytes were read already. Bytes that are not as they must be are dropped, and the stream
+    /// fails instead.
+    pub(crate) fn after(stream: AnyIo, mut read: Vec<u8>) -> (AnyIo, Vec<u8>) {
+        let mut frames = Frames::default();
+        if !frames.pass(&read) {
+            read.clear();
+        }
+        (Box::new(Self { stream, frames }), read)
+    }
+}
+
+impl AsyncRead for Minimal {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let this = &mut *self;
+        if !this.frames.broken {
+            let result = Pin::new(&mut this.stream).poll_read(context, buffer);
+            if this.frames.pass(buffer.filled().get(before..).unwrap_or_default()) {
+                return result;
+            }
+        }
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, NotMinimal)))
+    }
+}
+
+impl AsyncWrite for Minimal {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Follows frame after frame without keeping any.
+#[derive(Debug, Default)]
+struct Frames {
+    /// Bytes of the header under way.
+    header: [u8; 10],
+    read: u8,
+    /// Bytes until the next header.
+    skip: u64,
+    broken: bool,
+}
+
+impl Frames {
+    /// Takes bytes; returns whether every length so far is as it must be.
+    fn pass(&mut self, mut bytes: &[u8]) -> bool {
+        const MASK: u64 = 4;
+        while !self.broken && !bytes.is_empty() {
+            let skipped = bytes.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+            self.skip -= skipped as u64;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            let Some((byte, rest)) = bytes.split_first() else { break };
+            bytes = rest;
+            if let Some(place) = self.header.get_mut(usize::from(self.read)) {
+                *place = *byte;
+            }
+            self.read += 1;
+            let [_, second, a, b, longer @ ..] = self.header;
+            let (needed, length, least) = match second & 0x7f {
+                _ if self.read < 2 => continue,
+                126 => (4, u64::from(u16::from_be_bytes([a, b])), 126),
+                127 => {
+                    let [c, d, e, f, g, h] = longer;
+                    (10, u64::from_be_bytes([a, b, c, d, e, f, g, h]), 1 << 16)
+                }
+                short => (2, u64::from(short), 0),
+            };
+            if self.read < needed {
+                continue;
+            }
+            self.broken = length < least;
+            let mask = if second & 0x80 == 0 { 0 } else { MASK };
+            self.skip = length.saturating_add(mask);
+            self.read = 0;
+        }
+        !self.broken
+    }
+}
+
 /// A TCP stream that counts.
 #[derive(Debug)]
 pub(crate) struct Metered {
@@ -206,6 +312,47 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+
+    fn passes(bytes: &[u8]) -> bool {
+        let whole = Frames::default().pass(bytes);
+        let mut frames = Frames::default();
+        let bytewise = bytes.iter().all(|byte| frames.pass(std::slice::from_ref(byte)));
+        assert_eq!(whole, bytewise, "{bytes:?}");
+        whole
+    }
+
+    /// A masked frame whose length is written as it comes, and as many bytes as that says.
+    fn frame(length: &[u8], bytes: usize) -> Vec<u8> {
+        let mut frame = vec![0x82];
+        frame.extend(length);
+        frame.extend([7; 4]);
+        frame.extend(vec![126; bytes]);
+        frame
+    }
+
+    #[test]
+    fn c5_lengths_use_the_fewest_bytes() {
+        let good = [
+            frame(&[0x80], 0),
+            frame(&[0x80 | 125], 125),
+            frame(&[0x80 | 126, 0, 126], 126),
+            frame(&[0x80 | 126, 0xff, 0xff], 0xffff),
+            frame(&[0x80 | 127, 0, 0, 0, 0, 0, 1, 0, 0], 0x1_0000),
+        ];
+        let bad = [
+            frame(&[0x80 | 126, 0, 0], 0),
+            frame(&[0x80 | 126, 0, 125], 125),
+            frame(&[0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 1], 1),
+            frame(&[0x80 | 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff], 0xffff),
+        ];
+        assert!(passes(&good.concat()));
+        for bad in bad {
+            assert!(!passes(&bad));
+            for good in &good {
+                assert!(!passes(&[good.as_slice(), &bad].concat()));
+            }
+        }
+    }
 
     #[test]
     fn who_always_has_more_lets_others_go_first() {

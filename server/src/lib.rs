@@ -44,6 +44,7 @@ pub mod simulated;
 mod store;
 pub mod telemetry;
 mod tls;
+mod uploads;
 
 pub use config::{Clock, Config};
 pub use data_dir::DataDirError;
@@ -54,7 +55,6 @@ pub use tls::TlsError;
 use std::sync::Arc;
 
 use hearth_protocol::Millis;
-use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// What every connection shares.
@@ -65,8 +65,8 @@ struct Shared {
     metrics: Arc<metrics::Metrics>,
     guesses: rate_limit::Guesses,
     occupancy: Arc<rate_limit::Occupancy>,
-    /// Bytes that uploads under way may take together.
-    uploads: Arc<Semaphore>,
+    uploads: uploads::Uploads,
+    arrivals: std::sync::Mutex<rate_limit::Arrivals>,
     tasks: TaskTracker,
     /// The relay takes nothing new, and connections say goodbye.
     stopping: CancellationToken,

@@ -1,7 +1,7 @@
 //! From an accepted socket to an open WebSocket, with a deadline on every step.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -9,6 +9,7 @@ use hearth_protocol::limits::FRAME_BYTES_MAX;
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -21,8 +22,8 @@ use crate::{
     Shared,
     connection::{Connection, Socket},
     http::{self, Answer, HeadError},
-    io::{AnyIo, Metered, Progress, Turns},
-    rate_limit::{Arrivals, Place},
+    io::{AnyIo, Metered, Minimal, Progress, Turns},
+    rate_limit::{Origin, Place},
     tls,
 };
 
@@ -32,6 +33,10 @@ const TLS_DEADLINE: Duration = Duration::from_secs(10);
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// For an answer that ends the connection.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// For each step of a connection that is only told that it is refused.
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(2);
+/// Connections at a time that are only told so.
+const REFUSALS_MAX: usize = 128;
 /// New connections of one address in a second, at least; as many as it may have, if that is more.
 const ARRIVALS_MIN: u32 = 64;
 /// Rest after the system refused to accept (no more descriptors), so that the loop does not spin.
@@ -46,7 +51,8 @@ const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Accepts connections until the relay stops.
 pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Option<TlsAcceptor>) {
-    let mut arrivals = Arrivals::new(Instant::now());
+    // Of those that are only told that they are refused.
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     loop {
         let accepted = tokio::select! {
             () = shared.stopping.cancelled() => return,
@@ -65,15 +71,13 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Opti
         // Whom a trusted proxy speaks for is known after the head.
         let proxied = shared.config.trust_forwarded && peer.ip().is_loopback();
         let full = shared.tasks.len() >= shared.config.connections_max;
-        // Who comes and goes holds few, and costs a handshake each time.
-        let arrived = arrivals.count(peer.ip().into(), Instant::now());
-        let hasty = arrived > per_ip.max(ARRIVALS_MIN);
-        // A few above the limit are told so; the rest would cost a handshake each and get none.
-        if full || (!proxied && (hasty || count > per_ip.saturating_add(per_ip / 4 + 1))) {
+        let crowded = !proxied && (count > per_ip || is_hasty(&shared, place.origin()));
+        let told = if crowded { may_tell(&shared, &refusals) } else { None };
+        if full || crowded && told.is_none() {
             shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
             continue;
         }
-        let caller = Caller { crowded: !proxied && count > per_ip, place, proxied };
+        let caller = Caller { crowded, place, proxied, _told: told };
         let task = serve(stream, caller, shared.clone(), tls.clone());
         let killed = shared.killed.clone();
         shared.tasks.spawn(async move {
@@ -85,11 +89,26 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Opti
     }
 }
 
+/// Whether an address opens connections faster than one may: it holds few of them, and each costs a handshake.
+fn is_hasty(shared: &Shared, origin: Origin) -> bool {
+    let mut arrivals = shared.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+    let arrived = arrivals.count(origin, Instant::now());
+    arrived > shared.config.connections_per_ip.max(ARRIVALS_MIN)
+}
+
+/// Whether a refusal may be said: it costs a handshake. `None` beyond a number a second, and at a time.
+fn may_tell(shared: &Shared, refusals: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let mut arrivals = shared.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+    arrivals.may_refuse().then(|| refusals.clone().try_acquire_owned().ok())?
+}
+
 /// Who connects, as limits count it.
 struct Caller {
     place: Place,
-    /// Whether the address has too many connections.
+    /// Whether the address has too many connections, or opens them too fast.
     crowded: bool,
+    /// A place among those that are told so.
+    _told: Option<OwnedSemaphorePermit>,
     /// Whether the address is a trusted proxy's.
     proxied: bool,
 }
@@ -118,15 +137,20 @@ async fn open(
     mut caller: Caller,
 ) -> Option<(Socket, Place)> {
     let (metered, progress) = Metered::new(stream, shared.metrics.clone());
+    let (tls_deadline, head_deadline) = if caller.crowded {
+        (REFUSAL_DEADLINE, REFUSAL_DEADLINE)
+    } else {
+        (TLS_DEADLINE, HEAD_DEADLINE)
+    };
     let (mut io, channel): (AnyIo, _) = match tls {
         Some(acceptor) => {
-            let stream = timeout(TLS_DEADLINE, acceptor.accept(metered)).await.ok()?.ok()?;
+            let stream = timeout(tls_deadline, acceptor.accept(metered)).await.ok()?.ok()?;
             let channel = tls::channel_binding(stream.get_ref().1).ok()?;
             (Box::new(Turns::new(stream)), channel)
         }
         None => (Box::new(metered), [0; 32]),
     };
-    let head = timeout(HEAD_DEADLINE, http::read_head(&mut io)).await.ok()?;
+    let head = timeout(head_deadline, http::read_head(&mut io)).await.ok()?;
     let (head, rest) = match head {
         Ok(head) => head,
         Err(HeadError::Refused(answer)) => return refuse(io, answer).await,
@@ -136,7 +160,8 @@ async fn open(
         && let Some(address) = head.forwarded_for()
     {
         let (place, count) = shared.occupancy.enter(address.into());
-        caller.crowded = count > shared.config.connections_per_ip;
+        let hasty = is_hasty(shared, place.origin());
+        caller.crowded = hasty || count > shared.config.connections_per_ip;
         caller.place = place;
     }
     if caller.crowded {
@@ -169,6 +194,7 @@ pub(crate) async fn upgrade(
         .max_message_size(Some(FRAME_BYTES_MAX))
         .max_frame_size(Some(FRAME_BYTES_MAX))
         .accept_unmasked_frames(false);
+    let (io, rest) = Minimal::after(io, rest);
     let stream = WebSocketStream::from_partially_read(io, rest, Role::Server, Some(config)).await;
     Socket { stream, channel, progress }
 }

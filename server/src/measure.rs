@@ -15,8 +15,7 @@ use hearth_protocol::{
 use crate::{
     auth::{Proved, Verifier},
     metrics::Metrics,
-    registry::Registry,
-    store::{Committed, OpenError, Store, door, grants, schema, submit},
+    store::{Committed, OpenError, Store, door, grants, quota::Limits, schema, submit},
 };
 
 /// What a run of appends took.
@@ -52,7 +51,7 @@ pub async fn appends(
     sign: impl FnOnce(&[u8; 32]) -> Signature,
 ) -> Result<Appends, OpenError> {
     let metrics = Arc::new(Metrics::default());
-    let (store, threads) = Store::open(dir, Arc::new(Registry::default()), metrics.clone())?;
+    let (store, threads) = Store::open(dir, Arc::default(), metrics.clone(), Limits::NONE)?;
     let founder = prove(&store, member, sign)?;
     let Load { entries, waiting, payload_bytes } = load;
     let grant = Secret32::new([1; 32]);
@@ -68,7 +67,7 @@ pub async fn appends(
     let mut done = 0;
     let mut payload = [&[0, 1, 0, 2, 16], founder.room().as_bytes().as_slice()].concat();
     payload.extend(0_u64.to_be_bytes());
-    payload.push(1);
+    payload.extend([1, 0]);
     payload.resize(payload_bytes.max(payload.len()), 3);
     let commits = metrics.commit_latency.count();
     let started = Instant::now();

@@ -53,6 +53,8 @@ pub(crate) struct Metrics {
     pub(crate) commit_latency: Histogram,
     pub(crate) commit_failures: AtomicU64,
     pub(crate) read_failures: AtomicU64,
+    pub(crate) bytes_refused: AtomicU64,
+    pub(crate) disk_free_bytes: AtomicU64,
     pub(crate) store_ready: AtomicBool,
     rejects: [AtomicU64; CODES],
 }
@@ -70,6 +72,8 @@ impl Default for Metrics {
             commit_latency: Histogram::default(),
             commit_failures: AtomicU64::new(0),
             read_failures: AtomicU64::new(0),
+            bytes_refused: AtomicU64::new(0),
+            disk_free_bytes: AtomicU64::new(0),
             store_ready: AtomicBool::new(true),
             rejects: [const { AtomicU64::new(0) }; CODES],
         }
@@ -77,12 +81,13 @@ impl Default for Metrics {
 }
 
 /// Every code that the relay may send; a label of the metrics.
-const REJECT_CODES: [RejectCode; 30] = [
+const REJECT_CODES: [RejectCode; 33] = [
     RejectCode::BadFrame,
     RejectCode::BadVersion,
     RejectCode::BadSignature,
     RejectCode::TooLarge,
     RejectCode::BadPayload,
+    RejectCode::Unsupported,
     RejectCode::NotMember,
     RejectCode::NotFacilitator,
     RejectCode::NotAcknowledged,
@@ -106,6 +111,8 @@ const REJECT_CODES: [RejectCode; 30] = [
     RejectCode::StateChanged,
     RejectCode::IdConflict,
     RejectCode::RateLimited,
+    RejectCode::QuotaSpent,
+    RejectCode::DoorBusy,
     RejectCode::StoreUnavailable,
     RejectCode::ShuttingDown,
 ];
@@ -124,7 +131,7 @@ impl Metrics {
     }
 
     /// Writes everything in Prometheus' text format 0.0.4.
-    pub(crate) fn render(&self, rooms_live: usize, queue_depth: usize) -> String {
+    pub(crate) fn render(&self, rooms_live: usize, queue: (usize, usize)) -> String {
         let mut text = String::with_capacity(4096);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let lines = [
@@ -138,8 +145,11 @@ impl Metrics {
             ("commit_failures_total", "counter", load(&self.commit_failures)),
             ("read_failures_total", "counter", load(&self.read_failures)),
             ("store_ready", "gauge", u64::from(self.is_ready())),
+            ("bytes_refused_total", "counter", load(&self.bytes_refused)),
+            ("disk_free_bytes", "gauge", load(&self.disk_free_bytes)),
             ("rooms_live", "gauge", rooms_live as u64),
-            ("store_queue_depth", "gauge", queue_depth as u64),
+            ("store_queue_depth", "gauge", queue.0 as u64),
+            ("store_queue_bytes", "gauge", queue.1 as u64),
         ];
         // Writing into a String cannot fail.
         for (name, kind, value) in lines {

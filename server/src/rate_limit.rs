@@ -1,7 +1,7 @@
 //! How often: frames and pings of a connection, connections and wrong guesses of an address.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -59,42 +59,80 @@ impl From<IpAddr> for Origin {
     }
 }
 
-/// Wrong guesses (of invite tokens and grants) of one address in an hour.
-const GUESSES_MAX: usize = 10;
+/// Wrong guesses (of invite tokens and grants) in an hour: of an IPv4 address or an IPv6 /64, and of the /56 and the /48 that a
+/// provider gives to one customer.
+const GUESSES_MAX: [u32; 3] = [10, 40, 160];
 const HOUR_MILLIS: u64 = 3_600_000;
-/// Addresses that are remembered. Beyond it, guessing is refused to addresses that are not.
-const GUESSERS_MAX: usize = 10_000;
+/// Addresses and networks that are remembered. Beyond it, the oldest are forgotten.
+const GUESSERS_MAX: usize = 30_000;
 
-/// Wrong guesses by address.
+/// An address as it counts at one of the levels of [`GUESSES_MAX`].
+type Network = (u8, IpAddr);
+
+/// Wrong guesses by address. Right secrets are looked up first and never come here.
 #[derive(Debug, Default)]
-pub(crate) struct Guesses(Mutex<HashMap<Origin, Vec<u64>>>);
+pub(crate) struct Guesses(Mutex<Guessers>);
+
+#[derive(Debug, Default)]
+struct Guessers {
+    /// When a network's hour began, and its wrong guesses since.
+    counts: HashMap<Network, (u64, u32)>,
+    /// Every network of `counts`, in the order in which their hours began.
+    order: VecDeque<(u64, Network)>,
+}
 
 impl Guesses {
-    /// Whether an address may guess now; when it may again, if not.
-    pub(crate) fn check(&self, origin: Origin, now: Millis) -> Result<(), Millis> {
-        let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = |at: &u64| *at <= now.0 && at.saturating_add(HOUR_MILLIS) > now.0;
-        if guesses.len() >= GUESSERS_MAX {
-            guesses.retain(|_, times| times.iter().any(recent));
+    /// Counts a wrong guess. Refuses it where there were too many, until the hour is over.
+    pub(crate) fn count(&self, origin: Origin, now: Millis) -> Result<(), Millis> {
+        let mut guessers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guessers.forget(now.0);
+        // What one address is refused does not count against its neighbours.
+        for (network, most) in origin.networks().into_iter().flatten().zip(GUESSES_MAX) {
+            let (began, count) = guessers.hour_of(network, now.0);
+            if *count >= most {
+                return Err(Millis(began.saturating_add(HOUR_MILLIS)));
+            }
+            *count += 1;
         }
-        let Some(times) = guesses.get_mut(&origin) else {
-            let full = guesses.len() >= GUESSERS_MAX;
-            return if full { Err(now.plus(HOUR_MILLIS)) } else { Ok(()) };
-        };
-        times.retain(recent);
-        match times.first() {
-            Some(first) if times.len() >= GUESSES_MAX => Err(Millis(first + HOUR_MILLIS)),
-            _ => Ok(()),
+        Ok(())
+    }
+}
+
+impl Guessers {
+    /// Forgets hours that are over, or that began in the future of a clock that was set back.
+    fn forget(&mut self, now: u64) {
+        while let Some((began, network)) = self.order.front() {
+            if *began <= now && now - *began < HOUR_MILLIS {
+                break;
+            }
+            self.counts.remove(network);
+            self.order.pop_front();
         }
     }
 
-    /// Counts a wrong guess.
-    pub(crate) fn count(&self, origin: Origin, now: Millis) {
-        let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if guesses.len() < GUESSERS_MAX || guesses.contains_key(&origin) {
-            let times = guesses.entry(origin).or_default();
-            if times.len() < GUESSES_MAX {
-                times.push(now.0);
+    fn hour_of(&mut self, network: Network, now: u64) -> (u64, &mut u32) {
+        if !self.counts.contains_key(&network) {
+            if self.order.len() >= GUESSERS_MAX
+                && let Some((_, oldest)) = self.order.pop_front()
+            {
+                self.counts.remove(&oldest);
+            }
+            self.order.push_back((now, network));
+        }
+        let (began, count) = self.counts.entry(network).or_insert((now, 0));
+        (*began, count)
+    }
+}
+
+impl Origin {
+    /// The networks that an address is in, as wrong guesses count: the narrowest first.
+    fn networks(self) -> [Option<Network>; 3] {
+        match self.0 {
+            IpAddr::V4(_) => [Some((0, self.0)), None, None],
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                let wider = |level, d| Some((level, Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()));
+                [wider(0, d), wider(1, d & 0xff00), wider(2, 0)]
             }
         }
     }
@@ -107,11 +145,16 @@ impl Guesses {
 pub(crate) struct Arrivals {
     since: Instant,
     counts: HashMap<Origin, u32>,
+    /// Refusals that were said.
+    refused: u32,
 }
+
+/// Refusals in a second that are said to whoever they concern: with TLS, each costs a handshake.
+const REFUSALS_MAX: u32 = 256;
 
 impl Arrivals {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { since: now, counts: HashMap::new() }
+        Self { since: now, counts: HashMap::new(), refused: 0 }
     }
 
     /// Counts a connection and returns how many its address opened in this second.
@@ -123,6 +166,12 @@ impl Arrivals {
         let count = self.counts.entry(origin).or_insert(0);
         *count = count.saturating_add(1);
         *count
+    }
+
+    /// Whether one more refusal may be said in the second that [`Self::count`] was last asked in.
+    pub(crate) fn may_refuse(&mut self) -> bool {
+        self.refused = self.refused.saturating_add(1);
+        self.refused <= REFUSALS_MAX
     }
 }
 
@@ -183,17 +232,61 @@ mod tests {
         assert!(bucket.take(again).is_err());
     }
 
+    fn origin(address: &str) -> Origin {
+        address.parse::<IpAddr>().unwrap().into()
+    }
+
     #[test]
     fn the_eleventh_wrong_guess_of_an_hour_waits() {
         let guesses = Guesses::default();
-        let origin = Origin::from(IpAddr::from([127, 0, 0, 1]));
+        let here = origin("127.0.0.1");
         for minute in 0..10 {
-            guesses.check(origin, Millis(minute * 60_000)).unwrap();
-            guesses.count(origin, Millis(minute * 60_000));
+            guesses.count(here, Millis(minute * 60_000)).unwrap();
         }
-        assert_eq!(guesses.check(origin, Millis(600_000)), Err(Millis(HOUR_MILLIS)));
-        guesses.check(origin, Millis(HOUR_MILLIS)).unwrap();
-        guesses.check(Origin::from(IpAddr::from([127, 0, 0, 2])), Millis(600_000)).unwrap();
+        assert_eq!(guesses.count(here, Millis(600_000)), Err(Millis(HOUR_MILLIS)));
+        guesses.count(here, Millis(HOUR_MILLIS)).unwrap();
+        guesses.count(origin("127.0.0.2"), Millis(600_000)).unwrap();
+        // A clock that was set back remembers nothing of the future.
+        for _ in 0..10 {
+            guesses.count(here, Millis(0)).unwrap();
+        }
+        assert!(guesses.count(here, Millis(0)).is_err());
+    }
+
+    #[test]
+    fn b2_networks_of_ipv6_count_together() {
+        let guesses = Guesses::default();
+        let mut counted = [0; 3];
+        // Every address is another /64; the first 256 are of one /56.
+        for subnet in 0..1_000 {
+            let address = origin(&format!("2001:db8:1:{subnet:x}::1"));
+            if guesses.count(address, Millis(0)).is_ok() {
+                counted[0] += 1;
+                counted[1] += u32::from(subnet < 256);
+            }
+        }
+        assert_eq!(counted, [160, 40, 0]);
+        guesses.count(origin("2001:db8:2::1"), Millis(0)).unwrap();
+        let mut last_digit = 0..20;
+        let counts = |n| guesses.count(origin(&format!("2001:db8:2::{n}")), Millis(0)).is_ok();
+        assert_eq!(last_digit.position(|n| !counts(n)), Some(9), "a /64 is one");
+    }
+
+    #[test]
+    fn b2_oldest_guessers_are_forgotten() {
+        let guesses = Guesses::default();
+        let first = origin("10.0.0.0");
+        for _ in 0..10 {
+            guesses.count(first, Millis(0)).unwrap();
+        }
+        assert!(guesses.count(first, Millis(0)).is_err());
+        for number in 1..=GUESSERS_MAX {
+            let [_, b, c, d] = u32::try_from(number).unwrap().to_be_bytes();
+            guesses.count(origin(&format!("10.{b}.{c}.{d}")), Millis(1)).unwrap();
+        }
+        guesses.count(first, Millis(1)).unwrap();
+        let guessers = guesses.0.lock().unwrap();
+        assert_eq!((guessers.counts.len(), guessers.order.len()), (GUESSERS_MAX, GUESSERS_MAX));
     }
 
     #[test]
@@ -208,6 +301,9 @@ mod tests {
         let next = start + Duration::from_secs(1);
         assert_eq!(arrivals.count(a, next), 1);
         assert_eq!(arrivals.counts.len(), 1);
+        assert_eq!((0..1000).filter(|_| arrivals.may_refuse()).count(), REFUSALS_MAX as usize);
+        arrivals.count(a, next + Duration::from_secs(1));
+        assert!(arrivals.may_refuse());
     }
 
     #[test]

@@ -12,7 +12,10 @@ use hearth_protocol::{
     invite::{self, RelayAddress, Transport},
     limits::MEMBERS_MAX,
 };
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout},
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -22,10 +25,11 @@ use crate::{
     data_dir::{Address, DataDir, split_url},
     listener,
     metrics::Metrics,
-    rate_limit::{Guesses, Occupancy},
+    rate_limit::{Arrivals, Guesses, Occupancy},
     registry::Registry,
     store::{self, Store, Threads, grants, life, retention, schema},
     tls::{Identity, Reload},
+    uploads::Uploads,
 };
 
 /// For connections to say goodbye.
@@ -34,8 +38,6 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const UPKEEP: Duration = Duration::from_secs(10);
 /// Rounds of upkeep between two rounds of retention.
 const RETENTION_EVERY: u32 = 6;
-/// Bytes of all uploads under way.
-pub(crate) const UPLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Why a relay does not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +94,15 @@ impl StartError {
                 std::io::ErrorKind::StorageFull => "free some space there",
                 _ => "give this account a directory that it owns, with --data-dir",
             },
+            Self::Store { source: OpenError::FirstSchema, .. } => {
+                "0.1 was never released: move the folder away and start a new relay"
+            }
+            Self::Store { source: OpenError::Vanished(_), .. } => {
+                "put the last backup in its place; for a new relay, move the folder away or choose another with --data-dir"
+            }
+            Self::Store { source: OpenError::OldSqlite(_), .. } => {
+                "build hearthd with the SQLite that Cargo.lock names: cargo build --locked"
+            }
             Self::Store { source: OpenError::Schema { .. }, .. } => {
                 "install the newer version again, or restore the backup from before the upgrade"
             }
@@ -161,9 +172,11 @@ impl Relay {
         let registry = Arc::new(Registry::default());
         let metrics = Arc::new(Metrics::default());
         let (store, threads) =
-            Store::open(data_dir.path(), registry.clone(), metrics.clone()).map_err(|source| {
-                StartError::Store { path: store::database_path(data_dir.path()), source }
-            })?;
+            Store::open(data_dir.path(), registry.clone(), metrics.clone(), config.limits())
+                .map_err(|source| StartError::Store {
+                    path: store::database_path(data_dir.path()),
+                    source,
+                })?;
         let transport = config.transport;
         data_dir.record_address(&Address { authority, transport, pin: link_pin(&identity) })?;
         let shared = Arc::new(Shared {
@@ -173,7 +186,8 @@ impl Relay {
             metrics,
             guesses: Guesses::default(),
             occupancy: Arc::new(Occupancy::default()),
-            uploads: Arc::new(Semaphore::new(UPLOAD_BYTES_MAX)),
+            uploads: Uploads::default(),
+            arrivals: Arrivals::new(Instant::now()).into(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             killed: CancellationToken::new(),
@@ -280,6 +294,7 @@ async fn upkeep(
             () = tokio::time::sleep(UPKEEP) => {
                 note_life(&shared.store, data_dir.path()).await;
                 shared.registry.cool();
+                shared.uploads.expire(Instant::now());
                 if round.is_multiple_of(RETENTION_EVERY) {
                     let deleted = delete_expired(&shared).await;
                     if deleted > 0 {
@@ -391,6 +406,7 @@ pub fn grant(dir: &Path, terms: &Grant) -> Result<String, StartError> {
     let address = grant_address(dir, terms.url.as_deref())?;
     let path = store::database_path(dir);
     let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
+    store::check_present(dir).map_err(fault)?;
     let connection = schema::open_writer(&path).map_err(fault)?;
     let relay = life::secrets(&connection).map_err(fault)?.relay;
     let mut bytes = [0; 32];
@@ -444,10 +460,11 @@ fn grant_address(dir: &Path, url: Option<&str>) -> Result<Address, StartError> {
 /// See [`StartError`].
 pub fn backup(dir: &Path, into: &Path) -> Result<PathBuf, StartError> {
     let path = store::database_path(dir);
+    let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
+    store::check_present(dir).map_err(fault)?;
     if !path.exists() {
         return Err(DataDirError::Empty(dir.to_owned()).into());
     }
-    let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
     std::fs::create_dir_all(into)
         .map_err(|source| DataDirError::Io { path: into.to_owned(), source })?;
     let copy = store::database_path(into);

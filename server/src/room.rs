@@ -1,10 +1,9 @@
 //! One room of one connection: a proved key, what the relay holds it to be, and a cursor.
 
 use hearth_protocol::{
-    BlobId, Millis, RejectCode, Seq, ServerFrame, codec,
+    Millis, RejectCode, Seq, ServerFrame, codec,
     frame::{Notice, Standing},
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Shared,
@@ -25,16 +24,6 @@ struct Subscription {
     bound: Seq,
 }
 
-/// A blob that is being uploaded.
-#[derive(Debug)]
-pub(crate) struct Upload {
-    pub(crate) blob: BlobId,
-    pub(crate) total: usize,
-    pub(crate) bytes: Vec<u8>,
-    /// A share of the memory that all uploads may take.
-    pub(crate) _share: OwnedSemaphorePermit,
-}
-
 /// A room that a connection holds a key for.
 #[derive(Debug)]
 pub(crate) struct RoomSlot {
@@ -44,7 +33,6 @@ pub(crate) struct RoomSlot {
     standing: Option<Standing>,
     timeout_until: Millis,
     subscription: Option<Subscription>,
-    pub(crate) upload: Option<Upload>,
 }
 
 /// What goes out for one room at one time.
@@ -72,7 +60,6 @@ impl RoomSlot {
             standing: Some(view.standing.clone()),
             timeout_until: timeout_of(view),
             subscription: None,
-            upload: None,
         }
     }
 

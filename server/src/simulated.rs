@@ -7,7 +7,7 @@ use std::{net::IpAddr, path::Path, sync::Arc};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use hearth_protocol::{Millis, RelayId, Secret32, limits::MEMBERS_MAX};
-use tokio::{io::DuplexStream, sync::Semaphore, task::unconstrained};
+use tokio::{io::DuplexStream, task::unconstrained, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role},
@@ -19,10 +19,11 @@ use crate::{
     connection::{Connection, Socket},
     io::Progress,
     metrics::Metrics,
-    rate_limit::{Guesses, Occupancy},
+    rate_limit::{Arrivals, Guesses, Occupancy},
     registry::Registry,
-    relay::{UPLOAD_BYTES_MAX, delete_expired},
+    relay::delete_expired,
     store::{Store, grants, schema},
+    uploads::Uploads,
 };
 
 /// Bytes between a connection and its far end: all that one turn may write.
@@ -44,8 +45,8 @@ impl Core {
     /// See [`OpenError`].
     pub fn open(dir: &Path, clock: Clock) -> Result<Self, OpenError> {
         let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
-        let store = Store::open_here(dir, registry.clone(), metrics.clone())?;
         let config = Config { clock, ..Config::new(dir) };
+        let store = Store::open_here(dir, registry.clone(), metrics.clone(), config.limits())?;
         Ok(Self(Arc::new(Shared {
             config,
             store,
@@ -53,7 +54,8 @@ impl Core {
             metrics,
             guesses: Guesses::default(),
             occupancy: Arc::new(Occupancy::default()),
-            uploads: Arc::new(Semaphore::new(UPLOAD_BYTES_MAX)),
+            uploads: Uploads::default(),
+            arrivals: Arrivals::new(Instant::now()).into(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             killed: CancellationToken::new(),

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use hearth_protocol::{Pin, handshake, hash};
@@ -218,13 +218,19 @@ fn load(certificate: &Path, key: &Path) -> Result<Loaded, TlsError> {
     Ok(Loaded { certified: Arc::new(certified), pin, self_signed, changed })
 }
 
+/// Days for which a certificate of our own says that it is valid.
+const VALID_DAYS: u64 = 3650;
+
 fn make(certificate: &Path, key: &Path, names: &[String]) -> Result<(), TlsError> {
     let mut params = rcgen::CertificateParams::new(names.to_vec())?;
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(rcgen::DnType::CommonName, "Hearth relay");
-    // Members pin the key; an end date would only lock them out one day.
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2120, 1, 1);
+    // As `openssl req -x509` would make one on this day: whoever scans a network must not find relays by their certificates.
+    // Members pin the key and look at neither name nor dates.
+    params.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let today = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(now.as_secs());
+    params.not_before = today;
+    params.not_after = today + Duration::from_secs(VALID_DAYS * 86_400);
     let pair = rcgen::KeyPair::generate()?;
     let signed = params.self_signed(&pair)?;
     write(certificate, signed.pem().as_bytes())?;
@@ -266,6 +272,25 @@ mod tests {
     }
 
     #[test]
+    fn c4_certificate_has_neutral_name_and_dates() {
+        let dir = tempfile::tempdir().unwrap();
+        Identity::load_or_make(dir.path(), &names()).unwrap();
+        let pem = fs::read(dir.path().join("cert.pem")).unwrap();
+        let der = CertificateDer::from_pem_slice(&pem).unwrap();
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
+        assert_eq!(certificate.subject().to_string(), "CN=localhost");
+        let bytes = der.to_ascii_lowercase();
+        for word in [&b"hearth"[..], b"relay", b"rcgen"] {
+            assert!(!bytes.windows(word.len()).any(|part| part == word));
+        }
+        let validity = certificate.validity();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let since = validity.not_before.timestamp();
+        assert!(since.abs_diff(now as i64) < 600, "{since} {now}");
+        assert_eq!(validity.not_after.timestamp() - since, 3650 * 86_400);
+    }
+
+    #[test]
     fn an_exposed_foreign_or_empty_key_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         Identity::load_or_make(dir.path(), &names()).unwrap();
@@ -292,7 +317,7 @@ mod tests {
         assert_eq!(identity.reload().unwrap(), Reload::Unchanged);
         let certificate = dir.path().join("cert.pem");
         fs::write(&certificate, "nonsense").unwrap();
-        let later = SystemTime::now() + std::time::Duration::from_secs(9);
+        let later = SystemTime::now() + Duration::from_secs(9);
         fs::File::options().write(true).open(&certificate).unwrap().set_modified(later).unwrap();
         assert!(identity.reload().is_err());
         assert_eq!(identity.pin(), pin);
@@ -313,7 +338,7 @@ mod tests {
         let pin = identity.pin();
         let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
         make(&certificate, &key, &names()).unwrap();
-        let later = SystemTime::now() + std::time::Duration::from_secs(9);
+        let later = SystemTime::now() + Duration::from_secs(9);
         fs::File::options().write(true).open(&key).unwrap().set_modified(later).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(identity.reload(), Err(TlsError::KeyExposed(_))));

@@ -190,12 +190,12 @@ async fn the_hello_comes_first_once_and_with_a_common_version() {
     let relay = TestRelay::start().await;
     let cases = [
         (vec![ClientFrame::Status { req: 1, room: RoomId([0; 16]) }], RejectCode::BadFrame),
-        (vec![ClientFrame::Hello { versions: vec![2, 3] }], RejectCode::BadVersion),
-        (vec![ClientFrame::Hello { versions: vec![1; 17] }], RejectCode::BadFrame),
+        (vec![ClientFrame::Hello { versions: vec![1, 3] }], RejectCode::BadVersion),
+        (vec![ClientFrame::Hello { versions: vec![2; 17] }], RejectCode::BadFrame),
         (
             vec![
-                ClientFrame::Hello { versions: vec![7, 1] },
-                ClientFrame::Hello { versions: vec![1] },
+                ClientFrame::Hello { versions: vec![7, 2] },
+                ClientFrame::Hello { versions: vec![2] },
             ],
             RejectCode::BadFrame,
         ),

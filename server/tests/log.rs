@@ -47,7 +47,8 @@ async fn effects_without_an_entry_are_applied_once_too() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let id = random_id();
-    let effect = Effect::SetNumbers { numbers: RoomNumbers::default() };
+    let token = hearth_protocol::Secret32::new(random());
+    let effect = room.invite_effect(&token, 1, Millis::NEVER);
     let first = room.founder.submit_as(room.id, id, vec![], vec![effect.clone()]).await;
     let again = room.founder.submit_as(room.id, id, vec![], vec![effect]).await;
     let of = |frame: &ServerFrame| match frame {
@@ -129,19 +130,20 @@ async fn a_submission_that_expects_another_state_is_refused_whole() {
     let mut room = TestRoom::open(&relay).await;
     let numbers = RoomNumbers { slow_seconds: 5, ..RoomNumbers::default() };
     let effect = Effect::SetNumbers { numbers };
-    let frame = |req, expect| ClientFrame::Submit {
+    let frame = |req, expect, epoch| ClientFrame::Submit {
         req,
         room: room.id,
         id: random_id(),
-        payload: vec![],
+        payload: commit(room.id, epoch),
         expect: Some(expect),
         effects: vec![effect.clone()],
         after: Seq(0),
     };
-    let (first, second, third) = (frame(1, 0), frame(2, 0), frame(3, 1));
+    let (first, second, third) = (frame(1, 0, 0), frame(2, 0, 1), frame(3, 1, 1));
     accepted(&room.founder.ask(first).await);
     assert_eq!(code(&room.founder.ask(second).await), RejectCode::StateChanged);
     accepted(&room.founder.ask(third).await);
+    room.epoch = 2;
     // An effect that fails takes those before it along.
     let before = room.founder.status(room.id).await;
     let effects = vec![
@@ -301,7 +303,7 @@ async fn entries_of_the_greatest_size_arrive() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     room.founder.subscribe(room.id, 0).await;
-    let body = vec![7; PAYLOAD_BYTES_MAX - 30];
+    let body = vec![7; PAYLOAD_BYTES_MAX - 31];
     for _ in 0..5 {
         let payload = message(room.id, 0, 1, &body);
         accepted(&room.founder.submit(room.id, payload, vec![]).await);

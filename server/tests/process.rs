@@ -401,7 +401,7 @@ async fn what_is_sent_is_in_no_log_at_any_level() {
         connector.connect(name, stream).await.unwrap()
     };
     for request in [
-        format!("GET /v1?token={CANARY} HTTP/1.1\r\nHost: {CANARY}\r\n\r\n"),
+        format!("GET /v2?token={CANARY} HTTP/1.1\r\nHost: {CANARY}\r\n\r\n"),
         format!("GET /{CANARY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CANARY}\r\n\r\n"),
         format!("{CANARY} / HTTP/1.1\r\nCookie: {CANARY}\r\nX-Forwarded-For: {CANARY}\r\n\r\n"),
         format!("{CANARY}\r\n\r\n"),
@@ -433,7 +433,7 @@ async fn what_is_sent_is_in_no_log_at_any_level() {
     let (mut socket, _) =
         tokio_tungstenite::client_async(common::request(), from_elsewhere().await).await.unwrap();
     let burn = ClientFrame::BurnInvite { req: 2, room, token };
-    for frame in [ClientFrame::Hello { versions: vec![1] }, preview, burn] {
+    for frame in [ClientFrame::Hello { versions: vec![2] }, preview, burn] {
         socket.send(Message::Binary(codec::encode_client(&frame).into())).await.unwrap();
         let answer = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
         assert!(matches!(answer, Some(Ok(Message::Binary(_)))), "{answer:?}");

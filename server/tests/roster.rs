@@ -85,6 +85,7 @@ async fn whoever_is_removed_hears_it_within_a_second_and_is_not_heard_again() {
         assert!(told_after < std::time::Duration::from_secs(1), "{role:?}: {told_after:?}");
         let before = room.founder.status(id).await;
         let invite = room.invite_effect(&hearth_protocol::Secret32::new([1; 32]), 1, Millis::NEVER);
+        let numbers = vec![Effect::SetNumbers { numbers: RoomNumbers::default() }];
         for (payload, effects) in [
             (text(id, room.epoch, "still here"), vec![]),
             (commit(id, room.epoch), vec![]),
@@ -92,7 +93,7 @@ async fn whoever_is_removed_hears_it_within_a_second_and_is_not_heard_again() {
             (vec![], vec![Effect::Leave]),
             (vec![], vec![own]),
             (vec![], vec![invite]),
-            (vec![], vec![Effect::SetNumbers { numbers: RoomNumbers::default() }]),
+            (commit(id, room.epoch), numbers),
         ] {
             let answer = member.client.submit(id, payload, effects).await;
             assert_eq!(code(&answer), RejectCode::NotMember, "{role:?}");

@@ -155,8 +155,11 @@ async fn hours_and_the_door_decide_together() {
 async fn observers_read_only_and_may_leave() {
     let mut scene = Scene::new(Role::Observer).await;
     assert_eq!(code(&scene.post().await), RejectCode::Observer);
-    let payload = text(scene.room.id, scene.room.epoch, "goodbye");
-    accepted(&scene.member.client.submit(scene.room.id, payload, vec![Effect::Leave]).await);
+    let (id, epoch) = (scene.room.id, scene.room.epoch);
+    let client = &mut scene.member.client;
+    let answer = client.submit(id, text(id, epoch, "and another thing"), vec![Effect::Leave]).await;
+    assert_eq!(code(&answer), RejectCode::Observer);
+    accepted(&client.submit(id, marked(id, epoch, 900), vec![Effect::Leave]).await);
 }
 
 #[tokio::test]
@@ -177,11 +180,13 @@ async fn no_rule_keeps_anybody_from_leaving_or_taking_back() {
     let member = key_of(&scene.member.key);
     accepted(&scene.room.act(vec![Effect::Timeout { member, until }]).await);
     let retract = Effect::Retract { seq, own: Some(id) };
-    let payload = text(scene.room.id, scene.room.epoch, "tombstone");
+    let payload = marked(scene.room.id, scene.room.epoch, 900);
     let client = &mut scene.member.client;
-    accepted(&client.submit(scene.room.id, payload.clone(), vec![retract.clone()]).await);
+    accepted(&client.submit(scene.room.id, payload, vec![retract.clone()]).await);
     // Only once: a retraction that does nothing is no way round the rules.
-    let answer = client.submit(scene.room.id, payload.clone(), vec![retract]).await;
+    scene.relay.advance(10_000);
+    let payload = marked(scene.room.id, scene.room.epoch, 900);
+    let answer = client.submit(scene.room.id, payload, vec![retract]).await;
     assert_eq!(code(&answer), RejectCode::NotFound);
     // What a facilitator wants is so already; but of what is not there, it cannot be.
     accepted(&scene.room.act(vec![Effect::Retract { seq, own: None }]).await);
@@ -189,9 +194,11 @@ async fn no_rule_keeps_anybody_from_leaving_or_taking_back() {
         let answer = scene.room.act(vec![Effect::Retract { seq, own: None }]).await;
         assert_eq!(code(&answer), RejectCode::NotFound);
     }
-    let answer = client.submit(scene.room.id, payload.clone(), vec![]).await;
+    let (id, epoch) = (scene.room.id, scene.room.epoch);
+    let client = &mut scene.member.client;
+    let answer = client.submit(id, text(id, epoch, "words"), vec![]).await;
     assert_eq!(code(&answer), RejectCode::TimedOut);
-    accepted(&client.submit(scene.room.id, payload, vec![Effect::Leave]).await);
+    accepted(&client.submit(id, marked(id, epoch, 900), vec![Effect::Leave]).await);
 }
 
 #[tokio::test]

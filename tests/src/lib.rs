@@ -11,8 +11,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod at_terminal;
 mod binary;
 mod circle;
+mod clock;
 mod cutter;
 pub mod fault;
 pub mod fuzz;
@@ -26,7 +28,9 @@ pub mod sbom;
 pub mod sim;
 pub mod supply;
 
+pub use at_terminal::{AtTerminal, end_of, wait_until};
 pub use circle::{AGREEMENT, Circle, text_file};
+pub use clock::clock;
 pub use cutter::Cutter;
 pub use person::{Answer, Person};
 pub use process::{Ended, Running};

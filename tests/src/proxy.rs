@@ -16,6 +16,8 @@ pub struct Proxy {
     target: Arc<Mutex<Option<SocketAddr>>>,
     bytes: Arc<Mutex<Vec<u8>>>,
     answered: Arc<AtomicUsize>,
+    pieces: Arc<AtomicUsize>,
+    cuts: Arc<AtomicUsize>,
     stopping: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -37,6 +39,9 @@ impl Proxy {
         let stopping = Arc::new(AtomicBool::new(false));
         let (goal, record, stop) = (target.clone(), bytes.clone(), stopping.clone());
         let answers = answered.clone();
+        let (pieces, cuts) =
+            (Arc::new(AtomicUsize::new(usize::MAX)), Arc::new(AtomicUsize::new(0)));
+        let (pieces_most, cut) = (pieces.clone(), cuts.clone());
         let accepting = std::thread::spawn(move || {
             for incoming in listener.incoming() {
                 if stop.load(Ordering::SeqCst) {
@@ -54,7 +59,14 @@ impl Proxy {
                         count.fetch_add(read, Ordering::SeqCst);
                         true
                     });
+                    let (piece, pieces_most, cut) =
+                        (AtomicUsize::new(0), pieces_most.clone(), cut.clone());
                     join(&relay, &member, &record, move |_| {
+                        let number = piece.fetch_add(1, Ordering::SeqCst) + 1;
+                        if number > pieces_most.load(Ordering::SeqCst) {
+                            cut.fetch_add(1, Ordering::SeqCst);
+                            return false;
+                        }
                         let passes = asked.load(Ordering::SeqCst) <= most.load(Ordering::SeqCst);
                         if !passes {
                             most.store(usize::MAX, Ordering::SeqCst);
@@ -64,7 +76,8 @@ impl Proxy {
                 }
             }
         });
-        Self { address, target, bytes, answered, stopping, accepting: Some(accepting) }
+        let accepting = Some(accepting);
+        Self { address, target, bytes, answered, pieces, cuts, stopping, accepting }
     }
 
     /// Where members connect.
@@ -80,6 +93,16 @@ impl Proxy {
     /// Cuts the next connection of which the relay answers anything that comes after so many bytes of the member's.
     pub fn lose_one_answer_after(&self, bytes: usize) {
         self.answered.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Cuts every connection of which the relay has sent so many pieces when it sends another.
+    pub fn cut_after_pieces(&self, pieces: usize) {
+        self.pieces.store(pieces, Ordering::SeqCst);
+    }
+
+    /// How many connections were cut after their pieces.
+    pub fn cuts(&self) -> usize {
+        self.cuts.load(Ordering::SeqCst)
     }
 
     /// Whether that happened.

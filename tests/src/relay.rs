@@ -129,6 +129,9 @@ impl Relay {
         if self.options.crowded {
             command.args(["--connections-per-ip", "100000", "--frames-per-second", "1000000"]);
             command.args(["--frames-burst", "1000000"]);
+            for name in ["--member-bytes-per-second", "--member-bytes-burst", "--room-bytes-max"] {
+                command.args([name, "1099511627776"]);
+            }
         } else {
             // All people of a test come from one address, and ask again and again for what they wait for.
             command.args(["--connections-per-ip", "1000"]);

@@ -53,6 +53,8 @@ pub struct Rules {
     pub bans: Vec<Ban>,
     /// Licences that may.
     pub licences: Vec<String>,
+    /// Crates of ours without code, which stand in for dependencies that nobody takes (docs/decisions/0015).
+    pub stand_ins: Vec<String>,
 }
 
 /// The folder of the workspace.
@@ -106,7 +108,26 @@ pub fn rules() -> Rules {
         versions: text(ban, "version").map_or(VersionReq::STAR, |v| VersionReq::parse(v).unwrap()),
     });
     let licences = deny["licenses"]["allow"].as_array().unwrap().iter().filter_map(Value::as_str);
-    Rules { bans: bans.collect(), licences: licences.map(str::to_owned).collect() }
+    let licences = licences.map(str::to_owned).collect();
+    Rules { bans: bans.collect(), licences, stand_ins: stand_ins() }
+}
+
+/// Crates that `Cargo.toml` replaces by a folder, as far as the folder holds no code and needs no other crate.
+fn stand_ins() -> Vec<String> {
+    let manifest = table(&read("Cargo.toml"));
+    let patches = manifest["patch"]["crates-io"].as_table().unwrap();
+    let is_empty = |folder: &str| {
+        let manifest = table(&read(&format!("{folder}/Cargo.toml")));
+        let code = read(&format!("{folder}/src/lib.rs"));
+        let needs = ["dependencies", "build-dependencies", "target", "build"];
+        folder.starts_with("client/patches/")
+            && code.lines().all(|line| line.is_empty() || line.starts_with("//"))
+            && !needs.iter().any(|key| manifest.contains_key(*key))
+            && !workspace().join(folder).join("build.rs").exists()
+    };
+    let folder = |patch: &'_ Value| patch.get("path").and_then(Value::as_str).map(str::to_owned);
+    let empty = patches.iter().filter(|(_, patch)| folder(patch).is_some_and(|f| is_empty(&f)));
+    empty.map(|(name, _)| name.clone()).collect()
 }
 
 impl Advisory {
@@ -182,7 +203,7 @@ pub fn lock_findings(lock: &[Locked], rules: &Rules, advisories: &[Advisory]) ->
     for locked in lock {
         let Locked { name, version, source, checksum } = locked;
         match source {
-            None if name.starts_with("hearth-") => {}
+            None if name.starts_with("hearth-") || rules.stand_ins.contains(name) => {}
             None => findings.push(format!("{name} {version} is from a folder")),
             Some(source) if source != REGISTRY => {
                 findings.push(format!("{name} {version} is from {source}"));

@@ -242,7 +242,7 @@ fn nothing_typed_is_in_the_traffic_even_without_tls() {
         (bytes.len() > 100_000).then_some(bytes)
     });
     // The proxy did see the conversation of the wire.
-    assert!(contains(&seen, b"GET /v1 HTTP/1.1"));
+    assert!(contains(&seen, b"GET /v2 HTTP/1.1"));
     assert!(contains(&seen, b"101 Switching Protocols"));
     // Frames of members are masked (RFC 6455 section 5.3), so the masks are taken off before the search.
     assert_clean("the traffic", &seen);

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hearth_protocol::{ClientFrame, RoomId, codec, limits::FRAME_BYTES_MAX};
+use hearth_protocol::{
+    ClientFrame, RoomId, codec,
+    limits::{FRAME_BYTES_MAX, PROTOCOL_VERSION},
+};
 use hearth_tests::load::{
     crowd::{Crowd, PATIENCE, Part},
     drive::{Dialect, Field, Shape},
@@ -47,7 +50,7 @@ const EACH: u32 = 8;
 fn greeted(part: &Part) -> Option<Wire> {
     let mut wire = Wire::connect(&part.target).ok()?;
     wire.set_patience(PATIENCE);
-    wire.queue(&codec::encode_client(&ClientFrame::Hello { versions: vec![1] }));
+    wire.queue(&codec::encode_client(&ClientFrame::Hello { versions: vec![PROTOCOL_VERSION] }));
     wire.flush().ok()?;
     Some(wire)
 }
@@ -97,7 +100,7 @@ fn frames(part: &Part, kind: u8, body: &[u8]) {
 
 fn slow_head(part: &Part) {
     let mut wires: Vec<Wire> = (0..EACH).filter_map(|_| Wire::secure(&part.target).ok()).collect();
-    for byte in b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nX: ".iter().chain([b'a'; 900].iter()) {
+    for byte in b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX: ".iter().chain([b'a'; 900].iter()) {
         for wire in &mut wires {
             wire.queue_raw(&[*byte]);
             // Who is cut is cut.
@@ -113,7 +116,7 @@ fn slow_head(part: &Part) {
 fn half_head(part: &Part) {
     hold(part, |part| {
         let mut wire = Wire::secure(&part.target).ok()?;
-        wire.queue_raw(b"GET /v1 HTTP/1.1\r\nHo");
+        wire.queue_raw(b"GET /v2 HTTP/1.1\r\nHo");
         wire.flush().ok().map(|_| wire)
     });
 }

@@ -24,7 +24,7 @@ use hearth_client::{
     },
     live::LiveError,
 };
-use hearth_tests::hostile::{Backend, Lies, Op, Outcome, Person, run};
+use hearth_tests::hostile::{Backend, Lies, Op, Outcome, Person, WRONG_CLOCKS, run};
 
 /// Seeds of a run in CI.
 const SEEDS: u64 = 500;
@@ -49,9 +49,8 @@ fn play(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
 
 #[test]
 fn without_lies_nobody_is_warned() {
-    let backend = Backend::start();
-    for seed in 0..3 {
-        let outcome = run(seed, Lies::None, &backend);
+    for (seed, ahead) in (0..).zip(WRONG_CLOCKS) {
+        let outcome = run(seed, Lies::None, &Backend::start_ahead(ahead));
         assert_eq!(outcome.violations, Vec::<String>::new(), "seed {seed}");
     }
 }
@@ -69,7 +68,9 @@ fn campaign() {
         for _ in 0..number("HEARTH_HOSTILE_THREADS", THREADS) {
             scope.spawn(|| {
                 'relay: loop {
-                    let backend = Backend::start();
+                    let relay = next.load(Ordering::Relaxed) / RELAY_EVERY;
+                    let relay = usize::try_from(relay).unwrap() % WRONG_CLOCKS.len();
+                    let backend = Backend::start_ahead(WRONG_CLOCKS[relay]);
                     for _ in 0..RELAY_EVERY {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
                         if seed >= end || Instant::now() > until {

@@ -49,6 +49,8 @@ fn a_bad_lockfile_is_refused() {
         ("openmls", "0.8.0", "floor"),
         ("openmls", "0.9.1", "floor"),
         ("hpke-rs", "0.5.9", "floor"),
+        ("rusqlite", "0.42.0", "floor"),
+        ("libsqlite3-sys", "0.39.9", "floor"),
         ("rustls", "0.23.17", "RUSTSEC-2024-0399"),
         ("curve25519-dalek", "4.1.2", "RUSTSEC-2024-0344"),
     ] {
@@ -65,6 +67,16 @@ fn a_bad_lockfile_is_refused() {
     assert_eq!(findings(&text.replacen(checksum, "", 1)).len(), 1);
     let source = format!("source = \"{registry}\"\n{checksum}\n");
     assert_eq!(findings(&text.replacen(&source, "", 1)).len(), 1);
+}
+
+/// One folder stands in for a crate, and only as long as it holds nothing.
+#[test]
+fn b7_stand_in_is_empty_and_alone() {
+    let mut rules = rules();
+    assert_eq!(rules.stand_ins, ["openmls_sqlite_storage"]);
+    rules.stand_ins.clear();
+    let found = lock_findings(&lock(&read("Cargo.lock")), &rules, &[]);
+    assert_eq!(found, ["openmls_sqlite_storage 0.3.0 is from a folder"]);
 }
 
 #[test]

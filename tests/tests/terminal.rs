@@ -4,40 +4,13 @@
 
 use std::{
     fs::File,
-    io::{Read as _, Write as _},
     net::TcpListener,
-    os::fd::OwnedFd,
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
-    thread::JoinHandle,
+    process::{Child, Command, Stdio},
     time::Instant,
 };
 
-use hearth_tests::{Circle, DEADLINE, Person, Relay, RelayOptions};
-use rustix::{
-    process::{Pid, Signal, kill_process},
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, Termios, tcgetattr},
-};
-
-/// Waits for something that another process brings about.
-fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
-    let end = Instant::now() + DEADLINE;
-    while !is() {
-        assert!(Instant::now() < end, "never came true: {what}");
-        std::thread::yield_now();
-    }
-}
-
-/// Waits for the end of a process that prints little.
-fn end_of(child: &mut Child) -> ExitStatus {
-    let mut status = None;
-    wait_until("its end", || {
-        status = child.try_wait().unwrap();
-        status.is_some()
-    });
-    status.unwrap()
-}
+use hearth_tests::{AtTerminal, Circle, Person, Relay, RelayOptions, end_of, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs a command that prints little; returns its exit code and all it said.
 fn run(command: &mut Command, output: Stdio) -> (Option<i32>, String) {
@@ -46,99 +19,6 @@ fn run(command: &mut Command, output: Stdio) -> (Option<i32>, String) {
     let code = end_of(&mut child).code();
     let ended = child.wait_with_output().unwrap();
     (code, String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap())
-}
-
-/// A process at a terminal of its own. It is killed when dropped.
-struct AtTerminal {
-    child: Child,
-    /// What a person's fingers and eyes have.
-    outer: File,
-    /// What the process has; closed at the end.
-    inner: Option<OwnedFd>,
-    before: Termios,
-    seen: Arc<Mutex<Vec<u8>>>,
-    /// Fills `seen` until nobody has the inner side.
-    eyes: JoinHandle<()>,
-}
-
-impl AtTerminal {
-    fn start(person: &Person, term: &str, args: &[&str]) -> Self {
-        let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&outer).unwrap();
-        unlockpt(&outer).unwrap();
-        let name = ptsname(&outer, Vec::new()).unwrap();
-        let open = || {
-            let mut options = File::options();
-            options.read(true).write(true).open(name.to_str().unwrap()).unwrap()
-        };
-        let inner = open();
-        let before = tcgetattr(&inner).unwrap();
-        assert!(before.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON));
-        let mut command = Person::bare();
-        command.env("TERM", term).arg("--home").arg(person.home()).args(args);
-        let child = command.stdin(open()).stdout(open()).stderr(open()).spawn().unwrap();
-        let outer = File::from(outer);
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (mut shown, record) = (outer.try_clone().unwrap(), seen.clone());
-        let eyes = std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(read @ 1..) = shown.read(&mut bytes) {
-                record.lock().unwrap().extend_from_slice(&bytes[..read]);
-            }
-        });
-        Self { child, outer, inner: Some(inner.into()), before, seen, eyes }
-    }
-
-    fn sees(&self, words: &str) -> bool {
-        self.screen().contains(words)
-    }
-
-    fn screen(&self) -> String {
-        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
-    }
-
-    fn await_words(&self, words: &str) {
-        let end = Instant::now() + DEADLINE;
-        while !self.sees(words) {
-            assert!(Instant::now() < end, "never showed {words}: {}", self.screen());
-            std::thread::yield_now();
-        }
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.outer.write_all(keys.as_bytes()).unwrap();
-    }
-
-    fn modes(&self) -> Termios {
-        tcgetattr(self.inner.as_ref().unwrap()).unwrap()
-    }
-
-    fn is_changed(&self) -> bool {
-        !self.modes().local_modes.contains(LocalModes::ECHO)
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// Waits for the end, which must leave the terminal as it was found, and for the last words on the screen.
-    fn ends(mut self) -> (ExitStatus, String) {
-        let status = end_of(&mut self.child);
-        let after = self.modes();
-        assert_eq!(after.local_modes, self.before.local_modes, "{}", self.screen());
-        assert_eq!(after.input_modes, self.before.input_modes);
-        self.inner = None;
-        wait_until("the end of the screen", || self.eyes.is_finished());
-        (status, self.screen())
-    }
-}
-
-impl Drop for AtTerminal {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 const SIGNALS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
@@ -235,10 +115,10 @@ fn a_signal_between_two_passphrases_shows_and_makes_nothing() {
         let mut prompt = AtTerminal::start(&new, "xterm", &args);
         prompt.await_words("key file beside the profile): ");
         assert!(prompt.is_changed());
-        prompt.types("hunter2\r");
+        prompt.types("hunter222\r");
         prompt.await_words("The same again: ");
         wait_until("no echo", || prompt.is_changed());
-        prompt.types("hunter2");
+        prompt.types("hunter222");
         prompt.signal(signal);
         let (status, screen) = prompt.ends();
         assert_eq!(status.code(), Some(ended_by(signal)), "{screen}");

@@ -5,15 +5,17 @@
 
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
+use hearth_protocol::{Millis, Role};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Context, Open, Result, inside, listing, read};
+use super::{Context, Open, Result, inside, listing, read, slip};
 use crate::{
     backoff::Backoff,
     cli::{Cli, Command, InRoom},
+    connection::RequestError,
     engine::{
-        Crypto, Room,
+        Crypto, EngineError, Room,
         state::{RowContent, Standing},
     },
     failure::{Failure, exit},
@@ -27,11 +29,67 @@ use crate::{
 
 /// What a person sees of the past on entering.
 const ROWS_AT_START: usize = 20;
+/// A connection that held for so long begins the back-off afresh.
+const STEADY: Duration = Duration::from_secs(60);
+/// Where something is typed after the chat has ended against the person's will.
+const ENDED_PROMPT: &str = "(Enter leaves) ";
 
 /// A room with or without a connection.
 enum Link<'s> {
     Up(Box<Live<'s>>),
     Down { room: Box<Room<'s>>, retry: Instant },
+}
+
+impl<'s> Link<'s> {
+    fn room(&mut self) -> &mut Room<'s> {
+        match self {
+            Self::Up(live) => &mut live.room,
+            Self::Down { room, .. } => room,
+        }
+    }
+}
+
+/// How the person who chats ends it; a signal is the third way. Whatever else happens becomes a state of the link.
+enum End {
+    /// `/quit`, or having left the room.
+    Quit,
+    /// The end of input.
+    InputOver,
+}
+
+/// What leaves nothing to chat with. The person at the terminal has to see it before the shell gets their keys.
+enum Stop {
+    /// Nobody typed for a while.
+    Idle,
+    /// The profile cannot be used, or is out of the room.
+    Failed(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Stop {
+    fn words(&self) -> String {
+        match self {
+            Self::Idle => {
+                "-- locked: nobody typed for a while. Start it again to go on.".to_owned()
+            }
+            Self::Failed(failure) => {
+                format!("-- {}. {}", escape::one_line(&failure.message), failure.advice)
+            }
+        }
+    }
+
+    /// What the command returns; `told` if its words were shown already.
+    fn result(self, told: bool) -> Result<()> {
+        match self {
+            Self::Idle => Ok(()),
+            Self::Failed(failure) => Err(Failure { told, ..failure }),
+        }
+    }
 }
 
 /// Everything one chat needs.
@@ -41,8 +99,28 @@ struct Chat<'s> {
     room: String,
     out: Output,
     backoff: Backoff,
+    /// Since when there is a connection.
+    up: Option<Instant>,
     /// Why there is no connection, as it was told.
     away: Option<String>,
+    /// What is in the way of something that is due, as it was told.
+    trouble: Option<String>,
+    /// Whether it was said that the connection is not post-quantum.
+    told_classical: bool,
+    /// Whether it was said that somebody knocks, and nobody has looked since.
+    told_knock: bool,
+    /// How many texts were too long when it was told.
+    told_overlong: usize,
+    /// What the person was asked.
+    asked: Option<Asked>,
+}
+
+/// What the next line may answer.
+enum Asked {
+    /// Whether to do this.
+    Act(InRoom),
+    /// Whether to say this word, which is a command without its slash.
+    Say(String),
 }
 
 /// What a typed line is.
@@ -74,7 +152,12 @@ enum Next {
     Quit,
 }
 
-pub(super) async fn run(context: &Context, room: &str, lock_after: &str) -> Result<()> {
+pub(super) async fn run(
+    context: &Context,
+    room: &str,
+    lock_after: &str,
+    alternate: bool,
+) -> Result<()> {
     let idle = when::parse_duration(lock_after)
         .map_err(|e| Failure::usage(e.to_string(), "For example: --lock-after 30m"))?;
     let open = context.open()?;
@@ -87,14 +170,25 @@ pub(super) async fn run(context: &Context, room: &str, lock_after: &str) -> Resu
         room: name,
         out: context.out.clone(),
         backoff: Backoff::new(),
+        up: None,
         away: None,
+        trouble: None,
+        told_classical: false,
+        told_knock: false,
+        told_overlong: 0,
+        asked: None,
     };
     let talk = async {
-        let (reader, printer) = Console::start("> ")?;
+        let started = Console::start("> ", alternate);
+        let (reader, printer) = started.map_err(|error| Stop::Failed(error.into()))?;
+        let reader = console.insert(reader);
         if !chat.out.is_json() {
             chat.out = Output::above(printer);
         }
-        chat.run(room, console.insert(reader), idle).await
+        if alternate && reader.is_at_terminal() && !reader.edits() {
+            chat.out.remark("-- this terminal has no alternate screen: what is shown here stays");
+        }
+        chat.run(room, reader, idle).await
     };
     // Before the terminal is changed, and above all that waits for the relay: a signal that finds the default would
     // leave the terminal without echo, and a relay that says nothing must not keep anybody from ending. What was in
@@ -106,65 +200,91 @@ pub(super) async fn run(context: &Context, room: &str, lock_after: &str) -> Resu
     };
     match (ended, console) {
         // In order: what follows /quit is meant for nobody.
-        (Some(Ok(())), _) | (None, None) => Ok(()),
-        (ended, Some(reader)) => {
+        (Some(Ok(End::Quit | End::InputOver)), _) | (None, None) => Ok(()),
+        (None, Some(reader)) => {
             chat.keep_typed_ahead(&reader.typed_ahead().await);
-            ended.unwrap_or(Ok(()))
+            Ok(())
         }
-        (Some(failed), None) => failed,
+        (Some(Err(stop)), None) => stop.result(false),
+        (Some(Err(stop)), Some(reader)) if !reader.is_at_terminal() => {
+            chat.keep_typed_ahead(&reader.typed_ahead().await);
+            if matches!(stop, Stop::Idle) {
+                chat.out.remark(&stop.words());
+            }
+            stop.result(false)
+        }
+        (Some(Err(stop)), Some(mut reader)) => {
+            // Somebody may be in the middle of a private sentence: it must not go to the shell, which runs it and keeps it.
+            reader.stop_talking(ENDED_PROMPT);
+            chat.keep_typed_ahead(&reader.take_typed_ahead().await);
+            let out = chat.out.clone();
+            // The profile is free for others meanwhile.
+            drop(chat);
+            drop(open);
+            out.remark(&stop.words());
+            let ask = || {
+                out.remark("-- the chat has ended; nothing that you type is sent. Press Enter alone to leave.");
+            };
+            ask();
+            tokio::select! {
+                () = signals::stop() => {}
+                () = reader.await_enter(ask) => {}
+            }
+            stop.result(true)
+        }
     }
 }
 
 impl<'s> Chat<'s> {
     async fn run(
         &mut self,
-        room: Room<'s>,
+        mut room: Room<'s>,
         reader: &mut ConsoleReader,
         idle: Duration,
-    ) -> Result<()> {
-        self.greet(&room)?;
+    ) -> Result<End, Stop> {
+        self.greet(&mut room)?;
         let mut link = self.connect(room).await?;
         let mut lock_at = Instant::now() + idle;
         loop {
             let retry = match &link {
-                Link::Up(_) => lock_at,
-                Link::Down { retry, .. } => *retry,
+                Link::Up(_) => None,
+                Link::Down { retry, .. } => Some(*retry),
             };
             tokio::select! {
                 biased;
                 typed = reader.next() => {
                     lock_at = Instant::now() + idle;
                     match typed {
-                        None => return Ok(()),
+                        None => return Ok(End::InputOver),
                         Some(Err(error)) => {
                             self.out.remark(&format!("-- {error}"));
                             if matches!(error, LineError::Broken(_)) {
-                                return Ok(());
+                                return Ok(End::InputOver);
                             }
                         }
                         Some(Ok(line)) => {
                             let (next, after) = self.typed(link, &line).await?;
                             link = after;
                             if next == Next::Quit {
-                                return Ok(());
+                                return Ok(End::Quit);
                             }
                         }
                     }
                 }
                 incoming = incoming(&mut link) => link = self.came_in(link, incoming).await?,
-                () = sleep_until(retry) => match link {
-                    Link::Up(_) => {
-                        self.out.remark("-- locked: nobody typed for a while. Start it again to go on.");
-                        return Ok(());
+                () = sleep_until(retry.unwrap_or(lock_at)), if retry.is_some() => {
+                    if let Link::Down { room, .. } = link {
+                        link = self.connect(*room).await?;
                     }
-                    Link::Down { room, .. } => link = self.connect(*room).await?,
-                },
+                }
+                () = sleep_until(lock_at) => return Err(Stop::Idle),
             }
         }
     }
 
     /// Shows the last lines and what to know about the room.
-    fn greet(&self, room: &Room<'_>) -> Result<()> {
+    fn greet(&self, room: &mut Room<'_>) -> Result<()> {
+        let since = read::kept_since(room)?;
         let state = room.state();
         self.out.remark(&format!(
             "{} - you are {}. Type and press Enter to speak; /help lists what else you can do; /quit ends.",
@@ -180,36 +300,48 @@ impl<'s> Chat<'s> {
         };
         let rows =
             room.history_back(hearth_protocol::Seq(shown.0.saturating_add(1)), ROWS_AT_START)?;
-        for row in rows {
+        for mut row in rows {
+            read::expire(&mut row, since);
             view.row(&self.out, &row)?;
         }
         Ok(())
     }
 
-    /// Connects and shows what is new; stays without a connection if there is none to be had.
-    async fn connect(&mut self, room: Room<'s>) -> Result<Link<'s>> {
-        let entered = async {
-            let mut live = inside::enter(&self.out, room).await?;
-            live.tend().await?;
-            Ok::<_, LiveError>(live)
+    /// Connects, does what is due, sends what waits, and shows what is new; stays without a connection if there is none to be
+    /// had, or if it does not last.
+    async fn connect(&mut self, room: Room<'s>) -> Result<Link<'s>, Stop> {
+        let mut live = match inside::enter_once(&self.out, room, &mut self.told_classical).await {
+            Ok(live) => live,
+            Err(error) => return self.down(error),
         };
-        match entered.await {
-            Ok(mut live) => {
-                self.backoff = Backoff::new();
-                if self.away.take().is_some() {
-                    self.out.remark("-- connected again");
-                }
-                inside::flush_quietly(&mut live).await?;
-                self.show(&mut live.room)?;
-                self.remind(&mut live).await;
-                Ok(Link::Up(Box::new(live)))
-            }
-            Err(error) => self.down(error),
+        let tended = live.tend().await;
+        if let Err(error) = self.passes(tended) {
+            return self.down(error);
         }
+        let flushed = match live.flush().await {
+            // Whoever posts is told why it waits; what a rule holds back is no news.
+            Err(LiveError::Refused { kept: true, .. }) => Ok(()),
+            flushed => flushed,
+        };
+        if let Err(error) = self.passes(flushed) {
+            return self.down(error);
+        }
+        self.up = Some(Instant::now());
+        if self.away.take().is_some() {
+            self.out.remark("-- connected again");
+        }
+        self.show(&mut live.room)?;
+        self.remind(&mut live).await?;
+        Ok(Link::Up(Box::new(live)))
     }
 
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
-    async fn remind(&mut self, live: &mut Live<'_>) {
+    async fn remind(&mut self, live: &mut Live<'_>) -> Result<()> {
+        let overlong = live.room.overlong_texts()?.len();
+        if overlong != self.told_overlong {
+            inside::tell_overlong(&mut live.room, &self.out)?;
+            self.told_overlong = overlong;
+        }
         for pin in live.room.policy().map(|p| p.pins).unwrap_or_default() {
             if let Ok(Some(row)) = live.room.row(pin.seq)
                 && row.id == Some(pin.message)
@@ -219,55 +351,106 @@ impl<'s> Chat<'s> {
                 self.out.remark(&format!("** pinned, by {name}: {text} **"));
             }
         }
-        let Ok(status) = live.status().await else { return };
-        if status.knocks > 0 {
-            self.out.remark(&format!("-- {} knock(s) wait: /knocks", status.knocks));
-        }
-        if status.numbers.paused_until > now() {
-            let left = when::remaining(status.numbers.paused_until, now());
+        // By the log; where the relay does otherwise, that was told apart.
+        let now = live.relay_now();
+        let paused_until = live.room.policy().map_or(Millis(0), |p| p.numbers.paused_until);
+        if paused_until > now {
+            let left = when::remaining(paused_until, now);
             self.out.remark(&format!("-- the room is paused; it ends {left}"));
         }
-        if status.timed_out_until > now() {
-            let left = when::remaining(status.timed_out_until, now());
+        let timed_out_until = live.room.state().timed_out_until;
+        if timed_out_until > now {
+            let left = when::remaining(timed_out_until, now);
             self.out.remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
         }
+        let Ok(status) = live.status().await else { return Ok(()) };
+        if status.knocks > 0 && !std::mem::replace(&mut self.told_knock, true) {
+            self.out.remark(&format!("-- {} knock(s) wait: /knocks", status.knocks));
+        }
+        Ok(())
     }
 
-    fn down(&mut self, error: LiveError) -> Result<Link<'s>> {
-        if !error.is_connection() {
-            return Err(error.into());
+    /// Lets the connection go on where only something that was due is in the way, and tells of it once.
+    fn passes(&mut self, done: Result<(), LiveError>) -> Result<(), LiveError> {
+        let error = match done {
+            Ok(()) => {
+                self.trouble = None;
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let breaks = error.is_connection()
+            || error.is_final()
+            || matches!(
+                error,
+                LiveError::UnexpectedReply
+                    | LiveError::Withheld(_)
+                    | LiveError::SaidGone
+                    | LiveError::Request(RequestError::Timeout | RequestError::Lost(_))
+                    | LiveError::Engine(
+                        EngineError::HistoryBackwards(_) | EngineError::StreamChanged
+                    )
+            );
+        if breaks {
+            return Err(error);
+        }
+        let failure = Failure::from(error);
+        if self.trouble.as_ref() != Some(&failure.message) {
+            self.tell(&failure);
+            self.trouble = Some(failure.message);
+        }
+        Ok(())
+    }
+
+    /// Waits before the next attempt, whatever it was, unless there is no room to come back to.
+    fn down(&mut self, error: LiveError) -> Result<Link<'s>, Stop> {
+        if error.is_final() {
+            return Err(Stop::Failed(error.into()));
+        }
+        if self.up.take().is_some_and(|up| up.elapsed() > STEADY) {
+            self.backoff = Backoff::new();
         }
         let delay = self.backoff.next_delay();
         // Once, however many attempts fail: it would bury the room.
         let why = error.to_string();
         if self.away.as_ref() != Some(&why) {
-            self.out.remark(&format!(
-                "-- {why}. Trying again; what you write meanwhile is kept and sent then."
-            ));
+            if error.is_connection() {
+                self.out.remark(&format!(
+                    "-- {why}. Trying again; what you write meanwhile is kept and sent then."
+                ));
+            } else {
+                let failure = Failure::from(error);
+                self.tell(&failure);
+                self.out.remark("-- Trying again from time to time; what you write is kept.");
+            }
             self.away = Some(why);
         }
-        let room = Box::new(Room::open(self.store, self.crypto, &self.room)?);
-        Ok(Link::Down { room, retry: Instant::now() + delay })
+        let room = Room::open(self.store, self.crypto, &self.room).map_err(Failure::from)?;
+        Ok(Link::Down { room: Box::new(room), retry: Instant::now() + delay })
     }
 
     async fn came_in(
         &mut self,
         link: Link<'s>,
         incoming: Result<Incoming, LiveError>,
-    ) -> Result<Link<'s>> {
+    ) -> Result<Link<'s>, Stop> {
         let Link::Up(mut live) = link else { return Ok(link) };
         match incoming {
-            Ok(Incoming::Knock) => self.out.remark("-- somebody knocks: /knocks, then /admit NAME"),
+            // Once until somebody looks: a knock can be repeated without end.
+            Ok(Incoming::Knock) if !std::mem::replace(&mut self.told_knock, true) => {
+                self.out.remark("-- somebody knocks: /knocks, then /admit NAME");
+            }
             Ok(_) => {}
             Err(error) => return self.down(error),
         }
         self.show(&mut live.room)?;
         if live.room.state().standing != Standing::Member {
-            return Err(LiveError::NotInside(live.room.state().standing.clone()).into());
+            let standing = live.room.state().standing.clone();
+            return Err(Stop::Failed(LiveError::NotInside(standing).into()));
         }
-        match live.tend().await {
-            Ok(()) => {}
-            Err(error) => return self.down(error),
+        let tended = live.tend().await;
+        if let Err(error) = self.passes(tended) {
+            return self.down(error);
         }
         self.show(&mut live.room)?;
         Ok(Link::Up(live))
@@ -281,16 +464,42 @@ impl<'s> Chat<'s> {
         }
     }
 
-    async fn typed(&mut self, link: Link<'s>, line: &str) -> Result<(Next, Link<'s>)> {
-        match Line::of(line) {
+    async fn typed(&mut self, link: Link<'s>, line: &str) -> Result<(Next, Link<'s>), Stop> {
+        let typed = Line::of(line);
+        match (self.asked.take(), &typed) {
+            (Some(Asked::Act(command)), Line::Words(yes)) if yes.eq_ignore_ascii_case("yes") => {
+                return self.act(link, &command).await;
+            }
+            (Some(Asked::Act(_)), Line::Words(_)) => {
+                self.out.remark("-- nothing was done, and what you typed was not sent");
+                return Ok((Next::On, link));
+            }
+            (Some(Asked::Act(_)), _) => self.out.remark("-- nothing was done"),
+            (Some(Asked::Say(word)), Line::Words(again)) if word == *again => {
+                return self.say(link, again).await;
+            }
+            _ => {}
+        }
+        match typed {
             Line::Empty => Ok((Next::On, link)),
             Line::Command(command) => self.command(link, command).await,
             Line::Words(text) => {
-                let command = InRoom::Send { room: self.room.clone(), text: text.to_owned() };
-                let link = self.perform(link, &command).await?;
-                Ok((Next::On, link))
+                if let Some(command) = slip::meant(text) {
+                    self.out.remark(&format!(
+                        "-- \"{0}\" was not said to the room. Did you mean /{command}? To say it, enter {0} again.",
+                        escape::one_line(text)
+                    ));
+                    self.asked = Some(Asked::Say(text.to_owned()));
+                    return Ok((Next::On, link));
+                }
+                self.say(link, text).await
             }
         }
+    }
+
+    async fn say(&mut self, link: Link<'s>, text: &str) -> Result<(Next, Link<'s>), Stop> {
+        let command = InRoom::Send { room: self.room.clone(), text: text.to_owned() };
+        Ok((Next::On, self.perform(link, &command).await?))
     }
 
     /// Keeps the words that were entered while something else was being done, in which the chat was ended. Commands are
@@ -313,6 +522,8 @@ impl<'s> Chat<'s> {
         let text = match Line::of(line) {
             Line::Empty => return true,
             Line::Command(_) => return false,
+            // It was meant for the chat, or nobody was asked yet.
+            Line::Words(text) if slip::meant(text).is_some() => return false,
             Line::Words(text) => text,
         };
         let kept = escape::sanitize_input(text)
@@ -320,43 +531,58 @@ impl<'s> Chat<'s> {
         matches!(kept, Ok(Ok(_)))
     }
 
-    async fn command(&mut self, link: Link<'s>, line: &str) -> Result<(Next, Link<'s>)> {
-        let word = line.split_whitespace().next().unwrap_or_default();
-        match word {
+    async fn command(&mut self, mut link: Link<'s>, line: &str) -> Result<(Next, Link<'s>), Stop> {
+        let line = line.trim();
+        let word = line.split_whitespace().next().unwrap_or_default().to_lowercase();
+        match word.as_str() {
             "quit" | "exit" | "q" => return Ok((Next::Quit, link)),
-            "help" | "?" => {
-                self.help(line.split_whitespace().nth(1));
+            "help" | "?" | "" => {
+                let text = match line.split_whitespace().nth(1) {
+                    Some(wanted) => slip::one(&wanted.to_lowercase()),
+                    None => slip::list(link.room().my_role().unwrap_or(Role::Member)),
+                };
+                self.out.remark(&text);
                 return Ok((Next::On, link));
             }
             _ => {}
         }
-        let mut words = vec!["hearth".to_owned(), word.to_owned(), self.room.clone()];
-        words.extend(arguments(line));
-        match Cli::try_parse_from(words) {
+        let mut words = vec!["hearth".to_owned(), word.clone(), self.room.clone()];
+        words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
+        let parsed = if slip::find(&word).is_some() {
+            Cli::try_parse_from(words)
+        } else {
+            // What is no room command is no command here, even if it fits the command line.
+            Cli::try_parse_from(["hearth", &word, "--no-such-flag"])
+        };
+        match parsed {
             Ok(Cli { command: Command::In(command), .. }) => {
-                let link = self.perform(link, &command).await?;
-                let left = matches!(command, InRoom::Leave { .. } | InRoom::Withdraw { .. })
-                    && !matches!(&link, Link::Up(l) if l.room.state().standing == Standing::Member);
-                Ok((if left { Next::Quit } else { Next::On }, link))
+                if let Some((false, question)) = inside::question_before(&command) {
+                    self.out.remark(&format!("-- {question} Type yes to go on."));
+                    self.asked = Some(Asked::Act(command));
+                    return Ok((Next::On, link));
+                }
+                self.act(link, &command).await
             }
-            Ok(_) => {
-                self.out.remark(&format!(
-                    "-- use `hearth {}` outside of the chat",
-                    escape::one_line(word)
-                ));
-                Ok((Next::On, link))
-            }
-            Err(_) => {
-                self.out.remark(&format!(
-                    "-- that did not fit; nothing was sent. /help {} shows how it goes.",
-                    escape::one_line(word)
-                ));
+            Ok(_) => Ok((Next::On, link)),
+            Err(error) => {
+                self.out.remark(&format!("-- {}", slip::wrong(&word, &error)));
                 Ok((Next::On, link))
             }
         }
     }
 
-    async fn perform(&mut self, link: Link<'s>, command: &InRoom) -> Result<Link<'s>> {
+    async fn act(&mut self, link: Link<'s>, command: &InRoom) -> Result<(Next, Link<'s>), Stop> {
+        if matches!(command, InRoom::Knocks { .. } | InRoom::Admit { .. } | InRoom::Decline { .. })
+        {
+            self.told_knock = false;
+        }
+        let link = self.perform(link, command).await?;
+        let left = matches!(command, InRoom::Leave { .. } | InRoom::Withdraw { .. })
+            && !matches!(&link, Link::Up(l) if l.room.state().standing == Standing::Member);
+        Ok((if left { Next::Quit } else { Next::On }, link))
+    }
+
+    async fn perform(&mut self, link: Link<'s>, command: &InRoom) -> Result<Link<'s>, Stop> {
         match link {
             Link::Up(mut live) => {
                 let quiet = Output::quiet();
@@ -365,7 +591,7 @@ impl<'s> Chat<'s> {
                 let shown = self.show(&mut live.room);
                 match (result, shown) {
                     // A disk that fails ends the chat: with what became of the words, if it was theirs.
-                    (Err(failure), Err(_)) | (Ok(()), Err(failure)) => Err(failure),
+                    (Err(failure), Err(_)) | (Ok(()), Err(failure)) => Err(Stop::Failed(failure)),
                     (Ok(()), Ok(())) => Ok(Link::Up(live)),
                     (Err(failure), Ok(())) if failure.exit == exit::UNREACHABLE => {
                         self.tell(&failure);
@@ -381,6 +607,9 @@ impl<'s> Chat<'s> {
             Link::Down { mut room, retry } => {
                 let result = match command {
                     InRoom::Send { text, .. } => self.keep(&mut room, text),
+                    InRoom::Read { all, held, .. } => {
+                        read::print_rows(&mut room, &self.out, *all, *held)
+                    }
                     InRoom::Who { .. }
                     | InRoom::Log { .. }
                     | InRoom::Verify { .. }
@@ -412,21 +641,6 @@ impl<'s> Chat<'s> {
     fn tell(&self, failure: &Failure) {
         self.out.remark(&format!("-- {}. {}", escape::one_line(&failure.message), failure.advice));
     }
-
-    fn help(&self, wanted: Option<&str>) {
-        let mut cli = Cli::command();
-        let names = room_command_names();
-        if let Some(found) = wanted.and_then(|w| cli.find_subcommand_mut(w)) {
-            let text = found.render_long_help().to_string();
-            self.out.remark(text.trim_end());
-            return;
-        }
-        for sub in cli.get_subcommands().filter(|s| names.contains(&s.get_name().to_owned())) {
-            let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-            self.out.remark(&format!("/{:10} {about}", sub.get_name()));
-        }
-        self.out.remark("/help COMMAND shows how it goes (leave out the room); /quit ends. [E] end to end, [R] relay, [C] cooperative.");
-    }
 }
 
 /// Whether a command has an answer of its own; of the others, the room's new line says enough.
@@ -441,14 +655,17 @@ const fn answers_itself(command: &InRoom) -> bool {
             | InRoom::Invite { .. }
             | InRoom::Revoke { .. }
             | InRoom::Knocks { .. }
+            | InRoom::RestoreRules { .. }
             | InRoom::Decline { .. }
+            | InRoom::Timeout { .. }
+            | InRoom::Untimeout { .. }
             | InRoom::Mute { .. }
             | InRoom::Unmute { .. }
             | InRoom::Verify { .. }
     )
 }
 
-/// Waits for what the relay sends; for ever where there is no connection.
+/// Waits for what the relay sends; forever where there is no connection.
 async fn incoming(link: &mut Link<'_>) -> Result<Incoming, LiveError> {
     match link {
         Link::Up(live) => live.next().await,
@@ -456,35 +673,48 @@ async fn incoming(link: &mut Link<'_>) -> Result<Incoming, LiveError> {
     }
 }
 
-/// Names of the commands that work in a room.
-fn room_command_names() -> Vec<String> {
-    let commands = <InRoom as clap::Subcommand>::augment_subcommands(clap::Command::new("room"));
-    commands.get_subcommands().map(|s| s.get_name().to_owned()).collect()
-}
-
 /// Splits what follows a slash command. Double quotes group; where a command ends in free words, quotes are not
 /// needed: `/announce Back at six` is one announcement.
-fn arguments(line: &str) -> Vec<String> {
-    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+fn arguments(word: &str, rest: &str) -> Vec<String> {
     let rest = rest.trim();
-    let before_words = match word {
-        "send" | "announce" | "leave" | "withdraw" | "hours" => Some(0),
-        "pause" => {
-            let first = rest.split_whitespace().next().unwrap_or_default();
-            Some(usize::from(when::parse_duration(first).is_ok()))
+    let (mut words, tail) = match word {
+        "send" | "announce" | "hours" => (Vec::new(), rest),
+        "leave" | "withdraw" => match rest.strip_prefix("--yes") {
+            Some(after) if after.is_empty() || after.starts_with(char::is_whitespace) => {
+                (vec!["--yes".to_owned()], after)
+            }
+            _ => (Vec::new(), rest),
+        },
+        "pause" => time_first(Vec::new(), rest),
+        "decline" => split_words(rest, 1),
+        "timeout" => {
+            let (name, rest) = split_words(rest, 1);
+            time_first(name, rest)
         }
-        "decline" => Some(1),
-        "timeout" => Some(2),
-        _ => None,
+        _ => return split_words(rest, usize::MAX).0,
     };
-    let Some(count) = before_words else { return split_words(rest, usize::MAX).0 };
-    let (mut words, tail) = split_words(rest, count);
     let tail = tail.trim();
     let tail = tail.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(tail);
     if !tail.is_empty() {
+        if tail.starts_with('-') {
+            // Words, and no flag.
+            words.push("--".to_owned());
+        }
         words.push(tail.to_owned());
     }
     words
+}
+
+/// Takes a time of one or several words from the front. What is none stays whole, for the command to judge.
+fn time_first(mut words: Vec<String>, rest: &str) -> (Vec<String>, &str) {
+    match when::split_duration(rest) {
+        Ok((Some(_), behind)) => {
+            let time = rest.get(..rest.len() - behind.len()).unwrap_or(rest);
+            words.push(time.trim().to_owned());
+            (words, behind)
+        }
+        _ => (words, rest),
+    }
 }
 
 /// Takes up to `count` words, and returns what remains.
@@ -506,23 +736,35 @@ fn split_words(text: &str, count: usize) -> (Vec<String>, &str) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn free_words_need_no_quotes() {
-        assert_eq!(arguments("announce Back at six, don't worry"), ["Back at six, don't worry"]);
-        assert_eq!(arguments("pause 5m let us breathe"), ["5m", "let us breathe"]);
-        assert_eq!(arguments("pause \"let us breathe\""), ["let us breathe"]);
-        assert_eq!(
-            arguments("timeout \"Ben B\" 30m rest a little"),
-            ["Ben B", "30m", "rest a little"]
-        );
-        assert_eq!(arguments("remove Ben --reason conduct"), ["Ben", "--reason", "conduct"]);
-        assert_eq!(arguments("resume"), Vec::<String>::new());
+    fn split(line: &str) -> Vec<String> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        arguments(word, rest)
     }
 
     #[test]
-    fn every_room_command_parses_with_a_slash() {
-        for name in room_command_names() {
-            assert!(Cli::command().find_subcommand(&name).is_some(), "{name}");
-        }
+    fn free_words_need_no_quotes() {
+        assert_eq!(split("announce Back at six, don't worry"), ["Back at six, don't worry"]);
+        assert_eq!(split("pause 5m let us breathe"), ["5m", "let us breathe"]);
+        assert_eq!(split("pause 5m \"let us breathe\""), ["5m", "let us breathe"]);
+        assert_eq!(split("pause \"let us breathe\""), ["let us breathe"]);
+        assert_eq!(split("timeout \"Ben B\" 30m rest a little"), ["Ben B", "30m", "rest a little"]);
+        assert_eq!(split("remove Ben --reason conduct"), ["Ben", "--reason", "conduct"]);
+        assert_eq!(split("resume"), Vec::<String>::new());
+        assert_eq!(split("announce - one - two"), ["--", "- one - two"]);
+        assert_eq!(split("leave --yes so long"), ["--yes", "so long"]);
+        assert_eq!(split("leave so long"), ["so long"]);
+    }
+
+    #[test]
+    fn a_time_may_have_several_words() {
+        assert_eq!(split("pause 2 hours"), ["2 hours"]);
+        assert_eq!(split("pause 10 min. Let us breathe"), ["10 min.", "Let us breathe"]);
+        assert_eq!(
+            split("timeout Ben 1 hour and 30 minutes rest"),
+            ["Ben", "1 hour and 30 minutes", "rest"]
+        );
+        // Not a time, and not taken for words either: the command refuses it.
+        assert_eq!(split("pause 2 Stunden"), ["2 Stunden"]);
+        assert_eq!(split("timeout Ben 2 Stunden"), ["Ben", "2 Stunden"]);
     }
 }

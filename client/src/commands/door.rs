@@ -3,10 +3,15 @@
 use hearth_protocol::{ClientFrame, Digest, Millis, Role, invite::Invite};
 use serde_json::json;
 
-use super::{Context, Open, Result, interactive, rooms};
+use super::{
+    Context, Open, Result, Wanted,
+    inside::{NOT_POST_QUANTUM, enter},
+    interactive, rooms,
+};
 use crate::{
     cli::{AgreementCommand, Join},
-    connection::Connection,
+    clock::Moment,
+    connection::{Connection, RequestError},
     engine::{
         EngineError, Room,
         agreement::{Agreement, Change, Preview},
@@ -17,7 +22,7 @@ use crate::{
     line,
     live::{self, Answer, Live, LiveError, now},
     show,
-    text::{escape, name, when},
+    text::{escape, link, name, when},
 };
 
 /// Difference of clocks above which nobody knocks: a day.
@@ -26,7 +31,7 @@ const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
 const CLOCK_AHEAD_MILLIS: u64 = 10 * 60_000;
 
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
-    let link = Invite::parse(&join.link)?;
+    let link = context.invite(join.link.as_deref(), Wanted::Invite("join"))?;
     let open = context.open_or_create()?;
     if let Some(mut room) =
         Room::all(open.store(), &open.crypto)?.into_iter().find(|r| r.id() == link.room)
@@ -40,15 +45,22 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
             _ => {}
         }
     }
-    if link.expires < now() {
-        return Err(Failure::new(
-            exit::REFUSED,
-            "invite_expired",
-            format!("the invite expired on {}", show::clock(link.expires)),
-            "Ask the facilitator for a new one; if it should be good, check this computer's clock.",
-        ));
+    let (connection, preview) = match live::look(&link).await {
+        // The relay's clock decides; it may have forgotten the invite since.
+        Err(LiveError::Request(RequestError::Rejected { .. })) if link.expires < now() => {
+            return Err(Failure::new(
+                exit::REFUSED,
+                "invite_expired",
+                format!("the invite expired on {}", show::date(link.expires)),
+                "Ask the facilitator for a new one; if it should be good, check this computer's clock.",
+            ));
+        }
+        looked => looked?,
+    };
+    check_clock(context, connection.server_now())?;
+    if !connection.is_post_quantum() {
+        context.out.remark(NOT_POST_QUANTUM);
     }
-    let (connection, preview) = live::look(&link).await?;
     let acknowledged = acknowledge(context, &preview.agreement, &preview.title, join.acknowledge)?;
     debug_assert_eq!(acknowledged, link.agreement);
     let name = match join.name {
@@ -71,7 +83,6 @@ async fn knock(
     joining: Joining,
     no_wait: bool,
 ) -> Result<()> {
-    check_clock(context, connection.server_now())?;
     let (room, connection) =
         live::knock(open.store(), &open.crypto, connection, link, preview, joining).await?;
     wait(context, room, connection, no_wait).await
@@ -83,18 +94,11 @@ async fn knock(
 /// may be off is theirs to say; the relay's own clock may be wrong, too, so only what can hardly be meant is refused.
 fn check_clock(context: &Context, relay: Millis) -> Result<()> {
     let here = now();
-    let (ahead, behind) = (here.0.saturating_sub(relay.0), relay.0.saturating_sub(here.0));
-    if ahead.max(behind) > CLOCK_WRONG_MILLIS {
-        return Err(Failure::new(
-            exit::FAILED,
-            "clock_wrong",
-            format!(
-                "this computer's clock says {}, and the relay's {}",
-                show::rfc3339(here),
-                show::rfc3339(relay)
-            ),
-            "Set the clock, then join again; the invite is still good.",
-        ));
+    let ahead = here.0.saturating_sub(relay.0);
+    let moment = Moment { own: here, relay };
+    if moment.apart() > CLOCK_WRONG_MILLIS {
+        let advice = "Set the clock, then join again; the invite is still good.";
+        return Err(clock_wrong(moment, advice));
     }
     if ahead > CLOCK_AHEAD_MILLIS {
         context.out.remark(&format!(
@@ -103,6 +107,12 @@ fn check_clock(context: &Context, relay: Millis) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn clock_wrong(moment: Moment, advice: &'static str) -> Failure {
+    let (own, relay) = (show::rfc3339(moment.own), show::rfc3339(moment.relay));
+    let message = format!("this computer's clock says {own}, and the relay's {relay}");
+    Failure::new(exit::FAILED, "clock_wrong", message, advice)
 }
 
 /// Waits at the door, over lost connections, until a facilitator answers.
@@ -222,7 +232,7 @@ fn acknowledge(
             exit::REFUSED,
             "not_acknowledged",
             "the agreement is not acknowledged",
-            "Read it with `hearth agreement show LINK`, then repeat with --acknowledge AGREEMENT_ID.",
+            "Read it with `hearth agreement show -`, then repeat with --acknowledge AGREEMENT_ID.",
         ));
     }
     context.out.remark(&format!("{}\n", escape::one_line(title)));
@@ -236,12 +246,12 @@ fn acknowledge(
         exit::REFUSED,
         "not_acknowledged",
         "nothing was signed and nothing was sent",
-        "You can come back at any time; `hearth burn-invite LINK` gives the invite back.",
+        "You can come back at any time; `hearth burn-invite` gives the invite back.",
     ))
 }
 
-pub(super) async fn burn(context: &Context, link: &str) -> Result<()> {
-    let link = Invite::parse(link)?;
+pub(super) async fn burn(context: &Context, link: Option<String>) -> Result<()> {
+    let link = context.invite(link.as_deref(), Wanted::Invite("burn-invite"))?;
     let mut connection = Connection::open(&link.address).await?;
     let (room, token) = (link.room, link.token());
     connection
@@ -254,13 +264,15 @@ pub(super) async fn burn(context: &Context, link: &str) -> Result<()> {
 
 pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> Result<()> {
     match command {
-        AgreementCommand::Show { target } if target.trim_start().starts_with("hearth") => {
-            let link = Invite::parse(&target)?;
-            let (connection, preview) = live::look(&link).await?;
-            connection.close().await;
-            print_agreement(context, &preview.agreement, &preview.title)
-        }
-        AgreementCommand::Show { target } => show_of_room(context, &target).await,
+        AgreementCommand::Show { target } => match target.as_deref().map(str::trim) {
+            Some(room) if room != "-" && !is_link(room) => show_of_room(context, room).await,
+            link => {
+                let link = context.invite(link, Wanted::Invite("agreement show"))?;
+                let (connection, preview) = live::look(&link).await?;
+                connection.close().await;
+                print_agreement(context, &preview.agreement, &preview.title)
+            }
+        },
         AgreementCommand::Diff { room } => diff(context, &room).await,
         AgreementCommand::Amend { room, file, material, editorial: _, effective } => {
             let text = rooms::agreement_text(&file)?;
@@ -268,9 +280,9 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
                 Some(time) => when::parse_duration(&time).map_err(time_failure)?.as_millis(),
                 None => 0,
             };
+            let wait = u64::try_from(wait).unwrap_or(u64::MAX);
             let change = if material { Change::Material } else { Change::Editorial };
-            let effective = now().plus(u64::try_from(wait).unwrap_or(u64::MAX));
-            amend(context, &room, text, change, effective).await
+            amend(context, &room, text, change, wait).await
         }
         AgreementCommand::Acknowledge { room, acknowledge, no_wait } => {
             acknowledge_again(context, &room, acknowledge, no_wait).await
@@ -278,8 +290,9 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
         AgreementCommand::Enact { room } => {
             let open = context.open()?;
             let room = Room::open(open.store(), &open.crypto, &room)?;
-            let mut live = Live::enter(room).await?;
-            if let Some(pending) = live.room.policy()?.pending.filter(|p| p.effective > now())
+            let mut live = enter(&context.out, room).await?;
+            let now = live.moment().earlier();
+            if let Some(pending) = live.room.policy()?.pending.filter(|p| p.effective > now)
                 && live.room.my_role()? == Role::Facilitator
             {
                 return Err(Failure::new(
@@ -332,6 +345,12 @@ fn print_agreement(context: &Context, agreement: &Agreement, title: &str) -> Res
     Ok(context.out.say(&object, &text)?)
 }
 
+/// Whether a text is meant as a link, and not as a room.
+fn is_link(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    link::is_meant(text) || lower.starts_with("hearth:") || lower.starts_with("hearth+plain")
+}
+
 /// Catches up if the relay can be reached; says so if not.
 async fn catch_up<'s>(context: &Context, room: Room<'s>) -> Result<Room<'s>> {
     super::inside::refreshed(&context.out, room).await
@@ -382,17 +401,26 @@ async fn amend(
     room: &str,
     text: String,
     change: Change,
-    effective: Millis,
+    wait: u64,
 ) -> Result<()> {
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
-    let mut live = Live::enter(room).await?;
+    let mut live = enter(&context.out, room).await?;
     live.tend().await?;
-    let agreement = live.room.queue_amendment(text, change, effective, now())?;
+    let moment = live.moment();
+    let effective = match wait {
+        0 => moment.earlier(),
+        // People have so long by either clock. By one that is wrong by days they would have too little or far too much.
+        _ if moment.apart() > CLOCK_WRONG_MILLIS => {
+            return Err(clock_wrong(moment, "Set the clock, then repeat the command."));
+        }
+        wait => moment.own.max(moment.relay).plus(wait),
+    };
+    let agreement = live.room.queue_amendment(text, change, effective, moment.earlier())?;
     // The text goes ahead, so that everybody has it when the act names it.
     live.flush().await?;
     live.commit(|room, now| room.amend(&agreement, now)).await?;
-    let at_once = change == Change::Material && agreement.effective <= now();
+    let at_once = change == Change::Material && wait == 0;
     if at_once {
         live.commit(|room, now| room.enact(now)).await?;
     }

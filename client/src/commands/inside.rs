@@ -10,36 +10,50 @@ use hearth_protocol::{
 use serde_json::json;
 
 use super::{
-    Context, Result,
+    Context, Result, Wanted,
     listing::{knocks, local, status},
-    read::{follow, print_rows},
+    read::{follow, print_rows, tell_mismatches},
+    rooms::confirm_person,
 };
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg, Switch},
     engine::{
         EngineError, Room,
+        accord::Mismatch,
         act::{InviteTerms, Knock},
         content::TEXT_BYTES_MAX,
-        policy::{Act, Category, Pin, RuleError},
-        state::{RowContent, Standing},
+        policy::{Act, Category, Leaf, Pin, RuleError},
+        room::one_message,
+        state::{Row, RowContent, Standing},
     },
     failure::{Failure, exit},
     live::{Live, LiveError, Recovery, now},
     show::{self, Output},
-    text::{escape, qr, when},
+    text::{
+        escape, link,
+        name::Look,
+        qr,
+        when::{self, WhenError},
+    },
 };
 
 /// Length of a pause where none is given: ten minutes.
 const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
 
 /// Runs one room command on a connection of its own.
-pub(super) async fn run(context: &Context, command: InRoom) -> Result<()> {
+pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     let open = match context.open() {
         Err(failure) if matches!(command, InRoom::Send { .. }) => return Err(unsent(failure)),
         open => open?,
     };
     let mut room = Room::open(open.store(), &open.crypto, command.room())?;
     let out = &context.out;
+    if let Some((yes, question)) = question_before(&command) {
+        confirm_person(yes, &question)?;
+    }
+    if let InRoom::Revoke { link, .. } = &mut command {
+        *link = Some(context.link(link.as_deref(), Wanted::Invite("revoke ROOM"))?.to_string());
+    }
     match &command {
         InRoom::Mute { .. } | InRoom::Unmute { .. } | InRoom::Outbox { .. } => {
             return local(&mut room, out, &command);
@@ -64,15 +78,69 @@ pub(super) async fn run(context: &Context, command: InRoom) -> Result<()> {
     let mut live = enter(out, room).await?;
     live.tend().await?;
     flush_quietly(&mut live).await?;
-    act(&mut live, out, &command).await?;
+    tell_overlong(&mut live.room, out)?;
+    let acted = act(&mut live, out, &command).await;
+    // Also what was found because the command was refused.
+    tell_mismatches(&mut live.room, out)?;
+    acted?;
     live.leave().await;
     Ok(())
 }
 
-/// Enters a room, and tells if its relay was moved.
+/// Returns what a person is asked before a command that a slip of the finger must not do, and whether they said yes already.
+pub(super) fn question_before(command: &InRoom) -> Option<(bool, String)> {
+    match command {
+        InRoom::Leave { yes, .. } => Some((
+            *yes,
+            "Leave this room? To come back you need a new invite. What was said stays confidential.".into(),
+        )),
+        InRoom::Withdraw { yes, .. } => Some((
+            *yes,
+            "Withdraw your acknowledgement and leave this room? To come back you need a new invite."
+                .into(),
+        )),
+        InRoom::Retract { all_from: Some(member), yes, .. } => Some((
+            *yes,
+            format!(
+                "Retract every message of {}? That cannot be undone.",
+                escape::one_line(member.trim())
+            ),
+        )),
+        _ => None,
+    }
+}
+
+/// Tells of words in the outbox that a rule made since forbids.
+pub(super) fn tell_overlong(room: &mut Room<'_>, out: &Output) -> Result<()> {
+    let count = room.overlong_texts()?.len();
+    if count > 0 {
+        out.remark(&format!(
+            "-- {count} message(s) in your outbox are longer than the room allows now, and stay there: `outbox` shows them, and drops them with --drop ID"
+        ));
+    }
+    Ok(())
+}
+
+/// Enters a room, and tells what there is to know of its relay and the connection.
 pub(super) async fn enter<'s>(out: &Output, room: Room<'s>) -> Result<Live<'s>, LiveError> {
+    enter_once(out, room, &mut false).await
+}
+
+/// Says that a connection could be recorded now and read later, by somebody with a quantum computer.
+pub(super) const NOT_POST_QUANTUM: &str = "The connection to the relay is encrypted, but not against a quantum computer that comes later. What is said stays \
+     protected in a room with the post-quantum suite; who connects when may be seen then.";
+
+/// Does the same on a connection that may be one of several: what holds for all is told once.
+pub(super) async fn enter_once<'s>(
+    out: &Output,
+    room: Room<'s>,
+    told: &mut bool,
+) -> Result<Live<'s>, LiveError> {
     let tell = |missed| out.remark(&format!("Catching up with {missed} entries ..."));
     let live = Live::enter_telling(room, tell).await?;
+    if !live.is_post_quantum() && !std::mem::replace(told, true) {
+        out.remark(NOT_POST_QUANTUM);
+    }
     if live.was_moved() {
         out.remark(
             "The relay's store was moved or restored. Nothing that you had seen is missing.",
@@ -91,9 +159,11 @@ async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
         super::rooms::confirm(yes, question(recovery))?;
         agreed = Some(recovery);
     }
-    let live = Live::recover(room, agreed).await?;
+    let mut live = Live::recover(room, agreed).await?;
+    done(out, "recover", "Going on. Compare `hearth verify ROOM` with the others by another way.")?;
+    tell_mismatches(&mut live.room, out)?;
     live.leave().await;
-    done(out, "recover", "Going on. Compare `hearth verify ROOM` with the others by another way.")
+    Ok(())
 }
 
 const fn question(recovery: Recovery) -> &'static str {
@@ -121,6 +191,7 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
         let mut live = enter(out, room).await?;
         live.tend().await?;
         let id = live.send(text).await?;
+        tell_mismatches(&mut live.room, out)?;
         live.leave().await;
         let object = json!({"id": id.to_hex(), "sent": true});
         return Ok(out.say(&object, &format!("sent [{}]", id.short()))?);
@@ -129,10 +200,13 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
     let sent = async {
         let mut live = enter(out, room).await?;
         live.tend().await?;
-        live.send_waiting().await?;
-        let row = live.room.find_message(&id.to_hex())?;
+        let sent = live.send_queued(&id).await;
+        let told = tell_mismatches(&mut live.room, out);
+        sent?;
+        let row = live.room.own_message(&id)?;
         let name = live.room.state().local_name.clone();
         live.leave().await;
+        told.map_err(|_| LiveError::OutputClosed)?;
         Ok::<_, LiveError>((row.place, name))
     };
     match sent.await {
@@ -224,9 +298,10 @@ pub(super) async fn refreshed<'s>(out: &Output, room: Room<'s>) -> Result<Room<'
 pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> Result<()> {
     match command {
         InRoom::Send { text, .. } => {
-            let text = read_words(text)?;
+            // Only on the command line does `-` stand for standard input.
+            let text = escape::sanitize_input(text)?;
             let id = live.room.queue_text(text, now()).map_err(|error| unsent(error.into()))?;
-            live.send_waiting().await?;
+            live.send_queued(&id).await?;
             let object = json!({"id": id.to_hex(), "sent": true});
             Ok(out.say(&object, &format!("sent [{}]", id.short()))?)
         }
@@ -246,7 +321,8 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             invite(live, out, (*uses, expires, *role, *qr)).await
         }
         InRoom::Revoke { link, .. } => {
-            let link = Invite::parse(link)?;
+            let given = link.as_deref().unwrap_or_default();
+            let link = link::find(given, Invite::parse)?;
             let invite = hearth_protocol::invite::invite_id(&link.token());
             live.effects_only(vec![Effect::RevokeInvite { invite }]).await?;
             done(out, "revoke", "The invite is void.")
@@ -254,7 +330,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         InRoom::Knocks { .. } => knocks(live, out).await,
         InRoom::Admit { member, .. } => {
             let knock = find_knock(live, member).await?.1?;
-            let seq = live.commit(|room, now| room.admit(&knock, now)).await?;
+            let seq = live.admit(&knock).await?;
             let object = json!({
                 "done": "admit", "name": knock.name, "key": knock.member.to_hex(), "seq": seq.0,
             });
@@ -263,45 +339,58 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         InRoom::Decline { member, note, .. } => {
             let (pending, opened) = find_knock(live, member).await?;
             let words = note.clone().unwrap_or_default();
-            let has_words = !words.is_empty();
-            let (effect, text) = match opened {
-                Ok(knock) => (live.room.decline(&knock, words, now())?, DECLINED),
-                Err(_) if has_words => (live.room.decline_unread(pending.member)?, DECLINED_UNREAD),
-                Err(_) => (live.room.decline_unread(pending.member)?, DECLINED),
+            let without = if opened.is_err() && !words.is_empty() {
+                " without your words (the knock does not open, so nothing can be sealed to it)"
+            } else {
+                ""
+            };
+            let name = opened.as_ref().ok().map(|knock| knock.name.clone());
+            let effect = match opened {
+                Ok(knock) => live.room.decline(&knock, words, now())?,
+                Err(_) => live.room.decline_unread(pending.member)?,
             };
             live.effects_only(vec![effect]).await?;
-            done(out, "decline", text)
+            let (name, object) = match name {
+                Some(name) => (escape::one_line(&name), json!({"done": "decline", "name": name})),
+                None => ("the knocker".into(), json!({"done": "decline"})),
+            };
+            Ok(out.say(&object, &format!("Declined{without}; only {name} learns of it."))?)
         }
         InRoom::Pause { args, .. } => {
             let (millis, comment) = pause_args(args)?;
-            let until = now().plus(millis);
+            let until = live.relay_now().plus(millis);
             act_done(live, out, Act::Pause { until, comment }).await
         }
         InRoom::Resume { .. } => act_done(live, out, Act::Resume).await,
-        InRoom::Timeout { member, time, note, .. } => {
-            let millis = parse_millis(time)?;
-            let note = note.clone().unwrap_or_default();
+        InRoom::Timeout { member, args, .. } => {
+            let (millis, note) = time_and_words(args)?;
+            let millis = millis.ok_or_else(|| time_failure(WhenError::Duration))?;
             time_out(live, out, member, millis, note).await
         }
         InRoom::Untimeout { member, .. } => time_out(live, out, member, 0, String::new()).await,
         InRoom::Slow { time, .. } => {
-            let time = when::parse_duration_or_off(time).map_err(time_failure)?;
+            let time = when::parse_duration_or_off(&time.join(" ")).map_err(time_failure)?;
             let seconds = time.map_or(0, |t| u32::try_from(t.as_secs()).unwrap_or(u32::MAX));
             act_done(live, out, Act::Slow(seconds)).await
         }
         InRoom::Budget { posts, .. } => {
-            let posts = when::parse_rate(posts).map_err(time_failure)?;
+            let posts = when::parse_rate(&posts.join(" ")).map_err(|error| {
+                Failure::usage(error.to_string(), "For example: 20/day, or off.")
+            })?;
             act_done(live, out, Act::Budget(posts.unwrap_or(0))).await
         }
         InRoom::Len { chars, .. } => {
-            let chars = if when::is_off(chars) { Ok(0) } else { chars.parse() };
-            let chars = chars.map_err(|_| {
-                Failure::usage("that is no number of characters", "For example: 1200, or off.")
+            let number = if when::is_off(chars) { Ok(0) } else { chars.parse() };
+            let number = number.map_err(|_| {
+                Failure::usage(
+                    format!("{} is not a number of characters", escape::one_line(chars)),
+                    "For example: 1200, or off.",
+                )
             })?;
-            act_done(live, out, Act::Length(chars)).await
+            act_done(live, out, Act::Length(number)).await
         }
         InRoom::Hours { hours, .. } => {
-            let parsed = when::parse_hours(hours, now()).map_err(time_failure)?;
+            let parsed = when::parse_hours(hours, live.relay_now()).map_err(time_failure)?;
             let text = if parsed.is_some() { hours.clone() } else { String::new() };
             act_done(live, out, Act::Hours { text, hours: parsed }).await
         }
@@ -318,11 +407,12 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
                 category: (*reason).into(),
                 goodbye: goodbye.clone().unwrap_or_default(),
             };
-            act_done(live, out, act).await
+            act_done_to(live, out, act, &leaf).await
         }
         InRoom::Role { member, role, .. } => {
             let leaf = live.room.find_member(member)?;
-            act_done(live, out, Act::SetRole { member: leaf.member, role: (*role).into() }).await
+            let act = Act::SetRole { member: leaf.member, role: (*role).into() };
+            act_done_to(live, out, act, &leaf).await
         }
         InRoom::Announce { text, .. } => {
             act_done(live, out, Act::Announce(escape::sanitize_input(text)?)).await
@@ -339,10 +429,11 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             retract(live, out, id.as_deref(), (*reason).into(), all_from.as_deref()).await
         }
         InRoom::Rekey { .. } => act_done(live, out, Act::Rekey).await,
+        InRoom::RestoreRules { .. } => restore_rules(live, out).await,
         InRoom::Leave { goodbye, .. } => depart(live, out, false, goodbye.clone()).await,
         InRoom::Withdraw { goodbye, .. } => depart(live, out, true, goodbye.clone()).await,
         InRoom::Expire { time, .. } => {
-            let seconds = parse_millis(time)? / 1000;
+            let seconds = parse_millis(&time.join(" "))? / 1000;
             act_done(live, out, Act::Expire(seconds)).await
         }
     }
@@ -353,6 +444,16 @@ async fn act_done(live: &mut Live<'_>, out: &Output, act: Act) -> Result<()> {
     let text = show::act_text(&act, "");
     let seq = live.act(act).await?;
     let object = json!({"done": word, "seq": seq.0});
+    Ok(out.say(&object, &format!("done: {}", escape::one_line(&text)))?)
+}
+
+/// Does an act that touches somebody, and says whom.
+async fn act_done_to(live: &mut Live<'_>, out: &Output, act: Act, leaf: &Leaf) -> Result<()> {
+    let word = act.as_str();
+    let text = show::act_text(&act, &leaf.name);
+    let seq = live.act(act).await?;
+    let object =
+        json!({"done": word, "seq": seq.0, "name": leaf.name, "key": leaf.member.to_hex()});
     Ok(out.say(&object, &format!("done: {}", escape::one_line(&text)))?)
 }
 
@@ -376,13 +477,40 @@ async fn time_out(
             "Change the role first (`hearth role`).",
         ));
     }
-    let until = if millis == 0 { Millis(0) } else { now().plus(millis) };
+    let until = if millis == 0 { Millis(0) } else { live.relay_now().plus(millis) };
     let time_out = live.room.queue_time_out(leaf.member, until, note, now())?;
     live.flush().await?;
     let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
     let word = if millis == 0 { "untimeout" } else { "timeout" };
-    let object = json!({"done": word, "seq": seq.0, "until": show::rfc3339(until)});
-    Ok(out.say(&object, "done; only that member learns of it")?)
+    let object = json!({
+        "done": word, "seq": seq.0, "until": show::rfc3339(until),
+        "name": leaf.name, "key": leaf.member.to_hex(),
+    });
+    let name = escape::one_line(&leaf.name);
+    let text = match millis {
+        0 => format!("the time-out of {name} is over; only {name} learns of it"),
+        _ => format!("{name} rests until {}; only {name} learns of it", show::clock(until)),
+    };
+    Ok(out.say(&object, &text)?)
+}
+
+/// Puts the relay's rules, roles and roster back, and shows what remains.
+async fn restore_rules(live: &mut Live<'_>, out: &Output) -> Result<()> {
+    let restored = live.restore_rules().await?;
+    let remain = live.room.mismatches()?;
+    let words: Vec<&str> = remain.iter().map(Mismatch::as_str).collect();
+    let object = json!({"done": "restore-rules", "restored": restored, "remain": words});
+    let text = match (restored, remain.is_empty()) {
+        (true, true) => "The relay keeps to the room's rules again.",
+        (true, false) => {
+            "The relay keeps to the room's rules again, as far as it can be made to; `hearth status ROOM` shows what remains."
+        }
+        (false, true) => "The relay keeps to the room's rules already.",
+        (false, false) => {
+            "Nothing of what does not agree can be put back; `hearth status ROOM` shows it."
+        }
+    };
+    Ok(out.say(&object, text)?)
 }
 
 async fn depart(
@@ -426,7 +554,7 @@ async fn retract(
     all_from: Option<&str>,
 ) -> Result<()> {
     let rows = match (id, all_from) {
-        (Some(id), _) => vec![live.room.find_message(id)?],
+        (Some(id), _) => vec![to_retract(live, id)?],
         (None, Some(member)) => {
             let leaf = live.room.find_member(member)?;
             let mut rows = live.room.history(Seq(0), usize::MAX)?;
@@ -467,6 +595,21 @@ async fn retract(
     Ok(out.say(&object, &text)?)
 }
 
+/// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
+fn to_retract(live: &mut Live<'_>, wanted: &str) -> Result<Row> {
+    let mut found = live.room.find_messages(wanted)?;
+    let me = live.room.me();
+    if !live.room.my_role()?.moderates() && found.iter().any(|row| row.from == Some(me)) {
+        found.retain(|row| row.from == Some(me));
+    }
+    let row = one_message(wanted, found)?;
+    match row.content {
+        RowContent::Text(_) | RowContent::Held(_) | RowContent::Tombstone { .. } => Ok(row),
+        // Retractions and departures must stay readable, or what they explain would look like the relay's doing.
+        _ => Err(RuleErrorNothing.into()),
+    }
+}
+
 /// There was nothing to retract.
 struct RuleErrorNothing;
 
@@ -481,7 +624,7 @@ async fn invite(
     out: &Output,
     (uses, expires, role, draw): (u32, &str, RoleArg, bool),
 ) -> Result<()> {
-    let expires = now().plus(parse_millis(expires)?);
+    let expires = live.relay_now().plus(parse_millis(expires)?);
     let terms = InviteTerms { uses, expires, role: role.into() };
     let (link, _) = live.room.invite(terms, now())?;
     live.flush().await?;
@@ -494,20 +637,22 @@ async fn invite(
     if draw && !out.is_json() {
         match qr::draw(&text, qr::Drawing::HalfBlocks, terminal_columns()) {
             Ok(drawn) => out.line(&drawn)?,
-            Err(error) => out.remark(&error.to_string()),
+            Err(error) => {
+                out.remark(&format!(
+                    "The QR code is left out: {error}. The link above says the same."
+                ));
+            }
         }
     }
     Ok(())
 }
 
-/// Columns of the terminal; generous where output is no terminal.
+/// Columns of the terminal; those of a plain one where it does not tell, or where output is none.
 fn terminal_columns() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(200, |size| usize::from(size.ws_col))
+    const PLAIN: usize = 80;
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(PLAIN)
 }
-
-const DECLINED: &str = "Declined; only the knocker learns of it.";
-const DECLINED_UNREAD: &str =
-    "Declined without your words: the knock does not open, so nothing can be sealed to it.";
 
 /// Finds a knock by id, or by name if it opens.
 async fn find_knock(
@@ -517,17 +662,23 @@ async fn find_knock(
     if !live.room.my_role()?.moderates() {
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
     }
-    let lower = wanted.trim().to_ascii_lowercase();
-    let mut found = Vec::new();
+    let wanted = wanted.trim();
+    let (lower, look) = (wanted.to_ascii_lowercase(), Look::of(wanted));
+    let (mut exact, mut alike, mut by_id) = (Vec::new(), Vec::new(), Vec::new());
     for (pending, opened) in live.knocks().await? {
-        let by_id = lower.len() >= 4
+        let has_id = lower.len() >= 4
             && (pending.member.to_hex().starts_with(&lower)
                 || pending.member.short().starts_with(&lower));
-        let by_name = opened.as_ref().is_ok_and(|knock| knock.name == wanted.trim());
-        if by_id || by_name {
-            found.push((pending, opened));
+        let name = opened.as_ref().ok().map(|knock| knock.name.clone());
+        match name {
+            Some(name) if name == wanted => exact.push((pending, opened)),
+            Some(name) if look.is_like(&Look::of(&name)) => alike.push((pending, opened)),
+            _ if has_id => by_id.push((pending, opened)),
+            _ => {}
         }
     }
+    // As members are found: by name, by a name that looks alike ("ben"), by id.
+    let mut found = [exact, alike, by_id].into_iter().find(|f| !f.is_empty()).unwrap_or_default();
     match found.len() {
         0 => Err(Failure::new(
             exit::USAGE,
@@ -547,19 +698,28 @@ fn pin_of(room: &Room<'_>, wanted: &str) -> Result<Pin> {
 }
 
 fn pause_args(args: &[String]) -> Result<(u64, String)> {
-    let (time, comment) = match args {
-        [] => (None, ""),
-        [one] => match when::parse_duration(one) {
-            Ok(time) => (Some(time), ""),
-            Err(_) => (None, one.as_str()),
-        },
-        [time, comment, ..] => {
-            (Some(when::parse_duration(time).map_err(time_failure)?), comment.as_str())
+    let (millis, comment) = time_and_words(args)?;
+    Ok((millis.unwrap_or(PAUSE_MILLIS), comment))
+}
+
+/// Takes a time, in one word or several, and the words behind it. What begins like a time and is none is refused: nobody means
+/// "2 Stunden" as words.
+fn time_and_words(args: &[String]) -> Result<(Option<u64>, String)> {
+    let text = args.join(" ");
+    // What stands in quotes behind a time is words, whatever it begins with.
+    let (time, words) = match args {
+        [time, words] if when::parse_duration(time).is_ok() => {
+            (when::parse_duration(time).ok(), words.as_str())
         }
+        _ => when::split_duration(&text).map_err(time_failure)?,
     };
-    let millis = time.map_or(PAUSE_MILLIS, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
-    let comment = if comment.is_empty() { String::new() } else { escape::sanitize_input(comment)? };
-    Ok((millis, comment))
+    if args.len() > 1 && time.is_none() {
+        // The first of several words is the time, or a slip: words alone stand in quotes.
+        return Err(time_failure(WhenError::Duration));
+    }
+    let millis = time.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
+    let words = if words.is_empty() { String::new() } else { escape::sanitize_input(words)? };
+    Ok((millis, words))
 }
 
 fn parse_millis(time: &str) -> Result<u64> {
@@ -567,8 +727,8 @@ fn parse_millis(time: &str) -> Result<u64> {
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn time_failure(error: when::WhenError) -> Failure {
-    Failure::usage(error.to_string(), "For example: 30m, 2h, 7d; `hearth help` shows each form.")
+fn time_failure(error: WhenError) -> Failure {
+    Failure::usage(error.to_string(), "Nothing was done. For example: 30m, 2h, 10 min, 7 days.")
 }
 
 /// Takes the words of the command line, or of standard input if they are `-`.

@@ -1,19 +1,21 @@
 //! Listings: who is here, what was done, what is in force, what waits.
 
-use hearth_protocol::frame::Door;
+use hearth_protocol::{MemberKey, Millis, RoomNumbers, frame::Door};
 use serde_json::{Value, json};
 
-use super::Result;
+use super::{Result, read::not_verified};
 use crate::{
     cli::InRoom,
     engine::{
         EngineError, Room,
+        accord::Mismatch,
         policy::{Act, RuleError},
+        state::{Row, RowContent},
     },
     failure::{Failure, exit},
-    live::{Live, now},
+    live::Live,
     show::{self, Output},
-    text::escape,
+    text::{escape, name::Look, when},
 };
 
 /// Does what needs no connection.
@@ -48,9 +50,16 @@ fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
         let dropped = room.drop_waiting(id)?;
         return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), "dropped")?);
     }
+    let overlong = room.overlong_texts()?;
     for (id, at, text) in waiting {
-        let object = json!({"id": id.to_hex(), "written_at": show::rfc3339(at), "text": text});
-        let line = format!("[{}] {}: {}", id.short(), show::clock(at), escape::one_line(&text));
+        let too_long = overlong.contains(&id);
+        let mut object = json!({"id": id.to_hex(), "written_at": show::rfc3339(at), "text": text});
+        if too_long {
+            object["too_long"] = json!(true);
+        }
+        let mark = if too_long { " (too long for the room: it stays here)" } else { "" };
+        let line =
+            format!("[{}] {}{mark}: {}", id.short(), show::clock(at), escape::one_line(&text));
         out.say(&object, &line)?;
     }
     Ok(())
@@ -58,10 +67,12 @@ fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
 
 fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
     let (policy, roster, id, me) = (room.policy()?, room.roster()?, room.id(), room.me());
+    let departing = room.departing()?;
     let names: Vec<&str> = roster.iter().map(|l| l.name.as_str()).collect();
     for leaf in &roster {
         let mut object = show::member_json(&policy, &id, leaf);
         object["me"] = json!(leaf.member == me);
+        object["departing"] = json!(departing.contains(&leaf.member));
         let good = object["acknowledged"] == json!(true);
         let clash = names.iter().filter(|n| **n == leaf.name).count() > 1;
         let suffix = if clash { format!(" #{}", leaf.member.short()) } else { String::new() };
@@ -73,8 +84,13 @@ fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
             suffix,
             if leaf.member == me { " (you)" } else { "" },
             leaf.acknowledgement.version,
-            show::clock(leaf.acknowledgement.signed_at),
+            show::date(leaf.acknowledgement.signed_at),
         );
+        let text = if departing.contains(&leaf.member) {
+            format!("{text}  says goodbye; still has the keys")
+        } else {
+            text
+        };
         let text = if good { text } else { format!("{text}  !! DOES NOT VERIFY") };
         out.say(&object, &text)?;
     }
@@ -97,7 +113,7 @@ fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> R
         let text = format!(
             "{:5} {} {} {} {}",
             record.number,
-            show::clock(record.at),
+            show::date(record.at),
             escape::one_line(&actor),
             record.act.as_str(),
             escape::one_line(&target)
@@ -115,7 +131,9 @@ fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> R
         return Err(Failure::new(
             exit::LIED,
             "verification_failed",
-            format!("the log's hash chain is broken at record {number}"),
+            format!(
+                "the log does not hang together at record {number}: something was altered or left out"
+            ),
             "`hearth profile check` looks for damage on this device.",
         ));
     }
@@ -145,7 +163,7 @@ fn verify(room: &mut Room<'_>, out: &Output, member: Option<&str>) -> Result<()>
                 "unconfirmed_since": unconfirmed.since.map(|seq| seq.0),
             });
             let mut text = format!(
-                "{code}\nEverybody who is up to date sees the same digits (epoch {epoch})."
+                "{code}\nEverybody who is up to date sees the same digits (change {epoch} of the keys)."
             );
             if !names.is_empty() {
                 let names: Vec<String> = names.into_iter().map(escape::one_line).collect();
@@ -163,8 +181,15 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
     if !live.room.my_role()?.moderates() {
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
     }
-    for (pending, opened) in live.knocks().await? {
-        let (object, text) = match opened {
+    let roster = live.room.roster()?;
+    let knocks = live.knocks().await?;
+    let names: Vec<(MemberKey, Look)> = knocks
+        .iter()
+        .filter_map(|(_, opened)| opened.as_ref().ok())
+        .map(|knock| (knock.member, Look::of(&knock.name)))
+        .collect();
+    for (pending, opened) in knocks {
+        let (mut object, mut text) = match opened {
             Ok(knock) => (
                 json!({
                     "name": knock.name,
@@ -194,26 +219,57 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
                 format!("{:9} !! cannot be admitted: {error}", pending.member.short()),
             ),
         };
+        if let Some((_, look)) = names.iter().find(|(member, _)| *member == pending.member) {
+            // Before anybody tries to admit them: the gate refuses a name that looks like a member's.
+            if let Some(leaf) = roster.iter().find(|leaf| look.is_like(&Look::of(&leaf.name))) {
+                object["looks_like"] = json!(leaf.name);
+                text += &format!(
+                    "\n          !! looks like {}, who is in the room: cannot be admitted under this name",
+                    escape::one_line(&leaf.name)
+                );
+            }
+            if names.iter().any(|(other, it)| *other != pending.member && it.is_like(look)) {
+                object["looks_like_another_knock"] = json!(true);
+                text += "\n          !! somebody else knocks under a name that looks the same: use the id";
+            }
+        }
         out.say(&object, &text)?;
     }
     Ok(())
 }
 
 pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
+    live.compare().await?;
     let status = live.status().await?;
+    let now = live.relay_now();
     let room = &mut live.room;
+    let untold = room.untold()?;
+    let mismatches = room.mismatches()?;
     let (policy, me, epoch) = (room.policy()?, room.me(), room.epoch()?);
     let names = room.known_names()?;
     let timed_out: Vec<Value> = status
         .roster
         .iter()
-        .filter(|r| r.timed_out_until > now())
+        .filter(|r| r.timed_out_until > now)
         .map(|r| json!({"name": names.get(&r.member), "until": show::rfc3339(r.timed_out_until)}))
         .collect();
-    let numbers = &policy.numbers;
-    let paused = numbers.paused_until > now();
-    let state = room.state();
-    let object = json!({
+    let texts = mismatches.iter().map(|what| {
+        let mark = if what.is_alarm() { "!!" } else { "--" };
+        (what, mark, show::mismatch_text(what, me, &names))
+    });
+    let texts: Vec<_> = texts.collect();
+    let alarms: Vec<Value> = texts
+        .iter()
+        .map(|(what, _, text)| {
+            json!({"notice": what.as_str(), "text": text, "alarm": what.is_alarm()})
+        })
+        .collect();
+    let (numbers, state) = (&policy.numbers, room.state().clone());
+    let paused = numbers.paused_until > now;
+    let (open, opens) = openness(numbers, now);
+    let signed = room.acknowledgement()?.agreement;
+    let overlong = room.overlong_texts()?.len();
+    let mut object = json!({
         "room": state.local_name,
         "title": policy.title,
         "standing": state.standing.as_str(),
@@ -230,31 +286,54 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "door": match numbers.door {
             Door::ByHours => "by_hours", Door::Open => "open", Door::Closed => "closed",
         },
+        "open": open,
+        "opens_at": opens.map(show::rfc3339),
         "slow_seconds": numbers.slow_seconds,
         "budget_per_day": numbers.budget_per_day,
         "message_chars_max": policy.message_chars_max,
         "hours": policy.hours_text,
         "retention_seconds": numbers.retention_seconds,
         "pins": policy.pins.iter().map(|p| p.message.to_hex()).collect::<Vec<_>>(),
-        "timed_out_until": (status.timed_out_until > now())
-            .then(|| show::rfc3339(status.timed_out_until)),
+        "timed_out_until": (state.timed_out_until > now)
+            .then(|| show::rfc3339(state.timed_out_until)),
+        "alarms": alarms,
         "timed_out": timed_out,
         "knocks": status.knocks,
         "outbox": room.waiting_texts()?.len(),
     });
+    if let Some(pending) = &policy.pending {
+        object["pending_version"] = json!(pending.version);
+        object["pending_effective"] = json!(show::rfc3339(pending.effective));
+        object["pending_acknowledged"] = json!(signed == pending.id);
+    }
     let mut lines = vec![format!(
-        "{} - you are {}; {} members; agreement version {}",
+        "{} ({}) - you are {}, standing: {}; {} members; agreement version {}",
         escape::one_line(&policy.title),
+        escape::one_line(&state.local_name),
         policy.role(&me).as_str(),
+        state.standing.as_str(),
         object["members"],
         policy.agreement.version
     )];
+    lines.push(openness_words(numbers, now));
     if paused {
         lines.push(format!("paused until {}", show::clock(numbers.paused_until)));
     }
-    if numbers.locked {
-        lines.push("locked: nobody is admitted".into());
+    if state.timed_out_until > now {
+        lines.push(format!(
+            "you are in a time-out until {}: you can read, and not post",
+            show::clock(state.timed_out_until)
+        ));
     }
+    for row in status.roster.iter().filter(|r| r.timed_out_until > now && r.member != me) {
+        let name = names.get(&row.member).cloned().unwrap_or_else(|| row.member.short());
+        let until = show::clock(row.timed_out_until);
+        lines.push(format!("{} is in a time-out until {until}", escape::one_line(&name)));
+    }
+    lines.push(match numbers.locked {
+        true => "locked: nobody is admitted".into(),
+        false => "not locked".into(),
+    });
     if numbers.slow_seconds > 0 {
         lines.push(show::act_text(&Act::Slow(numbers.slow_seconds), ""));
     }
@@ -268,11 +347,104 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         lines.push(format!("opening hours: {}", escape::one_line(&policy.hours_text)));
     }
     lines.push(format!("messages are kept for {}", show::span(numbers.retention_seconds)));
+    for pin in &policy.pins {
+        let words = match room.row(pin.seq)? {
+            Some(Row { id: Some(id), name, content: RowContent::Text(text), .. })
+                if id == pin.message =>
+            {
+                format!(" {}: {}", escape::one_line(&name), escape::one_line(&text))
+            }
+            _ => String::new(),
+        };
+        lines.push(format!("pinned: [{}]{words}", pin.message.short()));
+    }
+    lines.push(format!("agreement in force: id {}", policy.agreement.id));
+    if let Some(pending) = &policy.pending {
+        let mine = match signed == pending.id {
+            true => "you have acknowledged it",
+            false => {
+                "please read and acknowledge it: `hearth agreement diff`, then `hearth agreement acknowledge`"
+            }
+        };
+        lines.push(format!(
+            "a new agreement waits, version {}, in force from {}: {mine} (id {})",
+            pending.version,
+            show::date(pending.effective),
+            pending.id
+        ));
+    }
     if status.knocks > 0 {
         lines.push(format!("{} knock(s) wait: `hearth knocks`", status.knocks));
     }
     if object["outbox"] != json!(0) {
         lines.push(format!("{} message(s) wait in your outbox", object["outbox"]));
     }
-    Ok(out.say(&object, &lines.join("\n"))?)
+    if overlong > 0 {
+        lines.push(format!("{overlong} of them are longer than the room allows: `hearth outbox`"));
+    }
+    lines.push(format!(
+        "for support: entry {}, keys {} here and {} at the relay",
+        object["seq"], object["epoch"], object["relay_epoch"]
+    ));
+    lines.extend(texts.iter().map(|(_, mark, text)| format!("{mark} {}", escape::one_line(text))));
+    out.say(&object, &lines.join("\n"))?;
+    room.mark_told()?;
+    // What nobody can put right fails this once, and is shown for as long as it lasts.
+    let fails = |what: &Mismatch| what.is_alarm() && (!what.lasts() || untold.contains(what));
+    if mismatches.iter().any(fails) { Err(not_verified()) } else { Ok(()) }
+}
+
+/// Says whether posts are taken now, as far as door and hours say, and when they will be if not.
+fn openness(numbers: &RoomNumbers, now: Millis) -> (bool, Option<Millis>) {
+    match (numbers.door, &numbers.hours) {
+        (Door::Open, _) | (Door::ByHours, None) => (true, None),
+        (Door::Closed, _) => (false, None),
+        (Door::ByHours, Some(hours)) if hours.is_open(now) => (true, None),
+        (Door::ByHours, Some(hours)) => (false, hours.next_opening(now)),
+    }
+}
+
+fn openness_words(numbers: &RoomNumbers, now: Millis) -> String {
+    let (open, opens) = openness(numbers, now);
+    match (open, numbers.door, opens) {
+        (true, Door::Open, _) if numbers.hours.is_some() => {
+            "open now: a facilitator opened it whatever the hours say".into()
+        }
+        (true, Door::ByHours, _) if numbers.hours.is_some() => "open now, by its hours".into(),
+        (true, ..) => "open now".into(),
+        (false, Door::Closed, _) => "closed now: a facilitator closed it".into(),
+        (false, _, Some(at)) => format!(
+            "closed now, by its hours; it opens {} ({})",
+            when::remaining(at, now),
+            show::clock(at)
+        ),
+        (false, ..) => "closed now, by its hours".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_says_whether_it_is_open_now() {
+        // 2026-11-23T12:00Z, a Monday.
+        let noon = Millis(1_795_435_200_000);
+        let hours = when::parse_hours("Mon 17:00-20:00 UTC", noon).unwrap();
+        let mut numbers = RoomNumbers::default();
+        assert_eq!(openness(&numbers, noon), (true, None));
+        assert_eq!(openness_words(&numbers, noon), "open now");
+        numbers.hours = hours;
+        let five = noon.plus(5 * 3_600_000);
+        assert_eq!(openness(&numbers, noon), (false, Some(five)));
+        assert!(
+            openness_words(&numbers, noon).starts_with("closed now, by its hours; it opens in 5 h")
+        );
+        assert_eq!(openness(&numbers, five), (true, None));
+        numbers.door = Door::Open;
+        assert_eq!(openness(&numbers, noon), (true, None));
+        numbers.door = Door::Closed;
+        assert_eq!(openness(&numbers, five), (false, None));
+        assert!(openness_words(&numbers, five).starts_with("closed now: a facilitator"));
+    }
 }

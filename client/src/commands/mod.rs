@@ -7,30 +7,42 @@ mod listing;
 mod profile;
 mod read;
 mod rooms;
+mod slip;
 mod steward;
+mod template;
 
 use std::{
     fs::File,
     io::{IsTerminal as _, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
+use hearth_protocol::{
+    Millis,
+    invite::{Grant, Invite},
+};
 use zeroize::Zeroizing;
 
 use crate::{
     cli::{AgreementCommand, Cli, Command},
+    clock::Clock,
     engine::Crypto,
-    failure::{Failure, exit},
+    failure::{Failure, exit, io_words},
     line,
     profile::{Profile, ProfileState, Unlock},
-    show::Output,
+    show::{self, Output},
     store::Store,
+    text::link,
 };
 
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Bytes of a passphrase file that are read.
 const PASSPHRASE_BYTES_MAX: u64 = 4096;
+
+/// Bits of a file's mode that let others read or change it.
+const EXPOSED: u32 = 0o077;
 
 /// What every command gets.
 pub(crate) struct Context {
@@ -60,6 +72,7 @@ impl Open {
 /// # Errors
 /// What failed and what to try next.
 pub async fn run(cli: Cli) -> Result<()> {
+    check_system_clock()?;
     let context = Context {
         out: Output::stdout(cli.json),
         home: cli.home,
@@ -69,14 +82,14 @@ pub async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Room(command) => Box::pin(rooms::run(&context, command)).await,
         Command::Join(join) => Box::pin(door::join(&context, join)).await,
-        Command::BurnInvite { link } => Box::pin(door::burn(&context, &link)).await,
+        Command::BurnInvite { link } => Box::pin(door::burn(&context, link)).await,
         Command::Agreement(AgreementCommand::Template) => {
-            Ok(context.out.line(rooms::TEMPLATE.trim_end())?)
+            Ok(context.out.line(template::TEMPLATE.trim_end())?)
         }
         Command::Agreement(command) => Box::pin(door::agreement(&context, command)).await,
         Command::Receipt { room, file } => profile::receipt(&context, &room, file.as_deref()),
-        Command::Chat { room, lock_after } => {
-            Box::pin(chat::run(&context, &room, &lock_after)).await
+        Command::Chat { room, lock_after, alternate_screen } => {
+            Box::pin(chat::run(&context, &room, &lock_after, alternate_screen)).await
         }
         Command::Steward { room, only, count } => {
             Box::pin(steward::run(&context, &room, only, count)).await
@@ -86,6 +99,21 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Man { dir } => profile::manual(&dir),
         Command::In(command) => Box::pin(inside::run(&context, command)).await,
     }
+}
+
+/// Refuses a clock that TLS and MLS take no time from: before 1970, or in its first hours, to which they go back.
+fn check_system_clock() -> Result<()> {
+    const EARLIEST: Millis = Millis(2 * 3_600_000);
+    let now = Clock::system().now();
+    if now < EARLIEST {
+        return Err(Failure::new(
+            exit::FAILED,
+            "clock_wrong",
+            format!("this computer's clock says {}", show::rfc3339(now)),
+            "Set the clock, then repeat the command; nothing was changed.",
+        ));
+    }
+    Ok(())
 }
 
 impl Context {
@@ -132,7 +160,7 @@ impl Context {
 
     fn unlock(&self, state: &ProfileState) -> Result<Option<Unlock>> {
         match (state, &self.passphrase_file, &self.key_file) {
-            (_, Some(file), _) => Ok(Some(Unlock::Passphrase(first_line(file)?))),
+            (_, Some(file), _) => Ok(Some(Unlock::Passphrase(passphrase_of(file)?))),
             (_, _, Some(file)) => Ok(Some(Unlock::KeyFile(file.clone()))),
             (ProfileState::NeedsPassphrase, None, None) if interactive() => {
                 let typed = line::read_secret("Passphrase: ")?;
@@ -152,12 +180,96 @@ impl Context {
         if first.is_empty() {
             return Ok(None);
         }
+        let unlock = Unlock::Passphrase(first);
+        unlock.check_new()?;
         let second = line::read_secret("The same again: ")?;
-        if first != second {
+        if !matches!(&unlock, Unlock::Passphrase(first) if *first == second) {
             return Err(Failure::usage("the passphrases differ", "Start again; nothing was made."));
         }
-        Ok(Some(Unlock::Passphrase(first)))
+        Ok(Some(unlock))
     }
+
+    /// Returns what was given as a link: from the command line, from standard input for `-`, or from a person, unseen.
+    ///
+    /// Whoever else uses the computer reads a command line in the list of processes, and a link is as good as its holder.
+    pub(crate) fn link(&self, given: Option<&str>, what: Wanted) -> Result<Zeroizing<String>> {
+        match given.map(str::trim) {
+            None if interactive() => what.ask(),
+            None => Err(Failure::usage(
+                format!("no {} was given", what.name()),
+                format!("Give it on standard input: {}", what.from_input()),
+            )),
+            Some("-") if std::io::stdin().is_terminal() => what.ask(),
+            Some("-") => pasted(),
+            Some(link) => {
+                if !self.out.is_json() && interactive() {
+                    self.out.remark(&format!(
+                        "Others on this computer may have read the {} in the list of processes. Leave it out, and hearth asks for it.",
+                        what.name()
+                    ));
+                }
+                Ok(Zeroizing::new(link.to_owned()))
+            }
+        }
+    }
+
+    /// Returns the invite that was given.
+    pub(crate) fn invite(&self, given: Option<&str>, what: Wanted) -> Result<Invite> {
+        Ok(link::find(&self.link(given, what)?, Invite::parse)?)
+    }
+
+    /// Returns the grant that was given.
+    pub(crate) fn grant(&self, given: Option<&str>) -> Result<Grant> {
+        Ok(link::find(&self.link(given, Wanted::Grant)?, Grant::parse)?)
+    }
+}
+
+/// A link that a command needs.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted {
+    Grant,
+    /// For `hearth COMMAND -`.
+    Invite(&'static str),
+}
+
+impl Wanted {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::Invite(_) => "invite",
+        }
+    }
+
+    fn from_input(self) -> String {
+        match self {
+            Self::Grant => "hearth room create TITLE --grant - --agreement FILE --as NAME".into(),
+            Self::Invite(command) => format!("hearth {command} -"),
+        }
+    }
+
+    /// Asks a person, who may paste a link of several lines.
+    fn ask(self) -> Result<Zeroizing<String>> {
+        let whole = |text: &str| match self {
+            Self::Grant => link::find(text, Grant::parse).is_ok(),
+            Self::Invite(_) => link::find(text, Invite::parse).is_ok(),
+        };
+        let prompt = format!("The {} (paste it; it is not shown): ", self.name());
+        Ok(line::read_pasted(&prompt, link::PASTED_BYTES_MAX, whole)?)
+    }
+}
+
+/// Reads a link from standard input.
+fn pasted() -> Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    let limit = link::PASTED_BYTES_MAX as u64;
+    let read = std::io::stdin().take(limit).read_to_string(&mut text);
+    read.map_err(|error| {
+        Failure::usage(
+            format!("standard input cannot be read: {}", io_words(&error)),
+            "Nothing was done; give the link as text.",
+        )
+    })?;
+    Ok(text)
 }
 
 /// Whether a person can be asked.
@@ -165,30 +277,43 @@ pub(crate) fn interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Reads the first line of a file that holds a secret.
-pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>> {
+/// Reads a passphrase from the first line of a file, which nobody else may read; a pipe has no other readers.
+pub(crate) fn passphrase_of(path: &Path) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    let read =
-        File::open(path).and_then(|file| file.take(PASSPHRASE_BYTES_MAX).read_to_string(&mut text));
-    if let Err(error) = read {
-        return Err(Failure::usage(
-            format!("cannot read {}: {error}", path.display()),
-            "Name a readable text file.",
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    let (metadata, file) = opened.map_err(|error| unreadable(path, &error))?;
+    let others = if metadata.mode() & EXPOSED != 0 {
+        Some("can be read by others")
+    } else if ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid()) {
+        Some("belongs to another account")
+    } else {
+        None
+    };
+    if let Some(others) = others.filter(|_| metadata.is_file()) {
+        return Err(Failure::new(
+            exit::FAILED,
+            "passphrase_file_exposed",
+            format!("the passphrase file {} {others}", path.display()),
+            "Nothing was opened. Make it yours alone (chmod 600 FILE), and change the passphrase: `hearth profile passphrase`.",
         ));
     }
+    let read = file.take(PASSPHRASE_BYTES_MAX).read_to_string(&mut text);
+    read.map_err(|error| unreadable(path, &error))?;
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(
+        format!("cannot read {}: {}", path.display(), io_words(error)),
+        "Name a readable text file.",
+    )
 }
 
 /// Reads a text file up to a bound.
 pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|f| f.take(bytes_max + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        return Err(Failure::usage(
-            format!("cannot read {}: {error}", path.display()),
-            "Name a readable text file.",
-        ));
-    }
+    read.map_err(|error| unreadable(path, &error))?;
     if bytes.len() as u64 > bytes_max {
         return Err(Failure::usage(
             format!("{} is longer than {bytes_max} bytes", path.display()),

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use clap::CommandFactory as _;
 use serde_json::json;
 
-use super::{Context, Result, first_line, interactive, read_text, rooms::confirm};
+use super::{Context, Result, interactive, passphrase_of, read_text, rooms::confirm};
 use crate::{
     cli::{Cli, ProfileCommand},
     engine::{
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, command: ProfileCommand) -> Result<()> {
         ProfileCommand::Passphrase { new_passphrase_file } => {
             let open = context.open()?;
             let new = match new_passphrase_file {
-                Some(file) => first_line(&file)?,
+                Some(file) => passphrase_of(&file)?,
                 None if interactive() => line::read_secret("New passphrase: ")?,
                 None => {
                     return Err(Failure::usage(
@@ -111,7 +111,7 @@ fn print_verified(context: &Context, receipt: &Receipt) -> Result<()> {
         ack.member,
         ack.version,
         ack.agreement,
-        show::clock(ack.signed_at),
+        show::date(ack.signed_at),
         escape::many_lines(receipt.agreement.text.trim_end(), "")
     );
     Ok(context.out.say(&object, &text)?)

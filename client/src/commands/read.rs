@@ -1,11 +1,16 @@
 //! Reading: what is new, and what comes.
 
-use hearth_protocol::Seq;
+use hearth_protocol::{Millis, Seq};
 use tokio::io::AsyncReadExt as _;
 
-use super::{Result, inside::enter};
+use super::{Result, inside::enter_once};
 use crate::{
-    engine::{Room, room::any_alarm, state::Row},
+    engine::{
+        EngineError, Room,
+        accord::Mismatch,
+        room::any_alarm,
+        state::{Row, RowContent},
+    },
     failure::{Failure, exit},
     live::{Live, LiveError},
     show::{Output, View},
@@ -15,13 +20,33 @@ use crate::{
 /// Rows of history read at once.
 const PAGE: usize = 256;
 
+/// Returns the time before which nothing is shown, by this computer's clock: what is older is kept no longer, and is erased when
+/// this profile next connects.
+pub(super) fn kept_since(room: &mut Room<'_>) -> Result<Millis> {
+    match room.kept_since() {
+        // Out of the room, what this profile has stays its own.
+        Err(EngineError::NotMember(_)) => Ok(Millis(0)),
+        since => Ok(since?),
+    }
+}
+
+/// Takes the content from a row that is kept no longer; what was noticed about it stays.
+pub(super) fn expire(row: &mut Row, since: Millis) {
+    // A row without a time says what expired unread.
+    if row.arrived < since && row.arrived > Millis(0) {
+        row.content = RowContent::Nothing;
+    }
+}
+
 /// Prints rows that were not shown yet, or all; then remembers that they were.
 pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: bool) -> Result<()> {
     let mut alarm = false;
     let shown = room.state().shown;
+    let since = kept_since(room)?;
     let mut from = if all { Seq(0) } else { Seq(shown.0.saturating_add(1)) };
     loop {
-        let rows = room.history(from, PAGE)?;
+        let mut rows = room.history(from, PAGE)?;
+        rows.iter_mut().for_each(|row| expire(row, since));
         let Some(last) = rows.last().map(|r| r.place) else { break };
         let state = room.state();
         let view = View { room: &state.local_name, me: room.me(), muted: &state.muted, held };
@@ -33,15 +58,34 @@ pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: boo
         room.mark_shown(last)?;
         from = Seq(last.0.saturating_add(1));
     }
-    if alarm {
-        return Err(Failure::new(
-            exit::LIED,
-            "verification_failed",
-            "something in the room does not verify; the lines marked !! say what",
-            "What verifies was shown. Tell a facilitator by another way.",
-        ));
+    alarm |= tell_mismatches(room, out)?;
+    if alarm { Err(not_verified()) } else { Ok(()) }
+}
+
+/// Why a command that showed alarms fails.
+pub(super) fn not_verified() -> Failure {
+    Failure::new(
+        exit::LIED,
+        "verification_failed",
+        "something in the room does not verify; the lines marked !! say what",
+        "What verifies was shown. Tell a facilitator by another way.",
+    )
+}
+
+/// Prints what the relay does and no record says, each once while it lasts; returns whether an alarm was among it.
+pub(super) fn tell_mismatches(room: &mut Room<'_>, out: &Output) -> Result<bool> {
+    let untold = room.untold()?;
+    if untold.is_empty() {
+        return Ok(false);
     }
-    Ok(())
+    let names = room.known_names()?;
+    let state = room.state();
+    let view = View { room: &state.local_name, me: room.me(), muted: &state.muted, held: false };
+    for what in &untold {
+        view.mismatch(out, what, &names)?;
+    }
+    room.mark_told()?;
+    Ok(untold.iter().any(Mismatch::is_alarm))
 }
 
 /// Prints what is new and what comes, over lost connections, until end of input or a signal.
@@ -54,6 +98,7 @@ pub(super) async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
     let mut backoff = crate::backoff::Backoff::new();
     let mut room = Some(room);
     let mut lied: Option<Failure> = None;
+    let mut told = false;
     'connected: loop {
         let this = match room.take() {
             Some(room) => room,
@@ -63,7 +108,7 @@ pub(super) async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
             // First, so that a signal never finds the default once the relay is talked to.
             biased;
             () = &mut stop => break,
-            entered = enter(out, this) => entered,
+            entered = enter_once(out, this, &mut told) => entered,
         };
         let error = match entered {
             Err(error) => error,

@@ -1,9 +1,9 @@
 //! Rooms of this profile: creating, listing, naming, erasing.
 
-use hearth_protocol::{RoomNumbers, invite::Grant};
+use hearth_protocol::RoomNumbers;
 use serde_json::json;
 
-use super::{Context, Open, Result, interactive, read_text};
+use super::{Context, Open, Result, interactive, read_text, template};
 use crate::{
     cli::{RoomCommand, SuiteArg},
     engine::{
@@ -14,16 +14,14 @@ use crate::{
     text::{escape, name},
 };
 
-/// The agreement that a facilitator starts from.
-pub(super) const TEMPLATE: &str = include_str!("../agreement.md");
-
 pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
     match command {
         RoomCommand::Create { title, grant, agreement, name, language, suite } => {
-            let grant = Grant::parse(&grant)?;
+            // What can be wrong without the grant comes first, so that nobody pastes it twice.
             let text = agreement_text(&agreement)?;
             let title = parse_title(&title)?;
             let name = name::parse_name(&name)?.into_string();
+            let grant = context.grant(grant.flatten().as_deref())?;
             if language.is_empty() || language.len() > 35 {
                 return Err(Failure::usage(
                     "the language tag is malformed",
@@ -104,7 +102,7 @@ pub(super) fn confirm(yes: bool, question: &str) -> Result<()> {
         ));
     }
     let answer = line::ask(&format!("{question} Type yes: "))?;
-    if answer.trim() == "yes" {
+    if answer.trim().eq_ignore_ascii_case("yes") {
         return Ok(());
     }
     Err(Failure::new(
@@ -113,6 +111,11 @@ pub(super) fn confirm(yes: bool, question: &str) -> Result<()> {
         "nothing was done",
         "Type the word yes to go on.",
     ))
+}
+
+/// Asks before something that a slip of the finger must not do. Where nobody can be asked, a program meant it.
+pub(super) fn confirm_person(yes: bool, question: &str) -> Result<()> {
+    confirm(yes || !interactive(), question)
 }
 
 fn list(context: &Context) -> Result<()> {
@@ -148,6 +151,18 @@ pub(super) fn agreement_text(path: &std::path::Path) -> Result<String> {
         return Err(Failure::usage(
             "the agreement is empty or has control characters",
             "`hearth agreement template` prints one to start from.",
+        ));
+    }
+    let left = template::unfilled(&text);
+    if !left.is_empty() {
+        return Err(Failure::new(
+            exit::USAGE,
+            "agreement_template",
+            format!("the agreement still has words of the template: {}", left.join("; ")),
+            format!(
+                "Edit these lines of {}, then repeat the command; people sign what is there.",
+                path.display()
+            ),
         ));
     }
     Ok(text)

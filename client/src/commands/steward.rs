@@ -62,23 +62,21 @@ async fn serve(context: &Context, room: Room<'_>, rule: &mut Rule) -> Result<(),
         for (pending, opened) in live.knocks().await? {
             let id = pending.member.short();
             match opened {
-                Ok(knock) if rule.admits(&knock.name) => {
-                    match live.commit(|room, now| room.admit(&knock, now)).await {
-                        Ok(seq) => {
-                            let object = json!({"admitted": knock.name, "key": knock.member.to_hex(), "seq": seq.0});
-                            let text = format!("admitted {} ({id})", escape::one_line(&knock.name));
-                            context.out.say(&object, &text).map_err(|_| LiveError::OutputClosed)?;
-                            if rule.spent() {
-                                live.leave().await;
-                                return Ok(());
-                            }
+                Ok(knock) if rule.admits(&knock.name) => match live.admit(&knock).await {
+                    Ok(seq) => {
+                        let object = json!({"admitted": knock.name, "key": knock.member.to_hex(), "seq": seq.0});
+                        let text = format!("admitted {} ({id})", escape::one_line(&knock.name));
+                        context.out.say(&object, &text).map_err(|_| LiveError::OutputClosed)?;
+                        if rule.spent() {
+                            live.leave().await;
+                            return Ok(());
                         }
-                        Err(LiveError::Engine(error)) => {
-                            context.out.remark(&format!("not admitted ({id}): {error}"));
-                        }
-                        Err(error) => return Err(error),
                     }
-                }
+                    Err(LiveError::Engine(error)) => {
+                        context.out.remark(&format!("not admitted ({id}): {error}"));
+                    }
+                    Err(error) => return Err(error),
+                },
                 Ok(_) => {}
                 Err(error) => context.out.remark(&format!("cannot be admitted ({id}): {error}")),
             }

@@ -26,6 +26,9 @@ pub enum ConnectError {
     /// The certificate does not verify, or its holder could not prove the key.
     #[error("the relay's certificate {}", flaw(.0).what())]
     BadCertificate(#[source] rustls::Error),
+    /// The link pins the relay's key, and the key exchange would not stand against a quantum computer.
+    #[error("the relay offers no post-quantum encryption, which a link with a pinned key asks for")]
+    NotPostQuantum,
     /// The relay names another identity than the link does.
     #[error("another relay answered than the one in the link")]
     WrongRelay,
@@ -41,24 +44,24 @@ pub enum ConnectError {
     #[error("the relay speaks no protocol version that this program knows")]
     BadVersion,
     /// What answers is no relay: a captive portal, some web server, noise.
-    #[error("what answers at that address is no relay{}", status_suffix(*.status))]
+    #[error("what answers at that address is not a Hearth relay")]
     NotARelay {
         /// The HTTP status, where it spoke HTTP.
         status: Option<u16>,
     },
     /// It speaks TLS, but not as we must insist: below 1.3, say.
-    #[error("no TLS 1.3 connection could be agreed on")]
+    #[error("no encrypted connection that is safe enough could be agreed on (TLS 1.3)")]
     NoTls13(#[source] rustls::Error),
 
     // Not now.
     /// The network or the relay is down.
-    #[error("the relay cannot be reached: {0}")]
+    #[error("the relay cannot be reached: {}", network_words(.0.kind()))]
     Unreachable(#[source] io::Error),
     /// No answer in time.
     #[error("the relay did not answer in time")]
     Timeout,
     /// The relay, or a proxy before it, says that it cannot serve now.
-    #[error("the relay is not available now{}", status_suffix(*.status))]
+    #[error("the relay is not available now")]
     Unavailable {
         /// The HTTP status, where a proxy said so.
         status: Option<u16>,
@@ -75,7 +78,9 @@ impl ConnectError {
     /// The process exit code.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::WrongPin | Self::BadCertificate(_) | Self::WrongRelay => EXIT_LIED,
+            Self::WrongPin | Self::BadCertificate(_) | Self::NotPostQuantum | Self::WrongRelay => {
+                EXIT_LIED
+            }
             Self::PlainNotLoopback
             | Self::BadAddress
             | Self::BadVersion
@@ -93,6 +98,7 @@ impl ConnectError {
         match self {
             Self::WrongPin => "wrong_pin",
             Self::BadCertificate(_) => "bad_certificate",
+            Self::NotPostQuantum => "not_post_quantum",
             Self::WrongRelay => "wrong_relay",
             Self::PlainNotLoopback => "plain_not_loopback",
             Self::BadAddress => "bad_address",
@@ -113,6 +119,9 @@ impl ConnectError {
                 "Nothing was sent. Somebody may be in between, or the relay was set up anew: ask your facilitator for a new link."
             }
             Self::BadCertificate(error) => flaw(error).advice(),
+            Self::NotPostQuantum => {
+                "Nothing was sent. The operator of the relay has to let X25519MLKEM768 through, in hearthd or in what stands before it: tell your facilitator."
+            }
             Self::PlainNotLoopback | Self::BadAddress => "Ask your facilitator for a new link.",
             Self::BadVersion => "Update Hearth, or ask the operator to update the relay.",
             Self::NotARelay { .. } | Self::NoTls13(_) => {
@@ -154,7 +163,7 @@ pub enum ConnectionLost {
     #[error("the relay does not take what is sent")]
     Stalled,
     /// The relay closed the connection.
-    #[error("the relay closed the connection{}", code_suffix(*.code))]
+    #[error("{}", closed_words(*.code))]
     Closed {
         /// The WebSocket close code; see [`hearth_protocol::error::close`].
         code: Option<u16>,
@@ -163,7 +172,7 @@ pub enum ConnectionLost {
     #[error("the relay fell silent")]
     Silent,
     /// The network failed.
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke: {}", network_words(*.0))]
     Broken(io::ErrorKind),
 }
 
@@ -192,10 +201,10 @@ impl ConnectionLost {
 #[non_exhaustive]
 pub enum RequestError {
     /// The frame exceeds the wire's limit and was not sent.
-    #[error("the request has {0} bytes, more than one frame holds")]
+    #[error("that is too long to be sent at once: {0} bytes")]
     TooLarge(usize),
     /// The relay refused.
-    #[error("the relay refused: {}", .code.as_str())]
+    #[error("{}", refusal_words(*.code))]
     Rejected {
         /// Why.
         code: RejectCode,
@@ -278,10 +287,72 @@ const fn flaw(error: &rustls::Error) -> Flaw {
     }
 }
 
-fn status_suffix(status: Option<u16>) -> String {
-    status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+/// Says what went wrong with a network, without the operating system's numbers and names.
+pub(crate) const fn network_words(kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::ConnectionRefused => "nothing answers at its address",
+        Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::BrokenPipe
+        | Kind::NotConnected
+        | Kind::UnexpectedEof => "the connection was cut",
+        Kind::TimedOut | Kind::WouldBlock => "nothing came back in time",
+        Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => {
+            "this network has no way to it"
+        }
+        Kind::AddrNotAvailable | Kind::AddrInUse => "this computer has no address to call from",
+        Kind::PermissionDenied => "this computer does not allow the connection",
+        Kind::NotFound => "its name is not found; is this computer online?",
+        // A resolver's failure has no kind of its own.
+        _ => "its name is not found, or the network fails; is this computer online?",
+    }
 }
 
-fn code_suffix(code: Option<u16>) -> String {
-    code.map_or_else(String::new, |code| format!(" (code {code})"))
+const fn closed_words(code: Option<u16>) -> &'static str {
+    match code {
+        Some(close::GOING_AWAY) => "the relay is stopping",
+        Some(close::RATE) => "the relay asks to slow down",
+        _ => "the relay closed the connection",
+    }
+}
+
+/// Says why the relay refused, in words for people.
+pub(crate) const fn refusal_words(code: RejectCode) -> &'static str {
+    match code {
+        RejectCode::BadFrame
+        | RejectCode::BadVersion
+        | RejectCode::BadPayload
+        | RejectCode::TooLarge
+        | RejectCode::Unsupported => "the relay does not understand what this program asks",
+        RejectCode::BadSignature => "the relay does not take the proof of your key",
+        RejectCode::NotMember => "the relay does not know you in this room",
+        RejectCode::NotFacilitator => "only a facilitator may do that",
+        RejectCode::NotAcknowledged => "no acknowledgement of the current agreement",
+        RejectCode::InviteInvalid => "the relay does not know this invite",
+        RejectCode::InviteUsed => "the invite was used already",
+        RejectCode::InviteExpired => "the invite has expired",
+        RejectCode::GrantInvalid => "the grant is unknown, spent or expired",
+        RejectCode::RoomExists => "the relay has this room already",
+        RejectCode::RoomFull => "the room is full",
+        RejectCode::Observer => "observers read, and do not post",
+        RejectCode::LastFacilitator => "the room would be left without a facilitator",
+        RejectCode::NotFound => "it is no longer there",
+        RejectCode::Paused => "the room is paused",
+        // Nothing that a facilitator signed says so: the relay alone does.
+        RejectCode::TimedOut => "the relay refuses your posts for a time, as in a time-out",
+        RejectCode::SlowMode => "slow mode: your next post has to wait",
+        RejectCode::BudgetSpent => "your posts of the day are spent",
+        RejectCode::TooLong => "the message is longer than the room allows",
+        RejectCode::Closed => "the room is closed",
+        RejectCode::Locked => "the room is locked: nobody is admitted",
+        RejectCode::EpochConflict | RejectCode::StateChanged => "the room changed meanwhile",
+        RejectCode::IdConflict => "the relay has something else under this message's number",
+        RejectCode::RateLimited => "the relay asks to slow down",
+        RejectCode::QuotaSpent => "you or the room have used up the space for messages",
+        RejectCode::DoorBusy => "too many people are waiting at the door",
+        RejectCode::StoreUnavailable => "the relay cannot store anything now",
+        RejectCode::ShuttingDown => "the relay is stopping",
+        _ => "the relay refuses, for a reason that this version of hearth does not know",
+    }
 }

@@ -11,7 +11,8 @@ use hearth_protocol::{
     id::Pin,
 };
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, NamedGroup, RootCertStore,
+    SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -44,21 +45,35 @@ impl Trust {
     }
 }
 
-/// Negotiates TLS and returns the stream with its channel binding.
+/// What TLS agreed on.
+pub(super) struct Negotiated {
+    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) channel: ChannelBinding,
+    /// Whether what passes stays secret from a quantum computer that comes later.
+    pub(super) post_quantum: bool,
+}
+
+/// Negotiates TLS. A pinned key asks for X25519MLKEM768, because its relay is `hearthd`, which has it; behind a public
+/// certificate there may be a proxy that does not.
 pub(super) async fn negotiate(
     stream: TcpStream,
     host: &str,
     trust: Trust,
-) -> Result<(TlsStream<TcpStream>, ChannelBinding), ConnectError> {
+) -> Result<Negotiated, ConnectError> {
+    let pinned = matches!(trust, Trust::Pin(_));
     let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::BadAddress)?;
     let connector = TlsConnector::from(Arc::new(config(trust).map_err(ConnectError::NoTls13)?));
     let tls = connector.connect(name, stream).await.map_err(classify)?;
-    let binding = tls
-        .get_ref()
-        .1
+    let session = tls.get_ref().1;
+    let group = session.negotiated_key_exchange_group().map(|group| group.name());
+    let post_quantum = group == Some(NamedGroup::X25519MLKEM768);
+    if pinned && !post_quantum {
+        return Err(ConnectError::NotPostQuantum);
+    }
+    let channel = session
         .export_keying_material([0; 32], CHANNEL_BINDING_LABEL, None)
         .map_err(ConnectError::NoTls13)?;
-    Ok((tls, binding))
+    Ok(Negotiated { stream: tls, channel, post_quantum })
 }
 
 fn config(trust: Trust) -> Result<ClientConfig, Error> {

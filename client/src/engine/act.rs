@@ -409,6 +409,7 @@ impl Room<'_> {
             read(self.store, Kind::Pending, self.no, &return_name(&pending.id))?
                 .ok_or(EngineError::DamagedRecord)?;
         let uses = u32::try_from(self.roster()?.len()).unwrap_or(u32::MAX);
+        let agreement_signer = agreement.signer;
         let commitment = agreement.commitment(&self.id());
         let mut effects = vec![Effect::SetAgreement { agreement: commitment }];
         effects.push(self.invite_effect(&back.secret, agreement, uses, back.expires)?);
@@ -418,6 +419,7 @@ impl Room<'_> {
             knock_key: invite::knock_key(&back.secret),
             role: Role::Member,
             expires: back.expires,
+            by: agreement_signer,
         };
         write(self.store, Kind::Invite, self.no, known.invite.as_bytes(), &known)?;
         self.change(|room| {
@@ -526,7 +528,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    fn commit_act(
+    pub(super) fn commit_act(
         &mut self,
         act: Act,
         now: Millis,

@@ -150,9 +150,17 @@ pub enum AckError {
     /// The signature is wrong.
     #[error("the acknowledgement's signature does not verify")]
     BadSignature,
-    /// Too old, or from the future.
+    /// Too old.
     #[error("the acknowledgement has expired")]
     Expired,
+    /// Dated after the admission by more than clocks may differ.
+    #[error(
+        "the acknowledgement is dated in the future: its signer's clock is ahead, or yours is behind"
+    )]
+    Future,
+    /// Good for longer than any may be.
+    #[error("the acknowledgement claims to be good for longer than a year")]
+    TooLasting,
     /// Given up by leaving or withdrawn.
     #[error("the acknowledgement was withdrawn")]
     Revoked,

@@ -30,6 +30,9 @@ pub enum EngineError {
     /// A knock does not hold what it says.
     #[error("the knock does not verify: {0}")]
     BadKnock(&'static str),
+    /// A Welcome cannot be opened: its sender's program or the relay is at fault.
+    #[error("what a facilitator's program sent to let you in cannot be opened")]
+    BadWelcome,
     /// A receipt does not verify.
     #[error("the receipt does not verify: {0}")]
     BadReceipt(&'static str),
@@ -56,9 +59,17 @@ pub enum EngineError {
     /// More than one fits.
     #[error("more than one fits {0:?}")]
     Ambiguous(String),
-    /// No message of that id.
-    #[error("no message has the id {0:?}")]
+    /// No message of that id or number.
+    #[error("no message has the id or number {0:?}")]
     NoSuchMessage(String),
+    /// Several messages fit.
+    #[error("more than one message fits {wanted:?}: {fits}")]
+    SeveralMessages {
+        /// What was asked for.
+        wanted: String,
+        /// Those that fit.
+        fits: Fits,
+    },
     /// Only the author or a facilitator may.
     #[error("only its author or a facilitator can retract a message")]
     NotAuthor,
@@ -95,6 +106,20 @@ pub enum EngineError {
     Random,
 }
 
+/// Messages by number and sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fits(pub Vec<(Seq, String)>);
+
+impl std::fmt::Display for Fits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (number, name)) in self.0.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(f, "{comma}number {number} by {name}")?;
+        }
+        Ok(())
+    }
+}
+
 impl From<MlsError> for EngineError {
     fn from(error: MlsError) -> Self {
         match error {
@@ -113,6 +138,7 @@ impl EngineError {
             | Self::Split(_)
             | Self::BadPreview
             | Self::BadKnock(_)
+            | Self::BadWelcome
             | Self::BadReceipt(_) => true,
             // A rule that forbids our own act is no lie.
             Self::Refused(refusal) => {

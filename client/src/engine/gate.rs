@@ -46,6 +46,11 @@ pub enum LeafError {
     /// tree could make no commit (RFC 9180 section 7.1.4, RFC 7748 section 6.1).
     #[error("the leaf's encryption key keeps no secret")]
     EncryptionKey,
+    /// A key package whose lifetime is not 0 to 2^64-1: readers whose clocks differ would decide differently.
+    #[error(
+        "the key package has a lifetime of its own, and every member's clock would judge it differently"
+    )]
+    Lifetime,
     /// The acknowledgement is missing or malformed.
     #[error("the leaf has no acknowledgement")]
     Acknowledgement,
@@ -133,6 +138,10 @@ pub fn check_commit(
     roster: &[Leaf],
     commit: &CommitView,
 ) -> Result<Verdict, Refusal> {
+    // Before all else of the commit: OpenMLS has refused it for this already where the reader's clock is outside.
+    if commit.added.iter().any(|leaf| matches!(leaf, Err(LeafError::Lifetime))) {
+        return Err(LeafError::Lifetime.into());
+    }
     // Rogue joins come as external commits, PSKs or stored proposals in other products; ours have none of these.
     if on(Check::ProposalKinds) && commit.foreign_proposals {
         return Err(Refusal::ForeignProposal);

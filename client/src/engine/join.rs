@@ -13,7 +13,7 @@ use super::{
     content::Body,
     error::EngineError,
     gate::Expected,
-    mls::{self, Group, Suite, hpke},
+    mls::{self, Group, MlsError, Suite, hpke},
     note::{Note, Purpose as NotePurpose},
     policy::{AgreementRef, RoomPolicy, TITLE_CHARS_MAX},
     provider::Crypto,
@@ -282,7 +282,11 @@ impl<'s> Room<'s> {
                 acknowledgement: &ack,
             };
             let provider = room.provider();
-            let (group, policy, roster) = Group::join(&provider, welcome, expected)?;
+            let joined_by = Group::join(&provider, welcome, expected);
+            let (group, policy, roster) = joined_by.map_err(|error| match error {
+                MlsError::Invalid => EngineError::BadWelcome,
+                other => other.into(),
+            })?;
             room.group = Some(group);
             room.take_countersignature(&policy);
             room.state.standing = Standing::Member;
@@ -303,17 +307,22 @@ impl<'s> Room<'s> {
                 content: RowContent::Nothing,
                 notices: Vec::new(),
                 stamp: Millis(0),
+                arrived: now,
+                said: Millis(0),
             };
             if let Some(actor) = roster.iter().find(|l| l.member == policy.record.actor) {
                 row.name.clone_from(&actor.name);
             }
             room.store.clear(Kind::Seen, room.no)?;
+            room.begin_accord()?;
             room.take_record(&mut row, &policy, &roster)?;
             room.save_row(&row)?;
             room.cursor = Cursor {
                 seq: joined,
                 stream: room.cursor.stream,
                 breaks: std::mem::take(&mut room.cursor.breaks),
+                own_clock: now,
+                relay_clock: now,
                 ..Cursor::default()
             };
             room.save_cursor()?;
@@ -340,7 +349,9 @@ impl<'s> Room<'s> {
             Some((Ok(Body::Text(words)), from)) => (words, Some(from)),
             _ => (String::new(), None),
         };
-        self.state.reply_seed = None;
+        if by.is_some() {
+            self.state.reply_seed = None;
+        }
         self.set_standing(Standing::Declined { words, by })
     }
 

@@ -4,19 +4,23 @@
 //! only; external commits and proposals have no way in; no past epochs are kept, because the relay takes entries of
 //! the current epoch only (`docs/decisions/0003-current-epoch-only.md`).
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use hearth_protocol::{Epoch, MemberKey, RoomId, mls_header};
-use openmls::group::GroupContext;
+use openmls::group::{GroupContext, ProposalValidationError, ValidationError};
 use openmls::prelude::{
     BasicCredential, Capabilities, Ciphersuite, CommitMessageBundle, CredentialType,
     CredentialWithKey, Extension, ExtensionType, Extensions, GroupId, KeyPackage, KeyPackageIn,
-    LeafNode, LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig,
-    MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessMessageError,
-    ProcessedMessageContent, Proposal, ProposalOrRefType, ProtocolVersion,
+    KeyPackageVerifyError, LeafNode, LeafNodeParameters, Lifetime, MlsGroup, MlsGroupCreateConfig,
+    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
+    ProcessMessageError, ProcessedMessageContent, Proposal, ProposalOrRefType, ProtocolVersion,
     RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StageCommitError,
     StagedCommit, StagedWelcome, UnknownExtension,
+};
+use openmls::treesync::{
+    LeafNodeSource,
+    errors::{LeafNodeValidationError, LifetimeError},
 };
 use openmls_traits::{
     OpenMlsProvider as _,
@@ -51,6 +55,9 @@ const COMPANION_EXTENSION: u16 = 0xff03;
 /// Messages of one sender that may come out of order, and that may be skipped.
 const OUT_OF_ORDER: u32 = 64;
 const FORWARD_DISTANCE: u32 = 2_000;
+/// Every leaf that a key package brings is good at any time: OpenMLS asks the reader's clock, and no reader's clock may decide
+/// whether a commit is valid. The acknowledgement in the leaf says how long an admission is good.
+const LIFETIME: (u64, u64) = (0, u64::MAX);
 /// Ciphertexts are padded to a multiple of this many bytes, on top of the buckets for content.
 const PADDING_BYTES: usize = 256;
 
@@ -121,11 +128,14 @@ pub enum MlsError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// A key package does not fit this room.
-    #[error("the key package does not fit this room")]
+    #[error("the keys that the knocker's program sent do not fit this room")]
     BadKeyPackage,
     /// The stored state does not load or does not allow the operation.
     #[error("the room's key state is damaged or in the way")]
     State,
+    /// OpenMLS takes no time before 1970.
+    #[error("this computer's clock is before 1970")]
+    Clock,
 }
 
 /// Signs for one leaf.
@@ -212,7 +222,9 @@ impl Group {
         identity: Identity<'_>,
         policy: &RoomPolicy,
     ) -> Result<Self, MlsError> {
+        check_system_clock()?;
         let config = MlsGroupCreateConfig::builder()
+            .lifetime(lifetime())
             .ciphersuite(suite.ciphersuite())
             .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
             .padding_size(PADDING_BYTES)
@@ -258,8 +270,8 @@ impl Group {
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
             return Err(MlsError::Invalid);
         };
-        // Every leaf was in its lifetime when it was added. That some member has not renewed theirs since must not
-        // keep others out (RFC 9420 section 7.3 leaves this check to the application).
+        // The gate looks at every leaf's lifetime; OpenMLS would ask the clock about it (RFC 9420 section 7.3 leaves
+        // this check to the application).
         let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
             .map_err(|_| MlsError::Invalid)?
             .skip_lifetime_validation()
@@ -374,6 +386,9 @@ impl Group {
         plan: &CommitPlan<'_>,
     ) -> Result<Committed, MlsError> {
         let add = plan.add.map(|bytes| self.validate_key_package(provider, bytes)).transpose()?;
+        // The group's own state makes every other commit: what fails with a stranger's key package is theirs.
+        let at_fault =
+            || if plan.add.is_some() { MlsError::BadKeyPackage } else { MlsError::State };
         let removed: Vec<_> = self
             .inner
             .public_group()
@@ -402,9 +417,9 @@ impl Group {
             .load_psks(provider.storage())
             .map_err(|_| MlsError::State)?
             .build(provider.rand(), provider.crypto(), &LeafSigner(identity.key), |_| true)
-            .map_err(|_| MlsError::State)?
+            .map_err(|_| at_fault())?
             .stage_commit(provider)
-            .map_err(|_| MlsError::State)?;
+            .map_err(|_| at_fault())?;
         let welcome = match bundle.to_welcome_msg() {
             Some(message) => Some(message.tls_serialize_detached().map_err(|_| MlsError::State)?),
             None => None,
@@ -450,11 +465,18 @@ impl Group {
         let processed = match self.inner.process_message(provider, message) {
             Ok(processed) => processed,
             Err(error) => {
+                let refusal = match lifetime_error(&error) {
+                    // The commit may be good, and everybody else may take it.
+                    Some(LifetimeError::SystemTimeBeforeUnixEpoch) => return Err(MlsError::Clock),
+                    // By our clock. Readers with another get as far as the gate, which refuses alike.
+                    Some(_) => LeafError::Lifetime.into(),
+                    None => Refusal::Unusable,
+                };
                 // Signed by a member and of no use, at least here (RFC 9420 section 16.12): the others must learn whose.
                 // The confirmation tag alone is not signed. Any member could have put another there.
                 let committer = provider.crypto().take_author().filter(|_| !is_about_tag(&error));
                 let committer = committer.ok_or(MlsError::Invalid)?;
-                return Ok(Processed::RefusedCommit { committer, refusal: Refusal::Unusable });
+                return Ok(Processed::RefusedCommit { committer, refusal });
             }
         };
         let Sender::Member(index) = *processed.sender() else {
@@ -510,16 +532,7 @@ impl Group {
         provider: &Provider<'_>,
         bytes: &[u8],
     ) -> Result<Leaf, MlsError> {
-        /// 60 days.
-        const REMAINING: Duration = Duration::from_secs(60 * 24 * 3600);
         let package = self.validate_key_package(provider, bytes)?;
-        // Members who are away when it is added must still be able to process that commit when they catch up, and
-        // OpenMLS checks the lifetime against their clock then.
-        let lifetime = package.life_time();
-        let lasting = lifetime.validate_with_time(SystemTime::now() + REMAINING).is_ok();
-        if !lasting || !lifetime.has_acceptable_range() {
-            return Err(MlsError::BadKeyPackage);
-        }
         let init_key = package.hpke_init_key().as_slice();
         if self.suite().map(Suite::key_bytes) != Some(init_key.len()) || takes_no_secret(init_key) {
             return Err(MlsError::BadKeyPackage);
@@ -548,7 +561,15 @@ impl Group {
         let package = KeyPackageIn::tls_deserialize_exact(bytes)
             .map_err(|_| MlsError::BadKeyPackage)?
             .validate(provider.crypto(), ProtocolVersion::Mls10)
-            .map_err(|_| MlsError::BadKeyPackage)?;
+            .map_err(|error| match error {
+                KeyPackageVerifyError::LifetimeError(LifetimeError::SystemTimeBeforeUnixEpoch) => {
+                    MlsError::Clock
+                }
+                KeyPackageVerifyError::LifetimeError(_) => {
+                    Refusal::from(LeafError::Lifetime).into()
+                }
+                _ => MlsError::BadKeyPackage,
+            })?;
         let fits = package.ciphersuite() == self.inner.ciphersuite();
         fits.then_some(package).ok_or(MlsError::BadKeyPackage)
     }
@@ -609,6 +630,7 @@ pub(crate) fn key_package(
     identity: Identity<'_>,
 ) -> Result<Vec<u8>, MlsError> {
     KeyPackage::builder()
+        .key_package_lifetime(lifetime())
         .leaf_node_capabilities(capabilities(suite))
         .leaf_node_extensions(leaf_extensions(identity.acknowledgement, identity.companion)?)
         .build(suite.ciphersuite(), provider, &LeafSigner(identity.key), identity.credential())
@@ -790,7 +812,40 @@ fn leaf_key(leaf: &LeafNode) -> Result<MemberKey, LeafError> {
     MemberKey::from_slice(leaf.signature_key().as_slice()).ok_or(LeafError::Key)
 }
 
+fn lifetime() -> Lifetime {
+    Lifetime::init(LIFETIME.0, LIFETIME.1)
+}
+
+/// Refuses a time that OpenMLS panics at: it dates a founder's leaf an hour back before it asks for the lifetime.
+fn check_system_clock() -> Result<(), MlsError> {
+    const EARLIEST: Duration = Duration::from_secs(2 * 3600);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.is_ok_and(|since| since > EARLIEST).then_some(()).ok_or(MlsError::Clock)
+}
+
+/// Returns what OpenMLS has against the lifetime of an added leaf, if that is why it refuses a commit.
+const fn lifetime_error<E>(error: &ProcessMessageError<E>) -> Option<&LifetimeError> {
+    match error {
+        ProcessMessageError::ValidationError(ValidationError::KeyPackageVerifyError(
+            KeyPackageVerifyError::LifetimeError(error),
+        ))
+        | ProcessMessageError::InvalidCommit(
+            StageCommitError::LeafNodeValidation(LeafNodeValidationError::Lifetime(error))
+            | StageCommitError::ProposalValidationError(ProposalValidationError::LeafNodeValidation(
+                LeafNodeValidationError::Lifetime(error),
+            )),
+        ) => Some(error),
+        _ => None,
+    }
+}
+
 fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
+    // First, as OpenMLS does by the clock: whatever else is wrong with the leaf, all readers name the same.
+    if let LeafNodeSource::KeyPackage(lifetime) = leaf.leaf_node_source()
+        && (lifetime.not_before(), lifetime.not_after()) != LIFETIME
+    {
+        return Err(LeafError::Lifetime);
+    }
     let member = leaf_key(leaf)?;
     let credential =
         BasicCredential::try_from(leaf.credential().clone()).map_err(|_| LeafError::Name)?;

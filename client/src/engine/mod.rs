@@ -1,5 +1,6 @@
 //! The engine: the cryptography, rules and state of rooms, without sockets or screens.
 
+pub mod accord;
 pub mod act;
 pub mod agreement;
 pub mod check;
@@ -22,6 +23,7 @@ mod recent;
 pub mod record;
 pub mod room;
 pub mod state;
+pub mod times;
 mod vouch;
 
 pub use error::EngineError;

@@ -11,12 +11,13 @@ use hearth_protocol::{
 };
 
 use super::{
+    agreement::Departure,
     content::{Body, Envelope, TEXT_BYTES_MAX},
     error::EngineError,
     room::{Room, decode, random},
     state::{Outgoing, OutgoingKind, Standing},
 };
-use crate::store::Kind;
+use crate::{clock::Moment, store::Kind};
 
 /// Messages that wait in the outbox at most. Each is looked at when a text is queued.
 pub const OUTBOX_MAX: usize = 1_000;
@@ -174,6 +175,13 @@ impl Room<'_> {
         }
         if let Some(at) = self.goes_first(&waiting)? {
             waiting = vec![at];
+        } else if waiting.first().is_some_and(|(_, first)| is_overlong(first, 0))
+            && let Some(max) = self.length_limit()?
+            && waiting.first().is_some_and(|(_, first)| is_overlong(first, max))
+        {
+            // It stays for whoever wrote it, and does not stop what is behind it.
+            waiting = self.outgoing()?;
+            waiting.retain(|(_, outgoing)| !is_overlong(outgoing, max));
         }
         let Some((number, outgoing)) = waiting.into_iter().next() else { return Ok(None) };
         let outgoing = if outgoing.payload.is_empty() {
@@ -182,6 +190,63 @@ impl Room<'_> {
             outgoing
         };
         Ok(Some(submission(number, outgoing)))
+    }
+
+    /// Returns what the room's rules say of the length of my messages, if anything.
+    fn length_limit(&mut self) -> Result<Option<u32>> {
+        let me = self.me();
+        let policy = match self.policy() {
+            Ok(policy) => policy,
+            // Nothing goes out from there.
+            Err(EngineError::NotMember(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let exempt = policy.message_chars_max == 0 || policy.role(&me).moderates();
+        Ok((!exempt).then_some(policy.message_chars_max))
+    }
+
+    /// Returns the texts in the outbox that have become too long by a rule made since: they wait until they are dropped, or the
+    /// rule is.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn overlong_texts(&mut self) -> Result<Vec<MessageId>> {
+        let Some(max) = self.length_limit()? else { return Ok(Vec::new()) };
+        let all = self.outgoing()?;
+        let held = all.into_iter().filter(|(_, outgoing)| is_overlong(outgoing, max));
+        Ok(held.map(|(_, outgoing)| outgoing.id).collect())
+    }
+
+    /// Says of a text in the outbox that a rule made since forbids its length.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLong`] if it does; see [`EngineError`].
+    pub fn check_length_of(&mut self, id: &MessageId) -> Result<()> {
+        let Some(max) = self.length_limit()? else { return Ok(()) };
+        for (_, outgoing) in self.outgoing()? {
+            if outgoing.id == *id && is_overlong(&outgoing, max) {
+                return Err(EngineError::TooLong { chars: chars_of(&outgoing), max });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this is the text that goes out next.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn is_next(&self, id: &MessageId) -> Result<bool> {
+        Ok(self.outgoing_up_to(1)?.first().is_some_and(|(_, outgoing)| outgoing.id == *id))
+    }
+
+    /// Whether a submission that waits is somebody's words.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn is_text(&self, number: u64) -> Result<bool> {
+        Ok(self.outgoing_at(number)?.is_some_and(|outgoing| {
+            matches!(outgoing.what, OutgoingKind::Message { body: Body::Text(_), .. })
+        }))
     }
 
     /// Finds a retraction or a departure that waits behind texts which the relay has refused for now: what a rule stops must not
@@ -242,6 +307,16 @@ impl Room<'_> {
         Ok(())
     }
 
+    /// Drops retractions that wait: after the relay was restored, their places mean other entries.
+    pub(super) fn drop_retractions(&self) -> Result<()> {
+        for (number, outgoing) in self.outgoing()? {
+            if matches!(outgoing.what, OutgoingKind::Message { body: Body::Retract { .. }, .. }) {
+                self.delete_outgoing(number)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the commit that waits in the outbox, if an earlier process left one.
     ///
     /// # Errors
@@ -265,6 +340,14 @@ impl Room<'_> {
         let Some(outgoing) = self.outgoing_at(number)? else { return Ok(false) };
         match outgoing.what {
             OutgoingKind::Message { .. } => {
+                // The epoch may have ended with a rule that forbids the text. It has used no number, unless it is in doubt.
+                if let Some(max) = self.length_limit()?
+                    && chars_of(&outgoing) > max as usize
+                    && !outgoing.doubtful
+                {
+                    self.refused_for_now(number)?;
+                    return Ok(false);
+                }
                 self.encrypt_outgoing(number, outgoing)?;
                 Ok(true)
             }
@@ -311,14 +394,17 @@ impl Room<'_> {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn accepted_last(&mut self, number: u64, seq: Seq, at: Millis) -> Result<()> {
+    pub fn accepted_last(
+        &mut self,
+        number: u64,
+        seq: Seq,
+        at: Millis,
+        moment: Moment,
+    ) -> Result<()> {
         let Some(outgoing) = self.outgoing_at(number)? else { return Ok(()) };
         let next = Seq(self.cursor.seq.0.saturating_add(1)).max(seq);
-        self.handle_entries(&[Entry {
-            seq: next,
-            at,
-            content: hearth_protocol::EntryContent::Payload(outgoing.payload),
-        }])
+        let content = hearth_protocol::EntryContent::Payload(outgoing.payload);
+        self.handle_entries(&[Entry { seq: next, at, content }], moment)
     }
 
     /// Handles the relay's acceptance of a submission at a place that this profile is past of.
@@ -455,6 +541,12 @@ impl Room<'_> {
                 *counter = next;
             }
             *said = seen.as_ref().map_or(room.cursor.vouched, |seen| seen.seq);
+            if let Body::Depart { departure } = body {
+                // My leaf may have changed since it was written.
+                let (digest, at) = (room.acknowledgement()?.digest(), outgoing.written_at);
+                let key = room.signing_key();
+                *departure = Departure::sign(&key, room.id(), digest, departure.withdrawn, at);
+            }
             let marked = body.is_marked();
             let envelope = Envelope {
                 format: 2,
@@ -475,6 +567,19 @@ impl Room<'_> {
             room.save_outgoing(number, &outgoing)?;
             Ok(outgoing)
         })
+    }
+}
+
+/// Whether a text that was not sent yet is longer than the room allows.
+fn is_overlong(outgoing: &Outgoing, max: u32) -> bool {
+    outgoing.payload.is_empty() && chars_of(outgoing) > max as usize
+}
+
+/// Returns the characters of a text; 0 for anything else.
+fn chars_of(outgoing: &Outgoing) -> usize {
+    match &outgoing.what {
+        OutgoingKind::Message { body: Body::Text(text), .. } => text.chars().count(),
+        _ => 0,
     }
 }
 

@@ -494,8 +494,14 @@ impl RoomPolicy {
         }
         let for_ever = ack.expires > ack.signed_at.plus(ACKNOWLEDGEMENT_MILLIS);
         let too_early = ack.signed_at > record.at.plus(CLOCK_SKEW_MILLIS);
-        if ack.expires < record.at || too_early || for_ever {
+        if ack.expires < record.at {
             return Err(RuleError::NotAcknowledged(AckError::Expired));
+        }
+        if too_early {
+            return Err(RuleError::NotAcknowledged(AckError::Future));
+        }
+        if for_ever {
+            return Err(RuleError::NotAcknowledged(AckError::TooLasting));
         }
         let transcript =
             super::agreement::countersign_transcript(&scene.room, &acknowledgement, record.at);

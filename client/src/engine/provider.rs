@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use hearth_protocol::{MemberKey, Signature, handshake};
+use hearth_protocol::{MemberKey, Millis, Signature, handshake};
 use openmls_rust_crypto::RustCrypto;
 use openmls_traits::{
     OpenMlsProvider,
@@ -15,7 +15,10 @@ use openmls_traits::{
 use tls_codec::SecretVLBytes;
 
 use super::mls_storage::MlsStorage;
-use crate::store::{RoomNo, Store};
+use crate::{
+    clock::Clock,
+    store::{RoomNo, Store},
+};
 
 /// The suite of new rooms: X-Wing (X25519 with ML-KEM-768), ChaCha20-Poly1305, SHA-256, Ed25519. The number 0x004D is
 /// not registered with IANA.
@@ -25,14 +28,26 @@ pub(crate) const X_WING: Ciphersuite = Ciphersuite::MLS_256_XWING_CHACHA20POLY13
 pub(crate) const CLASSICAL: Ciphersuite =
     Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
 
-/// The primitives, restricted to the two suites of Hearth. Made once and shared by all rooms.
+/// What rooms take from the machine: the primitives, restricted to the two suites of Hearth, and the clock. Made once
+/// for a profile and shared by all its rooms.
 #[derive(Default)]
 pub struct Crypto {
     inner: RustCrypto,
+    clock: Clock,
     author: Mutex<Option<MemberKey>>,
 }
 
 impl Crypto {
+    /// The same primitives beside another clock than the machine's.
+    pub fn with_clock(clock: Clock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// Returns the time by the profile's own clock.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
     /// Returns, once, whose signature over a message's content was verified last.
     ///
     /// OpenMLS verifies a commit's signature before anything else of it, but says only of a good one whose it is.

@@ -4,9 +4,10 @@
 //! passes off as somebody's. What is found is written beside the entry and shown to the member.
 
 use hearth_protocol::{
-    Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Role, Seq, StreamId, codec,
+    Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Role, Seq, StreamId, codec, invite,
     mls_header::{self, ContentType},
 };
+use minicbor::{Decode, Encode};
 
 use super::{
     check::{Check, on},
@@ -15,14 +16,14 @@ use super::{
     gate::Verdict,
     mls::{MlsError, Processed, hpke},
     note::{Note, Purpose, TimeOut},
-    policy::{Act, Applied, Leaf, RoomPolicy},
+    policy::{Act, Applied, Category, Leaf, RoomPolicy},
     room::{Room, read, write},
     state::{
         Break, Countersignature, KnownInvite, Notice, Outgoing, OutgoingKind, ReturnInvite, Row,
         RowContent, Standing,
     },
 };
-use crate::store::Kind;
+use crate::{clock::Moment, store::Kind};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -94,37 +95,9 @@ impl Room<'_> {
         self.cursor.digest = None;
         self.cursor.vouched = head;
         self.cursor.split = None;
+        self.cursor.unexplained.clear();
+        self.drop_retractions()?;
         self.save_cursor()
-    }
-
-    /// Erases history older than the room keeps it, on this device.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub fn erase_expired(&mut self, now: Millis) -> Result<()> {
-        const PAGE: usize = 256;
-        let seconds = self.policy()?.numbers.retention_seconds;
-        let cutoff = Millis(now.0.saturating_sub(seconds.saturating_mul(1000)));
-        if self.history(Seq(0), 1)?.iter().all(|oldest| oldest.at >= cutoff) {
-            return Ok(());
-        }
-        loop {
-            let rows = self.history(Seq(0), PAGE)?;
-            // The row at the cursor stays: the next subscription compares it with the relay's.
-            let newest = self.cursor.place(self.cursor.seq);
-            let old = rows.iter().take_while(|r| r.at < cutoff && r.place < newest);
-            // A row that says what expired unread has no time of its own: it goes with an older one behind it.
-            let Some(last) = old.filter(|r| r.at > Millis(0)).last().map(|r| r.place) else {
-                return Ok(());
-            };
-            self.store.transaction(|store| {
-                for row in rows.iter().take_while(|row| row.place <= last) {
-                    store.delete(Kind::Commit, self.no, &row.digest.0)?;
-                }
-                store.delete_before(Kind::History, self.no, last.0.saturating_add(1))
-            })?;
-            self.recent.get_mut().clear();
-        }
     }
 
     /// Whether this profile saw the commit that used its epoch up, and saw nobody go on from there.
@@ -199,13 +172,14 @@ impl Room<'_> {
     ///
     /// # Errors
     /// [`EngineError::HistoryBackwards`] if an entry differs from what was shown before; nothing is changed then.
-    pub fn handle_entries(&mut self, entries: &[Entry]) -> Result<()> {
+    pub fn handle_entries(&mut self, entries: &[Entry], moment: Moment) -> Result<()> {
         if entries.iter().all(|e| e.seq <= self.cursor.seq) {
             return entries.iter().try_for_each(|e| self.check_overlap(e));
         }
         self.change(|room| {
+            room.take_clocks(moment)?;
             for entry in entries {
-                room.handle_entry(entry)?;
+                room.handle_entry(entry, moment)?;
             }
             room.save_cursor()
         })
@@ -223,18 +197,17 @@ impl Room<'_> {
         same.then_some(()).ok_or(EngineError::HistoryBackwards(entry.seq))
     }
 
-    fn handle_entry(&mut self, entry: &Entry) -> Result<()> {
+    fn handle_entry(&mut self, entry: &Entry, moment: Moment) -> Result<()> {
         if entry.seq <= self.cursor.seq {
             return self.check_overlap(entry);
         }
         let digest = entry.content.digest();
         let next = Seq(self.cursor.seq.0.saturating_add(1));
-        let last_at = self.row(self.cursor.seq)?.map_or(Millis(0), |r| r.at);
+        let times = self.times_of(entry, moment)?;
         let mut row = Row {
             place: self.cursor.place(entry.seq),
             seq: entry.seq,
-            // The relay's clock decides what has expired: it may not run backwards over what we have.
-            at: entry.at.max(last_at),
+            at: times.shown,
             digest,
             from: None,
             name: String::new(),
@@ -242,6 +215,8 @@ impl Room<'_> {
             content: RowContent::Nothing,
             notices: Vec::new(),
             stamp: entry.at,
+            arrived: times.arrived,
+            said: times.said,
         };
         let expired = matches!(entry.content, EntryContent::Expired);
         if entry.seq > next && !expired {
@@ -252,19 +227,25 @@ impl Room<'_> {
                 // Whose they were is not known: like a tombstone, each explains one message that is missing later.
                 let gone = entry.seq.0.saturating_sub(self.cursor.seq.0);
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(gone);
-                row.at = Millis(0);
+                (row.at, row.arrived, row.said) = (Millis(0), Millis(0), Millis(0));
                 row.notices.push(Notice::Expired { from: next });
+                // A retraction, a departure or the note of a time-out may be among them.
+                self.cursor.unexplained.clear();
+                self.excuse_all()?;
                 self.doubt_outgoing()?;
             }
             EntryContent::Tombstone(_) => {
                 row.content = RowContent::Tombstone { by: None, category: None };
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(1);
+                self.unexplained(entry.seq);
                 self.doubt_outgoing()?;
             }
             EntryContent::Payload(payload) => {
                 let own = self.own_outgoing(digest)?;
                 match own {
-                    Some((number, outgoing)) => self.handle_own(&mut row, number, outgoing)?,
+                    Some((number, outgoing)) => {
+                        self.handle_own(&mut row, number, outgoing, moment.own)?
+                    }
                     // After we are out, the relay has nothing more for us to read.
                     None if self.state.standing == Standing::Member => {
                         self.handle_foreign(&mut row, payload)?;
@@ -272,14 +253,24 @@ impl Room<'_> {
                     None => {}
                 }
                 self.remember_commit(&row, payload)?;
+                self.hold_back(&mut row, times.said)?;
             }
+        }
+        if !expired && times.contradict {
+            self.tell_of_times(&mut row);
         }
         self.cursor.seq = entry.seq;
         self.cursor.digest = (!expired).then_some(digest);
         self.save_row(&row)
     }
 
-    fn handle_own(&mut self, row: &mut Row, number: u64, outgoing: Outgoing) -> Result<()> {
+    fn handle_own(
+        &mut self,
+        row: &mut Row,
+        number: u64,
+        outgoing: Outgoing,
+        now: Millis,
+    ) -> Result<()> {
         let me = self.me();
         row.from = Some(me);
         row.name.clone_from(&self.state.name);
@@ -301,7 +292,8 @@ impl Room<'_> {
                 let before = self.roster()?;
                 let (provider, group) = self.group()?;
                 group.merge_pending(&provider)?;
-                self.state.renewed_at = row.at;
+                // By the own clock, by which the next one is due; the relay could say that this one is of next year.
+                self.state.renewed_at = now;
                 if let Some(acknowledgement) = acknowledgement {
                     self.state.acknowledgement = acknowledgement.into();
                 }
@@ -412,8 +404,8 @@ impl Room<'_> {
             }
         };
         // RFC 9750 section 8: MLS does not stop one member from encrypting another's words again; the id does.
-        let known = self.store.get(Kind::Seen, self.no, &seen_name(&sender, &head.id))?;
-        if on(Check::DuplicateMessage) && known.is_some() {
+        let known = self.uses_of(&head.id)?.iter().any(|by| by.sender == sender);
+        if on(Check::DuplicateMessage) && known {
             row.notices.push(Notice::Duplicate);
             return Ok(());
         }
@@ -440,8 +432,30 @@ impl Room<'_> {
         Ok(())
     }
 
-    fn remember_message(&self, row: &Row, sender: MemberKey, id: &MessageId) -> Result<()> {
-        write(self.store, Kind::Seen, self.no, &seen_name(&sender, id), &row.seq)
+    /// Remembers whose message bears an id and where it is; says so if another's does as well.
+    ///
+    /// The sender counts beside the id: a member who learns another's id early must not be able to use it up and so make the
+    /// other's message look like the copy.
+    fn remember_message(&mut self, row: &mut Row, sender: MemberKey, id: &MessageId) -> Result<()> {
+        let mut uses = self.uses_of(id)?;
+        if let Some(first) = uses.iter().find(|by| by.sender != sender).copied() {
+            let by = self.name_of(&first.sender)?;
+            row.notices.push(Notice::SameId { seq: first.seq, by });
+        }
+        uses.retain(|by| by.sender != sender);
+        uses.push(IdUse { sender, seq: row.seq });
+        write(self.store, Kind::Seen, self.no, id.as_bytes(), &uses)
+    }
+
+    /// Returns whose messages bear an id, first come first.
+    pub(super) fn uses_of(&self, id: &MessageId) -> Result<Vec<IdUse>> {
+        Ok(read(self.store, Kind::Seen, self.no, id.as_bytes())?.unwrap_or_default())
+    }
+
+    /// Returns the name of a member, or a short form of their key where they are not in the room.
+    fn name_of(&mut self, member: &MemberKey) -> Result<String> {
+        let leaf = self.roster()?.into_iter().find(|leaf| leaf.member == *member);
+        Ok(leaf.map_or_else(|| member.short(), |leaf| leaf.name))
     }
 
     fn check_counter(&mut self, row: &mut Row, sender: MemberKey, counter: u64) -> Result<()> {
@@ -465,28 +479,19 @@ impl Room<'_> {
 
     fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
         match body {
-            Body::Text(text) => {
-                let policy = self.policy()?;
-                let role = policy.role(&sender);
-                let paused = policy.numbers.paused_until > row.at && !role.moderates();
-                // The relay refuses posts during a pause and posts of observers; that it let one through changes
-                // neither.
-                let held = on(Check::PauseHold) && (paused || !role.posts());
-                row.content = if held { RowContent::Held(text) } else { RowContent::Text(text) };
-            }
+            Body::Text(text) => row.content = RowContent::Text(text),
             Body::Retract { message, seq } => {
-                if let Some(mut target) = self.row(seq)? {
-                    let own = target.from == Some(sender) && target.id == Some(message);
-                    if own {
-                        target.content = RowContent::Tombstone { by: Some(sender), category: None };
-                        self.save_row(&target)?;
-                    }
-                }
-                row.content = RowContent::Retraction(message);
+                self.take_retraction(row, sender, message, seq)?;
             }
             Body::Depart { departure } => {
                 if departure.member != sender || !departure.verify(&self.id()) {
-                    row.notices.push(Notice::Unreadable);
+                    row.notices.push(Notice::FalseDeparture);
+                    return Ok(());
+                }
+                let leaf = self.roster()?.into_iter().find(|leaf| leaf.member == sender);
+                let ends = leaf.map(|leaf| leaf.acknowledgement.digest());
+                if on(Check::DepartureSigned) && ends != Some(departure.acknowledgement) {
+                    row.notices.push(Notice::FalseDeparture);
                     return Ok(());
                 }
                 row.content = RowContent::Goodbye { withdrawn: departure.withdrawn };
@@ -500,9 +505,10 @@ impl Room<'_> {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
-                let known = KnownInvite { invite, knock_key, role, expires };
-                write(self.store, Kind::Invite, self.no, invite.as_bytes(), &known)?;
-                row.content = RowContent::InviteIssued { uses, expires };
+                let known = KnownInvite { invite, knock_key, role, expires, by: sender };
+                if self.take_invite(row, known)? {
+                    row.content = RowContent::InviteIssued { uses, expires };
+                }
             }
             Body::AgreementText { agreement, return_secret, return_expires } => {
                 let by_facilitator = self.policy()?.role(&sender) == Role::Facilitator;
@@ -512,6 +518,16 @@ impl Room<'_> {
                 }
                 let id = agreement.id();
                 self.save_agreement(&agreement)?;
+                // Announced with it, so that nobody can announce it otherwise afterwards.
+                let token = invite::invite_token(&return_secret);
+                let known = KnownInvite {
+                    invite: invite::invite_id(&token),
+                    knock_key: invite::knock_key(&return_secret),
+                    role: Role::Member,
+                    expires: return_expires,
+                    by: sender,
+                };
+                self.take_invite(row, known)?;
                 let back =
                     ReturnInvite { agreement: id, secret: return_secret, expires: return_expires };
                 write(self.store, Kind::Pending, self.no, &return_name(&id), &back)?;
@@ -553,7 +569,17 @@ impl Room<'_> {
                     write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
                 }
             }
-            Act::SetRole { member, .. } => target = name_of(member),
+            Act::SetRole { member, role } => {
+                target = name_of(member);
+                if role.moderates() {
+                    // Who moderates has no time-out any more, at the relay neither.
+                    self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
+                }
+                if *member == self.me() {
+                    // Of time-outs from before, those who do not moderate are not told.
+                    self.excuse_others()?;
+                }
+            }
             Act::Remove { member, .. } => {
                 target = name_of(member);
                 self.forget_member(member)?;
@@ -563,6 +589,7 @@ impl Room<'_> {
                 self.forget_member(&departure.member)?;
             }
             Act::Retract { message, seq, category } => {
+                self.explain(*seq, record.actor, Some(*category))?;
                 if let Some(mut hit) = self.row(*seq)?.filter(|r| r.id == Some(*message)) {
                     target.clone_from(&hit.name);
                     hit.content =
@@ -582,6 +609,69 @@ impl Room<'_> {
         row.content =
             content.unwrap_or_else(|| RowContent::Moderation { record: record.clone(), target });
         Ok(())
+    }
+
+    /// Takes back a sender's own message. Whatever else a member says that they take back stays, and they are named.
+    fn take_retraction(
+        &mut self,
+        row: &mut Row,
+        sender: MemberKey,
+        message: MessageId,
+        seq: Seq,
+    ) -> Result<()> {
+        let mut target = self.row(seq)?;
+        if target.as_ref().is_some_and(|row| row.notices.contains(&Notice::Duplicate)) {
+            // Sent again after the relay had forgotten it: it is shown where it came first.
+            let first = self.uses_of(&message)?.into_iter().find(|by| by.sender == sender);
+            target = first.map(|first| self.row(first.seq)).transpose()?.flatten();
+        }
+        let known = target.as_ref().and_then(|target| target.from);
+        let is_theirs = target.as_ref().is_none_or(|target| target.id == Some(message));
+        let false_one = known.is_some_and(|from| from != sender || !is_theirs) || seq >= row.seq;
+        if on(Check::MessageAuthority) && false_one {
+            row.notices.push(Notice::FalseRetraction);
+            return Ok(());
+        }
+        self.explain(seq, sender, None)?;
+        if let Some(mut target) = target.filter(|_| known == Some(sender) && is_theirs) {
+            target.content = RowContent::Tombstone { by: Some(sender), category: None };
+            self.save_row(&target)?;
+        }
+        row.content = RowContent::Retraction(message);
+        Ok(())
+    }
+
+    /// Notes who retracted an entry that was given out as retracted.
+    fn explain(&mut self, seq: Seq, by: MemberKey, category: Option<Category>) -> Result<()> {
+        if !self.cursor.unexplained.contains(&seq) {
+            return Ok(());
+        }
+        self.cursor.unexplained.retain(|other| *other != seq);
+        if let Some(mut row) = self.row(seq)?
+            && matches!(row.content, RowContent::Tombstone { by: None, .. })
+        {
+            row.content = RowContent::Tombstone { by: Some(by), category };
+            self.save_row(&row)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what opens the knocks of an invite. The first announcement counts; returns whether this is it.
+    fn take_invite(&mut self, row: &mut Row, invite: KnownInvite) -> Result<bool> {
+        let name = *invite.invite.as_bytes();
+        let first: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, &name)?;
+        let Some(first) = first.filter(|_| on(Check::MessageAuthority)) else {
+            write(self.store, Kind::Invite, self.no, &name, &invite)?;
+            return Ok(true);
+        };
+        let same = first.knock_key.expose() == invite.knock_key.expose()
+            && first.role == invite.role
+            && first.by == invite.by;
+        if !same {
+            let by = self.name_of(&first.by)?;
+            row.notices.push(Notice::SecondInvite { by });
+        }
+        Ok(false)
     }
 
     /// Keeps what the notes for this profile say, until a record commits to it.
@@ -612,7 +702,10 @@ impl Room<'_> {
     /// Takes the record of a time-out: those who can open it learn whose it is.
     fn take_time_out(&mut self, commitment: &Digest) -> Result<Option<RowContent>> {
         let known: Option<TimeOut> = read(self.store, Kind::Note, self.no, commitment.as_bytes())?;
-        let Some(TimeOut { member, until, words, .. }) = known else { return Ok(None) };
+        let Some(TimeOut { member, until, words, .. }) = known else {
+            self.excuse_others()?;
+            return Ok(None);
+        };
         write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;
         if member != self.me() {
             return Ok(None);
@@ -695,10 +788,15 @@ impl Room<'_> {
     }
 }
 
-/// Names the record that a message was seen. The sender is part of it: a member who learns another's id early must not
-/// be able to use it up and so make the other's message look like the copy.
-fn seen_name(sender: &MemberKey, id: &MessageId) -> Vec<u8> {
-    [sender.as_bytes().as_slice(), id.as_bytes()].concat()
+/// A message that bears an id.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+pub(super) struct IdUse {
+    /// By whom.
+    #[n(0)]
+    pub(super) sender: MemberKey,
+    /// Where it is.
+    #[n(1)]
+    pub(super) seq: Seq,
 }
 
 /// Names the record that says until when a member's last time-out lasts.

@@ -101,6 +101,8 @@ mod tests {
             content: RowContent::Nothing,
             notices: Vec::new(),
             stamp: Millis(0),
+            arrived: Millis(0),
+            said: Millis(0),
         }
     }
 

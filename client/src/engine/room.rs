@@ -14,7 +14,7 @@ use minicbor::{Decode, Encode};
 use super::{
     agreement::{Acknowledgement, Agreement},
     companion::{Companion, NoteKey},
-    error::EngineError,
+    error::{EngineError, Fits},
     mls::{Group, Identity, hpke},
     policy::{Act, Leaf, Record, RoomPolicy},
     provider::{Crypto, Provider},
@@ -26,6 +26,9 @@ use crate::{
     store::{Kind, RoomNo, Store},
     text::name::Look,
 };
+
+/// Messages that are listed where several fit.
+pub const FOUND_MAX: usize = 8;
 
 pub(super) const STATE: &[u8] = b"state";
 pub(super) const CURSOR: &[u8] = b"cursor";
@@ -113,6 +116,11 @@ impl<'s> Room<'s> {
     /// Returns where the profile is in the room's log.
     pub fn cursor(&self) -> &Cursor {
         &self.cursor
+    }
+
+    /// Returns the time by this profile's own clock.
+    pub fn now(&self) -> Millis {
+        self.crypto.now()
     }
 
     /// Returns my key in this room.
@@ -261,33 +269,62 @@ impl<'s> Room<'s> {
         rows.into_iter().map(|(_, bytes)| decode(&bytes)).collect()
     }
 
-    /// Finds a message of the history by the first characters of its id, short or hexadecimal.
+    /// Finds a message of the history by its number, or by the first characters of its id, short or hexadecimal.
     ///
     /// # Errors
-    /// [`EngineError::NoSuchMessage`] or [`EngineError::Ambiguous`].
+    /// [`EngineError::NoSuchMessage`] or [`EngineError::SeveralMessages`].
     pub fn find_message(&self, wanted: &str) -> Result<Row> {
+        one_message(wanted, self.find_messages(wanted)?)
+    }
+
+    /// Finds the messages that fit, newest first, at most [`FOUND_MAX`]: ids are their senders' choice, and several may fit. `#` and
+    /// a number mean the entry there alone.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn find_messages(&self, wanted: &str) -> Result<Vec<Row>> {
         const PAGE: usize = 256;
         let wanted = wanted.trim().to_ascii_lowercase();
+        let number = wanted.strip_prefix('#').unwrap_or(&wanted).parse::<u64>().ok();
+        let at = match number {
+            Some(place) => self.store.get_at(Kind::History, self.no, place)?,
+            None => None,
+        };
+        let at: Option<Row> = at.map(|bytes| decode(&bytes)).transpose()?;
+        let mut found: Vec<Row> = at.filter(|row| row.id.is_some()).into_iter().collect();
+        if wanted.starts_with('#') {
+            return Ok(found);
+        }
         let fits = |id: &MessageId| {
             wanted.len() >= 4
                 && (id.short().starts_with(&wanted) || id.to_hex().starts_with(&wanted))
         };
         let mut before = Seq(u64::MAX);
-        let mut found: Option<Row> = None;
         loop {
             let rows = self.history_back(before, PAGE)?;
-            let Some(first) = rows.first() else { break };
+            let Some(first) = rows.first() else { return Ok(found) };
             before = first.place;
-            for row in rows {
-                if row.id.as_ref().is_some_and(fits) {
-                    if found.is_some() {
-                        return Err(EngineError::Ambiguous(wanted));
-                    }
-                    found = Some(row);
+            for row in rows.into_iter().rev() {
+                let is_new = found.iter().all(|other| other.place != row.place);
+                if is_new && row.id.as_ref().is_some_and(fits) {
+                    found.push(row);
+                }
+                if found.len() == FOUND_MAX {
+                    return Ok(found);
                 }
             }
         }
-        found.ok_or(EngineError::NoSuchMessage(wanted))
+    }
+
+    /// Returns my own message of an id.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMessage`].
+    pub fn own_message(&self, id: &MessageId) -> Result<Row> {
+        let me = self.me();
+        let own = self.uses_of(id)?.into_iter().find(|by| by.sender == me);
+        let row = own.map(|own| self.row(own.seq)).transpose()?.flatten();
+        row.ok_or_else(|| EngineError::NoSuchMessage(id.short()))
     }
 
     /// Returns the log of moderation that this profile has, from its own admission on.
@@ -370,15 +407,6 @@ impl<'s> Room<'s> {
         self.save_state()
     }
 
-    /// Remembers the end of my own time-out, as the relay told it.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub fn set_timed_out(&mut self, until: Millis) -> Result<()> {
-        self.state.timed_out_until = until;
-        self.save_state()
-    }
-
     /// Deletes everything of this room from the profile. Nothing of it can be had back.
     ///
     /// # Errors
@@ -415,7 +443,8 @@ impl<'s> Room<'s> {
         let group = self.group.as_mut().filter(|g| g.is_active());
         let why = match self.state.standing {
             Standing::Knocking => "you wait to be admitted",
-            Standing::Declined { .. } => "your knock was declined",
+            Standing::Declined { by: Some(_), .. } => "your knock was declined",
+            Standing::Declined { by: None, .. } => "the relay says that your knock was declined",
             Standing::Lapsed => "the agreement changed and waits for your acknowledgement",
             Standing::Left => "you left",
             Standing::Removed(_) => "you were removed",
@@ -470,6 +499,21 @@ impl<'s> Room<'s> {
     pub(super) fn save_record(&self, record: &Record) -> Result<()> {
         let bytes = codec::encode(record);
         Ok(self.store.put_at(Kind::Log, self.no, record.number, &bytes)?)
+    }
+}
+
+/// Takes the one message that was found.
+///
+/// # Errors
+/// [`EngineError::NoSuchMessage`] or [`EngineError::SeveralMessages`].
+pub fn one_message(wanted: &str, mut found: Vec<Row>) -> Result<Row> {
+    let wanted = wanted.trim().to_owned();
+    match found.len() {
+        0 | 1 => found.pop().ok_or(EngineError::NoSuchMessage(wanted)),
+        _ => {
+            let fits = found.into_iter().map(|row| (row.place, row.name)).collect();
+            Err(EngineError::SeveralMessages { wanted, fits: Fits(fits) })
+        }
     }
 }
 

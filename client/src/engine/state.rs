@@ -125,7 +125,7 @@ pub struct RoomState {
     /// When I last renewed my leaf.
     #[n(17)]
     pub renewed_at: Millis,
-    /// End of my time-out; 0: none.
+    /// End of my time-out by the last signed note; 0: none.
     #[n(18)]
     pub timed_out_until: Millis,
     /// The last entry of history that was shown.
@@ -240,6 +240,19 @@ pub struct Cursor {
     #[n(10)]
     #[cbor(default)]
     pub floor: Seq,
+    /// The latest time by the own clock, which is not believed when it goes back.
+    #[n(11)]
+    pub own_clock: Millis,
+    /// The relay's clock at that time.
+    #[n(12)]
+    pub relay_clock: Millis,
+    /// When it was last told that the relay's times do not add up, by the own clock; 0: never.
+    #[n(13)]
+    pub times_told: Millis,
+    /// Entries that the relay gave out as retracted, and whose retraction was not read yet.
+    #[n(14)]
+    #[cbor(default)]
+    pub unexplained: Vec<Seq>,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.
@@ -267,7 +280,8 @@ pub struct Row {
     /// Position in the log.
     #[n(0)]
     pub seq: Seq,
-    /// Acceptance time by the relay's clock.
+    /// Acceptance time by the relay's clock, as far as the relay's hello and the own clock allow it; never before the row
+    /// before.
     #[n(1)]
     pub at: Millis,
     /// SHA-256 of the payload.
@@ -294,6 +308,13 @@ pub struct Row {
     /// The relay's time as it said it, which others compare with theirs.
     #[n(9)]
     pub stamp: Millis,
+    /// From when on it is kept on this device, by the own clock: when it arrived, less the time that the relay had had it by
+    /// then. 0 where nothing says what it was.
+    #[n(10)]
+    pub arrived: Millis,
+    /// The relay's time, as far as the relay's own clock allowed it; 0 where it gave none.
+    #[n(11)]
+    pub said: Millis,
 }
 
 impl Row {
@@ -423,12 +444,38 @@ pub enum Notice {
     /// A member sent words past the room's rules: the entry bore the mark of a retraction or a departure, or was one without.
     #[n(10)]
     Mark,
+    /// The relay's times do not add up: this one is beyond its own clock, or before an earlier entry's.
+    #[n(24)]
+    Times,
+    /// A member said that they leave, by a statement that no commit can carry out.
+    #[n(20)]
+    FalseDeparture,
+    /// A member said that they take back what is another's, or is not there.
+    #[n(21)]
+    FalseRetraction,
+    /// Another's message has the same id.
+    #[n(22)]
+    SameId {
+        /// Where that is.
+        #[n(0)]
+        seq: Seq,
+        /// Its sender's name.
+        #[n(1)]
+        by: String,
+    },
+    /// The same invite was announced before, with another key or role; that one counts.
+    #[n(23)]
+    SecondInvite {
+        /// Who announced it first.
+        #[n(0)]
+        by: String,
+    },
 }
 
 impl Notice {
     /// Whether it says that somebody lied, as opposed to something being lost or late.
     pub const fn is_alarm(&self) -> bool {
-        !matches!(self, Self::Expired { .. } | Self::Duplicate)
+        !matches!(self, Self::Expired { .. } | Self::Duplicate | Self::Times)
     }
 }
 
@@ -507,6 +554,9 @@ pub struct KnownInvite {
     /// End of validity.
     #[n(3)]
     pub expires: Millis,
+    /// Who announced it.
+    #[n(4)]
+    pub by: MemberKey,
 }
 
 /// How somebody who lapsed comes back.

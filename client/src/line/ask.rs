@@ -35,6 +35,9 @@ static REMEMBERED: Mutex<Option<Termios>> = Mutex::new(None);
 /// Whether a secret is being typed.
 static SECRET: AtomicBool = AtomicBool::new(false);
 
+/// Whether the terminal shows its alternate screen at our wish.
+static ALTERNATE: AtomicBool = AtomicBool::new(false);
+
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,18 +49,38 @@ pub enum AskError {
     #[error("interrupted")]
     Interrupted,
     /// More than any passphrase that somebody types.
-    #[error("a passphrase has at most {SECRET_BYTES_MAX} bytes")]
-    SecretTooLong,
+    #[error("what is typed here has at most {0} bytes")]
+    SecretTooLong(usize),
     /// The answer cannot be taken.
     #[error(transparent)]
     Line(#[from] LineError),
     /// Reading or writing failed.
-    #[error("the terminal failed")]
+    #[error("the terminal does not work")]
     Io(#[from] io::Error),
 }
 
-/// Restores the terminal's modes, if this process changed any. Call it on the way out after a signal.
+/// Shows the terminal's alternate screen, which has no scrollback, until the terminal is restored.
+pub(super) fn show_alternate_screen() {
+    ALTERNATE.store(true, Ordering::SeqCst);
+    screen("\x1b[?1049h\x1b[2J\x1b[H");
+}
+
+/// Clears the alternate screen, which some terminals keep, and goes back to the screen before it, if it is shown.
+pub fn leave_alternate_screen() {
+    if ALTERNATE.swap(false, Ordering::SeqCst) {
+        screen("\x1b[2J\x1b[H\x1b[?1049l");
+    }
+}
+
+fn screen(sequence: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody can be told that the terminal is closed.
+    let _ = out.write_all(sequence.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Restores the terminal's screen and modes, if this process changed any. Call it on the way out after a signal.
 pub fn restore_terminal() {
+    leave_alternate_screen();
     restore(lock(&REMEMBERED).as_ref());
 }
 
@@ -76,6 +99,7 @@ pub(crate) fn leave_terminal_and_exit(code: i32) -> ! {
     if asked {
         forget_typed();
     }
+    leave_alternate_screen();
     restore(remembered.as_ref());
     if asked {
         // Nobody can be told that the terminal is closed.
@@ -85,7 +109,7 @@ pub(crate) fn leave_terminal_and_exit(code: i32) -> ! {
 }
 
 /// Forgets what is typed and not yet read. Of a secret it must not go to whoever reads next: a shell shows and keeps it.
-fn forget_typed() {
+pub(super) fn forget_typed() {
     // There is nothing to forget where it fails.
     let _ = tcflush(io::stdin(), QueueSelector::IFlush);
 }
@@ -124,6 +148,14 @@ pub fn read_secret(prompt: &str) -> Result<Zeroizing<String>, AskError> {
     if !io::stdin().is_terminal() {
         return secret_line(&mut io::stdin().lock());
     }
+    typed_unseen(prompt, |input| secret_keys(input, SECRET_BYTES_MAX))
+}
+
+/// Reads keys at the terminal with the echo off.
+fn typed_unseen(
+    prompt: &str,
+    read: impl FnOnce(&mut io::StdinLock<'static>) -> Result<Zeroizing<String>, AskError>,
+) -> Result<Zeroizing<String>, AskError> {
     // Before the echo goes: a signal that finds the default would leave the terminal without it.
     signals::restore_terminal_first()?;
     let asked = Asked;
@@ -137,7 +169,7 @@ pub fn read_secret(prompt: &str) -> Result<Zeroizing<String>, AskError> {
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
     })?;
     show(prompt)?;
-    let secret = secret_keys(&mut io::stdin().lock());
+    let secret = read(&mut io::stdin().lock());
     if secret.is_err() {
         // The rest of one that is too long.
         forget_typed();
@@ -145,6 +177,32 @@ pub fn read_secret(prompt: &str) -> Result<Zeroizing<String>, AskError> {
     drop(asked);
     show("\n")?;
     secret
+}
+
+/// Asks for a text that may be pasted in several lines, without showing it, until it is whole or an empty line is entered.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn read_pasted(
+    prompt: &str,
+    bytes_max: usize,
+    whole: impl Fn(&str) -> bool,
+) -> Result<Zeroizing<String>, AskError> {
+    typed_unseen(prompt, |input| {
+        let mut text = Zeroizing::new(String::with_capacity(bytes_max));
+        loop {
+            let line = secret_keys(input, bytes_max)?;
+            if text.len() + line.len() >= bytes_max {
+                return Err(AskError::SecretTooLong(bytes_max));
+            }
+            text.push_str(&line);
+            if line.trim().is_empty() || whole(&text) {
+                return Ok(text);
+            }
+            text.push('\n');
+            show("(not whole yet: go on, or press Enter alone) ")?;
+        }
+    })
 }
 
 /// Asks for one line.
@@ -204,18 +262,18 @@ fn secret_line(input: &mut impl Read) -> Result<Zeroizing<String>, AskError> {
         match next_byte(input)? {
             None if bytes.is_empty() => return Err(AskError::Ended),
             None | Some(b'\n') => break,
-            Some(byte) => push(&mut bytes, byte)?,
+            Some(byte) => push(&mut bytes, byte, SECRET_BYTES_MAX)?,
         }
     }
     if bytes.last() == Some(&b'\r') {
         bytes.pop();
     }
-    into_text(bytes)
+    into_text(bytes, SECRET_BYTES_MAX)
 }
 
 /// Reads a secret from single keys: backspace, Ctrl-U, Ctrl-C and Ctrl-D do what people expect.
-fn secret_keys(input: &mut impl Read) -> Result<Zeroizing<String>, AskError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
+fn secret_keys(input: &mut impl Read, bytes_max: usize) -> Result<Zeroizing<String>, AskError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max + 1));
     loop {
         match next_byte(input)? {
             None => return Err(AskError::Ended),
@@ -228,12 +286,12 @@ fn secret_keys(input: &mut impl Read) -> Result<Zeroizing<String>, AskError> {
             }
             Some(0x15) => {
                 bytes.zeroize();
-                bytes.reserve_exact(SECRET_BYTES_MAX + 1);
+                bytes.reserve_exact(bytes_max + 1);
             }
-            Some(byte) => push(&mut bytes, byte)?,
+            Some(byte) => push(&mut bytes, byte, bytes_max)?,
         }
     }
-    into_text(bytes)
+    into_text(bytes, bytes_max)
 }
 
 fn next_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
@@ -248,17 +306,20 @@ fn next_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
     }
 }
 
-fn push(bytes: &mut Vec<u8>, byte: u8) -> Result<(), AskError> {
-    if bytes.len() > SECRET_BYTES_MAX {
-        return Err(AskError::SecretTooLong);
+fn push(bytes: &mut Vec<u8>, byte: u8, bytes_max: usize) -> Result<(), AskError> {
+    if bytes.len() > bytes_max {
+        return Err(AskError::SecretTooLong(bytes_max));
     }
     bytes.push(byte);
     Ok(())
 }
 
-fn into_text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, AskError> {
-    if bytes.len() > SECRET_BYTES_MAX {
-        return Err(AskError::SecretTooLong);
+fn into_text(
+    mut bytes: Zeroizing<Vec<u8>>,
+    bytes_max: usize,
+) -> Result<Zeroizing<String>, AskError> {
+    if bytes.len() > bytes_max {
+        return Err(AskError::SecretTooLong(bytes_max));
     }
     match String::from_utf8(core::mem::take(&mut *bytes)) {
         Ok(text) => Ok(Zeroizing::new(text)),
@@ -274,7 +335,7 @@ mod tests {
     use super::*;
 
     fn keys(bytes: &[u8]) -> Result<String, String> {
-        let secret = secret_keys(&mut &*bytes);
+        let secret = secret_keys(&mut &*bytes, SECRET_BYTES_MAX);
         secret.map(|secret| secret.to_string()).map_err(|error| error.to_string())
     }
 
@@ -300,7 +361,7 @@ mod tests {
             assert_eq!(keys(ended), Err("the input ended before an answer".into()));
         }
         assert_eq!(keys(b"\xff\n"), Err(LineError::NotUtf8.to_string()));
-        assert_eq!(keys(&[b'x'; 5000]), Err(AskError::SecretTooLong.to_string()));
+        assert_eq!(keys(&[b'x'; 5000]), Err(AskError::SecretTooLong(SECRET_BYTES_MAX).to_string()));
     }
 
     #[test]

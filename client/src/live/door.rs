@@ -8,7 +8,7 @@ use hearth_protocol::{
     limits::BLOB_BYTES_MAX,
 };
 
-use super::{LiveError, Result, now};
+use super::{LiveError, Result};
 use crate::{
     backoff::Backoff,
     connection::{Connection, RequestError},
@@ -58,7 +58,7 @@ pub async fn open_room<'s>(
     let is_new = begun.is_none();
     let mut room = match begun {
         Some(room) => room,
-        None => Room::found(store, crypto, grant, founding, now())?,
+        None => Room::found(store, crypto, grant, founding, crypto.now())?,
     };
     let mut backoff = Backoff::new();
     let mut tries = 1;
@@ -151,7 +151,7 @@ pub async fn knock<'s>(
 ) -> Result<(Room<'s>, Connection)> {
     let before = Room::all(store, crypto)?.into_iter().find(|r| r.id() == link.room);
     let before = before.map(|room| room.state().standing.clone());
-    let (mut room, request) = Room::knock(store, crypto, link, preview, joining, now())?;
+    let (mut room, request) = Room::knock(store, crypto, link, preview, joining, crypto.now())?;
     match send_knock(&mut connection, &room, request).await {
         Ok(()) => Ok((room, connection)),
         Err(error) => {
@@ -205,7 +205,7 @@ pub async fn await_answer(connection: &mut Connection, room: &mut Room<'_>) -> R
         }
         match settle(connection, room, standing).await {
             Ok(_) => return Ok(Answer::Admitted),
-            Err(LiveError::Engine(EngineError::NotMember(_))) => {
+            Err(LiveError::Engine(EngineError::NotMember(_)) | LiveError::NotInside(_)) => {
                 if let Some(answer) = declined(room) {
                     return Ok(answer);
                 }
@@ -229,7 +229,9 @@ pub async fn resume_waiting(
     }
     match settle(connection, room, standing).await {
         Ok(_) => Ok(Some(Answer::Admitted)),
-        Err(LiveError::Engine(EngineError::NotMember(_))) => Ok(declined(room)),
+        Err(LiveError::Engine(EngineError::NotMember(_)) | LiveError::NotInside(_)) => {
+            Ok(declined(room))
+        }
         Err(error) => Err(error),
     }
 }
@@ -278,9 +280,13 @@ pub(super) async fn settle(
     standing: RelayStanding,
 ) -> Result<Option<Seq>> {
     match (standing, room.state().standing.clone()) {
-        (RelayStanding::Member { joined, welcome: Some(blob), .. }, Standing::Knocking) => {
+        // That the knock was declined was the relay's word alone; it may be admitted all the same.
+        (
+            RelayStanding::Member { joined, welcome: Some(blob), .. },
+            Standing::Knocking | Standing::Declined { by: None, .. },
+        ) => {
             let welcome = fetch(connection, room.id(), blob).await?;
-            room.welcomed(&welcome, joined, now())?;
+            room.welcomed(&welcome, joined, room.now())?;
             Ok(None)
         }
         (RelayStanding::Member { welcome: None, .. }, Standing::Knocking) => {
@@ -295,7 +301,7 @@ pub(super) async fn settle(
         (RelayStanding::Gone { at }, Standing::Member) => Ok(Some(at)),
         (RelayStanding::Declined { note }, Standing::Knocking) => {
             room.declined(&note)?;
-            Err(EngineError::NotMember("your knock was declined").into())
+            Err(LiveError::NotInside(room.state().standing.clone()))
         }
         (RelayStanding::Knocking, Standing::Knocking) => {
             Err(EngineError::NotMember("you wait to be admitted").into())

@@ -3,8 +3,8 @@
 use hearth_protocol::{Millis, RejectCode, Seq};
 
 use crate::{
-    connection::{ConnectError, ConnectionLost, RequestError},
-    engine::{EngineError, state::Standing},
+    connection::{ConnectError, ConnectionLost, RequestError, refusal_words},
+    engine::{EngineError, accord::Reason, state::Standing},
     store::StoreError,
 };
 
@@ -25,7 +25,7 @@ pub enum LiveError {
     #[error(transparent)]
     Request(#[from] RequestError),
     /// The relay refused a submission.
-    #[error("the relay refused: {}", .code.as_str())]
+    #[error("{}", refusal_words(*.code))]
     Refused {
         /// Why.
         code: RejectCode,
@@ -33,12 +33,14 @@ pub enum LiveError {
         retry_at: Option<Millis>,
         /// Whether it waits in the outbox.
         kept: bool,
+        /// Whether the room's log says why.
+        reason: Reason,
     },
     /// The relay's answer is not one to the question.
     #[error("the relay gave an answer that does not fit")]
     UnexpectedReply,
     /// The relay announced entries and does not deliver them.
-    #[error("the relay withholds entries up to {0}")]
+    #[error("the relay keeps back part of the room (up to entry {0})")]
     Withheld(Seq),
     /// The relay says that we are out, and shows no commit that says so.
     #[error("the relay says that you are no longer in the room, and no facilitator's act says so")]
@@ -76,6 +78,20 @@ impl LiveError {
     /// Whether what waits stays in the outbox, until people have cleared something up.
     pub const fn holds_back(&self) -> bool {
         matches!(self, Self::EpochUsedUp | Self::LeftBehind | Self::Engine(EngineError::Split(_)))
+    }
+
+    /// Whether this profile itself, or its place in the room, is what fails: no connection mends that.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Engine(error) => matches!(
+                error,
+                EngineError::Store(_) | EngineError::DamagedRecord | EngineError::NotMember(_)
+            ),
+            Self::NotInside(_) | Self::KnockForgotten | Self::WelcomeGone | Self::OutputClosed => {
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Whether trying again on a new connection makes sense.

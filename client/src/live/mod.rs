@@ -6,14 +6,15 @@
 mod door;
 mod error;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hearth_protocol::{
-    ClientFrame, Effect, EntryContent, Epoch, MessageId, Millis, RejectCode, RoomId, Seq,
-    ServerFrame,
+    ClientFrame, Effect, Entry, EntryContent, Epoch, MessageId, Millis, RejectCode, Role, RoomId,
+    Seq, ServerFrame,
     frame::{Notice, PendingKnock, RoomStatus, Standing as RelayStanding},
     limits::BLOB_PART_BYTES_MAX,
     limits::MARKED_MILLIS,
+    mls_header::{self, ContentType},
 };
 use tokio::time::timeout;
 
@@ -21,8 +22,17 @@ pub use door::{Answer, await_answer, knock, look, open_room, resume_waiting};
 pub use error::LiveError;
 
 use crate::{
+    clock::{Clock, Moment},
     connection::{Connection, RequestError},
-    engine::{EngineError, Room, act::Knock, outbox::Submission, policy::Act, state::Standing},
+    engine::{
+        EngineError, Room,
+        accord::Reason,
+        act::Knock,
+        agreement::{AckError, Departure},
+        outbox::Submission,
+        policy::{Act, RuleError},
+        state::Standing,
+    },
 };
 
 /// Races lost in a row before a command gives up.
@@ -35,6 +45,8 @@ const MISSED_WORTH_TELLING: u64 = 500;
 const ENTRIES_DEADLINE: Duration = Duration::from_secs(20);
 /// Members renew their leaf this often: a week. (A leaf that never commits can't be joined to after 84 days.)
 const RENEWAL_MILLIS: u64 = 7 * 24 * 3600 * 1000;
+/// While entries come, what the relay enforces is compared with the log this often: a minute.
+const COMPARE_MILLIS: u64 = 60 * 1000;
 
 type Result<T, E = LiveError> = std::result::Result<T, E>;
 
@@ -49,6 +61,12 @@ pub struct Live<'s> {
     readable: Option<Seq>,
     /// The entry that must be shown again before any other.
     overlap: Option<Seq>,
+    /// My role at the relay, as it said last.
+    role: Option<Role>,
+    /// When and up to which entry the relay's word was compared with the log; `None` if something says that it is time again.
+    compared: Option<(Millis, Seq)>,
+    /// Departures that were tried over this connection, and refused.
+    refused: Vec<Departure>,
 }
 
 /// What came in.
@@ -85,12 +103,7 @@ enum Outcome {
 
 /// Returns the time by this computer's clock.
 pub fn now() -> Millis {
-    #[cfg(feature = "simulation")]
-    if let Some(now) = crate::simulated::now() {
-        return now;
-    }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    Clock::system().now()
 }
 
 impl<'s> Live<'s> {
@@ -117,8 +130,10 @@ impl<'s> Live<'s> {
         tell: impl FnOnce(u64),
     ) -> Result<Self> {
         let standing = door::authenticate(&mut connection, &room).await?;
+        let role = role_of(&standing);
         let last = door::settle(&mut connection, &mut room, standing).await?;
         let mut live = Self::over(room, connection, last);
+        live.role = role;
         live.subscribe().await?;
         if let Some(at) = last {
             live.head = live.head.min(at);
@@ -128,18 +143,31 @@ impl<'s> Live<'s> {
             tell(missed);
         }
         live.catch_up().await?;
-        if last.is_some()
-            && live.room.state().standing == Standing::Member
-            && !live.room.leave_unread()?
-        {
-            // The relay says that we are out, and has no commit to show for it.
-            return Err(LiveError::SaidGone);
-        }
+        live.check_gone()?;
         Ok(live)
     }
 
     const fn over(room: Room<'s>, connection: Connection, readable: Option<Seq>) -> Self {
-        Self { room, connection, head: Seq(0), moved: false, readable, overlap: None }
+        Self {
+            room,
+            connection,
+            head: Seq(0),
+            moved: false,
+            readable,
+            overlap: None,
+            role: None,
+            compared: None,
+            refused: Vec::new(),
+        }
+    }
+
+    /// Refuses the relay's word that we are out, if all that we may read is read and no commit says so.
+    fn check_gone(&mut self) -> Result<()> {
+        let read = self.readable.is_some_and(|at| at <= self.room.cursor().seq);
+        if read && self.room.state().standing == Standing::Member && !self.room.leave_unread()? {
+            return Err(LiveError::SaidGone);
+        }
+        Ok(())
     }
 
     /// Gives the room back, for a reconnect.
@@ -182,6 +210,11 @@ impl<'s> Live<'s> {
         Ok(())
     }
 
+    /// Whether what passes over this connection stays secret from a quantum computer that comes later.
+    pub const fn is_post_quantum(&self) -> bool {
+        self.connection.is_post_quantum()
+    }
+
     /// Whether the relay's store was moved or restored, with nothing missing that this profile had seen.
     pub const fn was_moved(&self) -> bool {
         self.moved
@@ -220,7 +253,7 @@ impl<'s> Live<'s> {
             }
             Recovery::Restored => {
                 if status.epoch < epoch {
-                    if live.room.my_role()? != hearth_protocol::Role::Facilitator {
+                    if live.room.my_role()? != Role::Facilitator {
                         return Err(LiveError::EpochUsedUp);
                     }
                     live.effects_only(vec![Effect::Reopen { epoch }]).await?;
@@ -229,7 +262,93 @@ impl<'s> Live<'s> {
             }
         }
         live.subscribe().await?;
+        if recovery != Recovery::Split && live.room.my_role()? == Role::Facilitator {
+            live.catch_up().await?;
+            match live.restore_rules().await {
+                // What remains is told.
+                Ok(_)
+                | Err(LiveError::Refused { .. } | LiveError::Engine(EngineError::Rule(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(live)
+    }
+
+    /// Puts what the relay enforces back to what members have verified; returns whether there was anything to put back.
+    ///
+    /// # Errors
+    /// [`RuleError::NotFacilitator`]; see [`LiveError`].
+    pub async fn restore_rules(&mut self) -> Result<bool> {
+        if self.room.my_role()? != Role::Facilitator {
+            return Err(EngineError::Rule(RuleError::NotFacilitator).into());
+        }
+        for _ in 0..TRIES_MAX {
+            self.flush_commits_first().await?;
+            let status = self.caught_up_status().await?;
+            let submission = match self.room.restore(&status, now()) {
+                Ok(submission) => submission,
+                Err(EngineError::Rule(RuleError::Nothing)) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            if let Outcome::Accepted(_) = Box::pin(self.submit(&submission)).await? {
+                self.compare().await?;
+                return Ok(true);
+            }
+        }
+        Err(LiveError::TooManyRaces)
+    }
+
+    /// Asks for the relay's status and reads on to its head.
+    async fn caught_up_status(&mut self) -> Result<RoomStatus> {
+        let mut status = self.status().await?;
+        for _ in 0..TRIES_MAX {
+            if status.head <= self.room.cursor().seq {
+                break;
+            }
+            self.head = self.head.max(status.head);
+            self.catch_up().await?;
+            status = self.status().await?;
+        }
+        Ok(status)
+    }
+
+    /// Compares what the relay enforces with what this profile has verified, as [`Room::compare`] says; what does not agree
+    /// stays in [`Room::mismatches`].
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn compare(&mut self) -> Result<()> {
+        if self.room.state().standing != Standing::Member {
+            return Ok(());
+        }
+        let status = self.caught_up_status().await?;
+        let mine = self.room.my_role()?;
+        let role = match self.role {
+            Some(role) if role == mine => role,
+            // It may have changed since: asked again between two statuses of one entry.
+            _ => match role_of(&door::authenticate(&mut self.connection, &self.room).await?) {
+                Some(role) => role,
+                None => return Ok(()),
+            },
+        };
+        let asked_again = self.role != Some(role) || role != mine;
+        self.role = Some(role);
+        let later = if asked_again { self.status().await? } else { status.clone() };
+        if later.head == status.head {
+            self.room.compare(&later, Some(role), now())?;
+        }
+        self.compared = Some((now(), self.room.cursor().seq));
+        Ok(())
+    }
+
+    /// Compares if something says that it is time.
+    async fn compare_if_due(&mut self) -> Result<()> {
+        let due = self.compared.is_none_or(|(at, seq)| {
+            let now = now();
+            let is_over = now < at || now >= at.plus(COMPARE_MILLIS);
+            is_over && self.room.cursor().seq > seq
+        });
+        if due { self.compare().await } else { Ok(()) }
     }
 
     /// Connects without catching up, and compares what the relay says of its log with what this profile has seen.
@@ -260,7 +379,7 @@ impl<'s> Live<'s> {
         if theirs.0 - ours.0 > TAKEN_BACK_MAX {
             return Err(LiveError::UnexpectedReply);
         }
-        if self.room.my_role()? != hearth_protocol::Role::Facilitator {
+        if self.room.my_role()? != Role::Facilitator {
             return Err(LiveError::LeftBehind);
         }
         // The relay goes back by one at a time.
@@ -308,17 +427,30 @@ impl<'s> Live<'s> {
                     self.overlap = None;
                 }
                 self.head = self.head.max(head);
-                self.room.handle_entries(&entries)?;
+                let moment = self.moment();
+                self.room.handle_entries(&entries, moment)?;
+                if entries.iter().any(may_change_rules) {
+                    self.compared = None;
+                }
+                self.check_gone()?;
                 Ok(Incoming::Entries)
             }
             ServerFrame::Notice { room, notice } if room == self.room.id() => match notice {
                 Notice::Knock => Ok(Incoming::Knock),
-                Notice::TimedOut(until) => {
-                    self.room.set_timed_out(until)?;
+                // The relay's word: a note or a record says whose act it is.
+                Notice::TimedOut(_) => {
+                    self.compared = None;
                     Ok(Incoming::Other)
                 }
                 Notice::Standing(RelayStanding::Gone { at }) => {
                     self.head = self.head.min(at);
+                    self.readable = Some(at);
+                    self.check_gone()?;
+                    Ok(Incoming::Other)
+                }
+                Notice::Standing(standing) => {
+                    self.role = role_of(&standing);
+                    self.compared = None;
                     Ok(Incoming::Other)
                 }
                 _ => Ok(Incoming::Other),
@@ -360,9 +492,31 @@ impl<'s> Live<'s> {
     /// # Errors
     /// See [`LiveError`]; what is kept in the outbox goes out with the next command.
     pub async fn send(&mut self, text: String) -> Result<MessageId> {
-        let id = self.room.queue_text(text, now())?;
-        self.send_waiting().await?;
+        let id = self.room.queue_text(text, self.room.now())?;
+        self.send_queued(&id).await?;
         Ok(id)
+    }
+
+    /// Sends what waits, with a text that was queued for the person who is there. If a rule that was not known when it was
+    /// queued forbids its length, it goes back to that person, and does not wait.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLong`], or the relay's word for it; see [`LiveError`].
+    pub async fn send_queued(&mut self, id: &MessageId) -> Result<()> {
+        let sent = self.send_waiting().await;
+        if let Err(error) = self.room.check_length_of(id) {
+            self.room.drop_waiting(id)?;
+            return Err(error.into());
+        }
+        match sent {
+            Err(LiveError::Refused { code: RejectCode::TooLong, retry_at, reason, .. })
+                if self.room.is_next(id)? =>
+            {
+                self.room.drop_waiting(id)?;
+                Err(LiveError::Refused { code: RejectCode::TooLong, retry_at, kept: false, reason })
+            }
+            sent => sent,
+        }
     }
 
     /// Sends what waits, after carrying out open departures: whoever has left is out before more is said.
@@ -374,7 +528,20 @@ impl<'s> Live<'s> {
         self.flush().await
     }
 
+    /// Returns the time by the own clock and by the relay's.
+    pub fn moment(&self) -> Moment {
+        Moment { own: self.room.now(), relay: self.connection.server_now() }
+    }
+
+    /// Returns the time by the relay's clock: the one by which it ends pauses, time-outs and invites.
+    pub fn relay_now(&self) -> Millis {
+        self.connection.server_now()
+    }
+
     /// Makes a commit and gets it ordered, making it anew for each epoch it loses.
+    ///
+    /// It is dated by the earlier of the own clock and the relay's: so a pause that the relay ends by its clock does not end before
+    /// its own record, and no amendment takes effect while either clock says that there is time.
     ///
     /// # Errors
     /// See [`LiveError`].
@@ -384,7 +551,8 @@ impl<'s> Live<'s> {
     ) -> Result<Seq> {
         for _ in 0..TRIES_MAX {
             self.flush_commits_first().await?;
-            let submission = make(&mut self.room, now())?;
+            let now = self.moment().earlier();
+            let submission = make(&mut self.room, now)?;
             if let Outcome::Accepted(seq) = Box::pin(self.submit(&submission)).await? {
                 return Ok(seq);
             }
@@ -398,6 +566,23 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn act(&mut self, act: Act) -> Result<Seq> {
         self.commit(|room, now| room.act(act.clone(), now)).await
+    }
+
+    /// Admits somebody who knocks. Their acknowledgement is held against the own clock and against the relay's: one that is wrong
+    /// keeps nobody out.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn admit(&mut self, knock: &Knock) -> Result<Seq> {
+        let Moment { own, relay } = self.moment();
+        let later = own.max(relay);
+        self.commit(|room, now| match room.admit(knock, now) {
+            Err(EngineError::Rule(RuleError::NotAcknowledged(
+                AckError::Future | AckError::Expired,
+            ))) => room.admit(knock, later),
+            result => result,
+        })
+        .await
     }
 
     /// Asks the relay for effects that need no entry.
@@ -429,23 +614,32 @@ impl<'s> Live<'s> {
         if self.room.state().standing != Standing::Member {
             return Ok(());
         }
-        self.room.erase_expired(now())?;
+        let moment = self.moment();
+        self.room.erase_expired(moment)?;
         if self.room.cursor().split.is_some() {
             // What is due would be done in a room that may not be the others'.
             return Ok(());
         }
+        self.do_what_is_due().await?;
+        self.compare_if_due().await
+    }
+
+    async fn do_what_is_due(&mut self) -> Result<()> {
         // What a killed process left behind comes first: a commit of ours may stand in the way of everything.
         self.flush_commits_first().await?;
         let moderates = self.room.my_role()?.moderates();
         if moderates {
             self.carry_out_departures().await?;
             let policy = self.room.policy()?;
-            let facilitates = policy.role(&self.room.me()) == hearth_protocol::Role::Facilitator;
-            if facilitates && policy.pending.is_some_and(|p| p.effective <= now()) {
+            let facilitates = policy.role(&self.room.me()) == Role::Facilitator;
+            if facilitates && policy.pending.is_some_and(|p| p.effective <= self.moment().earlier())
+            {
                 self.commit(|room, now| room.enact(now)).await?;
             }
         }
-        let due = self.room.state().renewed_at.plus(RENEWAL_MILLIS) <= now();
+        let (renewed, now) = (self.room.state().renewed_at, self.room.now());
+        // A clock that was ahead at the last one must not put the next one off.
+        let due = renewed.plus(RENEWAL_MILLIS) <= now || renewed > now.plus(RENEWAL_MILLIS);
         if due && self.room.roster()?.len() > 1 {
             match self.commit(|room, now| room.renew(None, now)).await {
                 // A renewal is not worth failing a command for: it is due again with the next one.
@@ -459,9 +653,16 @@ impl<'s> Live<'s> {
         Ok(())
     }
 
+    /// Carries out open departures. One that the relay or a rule refuses is told once and left to those who moderate: it stops
+    /// neither the others nor anything else.
     async fn carry_out_departures(&mut self) -> Result<()> {
-        for _ in 0..hearth_protocol::limits::MEMBERS_MAX {
-            let Some(departure) = self.room.open_departures()?.into_iter().next() else { break };
+        for departure in self.room.open_departures()? {
+            let lately = self.room.is_departure_refused(&departure.member, now())?;
+            // Who moderates may do what plain members may not: their client tries once over each connection.
+            let leave_it = lately && !self.room.my_role()?.moderates();
+            if leave_it || self.refused.contains(&departure) {
+                continue;
+            }
             let act = |room: &mut Room<'s>, now| {
                 let still_open = room.open_departures()?.contains(&departure);
                 let act = Act::Depart(departure.clone());
@@ -470,16 +671,29 @@ impl<'s> Live<'s> {
             match self.commit(act).await {
                 // Somebody else carried it out meanwhile.
                 Ok(_) | Err(LiveError::Engine(EngineError::Busy)) => {}
+                // The others are as fast; it is open still when this profile comes again.
+                Err(LiveError::TooManyRaces) => break,
+                Err(
+                    LiveError::Refused { .. }
+                    | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
+                ) => {
+                    self.room.departure_refused(&departure, now())?;
+                    self.refused.push(departure);
+                }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Sends on a commit that an earlier process left in the outbox.
+    /// Sends on a commit that an earlier process left in the outbox. One that the relay refuses is given up, and stops nothing
+    /// else: nobody waits for its answer any more.
     async fn flush_commits_first(&mut self) -> Result<()> {
         while let Some(submission) = self.room.waiting_commit()? {
-            Box::pin(self.submit(&submission)).await?;
+            match Box::pin(self.submit(&submission)).await {
+                Ok(_) | Err(LiveError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -561,16 +775,39 @@ impl<'s> Live<'s> {
                 self.after_conflict(submission).await
             }
             Err(RequestError::Rejected { code, retry_at }) => {
-                let kept = code.may_retry() && !submission.is_commit;
+                // Words that a rule forbids stay for the person who wrote them.
+                let too_long = code == RejectCode::TooLong;
+                let kept = code.may_retry() && !submission.is_commit
+                    || too_long && self.room.is_text(submission.number)?;
                 if kept {
                     self.room.refused_for_now(submission.number)?;
                 } else {
                     self.room.give_up(submission.number, code)?;
                 }
-                Err(LiveError::Refused { code, retry_at, kept })
+                let reason = self.reason(code, retry_at).await?;
+                Err(LiveError::Refused { code, retry_at, kept, reason })
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Looks for the record that says why something is refused: it may have come just now.
+    async fn reason(&mut self, code: RejectCode, retry_at: Option<Millis>) -> Result<Reason> {
+        if self.room.state().standing != Standing::Member {
+            return Ok(Reason::Unknown);
+        }
+        match self.room.reason(code, retry_at, now())? {
+            Reason::Unrecorded => {}
+            known => return Ok(known),
+        }
+        if code == RejectCode::Observer {
+            self.role = None;
+        }
+        self.compare().await?;
+        if self.room.state().standing != Standing::Member {
+            return Ok(Reason::Unknown);
+        }
+        Ok(self.room.reason(code, retry_at, now())?)
     }
 
     /// Takes entries in up to our own, so that what was accepted is also part of this profile's history.
@@ -580,7 +817,8 @@ impl<'s> Live<'s> {
                 Ok(entered) => entered?,
                 // Delivery to somebody who left may stop right before the entry that says so.
                 Err(_) if submission.effects.contains(&Effect::Leave) => {
-                    return Ok(self.room.accepted_last(submission.number, seq, at)?);
+                    let moment = self.moment();
+                    return Ok(self.room.accepted_last(submission.number, seq, at, moment)?);
                 }
                 // A network or a relay that stalls: it stays in the outbox, and goes out under its id until it comes back.
                 Err(_) => return Err(RequestError::Timeout.into()),
@@ -617,6 +855,24 @@ impl<'s> Live<'s> {
         }
         let again = self.room.epoch_conflict(submission.number)?;
         Ok(if again { Outcome::Again } else { Outcome::Lost })
+    }
+}
+
+/// Returns a member's role at the relay.
+const fn role_of(standing: &RelayStanding) -> Option<Role> {
+    match standing {
+        RelayStanding::Member { role, .. } => Some(*role),
+        _ => None,
+    }
+}
+
+/// Whether an entry may change what the relay enforces, or says that something was retracted.
+fn may_change_rules(entry: &Entry) -> bool {
+    match &entry.content {
+        EntryContent::Payload(payload) => {
+            mls_header::parse(payload).is_some_and(|h| h.content == ContentType::Commit)
+        }
+        EntryContent::Tombstone(_) | EntryContent::Expired => true,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use super::PASSPHRASE_CHARS_MIN;
 use crate::store::{CreateError, StoreError};
 
 /// A file of a profile.
@@ -47,6 +48,9 @@ pub enum ProfileError {
     /// An empty passphrase protects nothing.
     #[error("the passphrase is empty")]
     EmptyPassphrase,
+    /// Whoever has the device guesses it.
+    #[error("the passphrase has {0} characters, and {PASSPHRASE_CHARS_MIN} are the least")]
+    ShortPassphrase(usize),
     /// The passphrase is not this profile's.
     #[error("the passphrase is wrong")]
     WrongPassphrase,
@@ -68,6 +72,9 @@ pub enum ProfileError {
     /// A later version of the program wrote the profile.
     #[error("the profile has format {0}, which this version does not know")]
     NewerVersion(i64),
+    /// Version 0.1, which was never released, wrote the profile.
+    #[error("the profile has format {0} of Hearth 0.1, which this version does not read")]
+    OlderVersion(i64),
     /// The folder or a file in it cannot be written.
     #[error("the profile is read-only")]
     ReadOnly,
@@ -103,6 +110,7 @@ impl From<StoreError> for ProfileError {
             }
             StoreError::WentBack => Self::WentBack,
             StoreError::NewerVersion(version) => Self::NewerVersion(version),
+            StoreError::OlderVersion(version) => Self::OlderVersion(version),
             StoreError::ReadOnly(_) => Self::ReadOnly,
             StoreError::DiskFull(_) => Self::DiskFull,
             StoreError::Randomness => Self::Randomness,

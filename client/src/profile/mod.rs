@@ -26,6 +26,9 @@ use crate::{
     store::Store,
 };
 
+/// Characters of a new passphrase at least. An earlier, shorter one still opens its profile.
+pub const PASSPHRASE_CHARS_MIN: usize = 8;
+
 const LOCK: &str = "lock";
 const PROFILE: &str = "profile";
 /// The header of a profile that is being made. It gets its name when everything else is on disk.
@@ -46,6 +49,27 @@ pub enum Unlock {
     Passphrase(Zeroizing<String>),
     /// A file of 32 random bytes; made if a new profile asks for one that does not exist.
     KeyFile(PathBuf),
+}
+
+impl Unlock {
+    /// Checks that a new passphrase is one. White space at its ends, and one character over and over, count once.
+    ///
+    /// # Errors
+    /// [`ProfileError::EmptyPassphrase`] and [`ProfileError::ShortPassphrase`].
+    pub fn check_new(&self) -> Result<()> {
+        let Self::Passphrase(passphrase) = self else { return Ok(()) };
+        if passphrase.is_empty() {
+            return Err(ProfileError::EmptyPassphrase);
+        }
+        let trimmed = passphrase.trim();
+        let first = trimmed.chars().next();
+        let uniform = trimmed.chars().all(|c| Some(c) == first);
+        let count = if uniform { usize::from(first.is_some()) } else { trimmed.chars().count() };
+        if count < PASSPHRASE_CHARS_MIN {
+            return Err(ProfileError::ShortPassphrase(count));
+        }
+        Ok(())
+    }
 }
 
 /// What is needed to open the profile in a folder.
@@ -90,6 +114,8 @@ impl Profile {
     /// # Errors
     /// [`ProfileError::Exists`] if there is one already; see [`ProfileError`] for the rest.
     pub fn create(home: &Path, unlock: Option<&Unlock>) -> Result<Self> {
+        // Before anything is made.
+        unlock.map_or(Ok(()), Unlock::check_new)?;
         DirBuilder::new().recursive(true).mode(0o700).create(home)?;
         let lock_file = lock(home)?;
         if read_header(home)?.is_some() {
@@ -230,11 +256,9 @@ fn discard_unfinished(home: &Path) -> Result<()> {
 }
 
 fn wrap(home: &Path, unlock: Option<&Unlock>, data_key: &[u8; 32]) -> Result<Header> {
+    unlock.map_or(Ok(()), Unlock::check_new)?;
     let (lock, wrapping) = match unlock {
         Some(Unlock::Passphrase(passphrase)) => {
-            if passphrase.is_empty() {
-                return Err(ProfileError::EmptyPassphrase);
-            }
             let mut salt = [0; SALT_BYTES];
             getrandom::fill(&mut salt)?;
             let key = Cost::NEW.stretch(passphrase, &salt).ok_or(ProfileError::Randomness)?;

@@ -64,6 +64,12 @@ fn a_passphrase_profile_opens_with_its_passphrase_only() {
     let (_folder, home) = home();
     let empty = Profile::create(&home, Some(&passphrase("")));
     assert!(matches!(empty, Err(ProfileError::EmptyPassphrase)));
+    for (short, count) in
+        [("x", 1), ("1234567", 7), ("aaaaaaaaaaaa", 1), ("   abc     ", 3), ("      ", 0)]
+    {
+        let made = Profile::create(&home, Some(&passphrase(short)));
+        assert!(matches!(made, Err(ProfileError::ShortPassphrase(n)) if n == count), "{short}");
+    }
     drop(Profile::create(&home, Some(&passphrase("seven quiet otters"))).unwrap());
     assert!(!home.join(KEY).exists());
     assert_eq!(Profile::inspect(&home).unwrap(), ProfileState::NeedsPassphrase);
@@ -165,19 +171,22 @@ fn the_lock_can_be_changed() {
     let (_folder, home) = home();
     let profile = Profile::create(&home, None).unwrap();
     profile.store().put(Kind::Meta, RoomNo::NONE, b"x", b"kept").unwrap();
-    profile.change_unlock(Some(&passphrase("first"))).unwrap();
-    profile.change_unlock(Some(&passphrase("second"))).unwrap();
+    profile.change_unlock(Some(&passphrase("first otters"))).unwrap();
+    profile.change_unlock(Some(&passphrase("second otters"))).unwrap();
     drop(profile);
     assert!(matches!(refused(&home, None), ProfileError::PassphraseNeeded));
-    assert!(matches!(refused(&home, Some(&passphrase("first"))), ProfileError::WrongPassphrase));
-    let profile = Profile::open(&home, Some(&passphrase("second"))).unwrap();
+    assert!(matches!(
+        refused(&home, Some(&passphrase("first otters"))),
+        ProfileError::WrongPassphrase
+    ));
+    let profile = Profile::open(&home, Some(&passphrase("second otters"))).unwrap();
     assert_eq!(profile.store().get(Kind::Meta, RoomNo::NONE, b"x").unwrap().unwrap(), b"kept");
 }
 
 #[test]
 fn a_damaged_header_is_not_a_wrong_passphrase() {
     let (_folder, home) = home();
-    let unlock = passphrase("x");
+    let unlock = passphrase("an otter or two");
     drop(Profile::create(&home, Some(&unlock)).unwrap());
     let path = home.join(PROFILE);
     let right = fs::read(&path).unwrap();

@@ -20,6 +20,12 @@ pub enum StoreError {
     /// The database was written by a later version of the program.
     #[error("the local database has format {0}, which this version does not know")]
     NewerVersion(i64),
+    /// The database was written by version 0.1, which was never released.
+    #[error("the local database has format {0} of Hearth 0.1, which this version does not read")]
+    OlderVersion(i64),
+    /// The SQLite in use can corrupt a database.
+    #[error("SQLite {0} is older than 3051003 (3.51.3), and can corrupt a database")]
+    OldSqlite(i32),
     /// The database is write-protected.
     #[error("the local database is read-only")]
     ReadOnly(#[source] Option<rusqlite::Error>),

@@ -7,7 +7,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use super::StoreError;
 
 /// The format this version writes, in the header field `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Marks the file as ours ("Hrth"), in the header field `application_id`.
 const APPLICATION_ID: i64 = 0x4872_7468;
@@ -70,11 +70,20 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
             Ok(db)
         }
         newer if newer > VERSION => Err(StoreError::NewerVersion(newer)),
+        older @ 1.. => Err(StoreError::OlderVersion(older)),
         _ => Err(StoreError::DamagedFile(None)),
     }
 }
 
+/// Oldest SQLite that may touch a profile. Versions 3.7.0 to 3.51.2 can corrupt a database whose log is moved beside a writer.
+const SQLITE_MIN: i32 = 3_051_003;
+
+fn check_library(version: i32) -> Result<(), StoreError> {
+    if version < SQLITE_MIN { Err(StoreError::OldSqlite(version)) } else { Ok(()) }
+}
+
 fn connect(path: &Path) -> Result<Connection, StoreError> {
+    check_library(rusqlite::version_number())?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -102,4 +111,16 @@ fn configure(db: &Connection) -> Result<(), StoreError> {
          PRAGMA cell_size_check = ON;",
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b7_sqlite_with_wal_bug_is_refused() {
+        assert!(rusqlite::version_number() >= SQLITE_MIN);
+        assert!(matches!(check_library(3_051_002), Err(StoreError::OldSqlite(3_051_002))));
+        assert!(check_library(SQLITE_MIN).is_ok());
+    }
 }

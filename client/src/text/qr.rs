@@ -19,13 +19,15 @@ pub enum Drawing {
 #[non_exhaustive]
 pub enum QrError {
     /// No QR code holds that much.
-    #[error("the link is too long for a QR code")]
+    #[error("the link is too long for one")]
     TooLong,
     /// The terminal is too narrow; a wrapped code cannot be scanned.
-    #[error("the QR code needs {needed} columns; widen the window and try again")]
+    #[error("it needs {needed} columns, and the window has {columns}")]
     TooNarrow {
         /// Columns that it takes.
         needed: usize,
+        /// Columns that there are.
+        columns: usize,
     },
 }
 
@@ -44,7 +46,7 @@ pub fn draw(link: &str, drawing: Drawing, columns: usize) -> Result<String, QrEr
         Drawing::Ascii => 2 * side,
     };
     if needed > columns {
-        return Err(QrError::TooNarrow { needed });
+        return Err(QrError::TooNarrow { needed, columns });
     }
     let light = |x: usize, y: usize| {
         let inside = QUIET_ZONE..QUIET_ZONE + code.width();

@@ -24,7 +24,33 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 const WEEK: u64 = 7 * DAY;
-const UNITS: [(char, u64); 5] = [('w', WEEK), ('d', DAY), ('h', HOUR), ('m', MINUTE), ('s', 1)];
+/// Units by the words that people type, larger ones first.
+const UNITS: [(&[&str], u64); 5] = [
+    (&["w", "wk", "wks", "week", "weeks"], WEEK),
+    (&["d", "day", "days"], DAY),
+    (&["h", "hr", "hrs", "hour", "hours"], HOUR),
+    (&["m", "min", "mins", "minute", "minutes"], MINUTE),
+    (&["s", "sec", "secs", "second", "seconds"], 1),
+];
+/// Numbers by the words that people type.
+const NUMBERS: [(&str, u64); 14] = [
+    ("a", 1),
+    ("an", 1),
+    ("one", 1),
+    ("two", 2),
+    ("three", 3),
+    ("four", 4),
+    ("five", 5),
+    ("six", 6),
+    ("seven", 7),
+    ("eight", 8),
+    ("nine", 9),
+    ("ten", 10),
+    ("fifteen", 15),
+    ("twenty", 20),
+];
+/// Words with which a moment begins, where only a length of time is taken.
+const MOMENTS: [&str; 5] = ["until", "till", "til", "by", "bis"];
 
 const MINUTES_PER_DAY: u16 = 24 * 60;
 const MINUTES_PER_WEEK: u16 = 7 * MINUTES_PER_DAY;
@@ -35,10 +61,12 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 #[non_exhaustive]
 pub enum WhenError {
     /// No duration.
-    #[error("a duration is a number with s, m, h, d or w, such as 90s, 30m, 2h30m or 7d")]
+    #[error(
+        "a length of time is a number and a unit, such as 90s, 30m, 2h30m, 10 min, 2 hours or 7 days"
+    )]
     Duration,
     /// Too short or too long.
-    #[error("a duration is at least 1s and at most 3650d")]
+    #[error("a length of time is at least 1s and at most 3650d")]
     DurationRange,
     /// No rate.
     #[error(
@@ -67,40 +95,114 @@ pub fn is_off(text: &str) -> bool {
     ["off", "none", "0"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Parses a duration such as `90s`, `30m`, `2h30m` or `7d`: whole numbers, larger units first, each unit once.
+/// Parses a duration such as `90s`, `30m`, `2h30m`, `10 min`, `2 hours` or `7 days`: whole numbers, larger units first,
+/// each unit once.
 ///
 /// # Errors
 /// Names what is accepted.
 pub fn parse_duration(text: &str) -> Result<Duration, WhenError> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > CHARS_MAX {
+    if text.len() > CHARS_MAX {
         return Err(WhenError::Duration);
     }
-    let mut seconds: u64 = 0;
+    match split_duration(text)? {
+        (Some(duration), "") => Ok(duration),
+        _ => Err(WhenError::Duration),
+    }
+}
+
+/// Takes the duration with which a text begins, and returns it with the words behind it; `None` where the text begins with
+/// none.
+///
+/// # Errors
+/// [`WhenError::Duration`] if the text begins like a duration or a moment that is not understood: words that were meant as
+/// one must not be taken for a remark.
+pub fn split_duration(text: &str) -> Result<(Option<Duration>, &str), WhenError> {
+    let begun = text.trim();
+    let (first, behind) = begun.split_once(char::is_whitespace).unwrap_or((begun, ""));
+    if MOMENTS.iter().any(|word| first.eq_ignore_ascii_case(word)) {
+        return Err(WhenError::Duration);
+    }
+    let mut rest = if first.eq_ignore_ascii_case("for") { behind.trim_start() } else { begun };
+    if let Some(after) = word_prefix(rest, "half an hour") {
+        return Ok((Some(Duration::from_secs(30 * MINUTE)), after));
+    }
     let mut units = UNITS.iter();
-    for part in text.split_inclusive(|c: char| c.is_ascii_alphabetic()) {
-        let part = part.trim_start();
-        let (unit_at, unit) = part.char_indices().next_back().ok_or(WhenError::Duration)?;
-        let unit = unit.to_ascii_lowercase();
-        let number = part[..unit_at].trim_end();
-        // `parse` alone would take a plus sign.
-        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+    let mut total: Option<u64> = None;
+    while let Some((number, after, digits)) = split_number(rest)? {
+        let unit_at = after.trim_start();
+        let unit_end = unit_at.find(|c: char| !c.is_alphabetic()).unwrap_or(unit_at.len());
+        let (unit, after_unit) = unit_at.split_at(unit_end);
+        let known = UNITS.iter().find(|(names, _)| is_one_of(unit, names));
+        let Some((_, factor)) = known else {
+            // "2h30" and "2 Stunden" are meant as a time; "10m 3 breaths", "two of us" and "a word" end with the time.
+            let attached = total.is_some() && !rest.starts_with(char::is_whitespace);
+            if digits && (total.is_none() || attached) {
+                return Err(WhenError::Duration);
+            }
+            break;
+        };
+        // Searching on from the last unit refuses 30m2h and 5m5m.
+        if !units.any(|(names, _)| is_one_of(unit, names)) {
             return Err(WhenError::Duration);
         }
-        // Searching on from the last unit refuses 30m2h and 5m5m.
-        let (_, factor) = units.find(|(name, _)| *name == unit).ok_or(WhenError::Duration)?;
-        let number: u64 = number.parse().map_err(|_| WhenError::DurationRange)?;
-        seconds = number
-            .checked_mul(*factor)
-            .and_then(|part| seconds.checked_add(part))
-            .ok_or(WhenError::DurationRange)?;
+        let more = number.checked_mul(*factor).ok_or(WhenError::DurationRange)?;
+        total = Some(total.unwrap_or(0).checked_add(more).ok_or(WhenError::DurationRange)?);
+        // "10min," and "10m-ish" hold a time, and whatever it is that sticks to it.
+        let ends =
+            after_unit.chars().next().is_none_or(|c| c.is_whitespace() || c.is_ascii_digit());
+        let after_unit = after_unit.strip_prefix([',', '.', ':', ';']).filter(|_| !ends);
+        rest = match (ends, after_unit) {
+            (true, _) => &unit_at[unit_end..],
+            (false, Some(after)) if after.is_empty() || after.starts_with(char::is_whitespace) => {
+                after
+            }
+            (false, _) => return Err(WhenError::Duration),
+        };
+        let joined = rest.trim_start();
+        if let Some(after) = joined.strip_prefix("and ")
+            && matches!(split_number(after), Ok(Some((_, _, true))))
+        {
+            rest = after;
+        }
     }
+    let Some(seconds) = total else {
+        // What begins with a digit or a sign is meant as a number.
+        let numeric = |c: char| c.is_numeric() || matches!(c, '+' | '-' | '.');
+        let like_number = rest.chars().next().is_some_and(numeric);
+        let has_digit = first.chars().any(char::is_numeric);
+        return if like_number && has_digit { Err(WhenError::Duration) } else { Ok((None, begun)) };
+    };
     let duration = Duration::from_secs(seconds);
     if (DURATION_MIN..=DURATION_MAX).contains(&duration) {
-        Ok(duration)
+        Ok((Some(duration), rest.trim()))
     } else {
         Err(WhenError::DurationRange)
     }
+}
+
+/// Takes the number with which a text begins, after white space; says whether it was written in digits.
+fn split_number(text: &str) -> Result<Option<(u64, &str, bool)>, WhenError> {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    if end > 0 {
+        let (digits, after) = text.split_at(end);
+        let number = digits.parse().map_err(|_| WhenError::DurationRange)?;
+        return Ok(Some((number, after, true)));
+    }
+    let (word, after) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let named = NUMBERS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name));
+    Ok(named.map(|(_, number)| (*number, after, false)))
+}
+
+fn is_one_of(word: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| word.eq_ignore_ascii_case(name))
+}
+
+/// Strips whole words from the front of a text.
+fn word_prefix<'a>(text: &'a str, words: &str) -> Option<&'a str> {
+    let (front, after) = text.split_at_checked(words.len())?;
+    let whole = after.is_empty() || after.starts_with(char::is_whitespace);
+    (whole && front.eq_ignore_ascii_case(words)).then(|| after.trim())
 }
 
 /// Parses a duration, or `None` for "off".
@@ -119,7 +221,11 @@ pub fn parse_rate(text: &str) -> Result<Option<u32>, WhenError> {
     if is_off(text) {
         return Ok(None);
     }
-    let (count, per) = text.split_once('/').ok_or(WhenError::Rate)?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (count, per) = match words.as_slice() {
+        [count, "a" | "per", per] => (*count, *per),
+        _ => text.split_once('/').ok_or(WhenError::Rate)?,
+    };
     let (count, per) = (count.trim(), per.trim());
     let digits = count.bytes().all(|byte| byte.is_ascii_digit());
     let day = ["day", "d"].iter().any(|word| per.eq_ignore_ascii_case(word));
@@ -199,6 +305,14 @@ pub fn local_moment(at: Millis, now: Millis) -> String {
 pub fn clock(at: Millis) -> String {
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     local_moment(at, Millis(now))
+}
+
+/// Renders a moment with its date, year and zone, for what is read later or elsewhere: `Mon 23 Nov 2026 17:05 CET`.
+pub fn full_moment(at: Millis, zone: &TimeZone) -> String {
+    timestamp(at).map_or_else(
+        || "never".to_owned(),
+        |at| at.to_zoned(zone.clone()).strftime("%a %-d %b %Y %H:%M %Z").to_string(),
+    )
 }
 
 /// Renders a moment for programs (RFC 3339, UTC, milliseconds). What is beyond the year 9999 is its last moment.
@@ -358,6 +472,18 @@ mod tests {
             ("7d", 7 * DAY),
             ("2h30m", 9000),
             ("2h 30m", 9000),
+            ("1h30m", 5400),
+            ("2 hours", 7200),
+            ("10 min", 600),
+            ("5 Minutes", 300),
+            ("1 hour 30 minutes", 5400),
+            ("1 hour and 30 minutes", 5400),
+            ("an hour", 3600),
+            ("half an hour", 1800),
+            ("for two days", 2 * DAY),
+            ("90 secs", 90),
+            ("1 week", WEEK),
+            ("10m,", 600),
             ("1w2d", 9 * DAY),
             ("1s", 1),
             ("3650d", 3650 * DAY),
@@ -369,7 +495,29 @@ mod tests {
     #[test]
     fn other_durations_are_refused() {
         for text in [
-            "", " ", "m", "30", "1.5h", "-5m", "+5m", "5 min", "30m2h", "5m5m", "2h30", "５m", "1é",
+            "",
+            " ",
+            "m",
+            "30",
+            "1.5h",
+            "-5m",
+            "+5m",
+            "30m2h",
+            "5m5m",
+            "2h30",
+            "５m",
+            "1é",
+            "2 Stunden",
+            "10 mn",
+            "an",
+            "hours",
+            "until 18:00",
+            "18:00",
+            "1/2 hour",
+            "2h 30",
+            "5 min ok",
+            "1,5 h",
+            "5m-ish",
         ] {
             assert_eq!(parse_duration(text), Err(WhenError::Duration), "{text}");
         }
@@ -382,7 +530,33 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_taken_from_the_front_of_words() {
+        let minutes = |n| Some(Duration::from_secs(n * MINUTE));
+        for (text, expected) in [
+            ("10m let us breathe", (minutes(10), "let us breathe")),
+            ("2 hours", (minutes(120), "")),
+            ("10 min. Let us breathe", (minutes(10), "Let us breathe")),
+            ("10m 3 deep breaths", (minutes(10), "3 deep breaths")),
+            ("half an hour for tea", (minutes(30), "for tea")),
+            ("for 5 minutes please", (minutes(5), "please")),
+            ("let us breathe", (None, "let us breathe")),
+            ("a word first", (None, "a word first")),
+            ("two of us need a break", (None, "two of us need a break")),
+            ("", (None, "")),
+        ] {
+            assert_eq!(split_duration(text), Ok(expected), "{text}");
+        }
+        // Never ten minutes with "2 Stunden" as words.
+        for text in ["2 Stunden", "5 of us", "2h30 now", "until six", "10", "18:00 sharp", "½ hour"]
+        {
+            assert_eq!(split_duration(text), Err(WhenError::Duration), "{text}");
+        }
+    }
+
+    #[test]
     fn rates_parse() {
+        assert_eq!(parse_rate("20 a day"), Ok(Some(20)));
+        assert_eq!(parse_rate("20 per day"), Ok(Some(20)));
         assert_eq!(parse_rate("20/day"), Ok(Some(20)));
         assert_eq!(parse_rate(" 1 / Day"), Ok(Some(1)));
         assert_eq!(parse_rate("off"), Ok(None));
@@ -470,6 +644,8 @@ mod tests {
             assert_eq!(moment(at(text), NOON, &zone), expected);
         }
         assert_eq!(moment(Millis::NEVER, NOON, &zone), "never");
+        assert_eq!(full_moment(NOON, &zone), "Mon 23 Nov 2026 13:00 CET");
+        assert_eq!(full_moment(Millis::NEVER, &zone), "never");
         let _ = local_moment(Millis(0), Millis::NEVER);
         assert_eq!(clock(Millis::NEVER), "never");
         assert_eq!(rfc3339(NOON), "2026-11-23T12:00:00.000Z");

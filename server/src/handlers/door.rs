@@ -9,7 +9,7 @@ use crate::{
     auth::Proved,
     connection::{Connection, End, Stage},
     room::RoomSlot,
-    store::{Refusal, door, read},
+    store::{Batch, Refusal, door, read},
 };
 
 /// A key that somebody says is theirs.
@@ -91,8 +91,10 @@ pub(super) async fn open_room(
         Err(code) => return connection.reject(req, code.into()).await,
     };
     let now = connection.shared.now();
-    if let Err(refusal) = may_guess(connection) {
-        return connection.reject(req, refusal).await;
+    let (proof, grant) = (proved.clone(), opening.grant.clone());
+    let read = move |db: &rusqlite::Connection| door::check_grant(db, now, &proof, &grant);
+    if let Err(refusal) = connection.shared.store.read(read).await {
+        return guessed(connection, req, refusal).await;
     }
     let proof = proved.clone();
     let write =
@@ -109,9 +111,6 @@ pub(super) async fn preview(
     room: RoomId,
     token: Secret32,
 ) -> Result<(), End> {
-    if let Err(refusal) = may_guess(connection) {
-        return connection.reject(req, refusal).await;
-    }
     let now = connection.shared.now();
     let read = move |db: &rusqlite::Connection| door::preview(db, now, &room, &token);
     match connection.shared.store.read(read).await {
@@ -134,12 +133,13 @@ pub(super) async fn knock(
         Ok(proved) => proved,
         Err(code) => return connection.reject(req, code.into()).await,
     };
-    if let Err(refusal) = may_guess(connection) {
-        return connection.reject(req, refusal).await;
+    if let Err(refusal) = shown(connection, claim.room, &knock.token).await {
+        return guessed(connection, req, refusal).await;
     }
     let now = connection.shared.now();
-    let proof = proved.clone();
-    let write = connection.shared.store.write(move |batch| door::knock(batch, now, &proof, &knock));
+    let (proof, bytes) = (proved.clone(), knock.body.len());
+    let verb = move |batch: &mut Batch<'_>| door::knock(batch, now, &proof, &knock);
+    let write = connection.shared.store.write_bytes(bytes, verb);
     match write.await.await {
         Ok(_) => enter(connection, req, proved).await,
         Err(refusal) => guessed(connection, req, refusal).await,
@@ -152,8 +152,8 @@ pub(super) async fn burn_invite(
     room: RoomId,
     token: Secret32,
 ) -> Result<(), End> {
-    if let Err(refusal) = may_guess(connection) {
-        return connection.reject(req, refusal).await;
+    if let Err(refusal) = shown(connection, room, &token).await {
+        return guessed(connection, req, refusal).await;
     }
     let now = connection.shared.now();
     let write = connection.shared.store.write(move |batch| door::burn(batch, now, &room, &token));
@@ -194,19 +194,25 @@ pub(super) async fn knocks(
     }
 }
 
-/// Whether the address may try another token.
-fn may_guess(connection: &Connection) -> Result<(), Refusal> {
-    let shared = &connection.shared;
-    shared
-        .guesses
-        .check(connection.origin(), shared.now())
-        .map_err(|at| Refusal { code: RejectCode::RateLimited, retry_at: Some(at) })
+/// Looks whether a token is an invite's, without the writer: a wrong one costs no place in its queue.
+async fn shown(connection: &mut Connection, room: RoomId, token: &Secret32) -> Result<(), Refusal> {
+    let token = token.clone();
+    let read = move |db: &rusqlite::Connection| door::check_token(db, &room, &token);
+    connection.shared.store.read(read).await
 }
 
-/// Refuses, and counts what may have been a guess.
-async fn guessed(connection: &mut Connection, req: RequestId, refusal: Refusal) -> Result<(), End> {
+/// Refuses, and counts what may have been a guess. A right secret of 256 bits never comes here, so that no number of wrong
+/// ones from the same address stops it.
+async fn guessed(
+    connection: &mut Connection,
+    req: RequestId,
+    mut refusal: Refusal,
+) -> Result<(), End> {
     if matches!(refusal.code, RejectCode::InviteInvalid | RejectCode::GrantInvalid) {
-        connection.shared.guesses.count(connection.origin(), connection.shared.now());
+        let (origin, now) = (connection.origin(), connection.shared.now());
+        if let Err(at) = connection.shared.guesses.count(origin, now) {
+            refusal = Refusal { code: RejectCode::RateLimited, retry_at: Some(at) };
+        }
     }
     connection.reject(req, refusal).await
 }

@@ -19,8 +19,9 @@ pub(super) async fn submit(
         return connection.reject(req, RejectCode::NotMember.into()).await;
     };
     let now = connection.shared.now();
+    let bytes = submission.bytes();
     let committed = connection.shared.store.submit(now, proof, submission).await;
-    connection.await_commit(req, committed);
+    connection.await_commit(req, bytes, committed);
     Ok(())
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn handle(connection: &mut Connection, frame: ClientFrame) -> R
         }
         ClientFrame::CancelKnock { req, room } => door::cancel_knock(connection, req, room).await,
         ClientFrame::PutBlob { req, room, blob, total, offset, part } => {
-            let part = blob::Put { blob, total, offset, part };
+            let part = crate::uploads::Part { blob, total, offset, bytes: part };
             blob::put(connection, req, room, part).await
         }
         ClientFrame::GetBlob { req, room, blob, offset } => {

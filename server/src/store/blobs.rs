@@ -3,7 +3,13 @@
 use hearth_protocol::{BlobId, Millis, RejectCode, Seq, limits::BLOB_PART_BYTES_MAX};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Batch, Fault, rows, rows::State, schema::int};
+use super::{
+    Batch, Fault,
+    quota::{ROW_BYTES, Share},
+    rows,
+    rows::State,
+    schema::int,
+};
 use crate::auth::Proved;
 
 /// Blobs of one room that no member waits for yet.
@@ -34,6 +40,7 @@ pub(crate) fn put(
     if exists(batch.db, room.key, blob)? {
         return Ok(());
     }
+    batch.quota.check_room(&room, Share::Act, bytes.len() as u64 + ROW_BYTES, now)?;
     let staged: i64 = batch
         .db
         .prepare_cached(

@@ -10,7 +10,8 @@ use hearth_protocol::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Batch, Fault, Publication, grants,
+    Batch, Fault, Publication, Refusal, grants,
+    quota::{ROW_BYTES, Share},
     rows::{self, MemberRow, State},
     rules,
     schema::{ROOM_KEY_MAX, int, uint},
@@ -77,6 +78,8 @@ pub(crate) fn open_room(
         timeout_until: Millis(0),
         last_post_at: Millis(0),
         welcome: None,
+        full_at: Millis(0),
+        marked_at: Millis(0),
     };
     rows::save_member(batch.db, key, &founder)?;
     Ok(founder.standing())
@@ -97,6 +100,27 @@ fn invite_row(db: &Connection, room: i64, token: &Secret32) -> Result<Option<Inv
         })
         .optional()?;
     Ok(row)
+}
+
+/// Whether a token is an invite's. An absent room and an absent invite are one answer.
+pub(crate) fn check_token(db: &Connection, room: &RoomId, token: &Secret32) -> Result<(), Fault> {
+    let room = rows::room_or_none(db, room)?;
+    invite_row(db, room, token)?.map(|_| ()).ok_or_else(|| RejectCode::InviteInvalid.into())
+}
+
+/// Whether a grant opens a room, or the room is open already and its founder asks again.
+pub(crate) fn check_grant(
+    db: &Connection,
+    now: Millis,
+    proof: &Proved,
+    grant: &Secret32,
+) -> Result<(), Fault> {
+    if grants::usable(db, grant, now)?.is_some() {
+        return Ok(());
+    }
+    let room = rows::room_or_none(db, proof.room())?;
+    let founder = rows::member(db, room, proof.member())?.filter(|m| m.joined == Seq(0));
+    founder.map(|_| ()).ok_or_else(|| RejectCode::GrantInvalid.into())
 }
 
 /// Returns an invite's sealed preview. An absent room and an absent invite are one answer.
@@ -149,7 +173,7 @@ pub(crate) struct Knock {
 /// Takes a knock: the gate at the relay.
 ///
 /// Refuses without a proof of having acknowledged the current agreement, whatever the invite says. The first
-/// knock of a key with an invite spends a use; the same key may replace its pending knock.
+/// knock of a key with an invite spends a use; the same key may replace its pending knock, once in [`KNOCK_MILLIS`].
 pub(crate) fn knock(
     batch: &mut Batch<'_>,
     now: Millis,
@@ -169,15 +193,36 @@ pub(crate) fn knock(
     if let Some(member) = member.filter(|m| m.state == State::In) {
         return Ok(member.standing());
     }
-    let knocked: Option<bool> = batch
+    let ack = &knock.acknowledgement;
+    let before: Option<Before> = batch
         .db
-        .prepare_cached("SELECT declined FROM knocks WHERE room = ?1 AND member = ?2")?
-        .query_row(params![room.key, proof.member().as_bytes()], |row| row.get(0))
+        .prepare_cached(
+            "SELECT declined, at, invite = ?3 AND digest = ?4 AND body = ?5
+             FROM knocks WHERE room = ?1 AND member = ?2",
+        )?
+        .query_row(
+            params![
+                room.key,
+                proof.member().as_bytes(),
+                invite.id.as_bytes(),
+                ack.digest.as_bytes(),
+                knock.body
+            ],
+            |row| {
+                let at = Millis(uint(row.get(1)?));
+                Ok(Before { declined: row.get(0)?, at, same: row.get(2)? })
+            },
+        )
         .optional()?;
-    let spent = batch
+    let knocked = before.as_ref().map(|before| before.declined);
+    let last: Option<Millis> = batch
         .db
-        .prepare_cached("SELECT 1 FROM knockers WHERE room = ?1 AND invite = ?2 AND member = ?3")?
-        .exists(params![room.key, invite.id.as_bytes(), proof.member().as_bytes()])?;
+        .prepare_cached("SELECT at FROM knockers WHERE room = ?1 AND invite = ?2 AND member = ?3")?
+        .query_row(params![room.key, invite.id.as_bytes(), proof.member().as_bytes()], |row| {
+            Ok(Millis(uint(row.get(0)?)))
+        })
+        .optional()?;
+    let spent = last.is_some();
     // Who was declined needs another invite to ask again.
     if (!spent && invite.uses_left == 0) || (spent && knocked == Some(true)) {
         return Err(RejectCode::InviteUsed.into());
@@ -185,7 +230,6 @@ pub(crate) fn knock(
     if room.numbers.locked {
         return Err(RejectCode::Locked.into());
     }
-    let ack = &knock.acknowledgement;
     let transcript =
         handshake::knock_transcript(proof.room(), proof.member(), &ack.agreement, &ack.digest);
     if ack.agreement != room.agreement
@@ -193,9 +237,23 @@ pub(crate) fn knock(
     {
         return Err(RejectCode::NotAcknowledged.into());
     }
-    if knocked != Some(false) && pending(batch.db, room.key)? as usize >= KNOCKS_MAX {
-        return Err(RejectCode::RoomFull.into());
+    let pending_before = before.filter(|before| !before.declined);
+    if pending_before.as_ref().is_some_and(|before| before.same) {
+        // Its first answer was lost.
+        return Ok(Standing::Knocking);
     }
+    // Taking a knock back does not make the next one come sooner.
+    let latest = pending_before.as_ref().map(|before| before.at).max(last);
+    if let Some(latest) = latest.filter(|at| *at <= now && at.plus(KNOCK_MILLIS) > now) {
+        let retry_at = Some(latest.plus(KNOCK_MILLIS));
+        return Err(Refusal { code: RejectCode::RateLimited, retry_at }.into());
+    }
+    if pending_before.is_none() && pending(batch.db, room.key)? as usize >= KNOCKS_MAX {
+        return Err(RejectCode::DoorBusy.into());
+    }
+    let bytes = knock.body.len() as u64 + ROW_BYTES;
+    batch.quota.check_room(&room, Share::Member, bytes, now)?;
+    batch.quota.check_disk(bytes, now)?;
     if !spent {
         batch
             .db
@@ -203,12 +261,14 @@ pub(crate) fn knock(
                 "UPDATE invites SET uses_left = uses_left - 1 WHERE room = ?1 AND invite = ?2",
             )?
             .execute(params![room.key, invite.id.as_bytes()])?;
-        batch.db.prepare_cached("INSERT INTO knockers VALUES (?1, ?2, ?3)")?.execute(params![
-            room.key,
-            invite.id.as_bytes(),
-            proof.member().as_bytes()
-        ])?;
     }
+    batch
+        .db
+        .prepare_cached(
+            "INSERT INTO knockers VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT(room, invite, member) DO UPDATE SET at = ?4",
+        )?
+        .execute(params![room.key, invite.id.as_bytes(), proof.member().as_bytes(), int(now.0)])?;
     // An update, and no `REPLACE`, of which SQLite would not tell: the old body must leave the log (`checkpoint::Log`).
     batch
         .db
@@ -227,15 +287,42 @@ pub(crate) fn knock(
             knock.body,
             int(now.0)
         ])?;
-    batch.published.push(Publication {
-        room: room.id,
-        head: room.head,
-        entry: None,
-        tombstones: Vec::new(),
-        roster: false,
-        knocked: true,
-    });
+    // A replacement is no news. Nor is a knock that comes again soon after it was taken back.
+    let quiet = last.is_some_and(|at| at <= now && at.plus(NOTICE_MILLIS) > now);
+    if pending_before.is_none() && !quiet {
+        batch.published.push(Publication {
+            room: room.id,
+            head: room.head,
+            entry: None,
+            tombstones: Vec::new(),
+            roster: false,
+            knocked: true,
+        });
+    }
     Ok(Standing::Knocking)
+}
+
+/// An earlier knock of the same key.
+struct Before {
+    declined: bool,
+    at: Millis,
+    /// Whether the new one is the same.
+    same: bool,
+}
+
+/// Least milliseconds between two knocks of one key.
+const KNOCK_MILLIS: u64 = 30_000;
+/// Milliseconds after its last knock in which a key that took it back knocks again without notice.
+const NOTICE_MILLIS: u64 = 10 * 60_000;
+
+/// Drops the pending knocks of an invite; returns how many there were.
+pub(crate) fn drop_knocks(
+    db: &Connection,
+    room: i64,
+    invite: &InviteId,
+) -> rusqlite::Result<usize> {
+    db.prepare_cached("DELETE FROM knocks WHERE room = ?1 AND invite = ?2 AND declined = 0")?
+        .execute(params![room, invite.as_bytes()])
 }
 
 /// Counts pending knocks.

@@ -33,16 +33,21 @@ pub(crate) struct Outcome {
 
 /// Checks what follows from the sender's role and the entry's kind alone.
 pub(crate) fn check_rights(
+    room: &RoomRow,
     sender: &MemberRow,
     effects: &[Effect],
     commits: bool,
 ) -> Result<(), Fault> {
     for (index, effect) in effects.iter().enumerate() {
+        // What has a record in the policy comes with the commit that carries it: all else would be done in silence.
         let needs_commit = matches!(
             effect,
             Effect::Admit { .. }
                 | Effect::Remove { .. }
                 | Effect::SetRole { .. }
+                | Effect::SetNumbers { .. }
+                | Effect::Timeout { .. }
+                | Effect::Retract { own: None, .. }
                 | Effect::SetAgreement { .. }
         );
         if needs_commit && !commits {
@@ -60,6 +65,11 @@ pub(crate) fn check_rights(
             // Of those who have left, by anyone: checked against the roster when applied.
             Effect::Remove { .. } => true,
             Effect::SetRole { role, .. } if role.moderates() => sender.role == Role::Facilitator,
+            Effect::SetNumbers { numbers }
+                if numbers.retention_seconds != room.numbers.retention_seconds =>
+            {
+                sender.role == Role::Facilitator
+            }
             _ => sender.role.moderates(),
         };
         if !allowed {
@@ -147,7 +157,9 @@ pub(crate) fn apply(
         }
         Effect::RevokeInvite { invite } => {
             let forgotten = door::forget_invite(batch.db, room.key, invite)?;
-            if forgotten { Ok(()) } else { Err(RejectCode::NotFound.into()) }
+            let dropped = door::drop_knocks(batch.db, room.key, invite)?;
+            outcome.roster |= dropped > 0;
+            if forgotten || dropped > 0 { Ok(()) } else { Err(RejectCode::NotFound.into()) }
         }
         Effect::SetAgreement { agreement } => {
             outcome.roster = true;
@@ -169,7 +181,7 @@ pub(crate) fn apply(
             Ok(())
         }
         // A later version of the wire may know more effects; this one applies none that it does not know.
-        _ => Err(RejectCode::BadFrame.into()),
+        _ => Err(RejectCode::Unsupported.into()),
     }
 }
 
@@ -230,9 +242,11 @@ fn admit(
         gone: Seq(0),
         gone_at: Millis(0),
         // A time-out is not shaken off by leaving and coming back.
-        timeout_until: former.map_or(Millis(0), |m| m.timeout_until),
+        timeout_until: former.as_ref().map_or(Millis(0), |m| m.timeout_until),
         last_post_at: Millis(0),
         welcome: Some(*admission.welcome),
+        full_at: former.as_ref().map_or(Millis(0), |m| m.full_at),
+        marked_at: former.as_ref().map_or(Millis(0), |m| m.marked_at),
     };
     rows::save_member(batch.db, room.key, &member)?;
     // The use that was spent has led in. Whoever is out again one day needs another.

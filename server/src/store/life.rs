@@ -7,6 +7,7 @@
 use std::{
     fs,
     io::Write as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -88,11 +89,19 @@ pub(crate) fn life(db: &Connection) -> rusqlite::Result<Life> {
 pub(crate) fn begin(db: &Connection, dir: &Path, database: &Path) -> Result<StreamId, OpenError> {
     let stream = StreamId(value(db, "stream")?);
     let stored = life(db)?;
-    let same = match Sidecar::read(dir) {
-        Some(sidecar) => sidecar.is_of(stream, stored, &file_identity(database)),
-        // A first start has no history that could have been lost.
-        None => stored.generation == 0,
-    };
+    let lost = Mark::read(dir).saturating_sub(stored.writes);
+    let same = lost == 0
+        && match Sidecar::read(dir) {
+            Some(sidecar) => sidecar.is_of(stream, stored, &file_identity(database)),
+            // A first start has no history that could have been lost.
+            None => stored.generation == 0,
+        };
+    if lost > 0 {
+        tracing::error!(
+            lost,
+            "transactions that were acknowledged are not in the store: it is an older copy, or its write-ahead log was cut"
+        );
+    }
     let stream = if same { stream } else { new_stream(db)? };
     advance(db, dir, database, stream)?;
     Ok(stream)
@@ -119,6 +128,57 @@ pub(crate) fn note(
     life: Life,
 ) -> std::io::Result<()> {
     Sidecar { stream, life, file: file_identity(database) }.write(dir)
+}
+
+/// The count of transactions that were acknowledged, in a small file beside the database.
+///
+/// It is written after each of them and never synced, which costs a system call. The store is synced before, so that after a
+/// power cut the file is behind the store and never ahead of it: where it is ahead, acknowledged transactions are gone.
+pub(super) struct Mark {
+    /// `None` where it cannot be written; a loss is then noticed by the sidecar, or not at all.
+    file: Option<fs::File>,
+    writes: u64,
+}
+
+impl Mark {
+    const NAME: &str = "acknowledged";
+
+    fn read(dir: &Path) -> u64 {
+        let text = fs::read_to_string(dir.join(Self::NAME)).unwrap_or_default();
+        text.trim().parse().unwrap_or(0)
+    }
+
+    /// Opens the file, after [`begin`] has looked at it.
+    pub(super) fn open(dir: &Path, life: Life) -> Self {
+        let path = dir.join(Self::NAME);
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(path);
+        if let Err(error) = &file {
+            tracing::warn!(%error, "what is acknowledged cannot be counted beside the store");
+        }
+        let mut mark = Self { file: file.ok(), writes: 0 };
+        mark.resume(life);
+        mark
+    }
+
+    /// Goes on from where the store stands.
+    pub(super) fn resume(&mut self, life: Life) {
+        self.writes = life.writes;
+        self.write();
+    }
+
+    /// Counts a transaction that is on disk.
+    pub(super) fn acknowledged(&mut self) {
+        self.writes = self.writes.saturating_add(1);
+        self.write();
+    }
+
+    fn write(&self) {
+        // Always as long, so that nothing of an older number stays behind it. A disk that takes no more says so elsewhere.
+        if let Some(file) = &self.file {
+            let _ = file.write_all_at(format!("{:020}\n", self.writes).as_bytes(), 0);
+        }
+    }
 }
 
 fn new_stream(db: &Connection) -> Result<StreamId, OpenError> {
@@ -224,6 +284,35 @@ mod tests {
         // In place, so that the file keeps its identity and only its content is old.
         fs::write(&database, copy).unwrap();
         assert_ne!(open(dir.path()).1, first);
+    }
+
+    #[test]
+    fn b6_log_that_was_cut_gets_another_stream() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, first) = open(dir.path());
+        crate::store::truncate(&db).unwrap();
+        let mut mark = Mark::open(dir.path(), life(&db).unwrap());
+        let kept = fs::read(crate::store::database_path(dir.path())).unwrap();
+        for _ in 0..3 {
+            db.execute("UPDATE life SET writes = writes + 1", []).unwrap();
+            mark.acknowledged();
+        }
+        drop(db);
+        // All is there.
+        let (db, second) = open(dir.path());
+        assert_eq!(first, second);
+        drop(db);
+        fs::remove_file(dir.path().join("hearth.db-wal")).unwrap();
+        fs::write(crate::store::database_path(dir.path()), kept).unwrap();
+        let (db, third) = open(dir.path());
+        assert_ne!(first, third);
+        // It is said once.
+        Mark::open(dir.path(), life(&db).unwrap());
+        drop(db);
+        assert_eq!(open(dir.path()).1, third);
+        // A file that says nothing is no loss.
+        fs::write(dir.path().join(Mark::NAME), "what?").unwrap();
+        assert_eq!(open(dir.path()).1, third);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod door;
 pub(crate) mod effects;
 pub(crate) mod grants;
 pub(crate) mod life;
+pub(crate) mod quota;
 pub(crate) mod read;
 pub(crate) mod retention;
 pub(crate) mod rows;
@@ -36,12 +37,16 @@ use std::{
 
 use hearth_protocol::{Digest, Millis, RejectCode, RelayId, RoomId, Seq, StreamId};
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{auth::Proved, metrics::Metrics, registry::Registry};
 
 /// Requests that wait for the writer; beyond it, senders wait at their sockets.
 const WRITE_QUEUE: usize = 1024;
+/// Bytes of the requests that wait for the writer or are in its transaction; beyond it, senders wait at their sockets.
+const WRITE_QUEUE_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes that a request costs beside its content.
+const JOB_BYTES: usize = 512;
 /// Requests that wait for one reader.
 const READ_QUEUE: usize = 256;
 /// Threads that read. Catch-up is bound by one core's copying, not by seeking.
@@ -51,6 +56,17 @@ const READERS: usize = 2;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// Written by version 0.1, which was never released.
+    #[error("the store is one of version 0.1, which this version cannot read")]
+    FirstSchema,
+    /// The SQLite in use can corrupt a database.
+    #[error(
+        "SQLite {0} is older than 3051003 (3.51.3), and can corrupt a database whose log is moved"
+    )]
+    OldSqlite(i32),
+    /// The folder was a relay's, and the store is gone.
+    #[error("the store is gone, though {0:?} beside it says that there was one")]
+    Vanished(&'static str),
     /// Written by a newer version.
     #[error("the store has schema {found}, newer than this version's {}", schema::SCHEMA_VERSION)]
     Schema {
@@ -138,6 +154,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) db: &'a Connection,
     pub(crate) secrets: &'a life::Secrets,
     pub(crate) pace: &'a mut rules::CommitPace,
+    pub(crate) quota: &'a mut quota::Quota,
     pub(crate) published: Vec<Publication>,
     /// Of plain posts only; settled whenever another verb runs.
     pub(crate) shared: shared_rows::SharedRows,
@@ -150,8 +167,10 @@ impl<'a> Batch<'a> {
         db: &'a Connection,
         secrets: &'a life::Secrets,
         pace: &'a mut rules::CommitPace,
+        quota: &'a mut quota::Quota,
     ) -> Self {
-        Self { db, secrets, pace, published: Vec::new(), shared: Default::default(), forgot: false }
+        let (published, shared) = Default::default();
+        Self { db, secrets, pace, quota, published, shared, forgot: false }
     }
 
     /// Writes what plain posts kept: the tables are the truth again.
@@ -206,6 +225,8 @@ pub(crate) struct Store {
     /// Where the caller's thread does the work instead of the store's threads; a simulation only.
     here: Option<std::sync::Mutex<Here>>,
     writer: mpsc::Sender<Job>,
+    /// Bytes that may still wait for the writer.
+    places: Arc<Semaphore>,
     readers: Vec<mpsc::Sender<ReadJob>>,
     next_reader: AtomicUsize,
     relay: RelayId,
@@ -249,8 +270,10 @@ impl Store {
         dir: &Path,
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
+        limits: quota::Limits,
     ) -> Result<(Arc<Self>, Threads), OpenError> {
         let path = database_path(dir);
+        check_present(dir)?;
         let connection = schema::open_writer(&path)?;
         let secrets = life::secrets(&connection)?;
         let stream = life::begin(&connection, dir, &path)?;
@@ -265,6 +288,7 @@ impl Store {
             registry,
             metrics.clone(),
             log.clone(),
+            limits,
         )?;
         threads.push(spawn("store-writer", move || writer_thread.run(jobs))?);
         let checkpointer = checkpoint::Checkpointer::new(&path, log)?;
@@ -286,6 +310,7 @@ impl Store {
         let store = Self {
             here: None,
             writer,
+            places: Arc::new(Semaphore::new(WRITE_QUEUE_BYTES)),
             readers,
             next_reader,
             relay,
@@ -306,21 +331,25 @@ impl Store {
         dir: &Path,
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
+        limits: quota::Limits,
     ) -> Result<Arc<Self>, OpenError> {
         let path = database_path(dir);
+        check_present(dir)?;
         let connection = schema::open_writer(&path)?;
         let secrets = life::secrets(&connection)?;
         let stream = life::begin(&connection, dir, &path)?;
         let relay = secrets.relay;
         let reader = schema::open_reader(&path)?;
         let log = Arc::default();
+        let (file, counted) = (path.clone(), metrics.clone());
         let writer =
-            writer::Writer::new(path.clone(), connection, secrets, registry, metrics.clone(), log)?;
+            writer::Writer::new(file, connection, secrets, registry, counted, log, limits)?;
         let (nobody, _) = mpsc::channel(1);
         let (_open, _) = std::sync::mpsc::channel();
         Ok(Arc::new(Self {
             here: Some(std::sync::Mutex::new(Here { writer, reader })),
             writer: nobody,
+            places: Arc::new(Semaphore::new(WRITE_QUEUE_BYTES)),
             readers: Vec::new(),
             next_reader: AtomicUsize::new(0),
             relay,
@@ -351,6 +380,11 @@ impl Store {
         WRITE_QUEUE - self.writer.capacity()
     }
 
+    /// Bytes of the requests that wait for the writer or are in its transaction.
+    pub(crate) fn queue_bytes(&self) -> usize {
+        WRITE_QUEUE_BYTES - self.places.available_permits()
+    }
+
     /// Hands a verb to the writer. The returned answer comes after the commit that holds it is on disk.
     ///
     /// Waits only for a place in the writer's queue; requests of one caller are applied in order.
@@ -358,7 +392,16 @@ impl Store {
         &self,
         verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Committed<T> {
-        self.enqueue(|batch: &mut Batch<'_>| {
+        self.write_bytes(0, verb).await
+    }
+
+    /// Hands a verb that holds so many bytes to the writer, like [`Self::write`].
+    pub(crate) async fn write_bytes<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Committed<T> {
+        self.enqueue(bytes, |batch: &mut Batch<'_>| {
             batch.settle()?;
             verb(batch)
         })
@@ -372,15 +415,22 @@ impl Store {
         proof: Proved,
         submission: submit::Submission,
     ) -> Committed<submit::Accepted> {
-        self.enqueue(move |batch: &mut Batch<'_>| submit::submit(batch, now, &proof, submission))
-            .await
+        let bytes = submission.bytes();
+        let verb = move |batch: &mut Batch<'_>| submit::submit(batch, now, &proof, submission);
+        self.enqueue(bytes, verb).await
     }
 
     async fn enqueue<T: Send + 'static>(
         &self,
+        bytes: usize,
         verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Committed<T> {
         let (answer, committed) = oneshot::channel();
+        let bytes = bytes.saturating_add(JOB_BYTES).min(WRITE_QUEUE_BYTES);
+        let place = match (&self.here, u32::try_from(bytes)) {
+            (None, Ok(bytes)) => self.places.clone().acquire_many_owned(bytes).await.ok(),
+            _ => None,
+        };
         let job: Job = Box::new(move |batch| {
             let result = match verb(batch) {
                 Ok(value) => Ok(value),
@@ -388,6 +438,7 @@ impl Store {
                 Err(Fault::Store(error)) => return Err(error),
             };
             Ok(Box::new(move || {
+                drop(place);
                 // Nobody waits for it any more if the connection is gone; the entry stays.
                 let _ = answer.send(result);
             }))
@@ -438,6 +489,25 @@ impl Store {
 pub(crate) fn database_path(dir: &Path) -> PathBuf {
     dir.join("hearth.db")
 }
+
+/// Refuses a folder whose store is gone: a new one in its place would be a stranger to every member.
+///
+/// # Errors
+/// [`OpenError::Vanished`].
+pub(crate) fn check_present(dir: &Path) -> Result<(), OpenError> {
+    let length = |name: &str| std::fs::metadata(dir.join(name)).map_or(0, |file| file.len());
+    // A start that ended before the first table was made leaves an empty file, and nothing else.
+    if length("hearth.db") > 0 {
+        return Ok(());
+    }
+    match TRACES.into_iter().find(|name| length(name) > 0) {
+        Some(trace) => Err(OpenError::Vanished(trace)),
+        None => Ok(()),
+    }
+}
+
+/// Files that are written once there is a store. Certificates may be there before.
+const TRACES: [&str; 4] = ["stream", "acknowledged", "hearth.db-wal", "address"];
 
 fn spawn(
     name: &str,

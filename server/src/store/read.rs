@@ -133,6 +133,8 @@ pub(crate) fn status(
     proof: &Proved,
     stream: StreamId,
 ) -> Result<RoomStatus, Fault> {
+    // One state of the room: members compare the rest with the log up to the head.
+    let db = &*db.unchecked_transaction()?;
     let room = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
     let member = rows::member(db, room.key, proof.member())?
         .filter(|member| member.state == State::In)

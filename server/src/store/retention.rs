@@ -1,10 +1,12 @@
 //! Forgetting: what is past its time is overwritten, not only unlinked (`secure_delete`, then a checkpoint).
 
-use hearth_protocol::{InviteId, Millis, RoomNumbers, codec, mls_header};
+use hearth_protocol::{InviteId, Millis, RoomNumbers, codec, limits::MARKED_MILLIS, mls_header};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Batch, Fault, door, rows,
+    Batch, Fault, door,
+    quota::ROW_BYTES,
+    rows,
     schema::{entry_key, int, seq_of, uint},
 };
 
@@ -135,11 +137,18 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
             ENTRIES_PER_STEP as i64
         ])?;
     // The memory of a submission lives as long as its entry; of one without an entry, as long as one would.
-    deleted += db
+    let forgotten: Vec<i64> = db
         .prepare_cached(
-            "DELETE FROM dedup WHERE room = ?1 AND ((seq > 0 AND seq <= ?2) OR (seq = 0 AND at < ?3))",
+            "DELETE FROM dedup WHERE room = ?1 AND ((seq > 0 AND seq <= ?2) OR (seq = 0 AND at < ?3))
+             RETURNING seq",
         )?
-        .execute(params![room.key, int(floor), int(room.cutoff)])?;
+        .query_map(params![room.key, int(floor), int(room.cutoff)], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    deleted += forgotten.len();
+    let without = forgotten.iter().filter(|seq| **seq == 0).count();
+    // An entry gives its bytes back by a trigger.
+    db.prepare_cached("UPDATE rooms SET bytes = max(0, bytes - ?2) WHERE key = ?1")?
+        .execute(params![room.key, int((without as u64).saturating_mul(ROW_BYTES))])?;
     // Who was removed is told so for as long as the commit that did it can be read.
     deleted += db
         .prepare_cached("DELETE FROM members WHERE room = ?1 AND state = 2 AND gone_at < ?2")?
@@ -180,6 +189,12 @@ fn purge_others(db: &Connection, now: Millis) -> Result<u64, Fault> {
     deleted +=
         db.prepare_cached("DELETE FROM posts WHERE quarter < ?1")?
             .execute([before(DAY_MILLIS) / (15 * 60 * 1000) - 1])?;
+    // Whoever was in a hurry once is not known for it.
+    db.prepare_cached(
+        "UPDATE members SET full_at = 0, marked_at = 0
+         WHERE (full_at > 0 OR marked_at > 0) AND full_at < ?1 AND marked_at < ?2",
+    )?
+    .execute([before(0), before(MARKED_MILLIS)])?;
     db.prepare_cached(
         "UPDATE members SET welcome = NULL WHERE welcome IS NOT NULL AND (room, welcome) IN
            (SELECT room, blob FROM blobs WHERE at < ?1)",

@@ -22,6 +22,10 @@ pub(crate) struct RoomRow {
     pub(crate) members_max: u32,
     /// No entry or dedup row is older than this.
     pub(crate) oldest_at: Millis,
+    /// Bytes that the room keeps, by the table.
+    pub(crate) bytes: u64,
+    /// Bytes added since, which [`save_room_head`] writes.
+    pub(crate) added: u64,
 }
 
 /// Whether somebody is in the roster.
@@ -47,9 +51,19 @@ pub(crate) struct MemberRow {
     pub(crate) timeout_until: Millis,
     pub(crate) last_post_at: Millis,
     pub(crate) welcome: Option<BlobId>,
+    /// When the member's allowance of bytes is whole again, see `quota`; 0 while little is spent.
+    pub(crate) full_at: Millis,
+    /// When the member's last marked entry came; 0 if that is long ago.
+    pub(crate) marked_at: Millis,
 }
 
 impl MemberRow {
+    /// Whether two rows of one member agree in what their own posts change.
+    pub(crate) fn has_pace_of(&self, other: &Self) -> bool {
+        let pace = |row: &Self| (row.last_post_at, row.full_at, row.marked_at);
+        pace(self) == pace(other)
+    }
+
     /// Returns what the wire says of this row.
     pub(crate) fn standing(&self) -> Standing {
         match self.state {
@@ -123,7 +137,7 @@ pub(crate) fn room_or_none(db: &Connection, id: &RoomId) -> rusqlite::Result<i64
 /// Loads a room.
 pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<RoomRow>> {
     db.prepare_cached(
-        "SELECT key, epoch, control, agreement, numbers, head, floor, members_max, oldest_at
+        "SELECT key, epoch, control, agreement, numbers, head, floor, members_max, oldest_at, bytes
          FROM rooms WHERE room = ?1",
     )?
     .query_row([id.as_bytes()], |row| {
@@ -139,6 +153,8 @@ pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<Room
             floor: Seq(uint(row.get(6)?)),
             members_max: row.get(7)?,
             oldest_at: Millis(uint(row.get(8)?)),
+            bytes: uint(row.get(9)?),
+            added: 0,
         })
     })
     .optional()
@@ -147,14 +163,36 @@ pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<Room
 /// Writes what plain posts change.
 pub(crate) fn save_room_head(db: &Connection, room: &RoomRow) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "UPDATE rooms SET epoch = ?2, control = ?3, head = ?4, oldest_at = ?5 WHERE key = ?1",
+        "UPDATE rooms SET epoch = ?2, control = ?3, head = ?4, oldest_at = ?5, bytes = bytes + ?6
+         WHERE key = ?1",
     )?
     .execute(params![
         room.key,
         int(room.epoch.0),
         int(room.control),
         int(room.head.0),
-        int(room.oldest_at.0)
+        int(room.oldest_at.0),
+        int(room.added)
+    ])?;
+    Ok(())
+}
+
+/// Writes what plain posts change of their sender.
+pub(crate) fn save_member_pace(
+    db: &Connection,
+    room: i64,
+    member: &MemberRow,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE members SET last_post_at = ?3, full_at = ?4, marked_at = ?5
+         WHERE room = ?1 AND member = ?2",
+    )?
+    .execute(params![
+        room,
+        member.key.as_bytes(),
+        int(member.last_post_at.0),
+        int(member.full_at.0),
+        int(member.marked_at.0)
     ])?;
     Ok(())
 }
@@ -173,7 +211,8 @@ pub(crate) fn member(
     key: &MemberKey,
 ) -> rusqlite::Result<Option<MemberRow>> {
     db.prepare_cached(
-        "SELECT member, role, state, joined, gone, gone_at, timeout_until, last_post_at, welcome
+        "SELECT member, role, state, joined, gone, gone_at, timeout_until, last_post_at, welcome,
+           full_at, marked_at
          FROM members WHERE room = ?1 AND member = ?2",
     )?
     .query_row(params![room, key.as_bytes()], member_row)
@@ -183,7 +222,8 @@ pub(crate) fn member(
 /// Loads those who are in the roster or have left and are not yet removed.
 pub(crate) fn roster(db: &Connection, room: i64) -> rusqlite::Result<Vec<MemberRow>> {
     db.prepare_cached(
-        "SELECT member, role, state, joined, gone, gone_at, timeout_until, last_post_at, welcome
+        "SELECT member, role, state, joined, gone, gone_at, timeout_until, last_post_at, welcome,
+           full_at, marked_at
          FROM members WHERE room = ?1 AND state < 2 ORDER BY member",
     )?
     .query_map([room], member_row)?
@@ -205,24 +245,30 @@ fn member_row(row: &Row<'_>) -> rusqlite::Result<MemberRow> {
         timeout_until: Millis(uint(row.get(6)?)),
         last_post_at: Millis(uint(row.get(7)?)),
         welcome,
+        full_at: Millis(uint(row.get(9)?)),
+        marked_at: Millis(uint(row.get(10)?)),
     })
 }
 
 /// Inserts or replaces a member.
 pub(crate) fn save_member(db: &Connection, room: i64, member: &MemberRow) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO members VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")?
-        .execute(params![
-            room,
-            member.key.as_bytes(),
-            role_to(member.role),
-            state_to(member.state),
-            int(member.joined.0),
-            int(member.gone.0),
-            int(member.gone_at.0),
-            int(member.timeout_until.0),
-            int(member.last_post_at.0),
-            member.welcome.as_ref().map(BlobId::as_bytes),
-        ])?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO members VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+    )?
+    .execute(params![
+        room,
+        member.key.as_bytes(),
+        role_to(member.role),
+        state_to(member.state),
+        int(member.joined.0),
+        int(member.gone.0),
+        int(member.gone_at.0),
+        int(member.timeout_until.0),
+        int(member.last_post_at.0),
+        member.welcome.as_ref().map(BlobId::as_bytes),
+        int(member.full_at.0),
+        int(member.marked_at.0),
+    ])?;
     Ok(())
 }
 

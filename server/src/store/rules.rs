@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use hearth_protocol::{
-    MemberKey, Millis, RejectCode, RoomNumbers, frame::Door, limits::RETENTION_SECONDS_DEFAULT,
+    MemberKey, Millis, RejectCode, RoomNumbers,
+    frame::Door,
+    limits::{MARKED_MILLIS, RETENTION_SECONDS_DEFAULT},
 };
 use rusqlite::{Connection, params};
 
@@ -77,6 +79,16 @@ pub(crate) fn check_post(
     Ok(())
 }
 
+/// Checks the pace of marked entries. A departure has none: it comes once in a stay, and nothing may hold it up.
+pub(crate) fn check_marked(member: &MemberRow, now: Millis) -> Result<(), Fault> {
+    let next = member.marked_at.plus(MARKED_MILLIS);
+    // As with slow mode, a clock that was set back holds nobody up.
+    if next > now && member.marked_at <= now {
+        return Err(until(RejectCode::RateLimited, Some(next)));
+    }
+    Ok(())
+}
+
 fn check_budget(
     db: &Connection,
     room: &RoomRow,
@@ -105,17 +117,17 @@ fn check_budget(
     Err(until(RejectCode::BudgetSpent, Some(Millis(free))))
 }
 
-/// Writes down that a member posted, where a rule needs to know.
+/// Counts a post, where a rule needs to know; the caller keeps the row.
 pub(crate) fn count_post(
     db: &Connection,
     room: &RoomRow,
-    member: &MemberKey,
+    member: &mut MemberRow,
     now: Millis,
 ) -> Result<(), Fault> {
     if room.numbers.slow_seconds > 0 {
-        db.prepare_cached("UPDATE members SET last_post_at = ?3 WHERE room = ?1 AND member = ?2")?
-            .execute(params![room.key, member.as_bytes(), int(now.0)])?;
+        member.last_post_at = now;
     }
+    let member = &member.key;
     if room.numbers.budget_per_day > 0 {
         let quarter = now.0 / QUARTER_MILLIS;
         db.prepare_cached(

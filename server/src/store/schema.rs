@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, config::DbConfig};
 use super::OpenError;
 
 /// Version of the tables; kept in `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 2;
 
 /// Milliseconds for which a statement waits for the other process (`hearthd grant`, `hearthd backup`).
 const BUSY_MILLIS: u64 = 5_000;
@@ -18,7 +18,10 @@ const BUSY_MILLIS: u64 = 5_000;
 ///   room, and no second index to write. There is deliberately no column for who wrote an entry.
 /// - `dedup.hash` is keyed by a secret of the store, so that a stolen table does not say who wrote what by itself.
 /// - `posts` counts in quarters of an hour and only in rooms that have a budget; `members.last_post_at` is written
-///   only in rooms that have slow mode.
+///   only in rooms that have slow mode, `members.full_at` only of those who send fast (see `quota`), `members.marked_at` only
+///   of those who retract; both are set back once they say nothing any more.
+/// - `rooms.bytes` counts what the room keeps. Submissions add to it; triggers do the rest, because no way to delete may
+///   forget it. 128 is [`super::quota::ROW_BYTES`], 40 is [`SEQ_BITS`].
 const TABLES: &str = "
 CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE life(id INTEGER PRIMARY KEY CHECK(id = 1), generation INTEGER NOT NULL, writes INTEGER NOT NULL) STRICT;
@@ -29,12 +32,13 @@ CREATE TABLE grants(
 CREATE TABLE rooms(
   key INTEGER PRIMARY KEY AUTOINCREMENT, room BLOB NOT NULL UNIQUE, epoch INTEGER NOT NULL, control INTEGER NOT NULL,
   agreement BLOB NOT NULL, numbers BLOB NOT NULL, head INTEGER NOT NULL, floor INTEGER NOT NULL,
-  members_max INTEGER NOT NULL, oldest_at INTEGER NOT NULL
+  members_max INTEGER NOT NULL, oldest_at INTEGER NOT NULL, bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE members(
   room INTEGER NOT NULL, member BLOB NOT NULL, role INTEGER NOT NULL, state INTEGER NOT NULL,
   joined INTEGER NOT NULL, gone INTEGER NOT NULL, gone_at INTEGER NOT NULL, timeout_until INTEGER NOT NULL,
-  last_post_at INTEGER NOT NULL, welcome BLOB, PRIMARY KEY(room, member)
+  last_post_at INTEGER NOT NULL, welcome BLOB, full_at INTEGER NOT NULL, marked_at INTEGER NOT NULL,
+  PRIMARY KEY(room, member)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE posts(
   room INTEGER NOT NULL, member BLOB NOT NULL, quarter INTEGER NOT NULL, count INTEGER NOT NULL,
@@ -45,7 +49,8 @@ CREATE TABLE invites(
   issuer BLOB NOT NULL, preview BLOB NOT NULL, PRIMARY KEY(room, invite)
 ) STRICT;
 CREATE TABLE knockers(
-  room INTEGER NOT NULL, invite BLOB NOT NULL, member BLOB NOT NULL, PRIMARY KEY(room, invite, member)
+  room INTEGER NOT NULL, invite BLOB NOT NULL, member BLOB NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY(room, invite, member)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE knocks(
   room INTEGER NOT NULL, member BLOB NOT NULL, invite BLOB NOT NULL, agreement BLOB NOT NULL, digest BLOB NOT NULL,
@@ -60,6 +65,35 @@ CREATE TABLE dedup(
 CREATE TABLE blobs(
   room INTEGER NOT NULL, blob BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(room, blob)
 ) STRICT;
+CREATE TRIGGER entry_gone AFTER DELETE ON entries BEGIN
+  UPDATE rooms SET bytes = max(0, bytes - 128 - coalesce(length(old.payload), 0)) WHERE key = old.key >> 40;
+END;
+CREATE TRIGGER entry_retracted AFTER UPDATE OF payload ON entries BEGIN
+  UPDATE rooms SET bytes = max(0, bytes - coalesce(length(old.payload), 0) + coalesce(length(new.payload), 0))
+  WHERE key = new.key >> 40;
+END;
+CREATE TRIGGER invite_made AFTER INSERT ON invites BEGIN
+  UPDATE rooms SET bytes = bytes + 128 + length(new.preview) WHERE key = new.room;
+END;
+CREATE TRIGGER invite_gone AFTER DELETE ON invites BEGIN
+  UPDATE rooms SET bytes = max(0, bytes - 128 - length(old.preview)) WHERE key = old.room;
+END;
+CREATE TRIGGER knock_made AFTER INSERT ON knocks BEGIN
+  UPDATE rooms SET bytes = bytes + 128 + length(new.body) + length(new.note) WHERE key = new.room;
+END;
+CREATE TRIGGER knock_changed AFTER UPDATE OF body, note ON knocks BEGIN
+  UPDATE rooms SET bytes = max(0, bytes - length(old.body) - length(old.note) + length(new.body) + length(new.note))
+  WHERE key = new.room;
+END;
+CREATE TRIGGER knock_gone AFTER DELETE ON knocks BEGIN
+  UPDATE rooms SET bytes = max(0, bytes - 128 - length(old.body) - length(old.note)) WHERE key = old.room;
+END;
+CREATE TRIGGER blob_stored AFTER INSERT ON blobs BEGIN
+  UPDATE rooms SET bytes = bytes + 128 + length(new.bytes) WHERE key = new.room;
+END;
+CREATE TRIGGER blob_gone AFTER DELETE ON blobs BEGIN
+  UPDATE rooms SET bytes = max(0, bytes - 128 - length(old.bytes)) WHERE key = old.room;
+END;
 ";
 
 /// Bits of [`entry_key`] that hold the seq: 10^12 entries a room, 4 million rooms.
@@ -100,6 +134,7 @@ pub(crate) fn reopen_writer(path: &Path) -> Result<Connection, OpenError> {
 }
 
 fn open_with(path: &Path, create: OpenFlags) -> Result<Connection, OpenError> {
+    check_library(rusqlite::version_number())?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let mut connection = Connection::open_with_flags(path, flags)?;
     configure(&connection)?;
@@ -130,10 +165,19 @@ fn open_with(path: &Path, create: OpenFlags) -> Result<Connection, OpenError> {
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
+        1 => return Err(OpenError::FirstSchema),
         other => return Err(OpenError::Schema { found: other }),
     }
     transaction.commit()?;
     Ok(connection)
+}
+
+/// Oldest SQLite that may touch a store. Versions 3.7.0 to 3.51.2 can corrupt a database in WAL mode when one connection
+/// checkpoints while another writes, which is what the relay does (`checkpoint`).
+const SQLITE_MIN: i32 = 3_051_003;
+
+fn check_library(version: i32) -> Result<(), OpenError> {
+    if version < SQLITE_MIN { Err(OpenError::OldSqlite(version)) } else { Ok(()) }
 }
 
 /// Opens the database for reading.
@@ -172,6 +216,23 @@ mod tests {
     }
 
     #[test]
+    fn b7_sqlite_with_wal_bug_is_refused() {
+        assert!(rusqlite::version_number() >= SQLITE_MIN);
+        for (version, good) in [(3_050_002, false), (3_051_002, false), (3_051_003, true)] {
+            let checked = check_library(version);
+            assert_eq!(checked.is_ok(), good, "{version}");
+            if let Err(error) = checked {
+                assert!(error.to_string().contains(&version.to_string()), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn triggers_know_the_rows_and_keys() {
+        assert_eq!((crate::store::quota::ROW_BYTES, SEQ_BITS), (128, 40));
+    }
+
+    #[test]
     fn a_connection_that_closes_last_leaves_the_log_alone() {
         let dir = tempfile::tempdir().unwrap();
         let (path, log) = (dir.path().join("a.db"), dir.path().join("a.db-wal"));
@@ -189,8 +250,11 @@ mod tests {
     fn a_newer_schema_and_a_foreign_file_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let newer = dir.path().join("newer.db");
-        open_writer(&newer).unwrap().pragma_update(None, "user_version", 2).unwrap();
-        assert!(matches!(open_writer(&newer), Err(OpenError::Schema { found: 2 })));
+        open_writer(&newer).unwrap().pragma_update(None, "user_version", 3).unwrap();
+        assert!(matches!(open_writer(&newer), Err(OpenError::Schema { found: 3 })));
+        let first = dir.path().join("first.db");
+        open_writer(&first).unwrap().pragma_update(None, "user_version", 1).unwrap();
+        assert!(matches!(open_writer(&first), Err(OpenError::FirstSchema)));
         let foreign = dir.path().join("foreign.db");
         Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE x(y)").unwrap();
         assert!(matches!(open_writer(&foreign), Err(OpenError::NotOurs)));

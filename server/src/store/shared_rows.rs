@@ -15,11 +15,16 @@ use super::rows::{self, MemberRow, RoomRow};
 #[derive(Default)]
 pub(crate) struct SharedRows {
     rooms: HashMap<RoomId, Shared>,
-    members: HashMap<(i64, MemberKey), MemberRow>,
+    members: HashMap<(i64, MemberKey), SharedMember>,
 }
 
 struct Shared {
     row: RoomRow,
+    changed: bool,
+}
+
+struct SharedMember {
+    row: MemberRow,
     changed: bool,
 }
 
@@ -47,12 +52,13 @@ impl SharedRows {
         room: i64,
         key: &MemberKey,
     ) -> rusqlite::Result<Option<MemberRow>> {
-        if let Some(row) = self.members.get(&(room, *key)) {
-            return Ok(Some(row.clone()));
+        if let Some(shared) = self.members.get(&(room, *key)) {
+            return Ok(Some(shared.row.clone()));
         }
         let found = rows::member(db, room, key)?;
         if let Some(row) = &found {
-            self.members.insert((room, *key), row.clone());
+            let shared = SharedMember { row: row.clone(), changed: false };
+            self.members.insert((room, *key), shared);
         }
         Ok(found)
     }
@@ -62,14 +68,18 @@ impl SharedRows {
         self.rooms.insert(row.id, Shared { row, changed: true });
     }
 
-    /// Forgets a member whose row was written.
-    pub(crate) fn forget(&mut self, room: i64, key: &MemberKey) {
-        self.members.remove(&(room, *key));
+    /// Keeps what a post changed of its sender's pace.
+    pub(crate) fn keep_member(&mut self, room: i64, row: MemberRow) {
+        self.members.insert((room, row.key), SharedMember { row, changed: true });
     }
 
     /// Writes what was kept and forgets everything, so that the tables are the truth again.
     pub(crate) fn settle(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        self.members.clear();
+        for ((room, _), shared) in self.members.drain() {
+            if shared.changed {
+                rows::save_member_pace(db, room, &shared.row)?;
+            }
+        }
         for (_, shared) in self.rooms.drain() {
             if shared.changed {
                 rows::save_room_head(db, &shared.row)?;

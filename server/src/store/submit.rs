@@ -5,13 +5,14 @@ use std::sync::Arc;
 use hearth_protocol::{
     Digest, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, Millis, RejectCode, Seq,
     codec, hash,
-    limits::{EFFECTS_MAX, PAYLOAD_BYTES_MAX},
+    limits::{EFFECTS_MAX, MARKED_BYTES_MAX, PAYLOAD_BYTES_MAX},
     mls_header::{self, ContentType},
 };
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{
     Batch, Fault, Publication, effects,
+    quota::{self, ROW_BYTES, Share},
     rows::{self, RoomRow, State},
     rules,
     schema::{SEQ_MAX, entry_key, int, uint},
@@ -26,6 +27,15 @@ pub(crate) struct Submission {
     pub(crate) payload: Vec<u8>,
     pub(crate) expect: Option<u64>,
     pub(crate) effects: Vec<Effect>,
+}
+
+impl Submission {
+    /// Bytes that it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let content = usize::try_from(quota::content(&self.effects)).unwrap_or(usize::MAX);
+        let effects = self.effects.len() * size_of::<Effect>();
+        self.payload.len().saturating_add(content).saturating_add(effects)
+    }
 }
 
 /// What the submitter is told.
@@ -153,17 +163,38 @@ fn apply(
     if expect.is_some_and(|expect| expect != room.control) {
         return Err(RejectCode::StateChanged.into());
     }
-    effects::check_rights(&sender, &effects, commits)?;
-    if !sender.role.moderates() {
-        let exempt = commits
-            || header.is_none()
-            || effects.iter().any(|e| matches!(e, Effect::Leave | Effect::Retract { .. }));
-        if !exempt {
-            rules::check_post(batch.db, &room, &sender, payload.len(), now)?;
-        }
-        if commits {
-            batch.pace.take(room.key, &sender.key, now)?;
-        }
+    effects::check_rights(&room, &sender, &effects, commits)?;
+    let marked = header.is_some_and(|h| h.marked);
+    let leaves = effects.contains(&Effect::Leave);
+    // The mark says to every reader that the entry holds no words.
+    let retracts = |e: &Effect| matches!(e, Effect::Retract { own: Some(_), .. });
+    if marked && (payload.len() > MARKED_BYTES_MAX || !leaves && !effects.iter().any(retracts)) {
+        return Err(RejectCode::BadPayload.into());
+    }
+    let moderates = sender.role.moderates();
+    let bytes = payload.len() as u64 + ROW_BYTES;
+    let paced = !moderates && header.is_some() && !marked;
+    if marked && !moderates && !leaves {
+        rules::check_marked(&sender, now)?;
+    } else if paced && !commits {
+        rules::check_post(batch.db, &room, &sender, payload.len(), now)?;
+    }
+    if paced {
+        batch.quota.check_member(room.key, &sender, bytes, now)?;
+        batch.quota.check_room(&room, Share::Member, bytes, now)?;
+        batch.quota.check_disk(bytes, now)?;
+    } else if moderates && !marked {
+        let content = quota::content(&effects);
+        let share = match (header.is_some(), commits) {
+            (_, true) => Share::Act,
+            (true, false) => Share::Moderator,
+            (false, false) if content > 0 => Share::Moderator,
+            (false, false) => Share::Rule,
+        };
+        batch.quota.check_room(&room, share, bytes.saturating_add(content), now)?;
+    }
+    if commits && !moderates {
+        batch.pace.take(room.key, &sender.key, now)?;
     }
 
     let seq = if header.is_some() { Seq(room.head.0 + 1) } else { Seq(0) };
@@ -188,14 +219,24 @@ fn apply(
     if !remember(batch, &room, name, digest, &accepted)? {
         return earlier(batch, room.key, name, digest)?.ok_or(RejectCode::IdConflict.into());
     }
-    if header.is_some() {
-        if commits {
-            room.epoch = Epoch(room.epoch.0.saturating_add(1));
-        } else if !sender.role.moderates() {
-            rules::count_post(batch.db, &room, &sender.key, now)?;
-            if room.numbers.slow_seconds > 0 {
-                batch.shared.forget(room.key, &sender.key);
+    if commits {
+        room.epoch = Epoch(room.epoch.0.saturating_add(1));
+    }
+    room.added = room.added.saturating_add(bytes);
+    if !moderates && header.is_some() {
+        let mut spent = sender.clone();
+        if marked {
+            spent.marked_at = now;
+        } else {
+            if !commits {
+                rules::count_post(batch.db, &room, &mut spent, now)?;
             }
+            if let Some(full_at) = batch.quota.take(room.key, &sender, bytes, now) {
+                spent.full_at = full_at;
+            }
+        }
+        if !spent.has_pace_of(&sender) {
+            batch.shared.keep_member(room.key, spent);
         }
     }
     let entry = if header.is_some() {
@@ -260,7 +301,8 @@ fn remember(
 
 /// Deletes an entry's payload and keeps its hash. Returns its time and hash; `None` if there is no payload.
 ///
-/// A commit is refused as not found: whoever was away could never follow the room without it.
+/// A commit is refused as not found: whoever was away could never follow the room without it. So is a marked entry, which holds
+/// no words: without it, the tombstone that it explains would look like the relay's own work.
 pub(crate) fn tombstone(
     batch: &Batch<'_>,
     room: &RoomRow,
@@ -272,12 +314,12 @@ pub(crate) fn tombstone(
         .prepare_cached("SELECT at, payload FROM entries WHERE key = ?1 AND payload IS NOT NULL")?
         .query_row([key], |row| {
             let payload = row.get_ref(1)?.as_blob()?;
-            let commits =
-                mls_header::parse(payload).is_some_and(|h| h.content == ContentType::Commit);
-            Ok((Millis(uint(row.get(0)?)), hash::sha256(payload), commits))
+            let stays = mls_header::parse(payload)
+                .is_some_and(|h| h.marked || h.content == ContentType::Commit);
+            Ok((Millis(uint(row.get(0)?)), hash::sha256(payload), stays))
         })
         .optional()?;
-    if found.is_some_and(|(_, _, commits)| commits) {
+    if found.is_some_and(|(_, _, stays)| stays) {
         return Err(RejectCode::NotFound.into());
     }
     let found = found.map(|(at, digest, _)| (at, digest));

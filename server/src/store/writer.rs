@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 use super::{
     Batch, Finish, Job, OpenError, checkpoint,
-    life::{self, Secrets},
+    life::{self, Mark, Secrets},
+    quota::{Limits, Quota},
     rules::CommitPace,
     schema,
 };
@@ -40,10 +41,17 @@ pub(super) struct Writer {
     /// Whether it was said that the file is not where it was.
     missed: bool,
     secrets: Secrets,
-    pace: CommitPace,
+    memory: Memory,
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
     log: Arc<checkpoint::Log>,
+}
+
+/// What transactions remember of those before them.
+struct Memory {
+    pace: CommitPace,
+    quota: Quota,
+    mark: Mark,
 }
 
 impl Writer {
@@ -54,8 +62,14 @@ impl Writer {
         registry: Arc<Registry>,
         metrics: Arc<Metrics>,
         log: Arc<checkpoint::Log>,
+        limits: Limits,
     ) -> rusqlite::Result<Self> {
-        let pace = CommitPace::default();
+        let dir = path.parent().unwrap_or(Path::new("")).to_owned();
+        let memory = Memory {
+            pace: CommitPace::default(),
+            mark: Mark::open(&dir, life::life(&connection)?),
+            quota: Quota::new(limits, dir, metrics.clone()),
+        };
         let failed_at = Instant::now();
         log.watch(&mut connection)?;
         let file = life::file_identity(&path);
@@ -66,7 +80,7 @@ impl Writer {
             failed_at,
             missed: false,
             secrets,
-            pace,
+            memory,
             registry,
             metrics,
             log,
@@ -109,7 +123,7 @@ impl Writer {
             Some(connection) => commit(
                 connection,
                 &self.secrets,
-                &mut self.pace,
+                &mut self.memory,
                 &self.registry,
                 &self.log,
                 batch,
@@ -141,7 +155,8 @@ impl Writer {
                 // again, never go on with a transaction that failed.
                 self.connection = None;
                 self.failed_at = Instant::now();
-                self.pace = CommitPace::default();
+                self.memory.pace = CommitPace::default();
+                self.memory.quota.forget();
             }
         }
     }
@@ -153,10 +168,12 @@ impl Writer {
         self.failed_at = Instant::now();
         let watched = reopen(&self.path, &self.file).and_then(|mut connection| {
             self.log.watch(&mut connection)?;
-            Ok(connection)
+            let life = life::life(&connection)?;
+            Ok((connection, life))
         });
         match watched {
-            Ok(connection) => {
+            Ok((connection, life)) => {
+                self.memory.mark.resume(life);
                 self.registry.resynchronise(&connection);
                 self.connection = Some(connection);
                 self.missed = false;
@@ -242,7 +259,7 @@ fn reopen(path: &Path, file: &str) -> Result<Connection, OpenError> {
 fn commit(
     connection: &Connection,
     secrets: &Secrets,
-    pace: &mut CommitPace,
+    memory: &mut Memory,
     registry: &Registry,
     log: &checkpoint::Log,
     jobs: &mut Vec<Job>,
@@ -250,7 +267,7 @@ fn commit(
 ) -> rusqlite::Result<u64> {
     let changes = connection.total_changes();
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let mut batch = Batch::new(connection, secrets, pace);
+    let mut batch = Batch::new(connection, secrets, &mut memory.pace, &mut memory.quota);
     for job in jobs.drain(..) {
         finishes.push(job(&mut batch)?);
     }
@@ -259,10 +276,14 @@ fn commit(
         log.deletes();
     }
     let published = batch.published;
-    if connection.total_changes() != changes {
+    let changed = connection.total_changes() != changes;
+    if changed {
         connection.prepare_cached("UPDATE life SET writes = writes + 1")?.execute([])?;
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
+    if changed {
+        memory.mark.acknowledged();
+    }
     log.committed(connection.total_changes() - changes);
     let appended = published.iter().filter(|p| p.entry.is_some()).count();
     for publication in published {
@@ -308,8 +329,9 @@ mod tests {
         let connection = schema::open_writer(&path).unwrap();
         let secrets = life::secrets(&connection).unwrap();
         let (registry, metrics, log) = Default::default();
+        let file = path.clone();
         let mut writer =
-            Writer::new(path.clone(), connection, secrets, registry, metrics, log).unwrap();
+            Writer::new(file, connection, secrets, registry, metrics, log, Limits::NONE).unwrap();
         let opens = |writer: &mut Writer, failed_at: Instant| {
             (writer.connection, writer.failed_at) = (None, failed_at);
             writer.recover();

@@ -26,6 +26,8 @@ use hearth_protocol::{
     frame::{AckTriple, RoomStatus, Standing},
     handshake::{self, AuthContext},
     hash, invite,
+    limits::{PATH, PROTOCOL_VERSION, SUBPROTOCOL},
+    mls_header::MARK,
 };
 use hearth_server::{Clock, Config, Relay};
 use tokio::{
@@ -238,8 +240,8 @@ pub struct Client {
 
 pub fn request() -> tokio_tungstenite::tungstenite::handshake::client::Request {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-    let mut request = "wss://localhost/v1".into_client_request().unwrap();
-    request.headers_mut().insert("Sec-WebSocket-Protocol", "hearth.v2".parse().unwrap());
+    let mut request = format!("wss://localhost{PATH}").into_client_request().unwrap();
+    request.headers_mut().insert("Sec-WebSocket-Protocol", SUBPROTOCOL.parse().unwrap());
     request
 }
 
@@ -257,9 +259,9 @@ impl Client {
     }
 
     pub async fn greet(&mut self) {
-        self.say(&ClientFrame::Hello { versions: vec![1] }).await;
+        self.say(&ClientFrame::Hello { versions: vec![PROTOCOL_VERSION] }).await;
         match self.hear().await {
-            ServerFrame::Hello { version: 1, relay, challenge, .. } => {
+            ServerFrame::Hello { version: PROTOCOL_VERSION, relay, challenge, .. } => {
                 assert_eq!(relay, self.relay);
                 self.challenge = challenge;
             }
@@ -478,9 +480,32 @@ pub fn message(room: RoomId, epoch: u64, content: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 1, 0, 2, 16];
     bytes.extend(room.0);
     bytes.extend(epoch.to_be_bytes());
-    bytes.push(content);
+    bytes.extend([content, 0]);
     bytes.extend(body);
     bytes
+}
+
+/// The same of an own retraction or a departure.
+pub fn marked(room: RoomId, epoch: u64, bytes: usize) -> Vec<u8> {
+    let mut payload = message(room, epoch, 1, b"");
+    payload.pop();
+    payload.extend([1, MARK[0]]);
+    payload.resize(bytes, 0x5a);
+    payload
+}
+
+/// Whether an effect must come beside a commit.
+pub fn needs_commit(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Admit { .. }
+            | Effect::Remove { .. }
+            | Effect::SetRole { .. }
+            | Effect::SetNumbers { .. }
+            | Effect::Timeout { .. }
+            | Effect::Retract { own: None, .. }
+            | Effect::SetAgreement { .. }
+    )
 }
 
 pub fn text(room: RoomId, epoch: u64, body: &str) -> Vec<u8> {
@@ -552,7 +577,11 @@ impl TestRoom {
         Effect::AddInvite { invite, uses, expires, preview: b"sealed preview".to_vec() }
     }
 
+    /// Submits effects, beside a commit if one of them needs it.
     pub async fn act(&mut self, effects: Vec<Effect>) -> ServerFrame {
+        if effects.iter().any(needs_commit) {
+            return self.commit(effects).await;
+        }
         self.founder.submit(self.id, vec![], effects).await
     }
 

@@ -13,6 +13,7 @@ use std::{
 
 use ed25519_dalek::SigningKey;
 use hearth_client::{
+    clock::Moment,
     engine::{
         Crypto, Room,
         act::InviteTerms,
@@ -184,7 +185,7 @@ impl Log {
 
     fn show(&self, room: &mut Room<'_>) {
         let after = usize::try_from(room.cursor().seq.0).unwrap();
-        room.handle_entries(&self.0[after..]).unwrap();
+        room.handle_entries(&self.0[after..], Moment::agreed(NOW)).unwrap();
     }
 
     fn flush(&mut self, room: &mut Room<'_>) -> Vec<Effect> {
@@ -360,13 +361,13 @@ fn engine(report: &Report, suite: Suite, name: &str) {
     let before = usize::try_from(members[0].cursor().seq.0).unwrap();
     assert_eq!(log.0.len() - before, MISSED);
     let started = Instant::now();
-    members[0].handle_entries(&log.0[before..]).unwrap();
+    members[0].handle_entries(&log.0[before..], Moment::agreed(NOW)).unwrap();
     let each = millis(started.elapsed()) / MISSED as f64;
     let what = format!("engine {name}: decrypt and store, each of 1,000 at once");
     report.say(&what, each, "ms", 0.5, true);
     let started = Instant::now();
     for entries in log.0[before..].chunks(1) {
-        members[1].handle_entries(entries).unwrap();
+        members[1].handle_entries(entries, Moment::agreed(NOW)).unwrap();
     }
     let each = millis(started.elapsed()) / MISSED as f64;
     report.note(&format!("engine {name}: the same, each in a transaction of its own"), each, "ms");

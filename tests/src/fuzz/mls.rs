@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 
 use hearth_client::{
+    clock::Moment,
     engine::{
         Crypto, Room,
         act::InviteTerms,
@@ -154,7 +155,7 @@ impl Log {
     fn show(&self, room: &mut Room<'_>) {
         let after = room.cursor().seq;
         let entries: Vec<Entry> = self.entries.iter().filter(|e| e.seq > after).cloned().collect();
-        room.handle_entries(&entries).unwrap();
+        room.handle_entries(&entries, Moment::agreed(NOW)).unwrap();
     }
 
     fn flush(&mut self, room: &mut Room<'_>) {

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, thread::JoinHandle};
 
+use super::people::by_clock;
 use hearth_protocol::{
     RelayId,
     invite::{Grant, Transport},
@@ -29,6 +30,11 @@ impl Default for Backend {
 impl Backend {
     /// Starts a relay in a new folder.
     pub fn start() -> Self {
+        Self::start_ahead(0)
+    }
+
+    /// Starts a relay whose clock is ahead by so many milliseconds.
+    pub fn start_ahead(ahead: i64) -> Self {
         let dir = scratch();
         let mut config = Config::new(dir.path());
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -37,6 +43,7 @@ impl Backend {
         config.connections_per_ip = 10_000;
         config.frames_per_second = 10_000;
         config.frames_burst = 10_000;
+        config.clock = Clock::from_fn(move || by_clock(ahead));
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -54,7 +61,7 @@ impl Backend {
         let terms = hearth_server::Grant {
             rooms: 1_000_000,
             members: 50,
-            expires: Clock::system().now().plus(24 * 3600 * 1000),
+            expires: by_clock(ahead).plus(24 * 3600 * 1000),
             url: None,
         };
         let link = hearth_server::grant(dir.path(), &terms).unwrap();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use hearth_client::engine::{
     policy::Act,
-    state::{Notice, Row, RowContent},
+    state::{Notice, Row, RowContent, Standing},
 };
 use hearth_protocol::{Digest, Entry, MemberKey, MessageId, Millis};
 
@@ -64,6 +64,7 @@ impl Oracle {
             let mut found = Vec::new();
             self.words(rows, &mut found);
             self.moderation(rows, &mut found);
+            Self::times(person, rows, &mut found);
             self.roster(person, &mut found);
             for (author, own) in &all {
                 if author.key != person.key {
@@ -115,6 +116,24 @@ impl Oracle {
                 _ => {}
             }
         }
+    }
+
+    /// T10: no entry is shown with a time that is still to come, by the clock of whoever reads it or by the relay's.
+    fn times(person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
+        let Some(room) = person.room() else { return };
+        let cursor = room.cursor();
+        let own = person.now().max(cursor.own_clock);
+        for row in rows.iter().filter(|row| row.at > own || row.arrived > own) {
+            let (seq, at, arrived) = (row.seq, row.at.0, row.arrived.0);
+            wrong.push(format!("T10: {seq} is of {at}, arrived at {arrived}, and it is {}", own.0));
+        }
+    }
+
+    /// T10: nothing that somebody said is left.
+    pub(super) fn erased(person: &Person) -> Option<String> {
+        let member = person.room().is_some_and(|room| room.state().standing == Standing::Member);
+        let left = person.rows().iter().filter(|row| words(row).is_some()).count();
+        (member && left > 0).then(|| format!("T10: {left} texts stay with {}", person.name))
     }
 
     /// I6: nobody is inside whom no facilitator let in.

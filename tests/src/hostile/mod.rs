@@ -20,5 +20,5 @@ pub use dice::Dice;
 pub use op::Op;
 pub use people::Person;
 pub use proxy::Proxy;
-pub use scene::{Lies, Outcome, Scene, run};
+pub use scene::{Lies, Outcome, Scene, WRONG_CLOCKS, run};
 pub use stage::Stage;

@@ -23,6 +23,8 @@ pub enum Op {
     Tombstone,
     /// An entry's time is far off.
     Time,
+    /// An entry's time is where no clock will be, or a year away.
+    FarTime,
     /// A bit of a frame is flipped.
     FrameFlip,
     /// A frame is cut short.
@@ -65,7 +67,7 @@ pub enum Op {
 
 impl Op {
     /// What can be done to an entry on its way.
-    pub const ENTRY: [Self; 10] = [
+    pub const ENTRY: [Self; 11] = [
         Self::Drop,
         Self::Hole,
         Self::Duplicate,
@@ -76,6 +78,7 @@ impl Op {
         Self::Splice,
         Self::Tombstone,
         Self::Time,
+        Self::FarTime,
     ];
     /// What can be done to frames and subscriptions.
     pub const FRAME: [Self; 9] = [

@@ -1,6 +1,12 @@
 //! The people of a scene: profiles on disk, opened anew for every visit, as commands do.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
 use hearth_client::{
+    clock::{Clock, Moment},
     engine::{
         Crypto, Room,
         act::InviteTerms,
@@ -8,11 +14,11 @@ use hearth_client::{
         mls::Suite,
         state::Row,
     },
-    live::{Live, LiveError, knock, look, now, open_room},
+    live::{Live, LiveError, knock, look, open_room},
     profile::Profile,
 };
 use hearth_protocol::{
-    MemberKey, Role, RoomNumbers, Seq,
+    MemberKey, Millis, Role, RoomNumbers, Seq,
     invite::{Grant, Invite},
 };
 use tempfile::TempDir;
@@ -32,6 +38,8 @@ pub struct Person {
     pub complaints: Vec<String>,
     profile: Profile,
     crypto: Crypto,
+    /// By how many milliseconds this person's clock is ahead.
+    ahead: Arc<AtomicI64>,
     _home: TempDir,
 }
 
@@ -40,14 +48,37 @@ impl Person {
     pub fn new(name: &str) -> Self {
         let home = scratch();
         let profile = Profile::create(&home.path().join("profile"), None);
+        let ahead = Arc::new(AtomicI64::new(0));
+        let own = ahead.clone();
+        let clock = Clock::from_fn(move || by_clock(own.load(Ordering::Relaxed)));
         Self {
             name: name.to_owned(),
             key: None,
             complaints: Vec::new(),
             profile: profile.unwrap_or_else(|error| panic!("no profile: {error}")),
-            crypto: Crypto::default(),
+            crypto: Crypto::with_clock(clock),
+            ahead,
             _home: home,
         }
+    }
+
+    /// Sets this person's clock.
+    pub fn set_clock(&self, ahead: i64) {
+        self.ahead.store(ahead, Ordering::Relaxed);
+    }
+
+    /// Returns the time by this person's clock.
+    pub fn now(&self) -> Millis {
+        self.crypto.now()
+    }
+
+    /// Erases what is old when so much time has passed on both clocks.
+    pub(super) fn erase_after(&self, millis: u64) {
+        let Some(mut room) = self.room() else { return };
+        let (own, relay) = (room.now().max(room.cursor().own_clock), room.cursor().relay_clock);
+        let later = Moment { own: own.plus(millis), relay: relay.plus(millis) };
+        // Somebody who is out has no rule to erase by.
+        let _ = room.erase_expired(later);
     }
 
     /// Opens the room from the disk.
@@ -77,11 +108,11 @@ impl Person {
     /// Returns some ciphertexts of a room that nobody else knows of.
     pub fn ciphertexts(&self, grant: &Grant) -> Vec<Vec<u8>> {
         let (store, crypto) = (self.profile.store(), &self.crypto);
-        let mut room = Room::found(store, crypto, grant, self.founding(), now()).unwrap();
+        let mut room = Room::found(store, crypto, grant, self.founding(), self.now()).unwrap();
         room.opened().unwrap();
-        room.queue_text("said elsewhere".into(), now()).unwrap();
+        room.queue_text("said elsewhere".into(), self.now()).unwrap();
         let text = room.next_submission().unwrap().unwrap();
-        let commit = room.renew(None, now()).unwrap();
+        let commit = room.renew(None, self.now()).unwrap();
         vec![text.payload, commit.payload]
     }
 
@@ -132,9 +163,10 @@ impl Person {
 
     /// Makes an invite for several.
     pub async fn invite(&self, uses: u32) -> Result<Invite, LiveError> {
-        let terms = InviteTerms { uses, expires: now().plus(3_600_000), role: Role::Member };
         self.visit(async |live| {
-            let (link, _) = live.room.invite(terms, now())?;
+            let expires = live.relay_now().plus(3_600_000);
+            let terms = InviteTerms { uses, expires, role: Role::Member };
+            let (link, _) = live.room.invite(terms, live.room.now())?;
             live.send_waiting().await?;
             Ok(link)
         })
@@ -147,7 +179,7 @@ impl Person {
             let knocks = live.knocks().await?;
             let knock = knocks.into_iter().filter_map(|(_, k)| k.ok()).find(|k| k.name == name);
             let Some(knock) = knock else { return Ok(false) };
-            live.commit(|room, now| room.admit(&knock, now)).await?;
+            live.admit(&knock).await?;
             Ok(true)
         })
         .await
@@ -161,4 +193,9 @@ pub(super) fn accuses(error: &LiveError) -> bool {
         LiveError::Withheld(_) | LiveError::SaidGone | LiveError::LeftBehind => true,
         _ => false,
     }
+}
+
+/// The time by a clock that is ahead by so much.
+pub(super) fn by_clock(ahead: i64) -> Millis {
+    Millis(Clock::system().now().0.saturating_add_signed(ahead))
 }

@@ -105,7 +105,7 @@ fn speak(_: &Request, mut response: Response) -> Result<Response, ErrorResponse>
 async fn reach(backend: SocketAddr) -> Option<WebSocketStream<TcpStream>> {
     let stream = TcpStream::connect(backend).await.ok()?;
     stream.set_nodelay(true).ok()?;
-    let uri = format!("ws://{backend}/v1").parse().ok()?;
+    let uri = format!("ws://{backend}/v2").parse().ok()?;
     let request = ClientRequestBuilder::new(uri).with_sub_protocol(SUBPROTOCOL);
     let (socket, _) = client_async(request, stream).await.ok()?;
     Some(socket)

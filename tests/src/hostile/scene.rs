@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use hearth_client::{
+    clock::Moment,
     engine::{
         check::lawless,
         policy::{Act, Category},
@@ -19,6 +20,12 @@ use super::{
     people::accuses,
 };
 
+/// By how much a clock is wrong, in milliseconds.
+pub const WRONG_CLOCKS: [i64; 8] =
+    [0, 0, -3 * HOUR, 3 * HOUR, -365 * 24 * HOUR, 365 * 24 * HOUR, 85 * 24 * HOUR, 300 * 24 * HOUR];
+const HOUR: i64 = 3_600_000;
+/// More than the default retention: 31 days.
+const KEPT_MILLIS: u64 = 31 * 24 * 3_600_000;
 /// Founded the room, and facilitates.
 const FAY: usize = 0;
 /// Is a member, with a client that works for the relay.
@@ -108,6 +115,7 @@ impl Scene {
     async fn play(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
         let mut scene = Box::pin(Self::open(seed, backend)).await;
         let lying = !matches!(lies, Lies::None);
+        scene.set_clocks(seed);
         let mut special = if lying { scene.begin_lies() } else { Special::Nothing };
         if let Lies::Only(ops) = lies {
             special = Special::Nothing;
@@ -134,6 +142,7 @@ impl Scene {
         if scene.wrong.is_empty() {
             Box::pin(scene.recover()).await;
             scene.strangers();
+            scene.erase();
         }
         scene.close(lying)
     }
@@ -178,6 +187,23 @@ impl Scene {
             scene.say(who).await;
         }
         scene
+    }
+
+    /// Everybody came in with the right time. From now on each has a clock of their own, by a plan beside the other.
+    fn set_clocks(&self, seed: u64) {
+        let mut dice = Dice::new(seed ^ 0xc10c_0001);
+        for person in &self.people {
+            person.set_clock(dice.pick(&WRONG_CLOCKS).unwrap_or(0));
+        }
+    }
+
+    /// T10: what was said is gone from every device when the room keeps it no longer, whatever time the relay put on it.
+    fn erase(&mut self) {
+        for who in self.honest().collect::<Vec<_>>() {
+            let person = &self.people[who];
+            person.erase_after(KEPT_MILLIS);
+            self.wrong.extend(Oracle::erased(person));
+        }
     }
 
     /// Makes ciphertexts of another room, to be mixed in.
@@ -390,9 +416,13 @@ impl Scene {
             }
             Special::Pause => {
                 self.proxy.stage.borrow_mut().hide_numbers = true;
-                let until = hearth_client::live::now().plus(3_600_000);
-                let act = Act::Pause { until, comment: String::new() };
-                if self.visit(FAY, async |live| live.act(act).await).await.is_some() {
+                let paused = self
+                    .visit(FAY, async |live| {
+                        let until = live.relay_now().plus(3_600_000);
+                        live.act(Act::Pause { until, comment: String::new() }).await
+                    })
+                    .await;
+                if paused.is_some() {
                     self.reached.push("a pause that the relay does not keep");
                 }
                 for who in [1, 2] {
@@ -451,7 +481,8 @@ impl Scene {
     fn haunt(&mut self, seq: u64) {
         let Some((_, welcome)) = self.proxy.stage.borrow().blobs.last().cloned() else { return };
         let Some(mut room) = self.people[GUS].room() else { return };
-        let joined = lawless(|| room.welcomed(&welcome, Seq(seq), hearth_client::live::now()));
+        let now = room.now();
+        let joined = lawless(|| room.welcomed(&welcome, Seq(seq), now));
         if joined.is_ok() {
             self.reached.push("a stranger holds the Welcome of a member's commit");
             self.haunted = Some(seq);
@@ -669,7 +700,8 @@ impl Scene {
             let after = room.cursor().seq;
             for entry in truth.iter().filter(|e| e.seq > after && shown(e.seq.0)) {
                 // What cannot be read is no matter here.
-                let _ = lawless(|| room.handle_entries(std::slice::from_ref(entry)));
+                let moment = Moment::agreed(room.now());
+                let _ = lawless(|| room.handle_entries(std::slice::from_ref(entry), moment));
             }
         }
         let text = |content| match content {

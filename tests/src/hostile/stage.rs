@@ -191,9 +191,28 @@ impl Stage {
             view.next += 1;
             let is_own = own.is_some_and(|own| entry.content.digest() == own);
             let op = if is_own { None } else { self.lie(Some(member), &Op::ENTRY) };
+            if op == Some(Op::FarTime) {
+                view.touched = true;
+                view.show(entry.content, self.far_time(entry.at));
+                continue;
+            }
             view.take(&entry, op, &mut self.dice, &self.stock);
         }
         self.views.insert(*member, view);
+    }
+
+    /// A time that nobody's clock shows.
+    fn far_time(&mut self, at: Millis) -> Millis {
+        const YEAR: u64 = 365 * 24 * 3_600_000;
+        let times = [
+            Millis(i64::MAX.unsigned_abs()),
+            Millis(u64::MAX),
+            at.plus(YEAR),
+            at.plus(35 * YEAR / 365),
+            Millis(at.0.saturating_sub(YEAR)),
+            Millis(1),
+        ];
+        self.dice.pick(&times).unwrap_or(at)
     }
 
     fn head(&self, member: &MemberKey, conn: &Conn) -> u64 {

@@ -112,6 +112,10 @@ impl Server {
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         command.args(["--connections-per-ip", "1000000", "--frames-per-second", "1000000"]);
         command.args(["--frames-burst", "1000000"]);
+        // In the environment, so that a relay that has no such limits can be measured alike.
+        for name in ["MEMBER_BYTES_PER_SECOND", "MEMBER_BYTES_BURST", "ROOM_BYTES_MAX"] {
+            command.env(format!("HEARTHD_{name}"), (1_u64 << 40).to_string());
+        }
         Self::start(command, core, Some(data), "hearthd ready wss://")
     }
 

@@ -19,8 +19,8 @@ use super::{
 
 /// Bytes of the MLS ciphertext of a short text: what `hearth` makes of anything up to some 180 bytes.
 pub const PAYLOAD_BYTES: usize = 452;
-/// Bytes before the content: version, wire format, group id, epoch, content type.
-const HEADER_BYTES: usize = 30;
+/// Bytes before the content: version, wire format, group id, epoch, content type, no authenticated data.
+const HEADER_BYTES: usize = 31;
 /// Knocks that wait for one commit; the relay takes 64.
 const ADMITTED_AT_ONCE: usize = 60;
 
@@ -186,7 +186,7 @@ pub fn payload(
     bytes.extend([0, 1, 0, 2, 16]);
     bytes.extend(room.0);
     bytes.extend(epoch.to_be_bytes());
-    bytes.push(content_type);
+    bytes.extend([content_type, 0]);
     bytes.extend(content);
     bytes.resize(total.max(bytes.len()), 0x5c);
     bytes

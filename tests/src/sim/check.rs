@@ -1,6 +1,9 @@
 //! Everybody's view against the model's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
+};
 
 use hearth_client::engine::{
     Room,
@@ -43,14 +46,16 @@ fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &m
             Notice::Duplicate => model.entry(seq.0).is_some_and(|e| model.came_before(e.id, seq.0)),
             // See `gaps`.
             Notice::Gap(_) => true,
+            // The relay's clock jumps.
+            Notice::Times => true,
             _ => false,
         };
         if !fine {
             wrong.push(format!("entry {seq} is shown with {notice:?}"));
         }
     }
-    // Of what expired or admitted this member, there is no entry to compare.
-    if row.digest == Digest([0; 32]) {
+    // Of what expired or admitted this member, there is no entry to compare; the last row stays when its words are erased.
+    if row.digest == Digest([0; 32]) || is_blank(row) {
         return;
     }
     let Some(entry) = model.entry(seq.0) else {
@@ -63,8 +68,8 @@ fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &m
     if row.from.is_some_and(|from| from != entry.author) {
         wrong.push(format!("entry {seq} is shown as another's"));
     }
-    if row.at.0 < entry.at {
-        wrong.push(format!("entry {seq} is shown as older than it is"));
+    if row.stamp.0 != entry.at {
+        wrong.push(format!("entry {seq} is kept with another time"));
     }
     let texts = world.texts.borrow();
     let written = texts.get(&entry.id).map(|(_, text)| text);
@@ -83,6 +88,11 @@ fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &m
     if !right {
         wrong.push(format!("entry {seq} is shown as {:?}", row.content));
     }
+}
+
+/// Whether the words of a row are erased.
+fn is_blank(row: &Row) -> bool {
+    row.content == RowContent::Nothing && row.from.is_none() && row.notices.is_empty()
 }
 
 /// Messages that are missed of somebody are at most those that the relay refused when it could have taken and forgotten them:
@@ -127,13 +137,19 @@ fn order(rows: &[Row], wrong: &mut Vec<String>) {
 
 /// Everything that the room still keeps is there.
 fn holes(world: &World, model: &Model, room: &mut Room<'_>, rows: &[Row], wrong: &mut Vec<String>) {
-    let there: BTreeSet<u64> = rows.iter().map(|row| row.seq.0).collect();
+    let there: BTreeSet<u64> =
+        rows.iter().filter(|row| !is_blank(row)).map(|row| row.seq.0).collect();
     // A member's own clock decides what their device erases, by any rule that it has seen.
     let kept = model.entries.iter().map(|entry| entry.after.numbers.retention_seconds).min();
-    let oldest = world.clock.skewed(0).0.saturating_sub(kept.unwrap_or(0) * 1000) + SKEW_MILLIS;
+    let oldest = world.clock.relay().0.saturating_sub(kept.unwrap_or(0) * 1000) + SKEW_MILLIS;
+    // What came before that clock jumped ahead is so much older by it.
+    let who = world.keys.borrow().get(&room.me()).copied().unwrap_or(0);
+    let ahead = u64::try_from(world.skews[who].load(Ordering::Relaxed)).unwrap_or(0);
+    let since = world.wrong_since.get().saturating_add(SKEW_MILLIS);
     for seq in room.state().joined.0 + 1..=room.cursor().seq.0 {
         let Some(entry) = model.entry(seq) else { break };
-        if !there.contains(&seq) && !entry.expired && entry.at >= oldest {
+        let jumped = if entry.at < since { ahead } else { 0 };
+        if !there.contains(&seq) && !entry.expired && entry.at >= oldest.saturating_add(jumped) {
             wrong.push(format!("entry {seq} is missing"));
         }
     }

@@ -1,9 +1,10 @@
 //! Members: the client library on a profile on disk, one visit after another, as commands are run.
 
-use std::{path::PathBuf, rc::Rc, time::Duration};
+use std::{path::PathBuf, rc::Rc, sync::atomic::Ordering, time::Duration};
 
 use futures_util::future::{Either, select};
 use hearth_client::{
+    clock::Clock,
     connection::Connection,
     engine::{
         Crypto, EngineError, Room,
@@ -13,7 +14,7 @@ use hearth_client::{
         policy::{Act, Category},
         state::{RowContent, Standing},
     },
-    live::{self, Live, LiveError, now},
+    live::{self, Live, LiveError},
     profile::Profile,
 };
 use hearth_protocol::{
@@ -57,7 +58,9 @@ impl Person {
     fn new(world: &World, who: usize) -> Self {
         let home = world.dir.path().join(NAMES[who]);
         let profile = Profile::create(&home, None).unwrap_or_else(|error| panic!("{error}"));
-        let crypto = Crypto::default();
+        let (clock, skew) = (world.clock.clone(), world.skews[who].clone());
+        let own = move || clock.skewed(skew.load(Ordering::Relaxed));
+        let crypto = Crypto::with_clock(Clock::from_fn(own));
         Self { who, home, profile: Some(profile), crypto, said: 0, queued: Vec::new(), late: false }
     }
 
@@ -266,7 +269,7 @@ fn write(world: &World, person: &mut Person, action: Action) -> Result {
             if room.state().standing == Standing::Knocking {
                 return Ok(());
             }
-            room.queue_text(text.clone(), now())?
+            room.queue_text(text.clone(), person.crypto.now())?
         };
         world.texts.borrow_mut().insert(id, (person.who, text));
         person.queued.push(id);
@@ -336,20 +339,21 @@ async fn inside(world: &World, room: Room<'_>, action: Action) -> Result {
 }
 
 async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
-    let span = |millis| now().plus(millis);
+    let (now, relay_now) = (live.room.now(), live.relay_now());
+    let span = |millis| relay_now.plus(millis);
     let act = match action {
         Action::Look | Action::Say(_) | Action::SayLong | Action::Knock => return Ok(()),
         Action::Stay(millis) => return stay(live, millis).await,
         Action::TakeBack => return take_back(live).await,
         Action::Leave => {
-            live.room.queue_departure(false, now())?;
+            live.room.queue_departure(false, now)?;
             return live.flush().await;
         }
         Action::Renew => return live.commit(|room, now| room.renew(None, now)).await.map(|_| ()),
         Action::Invite => {
             let expires = span(3 * 24 * 3_600_000);
             let terms = InviteTerms { uses: 1, expires, role: Role::Member };
-            let (link, _) = live.room.invite(terms, now())?;
+            let (link, _) = live.room.invite(terms, now)?;
             live.flush().await?;
             *world.invite.borrow_mut() = Some(link);
             return Ok(());
@@ -359,7 +363,7 @@ async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
             let Some(member) = key_of(world, live, whom) else { return Ok(()) };
             let until = if millis == 0 { Millis(0) } else { span(millis) };
             let words = "Rest a little.".into();
-            let time_out = live.room.queue_time_out(member, until, words, now())?;
+            let time_out = live.room.queue_time_out(member, until, words, now)?;
             live.flush().await?;
             return live.commit(|room, now| room.time_out(&time_out, now)).await.map(|_| ());
         }
@@ -434,7 +438,7 @@ async fn take_back(live: &mut Live<'_>) -> Result {
         row.from == Some(me) && matches!(row.content, RowContent::Text(_))
     };
     let Some(row) = rows.iter().rev().find(text) else { return Ok(()) };
-    live.room.queue_own_retraction(row.seq, now())?;
+    live.room.queue_own_retraction(row.seq, live.room.now())?;
     live.flush().await
 }
 
@@ -444,7 +448,7 @@ async fn admit(live: &mut Live<'_>) -> Result {
     // By name: the relay's order is that of keys, and those are random.
     knocks.sort_by(|a, b| a.name.cmp(&b.name));
     for knock in knocks {
-        live.commit(|room, now| room.admit(&knock, now)).await?;
+        live.admit(&knock).await?;
     }
     Ok(())
 }

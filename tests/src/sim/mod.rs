@@ -15,7 +15,18 @@ mod plan;
 mod relay;
 mod trace;
 
-use std::{cell::RefCell, collections::BTreeMap, io, pin::Pin, rc::Rc, task::Poll};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    task::Poll,
+};
 
 use hearth_client::simulated::{Dial, within};
 use hearth_protocol::{MemberKey, MessageId, invite::Invite};
@@ -86,7 +97,10 @@ struct World {
     relay: RefCell<SimRelay>,
     links: Vec<Link>,
     calm: RefCell<bool>,
-    skews: RefCell<Vec<i64>>,
+    /// By how much each member's clock is ahead.
+    skews: Vec<Arc<AtomicI64>>,
+    /// When the clocks went wrong, by the relay's clock.
+    wrong_since: Cell<u64>,
     trace: RefCell<Trace>,
     outcome: RefCell<Outcome>,
     switch: Option<Switch>,
@@ -180,10 +194,8 @@ impl World {
     }
 }
 
-/// A member's future, polled at their own time and with their own way to the relay.
+/// A member's future, polled with their own way to the relay.
 struct Scoped<'a, F> {
-    world: Rc<World>,
-    who: usize,
     dial: Dial,
     future: Pin<&'a mut F>,
 }
@@ -192,10 +204,8 @@ impl<F: Future> Future for Scoped<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<F::Output> {
-        let skew = self.world.skews.borrow()[self.who];
-        let now = self.world.clock.skewed(skew);
         let Self { dial, future, .. } = &mut *self;
-        within(now, dial, || future.as_mut().poll(context))
+        within(dial, || future.as_mut().poll(context))
     }
 }
 
@@ -204,7 +214,7 @@ async fn as_member<F: Future>(world: &Rc<World>, who: usize, future: F) -> F::Ou
     let mut future = std::pin::pin!(future);
     let dialler = world.clone();
     let dial: Dial = Rc::new(move || -> io::Result<DuplexStream> { network::dial(&dialler, who) });
-    Scoped { world: world.clone(), who, dial, future: future.as_mut() }.await
+    Scoped { dial, future: future.as_mut() }.await
 }
 
 /// Plays one seed, on a runtime of one thread whose time is paused.
@@ -215,6 +225,7 @@ pub async fn play(seed: u64, switch: Option<Switch>) -> Outcome {
 async fn run(seed: u64, switch: Option<Switch>) -> Outcome {
     let plan = plan::draw(seed);
     let clock = Clock::start();
+    clock.jump(plan.relay_ahead);
     let dir = crate::hostile::scratch();
     let store = dir.path().join("relay");
     std::fs::create_dir(&store).unwrap();
@@ -225,7 +236,8 @@ async fn run(seed: u64, switch: Option<Switch>) -> Outcome {
         relay: RefCell::new(relay),
         links: links.collect(),
         calm: RefCell::new(true),
-        skews: RefCell::new(plan.skews.clone()),
+        skews: plan.skews.iter().map(|skew| Arc::new(AtomicI64::new(*skew))).collect(),
+        wrong_since: Cell::new(u64::MAX),
         trace: RefCell::default(),
         outcome: RefCell::default(),
         switch,
@@ -237,6 +249,11 @@ async fn run(seed: u64, switch: Option<Switch>) -> Outcome {
         dir,
     });
     let mut people = member::gather(&world).await;
+    // With the right time everybody came in. From now on all clocks are wrong.
+    world.wrong_since.set(world.clock.relay().0);
+    for (skew, ahead) in world.skews.iter().zip(&plan.ahead) {
+        skew.fetch_add(*ahead, Ordering::Relaxed);
+    }
     *world.calm.borrow_mut() = false;
     unfold(&world, &plan, &mut people).await;
     *world.calm.borrow_mut() = true;

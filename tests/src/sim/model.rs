@@ -10,7 +10,9 @@ use hearth_protocol::{
     Commitment, Digest, Effect, InviteId, MemberKey, MessageId, RejectCode, Role, RoomNumbers,
     codec,
     frame::{AckTriple, Door},
-    hash, mls_header,
+    hash,
+    limits::{MARKED_BYTES_MAX, MARKED_MILLIS},
+    mls_header,
 };
 
 const MINUTE: u64 = 60_000;
@@ -41,6 +43,8 @@ pub(super) struct Entry {
     pub(super) digest: Digest,
     /// Whether it is a commit.
     pub(super) commit: bool,
+    /// Whether it is an own retraction or a departure.
+    marked: bool,
     /// The entry that retracted it.
     pub(super) retracted_at: Option<u64>,
     /// Whether retention took it.
@@ -63,6 +67,7 @@ struct Member {
     timed_out_until: u64,
     last_post: Option<u64>,
     posts: Vec<u64>,
+    last_marked: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -195,11 +200,20 @@ impl Model {
         }
         let commit = header.is_some_and(|h| h.content == mls_header::ContentType::Commit);
         for effect in effects {
-            rights(me.role, effect, commit)?;
+            rights(me.role, effect, commit, &self.now.numbers)?;
         }
-        let takes_back =
-            effects.iter().any(|e| matches!(e, Effect::Leave | Effect::Retract { .. }));
-        if !me.role.moderates() && header.is_some() && !commit && !takes_back {
+        let leaves = effects.contains(&Effect::Leave);
+        let takes_back = effects.iter().any(|e| matches!(e, Effect::Retract { own: Some(_), .. }));
+        let marked = header.is_some_and(|h| h.marked);
+        if marked && (payload.len() > MARKED_BYTES_MAX || !leaves && !takes_back) {
+            return Err(RejectCode::BadPayload);
+        }
+        if !me.role.moderates() && marked && !leaves {
+            let too_soon = |last| last <= now && last + MARKED_MILLIS > now;
+            if me.last_marked.is_some_and(too_soon) {
+                return Err(RejectCode::RateLimited);
+            }
+        } else if !me.role.moderates() && header.is_some() && !commit && !marked {
             self.may_post(&me, payload.len(), now)?;
         }
         if !me.role.moderates() && commit {
@@ -219,10 +233,12 @@ impl Model {
             && let Some(me) = self.members.get_mut(&from)
         {
             // Only what a rule asks for is counted: posts from before a budget do not spend it.
-            if self.now.numbers.slow_seconds > 0 {
+            if marked {
+                me.last_marked = Some(now);
+            } else if self.now.numbers.slow_seconds > 0 {
                 me.last_post = Some(now);
             }
-            if self.now.numbers.budget_per_day > 0 {
+            if !marked && self.now.numbers.budget_per_day > 0 {
                 me.posts.retain(|at| at / QUARTER + 96 >= now / QUARTER);
                 me.posts.push(now);
             }
@@ -235,6 +251,7 @@ impl Model {
             id,
             digest,
             commit,
+            marked,
             retracted_at,
             expired,
             after,
@@ -316,7 +333,8 @@ impl Model {
                     return Err(RejectCode::NotFound);
                 }
                 let timed_out_until = former.map_or(0, |m| m.timed_out_until);
-                let newcomer = Member { timed_out_until, ..Member::new(*role) };
+                let last_marked = former.and_then(|m| m.last_marked);
+                let newcomer = Member { timed_out_until, last_marked, ..Member::new(*role) };
                 self.members.insert(*member, newcomer);
                 self.knocks.remove(member);
                 self.now.roles.insert(*member, *role);
@@ -412,7 +430,7 @@ impl Model {
         }
         let index = target.checked_sub(1).and_then(|at| usize::try_from(at).ok());
         let entry = index.and_then(|at| self.entries.get_mut(at)).ok_or(RejectCode::NotFound)?;
-        if entry.commit && !entry.expired {
+        if (entry.commit || entry.marked) && !entry.expired {
             return Err(RejectCode::NotFound);
         }
         if entry.retracted_at.is_some() || entry.expired {
@@ -448,6 +466,11 @@ impl Model {
         if triple.agreement != self.agreement {
             return Err(RejectCode::NotAcknowledged);
         }
+        let before = self.knocks.get(&from).filter(|k| !k.declined).map(|k| k.at);
+        // Everybody here knocks by one invite.
+        if before.is_some_and(|at| at <= now && at + 30_000 > now) {
+            return Err(RejectCode::RateLimited);
+        }
         if self.used.insert((invite, from)) {
             known.uses -= 1;
         }
@@ -476,20 +499,37 @@ impl Model {
 
 impl Member {
     const fn new(role: Role) -> Self {
-        Self { role, state: State::In, timed_out_until: 0, last_post: None, posts: Vec::new() }
+        Self {
+            role,
+            state: State::In,
+            timed_out_until: 0,
+            last_post: None,
+            posts: Vec::new(),
+            last_marked: None,
+        }
     }
 }
 
 /// Section 6: who may ask for which, and what needs a commit.
-fn rights(role: Role, effect: &Effect, commit: bool) -> Rule {
-    let needs_commit =
-        matches!(effect, Effect::Admit { .. } | Effect::Remove { .. } | Effect::SetRole { .. });
+fn rights(role: Role, effect: &Effect, commit: bool, now: &RoomNumbers) -> Rule {
+    let needs_commit = matches!(
+        effect,
+        Effect::Admit { .. }
+            | Effect::Remove { .. }
+            | Effect::SetRole { .. }
+            | Effect::SetNumbers { .. }
+            | Effect::Timeout { .. }
+            | Effect::Retract { own: None, .. }
+    );
     if needs_commit && !commit {
         return Err(RejectCode::BadPayload);
     }
     let may = match effect {
         Effect::Leave | Effect::Retract { own: Some(_), .. } | Effect::Remove { .. } => true,
         Effect::SetRole { role: given, .. } if given.moderates() => role == Role::Facilitator,
+        Effect::SetNumbers { numbers } if numbers.retention_seconds != now.retention_seconds => {
+            role == Role::Facilitator
+        }
         _ => role.moderates(),
     };
     may.then_some(()).ok_or(RejectCode::NotFacilitator)

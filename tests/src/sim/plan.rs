@@ -2,7 +2,7 @@
 
 use hearth_protocol::{Role, frame::Door};
 
-use crate::hostile::Dice;
+use crate::hostile::{Dice, WRONG_CLOCKS};
 
 /// Founds the room and facilitates throughout.
 pub(super) const FAY: usize = 0;
@@ -91,8 +91,12 @@ pub(super) enum Event {
 pub(super) struct Plan {
     pub(super) visits: Vec<Visit>,
     pub(super) events: Vec<(u64, Event)>,
-    /// How wrong each member's clock is.
+    /// How wrong each member's clock is from the beginning: a little.
     pub(super) skews: Vec<i64>,
+    /// By how much each member's clock is ahead besides, once everybody is in.
+    pub(super) ahead: Vec<i64>,
+    /// By how much the relay's clock is ahead.
+    pub(super) relay_ahead: i64,
     /// When the faults end.
     pub(super) end: u64,
 }
@@ -133,6 +137,10 @@ pub(super) fn draw(seed: u64) -> Plan {
             plan.visits.push(Visit { at, who, action, killed_after: None });
         }
     }
+    for _ in NAMES {
+        plan.ahead.push(dice.pick(&WRONG_CLOCKS).unwrap_or(0));
+    }
+    plan.relay_ahead = dice.pick(&WRONG_CLOCKS).unwrap_or(0);
     plan.events.sort_by_key(|(at, _)| *at);
     plan.end = at + HOUR;
     plan

@@ -10,6 +10,7 @@ use hearth_client::engine::{
 use hearth_protocol::{Role, codec};
 use mls_rs::{
     CipherSuite, Extension, ExtensionList, MlsMessage, ProtocolVersion, psk::ExternalPskId,
+    time::MlsTime,
 };
 
 use super::{
@@ -39,7 +40,13 @@ pub(crate) fn leaf_of(stage: &mut Stage, who: usize) -> u32 {
 
 /// Somebody outside, with a key package that has a good acknowledgement of the room.
 fn ghost(stage: &Stage) -> (Foreign, Vec<u8>) {
-    let mut ghost = Foreign::new(&Setup { name: "Gus", seed: 78, ..Setup::default() });
+    ghost_with(stage, Setup::default().lifetime)
+}
+
+/// The same with a lifetime of its own.
+fn ghost_with(stage: &Stage, lifetime: (u64, u64)) -> (Foreign, Vec<u8>) {
+    let setup = Setup { name: "Gus", seed: 78, lifetime, ..Setup::default() };
+    let mut ghost = Foreign::new(&setup);
     let room = &stage.people[FAY];
     let mine = room.acknowledgement().unwrap();
     let agreement = room.agreement(&mine.agreement).unwrap().unwrap();
@@ -104,6 +111,26 @@ fn nobody_adds_or_removes_without_the_right() {
     let context = context(&mut stage.fox, &policy);
     let plan = stage.fox.forges(|b| b.remove_member(ben)?.set_group_context_ext(context));
     stage.refuses(plan.unwrap(), &refused(RuleError::NotFacilitator));
+}
+
+/// OpenMLS refuses what is over or still to come by the reader's clock, the gate what is good now: all say the same of it.
+#[test]
+fn a1_other_lifetimes_are_refused_alike() {
+    let mut stage = Stage::new();
+    let now = MlsTime::now().seconds_since_epoch();
+    let day = 24 * 3600;
+    let lifetimes = [
+        (now - 90 * day, now - 6 * day),
+        (now + day, now + 85 * day),
+        (now - day, now + 83 * day),
+        (0, now + 83 * day),
+    ];
+    for (from, to) in lifetimes {
+        let (_, package) = ghost_with(&stage, (from, to));
+        let add = message(&package);
+        let made = stage.fox.forges(|b| Ok(b.add_member(add)?.commit_time(from.into())));
+        stage.refuses(made.unwrap(), &refused(LeafError::Lifetime));
+    }
 }
 
 #[test]
@@ -184,7 +211,8 @@ fn bare_proposals_are_refused_by_relay_and_members() {
 #[test]
 fn nobody_comes_in_from_outside() {
     let mut stage = Stage::new();
-    let (ghost, _) = ghost(&stage);
+    // For these, mls-rs adds the lifetime to the time of its clock, which overflows where there is no end.
+    let (ghost, _) = ghost_with(&stage, (0, 84 * 24 * 3600));
     // Fox gives away all that an external commit needs (RFC 9420 section 12.4.3.2).
     let info = stage.fox.group().group_info_message_allowing_ext_commit(true).unwrap();
     let acknowledgement = ghost.acknowledgement.as_ref().unwrap().to_bytes();
@@ -225,7 +253,7 @@ fn a_confirmation_tag_is_whole_or_refused() {
     let mut stage = Stage::new();
     for bytes in [0, 1, 16, 31] {
         stage.fox.meddler.orders().tag_bytes = Some(bytes);
-        let commit = stage.fox.forges(|b| Ok(b.commit_time(mls_rs::time::MlsTime::now())));
+        let commit = stage.fox.forges(|b| Ok(b.commit_time(MlsTime::now())));
         stage.fox.meddler.orders().tag_bytes = None;
         // The tag is not signed, so nobody is named.
         stage.cannot_read(commit.unwrap());

@@ -2,6 +2,7 @@
 
 use hearth_client::engine::{policy::Act, state::RowContent};
 use hearth_protocol::Millis;
+use mls_rs::{MlsMessage, group::ReceivedMessage, time::MlsTime};
 
 use super::stage::{BEN, CLEO, FAY, Stage};
 
@@ -21,6 +22,24 @@ fn another_implementation_joins_reads_and_is_read() {
         assert_eq!((row.from, row.name.as_str()), (Some(stage.fox.member()), "Fox"));
         assert_eq!(row.notices, []);
     }
+    stage.goes_on();
+}
+
+/// A lifetime without an end is one for another implementation too, whatever its clock says when it reads who comes.
+#[test]
+fn a1_endless_lifetime_suits_another_implementation() {
+    let mut stage = Stage::new();
+    stage.show_all();
+    let before = stage.fox.group().clone();
+    stage.admit_native("Dan");
+    let admission = stage.payloads().pop().unwrap();
+    for year in [0_u64, 1, 56, 68, 136, 8_000] {
+        let time = MlsTime::from(year * 365 * 24 * 3600);
+        let commit = MlsMessage::from_bytes(&admission).unwrap();
+        let read = before.clone().process_incoming_message_with_time(commit, time);
+        assert!(matches!(read, Ok(ReceivedMessage::Commit(_))), "{year}: {read:?}");
+    }
+    stage.show_all();
     stage.goes_on();
 }
 

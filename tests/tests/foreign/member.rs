@@ -50,8 +50,6 @@ pub(crate) const COMPANION: ExtensionType = ExtensionType::new(0xff03);
 /// A pre-shared key that the foreign member knows.
 pub(crate) const PSK: &[u8] = b"known to some";
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
 /// The configuration of mls-rs.
 pub(crate) type Config = WithIdentityProvider<
     Anybody,
@@ -107,8 +105,8 @@ pub(crate) struct Setup {
     pub(crate) name: &'static str,
     /// Seed of the room key.
     pub(crate) seed: u8,
-    /// How long the key package is good for.
-    pub(crate) days: u32,
+    /// From when to when the key package is good.
+    pub(crate) lifetime: (u64, u64),
     /// The cipher suite.
     pub(crate) suite: CipherSuite,
     /// Whether handshakes go encrypted.
@@ -118,7 +116,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let suite = CipherSuite::CURVE25519_CHACHA;
-        Self { name: "Fox", seed: 77, days: 80, suite, encrypted: true }
+        Self { name: "Fox", seed: 77, lifetime: (0, u64::MAX), suite, encrypted: true }
     }
 }
 
@@ -128,6 +126,8 @@ pub(crate) struct Foreign {
     pub(crate) key: SigningKey,
     pub(crate) acknowledgement: Option<Acknowledgement>,
     pub(crate) client: Client<Config>,
+    /// When the key package begins to be good.
+    not_before: u64,
     pub(crate) group: Option<Group<Config>>,
     pub(crate) meddler: Meddler,
     /// What was read: the sender's leaf and the content.
@@ -150,7 +150,7 @@ impl Foreign {
             .mls_rules(rules)
             .identity_provider(Anybody)
             .extension_types([POLICY, ACKNOWLEDGEMENT, COMPANION])
-            .key_package_lifetime(DAY * setup.days)
+            .key_package_lifetime(Duration::from_secs(setup.lifetime.1 - setup.lifetime.0))
             .psk(ExternalPskId::new(PSK.to_vec()), PreSharedKey::new(vec![5; 32]))
             .signing_identity(
                 identity(setup.name, &key),
@@ -163,6 +163,7 @@ impl Foreign {
             key,
             acknowledgement: None,
             client,
+            not_before: setup.lifetime.0,
             group: None,
             meddler,
             heard: Vec::new(),
@@ -214,7 +215,11 @@ impl Foreign {
     /// Makes a key package with an acknowledgement in its leaf.
     pub(crate) fn key_package(&self, acknowledgement: &[u8]) -> Vec<u8> {
         let leaf = acknowledging(acknowledgement);
-        let message = self.client.generate_key_package_message(ExtensionList::new(), leaf, None);
+        let message = self.client.generate_key_package_message(
+            ExtensionList::new(),
+            leaf,
+            Some(MlsTime::from(self.not_before)),
+        );
         // A knock holds the bare KeyPackage: without the MLSMessage's version and wire format.
         message.unwrap().to_bytes().unwrap().split_off(4)
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hearth_client::{
+    clock::Moment,
     engine::{
         Crypto, Room,
         act::InviteTerms,
@@ -121,7 +122,7 @@ impl Stage {
             let after = room.cursor().seq;
             let entries: Vec<Entry> =
                 self.entries.iter().filter(|e| e.seq > after).cloned().collect();
-            room.handle_entries(&entries).unwrap();
+            room.handle_entries(&entries, Moment::agreed(NOW)).unwrap();
         }
     }
 
@@ -213,6 +214,15 @@ impl Stage {
         let joined = Seq(self.entries.len() as u64);
         room.welcomed(&self.welcome.take().unwrap(), joined, NOW).unwrap();
         self.people.push(room);
+    }
+
+    /// Everything that was sent.
+    pub(crate) fn payloads(&self) -> Vec<Vec<u8>> {
+        let payload = |entry: &Entry| match &entry.content {
+            EntryContent::Payload(payload) => Some(payload.clone()),
+            _ => None,
+        };
+        self.entries.iter().filter_map(payload).collect()
     }
 
     /// What an honest client shows last.

@@ -1,1 +1,650 @@
-//! Section D: people at the keyboard.
+//! People at the keyboard: what ends a chat, what is asked first, and what is said.
+
+use std::{ffi::OsString, fs};
+
+use hearth_tests::{AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, text_file, wait_until};
+use serde_json::Value;
+
+/// Enters the chat over pipes and waits until it is there.
+fn enter(circle: &Circle, person: &Person) -> hearth_tests::Running {
+    let mut chat = person.starts_plainly(&["chat", &circle.room]);
+    chat.type_line("/status");
+    chat.await_line("the room's state", |line| line.contains("members; agreement version"));
+    chat
+}
+
+/// A relay behind a proxy, and a room at it.
+fn behind_proxy() -> (Proxy, Relay, Circle) {
+    let proxy = Proxy::new();
+    let public_url = Some(format!("wss://127.0.0.1:{}", proxy.address().port()));
+    let relay = Relay::start_with(RelayOptions { public_url, ..RelayOptions::default() });
+    proxy.set_target(relay.address());
+    let circle = Circle::open(&relay);
+    (proxy, relay, circle)
+}
+
+fn texts(rows: &[Value]) -> Vec<&str> {
+    rows.iter().filter(|row| row["kind"] == "text").map(|r| r["text"].as_str().unwrap()).collect()
+}
+
+/// On 0.1 the chat ended with code 4 as soon as a connection broke right after "connected again", and the next private
+/// sentence went to the shell.
+#[test]
+fn d1_broken_connections_end_no_chat() {
+    let (proxy, _relay, circle) = behind_proxy();
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types("first\r");
+    chat.await_words("Fay: first");
+    let mut said = vec!["first".to_owned()];
+    for pieces in [5, 3, 4, 6, 7, 8] {
+        let (cuts, words) = (proxy.cuts(), format!("behind {pieces} pieces"));
+        proxy.cut_after_pieces(pieces);
+        chat.types(&format!("{words}\r"));
+        said.push(words);
+        wait_until("a connection that is cut", || proxy.cuts() > cuts || chat.sees("is kept"));
+        assert!(chat.goes_on(), "{}", chat.screen());
+    }
+    let cuts = proxy.cuts();
+    wait_until("another connection that is cut", || proxy.cuts() > cuts);
+    assert!(chat.goes_on(), "{}", chat.screen());
+    proxy.cut_after_pieces(usize::MAX);
+    chat.await_words("Fay: behind 8 pieces");
+    chat.types("/quit\r");
+    let (status, screen) = chat.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert_eq!(texts(&circle.history(&circle.fay)), said);
+}
+
+/// Whoever is in the middle of a sentence when the chat ends against their will must not tell it to the shell.
+#[test]
+fn d1_removed_member_leaves_by_enter() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    for term in ["xterm", "dumb"] {
+        let mut chat = AtTerminal::start(&ben, term, &["chat", &circle.room]);
+        chat.await_words("/quit ends");
+        chat.types("here\r");
+        chat.await_words("Ben: here");
+        chat.types("a private sent");
+        circle.fay("remove", &["Ben", "--reason", "request"]);
+        chat.await_words("you were removed");
+        chat.await_words("Press Enter alone");
+        // The profile is free while the screen waits.
+        assert_eq!(ben.does(&["room", "list"])[0]["standing"], "removed");
+        let asked = chat.screen().matches("Press Enter alone").count();
+        chat.types("ence\rand another\r");
+        let more = if term == "xterm" { 2 } else { 1 };
+        wait_until("that it asks again", || {
+            chat.screen().matches("Press Enter alone").count() >= asked + more
+        });
+        assert!(chat.goes_on(), "{}", chat.screen());
+        assert_eq!(chat.keys_left(), 0);
+        chat.types("\r");
+        let (status, screen) = chat.ends();
+        assert_eq!(status.code(), Some(3), "{screen}");
+        assert_eq!(screen.matches("you were removed").count(), 1, "{screen}");
+        assert!(texts(&circle.history(&circle.fay)).iter().all(|text| !text.contains("private")));
+        circle.admit_person(&ben, "Ben");
+    }
+}
+
+#[test]
+fn d1_idle_lock_waits_for_enter() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let args = ["chat", &circle.room, "--lock-after", "1s"];
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &args);
+    chat.await_words("-- locked");
+    chat.await_words("Press Enter alone");
+    assert!(chat.goes_on());
+    chat.types("\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+    // A pipe has nobody to wait for.
+    let ended = circle.fay.starts_plainly(&args).wait_open();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("-- locked"), "{ended:?}");
+}
+
+#[test]
+fn d4_untouched_template_is_refused() {
+    let relay = Relay::start();
+    let template = Person::new().sees(&["agreement", "template"]).stdout;
+    let grant = relay.grant();
+    let fay = Person::new();
+    let create = |text: &str| {
+        let file = text_file(text);
+        let path = file.path().to_str().unwrap().to_owned();
+        let args = ["room", "create", "Evening", "--grant", &grant, "--as", "Fay", "--agreement"];
+        fay.run(&[&args[..], &[&path]].concat())
+    };
+    let refusal = create(&template);
+    let object = refusal.refused(2, "agreement_template");
+    let message = object["message"].as_str().unwrap();
+    for words in ["[emergency number]", "line 67", "[names or roles, and the program]", "line 7:"] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    let one_left = "We agree.\n\nIn danger, I call [emergency number].\n";
+    let message = create(one_left).refused(2, "agreement_template")["message"].clone();
+    assert!(message.as_str().unwrap().contains("line 3: [emergency number]"), "{message}");
+    // Brackets that are taken away fill in nothing.
+    let stripped = template.replace(['[', ']'], "");
+    create(&stripped).refused(2, "agreement_template");
+    assert!(!fay.home().exists(), "a profile was made for a room that there is not");
+    // The facilitator's own brackets are theirs.
+    create("What is said here stays here [and nowhere else], see [1].\n").done();
+    let circle = Circle::open(&relay);
+    let file = text_file(&template);
+    let path = file.path().to_str().unwrap();
+    for kind in ["--editorial", "--material"] {
+        circle
+            .fay
+            .run(&["agreement", "amend", &circle.room, path, kind])
+            .refused(2, "agreement_template");
+    }
+}
+
+#[test]
+fn d8_leaving_asks_first() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
+    circle.say(&ben, "kept");
+    let mut chat = enter(&circle, &ben);
+    for (line, question) in [
+        ("/leave So long", "Leave this room?"),
+        ("/withdraw", "Withdraw your acknowledgement"),
+        ("/retract --all-from Ben", "every message of Ben"),
+    ] {
+        chat.type_line(line);
+        chat.await_line("a question", |line| line.contains(question));
+        chat.type_line("no, wait");
+        chat.await_line("that nothing was done", |line| line.contains("nothing was done"));
+    }
+    chat.type_line("/leave So long");
+    chat.await_line("a question", |line| line.contains("Leave this room?"));
+    chat.type_line("yes");
+    assert_eq!(chat.wait_open().code, Some(0));
+    let said = circle.history(&circle.fay);
+    assert!(texts(&said).contains(&"kept") && !texts(&said).contains(&"no, wait"), "{said:?}");
+    assert_eq!(ben.does(&["room", "list"])[0]["standing"], "left");
+    // On a terminal the command asks as well; a program is not asked.
+    let mut leave = AtTerminal::start(&cleo, "xterm", &["leave", &circle.room]);
+    leave.await_words("Type yes");
+    leave.types("no\r");
+    assert_eq!(leave.ends().0.code(), Some(1));
+    assert_eq!(cleo.does(&["room", "list"])[0]["standing"], "member");
+    circle.by(&cleo, "leave", &["--yes", "So long"]);
+    let dora = circle.admit("Dora");
+    circle.by(&dora, "withdraw", &[]);
+    assert_eq!(dora.does(&["room", "list"])[0]["standing"], "left");
+}
+
+#[test]
+fn d8_times_are_understood_or_refused() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let until_in = |words: &[&str]| {
+        circle.fay("pause", words);
+        let until = circle.fay("status", &[])[0]["paused_until"].as_str().unwrap().to_owned();
+        let until: u64 = millis(&until);
+        (until - hearth_client::live::now().0).div_ceil(60_000)
+    };
+    for (words, minutes) in [
+        (&["2", "hours"][..], 120),
+        (&["2 hours"], 120),
+        (&["10", "min"], 10),
+        (&["1h30m"], 90),
+        (&["90 minutes", "Let us breathe"], 90),
+        (&["half", "an", "hour"], 30),
+        (&["Let us breathe"], 10),
+    ] {
+        assert_eq!(until_in(words), minutes, "{words:?}");
+    }
+    circle.fay("resume", &[]);
+    for words in [&["2", "Stunden"][..], &["2 Stunden"], &["soon"], &["until", "18:00"], &["10"]] {
+        // A single word that is no number is a remark.
+        if words != ["soon"] {
+            circle.fay.run(&[&["pause", &circle.room], words].concat()).refused(2, "usage");
+        }
+        circle.fay.run(&[&["timeout", &circle.room, "Ben"], words].concat()).refused(2, "usage");
+        circle.fay.run(&[&["slow", &circle.room], words].concat()).refused(2, "usage");
+        circle.fay.run(&[&["expire", &circle.room], words].concat()).refused(2, "usage");
+    }
+    assert_eq!(circle.fay("status", &[])[0]["paused_until"], Value::Null);
+    circle.fay("slow", &["10", "minutes"]);
+    circle.fay("expire", &["20", "days"]);
+    let status = &circle.fay("status", &[])[0];
+    assert_eq!(
+        (&status["slow_seconds"], &status["retention_seconds"]),
+        (&600.into(), &1_728_000.into())
+    );
+    let mut chat = enter(&circle, &circle.fay);
+    chat.type_line("/pause 2 Stunden");
+    chat.await_line("that it is no time", |line| line.contains("a length of time"));
+    chat.type_line("/timeout ben 2 hours rest a little");
+    chat.await_line("it", |line| line.contains("Ben rests until"));
+    chat.close_input();
+    assert_eq!(chat.wait().code, Some(0));
+    let mine = circle.news(&ben);
+    assert!(mine.iter().any(|row| row["text"] == "rest a little"), "{mine:?}");
+}
+
+fn millis(rfc3339: &str) -> u64 {
+    let time = |at: &str| at.parse::<u64>().unwrap();
+    let (date, clock) = rfc3339.split_once('T').unwrap();
+    let mut date = date.split('-').map(time);
+    let (year, month, day) = (date.next().unwrap(), date.next().unwrap(), date.next().unwrap());
+    // Days from civil, by Howard Hinnant.
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_era = year % 400;
+    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let days = year / 400 * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let clock = clock.trim_end_matches('Z');
+    let (clock, milli) = clock.split_once('.').unwrap();
+    let seconds = clock.split(':').map(time).fold(0, |sum, part| sum * 60 + part);
+    (days * 86_400 + seconds) * 1000 + time(milli)
+}
+
+#[test]
+fn d8_names_are_printed_and_found() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = Person::new();
+    circle.knock(&ben, "Ben");
+    let admitted = circle.fay("admit", &["ben"]);
+    assert_eq!(admitted[0]["name"], "Ben");
+    let cleo = Person::new();
+    circle.knock(&cleo, "Cleo");
+    assert_eq!(circle.fay("decline", &["CLEO"])[0]["name"], "Cleo");
+    let sees = |args: &[&str]| {
+        let ended = circle.fay.sees(args);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stdout
+    };
+    let room = circle.room.as_str();
+    assert!(sees(&["role", room, "ben", "observer"]).contains("Ben is now observer"));
+    assert!(sees(&["timeout", room, "BEN", "10m"]).contains("Ben rests until"));
+    assert!(sees(&["untimeout", room, "ben"]).contains("time-out of Ben is over"));
+    assert!(sees(&["remove", room, "ben", "--reason", "request"]).contains("removed Ben"));
+    // Two who look alike are told apart by id.
+    let (dora, other) = (Person::new(), Person::new());
+    circle.knock(&dora, "Dora");
+    circle.knock(&other, "DORA");
+    circle.fay.run(&["admit", room, "dora"]).refused(2, "ambiguous");
+    assert_eq!(circle.fay("admit", &["DORA"])[0]["name"], "DORA");
+}
+
+#[test]
+fn d9_status_text_hides_nothing() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let id = circle.say(&circle.fay, "The number is 116 123");
+    circle.fay("pin", &[&id]);
+    circle.fay("timeout", &["Ben", "2 hours"]);
+    let text = text_file("Another text.\n");
+    let path = text.path().to_str().unwrap();
+    let amend = ["agreement", "amend", &circle.room, path, "--material", "--effective", "3d"];
+    circle.fay.does(&amend);
+    circle.news(&ben);
+    let (mine, hers) = (
+        ben.sees(&["status", &circle.room]).stdout,
+        circle.fay.sees(&["status", &circle.room]).stdout,
+    );
+    let pending = circle.fay("status", &[])[0]["pending_agreement"].as_str().unwrap().to_owned();
+    for text in [&mine, &hers] {
+        for words in ["open now", "pinned: [", "116 123", "a new agreement waits", &pending] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert!(text.contains(&circle.agreement), "{text}");
+    }
+    assert!(mine.contains("you are in a time-out until"), "{mine}");
+    assert!(hers.contains("Ben is in a time-out until"), "{hers}");
+    for (command, words, open) in [
+        (&["close"][..], "closed now", false),
+        (&["open"], "open now", true),
+        (&["open", "--by-hours"], "open now", true),
+    ] {
+        circle.fay(command[0], &command[1..]);
+        let text = ben.sees(&["status", &circle.room]).stdout;
+        assert!(text.contains(words), "{words}: {text}");
+        assert_eq!(circle.by(&ben, "status", &[])[0]["open"], open);
+    }
+}
+
+#[test]
+fn d10_slips_are_named_and_asked_about() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let mut chat = enter(&circle, &circle.fay);
+    for (line, command, what, usage) in [
+        ("/remove Ben", "/remove:", "--reason", "/remove NAME --reason CATEGORY"),
+        ("/lock maybe", "/lock:", "'maybe'", "/lock on|off"),
+        ("/admit", "/admit:", "missing", "/admit NAME"),
+        ("/who --loud", "/who:", "--loud", "/who"),
+        ("/puase 5m", "/puase", "no command", "/pause [TIME]"),
+    ] {
+        chat.type_line(line);
+        let told = chat.await_line("the slip", |line| line.contains("nothing was sent"));
+        for words in [command, what, usage] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    }
+    for (line, command) in [("help", "/help"), ("Quit", "/quit"), ("who", "/who")] {
+        chat.type_line(line);
+        chat.await_line("a question", |told| told.contains("not said") && told.contains(command));
+    }
+    chat.type_line("quit");
+    chat.await_line("a question", |told| told.contains("not said"));
+    chat.type_line("quit");
+    chat.await_line("the word", |line| line.contains("Fay: quit"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    circle.news(&ben);
+    assert_eq!(texts(&circle.history(&ben)), ["quit"]);
+}
+
+#[test]
+fn d10_help_is_for_the_reader() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let help = |person: &Person| {
+        let mut chat = enter(&circle, person);
+        chat.type_line("/help");
+        chat.type_line("/help pause");
+        chat.await_line("one command", |line| line.starts_with("For facilitators"));
+        chat.type_line("/quit");
+        let ended = chat.wait_open();
+        ended.stdout.lines().filter(|l| l.starts_with("  /")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (hers, his) = (help(&circle.fay), help(&ben));
+    let has = |lines: &[String], word: &str| lines.iter().any(|line| line.trim().starts_with(word));
+    for word in ["/pause", "/admit", "/expire", "/who", "/leave"] {
+        assert!(has(&hers, word), "{word}: {hers:?}");
+    }
+    for word in ["/pause", "/admit", "/expire", "/remove", "/role"] {
+        assert!(!has(&his, word), "{word}: {his:?}");
+    }
+    assert!(has(&his, "/who") && has(&his, "/leave") && his.len() < 16, "{his:?}");
+    for line in hers.iter().chain(&his) {
+        assert!(!line.contains("[E") && !line.contains("CF"), "{line}");
+    }
+}
+
+#[test]
+fn d11_pasted_links_are_taken() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let link = circle.invite(&["--uses", "20"]);
+    let wrapped = |with: &str| {
+        let pieces = (0..link.len()).step_by(50).map(|i| &link[i..link.len().min(i + 50)]);
+        pieces.collect::<Vec<_>>().join(with)
+    };
+    let pasted = [
+        wrapped("\n"),
+        wrapped("\r\n> "),
+        wrapped(" "),
+        format!("<{link}>"),
+        format!("\u{201c}{link}\u{201d}."),
+        format!("'{link}',"),
+        format!("Here it is: {link}\nSee you on Tuesday!"),
+        link.replace("hearth://", "Hearth://"),
+    ];
+    for text in pasted {
+        let ben = Person::new();
+        let shown = ben.does(&["agreement", "show", &text]);
+        assert_eq!(shown[0]["agreement"], *circle.agreement, "{text}");
+        let ack = circle.agreement.as_str();
+        ben.does(&["join", &text, "--as", "Ben", "--acknowledge", ack, "--no-wait"]);
+    }
+    let cut = &link[..link.len() - 5];
+    Person::new().run(&["agreement", "show", &format!("<{cut}>")]).refused(3, "invite_damaged");
+    // And typed by a person, in several lines, unseen.
+    let cleo = Person::new();
+    let mut join = AtTerminal::start(&cleo, "xterm", &["agreement", "show"]);
+    join.await_words("it is not shown");
+    join.types(&wrapped("\r"));
+    join.types("\r");
+    join.await_words(&circle.agreement);
+    let (status, screen) = join.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    let secret = link.split_once('#').unwrap().1;
+    assert!(!screen.contains(&secret[..20]), "{screen}");
+}
+
+#[test]
+fn d11_code_fits_or_is_left_out() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    for (columns, drawn) in [(80, true), (69, true), (60, false), (40, false)] {
+        let args = ["invite", &circle.room, "--qr"];
+        let invite = AtTerminal::start_with(&circle.fay, "xterm", &args, columns);
+        let (status, screen) = invite.ends();
+        assert_eq!(status.code(), Some(0), "{screen}");
+        assert_eq!(screen.contains('█'), drawn, "{screen}");
+        assert_eq!(screen.contains("The QR code is left out"), !drawn, "{screen}");
+        let widest =
+            screen.lines().filter(|l| l.contains('█')).map(|l| l.trim_end().chars().count());
+        assert!(widest.max().unwrap_or(0) <= usize::from(columns), "{screen}");
+        assert!(screen.contains("hearth://"), "{screen}");
+    }
+}
+
+#[test]
+fn d13_nobody_reads_engineers_words() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let receipt = ben.sees(&["receipt", &circle.room]).stdout;
+    let file = text_file(&receipt);
+    let verified = ben.sees(&["receipt", "verify", file.path().to_str().unwrap()]).stdout;
+    let signed = verified.lines().find(|line| line.contains("acknowledged version")).unwrap();
+    let year = signed.split_whitespace().any(|word| word.len() == 4 && word.starts_with("20"));
+    assert!(year && signed.contains("UTC"), "{signed}");
+    let mut chat = enter(&circle, &ben);
+    relay.stop();
+    chat.await_line("that it is away", |line| line.contains("is kept"));
+    let mut said = Vec::new();
+    for args in [
+        vec!["send", circle.room.as_str(), "hello"],
+        vec!["read", &circle.room],
+        vec!["status", &circle.room],
+        vec!["receipt", "verify", "/nonexistent"],
+        vec!["receipt", "verify", "/"],
+        vec!["--passphrase-file", "/nonexistent", "room", "list"],
+    ] {
+        // The chat has Ben's profile.
+        let ended = circle.fay.sees(&args);
+        assert_ne!(ended.code, Some(0), "{ended:?}");
+        said.push(ended.stderr);
+    }
+    let nobody = std::net::TcpListener::bind(relay.address()).unwrap();
+    let closing = std::thread::spawn(move || drop(nobody.accept().unwrap()));
+    said.push(circle.fay.sees(&["status", &circle.room]).stderr);
+    closing.join().unwrap();
+    chat.type_line("/quit");
+    let ended = chat.wait_open();
+    said.push(ended.stdout);
+    for text in &said {
+        for word in ["os error", "http", "shutting_down", "errno", "Connection refused", "(code"] {
+            assert!(!text.contains(word), "{word}: {text}");
+        }
+        let codes = text.split_whitespace().filter(|word| word.contains('_'));
+        assert_eq!(codes.count(), 0, "{text}");
+    }
+}
+
+#[test]
+fn d14_new_limit_holds_the_next_message() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("len", &["5"]);
+    // Ben has not heard of it yet.
+    let answer = ben.run(&["send", &circle.room, "Far too long"]);
+    answer.refused(3, "too_long");
+    assert!(circle.by(&ben, "outbox", &[]).is_empty());
+    circle.fay("len", &["off"]);
+    circle.say(&ben, "long enough");
+    let mut chat = enter(&circle, &ben);
+    circle.fay("len", &["5"]);
+    chat.type_line("Far too long again");
+    chat.await_line("the refusal", |line| line.contains("the room allows 5"));
+    chat.close_input();
+    assert_eq!(chat.wait().code, Some(0));
+    circle.news(&circle.fay);
+    assert_eq!(texts(&circle.history(&circle.fay)), ["long enough"]);
+}
+
+/// What was written before the rule, without a connection, stays for the person, and stops nothing.
+#[test]
+fn d14_waiting_words_are_not_lost() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    relay.stop();
+    for text in ["Written without a connection", "Hi"] {
+        ben.run(&["send", &circle.room, text]).failed(4, "unreachable");
+    }
+    relay.restart();
+    circle.fay("len", &["5"]);
+    circle.news(&ben);
+    let waiting = circle.by(&ben, "outbox", &[]);
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    assert_eq!(waiting[0]["text"], "Written without a connection");
+    assert_eq!(waiting[0]["too_long"], true);
+    circle.say(&ben, "Well");
+    circle.news(&circle.fay);
+    assert_eq!(texts(&circle.history(&circle.fay)), ["Hi", "Well"]);
+    assert!(ben.sees(&["status", &circle.room]).stdout.contains("longer than the room allows"));
+    circle.fay("len", &["off"]);
+    circle.news(&ben);
+    circle.news(&circle.fay);
+    let said = circle.history(&circle.fay);
+    assert_eq!(texts(&said), ["Hi", "Well", "Written without a connection"]);
+    assert!(!said.iter().any(|row| row["kind"] == "notice"), "{said:?}");
+}
+
+/// Returns the words that put a program under a wall clock of its own, if there is `faketime`.
+fn clock(spec: &str) -> Option<Vec<OsString>> {
+    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
+    let libraries = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
+    let Some(library) = libraries.into_iter().find(|path| path.exists()) else {
+        eprintln!("skipped: there is no faketime on this machine");
+        return None;
+    };
+    let words = [
+        "/usr/bin/env".to_owned(),
+        format!("LD_PRELOAD={}", library.display()),
+        format!("FAKETIME={spec}"),
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+        "DONT_FAKE_MONOTONIC=1".to_owned(),
+    ];
+    Some(words.map(OsString::from).to_vec())
+}
+
+#[test]
+fn d14_expired_words_are_not_shown() {
+    let Some(later) = clock("+31d") else { return };
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.say(&circle.fay, "read in time");
+    circle.news(&ben);
+    circle.say(&circle.fay, "not read in time");
+    relay.stop();
+    let offline = ben.run_under(&later, &["read", &circle.room, "--all"]);
+    offline.failed(4, "unreachable");
+    assert!(texts(&offline.lines[..offline.lines.len() - 1]).is_empty(), "{offline:?}");
+    relay.restart();
+    for _ in 0..2 {
+        let rows = ben.run_under(&later, &["read", &circle.room, "--all"]);
+        assert!(!rows.stdout.contains("in time"), "{rows:?}");
+    }
+    let mut chat = ben.starts_under(&later, &["chat", &circle.room]);
+    chat.type_line("/who");
+    chat.await_line("an answer", |line| line.contains("Ben"));
+    chat.close_input();
+    let shown = chat.wait();
+    assert!(!shown.stdout.contains("in time"), "{shown:?}");
+}
+
+#[test]
+fn e13_future_acknowledgement_blames_its_clock() {
+    let Some(ahead) = clock("+3h") else { return };
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (ben, link) = (Person::new(), circle.invite(&[]));
+    let join = ["join", &link, "--as", "Ben", "--acknowledge", &circle.agreement, "--no-wait"];
+    ben.run_under(&ahead, &join).done();
+    let answer = circle.fay.run(&["admit", &circle.room, "Ben"]);
+    let object = answer.failed(3, "acknowledgement_in_future");
+    let (message, advice) = (object["message"].as_str().unwrap(), object["try"].as_str().unwrap());
+    assert!(message.contains("clock") && !message.contains("expired"), "{message}");
+    assert!(advice.contains("clock"), "{advice}");
+}
+
+#[test]
+fn e14_knocks_mark_names_like_members() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    circle.admit("Ben");
+    for name in ["BEN", "Dora"] {
+        circle.knock(&Person::new(), name);
+    }
+    let knocks = circle.fay("knocks", &[]);
+    let of = |name: &str| knocks.iter().find(|knock| knock["name"] == name).unwrap();
+    assert_eq!(of("BEN")["looks_like"], "Ben");
+    assert_eq!(of("Dora")["looks_like"], Value::Null);
+    let text = circle.fay.sees(&["knocks", &circle.room]).stdout;
+    assert!(text.contains("!! looks like Ben, who is in the room"), "{text}");
+    circle.fay.run(&["admit", &circle.room, "BEN"]).refused(3, "name_taken");
+}
+
+#[test]
+fn b4_knocks_are_told_once() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = enter(&circle, &circle.fay);
+    let link = circle_invite(&mut chat);
+    let knock = |name: &str| {
+        let ack = circle.agreement.as_str();
+        Person::new().does(&["join", &link, "--as", name, "--acknowledge", ack, "--no-wait"]);
+    };
+    for name in ["Ben", "Cleo", "Dora"] {
+        knock(name);
+    }
+    chat.type_line("/knocks");
+    for name in ["Ben", "Cleo", "Dora"] {
+        chat.await_line(name, |line| line.contains(name));
+    }
+    knock("Eve");
+    chat.await_line("that somebody knocks", |line| line.contains("somebody knocks"));
+    chat.type_line("/quit");
+    let ended = chat.wait_open();
+    assert_eq!(ended.stdout.matches("somebody knocks").count(), 2, "{}", ended.stdout);
+}
+
+/// Makes an invite in a chat.
+fn circle_invite(chat: &mut hearth_tests::Running) -> String {
+    chat.type_line("/invite --uses 9");
+    chat.await_line("a link", |line| line.starts_with("hearth://")).trim().to_owned()
+}
+
+#[test]
+fn profiles_of_0_1_are_refused() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let file = circle.fay.home().join("hearth.db");
+    let store = rusqlite::Connection::open(&file).unwrap();
+    store.execute_batch("PRAGMA user_version = 1").unwrap();
+    drop(store);
+    let answer = circle.fay.run(&["room", "list"]);
+    let object = answer.refused(1, "profile_older");
+    assert!(object["try"].as_str().unwrap().contains("--home"), "{object}");
+}

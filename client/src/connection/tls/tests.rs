@@ -49,7 +49,9 @@ async fn negotiated(name: &str, years: Years) -> (Result<(), ConnectError>, Vec<
         heard
     };
     let client = async {
-        let (mut tls, _) = negotiate(stream, "localhost", Trust::Authorities(roots)).await?;
+        let negotiated = negotiate(stream, "localhost", Trust::Authorities(roots)).await?;
+        assert!(negotiated.post_quantum);
+        let mut tls = negotiated.stream;
         tls.write_all(b"hello").await.unwrap();
         tls.shutdown().await.unwrap();
         Ok(())
@@ -76,6 +78,51 @@ async fn a_known_authority_vouches_for_its_name_in_its_time_only() {
         assert!(!error.may_retry());
         for word in [&["Nothing was sent"], advice].concat() {
             assert!(error.advice().contains(word), "{what}: {}", error.advice());
+        }
+    }
+}
+
+/// A relay with a certificate of a known authority whose TLS has X25519 and nothing later, and the pin of its key.
+fn classical() -> (RootCertStore, Pin, TlsAcceptor) {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
+    let (authority_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).unwrap().der().clone();
+    let issuer = Issuer::new(authority, authority_key);
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &issuer).unwrap().der().clone();
+    let parsed = ParsedCertificate::try_from(&leaf).unwrap();
+    let pin = Pin(hash::sha256(&parsed.subject_public_key_info()).0);
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf], key)
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(root).unwrap();
+    (roots, pin, TlsAcceptor::from(Arc::new(config)))
+}
+
+#[tokio::test]
+async fn a_pinned_key_asks_for_post_quantum_secrecy() {
+    for pinned in [true, false] {
+        let (roots, pin, acceptor) = classical();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let trust = if pinned { Trust::Pin(pin) } else { Trust::Authorities(roots) };
+        let relay = async { acceptor.accept(listener.accept().await.unwrap().0).await };
+        let (negotiated, _relay) = join!(negotiate(stream, "localhost", trust), relay);
+        match negotiated {
+            Ok(negotiated) => assert!(!pinned && !negotiated.post_quantum),
+            Err(error) => {
+                assert!(pinned && matches!(error, ConnectError::NotPostQuantum), "{error:?}");
+                assert_eq!((error.code(), error.exit_code()), ("not_post_quantum", 5));
+                assert!(!error.may_retry() && error.advice().contains("X25519MLKEM768"));
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use hearth_protocol::codec;
 use openmls::prelude::{
-    ExternalInitProposal, ExternalSender, ExternalSendersExtension, Lifetime, MlsMessageOut,
-    NewSignerBundle, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, PreSharedKeyProposal,
+    ExternalInitProposal, ExternalSender, ExternalSendersExtension, MlsMessageOut, NewSignerBundle,
+    PURE_PLAINTEXT_WIRE_FORMAT_POLICY, PreSharedKeyProposal,
 };
 use openmls::schedule::PreSharedKeyId;
 
@@ -324,13 +324,12 @@ pub(crate) fn forged_package(
         extensions.reverse();
     }
     let capabilities = if forgery.fewer_capabilities { fewer(suite) } else { capabilities(suite) };
-    let mut builder = KeyPackage::builder()
+    let builder = KeyPackage::builder()
         .leaf_node_capabilities(capabilities)
         .leaf_node_extensions(Extensions::from_vec(extensions).unwrap());
-    if let Some((from, to)) = forgery.lifetime {
-        builder = builder.key_package_lifetime(Lifetime::init(from, to));
-    }
+    let (from, to) = forgery.lifetime.unwrap_or(LIFETIME);
     builder
+        .key_package_lifetime(Lifetime::init(from, to))
         .build(suite.ciphersuite(), provider, &LeafSigner(identity.key), identity.credential())
         .unwrap()
         .key_package()

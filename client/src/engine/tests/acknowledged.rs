@@ -174,13 +174,13 @@ fn an_acknowledgement_has_its_time() {
     let expired = Ghost::acknowledging(room, &agreement, 56, year_ago);
     never_admits(&mut world, expired, AckError::Expired);
     let future = Ghost::acknowledging(room, &agreement, 57, NOW.plus(600_001));
-    never_admits(&mut world, future, AckError::Expired);
+    never_admits(&mut world, future, AckError::Future);
     // Signed once, good for ever: the signer's wish does not count.
     let key = SigningKey::from_bytes(&[58; 32]);
     let mut ack = Acknowledgement::sign(&key, terms(&agreement, room, year_ago));
     ack.expires = Millis::NEVER;
     let ghost = Ghost::with(key.clone(), signed(&key, ack), "Gus");
-    never_admits(&mut world, ghost, AckError::Expired);
+    never_admits(&mut world, ghost, AckError::TooLasting);
     // A clock that is ten minutes ahead keeps nobody out, nor does the last moment of the year.
     for signed_at in [NOW.plus(600_000), year_ago.plus(1)] {
         let mut world = World::new();

@@ -297,7 +297,7 @@ fn damaged_bytes_never_panic() {
             .zip(damaged)
             .map(|(seq, d)| Entry { seq: Seq(seq), at: NOW, content: EntryContent::Payload(d) })
             .collect();
-        ben.handle_entries(&entries).unwrap();
+        ben.handle_entries(&entries, THEN).unwrap();
         assert_eq!(ben.epoch().unwrap(), before, "seed {seed}, round {round}");
     }
     assert!(texts(&ben).is_empty());

@@ -9,7 +9,7 @@ use crate::engine::{
     agreement::AckError,
     gate::{Expected, PolicyError, Refusal},
     mls::{
-        CommitPlan, Group, MlsError,
+        CommitPlan, Group,
         modified::{Context, Forgery},
     },
     policy::{Act, Leaf, RoleEntry, RoomPolicy, RuleError},
@@ -280,7 +280,7 @@ fn a_welcome_is_good_once_and_for_one() {
     let earlier = waiting.world.log.welcomes[0].1.clone();
     for welcome in [for_another, earlier, Vec::new(), vec![0; 64]] {
         let refused = waiting.dan.welcomed(&welcome, Seq(5), NOW).unwrap_err();
-        assert!(matches!(refused, EngineError::Mls(MlsError::Invalid)));
+        assert!(matches!(refused, EngineError::BadWelcome));
         waiting.still_waits();
     }
     let opened = waiting.world.rooms[FAY].open_knock(&waiting.pending).unwrap();

@@ -117,15 +117,15 @@ fn expired_entries_are_the_overlap() {
     let ben = &mut world.rooms[BEN];
     // The relay said that nothing had expired; it did between that and the entry.
     ben.check_stream(StreamId([1; 16]), at, Seq(0)).unwrap();
-    ben.handle_entries(&[expired(at)]).unwrap();
+    ben.handle_entries(&[expired(at)], THEN).unwrap();
     assert_eq!(ben.cursor().seq, at);
-    ben.handle_entries(&[expired(Seq(at.0 + 3))]).unwrap();
+    ben.handle_entries(&[expired(Seq(at.0 + 3))], THEN).unwrap();
     assert_eq!(ben.cursor().seq, Seq(at.0 + 3));
     assert_eq!(last_row(ben).notices, [Notice::Expired { from: Seq(at.0 + 1) }]);
     // Another entry there is another history.
     let other = Entry { seq: at, at: NOW, content: EntryContent::Tombstone(Digest([1; 32])) };
     let cleo = &mut world.rooms[CLEO];
-    let refused = cleo.handle_entries(&[other]).unwrap_err();
+    let refused = cleo.handle_entries(&[other], THEN).unwrap_err();
     assert!(matches!(refused, EngineError::HistoryBackwards(seq) if seq == at));
 }
 

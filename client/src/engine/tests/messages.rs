@@ -84,7 +84,9 @@ fn nobody_can_use_up_anothers_message_id() {
         .map(|r| r.name.as_str())
         .collect();
     assert_eq!(by, ["Mal", "Fay"], "each is shown as its sender's own");
-    assert!(last_row(&world.rooms[BEN]).notices.is_empty());
+    // And everybody is told that two bear one id.
+    let seq = Seq(world.log.entries.len() as u64 - 1);
+    assert_eq!(last_row(&world.rooms[BEN]).notices, [Notice::SameId { seq, by: "Mal".into() }]);
 }
 
 #[test]
@@ -177,7 +179,7 @@ fn a_tombstone_does_not_take_away_what_its_message_vouched_for() {
         world.log.show(&mut world.rooms[who]);
     }
     let content = EntryContent::Tombstone(hash::sha256(&hidden));
-    world.rooms[BEN].handle_entries(&[Entry { seq, at: NOW, content }]).unwrap();
+    world.rooms[BEN].handle_entries(&[Entry { seq, at: NOW, content }], THEN).unwrap();
     world.say(FAY, "again");
     let notices = last_row(&world.rooms[BEN]).notices;
     assert!(matches!(notices[..], [Notice::Fork(_)]), "{notices:?}");
@@ -198,7 +200,7 @@ fn what_was_seen_before_something_expired_unread_is_vouched_for() {
     for who in [FAY, CLEO, MAL] {
         world.log.show(&mut world.rooms[who]);
     }
-    world.rooms[BEN].handle_entries(&[expired(gone)]).unwrap();
+    world.rooms[BEN].handle_entries(&[expired(gone)], THEN).unwrap();
     assert!(matches!(last_row(&world.rooms[BEN]).notices[..], [Notice::Expired { .. }]));
     world.say(BEN, "and I");
     let row = last_row(&world.rooms[FAY]);
@@ -214,7 +216,7 @@ fn what_expired_unread_between_entries_makes_no_fork() {
     world.say(FAY, "read");
     let words = encrypt(&mut world, CLEO, "expired");
     let gone = world.log.append(words);
-    world.rooms[BEN].handle_entries(&[expired(gone)]).unwrap();
+    world.rooms[BEN].handle_entries(&[expired(gone)], THEN).unwrap();
     world.say(FAY, "and read");
     for who in [BEN, FAY, BEN] {
         world.say(who, "the same log");
@@ -253,7 +255,7 @@ fn what_the_relay_may_have_taken_and_forgotten_keeps_its_number() {
     }
     let mal = &mut world.rooms[MAL];
     mal.check_stream(StreamId([1; 16]), seq, seq).unwrap();
-    mal.handle_entries(&[expired(seq)]).unwrap();
+    mal.handle_entries(&[expired(seq)], THEN).unwrap();
     mal.give_up(taken.number, RejectCode::TooLong).unwrap();
     world.say(MAL, "next");
     assert_eq!(last_row(&world.rooms[BEN]).notices, []);
@@ -274,7 +276,7 @@ fn what_the_relay_cannot_have_taken_gives_its_number_back() {
     }
     let mal = &mut world.rooms[MAL];
     mal.check_stream(StreamId([1; 16]), seq, seq).unwrap();
-    mal.handle_entries(&[expired(seq)]).unwrap();
+    mal.handle_entries(&[expired(seq)], THEN).unwrap();
     mal.give_up(refused.number, RejectCode::NotFound).unwrap();
     world.say(MAL, "next");
     assert_eq!(last_row(&world.rooms[BEN]).notices, []);
@@ -348,7 +350,7 @@ fn a_hole_in_an_author_s_log_is_told_to_the_readers() {
     let words = encrypt(&mut world, CLEO, "heard");
     let seq = world.log.append(words);
     let heard = world.log.entries.last().unwrap().clone();
-    world.rooms[BEN].handle_entries(&[heard]).unwrap();
+    world.rooms[BEN].handle_entries(&[heard], THEN).unwrap();
     assert_eq!(last_row(&world.rooms[BEN]).notices, [Notice::Missing { from: Seq(seq.0 - 1) }]);
     for who in [FAY, CLEO, MAL] {
         world.log.show(&mut world.rooms[who]);
@@ -428,13 +430,15 @@ fn a_departure_message_is_for_oneself() {
     for (id, departure) in [(1, forged), (2, bens), (3, elsewhere)] {
         let body = Body::Depart { departure };
         let row = ben_sees(&mut world, MAL, &envelope(id, id.into(), body));
-        assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::Unreadable]));
+        assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::FalseDeparture]));
     }
     assert!(world.rooms[FAY].open_departures().unwrap().is_empty());
-    // One's own, but for another stay: shown, and never in the way of others' departures.
+    // One's own, but for another stay: no goodbye, and never in the way of others' departures.
     let wrong = Departure::sign(&mal, room, Digest([1; 32]), true, NOW);
     let body = Body::Depart { departure: wrong };
-    ben_sees(&mut world, MAL, &envelope(4, 4, body));
+    let row = ben_sees(&mut world, MAL, &envelope(4, 4, body));
+    assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::FalseDeparture]));
+    assert_eq!(row.name, "Mal");
     assert!(world.rooms[FAY].open_departures().unwrap().is_empty());
     assert_eq!(world.rooms[BEN].roster().unwrap().len(), 4);
 }
@@ -452,17 +456,52 @@ fn invites_come_from_those_who_may_make_them() {
         (FAY, Role::CoFacilitator, true),
     ] {
         id += 1;
-        let row =
-            ben_sees(&mut world, who, &envelope(id, 100 + u64::from(id), invite_issued(role)));
-        let fay = &world.rooms[FAY];
-        let known: Option<KnownInvite> =
-            crate::engine::room::read(fay.store, crate::store::Kind::Invite, fay.no, &[4; 16])
-                .unwrap();
+        let mut body = invite_issued(role);
+        if let Body::InviteIssued { invite, .. } = &mut body {
+            *invite = InviteId([id; 16]);
+        }
+        let row = ben_sees(&mut world, who, &envelope(id, 100 + u64::from(id), body));
+        let known = known_invite(&world, FAY, id);
         if good {
             assert!(matches!(row.content, RowContent::InviteIssued { .. }));
         } else {
             assert_eq!(row.notices.last(), Some(&Notice::Unreadable), "{who} {role:?}");
-            assert!(known.is_none_or(|k| k.role == Role::Member));
+            assert!(known.is_none());
+        }
+    }
+}
+
+fn known_invite(world: &World, who: usize, id: u8) -> Option<KnownInvite> {
+    let room = &world.rooms[who];
+    crate::engine::room::read(room.store, crate::store::Kind::Invite, room.no, &[id; 16]).unwrap()
+}
+
+/// A10.
+#[test]
+fn first_announcement_of_an_invite_counts() {
+    let mut world = World::new();
+    let announces = |role, key: u8| Body::InviteIssued {
+        invite: InviteId([4; 16]),
+        knock_key: Secret32::new([key; 32]),
+        uses: 1,
+        expires: NOW.plus(1000),
+        role,
+    };
+    let row = ben_sees(&mut world, FAY, &envelope(1, 101, announces(Role::Member, 5)));
+    assert!(matches!(row.content, RowContent::InviteIssued { .. }));
+    for (id, who, role, key) in [
+        (2, CLEO, Role::Observer, 5),
+        (3, CLEO, Role::Member, 6),
+        (4, FAY, Role::CoFacilitator, 5),
+        (5, CLEO, Role::Member, 5),
+    ] {
+        let row =
+            ben_sees(&mut world, who, &envelope(id, 101 + u64::from(id), announces(role, key)));
+        let notice = Notice::SecondInvite { by: "Fay".into() };
+        assert_eq!((row.notices.last(), row.content), (Some(&notice), RowContent::Nothing));
+        for who in [FAY, CLEO, BEN] {
+            let known = known_invite(&world, who, 4).unwrap();
+            assert_eq!((known.role, *known.knock_key.expose()), (Role::Member, [5; 32]));
         }
     }
 }

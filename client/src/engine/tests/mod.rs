@@ -3,8 +3,10 @@
 //! There is no relay here: [`Log`] is a list of entries that the test shows to whom it pleases, which is exactly
 //! what a relay in league with an attacker can do.
 
+mod accord;
 mod acknowledged;
 mod amendments;
+mod clocks;
 mod door;
 mod gate;
 mod gate_mls;
@@ -34,9 +36,24 @@ use super::{
     outbox::Submission,
     state::{Row, RowContent},
 };
-use crate::store::Store;
+use crate::{
+    clock::{Clock, Moment},
+    store::Store,
+};
 
 pub(super) const NOW: Millis = Millis(1_800_000_000_000);
+/// The same by both clocks.
+pub(super) const THEN: Moment = Moment::agreed(NOW);
+
+/// What a profile has of a machine whose clock is ahead by so many milliseconds.
+pub(super) fn clock(ahead: i64) -> Crypto {
+    Crypto::with_clock(Clock::from_fn(move || Millis(NOW.0.saturating_add_signed(ahead))))
+}
+
+/// Sets a member's clock.
+pub(super) fn set_clock(room: &mut TestRoom, ahead: i64) {
+    room.crypto = Box::leak(Box::new(clock(ahead)));
+}
 
 /// A profile that lives as long as the test.
 pub(super) struct Profile {
@@ -53,7 +70,7 @@ impl Profile {
         let store = Store::create(&dir.path().join("hearth.db"), &[7; 32]).ok().unwrap();
         // Here its names end; the files do with the process, which leaves nothing behind, however it ends.
         drop(dir);
-        Box::leak(Box::new(Self { store, crypto: Crypto::default() }))
+        Box::leak(Box::new(Self { store, crypto: clock(0) }))
     }
 }
 
@@ -93,7 +110,8 @@ impl Log {
     pub(super) fn show(&self, room: &mut TestRoom) {
         let after = room.cursor().seq;
         let entries: Vec<Entry> = self.entries.iter().filter(|e| e.seq > after).cloned().collect();
-        room.handle_entries(&entries).unwrap();
+        let moment = Moment { own: room.now(), relay: NOW };
+        room.handle_entries(&entries, moment).unwrap();
     }
 
     /// Sends everything in a member's outbox, as an honest relay would take it, and shows it to the sender.
@@ -177,7 +195,7 @@ pub(super) fn join(facilitator: &mut TestRoom, log: &mut Log, name: &str) -> Tes
     log.take(submission);
     log.show(facilitator);
     let (seq, welcome) = log.welcomes.last().unwrap();
-    room.welcomed(welcome, *seq, NOW).unwrap();
+    room.welcomed(welcome, *seq, room.now()).unwrap();
     room
 }
 

@@ -72,7 +72,7 @@ fn a_commit_is_forgotten_with_its_history() {
     world.goes_on();
     assert_eq!(commits(&world), before + 1);
     world.say(FAY, "stays, for it is the last");
-    world.rooms[BEN].erase_expired(NOW.plus(31 * DAY)).unwrap();
+    world.rooms[BEN].erase_expired(Moment::agreed(NOW.plus(31 * DAY))).unwrap();
     assert_eq!(rows(&world.rooms[BEN]).len(), 1);
     assert_eq!(commits(&world), 0);
 }

@@ -391,7 +391,7 @@ fn two_orders() -> bool {
     let submission = world.rooms[FAY].next_submission().unwrap().unwrap();
     let seq = world.rooms[BEN].cursor().seq.0 + 1;
     let content = EntryContent::Payload(submission.payload);
-    world.rooms[BEN].handle_entries(&[Entry { seq: Seq(seq), at: NOW, content }]).unwrap();
+    world.rooms[BEN].handle_entries(&[Entry { seq: Seq(seq), at: NOW, content }], THEN).unwrap();
     last_row(&world.rooms[BEN]).notices.is_empty()
 }
 
@@ -406,7 +406,7 @@ fn rewritten_entry() -> bool {
     let mut world = World::new();
     let seq = world.rooms[BEN].cursor().seq;
     let forged = Entry { seq, at: NOW, content: EntryContent::Payload(vec![1]) };
-    world.rooms[BEN].handle_entries(&[forged]).is_ok()
+    world.rooms[BEN].handle_entries(&[forged], THEN).is_ok()
 }
 
 /// Ben and Mal took Mal's renewal, and the relay spoilt it for Fay, who gave the epoch back and removed Mal.

@@ -124,13 +124,13 @@ fn the_removed_read_nothing_later() {
     let secret = log.entries.last().unwrap().clone();
     // The relay colludes: it hides the removal and shows what follows.
     let hidden = Entry { seq: Seq(ben.cursor().seq.0 + 1), ..secret };
-    ben.handle_entries(&[hidden]).unwrap();
+    ben.handle_entries(&[hidden], THEN).unwrap();
     assert!(!texts(&ben).contains(&"Between us now.".to_owned()));
     assert!(last_row(&ben).notices.contains(&Notice::Unreadable));
     // And when it shows the removal, the keys go.
     let at = Seq(ben.cursor().seq.0 + 1);
     let content = EntryContent::Payload(removal);
-    ben.handle_entries(&[Entry { seq: at, at: NOW, content }]).unwrap();
+    ben.handle_entries(&[Entry { seq: at, at: NOW, content }], THEN).unwrap();
     assert_eq!(ben.state().standing, Standing::Removed(Category::Conduct));
     assert!(ben.policy().is_err());
 }
@@ -239,7 +239,7 @@ fn replays_gaps_forks_and_rollbacks_are_noticed() {
     log.show(&mut ben);
     // The same ciphertext again, at another place.
     let again = Entry { seq: Seq(first.seq.0 + 1), ..first.clone() };
-    ben.handle_entries(std::slice::from_ref(&again)).unwrap();
+    ben.handle_entries(std::slice::from_ref(&again), THEN).unwrap();
     assert_eq!(texts(&ben), ["one"]);
     assert_eq!(last_row(&ben).notices, [Notice::Unreadable]);
 
@@ -250,7 +250,7 @@ fn replays_gaps_forks_and_rollbacks_are_noticed() {
     say(&mut fay, &mut log, "three");
     let three = log.entries.last().unwrap().clone();
     let shifted = Entry { seq: Seq(base.0 + 1), ..three };
-    cleo.handle_entries(&[shifted]).unwrap();
+    cleo.handle_entries(&[shifted], THEN).unwrap();
     let notices = last_row(&cleo).notices;
     assert!(notices.contains(&Notice::Gap(1)), "{notices:?}");
     assert!(notices.iter().any(|n| matches!(n, Notice::Fork(_))), "{notices:?}");
@@ -269,7 +269,7 @@ fn replays_gaps_forks_and_rollbacks_are_noticed() {
     assert!(matches!(gone, Err(EngineError::StreamChanged)));
     let last = fay.cursor().seq;
     let forged = Entry { seq: last, at: NOW, content: EntryContent::Payload(vec![1]) };
-    let rewritten = fay.handle_entries(&[forged]);
+    let rewritten = fay.handle_entries(&[forged], THEN);
     assert!(matches!(rewritten, Err(EngineError::HistoryBackwards(_))));
 }
 
@@ -481,24 +481,24 @@ fn what_expired_unread_is_said_and_accuses_nobody() {
     log.show(&mut ben);
     say(&mut fay, &mut log, "two");
     say(&mut fay, &mut log, "three");
-    ben.handle_entries(&[expired(fay.cursor().seq)]).unwrap();
+    ben.handle_entries(&[expired(fay.cursor().seq)], THEN).unwrap();
     let expired = last_row(&ben);
     assert!(matches!(expired.notices[..], [Notice::Expired { .. }]));
     say(&mut fay, &mut log, "four");
     log.show(&mut ben);
     assert_eq!(last_row(&ben).notices, []);
-    ben.erase_expired(NOW).unwrap();
+    ben.erase_expired(THEN).unwrap();
     assert!(rows(&ben).contains(&expired));
     // One more than had expired is missed all the same.
     say(&mut fay, &mut log, "five");
     log.entries.pop();
     say(&mut fay, &mut log, "six");
     let last = log.entries.last().unwrap().clone();
-    ben.handle_entries(&[Entry { seq: Seq(last.seq.0 + 1), ..last }]).unwrap();
+    ben.handle_entries(&[Entry { seq: Seq(last.seq.0 + 1), ..last }], THEN).unwrap();
     assert!(last_row(&ben).notices.contains(&Notice::Gap(1)));
     // All of it is old now; what the relay must show again stays.
-    ben.erase_expired(NOW.plus(31 * DAY)).unwrap();
-    assert_eq!(texts(&ben), ["six"]);
+    ben.erase_expired(Moment::agreed(NOW.plus(31 * DAY))).unwrap();
+    assert_eq!((texts(&ben), rows(&ben).len()), (Vec::<String>::new(), 1));
     assert!(!rows(&ben).contains(&expired));
 }
 
@@ -526,15 +526,15 @@ fn who_missed_words_that_expired_follows_by_the_commits() {
     });
     let kept: Vec<Entry> = kept.collect();
     ben.check_stream(StreamId([1; 16]), fay.cursor().seq, floor).unwrap();
-    ben.handle_entries(&kept).unwrap();
+    ben.handle_entries(&kept, THEN).unwrap();
     assert_eq!(ben.epoch().unwrap(), fay.epoch().unwrap());
     assert_eq!(texts(&ben), ["and still here"]);
     let alarms = rows(&ben).into_iter().flat_map(|row| row.notices).filter(Notice::is_alarm);
     assert_eq!(alarms.count(), 0);
     // Who comes back is shown the last entry once more, or that it is gone.
     let last = ben.cursor().seq;
-    assert!(ben.handle_entries(&[kept.last().unwrap().clone()]).is_ok());
-    assert!(ben.handle_entries(&[expired(last)]).is_ok());
+    assert!(ben.handle_entries(&[kept.last().unwrap().clone()], THEN).is_ok());
+    assert!(ben.handle_entries(&[expired(last)], THEN).is_ok());
 }
 
 /// Whoever is in a room that the others went on without comes back by an invite, to the same history; words that wait go out.
@@ -550,7 +550,7 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
         log.show(room);
     }
     let noise = EntryContent::Payload(vec![7; 40]);
-    ben.handle_entries(&[Entry { seq, at: NOW, content: noise }]).unwrap();
+    ben.handle_entries(&[Entry { seq, at: NOW, content: noise }], THEN).unwrap();
     let (store, crypto, local_name) = ben.parts();
     let knocks = |fay: &mut TestRoom, log: &mut Log| {
         let link = invite(fay, log);

@@ -40,18 +40,37 @@ pub(super) struct World {
     pub(super) rooms: Vec<TestRoom>,
 }
 
+/// By how many milliseconds clocks are wrong.
+pub(super) const WRONG: [i64; 4] = [-3 * HOUR, 85 * DAY, -365 * DAY, 300 * DAY];
+pub(super) const HOUR: i64 = 3_600_000;
+pub(super) const DAY: i64 = 24 * HOUR;
+
 impl World {
+    /// A room whose members came in with the right time, and whose clocks are all wrong since.
     pub(super) fn new() -> Self {
-        Self::of(Suite::X25519)
+        Self::with(Suite::X25519, WRONG)
     }
 
+    /// The same with other clocks.
+    pub(super) fn with_clocks(ahead: [i64; 4]) -> Self {
+        Self::with(Suite::X25519, ahead)
+    }
+
+    /// The same in another suite.
     pub(super) fn of(suite: Suite) -> Self {
+        Self::with(suite, WRONG)
+    }
+
+    fn with(suite: Suite, ahead: [i64; 4]) -> Self {
         let mut log = Log::default();
         let mut fay = found("Fay", suite);
         let cleo = join(&mut fay, &mut log, "Cleo");
         let ben = join(&mut fay, &mut log, "Ben");
         let mal = join(&mut fay, &mut log, "Mal");
         let mut world = Self { log, rooms: vec![fay, cleo, ben, mal] };
+        for (room, ahead) in world.rooms.iter_mut().zip(ahead) {
+            set_clock(room, ahead);
+        }
         let member = world.key(CLEO);
         world.act(FAY, Act::SetRole { member, role: Role::CoFacilitator });
         world

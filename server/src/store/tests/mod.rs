@@ -1,6 +1,7 @@
 //! A bench on which verbs of the store run in a time of the tests' own.
 
 mod forgetting;
+mod quotas;
 mod transactions;
 mod verbs;
 mod write_ahead_log;
@@ -28,6 +29,7 @@ struct Bench {
     db: Connection,
     secrets: life::Secrets,
     pace: rules::CommitPace,
+    quota: quota::Quota,
     founder: Proved,
 }
 
@@ -37,8 +39,9 @@ impl Bench {
         let db = schema::open_writer(&database_path(dir.path())).unwrap();
         let secrets = life::secrets(&db).unwrap();
         let pace = rules::CommitPace::default();
+        let quota = quota::Quota::new(quota::Limits::NONE, dir.path().to_owned(), Arc::default());
         let founder = Proved::assumed(ROOM, FOUNDER);
-        let mut bench = Self { dir, db, secrets, pace, founder };
+        let mut bench = Self { dir, db, secrets, pace, quota, founder };
         let grant = Secret32::new([3; 32]);
         let terms = grants::Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };
         grants::add(&bench.db, &grant, &terms).unwrap();
@@ -56,7 +59,7 @@ impl Bench {
         verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.db.execute("BEGIN IMMEDIATE", []).unwrap();
-        let mut batch = Batch::new(&self.db, &self.secrets, &mut self.pace);
+        let mut batch = Batch::new(&self.db, &self.secrets, &mut self.pace, &mut self.quota);
         let result = verb(&mut batch);
         batch.settle().unwrap();
         self.db.execute("COMMIT", []).unwrap();
@@ -148,7 +151,7 @@ fn say(id: u64, body: &[u8]) -> Submission {
     let mut payload = vec![0, 1, 0, 2, 16];
     payload.extend(ROOM.0);
     payload.extend(0_u64.to_be_bytes());
-    payload.push(1);
+    payload.extend([1, 0]);
     payload.extend(body);
     let mut whole = [0; 16];
     whole[..8].copy_from_slice(&id.to_be_bytes());
@@ -194,7 +197,8 @@ fn knocker(number: u32, token: &Secret32) -> (Proved, door::Knock, Digest) {
 
 fn open(dir: &Path) -> (Arc<Store>, Threads, Arc<Registry>, Arc<Metrics>) {
     let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
-    let (store, threads) = Store::open(dir, registry.clone(), metrics.clone()).unwrap();
+    let (store, threads) =
+        Store::open(dir, registry.clone(), metrics.clone(), quota::Limits::NONE).unwrap();
     (store, threads, registry, metrics)
 }
 

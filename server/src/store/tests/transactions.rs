@@ -115,7 +115,12 @@ async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
         if id % 3 == 0 {
             // Refused after its first effect was applied.
             submission.effects = vec![
-                Effect::SetNumbers { numbers: RoomNumbers::default() },
+                Effect::AddInvite {
+                    invite: hearth_protocol::InviteId([1; 16]),
+                    uses: 1,
+                    expires: Millis::NEVER,
+                    preview: vec![],
+                },
                 Effect::RevokeInvite { invite: hearth_protocol::InviteId([0; 16]) },
             ];
         }
@@ -178,7 +183,7 @@ async fn every_transaction_that_changes_something_is_counted() {
     store.submit(Millis(START), founder.clone(), say(1, b"word")).await.await.unwrap();
     assert_eq!(writes(), before + 1);
     let effects = vec![Effect::Retract { seq: Seq(9), own: None }];
-    let refused = Submission { effects, ..say(2, b"word") };
+    let refused = commit(2, 0, effects);
     store.submit(Millis(START), founder, refused).await.await.unwrap_err();
     assert_eq!(writes(), before + 1);
     drop(store);
@@ -201,6 +206,8 @@ fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
         timeout_until: Millis(0),
         last_post_at: Millis(0),
         welcome: None,
+        full_at: Millis(0),
+        marked_at: Millis(0),
     };
     let room = bench.db.query_row("SELECT key FROM rooms", [], |row| row.get(0)).unwrap();
     rows::save_member(&bench.db, room, &row).unwrap();
@@ -215,14 +222,13 @@ fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
             assert_eq!(post(&founder, 1)?.seq, Seq(1), "the same id again");
             let mut numbers = numbers;
             numbers.paused_until = Millis::NEVER;
-            let pause =
-                Submission { effects: vec![Effect::SetNumbers { numbers }], ..say(4, b"a pause") };
+            let pause = commit(4, 0, vec![Effect::SetNumbers { numbers }]);
             let paused = submit::submit(batch, Millis(START), &founder, pause)?;
             assert_eq!((paused.seq, paused.control), (Seq(3), 1));
             let late = Millis(START + 3_600_000);
-            let refused = submit::submit(batch, late, &member, say(5, b"word"));
+            let refused = submit::submit(batch, late, &member, say(5, b"word").of_epoch(1));
             assert_eq!(refusal(refused), RejectCode::Paused);
-            let next = submit::submit(batch, late, &founder, say(6, b"word"))?;
+            let next = submit::submit(batch, late, &founder, say(6, b"word").of_epoch(1))?;
             assert_eq!((next.seq, next.control), (Seq(4), 1));
             Ok(())
         })

@@ -133,15 +133,15 @@ fn a_welcome_waits_for_its_member_alone_until_they_are_in() {
 fn a_rule_ends_where_it_says() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
+    let epoch = std::cell::Cell::new(1);
     let mut ids = 100..;
     let mut set = |bench: &mut Bench, effect: Effect| {
-        let submission =
-            Submission { effects: vec![effect], payload: vec![], ..say(ids.next().unwrap(), b"") };
-        bench.submit(&founder, submission).unwrap();
+        bench.submit(&founder, commit(ids.next().unwrap(), epoch.get(), vec![effect])).unwrap();
+        epoch.set(epoch.get() + 1);
     };
     let mut ids = 1_000..;
     let mut post = |bench: &mut Bench, at: u64, body: &[u8]| {
-        let words = say(ids.next().unwrap(), body).of_epoch(1);
+        let words = say(ids.next().unwrap(), body).of_epoch(epoch.get());
         match bench.run(|batch| submit::submit(batch, Millis(START + at), &ben, words)) {
             Ok(_) => None,
             Err(Fault::Refused(refusal)) => {
@@ -223,17 +223,15 @@ fn a_submission_is_as_large_as_it_may_be_and_no_larger() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let room_for = PAYLOAD_BYTES_MAX - say(0, b"").payload.len();
-    let lock = |count| Submission {
-        effects: vec![Effect::SetNumbers { numbers: RoomNumbers::default() }; count],
-        payload: vec![],
-        ..say(10 + count as u64, b"")
-    };
+    let set = |count| vec![Effect::SetNumbers { numbers: RoomNumbers::default() }; count];
+    let lock = |count| commit(10 + count as u64, 0, set(count));
     assert!(bench.submit(&founder, say(1, &vec![0; room_for])).is_ok());
     let refused = bench.submit(&founder, say(2, &vec![0; room_for + 1]));
     assert_eq!(refusal(refused), RejectCode::TooLarge);
     assert!(bench.submit(&founder, lock(EFFECTS_MAX)).is_ok());
     assert_eq!(refusal(bench.submit(&founder, lock(EFFECTS_MAX + 1))), RejectCode::TooLarge);
-    assert_eq!(refusal(bench.submit(&founder, lock(0))), RejectCode::BadFrame);
+    let nothing = Submission { payload: vec![], ..say(9, b"") };
+    assert_eq!(refusal(bench.submit(&founder, nothing)), RejectCode::BadFrame);
 }
 
 /// The key of an entry holds so many of a room.
@@ -329,10 +327,10 @@ fn a_room_without_pace_or_budget_keeps_no_account_of_posts() {
     assert_eq!(account(&bench), (0, 0));
     let numbers = RoomNumbers { slow_seconds: 1, budget_per_day: 9, ..RoomNumbers::default() };
     let effects = vec![Effect::SetNumbers { numbers }];
-    bench.submit(&founder, Submission { effects, payload: vec![], ..say(21, b"") }).unwrap();
-    bench.submit(&founder, say(22, b"words").of_epoch(1)).unwrap();
+    bench.submit(&founder, commit(21, 1, effects)).unwrap();
+    bench.submit(&founder, say(22, b"words").of_epoch(2)).unwrap();
     assert_eq!(account(&bench), (0, 0));
-    bench.submit(&ben, say(23, b"words").of_epoch(1)).unwrap();
+    bench.submit(&ben, say(23, b"words").of_epoch(2)).unwrap();
     assert_eq!(account(&bench), (1, schema::int(START)));
 }
 

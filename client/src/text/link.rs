@@ -1,0 +1,201 @@
+//! A link as people paste it: broken over lines, in quotes or angle brackets, with words before and behind it.
+
+use hearth_protocol::{invite::LinkError, limits::LINK_CHARS_MAX};
+
+use super::escape::is_invisible;
+
+/// Bytes that are looked through for a link.
+pub const PASTED_BYTES_MAX: usize = 16 * 1024;
+/// What a link of ours begins with.
+const SCHEMES: [&str; 2] = ["hearth://", "hearth+plain://"];
+/// Places at which a link may begin.
+const PLACES_MAX: usize = 8;
+/// What may stick to the end of a link, and can stand in one: the end of a sentence, or of an address.
+const TRAILING: [char; 6] = ['.', ':', ']', '/', '#', '%'];
+
+/// Finds the link in what somebody pasted.
+///
+/// White space and whatever no link holds (quotes, brackets, the `>` of a reply) separate pieces. Pieces are put together until
+/// they are a link whose checksum is right, so words behind it do no harm.
+///
+/// # Errors
+/// What `parse` says of the text, if there is no link in it.
+pub fn find<T>(pasted: &str, parse: impl Fn(&str) -> Result<T, LinkError>) -> Result<T, LinkError> {
+    let whole = parse(pasted);
+    if !matches!(whole, Err(LinkError::Damaged | LinkError::NotALink))
+        || pasted.len() > PASTED_BYTES_MAX
+    {
+        return whole;
+    }
+    let text = plain(pasted);
+    let lower = text.to_ascii_lowercase();
+    let mut error = None;
+    for scheme in SCHEMES {
+        for (at, _) in lower.match_indices(scheme).take(PLACES_MAX) {
+            let rest = text.get(at + scheme.len()..).unwrap_or_default();
+            match grow(scheme, rest, &parse) {
+                Ok(link) => return Ok(link),
+                Err(why) => error = Some(why),
+            }
+        }
+    }
+    match error {
+        Some(error) => Err(error),
+        None => whole,
+    }
+}
+
+/// Whether a text is meant as a link.
+pub fn is_meant(text: &str) -> bool {
+    let lower = plain(text).to_ascii_lowercase();
+    SCHEMES.iter().any(|scheme| lower.contains(scheme))
+}
+
+/// Puts pieces together until they are a link.
+fn grow<T>(
+    scheme: &str,
+    rest: &str,
+    parse: &impl Fn(&str) -> Result<T, LinkError>,
+) -> Result<T, LinkError> {
+    let mut link = scheme.to_owned();
+    for piece in rest.split(|c| !may_stand_in_link(c)).filter(|piece| !piece.is_empty()) {
+        link.push_str(piece);
+        if link.len() > LINK_CHARS_MAX {
+            break;
+        }
+        for candidate in [link.as_str(), link.trim_end_matches(TRAILING)] {
+            match parse(candidate) {
+                Err(LinkError::Damaged | LinkError::NotALink) => {}
+                answer => return answer,
+            }
+        }
+    }
+    Err(LinkError::Damaged)
+}
+
+const fn may_stand_in_link(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '#' | '[' | ']' | '%')
+}
+
+/// Undoes what programs do to a link on its way, and separates schemes that were broken over lines.
+fn plain(pasted: &str) -> String {
+    let mut text = String::with_capacity(pasted.len());
+    for c in pasted.chars().filter(|c| !is_invisible(*c) || c.is_whitespace()) {
+        match c {
+            '\u{2010}' | '\u{2011}' | '\u{2013}' => text.push('-'),
+            // What some keyboards make of two hyphens.
+            '\u{2014}' => text.push_str("--"),
+            c => text.push(c),
+        }
+    }
+    if !text.contains('#') {
+        text = text.replace("%23", "#");
+    }
+    for broken in ["hearth:", "hearth+plain:"] {
+        text = heal(&text, broken);
+    }
+    text
+}
+
+/// Joins a scheme to its slashes where a line was broken between them.
+fn heal(text: &str, scheme: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for (at, _) in lower.match_indices(scheme) {
+        let end = at + scheme.len();
+        let behind = text.get(end..).unwrap_or_default();
+        let slashes: String = behind.chars().filter(|c| !c.is_whitespace()).take(2).collect();
+        if end < done || slashes != "//" {
+            continue;
+        }
+        out.push_str(text.get(done..end).unwrap_or_default());
+        out.push_str("//");
+        let second = behind.match_indices('/').nth(1).map_or(0, |(at, _)| at + 1);
+        done = end + second;
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::{
+        Digest, MemberKey, Millis, Pin, RelayId, RoomId, Secret32,
+        invite::{Grant, Invite, RelayAddress, Transport},
+    };
+
+    use super::*;
+
+    fn invite(authority: &str) -> Invite {
+        Invite {
+            address: RelayAddress {
+                authority: authority.into(),
+                transport: Transport::Tls,
+                relay: RelayId([1; 32]),
+                pin: Some(Pin([250; 32])),
+            },
+            room: RoomId([3; 16]),
+            facilitator: MemberKey([251; 32]),
+            agreement: Digest([5; 32]),
+            secret: Secret32::new([6; 32]),
+            expires: Millis(7),
+        }
+    }
+
+    #[test]
+    fn a_link_is_found_however_it_was_pasted() {
+        for authority in ["relay.example:7443", "[::1]:7443"] {
+            let (invite, link) = (invite(authority), invite(authority).to_link());
+            let broken = |with: &str| {
+                let bytes: Vec<&str> =
+                    (0..link.len()).step_by(60).map(|i| &link[i..link.len().min(i + 60)]).collect();
+                bytes.join(with)
+            };
+            let (front, back) = link.split_at(4);
+            for pasted in [
+                broken("\n"),
+                broken("\r\n"),
+                broken("\n> "),
+                broken(" "),
+                broken("=\n"),
+                broken("\u{200b}"),
+                format!("{front}{back}."),
+                format!("'{link}'"),
+                format!("\u{201c}{link}\u{201d},"),
+                format!("<{link}>"),
+                format!("<{}>;", broken("\n  ")),
+                format!("({link})!"),
+                format!("Ben, here it is: {link}\nSee you on Tuesday, Fay."),
+                format!("hearth://not-this-one and then {link}"),
+                format!("\u{feff}{link}\u{a0}"),
+                link.replace("hearth://", "Hearth://"),
+                link.replace("hearth://", "hearth:\n//"),
+                link.replace("hearth://", "hearth:/\n/"),
+                link.replace('#', "%23"),
+                link.replace('#', "#\n"),
+                link.replace("--", "\u{2014}"),
+            ] {
+                assert_eq!(find(&pasted, Invite::parse).as_ref(), Ok(&invite), "{pasted:?}");
+                assert!(is_meant(&pasted), "{pasted:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_link_is_named() {
+        let link = invite("relay.example:7443").to_link();
+        for (text, expected) in [
+            ("", LinkError::NotALink),
+            ("https://example.org", LinkError::NotALink),
+            ("hearth", LinkError::Damaged),
+            (&link[..link.len() - 1], LinkError::Damaged),
+            (&format!("<{}>", &link[..60]), LinkError::Damaged),
+            (&"hearth://".repeat(1000), LinkError::Damaged),
+        ] {
+            assert_eq!(find(text, Invite::parse), Err(expected), "{text}");
+        }
+        assert_eq!(find(&format!("<{link}>"), Grant::parse), Err(LinkError::OtherKind));
+        assert!(!is_meant("hearth-circle"));
+    }
+}
