@@ -30,6 +30,8 @@ use hearth_tests::{
 const APPLICATION: u8 = 1;
 const COMMIT: u8 = 3;
 const MIB: u64 = 1024 * 1024;
+#[expect(clippy::cast_possible_truncation, reason = "2 MiB")]
+const BLOB_TOTAL: u32 = BLOB_BYTES_MAX as u32;
 
 fn with(more: &[&str]) -> Relay {
     let more = more.iter().map(|word| (*word).to_owned()).collect();
@@ -311,7 +313,7 @@ fn b3_half_uploads_block_nobody() {
     let mut held = Vec::new();
     for number in 0..40_u8 {
         let mut seat = Seat::enter(&target, room.seats[0].member.clone()).unwrap();
-        let (id, blob, total) = (room.id, BlobId([number; 32]), BLOB_BYTES_MAX as u32);
+        let (id, blob, total) = (room.id, BlobId([number; 32]), BLOB_TOTAL);
         let put =
             |req| ClientFrame::PutBlob { req, room: id, blob, total, offset: 0, part: vec![1] };
         seat.ask(put).unwrap();
@@ -641,7 +643,7 @@ fn bounds_hold_under_attack() {
 
     let uploaders = (0..32_u8).map(|number| (number, enter(&bad.seats[0].member))).collect();
     let seen = beside(&relay, &mut honest, uploaders, |(number, seat): &mut (u8, Seat)| {
-        let (blob, total, part) = (BlobId([*number; 32]), BLOB_BYTES_MAX as u32, vec![1]);
+        let (blob, total, part) = (BlobId([*number; 32]), BLOB_TOTAL, vec![1]);
         let _ = seat.exchange(|req| ClientFrame::PutBlob {
             req,
             room: id,
