@@ -241,7 +241,7 @@ impl View<'_> {
                 ("moderation", format!("took back the message {}", id.short()))
             }
             RowContent::Unknown => {
-                ("unknown", "something that this version of hearth cannot show".into())
+                ("unknown", "sent something that this version of hearth does not know; update hearth to see it. More of its kind is not told again".into())
             }
             RowContent::Renewal | RowContent::Nothing => return None,
         };

@@ -8,15 +8,17 @@ use std::fmt::Write as _;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use hearth_client::{
+    clock::Moment,
     engine::{
         Crypto, Room,
+        act::InviteTerms,
         agreement::{
             AckTerms, Acknowledgement, Agreement, Change, Departure, Preview,
             countersign_transcript, facilitators_hash,
         },
         companion::{Companion, NoteKey},
         content::{Body, Envelope, Seen, Window},
-        join::Founding,
+        join::{Founding, Joining, open_preview},
         mls::Suite,
         note::{Note, Purpose, TimeOut},
         policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene},
@@ -26,10 +28,17 @@ use hearth_client::{
     profile::Profile,
 };
 use hearth_protocol::{
-    Digest, InviteId, MemberKey, MessageId, Millis, RelayId, Role, RoomId, RoomNumbers, Secret32,
-    Seq, codec, handshake, hash,
-    invite::{Grant, RelayAddress, Transport},
+    Digest, Effect, Entry, EntryContent, InviteId, MemberKey, MessageId, Millis, RelayId, Role,
+    RoomId, RoomNumbers, Secret32, Seq, codec,
+    frame::PendingKnock,
+    handshake, hash,
+    invite::{self, Grant, RelayAddress, Transport},
+    seal,
 };
+use openmls::prelude::{
+    Extension, ExtensionType, KeyPackageIn, MlsMessageBodyIn, MlsMessageIn, ProtocolVersion,
+};
+use tls_codec::Deserialize as _;
 
 const PROTOCOL: &str = include_str!("../../docs/protocol.md");
 const LINE_CHARS: usize = 96;
@@ -214,6 +223,7 @@ fn records_are_as_documented() {
         ("departure", hex(&departure)),
         ("preview", hex(&preview)),
         ("knock body", hex(&knock)),
+        ("companion without a note key", hex(&Companion { note: None, ..companion.clone() })),
         ("founding policy", hex(&policy)),
         ("founding record digest", policy.record.digest().to_hex()),
         ("admitting policy", hex(&admitted)),
@@ -251,12 +261,83 @@ fn check(examples: &[(&str, String)]) {
     );
 }
 
+/// Returns an example of the text by its name.
+fn example(name: &str) -> Vec<u8> {
+    let mut lines = PROTOCOL.lines().skip_while(|line| *line != name).skip(1);
+    let mut hex = String::new();
+    for line in lines.by_ref().take_while(|line| line.starts_with("  ")) {
+        hex.push_str(line.trim());
+    }
+    assert!(!hex.is_empty(), "there is no example {name:?}");
+    HEXLOWER.decode(hex.as_bytes()).unwrap()
+}
+
+/// They are random, so what is there is read: a knock holds the bare KeyPackage, a blob the Welcome as an MLSMessage.
 #[test]
-fn verification_codes_are_made_as_documented() {
+fn real_messages_are_wrapped_as_documented() {
+    let bytes = example("key package in a knock");
+    // ProtocolVersion mls10 and the suite: no wire format stands before them (RFC 9420 section 10).
+    assert_eq!(bytes[..4], [0, 1, 0, 3]);
+    let package = KeyPackageIn::tls_deserialize_exact(&bytes).unwrap();
+    let package = package.validate(&Crypto::default(), ProtocolVersion::Mls10).unwrap();
+    let leaf = package.leaf_node();
+    assert_eq!(leaf.credential().serialized_content(), b"Ana");
+    let kinds = [ExtensionType::Unknown(0xff02), ExtensionType::Unknown(0xff03)];
+    assert!(leaf.extensions().iter().map(Extension::extension_type).eq(kinds));
+    let content = |number| leaf.extensions().unknown(number).unwrap().0.clone();
+    let acknowledgement = Acknowledgement::parse(&content(0xff02)).unwrap();
+    let member = MemberKey::from_slice(leaf.signature_key().as_slice()).unwrap();
+    acknowledgement.verify(&acknowledgement.room, &member).unwrap();
+    assert!(Companion::parse(&content(0xff03), 32).unwrap().note.is_some());
+    let lifetime = package.life_time();
+    assert_eq!((lifetime.not_before(), lifetime.not_after()), (0, u64::MAX));
+
+    let bytes = example("Welcome in a blob");
+    // ProtocolVersion mls10, then the wire format mls_welcome, then the suite (RFC 9420 sections 6 and 12.4.3.1).
+    assert_eq!(bytes[..6], [0, 1, 0, 3, 0, 3]);
+    let message = MlsMessageIn::tls_deserialize_exact(&bytes).unwrap();
+    assert!(matches!(message.extract(), MlsMessageBodyIn::Welcome(_)));
+    assert!(KeyPackageIn::tls_deserialize_exact(&bytes).is_err());
+}
+
+/// Prints another pair of real messages for the text.
+#[test]
+#[ignore = "prints, does not check"]
+fn print_real_messages() {
     let dir = tempfile::tempdir().unwrap();
-    let profile = Profile::create(&dir.path().join("profile"), None).unwrap();
-    let crypto = Crypto::default();
-    let grant = Grant {
+    let profile = |name: &str| Profile::create(&dir.path().join(name), None).unwrap();
+    let (bens, anas, crypto) = (profile("ben"), profile("ana"), Crypto::default());
+    let mut ben = Room::found(bens.store(), &crypto, &grant(), founding(), NOW).unwrap();
+    ben.opened().unwrap();
+    let terms = InviteTerms { uses: 1, expires: NOW.plus(1000), role: Role::Member };
+    let (link, _) = ben.invite(terms, NOW).unwrap();
+    let sent = ben.next_submission().unwrap().unwrap();
+    let Some(Effect::AddInvite { preview, .. }) = sent.effects.first() else { panic!("no invite") };
+    let preview = open_preview(&link, preview).unwrap();
+    let joining = Joining { name: "Ana".into(), local_name: "room".into(), answers: Vec::new() };
+    let knocking = Room::knock(anas.store(), &crypto, &link, &preview, joining, NOW).unwrap();
+    let (ana, request) = knocking;
+    let key = invite::knock_key(&link.secret);
+    let body = seal::open(&key, seal::Purpose::Knock, &link.room, &request.body).unwrap();
+    let package = codec::decode::<KnockBody>(&body).unwrap().key_package;
+    let pending = PendingKnock {
+        member: ana.me(),
+        invite: invite::invite_id(&link.token()),
+        at: NOW,
+        acknowledgement: request.acknowledgement,
+        body: request.body,
+    };
+    let entry = EntryContent::Payload(sent.payload);
+    let entries = [Entry { seq: Seq(1), at: NOW, content: entry }];
+    ben.handle_entries(&entries, Moment { own: NOW, relay: NOW }).unwrap();
+    let knock = ben.open_knock(&pending).unwrap();
+    let (_, welcome) = ben.admit(&knock, NOW).unwrap().blob.unwrap();
+    print!("{}", render("key package in a knock", &HEXLOWER.encode(&package)));
+    print!("{}", render("Welcome in a blob", &HEXLOWER.encode(&welcome)));
+}
+
+fn grant() -> Grant {
+    Grant {
         address: RelayAddress {
             authority: "relay.example:7443".into(),
             transport: Transport::Tls,
@@ -264,8 +345,11 @@ fn verification_codes_are_made_as_documented() {
             pin: None,
         },
         secret: Secret32::new([0xcc; 32]),
-    };
-    let founding = Founding {
+    }
+}
+
+fn founding() -> Founding {
+    Founding {
         title: "Evening group".into(),
         agreement: agreement().text,
         language: "en".into(),
@@ -273,8 +357,15 @@ fn verification_codes_are_made_as_documented() {
         local_name: "evening".into(),
         suite: Suite::X25519,
         numbers: RoomNumbers::default(),
-    };
-    let room = Room::found(profile.store(), &crypto, &grant, founding, NOW).unwrap();
+    }
+}
+
+#[test]
+fn verification_codes_are_made_as_documented() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = Profile::create(&dir.path().join("profile"), None).unwrap();
+    let crypto = Crypto::default();
+    let room = Room::found(profile.store(), &crypto, &grant(), founding(), NOW).unwrap();
     let (low, high) = (room.me().min(member()), room.me().max(member()));
     let id = room.id();
     let parts: [&[u8]; 3] = [id.as_bytes(), low.as_bytes(), high.as_bytes()];

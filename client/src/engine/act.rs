@@ -66,6 +66,14 @@ pub struct Knock {
     reply_key: Vec<u8>,
 }
 
+#[cfg(test)]
+impl Knock {
+    /// The same knock with another key for the answer.
+    pub(crate) fn with_reply_key(self, reply_key: Vec<u8>) -> Self {
+        Self { reply_key, ..self }
+    }
+}
+
 impl Room<'_> {
     /// Makes the commit for an act and puts it into the outbox; the gate has judged it by then.
     ///

@@ -40,7 +40,7 @@ impl Companion {
         let good = companion.note.as_ref().is_none_or(|note| {
             note.number > 0
                 && note.key.len() == kem_key_bytes
-                && !super::mls::is_low_order(&note.key)
+                && !super::mls::takes_no_secret(&note.key)
         });
         (companion.format == 1 && canonical && good).then_some(companion)
     }
@@ -75,6 +75,9 @@ mod tests {
             (1, vec![9; 32], 1216),
             (1, vec![0; 32], 32),
             (1, [vec![9; 1184], vec![0; 32]].concat(), 1216),
+            // The first and the last coefficient are the modulus, 3,329.
+            (1, [vec![0x01, 0xdd], vec![9; 1214]].concat(), 1216),
+            (1, [vec![9; 1150], vec![0x10, 0xd0], vec![9; 64]].concat(), 1216),
             (1, vec![], 0),
         ] {
             assert!(!read(&companion(number, key.clone()), bytes), "{number} {}", key.len());

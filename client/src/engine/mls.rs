@@ -89,6 +89,14 @@ impl Suite {
         }
     }
 
+    /// Returns the bytes of a public key of its KEM.
+    pub const fn key_bytes(self) -> usize {
+        match self {
+            Self::XWing => 1216,
+            Self::X25519 => 32,
+        }
+    }
+
     /// Reads the number.
     pub const fn from_number(number: u16) -> Option<Self> {
         match number {
@@ -281,7 +289,7 @@ impl Group {
             } else {
                 Err(PolicyError)
             },
-            roster: group.leaves().map(leaf_view).collect(),
+            roster: group.leaves().map(|leaf| group.leaf_view(leaf)).collect(),
         };
         let (policy, roster) = gate::check_welcome(view, expected)?;
         Ok((group, policy, roster))
@@ -294,8 +302,16 @@ impl Group {
 
     /// Returns how many members the group may have; see [`Suite::members_max`].
     fn members_max(&self) -> usize {
-        let suite = Suite::from_number(self.inner.ciphersuite().into());
-        suite.map_or(0, Suite::members_max)
+        self.suite().map_or(0, Suite::members_max)
+    }
+
+    fn suite(&self) -> Option<Suite> {
+        Suite::from_number(self.inner.ciphersuite().into())
+    }
+
+    /// Says what is in a leaf of this group.
+    fn leaf_view(&self, leaf: &LeafNode) -> Result<Leaf, LeafError> {
+        leaf_view(leaf, self.suite().map_or(0, Suite::key_bytes))
     }
 
     /// Whether the group still has us as a member.
@@ -314,7 +330,8 @@ impl Group {
         match &self.roster {
             Some((known, roster)) if *known == epoch => Ok(roster.clone()),
             _ => {
-                let roster = self.leaves().map(leaf_view).collect::<Result<Vec<_>, _>>()?;
+                let roster = self.leaves().map(|leaf| self.leaf_view(leaf));
+                let roster = roster.collect::<Result<Vec<_>, _>>()?;
                 self.roster = Some((epoch, roster.clone()));
                 Ok(roster)
             }
@@ -516,7 +533,11 @@ impl Group {
         bytes: &[u8],
     ) -> Result<Leaf, MlsError> {
         let package = self.validate_key_package(provider, bytes)?;
-        leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
+        let init_key = package.hpke_init_key().as_slice();
+        if self.suite().map(Suite::key_bytes) != Some(init_key.len()) || takes_no_secret(init_key) {
+            return Err(MlsError::BadKeyPackage);
+        }
+        self.leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
     }
 
     /// Deletes the group's keys.
@@ -567,7 +588,7 @@ impl Group {
             policy: None,
             context_changed_otherwise: false,
             foreign_proposals: false,
-            path: staged.update_path_leaf_node().map(leaf_view),
+            path: staged.update_path_leaf_node().map(|leaf| self.leaf_view(leaf)),
         };
         let mut context_proposed = false;
         for queued in staged.queued_proposals() {
@@ -578,7 +599,7 @@ impl Group {
             }
             match queued.proposal() {
                 Proposal::Add(add) => {
-                    view.added.push(leaf_view(add.key_package().leaf_node()));
+                    view.added.push(self.leaf_view(add.key_package().leaf_node()));
                 }
                 Proposal::Remove(remove) => {
                     match self.inner.public_group().leaf(remove.removed()).map(leaf_key) {
@@ -664,7 +685,7 @@ pub(crate) mod hpke {
         aad: &[u8],
         content: &[u8],
     ) -> Option<Vec<u8>> {
-        if super::is_low_order(to) {
+        if to.len() != suite.key_bytes() || super::takes_no_secret(to) {
             return None;
         }
         let sealed = crypto.hpke_seal(suite.hpke(), to, info, aad, content).ok()?;
@@ -818,7 +839,7 @@ const fn lifetime_error<E>(error: &ProcessMessageError<E>) -> Option<&LifetimeEr
     }
 }
 
-fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
+fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
     // First, as OpenMLS does by the clock: whatever else is wrong with the leaf, all readers name the same.
     if let LeafNodeSource::KeyPackage(lifetime) = leaf.leaf_node_source()
         && (lifetime.not_before(), lifetime.not_after()) != LIFETIME
@@ -836,7 +857,8 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
     let key = leaf.encryption_key().tls_serialize_detached().ok();
     let key = key.and_then(|key| VLBytes::tls_deserialize_exact(key).ok());
     let key = key.ok_or(LeafError::EncryptionKey)?;
-    if on(Check::EncryptionKey) && is_low_order(key.as_slice()) {
+    let bad = key.as_slice().len() != key_bytes || takes_no_secret(key.as_slice());
+    if on(Check::EncryptionKey) && bad {
         return Err(LeafError::EncryptionKey);
     }
     let extensions = leaf.extensions();
@@ -844,7 +866,7 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
     let acknowledgement =
         Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)?;
     let bytes = extensions.unknown(COMPANION_EXTENSION).ok_or(LeafError::Companion)?;
-    let companion = Companion::parse(&bytes.0, key.as_slice().len()).ok_or(LeafError::Companion)?;
+    let companion = Companion::parse(&bytes.0, key_bytes).ok_or(LeafError::Companion)?;
     // In this order, so that all who write a leaf write the same bytes.
     let kinds = [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION].map(ExtensionType::Unknown);
     if !extensions.iter().map(Extension::extension_type).eq(kinds) {
@@ -853,13 +875,25 @@ fn leaf_view(leaf: &LeafNode) -> Result<Leaf, LeafError> {
     Ok(Leaf { member, name: text.to_owned(), acknowledgement, companion })
 }
 
-/// Whether no secret can be agreed on with an HPKE key, or it is too short to be one of either suite.
+/// Whether an HPKE key of either suite takes no message, or keeps none secret. OpenMLS notices only when it encrypts to it, and
+/// whoever is beside such a leaf in the tree could make no commit.
 ///
-/// Its last 32 bytes are an X25519 key: in suite 3 that is all of it, in X-Wing (draft-connolly-cfrg-xwing-kem section
-/// 5.2) it follows the key of ML-KEM-768. OpenMLS notices only when it encrypts to such a key.
-pub(super) fn is_low_order(key: &[u8]) -> bool {
-    let Some(point) = key.last_chunk::<32>() else { return true };
+/// The last 32 bytes are an X25519 key, not of low order (RFC 9180 section 7.1.4). In X-Wing a key of ML-KEM-768 comes before
+/// it (draft-connolly-cfrg-xwing-kem section 5.2), whose coefficients are below 3,329 (FIPS 203 section 7.2).
+pub(super) fn takes_no_secret(key: &[u8]) -> bool {
+    let Some((lattice, point)) = key.split_last_chunk::<32>() else { return true };
     // Any secret will do: clamped, it is a multiple of the order of every such point.
     let secret = x25519_dalek::StaticSecret::from([0; 32]);
-    !secret.diffie_hellman(&x25519_dalek::PublicKey::from(*point)).was_contributory()
+    let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(*point));
+    !shared.was_contributory() || !is_reduced(lattice)
+}
+
+/// Whether the coefficients of an ML-KEM key are below the modulus: 12 bits each, little endian, and 32 bytes behind them.
+fn is_reduced(lattice: &[u8]) -> bool {
+    const MODULUS: u16 = 3_329;
+    let coefficients = lattice.split_last_chunk::<32>().map_or(&[][..], |(rest, _)| rest);
+    coefficients.chunks_exact(3).all(|pair| {
+        let [low, middle, high] = [pair[0], pair[1], pair[2]].map(u16::from);
+        low | (middle & 0xf) << 8 < MODULUS && middle >> 4 | high << 4 < MODULUS
+    })
 }

@@ -115,7 +115,7 @@ pub fn parse_name(text: &str) -> Result<Name, NameError> {
             return Err(NameError::Invisible(c));
         }
         let mark = is_combining_mark(c);
-        if !(c.is_alphanumeric() || mark || PUNCTUATION.contains(&c)) {
+        if !(is_letter(c) || mark || PUNCTUATION.contains(&c)) {
             return Err(NameError::Character(c));
         }
         marks = if mark { marks + 1 } else { 0 };
@@ -137,6 +137,12 @@ pub fn parse_name(text: &str) -> Result<Name, NameError> {
         Some(word) => Err(NameError::Reserved(word)),
         None => Ok(Name(name)),
     }
+}
+
+/// Whether a character is a letter or digit of names. One letter of Unicode 18 is none, because Rust knows it only since a later
+/// version: all members must judge alike, whatever Rust their client was built with.
+fn is_letter(c: char) -> bool {
+    c.is_alphanumeric() && c != '\u{11b0a}'
 }
 
 /// Whether two names look alike to a person: "Ana" and "Аna" with a Cyrillic letter, "Ana" and "ANA", "An-na" and
@@ -191,7 +197,47 @@ fn reserved(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use hearth_protocol::hash;
+    use unicode_security::GeneralSecurityProfile;
+
     use super::*;
+
+    const PROTOCOL: &str = include_str!("../../../docs/protocol.md");
+
+    /// Names decide which commits are refused, so all members must have the same data: another version of it is another format
+    /// of the policy (`docs/protocol.md` section 7.9). The tables are compared, too, because letters and lower case come from
+    /// Rust's own data, which every Rust may raise.
+    #[test]
+    fn names_rest_on_unicode_18() {
+        assert_eq!(unicode_normalization::UNICODE_VERSION, (18, 0, 0));
+        assert_eq!(unicode_security::UNICODE_VERSION, (18, 0, 0));
+        let stands_in_names = |c: &char| {
+            (is_letter(*c) || is_combining_mark(*c))
+                && GeneralSecurityProfile::identifier_allowed(*c)
+        };
+        let all: Vec<char> = ('\0'..=char::MAX).filter(stands_in_names).collect();
+        assert!(all.iter().all(|c| !is_invisible(*c) && !c.is_control()));
+        let each = |to: &dyn Fn(char) -> String| -> String { all.iter().map(|c| to(*c)).collect() };
+        let mixes = |c: char| -> String {
+            let fits = |script: &&&str| {
+                let both = format!("{script}{c}");
+                both.as_str().check_restriction_level(RestrictionLevel::ModeratelyRestrictive)
+            };
+            ["a", "α", "я", "漢", "か", "한", "ㄅ", "א"].iter().filter(fits).copied().collect()
+        };
+        let tables = [
+            ("characters", each(&String::from)),
+            ("normalised", each(&|c| c.nfc().collect())),
+            ("lower case", each(&|c| c.to_lowercase().collect())),
+            ("skeletons", each(&|c| skeleton(c.encode_utf8(&mut [0; 4])).collect())),
+            ("mixes", each(&mixes)),
+        ];
+        let shown = tables.map(|(name, table)| {
+            format!("names, {name}\n  {}\n", hash::sha256(table.as_bytes()).to_hex())
+        });
+        let shown = shown.concat();
+        assert!(PROTOCOL.contains(&shown), "{} characters:\n{shown}", all.len());
+    }
 
     #[test]
     fn names_of_people_are_taken() {
@@ -246,6 +292,7 @@ mod tests {
             ("Αna", NameError::Mixed),
             ("𝐀𝐧𝐚", NameError::Mixed),
             ("Ａｎａ", NameError::Mixed),
+            ("Ana\u{11b0a}", NameError::Character('\u{11b0a}')),
         ];
         for (text, error) in cases {
             assert_eq!(parse_name(text), Err(error), "{text:?}");

@@ -17,9 +17,9 @@ use super::{
 };
 
 /// What [`Op::SilentLimit`] says.
-pub const SILENT_SECONDS: u32 = 7_777;
+pub(super) const SILENT_SECONDS: u32 = 7_777;
 /// What [`Op::FalseTimeout`] says: later than any clock here.
-pub const FALSE_UNTIL: Millis = Millis(5_000_000_000_000);
+pub(super) const FALSE_UNTIL: Millis = Millis(5_000_000_000_000);
 
 /// What a request of a connection waits for.
 enum Pending {

@@ -40,6 +40,9 @@ pub(crate) enum Context<'a> {
     Policy(&'a RoomPolicy),
     PolicyBytes(Vec<u8>),
     NoPolicy,
+    /// The policy, and before it what every leaf must be able to do in another order, or after it as it is.
+    OtherOrder(&'a RoomPolicy),
+    OtherRequirement(&'a RoomPolicy),
     /// The policy, without the capabilities that every leaf must have.
     NoRequirement(&'a RoomPolicy),
     /// The policy, and somebody outside who may propose.
@@ -86,6 +89,8 @@ pub(crate) struct PackageForgery<'a> {
     /// Another companion, or none.
     pub(crate) companion: Option<Option<&'a [u8]>>,
     pub(crate) extra_extension: bool,
+    /// The companion before the acknowledgement.
+    pub(crate) other_order: bool,
     pub(crate) fewer_capabilities: bool,
     /// Seconds of UNIX time.
     pub(crate) lifetime: Option<(u64, u64)>,
@@ -315,6 +320,9 @@ pub(crate) fn forged_package(
     if forgery.extra_extension {
         extensions.push(unknown(POLICY_EXTENSION, vec![1]));
     }
+    if forgery.other_order {
+        extensions.reverse();
+    }
     let capabilities = if forgery.fewer_capabilities { fewer(suite) } else { capabilities(suite) };
     let builder = KeyPackage::builder()
         .leaf_node_capabilities(capabilities)
@@ -329,32 +337,44 @@ pub(crate) fn forged_package(
         .unwrap()
 }
 
-/// Version, suite, and the one-byte length of an X25519 key: the init key begins here.
-const INIT_KEY_AT: usize = 5;
-/// The leaf's encryption key begins after the init key and the length of its own.
-const LEAF_KEY_AT: usize = INIT_KEY_AT + 32 + 1;
+/// Version and suite: the init key begins here, with its length.
+const INIT_KEY_AT: usize = 4;
 /// Two bytes of length before the 64 of a signature (RFC 9420 section 2.1.2).
 const SIGNATURE_BYTES: usize = 2 + 64;
 
 /// Puts another init key into a key package and signs it anew, as its owner can (RFC 9420 section 5.1.2).
-pub(crate) fn with_init_key(package: &[u8], init_key: &[u8; 32], key: &SigningKey) -> Vec<u8> {
-    let mut forged = package[..package.len() - SIGNATURE_BYTES].to_vec();
-    forged[INIT_KEY_AT..INIT_KEY_AT + 32].copy_from_slice(init_key);
+pub(crate) fn with_init_key(package: &[u8], init_key: &[u8], key: &SigningKey) -> Vec<u8> {
+    let end = package.len() - SIGNATURE_BYTES;
+    let after = vector_end(package, INIT_KEY_AT);
+    let mut forged = [&package[..INIT_KEY_AT], &vector(init_key), &package[after..end]].concat();
     sign_package(&mut forged, key);
     forged
 }
 
 /// Puts another encryption key into the leaf of a key package and signs both anew (RFC 9420 section 7.2).
-pub(crate) fn with_leaf_key(package: &[u8], leaf_key: &[u8; 32], key: &SigningKey) -> Vec<u8> {
+pub(crate) fn with_leaf_key(package: &[u8], leaf_key: &[u8], key: &SigningKey) -> Vec<u8> {
+    let leaf_at = vector_end(package, INIT_KEY_AT);
     // A key package of ours has no extensions: one byte that says so lies between the leaf and the last signature.
     let leaf_end = package.len() - SIGNATURE_BYTES - 1;
     assert_eq!(package[leaf_end], 0, "the extensions are empty");
-    let mut leaf = package[LEAF_KEY_AT - 1..leaf_end - SIGNATURE_BYTES].to_vec();
-    leaf[1..33].copy_from_slice(leaf_key);
+    let rest = &package[vector_end(package, leaf_at)..leaf_end - SIGNATURE_BYTES];
+    let mut leaf = [&vector(leaf_key), rest].concat();
     sign_bytes(&mut leaf, b"MLS 1.0 LeafNodeTBS", key);
-    let mut forged = [&package[..LEAF_KEY_AT - 1], &leaf, &[0]].concat();
+    let mut forged = [&package[..leaf_at], &leaf, &[0]].concat();
     sign_package(&mut forged, key);
     forged
+}
+
+/// Bytes after their length (RFC 9420 section 2.1.2), of less than 16 KiB.
+fn vector(bytes: &[u8]) -> Vec<u8> {
+    let length = (u16::try_from(bytes.len()).unwrap() | 0x4000).to_be_bytes();
+    [if bytes.len() < 64 { &length[1..] } else { &length }, bytes].concat()
+}
+
+/// Where a vector that begins at a place ends.
+fn vector_end(bytes: &[u8], at: usize) -> usize {
+    let [first, second] = [bytes[at], bytes[at + 1]].map(usize::from);
+    if first < 0x40 { at + 1 + first } else { at + 2 + (first & 0x3f) * 256 + second }
 }
 
 fn sign_package(bytes: &mut Vec<u8>, key: &SigningKey) {
@@ -363,9 +383,7 @@ fn sign_package(bytes: &mut Vec<u8>, key: &SigningKey) {
 
 /// Appends a signature over SignContent (RFC 9420 section 5.1.2): the label and the content, each after its length.
 fn sign_bytes(bytes: &mut Vec<u8>, label: &[u8], key: &SigningKey) {
-    let length = (u16::try_from(bytes.len()).unwrap() | 0x4000).to_be_bytes();
-    let length = if bytes.len() < 64 { length[1..].to_vec() } else { length.to_vec() };
-    let content = [&[u8::try_from(label.len()).unwrap()], label, &length, bytes].concat();
+    let content = [vector(label), vector(bytes)].concat();
     bytes.extend([0x40, 0x40]);
     bytes.extend(key.sign(&content).to_bytes());
 }
@@ -433,6 +451,20 @@ fn context(context: &Context<'_>, identity: Identity<'_>) -> Option<Extensions<G
             let only = RequiredCapabilitiesExtension::new(&[policy_type], &[], &[]);
             kept.push(Extension::RequiredCapabilities(only));
             kept
+        }
+        Context::OtherOrder(policy) => {
+            let mut all: Vec<Extension> = ours(policy).iter().cloned().collect();
+            all.reverse();
+            all
+        }
+        Context::OtherRequirement(policy) => {
+            let types = [policy_type, COMPANION_EXTENSION.into(), ACKNOWLEDGEMENT_EXTENSION.into()];
+            let basic = [CredentialType::Basic];
+            let other = RequiredCapabilitiesExtension::new(&types, &[], &basic);
+            vec![
+                Extension::RequiredCapabilities(other),
+                unknown(POLICY_EXTENSION, codec::encode(*policy)),
+            ]
         }
         Context::Outsider(policy) => {
             let credential = identity.credential();

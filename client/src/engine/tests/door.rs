@@ -85,11 +85,10 @@ fn a_low_order_key_gets_no_welcome() {
     let ghost = Ghost::new(&world, 70);
     let mut one = [0; 32];
     one[0] = 1;
-    for point in [[0; 32], one] {
-        let package = with_init_key(&ghost.package, &point, &ghost.key);
-        if let Ok(knock) = knock_with(&mut world, &ghost, package) {
-            assert!(world.rooms[FAY].admit(&knock, NOW).is_err(), "{point:?}");
-        }
+    for point in [&[0; 32][..], &one, &[9; 31], &[9; 33], &[]] {
+        let package = with_init_key(&ghost.package, point, &ghost.key);
+        let refused = knock_with(&mut world, &ghost, package);
+        assert!(matches!(refused, Err(EngineError::Mls(MlsError::BadKeyPackage))), "{point:?}");
         world.goes_on();
     }
     // The forging itself is sound: any other point passes.
@@ -123,6 +122,12 @@ fn a_leaf_key_of_low_order_is_refused_at_the_door() {
         let refused = knock_with(&mut world, &ghost, package);
         let refusal = Refusal::BadLeaf(LeafError::EncryptionKey);
         assert!(matches!(refused, Err(EngineError::Refused(by)) if by == refusal), "{point:?}");
+    }
+    for key in [&[9; 31][..], &[9; 33], &[9; 1216]] {
+        let package = with_leaf_key(&ghost.package, key, &ghost.key);
+        let refused = knock_with(&mut world, &ghost, package);
+        let refusal = Refusal::BadLeaf(LeafError::EncryptionKey);
+        assert!(matches!(refused, Err(EngineError::Refused(by)) if by == refusal), "{}", key.len());
     }
     // The forging itself is sound: any other point passes, and the room goes on with its owner.
     let package = with_leaf_key(&ghost.package, &[9; 32], &ghost.key);

@@ -7,7 +7,7 @@ use super::{world::*, *};
 use crate::engine::{
     EngineError,
     agreement::AckError,
-    gate::{Expected, Refusal},
+    gate::{Expected, PolicyError, Refusal},
     mls::{
         CommitPlan, Group,
         modified::{Context, Forgery},
@@ -246,6 +246,28 @@ fn a_roster_with_somebody_who_never_acknowledged_is_refused() {
     let committed = waiting.world.forge(FAY, &forgery);
     let refusal = rule(RuleError::NotAcknowledged(AckError::OtherRoom));
     waiting.refuses(&committed.welcome.unwrap(), &refusal);
+    waiting.gets_in();
+}
+
+#[test]
+fn a_welcome_with_another_group_context_is_refused() {
+    let mut waiting = Waiting::new();
+    let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
+    let act = admission(&waiting.world.rooms[FAY], &leaf, Role::Member);
+    let record = waiting.world.record(FAY, act);
+    let policy = waiting.world.after(&record, Some(&leaf));
+    for context in [
+        Context::OtherOrder(&policy),
+        Context::OtherRequirement(&policy),
+        Context::NoRequirement(&policy),
+        Context::Outsider(&policy),
+        Context::NoPolicy,
+    ] {
+        let adds = vec![package.as_slice()];
+        let committed = waiting.world.forge(FAY, &Forgery { adds, context, ..Forgery::default() });
+        waiting.refuses(&committed.welcome.unwrap(), &PolicyError.into());
+        waiting.world.refuses(FAY, committed.commit, &PolicyError.into());
+    }
     waiting.gets_in();
 }
 

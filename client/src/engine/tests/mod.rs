@@ -12,6 +12,7 @@ mod gate;
 mod gate_mls;
 mod gate_roster;
 mod gate_welcome;
+mod interop;
 mod largest;
 mod messages;
 mod order;

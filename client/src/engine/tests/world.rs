@@ -48,13 +48,22 @@ pub(super) const DAY: i64 = 24 * HOUR;
 impl World {
     /// A room whose members came in with the right time, and whose clocks are all wrong since.
     pub(super) fn new() -> Self {
-        Self::with_clocks(WRONG)
+        Self::with(Suite::X25519, WRONG)
     }
 
     /// The same with other clocks.
     pub(super) fn with_clocks(ahead: [i64; 4]) -> Self {
+        Self::with(Suite::X25519, ahead)
+    }
+
+    /// The same in another suite.
+    pub(super) fn of(suite: Suite) -> Self {
+        Self::with(suite, WRONG)
+    }
+
+    fn with(suite: Suite, ahead: [i64; 4]) -> Self {
         let mut log = Log::default();
-        let mut fay = found("Fay", Suite::X25519);
+        let mut fay = found("Fay", suite);
         let cleo = join(&mut fay, &mut log, "Cleo");
         let ben = join(&mut fay, &mut log, "Ben");
         let mal = join(&mut fay, &mut log, "Mal");
