@@ -441,6 +441,10 @@ impl Stage {
         }
         let lie = if payload.is_empty() { None } else { self.lie(Some(&member), &Op::SUBMIT) };
         if !payload.is_empty() && self.lie_of_rules(Some(&member), &[Op::FalseTimeout]).is_some() {
+            // What a rule holds back is encrypted anew when it goes out.
+            if let Some((_, refused)) = self.submitted.get_mut(&(member, submitted.id)) {
+                *refused = true;
+            }
             let code = RejectCode::TimedOut;
             let retry_at = Some(FALSE_UNTIL);
             return vec![answer(&ServerFrame::Reject { req, code, retry_at })];
