@@ -415,10 +415,7 @@ impl Scene {
             Special::Usurper => {
                 let acts = [
                     Act::Lock(true),
-                    Act::SetRole {
-                        member: self.key(MAL),
-                        role: Role::Facilitator,
-                    },
+                    Act::SetRole { member: self.key(MAL), role: Role::Facilitator },
                     Act::Remove {
                         member: self.key(1),
                         category: Category::Request,
@@ -736,7 +733,10 @@ impl Scene {
             let number = |t: &String| t.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok());
             let last = self.oracle.texts.iter().filter_map(of).max_by_key(number);
             let Some(last) = last else { continue };
-            let has = rows.iter().any(|r| matches!(&r.content, RowContent::Text(t) if *t == last));
+            // Also what a pause holds back whose end was kept from the facilitator.
+            let has = rows.iter().any(
+                |r| matches!(&r.content, RowContent::Text(t) | RowContent::Held(t) if *t == last),
+            );
             if !has {
                 let name = &self.people[who].name;
                 wrong.push(format!(
