@@ -471,7 +471,7 @@ pub enum InRoom {
         /// The message's id, or its number.
         id: String,
     },
-    /// Leave a tombstone in a message's place; the relay deletes the ciphertext. Own: M, any: F, CF [R; C devices]
+    /// Leave a mark in a message's place; the relay deletes the ciphertext. Own: M, any: F, CF [R; C devices]
     Retract {
         /// The room.
         room: String,
@@ -678,7 +678,7 @@ const fn entry(
 }
 
 /// Every room command: who may use it, and how `chat` lists it.
-pub const ROOM_COMMANDS: [Entry; 37] = {
+pub const ROOM_COMMANDS: [Entry; 38] = {
     use Topic as T;
     use Who as W;
     [
@@ -722,6 +722,7 @@ pub const ROOM_COMMANDS: [Entry; 37] = {
         entry("pin", W::Moderators, T::Calm, "ID", "keep a message at the top"),
         entry("unpin", W::Moderators, T::Calm, "ID", "keep it there no longer"),
         entry("rekey", W::Moderators, T::Calm, "", "new keys for everybody"),
+        entry("restore-rules", W::Facilitators, T::Calm, "", "make the relay do what the log says"),
         entry("expire", W::Facilitators, T::Calm, "TIME", "how long messages are kept"),
         entry("timeout", W::Moderators, T::Members, "NAME TIME [WORDS]", "let somebody rest"),
         entry("untimeout", W::Moderators, T::Members, "NAME", "end that early"),

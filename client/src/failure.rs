@@ -221,9 +221,9 @@ fn not_inside(standing: &Standing) -> Failure {
 fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
     let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
     if reason == Reason::Unrecorded {
-        let word = code.as_str();
+        let words = refusal_words(code);
         let message =
-            format!("the relay refuses your posts{until} ({word}), and no record says why");
+            format!("the relay refuses your posts{until} ({words}), and no record says why");
         let advice = if kept {
             "Your words are kept. Tell a facilitator by another way; `hearth restore-rules ROOM` is theirs to run."
         } else {
@@ -413,7 +413,7 @@ impl From<EngineError> for Failure {
                 "`hearth who ROOM` lists names and ids.",
             ),
             EngineError::Ambiguous(_) => {
-                Self::new(exit::USAGE, "ambiguous", message, "Give more of the id.")
+                Self::new(exit::USAGE, "ambiguous", message, "Give the id, or more of it.")
             }
             EngineError::SeveralMessages { .. } => Self::new(
                 exit::USAGE,
@@ -430,9 +430,12 @@ impl From<EngineError> for Failure {
             EngineError::NotAuthor => {
                 Self::new(exit::REFUSED, "not_author", message, "Ask a facilitator to retract it.")
             }
-            EngineError::TooLong { .. } | EngineError::Content(ContentError::TooLong) => {
-                Self::new(exit::REFUSED, "too_long", message, "Send it in shorter parts.")
-            }
+            EngineError::TooLong { .. } | EngineError::Content(ContentError::TooLong) => Self::new(
+                exit::REFUSED,
+                "too_long",
+                message,
+                "Nothing was sent; send it in shorter parts.",
+            ),
             EngineError::OutboxFull => Self::new(
                 exit::REFUSED,
                 "outbox_full",
@@ -681,5 +684,44 @@ impl From<ProfileError> for Failure {
             _ => exit::FAILED,
         };
         Self::new(exit, code, error.to_string(), advice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whose fault it is, and what helps: a stranger's bad bytes are no damage of the reader's own profile.
+    #[test]
+    fn a_strangers_fault_is_not_the_readers() {
+        for (error, whose) in [
+            (EngineError::Mls(MlsError::BadKeyPackage), "decline"),
+            (EngineError::BadKnock("its content is malformed"), "decline"),
+            (EngineError::BadWelcome, "your device is sound"),
+            (EngineError::Acknowledgement(AckError::Future), "clock"),
+            (EngineError::Rule(RuleError::NotAcknowledged(AckError::Future)), "clock"),
+            (EngineError::Acknowledgement(AckError::BadSignature), "signed it is at fault"),
+        ] {
+            let failure = Failure::from(error);
+            let told = format!("{} {}", failure.message, failure.advice);
+            assert!(told.contains(whose), "{told}");
+            for own in ["profile check", "damaged or in the way", "expired"] {
+                assert!(!told.contains(own), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_operating_system_speaks() {
+        for number in 1..133 {
+            let error = io::Error::from_raw_os_error(number);
+            let shown = [
+                io_words(&error),
+                LiveError::Connect(ConnectError::Unreachable(error)).to_string(),
+            ];
+            assert!(shown.iter().all(|text| !text.contains("os error")), "{shown:?}");
+        }
+        let library = io::Error::new(io::ErrorKind::UnexpectedEof, "see https://docs.rs/rustls");
+        assert!(!ConnectError::Unreachable(library).to_string().contains("http"));
     }
 }

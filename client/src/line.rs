@@ -79,7 +79,9 @@ impl Console {
             None
         };
         let edits = editor.is_some();
-        let shared = Arc::new(Shared { editor: Mutex::new(editor), ..Shared::default() });
+        let alternate = edits && alternate;
+        let shared =
+            Arc::new(Shared { editor: Mutex::new(editor), alternate, ..Shared::default() });
         // From here on dropping the reader restores the terminal.
         let console = ConsoleReader { lines: receiver, received: 0, shared: shared.clone() };
         if edits {
@@ -197,6 +199,8 @@ impl Printer {
                 let line = editor.draw(columns());
                 self.shared.write(&format!("{ERASE_ROW}{text}\n{line}"));
             }
+            // What comes late must not be the one thing that stays on a screen which others use.
+            None if self.shared.alternate => {}
             None => self.shared.write(&format!("{text}\n")),
         }
     }
@@ -207,6 +211,8 @@ impl Printer {
 struct Shared {
     /// The line on the screen; `None` where lines are plain, and after the end.
     editor: Mutex<Option<LineEditor>>,
+    /// Whether the alternate screen was shown: with the editor it is gone, and with it whatever is printed.
+    alternate: bool,
     /// How many lines were entered.
     entered: AtomicUsize,
     /// Nobody wants more lines.

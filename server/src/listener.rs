@@ -34,7 +34,7 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// For an answer that ends the connection.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// For each step of a connection that is only told that it is refused.
-const REFUSAL_DEADLINE: Duration = Duration::from_secs(2);
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(4);
 /// Connections at a time that are only told so.
 const REFUSALS_MAX: usize = 128;
 /// New connections of one address in a second, at least; as many as it may have, if that is more.

@@ -150,7 +150,7 @@ pub(crate) struct Arrivals {
 }
 
 /// Refusals in a second that are said to whoever they concern: with TLS, each costs a handshake.
-const REFUSALS_MAX: u32 = 256;
+const REFUSALS_MAX: u32 = 128;
 
 impl Arrivals {
     pub(crate) fn new(now: Instant) -> Self {

@@ -202,6 +202,9 @@ pub(super) async fn run(
         // In order: what follows /quit is meant for nobody.
         (Some(Ok(End::Quit | End::InputOver)), _) | (None, None) => Ok(()),
         (None, Some(reader)) => {
+            if alternate {
+                chat.out = context.out.clone();
+            }
             chat.keep_typed_ahead(&reader.typed_ahead().await);
             Ok(())
         }

@@ -285,7 +285,7 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
             amend(context, &room, text, change, wait).await
         }
         AgreementCommand::Acknowledge { room, acknowledge, no_wait } => {
-            acknowledge_again(context, &room, acknowledge, no_wait).await
+            Box::pin(acknowledge_again(context, &room, acknowledge, no_wait)).await
         }
         AgreementCommand::Enact { room } => {
             let open = context.open()?;

@@ -115,7 +115,7 @@ fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> R
             record.number,
             show::date(record.at),
             escape::one_line(&actor),
-            record.act.as_str(),
+            record.act.as_str().replace('_', " "),
             escape::one_line(&target)
         );
         match export {

@@ -197,7 +197,7 @@ impl Context {
             None if interactive() => what.ask(),
             None => Err(Failure::usage(
                 format!("no {} was given", what.name()),
-                format!("Give it on standard input: {}", what.from_input()),
+                format!("Give it on standard input: {}", what.on_input()),
             )),
             Some("-") if std::io::stdin().is_terminal() => what.ask(),
             Some("-") => pasted(),
@@ -240,7 +240,7 @@ impl Wanted {
         }
     }
 
-    fn from_input(self) -> String {
+    fn on_input(self) -> String {
         match self {
             Self::Grant => "hearth room create TITLE --grant - --agreement FILE --as NAME".into(),
             Self::Invite(command) => format!("hearth {command} -"),

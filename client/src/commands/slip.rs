@@ -112,7 +112,7 @@ pub(super) fn wrong(word: &str, error: &clap::Error) -> String {
     let first = text.split("\n\n").next().unwrap_or_default();
     let what = flat(first.strip_prefix("error: ").unwrap_or(first)).replace(['<', '>'], "");
     let what = what.replace("the following required arguments were not provided:", "missing:");
-    let what = escape::one_line(&escape::without_link_secrets(&what, &[text.clone()]));
+    let what = escape::one_line(&escape::without_link_secrets(&what, std::slice::from_ref(&text)));
     format!(
         "/{}: {what}. It goes: {} - nothing was sent. /help {} says more.",
         entry.name,

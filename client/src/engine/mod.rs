@@ -10,6 +10,8 @@ pub mod content;
 pub mod error;
 pub mod gate;
 pub mod join;
+#[cfg(any(test, feature = "sabotage"))]
+mod mischief;
 pub mod mls;
 pub(crate) mod mls_storage;
 pub mod more;

@@ -280,8 +280,7 @@ pub struct Row {
     /// Position in the log.
     #[n(0)]
     pub seq: Seq,
-    /// Acceptance time by the relay's clock, as far as the relay's hello and the own clock allow it; never before the row
-    /// before.
+    /// Acceptance time by the relay's clock, as far as that clock and the own one allow it.
     #[n(1)]
     pub at: Millis,
     /// SHA-256 of the payload.

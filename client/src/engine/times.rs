@@ -64,8 +64,11 @@ impl Room<'_> {
             let rows = self.history(from, PAGE)?;
             let Some(last) = rows.last() else { return Ok(()) };
             from = Seq(last.place.0.saturating_add(1));
-            for mut row in rows.into_iter().filter(|row| row.arrived > moment.own) {
-                row.arrived = arrival(moment.own, moment.relay, row.said);
+            for mut row in rows.into_iter().filter(|r| r.arrived.max(r.at) > moment.own) {
+                if row.arrived > moment.own {
+                    row.arrived = arrival(moment.own, moment.relay, row.said);
+                }
+                row.at = row.at.min(moment.own);
                 self.save_row(&row)?;
             }
         }
@@ -74,15 +77,15 @@ impl Room<'_> {
     /// Judges an entry's time. [`Self::take_clocks`] comes before.
     pub(super) fn times_of(&self, entry: &Entry, moment: Moment) -> Result<Times> {
         let last = self.row(self.cursor.seq)?;
-        let last = last.map_or([Millis(0); 3], |row| [row.said, row.at, row.arrived]);
-        let [last_said, last_at, last_arrived] = last;
+        let (last_said, last_arrived) =
+            last.map_or((Millis(0), Millis(0)), |row| (row.said, row.arrived));
         let own = self.cursor.own_clock;
         // The relay's clock may have been set back since: what it said before stays said.
         let said = entry.at.max(last_said).min(moment.relay.max(last_said));
         let beyond = entry.at > moment.relay.plus(SLACK_MILLIS);
         let back = entry.at.plus(SLACK_MILLIS) < last_said;
         Ok(Times {
-            shown: said.max(last_at).min(own),
+            shown: said.min(own),
             // Taken after the entry before, and so never to be erased before it.
             arrived: arrival(own, moment.relay, said).max(last_arrived).min(own).max(Millis(1)),
             said,

@@ -285,7 +285,7 @@ impl<'s> Live<'s> {
         for _ in 0..TRIES_MAX {
             self.flush_commits_first().await?;
             let status = self.caught_up_status().await?;
-            let submission = match self.room.restore(&status, now()) {
+            let submission = match self.room.restore(&status, self.earlier_now()) {
                 Ok(submission) => submission,
                 Err(EngineError::Rule(RuleError::Nothing)) => return Ok(false),
                 Err(error) => return Err(error.into()),
@@ -335,16 +335,21 @@ impl<'s> Live<'s> {
         self.role = Some(role);
         let later = if asked_again { self.status().await? } else { status.clone() };
         if later.head == status.head {
-            self.room.compare(&later, Some(role), now())?;
+            self.room.compare(&later, Some(role), self.earlier_now())?;
         }
-        self.compared = Some((now(), self.room.cursor().seq));
+        self.compared = Some((self.room.now(), self.room.cursor().seq));
         Ok(())
+    }
+
+    /// The earlier of the two clocks' times: what lasts by either is compared.
+    fn earlier_now(&self) -> Millis {
+        self.room.now().min(self.connection.server_now())
     }
 
     /// Compares if something says that it is time.
     async fn compare_if_due(&mut self) -> Result<()> {
         let due = self.compared.is_none_or(|(at, seq)| {
-            let now = now();
+            let now = self.room.now();
             let is_over = now < at || now >= at.plus(COMPARE_MILLIS);
             is_over && self.room.cursor().seq > seq
         });
@@ -606,6 +611,26 @@ impl<'s> Live<'s> {
         Ok(())
     }
 
+    /// Sends anything, as a modified client does; returns its place.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    #[cfg(any(test, feature = "sabotage"))]
+    pub async fn submit_forged(
+        &mut self,
+        id: MessageId,
+        payload: Vec<u8>,
+        effects: Vec<Effect>,
+    ) -> Result<Seq> {
+        let (room, after) = (self.room.id(), self.room.cursor().seq);
+        let frame =
+            |req| ClientFrame::Submit { req, room, id, payload, expect: None, effects, after };
+        match self.connection.request(frame).await? {
+            ServerFrame::Accepted { seq, .. } => Ok(seq),
+            _ => Err(LiveError::UnexpectedReply),
+        }
+    }
+
     /// Does what is due and nobody asked for: carries out departures, renews keys, enacts an amendment.
     ///
     /// # Errors
@@ -657,7 +682,7 @@ impl<'s> Live<'s> {
     /// neither the others nor anything else.
     async fn carry_out_departures(&mut self) -> Result<()> {
         for departure in self.room.open_departures()? {
-            let lately = self.room.is_departure_refused(&departure.member, now())?;
+            let lately = self.room.is_departure_refused(&departure.member, self.room.now())?;
             // Who moderates may do what plain members may not: their client tries once over each connection.
             let leave_it = lately && !self.room.my_role()?.moderates();
             if leave_it || self.refused.contains(&departure) {
@@ -671,13 +696,23 @@ impl<'s> Live<'s> {
             match self.commit(act).await {
                 // Somebody else carried it out meanwhile.
                 Ok(_) | Err(LiveError::Engine(EngineError::Busy)) => {}
-                // The others are as fast; it is open still when this profile comes again.
-                Err(LiveError::TooManyRaces) => break,
+                // The others are as fast, or the relay is busy: it is open still when this profile comes again.
+                Err(
+                    LiveError::TooManyRaces
+                    | LiveError::Refused {
+                        code:
+                            RejectCode::RateLimited
+                            | RejectCode::QuotaSpent
+                            | RejectCode::StoreUnavailable
+                            | RejectCode::ShuttingDown,
+                        ..
+                    },
+                ) => break,
                 Err(
                     LiveError::Refused { .. }
                     | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
                 ) => {
-                    self.room.departure_refused(&departure, now())?;
+                    self.room.departure_refused(&departure, self.room.now())?;
                     self.refused.push(departure);
                 }
                 Err(error) => return Err(error),
@@ -796,7 +831,7 @@ impl<'s> Live<'s> {
         if self.room.state().standing != Standing::Member {
             return Ok(Reason::Unknown);
         }
-        match self.room.reason(code, retry_at, now())? {
+        match self.room.reason(code, retry_at, self.earlier_now())? {
             Reason::Unrecorded => {}
             known => return Ok(known),
         }
@@ -807,7 +842,7 @@ impl<'s> Live<'s> {
         if self.room.state().standing != Standing::Member {
             return Ok(Reason::Unknown);
         }
-        Ok(self.room.reason(code, retry_at, now())?)
+        Ok(self.room.reason(code, retry_at, self.earlier_now())?)
     }
 
     /// Takes entries in up to our own, so that what was accepted is also part of this profile's history.

@@ -235,11 +235,6 @@ impl Quota {
         self.disk.looked = Instant::now().checked_add(Duration::from_secs(3600));
         self.disk.low = low;
     }
-
-    #[cfg(test)]
-    pub(crate) fn limit(&mut self, limits: Limits) {
-        self.limits = limits;
-    }
 }
 
 /// Bytes that the largest entry costs: a burst below it would let nobody send one.

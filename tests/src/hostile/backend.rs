@@ -16,6 +16,7 @@ pub struct Backend {
     address: SocketAddr,
     id: RelayId,
     grant: Grant,
+    ahead: i64,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     _dir: TempDir,
@@ -66,12 +67,17 @@ impl Backend {
         };
         let link = hearth_server::grant(dir.path(), &terms).unwrap();
         let grant = Grant::parse(&link).unwrap();
-        Self { address, id, grant, stop: Some(stop), thread: Some(thread), _dir: dir }
+        Self { address, id, grant, ahead, stop: Some(stop), thread: Some(thread), _dir: dir }
     }
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// By how many milliseconds its clock is ahead.
+    pub const fn ahead(&self) -> i64 {
+        self.ahead
     }
 
     /// Who it is.

@@ -90,6 +90,8 @@ pub struct Scene {
     haunted: Option<u64>,
     removed_at: Option<(u64, u64)>,
     admitting: bool,
+    /// By how much each person's clock is wrong once they are in.
+    clocks: Vec<i64>,
     reached: Vec<&'static str>,
     wrong: Vec<String>,
 }
@@ -115,7 +117,7 @@ impl Scene {
     async fn play(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
         let mut scene = Box::pin(Self::open(seed, backend)).await;
         let lying = !matches!(lies, Lies::None);
-        scene.set_clocks(seed);
+        scene.set_clocks(seed, backend.ahead());
         let mut special = if lying { scene.begin_lies() } else { Special::Nothing };
         if let Lies::Only(ops) = lies {
             special = Special::Nothing;
@@ -173,6 +175,7 @@ impl Scene {
             haunted: None,
             removed_at: None,
             admitting: false,
+            clocks: vec![0; names.len()],
             reached: Vec::new(),
             wrong: Vec::new(),
         };
@@ -189,11 +192,14 @@ impl Scene {
         scene
     }
 
-    /// Everybody came in with the right time. From now on each has a clock of their own, by a plan beside the other.
-    fn set_clocks(&self, seed: u64) {
+    /// Everybody came in with the right time. From now on each has a clock of their own, by a plan beside the other; those who
+    /// come later knock by the relay's, or their client would tell them to set it.
+    fn set_clocks(&mut self, seed: u64, relay: i64) {
         let mut dice = Dice::new(seed ^ 0xc10c_0001);
-        for person in &self.people {
-            person.set_clock(dice.pick(&WRONG_CLOCKS).unwrap_or(0));
+        self.clocks = self.people.iter().filter_map(|_| dice.pick(&WRONG_CLOCKS)).collect();
+        for (who, person) in self.people.iter().enumerate() {
+            let inside = self.inside.contains(&who);
+            person.set_clock(if inside { self.clocks[who] } else { relay });
         }
     }
 
@@ -334,6 +340,7 @@ impl Scene {
                 self.reached.push("a newcomer came in");
             }
             self.inside.push(who);
+            self.people[who].set_clock(self.clocks[who]);
             self.oracle.order.push(self.key(who));
         }
         true

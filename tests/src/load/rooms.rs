@@ -122,6 +122,66 @@ impl Seat {
         }
     }
 
+    /// Sends a request; returns its answer, also a refusal, and what came before it.
+    pub fn exchange(
+        &mut self,
+        make: impl FnOnce(RequestId) -> ClientFrame,
+    ) -> io::Result<(ServerFrame, Vec<ServerFrame>)> {
+        let req = self.next_request();
+        self.wire.queue(&codec::encode_client(&make(req)));
+        self.wire.flush()?;
+        let mut before = Vec::new();
+        loop {
+            let frame = codec::decode_server(&self.wire.next()?).map_err(io::Error::other)?;
+            match frame {
+                ServerFrame::Entries { .. } | ServerFrame::Notice { .. } => before.push(frame),
+                answer => return Ok((answer, before)),
+            }
+        }
+    }
+
+    /// Submits a payload and effects; returns the answer, also a refusal.
+    pub fn submit(&mut self, payload: Vec<u8>, effects: Vec<Effect>) -> io::Result<ServerFrame> {
+        self.submit_as(MessageId(random()), payload, effects)
+    }
+
+    /// The same under a given id.
+    pub fn submit_as(
+        &mut self,
+        id: MessageId,
+        payload: Vec<u8>,
+        effects: Vec<Effect>,
+    ) -> io::Result<ServerFrame> {
+        let (room, after, expect) = (self.member.room, Seq(0), None);
+        let submit = |req| ClientFrame::Submit { req, room, id, payload, expect, effects, after };
+        self.exchange(submit).map(|(answer, _)| answer)
+    }
+
+    /// Knocks with a token, for the agreement that a room has.
+    pub fn knock(
+        &mut self,
+        token: &Secret32,
+        agreement: Commitment,
+        body: Vec<u8>,
+    ) -> io::Result<ServerFrame> {
+        let (room, member, own) = (self.member.room, self.member.public(), self.signature());
+        let digest = Digest(hash::sha256(&member.0).0);
+        let transcript = handshake::knock_transcript(&room, &member, &agreement, &digest);
+        let signature = handshake::sign(&self.member.key, &transcript);
+        let acknowledgement = AckTriple { agreement, digest, signature };
+        let token = token.clone();
+        let knock = |req| ClientFrame::Knock {
+            req,
+            room,
+            member,
+            signature: own,
+            token,
+            acknowledgement,
+            body,
+        };
+        self.exchange(knock).map(|(answer, _)| answer)
+    }
+
     /// Gives up the rest for the connection and the number of its last request.
     pub fn into_parts(self) -> (Wire, RequestId) {
         (self.wire, self.request)

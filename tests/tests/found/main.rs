@@ -7,4 +7,5 @@ mod keyboard;
 mod leaks;
 mod members;
 mod relay;
+mod scan;
 mod second_client;

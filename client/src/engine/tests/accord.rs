@@ -11,6 +11,7 @@ use super::{
     world::*,
     *,
 };
+use crate::clock::Moment;
 use crate::engine::{
     accord::{Mismatch, Reason},
     agreement::{Departure, commitment},
@@ -21,6 +22,7 @@ use crate::engine::{
 };
 
 const STREAM: StreamId = StreamId([9; 16]);
+const AT_NOW: Moment = Moment::agreed(NOW);
 const LATER: Millis = Millis(NOW.0 + 3_600_000);
 
 /// What an honest relay says: to those who moderate with the roster.
@@ -279,7 +281,7 @@ fn who_cannot_know_accuses_nobody() {
     compared(&mut world, BEN, |_| {});
     world.log.append(vec![1]);
     let head = Seq(world.log.entries.len() as u64);
-    world.rooms[BEN].handle_entries(&[expired(head)], THEN).unwrap();
+    world.rooms[BEN].handle_entries(&[expired(head)], AT_NOW).unwrap();
     assert_eq!(compared(&mut world, BEN, |s| s.timed_out_until = LATER), []);
     assert_eq!(compared(&mut world, BEN, |s| s.timed_out_until = LATER), []);
     assert_eq!(compared(&mut world, BEN, |s| s.timed_out_until = LATER.plus(1)).len(), 1);
@@ -306,7 +308,7 @@ fn show_retracted(world: &mut World, who: usize, gone: &[Seq]) {
     for entry in entries.iter_mut().filter(|entry| gone.contains(&entry.seq)) {
         entry.content = EntryContent::Tombstone(entry.content.digest());
     }
-    world.rooms[who].handle_entries(&entries, THEN).unwrap();
+    world.rooms[who].handle_entries(&entries, AT_NOW).unwrap();
 }
 
 #[test]
@@ -355,7 +357,7 @@ fn a_tombstone_whose_retraction_expired_is_not_told() {
     show_retracted(&mut world, BEN, &[one]);
     world.log.append(vec![1]);
     let head = Seq(world.log.entries.len() as u64);
-    world.rooms[BEN].handle_entries(&[expired(head)], THEN).unwrap();
+    world.rooms[BEN].handle_entries(&[expired(head)], AT_NOW).unwrap();
     assert_eq!(compared(&mut world, BEN, |_| {}), []);
 }
 
@@ -369,8 +371,8 @@ fn a_mark_carries_no_words() {
     let marked = posts_marked(&mut world.rooms[MAL], &marked_padding(&words), true);
     let departure = own_departure(&world, MAL);
     let unmarked = [
-        envelope(8, 2, Body::Retract { message: own, seq }),
-        envelope(9, 2, Body::Depart { departure }),
+        envelope(8, 3, Body::Retract { message: own, seq }),
+        envelope(9, 4, Body::Depart { departure }),
     ];
     let mut payloads = vec![marked];
     for envelope in &unmarked {

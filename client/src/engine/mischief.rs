@@ -1,0 +1,67 @@
+//! What a modified member's client makes, and no honest one. Compiled for tests only.
+
+use hearth_protocol::{MessageId, Millis, codec, padding};
+
+use super::{
+    agreement::Departure,
+    content::{Body, ContentError, Envelope},
+    error::EngineError,
+    room::{Room, random},
+};
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+impl Room<'_> {
+    /// Encrypts any message under any id, with or without a mark, whatever it is.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn forge_message(
+        &mut self,
+        id: MessageId,
+        body: Body,
+        marked: bool,
+        now: Millis,
+    ) -> Result<Vec<u8>> {
+        self.change(|room| {
+            let seen = room.seen()?;
+            let counter = room.cursor.counter.saturating_add(1);
+            let envelope =
+                Envelope { format: 2, id, counter, seen, sent_at: now, body, salt: random()? };
+            let bytes = codec::encode(&envelope);
+            let padded = if marked { padding::pad_marked(&bytes) } else { padding::pad(&bytes) };
+            let content = padded.ok_or(ContentError::TooLong)?;
+            let key = room.signing_key();
+            let (provider, group) = room.group()?;
+            let payload = group.encrypt(&provider, &key, &content, marked)?;
+            room.cursor.counter = counter;
+            room.save_cursor()?;
+            Ok(payload)
+        })
+    }
+
+    /// Makes what begins like a commit of this epoch, and is none.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn forge_commit(&mut self, now: Millis) -> Result<Vec<u8>> {
+        let mut payload = self.renew(None, now)?.payload;
+        self.change(Self::give_up_commit)?;
+        if let Some(last) = payload.last_mut() {
+            *last ^= 1;
+        }
+        Ok(payload)
+    }
+
+    /// Signs a departure that ends the own stay, or one that ends none.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn forge_departure(&self, is_right: bool, now: Millis) -> Result<Departure> {
+        let mut digest = self.acknowledgement()?.digest();
+        if !is_right {
+            digest.0 = [0; 32];
+        }
+        Ok(Departure::sign(&self.signing_key(), self.id(), digest, false, now))
+    }
+}
