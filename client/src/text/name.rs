@@ -8,6 +8,8 @@ use unicode_security::{RestrictionLevel, RestrictionLevelDetection as _, skeleto
 
 use super::escape::is_invisible;
 
+/// The version of the data that names rest on; see `docs/protocol.md` section 7.9.
+pub const UNICODE_VERSION: (u8, u8, u8) = unicode_normalization::UNICODE_VERSION;
 /// Characters of a name, after normalisation.
 pub const NAME_CHARS_MAX: usize = 40;
 /// Bytes looked at; more cannot be a name.

@@ -130,6 +130,8 @@ pub(crate) struct Foreign {
     not_before: u64,
     pub(crate) group: Option<Group<Config>>,
     pub(crate) meddler: Meddler,
+    /// Where the answer to the knock is to be sealed to.
+    pub(crate) reply_key: Vec<u8>,
     /// What was read: the sender's leaf and the content.
     pub(crate) heard: Vec<(u32, Envelope)>,
     /// Payloads that came from here.
@@ -166,6 +168,7 @@ impl Foreign {
             not_before: setup.lifetime.0,
             group: None,
             meddler,
+            reply_key: vec![9; 32],
             heard: Vec::new(),
             sent: Vec::new(),
             counter: 0,
@@ -190,7 +193,8 @@ impl Foreign {
         let acknowledgement = Acknowledgement::sign(&self.key, terms);
         let key_package = self.key_package(&acknowledgement.to_bytes());
         let name = self.name.to_owned();
-        let body = KnockBody { name, key_package, offer: None, reply_key: vec![9; 32] };
+        let reply_key = self.reply_key.clone();
+        let body = KnockBody { name, key_package, offer: None, reply_key };
         let knock_key = invite::knock_key(&link.secret);
         let body = codec::encode(&body);
         let body = seal::seal(&knock_key, [3; 24], Purpose::Knock, &link.room, &body).unwrap();
