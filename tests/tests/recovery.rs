@@ -105,6 +105,43 @@ fn a_relay_restored_from_an_older_copy_is_noticed_and_recovered() {
     assert_eq!(code(&circle.fay), code(&ben));
 }
 
+/// The rules of the copy are told, and one command puts them back once everybody goes on.
+#[test]
+fn rules_of_a_restored_relay_are_put_back() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    relay.stop();
+    let saved = TempDir::new().unwrap();
+    copy(relay.data(), saved.path());
+    relay.restart();
+    circle.fay("slow", &["1h"]);
+    circle.fay("role", &["Ben", "cofacilitator"]);
+    circle.news(&ben);
+    relay.stop();
+    put_back(saved.path(), relay.data());
+    relay.restart();
+    let alarms = |person: &Person| {
+        let status = person.run(&["status", &circle.room]);
+        let alarms = status.lines[0]["alarms"].as_array().unwrap().clone();
+        let mut words: Vec<String> =
+            alarms.iter().map(|alarm| alarm["notice"].as_str().unwrap().to_owned()).collect();
+        words.sort();
+        (status.code, words)
+    };
+    circle.fay.does(&["recover", &circle.room, "--yes"]);
+    let ben_recovers = ben.run(&["recover", &circle.room, "--yes"]);
+    assert_eq!(ben_recovers.code, Some(0), "{ben_recovers:?}");
+    let told = (Some(5), vec!["relay_role".to_owned(), "relay_slow".to_owned()]);
+    assert_eq!(alarms(&circle.fay), told);
+    assert_eq!(alarms(&ben), told);
+    assert_eq!(circle.fay("restore-rules", &[])[0]["remain"], serde_json::json!([]));
+    for person in [&circle.fay, &ben] {
+        assert_eq!(alarms(person), (Some(0), Vec::new()));
+    }
+    circle.by(&ben, "slow", &["off"]);
+}
+
 /// G12: the copy is taken while everybody writes, and it is whole. `HEARTH_RESTORES=50` makes a campaign of it.
 #[test]
 fn a_backup_taken_under_load_is_whole_and_its_use_is_noticed() {

@@ -160,7 +160,11 @@ async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
         agreed = Some(recovery);
     }
     let mut live = Live::recover(room, agreed).await?;
-    done(out, "recover", "Going on. Compare `hearth verify ROOM` with the others by another way.")?;
+    done(
+        out,
+        "recover",
+        "Going on. Compare `hearth verify ROOM` with the others by another way. When they have all gone on, a facilitator puts the relay's rules back with `hearth restore-rules ROOM`.",
+    )?;
     tell_mismatches(&mut live.room, out)?;
     live.leave().await;
     Ok(())

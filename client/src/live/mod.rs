@@ -262,7 +262,8 @@ impl<'s> Live<'s> {
             }
         }
         live.subscribe().await?;
-        if recovery != Recovery::Split && live.room.my_role()? == Role::Facilitator {
+        // After a restored backup a commit at once would strand those who go on later, from the head that they find then.
+        if recovery == Recovery::LeftBehind && live.room.my_role()? == Role::Facilitator {
             live.catch_up().await?;
             match live.restore_rules().await {
                 // What remains is told.
