@@ -186,7 +186,7 @@ const fn question(recovery: Recovery) -> &'static str {
 /// Sends a text; what cannot go out now is kept.
 async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> {
     let text = read_words(text)?;
-    if room.state().standing == Standing::Knocking {
+    if matches!(room.state().standing, Standing::Knocking | Standing::Declined { by: None, .. }) {
         // Without keys nothing can be kept for later; but the facilitator may have answered.
         let mut live = enter(out, room).await?;
         live.tend().await?;
@@ -196,6 +196,7 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
         let object = json!({"id": id.to_hex(), "sent": true});
         return Ok(out.say(&object, &format!("sent [{}]", id.short()))?);
     }
+    let (store, crypto, local) = room.parts();
     let id = match room.queue_text(text.clone(), now()) {
         Ok(id) => id,
         Err(stale @ EngineError::TooLong { .. }) if text.len() <= TEXT_BYTES_MAX => {
@@ -212,16 +213,13 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
     let sent = async {
         let mut live = enter(out, room).await?;
         live.tend().await?;
-        let sent = live.send_queued(&id).await;
-        let told = tell_mismatches(&mut live.room, out);
-        sent?;
+        live.send_queued(&id).await?;
         let row = live.room.own_message(&id)?;
         let name = live.room.state().local_name.clone();
         live.leave().await;
-        told.map_err(|_| LiveError::OutputClosed)?;
         Ok::<_, LiveError>((row.place, name))
     };
-    match sent.await {
+    let result = match sent.await {
         Ok((seq, room)) => {
             let object = json!({"room": room, "id": id.to_hex(), "seq": seq.0, "sent": true});
             Ok(out.say(&object, &format!("sent [{}]", id.short()))?)
@@ -234,7 +232,10 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
             Err(failure)
         }
         Err(error) => Err(error.into()),
-    }
+    };
+    // Also what was found because it was refused.
+    tell_mismatches(&mut Room::open(store, crypto, &local)?, out)?;
+    result
 }
 
 /// Says of words that the disk did not take that they went nowhere.

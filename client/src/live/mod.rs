@@ -313,37 +313,66 @@ impl<'s> Live<'s> {
     }
 
     /// Compares what the relay enforces with what this profile has verified, as [`Room::compare`] says; what does not agree
-    /// stays in [`Room::mismatches`].
+    /// stays in [`Room::mismatches`]. Returns whether there was anything to compare.
     ///
     /// # Errors
-    /// See [`LiveError`].
-    pub async fn compare(&mut self) -> Result<()> {
+    /// [`LiveError::SaidGone`]; see [`LiveError`].
+    pub async fn compare(&mut self) -> Result<bool> {
         if self.room.state().standing != Standing::Member {
-            return Ok(());
+            return Ok(false);
         }
-        let status = self.caught_up_status().await?;
+        let status = match self.caught_up_status().await {
+            Err(LiveError::Request(RequestError::Rejected {
+                code: RejectCode::NotMember, ..
+            })) => {
+                self.look_for_removal().await?;
+                return Ok(false);
+            }
+            status => status?,
+        };
+        if self.room.state().standing != Standing::Member {
+            return Ok(false);
+        }
         let mine = self.room.my_role()?;
         let role = match self.role {
             Some(role) if role == mine => role,
             // It may have changed since: asked again between two statuses of one entry.
-            _ => match role_of(&door::authenticate(&mut self.connection, &self.room).await?) {
-                Some(role) => role,
-                None => return Ok(()),
+            _ => match door::authenticate(&mut self.connection, &self.room).await? {
+                RelayStanding::Member { role, .. } => role,
+                RelayStanding::Gone { at } => {
+                    self.readable = Some(at);
+                    self.check_gone()?;
+                    return Ok(false);
+                }
+                _ => return Ok(false),
             },
         };
         let asked_again = self.role != Some(role) || role != mine;
         self.role = Some(role);
         let later = if asked_again { self.status().await? } else { status.clone() };
-        if later.head == status.head {
-            self.room.compare(&later, Some(role), self.earlier_now())?;
-        }
+        let same = later.head == status.head;
+        let now = self.earlier_now();
+        let compared = same && self.room.compare(&later, Some(role), now)?;
         self.compared = Some((self.room.now(), self.room.cursor().seq));
-        Ok(())
+        Ok(compared)
     }
 
     /// The earlier of the two clocks' times: what lasts by either is compared.
     fn earlier_now(&self) -> Millis {
         self.room.now().min(self.connection.server_now())
+    }
+
+    /// Reads what there is to read after the relay said that we are out: a commit that says so, or nothing.
+    async fn look_for_removal(&mut self) -> Result<()> {
+        if let RelayStanding::Gone { at } =
+            door::authenticate(&mut self.connection, &self.room).await?
+        {
+            self.head = at;
+            self.readable = Some(at);
+            self.catch_up().await?;
+            self.check_gone()?;
+        }
+        Ok(())
     }
 
     /// Compares if something says that it is time.
@@ -353,7 +382,10 @@ impl<'s> Live<'s> {
             let is_over = now < at || now >= at.plus(COMPARE_MILLIS);
             is_over && self.room.cursor().seq > seq
         });
-        if due { self.compare().await } else { Ok(()) }
+        if due {
+            self.compare().await?;
+        }
+        Ok(())
     }
 
     /// Connects without catching up, and compares what the relay says of its log with what this profile has seen.
@@ -829,6 +861,10 @@ impl<'s> Live<'s> {
     /// Looks for the record that says why something is refused: it may have come just now.
     async fn reason(&mut self, code: RejectCode, retry_at: Option<Millis>) -> Result<Reason> {
         if self.room.state().standing != Standing::Member {
+            return Ok(Reason::Unknown);
+        }
+        if code == RejectCode::NotMember {
+            self.look_for_removal().await?;
             return Ok(Reason::Unknown);
         }
         match self.room.reason(code, retry_at, self.earlier_now())? {

@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use hearth_client::engine::{
+    accord::{MISMATCHES_MAX, Mismatch},
     policy::Act,
     state::{Notice, Row, RowContent, Standing},
 };
-use hearth_protocol::{Digest, Entry, MemberKey, MessageId, Millis};
+use hearth_protocol::{Digest, Entry, MemberKey, MessageId, Millis, Seq};
 
-use super::Person;
+use super::{
+    Op, Person,
+    stage::{FALSE_UNTIL, SILENT_SECONDS},
+};
 
 /// Seqs of a log and what is there.
 pub(super) type Log = BTreeMap<u64, Digest>;
@@ -22,6 +26,8 @@ pub(super) struct Oracle {
     pub(super) authorised: HashSet<MemberKey>,
     /// Who moderates.
     pub(super) facilitators: HashSet<MemberKey>,
+    /// Who says goodbye.
+    pub(super) leaver: Option<MemberKey>,
     /// When each member joined, in order.
     pub(super) order: Vec<MemberKey>,
 }
@@ -72,6 +78,7 @@ impl Oracle {
                 }
             }
             self.forks(person, rows, &all, &mut found);
+            self.signed(person, rows, &mut found);
             wrong.extend(found.into_iter().map(|what| format!("{}: {what}", person.name)));
         }
         wrong
@@ -98,7 +105,9 @@ impl Oracle {
         for row in rows {
             match &row.content {
                 RowContent::Moderation { record, .. } => {
-                    if !self.facilitators.contains(&record.actor) {
+                    // A departure is carried out by anybody.
+                    let departs = matches!(record.act, Act::Depart(_));
+                    if !departs && !self.facilitators.contains(&record.actor) {
                         wrong.push(format!("I6: a non-facilitator moderated at {}", row.seq));
                     }
                     match &record.act {
@@ -134,6 +143,69 @@ impl Oracle {
         let member = person.room().is_some_and(|room| room.state().standing == Standing::Member);
         let left = person.rows().iter().filter(|row| words(row).is_some()).count();
         (member && left > 0).then(|| format!("T10: {left} texts stay with {}", person.name))
+    }
+
+    /// A5, A9: what the relay said of the rules and no record does is told after a visit that compared it.
+    pub(super) fn rules(&self, person: &Person, ruled: Option<(Option<Op>, Seq)>) -> Vec<String> {
+        let (Some(mut room), Some((op, head))) = (person.room(), ruled) else { return Vec::new() };
+        if !person.has_compared() || head != room.cursor().seq || room.policy().is_err() {
+            return Vec::new();
+        }
+        let rows = person.rows();
+        let found = room.mismatches().unwrap();
+        let mut wrong = Vec::new();
+        let name = &person.name;
+        let expired = rows.iter().any(Row::is_unknown);
+        let (told, what) = match op {
+            Some(Op::SilentLimit) => (
+                found.iter().any(|what| matches!(what, Mismatch::Slow { relay, .. } if *relay == SILENT_SECONDS)),
+                "a silent limit",
+            ),
+            Some(Op::SilentRemove) => {
+                (found.iter().any(|what| matches!(what, Mismatch::Lacking { .. })), "a silent removal")
+            }
+            // Its note may have expired unread.
+            Some(Op::FalseTimeout) => (
+                expired || found.iter().any(|what| matches!(what, Mismatch::TimeOut { relay, .. } if *relay == FALSE_UNTIL)),
+                "a false time-out",
+            ),
+            _ => (true, ""),
+        };
+        if !told {
+            wrong.push(format!("A5: {name} was not told of {what}"));
+        }
+        // Who went on from a later epoch of the others has rows of a log that is not any more.
+        let since = rows.iter().rposition(Row::is_unknown).map_or(0, |at| at + 1);
+        let silent = rows[since..].iter().filter(|row| {
+            matches!(row.content, RowContent::Tombstone { by: None, .. }) && row.from.is_none()
+        });
+        for row in silent.take(MISMATCHES_MAX / 2) {
+            let what = Mismatch::Retracted { place: row.place };
+            if room.cursor().breaks.is_empty() && !found.contains(&what) {
+                wrong.push(format!("A5: {name} was not told that entry {} was deleted", row.seq));
+            }
+        }
+        wrong
+    }
+
+    /// What only a facilitator's signature says is said of nobody, and nobody leaves by a false word.
+    fn signed(&self, person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
+        let name = &person.name;
+        let standing = person.room().map(|room| room.state().standing.clone());
+        if matches!(standing, Some(Standing::Declined { by: Some(_), .. })) {
+            wrong.push(format!("A9: {name} takes a decline for a facilitator's"));
+        }
+        for row in rows {
+            match row.content {
+                RowContent::MyTimeout { .. } => {
+                    wrong.push(format!("A9: {name} takes a time-out for a facilitator's"));
+                }
+                RowContent::Goodbye { .. } if row.from != self.leaver => {
+                    wrong.push(format!("A3: {} is said to leave at {}", row.name, row.seq));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// I6: nobody is inside whom no facilitator let in.

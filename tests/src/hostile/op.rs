@@ -25,6 +25,16 @@ pub enum Op {
     Time,
     /// An entry's time is where no clock will be, or a year away.
     FarTime,
+    /// Slow mode is on, and no record says so.
+    SilentLimit,
+    /// Words are deleted, and no retraction says so.
+    SilentRetract,
+    /// A member is not in the roster, or is said to be out.
+    SilentRemove,
+    /// A member is in a time-out, and no note says so.
+    FalseTimeout,
+    /// A knock was declined, and nobody signed that.
+    FalseDecline,
     /// A bit of a frame is flipped.
     FrameFlip,
     /// A frame is cut short.
@@ -66,6 +76,14 @@ pub enum Op {
 }
 
 impl Op {
+    /// What the relay can enforce, or say of a member, without a record.
+    pub const RULE: [Self; 5] = [
+        Self::SilentLimit,
+        Self::SilentRetract,
+        Self::SilentRemove,
+        Self::FalseTimeout,
+        Self::FalseDecline,
+    ];
     /// What can be done to an entry on its way.
     pub const ENTRY: [Self; 11] = [
         Self::Drop,

@@ -1,8 +1,11 @@
 //! The people of a scene: profiles on disk, opened anew for every visit, as commands do.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use hearth_client::{
@@ -36,6 +39,7 @@ pub struct Person {
     pub key: Option<MemberKey>,
     /// What this person's client said about lies.
     pub complaints: Vec<String>,
+    compared: Cell<bool>,
     profile: Profile,
     crypto: Crypto,
     /// By how many milliseconds this person's clock is ahead.
@@ -55,6 +59,7 @@ impl Person {
             name: name.to_owned(),
             key: None,
             complaints: Vec::new(),
+            compared: Cell::new(false),
             profile: profile.unwrap_or_else(|error| panic!("no profile: {error}")),
             crypto: Crypto::with_clock(clock),
             ahead,
@@ -147,11 +152,28 @@ impl Person {
         &self,
         act: impl AsyncFnOnce(&mut Live<'_>) -> Result<T, LiveError>,
     ) -> Result<T, LiveError> {
+        self.compared.set(false);
         let room = self.room().ok_or(LiveError::UnexpectedReply)?;
         let mut live = Box::pin(Live::enter(room)).await?;
-        let result = Box::pin(act(&mut live)).await;
+        let mut result = Box::pin(act(&mut live)).await;
+        if result.is_ok() {
+            match Box::pin(live.compare()).await {
+                Ok(compared) => self.compared.set(compared),
+                Err(error) => result = Err(error),
+            }
+        }
         live.leave().await;
         result
+    }
+
+    /// Whether this person's client says that the relay does what no record says.
+    pub(super) fn accuses(&self) -> bool {
+        self.room().is_some_and(|room| !room.mismatches().unwrap().is_empty())
+    }
+
+    /// Whether the last visit ended with a comparison of the relay's word with the log.
+    pub(super) fn has_compared(&self) -> bool {
+        self.compared.get()
     }
 
     /// Goes on after a split, or takes the room back.

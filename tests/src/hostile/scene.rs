@@ -5,13 +5,17 @@ use std::{collections::HashMap, time::Duration};
 use hearth_client::{
     clock::Moment,
     engine::{
+        accord::Reason,
         check::lawless,
+        content::Body,
         policy::{Act, Category},
-        state::{Row, RowContent},
+        state::{Row, RowContent, Standing},
     },
     live::LiveError,
 };
-use hearth_protocol::{Entry, MemberKey, Seq, invite::Invite};
+use hearth_protocol::{
+    Effect, Entry, InviteId, MemberKey, MessageId, RejectCode, Role, Secret32, Seq, invite::Invite,
+};
 use tokio::{task::LocalSet, time::timeout};
 
 use super::{
@@ -118,16 +122,20 @@ impl Scene {
         let mut scene = Box::pin(Self::open(seed, backend)).await;
         let lying = !matches!(lies, Lies::None);
         scene.set_clocks(seed, backend.ahead());
-        let mut special = if lying { scene.begin_lies() } else { Special::Nothing };
+        let mut special = if lying { scene.begin_lies(seed) } else { Special::Nothing };
         if let Lies::Only(ops) = lies {
             special = Special::Nothing;
             let mut stage = scene.proxy.stage.borrow_mut();
+            stage.rules = Vec::new();
             stage.ops = ops.to_vec();
             stage.percent = 70;
         }
         for step in 0..STEPS {
             if step == 4 {
                 Box::pin(scene.special(special)).await;
+            }
+            if step == 6 && lying && special == Special::Nothing {
+                Box::pin(scene.mischief(seed)).await;
             }
             if step == 7 && (special == Special::LookAlike || scene.dice.chance(50)) {
                 Box::pin(scene.newcomer(lying)).await;
@@ -227,7 +235,7 @@ impl Scene {
         self.inside.iter().copied().filter(|who| *who != MAL)
     }
 
-    fn begin_lies(&mut self) -> Special {
+    fn begin_lies(&mut self, seed: u64) -> Special {
         let all = [&Op::ENTRY[..], &Op::FRAME, &Op::SUBMIT, &Op::DOOR].concat();
         let many = 3 + self.dice.below(6);
         let mut ops: Vec<Op> = (0..many).filter_map(|_| self.dice.pick(&all)).collect();
@@ -251,6 +259,7 @@ impl Scene {
         stage.targets = targets.into_iter().filter(|_| self.dice.chance(70)).collect();
         stage.ops = ops;
         stage.percent = [15, 30, 60][self.dice.below(3)];
+        stage.plan_rules(seed);
         special
     }
 
@@ -258,6 +267,14 @@ impl Scene {
     fn note<T>(&mut self, who: usize, result: Result<T, LiveError>) -> Option<T> {
         let key = self.people[who].key;
         let rewritten = key.and_then(|key| self.proxy.stage.borrow_mut().rewritten.remove(&key));
+        let outcast = key.is_some_and(|key| self.proxy.stage.borrow_mut().outcast.remove(&key));
+        let ruled = key.and_then(|key| self.proxy.stage.borrow_mut().ruled.remove(&key));
+        if let Err(LiveError::Refused { code: RejectCode::TimedOut, reason, .. }) = &result
+            && *reason == Reason::Recorded
+        {
+            let name = &self.people[who].name;
+            self.wrong.push(format!("A9: {name} lays a false time-out to a facilitator"));
+        }
         match result {
             Ok(value) => {
                 // Who had nothing there took it for what it was: one more entry.
@@ -270,6 +287,16 @@ impl Scene {
                     let name = &self.people[who].name;
                     self.wrong.push(format!("T8: {name} did not notice another history"));
                 }
+                if outcast
+                    && self.people[who]
+                        .room()
+                        .is_some_and(|r| r.state().standing == Standing::Member)
+                {
+                    let name = &self.people[who].name;
+                    self.wrong.push(format!("A9: {name} did not notice a false removal"));
+                }
+                let wrong = self.oracle.rules(&self.people[who], ruled);
+                self.wrong.extend(wrong);
                 Some(value)
             }
             Err(error) => {
@@ -390,7 +417,7 @@ impl Scene {
                     Act::Lock(true),
                     Act::SetRole {
                         member: self.key(MAL),
-                        role: hearth_protocol::Role::Facilitator,
+                        role: Role::Facilitator,
                     },
                     Act::Remove {
                         member: self.key(1),
@@ -457,6 +484,67 @@ impl Scene {
                     self.removed_at = Some((stage.truth().len() as u64, self.said));
                 }
             }
+        }
+    }
+
+    /// A member sends what no honest client does, past the rules.
+    async fn mischief(&mut self, seed: u64) {
+        let mut dice = Dice::new(seed ^ 0x3a1_0001);
+        let own = |row: &&Row| row.name == "Mal" && matches!(row.content, RowContent::Text(_));
+        let rows = self.people[MAL].rows();
+        let Some((message, seq)) = rows.iter().rfind(own).and_then(|r| Some((r.id?, r.seq))) else {
+            return;
+        };
+        let others = |row: &&Row| row.name == "Fay" && matches!(row.content, RowContent::Text(_));
+        let theirs = rows.iter().rfind(others).and_then(|row| Some((row.id?, row.seq)));
+        let id = MessageId([dice.roll().to_le_bytes()[0]; 16]);
+        let retracts = vec![Effect::Retract { seq, own: Some(message) }];
+        let which = dice.below(5);
+        let invite = InviteId([9; 16]);
+        let sent = self
+            .visit(MAL, async |live| {
+                let now = live.room.now();
+                let (id, body, marked, effects) = match which {
+                    0 => (id, Body::Text("past the rules".into()), true, retracts),
+                    1 | 2 => {
+                        let departure = live.room.forge_departure(which == 2, now)?;
+                        (id, Body::Depart { departure }, true, retracts)
+                    }
+                    3 => {
+                        let (message, seq) = theirs.unwrap_or((id, Seq(1)));
+                        (id, Body::Retract { message, seq }, true, retracts)
+                    }
+                    _ => {
+                        let knock_key = Secret32::new([1; 32]);
+                        let role = Role::Facilitator;
+                        let expires = now.plus(60_000);
+                        (
+                            id,
+                            Body::InviteIssued { invite, knock_key, uses: 1, expires, role },
+                            false,
+                            vec![],
+                        )
+                    }
+                };
+                let payload = live.room.forge_message(id, body, marked, now)?;
+                live.submit_forged(id, payload, effects).await
+            })
+            .await;
+        if sent.is_some() {
+            self.reached.push(
+                [
+                    "words under a mark",
+                    "a false departure",
+                    "a goodbye without leaving",
+                    "another's message taken back",
+                    "an invite of a member",
+                ][which],
+            );
+        }
+        if which == 2 {
+            self.oracle.leaver = self.people[MAL].key;
+            // Whoever speaks next, or the facilitator, takes him out.
+            self.inside.retain(|who| *who != MAL);
         }
     }
 
@@ -726,6 +814,10 @@ impl Scene {
         self.wrong.extend(stage.violations.iter().cloned());
         let honest: Vec<usize> = self.honest().collect();
         let warned = honest.iter().filter(|who| self.people[**who].warned()).count();
+        let accused = honest.iter().any(|who| self.people[*who].accuses());
+        if !lying && accused {
+            self.wrong.push("F: the relay is said to break rules, and it does not".into());
+        }
         if !lying && warned > 0 {
             self.wrong.push("F: somebody was warned, and nobody lied".into());
         }

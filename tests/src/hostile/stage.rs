@@ -5,15 +5,21 @@ use std::collections::{HashMap, HashSet};
 use hearth_protocol::{
     BlobId, ClientFrame, Digest, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, Millis,
     RejectCode, RoomId, Seq, ServerFrame, StreamId, codec,
-    frame::{PendingKnock, RequestId, Standing},
+    frame::{PendingKnock, RequestId, RoomStatus, Standing},
     hash, invite,
     limits::BLOB_PART_BYTES_MAX,
+    mls_header::{self, ContentType},
 };
 
 use super::{
     Dice, Op,
     log::{Stock, View},
 };
+
+/// What [`Op::SilentLimit`] says.
+pub(super) const SILENT_SECONDS: u32 = 7_777;
+/// What [`Op::FalseTimeout`] says: later than any clock here.
+pub(super) const FALSE_UNTIL: Millis = Millis(5_000_000_000_000);
 
 /// What a request of a connection waits for.
 enum Pending {
@@ -60,6 +66,13 @@ pub struct Stage {
     pub events: u64,
     /// Lies told.
     pub lies: HashMap<Op, u64>,
+    /// Which of [`Op::RULE`] are told, by a plan beside the other.
+    pub rules: Vec<Op>,
+    /// What the last status of a member said and no record does, with its head.
+    pub ruled: HashMap<MemberKey, (Option<Op>, Seq)>,
+    /// Members who were told that they are out, in the visit under way.
+    pub outcast: HashSet<MemberKey>,
+    rule_dice: Dice,
     /// What is wrong on the wire itself.
     pub violations: Vec<String>,
     /// The entry in whose place another was shown, in the visit under way. The member may have had it.
@@ -95,6 +108,10 @@ impl Stage {
             hide_numbers: false,
             events: 0,
             lies: HashMap::new(),
+            rules: Vec::new(),
+            ruled: HashMap::new(),
+            outcast: HashSet::new(),
+            rule_dice: Dice::new(0),
             violations: Vec::new(),
             rewritten: HashMap::new(),
             lied_to: HashSet::new(),
@@ -131,6 +148,7 @@ impl Stage {
     pub fn quiet(&mut self) {
         self.lied_to.extend(self.views.iter().filter(|(_, v)| v.touched).map(|(m, _)| *m));
         self.ops.clear();
+        self.rules.clear();
         self.percent = 0;
         self.hide_numbers = false;
         for (member, view) in &mut self.views {
@@ -182,6 +200,46 @@ impl Stage {
         Some(op)
     }
 
+    /// Plans lies about rules.
+    pub fn plan_rules(&mut self, seed: u64) {
+        self.rule_dice = Dice::new(seed ^ 0x401e_0001);
+        if self.rule_dice.chance(60) {
+            self.rules = Op::RULE.into_iter().filter(|_| self.rule_dice.chance(50)).collect();
+        }
+    }
+
+    fn lie_of_rules(&mut self, member: Option<&MemberKey>, among: &[Op]) -> Option<Op> {
+        const PERCENT: u64 = 15;
+        let member = member.filter(|m| !self.colluders.contains(m))?;
+        let possible: Vec<Op> = self.rules.iter().filter(|o| among.contains(o)).copied().collect();
+        let op = self.rule_dice.pick(&possible)?;
+        // Newcomers are lied to as well: whom the plan targets was drawn before they came.
+        if !self.targets.contains(member) && op != Op::FalseDecline
+            || !self.rule_dice.chance(PERCENT)
+        {
+            return None;
+        }
+        self.events += 1;
+        *self.lies.entry(op).or_default() += 1;
+        Some(op)
+    }
+
+    /// Says of a room's rules what no record says.
+    fn misrule(&mut self, member: &MemberKey, status: &mut RoomStatus) {
+        let among = [Op::SilentLimit, Op::SilentRemove, Op::FalseTimeout];
+        let mut op = self.lie_of_rules(Some(member), &among);
+        match op {
+            Some(Op::SilentLimit) => status.numbers.slow_seconds = SILENT_SECONDS,
+            Some(Op::FalseTimeout) => status.timed_out_until = FALSE_UNTIL,
+            Some(_) => match status.roster.iter().position(|row| row.member != *member) {
+                Some(at) => drop(status.roster.remove(at)),
+                None => op = None,
+            },
+            None => {}
+        }
+        self.ruled.insert(*member, (op, status.head));
+    }
+
     /// Brings a member's view up to its log. An own entry is shown as it is.
     fn pull(&mut self, member: &MemberKey, own: Option<Digest>) {
         let Some(mut view) = self.views.remove(member) else { return };
@@ -191,6 +249,16 @@ impl Stage {
             view.next += 1;
             let is_own = own.is_some_and(|own| entry.content.digest() == own);
             let op = if is_own { None } else { self.lie(Some(member), &Op::ENTRY) };
+            let is_words = matches!(&entry.content, EntryContent::Payload(payload)
+                if mls_header::parse(payload).is_some_and(|h| h.content == ContentType::Application));
+            if op.is_none() && !is_own && is_words {
+                let silent = self.lie_of_rules(Some(member), &[Op::SilentRetract]);
+                if silent.is_some() {
+                    self.lied_to.insert(*member);
+                    view.take(&entry, Some(Op::Tombstone), &mut self.dice, &self.stock);
+                    continue;
+                }
+            }
             if op == Some(Op::FarTime) {
                 view.touched = true;
                 view.show(entry.content, self.far_time(entry.at));
@@ -372,6 +440,15 @@ impl Stage {
             return self.accept_here(conn, member, branch, &submitted);
         }
         let lie = if payload.is_empty() { None } else { self.lie(Some(&member), &Op::SUBMIT) };
+        if !payload.is_empty() && self.lie_of_rules(Some(&member), &[Op::FalseTimeout]).is_some() {
+            // What a rule holds back is encrypted anew when it goes out.
+            if let Some((_, refused)) = self.submitted.get_mut(&(member, submitted.id)) {
+                *refused = true;
+            }
+            let code = RejectCode::TimedOut;
+            let retry_at = Some(FALSE_UNTIL);
+            return vec![answer(&ServerFrame::Reject { req, code, retry_at })];
+        }
         let conflict = |stage: &mut Self| {
             if let Some((_, conflicted)) = stage.submitted.get_mut(&(member, submitted.id)) {
                 *conflicted = true;
@@ -482,6 +559,7 @@ impl Stage {
                 if let Some(member) = conn.member {
                     self.pull(&member, None);
                     status.head = Seq(self.head(&member, conn));
+                    self.misrule(&member, &mut status);
                 }
                 let mut out = vec![answer(&ServerFrame::Status { req, status })];
                 self.deliver(conn, &mut out);
@@ -544,7 +622,14 @@ impl Stage {
         }
         self.views.entry(member).or_insert_with(|| View::new(joined.0));
         if welcome.is_none() {
+            if self.lie_of_rules(Some(&member), &[Op::SilentRemove]).is_some() {
+                self.outcast.insert(member);
+                return Standing::Gone { at: Seq(self.head(&member, conn)) };
+            }
             return standing;
+        }
+        if self.lie_of_rules(Some(&member), &[Op::FalseDecline]).is_some() {
+            return Standing::Declined { note: vec![1, 2] };
         }
         let other = match self.lie(Some(&member), &Op::DOOR[3..]) {
             Some(Op::WelcomeGarbage) => {

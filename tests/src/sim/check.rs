@@ -27,6 +27,8 @@ pub(super) fn view(world: &World, room: &mut Room<'_>) -> Vec<String> {
     }
     gaps(world, &rows, &mut wrong);
     order(&rows, &mut wrong);
+    let found = room.mismatches().unwrap();
+    wrong.extend(found.iter().map(|what| format!("the relay is accused of {what:?}")));
     if room.state().standing == Standing::Member {
         holes(world, model, room, &rows, &mut wrong);
         shape(world, model, room, &mut wrong);
