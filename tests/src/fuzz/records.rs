@@ -302,6 +302,14 @@ pub(super) fn row(bytes: &[u8]) -> bool {
         }
         known = true;
     }
+    if let Some(written) = fuzzing::accord(bytes) {
+        assert_eq!(
+            fuzzing::accord(&written).as_ref(),
+            Some(&written),
+            "a record changes when it is read"
+        );
+        known = true;
+    }
     known
         | record::<Outgoing>(bytes).is_some()
         | record::<KnownInvite>(bytes).is_some()

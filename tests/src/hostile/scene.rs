@@ -415,10 +415,7 @@ impl Scene {
             Special::Usurper => {
                 let acts = [
                     Act::Lock(true),
-                    Act::SetRole {
-                        member: self.key(MAL),
-                        role: Role::Facilitator,
-                    },
+                    Act::SetRole { member: self.key(MAL), role: Role::Facilitator },
                     Act::Remove {
                         member: self.key(1),
                         category: Category::Request,
