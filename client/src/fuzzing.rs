@@ -22,6 +22,11 @@ pub fn open_row(data_key: &[u8; 32], place: (Kind, u32, &[u8]), sealed: &[u8]) -
     open_with(data_key, (place.0, RoomNo(place.1), place.2), sealed).ok()
 }
 
+/// Reads the record of comparisons with the relay and writes it again.
+pub fn accord(bytes: &[u8]) -> Option<Vec<u8>> {
+    crate::engine::accord::reencode(bytes)
+}
+
 /// Reads the file `profile` and writes it again.
 pub fn profile_header(bytes: &[u8]) -> Option<Vec<u8>> {
     crate::profile::reencode_header(bytes)

@@ -266,6 +266,13 @@ struct Accord {
     refused: Vec<RefusedDeparture>,
 }
 
+/// Reads what the profile keeps of comparisons and writes it again.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn reencode(bytes: &[u8]) -> Option<Vec<u8>> {
+    let accord: Accord = hearth_protocol::codec::decode(bytes).ok()?;
+    Some(hearth_protocol::codec::encode(&accord))
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 struct Found {
     #[n(0)]

@@ -4,11 +4,11 @@ use std::cell::OnceCell;
 
 use hearth_client::{
     engine::{
-        agreement::{Acknowledgement, Agreement, Departure, Preview},
+        agreement::{Acknowledgement, Agreement, Change, Departure, Preview},
         companion::Companion,
         content::{ContentError, Envelope},
         note::{Note, TimeOut},
-        policy::{Act, Applied, Category, Leaf, Pin, Record, RoomPolicy, Scene},
+        policy::{Act, AgreementRef, Applied, Category, Leaf, Pin, Record, RoomPolicy, Scene},
         receipt::Receipt,
         state::{Cursor, KnockBody, KnownInvite, Outgoing, ReturnInvite, RoomState, Row},
     },
@@ -176,7 +176,6 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
         Act::Door(hearth_protocol::frame::Door::Open),
         Act::Timeout(Digest([3; 32])),
         Act::Untimeout(Digest([3; 32])),
-        Act::Withdraw,
         Act::Announce("On Tuesday there is cake.".into()),
         Act::Pin(Pin { message: hearth_protocol::MessageId([4; 16]), seq: Seq(40) }),
         Act::Retract {
@@ -187,12 +186,19 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
         Act::Rekey,
         Act::Expire(3600),
     ];
-    let seed = |act| {
+    let seed = |policy: &RoomPolicy, act| {
         let record = policy.record_for(facilitator, admitting.record.at, act);
-        let len = u16::try_from(founding.len()).unwrap() | 0x8000;
-        [&len.to_be_bytes()[..], founding, &codec::encode(&record)].concat()
+        let policy = codec::encode(policy);
+        let len = u16::try_from(policy.len()).unwrap() | 0x8000;
+        [&len.to_be_bytes()[..], &policy, &codec::encode(&record)].concat()
     };
-    acts.into_iter().map(seed).collect()
+    let mut seeds: Vec<Vec<u8>> = acts.into_iter().map(|act| seed(&policy, act)).collect();
+    let coming = AgreementRef { id: Digest([5; 32]), version: 2, effective: NOW };
+    let act = Act::Amend { agreement: coming, change: Change::Material };
+    seeds.push(seed(&policy, act));
+    let amended = RoomPolicy { pending: Some(coming), ..policy.clone() };
+    seeds.push(seed(&amended, Act::Withdraw));
+    seeds
 }
 
 /// The content of an application message: 0 with its padding, 1 without; 2 and 3 the same of a marked one.
@@ -294,6 +300,14 @@ pub(super) fn row(bytes: &[u8]) -> bool {
         for seq in [0, 1, u64::MAX] {
             assert!(cursor.place(Seq(seq)).0 >= seq, "a place lies before its seq");
         }
+        known = true;
+    }
+    if let Some(written) = fuzzing::accord(bytes) {
+        assert_eq!(
+            fuzzing::accord(&written).as_ref(),
+            Some(&written),
+            "a record changes when it is read"
+        );
         known = true;
     }
     known

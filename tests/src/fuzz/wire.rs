@@ -173,6 +173,11 @@ pub(super) fn sealed(bytes: &[u8]) -> bool {
             true
         }
         _ => {
+            if let Some(content) = padding::unpad_marked(rest) {
+                assert_eq!(padding::pad_marked(content).as_deref(), Some(rest));
+                assert_eq!(padding::unpad(rest), None);
+                return true;
+            }
             let Some(content) = padding::unpad(rest) else { return false };
             let padded = padding::pad(content).expect("what was padded can be padded");
             assert!(padded.len() <= rest.len());
@@ -183,8 +188,8 @@ pub(super) fn sealed(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn sealed_seeds() -> Vec<Vec<u8>> {
-    let mut seeds: Vec<Vec<u8>> =
-        example_bytes("sealed ").iter().map(|bytes| chosen(0, bytes)).collect();
+    let sealed = ["sealed preview", "sealed knock"].map(|name| example_bytes(name).remove(0));
+    let mut seeds: Vec<Vec<u8>> = sealed.iter().map(|bytes| chosen(0, bytes)).collect();
     seeds.push(chosen(1, b"hello"));
     seeds.push(chosen(1, &[7; 300]));
     seeds.extend(example_bytes("padding").iter().map(|bytes| chosen(2, bytes)));

@@ -141,7 +141,7 @@ fn a_self_update_keeps_the_acknowledgement() {
     damaged.nonce = [0; 16];
     let cleos = stage.people[CLEO].acknowledgement().unwrap();
     let cases: [(ExtensionList, Refusal); 4] = [
-        (ExtensionList::new(), LeafError::Extensions.into()),
+        (ExtensionList::new(), LeafError::Acknowledgement.into()),
         (acknowledging(b"yes"), LeafError::Acknowledgement.into()),
         (acknowledging(&damaged.to_bytes()), Refusal::OwnLeafChanged),
         (acknowledging(&cleos.to_bytes()), Refusal::OwnLeafChanged),
