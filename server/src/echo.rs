@@ -32,7 +32,7 @@ async fn connection(stream: TcpStream, metrics: Arc<Metrics>) -> Option<()> {
     let mut io: AnyIo = Box::new(metered);
     let (mut head, rest) = http::read_head(&mut io).await.ok()?;
     // Suites ask for the root.
-    "/v1".clone_into(&mut head.target);
+    hearth_protocol::limits::PATH.clone_into(&mut head.target);
     let answer = head.upgrade(&[]);
     io.write_all(&answer.unwrap_or_else(|answer| answer.to_bytes())).await.ok()?;
     let mut socket = Box::pin(upgrade(io, rest, [0; 32], progress)).await;

@@ -126,7 +126,7 @@ fn who_leaves_is_out_and_keeps_the_receipt() {
     assert_eq!(texts(&circle.history(&ben)), ["Thank you all"]);
     for person in [&circle.fay, &cleo] {
         let rows = circle.history(person);
-        assert_eq!(acts(&rows, "withdraw")[0]["text"], "");
+        assert_eq!(acts(&rows, "withdraw")[0]["text"], Value::Null);
         assert_eq!(acts(&rows, "withdraw")[0]["from"], "Ben");
         assert_eq!(acts(&rows, "goodbye")[0]["from"], "Dora");
         let said = ["Thank you all", "Farewell, Ben", "See you", "Farewell, Dora"];

@@ -6,7 +6,7 @@
 use std::{cell::RefMut, collections::BTreeMap};
 
 use hearth_protocol::{
-    BlobId, Digest, Effect, MessageId, Millis, RejectCode, Seq, codec, frame::Entry, hash,
+    BlobId, Digest, Effect, MessageId, Millis, RejectCode, Role, Seq, codec, frame::Entry, hash,
     mls_header,
 };
 
@@ -184,12 +184,27 @@ impl Room<'_> {
             waiting.retain(|(_, outgoing)| !is_overlong(outgoing, max));
         }
         let Some((number, outgoing)) = waiting.into_iter().next() else { return Ok(None) };
+        if outgoing.payload.is_empty() && !self.may_still_say(&outgoing)? {
+            self.delete_outgoing(number)?;
+            return self.next_submission();
+        }
         let outgoing = if outgoing.payload.is_empty() {
             self.encrypt_outgoing(number, outgoing)?
         } else {
             outgoing
         };
         Ok(Some(submission(number, outgoing)))
+    }
+
+    /// Whether a message counts from this member in the current epoch: the role may have changed since it was queued. What others
+    /// would take for a lie does not go out; the act that it goes before says why.
+    fn may_still_say(&mut self, outgoing: &Outgoing) -> Result<bool> {
+        let OutgoingKind::Message { body, .. } = &outgoing.what else { return Ok(true) };
+        Ok(match body {
+            Body::Sealed { .. } => self.my_role()?.moderates(),
+            Body::AgreementText { .. } => self.my_role()? == Role::Facilitator,
+            _ => true,
+        })
     }
 
     /// Returns what the room's rules say of the length of my messages, if anything.
@@ -346,6 +361,10 @@ impl Room<'_> {
                     && !outgoing.doubtful
                 {
                     self.refused_for_now(number)?;
+                    return Ok(false);
+                }
+                if !self.may_still_say(&outgoing)? {
+                    self.delete_outgoing(number)?;
                     return Ok(false);
                 }
                 self.encrypt_outgoing(number, outgoing)?;

@@ -21,7 +21,8 @@ pub struct FragileDisk {
 impl FragileDisk {
     /// Makes and mounts a disk; says so and returns nothing where that is not possible.
     pub fn new() -> Option<Self> {
-        const BYTES: u64 = 64 * 1024 * 1024;
+        /// More than the relay keeps free for those who moderate.
+        const BYTES: u64 = 160 * 1024 * 1024;
         let disk = Self {
             image: tempfile::NamedTempFile::new().unwrap(),
             folder: tempfile::tempdir().unwrap(),
