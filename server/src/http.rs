@@ -59,7 +59,7 @@ impl Answer {
     }
 }
 
-// An answer says what any WebSocket server would: somebody who scans a network must not find out where people meet.
+// An answer says what any WebSocket server would, so that a scan of the network does not find relays.
 const BAD_REQUEST: Answer = Answer::new(400, "Bad Request", "Bad Request\n");
 const NOT_FOUND: Answer = Answer::new(404, "Not Found", "Not Found\n");
 const TOO_LARGE: Answer =
@@ -167,7 +167,7 @@ impl Head {
         if self.version != "HTTP/1.1" {
             return Err(if self.version.starts_with("HTTP/") { VERSION } else { BAD_REQUEST });
         }
-        // What two servers could read in two ways is how requests are smuggled past a proxy (RFC 9112 sections 3.2 and 6.1).
+        // A head that two servers could read in two ways smuggles requests past a proxy (RFC 9112 sections 3.2 and 6.1).
         if !self.single("host")?.is_some_and(is_host)
             || !self.target.starts_with('/')
             || self.target.contains('#')

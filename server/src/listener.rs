@@ -51,7 +51,7 @@ const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Accepts connections until the relay stops.
 pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Option<TlsAcceptor>) {
-    // Of those that are only told that they are refused.
+    // Connections that are only told that they are refused.
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -89,14 +89,15 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Opti
     }
 }
 
-/// Whether an address opens connections faster than one may: it holds few of them, and each costs a handshake.
+/// Whether an address opens connections too fast: reconnecting clients hold few sockets but cost a handshake each.
 fn is_hasty(shared: &Shared, origin: Origin) -> bool {
     let mut arrivals = shared.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
     let arrived = arrivals.count(origin, Instant::now());
     arrived > shared.config.connections_per_ip.max(ARRIVALS_MIN)
 }
 
-/// Whether a refusal may be said: it costs a handshake. `None` beyond a number a second, and at a time.
+/// A place among the refusals that are answered with 429, each of which costs a handshake. `None` beyond a number a second, and at a
+/// time.
 fn may_tell(shared: &Shared, refusals: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     let mut arrivals = shared.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
     arrivals.may_refuse().then(|| refusals.clone().try_acquire_owned().ok())?

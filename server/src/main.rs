@@ -12,13 +12,14 @@ fn main() -> ExitCode {
     hearth_server::cli::main()
 }
 
-/// Says the place of a panic, and not its message, which may hold what somebody sent. Ends the process when its main thread panics, and does not unwind it: what is dropped on the way waits for threads
-/// that may never end, and a relay that hangs is not started again by anyone. Other threads unwind as ever.
+/// Makes a panic print its place only, because its message may hold what a member sent. Ends the process when its main thread
+/// panics, and does not unwind it: what is dropped on the way waits for threads that may never end, and a relay that hangs is not
+/// started again. Other threads unwind.
 fn end_with_the_main_thread() {
     let main = thread::current().id();
     panic::set_hook(Box::new(move |panic| {
         if let Some(at) = panic.location() {
-            // Nobody can be told that standard error is closed.
+            // A closed standard error cannot be reported.
             let _ = writeln!(
                 io::stderr(),
                 "hearthd: a fault of the program at {}:{}",

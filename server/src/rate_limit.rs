@@ -86,7 +86,7 @@ impl Guesses {
     pub(crate) fn count(&self, origin: Origin, now: Millis) -> Result<(), Millis> {
         let mut guessers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guessers.forget(now.0);
-        // What one address is refused does not count against its neighbours.
+        // A refusal at a narrow network does not count at the wider ones: it would lock the neighbours out.
         for (network, most) in origin.networks().into_iter().flatten().zip(GUESSES_MAX) {
             let (began, count) = guessers.hour_of(network, now.0);
             if *count >= most {
@@ -145,11 +145,11 @@ impl Origin {
 pub(crate) struct Arrivals {
     since: Instant,
     counts: HashMap<Origin, u32>,
-    /// Refusals that were said.
+    /// Refusals that were answered.
     refused: u32,
 }
 
-/// Refusals in a second that are said to whoever they concern: with TLS, each costs a handshake.
+/// Refusals in a second that are answered with 429: with TLS, each costs a handshake.
 const REFUSALS_MAX: u32 = 128;
 
 impl Arrivals {
@@ -168,7 +168,7 @@ impl Arrivals {
         *count
     }
 
-    /// Whether one more refusal may be said in the second that [`Self::count`] was last asked in.
+    /// Whether one more refusal may be answered in the second that [`Self::count`] was last asked in.
     pub(crate) fn may_refuse(&mut self) -> bool {
         self.refused = self.refused.saturating_add(1);
         self.refused <= REFUSALS_MAX

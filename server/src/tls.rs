@@ -224,7 +224,7 @@ const VALID_DAYS: u64 = 3650;
 fn make(certificate: &Path, key: &Path, names: &[String]) -> Result<(), TlsError> {
     let mut params = rcgen::CertificateParams::new(names.to_vec())?;
     params.distinguished_name = rcgen::DistinguishedName::new();
-    // As `openssl req -x509` would make one on this day: whoever scans a network must not find relays by their certificates.
+    // As `openssl req -x509` would make one today, so that a scan of the network does not find relays by their certificates.
     // Members pin the key and look at neither name nor dates.
     params.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

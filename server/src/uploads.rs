@@ -1,4 +1,4 @@
-//! Blobs on their way in: one of each key, memory for what has arrived, and an end for those that stop.
+//! Blobs on their way in: one of each key, bounded in memory, each part with a deadline.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use hearth_protocol::{
 };
 use tokio::time::Instant;
 
-/// Bytes of all uploads under way. Beyond it, the upload that has waited longest for its next part ends.
+/// Bytes of all uploads under way. Beyond it, the upload that waits longest for its next part ends.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Uploads under way at once: each costs memory beside its bytes.
 const COUNT_MAX: usize = 1024;
@@ -34,7 +34,7 @@ struct Upload {
     touched: Instant,
 }
 
-/// Every upload under way, by the key that was proved for it: more connections give nobody more.
+/// Every upload under way, by the proved key, so that more connections do not allow more.
 #[derive(Default)]
 pub(crate) struct Uploads(Mutex<Inner>);
 
@@ -46,8 +46,8 @@ struct Inner {
 }
 
 impl Uploads {
-    /// Takes a part of a moderator's upload; returns the blob's bytes once all are there. A part from the beginning starts
-    /// the key's upload anew.
+    /// Takes a part of a moderator's upload; returns the blob's bytes once all are there. A part at offset 0 replaces the key's
+    /// upload.
     pub(crate) fn take(
         &self,
         room: RoomId,
@@ -66,7 +66,7 @@ impl Uploads {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.expire(now);
         let key = (room, member);
-        // Taken out: whatever does not fit ends it.
+        // Taken out, because a part that does not fit ends the upload.
         let mut upload = match (offset, inner.remove(&key)) {
             (0, _) => Upload { blob, total, bytes: Vec::new(), touched: now },
             (_, Some(upload)) => upload,
@@ -84,7 +84,7 @@ impl Uploads {
             upload.bytes.extend_from_slice(&bytes);
             return Ok(Some(upload.bytes));
         }
-        // Exactly, since what a vector reserves ahead is not counted.
+        // Exactly, because spare capacity is not counted.
         upload.bytes.reserve_exact(bytes.len());
         upload.bytes.extend_from_slice(&bytes);
         upload.touched = now;
@@ -94,7 +94,7 @@ impl Uploads {
         Ok(None)
     }
 
-    /// Ends what waits too long for its next part.
+    /// Ends uploads that wait too long for their next part.
     pub(crate) fn expire(&self, now: Instant) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).expire(now);
     }
@@ -118,7 +118,7 @@ impl Inner {
         });
     }
 
-    /// Ends those that wait longest until so many bytes fit.
+    /// Ends the uploads that wait longest until so many bytes fit.
     fn make_room(&mut self, bytes: usize) {
         while self.bytes + bytes > BYTES_MAX || self.uploads.len() >= COUNT_MAX {
             let oldest = self.uploads.iter().min_by_key(|(_, upload)| upload.touched);

@@ -1,6 +1,6 @@
 //! Whether the relay enforces what members have verified.
 //!
-//! A relay, or somebody who acts on it past the room's log, can change what it enforces without a record. [`Room::compare`]
+//! A relay, or a moderator who acts on it past the room's log, can change what it enforces without a record. [`Room::compare`]
 //! holds every status against this profile's state, once the profile has read all entries up to the status's head:
 //!
 //! - pause, lock, door, slow mode, budget, length, hours and retention with the policy's numbers;
@@ -45,7 +45,7 @@ const EXCUSED_MAX: usize = 1_000;
 /// A departure that the relay refused to carry out is tried again after an hour.
 const DEPARTURE_RETRY_MILLIS: u64 = 3_600_000;
 
-/// What the relay does and no record says.
+/// An act of the relay that no record explains.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
 pub enum Mismatch {
@@ -243,10 +243,10 @@ pub enum Reason {
     Unknown,
 }
 
-/// What the profile keeps of comparisons.
+/// The profile's memory of comparisons.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct Accord {
-    /// What did not agree at the last comparison.
+    /// Mismatches at the last comparison.
     #[n(0)]
     found: Vec<Found>,
     /// Time-outs that are taken as they are, by member.
@@ -407,14 +407,14 @@ impl Room<'_> {
                     effects.push(Effect::SetRole { member, role: room });
                 }
                 Mismatch::Stranger { member } => effects.push(Effect::Remove { member }),
-                // Whom the relay lacks has to knock again, and what it deleted is gone.
+                // A member whom the relay lacks has to knock again, and a deleted entry is gone.
                 _ => {}
             }
         }
         if numbers {
             effects.push(Effect::SetNumbers { numbers: policy.numbers });
         }
-        // Who gets a role is given it before another loses theirs: a facilitator remains. A time-out is for who does not moderate.
+        // Roles are given before others are taken, so that a facilitator remains. A time-out comes last: its member must not moderate.
         effects.sort_by_key(|effect| match effect {
             Effect::SetRole { role, .. } => (0, *role),
             Effect::Remove { .. } => (1, Role::Observer),
@@ -501,7 +501,7 @@ impl Room<'_> {
         self.save_accord(&Accord { excuse_others: true, excuse_own: true, ..accord })
     }
 
-    /// Begins anew with another stay.
+    /// Starts over for another stay.
     pub(super) fn begin_accord(&self) -> Result<()> {
         self.save_accord(&Accord { excuse_others: true, ..Accord::default() })
     }
@@ -638,7 +638,7 @@ impl Room<'_> {
     fn find_retracted(&mut self) -> Result<Vec<Mismatch>> {
         let mut found = Vec::new();
         for seq in self.cursor.unexplained.clone() {
-            // What this device erased by the room's retention is nobody's any more.
+            // This device erased it by the room's retention: there is nothing left to tell.
             let Some(row) = self.row(seq)? else { continue };
             if matches!(row.content, RowContent::Tombstone { by: None, .. }) {
                 found.push(Mismatch::Retracted { place: row.place });

@@ -56,7 +56,7 @@ pub struct Knock {
     pub at: Millis,
     /// The acknowledgement, verified against the current agreement.
     pub acknowledgement: Acknowledgement,
-    /// What is in its leaf beside the acknowledgement.
+    /// The companion in its leaf.
     pub companion: Companion,
     /// The role that the invite gives.
     pub role: Role,
@@ -128,7 +128,7 @@ impl Room<'_> {
         let content = codec::encode(&time_out);
         let mut notes = Vec::new();
         for leaf in readers {
-            // Whoever's key takes no note is told nothing by it, and the time-out stands all the same.
+            // A member whose key takes no note is not told, and the time-out stands.
             notes.extend(self.seal_note(&leaf, note::Purpose::TimeOut, &content, now)?);
         }
         // Their ids, with which they begin, are random.
@@ -294,7 +294,7 @@ impl Room<'_> {
         Ok(Effect::Decline { member: knock.member, note })
     }
 
-    /// Returns the effect that declines a knock which does not open: nobody can write to whoever sent it.
+    /// Returns the effect that declines a knock which does not open, without a note because there is no key to seal it to.
     ///
     /// # Errors
     /// See [`EngineError`].

@@ -123,7 +123,7 @@ pub struct Acknowledgement {
     /// Answers to the comprehension questions, if the facilitator set any.
     #[n(10)]
     pub answers: Vec<String>,
-    /// Nothing in this version.
+    /// Empty in this version.
     #[n(11)]
     pub more: More,
     /// By the member's room key over all the above.

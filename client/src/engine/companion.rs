@@ -1,4 +1,4 @@
-//! What rides in a leaf beside the acknowledgement and may change while the member stays: `docs/protocol.md` section 7.5.
+//! The part of a leaf that may change while the member stays: `docs/protocol.md` section 7.5.
 
 use hearth_protocol::codec;
 use minicbor::{Decode, Encode};

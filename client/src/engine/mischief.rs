@@ -1,4 +1,4 @@
-//! What a modified member's client makes, and no honest one. Compiled for tests only.
+//! Messages that only a modified client makes. Compiled for tests only.
 
 use hearth_protocol::{MessageId, Millis, codec, padding};
 
@@ -40,7 +40,7 @@ impl Room<'_> {
         })
     }
 
-    /// Makes what begins like a commit of this epoch, and is none.
+    /// Makes a payload with the header of a commit of this epoch that does not work.
     ///
     /// # Errors
     /// See [`EngineError`].

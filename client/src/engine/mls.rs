@@ -160,7 +160,7 @@ pub(crate) struct Identity<'a> {
     pub(crate) name: &'a str,
     /// The acknowledgement that rides in the leaf.
     pub(crate) acknowledgement: &'a Acknowledgement,
-    /// What rides beside it.
+    /// The companion that rides beside it.
     pub(crate) companion: &'a Companion,
 }
 
@@ -750,7 +750,7 @@ fn leaf_extensions(
     .map_err(|_| MlsError::State)
 }
 
-/// What every leaf of a room must be able to do.
+/// Capabilities that every leaf of a room must have.
 fn required_capabilities() -> Extension {
     Extension::RequiredCapabilities(RequiredCapabilitiesExtension::new(
         &[
@@ -876,7 +876,7 @@ fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
 }
 
 /// Whether an HPKE key of either suite takes no message, or keeps none secret. OpenMLS notices only when it encrypts to it, and
-/// whoever is beside such a leaf in the tree could make no commit.
+/// its neighbours in the tree could make no commit.
 ///
 /// The last 32 bytes are an X25519 key, not of low order (RFC 9180 section 7.1.4). In X-Wing a key of ML-KEM-768 comes before
 /// it (draft-connolly-cfrg-xwing-kem section 5.2), whose coefficients are below 3,329 (FIPS 203 section 7.2).

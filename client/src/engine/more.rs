@@ -2,8 +2,8 @@
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
-/// A CBOR map at the end of a record, into which later versions put what this one does not know. It is empty: a reader
-/// refuses any key, because it could not judge what the key means.
+/// A CBOR map at the end of a record. It is empty in this version: a reader refuses any key, because it could not judge what the key
+/// means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct More;
 

@@ -15,14 +15,14 @@ const NUMBER_BYTES: usize = 4;
 /// A note is padded at least to this, so that its length does not tell short words from none.
 const CLASS_MIN: usize = 1024;
 
-/// What a note is for.
+/// The purpose of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Purpose {
     /// The words with which a knock was declined.
     #[n(0)]
     Decline,
-    /// What a time-out's record commits to: a [`TimeOut`].
+    /// The [`TimeOut`] to which a record commits.
     #[n(4)]
     TimeOut,
 }
@@ -51,7 +51,7 @@ pub struct Note {
     /// When it was written, by the author's clock.
     #[n(6)]
     pub at: Millis,
-    /// Where to seal an answer; absent in this version.
+    /// Reserved; absent in this version.
     #[n(7)]
     pub reply_key: Option<minicbor::bytes::ByteVec>,
     /// As the purpose says.
@@ -63,10 +63,10 @@ pub struct Note {
     pub signature: Signature,
 }
 
-/// What a time-out says: the content of a note, and what the record of the time-out commits to.
+/// The content of a time-out's note; the record of the time-out commits to it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct TimeOut {
-    /// Whose.
+    /// The member who rests.
     #[n(0)]
     pub member: MemberKey,
     /// Its end; in the past: lifted.

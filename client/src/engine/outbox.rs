@@ -179,7 +179,7 @@ impl Room<'_> {
             && let Some(max) = self.length_limit()?
             && waiting.first().is_some_and(|(_, first)| is_overlong(first, max))
         {
-            // It stays for whoever wrote it, and does not stop what is behind it.
+            // It stays for its author, and does not stop what is behind it.
             waiting = self.outgoing()?;
             waiting.retain(|(_, outgoing)| !is_overlong(outgoing, max));
         }
@@ -254,7 +254,7 @@ impl Room<'_> {
         Ok(self.outgoing_up_to(1)?.first().is_some_and(|(_, outgoing)| outgoing.id == *id))
     }
 
-    /// Whether a submission that waits is somebody's words.
+    /// Whether a submission that waits is a text.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -280,7 +280,7 @@ impl Room<'_> {
         ))
     }
 
-    /// Handles the relay's refusal of a message that waits for a better time: it has not used its number, and is encrypted anew
+    /// Handles the relay's refusal of a message that waits for a better time: it has not used its number, and is encrypted again
     /// when it goes out.
     ///
     /// # Errors

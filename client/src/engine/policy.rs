@@ -67,21 +67,21 @@ pub struct RoomPolicy {
     /// Pinned messages, newest last.
     #[n(9)]
     pub pins: Vec<Pin>,
-    /// Keys of members who left or were removed. Whoever comes back makes a new key and acknowledges with it, so that
+    /// Keys of members who left or were removed. A member who comes back makes a new key and acknowledges with it, so that
     /// no acknowledgement from before the departure admits again.
     #[n(10)]
     pub revoked: Vec<MemberKey>,
     /// The newest record of moderation.
     #[n(11)]
     pub record: Record,
-    /// Key and salt of the moderators' lane; none in this version.
+    /// Reserved; absent in this version.
     #[n(12)]
     pub desk: Option<minicbor::bytes::ByteArray<16>>,
-    /// Material amendments that were withdrawn or superseded before they took effect. Whoever signed one is as good as
-    /// before, until they sign a later version; cleared when an amendment takes effect.
+    /// Material amendments that were withdrawn or superseded before they took effect. An acknowledgement of one stays good until
+    /// its member signs a later version; cleared when an amendment takes effect.
     #[n(13)]
     pub drafts: Vec<Draft>,
-    /// Nothing in this version.
+    /// Empty in this version.
     #[n(14)]
     pub more: More,
 }
@@ -185,7 +185,7 @@ pub struct Leaf {
     pub name: String,
     /// The acknowledgement in the leaf.
     pub acknowledgement: Acknowledgement,
-    /// What else is in the leaf.
+    /// The companion in the leaf.
     pub companion: Companion,
 }
 
@@ -303,7 +303,7 @@ impl RoomPolicy {
 
     /// Applies a record: the one place where it is decided who may do what.
     ///
-    /// Deterministic: it looks at no clock, so that all honest members agree for ever.
+    /// Deterministic: it looks at no clock, so that all honest members agree forever.
     ///
     /// # Errors
     /// The first rule that forbids it.

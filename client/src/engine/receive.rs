@@ -572,11 +572,11 @@ impl Room<'_> {
             Act::SetRole { member, role } => {
                 target = name_of(member);
                 if role.moderates() {
-                    // Who moderates has no time-out any more, at the relay neither.
+                    // A moderator has no time-out, at the relay neither.
                     self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
                 }
                 if *member == self.me() {
-                    // Of time-outs from before, those who do not moderate are not told.
+                    // This profile was not told of time-outs from before it moderated.
                     self.excuse_others()?;
                 }
             }

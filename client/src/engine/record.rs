@@ -254,7 +254,7 @@ pub enum Act {
 /// A message by id and place: the id alone is its sender's choice, and another's message may bear it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Pin {
-    /// Which.
+    /// Its sender's choice.
     #[n(0)]
     pub message: MessageId,
     /// Where it is in the room's log.

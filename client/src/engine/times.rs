@@ -15,16 +15,16 @@ use crate::{clock::Moment, store::Kind};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// What two times of one clock may differ by without being spoken of: ten minutes.
+/// Difference of two times of one clock that is not told: ten minutes.
 const SLACK_MILLIS: u64 = 10 * 60 * 1000;
 /// The own clock went back by more than a correction of its drift: an hour.
 const SET_BACK_MILLIS: u64 = 3_600_000;
-/// Times that do not add up are told of once in a day.
+/// Times that do not add up are told once a day.
 const TOLD_MILLIS: u64 = 24 * 3_600_000;
 /// Rows that are looked at together.
 const PAGE: usize = 256;
 
-/// What becomes of an entry's time.
+/// An entry's time, judged by both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     /// See [`Row::at`].
@@ -39,7 +39,7 @@ pub(super) struct Times {
 
 impl Room<'_> {
     /// Counts the own clock on. It is not believed when it goes back, unless it comes closer to the relay's by that: then it was
-    /// ahead before, and what arrived meanwhile is dated anew.
+    /// ahead before, and what arrived meanwhile is dated again.
     pub(super) fn take_clocks(&mut self, moment: Moment) -> Result<()> {
         let corrected = self.is_corrected(moment);
         if moment.own >= self.cursor.own_clock || corrected {

@@ -242,7 +242,7 @@ pub(crate) fn knock(
         // Its first answer was lost.
         return Ok(Standing::Knocking);
     }
-    // Taking a knock back does not make the next one come sooner.
+    // Taking a knock back does not allow the next one by the same invite sooner.
     let latest = pending_before.as_ref().map(|before| before.at).max(last);
     if let Some(latest) = latest.filter(|at| *at <= now && at.plus(KNOCK_MILLIS) > now) {
         let retry_at = Some(latest.plus(KNOCK_MILLIS));
@@ -287,7 +287,7 @@ pub(crate) fn knock(
             knock.body,
             int(now.0)
         ])?;
-    // A replacement is no news. Nor is a knock that comes again soon after it was taken back.
+    // No notice of a replacement, nor of a knock soon after one by the same invite that was taken back.
     let quiet = last.is_some_and(|at| at <= now && at.plus(NOTICE_MILLIS) > now);
     if pending_before.is_none() && !quiet {
         batch.published.push(Publication {

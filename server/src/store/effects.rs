@@ -39,7 +39,7 @@ pub(crate) fn check_rights(
     commits: bool,
 ) -> Result<(), Fault> {
     for (index, effect) in effects.iter().enumerate() {
-        // What has a record in the policy comes with the commit that carries it: all else would be done in silence.
+        // An effect with a record in the policy needs the commit that carries the record, so that no member misses it.
         let needs_commit = matches!(
             effect,
             Effect::Admit { .. }

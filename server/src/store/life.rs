@@ -1,8 +1,8 @@
 //! The store's identity and its lives: what notices that a backup was put in its place.
 //!
-//! A small file beside the database, `stream`, holds what the database held when the relay last looked. If the
-//! database is behind it, is another file, or the file is missing, the log that members remember may not be the
-//! log that is here: the stream id changes, and every client says so to its member.
+//! A small file beside the database, `stream`, holds what the database held when the relay last looked; another, `acknowledged`, the
+//! number of transactions that were answered. If the database is behind either, is another file, or `stream` is missing, the log
+//! that members remember may not be the log that is here: the stream id changes, and every client says so to its member.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! How many bytes a member may add in a time, a room may hold, and the disk must keep free.
+//! Bytes that a member may add in a time, that a room may hold, and that the disk must keep free.
 //!
 //! Both counts are in the store, so that a reconnect or a restart gives nothing back. What a member spent is kept in memory
 //! while it is little and written down from [`KEPT_SHARE`] on: the store says nothing of the pace of those who write as
@@ -23,18 +23,18 @@ use crate::metrics::Metrics;
 pub(crate) const ROW_BYTES: u64 = 128;
 /// Bytes of the disk that only those who moderate may fill.
 const DISK_RESERVE: u64 = 64 * 1024 * 1024;
-/// Between two looks at the disk.
+/// Minimum time between two looks at the disk.
 const DISK_PAUSE: Duration = Duration::from_millis(250);
-/// When it is worth trying again on a full disk: an operator must act first.
+/// Time after which a client may try again on a full disk: an operator must act first.
 const DISK_RETRY_MILLIS: u64 = 60_000;
 /// Part of the burst from which on the store remembers what a member spent.
 const KEPT_SHARE: u64 = 16;
 /// Members whose pace is remembered in memory; that of further ones is written down at once.
 const MEMBERS_MAX: usize = 8192;
-/// Between two lines of the log about refusals.
+/// Minimum time between two lines of the log about refusals.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
-/// The numbers.
+/// Bounds that an operator sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Bytes that a member may add in a second, in the long run.
@@ -46,7 +46,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// None, for measurements and tests of other things.
+    /// No bounds, for measurements and tests of other things.
     pub(crate) const NONE: Self = Self {
         member_bytes_per_second: 1 << 40,
         member_bytes_burst: 1 << 54,
@@ -58,7 +58,7 @@ impl Limits {
     }
 }
 
-/// How much of a room something may fill. Calls for help will have a share of their own between the first two.
+/// How much of a room something may fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
     /// Posts of those who do not moderate, and knocks: nine tenths.
@@ -82,7 +82,7 @@ impl Share {
     }
 }
 
-/// The writer's memory of who spent what.
+/// The writer's memory of what members spent.
 pub(crate) struct Quota {
     limits: Limits,
     /// When the allowance of a member who spent little is whole again.

@@ -18,7 +18,7 @@ const COMMITS_KEPT_MILLIS: u64 = 366 * DAY_MILLIS;
 const INVITE_KEPT_MILLIS: u64 = DAY_MILLIS;
 /// For how long a blob that no commit came to name is kept.
 const STAGED_KEPT_MILLIS: u64 = DAY_MILLIS;
-/// For how long a Welcome waits: as long as the KeyPackage behind it may live.
+/// For how long a Welcome waits to be fetched.
 const WELCOME_KEPT_MILLIS: u64 = 84 * DAY_MILLIS;
 /// For how long a knock, pending or declined, is kept.
 const KNOCK_KEPT_MILLIS: u64 = 30 * DAY_MILLIS;
@@ -189,7 +189,7 @@ fn purge_others(db: &Connection, now: Millis) -> Result<u64, Fault> {
     deleted +=
         db.prepare_cached("DELETE FROM posts WHERE quarter < ?1")?
             .execute([before(DAY_MILLIS) / (15 * 60 * 1000) - 1])?;
-    // Whoever was in a hurry once is not known for it.
+    // The pace of members is kept only while a rule needs it.
     db.prepare_cached(
         "UPDATE members SET full_at = 0, marked_at = 0
          WHERE (full_at > 0 OR marked_at > 0) AND full_at < ?1 AND marked_at < ?2",

@@ -301,8 +301,8 @@ fn remember(
 
 /// Deletes an entry's payload and keeps its hash. Returns its time and hash; `None` if there is no payload.
 ///
-/// A commit is refused as not found: whoever was away could never follow the room without it. So is a marked entry, which holds
-/// no words: without it, the tombstone that it explains would look like the relay's own work.
+/// A commit is refused as not found, because a member who was away could not follow the room without it. So is a marked entry: without
+/// it, the tombstone that it explains would look like the relay's own work.
 pub(crate) fn tombstone(
     batch: &Batch<'_>,
     room: &RoomRow,

@@ -47,7 +47,7 @@ pub(super) struct Writer {
     log: Arc<checkpoint::Log>,
 }
 
-/// What transactions remember of those before them.
+/// State that outlives a transaction.
 struct Memory {
     pace: CommitPace,
     quota: Quota,
