@@ -99,7 +99,7 @@ pub enum RejectCode {
     /// Too many requests; `retry_at` names when.
     #[n(42)]
     RateLimited,
-    /// The room or the sender holds as many bytes as they may; `retry_at` names when some expire.
+    /// The room holds as many bytes as it may; `retry_at` names when some expire.
     #[n(43)]
     QuotaSpent,
     /// As many knocks wait as the room's door holds.

@@ -505,8 +505,13 @@ async fn time_out(
     });
     let name = escape::one_line(&leaf.name);
     let text = match millis {
-        0 => format!("the time-out of {name} is over; only {name} learns of it"),
-        _ => format!("{name} rests until {}; only {name} learns of it", show::clock(until)),
+        0 => format!(
+            "the time-out of {name} is over; only {name} and those who moderate learn of it"
+        ),
+        _ => format!(
+            "{name} rests until {}; only {name} and those who moderate learn of it",
+            show::clock(until)
+        ),
     };
     Ok(out.say(&object, &text)?)
 }

@@ -1,5 +1,6 @@
 //! A facilitator who never sleeps: admits whoever has acknowledged, by rule, without a person watching.
 
+use hearth_protocol::{MemberKey, Millis};
 use serde_json::json;
 
 use super::{Context, Result};
@@ -56,11 +57,17 @@ async fn serve(context: &Context, room: Room<'_>, rule: &mut Rule) -> Result<(),
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
     }
     context.out.remark("Waiting for knocks.");
+    // Said once of each knock.
+    let mut told: Vec<(MemberKey, Millis)> = Vec::new();
     loop {
         live.tend().await?;
         live.flush().await?;
-        for (pending, opened) in live.knocks().await? {
+        let knocks = live.knocks().await?;
+        told.retain(|knock| knocks.iter().any(|(p, _)| (p.member, p.at) == *knock));
+        for (pending, opened) in knocks {
             let id = pending.member.short();
+            let known = (pending.member, pending.at);
+            let first = !told.contains(&known);
             match opened {
                 Ok(knock) if rule.admits(&knock.name) => match live.admit(&knock).await {
                     Ok(seq) => {
@@ -73,12 +80,19 @@ async fn serve(context: &Context, room: Room<'_>, rule: &mut Rule) -> Result<(),
                         }
                     }
                     Err(LiveError::Engine(error)) => {
-                        context.out.remark(&format!("not admitted ({id}): {error}"));
+                        if first {
+                            context.out.remark(&format!("not admitted ({id}): {error}"));
+                            told.push(known);
+                        }
                     }
                     Err(error) => return Err(error),
                 },
                 Ok(_) => {}
-                Err(error) => context.out.remark(&format!("cannot be admitted ({id}): {error}")),
+                Err(error) if first => {
+                    context.out.remark(&format!("cannot be admitted ({id}): {error}"));
+                    told.push(known);
+                }
+                Err(_) => {}
             }
         }
         live.next().await?;

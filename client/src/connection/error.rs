@@ -349,7 +349,7 @@ pub(crate) const fn refusal_words(code: RejectCode) -> &'static str {
         RejectCode::EpochConflict | RejectCode::StateChanged => "the room changed meanwhile",
         RejectCode::IdConflict => "the relay has something else under this message's number",
         RejectCode::RateLimited => "the relay asks to slow down",
-        RejectCode::QuotaSpent => "you or the room have used up the space for messages",
+        RejectCode::QuotaSpent => "the room has used up its space for messages",
         RejectCode::DoorBusy => "too many people are waiting at the door",
         RejectCode::StoreUnavailable => "the relay cannot store anything now",
         RejectCode::ShuttingDown => "the relay is stopping",

@@ -27,6 +27,11 @@ use crate::{clock::Moment, store::Kind};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
+/// Name of the list of notes that wait for their record.
+const NOTES: &[u8] = b"notes";
+/// Notes that wait at one time; a moderator who sends more loses the oldest.
+const NOTES_MAX: usize = 64;
+
 /// Names the record of the kinds of messages that this version did not know and that were told.
 const LATER: &[u8] = b"later";
 /// Kinds that are told at most: a member can make up any number of them.
@@ -696,7 +701,21 @@ impl Room<'_> {
 
     /// Keeps what a time-out says under the name by which its record will call it.
     pub(super) fn save_time_out(&self, time_out: &TimeOut) -> Result<()> {
-        write(self.store, Kind::Note, self.no, time_out.commitment().as_bytes(), time_out)
+        let commitment = time_out.commitment();
+        let mut waiting = self.waiting_notes()?;
+        waiting.retain(|other| *other != commitment);
+        waiting.push(commitment);
+        if waiting.len() > NOTES_MAX {
+            let oldest = waiting.remove(0);
+            self.store.delete(Kind::Note, self.no, oldest.as_bytes())?;
+        }
+        write(self.store, Kind::Pending, self.no, NOTES, &waiting)?;
+        write(self.store, Kind::Note, self.no, commitment.as_bytes(), time_out)
+    }
+
+    /// Returns the notes that no record has committed to yet, oldest first.
+    fn waiting_notes(&self) -> Result<Vec<Digest>> {
+        Ok(read(self.store, Kind::Pending, self.no, NOTES)?.unwrap_or_default())
     }
 
     /// Takes the record of a time-out: those who can open it learn whose it is.
@@ -706,6 +725,11 @@ impl Room<'_> {
             self.excuse_others()?;
             return Ok(None);
         };
+        // The words are in the row of whom they are for, and go with it.
+        self.store.delete(Kind::Note, self.no, commitment.as_bytes())?;
+        let mut waiting = self.waiting_notes()?;
+        waiting.retain(|other| other != commitment);
+        write(self.store, Kind::Pending, self.no, NOTES, &waiting)?;
         write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;
         if member != self.me() {
             return Ok(None);

@@ -61,6 +61,8 @@ pub struct Live<'s> {
     readable: Option<Seq>,
     /// The entry that must be shown again before any other.
     overlap: Option<Seq>,
+    /// Whether the relay's store is another than before, until its overlap was shown.
+    unproved: bool,
     /// My role at the relay, as it said last.
     role: Option<Role>,
     /// When and up to which entry the relay's word was compared with the log; `None` if something says that it is time again.
@@ -155,6 +157,7 @@ impl<'s> Live<'s> {
             moved: false,
             readable,
             overlap: None,
+            unproved: false,
             role: None,
             compared: None,
             refused: Vec::new(),
@@ -194,7 +197,7 @@ impl<'s> Live<'s> {
         let readable = self.readable.is_none_or(|until| until >= last);
         if after < last && floor < last && readable {
             // Whoever has another history would rather not show the last entry of ours again: nothing goes on before.
-            self.overlap = Some(last);
+            (self.overlap, self.unproved) = (Some(last), moved);
             let shown = async {
                 while self.overlap.is_some() {
                     self.next().await?;
@@ -462,7 +465,11 @@ impl<'s> Live<'s> {
                     if first.seq != overlap && !expired {
                         return Err(EngineError::HistoryBackwards(overlap).into());
                     }
-                    self.overlap = None;
+                    // Another store has to show the entry itself: that it expired there is nobody's proof.
+                    if self.unproved && first.content == EntryContent::Expired {
+                        return Err(EngineError::StreamChanged.into());
+                    }
+                    (self.overlap, self.unproved) = (None, false);
                 }
                 self.head = self.head.max(head);
                 let moment = self.moment();

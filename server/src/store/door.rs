@@ -242,8 +242,13 @@ pub(crate) fn knock(
         // Its first answer was lost.
         return Ok(Standing::Knocking);
     }
-    // Taking a knock back does not allow the next one by the same invite sooner.
-    let latest = pending_before.as_ref().map(|before| before.at).max(last);
+    // Neither taking a knock back nor another invite allows the next one sooner.
+    let other: Option<i64> = batch
+        .db
+        .prepare_cached("SELECT max(at) FROM knockers WHERE room = ?1 AND member = ?2")?
+        .query_row(params![room.key, proof.member().as_bytes()], |row| row.get(0))?;
+    let other = other.map(|at| Millis(uint(at)));
+    let latest = pending_before.as_ref().map(|before| before.at).max(last).max(other);
     if let Some(latest) = latest.filter(|at| *at <= now && at.plus(KNOCK_MILLIS) > now) {
         let retry_at = Some(latest.plus(KNOCK_MILLIS));
         return Err(Refusal { code: RejectCode::RateLimited, retry_at }.into());

@@ -174,7 +174,7 @@ fn apply(
     let moderates = sender.role.moderates();
     let bytes = payload.len() as u64 + ROW_BYTES;
     let paced = !moderates && header.is_some() && !marked;
-    if marked && !moderates && !leaves {
+    if marked && !leaves {
         rules::check_marked(&sender, now)?;
     } else if paced && !commits {
         rules::check_post(batch.db, &room, &sender, payload.len(), now)?;
@@ -223,7 +223,7 @@ fn apply(
         room.epoch = Epoch(room.epoch.0.saturating_add(1));
     }
     room.added = room.added.saturating_add(bytes);
-    if !moderates && header.is_some() {
+    if header.is_some() && (marked || !moderates) {
         let mut spent = sender.clone();
         if marked {
             spent.marked_at = now;

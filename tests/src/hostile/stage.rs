@@ -626,6 +626,8 @@ impl Stage {
                 self.outcast.insert(member);
                 return Standing::Gone { at: Seq(self.head(&member, conn)) };
             }
+            // What was said before is taken back: another connection of the same visit goes on by this.
+            self.outcast.remove(&member);
             return standing;
         }
         if self.lie_of_rules(Some(&member), &[Op::FalseDecline]).is_some() {

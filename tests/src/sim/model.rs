@@ -208,7 +208,7 @@ impl Model {
         if marked && (payload.len() > MARKED_BYTES_MAX || !leaves && !takes_back) {
             return Err(RejectCode::BadPayload);
         }
-        if !me.role.moderates() && marked && !leaves {
+        if marked && !leaves {
             let too_soon = |last| last <= now && last + MARKED_MILLIS > now;
             if me.last_marked.is_some_and(too_soon) {
                 return Err(RejectCode::RateLimited);
@@ -229,7 +229,7 @@ impl Model {
         }
         if commit {
             self.now.epoch += 1;
-        } else if !me.role.moderates()
+        } else if (marked || !me.role.moderates())
             && let Some(me) = self.members.get_mut(&from)
         {
             // Only what a rule asks for is counted: posts from before a budget do not spend it.

@@ -1,6 +1,7 @@
 //! A room among honest members: joining, talking, moderation, and what is noticed when the relay misbehaves.
 
 use crate::engine::policy::Pin;
+use crate::store::Kind;
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
     Entry, EntryContent, MemberKey, Millis, Role, Seq, StreamId, codec,
@@ -229,6 +230,29 @@ fn a_time_out_is_read_by_its_member_alone() {
     assert_eq!(last_row(&ben).content, expected);
     assert!(matches!(last_row(&cleo).content, RowContent::Moderation { .. }));
     assert!(!format!("{:?}", last_row(&cleo)).contains("Rest"));
+    // The words are in his row alone, and go with it.
+    for room in [&fay, &ben] {
+        let kept = room.store.get(Kind::Note, room.no, time_out.commitment().as_bytes());
+        assert!(kept.unwrap().is_none());
+    }
+}
+
+#[test]
+fn notes_without_a_record_are_bounded() {
+    let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
+    let member = ben.me();
+    let mut made = Vec::new();
+    for number in 0..70 {
+        let until = NOW.plus(60_000 + number);
+        made.push(fay.queue_time_out(member, until, "Rest a little.".into(), NOW).unwrap());
+    }
+    log.flush(&mut fay);
+    log.show(&mut ben);
+    let kept = made.iter().filter(|time_out| {
+        let name = time_out.commitment();
+        ben.store.get(Kind::Note, ben.no, name.as_bytes()).unwrap().is_some()
+    });
+    assert_eq!(kept.count(), 64);
 }
 
 #[test]

@@ -118,6 +118,13 @@ fn a2_marked_entries_have_a_pace() {
     // A clock that was set back.
     bench.at(START, &ben, marked(12, 500, retract(said[2], 3))).unwrap();
     bench.at(START, &ben, marked(13, 500, vec![Effect::Leave])).unwrap();
+    // Moderators have it, too: no rule and no bound of the room stops these entries.
+    let founder = bench.founder.clone();
+    let said: Vec<_> = (1..=2)
+        .map(|id| bench.at(START, &founder, say(id, b"words").of_epoch(1)).unwrap().seq)
+        .collect();
+    bench.at(START, &founder, marked(20, 500, retract(said[0], 1))).unwrap();
+    assert_eq!(bench.at(START + 1, &founder, marked(21, 500, retract(said[1], 2))), soon);
 }
 
 /// A2: without the entry, its tombstone would look like the relay's own work.
