@@ -246,7 +246,7 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
         ),
         RejectCode::TimedOut => (
             format!("a facilitator asks you to rest{until}"),
-            "Reading works. Your words are kept; nobody else sees that you are in a time-out.",
+            "Reading works. Your words are kept; the others do not see who is in a time-out.",
         ),
         RejectCode::SlowMode => (
             format!("slow mode: your next post can go out{}", until.replace(" until", " at")),

@@ -269,7 +269,7 @@ impl View<'_> {
                 format!("{time} -- {name} {what}; still has the keys")
             }
             (_, RowContent::MyTimeout { until, .. }) if *until > row.at => format!(
-                "{time} -- {name} asks you to rest until {}. You can read; nobody else is told. {}",
+                "{time} -- {name} asks you to rest until {}. You can read; the others see that somebody rests, not who. {}",
                 clock(*until),
                 escape::many_lines(text, INDENT)
             ),

@@ -580,8 +580,17 @@ impl<'s> Chat<'s> {
             self.told_knock = false;
         }
         let link = self.perform(link, command).await?;
+        let standing = match &link {
+            Link::Up(live) => &live.room.state().standing,
+            Link::Down { room, .. } => &room.state().standing,
+        };
         let left = matches!(command, InRoom::Leave { .. } | InRoom::Withdraw { .. })
-            && !matches!(&link, Link::Up(l) if l.room.state().standing == Standing::Member);
+            && *standing != Standing::Member;
+        if left {
+            self.out.remark(
+                "-- You have left. The duty about what you heard goes on; your receipt stays here.",
+            );
+        }
         Ok((if left { Next::Quit } else { Next::On }, link))
     }
 

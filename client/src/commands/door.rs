@@ -321,6 +321,15 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
     }
 }
 
+fn text_missing() -> Failure {
+    Failure::new(
+        exit::REFUSED,
+        "agreement_missing",
+        "the text of that version has not reached this device",
+        "Ask a facilitator to issue it again: `hearth agreement withdraw ROOM`, then `hearth agreement amend`.",
+    )
+}
+
 fn time_failure(error: when::WhenError) -> Failure {
     Failure::usage(error.to_string(), "For example: 30m, 2h, 7d.")
 }
@@ -361,7 +370,7 @@ async fn show_of_room(context: &Context, target: &str) -> Result<()> {
     let room = Room::open(open.store(), &open.crypto, target)?;
     let mut room = catch_up(context, room).await?;
     let id = room.coming_agreement()?.unwrap_or(room.state().agreement);
-    let agreement = room.agreement(&id)?.ok_or(EngineError::DamagedRecord)?;
+    let agreement = room.agreement(&id)?.ok_or_else(text_missing)?;
     print_agreement(context, &agreement, &room.state().title)
 }
 
@@ -375,8 +384,8 @@ async fn diff(context: &Context, room: &str) -> Result<()> {
             .out
             .say(&json!({"changed": false}), "Nothing changed since you acknowledged.")?);
     };
-    let old = room.agreement(&mine)?.ok_or(EngineError::DamagedRecord)?;
-    let new = room.agreement(&new)?.ok_or(EngineError::DamagedRecord)?;
+    let old = room.agreement(&mine)?.ok_or_else(text_missing)?;
+    let new = room.agreement(&new)?.ok_or_else(text_missing)?;
     let (gone, come) = (lines_only_in(&old, &new), lines_only_in(&new, &old));
     let object = json!({
         "changed": true,
@@ -407,6 +416,14 @@ async fn amend(
     let room = Room::open(open.store(), &open.crypto, room)?;
     let mut live = enter(&context.out, room).await?;
     live.tend().await?;
+    if change == Change::Editorial && live.room.policy()?.pending.is_some() {
+        return Err(Failure::new(
+            exit::REFUSED,
+            "amendment_pending",
+            "another version of the agreement is pending",
+            "Wait until it takes effect, or withdraw it first: `hearth agreement withdraw ROOM`.",
+        ));
+    }
     let moment = live.moment();
     let effective = match wait {
         0 => moment.earlier(),
@@ -449,7 +466,7 @@ async fn acknowledge_again(
         let object = json!({"acknowledged": room.state().agreement.to_hex()});
         return Ok(context.out.say(&object, "You have acknowledged the current agreement.")?);
     };
-    let agreement = room.agreement(&id)?.ok_or(EngineError::DamagedRecord)?;
+    let agreement = room.agreement(&id)?.ok_or_else(text_missing)?;
     acknowledge(context, &agreement, &room.state().title, given)?;
     match room.state().standing {
         Standing::Member => {

@@ -494,7 +494,22 @@ async fn time_out(
             "Change the role first (`hearth role`).",
         ));
     }
-    let until = if millis == 0 { Millis(0) } else { live.relay_now().plus(millis) };
+    let now_there = live.relay_now();
+    if millis == 0 {
+        let lasts = |until: Millis| until > now_there;
+        let status = live.status().await?;
+        let enforced =
+            status.roster.iter().any(|r| r.member == leaf.member && lasts(r.timed_out_until));
+        if !enforced && !live.room.recorded_time_out(&leaf.member)?.is_some_and(lasts) {
+            return Err(Failure::new(
+                exit::REFUSED,
+                "nothing_to_change",
+                format!("{} is not in a time-out", escape::one_line(&leaf.name)),
+                "`hearth status ROOM` shows who is.",
+            ));
+        }
+    }
+    let until = if millis == 0 { Millis(0) } else { now_there.plus(millis) };
     let time_out = live.room.queue_time_out(leaf.member, until, note, now())?;
     live.flush().await?;
     let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
@@ -541,11 +556,18 @@ async fn depart(
     withdrawn: bool,
     goodbye: Option<String>,
 ) -> Result<()> {
+    live.room.check_may_leave()?;
     if let Some(text) = goodbye {
         say_goodbye(live, out, escape::sanitize_input(&text)?).await?;
     }
+    let waiting = live.room.waiting_texts()?.len();
     live.room.queue_departure(withdrawn, now())?;
     live.flush().await?;
+    match waiting {
+        0 => {}
+        1 => out.remark("One message that waited was not sent."),
+        count => out.remark(&format!("{count} messages that waited were not sent.")),
+    }
     let word = if withdrawn { "withdraw" } else { "leave" };
     let text = "You have left. The duty about what you heard goes on; your receipt stays here.";
     done(out, word, text)

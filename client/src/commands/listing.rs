@@ -315,7 +315,10 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         object["members"],
         policy.agreement.version
     )];
-    lines.push(openness_words(numbers, now));
+    // In a pause nobody but those who moderate posts, whatever the hours say.
+    if !(paused && open) {
+        lines.push(openness_words(numbers, now));
+    }
     if paused {
         lines.push(format!("paused until {}", show::clock(numbers.paused_until)));
     }

@@ -36,6 +36,9 @@ use crate::{
     text::link,
 };
 
+/// Times that a new passphrase is asked for.
+const PASSPHRASE_SLIPS_MAX: u32 = 10;
+
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Bytes of a passphrase file that are read.
@@ -176,17 +179,31 @@ impl Context {
             return self.unlock(&ProfileState::New);
         }
         self.out.remark("This makes a new profile on this device. A passphrase keeps what is said from whoever gets the device.");
-        let first = line::read_secret("New passphrase (empty: a key file beside the profile): ")?;
-        if first.is_empty() {
-            return Ok(None);
+        // A slip asks again: what is typed after the end would go to the command line, and into its history.
+        let mut slips = 0;
+        loop {
+            let first =
+                line::read_secret("New passphrase (empty: a key file beside the profile): ")?;
+            if first.is_empty() {
+                return Ok(None);
+            }
+            let unlock = Unlock::Passphrase(first);
+            let slip = match unlock.check_new() {
+                Err(error) => Failure::from(error),
+                Ok(()) => {
+                    let second = line::read_secret("The same again: ")?;
+                    if matches!(&unlock, Unlock::Passphrase(first) if *first == second) {
+                        return Ok(Some(unlock));
+                    }
+                    Failure::usage("the passphrases differ", "Type it again; nothing was made.")
+                }
+            };
+            slips += 1;
+            if slips == PASSPHRASE_SLIPS_MAX {
+                return Err(slip);
+            }
+            self.out.remark(&format!("{}. {}", slip.message, slip.advice));
         }
-        let unlock = Unlock::Passphrase(first);
-        unlock.check_new()?;
-        let second = line::read_secret("The same again: ")?;
-        if !matches!(&unlock, Unlock::Passphrase(first) if *first == second) {
-            return Err(Failure::usage("the passphrases differ", "Start again; nothing was made."));
-        }
-        Ok(Some(unlock))
     }
 
     /// Returns what was given as a link: from the command line, from standard input for `-`, or from a person, unseen.

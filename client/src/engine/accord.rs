@@ -616,10 +616,13 @@ impl Room<'_> {
         now: Millis,
         accord: &mut Accord,
     ) -> Result<Option<Mismatch>> {
+        // Those who moderate have none, and no relay refuses their posts for one.
+        if policy.role(&member).moderates() {
+            accord.time_outs.retain(|other| other.member != member);
+            return Ok(None);
+        }
         let lasting = |until: Millis| if until > now { until } else { Millis(0) };
-        let recorded = self.recorded_time_out(&member)?.map_or(Millis(0), lasting);
-        // Those who moderate have none; what a record said before they did is over.
-        let room = if policy.role(&member).moderates() { Millis(0) } else { recorded };
+        let room = self.recorded_time_out(&member)?.map_or(Millis(0), lasting);
         let relay = lasting(relay);
         let taken = Excused { member, until: relay };
         if relay == room {

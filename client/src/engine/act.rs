@@ -310,6 +310,17 @@ impl Room<'_> {
     /// # Errors
     /// [`RuleError::LastFacilitator`] if others would be left alone.
     pub fn queue_departure(&mut self, withdrawn: bool, now: Millis) -> Result<MessageId> {
+        self.check_may_leave()?;
+        let digest = self.acknowledgement()?.digest();
+        let departure = Departure::sign(&self.signing_key(), self.id(), digest, withdrawn, now);
+        self.queue(Body::Depart { departure }, vec![Effect::Leave], now)
+    }
+
+    /// Whether I may leave the room.
+    ///
+    /// # Errors
+    /// [`RuleError::LastFacilitator`] if others would be left alone.
+    pub fn check_may_leave(&mut self) -> Result<()> {
         let policy = self.policy()?;
         let me = self.me();
         let facilitators =
@@ -318,9 +329,7 @@ impl Room<'_> {
         if last && self.roster()?.len() > 1 {
             return Err(RuleError::LastFacilitator.into());
         }
-        let digest = self.acknowledgement()?.digest();
-        let departure = Departure::sign(&self.signing_key(), self.id(), digest, withdrawn, now);
-        self.queue(Body::Depart { departure }, vec![Effect::Leave], now)
+        Ok(())
     }
 
     /// Returns departures that no commit has carried out yet.
@@ -453,6 +462,23 @@ impl Room<'_> {
         // A draft that was withdrawn is later than the version in force, and is as good.
         let newest = pending.filter(|p| p.version > mine.version).or(Some(current));
         Ok(newest.filter(|a| a.version > mine.version).map(|a| a.id))
+    }
+
+    /// Queues the text of the pending amendment for a newcomer, who was not there when it was issued; returns whether there is one.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn queue_coming_text(&mut self, now: Millis) -> Result<bool> {
+        let Some(pending) = self.policy()?.pending else { return Ok(false) };
+        let back: Option<ReturnInvite> =
+            read(self.store, Kind::Pending, self.no, &return_name(&pending.id))?;
+        let (Some(agreement), Some(back)) = (self.agreement(&pending.id)?, back) else {
+            return Ok(false);
+        };
+        let (return_secret, return_expires) = (back.secret, back.expires);
+        let body = Body::AgreementText { agreement, return_secret, return_expires };
+        self.queue(body, Vec::new(), now)?;
+        Ok(true)
     }
 
     /// Gives up the pending amendment; those who signed it are as good as before.

@@ -202,7 +202,11 @@ impl Room<'_> {
         let OutgoingKind::Message { body, .. } = &outgoing.what else { return Ok(true) };
         Ok(match body {
             Body::Sealed { .. } => self.my_role()?.moderates(),
-            Body::AgreementText { .. } => self.my_role()? == Role::Facilitator,
+            Body::AgreementText { agreement, .. } => {
+                let pending = self.policy()?.pending.is_some_and(|p| p.id == agreement.id());
+                let role = self.my_role()?;
+                role == Role::Facilitator || (role.moderates() && pending)
+            }
             _ => true,
         })
     }

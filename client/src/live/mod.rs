@@ -621,13 +621,18 @@ impl<'s> Live<'s> {
     pub async fn admit(&mut self, knock: &Knock) -> Result<Seq> {
         let Moment { own, relay } = self.moment();
         let later = own.max(relay);
-        self.commit(|room, now| match room.admit(knock, now) {
-            Err(EngineError::Rule(RuleError::NotAcknowledged(
-                AckError::Future | AckError::Expired,
-            ))) => room.admit(knock, later),
-            result => result,
-        })
-        .await
+        let seq = self
+            .commit(|room, now| match room.admit(knock, now) {
+                Err(EngineError::Rule(RuleError::NotAcknowledged(
+                    AckError::Future | AckError::Expired,
+                ))) => room.admit(knock, later),
+                result => result,
+            })
+            .await?;
+        if self.room.queue_coming_text(own.min(relay))? {
+            self.flush().await?;
+        }
+        Ok(seq)
     }
 
     /// Asks the relay for effects that need no entry.

@@ -247,7 +247,8 @@ pub(crate) fn knock(
         .db
         .prepare_cached("SELECT max(at) FROM knockers WHERE room = ?1 AND member = ?2")?
         .query_row(params![room.key, proof.member().as_bytes()], |row| row.get(0))?;
-    let other = other.map(|at| Millis(uint(at)));
+    // Whoever was declined and has another invite was answered meanwhile.
+    let other = other.filter(|_| knocked != Some(true)).map(|at| Millis(uint(at)));
     let latest = pending_before.as_ref().map(|before| before.at).max(last).max(other);
     if let Some(latest) = latest.filter(|at| *at <= now && at.plus(KNOCK_MILLIS) > now) {
         let retry_at = Some(latest.plus(KNOCK_MILLIS));

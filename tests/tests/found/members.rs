@@ -490,3 +490,30 @@ fn a10_first_announcement_of_invite_counts() {
         (Some("Dora"), Some("cofacilitator"))
     );
 }
+
+#[test]
+fn a6_newcomer_signs_the_coming_version() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let file =
+        hearth_tests::text_file(&format!("{}4. Phones stay outside.\n", hearth_tests::AGREEMENT));
+    let path = file.path().to_str().unwrap();
+    let amend = ["agreement", "amend", &circle.room, path, "--material", "--effective", "1h"];
+    let next = circle.fay.does(&amend)[0]["agreement"].as_str().unwrap().to_owned();
+    let dan = circle.admit("Dan");
+    circle.news(&dan);
+    let shown = dan.does(&["agreement", "show", &circle.room]);
+    assert_eq!(shown[0]["id"], *next);
+    dan.does(&["agreement", "acknowledge", &circle.room, "--acknowledge", &next]);
+    circle.say(&dan, "Signed");
+}
+
+#[test]
+fn a2_refused_departure_says_nothing() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay.run(&["leave", &circle.room, "--yes", "Goodbye all"]).refused(3, "last_facilitator");
+    let news = circle.news(&ben);
+    assert!(news.iter().all(|row| row["text"] != "Goodbye all"), "{news:?}");
+}

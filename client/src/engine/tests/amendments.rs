@@ -177,6 +177,37 @@ fn unofficial_text_stops_no_enactment() {
     assert_eq!(back.agreement, official.id());
 }
 
+/// Newcomers read nothing from before their admission, and must be able to sign what is coming.
+#[test]
+fn newcomer_gets_the_coming_text() {
+    let mut circle = Circle::new();
+    let draft = circle.amend("A draft.");
+    circle.newcomer("Dan");
+    assert!(circle.newcomers[0].agreement(&draft.id()).unwrap().is_none());
+    assert!(circle.fay.queue_coming_text(NOW).unwrap());
+    circle.log.flush(&mut circle.fay);
+    circle.show();
+    circle.is_whole();
+    let dan = &mut circle.newcomers[0];
+    assert_eq!(dan.coming_agreement().unwrap(), Some(draft.id()));
+    let ack = dan.sign_acknowledgement(&draft, NOW, Vec::new()).unwrap();
+    let renewal = dan.renew(Some(&ack), NOW).unwrap();
+    circle.log.take(renewal);
+    circle.show();
+    circle.enact();
+    assert_eq!(circle.newcomers[0].state().standing, Standing::Member);
+    // Whoever did not sign has the way back.
+    let back = circle.ben.return_invite().unwrap().unwrap();
+    assert_eq!(back.agreement, draft.id());
+    // Those who had the text are not told again.
+    let told = |room: &TestRoom| {
+        let texts = rows(room).into_iter();
+        texts.filter(|row| matches!(row.content, RowContent::AgreementText(_))).count()
+    };
+    assert_eq!((told(&circle.ann), told(&circle.newcomers[0])), (1, 1));
+    assert!(!circle.fay.queue_coming_text(NOW).unwrap());
+}
+
 #[test]
 fn members_withdraw_no_amendment() {
     let mut circle = Circle::new();
