@@ -302,6 +302,7 @@ fn real_messages_are_wrapped_as_documented() {
 
 /// Prints another pair of real messages for the text.
 #[test]
+#[expect(clippy::print_stdout, reason = "it prints what the text holds")]
 #[ignore = "prints, does not check"]
 fn print_real_messages() {
     let dir = tempfile::tempdir().unwrap();

@@ -107,9 +107,10 @@ fn later_version(decoder: &mut Decoder<'_>) -> Result<Option<RequestId>, minicbo
 /// # Errors
 /// [`DecodeError::Later`] for what a client passes over; after the others the relay broke the protocol.
 pub fn decode_server(bytes: &[u8]) -> Result<ServerFrame, DecodeError> {
-    decode(bytes).map_err(|error| match error {
-        DecodeError::Malformed(_) if is_later_server(bytes) == Some(true) => DecodeError::Later,
-        error => error,
+    decode(bytes).map_err(|error| {
+        let malformed = matches!(error, DecodeError::Malformed(_));
+        let later = malformed && is_later_server(bytes) == Some(true);
+        if later { DecodeError::Later } else { error }
     })
 }
 

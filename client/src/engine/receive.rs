@@ -511,7 +511,7 @@ impl Room<'_> {
                     return Ok(());
                 }
                 let known = KnownInvite { invite, knock_key, role, expires, by: sender };
-                if self.take_invite(row, known)? {
+                if self.take_invite(row, &known)? {
                     row.content = RowContent::InviteIssued { uses, expires };
                 }
             }
@@ -545,7 +545,7 @@ impl Room<'_> {
                     expires: return_expires,
                     by: sender,
                 };
-                self.take_invite(row, known)?;
+                self.take_invite(row, &known)?;
                 let back =
                     ReturnInvite { agreement: id, secret: return_secret, expires: return_expires };
                 write(self.store, Kind::Pending, self.no, &return_name(&id), &back)?;
@@ -675,11 +675,11 @@ impl Room<'_> {
     }
 
     /// Keeps what opens the knocks of an invite. The first announcement counts; returns whether this is it.
-    fn take_invite(&mut self, row: &mut Row, invite: KnownInvite) -> Result<bool> {
+    fn take_invite(&mut self, row: &mut Row, invite: &KnownInvite) -> Result<bool> {
         let name = *invite.invite.as_bytes();
         let first: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, &name)?;
         let Some(first) = first.filter(|_| on(Check::MessageAuthority)) else {
-            write(self.store, Kind::Invite, self.no, &name, &invite)?;
+            write(self.store, Kind::Invite, self.no, &name, invite)?;
             return Ok(true);
         };
         let same = first.knock_key.expose() == invite.knock_key.expose()

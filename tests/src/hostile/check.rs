@@ -153,6 +153,7 @@ impl Oracle {
         }
         let rows = person.rows();
         let found = room.mismatches().unwrap();
+        let moderates = room.my_role().unwrap().moderates();
         let mut wrong = Vec::new();
         let name = &person.name;
         let expired = rows.iter().any(Row::is_unknown);
@@ -164,9 +165,9 @@ impl Oracle {
             Some(Op::SilentRemove) => {
                 (found.iter().any(|what| matches!(what, Mismatch::Lacking { .. })), "a silent removal")
             }
-            // Its note may have expired unread.
+            // Its note may have expired unread. Those who moderate have none, and are told when the relay refuses.
             Some(Op::FalseTimeout) => (
-                expired || found.iter().any(|what| matches!(what, Mismatch::TimeOut { relay, .. } if *relay == FALSE_UNTIL)),
+                expired || moderates || found.iter().any(|what| matches!(what, Mismatch::TimeOut { relay, .. } if *relay == FALSE_UNTIL)),
                 "a false time-out",
             ),
             _ => (true, ""),

@@ -118,6 +118,11 @@ fn each_difference_is_told_once() {
     for (lie, word) in lies {
         for who in [FAY, BEN] {
             let found = compared(&mut world, who, lie);
+            if (who, word) == (FAY, "relay_timeout") {
+                // No relay refuses the posts of those who moderate for one.
+                assert_eq!(found, []);
+                continue;
+            }
             assert_eq!(found.iter().map(Mismatch::as_str).collect::<Vec<_>>(), [word]);
             assert!(found[0].is_alarm());
             assert_eq!(world.rooms[who].untold().unwrap(), found);
@@ -208,7 +213,7 @@ fn a_roster_of_the_relays_own_is_told() {
     let status = status(&mut world, BEN);
     world.rooms[BEN].compare(&status, Some(Role::Observer), NOW).unwrap();
     let what = Mismatch::Role { member: ben, relay: Some(Role::Observer), room: Role::Member };
-    assert_eq!(world.rooms[BEN].mismatches().unwrap(), [what.clone()]);
+    assert_eq!(world.rooms[BEN].mismatches().unwrap(), std::slice::from_ref(&what));
     // It lasts until the relay says otherwise.
     world.rooms[BEN].compare(&status, None, NOW).unwrap();
     assert_eq!(world.rooms[BEN].mismatches().unwrap(), [what]);
@@ -243,9 +248,9 @@ fn time_outs_are_those_of_the_notes() {
     let longer = Mismatch::TimeOut { member: ben, relay: LATER.plus(1), room: LATER };
     for who in [FAY, CLEO] {
         let found = compared(&mut world, who, |s| row(s, ben).timed_out_until = Millis(0));
-        assert_eq!(found, [lifted.clone()]);
+        assert_eq!(found, std::slice::from_ref(&lifted));
         let found = compared(&mut world, who, |s| row(s, ben).timed_out_until = LATER.plus(1));
-        assert_eq!(found, [longer.clone()]);
+        assert_eq!(found, std::slice::from_ref(&longer));
     }
     assert_eq!(compared(&mut world, BEN, |s| s.timed_out_until = LATER.plus(1)), [longer]);
     gives_time_out(&mut world, FAY, BEN, Millis(0));
@@ -253,7 +258,10 @@ fn time_outs_are_those_of_the_notes() {
         assert_eq!(compared(&mut world, who, |_| {}), []);
     }
     let made_up = Mismatch::TimeOut { member: ben, relay: LATER, room: Millis(0) };
-    assert_eq!(compared(&mut world, BEN, |s| s.timed_out_until = LATER), [made_up.clone()]);
+    assert_eq!(
+        compared(&mut world, BEN, |s| s.timed_out_until = LATER),
+        std::slice::from_ref(&made_up)
+    );
     assert_eq!(compared(&mut world, FAY, |s| row(s, ben).timed_out_until = LATER), [made_up]);
 }
 
@@ -337,7 +345,7 @@ fn a_tombstone_that_no_retraction_explains_is_told() {
     // The relay retracts the third by itself, and shows it so to Cleo alone.
     show_retracted(&mut world, CLEO, &[one, two, three]);
     let what = Mismatch::Retracted { place: three };
-    assert_eq!(compared(&mut world, CLEO, |_| {}), [what.clone()]);
+    assert_eq!(compared(&mut world, CLEO, |_| {}), std::slice::from_ref(&what));
     assert!(what.is_alarm() && what.lasts());
     // Another's word for it explains nothing to those who have it.
     let message = world.rooms[BEN].row(three).unwrap().unwrap().id.unwrap();
@@ -420,7 +428,7 @@ fn a_departure_that_the_relay_refuses_is_told_once() {
     room.departure_refused(&departure, NOW).unwrap();
     let what = Mismatch::StillIn { member };
     assert!(!what.is_alarm());
-    assert_eq!(room.untold().unwrap(), [what.clone()]);
+    assert_eq!(room.untold().unwrap(), std::slice::from_ref(&what));
     room.mark_told().unwrap();
     room.departure_refused(&departure, NOW).unwrap();
     assert_eq!(room.untold().unwrap(), []);
