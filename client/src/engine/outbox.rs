@@ -368,7 +368,7 @@ impl Room<'_> {
                     return Ok(false);
                 }
                 if !self.may_still_say(&outgoing)? {
-                    self.delete_outgoing(number)?;
+                    self.give_up(number, RejectCode::EpochConflict)?;
                     return Ok(false);
                 }
                 self.encrypt_outgoing(number, outgoing)?;

@@ -757,8 +757,13 @@ impl<'s> Live<'s> {
                     LiveError::Refused { .. }
                     | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
                 ) => {
-                    self.room.departure_refused(&departure, self.room.now())?;
-                    self.refused.push(departure);
+                    // Somebody may have been faster: the relay looks at its roster before it compares epochs.
+                    self.head = self.head.max(self.status().await?.head);
+                    self.catch_up().await?;
+                    if self.room.open_departures()?.contains(&departure) {
+                        self.room.departure_refused(&departure, self.room.now())?;
+                        self.refused.push(departure);
+                    }
                 }
                 Err(error) => return Err(error),
             }
