@@ -804,7 +804,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_has_every_command_and_agrees_with_the_help() {
+    fn command_table_agrees_with_the_help() {
         let commands = <InRoom as Subcommand>::augment_subcommands(clap::Command::new("room"));
         let mut names = Vec::new();
         for command in commands.get_subcommands() {

@@ -430,7 +430,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_room_says_whether_it_is_open_now() {
+    fn status_says_whether_open_now() {
         // 2026-11-23T12:00Z, a Monday.
         let noon = Millis(1_795_435_200_000);
         let hours = when::parse_hours("Mon 17:00-20:00 UTC", noon).unwrap();

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_told_of_what_they_may_use() {
+    fn help_lists_what_the_role_may() {
         let (facilitator, member, observer) =
             (list(Role::Facilitator), list(Role::Member), list(Role::Observer));
         for word in ["/pause", "/admit", "/expire", "/who", "/leave"] {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn words_without_a_slash_are_asked_about() {
+    fn bare_command_words_are_asked_about() {
         for (line, command) in [
             ("help", "help"),
             ("Help", "help"),

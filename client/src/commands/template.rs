@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_bracket_of_the_template_is_named_with_its_line() {
+    fn template_brackets_are_named_by_line() {
         let named = unfilled(TEMPLATE);
         assert!(named.len() > 20, "{named:?}");
         for (line, number) in TEMPLATE.lines().zip(1..).filter(|(line, _)| line.contains('[')) {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_that_is_left_is_enough() {
+    fn single_template_line_is_refused() {
         for (text, expected) in [
             ("I call [emergency number].", "line 1: [emergency number]"),
             ("One.\nI call [Emergency\n  Number].", "line 2: [Emergency Number]"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn other_brackets_and_the_templates_good_words_are_somebodys_own() {
+    fn other_brackets_are_accepted() {
         for text in [
             "What is said here stays here [and nowhere else].",
             "See [1] and [the house rules](https://example.org).",

@@ -108,7 +108,7 @@ fn classical() -> (RootCertStore, Pin, TlsAcceptor) {
 }
 
 #[tokio::test]
-async fn a_pinned_key_asks_for_post_quantum_secrecy() {
+async fn pinned_key_requires_post_quantum() {
     for pinned in [true, false] {
         let (roots, pin, acceptor) = classical();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -262,6 +262,33 @@ fn what_the_relay_may_have_taken_and_forgotten_keeps_its_number() {
     assert_eq!(texts(&world.rooms[BEN]), ["taken", "next"]);
 }
 
+/// The note of a time-out may be what expired unread; its author, who moderates no longer, must not use its number again.
+#[test]
+fn former_moderator_keeps_the_notes_number() {
+    let mut world = World::new();
+    let (ben, cleo) = (world.key(BEN), world.key(CLEO));
+    let until = NOW.plus(60_000);
+    world.rooms[CLEO].queue_time_out(ben, until, "Rest.".into(), NOW).unwrap();
+    let taken = world.rooms[CLEO].next_submission().unwrap().unwrap();
+    let seq = world.log.append(taken.payload);
+    world.log.show(&mut world.rooms[FAY]);
+    let act = Act::SetRole { member: cleo, role: Role::Member };
+    let demotion = world.rooms[FAY].act(act, NOW).unwrap();
+    let head = world.log.take(demotion);
+    for who in [FAY, BEN, MAL] {
+        world.log.show(&mut world.rooms[who]);
+    }
+    let room = &mut world.rooms[CLEO];
+    room.check_stream(StreamId([1; 16]), head, seq).unwrap();
+    room.handle_entries(&[expired(seq)], THEN).unwrap();
+    world.log.show(&mut world.rooms[CLEO]);
+    assert!(!world.rooms[CLEO].epoch_conflict(taken.number).unwrap());
+    assert!(world.rooms[CLEO].next_submission().unwrap().is_none());
+    world.say(CLEO, "next");
+    assert_eq!(last_row(&world.rooms[BEN]).notices, []);
+    assert_eq!(texts(&world.rooms[BEN]), ["next"]);
+}
+
 /// Found by the simulation: what had expired was of another epoch, so it was not what the relay refused a month later.
 #[test]
 fn what_the_relay_cannot_have_taken_gives_its_number_back() {
