@@ -813,7 +813,7 @@ mod tests {
             let entry = ROOM_COMMANDS.iter().find(|entry| entry.name == name);
             let entry = entry.unwrap_or_else(|| panic!("{name} is not in the table"));
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            // "F, CF [E; R]", "M [E]", "F [R; C]" at the end of what the help says.
+            // "F, CF [E; R]", "M [E]", "F [R; C]" at the end of the help text.
             let who = about.rsplit('.').next().unwrap_or_default().trim();
             let expected = match who {
                 who if who.contains(" M") || who.starts_with('M') => Who::Members,

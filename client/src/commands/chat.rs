@@ -322,7 +322,7 @@ impl<'s> Chat<'s> {
             return self.down(error);
         }
         let flushed = match live.flush().await {
-            // Whoever posts is told why it waits; what a rule holds back is no news.
+            // The refusal that the sender was shown says why it waits.
             Err(LiveError::Refused { kept: true, .. }) => Ok(()),
             flushed => flushed,
         };
@@ -405,7 +405,7 @@ impl<'s> Chat<'s> {
         Ok(())
     }
 
-    /// Waits before the next attempt, whatever it was, unless there is no room to come back to.
+    /// Schedules the next attempt after any error that is not final.
     fn down(&mut self, error: LiveError) -> Result<Link<'s>, Stop> {
         if error.is_final() {
             return Err(Stop::Failed(error.into()));
@@ -554,7 +554,7 @@ impl<'s> Chat<'s> {
         let parsed = if slip::find(&word).is_some() {
             Cli::try_parse_from(words)
         } else {
-            // What is no room command is no command here, even if it fits the command line.
+            // The chat takes room commands only, even if the command line has another of that name.
             Cli::try_parse_from(["hearth", &word, "--no-such-flag"])
         };
         match parsed {
@@ -677,7 +677,7 @@ const fn answers_itself(command: &InRoom) -> bool {
     )
 }
 
-/// Waits for what the relay sends; forever where there is no connection.
+/// Waits for the next frame of the relay; without a connection it never returns.
 async fn incoming(link: &mut Link<'_>) -> Result<Incoming, LiveError> {
     match link {
         Link::Up(live) => live.next().await,

@@ -544,7 +544,7 @@ async fn restore_rules(live: &mut Live<'_>, out: &Output) -> Result<()> {
         }
         (false, true) => "The relay keeps to the room's rules already.",
         (false, false) => {
-            "Nothing of what does not agree can be put back; `hearth status ROOM` shows it."
+            "None of the differences can be put back; `hearth status ROOM` shows them."
         }
     };
     Ok(out.say(&object, text)?)
