@@ -253,6 +253,14 @@ pub struct Cursor {
     #[n(14)]
     #[cbor(default)]
     pub unexplained: Vec<Seq>,
+    /// Milliseconds by which the own clock was ahead of the relay's when it was last believed.
+    #[n(15)]
+    #[cbor(default)]
+    pub ahead: u64,
+    /// Since when the own clock is not believed because it ran ahead of the relay's, by itself; 0: it is believed.
+    #[n(16)]
+    #[cbor(default)]
+    pub doubted_since: Millis,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.

@@ -9,7 +9,7 @@ use super::{
     check::{Check, on},
     error::EngineError,
     room::Room,
-    state::{Notice, Row, RowContent},
+    state::{Cursor, Notice, Row, RowContent},
 };
 use crate::{clock::Moment, store::Kind};
 
@@ -21,6 +21,10 @@ const SLACK_MILLIS: u64 = 10 * 60 * 1000;
 const SET_BACK_MILLIS: u64 = 3_600_000;
 /// Times that do not add up are told once a day.
 const TOLD_MILLIS: u64 = 24 * 3_600_000;
+/// The own clock ran ahead of the relay's by more than both can drift: a day.
+const RUN_AHEAD_MILLIS: u64 = 24 * 3_600_000;
+/// How long, by itself, an own clock that ran ahead deletes nothing that the relay's clock calls new: three days.
+const DOUBT_MILLIS: u64 = 3 * 24 * 3_600_000;
 /// Rows that are looked at together.
 const PAGE: usize = 256;
 
@@ -55,6 +59,23 @@ impl Room<'_> {
         let before = Moment { own: self.cursor.own_clock, relay: self.cursor.relay_clock };
         let set_back = before.own.0.saturating_sub(moment.own.0) > SET_BACK_MILLIS;
         set_back && moment.apart() < before.apart()
+    }
+
+    /// Returns whether the own clock is doubted because it ran ahead of the relay's, and remembers it.
+    fn doubts_own_clock(&mut self, moment: Moment) -> Result<bool> {
+        let since = doubt(&self.cursor, moment);
+        let ahead = match since {
+            Some(_) => self.cursor.ahead,
+            None => moment.own.0.saturating_sub(moment.relay.0) / SET_BACK_MILLIS * SET_BACK_MILLIS,
+        };
+        let doubted_since = since.unwrap_or_default();
+        if (ahead, doubted_since) != (self.cursor.ahead, self.cursor.doubted_since) {
+            self.change(|room| {
+                (room.cursor.ahead, room.cursor.doubted_since) = (ahead, doubted_since);
+                room.save_cursor()
+            })?;
+        }
+        Ok(since.is_some())
     }
 
     /// Dates what seems to have arrived later than now, by how long ago the relay's clock says that it was.
@@ -128,8 +149,12 @@ impl Room<'_> {
         Ok(Millis(self.now().0.saturating_sub(kept)))
     }
 
-    /// Erases history older than the room keeps it, on this device: at the latest so long after it arrived, by the own clock,
-    /// whatever time the relay put on it. While the own clock is behind what it was before, it counts nothing, and the relay's does.
+    /// Erases history older than the room keeps it, on this device: by the time of arrival on the own clock, whatever time the relay
+    /// put on it.
+    ///
+    /// While the own clock is behind what it was before, it counts nothing, and the relay's does. An own clock that ran ahead of
+    /// the relay's by more than a day deletes only what both clocks call old until it has stood by that for three days, because a
+    /// clock that was wrong for one visit must not delete a history. [`Self::kept_since`] hides the rest meanwhile.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -140,11 +165,15 @@ impl Room<'_> {
                 room.save_cursor()
             })?;
         }
+        let doubted = self.doubts_own_clock(moment)?;
         let kept = self.policy()?.numbers.retention_seconds.saturating_mul(1000);
         let behind = self.cursor.own_clock.0.saturating_sub(moment.own.0) > SET_BACK_MILLIS;
-        let is_old = |row: &Row| match behind {
-            true => row.said < Millis(moment.relay.0.saturating_sub(kept)),
-            false => row.arrived < Millis(moment.own.0.saturating_sub(kept)),
+        let old_by_relay = |row: &Row| row.said < Millis(moment.relay.0.saturating_sub(kept));
+        let old_by_own = |row: &Row| row.arrived < Millis(moment.own.0.saturating_sub(kept));
+        let is_old = |row: &Row| match (behind, doubted) {
+            (true, _) => old_by_relay(row),
+            (false, true) => old_by_relay(row) && old_by_own(row),
+            (false, false) => old_by_own(row),
         };
         if !self.history(Seq(0), 1)?.iter().any(is_old) {
             return Ok(());
@@ -155,7 +184,10 @@ impl Room<'_> {
             let rows = self.history(Seq(0), PAGE)?;
             let old = rows.iter().take_while(|r| is_old(r) && r.place < newest);
             // A row that says what expired unread has no time of its own: it goes with an older one behind it.
-            let has_time = |row: &&Row| if behind { row.said.0 > 0 } else { row.arrived.0 > 0 };
+            let has_time = |row: &&Row| match behind || doubted {
+                true => row.said.0 > 0,
+                false => row.arrived.0 > 0,
+            };
             let Some(last) = old.filter(has_time).last().map(|row| row.place) else { break };
             self.store.transaction(|store| {
                 for row in rows.iter().take_while(|row| row.place <= last) {
@@ -175,6 +207,19 @@ impl Room<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns since when the own clock is doubted; `None` if it is believed.
+fn doubt(cursor: &Cursor, moment: Moment) -> Option<Millis> {
+    let ahead = moment.own.0.saturating_sub(moment.relay.0);
+    if ahead <= cursor.ahead.saturating_add(RUN_AHEAD_MILLIS) {
+        return None;
+    }
+    let since = cursor.doubted_since;
+    if since == Millis(0) || moment.own < since {
+        return Some(moment.own);
+    }
+    (moment.own < since.plus(DOUBT_MILLIS)).then_some(since)
 }
 
 /// Returns when something reached the relay, by the own clock: as long before now as the relay's clock says. A time that is

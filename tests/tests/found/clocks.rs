@@ -239,3 +239,21 @@ fn a8_clock_behind_then_right_keeps() {
         assert_eq!(texts(&under(&ben, "+31d", &["read", room, "--all"])), [""; 0], "{spec}");
     }
 }
+
+/// A clock that is wrong for one visit hides what it calls old, and deletes nothing.
+#[test]
+fn a8_clock_ahead_once_deletes_nothing() {
+    let Some(_) = clock("+0") else { return };
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    for text in ["between us", "and more"] {
+        circle.say(&circle.fay, text);
+        circle.news(&ben);
+    }
+    for spec in ["+31d", "+85d", "+365d"] {
+        let seen = under(&ben, spec, &["read", &circle.room, "--all"]);
+        assert_eq!(texts(&seen), [""; 0], "{spec}");
+        assert_eq!(texts(&circle.history(&ben)), ["between us", "and more"], "{spec}");
+    }
+}

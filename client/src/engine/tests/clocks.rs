@@ -175,8 +175,53 @@ fn relay_clock_delays_no_erasing() {
         goes_by(&mut world, moment(DAY, relay));
         world.rooms[BEN].erase_expired(moment(RETENTION - HOUR, relay)).unwrap();
         assert_eq!(held(&world), 2, "{relay}");
-        world.rooms[BEN].erase_expired(moment(RETENTION + HOUR, relay)).unwrap();
-        assert_eq!(held(&world), 1, "{relay}");
+        let later = RETENTION + 3 * DAY;
+        world.rooms[BEN].erase_expired(moment(later, relay)).unwrap();
+        assert_eq!(held(&world), 0, "{relay}");
+    }
+}
+
+/// A clock that is wrong for one visit hides what it calls old, and is right again before anything is deleted.
+#[test]
+fn clock_ahead_once_deletes_nothing() {
+    for ahead in [31 * DAY, 85 * DAY, 365 * DAY, i64::MAX / 2] {
+        let mut world = right();
+        for day in [0, 1, 2] {
+            let entry = said(&mut world, at(day * DAY));
+            let now = moment(day * DAY, day * DAY);
+            world.rooms[BEN].handle_entries(&[entry], now).unwrap();
+            world.rooms[BEN].erase_expired(now).unwrap();
+        }
+        for hours in [0, 1, 71] {
+            let since = 3 * DAY + hours * HOUR;
+            world.rooms[BEN].erase_expired(moment(ahead + since, since)).unwrap();
+            assert_eq!(held(&world), 3, "{ahead}");
+        }
+        let right = moment(6 * DAY, 6 * DAY);
+        world.rooms[BEN].erase_expired(right).unwrap();
+        assert_eq!(held(&world), 3, "{ahead}");
+        // The next time counts from its own beginning.
+        world.rooms[BEN].erase_expired(moment(ahead + 7 * DAY, 7 * DAY)).unwrap();
+        assert_eq!(held(&world), 3, "{ahead}");
+        let later = RETENTION + HOUR;
+        world.rooms[BEN].erase_expired(moment(later, later)).unwrap();
+        assert_eq!(held(&world), 2, "{ahead}");
+    }
+}
+
+/// A clock that stays ahead is believed after three days of its own, whatever the relay's clock does.
+#[test]
+fn clock_that_stays_ahead_erases() {
+    for relay in [0, 3 * DAY, -400 * DAY] {
+        let mut world = right();
+        let entry = said(&mut world, NOW);
+        world.rooms[BEN].handle_entries(&[entry], moment(0, 0)).unwrap();
+        goes_by(&mut world, moment(0, 0));
+        let ahead = 85 * DAY;
+        world.rooms[BEN].erase_expired(moment(ahead, 0)).unwrap();
+        assert_eq!(held(&world), 2);
+        world.rooms[BEN].erase_expired(moment(ahead + 3 * DAY, relay)).unwrap();
+        assert_eq!(held(&world), 0, "{relay}");
     }
 }
 
