@@ -23,13 +23,16 @@ use tokio_tungstenite::{
 
 use crate::{
     Shared,
-    auth::Verifier,
+    auth::{Proved, Verifier},
     handlers,
     io::{AnyIo, NotMinimal, Progress},
     rate_limit::{Bucket, Origin, Place},
     registry::Wake,
     room::{Delivery, RoomSlot},
-    store::{Committed, Refusal, submit::Accepted},
+    store::{
+        Committed, Refusal,
+        submit::{Accepted, Submitted},
+    },
 };
 
 /// For the first proof of a key (or a preview) after the upgrade.
@@ -75,7 +78,8 @@ struct Pending {
     req: RequestId,
     since: Instant,
     bytes: usize,
-    committed: Committed<Accepted>,
+    proof: Proved,
+    committed: Committed<Submitted>,
 }
 
 /// Whether a conversation has begun.
@@ -112,7 +116,7 @@ pub(crate) struct Connection {
 
 enum Event {
     Message(Option<Result<Message, WsError>>),
-    Committed(Result<Accepted, Refusal>),
+    Committed(Result<Submitted, Refusal>),
     Woken,
     Time,
     Stopping,
@@ -342,9 +346,20 @@ impl Connection {
         Ok(())
     }
 
-    async fn answer_first(&mut self, answer: Result<Accepted, Refusal>) -> Result<(), End> {
-        let Some(Pending { req, bytes, .. }) = self.pending.pop_front() else { return Ok(()) };
+    async fn answer_first(&mut self, answer: Result<Submitted, Refusal>) -> Result<(), End> {
+        let Some(pending) = self.pending.pop_front() else { return Ok(()) };
+        let Pending { req, bytes, proof, since, .. } = pending;
         self.pending_bytes = self.pending_bytes.saturating_sub(bytes);
+        let answer = match answer {
+            Ok(Submitted::Accepted(accepted)) => Ok(accepted),
+            Ok(Submitted::Far(submission)) => {
+                let now = self.shared.now();
+                let far = Box::pin(self.shared.store.submit_far(now, proof, submission));
+                let answer = tokio::time::timeout_at(since + COMMIT_DEADLINE, far).await;
+                answer.map_err(|_| End::Close(close::GOING_AWAY))?
+            }
+            Err(refusal) => Err(refusal),
+        };
         match answer {
             Ok(Accepted { seq, at, control }) => {
                 self.reply(&ServerFrame::Accepted { req, seq, at, control }).await
@@ -358,10 +373,11 @@ impl Connection {
         &mut self,
         req: RequestId,
         bytes: usize,
-        committed: Committed<Accepted>,
+        proof: Proved,
+        committed: Committed<Submitted>,
     ) {
         self.pending_bytes = self.pending_bytes.saturating_add(bytes);
-        self.pending.push_back(Pending { req, since: Instant::now(), bytes, committed });
+        self.pending.push_back(Pending { req, since: Instant::now(), bytes, proof, committed });
     }
 
     /// Sends a frame with the next flush.
@@ -430,7 +446,7 @@ pub(crate) async fn goodbye(stream: &mut WebSocketStream<AnyIo>, code: u16) {
 }
 
 /// Waits for the first submission's commit. Cancel safe.
-async fn first(pending: &mut VecDeque<Pending>) -> Result<Accepted, Refusal> {
+async fn first(pending: &mut VecDeque<Pending>) -> Result<Submitted, Refusal> {
     match pending.front_mut() {
         Some(pending) => (&mut pending.committed).await,
         None => std::future::pending().await,
@@ -438,7 +454,7 @@ async fn first(pending: &mut VecDeque<Pending>) -> Result<Accepted, Refusal> {
 }
 
 /// Returns the first submission's answer if it is there.
-fn ready(pending: &mut VecDeque<Pending>) -> Option<Result<Accepted, Refusal>> {
+fn ready(pending: &mut VecDeque<Pending>) -> Option<Result<Submitted, Refusal>> {
     use futures_util::FutureExt as _;
     (&mut pending.front_mut()?.committed).now_or_never()
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use hearth_protocol::{
-    Commitment, Digest, MemberKey, MessageId, Millis, RoomId, RoomNumbers, Secret32, Signature,
+    Commitment, Digest, MemberKey, MessageId, Millis, RoomId, RoomNumbers, Secret32, Seq, Signature,
     handshake::{self, AuthContext},
 };
 
@@ -71,7 +71,7 @@ pub async fn appends(
     payload.resize(payload_bytes.max(payload.len()), 3);
     let commits = metrics.commit_latency.count();
     let started = Instant::now();
-    let mut answers: VecDeque<Committed<submit::Accepted>> = VecDeque::with_capacity(waiting);
+    let mut answers: VecDeque<Committed<submit::Submitted>> = VecDeque::with_capacity(waiting);
     for number in 0..entries {
         if answers.len() >= waiting
             && let Some(answer) = answers.pop_front()
@@ -81,8 +81,8 @@ pub async fn appends(
         let (proof, payload) = (founder.clone(), payload.clone());
         let mut id = [0; 16];
         id[..8].copy_from_slice(&number.to_be_bytes());
-        let submission =
-            submit::Submission { id: MessageId(id), payload, expect: None, effects: vec![] };
+        let (id, after) = (MessageId(id), Seq(number));
+        let submission = submit::Submission { id, payload, expect: None, effects: vec![], after };
         answers.push_back(store.submit(Millis(2), proof, submission).await);
     }
     for answer in answers {

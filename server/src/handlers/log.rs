@@ -20,8 +20,8 @@ pub(super) async fn submit(
     };
     let now = connection.shared.now();
     let bytes = submission.bytes();
-    let committed = connection.shared.store.submit(now, proof, submission).await;
-    connection.await_commit(req, bytes, committed);
+    let committed = connection.shared.store.submit(now, proof.clone(), submission).await;
+    connection.await_commit(req, bytes, proof, committed);
     Ok(())
 }
 

@@ -21,8 +21,8 @@ pub(crate) async fn handle(connection: &mut Connection, frame: ClientFrame) -> R
         connection.reject(0, RejectCode::BadFrame.into()).await?;
         return Err(End::Close(close::PROTOCOL));
     }
-    if let ClientFrame::Submit { req, room, id, payload, expect, effects, .. } = frame {
-        let submission = crate::store::submit::Submission { id, payload, expect, effects };
+    if let ClientFrame::Submit { req, room, id, payload, expect, effects, after } = frame {
+        let submission = crate::store::submit::Submission { id, payload, expect, effects, after };
         return log::submit(connection, req, room, submission).await;
     }
     // Everything else sees what the submissions before it did.

@@ -17,7 +17,6 @@ pub(crate) mod retention;
 pub(crate) mod rows;
 pub(crate) mod rules;
 pub(crate) mod schema;
-mod shared_rows;
 pub(crate) mod submit;
 mod writer;
 
@@ -28,6 +27,7 @@ pub(crate) use checkpoint::truncate;
 mod tests;
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError,
@@ -35,20 +35,24 @@ use std::{
     },
 };
 
-use hearth_protocol::{Digest, Millis, RejectCode, RelayId, RoomId, Seq, StreamId};
+use hearth_protocol::{Digest, MemberKey, Millis, RejectCode, RelayId, RoomId, Seq, StreamId};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{auth::Proved, metrics::Metrics, registry::Registry};
 
 /// Requests that wait for the writer; beyond it, senders wait at their sockets.
-const WRITE_QUEUE: usize = 1024;
+const WRITE_QUEUE: usize = 4096;
 /// Bytes of the requests that wait for the writer or are in its transaction; beyond it, senders wait at their sockets.
 const WRITE_QUEUE_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes that a request costs beside its content.
 const JOB_BYTES: usize = 512;
 /// Requests that wait for one reader.
 const READ_QUEUE: usize = 256;
+/// Times that a submission is searched for again because the log went on meanwhile.
+const SEARCHES_MAX: usize = 3;
+/// When a member whose search still runs may try again.
+const SEARCH_MILLIS: u64 = 1_000;
 /// Threads that read. Catch-up is bound by one core's copying, not by seeking.
 const READERS: usize = 2;
 
@@ -156,8 +160,6 @@ pub(crate) struct Batch<'a> {
     pub(crate) pace: &'a mut rules::CommitPace,
     pub(crate) quota: &'a mut quota::Quota,
     pub(crate) published: Vec<Publication>,
-    /// Of plain posts only; settled whenever another verb runs.
-    pub(crate) shared: shared_rows::SharedRows,
     /// Whether something was deleted for its age.
     pub(crate) forgot: bool,
 }
@@ -169,13 +171,7 @@ impl<'a> Batch<'a> {
         pace: &'a mut rules::CommitPace,
         quota: &'a mut quota::Quota,
     ) -> Self {
-        let (published, shared) = Default::default();
-        Self { db, secrets, pace, quota, published, shared, forgot: false }
-    }
-
-    /// Writes what plain posts kept: the tables are the truth again.
-    pub(crate) fn settle(&mut self) -> rusqlite::Result<()> {
-        self.shared.settle(self.db)
+        Self { db, secrets, pace, quota, published: Vec::new(), forgot: false }
     }
 
     /// Runs several steps as one: on a refusal none of them happened.
@@ -220,6 +216,30 @@ impl<T> Future for Committed<T> {
     }
 }
 
+/// Members for whom a reader searches.
+type Searching = std::sync::Mutex<HashSet<(RoomId, MemberKey)>>;
+
+/// A member's turn to have a reader search for them; one at a time.
+struct Turn<'a> {
+    searching: &'a Searching,
+    member: (RoomId, MemberKey),
+}
+
+impl<'a> Turn<'a> {
+    fn take(searching: &'a Searching, proof: &Proved) -> Option<Self> {
+        let member = (*proof.room(), *proof.member());
+        let mut taken = searching.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.insert(member).then_some(Self { searching, member })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.searching.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.remove(&self.member);
+    }
+}
+
 /// The store's handle: cheap to share, verbs go through [`Store::write`] and [`Store::read`].
 pub(crate) struct Store {
     /// Where the caller's thread does the work instead of the store's threads; a simulation only.
@@ -229,7 +249,8 @@ pub(crate) struct Store {
     places: Arc<Semaphore>,
     readers: Vec<mpsc::Sender<ReadJob>>,
     next_reader: AtomicUsize,
-    relay: RelayId,
+    secrets: life::Secrets,
+    searching: Searching,
     stream: StreamId,
     path: PathBuf,
     metrics: Arc<Metrics>,
@@ -277,14 +298,13 @@ impl Store {
         let connection = schema::open_writer(&path)?;
         let secrets = life::secrets(&connection)?;
         let stream = life::begin(&connection, dir, &path)?;
-        let relay = secrets.relay;
         let (writer, jobs) = mpsc::channel(WRITE_QUEUE);
         let mut threads = Vec::with_capacity(READERS + 2);
         let log = Arc::new(checkpoint::Log::default());
         let writer_thread = writer::Writer::new(
             path.clone(),
             connection,
-            secrets,
+            secrets.clone(),
             registry,
             metrics.clone(),
             log.clone(),
@@ -313,7 +333,8 @@ impl Store {
             places: Arc::new(Semaphore::new(WRITE_QUEUE_BYTES)),
             readers,
             next_reader,
-            relay,
+            secrets,
+            searching: Searching::default(),
             stream,
             path,
             metrics,
@@ -338,12 +359,11 @@ impl Store {
         let connection = schema::open_writer(&path)?;
         let secrets = life::secrets(&connection)?;
         let stream = life::begin(&connection, dir, &path)?;
-        let relay = secrets.relay;
         let reader = schema::open_reader(&path)?;
         let log = Arc::default();
         let (file, counted) = (path.clone(), metrics.clone());
         let writer =
-            writer::Writer::new(file, connection, secrets, registry, counted, log, limits)?;
+            writer::Writer::new(file, connection, secrets.clone(), registry, counted, log, limits)?;
         let (nobody, _) = mpsc::channel(1);
         let (_open, _) = std::sync::mpsc::channel();
         Ok(Arc::new(Self {
@@ -352,7 +372,8 @@ impl Store {
             places: Arc::new(Semaphore::new(WRITE_QUEUE_BYTES)),
             readers: Vec::new(),
             next_reader: AtomicUsize::new(0),
-            relay,
+            secrets,
+            searching: Searching::default(),
             stream,
             path,
             metrics,
@@ -362,7 +383,7 @@ impl Store {
 
     /// Who this relay is.
     pub(crate) fn relay(&self) -> RelayId {
-        self.relay
+        self.secrets.relay
     }
 
     /// Which life of the store this is.
@@ -401,11 +422,7 @@ impl Store {
         bytes: usize,
         verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Committed<T> {
-        self.enqueue(bytes, |batch: &mut Batch<'_>| {
-            batch.settle()?;
-            verb(batch)
-        })
-        .await
+        self.enqueue(bytes, verb).await
     }
 
     /// Hands a submission to the writer, like [`Self::write`].
@@ -414,10 +431,53 @@ impl Store {
         now: Millis,
         proof: Proved,
         submission: submit::Submission,
-    ) -> Committed<submit::Accepted> {
+    ) -> Committed<submit::Submitted> {
         let bytes = submission.bytes();
         let verb = move |batch: &mut Batch<'_>| submit::submit(batch, now, &proof, submission);
         self.enqueue(bytes, verb).await
+    }
+
+    /// Submits what a transaction did not find within its bound: a reader searches all that was there, then it is submitted as if
+    /// its sender had read that.
+    ///
+    /// # Errors
+    /// [`RejectCode::RateLimited`] while another such search of the same member runs.
+    pub(crate) async fn submit_far(
+        &self,
+        now: Millis,
+        proof: Proved,
+        mut submission: submit::Submission,
+    ) -> Result<submit::Accepted, Refusal> {
+        let busy = Refusal { code: RejectCode::RateLimited, retry_at: Some(now.plus(SEARCH_MILLIS)) };
+        let _turn = Turn::take(&self.searching, &proof).ok_or(busy)?;
+        for _ in 0..SEARCHES_MAX {
+            match self.search(&proof, &submission).await? {
+                Ok(accepted) => return Ok(accepted),
+                Err(searched) => submission.after = searched,
+            }
+            match self.submit(now, proof.clone(), submission).await.await? {
+                submit::Submitted::Accepted(accepted) => return Ok(accepted),
+                submit::Submitted::Far(again) => submission = again,
+            }
+        }
+        Err(busy)
+    }
+
+    /// Searches the whole log for a submission, a few rows at a time. Returns the head up to which it is not there.
+    async fn search(
+        &self,
+        proof: &Proved,
+        submission: &submit::Submission,
+    ) -> Result<Result<submit::Accepted, Seq>, Refusal> {
+        let print = submit::Print::of(&self.secrets, proof, submission);
+        let (room, mut after) = (*proof.room(), submission.after);
+        loop {
+            match self.read(move |db| read::earlier(db, &room, after, &print)).await? {
+                read::Earlier::Found(accepted) => return Ok(Ok(accepted)),
+                read::Earlier::Nothing(head) => return Ok(Err(head)),
+                read::Earlier::More(searched) => after = searched,
+            }
+        }
     }
 
     async fn enqueue<T: Send + 'static>(

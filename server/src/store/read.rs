@@ -12,6 +12,7 @@ use super::{
     Fault, door,
     rows::{self, MemberRow, State},
     schema::{entry_key, seq_of, uint},
+    submit::{self, Accepted, Search},
 };
 use crate::{
     auth::Proved,
@@ -80,6 +81,34 @@ pub(crate) fn entries(
     }
     batch.reach(upto);
     Ok(batch)
+}
+
+/// Rows that a reader looks at in one step.
+const SEARCH_ROWS_MAX: usize = 4096;
+
+/// What a reader found of a submission.
+pub(crate) enum Earlier {
+    Found(Accepted),
+    /// Not yet; to be continued after this seq.
+    More(Seq),
+    /// It is not there up to this head.
+    Nothing(Seq),
+}
+
+/// Looks for a submission among the entries after a seq, one step of the way to the head.
+pub(crate) fn earlier(
+    db: &Connection,
+    room: &RoomId,
+    after: Seq,
+    print: &submit::Print,
+) -> Result<Earlier, Fault> {
+    let room = rows::room(db, room)?.ok_or(RejectCode::NotMember)?;
+    let (from, upto) = (entry_key(room.key, after.0), entry_key(room.key, room.head.0));
+    Ok(match submit::search(db, from, upto, SEARCH_ROWS_MAX, print)? {
+        Search::Found(seq, at) => Earlier::Found(Accepted { seq, at, control: room.control }),
+        Search::More(key) => Earlier::More(Seq(seq_of(key))),
+        Search::Nothing => Earlier::Nothing(room.head),
+    })
 }
 
 /// Returns pending knocks in order of key, as many as fit into one frame, and whether there are more.

@@ -136,33 +136,33 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
             commits_cutoff,
             ENTRIES_PER_STEP as i64
         ])?;
-    // The memory of a submission lives as long as its entry; of one without an entry, as long as one would.
-    let forgotten: Vec<i64> = db
-        .prepare_cached(
-            "DELETE FROM dedup WHERE room = ?1 AND ((seq > 0 AND seq <= ?2) OR (seq = 0 AND at < ?3))
-             RETURNING seq",
-        )?
-        .query_map(params![room.key, int(floor), int(room.cutoff)], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    deleted += forgotten.len();
-    let without = forgotten.iter().filter(|seq| **seq == 0).count();
+    // A submission without an entry is remembered as long as an entry would be.
+    let acts = db
+        .prepare_cached("DELETE FROM acts WHERE room = ?1 AND at < ?2")?
+        .execute(params![room.key, int(room.cutoff)])?;
+    deleted += acts;
     // An entry gives its bytes back by a trigger.
     db.prepare_cached("UPDATE rooms SET bytes = max(0, bytes - ?2) WHERE key = ?1")?
-        .execute(params![room.key, int((without as u64).saturating_mul(ROW_BYTES))])?;
+        .execute(params![room.key, int((acts as u64).saturating_mul(ROW_BYTES))])?;
     // Who was removed is told so for as long as the commit that did it can be read.
     deleted += db
         .prepare_cached("DELETE FROM members WHERE room = ?1 AND state = 2 AND gone_at < ?2")?
         .execute(params![room.key, commits_cutoff])?;
-    let oldest: Option<i64> = db
-        .prepare_cached("SELECT min(at) FROM dedup WHERE room = ?1")?
-        .query_row([room.key], |row| row.get(0))
-        .optional()?
-        .flatten();
+    let act: Option<i64> = db
+        .prepare_cached("SELECT min(at) FROM acts WHERE room = ?1")?
+        .query_row([room.key], |row| row.get(0))?;
+    // The next to expire: entries go in order, so one behind it waits for it.
+    let entry: Option<i64> = db
+        .prepare_cached("SELECT at FROM entries WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT 1")?
+        .query_row(params![entry_key(room.key, floor), entry_key(room.key, room.head)], |row| {
+            row.get(0)
+        })
+        .optional()?;
     let commit: Option<i64> = db
         .prepare_cached("SELECT min(at) FROM entries WHERE key > ?1 AND key <= ?2")?
         .query_row(params![entry_key(room.key, 0), entry_key(room.key, floor)], |row| row.get(0))?;
     let commit_due = commit.map(|at| int(uint(at).saturating_add(room.longer)));
-    let oldest = oldest.into_iter().chain(commit_due).min();
+    let oldest = act.into_iter().chain(entry).chain(commit_due).min();
     db.prepare_cached("UPDATE rooms SET floor = ?2, oldest_at = ?3 WHERE key = ?1")?
         .execute(params![room.key, int(floor), oldest.unwrap_or(i64::MAX)])?;
     Ok(if more { deleted.max(ENTRIES_PER_STEP) } else { deleted.min(ENTRIES_PER_STEP - 1) } as u64)

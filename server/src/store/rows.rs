@@ -20,7 +20,7 @@ pub(crate) struct RoomRow {
     pub(crate) head: Seq,
     pub(crate) floor: Seq,
     pub(crate) members_max: u32,
-    /// No entry or dedup row is older than this.
+    /// When the next entry or act expires, less the time for which it is kept.
     pub(crate) oldest_at: Millis,
     /// Bytes that the room keeps, by the table.
     pub(crate) bytes: u64,

@@ -16,7 +16,10 @@ const BUSY_MILLIS: u64 = 5_000;
 ///
 /// - `entries.key` is the room's number and the seq in one integer (see [`entry_key`]): one B-tree, clustered by
 ///   room, and no second index to write. There is deliberately no column for who wrote an entry.
-/// - `dedup.hash` is keyed by a secret of the store, so that a stolen table does not say who wrote what by itself.
+/// - `entries.name` and `acts.name` are a submission's id, keyed by a secret of the store, so that a stolen table does not say
+///   by itself who wrote what. A name stands before the payload, so that a search of names reads no long payload.
+/// - `entries.digest` is the payload's SHA-256, which a tombstone keeps.
+/// - `acts` holds the submissions without an entry.
 /// - `posts` counts in quarters of an hour and only in rooms that have a budget; `members.last_post_at` is written
 ///   only in rooms that have slow mode, `members.full_at` only of those who send fast (see `quota`), `members.marked_at` only
 ///   of those who retract; both are set back once they say nothing any more.
@@ -57,10 +60,11 @@ CREATE TABLE knocks(
   signature BLOB NOT NULL, body BLOB NOT NULL, at INTEGER NOT NULL, declined INTEGER NOT NULL, note BLOB NOT NULL,
   PRIMARY KEY(room, member)
 ) STRICT;
-CREATE TABLE entries(key INTEGER PRIMARY KEY, at INTEGER NOT NULL, payload BLOB, digest BLOB) STRICT;
-CREATE TABLE dedup(
-  room INTEGER NOT NULL, hash BLOB NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, control INTEGER NOT NULL,
-  digest BLOB NOT NULL, PRIMARY KEY(room, hash)
+CREATE TABLE entries(
+  key INTEGER PRIMARY KEY, at INTEGER NOT NULL, name BLOB NOT NULL, digest BLOB NOT NULL, payload BLOB
+) STRICT;
+CREATE TABLE acts(
+  room INTEGER NOT NULL, name BLOB NOT NULL, at INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY(room, name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE blobs(
   room INTEGER NOT NULL, blob BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(room, blob)

@@ -8,17 +8,21 @@ use hearth_protocol::{
     limits::{EFFECTS_MAX, MARKED_BYTES_MAX, PAYLOAD_BYTES_MAX},
     mls_header::{self, ContentType},
 };
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     Batch, Fault, Publication, effects,
+    life::Secrets,
     quota::{self, ROW_BYTES, Share},
     rows::{self, RoomRow, State},
     rules,
-    schema::{SEQ_MAX, entry_key, int, uint},
-    shared_rows::SharedRows,
+    schema::{SEQ_MAX, entry_key, int, seq_of, uint},
 };
 use crate::auth::Proved;
+
+/// Rows that one submission is searched for within a transaction, which holds up all others meanwhile. Further back, a reader
+/// searches, see [`super::Store::submit_far`].
+pub(crate) const SEARCH_ROWS_MAX: usize = 512;
 
 /// A submission as it came.
 #[derive(Clone, Debug)]
@@ -27,6 +31,8 @@ pub(crate) struct Submission {
     pub(crate) payload: Vec<u8>,
     pub(crate) expect: Option<u64>,
     pub(crate) effects: Vec<Effect>,
+    /// The last entry that the sender had read when it first encrypted the payload: an earlier attempt can only be behind it.
+    pub(crate) after: Seq,
 }
 
 impl Submission {
@@ -46,90 +52,122 @@ pub(crate) struct Accepted {
     pub(crate) control: u64,
 }
 
+/// What became of a submission in a transaction.
+#[derive(Debug)]
+pub(crate) enum Submitted {
+    /// It is in the room, now or since an earlier attempt.
+    Accepted(Accepted),
+    /// Nothing happened: its earlier attempt may be further back than a transaction searches.
+    Far(Submission),
+}
+
 /// Applies a submission.
 ///
-/// Atomic: entry, epoch, every effect and the memory of the submission's id are one, or nothing happened. The
-/// same id again returns what the first returned, for as long as the entry is kept; with another content it is
+/// Atomic: entry, epoch, every effect and the submission's name are one, or nothing happened. The same id again is answered with
+/// the entry's seq and time and the present control version, for as long as the entry is kept; with another payload it is
 /// refused.
 pub(crate) fn submit(
     batch: &mut Batch<'_>,
     now: Millis,
     proof: &Proved,
     submission: Submission,
-) -> Result<Accepted, Fault> {
-    // Effects read and write more than the posts of a transaction share.
-    if !submission.effects.is_empty() {
-        batch.settle()?;
-    }
-    let Some(room) = batch.shared.room(batch.db, proof.room())? else {
+) -> Result<Submitted, Fault> {
+    let Some(room) = rows::room(batch.db, proof.room())? else {
         return Err(RejectCode::NotMember.into());
     };
-    let name = batch.secrets.submission(proof.room(), proof.member(), &submission.id);
-    let digest = fingerprint(&submission);
-    // A retry whose first answer was lost must not be judged by a later state. Most submissions are messages that come for the
-    // first time, and of those the insertion of the id says so without a search before it.
-    if is_message(&submission) {
-        let key = room.key;
-        return match apply(batch, now, proof, room, submission, &name, &digest) {
-            Err(Fault::Refused(refusal)) => {
-                earlier(batch, key, &name, &digest)?.ok_or(Fault::Refused(refusal))
-            }
-            result => result,
-        };
-    }
-    if let Some(earlier) = earlier(batch, room.key, &name, &digest)? {
-        return Ok(earlier);
+    let print = Print::of(batch.secrets, proof, &submission);
+    // Before anything else, because a retry whose first answer was lost must not be judged by a later state.
+    let found = if submission.payload.is_empty() {
+        act(batch.db, room.key, &print)?
+    } else {
+        let from = entry_key(room.key, submission.after.0);
+        match search(batch.db, from, entry_key(room.key, room.head.0), SEARCH_ROWS_MAX, &print)? {
+            Search::More(_) => return Ok(Submitted::Far(submission)),
+            Search::Found(seq, at) => Some((seq, at)),
+            Search::Nothing => None,
+        }
+    };
+    if let Some((seq, at)) = found {
+        return Ok(Submitted::Accepted(Accepted { seq, at, control: room.control }));
     }
     if submission.effects.is_empty() {
-        apply(batch, now, proof, room, submission, &name, &digest)
-    } else {
-        let act = |batch: &mut Batch<'_>| {
-            let accepted = apply(batch, now, proof, room, submission, &name, &digest)?;
-            batch.settle()?;
-            Ok(accepted)
+        return apply(batch, now, proof, room, submission, &print).map(Submitted::Accepted);
+    }
+    // Effects write before the last of them is judged.
+    let act = |batch: &mut Batch<'_>| apply(batch, now, proof, room, submission, &print);
+    batch.atomically(act).map(Submitted::Accepted)
+}
+
+/// What a submission is found and told apart by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Print {
+    /// Its id, keyed by the store's secret.
+    name: [u8; 16],
+    /// SHA-256 of the payload; of the effects where there is none.
+    digest: Digest,
+}
+
+impl Print {
+    pub(crate) fn of(secrets: &Secrets, proof: &Proved, submission: &Submission) -> Self {
+        let name = secrets.submission(proof.room(), proof.member(), &submission.id);
+        let digest = if submission.payload.is_empty() {
+            hash::sha256(&codec::encode(&submission.effects))
+        } else {
+            hash::sha256(&submission.payload)
         };
-        let result = batch.atomically(act);
-        // Of what was refused nothing may stay.
-        batch.shared = SharedRows::default();
-        result
+        Self { name, digest }
+    }
+
+    fn is_of(&self, digest: &[u8; 32]) -> Result<(), Fault> {
+        if self.digest.0 == *digest { Ok(()) } else { Err(RejectCode::IdConflict.into()) }
     }
 }
 
-/// Whether a submission is a message and nothing else: what is refused of it has changed nothing, not even a commit's pace.
-fn is_message(submission: &Submission) -> bool {
-    submission.effects.is_empty()
-        && mls_header::parse(&submission.payload).is_some_and(|h| h.content != ContentType::Commit)
+/// Where a submission was found.
+pub(crate) enum Search {
+    Found(Seq, Millis),
+    /// Not in these rows; the search goes on after this key.
+    More(i64),
+    Nothing,
 }
 
-fn fingerprint(submission: &Submission) -> [u8; 16] {
-    let effects = codec::encode(&submission.effects);
-    let whole = hash::labelled("hearth relay submission v1", &[&submission.payload, &effects]);
-    *whole.first_chunk().unwrap_or(&[0; 16])
+/// Looks for a submission among the entries with keys in `(from, upto]`, in so many rows.
+pub(crate) fn search(
+    db: &Connection,
+    from: i64,
+    upto: i64,
+    rows_max: usize,
+    print: &Print,
+) -> Result<Search, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT key, name, at, digest FROM entries WHERE key > ?1 AND key <= ?2 ORDER BY key",
+    )?;
+    let mut found = statement.query([from, upto])?;
+    for _ in 0..rows_max {
+        let Some(row) = found.next()? else { return Ok(Search::Nothing) };
+        if row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)? == print.name {
+            print.is_of(&rows::bytes(row, 3)?)?;
+            return Ok(Search::Found(Seq(seq_of(row.get(0)?)), Millis(uint(row.get(2)?))));
+        }
+    }
+    match found.next()? {
+        // The last of the rows that were looked at is the one before.
+        Some(row) => Ok(Search::More(row.get::<_, i64>(0)? - 1)),
+        None => Ok(Search::Nothing),
+    }
 }
 
-fn earlier(
-    batch: &Batch<'_>,
-    room: i64,
-    name: &[u8; 16],
-    digest: &[u8; 16],
-) -> Result<Option<Accepted>, Fault> {
-    let found = batch
-        .db
-        .prepare_cached("SELECT seq, at, control, digest FROM dedup WHERE room = ?1 AND hash = ?2")?
-        .query_row(params![room, name], |row| {
-            let accepted = Accepted {
-                seq: Seq(uint(row.get(0)?)),
-                at: Millis(uint(row.get(1)?)),
-                control: uint(row.get(2)?),
-            };
-            Ok((accepted, rows::bytes::<16>(row, 3)?))
+/// Looks for a submission without an entry.
+fn act(db: &Connection, room: i64, print: &Print) -> Result<Option<(Seq, Millis)>, Fault> {
+    let found = db
+        .prepare_cached("SELECT at, digest FROM acts WHERE room = ?1 AND name = ?2")?
+        .query_row(params![room, print.name], |row| {
+            Ok((Millis(uint(row.get(0)?)), rows::bytes::<32>(row, 1)?))
         })
         .optional()?;
-    match found {
-        Some((accepted, found)) if found == *digest => Ok(Some(accepted)),
-        Some(_) => Err(RejectCode::IdConflict.into()),
-        None => Ok(None),
-    }
+    let Some((at, digest)) = found else { return Ok(None) };
+    print.is_of(&digest)?;
+    Ok(Some((Seq(0), at)))
 }
 
 fn apply(
@@ -138,13 +176,10 @@ fn apply(
     proof: &Proved,
     mut room: RoomRow,
     submission: Submission,
-    name: &[u8; 16],
-    digest: &[u8; 16],
+    print: &Print,
 ) -> Result<Accepted, Fault> {
     let Submission { payload, expect, effects, .. } = submission;
-    let sender = batch
-        .shared
-        .member(batch.db, room.key, proof.member())?
+    let sender = rows::member(batch.db, room.key, proof.member())?
         .filter(|member| member.state == State::In)
         .ok_or(RejectCode::NotMember)?;
     if payload.is_empty() && effects.is_empty() {
@@ -214,11 +249,6 @@ fn apply(
     if !effects.is_empty() {
         room.control += 1;
     }
-    // Of a message, the first thing that is written.
-    let accepted = Accepted { seq, at: now, control: room.control };
-    if !remember(batch, &room, name, digest, &accepted)? {
-        return earlier(batch, room.key, name, digest)?.ok_or(RejectCode::IdConflict.into());
-    }
     if commits {
         room.epoch = Epoch(room.epoch.0.saturating_add(1));
     }
@@ -236,18 +266,23 @@ fn apply(
             }
         }
         if !spent.has_pace_of(&sender) {
-            batch.shared.keep_member(room.key, spent);
+            rows::save_member_pace(batch.db, room.key, &spent)?;
         }
     }
     let entry = if header.is_some() {
         room.head = seq;
-        Some(append(batch, &room, seq, now, payload)?)
+        Some(append(batch, &room, now, print, payload)?)
     } else {
+        batch
+            .db
+            .prepare_cached("INSERT INTO acts VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![room.key, print.name, int(now.0), print.digest.as_bytes()])?;
         None
     };
     if room.oldest_at > now {
         room.oldest_at = now;
     }
+    rows::save_room_head(batch.db, &room)?;
     if outcome.rules {
         rows::save_room_rules(batch.db, &room)?;
     }
@@ -259,44 +294,26 @@ fn apply(
         roster: outcome.roster,
         knocked: false,
     });
-    batch.shared.keep(room);
-    Ok(accepted)
+    Ok(Accepted { seq, at: now, control: room.control })
 }
 
+/// Writes the entry at the room's head; returns it as members get it.
 fn append(
     batch: &Batch<'_>,
     room: &RoomRow,
-    seq: Seq,
     at: Millis,
+    print: &Print,
     payload: Vec<u8>,
 ) -> Result<Arc<[u8]>, Fault> {
-    batch
-        .db
-        .prepare_cached("INSERT INTO entries(key, at, payload) VALUES (?1, ?2, ?3)")?
-        .execute(params![entry_key(room.key, seq.0), int(at.0), payload])?;
+    let seq = room.head;
+    batch.db.prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        entry_key(room.key, seq.0),
+        int(at.0),
+        print.name,
+        print.digest.as_bytes(),
+        payload
+    ])?;
     Ok(codec::encode(&Entry { seq, at, content: EntryContent::Payload(payload) }).into())
-}
-
-/// Writes a submission's id down; returns whether it is new.
-fn remember(
-    batch: &Batch<'_>,
-    room: &RoomRow,
-    name: &[u8; 16],
-    digest: &[u8; 16],
-    accepted: &Accepted,
-) -> Result<bool, Fault> {
-    let written = batch
-        .db
-        .prepare_cached("INSERT INTO dedup VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING")?
-        .execute(params![
-            room.key,
-            name,
-            int(accepted.seq.0),
-            int(accepted.at.0),
-            int(accepted.control),
-            digest
-        ])?;
-    Ok(written == 1)
 }
 
 /// Deletes an entry's payload and keeps its hash. Returns its time and hash; `None` if there is no payload.
@@ -311,23 +328,24 @@ pub(crate) fn tombstone(
     let key = entry_key(room.key, seq.0);
     let found = batch
         .db
-        .prepare_cached("SELECT at, payload FROM entries WHERE key = ?1 AND payload IS NOT NULL")?
+        .prepare_cached(
+            "SELECT at, payload, digest FROM entries WHERE key = ?1 AND payload IS NOT NULL",
+        )?
         .query_row([key], |row| {
-            let payload = row.get_ref(1)?.as_blob()?;
-            let stays = mls_header::parse(payload)
+            let stays = mls_header::parse(row.get_ref(1)?.as_blob()?)
                 .is_some_and(|h| h.marked || h.content == ContentType::Commit);
-            Ok((Millis(uint(row.get(0)?)), hash::sha256(payload), stays))
+            Ok((Millis(uint(row.get(0)?)), Digest(rows::bytes(row, 2)?), stays))
         })
         .optional()?;
     if found.is_some_and(|(_, _, stays)| stays) {
         return Err(RejectCode::NotFound.into());
     }
     let found = found.map(|(at, digest, _)| (at, digest));
-    if let Some((_, digest)) = &found {
+    if found.is_some() {
         batch
             .db
-            .prepare_cached("UPDATE entries SET payload = NULL, digest = ?2 WHERE key = ?1")?
-            .execute(params![key, digest.as_bytes()])?;
+            .prepare_cached("UPDATE entries SET payload = NULL WHERE key = ?1")?
+            .execute([key])?;
     }
     Ok(found)
 }
@@ -341,10 +359,10 @@ pub(crate) fn is_own(
     seq: Seq,
 ) -> Result<bool, Fault> {
     let name = batch.secrets.submission(&room.id, member, id);
-    let found: Option<i64> = batch
+    let found: Option<[u8; 16]> = batch
         .db
-        .prepare_cached("SELECT seq FROM dedup WHERE room = ?1 AND hash = ?2")?
-        .query_row(params![room.key, name], |row| row.get(0))
+        .prepare_cached("SELECT name FROM entries WHERE key = ?1")?
+        .query_row([entry_key(room.key, seq.0)], |row| rows::bytes(row, 0))
         .optional()?;
-    Ok(found.is_some_and(|found| uint(found) == seq.0))
+    Ok(found.is_some_and(|found| found == name))
 }

@@ -18,16 +18,9 @@ use super::{
 };
 use crate::{metrics::Metrics, registry::Registry};
 
-/// Requests of one transaction. More would delay the first of them without saving syncs.
-const BATCH_MAX: usize = 256;
-/// Between the beginnings of two transactions while requests come so fast that some of them share one: what they wait for
-/// each other saves them syncs. Whoever asks alone never waits.
-const GATHER: Duration = Duration::from_millis(1);
-/// The same under more load: as long again as the last transaction took, up to this. Whoever serves the sockets needs the
-/// processor, too, and larger transactions cost less of it.
-const GATHER_MAX: Duration = Duration::from_millis(5);
-/// For how long requests that shared a transaction are taken for a sign that the next ones will.
-const CROWDED: Duration = Duration::from_millis(20);
+/// Requests of one transaction: all that wait, so that they share a sync. The queue bounds them in bytes, see
+/// [`super::WRITE_QUEUE_BYTES`].
+const BATCH_MAX: usize = super::WRITE_QUEUE;
 /// How long a failed store rests before the next attempt to open it.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -89,21 +82,9 @@ impl Writer {
 
     /// Commits batches until every handle of the store is dropped.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut batch: Vec<Job> = Vec::with_capacity(BATCH_MAX);
-        let mut gathering = Gathering::default();
-        while let Some(first) = jobs.blocking_recv() {
-            batch.push(first);
-            if let Some(rest) = gathering.rest(Instant::now()) {
-                std::thread::sleep(rest);
-            }
-            while batch.len() < BATCH_MAX
-                && let Ok(job) = jobs.try_recv()
-            {
-                batch.push(job);
-            }
-            gathering.begins(Instant::now(), batch.len());
+        let mut batch: Vec<Job> = Vec::new();
+        while jobs.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
             self.serve(&mut batch);
-            gathering.ended(Instant::now());
         }
         if let Some(connection) = &self.connection
             && let Err(error) = checkpoint::truncate(connection)
@@ -191,39 +172,6 @@ impl Writer {
     }
 }
 
-/// When transactions begin.
-#[derive(Default)]
-struct Gathering {
-    began: Option<Instant>,
-    /// When one last held several requests.
-    crowded: Option<Instant>,
-    /// How long the last one took.
-    took: Duration,
-}
-
-impl Gathering {
-    /// How long the next transaction waits for more requests.
-    fn rest(&self, now: Instant) -> Option<Duration> {
-        let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
-        if since(self.crowded)? >= CROWDED {
-            return None;
-        }
-        let apart = GATHER.max(self.took + self.took.min(GATHER_MAX));
-        apart.checked_sub(since(self.began)?).filter(|rest| !rest.is_zero())
-    }
-
-    fn begins(&mut self, now: Instant, requests: usize) {
-        self.began = Some(now);
-        if requests > 1 {
-            self.crowded = Some(now);
-        }
-    }
-
-    fn ended(&mut self, now: Instant) {
-        self.took = self.began.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-    }
-}
-
 /// What to do about a transaction that failed, in one line for who reads the log.
 fn advice(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
@@ -271,7 +219,6 @@ fn commit(
     for job in jobs.drain(..) {
         finishes.push(job(&mut batch)?);
     }
-    batch.settle()?;
     if batch.forgot {
         log.deletes();
     }
@@ -295,32 +242,6 @@ fn commit(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_who_shares_a_transaction_waits_and_not_for_long() {
-        let start = Instant::now();
-        let at = |micros: u64| start + Duration::from_micros(micros);
-        let mut gathering = Gathering::default();
-        assert_eq!(gathering.rest(at(0)), None);
-        // Alone, however fast.
-        gathering.begins(at(0), 1);
-        assert_eq!(gathering.rest(at(1)), None);
-        gathering.begins(at(100), 2);
-        assert_eq!(gathering.rest(at(400)), Some(Duration::from_micros(700)));
-        gathering.begins(at(1_100), 1);
-        assert_eq!(gathering.rest(at(1_100)), Some(GATHER));
-        assert_eq!(gathering.rest(at(2_100)), None);
-        // As long again as the last one took, within bounds.
-        gathering.begins(at(3_000), 9);
-        gathering.ended(at(4_500));
-        assert_eq!(gathering.rest(at(4_500)), Some(Duration::from_micros(1_500)));
-        gathering.ended(at(13_000));
-        assert_eq!(gathering.rest(at(13_000)), Some(GATHER_MAX));
-        // The crowd is gone.
-        gathering.ended(at(3_100));
-        gathering.begins(at(23_000), 1);
-        assert_eq!(gathering.rest(at(23_100)), None);
-    }
 
     #[test]
     fn a_store_is_opened_again_where_it_was_and_no_other_in_its_place() {
