@@ -110,6 +110,12 @@ impl StartError {
                 "check the disk; if the file is damaged, put the last backup in its place"
             }
             Self::Tls(TlsError::KeyExposed(_)) => "take the right away: chmod 600 on the key file",
+            Self::Tls(TlsError::OwnKey(..)) => {
+                "put key.pem back from the backup, or name the old one with --tls-key; if it is lost, delete key.pem, cert.pem and address there, and give everybody new links"
+            }
+            Self::Tls(TlsError::OwnCertificate(..)) => {
+                "delete cert.pem there and start again: the relay makes another from key.pem, and links stay as they are"
+            }
             Self::Tls(_) => "check the files given with --tls-cert and --tls-key",
             Self::Listen { source, .. } => match source.kind() {
                 std::io::ErrorKind::AddrInUse => {

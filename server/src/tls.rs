@@ -10,6 +10,7 @@ use std::{
 };
 
 use hearth_protocol::{Pin, handshake, hash};
+use rcgen::{KeyPair, PublicKeyData as _};
 use rustls::{
     CipherSuite, ServerConfig,
     crypto::CryptoProvider,
@@ -17,6 +18,8 @@ use rustls::{
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConnection},
     sign::CertifiedKey,
 };
+
+use crate::data_dir::Address;
 
 /// Why there is no usable certificate.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,12 @@ pub enum TlsError {
     /// They do not belong together.
     #[error("the private key is not the certificate's")]
     Mismatch,
+    /// The data directory's key is lost or another one. The relay makes none in its place, because members pin the key.
+    #[error("{0} {1}")]
+    OwnKey(PathBuf, &'static str),
+    /// The data directory's certificate is damaged or another one. The relay can make it from the key.
+    #[error("{0} {1}")]
+    OwnCertificate(PathBuf, &'static str),
     /// Making a certificate failed.
     #[error("no certificate could be made: {0}")]
     Generate(#[from] rcgen::Error),
@@ -94,13 +103,39 @@ impl Identity {
         }))
     }
 
-    /// Loads the data directory's own certificate, making it if there is none.
+    /// Loads the data directory's own key and certificate, making what is missing.
+    ///
+    /// The key is written before the certificate and before anything names its pin. So a first start that is killed leaves
+    /// at most a key, which the next start certifies, and a missing key beside other traces is a lost one.
     pub(crate) fn load_or_make(dir: &Path, names: &[String]) -> Result<Arc<Self>, TlsError> {
         let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
-        if !key.exists() {
-            make(&certificate, &key, names)?;
+        let pinned = Address::read(dir).ok().and_then(|address| address.pin);
+        if !is_written(&key)? {
+            if is_written(&certificate)? || pinned.is_some() {
+                return Err(TlsError::OwnKey(key, "is missing or empty, and members pinned it"));
+            }
+            let pair = KeyPair::generate()?;
+            write(&key, zeroize::Zeroizing::new(pair.serialize_pem()).as_bytes())?;
         }
-        Self::load(&certificate, &key)
+        if !is_written(&certificate)? {
+            let pair = own_pair(&key)?;
+            if pinned.is_some_and(|pin| pin != pin_of(&pair)) {
+                return Err(TlsError::OwnKey(key, "is not the key that members pinned"));
+            }
+            write(&certificate, certify(&pair, names)?.as_bytes())?;
+        }
+        let is_pinned = || own_pair(&key).is_ok_and(|pair| pinned == Some(pin_of(&pair)));
+        Self::load(&certificate, &key).map_err(|error| match error {
+            TlsError::NoKey(_) => unusable(&key),
+            TlsError::NoCertificate(path) => {
+                TlsError::OwnCertificate(path, "holds no usable certificate")
+            }
+            TlsError::Mismatch if is_pinned() => {
+                TlsError::OwnCertificate(certificate, "does not belong to key.pem")
+            }
+            TlsError::Mismatch => TlsError::OwnKey(key.clone(), "does not belong to cert.pem"),
+            error => error,
+        })
     }
 
     fn current(&self) -> Arc<Loaded> {
@@ -210,18 +245,50 @@ fn load(certificate: &Path, key: &Path) -> Result<Loaded, TlsError> {
         .map_err(|_| TlsError::NoCertificate(certificate.to_owned()))?;
     let pin = Pin(hash::sha256(parsed.public_key().raw).0);
     let self_signed = parsed.subject() == parsed.issuer();
-    let pem = zeroize::Zeroizing::new(fs::read(key).map_err(file_error(key))?);
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::NoKey(key.to_owned()))?;
-    let signer = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)?;
+    let signer = rustls::crypto::aws_lc_rs::sign::any_supported_type(&read_key(key)?)
+        .map_err(|_| TlsError::NoKey(key.to_owned()))?;
     let certified = CertifiedKey::new(chain, signer);
     certified.keys_match().map_err(|_| TlsError::Mismatch)?;
     Ok(Loaded { certified: Arc::new(certified), pin, self_signed, changed })
 }
 
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let pem = zeroize::Zeroizing::new(fs::read(path).map_err(file_error(path))?);
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::NoKey(path.to_owned()))
+}
+
+/// Reads the data directory's own key.
+fn own_pair(path: &Path) -> Result<KeyPair, TlsError> {
+    let der = read_key(path).map_err(|error| match error {
+        TlsError::NoKey(_) => unusable(path),
+        error => error,
+    })?;
+    KeyPair::try_from(&der).map_err(|_| unusable(path))
+}
+
+fn unusable(key: &Path) -> TlsError {
+    TlsError::OwnKey(key.to_owned(), "holds no usable private key")
+}
+
+fn pin_of(pair: &KeyPair) -> Pin {
+    Pin(hash::sha256(&pair.subject_public_key_info()).0)
+}
+
+/// Whether a file is there and holds something. A full disk leaves empty files.
+fn is_written(path: &Path) -> Result<bool, TlsError> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(file.len() > 0),
+        // Any other error may hide a file that is there, so it is not answered by a new one.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(file_error(path)(error)),
+    }
+}
+
 /// Days for which a certificate of our own says that it is valid.
 const VALID_DAYS: u64 = 3650;
 
-fn make(certificate: &Path, key: &Path, names: &[String]) -> Result<(), TlsError> {
+/// Returns a self-signed certificate of a key, in PEM.
+fn certify(pair: &KeyPair, names: &[String]) -> Result<String, TlsError> {
     let mut params = rcgen::CertificateParams::new(names.to_vec())?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     // As `openssl req -x509` would make one today, so that a scan of the network does not find relays by their certificates.
@@ -231,10 +298,7 @@ fn make(certificate: &Path, key: &Path, names: &[String]) -> Result<(), TlsError
     let today = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(now.as_secs());
     params.not_before = today;
     params.not_after = today + Duration::from_secs(VALID_DAYS * 86_400);
-    let pair = rcgen::KeyPair::generate()?;
-    let signed = params.self_signed(&pair)?;
-    write(certificate, signed.pem().as_bytes())?;
-    write(key, zeroize::Zeroizing::new(pair.serialize_pem()).as_bytes())
+    Ok(params.self_signed(pair)?.pem())
 }
 
 /// Puts a file there whole or not at all: half a key would be taken for one at the next start, and refused.
@@ -257,6 +321,114 @@ mod tests {
 
     fn names() -> Vec<String> {
         vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
+    }
+
+    /// Replaces both files, as an operator does.
+    fn replace(certificate: &Path, key: &Path) {
+        let pair = KeyPair::generate().unwrap();
+        write(certificate, certify(&pair, &names()).unwrap().as_bytes()).unwrap();
+        write(key, pair.serialize_pem().as_bytes()).unwrap();
+    }
+
+    /// Starts in a folder; returns the pin, or which of the two files is refused.
+    fn start(dir: &Path) -> Result<Pin, &'static str> {
+        match Identity::load_or_make(dir, &names()) {
+            Ok(identity) => Ok(identity.pin()),
+            Err(TlsError::OwnKey(path, _)) if path == dir.join("key.pem") => Err("key.pem"),
+            Err(TlsError::OwnCertificate(path, _)) if path == dir.join("cert.pem") => {
+                Err("cert.pem")
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Writes down a relay's address, as a start does after the store is open.
+    fn record(dir: &Path, pin: &str) {
+        fs::write(dir.join("address"), format!("wss://x:1 {pin}\n")).unwrap();
+    }
+
+    #[test]
+    fn lost_key_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let pin = start(dir.path()).unwrap();
+        let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        let backup = fs::read(&key).unwrap();
+        fs::remove_file(&key).unwrap();
+        assert_eq!(start(dir.path()), Err("key.pem"));
+        fs::write(&key, "").unwrap();
+        assert_eq!(start(dir.path()), Err("key.pem"));
+        fs::rename(&certificate, dir.path().join("aside")).unwrap();
+        record(dir.path(), &pin.to_hex());
+        assert_eq!(start(dir.path()), Err("key.pem"));
+        assert_eq!(fs::metadata(&key).unwrap().len(), 0);
+        assert!(!certificate.exists());
+        write(&key, &backup).unwrap();
+        assert_eq!(start(dir.path()), Ok(pin));
+        // Nobody pinned a key of a relay without TLS.
+        fs::remove_file(&certificate).unwrap();
+        fs::remove_file(&key).unwrap();
+        record(dir.path(), "-");
+        assert_ne!(start(dir.path()).unwrap(), pin);
+    }
+
+    #[test]
+    fn certificate_is_made_again_from_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let pin = start(dir.path()).unwrap();
+        let certificate = dir.path().join("cert.pem");
+        for recorded in [false, true] {
+            if recorded {
+                record(dir.path(), &pin.to_hex());
+            }
+            // As a first start that was killed behind the key leaves it.
+            fs::remove_file(&certificate).unwrap();
+            assert_eq!(start(dir.path()), Ok(pin));
+            fs::write(&certificate, "").unwrap();
+            assert_eq!(start(dir.path()), Ok(pin));
+        }
+        // It may be one that the operator put there.
+        for bad in ["nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            fs::write(&certificate, bad).unwrap();
+            assert_eq!(start(dir.path()), Err("cert.pem"));
+            assert_eq!(fs::read(&certificate).unwrap(), bad.as_bytes());
+        }
+    }
+
+    #[test]
+    fn foreign_key_is_not_certified() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (pin, _) = (start(dir.path()).unwrap(), start(other.path()).unwrap());
+        let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        let good = fs::read(&key).unwrap();
+        let foreign = fs::read(other.path().join("key.pem")).unwrap();
+        for recorded in [false, true] {
+            if recorded {
+                record(dir.path(), &pin.to_hex());
+            }
+            write(&key, &foreign).unwrap();
+            assert_eq!(start(dir.path()), Err("key.pem"));
+            write(&key, &good).unwrap();
+        }
+        // With the pinned key the certificate is the foreign one.
+        let own = fs::read(&certificate).unwrap();
+        fs::copy(other.path().join("cert.pem"), &certificate).unwrap();
+        assert_eq!(start(dir.path()), Err("cert.pem"));
+        write(&certificate, &own).unwrap();
+        assert_eq!(start(dir.path()), Ok(pin));
+        // Without the certificate, `address` names the pin.
+        fs::remove_file(&certificate).unwrap();
+        let half = &good[..good.len() / 2];
+        let garbled = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        for bad in [&foreign[..], half, b"nonsense", garbled] {
+            write(&key, bad).unwrap();
+            assert_eq!(start(dir.path()), Err("key.pem"));
+        }
+        assert!(!certificate.exists());
+        write(&certificate, &own).unwrap();
+        for bad in [half, b"nonsense", garbled] {
+            write(&key, bad).unwrap();
+            assert_eq!(start(dir.path()), Err("key.pem"));
+        }
     }
 
     #[test]
@@ -326,7 +498,7 @@ mod tests {
         fs::remove_file(&certificate).unwrap();
         assert!(matches!(identity.reload(), Err(TlsError::File { .. })));
         assert_eq!(identity.reload().unwrap(), Reload::StillBad);
-        make(&certificate, &dir.path().join("key.pem"), &names()).unwrap();
+        replace(&certificate, &dir.path().join("key.pem"));
         assert_eq!(identity.reload().unwrap(), Reload::Replaced);
         assert_ne!(identity.pin(), pin);
     }
@@ -337,7 +509,7 @@ mod tests {
         let identity = Identity::load_or_make(dir.path(), &names()).unwrap();
         let pin = identity.pin();
         let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
-        make(&certificate, &key, &names()).unwrap();
+        replace(&certificate, &key);
         let later = SystemTime::now() + Duration::from_secs(9);
         fs::File::options().write(true).open(&key).unwrap().set_modified(later).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();

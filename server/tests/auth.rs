@@ -87,7 +87,7 @@ async fn absent_and_forbidden_rooms_are_one_answer() {
             ClientFrame::Status { req, room },
             ClientFrame::Subscribe { req, room, after },
             submit(payload, vec![]),
-            submit(vec![], vec![Effect::Leave]),
+            submit(marked(id, 0, 900), vec![Effect::Leave]),
             ClientFrame::Knocks { req, room, after: None },
             ClientFrame::CancelKnock { req, room },
             ClientFrame::PutBlob { req, room, blob, total: 1, offset: 0, part },

@@ -64,7 +64,7 @@ async fn nothing_else_is_reachable_before_admission() {
     assert_eq!(code(&client.subscribe(room_id, 0).await), RejectCode::NotMember);
     let answer = client.submit_as(room_id, id, text(room_id, 0, "x"), vec![]).await;
     assert_eq!(code(&answer), RejectCode::NotMember);
-    let answer = client.submit(room_id, vec![], vec![Effect::Leave]).await;
+    let answer = client.submit(room_id, marked(room_id, 0, 900), vec![Effect::Leave]).await;
     assert_eq!(code(&answer), RejectCode::NotMember);
     for req in [7, 8, 9] {
         let frame = match req {

@@ -159,6 +159,70 @@ fn what_keeps_it_from_starting_is_said_in_two_lines() {
     refused(&start(), 1, "hearth.db");
 }
 
+/// Starts a relay and stops it; returns its pin.
+fn pin_after_start(relay: &Path) -> String {
+    let running = Running::start(hearthd(relay).args(["--listen", "127.0.0.1:0"]));
+    let pin = field(&running.line, "pin=", ' ').to_owned();
+    assert_eq!(running.stop().0, Some(0));
+    pin
+}
+
+/// A new key would have every member refuse the relay.
+#[test]
+fn lost_key_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = dir.path().join("relay");
+    let pin = pin_after_start(&relay);
+    let [key, certificate, address] = ["key.pem", "cert.pem", "address"].map(|f| relay.join(f));
+    let is_refused = || {
+        let output = hearthd(&relay).args(["--listen", "127.0.0.1:0"]).output().unwrap();
+        refused(&output, 1, "key.pem is missing or empty, and members pinned it");
+        let text = String::from_utf8(output.stderr).unwrap();
+        let advice = text.lines().nth(1).unwrap();
+        assert!(advice.contains("put key.pem back from the backup"), "{advice}");
+        assert!(advice.contains("delete key.pem, cert.pem and address"), "{advice}");
+    };
+    let backup = dir.path().join("backup.pem");
+    std::fs::rename(&key, &backup).unwrap();
+    is_refused();
+    std::fs::write(&key, "").unwrap();
+    is_refused();
+    std::fs::remove_file(&certificate).unwrap();
+    is_refused();
+    assert_eq!(std::fs::metadata(&key).unwrap().len(), 0);
+    std::fs::rename(&backup, &key).unwrap();
+    assert_eq!(pin_after_start(&relay), pin);
+    // As the advice says, where there is no backup.
+    for file in [key, certificate, address] {
+        std::fs::remove_file(file).unwrap();
+    }
+    assert_ne!(pin_after_start(&relay), pin);
+}
+
+#[test]
+fn lost_certificate_is_made_from_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = dir.path().join("relay");
+    let pin = pin_after_start(&relay);
+    let [key, certificate] = ["key.pem", "cert.pem"].map(|file| relay.join(file));
+    let start = || hearthd(&relay).args(["--listen", "127.0.0.1:0"]).output().unwrap();
+    std::fs::remove_file(&certificate).unwrap();
+    assert_eq!(pin_after_start(&relay), pin);
+    std::fs::write(&certificate, "").unwrap();
+    assert_eq!(pin_after_start(&relay), pin);
+    std::fs::write(&certificate, "nonsense").unwrap();
+    refused(&start(), 1, "cert.pem holds no usable certificate");
+    std::fs::remove_file(&certificate).unwrap();
+    assert_eq!(pin_after_start(&relay), pin);
+    // Another relay's key, with and without the certificate beside it.
+    let other = dir.path().join("other");
+    pin_after_start(&other);
+    std::fs::copy(other.join("key.pem"), &key).unwrap();
+    refused(&start(), 1, "key.pem does not belong to cert.pem");
+    std::fs::remove_file(&certificate).unwrap();
+    refused(&start(), 1, "key.pem is not the key that members pinned");
+}
+
 /// Returns `hearthd` without the right to low ports, or says why the test is skipped.
 fn without_low_ports(dir: &Path) -> Option<Command> {
     // From the first port that anybody may take.

@@ -157,8 +157,10 @@ async fn observers_read_only_and_may_leave() {
     assert_eq!(code(&scene.post().await), RejectCode::Observer);
     let (id, epoch) = (scene.room.id, scene.room.epoch);
     let client = &mut scene.member.client;
-    let answer = client.submit(id, text(id, epoch, "and another thing"), vec![Effect::Leave]).await;
-    assert_eq!(code(&answer), RejectCode::Observer);
+    for entry in [vec![], text(id, epoch, "and another thing")] {
+        let answer = client.submit(id, entry, vec![Effect::Leave]).await;
+        assert_eq!(code(&answer), RejectCode::BadPayload);
+    }
     accepted(&client.submit(id, marked(id, epoch, 900), vec![Effect::Leave]).await);
 }
 

@@ -3,6 +3,7 @@
 use hearth_protocol::{
     BlobId, Commitment, Digest, Effect, MemberKey, MessageId, Millis, RejectCode, Role, Seq,
     limits::{INVITES_MAX, NOTE_BYTES_MAX, PREVIEW_BYTES_MAX},
+    mls_header::{ContentType, MlsHeader},
 };
 use rusqlite::{OptionalExtension as _, params};
 
@@ -36,8 +37,10 @@ pub(crate) fn check_rights(
     room: &RoomRow,
     sender: &MemberRow,
     effects: &[Effect],
-    commits: bool,
+    entry: Option<MlsHeader>,
 ) -> Result<(), Fault> {
+    let commits = entry.is_some_and(|header| header.content == ContentType::Commit);
+    let marked = entry.is_some_and(|header| header.marked);
     for (index, effect) in effects.iter().enumerate() {
         // An effect with a record in the policy needs the commit that carries the record, so that no member misses it.
         let needs_commit = matches!(
@@ -50,7 +53,9 @@ pub(crate) fn check_rights(
                 | Effect::Retract { own: None, .. }
                 | Effect::SetAgreement { .. }
         );
-        if needs_commit && !commits {
+        // The other members see who did these only in the entry. Without it they would blame the relay.
+        let needs_mark = matches!(effect, Effect::Leave | Effect::Retract { own: Some(_), .. });
+        if needs_commit && !commits || needs_mark && !marked {
             return Err(RejectCode::BadPayload.into());
         }
         let allowed = match effect {

@@ -198,7 +198,7 @@ fn apply(
     if expect.is_some_and(|expect| expect != room.control) {
         return Err(RejectCode::StateChanged.into());
     }
-    effects::check_rights(&room, &sender, &effects, commits)?;
+    effects::check_rights(&room, &sender, &effects, header)?;
     let marked = header.is_some_and(|h| h.marked);
     let leaves = effects.contains(&Effect::Leave);
     // The mark says to every reader that the entry holds no words.

@@ -508,6 +508,11 @@ pub fn needs_commit(effect: &Effect) -> bool {
     )
 }
 
+/// Whether an effect must come beside a marked entry.
+pub fn needs_mark(effect: &Effect) -> bool {
+    matches!(effect, Effect::Leave | Effect::Retract { own: Some(_), .. })
+}
+
 pub fn text(room: RoomId, epoch: u64, body: &str) -> Vec<u8> {
     message(room, epoch, 1, body.as_bytes())
 }
@@ -577,12 +582,14 @@ impl TestRoom {
         Effect::AddInvite { invite, uses, expires, preview: b"sealed preview".to_vec() }
     }
 
-    /// Submits effects, beside a commit if one of them needs it.
+    /// Submits effects beside the entry that they need.
     pub async fn act(&mut self, effects: Vec<Effect>) -> ServerFrame {
         if effects.iter().any(needs_commit) {
             return self.commit(effects).await;
         }
-        self.founder.submit(self.id, vec![], effects).await
+        let marks = effects.iter().any(needs_mark);
+        let payload = if marks { marked(self.id, self.epoch, 900) } else { vec![] };
+        self.founder.submit(self.id, payload, effects).await
     }
 
     /// Submits a commit with effects; the epoch advances if it is accepted.

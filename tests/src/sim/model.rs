@@ -199,12 +199,12 @@ impl Model {
             return Err(RejectCode::BadPayload);
         }
         let commit = header.is_some_and(|h| h.content == mls_header::ContentType::Commit);
+        let marked = header.is_some_and(|h| h.marked);
         for effect in effects {
-            rights(me.role, effect, commit, &self.now.numbers)?;
+            rights(me.role, effect, (commit, marked), &self.now.numbers)?;
         }
         let leaves = effects.contains(&Effect::Leave);
         let takes_back = effects.iter().any(|e| matches!(e, Effect::Retract { own: Some(_), .. }));
-        let marked = header.is_some_and(|h| h.marked);
         if marked && (payload.len() > MARKED_BYTES_MAX || !leaves && !takes_back) {
             return Err(RejectCode::BadPayload);
         }
@@ -510,8 +510,8 @@ impl Member {
     }
 }
 
-/// Section 6: who may ask for which, and what needs a commit.
-fn rights(role: Role, effect: &Effect, commit: bool, now: &RoomNumbers) -> Rule {
+/// Section 6: which role may ask for which effect, and which effect needs a commit or a marked entry.
+fn rights(role: Role, effect: &Effect, (commit, marked): (bool, bool), now: &RoomNumbers) -> Rule {
     let needs_commit = matches!(
         effect,
         Effect::Admit { .. }
@@ -521,7 +521,8 @@ fn rights(role: Role, effect: &Effect, commit: bool, now: &RoomNumbers) -> Rule 
             | Effect::Timeout { .. }
             | Effect::Retract { own: None, .. }
     );
-    if needs_commit && !commit {
+    let needs_mark = matches!(effect, Effect::Leave | Effect::Retract { own: Some(_), .. });
+    if needs_commit && !commit || needs_mark && !marked {
         return Err(RejectCode::BadPayload);
     }
     let may = match effect {

@@ -88,12 +88,11 @@ fn a2_marked_words_are_told() {
     circle.fay("pause", &["1h"]);
     circle.news(&ben);
     let retracts = Effect::Retract { seq, own: Some(message) };
-    // Without the mark no effect exempts it from the pause.
     let id = MessageId([1; 16]);
     let refused = modified(&circle, &mal, async |live| {
         let body = Body::Text("past the pause".into());
         let payload = live.room.forge_message(id, body, false, now())?;
-        live.submit_forged(id, payload, vec![retracts.clone()]).await
+        live.submit_forged(id, payload, vec![]).await
     });
     let refused = format!("{:?}", refused.unwrap_err());
     assert!(refused.contains("Paused"), "{refused}");
@@ -112,22 +111,34 @@ fn a2_marked_words_are_told() {
 }
 
 #[test]
-fn a2_unmarked_retraction_is_an_ordinary_post() {
+fn a2_unmarked_retraction_is_refused() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let (mal, ben) = (circle.admit("Mal"), circle.admit("Ben"));
     let (message, seq) = says(&circle, &mal, "mine");
     circle.news(&ben);
-    let id = MessageId([1; 16]);
-    modified(&circle, &mal, async |live| {
-        let body = Body::Text("and more".into());
-        let payload = live.room.forge_message(id, body, false, now())?;
-        live.submit_forged(id, payload, vec![Effect::Retract { seq, own: Some(message) }]).await
-    })
-    .unwrap();
+    for effect in [Effect::Retract { seq, own: Some(message) }, Effect::Leave] {
+        let id = MessageId([1; 16]);
+        let beside_words = modified(&circle, &mal, async |live| {
+            let body = Body::Text("and more".into());
+            let payload = live.room.forge_message(id, body, false, now())?;
+            live.submit_forged(id, payload, vec![effect.clone()]).await
+        });
+        let alone = modified(&circle, &mal, async |live| {
+            live.effects_only(vec![effect.clone()]).await.map(|()| Seq(0))
+        });
+        for refused in [beside_words, alone] {
+            let refused = format!("{:?}", refused.unwrap_err());
+            assert!(refused.contains("BadPayload"), "{refused}");
+        }
+    }
+    circle.say(&circle.fay, "still here");
     let news = circle.news(&ben);
-    assert!(news.iter().any(|line| line["kind"] == "text" && line["text"] == "and more"));
+    let texts = news.iter().filter(|line| line["kind"] == "text");
+    assert_eq!(texts.map(|line| &line["text"]).collect::<Vec<_>>(), ["still here"]);
     assert!(notices(&news).is_empty(), "{news:?}");
+    let who = circle.by(&ben, "who", &[]);
+    assert!(who.iter().any(|member| member["name"] == "Mal"), "{who:?}");
 }
 
 /// Says goodbye by a statement that is right or wrong, and tells the relay nothing of it. What the relay deletes instead was read.

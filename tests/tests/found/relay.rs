@@ -135,9 +135,12 @@ fn a2_effects_exempt_no_words() {
         bytes
     };
     for effects in [retract.clone(), vec![Effect::Leave]] {
-        let answer = ben.submit(of_now(large.clone()), effects).unwrap();
-        assert_eq!(refused(&answer).0, RejectCode::TooLong);
+        for entry in [vec![], of_now(small.clone()), of_now(large.clone())] {
+            let answer = ben.submit(entry, effects.clone()).unwrap();
+            assert_eq!(refused(&answer).0, RejectCode::BadPayload);
+        }
     }
+    assert_eq!(refused(&ben.submit(of_now(large), vec![]).unwrap()).0, RejectCode::TooLong);
     for (entry, effects) in [(bare.clone(), vec![]), (fat, retract.clone())] {
         assert_eq!(refused(&ben.submit(entry, effects).unwrap()).0, RejectCode::BadPayload);
     }

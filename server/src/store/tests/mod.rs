@@ -9,7 +9,7 @@ mod write_ahead_log;
 use hearth_protocol::{
     BlobId, Commitment, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, RoomNumbers,
     Secret32, ServerFrame, codec, hash,
-    limits::{INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX},
+    limits::{INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX, MARKED_MILLIS},
     mls_header,
 };
 
@@ -156,6 +156,15 @@ fn say(id: u64, body: &[u8]) -> Submission {
     let mut whole = [0; 16];
     whole[..8].copy_from_slice(&id.to_be_bytes());
     Submission { id: MessageId(whole), payload, expect: None, effects: vec![] }
+}
+
+/// A marked entry of epoch 1: an own retraction or a departure, of so many bytes.
+fn marked(id: u64, bytes: usize, effects: Vec<Effect>) -> Submission {
+    let mut submission = Submission { effects, ..say(id, b"") }.of_epoch(1);
+    submission.payload.pop();
+    submission.payload.extend([1, mls_header::MARK[0]]);
+    submission.payload.resize(bytes, 0x5a);
+    submission
 }
 
 /// A commit of an epoch.

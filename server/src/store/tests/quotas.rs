@@ -2,10 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use hearth_protocol::{
-    InviteId,
-    limits::{MARKED_BYTES_MAX, MARKED_MILLIS},
-};
+use hearth_protocol::{InviteId, limits::MARKED_BYTES_MAX};
 
 use super::*;
 use quota::{Limits, ROW_BYTES};
@@ -15,15 +12,6 @@ const LIMITS: Limits = Limits {
     member_bytes_burst: 4 * 1024 * 1024,
     room_bytes_max: 64 * 1024 * 1024,
 };
-
-/// An own retraction or a departure of a room's second epoch, with so many bytes in all.
-fn marked(id: u64, bytes: usize, effects: Vec<Effect>) -> Submission {
-    let mut submission = Submission { effects, ..say(id, b"") }.of_epoch(1);
-    submission.payload.pop();
-    submission.payload.extend([1, mls_header::MARK[0]]);
-    submission.payload.resize(bytes, 0x5a);
-    submission
-}
 
 /// Posts of so many bytes.
 fn large(id: u64, bytes: usize) -> Submission {
@@ -82,11 +70,12 @@ fn a2_effects_exempt_no_words() {
     let ben = bench.admit(1);
     let said = bench.at(START, &ben, say(1, b"words").of_epoch(1)).unwrap().seq;
     let slow = Err((RejectCode::SlowMode, Some(600_000)));
+    assert_eq!(bench.at(START, &ben, say(2, b"more words").of_epoch(1)), slow);
+    let bad = Err((RejectCode::BadPayload, None));
     for effects in [retract(said, 1), vec![Effect::Leave]] {
         let words = Submission { effects, ..say(2, b"more words") }.of_epoch(1);
-        assert_eq!(bench.at(START, &ben, words), slow);
+        assert_eq!(bench.at(START, &ben, words), bad);
     }
-    let bad = Err((RejectCode::BadPayload, None));
     let founder = bench.founder.clone();
     for who in [&ben, &founder] {
         assert_eq!(bench.at(START, who, marked(3, 500, vec![])), bad);
@@ -96,6 +85,48 @@ fn a2_effects_exempt_no_words() {
         assert_eq!(bench.at(START, who, large), bad);
     }
     bench.at(START, &ben, marked(4, MARKED_BYTES_MAX, retract(said, 1))).unwrap();
+}
+
+/// A2: members see in the marked entry who took words back or left; without it they would blame the relay.
+#[test]
+fn a2_unmarked_retraction_or_departure_is_refused() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (ben, founder) = (bench.admit(1), bench.founder.clone());
+    let bad = Err((RejectCode::BadPayload, None));
+    for who in [&ben, &founder] {
+        let said = bench.at(START, who, say(1, b"words").of_epoch(1)).unwrap().seq;
+        for effects in [
+            retract(said, 1),
+            vec![Effect::Leave],
+            [retract(said, 1), vec![Effect::Leave]].concat(),
+        ] {
+            let alone = Submission { effects: effects.clone(), payload: vec![], ..say(2, b"") };
+            let words = Submission { effects: effects.clone(), ..say(2, b"words") }.of_epoch(1);
+            for submission in [alone, words, commit(2, 1, effects)] {
+                assert_eq!(bench.at(START, who, submission), bad);
+            }
+        }
+        bench.at(START, who, marked(2, 500, retract(said, 1))).unwrap();
+    }
+    // A moderator retracts another's words beside a commit that says so.
+    let said = bench.at(START, &ben, say(3, b"words").of_epoch(1)).unwrap().seq;
+    let moderates = vec![Effect::Retract { seq: said, own: None }];
+    bench.at(START, &founder, commit(3, 1, moderates)).unwrap();
+}
+
+/// The answer to a departure may be lost. Its retry is a duplicate, also after the commit that removes the leaf.
+#[test]
+fn departure_can_be_retried_after_removal() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (ben, founder) = (bench.admit(1), bench.founder.clone());
+    let departure = marked(2, 500, vec![Effect::Leave]);
+    let left = bench.at(START, &ben, departure.clone()).unwrap();
+    assert_eq!(bench.at(START, &ben, departure.clone()), Ok(left));
+    let remove = vec![Effect::Remove { member: *ben.member() }];
+    bench.at(START, &founder, commit(3, 1, remove)).unwrap();
+    assert_eq!(bench.at(START + DAY, &ben, departure.clone()), Ok(left));
+    let another = Submission { id: say(4, b"").id, ..departure };
+    assert_eq!(bench.at(START, &ben, another), Err((RejectCode::NotMember, None)));
 }
 
 /// A2: the store counts the pace of marked entries, so that a restart changes nothing. A departure has none.

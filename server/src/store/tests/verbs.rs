@@ -283,10 +283,8 @@ fn members_retract_their_own_words_and_nobody_else_s() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, cleo) = (bench.admit(1), bench.admit_in(1, 2, b"another welcome"));
     let words = say(1, b"words").of_epoch(2);
-    let retract = |id, seq, own| Submission {
-        effects: vec![Effect::Retract { seq, own: Some(own) }],
-        ..say(id, b"a retraction").of_epoch(2)
-    };
+    let retract =
+        |id, seq, own| marked(id, 500, vec![Effect::Retract { seq, own: Some(own) }]).of_epoch(2);
     let bens = bench.submit(&ben, words.clone()).unwrap().seq;
     let cleos = bench.submit(&cleo, words.clone()).unwrap().seq;
     for (seq, own) in [(bens, words.id), (bens, say(9, b"").id), (Seq(1), words.id)] {
@@ -343,8 +341,7 @@ fn a_facilitator_sees_who_has_left_and_who_waits() {
     let token = bench.invite(9, Millis::NEVER);
     let (dana, knock, _) = knocker(3, &token);
     bench.run(|batch| door::knock(batch, Millis(START), &dana, &knock)).unwrap();
-    let leaves = Submission { effects: vec![Effect::Leave], payload: vec![], ..say(20, b"") };
-    bench.submit(&ben, leaves).unwrap();
+    bench.submit(&ben, marked(20, 500, vec![Effect::Leave]).of_epoch(2)).unwrap();
     let stream = StreamId([0; 16]);
     let status = read::status(&bench.db, &founder, stream).unwrap();
     let left = |who: &Proved| {

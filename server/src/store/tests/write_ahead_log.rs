@@ -110,8 +110,10 @@ async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_w
     let began = Instant::now();
     for seq in [1, 2] {
         let own = Some(self::say(seq, b"").id);
-        let retract = Effect::Retract { seq: Seq(seq), own };
-        say(1_000 + seq, b"a retraction", vec![retract]).await;
+        let retract = vec![Effect::Retract { seq: Seq(seq), own }];
+        let now = Millis(START + seq * MARKED_MILLIS);
+        let submission = marked(1_000 + seq, 500, retract).of_epoch(0);
+        store.submit(now, founder.clone(), submission).await.await.unwrap();
         log_is_emptied(dir.path()).await;
     }
     assert!(began.elapsed() >= CUT_PAUSE, "{:?}", began.elapsed());
@@ -132,10 +134,8 @@ async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
     let said = store.submit(Millis(START), founder.clone(), words).await.await.unwrap();
     assert!(holds(dir.path(), canary));
     let id = say(1, b"").id;
-    let retract = Submission {
-        effects: vec![Effect::Retract { seq: said.seq, own: Some(id) }],
-        ..say(2, b"a retraction")
-    };
+    let retract =
+        marked(2, 500, vec![Effect::Retract { seq: said.seq, own: Some(id) }]).of_epoch(0);
     // A reader who began before it needs the log as it was, and holds up nobody for it.
     let reader = schema::open_reader(&database_path(dir.path())).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM entries;").unwrap();
