@@ -8,7 +8,8 @@ use std::{
 };
 
 use hearth_protocol::{
-    Commitment, Digest, MemberKey, MessageId, Millis, RoomId, RoomNumbers, Secret32, Seq, Signature,
+    Commitment, Digest, MemberKey, MessageId, Millis, RoomId, RoomNumbers, Secret32, Seq,
+    Signature,
     handshake::{self, AuthContext},
 };
 

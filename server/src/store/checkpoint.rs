@@ -267,8 +267,8 @@ mod tests {
         let log = Arc::new(Log::default());
         log.watch(&mut connection).unwrap();
         for (told, sql) in [
-            (false, "INSERT INTO entries VALUES (1, 0, x'01', NULL)"),
-            (true, "UPDATE entries SET payload = NULL, digest = x'02' WHERE key = 1"),
+            (false, "INSERT INTO entries VALUES (1, 0, x'', x'02', NULL, x'01')"),
+            (true, "UPDATE entries SET payload = NULL WHERE key = 1"),
             (true, "DELETE FROM entries WHERE key = 1"),
             (false, "INSERT INTO knocks VALUES (1, x'', x'', x'', x'', x'', x'01', 0, 0, x'')"),
             (true, "UPDATE knocks SET declined = 1, body = x'' WHERE room = 1"),

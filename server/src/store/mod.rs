@@ -229,7 +229,7 @@ impl<'a> Turn<'a> {
     fn take(searching: &'a Searching, proof: &Proved) -> Option<Self> {
         let member = (*proof.room(), *proof.member());
         let mut taken = searching.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.insert(member).then_some(Self { searching, member })
+        taken.insert(member).then(|| Self { searching, member })
     }
 }
 
@@ -448,7 +448,8 @@ impl Store {
         proof: Proved,
         mut submission: submit::Submission,
     ) -> Result<submit::Accepted, Refusal> {
-        let busy = Refusal { code: RejectCode::RateLimited, retry_at: Some(now.plus(SEARCH_MILLIS)) };
+        let busy =
+            Refusal { code: RejectCode::RateLimited, retry_at: Some(now.plus(SEARCH_MILLIS)) };
         let _turn = Turn::take(&self.searching, &proof).ok_or(busy)?;
         for _ in 0..SEARCHES_MAX {
             match self.search(&proof, &submission).await? {

@@ -18,7 +18,7 @@ const BUSY_MILLIS: u64 = 5_000;
 ///   room, and no second index to write. There is deliberately no column for who wrote an entry.
 /// - `entries.name` and `acts.name` are a submission's id, keyed by a secret of the store, so that a stolen table does not say
 ///   by itself who wrote what. A name stands before the payload, so that a search of names reads no long payload.
-/// - `entries.digest` is the payload's SHA-256, which a tombstone keeps.
+/// - `entries.digest` is the payload's SHA-256, which a tombstone keeps; `effects` tells one submission's effects from another's.
 /// - `acts` holds the submissions without an entry.
 /// - `posts` counts in quarters of an hour and only in rooms that have a budget; `members.last_post_at` is written
 ///   only in rooms that have slow mode, `members.full_at` only of those who send fast (see `quota`), `members.marked_at` only
@@ -61,10 +61,10 @@ CREATE TABLE knocks(
   PRIMARY KEY(room, member)
 ) STRICT;
 CREATE TABLE entries(
-  key INTEGER PRIMARY KEY, at INTEGER NOT NULL, name BLOB NOT NULL, digest BLOB NOT NULL, payload BLOB
+  key INTEGER PRIMARY KEY, at INTEGER NOT NULL, name BLOB NOT NULL, digest BLOB NOT NULL, effects BLOB, payload BLOB
 ) STRICT;
 CREATE TABLE acts(
-  room INTEGER NOT NULL, name BLOB NOT NULL, at INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY(room, name)
+  room INTEGER NOT NULL, name BLOB NOT NULL, at INTEGER NOT NULL, effects BLOB, PRIMARY KEY(room, name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE blobs(
   room INTEGER NOT NULL, blob BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(room, blob)

@@ -103,23 +103,27 @@ pub(crate) fn submit(
 pub(crate) struct Print {
     /// Its id, keyed by the store's secret.
     name: [u8; 16],
-    /// SHA-256 of the payload; of the effects where there is none.
+    /// SHA-256 of the payload.
     digest: Digest,
+    /// A hash of the effects; `None` without any.
+    effects: Option<[u8; 16]>,
 }
 
 impl Print {
     pub(crate) fn of(secrets: &Secrets, proof: &Proved, submission: &Submission) -> Self {
         let name = secrets.submission(proof.room(), proof.member(), &submission.id);
-        let digest = if submission.payload.is_empty() {
-            hash::sha256(&codec::encode(&submission.effects))
-        } else {
-            hash::sha256(&submission.payload)
-        };
-        Self { name, digest }
+        let digest = hash::sha256(&submission.payload);
+        let effects = (!submission.effects.is_empty()).then(|| {
+            let whole = hash::sha256(&codec::encode(&submission.effects)).0;
+            *whole.first_chunk().unwrap_or(&[0; 16])
+        });
+        Self { name, digest, effects }
     }
 
-    fn is_of(&self, digest: &[u8; 32]) -> Result<(), Fault> {
-        if self.digest.0 == *digest { Ok(()) } else { Err(RejectCode::IdConflict.into()) }
+    /// Refuses what has the name of another submission.
+    fn check(&self, effects: Option<&[u8]>) -> Result<(), Fault> {
+        let same = self.effects.as_ref().map(<[u8; 16]>::as_slice) == effects;
+        if same { Ok(()) } else { Err(RejectCode::IdConflict.into()) }
     }
 }
 
@@ -140,13 +144,16 @@ pub(crate) fn search(
     print: &Print,
 ) -> Result<Search, Fault> {
     let mut statement = db.prepare_cached(
-        "SELECT key, name, at, digest FROM entries WHERE key > ?1 AND key <= ?2 ORDER BY key",
+        "SELECT key, name, at, digest, effects FROM entries WHERE key > ?1 AND key <= ?2 ORDER BY key",
     )?;
     let mut found = statement.query([from, upto])?;
     for _ in 0..rows_max {
         let Some(row) = found.next()? else { return Ok(Search::Nothing) };
         if row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)? == print.name {
-            print.is_of(&rows::bytes(row, 3)?)?;
+            if rows::bytes::<32>(row, 3)? != print.digest.0 {
+                return Err(RejectCode::IdConflict.into());
+            }
+            print.check(row.get_ref(4)?.as_blob_or_null().map_err(rusqlite::Error::from)?)?;
             return Ok(Search::Found(Seq(seq_of(row.get(0)?)), Millis(uint(row.get(2)?))));
         }
     }
@@ -160,13 +167,13 @@ pub(crate) fn search(
 /// Looks for a submission without an entry.
 fn act(db: &Connection, room: i64, print: &Print) -> Result<Option<(Seq, Millis)>, Fault> {
     let found = db
-        .prepare_cached("SELECT at, digest FROM acts WHERE room = ?1 AND name = ?2")?
+        .prepare_cached("SELECT at, effects FROM acts WHERE room = ?1 AND name = ?2")?
         .query_row(params![room, print.name], |row| {
-            Ok((Millis(uint(row.get(0)?)), rows::bytes::<32>(row, 1)?))
+            Ok((Millis(uint(row.get(0)?)), row.get::<_, Option<Vec<u8>>>(1)?))
         })
         .optional()?;
-    let Some((at, digest)) = found else { return Ok(None) };
-    print.is_of(&digest)?;
+    let Some((at, effects)) = found else { return Ok(None) };
+    print.check(effects.as_deref())?;
     Ok(Some((Seq(0), at)))
 }
 
@@ -269,16 +276,17 @@ fn apply(
             rows::save_member_pace(batch.db, room.key, &spent)?;
         }
     }
-    let entry = if header.is_some() {
-        room.head = seq;
-        Some(append(batch, &room, now, print, payload)?)
-    } else {
-        batch
-            .db
-            .prepare_cached("INSERT INTO acts VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![room.key, print.name, int(now.0), print.digest.as_bytes()])?;
-        None
-    };
+    let entry =
+        if header.is_some() {
+            room.head = seq;
+            Some(append(batch, &room, now, print, payload)?)
+        } else {
+            batch
+                .db
+                .prepare_cached("INSERT INTO acts VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![room.key, print.name, int(now.0), print.effects])?;
+            None
+        };
     if room.oldest_at > now {
         room.oldest_at = now;
     }
@@ -306,13 +314,16 @@ fn append(
     payload: Vec<u8>,
 ) -> Result<Arc<[u8]>, Fault> {
     let seq = room.head;
-    batch.db.prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
-        entry_key(room.key, seq.0),
-        int(at.0),
-        print.name,
-        print.digest.as_bytes(),
-        payload
-    ])?;
+    batch.db.prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
+        params![
+            entry_key(room.key, seq.0),
+            int(at.0),
+            print.name,
+            print.digest.as_bytes(),
+            print.effects,
+            payload
+        ],
+    )?;
     Ok(codec::encode(&Entry { seq, at, content: EntryContent::Payload(payload) }).into())
 }
 

@@ -89,7 +89,6 @@ impl SimRelay {
         if self.switch == Some(Switch::AckBeforeCommit) {
             self.sql(
                 "DELETE FROM entries WHERE key = (SELECT max(key) FROM entries);
-                 DELETE FROM dedup WHERE seq = (SELECT head FROM rooms);
                  UPDATE rooms SET head = head - 1 WHERE head > 0;",
             );
         }
@@ -270,7 +269,9 @@ impl SimRelay {
     /// The bugs that work after a submission.
     fn after(&self) {
         match self.switch {
-            Some(Switch::IdsForgotten) => self.sql("DELETE FROM dedup"),
+            Some(Switch::IdsForgotten) => {
+                self.sql("UPDATE entries SET name = zeroblob(16); DELETE FROM acts")
+            }
             Some(Switch::SlowForgotten) => self.sql("UPDATE members SET last_post_at = 0"),
             _ => {}
         }

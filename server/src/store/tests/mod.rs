@@ -14,7 +14,7 @@ use hearth_protocol::{
 };
 
 use super::{
-    submit::{Accepted, Submission},
+    submit::{Accepted, Submission, Submitted},
     *,
 };
 use crate::{auth::Proved, batch::BATCH_BYTES_MAX};
@@ -61,19 +61,19 @@ impl Bench {
         self.db.execute("BEGIN IMMEDIATE", []).unwrap();
         let mut batch = Batch::new(&self.db, &self.secrets, &mut self.pace, &mut self.quota);
         let result = verb(&mut batch);
-        batch.settle().unwrap();
         self.db.execute("COMMIT", []).unwrap();
         result
     }
 
     fn say(&mut self, now: u64, id: u64, body: &[u8]) -> Accepted {
         let founder = self.founder.clone();
-        let submission = say(id, body);
-        self.run(|batch| submit::submit(batch, Millis(now), &founder, submission)).unwrap()
+        let after = read::position(&self.db, &founder).unwrap().head;
+        let submission = Submission { after, ..say(id, body) };
+        self.run(|batch| submit(batch, Millis(now), &founder, submission)).unwrap()
     }
 
     fn submit(&mut self, who: &Proved, submission: Submission) -> Result<Accepted, Fault> {
-        self.run(|batch| submit::submit(batch, Millis(START), who, submission))
+        self.run(|batch| submit(batch, Millis(START), who, submission))
     }
 
     /// Has the founder make an invite; returns its token.
@@ -116,7 +116,7 @@ impl Bench {
         self.run(|batch| {
             door::knock(batch, now, &proof, &knock)?;
             blobs::put(batch, now, &founder, &welcome, bytes)?;
-            submit::submit(batch, now, &founder, admits)
+            submit(batch, now, &founder, admits)
         })
         .unwrap();
         proof
@@ -155,7 +155,7 @@ fn say(id: u64, body: &[u8]) -> Submission {
     payload.extend(body);
     let mut whole = [0; 16];
     whole[..8].copy_from_slice(&id.to_be_bytes());
-    Submission { id: MessageId(whole), payload, expect: None, effects: vec![] }
+    Submission { id: MessageId(whole), payload, expect: None, effects: vec![], after: Seq(0) }
 }
 
 /// A marked entry of epoch 1: an own retraction or a departure, of so many bytes.
@@ -180,6 +180,25 @@ impl Submission {
         self.payload[at - 8..at].copy_from_slice(&epoch.to_be_bytes());
         self
     }
+}
+
+impl Submitted {
+    fn accepted(self) -> Accepted {
+        match self {
+            Self::Accepted(accepted) => accepted,
+            Self::Far(submission) => panic!("a reader must search from {:?}", submission.after),
+        }
+    }
+}
+
+/// Submits what is not far back.
+fn submit(
+    batch: &mut Batch<'_>,
+    now: Millis,
+    who: &Proved,
+    submission: Submission,
+) -> Result<Accepted, Fault> {
+    submit::submit(batch, now, who, submission).map(Submitted::accepted)
 }
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, Fault>) -> RejectCode {

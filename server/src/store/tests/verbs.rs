@@ -142,7 +142,7 @@ fn a_rule_ends_where_it_says() {
     let mut ids = 1_000..;
     let mut post = |bench: &mut Bench, at: u64, body: &[u8]| {
         let words = say(ids.next().unwrap(), body).of_epoch(epoch.get());
-        match bench.run(|batch| submit::submit(batch, Millis(START + at), &ben, words)) {
+        match bench.run(|batch| submit(batch, Millis(START + at), &ben, words)) {
             Ok(_) => None,
             Err(Fault::Refused(refusal)) => {
                 Some((refusal.code, refusal.retry_at.map(|at| at.0 - START)))

@@ -134,8 +134,8 @@ async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
     let said = store.submit(Millis(START), founder.clone(), words).await.await.unwrap();
     assert!(holds(dir.path(), canary));
     let id = say(1, b"").id;
-    let retract =
-        marked(2, 500, vec![Effect::Retract { seq: said.seq, own: Some(id) }]).of_epoch(0);
+    let retract = marked(2, 500, vec![Effect::Retract { seq: said.accepted().seq, own: Some(id) }])
+        .of_epoch(0);
     // A reader who began before it needs the log as it was, and holds up nobody for it.
     let reader = schema::open_reader(&database_path(dir.path())).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM entries;").unwrap();
