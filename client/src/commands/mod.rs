@@ -326,17 +326,22 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     )
 }
 
-/// Reads a text file up to a bound.
-pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String> {
+/// Reads a file up to a bound; nothing if it is longer.
+pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|f| f.take(bytes_max + 1).read_to_end(&mut bytes));
     read.map_err(|error| unreadable(path, &error))?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(Failure::usage(
+    Ok((bytes.len() as u64 <= bytes_max).then_some(bytes))
+}
+
+/// Reads a text file up to a bound.
+pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String> {
+    let bytes = read_bytes(path, bytes_max)?.ok_or_else(|| {
+        Failure::usage(
             format!("{} is longer than {bytes_max} bytes", path.display()),
-            "Shorten it.",
-        ));
-    }
+            "Shorten it, then repeat the command.",
+        )
+    })?;
     String::from_utf8(bytes).map_err(|_| {
         Failure::usage(format!("{} is not UTF-8 text", path.display()), "Save it as UTF-8.")
     })
