@@ -209,29 +209,29 @@ impl Context {
     /// Returns what was given as a link: from the command line, from standard input for `-`, or from a person, unseen.
     ///
     /// Whoever else uses the computer reads a command line in the list of processes, and a link is as good as its holder.
-    pub(crate) fn link(&self, given: Option<&str>, what: Wanted) -> Result<Zeroizing<String>> {
+    pub(crate) fn link(&self, given: Option<&str>, what: Wanted<'_>) -> Result<Zeroizing<String>> {
         match given.map(str::trim) {
             None if interactive() => what.ask(),
             None => Err(Failure::usage(
                 format!("no {} was given", what.name()),
-                format!("Give it on standard input: {}", what.on_input()),
+                format!("Give it on standard input: `{}`.", what.on_input()),
             )),
             Some("-") if std::io::stdin().is_terminal() => what.ask(),
             Some("-") => pasted(),
             Some(link) => {
-                if !self.out.is_json() && interactive() {
-                    self.out.remark(&format!(
-                        "Others on this computer may have read the {} in the list of processes. Leave it out, and hearth asks for it.",
-                        what.name()
-                    ));
-                }
+                // Also where no person is: a script shows its links to the others for as long as it runs.
+                self.out.remark(&format!(
+                    "Other users of this computer can read the {} in the list of processes. Next time, `{}` takes it from standard input; or leave it out, and hearth asks for it.",
+                    what.name(),
+                    what.on_input()
+                ));
                 Ok(Zeroizing::new(link.to_owned()))
             }
         }
     }
 
     /// Returns the invite that was given.
-    pub(crate) fn invite(&self, given: Option<&str>, what: Wanted) -> Result<Invite> {
+    pub(crate) fn invite(&self, given: Option<&str>, what: Wanted<'_>) -> Result<Invite> {
         Ok(link::find(&self.link(given, what)?, Invite::parse)?)
     }
 
@@ -243,13 +243,13 @@ impl Context {
 
 /// A link that a command needs.
 #[derive(Clone, Copy)]
-pub(crate) enum Wanted {
+pub(crate) enum Wanted<'a> {
     Grant,
     /// For `hearth COMMAND -`.
-    Invite(&'static str),
+    Invite(&'a str),
 }
 
-impl Wanted {
+impl Wanted<'_> {
     const fn name(self) -> &'static str {
         match self {
             Self::Grant => "grant",
