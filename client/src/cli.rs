@@ -195,13 +195,13 @@ pub enum AgreementCommand {
         room: String,
         /// The new text.
         file: PathBuf,
-        /// Everyone acknowledges anew.
-        #[arg(long, required_unless_present = "editorial", conflicts_with = "editorial")]
+        /// The meaning changes: everyone acknowledges again.
+        #[arg(long, conflicts_with = "editorial")]
         material: bool,
-        /// Wording only; nothing is blocked.
+        /// The wording alone changes; nobody is kept out.
         #[arg(long)]
         editorial: bool,
-        /// Material: how long people have to acknowledge before it takes effect (3d); at once if absent.
+        /// With `--material`: how long people have to acknowledge before it takes effect (3d); at once if absent.
         #[arg(long, value_name = "TIME")]
         effective: Option<String>,
     },
