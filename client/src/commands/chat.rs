@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use clap::Parser as _;
 use hearth_protocol::{Millis, Role};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Context, Open, Result, inside, listing, read, slip};
 use crate::{
+    advice,
     backoff::Backoff,
-    cli::{Cli, Command, InRoom},
+    cli::InRoom,
     connection::RequestError,
     engine::{
         Crypto, EngineError, Room,
@@ -541,7 +541,9 @@ impl<'s> Chat<'s> {
             "quit" | "exit" | "q" => return Ok((Next::Quit, link)),
             "help" | "?" | "" => {
                 let text = match line.split_whitespace().nth(1) {
-                    Some(wanted) => slip::one(&wanted.to_lowercase()),
+                    Some(wanted) => {
+                        advice::in_chat(&slip::one(&wanted.to_lowercase()), &self.room)
+                    }
                     None => slip::list(link.room().my_role().unwrap_or(Role::Member)),
                 };
                 self.out.remark(&text);
@@ -549,16 +551,15 @@ impl<'s> Chat<'s> {
             }
             _ => {}
         }
-        let mut words = vec!["hearth".to_owned(), word.clone(), self.room.clone()];
-        words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
-        let parsed = if slip::find(&word).is_some() {
-            Cli::try_parse_from(words)
-        } else {
-            // The chat takes room commands only, even if the command line has another of that name.
-            Cli::try_parse_from(["hearth", &word, "--no-such-flag"])
+        // The chat takes room commands only, even if the command line has another of that name.
+        let Some(entry) = slip::find(&word) else {
+            self.out.remark(&format!("-- {}", slip::unknown(&word)));
+            return Ok((Next::On, link));
         };
-        match parsed {
-            Ok(Cli { command: Command::In(command), .. }) => {
+        let mut words = vec![word.clone(), self.room.clone()];
+        words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
+        match slip::parse(words) {
+            Ok(command) => {
                 if let Some((false, question)) = inside::question_before(&command) {
                     self.out.remark(&format!("-- {question} Type yes to go on."));
                     self.asked = Some(Asked::Act(command));
@@ -566,9 +567,9 @@ impl<'s> Chat<'s> {
                 }
                 self.act(link, &command).await
             }
-            Ok(_) => Ok((Next::On, link)),
             Err(error) => {
-                self.out.remark(&format!("-- {}", slip::wrong(&word, &error)));
+                let told = format!("-- {}", slip::wrong(entry, &error));
+                self.out.remark(&advice::in_chat(&told, &self.room));
                 Ok((Next::On, link))
             }
         }
@@ -687,7 +688,7 @@ async fn incoming(link: &mut Link<'_>) -> Result<Incoming, LiveError> {
 
 /// Splits what follows a slash command. Double quotes group; where a command ends in free words, quotes are not
 /// needed: `/announce Back at six` is one announcement.
-fn arguments(word: &str, rest: &str) -> Vec<String> {
+pub(super) fn arguments(word: &str, rest: &str) -> Vec<String> {
     let rest = rest.trim();
     let (mut words, tail) = match word {
         "send" | "announce" | "hours" => (Vec::new(), rest),

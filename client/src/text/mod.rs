@@ -4,5 +4,6 @@ pub mod count;
 pub mod escape;
 pub mod link;
 pub mod name;
+pub mod nearest;
 pub mod qr;
 pub mod when;

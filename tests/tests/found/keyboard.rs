@@ -321,21 +321,26 @@ fn d10_slips_are_named_and_asked_about() {
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     let mut chat = enter(&circle, &circle.fay);
-    for (line, command, what, usage) in [
-        ("/remove Ben", "/remove:", "--reason", "/remove NAME --reason CATEGORY"),
-        ("/lock maybe", "/lock:", "'maybe'", "/lock on|off"),
-        ("/admit", "/admit:", "missing", "/admit NAME"),
-        ("/who --loud", "/who:", "--loud", "/who"),
-        ("/puase 5m", "/puase", "no command", "/pause [TIME]"),
+    for (line, what, usage, example) in [
+        ("/remove Ben", "/remove needs --reason", "/remove NAME --reason CATEGORY", "/remove Ben"),
+        ("/lock maybe", "/lock takes on or off, not \"maybe\"", "/lock on|off", "/lock on"),
+        ("/admit", "/admit needs NAME", "/admit NAME", "/admit Ben"),
+        ("/who --loud", "/who has no --loud", "/who", ""),
+        ("/puase 5m", "no command /puase", "/pause [TIME]", ""),
+        ("/paus", "no command /paus", "/pause [TIME]", ""),
+        ("/retrct ab12", "no command /retrct", "/retract ID", ""),
     ] {
         chat.type_line(line);
         let told = chat.await_line("the slip", |line| line.contains("nothing was sent"));
-        for words in [command, what, usage] {
+        for words in [what, usage, example] {
             assert!(told.contains(words), "{words}: {told}");
         }
     }
     for (line, command) in [("help", "/help"), ("Quit", "/quit"), ("who", "/who")] {
         chat.type_line(line);
+        for theirs in ["argument", "possible values", "invalid value"] {
+            assert!(!told.contains(theirs), "{told}");
+        }
         chat.await_line("a question", |told| told.contains("not said") && told.contains(command));
     }
     chat.type_line("quit");
