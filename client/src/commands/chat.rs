@@ -24,7 +24,7 @@ use crate::{
     show::Output,
     signals,
     store::Store,
-    text::{escape, when},
+    text::{count::counted, escape, when},
 };
 
 /// What a person sees of the past on entering.
@@ -72,13 +72,15 @@ impl From<Failure> for Stop {
 }
 
 impl Stop {
-    fn words(&self) -> String {
+    /// Returns what is told at the end of the chat of a room; its commands are for the command line.
+    fn words(&self, room: &str) -> String {
         match self {
             Self::Idle => {
-                "-- locked: nobody typed for a while. Start it again to go on.".to_owned()
+                format!("-- locked: nobody typed for a while. `hearth chat {room}` goes on.")
             }
             Self::Failed(failure) => {
-                format!("-- {}. {}", escape::one_line(&failure.message), failure.advice)
+                let advice = advice::in_room(&failure.advice, room);
+                format!("-- {}. {advice}", escape::one_line(&failure.message))
             }
         }
     }
@@ -167,8 +169,8 @@ pub(super) async fn run(
     let mut chat = Chat {
         store: Open::store(&open),
         crypto: &open.crypto,
-        room: name,
-        out: context.out.clone(),
+        out: context.out.clone().in_chat(&name),
+        room: name.clone(),
         backoff: Backoff::new(),
         up: None,
         away: None,
@@ -183,7 +185,7 @@ pub(super) async fn run(
         let (reader, printer) = started.map_err(|error| Stop::Failed(error.into()))?;
         let reader = console.insert(reader);
         if !chat.out.is_json() {
-            chat.out = Output::above(printer);
+            chat.out = chat.out.clone().above(printer);
         }
         if alternate && reader.is_at_terminal() && !reader.edits() {
             chat.out.remark("-- this terminal has no alternate screen: what is shown here stays");
@@ -212,7 +214,7 @@ pub(super) async fn run(
         (Some(Err(stop)), Some(reader)) if !reader.is_at_terminal() => {
             chat.keep_typed_ahead(&reader.typed_ahead().await);
             if matches!(stop, Stop::Idle) {
-                chat.out.remark(&stop.words());
+                chat.out.remark(&stop.words(&name));
             }
             stop.result(false)
         }
@@ -224,7 +226,7 @@ pub(super) async fn run(
             // The profile is free for others meanwhile.
             drop(chat);
             drop(open);
-            out.remark(&stop.words());
+            out.remark(&stop.words(&name));
             let ask = || {
                 out.remark("-- the chat has ended; nothing that you type is sent. Press Enter alone to leave.");
             };
@@ -368,7 +370,8 @@ impl<'s> Chat<'s> {
         }
         let Ok(status) = live.status().await else { return Ok(()) };
         if status.knocks > 0 && !std::mem::replace(&mut self.told_knock, true) {
-            self.out.remark(&format!("-- {} knock(s) wait: /knocks", status.knocks));
+            let knocks = counted(status.knocks, "knock waits", "knocks wait");
+            self.out.remark(&format!("-- {knocks} for an answer: /knocks"));
         }
         Ok(())
     }
@@ -463,7 +466,7 @@ impl<'s> Chat<'s> {
     fn show(&self, room: &mut Room<'_>) -> Result<()> {
         match read::print_rows(room, &self.out, false, false) {
             Err(failure) if failure.exit == exit::LIED => Ok(()),
-            result => result,
+            result => result.map(|_| ()),
         }
     }
 
@@ -511,11 +514,14 @@ impl<'s> Chat<'s> {
         let lines: Vec<&String> = lines.iter().filter(|line| !line.trim().is_empty()).collect();
         let undone = lines.iter().filter(|line| !self.kept(line)).count();
         if lines.len() > undone {
-            self.out.remark("-- what you typed last is kept; it goes out with your next command");
+            self.out.remark(
+                "-- what you typed last is kept; it goes out with your next message or command",
+            );
         }
         if undone > 0 {
+            let lines = counted(undone, "line", "lines");
             self.out.remark(&format!(
-                "-- of what you typed last, {undone} line(s) went nowhere. Say it again when you are back."
+                "-- {lines} of what you typed last went nowhere. Type it again when you are back."
             ));
         }
     }
@@ -541,9 +547,7 @@ impl<'s> Chat<'s> {
             "quit" | "exit" | "q" => return Ok((Next::Quit, link)),
             "help" | "?" | "" => {
                 let text = match line.split_whitespace().nth(1) {
-                    Some(wanted) => {
-                        advice::in_chat(&slip::one(&wanted.to_lowercase()), &self.room)
-                    }
+                    Some(wanted) => self.out.advice(&slip::one(&wanted.to_lowercase())),
                     None => slip::list(link.room().my_role().unwrap_or(Role::Member)),
                 };
                 self.out.remark(&text);
@@ -560,7 +564,12 @@ impl<'s> Chat<'s> {
         words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
         match slip::parse(words) {
             Ok(command) => {
-                if let Some((false, question)) = inside::question_before(&command) {
+                link = self.send_waiting(link, &command).await?;
+                let waiting = match inside::asks_of_outbox(&command) {
+                    true => link.room().waiting_texts().map_err(Failure::from)?.len(),
+                    false => 0,
+                };
+                if let Some((false, question)) = inside::question_before(&command, waiting) {
                     self.out.remark(&format!("-- {question} Type yes to go on."));
                     self.asked = Some(Asked::Act(command));
                     return Ok((Next::On, link));
@@ -568,10 +577,26 @@ impl<'s> Chat<'s> {
                 self.act(link, &command).await
             }
             Err(error) => {
-                let told = format!("-- {}", slip::wrong(entry, &error));
-                self.out.remark(&advice::in_chat(&told, &self.room));
+                self.out.remark(&self.out.advice(&format!("-- {}", slip::wrong(entry, &error))));
                 Ok((Next::On, link))
             }
+        }
+    }
+
+    /// Sends what waits before a command that needs the relay, as the command line does.
+    async fn send_waiting(&mut self, link: Link<'s>, command: &InRoom) -> Result<Link<'s>, Stop> {
+        let Link::Up(mut live) = link else { return Ok(link) };
+        if is_local(command) || live.room.waiting_texts().map_err(Failure::from)?.is_empty() {
+            return Ok(Link::Up(live));
+        }
+        let flushed = match live.flush().await {
+            // A rule still holds it back.
+            Err(LiveError::Refused { kept: true, .. }) => Ok(()),
+            flushed => flushed,
+        };
+        match self.passes(flushed) {
+            Ok(()) => Ok(Link::Up(live)),
+            Err(error) => self.down(error),
         }
     }
 
@@ -598,7 +623,7 @@ impl<'s> Chat<'s> {
     async fn perform(&mut self, link: Link<'s>, command: &InRoom) -> Result<Link<'s>, Stop> {
         match link {
             Link::Up(mut live) => {
-                let quiet = Output::quiet();
+                let quiet = self.out.clone().quiet();
                 let out = if answers_itself(command) { &self.out } else { &quiet };
                 let result = inside::act(&mut live, out, command).await;
                 let shown = self.show(&mut live.room);
@@ -620,15 +645,8 @@ impl<'s> Chat<'s> {
             Link::Down { mut room, retry } => {
                 let result = match command {
                     InRoom::Send { text, .. } => self.keep(&mut room, text),
-                    InRoom::Read { all, held, .. } => {
-                        read::print_rows(&mut room, &self.out, *all, *held)
-                    }
-                    InRoom::Who { .. }
-                    | InRoom::Log { .. }
-                    | InRoom::Verify { .. }
-                    | InRoom::Outbox { .. }
-                    | InRoom::Mute { .. }
-                    | InRoom::Unmute { .. } => listing::local(&mut room, &self.out, command),
+                    InRoom::Read { all, held, .. } => read::read(&mut room, &self.out, *all, *held),
+                    _ if is_local(command) => listing::local(&mut room, &self.out, command),
                     _ => Err(Failure::new(
                         exit::UNREACHABLE,
                         "unreachable",
@@ -652,8 +670,22 @@ impl<'s> Chat<'s> {
     }
 
     fn tell(&self, failure: &Failure) {
-        self.out.remark(&format!("-- {}. {}", escape::one_line(&failure.message), failure.advice));
+        let advice = self.out.advice(&failure.advice);
+        self.out.remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
     }
+}
+
+/// Whether a command needs no relay.
+const fn is_local(command: &InRoom) -> bool {
+    matches!(
+        command,
+        InRoom::Who { .. }
+            | InRoom::Log { .. }
+            | InRoom::Verify { .. }
+            | InRoom::Outbox { .. }
+            | InRoom::Mute { .. }
+            | InRoom::Unmute { .. }
+    )
 }
 
 /// Whether a command has an answer of its own; of the others, the room's new line says enough.

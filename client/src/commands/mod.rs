@@ -75,6 +75,19 @@ impl Open {
 /// # Errors
 /// What failed and what to try next.
 pub async fn run(cli: Cli) -> Result<()> {
+    let room = cli.command.room().filter(|room| is_plain(room)).map(str::to_owned);
+    dispatch(cli).await.map_err(|failure| match room {
+        Some(room) => failure.in_room(&room),
+        None => failure,
+    })
+}
+
+/// Whether a room's name can be put into a command as it is.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+async fn dispatch(cli: Cli) -> Result<()> {
     check_system_clock()?;
     let context = Context {
         out: Output::stdout(cli.json),
