@@ -19,6 +19,9 @@ In the help of each command:
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a rule, 4 relay unreachable, 5 verification failed.";
 
+/// How many people can knock with one invite.
+pub const INVITE_USES_MAX: i64 = 1000;
+
 /// Encrypted peer-support rooms.
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, about, after_help = ENFORCEMENT, max_term_width = 100)]
@@ -54,7 +57,7 @@ pub enum Command {
     Room(RoomCommand),
     /// Read an invite, acknowledge its agreement, and ask to be admitted. M [E; R]
     Join(Join),
-    /// Give an invite back unused, so that nobody can use it. [R]
+    /// Give an unused invite back, so that nobody can use it. [R]
     BurnInvite {
         /// The invite; asked for unseen if absent, from standard input if `-`.
         link: Option<String>,
@@ -73,21 +76,21 @@ pub enum Command {
     Chat {
         /// The room.
         room: String,
-        /// End when nobody has typed for so long, so that an unwatched screen does not go on showing the room.
+        /// End after this time without typing, because an unwatched screen shows the room to others.
         #[arg(long, default_value = "30m", value_name = "TIME")]
         lock_after: String,
-        /// Show the room on a screen of its own, which is gone at the end, with all words: for a computer that others use.
+        /// Show the room on a screen of its own that is cleared at the end: for a computer that others use.
         #[arg(long)]
         alternate_screen: bool,
     },
-    /// Admit whoever has acknowledged, without anybody watching, until stopped. F, CF [E; R]
+    /// Admit everyone who has acknowledged, unattended, until stopped. F, CF [E; R]
     Steward {
         /// The room.
         room: String,
-        /// Admit only these names (may be given more than once); anybody with a good invite if absent.
+        /// Admit only this name (may be given more than once); everyone with a good invite if absent.
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
-        /// Stop after so many admissions.
+        /// Stop after this number of admissions.
         #[arg(long, value_name = "N")]
         count: Option<u32>,
     },
@@ -104,7 +107,7 @@ pub enum Command {
         /// The folder.
         dir: PathBuf,
     },
-    /// Everything that is done in a room.
+    /// A command in a room.
     #[command(flatten)]
     In(InRoom),
 }
@@ -114,7 +117,7 @@ pub enum Command {
 pub enum RoomCommand {
     /// Open a room with a grant from the relay's operator. Prints the room's local name.
     Create {
-        /// What the room is called.
+        /// The room's title, which invitees read.
         title: String,
         /// The grant link; asked for unseen without a value, from standard input if `-`.
         #[arg(long, value_name = "LINK", num_args = 0..=1)]
@@ -134,18 +137,18 @@ pub enum RoomCommand {
     },
     /// List the rooms of this profile.
     List,
-    /// Change the name by which commands call a room.
+    /// Change a room's local name, which commands take.
     Rename {
         /// The room.
         room: String,
         /// The new local name.
         name: String,
     },
-    /// Erase everything of a room from this device. It does not leave the room. [C]
+    /// Erase a room from this device. You stay a member. [C]
     Wipe {
         /// The room.
         room: String,
-        /// Needed where nobody can be asked.
+        /// Do not ask; required without a terminal.
         #[arg(long)]
         yes: bool,
     },
@@ -189,19 +192,19 @@ pub enum AgreementCommand {
         /// The room.
         room: String,
     },
-    /// Issue a new version. Material: those who do not acknowledge it are out of the next epoch until they do. F [E; R]
+    /// Issue a new version. Members who do not acknowledge a material one are out of the room until they do. F [E; R]
     Amend {
         /// The room.
         room: String,
         /// The new text.
         file: PathBuf,
-        /// Everyone acknowledges anew.
-        #[arg(long, required_unless_present = "editorial", conflicts_with = "editorial")]
+        /// The meaning changes: everyone acknowledges again.
+        #[arg(long, conflicts_with = "editorial")]
         material: bool,
-        /// Wording only; nothing is blocked.
+        /// The wording alone changes; nobody is kept out.
         #[arg(long)]
         editorial: bool,
-        /// Material: how long people have to acknowledge before it takes effect (3d); at once if absent.
+        /// With `--material`: how long people have to acknowledge before it takes effect (3d); at once if absent.
         #[arg(long, value_name = "TIME")]
         effective: Option<String>,
     },
@@ -216,7 +219,7 @@ pub enum AgreementCommand {
         #[arg(long)]
         no_wait: bool,
     },
-    /// Put a pending version into effect whose time has come; any command of a facilitator does. F [E; R]
+    /// Put a pending version into effect once its time has come; any command of a facilitator does the same. F [E; R]
     Enact {
         /// The room.
         room: String,
@@ -233,7 +236,7 @@ pub enum AgreementCommand {
 /// `hearth profile ...`
 #[derive(Debug, Subcommand)]
 pub enum ProfileCommand {
-    /// Where it is and how it is unlocked.
+    /// Print the profile's folder and its lock.
     Show,
     /// Change the passphrase, or the key file.
     Passphrase {
@@ -243,9 +246,9 @@ pub enum ProfileCommand {
     },
     /// Check every record of the local store.
     Check,
-    /// Erase everything of this profile from this device. [C]
+    /// Erase the profile from this device. [C]
     Wipe {
-        /// Needed where nobody can be asked.
+        /// Do not ask; required without a terminal.
         #[arg(long)]
         yes: bool,
     },
@@ -261,33 +264,33 @@ pub enum InRoom {
         /// The words; from standard input if `-`.
         text: String,
     },
-    /// Print what is new. M
+    /// Print messages that are new to this profile. M
     Read {
         /// The room.
         room: String,
         /// Print the whole history.
         #[arg(long)]
         all: bool,
-        /// Print posts, too, that were held back during a pause.
+        /// Also print posts that were held back during a pause.
         #[arg(long)]
         held: bool,
     },
-    /// Print what is new, and what comes, until end of input or a signal. M
+    /// Print new messages as they come, until end of input or a signal. M
     Follow {
         /// The room.
         room: String,
     },
-    /// List the members; every acknowledgement is verified. M [E]
+    /// List the members and verify every acknowledgement. M [E]
     Who {
         /// The room.
         room: String,
     },
-    /// Print the room's state: rules in force, knocks, what waits in the outbox. M
+    /// Print the room's state: rules in force, knocks, waiting messages. M
     Status {
         /// The room.
         room: String,
     },
-    /// Print the log of moderation, with its hash chain verified. M [E]
+    /// Print the log of moderation and verify its hash chain. M [E]
     Log {
         /// The room.
         room: String,
@@ -295,7 +298,7 @@ pub enum InRoom {
         #[arg(long, value_name = "FILE")]
         export: Option<PathBuf>,
     },
-    /// List what waits in my outbox, or drop something from it. M
+    /// List the messages that wait in the outbox, or drop one. M
     Outbox {
         /// The room.
         room: String,
@@ -307,16 +310,16 @@ pub enum InRoom {
     Invite {
         /// The room.
         room: String,
-        /// Knocks it is good for.
-        #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        /// How many people can knock with it.
+        #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=INVITE_USES_MAX))]
         uses: u32,
-        /// End of validity.
+        /// How long it is valid.
         #[arg(long, default_value = "7d", value_name = "TIME")]
         expires: String,
-        /// The role its holder is admitted to.
+        /// The role that an admitted holder gets.
         #[arg(long, default_value = "member")]
         role: RoleArg,
-        /// Draw it as a QR code, too.
+        /// Also draw it as a QR code.
         #[arg(long)]
         qr: bool,
     },
@@ -327,12 +330,12 @@ pub enum InRoom {
         /// The invite's link; asked for unseen if absent, from standard input if `-`.
         link: Option<String>,
     },
-    /// List who asks to be admitted; each acknowledgement is verified. F, CF [E]
+    /// List people who ask to be admitted, and verify each acknowledgement. F, CF [E]
     Knocks {
         /// The room.
         room: String,
     },
-    /// Admit somebody who has acknowledged. F, CF [E; R]
+    /// Admit a person who has acknowledged. F, CF [E; R]
     Admit {
         /// The room.
         room: String,
@@ -348,7 +351,7 @@ pub enum InRoom {
         /// Words to the knocker.
         note: Option<String>,
     },
-    /// Nobody but facilitators and co-facilitators posts, for a time; it ends by itself. F, CF [E held by receivers; R]
+    /// Stop all posts but those of facilitators and co-facilitators, until a time. F, CF [E held by receivers; R]
     Pause {
         /// The room.
         room: String,
@@ -361,7 +364,7 @@ pub enum InRoom {
         /// The room.
         room: String,
     },
-    /// A member reads, but does not post, for a time. Only that member learns who and why. F, CF [R]
+    /// Stop a member's posts until a time; they can read. Only that member and moderators learn who and why. F, CF [R]
     Timeout {
         /// The room.
         room: String,
@@ -378,7 +381,7 @@ pub enum InRoom {
         /// Name or id.
         member: String,
     },
-    /// Least time between two posts of one member (10m, off). F, CF [R; C countdown]
+    /// Set the least time between two posts of a member (10m, off). F, CF [R; C countdown]
     Slow {
         /// The room.
         room: String,
@@ -386,7 +389,7 @@ pub enum InRoom {
         #[arg(num_args = 1.., required = true, value_name = "TIME")]
         time: Vec<String>,
     },
-    /// Posts of one member a day (20/day, off). F, CF [R; C]
+    /// Limit the posts of each member a day (20/day, off). F, CF [R; C]
     Budget {
         /// The room.
         room: String,
@@ -394,41 +397,41 @@ pub enum InRoom {
         #[arg(num_args = 1.., required = true, value_name = "NUMBER/day")]
         posts: Vec<String>,
     },
-    /// Characters of one message (1200, off). F, CF [R by size class; C exactly]
+    /// Limit the characters of a message (1200, off). F, CF [R by size class; C exactly]
     Len {
         /// The room.
         room: String,
         /// The number, or `off`.
         chars: String,
     },
-    /// Opening hours ("Mon-Fri 17:00-20:00 Europe/Paris", off). F, CF [R; C]
+    /// Set the opening hours ("Mon-Fri 17:00-20:00 Europe/Paris", off). F, CF [R; C]
     Hours {
         /// The room.
         room: String,
         /// The hours, or `off`.
         hours: String,
     },
-    /// Open the room whatever the hours say. F, CF [R; C]
+    /// Open the room whatever its hours say. F, CF [R; C]
     Open {
         /// The room.
         room: String,
-        /// Back to the hours.
+        /// Go back to the hours.
         #[arg(long)]
         by_hours: bool,
     },
-    /// Close the room to posts whatever the hours say. F, CF [R; C]
+    /// Close the room to posts whatever its hours say. F, CF [R; C]
     Close {
         /// The room.
         room: String,
     },
-    /// Admit nobody while on. F, CF [E; R]
+    /// Admit nobody while it is on. F, CF [E; R]
     Lock {
         /// The room.
         room: String,
         /// On or off.
         switch: Switch,
     },
-    /// Take a member out: new keys without them. What their device kept stays there. F, CF [E; R; C past copies]
+    /// Remove a member: the room gets new keys without them. Their device keeps what it has. F, CF [E; R; C past copies]
     Remove {
         /// The room.
         room: String,
@@ -441,7 +444,7 @@ pub enum InRoom {
         #[arg(long, value_name = "TEXT")]
         goodbye: Option<String>,
     },
-    /// Change a role, from then on. The last facilitator stays. F; CF between member and observer [E; R]
+    /// Change a member's role. A room keeps one facilitator. F; CF between member and observer [E; R]
     Role {
         /// The room.
         room: String,
@@ -464,7 +467,7 @@ pub enum InRoom {
         /// The message's id, or its number.
         id: String,
     },
-    /// No longer keep it there. F, CF [E]
+    /// Keep a message at the top no longer. F, CF [E]
     Unpin {
         /// The room.
         room: String,
@@ -484,7 +487,7 @@ pub enum InRoom {
         /// Retract every message of a member.
         #[arg(long, value_name = "MEMBER", conflicts_with = "id")]
         all_from: Option<String>,
-        /// Do not ask before `--all-from`. A program that nobody can be asked through is never asked.
+        /// Do not ask before `--all-from`. Without a terminal, hearth never asks.
         #[arg(long)]
         yes: bool,
     },
@@ -495,7 +498,7 @@ pub enum InRoom {
         /// Name or id.
         member: String,
     },
-    /// Show them again. M [C local]
+    /// Show a member's messages on this device again. M [C local]
     Unmute {
         /// The room.
         room: String,
@@ -507,7 +510,7 @@ pub enum InRoom {
         /// The room.
         room: String,
     },
-    /// New keys, same roster. F, CF [E]
+    /// Give all members new keys; the roster stays. F, CF [E]
     Rekey {
         /// The room.
         room: String,
@@ -518,7 +521,7 @@ pub enum InRoom {
         room: String,
         /// Words to the room.
         goodbye: Option<String>,
-        /// Do not ask before. A program that nobody can be asked through is never asked.
+        /// Do not ask first. Without a terminal, hearth never asks.
         #[arg(long)]
         yes: bool,
     },
@@ -528,11 +531,11 @@ pub enum InRoom {
         room: String,
         /// Words to the room.
         goodbye: Option<String>,
-        /// Do not ask before. A program that nobody can be asked through is never asked.
+        /// Do not ask first. Without a terminal, hearth never asks.
         #[arg(long)]
         yes: bool,
     },
-    /// How long the relay and members keep messages (30d). F [R; C]
+    /// Set how long the relay and members keep messages (30d). F [R; C]
     Expire {
         /// The room.
         room: String,
@@ -544,15 +547,15 @@ pub enum InRoom {
     Recover {
         /// The room.
         room: String,
-        /// Needed where nobody can be asked.
+        /// Do not ask; required without a terminal.
         #[arg(long)]
         yes: bool,
     },
-    /// Codes to compare out of band: with a member, or for the whole epoch. M [E]
+    /// Print digits to compare by voice: with a member, or for the whole room. M [E]
     Verify {
         /// The room.
         room: String,
-        /// Name or id; the epoch's safety code if absent.
+        /// Name or id; the room's digits if absent.
         member: Option<String>,
     },
 }
@@ -663,6 +666,8 @@ pub struct Entry {
     pub topic: Option<Topic>,
     /// What follows the word in a chat.
     pub takes: &'static str,
+    /// What follows the word, for example.
+    pub example: &'static str,
     /// What it does, in a few words.
     pub does: &'static str,
 }
@@ -671,76 +676,198 @@ const fn entry(
     name: &'static str,
     who: Who,
     topic: Topic,
-    takes: &'static str,
+    [takes, example]: [&'static str; 2],
     does: &'static str,
 ) -> Entry {
-    Entry { name, who, topic: Some(topic), takes, does }
+    Entry { name, who, topic: Some(topic), takes, example, does }
 }
 
 /// Every room command: who may use it, and how `chat` lists it.
 pub const ROOM_COMMANDS: [Entry; 38] = {
     use Topic as T;
     use Who as W;
+    const NONE: [&str; 2] = ["", ""];
     [
-        entry("send", W::Members, T::Talking, "WORDS", "say something"),
-        entry("announce", W::Moderators, T::Talking, "WORDS", "say it as from the facilitators"),
+        entry("send", W::Members, T::Talking, ["WORDS", "Hello, everybody"], "say something"),
+        entry(
+            "announce",
+            W::Moderators,
+            T::Talking,
+            ["WORDS", "We meet at six"],
+            "say something as from the facilitators",
+        ),
         entry(
             "retract",
             W::Members,
             T::Talking,
-            "ID | --all-from NAME [--reason CATEGORY]",
+            ["ID | --all-from NAME [--reason CATEGORY]", "ab12 --reason conduct"],
             "take a message back; facilitators: anybody's",
         ),
-        entry("outbox", W::Members, T::Talking, "[--drop ID]", "what waits to be sent"),
-        entry("read", W::Members, T::Looking, "[--all] [--held]", "what is new, or everything"),
-        entry("who", W::Members, T::Looking, "", "who is here"),
-        entry("status", W::Members, T::Looking, "", "the rules in force, and yours"),
-        entry("log", W::Members, T::Looking, "[--export FILE]", "what facilitators did"),
-        entry("verify", W::Members, T::Looking, "[NAME]", "digits to compare by voice"),
-        entry("mute", W::Members, T::Looking, "NAME", "hide somebody's words here"),
-        entry("unmute", W::Members, T::Looking, "NAME", "show them again"),
+        entry(
+            "outbox",
+            W::Members,
+            T::Talking,
+            ["[--drop ID]", "--drop ab12"],
+            "list messages that wait to be sent",
+        ),
+        entry(
+            "read",
+            W::Members,
+            T::Looking,
+            ["[--all] [--held]", "--all"],
+            "read what is new, or everything",
+        ),
+        entry("who", W::Members, T::Looking, NONE, "list the members"),
+        entry("status", W::Members, T::Looking, NONE, "show the rules in force"),
+        entry(
+            "log",
+            W::Members,
+            T::Looking,
+            ["[--export FILE]", "--export log.txt"],
+            "list what facilitators did",
+        ),
+        entry(
+            "verify",
+            W::Members,
+            T::Looking,
+            ["[NAME]", "Ben"],
+            "show digits to compare by voice",
+        ),
+        entry("mute", W::Members, T::Looking, ["NAME", "Ben"], "hide a member's words here"),
+        entry("unmute", W::Members, T::Looking, ["NAME", "Ben"], "show a member's words again"),
         entry(
             "invite",
             W::Moderators,
             T::Door,
-            "[--uses N] [--expires TIME] [--role ROLE] [--qr]",
-            "make a link",
+            ["[--uses N] [--expires TIME] [--role ROLE] [--qr]", "--uses 3 --expires 2d"],
+            "make an invite link",
         ),
-        entry("revoke", W::Moderators, T::Door, "LINK", "void a link"),
-        entry("knocks", W::Moderators, T::Door, "", "who asks to come in"),
-        entry("admit", W::Moderators, T::Door, "NAME", "let somebody in"),
-        entry("decline", W::Moderators, T::Door, "NAME [WORDS]", "do not; only they learn of it"),
-        entry("lock", W::Moderators, T::Door, "on|off", "let nobody in for now"),
-        entry("pause", W::Moderators, T::Calm, "[TIME] [WORDS]", "stop everybody for a moment"),
-        entry("resume", W::Moderators, T::Calm, "", "go on"),
-        entry("slow", W::Moderators, T::Calm, "TIME|off", "least time between two posts"),
-        entry("budget", W::Moderators, T::Calm, "N/day|off", "posts a day for each"),
-        entry("len", W::Moderators, T::Calm, "N|off", "longest message, in characters"),
-        entry("hours", W::Moderators, T::Calm, "HOURS|off", "opening hours"),
-        entry("open", W::Moderators, T::Calm, "[--by-hours]", "open against the hours"),
-        entry("close", W::Moderators, T::Calm, "", "close against the hours"),
-        entry("pin", W::Moderators, T::Calm, "ID", "keep a message at the top"),
-        entry("unpin", W::Moderators, T::Calm, "ID", "keep it there no longer"),
-        entry("rekey", W::Moderators, T::Calm, "", "new keys for everybody"),
-        entry("restore-rules", W::Facilitators, T::Calm, "", "make the relay do what the log says"),
-        entry("expire", W::Facilitators, T::Calm, "TIME", "how long messages are kept"),
-        entry("timeout", W::Moderators, T::Members, "NAME TIME [WORDS]", "let somebody rest"),
-        entry("untimeout", W::Moderators, T::Members, "NAME", "end that early"),
-        entry("role", W::Moderators, T::Members, "NAME ROLE", "change somebody's role"),
+        entry("revoke", W::Moderators, T::Door, ["LINK", "hearth://..."], "void an invite link"),
+        entry("knocks", W::Moderators, T::Door, NONE, "list people who ask to come in"),
+        entry("admit", W::Moderators, T::Door, ["NAME", "Ben"], "let somebody in"),
+        entry(
+            "decline",
+            W::Moderators,
+            T::Door,
+            ["NAME [WORDS]", "Ben Please call me first"],
+            "decline a knock; only the knocker learns of it",
+        ),
+        entry(
+            "lock",
+            W::Moderators,
+            T::Door,
+            ["on|off", "on"],
+            "let nobody in, or let people in again",
+        ),
+        entry(
+            "pause",
+            W::Moderators,
+            T::Calm,
+            ["[TIME] [WORDS]", "10m Let us breathe"],
+            "stop everybody for a moment",
+        ),
+        entry("resume", W::Moderators, T::Calm, NONE, "end the pause"),
+        entry(
+            "slow",
+            W::Moderators,
+            T::Calm,
+            ["TIME|off", "10m"],
+            "set the least time between two posts",
+        ),
+        entry(
+            "budget",
+            W::Moderators,
+            T::Calm,
+            ["N/day|off", "20/day"],
+            "limit each member's posts a day",
+        ),
+        entry(
+            "len",
+            W::Moderators,
+            T::Calm,
+            ["N|off", "1200"],
+            "limit the characters of a message",
+        ),
+        entry(
+            "hours",
+            W::Moderators,
+            T::Calm,
+            ["HOURS|off", "Mon-Fri 17:00-20:00 Europe/Paris"],
+            "set the opening hours",
+        ),
+        entry(
+            "open",
+            W::Moderators,
+            T::Calm,
+            ["[--by-hours]", "--by-hours"],
+            "open the room against its hours",
+        ),
+        entry("close", W::Moderators, T::Calm, NONE, "close the room against its hours"),
+        entry("pin", W::Moderators, T::Calm, ["ID", "ab12"], "keep a message at the top"),
+        entry(
+            "unpin",
+            W::Moderators,
+            T::Calm,
+            ["ID", "ab12"],
+            "keep a message at the top no longer",
+        ),
+        entry("rekey", W::Moderators, T::Calm, NONE, "give everybody new keys"),
+        entry(
+            "restore-rules",
+            W::Facilitators,
+            T::Calm,
+            NONE,
+            "make the relay do what the log says",
+        ),
+        entry(
+            "expire",
+            W::Facilitators,
+            T::Calm,
+            ["TIME", "30d"],
+            "set how long messages are kept",
+        ),
+        entry(
+            "timeout",
+            W::Moderators,
+            T::Members,
+            ["NAME TIME [WORDS]", "Ben 30m Please rest a little"],
+            "let a member rest",
+        ),
+        entry("untimeout", W::Moderators, T::Members, ["NAME", "Ben"], "end a time-out early"),
+        entry(
+            "role",
+            W::Moderators,
+            T::Members,
+            ["NAME ROLE", "Ben observer"],
+            "change a member's role",
+        ),
         entry(
             "remove",
             W::Moderators,
             T::Members,
-            "NAME --reason CATEGORY [--goodbye WORDS]",
-            "take somebody out",
+            ["NAME --reason CATEGORY [--goodbye WORDS]", "Ben --reason request"],
+            "take a member out",
         ),
-        entry("leave", W::Members, T::Going, "[WORDS]", "leave the room for good"),
-        entry("withdraw", W::Members, T::Going, "[WORDS]", "leave, and take back your signature"),
+        entry(
+            "leave",
+            W::Members,
+            T::Going,
+            ["[WORDS]", "Thank you all"],
+            "leave the room for good",
+        ),
+        entry(
+            "withdraw",
+            W::Members,
+            T::Going,
+            ["[WORDS]", "Thank you all"],
+            "leave, and take your signature back",
+        ),
         Entry {
             name: "follow",
             who: W::Members,
             topic: None,
             takes: "",
+            example: "",
             does: "print what is new and what comes",
         },
         Entry {
@@ -748,10 +875,41 @@ pub const ROOM_COMMANDS: [Entry; 38] = {
             who: W::Members,
             topic: None,
             takes: "",
+            example: "",
             does: "go on after a restored backup or a split",
         },
     ]
 };
+
+impl Command {
+    /// Returns the room that the command names.
+    pub fn room(&self) -> Option<&str> {
+        match self {
+            Self::In(command) => Some(command.room()),
+            Self::Chat { room, .. } | Self::Steward { room, .. } => Some(room),
+            Self::Receipt { room, file: None } => Some(room),
+            Self::Room(RoomCommand::Rename { room, .. } | RoomCommand::Wipe { room, .. }) => {
+                Some(room)
+            }
+            Self::Agreement(command) => command.room(),
+            _ => None,
+        }
+    }
+}
+
+impl AgreementCommand {
+    fn room(&self) -> Option<&str> {
+        match self {
+            Self::Diff { room }
+            | Self::Amend { room, .. }
+            | Self::Acknowledge { room, .. }
+            | Self::Enact { room }
+            | Self::Withdraw { room } => Some(room),
+            Self::Show { target } => target.as_deref(),
+            Self::Template => None,
+        }
+    }
+}
 
 impl InRoom {
     /// Returns the room that the command names.

@@ -6,6 +6,7 @@ use hearth_protocol::{Millis, RejectCode, invite::LinkError};
 use serde_json::{Value, json};
 
 use crate::{
+    advice,
     connection::{ConnectError, RequestError, network_words, refusal_words},
     engine::{
         EngineError, accord::Reason, agreement::AckError, content::ContentError, gate::Refusal,
@@ -76,6 +77,12 @@ impl Failure {
         Self::new(exit::USAGE, "usage", message, advice)
     }
 
+    /// Names the room in the commands of the advice.
+    #[must_use]
+    pub fn in_room(self, room: &str) -> Self {
+        Self { advice: advice::in_room(&self.advice, room), ..self }
+    }
+
     /// Returns the JSON object of the contract.
     pub fn to_json(&self) -> Value {
         let mut object = json!({
@@ -141,7 +148,7 @@ impl From<LiveError> for Failure {
                 exit::REFUSED,
                 "knock_forgotten",
                 error.to_string(),
-                "Knock again with `hearth join LINK`; if the invite is spent or over, ask a facilitator for another.",
+                "Knock again with `hearth join`; if the invite is spent or over, ask a facilitator for another.",
             ),
             LiveError::WelcomeGone => Self::new(
                 exit::REFUSED,
@@ -159,7 +166,7 @@ impl From<LiveError> for Failure {
                 exit::FAILED,
                 "output_closed",
                 error.to_string(),
-                "Nothing is lost; `hearth read` shows it.",
+                "Nothing is lost; `hearth read ROOM` shows it.",
             ),
             LiveError::LeftBehind => Self {
                 kept: true,
@@ -176,7 +183,7 @@ impl From<LiveError> for Failure {
                     exit::FAILED,
                     "epoch_used_up",
                     error.to_string(),
-                    "What you wrote waits in the outbox; it goes out after a facilitator has opened the room.",
+                    kept_until(true, Some("a facilitator's next command")),
                 )
             },
         }
@@ -188,6 +195,9 @@ impl From<ConnectError> for Failure {
         Self::new(error.exit_code(), error.code(), error.to_string(), error.advice())
     }
 }
+
+const MAKE_FACILITATOR: &str =
+    "Make somebody else facilitator first: `hearth role ROOM NAME facilitator`.";
 
 fn not_inside(standing: &Standing) -> Failure {
     let (message, advice) = match standing {
@@ -210,12 +220,63 @@ fn not_inside(standing: &Standing) -> Failure {
         Standing::Member => ("the relay does not know you in this room", "Ask a facilitator."),
         Standing::Opening(_) => (
             "the relay has not opened this room yet",
-            "What you wrote waits. Repeat `hearth room create` as it was, with the same grant; or give it up with `hearth room wipe ROOM`.",
+            "What you wrote waits. Repeat the same command with the same grant: `hearth room create TITLE --agreement FILE --as NAME`; or give it up with `hearth room wipe ROOM`.",
         ),
     };
     let code = if *standing == Standing::Lapsed { "not_acknowledged" } else { "not_member" };
     let kept = matches!(standing, Standing::Opening(_));
     Failure { kept, ..Failure::new(exit::REFUSED, code, message, advice) }
+}
+
+/// Says what becomes of words that cannot go out now: the one rule for every reason that ends by itself or by somebody's act.
+pub(crate) fn kept_until(kept: bool, end: Option<&str>) -> String {
+    let after = end.map(|end| format!(" after {end}")).unwrap_or_default();
+    match kept {
+        true => format!("Your words are kept and go out with your next message or command{after}."),
+        false => format!("Nothing was sent; repeat it{after}."),
+    }
+}
+
+/// Returns what happened, what ends it, and what else helps, for a refusal that passes.
+fn waits(
+    code: RejectCode,
+    until: &str,
+    reason: Reason,
+) -> Option<(String, Option<&'static str>, &'static str)> {
+    let that = (!until.is_empty()).then_some("that");
+    Some(match code {
+        RejectCode::Paused => {
+            (format!("the room is paused{until}"), Some("the pause"), " You can read meanwhile.")
+        }
+        RejectCode::TimedOut if reason != Reason::Recorded => (
+            format!("the relay refuses your posts{until}"),
+            that,
+            " `hearth read ROOM` shows whether a facilitator says why.",
+        ),
+        RejectCode::TimedOut => (
+            format!("a facilitator asks you to rest{until}"),
+            Some("the time-out"),
+            " You can read meanwhile; the others do not see who is in a time-out.",
+        ),
+        RejectCode::Closed => {
+            (format!("the room is closed{until}"), Some("the opening"), " You can read meanwhile.")
+        }
+        RejectCode::SlowMode => (
+            format!("slow mode: your next post can go out{}", until.replace(" until", " at")),
+            that,
+            "",
+        ),
+        RejectCode::BudgetSpent => (format!("your posts of the day are spent{until}"), that, ""),
+        RejectCode::QuotaSpent => {
+            (format!("{}{until}", refusal_words(code)), Some("older messages have expired"), "")
+        }
+        RejectCode::StoreUnavailable => (
+            "the relay cannot store anything now".into(),
+            None,
+            " If it stays, tell the relay's operator.",
+        ),
+        _ => return None,
+    })
 }
 
 fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
@@ -224,42 +285,25 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
         let words = refusal_words(code);
         let message =
             format!("the relay refuses your posts{until} ({words}), and no record says why");
-        let advice = if kept {
-            "Your words are kept. Tell a facilitator by another way; `hearth restore-rules ROOM` is theirs to run."
-        } else {
-            "Tell a facilitator by another way; `hearth restore-rules ROOM` is theirs to run."
-        };
+        let advice = format!(
+            "{} Tell a facilitator by another way: they run `hearth restore-rules ROOM`.",
+            kept_until(kept, (!until.is_empty()).then_some("that"))
+        );
         return Failure {
             retry_at,
             kept,
             ..Failure::new(exit::LIED, code.as_str(), message, advice)
         };
     }
+    if let Some((message, end, more)) = waits(code, &until, reason) {
+        let advice = format!("{}{more}", kept_until(kept, end));
+        let exit = match code {
+            RejectCode::StoreUnavailable => exit::UNREACHABLE,
+            _ => exit::REFUSED,
+        };
+        return Failure { retry_at, kept, ..Failure::new(exit, code.as_str(), message, advice) };
+    }
     let (message, advice): (String, &str) = match code {
-        RejectCode::Paused => (
-            format!("the room is paused{until}"),
-            "Reading works. Your words are kept and go out with your next command after the pause.",
-        ),
-        RejectCode::TimedOut if reason != Reason::Recorded => (
-            format!("the relay refuses your posts{until}"),
-            "Reading works. Your words are kept; `hearth read ROOM` shows whether a facilitator says why.",
-        ),
-        RejectCode::TimedOut => (
-            format!("a facilitator asks you to rest{until}"),
-            "Reading works. Your words are kept; the others do not see who is in a time-out.",
-        ),
-        RejectCode::SlowMode => (
-            format!("slow mode: your next post can go out{}", until.replace(" until", " at")),
-            "Your words are kept and go out with your next command after that.",
-        ),
-        RejectCode::BudgetSpent => (
-            format!("your posts of the day are spent{until}"),
-            "Your words are kept and go out with your next command after that.",
-        ),
-        RejectCode::Closed => (
-            format!("the room is closed{until}"),
-            "Reading works. Your words are kept and go out when the room is open.",
-        ),
         RejectCode::TooLong if kept => (
             "a message in your outbox is longer than the room allows".into(),
             "`hearth outbox ROOM` shows it. Send it in shorter parts, and drop it there with --drop ID.",
@@ -298,10 +342,9 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             "the relay does not know you in this room".into(),
             "Ask a facilitator whether you are still in it.",
         ),
-        RejectCode::LastFacilitator => (
-            "the room would be left without a facilitator".into(),
-            "Make somebody else facilitator first (`hearth role`).",
-        ),
+        RejectCode::LastFacilitator => {
+            ("the room would be left without a facilitator".into(), MAKE_FACILITATOR)
+        }
         RejectCode::RoomFull => (
             "the room is full".into(),
             "Remove unused invites or knocks, or ask the relay's operator for a larger grant.",
@@ -323,17 +366,9 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
         RejectCode::RateLimited => {
             (format!("too many requests{until}"), "Wait a little, then try again.")
         }
-        RejectCode::StoreUnavailable => (
-            "the relay cannot store anything now".into(),
-            "Your words are kept; try again later, or tell the relay's operator.",
-        ),
         RejectCode::ShuttingDown => (
             "the relay is stopping".into(),
             "Try again in a minute; nothing that you wrote is lost.",
-        ),
-        RejectCode::QuotaSpent => (
-            format!("{}{until}", refusal_words(code)),
-            "Your words are kept and go out when older ones expire.",
         ),
         other => (
             refusal_words(other).into(),
@@ -341,7 +376,7 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
         ),
     };
     let exit = match code {
-        RejectCode::ShuttingDown | RejectCode::StoreUnavailable => exit::UNREACHABLE,
+        RejectCode::ShuttingDown => exit::UNREACHABLE,
         RejectCode::BadFrame
         | RejectCode::BadVersion
         | RejectCode::BadSignature
@@ -358,7 +393,7 @@ impl From<EngineError> for Failure {
         if error.is_verification_failure() {
             let advice = match &error {
                 EngineError::HistoryBackwards(_) | EngineError::StreamChanged => {
-                    "Nothing was merged and nothing is lost here. Tell a facilitator: the operator restored a backup (then see `hearth recover`), or the relay lies."
+                    "Nothing was merged and nothing is lost here. Tell a facilitator: the operator restored a backup (then run `hearth recover ROOM`), or the relay lies."
                 }
                 EngineError::BadPreview => {
                     "Nothing was signed. Ask the facilitator for a new invite by another way."
@@ -398,7 +433,7 @@ impl From<EngineError> for Failure {
                 exit::REFUSED,
                 "not_acknowledged",
                 message,
-                "Read it with `hearth agreement show`, and give the id that it prints.",
+                "Read it with `hearth agreement show ROOM`, and give the id that it prints.",
             ),
             EngineError::NameTaken | EngineError::Refused(Refusal::NameConfusable) => Self::new(
                 exit::REFUSED,
@@ -481,9 +516,7 @@ impl From<EngineError> for Failure {
 fn rule_failure(rule: &RuleError) -> Failure {
     let (code, advice) = match rule {
         RuleError::NotFacilitator => ("not_facilitator", "Ask a facilitator."),
-        RuleError::LastFacilitator => {
-            ("last_facilitator", "Make somebody else facilitator first (`hearth role`).")
-        }
+        RuleError::LastFacilitator => ("last_facilitator", MAKE_FACILITATOR),
         RuleError::Locked => {
             ("locked_room", "A facilitator unlocks it with `hearth lock ROOM off`.")
         }
@@ -494,11 +527,12 @@ fn rule_failure(rule: &RuleError) -> Failure {
             "room_full",
             "Found a second room, or, for more than 100 people, one with `--suite x25519`.",
         ),
-        RuleError::TooManyRoles => {
-            ("too_many_roles", "Make somebody a plain member first (`hearth role`).")
-        }
+        RuleError::TooManyRoles => (
+            "too_many_roles",
+            "Make somebody a plain member first: `hearth role ROOM NAME member`.",
+        ),
         RuleError::TooLong => ("too_long", "Use fewer words."),
-        RuleError::OutOfRange => ("out_of_range", "Look at `hearth help` for what is allowed."),
+        RuleError::OutOfRange => ("out_of_range", "`hearth help COMMAND` says what is allowed."),
         RuleError::Nothing => ("nothing_to_change", "`hearth status ROOM` shows what is in force."),
         _ => ("refused", "Repeat the command; if it stays, ask for help with this line."),
     };
@@ -542,9 +576,10 @@ impl From<LinkError> for Failure {
                 "invite_damaged",
                 "Copy the whole link again, from hearth:// to its end, exactly as it was sent.",
             ),
-            LinkError::OtherKind => {
-                ("invite_other", "`join` takes an invite, `room create --grant` takes a grant.")
-            }
+            LinkError::OtherKind => (
+                "invite_other",
+                "`hearth join` takes an invite, `hearth room create TITLE --grant --agreement FILE --as NAME` takes a grant.",
+            ),
             LinkError::NewerVersion => ("invite_newer", "Update hearth."),
             LinkError::OlderVersion => ("invite_older", "Ask your facilitator for a new link."),
             _ => ("invite_invalid", "A link begins with hearth:// ; ask your facilitator for it."),

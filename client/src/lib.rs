@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod advice;
 pub mod backoff;
 pub mod cli;
 pub mod clock;

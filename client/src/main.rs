@@ -2,20 +2,23 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{
+    Parser as _,
+    error::{ContextKind, ContextValue},
+};
 use hearth_client::{
     cli::Cli,
     commands,
     failure::{Failure, exit},
     fault,
-    text::escape,
+    text::{escape, nearest::nearest},
 };
 
 fn main() -> ExitCode {
     fault::say_place_only();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&with_nearest(error)),
     };
     let json = cli.json;
     harden();
@@ -41,6 +44,21 @@ fn harden() {
     // A dump that is piped to a program heeds no limit, and others of this account could read the memory.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Leaves the nearest of the commands that clap suggests: it goes by common letters, and `paus` has most of `status`.
+fn with_nearest(mut error: clap::Error) -> clap::Error {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) => typed.clone(),
+        _ => return error,
+    };
+    if let Some(ContextValue::Strings(all)) = error.get(ContextKind::SuggestedSubcommand)
+        && let Some(word) = nearest(&typed, all.iter().map(String::as_str))
+    {
+        let one = ContextValue::Strings(vec![word.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, one);
+    }
+    error
 }
 
 fn usage(error: &clap::Error) -> ExitCode {

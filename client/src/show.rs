@@ -3,18 +3,23 @@
 //! Everything that came from somebody else is made inert before it reaches a terminal. JSON escapes control
 //! characters by itself.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
 
-use hearth_protocol::{MemberKey, Millis};
+use hearth_protocol::{MemberKey, Millis, Role, frame::Door};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    advice,
     engine::{
         accord::Mismatch,
+        agreement::Change,
         policy::{Act, Leaf, Record, RoomPolicy},
         state::{Notice, Row, RowContent},
     },
-    text::{escape, when},
+    text::{count::counted, escape, when},
 };
 
 /// What the second and later lines of a message begin with, so that no message can pose as another line of ours.
@@ -26,22 +31,54 @@ pub struct Output {
     json: bool,
     quiet: bool,
     printer: Option<crate::line::Printer>,
+    place: Place,
+}
+
+/// Where the reader types commands.
+#[derive(Clone, Default)]
+enum Place {
+    /// On the command line, of no room or of several.
+    #[default]
+    Anywhere,
+    /// On the command line, of the room of this local name.
+    Room(Arc<str>),
+    /// In the chat of the room of this local name.
+    Chat(Arc<str>),
 }
 
 impl Output {
     /// Prints to standard output.
-    pub const fn stdout(json: bool) -> Self {
-        Self { json, quiet: false, printer: None }
+    pub fn stdout(json: bool) -> Self {
+        Self { json, quiet: false, printer: None, place: Place::default() }
     }
 
     /// Prints above the line that is being typed.
-    pub const fn above(printer: crate::line::Printer) -> Self {
-        Self { json: false, quiet: false, printer: Some(printer) }
+    pub fn above(self, printer: crate::line::Printer) -> Self {
+        Self { json: false, printer: Some(printer), ..self }
+    }
+
+    /// Names the room in the commands of its advice.
+    pub fn in_room(self, room: &str) -> Self {
+        Self { place: Place::Room(room.into()), ..self }
+    }
+
+    /// Names slash commands in its advice.
+    pub fn in_chat(self, room: &str) -> Self {
+        Self { place: Place::Chat(room.into()), ..self }
     }
 
     /// Prints no results: the room's own lines say enough.
-    pub const fn quiet() -> Self {
-        Self { json: false, quiet: true, printer: None }
+    pub fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
+    }
+
+    /// Returns some advice with its commands as the reader types them here.
+    pub fn advice(&self, text: &str) -> String {
+        match &self.place {
+            Place::Anywhere => text.to_owned(),
+            Place::Room(room) => advice::in_room(text, room),
+            Place::Chat(room) => advice::in_chat(text, room),
+        }
     }
 
     /// Whether output is JSON.
@@ -63,6 +100,14 @@ impl Output {
         } else {
             self.line(text)
         }
+    }
+
+    /// Says to people that a list is empty. Programs see an empty list.
+    ///
+    /// # Errors
+    /// If standard output is closed.
+    pub fn say_none(&self, text: &str) -> io::Result<()> {
+        if self.quiet || self.json { Ok(()) } else { self.line(text) }
     }
 
     /// Prints one line as it is.
@@ -118,25 +163,27 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// Prints a row; prints nothing where there is nothing to show.
+    /// Prints a row; says whether there was something to show.
     ///
     /// # Errors
     /// If standard output is closed.
-    pub fn row(&self, out: &Output, row: &Row) -> io::Result<()> {
+    pub fn row(&self, out: &Output, row: &Row) -> io::Result<bool> {
+        let mut shown = false;
         for notice in &row.notices {
-            self.notice(out, row, notice)?;
+            shown |= self.notice(out, row, notice)?;
         }
         let muted = row.from.is_some_and(|from| self.muted.contains(&from));
-        let Some((kind, text, more)) = self.content(row) else { return Ok(()) };
+        let Some((kind, text, more)) = self.content(row) else { return Ok(shown) };
         if muted && matches!(kind, "text" | "held") {
-            return Ok(());
+            return Ok(shown);
         }
         let mut object = self.base(row, kind);
         if !text.is_empty() {
             object.insert("text".into(), json!(text));
         }
         object.extend(more);
-        out.say(&Value::Object(object), &self.plain(row, kind, &text))
+        out.say(&Value::Object(object), &self.plain(row, kind, &text))?;
+        Ok(true)
     }
 
     /// Prints what does not agree between the relay and the log.
@@ -144,7 +191,7 @@ impl View<'_> {
     /// # Errors
     /// If standard output is closed.
     pub fn mismatch(&self, out: &Output, what: &Mismatch, names: &Names) -> io::Result<()> {
-        let text = mismatch_text(what, self.me, names);
+        let text = out.advice(&mismatch_text(what, self.me, names));
         let object = json!({
             "room": self.room,
             "seq": null,
@@ -173,17 +220,19 @@ impl View<'_> {
         object
     }
 
-    fn notice(&self, out: &Output, row: &Row, notice: &Notice) -> io::Result<()> {
+    fn notice(&self, out: &Output, row: &Row, notice: &Notice) -> io::Result<bool> {
         let (word, text) = notice_text(row, notice);
         if word == "duplicate" {
-            return Ok(());
+            return Ok(false);
         }
+        let text = out.advice(&text);
         let mut object = self.base(row, "notice");
         object.insert("notice".into(), json!(word));
         object.insert("text".into(), json!(text));
         object.insert("alarm".into(), json!(notice.is_alarm()));
         let mark = if notice.is_alarm() { "!!" } else { "--" };
-        out.say(&Value::Object(object), &format!("{mark} {}", escape::one_line(&text)))
+        out.say(&Value::Object(object), &format!("{mark} {}", escape::one_line(&text)))?;
+        Ok(true)
     }
 
     /// Returns kind, text and further fields of a row; `None` if it is not shown.
@@ -212,7 +261,7 @@ impl View<'_> {
                     Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::SetRole { .. }
                 );
                 let kind = if is_roster { "roster" } else { "moderation" };
-                (kind, act_text(&record.act, target))
+                (kind, with_words(act_text(&record.act, target, row.at), &record.act))
             }
             RowContent::Goodbye { withdrawn } => {
                 more.insert("act".into(), json!(if *withdrawn { "withdraw" } else { "goodbye" }));
@@ -222,7 +271,9 @@ impl View<'_> {
                 more.insert("act".into(), json!("invite"));
                 more.insert("uses".into(), json!(uses));
                 more.insert("expires".into(), json!(rfc3339(*expires)));
-                ("moderation", "made an invite".into())
+                let uses = counted(*uses, "person", "people");
+                let until = when::local_moment(*expires, row.at);
+                ("moderation", format!("made an invite for {uses}, good until {until}"))
             }
             RowContent::AgreementText(id) => {
                 more.insert("agreement".into(), json!(id.to_hex()));
@@ -265,8 +316,8 @@ impl View<'_> {
                 None => format!("{time} -- a message was retracted"),
             },
             (_, RowContent::Goodbye { withdrawn, .. }) => {
-                let what = if *withdrawn { "withdraws and says goodbye" } else { "says goodbye" };
-                format!("{time} -- {name} {what}; still has the keys")
+                let what = if *withdrawn { "withdraws, says goodbye" } else { "says goodbye" };
+                format!("{time} -- {name} {what} and still has the keys")
             }
             (_, RowContent::MyTimeout { until, .. }) if *until > row.at => format!(
                 "{time} -- {name} asks you to rest until {}. You can read; the others see that somebody rests, not who. {}",
@@ -278,62 +329,127 @@ impl View<'_> {
                 Act::Announce(text) => {
                     format!("{time} ** {name}: {} **", escape::many_lines(text, INDENT))
                 }
-                _ => format!("{time} -- {name}: {}", escape::many_lines(text, INDENT)),
+                Act::Depart(_) => {
+                    format!("{time} -- {}", departed(&escape::one_line(text), &name))
+                }
+                _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
             },
-            _ => format!("{time} -- {name}: {}", escape::many_lines(text, INDENT)),
+            _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
         }
     }
 }
 
-/// Says in words what an act did.
-pub fn act_text(act: &Act, target: &str) -> String {
+/// Says in a sentence who did what, without words to the room. Moments are told as seen from the record's own.
+pub fn act_sentence(record: &Record, actor: &str, target: &str) -> String {
+    let text = act_text(&record.act, target, record.at);
+    match &record.act {
+        Act::Depart(_) => departed(&text, actor),
+        _ => format!("{actor} {text}"),
+    }
+}
+
+/// Names whose program carried a departure out: it is the record's actor, and not the member who leaves.
+fn departed(text: &str, actor: &str) -> String {
+    format!("{text} ({actor}'s program carried it out)")
+}
+
+/// Says what an act did, to follow its actor's name: verb, object, values. Only a departure has the leaving member for its subject.
+pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
+    let whose = if target.is_empty() { "the".to_owned() } else { format!("{target}'s") };
+    let target = if target.is_empty() { "somebody" } else { target };
+    let moment = |at| when::local_moment(at, seen_from);
     match act {
         Act::Found => "opened the room".into(),
-        Act::Admit { role, .. } => format!("admitted {target} ({})", role.as_str()),
-        Act::Remove { category, goodbye, .. } => {
-            let words = if goodbye.is_empty() { String::new() } else { format!(": {goodbye}") };
-            format!("removed {target} ({}){words}", category.as_str())
+        Act::Admit { role, .. } => format!("admitted {target} as {}", role_words(*role)),
+        Act::Remove { category, .. } => {
+            format!("removed {target} (reason: {})", category.as_str())
         }
-        Act::Depart(_) => format!("{target} has left the room"),
-        Act::SetRole { role, .. } => format!("{target} is now {}", role.as_str()),
-        Act::Pause { until, comment } => {
-            let words = if comment.is_empty() { String::new() } else { format!(": {comment}") };
-            format!("paused the room until {}{words}", clock(*until))
-        }
+        Act::Depart(_) => format!("{target} left the room"),
+        Act::SetRole { role, .. } => format!("made {target} {}", role_words(*role)),
+        Act::Pause { until, .. } => format!("paused the room until {}", moment(*until)),
         Act::Resume => "ended the pause".into(),
         Act::Slow(0) => "ended slow mode".into(),
-        Act::Slow(s) => format!("slow mode: one post every {}", span(u64::from(*s))),
+        Act::Slow(s) => format!("set slow mode to one post every {}", span(u64::from(*s))),
         Act::Budget(0) => "lifted the daily limit of posts".into(),
-        Act::Budget(n) => format!("limit: {n} posts a day each"),
+        Act::Budget(n) => {
+            format!("limited each member to {} a day", counted(*n, "post", "posts"))
+        }
         Act::Length(0) => "lifted the limit of length".into(),
-        Act::Length(n) => format!("limit: {n} characters a message"),
+        Act::Length(n) => {
+            format!("limited each message to {}", counted(*n, "character", "characters"))
+        }
         Act::Lock(true) => "locked the room: nobody is admitted".into(),
         Act::Lock(false) => "unlocked the room".into(),
-        Act::Hours { text, hours: Some(_) } => format!("opening hours: {text}"),
+        Act::Hours { text, hours: Some(_) } => format!("set the opening hours to {text}"),
         Act::Hours { .. } => "lifted the opening hours".into(),
-        Act::Door(hearth_protocol::frame::Door::Open) => "opened the room".into(),
-        Act::Door(hearth_protocol::frame::Door::Closed) => "closed the room to posts".into(),
-        Act::Door(hearth_protocol::frame::Door::ByHours) => "the opening hours hold again".into(),
-        Act::Timeout(_) => "gave a time-out to a member".into(),
-        Act::Untimeout(_) => "ended the time-out of a member".into(),
-        Act::Announce(text) => text.clone(),
+        Act::Door(Door::Open) => "opened the room whatever its hours say".into(),
+        Act::Door(Door::Closed) => "closed the room to posts".into(),
+        Act::Door(Door::ByHours) => "put the room back to its opening hours".into(),
+        Act::Timeout(_) => "gave a member a time-out".into(),
+        Act::Untimeout(_) => "ended a member's time-out".into(),
+        Act::Announce(_) => "made an announcement".into(),
         Act::Pin(pin) => format!("pinned the message {}", pin.message.short()),
         Act::Unpin(pin) => format!("unpinned the message {}", pin.message.short()),
         Act::Retract { message, category, .. } => {
-            format!("retracted the message {} of {target} ({})", message.short(), category.as_str())
+            format!("retracted {whose} message {} (reason: {})", message.short(), category.as_str())
         }
         Act::Rekey => "renewed the room's keys".into(),
-        Act::Amend { agreement, change } => match change {
-            crate::engine::agreement::Change::Material => format!(
-                "issued version {} of the agreement; please read and acknowledge it by {}",
-                agreement.version,
-                clock(agreement.effective)
-            ),
-            _ => format!("edited the wording of the agreement (version {})", agreement.version),
-        },
-        Act::Enact => "the new agreement is in force".into(),
+        Act::Amend { agreement, change: Change::Material } if agreement.effective <= seen_from => {
+            format!(
+                "issued version {} of the agreement: everyone acknowledges it to stay in",
+                agreement.version
+            )
+        }
+        Act::Amend { agreement, change: Change::Material } => format!(
+            "issued version {} of the agreement: everyone acknowledges it by {}",
+            agreement.version,
+            moment(agreement.effective)
+        ),
+        Act::Amend { agreement, .. } => {
+            format!("edited the wording of the agreement (version {})", agreement.version)
+        }
+        Act::Enact => "put the new agreement into force".into(),
         Act::Withdraw => "withdrew the coming version of the agreement".into(),
-        Act::Expire(s) => format!("messages are kept for {}", span(*s)),
+        Act::Expire(s) => format!("limited how long messages are kept to {}", span(*s)),
+    }
+}
+
+/// Adds an act's words to the room. The log leaves them out.
+fn with_words(text: String, act: &Act) -> String {
+    match act {
+        Act::Announce(words) => words.clone(),
+        Act::Pause { comment: words, .. } | Act::Remove { goodbye: words, .. }
+            if !words.is_empty() =>
+        {
+            format!("{text}: {words}")
+        }
+        _ => text,
+    }
+}
+
+/// Says what a rule is while it is in force.
+pub fn rule_text(act: &Act) -> String {
+    match act {
+        Act::Slow(0) => "no slow mode".into(),
+        Act::Slow(s) => format!("slow mode: one post every {}", span(u64::from(*s))),
+        Act::Budget(0) => "no daily limit of posts".into(),
+        Act::Budget(n) => format!("limit: {} a day for each member", counted(*n, "post", "posts")),
+        Act::Length(0) => "no limit of length".into(),
+        Act::Length(n) => format!("limit: {} a message", counted(*n, "character", "characters")),
+        Act::Door(Door::Open) => "open whatever its hours say".into(),
+        Act::Door(Door::Closed) => "closed to posts".into(),
+        Act::Door(Door::ByHours) => "open by its hours".into(),
+        other => act_text(other, "", Millis(0)),
+    }
+}
+
+/// Names a role, with its article.
+pub const fn role_words(role: Role) -> &'static str {
+    match role {
+        Role::Facilitator => "a facilitator",
+        Role::CoFacilitator => "a co-facilitator",
+        Role::Member => "a member",
+        Role::Observer => "an observer",
     }
 }
 
@@ -381,10 +497,14 @@ fn act_fields(act: &Act, more: &mut Map<String, Value>) {
 fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
     let name = if row.name.is_empty() { "somebody" } else { &row.name };
     match notice {
-        Notice::Gap(n) => ("gap", format!("{n} message(s) of {name} before this one are missing")),
+        Notice::Gap(n) => {
+            let messages = counted(*n, "message", "messages");
+            let verb = if *n == 1 { "is" } else { "are" };
+            ("gap", format!("{messages} of {name} before this one {verb} missing"))
+        }
         Notice::Fork(seq) => (
             "fork",
-            format!("{name} saw something else than you at entry {seq}, or from there on: the relay shows different histories; compare `verify` codes by another way"),
+            format!("{name} saw something else than you at entry {seq}, or from there on: the relay shows different histories; compare `hearth verify ROOM` by another way"),
         ),
         Notice::Missing { from } => {
             ("missing", format!("the relay left out entries from {from} to {}", row.seq))
@@ -397,7 +517,7 @@ fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
         ),
         Notice::Split => (
             "split",
-            "somebody went on from an earlier state of this room: it may have split, and whoever was removed there may read on here. Nothing of yours goes out until you have compared `verify` codes with a facilitator by another way".into(),
+            "somebody went on from an earlier state of this room: it may have split, and whoever was removed there may read on here. Nothing of yours goes out until you have compared `hearth verify ROOM` with a facilitator by another way".into(),
         ),
         Notice::Unreadable => ("unreadable", format!("entry {} cannot be read", row.seq)),
         Notice::RefusedCommit(why) => {
@@ -446,7 +566,7 @@ pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
     let name = what.member().as_ref().map(known).unwrap_or_default();
     let own = what.member() == Some(me);
     let rule = |relay: &Act, room: &Act| {
-        let (relay, room) = (act_text(relay, ""), act_text(room, ""));
+        let (relay, room) = (rule_text(relay), rule_text(room));
         format!(
             "the relay keeps to \"{relay}\", and no record says why: the last one says \"{room}\""
         )
@@ -492,8 +612,8 @@ pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
         }
         Mismatch::Role { relay, room, .. } => {
             let (who, is) = if own { ("you".to_owned(), "are") } else { (name, "is") };
-            let relay = relay.map_or("no moderator", hearth_protocol::Role::as_str);
-            format!("the relay treats {who} as {relay}, and no record says why: {who} {is} {}", room.as_str())
+            let relay = relay.map_or("somebody who does not moderate", role_words);
+            format!("the relay treats {who} as {relay}, and no record says why: {who} {is} {}", role_words(*room))
         }
         Mismatch::Lacking { .. } => {
             format!("the relay keeps {name} out, and no record says why: {name} is in the room")
@@ -508,7 +628,7 @@ pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
             format!("the relay deleted the message at entry {place}, and no record says why")
         }
         Mismatch::StillIn { .. } => format!(
-            "{name} says goodbye; still has the keys: the relay does not let them go. A facilitator's next command takes them out"
+            "{name} says goodbye and still has the keys: the relay does not let them go. A facilitator's next command takes them out"
         ),
     };
     let advice = match what {

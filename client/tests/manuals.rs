@@ -1,4 +1,4 @@
-//! Every `hearth` command that the manuals name is one that the program takes.
+//! Every `hearth` command that the manuals and the program's own advice name is one that the program takes.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -74,4 +74,43 @@ fn every_command_of_the_manuals_is_taken() {
         }
     }
     assert!(checked > 60, "only {checked} commands were found");
+}
+
+/// Files in which advice stands.
+const ADVICE: [(&str, &str); 12] = [
+    ("failure.rs", include_str!("../src/failure.rs")),
+    ("show.rs", include_str!("../src/show.rs")),
+    ("chat.rs", include_str!("../src/commands/chat.rs")),
+    ("door.rs", include_str!("../src/commands/door.rs")),
+    ("inside.rs", include_str!("../src/commands/inside.rs")),
+    ("listing.rs", include_str!("../src/commands/listing.rs")),
+    ("mod.rs", include_str!("../src/commands/mod.rs")),
+    ("profile.rs", include_str!("../src/commands/profile.rs")),
+    ("read.rs", include_str!("../src/commands/read.rs")),
+    ("rooms.rs", include_str!("../src/commands/rooms.rs")),
+    ("slip.rs", include_str!("../src/commands/slip.rs")),
+    ("error.rs", include_str!("../src/connection/error.rs")),
+];
+
+/// Advice is a command with all that it needs: a reader at night repeats it as it stands.
+#[test]
+fn advice_names_whole_commands() {
+    let mut checked = 0;
+    for (name, source) in ADVICE {
+        let lines = source.lines().take_while(|line| !line.contains("#[cfg(test)]"));
+        for line in lines.filter(|line| !line.trim_start().starts_with("//")) {
+            for span in line.split('`').skip(1).step_by(2) {
+                let words = words(span);
+                let is_command = words.first().is_some_and(|word| word == "hearth");
+                if !is_command || span.contains('{') || words.get(1).is_some_and(|w| w == "help") {
+                    continue;
+                }
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("{name}: {span}\n{error}");
+                }
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 40, "only {checked} commands were found");
 }

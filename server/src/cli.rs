@@ -158,11 +158,11 @@ fn run(cli: Cli) -> Result<(), StartError> {
         Some(Command::Grant { url, rooms, members, expires }) => {
             let expires = Clock::system().now().plus(expires);
             let link = relay::grant(&data_dir, &Grant { rooms, members, expires, url })?;
-            print(&link).map_err(StartError::Output)
+            print(&link).map_err(StartError::GrantUnprinted)
         }
         Some(Command::Backup { into }) => {
             let copy = relay::backup(&data_dir, &into)?;
-            print(&copy.display().to_string()).map_err(StartError::Output)
+            print(&copy.display().to_string()).map_err(StartError::BackupUnprinted)
         }
     }
 }

@@ -179,7 +179,7 @@ pub(crate) fn check_authority(text: &str) -> Result<(), ConfigError> {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", crate::words::of_io(.source))]
     Read {
         /// Which.
         path: PathBuf,

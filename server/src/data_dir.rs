@@ -8,12 +8,14 @@ use std::{
 
 use hearth_protocol::{Pin, invite::Transport};
 
+use crate::words;
+
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataDirError {
     /// The operating system's complaint.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", words::of_io(.source))]
     Io {
         /// Where.
         path: PathBuf,

@@ -45,6 +45,7 @@ mod store;
 pub mod telemetry;
 mod tls;
 mod uploads;
+mod words;
 
 pub use config::{Clock, Config};
 pub use data_dir::DataDirError;

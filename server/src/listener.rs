@@ -24,7 +24,7 @@ use crate::{
     http::{self, Answer, HeadError},
     io::{AnyIo, Metered, Minimal, Progress, Turns},
     rate_limit::{Origin, Place},
-    tls,
+    tls, words,
 };
 
 /// For the TLS handshake.
@@ -61,6 +61,7 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Opti
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
+                let error = words::of_io(&error);
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;

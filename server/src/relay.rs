@@ -1,6 +1,7 @@
 //! A relay from start to end, and the two things an operator does beside a running one.
 
 use std::{
+    io::ErrorKind as Kind,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,6 +13,7 @@ use hearth_protocol::{
     invite::{self, RelayAddress, Transport},
     limits::MEMBERS_MAX,
 };
+use rusqlite::ErrorCode;
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout},
@@ -30,6 +32,7 @@ use crate::{
     store::{self, Store, Threads, grants, life, retention, schema},
     tls::{Identity, Reload},
     uploads::Uploads,
+    words,
 };
 
 /// For connections to say goodbye.
@@ -58,10 +61,10 @@ pub enum StartError {
         source: OpenError,
     },
     /// The certificate.
-    #[error(transparent)]
+    #[error("{}", words::of_tls(.0))]
     Tls(#[from] TlsError),
     /// An address.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {}", words::of_io(.source))]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -71,64 +74,86 @@ pub enum StartError {
     /// A grant's terms.
     #[error("{0}")]
     Grant(&'static str),
-    /// The answer of a command went nowhere.
-    #[error("standard output cannot be written to: {0}")]
-    Output(std::io::Error),
+    /// The link of a grant could not be printed.
+    #[error("standard output cannot be written to: {}", words::of_io(.0))]
+    GrantUnprinted(std::io::Error),
+    /// The place of a backup could not be printed.
+    #[error("standard output cannot be written to: {}", words::of_io(.0))]
+    BackupUnprinted(std::io::Error),
 }
 
 impl StartError {
     /// Says what to try next, in one line.
-    pub fn advice(&self) -> &'static str {
+    pub fn advice(&self) -> String {
         match self {
-            Self::Config(_) => "correct the setting; `hearthd --help` lists them all",
+            Self::Config(ConfigError::Read { source, .. }) if source.kind() == Kind::InvalidData => {
+                "save the file as UTF-8".into()
+            }
+            Self::Config(ConfigError::Read { path, source }) => file_advice(path, source.kind()),
+            Self::Config(_) => "correct the setting; `hearthd --help` lists them all".into(),
             Self::DataDir(DataDirError::InUse(_)) => {
-                "stop the other relay, or choose another directory with --data-dir"
+                "stop the other relay, or choose another directory with --data-dir".into()
             }
-            Self::DataDir(DataDirError::Empty(_)) => {
-                "start the relay once, or name its address with --url wss://HOST:PORT"
-            }
-            Self::DataDir(DataDirError::Io { source, .. }) => match source.kind() {
-                std::io::ErrorKind::ReadOnlyFilesystem => {
-                    "see what the system's log says of this disk, then mount it so that it can be written to"
-                }
-                std::io::ErrorKind::StorageFull => "free some space there",
-                _ => "give this account a directory that it owns, with --data-dir",
-            },
+            Self::DataDir(DataDirError::Empty(path)) => format!(
+                "start the relay once: `hearthd --data-dir {}`; or name its address with --url wss://HOST:PORT",
+                path.display()
+            ),
+            Self::DataDir(DataDirError::Io { path, source }) => file_advice(path, source.kind()),
             Self::Store { source: OpenError::FirstSchema, .. } => {
-                "0.1 was never released: move the folder away and start a new relay"
+                "0.1 was never released: move the folder away and start a new relay".into()
             }
             Self::Store { source: OpenError::Vanished(_), .. } => {
-                "put the last backup in its place; for a new relay, move the folder away or choose another with --data-dir"
+                "put the last backup in its place; for a new relay, move the folder away or choose another with --data-dir".into()
             }
             Self::Store { source: OpenError::OldSqlite(_), .. } => {
-                "build hearthd with the SQLite that Cargo.lock names: cargo build --locked"
+                "build hearthd with the SQLite that Cargo.lock names: cargo build --locked".into()
             }
             Self::Store { source: OpenError::Schema { .. }, .. } => {
                 "install the newer version again, or restore the backup from before the upgrade"
+                    .into()
             }
-            Self::Store { .. } => {
-                "check the disk; if the file is damaged, put the last backup in its place"
+            Self::Store { path, source: OpenError::Io(error) } => file_advice(path, error.kind()),
+            Self::Store { path, source: OpenError::Sqlite(error) } => {
+                match error.sqlite_error_code() {
+                    Some(ErrorCode::DiskFull) => file_advice(path, Kind::StorageFull),
+                    Some(
+                        ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly,
+                    ) => file_advice(path, Kind::PermissionDenied),
+                    _ => DAMAGED.into(),
+                }
             }
-            Self::Tls(TlsError::KeyExposed(_)) => "take the right away: chmod 600 on the key file",
+            Self::Store { .. } => DAMAGED.into(),
+            Self::Tls(TlsError::KeyExposed(path)) => {
+                format!("take the right away: `chmod 600 {}`", path.display())
+            }
             Self::Tls(TlsError::OwnKey(..)) => {
-                "put key.pem back from the backup, or name the old one with --tls-key; if it is lost, delete key.pem, cert.pem and address there, and give everybody new links"
+                "put key.pem back from the backup, or name the old one with --tls-key; if it is lost, delete key.pem, cert.pem and address there, and give everybody new links".into()
             }
             Self::Tls(TlsError::OwnCertificate(..)) => {
-                "delete cert.pem there and start again: the relay makes another from key.pem, and links stay as they are"
+                "delete cert.pem there and start again: the relay makes another from key.pem, and links stay as they are".into()
             }
-            Self::Tls(_) => "check the files given with --tls-cert and --tls-key",
+            Self::Tls(TlsError::File { path, source }) => file_advice(path, source.kind()),
+            Self::Tls(_) => "check the files given with --tls-cert and --tls-key".into(),
             Self::Listen { source, .. } => match source.kind() {
-                std::io::ErrorKind::AddrInUse => {
+                Kind::AddrInUse => {
                     "stop what listens there, or choose another address with --listen or --admin-listen"
                 }
-                std::io::ErrorKind::PermissionDenied => {
+                Kind::PermissionDenied => {
                     "choose a port from 1024 up, or allow the lower one to this account"
                 }
                 _ => "choose an address of this machine with --listen or --admin-listen",
-            },
-            Self::Grant(_) => "see `hearthd grant --help`",
-            Self::Output(_) => {
-                "make place where the answer goes, and ask again; a grant that nobody saw opens nothing"
+            }
+            .into(),
+            Self::Grant(_) => "`hearthd grant --help` says what it takes".into(),
+            Self::GrantUnprinted(error) => {
+                let how = match error.kind() {
+                    Kind::StorageFull | Kind::QuotaExceeded => "free some space and run it again",
+                    _ => "run it again where its output is read",
+                };
+                format!("{how}; the unprinted grant is harmless")
+            }
+            Self::BackupUnprinted(_) => {
+                "do not run it again: the backup is whole, in the directory that was named".into()
             }
         }
     }
@@ -136,6 +161,30 @@ impl StartError {
     /// Whether the settings are at fault, and not the state of the machine.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Config(_) | Self::Grant(_))
+    }
+}
+
+const DAMAGED: &str = "check the disk; if the file is damaged, put the last backup in its place";
+
+/// Says what to try for a file or a directory.
+fn file_advice(path: &Path, kind: Kind) -> String {
+    match kind {
+        Kind::ReadOnlyFilesystem => {
+            "see what the system's log says of this disk, then mount it so that it can be written to"
+                .into()
+        }
+        Kind::StorageFull | Kind::QuotaExceeded => "free some space there and run it again".into(),
+        Kind::PermissionDenied => format!(
+            "`ls -ld {}` shows whose it is: run hearthd as that account, or change the owner",
+            path.display()
+        ),
+        Kind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            format!("check the path: `ls -l {}` shows what is there", folder.display())
+        }
+        Kind::AlreadyExists => "name another directory".into(),
+        _ => "give this account a directory that it owns, with --data-dir".into(),
     }
 }
 
@@ -322,7 +371,10 @@ async fn upkeep(
                 tracing::info!("the certificate was replaced");
             }
             Some(Ok(Reload::Unchanged | Reload::StillBad)) | None => {}
-            Some(Err(error)) => tracing::warn!(%error, "the old certificate stays in use"),
+            Some(Err(error)) => {
+                let error = words::of_tls(&error);
+                tracing::warn!(%error, "the old certificate stays in use");
+            }
         }
     }
 }
@@ -353,7 +405,8 @@ async fn note_life(store: &Arc<Store>, dir: &Path) {
             life::note(&dir, store.path(), store.stream(), life)
         });
         if let Ok(Err(error)) = noted.await {
-            tracing::warn!(%error, "where the store stands could not be written down");
+            let error = words::of_io(&error);
+            tracing::warn!(%error, "the state of the store could not be written down");
         }
     }
 }

@@ -15,6 +15,7 @@ fn fails(command: Command, exit: i32, words: &str) {
     let [what, advice] = lines.as_slice() else { panic!("not two lines: {shown}\n{stderr}") };
     assert!(what.starts_with("hearthd: ") && what.contains(words), "{shown}\n{stderr}");
     assert!(advice.starts_with("try: ") && advice.len() > 12, "{shown}\n{stderr}");
+    assert!(!stderr.contains("os error"), "{shown}\n{stderr}");
 }
 
 const ANY: SocketAddr =

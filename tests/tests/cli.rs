@@ -109,6 +109,10 @@ fn wrong_usage_is_told_with_exit_code_two() {
         let object: Value = serde_json::from_str(ended.stdout.trim()).unwrap();
         assert_eq!(object["error"], "usage", "{args:?}");
     }
+    for (typed, meant) in [("paus", "pause"), ("retrct", "retract")] {
+        let ended = hearth(&[typed, "room"]);
+        assert!(ended.stderr.contains(&format!("exists: '{meant}'")), "{ended:?}");
+    }
 }
 
 #[test]

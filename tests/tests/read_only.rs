@@ -72,7 +72,7 @@ fn a_relay_whose_disk_turns_read_only_acknowledges_nothing_and_says_so_once() {
     assert_eq!(ended.code, Some(1));
     let lines: Vec<_> = ended.stderr.lines().collect();
     let [what, advice] = lines[..] else { panic!("{ended:?}") };
-    assert!(what.starts_with("hearthd: ") && what.contains("Read-only file system"), "{ended:?}");
+    assert!(what.starts_with("hearthd: ") && what.contains("the disk is read-only"), "{ended:?}");
     assert!(advice.starts_with("try: ") && advice.contains("disk"), "{ended:?}");
     disk.repair();
     relay.restart();

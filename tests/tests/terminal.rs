@@ -180,7 +180,7 @@ fn a_signal_in_the_middle_of_sending_keeps_the_words() {
         assert_eq!(status.code(), Some(0), "{screen}");
         assert!(begun.elapsed().as_secs() < 5, "it waited for the relay");
         assert!(screen.contains("-- what you typed last is kept"), "{screen}");
-        assert!(screen.contains("1 line(s) went nowhere"), "{screen}");
+        assert!(screen.contains("1 line of what you typed last went nowhere"), "{screen}");
         said.extend(["before", "kept", "ahead", "behind"].map(|word| format!("{word} {number}")));
     }
     circle.news(&circle.fay);

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use clap::Parser as _;
 use hearth_protocol::{Millis, Role};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Context, Open, Result, inside, listing, read, slip};
 use crate::{
+    advice,
     backoff::Backoff,
-    cli::{Cli, Command, InRoom},
+    cli::InRoom,
     connection::RequestError,
     engine::{
         Crypto, EngineError, Room,
@@ -24,7 +24,7 @@ use crate::{
     show::Output,
     signals,
     store::Store,
-    text::{escape, when},
+    text::{count::counted, escape, when},
 };
 
 /// What a person sees of the past on entering.
@@ -72,13 +72,15 @@ impl From<Failure> for Stop {
 }
 
 impl Stop {
-    fn words(&self) -> String {
+    /// Returns what is told at the end of the chat of a room; its commands are for the command line.
+    fn words(&self, room: &str) -> String {
         match self {
             Self::Idle => {
-                "-- locked: nobody typed for a while. Start it again to go on.".to_owned()
+                format!("-- locked: nobody typed for a while. `hearth chat {room}` goes on.")
             }
             Self::Failed(failure) => {
-                format!("-- {}. {}", escape::one_line(&failure.message), failure.advice)
+                let advice = advice::in_room(&failure.advice, room);
+                format!("-- {}. {advice}", escape::one_line(&failure.message))
             }
         }
     }
@@ -167,8 +169,8 @@ pub(super) async fn run(
     let mut chat = Chat {
         store: Open::store(&open),
         crypto: &open.crypto,
-        room: name,
-        out: context.out.clone(),
+        out: context.out.clone().in_chat(&name),
+        room: name.clone(),
         backoff: Backoff::new(),
         up: None,
         away: None,
@@ -183,7 +185,7 @@ pub(super) async fn run(
         let (reader, printer) = started.map_err(|error| Stop::Failed(error.into()))?;
         let reader = console.insert(reader);
         if !chat.out.is_json() {
-            chat.out = Output::above(printer);
+            chat.out = chat.out.clone().above(printer);
         }
         if alternate && reader.is_at_terminal() && !reader.edits() {
             chat.out.remark("-- this terminal has no alternate screen: what is shown here stays");
@@ -212,7 +214,7 @@ pub(super) async fn run(
         (Some(Err(stop)), Some(reader)) if !reader.is_at_terminal() => {
             chat.keep_typed_ahead(&reader.typed_ahead().await);
             if matches!(stop, Stop::Idle) {
-                chat.out.remark(&stop.words());
+                chat.out.remark(&stop.words(&name));
             }
             stop.result(false)
         }
@@ -224,7 +226,7 @@ pub(super) async fn run(
             // The profile is free for others meanwhile.
             drop(chat);
             drop(open);
-            out.remark(&stop.words());
+            out.remark(&stop.words(&name));
             let ask = || {
                 out.remark("-- the chat has ended; nothing that you type is sent. Press Enter alone to leave.");
             };
@@ -368,7 +370,8 @@ impl<'s> Chat<'s> {
         }
         let Ok(status) = live.status().await else { return Ok(()) };
         if status.knocks > 0 && !std::mem::replace(&mut self.told_knock, true) {
-            self.out.remark(&format!("-- {} knock(s) wait: /knocks", status.knocks));
+            let knocks = counted(status.knocks, "knock waits", "knocks wait");
+            self.out.remark(&format!("-- {knocks} for an answer: /knocks"));
         }
         Ok(())
     }
@@ -463,7 +466,7 @@ impl<'s> Chat<'s> {
     fn show(&self, room: &mut Room<'_>) -> Result<()> {
         match read::print_rows(room, &self.out, false, false) {
             Err(failure) if failure.exit == exit::LIED => Ok(()),
-            result => result,
+            result => result.map(|_| ()),
         }
     }
 
@@ -511,11 +514,14 @@ impl<'s> Chat<'s> {
         let lines: Vec<&String> = lines.iter().filter(|line| !line.trim().is_empty()).collect();
         let undone = lines.iter().filter(|line| !self.kept(line)).count();
         if lines.len() > undone {
-            self.out.remark("-- what you typed last is kept; it goes out with your next command");
+            self.out.remark(
+                "-- what you typed last is kept; it goes out with your next message or command",
+            );
         }
         if undone > 0 {
+            let lines = counted(undone, "line", "lines");
             self.out.remark(&format!(
-                "-- of what you typed last, {undone} line(s) went nowhere. Say it again when you are back."
+                "-- {lines} of what you typed last went nowhere. Type it again when you are back."
             ));
         }
     }
@@ -541,7 +547,7 @@ impl<'s> Chat<'s> {
             "quit" | "exit" | "q" => return Ok((Next::Quit, link)),
             "help" | "?" | "" => {
                 let text = match line.split_whitespace().nth(1) {
-                    Some(wanted) => slip::one(&wanted.to_lowercase()),
+                    Some(wanted) => self.out.advice(&slip::one(&wanted.to_lowercase())),
                     None => slip::list(link.room().my_role().unwrap_or(Role::Member)),
                 };
                 self.out.remark(&text);
@@ -549,28 +555,48 @@ impl<'s> Chat<'s> {
             }
             _ => {}
         }
-        let mut words = vec!["hearth".to_owned(), word.clone(), self.room.clone()];
-        words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
-        let parsed = if slip::find(&word).is_some() {
-            Cli::try_parse_from(words)
-        } else {
-            // The chat takes room commands only, even if the command line has another of that name.
-            Cli::try_parse_from(["hearth", &word, "--no-such-flag"])
+        // The chat takes room commands only, even if the command line has another of that name.
+        let Some(entry) = slip::find(&word) else {
+            self.out.remark(&format!("-- {}", slip::unknown(&word)));
+            return Ok((Next::On, link));
         };
-        match parsed {
-            Ok(Cli { command: Command::In(command), .. }) => {
-                if let Some((false, question)) = inside::question_before(&command) {
+        let mut words = vec![word.clone(), self.room.clone()];
+        words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
+        match slip::parse(words) {
+            Ok(command) => {
+                link = self.send_waiting(link, &command).await?;
+                let waiting = match inside::asks_of_outbox(&command) {
+                    true => link.room().waiting_texts().map_err(Failure::from)?.len(),
+                    false => 0,
+                };
+                if let Some((false, question)) = inside::question_before(&command, waiting) {
                     self.out.remark(&format!("-- {question} Type yes to go on."));
                     self.asked = Some(Asked::Act(command));
                     return Ok((Next::On, link));
                 }
                 self.act(link, &command).await
             }
-            Ok(_) => Ok((Next::On, link)),
             Err(error) => {
-                self.out.remark(&format!("-- {}", slip::wrong(&word, &error)));
+                self.out.remark(&self.out.advice(&format!("-- {}", slip::wrong(entry, &error))));
                 Ok((Next::On, link))
             }
+        }
+    }
+
+    /// Sends what waits before a command that needs the relay, as the command line does.
+    async fn send_waiting(&mut self, link: Link<'s>, command: &InRoom) -> Result<Link<'s>, Stop> {
+        let Link::Up(mut live) = link else { return Ok(link) };
+        if is_local(command) || live.room.waiting_texts().map_err(Failure::from)?.is_empty() {
+            return Ok(Link::Up(live));
+        }
+        let flushed = match live.flush().await {
+            // A rule still holds it back.
+            Err(LiveError::Refused { kept: true, .. }) => Ok(()),
+            flushed => flushed,
+        };
+        match self.passes(flushed) {
+            Ok(()) => Ok(Link::Up(live)),
+            Err(error) => self.down(error),
         }
     }
 
@@ -597,7 +623,7 @@ impl<'s> Chat<'s> {
     async fn perform(&mut self, link: Link<'s>, command: &InRoom) -> Result<Link<'s>, Stop> {
         match link {
             Link::Up(mut live) => {
-                let quiet = Output::quiet();
+                let quiet = self.out.clone().quiet();
                 let out = if answers_itself(command) { &self.out } else { &quiet };
                 let result = inside::act(&mut live, out, command).await;
                 let shown = self.show(&mut live.room);
@@ -619,15 +645,8 @@ impl<'s> Chat<'s> {
             Link::Down { mut room, retry } => {
                 let result = match command {
                     InRoom::Send { text, .. } => self.keep(&mut room, text),
-                    InRoom::Read { all, held, .. } => {
-                        read::print_rows(&mut room, &self.out, *all, *held)
-                    }
-                    InRoom::Who { .. }
-                    | InRoom::Log { .. }
-                    | InRoom::Verify { .. }
-                    | InRoom::Outbox { .. }
-                    | InRoom::Mute { .. }
-                    | InRoom::Unmute { .. } => listing::local(&mut room, &self.out, command),
+                    InRoom::Read { all, held, .. } => read::read(&mut room, &self.out, *all, *held),
+                    _ if is_local(command) => listing::local(&mut room, &self.out, command),
                     _ => Err(Failure::new(
                         exit::UNREACHABLE,
                         "unreachable",
@@ -651,8 +670,22 @@ impl<'s> Chat<'s> {
     }
 
     fn tell(&self, failure: &Failure) {
-        self.out.remark(&format!("-- {}. {}", escape::one_line(&failure.message), failure.advice));
+        let advice = self.out.advice(&failure.advice);
+        self.out.remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
     }
+}
+
+/// Whether a command needs no relay.
+const fn is_local(command: &InRoom) -> bool {
+    matches!(
+        command,
+        InRoom::Who { .. }
+            | InRoom::Log { .. }
+            | InRoom::Verify { .. }
+            | InRoom::Outbox { .. }
+            | InRoom::Mute { .. }
+            | InRoom::Unmute { .. }
+    )
 }
 
 /// Whether a command has an answer of its own; of the others, the room's new line says enough.
@@ -687,7 +720,7 @@ async fn incoming(link: &mut Link<'_>) -> Result<Incoming, LiveError> {
 
 /// Splits what follows a slash command. Double quotes group; where a command ends in free words, quotes are not
 /// needed: `/announce Back at six` is one announcement.
-fn arguments(word: &str, rest: &str) -> Vec<String> {
+pub(super) fn arguments(word: &str, rest: &str) -> Vec<String> {
     let rest = rest.trim();
     let (mut words, tail) = match word {
         "send" | "announce" | "hours" => (Vec::new(), rest),

@@ -61,7 +61,9 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     if !connection.is_post_quantum() {
         context.out.remark(NOT_POST_QUANTUM);
     }
-    let acknowledged = acknowledge(context, &preview.agreement, &preview.title, join.acknowledge)?;
+    let how = "Read it with `hearth agreement show -` and the same link on standard input, then repeat with its id: `hearth join - --as NAME --acknowledge AGREEMENT_ID`.";
+    let acknowledged =
+        acknowledge(context, &preview.agreement, &preview.title, join.acknowledge, how)?;
     debug_assert_eq!(acknowledged, link.agreement);
     let name = match join.name {
         Some(name) => name,
@@ -213,18 +215,20 @@ fn say_joined(context: &Context, room: &mut Room<'_>, standing: &str) -> Result<
     Ok(context.out.say(&object, &state.local_name)?)
 }
 
-/// Shows the agreement and gets it acknowledged, by its id on the command line or by typed words.
+/// Shows the agreement and gets it acknowledged, by its id on the command line or by typed words. `how` says which commands do
+/// that where nobody can be asked.
 fn acknowledge(
     context: &Context,
     agreement: &Agreement,
     title: &str,
     given: Option<String>,
+    how: &str,
 ) -> Result<Digest> {
     let id = agreement.id();
     if let Some(given) = given {
         return match Digest::from_hex(given.trim()) {
             Some(given) if given == id => Ok(id),
-            _ => Err(EngineError::AgreementMismatch.into()),
+            _ => Err(Failure { advice: how.into(), ..EngineError::AgreementMismatch.into() }),
         };
     }
     if !interactive() {
@@ -232,7 +236,7 @@ fn acknowledge(
             exit::REFUSED,
             "not_acknowledged",
             "the agreement is not acknowledged",
-            "Read it with `hearth agreement show -`, then repeat with --acknowledge AGREEMENT_ID.",
+            how,
         ));
     }
     context.out.remark(&format!("{}\n", escape::one_line(title)));
@@ -274,7 +278,10 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
             }
         },
         AgreementCommand::Diff { room } => diff(context, &room).await,
-        AgreementCommand::Amend { room, file, material, editorial: _, effective } => {
+        AgreementCommand::Amend { room, file, material, editorial, effective } => {
+            if !material && !editorial {
+                return Err(kind_missing(&room, &file));
+            }
             let text = rooms::agreement_text(&file)?;
             let wait = match effective {
                 Some(time) => when::parse_duration(&time).map_err(time_failure)?.as_millis(),
@@ -321,12 +328,23 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
     }
 }
 
+/// Nobody is put out of a room, and no change of meaning passes as wording, because a flag was forgotten.
+fn kind_missing(room: &str, file: &std::path::Path) -> Failure {
+    let command = format!("hearth agreement amend {room} {}", file.display());
+    Failure::usage(
+        "the change is called neither material nor editorial",
+        format!(
+            "`{command} --material` if the meaning changes: everyone acknowledges again. `{command} --editorial` if the wording alone changes."
+        ),
+    )
+}
+
 fn text_missing() -> Failure {
     Failure::new(
         exit::REFUSED,
         "agreement_missing",
         "the text of that version has not reached this device",
-        "Ask a facilitator to issue it again: `hearth agreement withdraw ROOM`, then `hearth agreement amend`.",
+        "Ask a facilitator to issue it again: `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`.",
     )
 }
 
@@ -396,6 +414,9 @@ async fn diff(context: &Context, room: &str) -> Result<()> {
     });
     let mut text: Vec<String> = gone.iter().map(|l| format!("- {}", escape::one_line(l))).collect();
     text.extend(come.iter().map(|l| format!("+ {}", escape::one_line(l))));
+    if text.is_empty() {
+        text.push(format!("Version {} has the lines that you acknowledged.", new.version));
+    }
     Ok(context.out.say(&object, &text.join("\n"))?)
 }
 
@@ -467,7 +488,8 @@ async fn acknowledge_again(
         return Ok(context.out.say(&object, "You have acknowledged the current agreement.")?);
     };
     let agreement = room.agreement(&id)?.ok_or_else(text_missing)?;
-    acknowledge(context, &agreement, &room.state().title, given)?;
+    let how = "Read it with `hearth agreement show ROOM`, then repeat with its id: `hearth agreement acknowledge ROOM --acknowledge AGREEMENT_ID`.";
+    acknowledge(context, &agreement, &room.state().title, given, how)?;
     match room.state().standing {
         Standing::Member => {
             let mut live = Live::enter(room).await?;

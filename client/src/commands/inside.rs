@@ -10,9 +10,9 @@ use hearth_protocol::{
 use serde_json::json;
 
 use super::{
-    Context, Result, Wanted,
+    Context, Result, Wanted, interactive,
     listing::{knocks, local, status},
-    read::{follow, print_rows, tell_mismatches},
+    read::{follow, print_rows, read, tell_mismatches},
     rooms::confirm_person,
 };
 use crate::{
@@ -26,10 +26,11 @@ use crate::{
         room::one_message,
         state::{Row, RowContent, Standing},
     },
-    failure::{Failure, exit},
+    failure::{Failure, exit, kept_until},
     live::{Live, LiveError, Recovery, now},
     show::{self, Output},
     text::{
+        count::counted,
         escape, link,
         name::Look,
         qr,
@@ -47,12 +48,17 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
         open => open?,
     };
     let mut room = Room::open(open.store(), &open.crypto, command.room())?;
-    let out = &context.out;
-    if let Some((yes, question)) = question_before(&command) {
+    let out = &context.out.clone().in_room(&room.state().local_name);
+    if asks_of_outbox(&command) && interactive() && !room.waiting_texts()?.is_empty() {
+        // What can go out now is not dropped.
+        room = refresh(out, room).await.0;
+    }
+    if let Some((yes, question)) = question_before(&command, room.waiting_texts()?.len()) {
         confirm_person(yes, &question)?;
     }
     if let InRoom::Revoke { link, .. } = &mut command {
-        *link = Some(context.link(link.as_deref(), Wanted::Invite("revoke ROOM"))?.to_string());
+        let on_input = format!("revoke {}", room.state().local_name);
+        *link = Some(context.link(link.as_deref(), Wanted::Invite(&on_input))?.to_string());
     }
     match &command {
         InRoom::Mute { .. } | InRoom::Unmute { .. } | InRoom::Outbox { .. } => {
@@ -61,8 +67,9 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
         InRoom::Read { all, held, .. } => {
             let (refreshed, failure) = refresh(out, room).await;
             room = refreshed;
+            let Some(failure) = failure else { return read(&mut room, out, *all, *held) };
             print_rows(&mut room, out, *all, *held)?;
-            return failure.map_or(Ok(()), Err);
+            return Err(failure);
         }
         InRoom::Who { .. } | InRoom::Log { .. } | InRoom::Verify { .. } => {
             room = refreshed(out, room).await?;
@@ -87,17 +94,33 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     Ok(())
 }
 
+/// Whether a person is asked about what waits in the outbox before a command.
+pub(super) const fn asks_of_outbox(command: &InRoom) -> bool {
+    matches!(command, InRoom::Leave { yes: false, .. } | InRoom::Withdraw { yes: false, .. })
+}
+
 /// Returns what a person is asked before a command that a slip of the finger must not do, and whether they said yes already.
-pub(super) fn question_before(command: &InRoom) -> Option<(bool, String)> {
+/// A departure drops what waits in the outbox.
+pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool, String)> {
+    let dropped = match waiting {
+        0 => String::new(),
+        waiting => format!(
+            " {} in your outbox and would be dropped.",
+            counted(waiting, "message waits", "messages wait")
+        ),
+    };
     match command {
         InRoom::Leave { yes, .. } => Some((
             *yes,
-            "Leave this room? To come back you need a new invite. What was said stays confidential.".into(),
+            format!(
+                "Leave this room?{dropped} To come back you need a new invite. What was said stays confidential."
+            ),
         )),
         InRoom::Withdraw { yes, .. } => Some((
             *yes,
-            "Withdraw your acknowledgement and leave this room? To come back you need a new invite."
-                .into(),
+            format!(
+                "Withdraw your acknowledgement and leave this room?{dropped} To come back you need a new invite."
+            ),
         )),
         InRoom::Retract { all_from: Some(member), yes, .. } => Some((
             *yes,
@@ -114,9 +137,15 @@ pub(super) fn question_before(command: &InRoom) -> Option<(bool, String)> {
 pub(super) fn tell_overlong(room: &mut Room<'_>, out: &Output) -> Result<()> {
     let count = room.overlong_texts()?.len();
     if count > 0 {
-        out.remark(&format!(
-            "-- {count} message(s) in your outbox are longer than the room allows now, and stay there: `outbox` shows them, and drops them with --drop ID"
-        ));
+        let messages = counted(count, "message", "messages");
+        let are = if count == 1 {
+            "is longer than the room allows now and stays"
+        } else {
+            "are longer than the room allows now and stay"
+        };
+        out.remark(&out.advice(&format!(
+            "-- {messages} in your outbox {are} there: `hearth outbox ROOM` lists what waits, `hearth outbox ROOM --drop ID` drops a message"
+        )));
     }
     Ok(())
 }
@@ -136,7 +165,9 @@ pub(super) async fn enter_once<'s>(
     room: Room<'s>,
     told: &mut bool,
 ) -> Result<Live<'s>, LiveError> {
-    let tell = |missed| out.remark(&format!("Catching up with {missed} entries ..."));
+    let tell = |missed| {
+        out.remark(&format!("Catching up with {} ...", counted(missed, "entry", "entries")));
+    };
     let live = Live::enter_telling(room, tell).await?;
     if !live.is_post_quantum() && !std::mem::replace(told, true) {
         out.remark(NOT_POST_QUANTUM);
@@ -156,14 +187,14 @@ async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
         // Only the relay knows what there is to ask: a room that has split may be one that was restored since.
         let recovery;
         (room, recovery) = Live::recovery(room).await?;
-        super::rooms::confirm(yes, question(recovery))?;
+        super::rooms::confirm(yes, &out.advice(question(recovery)))?;
         agreed = Some(recovery);
     }
     let mut live = Live::recover(room, agreed).await?;
     done(
         out,
         "recover",
-        "Going on. Compare `hearth verify ROOM` with the others by another way. When they have all gone on, a facilitator puts the relay's rules back with `hearth restore-rules ROOM`.",
+        &out.advice("You go on. Compare `hearth verify ROOM` with the others by another way. When they have all gone on, a facilitator puts the relay's rules back with `hearth restore-rules ROOM`."),
     )?;
     tell_mismatches(&mut live.room, out)?;
     live.leave().await;
@@ -231,8 +262,7 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
         Err(error) if error.is_connection() => {
             let mut failure = Failure::from(error);
             failure.kept = true;
-            failure.advice =
-                "It is kept in your outbox and goes out with your next command.".into();
+            failure.advice = kept_until(true, None);
             Err(failure)
         }
         Err(error) => Err(error.into()),
@@ -240,6 +270,10 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
     // Also what was found because it was refused.
     tell_mismatches(&mut Room::open(store, crypto, &local)?, out)?;
     result
+}
+
+fn outside_only(advice: &str) -> Failure {
+    Failure::usage("the chat does not take that command", advice)
 }
 
 /// Says of words that the disk did not take that they went nowhere.
@@ -303,7 +337,8 @@ pub(super) async fn refreshed<'s>(out: &Output, room: Room<'s>) -> Result<Room<'
             Ok(room)
         }
         Some(failure) if failure.code == "knock_forgotten" || failure.code == "welcome_gone" => {
-            out.remark(&format!("Not up to date: {}. {}", failure.message, failure.advice));
+            let advice = out.advice(&failure.advice);
+            out.remark(&format!("Not up to date: {}. {advice}", failure.message));
             Ok(room)
         }
         Some(failure) => Err(failure),
@@ -322,11 +357,9 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             let object = json!({"id": id.to_hex(), "sent": true});
             Ok(out.say(&object, &format!("sent [{}]", id.short()))?)
         }
-        InRoom::Read { all, held, .. } => print_rows(&mut live.room, out, *all, *held),
-        InRoom::Follow { .. } | InRoom::Recover { .. } => Err(Failure::usage(
-            "that works outside of the chat only",
-            "Leave the chat with /quit, then use it on the command line.",
-        )),
+        InRoom::Read { all, held, .. } => read(&mut live.room, out, *all, *held),
+        InRoom::Follow { .. } => Err(outside_only("Type /quit, then `hearth follow ROOM`.")),
+        InRoom::Recover { .. } => Err(outside_only("Type /quit, then `hearth recover ROOM`.")),
         InRoom::Who { .. }
         | InRoom::Log { .. }
         | InRoom::Verify { .. }
@@ -367,11 +400,17 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
                 Err(_) => live.room.decline_unread(pending.member)?,
             };
             live.effects_only(vec![effect]).await?;
-            let (name, object) = match name {
-                Some(name) => (escape::one_line(&name), json!({"done": "decline", "name": name})),
-                None => ("the knocker".into(), json!({"done": "decline"})),
+            let (whom, name, object) = match name {
+                Some(name) => {
+                    let shown = escape::one_line(&name);
+                    (shown.clone(), shown, json!({"done": "decline", "name": name}))
+                }
+                None => ("the knock".into(), "the knocker".into(), json!({"done": "decline"})),
             };
-            Ok(out.say(&object, &format!("Declined{without}; only {name} learns of it."))?)
+            Ok(out.say(
+                &object,
+                &format!("You declined {whom}{without}; only {name} learns of it."),
+            )?)
         }
         InRoom::Pause { args, .. } => {
             let (millis, comment) = pause_args(args)?;
@@ -458,20 +497,20 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
 
 async fn act_done(live: &mut Live<'_>, out: &Output, act: Act) -> Result<()> {
     let word = act.as_str();
-    let text = show::act_text(&act, "");
+    let text = show::act_text(&act, "", now());
     let seq = live.act(act).await?;
     let object = json!({"done": word, "seq": seq.0});
-    Ok(out.say(&object, &format!("done: {}", escape::one_line(&text)))?)
+    Ok(out.say(&object, &format!("You {}.", escape::one_line(&text)))?)
 }
 
 /// Does an act that touches somebody, and says whom.
 async fn act_done_to(live: &mut Live<'_>, out: &Output, act: Act, leaf: &Leaf) -> Result<()> {
     let word = act.as_str();
-    let text = show::act_text(&act, &leaf.name);
+    let text = show::act_text(&act, &leaf.name, now());
     let seq = live.act(act).await?;
     let object =
         json!({"done": word, "seq": seq.0, "name": leaf.name, "key": leaf.member.to_hex()});
-    Ok(out.say(&object, &format!("done: {}", escape::one_line(&text)))?)
+    Ok(out.say(&object, &format!("You {}.", escape::one_line(&text)))?)
 }
 
 fn done(out: &Output, word: &str, text: &str) -> Result<()> {
@@ -491,7 +530,7 @@ async fn time_out(
             exit::REFUSED,
             "is_facilitator",
             "facilitators and co-facilitators cannot be timed out",
-            "Change the role first (`hearth role`).",
+            "Change the role first: `hearth role ROOM NAME member`.",
         ));
     }
     let now_there = live.relay_now();
@@ -540,14 +579,14 @@ async fn restore_rules(live: &mut Live<'_>, out: &Output) -> Result<()> {
     let text = match (restored, remain.is_empty()) {
         (true, true) => "The relay keeps to the room's rules again.",
         (true, false) => {
-            "The relay keeps to the room's rules again, as far as it can be made to; `hearth status ROOM` shows what remains."
+            "The relay keeps to some of the room's rules again; `hearth status ROOM` shows what remains."
         }
         (false, true) => "The relay keeps to the room's rules already.",
         (false, false) => {
-            "None of the differences can be put back; `hearth status ROOM` shows them."
+            "No command can put the differences back; `hearth status ROOM` shows them."
         }
     };
-    Ok(out.say(&object, text)?)
+    Ok(out.say(&object, &out.advice(text))?)
 }
 
 async fn depart(
@@ -563,10 +602,9 @@ async fn depart(
     let waiting = live.room.waiting_texts()?.len();
     live.room.queue_departure(withdrawn, now())?;
     live.flush().await?;
-    match waiting {
-        0 => {}
-        1 => out.remark("One message that waited was not sent."),
-        count => out.remark(&format!("{count} messages that waited were not sent.")),
+    if waiting > 0 {
+        let dropped = counted(waiting, "message that waited", "messages that waited");
+        out.remark(&format!("Your departure dropped {dropped} in your outbox."));
     }
     let word = if withdrawn { "withdraw" } else { "leave" };
     let text = "You have left. The duty about what you heard goes on; your receipt stays here.";
@@ -634,7 +672,8 @@ async fn retract(
         return Err(RuleErrorNothing.into());
     }
     let object = json!({"done": "retract", "count": count});
-    let text = format!("{count} message(s) retracted; a mark stays. Copies on devices may remain.");
+    let messages = counted(count, "message", "messages");
+    let text = format!("You retracted {messages}; a mark stays. Copies on devices may remain.");
     Ok(out.say(&object, &text)?)
 }
 
@@ -772,7 +811,13 @@ fn parse_millis(time: &str) -> Result<u64> {
 }
 
 fn time_failure(error: WhenError) -> Failure {
-    Failure::usage(error.to_string(), "Nothing was done. For example: 30m, 2h, 10 min, 7 days.")
+    let advice = match error {
+        WhenError::Hours | WhenError::Zone | WhenError::TooManyIntervals => {
+            "Nothing was done. For example: `hearth hours ROOM \"Mon-Fri 17:00-20:00 Europe/Paris\"`."
+        }
+        _ => "Nothing was done. For example: 30m, 2h, 10 min, 7 days.",
+    };
+    Failure::usage(error.to_string(), advice)
 }
 
 /// Takes the words of the command line, or of standard input if they are `-`.

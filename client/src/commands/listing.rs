@@ -15,7 +15,7 @@ use crate::{
     failure::{Failure, exit},
     live::Live,
     show::{self, Output},
-    text::{escape, name::Look, when},
+    text::{count::counted, escape, name::Look, when},
 };
 
 /// Does what needs no connection.
@@ -35,8 +35,12 @@ fn mute(room: &mut Room<'_>, out: &Output, member: &str, muted: bool) -> Result<
     let leaf = room.find_member(member)?;
     room.set_muted(leaf.member, muted)?;
     let object = json!({"done": if muted { "mute" } else { "unmute" }, "member": leaf.name});
-    let text = if muted { "not shown on this device; nobody is told" } else { "shown again" };
-    Ok(out.say(&object, text)?)
+    let name = escape::one_line(&leaf.name);
+    let text = match muted {
+        true => format!("This device hides {name}'s messages; nobody is told."),
+        false => format!("This device shows {name}'s messages again."),
+    };
+    Ok(out.say(&object, &text)?)
 }
 
 fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
@@ -48,9 +52,13 @@ fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
             .find(|(id, _, _)| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted));
         let (id, _, _) = found.ok_or_else(|| EngineError::NoSuchMessage(wanted.clone()))?;
         let dropped = room.drop_waiting(id)?;
-        return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), "dropped")?);
+        let text = format!("Dropped the message {}; nobody gets it.", id.short());
+        return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)?);
     }
     let overlong = room.overlong_texts()?;
+    if waiting.is_empty() {
+        out.say_none("Nothing waits in your outbox.")?;
+    }
     for (id, at, text) in waiting {
         let too_long = overlong.contains(&id);
         let mut object = json!({"id": id.to_hex(), "written_at": show::rfc3339(at), "text": text});
@@ -87,7 +95,7 @@ fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
             show::date(leaf.acknowledgement.signed_at),
         );
         let text = if departing.contains(&leaf.member) {
-            format!("{text}  says goodbye; still has the keys")
+            format!("{text}  says goodbye and still has the keys")
         } else {
             text
         };
@@ -102,30 +110,32 @@ fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> R
     let broken = room.broken_record(&records)?;
     let names = room.known_names()?;
     let name_of = |key| names.get(&key).cloned().unwrap_or_default();
+    let known = |key: MemberKey| names.get(&key).cloned().unwrap_or_else(|| key.short());
     let mut lines = Vec::new();
     for record in &records {
-        let actor = name_of(record.actor);
-        let mut object = show::record_json(record, &actor);
-        let target = record.act.target().map(name_of).unwrap_or_default();
-        if !target.is_empty() {
-            object["target"] = json!(target);
+        let mut object = show::record_json(record, &name_of(record.actor));
+        let target = record.act.target();
+        if let Some(name) = target.map(name_of).filter(|name| !name.is_empty()) {
+            object["target"] = json!(name);
         }
-        let text = format!(
-            "{:5} {} {} {} {}",
-            record.number,
-            show::date(record.at),
-            escape::one_line(&actor),
-            record.act.as_str().replace('_', " "),
-            escape::one_line(&target)
-        );
+        let target = target.map(known).unwrap_or_default();
+        let did = show::act_sentence(record, &known(record.actor), &target);
+        let (number, at) = (record.number, show::date(record.at));
+        let text = format!("{number:5} {at}  {}", escape::one_line(&did));
         match export {
             Some(_) => lines.push(object.to_string()),
-            None => out.say(&object, text.trim_end())?,
+            None => out.say(&object, &text)?,
         }
     }
+    if records.is_empty() && export.is_none() {
+        out.say_none("The log is empty.")?;
+    }
     if let Some(path) = export {
-        std::fs::write(path, lines.join("\n") + "\n")?;
-        out.say(&json!({"exported": lines.len()}), &format!("{} records written", lines.len()))?;
+        let written = lines.iter().fold(String::new(), |all, line| all + line + "\n");
+        std::fs::write(path, written)?;
+        let count = counted(lines.len(), "record", "records");
+        let text = format!("wrote {count} to {}", path.display());
+        out.say(&json!({"exported": lines.len()}), &text)?;
     }
     if let Some(number) = broken {
         return Err(Failure::new(
@@ -183,6 +193,9 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
     }
     let roster = live.room.roster()?;
     let knocks = live.knocks().await?;
+    if knocks.is_empty() {
+        out.say_none("Nobody waits at the door.")?;
+    }
     let names: Vec<(MemberKey, Look)> = knocks
         .iter()
         .filter_map(|(_, opened)| opened.as_ref().ok())
@@ -255,7 +268,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         .collect();
     let texts = mismatches.iter().map(|what| {
         let mark = if what.is_alarm() { "!!" } else { "--" };
-        (what, mark, show::mismatch_text(what, me, &names))
+        (what, mark, out.advice(&show::mismatch_text(what, me, &names)))
     });
     let texts: Vec<_> = texts.collect();
     let alarms: Vec<Value> = texts
@@ -269,6 +282,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
     let (open, opens) = openness(numbers, now);
     let signed = room.acknowledgement()?.agreement;
     let overlong = room.overlong_texts()?.len();
+    let (members, waiting) = (room.roster_len()?, room.waiting_texts()?.len());
     let mut object = json!({
         "room": state.local_name,
         "title": policy.title,
@@ -277,7 +291,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "epoch": epoch.0,
         "relay_epoch": status.epoch.0,
         "seq": room.cursor().seq.0,
-        "members": room.roster_len()?,
+        "members": members,
         "agreement": policy.agreement.id.to_hex(),
         "agreement_version": policy.agreement.version,
         "pending_agreement": policy.pending.map(|p| p.id.to_hex()),
@@ -299,7 +313,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "alarms": alarms,
         "timed_out": timed_out,
         "knocks": status.knocks,
-        "outbox": room.waiting_texts()?.len(),
+        "outbox": waiting,
     });
     if let Some(pending) = &policy.pending {
         object["pending_version"] = json!(pending.version);
@@ -307,12 +321,12 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         object["pending_acknowledged"] = json!(signed == pending.id);
     }
     let mut lines = vec![format!(
-        "{} ({}) - you are {}, standing: {}; {} members; agreement version {}",
+        "{} ({}) - you are {}, standing: {}; {}; agreement version {}",
         escape::one_line(&policy.title),
         escape::one_line(&state.local_name),
-        policy.role(&me).as_str(),
+        show::role_words(policy.role(&me)),
         state.standing.as_str(),
-        object["members"],
+        counted(members, "member", "members"),
         policy.agreement.version
     )];
     // In a pause nobody but those who moderate posts, whatever the hours say.
@@ -338,13 +352,13 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         false => "not locked".into(),
     });
     if numbers.slow_seconds > 0 {
-        lines.push(show::act_text(&Act::Slow(numbers.slow_seconds), ""));
+        lines.push(show::rule_text(&Act::Slow(numbers.slow_seconds)));
     }
     if numbers.budget_per_day > 0 {
-        lines.push(show::act_text(&Act::Budget(numbers.budget_per_day), ""));
+        lines.push(show::rule_text(&Act::Budget(numbers.budget_per_day)));
     }
     if policy.message_chars_max > 0 {
-        lines.push(show::act_text(&Act::Length(policy.message_chars_max), ""));
+        lines.push(show::rule_text(&Act::Length(policy.message_chars_max)));
     }
     if !policy.hours_text.is_empty() {
         lines.push(format!("opening hours: {}", escape::one_line(&policy.hours_text)));
@@ -366,9 +380,10 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         let mine = match signed == pending.id {
             true => "you have acknowledged it",
             false => {
-                "please read and acknowledge it: `hearth agreement diff`, then `hearth agreement acknowledge`"
+                "please read and acknowledge it: `hearth agreement diff ROOM`, then `hearth agreement acknowledge ROOM`"
             }
         };
+        let mine = out.advice(mine);
         lines.push(format!(
             "a new agreement waits, version {}, in force from {}: {mine} (id {})",
             pending.version,
@@ -377,13 +392,17 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         ));
     }
     if status.knocks > 0 {
-        lines.push(format!("{} knock(s) wait: `hearth knocks`", status.knocks));
+        let knocks = counted(status.knocks, "knock waits", "knocks wait");
+        lines.push(out.advice(&format!("{knocks} for an answer: `hearth knocks ROOM`")));
     }
-    if object["outbox"] != json!(0) {
-        lines.push(format!("{} message(s) wait in your outbox", object["outbox"]));
+    if waiting > 0 {
+        let messages = counted(waiting, "message waits", "messages wait");
+        lines.push(format!("{messages} in your outbox"));
     }
     if overlong > 0 {
-        lines.push(format!("{overlong} of them are longer than the room allows: `hearth outbox`"));
+        let them = counted(overlong, "of them is", "of them are");
+        lines
+            .push(out.advice(&format!("{them} longer than the room allows: `hearth outbox ROOM`")));
     }
     lines.push(format!(
         "for support: entry {}, keys {} here and {} at the relay",

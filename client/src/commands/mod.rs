@@ -75,6 +75,19 @@ impl Open {
 /// # Errors
 /// What failed and what to try next.
 pub async fn run(cli: Cli) -> Result<()> {
+    let room = cli.command.room().filter(|room| is_plain(room)).map(str::to_owned);
+    dispatch(cli).await.map_err(|failure| match room {
+        Some(room) => failure.in_room(&room),
+        None => failure,
+    })
+}
+
+/// Whether a room's name can be put into a command as it is.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+async fn dispatch(cli: Cli) -> Result<()> {
     check_system_clock()?;
     let context = Context {
         out: Output::stdout(cli.json),
@@ -209,29 +222,29 @@ impl Context {
     /// Returns what was given as a link: from the command line, from standard input for `-`, or from a person, unseen.
     ///
     /// Whoever else uses the computer reads a command line in the list of processes, and a link is as good as its holder.
-    pub(crate) fn link(&self, given: Option<&str>, what: Wanted) -> Result<Zeroizing<String>> {
+    pub(crate) fn link(&self, given: Option<&str>, what: Wanted<'_>) -> Result<Zeroizing<String>> {
         match given.map(str::trim) {
             None if interactive() => what.ask(),
             None => Err(Failure::usage(
                 format!("no {} was given", what.name()),
-                format!("Give it on standard input: {}", what.on_input()),
+                format!("Give it on standard input: `{}`.", what.on_input()),
             )),
             Some("-") if std::io::stdin().is_terminal() => what.ask(),
             Some("-") => pasted(),
             Some(link) => {
-                if !self.out.is_json() && interactive() {
-                    self.out.remark(&format!(
-                        "Others on this computer may have read the {} in the list of processes. Leave it out, and hearth asks for it.",
-                        what.name()
-                    ));
-                }
+                // Also where no person is: a script shows its links to the others for as long as it runs.
+                self.out.remark(&format!(
+                    "Other users of this computer can read the {} in the list of processes. Next time, `{}` takes it from standard input; or leave it out, and hearth asks for it.",
+                    what.name(),
+                    what.on_input()
+                ));
                 Ok(Zeroizing::new(link.to_owned()))
             }
         }
     }
 
     /// Returns the invite that was given.
-    pub(crate) fn invite(&self, given: Option<&str>, what: Wanted) -> Result<Invite> {
+    pub(crate) fn invite(&self, given: Option<&str>, what: Wanted<'_>) -> Result<Invite> {
         Ok(link::find(&self.link(given, what)?, Invite::parse)?)
     }
 
@@ -243,13 +256,13 @@ impl Context {
 
 /// A link that a command needs.
 #[derive(Clone, Copy)]
-pub(crate) enum Wanted {
+pub(crate) enum Wanted<'a> {
     Grant,
     /// For `hearth COMMAND -`.
-    Invite(&'static str),
+    Invite(&'a str),
 }
 
-impl Wanted {
+impl Wanted<'_> {
     const fn name(self) -> &'static str {
         match self {
             Self::Grant => "grant",
@@ -326,17 +339,22 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     )
 }
 
-/// Reads a text file up to a bound.
-pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String> {
+/// Reads a file up to a bound; nothing if it is longer.
+pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|f| f.take(bytes_max + 1).read_to_end(&mut bytes));
     read.map_err(|error| unreadable(path, &error))?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(Failure::usage(
+    Ok((bytes.len() as u64 <= bytes_max).then_some(bytes))
+}
+
+/// Reads a text file up to a bound.
+pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String> {
+    let bytes = read_bytes(path, bytes_max)?.ok_or_else(|| {
+        Failure::usage(
             format!("{} is longer than {bytes_max} bytes", path.display()),
-            "Shorten it.",
-        ));
-    }
+            "Shorten it, then repeat the command.",
+        )
+    })?;
     String::from_utf8(bytes).map_err(|_| {
         Failure::usage(format!("{} is not UTF-8 text", path.display()), "Save it as UTF-8.")
     })

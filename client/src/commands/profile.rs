@@ -5,14 +5,14 @@ use std::{fs, io, path::Path};
 use clap::CommandFactory as _;
 use serde_json::json;
 
-use super::{Context, Result, interactive, passphrase_of, read_text, rooms::confirm};
+use super::{Context, Result, interactive, passphrase_of, read_bytes, rooms::confirm};
 use crate::{
     cli::{Cli, ProfileCommand},
     engine::{
         Room,
         receipt::{RECEIPT_BYTES_MAX, Receipt},
     },
-    failure::Failure,
+    failure::{Failure, exit},
     line,
     profile::{Profile, ProfileState, Unlock},
     show,
@@ -72,7 +72,9 @@ pub(super) fn receipt(context: &Context, room: &str, file: Option<&Path>) -> Res
                 "For example: hearth receipt verify FILE",
             ));
         }
-        let receipt = Receipt::from_text(&read_text(file, RECEIPT_BYTES_MAX)?)?;
+        let text = read_bytes(file, RECEIPT_BYTES_MAX)?.and_then(|b| String::from_utf8(b).ok());
+        let text = text.filter(|text| Receipt::is_meant(text)).ok_or_else(|| no_receipt(file))?;
+        let receipt = Receipt::from_text(&text)?;
         receipt.verify()?;
         return print_verified(context, &receipt);
     }
@@ -87,6 +89,16 @@ pub(super) fn receipt(context: &Context, room: &str, file: Option<&Path>) -> Res
         "receipt": text,
     });
     Ok(context.out.say(&object, text.trim_end())?)
+}
+
+/// The file is something else: a scan, a letter, half a download.
+fn no_receipt(file: &Path) -> Failure {
+    Failure::new(
+        exit::LIED,
+        "verification_failed",
+        format!("{} is not a receipt", file.display()),
+        "A member writes their receipt with `hearth receipt ROOM > FILE`; ask for that file.",
+    )
 }
 
 fn print_verified(context: &Context, receipt: &Receipt) -> Result<()> {

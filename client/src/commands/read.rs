@@ -38,9 +38,17 @@ pub(super) fn expire(row: &mut Row, since: Millis) {
     }
 }
 
-/// Prints rows that were not shown yet, or all; then remembers that they were.
-pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: bool) -> Result<()> {
-    let mut alarm = false;
+/// Prints rows that were not shown yet, or all, and says so if there are none.
+pub(super) fn read(room: &mut Room<'_>, out: &Output, all: bool, held: bool) -> Result<()> {
+    if !print_rows(room, out, all, held)? {
+        out.say_none(if all { "The history is empty." } else { "You have read everything." })?;
+    }
+    Ok(())
+}
+
+/// Prints rows that were not shown yet, or all; then remembers that they were. Returns whether there were any.
+pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: bool) -> Result<bool> {
+    let (mut alarm, mut any) = (false, false);
     let shown = room.state().shown;
     let since = kept_since(room)?;
     let mut from = if all { Seq(0) } else { Seq(shown.0.saturating_add(1)) };
@@ -51,15 +59,16 @@ pub(super) fn print_rows(room: &mut Room<'_>, out: &Output, all: bool, held: boo
         let state = room.state();
         let view = View { room: &state.local_name, me: room.me(), muted: &state.muted, held };
         for row in &rows {
-            view.row(out, row)?;
+            any |= view.row(out, row)?;
         }
         let fresh: Vec<Row> = rows.into_iter().filter(|r| r.place > shown).collect();
         alarm |= any_alarm(&fresh);
         room.mark_shown(last)?;
         from = Seq(last.0.saturating_add(1));
     }
+    any |= !room.untold()?.is_empty();
     alarm |= tell_mismatches(room, out)?;
-    if alarm { Err(not_verified()) } else { Ok(()) }
+    if alarm { Err(not_verified()) } else { Ok(any) }
 }
 
 /// Why a command that showed alarms fails.
@@ -116,7 +125,9 @@ pub(super) async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
                 backoff = crate::backoff::Backoff::new();
                 match print_rows(&mut live.room, out, false, false) {
                     Err(failure) if failure.exit == exit::LIED => lied = Some(failure),
-                    result => result?,
+                    result => {
+                        result?;
+                    }
                 }
                 // Both are safe to cancel here: the process ends, and the store is always consistent.
                 tokio::select! {

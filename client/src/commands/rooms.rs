@@ -120,7 +120,11 @@ pub(super) fn confirm_person(yes: bool, question: &str) -> Result<()> {
 
 fn list(context: &Context) -> Result<()> {
     let open = context.open()?;
-    for room in Room::all(open.store(), &open.crypto)? {
+    let rooms = Room::all(open.store(), &open.crypto)?;
+    if rooms.is_empty() {
+        context.out.say_none("This profile has no room yet. `hearth join` takes an invite.")?;
+    }
+    for room in rooms {
         let state = room.state();
         let object = json!({
             "room": state.local_name,
@@ -182,7 +186,6 @@ fn parse_title(title: &str) -> Result<String> {
     Ok(title.to_owned())
 }
 
-/// Returns a local name from a title that no room of the profile has yet.
 /// Returns a name for a room by its title that no other room has; one that is entered again keeps its own.
 pub(super) fn free_local_name(
     open: &Open,

@@ -1,11 +1,14 @@
 //! Help in the chat: what the reader may use, one command in full, and what was wrong with a line.
 
-use clap::CommandFactory as _;
+use clap::{
+    CommandFactory as _, FromArgMatches as _, Subcommand as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use hearth_protocol::Role;
 
 use crate::{
-    cli::{Cli, Entry, ROOM_COMMANDS, Topic},
-    text::escape,
+    cli::{Cli, Entry, INVITE_USES_MAX, InRoom, ROOM_COMMANDS, Topic},
+    text::{escape, nearest},
 };
 
 /// Columns of a command and what it takes, where that is short.
@@ -66,7 +69,7 @@ pub(super) fn one(word: &str) -> String {
             if word == "quit" { "Ends the chat." } else { "Lists the commands." }
         );
     }
-    let Some(entry) = find(word) else { return unknown(word, None) };
+    let Some(entry) = find(word) else { return unknown(word) };
     let cli = Cli::command();
     let mut lines = vec![usage(entry)];
     if let Some(command) = cli.find_subcommand(entry.name) {
@@ -97,51 +100,158 @@ pub(super) fn one(word: &str) -> String {
             lines.push(format!("  {name:14}  {help}{possible}"));
         }
     }
+    if !entry.example.is_empty() {
+        lines.push(format!("For example: /{} {}", entry.name, entry.example));
+    }
     if entry.topic.is_none() {
-        lines.push(
-            "It works outside of the chat only: `hearth` and the command, then the room.".into(),
-        );
+        lines.push(format!("Type /quit first, then `hearth {} ROOM`.", entry.name));
     }
     lines.join("\n")
 }
 
-/// Says what was wrong with a line: the command, the mistake, how it goes.
-pub(super) fn wrong(word: &str, error: &clap::Error) -> String {
-    let Some(entry) = find(word) else { return unknown(word, Some(error)) };
-    let text = error.to_string();
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let what = flat(first.strip_prefix("error: ").unwrap_or(first)).replace(['<', '>'], "");
-    let what = what.replace("the following required arguments were not provided:", "missing:");
-    let what = escape::one_line(&escape::without_link_secrets(&what, std::slice::from_ref(&text)));
-    format!(
-        "/{}: {what}. It goes: {} - nothing was sent. /help {} says more.",
-        entry.name,
-        usage(entry),
-        entry.name
-    )
+/// Parses a command with its arguments, the room among them.
+///
+/// # Errors
+/// See [`wrong`].
+pub(super) fn parse(words: Vec<String>) -> Result<InRoom, clap::Error> {
+    // Not the whole command line: the chat has its profile, and prints as it does.
+    let parser = InRoom::augment_subcommands(clap::Command::new("hearth"));
+    let words = std::iter::once("hearth".to_owned()).chain(words);
+    InRoom::from_arg_matches(&parser.try_get_matches_from(words)?)
 }
 
-/// Says that there is no such command, with one that is like it.
-fn unknown(word: &str, error: Option<&clap::Error>) -> String {
+/// Says what was wrong with a line: what the command takes, and an example.
+pub(super) fn wrong(entry: &Entry, error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelp {
+        return one(entry.name);
+    }
+    let what = mistake(entry, error);
+    let typed = error.to_string();
+    let what = escape::one_line(&escape::without_link_secrets(&what, std::slice::from_ref(&typed)));
+    let example = match (entry.takes, entry.example) {
+        ("", _) | (_, "") => String::new(),
+        (_, example) => format!(", for example: /{} {example}", entry.name),
+    };
+    format!("{what}; nothing was sent. It goes: {}{example}", usage(entry))
+}
+
+/// Names the mistake in a line.
+fn mistake(entry: &Entry, error: &clap::Error) -> String {
+    let name = entry.name;
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let list = |kind| match error.get(kind) {
+        Some(ContextValue::Strings(all)) => all.as_slice(),
+        Some(ContextValue::String(one)) => std::slice::from_ref(one),
+        _ => &[],
+    };
+    let (argument, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument => {
+            let missing: Vec<String> =
+                list(ContextKind::InvalidArg).iter().map(|word| ours(word)).collect();
+            format!("/{name} needs {}", listed(&missing, "and"))
+        }
+        ErrorKind::InvalidValue => {
+            let taker = taker(name, argument);
+            let takes = match list(ContextKind::ValidValue) {
+                [] => ours(argument).rsplit(' ').next().unwrap_or_default().to_owned(),
+                values => listed(values, "or"),
+            };
+            match value {
+                "" => format!("{taker} needs {takes}"),
+                value => format!("{taker} takes {takes}, not \"{value}\""),
+            }
+        }
+        ErrorKind::ValueValidation if argument.starts_with("--uses") => {
+            format!("--uses takes a number from 1 to {INVITE_USES_MAX}, not \"{value}\"")
+        }
+        ErrorKind::ValueValidation => {
+            format!("{} does not take \"{value}\"", taker(name, argument))
+        }
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            format!("/{name} has no {argument}")
+        }
+        ErrorKind::UnknownArgument if entry.takes.contains("NAME") => format!(
+            "\"{argument}\" is one word too many for /{name}; a name of several words stands in quotes"
+        ),
+        ErrorKind::UnknownArgument => {
+            format!("\"{argument}\" is one word too many for /{name}")
+        }
+        ErrorKind::ArgumentConflict => {
+            let other = list(ContextKind::PriorArg).first().map(|word| ours(word));
+            let (one, other) = (ours(argument), other.unwrap_or_default());
+            match one == other {
+                true => format!("/{name} takes {one} once"),
+                false => format!("/{name} takes {one} or {other}, not both"),
+            }
+        }
+        _ => format!("/{name} does not take that"),
+    }
+}
+
+/// Names what takes a value: the flag, or the command itself.
+fn taker(name: &str, argument: &str) -> String {
+    match argument.split(' ').next().filter(|word| word.starts_with("--")) {
+        Some(flag) => flag.to_owned(),
+        None => format!("/{name}"),
+    }
+}
+
+/// Returns an argument in the words of [`Entry::takes`].
+fn ours(argument: &str) -> String {
+    let plain = argument.replace(['<', '>', '[', ']'], "");
+    let plain = plain.trim_end_matches('.');
+    let (flag, value) = match plain.split_once(' ').filter(|_| plain.starts_with("--")) {
+        Some((flag, value)) => (format!("{flag} "), value),
+        None => (String::new(), plain),
+    };
+    let value = match value {
+        "MEMBER" => "NAME",
+        "TIME WORDS" => "TIME",
+        "SWITCH" => "on or off",
+        "CHARS" => "N or off",
+        "NUMBER/day" => "N/day or off",
+        "TEXT" | "NOTE" | "GOODBYE" => "WORDS",
+        value => value,
+    };
+    format!("{flag}{value}")
+}
+
+/// Lists words as people do: `a, b and c`.
+fn listed(words: &[String], last: &str) -> String {
+    match words {
+        [] => "more".into(),
+        [one] => one.clone(),
+        [before @ .., end] => format!("{} {last} {end}", before.join(", ")),
+    }
+}
+
+/// Says that there is no such command, with the one that is nearest.
+pub(super) fn unknown(word: &str) -> String {
     let word = escape::one_line(word);
     let outside = Cli::command().get_subcommands().any(|c| c.get_name() == word);
     if outside {
-        return format!("/{word} does not work in the chat: use `hearth {word}` outside of it.");
+        return format!(
+            "/{word} does not work in the chat; nothing was sent. Type /quit, then `hearth {word}`."
+        );
     }
-    let like = error.and_then(|error| {
-        use clap::error::{ContextKind, ContextValue};
-        match error.get(ContextKind::SuggestedSubcommand)? {
-            ContextValue::Strings(all) => all.iter().find_map(|name| find(name)),
-            ContextValue::String(one) => find(one),
-            _ => None,
-        }
-    });
-    match like {
-        Some(entry) => {
-            format!("there is no command /{word}; nothing was sent. Did you mean {}?", usage(entry))
+    match nearest_usage(&word) {
+        Some(usage) => {
+            format!("there is no command /{word}; nothing was sent. Did you mean {usage}?")
         }
         None => format!("there is no command /{word}; nothing was sent. /help lists all."),
     }
+}
+
+/// Finds the command that a word is a slip or the beginning of.
+fn nearest_usage(word: &str) -> Option<String> {
+    let of_room = ROOM_COMMANDS.iter().filter(|entry| entry.topic.is_some());
+    let names = of_room.map(|entry| entry.name).chain(["help", "quit"]);
+    let name = nearest::nearest(word, names)?;
+    Some(find(name).map_or_else(|| format!("/{name}"), usage))
 }
 
 /// Returns a command as it is typed in the chat.
@@ -159,14 +269,8 @@ fn without_codes(about: &str) -> &str {
     about.get(..end.map_or(about.len(), |at| at + 1)).unwrap_or(about)
 }
 
-fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
 
     #[test]
@@ -189,7 +293,7 @@ mod tests {
     #[test]
     fn every_command_is_explained_without_codes() {
         for entry in ROOM_COMMANDS {
-            let text = one(entry.name);
+            let text = crate::advice::in_chat(&one(entry.name), "tuesday");
             assert!(text.starts_with(&usage(&entry)) && text.lines().count() > 2, "{text}");
             assert!(text.contains(entry.who.words()), "{text}");
             for code in ["CF", "[E]", "[R]", "F [", "M [", "ROOM"] {
@@ -199,27 +303,95 @@ mod tests {
         }
     }
 
+    fn told(line: &str) -> String {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let words = [word, "room"].into_iter().chain(rest.split_whitespace());
+        wrong(find(word).unwrap(), &parse(words.map(str::to_owned).collect()).unwrap_err())
+    }
+
     #[test]
-    fn a_slip_is_named() {
+    fn slip_is_named_with_an_example() {
         for (line, words) in [
-            ("remove room Ben", "missing: --reason CATEGORY"),
-            ("lock room maybe", "'maybe'"),
-            ("admit room", "missing: MEMBER"),
-            ("who room --loud", "--loud"),
-            ("invite room --uses many", "'many'"),
-            ("puase room", "Did you mean /pause"),
-            ("xyzzy room", "no command /xyzzy"),
+            (
+                "remove Ben",
+                "/remove needs --reason CATEGORY; nothing was sent. It goes: /remove NAME --reason",
+            ),
+            ("remove", "/remove needs --reason CATEGORY and NAME"),
+            (
+                "remove Ben --reason rude",
+                "--reason takes unspecified, confidentiality, conduct, safety, discharge or request, not \"rude\"",
+            ),
+            ("remove Ben --reason", "--reason needs unspecified,"),
+            (
+                "lock maybe",
+                "/lock takes on or off, not \"maybe\"; nothing was sent. It goes: /lock on|off, for example: /lock on",
+            ),
+            (
+                "role Ben boss",
+                "/role takes facilitator, cofacilitator, member or observer, not \"boss\"",
+            ),
+            (
+                "admit",
+                "/admit needs NAME; nothing was sent. It goes: /admit NAME, for example: /admit Ben",
+            ),
+            ("slow", "/slow needs TIME"),
+            ("timeout Ben", "/timeout needs TIME"),
+            ("budget", "/budget needs N/day or off"),
+            ("who --loud", "/who has no --loud; nothing was sent. It goes: /who"),
+            ("who --json", "/who has no --json"),
+            ("resume now", "\"now\" is one word too many for /resume"),
+            ("mute Ben B", "a name of several words stands in quotes"),
+            ("invite --uses many", "--uses takes a number from 1 to 1000, not \"many\""),
+            ("invite --expires", "--expires needs TIME"),
+            ("retract ab12 --all-from Ben", "not both"),
+            ("read --all --all", "/read takes --all once"),
         ] {
-            let mut words_of = vec!["hearth"];
-            words_of.extend(line.split(' '));
-            let error = Cli::try_parse_from(&words_of).unwrap_err();
-            let told = wrong(line.split(' ').next().unwrap(), &error);
+            let told = told(line);
             assert!(told.contains(words), "{line}: {told}");
-            assert!(told.contains("nothing was sent") && !told.contains('\n'), "{told}");
+            for theirs in
+                ["argument", "possible values", "invalid", "Usage", "--help", "<", "MEMBER", "'"]
+            {
+                assert!(!told.contains(theirs), "{theirs}: {told}");
+            }
+            assert!(!told.contains('\n'), "{told}");
         }
-        let error = Cli::try_parse_from(["hearth", "remove", "room", "Ben"]).unwrap_err();
-        let told = wrong("remove", &error);
-        assert!(told.contains("/remove NAME --reason CATEGORY"), "{told}");
+        assert_eq!(told("pause --help"), one("pause"));
+    }
+
+    #[test]
+    fn examples_are_taken() {
+        for entry in ROOM_COMMANDS {
+            let words = super::super::chat::arguments(entry.name, entry.example);
+            let line = [entry.name, "room"].map(str::to_owned).into_iter().chain(words);
+            let parsed = parse(line.collect());
+            assert!(parsed.is_ok(), "{}: {parsed:?}", entry.name);
+        }
+    }
+
+    #[test]
+    fn nearest_command_is_suggested() {
+        for (word, command) in [
+            ("paus", "/pause ["),
+            ("puase", "/pause ["),
+            ("pausee", "/pause ["),
+            ("retrct", "/retract "),
+            ("stat", "/status?"),
+            ("anounce", "/announce "),
+            ("unmut", "/unmute "),
+            ("mut", "/mute "),
+            ("whoo", "/who?"),
+            ("hepl", "/help?"),
+            ("quti", "/quit?"),
+            ("knock", "/knocks?"),
+        ] {
+            let told = unknown(word);
+            assert!(told.contains(&format!("Did you mean {command}")), "{word}: {told}");
+        }
+        for word in ["xyzzy", "x", "", "grant", "\u{1b}[2J", &"pause".repeat(100)] {
+            let told = unknown(word);
+            assert!(told.contains("/help lists all"), "{word}: {told}");
+        }
+        assert!(unknown("agreement").contains("`hearth agreement`"));
     }
 
     #[test]

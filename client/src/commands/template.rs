@@ -1,5 +1,9 @@
 //! The agreement that a facilitator starts from, and whether a text is still that template.
 
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::text::escape::is_invisible;
+
 /// The template.
 pub(super) const TEMPLATE: &str = include_str!("../agreement.md");
 
@@ -31,28 +35,22 @@ const OWN_WORDS: [&str; 8] = [
 ///
 /// A bracket that is not the template's is the facilitator's.
 pub(super) fn unfilled(text: &str) -> Vec<String> {
-    let wanted: Vec<(String, bool)> = brackets(TEMPLATE)
-        .map(|(_, inner)| flat(inner))
-        .map(|inner| {
-            // Short words may stand in any text; without their bracket they are looked for in their place.
-            let bare = inner.split(' ').count() > 2
-                && !PROPOSALS.iter().any(|p| p.eq_ignore_ascii_case(&inner));
-            (inner, bare)
-        })
-        .collect();
+    let wanted = own_brackets();
+    let folded = Folded::of(text);
     let mut found: Vec<(usize, String)> = Vec::new();
-    for (at, inner) in brackets(text) {
-        let inner = flat(inner);
-        if wanted.iter().any(|(own, _)| own.eq_ignore_ascii_case(&inner)) {
-            found.push((line_of(text, at), format!("[{inner}]")));
+    for (at, inner) in brackets(&folded) {
+        if let Some(own) = wanted.iter().find(|own| own.to_lowercase() == inner) {
+            found.push((line_of(text, at), format!("[{own}]")));
         }
     }
-    let (plain, places) = flat_with_places(text);
-    let lower = plain.to_lowercase();
-    let bare = wanted.iter().filter(|(_, bare)| *bare).map(|(inner, _)| inner.as_str());
+    let plain = folded.without_brackets();
+    // Short words may stand in any text; without their bracket they are looked for in their place.
+    let bare = wanted.iter().map(String::as_str).filter(|inner| {
+        inner.split(' ').count() > 2 && !PROPOSALS.iter().any(|p| p.eq_ignore_ascii_case(inner))
+    });
     for own in bare.chain(OWN_WORDS) {
-        let Some(at) = lower.find(&own.to_lowercase()) else { continue };
-        let line = places.get(at).map_or(1, |place| line_of(text, *place));
+        let Some(at) = plain.text.find(&own.to_lowercase()) else { continue };
+        let line = plain.places.get(at).map_or(1, |place| line_of(text, *place));
         // One of these says it.
         if !found.iter().any(|(at, words)| *at == line && words.starts_with('[')) {
             found.push((line, own.to_owned()));
@@ -63,31 +61,73 @@ pub(super) fn unfilled(text: &str) -> Vec<String> {
     found.into_iter().map(|(line, words)| format!("line {line}: {words}")).collect()
 }
 
+/// Returns what stands in the template's brackets.
+fn own_brackets() -> Vec<String> {
+    let inner = |part: &str| part.split_once(']').map(|(inner, _)| inner.to_owned());
+    let flat = |inner: String| inner.split_whitespace().collect::<Vec<_>>().join(" ");
+    TEMPLATE.split('[').skip(1).filter_map(inner).map(flat).collect()
+}
+
 /// Returns what stands in brackets, and where each begins.
-fn brackets(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.match_indices('[').filter_map(|(at, _)| {
-        let inner = text.get(at + 1..)?;
+fn brackets(folded: &Folded) -> impl Iterator<Item = (usize, String)> {
+    folded.text.match_indices('[').filter_map(|(at, _)| {
+        let inner = folded.text.get(at + 1..)?;
         let end = inner.find(']').filter(|end| *end <= BRACKET_BYTES_MAX)?;
-        Some((at, &inner[..end]))
+        let place = folded.places.get(at).copied().unwrap_or_default();
+        Some((place, inner[..end].trim().to_owned()))
     })
 }
 
-fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// A text in small letters and one line, in which what looks alike is alike: keyboards and word processors put other brackets and
+/// spaces where the template has its own.
+struct Folded {
+    text: String,
+    /// For each byte of the text, where it was.
+    places: Vec<usize>,
 }
 
-/// Returns a text in one line without brackets, and for each of its bytes where it was.
-fn flat_with_places(text: &str) -> (String, Vec<usize>) {
-    let (mut plain, mut places) = (String::with_capacity(text.len()), Vec::new());
-    for (at, c) in text.char_indices().filter(|(_, c)| !matches!(c, '[' | ']')) {
-        let c = if c.is_whitespace() { ' ' } else { c.to_ascii_lowercase() };
-        if c == ' ' && (plain.is_empty() || plain.ends_with(' ')) {
-            continue;
-        }
-        plain.push(c);
-        places.resize(plain.len(), at);
+impl Folded {
+    fn of(text: &str) -> Self {
+        Self::from_chars(text.char_indices().flat_map(|(at, c)| {
+            // Half of what is meant by full-width letters and odd spaces is in form KC; the other half are our brackets.
+            let folded = std::iter::once(c).nfkc().flat_map(char::to_lowercase);
+            folded.map(move |c| (at, bracket(c)))
+        }))
     }
-    (plain, places)
+
+    fn without_brackets(&self) -> Self {
+        let chars = self.text.char_indices().map(|(at, c)| (self.places[at], c));
+        Self::from_chars(chars.filter(|(_, c)| !matches!(c, '[' | ']' | '(' | ')')))
+    }
+
+    fn from_chars(chars: impl Iterator<Item = (usize, char)>) -> Self {
+        let mut folded = Self { text: String::new(), places: Vec::new() };
+        for (at, c) in chars {
+            let c = if c.is_whitespace() { ' ' } else { c };
+            let doubled = c == ' ' && (folded.text.is_empty() || folded.text.ends_with(' '));
+            if doubled || (c != ' ' && is_invisible(c)) {
+                continue;
+            }
+            folded.text.push(c);
+            folded.places.resize(folded.text.len(), at);
+        }
+        folded
+    }
+}
+
+/// Turns a bracket that looks like one of the template's into that.
+const fn bracket(c: char) -> char {
+    match c {
+        '{' | '<' | '\u{2045}' | '\u{2329}' | '\u{27e6}' | '\u{27e8}' | '\u{2772}' | '\u{2774}'
+        | '\u{298b}' | '\u{298d}' | '\u{298f}' | '\u{2997}' | '\u{3008}' | '\u{300a}'
+        | '\u{300c}' | '\u{300e}' | '\u{3010}' | '\u{3014}' | '\u{3016}' | '\u{3018}'
+        | '\u{301a}' => '[',
+        '}' | '>' | '\u{2046}' | '\u{232a}' | '\u{27e7}' | '\u{27e9}' | '\u{2773}' | '\u{2775}'
+        | '\u{298c}' | '\u{298e}' | '\u{2990}' | '\u{2998}' | '\u{3009}' | '\u{300b}'
+        | '\u{300d}' | '\u{300f}' | '\u{3011}' | '\u{3015}' | '\u{3017}' | '\u{3019}'
+        | '\u{301b}' => ']',
+        c => c,
+    }
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -113,7 +153,7 @@ mod tests {
     fn single_template_line_is_refused() {
         for (text, expected) in [
             ("I call [emergency number].", "line 1: [emergency number]"),
-            ("One.\nI call [Emergency\n  Number].", "line 2: [Emergency Number]"),
+            ("One.\nI call [Emergency\n  Number].", "line 2: [emergency number]"),
             ("I call emergency number, or a friend.", "line 1: I call emergency number"),
             (
                 "\nHere: exceptions of this jurisdiction\nand program, in plain words.",
@@ -121,6 +161,7 @@ mod tests {
             ),
             ("Facilitators [do / do not] write notes", "line 1: [do / do not]"),
             ("Delete  this\nparagraph.", "line 1: Delete this paragraph"),
+            ("I call (emergency number).", "line 1: I call emergency number"),
         ] {
             let named = unfilled(text);
             assert!(named.iter().any(|n| n == expected), "{text}: {named:?}");
@@ -128,9 +169,32 @@ mod tests {
     }
 
     #[test]
+    fn bracket_lookalikes_are_template_brackets() {
+        let named = unfilled(TEMPLATE);
+        let brackets = [
+            "【】", "［］", "〔〕", "〖〗", "「」", "『』", "⟦⟧", "〈〉", "《》", "❲❳", "{}", "<>",
+            "﹇﹈",
+        ];
+        for pair in brackets {
+            let (open, close) = (pair.chars().next().unwrap(), pair.chars().last().unwrap());
+            let text = TEMPLATE.replace('[', &open.to_string()).replace(']', &close.to_string());
+            assert_eq!(unfilled(&text), named, "{pair}");
+        }
+        for (space, what) in [("\u{a0}", "no-break"), ("\u{3000}", "wide"), ("\u{200b} ", "empty")]
+        {
+            assert_eq!(unfilled(&TEMPLATE.replace(' ', space)), named, "{what}");
+        }
+        assert_eq!(
+            unfilled("I call 【ｅｍｅｒｇｅｎｃｙ　ｎｕｍｂｅｒ】."),
+            unfilled("I call [emergency number].")
+        );
+    }
+
+    #[test]
     fn other_brackets_are_accepted() {
         for text in [
             "What is said here stays here [and nowhere else].",
+            "(Language: English.) We keep 【this】 {here} <and> 「nowhere」 else.",
             "See [1] and [the house rules](https://example.org).",
             "Language: English. The relay deletes what it holds after 30 days. Notice: 3 days.",
             "[",

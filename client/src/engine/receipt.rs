@@ -91,16 +91,21 @@ impl Receipt {
         format!("{HEADER}\n{}\n{FOOTER}\n", lines.join("\n"))
     }
 
+    /// Whether a text holds the first line of a receipt.
+    pub fn is_meant(text: &str) -> bool {
+        text.contains(HEADER)
+    }
+
     /// Reads the text of a receipt's file.
     ///
     /// # Errors
     /// [`EngineError::BadReceipt`].
     pub fn from_text(text: &str) -> Result<Self, EngineError> {
-        let body = text
-            .split_once(HEADER)
-            .and_then(|(_, rest)| rest.split_once(FOOTER))
-            .map(|(body, _)| body.split_whitespace().collect::<String>())
-            .ok_or(EngineError::BadReceipt("this is not a receipt"))?;
+        let (_, rest) =
+            text.split_once(HEADER).ok_or(EngineError::BadReceipt("this is not a receipt"))?;
+        let (body, _) =
+            rest.split_once(FOOTER).ok_or(EngineError::BadReceipt("its end is missing"))?;
+        let body: String = body.split_whitespace().collect();
         let bytes =
             BASE64.decode(body.as_bytes()).map_err(|_| EngineError::BadReceipt("it is damaged"))?;
         let receipt: Self =

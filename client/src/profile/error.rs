@@ -3,7 +3,10 @@
 use std::{fmt, io, path::PathBuf};
 
 use super::PASSPHRASE_CHARS_MIN;
-use crate::store::{CreateError, StoreError};
+use crate::{
+    store::{CreateError, StoreError},
+    text::count::counted,
+};
 
 /// A file of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,10 @@ pub enum ProfileError {
     #[error("the passphrase is empty")]
     EmptyPassphrase,
     /// Whoever has the device guesses it.
-    #[error("the passphrase has {0} characters, and {PASSPHRASE_CHARS_MIN} are the least")]
+    #[error(
+        "the passphrase counts as {}; it needs {PASSPHRASE_CHARS_MIN} or more",
+        counted(*.0, "character", "characters")
+    )]
     ShortPassphrase(usize),
     /// The passphrase is not this profile's.
     #[error("the passphrase is wrong")]

@@ -320,7 +320,7 @@ pub fn rfc3339(at: Millis) -> String {
     format!("{:.3}", timestamp(at).unwrap_or(Timestamp::MAX))
 }
 
-/// Renders how long it is until a moment: `in 12 min`, `in 2 h 30 min`, `in 3 days`, or `now`. Rounds up, so that
+/// Renders how long it is until a moment: `in 12 min`, `in 2 h 30 min`, `in 2 days 20 h`, or `now`. Rounds up, so that
 /// nobody who waits that long comes too early.
 pub fn remaining(until: Millis, now: Millis) -> String {
     match until.0.saturating_sub(now.0).div_ceil(1000) {
@@ -329,7 +329,7 @@ pub fn remaining(until: Millis, now: Millis) -> String {
     }
 }
 
-/// Renders a duration in at most two units: `45 s`, `12 min`, `2 h 30 min`, `3 days`. Rounds up.
+/// Renders a duration in at most two units: `45 s`, `12 min`, `2 h 30 min`, `2 days 20 h`, `30 days`. Rounds up.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds < 90 {
@@ -345,7 +345,11 @@ pub fn duration(duration: Duration) -> String {
             (hours, rest) => format!("{hours} h {rest} min"),
         };
     }
-    format!("{} days", seconds.div_ceil(DAY))
+    let hours = seconds.div_ceil(HOUR);
+    match (hours / 24, hours % 24) {
+        (days, 0) => format!("{days} days"),
+        (days, rest) => format!("{days} days {rest} h"),
+    }
 }
 
 /// Renders a number of seconds like [`duration`].
@@ -662,7 +666,11 @@ mod tests {
             (12 * 60_000 - 1, "in 12 min"),
             (3_600_000, "in 1 h"),
             (9_000_000, "in 2 h 30 min"),
+            (2 * 86_400_000 - 1, "in 2 days"),
+            (2 * 86_400_000 + 1, "in 2 days 1 h"),
+            (68 * 3_600_000, "in 2 days 20 h"),
             (3 * 86_400_000, "in 3 days"),
+            (30 * 86_400_000, "in 30 days"),
         ] {
             assert_eq!(remaining(NOON.plus(millis), NOON), expected);
         }

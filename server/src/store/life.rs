@@ -154,7 +154,8 @@ impl Mark {
         let mut options = fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(path);
         if let Err(error) = &file {
-            tracing::warn!(%error, "what is acknowledged cannot be counted beside the store");
+            let error = crate::words::of_io(error);
+            tracing::warn!(%error, "acknowledged transactions cannot be counted beside the store");
         }
         let mut mark = Self { file: file.ok(), writes: 0 };
         mark.resume(life);

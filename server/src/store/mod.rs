@@ -39,7 +39,7 @@ use hearth_protocol::{Digest, MemberKey, Millis, RejectCode, RelayId, RoomId, Se
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::{auth::Proved, metrics::Metrics, registry::Registry};
+use crate::{auth::Proved, metrics::Metrics, registry::Registry, words};
 
 /// Requests that wait for the writer; beyond it, senders wait at their sockets.
 const WRITE_QUEUE: usize = 4096;
@@ -93,10 +93,10 @@ pub enum OpenError {
     #[error("a reader still needs the store's write-ahead log")]
     Reader,
     /// SQLite's own complaint.
-    #[error("the store cannot be read: {0}")]
+    #[error("the store cannot be used: {}", words::of_sqlite(.0))]
     Sqlite(#[from] rusqlite::Error),
     /// The operating system's.
-    #[error("{0}")]
+    #[error("{}", words::of_io(.0))]
     Io(#[from] std::io::Error),
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 fn enter(circle: &Circle, person: &Person) -> hearth_tests::Running {
     let mut chat = person.starts_plainly(&["chat", &circle.room]);
     chat.type_line("/status");
-    chat.await_line("the room's state", |line| line.contains("members; agreement version"));
+    chat.await_line("the room's state", |line| line.contains("; agreement version"));
     chat
 }
 
@@ -265,10 +265,13 @@ fn d8_names_are_printed_and_found() {
         ended.stdout
     };
     let room = circle.room.as_str();
-    assert!(sees(&["role", room, "ben", "observer"]).contains("Ben is now observer"));
+    assert!(sees(&["role", room, "ben", "observer"]).contains("You made Ben an observer."));
     assert!(sees(&["timeout", room, "BEN", "10m"]).contains("Ben rests until"));
     assert!(sees(&["untimeout", room, "ben"]).contains("time-out of Ben is over"));
-    assert!(sees(&["remove", room, "ben", "--reason", "request"]).contains("removed Ben"));
+    assert!(
+        sees(&["remove", room, "ben", "--reason", "request"])
+            .contains("You removed Ben (reason: request).")
+    );
     // Two who look alike are told apart by id.
     let (dora, other) = (Person::new(), Person::new());
     circle.knock(&dora, "Dora");
@@ -321,17 +324,22 @@ fn d10_slips_are_named_and_asked_about() {
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     let mut chat = enter(&circle, &circle.fay);
-    for (line, command, what, usage) in [
-        ("/remove Ben", "/remove:", "--reason", "/remove NAME --reason CATEGORY"),
-        ("/lock maybe", "/lock:", "'maybe'", "/lock on|off"),
-        ("/admit", "/admit:", "missing", "/admit NAME"),
-        ("/who --loud", "/who:", "--loud", "/who"),
-        ("/puase 5m", "/puase", "no command", "/pause [TIME]"),
+    for (line, what, usage, example) in [
+        ("/remove Ben", "/remove needs --reason", "/remove NAME --reason CATEGORY", "/remove Ben"),
+        ("/lock maybe", "/lock takes on or off, not \"maybe\"", "/lock on|off", "/lock on"),
+        ("/admit", "/admit needs NAME", "/admit NAME", "/admit Ben"),
+        ("/who --loud", "/who has no --loud", "/who", ""),
+        ("/puase 5m", "no command /puase", "/pause [TIME]", ""),
+        ("/paus", "no command /paus", "/pause [TIME]", ""),
+        ("/retrct ab12", "no command /retrct", "/retract ID", ""),
     ] {
         chat.type_line(line);
         let told = chat.await_line("the slip", |line| line.contains("nothing was sent"));
-        for words in [command, what, usage] {
+        for words in [what, usage, example] {
             assert!(told.contains(words), "{words}: {told}");
+        }
+        for theirs in ["argument", "possible values", "invalid value"] {
+            assert!(!told.contains(theirs), "{told}");
         }
     }
     for (line, command) in [("help", "/help"), ("Quit", "/quit"), ("who", "/who")] {
@@ -646,4 +654,215 @@ fn profiles_of_0_1_are_refused() {
     let answer = circle.fay.run(&["room", "list"]);
     let object = answer.refused(1, "profile_older");
     assert!(object["try"].as_str().unwrap().contains("--home"), "{object}");
+}
+
+/// What a command prints for a person.
+fn seen(person: &Person, args: &[&str]) -> String {
+    let ended = person.sees(args);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.stdout
+}
+
+#[test]
+fn acts_read_as_sentences() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
+    let id = circle.say(&ben, "The number is 116 123");
+    circle.fay("role", &["Ben", "cofacilitator"]);
+    circle.fay("pause", &["2h", "Let us breathe"]);
+    circle.fay("resume", &[]);
+    circle.fay("slow", &["10m"]);
+    circle.fay("budget", &["1/day"]);
+    circle.fay("hours", &["Mon 17:00-20:00 UTC"]);
+    circle.fay("open", &[]);
+    circle.fay("timeout", &["Cleo", "10m"]);
+    circle.fay("announce", &["Tea at four"]);
+    circle.fay("retract", &[&id, "--reason", "conduct"]);
+    circle.by(&cleo, "leave", &[]);
+    circle.news(&ben);
+    let room = circle.room.as_str();
+    let (log, read) =
+        (seen(&circle.fay, &["log", room]), seen(&circle.fay, &["read", room, "--all"]));
+    for sentence in [
+        "Fay admitted Cleo as a member",
+        "Fay made Ben a co-facilitator",
+        "Fay paused the room until ",
+        "Fay ended the pause",
+        "Fay set slow mode to one post every 10 min",
+        "Fay limited each member to 1 post a day",
+        "Fay set the opening hours to Mon 17:00-20:00 UTC",
+        "Fay opened the room whatever its hours say",
+        "Fay retracted ",
+        "Cleo left the room (Ben's program carried it out)",
+    ] {
+        for text in [&log, &read] {
+            assert!(text.contains(sentence), "{sentence}: {text}");
+        }
+    }
+    assert!(log.contains("Fay opened the room\n"), "{log}");
+    assert!(log.contains("Fay gave a member a time-out"), "{log}");
+    // The log has no words; the room has them.
+    assert!(!log.contains("breathe") && !log.contains("Tea"), "{log}");
+    assert!(read.contains(": Let us breathe") && read.contains("Fay: Tea at four"), "{read}");
+    assert!(log.contains("Fay made an announcement"), "{log}");
+    let paused = seen(&circle.fay, &["pause", room, "2h"]);
+    assert!(paused.starts_with("You paused the room until "), "{paused}");
+}
+
+#[test]
+fn empty_lists_are_said() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let room = circle.room.as_str();
+    circle.news(&circle.fay);
+    for (args, words) in [
+        (["knocks", room], "Nobody waits at the door.\n"),
+        (["outbox", room], "Nothing waits in your outbox.\n"),
+        (["read", room], "You have read everything.\n"),
+    ] {
+        assert_eq!(seen(&circle.fay, &args), words);
+        // Programs see an empty list.
+        assert!(circle.fay.does(&args).is_empty());
+    }
+    circle.fay.does(&["room", "wipe", room, "--yes"]);
+    assert!(seen(&circle.fay, &["room", "list"]).contains("no room"));
+    assert!(circle.fay.does(&["room", "list"]).is_empty());
+}
+
+#[test]
+fn chat_advice_names_slash_commands() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = enter(&circle, &circle.fay);
+    for (line, advice) in [
+        ("/resume", "`/status` shows"),
+        ("/admit Nobody", "`/knocks` lists"),
+        ("/role Nobody member", "`/who` lists"),
+        ("/pin zzzz", "`/read --all` shows"),
+        ("/follow", "Type /quit, then `hearth follow tuesday-evening`"),
+        ("/agreement", "Type /quit, then `hearth agreement`"),
+    ] {
+        chat.type_line(line);
+        let told = chat.await_line("advice", |told| told.contains('`'));
+        assert!(told.contains(advice), "{line}: {told}");
+        assert!(!told.contains("ROOM"), "{line}: {told}");
+    }
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    // On the command line it names the room.
+    let told = circle.fay.sees(&["resume", &circle.room]).stderr;
+    assert!(told.contains("`hearth status tuesday-evening`"), "{told}");
+}
+
+#[test]
+fn agreement_advice_can_be_run() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let text = text_file("Another text.\n");
+    let path = text.path().to_str().unwrap();
+    let answer = circle.fay.run(&["agreement", "amend", &circle.room, path]);
+    let advice = answer.refused(2, "usage")["try"].as_str().unwrap().to_owned();
+    for flag in ["--material", "--editorial"] {
+        let command = format!("`hearth agreement amend {} {path} {flag}`", circle.room);
+        assert!(advice.contains(&command), "{command}: {advice}");
+    }
+    circle.fay.does(&["agreement", "amend", &circle.room, path, "--material", "--effective", "3d"]);
+    let answer = ben.run(&["agreement", "acknowledge", &circle.room]);
+    let advice = answer.refused(3, "not_acknowledged")["try"].as_str().unwrap().to_owned();
+    let show = format!("`hearth agreement show {}`", circle.room);
+    assert!(advice.contains(&show) && !advice.contains("show -"), "{advice}");
+    let again = format!("`hearth agreement acknowledge {} --acknowledge ", circle.room);
+    assert!(advice.contains(&again), "{advice}");
+    // A version with the same text says so.
+    let id = ben.does(&["agreement", "show", &circle.room])[0]["id"].as_str().unwrap().to_owned();
+    ben.does(&["agreement", "acknowledge", &circle.room, "--acknowledge", &id]);
+    circle.fay.does(&["agreement", "amend", &circle.room, path, "--material", "--effective", "3d"]);
+    let same = seen(&ben, &["agreement", "diff", &circle.room]);
+    assert!(same.contains("Version 3 has the lines that you acknowledged."), "{same}");
+}
+
+#[test]
+fn file_without_receipt_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("letter.pdf");
+    for bytes in [b"A letter.".to_vec(), vec![0xff; 100], vec![b'a'; 300_000], Vec::new()] {
+        fs::write(&path, bytes).unwrap();
+        let answer = Person::new().run(&["receipt", "verify", path.to_str().unwrap()]);
+        let object = answer.refused(5, "verification_failed");
+        let message = object["message"].as_str().unwrap();
+        assert!(message.ends_with("letter.pdf is not a receipt"), "{message}");
+        assert!(object["try"].as_str().unwrap().contains("`hearth receipt ROOM > "), "{object}");
+    }
+}
+
+#[test]
+fn kept_words_follow_one_rule() {
+    const RULE: &str = "Your words are kept and go out with your next message or command";
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let refused = |words: &str| {
+        let answer = ben.run(&["send", &circle.room, words]);
+        answer.lines.last().unwrap()["try"].as_str().unwrap().to_owned()
+    };
+    circle.fay("pause", &["10m"]);
+    let paused = refused("one");
+    assert!(paused.starts_with(&format!("{RULE} after the pause.")), "{paused}");
+    circle.fay("resume", &[]);
+    circle.fay("timeout", &["Ben", "10m"]);
+    let resting = refused("two");
+    assert!(resting.starts_with(&format!("{RULE} after the time-out.")), "{resting}");
+    circle.fay("untimeout", &["Ben"]);
+    circle.fay("close", &[]);
+    let closed = refused("three");
+    assert!(closed.starts_with(&format!("{RULE} after the opening.")), "{closed}");
+    // In the chat as well, a command is enough.
+    let mut chat = enter(&circle, &ben);
+    circle.fay("open", &[]);
+    chat.await_line("the opening", |line| line.contains("opened the room"));
+    chat.type_line("/status");
+    chat.await_line("the kept words", |line| line.contains("Ben: three"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    assert!(circle.by(&ben, "outbox", &[]).is_empty());
+}
+
+#[test]
+fn leaving_counts_waiting_messages() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("close", &[]);
+    for words in ["one", "two"] {
+        ben.run(&["send", &circle.room, words]).failed(3, "closed");
+    }
+    let question = "2 messages wait in your outbox and would be dropped.";
+    let mut leave = AtTerminal::start(&ben, "xterm", &["leave", &circle.room]);
+    leave.await_words("Type yes");
+    assert!(leave.sees(question), "{}", leave.screen());
+    leave.types("no\r");
+    assert_eq!(leave.ends().0.code(), Some(1));
+    let mut chat = enter(&circle, &ben);
+    chat.type_line("/leave");
+    chat.await_line("the question", |line| line.contains(question));
+    chat.type_line("no");
+    chat.await_line("that nothing was done", |line| line.contains("nothing was done"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    // What can go out is not counted.
+    circle.fay("open", &[]);
+    let mut leave = AtTerminal::start(&ben, "xterm", &["leave", &circle.room]);
+    leave.await_words("Type yes");
+    assert!(!leave.sees("would be dropped"), "{}", leave.screen());
+    leave.types("no\r");
+    assert_eq!(leave.ends().0.code(), Some(1));
+    circle.news(&circle.fay);
+    assert_eq!(texts(&circle.history(&circle.fay)), ["one", "two"]);
+    circle.fay("close", &[]);
+    ben.run(&["send", &circle.room, "three"]).failed(3, "closed");
+    let left = ben.sees(&["leave", &circle.room]);
+    assert_eq!(left.code, Some(0), "{left:?}");
+    assert!(left.stderr.contains("dropped 1 message that waited"), "{left:?}");
 }

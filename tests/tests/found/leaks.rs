@@ -69,12 +69,46 @@ fn c1_links_come_from_standard_input() {
     }
     fay.run(&[&create[..7], &[]].concat()).refused(2, "usage");
     fay.run(&create).refused(2, "usage");
-    // On the command line it works as before; a person is warned.
-    let cleo = Person::new();
-    let show = ["agreement", "show", &second];
-    let warned = AtTerminal::start(&cleo, "xterm", &show).ends().1;
-    assert!(warned.contains("list of processes"), "{warned}");
-    assert!(!cleo.sees(&show).stderr.contains("list of processes"));
+}
+
+/// A script is warned as a person is: its links are in the list of processes for as long as it runs.
+#[test]
+fn links_as_arguments_are_warned_about() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let link = circle.invite(&["--uses", "5"]);
+    let ben = Person::new();
+    let ack = circle.agreement.as_str();
+    let join = ["join", &link, "--as", "Ben", "--acknowledge", ack, "--no-wait"];
+    let agreement = text_file(AGREEMENT);
+    let grant = relay.grant();
+    let create = ["room", "create", "Evening", "--grant", &grant, "--as", "Gus", "--agreement"];
+    let create = [&create[..], &[agreement.path().to_str().unwrap()]].concat();
+    for (person, args, instead) in [
+        (&ben, &["agreement", "show", &link][..], "`hearth agreement show -`"),
+        (&ben, &join, "`hearth join -`"),
+        (&Person::new(), &create, "`hearth room create TITLE --grant - "),
+        (&ben, &["burn-invite", &link], "`hearth burn-invite -`"),
+        (&circle.fay, &["revoke", &circle.room, &link], "`hearth revoke tuesday-evening -`"),
+    ] {
+        for json in [true, false] {
+            let ended = if json { person.run(args).stderr } else { person.sees(args).stderr };
+            assert_eq!(ended.matches("list of processes").count(), 1, "{args:?}: {ended}");
+            assert!(ended.contains(instead), "{args:?}: {ended}");
+            assert!(!ended.contains(link.split_once('#').unwrap().1), "{ended}");
+        }
+    }
+    let show = ["agreement", "show", &link];
+    let warned = AtTerminal::start(&ben, "xterm", &show).ends().1;
+    assert_eq!(warned.matches("list of processes").count(), 1, "{warned}");
+    // What is typed in the chat is on no command line.
+    let mut chat = circle.fay.starts_plainly(&["chat", &circle.room]);
+    chat.type_line(&format!("/revoke {link}"));
+    chat.type_line("/quit");
+    let ended = chat.wait_open();
+    assert!(!ended.stdout.contains("list of processes"), "{ended:?}");
+    let input = ben.run_with_input(&["agreement", "show", "-"], link.as_bytes());
+    assert!(!input.stderr.contains("list of processes"), "{input:?}");
 }
 
 #[test]

@@ -180,14 +180,14 @@ fn a3_goodbye_leaves_keys_until_commit() {
     let (mal, ben) = (circle.admit("Mal"), circle.admit("Ben"));
     says_goodbye(&circle, &mal, true, &ben);
     let seen = ben.sees(&["read", &circle.room]).stdout;
-    assert!(seen.contains("Mal says goodbye; still has the keys"), "{seen}");
+    assert!(seen.contains("Mal says goodbye and still has the keys"), "{seen}");
     let who = circle.by(&ben, "who", &[]);
     let departing: Vec<&Value> = who.iter().filter(|member| member["departing"] == true).collect();
     assert_eq!(departing.len(), 1);
     assert_eq!(departing[0]["name"], "Mal");
     let seen = ben.sees(&["who", &circle.room]).stdout;
     let line = seen.lines().find(|line| line.contains("Mal")).unwrap();
-    assert!(line.contains("says goodbye; still has the keys"), "{line}");
+    assert!(line.contains("says goodbye and still has the keys"), "{line}");
 }
 
 #[test]
