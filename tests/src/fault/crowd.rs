@@ -40,7 +40,9 @@ struct Writer {
     member: Member,
     number: u32,
     next: u32,
-    open: Option<(MessageId, u32)>,
+    open: Option<(MessageId, u32, Seq)>,
+    /// The last entry that it knows of.
+    read: Seq,
 }
 
 /// What writers were told so far, in one room.
@@ -65,6 +67,7 @@ impl Crowd {
             number,
             next: 0,
             open: None,
+            read: Seq(0),
         });
         Ok(Self {
             room: room.id,
@@ -215,9 +218,9 @@ impl Writer {
     ) -> io::Result<()> {
         let mut seat = Seat::enter(target, self.member.clone())?;
         for _ in 0..each {
-            let (id, n) = *self.open.get_or_insert_with(|| {
+            let (id, n, after) = *self.open.get_or_insert_with(|| {
                 self.next += 1;
-                (MessageId(random()), self.next - 1)
+                (MessageId(random()), self.next - 1, self.read)
             });
             let payload = payload(room, epoch, (self.number, n));
             let answer = seat.ask(|req| ClientFrame::Submit {
@@ -227,7 +230,7 @@ impl Writer {
                 payload,
                 expect: None,
                 effects: vec![],
-                after: Seq(0),
+                after,
             })?;
             let ServerFrame::Accepted { seq, .. } = answer else {
                 return Err(io::Error::other(format!("{answer:?}")));
@@ -236,6 +239,7 @@ impl Writer {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             self.open = None;
+            self.read = seq;
             // The one who counts outlives all writers.
             let _ = told.send(((self.number, n), seq));
         }

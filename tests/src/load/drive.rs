@@ -348,7 +348,7 @@ impl Field {
                     payload,
                     expect: None,
                     effects: vec![],
-                    after: Seq(0),
+                    after: Seq(peer.seen.received),
                 };
                 peer.wire.queue(&codec::encode_client(&submit));
             }

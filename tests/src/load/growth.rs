@@ -342,7 +342,7 @@ fn fill(server: &Server, shelves: &mut [Shelf], total: u64, bytes: usize) -> io:
                     payload: rooms::payload(&shelf.id, shelf.epoch, 1, &[], bytes),
                     expect: None,
                     effects: vec![],
-                    after: Seq(0),
+                    after: shelf.head,
                 };
                 seat.wire.queue(&codec::encode_client(&submit));
                 *waiting += 1;
