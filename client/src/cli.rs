@@ -189,7 +189,7 @@ pub enum AgreementCommand {
         /// The room.
         room: String,
     },
-    /// Issue a new version. Material: those who do not acknowledge it are out of the next epoch until they do. F [E; R]
+    /// Issue a new version. Material: this signs it for me, and those who do not acknowledge it are out of the next epoch until they do. F [E; R]
     Amend {
         /// The room.
         room: String,
@@ -216,7 +216,7 @@ pub enum AgreementCommand {
         #[arg(long)]
         no_wait: bool,
     },
-    /// Put a pending version into effect whose time has come; any command of a facilitator does. F [E; R]
+    /// Put a pending version into effect whose time has come; any command of a facilitator who acknowledged it does. F [E; R]
     Enact {
         /// The room.
         room: String,

@@ -400,6 +400,12 @@ impl From<EngineError> for Failure {
                 message,
                 "Read it with `hearth agreement show`, and give the id that it prints.",
             ),
+            EngineError::NoText => Self::new(
+                exit::REFUSED,
+                "agreement_missing",
+                message,
+                "Another facilitator's next command sends it, or puts the version in force; otherwise `hearth agreement withdraw ROOM`, then `hearth agreement amend`.",
+            ),
             EngineError::NameTaken | EngineError::Refused(Refusal::NameConfusable) => Self::new(
                 exit::REFUSED,
                 "name_taken",

@@ -14,6 +14,8 @@ use crate::{
     connection::{Connection, RequestError},
     engine::{
         EngineError, Room,
+        accord::Waits,
+        act::Due,
         agreement::{Agreement, Change, Preview},
         join::Joining,
         state::Standing,
@@ -302,7 +304,21 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
                     "It takes effect by itself then; a new amendment can set another time.",
                 ));
             }
-            live.commit(|room, now| room.enact(now)).await?;
+            match live.room.due_amendment(now)? {
+                Some(Due { version, waits: Some(Waits::Unsigned) }) => {
+                    return Err(Failure::new(
+                        exit::REFUSED,
+                        "not_acknowledged",
+                        format!("you have not acknowledged version {version} yourself"),
+                        "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
+                    ));
+                }
+                Some(Due { waits: Some(Waits::NoText), .. }) => {
+                    return Err(text_missing(&live.room));
+                }
+                _ => {}
+            }
+            live.enact().await?;
             live.leave().await;
             Ok(context.out.say(&json!({"done": "enact"}), "The new agreement is in force.")?)
         }
@@ -321,13 +337,14 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
     }
 }
 
-fn text_missing() -> Failure {
-    Failure::new(
-        exit::REFUSED,
-        "agreement_missing",
-        "the text of that version has not reached this device",
-        "Ask a facilitator to issue it again: `hearth agreement withdraw ROOM`, then `hearth agreement amend`.",
-    )
+fn text_missing(room: &Room<'_>) -> Failure {
+    let advice = match room.state().standing {
+        Standing::Member => {
+            "A facilitator's next command sends it: repeat this afterwards. Otherwise ask a facilitator for `hearth agreement withdraw ROOM`, then `hearth agreement amend`."
+        }
+        _ => "Ask a facilitator for an invite, and `hearth join`: your history stays.",
+    };
+    Failure { advice: advice.into(), ..EngineError::NoText.into() }
 }
 
 fn time_failure(error: when::WhenError) -> Failure {
@@ -370,7 +387,7 @@ async fn show_of_room(context: &Context, target: &str) -> Result<()> {
     let room = Room::open(open.store(), &open.crypto, target)?;
     let mut room = catch_up(context, room).await?;
     let id = room.coming_agreement()?.unwrap_or(room.state().agreement);
-    let agreement = room.agreement(&id)?.ok_or_else(text_missing)?;
+    let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room))?;
     print_agreement(context, &agreement, &room.state().title)
 }
 
@@ -384,8 +401,8 @@ async fn diff(context: &Context, room: &str) -> Result<()> {
             .out
             .say(&json!({"changed": false}), "Nothing changed since you acknowledged.")?);
     };
-    let old = room.agreement(&mine)?.ok_or_else(text_missing)?;
-    let new = room.agreement(&new)?.ok_or_else(text_missing)?;
+    let old = room.agreement(&mine)?.ok_or_else(|| text_missing(&room))?;
+    let new = room.agreement(&new)?.ok_or_else(|| text_missing(&room))?;
     let (gone, come) = (lines_only_in(&old, &new), lines_only_in(&new, &old));
     let object = json!({
         "changed": true,
@@ -425,22 +442,18 @@ async fn amend(
         ));
     }
     let moment = live.moment();
+    // By a clock that is wrong by days people would have too little time or far too much, and what they sign would be misdated.
+    if moment.apart() > CLOCK_WRONG_MILLIS {
+        return Err(clock_wrong(moment, "Set the clock, then repeat the command."));
+    }
     let effective = match wait {
         0 => moment.earlier(),
-        // People have so long by either clock. By one that is wrong by days they would have too little or far too much.
-        _ if moment.apart() > CLOCK_WRONG_MILLIS => {
-            return Err(clock_wrong(moment, "Set the clock, then repeat the command."));
-        }
+        // People have so long by either clock.
         wait => moment.own.max(moment.relay).plus(wait),
     };
     let agreement = live.room.queue_amendment(text, change, effective, moment.earlier())?;
-    // The text goes ahead, so that everybody has it when the act names it.
-    live.flush().await?;
-    live.commit(|room, now| room.amend(&agreement, now)).await?;
     let at_once = change == Change::Material && wait == 0;
-    if at_once {
-        live.commit(|room, now| room.enact(now)).await?;
-    }
+    live.amend(&agreement, at_once).await?;
     live.leave().await;
     let id = agreement.id().to_hex();
     let object = json!({
@@ -448,9 +461,12 @@ async fn amend(
         "agreement": id,
         "version": agreement.version,
         "in_force": at_once || change == Change::Editorial,
+        "acknowledged": change == Change::Material,
         "effective": show::rfc3339(agreement.effective),
     });
-    Ok(context.out.say(&object, &format!("Version {} issued, id {id}", agreement.version))?)
+    let signed = if change == Change::Material { "; you have signed it" } else { "" };
+    let text = format!("Version {} issued, id {id}{signed}", agreement.version);
+    Ok(context.out.say(&object, &text)?)
 }
 
 async fn acknowledge_again(
@@ -466,16 +482,12 @@ async fn acknowledge_again(
         let object = json!({"acknowledged": room.state().agreement.to_hex()});
         return Ok(context.out.say(&object, "You have acknowledged the current agreement.")?);
     };
-    let agreement = room.agreement(&id)?.ok_or_else(text_missing)?;
+    let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room))?;
     acknowledge(context, &agreement, &room.state().title, given)?;
     match room.state().standing {
         Standing::Member => {
             let mut live = Live::enter(room).await?;
-            live.commit(|room, now| {
-                let ack = room.sign_acknowledgement(&agreement, now, Vec::new())?;
-                room.renew(Some(&ack), now)
-            })
-            .await?;
+            live.acknowledge(&agreement).await?;
             live.leave().await;
             let object = json!({"acknowledged": id.to_hex()});
             Ok(context.out.say(&object, "Acknowledged.")?)

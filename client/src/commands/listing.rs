@@ -301,6 +301,13 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "knocks": status.knocks,
         "outbox": room.waiting_texts()?.len(),
     });
+    let mut unsigned = Vec::new();
+    if let Some(pending) = policy.pending.filter(|_| policy.role(&me).moderates()) {
+        let others = room.roster()?.into_iter().filter(|leaf| leaf.member != me);
+        let others = others.filter(|leaf| leaf.acknowledgement.agreement != pending.id);
+        unsigned.extend(others.map(|leaf| leaf.name));
+        object["pending_unsigned"] = json!(unsigned);
+    }
     if let Some(pending) = &policy.pending {
         object["pending_version"] = json!(pending.version);
         object["pending_effective"] = json!(show::rfc3339(pending.effective));
@@ -366,7 +373,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         let mine = match signed == pending.id {
             true => "you have acknowledged it",
             false => {
-                "please read and acknowledge it: `hearth agreement diff`, then `hearth agreement acknowledge`"
+                "please read and acknowledge it: `hearth agreement diff`, then `hearth agreement acknowledge`; who has not by then is out until they do, facilitators too"
             }
         };
         lines.push(format!(
@@ -375,6 +382,10 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
             show::date(pending.effective),
             pending.id
         ));
+        if !unsigned.is_empty() {
+            let names: Vec<String> = unsigned.iter().map(|n| escape::one_line(n)).collect();
+            lines.push(format!("not signed yet by: {}", names.join(", ")));
+        }
     }
     if status.knocks > 0 {
         lines.push(format!("{} knock(s) wait: `hearth knocks`", status.knocks));

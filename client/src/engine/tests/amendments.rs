@@ -4,10 +4,15 @@ use hearth_protocol::Digest;
 
 use super::*;
 use crate::engine::{
-    agreement::{Agreement, Change},
-    policy::Act,
+    EngineError,
+    accord::{Mismatch, Waits},
+    act::Due,
+    agreement::{AckError, Agreement, Change},
+    policy::{Act, RuleError},
     state::Standing,
 };
+
+const DAY: u64 = 24 * 3_600_000;
 
 /// A room with a facilitator and two members.
 struct Circle {
@@ -43,7 +48,17 @@ impl Circle {
         let submission = fay.amend(&agreement, NOW).unwrap();
         self.log.take(submission);
         self.show();
+        sign(&mut self.fay, &mut self.log, &agreement);
+        self.show();
         agreement
+    }
+
+    /// Ann becomes another facilitator.
+    fn appoint_ann(&mut self) {
+        let act = Act::SetRole { member: self.ann.me(), role: Role::Facilitator };
+        let submission = self.fay.act(act, NOW).unwrap();
+        self.log.take(submission);
+        self.show();
     }
 
     fn withdraw(&mut self) {
@@ -53,7 +68,7 @@ impl Circle {
     }
 
     fn enact(&mut self) {
-        let submission = self.fay.enact(NOW).unwrap();
+        let submission = self.fay.enact(NOW, NOW).unwrap();
         self.log.take(submission);
         self.show();
     }
@@ -68,9 +83,7 @@ impl Circle {
     fn ann_signs(&mut self) -> Option<Digest> {
         let id = self.ann.coming_agreement().unwrap()?;
         let agreement = self.ann.agreement(&id).unwrap().unwrap();
-        let ack = self.ann.sign_acknowledgement(&agreement, NOW, Vec::new()).unwrap();
-        let renewal = self.ann.renew(Some(&ack), NOW).unwrap();
-        self.log.take(renewal);
+        sign(&mut self.ann, &mut self.log, &agreement);
         self.show();
         Some(id)
     }
@@ -213,4 +226,54 @@ fn members_withdraw_no_amendment() {
     let mut circle = Circle::new();
     circle.amend("A draft.");
     assert!(circle.ben.act(Act::Withdraw, NOW).is_err());
+}
+
+/// However late it is enacted, and whatever the author's clock said, those who lapsed have 30 days by the relay's clock.
+#[test]
+fn a6_late_enactment_invites_afresh() {
+    let mut circle = Circle::new();
+    circle.amend("A draft.");
+    let (now, relay) = (NOW.plus(40 * DAY), NOW.plus(99 * DAY));
+    let submission = circle.fay.enact(now, relay).unwrap();
+    let expires = submission.effects.iter().find_map(|effect| match effect {
+        Effect::AddInvite { expires, .. } => Some(*expires),
+        _ => None,
+    });
+    assert_eq!(expires, Some(relay.plus(30 * DAY)));
+}
+
+#[test]
+fn a6_enactment_signs_for_nobody() {
+    let mut circle = Circle::new();
+    circle.appoint_ann();
+    let before = circle.ann.acknowledgement().unwrap();
+    let draft = circle.amend("A draft.");
+    let refused = circle.ann.enact(NOW, NOW);
+    let unsigned = RuleError::NotAcknowledged(AckError::OtherAgreement);
+    assert!(matches!(refused, Err(EngineError::Rule(error)) if error == unsigned));
+    assert_eq!(circle.ann.acknowledgement().unwrap(), before);
+    let due = |waits| Some(Due { version: draft.version, waits });
+    let early = Millis(NOW.0 - 1);
+    assert_eq!(circle.ann.due_amendment(early).unwrap(), None);
+    assert_eq!(circle.ann.due_amendment(NOW).unwrap(), due(Some(Waits::Unsigned)));
+    assert_eq!(circle.ben.due_amendment(NOW).unwrap(), None);
+    assert_eq!(circle.fay.due_amendment(NOW).unwrap(), due(None));
+    circle.ann_signs().unwrap();
+    assert_eq!(circle.ann.due_amendment(NOW).unwrap(), due(None));
+}
+
+#[test]
+fn a6_due_amendment_is_told_once() {
+    let mut circle = Circle::new();
+    let waits = |why| Mismatch::Amendment { version: 2, why };
+    for why in [Waits::Unsigned, Waits::NoText, Waits::Refused] {
+        circle.fay.amendment_waits(Some((2, why))).unwrap();
+        assert_eq!(circle.fay.untold().unwrap(), [waits(why)]);
+        circle.fay.mark_told().unwrap();
+        circle.fay.amendment_waits(Some((2, why))).unwrap();
+        assert_eq!(circle.fay.untold().unwrap(), []);
+        assert_eq!(circle.fay.mismatches().unwrap(), [waits(why)]);
+    }
+    circle.fay.amendment_waits(None).unwrap();
+    assert_eq!(circle.fay.mismatches().unwrap(), []);
 }

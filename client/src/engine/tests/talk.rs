@@ -179,7 +179,8 @@ fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
     let renewal = cleo.renew(Some(&ack), NOW).unwrap();
     log.take(renewal);
     log.show(&mut fay);
-    let enact = fay.enact(NOW).unwrap();
+    sign(&mut fay, &mut log, &agreement);
+    let enact = fay.enact(NOW, NOW).unwrap();
     log.take(enact);
     for room in [&mut fay, &mut ben, &mut cleo] {
         log.show(room);
