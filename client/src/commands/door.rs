@@ -493,18 +493,7 @@ async fn acknowledge_again(
             Ok(context.out.say(&object, "Acknowledged.")?)
         }
         Standing::Lapsed => {
-            let back =
-                room.return_invite()?.filter(|b| b.agreement == id).ok_or(LiveError::NotInside(
-                    Standing::Removed(crate::engine::policy::Category::Unspecified),
-                ))?;
-            let link = Invite {
-                address: room.state().address(),
-                room: room.id(),
-                facilitator: agreement.signer,
-                agreement: id,
-                secret: back.secret,
-                expires: back.expires,
-            };
+            let link = room.return_link()?.ok_or_else(|| text_missing(&room))?;
             let joining = Joining {
                 name: room.state().name.clone(),
                 local_name: room.state().local_name.clone(),

@@ -23,7 +23,7 @@ use super::{
     outbox::{Submission, submission},
     policy::{Act, AgreementRef, COMMENT_CHARS_MAX, Leaf, Record, RuleError, Scene},
     receive::return_name,
-    room::{Room, identity, random, random_secret, read},
+    room::{Room, decode, identity, random, random_secret, read},
     state::{KnockBody, KnownInvite, Outgoing, OutgoingKind, ReturnInvite},
 };
 use crate::{store::Kind, text::name::Look};
@@ -470,15 +470,27 @@ impl Room<'_> {
         Ok(Some(Due { version: pending.version, waits }))
     }
 
-    /// Returns how to come back after a material amendment that this profile did not acknowledge in time.
+    /// Returns the invite by which this profile comes back, if it lapsed by the amendment in force.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn return_invite(&self) -> Result<Option<ReturnInvite>> {
-        self.return_invite_of(&self.state.agreement)
+    pub fn return_link(&self) -> Result<Option<Invite>> {
+        let agreement = self.state.agreement;
+        let Some(back) = self.return_invite_of(&agreement)? else { return Ok(None) };
+        // The log ends with the record by which this profile lapsed. Its actor signed the preview, whoever wrote the text.
+        let last = self.store.last(Kind::Log, self.no)?;
+        let last: Option<Record> = last.map(|(_, bytes)| decode(&bytes)).transpose()?;
+        Ok(last.filter(|record| record.act == Act::Enact).map(|record| Invite {
+            address: self.state.address(),
+            room: self.id(),
+            facilitator: record.actor,
+            agreement,
+            secret: back.secret,
+            expires: back.expires,
+        }))
     }
 
-    fn return_invite_of(&self, agreement: &Digest) -> Result<Option<ReturnInvite>> {
+    pub(super) fn return_invite_of(&self, agreement: &Digest) -> Result<Option<ReturnInvite>> {
         read(self.store, Kind::Pending, self.no, &return_name(agreement))
     }
 

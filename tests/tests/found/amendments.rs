@@ -86,6 +86,26 @@ fn a6_wrong_clock_amends_nothing() {
     assert_eq!(circle.fay("status", &[])[0]["agreement_version"], 1);
 }
 
+/// Kim writes the amendment and is no facilitator any more when Fay puts it in force.
+#[test]
+fn a6_lapsed_return_whoever_enacts() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let [kim, ben] = ["Kim", "Ben"].map(|name| circle.admit(name));
+    circle.fay("role", &["Kim", "facilitator"]);
+    circle.news(&kim);
+    let next = amend(&circle, &kim, &["--effective", "4s"]);
+    sign(&circle, &circle.fay, &next);
+    circle.fay("role", &["Kim", "member"]);
+    until("the change to take effect", || {
+        (circle.fay("status", &[])[0]["agreement"] == *next).then_some(())
+    });
+    sign(&circle, &ben, &next);
+    circle.fay("admit", &["Ben"]);
+    circle.say(&ben, "Back");
+    circle.say(&kim, "Here all along");
+}
+
 /// Nothing is signed for Fay, and nobody is put out until a facilitator has signed.
 #[test]
 fn a6_unsigned_facilitator_enacts_nothing() {

@@ -186,7 +186,7 @@ fn unofficial_text_stops_no_enactment() {
     circle.show();
     circle.enact();
     assert_eq!(circle.ben.state().standing, Standing::Lapsed);
-    let back = circle.ben.return_invite().unwrap().unwrap();
+    let back = circle.ben.return_link().unwrap().unwrap();
     assert_eq!(back.agreement, official.id());
 }
 
@@ -210,7 +210,7 @@ fn newcomer_gets_the_coming_text() {
     circle.enact();
     assert_eq!(circle.newcomers[0].state().standing, Standing::Member);
     // Whoever did not sign has the way back.
-    let back = circle.ben.return_invite().unwrap().unwrap();
+    let back = circle.ben.return_link().unwrap().unwrap();
     assert_eq!(back.agreement, draft.id());
     // Those who had the text are not told again.
     let told = |room: &TestRoom| {
@@ -240,6 +240,42 @@ fn a6_late_enactment_invites_afresh() {
         _ => None,
     });
     assert_eq!(expires, Some(relay.plus(30 * DAY)));
+}
+
+/// Also where the author is no facilitator any more: the preview is signed by the key that enacts.
+#[test]
+fn a6_return_preview_names_who_enacts() {
+    for demoted in [false, true] {
+        let mut circle = Circle::new();
+        circle.appoint_ann();
+        let draft = circle.amend("A draft.");
+        circle.ann_signs().unwrap();
+        if demoted {
+            let act = Act::SetRole { member: circle.fay.me(), role: Role::Member };
+            let submission = circle.ann.act(act, NOW).unwrap();
+            circle.log.take(submission);
+            circle.show();
+        }
+        let submission = circle.ann.enact(NOW, NOW).unwrap();
+        circle.log.take(submission);
+        circle.show();
+        assert_eq!(circle.ben.state().standing, Standing::Lapsed);
+        let link = circle.ben.return_link().unwrap().unwrap();
+        assert_eq!((link.facilitator, link.agreement), (circle.ann.me(), draft.id()));
+        let preview = open_preview(&link, circle.log.previews.last().unwrap()).unwrap();
+        let joining =
+            Joining { name: "Ben".into(), local_name: "room".into(), answers: Vec::new() };
+        let (store, crypto) = (circle.ben.store, circle.ben.crypto);
+        let (ben, request) = Room::knock(store, crypto, &link, &preview, joining, NOW).unwrap();
+        let opened = circle.ann.open_knock(&pending(&ben, &link, &request)).unwrap();
+        let submission = circle.ann.admit(&opened, NOW).unwrap();
+        circle.log.take(submission);
+        circle.ben = ben;
+        let (seq, welcome) = circle.log.welcomes.last().unwrap();
+        circle.ben.welcomed(welcome, *seq, NOW).unwrap();
+        circle.show();
+        circle.is_whole();
+    }
 }
 
 #[test]
