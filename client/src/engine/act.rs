@@ -1,7 +1,7 @@
 //! Acts of moderation going out: one commit each, with the record that says what it does.
 
 use hearth_protocol::{
-    BlobId, Digest, Effect, MemberKey, MessageId, Millis, Role, Secret32, codec,
+    BlobId, Digest, Effect, MemberKey, MessageId, Millis, Role, Secret32, Seq, codec,
     frame::PendingKnock,
     handshake, hash,
     invite::{self, Invite},
@@ -22,7 +22,7 @@ use super::{
     note::{self, Note, Recipient, TimeOut},
     outbox::{Submission, submission},
     policy::{Act, AgreementRef, COMMENT_CHARS_MAX, Leaf, Record, RuleError, Scene},
-    receive::return_name,
+    receive::{ADMITTED, return_name, text_name},
     room::{Room, decode, identity, random, random_secret, read},
     state::{KnockBody, KnownInvite, Outgoing, OutgoingKind, ReturnInvite},
 };
@@ -527,6 +527,27 @@ impl Room<'_> {
         let body = Body::AgreementText { agreement, return_secret, return_expires };
         self.queue(body, Vec::new(), now)?;
         Ok(true)
+    }
+
+    /// Whether somebody was admitted since the text of the pending amendment was in the log last, and nobody repeated it for them.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn newcomers_lack_text(&mut self) -> Result<bool> {
+        let policy = self.policy()?;
+        let Some(pending) = policy.pending else { return Ok(false) };
+        if !policy.role(&self.me()).moderates() {
+            return Ok(false);
+        }
+        let waits = self.outgoing()?.into_iter().any(|(_, outgoing)| match outgoing.what {
+            OutgoingKind::Message { body: Body::AgreementText { agreement, .. }, .. } => {
+                agreement.id() == pending.id
+            }
+            _ => false,
+        });
+        let text: Option<Seq> = read(self.store, Kind::Pending, self.no, &text_name(&pending.id))?;
+        let admitted: Option<Seq> = read(self.store, Kind::Pending, self.no, ADMITTED)?;
+        Ok(!waits && admitted > text)
     }
 
     /// Gives up the pending amendment; those who signed it are as good as before.

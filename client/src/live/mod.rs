@@ -71,6 +71,8 @@ pub struct Live<'s> {
     refused: Vec<Departure>,
     /// The version that was to be put in force over this connection, and was refused.
     refused_version: Option<u32>,
+    /// Whether newcomers who lack a text were looked for over this connection.
+    looked_for_newcomers: bool,
 }
 
 /// What came in.
@@ -164,6 +166,7 @@ impl<'s> Live<'s> {
             compared: None,
             refused: Vec::new(),
             refused_version: None,
+            looked_for_newcomers: false,
         }
     }
 
@@ -649,6 +652,10 @@ impl<'s> Live<'s> {
         if agreement.change != Change::Material {
             return Ok(());
         }
+        // Whoever was admitted between the two has not read the text.
+        if self.room.newcomers_lack_text()? && self.room.queue_coming_text(self.earlier_now())? {
+            self.flush_text().await?;
+        }
         self.acknowledge(agreement).await?;
         if at_once {
             self.enact().await?;
@@ -753,6 +760,12 @@ impl<'s> Live<'s> {
             self.enact_if_due().await?;
             if self.room.state().standing != Standing::Member {
                 return Ok(());
+            }
+            // Once over each connection, because whoever admits somebody, or amends, repeats the text first. It goes out with what waits.
+            if !std::mem::replace(&mut self.looked_for_newcomers, true)
+                && self.room.newcomers_lack_text()?
+            {
+                self.room.queue_coming_text(self.earlier_now())?;
             }
         }
         let (renewed, now) = (self.room.state().renewed_at, self.room.now());

@@ -313,3 +313,63 @@ fn a6_due_amendment_is_told_once() {
     circle.fay.amendment_waits(None).unwrap();
     assert_eq!(circle.fay.mismatches().unwrap(), []);
 }
+
+/// Dan is admitted between the text and the record that names it, and made facilitator: he has nothing to enact.
+#[test]
+fn a6_newcomer_without_text_gets_it() {
+    let mut circle = Circle::new();
+    circle.appoint_ann();
+    let fay = &mut circle.fay;
+    let draft = fay.queue_amendment("A draft.".into(), Change::Material, NOW, NOW).unwrap();
+    circle.log.flush(&mut circle.fay);
+    circle.show();
+    let mut dan = join(&mut circle.ann, &mut circle.log, "Dan");
+    assert!(!circle.ann.newcomers_lack_text().unwrap());
+    circle.log.show(&mut circle.fay);
+    let submission = circle.fay.amend(&draft, NOW).unwrap();
+    circle.log.take(submission);
+    circle.show();
+    sign(&mut circle.fay, &mut circle.log, &draft);
+    let act = Act::SetRole { member: dan.me(), role: Role::Facilitator };
+    let submission = circle.fay.act(act, NOW).unwrap();
+    circle.log.take(submission);
+    circle.show();
+    circle.log.show(&mut dan);
+    let due = Due { version: draft.version, waits: Some(Waits::NoText) };
+    assert_eq!(dan.due_amendment(NOW).unwrap(), Some(due));
+    assert!(matches!(dan.enact(NOW, NOW), Err(EngineError::Rule(RuleError::NotAcknowledged(_)))));
+    // Whoever moderates sees it, and one repetition is enough.
+    assert!(circle.fay.newcomers_lack_text().unwrap() && circle.ann.newcomers_lack_text().unwrap());
+    assert!(!circle.ben.newcomers_lack_text().unwrap());
+    assert!(circle.ann.queue_coming_text(NOW).unwrap());
+    assert!(!circle.ann.newcomers_lack_text().unwrap());
+    circle.log.flush(&mut circle.ann);
+    circle.show();
+    circle.log.show(&mut dan);
+    assert!(
+        !circle.fay.newcomers_lack_text().unwrap() && !circle.ann.newcomers_lack_text().unwrap()
+    );
+    sign(&mut dan, &mut circle.log, &draft);
+    circle.show();
+    let submission = dan.enact(NOW, NOW).unwrap();
+    circle.log.take(submission);
+    circle.log.show(&mut dan);
+    circle.newcomers.push(dan);
+    circle.show();
+    circle.is_whole();
+    assert_eq!(circle.fay.state().standing, Standing::Member);
+    assert_eq!(circle.ben.state().standing, Standing::Lapsed);
+}
+
+/// A repetition that was not sent in time would be told as a text that does not count.
+#[test]
+fn a6_withdrawal_drops_waiting_repetition() {
+    let mut circle = Circle::new();
+    circle.appoint_ann();
+    circle.amend("A draft.");
+    assert!(circle.ann.queue_coming_text(NOW).unwrap());
+    circle.withdraw();
+    circle.log.flush(&mut circle.ann);
+    circle.show();
+    circle.is_whole();
+}
