@@ -526,7 +526,7 @@ const fn ack_code(ack: AckError) -> &'static str {
 const fn ack_advice(ack: AckError) -> &'static str {
     match ack {
         AckError::Future => {
-            "The person who signed it sets their computer's clock and joins again; if their clock is right, set yours."
+            "The person who signed it sets their computer's clock and knocks again; if their clock is right, set yours."
         }
         AckError::TooLasting | AckError::Malformed | AckError::BadSignature => {
             "The program of the person who signed it is at fault: they update hearth, and join by a new invite."

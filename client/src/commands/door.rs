@@ -16,7 +16,7 @@ use crate::{
         EngineError, Room,
         accord::Waits,
         act::Due,
-        agreement::{Agreement, Change, Preview},
+        agreement::{Agreement, CLOCK_SKEW_MILLIS, Change, Preview},
         join::Joining,
         state::Standing,
     },
@@ -29,8 +29,8 @@ use crate::{
 
 /// Difference of clocks above which nobody knocks: a day.
 const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
-/// How far an acknowledgement may be ahead of the facilitator's clock, or the gate refuses it: ten minutes.
-const CLOCK_AHEAD_MILLIS: u64 = 10 * 60_000;
+/// What helps where a clock is wrong.
+const SET_THE_CLOCK: &str = "Set the clock, then repeat the command.";
 
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let link = context.invite(join.link.as_deref(), Wanted::Invite("join"))?;
@@ -59,7 +59,11 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         }
         looked => looked?,
     };
-    check_clock(context, connection.server_now())?;
+    check_clock(
+        context,
+        connection.server_now(),
+        "Set the clock, then join again; the invite is still good.",
+    )?;
     if !connection.is_post_quantum() {
         context.out.remark(NOT_POST_QUANTUM);
     }
@@ -94,15 +98,14 @@ async fn knock(
 ///
 /// Acknowledgement and key package are dated by this computer, and every member judges those dates. By how much a clock
 /// may be off is theirs to say; the relay's own clock may be wrong, too, so only what can hardly be meant is refused.
-fn check_clock(context: &Context, relay: Millis) -> Result<()> {
+fn check_clock(context: &Context, relay: Millis, advice: &'static str) -> Result<()> {
     let here = now();
     let ahead = here.0.saturating_sub(relay.0);
     let moment = Moment { own: here, relay };
     if moment.apart() > CLOCK_WRONG_MILLIS {
-        let advice = "Set the clock, then join again; the invite is still good.";
         return Err(clock_wrong(moment, advice));
     }
-    if ahead > CLOCK_AHEAD_MILLIS {
+    if ahead > CLOCK_SKEW_MILLIS {
         context.out.remark(&format!(
             "This computer's clock is {} ahead of the relay's; before that has passed you may not be admitted.",
             when::duration(std::time::Duration::from_millis(ahead))
@@ -444,7 +447,7 @@ async fn amend(
     let moment = live.moment();
     // By a clock that is wrong by days people would have too little time or far too much, and what they sign would be misdated.
     if moment.apart() > CLOCK_WRONG_MILLIS {
-        return Err(clock_wrong(moment, "Set the clock, then repeat the command."));
+        return Err(clock_wrong(moment, SET_THE_CLOCK));
     }
     let effective = match wait {
         0 => moment.earlier(),
@@ -477,32 +480,71 @@ async fn acknowledge_again(
 ) -> Result<()> {
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
+    let name = room.state().local_name.clone();
+    let waited = room.state().standing == Standing::Knocking;
     let mut room = catch_up(context, room).await?;
-    let Some(id) = room.coming_agreement()? else {
-        let object = json!({"acknowledged": room.state().agreement.to_hex()});
-        return Ok(context.out.say(&object, "You have acknowledged the current agreement.")?);
-    };
-    let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room))?;
-    acknowledge(context, &agreement, &room.state().title, given)?;
-    match room.state().standing {
+    match room.state().standing.clone() {
         Standing::Member => {
+            let Some(id) = room.coming_agreement()? else {
+                let object = json!({"acknowledged": room.state().agreement.to_hex()});
+                let text = "You have acknowledged the current agreement.";
+                return Ok(context.out.say(&object, text)?);
+            };
+            let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room))?;
+            acknowledge(context, &agreement, &room.state().title, given)?;
             let mut live = Live::enter(room).await?;
+            check_clock(context, live.relay_now(), SET_THE_CLOCK)?;
             live.acknowledge(&agreement).await?;
             live.leave().await;
             let object = json!({"acknowledged": id.to_hex()});
             Ok(context.out.say(&object, "Acknowledged.")?)
         }
-        Standing::Lapsed => {
-            let link = room.return_link()?.ok_or_else(|| text_missing(&room))?;
-            let joining = Joining {
-                name: room.state().name.clone(),
-                local_name: room.state().local_name.clone(),
-                answers: Vec::new(),
-            };
-            let (connection, preview) = live::look(&link).await?;
-            knock(context, &open, connection, &link, &preview, joining, no_wait).await
+        // Told before anybody signs again.
+        Standing::Declined { words, by } if waited => Err(declined(&words, by.is_some())),
+        Standing::Knocking if room.return_link()?.is_some() => {
+            // One that no clock admits is replaced under the same key.
+            if room.acknowledgement()?.judge_dates(now()).is_err() {
+                return Box::pin(come_back(context, &open, room, given, no_wait, true)).await;
+            }
+            match go_on_waiting(context, room, no_wait).await {
+                Err(failure) if failure.code == "knock_forgotten" => {
+                    let room = Room::open(open.store(), &open.crypto, &name)?;
+                    Box::pin(come_back(context, &open, room, given, no_wait, false)).await
+                }
+                ended => ended,
+            }
         }
         Standing::Knocking => go_on_waiting(context, room, no_wait).await,
-        ref other => Err(LiveError::NotInside(other.clone()).into()),
+        Standing::Lapsed => Box::pin(come_back(context, &open, room, given, no_wait, false)).await,
+        Standing::Declined { .. } if room.return_link()?.is_some() => {
+            Box::pin(come_back(context, &open, room, given, no_wait, false)).await
+        }
+        other => Err(LiveError::NotInside(other).into()),
     }
+}
+
+/// Knocks with the return invite and an acknowledgement of its own, also where an earlier knock was refused, declined or forgotten.
+async fn come_back(
+    context: &Context,
+    open: &Open,
+    mut room: Room<'_>,
+    given: Option<String>,
+    no_wait: bool,
+    replaces: bool,
+) -> Result<()> {
+    let link = room.return_link()?.ok_or_else(|| text_missing(&room))?;
+    let agreement = room.agreement(&link.agreement)?.ok_or_else(|| text_missing(&room))?;
+    acknowledge(context, &agreement, &room.state().title, given)?;
+    let joining = Joining {
+        name: room.state().name.clone(),
+        local_name: room.state().local_name.clone(),
+        answers: Vec::new(),
+    };
+    let (connection, preview) = live::look(&link).await?;
+    check_clock(context, connection.server_now(), SET_THE_CLOCK)?;
+    if replaces {
+        // Those who lapsed keep their key, and by it the relay replaces their knock.
+        room.set_standing(Standing::Lapsed)?;
+    }
+    knock(context, open, connection, &link, &preview, joining, no_wait).await
 }

@@ -183,12 +183,18 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
     }
     let roster = live.room.roster()?;
     let knocks = live.knocks().await?;
+    let moment = live.moment();
     let names: Vec<(MemberKey, Look)> = knocks
         .iter()
         .filter_map(|(_, opened)| opened.as_ref().ok())
         .map(|knock| (knock.member, Look::of(&knock.name)))
         .collect();
     for (pending, opened) in knocks {
+        // As an admission does, by whichever clock it is good.
+        let dates = opened.as_ref().ok().and_then(|knock| {
+            let judge = |at| knock.acknowledgement.judge_dates(at);
+            judge(moment.earlier()).or_else(|_| judge(moment.own.max(moment.relay))).err()
+        });
         let (mut object, mut text) = match opened {
             Ok(knock) => (
                 json!({
@@ -219,6 +225,11 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
                 format!("{:9} !! cannot be admitted: {error}", pending.member.short()),
             ),
         };
+        if let Some(error) = dates {
+            object["acknowledged"] = json!(false);
+            object["why"] = json!(error.to_string());
+            text += &format!("\n          !! cannot be admitted: {error}");
+        }
         if let Some((_, look)) = names.iter().find(|(member, _)| *member == pending.member) {
             // Before anybody tries to admit them: the gate refuses a name that looks like a member's.
             if let Some(leaf) = roster.iter().find(|leaf| look.is_like(&Look::of(&leaf.name))) {

@@ -1,5 +1,6 @@
 //! Row A6: amendments that are late, refused, unsigned or misdated.
 
+use hearth_client::show::rfc3339;
 use hearth_tests::{AGREEMENT, Circle, Person, Relay, clock, text_file, until};
 use serde_json::Value;
 
@@ -138,4 +139,46 @@ fn a6_unsigned_facilitator_enacts_nothing() {
     );
     ben.run(&["send", &circle.room, "Oh"]).refused(3, "not_acknowledged");
     circle.say(&kim, "In");
+}
+
+#[test]
+fn a6_misdated_return_knocks_again() {
+    let Some(later) = clock("+2m") else { return };
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let [ann, ben, cleo] = ["Ann", "Ben", "Cleo"].map(|name| circle.admit(name));
+    let room = circle.room.as_str();
+    let next = amend(&circle, &circle.fay, &[]);
+    let back = acknowledge(&circle, &next);
+    for spec in ["+85d", "-365d"] {
+        let answer = ann.run_under(&clock(spec).unwrap(), &back);
+        let advice = answer.refused(1, "clock_wrong")["try"].as_str().unwrap().to_owned();
+        assert!(advice.contains("Set the clock"), "{spec}: {advice}");
+    }
+    // Ahead by less than a day: knocks, and is marked.
+    under(&ben, "+3h", &back);
+    cleo.does(&back);
+    ann.does(&back);
+    let knocks = circle.fay("knocks", &[]);
+    let ok =
+        |name: &str| knocks.iter().find(|k| k["name"] == name).unwrap()["acknowledged"] == true;
+    assert_eq!(["Ann", "Ben", "Cleo"].map(ok), [true, false, true], "{knocks:?}");
+    circle.fay.run(&["admit", room, "Ben"]).refused(3, "clock_wrong");
+    circle.fay("decline", &["Cleo", "Not today"]);
+    circle.fay("admit", &["Ann"]);
+    circle.say(&ann, "Back");
+    // The relay lets a key knock again after half a minute.
+    relay.stop();
+    relay.set_under(later);
+    relay.restart();
+    ben.does(&back);
+    let declined = cleo.run(&back);
+    assert!(declined.refused(3, "declined")["message"].as_str().unwrap().contains("Not today"));
+    cleo.does(&back);
+    let knocks = circle.fay("knocks", &[]);
+    assert_eq!(knocks.len(), 2, "{knocks:?} at {}", rfc3339(hearth_client::live::now()));
+    for (person, name) in [(&ben, "Ben"), (&cleo, "Cleo")] {
+        circle.fay("admit", &[name]);
+        circle.say(person, "Back");
+    }
 }
