@@ -192,7 +192,7 @@ pub enum AgreementCommand {
         /// The room.
         room: String,
     },
-    /// Issue a new version. Members who do not acknowledge a material one are out of the room until they do. F [E; R]
+    /// Issue a new version. Material: this signs it for me, and those who do not acknowledge it are out of the next epoch until they do. F [E; R]
     Amend {
         /// The room.
         room: String,
@@ -219,7 +219,7 @@ pub enum AgreementCommand {
         #[arg(long)]
         no_wait: bool,
     },
-    /// Put a pending version into effect once its time has come; any command of a facilitator does the same. F [E; R]
+    /// Put a pending version into effect whose time has come; any command of a facilitator who acknowledged it does. F [E; R]
     Enact {
         /// The room.
         room: String,

@@ -435,6 +435,12 @@ impl From<EngineError> for Failure {
                 message,
                 "Read it with `hearth agreement show ROOM`, and give the id that it prints.",
             ),
+            EngineError::NoText => Self::new(
+                exit::REFUSED,
+                "agreement_missing",
+                message,
+                "Another facilitator's next command sends it, or puts the version in force; otherwise `hearth agreement withdraw ROOM`, then `hearth agreement amend`.",
+            ),
             EngineError::NameTaken | EngineError::Refused(Refusal::NameConfusable) => Self::new(
                 exit::REFUSED,
                 "name_taken",
@@ -554,7 +560,7 @@ const fn ack_code(ack: AckError) -> &'static str {
 const fn ack_advice(ack: AckError) -> &'static str {
     match ack {
         AckError::Future => {
-            "The person who signed it sets their computer's clock and joins again; if their clock is right, set yours."
+            "The person who signed it sets their computer's clock and knocks again; if their clock is right, set yours."
         }
         AckError::TooLasting | AckError::Malformed | AckError::BadSignature => {
             "The program of the person who signed it is at fault: they update hearth, and join by a new invite."

@@ -196,12 +196,18 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
     if knocks.is_empty() {
         out.say_none("Nobody waits at the door.")?;
     }
+    let moment = live.moment();
     let names: Vec<(MemberKey, Look)> = knocks
         .iter()
         .filter_map(|(_, opened)| opened.as_ref().ok())
         .map(|knock| (knock.member, Look::of(&knock.name)))
         .collect();
     for (pending, opened) in knocks {
+        // As an admission does, by whichever clock it is good.
+        let dates = opened.as_ref().ok().and_then(|knock| {
+            let judge = |at| knock.acknowledgement.judge_dates(at);
+            judge(moment.earlier()).or_else(|_| judge(moment.own.max(moment.relay))).err()
+        });
         let (mut object, mut text) = match opened {
             Ok(knock) => (
                 json!({
@@ -232,6 +238,11 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
                 format!("{:9} !! cannot be admitted: {error}", pending.member.short()),
             ),
         };
+        if let Some(error) = dates {
+            object["acknowledged"] = json!(false);
+            object["why"] = json!(error.to_string());
+            text += &format!("\n          !! cannot be admitted: {error}");
+        }
         if let Some((_, look)) = names.iter().find(|(member, _)| *member == pending.member) {
             // Before anybody tries to admit them: the gate refuses a name that looks like a member's.
             if let Some(leaf) = roster.iter().find(|leaf| look.is_like(&Look::of(&leaf.name))) {
@@ -315,6 +326,13 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "knocks": status.knocks,
         "outbox": waiting,
     });
+    let mut unsigned = Vec::new();
+    if let Some(pending) = policy.pending.filter(|_| policy.role(&me).moderates()) {
+        let others = room.roster()?.into_iter().filter(|leaf| leaf.member != me);
+        let others = others.filter(|leaf| leaf.acknowledgement.agreement != pending.id);
+        unsigned.extend(others.map(|leaf| leaf.name));
+        object["pending_unsigned"] = json!(unsigned);
+    }
     if let Some(pending) = &policy.pending {
         object["pending_version"] = json!(pending.version);
         object["pending_effective"] = json!(show::rfc3339(pending.effective));
@@ -380,7 +398,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         let mine = match signed == pending.id {
             true => "you have acknowledged it",
             false => {
-                "please read and acknowledge it: `hearth agreement diff ROOM`, then `hearth agreement acknowledge ROOM`"
+                "please read and acknowledge it: `hearth agreement diff ROOM`, then `hearth agreement acknowledge ROOM`; who has not by then is out until they do, facilitators too"
             }
         };
         let mine = out.advice(mine);
@@ -390,6 +408,10 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
             show::date(pending.effective),
             pending.id
         ));
+        if !unsigned.is_empty() {
+            let names: Vec<String> = unsigned.iter().map(|n| escape::one_line(n)).collect();
+            lines.push(format!("not signed yet by: {}", names.join(", ")));
+        }
     }
     if status.knocks > 0 {
         let knocks = counted(status.knocks, "knock waits", "knocks wait");

@@ -50,6 +50,9 @@ pub enum EngineError {
     /// The agreement named is not the one in force.
     #[error("that is not the agreement's id")]
     AgreementMismatch,
+    /// The text of a version of the agreement is not in this profile.
+    #[error("the text of that version has not reached this device")]
+    NoText,
     /// The name looks like that of somebody in the room.
     #[error("that name looks like the name of somebody in the room")]
     NameTaken,

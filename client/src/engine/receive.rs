@@ -43,6 +43,14 @@ pub(super) fn return_name(agreement: &Digest) -> Vec<u8> {
     [b"return", agreement.as_bytes().as_slice()].concat()
 }
 
+/// Names the record that tells where the text of a version was in the log last.
+pub(super) fn text_name(agreement: &Digest) -> Vec<u8> {
+    [b"text", agreement.as_bytes().as_slice()].concat()
+}
+
+/// Names the record that tells where somebody was admitted last.
+pub(super) const ADMITTED: &[u8] = b"admitted";
+
 impl Room<'_> {
     /// Compares what the relay says of its log with what this profile has seen.
     ///
@@ -526,6 +534,7 @@ impl Room<'_> {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
+                write(self.store, Kind::Pending, self.no, &text_name(&id), &row.seq)?;
                 let known: Option<ReturnInvite> =
                     read(self.store, Kind::Pending, self.no, &return_name(&id))?;
                 if let Some(known) = known.filter(|_| repeats) {
@@ -582,6 +591,7 @@ impl Room<'_> {
                 target = name_of(member);
                 // Who comes back under the same key, after lapsing, counts from one again.
                 self.forget_member(member)?;
+                write(self.store, Kind::Pending, self.no, ADMITTED, &row.seq)?;
                 if *member != self.me() {
                     // Whoever sees somebody come misses even the first of their messages.
                     write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
@@ -596,6 +606,7 @@ impl Room<'_> {
                 if *member == self.me() {
                     // This profile was not told of time-outs from before it moderated.
                     self.excuse_others()?;
+                    self.drop_stale_texts(policy)?;
                 }
             }
             Act::Remove { member, .. } => {
@@ -621,11 +632,32 @@ impl Room<'_> {
             Act::Amend { .. } | Act::Enact => {
                 self.state.agreement = policy.agreement.id;
                 self.save_state()?;
+                self.drop_stale_texts(policy)?;
             }
+            Act::Withdraw => self.drop_stale_texts(policy)?,
             _ => {}
         }
         row.content =
             content.unwrap_or_else(|| RowContent::Moderation { record: record.clone(), target });
+        Ok(())
+    }
+
+    /// Drops texts of an agreement from the outbox that would not count any more, because everybody would be told of them.
+    fn drop_stale_texts(&mut self, policy: &RoomPolicy) -> Result<()> {
+        let (me, pending) = (self.me(), policy.pending.map(|p| p.id));
+        let role = policy.role(&me);
+        for (number, outgoing) in self.outgoing()? {
+            if let OutgoingKind::Message { body: Body::AgreementText { agreement, .. }, .. } =
+                &outgoing.what
+            {
+                let issues = role == Role::Facilitator && agreement.signer == me;
+                let repeats = role.moderates() && pending == Some(agreement.id());
+                // One with a payload may be in the log already.
+                if !issues && !repeats && outgoing.payload.is_empty() {
+                    self.delete_outgoing(number)?;
+                }
+            }
+        }
         Ok(())
     }
 

@@ -26,9 +26,9 @@ use crate::{
     connection::{Connection, RequestError},
     engine::{
         EngineError, Room,
-        accord::Reason,
+        accord::{Reason, Waits},
         act::Knock,
-        agreement::{AckError, Departure},
+        agreement::{AckError, Agreement, Change, Departure},
         outbox::Submission,
         policy::{Act, RuleError},
         state::Standing,
@@ -69,6 +69,10 @@ pub struct Live<'s> {
     compared: Option<(Millis, Seq)>,
     /// Departures that were tried over this connection, and refused.
     refused: Vec<Departure>,
+    /// The version that was to be put in force over this connection, and was refused.
+    refused_version: Option<u32>,
+    /// Whether newcomers who lack a text were looked for over this connection.
+    looked_for_newcomers: bool,
 }
 
 /// What came in.
@@ -161,6 +165,8 @@ impl<'s> Live<'s> {
             role: None,
             compared: None,
             refused: Vec::new(),
+            refused_version: None,
+            looked_for_newcomers: false,
         }
     }
 
@@ -630,9 +636,60 @@ impl<'s> Live<'s> {
             })
             .await?;
         if self.room.queue_coming_text(own.min(relay))? {
-            self.flush().await?;
+            self.flush_text().await?;
         }
         Ok(seq)
+    }
+
+    /// Issues an amendment and signs it for its author, who wrote it; one that is to take effect at once does.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn amend(&mut self, agreement: &Agreement, at_once: bool) -> Result<()> {
+        // The text goes ahead, so that everybody has it when the act names it.
+        self.flush().await?;
+        self.commit(|room, now| room.amend(agreement, now)).await?;
+        if agreement.change != Change::Material {
+            return Ok(());
+        }
+        // Whoever was admitted between the two has not read the text.
+        if self.room.newcomers_lack_text()? && self.room.queue_coming_text(self.earlier_now())? {
+            self.flush_text().await?;
+        }
+        self.acknowledge(agreement).await?;
+        if at_once {
+            self.enact().await?;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges a version of the agreement by a renewal of the own leaf.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn acknowledge(&mut self, agreement: &Agreement) -> Result<Seq> {
+        self.commit(|room, now| {
+            let acknowledgement = room.sign_acknowledgement(agreement, now, Vec::new())?;
+            room.renew(Some(&acknowledgement), now)
+        })
+        .await
+    }
+
+    /// Puts the pending amendment in force.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn enact(&mut self) -> Result<Seq> {
+        let relay_now = self.relay_now();
+        self.commit(|room, now| room.enact(now, relay_now)).await
+    }
+
+    /// Sends a text that is repeated for newcomers: what nobody waits for fails nothing.
+    async fn flush_text(&mut self) -> Result<()> {
+        match self.flush().await {
+            Err(error @ LiveError::Refused { .. }) if !error.is_connection() => Ok(()),
+            flushed => flushed,
+        }
     }
 
     /// Asks the relay for effects that need no entry.
@@ -700,11 +757,15 @@ impl<'s> Live<'s> {
         let moderates = self.room.my_role()?.moderates();
         if moderates {
             self.carry_out_departures().await?;
-            let policy = self.room.policy()?;
-            let facilitates = policy.role(&self.room.me()) == Role::Facilitator;
-            if facilitates && policy.pending.is_some_and(|p| p.effective <= self.moment().earlier())
+            self.enact_if_due().await?;
+            if self.room.state().standing != Standing::Member {
+                return Ok(());
+            }
+            // Once over each connection, because whoever admits somebody, or amends, repeats the text first. It goes out with what waits.
+            if !std::mem::replace(&mut self.looked_for_newcomers, true)
+                && self.room.newcomers_lack_text()?
             {
-                self.commit(|room, now| room.enact(now)).await?;
+                self.room.queue_coming_text(self.earlier_now())?;
             }
         }
         let (renewed, now) = (self.room.state().renewed_at, self.room.now());
@@ -715,12 +776,65 @@ impl<'s> Live<'s> {
                 // A renewal is not worth failing a command for: it is due again with the next one.
                 Ok(_)
                 | Err(
-                    LiveError::TooManyRaces | LiveError::Refused { .. } | LiveError::LeftBehind,
+                    LiveError::TooManyRaces
+                    | LiveError::Refused { .. }
+                    | LiveError::LeftBehind
+                    | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
                 ) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Puts an amendment in force that is due. One that waits for a signature, or that the relay or a rule refuses, is told once and
+    /// stops nothing else.
+    async fn enact_if_due(&mut self) -> Result<()> {
+        let Some(due) = self.room.due_amendment(self.moment().earlier())? else {
+            return Ok(self.room.amendment_waits(None)?);
+        };
+        if let Some(waits) = due.waits {
+            return Ok(self.room.amendment_waits(Some((due.version, waits)))?);
+        }
+        if self.refused_version == Some(due.version) {
+            return Ok(());
+        }
+        match self.enact().await {
+            // Somebody else may have been faster.
+            Ok(_) | Err(LiveError::Engine(EngineError::Rule(RuleError::Nothing))) => {
+                Ok(self.room.amendment_waits(None)?)
+            }
+            Err(error) if error.is_connection() => Err(error),
+            // It is due still when this profile comes again.
+            Err(
+                LiveError::TooManyRaces
+                | LiveError::Refused {
+                    code:
+                        RejectCode::RateLimited | RejectCode::QuotaSpent | RejectCode::StoreUnavailable,
+                    ..
+                },
+            ) => Ok(()),
+            Err(
+                LiveError::Refused { .. }
+                | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
+            ) => {
+                if self.room.state().standing != Standing::Member {
+                    return Ok(());
+                }
+                // The relay looks at its roster before it compares epochs.
+                self.head = self.head.max(self.status().await?.head);
+                self.catch_up().await?;
+                let standing = &self.room.state().standing;
+                if *standing == Standing::Member
+                    && self.room.due_amendment(self.moment().earlier())? == Some(due)
+                {
+                    self.refused_version = Some(due.version);
+                    self.room.amendment_waits(Some((due.version, Waits::Refused)))?;
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Carries out open departures. One that the relay or a rule refuses is told once and left to those who moderate: it stops

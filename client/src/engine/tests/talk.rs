@@ -179,7 +179,8 @@ fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
     let renewal = cleo.renew(Some(&ack), NOW).unwrap();
     log.take(renewal);
     log.show(&mut fay);
-    let enact = fay.enact(NOW).unwrap();
+    sign(&mut fay, &mut log, &agreement);
+    let enact = fay.enact(NOW, NOW).unwrap();
     log.take(enact);
     for room in [&mut fay, &mut ben, &mut cleo] {
         log.show(room);
@@ -188,15 +189,7 @@ fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
     assert_eq!(fay.roster().unwrap().len(), 2);
     assert_eq!(cleo.policy().unwrap().agreement.id, agreement.id());
     // Ben acknowledges now, and comes back with the key he had.
-    let back = ben.return_invite().unwrap().unwrap();
-    let link = Invite {
-        address: address(),
-        room: ben.id(),
-        facilitator: fay.me(),
-        agreement: agreement.id(),
-        secret: back.secret,
-        expires: back.expires,
-    };
+    let link = ben.return_link().unwrap().unwrap();
     let key = ben.me();
     let preview = open_preview(&link, log.previews.last().unwrap()).unwrap();
     let joining = Joining { name: "Ben".into(), local_name: "room".into(), answers: Vec::new() };
