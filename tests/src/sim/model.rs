@@ -345,7 +345,7 @@ impl Model {
                 if !my_role.moderates() && !left {
                     return Err(RejectCode::NotFacilitator);
                 }
-                let target = target.ok_or(RejectCode::NotFound)?;
+                let Some(target) = target else { return Ok(()) };
                 if !left && member == from {
                     return Err(RejectCode::BadFrame);
                 }

@@ -2,6 +2,35 @@
 
 use super::*;
 
+/// After a restored backup, or a `Remove` beside a commit that everybody refused, a leaf has no row that could be removed.
+#[test]
+fn absent_row_does_not_stop_removal() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (founder, ben) = (bench.founder.clone(), bench.admit(1));
+    let removal = |id, epoch, member| commit(id, epoch, vec![Effect::Remove { member }]);
+    bench.submit(&founder, removal(20, 1, *ben.member())).unwrap();
+    // The row is gone already: the commit that removes the leaf is taken all the same.
+    bench.submit(&founder, removal(21, 2, *ben.member())).unwrap();
+    bench.submit(&founder, removal(22, 3, MemberKey([77; 32]))).unwrap();
+    assert_eq!(bench.count("members"), 2);
+    // The agreement that comes into force with it as well.
+    let agreement = Commitment([44; 32]);
+    let effects =
+        vec![Effect::Remove { member: MemberKey([78; 32]) }, Effect::SetAgreement { agreement }];
+    bench.submit(&founder, commit(23, 4, effects)).unwrap();
+}
+
+/// Those who do not moderate carry out departures alone, and learn nothing of other rows.
+#[test]
+fn member_removes_nobody_without_row() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (ben, cleo) = (bench.admit(1), bench.admit_in(1, 2, b"another welcome"));
+    for member in [*cleo.member(), MemberKey([77; 32])] {
+        let refused = bench.submit(&ben, commit(20, 2, vec![Effect::Remove { member }]));
+        assert_eq!(refusal(refused), RejectCode::NotFacilitator);
+    }
+}
+
 /// One invite, and a fresh key for each knock: those who moderate are told once.
 #[test]
 fn knock_after_withdrawn_one_is_quiet() {
