@@ -179,6 +179,15 @@ impl From<LiveError> for Failure {
                     "What you wrote waits in the outbox; it goes out after a facilitator has opened the room.",
                 )
             },
+            LiveError::EpochTakenBack => Self {
+                kept: true,
+                ..Self::new(
+                    exit::LIED,
+                    "epoch_taken_back",
+                    error.to_string(),
+                    "What you wrote waits in the outbox. A facilitator opens the room again with `hearth restore-rules ROOM`.",
+                )
+            },
         }
     }
 }

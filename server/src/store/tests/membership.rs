@@ -1,5 +1,7 @@
 //! Who is in by the relay's roster: removals, epochs given back, notices of knocks.
 
+use hearth_protocol::Role;
+
 use super::*;
 
 /// After a restored backup, or a `Remove` beside a commit that everybody refused, a leaf has no row that could be removed.
@@ -29,6 +31,28 @@ fn member_removes_nobody_without_row() {
         let refused = bench.submit(&ben, commit(20, 2, vec![Effect::Remove { member }]));
         assert_eq!(refusal(refused), RejectCode::NotFacilitator);
     }
+}
+
+#[test]
+fn co_facilitator_gives_no_epoch_back() {
+    let mut bench = Bench::new(RoomNumbers::default());
+    let (founder, cleo) = (bench.founder.clone(), bench.admit(1));
+    let (member, role) = (*cleo.member(), Role::CoFacilitator);
+    bench.submit(&founder, commit(20, 1, vec![Effect::SetRole { member, role }])).unwrap();
+    let back = |id, epoch| Submission {
+        effects: vec![Effect::Reopen { epoch: Epoch(epoch) }],
+        payload: vec![],
+        ..say(id, b"")
+    };
+    for (id, epoch) in [(21, 1), (22, 3)] {
+        let refused = bench.submit(&cleo, back(id, epoch));
+        assert_eq!(refusal(refused), RejectCode::NotFacilitator);
+    }
+    bench.submit(&founder, back(23, 1)).unwrap();
+    // Ahead, beside the commit of that epoch.
+    let restores = commit(24, 2, vec![Effect::Reopen { epoch: Epoch(2) }]);
+    bench.submit(&founder, restores).unwrap();
+    bench.submit(&founder, say(25, b"on we go").of_epoch(3)).unwrap();
 }
 
 /// One invite, and a fresh key for each knock: those who moderate are told once.
