@@ -592,6 +592,10 @@ impl Room<'_> {
                 if role.moderates() {
                     // A moderator has no time-out, at the relay neither.
                     self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
+                    if *member == self.me() {
+                        self.state.timed_out_until = Millis(0);
+                        self.save_state()?;
+                    }
                 }
                 if *member == self.me() {
                     // This profile was not told of time-outs from before it moderated.
