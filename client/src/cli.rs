@@ -295,13 +295,16 @@ pub enum InRoom {
         #[arg(long, value_name = "FILE")]
         export: Option<PathBuf>,
     },
-    /// List what waits in my outbox, or drop something from it. M
+    /// List what waits in my outbox, or drop or send something of it. M
     Outbox {
         /// The room.
         room: String,
         /// Drop the waiting message of this id.
         #[arg(long, value_name = "ID")]
         drop: Option<String>,
+        /// Send the message of this id that stays there.
+        #[arg(long, value_name = "ID", conflicts_with = "drop")]
+        send: Option<String>,
     },
     /// Make an invite link. F, CF [E pinned key; R uses and expiry]
     Invite {
@@ -691,7 +694,7 @@ pub const ROOM_COMMANDS: [Entry; 38] = {
             "ID | --all-from NAME [--reason CATEGORY]",
             "take a message back; facilitators: anybody's",
         ),
-        entry("outbox", W::Members, T::Talking, "[--drop ID]", "what waits to be sent"),
+        entry("outbox", W::Members, T::Talking, "[--drop ID] [--send ID]", "what waits to be sent"),
         entry("read", W::Members, T::Looking, "[--all] [--held]", "what is new, or everything"),
         entry("who", W::Members, T::Looking, "", "who is here"),
         entry("status", W::Members, T::Looking, "", "the rules in force, and yours"),

@@ -349,6 +349,13 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             "Update hearth; if it stays, tell the operator of the relay.",
         ),
     };
+    let held = kept && !code.may_retry() && code != RejectCode::TooLong;
+    let advice = match held {
+        true => {
+            "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID."
+        }
+        false => advice,
+    };
     let exit = match code {
         RejectCode::ShuttingDown | RejectCode::StoreUnavailable => exit::UNREACHABLE,
         RejectCode::BadFrame

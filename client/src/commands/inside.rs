@@ -55,13 +55,24 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
         *link = Some(context.link(link.as_deref(), Wanted::Invite("revoke ROOM"))?.to_string());
     }
     match &command {
+        InRoom::Outbox { send: Some(_), .. } => {
+            local(&mut room, out, &command)?;
+            let mut live = enter(out, room).await?;
+            live.tend().await?;
+            live.send_waiting().await?;
+            tell_mismatches(&mut live.room, out)?;
+            live.leave().await;
+            return Ok(());
+        }
         InRoom::Mute { .. } | InRoom::Unmute { .. } | InRoom::Outbox { .. } => {
             return local(&mut room, out, &command);
         }
         InRoom::Read { all, held, .. } => {
             let (refreshed, failure) = refresh(out, room).await;
             room = refreshed;
-            print_rows(&mut room, out, *all, *held)?;
+            let printed = print_rows(&mut room, out, *all, *held);
+            tell_held(&mut room, out)?;
+            printed?;
             return failure.map_or(Ok(()), Err);
         }
         InRoom::Who { .. } | InRoom::Log { .. } | InRoom::Verify { .. } => {
@@ -110,12 +121,24 @@ pub(super) fn question_before(command: &InRoom) -> Option<(bool, String)> {
     }
 }
 
-/// Tells of words in the outbox that a rule made since forbids.
+/// Tells of words in the outbox that stay there, because a rule made since forbids them or because they were refused.
 pub(super) fn tell_overlong(room: &mut Room<'_>, out: &Output) -> Result<()> {
+    tell_held(room, out)?;
     let count = room.overlong_texts()?.len();
     if count > 0 {
         out.remark(&format!(
             "-- {count} message(s) in your outbox are longer than the room allows now, and stay there: `outbox` shows them, and drops them with --drop ID"
+        ));
+    }
+    Ok(())
+}
+
+/// Tells of words in the outbox that nothing sends but their author.
+fn tell_held(room: &mut Room<'_>, out: &Output) -> Result<()> {
+    let count = room.held_texts()?.len();
+    if count > 0 {
+        out.remark(&format!(
+            "-- {count} message(s) in your outbox were not sent: `outbox` shows why, sends them with --send ID, and drops them with --drop ID"
         ));
     }
     Ok(())
@@ -235,7 +258,15 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
                 "It is kept in your outbox and goes out with your next command.".into();
             Err(failure)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let mut failure = Failure::from(error);
+            let room = Room::open(store, crypto, &local)?;
+            if !failure.kept && room.held_texts()?.iter().any(|(held, _)| *held == id) {
+                failure.kept = true;
+                failure.advice.push_str(" Your words stay in your outbox: `hearth outbox ROOM`.");
+            }
+            Err(failure)
+        }
     };
     // Also what was found because it was refused.
     tell_mismatches(&mut Room::open(store, crypto, &local)?, out)?;
@@ -327,6 +358,10 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             "that works outside of the chat only",
             "Leave the chat with /quit, then use it on the command line.",
         )),
+        InRoom::Outbox { send: Some(_), .. } => {
+            local(&mut live.room, out, command)?;
+            Ok(live.send_waiting().await?)
+        }
         InRoom::Who { .. }
         | InRoom::Log { .. }
         | InRoom::Verify { .. }

@@ -645,6 +645,7 @@ impl Room<'_> {
             doubtful: false,
             after: self.cursor.seq,
             refused: false,
+            held: None,
         };
         let number = self.push_outgoing(&outgoing)?;
         Ok(submission(number, outgoing))

@@ -2,8 +2,8 @@
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
-    Digest, Effect, Epoch, InviteId, MemberKey, MessageId, Millis, Pin, RelayId, Role, RoomId,
-    Secret32, Seq, Signature, StreamId, hash,
+    Digest, Effect, Epoch, InviteId, MemberKey, MessageId, Millis, Pin, RejectCode, RelayId, Role,
+    RoomId, Secret32, Seq, Signature, StreamId, hash,
     invite::{Grant, RelayAddress, Transport},
 };
 use minicbor::{Decode, Encode};
@@ -518,6 +518,20 @@ pub struct Outgoing {
     /// Whether the relay has refused it for now.
     #[n(8)]
     pub refused: bool,
+    /// Why it stays until its author sends or drops it.
+    #[n(9)]
+    pub held: Option<Held>,
+}
+
+/// Why words stay in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Held {
+    /// The relay refused them for good.
+    #[n(0)]
+    Refused(#[n(0)] RejectCode),
+    /// The stay in which they were written has ended.
+    #[n(1)]
+    Out,
 }
 
 /// What something to send is.

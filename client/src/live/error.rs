@@ -67,7 +67,9 @@ pub enum LiveError {
     #[error("the room waits for a facilitator: somebody made a change that everybody refuses")]
     EpochUsedUp,
     /// The relay went back to an epoch that the room has left.
-    #[error("the relay has gone back to keys that the room has left, and takes nothing of what is said now")]
+    #[error(
+        "the relay has gone back to keys that the room has left, and takes nothing of what is said now"
+    )]
     EpochTakenBack,
 }
 

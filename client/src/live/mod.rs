@@ -910,9 +910,9 @@ impl<'s> Live<'s> {
                     || too_long && self.room.is_text(submission.number)?;
                 if kept {
                     self.room.refused_for_now(submission.number)?;
-                } else {
-                    self.room.give_up(submission.number, code)?;
                 }
+                // Words that are refused for good stay with the reason.
+                let kept = kept || self.room.hold(submission.number, code)?;
                 let reason = self.reason(code, retry_at).await?;
                 Err(LiveError::Refused { code, retry_at, kept, reason })
             }

@@ -207,7 +207,11 @@ fn a4_refused_clean_up_stops_no_send() {
 }
 
 /// A co-facilitator changes what the relay enforces beside what begins like a commit.
-pub(crate) fn silently(circle: &Circle, cleo: &Person, effects: Vec<Effect>) -> Result<Seq, LiveError> {
+pub(crate) fn silently(
+    circle: &Circle,
+    cleo: &Person,
+    effects: Vec<Effect>,
+) -> Result<Seq, LiveError> {
     modified(circle, cleo, async |live| {
         let payload = live.room.forge_commit(now())?;
         live.submit_forged(MessageId([4; 16]), payload, effects).await

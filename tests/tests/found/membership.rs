@@ -1,8 +1,8 @@
 //! Who is in, who may let in, and what becomes of words that wait while that changes.
 
 use hearth_protocol::{Effect, Epoch};
-use hearth_tests::{Circle, Relay};
-use serde_json::json;
+use hearth_tests::{Circle, Person, Relay};
+use serde_json::{Value, json};
 
 use crate::members::{cofacilitator, modified, operator};
 
@@ -42,10 +42,7 @@ fn a5_epoch_taken_back_is_told() {
         circle.say(person, "yes, I am");
         assert_eq!(circle.by(person, "status", &[])[0]["alarms"], json!([]));
     }
-    let texts = |lines: Vec<serde_json::Value>| {
-        lines.iter().filter(|line| line["kind"] == "text").count()
-    };
-    assert_eq!(texts(circle.history(&ben)), 7);
+    assert_eq!(texts(&circle.history(&ben)).len(), 7);
 }
 
 /// A member uses an epoch up: a facilitator gives it back by what they do next, a co-facilitator waits for one.
@@ -60,4 +57,71 @@ fn a5_used_up_epoch_waits_for_facilitator() {
     circle.fay.run(&["read", &circle.room]);
     circle.say(&circle.fay, "on we go");
     circle.say(&cleo, "thank you");
+}
+
+fn outbox(circle: &Circle, person: &Person) -> Vec<(String, Value)> {
+    let waiting = circle.by(person, "outbox", &[]);
+    waiting.iter().map(|o| (o["text"].as_str().unwrap().to_owned(), o["held"].clone())).collect()
+}
+
+fn texts(lines: &[Value]) -> Vec<&str> {
+    let texts = lines.iter().filter(|line| line["kind"] == "text");
+    texts.map(|line| line["text"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn observers_waiting_words_are_kept() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("pause", &["1h"]);
+    for text in ["one", "two"] {
+        ben.run(&["send", &circle.room, text]).failed(3, "paused");
+    }
+    circle.fay("role", &["Ben", "observer"]);
+    circle.fay("resume", &[]);
+    let read = ben.sees(&["read", &circle.room]);
+    assert_eq!(read.code, Some(0), "{}", read.stderr);
+    assert!(read.stderr.contains("2 message(s) in your outbox were not sent"), "{}", read.stderr);
+    let both = [("one".to_owned(), json!("observer")), ("two".to_owned(), json!("observer"))];
+    assert_eq!(outbox(&circle, &ben), both);
+    // What an observer writes stays as well.
+    let refused = ben.run(&["send", &circle.room, "three"]);
+    let failure = refused.failed(3, "observer");
+    assert_eq!(failure["kept"], true);
+    assert!(failure["try"].as_str().unwrap().contains("--send ID"), "{failure}");
+    circle.fay("role", &["Ben", "member"]);
+    circle.say(&ben, "and now");
+    let waiting = circle.by(&ben, "outbox", &[]);
+    assert_eq!(waiting.len(), 3, "{waiting:?}");
+    let id = |at: usize| waiting[at]["id"].as_str().unwrap();
+    circle.by(&ben, "outbox", &["--send", id(0)]);
+    circle.by(&ben, "outbox", &["--drop", id(1)]);
+    // The same words once more are those that were kept.
+    circle.say(&ben, "three");
+    assert!(outbox(&circle, &ben).is_empty());
+    assert_eq!(texts(&circle.history(&circle.fay)), ["and now", "one", "three"]);
+}
+
+#[test]
+fn removed_members_waiting_words_are_kept() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("pause", &["1h"]);
+    ben.run(&["send", &circle.room, "waiting"]).failed(3, "paused");
+    circle.fay("remove", &["Ben", "--reason", "request"]);
+    circle.fay("resume", &[]);
+    let read = ben.sees(&["read", &circle.room]);
+    assert!(read.stderr.contains("1 message(s) in your outbox were not sent"), "{}", read.stderr);
+    let kept = [("waiting".to_owned(), json!("out"))];
+    assert_eq!(outbox(&circle, &ben), kept);
+    circle.admit_person(&ben, "Ben");
+    circle.say(&ben, "back again");
+    assert_eq!(outbox(&circle, &ben), kept);
+    let status = circle.by(&ben, "status", &[]);
+    assert_eq!((&status[0]["outbox"], &status[0]["held"]), (&json!(1), &json!(1)));
+    let id = circle.by(&ben, "outbox", &[])[0]["id"].as_str().unwrap().to_owned();
+    circle.by(&ben, "outbox", &["--send", &id]);
+    assert_eq!(texts(&circle.history(&circle.fay)), ["back again", "waiting"]);
 }
