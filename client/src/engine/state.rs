@@ -261,6 +261,10 @@ pub struct Cursor {
     #[n(16)]
     #[cbor(default)]
     pub doubted_since: Millis,
+    /// Whether the relay says that this profile is out, and no commit that it can read says so.
+    #[n(17)]
+    #[cbor(default)]
+    pub said_gone: bool,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.

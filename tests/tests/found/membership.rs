@@ -4,7 +4,7 @@ use hearth_protocol::{Effect, Epoch};
 use hearth_tests::{Circle, Person, Relay};
 use serde_json::{Value, json};
 
-use crate::members::{cofacilitator, modified, operator};
+use crate::members::{cofacilitator, key_of, modified, operator, silently};
 
 #[test]
 fn a5_epoch_taken_back_is_told() {
@@ -52,7 +52,7 @@ fn a5_used_up_epoch_waits_for_facilitator() {
     let circle = Circle::open(&relay);
     let (cleo, mal) = (cofacilitator(&circle), circle.admit("Mal"));
     circle.news(&cleo);
-    crate::members::silently(&circle, &mal, Vec::new()).unwrap();
+    silently(&circle, &mal, Vec::new()).unwrap();
     cleo.run(&["send", &circle.room, "and now?"]).failed(1, "epoch_used_up");
     circle.fay.run(&["read", &circle.room]);
     circle.say(&circle.fay, "on we go");
@@ -124,4 +124,47 @@ fn removed_members_waiting_words_are_kept() {
     let id = circle.by(&ben, "outbox", &[])[0]["id"].as_str().unwrap().to_owned();
     circle.by(&ben, "outbox", &["--send", &id]);
     assert_eq!(texts(&circle.history(&circle.fay)), ["back again", "waiting"]);
+}
+
+/// Has somebody join by a new link, and says what they were told.
+fn joins_again(circle: &Circle, person: &Person, name: &str) -> Value {
+    let link = circle.invite(&[]);
+    let ack = ["--acknowledge", &circle.agreement, "--no-wait"];
+    person.does(&[["join", link.as_str(), "--as", name].as_slice(), &ack].concat())[0].clone()
+}
+
+#[test]
+fn removed_member_knocks_by_new_link() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    assert_eq!(joins_again(&circle, &ben, "Ben")["standing"], "member");
+    circle.fay("remove", &["Ben", "--reason", "request"]);
+    // He has not read since.
+    assert_eq!(joins_again(&circle, &ben, "Ben")["standing"], "knocking");
+    circle.fay("admit", &["Ben"]);
+    circle.say(&ben, "back again");
+}
+
+/// A leaf without a row at the relay: whoever it is can be removed, and comes back.
+#[test]
+fn a5_silent_removal_is_mended() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (cleo, ben, dan) = (cofacilitator(&circle), circle.admit("Ben"), circle.admit("Dan"));
+    circle.news(&cleo);
+    let member = modified(&circle, &ben, async |live| Ok(live.room.me())).unwrap();
+    silently(&circle, &cleo, vec![Effect::Remove { member }]).unwrap();
+    let key = key_of(&circle, "Dan");
+    operator(&mut relay, |db| {
+        assert_eq!(db.execute("DELETE FROM members WHERE member = ?1", [&key]).unwrap(), 1);
+    });
+    assert_eq!(circle.fay.run(&["read", &circle.room]).code, Some(5));
+    for (person, name) in [(&ben, "Ben"), (&dan, "Dan")] {
+        circle.fay("remove", &[name, "--reason", "request"]);
+        assert_eq!(joins_again(&circle, person, name)["standing"], "knocking");
+        circle.fay("admit", &[name]);
+        circle.say(person, "back again");
+    }
+    assert_eq!(circle.fay("status", &[])[0]["alarms"], json!([]));
 }
