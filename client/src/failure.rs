@@ -16,7 +16,10 @@ use crate::{
     profile::ProfileError,
     show::{self, OutputLost},
     store::StoreError,
-    text::{escape::TextError, name::NameError},
+    text::{
+        escape::{TextError, one_line},
+        name::NameError,
+    },
 };
 
 /// Exit codes of `hearth`; the contract of the command line.
@@ -422,6 +425,17 @@ impl From<EngineError> for Failure {
                 "that name looks like the name of somebody in the room",
                 "The knocker joins again under another name (`--as`); decline this knock with `hearth decline ROOM ID`.",
             ),
+            EngineError::NotVouched(names) => {
+                let names: Vec<String> = names.iter().map(|name| one_line(name)).collect();
+                let advice = match names.as_slice() {
+                    [] => "`hearth decline ROOM ID`, then give them a new invite of yours.".into(),
+                    names => format!(
+                        "{} can admit them; or `hearth decline ROOM ID`, and give them a new invite of yours.",
+                        names.join(" or ")
+                    ),
+                };
+                Self::new(exit::REFUSED, "not_vouched", message, advice)
+            }
             EngineError::NoSuchMember(_) => Self::new(
                 exit::USAGE,
                 "no_such_member",
@@ -629,7 +643,7 @@ pub(crate) fn io_words(error: &io::Error) -> String {
         }
         // What has no number is said by ourselves or a library.
         _ if error.raw_os_error().is_none() && error.get_ref().is_some() => {
-            return crate::text::escape::one_line(&error.to_string());
+            return one_line(&error.to_string());
         }
         _ => "the disk or device failed",
     };

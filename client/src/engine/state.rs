@@ -582,6 +582,9 @@ pub struct KnownInvite {
     /// Who announced it.
     #[n(4)]
     pub by: MemberKey,
+    /// Those who moderated when its preview was made: its holder takes a Welcome from nobody else. `None` where that is not known.
+    #[n(5)]
+    pub vouched: Option<Vec<MemberKey>>,
 }
 
 /// How somebody who lapsed comes back.

@@ -126,6 +126,39 @@ fn removed_members_waiting_words_are_kept() {
     assert_eq!(texts(&circle.history(&circle.fay)), ["back again", "waiting"]);
 }
 
+/// An invite names those from whom its holder takes a Welcome: whoever moderates since then cannot let them in.
+#[test]
+fn newer_moderator_admits_no_earlier_invite() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (ann, ben) = (circle.admit("Ann"), Person::new());
+    circle.knock(&ben, "Ben");
+    for role in ["cofacilitator", "facilitator"] {
+        circle.fay("role", &["Ann", role]);
+        circle.news(&ann);
+        let refused = ann.run(&["admit", &circle.room, "Ben"]);
+        let failure = refused.failed(3, "not_vouched");
+        assert!(failure["try"].as_str().unwrap().starts_with("Fay can admit them"), "{failure}");
+    }
+    circle.fay("admit", &["Ben"]);
+    circle.say(&ben, "here I am");
+    // By a newer invite Ann admits, too.
+    let cleo = Person::new();
+    circle.knock(&cleo, "Cleo");
+    circle.by(&ann, "admit", &["Cleo"]);
+    circle.say(&cleo, "and I");
+    // Nobody whom the invite names moderates any more.
+    let dora = Person::new();
+    circle.fay("role", &["Ann", "member"]);
+    circle.knock(&dora, "Dora");
+    circle.fay("role", &["Ann", "facilitator"]);
+    circle.news(&ann);
+    circle.by(&ann, "role", &["Fay", "member"]);
+    let refused = ann.run(&["admit", &circle.room, "Dora"]);
+    let failure = refused.failed(3, "not_vouched");
+    assert!(failure["try"].as_str().unwrap().starts_with("`hearth decline"), "{failure}");
+}
+
 /// Has somebody join by a new link, and says what they were told.
 fn joins_again(circle: &Circle, person: &Person, name: &str) -> Value {
     let link = circle.invite(&[]);
