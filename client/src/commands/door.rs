@@ -37,11 +37,10 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         Room::all(open.store(), &open.crypto)?.into_iter().find(|r| r.id() == link.room)
     {
         match room.state().standing {
-            Standing::Member => {
-                if is_still_in(context, room).await? {
-                    return Ok(());
-                }
-            }
+            Standing::Member => match is_still_in(context, room).await {
+                Ok(false) => {}
+                ended => return ended.map(|_| ()),
+            },
             Standing::Knocking => match go_on_waiting(context, room, join.no_wait).await {
                 Err(failure) if failure.code == "knock_forgotten" => {}
                 ended => return ended,
