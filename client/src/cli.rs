@@ -298,13 +298,16 @@ pub enum InRoom {
         #[arg(long, value_name = "FILE")]
         export: Option<PathBuf>,
     },
-    /// List the messages that wait in the outbox, or drop one. M
+    /// List the messages that wait in my outbox, or drop or send one. M
     Outbox {
         /// The room.
         room: String,
         /// Drop the waiting message of this id.
         #[arg(long, value_name = "ID")]
         drop: Option<String>,
+        /// Send the message of this id that stays there.
+        #[arg(long, value_name = "ID", conflicts_with = "drop")]
+        send: Option<String>,
     },
     /// Make an invite link. F, CF [E pinned key; R uses and expiry]
     Invite {
@@ -707,7 +710,7 @@ pub const ROOM_COMMANDS: [Entry; 38] = {
             "outbox",
             W::Members,
             T::Talking,
-            ["[--drop ID]", "--drop ab12"],
+            ["[--drop ID | --send ID]", "--drop ab12"],
             "list messages that wait to be sent",
         ),
         entry(

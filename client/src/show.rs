@@ -621,6 +621,9 @@ pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
         Mismatch::Stranger { .. } => format!(
             "the relay delivers the room's entries to {name}, who is not in the room and cannot read them; no record says why"
         ),
+        Mismatch::Epoch { .. } => {
+            "the relay has gone back to keys that the room has left, and no record says why: it takes nothing of what is said now".into()
+        }
         Mismatch::Left { .. } => format!(
             "the relay says that {name} has left, and {name} has not said so: {name} gets nothing of what is said"
         ),

@@ -1,6 +1,6 @@
 //! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
 
-use hearth_protocol::{ClientFrame, Digest, Millis, Role, invite::Invite};
+use hearth_protocol::{ClientFrame, Digest, Millis, RejectCode, Role, invite::Invite};
 use serde_json::json;
 
 use super::{
@@ -35,11 +35,14 @@ const SET_THE_CLOCK: &str = "Set the clock, then repeat the command.";
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let link = context.invite(join.link.as_deref(), Wanted::Invite("join"))?;
     let open = context.open_or_create()?;
-    if let Some(mut room) =
+    if let Some(room) =
         Room::all(open.store(), &open.crypto)?.into_iter().find(|r| r.id() == link.room)
     {
         match room.state().standing {
-            Standing::Member => return say_joined(context, &mut room, "member"),
+            Standing::Member => match is_still_in(context, room).await {
+                Ok(false) => {}
+                ended => return ended.map(|_| ()),
+            },
             Standing::Knocking => match go_on_waiting(context, room, join.no_wait).await {
                 Err(failure) if failure.code == "knock_forgotten" => {}
                 ended => return ended,
@@ -80,6 +83,38 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let local_name = rooms::free_local_name(&open, &preview.title, Some(link.room))?;
     let joining = Joining { name, local_name, answers: Vec::new() };
     knock(context, &open, connection, &link, &preview, joining, join.no_wait).await
+}
+
+/// Asks the relay and the log whether this profile is in the room, and says so if it is. Otherwise it goes on as a newcomer.
+async fn is_still_in(context: &Context, room: Room<'_>) -> Result<bool> {
+    let (store, crypto, name) = room.parts();
+    let mut live = match Live::enter(room).await {
+        Ok(live) => live,
+        // The relay's word alone costs nobody their place: nothing is given up before a good link is shown.
+        Err(
+            LiveError::SaidGone
+            | LiveError::Request(RequestError::Rejected { code: RejectCode::NotMember, .. }),
+        ) => {
+            Room::open(store, crypto, &name)?.said_gone()?;
+            return Ok(false);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let is_in = live.room.state().standing == Standing::Member;
+    if is_in {
+        // Others went on without this profile: it has to be removed first.
+        if let Some(seq) = live.room.cursor().split {
+            return Err(EngineError::Split(seq).into());
+        }
+        if live.room.is_left_behind()? {
+            return Err(LiveError::LeftBehind.into());
+        }
+    }
+    let mut room = live.leave().await;
+    if is_in {
+        say_joined(context, &mut room, "member")?;
+    }
+    Ok(is_in)
 }
 
 async fn knock(

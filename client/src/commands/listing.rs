@@ -1,19 +1,20 @@
 //! Listings: who is here, what was done, what is in force, what waits.
 
-use hearth_protocol::{MemberKey, Millis, RoomNumbers, frame::Door};
+use hearth_protocol::{MemberKey, Millis, RejectCode, RoomNumbers, frame::Door};
 use serde_json::{Value, json};
 
 use super::{Result, read::not_verified};
 use crate::{
     cli::InRoom,
+    connection::refusal_words,
     engine::{
         EngineError, Room,
         accord::Mismatch,
         policy::{Act, RuleError},
-        state::{Row, RowContent},
+        state::{Held, Row, RowContent},
     },
     failure::{Failure, exit},
-    live::Live,
+    live::{Live, now},
     show::{self, Output},
     text::{count::counted, escape, name::Look, when},
 };
@@ -24,7 +25,7 @@ pub(super) fn local(room: &mut Room<'_>, out: &Output, command: &InRoom) -> Resu
         InRoom::Who { .. } => who(room, out),
         InRoom::Log { export, .. } => log(room, out, export.as_deref()),
         InRoom::Verify { member, .. } => verify(room, out, member.as_deref()),
-        InRoom::Outbox { drop, .. } => outbox(room, out, drop.as_deref()),
+        InRoom::Outbox { drop, send, .. } => outbox(room, out, (drop.as_deref(), send.as_deref())),
         InRoom::Mute { member, .. } => mute(room, out, member, true),
         InRoom::Unmute { member, .. } => mute(room, out, member, false),
         _ => Ok(()),
@@ -43,17 +44,29 @@ fn mute(room: &mut Room<'_>, out: &Output, member: &str, muted: bool) -> Result<
     Ok(out.say(&object, &text)?)
 }
 
-fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
-    let waiting = room.waiting_texts()?;
-    if let Some(wanted) = drop {
+fn outbox(room: &mut Room<'_>, out: &Output, asked: (Option<&str>, Option<&str>)) -> Result<()> {
+    let (waiting, held) = (room.waiting_texts()?, room.held_texts()?);
+    let find = |wanted: &str| {
         let wanted = wanted.to_ascii_lowercase();
-        let found = waiting
-            .iter()
-            .find(|(id, _, _)| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted));
-        let (id, _, _) = found.ok_or_else(|| EngineError::NoSuchMessage(wanted.clone()))?;
-        let dropped = room.drop_waiting(id)?;
-        let text = format!("Dropped the message {}; nobody gets it.", id.short());
-        return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)?);
+        let ids = waiting.iter().map(|(id, _, _)| *id);
+        let mut fits =
+            ids.filter(|id| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted));
+        fits.next().ok_or(EngineError::NoSuchMessage(wanted))
+    };
+    match asked {
+        (Some(wanted), _) => {
+            let id = find(wanted)?;
+            let dropped = room.drop_waiting(&id)?;
+            let text = format!("Dropped the message {}; nobody gets it.", id.short());
+            return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)?);
+        }
+        (None, Some(wanted)) => {
+            let id = find(wanted)?;
+            // One that is not held goes out by itself.
+            let id = room.release(&id, now())?.unwrap_or(id);
+            return Ok(out.say(&json!({"released": true, "id": id.to_hex()}), "It goes out now.")?);
+        }
+        (None, None) => {}
     }
     let overlong = room.overlong_texts()?;
     if waiting.is_empty() {
@@ -61,16 +74,34 @@ fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
     }
     for (id, at, text) in waiting {
         let too_long = overlong.contains(&id);
+        let held = held.iter().find(|(other, _)| *other == id).map(|(_, why)| *why);
         let mut object = json!({"id": id.to_hex(), "written_at": show::rfc3339(at), "text": text});
         if too_long {
             object["too_long"] = json!(true);
         }
-        let mark = if too_long { " (too long for the room: it stays here)" } else { "" };
+        let mut mark = String::new();
+        if too_long {
+            mark = " (too long for the room: it stays here)".into();
+        }
+        if let Some(why) = held {
+            let (word, words) = held_words(why);
+            object["held"] = json!(word);
+            mark = format!(" (not sent: {words})");
+        }
         let line =
             format!("[{}] {}{mark}: {}", id.short(), show::clock(at), escape::one_line(&text));
         out.say(&object, &line)?;
     }
     Ok(())
+}
+
+/// Returns why words stay in the outbox, as a word and as words.
+fn held_words(why: Held) -> (&'static str, &'static str) {
+    match why {
+        Held::Out => ("out", "you were out of the room"),
+        Held::Refused(RejectCode::Observer) => ("observer", "observers read, and do not post"),
+        Held::Refused(code) => (code.as_str(), refusal_words(code)),
+    }
 }
 
 fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
@@ -325,6 +356,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "timed_out": timed_out,
         "knocks": status.knocks,
         "outbox": waiting,
+        "held": room.held_texts()?.len(),
     });
     let mut unsigned = Vec::new();
     if let Some(pending) = policy.pending.filter(|_| policy.role(&me).moderates()) {
@@ -420,6 +452,10 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
     if waiting > 0 {
         let messages = counted(waiting, "message waits", "messages wait");
         lines.push(format!("{messages} in your outbox"));
+    }
+    if object["held"] != json!(0) {
+        let held = format!("{} of them stay there until you send or drop them", object["held"]);
+        lines.push(out.advice(&format!("{held}: `hearth outbox ROOM`")));
     }
     if overlong > 0 {
         let them = counted(overlong, "of them is", "of them are");

@@ -8,6 +8,7 @@
 //! - the own role and time-out with the policy and the signed note;
 //! - for those who moderate: every key, role, departure and time-out of the relay's roster with the group's tree, the policy,
 //!   the signed departures and the signed notes;
+//! - the epoch, if the relay's is an earlier one;
 //! - entries that the relay gave out as retracted with signed retractions and records.
 //!
 //! What no record explains is a [`Mismatch`]. What this profile cannot judge, because it was not there or what would explain it
@@ -16,7 +17,7 @@
 use std::collections::HashMap;
 
 use hearth_protocol::{
-    Effect, MemberKey, Millis, RejectCode, Role, Seq,
+    Effect, Epoch, MemberKey, Millis, RejectCode, Role, Seq,
     frame::{Door, RoomStatus, RosterRow},
     limits::EFFECTS_MAX,
 };
@@ -193,6 +194,16 @@ pub enum Mismatch {
         #[n(1)]
         why: Waits,
     },
+    /// The relay takes entries of an epoch alone that the room has left.
+    #[n(17)]
+    Epoch {
+        /// The relay's.
+        #[n(0)]
+        relay: Epoch,
+        /// The room's.
+        #[n(1)]
+        room: Epoch,
+    },
 }
 
 /// Why an amendment that is due is not put in force.
@@ -233,6 +244,7 @@ impl Mismatch {
             Self::Amendment { why: Waits::Unsigned, .. } => "amendment_unsigned",
             Self::Amendment { why: Waits::NoText, .. } => "amendment_without_text",
             Self::Amendment { why: Waits::Refused, .. } => "amendment_refused",
+            Self::Epoch { .. } => "relay_epoch",
         }
     }
 
@@ -576,6 +588,10 @@ impl Room<'_> {
     ) -> Result<Vec<Mismatch>> {
         let (policy, me) = (self.policy()?, self.me());
         let mut found = numbers(status, &policy, now);
+        let epoch = self.epoch()?;
+        if status.epoch < epoch {
+            found.push(Mismatch::Epoch { relay: status.epoch, room: epoch });
+        }
         if status.agreement != commitment(&self.id(), &policy.agreement.id) {
             found.push(Mismatch::Agreement);
         }

@@ -72,6 +72,8 @@ pub struct Knock {
     pub companion: Companion,
     /// The role that the invite gives.
     pub role: Role,
+    /// Those from whom the knocker takes a Welcome; `None` where that is not known.
+    pub(super) vouched: Option<Vec<MemberKey>>,
     /// MLS key package.
     key_package: Vec<u8>,
     /// Where the answer is sealed to.
@@ -251,6 +253,7 @@ impl Room<'_> {
             acknowledgement: leaf.acknowledgement,
             companion: leaf.companion,
             role: known.role,
+            vouched: known.vouched,
             key_package: body.key_package,
             reply_key: body.reply_key,
         })
@@ -259,8 +262,9 @@ impl Room<'_> {
     /// Admits somebody who knocks.
     ///
     /// # Errors
-    /// [`EngineError::NameTaken`], or what the gate refuses.
+    /// [`EngineError::NotVouched`], [`EngineError::NameTaken`], or what the gate refuses.
     pub fn admit(&mut self, knock: &Knock, now: Millis) -> Result<Submission> {
+        self.check_vouched(knock)?;
         let roster = self.roster()?;
         let look = Look::of(&knock.name);
         if roster.iter().any(|l| look.is_like(&Look::of(&l.name))) {
@@ -281,6 +285,25 @@ impl Room<'_> {
             companion: knock.companion.clone(),
         };
         self.commit_act(act, now, Some((&leaf, &knock.key_package)), Vec::new())
+    }
+
+    /// Refuses to admit somebody who would not take the Welcome: their invite is older than my role.
+    fn check_vouched(&mut self, knock: &Knock) -> Result<()> {
+        let me = self.me();
+        let Some(vouched) = knock.vouched.as_ref().filter(|keys| !keys.contains(&me)) else {
+            return Ok(());
+        };
+        let policy = self.policy()?;
+        let may = |member: &MemberKey| {
+            let role = policy.role(member);
+            role == Role::Facilitator || (role.moderates() && !knock.role.moderates())
+        };
+        if !may(&me) {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        let others = self.roster()?.into_iter();
+        let others = others.filter(|leaf| vouched.contains(&leaf.member) && may(&leaf.member));
+        Err(EngineError::NotVouched(others.map(|leaf| leaf.name).collect()))
     }
 
     /// Returns the effect that declines a knock, with a signed note that only the knocker can read.
@@ -711,6 +734,7 @@ impl Room<'_> {
             doubtful: false,
             after: self.cursor.seq,
             refused: false,
+            held: None,
         };
         let number = self.push_outgoing(&outgoing)?;
         Ok(submission(number, outgoing))

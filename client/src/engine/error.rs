@@ -56,6 +56,11 @@ pub enum EngineError {
     /// The name looks like that of somebody in the room.
     #[error("that name looks like the name of somebody in the room")]
     NameTaken,
+    /// The invite is older than my role: its holder takes a Welcome only from those who moderated then, of whom these still do.
+    #[error(
+        "the invite is older than your role: the knocker's program lets in nobody whom you admit"
+    )]
+    NotVouched(Vec<String>),
     /// Nobody of that name or id.
     #[error("nobody in the room is called {0:?}")]
     NoSuchMember(String),

@@ -518,7 +518,8 @@ impl Room<'_> {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
-                let known = KnownInvite { invite, knock_key, role, expires, by: sender };
+                let vouched = Some(self.policy()?.moderators());
+                let known = KnownInvite { invite, knock_key, role, expires, by: sender, vouched };
                 if self.take_invite(row, &known)? {
                     row.content = RowContent::InviteIssued { uses, expires };
                 }
@@ -553,6 +554,8 @@ impl Room<'_> {
                     role: Role::Member,
                     expires: return_expires,
                     by: sender,
+                    // Its preview is made when it comes into force.
+                    vouched: None,
                 };
                 self.take_invite(row, &known)?;
                 let back =
@@ -602,6 +605,10 @@ impl Room<'_> {
                 if role.moderates() {
                     // A moderator has no time-out, at the relay neither.
                     self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
+                    if *member == self.me() {
+                        self.state.timed_out_until = Millis(0);
+                        self.save_state()?;
+                    }
                 }
                 if *member == self.me() {
                     // This profile was not told of time-outs from before it moderated.
@@ -630,6 +637,9 @@ impl Room<'_> {
                 content = self.take_time_out(commitment)?;
             }
             Act::Amend { .. } | Act::Enact => {
+                if matches!(record.act, Act::Enact) {
+                    self.vouch_for_return(policy)?;
+                }
                 self.state.agreement = policy.agreement.id;
                 self.save_state()?;
                 self.drop_stale_texts(policy)?;
@@ -704,6 +714,18 @@ impl Room<'_> {
             self.save_row(&row)?;
         }
         Ok(())
+    }
+
+    /// Notes who moderates when the invite is made by which those who lapsed come back.
+    fn vouch_for_return(&self, policy: &RoomPolicy) -> Result<()> {
+        let back: Option<ReturnInvite> =
+            read(self.store, Kind::Pending, self.no, &return_name(&policy.agreement.id))?;
+        let Some(back) = back else { return Ok(()) };
+        let id = invite::invite_id(&invite::invite_token(&back.secret));
+        let known: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, id.as_bytes())?;
+        let Some(known) = known else { return Ok(()) };
+        let vouched = Some(policy.moderators());
+        write(self.store, Kind::Invite, self.no, id.as_bytes(), &KnownInvite { vouched, ..known })
     }
 
     /// Keeps what opens the knocks of an invite. The first announcement counts; returns whether this is it.
@@ -832,7 +854,7 @@ impl Room<'_> {
 
     /// Deletes the group's keys, for this profile is out.
     pub(super) fn drop_keys(&mut self) -> Result<()> {
-        self.clear_outgoing()?;
+        self.hold_waiting_texts()?;
         let provider = self.provider();
         if self.group.is_none() {
             self.group = super::mls::Group::load(&provider, self.state.room)?;

@@ -7,6 +7,7 @@ mod clocks;
 mod keyboard;
 mod leaks;
 mod members;
+mod membership;
 mod relay;
 mod scan;
 mod second_client;

@@ -14,6 +14,7 @@ mod gate_roster;
 mod gate_welcome;
 mod interop;
 mod largest;
+mod membership;
 mod messages;
 mod order;
 mod rules;

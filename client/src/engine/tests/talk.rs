@@ -554,7 +554,8 @@ fn who_missed_words_that_expired_follows_by_the_commits() {
     assert!(ben.handle_entries(&[expired(last)], THEN).is_ok());
 }
 
-/// Whoever is in a room that the others went on without comes back by an invite, to the same history; words that wait go out.
+/// Whoever is in a room that the others went on without comes back by an invite, to the same history; words that wait stay, and go
+/// out when they are sent.
 #[test]
 fn who_is_left_behind_knocks_again_and_says_what_waited() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
@@ -582,7 +583,7 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
     say(&mut fay, &mut log, "unreadable to Ben");
     log.show(&mut ben);
     assert!(ben.is_left_behind().unwrap());
-    ben.queue_text("what I meant to say".into(), NOW).unwrap();
+    let id = ben.queue_text("what I meant to say".into(), NOW).unwrap();
     let encrypted = ben.next_submission().unwrap();
     assert!(encrypted.is_some(), "it was on its way, in the old group");
     let old = ben.me();
@@ -599,6 +600,8 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
     ben.welcomed(welcome, *seq, NOW).unwrap();
     assert_ne!(ben.me(), old);
     assert_eq!(texts(&ben), ["before"]);
+    assert!(ben.next_submission().unwrap().is_none(), "not unasked");
+    ben.release(&id, NOW).unwrap().unwrap();
     log.flush(&mut ben);
     log.show(&mut fay);
     assert_eq!(texts(&fay), ["before", "unreadable to Ben", "what I meant to say"]);
