@@ -458,7 +458,7 @@ impl From<EngineError> for Failure {
                 exit::REFUSED,
                 "agreement_missing",
                 message,
-                "Another facilitator's next command sends it, or puts the version in force; otherwise `hearth agreement withdraw ROOM`, then `hearth agreement amend`.",
+                "Another facilitator's next command sends it, or puts the version in force; otherwise `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`.",
             ),
             EngineError::NameTaken | EngineError::Refused(Refusal::NameConfusable) => Self::new(
                 exit::REFUSED,

@@ -399,7 +399,7 @@ fn kind_missing(room: &str, file: &std::path::Path) -> Failure {
 fn text_missing(room: &Room<'_>) -> Failure {
     let advice = match room.state().standing {
         Standing::Member => {
-            "A facilitator's next command sends it: repeat this afterwards. Otherwise ask a facilitator for `hearth agreement withdraw ROOM`, then `hearth agreement amend`."
+            "A facilitator's next command sends it: repeat this afterwards. Otherwise ask a facilitator for `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`."
         }
         _ => "Ask a facilitator for an invite, and `hearth join`: your history stays.",
     };
