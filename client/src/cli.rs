@@ -192,7 +192,7 @@ pub enum AgreementCommand {
         /// The room.
         room: String,
     },
-    /// Issue a new version. Members who do not acknowledge a material one are out of the room until they do. F [E; R]
+    /// Issue a new version. Material: this signs it for me, and those who do not acknowledge it are out of the next epoch until they do. F [E; R]
     Amend {
         /// The room.
         room: String,
@@ -219,7 +219,7 @@ pub enum AgreementCommand {
         #[arg(long)]
         no_wait: bool,
     },
-    /// Put a pending version into effect once its time has come; any command of a facilitator does the same. F [E; R]
+    /// Put a pending version into effect whose time has come; any command of a facilitator who acknowledged it does. F [E; R]
     Enact {
         /// The room.
         room: String,
@@ -298,13 +298,16 @@ pub enum InRoom {
         #[arg(long, value_name = "FILE")]
         export: Option<PathBuf>,
     },
-    /// List the messages that wait in the outbox, or drop one. M
+    /// List the messages that wait in my outbox, or drop or send one. M
     Outbox {
         /// The room.
         room: String,
         /// Drop the waiting message of this id.
         #[arg(long, value_name = "ID")]
         drop: Option<String>,
+        /// Send the message of this id that stays there.
+        #[arg(long, value_name = "ID", conflicts_with = "drop")]
+        send: Option<String>,
     },
     /// Make an invite link. F, CF [E pinned key; R uses and expiry]
     Invite {
@@ -707,7 +710,7 @@ pub const ROOM_COMMANDS: [Entry; 38] = {
             "outbox",
             W::Members,
             T::Talking,
-            ["[--drop ID]", "--drop ab12"],
+            ["[--drop ID | --send ID]", "--drop ab12"],
             "list messages that wait to be sent",
         ),
         entry(

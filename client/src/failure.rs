@@ -17,7 +17,10 @@ use crate::{
     profile::ProfileError,
     show::{self, OutputLost},
     store::StoreError,
-    text::{escape::TextError, name::NameError},
+    text::{
+        escape::{TextError, one_line},
+        name::NameError,
+    },
 };
 
 /// Exit codes of `hearth`; the contract of the command line.
@@ -184,6 +187,15 @@ impl From<LiveError> for Failure {
                     "epoch_used_up",
                     error.to_string(),
                     kept_until(true, Some("a facilitator's next command")),
+                )
+            },
+            LiveError::EpochTakenBack => Self {
+                kept: true,
+                ..Self::new(
+                    exit::LIED,
+                    "epoch_taken_back",
+                    error.to_string(),
+                    "What you wrote waits in the outbox. A facilitator opens the room again with `hearth restore-rules ROOM`.",
                 )
             },
         }
@@ -375,6 +387,13 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             "Update hearth; if it stays, tell the operator of the relay.",
         ),
     };
+    let held = kept && !code.may_retry() && code != RejectCode::TooLong;
+    let advice = match held {
+        true => {
+            "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID."
+        }
+        false => advice,
+    };
     let exit = match code {
         RejectCode::ShuttingDown => exit::UNREACHABLE,
         RejectCode::BadFrame
@@ -435,12 +454,29 @@ impl From<EngineError> for Failure {
                 message,
                 "Read it with `hearth agreement show ROOM`, and give the id that it prints.",
             ),
+            EngineError::NoText => Self::new(
+                exit::REFUSED,
+                "agreement_missing",
+                message,
+                "Another facilitator's next command sends it, or puts the version in force; otherwise `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`.",
+            ),
             EngineError::NameTaken | EngineError::Refused(Refusal::NameConfusable) => Self::new(
                 exit::REFUSED,
                 "name_taken",
                 "that name looks like the name of somebody in the room",
                 "The knocker joins again under another name (`--as`); decline this knock with `hearth decline ROOM ID`.",
             ),
+            EngineError::NotVouched(names) => {
+                let names: Vec<String> = names.iter().map(|name| one_line(name)).collect();
+                let advice = match names.as_slice() {
+                    [] => "`hearth decline ROOM ID`, then give them a new invite of yours.".into(),
+                    names => format!(
+                        "{} can admit them; or `hearth decline ROOM ID`, and give them a new invite of yours.",
+                        names.join(" or ")
+                    ),
+                };
+                Self::new(exit::REFUSED, "not_vouched", message, advice)
+            }
             EngineError::NoSuchMember(_) => Self::new(
                 exit::USAGE,
                 "no_such_member",
@@ -554,7 +590,7 @@ const fn ack_code(ack: AckError) -> &'static str {
 const fn ack_advice(ack: AckError) -> &'static str {
     match ack {
         AckError::Future => {
-            "The person who signed it sets their computer's clock and joins again; if their clock is right, set yours."
+            "The person who signed it sets their computer's clock and knocks again; if their clock is right, set yours."
         }
         AckError::TooLasting | AckError::Malformed | AckError::BadSignature => {
             "The program of the person who signed it is at fault: they update hearth, and join by a new invite."
@@ -648,7 +684,7 @@ pub(crate) fn io_words(error: &io::Error) -> String {
         }
         // What has no number is said by ourselves or a library.
         _ if error.raw_os_error().is_none() && error.get_ref().is_some() => {
-            return crate::text::escape::one_line(&error.to_string());
+            return one_line(&error.to_string());
         }
         _ => "the disk or device failed",
     };

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     advice,
     engine::{
-        accord::Mismatch,
+        accord::{Mismatch, Waits},
         agreement::Change,
         policy::{Act, Leaf, Record, RoomPolicy},
         state::{Notice, Row, RowContent},
@@ -621,6 +621,9 @@ pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
         Mismatch::Stranger { .. } => format!(
             "the relay delivers the room's entries to {name}, who is not in the room and cannot read them; no record says why"
         ),
+        Mismatch::Epoch { .. } => {
+            "the relay has gone back to keys that the room has left, and no record says why: it takes nothing of what is said now".into()
+        }
         Mismatch::Left { .. } => format!(
             "the relay says that {name} has left, and {name} has not said so: {name} gets nothing of what is said"
         ),
@@ -630,9 +633,18 @@ pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
         Mismatch::StillIn { .. } => format!(
             "{name} says goodbye and still has the keys: the relay does not let them go. A facilitator's next command takes them out"
         ),
+        Mismatch::Amendment { version, why: Waits::Unsigned } => format!(
+            "version {version} of the agreement is due, and you have not signed it: another facilitator's next command puts it in force, and you are out then until you sign. Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`"
+        ),
+        Mismatch::Amendment { version, why: Waits::NoText } => format!(
+            "version {version} of the agreement is due, and its text has not reached this device: another facilitator's next command sends it"
+        ),
+        Mismatch::Amendment { version, why: Waits::Refused } => format!(
+            "version {version} of the agreement is due, and is refused: `hearth agreement enact ROOM` says why, `hearth agreement withdraw ROOM` takes it back"
+        ),
     };
     let advice = match what {
-        Mismatch::StillIn { .. } => return text,
+        Mismatch::StillIn { .. } | Mismatch::Amendment { .. } => return text,
         Mismatch::Retracted { .. } => "nothing brings it back; ask its author",
         Mismatch::Lacking { .. } | Mismatch::Left { .. } => {
             "a facilitator removes and invites them anew"

@@ -274,7 +274,8 @@ impl Connection {
                     // A newer client learns which of its requests this relay does not know, and goes on with the others.
                     Err(_)
                         if self.stage != Stage::Silent
-                            && let Some(req) = codec::request_of_later_version(&bytes) =>
+                            && let Some(req) = codec::request_of_later_version(&bytes)
+                            && req != 0 =>
                     {
                         self.settle().await?;
                         self.reject(req, RejectCode::Unsupported.into()).await

@@ -6,7 +6,9 @@ mod common;
 
 use common::*;
 use futures_util::SinkExt as _;
-use hearth_protocol::{ClientFrame, RoomId, ServerFrame, error::close, limits::FRAME_BYTES_MAX};
+use hearth_protocol::{
+    ClientFrame, RejectCode, RoomId, ServerFrame, codec, error::close, limits::FRAME_BYTES_MAX,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -343,6 +345,22 @@ async fn text_and_what_is_no_frame_of_ours_end_the_connection() {
     }
 }
 
+/// An answer under the number 0 would answer no request.
+#[tokio::test]
+async fn request_number_zero_is_refused() {
+    let relay = TestRelay::start().await;
+    let room = RoomId([1; 16]);
+    let asks = codec::encode_client(&ClientFrame::Status { req: 0, room });
+    // Of a later version, too.
+    for bytes in [asks, vec![0x82, 0x18, 0x1e, 0x81, 0x00]] {
+        let mut client = relay.connect().await;
+        client.stream.send(Message::Binary(bytes.into())).await.unwrap();
+        let answer = client.hear().await;
+        assert!(matches!(answer, ServerFrame::Reject { req: 0, code: RejectCode::BadFrame, .. }));
+        assert_eq!(close_code(&mut client).await, Some(close::PROTOCOL));
+    }
+}
+
 #[tokio::test]
 async fn pings_beyond_the_budget_end_the_connection() {
     let relay = TestRelay::start().await;
@@ -575,10 +593,10 @@ async fn frames_beyond_the_rate_are_paced_and_none_is_lost() {
     .await;
     let mut client = relay.connect().await;
     let begun = std::time::Instant::now();
-    for req in 0..44 {
+    for req in 1..45 {
         client.say(&ClientFrame::Status { req, room: RoomId([0; 16]) }).await;
     }
-    for expected in 0..44 {
+    for expected in 1..45 {
         let ServerFrame::Reject { req, .. } = client.hear().await else { panic!() };
         assert_eq!(req, expected);
     }

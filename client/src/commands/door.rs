@@ -1,6 +1,6 @@
 //! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
 
-use hearth_protocol::{ClientFrame, Digest, Millis, Role, invite::Invite};
+use hearth_protocol::{ClientFrame, Digest, Millis, RejectCode, Role, invite::Invite};
 use serde_json::json;
 
 use super::{
@@ -14,7 +14,9 @@ use crate::{
     connection::{Connection, RequestError},
     engine::{
         EngineError, Room,
-        agreement::{Agreement, Change, Preview},
+        accord::Waits,
+        act::Due,
+        agreement::{Agreement, CLOCK_SKEW_MILLIS, Change, Preview},
         join::Joining,
         state::Standing,
     },
@@ -27,17 +29,20 @@ use crate::{
 
 /// Difference of clocks above which nobody knocks: a day.
 const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
-/// How far an acknowledgement may be ahead of the facilitator's clock, or the gate refuses it: ten minutes.
-const CLOCK_AHEAD_MILLIS: u64 = 10 * 60_000;
+/// What helps where a clock is wrong.
+const SET_THE_CLOCK: &str = "Set the clock, then repeat the command.";
 
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let link = context.invite(join.link.as_deref(), Wanted::Invite("join"))?;
     let open = context.open_or_create()?;
-    if let Some(mut room) =
+    if let Some(room) =
         Room::all(open.store(), &open.crypto)?.into_iter().find(|r| r.id() == link.room)
     {
         match room.state().standing {
-            Standing::Member => return say_joined(context, &mut room, "member"),
+            Standing::Member => match is_still_in(context, room).await {
+                Ok(false) => {}
+                ended => return ended.map(|_| ()),
+            },
             Standing::Knocking => match go_on_waiting(context, room, join.no_wait).await {
                 Err(failure) if failure.code == "knock_forgotten" => {}
                 ended => return ended,
@@ -57,7 +62,11 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         }
         looked => looked?,
     };
-    check_clock(context, connection.server_now())?;
+    check_clock(
+        context,
+        connection.server_now(),
+        "Set the clock, then join again; the invite is still good.",
+    )?;
     if !connection.is_post_quantum() {
         context.out.remark(NOT_POST_QUANTUM);
     }
@@ -74,6 +83,38 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let local_name = rooms::free_local_name(&open, &preview.title, Some(link.room))?;
     let joining = Joining { name, local_name, answers: Vec::new() };
     knock(context, &open, connection, &link, &preview, joining, join.no_wait).await
+}
+
+/// Asks the relay and the log whether this profile is in the room, and says so if it is. Otherwise it goes on as a newcomer.
+async fn is_still_in(context: &Context, room: Room<'_>) -> Result<bool> {
+    let (store, crypto, name) = room.parts();
+    let mut live = match Live::enter(room).await {
+        Ok(live) => live,
+        // The relay's word alone costs nobody their place: nothing is given up before a good link is shown.
+        Err(
+            LiveError::SaidGone
+            | LiveError::Request(RequestError::Rejected { code: RejectCode::NotMember, .. }),
+        ) => {
+            Room::open(store, crypto, &name)?.said_gone()?;
+            return Ok(false);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let is_in = live.room.state().standing == Standing::Member;
+    if is_in {
+        // Others went on without this profile: it has to be removed first.
+        if let Some(seq) = live.room.cursor().split {
+            return Err(EngineError::Split(seq).into());
+        }
+        if live.room.is_left_behind()? {
+            return Err(LiveError::LeftBehind.into());
+        }
+    }
+    let mut room = live.leave().await;
+    if is_in {
+        say_joined(context, &mut room, "member")?;
+    }
+    Ok(is_in)
 }
 
 async fn knock(
@@ -94,15 +135,14 @@ async fn knock(
 ///
 /// Acknowledgement and key package are dated by this computer, and every member judges those dates. By how much a clock
 /// may be off is theirs to say; the relay's own clock may be wrong, too, so only what can hardly be meant is refused.
-fn check_clock(context: &Context, relay: Millis) -> Result<()> {
+fn check_clock(context: &Context, relay: Millis, advice: &'static str) -> Result<()> {
     let here = now();
     let ahead = here.0.saturating_sub(relay.0);
     let moment = Moment { own: here, relay };
     if moment.apart() > CLOCK_WRONG_MILLIS {
-        let advice = "Set the clock, then join again; the invite is still good.";
         return Err(clock_wrong(moment, advice));
     }
-    if ahead > CLOCK_AHEAD_MILLIS {
+    if ahead > CLOCK_SKEW_MILLIS {
         context.out.remark(&format!(
             "This computer's clock is {} ahead of the relay's; before that has passed you may not be admitted.",
             when::duration(std::time::Duration::from_millis(ahead))
@@ -309,7 +349,21 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
                     "It takes effect by itself then; a new amendment can set another time.",
                 ));
             }
-            live.commit(|room, now| room.enact(now)).await?;
+            match live.room.due_amendment(now)? {
+                Some(Due { version, waits: Some(Waits::Unsigned) }) => {
+                    return Err(Failure::new(
+                        exit::REFUSED,
+                        "not_acknowledged",
+                        format!("you have not acknowledged version {version} yourself"),
+                        "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
+                    ));
+                }
+                Some(Due { waits: Some(Waits::NoText), .. }) => {
+                    return Err(text_missing(&live.room));
+                }
+                _ => {}
+            }
+            live.enact().await?;
             live.leave().await;
             Ok(context.out.say(&json!({"done": "enact"}), "The new agreement is in force.")?)
         }
@@ -328,6 +382,9 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
     }
 }
 
+/// Advice on an acknowledgement that is missing or of another text.
+const ACKNOWLEDGE_HOW: &str = "Read it with `hearth agreement show ROOM`, then repeat with its id: `hearth agreement acknowledge ROOM --acknowledge AGREEMENT_ID`.";
+
 /// Nobody is put out of a room, and no change of meaning passes as wording, because a flag was forgotten.
 fn kind_missing(room: &str, file: &std::path::Path) -> Failure {
     let command = format!("hearth agreement amend {room} {}", file.display());
@@ -339,13 +396,14 @@ fn kind_missing(room: &str, file: &std::path::Path) -> Failure {
     )
 }
 
-fn text_missing() -> Failure {
-    Failure::new(
-        exit::REFUSED,
-        "agreement_missing",
-        "the text of that version has not reached this device",
-        "Ask a facilitator to issue it again: `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`.",
-    )
+fn text_missing(room: &Room<'_>) -> Failure {
+    let advice = match room.state().standing {
+        Standing::Member => {
+            "A facilitator's next command sends it: repeat this afterwards. Otherwise ask a facilitator for `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`."
+        }
+        _ => "Ask a facilitator for an invite, and `hearth join`: your history stays.",
+    };
+    Failure { advice: advice.into(), ..EngineError::NoText.into() }
 }
 
 fn time_failure(error: when::WhenError) -> Failure {
@@ -388,7 +446,7 @@ async fn show_of_room(context: &Context, target: &str) -> Result<()> {
     let room = Room::open(open.store(), &open.crypto, target)?;
     let mut room = catch_up(context, room).await?;
     let id = room.coming_agreement()?.unwrap_or(room.state().agreement);
-    let agreement = room.agreement(&id)?.ok_or_else(text_missing)?;
+    let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room))?;
     print_agreement(context, &agreement, &room.state().title)
 }
 
@@ -402,8 +460,8 @@ async fn diff(context: &Context, room: &str) -> Result<()> {
             .out
             .say(&json!({"changed": false}), "Nothing changed since you acknowledged.")?);
     };
-    let old = room.agreement(&mine)?.ok_or_else(text_missing)?;
-    let new = room.agreement(&new)?.ok_or_else(text_missing)?;
+    let old = room.agreement(&mine)?.ok_or_else(|| text_missing(&room))?;
+    let new = room.agreement(&new)?.ok_or_else(|| text_missing(&room))?;
     let (gone, come) = (lines_only_in(&old, &new), lines_only_in(&new, &old));
     let object = json!({
         "changed": true,
@@ -446,22 +504,18 @@ async fn amend(
         ));
     }
     let moment = live.moment();
+    // By a clock that is wrong by days people would have too little time or far too much, and what they sign would be misdated.
+    if moment.apart() > CLOCK_WRONG_MILLIS {
+        return Err(clock_wrong(moment, SET_THE_CLOCK));
+    }
     let effective = match wait {
         0 => moment.earlier(),
-        // People have so long by either clock. By one that is wrong by days they would have too little or far too much.
-        _ if moment.apart() > CLOCK_WRONG_MILLIS => {
-            return Err(clock_wrong(moment, "Set the clock, then repeat the command."));
-        }
+        // People have so long by either clock.
         wait => moment.own.max(moment.relay).plus(wait),
     };
     let agreement = live.room.queue_amendment(text, change, effective, moment.earlier())?;
-    // The text goes ahead, so that everybody has it when the act names it.
-    live.flush().await?;
-    live.commit(|room, now| room.amend(&agreement, now)).await?;
     let at_once = change == Change::Material && wait == 0;
-    if at_once {
-        live.commit(|room, now| room.enact(now)).await?;
-    }
+    live.amend(&agreement, at_once).await?;
     live.leave().await;
     let id = agreement.id().to_hex();
     let object = json!({
@@ -469,9 +523,12 @@ async fn amend(
         "agreement": id,
         "version": agreement.version,
         "in_force": at_once || change == Change::Editorial,
+        "acknowledged": change == Change::Material,
         "effective": show::rfc3339(agreement.effective),
     });
-    Ok(context.out.say(&object, &format!("Version {} issued, id {id}", agreement.version))?)
+    let signed = if change == Change::Material { "; you have signed it" } else { "" };
+    let text = format!("Version {} issued, id {id}{signed}", agreement.version);
+    Ok(context.out.say(&object, &text)?)
 }
 
 async fn acknowledge_again(
@@ -482,48 +539,71 @@ async fn acknowledge_again(
 ) -> Result<()> {
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
+    let name = room.state().local_name.clone();
+    let waited = room.state().standing == Standing::Knocking;
     let mut room = catch_up(context, room).await?;
-    let Some(id) = room.coming_agreement()? else {
-        let object = json!({"acknowledged": room.state().agreement.to_hex()});
-        return Ok(context.out.say(&object, "You have acknowledged the current agreement.")?);
-    };
-    let agreement = room.agreement(&id)?.ok_or_else(text_missing)?;
-    let how = "Read it with `hearth agreement show ROOM`, then repeat with its id: `hearth agreement acknowledge ROOM --acknowledge AGREEMENT_ID`.";
-    acknowledge(context, &agreement, &room.state().title, given, how)?;
-    match room.state().standing {
+    match room.state().standing.clone() {
         Standing::Member => {
+            let Some(id) = room.coming_agreement()? else {
+                let object = json!({"acknowledged": room.state().agreement.to_hex()});
+                let text = "You have acknowledged the current agreement.";
+                return Ok(context.out.say(&object, text)?);
+            };
+            let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room))?;
+            acknowledge(context, &agreement, &room.state().title, given, ACKNOWLEDGE_HOW)?;
             let mut live = Live::enter(room).await?;
-            live.commit(|room, now| {
-                let ack = room.sign_acknowledgement(&agreement, now, Vec::new())?;
-                room.renew(Some(&ack), now)
-            })
-            .await?;
+            check_clock(context, live.relay_now(), SET_THE_CLOCK)?;
+            live.acknowledge(&agreement).await?;
             live.leave().await;
             let object = json!({"acknowledged": id.to_hex()});
             Ok(context.out.say(&object, "Acknowledged.")?)
         }
-        Standing::Lapsed => {
-            let back =
-                room.return_invite()?.filter(|b| b.agreement == id).ok_or(LiveError::NotInside(
-                    Standing::Removed(crate::engine::policy::Category::Unspecified),
-                ))?;
-            let link = Invite {
-                address: room.state().address(),
-                room: room.id(),
-                facilitator: agreement.signer,
-                agreement: id,
-                secret: back.secret,
-                expires: back.expires,
-            };
-            let joining = Joining {
-                name: room.state().name.clone(),
-                local_name: room.state().local_name.clone(),
-                answers: Vec::new(),
-            };
-            let (connection, preview) = live::look(&link).await?;
-            knock(context, &open, connection, &link, &preview, joining, no_wait).await
+        // Told before anybody signs again.
+        Standing::Declined { words, by } if waited => Err(declined(&words, by.is_some())),
+        Standing::Knocking if room.return_link()?.is_some() => {
+            // One that no clock admits is replaced under the same key.
+            if room.acknowledgement()?.judge_dates(now()).is_err() {
+                return Box::pin(come_back(context, &open, room, given, no_wait, true)).await;
+            }
+            match go_on_waiting(context, room, no_wait).await {
+                Err(failure) if failure.code == "knock_forgotten" => {
+                    let room = Room::open(open.store(), &open.crypto, &name)?;
+                    Box::pin(come_back(context, &open, room, given, no_wait, false)).await
+                }
+                ended => ended,
+            }
         }
         Standing::Knocking => go_on_waiting(context, room, no_wait).await,
-        ref other => Err(LiveError::NotInside(other.clone()).into()),
+        Standing::Lapsed => Box::pin(come_back(context, &open, room, given, no_wait, false)).await,
+        Standing::Declined { .. } if room.return_link()?.is_some() => {
+            Box::pin(come_back(context, &open, room, given, no_wait, false)).await
+        }
+        other => Err(LiveError::NotInside(other).into()),
     }
+}
+
+/// Knocks with the return invite and an acknowledgement of its own, also where an earlier knock was refused, declined or forgotten.
+async fn come_back(
+    context: &Context,
+    open: &Open,
+    mut room: Room<'_>,
+    given: Option<String>,
+    no_wait: bool,
+    replaces: bool,
+) -> Result<()> {
+    let link = room.return_link()?.ok_or_else(|| text_missing(&room))?;
+    let agreement = room.agreement(&link.agreement)?.ok_or_else(|| text_missing(&room))?;
+    acknowledge(context, &agreement, &room.state().title, given, ACKNOWLEDGE_HOW)?;
+    let joining = Joining {
+        name: room.state().name.clone(),
+        local_name: room.state().local_name.clone(),
+        answers: Vec::new(),
+    };
+    let (connection, preview) = live::look(&link).await?;
+    check_clock(context, connection.server_now(), SET_THE_CLOCK)?;
+    if replaces {
+        // Those who lapsed keep their key, and by it the relay replaces their knock.
+        room.set_standing(Standing::Lapsed)?;
+    }
+    knock(context, open, connection, &link, &preview, joining, no_wait).await
 }

@@ -61,15 +61,28 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
         *link = Some(context.link(link.as_deref(), Wanted::Invite(&on_input))?.to_string());
     }
     match &command {
+        InRoom::Outbox { send: Some(_), .. } => {
+            local(&mut room, out, &command)?;
+            let mut live = enter(out, room).await?;
+            live.tend().await?;
+            live.send_waiting().await?;
+            tell_mismatches(&mut live.room, out)?;
+            live.leave().await;
+            return Ok(());
+        }
         InRoom::Mute { .. } | InRoom::Unmute { .. } | InRoom::Outbox { .. } => {
             return local(&mut room, out, &command);
         }
         InRoom::Read { all, held, .. } => {
             let (refreshed, failure) = refresh(out, room).await;
             room = refreshed;
-            let Some(failure) = failure else { return read(&mut room, out, *all, *held) };
-            print_rows(&mut room, out, *all, *held)?;
-            return Err(failure);
+            let printed = match &failure {
+                None => read(&mut room, out, *all, *held),
+                Some(_) => print_rows(&mut room, out, *all, *held).map(|_| ()),
+            };
+            tell_held(&mut room, out)?;
+            printed?;
+            return failure.map_or(Ok(()), Err);
         }
         InRoom::Who { .. } | InRoom::Log { .. } | InRoom::Verify { .. } => {
             room = refreshed(out, room).await?;
@@ -133,8 +146,9 @@ pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool,
     }
 }
 
-/// Tells of words in the outbox that a rule made since forbids.
+/// Tells of words in the outbox that stay there, because a rule made since forbids them or because they were refused.
 pub(super) fn tell_overlong(room: &mut Room<'_>, out: &Output) -> Result<()> {
+    tell_held(room, out)?;
     let count = room.overlong_texts()?.len();
     if count > 0 {
         let messages = counted(count, "message", "messages");
@@ -145,6 +159,19 @@ pub(super) fn tell_overlong(room: &mut Room<'_>, out: &Output) -> Result<()> {
         };
         out.remark(&out.advice(&format!(
             "-- {messages} in your outbox {are} there: `hearth outbox ROOM` lists what waits, `hearth outbox ROOM --drop ID` drops a message"
+        )));
+    }
+    Ok(())
+}
+
+/// Tells of words in the outbox that nothing sends but their author.
+fn tell_held(room: &mut Room<'_>, out: &Output) -> Result<()> {
+    let count = room.held_texts()?.len();
+    if count > 0 {
+        let messages = counted(count, "message", "messages");
+        let were = if count == 1 { "was" } else { "were" };
+        out.remark(&out.advice(&format!(
+            "-- {messages} in your outbox {were} not sent: `hearth outbox ROOM` says why, `hearth outbox ROOM --send ID` sends a message, `hearth outbox ROOM --drop ID` drops it"
         )));
     }
     Ok(())
@@ -265,7 +292,15 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
             failure.advice = kept_until(true, None);
             Err(failure)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let mut failure = Failure::from(error);
+            let room = Room::open(store, crypto, &local)?;
+            if !failure.kept && room.held_texts()?.iter().any(|(held, _)| *held == id) {
+                failure.kept = true;
+                failure.advice.push_str(" Your words stay in your outbox: `hearth outbox ROOM`.");
+            }
+            Err(failure)
+        }
     };
     // Also what was found because it was refused.
     tell_mismatches(&mut Room::open(store, crypto, &local)?, out)?;
@@ -360,6 +395,10 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         InRoom::Read { all, held, .. } => read(&mut live.room, out, *all, *held),
         InRoom::Follow { .. } => Err(outside_only("Type /quit, then `hearth follow ROOM`.")),
         InRoom::Recover { .. } => Err(outside_only("Type /quit, then `hearth recover ROOM`.")),
+        InRoom::Outbox { send: Some(_), .. } => {
+            local(&mut live.room, out, command)?;
+            Ok(live.send_waiting().await?)
+        }
         InRoom::Who { .. }
         | InRoom::Log { .. }
         | InRoom::Verify { .. }

@@ -1,19 +1,20 @@
 //! Listings: who is here, what was done, what is in force, what waits.
 
-use hearth_protocol::{MemberKey, Millis, RoomNumbers, frame::Door};
+use hearth_protocol::{MemberKey, Millis, RejectCode, RoomNumbers, frame::Door};
 use serde_json::{Value, json};
 
 use super::{Result, read::not_verified};
 use crate::{
     cli::InRoom,
+    connection::refusal_words,
     engine::{
         EngineError, Room,
         accord::Mismatch,
         policy::{Act, RuleError},
-        state::{Row, RowContent},
+        state::{Held, Row, RowContent},
     },
     failure::{Failure, exit},
-    live::Live,
+    live::{Live, now},
     show::{self, Output},
     text::{count::counted, escape, name::Look, when},
 };
@@ -24,7 +25,7 @@ pub(super) fn local(room: &mut Room<'_>, out: &Output, command: &InRoom) -> Resu
         InRoom::Who { .. } => who(room, out),
         InRoom::Log { export, .. } => log(room, out, export.as_deref()),
         InRoom::Verify { member, .. } => verify(room, out, member.as_deref()),
-        InRoom::Outbox { drop, .. } => outbox(room, out, drop.as_deref()),
+        InRoom::Outbox { drop, send, .. } => outbox(room, out, (drop.as_deref(), send.as_deref())),
         InRoom::Mute { member, .. } => mute(room, out, member, true),
         InRoom::Unmute { member, .. } => mute(room, out, member, false),
         _ => Ok(()),
@@ -43,17 +44,29 @@ fn mute(room: &mut Room<'_>, out: &Output, member: &str, muted: bool) -> Result<
     Ok(out.say(&object, &text)?)
 }
 
-fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
-    let waiting = room.waiting_texts()?;
-    if let Some(wanted) = drop {
+fn outbox(room: &mut Room<'_>, out: &Output, asked: (Option<&str>, Option<&str>)) -> Result<()> {
+    let (waiting, held) = (room.waiting_texts()?, room.held_texts()?);
+    let find = |wanted: &str| {
         let wanted = wanted.to_ascii_lowercase();
-        let found = waiting
-            .iter()
-            .find(|(id, _, _)| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted));
-        let (id, _, _) = found.ok_or_else(|| EngineError::NoSuchMessage(wanted.clone()))?;
-        let dropped = room.drop_waiting(id)?;
-        let text = format!("Dropped the message {}; nobody gets it.", id.short());
-        return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)?);
+        let ids = waiting.iter().map(|(id, _, _)| *id);
+        let mut fits =
+            ids.filter(|id| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted));
+        fits.next().ok_or(EngineError::NoSuchMessage(wanted))
+    };
+    match asked {
+        (Some(wanted), _) => {
+            let id = find(wanted)?;
+            let dropped = room.drop_waiting(&id)?;
+            let text = format!("Dropped the message {}; nobody gets it.", id.short());
+            return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)?);
+        }
+        (None, Some(wanted)) => {
+            let id = find(wanted)?;
+            // One that is not held goes out by itself.
+            let id = room.release(&id, now())?.unwrap_or(id);
+            return Ok(out.say(&json!({"released": true, "id": id.to_hex()}), "It goes out now.")?);
+        }
+        (None, None) => {}
     }
     let overlong = room.overlong_texts()?;
     if waiting.is_empty() {
@@ -61,16 +74,34 @@ fn outbox(room: &mut Room<'_>, out: &Output, drop: Option<&str>) -> Result<()> {
     }
     for (id, at, text) in waiting {
         let too_long = overlong.contains(&id);
+        let held = held.iter().find(|(other, _)| *other == id).map(|(_, why)| *why);
         let mut object = json!({"id": id.to_hex(), "written_at": show::rfc3339(at), "text": text});
         if too_long {
             object["too_long"] = json!(true);
         }
-        let mark = if too_long { " (too long for the room: it stays here)" } else { "" };
+        let mut mark = String::new();
+        if too_long {
+            mark = " (too long for the room: it stays here)".into();
+        }
+        if let Some(why) = held {
+            let (word, words) = held_words(why);
+            object["held"] = json!(word);
+            mark = format!(" (not sent: {words})");
+        }
         let line =
             format!("[{}] {}{mark}: {}", id.short(), show::clock(at), escape::one_line(&text));
         out.say(&object, &line)?;
     }
     Ok(())
+}
+
+/// Returns why words stay in the outbox, as a word and as words.
+fn held_words(why: Held) -> (&'static str, &'static str) {
+    match why {
+        Held::Out => ("out", "you were out of the room"),
+        Held::Refused(RejectCode::Observer) => ("observer", "observers read, and do not post"),
+        Held::Refused(code) => (code.as_str(), refusal_words(code)),
+    }
 }
 
 fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
@@ -196,12 +227,18 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
     if knocks.is_empty() {
         out.say_none("Nobody waits at the door.")?;
     }
+    let moment = live.moment();
     let names: Vec<(MemberKey, Look)> = knocks
         .iter()
         .filter_map(|(_, opened)| opened.as_ref().ok())
         .map(|knock| (knock.member, Look::of(&knock.name)))
         .collect();
     for (pending, opened) in knocks {
+        // As an admission does, by whichever clock it is good.
+        let dates = opened.as_ref().ok().and_then(|knock| {
+            let judge = |at| knock.acknowledgement.judge_dates(at);
+            judge(moment.earlier()).or_else(|_| judge(moment.own.max(moment.relay))).err()
+        });
         let (mut object, mut text) = match opened {
             Ok(knock) => (
                 json!({
@@ -232,6 +269,11 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
                 format!("{:9} !! cannot be admitted: {error}", pending.member.short()),
             ),
         };
+        if let Some(error) = dates {
+            object["acknowledged"] = json!(false);
+            object["why"] = json!(error.to_string());
+            text += &format!("\n          !! cannot be admitted: {error}");
+        }
         if let Some((_, look)) = names.iter().find(|(member, _)| *member == pending.member) {
             // Before anybody tries to admit them: the gate refuses a name that looks like a member's.
             if let Some(leaf) = roster.iter().find(|leaf| look.is_like(&Look::of(&leaf.name))) {
@@ -314,7 +356,15 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         "timed_out": timed_out,
         "knocks": status.knocks,
         "outbox": waiting,
+        "held": room.held_texts()?.len(),
     });
+    let mut unsigned = Vec::new();
+    if let Some(pending) = policy.pending.filter(|_| policy.role(&me).moderates()) {
+        let others = room.roster()?.into_iter().filter(|leaf| leaf.member != me);
+        let others = others.filter(|leaf| leaf.acknowledgement.agreement != pending.id);
+        unsigned.extend(others.map(|leaf| leaf.name));
+        object["pending_unsigned"] = json!(unsigned);
+    }
     if let Some(pending) = &policy.pending {
         object["pending_version"] = json!(pending.version);
         object["pending_effective"] = json!(show::rfc3339(pending.effective));
@@ -380,7 +430,7 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         let mine = match signed == pending.id {
             true => "you have acknowledged it",
             false => {
-                "please read and acknowledge it: `hearth agreement diff ROOM`, then `hearth agreement acknowledge ROOM`"
+                "please read and acknowledge it: `hearth agreement diff ROOM`, then `hearth agreement acknowledge ROOM`; who has not by then is out until they do, facilitators too"
             }
         };
         let mine = out.advice(mine);
@@ -390,6 +440,10 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
             show::date(pending.effective),
             pending.id
         ));
+        if !unsigned.is_empty() {
+            let names: Vec<String> = unsigned.iter().map(|n| escape::one_line(n)).collect();
+            lines.push(format!("not signed yet by: {}", names.join(", ")));
+        }
     }
     if status.knocks > 0 {
         let knocks = counted(status.knocks, "knock waits", "knocks wait");
@@ -398,6 +452,10 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
     if waiting > 0 {
         let messages = counted(waiting, "message waits", "messages wait");
         lines.push(format!("{messages} in your outbox"));
+    }
+    if object["held"] != json!(0) {
+        let held = format!("{} of them stay there until you send or drop them", object["held"]);
+        lines.push(out.advice(&format!("{held}: `hearth outbox ROOM`")));
     }
     if overlong > 0 {
         let them = counted(overlong, "of them is", "of them are");

@@ -8,6 +8,7 @@
 //! - the own role and time-out with the policy and the signed note;
 //! - for those who moderate: every key, role, departure and time-out of the relay's roster with the group's tree, the policy,
 //!   the signed departures and the signed notes;
+//! - the epoch, if the relay's is an earlier one;
 //! - entries that the relay gave out as retracted with signed retractions and records.
 //!
 //! What no record explains is a [`Mismatch`]. What this profile cannot judge, because it was not there or what would explain it
@@ -16,7 +17,7 @@
 use std::collections::HashMap;
 
 use hearth_protocol::{
-    Effect, MemberKey, Millis, RejectCode, Role, Seq,
+    Effect, Epoch, MemberKey, Millis, RejectCode, Role, Seq,
     frame::{Door, RoomStatus, RosterRow},
     limits::EFFECTS_MAX,
 };
@@ -183,6 +184,41 @@ pub enum Mismatch {
         #[n(0)]
         member: MemberKey,
     },
+    /// An amendment is due, and this profile, a facilitator's, cannot put it in force.
+    #[n(16)]
+    Amendment {
+        /// Number of the version.
+        #[n(0)]
+        version: u32,
+        /// Why.
+        #[n(1)]
+        why: Waits,
+    },
+    /// The relay takes entries of an epoch alone that the room has left.
+    #[n(17)]
+    Epoch {
+        /// The relay's.
+        #[n(0)]
+        relay: Epoch,
+        /// The room's.
+        #[n(1)]
+        room: Epoch,
+    },
+}
+
+/// Why an amendment that is due is not put in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Waits {
+    /// This facilitator has not acknowledged it.
+    #[n(0)]
+    Unsigned,
+    /// Its text has not reached this device.
+    #[n(1)]
+    NoText,
+    /// The relay or a rule refuses it.
+    #[n(2)]
+    Refused,
 }
 
 impl Mismatch {
@@ -205,12 +241,16 @@ impl Mismatch {
             Self::Left { .. } => "relay_says_left",
             Self::Retracted { .. } => "relay_retracted",
             Self::StillIn { .. } => "departure_waits",
+            Self::Amendment { why: Waits::Unsigned, .. } => "amendment_unsigned",
+            Self::Amendment { why: Waits::NoText, .. } => "amendment_without_text",
+            Self::Amendment { why: Waits::Refused, .. } => "amendment_refused",
+            Self::Epoch { .. } => "relay_epoch",
         }
     }
 
     /// Whether somebody acted past the log, as opposed to something that waits for a facilitator.
     pub const fn is_alarm(&self) -> bool {
-        !matches!(self, Self::StillIn { .. })
+        !matches!(self, Self::StillIn { .. } | Self::Amendment { .. })
     }
 
     /// Whether nobody can put it right: it goes with what it is about.
@@ -489,6 +529,23 @@ impl Room<'_> {
         self.save_accord(&accord)
     }
 
+    /// Remembers why an amendment that is due is not put in force, to be told once; `None` if none is due, or nothing stands in the way.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn amendment_waits(&mut self, waits: Option<(u32, Waits)>) -> Result<()> {
+        let mut accord = self.accord()?;
+        let before = accord.clone();
+        let what = waits.map(|(version, why)| Mismatch::Amendment { version, why });
+        accord.found.retain(|found| {
+            !matches!(found.what, Mismatch::Amendment { .. }) || Some(&found.what) == what.as_ref()
+        });
+        if let Some(what) = what.filter(|what| accord.found.iter().all(|f| f.what != *what)) {
+            accord.found.push(Found { what, told: false });
+        }
+        if accord == before { Ok(()) } else { self.save_accord(&accord) }
+    }
+
     /// Takes others' time-outs and departures as the relay has them at the next comparison: this profile cannot know them.
     pub(super) fn excuse_others(&self) -> Result<()> {
         let accord = self.accord()?;
@@ -531,6 +588,10 @@ impl Room<'_> {
     ) -> Result<Vec<Mismatch>> {
         let (policy, me) = (self.policy()?, self.me());
         let mut found = numbers(status, &policy, now);
+        let epoch = self.epoch()?;
+        if status.epoch < epoch {
+            found.push(Mismatch::Epoch { relay: status.epoch, room: epoch });
+        }
         if status.agreement != commitment(&self.id(), &policy.agreement.id) {
             found.push(Mismatch::Agreement);
         }
@@ -556,6 +617,12 @@ impl Room<'_> {
         let departing = self.departing()?;
         accord.refused.retain(|refused| departing.contains(&refused.member));
         found.extend(accord.refused.iter().map(|r| Mismatch::StillIn { member: r.member }));
+        // What is due says so itself; here it stays for as long as the amendment does.
+        let pending = policy.pending.filter(|_| role == Role::Facilitator).map(|p| p.version);
+        let waits = accord.found.iter().map(|f| f.what.clone());
+        found.extend(waits.filter(
+            |what| matches!(what, Mismatch::Amendment { version, .. } if Some(*version) == pending),
+        ));
         Ok(found)
     }
 

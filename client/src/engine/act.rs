@@ -1,7 +1,7 @@
 //! Acts of moderation going out: one commit each, with the record that says what it does.
 
 use hearth_protocol::{
-    BlobId, Digest, Effect, MemberKey, MessageId, Millis, Role, Secret32, codec,
+    BlobId, Digest, Effect, MemberKey, MessageId, Millis, Role, Secret32, Seq, codec,
     frame::PendingKnock,
     handshake, hash,
     invite::{self, Invite},
@@ -10,9 +10,10 @@ use hearth_protocol::{
 };
 
 use super::{
+    accord::Waits,
     agreement::{
-        AckTerms, Acknowledgement, Agreement, Change, Departure, Preview, countersign_transcript,
-        facilitators_hash,
+        AckError, AckTerms, Acknowledgement, Agreement, Change, Departure, Preview,
+        countersign_transcript, facilitators_hash,
     },
     companion::Companion,
     content::Body,
@@ -21,8 +22,8 @@ use super::{
     note::{self, Note, Recipient, TimeOut},
     outbox::{Submission, submission},
     policy::{Act, AgreementRef, COMMENT_CHARS_MAX, Leaf, Record, RuleError, Scene},
-    receive::return_name,
-    room::{Room, identity, random, random_secret, read, write},
+    receive::{ADMITTED, return_name, text_name},
+    room::{Room, decode, identity, random, random_secret, read},
     state::{KnockBody, KnownInvite, Outgoing, OutgoingKind, ReturnInvite},
 };
 use crate::{store::Kind, text::name::Look};
@@ -33,6 +34,17 @@ type Result<T, E = EngineError> = std::result::Result<T, E>;
 const SEALED_BYTES_MAX: usize = 60_000;
 /// Bytes of CBOR around one note.
 const SEALED_HEAD_BYTES: usize = 5;
+/// How long those who lapsed can come back by the return invite: 30 days.
+const RETURN_MILLIS: u64 = 30 * 24 * 3600 * 1000;
+
+/// An amendment whose time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Number of the version.
+    pub version: u32,
+    /// Why this profile cannot put it in force; `None` if it can.
+    pub waits: Option<Waits>,
+}
 
 /// What an invite shall be.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +72,8 @@ pub struct Knock {
     pub companion: Companion,
     /// The role that the invite gives.
     pub role: Role,
+    /// Those from whom the knocker takes a Welcome; `None` where that is not known.
+    pub(super) vouched: Option<Vec<MemberKey>>,
     /// MLS key package.
     key_package: Vec<u8>,
     /// Where the answer is sealed to.
@@ -184,7 +198,9 @@ impl Room<'_> {
         }
         let secret = random_secret()?;
         let agreement = self.agreement(&policy.agreement.id)?.ok_or(EngineError::DamagedRecord)?;
-        let effect = self.invite_effect(&secret, agreement, terms.uses, terms.expires)?;
+        let facilitators = policy.moderators();
+        let effect =
+            self.invite_effect(&secret, agreement, terms.uses, terms.expires, facilitators)?;
         let token = invite::invite_token(&secret);
         let body = Body::InviteIssued {
             invite: invite::invite_id(&token),
@@ -237,6 +253,7 @@ impl Room<'_> {
             acknowledgement: leaf.acknowledgement,
             companion: leaf.companion,
             role: known.role,
+            vouched: known.vouched,
             key_package: body.key_package,
             reply_key: body.reply_key,
         })
@@ -245,8 +262,9 @@ impl Room<'_> {
     /// Admits somebody who knocks.
     ///
     /// # Errors
-    /// [`EngineError::NameTaken`], or what the gate refuses.
+    /// [`EngineError::NotVouched`], [`EngineError::NameTaken`], or what the gate refuses.
     pub fn admit(&mut self, knock: &Knock, now: Millis) -> Result<Submission> {
+        self.check_vouched(knock)?;
         let roster = self.roster()?;
         let look = Look::of(&knock.name);
         if roster.iter().any(|l| look.is_like(&Look::of(&l.name))) {
@@ -267,6 +285,25 @@ impl Room<'_> {
             companion: knock.companion.clone(),
         };
         self.commit_act(act, now, Some((&leaf, &knock.key_package)), Vec::new())
+    }
+
+    /// Refuses to admit somebody who would not take the Welcome: their invite is older than my role.
+    fn check_vouched(&mut self, knock: &Knock) -> Result<()> {
+        let me = self.me();
+        let Some(vouched) = knock.vouched.as_ref().filter(|keys| !keys.contains(&me)) else {
+            return Ok(());
+        };
+        let policy = self.policy()?;
+        let may = |member: &MemberKey| {
+            let role = policy.role(member);
+            role == Role::Facilitator || (role.moderates() && !knock.role.moderates())
+        };
+        if !may(&me) {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        let others = self.roster()?.into_iter();
+        let others = others.filter(|leaf| vouched.contains(&leaf.member) && may(&leaf.member));
+        Err(EngineError::NotVouched(others.map(|leaf| leaf.name).collect()))
     }
 
     /// Returns the effect that declines a knock, with a signed note that only the knocker can read.
@@ -361,7 +398,6 @@ impl Room<'_> {
         effective: Millis,
         now: Millis,
     ) -> Result<Agreement> {
-        const RETURN_MILLIS: u64 = 30 * 24 * 3600 * 1000;
         let policy = self.policy()?;
         if policy.role(&self.me()) != Role::Facilitator {
             return Err(RuleError::NotFacilitator.into());
@@ -402,47 +438,83 @@ impl Room<'_> {
         self.commit_act(act, now, None, effects)
     }
 
-    /// Puts the pending version into effect: those who did not acknowledge it are out until they do.
+    /// Puts the pending version into effect: those who did not acknowledge it are out until they do. The invite by which they come
+    /// back is dated by the relay's clock, which ends it.
     ///
     /// # Errors
-    /// See [`EngineError`].
-    pub fn enact(&mut self, now: Millis) -> Result<Submission> {
+    /// [`RuleError::NotAcknowledged`] if this profile has not acknowledged it, because nothing is signed here; [`EngineError::NoText`]
+    /// if its text is not known; see [`EngineError`].
+    pub fn enact(&mut self, now: Millis, relay_now: Millis) -> Result<Submission> {
         let policy = self.policy()?;
         let pending = policy.pending.ok_or(RuleError::Nothing)?;
-        let agreement = self.agreement(&pending.id)?.ok_or(EngineError::DamagedRecord)?;
-        let acknowledgement = match self.acknowledgement()? {
-            mine if mine.agreement == pending.id => mine,
-            _ => self.sign_acknowledgement(&agreement, now, Vec::new())?,
+        if policy.role(&self.me()) != Role::Facilitator {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        if self.acknowledgement()?.agreement != pending.id {
+            return Err(RuleError::NotAcknowledged(AckError::OtherAgreement).into());
+        }
+        let agreement = self.agreement(&pending.id)?.ok_or(EngineError::NoText)?;
+        let back = self.return_invite_of(&pending.id)?.ok_or(EngineError::NoText)?;
+        let roster = self.roster()?;
+        let stays = |key: &MemberKey| {
+            roster.iter().any(|l| l.member == *key && l.acknowledgement.agreement == pending.id)
         };
-        let back: ReturnInvite =
-            read(self.store, Kind::Pending, self.no, &return_name(&pending.id))?
-                .ok_or(EngineError::DamagedRecord)?;
-        let uses = u32::try_from(self.roster()?.len()).unwrap_or(u32::MAX);
-        let agreement_signer = agreement.signer;
+        let facilitators = policy.moderators().into_iter().filter(stays).collect();
+        // One for each, and one more for a knock that was declined.
+        let uses = u32::try_from(roster.len()).unwrap_or(u32::MAX).saturating_mul(2);
         let commitment = agreement.commitment(&self.id());
         let mut effects = vec![Effect::SetAgreement { agreement: commitment }];
-        effects.push(self.invite_effect(&back.secret, agreement, uses, back.expires)?);
-        let token = invite::invite_token(&back.secret);
-        let known = KnownInvite {
-            invite: invite::invite_id(&token),
-            knock_key: invite::knock_key(&back.secret),
-            role: Role::Member,
-            expires: back.expires,
-            by: agreement_signer,
-        };
-        write(self.store, Kind::Invite, self.no, known.invite.as_bytes(), &known)?;
-        self.change(|room| {
-            room.check_idle()?;
-            room.commit_record(Act::Enact, now, None, Some(&acknowledgement), effects)
-        })
+        let expires = relay_now.plus(RETURN_MILLIS);
+        effects.push(self.invite_effect(&back.secret, agreement, uses, expires, facilitators)?);
+        self.commit_act(Act::Enact, now, None, effects)
     }
 
-    /// Returns how to come back after a material amendment that this profile did not acknowledge in time.
+    /// Returns the amendment whose time has come, for a facilitator, who puts it in force.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn return_invite(&self) -> Result<Option<ReturnInvite>> {
-        read(self.store, Kind::Pending, self.no, &return_name(&self.state.agreement))
+    pub fn due_amendment(&mut self, now: Millis) -> Result<Option<Due>> {
+        let policy = self.policy()?;
+        let Some(pending) = policy.pending.filter(|pending| pending.effective <= now) else {
+            return Ok(None);
+        };
+        if policy.role(&self.me()) != Role::Facilitator {
+            return Ok(None);
+        }
+        let known =
+            self.agreement(&pending.id)?.is_some() && self.return_invite_of(&pending.id)?.is_some();
+        let waits = if !known {
+            Some(Waits::NoText)
+        } else if self.acknowledgement()?.agreement != pending.id {
+            Some(Waits::Unsigned)
+        } else {
+            None
+        };
+        Ok(Some(Due { version: pending.version, waits }))
+    }
+
+    /// Returns the invite by which this profile comes back, if it lapsed by the amendment in force.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn return_link(&self) -> Result<Option<Invite>> {
+        let agreement = self.state.agreement;
+        let Some(back) = self.return_invite_of(&agreement)? else { return Ok(None) };
+        // The log ends with the record by which this profile lapsed. Its actor signed the preview, whoever wrote the text.
+        let last = self.store.last(Kind::Log, self.no)?;
+        let last: Option<Record> = last.map(|(_, bytes)| decode(&bytes)).transpose()?;
+        Ok(last.filter(|record| record.act == Act::Enact).map(|record| Invite {
+            address: self.state.address(),
+            room: self.id(),
+            facilitator: record.actor,
+            agreement,
+            secret: back.secret,
+            expires: back.expires,
+        }))
+    }
+
+    pub(super) fn return_invite_of(&self, agreement: &Digest) -> Result<Option<ReturnInvite>> {
+        read(self.store, Kind::Pending, self.no, &return_name(agreement))
     }
 
     /// Returns the version of the agreement that waits for my acknowledgement, if any.
@@ -470,8 +542,7 @@ impl Room<'_> {
     /// See [`EngineError`].
     pub fn queue_coming_text(&mut self, now: Millis) -> Result<bool> {
         let Some(pending) = self.policy()?.pending else { return Ok(false) };
-        let back: Option<ReturnInvite> =
-            read(self.store, Kind::Pending, self.no, &return_name(&pending.id))?;
+        let back = self.return_invite_of(&pending.id)?;
         let (Some(agreement), Some(back)) = (self.agreement(&pending.id)?, back) else {
             return Ok(false);
         };
@@ -479,6 +550,27 @@ impl Room<'_> {
         let body = Body::AgreementText { agreement, return_secret, return_expires };
         self.queue(body, Vec::new(), now)?;
         Ok(true)
+    }
+
+    /// Whether somebody was admitted since the text of the pending amendment was in the log last, and nobody repeated it for them.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn newcomers_lack_text(&mut self) -> Result<bool> {
+        let policy = self.policy()?;
+        let Some(pending) = policy.pending else { return Ok(false) };
+        if !policy.role(&self.me()).moderates() {
+            return Ok(false);
+        }
+        let waits = self.outgoing()?.into_iter().any(|(_, outgoing)| match outgoing.what {
+            OutgoingKind::Message { body: Body::AgreementText { agreement, .. }, .. } => {
+                agreement.id() == pending.id
+            }
+            _ => false,
+        });
+        let text: Option<Seq> = read(self.store, Kind::Pending, self.no, &text_name(&pending.id))?;
+        let admitted: Option<Seq> = read(self.store, Kind::Pending, self.no, ADMITTED)?;
+        Ok(!waits && admitted > text)
     }
 
     /// Gives up the pending amendment; those who signed it are as good as before.
@@ -527,6 +619,7 @@ impl Room<'_> {
         agreement: Agreement,
         uses: u32,
         expires: Millis,
+        facilitators: Vec<MemberKey>,
     ) -> Result<Effect> {
         let policy = self.policy()?;
         let room = self.id();
@@ -535,7 +628,7 @@ impl Room<'_> {
             &room,
             policy.title.clone(),
             agreement,
-            policy.moderators(),
+            facilitators,
             self.state.suite,
         );
         let key = invite::preview_key(secret);
@@ -563,7 +656,7 @@ impl Room<'_> {
     ) -> Result<Submission> {
         self.change(|room| {
             room.check_idle()?;
-            room.commit_record(act, now, add, None, effects)
+            room.commit_record(act, now, add, effects)
         })
     }
 
@@ -572,16 +665,12 @@ impl Room<'_> {
         act: Act,
         now: Millis,
         add: Option<(&Leaf, &[u8])>,
-        acknowledgement: Option<&Acknowledgement>,
         mut effects: Vec<Effect>,
     ) -> Result<Submission> {
         let policy = self.policy()?;
         let roster = self.roster()?;
         let record: Record = policy.record_for(self.me(), now, act);
-        let mine = match acknowledgement {
-            Some(new) => new.clone(),
-            None => self.acknowledgement()?,
-        };
+        let mine = self.acknowledgement()?;
         let scene = Scene {
             room: self.id(),
             members_max: self.state.suite().members_max(),
@@ -606,7 +695,7 @@ impl Room<'_> {
             add: add.map(|(_, package)| package),
             remove: &applied.removed,
             policy: Some(&applied.policy),
-            acknowledgement,
+            acknowledgement: None,
         };
         self.commit_plan(&plan, all, now)
     }
@@ -645,6 +734,7 @@ impl Room<'_> {
             doubtful: false,
             after: self.cursor.seq,
             refused: false,
+            held: None,
         };
         let number = self.push_outgoing(&outgoing)?;
         Ok(submission(number, outgoing))

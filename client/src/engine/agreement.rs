@@ -17,6 +17,8 @@ pub(super) const ANSWERS_MAX: usize = 8;
 pub(super) const ANSWER_BYTES_MAX: usize = 512;
 /// An acknowledgement is renewed after this many milliseconds: 365 days.
 pub const ACKNOWLEDGEMENT_MILLIS: u64 = 365 * 24 * 3600 * 1000;
+/// A signer's clock may be ahead of the admitting facilitator's by this much: ten minutes.
+pub const CLOCK_SKEW_MILLIS: u64 = 10 * 60 * 1000;
 
 /// One version of a room's ground rules and confidentiality text.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -241,6 +243,23 @@ impl Acknowledgement {
         }
         if !handshake::verify(member, &self.transcript(), &self.signature) {
             return Err(AckError::BadSignature);
+        }
+        Ok(())
+    }
+
+    /// Checks that its dates admit at a time.
+    ///
+    /// # Errors
+    /// [`AckError::Expired`], [`AckError::Future`] or [`AckError::TooLasting`].
+    pub fn judge_dates(&self, at: Millis) -> Result<(), AckError> {
+        if self.expires < at {
+            return Err(AckError::Expired);
+        }
+        if self.signed_at > at.plus(CLOCK_SKEW_MILLIS) {
+            return Err(AckError::Future);
+        }
+        if self.expires > self.signed_at.plus(ACKNOWLEDGEMENT_MILLIS) {
+            return Err(AckError::TooLasting);
         }
         Ok(())
     }

@@ -50,9 +50,17 @@ pub enum EngineError {
     /// The agreement named is not the one in force.
     #[error("that is not the agreement's id")]
     AgreementMismatch,
+    /// The text of a version of the agreement is not in this profile.
+    #[error("the text of that version has not reached this device")]
+    NoText,
     /// The name looks like that of somebody in the room.
     #[error("that name looks like the name of somebody in the room")]
     NameTaken,
+    /// The invite is older than my role: its holder takes a Welcome only from those who moderated then, of whom these still do.
+    #[error(
+        "the invite is older than your role: the knocker's program lets in nobody whom you admit"
+    )]
+    NotVouched(Vec<String>),
     /// Nobody of that name or id.
     #[error("nobody in the room is called {0:?}")]
     NoSuchMember(String),

@@ -179,8 +179,8 @@ impl<'s> Room<'s> {
 
     /// Signs the acknowledgement and makes the knock; everything is in the store before it is sent.
     ///
-    /// Somebody who lapsed keeps key and history; whoever left, was removed or declined gets a new key, and so does a member
-    /// without whom the others went on, whose waiting texts stay.
+    /// Somebody who lapsed keeps key and history; whoever left, was removed or declined gets a new key, and so does a member of
+    /// whom the relay says that they are out, or without whom the others went on. Texts that wait stay, and are not sent in the new stay unasked.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -197,14 +197,17 @@ impl<'s> Room<'s> {
             let mut room = match old {
                 Some(mut room) => {
                     if room.state.standing == Standing::Member {
-                        if room.cursor.split.is_none() && !room.is_left_behind()? {
+                        let whole = room.cursor.split.is_none() && !room.cursor.said_gone;
+                        if whole && !room.is_left_behind()? {
                             return Err(EngineError::NotMember("you are in this room already"));
                         }
-                        room.keep_waiting_texts()?;
+                        room.hold_waiting_texts()?;
                         room.group = None;
                     }
                     if room.state.standing != Standing::Lapsed {
                         room.state.key = random_secret()?;
+                        // The relay has none for a key that it has not seen.
+                        room.state.timed_out_until = Millis(0);
                         room.state.companion = own_companion()?;
                     }
                     store.clear(Kind::Mls, room.no)?;

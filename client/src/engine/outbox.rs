@@ -15,7 +15,7 @@ use super::{
     content::{Body, Envelope, TEXT_BYTES_MAX},
     error::EngineError,
     room::{Room, decode, random},
-    state::{Outgoing, OutgoingKind, Standing},
+    state::{Held, Outgoing, OutgoingKind, Standing},
 };
 use crate::{clock::Moment, store::Kind};
 
@@ -53,6 +53,21 @@ impl Room<'_> {
     /// [`EngineError::TooLong`] if the room's rules forbid the length; [`EngineError::NotMember`] if a departure waits;
     /// [`EngineError::OutboxFull`] if [`OUTBOX_MAX`] wait; see [`EngineError`].
     pub fn queue_text(&mut self, text: String, now: Millis) -> Result<MessageId> {
+        if let Some(waits) = self.check_text(&text)? {
+            return Ok(waits);
+        }
+        let waiting = self.outgoing()?;
+        if waiting.len() >= OUTBOX_MAX {
+            return Err(EngineError::OutboxFull);
+        }
+        // The same words that were held are sent now.
+        let held = waiting.iter().find(|(_, o)| o.held.is_some() && text_of(o) == Some(&text));
+        let held = held.map(|(number, _)| *number);
+        self.queue_anew(held, text, now)
+    }
+
+    /// Checks whether a text may be queued; returns the id of the same text if that waits already.
+    fn check_text(&mut self, text: &str) -> Result<Option<MessageId>> {
         let policy = self.policy()?;
         let chars = text.chars().count();
         let max = policy.message_chars_max;
@@ -61,11 +76,12 @@ impl Room<'_> {
             let max = if max > 0 { max } else { u32::try_from(TEXT_BYTES_MAX).unwrap_or(0) };
             return Err(EngineError::TooLong { chars, max });
         }
-        let waiting = self.outgoing()?;
-        for (_, outgoing) in &waiting {
+        for (_, outgoing) in &self.outgoing()? {
             let OutgoingKind::Message { body, .. } = &outgoing.what else { continue };
             match body {
-                Body::Text(waiting) if *waiting == text => return Ok(outgoing.id),
+                Body::Text(waiting) if waiting == text && outgoing.held.is_none() => {
+                    return Ok(Some(outgoing.id));
+                }
                 // It would come after the departure, when nothing of ours is taken any more, and be lost without a word.
                 Body::Depart { .. } => {
                     return Err(EngineError::NotMember("your goodbye is already on its way"));
@@ -73,10 +89,74 @@ impl Room<'_> {
                 _ => {}
             }
         }
-        if waiting.len() >= OUTBOX_MAX {
-            return Err(EngineError::OutboxFull);
+        Ok(None)
+    }
+
+    /// Queues a text, and deletes what was held of it.
+    fn queue_anew(&mut self, held: Option<u64>, text: String, now: Millis) -> Result<MessageId> {
+        self.change(|room| {
+            if let Some(number) = held {
+                room.delete_outgoing(number)?;
+            }
+            room.queue_within(Body::Text(text), Vec::new(), now)
+        })
+    }
+
+    /// Queues a held text again, as a new message; returns its id, or `None` if no text of that id is held.
+    ///
+    /// # Errors
+    /// See [`Self::queue_text`].
+    pub fn release(&mut self, id: &MessageId, now: Millis) -> Result<Option<MessageId>> {
+        let held = self.outgoing()?.into_iter().find(|(_, o)| o.id == *id && o.held.is_some());
+        let Some((number, outgoing)) = held else { return Ok(None) };
+        let Some(text) = text_of(&outgoing).cloned() else { return Ok(None) };
+        if let Some(waits) = self.check_text(&text)? {
+            self.delete_outgoing(number)?;
+            return Ok(Some(waits));
         }
-        self.queue(Body::Text(text), Vec::new(), now)
+        self.queue_anew(Some(number), text, now).map(Some)
+    }
+
+    /// Returns the texts that stay in the outbox until their author sends or drops them, and why.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn held_texts(&self) -> Result<Vec<(MessageId, Held)>> {
+        let all = self.outgoing()?;
+        Ok(all.into_iter().filter_map(|(_, o)| Some((o.id, o.held?))).collect())
+    }
+
+    /// Handles the relay's refusal for good of a submission that holds a text: the words stay for their author. Whatever else the
+    /// relay refuses so is given up. Returns whether it was a text.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn hold(&mut self, number: u64, code: RejectCode) -> Result<bool> {
+        let Some(mut outgoing) = self.outgoing_at(number)? else { return Ok(false) };
+        self.change(|room| {
+            room.give_up_within(number, &outgoing, code)?;
+            if text_of(&outgoing).is_none() {
+                return Ok(false);
+            }
+            hold(&mut outgoing, Held::Refused(code));
+            room.save_outgoing(number, &outgoing)?;
+            // What waits behind it would be refused alike.
+            if code == RejectCode::Observer {
+                room.hold_unsent_texts(Held::Refused(code))?;
+            }
+            Ok(true)
+        })
+    }
+
+    fn hold_unsent_texts(&self, why: Held) -> Result<()> {
+        for (number, mut outgoing) in self.outgoing()? {
+            let unsent = outgoing.payload.is_empty() && outgoing.held.is_none();
+            if unsent && text_of(&outgoing).is_some() {
+                hold(&mut outgoing, why);
+                self.save_outgoing(number, &outgoing)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes any message into the outbox and returns its id.
@@ -110,6 +190,7 @@ impl Room<'_> {
             doubtful: false,
             after: Seq(0),
             refused: false,
+            held: None,
         };
         self.push_outgoing(&outgoing)?;
         Ok(id)
@@ -165,6 +246,11 @@ impl Room<'_> {
         // The first, and not all: many may wait.
         let limit = if self.cursor.split.is_some() { usize::MAX } else { 1 };
         let mut waiting = self.outgoing_up_to(limit)?;
+        if waiting.first().is_some_and(|(_, first)| first.held.is_some()) {
+            waiting = self.outgoing()?;
+        }
+        // Held texts stay for their author.
+        waiting.retain(|(_, outgoing)| outgoing.held.is_none());
         if self.cursor.split.is_some() && !waiting.is_empty() {
             waiting.retain(|(_, outgoing)| {
                 matches!(outgoing.what, OutgoingKind::Message { body: Body::Depart { .. }, .. })
@@ -181,7 +267,7 @@ impl Room<'_> {
         {
             // It stays for its author, and does not stop what is behind it.
             waiting = self.outgoing()?;
-            waiting.retain(|(_, outgoing)| !is_overlong(outgoing, max));
+            waiting.retain(|(_, o)| o.held.is_none() && !is_overlong(o, max));
         }
         let Some((number, outgoing)) = waiting.into_iter().next() else { return Ok(None) };
         if outgoing.payload.is_empty() && !self.may_still_say(&outgoing)? {
@@ -232,7 +318,7 @@ impl Room<'_> {
     pub fn overlong_texts(&mut self) -> Result<Vec<MessageId>> {
         let Some(max) = self.length_limit()? else { return Ok(Vec::new()) };
         let all = self.outgoing()?;
-        let held = all.into_iter().filter(|(_, outgoing)| is_overlong(outgoing, max));
+        let held = all.into_iter().filter(|(_, o)| o.held.is_none() && is_overlong(o, max));
         Ok(held.map(|(_, outgoing)| outgoing.id).collect())
     }
 
@@ -255,7 +341,9 @@ impl Room<'_> {
     /// # Errors
     /// See [`EngineError`].
     pub fn is_next(&self, id: &MessageId) -> Result<bool> {
-        Ok(self.outgoing_up_to(1)?.first().is_some_and(|(_, outgoing)| outgoing.id == *id))
+        let all = self.outgoing()?;
+        let next = all.into_iter().find(|(_, outgoing)| outgoing.held.is_none());
+        Ok(next.is_some_and(|(_, outgoing)| outgoing.id == *id))
     }
 
     /// Whether a submission that waits is a text.
@@ -311,16 +399,14 @@ impl Room<'_> {
         self.cursor.split.map_or(Ok(()), |seq| Err(EngineError::Split(seq)))
     }
 
-    /// Makes texts that wait go out anew after another admission, and drops all else.
-    pub(super) fn keep_waiting_texts(&self) -> Result<()> {
+    /// Holds the texts that wait when a stay ends, and drops all else. In another stay they are not sent unasked.
+    pub(super) fn hold_waiting_texts(&self) -> Result<()> {
         for (number, mut outgoing) in self.outgoing()? {
-            if let OutgoingKind::Message { body: Body::Text(_), counter, seen } = &mut outgoing.what
-            {
-                (*counter, *seen) = (0, Seq(0));
-                outgoing.payload.clear();
-                self.save_outgoing(number, &outgoing)?;
-            } else {
+            if text_of(&outgoing).is_none() {
                 self.delete_outgoing(number)?;
+            } else if outgoing.held.is_none() {
+                hold(&mut outgoing, Held::Out);
+                self.save_outgoing(number, &outgoing)?;
             }
         }
         Ok(())
@@ -391,18 +477,22 @@ impl Room<'_> {
     /// See [`EngineError`].
     pub fn give_up(&mut self, number: u64, code: RejectCode) -> Result<()> {
         let Some(outgoing) = self.outgoing_at(number)? else { return Ok(()) };
-        self.change(|room| match outgoing.what {
+        self.change(|room| room.give_up_within(number, &outgoing, code))
+    }
+
+    fn give_up_within(&mut self, number: u64, outgoing: &Outgoing, code: RejectCode) -> Result<()> {
+        match outgoing.what {
             OutgoingKind::Message { counter, seen, .. } => {
-                let forgotten = outgoing.doubtful && room.cursor.floor > seen;
+                let forgotten = outgoing.doubtful && self.cursor.floor > seen;
                 if code == RejectCode::IdConflict || forgotten {
-                    room.cursor.counter = room.cursor.counter.max(counter);
-                    room.save_cursor()?;
+                    self.cursor.counter = self.cursor.counter.max(counter);
+                    self.save_cursor()?;
                 }
-                room.delete_outgoing(number)?;
+                self.delete_outgoing(number)?;
                 Ok(())
             }
-            OutgoingKind::Commit { .. } => room.give_up_commit(),
-        })
+            OutgoingKind::Commit { .. } => self.give_up_commit(),
+        }
     }
 
     /// Whether a submission still waits in the outbox.
@@ -514,12 +604,6 @@ impl Room<'_> {
         Ok(deleted)
     }
 
-    pub(super) fn clear_outgoing(&mut self) -> Result<()> {
-        *self.sent.get_mut() = None;
-        self.store.clear(Kind::Outbox, self.no)?;
-        Ok(())
-    }
-
     /// Returns what of the outbox has a ciphertext and may be at the relay, with its hash. Every entry is compared with them.
     fn sent(&self) -> Result<RefMut<'_, BTreeMap<u64, Digest>>> {
         let mut sent = self.sent.borrow_mut();
@@ -600,10 +684,24 @@ fn is_overlong(outgoing: &Outgoing, max: u32) -> bool {
 
 /// Returns the characters of a text; 0 for anything else.
 fn chars_of(outgoing: &Outgoing) -> usize {
+    text_of(outgoing).map_or(0, |text| text.chars().count())
+}
+
+const fn text_of(outgoing: &Outgoing) -> Option<&String> {
     match &outgoing.what {
-        OutgoingKind::Message { body: Body::Text(text), .. } => text.chars().count(),
-        _ => 0,
+        OutgoingKind::Message { body: Body::Text(text), .. } => Some(text),
+        _ => None,
     }
+}
+
+/// Makes a text stay. It goes out as a new message if it ever does: nothing of it is on its way.
+fn hold(outgoing: &mut Outgoing, why: Held) {
+    if let OutgoingKind::Message { counter, seen, .. } = &mut outgoing.what {
+        (*counter, *seen) = (0, Seq(0));
+    }
+    outgoing.payload.clear();
+    (outgoing.after, outgoing.refused, outgoing.doubtful) = (Seq(0), false, false);
+    outgoing.held = Some(why);
 }
 
 /// Returns the hash of a ciphertext. What waits to be encrypted has none: an empty entry must not pass for it.

@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 pub use super::record::{Act, Category, Pin, Record};
 
 use super::{
-    agreement::{ACKNOWLEDGEMENT_MILLIS, AckError, Acknowledgement, Agreement, Change},
+    agreement::{AckError, Acknowledgement, Agreement, Change},
     check::{Check, on},
     companion::Companion,
     more::More,
@@ -31,8 +31,6 @@ pub const ROLES_MAX: usize = 64;
 pub(super) const ACCEPTED_MAX: usize = 32;
 /// Amendments that were given up since the last one that took effect.
 pub(super) const DRAFTS_MAX: usize = 32;
-/// A signer's clock may be ahead of the admitting facilitator's by this much: ten minutes.
-const CLOCK_SKEW_MILLIS: u64 = 10 * 60 * 1000;
 
 /// What every member of an epoch agrees on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -492,17 +490,7 @@ impl RoomPolicy {
         if ack.agreement != self.agreement.id && pending != Some(ack.agreement) {
             return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
         }
-        let for_ever = ack.expires > ack.signed_at.plus(ACKNOWLEDGEMENT_MILLIS);
-        let too_early = ack.signed_at > record.at.plus(CLOCK_SKEW_MILLIS);
-        if ack.expires < record.at {
-            return Err(RuleError::NotAcknowledged(AckError::Expired));
-        }
-        if too_early {
-            return Err(RuleError::NotAcknowledged(AckError::Future));
-        }
-        if for_ever {
-            return Err(RuleError::NotAcknowledged(AckError::TooLasting));
-        }
+        ack.judge_dates(record.at).map_err(RuleError::NotAcknowledged)?;
         let transcript =
             super::agreement::countersign_transcript(&scene.room, &acknowledgement, record.at);
         let signed =

@@ -43,6 +43,14 @@ pub(super) fn return_name(agreement: &Digest) -> Vec<u8> {
     [b"return", agreement.as_bytes().as_slice()].concat()
 }
 
+/// Names the record that tells where the text of a version was in the log last.
+pub(super) fn text_name(agreement: &Digest) -> Vec<u8> {
+    [b"text", agreement.as_bytes().as_slice()].concat()
+}
+
+/// Names the record that tells where somebody was admitted last.
+pub(super) const ADMITTED: &[u8] = b"admitted";
+
 impl Room<'_> {
     /// Compares what the relay says of its log with what this profile has seen.
     ///
@@ -510,7 +518,8 @@ impl Room<'_> {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
-                let known = KnownInvite { invite, knock_key, role, expires, by: sender };
+                let vouched = Some(self.policy()?.moderators());
+                let known = KnownInvite { invite, knock_key, role, expires, by: sender, vouched };
                 if self.take_invite(row, &known)? {
                     row.content = RowContent::InviteIssued { uses, expires };
                 }
@@ -526,6 +535,7 @@ impl Room<'_> {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
+                write(self.store, Kind::Pending, self.no, &text_name(&id), &row.seq)?;
                 let known: Option<ReturnInvite> =
                     read(self.store, Kind::Pending, self.no, &return_name(&id))?;
                 if let Some(known) = known.filter(|_| repeats) {
@@ -544,6 +554,8 @@ impl Room<'_> {
                     role: Role::Member,
                     expires: return_expires,
                     by: sender,
+                    // Its preview is made when it comes into force.
+                    vouched: None,
                 };
                 self.take_invite(row, &known)?;
                 let back =
@@ -582,6 +594,7 @@ impl Room<'_> {
                 target = name_of(member);
                 // Who comes back under the same key, after lapsing, counts from one again.
                 self.forget_member(member)?;
+                write(self.store, Kind::Pending, self.no, ADMITTED, &row.seq)?;
                 if *member != self.me() {
                     // Whoever sees somebody come misses even the first of their messages.
                     write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
@@ -592,10 +605,15 @@ impl Room<'_> {
                 if role.moderates() {
                     // A moderator has no time-out, at the relay neither.
                     self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
+                    if *member == self.me() {
+                        self.state.timed_out_until = Millis(0);
+                        self.save_state()?;
+                    }
                 }
                 if *member == self.me() {
                     // This profile was not told of time-outs from before it moderated.
                     self.excuse_others()?;
+                    self.drop_stale_texts(policy)?;
                 }
             }
             Act::Remove { member, .. } => {
@@ -619,13 +637,37 @@ impl Room<'_> {
                 content = self.take_time_out(commitment)?;
             }
             Act::Amend { .. } | Act::Enact => {
+                if matches!(record.act, Act::Enact) {
+                    self.vouch_for_return(policy)?;
+                }
                 self.state.agreement = policy.agreement.id;
                 self.save_state()?;
+                self.drop_stale_texts(policy)?;
             }
+            Act::Withdraw => self.drop_stale_texts(policy)?,
             _ => {}
         }
         row.content =
             content.unwrap_or_else(|| RowContent::Moderation { record: record.clone(), target });
+        Ok(())
+    }
+
+    /// Drops texts of an agreement from the outbox that would not count any more, because everybody would be told of them.
+    fn drop_stale_texts(&mut self, policy: &RoomPolicy) -> Result<()> {
+        let (me, pending) = (self.me(), policy.pending.map(|p| p.id));
+        let role = policy.role(&me);
+        for (number, outgoing) in self.outgoing()? {
+            if let OutgoingKind::Message { body: Body::AgreementText { agreement, .. }, .. } =
+                &outgoing.what
+            {
+                let issues = role == Role::Facilitator && agreement.signer == me;
+                let repeats = role.moderates() && pending == Some(agreement.id());
+                // One with a payload may be in the log already.
+                if !issues && !repeats && outgoing.payload.is_empty() {
+                    self.delete_outgoing(number)?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -672,6 +714,18 @@ impl Room<'_> {
             self.save_row(&row)?;
         }
         Ok(())
+    }
+
+    /// Notes who moderates when the invite is made by which those who lapsed come back.
+    fn vouch_for_return(&self, policy: &RoomPolicy) -> Result<()> {
+        let back: Option<ReturnInvite> =
+            read(self.store, Kind::Pending, self.no, &return_name(&policy.agreement.id))?;
+        let Some(back) = back else { return Ok(()) };
+        let id = invite::invite_id(&invite::invite_token(&back.secret));
+        let known: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, id.as_bytes())?;
+        let Some(known) = known else { return Ok(()) };
+        let vouched = Some(policy.moderators());
+        write(self.store, Kind::Invite, self.no, id.as_bytes(), &KnownInvite { vouched, ..known })
     }
 
     /// Keeps what opens the knocks of an invite. The first announcement counts; returns whether this is it.
@@ -800,7 +854,7 @@ impl Room<'_> {
 
     /// Deletes the group's keys, for this profile is out.
     pub(super) fn drop_keys(&mut self) -> Result<()> {
-        self.clear_outgoing()?;
+        self.hold_waiting_texts()?;
         let provider = self.provider();
         if self.group.is_none() {
             self.group = super::mls::Group::load(&provider, self.state.room)?;

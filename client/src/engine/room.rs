@@ -407,6 +407,15 @@ impl<'s> Room<'s> {
         self.save_state()
     }
 
+    /// Notes that the relay says that this profile is out: it may knock again.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn said_gone(&mut self) -> Result<()> {
+        self.cursor.said_gone = true;
+        self.save_cursor()
+    }
+
     /// Deletes everything of this room from the profile. Nothing of it can be had back.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
-    Digest, Effect, Epoch, InviteId, MemberKey, MessageId, Millis, Pin, RelayId, Role, RoomId,
-    Secret32, Seq, Signature, StreamId, hash,
+    Digest, Effect, Epoch, InviteId, MemberKey, MessageId, Millis, Pin, RejectCode, RelayId, Role,
+    RoomId, Secret32, Seq, Signature, StreamId, hash,
     invite::{Grant, RelayAddress, Transport},
 };
 use minicbor::{Decode, Encode};
@@ -261,6 +261,10 @@ pub struct Cursor {
     #[n(16)]
     #[cbor(default)]
     pub doubted_since: Millis,
+    /// Whether the relay says that this profile is out, and no commit that it can read says so.
+    #[n(17)]
+    #[cbor(default)]
+    pub said_gone: bool,
 }
 
 /// A point from which on the relay's numbers mean other entries than before.
@@ -518,6 +522,20 @@ pub struct Outgoing {
     /// Whether the relay has refused it for now.
     #[n(8)]
     pub refused: bool,
+    /// Why it stays until its author sends or drops it.
+    #[n(9)]
+    pub held: Option<Held>,
+}
+
+/// Why words stay in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Held {
+    /// The relay refused them for good.
+    #[n(0)]
+    Refused(#[n(0)] RejectCode),
+    /// The stay in which they were written has ended.
+    #[n(1)]
+    Out,
 }
 
 /// What something to send is.
@@ -564,6 +582,9 @@ pub struct KnownInvite {
     /// Who announced it.
     #[n(4)]
     pub by: MemberKey,
+    /// Those who moderated when its preview was made: its holder takes a Welcome from nobody else. `None` where that is not known.
+    #[n(5)]
+    pub vouched: Option<Vec<MemberKey>>,
 }
 
 /// How somebody who lapsed comes back.

@@ -66,6 +66,11 @@ pub enum LiveError {
     /// A commit that everybody refuses stands in the way.
     #[error("the room waits for a facilitator: somebody made a change that everybody refuses")]
     EpochUsedUp,
+    /// The relay went back to an epoch that the room has left.
+    #[error(
+        "the relay has gone back to keys that the room has left, and takes nothing of what is said now"
+    )]
+    EpochTakenBack,
 }
 
 impl From<StoreError> for LiveError {
@@ -77,7 +82,13 @@ impl From<StoreError> for LiveError {
 impl LiveError {
     /// Whether what waits stays in the outbox, until people have cleared something up.
     pub const fn holds_back(&self) -> bool {
-        matches!(self, Self::EpochUsedUp | Self::LeftBehind | Self::Engine(EngineError::Split(_)))
+        matches!(
+            self,
+            Self::EpochUsedUp
+                | Self::EpochTakenBack
+                | Self::LeftBehind
+                | Self::Engine(EngineError::Split(_))
+        )
     }
 
     /// Whether this profile itself, or its place in the room, is what fails: no connection mends that.

@@ -26,9 +26,9 @@ use crate::{
     connection::{Connection, RequestError},
     engine::{
         EngineError, Room,
-        accord::Reason,
+        accord::{Reason, Waits},
         act::Knock,
-        agreement::{AckError, Departure},
+        agreement::{AckError, Agreement, Change, Departure},
         outbox::Submission,
         policy::{Act, RuleError},
         state::Standing,
@@ -69,6 +69,10 @@ pub struct Live<'s> {
     compared: Option<(Millis, Seq)>,
     /// Departures that were tried over this connection, and refused.
     refused: Vec<Departure>,
+    /// The version that was to be put in force over this connection, and was refused.
+    refused_version: Option<u32>,
+    /// Whether newcomers who lack a text were looked for over this connection.
+    looked_for_newcomers: bool,
 }
 
 /// What came in.
@@ -161,6 +165,8 @@ impl<'s> Live<'s> {
             role: None,
             compared: None,
             refused: Vec::new(),
+            refused_version: None,
+            looked_for_newcomers: false,
         }
     }
 
@@ -250,16 +256,18 @@ impl<'s> Live<'s> {
         match recovery {
             Recovery::LeftBehind | Recovery::Split => {
                 if recovery == Recovery::LeftBehind {
-                    live.take_back(epoch, status.epoch).await?;
+                    live.take_back(epoch, &status).await?;
                 }
                 live.room.go_on()?;
             }
             Recovery::Restored => {
                 if status.epoch < epoch {
                     if live.room.my_role()? != Role::Facilitator {
-                        return Err(LiveError::EpochUsedUp);
+                        let same = live.room.cursor().stream == Some(status.stream);
+                        let wait = LiveError::EpochUsedUp;
+                        return Err(if same { LiveError::EpochTakenBack } else { wait });
                     }
-                    live.effects_only(vec![Effect::Reopen { epoch }]).await?;
+                    live.reopen(epoch, status.control).await?;
                 }
                 live.room.adopt_stream(status.stream, status.head)?;
             }
@@ -286,12 +294,18 @@ impl<'s> Live<'s> {
         if self.room.my_role()? != Role::Facilitator {
             return Err(EngineError::Rule(RuleError::NotFacilitator).into());
         }
+        let reopened = self.put_epoch_back().await?;
         for _ in 0..TRIES_MAX {
             self.flush_commits_first().await?;
             let status = self.caught_up_status().await?;
             let submission = match self.room.restore(&status, self.earlier_now()) {
                 Ok(submission) => submission,
-                Err(EngineError::Rule(RuleError::Nothing)) => return Ok(false),
+                Err(EngineError::Rule(RuleError::Nothing)) => {
+                    if reopened {
+                        self.compare().await?;
+                    }
+                    return Ok(reopened);
+                }
                 Err(error) => return Err(error.into()),
             };
             if let Outcome::Accepted(_) = Box::pin(self.submit(&submission)).await? {
@@ -300,6 +314,19 @@ impl<'s> Live<'s> {
             }
         }
         Err(LiveError::TooManyRaces)
+    }
+
+    /// Tells the relay the room's epoch if it went back to an earlier one, and makes a commit there, whose record says whose act it
+    /// is. Returns whether it did.
+    async fn put_epoch_back(&mut self) -> Result<bool> {
+        let status = self.caught_up_status().await?;
+        let epoch = self.room.epoch()?;
+        if status.head != self.room.cursor().seq || status.epoch >= epoch {
+            return Ok(false);
+        }
+        self.reopen(epoch, status.control).await?;
+        self.act(Act::Rekey).await?;
+        Ok(true)
     }
 
     /// Asks for the relay's status and reads on to its head.
@@ -412,7 +439,8 @@ impl<'s> Live<'s> {
 
     /// Takes the room back to the epoch of this profile, a facilitator's, if the relay is past it: whoever went on has to come in
     /// anew.
-    async fn take_back(&mut self, ours: Epoch, theirs: Epoch) -> Result<()> {
+    async fn take_back(&mut self, ours: Epoch, status: &RoomStatus) -> Result<()> {
+        let theirs = status.epoch;
         if theirs <= ours {
             // Whatever named a later epoch, the relay did not take it for one.
             return Ok(());
@@ -424,10 +452,21 @@ impl<'s> Live<'s> {
             return Err(LiveError::LeftBehind);
         }
         // The relay goes back by one at a time.
+        let mut control = status.control;
         for epoch in (ours.0..theirs.0).rev() {
-            self.effects_only(vec![Effect::Reopen { epoch: Epoch(epoch) }]).await?;
+            control = self.reopen(Epoch(epoch), control).await?;
         }
         Ok(())
+    }
+
+    /// Tells the relay which epoch the room is in, if nobody acted since its status; returns its control version. An epoch that
+    /// another has given back already, and that was used since, must not be given back again.
+    async fn reopen(&mut self, epoch: Epoch, control: u64) -> Result<u64> {
+        let effects = vec![Effect::Reopen { epoch }];
+        match self.effects_if(Some(control), effects).await? {
+            ServerFrame::Accepted { control, .. } => Ok(control),
+            _ => Err(LiveError::UnexpectedReply),
+        }
     }
 
     /// Takes entries in until the log's head is reached.
@@ -630,9 +669,60 @@ impl<'s> Live<'s> {
             })
             .await?;
         if self.room.queue_coming_text(own.min(relay))? {
-            self.flush().await?;
+            self.flush_text().await?;
         }
         Ok(seq)
+    }
+
+    /// Issues an amendment and signs it for its author, who wrote it; one that is to take effect at once does.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn amend(&mut self, agreement: &Agreement, at_once: bool) -> Result<()> {
+        // The text goes ahead, so that everybody has it when the act names it.
+        self.flush().await?;
+        self.commit(|room, now| room.amend(agreement, now)).await?;
+        if agreement.change != Change::Material {
+            return Ok(());
+        }
+        // Whoever was admitted between the two has not read the text.
+        if self.room.newcomers_lack_text()? && self.room.queue_coming_text(self.earlier_now())? {
+            self.flush_text().await?;
+        }
+        self.acknowledge(agreement).await?;
+        if at_once {
+            self.enact().await?;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges a version of the agreement by a renewal of the own leaf.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn acknowledge(&mut self, agreement: &Agreement) -> Result<Seq> {
+        self.commit(|room, now| {
+            let acknowledgement = room.sign_acknowledgement(agreement, now, Vec::new())?;
+            room.renew(Some(&acknowledgement), now)
+        })
+        .await
+    }
+
+    /// Puts the pending amendment in force.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn enact(&mut self) -> Result<Seq> {
+        let relay_now = self.relay_now();
+        self.commit(|room, now| room.enact(now, relay_now)).await
+    }
+
+    /// Sends a text that is repeated for newcomers: what nobody waits for fails nothing.
+    async fn flush_text(&mut self) -> Result<()> {
+        match self.flush().await {
+            Err(error @ LiveError::Refused { .. }) if !error.is_connection() => Ok(()),
+            flushed => flushed,
+        }
     }
 
     /// Asks the relay for effects that need no entry.
@@ -640,6 +730,14 @@ impl<'s> Live<'s> {
     /// # Errors
     /// See [`LiveError`].
     pub async fn effects_only(&mut self, effects: Vec<Effect>) -> Result<()> {
+        self.effects_if(None, effects).await.map(|_| ())
+    }
+
+    async fn effects_if(
+        &mut self,
+        expect: Option<u64>,
+        effects: Vec<Effect>,
+    ) -> Result<ServerFrame> {
         let room = self.room.id();
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|_| EngineError::Random)?;
@@ -648,12 +746,11 @@ impl<'s> Live<'s> {
             room,
             id: MessageId(id),
             payload: Vec::new(),
-            expect: None,
+            expect,
             effects,
             after: self.room.cursor().seq,
         };
-        self.connection.request(frame).await?;
-        Ok(())
+        Ok(self.connection.request(frame).await?)
     }
 
     /// Sends anything, as a modified client does; returns its place.
@@ -690,7 +787,11 @@ impl<'s> Live<'s> {
             // What is due would be done in a room that may not be the others'.
             return Ok(());
         }
-        self.do_what_is_due().await?;
+        match self.do_what_is_due().await {
+            // What does not agree is told, and nothing is due before a facilitator has put it back.
+            Ok(()) | Err(LiveError::EpochTakenBack) => {}
+            Err(error) => return Err(error),
+        }
         self.compare_if_due().await
     }
 
@@ -700,11 +801,15 @@ impl<'s> Live<'s> {
         let moderates = self.room.my_role()?.moderates();
         if moderates {
             self.carry_out_departures().await?;
-            let policy = self.room.policy()?;
-            let facilitates = policy.role(&self.room.me()) == Role::Facilitator;
-            if facilitates && policy.pending.is_some_and(|p| p.effective <= self.moment().earlier())
+            self.enact_if_due().await?;
+            if self.room.state().standing != Standing::Member {
+                return Ok(());
+            }
+            // Once over each connection, because whoever admits somebody, or amends, repeats the text first. It goes out with what waits.
+            if !std::mem::replace(&mut self.looked_for_newcomers, true)
+                && self.room.newcomers_lack_text()?
             {
-                self.commit(|room, now| room.enact(now)).await?;
+                self.room.queue_coming_text(self.earlier_now())?;
             }
         }
         let (renewed, now) = (self.room.state().renewed_at, self.room.now());
@@ -715,12 +820,65 @@ impl<'s> Live<'s> {
                 // A renewal is not worth failing a command for: it is due again with the next one.
                 Ok(_)
                 | Err(
-                    LiveError::TooManyRaces | LiveError::Refused { .. } | LiveError::LeftBehind,
+                    LiveError::TooManyRaces
+                    | LiveError::Refused { .. }
+                    | LiveError::LeftBehind
+                    | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
                 ) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Puts an amendment in force that is due. One that waits for a signature, or that the relay or a rule refuses, is told once and
+    /// stops nothing else.
+    async fn enact_if_due(&mut self) -> Result<()> {
+        let Some(due) = self.room.due_amendment(self.moment().earlier())? else {
+            return Ok(self.room.amendment_waits(None)?);
+        };
+        if let Some(waits) = due.waits {
+            return Ok(self.room.amendment_waits(Some((due.version, waits)))?);
+        }
+        if self.refused_version == Some(due.version) {
+            return Ok(());
+        }
+        match self.enact().await {
+            // Somebody else may have been faster.
+            Ok(_) | Err(LiveError::Engine(EngineError::Rule(RuleError::Nothing))) => {
+                Ok(self.room.amendment_waits(None)?)
+            }
+            Err(error) if error.is_connection() => Err(error),
+            // It is due still when this profile comes again.
+            Err(
+                LiveError::TooManyRaces
+                | LiveError::Refused {
+                    code:
+                        RejectCode::RateLimited | RejectCode::QuotaSpent | RejectCode::StoreUnavailable,
+                    ..
+                },
+            ) => Ok(()),
+            Err(
+                LiveError::Refused { .. }
+                | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
+            ) => {
+                if self.room.state().standing != Standing::Member {
+                    return Ok(());
+                }
+                // The relay looks at its roster before it compares epochs.
+                self.head = self.head.max(self.status().await?.head);
+                self.catch_up().await?;
+                let standing = &self.room.state().standing;
+                if *standing == Standing::Member
+                    && self.room.due_amendment(self.moment().earlier())? == Some(due)
+                {
+                    self.refused_version = Some(due.version);
+                    self.room.amendment_waits(Some((due.version, Waits::Refused)))?;
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Carries out open departures. One that the relay or a rule refuses is told once and left to those who moderate: it stops
@@ -866,9 +1024,9 @@ impl<'s> Live<'s> {
                     || too_long && self.room.is_text(submission.number)?;
                 if kept {
                     self.room.refused_for_now(submission.number)?;
-                } else {
-                    self.room.give_up(submission.number, code)?;
                 }
+                // Words that are refused for good stay with the reason.
+                let kept = kept || self.room.hold(submission.number, code)?;
                 let reason = self.reason(code, retry_at).await?;
                 Err(LiveError::Refused { code, retry_at, kept, reason })
             }
@@ -926,6 +1084,13 @@ impl<'s> Live<'s> {
             // It was ours all along: the relay had taken it, and the answer was lost.
             return Ok(if submission.is_commit { Outcome::Lost } else { Outcome::Again });
         }
+        if status.epoch < epoch {
+            // Nobody went on from there, as far as the log goes: the relay alone is there.
+            if submission.is_commit {
+                self.room.epoch_conflict(submission.number)?;
+            }
+            return Err(LiveError::EpochTakenBack);
+        }
         if status.epoch != epoch {
             if status.epoch > epoch && !self.room.saw_epoch_used_up()? {
                 // To give the epoch back now would tear the room: there may be a good commit that we are not shown.
@@ -937,10 +1102,19 @@ impl<'s> Live<'s> {
                 });
             }
             // A commit that everybody refuses used the epoch up; a facilitator gives it back.
-            if status.epoch.0 != epoch.0.saturating_add(1) || !self.room.my_role()?.moderates() {
+            let facilitates = self.room.my_role()? == Role::Facilitator;
+            if status.epoch.0 != epoch.0.saturating_add(1) || !facilitates {
                 return Err(LiveError::EpochUsedUp);
             }
-            self.effects_only(vec![Effect::Reopen { epoch }]).await?;
+            match self.reopen(epoch, status.control).await {
+                // Another facilitator may have been faster.
+                Ok(_)
+                | Err(LiveError::Request(RequestError::Rejected {
+                    code: RejectCode::StateChanged,
+                    ..
+                })) => {}
+                Err(error) => return Err(error),
+            }
         }
         let again = self.room.epoch_conflict(submission.number)?;
         Ok(if again { Outcome::Again } else { Outcome::Lost })

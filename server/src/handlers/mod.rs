@@ -7,6 +7,7 @@ mod log;
 use hearth_protocol::{
     ClientFrame, RejectCode, ServerFrame,
     error::close,
+    frame::RequestId,
     limits::{PROTOCOL_VERSION, VERSIONS_MAX},
 };
 
@@ -17,7 +18,9 @@ pub(crate) async fn handle(connection: &mut Connection, frame: ClientFrame) -> R
     if let ClientFrame::Hello { versions } = frame {
         return hello(connection, &versions).await;
     }
-    if connection.stage == Stage::Silent {
+    // An answer under the number 0 answers no request.
+    if connection.stage == Stage::Silent || request_of(&frame) == Some(0) {
+        connection.settle().await?;
         connection.reject(0, RejectCode::BadFrame.into()).await?;
         return Err(End::Close(close::PROTOCOL));
     }
@@ -63,6 +66,25 @@ pub(crate) async fn handle(connection: &mut Connection, frame: ClientFrame) -> R
         ClientFrame::Status { req, room } => log::status(connection, req, room).await,
         // `Hello` and `Submit` do not come here; a variant of a later version does not decode.
         _ => connection.reject(0, RejectCode::BadFrame.into()).await,
+    }
+}
+
+/// Returns a request's number.
+const fn request_of(frame: &ClientFrame) -> Option<RequestId> {
+    match frame {
+        ClientFrame::Authenticate { req, .. }
+        | ClientFrame::OpenRoom { req, .. }
+        | ClientFrame::Preview { req, .. }
+        | ClientFrame::Knock { req, .. }
+        | ClientFrame::BurnInvite { req, .. }
+        | ClientFrame::Submit { req, .. }
+        | ClientFrame::PutBlob { req, .. }
+        | ClientFrame::GetBlob { req, .. }
+        | ClientFrame::Subscribe { req, .. }
+        | ClientFrame::Knocks { req, .. }
+        | ClientFrame::Status { req, .. }
+        | ClientFrame::CancelKnock { req, .. } => Some(*req),
+        _ => None,
     }
 }
 

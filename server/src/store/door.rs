@@ -260,6 +260,7 @@ pub(crate) fn knock(
     let bytes = knock.body.len() as u64 + ROW_BYTES;
     batch.quota.check_room(&room, Share::Member, bytes, now)?;
     batch.quota.check_disk(bytes, now)?;
+    let taken_back = last_taken_back(batch.db, room.key, &invite.id)?;
     if !spent {
         batch
             .db
@@ -294,7 +295,7 @@ pub(crate) fn knock(
             int(now.0)
         ])?;
     // No notice of a replacement, nor of a knock soon after one by the same invite that was taken back.
-    let quiet = last.is_some_and(|at| at <= now && at.plus(NOTICE_MILLIS) > now);
+    let quiet = taken_back.is_some_and(|at| at <= now && at.plus(NOTICE_MILLIS) > now);
     if pending_before.is_none() && !quiet {
         batch.published.push(Publication {
             room: room.id,
@@ -318,8 +319,19 @@ struct Before {
 
 /// Least milliseconds between two knocks of one key.
 const KNOCK_MILLIS: u64 = 30_000;
-/// Milliseconds after its last knock in which a key that took it back knocks again without notice.
+/// Milliseconds after a knock that was taken back in which others by the same invite make no notice.
 const NOTICE_MILLIS: u64 = 10 * 60_000;
+
+/// Returns when the last knock by an invite came that was taken back since, by whatever key: a key costs nothing.
+fn last_taken_back(db: &Connection, room: i64, invite: &InviteId) -> Result<Option<Millis>, Fault> {
+    let at: Option<i64> = db
+        .prepare_cached(
+            "SELECT max(at) FROM knockers WHERE room = ?1 AND invite = ?2 AND NOT EXISTS
+               (SELECT 1 FROM knocks WHERE room = ?1 AND knocks.member = knockers.member)",
+        )?
+        .query_row(params![room, invite.as_bytes()], |row| row.get(0))?;
+    Ok(at.map(|at| Millis(uint(at))))
+}
 
 /// Drops the pending knocks of an invite; returns how many there were.
 pub(crate) fn drop_knocks(

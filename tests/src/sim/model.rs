@@ -345,7 +345,7 @@ impl Model {
                 if !my_role.moderates() && !left {
                     return Err(RejectCode::NotFacilitator);
                 }
-                let target = target.ok_or(RejectCode::NotFound)?;
+                let Some(target) = target else { return Ok(()) };
                 if !left && member == from {
                     return Err(RejectCode::BadFrame);
                 }
@@ -409,8 +409,7 @@ impl Model {
             }
             Effect::Reopen { epoch } => {
                 let back = Some(epoch.0) == self.now.epoch.checked_sub(1);
-                let ahead = epoch.0 > self.now.epoch && my_role == Role::Facilitator;
-                if !back && !ahead {
+                if !back && epoch.0 <= self.now.epoch {
                     return Err(RejectCode::EpochConflict);
                 }
                 self.now.epoch = epoch.0;
@@ -531,6 +530,7 @@ fn rights(role: Role, effect: &Effect, (commit, marked): (bool, bool), now: &Roo
         Effect::SetNumbers { numbers } if numbers.retention_seconds != now.retention_seconds => {
             role == Role::Facilitator
         }
+        Effect::Reopen { .. } => role == Role::Facilitator,
         _ => role.moderates(),
     };
     may.then_some(()).ok_or(RejectCode::NotFacilitator)

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod amendments;
 mod clocks;
 mod keyboard;
 mod leaks;
 mod members;
+mod membership;
 mod relay;
 mod scan;
 mod second_client;

@@ -18,7 +18,7 @@ use serde_json::Value;
 const LATER: u64 = 4_000_000_000_000;
 
 /// Does something with a person's profile that no command does.
-fn modified<T>(
+pub(crate) fn modified<T>(
     circle: &Circle,
     person: &Person,
     act: impl AsyncFnOnce(&mut Live<'_>) -> Result<T, LiveError>,
@@ -36,7 +36,7 @@ fn modified<T>(
 }
 
 /// Changes the relay's tables, as its operator can.
-fn operator(relay: &mut Relay, change: impl FnOnce(&Connection)) {
+pub(crate) fn operator(relay: &mut Relay, change: impl FnOnce(&Connection)) {
     relay.stop();
     let db = Connection::open(relay.data().join("hearth.db")).unwrap();
     change(&db);
@@ -51,20 +51,20 @@ fn set_numbers(db: &Connection, change: impl FnOnce(&mut RoomNumbers)) {
     db.execute("UPDATE rooms SET numbers = ?1", [codec::encode(&numbers)]).unwrap();
 }
 
-fn key_of(circle: &Circle, name: &str) -> Vec<u8> {
+pub(crate) fn key_of(circle: &Circle, name: &str) -> Vec<u8> {
     let who = circle.fay("who", &[]).into_iter().find(|member| member["name"] == name).unwrap();
     let hex = who["key"].as_str().unwrap().to_owned();
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
 /// Returns the alarms and remarks that a command showed, as their words and texts.
-fn notices(lines: &[Value]) -> Vec<(String, String)> {
+pub(crate) fn notices(lines: &[Value]) -> Vec<(String, String)> {
     let word = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
     let notices = lines.iter().filter(|line| line["kind"] == "notice");
     notices.map(|line| (word(line, "notice"), word(line, "text"))).collect()
 }
 
-fn words(lines: &[Value]) -> Vec<String> {
+pub(crate) fn words(lines: &[Value]) -> Vec<String> {
     notices(lines).into_iter().map(|(word, _)| word).collect()
 }
 
@@ -218,14 +218,18 @@ fn a4_refused_clean_up_stops_no_send() {
 }
 
 /// A co-facilitator changes what the relay enforces beside what begins like a commit.
-fn silently(circle: &Circle, cleo: &Person, effects: Vec<Effect>) -> Result<Seq, LiveError> {
+pub(crate) fn silently(
+    circle: &Circle,
+    cleo: &Person,
+    effects: Vec<Effect>,
+) -> Result<Seq, LiveError> {
     modified(circle, cleo, async |live| {
         let payload = live.room.forge_commit(now())?;
         live.submit_forged(MessageId([4; 16]), payload, effects).await
     })
 }
 
-fn cofacilitator(circle: &Circle) -> Person {
+pub(crate) fn cofacilitator(circle: &Circle) -> Person {
     let cleo = circle.admit("Cleo");
     circle.fay("role", &["Cleo", "cofacilitator"]);
     circle.news(&cleo);

@@ -306,6 +306,7 @@ fn who_moderates_has_no_time_out() {
     world.act(FAY, Act::SetRole { member, role: Role::Member });
     assert_eq!(compared(&mut world, FAY, lifted), []);
     assert_eq!(compared(&mut world, BEN, |s| s.timed_out_until = Millis(0)), []);
+    assert_eq!(world.rooms[BEN].state().timed_out_until, Millis(0));
 }
 
 /// Shows a member what they have not seen, with tombstones in the places of some entries.

@@ -248,7 +248,9 @@ fn an_acknowledgement_from_before_the_departure_is_dead_in_every_version() {
         let ghost = Ghost::with(key.clone(), ack.clone(), "Mal");
         never_admits(&mut world, ghost, AckError::Revoked);
     }
-    let enact = world.rooms[FAY].enact(NOW).unwrap();
+    sign(&mut world.rooms[FAY], &mut world.log, &agreement);
+    world.show();
+    let enact = world.rooms[FAY].enact(NOW, NOW).unwrap();
     world.log.take(enact);
     world.log.show(&mut world.rooms[FAY]);
     world.rooms.truncate(1);

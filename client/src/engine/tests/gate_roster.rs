@@ -196,7 +196,7 @@ fn an_enactment_leaves_out_exactly_those_who_did_not_acknowledge() {
     let context = Context::Policy(&policy);
     let forged = world.forge(FAY, &Forgery { removes, context, ..Forgery::default() }).commit;
     world.refuses(FAY, forged, &rule(RuleError::OutOfRange));
-    let enact = world.rooms[FAY].enact(NOW).unwrap();
+    let enact = world.rooms[FAY].enact(NOW, NOW).unwrap();
     world.log.take(enact);
     world.show();
     let keys: Vec<_> = world.rooms[CLEO].roster().unwrap().into_iter().map(|l| l.member).collect();

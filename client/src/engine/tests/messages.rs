@@ -560,7 +560,8 @@ fn a_new_agreement_comes_from_its_facilitator() {
         assert_eq!(row.notices.last(), Some(&Notice::Unreadable));
         let stored = world.rooms[BEN].agreement(&agreement(signer).id()).unwrap();
         assert!(stored.is_none());
-        assert!(world.rooms[BEN].return_invite().unwrap().is_none());
+        let id = agreement(signer).id();
+        assert!(world.rooms[BEN].return_invite_of(&id).unwrap().is_none());
     }
 }
 

@@ -14,6 +14,7 @@ mod gate_roster;
 mod gate_welcome;
 mod interop;
 mod largest;
+mod membership;
 mod messages;
 mod order;
 mod rules;
@@ -31,6 +32,7 @@ use hearth_protocol::{
 use super::{
     Crypto, Room,
     act::{InviteTerms, Knock},
+    agreement::Agreement,
     join::{Founding, Joining, KnockRequest, open_preview},
     mls::Suite,
     outbox::Submission,
@@ -203,6 +205,14 @@ pub(super) fn say(room: &mut TestRoom, log: &mut Log, text: &str) -> MessageId {
     let id = room.queue_text(text.into(), NOW).unwrap();
     log.flush(room);
     id
+}
+
+/// Signs a version of the agreement by a renewal of the leaf.
+pub(super) fn sign(room: &mut TestRoom, log: &mut Log, agreement: &Agreement) {
+    let ack = room.sign_acknowledgement(agreement, NOW, Vec::new()).unwrap();
+    let renewal = room.renew(Some(&ack), NOW).unwrap();
+    log.take(renewal);
+    log.show(room);
 }
 
 pub(super) fn rows(room: &TestRoom) -> Vec<Row> {

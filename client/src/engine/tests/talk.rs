@@ -179,7 +179,8 @@ fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
     let renewal = cleo.renew(Some(&ack), NOW).unwrap();
     log.take(renewal);
     log.show(&mut fay);
-    let enact = fay.enact(NOW).unwrap();
+    sign(&mut fay, &mut log, &agreement);
+    let enact = fay.enact(NOW, NOW).unwrap();
     log.take(enact);
     for room in [&mut fay, &mut ben, &mut cleo] {
         log.show(room);
@@ -188,15 +189,7 @@ fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
     assert_eq!(fay.roster().unwrap().len(), 2);
     assert_eq!(cleo.policy().unwrap().agreement.id, agreement.id());
     // Ben acknowledges now, and comes back with the key he had.
-    let back = ben.return_invite().unwrap().unwrap();
-    let link = Invite {
-        address: address(),
-        room: ben.id(),
-        facilitator: fay.me(),
-        agreement: agreement.id(),
-        secret: back.secret,
-        expires: back.expires,
-    };
+    let link = ben.return_link().unwrap().unwrap();
     let key = ben.me();
     let preview = open_preview(&link, log.previews.last().unwrap()).unwrap();
     let joining = Joining { name: "Ben".into(), local_name: "room".into(), answers: Vec::new() };
@@ -561,7 +554,8 @@ fn who_missed_words_that_expired_follows_by_the_commits() {
     assert!(ben.handle_entries(&[expired(last)], THEN).is_ok());
 }
 
-/// Whoever is in a room that the others went on without comes back by an invite, to the same history; words that wait go out.
+/// Whoever is in a room that the others went on without comes back by an invite, to the same history; words that wait stay, and go
+/// out when they are sent.
 #[test]
 fn who_is_left_behind_knocks_again_and_says_what_waited() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
@@ -589,7 +583,7 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
     say(&mut fay, &mut log, "unreadable to Ben");
     log.show(&mut ben);
     assert!(ben.is_left_behind().unwrap());
-    ben.queue_text("what I meant to say".into(), NOW).unwrap();
+    let id = ben.queue_text("what I meant to say".into(), NOW).unwrap();
     let encrypted = ben.next_submission().unwrap();
     assert!(encrypted.is_some(), "it was on its way, in the old group");
     let old = ben.me();
@@ -606,6 +600,8 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
     ben.welcomed(welcome, *seq, NOW).unwrap();
     assert_ne!(ben.me(), old);
     assert_eq!(texts(&ben), ["before"]);
+    assert!(ben.next_submission().unwrap().is_none(), "not unasked");
+    ben.release(&id, NOW).unwrap().unwrap();
     log.flush(&mut ben);
     log.show(&mut fay);
     assert_eq!(texts(&fay), ["before", "unreadable to Ben", "what I meant to say"]);

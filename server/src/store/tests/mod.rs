@@ -1,6 +1,7 @@
 //! A bench on which verbs of the store run in a time of the tests' own.
 
 mod forgetting;
+mod membership;
 mod quotas;
 mod transactions;
 mod verbs;

@@ -1,0 +1,184 @@
+//! Row A6: amendments that are late, refused, unsigned or misdated.
+
+use hearth_client::show::rfc3339;
+use hearth_tests::{AGREEMENT, Circle, Person, Relay, clock, text_file, until};
+use serde_json::Value;
+
+fn amend(circle: &Circle, author: &Person, more: &[&str]) -> String {
+    let file = text_file(&format!("{AGREEMENT}4. Phones stay outside.\n"));
+    let path = file.path().to_str().unwrap();
+    let args = [["agreement", "amend", &circle.room, path, "--material"].as_slice(), more].concat();
+    author.does(&args)[0]["agreement"].as_str().unwrap().to_owned()
+}
+
+fn sign(circle: &Circle, person: &Person, agreement: &str) {
+    person.does(&acknowledge(circle, agreement));
+}
+
+fn acknowledge<'a>(circle: &'a Circle, agreement: &'a str) -> [&'a str; 6] {
+    ["agreement", "acknowledge", &circle.room, "--acknowledge", agreement, "--no-wait"]
+}
+
+fn under(person: &Person, spec: &str, args: &[&str]) -> Vec<Value> {
+    person.run_under(&clock(spec).unwrap(), args).done()
+}
+
+/// No facilitator comes for longer than the invite was good that was drawn when the amendment was issued.
+#[test]
+fn a6_amendment_due_for_months_works() {
+    let Some(late) = clock("+70d") else { return };
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let [ann, ben] = ["Ann", "Ben"].map(|name| circle.admit(name));
+    let next = amend(&circle, &circle.fay, &["--effective", "1d"]);
+    sign(&circle, &ann, &next);
+    relay.stop();
+    relay.set_under(late);
+    relay.restart();
+    let room = circle.room.as_str();
+    under(&ann, "+70d", &["send", room, "Anybody?"]);
+    assert_eq!(under(&circle.fay, "+70d", &["status", room])[0]["agreement"], *next);
+    let back = acknowledge(&circle, &next);
+    under(&ben, "+70d", &back);
+    under(&circle.fay, "+70d", &["admit", room, "Ben"]);
+    under(&ben, "+70d", &["send", room, "Back"]);
+}
+
+/// The relay lacks a member, and so refuses the commit that lets the member lapse.
+#[test]
+fn a6_refused_enactment_stops_nothing() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let key = circle.by(&ben, "who", &[]).into_iter().find(|m| m["me"] == true).unwrap();
+    let key = key["key"].as_str().unwrap().to_owned();
+    amend(&circle, &circle.fay, &["--effective", "1s"]);
+    relay.stop();
+    let db = rusqlite::Connection::open(relay.data().join("hearth.db")).unwrap();
+    let lose = format!("DELETE FROM members WHERE lower(hex(member)) = '{key}'");
+    assert_eq!(db.execute(&lose, []).unwrap(), 1);
+    drop(db);
+    relay.restart();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let room = circle.room.as_str();
+    for _ in 0..2 {
+        // Exits with 5 for what the relay does, and says all the same.
+        circle.fay.run(&["read", room]);
+        circle.say(&circle.fay, "Still here");
+    }
+    circle.fay("pause", &["1m"]);
+    let told = circle.fay.run(&["status", room]);
+    assert!(told.lines[0]["role"] == "facilitator", "{told:?}");
+}
+
+#[test]
+fn a6_wrong_clock_amends_nothing() {
+    let Some(_) = clock("+0") else { return };
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let file = text_file(AGREEMENT);
+    let path = file.path().to_str().unwrap();
+    for spec in ["-60d", "+60d"] {
+        for kind in ["--material", "--editorial"] {
+            let args = ["agreement", "amend", &circle.room, path, kind];
+            circle.fay.run_under(&clock(spec).unwrap(), &args).refused(1, "clock_wrong");
+        }
+    }
+    assert_eq!(circle.fay("status", &[])[0]["agreement_version"], 1);
+}
+
+/// Kim writes the amendment and is no facilitator any more when Fay puts it in force.
+#[test]
+fn a6_lapsed_return_whoever_enacts() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let [kim, ben] = ["Kim", "Ben"].map(|name| circle.admit(name));
+    circle.fay("role", &["Kim", "facilitator"]);
+    circle.news(&kim);
+    let next = amend(&circle, &kim, &["--effective", "4s"]);
+    sign(&circle, &circle.fay, &next);
+    circle.fay("role", &["Kim", "member"]);
+    until("the change to take effect", || {
+        (circle.fay("status", &[])[0]["agreement"] == *next).then_some(())
+    });
+    sign(&circle, &ben, &next);
+    circle.fay("admit", &["Ben"]);
+    circle.say(&ben, "Back");
+    circle.say(&kim, "Here all along");
+}
+
+/// Nothing is signed for Fay, and nobody is put out until a facilitator has signed.
+#[test]
+fn a6_unsigned_facilitator_enacts_nothing() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let [kim, ben] = ["Kim", "Ben"].map(|name| circle.admit(name));
+    circle.fay("role", &["Kim", "facilitator"]);
+    circle.news(&kim);
+    let next = amend(&circle, &kim, &["--effective", "1s"]);
+    assert_eq!(circle.by(&kim, "who", &[]).iter().filter(|m| m["agreement"] == *next).count(), 1);
+    let before = circle.fay("status", &[]);
+    assert_eq!(before[0]["pending_unsigned"], serde_json::json!(["Ben"]));
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let waits = |rows: &[Value]| rows.iter().any(|row| row["notice"] == "amendment_unsigned");
+    assert!(waits(&circle.news(&circle.fay)));
+    assert!(!waits(&circle.news(&circle.fay)));
+    let status = circle.fay("status", &[]);
+    assert_eq!(status[0]["agreement_version"], 1);
+    assert_eq!(status[0]["alarms"][0]["notice"], "amendment_unsigned");
+    let refused = circle.fay.run(&["agreement", "enact", &circle.room]);
+    let advice = refused.refused(3, "not_acknowledged")["try"].as_str().unwrap().to_owned();
+    assert!(advice.contains("hearth agreement acknowledge"), "{advice}");
+    circle.say(&ben, "Nobody has put me out");
+    sign(&circle, &circle.fay, &next);
+    circle.say(&circle.fay, "Signed");
+    let status = circle.fay("status", &[]);
+    assert_eq!(
+        (&status[0]["agreement"], &status[0]["alarms"]),
+        (&next.into(), &Value::Array(vec![]))
+    );
+    ben.run(&["send", &circle.room, "Oh"]).refused(3, "not_acknowledged");
+    circle.say(&kim, "In");
+}
+
+#[test]
+fn a6_misdated_return_knocks_again() {
+    let Some(later) = clock("+2m") else { return };
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let [ann, ben, cleo] = ["Ann", "Ben", "Cleo"].map(|name| circle.admit(name));
+    let room = circle.room.as_str();
+    let next = amend(&circle, &circle.fay, &[]);
+    let back = acknowledge(&circle, &next);
+    for spec in ["+85d", "-365d"] {
+        let answer = ann.run_under(&clock(spec).unwrap(), &back);
+        let advice = answer.refused(1, "clock_wrong")["try"].as_str().unwrap().to_owned();
+        assert!(advice.contains("Set the clock"), "{spec}: {advice}");
+    }
+    // Ahead by less than a day: knocks, and is marked.
+    under(&ben, "+3h", &back);
+    cleo.does(&back);
+    ann.does(&back);
+    let knocks = circle.fay("knocks", &[]);
+    let ok =
+        |name: &str| knocks.iter().find(|k| k["name"] == name).unwrap()["acknowledged"] == true;
+    assert_eq!(["Ann", "Ben", "Cleo"].map(ok), [true, false, true], "{knocks:?}");
+    circle.fay.run(&["admit", room, "Ben"]).refused(3, "clock_wrong");
+    circle.fay("decline", &["Cleo", "Not today"]);
+    circle.fay("admit", &["Ann"]);
+    circle.say(&ann, "Back");
+    // The relay lets a key knock again after half a minute.
+    relay.stop();
+    relay.set_under(later);
+    relay.restart();
+    ben.does(&back);
+    let declined = cleo.run(&back);
+    assert!(declined.refused(3, "declined")["message"].as_str().unwrap().contains("Not today"));
+    cleo.does(&back);
+    let knocks = circle.fay("knocks", &[]);
+    assert_eq!(knocks.len(), 2, "{knocks:?} at {}", rfc3339(hearth_client::live::now()));
+    for (person, name) in [(&ben, "Ben"), (&cleo, "Cleo")] {
+        circle.fay("admit", &[name]);
+        circle.say(person, "Back");
+    }
+}
