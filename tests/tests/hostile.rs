@@ -130,6 +130,12 @@ fn a_submission_accepted_somewhere_else_ends() {
     only(&[Op::AcceptElsewhere]);
 }
 
+/// The log holds it twice then, for everybody alike.
+#[test]
+fn forgotten_submission_is_shown_once() {
+    only(&[Op::AcceptAgain]);
+}
+
 /// A rewritten history was taken: the frame with the entry that must come again came after the new ones.
 #[test]
 fn a_rewritten_log_is_noticed_in_any_order_of_frames() {

@@ -57,6 +57,8 @@ pub enum Op {
     AcceptLie,
     /// A submission is accepted, and the answer is lost.
     AcceptLost,
+    /// A submission is accepted, the answer is lost, and the retry is accepted as another.
+    AcceptAgain,
     /// A submission is refused by a conflict, and shown to the others all the same.
     AcceptTwice,
     /// A submission is refused by a conflict that there is none of.
@@ -111,9 +113,10 @@ impl Op {
         Self::Floor,
     ];
     /// What can be done to submissions.
-    pub const SUBMIT: [Self; 5] = [
+    pub const SUBMIT: [Self; 6] = [
         Self::AcceptLie,
         Self::AcceptLost,
+        Self::AcceptAgain,
         Self::AcceptTwice,
         Self::ConflictLie,
         Self::AcceptElsewhere,

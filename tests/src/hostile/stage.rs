@@ -60,6 +60,8 @@ pub struct Stage {
     pub percent: u64,
     /// Members whose client works for the relay: their effects are dropped, their blobs kept.
     pub colluders: HashSet<MemberKey>,
+    /// Submissions of which the relay has forgotten that it took them.
+    forgotten: HashSet<(MemberKey, MessageId)>,
     /// The relay is not told to pause.
     pub hide_numbers: bool,
     /// Frames and entries handled while lies were told.
@@ -105,6 +107,7 @@ impl Stage {
             targets: HashSet::new(),
             percent: 0,
             colluders: HashSet::new(),
+            forgotten: HashSet::new(),
             hide_numbers: false,
             events: 0,
             lies: HashMap::new(),
@@ -483,7 +486,13 @@ impl Stage {
             _ => {}
         }
         conn.pending.insert(req, Pending::Submit { payload, lie });
-        let Submitted { req, room, id, payload, expect, effects, after } = submitted;
+        let Submitted { req, room, id, payload, expect, effects, mut after } = submitted;
+        if self.forgotten.contains(&(member, id)) {
+            after = Seq(u64::MAX);
+        }
+        if lie == Some(Op::AcceptAgain) {
+            self.forgotten.insert((member, id));
+        }
         let frame = ClientFrame::Submit { req, room, id, payload, expect, effects, after };
         vec![Action::Relay(codec::encode_client(&frame))]
     }
@@ -667,7 +676,7 @@ impl Stage {
         let digest = content.digest();
         self.learn(&Entry { seq, at, content });
         match lie {
-            Some(Op::AcceptLost) => return vec![Action::Cut],
+            Some(Op::AcceptLost | Op::AcceptAgain) => return vec![Action::Cut],
             Some(Op::AcceptElsewhere) => {
                 if let Some(view) = self.views.get_mut(&member) {
                     view.next = seq.0 + 1;
