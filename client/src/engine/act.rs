@@ -15,6 +15,7 @@ use super::{
         AckError, AckTerms, Acknowledgement, Agreement, Change, Departure, Preview,
         countersign_transcript, facilitators_hash,
     },
+    check::{Check, on},
     companion::Companion,
     content::Body,
     error::EngineError,
@@ -290,9 +291,8 @@ impl Room<'_> {
     /// Refuses to admit somebody who would not take the Welcome: their invite is older than my role.
     fn check_vouched(&mut self, knock: &Knock) -> Result<()> {
         let me = self.me();
-        let Some(vouched) = knock.vouched.as_ref().filter(|keys| !keys.contains(&me)) else {
-            return Ok(());
-        };
+        let vouched = knock.vouched.as_ref().filter(|keys| !keys.contains(&me));
+        let Some(vouched) = vouched.filter(|_| on(Check::WelcomeSigner)) else { return Ok(()) };
         let policy = self.policy()?;
         let may = |member: &MemberKey| {
             let role = policy.role(member);

@@ -604,6 +604,12 @@ impl Room<'_> {
         Ok(deleted)
     }
 
+    pub(super) fn clear_outgoing(&mut self) -> Result<()> {
+        *self.sent.get_mut() = None;
+        self.store.clear(Kind::Outbox, self.no)?;
+        Ok(())
+    }
+
     /// Returns what of the outbox has a ciphertext and may be at the relay, with its hash. Every entry is compared with them.
     fn sent(&self) -> Result<RefMut<'_, BTreeMap<u64, Digest>>> {
         let mut sent = self.sent.borrow_mut();

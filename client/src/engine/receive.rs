@@ -298,6 +298,8 @@ impl Room<'_> {
                 if leaving {
                     self.state.standing = Standing::Left;
                     self.save_state()?;
+                    // Who leaves is told before that what waits is dropped.
+                    self.clear_outgoing()?;
                     self.drop_keys()?;
                 }
             }
@@ -846,6 +848,7 @@ impl Room<'_> {
             self.change(|room| {
                 room.state.standing = Standing::Left;
                 room.save_state()?;
+                room.clear_outgoing()?;
                 room.drop_keys()
             })?;
         }

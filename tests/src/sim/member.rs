@@ -18,7 +18,7 @@ use hearth_client::{
     profile::Profile,
 };
 use hearth_protocol::{
-    MemberKey, MessageId, Millis, Role, RoomNumbers, Seq,
+    MemberKey, MessageId, Millis, RejectCode, Role, RoomNumbers, Seq,
     frame::Door,
     hours::{Hours, Offset, Window},
     invite::{Grant, RelayAddress, Transport},
@@ -250,11 +250,17 @@ async fn act(world: &World, person: &mut Person, action: Action) -> Result {
         write(world, person, action)?;
     }
     let Some(room) = person.room() else { return Ok(()) };
-    let result = Box::pin(inside(world, room, action)).await;
-    if let Err(LiveError::Refused { kept: false, .. }) = &result {
-        *world.given_up.borrow_mut().entry(person.who).or_default() += 1;
-    }
+    let result = Box::pin(inside(world, room, (person.who, action))).await;
+    count_refusal(world, person.who, &result);
     result
+}
+
+/// Counts what the relay refused for good, whether it stays in the outbox or not.
+fn count_refusal(world: &World, who: usize, result: &Result) {
+    let Err(LiveError::Refused { code, kept, .. }) = result else { return };
+    if !kept || !code.may_retry() && *code != RejectCode::TooLong {
+        *world.given_up.borrow_mut().entry(who).or_default() += 1;
+    }
 }
 
 /// Writes texts into the outbox, as `hearth send` does before it connects.
@@ -319,23 +325,32 @@ async fn knock(world: &World, person: &Person) -> Result {
 }
 
 /// What commands do: enter, do what is due, send what waits, act, leave.
-async fn inside(world: &World, room: Room<'_>, action: Action) -> Result {
+async fn inside(world: &World, room: Room<'_>, (who, action): (usize, Action)) -> Result {
     let mut live = Box::pin(Live::enter(room)).await?;
     Box::pin(live.tend()).await?;
     if let Action::Say(_) | Action::SayLong = action {
-        let waiting: Vec<MessageId> =
-            live.room.waiting_texts()?.into_iter().map(|(id, ..)| id).collect();
+        let waiting = unheld(&live.room)?;
         Box::pin(live.send_waiting()).await?;
         world.acked.borrow_mut().extend(waiting);
     } else {
         match Box::pin(live.flush()).await {
-            Ok(()) | Err(LiveError::Refused { kept: true, .. }) => {}
+            Ok(()) => {}
+            refused @ Err(LiveError::Refused { kept: true, .. }) => {
+                count_refusal(world, who, &refused);
+            }
             Err(error) => return Err(error),
         }
         Box::pin(command(world, &mut live, action)).await?;
     }
     live.leave().await;
     Ok(())
+}
+
+/// Returns the texts that go out by themselves: those that were refused for good stay until they are sent or dropped.
+fn unheld(room: &Room<'_>) -> Result<Vec<MessageId>> {
+    let held = room.held_texts()?;
+    let waiting = room.waiting_texts()?.into_iter().map(|(id, ..)| id);
+    Ok(waiting.filter(|id| held.iter().all(|(other, _)| other != id)).collect())
 }
 
 async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
@@ -513,7 +528,7 @@ fn agree(world: &World, people: &[Person]) -> bool {
             continue;
         }
         let waits = room.waiting_commit().is_ok_and(|c| c.is_some())
-            || room.waiting_texts().is_ok_and(|t| !t.is_empty());
+            || unheld(&room).is_ok_and(|texts| !texts.is_empty());
         if waits || room.cursor().seq.0 != model.head() {
             return false;
         }
@@ -523,13 +538,15 @@ fn agree(world: &World, people: &[Person]) -> bool {
     codes.len() == 1
 }
 
-/// What became of a person's words: each is in the log once, or they were told that it is not.
+/// What became of a person's words: each is in the log once, or stays in the outbox, or they were told that it is not.
 fn account(world: &World, person: &Person) {
     let relay = world.relay.borrow();
     let Some(model) = &relay.model else { return };
     let Some(room) = person.room() else { return };
     let name = NAMES[person.who];
     let mut lost = Vec::new();
+    let held: Vec<MessageId> =
+        room.held_texts().unwrap_or_default().into_iter().map(|(id, _)| id).collect();
     for id in &person.queued {
         // The relay remembers an id as long as its entry: what comes after that is another.
         let places = (1_u64..).zip(&model.entries).filter(|(_, entry)| entry.id == *id);
@@ -542,11 +559,10 @@ fn account(world: &World, person: &Person) {
         if times == 0 && world.acked.borrow().contains(id) {
             world.wrong(format!("{name}: {text:?} was acknowledged and is lost"));
         }
-        if times == 0 {
+        if times == 0 && !held.contains(id) {
             lost.push(text);
         }
     }
-    // Who is out has no outbox any more, and knows it.
     let told = world.given_up.borrow().get(&person.who).copied().unwrap_or_default();
     if room.state().standing == Standing::Member && lost.len() as u64 > told {
         world.wrong(format!("{name}: {lost:?} are lost, and {told} refusals were told"));

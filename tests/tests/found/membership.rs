@@ -82,7 +82,7 @@ fn observers_waiting_words_are_kept() {
     circle.fay("resume", &[]);
     let read = ben.sees(&["read", &circle.room]);
     assert_eq!(read.code, Some(0), "{}", read.stderr);
-    assert!(read.stderr.contains("2 message(s) in your outbox were not sent"), "{}", read.stderr);
+    assert!(read.stderr.contains("2 messages in your outbox were not sent"), "{}", read.stderr);
     let both = [("one".to_owned(), json!("observer")), ("two".to_owned(), json!("observer"))];
     assert_eq!(outbox(&circle, &ben), both);
     // What an observer writes stays as well.
@@ -113,7 +113,7 @@ fn removed_members_waiting_words_are_kept() {
     circle.fay("remove", &["Ben", "--reason", "request"]);
     circle.fay("resume", &[]);
     let read = ben.sees(&["read", &circle.room]);
-    assert!(read.stderr.contains("1 message(s) in your outbox were not sent"), "{}", read.stderr);
+    assert!(read.stderr.contains("1 message in your outbox was not sent"), "{}", read.stderr);
     let kept = [("waiting".to_owned(), json!("out"))];
     assert_eq!(outbox(&circle, &ben), kept);
     circle.admit_person(&ben, "Ben");
@@ -124,6 +124,20 @@ fn removed_members_waiting_words_are_kept() {
     let id = circle.by(&ben, "outbox", &[])[0]["id"].as_str().unwrap().to_owned();
     circle.by(&ben, "outbox", &["--send", &id]);
     assert_eq!(texts(&circle.history(&circle.fay)), ["back again", "waiting"]);
+}
+
+/// Who leaves is asked, or told, and finds nothing that waits in a later stay.
+#[test]
+fn departure_drops_waiting_words() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("pause", &["1h"]);
+    ben.run(&["send", &circle.room, "waiting"]).failed(3, "paused");
+    let left = ben.sees(&["leave", &circle.room, "--yes"]);
+    assert_eq!(left.code, Some(0), "{}", left.stderr);
+    assert!(left.stderr.contains("dropped 1 message that waited"), "{}", left.stderr);
+    assert!(outbox(&circle, &ben).is_empty());
 }
 
 /// An invite names those from whom its holder takes a Welcome: whoever moderates since then cannot let them in.
