@@ -22,7 +22,7 @@ use hearth_tests::load::{
     growth::{Factor, Plan, Reach, grow},
     idle,
     machine::{Server, Usage, pin_to, raise_descriptors},
-    naive::{self, Baseline},
+    naive::Baseline,
     plot::{Axis, Line, Panel, Scale, short, svg},
     rooms::{self, Member, PAYLOAD_BYTES, Seat, random},
 };
@@ -48,7 +48,7 @@ const COLUMNS: usize = GROWING.len();
 /// Latency up to which a rate counts as sustained, in milliseconds.
 const SUSTAINED_MILLIS: f64 = 100.0;
 
-/// Puts a relay under load, beside baselines in the same run: one keeps nothing, one syncs every message.
+/// Puts a relay under load, beside baselines in the same run: one keeps nothing, one has every message on disk
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -118,7 +118,7 @@ enum Command {
     /// The baseline that keeps nothing; started by the others
     #[command(hide = true)]
     Naive,
-    /// The baseline that syncs every message; started by the others
+    /// The baseline that syncs before it passes on; started by the others
     #[command(hide = true)]
     Floor,
 }
@@ -222,8 +222,8 @@ fn rounded(figure: f64) -> f64 {
 fn main() {
     let cli = Cli::parse();
     match cli.command {
-        Command::Naive => return naive::serve(Baseline::Naive),
-        Command::Floor => return naive::serve(Baseline::Floor),
+        Command::Naive => return Baseline::Naive.serve(),
+        Command::Floor => return Baseline::Floor.serve(),
         _ => {}
     }
     let is_drawn = matches!(
