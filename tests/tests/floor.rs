@@ -18,13 +18,11 @@ use hearth_tests::load::{
     machine::{Server, is_built_beside, pin_to},
     naive::Baseline,
     reference::{CONNECTION, DELIVERY},
-    rooms::PAYLOAD_BYTES,
 };
 
 /// Holds the baseline, and lies beside the relay.
 const LOAD: &str = env!("CARGO_BIN_EXE_load");
 const NAIVE: Dialect = Dialect::Baseline(Baseline::Naive);
-const SHAPE: Shape = Shape { rooms: 20, members: 10, bytes: PAYLOAD_BYTES };
 /// Cores of the servers and of this test. A machine with one core has nothing to choose.
 const CORES: (usize, usize) = (0, 1);
 /// Messages in a second: so few that hardly two share a sync, however slow the disk is.
@@ -57,7 +55,7 @@ fn server(dialect: Dialect) -> Server {
 }
 
 #[test]
-fn a_delivery_costs_no_more_than_it_did() {
+fn delivery_stays_as_cheap() {
     if !is_fair() {
         return;
     }
@@ -66,7 +64,7 @@ fn a_delivery_costs_no_more_than_it_did() {
     let started = Instant::now();
     let mut sides = [Dialect::Hearth, NAIVE].map(|dialect| {
         let server = server(dialect);
-        let field = Field::open(&server, dialect, SHAPE);
+        let field = Field::open(&server, dialect, Shape::default());
         (server, field, f64::INFINITY)
     });
     let mut turns = 0;
@@ -92,14 +90,14 @@ fn a_delivery_costs_no_more_than_it_did() {
 }
 
 #[test]
-fn an_idle_connection_is_no_larger_than_it_was() {
+fn idle_connection_stays_as_small() {
     if !is_fair() {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     pin_to(CORES.1);
     let [relay, naive] = [Dialect::Hearth, NAIVE].map(|dialect| {
-        idle::measure(server(dialect), dialect, SHAPE, Some(CORES.0)).unwrap().bytes_each
+        idle::measure(server(dialect), dialect, Shape::default(), Some(CORES.0)).unwrap().bytes_each
     });
     eprintln!("{}", CONNECTION.tell(relay, naive));
     assert!(CONNECTION.allows(relay, naive), "{}", CONNECTION.tell(relay, naive));

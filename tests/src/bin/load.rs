@@ -21,10 +21,10 @@ use hearth_tests::load::{
     drive::{Dialect, Field, Outcome, Shape, baseline_wire},
     growth::{Factor, Plan, Reach, grow},
     idle,
-    machine::{Server, Usage, pin_to, raise_descriptors},
-    naive::{self, Baseline},
+    machine::{Server, Thread, Usage, pin_to, raise_descriptors},
+    naive::Baseline,
     plot::{Axis, Line, Panel, Scale, short, svg},
-    rooms::{self, Member, PAYLOAD_BYTES, Seat, random},
+    rooms::{self, Member, Seat, random},
 };
 use serde_json::{Value, json};
 
@@ -37,6 +37,10 @@ const OWN_SHARE_MAX: f64 = 0.9;
 /// All servers, in the order of their turns.
 const DIALECTS: [Dialect; 3] =
     [Dialect::Hearth, Dialect::Baseline(Baseline::Naive), Dialect::Baseline(Baseline::Floor)];
+/// The relay's thread that writes the store.
+const WRITER: &str = "store-writer";
+/// How the names of its threads begin that serve sockets.
+const SERVING: &str = "tokio-rt-worker";
 /// What growth tells of each step, and how a drawing names it.
 const GROWING: [(&str, &str); 3] = [
     ("cpu_us_per_delivery", "processor us of a delivery"),
@@ -48,7 +52,7 @@ const COLUMNS: usize = GROWING.len();
 /// Latency up to which a rate counts as sustained, in milliseconds.
 const SUSTAINED_MILLIS: f64 = 100.0;
 
-/// Puts a relay under load, beside baselines in the same run: one keeps nothing, one syncs every message.
+/// Puts a relay under load, beside baselines in the same run: one keeps nothing, one has every message on disk
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -60,13 +64,13 @@ struct Cli {
     #[arg(long, global = true, default_value_t = 5)]
     seconds: u64,
     /// Rooms
-    #[arg(long, global = true, default_value_t = 20)]
+    #[arg(long, global = true, default_value_t = Shape::default().rooms)]
     rooms: usize,
-    /// Members of each room; all receive every message, its sender too
-    #[arg(long, global = true, default_value_t = 10)]
+    /// Members of each room; the others receive every message, and its sender a copy that does not count
+    #[arg(long, global = true, default_value_t = Shape::default().members)]
     members: usize,
     /// Bytes of a payload
-    #[arg(long, global = true, default_value_t = PAYLOAD_BYTES)]
+    #[arg(long, global = true, default_value_t = Shape::default().bytes)]
     bytes: usize,
     /// The relay alone, without baselines
     #[arg(long, global = true)]
@@ -101,7 +105,7 @@ enum Command {
         #[arg(long, default_value_t = 1000)]
         missed: usize,
     },
-    /// Connections in a second, with TLS, upgrade and proof of a key
+    /// Connections in a second, with TLS, upgrade, proof of a key and subscription
     Connect,
     /// What a delivery costs when there is more and more of something
     Growth {
@@ -118,7 +122,7 @@ enum Command {
     /// The baseline that keeps nothing; started by the others
     #[command(hide = true)]
     Naive,
-    /// The baseline that syncs every message; started by the others
+    /// The baseline that syncs before it passes on; started by the others
     #[command(hide = true)]
     Floor,
 }
@@ -134,12 +138,12 @@ impl Cli {
         }
     }
 
-    /// The servers, in turns. Syncing makes a difference to messages only.
+    /// The servers, in turns.
     fn dialects(&self) -> Vec<Dialect> {
         let count = match self.command {
             _ if self.alone => 1,
-            Command::Fanout { .. } | Command::Saturate { .. } => 3,
-            _ => 2,
+            Command::Catchup { .. } => 1,
+            _ => DIALECTS.len(),
         };
         (0..self.turns).flat_map(|_| DIALECTS[..count].iter().copied()).collect()
     }
@@ -222,8 +226,8 @@ fn rounded(figure: f64) -> f64 {
 fn main() {
     let cli = Cli::parse();
     match cli.command {
-        Command::Naive => return naive::serve(Baseline::Naive),
-        Command::Floor => return naive::serve(Baseline::Floor),
+        Command::Naive => return Baseline::Naive.serve(),
+        Command::Floor => return Baseline::Floor.serve(),
         _ => {}
     }
     let is_drawn = matches!(
@@ -264,7 +268,7 @@ fn compare(cli: &Cli) -> Vec<Panel> {
             Command::Fanout { rate } => fanout(cli, dialect, rate, &mut ledger),
             Command::Saturate { from } => saturate(cli, dialect, from, &mut ledger),
             Command::Idle => idle(cli, dialect, &mut ledger),
-            Command::Catchup { missed } if dialect == Dialect::Hearth => catchup(missed, cli),
+            Command::Catchup { missed } => catchup(missed, cli),
             Command::Connect => connect(cli, dialect, &mut ledger),
             _ => {}
         }
@@ -364,6 +368,43 @@ fn rates(ledger: &Ledger) -> Panel {
     })
 }
 
+/// The figures that ratios are made of.
+fn figures(outcome: &Outcome) -> Vec<(&'static str, f64)> {
+    vec![
+        ("deliveries_per_second", outcome.deliveries_per_second()),
+        ("p50_ms", outcome.latency_millis(50.0)),
+        ("p99_ms", outcome.latency_millis(99.0)),
+        ("cpu_us_per_delivery", outcome.micros_per_delivery()),
+        ("disk_bytes_per_message", outcome.disk_bytes_per_message().unwrap_or(f64::NAN)),
+    ]
+}
+
+/// Processor time of each thread that used any, the busiest first: for a delivery, and its share of the server's.
+fn threads(outcome: &Outcome) -> Value {
+    let mut threads: Vec<&Thread> = outcome.threads.iter().filter(|t| t.cpu > 0.0).collect();
+    threads.sort_by(|a, b| b.cpu.total_cmp(&a.cpu));
+    let all: f64 = threads.iter().map(|thread| thread.cpu).sum();
+    let one = |thread: &&Thread| {
+        json!({
+            "name": thread.name,
+            "cpu_us_per_delivery": rounded(thread.cpu * 1e6 / outcome.delivered.max(1) as f64),
+            "share": rounded(thread.cpu / all),
+        })
+    };
+    threads.iter().map(one).collect()
+}
+
+/// How much faster two cores than one can be at most: the writer is one thread, and the serving threads share what is left.
+fn two_cores_over_one(outcome: &Outcome) -> f64 {
+    let sum = |is: fn(&str) -> bool| {
+        let cpu = outcome.threads.iter().filter(|t| is(&t.name)).map(|thread| thread.cpu);
+        cpu.sum::<f64>()
+    };
+    let (writer, serving) = (sum(|name| name == WRITER), sum(|name| name.starts_with(SERVING)));
+    let both = serving + writer;
+    both / writer.max(both / 2.0)
+}
+
 fn describe(outcome: &Outcome) -> Value {
     let acknowledged =
         |percentile| outcome.acknowledged.value_at_percentile(percentile) as f64 / 1e6;
@@ -375,7 +416,6 @@ fn describe(outcome: &Outcome) -> Value {
         "lost": outcome.lost,
         "faults": outcome.faults,
         "refused": outcome.refused,
-        "p50_ms": rounded(outcome.latency_millis(50.0)),
         "p999_ms": rounded(outcome.latency_millis(99.9)),
         "max_ms": rounded(outcome.latency.max() as f64 / 1e6),
         "ack_p50_ms": rounded(acknowledged(50.0)),
@@ -393,11 +433,12 @@ fn fanout(cli: &Cli, dialect: Dialect, rate: f64, ledger: &mut Ledger) {
     field.run(&server, rate, Duration::from_secs(1));
     let outcome = field.run(&server, rate, Duration::from_secs(cli.seconds));
     ledger.draw(dialect, &outcome);
-    let figures = vec![
-        ("p99_ms", outcome.latency_millis(99.0)),
-        ("cpu_us_per_delivery", outcome.micros_per_delivery()),
-    ];
-    ledger.add(dialect, describe(&outcome), figures);
+    let mut object = describe(&outcome);
+    object["threads"] = threads(&outcome);
+    if dialect == Dialect::Hearth {
+        object["two_cores_over_one"] = rounded(two_cores_over_one(&outcome)).into();
+    }
+    ledger.add(dialect, object, figures(&outcome));
 }
 
 fn is_sustained(outcome: &Outcome) -> bool {
@@ -441,12 +482,7 @@ fn saturate(cli: &Cli, dialect: Dialect, from: f64, ledger: &mut Ledger) {
         }
     }
     let outcome = good.expect("some rate is sustained");
-    let figures = vec![
-        ("deliveries_per_second", outcome.deliveries_per_second()),
-        ("p99_ms", outcome.latency_millis(99.0)),
-        ("cpu_us_per_delivery", outcome.micros_per_delivery()),
-    ];
-    ledger.add(dialect, describe(&outcome), figures);
+    ledger.add(dialect, describe(&outcome), figures(&outcome));
 }
 
 fn idle(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
@@ -525,12 +561,14 @@ fn own_cpu() -> f64 {
 fn connect(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
     const AT_ONCE: usize = 8;
     let server = cli.start(dialect);
-    let members: Vec<Member> = match dialect {
+    let (members, head): (Vec<Member>, Seq) = match dialect {
         Dialect::Hearth => {
             let room = rooms::open(&server.target, &server.grant(), AT_ONCE).unwrap();
-            room.seats.into_iter().map(|seat| seat.member).collect()
+            (room.seats.into_iter().map(|seat| seat.member).collect(), room.head)
         }
-        Dialect::Baseline(_) => (0..AT_ONCE).map(|_| Member::new(RoomId(random()))).collect(),
+        Dialect::Baseline(_) => {
+            ((0..AT_ONCE).map(|_| Member::new(RoomId(random()))).collect(), Seq(0))
+        }
     };
     let (count, stop) = (AtomicU64::new(0), Arc::new(AtomicBool::new(false)));
     let own = own_cpu();
@@ -543,7 +581,8 @@ fn connect(cli: &Cli, dialect: Dialect, ledger: &mut Ledger) {
                 while !stop.load(Ordering::Relaxed) {
                     match dialect {
                         Dialect::Hearth => {
-                            drop(Seat::enter(&server.target, member.clone()).unwrap());
+                            let mut seat = Seat::enter(&server.target, member.clone()).unwrap();
+                            seat.subscribe(head).unwrap();
                         }
                         Dialect::Baseline(_) => drop(baseline_wire(server, &member.room).unwrap()),
                     }

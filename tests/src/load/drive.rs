@@ -1,7 +1,8 @@
 //! Drives rooms at a rate that does not wait for anybody, and checks what every receiver gets.
 //!
 //! One thread, one epoll. A message is sent at the moment it is due, or as soon after as the generator can, and its
-//! latency counts from the moment it was due: a server that stalls cannot make the generator ask less of it.
+//! latency counts from the moment it was due: a server that stalls cannot make the generator ask less of it. Each sender is
+//! drawn at random, the same ones in every field. A sender's own copy is checked like the others and is not a delivery.
 
 use std::{
     io,
@@ -20,7 +21,7 @@ use rustix::{
 };
 
 use super::{
-    machine::{Server, usage},
+    machine::{Server, Thread, usage},
     naive::Baseline,
     rooms::{self, LoadRoom, Member, Seat, random},
     wire::Wire,
@@ -30,8 +31,10 @@ use super::{
 const GRACE: Duration = Duration::from_secs(10);
 /// Longest latency that is told apart.
 const LATENCY_MAX_NANOS: u64 = 120_000_000_000;
-/// Bytes before the rest of the content: number and due time.
-const STAMP_BYTES: usize = 16;
+/// Bytes before the rest of the content: number, due time, and the sender's seat in the room.
+const STAMP_BYTES: usize = 20;
+/// Where the draw of senders begins.
+const SEED: u64 = 0x6865_6172_7468;
 
 /// Which server is driven: what a message looks like on its wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,13 @@ pub struct Shape {
     pub members: usize,
     /// Bytes of a payload.
     pub bytes: usize,
+}
+
+impl Default for Shape {
+    /// The shape of published figures. Fewer rooms would coalesce better.
+    fn default() -> Self {
+        Self { rooms: 100, members: 10, bytes: 300 }
+    }
 }
 
 /// One connection that sends and receives.
@@ -93,6 +103,7 @@ pub struct Field {
     epoll: OwnedFd,
     bytes: usize,
     number: u64,
+    drawn: u64,
     /// In every submission's id: a room may have been in another field before.
     own: [u8; 8],
     started: Instant,
@@ -106,9 +117,9 @@ pub struct Outcome {
     pub rate: f64,
     /// Messages that were due.
     pub sent: u64,
-    /// Messages that came, over all receivers.
+    /// Messages that came to others than their sender, over all receivers.
     pub delivered: u64,
-    /// Messages that never came, over all receivers.
+    /// Messages that never came, over all receivers, their senders included.
     pub lost: u64,
     /// Messages that came twice, out of order or after a hole, and receivers that disagree.
     pub faults: u64,
@@ -122,6 +133,10 @@ pub struct Outcome {
     pub acknowledged: Histogram<u64>,
     /// Seconds of processor time of the server.
     pub server_cpu: f64,
+    /// Seconds of processor time of each of its threads.
+    pub threads: Vec<Thread>,
+    /// Bytes that the server caused to be written to disk; `None` where this machine does not tell.
+    pub server_written: Option<u64>,
     /// Bytes of the server afterwards.
     pub server_resident: u64,
     /// Seconds of processor time of the generator.
@@ -137,6 +152,11 @@ impl Outcome {
     /// Microseconds of the server's processor time for one delivery.
     pub fn micros_per_delivery(&self) -> f64 {
         self.server_cpu * 1e6 / self.delivered.max(1) as f64
+    }
+
+    /// Bytes to disk for one message.
+    pub fn disk_bytes_per_message(&self) -> Option<f64> {
+        Some(self.server_written? as f64 / self.sent as f64)
     }
 
     /// Share of its core that the generator used.
@@ -166,6 +186,7 @@ impl Field {
             epoll: epoll::create(CreateFlags::CLOEXEC).unwrap(),
             bytes,
             number: 0,
+            drawn: SEED,
             own: random(),
             started: Instant::now(),
             last: None,
@@ -186,6 +207,7 @@ impl Field {
                     field.add(id, 0, Seq(0), wires.map(|wire| (wire, 0)));
                 }
             }
+            field.attend();
         }
         field
     }
@@ -228,14 +250,17 @@ impl Field {
         wires: impl Iterator<Item = (Wire, RequestId)>,
     ) {
         let first = self.peers.len();
-        for (wire, base) in wires {
+        for (seat, (wire, base)) in wires.enumerate() {
             wire.set_nonblocking();
             let data = EventData::new_u64(self.peers.len() as u64);
             epoll::add(&self.epoll, wire.fd(), data, EventFlags::IN).unwrap();
-            let seen = Seen { seq: head.0, ..Seen::default() };
+            let seen = Seen { seat, seq: head.0, ..Seen::default() };
             self.peers.push(Peer { wire, base, due: vec![], seen, blocked: false });
         }
-        let peers = (first..self.peers.len()).collect();
+        let peers: Vec<usize> = (first..self.peers.len()).collect();
+        for peer in &mut self.peers[first..] {
+            peer.seen.last = vec![0; peers.len()];
+        }
         self.rooms.push(Place { id, epoch, sent: 0, sum: 0, peers });
     }
 
@@ -248,6 +273,7 @@ impl Field {
     pub fn run(&mut self, server: &Server, rate: f64, time: Duration) -> Outcome {
         let total = (rate * time.as_secs_f64()).round().max(1.0);
         let (before, own_before) = (server.usage(), usage(std::process::id()));
+        let threads_before = server.threads();
         let mut tally = Tally::default();
         let begun = self.now();
         let mut expected = 0;
@@ -262,7 +288,8 @@ impl Field {
                 expected += self.send(due);
                 next += 1.0;
             }
-            let all = tally.delivered >= expected && self.is_answered(whole(next), &tally);
+            let came = tally.delivered >= expected && tally.returned >= whole(next);
+            let all = came && self.is_answered(whole(next), &tally);
             if next >= total && all || now > deadline {
                 break;
             }
@@ -295,17 +322,26 @@ impl Field {
             }
         }
         let (after, own_after) = (server.usage(), usage(std::process::id()));
+        let mut threads = server.threads();
+        for thread in &mut threads {
+            // One that began meanwhile had used nothing.
+            let earlier = threads_before.iter().find(|earlier| earlier.id == thread.id);
+            thread.cpu -= earlier.map_or(0.0, |earlier| earlier.cpu);
+        }
         Outcome {
             rate,
             sent: whole(total),
             delivered: tally.delivered,
-            lost: expected.saturating_sub(tally.delivered),
+            lost: expected.saturating_sub(tally.delivered)
+                + whole(total).saturating_sub(tally.returned),
             faults: self.faults(),
             refused: tally.refused,
             elapsed: Duration::from_nanos(last - begun),
             latency: tally.latency.0,
             acknowledged: tally.acknowledged.0,
             server_cpu: after.cpu - before.cpu,
+            threads,
+            server_written: after.written.zip(before.written).map(|(after, before)| after - before),
             server_resident: after.resident,
             own_cpu: own_after.cpu - own_before.cpu,
         }
@@ -320,19 +356,26 @@ impl Field {
         nanos(self.started.elapsed())
     }
 
-    /// Sends the next message; returns how many shall receive it.
+    /// Draws the next random number (SplitMix64).
+    const fn draw(&mut self) -> u64 {
+        self.drawn = self.drawn.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed(self.drawn)
+    }
+
+    /// Sends the next message; returns how many others shall receive it.
     fn send(&mut self, due: u64) -> u64 {
-        let count = self.rooms.len().min(self.talking) as u64;
-        let index = usize::try_from(self.number % count).unwrap();
-        let turn = usize::try_from(self.number / count).unwrap();
+        let rooms = self.rooms.len().min(self.talking);
+        let room = picked(self.draw(), rooms);
+        let seat = picked(self.draw(), self.rooms[room].peers.len());
         self.number += 1;
-        let place = &mut self.rooms[index];
+        let place = &mut self.rooms[room];
         place.sent += 1;
         place.sum = place.sum.wrapping_add(mixed(self.number));
-        let peer = &mut self.peers[place.peers[turn % place.peers.len()]];
+        let peer = &mut self.peers[place.peers[seat]];
         let mut stamp = [0; STAMP_BYTES];
         stamp[..8].copy_from_slice(&self.number.to_be_bytes());
-        stamp[8..].copy_from_slice(&due.to_be_bytes());
+        stamp[8..16].copy_from_slice(&due.to_be_bytes());
+        stamp[16..].copy_from_slice(&u32::try_from(seat).unwrap().to_be_bytes());
         let payload = rooms::payload(&place.id, place.epoch, 1, &stamp, self.bytes);
         match self.dialect {
             Dialect::Hearth => {
@@ -348,14 +391,14 @@ impl Field {
                     payload,
                     expect: None,
                     effects: vec![],
-                    after: Seq(peer.seen.received),
+                    after: Seq(peer.seen.seq),
                 };
                 peer.wire.queue(&codec::encode_client(&submit));
             }
             Dialect::Baseline(_) => peer.wire.queue(&payload),
         }
         peer.blocked = !peer.wire.flush().unwrap_or(true);
-        place.peers.len() as u64
+        place.peers.len() as u64 - 1
     }
 
     /// Tries again to send what a socket did not take; returns whether something still waits.
@@ -409,6 +452,10 @@ impl Field {
 /// What a receiver got so far.
 #[derive(Debug, Default)]
 struct Seen {
+    /// The receiver's own seat.
+    seat: usize,
+    /// The last number from each seat: a sender's messages come in order.
+    last: Vec<u64>,
     /// The last position.
     seq: u64,
     received: u64,
@@ -477,11 +524,18 @@ impl Seen {
         };
         let half = |at: usize| u64::from_be_bytes(stamp[at..at + 8].try_into().unwrap());
         let (number, due) = (half(0), half(8));
+        let seat = u32::from_be_bytes(stamp[16..].try_into().unwrap()) as usize;
         self.received += 1;
         self.sum = self.sum.wrapping_add(mixed(number));
         self.chain = mixed(self.chain ^ number);
-        tally.delivered += 1;
-        tally.latency.record(now.saturating_sub(due));
+        self.faults += u64::from(number <= self.last[seat]);
+        self.last[seat] = number;
+        if seat == self.seat {
+            tally.returned += 1;
+        } else {
+            tally.delivered += 1;
+            tally.latency.record(now.saturating_sub(due));
+        }
     }
 }
 
@@ -489,6 +543,8 @@ impl Seen {
 #[derive(Default)]
 struct Tally {
     delivered: u64,
+    /// Messages that came back to their sender.
+    returned: u64,
     refused: u64,
     latency: Times,
     acknowledged: Times,
@@ -515,6 +571,11 @@ const fn mixed(number: u64) -> u64 {
     b ^ (b >> 31)
 }
 
+/// Picks one of so many by a random number.
+fn picked(random: u64, count: usize) -> usize {
+    usize::try_from(random % count as u64).unwrap()
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "a count of messages")]
 fn whole(number: f64) -> u64 {
     number as u64
@@ -531,4 +592,52 @@ pub fn baseline_wire(server: &Server, room: &RoomId) -> io::Result<Wire> {
     wire.flush()?;
     wire.next()?;
     Ok(wire)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message as a receiver of a room of two gets it.
+    fn message(number: u64, seat: u32) -> Vec<u8> {
+        let stamp = [&number.to_be_bytes()[..], &7_u64.to_be_bytes(), &seat.to_be_bytes()].concat();
+        rooms::payload(&RoomId([1; 16]), 0, 1, &stamp, 300)
+    }
+
+    fn after(numbers: &[(u64, u32)]) -> (Seen, Tally) {
+        let mut seen = Seen { last: vec![0; 2], ..Seen::default() };
+        let mut tally = Tally::default();
+        for (number, seat) in numbers {
+            seen.take(9, &message(*number, *seat), &mut tally);
+        }
+        (seen, tally)
+    }
+
+    #[test]
+    fn own_copy_is_not_a_delivery() {
+        let (seen, tally) = after(&[(1, 1), (2, 0), (3, 1)]);
+        assert_eq!((tally.delivered, tally.returned, tally.latency.0.len()), (2, 1, 2));
+        assert_eq!((seen.received, seen.faults), (3, 0));
+    }
+
+    #[test]
+    fn repeated_or_swapped_messages_are_faults() {
+        assert_eq!(after(&[(1, 1), (1, 1)]).0.faults, 1);
+        assert_eq!(after(&[(3, 1), (1, 1)]).0.faults, 1);
+        // Of two senders either may come first.
+        assert_eq!(after(&[(3, 1), (1, 0)]).0.faults, 0);
+    }
+
+    #[test]
+    fn draws_repeat_and_reach_every_seat() {
+        let draws = || {
+            let mut field = Field::empty(Dialect::Hearth, 300);
+            (0..20_000).map(|_| picked(field.draw(), 1_000)).collect::<Vec<_>>()
+        };
+        let (once, again) = (draws(), draws());
+        assert_eq!(once, again);
+        let mut counts = vec![0; 1_000];
+        once.iter().for_each(|seat| counts[*seat] += 1);
+        assert!(counts.iter().all(|count| (2..60).contains(count)), "{counts:?}");
+    }
 }

@@ -56,38 +56,64 @@ pub struct Usage {
     pub resident: u64,
     /// Bytes of these that are the process's own: not pages of files, which come and go with what else the machine does.
     pub own: u64,
+    /// Bytes that it caused to be written to disk; `None` where this machine does not tell.
+    pub written: Option<u64>,
+}
+
+/// A thread of a process.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// Its number.
+    pub id: u32,
+    /// Its name, as far as the kernel keeps it: 15 bytes.
+    pub name: String,
+    /// Seconds of processor time, in user and kernel mode.
+    pub cpu: f64,
 }
 
 /// Reads what a process used.
 pub fn usage(pid: u32) -> Usage {
     let read =
         |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let stat = read("stat");
-    // The name before may hold anything, in parentheses.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-    let schedstat = thread_time(pid);
+    let (_, ticks) = parsed(&read("stat")).unwrap_or_default();
     let statm = read("statm");
     let bytes = |index: usize| {
         let pages = statm.split_whitespace().nth(index).and_then(|p| p.parse::<u64>().ok());
         pages.unwrap_or(0) * rustix::param::page_size() as u64
     };
+    let io = read("io");
+    let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
     Usage {
-        // The scheduler's own count is finer than ticks, and misses threads that ended.
-        cpu: schedstat.unwrap_or(0.0).max((ticks(11) + ticks(12)) / TICKS_PER_SECOND),
+        // The threads' own count is finer, and misses threads that ended.
+        cpu: threads(pid).iter().map(|thread| thread.cpu).sum::<f64>().max(ticks),
         resident: bytes(1),
         own: bytes(1).saturating_sub(bytes(2)),
+        written: written.and_then(|bytes| bytes.parse().ok()),
     }
 }
 
-/// Sums the nanoseconds that a process's threads ran, those that ended left out.
-fn thread_time(pid: u32) -> Option<f64> {
-    let mut nanos = 0.0;
-    for task in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
-        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-        nanos += text.split_whitespace().next()?.parse::<f64>().ok()?;
-    }
-    Some(nanos / 1e9)
+/// Reads what each thread of a process used, those that ended left out.
+pub fn threads(pid: u32) -> Vec<Thread> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return vec![] };
+    let thread = |task: std::fs::DirEntry| {
+        let (name, ticks) = parsed(&std::fs::read_to_string(task.path().join("stat")).ok()?)?;
+        // The scheduler's own count in nanoseconds, where the kernel keeps it.
+        let nanos = std::fs::read_to_string(task.path().join("schedstat"))
+            .ok()
+            .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+        let id = task.file_name().to_str()?.parse().ok()?;
+        Some(Thread { id, name, cpu: nanos.map_or(ticks, |nanos| nanos / 1e9) })
+    };
+    tasks.flatten().filter_map(thread).collect()
+}
+
+/// Takes a name and seconds of processor time out of a `stat` file.
+fn parsed(stat: &str) -> Option<(String, f64)> {
+    // The name may hold anything, parentheses too.
+    let (before, after) = stat.rsplit_once(')')?;
+    let (_, name) = before.split_once('(')?;
+    let ticks = after.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().ok());
+    Some((name.to_owned(), ticks.sum::<Option<f64>>()? / TICKS_PER_SECOND))
 }
 
 /// A server under test, in a process of its own; stopped when dropped.
@@ -211,6 +237,11 @@ impl Server {
     pub fn usage(&self) -> Usage {
         usage(self.child.id())
     }
+
+    /// What each of its threads used so far.
+    pub fn threads(&self) -> Vec<Thread> {
+        threads(self.child.id())
+    }
 }
 
 impl Drop for Server {
@@ -229,5 +260,34 @@ impl Drop for Server {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_name_may_hold_parentheses() {
+        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 97 0 0 0 250 50 0 0 20 0 1 0 5";
+        assert_eq!(parsed(stat), Some(("a) b (c)".to_owned(), 3.0)));
+        assert_eq!(parsed("7 (a) S 1"), Some(("a".to_owned(), 0.0)));
+        assert_eq!(parsed(""), None);
+    }
+
+    #[test]
+    fn own_threads_are_told_by_name() {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let named = std::thread::Builder::new().name("seen-by-name".to_owned());
+        let thread = named.spawn(move || stopped.recv()).unwrap();
+        let seen = || threads(std::process::id()).iter().any(|t| t.name == "seen-by-name");
+        // A thread takes its name once it runs.
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while !seen() && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
+        assert!(seen());
+        drop(stop);
+        assert!(thread.join().unwrap().is_err());
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod crowd;
 pub mod drive;
+mod floor;
 pub mod growth;
 pub mod idle;
 pub mod machine;
