@@ -24,7 +24,8 @@ use tokio::sync::{Notify, mpsc};
 
 pub(crate) use ask::leave_terminal_and_exit;
 pub use ask::{
-    AskError, ask, confirm, leave_alternate_screen, read_pasted, read_secret, restore_terminal,
+    AskError, ask, confirm, drop_typed, leave_alternate_screen, read_pasted, read_secret,
+    restore_terminal,
 };
 
 use crate::text::escape;

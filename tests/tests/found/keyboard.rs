@@ -866,3 +866,121 @@ fn leaving_counts_waiting_messages() {
     assert_eq!(left.code, Some(0), "{left:?}");
     assert!(left.stderr.contains("dropped 1 message that waited"), "{left:?}");
 }
+
+/// A paste brings more line feeds than the question has: the rest answers nothing and reaches no shell.
+#[test]
+fn pasted_rest_answers_nothing() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let link = circle.invite(&["--uses", "9"]);
+    let mail = format!(
+        "Dear Ben,\r\rhere is the link:\r{link}\r\ryes\rI acknowledge\r\rFay\rrm -r notes\r"
+    );
+    for pasted in [format!("{link}\r\r"), format!("{link}\r\ryes\rI acknowledge\r"), mail] {
+        let ben = Person::new();
+        let mut join = AtTerminal::start(&ben, "xterm", &["join", "--as", "Ben"]);
+        join.await_words("it is not shown");
+        wait_until("no echo", || join.is_changed());
+        join.types(&pasted);
+        join.await_words("key file beside the profile): ");
+        wait_until("that all was taken", || join.keys_left() == 0);
+        assert!(!ben.home().exists(), "a profile was made unasked");
+        join.types("\r");
+        join.await_words("Type yes to go on without one");
+        join.types("no\r");
+        join.await_words("no passphrase yet");
+        wait_until("no echo", || join.is_changed());
+        join.types("\x03");
+        let (status, screen) = join.ends();
+        assert_eq!(status.code(), Some(2), "{screen}");
+        assert!(!ben.home().exists(), "a profile was made unasked");
+    }
+    // Words without a link, and a link that was cut: nothing behind the end goes to a shell.
+    let ben = Person::new();
+    let mut join = AtTerminal::start(&ben, "xterm", &["join", "--as", "Ben"]);
+    join.await_words("it is not shown");
+    wait_until("no echo", || join.is_changed());
+    join.types("Dear Ben,\r\rwe look forward\r\r");
+    join.await_words("no link yet");
+    join.types(&format!("{}\r\rrm -r notes\rrm -r letters\r", &link[..link.len() - 9]));
+    let (status, screen) = join.ends();
+    assert_eq!(status.code(), Some(3), "{screen}");
+    assert!(screen.contains("Copy the whole link again"), "{screen}");
+}
+
+#[test]
+fn profile_without_passphrase_is_told() {
+    let relay = Relay::start();
+    let agreement = text_file(hearth_tests::AGREEMENT);
+    let path = agreement.path().to_str().unwrap();
+    let fay = Person::new();
+    let create = ["room", "create", "Evening", "--agreement", path, "--as", "Fay", "--grant", "-"];
+    let made = fay.run_with_input(&create, relay.grant().as_bytes());
+    assert!(made.stderr.contains("The new profile has no passphrase"), "{made:?}");
+    made.done();
+    let again = fay.run(&["room", "list"]);
+    assert!(!again.stderr.contains("passphrase"), "{again:?}");
+}
+
+/// Starts a join that waits at the door.
+fn waiting_join(circle: &Circle, person: &Person, name: &str) -> AtTerminal {
+    let link = circle.invite(&[]);
+    let ack = circle.agreement.as_str();
+    let args = ["join", &link, "--as", name, "--acknowledge", ack];
+    let mut join = AtTerminal::start(person, "xterm", &args);
+    join.await_words("key file beside the profile): ");
+    join.types("\r");
+    join.await_words("Type yes to go on without one");
+    join.types("yes\r");
+    join.await_words("You have knocked");
+    join
+}
+
+#[test]
+fn waiting_join_keeps_typed_words() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = Person::new();
+    let mut join = waiting_join(&circle, &ben, "Ben");
+    join.types("echo my brother\rand my fath");
+    wait_until("the keys", || join.keys_left() > 0);
+    circle.fay("admit", &["Ben"]);
+    join.await_words("Press Enter alone to leave");
+    join.types("er hit me\r");
+    wait_until("that it asks again", || join.screen().matches("Press Enter alone").count() > 1);
+    assert!(join.goes_on());
+    assert_eq!(join.keys_left(), 0);
+    join.types("\r");
+    let (status, screen) = join.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert!(screen.contains("sent to nobody"), "{screen}");
+    // Nobody is asked who typed nothing.
+    let join = waiting_join(&circle, &Person::new(), "Cleo");
+    circle.fay("admit", &["Cleo"]);
+    let (status, screen) = join.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert!(!screen.contains("Press Enter"), "{screen}");
+}
+
+#[test]
+fn wrong_passphrase_is_asked_again() {
+    let relay = Relay::start();
+    let file = text_file("correct horse\n");
+    let flags = ["--passphrase-file", file.path().to_str().unwrap()];
+    let circle = Circle::open_as(&relay, Person::new().with_flags(&flags));
+    let mut list = AtTerminal::start(&circle.fay, "xterm", &["room", "list"]);
+    for (number, words) in ["correct house", "", "correct horse"].iter().enumerate() {
+        wait_until("a question", || list.screen().matches("Passphrase: ").count() > number);
+        wait_until("no echo", || list.is_changed());
+        list.types(&format!("{words}\r"));
+    }
+    let (status, screen) = list.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert_eq!(screen.matches("That is not the passphrase").count(), 2, "{screen}");
+    assert!(!screen.contains("horse") && !screen.contains("house"), "{screen}");
+    // A file is not asked again.
+    let wrong = text_file("correct house\n");
+    let flags = ["--passphrase-file", wrong.path().to_str().unwrap()];
+    let fay = Person::at(circle.fay.home()).with_flags(&flags);
+    fay.run(&["room", "list"]).refused(1, "wrong_passphrase");
+}
