@@ -190,6 +190,16 @@ pub struct Printer {
 }
 
 impl Printer {
+    /// Puts words that were entered back into the line as a draft, unless something is being typed there: then the arrow keys
+    /// bring them. False where lines are not edited.
+    pub fn give_back(&self, text: &str) -> bool {
+        let mut editor = lock(&self.shared.editor);
+        let Some(editor) = &mut *editor else { return false };
+        editor.give_back(text);
+        self.shared.write(&editor.draw(columns()));
+        true
+    }
+
     /// Prints a text of one or more lines. It must be inert: see [`escape`].
     ///
     /// If standard output is closed, [`ConsoleReader::next`] ends instead of an error here.

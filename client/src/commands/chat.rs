@@ -638,6 +638,7 @@ impl<'s> Chat<'s> {
                     }
                     (Err(failure), Ok(())) => {
                         self.tell(&failure);
+                        self.give_back(command, &failure);
                         Ok(Link::Up(live))
                     }
                 }
@@ -656,6 +657,7 @@ impl<'s> Chat<'s> {
                 };
                 if let Err(failure) = result {
                     self.tell(&failure);
+                    self.give_back(command, &failure);
                 }
                 Ok(Link::Down { room, retry })
             }
@@ -667,6 +669,20 @@ impl<'s> Chat<'s> {
         room.queue_text(text, now()).map_err(|error| inside::unsent(error.into()))?;
         self.out.remark("-- kept; it goes out when the connection is back");
         Ok(())
+    }
+
+    /// Gives words that went nowhere back to the person who wrote them.
+    fn give_back(&self, command: &InRoom, failure: &Failure) {
+        let nowhere =
+            !failure.kept && matches!(failure.code, "too_long" | "bad_text" | "outbox_full");
+        if let InRoom::Send { text, .. } = command
+            && nowhere
+            && self.out.give_back(text)
+        {
+            self.out.remark(
+                "-- your words are back in the line: change them, or press Ctrl-U to drop them",
+            );
+        }
     }
 
     fn tell(&self, failure: &Failure) {

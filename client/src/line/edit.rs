@@ -173,12 +173,25 @@ impl LineEditor {
             return Err(LineError::TooLong);
         }
         if !line.trim().is_empty() && self.history.back() != Some(&line) {
-            if self.history.len() == HISTORY_LINES_MAX {
-                self.history.pop_front();
-            }
-            self.history.push_back(line.clone());
+            self.remember(line.clone());
         }
         Ok(line)
+    }
+
+    /// Takes a text for the line's draft; where something is being typed, the arrow keys bring it.
+    pub(super) fn give_back(&mut self, text: &str) {
+        if self.text().is_empty() && self.back == 0 && !self.pasting {
+            self.replace(text);
+        } else if self.history.back().is_none_or(|last| last != text) {
+            self.remember(text.to_owned());
+        }
+    }
+
+    fn remember(&mut self, line: String) {
+        if self.history.len() == HISTORY_LINES_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back(line);
     }
 
     fn text(&self) -> String {
@@ -321,6 +334,17 @@ mod tests {
             typed(&mut editor, b"x\ry\r");
         }
         assert_eq!(editor.history.len(), HISTORY_LINES_MAX);
+    }
+
+    #[test]
+    fn given_back_words_are_a_draft() {
+        let mut editor = LineEditor::new("");
+        editor.give_back("a long\nsentence");
+        assert_eq!(typed(&mut editor, b"\x7f!\r"), [line("a long\nsentenc!")]);
+        // What is being typed stays.
+        typed(&mut editor, b"half");
+        editor.give_back("refused");
+        assert_eq!(typed(&mut editor, b"\x1b[A\r"), [line("refused")]);
     }
 
     #[test]

@@ -984,3 +984,43 @@ fn wrong_passphrase_is_asked_again() {
     let fay = Person::at(circle.fay.home()).with_flags(&flags);
     fay.run(&["room", "list"]).refused(1, "wrong_passphrase");
 }
+
+#[test]
+fn overlong_words_return_as_draft() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("len", &["40"]);
+    circle.news(&ben);
+    let mut chat = AtTerminal::start(&ben, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types("hello\r");
+    chat.await_words("Ben: hello");
+    chat.types("This is what I could not say on Tuesday, when you asked\r");
+    chat.await_words("your words are back in the line");
+    chat.types("\x17\x17\x17\r");
+    chat.await_words("Ben: This is what I could not say on Tuesday,");
+    chat.types("/quit\r");
+    let (status, screen) = chat.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    circle.news(&circle.fay);
+    let said = circle.history(&circle.fay);
+    assert_eq!(texts(&said), ["hello", "This is what I could not say on Tuesday,"]);
+}
+
+#[test]
+fn removed_members_words_are_retracted() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let dan = circle.admit("Dan");
+    circle.say(&dan, "hurtful");
+    circle.news(&circle.fay);
+    circle.fay("remove", &["Dan", "--reason", "conduct"]);
+    circle
+        .fay
+        .run(&["retract", &circle.room, "--all-from", "Eve", "--yes"])
+        .refused(2, "no_such_member");
+    assert_eq!(circle.fay("retract", &["--all-from", "dan", "--yes"])[0]["count"], 1);
+    circle.news(&circle.fay);
+    assert!(texts(&circle.history(&circle.fay)).is_empty());
+}
