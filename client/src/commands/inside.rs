@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use hearth_protocol::{
-    Effect, Millis, Role, Seq,
+    Effect, MemberKey, Millis, Role, Seq,
     frame::{Door, PendingKnock},
     invite::Invite,
 };
@@ -638,10 +638,10 @@ async fn retract(
     let rows = match (id, all_from) {
         (Some(id), _) => vec![to_retract(live, id)?],
         (None, Some(member)) => {
-            let leaf = live.room.find_member(member)?;
+            let member = find_sender(&mut live.room, member)?;
             let mut rows = live.room.history(Seq(0), usize::MAX)?;
             rows.retain(|r| {
-                r.from == Some(leaf.member)
+                r.from == Some(member)
                     && matches!(r.content, RowContent::Text(_) | RowContent::Held(_))
             });
             rows
@@ -675,6 +675,33 @@ async fn retract(
     let messages = counted(count, "message", "messages");
     let text = format!("You retracted {messages}; a mark stays. Copies on devices may remain.");
     Ok(out.say(&object, &text)?)
+}
+
+/// Finds a member, or a former one by the history: their words stay after them.
+fn find_sender(room: &mut Room<'_>, wanted: &str) -> Result<MemberKey> {
+    let nobody = match room.find_member(wanted) {
+        Err(error @ EngineError::NoSuchMember(_)) => error,
+        found => return Ok(found?.member),
+    };
+    let (wanted, lower) = (wanted.trim(), wanted.trim().to_ascii_lowercase());
+    let look = Look::of(wanted);
+    let (mut exact, mut alike, mut by_id) = (Vec::new(), Vec::new(), Vec::new());
+    for (member, name) in room.known_names()? {
+        let has_id = lower.len() >= 4
+            && (member.to_hex().starts_with(&lower) || member.short().starts_with(&lower));
+        if name == wanted {
+            exact.push(member);
+        } else if look.is_like(&Look::of(&name)) {
+            alike.push(member);
+        } else if has_id {
+            by_id.push(member);
+        }
+    }
+    match [exact, alike, by_id].into_iter().find(|found| !found.is_empty()).as_deref() {
+        None => Err(nobody.into()),
+        Some([one]) => Ok(*one),
+        Some(_) => Err(EngineError::Ambiguous(wanted.to_owned()).into()),
+    }
 }
 
 /// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
