@@ -1,6 +1,6 @@
 //! What is done in a room: the same for the command line and for `chat`.
 
-use std::io::Read as _;
+use std::{io::Read as _, time::Duration};
 
 use hearth_protocol::{
     Effect, MemberKey, Millis, Role, Seq,
@@ -38,6 +38,8 @@ use crate::{
     },
 };
 
+/// Longest pause or time-out that nobody is asked about: a week.
+const LONG_MILLIS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Length of a pause where none is given: ten minutes.
 const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
 
@@ -129,8 +131,35 @@ pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool,
                 escape::one_line(member.trim())
             ),
         )),
+        InRoom::Remove { member, yes, .. } => Some((
+            *yes,
+            format!(
+                "Remove {}? To come back they need a new invite.",
+                escape::one_line(member.trim())
+            ),
+        )),
+        InRoom::Expire { time, yes, .. } => Some((
+            *yes,
+            format!(
+                "Keep messages for {}? What is older is deleted for everybody. That cannot be undone.",
+                escape::one_line(time.join(" ").trim())
+            ),
+        )),
+        InRoom::Pause { args, .. } => {
+            long(args).map(|time| (false, format!("Pause the room for {time}?")))
+        }
+        InRoom::Timeout { member, args, .. } => long(args).map(|time| {
+            (false, format!("Give {} a time-out of {time}?", escape::one_line(member.trim())))
+        }),
         _ => None,
     }
+}
+
+/// Returns the time of a pause or a time-out that is longer than anybody means.
+fn long(args: &[String]) -> Option<String> {
+    let (millis, _) = time_and_words(args).ok()?;
+    let time = Duration::from_millis(millis.filter(|millis| *millis > LONG_MILLIS)?);
+    Some(when::duration(time))
 }
 
 /// Tells of words in the outbox that a rule made since forbids.

@@ -204,7 +204,18 @@ fn d8_times_are_understood_or_refused() {
         assert_eq!(until_in(words), minutes, "{words:?}");
     }
     circle.fay("resume", &[]);
-    for words in [&["2", "Stunden"][..], &["2 Stunden"], &["soon"], &["until", "18:00"], &["10"]] {
+    for words in [
+        &["2", "Stunden"][..],
+        &["2 Stunden"],
+        &["soon"],
+        &["until", "18:00"],
+        &["10"],
+        &["forty-five minutes"],
+        &["ten"],
+        &["a couple of hours"],
+        &["about 10 min"],
+        &["1h 30"],
+    ] {
         // A single word that is no number is a remark.
         if words != ["soon"] {
             circle.fay.run(&[&["pause", &circle.room], words].concat()).refused(2, "usage");
@@ -1023,4 +1034,75 @@ fn removed_members_words_are_retracted() {
     assert_eq!(circle.fay("retract", &["--all-from", "dan", "--yes"])[0]["count"], 1);
     circle.news(&circle.fay);
     assert!(texts(&circle.history(&circle.fay)).is_empty());
+}
+
+#[test]
+fn commands_without_slash_are_not_said() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let mut chat = enter(&circle, &circle.fay);
+    for line in [
+        "timeout Ben 30m you were drunk",
+        "remove Ben --reason conduct",
+        "admit Eve",
+        "help pause",
+        "help?",
+        "Leave",
+    ] {
+        chat.type_line(line);
+        let told = chat.await_line("a question", |told| told.contains("not said"));
+        assert!(told.contains("Did you mean /"), "{told}");
+    }
+    chat.type_line("admit Eve");
+    chat.await_line("a question", |told| told.contains("not said"));
+    chat.type_line("admit Eve");
+    chat.await_line("the words", |line| line.contains("Fay: admit Eve"));
+    chat.type_line("remove the table, please");
+    chat.await_line("the words", |line| line.contains("Fay: remove the table"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    circle.news(&ben);
+    assert_eq!(texts(&circle.history(&ben)), ["admit Eve", "remove the table, please"]);
+}
+
+#[test]
+fn grave_commands_ask_first() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let mut chat = enter(&circle, &circle.fay);
+    for (line, question) in [
+        ("/remove Ben --reason Conduct", "Remove Ben?"),
+        ("/expire 1 day", "Keep messages for 1 day?"),
+        ("/pause 400d", "Pause the room for 400 days?"),
+        ("/timeout Ben 400d rest", "Give Ben a time-out of 400 days?"),
+    ] {
+        chat.type_line(line);
+        chat.await_line("a question", |line| line.contains(question));
+        chat.type_line("no");
+        chat.await_line("that nothing was done", |line| line.contains("nothing was done"));
+    }
+    chat.type_line("/lock ON");
+    chat.await_line("the lock", |line| line.contains("locked"));
+    chat.type_line("/remove Ben --reason Conduct");
+    chat.await_line("a question", |line| line.contains("Remove Ben?"));
+    chat.type_line("yes");
+    chat.await_line("the removal", |line| line.contains("removed Ben"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    assert_eq!(ben.run(&["read", &circle.room]).code, Some(0));
+    assert_eq!(ben.does(&["room", "list"])[0]["standing"], "removed");
+}
+
+#[test]
+fn unseen_question_leaves_no_room() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    for args in [["withdraw", &circle.room], ["leave", &circle.room]] {
+        let (status, _) = AtTerminal::start_without_stderr(&ben, "xterm", &args).ends();
+        assert_eq!(status.code(), Some(2));
+    }
+    assert_eq!(ben.does(&["room", "list"])[0]["standing"], "member");
 }
