@@ -293,8 +293,14 @@ impl<'s> Chat<'s> {
     fn greet(&self, room: &mut Room<'_>) -> Result<()> {
         let since = read::kept_since(room)?;
         let state = room.state();
+        let speak = match state.standing {
+            Standing::Member => {
+                " Type and press Enter to speak; /help lists what else you can do; /quit ends."
+            }
+            _ => "",
+        };
         self.out.remark(&format!(
-            "{} - you are {}. Type and press Enter to speak; /help lists what else you can do; /quit ends.",
+            "{} - you are {}.{speak}",
             escape::one_line(&state.title),
             escape::one_line(&state.name)
         ));
@@ -653,12 +659,14 @@ impl<'s> Chat<'s> {
                     InRoom::Send { text, .. } => self.keep(&mut room, text),
                     InRoom::Read { all, held, .. } => read::read(&mut room, &self.out, *all, *held),
                     _ if is_local(command) => listing::local(&mut room, &self.out, command),
-                    _ => Err(Failure::new(
-                        exit::UNREACHABLE,
-                        "unreachable",
-                        "the relay cannot be reached now",
-                        "Try again when the connection is back; nothing was done.",
-                    )),
+                    _ => Err(inside::outside_only(command).unwrap_or_else(|| {
+                        Failure::new(
+                            exit::UNREACHABLE,
+                            "unreachable",
+                            "the relay cannot be reached now",
+                            "Try again when the connection is back; nothing was done.",
+                        )
+                    })),
                 };
                 if let Err(failure) = result {
                     self.tell(&failure);

@@ -30,6 +30,9 @@ const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
 /// How far an acknowledgement may be ahead of the facilitator's clock, or the gate refuses it: ten minutes.
 const CLOCK_AHEAD_MILLIS: u64 = 10 * 60_000;
 
+/// Times that a person is asked for the words of an acknowledgement.
+const ACKNOWLEDGE_TRIES_MAX: u32 = 3;
+
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let link = context.invite(join.link.as_deref(), Wanted::Invite("join"))?;
     let open = context.open_or_create()?;
@@ -38,10 +41,19 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     {
         match room.state().standing {
             Standing::Member => return say_joined(context, &mut room, "member"),
-            Standing::Knocking => match go_on_waiting(context, room, join.no_wait).await {
-                Err(failure) if failure.code == "knock_forgotten" => {}
-                ended => return ended,
-            },
+            Standing::Knocking => {
+                let (asked, knocked) = (join.name.as_deref().map(str::trim), &room.state().name);
+                if asked.is_some_and(|asked| asked != knocked) {
+                    context.out.remark(&format!(
+                        "You have knocked as {}, and that name stays.",
+                        escape::one_line(knocked)
+                    ));
+                }
+                match go_on_waiting(context, room, join.no_wait).await {
+                    Err(failure) if failure.code == "knock_forgotten" => {}
+                    ended => return ended,
+                }
+            }
             _ => {}
         }
     }
@@ -62,8 +74,13 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         context.out.remark(NOT_POST_QUANTUM);
     }
     let how = "Read it with `hearth agreement show -` and the same link on standard input, then repeat with its id: `hearth join - --as NAME --acknowledge AGREEMENT_ID`.";
-    let acknowledged =
-        acknowledge(context, &preview.agreement, &preview.title, join.acknowledge, how)?;
+    let acknowledged = acknowledge(
+        context,
+        &preview.agreement,
+        &preview.title,
+        join.acknowledge,
+        [how, "You can come back at any time; `hearth burn-invite` gives the invite back."],
+    )?;
     debug_assert_eq!(acknowledged, link.agreement);
     let name = match join.name {
         Some(name) => name,
@@ -216,13 +233,13 @@ fn say_joined(context: &Context, room: &mut Room<'_>, standing: &str) -> Result<
 }
 
 /// Shows the agreement and gets it acknowledged, by its id on the command line or by typed words. `how` says which commands do
-/// that where nobody can be asked.
+/// that where nobody can be asked, `later` what a person who does not accept can do.
 fn acknowledge(
     context: &Context,
     agreement: &Agreement,
     title: &str,
     given: Option<String>,
-    how: &str,
+    [how, later]: [&str; 2],
 ) -> Result<Digest> {
     let id = agreement.id();
     if let Some(given) = given {
@@ -242,15 +259,22 @@ fn acknowledge(
     context.out.remark(&format!("{}\n", escape::one_line(title)));
     context.out.remark(&escape::many_lines(&agreement.text, ""));
     context.out.remark(&format!("\nVersion {}, id {id}\n", agreement.version));
-    let typed = line::ask("To accept all of the above, type: I acknowledge\n> ")?;
-    if typed.trim().eq_ignore_ascii_case("i acknowledge") {
-        return Ok(id);
+    for _ in 0..ACKNOWLEDGE_TRIES_MAX {
+        let typed = line::ask("To accept all of the above, type \"I acknowledge\": ")?;
+        let typed = typed.trim().trim_end_matches('.');
+        if typed.eq_ignore_ascii_case("i acknowledge") {
+            return Ok(id);
+        }
+        if ["", "no"].iter().any(|no| typed.eq_ignore_ascii_case(no)) {
+            break;
+        }
+        context.out.remark("That accepts nothing yet. To stop, press Enter alone.");
     }
     Err(Failure::new(
         exit::REFUSED,
         "not_acknowledged",
         "nothing was signed and nothing was sent",
-        "You can come back at any time; `hearth burn-invite` gives the invite back.",
+        later,
     ))
 }
 
@@ -489,7 +513,8 @@ async fn acknowledge_again(
     };
     let agreement = room.agreement(&id)?.ok_or_else(text_missing)?;
     let how = "Read it with `hearth agreement show ROOM`, then repeat with its id: `hearth agreement acknowledge ROOM --acknowledge AGREEMENT_ID`.";
-    acknowledge(context, &agreement, &room.state().title, given, how)?;
+    let later = "You can come back at any time: `hearth agreement acknowledge ROOM`.";
+    acknowledge(context, &agreement, &room.state().title, given, [how, later])?;
     match room.state().standing {
         Standing::Member => {
             let mut live = Live::enter(room).await?;

@@ -40,6 +40,8 @@ use crate::{
 
 /// Longest pause or time-out that nobody is asked about: a week.
 const LONG_MILLIS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Shortest time for which the room's rules keep messages.
+const EXPIRE_SECONDS_MIN: u64 = 3600;
 /// Length of a pause where none is given: ten minutes.
 const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
 
@@ -73,7 +75,15 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
             print_rows(&mut room, out, *all, *held)?;
             return Err(failure);
         }
-        InRoom::Who { .. } | InRoom::Log { .. } | InRoom::Verify { .. } => {
+        InRoom::Verify { .. } => {
+            // The digits are wanted most where the relay lied.
+            let (refreshed, failure) = refresh(out, room).await;
+            room = refreshed;
+            let failure = tell_outdated(out, failure);
+            local(&mut room, out, &command)?;
+            return failure;
+        }
+        InRoom::Who { .. } | InRoom::Log { .. } => {
             room = refreshed(out, room).await?;
             return local(&mut room, out, &command);
         }
@@ -138,7 +148,7 @@ pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool,
                 escape::one_line(member.trim())
             ),
         )),
-        InRoom::Expire { time, yes, .. } => Some((
+        InRoom::Expire { time, yes, .. } if expire_seconds(time).is_ok() => Some((
             *yes,
             format!(
                 "Keep messages for {}? What is older is deleted for everybody. That cannot be undone.",
@@ -301,8 +311,14 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
     result
 }
 
-fn outside_only(advice: &str) -> Failure {
-    Failure::usage("the chat does not take that command", advice)
+/// Refuses what works outside of a chat only.
+pub(super) fn outside_only(command: &InRoom) -> Option<Failure> {
+    let advice = match command {
+        InRoom::Follow { .. } => "Type /quit, then `hearth follow ROOM`.",
+        InRoom::Recover { .. } => "Type /quit, then `hearth recover ROOM`.",
+        _ => return None,
+    };
+    Some(Failure::usage("the chat does not take that command", advice))
 }
 
 /// Says of words that the disk did not take that they went nowhere.
@@ -357,26 +373,31 @@ async fn refresh<'s>(out: &Output, room: Room<'s>) -> (Room<'s>, Option<Failure>
 /// Catches up if the relay can be reached, and says so if not; fails only if something lied.
 pub(super) async fn refreshed<'s>(out: &Output, room: Room<'s>) -> Result<Room<'s>> {
     let (room, failure) = refresh(out, room).await;
+    tell_outdated(out, failure).map(|()| room)
+}
+
+/// Says why the room is not up to date; fails only if something lied.
+fn tell_outdated(out: &Output, failure: Option<Failure>) -> Result<()> {
     match failure {
         Some(failure) if failure.exit == exit::UNREACHABLE => {
             out.remark(&format!("Not up to date: {}", failure.message));
-            Ok(room)
         }
-        Some(failure) if failure.code == "not_member" || failure.code == "not_acknowledged" => {
-            Ok(room)
-        }
+        Some(failure) if failure.code == "not_member" || failure.code == "not_acknowledged" => {}
         Some(failure) if failure.code == "knock_forgotten" || failure.code == "welcome_gone" => {
             let advice = out.advice(&failure.advice);
             out.remark(&format!("Not up to date: {}. {advice}", failure.message));
-            Ok(room)
         }
-        Some(failure) => Err(failure),
-        None => Ok(room),
+        Some(failure) => return Err(failure),
+        None => {}
     }
+    Ok(())
 }
 
 /// Does one command on a room that is caught up.
 pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> Result<()> {
+    if let Some(failure) = outside_only(command) {
+        return Err(failure);
+    }
     match command {
         InRoom::Send { text, .. } => {
             // Only on the command line does `-` stand for standard input.
@@ -387,8 +408,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             Ok(out.say(&object, &format!("sent [{}]", id.short()))?)
         }
         InRoom::Read { all, held, .. } => read(&mut live.room, out, *all, *held),
-        InRoom::Follow { .. } => Err(outside_only("Type /quit, then `hearth follow ROOM`.")),
-        InRoom::Recover { .. } => Err(outside_only("Type /quit, then `hearth recover ROOM`.")),
+        InRoom::Follow { .. } | InRoom::Recover { .. } => Ok(()),
         InRoom::Who { .. }
         | InRoom::Log { .. }
         | InRoom::Verify { .. }
@@ -518,8 +538,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         InRoom::Leave { goodbye, .. } => depart(live, out, false, goodbye.clone()).await,
         InRoom::Withdraw { goodbye, .. } => depart(live, out, true, goodbye.clone()).await,
         InRoom::Expire { time, .. } => {
-            let seconds = parse_millis(&time.join(" "))? / 1000;
-            act_done(live, out, Act::Expire(seconds)).await
+            act_done(live, out, Act::Expire(expire_seconds(time)?)).await
         }
     }
 }
@@ -864,6 +883,20 @@ fn time_and_words(args: &[String]) -> Result<(Option<u64>, String)> {
 fn parse_millis(time: &str) -> Result<u64> {
     let time = when::parse_duration(time).map_err(time_failure)?;
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Takes the time for which messages are kept, within the room's bounds.
+fn expire_seconds(time: &[String]) -> Result<u64> {
+    let seconds = parse_millis(&time.join(" "))? / 1000;
+    if seconds < EXPIRE_SECONDS_MIN {
+        return Err(Failure::new(
+            exit::REFUSED,
+            "out_of_range",
+            format!("messages are kept for 1 h at least, not {}", when::span(seconds)),
+            "Nothing was done. For example: `hearth expire ROOM 30d`.",
+        ));
+    }
+    Ok(seconds)
 }
 
 fn time_failure(error: WhenError) -> Failure {

@@ -69,15 +69,15 @@ fn takes(entry: &Entry, rest: &str, names: impl FnOnce() -> Vec<String>) -> bool
         "revoke" => link::is_meant(rest),
         // Whoever knocks is no member yet.
         "admit" | "decline" if alone || entry.name == "decline" => {
-            first.chars().next().is_some_and(char::is_uppercase) || begins_with_name(rest, names())
+            first.chars().next().is_some_and(char::is_uppercase) || begins_with_name(rest, &names())
         }
-        _ if entry.takes.contains("NAME") => begins_with_name(rest, names()),
+        _ if entry.takes.contains("NAME") => begins_with_name(rest, &names()),
         _ => false,
     }
 }
 
 /// Whether a text begins with one of these names, or a word of a name of several.
-fn begins_with_name(text: &str, names: Vec<String>) -> bool {
+fn begins_with_name(text: &str, names: &[String]) -> bool {
     let folded = |text: &str| text.trim_start_matches('"').to_lowercase();
     let text = folded(text);
     let first = text.split(|c: char| c.is_whitespace() || c == '"').next().unwrap_or_default();

@@ -1106,3 +1106,71 @@ fn unseen_question_leaves_no_room() {
     }
     assert_eq!(ben.does(&["room", "list"])[0]["standing"], "member");
 }
+
+#[test]
+fn interrupted_line_is_put_away() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types("half a sentence\x03");
+    chat.await_words("the line was put away");
+    chat.types("\x1b[A and the rest\r");
+    chat.await_words("Fay: half a sentence and the rest");
+    chat.types("\x03");
+    assert_eq!(chat.ends().0.code(), Some(0));
+}
+
+#[test]
+fn locked_chat_shows_no_keys() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let args = ["chat", &circle.room, "--lock-after", "1s"];
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &args);
+    chat.await_words("Press Enter alone");
+    chat.types("my brother\r");
+    wait_until("that it asks again", || chat.screen().matches("Press Enter alone").count() > 1);
+    chat.types("\r");
+    let (status, screen) = chat.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert!(!screen.contains("brother"), "{screen}");
+}
+
+#[test]
+fn slips_of_case_are_taken() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    circle.fay.does(&["lock", "Tuesday-Evening", "ON"]);
+    let short = circle.fay.run(&["expire", &circle.room, "1m"]);
+    let message = short.refused(3, "out_of_range")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("1 h at least"), "{message}");
+    let status = circle.fay.sees(&["status", &circle.room]).stdout;
+    assert!(!status.contains("standing"), "{status}");
+    let other = text_file("no key");
+    let flags = ["--key-file", other.path().to_str().unwrap()];
+    let fay = Person::at(circle.fay.home()).with_flags(&flags);
+    fay.run(&["room", "list"]).refused(1, "wrong_key_file");
+}
+
+#[test]
+fn mistyped_acknowledgement_is_asked_again() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let text = text_file("Another text.\n");
+    let path = text.path().to_str().unwrap();
+    circle.fay.does(&["agreement", "amend", &circle.room, path, "--material", "--effective", "3d"]);
+    let args = ["agreement", "acknowledge", &circle.room];
+    for (words, code) in [("", Some(3)), ("I acknowledge.", Some(0))] {
+        let mut again = AtTerminal::start(&ben, "xterm", &args);
+        again.await_words("type \"I acknowledge\": ");
+        again.types("I aknowledge\r");
+        again.await_words("That accepts nothing yet");
+        let question = "type \"I acknowledge\": ";
+        wait_until("a question", || again.screen().matches(question).count() > 1);
+        again.types(&format!("{words}\r"));
+        let (status, screen) = again.ends();
+        assert_eq!(status.code(), code, "{screen}");
+        assert!(!screen.contains("burn-invite"), "{screen}");
+    }
+}
