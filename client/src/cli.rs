@@ -320,7 +320,7 @@ pub enum InRoom {
         #[arg(long, default_value = "7d", value_name = "TIME")]
         expires: String,
         /// The role that an admitted holder gets.
-        #[arg(long, default_value = "member")]
+        #[arg(long, default_value = "member", ignore_case = true)]
         role: RoleArg,
         /// Also draw it as a QR code.
         #[arg(long)]
@@ -432,6 +432,7 @@ pub enum InRoom {
         /// The room.
         room: String,
         /// On or off.
+        #[arg(ignore_case = true)]
         switch: Switch,
     },
     /// Remove a member: the room gets new keys without them. Their device keeps what it has. F, CF [E; R; C past copies]
@@ -441,11 +442,14 @@ pub enum InRoom {
         /// Name or id.
         member: String,
         /// Category for the log.
-        #[arg(long, value_name = "CATEGORY")]
+        #[arg(long, value_name = "CATEGORY", ignore_case = true)]
         reason: CategoryArg,
         /// Words to the room.
         #[arg(long, value_name = "TEXT")]
         goodbye: Option<String>,
+        /// Do not ask first. Where standard input is no terminal, hearth never asks.
+        #[arg(long)]
+        yes: bool,
     },
     /// Change a member's role. A room keeps one facilitator. F; CF between member and observer [E; R]
     Role {
@@ -454,6 +458,7 @@ pub enum InRoom {
         /// Name or id.
         member: String,
         /// The role.
+        #[arg(ignore_case = true)]
         role: RoleArg,
     },
     /// Say something marked as from the facilitators. F, CF [E]
@@ -485,12 +490,12 @@ pub enum InRoom {
         #[arg(required_unless_present = "all_from")]
         id: Option<String>,
         /// Category for the log, where it is another's message.
-        #[arg(long, value_name = "CATEGORY", default_value = "unspecified")]
+        #[arg(long, value_name = "CATEGORY", default_value = "unspecified", ignore_case = true)]
         reason: CategoryArg,
         /// Retract every message of a member.
         #[arg(long, value_name = "MEMBER", conflicts_with = "id")]
         all_from: Option<String>,
-        /// Do not ask before `--all-from`. Without a terminal, hearth never asks.
+        /// Do not ask before `--all-from`. Where standard input is no terminal, hearth never asks.
         #[arg(long)]
         yes: bool,
     },
@@ -524,7 +529,7 @@ pub enum InRoom {
         room: String,
         /// Words to the room.
         goodbye: Option<String>,
-        /// Do not ask first. Without a terminal, hearth never asks.
+        /// Do not ask first. Where standard input is no terminal, hearth never asks.
         #[arg(long)]
         yes: bool,
     },
@@ -534,7 +539,7 @@ pub enum InRoom {
         room: String,
         /// Words to the room.
         goodbye: Option<String>,
-        /// Do not ask first. Without a terminal, hearth never asks.
+        /// Do not ask first. Where standard input is no terminal, hearth never asks.
         #[arg(long)]
         yes: bool,
     },
@@ -545,6 +550,9 @@ pub enum InRoom {
         /// The time.
         #[arg(num_args = 1.., required = true, value_name = "TIME")]
         time: Vec<String>,
+        /// Do not ask first. Where standard input is no terminal, hearth never asks.
+        #[arg(long)]
+        yes: bool,
     },
     /// Go on after a restored backup or a split of the room; take back a room that went on without you (facilitators). M
     Recover {

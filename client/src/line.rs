@@ -24,7 +24,8 @@ use tokio::sync::{Notify, mpsc};
 
 pub(crate) use ask::leave_terminal_and_exit;
 pub use ask::{
-    AskError, ask, confirm, leave_alternate_screen, read_pasted, read_secret, restore_terminal,
+    AskError, ask, confirm, drop_typed, leave_alternate_screen, read_pasted, read_secret,
+    restore_terminal,
 };
 
 use crate::text::escape;
@@ -42,6 +43,9 @@ const COLUMNS_DEFAULT: usize = 80;
 /// Makes the terminal mark what is pasted, so that a pasted line feed sends nothing.
 const BRACKETED_PASTE_ON: &str = "\x1b[?2004h";
 const BRACKETED_PASTE_OFF: &str = "\x1b[?2004l";
+/// Said after Ctrl-C in a line.
+const PUT_AWAY: &str =
+    "-- the line was put away: the Up key brings it back. Ctrl-C again ends the chat.";
 const ERASE_ROW: &str = "\r\x1b[K";
 
 /// Why a line was not taken.
@@ -110,7 +114,7 @@ pub struct ConsoleReader {
 
 impl ConsoleReader {
     /// Waits for the next line, without its line feed; a pasted text may hold several. `None` at the end of input,
-    /// after Ctrl-C or Ctrl-D, and when standard output is closed. Cancel safe.
+    /// after Ctrl-C or Ctrl-D on an empty line, and when standard output is closed. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<String, LineError>> {
         tokio::select! {
             biased;
@@ -143,7 +147,7 @@ impl ConsoleReader {
     pub fn stop_talking(&self, prompt: &str) {
         let mut editor = lock(&self.shared.editor);
         if editor.is_some() {
-            *editor = Some(LineEditor::new(prompt));
+            *editor = Some(LineEditor::unseen(prompt));
             self.shared.write(ERASE_ROW);
         }
         leave_alternate_screen();
@@ -189,6 +193,16 @@ pub struct Printer {
 }
 
 impl Printer {
+    /// Puts words that were entered back into the line as a draft, unless something is being typed there: then the arrow keys
+    /// bring them. False where lines are not edited.
+    pub fn give_back(&self, text: &str) -> bool {
+        let mut editor = lock(&self.shared.editor);
+        let Some(editor) = &mut *editor else { return false };
+        editor.give_back(text);
+        self.shared.write(&editor.draw(columns()));
+        true
+    }
+
     /// Prints a text of one or more lines. It must be inert: see [`escape`].
     ///
     /// If standard output is closed, [`ConsoleReader::next`] ends instead of an error here.
@@ -270,8 +284,13 @@ impl Reader {
                 let Some(typed) = self.take(*byte) else {
                     continue;
                 };
-                let Typed::Line(line) = typed else {
-                    return;
+                let line = match typed {
+                    Typed::Line(line) => line,
+                    Typed::PutAway => {
+                        self.shared.write(&format!("{ERASE_ROW}{PUT_AWAY}\n"));
+                        continue;
+                    }
+                    Typed::End => return,
                 };
                 failures = if line.is_ok() { 0 } else { failures + 1 };
                 if !self.deliver(line) || failures > FAILURES_IN_A_ROW_MAX {

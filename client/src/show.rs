@@ -57,6 +57,11 @@ impl Output {
         Self { json: false, printer: Some(printer), ..self }
     }
 
+    /// Puts words back into the line that is being typed; false where there is none.
+    pub fn give_back(&self, text: &str) -> bool {
+        self.printer.as_ref().is_some_and(|printer| printer.give_back(text))
+    }
+
     /// Names the room in the commands of its advice.
     pub fn in_room(self, room: &str) -> Self {
         Self { place: Place::Room(room.into()), ..self }

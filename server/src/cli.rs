@@ -104,17 +104,19 @@ enum Command {
     },
 }
 
-/// Parses `45m`, `12h`, `30d` or `8w` into milliseconds.
+/// Parses `45m`, `12h`, `30d`, `8w` or `2 hours` into milliseconds.
 fn parse_duration(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no duration like 45m, 12h, 30d or 8w");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let wrong = || format!("{text:?} is no duration like 45m, 12h, 30d, 8w or \"2 hours\"");
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| wrong())?;
-    let unit = match unit {
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 24 * 3_600_000,
-        "w" => 7 * 24 * 3_600_000,
+    let unit = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "s" | "second" | "seconds" => 1_000,
+        "m" | "min" | "minute" | "minutes" => 60_000,
+        "h" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 24 * 3_600_000,
+        "w" | "week" | "weeks" => 7 * 24 * 3_600_000,
         _ => return Err(wrong()),
     };
     number.checked_mul(unit).filter(|millis| *millis > 0).ok_or_else(wrong)
@@ -297,6 +299,7 @@ mod tests {
     fn durations_have_a_unit() {
         assert_eq!(parse_duration("45m"), Ok(2_700_000));
         assert_eq!(parse_duration("30d"), Ok(2_592_000_000));
+        assert_eq!(parse_duration("2 hours"), Ok(7_200_000));
         for wrong in ["", "d", "30", "0d", "-1d", "1y", "99999999999999999w", "3é"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }

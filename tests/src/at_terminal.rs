@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     os::fd::OwnedFd,
-    process::{Child, ExitStatus},
+    process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Instant,
@@ -58,6 +58,15 @@ impl AtTerminal {
 
     /// Starts a command of a person's at a terminal of so many columns.
     pub fn start_with(person: &Person, term: &str, args: &[&str], columns: u16) -> Self {
+        Self::start_as(person, term, args, columns, true)
+    }
+
+    /// Starts a command of a person's whose standard error goes elsewhere.
+    pub fn start_without_stderr(person: &Person, term: &str, args: &[&str]) -> Self {
+        Self::start_as(person, term, args, 80, false)
+    }
+
+    fn start_as(person: &Person, term: &str, args: &[&str], columns: u16, stderr: bool) -> Self {
         let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&outer).unwrap();
         unlockpt(&outer).unwrap();
@@ -73,7 +82,9 @@ impl AtTerminal {
         assert!(before.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON));
         let mut command = Person::bare();
         command.env("TERM", term).arg("--home").arg(person.home()).args(args);
-        let child = command.stdin(open()).stdout(open()).stderr(open()).spawn().unwrap();
+        command.stdin(open()).stdout(open());
+        command.stderr(if stderr { open().into() } else { Stdio::null() });
+        let child = command.spawn().unwrap();
         let outer = File::from(outer);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (mut shown, record) = (outer.try_clone().unwrap(), seen.clone());

@@ -173,7 +173,9 @@ impl Answer {
     /// Checks a refusal that says nothing else.
     pub fn refused(&self, exit: i32, code: &str) -> &Value {
         // A link as an argument is warned about, whatever comes of it.
-        let said = self.stderr.lines().filter(|line| !line.contains("in the list of processes"));
+        // So is a new profile without a passphrase.
+        let warnings = ["in the list of processes", "new profile has no passphrase"];
+        let said = self.stderr.lines().filter(|line| !warnings.iter().any(|w| line.contains(w)));
         assert_eq!(said.count(), 2, "{self:#?}");
         assert_eq!(self.lines.len(), 1, "{self:#?}");
         self.failed(exit, code)

@@ -31,6 +31,8 @@ use crate::{
 const ROWS_AT_START: usize = 20;
 /// A connection that held for so long begins the back-off afresh.
 const STEADY: Duration = Duration::from_secs(60);
+/// Columns of a line that is repeated to the person who typed it.
+const SHOWN_COLUMNS: usize = 50;
 /// Where something is typed after the chat has ended against the person's will.
 const ENDED_PROMPT: &str = "(Enter leaves) ";
 
@@ -291,8 +293,14 @@ impl<'s> Chat<'s> {
     fn greet(&self, room: &mut Room<'_>) -> Result<()> {
         let since = read::kept_since(room)?;
         let state = room.state();
+        let speak = match state.standing {
+            Standing::Member => {
+                " Type and press Enter to speak; /help lists what else you can do; /quit ends."
+            }
+            _ => "",
+        };
         self.out.remark(&format!(
-            "{} - you are {}. Type and press Enter to speak; /help lists what else you can do; /quit ends.",
+            "{} - you are {}.{speak}",
             escape::one_line(&state.title),
             escape::one_line(&state.name)
         ));
@@ -470,7 +478,7 @@ impl<'s> Chat<'s> {
         }
     }
 
-    async fn typed(&mut self, link: Link<'s>, line: &str) -> Result<(Next, Link<'s>), Stop> {
+    async fn typed(&mut self, mut link: Link<'s>, line: &str) -> Result<(Next, Link<'s>), Stop> {
         let typed = Line::of(line);
         match (self.asked.take(), &typed) {
             (Some(Asked::Act(command)), Line::Words(yes)) if yes.eq_ignore_ascii_case("yes") => {
@@ -490,10 +498,11 @@ impl<'s> Chat<'s> {
             Line::Empty => Ok((Next::On, link)),
             Line::Command(command) => self.command(link, command).await,
             Line::Words(text) => {
-                if let Some(command) = slip::meant(text) {
+                if let Some(command) = slip::meant(text, || names(link.room())) {
+                    let text = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
                     self.out.remark(&format!(
-                        "-- \"{0}\" was not said to the room. Did you mean /{command}? To say it, enter {0} again.",
-                        escape::one_line(text)
+                        "-- \"{text}\" was not said to the room. Did you mean /{}? To say it, enter the same again (the Up key brings it).",
+                        escape::one_line(&command)
                     ));
                     self.asked = Some(Asked::Say(text.to_owned()));
                     return Ok((Next::On, link));
@@ -531,13 +540,15 @@ impl<'s> Chat<'s> {
         let text = match Line::of(line) {
             Line::Empty => return true,
             Line::Command(_) => return false,
-            // It was meant for the chat, or nobody was asked yet.
-            Line::Words(text) if slip::meant(text).is_some() => return false,
             Line::Words(text) => text,
         };
-        let kept = escape::sanitize_input(text)
-            .map(|text| Room::open(self.store, self.crypto, &self.room)?.queue_text(text, now()));
-        matches!(kept, Ok(Ok(_)))
+        let (Ok(mut room), Ok(clean)) =
+            (Room::open(self.store, self.crypto, &self.room), escape::sanitize_input(text))
+        else {
+            return false;
+        };
+        // It may have been meant for the chat, and nobody was asked yet.
+        slip::meant(text, || names(&mut room)).is_none() && room.queue_text(clean, now()).is_ok()
     }
 
     async fn command(&mut self, mut link: Link<'s>, line: &str) -> Result<(Next, Link<'s>), Stop> {
@@ -638,6 +649,7 @@ impl<'s> Chat<'s> {
                     }
                     (Err(failure), Ok(())) => {
                         self.tell(&failure);
+                        self.give_back(command, &failure);
                         Ok(Link::Up(live))
                     }
                 }
@@ -647,15 +659,18 @@ impl<'s> Chat<'s> {
                     InRoom::Send { text, .. } => self.keep(&mut room, text),
                     InRoom::Read { all, held, .. } => read::read(&mut room, &self.out, *all, *held),
                     _ if is_local(command) => listing::local(&mut room, &self.out, command),
-                    _ => Err(Failure::new(
-                        exit::UNREACHABLE,
-                        "unreachable",
-                        "the relay cannot be reached now",
-                        "Try again when the connection is back; nothing was done.",
-                    )),
+                    _ => Err(inside::outside_only(command).unwrap_or_else(|| {
+                        Failure::new(
+                            exit::UNREACHABLE,
+                            "unreachable",
+                            "the relay cannot be reached now",
+                            "Try again when the connection is back; nothing was done.",
+                        )
+                    })),
                 };
                 if let Err(failure) = result {
                     self.tell(&failure);
+                    self.give_back(command, &failure);
                 }
                 Ok(Link::Down { room, retry })
             }
@@ -669,10 +684,29 @@ impl<'s> Chat<'s> {
         Ok(())
     }
 
+    /// Gives words that went nowhere back to the person who wrote them.
+    fn give_back(&self, command: &InRoom, failure: &Failure) {
+        let nowhere =
+            !failure.kept && matches!(failure.code, "too_long" | "bad_text" | "outbox_full");
+        if let InRoom::Send { text, .. } = command
+            && nowhere
+            && self.out.give_back(text)
+        {
+            self.out.remark(
+                "-- your words are back in the line: change them, or press Ctrl-U to drop them",
+            );
+        }
+    }
+
     fn tell(&self, failure: &Failure) {
         let advice = self.out.advice(&failure.advice);
         self.out.remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
     }
+}
+
+/// Returns the members' names; none where the room has no keys yet.
+fn names(room: &mut Room<'_>) -> Vec<String> {
+    room.roster().unwrap_or_default().into_iter().map(|leaf| leaf.name).collect()
 }
 
 /// Whether a command needs no relay.
@@ -808,6 +842,7 @@ mod tests {
             split("timeout Ben 1 hour and 30 minutes rest"),
             ["Ben", "1 hour and 30 minutes", "rest"]
         );
+        assert_eq!(split("pause 1h 30"), ["1h 30"]);
         // Not a time, and not taken for words either: the command refuses it.
         assert_eq!(split("pause 2 Stunden"), ["2 Stunden"]);
         assert_eq!(split("timeout Ben 2 Stunden"), ["Ben", "2 Stunden"]);

@@ -32,6 +32,9 @@ const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
 /// What helps where a clock is wrong.
 const SET_THE_CLOCK: &str = "Set the clock, then repeat the command.";
 
+/// Times that a person is asked for the words of an acknowledgement.
+const ACKNOWLEDGE_TRIES_MAX: u32 = 3;
+
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let link = context.invite(join.link.as_deref(), Wanted::Invite("join"))?;
     let open = context.open_or_create()?;
@@ -43,10 +46,19 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
                 Ok(false) => {}
                 ended => return ended.map(|_| ()),
             },
-            Standing::Knocking => match go_on_waiting(context, room, join.no_wait).await {
-                Err(failure) if failure.code == "knock_forgotten" => {}
-                ended => return ended,
-            },
+            Standing::Knocking => {
+                let (asked, knocked) = (join.name.as_deref().map(str::trim), &room.state().name);
+                if asked.is_some_and(|asked| asked != knocked) {
+                    context.out.remark(&format!(
+                        "You have knocked as {}, and that name stays.",
+                        escape::one_line(knocked)
+                    ));
+                }
+                match go_on_waiting(context, room, join.no_wait).await {
+                    Err(failure) if failure.code == "knock_forgotten" => {}
+                    ended => return ended,
+                }
+            }
             _ => {}
         }
     }
@@ -71,8 +83,13 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         context.out.remark(NOT_POST_QUANTUM);
     }
     let how = "Read it with `hearth agreement show -` and the same link on standard input, then repeat with its id: `hearth join - --as NAME --acknowledge AGREEMENT_ID`.";
-    let acknowledged =
-        acknowledge(context, &preview.agreement, &preview.title, join.acknowledge, how)?;
+    let acknowledged = acknowledge(
+        context,
+        &preview.agreement,
+        &preview.title,
+        join.acknowledge,
+        [how, "You can come back at any time; `hearth burn-invite` gives the invite back."],
+    )?;
     debug_assert_eq!(acknowledged, link.agreement);
     let name = match join.name {
         Some(name) => name,
@@ -256,13 +273,13 @@ fn say_joined(context: &Context, room: &mut Room<'_>, standing: &str) -> Result<
 }
 
 /// Shows the agreement and gets it acknowledged, by its id on the command line or by typed words. `how` says which commands do
-/// that where nobody can be asked.
+/// that where nobody can be asked, `later` what a person who does not accept can do.
 fn acknowledge(
     context: &Context,
     agreement: &Agreement,
     title: &str,
     given: Option<String>,
-    how: &str,
+    [how, later]: [&str; 2],
 ) -> Result<Digest> {
     let id = agreement.id();
     if let Some(given) = given {
@@ -282,15 +299,22 @@ fn acknowledge(
     context.out.remark(&format!("{}\n", escape::one_line(title)));
     context.out.remark(&escape::many_lines(&agreement.text, ""));
     context.out.remark(&format!("\nVersion {}, id {id}\n", agreement.version));
-    let typed = line::ask("To accept all of the above, type: I acknowledge\n> ")?;
-    if typed.trim().eq_ignore_ascii_case("i acknowledge") {
-        return Ok(id);
+    for _ in 0..ACKNOWLEDGE_TRIES_MAX {
+        let typed = line::ask("To accept all of the above, type \"I acknowledge\": ")?;
+        let typed = typed.trim().trim_end_matches('.');
+        if typed.eq_ignore_ascii_case("i acknowledge") {
+            return Ok(id);
+        }
+        if ["", "no"].iter().any(|no| typed.eq_ignore_ascii_case(no)) {
+            break;
+        }
+        context.out.remark("That accepts nothing yet. To stop, press Enter alone.");
     }
     Err(Failure::new(
         exit::REFUSED,
         "not_acknowledged",
         "nothing was signed and nothing was sent",
-        "You can come back at any time; `hearth burn-invite` gives the invite back.",
+        later,
     ))
 }
 
@@ -384,6 +408,10 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
 
 /// Advice on an acknowledgement that is missing or of another text.
 const ACKNOWLEDGE_HOW: &str = "Read it with `hearth agreement show ROOM`, then repeat with its id: `hearth agreement acknowledge ROOM --acknowledge AGREEMENT_ID`.";
+
+/// Advice to somebody who does not acknowledge now.
+const ACKNOWLEDGE_LATER: &str =
+    "You can come back at any time: `hearth agreement acknowledge ROOM`.";
 
 /// Nobody is put out of a room, and no change of meaning passes as wording, because a flag was forgotten.
 fn kind_missing(room: &str, file: &std::path::Path) -> Failure {
@@ -550,7 +578,13 @@ async fn acknowledge_again(
                 return Ok(context.out.say(&object, text)?);
             };
             let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room))?;
-            acknowledge(context, &agreement, &room.state().title, given, ACKNOWLEDGE_HOW)?;
+            acknowledge(
+                context,
+                &agreement,
+                &room.state().title,
+                given,
+                [ACKNOWLEDGE_HOW, ACKNOWLEDGE_LATER],
+            )?;
             let mut live = Live::enter(room).await?;
             check_clock(context, live.relay_now(), SET_THE_CLOCK)?;
             live.acknowledge(&agreement).await?;
@@ -593,7 +627,13 @@ async fn come_back(
 ) -> Result<()> {
     let link = room.return_link()?.ok_or_else(|| text_missing(&room))?;
     let agreement = room.agreement(&link.agreement)?.ok_or_else(|| text_missing(&room))?;
-    acknowledge(context, &agreement, &room.state().title, given, ACKNOWLEDGE_HOW)?;
+    acknowledge(
+        context,
+        &agreement,
+        &room.state().title,
+        given,
+        [ACKNOWLEDGE_HOW, ACKNOWLEDGE_LATER],
+    )?;
     let joining = Joining {
         name: room.state().name.clone(),
         local_name: room.state().local_name.clone(),

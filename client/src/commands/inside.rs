@@ -1,9 +1,9 @@
 //! What is done in a room: the same for the command line and for `chat`.
 
-use std::io::Read as _;
+use std::{io::Read as _, time::Duration};
 
 use hearth_protocol::{
-    Effect, Millis, Role, Seq,
+    Effect, MemberKey, Millis, Role, Seq,
     frame::{Door, PendingKnock},
     invite::Invite,
 };
@@ -38,6 +38,10 @@ use crate::{
     },
 };
 
+/// Longest pause or time-out that nobody is asked about: a week.
+const LONG_MILLIS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Shortest time for which the room's rules keep messages.
+const EXPIRE_SECONDS_MIN: u64 = 3600;
 /// Length of a pause where none is given: ten minutes.
 const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
 
@@ -84,7 +88,15 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
             printed?;
             return failure.map_or(Ok(()), Err);
         }
-        InRoom::Who { .. } | InRoom::Log { .. } | InRoom::Verify { .. } => {
+        InRoom::Verify { .. } => {
+            // The digits are wanted most where the relay lied.
+            let (refreshed, failure) = refresh(out, room).await;
+            room = refreshed;
+            let failure = tell_outdated(out, failure);
+            local(&mut room, out, &command)?;
+            return failure;
+        }
+        InRoom::Who { .. } | InRoom::Log { .. } => {
             room = refreshed(out, room).await?;
             return local(&mut room, out, &command);
         }
@@ -142,8 +154,35 @@ pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool,
                 escape::one_line(member.trim())
             ),
         )),
+        InRoom::Remove { member, yes, .. } => Some((
+            *yes,
+            format!(
+                "Remove {}? To come back they need a new invite.",
+                escape::one_line(member.trim())
+            ),
+        )),
+        InRoom::Expire { time, yes, .. } if expire_seconds(time).is_ok() => Some((
+            *yes,
+            format!(
+                "Keep messages for {}? What is older is deleted for everybody. That cannot be undone.",
+                escape::one_line(time.join(" ").trim())
+            ),
+        )),
+        InRoom::Pause { args, .. } => {
+            long(args).map(|time| (false, format!("Pause the room for {time}?")))
+        }
+        InRoom::Timeout { member, args, .. } => long(args).map(|time| {
+            (false, format!("Give {} a time-out of {time}?", escape::one_line(member.trim())))
+        }),
         _ => None,
     }
+}
+
+/// Returns the time of a pause or a time-out that is longer than anybody means.
+fn long(args: &[String]) -> Option<String> {
+    let (millis, _) = time_and_words(args).ok()?;
+    let time = Duration::from_millis(millis.filter(|millis| *millis > LONG_MILLIS)?);
+    Some(when::duration(time))
 }
 
 /// Tells of words in the outbox that stay there, because a rule made since forbids them or because they were refused.
@@ -307,8 +346,14 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
     result
 }
 
-fn outside_only(advice: &str) -> Failure {
-    Failure::usage("the chat does not take that command", advice)
+/// Refuses what works outside of a chat only.
+pub(super) fn outside_only(command: &InRoom) -> Option<Failure> {
+    let advice = match command {
+        InRoom::Follow { .. } => "Type /quit, then `hearth follow ROOM`.",
+        InRoom::Recover { .. } => "Type /quit, then `hearth recover ROOM`.",
+        _ => return None,
+    };
+    Some(Failure::usage("the chat does not take that command", advice))
 }
 
 /// Says of words that the disk did not take that they went nowhere.
@@ -363,26 +408,31 @@ async fn refresh<'s>(out: &Output, room: Room<'s>) -> (Room<'s>, Option<Failure>
 /// Catches up if the relay can be reached, and says so if not; fails only if something lied.
 pub(super) async fn refreshed<'s>(out: &Output, room: Room<'s>) -> Result<Room<'s>> {
     let (room, failure) = refresh(out, room).await;
+    tell_outdated(out, failure).map(|()| room)
+}
+
+/// Says why the room is not up to date; fails only if something lied.
+fn tell_outdated(out: &Output, failure: Option<Failure>) -> Result<()> {
     match failure {
         Some(failure) if failure.exit == exit::UNREACHABLE => {
             out.remark(&format!("Not up to date: {}", failure.message));
-            Ok(room)
         }
-        Some(failure) if failure.code == "not_member" || failure.code == "not_acknowledged" => {
-            Ok(room)
-        }
+        Some(failure) if failure.code == "not_member" || failure.code == "not_acknowledged" => {}
         Some(failure) if failure.code == "knock_forgotten" || failure.code == "welcome_gone" => {
             let advice = out.advice(&failure.advice);
             out.remark(&format!("Not up to date: {}. {advice}", failure.message));
-            Ok(room)
         }
-        Some(failure) => Err(failure),
-        None => Ok(room),
+        Some(failure) => return Err(failure),
+        None => {}
     }
+    Ok(())
 }
 
 /// Does one command on a room that is caught up.
 pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> Result<()> {
+    if let Some(failure) = outside_only(command) {
+        return Err(failure);
+    }
     match command {
         InRoom::Send { text, .. } => {
             // Only on the command line does `-` stand for standard input.
@@ -393,8 +443,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
             Ok(out.say(&object, &format!("sent [{}]", id.short()))?)
         }
         InRoom::Read { all, held, .. } => read(&mut live.room, out, *all, *held),
-        InRoom::Follow { .. } => Err(outside_only("Type /quit, then `hearth follow ROOM`.")),
-        InRoom::Recover { .. } => Err(outside_only("Type /quit, then `hearth recover ROOM`.")),
+        InRoom::Follow { .. } | InRoom::Recover { .. } => Ok(()),
         InRoom::Outbox { send: Some(_), .. } => {
             local(&mut live.room, out, command)?;
             Ok(live.send_waiting().await?)
@@ -528,8 +577,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         InRoom::Leave { goodbye, .. } => depart(live, out, false, goodbye.clone()).await,
         InRoom::Withdraw { goodbye, .. } => depart(live, out, true, goodbye.clone()).await,
         InRoom::Expire { time, .. } => {
-            let seconds = parse_millis(&time.join(" "))? / 1000;
-            act_done(live, out, Act::Expire(seconds)).await
+            act_done(live, out, Act::Expire(expire_seconds(time)?)).await
         }
     }
 }
@@ -677,10 +725,10 @@ async fn retract(
     let rows = match (id, all_from) {
         (Some(id), _) => vec![to_retract(live, id)?],
         (None, Some(member)) => {
-            let leaf = live.room.find_member(member)?;
+            let member = find_sender(&mut live.room, member)?;
             let mut rows = live.room.history(Seq(0), usize::MAX)?;
             rows.retain(|r| {
-                r.from == Some(leaf.member)
+                r.from == Some(member)
                     && matches!(r.content, RowContent::Text(_) | RowContent::Held(_))
             });
             rows
@@ -714,6 +762,33 @@ async fn retract(
     let messages = counted(count, "message", "messages");
     let text = format!("You retracted {messages}; a mark stays. Copies on devices may remain.");
     Ok(out.say(&object, &text)?)
+}
+
+/// Finds a member, or a former one by the history: their words stay after them.
+fn find_sender(room: &mut Room<'_>, wanted: &str) -> Result<MemberKey> {
+    let nobody = match room.find_member(wanted) {
+        Err(error @ EngineError::NoSuchMember(_)) => error,
+        found => return Ok(found?.member),
+    };
+    let (wanted, lower) = (wanted.trim(), wanted.trim().to_ascii_lowercase());
+    let look = Look::of(wanted);
+    let (mut exact, mut alike, mut by_id) = (Vec::new(), Vec::new(), Vec::new());
+    for (member, name) in room.known_names()? {
+        let has_id = lower.len() >= 4
+            && (member.to_hex().starts_with(&lower) || member.short().starts_with(&lower));
+        if name == wanted {
+            exact.push(member);
+        } else if look.is_like(&Look::of(&name)) {
+            alike.push(member);
+        } else if has_id {
+            by_id.push(member);
+        }
+    }
+    match [exact, alike, by_id].into_iter().find(|found| !found.is_empty()).as_deref() {
+        None => Err(nobody.into()),
+        Some([one]) => Ok(*one),
+        Some(_) => Err(EngineError::Ambiguous(wanted.to_owned()).into()),
+    }
 }
 
 /// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
@@ -847,6 +922,20 @@ fn time_and_words(args: &[String]) -> Result<(Option<u64>, String)> {
 fn parse_millis(time: &str) -> Result<u64> {
     let time = when::parse_duration(time).map_err(time_failure)?;
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Takes the time for which messages are kept, within the room's bounds.
+fn expire_seconds(time: &[String]) -> Result<u64> {
+    let seconds = parse_millis(&time.join(" "))? / 1000;
+    if seconds < EXPIRE_SECONDS_MIN {
+        return Err(Failure::new(
+            exit::REFUSED,
+            "out_of_range",
+            format!("messages are kept for 1 h at least, not {}", when::span(seconds)),
+            "Nothing was done. For example: `hearth expire ROOM 30d`.",
+        ));
+    }
+    Ok(seconds)
 }
 
 fn time_failure(error: WhenError) -> Failure {

@@ -371,11 +371,10 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
         object["pending_acknowledged"] = json!(signed == pending.id);
     }
     let mut lines = vec![format!(
-        "{} ({}) - you are {}, standing: {}; {}; agreement version {}",
+        "{} ({}) - you are {}; {}; agreement version {}",
         escape::one_line(&policy.title),
         escape::one_line(&state.local_name),
         show::role_words(policy.role(&me)),
-        state.standing.as_str(),
         counted(members, "member", "members"),
         policy.agreement.version
     )];

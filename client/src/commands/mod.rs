@@ -30,13 +30,13 @@ use crate::{
     engine::Crypto,
     failure::{Failure, exit, io_words},
     line,
-    profile::{Profile, ProfileState, Unlock},
+    profile::{Profile, ProfileError, ProfileState, Unlock},
     show::{self, Output},
     store::Store,
     text::link,
 };
 
-/// Times that a new passphrase is asked for.
+/// Times that a passphrase is asked for.
 const PASSPHRASE_SLIPS_MAX: u32 = 10;
 
 type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -97,10 +97,13 @@ async fn dispatch(cli: Cli) -> Result<()> {
     };
     match cli.command {
         Command::Room(command) => Box::pin(rooms::run(&context, command)).await,
-        Command::Join(join) => Box::pin(door::join(&context, join)).await,
+        Command::Join(join) => drop_typed(Box::pin(door::join(&context, join)).await),
         Command::BurnInvite { link } => Box::pin(door::burn(&context, link)).await,
         Command::Agreement(AgreementCommand::Template) => {
             Ok(context.out.line(template::TEMPLATE.trim_end())?)
+        }
+        Command::Agreement(command @ AgreementCommand::Acknowledge { .. }) => {
+            drop_typed(Box::pin(door::agreement(&context, command)).await)
         }
         Command::Agreement(command) => Box::pin(door::agreement(&context, command)).await,
         Command::Receipt { room, file } => profile::receipt(&context, &room, file.as_deref()),
@@ -115,6 +118,14 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Man { dir } => profile::manual(&dir),
         Command::In(command) => Box::pin(inside::run(&context, command)).await,
     }
+}
+
+/// Keeps what a person typed while a command waited from the shell.
+fn drop_typed(done: Result<()>) -> Result<()> {
+    line::drop_typed(
+        "What you typed meanwhile was dropped; it was sent to nobody. Press Enter alone to leave: ",
+    )?;
+    done
 }
 
 /// Refuses a clock that TLS and MLS take no time from: before 1970, or in its first hours, to which they go back.
@@ -148,37 +159,56 @@ impl Context {
     /// Opens the profile, which must exist.
     pub(crate) fn open(&self) -> Result<Open> {
         let home = self.home()?;
-        let unlock = match Profile::inspect(&home)? {
-            ProfileState::New => {
-                return Err(Failure::new(
-                    exit::USAGE,
-                    "no_profile",
-                    format!("there is no profile in {}", home.display()),
-                    "Create or join a room first, or name the folder with --home.",
-                ));
-            }
-            state => self.unlock(&state)?,
-        };
-        Ok(Open { profile: Profile::open(&home, unlock.as_ref())?, crypto: Crypto::default() })
+        match Profile::inspect(&home)? {
+            ProfileState::New => Err(Failure::new(
+                exit::USAGE,
+                "no_profile",
+                format!("there is no profile in {}", home.display()),
+                "Create or join a room first, or name the folder with --home.",
+            )),
+            state => self.open_existing(&home, &state),
+        }
     }
 
     /// Opens the profile, or makes a new one.
     pub(crate) fn open_or_create(&self) -> Result<Open> {
         let home = self.home()?;
-        let state = Profile::inspect(&home)?;
-        let unlock = match state {
-            ProfileState::New => self.new_unlock()?,
-            state => self.unlock(&state)?,
-        };
-        let profile = Profile::open_or_create(&home, unlock.as_ref())?;
-        Ok(Open { profile, crypto: Crypto::default() })
+        match Profile::inspect(&home)? {
+            ProfileState::New => {
+                let unlock = self.new_unlock()?;
+                let profile = Profile::open_or_create(&home, unlock.as_ref())?;
+                Ok(Open { profile, crypto: Crypto::default() })
+            }
+            state => self.open_existing(&home, &state),
+        }
+    }
+
+    /// Opens a profile. A person is asked again after a wrong passphrase, because the next one that they type would go to the
+    /// command line.
+    fn open_existing(&self, home: &Path, state: &ProfileState) -> Result<Open> {
+        let asks = self.asks_passphrase(state);
+        for slips in 1.. {
+            let unlock = self.unlock(state)?;
+            match Profile::open(home, unlock.as_ref()) {
+                Err(ProfileError::WrongPassphrase) if asks && slips < PASSPHRASE_SLIPS_MAX => {
+                    self.out.remark("That is not the passphrase. Type it again, or press Ctrl-C.");
+                }
+                opened => return Ok(Open { profile: opened?, crypto: Crypto::default() }),
+            }
+        }
+        Err(ProfileError::WrongPassphrase.into())
+    }
+
+    fn asks_passphrase(&self, state: &ProfileState) -> bool {
+        let given = self.passphrase_file.is_some() || self.key_file.is_some();
+        matches!(state, ProfileState::NeedsPassphrase) && !given && interactive()
     }
 
     fn unlock(&self, state: &ProfileState) -> Result<Option<Unlock>> {
         match (state, &self.passphrase_file, &self.key_file) {
             (_, Some(file), _) => Ok(Some(Unlock::Passphrase(passphrase_of(file)?))),
             (_, _, Some(file)) => Ok(Some(Unlock::KeyFile(file.clone()))),
-            (ProfileState::NeedsPassphrase, None, None) if interactive() => {
+            _ if self.asks_passphrase(state) => {
                 let typed = line::read_secret("Passphrase: ")?;
                 Ok(Some(Unlock::Passphrase(typed)))
             }
@@ -186,22 +216,44 @@ impl Context {
         }
     }
 
-    /// Asks a person how the new profile shall be locked; a program that says nothing gets a key file.
+    /// Asks a person how the new profile shall be locked; a program that says nothing gets a key file, and is told.
     fn new_unlock(&self) -> Result<Option<Unlock>> {
-        if self.passphrase_file.is_some() || self.key_file.is_some() || !interactive() {
+        if self.passphrase_file.is_some() || self.key_file.is_some() {
             return self.unlock(&ProfileState::New);
         }
+        if !interactive() {
+            self.out.remark("The new profile has no passphrase: who gets this device can read what is said. `hearth profile passphrase` sets one.");
+            return Ok(None);
+        }
         self.out.remark("This makes a new profile on this device. A passphrase keeps what is said from whoever gets the device.");
+        let prompt = "New passphrase (empty: a key file beside the profile): ";
+        self.new_passphrase(prompt, || {
+            Ok(line::ask("Without a passphrase, who gets this device can read what is said. Type yes to go on without one: ")?
+                .trim()
+                .eq_ignore_ascii_case("yes"))
+        })
+    }
+
+    /// Asks for a new passphrase twice; nothing if it is empty, and `empty` agrees.
+    pub(crate) fn new_passphrase(
+        &self,
+        prompt: &str,
+        empty: impl Fn() -> Result<bool>,
+    ) -> Result<Option<Unlock>> {
         // A slip asks again: what is typed after the end would go to the command line, and into its history.
         let mut slips = 0;
         loop {
-            let first =
-                line::read_secret("New passphrase (empty: a key file beside the profile): ")?;
-            if first.is_empty() {
+            let first = line::read_secret(prompt)?;
+            if first.is_empty() && empty()? {
                 return Ok(None);
             }
+            let is_empty = first.is_empty();
             let unlock = Unlock::Passphrase(first);
             let slip = match unlock.check_new() {
+                Err(_) if is_empty => Failure::usage(
+                    "there is no passphrase yet",
+                    "Type one of eight characters at least.",
+                ),
                 Err(error) => Failure::from(error),
                 Ok(()) => {
                     let second = line::read_secret("The same again: ")?;
@@ -284,7 +336,7 @@ impl Wanted<'_> {
             Self::Invite(_) => link::find(text, Invite::parse).is_ok(),
         };
         let prompt = format!("The {} (paste it; it is not shown): ", self.name());
-        Ok(line::read_pasted(&prompt, link::PASTED_BYTES_MAX, whole)?)
+        Ok(line::read_pasted(&prompt, link::PASTED_BYTES_MAX, link::is_meant, whole)?)
     }
 }
 

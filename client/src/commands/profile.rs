@@ -13,7 +13,6 @@ use crate::{
         receipt::{RECEIPT_BYTES_MAX, Receipt},
     },
     failure::{Failure, exit},
-    line,
     profile::{Profile, ProfileState, Unlock},
     show,
     text::escape,
@@ -34,8 +33,10 @@ pub(super) fn run(context: &Context, command: ProfileCommand) -> Result<()> {
         ProfileCommand::Passphrase { new_passphrase_file } => {
             let open = context.open()?;
             let new = match new_passphrase_file {
-                Some(file) => passphrase_of(&file)?,
-                None if interactive() => line::read_secret("New passphrase: ")?,
+                Some(file) => Some(Unlock::Passphrase(passphrase_of(&file)?)),
+                None if interactive() => {
+                    context.new_passphrase("New passphrase: ", || Ok(false))?
+                }
                 None => {
                     return Err(Failure::usage(
                         "no new passphrase was given",
@@ -43,7 +44,7 @@ pub(super) fn run(context: &Context, command: ProfileCommand) -> Result<()> {
                     ));
                 }
             };
-            open.profile.change_unlock(Some(&Unlock::Passphrase(new)))?;
+            open.profile.change_unlock(new.as_ref())?;
             Ok(context.out.say(&json!({"done": "passphrase"}), "changed")?)
         }
         ProfileCommand::Check => {

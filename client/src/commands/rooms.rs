@@ -1,5 +1,7 @@
 //! Rooms of this profile: creating, listing, naming, erasing.
 
+use std::io::IsTerminal as _;
+
 use hearth_protocol::RoomNumbers;
 use serde_json::json;
 
@@ -113,9 +115,10 @@ pub(super) fn confirm(yes: bool, question: &str) -> Result<()> {
     ))
 }
 
-/// Asks before something that a slip of the finger must not do. Where nobody can be asked, a program meant it.
+/// Asks before something that a slip of the finger must not do. A program whose words come over standard input meant it; a
+/// person whose standard error goes elsewhere sees no question, and needs `--yes`.
 pub(super) fn confirm_person(yes: bool, question: &str) -> Result<()> {
-    confirm(yes || !interactive(), question)
+    confirm(yes || !std::io::stdin().is_terminal(), question)
 }
 
 fn list(context: &Context) -> Result<()> {

@@ -8,11 +8,14 @@ use hearth_protocol::Role;
 
 use crate::{
     cli::{Cli, Entry, INVITE_USES_MAX, InRoom, ROOM_COMMANDS, Topic},
-    text::{escape, nearest},
+    text::{escape, link, nearest, when},
 };
 
 /// Columns of a command and what it takes, where that is short.
 const COLUMN: usize = 30;
+
+/// Columns of a line that is shown to the person who typed it.
+const SHOWN_COLUMNS: usize = 50;
 
 /// Words that somebody types who looks for the way out, or for help.
 const ASKING: [&str; 6] = ["help", "quit", "exit", "q", "?", "logout"];
@@ -22,18 +25,63 @@ pub(super) fn find(word: &str) -> Option<&'static Entry> {
     ROOM_COMMANDS.iter().find(|entry| entry.name.eq_ignore_ascii_case(word))
 }
 
-/// Returns the command that a line without a slash may have been meant as.
-pub(super) fn meant(line: &str) -> Option<String> {
-    let word = line.trim().trim_end_matches(['.', '!']);
-    let lower = word.to_lowercase();
-    let asks = ASKING.contains(&if word.is_empty() { line.trim() } else { lower.as_str() });
-    let command = ROOM_COMMANDS.iter().any(|entry| entry.topic.is_some() && entry.name == word);
-    match lower.as_str() {
-        _ if !asks && !command => None,
-        "?" => Some("help".into()),
-        "exit" | "q" | "logout" => Some("quit".into()),
-        _ => Some(lower),
+/// Returns the command that a line without a slash may have been meant as: a command's word alone, or with what the command
+/// takes. `names` are those of the members.
+pub(super) fn meant(line: &str, names: impl FnOnce() -> Vec<String>) -> Option<String> {
+    let line = line.trim();
+    if let Some((word, rest)) = line.split_once(char::is_whitespace) {
+        let (word, rest) = (word.to_lowercase(), rest.trim());
+        let takes = match word.as_str() {
+            "help" => find(rest.trim_end_matches(['?', '.', '!'])).is_some(),
+            word => takes(find(word).filter(|entry| entry.topic.is_some())?, rest, names),
+        };
+        return takes.then(|| escape::truncate(&format!("{word} {rest}"), SHOWN_COLUMNS));
     }
+    let word = line.trim_end_matches(['.', '!']);
+    let lower = word.to_lowercase();
+    let asks = ASKING.contains(&if word.is_empty() { line } else { lower.trim_end_matches('?') });
+    let command = find(word).is_some_and(|entry| entry.topic.is_some());
+    match lower.as_str() {
+        "?" => Some("help".into()),
+        _ if !asks && !command => None,
+        "exit" | "q" | "logout" => Some("quit".into()),
+        _ => Some(lower.trim_end_matches('?').to_owned()),
+    }
+}
+
+/// Whether words behind a command's word have the shape of what it takes. Free words have none.
+fn takes(entry: &Entry, rest: &str, names: impl FnOnce() -> Vec<String>) -> bool {
+    let first = rest.split_whitespace().next().unwrap_or_default();
+    let alone = first.len() == rest.len();
+    if first.starts_with("--") && entry.takes.contains("--") {
+        return true;
+    }
+    let off = entry.takes.contains("off") && alone && when::is_off(first);
+    match entry.name {
+        "lock" => alone && ["on", "off"].iter().any(|word| first.eq_ignore_ascii_case(word)),
+        "pause" | "slow" | "expire" => {
+            off || matches!(when::split_duration(rest), Ok((Some(_), _)))
+        }
+        "budget" => off || when::parse_rate(rest).is_ok(),
+        "len" => off || (alone && first.parse::<u32>().is_ok()),
+        "hours" => off || rest.contains(':'),
+        "pin" | "unpin" | "retract" => alone && first.chars().any(|c| c.is_ascii_digit()),
+        "revoke" => link::is_meant(rest),
+        // Whoever knocks is no member yet.
+        "admit" | "decline" if alone || entry.name == "decline" => {
+            first.chars().next().is_some_and(char::is_uppercase) || begins_with_name(rest, &names())
+        }
+        _ if entry.takes.contains("NAME") => begins_with_name(rest, &names()),
+        _ => false,
+    }
+}
+
+/// Whether a text begins with one of these names, or a word of a name of several.
+fn begins_with_name(text: &str, names: &[String]) -> bool {
+    let folded = |text: &str| text.trim_start_matches('"').to_lowercase();
+    let text = folded(text);
+    let first = text.split(|c: char| c.is_whitespace() || c == '"').next().unwrap_or_default();
+    names.iter().any(|name| folded(name).split_whitespace().next() == Some(first))
 }
 
 /// Lists what somebody of a role may use, by topic.
@@ -299,7 +347,7 @@ mod tests {
             for code in ["CF", "[E]", "[R]", "F [", "M [", "ROOM"] {
                 assert!(!text.contains(code), "{code}: {text}");
             }
-            assert_eq!(meant(entry.name).is_some(), entry.topic.is_some());
+            assert_eq!(meant(entry.name, Vec::new).is_some(), entry.topic.is_some());
         }
     }
 
@@ -405,11 +453,62 @@ mod tests {
             ("?", "help"),
             ("who", "who"),
             ("leave", "leave"),
+            ("Leave", "leave"),
+            ("help?", "help"),
+            ("help pause", "help pause"),
         ] {
-            assert_eq!(meant(line).as_deref(), Some(command), "{line}");
+            assert_eq!(meant(line, Vec::new).as_deref(), Some(command), "{line}");
         }
-        for line in ["help me", "Who?", "I quit", "quit smoking", "Leave", "follow", "", "."] {
-            assert_eq!(meant(line), None, "{line}");
+        for line in ["help me", "Who?", "I quit", "quit smoking", "follow", "", "."] {
+            assert_eq!(meant(line, Vec::new), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn commands_without_slash_are_asked_about() {
+        let names = || ["Dan", "Ben B", "Zoë"].map(str::to_owned).to_vec();
+        for line in [
+            "timeout Dan 30m you were drunk",
+            "Timeout dan 30m",
+            "remove Dan --reason conduct",
+            "remove \"Ben B\" --reason conduct",
+            "mute zoë",
+            "admit Eve",
+            "admit Dan",
+            "decline Eve Please call me first",
+            "role Dan observer",
+            "pause 10m",
+            "pause 2 hours let us breathe",
+            "slow off",
+            "expire 30d",
+            "lock on",
+            "len 400",
+            "budget 20/day",
+            "hours Mon-Fri 17:00-20:00 UTC",
+            "pin ab12",
+            "read --all",
+            "retract --all-from Dan",
+            "invite --uses 3",
+        ] {
+            assert!(meant(line, names).is_some(), "{line}");
+        }
+        for line in [
+            "remove the pain",
+            "admit it",
+            "admit I was wrong",
+            "pause and breathe",
+            "slow down",
+            "read this book",
+            "open up to me",
+            "leave me alone",
+            "announce nothing",
+            "Dan, remove it",
+            "role models help",
+            "lock the door",
+            "pin it",
+            "close to Dan",
+        ] {
+            assert_eq!(meant(line, names), None, "{line}");
         }
     }
 }

@@ -38,9 +38,16 @@ pub(super) fn unfilled(text: &str) -> Vec<String> {
     let wanted = own_brackets();
     let folded = Folded::of(text);
     let mut found: Vec<(usize, String)> = Vec::new();
-    for (at, inner) in brackets(&folded) {
+    for (at, inner) in brackets(&folded, '[', ']') {
         if let Some(own) = wanted.iter().find(|own| own.to_lowercase() == inner) {
             found.push((line_of(text, at), format!("[{own}]")));
+        } else if is_gap(&inner) || wanted.iter().any(|own| is_nearly(own, &inner)) {
+            found.push((line_of(text, at), format!("[{inner}]")));
+        }
+    }
+    for (at, inner) in brackets(&folded, '(', ')') {
+        if wanted.iter().any(|own| has_words(own) && inner.contains(&own.to_lowercase())) {
+            found.push((line_of(text, at), format!("({inner})")));
         }
     }
     let plain = folded.without_brackets();
@@ -52,13 +59,36 @@ pub(super) fn unfilled(text: &str) -> Vec<String> {
         let Some(at) = plain.text.find(&own.to_lowercase()) else { continue };
         let line = plain.places.get(at).map_or(1, |place| line_of(text, *place));
         // One of these says it.
-        if !found.iter().any(|(at, words)| *at == line && words.starts_with('[')) {
+        if !found.iter().any(|(at, words)| *at == line && words.starts_with(['[', '('])) {
             found.push((line, own.to_owned()));
         }
     }
     found.sort();
     found.dedup();
     found.into_iter().map(|(line, words)| format!("line {line}: {words}")).collect()
+}
+
+/// Whether words in a bracket say that something is still to come.
+fn is_gap(inner: &str) -> bool {
+    let line = |c| matches!(c, '_' | '.' | '-' | '?' | '\u{2026}');
+    (!inner.is_empty() && inner.chars().all(line))
+        || ["todo", "tbd", "tba", "fixme", "xx", "xxx"]
+            .contains(&inner.trim_end_matches([':', '.', '?']))
+}
+
+/// Whether words of a bracket are the template's with a few more, or the first of them.
+fn is_nearly(own: &str, inner: &str) -> bool {
+    let own_lower = own.to_lowercase();
+    let begins = inner.contains(' ')
+        && own_lower
+            .strip_prefix(inner)
+            .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+    has_words(own) && (inner.contains(&own_lower) || begins)
+}
+
+/// Whether words of the template are more than one, and no proposal.
+fn has_words(own: &str) -> bool {
+    own.contains(' ') && !PROPOSALS.iter().any(|p| p.eq_ignore_ascii_case(own))
 }
 
 /// Returns what stands in the template's brackets.
@@ -69,10 +99,10 @@ fn own_brackets() -> Vec<String> {
 }
 
 /// Returns what stands in brackets, and where each begins.
-fn brackets(folded: &Folded) -> impl Iterator<Item = (usize, String)> {
-    folded.text.match_indices('[').filter_map(|(at, _)| {
+fn brackets(folded: &Folded, open: char, close: char) -> impl Iterator<Item = (usize, String)> {
+    folded.text.match_indices(open).filter_map(move |(at, _)| {
         let inner = folded.text.get(at + 1..)?;
-        let end = inner.find(']').filter(|end| *end <= BRACKET_BYTES_MAX)?;
+        let end = inner.find(close).filter(|end| *end <= BRACKET_BYTES_MAX)?;
         let place = folded.places.get(at).copied().unwrap_or_default();
         Some((place, inner[..end].trim().to_owned()))
     })
@@ -161,7 +191,11 @@ mod tests {
             ),
             ("Facilitators [do / do not] write notes", "line 1: [do / do not]"),
             ("Delete  this\nparagraph.", "line 1: Delete this paragraph"),
-            ("I call (emergency number).", "line 1: I call emergency number"),
+            ("I call (emergency number).", "line 1: (emergency number)"),
+            ("I call [your emergency number].", "line 1: [your emergency number]"),
+            ("Present [days and hours].", "line 1: [days and hours]"),
+            ("I call [TODO].", "line 1: [todo]"),
+            ("I call [____].", "line 1: [____]"),
         ] {
             let named = unfilled(text);
             assert!(named.iter().any(|n| n == expected), "{text}: {named:?}");

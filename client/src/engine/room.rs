@@ -59,7 +59,7 @@ impl<'s> Room<'s> {
             let state: RoomState =
                 read(store, Kind::Room, no, STATE)?.ok_or(EngineError::DamagedRecord)?;
             let by_id = wanted.len() >= 8 && state.room.to_hex().starts_with(wanted);
-            if state.local_name == wanted {
+            if state.local_name.eq_ignore_ascii_case(wanted) {
                 found = vec![(no, state)];
                 break;
             }

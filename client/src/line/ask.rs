@@ -4,17 +4,19 @@
 //! them before the console starts, and from async code inside `spawn_blocking`.
 
 use std::{
-    io::{self, IsTerminal as _, Read, Write as _},
+    io::{self, BufRead, BufReader, IsTerminal as _, Read, Write as _},
     process,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
-    tcgetattr, tcsetattr,
+    tcgetattr, tcgetpgrp, tcsetattr,
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -25,6 +27,10 @@ use crate::{signals, text::escape};
 const SECRET_BYTES_MAX: usize = 1024;
 /// Times that a yes or no is asked for.
 const TRIES_MAX: usize = 3;
+/// Time without a key after which a paste is over.
+const PASTE_QUIET: Duration = Duration::from_millis(100);
+/// Waits of [`PASTE_QUIET`] for the end of a paste.
+const PASTE_WAITS_MAX: u32 = 50;
 
 /// Stands for "no key" among a terminal's special codes (`_POSIX_VDISABLE`).
 const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
@@ -114,6 +120,76 @@ pub(super) fn forget_typed() {
     let _ = tcflush(io::stdin(), QueueSelector::IFlush);
 }
 
+/// Returns how many bytes were typed and not yet read; of a terminal that gives lines, those of whole lines.
+fn typed() -> u64 {
+    rustix::io::ioctl_fionread(io::stdin()).unwrap_or(0)
+}
+
+/// Forgets the rest of a paste, of which more may still be coming in.
+fn forget_pasted() {
+    for _ in 0..PASTE_WAITS_MAX {
+        forget_typed();
+        thread::sleep(PASTE_QUIET);
+        if typed() == 0 {
+            break;
+        }
+    }
+}
+
+/// Drops what was typed while nobody asked for it, because it would go to the shell, which runs and keeps it. If there is
+/// any, says `note` and waits for Enter on an empty line: the person may be in the middle of a sentence.
+///
+/// # Errors
+/// If the terminal does not work.
+pub fn drop_typed(note: &str) -> io::Result<()> {
+    // A process in the background would be stopped for touching the terminal.
+    let foreground =
+        tcgetpgrp(io::stdin()).map_or(true, |group| group == rustix::process::getpgrp());
+    if !foreground || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(());
+    }
+    signals::restore_terminal_first()?;
+    let _asked = Asked;
+    SECRET.store(true, Ordering::SeqCst);
+    unseen_keys()?;
+    if typed() == 0 {
+        return Ok(());
+    }
+    forget_pasted();
+    loop {
+        show(note)?;
+        match secret_keys(&mut Keys, LINE_BYTES_MAX) {
+            Ok(line) if !line.trim().is_empty() => {}
+            Err(AskError::SecretTooLong(_) | AskError::Line(_)) => forget_pasted(),
+            _ => break,
+        }
+        show("\n")?;
+    }
+    forget_pasted();
+    show("\n")
+}
+
+/// Keys come one by one and unseen; Ctrl-C reaches us and cannot leave the terminal without echo.
+fn unseen_keys() -> io::Result<()> {
+    change_terminal(OptionalActions::Now, |modes| {
+        modes.local_modes -=
+            LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    })
+}
+
+/// Reads the terminal a byte at a time, so that what is not asked for stays where [`forget_typed`] reaches it. The standard
+/// library's reader takes more.
+struct Keys;
+
+impl Read for Keys {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let end = into.len().min(1);
+        Ok(rustix::io::read(io::stdin(), &mut into[..end])?)
+    }
+}
+
 /// Changes the terminal's modes, after remembering them as they were before the first change.
 fn change_terminal(how: OptionalActions, change: impl FnOnce(&mut Termios)) -> io::Result<()> {
     let mut remembered = lock(&REMEMBERED);
@@ -154,64 +230,94 @@ pub fn read_secret(prompt: &str) -> Result<Zeroizing<String>, AskError> {
 /// Reads keys at the terminal with the echo off.
 fn typed_unseen(
     prompt: &str,
-    read: impl FnOnce(&mut io::StdinLock<'static>) -> Result<Zeroizing<String>, AskError>,
+    read: impl FnOnce(&mut Keys) -> Result<Zeroizing<String>, AskError>,
 ) -> Result<Zeroizing<String>, AskError> {
     // Before the echo goes: a signal that finds the default would leave the terminal without it.
     signals::restore_terminal_first()?;
     let asked = Asked;
     SECRET.store(true, Ordering::SeqCst);
     forget_typed();
-    change_terminal(OptionalActions::Now, |modes| {
-        // Keys come one by one, so that Ctrl-C reaches us and cannot leave the terminal without echo.
-        modes.local_modes -=
-            LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
-        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
-        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
-    })?;
+    unseen_keys()?;
     show(prompt)?;
-    let secret = read(&mut io::stdin().lock());
-    if secret.is_err() {
-        // The rest of one that is too long.
-        forget_typed();
+    let secret = read(&mut Keys);
+    // The rest of one that is too long, or of a paste.
+    if secret.is_err() || typed() > 0 {
+        forget_pasted();
     }
     drop(asked);
     show("\n")?;
     secret
 }
 
-/// Asks for a text that may be pasted in several lines, without showing it, until it is whole or an empty line is entered.
+/// Asks for a text that may be pasted in several lines, without showing it, until it is whole, or an empty line follows its
+/// beginning: `begun` tells it from the words before it. What was pasted behind it is dropped.
 ///
 /// # Errors
 /// See [`AskError`].
 pub fn read_pasted(
     prompt: &str,
     bytes_max: usize,
+    begun: impl Fn(&str) -> bool,
     whole: impl Fn(&str) -> bool,
 ) -> Result<Zeroizing<String>, AskError> {
     typed_unseen(prompt, |input| {
-        let mut text = Zeroizing::new(String::with_capacity(bytes_max));
-        loop {
-            let line = secret_keys(input, bytes_max)?;
-            if text.len() + line.len() >= bytes_max {
-                return Err(AskError::SecretTooLong(bytes_max));
-            }
-            text.push_str(&line);
-            if line.trim().is_empty() || whole(&text) {
-                return Ok(text);
-            }
-            text.push('\n');
-            show("(not whole yet: go on, or press Enter alone) ")?;
-        }
+        let text = pasted(input, bytes_max, &begun, &whole, |begun| {
+            let more = match (typed() > 0, begun) {
+                (true, _) => return Ok(()),
+                (false, true) => "(not whole yet: go on, or press Enter alone) ",
+                (false, false) => "(no link yet: paste it, or press Ctrl-C) ",
+            };
+            show(more)
+        });
+        forget_pasted();
+        text
     })
 }
 
-/// Asks for one line.
+/// Reads lines until they are whole, or an empty line ends what has begun. Before each further line, `more` learns whether it
+/// has.
+fn pasted(
+    input: &mut impl Read,
+    bytes_max: usize,
+    begun: impl Fn(&str) -> bool,
+    whole: impl Fn(&str) -> bool,
+    mut more: impl FnMut(bool) -> io::Result<()>,
+) -> Result<Zeroizing<String>, AskError> {
+    let mut text = Zeroizing::new(String::with_capacity(bytes_max));
+    loop {
+        let line = secret_keys(input, bytes_max)?;
+        if text.len() + line.len() >= bytes_max {
+            return Err(AskError::SecretTooLong(bytes_max));
+        }
+        text.push_str(&line);
+        let has_begun = begun(&text);
+        if (line.trim().is_empty() && has_begun) || whole(&text) {
+            return Ok(text);
+        }
+        text.push('\n');
+        more(has_begun)?;
+    }
+}
+
+/// Asks for one line. At a terminal, what was typed before the question or pasted behind the line answers nothing.
 ///
 /// # Errors
 /// See [`AskError`].
 pub fn ask(prompt: &str) -> Result<String, AskError> {
+    if !io::stdin().is_terminal() {
+        return ask_of(&mut io::stdin().lock(), prompt);
+    }
+    forget_typed();
+    let answer = ask_of(&mut BufReader::with_capacity(1, Keys), prompt);
+    if answer.is_err() || typed() > 0 {
+        forget_pasted();
+    }
+    answer
+}
+
+fn ask_of(input: &mut impl BufRead, prompt: &str) -> Result<String, AskError> {
     show(&escape::one_line(prompt))?;
-    let line = plain::read_line(&mut io::stdin().lock(), LINE_BYTES_MAX)?;
+    let line = plain::read_line(input, LINE_BYTES_MAX)?;
     Ok(line.ok_or(AskError::Ended)??)
 }
 
@@ -375,6 +481,25 @@ mod tests {
         }
         assert!(matches!(secret_line(&mut &b""[..]), Err(AskError::Ended)));
         assert!(secret_line(&mut &[b'x'; 5000][..]).is_err());
+    }
+
+    #[test]
+    fn blank_lines_end_begun_links_only() {
+        let read = |typed: &str| {
+            let (begun, whole) = (|t: &str| t.contains("link"), |t: &str| t.contains("link!"));
+            let text = pasted(&mut typed.as_bytes(), 100, begun, whole, |_| Ok(()));
+            text.map(|text| text.to_string()).map_err(|error| error.to_string())
+        };
+        for (typed, text) in [
+            ("link!\n", "link!"),
+            ("Dear Ben,\n\nhere is the link!\nFay\n", "Dear Ben,\n\nhere is the link!"),
+            ("\n\nlink!\n", "\n\nlink!"),
+            ("a link\n\nlink!\n", "a link\n"),
+        ] {
+            assert_eq!(read(typed).as_deref(), Ok(text), "{typed:?}");
+        }
+        assert!(read("Dear Ben,\n\n").unwrap_err().contains("ended"));
+        assert!(read(&"\n".repeat(200)).unwrap_err().contains("100 bytes"));
     }
 
     #[test]

@@ -17,7 +17,9 @@ const SEQUENCE_BYTES_MAX: usize = 16;
 pub(super) enum Typed {
     /// A line, or the reason why there is none.
     Line(Result<String, LineError>),
-    /// Ctrl-D on an empty line, or Ctrl-C.
+    /// Ctrl-C in a line, which the arrow keys bring back.
+    PutAway,
+    /// Ctrl-D or Ctrl-C on an empty line.
     End,
 }
 
@@ -36,6 +38,8 @@ pub(super) struct LineEditor {
     /// How many lines back; 0 is the line being typed, which waits in `draft`.
     back: usize,
     draft: String,
+    /// Shows the prompt alone.
+    unseen: bool,
 }
 
 /// What the bytes so far are the beginning of.
@@ -51,6 +55,11 @@ enum Decoding {
 impl LineEditor {
     pub(super) fn new(prompt: &str) -> Self {
         Self { prompt: escape::one_line(prompt), ..Self::default() }
+    }
+
+    /// Returns one that does not show what is typed.
+    pub(super) fn unseen(prompt: &str) -> Self {
+        Self { unseen: true, ..Self::new(prompt) }
     }
 
     /// Takes one byte from the terminal.
@@ -108,7 +117,11 @@ impl LineEditor {
             // A pasted text presses no keys.
             0..=0x1f | 0x7f if self.pasting => {}
             // Ctrl-C, Ctrl-D.
-            3 => return Some(Typed::End),
+            3 if self.bytes == 0 && !self.too_long => return Some(Typed::End),
+            3 => {
+                let _ = self.accept();
+                return Some(Typed::PutAway);
+            }
             4 if self.bytes == 0 && !self.too_long => return Some(Typed::End),
             4 => self.delete(),
             // Ctrl-A, Ctrl-E, Ctrl-B, Ctrl-F.
@@ -173,12 +186,25 @@ impl LineEditor {
             return Err(LineError::TooLong);
         }
         if !line.trim().is_empty() && self.history.back() != Some(&line) {
-            if self.history.len() == HISTORY_LINES_MAX {
-                self.history.pop_front();
-            }
-            self.history.push_back(line.clone());
+            self.remember(line.clone());
         }
         Ok(line)
+    }
+
+    /// Takes a text for the line's draft; where something is being typed, the arrow keys bring it.
+    pub(super) fn give_back(&mut self, text: &str) {
+        if self.text().is_empty() && self.back == 0 && !self.pasting {
+            self.replace(text);
+        } else if self.history.back().is_none_or(|last| last != text) {
+            self.remember(text.to_owned());
+        }
+    }
+
+    fn remember(&mut self, line: String) {
+        if self.history.len() == HISTORY_LINES_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back(line);
     }
 
     fn text(&self) -> String {
@@ -247,6 +273,9 @@ impl LineEditor {
     /// Returns what draws the line on a row of its own, in less than that many columns, cursor placed.
     pub(super) fn draw(&self, columns: usize) -> String {
         let columns = columns.saturating_sub(1).max(1);
+        if self.unseen {
+            return format!("\r\x1b[K{}", escape::truncate(&self.prompt, columns));
+        }
         let prompt = escape::truncate(&self.prompt, columns / 2);
         let room = columns - escape::width(&prompt);
         let from = self.left.len().saturating_sub(DRAWN_CHARS_MAX);
@@ -324,8 +353,23 @@ mod tests {
     }
 
     #[test]
+    fn given_back_words_are_a_draft() {
+        let mut editor = LineEditor::new("");
+        editor.give_back("a long\nsentence");
+        assert_eq!(typed(&mut editor, b"\x7f!\r"), [line("a long\nsentenc!")]);
+        // What is being typed stays.
+        typed(&mut editor, b"half");
+        editor.give_back("refused");
+        assert_eq!(typed(&mut editor, b"\x1b[A\r"), [line("refused")]);
+    }
+
+    #[test]
     fn the_end_is_an_end() {
-        for keys in [&b"\x04"[..], b"half\x03", b"\x7f\x7f\x04"] {
+        assert_eq!(
+            typed(&mut LineEditor::new(""), b"half\x03\x1b[A\r"),
+            [Typed::PutAway, line("half")]
+        );
+        for keys in [&b"\x04"[..], b"\x03", b"\x7f\x7f\x04"] {
             assert_eq!(typed(&mut LineEditor::new(""), keys), [Typed::End]);
         }
         assert_eq!(typed(&mut LineEditor::new(""), b"a\x04\r"), [line("a")]);

@@ -291,7 +291,11 @@ fn unwrap(home: &Path, header: &Header, unlock: Option<&Unlock>) -> Result<Zeroi
                 Some(Unlock::KeyFile(path)) => path.clone(),
                 Some(Unlock::Passphrase(_)) => return Err(ProfileError::KeyFileNeeded(recorded)),
             };
-            let wrapping = key_file::read(&path)?;
+            let wrapping = key_file::read(&path).map_err(|error| match (error, unlock) {
+                // A file that was named by hand is another file rather than damage.
+                (ProfileError::Damaged(_), Some(_)) => ProfileError::WrongKeyFile(path.clone()),
+                (error, _) => error,
+            })?;
             header.unwrap_key(&wrapping).ok_or(ProfileError::WrongKeyFile(path))
         }
     }

@@ -8,10 +8,12 @@ use super::escape::is_invisible;
 pub const PASTED_BYTES_MAX: usize = 16 * 1024;
 /// What a link of ours begins with.
 const SCHEMES: [&str; 2] = ["hearth://", "hearth+plain://"];
+/// What a link of ours begins with inside of another.
+const ESCAPED: [&str; 2] = ["hearth%3a%2f%2f", "hearth%2bplain%3a%2f%2f"];
 /// Places at which a link may begin.
 const PLACES_MAX: usize = 8;
 /// What may stick to the end of a link, and can stand in one: the end of a sentence, or of an address.
-const TRAILING: [char; 6] = ['.', ':', ']', '/', '#', '%'];
+const TRAILING: [char; 7] = ['.', ':', ']', '/', '#', '%', '_'];
 
 /// Finds the link in what somebody pasted.
 ///
@@ -63,7 +65,8 @@ fn grow<T>(
         if link.len() > LINK_CHARS_MAX {
             break;
         }
-        for candidate in [link.as_str(), link.trim_end_matches(TRAILING)] {
+        let shorter = link.strip_suffix(TRAILING).unwrap_or(&link);
+        for candidate in [link.as_str(), shorter, link.trim_end_matches(TRAILING)] {
             match parse(candidate) {
                 Err(LinkError::Damaged | LinkError::NotALink) => {}
                 answer => return answer,
@@ -88,6 +91,13 @@ fn plain(pasted: &str) -> String {
             c => text.push(c),
         }
     }
+    for sign in ["&#35;", "&#x23;", "&num;"] {
+        text = text.replace(sign, "#");
+    }
+    // A program that checks links puts them into one of its own.
+    if ESCAPED.iter().any(|mark| text.to_ascii_lowercase().contains(mark)) {
+        text = unescaped(&text);
+    }
     if !text.contains('#') {
         text = text.replace("%23", "#");
     }
@@ -95,6 +105,26 @@ fn plain(pasted: &str) -> String {
         text = heal(&text, broken);
     }
     text
+}
+
+/// Undoes percent encoding (RFC 3986 section 2.1) of ASCII.
+fn unescaped(text: &str) -> String {
+    let mut pieces = text.split('%');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let byte = piece.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (byte.filter(u8::is_ascii), piece.get(2..)) {
+            (Some(byte), Some(rest)) => {
+                out.push(char::from(byte));
+                out.push_str(rest);
+            }
+            _ => {
+                out.push('%');
+                out.push_str(piece);
+            }
+        }
+    }
+    out
 }
 
 /// Joins a scheme to its slashes where a line was broken between them.
@@ -175,6 +205,13 @@ mod tests {
                 link.replace('#', "%23"),
                 link.replace('#', "#\n"),
                 link.replace("--", "\u{2014}"),
+                format!("_{link}_"),
+                format!("**_{link}_**."),
+                link.replace('#', "&#35;"),
+                format!(
+                    "https://safe.example/?url={}&data=05%7C02%7C",
+                    link.replace(':', "%3A").replace('/', "%2F").replace('#', "%23")
+                ),
             ] {
                 assert_eq!(find(&pasted, Invite::parse).as_ref(), Ok(&invite), "{pasted:?}");
                 assert!(is_meant(&pasted), "{pasted:?}");

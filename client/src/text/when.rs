@@ -49,6 +49,45 @@ const NUMBERS: [(&str, u64); 14] = [
     ("fifteen", 15),
     ("twenty", 20),
 ];
+/// Further words of numbers and of guesses, which nobody begins a remark to a paused room with.
+const NUMBER_LIKE: [&str; 34] = [
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "thirty",
+    "forty",
+    "fourty",
+    "fifty",
+    "sixty",
+    "seventy",
+    "eighty",
+    "ninety",
+    "hundred",
+    "half",
+    "quarter",
+    "couple",
+    "few",
+    "several",
+    "about",
+    "around",
+    "approximately",
+    "approx",
+    "roughly",
+    "nearly",
+    "almost",
+    "circa",
+    "ca",
+    "maybe",
+    "another",
+    "next",
+];
+/// Words at the front of a text in which a unit makes it a length of time.
+const WORDS_BEFORE_UNIT: usize = 4;
 /// Words with which a moment begins, where only a length of time is taken.
 const MOMENTS: [&str; 5] = ["until", "till", "til", "by", "bis"];
 
@@ -166,12 +205,12 @@ pub fn split_duration(text: &str) -> Result<(Option<Duration>, &str), WhenError>
         }
     }
     let Some(seconds) = total else {
-        // What begins with a digit or a sign is meant as a number.
-        let numeric = |c: char| c.is_numeric() || matches!(c, '+' | '-' | '.');
-        let like_number = rest.chars().next().is_some_and(numeric);
-        let has_digit = first.chars().any(char::is_numeric);
-        return if like_number && has_digit { Err(WhenError::Duration) } else { Ok((None, begun)) };
+        return if is_like_duration(begun) { Err(WhenError::Duration) } else { Ok((None, begun)) };
     };
+    // "1h 30" is an hour and a half, or an hour and a slip.
+    if !rest.trim().is_empty() && rest.trim().bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(WhenError::Duration);
+    }
     let duration = Duration::from_secs(seconds);
     if (DURATION_MIN..=DURATION_MAX).contains(&duration) {
         Ok((Some(duration), rest.trim()))
@@ -192,6 +231,22 @@ fn split_number(text: &str) -> Result<Option<(u64, &str, bool)>, WhenError> {
     let (word, after) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let named = NUMBERS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name));
     Ok(named.map(|(_, number)| (*number, after, false)))
+}
+
+/// Whether a text begins like a length of time that is not understood: "ten", "forty-five minutes", "a couple of hours".
+fn is_like_duration(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    let first = words.clone().next().unwrap_or_default().to_lowercase();
+    // "a" and "an" begin anything.
+    let numbers = NUMBERS.iter().map(|(word, _)| *word).filter(|word| word.len() > 2);
+    let front = first.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    let number = numbers.chain(NUMBER_LIKE).any(|word| front == word);
+    let digits = first.chars().any(char::is_numeric) || first.starts_with('~');
+    let is_unit = |word: &str| {
+        let word = word.trim_end_matches(|c: char| !c.is_alphabetic());
+        word.len() > 2 && UNITS.iter().any(|(names, _)| is_one_of(word, names))
+    };
+    number || digits || words.by_ref().take(WORDS_BEFORE_UNIT).any(is_unit)
 }
 
 fn is_one_of(word: &str, names: &[&str]) -> bool {
@@ -545,14 +600,33 @@ mod tests {
             ("for 5 minutes please", (minutes(5), "please")),
             ("let us breathe", (None, "let us breathe")),
             ("a word first", (None, "a word first")),
-            ("two of us need a break", (None, "two of us need a break")),
+            ("breathe in, and out", (None, "breathe in, and out")),
+            ("let us all breathe for a minute", (None, "let us all breathe for a minute")),
             ("", (None, "")),
         ] {
             assert_eq!(split_duration(text), Ok(expected), "{text}");
         }
         // Never ten minutes with "2 Stunden" as words.
-        for text in ["2 Stunden", "5 of us", "2h30 now", "until six", "10", "18:00 sharp", "½ hour"]
-        {
+        for text in [
+            "2 Stunden",
+            "5 of us",
+            "2h30 now",
+            "until six",
+            "10",
+            "18:00 sharp",
+            "½ hour",
+            "forty-five minutes",
+            "ten",
+            "two",
+            "Two of us need a break",
+            "a couple of hours",
+            "a few minutes please",
+            "about 10 min",
+            "~10 min",
+            "quarter of an hour",
+            "1h 30",
+            "1 hour and 30",
+        ] {
             assert_eq!(split_duration(text), Err(WhenError::Duration), "{text}");
         }
     }

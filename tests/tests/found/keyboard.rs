@@ -204,7 +204,18 @@ fn d8_times_are_understood_or_refused() {
         assert_eq!(until_in(words), minutes, "{words:?}");
     }
     circle.fay("resume", &[]);
-    for words in [&["2", "Stunden"][..], &["2 Stunden"], &["soon"], &["until", "18:00"], &["10"]] {
+    for words in [
+        &["2", "Stunden"][..],
+        &["2 Stunden"],
+        &["soon"],
+        &["until", "18:00"],
+        &["10"],
+        &["forty-five minutes"],
+        &["ten"],
+        &["a couple of hours"],
+        &["about 10 min"],
+        &["1h 30"],
+    ] {
         // A single word that is no number is a remark.
         if words != ["soon"] {
             circle.fay.run(&[&["pause", &circle.room], words].concat()).refused(2, "usage");
@@ -865,4 +876,301 @@ fn leaving_counts_waiting_messages() {
     let left = ben.sees(&["leave", &circle.room]);
     assert_eq!(left.code, Some(0), "{left:?}");
     assert!(left.stderr.contains("dropped 1 message that waited"), "{left:?}");
+}
+
+/// A paste brings more line feeds than the question has: the rest answers nothing and reaches no shell.
+#[test]
+fn pasted_rest_answers_nothing() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let link = circle.invite(&["--uses", "9"]);
+    let mail = format!(
+        "Dear Ben,\r\rhere is the link:\r{link}\r\ryes\rI acknowledge\r\rFay\rrm -r notes\r"
+    );
+    for pasted in [format!("{link}\r\r"), format!("{link}\r\ryes\rI acknowledge\r"), mail] {
+        let ben = Person::new();
+        let mut join = AtTerminal::start(&ben, "xterm", &["join", "--as", "Ben"]);
+        join.await_words("it is not shown");
+        wait_until("no echo", || join.is_changed());
+        join.types(&pasted);
+        join.await_words("key file beside the profile): ");
+        wait_until("that all was taken", || join.keys_left() == 0);
+        assert!(!ben.home().exists(), "a profile was made unasked");
+        join.types("\r");
+        join.await_words("Type yes to go on without one");
+        join.types("no\r");
+        join.await_words("no passphrase yet");
+        wait_until("no echo", || join.is_changed());
+        join.types("\x03");
+        let (status, screen) = join.ends();
+        assert_eq!(status.code(), Some(2), "{screen}");
+        assert!(!ben.home().exists(), "a profile was made unasked");
+    }
+    // Words without a link, and a link that was cut: nothing behind the end goes to a shell.
+    let ben = Person::new();
+    let mut join = AtTerminal::start(&ben, "xterm", &["join", "--as", "Ben"]);
+    join.await_words("it is not shown");
+    wait_until("no echo", || join.is_changed());
+    join.types("Dear Ben,\r\rwe look forward\r\r");
+    join.await_words("no link yet");
+    join.types(&format!("{}\r\rrm -r notes\rrm -r letters\r", &link[..link.len() - 9]));
+    let (status, screen) = join.ends();
+    assert_eq!(status.code(), Some(3), "{screen}");
+    assert!(screen.contains("Copy the whole link again"), "{screen}");
+}
+
+#[test]
+fn profile_without_passphrase_is_told() {
+    let relay = Relay::start();
+    let agreement = text_file(hearth_tests::AGREEMENT);
+    let path = agreement.path().to_str().unwrap();
+    let fay = Person::new();
+    let create = ["room", "create", "Evening", "--agreement", path, "--as", "Fay", "--grant", "-"];
+    let made = fay.run_with_input(&create, relay.grant().as_bytes());
+    assert!(made.stderr.contains("The new profile has no passphrase"), "{made:?}");
+    made.done();
+    let again = fay.run(&["room", "list"]);
+    assert!(!again.stderr.contains("passphrase"), "{again:?}");
+}
+
+/// Starts a join that waits at the door.
+fn waiting_join(circle: &Circle, person: &Person, name: &str) -> AtTerminal {
+    let link = circle.invite(&[]);
+    let ack = circle.agreement.as_str();
+    let args = ["join", &link, "--as", name, "--acknowledge", ack];
+    let mut join = AtTerminal::start(person, "xterm", &args);
+    join.await_words("key file beside the profile): ");
+    join.types("\r");
+    join.await_words("Type yes to go on without one");
+    join.types("yes\r");
+    join.await_words("You have knocked");
+    join
+}
+
+#[test]
+fn waiting_join_keeps_typed_words() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = Person::new();
+    let mut join = waiting_join(&circle, &ben, "Ben");
+    join.types("echo my brother\rand my fath");
+    wait_until("the keys", || join.keys_left() > 0);
+    circle.fay("admit", &["Ben"]);
+    join.await_words("Press Enter alone to leave");
+    join.types("er hit me\r");
+    wait_until("that it asks again", || join.screen().matches("Press Enter alone").count() > 1);
+    assert!(join.goes_on());
+    assert_eq!(join.keys_left(), 0);
+    join.types("\r");
+    let (status, screen) = join.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert!(screen.contains("sent to nobody"), "{screen}");
+    // Nobody is asked who typed nothing.
+    let join = waiting_join(&circle, &Person::new(), "Cleo");
+    circle.fay("admit", &["Cleo"]);
+    let (status, screen) = join.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert!(!screen.contains("Press Enter"), "{screen}");
+}
+
+#[test]
+fn wrong_passphrase_is_asked_again() {
+    let relay = Relay::start();
+    let file = text_file("correct horse\n");
+    let flags = ["--passphrase-file", file.path().to_str().unwrap()];
+    let circle = Circle::open_as(&relay, Person::new().with_flags(&flags));
+    let mut list = AtTerminal::start(&circle.fay, "xterm", &["room", "list"]);
+    for (number, words) in ["correct house", "", "correct horse"].iter().enumerate() {
+        wait_until("a question", || list.screen().matches("Passphrase: ").count() > number);
+        wait_until("no echo", || list.is_changed());
+        list.types(&format!("{words}\r"));
+    }
+    let (status, screen) = list.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert_eq!(screen.matches("That is not the passphrase").count(), 2, "{screen}");
+    assert!(!screen.contains("horse") && !screen.contains("house"), "{screen}");
+    // A file is not asked again.
+    let wrong = text_file("correct house\n");
+    let flags = ["--passphrase-file", wrong.path().to_str().unwrap()];
+    let fay = Person::at(circle.fay.home()).with_flags(&flags);
+    fay.run(&["room", "list"]).refused(1, "wrong_passphrase");
+}
+
+#[test]
+fn overlong_words_return_as_draft() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("len", &["40"]);
+    circle.news(&ben);
+    let mut chat = AtTerminal::start(&ben, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types("hello\r");
+    chat.await_words("Ben: hello");
+    chat.types("This is what I could not say on Tuesday, when you asked\r");
+    chat.await_words("your words are back in the line");
+    chat.types("\x17\x17\x17\r");
+    chat.await_words("Ben: This is what I could not say on Tuesday,");
+    chat.types("/quit\r");
+    let (status, screen) = chat.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    circle.news(&circle.fay);
+    let said = circle.history(&circle.fay);
+    assert_eq!(texts(&said), ["hello", "This is what I could not say on Tuesday,"]);
+}
+
+#[test]
+fn removed_members_words_are_retracted() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let dan = circle.admit("Dan");
+    circle.say(&dan, "hurtful");
+    circle.news(&circle.fay);
+    circle.fay("remove", &["Dan", "--reason", "conduct"]);
+    circle
+        .fay
+        .run(&["retract", &circle.room, "--all-from", "Eve", "--yes"])
+        .refused(2, "no_such_member");
+    assert_eq!(circle.fay("retract", &["--all-from", "dan", "--yes"])[0]["count"], 1);
+    circle.news(&circle.fay);
+    assert!(texts(&circle.history(&circle.fay)).is_empty());
+}
+
+#[test]
+fn commands_without_slash_are_not_said() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let mut chat = enter(&circle, &circle.fay);
+    for line in [
+        "timeout Ben 30m you were drunk",
+        "remove Ben --reason conduct",
+        "admit Eve",
+        "help pause",
+        "help?",
+        "Leave",
+    ] {
+        chat.type_line(line);
+        let told = chat.await_line("a question", |told| told.contains("not said"));
+        assert!(told.contains("Did you mean /"), "{told}");
+    }
+    chat.type_line("admit Eve");
+    chat.await_line("a question", |told| told.contains("not said"));
+    chat.type_line("admit Eve");
+    chat.await_line("the words", |line| line.contains("Fay: admit Eve"));
+    chat.type_line("remove the table, please");
+    chat.await_line("the words", |line| line.contains("Fay: remove the table"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    circle.news(&ben);
+    assert_eq!(texts(&circle.history(&ben)), ["admit Eve", "remove the table, please"]);
+}
+
+#[test]
+fn grave_commands_ask_first() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let mut chat = enter(&circle, &circle.fay);
+    for (line, question) in [
+        ("/remove Ben --reason Conduct", "Remove Ben?"),
+        ("/expire 1 day", "Keep messages for 1 day?"),
+        ("/pause 400d", "Pause the room for 400 days?"),
+        ("/timeout Ben 400d rest", "Give Ben a time-out of 400 days?"),
+    ] {
+        chat.type_line(line);
+        chat.await_line("a question", |line| line.contains(question));
+        chat.type_line("no");
+        chat.await_line("that nothing was done", |line| line.contains("nothing was done"));
+    }
+    chat.type_line("/lock ON");
+    chat.await_line("the lock", |line| line.contains("locked"));
+    chat.type_line("/remove Ben --reason Conduct");
+    chat.await_line("a question", |line| line.contains("Remove Ben?"));
+    chat.type_line("yes");
+    chat.await_line("the removal", |line| line.contains("removed Ben"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    assert_eq!(ben.run(&["read", &circle.room]).code, Some(0));
+    assert_eq!(ben.does(&["room", "list"])[0]["standing"], "removed");
+}
+
+#[test]
+fn unseen_question_leaves_no_room() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    for args in [["withdraw", &circle.room], ["leave", &circle.room]] {
+        let (status, _) = AtTerminal::start_without_stderr(&ben, "xterm", &args).ends();
+        assert_eq!(status.code(), Some(2));
+    }
+    assert_eq!(ben.does(&["room", "list"])[0]["standing"], "member");
+}
+
+#[test]
+fn interrupted_line_is_put_away() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types("half a sentence\x03");
+    chat.await_words("the line was put away");
+    chat.types("\x1b[A and the rest\r");
+    chat.await_words("Fay: half a sentence and the rest");
+    chat.types("\x03");
+    assert_eq!(chat.ends().0.code(), Some(0));
+}
+
+#[test]
+fn locked_chat_shows_no_keys() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let args = ["chat", &circle.room, "--lock-after", "1s"];
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &args);
+    chat.await_words("Press Enter alone");
+    chat.types("my brother\r");
+    wait_until("that it asks again", || chat.screen().matches("Press Enter alone").count() > 1);
+    chat.types("\r");
+    let (status, screen) = chat.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert!(!screen.contains("brother"), "{screen}");
+}
+
+#[test]
+fn slips_of_case_are_taken() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    circle.fay.does(&["lock", "Tuesday-Evening", "ON"]);
+    let short = circle.fay.run(&["expire", &circle.room, "1m"]);
+    let message = short.refused(3, "out_of_range")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("1 h at least"), "{message}");
+    let status = circle.fay.sees(&["status", &circle.room]).stdout;
+    assert!(!status.contains("standing"), "{status}");
+    let other = text_file("no key");
+    let flags = ["--key-file", other.path().to_str().unwrap()];
+    let fay = Person::at(circle.fay.home()).with_flags(&flags);
+    fay.run(&["room", "list"]).refused(1, "wrong_key_file");
+}
+
+#[test]
+fn mistyped_acknowledgement_is_asked_again() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let text = text_file("Another text.\n");
+    let path = text.path().to_str().unwrap();
+    circle.fay.does(&["agreement", "amend", &circle.room, path, "--material", "--effective", "3d"]);
+    let args = ["agreement", "acknowledge", &circle.room];
+    for (words, code) in [("", Some(3)), ("I acknowledge.", Some(0))] {
+        let mut again = AtTerminal::start(&ben, "xterm", &args);
+        again.await_words("type \"I acknowledge\": ");
+        again.types("I aknowledge\r");
+        again.await_words("That accepts nothing yet");
+        let question = "type \"I acknowledge\": ";
+        wait_until("a question", || again.screen().matches(question).count() > 1);
+        again.types(&format!("{words}\r"));
+        let (status, screen) = again.ends();
+        assert_eq!(status.code(), code, "{screen}");
+        assert!(!screen.contains("burn-invite"), "{screen}");
+    }
 }

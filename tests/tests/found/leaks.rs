@@ -32,6 +32,8 @@ fn c1_links_stay_out_of_processes() {
     join.types(&format!("{link}\r"));
     join.await_words("key file beside the profile): ");
     join.types("\r");
+    join.await_words("Type yes to go on without one");
+    join.types("yes\r");
     join.await_words("I acknowledge");
     assert!(!shows(join.pid(), &secret[..20]));
     join.types("I acknowledge\r");
