@@ -447,7 +447,7 @@ pub enum InRoom {
         /// Words to the room.
         #[arg(long, value_name = "TEXT")]
         goodbye: Option<String>,
-        /// Do not ask first. Where standard input is no terminal, hearth never asks.
+        /// Do not ask first. hearth never asks where standard input is not a terminal.
         #[arg(long)]
         yes: bool,
     },
@@ -495,7 +495,7 @@ pub enum InRoom {
         /// Retract every message of a member.
         #[arg(long, value_name = "MEMBER", conflicts_with = "id")]
         all_from: Option<String>,
-        /// Do not ask before `--all-from`. Where standard input is no terminal, hearth never asks.
+        /// Do not ask before `--all-from`. hearth never asks where standard input is not a terminal.
         #[arg(long)]
         yes: bool,
     },
@@ -529,7 +529,7 @@ pub enum InRoom {
         room: String,
         /// Words to the room.
         goodbye: Option<String>,
-        /// Do not ask first. Where standard input is no terminal, hearth never asks.
+        /// Do not ask first. hearth never asks where standard input is not a terminal.
         #[arg(long)]
         yes: bool,
     },
@@ -539,7 +539,7 @@ pub enum InRoom {
         room: String,
         /// Words to the room.
         goodbye: Option<String>,
-        /// Do not ask first. Where standard input is no terminal, hearth never asks.
+        /// Do not ask first. hearth never asks where standard input is not a terminal.
         #[arg(long)]
         yes: bool,
     },
@@ -550,7 +550,7 @@ pub enum InRoom {
         /// The time.
         #[arg(num_args = 1.., required = true, value_name = "TIME")]
         time: Vec<String>,
-        /// Do not ask first. Where standard input is no terminal, hearth never asks.
+        /// Do not ask first. hearth never asks where standard input is not a terminal.
         #[arg(long)]
         yes: bool,
     },

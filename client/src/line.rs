@@ -1,7 +1,7 @@
 //! The interactive console of `hearth chat`: lines that are typed come in, lines that arrive are printed above.
 //!
 //! On a capable terminal the line being typed is edited and redrawn below whatever arrives. Where that cannot work
-//! (standard input or output is no terminal, `TERM=dumb`) or is unwelcome (`HEARTH_PLAIN` is set, for a screen
+//! (standard input or output is not a terminal, `TERM=dumb`) or is unwelcome (`HEARTH_PLAIN` is set, for a screen
 //! reader, say) lines are read and printed plainly. Typed lines are remembered in memory only, for the arrow keys.
 
 mod ask;

@@ -59,8 +59,14 @@ fn a6_refused_enactment_stops_nothing() {
     assert_eq!(db.execute(&lose, []).unwrap(), 1);
     drop(db);
     relay.restart();
-    std::thread::sleep(std::time::Duration::from_secs(1));
     let room = circle.room.as_str();
+    until("the amendment to be due", || {
+        let status = circle.fay.run(&["status", room]);
+        let status = status.lines.first()?;
+        let refused =
+            status["alarms"].as_array()?.iter().any(|a| a["notice"] == "amendment_refused");
+        (refused || status["pending_version"].is_null()).then_some(())
+    });
     for _ in 0..2 {
         // Exits with 5 for what the relay does, and says all the same.
         circle.fay.run(&["read", room]);
@@ -119,9 +125,8 @@ fn a6_unsigned_facilitator_enacts_nothing() {
     assert_eq!(circle.by(&kim, "who", &[]).iter().filter(|m| m["agreement"] == *next).count(), 1);
     let before = circle.fay("status", &[]);
     assert_eq!(before[0]["pending_unsigned"], serde_json::json!(["Ben"]));
-    std::thread::sleep(std::time::Duration::from_secs(2));
     let waits = |rows: &[Value]| rows.iter().any(|row| row["notice"] == "amendment_unsigned");
-    assert!(waits(&circle.news(&circle.fay)));
+    until("the amendment to be due", || waits(&circle.news(&circle.fay)).then_some(()));
     assert!(!waits(&circle.news(&circle.fay)));
     let status = circle.fay("status", &[]);
     assert_eq!(status[0]["agreement_version"], 1);

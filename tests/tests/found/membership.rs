@@ -47,7 +47,7 @@ fn a5_epoch_taken_back_is_told() {
 
 /// A member uses an epoch up: a facilitator gives it back by what they do next, a co-facilitator waits for one.
 #[test]
-fn a5_used_up_epoch_waits_for_facilitator() {
+fn a5_used_epoch_waits_for_facilitator() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let (cleo, mal) = (cofacilitator(&circle), circle.admit("Mal"));

@@ -89,7 +89,7 @@ fn a2_effects_exempt_no_words() {
 
 /// A2: members see in the marked entry who took words back or left; without it they would blame the relay.
 #[test]
-fn a2_unmarked_retraction_or_departure_is_refused() {
+fn a2_unmarked_effects_are_refused() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
     let bad = Err((RejectCode::BadPayload, None));
