@@ -240,7 +240,8 @@ impl Room<'_> {
                 // Whose they were is not known: like a tombstone, each explains one message that is missing later.
                 let gone = entry.seq.0.saturating_sub(self.cursor.seq.0);
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(gone);
-                (row.at, row.arrived, row.said) = (Millis(0), Millis(0), Millis(0));
+                // `said` stays: the entries behind this one are no earlier.
+                (row.at, row.arrived) = (Millis(0), Millis(0));
                 row.notices.push(Notice::Expired { from: next });
                 // A retraction, a departure or the note of a time-out may be among them.
                 self.cursor.unexplained.clear();

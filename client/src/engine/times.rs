@@ -184,10 +184,7 @@ impl Room<'_> {
             let rows = self.history(Seq(0), PAGE)?;
             let old = rows.iter().take_while(|r| is_old(r) && r.place < newest);
             // A row that says what expired unread has no time of its own: it goes with an older one behind it.
-            let has_time = |row: &&Row| match behind || doubted {
-                true => row.said.0 > 0,
-                false => row.arrived.0 > 0,
-            };
+            let has_time = |row: &&Row| row.arrived > Millis(0);
             let Some(last) = old.filter(has_time).last().map(|row| row.place) else { break };
             self.store.transaction(|store| {
                 for row in rows.iter().take_while(|row| row.place <= last) {

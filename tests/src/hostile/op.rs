@@ -113,15 +113,14 @@ impl Op {
         Self::Floor,
     ];
     /// What can be done to submissions.
-    pub const SUBMIT: [Self; 5] = [
+    pub const SUBMIT: [Self; 6] = [
         Self::AcceptLie,
         Self::AcceptLost,
+        Self::AcceptAgain,
         Self::AcceptTwice,
         Self::ConflictLie,
         Self::AcceptElsewhere,
     ];
-    /// What is done to submissions where it is asked for alone.
-    pub const SUBMIT_ALONE: [Self; 1] = [Self::AcceptAgain];
     /// What can be done at the door.
     pub const DOOR: [Self; 5] = [
         Self::SwapBody,

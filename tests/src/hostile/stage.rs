@@ -445,7 +445,7 @@ impl Stage {
         let lie = if payload.is_empty() {
             None
         } else {
-            self.lie(Some(&member), &[&Op::SUBMIT[..], &Op::SUBMIT_ALONE].concat())
+            self.lie(Some(&member), &Op::SUBMIT)
         };
         if !payload.is_empty() && self.lie_of_rules(Some(&member), &[Op::FalseTimeout]).is_some() {
             // What a rule holds back is encrypted anew when it goes out.
