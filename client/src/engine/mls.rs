@@ -6,6 +6,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use curve25519_dalek::{MontgomeryPoint, traits::IsIdentity as _};
 use ed25519_dalek::{Signer as _, SigningKey};
 use hearth_protocol::{Epoch, MemberKey, RoomId, mls_header};
 use openmls::group::{GroupContext, ProposalValidationError, ValidationError};
@@ -882,10 +883,9 @@ fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
 /// it (draft-connolly-cfrg-xwing-kem section 5.2), whose coefficients are below 3,329 (FIPS 203 section 7.2).
 pub(super) fn takes_no_secret(key: &[u8]) -> bool {
     let Some((lattice, point)) = key.split_last_chunk::<32>() else { return true };
-    // Any secret will do: clamped, it is a multiple of the order of every such point.
-    let secret = x25519_dalek::StaticSecret::from([0; 32]);
-    let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(*point));
-    !shared.was_contributory() || !is_reduced(lattice)
+    // The cofactor is 8 on the curve and 4 on its twist, so only a point of low order becomes the identity.
+    let eightfold = MontgomeryPoint(*point).mul_bits_be([true, false, false, false].into_iter());
+    eightfold.is_identity() || !is_reduced(lattice)
 }
 
 /// Whether the coefficients of an ML-KEM key are below the modulus: 12 bits each, little endian, and 32 bytes behind them.

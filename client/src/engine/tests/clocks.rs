@@ -225,6 +225,24 @@ fn clock_that_stays_ahead_erases() {
     }
 }
 
+/// A relay that dates an entry at nothing, behind a floor, keeps no words on a device whose clock ran ahead.
+#[test]
+fn undated_entry_behind_floor_is_erased() {
+    let mut world = right();
+    let entry = said(&mut world, NOW);
+    world.rooms[BEN].handle_entries(&[entry], moment(0, 0)).unwrap();
+    let mut gone = said(&mut world, NOW);
+    gone.content = EntryContent::Expired;
+    let undated = said(&mut world, Millis(0));
+    let ahead = 85 * DAY;
+    world.rooms[BEN].handle_entries(&[gone, undated], moment(ahead, 0)).unwrap();
+    goes_by(&mut world, moment(ahead, 0));
+    assert_eq!(held(&world), 3);
+    let later = RETENTION + HOUR;
+    world.rooms[BEN].erase_expired(moment(ahead + later, later)).unwrap();
+    assert_eq!(held(&world), 0);
+}
+
 /// What waited at the relay goes when the others erase it.
 #[test]
 fn late_reader_erases_in_time() {
