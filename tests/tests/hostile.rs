@@ -16,14 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hearth_client::{
-    engine::{
-        check::{Check, lawless, without},
-        policy::{Act, Category},
-        state::{Notice, Row, RowContent},
-    },
-    live::LiveError,
+use hearth_engine::{
+    check::{Check, lawless, without},
+    policy::{Act, Category},
+    state::{Notice, Row, RowContent},
 };
+use hearth_session::live::LiveError;
 use hearth_tests::hostile::{Backend, Lies, Op, Outcome, Person, WRONG_CLOCKS, run};
 
 /// Seeds of a run in CI.

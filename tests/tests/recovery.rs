@@ -4,15 +4,13 @@
 
 use std::{fs, path::Path};
 
-use hearth_client::{
-    engine::{
-        check::lawless,
-        policy::Act,
-        state::{Row, RowContent},
-    },
-    live::{Live, LiveError, Recovery},
+use hearth_engine::{
+    check::lawless,
+    policy::Act,
+    state::{Row, RowContent},
 };
 use hearth_protocol::invite::Grant;
+use hearth_session::live::{Live, LiveError, Recovery};
 use hearth_tests::{Circle, Person, Relay, Running, fault::number, hostile};
 use tempfile::TempDir;
 

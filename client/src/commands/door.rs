@@ -1,6 +1,21 @@
 //! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
 
+use hearth_console::line;
+use hearth_engine::{
+    EngineError, Room,
+    accord::Waits,
+    act::Due,
+    agreement::{Agreement, CLOCK_SKEW_MILLIS, Change, Preview},
+    clock::Moment,
+    join::Joining,
+    state::Standing,
+};
 use hearth_protocol::{ClientFrame, Digest, Millis, RejectCode, Role, invite::Invite};
+use hearth_session::{
+    connection::{Connection, RequestError},
+    live::{self, Answer, Live, LiveError, now},
+};
+use hearth_text::{escape, name};
 use serde_json::json;
 
 use super::{
@@ -10,21 +25,10 @@ use super::{
 };
 use crate::{
     cli::{AgreementCommand, Join},
-    clock::Moment,
-    connection::{Connection, RequestError},
-    engine::{
-        EngineError, Room,
-        accord::Waits,
-        act::Due,
-        agreement::{Agreement, CLOCK_SKEW_MILLIS, Change, Preview},
-        join::Joining,
-        state::Standing,
-    },
     failure::{Failure, exit},
-    line,
-    live::{self, Answer, Live, LiveError, now},
     show,
-    text::{escape, link, name, when},
+    text::link,
+    text::when,
 };
 
 /// Difference of clocks above which nobody knocks: a day.
@@ -194,7 +198,7 @@ async fn wait(
             }
             Ok(Answer::Declined { words, signed }) => return Err(declined(&words, signed)),
             Err(error) if error.is_connection() => {
-                let mut backoff = crate::backoff::Backoff::new();
+                let mut backoff = hearth_session::backoff::Backoff::new();
                 connection = loop {
                     tokio::time::sleep(backoff.next_delay()).await;
                     match Connection::open(&room.state().address()).await {

@@ -2,11 +2,22 @@
 
 use std::{io::Read as _, time::Duration};
 
+use hearth_engine::{
+    EngineError, Room,
+    accord::Mismatch,
+    act::{InviteTerms, Knock},
+    content::TEXT_BYTES_MAX,
+    policy::{Act, Category, Leaf, Pin, RuleError},
+    room::one_message,
+    state::{Row, RowContent, Standing},
+};
 use hearth_protocol::{
     Effect, MemberKey, Millis, Role, Seq,
     frame::{Door, PendingKnock},
     invite::Invite,
 };
+use hearth_session::live::{Live, LiveError, Recovery, now};
+use hearth_text::{count::counted, escape, name::Look};
 use serde_json::json;
 
 use super::{
@@ -17,25 +28,11 @@ use super::{
 };
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg, Switch},
-    engine::{
-        EngineError, Room,
-        accord::Mismatch,
-        act::{InviteTerms, Knock},
-        content::TEXT_BYTES_MAX,
-        policy::{Act, Category, Leaf, Pin, RuleError},
-        room::one_message,
-        state::{Row, RowContent, Standing},
-    },
     failure::{Failure, exit, kept_until},
-    live::{Live, LiveError, Recovery, now},
     show::{self, Output},
-    text::{
-        count::counted,
-        escape, link,
-        name::Look,
-        qr,
-        when::{self, WhenError},
-    },
+    text::link,
+    text::qr,
+    text::when::{self, WhenError},
 };
 
 /// Longest pause or time-out that nobody is asked about: a week.

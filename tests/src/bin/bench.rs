@@ -12,15 +12,12 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use hearth_client::{
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
     clock::Moment,
-    engine::{
-        Crypto, Room,
-        act::InviteTerms,
-        join::{Founding, Joining, open_preview},
-        mls::Suite,
-    },
-    live::{self, Answer, Live},
+    join::{Founding, Joining, open_preview},
+    mls::Suite,
     profile::Profile,
 };
 use hearth_protocol::{
@@ -30,6 +27,7 @@ use hearth_protocol::{
     invite::{Grant, Invite, RelayAddress, Transport, invite_id},
 };
 use hearth_server::measure;
+use hearth_session::live::{self, Answer, Live};
 use hearth_tests::{
     Circle, Person, Relay,
     load::{

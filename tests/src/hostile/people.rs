@@ -8,22 +8,20 @@ use std::{
     },
 };
 
-use hearth_client::{
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
     clock::{Clock, Moment},
-    engine::{
-        Crypto, Room,
-        act::InviteTerms,
-        join::{Founding, Joining},
-        mls::Suite,
-        state::Row,
-    },
-    live::{Live, LiveError, knock, look, open_room},
+    join::{Founding, Joining},
+    mls::Suite,
     profile::Profile,
+    state::Row,
 };
 use hearth_protocol::{
     MemberKey, Millis, Role, RoomNumbers, Seq,
     invite::{Grant, Invite},
 };
+use hearth_session::live::{Live, LiveError, knock, look, open_room};
 use tempfile::TempDir;
 
 use super::backend::scratch;

@@ -2,20 +2,18 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use hearth_client::{
+use hearth_engine::{
+    accord::Reason,
+    check::lawless,
     clock::Moment,
-    engine::{
-        accord::Reason,
-        check::lawless,
-        content::Body,
-        policy::{Act, Category},
-        state::{Row, RowContent, Standing},
-    },
-    live::LiveError,
+    content::Body,
+    policy::{Act, Category},
+    state::{Row, RowContent, Standing},
 };
 use hearth_protocol::{
     Effect, Entry, InviteId, MemberKey, MessageId, RejectCode, Role, Secret32, Seq, invite::Invite,
 };
+use hearth_session::live::LiveError;
 use tokio::{task::LocalSet, time::timeout};
 
 use super::{
@@ -319,7 +317,7 @@ impl Scene {
     async fn visit<T>(
         &mut self,
         who: usize,
-        act: impl AsyncFnOnce(&mut hearth_client::live::Live<'_>) -> Result<T, LiveError>,
+        act: impl AsyncFnOnce(&mut hearth_session::live::Live<'_>) -> Result<T, LiveError>,
     ) -> Option<T> {
         let visit = Box::pin(self.people[who].visit(act));
         match Self::finish(&self.people[who].name, visit).await {

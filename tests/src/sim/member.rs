@@ -3,25 +3,25 @@
 use std::{path::PathBuf, rc::Rc, sync::atomic::Ordering, time::Duration};
 
 use futures_util::future::{Either, select};
-use hearth_client::{
+use hearth_engine::{
+    Crypto, EngineError, Room,
+    act::InviteTerms,
     clock::Clock,
-    connection::Connection,
-    engine::{
-        Crypto, EngineError, Room,
-        act::InviteTerms,
-        join::{Founding, Joining},
-        mls::Suite,
-        policy::{Act, Category},
-        state::{RowContent, Standing},
-    },
-    live::{self, Live, LiveError},
+    join::{Founding, Joining},
+    mls::Suite,
+    policy::{Act, Category},
     profile::Profile,
+    state::{RowContent, Standing},
 };
 use hearth_protocol::{
     MemberKey, MessageId, Millis, RejectCode, Role, RoomNumbers, Seq,
     frame::Door,
     hours::{Hours, Offset, Window},
     invite::{Grant, RelayAddress, Transport},
+};
+use hearth_session::{
+    connection::Connection,
+    live::{self, Live, LiveError},
 };
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -396,7 +396,7 @@ async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
         Action::RetractOf(whom) => {
             let rows = live.room.history(Seq(0), usize::MAX)?;
             let key = key_of(world, live, whom);
-            let text = |row: &&hearth_client::engine::state::Row| {
+            let text = |row: &&hearth_engine::state::Row| {
                 row.from == key && matches!(row.content, RowContent::Text(_))
             };
             let Some(row) = rows.iter().rev().find(text) else { return Ok(()) };
@@ -449,7 +449,7 @@ async fn stay(live: &mut Live<'_>, millis: u64) -> Result {
 async fn take_back(live: &mut Live<'_>) -> Result {
     let me = live.room.me();
     let rows = live.room.history(Seq(0), usize::MAX)?;
-    let text = |row: &&hearth_client::engine::state::Row| {
+    let text = |row: &&hearth_engine::state::Row| {
         row.from == Some(me) && matches!(row.content, RowContent::Text(_))
     };
     let Some(row) = rows.iter().rev().find(text) else { return Ok(()) };

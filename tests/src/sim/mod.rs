@@ -28,8 +28,8 @@ use std::{
     task::Poll,
 };
 
-use hearth_client::simulated::{Dial, within};
 use hearth_protocol::{MemberKey, MessageId, invite::Invite};
+use hearth_session::simulated::{Dial, within};
 use tempfile::TempDir;
 use tokio::{io::DuplexStream, task::LocalSet, time::sleep_until};
 

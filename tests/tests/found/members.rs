@@ -2,14 +2,11 @@
 //! with the real programs. The modified client is the library with another message or submission; the operator changes the
 //! relay's tables while it stands still.
 
-use hearth_client::{
-    engine::{Crypto, Room, content::Body},
-    live::{Live, LiveError},
-    profile::Profile,
-};
+use hearth_engine::{Crypto, Room, content::Body, profile::Profile};
 use hearth_protocol::{
     Effect, InviteId, MessageId, Millis, Role, RoomNumbers, Secret32, Seq, codec, invite::Invite,
 };
+use hearth_session::live::{Live, LiveError};
 use hearth_tests::{Circle, Person, Relay};
 use rusqlite::{Connection, params};
 use serde_json::Value;
@@ -75,7 +72,7 @@ fn says(circle: &Circle, person: &Person, text: &str) -> (MessageId, Seq) {
 }
 
 fn now() -> Millis {
-    hearth_client::live::now()
+    hearth_session::live::now()
 }
 
 #[test]

@@ -12,25 +12,21 @@ mod stage;
 
 use ed25519_dalek::SigningKey;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hearth_client::{
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
+    agreement::{Acknowledgement, Departure, commitment},
     clock::Moment,
-    engine::{
-        Crypto, Room,
-        act::InviteTerms,
-        agreement::{Acknowledgement, Departure, commitment},
-        companion::{Companion, NoteKey},
-        content::{Body, Envelope, Seen, Window},
-        gate::{PolicyError, Refusal},
-        join::{Founding, Joining, open_preview},
-        mls::Suite,
-        policy::Act,
-        receipt::Receipt,
-        room::any_alarm,
-        state::{KnockBody, Notice, RowContent, Standing},
-    },
-    live::{Live, LiveError},
+    companion::{Companion, NoteKey},
+    content::{Body, Envelope, Seen, Window},
+    gate::{PolicyError, Refusal},
+    join::{Founding, Joining, open_preview},
+    mls::Suite,
+    policy::Act,
     profile::Profile,
-    text::name::{UNICODE_VERSION, parse_name},
+    receipt::Receipt,
+    room::any_alarm,
+    state::{KnockBody, Notice, RowContent, Standing},
 };
 use hearth_protocol::{
     ClientFrame, Digest, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, Millis,
@@ -43,10 +39,12 @@ use hearth_protocol::{
     mls_header, padding,
     seal::{self, Purpose},
 };
+use hearth_session::live::{Live, LiveError};
 use hearth_tests::{
     Circle, Person, Relay,
     load::wire::{Target, Wire},
 };
+use hearth_text::name::{UNICODE_VERSION, parse_name};
 use mls_rs::{CipherSuite, Extension, ExtensionList, MlsMessage};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::{
