@@ -306,7 +306,7 @@ struct Accord {
 }
 
 /// Reads what the profile keeps of comparisons and writes it again.
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "testing")]
 pub(crate) fn reencode(bytes: &[u8]) -> Option<Vec<u8>> {
     let accord: Accord = hearth_protocol::codec::decode(bytes).ok()?;
     Some(hearth_protocol::codec::encode(&accord))

@@ -16,7 +16,6 @@ use super::{
         AckError, AckTerms, Acknowledgement, Agreement, Change, Departure, Preview,
         countersign_transcript, facilitators_hash,
     },
-    check::{Check, on},
     companion::Companion,
     content::Body,
     error::EngineError,
@@ -293,7 +292,9 @@ impl Room<'_> {
     fn check_vouched(&mut self, knock: &Knock) -> Result<()> {
         let me = self.me();
         let vouched = knock.vouched.as_ref().filter(|keys| !keys.contains(&me));
-        let Some(vouched) = vouched.filter(|_| on(Check::WelcomeSigner)) else { return Ok(()) };
+        let Some(vouched) = vouched.filter(|_| self.crypto.laws().are_kept()) else {
+            return Ok(());
+        };
         let policy = self.policy()?;
         let may = |member: &MemberKey| {
             let role = policy.role(member);
@@ -679,7 +680,7 @@ impl Room<'_> {
             added: add.map(|(leaf, _)| leaf),
             actor_acknowledgement: &mine,
         };
-        let applied = policy.apply(scene, &record)?;
+        let applied = self.crypto.laws().apply(&policy, scene, &record)?;
         let removed = applied.removed.iter().map(|member| Effect::Remove { member: *member });
         let mut all: Vec<Effect> = removed.collect();
         if let Act::SetRole { member, role } = &record.act {

@@ -9,7 +9,6 @@ use hearth_text::name::Look;
 
 use super::{
     agreement::Acknowledgement,
-    check::{Check, on},
     policy::{Act, Applied, Leaf, RoomPolicy, RuleError, Scene},
 };
 
@@ -141,10 +140,10 @@ pub fn check_commit(
         return Err(LeafError::Lifetime.into());
     }
     // Rogue joins come as external commits, PSKs or stored proposals in other products; ours have none of these.
-    if on(Check::ProposalKinds) && commit.foreign_proposals {
+    if commit.foreign_proposals {
         return Err(Refusal::ForeignProposal);
     }
-    if on(Check::ContextUnchanged) && commit.context_changed_otherwise {
+    if commit.context_changed_otherwise {
         return Err(PolicyError.into());
     }
     let own = roster.iter().find(|l| l.member == commit.committer);
@@ -155,49 +154,39 @@ pub fn check_commit(
 
     let Some(new_policy) = &commit.policy else {
         // Without a record nobody comes and nobody goes: the ghost member of other messengers stops here.
-        if on(Check::PolicyRequired) && !(commit.added.is_empty() && commit.removed.is_empty()) {
+        if !(commit.added.is_empty() && commit.removed.is_empty()) {
             return Err(Refusal::Unrecorded);
         }
         return Ok(Verdict::Update(commit.committer));
     };
     let new_policy = new_policy.as_ref().map_err(|e| *e)?;
     let record = &new_policy.record;
-    if on(Check::ActorIsCommitter) && record.actor != commit.committer {
+    if record.actor != commit.committer {
         return Err(Refusal::Rule(RuleError::NotFacilitator));
     }
     let added = match commit.added.as_slice() {
         [] => None,
-        [leaf, more @ ..] if more.is_empty() || !on(Check::OneAdd) => {
-            Some(leaf.as_ref().map_err(|e| *e)?)
-        }
+        [leaf] => Some(leaf.as_ref().map_err(|e| *e)?),
         _ => return Err(Refusal::AddMismatch),
     };
     let actor_acknowledgement = &path.acknowledgement;
     let scene = Scene { room, members_max, roster, added, actor_acknowledgement };
-    let applied = match policy.apply(scene, record) {
-        Ok(applied) => applied,
-        Err(RuleError::NotAcknowledged(_)) if !on(Check::Acknowledgement) => Applied {
-            policy: new_policy.clone(),
-            removed: Vec::new(),
-            added: added.map(|l| l.member),
-        },
-        Err(error) => return Err(error.into()),
-    };
-    if on(Check::PolicyRecomputed) && applied.policy != *new_policy {
+    let applied = policy.apply(scene, record)?;
+    if applied.policy != *new_policy {
         return Err(Refusal::PolicyMismatch);
     }
-    if on(Check::AddsMatchRecord) && applied.added != added.map(|l| l.member) {
+    if applied.added != added.map(|l| l.member) {
         return Err(Refusal::AddMismatch);
     }
     let mut removed = commit.removed.clone();
     removed.sort_unstable();
-    if on(Check::RemovesMatchRecord) && applied.removed != removed {
+    if applied.removed != removed {
         return Err(Refusal::RemoveMismatch);
     }
     if let Some(added) = added {
         let look = Look::of(&added.name);
         let taken = roster.iter().any(|l| look.is_like(&Look::of(&l.name)));
-        if on(Check::Names) && taken {
+        if taken {
             return Err(Refusal::NameConfusable);
         }
     }
@@ -211,9 +200,6 @@ fn check_own_leaf(
     old: &Leaf,
     new: &Leaf,
 ) -> Result<(), Refusal> {
-    if !on(Check::OwnLeafUnchanged) {
-        return Ok(());
-    }
     let companion_follows = old.companion.may_become(&new.companion);
     if old.member != new.member || old.name != new.name || !companion_follows {
         return Err(Refusal::OwnLeafChanged);
@@ -263,35 +249,33 @@ pub fn check_welcome(
     view: WelcomeView,
     expected: Expected<'_>,
 ) -> Result<(RoomPolicy, Vec<Leaf>), Refusal> {
-    if on(Check::WelcomeRoom) && view.room != Some(expected.room) {
+    if view.room != Some(expected.room) {
         return Err(Refusal::OtherRoom);
     }
     // A look-alike group, made by the relay or an invited attacker, is signed by a key that no invite pins.
-    if on(Check::WelcomeSigner) && !expected.facilitators.contains(&view.signer) {
+    if !expected.facilitators.contains(&view.signer) {
         return Err(Refusal::ForeignWelcome);
     }
     let policy = view.policy?;
-    if on(Check::WelcomeSigner) && !policy.role(&view.signer).moderates() {
+    if !policy.role(&view.signer).moderates() {
         return Err(Refusal::ForeignWelcome);
     }
     let roster = view.roster.into_iter().collect::<Result<Vec<Leaf>, LeafError>>()?;
     let own = roster.iter().find(|l| l.member == expected.acknowledgement.member);
     let own_matches = own.is_some_and(|l| l.acknowledgement == *expected.acknowledgement);
-    if on(Check::WelcomeOwnAcknowledgement) && !own_matches {
+    if !own_matches {
         return Err(Refusal::OwnAcknowledgementMissing);
     }
-    if on(Check::WelcomeRoster) {
-        for leaf in &roster {
-            policy
-                .judge_acknowledgement(&expected.room, &leaf.member, &leaf.acknowledgement)
-                .map_err(|e| Refusal::Rule(RuleError::NotAcknowledged(e)))?;
-        }
+    for leaf in &roster {
+        policy
+            .judge_acknowledgement(&expected.room, &leaf.member, &leaf.acknowledgement)
+            .map_err(|e| Refusal::Rule(RuleError::NotAcknowledged(e)))?;
     }
     let record = &policy.record;
     let admits_me = matches!(&record.act, Act::Admit { member, acknowledgement, .. }
         if *member == expected.acknowledgement.member
             && *acknowledgement == expected.acknowledgement.digest());
-    if on(Check::WelcomeOwnAcknowledgement) && (!admits_me || record.actor != view.signer) {
+    if !admits_me || record.actor != view.signer {
         return Err(Refusal::OwnAcknowledgementMissing);
     }
     Ok((policy, roster))

@@ -5,19 +5,19 @@
 pub mod accord;
 pub mod act;
 pub mod agreement;
-pub mod check;
 pub mod clock;
 pub mod companion;
 pub mod confirmed;
 pub mod content;
 pub mod error;
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gate;
 pub mod join;
-#[cfg(any(test, feature = "sabotage"))]
-mod mischief;
+#[cfg(any(test, feature = "testing"))]
+pub mod lawless;
+mod laws;
 pub mod mls;
 pub(crate) mod mls_storage;
 pub mod more;

@@ -34,15 +34,13 @@ use zeroize::Zeroizing;
 
 use super::{
     agreement::Acknowledgement,
-    check::{Check, on},
     companion::Companion,
-    gate,
     gate::{CommitView, Expected, LeafError, PolicyError, Refusal, Verdict, WelcomeView},
     policy::{Leaf, RoomPolicy},
     provider::Provider,
 };
 
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "testing")]
 pub(crate) mod fuzzing;
 #[cfg(test)]
 pub(crate) mod modified;
@@ -291,7 +289,7 @@ impl Group {
             },
             roster: group.leaves().map(|leaf| group.leaf_view(leaf)).collect(),
         };
-        let (policy, roster) = gate::check_welcome(view, expected)?;
+        let (policy, roster) = provider.crypto().laws().check_welcome(view, expected)?;
         Ok((group, policy, roster))
     }
 
@@ -374,7 +372,8 @@ impl Group {
         let view = self.view(committer, self.inner.own_leaf_index(), pending);
         let policy = self.policy().map_err(Refusal::from)?;
         let roster = self.roster().map_err(Refusal::from)?;
-        gate::check_commit(room, self.members_max(), &policy, &roster, &view)?;
+        let laws = provider.crypto().laws();
+        laws.check_commit(room, self.members_max(), &policy, &roster, &view)?;
         Ok(committed)
     }
 
@@ -500,7 +499,8 @@ impl Group {
                 let view = self.view(sender, index, &staged);
                 let policy = self.policy().map_err(Refusal::from)?;
                 let roster = self.roster().map_err(Refusal::from)?;
-                Ok(match gate::check_commit(room, self.members_max(), &policy, &roster, &view) {
+                let laws = provider.crypto().laws();
+                Ok(match laws.check_commit(room, self.members_max(), &policy, &roster, &view) {
                     Ok(verdict) => {
                         let removes_me = staged.self_removed();
                         Processed::Commit { staged, verdict, removes_me }
@@ -858,7 +858,7 @@ fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
     let key = key.and_then(|key| VLBytes::tls_deserialize_exact(key).ok());
     let key = key.ok_or(LeafError::EncryptionKey)?;
     let bad = key.as_slice().len() != key_bytes || takes_no_secret(key.as_slice());
-    if on(Check::EncryptionKey) && bad {
+    if bad {
         return Err(LeafError::EncryptionKey);
     }
     let extensions = leaf.extensions();

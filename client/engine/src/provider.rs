@@ -14,9 +14,10 @@ use openmls_traits::{
 };
 use tls_codec::SecretVLBytes;
 
-use super::mls_storage::MlsStorage;
 use crate::{
     clock::Clock,
+    laws::Laws,
+    mls_storage::MlsStorage,
     store::{RoomNo, Store},
 };
 
@@ -34,18 +35,28 @@ pub(crate) const CLASSICAL: Ciphersuite =
 pub struct Crypto {
     inner: RustCrypto,
     clock: Clock,
+    laws: Laws,
     author: Mutex<Option<MemberKey>>,
 }
 
 impl Crypto {
     /// The same primitives beside another clock than the machine's.
     pub fn with_clock(clock: Clock) -> Self {
-        Self { clock, ..Self::default() }
+        Self::with_laws(clock, Laws::Kept)
+    }
+
+    pub(super) fn with_laws(clock: Clock, laws: Laws) -> Self {
+        Self { clock, laws, ..Self::default() }
     }
 
     /// Returns the time by the profile's own clock.
     pub fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// Returns who judges commits, Welcomes and the own acts.
+    pub(super) const fn laws(&self) -> Laws {
+        self.laws
     }
 
     /// Returns, once, whose signature over a message's content was verified last.

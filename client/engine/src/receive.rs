@@ -10,7 +10,6 @@ use hearth_protocol::{
 use minicbor::{Decode, Encode};
 
 use super::{
-    check::{Check, on},
     content::{Body, ContentError, Envelope, Head, LaterKind},
     error::EngineError,
     gate::Verdict,
@@ -132,7 +131,7 @@ impl Room<'_> {
             self.cursor.left_behind = Some(header.epoch);
         } else if commit && header.epoch == epoch {
             self.cursor.used_up = Some(epoch);
-        } else if commit && on(Check::Split) && !self.had_commit(row.digest)? {
+        } else if commit && !self.had_commit(row.digest)? {
             // An honest relay takes one commit for each epoch, unless a facilitator gave the epoch back.
             self.cursor.split.get_or_insert(row.seq);
             return Ok(Notice::Split);
@@ -199,7 +198,7 @@ impl Room<'_> {
     }
 
     fn check_overlap(&self, entry: &Entry) -> Result<()> {
-        if !on(Check::Overlap) || entry.seq != self.cursor.seq {
+        if entry.seq != self.cursor.seq {
             return Ok(());
         }
         let same = match &entry.content {
@@ -421,7 +420,7 @@ impl Room<'_> {
         };
         // RFC 9750 section 8: MLS does not stop one member from encrypting another's words again; the id does.
         let known = self.uses_of(&head.id)?.iter().any(|by| by.sender == sender);
-        if on(Check::DuplicateMessage) && known {
+        if known {
             row.notices.push(Notice::Duplicate);
             return Ok(());
         }
@@ -486,7 +485,7 @@ impl Room<'_> {
             // A tombstone hides whose message it was; each explains one that is missing.
             let explained = missing.min(self.cursor.tombstones);
             self.cursor.tombstones -= explained;
-            if on(Check::CounterGap) && missing > explained {
+            if missing > explained {
                 row.notices.push(Notice::Gap(missing - explained));
             }
         }
@@ -506,7 +505,7 @@ impl Room<'_> {
                 }
                 let leaf = self.roster()?.into_iter().find(|leaf| leaf.member == sender);
                 let ends = leaf.map(|leaf| leaf.acknowledgement.digest());
-                if on(Check::DepartureSigned) && ends != Some(departure.acknowledgement) {
+                if ends != Some(departure.acknowledgement) {
                     row.notices.push(Notice::FalseDeparture);
                     return Ok(());
                 }
@@ -517,7 +516,7 @@ impl Room<'_> {
                 // A co-facilitator who could announce such an invite would appoint by the facilitator's hand.
                 let by = self.policy()?.role(&sender);
                 let may = by == Role::Facilitator || (by.moderates() && !role.moderates());
-                if on(Check::MessageAuthority) && !may {
+                if !may {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
@@ -534,7 +533,7 @@ impl Room<'_> {
                 let issues = role == Role::Facilitator && agreement.signer == sender;
                 // Whoever admits somebody repeats the text of the coming version, for which its id in the policy vouches.
                 let repeats = role.moderates() && policy.pending.is_some_and(|p| p.id == id);
-                if on(Check::MessageAuthority) && !issues && !repeats {
+                if !issues && !repeats {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
@@ -568,7 +567,7 @@ impl Room<'_> {
             }
             Body::Sealed { notes } => {
                 let moderates = self.policy()?.role(&sender).moderates();
-                if on(Check::MessageAuthority) && !moderates {
+                if !moderates {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
@@ -691,7 +690,7 @@ impl Room<'_> {
         let known = target.as_ref().and_then(|target| target.from);
         let is_theirs = target.as_ref().is_none_or(|target| target.id == Some(message));
         let false_one = known.is_some_and(|from| from != sender || !is_theirs) || seq >= row.seq;
-        if on(Check::MessageAuthority) && false_one {
+        if false_one {
             row.notices.push(Notice::FalseRetraction);
             return Ok(());
         }
@@ -735,7 +734,7 @@ impl Room<'_> {
     fn take_invite(&mut self, row: &mut Row, invite: &KnownInvite) -> Result<bool> {
         let name = *invite.invite.as_bytes();
         let first: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, &name)?;
-        let Some(first) = first.filter(|_| on(Check::MessageAuthority)) else {
+        let Some(first) = first else {
             write(self.store, Kind::Invite, self.no, &name, invite)?;
             return Ok(true);
         };

@@ -6,7 +6,6 @@
 use hearth_protocol::{Entry, Millis, Seq};
 
 use super::{
-    check::{Check, on},
     error::EngineError,
     room::Room,
     state::{Cursor, Notice, Row, RowContent},
@@ -125,7 +124,7 @@ impl Room<'_> {
         let policy = self.policy()?;
         let role = policy.role(&sender);
         let paused = policy.numbers.paused_until > said && !role.moderates();
-        if on(Check::PauseHold) && (paused || !role.posts()) {
+        if paused || !role.posts() {
             row.content = RowContent::Held(text.clone());
         }
         Ok(())

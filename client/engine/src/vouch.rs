@@ -6,7 +6,6 @@
 use hearth_protocol::{Digest, MemberKey, Millis, Seq};
 
 use super::{
-    check::{Check, on},
     content::{Seen, WINDOW_ENTRIES_MAX, WINDOW_ENTRIES_MIN, WINDOWS_MAX, Window},
     error::EngineError,
     recent::{LINKS_MAX, Link},
@@ -27,12 +26,10 @@ impl Room<'_> {
     ) -> Result<()> {
         let Some(seen) = seen else { return Ok(()) };
         let same = if seen.seq < row.seq { self.has_entry(seen)? } else { Some(false) };
-        let mut fork = None;
-        if on(Check::Fork) && same == Some(false) {
-            fork = Some(seen.seq);
-        } else if on(Check::Window) {
-            fork = self.new_difference(sender, seen)?;
-        }
+        let fork = match same {
+            Some(false) => Some(seen.seq),
+            _ => self.new_difference(sender, seen)?,
+        };
         if let Some(from) = fork {
             row.notices.push(Notice::Fork(from));
             let upto = seen.seq.min(row.seq);

@@ -47,6 +47,8 @@ pub use error::{ConnectError, ConnectionLost, RequestError};
 pub use error::{network_words, refusal_words};
 use tls::Trust;
 
+use crate::network::Network;
+
 /// Reaching one of the relay's addresses, resolving its name included.
 const REACH_DEADLINE: Duration = Duration::from_secs(10);
 /// The TLS handshake.
@@ -107,26 +109,14 @@ impl Connection {
     ///
     /// # Errors
     /// See [`ConnectError`]. Every step has a deadline; together they take 30 seconds at most.
-    pub async fn open(address: &RelayAddress) -> Result<Self, ConnectError> {
+    pub async fn open(network: &Network, address: &RelayAddress) -> Result<Self, ConnectError> {
         let host = host(&address.authority)?;
         if address.transport == Transport::Plain && !names_loopback(host) {
             return Err(ConnectError::PlainNotLoopback);
         }
-        #[cfg(feature = "simulation")]
-        if let Some(stream) = crate::simulated::dial() {
-            let stream = Box::new(stream.map_err(ConnectError::Unreachable)?);
-            return timeout(HELLO_DEADLINE, Box::pin(Self::greet(address, stream, [0; 32])))
-                .await
-                .map_err(|_| ConnectError::Timeout)?;
-        }
-        let stream = timeout(REACH_DEADLINE, reach(address))
-            .await
-            .map_err(|_| ConnectError::Timeout)?
-            .map_err(ConnectError::Unreachable)?;
-        // Frames are small and each is awaited: waiting to fill a segment only adds delay.
-        stream.set_nodelay(true).map_err(ConnectError::Unreachable)?;
+        let stream = reach_over(network, address).await?;
         let (stream, channel, post_quantum): (Box<dyn Stream>, _, _) = match address.transport {
-            Transport::Plain => (Box::new(stream), [0; 32], true),
+            Transport::Plain => (stream, [0; 32], true),
             Transport::Tls => {
                 let negotiation =
                     Box::pin(tls::negotiate(stream, host, Trust::of_link(address.pin)));
@@ -432,6 +422,22 @@ fn host(authority: &str) -> Result<&str, ConnectError> {
 fn names_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+async fn reach_over(
+    network: &Network,
+    address: &RelayAddress,
+) -> Result<Box<dyn Stream>, ConnectError> {
+    if let Some(stream) = network.dial(address) {
+        return Ok(Box::new(stream.map_err(ConnectError::Unreachable)?));
+    }
+    let stream = timeout(REACH_DEADLINE, reach(address))
+        .await
+        .map_err(|_| ConnectError::Timeout)?
+        .map_err(ConnectError::Unreachable)?;
+    // Frames are small and each is awaited: waiting to fill a segment only adds delay.
+    stream.set_nodelay(true).map_err(ConnectError::Unreachable)?;
+    Ok(Box::new(stream))
 }
 
 /// Connects to whichever of the relay's addresses answers first, each with a small head start.

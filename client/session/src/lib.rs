@@ -5,5 +5,4 @@
 pub mod backoff;
 pub mod connection;
 pub mod live;
-#[cfg(feature = "simulation")]
-pub mod simulated;
+pub mod network;

@@ -7,7 +7,7 @@ use hearth_engine::{
     Room, agreement::AGREEMENT_BYTES_MAX, join::Founding, mls::Suite, policy::TITLE_CHARS_MAX,
 };
 use hearth_protocol::RoomNumbers;
-use hearth_session::live;
+use hearth_session::{live, network::Network};
 use hearth_text::{escape, name};
 use serde_json::json;
 
@@ -46,7 +46,9 @@ pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
                 suite,
                 numbers: RoomNumbers::default(),
             };
-            let room = live::open_room(open.store(), &open.crypto, &grant, founding).await?;
+            let room =
+                live::open_room(&Network::machine(), open.store(), &open.crypto, &grant, founding)
+                    .await?;
             let state = room.state();
             let object = json!({
                 "room": state.local_name,

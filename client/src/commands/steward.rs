@@ -3,7 +3,10 @@
 use hearth_console::signals;
 use hearth_engine::{EngineError, Room, policy::RuleError};
 use hearth_protocol::{MemberKey, Millis};
-use hearth_session::live::{Live, LiveError};
+use hearth_session::{
+    live::{Live, LiveError},
+    network::Network,
+};
 use hearth_text::{escape, name};
 use serde_json::json;
 
@@ -50,7 +53,7 @@ pub(super) async fn run(
 
 /// Serves over one connection; returns when the count is reached.
 async fn serve(context: &Context, room: Room<'_>, rule: &mut Rule) -> Result<(), LiveError> {
-    let mut live = Live::enter(room).await?;
+    let mut live = Live::enter(&Network::machine(), room).await?;
     if !live.room.my_role()?.moderates() {
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
     }

@@ -39,7 +39,10 @@ use hearth_protocol::{
     mls_header, padding,
     seal::{self, Purpose},
 };
-use hearth_session::live::{Live, LiveError};
+use hearth_session::{
+    live::{Live, LiveError},
+    network::Network,
+};
 use hearth_tests::{
     Circle, Person, Relay,
     load::wire::{Target, Wire},
@@ -291,7 +294,7 @@ async fn e6_expired_entries_are_the_overlap() {
             let entries = ServerFrame::Entries { room, entries: vec![gone], head: Seq(at) };
             vec![vec![authenticated()], vec![subscribed(at), entries]]
         });
-        let live = Live::enter(room.await).await.unwrap();
+        let live = Live::enter(&Network::machine(), room.await).await.unwrap();
         assert_eq!(live.room.cursor().seq, Seq(at));
     }
     // Another entry in its place is another history.
@@ -301,7 +304,7 @@ async fn e6_expired_entries_are_the_overlap() {
         let entries = ServerFrame::Entries { room, entries: vec![other], head: Seq(1) };
         vec![vec![authenticated()], vec![subscribed(1), entries]]
     });
-    let refused = Live::enter(room.await).await.err();
+    let refused = Live::enter(&Network::machine(), room.await).await.err();
     assert!(matches!(refused, Some(LiveError::Engine(_))), "{refused:?}");
 }
 
@@ -359,7 +362,7 @@ async fn e8_unsupported_answers_one_request() {
             vec![ServerFrame::Accepted { req: 4, seq: Seq(0), at: NOW, control: 1 }],
         ]
     });
-    let mut live = Live::enter(room.await).await.unwrap();
+    let mut live = Live::enter(&Network::machine(), room.await).await.unwrap();
     let refused = live.effects_only(vec![Effect::Leave]).await.unwrap_err();
     let failure = hearth_client::failure::Failure::from(refused);
     assert_eq!((failure.code, failure.exit), ("unsupported", 1));

@@ -143,7 +143,7 @@ fn associated(lock: &Lock) -> Vec<u8> {
 }
 
 /// Decodes a header and encodes it again.
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "testing")]
 pub(crate) fn reencode(bytes: &[u8]) -> Option<Vec<u8>> {
     Header::decode(bytes).ok().map(|header| header.encode())
 }

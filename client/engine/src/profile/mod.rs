@@ -17,7 +17,7 @@ use std::{
 use zeroize::Zeroizing;
 
 pub use self::error::{ProfileError, ProfileFile};
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "testing")]
 pub(crate) use self::header::reencode as reencode_header;
 
 use self::header::{Header, Lock, Unreadable};

@@ -13,7 +13,7 @@ use std::{cell::Cell, fmt, io, path::Path};
 use rusqlite::{Connection, params};
 
 pub use self::error::StoreError;
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "testing")]
 pub(crate) use self::seal::{open_with, seal_with};
 use self::{
     mark::Mark,

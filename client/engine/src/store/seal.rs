@@ -120,7 +120,7 @@ fn place(kind: Kind, room: RoomNo, key: &[u8]) -> Vec<u8> {
 }
 
 /// Seals a value with the row keys of a data key.
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "testing")]
 pub(crate) fn seal_with(
     data_key: &[u8; 32],
     place: (Kind, RoomNo, &[u8]),
@@ -130,7 +130,7 @@ pub(crate) fn seal_with(
 }
 
 /// Opens a value with the row keys of a data key.
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "testing")]
 pub(crate) fn open_with(
     data_key: &[u8; 32],
     place: (Kind, RoomNo, &[u8]),

@@ -6,6 +6,7 @@
 mod accord;
 mod acknowledged;
 mod amendments;
+mod attacks;
 mod clocks;
 mod door;
 mod gate;
@@ -18,7 +19,6 @@ mod membership;
 mod messages;
 mod order;
 mod rules;
-mod sabotage;
 mod talk;
 mod world;
 

@@ -1,6 +1,5 @@
 //! A room of four, one of whom runs a modified client, and a relay that shows anything to anybody.
 
-use crate::companion::Companion;
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{Digest, MemberKey, handshake};
 
@@ -8,8 +7,9 @@ use super::*;
 use crate::{
     EngineError,
     agreement::{AckTerms, Acknowledgement, Agreement, countersign_transcript, facilitators_hash},
-    check::lawless,
+    companion::Companion,
     gate::Refusal,
+    lawless,
     mls::{
         self, Committed, Group, Identity, Processed,
         modified::{Bare, Context, Forgery},
@@ -133,7 +133,7 @@ impl World {
             added,
             actor_acknowledgement: &mine,
         };
-        lawless(|| policy.apply(scene, record)).map_or_else(
+        policy.carry_out(scene, record).map_or_else(
             |_| RoomPolicy { record: record.clone(), ..policy.clone() },
             |applied| applied.policy,
         )
@@ -337,11 +337,13 @@ impl Ghost {
 
     /// Tries to decrypt everything that the relay has; returns how much it could.
     pub(super) fn reads(&mut self, log: &Log) -> usize {
-        let (provider, room) = (self.provider(), self.acknowledgement.room);
+        let crypto = lawless::crypto(Clock::from_fn(|| NOW));
+        let provider = Provider::new(&crypto, &self.profile.store, self.no);
+        let room = self.acknowledgement.room;
         let Some(group) = &mut self.group else { return 0 };
         let read = |entry: &Entry| {
             let EntryContent::Payload(payload) = &entry.content else { return false };
-            let processed = lawless(|| group.process(&provider, room, payload));
+            let processed = group.process(&provider, room, payload);
             matches!(processed, Ok(Processed::Application { .. } | Processed::Commit { .. }))
         };
         log.entries.iter().map(read).filter(|read| *read).count()

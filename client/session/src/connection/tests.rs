@@ -28,6 +28,11 @@ use tokio_tungstenite::{
 };
 
 use super::*;
+use crate::network::Network;
+
+async fn open(address: &RelayAddress) -> Result<Connection, ConnectError> {
+    Connection::open(&Network::machine(), address).await
+}
 
 const RELAY: RelayId = RelayId([7; 32]);
 const ROOM: RoomId = RoomId([3; 16]);
@@ -140,7 +145,7 @@ async fn open_against_raw(answer: &[u8]) -> ConnectError {
         stream.shutdown().await.unwrap();
         let _ = stream.read_to_end(&mut Vec::new()).await;
     };
-    let (opened, ()) = join!(Connection::open(&address), server);
+    let (opened, ()) = join!(open(&address), server);
     opened.unwrap_err()
 }
 
@@ -194,7 +199,7 @@ async fn the_pinned_key_opens_and_binds_the_channel() {
         assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)))));
     };
     let client = async {
-        let mut connection = Connection::open(&address).await.unwrap();
+        let mut connection = open(&address).await.unwrap();
         assert!(connection.server_now() >= Millis(1_000_000));
         let key = SigningKey::from_bytes(&[9; 32]);
         let member = MemberKey(key.verifying_key().to_bytes());
@@ -220,7 +225,7 @@ async fn another_key_is_refused_before_anything_is_sent() {
             let (stream, _) = listener.accept().await.unwrap();
             acceptor(&certificate).accept(stream).await.map(|_| ()).unwrap_err();
         };
-        let (opened, ()) = join!(Connection::open(&address), server);
+        let (opened, ()) = join!(open(&address), server);
         let error = opened.unwrap_err();
         assert_eq!((error.code(), error.exit_code()), (expected, 5));
     }
@@ -250,7 +255,7 @@ async fn the_pinned_certificate_without_its_key_is_refused() {
         let (stream, _) = listener.accept().await.unwrap();
         let _ = acceptor.accept(stream).await;
     };
-    let (opened, ()) = join!(Connection::open(&address), server);
+    let (opened, ()) = join!(open(&address), server);
     assert!(matches!(opened.unwrap_err(), ConnectError::BadCertificate(_)));
 }
 
@@ -321,7 +326,7 @@ async fn an_http_answer_is_no_relay() {
             }
             stream.write_all(answer.as_bytes()).await.unwrap();
         };
-        let (opened, ()) = join!(Connection::open(&address), server);
+        let (opened, ()) = join!(open(&address), server);
         let error = opened.unwrap_err();
         assert_eq!((error.code(), error.exit_code()), (expected, 4), "{answer}");
         assert!(!error.to_string().contains('\n'));
@@ -348,7 +353,7 @@ async fn what_is_not_tls_13_is_named() {
 async fn a_closed_port_is_unreachable_in_one_line() {
     let (listener, authority) = listen().await;
     drop(listener);
-    let error = Connection::open(&tls_address(authority, None)).await.unwrap_err();
+    let error = open(&tls_address(authority, None)).await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable(_)), "{error:?}");
     assert_eq!(error.exit_code(), 4);
     assert!(!error.to_string().contains('\n'));
@@ -358,7 +363,7 @@ async fn a_closed_port_is_unreachable_in_one_line() {
 async fn plain_is_for_loopback_only() {
     for authority in ["192.0.2.1:80", "relay.example:80", "[2001:db8::1]:80", "127.0.0.1.nip.io:1"]
     {
-        let error = Connection::open(&plain_address(authority)).await.unwrap_err();
+        let error = open(&plain_address(authority)).await.unwrap_err();
         assert!(matches!(error, ConnectError::PlainNotLoopback), "{authority}");
     }
     for authority in ["127.0.0.1:1", "[::1]:1", "localhost:1", "LOCALHOST:1"] {

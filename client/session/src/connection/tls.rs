@@ -22,10 +22,9 @@ use rustls::{
     server::ParsedCertificate,
     version::TLS13,
 };
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::error::ConnectError;
+use super::{Stream, error::ConnectError};
 
 /// What vouches for the relay's key.
 pub(super) enum Trust {
@@ -47,7 +46,7 @@ impl Trust {
 
 /// What TLS agreed on.
 pub(super) struct Negotiated {
-    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) stream: TlsStream<Box<dyn Stream>>,
     pub(super) channel: ChannelBinding,
     /// Whether what passes stays secret from a quantum computer that comes later.
     pub(super) post_quantum: bool,
@@ -56,7 +55,7 @@ pub(super) struct Negotiated {
 /// Negotiates TLS. A pinned key asks for X25519MLKEM768, because its relay is `hearthd`, which has it; behind a public
 /// certificate there may be a proxy that does not.
 pub(super) async fn negotiate(
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     host: &str,
     trust: Trust,
 ) -> Result<Negotiated, ConnectError> {

@@ -19,6 +19,7 @@ use super::{LiveError, Result};
 use crate::{
     backoff::Backoff,
     connection::{Connection, RequestError},
+    network::Network,
 };
 
 /// Requests for one room, as long as answers are lost.
@@ -46,12 +47,13 @@ pub enum Answer {
 /// # Errors
 /// See [`LiveError`].
 pub async fn open_room<'s>(
+    network: &Network,
     store: &'s Store,
     crypto: &'s Crypto,
     grant: &Grant,
     founding: Founding,
 ) -> Result<Room<'s>> {
-    let mut connection = Connection::open(&grant.address).await?;
+    let mut connection = Connection::open(network, &grant.address).await?;
     let numbers = founding.numbers.clone();
     let begun = Room::being_opened(store, crypto, grant, &founding)?;
     // Something may have been written in it since.
@@ -78,7 +80,7 @@ pub async fn open_room<'s>(
             }
             tries += 1;
             tokio::time::sleep(backoff.next_delay()).await;
-            if let Ok(connection) = Connection::open(&grant.address).await {
+            if let Ok(connection) = Connection::open(network, &grant.address).await {
                 break Some(connection);
             }
         };
@@ -126,8 +128,8 @@ async fn send_opening(
 ///
 /// # Errors
 /// See [`LiveError`].
-pub async fn look(link: &Invite) -> Result<(Connection, Preview)> {
-    let mut connection = Connection::open(&link.address).await?;
+pub async fn look(network: &Network, link: &Invite) -> Result<(Connection, Preview)> {
+    let mut connection = Connection::open(network, &link.address).await?;
     let (room, token) = (link.room, link.token());
     let reply = connection.request(|req| ClientFrame::Preview { req, room, token }).await?;
     let ServerFrame::Preview { sealed, .. } = reply else {

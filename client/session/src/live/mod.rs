@@ -21,7 +21,7 @@ use hearth_engine::{
 use hearth_protocol::{
     ClientFrame, Effect, Entry, EntryContent, Epoch, MessageId, Millis, RejectCode, Role, RoomId,
     Seq, ServerFrame,
-    frame::{Notice, PendingKnock, RoomStatus, Standing as RelayStanding},
+    frame::{Notice, PendingKnock, RequestId, RoomStatus, Standing as RelayStanding},
     limits::BLOB_PART_BYTES_MAX,
     limits::MARKED_MILLIS,
     mls_header::{self, ContentType},
@@ -31,7 +31,10 @@ use tokio::time::timeout;
 pub use door::{Answer, await_answer, knock, look, open_room, resume_waiting};
 pub use error::LiveError;
 
-use crate::connection::{Connection, RequestError};
+use crate::{
+    connection::{Connection, RequestError},
+    network::Network,
+};
 
 /// Races lost in a row before a command gives up.
 const TRIES_MAX: usize = 8;
@@ -115,16 +118,20 @@ impl<'s> Live<'s> {
     ///
     /// # Errors
     /// See [`LiveError`]. The room comes back through the profile: nothing of it is lost.
-    pub async fn enter(room: Room<'s>) -> Result<Self> {
-        Self::enter_telling(room, |_| ()).await
+    pub async fn enter(network: &Network, room: Room<'s>) -> Result<Self> {
+        Self::enter_telling(network, room, |_| ()).await
     }
 
     /// Does the same, and tells how many entries there are to catch up with, where that may take a while.
     ///
     /// # Errors
     /// See [`Self::enter`].
-    pub async fn enter_telling(room: Room<'s>, tell: impl FnOnce(u64)) -> Result<Self> {
-        let connection = Box::pin(Connection::open(&room.state().address())).await?;
+    pub async fn enter_telling(
+        network: &Network,
+        room: Room<'s>,
+        tell: impl FnOnce(u64),
+    ) -> Result<Self> {
+        let connection = Box::pin(Connection::open(network, &room.state().address())).await?;
         Box::pin(Self::enter_with(room, connection, tell)).await
     }
 
@@ -190,8 +197,7 @@ impl<'s> Live<'s> {
 
     async fn subscribe(&mut self) -> Result<()> {
         let (room, after) = (self.room.id(), self.room.subscribe_after());
-        let reply =
-            self.connection.request(|req| ClientFrame::Subscribe { req, room, after }).await?;
+        let reply = self.request(|req| ClientFrame::Subscribe { req, room, after }).await?;
         let ServerFrame::Subscribed { stream, floor, head, .. } = reply else {
             return Err(LiveError::UnexpectedReply);
         };
@@ -231,8 +237,8 @@ impl<'s> Live<'s> {
     ///
     /// # Errors
     /// See [`LiveError`].
-    pub async fn recovery(room: Room<'s>) -> Result<(Room<'s>, Recovery)> {
-        let (live, _, recovery) = Self::at_a_loss(room).await?;
+    pub async fn recovery(network: &Network, room: Room<'s>) -> Result<(Room<'s>, Recovery)> {
+        let (live, _, recovery) = Self::at_a_loss(network, room).await?;
         Ok((live.leave().await, recovery))
     }
 
@@ -245,8 +251,12 @@ impl<'s> Live<'s> {
     /// [`LiveError::EpochUsedUp`] if a facilitator has to do it first; [`LiveError::LeftBehind`] if only an invite brings
     /// this profile back; [`LiveError::UnexpectedReply`] if the relay says otherwise than when it was agreed to; see
     /// [`LiveError`].
-    pub async fn recover(room: Room<'s>, agreed: Option<Recovery>) -> Result<Self> {
-        let (mut live, status, recovery) = Self::at_a_loss(room).await?;
+    pub async fn recover(
+        network: &Network,
+        room: Room<'s>,
+        agreed: Option<Recovery>,
+    ) -> Result<Self> {
+        let (mut live, status, recovery) = Self::at_a_loss(network, room).await?;
         if agreed.is_some_and(|agreed| agreed != recovery) {
             return Err(LiveError::UnexpectedReply);
         }
@@ -418,8 +428,11 @@ impl<'s> Live<'s> {
     }
 
     /// Connects without catching up, and compares what the relay says of its log with what this profile has seen.
-    async fn at_a_loss(mut room: Room<'s>) -> Result<(Self, RoomStatus, Recovery)> {
-        let mut connection = Connection::open(&room.state().address()).await?;
+    async fn at_a_loss(
+        network: &Network,
+        mut room: Room<'s>,
+    ) -> Result<(Self, RoomStatus, Recovery)> {
+        let mut connection = Connection::open(network, &room.state().address()).await?;
         let standing = door::authenticate(&mut connection, &room).await?;
         door::settle(&mut connection, &mut room, standing).await?;
         let mut live = Self::over(room, connection, None);
@@ -736,7 +749,7 @@ impl<'s> Live<'s> {
         expect: Option<u64>,
         effects: Vec<Effect>,
     ) -> Result<ServerFrame> {
-        let room = self.room.id();
+        let (room, after) = (self.room.id(), self.room.cursor().seq);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|_| EngineError::Random)?;
         let frame = |req| ClientFrame::Submit {
@@ -746,29 +759,20 @@ impl<'s> Live<'s> {
             payload: Vec::new(),
             expect,
             effects,
-            after: self.room.cursor().seq,
+            after,
         };
-        Ok(self.connection.request(frame).await?)
+        Ok(self.request(frame).await?)
     }
 
-    /// Sends anything, as a modified client does; returns its place.
+    /// Sends one request over the room's connection and waits for its answer; see [`Connection::request`].
     ///
     /// # Errors
-    /// See [`LiveError`].
-    #[cfg(any(test, feature = "sabotage"))]
-    pub async fn submit_forged(
+    /// See [`RequestError`].
+    pub async fn request(
         &mut self,
-        id: MessageId,
-        payload: Vec<u8>,
-        effects: Vec<Effect>,
-    ) -> Result<Seq> {
-        let (room, after) = (self.room.id(), self.room.cursor().seq);
-        let frame =
-            |req| ClientFrame::Submit { req, room, id, payload, expect: None, effects, after };
-        match self.connection.request(frame).await? {
-            ServerFrame::Accepted { seq, .. } => Ok(seq),
-            _ => Err(LiveError::UnexpectedReply),
-        }
+        make: impl FnOnce(RequestId) -> ClientFrame,
+    ) -> Result<ServerFrame, RequestError> {
+        self.connection.request(make).await
     }
 
     /// Does what is due and nobody asked for: carries out departures, renews keys, enacts an amendment.
@@ -948,8 +952,7 @@ impl<'s> Live<'s> {
         let mut all: Vec<PendingKnock> = Vec::new();
         loop {
             let after = all.last().map(|k| k.member);
-            let reply =
-                self.connection.request(|req| ClientFrame::Knocks { req, room, after }).await?;
+            let reply = self.request(|req| ClientFrame::Knocks { req, room, after }).await?;
             let ServerFrame::Knocks { knocks, more, .. } = reply else {
                 return Err(LiveError::UnexpectedReply);
             };
@@ -982,7 +985,7 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn status(&mut self) -> Result<RoomStatus> {
         let room = self.room.id();
-        let reply = self.connection.request(|req| ClientFrame::Status { req, room }).await?;
+        let reply = self.request(|req| ClientFrame::Status { req, room }).await?;
         match reply {
             ServerFrame::Status { status, .. } => Ok(*status),
             _ => Err(LiveError::UnexpectedReply),

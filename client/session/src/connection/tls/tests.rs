@@ -2,7 +2,12 @@
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
-use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, join, net::TcpListener};
+use tokio::{
+    io::AsyncReadExt as _,
+    io::AsyncWriteExt as _,
+    join,
+    net::{TcpListener, TcpStream},
+};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
@@ -39,7 +44,7 @@ fn vouched_for(name: &str, years: Years) -> (RootCertStore, TlsAcceptor) {
 async fn negotiated(name: &str, years: Years) -> (Result<(), ConnectError>, Vec<u8>) {
     let (roots, acceptor) = vouched_for(name, years);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let stream = Box::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
     let relay = async {
         let mut heard = Vec::new();
         if let Ok(mut tls) = acceptor.accept(listener.accept().await.unwrap().0).await {
@@ -112,7 +117,7 @@ async fn pinned_key_requires_post_quantum() {
     for pinned in [true, false] {
         let (roots, pin, acceptor) = classical();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stream = Box::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
         let trust = if pinned { Trust::Pin(pin) } else { Trust::Authorities(roots) };
         let relay = async { acceptor.accept(listener.accept().await.unwrap().0).await };
         let (negotiated, _relay) = join!(negotiate(stream, "localhost", trust), relay);

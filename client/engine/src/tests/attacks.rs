@@ -1,4 +1,5 @@
-//! A check that cannot be missed proves nothing: with any one of them off, its attack must succeed.
+//! One attack for each check of the gate, the policy and what comes in. That a check matters is shown by mutants
+//! (`docs/mutants.md`).
 
 use hearth_protocol::{Digest, RoomNumbers};
 
@@ -10,7 +11,6 @@ use super::{
 };
 use crate::{
     agreement::{Acknowledgement, Departure},
-    check::{Check, without},
     content::{Envelope, Seen},
     gate::Expected,
     mls::{
@@ -24,89 +24,42 @@ use crate::{
 /// An attack; tells whether honest members were fooled.
 type Attack = fn() -> bool;
 
-/// The attack that each check is there for. A check without one does not compile.
-fn attack(check: Check) -> Attack {
-    match check {
-        Check::ProposalKinds => psk_in_a_commit,
-        Check::ContextUnchanged => outsider_may_propose,
-        Check::OwnLeafUnchanged => another_name,
-        Check::PolicyRequired => ghost_without_record,
-        Check::ActorIsCommitter => in_the_name_of_the_facilitator,
-        Check::OneAdd => two_for_one,
-        Check::Acknowledgement => acknowledged_elsewhere,
-        Check::PolicyRecomputed => more_than_the_record,
-        Check::AddsMatchRecord => ghost_beside_an_announcement,
-        Check::RemovesMatchRecord => removal_beside_an_announcement,
-        Check::Names => look_alike_name,
-        Check::RecordChain => skipped_record,
-        Check::Authority => member_moderates,
-        Check::Revoked => replay_after_withdrawal,
-        Check::Countersigned => foreign_countersignature,
-        Check::DepartureSigned => forged_departure,
-        Check::WelcomeRoom => welcome_elsewhere,
-        Check::WelcomeSigner => welcome_of_an_impostor,
-        Check::WelcomeOwnAcknowledgement => welcome_beside_an_announcement,
-        Check::WelcomeRoster => welcome_among_ghosts,
-        Check::DuplicateMessage => the_same_words_twice,
-        Check::CounterGap => a_message_left_out,
-        Check::Fork => two_logs,
-        Check::Window => two_orders,
-        Check::PauseHold => post_against_a_pause,
-        Check::Overlap => rewritten_entry,
-        Check::MessageAuthority => invite_of_a_member,
-        Check::EncryptionKey => leaf_that_stops_others,
-        Check::Split => removal_in_another_room,
-    }
-}
-
-const ALL: [Check; 29] = [
-    Check::ProposalKinds,
-    Check::ContextUnchanged,
-    Check::OwnLeafUnchanged,
-    Check::PolicyRequired,
-    Check::ActorIsCommitter,
-    Check::OneAdd,
-    Check::Acknowledgement,
-    Check::PolicyRecomputed,
-    Check::AddsMatchRecord,
-    Check::RemovesMatchRecord,
-    Check::Names,
-    Check::RecordChain,
-    Check::Authority,
-    Check::Revoked,
-    Check::Countersigned,
-    Check::DepartureSigned,
-    Check::WelcomeRoom,
-    Check::WelcomeSigner,
-    Check::WelcomeOwnAcknowledgement,
-    Check::WelcomeRoster,
-    Check::DuplicateMessage,
-    Check::CounterGap,
-    Check::Fork,
-    Check::Window,
-    Check::PauseHold,
-    Check::Overlap,
-    Check::MessageAuthority,
-    Check::EncryptionKey,
-    Check::Split,
-];
-
 #[test]
-fn every_check_is_missed_when_switched_off() {
-    const THREADS: usize = 4;
-    let try_one = |(at, check): (usize, Check)| {
-        assert_eq!(check as usize, at, "the list has every check once");
-        let attack = attack(check);
-        assert!(!attack(), "{check:?} does not stop its attack");
-        assert!(without(check, attack), "{check:?} is not what stops its attack");
-    };
-    // Switches are per thread.
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let share = ALL.into_iter().enumerate().skip(thread).step_by(THREADS);
-            scope.spawn(move || share.for_each(try_one));
-        }
-    });
+fn attacks_fool_nobody() {
+    let attacks: [(&str, Attack); 29] = [
+        ("psk_in_a_commit", psk_in_a_commit),
+        ("outsider_may_propose", outsider_may_propose),
+        ("another_name", another_name),
+        ("ghost_without_record", ghost_without_record),
+        ("in_the_name_of_the_facilitator", in_the_name_of_the_facilitator),
+        ("two_for_one", two_for_one),
+        ("acknowledged_elsewhere", acknowledged_elsewhere),
+        ("more_than_the_record", more_than_the_record),
+        ("ghost_beside_an_announcement", ghost_beside_an_announcement),
+        ("removal_beside_an_announcement", removal_beside_an_announcement),
+        ("look_alike_name", look_alike_name),
+        ("skipped_record", skipped_record),
+        ("member_moderates", member_moderates),
+        ("replay_after_withdrawal", replay_after_withdrawal),
+        ("foreign_countersignature", foreign_countersignature),
+        ("forged_departure", forged_departure),
+        ("welcome_elsewhere", welcome_elsewhere),
+        ("welcome_of_an_impostor", welcome_of_an_impostor),
+        ("welcome_beside_an_announcement", welcome_beside_an_announcement),
+        ("welcome_among_ghosts", welcome_among_ghosts),
+        ("the_same_words_twice", the_same_words_twice),
+        ("a_message_left_out", a_message_left_out),
+        ("two_logs", two_logs),
+        ("two_orders", two_orders),
+        ("post_against_a_pause", post_against_a_pause),
+        ("rewritten_entry", rewritten_entry),
+        ("invite_of_a_member", invite_of_a_member),
+        ("leaf_that_stops_others", leaf_that_stops_others),
+        ("removal_in_another_room", removal_in_another_room),
+    ];
+    for (name, attack) in attacks {
+        assert!(!attack(), "{name}");
+    }
 }
 
 /// Shows a commit to Ben; he was fooled if he went along.

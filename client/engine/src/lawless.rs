@@ -1,15 +1,44 @@
-//! Messages that only a modified client makes. Compiled for tests only.
+//! A modified client, for tests: it believes every commit and Welcome, acts without leave, and makes messages that no client
+//! makes. Compiled for tests alone.
 
 use hearth_protocol::{MessageId, Millis, codec, padding};
 
 use super::{
     agreement::Departure,
+    clock::Clock,
     content::{Body, ContentError, Envelope},
     error::EngineError,
+    gate::{CommitView, LeafError, Refusal, Verdict, WelcomeView},
+    laws::Laws,
+    policy::{Applied, Leaf, RoomPolicy},
+    provider::Crypto,
     room::{Room, random},
 };
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Returns the primitives of a client that keeps no law.
+pub fn crypto(clock: Clock) -> Crypto {
+    Crypto::with_laws(clock, Laws::Broken)
+}
+
+/// Takes a commit for what it says, whoever may make it.
+pub(super) fn believe_commit(commit: &CommitView) -> Result<Verdict, Refusal> {
+    let Some(policy) = &commit.policy else { return Ok(Verdict::Update(commit.committer)) };
+    let added = match commit.added.first() {
+        Some(leaf) => Some(leaf.as_ref().map_err(|e| *e)?.member),
+        None => None,
+    };
+    let policy = policy.as_ref().map_err(|e| *e)?.clone();
+    let removed = commit.removed.clone();
+    Ok(Verdict::Moderated(Box::new(Applied { policy, removed, added })))
+}
+
+/// Joins whatever room a Welcome is for.
+pub(super) fn believe_welcome(view: WelcomeView) -> Result<(RoomPolicy, Vec<Leaf>), Refusal> {
+    let roster = view.roster.into_iter().collect::<Result<Vec<Leaf>, LeafError>>()?;
+    Ok((view.policy?, roster))
+}
 
 impl Room<'_> {
     /// Encrypts any message under any id, with or without a mark, whatever it is.
