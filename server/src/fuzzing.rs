@@ -1,4 +1,4 @@
-//! What reads bytes from outside, one call each, for the fuzz targets of `hearth-tests`.
+//! What reads bytes from outside, one call each, for the fuzz targets (`tests/tests/fuzz`).
 
 use std::{
     net::IpAddr,

@@ -22,7 +22,6 @@ pub mod config;
 mod connection;
 mod data_dir;
 #[doc(hidden)]
-pub mod echo;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,19 +1,18 @@
 //! A relay that was moved goes on; one that was restored from an older copy is noticed, and goes on by decision.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{fs, path::Path};
 
+use crate::hostile;
 use hearth_engine::{
     policy::Act,
     state::{Row, RowContent},
 };
+use hearth_kit::{Circle, Person, Relay, Running, fault::number};
 use hearth_protocol::invite::Grant;
 use hearth_session::{
     live::{Live, LiveError, Recovery},
     network::Network,
 };
-use hearth_tests::{Circle, Person, Relay, Running, fault::number, hostile};
 use tempfile::TempDir;
 
 /// Copies the files of a stopped relay's folder.

@@ -1,7 +1,7 @@
 //! Row A6: amendments that are late, refused, unsigned or misdated.
 
 use hearth_client::show::rfc3339;
-use hearth_tests::{AGREEMENT, Circle, Person, Relay, clock, text_file, until};
+use hearth_kit::{AGREEMENT, Circle, Person, Relay, clock, text_file, until};
 use serde_json::Value;
 
 fn amend(circle: &Circle, author: &Person, more: &[&str]) -> String {

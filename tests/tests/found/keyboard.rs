@@ -2,11 +2,11 @@
 
 use std::{ffi::OsString, fs};
 
-use hearth_tests::{AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, text_file, wait_until};
+use hearth_kit::{AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, text_file, wait_until};
 use serde_json::Value;
 
 /// Enters the chat over pipes and waits until it is there.
-fn enter(circle: &Circle, person: &Person) -> hearth_tests::Running {
+fn enter(circle: &Circle, person: &Person) -> hearth_kit::Running {
     let mut chat = person.starts_plainly(&["chat", &circle.room]);
     chat.type_line("/status");
     chat.await_line("the room's state", |line| line.contains("; agreement version"));
@@ -554,7 +554,7 @@ fn clock(spec: &str) -> Option<Vec<OsString>> {
     let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
     let libraries = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
     let Some(library) = libraries.into_iter().find(|path| path.exists()) else {
-        eprintln!("skipped: there is no faketime on this machine");
+        hearth_kit::skip::lacks("faketime");
         return None;
     };
     let words = [
@@ -649,7 +649,7 @@ fn b4_knocks_are_told_once() {
 }
 
 /// Makes an invite in a chat.
-fn circle_invite(chat: &mut hearth_tests::Running) -> String {
+fn circle_invite(chat: &mut hearth_kit::Running) -> String {
     chat.type_line("/invite --uses 9");
     chat.await_line("a link", |line| line.starts_with("hearth://")).trim().to_owned()
 }
@@ -922,7 +922,7 @@ fn pasted_rest_answers_nothing() {
 #[test]
 fn profile_without_passphrase_is_told() {
     let relay = Relay::start();
-    let agreement = text_file(hearth_tests::AGREEMENT);
+    let agreement = text_file(hearth_kit::AGREEMENT);
     let path = agreement.path().to_str().unwrap();
     let fay = Person::new();
     let create = ["room", "create", "Evening", "--agreement", path, "--as", "Fay", "--grant", "-"];

@@ -1,10 +1,10 @@
 //! Who is in, who may let in, and what becomes of words that wait while that changes.
 
+use hearth_kit::{Circle, Person, Relay};
 use hearth_protocol::{Effect, Epoch};
-use hearth_tests::{Circle, Person, Relay};
 use serde_json::{Value, json};
 
-use crate::members::{cofacilitator, key_of, modified, operator, silently};
+use super::members::{cofacilitator, key_of, modified, operator, silently};
 
 #[test]
 fn a5_epoch_taken_back_is_told() {
