@@ -19,12 +19,12 @@ use crate::{
         state::{RowContent, Standing},
     },
     failure::{Failure, exit},
-    line::{Console, ConsoleReader, LineError},
+    line::{self, Console, ConsoleReader, LineError},
     live::{Incoming, Live, LiveError, now},
     show::Output,
     signals,
     store::Store,
-    text::{count::counted, escape, when},
+    text::{count::counted, escape, when, wrap},
 };
 
 /// What a person sees of the past on entering.
@@ -559,8 +559,11 @@ impl<'s> Chat<'s> {
             "help" | "?" | "" => {
                 let text = match line.split_whitespace().nth(1) {
                     Some(wanted) => self.out.advice(&slip::one(&wanted.to_lowercase())),
-                    None => slip::list(link.room().my_role().unwrap_or(Role::Member)),
+                    None => {
+                        slip::list(link.room().my_role().unwrap_or(Role::Member), line::columns())
+                    }
                 };
+                let text = line::columns().map_or_else(|| text.clone(), |c| wrap::lines(&text, c));
                 self.out.remark(&text);
                 return Ok((Next::On, link));
             }

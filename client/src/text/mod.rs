@@ -7,3 +7,4 @@ pub mod name;
 pub mod nearest;
 pub mod qr;
 pub mod when;
+pub mod wrap;
