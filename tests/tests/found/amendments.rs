@@ -164,6 +164,25 @@ fn a6_unsigned_facilitator_enacts_nothing() {
 }
 
 #[test]
+fn steward_tells_what_is_due() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let [kim, ben] = ["Kim", "Ben"].map(|name| circle.admit(name));
+    circle.fay("role", &["Kim", "facilitator"]);
+    circle.news(&kim);
+    amend(&circle, &kim, &["--effective", "1s"]);
+    until("the amendment to be due", || {
+        let status = circle.by(&ben, "status", &[]);
+        let due = status[0]["pending_effective"].as_str().unwrap().to_owned();
+        (due < rfc3339(hearth_client::live::now())).then_some(())
+    });
+    let mut steward = circle.fay.starts(&["steward", &circle.room]);
+    steward.await_line("what is due", |line| line.contains("amendment_unsigned"));
+    steward.terminate();
+    assert_eq!(steward.wait_open().code, Some(0));
+}
+
+#[test]
 fn a6_misdated_return_knocks_again() {
     let Some(later) = clock("+2m") else { return };
     let mut relay = Relay::start();
