@@ -308,6 +308,9 @@ pub enum InRoom {
         /// Send the message of this id that stays there.
         #[arg(long, value_name = "ID", conflicts_with = "drop")]
         send: Option<String>,
+        /// Do not ask before `--send` of a message that may have been posted already; required without a terminal.
+        #[arg(long, requires = "send")]
+        yes: bool,
     },
     /// Make an invite link. F, CF [E pinned key; R uses and expiry]
     Invite {

@@ -583,7 +583,12 @@ impl<'s> Chat<'s> {
                     true => link.room().waiting_texts().map_err(Failure::from)?.len(),
                     false => 0,
                 };
-                if let Some((false, question)) = inside::question_before(&command, waiting) {
+                let question = match listing::question_about_posted(link.room(), &command) {
+                    Ok(question) => question.or(inside::question_before(&command, waiting)),
+                    // The command itself says what is wrong.
+                    Err(_) => None,
+                };
+                if let Some((false, question)) = question {
                     self.out.remark(&format!("-- {question} Type yes to go on."));
                     self.asked = Some(Asked::Act(command));
                     return Ok((Next::On, link));

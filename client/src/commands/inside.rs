@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::{
     Context, Result, Wanted, interactive,
-    listing::{knocks, local, status},
+    listing::{knocks, local, question_about_posted, status},
     read::{follow, print_rows, read, tell_mismatches},
-    rooms::confirm_person,
+    rooms::{confirm, confirm_person},
 };
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg, Switch},
@@ -59,6 +59,9 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     }
     if let Some((yes, question)) = question_before(&command, room.waiting_texts()?.len()) {
         confirm_person(yes, &question)?;
+    }
+    if let Some((yes, question)) = question_about_posted(&room, &command)? {
+        confirm(yes, &question)?;
     }
     if let InRoom::Revoke { link, .. } = &mut command {
         let on_input = format!("revoke {}", room.state().local_name);
@@ -253,7 +256,7 @@ async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
         // Only the relay knows what there is to ask: a room that has split may be one that was restored since.
         let recovery;
         (room, recovery) = Live::recovery(room).await?;
-        super::rooms::confirm(yes, &out.advice(question(recovery)))?;
+        confirm(yes, &out.advice(question(recovery)))?;
         agreed = Some(recovery);
     }
     let mut live = Live::recover(room, agreed).await?;

@@ -1,6 +1,6 @@
 //! Who is in, who may let in, and what becomes of words that wait while that changes.
 
-use hearth_protocol::{Effect, Epoch};
+use hearth_protocol::{Effect, Epoch, RejectCode};
 use hearth_tests::{Circle, Person, Relay};
 use serde_json::{Value, json};
 
