@@ -261,6 +261,10 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
             let judge = |at| knock.acknowledgement.judge_dates(at);
             judge(moment.earlier()).or_else(|_| judge(moment.own.max(moment.relay))).err()
         });
+        let unvouched = match opened.as_ref().map(|knock| live.room.check_vouched(knock)) {
+            Ok(Err(EngineError::NotVouched(names))) => Some(names),
+            _ => None,
+        };
         let (mut object, mut text) = match opened {
             Ok(knock) => (
                 json!({
@@ -295,6 +299,16 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
             object["acknowledged"] = json!(false);
             object["why"] = json!(error.to_string());
             text += &format!("\n          !! cannot be admitted: {error}");
+        }
+        if let Some(others) = unvouched {
+            let who = match others.as_slice() {
+                [] => "decline them, and give them a new invite".to_owned(),
+                others => format!("{} can", escape::one_line(&others.join(" or "))),
+            };
+            object["can_admit"] = json!(others);
+            text += &format!(
+                "\n          !! you cannot admit them, because their invite is older than your role: {who}"
+            );
         }
         if let Some((_, look)) = names.iter().find(|(member, _)| *member == pending.member) {
             // Before anybody tries to admit them: the gate refuses a name that looks like a member's.
