@@ -171,11 +171,11 @@ pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool,
                 escape::one_line(time.join(" ").trim())
             ),
         )),
-        InRoom::Pause { args, .. } => {
-            long(args).map(|time| (false, format!("Pause the room for {time}?")))
+        InRoom::Pause { args, yes, .. } => {
+            long(args).map(|time| (*yes, format!("Pause the room for {time}?")))
         }
-        InRoom::Timeout { member, args, .. } => long(args).map(|time| {
-            (false, format!("Give {} a time-out of {time}?", escape::one_line(member.trim())))
+        InRoom::Timeout { member, args, yes, .. } => long(args).map(|time| {
+            (*yes, format!("Give {} a time-out of {time}?", escape::one_line(member.trim())))
         }),
         _ => None,
     }
