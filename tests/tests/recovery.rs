@@ -93,8 +93,9 @@ fn a_relay_restored_from_an_older_copy_is_noticed_and_recovered() {
     }
     // A member cannot go on before a facilitator has told the relay which epoch the room is in.
     ben.run(&["recover", &circle.room, "--yes"]).failed(1, "epoch_used_up");
-    circle.fay.does(&["recover", &circle.room, "--yes"]);
-    ben.does(&["recover", &circle.room, "--yes"]);
+    for person in [&circle.fay, &ben] {
+        assert_eq!(circle.by(person, "recover", &["--yes"])[0]["rules_differ"], false);
+    }
     circle.fay.does(&["send", &circle.room, "on we go"]);
     ben.does(&["read", &circle.room]);
     let seen = texts(&ben, &circle);
@@ -129,9 +130,11 @@ fn rules_of_a_restored_relay_are_put_back() {
         words.sort();
         (status.code, words)
     };
-    circle.fay.does(&["recover", &circle.room, "--yes"]);
-    let ben_recovers = ben.run(&["recover", &circle.room, "--yes"]);
-    assert_eq!(ben_recovers.code, Some(0), "{ben_recovers:?}");
+    let recovered = circle.fay.sees(&["recover", &circle.room, "--yes"]);
+    assert_eq!(recovered.code, Some(0), "{}", recovered.stderr);
+    let next = format!("put them back: `hearth restore-rules {}`", circle.room);
+    assert!(recovered.stdout.contains(&next), "{}", recovered.stdout);
+    assert_eq!(circle.by(&ben, "recover", &["--yes"])[0]["rules_differ"], true);
     let told = (Some(5), vec!["relay_role".to_owned(), "relay_slow".to_owned()]);
     assert_eq!(alarms(&circle.fay), told);
     assert_eq!(alarms(&ben), told);

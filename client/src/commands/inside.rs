@@ -260,12 +260,25 @@ async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
         agreed = Some(recovery);
     }
     let mut live = Live::recover(room, agreed).await?;
-    done(
-        out,
-        "recover",
-        &out.advice("You go on. Compare `hearth verify ROOM` with the others by another way. When they have all gone on, a facilitator puts the relay's rules back with `hearth restore-rules ROOM`."),
-    )?;
+    let compared = live.compare().await;
+    let differs = live.room.mismatches()?.iter().any(Mismatch::is_alarm);
+    let facilitates = live.room.my_role().is_ok_and(|role| role == Role::Facilitator);
+    let next = match (differs, facilitates) {
+        (false, _) => "",
+        // A commit at once would strand the members who go on later, from the head that they find then.
+        (true, true) => {
+            " The relay does not keep to the room's rules. When the others have all gone on, put them back: `hearth restore-rules ROOM`."
+        }
+        (true, false) => {
+            " The relay does not keep to the room's rules. When the others have all gone on, a facilitator puts them back: `hearth restore-rules ROOM`."
+        }
+    };
+    let text =
+        format!("You go on. Compare `hearth verify ROOM` with the others by another way.{next}");
+    let object = json!({"done": "recover", "rules_differ": differs});
+    out.say(&object, &out.advice(&text))?;
     tell_mismatches(&mut live.room, out)?;
+    compared?;
     live.leave().await;
     Ok(())
 }
