@@ -33,6 +33,8 @@ const ROWS_AT_START: usize = 20;
 const STEADY: Duration = Duration::from_secs(60);
 /// Columns of a line that is repeated to the person who typed it.
 const SHOWN_COLUMNS: usize = 50;
+/// Columns of refused words that are shown where they cannot go back into the line.
+const GIVEN_BACK_COLUMNS: usize = 4_000;
 /// Where something is typed after the chat has ended against the person's will.
 const ENDED_PROMPT: &str = "(Enter leaves) ";
 
@@ -698,11 +700,16 @@ impl<'s> Chat<'s> {
             !failure.kept && matches!(failure.code, "too_long" | "bad_text" | "outbox_full");
         if let InRoom::Send { text, .. } = command
             && nowhere
-            && self.out.give_back(text)
         {
-            self.out.remark(
-                "-- your words are back in the line: change them, or press Ctrl-U to drop them",
-            );
+            let words = if self.out.give_back(text) {
+                "-- your words are back in the line: change them, or press Ctrl-U to drop them"
+                    .to_owned()
+            } else {
+                // A line that is not edited takes no draft, so they stand where they can be copied.
+                let shown = escape::truncate(&escape::one_line(text), GIVEN_BACK_COLUMNS);
+                format!("-- your words are kept nowhere; copy them from here: {shown}")
+            };
+            self.out.remark(&words);
         }
     }
 
