@@ -759,10 +759,10 @@ const fn answers_itself(command: &InRoom) -> bool {
     )
 }
 
-/// Waits for the next frame of the relay; without a connection it never returns.
+/// Waits for the next frame of the relay, or until something is due; without a connection it never returns.
 async fn incoming(link: &mut Link<'_>) -> Result<Incoming, LiveError> {
     match link {
-        Link::Up(live) => live.next().await,
+        Link::Up(live) => live.next_or_due().await,
         Link::Down { .. } => std::future::pending().await,
     }
 }

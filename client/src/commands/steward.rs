@@ -144,7 +144,7 @@ async fn serve(
                 Err(_) => {}
             }
         }
-        live.next().await?;
+        live.next_or_due().await?;
     }
 }
 

@@ -513,7 +513,7 @@ pub struct Outgoing {
     #[n(5)]
     #[cbor(with = "minicbor::bytes")]
     pub payload: Vec<u8>,
-    /// Whether an entry of the ciphertext's epoch was read of which only the relay knew what it had been. Of a held text: whether
+    /// Whether an entry of the ciphertext's epoch was read of which only the relay knew what it had been. For a held text: whether
     /// the others may have it.
     #[n(6)]
     pub doubtful: bool,
