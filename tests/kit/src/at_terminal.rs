@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
     process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -84,6 +84,8 @@ impl AtTerminal {
         command.env("TERM", term).arg("--home").arg(person.home()).args(args);
         command.stdin(open()).stdout(open());
         command.stderr(if stderr { open().into() } else { Stdio::null() });
+        // As a shell starts it: a process of a group without a parent outside of it cannot be suspended.
+        command.process_group(0);
         let child = command.spawn().unwrap();
         let outer = File::from(outer);
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -144,6 +146,12 @@ impl AtTerminal {
     /// The number of the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Whether the process is suspended.
+    pub fn is_suspended(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        stat.rsplit(')').next().unwrap().trim().starts_with('T')
     }
 
     /// How many keys were typed that the process has not taken: a shell would get them.
