@@ -25,7 +25,7 @@ use crate::{
     Shared,
     auth::{Proved, Verifier},
     handlers,
-    io::{AnyIo, NotMinimal, Progress},
+    io::{AnyIo, BadLength, Progress},
     rate_limit::{Bucket, Origin, Place},
     registry::Wake,
     room::{Delivery, RoomSlot},
@@ -481,7 +481,7 @@ pub(crate) fn end_of(error: &WsError) -> End {
     match error {
         WsError::Capacity(CapacityError::MessageTooLong { .. }) => End::Close(close::TOO_BIG),
         WsError::Protocol(_) => End::Close(close::PROTOCOL),
-        WsError::Io(error) if error.get_ref().is_some_and(|e| e.is::<NotMinimal>()) => {
+        WsError::Io(error) if error.get_ref().is_some_and(|e| e.is::<BadLength>()) => {
             End::Close(close::PROTOCOL)
         }
         WsError::Utf8(_) => End::Close(1007),

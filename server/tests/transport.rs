@@ -472,6 +472,8 @@ async fn broken_websocket_frames_are_closed_with_their_code() {
         ("unmasked", vec![0x82, 1, 0], close::PROTOCOL),
         ("announces 17 MiB", announced(17 << 20), close::TOO_BIG),
         ("announces a byte too many", announced(FRAME_BYTES_MAX as u64 + 1), close::TOO_BIG),
+        ("announces all of 63 bits", announced((1 << 63) - 1), close::TOO_BIG),
+        ("announces 64 bits", announced(1 << 63), close::PROTOCOL),
         ("grows beyond by fragments", fragments, close::TOO_BIG),
         ("continues nothing", frame(0x80, b"x"), close::PROTOCOL),
         ("reserved bits", frame(0xc2, b"x"), close::PROTOCOL),
