@@ -99,8 +99,8 @@ impl StartError {
                 path.display()
             ),
             Self::DataDir(DataDirError::Io { path, source }) => file_advice(path, source.kind()),
-            Self::Store { source: OpenError::FirstSchema, .. } => {
-                "0.1 was never released: move the folder away and start a new relay".into()
+            Self::Store { source: OpenError::OlderSchema { .. }, .. } => {
+                "no released version wrote it: move the folder away and start a new relay".into()
             }
             Self::Store { source: OpenError::Vanished(_), .. } => {
                 "put the last backup in its place; for a new relay, move the folder away or choose another with --data-dir".into()

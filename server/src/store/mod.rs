@@ -60,9 +60,12 @@ const READERS: usize = 2;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Written by version 0.1, which was never released.
-    #[error("the store is one of version 0.1, which this version cannot read")]
-    FirstSchema,
+    /// Written by an earlier version, none of which was released.
+    #[error("the store has schema {found}, older than this version's {}", schema::SCHEMA_VERSION)]
+    OlderSchema {
+        /// Version in the file.
+        found: i64,
+    },
     /// The SQLite in use can corrupt a database.
     #[error(
         "SQLite {0} is older than 3051003 (3.51.3), and can corrupt a database whose log is moved"

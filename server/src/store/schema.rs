@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, config::DbConfig};
 use super::OpenError;
 
 /// Version of the tables; kept in `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 
 /// Milliseconds for which a statement waits for the other process (`hearthd grant`, `hearthd backup`).
 const BUSY_MILLIS: u64 = 5_000;
@@ -169,7 +169,7 @@ fn open_with(path: &Path, create: OpenFlags) -> Result<Connection, OpenError> {
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
-        1 => return Err(OpenError::FirstSchema),
+        found @ 1..SCHEMA_VERSION => return Err(OpenError::OlderSchema { found }),
         other => return Err(OpenError::Schema { found: other }),
     }
     transaction.commit()?;
@@ -251,14 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_and_a_foreign_file_are_refused() {
+    fn other_schemas_and_foreign_files_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let newer = dir.path().join("newer.db");
-        open_writer(&newer).unwrap().pragma_update(None, "user_version", 3).unwrap();
-        assert!(matches!(open_writer(&newer), Err(OpenError::Schema { found: 3 })));
-        let first = dir.path().join("first.db");
-        open_writer(&first).unwrap().pragma_update(None, "user_version", 1).unwrap();
-        assert!(matches!(open_writer(&first), Err(OpenError::FirstSchema)));
+        open_writer(&newer).unwrap().pragma_update(None, "user_version", 4).unwrap();
+        assert!(matches!(open_writer(&newer), Err(OpenError::Schema { found: 4 })));
+        for version in [1, 2] {
+            let older = dir.path().join(format!("{version}.db"));
+            open_writer(&older).unwrap().pragma_update(None, "user_version", version).unwrap();
+            let refused = open_writer(&older).unwrap_err();
+            assert!(matches!(refused, OpenError::OlderSchema { found } if found == version));
+        }
         let foreign = dir.path().join("foreign.db");
         Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE x(y)").unwrap();
         assert!(matches!(open_writer(&foreign), Err(OpenError::NotOurs)));

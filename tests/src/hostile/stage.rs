@@ -442,11 +442,7 @@ impl Stage {
         if branch > 0 && !payload.is_empty() {
             return self.accept_here(conn, member, branch, &submitted);
         }
-        let lie = if payload.is_empty() {
-            None
-        } else {
-            self.lie(Some(&member), &Op::SUBMIT)
-        };
+        let lie = if payload.is_empty() { None } else { self.lie(Some(&member), &Op::SUBMIT) };
         if !payload.is_empty() && self.lie_of_rules(Some(&member), &[Op::FalseTimeout]).is_some() {
             // What a rule holds back is encrypted anew when it goes out.
             if let Some((_, refused)) = self.submitted.get_mut(&(member, submitted.id)) {
