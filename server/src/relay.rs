@@ -3,6 +3,7 @@
 use std::{
     io::ErrorKind as Kind,
     net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -77,6 +78,16 @@ pub enum StartError {
     /// The link of a grant could not be printed.
     #[error("standard output cannot be written to: {}", words::of_io(.0))]
     GrantUnprinted(std::io::Error),
+    /// A backup would go where something is.
+    #[error("{into} {found}")]
+    BackupTaken {
+        /// Relay that is copied.
+        dir: PathBuf,
+        /// Where to.
+        into: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
     /// The place of a backup could not be printed.
     #[error("standard output cannot be written to: {}", words::of_io(.0))]
     BackupUnprinted(std::io::Error),
@@ -127,7 +138,7 @@ impl StartError {
                 format!("take the right away: `chmod 600 {}`", path.display())
             }
             Self::Tls(TlsError::OwnKey(..)) => {
-                "put key.pem back from the backup, or name the old one with --tls-key; if it is lost, delete key.pem, cert.pem and address there, and give everybody new links".into()
+                "copy key.pem there from where you keep it or from the relay's old folder (`hearthd backup` copies hearth.db alone); if it is lost, move the folder away, start a new relay and give everybody new links".into()
             }
             Self::Tls(TlsError::OwnCertificate(..)) => {
                 "delete cert.pem there and start again: the relay makes another from key.pem, and links stay as they are".into()
@@ -152,6 +163,11 @@ impl StartError {
                 };
                 format!("{how}; the unprinted grant is harmless")
             }
+            Self::BackupTaken { dir, into, .. } => format!(
+                "name a directory that is new or empty: `hearthd backup --data-dir {} {}`",
+                dir.display(),
+                unused(into).display()
+            ),
             Self::BackupUnprinted(_) => {
                 "do not run it again: the backup is whole, in the directory that was named".into()
             }
@@ -165,6 +181,17 @@ impl StartError {
 }
 
 const DAMAGED: &str = "check the disk; if the file is damaged, put the last backup in its place";
+
+/// Returns a path beside another that nothing has yet.
+fn unused(path: &Path) -> PathBuf {
+    let numbered = |number: u32| {
+        // Without a slash at the end.
+        let mut name = path.components().as_path().as_os_str().to_owned();
+        name.push(format!("-{number}"));
+        PathBuf::from(name)
+    };
+    (2..).map(numbered).find(|path| !path.exists()).unwrap_or_default()
+}
 
 /// Says what to try for a file or a directory.
 fn file_advice(path: &Path, kind: Kind) -> String {
@@ -219,7 +246,8 @@ impl Relay {
             (Transport::Plain, _) => None,
             (Transport::Tls, Some((certificate, key))) => Some(Identity::load(certificate, key)?),
             (Transport::Tls, None) => {
-                Some(Identity::load_or_make(data_dir.path(), &names(&authority))?)
+                let pinned = store::pinned(data_dir.path());
+                Some(Identity::load_or_make(data_dir.path(), &names(&authority), pinned)?)
             }
         };
         let server_config = identity.as_ref().map(Identity::server_config).transpose()?;
@@ -232,6 +260,9 @@ impl Relay {
                     path: store::database_path(data_dir.path()),
                     source,
                 })?;
+        if let Some(identity) = &identity {
+            remember_pin(&store, identity).await;
+        }
         let transport = config.transport;
         data_dir.record_address(&Address { authority, transport, pin: link_pin(&identity) })?;
         let shared = Arc::new(Shared {
@@ -368,6 +399,9 @@ async fn upkeep(
                 {
                     tracing::error!(%error, "new grants name the old certificate");
                 }
+                if let Some(identity) = &identity {
+                    remember_pin(&shared.store, identity).await;
+                }
                 tracing::info!("the certificate was replaced");
             }
             Some(Ok(Reload::Unchanged | Reload::StillBad)) | None => {}
@@ -393,6 +427,15 @@ impl Hangups {
             }
             None => std::future::pending().await,
         }
+    }
+}
+
+/// Writes the pin of links into the store, so that a copy of the store does not start with another key.
+async fn remember_pin(store: &Arc<Store>, identity: &Identity) {
+    let pin = identity.is_self_signed().then(|| identity.pin());
+    let remembered = store.write(move |batch| Ok(life::remember_pin(batch.db, pin)?)).await;
+    if remembered.await.is_err() {
+        tracing::warn!("the store could not note the pin of this relay's key");
     }
 }
 
@@ -507,7 +550,8 @@ fn grant_address(dir: &Path, url: Option<&str>) -> Result<Address, StartError> {
         // Before the first start: the certificate that it will find.
         (Transport::Tls, Err(_)) => {
             let data_dir = DataDir::take(dir)?;
-            Some(Identity::load_or_make(data_dir.path(), &names(&authority))?.pin())
+            let (dir, names) = (data_dir.path(), names(&authority));
+            Some(Identity::load_or_make(dir, &names, store::pinned(dir))?.pin())
         }
     };
     Ok(Address { authority, transport, pin })
@@ -524,19 +568,50 @@ pub fn backup(dir: &Path, into: &Path) -> Result<PathBuf, StartError> {
     if !path.exists() {
         return Err(DataDirError::Empty(dir.to_owned()).into());
     }
-    std::fs::create_dir_all(into)
-        .map_err(|source| DataDirError::Io { path: into.to_owned(), source })?;
-    let copy = store::database_path(into);
-    if copy.exists() {
-        let source = std::io::ErrorKind::AlreadyExists.into();
-        return Err(DataDirError::Io { path: copy, source }.into());
+    let taken =
+        |found| StartError::BackupTaken { dir: dir.to_owned(), into: into.to_owned(), found };
+    if into.exists() && !into.is_dir() {
+        return Err(taken("is a file"));
     }
-    let connection = schema::open_writer(&path).map_err(fault)?;
-    let text = copy.to_string_lossy();
-    connection.execute("VACUUM INTO ?1", [text.as_ref()]).map_err(|error| fault(error.into()))?;
-    // SQLite does not sync what it vacuums into.
-    std::fs::File::open(&copy)
-        .and_then(|file| file.sync_all())
-        .map_err(|source| DataDirError::Io { path: copy.clone(), source })?;
+    let made = !into.exists();
+    let io_error = |source| DataDirError::Io { path: into.to_owned(), source };
+    std::fs::create_dir_all(into).map_err(io_error)?;
+    let (copy, next) = (store::database_path(into), into.join("hearth.db.next"));
+    // Made here or not at all: another backup into the same directory is not overwritten.
+    let begun = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next);
+    match begun {
+        Ok(_) => {}
+        Err(error) if error.kind() == Kind::AlreadyExists => {
+            return Err(taken("holds a backup that is under way, or was cut short"));
+        }
+        Err(source) => return Err(DataDirError::Io { path: next, source }.into()),
+    }
+    let vacuum = || -> Result<(), StartError> {
+        let others = std::fs::read_dir(into).map_err(io_error)?.count();
+        if copy.exists() {
+            return Err(taken("holds a store already"));
+        }
+        if others > 1 {
+            return Err(taken("is not empty"));
+        }
+        let connection = schema::open_writer(&path).map_err(fault)?;
+        let text = next.to_string_lossy();
+        connection
+            .execute("VACUUM INTO ?1", [text.as_ref()])
+            .map_err(|error| fault(error.into()))?;
+        // SQLite does not sync what it vacuums into.
+        std::fs::File::open(&next)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(&next, &copy))
+            .and_then(|()| std::fs::File::open(into)?.sync_all())
+            .map_err(|source| DataDirError::Io { path: copy.clone(), source }.into())
+    };
+    if let Err(error) = vacuum() {
+        let _ = std::fs::remove_file(&next);
+        if made {
+            let _ = std::fs::remove_dir(into);
+        }
+        return Err(error);
+    }
     Ok(copy)
 }

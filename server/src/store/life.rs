@@ -12,7 +12,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use hearth_protocol::{MemberKey, MessageId, RelayId, RoomId, StreamId};
+use hearth_protocol::{MemberKey, MessageId, Pin, RelayId, RoomId, StreamId};
 use hmac::{Hmac, Mac as _};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::Sha256;
@@ -67,6 +67,28 @@ fn value<const N: usize>(db: &Connection, name: &'static str) -> Result<[u8; N],
         .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
         .optional()?;
     bytes.and_then(|b| b.try_into().ok()).ok_or(OpenError::Incomplete(name))
+}
+
+/// Returns the pin of the key that links of this store name.
+pub(crate) fn pin(db: &Connection) -> rusqlite::Result<Option<Pin>> {
+    let value: Option<Vec<u8>> = db
+        .query_row("SELECT value FROM meta WHERE name = 'pin'", [], |row| row.get(0))
+        .optional()?;
+    Ok(value.and_then(|bytes| bytes.try_into().ok()).map(Pin))
+}
+
+/// Writes down the pin of the key that links name; `None` where an authority vouches for the certificate.
+pub(crate) fn remember_pin(db: &Connection, now: Option<Pin>) -> rusqlite::Result<()> {
+    if pin(db)? == now {
+        return Ok(());
+    }
+    match now {
+        Some(Pin(bytes)) => {
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('pin', ?1)", [bytes])?
+        }
+        None => db.execute("DELETE FROM meta WHERE name = 'pin'", [])?,
+    };
+    Ok(())
 }
 
 /// Where the store stands in its life.

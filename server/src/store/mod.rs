@@ -35,7 +35,7 @@ use std::{
     },
 };
 
-use hearth_protocol::{Digest, MemberKey, Millis, RejectCode, RelayId, RoomId, Seq, StreamId};
+use hearth_protocol::{Digest, MemberKey, Millis, Pin, RejectCode, RelayId, RoomId, Seq, StreamId};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -568,6 +568,16 @@ pub(crate) fn check_present(dir: &Path) -> Result<(), OpenError> {
         Some(trace) => Err(OpenError::Vanished(trace)),
         None => Ok(()),
     }
+}
+
+/// Returns the pin that the store of a data directory remembers, before it is opened. A store that cannot be read says why when
+/// it is opened.
+pub(crate) fn pinned(dir: &Path) -> Option<Pin> {
+    let path = database_path(dir);
+    if std::fs::metadata(&path).map_or(0, |file| file.len()) == 0 {
+        return None;
+    }
+    schema::open_reader(&path).ok().and_then(|db| life::pin(&db).ok().flatten())
 }
 
 /// Files that are written once there is a store. Certificates may be there before.
