@@ -14,7 +14,7 @@ use hearth_protocol::{
     invite::{self, RelayAddress, Transport},
     limits::MEMBERS_MAX,
 };
-use rusqlite::ErrorCode;
+use hearth_rules::admission::Terms;
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout},
@@ -30,7 +30,7 @@ use crate::{
     metrics::Metrics,
     rate_limit::{Arrivals, Guesses, Occupancy},
     registry::Registry,
-    store::{self, Store, Threads, grants, life, retention, schema},
+    store::{self, Store, Threads},
     tls::{Identity, Reload},
     uploads::Uploads,
     words,
@@ -123,17 +123,9 @@ impl StartError {
                 "install the newer version again, or restore the backup from before the upgrade"
                     .into()
             }
-            Self::Store { path, source: OpenError::Io(error) } => file_advice(path, error.kind()),
-            Self::Store { path, source: OpenError::Sqlite(error) } => {
-                match error.sqlite_error_code() {
-                    Some(ErrorCode::DiskFull) => file_advice(path, Kind::StorageFull),
-                    Some(
-                        ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly,
-                    ) => file_advice(path, Kind::PermissionDenied),
-                    _ => DAMAGED.into(),
-                }
+            Self::Store { path, source } => {
+                source.kind().map_or_else(|| DAMAGED.into(), |kind| file_advice(path, kind))
             }
-            Self::Store { .. } => DAMAGED.into(),
             Self::Tls(TlsError::KeyExposed(path)) => {
                 format!("take the right away: `chmod 600 {}`", path.display())
             }
@@ -328,7 +320,7 @@ impl Relay {
             shared.killed.cancel();
             let _ = timeout(GOODBYE, shared.tasks.wait()).await;
         }
-        end_generation(&shared.store, data_dir.path()).await;
+        shared.store.end_generation(data_dir.path()).await;
         drop(shared);
         let joined = tokio::task::spawn_blocking(move || threads.join());
         if timeout(GOODBYE, joined).await.is_err() {
@@ -378,7 +370,7 @@ async fn upkeep(
             () = shared.stopping.cancelled() => return,
             () = hangups.next() => {}
             () = tokio::time::sleep(UPKEEP) => {
-                note_life(&shared.store, data_dir.path()).await;
+                let _ = shared.store.note_life(data_dir.path()).await;
                 shared.registry.cool();
                 shared.uploads.expire(Instant::now());
                 if round.is_multiple_of(RETENTION_EVERY) {
@@ -430,39 +422,10 @@ impl Hangups {
     }
 }
 
-/// Writes the pin of links into the store, so that a copy of the store does not start with another key.
 async fn remember_pin(store: &Arc<Store>, identity: &Identity) {
     let pin = identity.is_self_signed().then(|| identity.pin());
-    let remembered = store.write(move |batch| Ok(life::remember_pin(batch.db, pin)?)).await;
-    if remembered.await.is_err() {
+    if store.remember_pin(pin).await.is_err() {
         tracing::warn!("the store could not note the pin of this relay's key");
-    }
-}
-
-async fn note_life(store: &Arc<Store>, dir: &Path) {
-    // Through the writer, also to notice that a failed store works again while nobody posts.
-    let read = store.write(|batch| Ok(life::life(batch.db)?)).await.await;
-    if let Ok(life) = read {
-        let (store, dir) = (store.clone(), dir.to_owned());
-        let noted = tokio::task::spawn_blocking(move || {
-            life::note(&dir, store.path(), store.stream(), life)
-        });
-        if let Ok(Err(error)) = noted.await {
-            let error = words::of_io(&error);
-            tracing::warn!(%error, "the state of the store could not be written down");
-        }
-    }
-}
-
-async fn end_generation(store: &Arc<Store>, dir: &Path) {
-    let advanced = store
-        .write(|batch| {
-            batch.db.execute("UPDATE life SET generation = generation + 1", [])?;
-            Ok(())
-        })
-        .await;
-    if advanced.await.is_ok() {
-        note_life(store, dir).await;
     }
 }
 
@@ -471,8 +434,7 @@ pub(crate) async fn delete_expired(shared: &Shared) -> u64 {
     let now = shared.now();
     let (mut after, mut deleted) = (0, 0);
     loop {
-        let step = shared.store.write(move |batch| retention::step(batch, now, after)).await.await;
-        let Ok(step) = step else { return 0 };
+        let Ok(step) = shared.store.forget(now, after).await else { return 0 };
         deleted += step.deleted;
         match step.next {
             Some(next) if !shared.stopping.is_cancelled() => after = next,
@@ -508,19 +470,13 @@ pub fn grant(dir: &Path, terms: &Grant) -> Result<String, StartError> {
     let address = grant_address(dir, terms.url.as_deref())?;
     let path = store::database_path(dir);
     let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
-    store::check_present(dir).map_err(fault)?;
-    let connection = schema::open_writer(&path).map_err(fault)?;
-    let relay = life::secrets(&connection).map_err(fault)?.relay;
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|_| StartError::Grant("the system gives no random bytes"))?;
     let secret = Secret32::new(bytes);
-    let stored = grants::Terms {
-        rooms_left: terms.rooms,
-        members_max: terms.members,
-        expires: terms.expires,
-    };
-    grants::add(&connection, &secret, &stored).map_err(|error| fault(error.into()))?;
+    let stored =
+        Terms { rooms_left: terms.rooms, members_max: terms.members, expires: terms.expires };
+    let relay = store::add_grant(dir, &secret, &stored).map_err(fault)?;
     let Address { authority, transport, pin } = address;
     let address = RelayAddress { authority, transport, relay, pin };
     Ok(invite::Grant { address, secret }.to_link())
@@ -594,15 +550,8 @@ pub fn backup(dir: &Path, into: &Path) -> Result<PathBuf, StartError> {
         if others > 1 {
             return Err(taken("is not empty"));
         }
-        let connection = schema::open_writer(&path).map_err(fault)?;
-        let text = next.to_string_lossy();
-        connection
-            .execute("VACUUM INTO ?1", [text.as_ref()])
-            .map_err(|error| fault(error.into()))?;
-        // SQLite does not sync what it vacuums into.
-        std::fs::File::open(&next)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&next, &copy))
+        store::copy(dir, &next).map_err(fault)?;
+        std::fs::rename(&next, &copy)
             .and_then(|()| std::fs::File::open(into)?.sync_all())
             .map_err(|source| DataDirError::Io { path: copy.clone(), source }.into())
     };

@@ -92,6 +92,21 @@ fn what_is_built_is_licensed_and_has_one_tls_stack_and_one_runtime() {
     assert_eq!(built_findings("some v1.0.0|", &rules).len(), 1);
 }
 
+/// The rules of the relay are values and functions: Cargo.toml of `hearth-rules` keeps databases and runtimes out of them.
+#[test]
+fn rules_need_no_database_or_runtime() {
+    let tree = sbom::tree(&["hearth-rules"], "normal,build");
+    assert!(tree.contains("hearth-protocol v"), "{tree}");
+    for name in ["rusqlite", "libsqlite3-sys", "tokio", "futures-util", "rustix"] {
+        assert!(!tree.contains(&format!("{name} v")), "{tree}");
+    }
+    let folder = workspace().join("server/rules/src");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        assert!(!text.contains("async fn") && !text.contains(".await"));
+    }
+}
+
 #[test]
 fn licence_expressions_are_read_as_spdx_says() {
     let allowed = ["MIT".to_owned(), "ISC".to_owned(), "A WITH B".to_owned()];
