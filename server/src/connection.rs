@@ -455,7 +455,7 @@ pub(crate) fn end_of(error: &WsError) -> End {
         WsError::Io(error) if error.get_ref().is_some_and(|e| e.is::<BadLength>()) => {
             End::Close(close::PROTOCOL)
         }
-        WsError::Utf8(_) => End::Close(1007),
+        WsError::Utf8(_) => End::Close(close::NOT_UTF8),
         _ => End::Gone,
     }
 }

@@ -481,7 +481,7 @@ async fn broken_websocket_frames_are_closed_with_their_code() {
         ("long ping", frame(0x89, &[0; 126]), close::PROTOCOL),
         ("fragmented ping", frame(0x09, b"x"), close::PROTOCOL),
         ("text", frame(0x81, b"x"), close::UNSUPPORTED),
-        ("text that is no UTF-8", frame(0x81, b"\xff\xfe"), 1007),
+        ("text that is no UTF-8", frame(0x81, b"\xff\xfe"), close::NOT_UTF8),
         ("a close with half a code", frame(0x88, &[3]), close::PROTOCOL),
         (
             "a close with a code that no one may send",

@@ -4,18 +4,13 @@ use hearth_protocol::{
     Commitment, InviteId, MemberKey, Millis, RejectCode, Role, RoomId, RoomNumbers, Secret32, Seq,
     frame::{AckTriple, Standing},
     handshake,
-    limits::{KNOCK_BYTES_MAX, KNOCKS_MAX},
+    limits::{KNOCK_BYTES_MAX, KNOCK_MILLIS, KNOCK_QUIET_MILLIS, KNOCKS_MAX},
 };
 
 use crate::{
     Change, Context, Invite, MemberRow, Refusal, Room, posts,
     quota::{ROW_BYTES, Share},
 };
-
-/// Least milliseconds between two knocks of one key.
-const KNOCK_MILLIS: u64 = 30_000;
-/// Milliseconds after a knock that was taken back in which others by the same invite make no notice.
-const NOTICE_MILLIS: u64 = 10 * 60_000;
 
 /// What a grant allows.
 #[derive(Clone, Copy, Debug)]
@@ -258,7 +253,7 @@ pub fn take_knock(
     let Knock { acknowledgement, body, .. } = knock;
     room.changes.push(Change::Knock { member, invite, acknowledgement, body, at });
     // No notice of a replacement, nor of a knock soon after one by the same invite that was taken back.
-    let quiet = taken_back.is_some_and(|at| at <= now && at.plus(NOTICE_MILLIS) > now);
+    let quiet = taken_back.is_some_and(|at| at <= now && at.plus(KNOCK_QUIET_MILLIS) > now);
     room.news.knocked = !taken.replaces && !quiet;
     Standing::Knocking
 }

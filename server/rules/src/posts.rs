@@ -3,7 +3,7 @@
 use hearth_protocol::{
     Millis, RejectCode, RoomNumbers,
     frame::Door,
-    limits::{MARKED_MILLIS, RETENTION_SECONDS_DEFAULT},
+    limits::{MARKED_MILLIS, RETENTION_SECONDS_MAX, RETENTION_SECONDS_MIN},
 };
 
 use crate::{MemberRow, Refusal, Room, RoomRow};
@@ -11,11 +11,6 @@ use crate::{MemberRow, Refusal, Room, RoomRow};
 /// Posts are counted in quarters of an hour: fine enough for a budget of a day, too coarse to tell messages by.
 const QUARTER_MILLIS: u64 = 15 * 60 * 1000;
 pub const QUARTERS_PER_DAY: u64 = 96;
-
-/// Least seconds for which an entry is kept; less would race with its delivery.
-const RETENTION_SECONDS_MIN: u64 = 60;
-/// Most seconds for which an entry is kept: ten years.
-const RETENTION_SECONDS_MAX: u64 = 122 * RETENTION_SECONDS_DEFAULT;
 
 /// Whether a facilitator's numbers can be enforced.
 pub fn well_formed(numbers: &RoomNumbers) -> bool {
