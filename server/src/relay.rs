@@ -218,6 +218,8 @@ pub struct Relay {
     tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     threads: Threads,
+    /// From before the relay says that it is ready, because the default of the signal kills.
+    hangups: Hangups,
 }
 
 impl Relay {
@@ -270,7 +272,18 @@ impl Relay {
             stopping: CancellationToken::new(),
             killed: CancellationToken::new(),
         });
-        Ok(Self { data_dir, listener, admin, local, admin_local, identity, tls, shared, threads })
+        Ok(Self {
+            data_dir,
+            listener,
+            admin,
+            local,
+            admin_local,
+            identity,
+            tls,
+            shared,
+            threads,
+            hangups: hangups(),
+        })
     }
 
     /// Where members connect.
@@ -307,11 +320,13 @@ impl Relay {
     /// Serves until `shutdown` completes; then says goodbye to everybody, finishes what was accepted and closes
     /// the store.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { data_dir, listener, admin, local, identity, tls, shared, threads, .. } = self;
+        let Self {
+            data_dir, listener, admin, local, identity, tls, shared, threads, hangups, ..
+        } = self;
         let data_dir = Arc::new(data_dir);
         shared.tasks.spawn(listener::accept(listener, shared.clone(), tls));
         shared.tasks.spawn(admin::serve(admin, shared.clone()));
-        shared.tasks.spawn(upkeep(shared.clone(), identity, data_dir.clone(), local));
+        shared.tasks.spawn(upkeep(shared.clone(), identity, data_dir.clone(), local, hangups));
         shutdown.await;
         tracing::info!("stopping");
         shared.stopping.cancel();
@@ -362,8 +377,8 @@ async fn upkeep(
     identity: Option<Arc<Identity>>,
     data_dir: Arc<DataDir>,
     local: SocketAddr,
+    mut hangups: Hangups,
 ) {
-    let mut hangups = hangups();
     let mut round = 0_u32;
     loop {
         tokio::select! {
