@@ -102,12 +102,15 @@ async fn first_frame_is_hello() {
         silent,
         Answer::End(Refusal { code: RejectCode::BadFrame, .. }, close::PROTOCOL)
     ));
-    let old = stage.ask(ClientFrame::Hello { versions: vec![1] }).await;
-    assert!(matches!(
-        old,
-        Answer::End(Refusal { code: RejectCode::BadVersion, .. }, close::PROTOCOL)
-    ));
-    let hello = || ClientFrame::Hello { versions: vec![1, PROTOCOL_VERSION] };
+    let many = vec![PROTOCOL_VERSION; VERSIONS_MAX + 1];
+    for (versions, wanted) in [(vec![1, 3], RejectCode::BadVersion), (many, RejectCode::BadFrame)] {
+        let answer = stage.ask(ClientFrame::Hello { versions }).await;
+        let Answer::End(Refusal { code, .. }, close::PROTOCOL) = answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(code, wanted);
+    }
+    let hello = || ClientFrame::Hello { versions: vec![7, PROTOCOL_VERSION] };
     assert!(matches!(stage.ask(hello()).await, Answer::Reply(ServerFrame::Hello { .. })));
     assert!(matches!(stage.ask(hello()).await, Answer::End(..)), "it is said once");
 }
