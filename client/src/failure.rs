@@ -2,25 +2,25 @@
 
 use std::io;
 
+use hearth_console::line::AskError;
+use hearth_engine::{
+    EngineError, accord::Reason, agreement::AckError, content::ContentError, gate::Refusal,
+    mls::MlsError, policy::RuleError, profile::ProfileError, state::Standing, store::StoreError,
+};
 use hearth_protocol::{Millis, RejectCode, invite::LinkError};
+use hearth_session::{
+    connection::{ConnectError, RequestError, network_words, refusal_words},
+    live::LiveError,
+};
+use hearth_text::{
+    escape::{TextError, one_line},
+    name::NameError,
+};
 use serde_json::{Value, json};
 
 use crate::{
     advice,
-    connection::{ConnectError, RequestError, network_words, refusal_words},
-    engine::{
-        EngineError, accord::Reason, agreement::AckError, content::ContentError, gate::Refusal,
-        mls::MlsError, policy::RuleError, state::Standing,
-    },
-    line::AskError,
-    live::LiveError,
-    profile::ProfileError,
     show::{self, OutputLost},
-    store::StoreError,
-    text::{
-        escape::{TextError, one_line},
-        name::NameError,
-    },
 };
 
 /// Exit codes of `hearth`; the contract of the command line.

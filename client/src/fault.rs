@@ -5,7 +5,7 @@ use std::{
     panic,
 };
 
-use crate::line;
+use hearth_console::line;
 
 /// Makes a panic print its place only, from now on: its message may hold what somebody wrote.
 pub fn say_place_only() {

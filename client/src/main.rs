@@ -11,8 +11,9 @@ use hearth_client::{
     commands,
     failure::{Failure, exit},
     fault,
-    text::{escape, nearest::nearest},
+    text::nearest::nearest,
 };
+use hearth_text::escape;
 
 fn main() -> ExitCode {
     fault::say_place_only();

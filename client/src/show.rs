@@ -8,19 +8,17 @@ use std::{
     sync::Arc,
 };
 
+use hearth_engine::{
+    accord::{Mismatch, Waits},
+    agreement::Change,
+    policy::{Act, Leaf, Record, RoomPolicy},
+    state::{Notice, Row, RowContent},
+};
 use hearth_protocol::{MemberKey, Millis, Role, frame::Door};
+use hearth_text::{count::counted, escape};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    advice,
-    engine::{
-        accord::{Mismatch, Waits},
-        agreement::Change,
-        policy::{Act, Leaf, Record, RoomPolicy},
-        state::{Notice, Row, RowContent},
-    },
-    text::{count::counted, escape, when},
-};
+use crate::{advice, text::when};
 
 /// What the second and later lines of a message begin with, so that no message can pose as another line of ours.
 const INDENT: &str = "      | ";
@@ -30,7 +28,7 @@ const INDENT: &str = "      | ";
 pub struct Output {
     json: bool,
     quiet: bool,
-    printer: Option<crate::line::Printer>,
+    printer: Option<hearth_console::line::Printer>,
     place: Place,
 }
 
@@ -53,7 +51,7 @@ impl Output {
     }
 
     /// Prints above the line that is being typed.
-    pub fn above(self, printer: crate::line::Printer) -> Self {
+    pub fn above(self, printer: hearth_console::line::Printer) -> Self {
         Self { json: false, printer: Some(printer), ..self }
     }
 
@@ -708,7 +706,7 @@ pub fn rfc3339(at: Millis) -> String {
 
 /// Returns a time as people of this computer's time zone read it.
 pub fn clock(at: Millis) -> String {
-    when::local_moment(at, crate::live::now())
+    when::local_moment(at, hearth_session::live::now())
 }
 
 /// Returns a time with its date and zone, for what is kept or read elsewhere.

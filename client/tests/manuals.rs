@@ -89,7 +89,7 @@ const ADVICE: [(&str, &str); 12] = [
     ("read.rs", include_str!("../src/commands/read.rs")),
     ("rooms.rs", include_str!("../src/commands/rooms.rs")),
     ("slip.rs", include_str!("../src/commands/slip.rs")),
-    ("error.rs", include_str!("../src/connection/error.rs")),
+    ("error.rs", include_str!("../session/src/connection/error.rs")),
 ];
 
 /// Advice is a command with all that it needs: a reader at night repeats it as it stands.

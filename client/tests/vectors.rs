@@ -7,25 +7,23 @@ use std::fmt::Write as _;
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
-use hearth_client::{
-    clock::Moment,
-    engine::{
-        Crypto, Room,
-        act::InviteTerms,
-        agreement::{
-            AckTerms, Acknowledgement, Agreement, Change, Departure, Preview,
-            countersign_transcript, facilitators_hash,
-        },
-        companion::{Companion, NoteKey},
-        content::{Body, Envelope, Seen, Window},
-        join::{Founding, Joining, open_preview},
-        mls::Suite,
-        note::{Note, Purpose, TimeOut},
-        policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene},
-        receipt::Receipt,
-        state::{Countersignature, KnockBody},
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
+    agreement::{
+        AckTerms, Acknowledgement, Agreement, Change, Departure, Preview, countersign_transcript,
+        facilitators_hash,
     },
+    clock::Moment,
+    companion::{Companion, NoteKey},
+    content::{Body, Envelope, Seen, Window},
+    join::{Founding, Joining, open_preview},
+    mls::Suite,
+    note::{Note, Purpose, TimeOut},
+    policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene},
     profile::Profile,
+    receipt::Receipt,
+    state::{Countersignature, KnockBody},
 };
 use hearth_protocol::{
     Digest, Effect, Entry, EntryContent, InviteId, MemberKey, MessageId, Millis, RelayId, Role,

@@ -17,6 +17,7 @@ mod circle;
 mod clock;
 mod cutter;
 pub mod fault;
+pub mod forged;
 pub mod fuzz;
 pub mod hostile;
 pub mod load;

@@ -13,7 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hearth_client::{live::now, show::rfc3339};
+use hearth_client::show::rfc3339;
+use hearth_session::live::now;
 use hearth_tests::{Circle, Person, Relay, RelayOptions, clock, load::machine::usage, until};
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-use hearth_client::engine::content::TEXT_BYTES_MAX;
+use hearth_engine::content::TEXT_BYTES_MAX;
 use hearth_tests::fuzz::{TARGETS, Target, corpus};
 
 /// Mutations of each target in continuous integration.

@@ -16,14 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hearth_client::{
-    engine::{
-        check::{Check, lawless, without},
-        policy::{Act, Category},
-        state::{Notice, Row, RowContent},
-    },
-    live::LiveError,
+use hearth_engine::{
+    policy::{Act, Category},
+    state::{Notice, Row, RowContent},
 };
+use hearth_session::live::LiveError;
 use hearth_tests::hostile::{Backend, Lies, Op, Outcome, Person, WRONG_CLOCKS, run};
 
 /// Seeds of a run in CI.
@@ -182,8 +179,9 @@ fn a_room_that_a_member_ran_away_with_is_taken_back() {
             person.visit(async |_| Ok(())).await.unwrap();
         }
         let act = Act::Announce("I hold this room now.".into());
+        mal.break_laws(true);
         let ran = mal.visit(async |live| {
-            live.commit(|room, now| lawless(|| room.act(act.clone(), now))).await?;
+            live.act(act).await?;
             live.send("and on I go".into()).await
         });
         ran.await.unwrap();
@@ -214,45 +212,17 @@ fn a_room_that_a_member_ran_away_with_is_taken_back() {
     }));
 }
 
-/// Defences whose absence shows in what people see here, each with a seed that showed it; another is looked for if that
-/// one does not any more. `engine/tests/sabotage.rs` has an attack for every defence.
-const VISIBLE: [(Check, u64); 8] = [
-    (Check::Authority, 1),
-    (Check::WelcomeSigner, 1),
-    (Check::DuplicateMessage, 26),
-    (Check::CounterGap, 4),
-    (Check::Fork, 6),
-    (Check::Window, 13),
-    (Check::PauseHold, 14),
-    (Check::Overlap, 4),
-];
 /// Seeds within which the harness must notice.
 const NOTICED_WITHIN: u64 = 50;
 
+/// The control: an honest person with a client that keeps no law is deceived, and the harness says so.
 #[test]
-fn a_defence_that_is_off_is_noticed() {
-    let failed = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for (check, known) in VISIBLE {
-            let failed = &failed;
-            scope.spawn(move || {
-                let backend = Backend::start();
-                // Switches are per thread, and a scene lives on one.
-                let seeds = std::iter::once(known).chain(0..NOTICED_WITHIN);
-                let found = seeds.into_iter().find_map(|seed| {
-                    let violations =
-                        without(check, || play(seed, Lies::Planned, &backend)).violations;
-                    violations.first().map(|first| (seed, first.clone()))
-                });
-                match found {
-                    Some((seed, first)) => println!("{check:?} off: seed {seed}: {first}"),
-                    None => failed.lock().unwrap().push(check),
-                }
-            });
-        }
-    });
-    let failed = failed.into_inner().unwrap();
-    assert!(failed.is_empty(), "not noticed within {NOTICED_WITHIN} seeds: {failed:?}");
+fn lawless_client_is_deceived() {
+    let backend = Backend::start();
+    let deceived = (0..NOTICED_WITHIN)
+        .map(|seed| play(seed, Lies::AgainstLawless, &backend).violations)
+        .any(|violations| violations.iter().any(|what| what.contains("I6")));
+    assert!(deceived, "not noticed within {NOTICED_WITHIN} seeds");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, process::Command};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use hearth_client::connection::socket_config;
+use hearth_session::connection::socket_config;
 use hearth_tests::{Ended, Running};
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};

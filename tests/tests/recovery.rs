@@ -4,15 +4,15 @@
 
 use std::{fs, path::Path};
 
-use hearth_client::{
-    engine::{
-        check::lawless,
-        policy::Act,
-        state::{Row, RowContent},
-    },
-    live::{Live, LiveError, Recovery},
+use hearth_engine::{
+    policy::Act,
+    state::{Row, RowContent},
 };
 use hearth_protocol::invite::Grant;
+use hearth_session::{
+    live::{Live, LiveError, Recovery},
+    network::Network,
+};
 use hearth_tests::{Circle, Person, Relay, Running, fault::number, hostile};
 use tempfile::TempDir;
 
@@ -224,8 +224,9 @@ fn what_recover_asks_is_what_the_relay_has_and_nothing_else_is_done() {
     say(&fay, "what the copy lacks").unwrap();
     runtime.block_on(Box::pin(async {
         let act = Act::Announce("I hold this room now.".into());
+        mal.break_laws(true);
         let ran = mal.visit(async |live| {
-            live.commit(|room, now| lawless(|| room.act(act.clone(), now))).await?;
+            live.act(act).await?;
             live.send("and on I go".into()).await
         });
         ran.await.unwrap();
@@ -233,8 +234,9 @@ fn what_recover_asks_is_what_the_relay_has_and_nothing_else_is_done() {
     let alone = say(&fay, "still here?");
     assert!(matches!(alone, Err(LiveError::LeftBehind)), "{alone:?}");
     let asked = |fay: &hostile::Person| {
-        let (room, asked) =
-            runtime.block_on(Box::pin(Live::recovery(fay.room().unwrap()))).unwrap();
+        let (room, asked) = runtime
+            .block_on(Box::pin(Live::recovery(&Network::machine(), fay.room().unwrap())))
+            .unwrap();
         drop(room);
         asked
     };
@@ -245,7 +247,8 @@ fn what_recover_asks_is_what_the_relay_has_and_nothing_else_is_done() {
     assert_eq!(asked(&fay), Recovery::Restored);
     assert!(fay.room().unwrap().is_left_behind().unwrap(), "that is not forgotten");
     let recover = |agreed| {
-        let live = Live::recover(fay.room().unwrap(), Some(agreed));
+        let network = Network::machine();
+        let live = Live::recover(&network, fay.room().unwrap(), Some(agreed));
         runtime.block_on(Box::pin(async { live.await.map(Live::into_room).map(drop) }))
     };
     for other in [Recovery::LeftBehind, Recovery::Split] {

@@ -8,12 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hearth_client::{
-    backoff::Backoff,
-    engine::{error::EngineError, state::RowContent},
-    live::now,
-};
+use hearth_engine::{error::EngineError, state::RowContent};
 use hearth_protocol::{ClientFrame, Effect, Seq, ServerFrame, codec};
+use hearth_session::{backoff::Backoff, live::now};
 use hearth_tests::{
     Cutter,
     hostile::{Backend, Person},

@@ -5,26 +5,31 @@
 
 use std::time::Duration;
 
+use hearth_console::{
+    line::{Console, ConsoleReader, LineError},
+    signals,
+};
+use hearth_engine::{
+    Crypto, EngineError, Room,
+    state::{RowContent, Standing},
+    store::Store,
+};
 use hearth_protocol::{Millis, Role};
+use hearth_session::{
+    backoff::Backoff,
+    connection::RequestError,
+    live::{Incoming, Live, LiveError, now},
+};
+use hearth_text::{count::counted, escape};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Context, Open, Result, inside, listing, read, slip};
 use crate::{
     advice,
-    backoff::Backoff,
     cli::InRoom,
-    connection::RequestError,
-    engine::{
-        Crypto, EngineError, Room,
-        state::{RowContent, Standing},
-    },
     failure::{Failure, exit},
-    line::{Console, ConsoleReader, LineError},
-    live::{Incoming, Live, LiveError, now},
     show::Output,
-    signals,
-    store::Store,
-    text::{count::counted, escape, when},
+    text::when,
 };
 
 /// What a person sees of the past on entering.

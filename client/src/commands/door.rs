@@ -1,6 +1,22 @@
 //! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
 
+use hearth_console::line;
+use hearth_engine::{
+    EngineError, Room,
+    accord::Waits,
+    act::Due,
+    agreement::{Agreement, CLOCK_SKEW_MILLIS, Change, Preview},
+    clock::Moment,
+    join::Joining,
+    state::Standing,
+};
 use hearth_protocol::{ClientFrame, Digest, Millis, RejectCode, Role, invite::Invite};
+use hearth_session::{
+    connection::{Connection, RequestError},
+    live::{self, Answer, Live, LiveError, now},
+    network::Network,
+};
+use hearth_text::{escape, name};
 use serde_json::json;
 
 use super::{
@@ -10,21 +26,10 @@ use super::{
 };
 use crate::{
     cli::{AgreementCommand, Join},
-    clock::Moment,
-    connection::{Connection, RequestError},
-    engine::{
-        EngineError, Room,
-        accord::Waits,
-        act::Due,
-        agreement::{Agreement, CLOCK_SKEW_MILLIS, Change, Preview},
-        join::Joining,
-        state::Standing,
-    },
     failure::{Failure, exit},
-    line,
-    live::{self, Answer, Live, LiveError, now},
     show,
-    text::{escape, link, name, when},
+    text::link,
+    text::when,
 };
 
 /// Difference of clocks above which nobody knocks: a day.
@@ -62,7 +67,7 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
             _ => {}
         }
     }
-    let (connection, preview) = match live::look(&link).await {
+    let (connection, preview) = match live::look(&Network::machine(), &link).await {
         // The relay's clock decides; it may have forgotten the invite since.
         Err(LiveError::Request(RequestError::Rejected { .. })) if link.expires < now() => {
             return Err(Failure::new(
@@ -105,7 +110,7 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
 /// Asks the relay and the log whether this profile is in the room, and says so if it is. Otherwise it goes on as a newcomer.
 async fn is_still_in(context: &Context, room: Room<'_>) -> Result<bool> {
     let (store, crypto, name) = room.parts();
-    let mut live = match Live::enter(room).await {
+    let mut live = match Live::enter(&Network::machine(), room).await {
         Ok(live) => live,
         // The relay's word alone costs nobody their place: nothing is given up before a good link is shown.
         Err(
@@ -194,10 +199,10 @@ async fn wait(
             }
             Ok(Answer::Declined { words, signed }) => return Err(declined(&words, signed)),
             Err(error) if error.is_connection() => {
-                let mut backoff = crate::backoff::Backoff::new();
+                let mut backoff = hearth_session::backoff::Backoff::new();
                 connection = loop {
                     tokio::time::sleep(backoff.next_delay()).await;
-                    match Connection::open(&room.state().address()).await {
+                    match Connection::open(&Network::machine(), &room.state().address()).await {
                         Ok(connection) => break connection,
                         Err(error) if error.may_retry() => {}
                         Err(error) => return Err(error.into()),
@@ -220,7 +225,7 @@ async fn wait(
 }
 
 async fn go_on_waiting(context: &Context, mut room: Room<'_>, no_wait: bool) -> Result<()> {
-    let mut connection = Connection::open(&room.state().address()).await?;
+    let mut connection = Connection::open(&Network::machine(), &room.state().address()).await?;
     match live::resume_waiting(&mut connection, &mut room).await? {
         Some(Answer::Admitted) => {
             connection.close().await;
@@ -252,7 +257,7 @@ fn declined(words: &str, signed: bool) -> Failure {
 
 /// Catches up for the first time, and renews the leaf whose first keys travelled in the knock.
 async fn enter_first(context: &Context, room: Room<'_>) -> Result<()> {
-    let mut live = Live::enter(room).await?;
+    let mut live = Live::enter(&Network::machine(), room).await?;
     live.tend().await?;
     let mut room = live.leave().await;
     say_joined(context, &mut room, "member")
@@ -320,7 +325,7 @@ fn acknowledge(
 
 pub(super) async fn burn(context: &Context, link: Option<String>) -> Result<()> {
     let link = context.invite(link.as_deref(), Wanted::Invite("burn-invite"))?;
-    let mut connection = Connection::open(&link.address).await?;
+    let mut connection = Connection::open(&Network::machine(), &link.address).await?;
     let (room, token) = (link.room, link.token());
     connection
         .request(|req| ClientFrame::BurnInvite { req, room, token })
@@ -336,7 +341,7 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
             Some(room) if room != "-" && !is_link(room) => show_of_room(context, room).await,
             link => {
                 let link = context.invite(link, Wanted::Invite("agreement show"))?;
-                let (connection, preview) = live::look(&link).await?;
+                let (connection, preview) = live::look(&Network::machine(), &link).await?;
                 connection.close().await;
                 print_agreement(context, &preview.agreement, &preview.title)
             }
@@ -394,7 +399,7 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
         AgreementCommand::Withdraw { room } => {
             let open = context.open()?;
             let room = Room::open(open.store(), &open.crypto, &room)?;
-            let mut live = Live::enter(room).await?;
+            let mut live = Live::enter(&Network::machine(), room).await?;
             live.commit(|room, now| room.withdraw_amendment(now)).await?;
             live.leave().await;
             let text =
@@ -585,7 +590,7 @@ async fn acknowledge_again(
                 given,
                 [ACKNOWLEDGE_HOW, ACKNOWLEDGE_LATER],
             )?;
-            let mut live = Live::enter(room).await?;
+            let mut live = Live::enter(&Network::machine(), room).await?;
             check_clock(context, live.relay_now(), SET_THE_CLOCK)?;
             live.acknowledge(&agreement).await?;
             live.leave().await;
@@ -639,7 +644,7 @@ async fn come_back(
         local_name: room.state().local_name.clone(),
         answers: Vec::new(),
     };
-    let (connection, preview) = live::look(&link).await?;
+    let (connection, preview) = live::look(&Network::machine(), &link).await?;
     check_clock(context, connection.server_now(), SET_THE_CLOCK)?;
     if replaces {
         // Those who lapsed keep their key, and by it the relay replaces their knock.

@@ -2,11 +2,25 @@
 
 use std::{io::Read as _, time::Duration};
 
+use hearth_engine::{
+    EngineError, Room,
+    accord::Mismatch,
+    act::{InviteTerms, Knock},
+    content::TEXT_BYTES_MAX,
+    policy::{Act, Category, Leaf, Pin, RuleError},
+    room::one_message,
+    state::{Row, RowContent, Standing},
+};
 use hearth_protocol::{
     Effect, MemberKey, Millis, Role, Seq,
     frame::{Door, PendingKnock},
     invite::Invite,
 };
+use hearth_session::{
+    live::{Live, LiveError, Recovery, now},
+    network::Network,
+};
+use hearth_text::{count::counted, escape, name::Look};
 use serde_json::json;
 
 use super::{
@@ -17,25 +31,11 @@ use super::{
 };
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg, Switch},
-    engine::{
-        EngineError, Room,
-        accord::Mismatch,
-        act::{InviteTerms, Knock},
-        content::TEXT_BYTES_MAX,
-        policy::{Act, Category, Leaf, Pin, RuleError},
-        room::one_message,
-        state::{Row, RowContent, Standing},
-    },
     failure::{Failure, exit, kept_until},
-    live::{Live, LiveError, Recovery, now},
     show::{self, Output},
-    text::{
-        count::counted,
-        escape, link,
-        name::Look,
-        qr,
-        when::{self, WhenError},
-    },
+    text::link,
+    text::qr,
+    text::when::{self, WhenError},
 };
 
 /// Longest pause or time-out that nobody is asked about: a week.
@@ -234,7 +234,7 @@ pub(super) async fn enter_once<'s>(
     let tell = |missed| {
         out.remark(&format!("Catching up with {} ...", counted(missed, "entry", "entries")));
     };
-    let live = Live::enter_telling(room, tell).await?;
+    let live = Live::enter_telling(&Network::machine(), room, tell).await?;
     if !live.is_post_quantum() && !std::mem::replace(told, true) {
         out.remark(NOT_POST_QUANTUM);
     }
@@ -252,11 +252,11 @@ async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
     if !yes {
         // Only the relay knows what there is to ask: a room that has split may be one that was restored since.
         let recovery;
-        (room, recovery) = Live::recovery(room).await?;
+        (room, recovery) = Live::recovery(&Network::machine(), room).await?;
         super::rooms::confirm(yes, &out.advice(question(recovery)))?;
         agreed = Some(recovery);
     }
-    let mut live = Live::recover(room, agreed).await?;
+    let mut live = Live::recover(&Network::machine(), room, agreed).await?;
     done(
         out,
         "recover",

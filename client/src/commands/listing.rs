@@ -1,22 +1,25 @@
 //! Listings: who is here, what was done, what is in force, what waits.
 
+use hearth_engine::{
+    EngineError, Room,
+    accord::Mismatch,
+    policy::{Act, RuleError},
+    state::{Held, Row, RowContent},
+};
 use hearth_protocol::{MemberKey, Millis, RejectCode, RoomNumbers, frame::Door};
+use hearth_session::{
+    connection::refusal_words,
+    live::{Live, now},
+};
+use hearth_text::{count::counted, escape, name::Look};
 use serde_json::{Value, json};
 
 use super::{Result, read::not_verified};
 use crate::{
     cli::InRoom,
-    connection::refusal_words,
-    engine::{
-        EngineError, Room,
-        accord::Mismatch,
-        policy::{Act, RuleError},
-        state::{Held, Row, RowContent},
-    },
     failure::{Failure, exit},
-    live::{Live, now},
     show::{self, Output},
-    text::{count::counted, escape, name::Look, when},
+    text::when,
 };
 
 /// Does what needs no connection.

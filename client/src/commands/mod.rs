@@ -18,6 +18,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hearth_console::line;
+use hearth_engine::{
+    Crypto,
+    clock::Clock,
+    profile::{Profile, ProfileError, ProfileState, Unlock},
+    store::Store,
+};
 use hearth_protocol::{
     Millis,
     invite::{Grant, Invite},
@@ -26,13 +33,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{AgreementCommand, Cli, Command},
-    clock::Clock,
-    engine::Crypto,
     failure::{Failure, exit, io_words},
-    line,
-    profile::{Profile, ProfileError, ProfileState, Unlock},
     show::{self, Output},
-    store::Store,
     text::link,
 };
 

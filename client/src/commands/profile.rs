@@ -3,19 +3,19 @@
 use std::{fs, io, path::Path};
 
 use clap::CommandFactory as _;
+use hearth_engine::{
+    Room,
+    profile::{Profile, ProfileState, Unlock},
+    receipt::{RECEIPT_BYTES_MAX, Receipt},
+};
+use hearth_text::escape;
 use serde_json::json;
 
 use super::{Context, Result, interactive, passphrase_of, read_bytes, rooms::confirm};
 use crate::{
     cli::{Cli, ProfileCommand},
-    engine::{
-        Room,
-        receipt::{RECEIPT_BYTES_MAX, Receipt},
-    },
     failure::{Failure, exit},
-    profile::{Profile, ProfileState, Unlock},
     show,
-    text::escape,
 };
 
 pub(super) fn run(context: &Context, command: ProfileCommand) -> Result<()> {

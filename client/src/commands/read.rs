@@ -1,20 +1,20 @@
 //! Reading: what is new, and what comes.
 
+use hearth_console::signals;
+use hearth_engine::{
+    EngineError, Room,
+    accord::Mismatch,
+    room::any_alarm,
+    state::{Row, RowContent},
+};
 use hearth_protocol::{Millis, Seq};
+use hearth_session::live::{Live, LiveError};
 use tokio::io::AsyncReadExt as _;
 
 use super::{Result, inside::enter_once};
 use crate::{
-    engine::{
-        EngineError, Room,
-        accord::Mismatch,
-        room::any_alarm,
-        state::{Row, RowContent},
-    },
     failure::{Failure, exit},
-    live::{Live, LiveError},
     show::{Output, View},
-    signals,
 };
 
 /// Rows of history read at once.
@@ -104,7 +104,7 @@ pub(super) async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
     let (store, crypto, name) = room.parts();
     let mut stop = std::pin::pin!(signals::stop());
     let mut end = std::pin::pin!(end_of_input());
-    let mut backoff = crate::backoff::Backoff::new();
+    let mut backoff = hearth_session::backoff::Backoff::new();
     let mut room = Some(room);
     let mut lied: Option<Failure> = None;
     let mut told = false;
@@ -122,7 +122,7 @@ pub(super) async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
         let error = match entered {
             Err(error) => error,
             Ok(mut live) => loop {
-                backoff = crate::backoff::Backoff::new();
+                backoff = hearth_session::backoff::Backoff::new();
                 match print_rows(&mut live.room, out, false, false) {
                     Err(failure) if failure.exit == exit::LIED => lied = Some(failure),
                     result => {

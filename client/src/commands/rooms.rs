@@ -2,18 +2,19 @@
 
 use std::io::IsTerminal as _;
 
+use hearth_console::line;
+use hearth_engine::{
+    Room, agreement::AGREEMENT_BYTES_MAX, join::Founding, mls::Suite, policy::TITLE_CHARS_MAX,
+};
 use hearth_protocol::RoomNumbers;
+use hearth_session::{live, network::Network};
+use hearth_text::{escape, name};
 use serde_json::json;
 
 use super::{Context, Open, Result, interactive, read_text, template};
 use crate::{
     cli::{RoomCommand, SuiteArg},
-    engine::{
-        Room, agreement::AGREEMENT_BYTES_MAX, join::Founding, mls::Suite, policy::TITLE_CHARS_MAX,
-    },
     failure::{Failure, exit},
-    line, live,
-    text::{escape, name},
 };
 
 pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
@@ -45,7 +46,9 @@ pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
                 suite,
                 numbers: RoomNumbers::default(),
             };
-            let room = live::open_room(open.store(), &open.crypto, &grant, founding).await?;
+            let room =
+                live::open_room(&Network::machine(), open.store(), &open.crypto, &grant, founding)
+                    .await?;
             let state = room.state();
             let object = json!({
                 "room": state.local_name,

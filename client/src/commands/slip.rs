@@ -5,10 +5,13 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use hearth_protocol::Role;
+use hearth_text::escape;
 
 use crate::{
     cli::{Cli, Entry, INVITE_USES_MAX, InRoom, ROOM_COMMANDS, Topic},
-    text::{escape, link, nearest, when},
+    text::link,
+    text::nearest,
+    text::when,
 };
 
 /// Columns of a command and what it takes, where that is short.

@@ -1,16 +1,17 @@
 //! A facilitator who never sleeps: admits whoever has acknowledged, by rule, without a person watching.
 
+use hearth_console::signals;
+use hearth_engine::{EngineError, Room, policy::RuleError};
 use hearth_protocol::{MemberKey, Millis};
+use hearth_session::{
+    live::{Live, LiveError},
+    network::Network,
+};
+use hearth_text::{escape, name};
 use serde_json::json;
 
 use super::{Context, Result};
-use crate::{
-    engine::{EngineError, Room, policy::RuleError},
-    failure::Failure,
-    live::{Live, LiveError},
-    signals,
-    text::{escape, name},
-};
+use crate::failure::Failure;
 
 /// The rule by which knocks are admitted.
 struct Rule {
@@ -27,7 +28,7 @@ pub(super) async fn run(
     let open = context.open()?;
     let mut rule = Rule { only, left: count };
     let mut stop = std::pin::pin!(signals::stop());
-    let mut backoff = crate::backoff::Backoff::new();
+    let mut backoff = hearth_session::backoff::Backoff::new();
     loop {
         let room = Room::open(open.store(), &open.crypto, room)?;
         let serve = serve(context, room, &mut rule);
@@ -52,7 +53,7 @@ pub(super) async fn run(
 
 /// Serves over one connection; returns when the count is reached.
 async fn serve(context: &Context, room: Room<'_>, rule: &mut Rule) -> Result<(), LiveError> {
-    let mut live = Live::enter(room).await?;
+    let mut live = Live::enter(&Network::machine(), room).await?;
     if !live.room.my_role()?.moderates() {
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
     }

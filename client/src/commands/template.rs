@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::text::escape::is_invisible;
+use hearth_text::escape::is_invisible;
 
 /// The template.
 pub(super) const TEMPLATE: &str = include_str!("../agreement.md");

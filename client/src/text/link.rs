@@ -2,7 +2,7 @@
 
 use hearth_protocol::{invite::LinkError, limits::LINK_CHARS_MAX};
 
-use super::escape::is_invisible;
+use hearth_text::escape::is_invisible;
 
 /// Bytes that are looked through for a link.
 pub const PASTED_BYTES_MAX: usize = 16 * 1024;

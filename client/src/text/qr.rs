@@ -16,7 +16,6 @@ pub enum Drawing {
 
 /// Why there is no code to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum QrError {
     /// No QR code holds that much.
     #[error("the link is too long for one")]

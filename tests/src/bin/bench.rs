@@ -12,15 +12,12 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use hearth_client::{
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
     clock::Moment,
-    engine::{
-        Crypto, Room,
-        act::InviteTerms,
-        join::{Founding, Joining, open_preview},
-        mls::Suite,
-    },
-    live::{self, Answer, Live},
+    join::{Founding, Joining, open_preview},
+    mls::Suite,
     profile::Profile,
 };
 use hearth_protocol::{
@@ -30,6 +27,10 @@ use hearth_protocol::{
     invite::{Grant, Invite, RelayAddress, Transport, invite_id},
 };
 use hearth_server::measure;
+use hearth_session::{
+    live::{self, Answer, Live},
+    network::Network,
+};
 use hearth_tests::{
     Circle, Person, Relay,
     load::{
@@ -378,9 +379,16 @@ async fn join(report: &Report, suite: Suite, name: &str) {
     let server = Server::hearthd(None);
     let grant = Grant::parse(&server.grant_link()).unwrap();
     let own = profile();
-    let room =
-        live::open_room(own.profile.store(), &own.crypto, &grant, founding(suite)).await.unwrap();
-    let mut fay = Live::enter(room).await.unwrap();
+    let room = live::open_room(
+        &Network::machine(),
+        own.profile.store(),
+        &own.crypto,
+        &grant,
+        founding(suite),
+    )
+    .await
+    .unwrap();
+    let mut fay = Live::enter(&Network::machine(), room).await.unwrap();
     let mut times = vec![];
     // Everybody stays connected, as in a room where people are.
     let mut present = vec![];
@@ -404,13 +412,13 @@ async fn join(report: &Report, suite: Suite, name: &str) {
 
 async fn enter(own: &'static Own, link: &Invite, name: String) -> Live<'static> {
     let (store, crypto) = (own.profile.store(), &own.crypto);
-    let (connection, preview) = live::look(link).await.unwrap();
+    let (connection, preview) = live::look(&Network::machine(), link).await.unwrap();
     let (mut room, mut connection) =
         live::knock(store, crypto, connection, link, &preview, joining(&name)).await.unwrap();
     let answer = live::await_answer(&mut connection, &mut room).await.unwrap();
     assert_eq!(answer, Answer::Admitted);
     connection.close().await;
-    Live::enter(room).await.unwrap()
+    Live::enter(&Network::machine(), room).await.unwrap()
 }
 
 async fn admit_one(fay: &mut Live<'_>) {

@@ -6,17 +6,15 @@
 
 use std::cell::RefCell;
 
-use hearth_client::{
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
     clock::Moment,
-    engine::{
-        Crypto, Room,
-        act::InviteTerms,
-        join::{Founding, Joining, KnockRequest, open_preview},
-        mls::Suite,
-        outbox::Submission,
-        state::KnockBody,
-    },
     fuzzing::{self, Fate, GroupInfoForge, Reader},
+    join::{Founding, Joining, KnockRequest, open_preview},
+    mls::Suite,
+    outbox::Submission,
+    state::KnockBody,
     store::{Kind, RoomNo, Store},
 };
 use hearth_protocol::{
@@ -167,7 +165,7 @@ impl Log {
 }
 
 /// A knock that a facilitator has opened.
-type Opened = hearth_client::engine::act::Knock;
+type Opened = hearth_engine::act::Knock;
 
 fn knock(fay: &mut Room<'_>, log: &mut Log, name: &str) -> (Room<'static>, Opened, Vec<u8>) {
     let terms = InviteTerms { uses: 1, expires: NOW.plus(1000), role: Role::Member };

@@ -2,26 +2,24 @@
 
 use std::cell::OnceCell;
 
-use hearth_client::{
-    engine::{
-        agreement::{Acknowledgement, Agreement, Change, Departure, Preview},
-        companion::Companion,
-        content::{ContentError, Envelope},
-        note::{Note, TimeOut},
-        policy::{Act, AgreementRef, Applied, Category, Leaf, Pin, Record, RoomPolicy, Scene},
-        receipt::Receipt,
-        state::{Cursor, KnockBody, KnownInvite, Outgoing, ReturnInvite, RoomState, Row},
-    },
+use hearth_client::text::when::{parse_duration, parse_hours, parse_rate};
+use hearth_engine::{
+    agreement::{Acknowledgement, Agreement, Change, Departure, Preview},
+    companion::Companion,
+    content::{ContentError, Envelope},
     fuzzing,
+    note::{Note, TimeOut},
+    policy::{Act, AgreementRef, Applied, Category, Leaf, Pin, Record, RoomPolicy, Scene},
     profile::Profile,
+    receipt::Receipt,
+    state::{Cursor, KnockBody, KnownInvite, Outgoing, ReturnInvite, RoomState, Row},
     store::Kind,
-    text::{
-        escape::{many_lines, one_line, sanitize_input, truncate, width},
-        name::parse_name,
-        when::{parse_duration, parse_hours, parse_rate},
-    },
 };
 use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomId, Seq, codec, hash, padding};
+use hearth_text::{
+    escape::{many_lines, one_line, sanitize_input, truncate, width},
+    name::parse_name,
+};
 
 use super::{choice, chosen, mls, record, wire::example_bytes, wire::use_numbers};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hearth_client::engine::{
+use hearth_engine::{
     accord::{MISMATCHES_MAX, Mismatch},
     policy::Act,
     state::{Notice, Row, RowContent, Standing},

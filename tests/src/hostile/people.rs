@@ -8,21 +8,23 @@ use std::{
     },
 };
 
-use hearth_client::{
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
     clock::{Clock, Moment},
-    engine::{
-        Crypto, Room,
-        act::InviteTerms,
-        join::{Founding, Joining},
-        mls::Suite,
-        state::Row,
-    },
-    live::{Live, LiveError, knock, look, open_room},
+    join::{Founding, Joining},
+    lawless,
+    mls::Suite,
     profile::Profile,
+    state::Row,
 };
 use hearth_protocol::{
     MemberKey, Millis, Role, RoomNumbers, Seq,
     invite::{Grant, Invite},
+};
+use hearth_session::{
+    live::{Live, LiveError, knock, look, open_room},
+    network::Network,
 };
 use tempfile::TempDir;
 
@@ -42,6 +44,9 @@ pub struct Person {
     compared: Cell<bool>,
     profile: Profile,
     crypto: Crypto,
+    /// The primitives of a client that keeps no law.
+    lawless: Crypto,
+    breaks_laws: Cell<bool>,
     /// By how many milliseconds this person's clock is ahead.
     ahead: Arc<AtomicI64>,
     _home: TempDir,
@@ -61,7 +66,9 @@ impl Person {
             complaints: Vec::new(),
             compared: Cell::new(false),
             profile: profile.unwrap_or_else(|error| panic!("no profile: {error}")),
+            lawless: lawless::crypto(clock.clone()),
             crypto: Crypto::with_clock(clock),
+            breaks_laws: Cell::new(false),
             ahead,
             _home: home,
         }
@@ -70,6 +77,15 @@ impl Person {
     /// Sets this person's clock.
     pub fn set_clock(&self, ahead: i64) {
         self.ahead.store(ahead, Ordering::Relaxed);
+    }
+
+    /// Changes this person's client for one that keeps no law, or back.
+    pub fn break_laws(&self, breaks: bool) {
+        self.breaks_laws.set(breaks);
+    }
+
+    fn crypto(&self) -> &Crypto {
+        if self.breaks_laws.get() { &self.lawless } else { &self.crypto }
     }
 
     /// Returns the time by this person's clock.
@@ -88,7 +104,7 @@ impl Person {
 
     /// Opens the room from the disk.
     pub fn room(&self) -> Option<Room<'_>> {
-        Room::open(self.profile.store(), &self.crypto, LOCAL).ok()
+        Room::open(self.profile.store(), self.crypto(), LOCAL).ok()
     }
 
     /// Returns what this person has of the room.
@@ -104,7 +120,8 @@ impl Person {
     /// Founds a room.
     pub async fn found(&mut self, grant: &Grant) -> Result<(), LiveError> {
         let founding = self.founding();
-        let opened = open_room(self.profile.store(), &self.crypto, grant, founding);
+        let (network, store) = (Network::machine(), self.profile.store());
+        let opened = open_room(&network, store, self.crypto(), grant, founding);
         let key = Box::pin(opened).await?.me();
         self.key = Some(key);
         Ok(())
@@ -112,7 +129,7 @@ impl Person {
 
     /// Returns some ciphertexts of a room that nobody else knows of.
     pub fn ciphertexts(&self, grant: &Grant) -> Vec<Vec<u8>> {
-        let (store, crypto) = (self.profile.store(), &self.crypto);
+        let (store, crypto) = (self.profile.store(), self.crypto());
         let mut room = Room::found(store, crypto, grant, self.founding(), self.now()).unwrap();
         room.opened().unwrap();
         room.queue_text("said elsewhere".into(), self.now()).unwrap();
@@ -135,10 +152,10 @@ impl Person {
 
     /// Acknowledges and knocks.
     pub async fn knock(&mut self, link: &Invite) -> Result<(), LiveError> {
-        let (connection, preview) = Box::pin(look(link)).await?;
+        let (connection, preview) = Box::pin(look(&Network::machine(), link)).await?;
         let joining =
             Joining { name: self.name.clone(), local_name: LOCAL.into(), answers: Vec::new() };
-        let (store, crypto) = (self.profile.store(), &self.crypto);
+        let (store, crypto) = (self.profile.store(), self.crypto());
         let knocking = knock(store, crypto, connection, link, &preview, joining);
         let (room, connection) = Box::pin(knocking).await?;
         let key = room.me();
@@ -154,7 +171,7 @@ impl Person {
     ) -> Result<T, LiveError> {
         self.compared.set(false);
         let room = self.room().ok_or(LiveError::UnexpectedReply)?;
-        let mut live = Box::pin(Live::enter(room)).await?;
+        let mut live = Box::pin(Live::enter(&Network::machine(), room)).await?;
         let mut result = Box::pin(act(&mut live)).await;
         if result.is_ok() {
             match Box::pin(live.compare()).await {
@@ -179,7 +196,7 @@ impl Person {
     /// Goes on after a split, or takes the room back.
     pub async fn recover(&self) -> Result<(), LiveError> {
         let room = self.room().ok_or(LiveError::UnexpectedReply)?;
-        Box::pin(Live::recover(room, None)).await?.leave().await;
+        Box::pin(Live::recover(&Network::machine(), room, None)).await?.leave().await;
         Ok(())
     }
 

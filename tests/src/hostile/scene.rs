@@ -2,20 +2,17 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use hearth_client::{
+use hearth_engine::{
+    accord::Reason,
     clock::Moment,
-    engine::{
-        accord::Reason,
-        check::lawless,
-        content::Body,
-        policy::{Act, Category},
-        state::{Row, RowContent, Standing},
-    },
-    live::LiveError,
+    content::Body,
+    policy::{Act, Category},
+    state::{Row, RowContent, Standing},
 };
 use hearth_protocol::{
     Effect, Entry, InviteId, MemberKey, MessageId, RejectCode, Role, Secret32, Seq, invite::Invite,
 };
+use hearth_session::live::LiveError;
 use tokio::{task::LocalSet, time::timeout};
 
 use super::{
@@ -109,6 +106,8 @@ pub enum Lies<'a> {
     Planned,
     /// These, very often, and nothing else.
     Only(&'a [Op]),
+    /// Those that the seed chooses, and one of the honest has a client that keeps no law.
+    AgainstLawless,
 }
 
 /// Plays a seed against a relay and returns what happened.
@@ -122,6 +121,7 @@ impl Scene {
         let mut scene = Box::pin(Self::open(seed, backend)).await;
         let lying = !matches!(lies, Lies::None);
         scene.set_clocks(seed, backend.ahead());
+        scene.people[1].break_laws(matches!(lies, Lies::AgainstLawless));
         let mut special = if lying { scene.begin_lies(seed) } else { Special::Nothing };
         if let Lies::Only(ops) = lies {
             special = Special::Nothing;
@@ -319,7 +319,7 @@ impl Scene {
     async fn visit<T>(
         &mut self,
         who: usize,
-        act: impl AsyncFnOnce(&mut hearth_client::live::Live<'_>) -> Result<T, LiveError>,
+        act: impl AsyncFnOnce(&mut hearth_session::live::Live<'_>) -> Result<T, LiveError>,
     ) -> Option<T> {
         let visit = Box::pin(self.people[who].visit(act));
         match Self::finish(&self.people[who].name, visit).await {
@@ -425,11 +425,9 @@ impl Scene {
                 ];
                 let act = acts[self.dice.below(acts.len())].clone();
                 self.collude();
-                let moderated = self
-                    .visit(MAL, async |live| {
-                        live.commit(|room, now| lawless(|| room.act(act.clone(), now))).await
-                    })
-                    .await;
+                self.people[MAL].break_laws(true);
+                let moderated = self.visit(MAL, async |live| live.act(act).await).await;
+                self.people[MAL].break_laws(false);
                 if moderated.is_some() {
                     self.reached.push("a member's moderation is in the log");
                 }
@@ -524,7 +522,7 @@ impl Scene {
                     }
                 };
                 let payload = live.room.forge_message(id, body, marked, now)?;
-                live.submit_forged(id, payload, effects).await
+                crate::forged::submit(live, id, payload, effects).await
             })
             .await;
         if sent.is_some() {
@@ -554,17 +552,17 @@ impl Scene {
         self.collude();
         let key = self.key(whom);
         let knock = self.proxy.stage.borrow().knocks.iter().rfind(|k| k.member == key).cloned()?;
+        self.people[MAL].break_laws(true);
         let seq = self
             .visit(MAL, async |live| {
                 live.commit(|room, now| {
-                    lawless(|| {
-                        let knock = room.open_knock(&knock)?;
-                        room.admit(&knock, now)
-                    })
+                    let knock = room.open_knock(&knock)?;
+                    room.admit(&knock, now)
                 })
                 .await
             })
             .await;
+        self.people[MAL].break_laws(false);
         self.inside.retain(|who| *who != MAL);
         seq.map(|seq| seq.0)
     }
@@ -572,10 +570,13 @@ impl Scene {
     /// The stranger takes the Welcome, asking nobody.
     fn haunt(&mut self, seq: u64) {
         let Some((_, welcome)) = self.proxy.stage.borrow().blobs.last().cloned() else { return };
-        let Some(mut room) = self.people[GUS].room() else { return };
-        let now = room.now();
-        let joined = lawless(|| room.welcomed(&welcome, Seq(seq), now));
-        if joined.is_ok() {
+        self.people[GUS].break_laws(true);
+        let joined = self.people[GUS].room().map(|mut room| {
+            let now = room.now();
+            room.welcomed(&welcome, Seq(seq), now)
+        });
+        self.people[GUS].break_laws(false);
+        if matches!(joined, Some(Ok(_))) {
             self.reached.push("a stranger holds the Welcome of a member's commit");
             self.haunted = Some(seq);
         }
@@ -791,14 +792,16 @@ impl Scene {
     /// Shows entries to somebody with a client that asks nobody, and returns all they read.
     fn reads(&self, who: usize, truth: &[Entry], shown: impl Fn(u64) -> bool) -> Vec<String> {
         let person = &self.people[who];
+        person.break_laws(true);
         if let Some(mut room) = person.room() {
             let after = room.cursor().seq;
             for entry in truth.iter().filter(|e| e.seq > after && shown(e.seq.0)) {
                 // What cannot be read is no matter here.
                 let moment = Moment::agreed(room.now());
-                let _ = lawless(|| room.handle_entries(std::slice::from_ref(entry), moment));
+                let _ = room.handle_entries(std::slice::from_ref(entry), moment);
             }
         }
+        person.break_laws(false);
         let text = |content| match content {
             RowContent::Text(text) | RowContent::Held(text) => Some(text),
             _ => None,

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use hearth_client::engine::{
+use hearth_engine::{
     Room,
     state::{Notice, Row, RowContent, Standing},
 };

@@ -3,19 +3,15 @@
 use std::{path::PathBuf, rc::Rc, sync::atomic::Ordering, time::Duration};
 
 use futures_util::future::{Either, select};
-use hearth_client::{
+use hearth_engine::{
+    Crypto, EngineError, Room,
+    act::InviteTerms,
     clock::Clock,
-    connection::Connection,
-    engine::{
-        Crypto, EngineError, Room,
-        act::InviteTerms,
-        join::{Founding, Joining},
-        mls::Suite,
-        policy::{Act, Category},
-        state::{RowContent, Standing},
-    },
-    live::{self, Live, LiveError},
+    join::{Founding, Joining},
+    mls::Suite,
+    policy::{Act, Category},
     profile::Profile,
+    state::{RowContent, Standing},
 };
 use hearth_protocol::{
     MemberKey, MessageId, Millis, RejectCode, Role, RoomNumbers, Seq,
@@ -23,11 +19,17 @@ use hearth_protocol::{
     hours::{Hours, Offset, Window},
     invite::{Grant, RelayAddress, Transport},
 };
+use hearth_session::{
+    connection::Connection,
+    live::{self, Live, LiveError},
+    network::Network,
+};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::{
-    Switch, World, as_member, check,
+    Switch, World, check,
     plan::{Action, FAY, FIRST, NAMES, Visit},
+    way,
 };
 
 const LOCAL: &str = "room";
@@ -47,6 +49,7 @@ pub(super) struct Person {
     /// `None` only between being killed and starting again.
     profile: Option<Profile>,
     crypto: Crypto,
+    network: Network,
     said: u32,
     /// Texts that were written down to be sent.
     queued: Vec<MessageId>,
@@ -55,13 +58,22 @@ pub(super) struct Person {
 }
 
 impl Person {
-    fn new(world: &World, who: usize) -> Self {
+    fn new(world: &Rc<World>, who: usize) -> Self {
         let home = world.dir.path().join(NAMES[who]);
         let profile = Profile::create(&home, None).unwrap_or_else(|error| panic!("{error}"));
         let (clock, skew) = (world.clock.clone(), world.skews[who].clone());
         let own = move || clock.skewed(skew.load(Ordering::Relaxed));
         let crypto = Crypto::with_clock(Clock::from_fn(own));
-        Self { who, home, profile: Some(profile), crypto, said: 0, queued: Vec::new(), late: false }
+        Self {
+            who,
+            home,
+            profile: Some(profile),
+            crypto,
+            network: way(world, who),
+            said: 0,
+            queued: Vec::new(),
+            late: false,
+        }
     }
 
     fn room(&self) -> Option<Room<'_>> {
@@ -115,7 +127,7 @@ pub(super) async fn gather(world: &Rc<World>) -> Vec<Person> {
         pin: None,
     };
     let grant = Grant { address, secret };
-    as_member(world, FAY, found(world, &people[FAY], &grant)).await.unwrap();
+    found(world, &people[FAY], &grant).await.unwrap();
     let quietly = |who, action| Visit { at: 0, who, action, killed_after: None };
     for who in 1..FIRST {
         for visit in
@@ -139,7 +151,7 @@ async fn found(world: &World, fay: &Person, grant: &Grant) -> Result {
         numbers: RoomNumbers::default(),
     };
     let store = fay.profile.as_ref().map(Profile::store).unwrap();
-    let room = Box::pin(live::open_room(store, &fay.crypto, grant, founding)).await?;
+    let room = Box::pin(live::open_room(&fay.network, store, &fay.crypto, grant, founding)).await?;
     world.keys.borrow_mut().insert(room.me(), FAY);
     Ok(())
 }
@@ -163,7 +175,7 @@ async fn go(world: &Rc<World>, person: &mut Person, visit: Visit) {
     let (who, action) = (person.who, visit.action);
     let stays = if let Action::Stay(millis) = action { millis } else { 0 };
     let limit = Duration::from_millis(VISIT_MILLIS + stays);
-    let visiting = Box::pin(as_member(world, who, act(world, person, action)));
+    let visiting = Box::pin(act(world, person, action));
     let killed = async {
         match visit.killed_after {
             Some(millis) => sleep(Duration::from_millis(millis)).await,
@@ -250,7 +262,7 @@ async fn act(world: &World, person: &mut Person, action: Action) -> Result {
         write(world, person, action)?;
     }
     let Some(room) = person.room() else { return Ok(()) };
-    let result = Box::pin(inside(world, room, (person.who, action))).await;
+    let result = Box::pin(inside(world, &person.network, room, (person.who, action))).await;
     count_refusal(world, person.who, &result);
     result
 }
@@ -286,7 +298,7 @@ fn write(world: &World, person: &mut Person, action: Action) -> Result {
 /// What `hearth join` does first for somebody who waits.
 async fn ask_again(person: &Person) -> Result {
     let Some(mut room) = person.room() else { return Ok(()) };
-    let mut connection = Connection::open(&room.state().address()).await?;
+    let mut connection = Connection::open(&person.network, &room.state().address()).await?;
     Box::pin(live::resume_waiting(&mut connection, &mut room)).await?;
     connection.close().await;
     Ok(())
@@ -302,7 +314,7 @@ async fn knock(world: &World, person: &Person) -> Result {
         },
         _ => {}
     }
-    let (connection, preview) = Box::pin(live::look(&link)).await?;
+    let (connection, preview) = Box::pin(live::look(&person.network, &link)).await?;
     let name = NAMES[person.who].to_owned();
     let joining = Joining { name, local_name: LOCAL.into(), answers: Vec::new() };
     let store = person.profile.as_ref().map(Profile::store).unwrap();
@@ -325,8 +337,13 @@ async fn knock(world: &World, person: &Person) -> Result {
 }
 
 /// What commands do: enter, do what is due, send what waits, act, leave.
-async fn inside(world: &World, room: Room<'_>, (who, action): (usize, Action)) -> Result {
-    let mut live = Box::pin(Live::enter(room)).await?;
+async fn inside(
+    world: &World,
+    network: &Network,
+    room: Room<'_>,
+    (who, action): (usize, Action),
+) -> Result {
+    let mut live = Box::pin(Live::enter(network, room)).await?;
     Box::pin(live.tend()).await?;
     if let Action::Say(_) | Action::SayLong = action {
         let waiting = unheld(&live.room)?;
@@ -396,7 +413,7 @@ async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
         Action::RetractOf(whom) => {
             let rows = live.room.history(Seq(0), usize::MAX)?;
             let key = key_of(world, live, whom);
-            let text = |row: &&hearth_client::engine::state::Row| {
+            let text = |row: &&hearth_engine::state::Row| {
                 row.from == key && matches!(row.content, RowContent::Text(_))
             };
             let Some(row) = rows.iter().rev().find(text) else { return Ok(()) };
@@ -449,7 +466,7 @@ async fn stay(live: &mut Live<'_>, millis: u64) -> Result {
 async fn take_back(live: &mut Live<'_>) -> Result {
     let me = live.room.me();
     let rows = live.room.history(Seq(0), usize::MAX)?;
-    let text = |row: &&hearth_client::engine::state::Row| {
+    let text = |row: &&hearth_engine::state::Row| {
         row.from == Some(me) && matches!(row.content, RowContent::Text(_))
     };
     let Some(row) = rows.iter().rev().find(text) else { return Ok(()) };

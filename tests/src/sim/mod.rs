@@ -18,20 +18,17 @@ mod trace;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    io,
-    pin::Pin,
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    task::Poll,
 };
 
-use hearth_client::simulated::{Dial, within};
 use hearth_protocol::{MemberKey, MessageId, invite::Invite};
+use hearth_session::network::Network;
 use tempfile::TempDir;
-use tokio::{io::DuplexStream, task::LocalSet, time::sleep_until};
+use tokio::{task::LocalSet, time::sleep_until};
 
 use self::{
     clock::Clock,
@@ -194,27 +191,10 @@ impl World {
     }
 }
 
-/// A member's future, polled with their own way to the relay.
-struct Scoped<'a, F> {
-    dial: Dial,
-    future: Pin<&'a mut F>,
-}
-
-impl<F: Future> Future for Scoped<'_, F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<F::Output> {
-        let Self { dial, future, .. } = &mut *self;
-        within(dial, || future.as_mut().poll(context))
-    }
-}
-
-/// Runs something as a member.
-async fn as_member<F: Future>(world: &Rc<World>, who: usize, future: F) -> F::Output {
-    let mut future = std::pin::pin!(future);
+/// Returns a member's own way to the relay.
+fn way(world: &Rc<World>, who: usize) -> Network {
     let dialler = world.clone();
-    let dial: Dial = Rc::new(move || -> io::Result<DuplexStream> { network::dial(&dialler, who) });
-    Scoped { dial, future: future.as_mut() }.await
+    Network::from_fn(move |_| network::dial(&dialler, who))
 }
 
 /// Plays one seed, on a runtime of one thread whose time is paused.

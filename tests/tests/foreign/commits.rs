@@ -1,7 +1,7 @@
 //! Commits and proposals of a foreign member that the rules forbid: no effect, the culprit is named, the room goes on.
 
 use ed25519_dalek::SigningKey;
-use hearth_client::engine::{
+use hearth_engine::{
     agreement::Acknowledgement,
     gate::{LeafError, Refusal},
     policy::{Act, RoleEntry, RoomPolicy, RuleError},
@@ -50,7 +50,7 @@ fn ghost_with(stage: &Stage, lifetime: (u64, u64)) -> (Foreign, Vec<u8>) {
     let room = &stage.people[FAY];
     let mine = room.acknowledgement().unwrap();
     let agreement = room.agreement(&mine.agreement).unwrap().unwrap();
-    let terms = hearth_client::engine::agreement::AckTerms {
+    let terms = hearth_engine::agreement::AckTerms {
         room: room.id(),
         agreement: &agreement,
         facilitators: mine.facilitators,
@@ -91,7 +91,7 @@ fn nobody_promotes_themselves() {
     let mut bare = stage.fox.group().context().extensions.clone();
     bare.remove(POLICY);
     let commit = stage.fox.forges(|b| b.set_group_context_ext(bare)).unwrap();
-    stage.refuses(commit, &refused(hearth_client::engine::gate::PolicyError));
+    stage.refuses(commit, &refused(hearth_engine::gate::PolicyError));
 }
 
 #[test]

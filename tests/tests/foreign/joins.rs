@@ -1,6 +1,6 @@
 //! The wire is RFC 9420: another implementation comes in by the front door and takes part.
 
-use hearth_client::engine::{policy::Act, state::RowContent};
+use hearth_engine::{policy::Act, state::RowContent};
 use hearth_protocol::Millis;
 use mls_rs::{MlsMessage, group::ReceivedMessage, time::MlsTime};
 

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use ed25519_dalek::SigningKey;
-use hearth_client::engine::{
+use hearth_engine::{
     agreement::{AckTerms, Acknowledgement, facilitators_hash},
     companion::Companion,
     content::{Body, Envelope},

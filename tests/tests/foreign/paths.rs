@@ -1,6 +1,6 @@
 //! Commits of a foreign member that look right to most and serve somebody badly: the encrypted path and its keys.
 
-use hearth_client::engine::{
+use hearth_engine::{
     gate::{LeafError, Refusal},
     state::{Notice, RowContent},
 };

@@ -2,18 +2,16 @@
 
 use std::path::Path;
 
-use hearth_client::{
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
     clock::Moment,
-    engine::{
-        Crypto, Room,
-        act::InviteTerms,
-        join::{Founding, Joining, open_preview},
-        mls::Suite,
-        outbox::Submission,
-        policy::{Act, Category, Leaf, RoomPolicy},
-        state::{Notice, Row, RowContent},
-    },
+    join::{Founding, Joining, open_preview},
+    mls::Suite,
+    outbox::Submission,
+    policy::{Act, Category, Leaf, RoomPolicy},
     profile::Profile,
+    state::{Notice, Row, RowContent},
 };
 use hearth_protocol::{
     Effect, Entry, EntryContent, Epoch, Millis, RelayId, Role, RoomNumbers, Secret32, Seq,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hearth_client::engine::state::{Notice, RowContent};
+use hearth_engine::state::{Notice, RowContent};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     stage::{BEN, CLEO, FAY, Stage, rows},
 };
 
-/// How far ahead of the last one a message of a sender may be; see `client/src/engine/mls.rs`.
+/// How far ahead of the last one a message of a sender may be; see `client/engine/src/mls.rs`.
 const FORWARD_DISTANCE: u32 = 2_000;
 
 /// How long this thread has been computing; others on the machine do not count.

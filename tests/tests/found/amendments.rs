@@ -181,7 +181,7 @@ fn a6_misdated_return_knocks_again() {
     assert!(declined.refused(3, "declined")["message"].as_str().unwrap().contains("Not today"));
     cleo.does(&back);
     let knocks = circle.fay("knocks", &[]);
-    assert_eq!(knocks.len(), 2, "{knocks:?} at {}", rfc3339(hearth_client::live::now()));
+    assert_eq!(knocks.len(), 2, "{knocks:?} at {}", rfc3339(hearth_session::live::now()));
     for (person, name) in [(&ben, "Ben"), (&cleo, "Cleo")] {
         circle.fay("admit", &[name]);
         circle.say(person, "Back");

@@ -2,7 +2,8 @@
 //!
 //! The programs run under `faketime`, see [`hearth_tests::clock`].
 
-use hearth_client::{live::now, show::rfc3339};
+use hearth_client::show::rfc3339;
+use hearth_session::live::now;
 use hearth_tests::{Circle, Person, Relay, clock, text_file};
 use serde_json::Value;
 

@@ -190,7 +190,7 @@ fn d8_times_are_understood_or_refused() {
         circle.fay("pause", words);
         let until = circle.fay("status", &[])[0]["paused_until"].as_str().unwrap().to_owned();
         let until: u64 = millis(&until);
-        (until - hearth_client::live::now().0).div_ceil(60_000)
+        (until - hearth_session::live::now().0).div_ceil(60_000)
     };
     for (words, minutes) in [
         (&["2", "hours"][..], 120),

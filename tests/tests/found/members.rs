@@ -2,15 +2,15 @@
 //! with the real programs. The modified client is the library with another message or submission; the operator changes the
 //! relay's tables while it stands still.
 
-use hearth_client::{
-    engine::{Crypto, Room, content::Body},
-    live::{Live, LiveError},
-    profile::Profile,
-};
+use hearth_engine::{Crypto, Room, content::Body, profile::Profile};
 use hearth_protocol::{
     Effect, InviteId, MessageId, Millis, Role, RoomNumbers, Secret32, Seq, codec, invite::Invite,
 };
-use hearth_tests::{Circle, Person, Relay};
+use hearth_session::{
+    live::{Live, LiveError},
+    network::Network,
+};
+use hearth_tests::{Circle, Person, Relay, forged};
 use rusqlite::{Connection, params};
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub(crate) fn modified<T>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(Box::pin(async {
         let room = Room::open(profile.store(), &crypto, &circle.room)?;
-        let mut live = Live::enter(room).await?;
+        let mut live = Live::enter(&Network::machine(), room).await?;
         let result = act(&mut live).await;
         live.leave().await;
         result
@@ -75,7 +75,7 @@ fn says(circle: &Circle, person: &Person, text: &str) -> (MessageId, Seq) {
 }
 
 fn now() -> Millis {
-    hearth_client::live::now()
+    hearth_session::live::now()
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a2_marked_words_are_told() {
     let refused = modified(&circle, &mal, async |live| {
         let body = Body::Text("past the pause".into());
         let payload = live.room.forge_message(id, body, false, now())?;
-        live.submit_forged(id, payload, vec![]).await
+        forged::submit(live, id, payload, vec![]).await
     });
     let refused = format!("{:?}", refused.unwrap_err());
     assert!(refused.contains("Paused"), "{refused}");
@@ -100,7 +100,7 @@ fn a2_marked_words_are_told() {
     modified(&circle, &mal, async |live| {
         let body = Body::Text("past the pause".into());
         let payload = live.room.forge_message(id, body, true, now())?;
-        live.submit_forged(id, payload, vec![retracts]).await
+        forged::submit(live, id, payload, vec![retracts]).await
     })
     .unwrap();
     let read = ben.run(&["read", &circle.room]);
@@ -122,7 +122,7 @@ fn a2_unmarked_retraction_is_refused() {
         let beside_words = modified(&circle, &mal, async |live| {
             let body = Body::Text("and more".into());
             let payload = live.room.forge_message(id, body, false, now())?;
-            live.submit_forged(id, payload, vec![effect.clone()]).await
+            forged::submit(live, id, payload, vec![effect.clone()]).await
         });
         let alone = modified(&circle, &mal, async |live| {
             live.effects_only(vec![effect.clone()]).await.map(|()| Seq(0))
@@ -150,7 +150,7 @@ fn says_goodbye(circle: &Circle, mal: &Person, is_right: bool, reader: &Person) 
     modified(circle, mal, async |live| {
         let departure = live.room.forge_departure(is_right, now())?;
         let payload = live.room.forge_message(id, Body::Depart { departure }, true, now())?;
-        live.submit_forged(id, payload, vec![Effect::Retract { seq, own: Some(message) }]).await
+        forged::submit(live, id, payload, vec![Effect::Retract { seq, own: Some(message) }]).await
     })
     .unwrap();
 }
@@ -225,7 +225,7 @@ pub(crate) fn silently(
 ) -> Result<Seq, LiveError> {
     modified(circle, cleo, async |live| {
         let payload = live.room.forge_commit(now())?;
-        live.submit_forged(MessageId([4; 16]), payload, effects).await
+        forged::submit(live, MessageId([4; 16]), payload, effects).await
     })
 }
 
@@ -343,7 +343,7 @@ fn a7_pinned_message_keeps_its_id() {
     let second = modified(&circle, &mal, async |live| {
         let body = Body::Text("Call nobody".into());
         let payload = live.room.forge_message(pinned, body, false, now())?;
-        live.submit_forged(pinned, payload, Vec::new()).await
+        forged::submit(live, pinned, payload, Vec::new()).await
     })
     .unwrap();
     let read = ben.run(&["read", &circle.room]);
@@ -485,7 +485,7 @@ fn a10_first_announcement_of_invite_counts() {
             role: Role::Observer,
         };
         let payload = live.room.forge_message(id, body, false, now())?;
-        live.submit_forged(id, payload, Vec::new()).await
+        forged::submit(live, id, payload, Vec::new()).await
     })
     .unwrap();
     for person in [&circle.fay, &ben] {

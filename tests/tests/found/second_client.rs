@@ -12,25 +12,21 @@ mod stage;
 
 use ed25519_dalek::SigningKey;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hearth_client::{
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
+    agreement::{Acknowledgement, Departure, commitment},
     clock::Moment,
-    engine::{
-        Crypto, Room,
-        act::InviteTerms,
-        agreement::{Acknowledgement, Departure, commitment},
-        companion::{Companion, NoteKey},
-        content::{Body, Envelope, Seen, Window},
-        gate::{PolicyError, Refusal},
-        join::{Founding, Joining, open_preview},
-        mls::Suite,
-        policy::Act,
-        receipt::Receipt,
-        room::any_alarm,
-        state::{KnockBody, Notice, RowContent, Standing},
-    },
-    live::{Live, LiveError},
+    companion::{Companion, NoteKey},
+    content::{Body, Envelope, Seen, Window},
+    gate::{PolicyError, Refusal},
+    join::{Founding, Joining, open_preview},
+    mls::Suite,
+    policy::Act,
     profile::Profile,
-    text::name::{UNICODE_VERSION, parse_name},
+    receipt::Receipt,
+    room::any_alarm,
+    state::{KnockBody, Notice, RowContent, Standing},
 };
 use hearth_protocol::{
     ClientFrame, Digest, Effect, Entry, EntryContent, Epoch, MemberKey, MessageId, Millis,
@@ -43,10 +39,15 @@ use hearth_protocol::{
     mls_header, padding,
     seal::{self, Purpose},
 };
+use hearth_session::{
+    live::{Live, LiveError},
+    network::Network,
+};
 use hearth_tests::{
     Circle, Person, Relay,
     load::wire::{Target, Wire},
 };
+use hearth_text::name::{UNICODE_VERSION, parse_name};
 use mls_rs::{CipherSuite, Extension, ExtensionList, MlsMessage};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::{
@@ -293,7 +294,7 @@ async fn e6_expired_entries_are_the_overlap() {
             let entries = ServerFrame::Entries { room, entries: vec![gone], head: Seq(at) };
             vec![vec![authenticated()], vec![subscribed(at), entries]]
         });
-        let live = Live::enter(room.await).await.unwrap();
+        let live = Live::enter(&Network::machine(), room.await).await.unwrap();
         assert_eq!(live.room.cursor().seq, Seq(at));
     }
     // Another entry in its place is another history.
@@ -303,7 +304,7 @@ async fn e6_expired_entries_are_the_overlap() {
         let entries = ServerFrame::Entries { room, entries: vec![other], head: Seq(1) };
         vec![vec![authenticated()], vec![subscribed(1), entries]]
     });
-    let refused = Live::enter(room.await).await.err();
+    let refused = Live::enter(&Network::machine(), room.await).await.err();
     assert!(matches!(refused, Some(LiveError::Engine(_))), "{refused:?}");
 }
 
@@ -361,7 +362,7 @@ async fn e8_unsupported_answers_one_request() {
             vec![ServerFrame::Accepted { req: 4, seq: Seq(0), at: NOW, control: 1 }],
         ]
     });
-    let mut live = Live::enter(room.await).await.unwrap();
+    let mut live = Live::enter(&Network::machine(), room.await).await.unwrap();
     let refused = live.effects_only(vec![Effect::Leave]).await.unwrap_err();
     let failure = hearth_client::failure::Failure::from(refused);
     assert_eq!((failure.code, failure.exit), ("unsupported", 1));

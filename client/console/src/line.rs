@@ -1,0 +1,441 @@
+//! The interactive console of `hearth chat`: lines that are typed come in, lines that arrive are printed above.
+//!
+//! On a capable terminal the line being typed is edited and redrawn below whatever arrives. Where that cannot work
+//! (standard input or output is not a terminal, `TERM=dumb`) or is unwelcome (`HEARTH_PLAIN` is set, for a screen
+//! reader, say) lines are read and printed plainly. Typed lines are remembered in memory only, for the arrow keys.
+
+mod ask;
+mod edit;
+mod plain;
+
+use std::{
+    env,
+    io::{self, IsTerminal as _, Read as _, Write as _},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use edit::{LineEditor, Typed};
+use rustix::termios::tcgetwinsize;
+use tokio::sync::{Notify, mpsc};
+
+pub use ask::leave_terminal_and_exit;
+pub use ask::{
+    AskError, ask, confirm, drop_typed, leave_alternate_screen, read_pasted, read_secret,
+    restore_terminal,
+};
+
+use hearth_text::escape;
+
+/// Bytes of one line. Longer ones are refused whole: half a message may say the opposite.
+pub const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Lines typed ahead. Beyond that reading waits.
+const LINES_AHEAD_MAX: usize = 16;
+/// Undecodable reads in a row after which the input is given up.
+const FAILURES_IN_A_ROW_MAX: usize = 1024;
+/// Bytes read at once. The line is drawn once for all of them.
+const READ_BYTES: usize = 4096;
+/// Columns of a terminal that does not tell.
+const COLUMNS_DEFAULT: usize = 80;
+/// Makes the terminal mark what is pasted, so that a pasted line feed sends nothing.
+const BRACKETED_PASTE_ON: &str = "\x1b[?2004h";
+const BRACKETED_PASTE_OFF: &str = "\x1b[?2004l";
+/// Said after Ctrl-C in a line.
+const PUT_AWAY: &str =
+    "-- the line was put away: the Up key brings it back. Ctrl-C again ends the chat.";
+const ERASE_ROW: &str = "\r\x1b[K";
+
+/// Why a line was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// More than [`LINE_BYTES_MAX`]; nothing of it was taken.
+    #[error("the line is longer than {} KiB; nothing of it was taken", LINE_BYTES_MAX / 1024)]
+    TooLong,
+    /// Not UTF-8; nothing of it was taken.
+    #[error("the line is not valid UTF-8; nothing of it was taken")]
+    NotUtf8,
+    /// Reading failed; no more lines follow.
+    #[error("what is typed cannot be read any more")]
+    Broken(io::ErrorKind),
+}
+
+/// The console; see [`Console::start`].
+#[derive(Debug)]
+pub struct Console;
+
+impl Console {
+    /// Starts reading lines in a thread of its own. There is one console in a process, and while it is open nothing
+    /// else reads standard input.
+    ///
+    /// With `alternate`, a terminal that can edit lines shows its alternate screen meanwhile.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn start(prompt: &str, alternate: bool) -> io::Result<(ConsoleReader, Printer)> {
+        let (lines, receiver) = mpsc::channel(LINES_AHEAD_MAX);
+        let editor = if capable_terminal() && ask::key_by_key() {
+            Some(LineEditor::new(prompt))
+        } else {
+            None
+        };
+        let edits = editor.is_some();
+        let alternate = edits && alternate;
+        let shared =
+            Arc::new(Shared { editor: Mutex::new(editor), alternate, ..Shared::default() });
+        // From here on dropping the reader restores the terminal.
+        let console = ConsoleReader { lines: receiver, received: 0, shared: shared.clone() };
+        if edits {
+            if alternate {
+                ask::show_alternate_screen();
+            }
+            shared.write(BRACKETED_PASTE_ON);
+        }
+        let reader = Reader { lines, shared: shared.clone() };
+        let prompt = escape::one_line(prompt);
+        thread::Builder::new()
+            .name("console".into())
+            .spawn(move || if edits { reader.edit() } else { reader.read(&prompt) })?;
+        Ok((console, Printer { shared }))
+    }
+}
+
+/// The lines that are typed. Dropping it restores the terminal.
+#[derive(Debug)]
+pub struct ConsoleReader {
+    lines: mpsc::Receiver<Result<String, LineError>>,
+    /// How many lines came out of it.
+    received: usize,
+    shared: Arc<Shared>,
+}
+
+impl ConsoleReader {
+    /// Waits for the next line, without its line feed; a pasted text may hold several. `None` at the end of input,
+    /// after Ctrl-C or Ctrl-D on an empty line, and when standard output is closed. Cancel safe.
+    pub async fn next(&mut self) -> Option<Result<String, LineError>> {
+        tokio::select! {
+            biased;
+            line = self.lines.recv() => {
+                self.received += 1;
+                line
+            }
+            () = self.shared.closed.notified() => None,
+        }
+    }
+
+    /// Ends the console, and returns what was typed ahead: lines that were entered, and that nobody has taken.
+    pub async fn typed_ahead(mut self) -> Vec<String> {
+        self.shared.finish();
+        self.take_typed_ahead().await
+    }
+
+    /// Whether a person is at a terminal here, whose next keys would go to the shell.
+    pub fn is_at_terminal(&self) -> bool {
+        io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// Whether lines are edited in place: what was typed and not entered can be dropped.
+    pub fn edits(&self) -> bool {
+        lock(&self.shared.editor).is_some()
+    }
+
+    /// Drops the line that is being typed and goes back from the alternate screen: nothing more is said here. Lines go on to
+    /// come, so that they do not go to the shell.
+    pub fn stop_talking(&self, prompt: &str) {
+        let mut editor = lock(&self.shared.editor);
+        if editor.is_some() {
+            *editor = Some(LineEditor::unseen(prompt));
+            self.shared.write(ERASE_ROW);
+        }
+        leave_alternate_screen();
+    }
+
+    /// Waits until Enter is pressed on an empty line, which is asked for again after any other, or until the input ends. All keys
+    /// until then are dropped.
+    pub async fn await_enter(mut self, ask: impl Fn()) {
+        loop {
+            match self.next().await {
+                None | Some(Err(LineError::Broken(_))) => break,
+                Some(Ok(line)) if line.trim().is_empty() => break,
+                Some(_) => ask(),
+            }
+        }
+        ask::forget_typed();
+    }
+
+    /// Returns the lines that were entered, and that nobody has taken.
+    pub async fn take_typed_ahead(&mut self) -> Vec<String> {
+        // What was entered before the end is in the channel, or in the hands of the thread that puts it there.
+        let count = self.shared.entered.load(Ordering::SeqCst).saturating_sub(self.received);
+        let mut lines = Vec::new();
+        for _ in 0..count {
+            let Some(line) = self.lines.recv().await else { break };
+            self.received += 1;
+            lines.extend(line);
+        }
+        lines
+    }
+}
+
+impl Drop for ConsoleReader {
+    fn drop(&mut self) {
+        self.shared.finish();
+    }
+}
+
+/// Prints above the line that is being typed. Clones print to the same terminal, one text at a time.
+#[derive(Clone, Debug)]
+pub struct Printer {
+    shared: Arc<Shared>,
+}
+
+impl Printer {
+    /// Puts words that were entered back into the line as a draft, unless something is being typed there: then the arrow keys
+    /// bring them. False where lines are not edited.
+    pub fn give_back(&self, text: &str) -> bool {
+        let mut editor = lock(&self.shared.editor);
+        let Some(editor) = &mut *editor else { return false };
+        editor.give_back(text);
+        self.shared.write(&editor.draw(columns()));
+        true
+    }
+
+    /// Prints a text of one or more lines. It must be inert: see [`escape`].
+    ///
+    /// If standard output is closed, [`ConsoleReader::next`] ends instead of an error here.
+    pub fn print(&self, text: &str) {
+        let editor = lock(&self.shared.editor);
+        match &*editor {
+            Some(editor) => {
+                let line = editor.draw(columns());
+                self.shared.write(&format!("{ERASE_ROW}{text}\n{line}"));
+            }
+            // What comes late must not be the one thing that stays on a screen which others use.
+            None if self.shared.alternate => {}
+            None => self.shared.write(&format!("{text}\n")),
+        }
+    }
+}
+
+/// What both sides and all printers share. Whoever writes to the terminal holds the editor's lock.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The line on the screen; `None` where lines are plain, and after the end.
+    editor: Mutex<Option<LineEditor>>,
+    /// Whether the alternate screen was shown: with the editor it is gone, and with it whatever is printed.
+    alternate: bool,
+    /// How many lines were entered.
+    entered: AtomicUsize,
+    /// Nobody wants more lines.
+    stopped: AtomicBool,
+    /// Standard output is gone.
+    closed: Notify,
+}
+
+impl Shared {
+    fn write(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            self.closed.notify_one();
+        }
+    }
+
+    /// Leaves the terminal as it was found, below the line that was being typed.
+    fn finish(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        let mut editor = lock(&self.editor);
+        if editor.take().is_some() {
+            self.write(&format!("{BRACKETED_PASTE_OFF}\n"));
+            restore_terminal();
+        }
+    }
+}
+
+/// The reading thread's side.
+struct Reader {
+    lines: mpsc::Sender<Result<String, LineError>>,
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    fn edit(self) {
+        self.edit_until_end();
+        self.shared.finish();
+    }
+
+    fn edit_until_end(&self) {
+        let mut failures = 0;
+        let mut bytes = [0; READ_BYTES];
+        self.redraw();
+        loop {
+            let count = match io::stdin().lock().read(&mut bytes) {
+                Ok(0) => return,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.deliver(Err(LineError::Broken(error.kind())));
+                    return;
+                }
+            };
+            for byte in &bytes[..count] {
+                let Some(typed) = self.take(*byte) else {
+                    continue;
+                };
+                let line = match typed {
+                    Typed::Line(line) => line,
+                    Typed::PutAway => {
+                        self.shared.write(&format!("{ERASE_ROW}{PUT_AWAY}\n"));
+                        continue;
+                    }
+                    Typed::End => return,
+                };
+                failures = if line.is_ok() { 0 } else { failures + 1 };
+                if !self.deliver(line) || failures > FAILURES_IN_A_ROW_MAX {
+                    return;
+                }
+            }
+            self.redraw();
+        }
+    }
+
+    /// Gives a byte to the editor; an accepted line stays on the screen, on a row of its own.
+    fn take(&self, byte: u8) -> Option<Typed> {
+        let mut editor = lock(&self.shared.editor);
+        // The console may have been dropped since the key was pressed.
+        let Some(editor) = &mut *editor else {
+            return Some(Typed::End);
+        };
+        let before = matches!(byte, b'\r' | b'\n').then(|| editor.draw(columns()));
+        let typed = editor.take(byte);
+        if let Some(Typed::Line(_)) = typed {
+            self.shared.entered.fetch_add(1, Ordering::SeqCst);
+        }
+        if let (Some(before), Some(Typed::Line(_))) = (before, &typed) {
+            self.shared.write(&format!("{before}\n"));
+        }
+        typed
+    }
+
+    fn redraw(&self) {
+        if let Some(editor) = &*lock(&self.shared.editor) {
+            self.shared.write(&editor.draw(columns()));
+        }
+    }
+
+    fn read(&self, prompt: &str) {
+        let prompts = io::stdin().is_terminal() && io::stdout().is_terminal();
+        while !self.shared.stopped.load(Ordering::SeqCst) {
+            if prompts {
+                let _order = lock(&self.shared.editor);
+                self.shared.write(prompt);
+            }
+            let line = match plain::read_line(&mut io::stdin().lock(), LINE_BYTES_MAX) {
+                Ok(None) => return,
+                Ok(Some(line)) => line,
+                Err(error) => Err(LineError::Broken(error.kind())),
+            };
+            self.shared.entered.fetch_add(1, Ordering::SeqCst);
+            if !self.deliver(line) {
+                return;
+            }
+        }
+    }
+
+    /// Hands a line over; false if there is no use in reading on.
+    fn deliver(&self, line: Result<String, LineError>) -> bool {
+        let broken = matches!(line, Err(LineError::Broken(_)));
+        self.lines.blocking_send(line).is_ok() && !broken
+    }
+}
+
+fn columns() -> usize {
+    match tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => COLUMNS_DEFAULT,
+    }
+}
+
+/// Whether lines can be edited in place.
+fn capable_terminal() -> bool {
+    let named = env::var("TERM").is_ok_and(|term| is_capable(&term));
+    let wanted = env::var_os("HEARTH_PLAIN").is_none_or(|value| value.is_empty());
+    named && wanted && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+fn is_capable(term: &str) -> bool {
+    !["", "dumb", "unknown", "cons25", "emacs"].contains(&term)
+}
+
+/// Takes a lock even after a panic elsewhere: a terminal has no invariant that a panic breaks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn console() -> (Reader, ConsoleReader) {
+        let (lines, receiver) = mpsc::channel(LINES_AHEAD_MAX);
+        let shared = Arc::new(Shared::default());
+        let console = ConsoleReader { lines: receiver, received: 0, shared: shared.clone() };
+        (Reader { lines, shared }, console)
+    }
+
+    #[test]
+    fn terminals_that_cannot_move_the_cursor_are_plain() {
+        assert!(is_capable("xterm-256color") && is_capable("screen"));
+        for term in ["dumb", "", "unknown"] {
+            assert!(!is_capable(term));
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_come_in_order_and_end_with_their_sender() {
+        let (reader, mut console) = console();
+        let thread = thread::spawn(move || {
+            assert!(reader.deliver(Ok("one".into())));
+            assert!(reader.deliver(Err(LineError::TooLong)));
+            assert!(!reader.deliver(Err(LineError::Broken(io::ErrorKind::Other))));
+        });
+        assert_eq!(console.next().await, Some(Ok("one".into())));
+        assert_eq!(console.next().await, Some(Err(LineError::TooLong)));
+        assert_eq!(console.next().await, Some(Err(LineError::Broken(io::ErrorKind::Other))));
+        assert_eq!(console.next().await, None);
+        thread.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_closed_output_ends_the_input() {
+        let (reader, mut console) = console();
+        reader.shared.closed.notify_one();
+        assert_eq!(console.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn lines_typed_ahead_are_there_at_the_end() {
+        let (reader, mut console) = console();
+        let entered = ["one", "two", "three"];
+        for line in &entered[..2] {
+            reader.shared.entered.fetch_add(1, Ordering::SeqCst);
+            reader.lines.send(Ok((*line).into())).await.unwrap();
+        }
+        assert_eq!(console.next().await, Some(Ok("one".into())));
+        // Entered, and not yet handed over.
+        reader.shared.entered.fetch_add(1, Ordering::SeqCst);
+        let late = thread::spawn(move || assert!(reader.deliver(Ok("three".into()))));
+        assert_eq!(console.typed_ahead().await, entered[1..]);
+        late.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_dropped_console_stops_its_thread() {
+        let (reader, console) = console();
+        drop(console);
+        assert!(reader.shared.stopped.load(Ordering::SeqCst));
+        let stopped = thread::spawn(move || reader.deliver(Ok("late".into())));
+        assert!(!stopped.join().unwrap());
+    }
+}

@@ -1,0 +1,519 @@
+//! Questions before or beside the console: a passphrase without echo, an answer, a yes or no.
+//!
+//! Questions go to standard error, so that standard output stays clean for programs. These functions block; call
+//! them before the console starts, and from async code inside `spawn_blocking`.
+
+use std::{
+    io::{self, BufRead, BufReader, IsTerminal as _, Read, Write as _},
+    process,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use hearth_text::escape;
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
+    tcgetattr, tcgetpgrp, tcsetattr,
+};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::{LINE_BYTES_MAX, LineError, lock, plain};
+use crate::signals;
+
+/// Bytes of a passphrase.
+const SECRET_BYTES_MAX: usize = 1024;
+/// Times that a yes or no is asked for.
+const TRIES_MAX: usize = 3;
+/// Time without a key after which a paste is over.
+const PASTE_QUIET: Duration = Duration::from_millis(100);
+/// Waits of [`PASTE_QUIET`] for the end of a paste.
+const PASTE_WAITS_MAX: u32 = 50;
+
+/// Stands for "no key" among a terminal's special codes (`_POSIX_VDISABLE`).
+const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
+
+/// The terminal's modes before we changed them; here, so that any way out can restore them. Whoever changes them holds the
+/// lock.
+static REMEMBERED: Mutex<Option<Termios>> = Mutex::new(None);
+/// Whether a secret is being typed.
+static SECRET: AtomicBool = AtomicBool::new(false);
+
+/// Whether the terminal shows its alternate screen at our wish.
+static ALTERNATE: AtomicBool = AtomicBool::new(false);
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The input ended.
+    #[error("the input ended before an answer")]
+    Ended,
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// More than any passphrase that somebody types.
+    #[error("what is typed here has at most {0} bytes")]
+    SecretTooLong(usize),
+    /// The answer cannot be taken.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// Reading or writing failed.
+    #[error("the terminal does not work")]
+    Io(#[from] io::Error),
+}
+
+/// Shows the terminal's alternate screen, which has no scrollback, until the terminal is restored.
+pub(super) fn show_alternate_screen() {
+    ALTERNATE.store(true, Ordering::SeqCst);
+    screen("\x1b[?1049h\x1b[2J\x1b[H");
+}
+
+/// Clears the alternate screen, which some terminals keep, and goes back to the screen before it, if it is shown.
+pub fn leave_alternate_screen() {
+    if ALTERNATE.swap(false, Ordering::SeqCst) {
+        screen("\x1b[2J\x1b[H\x1b[?1049l");
+    }
+}
+
+fn screen(sequence: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody can be told that the terminal is closed.
+    let _ = out.write_all(sequence.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Restores the terminal's screen and modes, if this process changed any. Call it on the way out after a signal.
+pub fn restore_terminal() {
+    leave_alternate_screen();
+    restore(lock(&REMEMBERED).as_ref());
+}
+
+fn restore(modes: Option<&Termios>) {
+    if let Some(modes) = modes {
+        // Nothing better can be done for a terminal that is gone.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+    }
+}
+
+/// Restores the terminal and ends the process, wherever its other threads are.
+pub fn leave_terminal_and_exit(code: i32) -> ! {
+    // Held to the end, so that nothing changes the modes again.
+    let remembered = lock(&REMEMBERED);
+    let asked = SECRET.load(Ordering::SeqCst);
+    if asked {
+        forget_typed();
+    }
+    leave_alternate_screen();
+    restore(remembered.as_ref());
+    if asked {
+        // Nobody can be told that the terminal is closed.
+        let _ = show("\n");
+    }
+    process::exit(code)
+}
+
+/// Forgets what is typed and not yet read. Of a secret it must not go to whoever reads next: a shell shows and keeps it.
+pub(super) fn forget_typed() {
+    // There is nothing to forget where it fails.
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+}
+
+/// Returns how many bytes were typed and not yet read; of a terminal that gives lines, those of whole lines.
+fn typed() -> u64 {
+    rustix::io::ioctl_fionread(io::stdin()).unwrap_or(0)
+}
+
+/// Forgets the rest of a paste, of which more may still be coming in.
+fn forget_pasted() {
+    for _ in 0..PASTE_WAITS_MAX {
+        forget_typed();
+        thread::sleep(PASTE_QUIET);
+        if typed() == 0 {
+            break;
+        }
+    }
+}
+
+/// Drops what was typed while nobody asked for it, because it would go to the shell, which runs and keeps it. If there is
+/// any, says `note` and waits for Enter on an empty line: the person may be in the middle of a sentence.
+///
+/// # Errors
+/// If the terminal does not work.
+pub fn drop_typed(note: &str) -> io::Result<()> {
+    // A process in the background would be stopped for touching the terminal.
+    let foreground =
+        tcgetpgrp(io::stdin()).map_or(true, |group| group == rustix::process::getpgrp());
+    if !foreground || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(());
+    }
+    signals::restore_terminal_first()?;
+    let _asked = Asked;
+    SECRET.store(true, Ordering::SeqCst);
+    unseen_keys()?;
+    if typed() == 0 {
+        return Ok(());
+    }
+    forget_pasted();
+    loop {
+        show(note)?;
+        match secret_keys(&mut Keys, LINE_BYTES_MAX) {
+            Ok(line) if !line.trim().is_empty() => {}
+            Err(AskError::SecretTooLong(_) | AskError::Line(_)) => forget_pasted(),
+            _ => break,
+        }
+        show("\n")?;
+    }
+    forget_pasted();
+    show("\n")
+}
+
+/// Keys come one by one and unseen; Ctrl-C reaches us and cannot leave the terminal without echo.
+fn unseen_keys() -> io::Result<()> {
+    change_terminal(OptionalActions::Now, |modes| {
+        modes.local_modes -=
+            LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    })
+}
+
+/// Reads the terminal a byte at a time, so that what is not asked for stays where [`forget_typed`] reaches it. The standard
+/// library's reader takes more.
+struct Keys;
+
+impl Read for Keys {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let end = into.len().min(1);
+        Ok(rustix::io::read(io::stdin(), &mut into[..end])?)
+    }
+}
+
+/// Changes the terminal's modes, after remembering them as they were before the first change.
+fn change_terminal(how: OptionalActions, change: impl FnOnce(&mut Termios)) -> io::Result<()> {
+    let mut remembered = lock(&REMEMBERED);
+    let mut modes = tcgetattr(io::stdin())?;
+    if remembered.is_none() {
+        *remembered = Some(modes.clone());
+    }
+    change(&mut modes);
+    Ok(tcsetattr(io::stdin(), how, &modes)?)
+}
+
+/// Makes the terminal give keys one by one and show none; false if it cannot. [`restore_terminal`] undoes it.
+///
+/// Ctrl-Z goes on to suspend the process; Ctrl-C and Ctrl-\\ become keys, so that nothing leaves the terminal so.
+pub(super) fn key_by_key() -> bool {
+    let changed = change_terminal(OptionalActions::Drain, |modes| {
+        modes.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN;
+        modes.input_modes -= InputModes::IXON;
+        modes.special_codes[SpecialCodeIndex::VINTR] = NO_KEY;
+        modes.special_codes[SpecialCodeIndex::VQUIT] = NO_KEY;
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    });
+    changed.is_ok()
+}
+
+/// Asks for a secret without showing it. Without a terminal it reads one line, and asks nothing.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn read_secret(prompt: &str) -> Result<Zeroizing<String>, AskError> {
+    if !io::stdin().is_terminal() {
+        return secret_line(&mut io::stdin().lock());
+    }
+    typed_unseen(prompt, |input| secret_keys(input, SECRET_BYTES_MAX))
+}
+
+/// Reads keys at the terminal with the echo off.
+fn typed_unseen(
+    prompt: &str,
+    read: impl FnOnce(&mut Keys) -> Result<Zeroizing<String>, AskError>,
+) -> Result<Zeroizing<String>, AskError> {
+    // Before the echo goes: a signal that finds the default would leave the terminal without it.
+    signals::restore_terminal_first()?;
+    let asked = Asked;
+    SECRET.store(true, Ordering::SeqCst);
+    forget_typed();
+    unseen_keys()?;
+    show(prompt)?;
+    let secret = read(&mut Keys);
+    // The rest of one that is too long, or of a paste.
+    if secret.is_err() || typed() > 0 {
+        forget_pasted();
+    }
+    drop(asked);
+    show("\n")?;
+    secret
+}
+
+/// Asks for a text that may be pasted in several lines, without showing it, until it is whole, or an empty line follows its
+/// beginning: `begun` tells it from the words before it. What was pasted behind it is dropped.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn read_pasted(
+    prompt: &str,
+    bytes_max: usize,
+    begun: impl Fn(&str) -> bool,
+    whole: impl Fn(&str) -> bool,
+) -> Result<Zeroizing<String>, AskError> {
+    typed_unseen(prompt, |input| {
+        let text = pasted(input, bytes_max, &begun, &whole, |begun| {
+            let more = match (typed() > 0, begun) {
+                (true, _) => return Ok(()),
+                (false, true) => "(not whole yet: go on, or press Enter alone) ",
+                (false, false) => "(no link yet: paste it, or press Ctrl-C) ",
+            };
+            show(more)
+        });
+        forget_pasted();
+        text
+    })
+}
+
+/// Reads lines until they are whole, or an empty line ends what has begun. Before each further line, `more` learns whether it
+/// has.
+fn pasted(
+    input: &mut impl Read,
+    bytes_max: usize,
+    begun: impl Fn(&str) -> bool,
+    whole: impl Fn(&str) -> bool,
+    mut more: impl FnMut(bool) -> io::Result<()>,
+) -> Result<Zeroizing<String>, AskError> {
+    let mut text = Zeroizing::new(String::with_capacity(bytes_max));
+    loop {
+        let line = secret_keys(input, bytes_max)?;
+        if text.len() + line.len() >= bytes_max {
+            return Err(AskError::SecretTooLong(bytes_max));
+        }
+        text.push_str(&line);
+        let has_begun = begun(&text);
+        if (line.trim().is_empty() && has_begun) || whole(&text) {
+            return Ok(text);
+        }
+        text.push('\n');
+        more(has_begun)?;
+    }
+}
+
+/// Asks for one line. At a terminal, what was typed before the question or pasted behind the line answers nothing.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn ask(prompt: &str) -> Result<String, AskError> {
+    if !io::stdin().is_terminal() {
+        return ask_of(&mut io::stdin().lock(), prompt);
+    }
+    forget_typed();
+    let answer = ask_of(&mut BufReader::with_capacity(1, Keys), prompt);
+    if answer.is_err() || typed() > 0 {
+        forget_pasted();
+    }
+    answer
+}
+
+fn ask_of(input: &mut impl BufRead, prompt: &str) -> Result<String, AskError> {
+    show(&escape::one_line(prompt))?;
+    let line = plain::read_line(input, LINE_BYTES_MAX)?;
+    Ok(line.ok_or(AskError::Ended)??)
+}
+
+/// Asks for a yes or no. Anything but a clear yes after three tries is a no, and so is the end of input.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn confirm(prompt: &str) -> Result<bool, AskError> {
+    for _ in 0..TRIES_MAX {
+        match ask(&format!("{prompt} [yes/no] ")).map(|answer| yes_or_no(&answer)) {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) | Err(AskError::Line(_)) => show("Please type yes or no.\n")?,
+            Err(AskError::Ended) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Restores the terminal on every way out of a question for a secret.
+struct Asked;
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        restore_terminal();
+        SECRET.store(false, Ordering::SeqCst);
+    }
+}
+
+fn show(text: &str) -> io::Result<()> {
+    let mut out = io::stderr().lock();
+    write!(out, "{text}")?;
+    out.flush()
+}
+
+fn yes_or_no(answer: &str) -> Option<bool> {
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads one line as a secret. Byte by byte into a buffer that never grows, so that no copy is left behind.
+fn secret_line(input: &mut impl Read) -> Result<Zeroizing<String>, AskError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
+    loop {
+        match next_byte(input)? {
+            None if bytes.is_empty() => return Err(AskError::Ended),
+            None | Some(b'\n') => break,
+            Some(byte) => push(&mut bytes, byte, SECRET_BYTES_MAX)?,
+        }
+    }
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    into_text(bytes, SECRET_BYTES_MAX)
+}
+
+/// Reads a secret from single keys: backspace, Ctrl-U, Ctrl-C and Ctrl-D do what people expect.
+fn secret_keys(input: &mut impl Read, bytes_max: usize) -> Result<Zeroizing<String>, AskError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max + 1));
+    loop {
+        match next_byte(input)? {
+            None => return Err(AskError::Ended),
+            Some(3) => return Err(AskError::Interrupted),
+            Some(4) if bytes.is_empty() => return Err(AskError::Ended),
+            Some(4 | b'\n' | b'\r') => break,
+            Some(8 | 0x7f) => {
+                // A character of several bytes goes whole.
+                while bytes.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+            }
+            Some(0x15) => {
+                bytes.zeroize();
+                bytes.reserve_exact(bytes_max + 1);
+            }
+            Some(byte) => push(&mut bytes, byte, bytes_max)?,
+        }
+    }
+    into_text(bytes, bytes_max)
+}
+
+fn next_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    loop {
+        match input.read(&mut byte) {
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(byte[0])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn push(bytes: &mut Vec<u8>, byte: u8, bytes_max: usize) -> Result<(), AskError> {
+    if bytes.len() > bytes_max {
+        return Err(AskError::SecretTooLong(bytes_max));
+    }
+    bytes.push(byte);
+    Ok(())
+}
+
+fn into_text(
+    mut bytes: Zeroizing<Vec<u8>>,
+    bytes_max: usize,
+) -> Result<Zeroizing<String>, AskError> {
+    if bytes.len() > bytes_max {
+        return Err(AskError::SecretTooLong(bytes_max));
+    }
+    match String::from_utf8(core::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(LineError::NotUtf8.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(bytes: &[u8]) -> Result<String, String> {
+        let secret = secret_keys(&mut &*bytes, SECRET_BYTES_MAX);
+        secret.map(|secret| secret.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn keys_edit_a_secret() {
+        for (typed, secret) in [
+            (&b"hunter2\n"[..], "hunter2"),
+            (b"hunter3\x7f2\r", "hunter2"),
+            ("né\x7fe\n".as_bytes(), "ne"),
+            (b"\x7f\x08ok\n", "ok"),
+            (b"wrong\x15right\n", "right"),
+            (b"two words\x04", "two words"),
+            (b"\n", ""),
+        ] {
+            assert_eq!(keys(typed).as_deref(), Ok(secret));
+        }
+    }
+
+    #[test]
+    fn a_secret_can_be_refused() {
+        assert_eq!(keys(b"hun\x03"), Err("interrupted".into()));
+        for ended in [&b"\x04"[..], b"", b"no line feed"] {
+            assert_eq!(keys(ended), Err("the input ended before an answer".into()));
+        }
+        assert_eq!(keys(b"\xff\n"), Err(LineError::NotUtf8.to_string()));
+        assert_eq!(keys(&[b'x'; 5000]), Err(AskError::SecretTooLong(SECRET_BYTES_MAX).to_string()));
+    }
+
+    #[test]
+    fn a_secret_comes_from_a_pipe() {
+        for (piped, secret) in [
+            (&b"hunter2\nrest"[..], "hunter2"),
+            (b"hunter2\r\n", "hunter2"),
+            (b"hunter2", "hunter2"),
+        ] {
+            assert_eq!(*secret_line(&mut &*piped).unwrap(), secret);
+        }
+        assert!(matches!(secret_line(&mut &b""[..]), Err(AskError::Ended)));
+        assert!(secret_line(&mut &[b'x'; 5000][..]).is_err());
+    }
+
+    #[test]
+    fn blank_lines_end_begun_links_only() {
+        let read = |typed: &str| {
+            let (begun, whole) = (|t: &str| t.contains("link"), |t: &str| t.contains("link!"));
+            let text = pasted(&mut typed.as_bytes(), 100, begun, whole, |_| Ok(()));
+            text.map(|text| text.to_string()).map_err(|error| error.to_string())
+        };
+        for (typed, text) in [
+            ("link!\n", "link!"),
+            ("Dear Ben,\n\nhere is the link!\nFay\n", "Dear Ben,\n\nhere is the link!"),
+            ("\n\nlink!\n", "\n\nlink!"),
+            ("a link\n\nlink!\n", "a link\n"),
+        ] {
+            assert_eq!(read(typed).as_deref(), Ok(text), "{typed:?}");
+        }
+        assert!(read("Dear Ben,\n\n").unwrap_err().contains("ended"));
+        assert!(read(&"\n".repeat(200)).unwrap_err().contains("100 bytes"));
+    }
+
+    #[test]
+    fn only_a_clear_answer_counts() {
+        for (answer, meaning) in [
+            ("yes", Some(true)),
+            (" Y ", Some(true)),
+            ("NO", Some(false)),
+            ("n", Some(false)),
+            ("", None),
+            ("yess", None),
+            ("ja", None),
+        ] {
+            assert_eq!(yes_or_no(answer), meaning);
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! The line being typed: keys in, lines out, and how it looks. Pure: the console does the reading and writing.
+
+use std::collections::VecDeque;
+
+use hearth_text::escape;
+
+use super::{LINE_BYTES_MAX, LineError};
+
+/// Lines that the arrow keys bring back. They stay in memory.
+const HISTORY_LINES_MAX: usize = 100;
+/// Characters on each side of the cursor that are looked at to draw; no terminal is wider.
+const DRAWN_CHARS_MAX: usize = 1000;
+/// Bytes of a key's escape sequence; a longer one is no key.
+const SEQUENCE_BYTES_MAX: usize = 16;
+
+/// What keys amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// A line, or the reason why there is none.
+    Line(Result<String, LineError>),
+    /// Ctrl-C in a line, which the arrow keys bring back.
+    PutAway,
+    /// Ctrl-D or Ctrl-C on an empty line.
+    End,
+}
+
+/// A line editor for one row, which scrolls sideways where the line is longer.
+#[derive(Debug, Default)]
+pub(super) struct LineEditor {
+    prompt: String,
+    left: Vec<char>,
+    /// In reverse: the character under the cursor is last.
+    right: Vec<char>,
+    bytes: usize,
+    too_long: bool,
+    decoding: Decoding,
+    pasting: bool,
+    history: VecDeque<String>,
+    /// How many lines back; 0 is the line being typed, which waits in `draft`.
+    back: usize,
+    draft: String,
+    /// Shows the prompt alone.
+    unseen: bool,
+}
+
+/// What the bytes so far are the beginning of.
+#[derive(Debug, Default)]
+enum Decoding {
+    #[default]
+    Nothing,
+    Character(Vec<u8>, usize),
+    Escape,
+    Sequence(Vec<u8>),
+}
+
+impl LineEditor {
+    pub(super) fn new(prompt: &str) -> Self {
+        Self { prompt: escape::one_line(prompt), ..Self::default() }
+    }
+
+    /// Returns one that does not show what is typed.
+    pub(super) fn unseen(prompt: &str) -> Self {
+        Self { unseen: true, ..Self::new(prompt) }
+    }
+
+    /// Takes one byte from the terminal.
+    pub(super) fn take(&mut self, byte: u8) -> Option<Typed> {
+        match core::mem::take(&mut self.decoding) {
+            Decoding::Nothing => self.begin(byte),
+            Decoding::Character(mut bytes, wanted) => {
+                if byte & 0xc0 != 0x80 {
+                    // The byte begins something else; at worst one more complaint.
+                    let _ = self.begin(byte);
+                    return Some(Typed::Line(Err(LineError::NotUtf8)));
+                }
+                bytes.push(byte);
+                if bytes.len() < wanted {
+                    self.decoding = Decoding::Character(bytes, wanted);
+                    return None;
+                }
+                match core::str::from_utf8(&bytes) {
+                    Ok(text) => {
+                        text.chars().for_each(|c| self.insert(c));
+                        None
+                    }
+                    Err(_) => Some(Typed::Line(Err(LineError::NotUtf8))),
+                }
+            }
+            Decoding::Escape => {
+                if matches!(byte, b'[' | b'O') {
+                    self.decoding = Decoding::Sequence(Vec::new());
+                }
+                None
+            }
+            Decoding::Sequence(mut bytes) => {
+                match byte {
+                    0x40..=0x7e => self.key(&bytes, byte),
+                    // What is too long for a key is read to its end all the same.
+                    0x20..=0x3f => {
+                        if bytes.len() < SEQUENCE_BYTES_MAX {
+                            bytes.push(byte);
+                        }
+                        self.decoding = Decoding::Sequence(bytes);
+                    }
+                    _ => return self.begin(byte),
+                }
+                None
+            }
+        }
+    }
+
+    fn begin(&mut self, byte: u8) -> Option<Typed> {
+        match byte {
+            b'\r' | b'\n' if self.pasting => self.insert('\n'),
+            b'\r' | b'\n' => return Some(Typed::Line(self.accept())),
+            b'\t' => self.insert('\t'),
+            0x1b => self.decoding = Decoding::Escape,
+            // A pasted text presses no keys.
+            0..=0x1f | 0x7f if self.pasting => {}
+            // Ctrl-C, Ctrl-D.
+            3 if self.bytes == 0 && !self.too_long => return Some(Typed::End),
+            3 => {
+                let _ = self.accept();
+                return Some(Typed::PutAway);
+            }
+            4 if self.bytes == 0 && !self.too_long => return Some(Typed::End),
+            4 => self.delete(),
+            // Ctrl-A, Ctrl-E, Ctrl-B, Ctrl-F.
+            1 => while self.move_left() {},
+            5 => while self.move_right() {},
+            2 => self.step_left(),
+            6 => self.step_right(),
+            8 | 0x7f => self.backspace(),
+            // Ctrl-U, Ctrl-K, Ctrl-W.
+            0x15 => while self.remove_left() {},
+            0x0b => while self.remove_right() {},
+            0x17 => {
+                while self.left.last().is_some_and(|c| c.is_whitespace()) && self.remove_left() {}
+                while self.left.last().is_some_and(|c| !c.is_whitespace()) && self.remove_left() {}
+            }
+            // Ctrl-P, Ctrl-N.
+            0x10 => self.recall(self.back + 1),
+            0x0e => self.recall(self.back.saturating_sub(1)),
+            0..=0x1f => {}
+            0x20..=0x7e => self.insert(char::from(byte)),
+            0xc2..=0xdf => self.decoding = Decoding::Character(vec![byte], 2),
+            0xe0..=0xef => self.decoding = Decoding::Character(vec![byte], 3),
+            0xf0..=0xf4 => self.decoding = Decoding::Character(vec![byte], 4),
+            0x80..=0xc1 | 0xf5..=0xff => return Some(Typed::Line(Err(LineError::NotUtf8))),
+        }
+        None
+    }
+
+    fn key(&mut self, parameters: &[u8], last: u8) {
+        match (parameters, last) {
+            (b"200", b'~') => self.pasting = true,
+            (b"201", b'~') => self.pasting = false,
+            _ if self.pasting => {}
+            (b"", b'A') => self.recall(self.back + 1),
+            (b"", b'B') => self.recall(self.back.saturating_sub(1)),
+            (b"", b'C') => self.step_right(),
+            (b"", b'D') => self.step_left(),
+            (b"", b'H') | (b"1" | b"7", b'~') => while self.move_left() {},
+            (b"", b'F') | (b"4" | b"8", b'~') => while self.move_right() {},
+            (b"3", b'~') => self.delete(),
+            _ => {}
+        }
+    }
+
+    fn insert(&mut self, c: char) {
+        // The line is refused as a whole once it is accepted; until then nothing more is kept.
+        if self.bytes + c.len_utf8() > LINE_BYTES_MAX {
+            self.too_long = true;
+        } else {
+            self.bytes += c.len_utf8();
+            self.left.push(c);
+        }
+    }
+
+    fn accept(&mut self) -> Result<String, LineError> {
+        let line = self.text();
+        let too_long = self.too_long;
+        self.replace("");
+        self.back = 0;
+        self.draft = String::new();
+        if too_long {
+            return Err(LineError::TooLong);
+        }
+        if !line.trim().is_empty() && self.history.back() != Some(&line) {
+            self.remember(line.clone());
+        }
+        Ok(line)
+    }
+
+    /// Takes a text for the line's draft; where something is being typed, the arrow keys bring it.
+    pub(super) fn give_back(&mut self, text: &str) {
+        if self.text().is_empty() && self.back == 0 && !self.pasting {
+            self.replace(text);
+        } else if self.history.back().is_none_or(|last| last != text) {
+            self.remember(text.to_owned());
+        }
+    }
+
+    fn remember(&mut self, line: String) {
+        if self.history.len() == HISTORY_LINES_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back(line);
+    }
+
+    fn text(&self) -> String {
+        self.left.iter().chain(self.right.iter().rev()).collect()
+    }
+
+    fn replace(&mut self, text: &str) {
+        self.left = text.chars().collect();
+        self.right = Vec::new();
+        self.bytes = text.len();
+        self.too_long = false;
+    }
+
+    fn recall(&mut self, back: usize) {
+        if back > self.history.len() || back == self.back {
+            return;
+        }
+        if self.back == 0 {
+            self.draft = self.text();
+        }
+        self.back = back;
+        let text = match back {
+            0 => core::mem::take(&mut self.draft),
+            back => self.history[self.history.len() - back].clone(),
+        };
+        self.replace(&text);
+    }
+
+    fn move_left(&mut self) -> bool {
+        self.left.pop().map(|c| self.right.push(c)).is_some()
+    }
+
+    fn move_right(&mut self) -> bool {
+        self.right.pop().map(|c| self.left.push(c)).is_some()
+    }
+
+    fn remove_left(&mut self) -> bool {
+        self.left.pop().map(|c| self.bytes -= c.len_utf8()).is_some()
+    }
+
+    fn remove_right(&mut self) -> bool {
+        self.right.pop().map(|c| self.bytes -= c.len_utf8()).is_some()
+    }
+
+    /// Moves over one character with its marks.
+    fn step_left(&mut self) {
+        while self.move_left() && self.right.last().is_some_and(|c| escape::is_attached(*c)) {}
+    }
+
+    fn step_right(&mut self) {
+        while self.move_right() && self.right.last().is_some_and(|c| escape::is_attached(*c)) {}
+    }
+
+    fn backspace(&mut self) {
+        while self.left.last().is_some_and(|c| escape::is_attached(*c)) && self.remove_left() {}
+        self.remove_left();
+        if self.bytes == 0 {
+            self.too_long = false;
+        }
+    }
+
+    fn delete(&mut self) {
+        while self.remove_right() && self.right.last().is_some_and(|c| escape::is_attached(*c)) {}
+    }
+
+    /// Returns what draws the line on a row of its own, in less than that many columns, cursor placed.
+    pub(super) fn draw(&self, columns: usize) -> String {
+        let columns = columns.saturating_sub(1).max(1);
+        if self.unseen {
+            return format!("\r\x1b[K{}", escape::truncate(&self.prompt, columns));
+        }
+        let prompt = escape::truncate(&self.prompt, columns / 2);
+        let room = columns - escape::width(&prompt);
+        let from = self.left.len().saturating_sub(DRAWN_CHARS_MAX);
+        let left = shown(self.left[from..].iter());
+        let right = shown(self.right.iter().rev().take(DRAWN_CHARS_MAX));
+        // What is right of the cursor gets a quarter of the row where not everything fits.
+        let kept = escape::width(&right).min(room / 4);
+        let left = escape::truncate_start(&left, room - kept);
+        let right = escape::truncate(&right, room - escape::width(&left));
+        let column = escape::width(&prompt) + escape::width(&left);
+        let place = if column == 0 { String::new() } else { format!("\x1b[{column}C") };
+        format!("\r\x1b[K{prompt}{left}{right}\r{place}")
+    }
+}
+
+/// Makes typed text inert, too: a paste is not what somebody typed.
+fn shown<'a>(chars: impl Iterator<Item = &'a char>) -> String {
+    let text: String = chars.map(|c| if *c == '\n' { '↵' } else { *c }).collect();
+    escape::one_line(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(editor: &mut LineEditor, keys: &[u8]) -> Vec<Typed> {
+        keys.iter().filter_map(|byte| editor.take(*byte)).collect()
+    }
+
+    fn line(text: &str) -> Typed {
+        Typed::Line(Ok(text.to_owned()))
+    }
+
+    #[test]
+    fn keys_edit_the_line() {
+        let cases: [(&[u8], &str); 16] = [
+            (b"hello\r", "hello"),
+            (b"helo\x1b[Dl\r", "hello"),
+            (b"ello\x01h\x05!\r", "hello!"),
+            (b"ello\x1b[Hh\x1b[F!\r", "hello!"),
+            (b"ello\x1bOHh\x1b[4~!\n", "hello!"),
+            (b"hellp\x7fo\n", "hello"),
+            (b"hxello\x01\x06\x04\r", "hello"),
+            (b"hxello\x1b[1~\x1b[C\x1b[3~\r", "hello"),
+            (b"wrong\x15right\r", "right"),
+            (b"keep drop\x17\r", "keep "),
+            (b"keepdrop\x02\x02\x02\x02\x0b\r", "keep"),
+            ("né\x7fe\r".as_bytes(), "ne"),
+            ("e\u{301}\x7fx\r".as_bytes(), "x"),
+            ("日本\x1b[D語\r".as_bytes(), "日語本"),
+            (b"a\x1b[1;5Cb\x1b[99999999999999999999999~c\x07\r", "abc"),
+            (b"a\tb\r", "a\tb"),
+        ];
+        for (keys, expected) in cases {
+            assert_eq!(typed(&mut LineEditor::new(""), keys), [line(expected)], "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn a_paste_presses_no_keys() {
+        let keys = b"\x1b[200~one\rtwo\x03\x04\x1b[A\x7f\nthree\x1b[201~!\r";
+        assert_eq!(typed(&mut LineEditor::new(""), keys), [line("one\ntwo\nthree!")]);
+    }
+
+    #[test]
+    fn history_comes_back_and_the_draft_with_it() {
+        let mut editor = LineEditor::new("");
+        typed(&mut editor, b"one\rtwo\rtwo\r \r");
+        assert_eq!(typed(&mut editor, b"draft\x1b[A\x1b[A\x1b[A\r"), [line("one")]);
+        assert_eq!(typed(&mut editor, b"draft\x10\x10\x0e\x0e\x0e!\r"), [line("draft!")]);
+        for _ in 0..300 {
+            typed(&mut editor, b"x\ry\r");
+        }
+        assert_eq!(editor.history.len(), HISTORY_LINES_MAX);
+    }
+
+    #[test]
+    fn given_back_words_are_a_draft() {
+        let mut editor = LineEditor::new("");
+        editor.give_back("a long\nsentence");
+        assert_eq!(typed(&mut editor, b"\x7f!\r"), [line("a long\nsentenc!")]);
+        // What is being typed stays.
+        typed(&mut editor, b"half");
+        editor.give_back("refused");
+        assert_eq!(typed(&mut editor, b"\x1b[A\r"), [line("refused")]);
+    }
+
+    #[test]
+    fn the_end_is_an_end() {
+        assert_eq!(
+            typed(&mut LineEditor::new(""), b"half\x03\x1b[A\r"),
+            [Typed::PutAway, line("half")]
+        );
+        for keys in [&b"\x04"[..], b"\x03", b"\x7f\x7f\x04"] {
+            assert_eq!(typed(&mut LineEditor::new(""), keys), [Typed::End]);
+        }
+        assert_eq!(typed(&mut LineEditor::new(""), b"a\x04\r"), [line("a")]);
+    }
+
+    #[test]
+    fn invalid_utf8_is_told_and_the_rest_kept() {
+        for keys in [&b"a\xffb\r"[..], b"a\xc3b\r", b"a\xed\xa0\x80b\r", b"a\xe2\x82b\r"] {
+            let bad = Typed::Line(Err(LineError::NotUtf8));
+            assert_eq!(typed(&mut LineEditor::new(""), keys), [bad, line("ab")], "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_whole() {
+        let mut editor = LineEditor::new("");
+        let mut keys = vec![b'x'; 1 << 20];
+        keys.push(b'\r');
+        assert_eq!(typed(&mut editor, &keys), [Typed::Line(Err(LineError::TooLong))]);
+        assert_eq!(typed(&mut editor, b"next\r"), [line("next")]);
+        assert_eq!(typed(&mut editor, &keys[keys.len() - LINE_BYTES_MAX - 1..]).len(), 1);
+        keys.pop();
+        typed(&mut editor, &keys);
+        assert_eq!(typed(&mut editor, b"\x15\x04"), []);
+    }
+
+    #[test]
+    fn the_row_is_never_full_and_the_cursor_is_in_it() {
+        let mut editor = LineEditor::new("a long room name> ");
+        let text = "日本語 hello\te\u{301} 👨\u{200d}👩\u{200d}👧 ".repeat(20);
+        for (index, byte) in text.bytes().chain([2; 200]).enumerate() {
+            editor.take(byte);
+            if index % 7 != 0 {
+                continue;
+            }
+            for columns in [0, 1, 2, 10, 40, 80] {
+                let drawn = editor.draw(columns);
+                let row = drawn.strip_prefix("\r\x1b[K").unwrap();
+                let (row, cursor) = row.rsplit_once('\r').unwrap();
+                let width = escape::width(row);
+                assert!(width < columns.max(2), "{width} of {columns}: {row}");
+                let column = cursor.trim_start_matches("\x1b[").trim_end_matches('C');
+                assert!(column.parse().unwrap_or(0) <= width);
+            }
+        }
+        assert_eq!(LineEditor::new("> ").draw(80), "\r\x1b[K> \r\x1b[2C");
+    }
+
+    #[test]
+    fn what_is_pasted_is_drawn_inert() {
+        let mut editor = LineEditor::new("\x1b]0;x\x07> ");
+        typed(&mut editor, "\x1b[200~a\u{202e}b\u{9b}2J\nc\x1b[201~".as_bytes());
+        let drawn = editor.draw(80);
+        assert!(drawn.contains("a\\u{202e}b\\u{9b}2J↵c"), "{drawn}");
+        assert!(drawn.contains("\\u{1b}]0;x\\u{7}> "), "{drawn}");
+    }
+}

@@ -1,0 +1,33 @@
+//! What reads bytes from outside and from the disk, for the fuzz targets of `hearth-tests`.
+
+use std::path::Path;
+
+pub use crate::mls::fuzzing::{
+    Fate, GroupInfoForge, Reader, read_entries, read_welcome, says_private_message,
+};
+use crate::store::{Kind, RoomNo, Store, open_with, seal_with};
+
+/// Makes a store without a profile round it; `None` if the disk refuses.
+pub fn store(path: &Path) -> Option<Store> {
+    Store::create(path, &[7; 32]).ok()
+}
+
+/// Seals a row of a store for its place.
+pub fn seal_row(data_key: &[u8; 32], place: (Kind, u32, &[u8]), value: &[u8]) -> Option<Vec<u8>> {
+    seal_with(data_key, (place.0, RoomNo(place.1), place.2), value).ok()
+}
+
+/// Opens a sealed row of a store.
+pub fn open_row(data_key: &[u8; 32], place: (Kind, u32, &[u8]), sealed: &[u8]) -> Option<Vec<u8>> {
+    open_with(data_key, (place.0, RoomNo(place.1), place.2), sealed).ok()
+}
+
+/// Reads the record of comparisons with the relay and writes it again.
+pub fn accord(bytes: &[u8]) -> Option<Vec<u8>> {
+    crate::accord::reencode(bytes)
+}
+
+/// Reads the file `profile` and writes it again.
+pub fn profile_header(bytes: &[u8]) -> Option<Vec<u8>> {
+    crate::profile::reencode_header(bytes)
+}

@@ -1,0 +1,45 @@
+//! The engine: the cryptography, rules and state of rooms, and the profile that holds them, without sockets or screens.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod accord;
+pub mod act;
+pub mod agreement;
+pub mod clock;
+pub mod companion;
+pub mod confirmed;
+pub mod content;
+pub mod error;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod gate;
+pub mod join;
+#[cfg(any(test, feature = "testing"))]
+pub mod lawless;
+mod laws;
+pub mod mls;
+pub(crate) mod mls_storage;
+pub mod more;
+pub mod note;
+pub mod outbox;
+mod passphrase;
+pub mod policy;
+pub mod profile;
+pub mod provider;
+pub mod receipt;
+pub mod receive;
+mod recent;
+pub mod record;
+pub mod room;
+pub mod state;
+pub mod store;
+pub mod times;
+mod vouch;
+
+pub use error::EngineError;
+pub use provider::Crypto;
+pub use room::Room;
+
+#[cfg(test)]
+mod tests;

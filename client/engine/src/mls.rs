@@ -1,0 +1,898 @@
+//! MLS (RFC 9420): the only file, with the storage provider, that names OpenMLS.
+//!
+//! Everything leaves here in the engine's terms: [`Leaf`], [`RoomPolicy`], [`CommitView`]. Handshakes are ciphertext
+//! only; external commits and proposals have no way in; no past epochs are kept, because the relay takes entries of
+//! the current epoch only (`docs/decisions/0003-current-epoch-only.md`).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use curve25519_dalek::{MontgomeryPoint, traits::IsIdentity as _};
+use ed25519_dalek::{Signer as _, SigningKey};
+use hearth_protocol::{Epoch, MemberKey, RoomId, mls_header};
+use hearth_text::name;
+use openmls::group::{GroupContext, ProposalValidationError, ValidationError};
+use openmls::prelude::{
+    BasicCredential, Capabilities, Ciphersuite, CommitMessageBundle, CredentialType,
+    CredentialWithKey, Extension, ExtensionType, Extensions, GroupId, KeyPackage, KeyPackageIn,
+    KeyPackageVerifyError, LeafNode, LeafNodeParameters, Lifetime, MlsGroup, MlsGroupCreateConfig,
+    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
+    ProcessMessageError, ProcessedMessageContent, Proposal, ProposalOrRefType, ProtocolVersion,
+    RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StageCommitError,
+    StagedCommit, StagedWelcome, UnknownExtension,
+};
+use openmls::treesync::{
+    LeafNodeSource,
+    errors::{LeafNodeValidationError, LifetimeError},
+};
+use openmls_traits::{
+    OpenMlsProvider as _,
+    signatures::{Signer, SignerError},
+    types::{HpkeAeadType, HpkeCiphertext, HpkeConfig, HpkeKdfType, HpkeKemType, SignatureScheme},
+};
+use tls_codec::{Deserialize as _, Serialize as _, VLBytes};
+use zeroize::Zeroizing;
+
+use super::{
+    agreement::Acknowledgement,
+    companion::Companion,
+    gate::{CommitView, Expected, LeafError, PolicyError, Refusal, Verdict, WelcomeView},
+    policy::{Leaf, RoomPolicy},
+    provider::Provider,
+};
+
+#[cfg(feature = "testing")]
+pub(crate) mod fuzzing;
+#[cfg(test)]
+pub(crate) mod modified;
+
+/// Group context extension that holds the [`RoomPolicy`] (private use, RFC 9420 section 17.3).
+const POLICY_EXTENSION: u16 = 0xff01;
+/// Leaf node extension that holds the [`Acknowledgement`] (private use).
+const ACKNOWLEDGEMENT_EXTENSION: u16 = 0xff02;
+/// Leaf node extension that holds the [`Companion`] (private use).
+const COMPANION_EXTENSION: u16 = 0xff03;
+/// Messages of one sender that may come out of order, and that may be skipped.
+const OUT_OF_ORDER: u32 = 64;
+const FORWARD_DISTANCE: u32 = 2_000;
+/// Every leaf that a key package brings is good at any time: OpenMLS asks the reader's clock, and no reader's clock may decide
+/// whether a commit is valid. The acknowledgement in the leaf says how long an admission is good.
+const LIFETIME: (u64, u64) = (0, u64::MAX);
+/// Ciphertexts are padded to a multiple of this many bytes, on top of the buckets for content.
+const PADDING_BYTES: usize = 256;
+
+/// Cipher suites of rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// X-Wing (X25519 + ML-KEM-768), ChaCha20-Poly1305, SHA-256, Ed25519. 0x004D, not registered with IANA.
+    XWing,
+    /// X25519, ChaCha20-Poly1305, SHA-256, Ed25519: suite 3 of RFC 9420, for large rooms.
+    X25519,
+}
+
+impl Suite {
+    /// Returns the number on the wire.
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::XWing => 0x004d,
+            Self::X25519 => 0x0003,
+        }
+    }
+
+    /// Returns how many members a room may have. A commit holds a ciphertext for every member whose part of the tree has
+    /// no keys yet, about 1.2 KB with X-Wing and 80 bytes without, and the relay takes no entry above
+    /// [`hearth_protocol::limits::PAYLOAD_BYTES_MAX`].
+    pub const fn members_max(self) -> usize {
+        match self {
+            Self::XWing => 100,
+            Self::X25519 => hearth_protocol::limits::MEMBERS_MAX as usize,
+        }
+    }
+
+    /// Returns the bytes of a public key of its KEM.
+    pub const fn key_bytes(self) -> usize {
+        match self {
+            Self::XWing => 1216,
+            Self::X25519 => 32,
+        }
+    }
+
+    /// Reads the number.
+    pub const fn from_number(number: u16) -> Option<Self> {
+        match number {
+            0x004d => Some(Self::XWing),
+            0x0003 => Some(Self::X25519),
+            _ => None,
+        }
+    }
+
+    const fn ciphersuite(self) -> Ciphersuite {
+        match self {
+            Self::XWing => Ciphersuite::MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519,
+            Self::X25519 => Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519,
+        }
+    }
+}
+
+/// Why MLS refused.
+#[derive(Debug, thiserror::Error)]
+pub enum MlsError {
+    /// Bytes from outside are not what they should be, or their cryptography fails.
+    #[error("the message does not verify")]
+    Invalid,
+    /// The message is from an epoch other than the group's.
+    #[error("the message is from another epoch")]
+    WrongEpoch,
+    /// The gate refuses.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A key package does not fit this room.
+    #[error("the keys that the knocker's program sent do not fit this room")]
+    BadKeyPackage,
+    /// The stored state does not load or does not allow the operation.
+    #[error("the room's key state is damaged or in the way")]
+    State,
+    /// OpenMLS takes no time before 1970.
+    #[error("this computer's clock is before 1970")]
+    Clock,
+}
+
+/// Signs for one leaf.
+pub(crate) struct LeafSigner<'a>(pub(crate) &'a SigningKey);
+
+impl Signer for LeafSigner<'_> {
+    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
+        Ok(self.0.sign(payload).to_bytes().to_vec())
+    }
+
+    fn signature_scheme(&self) -> SignatureScheme {
+        SignatureScheme::ED25519
+    }
+}
+
+/// Who somebody is in one room.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    /// The room key.
+    pub(crate) key: &'a SigningKey,
+    /// The display name.
+    pub(crate) name: &'a str,
+    /// The acknowledgement that rides in the leaf.
+    pub(crate) acknowledgement: &'a Acknowledgement,
+    /// The companion that rides beside it.
+    pub(crate) companion: &'a Companion,
+}
+
+impl Identity<'_> {
+    fn credential(&self) -> CredentialWithKey {
+        CredentialWithKey {
+            credential: BasicCredential::new(self.name.as_bytes().to_vec()).into(),
+            signature_key: self.key.verifying_key().to_bytes().to_vec().into(),
+        }
+    }
+}
+
+/// A room's group.
+pub(crate) struct Group {
+    inner: Box<MlsGroup>,
+    /// The roster of an epoch: names and acknowledgements are checked once, not for every message.
+    roster: Option<(Epoch, Vec<Leaf>)>,
+}
+
+/// An MLS message after decryption, before it has any effect.
+pub(crate) enum Processed {
+    /// An application message, who signed it, and whether it is marked; `None` if it has other authenticated data.
+    Application { sender: MemberKey, content: Vec<u8>, marked: Option<bool> },
+    /// A commit that the gate has passed.
+    Commit { staged: Box<StagedCommit>, verdict: Verdict, removes_me: bool },
+    /// A commit that the gate refuses, and who made it.
+    RefusedCommit { committer: MemberKey, refusal: Refusal },
+    /// A message of our own leaf that we have no record of.
+    Own,
+}
+
+/// What a commit of ours shall do.
+#[derive(Default)]
+pub(crate) struct CommitPlan<'a> {
+    /// Add the holder of this key package.
+    pub(crate) add: Option<&'a [u8]>,
+    /// Remove these.
+    pub(crate) remove: &'a [MemberKey],
+    /// Replace the policy.
+    pub(crate) policy: Option<&'a RoomPolicy>,
+    /// Renew the own leaf with this acknowledgement.
+    pub(crate) acknowledgement: Option<&'a Acknowledgement>,
+}
+
+/// A commit of ours, pending until the relay has ordered it.
+pub(crate) struct Committed {
+    /// The MLS message for the room.
+    pub(crate) commit: Vec<u8>,
+    /// The Welcome for the member it adds.
+    pub(crate) welcome: Option<Vec<u8>>,
+}
+
+impl Group {
+    /// Founds a group with the founder as its only member.
+    pub(crate) fn found(
+        provider: &Provider<'_>,
+        suite: Suite,
+        room: RoomId,
+        identity: Identity<'_>,
+        policy: &RoomPolicy,
+    ) -> Result<Self, MlsError> {
+        check_system_clock()?;
+        let config = MlsGroupCreateConfig::builder()
+            .lifetime(lifetime())
+            .ciphersuite(suite.ciphersuite())
+            .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
+            .padding_size(PADDING_BYTES)
+            .use_ratchet_tree_extension(true)
+            .max_past_epochs(0)
+            .sender_ratchet_configuration(ratchet_configuration())
+            .capabilities(capabilities(suite))
+            .with_leaf_node_extensions(leaf_extensions(
+                identity.acknowledgement,
+                identity.companion,
+            )?)
+            .map_err(|_| MlsError::State)?
+            .with_group_context_extensions(context_extensions(policy)?)
+            .build();
+        let inner = MlsGroup::new_with_group_id(
+            provider,
+            &LeafSigner(identity.key),
+            &config,
+            GroupId::from_slice(room.as_bytes()),
+            identity.credential(),
+        )
+        .map_err(|_| MlsError::State)?;
+        Ok(Self::of(inner))
+    }
+
+    /// Loads a group; `None` if there is none.
+    pub(crate) fn load(provider: &Provider<'_>, room: RoomId) -> Result<Option<Self>, MlsError> {
+        let id = GroupId::from_slice(room.as_bytes());
+        let inner = MlsGroup::load(provider.storage(), &id).map_err(|_| MlsError::State)?;
+        Ok(inner.map(Self::of))
+    }
+
+    /// Joins by a Welcome, if [`gate::check_welcome`] passes it.
+    ///
+    /// Must run in a transaction that is rolled back on error: OpenMLS consumes the key package at once.
+    pub(crate) fn join(
+        provider: &Provider<'_>,
+        welcome: &[u8],
+        expected: Expected<'_>,
+    ) -> Result<(Self, RoomPolicy, Vec<Leaf>), MlsError> {
+        let message =
+            MlsMessageIn::tls_deserialize_exact(welcome).map_err(|_| MlsError::Invalid)?;
+        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
+            return Err(MlsError::Invalid);
+        };
+        // The gate looks at every leaf's lifetime; OpenMLS would ask the clock about it (RFC 9420 section 7.3 leaves
+        // this check to the application).
+        let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
+            .map_err(|_| MlsError::Invalid)?
+            .skip_lifetime_validation()
+            .build()
+            .map_err(|_| MlsError::Invalid)?;
+        let signer = staged.welcome_sender().map_err(|_| MlsError::Invalid)?;
+        let signer = leaf_key(signer).map_err(Refusal::from)?;
+        let inner = staged.into_group(provider).map_err(|_| MlsError::Invalid)?;
+        let group = Self::of(inner);
+        let view = WelcomeView {
+            room: RoomId::from_slice(group.inner.group_id().as_slice()),
+            signer,
+            policy: if is_ours(group.inner.extensions()) {
+                group.policy()
+            } else {
+                Err(PolicyError)
+            },
+            roster: group.leaves().map(|leaf| group.leaf_view(leaf)).collect(),
+        };
+        let (policy, roster) = provider.crypto().laws().check_welcome(view, expected)?;
+        Ok((group, policy, roster))
+    }
+
+    /// Returns the epoch.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.inner.epoch().as_u64())
+    }
+
+    /// Returns how many members the group may have; see [`Suite::members_max`].
+    fn members_max(&self) -> usize {
+        self.suite().map_or(0, Suite::members_max)
+    }
+
+    fn suite(&self) -> Option<Suite> {
+        Suite::from_number(self.inner.ciphersuite().into())
+    }
+
+    /// Says what is in a leaf of this group.
+    fn leaf_view(&self, leaf: &LeafNode) -> Result<Leaf, LeafError> {
+        leaf_view(leaf, self.suite().map_or(0, Suite::key_bytes))
+    }
+
+    /// Whether the group still has us as a member.
+    pub(crate) fn is_active(&self) -> bool {
+        self.inner.is_active()
+    }
+
+    /// Returns the policy in the group context.
+    pub(crate) fn policy(&self) -> Result<RoomPolicy, PolicyError> {
+        policy_of(self.inner.extensions())
+    }
+
+    /// Returns all members, in order of leaf.
+    pub(crate) fn roster(&mut self) -> Result<Vec<Leaf>, LeafError> {
+        let epoch = self.epoch();
+        match &self.roster {
+            Some((known, roster)) if *known == epoch => Ok(roster.clone()),
+            _ => {
+                let roster = self.leaves().map(|leaf| self.leaf_view(leaf));
+                let roster = roster.collect::<Result<Vec<_>, _>>()?;
+                self.roster = Some((epoch, roster.clone()));
+                Ok(roster)
+            }
+        }
+    }
+
+    /// Returns the authenticator of the epoch (RFC 9420 section 8.7), which equals for all who share its state.
+    pub(crate) fn authenticator(&self) -> Vec<u8> {
+        self.inner.epoch_authenticator().as_slice().to_vec()
+    }
+
+    /// Encrypts an application message; a marked one has [`mls_header::MARK`] as its authenticated data.
+    pub(crate) fn encrypt(
+        &mut self,
+        provider: &Provider<'_>,
+        key: &SigningKey,
+        content: &[u8],
+        marked: bool,
+    ) -> Result<Vec<u8>, MlsError> {
+        // OpenMLS forgets it once a message is made.
+        self.inner.set_aad(if marked { mls_header::MARK.to_vec() } else { Vec::new() });
+        self.inner
+            .create_message(provider, &LeafSigner(key), content)
+            .map_err(|_| MlsError::State)?
+            .tls_serialize_detached()
+            .map_err(|_| MlsError::State)
+    }
+
+    /// Makes a commit and lets the gate judge it like anybody's. It stays pending.
+    pub(crate) fn commit(
+        &mut self,
+        provider: &Provider<'_>,
+        room: RoomId,
+        identity: Identity<'_>,
+        plan: &CommitPlan<'_>,
+    ) -> Result<Committed, MlsError> {
+        let committed = self.commit_unchecked(provider, identity, plan)?;
+        let pending = self.inner.pending_commit().ok_or(MlsError::State)?;
+        let committer = MemberKey(identity.key.verifying_key().to_bytes());
+        let view = self.view(committer, self.inner.own_leaf_index(), pending);
+        let policy = self.policy().map_err(Refusal::from)?;
+        let roster = self.roster().map_err(Refusal::from)?;
+        let laws = provider.crypto().laws();
+        laws.check_commit(room, self.members_max(), &policy, &roster, &view)?;
+        Ok(committed)
+    }
+
+    /// Makes a commit without asking the gate. Outside of [`Self::commit`], tests alone call it, as modified members.
+    pub(crate) fn commit_unchecked(
+        &mut self,
+        provider: &Provider<'_>,
+        identity: Identity<'_>,
+        plan: &CommitPlan<'_>,
+    ) -> Result<Committed, MlsError> {
+        let add = plan.add.map(|bytes| self.validate_key_package(provider, bytes)).transpose()?;
+        // The group's own state makes every other commit: what fails with a stranger's key package is theirs.
+        let at_fault =
+            || if plan.add.is_some() { MlsError::BadKeyPackage } else { MlsError::State };
+        let removed: Vec<_> = self
+            .inner
+            .public_group()
+            .treesync()
+            .full_leaves()
+            .filter(|(_, leaf)| leaf_key(leaf).is_ok_and(|key| plan.remove.contains(&key)))
+            .map(|(index, _)| index)
+            .collect();
+        let acknowledgement = plan.acknowledgement.unwrap_or(identity.acknowledgement);
+        let parameters = LeafNodeParameters::builder()
+            .with_extensions(leaf_extensions(acknowledgement, identity.companion)?)
+            .build();
+        let mut builder = self
+            .inner
+            .commit_builder()
+            .force_self_update(true)
+            .leaf_node_parameters(parameters)
+            .propose_adds(add)
+            .propose_removals(removed);
+        if let Some(policy) = plan.policy {
+            builder = builder
+                .propose_group_context_extensions(context_extensions(policy)?)
+                .map_err(|_| MlsError::State)?;
+        }
+        let bundle: CommitMessageBundle = builder
+            .load_psks(provider.storage())
+            .map_err(|_| MlsError::State)?
+            .build(provider.rand(), provider.crypto(), &LeafSigner(identity.key), |_| true)
+            .map_err(|_| at_fault())?
+            .stage_commit(provider)
+            .map_err(|_| at_fault())?;
+        let welcome = match bundle.to_welcome_msg() {
+            Some(message) => Some(message.tls_serialize_detached().map_err(|_| MlsError::State)?),
+            None => None,
+        };
+        let commit = bundle.into_commit().tls_serialize_detached().map_err(|_| MlsError::State)?;
+        Ok(Committed { commit, welcome })
+    }
+
+    /// Merges our own pending commit, once the relay has ordered it.
+    pub(crate) fn merge_pending(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        self.inner.merge_pending_commit(provider).map_err(|_| MlsError::State)
+    }
+
+    /// Gives up our own pending commit, because another came first.
+    pub(crate) fn clear_pending(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        self.inner.clear_pending_commit(provider.storage()).map_err(|_| MlsError::State)
+    }
+
+    /// Whether a commit of ours waits for its place.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.inner.pending_commit().is_some()
+    }
+
+    /// Decrypts a message of the current epoch and judges it, without effect on the group's epoch.
+    pub(crate) fn process(
+        &mut self,
+        provider: &Provider<'_>,
+        room: RoomId,
+        payload: &[u8],
+    ) -> Result<Processed, MlsError> {
+        let message =
+            MlsMessageIn::tls_deserialize_exact(payload).map_err(|_| MlsError::Invalid)?;
+        let MlsMessageBodyIn::PrivateMessage(message) = message.extract() else {
+            return Err(MlsError::Invalid);
+        };
+        if message.group_id().as_slice() != room.as_bytes() {
+            return Err(MlsError::Invalid);
+        }
+        if message.epoch() != self.inner.epoch() {
+            return Err(MlsError::WrongEpoch);
+        }
+        provider.crypto().take_author();
+        let processed = match self.inner.process_message(provider, message) {
+            Ok(processed) => processed,
+            Err(error) => {
+                let refusal = match lifetime_error(&error) {
+                    // The commit may be good, and everybody else may take it.
+                    Some(LifetimeError::SystemTimeBeforeUnixEpoch) => return Err(MlsError::Clock),
+                    // By our clock. Readers with another get as far as the gate, which refuses alike.
+                    Some(_) => LeafError::Lifetime.into(),
+                    None => Refusal::Unusable,
+                };
+                // Signed by a member and of no use, at least here (RFC 9420 section 16.12): the others must learn whose.
+                // The confirmation tag alone is not signed. Any member could have put another there.
+                let committer = provider.crypto().take_author().filter(|_| !is_about_tag(&error));
+                let committer = committer.ok_or(MlsError::Invalid)?;
+                return Ok(Processed::RefusedCommit { committer, refusal });
+            }
+        };
+        let Sender::Member(index) = *processed.sender() else {
+            return Err(MlsError::Invalid);
+        };
+        let leaf = self.inner.public_group().leaf(index).ok_or(MlsError::Invalid)?;
+        let sender = leaf_key(leaf).map_err(Refusal::from)?;
+        let marked = match processed.aad() {
+            [] => Some(false),
+            data => (data == mls_header::MARK).then_some(true),
+        };
+        match processed.into_content() {
+            ProcessedMessageContent::ApplicationMessage(message) => {
+                let content = message.into_bytes();
+                Ok(Processed::Application { sender, content, marked })
+            }
+            ProcessedMessageContent::StagedCommitMessage(_) if marked != Some(false) => {
+                Ok(Processed::RefusedCommit { committer: sender, refusal: Refusal::Unusable })
+            }
+            ProcessedMessageContent::StagedCommitMessage(staged) => {
+                let view = self.view(sender, index, &staged);
+                let policy = self.policy().map_err(Refusal::from)?;
+                let roster = self.roster().map_err(Refusal::from)?;
+                let laws = provider.crypto().laws();
+                Ok(match laws.check_commit(room, self.members_max(), &policy, &roster, &view) {
+                    Ok(verdict) => {
+                        let removes_me = staged.self_removed();
+                        Processed::Commit { staged, verdict, removes_me }
+                    }
+                    Err(refusal) => Processed::RefusedCommit { committer: sender, refusal },
+                })
+            }
+            ProcessedMessageContent::OwnPrivateMessage => Ok(Processed::Own),
+            // A bare proposal would block sending until committed; rooms have none.
+            _ => Ok(Processed::RefusedCommit {
+                committer: sender,
+                refusal: Refusal::ForeignProposal,
+            }),
+        }
+    }
+
+    /// Merges a commit that the gate has passed.
+    pub(crate) fn merge(
+        &mut self,
+        provider: &Provider<'_>,
+        staged: StagedCommit,
+    ) -> Result<(), MlsError> {
+        self.inner.merge_staged_commit(provider, staged).map_err(|_| MlsError::State)
+    }
+
+    /// Reads a key package of somebody who knocks.
+    pub(crate) fn read_key_package(
+        &self,
+        provider: &Provider<'_>,
+        bytes: &[u8],
+    ) -> Result<Leaf, MlsError> {
+        let package = self.validate_key_package(provider, bytes)?;
+        let init_key = package.hpke_init_key().as_slice();
+        if self.suite().map(Suite::key_bytes) != Some(init_key.len()) || takes_no_secret(init_key) {
+            return Err(MlsError::BadKeyPackage);
+        }
+        self.leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
+    }
+
+    /// Deletes the group's keys.
+    pub(crate) fn delete(mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        self.inner.delete(provider.storage()).map_err(|_| MlsError::State)
+    }
+
+    fn of(inner: MlsGroup) -> Self {
+        Self { inner: Box::new(inner), roster: None }
+    }
+
+    fn leaves(&self) -> impl Iterator<Item = &LeafNode> {
+        self.inner.public_group().treesync().full_leaves().map(|(_, leaf)| leaf)
+    }
+
+    fn validate_key_package(
+        &self,
+        provider: &Provider<'_>,
+        bytes: &[u8],
+    ) -> Result<KeyPackage, MlsError> {
+        let package = KeyPackageIn::tls_deserialize_exact(bytes)
+            .map_err(|_| MlsError::BadKeyPackage)?
+            .validate(provider.crypto(), ProtocolVersion::Mls10)
+            .map_err(|error| match error {
+                KeyPackageVerifyError::LifetimeError(LifetimeError::SystemTimeBeforeUnixEpoch) => {
+                    MlsError::Clock
+                }
+                KeyPackageVerifyError::LifetimeError(_) => {
+                    Refusal::from(LeafError::Lifetime).into()
+                }
+                _ => MlsError::BadKeyPackage,
+            })?;
+        let fits = package.ciphersuite() == self.inner.ciphersuite();
+        fits.then_some(package).ok_or(MlsError::BadKeyPackage)
+    }
+
+    /// Says what a staged commit would do.
+    fn view(
+        &self,
+        committer: MemberKey,
+        index: openmls::prelude::LeafNodeIndex,
+        staged: &StagedCommit,
+    ) -> CommitView {
+        let mut view = CommitView {
+            committer,
+            added: Vec::new(),
+            removed: Vec::new(),
+            policy: None,
+            context_changed_otherwise: false,
+            foreign_proposals: false,
+            path: staged.update_path_leaf_node().map(|leaf| self.leaf_view(leaf)),
+        };
+        let mut context_proposed = false;
+        for queued in staged.queued_proposals() {
+            let by_committer = *queued.sender() == Sender::Member(index);
+            let by_value = matches!(queued.proposal_or_ref_type(), ProposalOrRefType::Proposal);
+            if !by_committer || !by_value {
+                view.foreign_proposals = true;
+            }
+            match queued.proposal() {
+                Proposal::Add(add) => {
+                    view.added.push(self.leaf_view(add.key_package().leaf_node()));
+                }
+                Proposal::Remove(remove) => {
+                    match self.inner.public_group().leaf(remove.removed()).map(leaf_key) {
+                        Some(Ok(key)) => view.removed.push(key),
+                        _ => view.foreign_proposals = true,
+                    }
+                }
+                Proposal::GroupContextExtensions(_) => context_proposed = true,
+                _ => view.foreign_proposals = true,
+            }
+        }
+        let (old, new) = (self.inner.extensions(), staged.group_context().extensions());
+        if context_proposed {
+            view.policy = Some(policy_of(new));
+        }
+        view.context_changed_otherwise = !same_but_policy(old, new)
+            || !is_ours(new)
+            || (!context_proposed
+                && old.unknown(POLICY_EXTENSION) != new.unknown(POLICY_EXTENSION));
+        view
+    }
+}
+
+/// Makes a key package whose private part stays in the store.
+pub(crate) fn key_package(
+    provider: &Provider<'_>,
+    suite: Suite,
+    identity: Identity<'_>,
+) -> Result<Vec<u8>, MlsError> {
+    KeyPackage::builder()
+        .key_package_lifetime(lifetime())
+        .leaf_node_capabilities(capabilities(suite))
+        .leaf_node_extensions(leaf_extensions(identity.acknowledgement, identity.companion)?)
+        .build(suite.ciphersuite(), provider, &LeafSigner(identity.key), identity.credential())
+        .map_err(|_| MlsError::State)?
+        .key_package()
+        .tls_serialize_detached()
+        .map_err(|_| MlsError::State)
+}
+
+/// HPKE (RFC 9180), base mode, with the KEM of a room's suite, HKDF-SHA-256 and ChaCha20-Poly1305.
+pub(crate) mod hpke {
+    use super::{
+        HpkeAeadType, HpkeCiphertext, HpkeConfig, HpkeKdfType, HpkeKemType, Suite, Zeroizing,
+    };
+    use crate::Crypto;
+    use openmls_traits::crypto::OpenMlsCrypto as _;
+
+    impl Suite {
+        const fn hpke(self) -> HpkeConfig {
+            let kem = match self {
+                Self::XWing => HpkeKemType::XWingKemDraft6,
+                Self::X25519 => HpkeKemType::DhKem25519,
+            };
+            HpkeConfig(kem, HpkeKdfType::HkdfSha256, HpkeAeadType::ChaCha20Poly1305)
+        }
+
+        /// Returns the bytes of an encapsulated key.
+        const fn encapsulated_bytes(self) -> usize {
+            match self {
+                Self::XWing => 1120,
+                Self::X25519 => 32,
+            }
+        }
+    }
+
+    /// Derives a key pair from 32 secret bytes; returns (private, public).
+    pub(crate) fn key_pair(
+        crypto: &Crypto,
+        suite: Suite,
+        seed: &[u8; 32],
+    ) -> Option<(Zeroizing<Vec<u8>>, Vec<u8>)> {
+        let pair = crypto.derive_hpke_keypair(suite.hpke(), seed).ok()?;
+        Some((Zeroizing::new(pair.private.to_vec()), pair.public))
+    }
+
+    /// Seals to a public key; returns the encapsulated key and the ciphertext.
+    pub(crate) fn seal(
+        crypto: &Crypto,
+        suite: Suite,
+        to: &[u8],
+        info: &[u8],
+        aad: &[u8],
+        content: &[u8],
+    ) -> Option<Vec<u8>> {
+        if to.len() != suite.key_bytes() || super::takes_no_secret(to) {
+            return None;
+        }
+        let sealed = crypto.hpke_seal(suite.hpke(), to, info, aad, content).ok()?;
+        Some([sealed.kem_output.as_slice(), sealed.ciphertext.as_slice()].concat())
+    }
+
+    /// Opens what [`seal`] made.
+    pub(crate) fn open(
+        crypto: &Crypto,
+        suite: Suite,
+        private: &[u8],
+        info: &[u8],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let (kem_output, ciphertext) = sealed.split_at_checked(suite.encapsulated_bytes())?;
+        let sealed = HpkeCiphertext {
+            kem_output: kem_output.to_vec().into(),
+            ciphertext: ciphertext.to_vec().into(),
+        };
+        crypto.hpke_open(suite.hpke(), &sealed, private, info, aad).ok().map(Zeroizing::new)
+    }
+}
+
+fn ratchet_configuration() -> SenderRatchetConfiguration {
+    SenderRatchetConfiguration::new(OUT_OF_ORDER, FORWARD_DISTANCE)
+}
+
+fn join_config() -> MlsGroupJoinConfig {
+    MlsGroupJoinConfig::builder()
+        .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
+        .padding_size(PADDING_BYTES)
+        .use_ratchet_tree_extension(true)
+        .max_past_epochs(0)
+        .sender_ratchet_configuration(ratchet_configuration())
+        .build()
+}
+
+fn capabilities(suite: Suite) -> Capabilities {
+    Capabilities::builder()
+        .versions(vec![ProtocolVersion::Mls10])
+        .ciphersuites(vec![suite.ciphersuite()])
+        .extensions(vec![
+            ExtensionType::Unknown(POLICY_EXTENSION),
+            ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
+            ExtensionType::Unknown(COMPANION_EXTENSION),
+        ])
+        .proposals(vec![])
+        .credentials(vec![CredentialType::Basic])
+        .build()
+}
+
+fn leaf_extensions(
+    acknowledgement: &Acknowledgement,
+    companion: &Companion,
+) -> Result<Extensions<LeafNode>, MlsError> {
+    let companion = UnknownExtension(hearth_protocol::codec::encode(companion));
+    Extensions::from_vec(vec![
+        Extension::Unknown(ACKNOWLEDGEMENT_EXTENSION, UnknownExtension(acknowledgement.to_bytes())),
+        Extension::Unknown(COMPANION_EXTENSION, companion),
+    ])
+    .map_err(|_| MlsError::State)
+}
+
+/// Capabilities that every leaf of a room must have.
+fn required_capabilities() -> Extension {
+    Extension::RequiredCapabilities(RequiredCapabilitiesExtension::new(
+        &[
+            ExtensionType::Unknown(POLICY_EXTENSION),
+            ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
+            ExtensionType::Unknown(COMPANION_EXTENSION),
+        ],
+        &[],
+        &[CredentialType::Basic],
+    ))
+}
+
+fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, MlsError> {
+    let policy = UnknownExtension(hearth_protocol::codec::encode(policy));
+    Extensions::from_vec(vec![
+        required_capabilities(),
+        Extension::Unknown(POLICY_EXTENSION, policy),
+    ])
+    .map_err(|_| MlsError::State)
+}
+
+fn policy_of(extensions: &Extensions<GroupContext>) -> Result<RoomPolicy, PolicyError> {
+    let bytes = &extensions.unknown(POLICY_EXTENSION).ok_or(PolicyError)?.0;
+    let policy: RoomPolicy = hearth_protocol::codec::decode(bytes).map_err(|_| PolicyError)?;
+    // One encoding only: the policy is compared and hashed as bytes.
+    let canonical = hearth_protocol::codec::encode(&policy) == *bytes;
+    (policy.format == 2 && policy.desk.is_none() && canonical).then_some(policy).ok_or(PolicyError)
+}
+
+/// Whether the context has exactly our extensions, in the order in which all write them: another order is another group
+/// context, and would split those who take it from those who do not.
+fn is_ours(extensions: &Extensions<GroupContext>) -> bool {
+    let kinds = [ExtensionType::RequiredCapabilities, ExtensionType::Unknown(POLICY_EXTENSION)];
+    extensions.iter().map(Extension::extension_type).eq(kinds)
+        && extensions.iter().next() == Some(&required_capabilities())
+}
+
+fn same_but_policy(old: &Extensions<GroupContext>, new: &Extensions<GroupContext>) -> bool {
+    let others = |extensions: &Extensions<GroupContext>| -> Vec<Extension> {
+        extensions
+            .iter()
+            .filter(|e| e.extension_type() != ExtensionType::Unknown(POLICY_EXTENSION))
+            .cloned()
+            .collect()
+    };
+    others(old) == others(new)
+}
+
+/// Whether a commit fails by its confirmation tag (RFC 9420 section 6.1).
+const fn is_about_tag<E>(error: &ProcessMessageError<E>) -> bool {
+    use StageCommitError::{ConfirmationTagMismatch, ConfirmationTagMissing};
+    matches!(
+        error,
+        ProcessMessageError::InvalidCommit(ConfirmationTagMismatch | ConfirmationTagMissing)
+    )
+}
+
+fn leaf_key(leaf: &LeafNode) -> Result<MemberKey, LeafError> {
+    MemberKey::from_slice(leaf.signature_key().as_slice()).ok_or(LeafError::Key)
+}
+
+fn lifetime() -> Lifetime {
+    Lifetime::init(LIFETIME.0, LIFETIME.1)
+}
+
+/// Refuses a time that OpenMLS panics at: it dates a founder's leaf an hour back before it asks for the lifetime.
+fn check_system_clock() -> Result<(), MlsError> {
+    const EARLIEST: Duration = Duration::from_secs(2 * 3600);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.is_ok_and(|since| since > EARLIEST).then_some(()).ok_or(MlsError::Clock)
+}
+
+/// Returns what OpenMLS has against the lifetime of an added leaf, if that is why it refuses a commit.
+const fn lifetime_error<E>(error: &ProcessMessageError<E>) -> Option<&LifetimeError> {
+    match error {
+        ProcessMessageError::ValidationError(ValidationError::KeyPackageVerifyError(
+            KeyPackageVerifyError::LifetimeError(error),
+        ))
+        | ProcessMessageError::InvalidCommit(
+            StageCommitError::LeafNodeValidation(LeafNodeValidationError::Lifetime(error))
+            | StageCommitError::ProposalValidationError(ProposalValidationError::LeafNodeValidation(
+                LeafNodeValidationError::Lifetime(error),
+            )),
+        ) => Some(error),
+        _ => None,
+    }
+}
+
+fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
+    // First, as OpenMLS does by the clock: whatever else is wrong with the leaf, all readers name the same.
+    if let LeafNodeSource::KeyPackage(lifetime) = leaf.leaf_node_source()
+        && (lifetime.not_before(), lifetime.not_after()) != LIFETIME
+    {
+        return Err(LeafError::Lifetime);
+    }
+    let member = leaf_key(leaf)?;
+    let credential =
+        BasicCredential::try_from(leaf.credential().clone()).map_err(|_| LeafError::Name)?;
+    let text = std::str::from_utf8(credential.identity()).map_err(|_| LeafError::Name)?;
+    let name = name::parse_name(text).map_err(|_| LeafError::Name)?;
+    if name.as_str() != text {
+        return Err(LeafError::Name);
+    }
+    let key = leaf.encryption_key().tls_serialize_detached().ok();
+    let key = key.and_then(|key| VLBytes::tls_deserialize_exact(key).ok());
+    let key = key.ok_or(LeafError::EncryptionKey)?;
+    let bad = key.as_slice().len() != key_bytes || takes_no_secret(key.as_slice());
+    if bad {
+        return Err(LeafError::EncryptionKey);
+    }
+    let extensions = leaf.extensions();
+    let bytes = extensions.unknown(ACKNOWLEDGEMENT_EXTENSION).ok_or(LeafError::Acknowledgement)?;
+    let acknowledgement =
+        Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)?;
+    let bytes = extensions.unknown(COMPANION_EXTENSION).ok_or(LeafError::Companion)?;
+    let companion = Companion::parse(&bytes.0, key_bytes).ok_or(LeafError::Companion)?;
+    // In this order, so that all who write a leaf write the same bytes.
+    let kinds = [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION].map(ExtensionType::Unknown);
+    if !extensions.iter().map(Extension::extension_type).eq(kinds) {
+        return Err(LeafError::Extensions);
+    }
+    Ok(Leaf { member, name: text.to_owned(), acknowledgement, companion })
+}
+
+/// Whether an HPKE key of either suite takes no message, or keeps none secret. OpenMLS notices only when it encrypts to it, and
+/// its neighbours in the tree could make no commit.
+///
+/// The last 32 bytes are an X25519 key, not of low order (RFC 9180 section 7.1.4). In X-Wing a key of ML-KEM-768 comes before
+/// it (draft-connolly-cfrg-xwing-kem section 5.2), whose coefficients are below 3,329 (FIPS 203 section 7.2).
+pub(super) fn takes_no_secret(key: &[u8]) -> bool {
+    let Some((lattice, point)) = key.split_last_chunk::<32>() else { return true };
+    // The cofactor is 8 on the curve and 4 on its twist, so only a point of low order becomes the identity.
+    let eightfold = MontgomeryPoint(*point).mul_bits_be([true, false, false, false].into_iter());
+    eightfold.is_identity() || !is_reduced(lattice)
+}
+
+/// Whether the coefficients of an ML-KEM key are below the modulus: 12 bits each, little endian, and 32 bytes behind them.
+fn is_reduced(lattice: &[u8]) -> bool {
+    const MODULUS: u16 = 3_329;
+    let coefficients = lattice.split_last_chunk::<32>().map_or(&[][..], |(rest, _)| rest);
+    coefficients.chunks_exact(3).all(|pair| {
+        let [low, middle, high] = [pair[0], pair[1], pair[2]].map(u16::from);
+        low | (middle & 0xf) << 8 < MODULUS && middle >> 4 | high << 4 < MODULUS
+    })
+}

@@ -1,0 +1,238 @@
+//! Sealed notes: words for one key, outside of the epochs. `docs/protocol.md` section 7.10.
+
+use ed25519_dalek::SigningKey;
+use hearth_protocol::{
+    MemberKey, MessageId, Millis, RoomId, Signature, codec, handshake, hash, padding,
+};
+use minicbor::{Decode, Encode};
+use zeroize::Zeroizing;
+
+use super::mls::{Suite, hpke};
+
+const INFO: &[u8] = b"hearth sealed note v2";
+const ID_BYTES: usize = 16;
+const NUMBER_BYTES: usize = 4;
+/// A note is padded at least to this, so that its length does not tell short words from none.
+const CLASS_MIN: usize = 1024;
+
+/// The purpose of a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Purpose {
+    /// The words with which a knock was declined.
+    #[n(0)]
+    Decline,
+    /// The [`TimeOut`] to which a record commits.
+    #[n(4)]
+    TimeOut,
+}
+
+/// A note, as its author signed it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Note {
+    /// Layout of this record; 1.
+    #[n(0)]
+    pub format: u16,
+    /// Random.
+    #[n(1)]
+    pub id: MessageId,
+    /// The room.
+    #[n(2)]
+    pub room: RoomId,
+    /// The author's room key.
+    #[n(3)]
+    pub from: MemberKey,
+    /// The reader's room key.
+    #[n(4)]
+    pub to: MemberKey,
+    /// What it is for.
+    #[n(5)]
+    pub purpose: Purpose,
+    /// When it was written, by the author's clock.
+    #[n(6)]
+    pub at: Millis,
+    /// Reserved; absent in this version.
+    #[n(7)]
+    pub reply_key: Option<minicbor::bytes::ByteVec>,
+    /// As the purpose says.
+    #[n(8)]
+    #[cbor(with = "minicbor::bytes")]
+    pub content: Vec<u8>,
+    /// By the author's room key over all the above.
+    #[n(9)]
+    pub signature: Signature,
+}
+
+/// The content of a time-out's note; the record of the time-out commits to it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TimeOut {
+    /// The member who rests.
+    #[n(0)]
+    pub member: MemberKey,
+    /// Its end; in the past: lifted.
+    #[n(1)]
+    pub until: Millis,
+    /// Random, so that nobody can try ends and words against the commitment.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub salt: [u8; 16],
+    /// Words to the member.
+    #[n(3)]
+    pub words: String,
+}
+
+impl TimeOut {
+    /// Returns the commitment in the record.
+    pub fn commitment(&self) -> hearth_protocol::Digest {
+        hearth_protocol::Digest(hash::labelled(
+            "hearth time-out v1",
+            &[
+                self.member.as_bytes(),
+                &self.until.0.to_be_bytes(),
+                &self.salt,
+                self.words.as_bytes(),
+            ],
+        ))
+    }
+}
+
+/// The key that a note is sealed to.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipient<'a> {
+    /// The reader's room key.
+    pub member: MemberKey,
+    /// Number of the key; 0 for the reply key of a knock.
+    pub number: u32,
+    /// The HPKE public key.
+    pub key: &'a [u8],
+}
+
+impl Note {
+    /// Signs a note.
+    pub fn sign(
+        key: &SigningKey,
+        id: MessageId,
+        room: RoomId,
+        to: MemberKey,
+        purpose: Purpose,
+        at: Millis,
+        content: Vec<u8>,
+    ) -> Self {
+        let mut note = Self {
+            format: 1,
+            id,
+            room,
+            from: MemberKey(key.verifying_key().to_bytes()),
+            to,
+            purpose,
+            at,
+            reply_key: None,
+            content,
+            signature: Signature([0; 64]),
+        };
+        note.signature = handshake::sign(key, &note.transcript());
+        note
+    }
+
+    fn transcript(&self) -> [u8; 32] {
+        let unsigned = Self { signature: Signature([0; 64]), ..self.clone() };
+        hash::labelled("hearth sealed note v2", &[&codec::encode(&unsigned)])
+    }
+
+    /// Pads and seals; `None` if the note is too long or the key takes none.
+    ///
+    /// The result is the note's id, the key's number (u32, big endian), the KEM's output and the ciphertext.
+    pub(crate) fn seal(
+        &self,
+        crypto: &super::provider::Crypto,
+        suite: Suite,
+        to: &Recipient<'_>,
+    ) -> Option<Vec<u8>> {
+        let mut padded = Zeroizing::new(padding::pad(&codec::encode(self))?);
+        if padded.len() < CLASS_MIN {
+            padded.resize(CLASS_MIN, 0);
+        }
+        let aad = aad(&self.room, &self.id, &to.member);
+        let sealed = hpke::seal(crypto, suite, to.key, INFO, &aad, &padded)?;
+        Some([self.id.as_bytes(), &to.number.to_be_bytes()[..], &sealed].concat())
+    }
+
+    /// Opens a note for a member, whose private key of the number that the note names is asked for, and checks room,
+    /// reader, purpose and signature. Whether its author may write such a note is the caller's to judge.
+    pub(crate) fn open(
+        crypto: &super::provider::Crypto,
+        suite: Suite,
+        room: &RoomId,
+        me: &MemberKey,
+        purpose: Purpose,
+        private: impl FnOnce(u32) -> Option<Zeroizing<Vec<u8>>>,
+        sealed: &[u8],
+    ) -> Option<Self> {
+        let (id, rest) = sealed.split_first_chunk::<ID_BYTES>()?;
+        let (number, rest) = rest.split_first_chunk::<NUMBER_BYTES>()?;
+        let private = private(u32::from_be_bytes(*number))?;
+        let id = MessageId(*id);
+        let padded = hpke::open(crypto, suite, &private, INFO, &aad(room, &id, me), rest)?;
+        let note: Self = codec::decode(padding::unpad(&padded)?).ok()?;
+        let good = note.format == 1
+            && note.id == id
+            && note.room == *room
+            && note.to == *me
+            && note.purpose == purpose
+            && note.reply_key.is_none()
+            && handshake::verify(&note.from, &note.transcript(), &note.signature);
+        good.then_some(note)
+    }
+}
+
+fn aad(room: &RoomId, id: &MessageId, to: &MemberKey) -> Vec<u8> {
+    [&room.as_bytes()[..], id.as_bytes(), to.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Crypto;
+
+    const ROOM: RoomId = RoomId([5; 16]);
+
+    fn sealed(suite: Suite, words: &str) -> (Crypto, MemberKey, Vec<u8>, Zeroizing<Vec<u8>>) {
+        let crypto = Crypto::default();
+        let (private, public) = hpke::key_pair(&crypto, suite, &[7; 32]).unwrap();
+        let me = MemberKey([6; 32]);
+        let key = SigningKey::from_bytes(&[9; 32]);
+        let content = words.as_bytes().to_vec();
+        let note =
+            Note::sign(&key, MessageId([4; 16]), ROOM, me, Purpose::Decline, Millis(1), content);
+        let to = Recipient { member: me, number: 3, key: &public };
+        let sealed = note.seal(&crypto, suite, &to).unwrap();
+        (crypto, me, sealed, private)
+    }
+
+    #[test]
+    fn notes_open_for_their_reader_alone() {
+        for (suite, bytes) in [(Suite::XWing, 16 + 4 + 1120 + 1040), (Suite::X25519, 1092)] {
+            let (crypto, me, sealed, private) = sealed(suite, "Not this week.");
+            assert_eq!(sealed.len(), bytes);
+            let open = |room: &RoomId, me: &MemberKey, purpose, bytes: &[u8]| {
+                let key = |number| (number == 3).then(|| private.clone());
+                Note::open(&crypto, suite, room, me, purpose, key, bytes)
+            };
+            let note = open(&ROOM, &me, Purpose::Decline, &sealed).unwrap();
+            assert_eq!(note.content, b"Not this week.");
+            assert!(open(&RoomId([6; 16]), &me, Purpose::Decline, &sealed).is_none());
+            assert!(open(&ROOM, &MemberKey([1; 32]), Purpose::Decline, &sealed).is_none());
+            assert!(open(&ROOM, &me, Purpose::TimeOut, &sealed).is_none());
+            for at in [0, 16, 19, 20, 60, sealed.len() - 1] {
+                let mut damaged = sealed.clone();
+                damaged[at] ^= 1;
+                assert!(open(&ROOM, &me, Purpose::Decline, &damaged).is_none(), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn longer_notes_take_the_next_class() {
+        assert_eq!(sealed(Suite::X25519, &"w".repeat(1000)).2.len(), 52 + 4096 + 16);
+    }
+}

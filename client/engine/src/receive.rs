@@ -1,0 +1,911 @@
+//! Entries of the log coming in: each is handled once, in order, in the transaction that moves the cursor.
+//!
+//! What is checked here is everything the relay could lie about: order, completeness, repetition, and what it
+//! passes off as somebody's. What is found is written beside the entry and shown to the member.
+
+use hearth_protocol::{
+    Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Role, Seq, StreamId, codec, invite,
+    mls_header::{self, ContentType},
+};
+use minicbor::{Decode, Encode};
+
+use super::{
+    content::{Body, ContentError, Envelope, Head, LaterKind},
+    error::EngineError,
+    gate::Verdict,
+    mls::{MlsError, Processed, hpke},
+    note::{Note, Purpose, TimeOut},
+    policy::{Act, Applied, Category, Leaf, RoomPolicy},
+    room::{Room, read, write},
+    state::{
+        Break, Countersignature, KnownInvite, Notice, Outgoing, OutgoingKind, ReturnInvite, Row,
+        RowContent, Standing,
+    },
+};
+use crate::{clock::Moment, store::Kind};
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Name of the list of notes that wait for their record.
+const NOTES: &[u8] = b"notes";
+/// Notes that wait at one time; a moderator who sends more loses the oldest.
+const NOTES_MAX: usize = 64;
+
+/// Names the record of the kinds of messages that this version did not know and that were told.
+const LATER: &[u8] = b"later";
+/// Kinds that are told at most: a member can make up any number of them.
+const LATER_KINDS_MAX: usize = 32;
+
+/// Names the record that tells how to come back after a material amendment. Each version has its own, because another text may
+/// have been sent that never became official.
+pub(super) fn return_name(agreement: &Digest) -> Vec<u8> {
+    [b"return", agreement.as_bytes().as_slice()].concat()
+}
+
+/// Names the record that tells where the text of a version was in the log last.
+pub(super) fn text_name(agreement: &Digest) -> Vec<u8> {
+    [b"text", agreement.as_bytes().as_slice()].concat()
+}
+
+/// Names the record that tells where somebody was admitted last.
+pub(super) const ADMITTED: &[u8] = b"admitted";
+
+impl Room<'_> {
+    /// Compares what the relay says of its log with what this profile has seen.
+    ///
+    /// Returns whether the relay's store is another than before: it was moved, or restored from a copy. That is
+    /// accepted, with [`Self::accept_stream`], only after the relay has shown again the last entry we have.
+    ///
+    /// # Errors
+    /// [`EngineError::HistoryBackwards`] if entries that we have are gone; [`EngineError::StreamChanged`] if the
+    /// store is another and there is no entry to compare.
+    pub fn check_stream(&mut self, stream: StreamId, head: Seq, floor: Seq) -> Result<bool> {
+        // A floor above the head is no log at all, and would carry the cursor to where nothing comes any more.
+        if head < self.cursor.seq || floor > head {
+            return Err(EngineError::HistoryBackwards(self.cursor.seq));
+        }
+        let moved = match self.cursor.stream {
+            Some(known) if known != stream => {
+                if self.subscribe_after() == self.cursor.seq || floor >= self.cursor.seq {
+                    return Err(EngineError::StreamChanged);
+                }
+                true
+            }
+            Some(_) => false,
+            None => {
+                self.accept_stream(stream)?;
+                false
+            }
+        };
+        self.cursor.floor = floor;
+        Ok(moved)
+    }
+
+    /// Remembers the life of the relay's store.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn accept_stream(&mut self, stream: StreamId) -> Result<()> {
+        self.cursor.stream = Some(stream);
+        self.save_cursor()
+    }
+
+    /// Goes on with a relay that was restored from an older copy, by the member's decision: from its head on.
+    ///
+    /// Nothing of this profile's history is dropped. What the relay took in between is not fetched.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn adopt_stream(&mut self, stream: StreamId, head: Seq) -> Result<()> {
+        // What this profile has stays where it is; what comes now goes behind it.
+        let newest = self.store.last(Kind::History, self.no)?.map_or(0, |(place, _)| place);
+        let last = self.cursor.place(self.cursor.seq).max(Seq(newest));
+        self.cursor.breaks.retain(|b| b.after < head);
+        self.cursor.breaks.push(Break { after: head, base: last.0.saturating_sub(head.0) });
+        self.cursor.stream = Some(stream);
+        self.cursor.seq = head;
+        self.cursor.digest = None;
+        self.cursor.vouched = head;
+        self.cursor.split = None;
+        self.cursor.unexplained.clear();
+        self.drop_retractions()?;
+        self.save_cursor()
+    }
+
+    /// Whether this profile saw the commit that used its epoch up, and saw nobody go on from there.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn saw_epoch_used_up(&mut self) -> Result<bool> {
+        let epoch = self.epoch()?;
+        Ok(self.cursor.used_up == Some(epoch) && !self.is_left_behind()?)
+    }
+
+    /// Remembers what an entry that we cannot use says of epochs, and returns what it means to those who cannot read it.
+    fn note_unusable(&mut self, row: &Row, payload: &[u8]) -> Result<Notice> {
+        let header = mls_header::parse(payload).filter(|header| header.room == self.id());
+        let Some(header) = header else { return Ok(Notice::Unreadable) };
+        let epoch = self.epoch()?;
+        let commit = header.content == ContentType::Commit;
+        if header.epoch > epoch {
+            self.cursor.left_behind = Some(header.epoch);
+        } else if commit && header.epoch == epoch {
+            self.cursor.used_up = Some(epoch);
+        } else if commit && !self.had_commit(row.digest)? {
+            // An honest relay takes one commit for each epoch, unless a facilitator gave the epoch back.
+            self.cursor.split.get_or_insert(row.seq);
+            return Ok(Notice::Split);
+        }
+        Ok(Notice::Unreadable)
+    }
+
+    /// Whether a commit was in the log before, as far back as this profile has its history.
+    fn had_commit(&self, digest: Digest) -> Result<bool> {
+        Ok(self.store.get(Kind::Commit, self.no, &digest.0)?.is_some())
+    }
+
+    /// Remembers a commit, whatever became of it, for as long as its row is there.
+    fn remember_commit(&self, row: &Row, payload: &[u8]) -> Result<()> {
+        let header = mls_header::parse(payload).filter(|header| header.room == self.id());
+        if header.is_some_and(|header| header.content == ContentType::Commit) {
+            write(self.store, Kind::Commit, self.no, &row.digest.0, &row.place)?;
+        }
+        Ok(())
+    }
+
+    /// Whether others went on without this profile, as far as entries say.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn is_left_behind(&mut self) -> Result<bool> {
+        let epoch = self.epoch()?;
+        Ok(self.cursor.left_behind.is_some_and(|other| other > epoch))
+    }
+
+    /// Forgets that the room seemed to have split or gone on without this profile, by the member's decision.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn go_on(&mut self) -> Result<()> {
+        (self.cursor.split, self.cursor.left_behind, self.cursor.used_up) = (None, None, None);
+        self.save_cursor()
+    }
+
+    /// Returns where to subscribe: one entry back, so that the relay must show again what it showed last.
+    pub fn subscribe_after(&self) -> Seq {
+        if self.cursor.digest.is_some() && self.cursor.seq > self.state.joined {
+            Seq(self.cursor.seq.0.saturating_sub(1))
+        } else {
+            self.cursor.seq
+        }
+    }
+
+    /// Handles some entries in one transaction.
+    ///
+    /// # Errors
+    /// [`EngineError::HistoryBackwards`] if an entry differs from what was shown before; nothing is changed then.
+    pub fn handle_entries(&mut self, entries: &[Entry], moment: Moment) -> Result<()> {
+        if entries.iter().all(|e| e.seq <= self.cursor.seq) {
+            return entries.iter().try_for_each(|e| self.check_overlap(e));
+        }
+        self.change(|room| {
+            room.take_clocks(moment)?;
+            for entry in entries {
+                room.handle_entry(entry, moment)?;
+            }
+            room.save_cursor()
+        })
+    }
+
+    fn check_overlap(&self, entry: &Entry) -> Result<()> {
+        if entry.seq != self.cursor.seq {
+            return Ok(());
+        }
+        let same = match &entry.content {
+            // It may have expired since, also between the relay's answer to the subscription and the entry.
+            EntryContent::Expired => true,
+            content => self.cursor.digest.is_none_or(|known| known == content.digest()),
+        };
+        same.then_some(()).ok_or(EngineError::HistoryBackwards(entry.seq))
+    }
+
+    fn handle_entry(&mut self, entry: &Entry, moment: Moment) -> Result<()> {
+        if entry.seq <= self.cursor.seq {
+            return self.check_overlap(entry);
+        }
+        let digest = entry.content.digest();
+        let next = Seq(self.cursor.seq.0.saturating_add(1));
+        let times = self.times_of(entry, moment)?;
+        let mut row = Row {
+            place: self.cursor.place(entry.seq),
+            seq: entry.seq,
+            at: times.shown,
+            digest,
+            from: None,
+            name: String::new(),
+            id: None,
+            content: RowContent::Nothing,
+            notices: Vec::new(),
+            stamp: entry.at,
+            arrived: times.arrived,
+            said: times.said,
+        };
+        let expired = matches!(entry.content, EntryContent::Expired);
+        if entry.seq > next && !expired {
+            row.notices.push(Notice::Missing { from: next });
+        }
+        match &entry.content {
+            EntryContent::Expired => {
+                // Whose they were is not known: like a tombstone, each explains one message that is missing later.
+                let gone = entry.seq.0.saturating_sub(self.cursor.seq.0);
+                self.cursor.tombstones = self.cursor.tombstones.saturating_add(gone);
+                // `said` stays: the entries behind this one are no earlier.
+                (row.at, row.arrived) = (Millis(0), Millis(0));
+                row.notices.push(Notice::Expired { from: next });
+                // A retraction, a departure or the note of a time-out may be among them.
+                self.cursor.unexplained.clear();
+                self.excuse_all()?;
+                self.doubt_outgoing()?;
+            }
+            EntryContent::Tombstone(_) => {
+                row.content = RowContent::Tombstone { by: None, category: None };
+                self.cursor.tombstones = self.cursor.tombstones.saturating_add(1);
+                self.unexplained(entry.seq);
+                self.doubt_outgoing()?;
+            }
+            EntryContent::Payload(payload) => {
+                let own = self.own_outgoing(digest)?;
+                match own {
+                    Some((number, outgoing)) => {
+                        self.handle_own(&mut row, number, outgoing, moment.own)?
+                    }
+                    // After we are out, the relay has nothing more for us to read.
+                    None if self.state.standing == Standing::Member => {
+                        self.handle_foreign(&mut row, payload)?;
+                    }
+                    None => {}
+                }
+                self.remember_commit(&row, payload)?;
+                self.hold_back(&mut row, times.said)?;
+            }
+        }
+        if !expired && times.contradict {
+            self.tell_of_times(&mut row);
+        }
+        self.cursor.seq = entry.seq;
+        self.cursor.digest = (!expired).then_some(digest);
+        self.save_row(&row)
+    }
+
+    fn handle_own(
+        &mut self,
+        row: &mut Row,
+        number: u64,
+        outgoing: Outgoing,
+        now: Millis,
+    ) -> Result<()> {
+        let me = self.me();
+        row.from = Some(me);
+        row.name.clone_from(&self.state.name);
+        match outgoing.what {
+            OutgoingKind::Message { body, counter, seen } => {
+                row.id = Some(outgoing.id);
+                self.cursor.vouched = seen;
+                self.cursor.counter = self.cursor.counter.max(counter);
+                self.remember_message(row, me, &outgoing.id)?;
+                let leaving = matches!(body, Body::Depart { .. });
+                self.take_body(row, me, body)?;
+                if leaving {
+                    self.state.standing = Standing::Left;
+                    self.save_state()?;
+                    // Who leaves is told before that what waits is dropped.
+                    self.clear_outgoing()?;
+                    self.drop_keys()?;
+                }
+            }
+            OutgoingKind::Commit { acknowledgement } => {
+                let before = self.roster()?;
+                let (provider, group) = self.group()?;
+                group.merge_pending(&provider)?;
+                // By the own clock, by which the next one is due; the relay could say that this one is of next year.
+                self.state.renewed_at = now;
+                if let Some(acknowledgement) = acknowledgement {
+                    self.state.acknowledgement = acknowledgement.into();
+                }
+                let policy = self.policy()?;
+                let roster = self.with_old(&before)?;
+                // The record is ours if the commit changed the policy; a bare update leaves the old one standing.
+                let record = &policy.record;
+                let known = self.store.get_at(Kind::Log, self.no, record.number)?.is_some();
+                if known {
+                    row.content = RowContent::Renewal;
+                } else {
+                    self.take_record(row, &policy, &roster)?;
+                }
+                self.save_state()?;
+            }
+        }
+        self.delete_outgoing(number)?;
+        Ok(())
+    }
+
+    fn handle_foreign(&mut self, row: &mut Row, payload: &[u8]) -> Result<()> {
+        let room = self.id();
+        let roster = self.roster()?;
+        let (provider, group) = self.group()?;
+        let processed = match group.process(&provider, room, payload) {
+            Ok(processed) => processed,
+            Err(MlsError::Invalid | MlsError::WrongEpoch | MlsError::Refused(_)) => {
+                let notice = self.note_unusable(row, payload)?;
+                row.notices.push(notice);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match processed {
+            Processed::Own => {
+                row.from = Some(self.me());
+                row.name.clone_from(&self.state.name);
+                row.notices.push(Notice::NotMine);
+                // A copy of this profile has used keys that ours would use again: a renewal is due before all else.
+                self.state.renewed_at = Millis(0);
+                self.save_state()?;
+            }
+            Processed::Application { sender, content, marked } => {
+                name_row(row, &roster, sender);
+                match marked {
+                    Some(marked) => self.take_application(row, sender, &content, marked)?,
+                    None => row.notices.push(Notice::Unreadable),
+                }
+            }
+            Processed::RefusedCommit { committer, refusal } => {
+                name_row(row, &roster, committer);
+                row.notices.push(Notice::RefusedCommit(refusal.to_string()));
+                self.note_unusable(row, payload)?;
+            }
+            Processed::Commit { staged, verdict, removes_me } => {
+                self.give_up_commit()?;
+                let (provider, group) = self.group()?;
+                group.merge(&provider, *staged)?;
+                match verdict {
+                    Verdict::Update(member) => {
+                        name_row(row, &roster, member);
+                        row.content = RowContent::Renewal;
+                    }
+                    Verdict::Moderated(applied) => {
+                        name_row(row, &roster, applied.policy.record.actor);
+                        let after = if removes_me { roster } else { self.with_old(&roster)? };
+                        self.take_record(row, &applied.policy, &after)?;
+                        if removes_me {
+                            self.take_removal(&applied)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the roster after a commit, plus those whom it removed: their names are still wanted for the row.
+    fn with_old(&mut self, before: &[Leaf]) -> Result<Vec<Leaf>> {
+        let mut roster = self.roster()?;
+        for leaf in before {
+            if !roster.iter().any(|l| l.member == leaf.member) {
+                roster.push(leaf.clone());
+            }
+        }
+        Ok(roster)
+    }
+
+    fn take_application(
+        &mut self,
+        row: &mut Row,
+        sender: MemberKey,
+        padded: &[u8],
+        marked: bool,
+    ) -> Result<()> {
+        let (head, body, later) = match Envelope::from_padded(padded, marked) {
+            Ok(Envelope { id, counter, seen, body, .. }) => {
+                (Head { id, counter, seen }, Some(body), None)
+            }
+            Err(ContentError::Later(head, kind)) => (*head, None, Some(kind)),
+            Err(ContentError::Mark(head)) => {
+                row.notices.push(Notice::Mark);
+                (*head, None, None)
+            }
+            Err(_) => {
+                row.notices.push(Notice::Unreadable);
+                return Ok(());
+            }
+        };
+        // RFC 9750 section 8: MLS does not stop one member from encrypting another's words again; the id does.
+        let known = self.uses_of(&head.id)?.iter().any(|by| by.sender == sender);
+        if known {
+            row.notices.push(Notice::Duplicate);
+            return Ok(());
+        }
+        self.remember_message(row, sender, &head.id)?;
+        row.id = Some(head.id);
+        self.check_counter(row, sender, head.counter)?;
+        self.check_seen(row, sender, head.seen.as_ref())?;
+        match (body, later) {
+            (Some(body), _) => self.take_body(row, sender, body),
+            (None, Some(kind)) => self.take_later(row, kind),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Shows a message of a later version once for each kind, because nothing in it can be shown.
+    fn take_later(&self, row: &mut Row, kind: LaterKind) -> Result<()> {
+        let told: Option<Vec<LaterKind>> = read(self.store, Kind::Seen, self.no, LATER)?;
+        let mut told = told.unwrap_or_default();
+        if told.len() < LATER_KINDS_MAX && !told.contains(&kind) {
+            told.push(kind);
+            write(self.store, Kind::Seen, self.no, LATER, &told)?;
+            row.content = RowContent::Unknown;
+        }
+        Ok(())
+    }
+
+    /// Remembers whose message bears an id and where it is; says so if another's does as well.
+    ///
+    /// The sender counts beside the id: a member who learns another's id early must not be able to use it up and so make the
+    /// other's message look like the copy.
+    fn remember_message(&mut self, row: &mut Row, sender: MemberKey, id: &MessageId) -> Result<()> {
+        let mut uses = self.uses_of(id)?;
+        if let Some(first) = uses.iter().find(|by| by.sender != sender).copied() {
+            let by = self.name_of(&first.sender)?;
+            row.notices.push(Notice::SameId { seq: first.seq, by });
+        }
+        uses.retain(|by| by.sender != sender);
+        uses.push(IdUse { sender, seq: row.seq });
+        write(self.store, Kind::Seen, self.no, id.as_bytes(), &uses)
+    }
+
+    /// Returns whose messages bear an id, first come first.
+    pub(super) fn uses_of(&self, id: &MessageId) -> Result<Vec<IdUse>> {
+        Ok(read(self.store, Kind::Seen, self.no, id.as_bytes())?.unwrap_or_default())
+    }
+
+    /// Returns the name of a member, or a short form of their key where they are not in the room.
+    fn name_of(&mut self, member: &MemberKey) -> Result<String> {
+        let leaf = self.roster()?.into_iter().find(|leaf| leaf.member == *member);
+        Ok(leaf.map_or_else(|| member.short(), |leaf| leaf.name))
+    }
+
+    fn check_counter(&mut self, row: &mut Row, sender: MemberKey, counter: u64) -> Result<()> {
+        let name = counter_name(&sender);
+        let known: Option<u64> = read(self.store, Kind::Seen, self.no, &name)?;
+        if let Some(known) = known {
+            if counter <= known {
+                row.notices.push(Notice::CounterReused);
+                return Ok(());
+            }
+            let missing = counter - known - 1;
+            // A tombstone hides whose message it was; each explains one that is missing.
+            let explained = missing.min(self.cursor.tombstones);
+            self.cursor.tombstones -= explained;
+            if missing > explained {
+                row.notices.push(Notice::Gap(missing - explained));
+            }
+        }
+        write(self.store, Kind::Seen, self.no, &name, &counter)
+    }
+
+    fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
+        match body {
+            Body::Text(text) => row.content = RowContent::Text(text),
+            Body::Retract { message, seq } => {
+                self.take_retraction(row, sender, message, seq)?;
+            }
+            Body::Depart { departure } => {
+                if departure.member != sender || !departure.verify(&self.id()) {
+                    row.notices.push(Notice::FalseDeparture);
+                    return Ok(());
+                }
+                let leaf = self.roster()?.into_iter().find(|leaf| leaf.member == sender);
+                let ends = leaf.map(|leaf| leaf.acknowledgement.digest());
+                if ends != Some(departure.acknowledgement) {
+                    row.notices.push(Notice::FalseDeparture);
+                    return Ok(());
+                }
+                row.content = RowContent::Goodbye { withdrawn: departure.withdrawn };
+                write(self.store, Kind::Pending, self.no, sender.as_bytes(), &departure)?;
+            }
+            Body::InviteIssued { invite, knock_key, uses, expires, role } => {
+                // A co-facilitator who could announce such an invite would appoint by the facilitator's hand.
+                let by = self.policy()?.role(&sender);
+                let may = by == Role::Facilitator || (by.moderates() && !role.moderates());
+                if !may {
+                    row.notices.push(Notice::Unreadable);
+                    return Ok(());
+                }
+                let vouched = Some(self.policy()?.moderators());
+                let known = KnownInvite { invite, knock_key, role, expires, by: sender, vouched };
+                if self.take_invite(row, &known)? {
+                    row.content = RowContent::InviteIssued { uses, expires };
+                }
+            }
+            Body::AgreementText { agreement, return_secret, return_expires } => {
+                let id = agreement.id();
+                let policy = self.policy()?;
+                let role = policy.role(&sender);
+                let issues = role == Role::Facilitator && agreement.signer == sender;
+                // Whoever admits somebody repeats the text of the coming version, for which its id in the policy vouches.
+                let repeats = role.moderates() && policy.pending.is_some_and(|p| p.id == id);
+                if !issues && !repeats {
+                    row.notices.push(Notice::Unreadable);
+                    return Ok(());
+                }
+                write(self.store, Kind::Pending, self.no, &text_name(&id), &row.seq)?;
+                let known: Option<ReturnInvite> =
+                    read(self.store, Kind::Pending, self.no, &return_name(&id))?;
+                if let Some(known) = known.filter(|_| repeats) {
+                    if known.secret.expose() != return_secret.expose() {
+                        let by = self.name_of(&agreement.signer)?;
+                        row.notices.push(Notice::SecondInvite { by });
+                    }
+                    return Ok(());
+                }
+                self.save_agreement(&agreement)?;
+                // Announced with it, so that nobody can announce it otherwise afterwards.
+                let token = invite::invite_token(&return_secret);
+                let known = KnownInvite {
+                    invite: invite::invite_id(&token),
+                    knock_key: invite::knock_key(&return_secret),
+                    role: Role::Member,
+                    expires: return_expires,
+                    by: sender,
+                    // Its preview is made when it comes into force.
+                    vouched: None,
+                };
+                self.take_invite(row, &known)?;
+                let back =
+                    ReturnInvite { agreement: id, secret: return_secret, expires: return_expires };
+                write(self.store, Kind::Pending, self.no, &return_name(&id), &back)?;
+                row.content = RowContent::AgreementText(id);
+            }
+            Body::Sealed { notes } => {
+                let moderates = self.policy()?.role(&sender).moderates();
+                if !moderates {
+                    row.notices.push(Notice::Unreadable);
+                    return Ok(());
+                }
+                self.take_notes(sender, &notes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a record of moderation into log and history, and does what it asks of this profile.
+    pub(super) fn take_record(
+        &mut self,
+        row: &mut Row,
+        policy: &RoomPolicy,
+        roster: &[Leaf],
+    ) -> Result<()> {
+        let record = &policy.record;
+        self.save_record(record)?;
+        let name_of = |member: &MemberKey| {
+            roster.iter().find(|l| l.member == *member).map(|l| l.name.clone()).unwrap_or_default()
+        };
+        let mut target = String::new();
+        let mut content = None;
+        match &record.act {
+            Act::Admit { member, .. } => {
+                target = name_of(member);
+                // Who comes back under the same key, after lapsing, counts from one again.
+                self.forget_member(member)?;
+                write(self.store, Kind::Pending, self.no, ADMITTED, &row.seq)?;
+                if *member != self.me() {
+                    // Whoever sees somebody come misses even the first of their messages.
+                    write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
+                }
+            }
+            Act::SetRole { member, role } => {
+                target = name_of(member);
+                if role.moderates() {
+                    // A moderator has no time-out, at the relay neither.
+                    self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
+                    if *member == self.me() {
+                        self.state.timed_out_until = Millis(0);
+                        self.save_state()?;
+                    }
+                }
+                if *member == self.me() {
+                    // This profile was not told of time-outs from before it moderated.
+                    self.excuse_others()?;
+                    self.drop_stale_texts(policy)?;
+                }
+            }
+            Act::Remove { member, .. } => {
+                target = name_of(member);
+                self.forget_member(member)?;
+            }
+            Act::Depart(departure) => {
+                target = name_of(&departure.member);
+                self.forget_member(&departure.member)?;
+            }
+            Act::Retract { message, seq, category } => {
+                self.explain(*seq, record.actor, Some(*category))?;
+                if let Some(mut hit) = self.row(*seq)?.filter(|r| r.id == Some(*message)) {
+                    target.clone_from(&hit.name);
+                    hit.content =
+                        RowContent::Tombstone { by: Some(record.actor), category: Some(*category) };
+                    self.save_row(&hit)?;
+                }
+            }
+            Act::Timeout(commitment) | Act::Untimeout(commitment) => {
+                content = self.take_time_out(commitment)?;
+            }
+            Act::Amend { .. } | Act::Enact => {
+                if matches!(record.act, Act::Enact) {
+                    self.vouch_for_return(policy)?;
+                }
+                self.state.agreement = policy.agreement.id;
+                self.save_state()?;
+                self.drop_stale_texts(policy)?;
+            }
+            Act::Withdraw => self.drop_stale_texts(policy)?,
+            _ => {}
+        }
+        row.content =
+            content.unwrap_or_else(|| RowContent::Moderation { record: record.clone(), target });
+        Ok(())
+    }
+
+    /// Drops texts of an agreement from the outbox that would not count any more, because everybody would be told of them.
+    fn drop_stale_texts(&mut self, policy: &RoomPolicy) -> Result<()> {
+        let (me, pending) = (self.me(), policy.pending.map(|p| p.id));
+        let role = policy.role(&me);
+        for (number, outgoing) in self.outgoing()? {
+            if let OutgoingKind::Message { body: Body::AgreementText { agreement, .. }, .. } =
+                &outgoing.what
+            {
+                let issues = role == Role::Facilitator && agreement.signer == me;
+                let repeats = role.moderates() && pending == Some(agreement.id());
+                // One with a payload may be in the log already.
+                if !issues && !repeats && outgoing.payload.is_empty() {
+                    self.delete_outgoing(number)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back a sender's own message. Whatever else a member says that they take back stays, and they are named.
+    fn take_retraction(
+        &mut self,
+        row: &mut Row,
+        sender: MemberKey,
+        message: MessageId,
+        seq: Seq,
+    ) -> Result<()> {
+        let mut target = self.row(seq)?;
+        if target.as_ref().is_some_and(|row| row.notices.contains(&Notice::Duplicate)) {
+            // Sent again after the relay had forgotten it: it is shown where it came first.
+            let first = self.uses_of(&message)?.into_iter().find(|by| by.sender == sender);
+            target = first.map(|first| self.row(first.seq)).transpose()?.flatten();
+        }
+        let known = target.as_ref().and_then(|target| target.from);
+        let is_theirs = target.as_ref().is_none_or(|target| target.id == Some(message));
+        let false_one = known.is_some_and(|from| from != sender || !is_theirs) || seq >= row.seq;
+        if false_one {
+            row.notices.push(Notice::FalseRetraction);
+            return Ok(());
+        }
+        self.explain(seq, sender, None)?;
+        if let Some(mut target) = target.filter(|_| known == Some(sender) && is_theirs) {
+            target.content = RowContent::Tombstone { by: Some(sender), category: None };
+            self.save_row(&target)?;
+        }
+        row.content = RowContent::Retraction(message);
+        Ok(())
+    }
+
+    /// Notes who retracted an entry that was given out as retracted.
+    fn explain(&mut self, seq: Seq, by: MemberKey, category: Option<Category>) -> Result<()> {
+        if !self.cursor.unexplained.contains(&seq) {
+            return Ok(());
+        }
+        self.cursor.unexplained.retain(|other| *other != seq);
+        if let Some(mut row) = self.row(seq)?
+            && matches!(row.content, RowContent::Tombstone { by: None, .. })
+        {
+            row.content = RowContent::Tombstone { by: Some(by), category };
+            self.save_row(&row)?;
+        }
+        Ok(())
+    }
+
+    /// Notes who moderates when the invite is made by which those who lapsed come back.
+    fn vouch_for_return(&self, policy: &RoomPolicy) -> Result<()> {
+        let back: Option<ReturnInvite> =
+            read(self.store, Kind::Pending, self.no, &return_name(&policy.agreement.id))?;
+        let Some(back) = back else { return Ok(()) };
+        let id = invite::invite_id(&invite::invite_token(&back.secret));
+        let known: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, id.as_bytes())?;
+        let Some(known) = known else { return Ok(()) };
+        let vouched = Some(policy.moderators());
+        write(self.store, Kind::Invite, self.no, id.as_bytes(), &KnownInvite { vouched, ..known })
+    }
+
+    /// Keeps what opens the knocks of an invite. The first announcement counts; returns whether this is it.
+    fn take_invite(&mut self, row: &mut Row, invite: &KnownInvite) -> Result<bool> {
+        let name = *invite.invite.as_bytes();
+        let first: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, &name)?;
+        let Some(first) = first else {
+            write(self.store, Kind::Invite, self.no, &name, invite)?;
+            return Ok(true);
+        };
+        let same = first.knock_key.expose() == invite.knock_key.expose()
+            && first.role == invite.role
+            && first.by == invite.by;
+        if !same {
+            let by = self.name_of(&first.by)?;
+            row.notices.push(Notice::SecondInvite { by });
+        }
+        Ok(false)
+    }
+
+    /// Keeps what the notes for this profile say, until a record commits to it.
+    fn take_notes(&mut self, sender: MemberKey, notes: &[minicbor::bytes::ByteVec]) -> Result<()> {
+        let suite = self.state.suite();
+        for sealed in notes {
+            let own = &self.state.companion;
+            let key = |number| {
+                let pair = (number == own.number)
+                    .then(|| hpke::key_pair(self.crypto, suite, own.seed.expose()));
+                Some(pair??.0)
+            };
+            let (room, me) = (self.id(), self.me());
+            let note = Note::open(self.crypto, suite, &room, &me, Purpose::TimeOut, key, sealed);
+            let Some(note) = note.filter(|note| note.from == sender) else { continue };
+            if let Ok(time_out) = codec::decode::<TimeOut>(&note.content) {
+                self.save_time_out(&time_out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what a time-out says under the name by which its record will call it.
+    pub(super) fn save_time_out(&self, time_out: &TimeOut) -> Result<()> {
+        let commitment = time_out.commitment();
+        let mut waiting = self.waiting_notes()?;
+        waiting.retain(|other| *other != commitment);
+        waiting.push(commitment);
+        if waiting.len() > NOTES_MAX {
+            let oldest = waiting.remove(0);
+            self.store.delete(Kind::Note, self.no, oldest.as_bytes())?;
+        }
+        write(self.store, Kind::Pending, self.no, NOTES, &waiting)?;
+        write(self.store, Kind::Note, self.no, commitment.as_bytes(), time_out)
+    }
+
+    /// Returns the notes that no record has committed to yet, oldest first.
+    fn waiting_notes(&self) -> Result<Vec<Digest>> {
+        Ok(read(self.store, Kind::Pending, self.no, NOTES)?.unwrap_or_default())
+    }
+
+    /// Takes the record of a time-out: those who can open it learn whose it is.
+    fn take_time_out(&mut self, commitment: &Digest) -> Result<Option<RowContent>> {
+        let known: Option<TimeOut> = read(self.store, Kind::Note, self.no, commitment.as_bytes())?;
+        let Some(TimeOut { member, until, words, .. }) = known else {
+            self.excuse_others()?;
+            return Ok(None);
+        };
+        // The words are in the row of whom they are for, and go with it.
+        self.store.delete(Kind::Note, self.no, commitment.as_bytes())?;
+        let mut waiting = self.waiting_notes()?;
+        waiting.retain(|other| other != commitment);
+        write(self.store, Kind::Pending, self.no, NOTES, &waiting)?;
+        write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;
+        if member != self.me() {
+            return Ok(None);
+        }
+        self.state.timed_out_until = until;
+        self.save_state()?;
+        Ok(Some(RowContent::MyTimeout { until, note: words }))
+    }
+
+    /// Returns the end of a member's time-out, as the last record that this profile could open says; `None` if there is none.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn recorded_time_out(&self, member: &MemberKey) -> Result<Option<Millis>> {
+        read(self.store, Kind::Note, self.no, &time_out_name(member))
+    }
+
+    fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
+        self.store.delete(Kind::Pending, self.no, member.as_bytes())?;
+        self.store.delete(Kind::Seen, self.no, &counter_name(member))?;
+        self.forget_fork(member)
+    }
+
+    fn take_removal(&mut self, applied: &Applied) -> Result<()> {
+        self.state.standing = match &applied.policy.record.act {
+            Act::Enact => Standing::Lapsed,
+            Act::Remove { category, .. } => Standing::Removed(*category),
+            _ => Standing::Left,
+        };
+        self.save_state()?;
+        self.drop_keys()
+    }
+
+    /// Is out by a departure that was sent, and whose entry has expired unread; whether there is such a one.
+    ///
+    /// Only for when the relay says that this profile is out.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn leave_unread(&mut self) -> Result<bool> {
+        let sent = self.outgoing()?.into_iter().any(|(_, outgoing)| {
+            let message =
+                matches!(outgoing.what, OutgoingKind::Message { body: Body::Depart { .. }, .. });
+            message && !outgoing.payload.is_empty()
+        });
+        if sent {
+            self.change(|room| {
+                room.state.standing = Standing::Left;
+                room.save_state()?;
+                room.clear_outgoing()?;
+                room.drop_keys()
+            })?;
+        }
+        Ok(sent)
+    }
+
+    /// Deletes the group's keys, for this profile is out.
+    pub(super) fn drop_keys(&mut self) -> Result<()> {
+        self.hold_waiting_texts()?;
+        let provider = self.provider();
+        if self.group.is_none() {
+            self.group = super::mls::Group::load(&provider, self.state.room)?;
+        }
+        if let Some(group) = self.group.take() {
+            group.delete(&provider)?;
+        }
+        self.store.clear(Kind::Mls, self.no)?;
+        Ok(())
+    }
+
+    /// Remembers the countersignature under my acknowledgement, from the record that admitted me.
+    pub(super) fn take_countersignature(&mut self, policy: &RoomPolicy) {
+        let record = &policy.record;
+        if let Act::Admit { countersignature, .. } = &record.act {
+            self.state.countersigned = Some(Countersignature {
+                facilitator: record.actor,
+                signature: *countersignature,
+                at: record.at,
+            });
+        }
+    }
+}
+
+/// A message that bears an id.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+pub(super) struct IdUse {
+    /// By whom.
+    #[n(0)]
+    pub(super) sender: MemberKey,
+    /// Where it is.
+    #[n(1)]
+    pub(super) seq: Seq,
+}
+
+/// Names the record that says until when a member's last time-out lasts.
+fn time_out_name(member: &MemberKey) -> Vec<u8> {
+    [b"until", member.as_bytes().as_slice()].concat()
+}
+
+/// Names the record that holds the number of a sender's last message.
+fn counter_name(sender: &MemberKey) -> Vec<u8> {
+    [b"counter", sender.as_bytes().as_slice()].concat()
+}
+
+fn name_row(row: &mut Row, roster: &[Leaf], member: MemberKey) {
+    row.from = Some(member);
+    if let Some(leaf) = roster.iter().find(|l| l.member == member) {
+        row.name.clone_from(&leaf.name);
+    }
+}

@@ -1,0 +1,608 @@
+//! One room of this profile: its records in the store and its group in memory, kept in step.
+//!
+//! Every change runs in one transaction of the store that covers MLS state, outbox, cursor and history. After a
+//! transaction that failed, the group in memory is dropped and loaded again: it may be ahead of the store.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use ed25519_dalek::SigningKey;
+use hearth_protocol::{
+    Digest, MemberKey, MessageId, Millis, Role, RoomId, Secret32, Seq, codec, hash,
+};
+use hearth_text::name::Look;
+use minicbor::{Decode, Encode};
+
+use super::{
+    agreement::{Acknowledgement, Agreement},
+    companion::{Companion, NoteKey},
+    error::{EngineError, Fits},
+    mls::{Group, Identity, hpke},
+    policy::{Act, Leaf, Record, RoomPolicy},
+    provider::{Crypto, Provider},
+    recent::Recent,
+    record::Chain,
+    state::{Cursor, Notice, RoomState, Row, Standing},
+};
+use crate::store::{Kind, RoomNo, Store};
+
+/// Messages that are listed where several fit.
+pub const FOUND_MAX: usize = 8;
+
+pub(super) const STATE: &[u8] = b"state";
+pub(super) const CURSOR: &[u8] = b"cursor";
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// A room of this profile.
+pub struct Room<'s> {
+    pub(super) store: &'s Store,
+    pub(super) crypto: &'s Crypto,
+    pub(super) no: RoomNo,
+    pub(super) state: RoomState,
+    pub(super) cursor: Cursor,
+    pub(super) group: Option<Group>,
+    pub(super) recent: RefCell<Recent>,
+    /// Hashes of the ciphertexts in the outbox by number; `None` until they are asked for.
+    pub(super) sent: RefCell<Option<BTreeMap<u64, Digest>>>,
+}
+
+impl<'s> Room<'s> {
+    /// Opens the room of a local name, a title, or the first characters of its id.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if there is none; [`EngineError::Ambiguous`] if several fit.
+    pub fn open(store: &'s Store, crypto: &'s Crypto, wanted: &str) -> Result<Self> {
+        let mut found = Vec::new();
+        for no in store.rooms()? {
+            let state: RoomState =
+                read(store, Kind::Room, no, STATE)?.ok_or(EngineError::DamagedRecord)?;
+            let by_id = wanted.len() >= 8 && state.room.to_hex().starts_with(wanted);
+            if state.local_name.eq_ignore_ascii_case(wanted) {
+                found = vec![(no, state)];
+                break;
+            }
+            if by_id || state.title == wanted {
+                found.push((no, state));
+            }
+        }
+        if found.len() > 1 {
+            return Err(EngineError::Ambiguous(wanted.to_owned()));
+        }
+        let (no, state) = found.pop().ok_or(EngineError::NotMember("there is no such room"))?;
+        Self::with_state(store, crypto, no, state)
+    }
+
+    /// Opens every room of the profile.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn all(store: &'s Store, crypto: &'s Crypto) -> Result<Vec<Self>> {
+        let mut rooms = Vec::new();
+        for no in store.rooms()? {
+            let state = read(store, Kind::Room, no, STATE)?.ok_or(EngineError::DamagedRecord)?;
+            rooms.push(Self::with_state(store, crypto, no, state)?);
+        }
+        Ok(rooms)
+    }
+
+    fn with_state(
+        store: &'s Store,
+        crypto: &'s Crypto,
+        no: RoomNo,
+        state: RoomState,
+    ) -> Result<Self> {
+        let cursor = read(store, Kind::Room, no, CURSOR)?.unwrap_or_default();
+        Ok(Self::of_parts(store, crypto, no, state, cursor))
+    }
+
+    pub(super) fn of_parts(
+        store: &'s Store,
+        crypto: &'s Crypto,
+        no: RoomNo,
+        state: RoomState,
+        cursor: Cursor,
+    ) -> Self {
+        let (recent, sent) = Default::default();
+        Self { store, crypto, no, state, cursor, group: None, recent, sent }
+    }
+
+    /// Returns what the profile knows of the room.
+    pub fn state(&self) -> &RoomState {
+        &self.state
+    }
+
+    /// Returns where the profile is in the room's log.
+    pub fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    /// Returns the time by this profile's own clock.
+    pub fn now(&self) -> Millis {
+        self.crypto.now()
+    }
+
+    /// Returns my key in this room.
+    pub fn me(&self) -> MemberKey {
+        self.state.member()
+    }
+
+    /// Returns the room's id.
+    pub fn id(&self) -> RoomId {
+        self.state.room
+    }
+
+    /// Returns the policy of the current epoch.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room.
+    pub fn policy(&mut self) -> Result<RoomPolicy> {
+        let (_, group) = self.group()?;
+        group.policy().map_err(|e| EngineError::Refused(e.into()))
+    }
+
+    /// Returns all members of the current epoch.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room.
+    pub fn roster(&mut self) -> Result<Vec<Leaf>> {
+        let (_, group) = self.group()?;
+        group.roster().map_err(|e| EngineError::Refused(e.into()))
+    }
+
+    /// Returns my role.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room.
+    pub fn my_role(&mut self) -> Result<Role> {
+        let me = self.me();
+        Ok(self.policy()?.role(&me))
+    }
+
+    /// Returns the current MLS epoch.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room.
+    pub fn epoch(&mut self) -> Result<hearth_protocol::Epoch> {
+        Ok(self.group()?.1.epoch())
+    }
+
+    /// Returns thirty digits that equal for all who share this epoch's state: read aloud, they expose a fork.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room.
+    pub fn safety_code(&mut self) -> Result<String> {
+        let room = self.id();
+        let (_, group) = self.group()?;
+        Ok(digits(&hash::labelled(
+            "hearth safety code v1",
+            &[room.as_bytes(), &group.authenticator()],
+        )))
+    }
+
+    /// Returns thirty digits that two members compare to know each other's keys.
+    pub fn verification_code(&self, other: &MemberKey) -> String {
+        let (me, room) = (self.me(), self.id());
+        let (low, high) = if me < *other { (me, *other) } else { (*other, me) };
+        digits(&hash::labelled(
+            "hearth member code v1",
+            &[room.as_bytes(), low.as_bytes(), high.as_bytes()],
+        ))
+    }
+
+    /// Returns how many members the current epoch has.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if this profile is not in the room.
+    pub fn roster_len(&mut self) -> Result<usize> {
+        Ok(self.roster()?.len())
+    }
+
+    /// Returns what is needed to open this room again.
+    pub fn parts(&self) -> (&'s Store, &'s Crypto, String) {
+        (self.store, self.crypto, self.state.local_name.clone())
+    }
+
+    /// Returns the names of everybody who is or was in the room, as far as this profile knows.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn known_names(&mut self) -> Result<std::collections::HashMap<MemberKey, String>> {
+        let mut names = std::collections::HashMap::new();
+        for row in self.history(Seq(0), usize::MAX)? {
+            if let (Some(from), false) = (row.from, row.name.is_empty()) {
+                names.insert(from, row.name);
+            }
+            if let super::state::RowContent::Moderation { record, target } = row.content
+                && let (Some(member), false) = (record.act.target(), target.is_empty())
+            {
+                names.insert(member, target);
+            }
+        }
+        if let Ok(roster) = self.roster() {
+            names.extend(roster.into_iter().map(|l| (l.member, l.name)));
+        }
+        names.insert(self.me(), self.state.name.clone());
+        Ok(names)
+    }
+
+    /// Finds a member by name, or by the first characters of their key's hexadecimal or short form.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMember`] or [`EngineError::Ambiguous`].
+    pub fn find_member(&mut self, wanted: &str) -> Result<Leaf> {
+        find_member(&self.roster()?, wanted).cloned()
+    }
+
+    /// Returns an agreement that this profile has the text of.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn agreement(&self, id: &Digest) -> Result<Option<Agreement>> {
+        read(self.store, Kind::Agreement, self.no, id.as_bytes())
+    }
+
+    /// Returns my acknowledgement.
+    ///
+    /// # Errors
+    /// [`EngineError::DamagedRecord`].
+    pub fn acknowledgement(&self) -> Result<Acknowledgement> {
+        Acknowledgement::parse(&self.state.acknowledgement).map_err(|_| EngineError::DamagedRecord)
+    }
+
+    /// Returns rows of history from a position on, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn history(&self, from: Seq, limit: usize) -> Result<Vec<Row>> {
+        let rows = self.store.range(Kind::History, self.no, from.0, limit)?;
+        rows.into_iter().map(|(_, bytes)| decode(&bytes)).collect()
+    }
+
+    /// Returns the last rows of history before a position, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn history_back(&self, before: Seq, limit: usize) -> Result<Vec<Row>> {
+        let rows = self.store.range_back(Kind::History, self.no, before.0, limit)?;
+        rows.into_iter().map(|(_, bytes)| decode(&bytes)).collect()
+    }
+
+    /// Finds a message of the history by its number, or by the first characters of its id, short or hexadecimal.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMessage`] or [`EngineError::SeveralMessages`].
+    pub fn find_message(&self, wanted: &str) -> Result<Row> {
+        one_message(wanted, self.find_messages(wanted)?)
+    }
+
+    /// Finds the messages that fit, newest first, at most [`FOUND_MAX`]: ids are their senders' choice, and several may fit. `#` and
+    /// a number mean the entry there alone.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn find_messages(&self, wanted: &str) -> Result<Vec<Row>> {
+        const PAGE: usize = 256;
+        let wanted = wanted.trim().to_ascii_lowercase();
+        let number = wanted.strip_prefix('#').unwrap_or(&wanted).parse::<u64>().ok();
+        let at = match number {
+            Some(place) => self.store.get_at(Kind::History, self.no, place)?,
+            None => None,
+        };
+        let at: Option<Row> = at.map(|bytes| decode(&bytes)).transpose()?;
+        let mut found: Vec<Row> = at.filter(|row| row.id.is_some()).into_iter().collect();
+        if wanted.starts_with('#') {
+            return Ok(found);
+        }
+        let fits = |id: &MessageId| {
+            wanted.len() >= 4
+                && (id.short().starts_with(&wanted) || id.to_hex().starts_with(&wanted))
+        };
+        let mut before = Seq(u64::MAX);
+        loop {
+            let rows = self.history_back(before, PAGE)?;
+            let Some(first) = rows.first() else { return Ok(found) };
+            before = first.place;
+            for row in rows.into_iter().rev() {
+                let is_new = found.iter().all(|other| other.place != row.place);
+                if is_new && row.id.as_ref().is_some_and(fits) {
+                    found.push(row);
+                }
+                if found.len() == FOUND_MAX {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+
+    /// Returns my own message of an id.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMessage`].
+    pub fn own_message(&self, id: &MessageId) -> Result<Row> {
+        let me = self.me();
+        let own = self.uses_of(id)?.into_iter().find(|by| by.sender == me);
+        let row = own.map(|own| self.row(own.seq)).transpose()?.flatten();
+        row.ok_or_else(|| EngineError::NoSuchMessage(id.short()))
+    }
+
+    /// Returns the log of moderation that this profile has, from its own admission on.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn log(&self) -> Result<Vec<Record>> {
+        let records = self.store.range(Kind::Log, self.no, 0, usize::MAX)?;
+        records.into_iter().map(|(_, bytes)| decode(&bytes)).collect()
+    }
+
+    /// Returns the number of the newest record that is missing from a log of this room, altered or put in; `None` if it is whole.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn broken_record(&mut self, records: &[Record]) -> Result<Option<u64>> {
+        let newest = match self.policy() {
+            Ok(policy) => Some(policy.record),
+            Err(EngineError::NotMember(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let me = self.me();
+        let admits_me =
+            |record: &&Record| matches!(record.act, Act::Admit { member, .. } if member == me);
+        let mut admissions = self.state.admissions.clone();
+        // A profile that was made by an earlier version has no list of them.
+        admissions.extend(records.iter().filter(admits_me).map(|record| record.number));
+        Ok(Chain { records, newest: newest.as_ref(), admissions: &admissions }.broken_at())
+    }
+
+    /// Begins another stay in the log of moderation. What an earlier stay had from there on is of a room that was taken back.
+    pub(super) fn begin_log(&mut self, number: u64) -> Result<()> {
+        for (other, _) in self.store.range(Kind::Log, self.no, number, usize::MAX)? {
+            self.store.delete_at(Kind::Log, self.no, other)?;
+        }
+        self.state.admissions.retain(|earlier| *earlier < number);
+        self.state.admissions.push(number);
+        Ok(())
+    }
+
+    /// Remembers that history up to a position was shown.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn mark_shown(&mut self, seq: Seq) -> Result<()> {
+        if seq > self.state.shown {
+            self.state.shown = seq;
+            self.save_state()?;
+        }
+        Ok(())
+    }
+
+    /// Shows or hides a member's messages on this profile alone.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn set_muted(&mut self, member: MemberKey, muted: bool) -> Result<()> {
+        self.state.muted.retain(|m| *m != member);
+        if muted {
+            self.state.muted.push(member);
+        }
+        self.save_state()
+    }
+
+    /// Changes the name by which commands call the room.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn rename(&mut self, local_name: String) -> Result<()> {
+        self.state.local_name = local_name;
+        self.save_state()
+    }
+
+    /// Changes where this profile stands in the room.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn set_standing(&mut self, standing: Standing) -> Result<()> {
+        self.state.standing = standing;
+        self.save_state()
+    }
+
+    /// Notes that the relay says that this profile is out: it may knock again.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn said_gone(&mut self) -> Result<()> {
+        self.cursor.said_gone = true;
+        self.save_cursor()
+    }
+
+    /// Deletes everything of this room from the profile. Nothing of it can be had back.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn wipe(self) -> Result<()> {
+        self.store.delete_room(self.no)?;
+        self.store.checkpoint()?;
+        Ok(())
+    }
+
+    /// Returns what rides in my leaf beside the acknowledgement.
+    pub(super) fn companion(&self) -> Result<Companion> {
+        let own = &self.state.companion;
+        let pair = hpke::key_pair(self.crypto, self.state.suite(), own.seed.expose());
+        let (_, key) = pair.ok_or(EngineError::Random)?;
+        let note = Some(NoteKey { number: own.number, key });
+        Ok(Companion { format: 1, salt: own.salt, note })
+    }
+
+    pub(super) fn signing_key(&self) -> SigningKey {
+        self.state.signing_key()
+    }
+
+    pub(super) fn provider(&self) -> Provider<'s> {
+        Provider::new(self.crypto, self.store, self.no)
+    }
+
+    /// Returns the group, loaded if need be, and the provider to use it with.
+    pub(super) fn group(&mut self) -> Result<(Provider<'s>, &mut Group)> {
+        let provider = self.provider();
+        if self.group.is_none() {
+            self.group = Group::load(&provider, self.state.room)?;
+        }
+        let group = self.group.as_mut().filter(|g| g.is_active());
+        let why = match self.state.standing {
+            Standing::Knocking => "you wait to be admitted",
+            Standing::Declined { by: Some(_), .. } => "your knock was declined",
+            Standing::Declined { by: None, .. } => "the relay says that your knock was declined",
+            Standing::Lapsed => "the agreement changed and waits for your acknowledgement",
+            Standing::Left => "you left",
+            Standing::Removed(_) => "you were removed",
+            Standing::Member => "its keys are gone",
+            Standing::Opening(_) => "the relay has not opened it yet",
+        };
+        Ok((provider, group.ok_or(EngineError::NotMember(why))?))
+    }
+
+    /// Runs a change: all of it is kept, or none of it, in the store and in memory.
+    pub(super) fn change<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let (state, cursor) = (self.state.clone(), self.cursor.clone());
+        let store = self.store;
+        let result = store.transaction(|_| run(self));
+        if result.is_err() {
+            self.state = state;
+            self.cursor = cursor;
+            self.group = None;
+            self.recent.get_mut().clear();
+            *self.sent.get_mut() = None;
+        }
+        result
+    }
+
+    pub(super) fn save_state(&self) -> Result<()> {
+        write(self.store, Kind::Room, self.no, STATE, &self.state)
+    }
+
+    pub(super) fn save_cursor(&self) -> Result<()> {
+        write(self.store, Kind::Room, self.no, CURSOR, &self.cursor)
+    }
+
+    pub(super) fn save_agreement(&self, agreement: &Agreement) -> Result<()> {
+        write(self.store, Kind::Agreement, self.no, agreement.id().as_bytes(), agreement)
+    }
+
+    pub(super) fn save_row(&self, row: &Row) -> Result<()> {
+        self.store.put_at(Kind::History, self.no, row.place.0, &codec::encode(row))?;
+        self.recent.borrow_mut().note(row);
+        Ok(())
+    }
+
+    /// Returns what is at a position of the log now.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn row(&self, seq: Seq) -> Result<Option<Row>> {
+        let bytes = self.store.get_at(Kind::History, self.no, self.cursor.place(seq).0)?;
+        bytes.map(|b| decode(&b)).transpose()
+    }
+
+    pub(super) fn save_record(&self, record: &Record) -> Result<()> {
+        let bytes = codec::encode(record);
+        Ok(self.store.put_at(Kind::Log, self.no, record.number, &bytes)?)
+    }
+}
+
+/// Takes the one message that was found.
+///
+/// # Errors
+/// [`EngineError::NoSuchMessage`] or [`EngineError::SeveralMessages`].
+pub fn one_message(wanted: &str, mut found: Vec<Row>) -> Result<Row> {
+    let wanted = wanted.trim().to_owned();
+    match found.len() {
+        0 | 1 => found.pop().ok_or(EngineError::NoSuchMessage(wanted)),
+        _ => {
+            let fits = found.into_iter().map(|row| (row.place, row.name)).collect();
+            Err(EngineError::SeveralMessages { wanted, fits: Fits(fits) })
+        }
+    }
+}
+
+/// Makes the identity that signs for a room. A macro of the borrow checker's making: it borrows parts of the room.
+pub(super) fn identity<'a>(
+    state: &'a RoomState,
+    key: &'a SigningKey,
+    acknowledgement: &'a Acknowledgement,
+    companion: &'a Companion,
+) -> Identity<'a> {
+    Identity { key, name: &state.name, acknowledgement, companion }
+}
+
+/// Finds a leaf by name, or by the first characters of its key.
+pub(super) fn find_member<'a>(roster: &'a [Leaf], wanted: &str) -> Result<&'a Leaf> {
+    let wanted = wanted.trim();
+    let lower = wanted.to_ascii_lowercase();
+    let by_name = roster.iter().filter(|l| l.name == wanted);
+    let look = Look::of(wanted);
+    let by_folded = roster.iter().filter(|l| look.is_like(&Look::of(&l.name)));
+    let by_key = roster.iter().filter(|l| {
+        lower.len() >= 4
+            && (l.member.short().starts_with(&lower) || l.member.to_hex().starts_with(&lower))
+    });
+    for found in [by_name.collect::<Vec<_>>(), by_folded.collect(), by_key.collect()] {
+        match found.as_slice() {
+            [] => {}
+            [one] => return Ok(one),
+            _ => return Err(EngineError::Ambiguous(wanted.to_owned())),
+        }
+    }
+    Err(EngineError::NoSuchMember(wanted.to_owned()))
+}
+
+pub(super) fn read<T: for<'b> Decode<'b, ()>>(
+    store: &Store,
+    kind: Kind,
+    no: RoomNo,
+    name: &[u8],
+) -> Result<Option<T>> {
+    store.get(kind, no, name)?.map(|bytes| decode(&bytes)).transpose()
+}
+
+pub(super) fn write<T: Encode<()>>(
+    store: &Store,
+    kind: Kind,
+    no: RoomNo,
+    name: &[u8],
+    value: &T,
+) -> Result<()> {
+    Ok(store.put(kind, no, name, &codec::encode(value))?)
+}
+
+/// Decodes a record of our own store; records may be longer than a frame of the wire.
+pub(super) fn decode<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T> {
+    minicbor::decode(bytes).map_err(|_| EngineError::DamagedRecord)
+}
+
+pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| EngineError::Random)?;
+    Ok(bytes)
+}
+
+pub(super) fn random_secret() -> Result<Secret32> {
+    random().map(Secret32::new)
+}
+
+/// Returns six groups of five digits.
+fn digits(hash: &[u8; 32]) -> String {
+    let groups: Vec<String> = hash
+        .chunks_exact(5)
+        .take(6)
+        .map(|c| {
+            let number = c.iter().fold(0u64, |n, b| (n << 8) | u64::from(*b));
+            format!("{:05}", number % 100_000)
+        })
+        .collect();
+    groups.join(" ")
+}
+
+/// Whether any row says that somebody lied.
+pub fn any_alarm(rows: &[Row]) -> bool {
+    rows.iter().flat_map(|r| &r.notices).any(Notice::is_alarm)
+}

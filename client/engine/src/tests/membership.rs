@@ -1,0 +1,116 @@
+//! Coming and going: what a profile keeps of an earlier stay, and what becomes of words that wait.
+
+use hearth_protocol::RejectCode;
+
+use super::{world::*, *};
+use crate::{
+    policy::{Act, Category},
+    state::{Held, Standing},
+};
+
+const REMOVED: Standing = Standing::Removed(Category::Conduct);
+
+fn removal(world: &World, who: usize) -> Act {
+    Act::Remove { member: world.key(who), category: Category::Conduct, goodbye: String::new() }
+}
+
+/// Has somebody knock again by a new link of Fay's, in the profile that they have.
+fn knocks_again(world: &mut World, who: usize) -> (Invite, KnockRequest) {
+    let link = invite(&mut world.rooms[FAY], &mut world.log);
+    world.show();
+    let preview = open_preview(&link, world.log.previews.last().unwrap()).unwrap();
+    let (store, crypto, _) = world.rooms[who].parts();
+    let joining = Joining { name: "Ben".into(), local_name: "room".into(), answers: Vec::new() };
+    let (room, request) = Room::knock(store, crypto, &link, &preview, joining, NOW).unwrap();
+    world.rooms[who] = room;
+    (link, request)
+}
+
+/// The relay has no time-out for a key that it has not seen.
+#[test]
+fn new_key_has_no_time_out() {
+    let mut world = World::with_clocks([0; 4]);
+    let (ben, until) = (world.key(BEN), NOW.plus(60_000));
+    let time_out = world.rooms[FAY].queue_time_out(ben, until, String::new(), NOW).unwrap();
+    world.log.flush(&mut world.rooms[FAY]);
+    let submission = world.rooms[FAY].time_out(&time_out, NOW).unwrap();
+    world.log.take(submission);
+    world.show();
+    assert_eq!(world.rooms[BEN].state().timed_out_until, until);
+    let act = removal(&world, BEN);
+    world.act(FAY, act);
+    assert_eq!(world.rooms[BEN].state().standing, REMOVED);
+    knocks_again(&mut world, BEN);
+    assert_eq!(world.rooms[BEN].state().timed_out_until, Millis(0));
+}
+
+/// Admits who knocks, and has them enter.
+fn enters(world: &mut World, who: usize, link: &Invite, request: &KnockRequest) {
+    let pending = pending(&world.rooms[who], link, request);
+    let fay = &mut world.rooms[FAY];
+    let knock = fay.open_knock(&pending).unwrap();
+    let submission = fay.admit(&knock, NOW).unwrap();
+    world.log.take(submission);
+    for other in [FAY, CLEO, MAL] {
+        world.log.show(&mut world.rooms[other]);
+    }
+    let (seq, welcome) = world.log.welcomes.last().unwrap();
+    world.rooms[who].welcomed(welcome, *seq, NOW).unwrap();
+}
+
+/// Somebody who was removed while words waited finds them again, in the next stay, too, and says whether they go out.
+#[test]
+fn words_outlast_removal_unsent() {
+    let mut world = World::with_clocks([0; 4]);
+    let id = world.rooms[BEN].queue_text("waiting".into(), NOW).unwrap();
+    world.rooms[BEN].next_submission().unwrap().unwrap();
+    let act = removal(&world, BEN);
+    world.act(FAY, act);
+    assert_eq!(world.rooms[BEN].held_texts().unwrap(), [(id, Held::Out)]);
+    assert!(world.rooms[BEN].release(&id, NOW).is_err(), "there is nowhere to send it to");
+    assert_eq!(world.rooms[BEN].waiting_texts().unwrap().len(), 1);
+    let (link, request) = knocks_again(&mut world, BEN);
+    enters(&mut world, BEN, &link, &request);
+    world.say(BEN, "hello again");
+    assert_eq!(texts(&world.rooms[FAY]), ["hello again"]);
+    assert_eq!(world.rooms[BEN].held_texts().unwrap(), [(id, Held::Out)]);
+    let new = world.rooms[BEN].release(&id, NOW).unwrap().unwrap();
+    assert_ne!(new, id);
+    world.log.flush(&mut world.rooms[BEN]);
+    world.show();
+    assert_eq!(texts(&world.rooms[FAY]), ["hello again", "waiting"]);
+    assert_eq!(last_row(&world.rooms[FAY]).notices, []);
+    assert!(world.rooms[BEN].waiting_texts().unwrap().is_empty());
+}
+
+/// What the relay refuses for good is neither dropped nor tried again, and gives its number back.
+#[test]
+fn refused_words_stay_with_the_reason() {
+    let mut world = World::with_clocks([0; 4]);
+    world.say(BEN, "one");
+    for (code, behind) in
+        [(RejectCode::Observer, 2), (RejectCode::Unsupported, 1), (RejectCode::NotFound, 1)]
+    {
+        let ben = &mut world.rooms[BEN];
+        let first = ben.queue_text("refused".into(), NOW).unwrap();
+        ben.queue_text("behind".into(), NOW).unwrap();
+        let number = ben.next_submission().unwrap().unwrap().number;
+        assert!(ben.hold(number, code).unwrap());
+        let held = ben.held_texts().unwrap();
+        assert_eq!((held[0], held.len()), ((first, Held::Refused(code)), behind));
+        assert_eq!(ben.next_submission().unwrap().is_none(), behind == 2);
+        for (id, ..) in ben.waiting_texts().unwrap() {
+            assert!(ben.drop_waiting(&id).unwrap());
+        }
+        world.say(BEN, "next");
+        assert_eq!(last_row(&world.rooms[FAY]).notices, []);
+    }
+    // The same words, said again, are sent once.
+    let ben = &mut world.rooms[BEN];
+    ben.queue_text("again".into(), NOW).unwrap();
+    let number = ben.next_submission().unwrap().unwrap().number;
+    ben.hold(number, RejectCode::Observer).unwrap();
+    world.say(BEN, "again");
+    assert!(world.rooms[BEN].waiting_texts().unwrap().is_empty());
+    assert_eq!(texts(&world.rooms[FAY]).last().unwrap(), "again");
+}
