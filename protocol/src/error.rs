@@ -183,6 +183,8 @@ pub mod close {
     pub const PROTOCOL: u16 = 1002;
     /// Text where binary is expected.
     pub const UNSUPPORTED: u16 = 1003;
+    /// Text that is not UTF-8.
+    pub const NOT_UTF8: u16 = 1007;
     /// Above the limits.
     pub const TOO_BIG: u16 = 1009;
     /// No authentication in time.

@@ -73,6 +73,18 @@ pub const ADDRESS_BYTES_MAX: usize = 255;
 /// Default seconds for which the relay keeps an entry: 30 days.
 pub const RETENTION_SECONDS_DEFAULT: u64 = 30 * 24 * 3600;
 
+/// Least seconds for which a relay keeps an entry; less would race with its delivery.
+pub const RETENTION_SECONDS_MIN: u64 = 60;
+
+/// Most seconds for which a relay keeps an entry: ten years.
+pub const RETENTION_SECONDS_MAX: u64 = 122 * RETENTION_SECONDS_DEFAULT;
+
+/// Least milliseconds between two knocks of one key.
+pub const KNOCK_MILLIS: u64 = 30_000;
+
+/// Milliseconds after a knock that was taken back in which others by the same invite make no notice.
+pub const KNOCK_QUIET_MILLIS: u64 = 10 * 60_000;
+
 /// Sizes, in bytes, to which every plaintext is padded before encryption, so that lengths say little.
 pub const PADDING_BUCKETS: [usize; 5] = [256, 1024, 4096, 16 * 1024, 64 * 1024];
 

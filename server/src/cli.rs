@@ -99,7 +99,7 @@ enum Command {
     },
     /// Copies the store, also of a running relay, into a directory
     Backup {
-        /// Where to; must not hold a store yet
+        /// Where to; a directory that is new or empty
         into: PathBuf,
     },
 }

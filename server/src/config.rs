@@ -12,7 +12,7 @@ use std::{
 use hearth_protocol::{Millis, invite::Transport, limits::ADDRESS_BYTES_MAX};
 use serde::Deserialize;
 
-use crate::store::quota::Limits;
+use hearth_rules::quota::Limits;
 
 /// Where the relay's time comes from.
 #[derive(Clone)]

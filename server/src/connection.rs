@@ -8,9 +8,10 @@ use std::{collections::VecDeque, sync::Arc, sync::atomic::Ordering, time::Durati
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use hearth_protocol::{
-    Digest, RejectCode, RoomId, ServerFrame, codec, error::close, frame::RequestId,
+    ClientFrame, Digest, RejectCode, ServerFrame, codec, error::close, frame::RequestId,
     handshake::ChannelBinding, limits::ROOMS_PER_CONNECTION_MAX,
 };
+use hearth_rules::{Refusal, submit::Accepted};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -23,16 +24,13 @@ use tokio_tungstenite::{
 
 use crate::{
     Shared,
-    auth::{Proved, Verifier},
-    handlers,
-    io::{AnyIo, NotMinimal, Progress},
-    rate_limit::{Bucket, Origin, Place},
-    registry::Wake,
-    room::{Delivery, RoomSlot},
-    store::{
-        Committed, Refusal,
-        submit::{Accepted, Submitted},
-    },
+    auth::Verifier,
+    handlers::{self, Answer, Awaited},
+    io::{AnyIo, BadLength, Progress},
+    rate_limit::{Bucket, Place},
+    room::Delivery,
+    session::{Session, Stage},
+    store::Submitted,
 };
 
 /// For the first proof of a key (or a preview) after the upgrade.
@@ -75,35 +73,17 @@ pub(crate) enum End {
 }
 
 struct Pending {
-    req: RequestId,
     since: Instant,
-    bytes: usize,
-    proof: Proved,
-    committed: Committed<Submitted>,
-}
-
-/// Whether a conversation has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Nothing said yet.
-    Silent,
-    /// Hello was said; no key proved yet.
-    Greeted,
-    /// A key was proved or an invite shown.
-    Known,
+    awaited: Awaited,
 }
 
 /// One connection.
 pub(crate) struct Connection {
     stream: WebSocketStream<AnyIo>,
     progress: Arc<Progress>,
-    place: Place,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) verifier: Verifier,
-    pub(crate) stage: Stage,
-    #[expect(clippy::vec_box, reason = "most hold one room; a Vec of slots reserves for four")]
-    rooms: Vec<Box<RoomSlot>>,
-    pub(crate) wake: Arc<Wake>,
+    _place: Place,
+    shared: Arc<Shared>,
+    session: Session,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     frames: Bucket,
@@ -135,14 +115,12 @@ impl Connection {
         );
         shared.metrics.connections.fetch_add(1, Ordering::Relaxed);
         shared.metrics.connections_total.fetch_add(1, Ordering::Relaxed);
+        let verifier = Verifier { challenge: Digest(challenge), relay, channel: socket.channel };
         Self {
             stream: socket.stream,
             progress: socket.progress,
-            place,
-            verifier: Verifier { challenge: Digest(challenge), relay, channel: socket.channel },
-            stage: Stage::Silent,
-            rooms: Vec::new(),
-            wake: Arc::default(),
+            session: Session::new(shared.clone(), verifier, place.origin()),
+            _place: place,
             pending: VecDeque::new(),
             pending_bytes: 0,
             frames,
@@ -196,11 +174,11 @@ impl Connection {
             && self.pending.len() < PENDING_MAX
             && self.pending_bytes < PENDING_BYTES_MAX;
         let deadline = if frame_at > now { self.deadline().min(frame_at) } else { self.deadline() };
-        let Self { stream, wake, pending, shared, .. } = self;
+        let Self { stream, session, pending, shared, .. } = self;
         tokio::select! {
             message = stream.next(), if may_read => Event::Message(message),
             answer = first(pending), if !pending.is_empty() => Event::Committed(answer),
-            () = wake.marked() => Event::Woken,
+            () = session.wake.marked() => Event::Woken,
             () = tokio::time::sleep_until(deadline) => Event::Time,
             () = shared.stopping.cancelled() => Event::Stopping,
         }
@@ -210,7 +188,7 @@ impl Connection {
     fn deadline(&self) -> Instant {
         let mut next =
             (self.heard_at.max(self.pinged_at) + PING_AFTER).min(self.heard_at + IDLE_MAX);
-        if self.stage != Stage::Known {
+        if self.session.stage != Stage::Known {
             next = next.min(self.opened_at + AUTH_DEADLINE);
         }
         if let Some(pending) = self.pending.front() {
@@ -244,7 +222,7 @@ impl Connection {
 
     async fn handle_time(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        if self.stage != Stage::Known && now >= self.opened_at + AUTH_DEADLINE {
+        if self.session.stage != Stage::Known && now >= self.opened_at + AUTH_DEADLINE {
             return Err(End::Close(close::AUTH_TIMEOUT));
         }
         if now >= self.heard_at + IDLE_MAX {
@@ -270,10 +248,10 @@ impl Connection {
                 let _ = self.frames.take(now);
                 match codec::decode_client(&bytes) {
                     // Boxed: an idle connection must not keep the space that the largest handler takes.
-                    Ok(frame) => Box::pin(handlers::handle(self, frame)).await,
+                    Ok(frame) => Box::pin(self.serve_frame(frame)).await,
                     // A newer client learns which of its requests this relay does not know, and goes on with the others.
                     Err(_)
-                        if self.stage != Stage::Silent
+                        if self.session.stage != Stage::Silent
                             && let Some(req) = codec::request_of_later_version(&bytes)
                             && req != 0 =>
                     {
@@ -302,11 +280,36 @@ impl Connection {
         }
     }
 
+    /// Has a frame served and writes what comes of it.
+    async fn serve_frame(&mut self, frame: ClientFrame) -> Result<(), End> {
+        // Everything but a submission sees what the submissions before it did.
+        if !matches!(frame, ClientFrame::Submit { .. }) {
+            self.settle().await?;
+        }
+        let answer = handlers::handle(&mut self.session, frame).await;
+        if let Answer::Awaits(awaited) = answer {
+            self.pending_bytes = self.pending_bytes.saturating_add(awaited.bytes);
+            self.pending.push_back(Pending { since: Instant::now(), awaited });
+            return Ok(());
+        }
+        // Not before the answers to what was asked earlier.
+        self.settle().await?;
+        match answer {
+            Answer::Reply(frame) => self.reply(&frame).await,
+            Answer::Refuse(req, refusal) => self.reject(req, refusal).await,
+            Answer::End(refusal, code) => {
+                self.reject(0, refusal).await?;
+                Err(End::Close(code))
+            }
+            Answer::Awaits(_) => Ok(()),
+        }
+    }
+
     /// Pulls for every room that was marked, then lets the socket take everything.
     async fn deliver(&mut self) -> Result<(), End> {
-        let dirty = self.wake.take();
+        let dirty = self.session.wake.take();
         if dirty != 0 {
-            for index in 0..self.rooms.len().min(ROOMS_PER_CONNECTION_MAX) {
+            for index in 0..self.session.rooms().min(ROOMS_PER_CONNECTION_MAX) {
                 if dirty & (1 << index) != 0 {
                     self.deliver_room(index).await?;
                 }
@@ -319,7 +322,7 @@ impl Connection {
     /// Sends one batch of a room, and marks it again if there is more: no room keeps the others waiting.
     async fn deliver_room(&mut self, index: usize) -> Result<(), End> {
         let shared = self.shared.clone();
-        let Some(slot) = self.rooms.get_mut(index) else { return Ok(()) };
+        let Some(slot) = self.session.slot(index) else { return Ok(()) };
         let delivery = match slot.pull_now(&shared) {
             Some(delivery) => delivery,
             None => Box::pin(slot.pull(&shared)).await,
@@ -330,7 +333,7 @@ impl Connection {
             return Err(End::Close(close::GOING_AWAY));
         }
         if more && let Ok(index) = u8::try_from(index) {
-            self.wake.mark(index);
+            self.session.wake.mark(index);
         }
         for frame in frames {
             self.write(Message::Binary(frame.into())).await?;
@@ -339,7 +342,7 @@ impl Connection {
     }
 
     /// Answers every submission that is under way, so that what follows sees what it did.
-    pub(crate) async fn settle(&mut self) -> Result<(), End> {
+    async fn settle(&mut self) -> Result<(), End> {
         while !self.pending.is_empty() {
             let answer = timeout(COMMIT_DEADLINE, first(&mut self.pending)).await;
             self.answer_first(answer.map_err(|_| End::Close(close::GOING_AWAY))?).await?;
@@ -349,7 +352,7 @@ impl Connection {
 
     async fn answer_first(&mut self, answer: Result<Submitted, Refusal>) -> Result<(), End> {
         let Some(pending) = self.pending.pop_front() else { return Ok(()) };
-        let Pending { req, bytes, proof, since, .. } = pending;
+        let Pending { since, awaited: Awaited { req, bytes, proof, .. } } = pending;
         self.pending_bytes = self.pending_bytes.saturating_sub(bytes);
         let answer = match answer {
             Ok(Submitted::Accepted(accepted)) => Ok(accepted),
@@ -369,25 +372,13 @@ impl Connection {
         }
     }
 
-    /// Answers a submission when its commit is on disk, and goes on reading meanwhile.
-    pub(crate) fn await_commit(
-        &mut self,
-        req: RequestId,
-        bytes: usize,
-        proof: Proved,
-        committed: Committed<Submitted>,
-    ) {
-        self.pending_bytes = self.pending_bytes.saturating_add(bytes);
-        self.pending.push_back(Pending { req, since: Instant::now(), bytes, proof, committed });
-    }
-
     /// Sends a frame with the next flush.
-    pub(crate) async fn reply(&mut self, frame: &ServerFrame) -> Result<(), End> {
+    async fn reply(&mut self, frame: &ServerFrame) -> Result<(), End> {
         self.write(Message::Binary(codec::encode_server(frame).into())).await
     }
 
     /// Refuses a request.
-    pub(crate) async fn reject(&mut self, req: RequestId, refusal: Refusal) -> Result<(), End> {
+    async fn reject(&mut self, req: RequestId, refusal: Refusal) -> Result<(), End> {
         let Refusal { code, retry_at } = refusal;
         self.shared.metrics.rejected(code);
         self.reply(&ServerFrame::Reject { req, code, retry_at }).await?;
@@ -403,26 +394,6 @@ impl Connection {
     async fn write(&mut self, message: Message) -> Result<(), End> {
         let Self { stream, progress, .. } = self;
         progressing(progress, stream.feed(message)).await
-    }
-
-    /// The address behind the connection, as limits count it.
-    pub(crate) fn origin(&self) -> Origin {
-        self.place.origin()
-    }
-
-    /// The room's slot, if a key was proved for it.
-    pub(crate) fn room(&mut self, room: &RoomId) -> Option<&mut RoomSlot> {
-        self.rooms.iter_mut().map(Box::as_mut).find(|slot| slot.proof.room() == room)
-    }
-
-    /// How many rooms the connection holds.
-    pub(crate) fn rooms(&self) -> usize {
-        self.rooms.len()
-    }
-
-    /// Adds a room.
-    pub(crate) fn add_room(&mut self, slot: RoomSlot) {
-        self.rooms.push(Box::new(slot));
     }
 }
 
@@ -449,7 +420,7 @@ pub(crate) async fn goodbye(stream: &mut WebSocketStream<AnyIo>, code: u16) {
 /// Waits for the first submission's commit. Cancel safe.
 async fn first(pending: &mut VecDeque<Pending>) -> Result<Submitted, Refusal> {
     match pending.front_mut() {
-        Some(pending) => (&mut pending.committed).await,
+        Some(pending) => (&mut pending.awaited.committed).await,
         None => std::future::pending().await,
     }
 }
@@ -457,7 +428,7 @@ async fn first(pending: &mut VecDeque<Pending>) -> Result<Submitted, Refusal> {
 /// Returns the first submission's answer if it is there.
 fn ready(pending: &mut VecDeque<Pending>) -> Option<Result<Submitted, Refusal>> {
     use futures_util::FutureExt as _;
-    (&mut pending.front_mut()?.committed).now_or_never()
+    (&mut pending.front_mut()?.awaited.committed).now_or_never()
 }
 
 /// Waits for a write as long as the socket takes something.
@@ -481,10 +452,10 @@ pub(crate) fn end_of(error: &WsError) -> End {
     match error {
         WsError::Capacity(CapacityError::MessageTooLong { .. }) => End::Close(close::TOO_BIG),
         WsError::Protocol(_) => End::Close(close::PROTOCOL),
-        WsError::Io(error) if error.get_ref().is_some_and(|e| e.is::<NotMinimal>()) => {
+        WsError::Io(error) if error.get_ref().is_some_and(|e| e.is::<BadLength>()) => {
             End::Close(close::PROTOCOL)
         }
-        WsError::Utf8(_) => End::Close(1007),
+        WsError::Utf8(_) => End::Close(close::NOT_UTF8),
         _ => End::Gone,
     }
 }

@@ -130,18 +130,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Turns<S> {
     }
 }
 
-/// A stream of a peer's WebSocket frames whose lengths must be written in the fewest bytes (RFC 6455 section 5.2).
-pub(crate) struct Minimal {
+/// A stream of a peer's WebSocket frames whose lengths must be written in the fewest bytes, and below 2^63 (RFC 6455 section 5.2).
+pub(crate) struct CheckedLengths {
     stream: AnyIo,
     frames: Frames,
 }
 
-/// The error of a length that is not written so.
+/// A frame's length breaks RFC 6455 section 5.2.
 #[derive(Debug, thiserror::Error)]
-#[error("the length of a frame is not written in the fewest bytes")]
-pub(crate) struct NotMinimal;
+#[error("the length of a frame is not written as RFC 6455 section 5.2 demands")]
+pub(crate) struct BadLength;
 
-impl Minimal {
+impl CheckedLengths {
     /// Wraps a stream of which some bytes were read already. Bytes that are not as they must be are dropped, and the stream
     /// fails instead.
     pub(crate) fn after(stream: AnyIo, mut read: Vec<u8>) -> (AnyIo, Vec<u8>) {
@@ -153,7 +153,7 @@ impl Minimal {
     }
 }
 
-impl AsyncRead for Minimal {
+impl AsyncRead for CheckedLengths {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -167,11 +167,11 @@ impl AsyncRead for Minimal {
                 return result;
             }
         }
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, NotMinimal)))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, BadLength)))
     }
 }
 
-impl AsyncWrite for Minimal {
+impl AsyncWrite for CheckedLengths {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -227,7 +227,8 @@ impl Frames {
             if self.read < needed {
                 continue;
             }
-            self.broken = length < least;
+            // The top bit of a 64-bit length must be 0.
+            self.broken = length < least || length >> 63 != 0;
             let mask = if second & 0x80 == 0 { 0 } else { MASK };
             self.skip = length.saturating_add(mask);
             self.read = 0;
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn c5_lengths_use_the_fewest_bytes() {
+    fn c5_lengths_are_minimal_and_positive() {
         let good = [
             frame(&[0x80], 0),
             frame(&[0x80 | 125], 125),
@@ -344,6 +345,8 @@ mod tests {
             frame(&[0x80 | 126, 0, 125], 125),
             frame(&[0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 1], 1),
             frame(&[0x80 | 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff], 0xffff),
+            frame(&[0x80 | 127, 0x80, 0, 0, 0, 0, 1, 0, 0], 0),
+            frame(&[0x80 | 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 0),
         ];
         assert!(passes(&good.concat()));
         for bad in bad {

@@ -38,6 +38,7 @@ mod relay;
 mod room;
 #[doc(hidden)]
 pub mod sabotage;
+mod session;
 #[doc(hidden)]
 pub mod simulated;
 mod store;

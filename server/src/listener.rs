@@ -22,7 +22,7 @@ use crate::{
     Shared,
     connection::{Connection, Socket},
     http::{self, Answer, HeadError},
-    io::{AnyIo, Metered, Minimal, Progress, Turns},
+    io::{AnyIo, CheckedLengths, Metered, Progress, Turns},
     rate_limit::{Origin, Place},
     tls, words,
 };
@@ -196,7 +196,7 @@ pub(crate) async fn upgrade(
         .max_message_size(Some(FRAME_BYTES_MAX))
         .max_frame_size(Some(FRAME_BYTES_MAX))
         .accept_unmasked_frames(false);
-    let (io, rest) = Minimal::after(io, rest);
+    let (io, rest) = CheckedLengths::after(io, rest);
     let stream = WebSocketStream::from_partially_read(io, rest, Role::Server, Some(config)).await;
     Socket { stream, channel, progress }
 }

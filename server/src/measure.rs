@@ -13,10 +13,16 @@ use hearth_protocol::{
     handshake::{self, AuthContext},
 };
 
+use hearth_rules::{
+    admission::{Opening, Terms},
+    quota::Limits,
+    submit::Submission,
+};
+
 use crate::{
     auth::{Proved, Verifier},
     metrics::Metrics,
-    store::{Committed, OpenError, Store, door, grants, quota::Limits, schema, submit},
+    store::{self, Committed, OpenError, Store, Submitted},
 };
 
 /// What a run of appends took.
@@ -56,13 +62,12 @@ pub async fn appends(
     let founder = prove(&store, member, sign)?;
     let Load { entries, waiting, payload_bytes } = load;
     let grant = Secret32::new([1; 32]);
-    let terms = grants::Terms { rooms_left: 1, members_max: 10, expires: Millis::NEVER };
-    grants::add(&schema::open_writer(store.path())?, &grant, &terms)?;
+    let terms = Terms { rooms_left: 1, members_max: 10, expires: Millis::NEVER };
+    store::add_grant(dir, &grant, &terms)?;
     let opening =
-        door::Opening { grant, numbers: RoomNumbers::default(), agreement: Commitment([2; 32]) };
+        Opening { grant, numbers: RoomNumbers::default(), agreement: Commitment([2; 32]) };
     let proof = founder.clone();
-    let opened = store.write(move |batch| door::open_room(batch, Millis(1), &proof, &opening));
-    if opened.await.await.is_err() {
+    if store.open_room(Millis(1), proof, opening).await.is_err() {
         return Err(OpenError::Incomplete("room"));
     }
     let mut done = 0;
@@ -72,7 +77,7 @@ pub async fn appends(
     payload.resize(payload_bytes.max(payload.len()), 3);
     let commits = metrics.commit_latency.count();
     let started = Instant::now();
-    let mut answers: VecDeque<Committed<submit::Submitted>> = VecDeque::with_capacity(waiting);
+    let mut answers: VecDeque<Committed<Submitted>> = VecDeque::with_capacity(waiting);
     for number in 0..entries {
         if answers.len() >= waiting
             && let Some(answer) = answers.pop_front()
@@ -83,7 +88,7 @@ pub async fn appends(
         let mut id = [0; 16];
         id[..8].copy_from_slice(&number.to_be_bytes());
         let (id, after) = (MessageId(id), Seq(number));
-        let submission = submit::Submission { id, payload, expect: None, effects: vec![], after };
+        let submission = Submission { id, payload, expect: None, effects: vec![], after };
         answers.push_back(store.submit(Millis(2), proof, submission).await);
     }
     for answer in answers {

@@ -14,12 +14,11 @@ use std::{
 };
 
 use hearth_protocol::{Entry, EntryContent, RoomId, Seq, codec, limits::ROOMS_PER_CONNECTION_MAX};
-use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use crate::{
     batch::{Encoded, EntryBatch},
-    store::{Publication, rows},
+    store::Publication,
 };
 
 /// Entries of one room in memory.
@@ -161,12 +160,12 @@ impl Registry {
 
     /// Reads every room's head again after the store failed: a transaction that was refused may have reached
     /// the disk all the same.
-    pub(crate) fn resynchronise(&self, db: &Connection) {
+    pub(crate) fn resynchronise(&self, head_of: impl Fn(&RoomId) -> Option<Seq>) {
         let rooms: Vec<_> = lock(&self.rooms).values().cloned().collect();
         for room in rooms {
-            let Ok(Some(row)) = rows::room(db, &room.id) else { continue };
+            let Some(head) = head_of(&room.id) else { continue };
             let mut channel = lock(&room.channel);
-            channel.head = row.head;
+            channel.head = head;
             channel.roster += 1;
             channel.knocks += 1;
             channel.tail.clear();

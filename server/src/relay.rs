@@ -3,6 +3,7 @@
 use std::{
     io::ErrorKind as Kind,
     net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,7 +14,7 @@ use hearth_protocol::{
     invite::{self, RelayAddress, Transport},
     limits::MEMBERS_MAX,
 };
-use rusqlite::ErrorCode;
+use hearth_rules::admission::Terms;
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout},
@@ -29,7 +30,7 @@ use crate::{
     metrics::Metrics,
     rate_limit::{Arrivals, Guesses, Occupancy},
     registry::Registry,
-    store::{self, Store, Threads, grants, life, retention, schema},
+    store::{self, Store, Threads},
     tls::{Identity, Reload},
     uploads::Uploads,
     words,
@@ -77,6 +78,16 @@ pub enum StartError {
     /// The link of a grant could not be printed.
     #[error("standard output cannot be written to: {}", words::of_io(.0))]
     GrantUnprinted(std::io::Error),
+    /// A backup would go where something is.
+    #[error("{into} {found}")]
+    BackupTaken {
+        /// Relay that is copied.
+        dir: PathBuf,
+        /// Where to.
+        into: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
     /// The place of a backup could not be printed.
     #[error("standard output cannot be written to: {}", words::of_io(.0))]
     BackupUnprinted(std::io::Error),
@@ -99,8 +110,8 @@ impl StartError {
                 path.display()
             ),
             Self::DataDir(DataDirError::Io { path, source }) => file_advice(path, source.kind()),
-            Self::Store { source: OpenError::FirstSchema, .. } => {
-                "0.1 was never released: move the folder away and start a new relay".into()
+            Self::Store { source: OpenError::OlderSchema { .. }, .. } => {
+                "no released version wrote it: move the folder away and start a new relay".into()
             }
             Self::Store { source: OpenError::Vanished(_), .. } => {
                 "put the last backup in its place; for a new relay, move the folder away or choose another with --data-dir".into()
@@ -112,22 +123,14 @@ impl StartError {
                 "install the newer version again, or restore the backup from before the upgrade"
                     .into()
             }
-            Self::Store { path, source: OpenError::Io(error) } => file_advice(path, error.kind()),
-            Self::Store { path, source: OpenError::Sqlite(error) } => {
-                match error.sqlite_error_code() {
-                    Some(ErrorCode::DiskFull) => file_advice(path, Kind::StorageFull),
-                    Some(
-                        ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly,
-                    ) => file_advice(path, Kind::PermissionDenied),
-                    _ => DAMAGED.into(),
-                }
+            Self::Store { path, source } => {
+                source.kind().map_or_else(|| DAMAGED.into(), |kind| file_advice(path, kind))
             }
-            Self::Store { .. } => DAMAGED.into(),
             Self::Tls(TlsError::KeyExposed(path)) => {
                 format!("take the right away: `chmod 600 {}`", path.display())
             }
             Self::Tls(TlsError::OwnKey(..)) => {
-                "put key.pem back from the backup, or name the old one with --tls-key; if it is lost, delete key.pem, cert.pem and address there, and give everybody new links".into()
+                "copy key.pem there from where you keep it or from the relay's old folder (`hearthd backup` copies hearth.db alone); if it is lost, move the folder away, start a new relay and give everybody new links".into()
             }
             Self::Tls(TlsError::OwnCertificate(..)) => {
                 "delete cert.pem there and start again: the relay makes another from key.pem, and links stay as they are".into()
@@ -152,6 +155,11 @@ impl StartError {
                 };
                 format!("{how}; the unprinted grant is harmless")
             }
+            Self::BackupTaken { dir, into, .. } => format!(
+                "name a directory that is new or empty: `hearthd backup --data-dir {} {}`",
+                dir.display(),
+                unused(into).display()
+            ),
             Self::BackupUnprinted(_) => {
                 "do not run it again: the backup is whole, in the directory that was named".into()
             }
@@ -165,6 +173,17 @@ impl StartError {
 }
 
 const DAMAGED: &str = "check the disk; if the file is damaged, put the last backup in its place";
+
+/// Returns a path beside another that nothing has yet.
+fn unused(path: &Path) -> PathBuf {
+    let numbered = |number: u32| {
+        // Without a slash at the end.
+        let mut name = path.components().as_path().as_os_str().to_owned();
+        name.push(format!("-{number}"));
+        PathBuf::from(name)
+    };
+    (2..).map(numbered).find(|path| !path.exists()).unwrap_or_default()
+}
 
 /// Says what to try for a file or a directory.
 fn file_advice(path: &Path, kind: Kind) -> String {
@@ -199,6 +218,8 @@ pub struct Relay {
     tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     threads: Threads,
+    /// From before the relay says that it is ready, because the default of the signal kills.
+    hangups: Hangups,
 }
 
 impl Relay {
@@ -219,7 +240,8 @@ impl Relay {
             (Transport::Plain, _) => None,
             (Transport::Tls, Some((certificate, key))) => Some(Identity::load(certificate, key)?),
             (Transport::Tls, None) => {
-                Some(Identity::load_or_make(data_dir.path(), &names(&authority))?)
+                let pinned = store::pinned(data_dir.path());
+                Some(Identity::load_or_make(data_dir.path(), &names(&authority), pinned)?)
             }
         };
         let server_config = identity.as_ref().map(Identity::server_config).transpose()?;
@@ -232,6 +254,9 @@ impl Relay {
                     path: store::database_path(data_dir.path()),
                     source,
                 })?;
+        if let Some(identity) = &identity {
+            remember_pin(&store, identity).await;
+        }
         let transport = config.transport;
         data_dir.record_address(&Address { authority, transport, pin: link_pin(&identity) })?;
         let shared = Arc::new(Shared {
@@ -247,7 +272,18 @@ impl Relay {
             stopping: CancellationToken::new(),
             killed: CancellationToken::new(),
         });
-        Ok(Self { data_dir, listener, admin, local, admin_local, identity, tls, shared, threads })
+        Ok(Self {
+            data_dir,
+            listener,
+            admin,
+            local,
+            admin_local,
+            identity,
+            tls,
+            shared,
+            threads,
+            hangups: hangups(),
+        })
     }
 
     /// Where members connect.
@@ -284,11 +320,13 @@ impl Relay {
     /// Serves until `shutdown` completes; then says goodbye to everybody, finishes what was accepted and closes
     /// the store.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { data_dir, listener, admin, local, identity, tls, shared, threads, .. } = self;
+        let Self {
+            data_dir, listener, admin, local, identity, tls, shared, threads, hangups, ..
+        } = self;
         let data_dir = Arc::new(data_dir);
         shared.tasks.spawn(listener::accept(listener, shared.clone(), tls));
         shared.tasks.spawn(admin::serve(admin, shared.clone()));
-        shared.tasks.spawn(upkeep(shared.clone(), identity, data_dir.clone(), local));
+        shared.tasks.spawn(upkeep(shared.clone(), identity, data_dir.clone(), local, hangups));
         shutdown.await;
         tracing::info!("stopping");
         shared.stopping.cancel();
@@ -297,7 +335,7 @@ impl Relay {
             shared.killed.cancel();
             let _ = timeout(GOODBYE, shared.tasks.wait()).await;
         }
-        end_generation(&shared.store, data_dir.path()).await;
+        shared.store.end_generation(data_dir.path()).await;
         drop(shared);
         let joined = tokio::task::spawn_blocking(move || threads.join());
         if timeout(GOODBYE, joined).await.is_err() {
@@ -339,15 +377,15 @@ async fn upkeep(
     identity: Option<Arc<Identity>>,
     data_dir: Arc<DataDir>,
     local: SocketAddr,
+    mut hangups: Hangups,
 ) {
-    let mut hangups = hangups();
     let mut round = 0_u32;
     loop {
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             () = hangups.next() => {}
             () = tokio::time::sleep(UPKEEP) => {
-                note_life(&shared.store, data_dir.path()).await;
+                let _ = shared.store.note_life(data_dir.path()).await;
                 shared.registry.cool();
                 shared.uploads.expire(Instant::now());
                 if round.is_multiple_of(RETENTION_EVERY) {
@@ -367,6 +405,9 @@ async fn upkeep(
                 if let Err(error) = data_dir.record_address(&Address { authority, transport, pin })
                 {
                     tracing::error!(%error, "new grants name the old certificate");
+                }
+                if let Some(identity) = &identity {
+                    remember_pin(&shared.store, identity).await;
                 }
                 tracing::info!("the certificate was replaced");
             }
@@ -396,30 +437,10 @@ impl Hangups {
     }
 }
 
-async fn note_life(store: &Arc<Store>, dir: &Path) {
-    // Through the writer, also to notice that a failed store works again while nobody posts.
-    let read = store.write(|batch| Ok(life::life(batch.db)?)).await.await;
-    if let Ok(life) = read {
-        let (store, dir) = (store.clone(), dir.to_owned());
-        let noted = tokio::task::spawn_blocking(move || {
-            life::note(&dir, store.path(), store.stream(), life)
-        });
-        if let Ok(Err(error)) = noted.await {
-            let error = words::of_io(&error);
-            tracing::warn!(%error, "the state of the store could not be written down");
-        }
-    }
-}
-
-async fn end_generation(store: &Arc<Store>, dir: &Path) {
-    let advanced = store
-        .write(|batch| {
-            batch.db.execute("UPDATE life SET generation = generation + 1", [])?;
-            Ok(())
-        })
-        .await;
-    if advanced.await.is_ok() {
-        note_life(store, dir).await;
+async fn remember_pin(store: &Arc<Store>, identity: &Identity) {
+    let pin = identity.is_self_signed().then(|| identity.pin());
+    if store.remember_pin(pin).await.is_err() {
+        tracing::warn!("the store could not note the pin of this relay's key");
     }
 }
 
@@ -428,8 +449,7 @@ pub(crate) async fn delete_expired(shared: &Shared) -> u64 {
     let now = shared.now();
     let (mut after, mut deleted) = (0, 0);
     loop {
-        let step = shared.store.write(move |batch| retention::step(batch, now, after)).await.await;
-        let Ok(step) = step else { return 0 };
+        let Ok(step) = shared.store.forget(now, after).await else { return 0 };
         deleted += step.deleted;
         match step.next {
             Some(next) if !shared.stopping.is_cancelled() => after = next,
@@ -465,19 +485,13 @@ pub fn grant(dir: &Path, terms: &Grant) -> Result<String, StartError> {
     let address = grant_address(dir, terms.url.as_deref())?;
     let path = store::database_path(dir);
     let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
-    store::check_present(dir).map_err(fault)?;
-    let connection = schema::open_writer(&path).map_err(fault)?;
-    let relay = life::secrets(&connection).map_err(fault)?.relay;
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|_| StartError::Grant("the system gives no random bytes"))?;
     let secret = Secret32::new(bytes);
-    let stored = grants::Terms {
-        rooms_left: terms.rooms,
-        members_max: terms.members,
-        expires: terms.expires,
-    };
-    grants::add(&connection, &secret, &stored).map_err(|error| fault(error.into()))?;
+    let stored =
+        Terms { rooms_left: terms.rooms, members_max: terms.members, expires: terms.expires };
+    let relay = store::add_grant(dir, &secret, &stored).map_err(fault)?;
     let Address { authority, transport, pin } = address;
     let address = RelayAddress { authority, transport, relay, pin };
     Ok(invite::Grant { address, secret }.to_link())
@@ -507,7 +521,8 @@ fn grant_address(dir: &Path, url: Option<&str>) -> Result<Address, StartError> {
         // Before the first start: the certificate that it will find.
         (Transport::Tls, Err(_)) => {
             let data_dir = DataDir::take(dir)?;
-            Some(Identity::load_or_make(data_dir.path(), &names(&authority))?.pin())
+            let (dir, names) = (data_dir.path(), names(&authority));
+            Some(Identity::load_or_make(dir, &names, store::pinned(dir))?.pin())
         }
     };
     Ok(Address { authority, transport, pin })
@@ -524,19 +539,43 @@ pub fn backup(dir: &Path, into: &Path) -> Result<PathBuf, StartError> {
     if !path.exists() {
         return Err(DataDirError::Empty(dir.to_owned()).into());
     }
-    std::fs::create_dir_all(into)
-        .map_err(|source| DataDirError::Io { path: into.to_owned(), source })?;
-    let copy = store::database_path(into);
-    if copy.exists() {
-        let source = std::io::ErrorKind::AlreadyExists.into();
-        return Err(DataDirError::Io { path: copy, source }.into());
+    let taken =
+        |found| StartError::BackupTaken { dir: dir.to_owned(), into: into.to_owned(), found };
+    if into.exists() && !into.is_dir() {
+        return Err(taken("is a file"));
     }
-    let connection = schema::open_writer(&path).map_err(fault)?;
-    let text = copy.to_string_lossy();
-    connection.execute("VACUUM INTO ?1", [text.as_ref()]).map_err(|error| fault(error.into()))?;
-    // SQLite does not sync what it vacuums into.
-    std::fs::File::open(&copy)
-        .and_then(|file| file.sync_all())
-        .map_err(|source| DataDirError::Io { path: copy.clone(), source })?;
+    let made = !into.exists();
+    let io_error = |source| DataDirError::Io { path: into.to_owned(), source };
+    std::fs::create_dir_all(into).map_err(io_error)?;
+    let (copy, next) = (store::database_path(into), into.join("hearth.db.next"));
+    // Made here or not at all: another backup into the same directory is not overwritten.
+    let begun = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next);
+    match begun {
+        Ok(_) => {}
+        Err(error) if error.kind() == Kind::AlreadyExists => {
+            return Err(taken("holds a backup that is under way, or was cut short"));
+        }
+        Err(source) => return Err(DataDirError::Io { path: next, source }.into()),
+    }
+    let vacuum = || -> Result<(), StartError> {
+        let others = std::fs::read_dir(into).map_err(io_error)?.count();
+        if copy.exists() {
+            return Err(taken("holds a store already"));
+        }
+        if others > 1 {
+            return Err(taken("is not empty"));
+        }
+        store::copy(dir, &next).map_err(fault)?;
+        std::fs::rename(&next, &copy)
+            .and_then(|()| std::fs::File::open(into)?.sync_all())
+            .map_err(|source| DataDirError::Io { path: copy.clone(), source }.into())
+    };
+    if let Err(error) = vacuum() {
+        let _ = std::fs::remove_file(&next);
+        if made {
+            let _ = std::fs::remove_dir(into);
+        }
+        return Err(error);
+    }
     Ok(copy)
 }

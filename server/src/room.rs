@@ -5,12 +5,16 @@ use hearth_protocol::{
     frame::{Notice, Standing},
 };
 
+use hearth_rules::{
+    Refusal, State,
+    reading::{Position, View},
+};
+
 use crate::{
     Shared,
     auth::Proved,
     batch::EntryBatch,
     registry::{Attachment, Pull, Versions},
-    store::{Refusal, door, read},
 };
 
 /// What a member follows.
@@ -51,7 +55,7 @@ impl RoomSlot {
         proof: Proved,
         attachment: Attachment,
         versions: Versions,
-        view: &door::View,
+        view: &View,
     ) -> Self {
         Self {
             proof,
@@ -69,16 +73,16 @@ impl RoomSlot {
     }
 
     /// Takes a standing that was read anew, so that no notice says it again.
-    pub(crate) fn observe(&mut self, view: &door::View) {
+    pub(crate) fn observe(&mut self, view: &View) {
         self.standing = Some(view.standing.clone());
         self.timeout_until = timeout_of(view);
     }
 
     /// Starts to follow the log.
-    pub(crate) fn subscribe(&mut self, after: Seq, position: &read::Position) {
+    pub(crate) fn subscribe(&mut self, after: Seq, position: &Position) {
         let member = &position.member;
         let bound = match member.state {
-            crate::store::rows::State::In => Seq(u64::MAX),
+            State::In => Seq(u64::MAX),
             _ => member.gone,
         };
         // Nothing from before the admission, whatever is asked for.
@@ -151,16 +155,13 @@ impl RoomSlot {
                 return;
             }
             Pull::Tail(batch, head) => (batch, head),
-            Pull::Behind(head) => {
-                let read = move |db: &rusqlite::Connection| read::entries(db, &room, cursor, head);
-                match shared.store.read(read).await {
-                    Ok(batch) => (batch, head),
-                    Err(_) => {
-                        delivery.failed = true;
-                        return;
-                    }
+            Pull::Behind(head) => match shared.store.entries(room, cursor, head).await {
+                Ok(batch) => (batch, head),
+                Err(_) => {
+                    delivery.failed = true;
+                    return;
                 }
-            }
+            },
         };
         self.send(shared, batch, head, delivery);
     }
@@ -184,8 +185,7 @@ impl RoomSlot {
         let mut notices = Vec::new();
         if versions.roster != self.versions.roster {
             let (room, member) = (*self.proof.room(), *self.proof.member());
-            let read = move |db: &rusqlite::Connection| door::standing(db, &room, &member);
-            match shared.store.read(read).await {
+            match shared.store.standing(room, member).await {
                 Ok(view) => self.note(&view, &mut notices),
                 // A pending knock was dropped with the agreement it acknowledged.
                 Err(refusal) if refusal.code == RejectCode::NotMember => self.standing = None,
@@ -199,12 +199,12 @@ impl RoomSlot {
         Ok(notices)
     }
 
-    fn note(&mut self, view: &door::View, notices: &mut Vec<Notice>) {
+    fn note(&mut self, view: &View, notices: &mut Vec<Notice>) {
         if let Some(subscription) = &mut self.subscription
             && let Some(row) = &view.row
         {
             match row.state {
-                crate::store::rows::State::In => {
+                State::In => {
                     subscription.bound = Seq(u64::MAX);
                     subscription.cursor = subscription.cursor.max(row.joined);
                 }
@@ -235,6 +235,6 @@ fn is_same(old: Option<&Standing>, new: &Standing) -> bool {
     }
 }
 
-fn timeout_of(view: &door::View) -> Millis {
+fn timeout_of(view: &View) -> Millis {
     view.row.as_ref().map_or(Millis(0), |row| row.timeout_until)
 }

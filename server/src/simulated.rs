@@ -7,6 +7,7 @@ use std::{net::IpAddr, path::Path, sync::Arc};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use hearth_protocol::{Millis, RelayId, Secret32, limits::MEMBERS_MAX};
+use hearth_rules::admission::Terms;
 use tokio::{io::DuplexStream, task::unconstrained, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -22,7 +23,7 @@ use crate::{
     rate_limit::{Arrivals, Guesses, Occupancy},
     registry::Registry,
     relay::delete_expired,
-    store::{Store, grants, schema},
+    store::{self, Store},
     uploads::Uploads,
 };
 
@@ -44,22 +45,7 @@ impl Core {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(dir: &Path, clock: Clock) -> Result<Self, OpenError> {
-        let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
-        let config = Config { clock, ..Config::new(dir) };
-        let store = Store::open_here(dir, registry.clone(), metrics.clone(), config.limits())?;
-        Ok(Self(Arc::new(Shared {
-            config,
-            store,
-            registry,
-            metrics,
-            guesses: Guesses::default(),
-            occupancy: Arc::new(Occupancy::default()),
-            uploads: Uploads::default(),
-            arrivals: Arrivals::new(Instant::now()).into(),
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            killed: CancellationToken::new(),
-        })))
+        alone(dir, clock).map(Self)
     }
 
     /// Who the relay is.
@@ -72,10 +58,8 @@ impl Core {
     /// # Errors
     /// See [`OpenError`].
     pub fn grant(&self, secret: &Secret32) -> Result<(), OpenError> {
-        let terms =
-            grants::Terms { rooms_left: 1, members_max: MEMBERS_MAX, expires: Millis::NEVER };
-        grants::add(&schema::open_writer(self.0.store.path())?, secret, &terms)?;
-        Ok(())
+        let terms = Terms { rooms_left: 1, members_max: MEMBERS_MAX, expires: Millis::NEVER };
+        store::add_grant(&self.0.config.data_dir, secret, &terms).map(|_| ())
     }
 
     /// Takes a connection, without TLS.
@@ -98,6 +82,26 @@ impl Core {
     pub async fn forget(&self) {
         delete_expired(&self.0).await;
     }
+}
+
+/// Opens the store of a data directory for callers that share no socket.
+pub(crate) fn alone(dir: &Path, clock: Clock) -> Result<Arc<Shared>, OpenError> {
+    let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
+    let config = Config { clock, ..Config::new(dir) };
+    let store = Store::open_here(dir, registry.clone(), metrics.clone(), config.limits())?;
+    Ok(Arc::new(Shared {
+        config,
+        store,
+        registry,
+        metrics,
+        guesses: Guesses::default(),
+        occupancy: Arc::new(Occupancy::default()),
+        uploads: Uploads::default(),
+        arrivals: Arrivals::new(Instant::now()).into(),
+        tasks: TaskTracker::new(),
+        stopping: CancellationToken::new(),
+        killed: CancellationToken::new(),
+    }))
 }
 
 impl Wire {

@@ -106,10 +106,16 @@ impl Identity {
     /// Loads the data directory's own key and certificate, making what is missing.
     ///
     /// The key is written before the certificate and before anything names its pin. So a first start that is killed leaves
-    /// at most a key, which the next start certifies, and a missing key beside other traces is a lost one.
-    pub(crate) fn load_or_make(dir: &Path, names: &[String]) -> Result<Arc<Self>, TlsError> {
+    /// at most a key, which the next start certifies, and a missing key beside other traces is a lost one. `pinned` is the pin
+    /// that the store remembers: a folder restored from it alone has no other trace.
+    pub(crate) fn load_or_make(
+        dir: &Path,
+        names: &[String],
+        pinned: Option<Pin>,
+    ) -> Result<Arc<Self>, TlsError> {
         let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
-        let pinned = Address::read(dir).ok().and_then(|address| address.pin);
+        let recorded = || Address::read(dir).ok().and_then(|address| address.pin);
+        let pinned = pinned.or_else(recorded);
         if !is_written(&key)? {
             if is_written(&certificate)? || pinned.is_some() {
                 return Err(TlsError::OwnKey(key, "is missing or empty, and members pinned it"));
@@ -125,7 +131,7 @@ impl Identity {
             write(&certificate, certify(&pair, names)?.as_bytes())?;
         }
         let is_pinned = || own_pair(&key).is_ok_and(|pair| pinned == Some(pin_of(&pair)));
-        Self::load(&certificate, &key).map_err(|error| match error {
+        let loaded = Self::load(&certificate, &key).map_err(|error| match error {
             TlsError::NoKey(_) => unusable(&key),
             TlsError::NoCertificate(path) => {
                 TlsError::OwnCertificate(path, "holds no usable certificate")
@@ -135,7 +141,11 @@ impl Identity {
             }
             TlsError::Mismatch => TlsError::OwnKey(key.clone(), "does not belong to cert.pem"),
             error => error,
-        })
+        })?;
+        if pinned.is_some_and(|pin| pin != loaded.pin()) {
+            return Err(TlsError::OwnKey(key, "is not the key that members pinned"));
+        }
+        Ok(loaded)
     }
 
     fn current(&self) -> Arc<Loaded> {
@@ -332,7 +342,7 @@ mod tests {
 
     /// Starts in a folder; returns the pin, or which of the two files is refused.
     fn start(dir: &Path) -> Result<Pin, &'static str> {
-        match Identity::load_or_make(dir, &names()) {
+        match Identity::load_or_make(dir, &names(), None) {
             Ok(identity) => Ok(identity.pin()),
             Err(TlsError::OwnKey(path, _)) if path == dir.join("key.pem") => Err("key.pem"),
             Err(TlsError::OwnCertificate(path, _)) if path == dir.join("cert.pem") => {
@@ -434,10 +444,10 @@ mod tests {
     #[test]
     fn a_certificate_is_made_once_and_its_key_is_private() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Identity::load_or_make(dir.path(), &names()).unwrap();
+        let first = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let mode = fs::metadata(dir.path().join("key.pem")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let second = Identity::load_or_make(dir.path(), &names()).unwrap();
+        let second = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         assert_eq!(first.pin(), second.pin());
         assert!(first.is_self_signed());
         first.server_config().unwrap();
@@ -446,7 +456,7 @@ mod tests {
     #[test]
     fn c4_certificate_has_neutral_name_and_dates() {
         let dir = tempfile::tempdir().unwrap();
-        Identity::load_or_make(dir.path(), &names()).unwrap();
+        Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let pem = fs::read(dir.path().join("cert.pem")).unwrap();
         let der = CertificateDer::from_pem_slice(&pem).unwrap();
         let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
@@ -465,12 +475,12 @@ mod tests {
     #[test]
     fn an_exposed_foreign_or_empty_key_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        Identity::load_or_make(dir.path(), &names()).unwrap();
+        Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(Identity::load(&certificate, &key), Err(TlsError::KeyExposed(_))));
         let other = tempfile::tempdir().unwrap();
-        Identity::load_or_make(other.path(), &names()).unwrap();
+        Identity::load_or_make(other.path(), &names(), None).unwrap();
         let foreign = other.path().join("key.pem");
         assert!(matches!(Identity::load(&certificate, &foreign), Err(TlsError::Mismatch)));
         fs::write(&foreign, "").unwrap();
@@ -484,7 +494,7 @@ mod tests {
     #[test]
     fn a_bad_new_file_leaves_the_old_certificate() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::load_or_make(dir.path(), &names()).unwrap();
+        let identity = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let pin = identity.pin();
         assert_eq!(identity.reload().unwrap(), Reload::Unchanged);
         let certificate = dir.path().join("cert.pem");
@@ -506,7 +516,7 @@ mod tests {
     #[test]
     fn a_right_that_is_taken_away_later_makes_a_new_key_good() {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::load_or_make(dir.path(), &names()).unwrap();
+        let identity = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let pin = identity.pin();
         let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
         replace(&certificate, &key);

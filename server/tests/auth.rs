@@ -184,32 +184,3 @@ async fn a_connection_holds_many_rooms_and_one_key_for_each() {
     let answer = client.submit(first.id, payload, vec![]).await;
     assert_eq!(code(&answer), RejectCode::BadPayload);
 }
-
-#[tokio::test]
-async fn the_hello_comes_first_once_and_with_a_common_version() {
-    let relay = TestRelay::start().await;
-    let cases = [
-        (vec![ClientFrame::Status { req: 1, room: RoomId([0; 16]) }], RejectCode::BadFrame),
-        (vec![ClientFrame::Hello { versions: vec![1, 3] }], RejectCode::BadVersion),
-        (vec![ClientFrame::Hello { versions: vec![2; 17] }], RejectCode::BadFrame),
-        (
-            vec![
-                ClientFrame::Hello { versions: vec![7, 2] },
-                ClientFrame::Hello { versions: vec![2] },
-            ],
-            RejectCode::BadFrame,
-        ),
-    ];
-    for (frames, expected) in cases {
-        let mut client = relay.connect_silent().await;
-        for frame in &frames {
-            client.say(frame).await;
-        }
-        let mut answer = client.hear().await;
-        if matches!(answer, ServerFrame::Hello { .. }) {
-            answer = client.hear().await;
-        }
-        assert_eq!(code(&answer), expected);
-        assert!(client.next_frame().await.is_none());
-    }
-}

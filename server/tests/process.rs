@@ -179,8 +179,8 @@ fn lost_key_stops_the_start() {
         refused(&output, 1, "key.pem is missing or empty, and members pinned it");
         let text = String::from_utf8(output.stderr).unwrap();
         let advice = text.lines().nth(1).unwrap();
-        assert!(advice.contains("put key.pem back from the backup"), "{advice}");
-        assert!(advice.contains("delete key.pem, cert.pem and address"), "{advice}");
+        assert!(advice.contains("copy key.pem there from where you keep it"), "{advice}");
+        assert!(advice.contains("move the folder away, start a new relay"), "{advice}");
     };
     let backup = dir.path().join("backup.pem");
     std::fs::rename(&key, &backup).unwrap();
@@ -196,7 +196,38 @@ fn lost_key_stops_the_start() {
     for file in [key, certificate, address] {
         std::fs::remove_file(file).unwrap();
     }
+    is_refused();
+    std::fs::rename(&relay, dir.path().join("away")).unwrap();
     assert_ne!(pin_after_start(&relay), pin);
+}
+
+/// A folder restored from `hearth.db` alone: the store knows the pin that members have.
+#[test]
+fn restored_store_demands_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (relay, restored) = (dir.path().join("relay"), dir.path().join("restored"));
+    let pin = pin_after_start(&relay);
+    let output = hearthd(&relay).arg("backup").arg(&restored).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let listen = ["--listen", "127.0.0.1:0"];
+    let url = ["grant", "--url", "wss://relay.example:443"];
+    for args in [listen.as_slice(), &url] {
+        let output = hearthd(&restored).args(args).output().unwrap();
+        refused(&output, 1, "key.pem is missing or empty, and members pinned it");
+        assert!(!restored.join("key.pem").exists());
+    }
+    // Another relay's key and certificate.
+    let other = dir.path().join("other");
+    pin_after_start(&other);
+    for file in ["key.pem", "cert.pem"] {
+        std::fs::copy(other.join(file), restored.join(file)).unwrap();
+    }
+    let output = hearthd(&restored).args(listen).output().unwrap();
+    refused(&output, 1, "key.pem is not the key that members pinned");
+    // The key alone is enough.
+    std::fs::copy(relay.join("key.pem"), restored.join("key.pem")).unwrap();
+    std::fs::remove_file(restored.join("cert.pem")).unwrap();
+    assert_eq!(pin_after_start(&restored), pin);
 }
 
 #[test]
@@ -297,9 +328,53 @@ fn a_backup_is_taken_from_a_running_relay_and_not_over_another() {
     let output = hearthd(&relay).arg("backup").arg(&into).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(into.join("hearth.db").exists());
+    let kept = std::fs::read(into.join("hearth.db")).unwrap();
     let output = hearthd(&relay).arg("backup").arg(&into).output().unwrap();
-    refused(&output, 1, "hearth.db");
+    refused(&output, 1, "backup holds a store already");
+    assert_eq!(std::fs::read(into.join("hearth.db")).unwrap(), kept);
     running.stop();
+}
+
+#[test]
+fn backup_goes_into_new_or_empty_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = dir.path().join("relay");
+    pin_after_start(&relay);
+    let (empty, used, file) =
+        (dir.path().join("empty"), dir.path().join("used"), dir.path().join("file"));
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::create_dir(&used).unwrap();
+    std::fs::write(used.join("notes"), "mine").unwrap();
+    std::fs::write(&file, "mine").unwrap();
+    let backup = |into: &Path| hearthd(&relay).arg("backup").arg(into).output().unwrap();
+    assert_eq!(backup(&empty).status.code(), Some(0));
+    let names = |folder: &Path| -> Vec<_> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    assert_eq!(names(&empty), ["hearth.db"]);
+    for (into, words) in [
+        (&empty, "empty holds a store already"),
+        (&used, "used is not empty"),
+        (&file, "file is a file"),
+        (&relay, "relay holds a store already"),
+    ] {
+        let output = backup(into);
+        refused(&output, 1, words);
+        let text = String::from_utf8(output.stderr).unwrap();
+        let other = format!("{}-2`", into.display());
+        assert!(text.contains("name a directory that is new or empty: `hearthd backup "), "{text}");
+        assert!(text.contains(&other), "{text}");
+    }
+    assert_eq!(names(&used), ["notes"]);
+    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    assert!(!relay.join("hearth.db.next").exists());
+    // One that was cut short, and a slash at the end.
+    std::fs::write(used.join("hearth.db.next"), "half").unwrap();
+    std::fs::create_dir(dir.path().join("used-2")).unwrap();
+    let output = backup(&used.join(""));
+    refused(&output, 1, "under way, or was cut short");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("used-3`"));
+    assert_eq!(std::fs::read(used.join("hearth.db.next")).unwrap(), b"half");
 }
 
 /// A link that went to a full disk is lost, and so is the operator who is told that all is well.

@@ -472,6 +472,8 @@ async fn broken_websocket_frames_are_closed_with_their_code() {
         ("unmasked", vec![0x82, 1, 0], close::PROTOCOL),
         ("announces 17 MiB", announced(17 << 20), close::TOO_BIG),
         ("announces a byte too many", announced(FRAME_BYTES_MAX as u64 + 1), close::TOO_BIG),
+        ("announces all of 63 bits", announced((1 << 63) - 1), close::TOO_BIG),
+        ("announces 64 bits", announced(1 << 63), close::PROTOCOL),
         ("grows beyond by fragments", fragments, close::TOO_BIG),
         ("continues nothing", frame(0x80, b"x"), close::PROTOCOL),
         ("reserved bits", frame(0xc2, b"x"), close::PROTOCOL),
@@ -479,7 +481,7 @@ async fn broken_websocket_frames_are_closed_with_their_code() {
         ("long ping", frame(0x89, &[0; 126]), close::PROTOCOL),
         ("fragmented ping", frame(0x09, b"x"), close::PROTOCOL),
         ("text", frame(0x81, b"x"), close::UNSUPPORTED),
-        ("text that is no UTF-8", frame(0x81, b"\xff\xfe"), 1007),
+        ("text that is no UTF-8", frame(0x81, b"\xff\xfe"), close::NOT_UTF8),
         ("a close with half a code", frame(0x88, &[3]), close::PROTOCOL),
         (
             "a close with a code that no one may send",

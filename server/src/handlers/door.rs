@@ -4,27 +4,29 @@ use hearth_protocol::{
     MemberKey, RejectCode, RoomId, Secret32, ServerFrame, Signature, frame::RequestId,
     limits::ROOMS_PER_CONNECTION_MAX,
 };
+use hearth_rules::{
+    Refusal,
+    admission::{Knock, Opening},
+};
 
 use crate::{
     auth::Proved,
-    connection::{Connection, End, Stage},
     room::RoomSlot,
-    store::{Batch, Refusal, door, read},
+    session::{Session, Stage},
 };
 
-/// A key that somebody says is theirs.
+/// A key that a peer says is theirs.
 pub(super) struct Claim {
-    pub(super) req: RequestId,
     pub(super) room: RoomId,
     pub(super) member: MemberKey,
     pub(super) signature: Signature,
 }
 
 /// Verifies a claim and that the connection may hold the room; the refusal otherwise.
-fn prove(connection: &mut Connection, claim: &Claim) -> Result<Proved, RejectCode> {
-    let proved = connection.verifier.verify(claim.room, claim.member, &claim.signature)?;
-    let full = connection.rooms() >= ROOMS_PER_CONNECTION_MAX;
-    match connection.room(&claim.room) {
+fn prove(session: &mut Session, claim: &Claim) -> Result<Proved, RejectCode> {
+    let proved = session.verifier.verify(claim.room, claim.member, &claim.signature)?;
+    let full = session.rooms() >= ROOMS_PER_CONNECTION_MAX;
+    match session.room(&claim.room) {
         // One key for each room of a connection: whose entry it is would be ambiguous.
         Some(slot) if *slot.proof.member() != claim.member => Err(RejectCode::BadFrame),
         None if full => Err(RejectCode::RateLimited),
@@ -33,186 +35,131 @@ fn prove(connection: &mut Connection, claim: &Claim) -> Result<Proved, RejectCod
 }
 
 /// Attaches the room and answers with what the key is there.
-async fn enter(connection: &mut Connection, req: RequestId, proved: Proved) -> Result<(), End> {
+async fn enter(
+    session: &mut Session,
+    req: RequestId,
+    proved: Proved,
+) -> Result<ServerFrame, Refusal> {
     let (room, member) = (*proved.room(), *proved.member());
-    let read = move |db: &rusqlite::Connection| door::standing(db, &room, &member);
-    let standing = if connection.room(&room).is_some() {
-        let view = connection.shared.store.read(read).await;
-        view.map(|view| {
-            if let Some(slot) = connection.room(&room) {
-                slot.observe(&view);
-            }
-            view.standing
-        })
+    let shared = session.shared.clone();
+    let view = if session.room(&room).is_some() {
+        let view = shared.store.standing(room, member).await?;
+        if let Some(slot) = session.room(&room) {
+            slot.observe(&view);
+        }
+        view
     } else {
-        let index = u8::try_from(connection.rooms()).unwrap_or(u8::MAX);
-        let attachment = connection.shared.registry.attach(room, &connection.wake, index);
+        let index = u8::try_from(session.rooms()).unwrap_or(u8::MAX);
+        let attachment = shared.registry.attach(room, &session.wake, index);
         // Before the store is read: what changes in between is looked at again.
         let versions = attachment.versions();
-        match connection.shared.store.read(read).await {
-            Ok(view) => {
-                connection.add_room(RoomSlot::new(proved, attachment, versions, &view));
-                Ok(view.standing)
-            }
-            Err(refusal) => Err(refusal),
-        }
+        let view = shared.store.standing(room, member).await?;
+        session.add_room(RoomSlot::new(proved, attachment, versions, &view));
+        view
     };
-    match standing {
-        Ok(standing) => {
-            connection.stage = Stage::Known;
-            connection.reply(&ServerFrame::Authenticated { req, standing }).await
-        }
-        Err(refusal) => connection.reject(req, refusal).await,
-    }
+    session.stage = Stage::Known;
+    Ok(ServerFrame::Authenticated { req, standing: view.standing })
 }
 
 pub(super) async fn authenticate(
-    connection: &mut Connection,
+    session: &mut Session,
     req: RequestId,
-    room: RoomId,
-    member: MemberKey,
-    signature: &Signature,
-) -> Result<(), End> {
-    let claim = Claim { req, room, member, signature: *signature };
-    match prove(connection, &claim) {
-        Ok(proved) => enter(connection, req, proved).await,
-        Err(code) => connection.reject(req, code.into()).await,
-    }
+    claim: &Claim,
+) -> Result<ServerFrame, Refusal> {
+    let proved = prove(session, claim)?;
+    enter(session, req, proved).await
 }
 
 pub(super) async fn open_room(
-    connection: &mut Connection,
-    claim: Claim,
-    opening: door::Opening,
-) -> Result<(), End> {
-    let req = claim.req;
-    let proved = match prove(connection, &claim) {
-        Ok(proved) => proved,
-        Err(code) => return connection.reject(req, code.into()).await,
-    };
-    let now = connection.shared.now();
-    let (proof, grant) = (proved.clone(), opening.grant.clone());
-    let read = move |db: &rusqlite::Connection| door::check_grant(db, now, &proof, &grant);
-    if let Err(refusal) = connection.shared.store.read(read).await {
-        return guessed(connection, req, refusal).await;
-    }
-    let proof = proved.clone();
-    let write =
-        connection.shared.store.write(move |batch| door::open_room(batch, now, &proof, &opening));
-    match write.await.await {
-        Ok(_) => enter(connection, req, proved).await,
-        Err(refusal) => guessed(connection, req, refusal).await,
-    }
+    session: &mut Session,
+    req: RequestId,
+    claim: &Claim,
+    opening: Opening,
+) -> Result<ServerFrame, Refusal> {
+    let proved = prove(session, claim)?;
+    let (store, now) = (session.shared.store.clone(), session.shared.now());
+    let checked = store.check_grant(now, proved.clone(), opening.grant.clone()).await;
+    checked.map_err(|refusal| guessed(session, refusal))?;
+    let opened = store.open_room(now, proved.clone(), opening).await;
+    opened.map_err(|refusal| guessed(session, refusal))?;
+    enter(session, req, proved).await
 }
 
 pub(super) async fn preview(
-    connection: &mut Connection,
+    session: &mut Session,
     req: RequestId,
     room: RoomId,
     token: Secret32,
-) -> Result<(), End> {
-    let now = connection.shared.now();
-    let read = move |db: &rusqlite::Connection| door::preview(db, now, &room, &token);
-    match connection.shared.store.read(read).await {
-        Ok(sealed) => {
-            // Somebody is reading the agreement: that takes longer than proving a key.
-            connection.stage = Stage::Known;
-            connection.reply(&ServerFrame::Preview { req, sealed }).await
-        }
-        Err(refusal) => guessed(connection, req, refusal).await,
-    }
+) -> Result<ServerFrame, Refusal> {
+    let now = session.shared.now();
+    let sealed = session.shared.store.preview(now, room, token).await;
+    let sealed = sealed.map_err(|refusal| guessed(session, refusal))?;
+    // A person is reading the agreement: that takes longer than proving a key.
+    session.stage = Stage::Known;
+    Ok(ServerFrame::Preview { req, sealed })
 }
 
 pub(super) async fn knock(
-    connection: &mut Connection,
-    claim: Claim,
-    knock: door::Knock,
-) -> Result<(), End> {
-    let req = claim.req;
-    let proved = match prove(connection, &claim) {
-        Ok(proved) => proved,
-        Err(code) => return connection.reject(req, code.into()).await,
-    };
-    if let Err(refusal) = shown(connection, claim.room, &knock.token).await {
-        return guessed(connection, req, refusal).await;
-    }
-    let now = connection.shared.now();
-    let (proof, bytes) = (proved.clone(), knock.body.len());
-    let verb = move |batch: &mut Batch<'_>| door::knock(batch, now, &proof, &knock);
-    let write = connection.shared.store.write_bytes(bytes, verb);
-    match write.await.await {
-        Ok(_) => enter(connection, req, proved).await,
-        Err(refusal) => guessed(connection, req, refusal).await,
-    }
+    session: &mut Session,
+    req: RequestId,
+    claim: &Claim,
+    knock: Knock,
+) -> Result<ServerFrame, Refusal> {
+    let proved = prove(session, claim)?;
+    shown(session, claim.room, &knock.token).await?;
+    let now = session.shared.now();
+    let taken = session.shared.store.knock(now, proved.clone(), knock).await;
+    taken.map_err(|refusal| guessed(session, refusal))?;
+    enter(session, req, proved).await
 }
 
 pub(super) async fn burn_invite(
-    connection: &mut Connection,
+    session: &mut Session,
     req: RequestId,
     room: RoomId,
     token: Secret32,
-) -> Result<(), End> {
-    if let Err(refusal) = shown(connection, room, &token).await {
-        return guessed(connection, req, refusal).await;
-    }
-    let now = connection.shared.now();
-    let write = connection.shared.store.write(move |batch| door::burn(batch, now, &room, &token));
-    match write.await.await {
-        Ok(()) => connection.reply(&ServerFrame::Done { req }).await,
-        Err(refusal) => guessed(connection, req, refusal).await,
-    }
+) -> Result<ServerFrame, Refusal> {
+    shown(session, room, &token).await?;
+    let now = session.shared.now();
+    let burnt = session.shared.store.burn(now, room, token).await;
+    burnt.map_err(|refusal| guessed(session, refusal))?;
+    Ok(ServerFrame::Done { req })
 }
 
 pub(super) async fn cancel_knock(
-    connection: &mut Connection,
+    session: &mut Session,
     req: RequestId,
     room: RoomId,
-) -> Result<(), End> {
-    let Some(proof) = connection.room(&room).map(|slot| slot.proof.clone()) else {
-        return connection.reject(req, RejectCode::NotMember.into()).await;
-    };
-    let write = connection.shared.store.write(move |batch| door::cancel(batch, &proof));
-    match write.await.await {
-        Ok(()) => connection.reply(&ServerFrame::Done { req }).await,
-        Err(refusal) => connection.reject(req, refusal).await,
-    }
+) -> Result<ServerFrame, Refusal> {
+    let proof = session.proof(&room)?;
+    session.shared.store.cancel(proof).await?;
+    Ok(ServerFrame::Done { req })
 }
 
 pub(super) async fn knocks(
-    connection: &mut Connection,
+    session: &mut Session,
     req: RequestId,
     room: RoomId,
     after: Option<MemberKey>,
-) -> Result<(), End> {
-    let Some(proof) = connection.room(&room).map(|slot| slot.proof.clone()) else {
-        return connection.reject(req, RejectCode::NotMember.into()).await;
-    };
-    let read = move |db: &rusqlite::Connection| read::knocks(db, &proof, after);
-    match connection.shared.store.read(read).await {
-        Ok((knocks, more)) => connection.reply(&ServerFrame::Knocks { req, knocks, more }).await,
-        Err(refusal) => connection.reject(req, refusal).await,
-    }
+) -> Result<ServerFrame, Refusal> {
+    let proof = session.proof(&room)?;
+    let (knocks, more) = session.shared.store.knocks(proof, after).await?;
+    Ok(ServerFrame::Knocks { req, knocks, more })
 }
 
 /// Looks whether a token is an invite's, without the writer: a wrong one costs no place in its queue.
-async fn shown(connection: &mut Connection, room: RoomId, token: &Secret32) -> Result<(), Refusal> {
-    let token = token.clone();
-    let read = move |db: &rusqlite::Connection| door::check_token(db, &room, &token);
-    connection.shared.store.read(read).await
+async fn shown(session: &mut Session, room: RoomId, token: &Secret32) -> Result<(), Refusal> {
+    let checked = session.shared.store.check_token(room, token.clone()).await;
+    checked.map_err(|refusal| guessed(session, refusal))
 }
 
-/// Refuses, and counts what may have been a guess. A right secret of 256 bits never comes here, so that no number of wrong
+/// Counts what may have been a guess. A right secret of 256 bits never comes here, so that no number of wrong
 /// ones from the same address stops it.
-async fn guessed(
-    connection: &mut Connection,
-    req: RequestId,
-    mut refusal: Refusal,
-) -> Result<(), End> {
-    if matches!(refusal.code, RejectCode::InviteInvalid | RejectCode::GrantInvalid) {
-        let (origin, now) = (connection.origin(), connection.shared.now());
-        if let Err(at) = connection.shared.guesses.count(origin, now) {
-            refusal = Refusal { code: RejectCode::RateLimited, retry_at: Some(at) };
-        }
+fn guessed(session: &Session, refusal: Refusal) -> Refusal {
+    if matches!(refusal.code, RejectCode::InviteInvalid | RejectCode::GrantInvalid)
+        && let Err(at) = session.shared.guesses.count(session.origin, session.shared.now())
+    {
+        return Refusal::until(RejectCode::RateLimited, Some(at));
     }
-    connection.reject(req, refusal).await
+    refusal
 }

@@ -1,8 +1,11 @@
-//! From a request to its handler. Every variant has its arm; a handler answers, or ends the connection.
+//! From a request to its handler. Every variant has its arm; a handler returns a reply or a refusal, and writes to no socket.
 
 mod blob;
 mod door;
 mod log;
+
+#[cfg(test)]
+mod tests;
 
 use hearth_protocol::{
     ClientFrame, RejectCode, ServerFrame,
@@ -10,63 +13,100 @@ use hearth_protocol::{
     frame::RequestId,
     limits::{PROTOCOL_VERSION, VERSIONS_MAX},
 };
+use hearth_rules::{
+    Refusal,
+    admission::{Knock, Opening},
+    submit::Submission,
+};
 
-use crate::connection::{Connection, End, Stage};
+use crate::{
+    auth::Proved,
+    session::{Session, Stage},
+    store::{Committed, Submitted},
+};
 
-/// Serves one frame.
-pub(crate) async fn handle(connection: &mut Connection, frame: ClientFrame) -> Result<(), End> {
+/// What a connection does about a frame.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Reply(ServerFrame),
+    Refuse(RequestId, Refusal),
+    /// Answers when the commit is on disk, and reads on meanwhile.
+    Awaits(Awaited),
+    /// Refuses under the number 0 and closes with a code.
+    End(Refusal, u16),
+}
+
+/// A submission whose commit is awaited.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    pub(crate) req: RequestId,
+    pub(crate) bytes: usize,
+    pub(crate) proof: Proved,
+    pub(crate) committed: Committed<Submitted>,
+}
+
+/// Serves one frame. Unless it is a submission, those before it must be answered, because every other request sees what they did.
+pub(crate) async fn handle(session: &mut Session, frame: ClientFrame) -> Answer {
     if let ClientFrame::Hello { versions } = frame {
-        return hello(connection, &versions).await;
+        return hello(session, &versions);
     }
+    let req = request_of(&frame);
     // An answer under the number 0 answers no request.
-    if connection.stage == Stage::Silent || request_of(&frame) == Some(0) {
-        connection.settle().await?;
-        connection.reject(0, RejectCode::BadFrame.into()).await?;
-        return Err(End::Close(close::PROTOCOL));
+    if session.stage == Stage::Silent || req == Some(0) {
+        return Answer::End(RejectCode::BadFrame.into(), close::PROTOCOL);
     }
-    if let ClientFrame::Submit { req, room, id, payload, expect, effects, after } = frame {
-        let submission = crate::store::submit::Submission { id, payload, expect, effects, after };
-        return log::submit(connection, req, room, submission).await;
+    let req = req.unwrap_or(0);
+    match serve(session, req, frame).await {
+        Ok(answer) => answer,
+        Err(refusal) => Answer::Refuse(req, refusal),
     }
-    // Everything else sees what the submissions before it did.
-    connection.settle().await?;
-    match frame {
-        ClientFrame::Authenticate { req, room, member, signature } => {
-            door::authenticate(connection, req, room, member, &signature).await
+}
+
+async fn serve(
+    session: &mut Session,
+    req: RequestId,
+    frame: ClientFrame,
+) -> Result<Answer, Refusal> {
+    let reply = match frame {
+        ClientFrame::Submit { room, id, payload, expect, effects, after, .. } => {
+            let submission = Submission { id, payload, expect, effects, after };
+            return log::submit(session, req, room, submission).await.map(Answer::Awaits);
         }
-        ClientFrame::OpenRoom { req, room, member, signature, grant, numbers, agreement } => {
-            let opening = crate::store::door::Opening { grant, numbers, agreement };
-            let claim = door::Claim { req, room, member, signature };
-            door::open_room(connection, claim, opening).await
+        ClientFrame::Authenticate { room, member, signature, .. } => {
+            let claim = door::Claim { room, member, signature };
+            door::authenticate(session, req, &claim).await
         }
-        ClientFrame::Preview { req, room, token } => {
-            door::preview(connection, req, room, token).await
+        ClientFrame::OpenRoom { room, member, signature, grant, numbers, agreement, .. } => {
+            let opening = Opening { grant, numbers, agreement };
+            let claim = door::Claim { room, member, signature };
+            door::open_room(session, req, &claim, opening).await
         }
-        ClientFrame::Knock { req, room, member, signature, token, acknowledgement, body } => {
-            let knock = crate::store::door::Knock { token, acknowledgement, body };
-            door::knock(connection, door::Claim { req, room, member, signature }, knock).await
+        ClientFrame::Preview { room, token, .. } => door::preview(session, req, room, token).await,
+        ClientFrame::Knock { room, member, signature, token, acknowledgement, body, .. } => {
+            let knock = Knock { token, acknowledgement, body };
+            let claim = door::Claim { room, member, signature };
+            door::knock(session, req, &claim, knock).await
         }
-        ClientFrame::BurnInvite { req, room, token } => {
-            door::burn_invite(connection, req, room, token).await
+        ClientFrame::BurnInvite { room, token, .. } => {
+            door::burn_invite(session, req, room, token).await
         }
-        ClientFrame::CancelKnock { req, room } => door::cancel_knock(connection, req, room).await,
-        ClientFrame::PutBlob { req, room, blob, total, offset, part } => {
+        ClientFrame::CancelKnock { room, .. } => door::cancel_knock(session, req, room).await,
+        ClientFrame::PutBlob { room, blob, total, offset, part, .. } => {
             let part = crate::uploads::Part { blob, total, offset, bytes: part };
-            blob::put(connection, req, room, part).await
+            blob::put(session, req, room, part).await
         }
-        ClientFrame::GetBlob { req, room, blob, offset } => {
-            blob::get(connection, req, room, blob, offset).await
+        ClientFrame::GetBlob { room, blob, offset, .. } => {
+            blob::get(session, req, room, blob, offset).await
         }
-        ClientFrame::Subscribe { req, room, after } => {
-            log::subscribe(connection, req, room, after).await
+        ClientFrame::Subscribe { room, after, .. } => {
+            log::subscribe(session, req, room, after).await
         }
-        ClientFrame::Knocks { req, room, after } => {
-            door::knocks(connection, req, room, after).await
-        }
-        ClientFrame::Status { req, room } => log::status(connection, req, room).await,
-        // `Hello` and `Submit` do not come here; a variant of a later version does not decode.
-        _ => connection.reject(0, RejectCode::BadFrame.into()).await,
-    }
+        ClientFrame::Knocks { room, after, .. } => door::knocks(session, req, room, after).await,
+        ClientFrame::Status { room, .. } => log::status(session, req, room).await,
+        // `Hello` does not come here; a variant of a later version does not decode.
+        _ => Err(RejectCode::BadFrame.into()),
+    };
+    reply.map(Answer::Reply)
 }
 
 /// Returns a request's number.
@@ -88,21 +128,19 @@ const fn request_of(frame: &ClientFrame) -> Option<RequestId> {
     }
 }
 
-async fn hello(connection: &mut Connection, versions: &[u16]) -> Result<(), End> {
-    let code = if connection.stage != Stage::Silent || versions.len() > VERSIONS_MAX {
+fn hello(session: &mut Session, versions: &[u16]) -> Answer {
+    let code = if session.stage != Stage::Silent || versions.len() > VERSIONS_MAX {
         RejectCode::BadFrame
     } else if !versions.contains(&PROTOCOL_VERSION) {
         RejectCode::BadVersion
     } else {
-        connection.stage = Stage::Greeted;
-        let frame = ServerFrame::Hello {
+        session.stage = Stage::Greeted;
+        return Answer::Reply(ServerFrame::Hello {
             version: PROTOCOL_VERSION,
-            relay: connection.verifier.relay,
-            challenge: connection.verifier.challenge,
-            now: connection.shared.now(),
-        };
-        return connection.reply(&frame).await;
+            relay: session.verifier.relay,
+            challenge: session.verifier.challenge,
+            now: session.shared.now(),
+        });
     };
-    connection.reject(0, code.into()).await?;
-    Err(End::Close(close::PROTOCOL))
+    Answer::End(code.into(), close::PROTOCOL)
 }

@@ -14,11 +14,20 @@ use hearth_protocol::{
     mls_header,
 };
 
-use super::{
-    submit::{Accepted, Submission, Submitted},
-    *,
+use hearth_protocol::{Digest, RoomId, Seq};
+use hearth_rules::{
+    MemberRow,
+    admission::{Knock, Opening, Terms},
+    posts,
+    submit::{Accepted, SEQ_MAX, Submission},
 };
-use crate::{auth::Proved, batch::BATCH_BYTES_MAX};
+
+use super::*;
+use crate::{
+    auth::Proved,
+    batch::BATCH_BYTES_MAX,
+    store::{Store, Submitted},
+};
 
 const ROOM: RoomId = RoomId([1; 16]);
 const FOUNDER: MemberKey = MemberKey([2; 32]);
@@ -29,8 +38,7 @@ struct Bench {
     dir: tempfile::TempDir,
     db: Connection,
     secrets: life::Secrets,
-    pace: rules::CommitPace,
-    quota: quota::Quota,
+    bounds: Bounds,
     founder: Proved,
 }
 
@@ -39,17 +47,16 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let db = schema::open_writer(&database_path(dir.path())).unwrap();
         let secrets = life::secrets(&db).unwrap();
-        let pace = rules::CommitPace::default();
-        let quota = quota::Quota::new(quota::Limits::NONE, dir.path().to_owned(), Arc::default());
+        let bounds = Bounds::new(Limits::NONE, dir.path().to_owned(), Arc::default());
         let founder = Proved::assumed(ROOM, FOUNDER);
-        let mut bench = Self { dir, db, secrets, pace, quota, founder };
+        let mut bench = Self { dir, db, secrets, bounds, founder };
         let grant = Secret32::new([3; 32]);
-        let terms = grants::Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };
+        let terms = Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };
         grants::add(&bench.db, &grant, &terms).unwrap();
         let agreement = Commitment([4; 32]);
-        let opening = door::Opening { grant, numbers, agreement };
+        let opening = Opening { grant, numbers, agreement };
         let founder = bench.founder.clone();
-        bench.run(|batch| door::open_room(batch, Millis(START), &founder, &opening)).unwrap();
+        bench.run(|batch| admission::open_room(batch, Millis(START), &founder, &opening)).unwrap();
         // The spent grant is the first thing to be forgotten.
         assert_eq!(bench.forget(START), (1, 1));
         bench
@@ -60,7 +67,7 @@ impl Bench {
         verb: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.db.execute("BEGIN IMMEDIATE", []).unwrap();
-        let mut batch = Batch::new(&self.db, &self.secrets, &mut self.pace, &mut self.quota);
+        let mut batch = Batch::new(&self.db, &self.secrets, &mut self.bounds);
         let result = verb(&mut batch);
         self.db.execute("COMMIT", []).unwrap();
         result
@@ -115,8 +122,8 @@ impl Bench {
         let admits = commit(2_000 + epoch, epoch, vec![admit]);
         let now = Millis(START);
         self.run(|batch| {
-            door::knock(batch, now, &proof, &knock)?;
-            blobs::put(batch, now, &founder, &welcome, bytes)?;
+            admission::knock(batch, now, &proof, knock.clone())?;
+            blobs::put(batch, now, &founder, &welcome, bytes.to_vec())?;
             submit(batch, now, &founder, admits)
         })
         .unwrap();
@@ -175,7 +182,11 @@ fn commit(id: u64, epoch: u64, effects: Vec<Effect>) -> Submission {
     submission
 }
 
-impl Submission {
+trait OfEpoch {
+    fn of_epoch(self, epoch: u64) -> Self;
+}
+
+impl OfEpoch for Submission {
     fn of_epoch(mut self, epoch: u64) -> Self {
         let at = mls_header::CONTENT_TYPE_AT;
         self.payload[at - 8..at].copy_from_slice(&epoch.to_be_bytes());
@@ -210,7 +221,7 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, Fault>) -> RejectCode {
 }
 
 /// Somebody with a key, and their knock.
-fn knocker(number: u32, token: &Secret32) -> (Proved, door::Knock, Digest) {
+fn knocker(number: u32, token: &Secret32) -> (Proved, Knock, Digest) {
     use hearth_protocol::{frame::AckTriple, handshake};
     let mut seed = [0x5a; 32];
     seed[..4].copy_from_slice(&number.to_be_bytes());
@@ -220,14 +231,14 @@ fn knocker(number: u32, token: &Secret32) -> (Proved, door::Knock, Digest) {
     let transcript = handshake::knock_transcript(&ROOM, &member, &agreement, &digest);
     let signature = handshake::sign(&key, &transcript);
     let acknowledgement = AckTriple { agreement, digest, signature };
-    let knock = door::Knock { token: token.clone(), acknowledgement, body: vec![0; 10] };
+    let knock = Knock { token: token.clone(), acknowledgement, body: vec![0; 10] };
     (Proved::assumed(ROOM, member), knock, digest)
 }
 
 fn open(dir: &Path) -> (Arc<Store>, Threads, Arc<Registry>, Arc<Metrics>) {
     let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
     let (store, threads) =
-        Store::open(dir, registry.clone(), metrics.clone(), quota::Limits::NONE).unwrap();
+        Store::open(dir, registry.clone(), metrics.clone(), Limits::NONE).unwrap();
     (store, threads, registry, metrics)
 }
 

@@ -1,53 +1,38 @@
 //! Bytes that a member may add in a time, that a room may hold, and that the disk must keep free.
 //!
 //! Both counts are in the store, so that a reconnect or a restart gives nothing back. What a member spent is kept in memory
-//! while it is little and written down from [`KEPT_SHARE`] on: the store says nothing of the pace of those who write as
+//! while it is little and written down from a sixteenth of the burst on: the store says nothing of the pace of those who write as
 //! people do, and their posts cost no further row.
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
 
-use hearth_protocol::{Effect, MemberKey, Millis, RejectCode, limits::PAYLOAD_BYTES_MAX};
+use hearth_protocol::{Effect, MemberKey, Millis, RejectCode, RoomId, limits::PAYLOAD_BYTES_MAX};
 
-use super::{
-    Refusal,
-    rows::{MemberRow, RoomRow},
-};
-use crate::metrics::Metrics;
+use crate::{Disk, MemberRow, Refusal, RoomRow};
 
 /// Bytes that an entry, knock, invite or blob costs beside its content: its rows, and its share of their pages.
-pub(crate) const ROW_BYTES: u64 = 128;
-/// Bytes of the disk that only those who moderate may fill.
-const DISK_RESERVE: u64 = 64 * 1024 * 1024;
-/// Minimum time between two looks at the disk.
-const DISK_PAUSE: Duration = Duration::from_millis(250);
+pub const ROW_BYTES: u64 = 128;
 /// Time after which a client may try again on a full disk: an operator must act first.
 const DISK_RETRY_MILLIS: u64 = 60_000;
 /// Part of the burst from which on the store remembers what a member spent.
 const KEPT_SHARE: u64 = 16;
 /// Members whose pace is remembered in memory; that of further ones is written down at once.
 const MEMBERS_MAX: usize = 8192;
-/// Minimum time between two lines of the log about refusals.
-const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Bounds that an operator sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Bytes that a member may add in a second, in the long run.
-    pub(crate) member_bytes_per_second: u64,
+    pub member_bytes_per_second: u64,
     /// Bytes that a member may add at once.
-    pub(crate) member_bytes_burst: u64,
+    pub member_bytes_burst: u64,
     /// Bytes that a room may hold.
-    pub(crate) room_bytes_max: u64,
+    pub room_bytes_max: u64,
 }
 
 impl Limits {
     /// No bounds, for measurements and tests of other things.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         member_bytes_per_second: 1 << 40,
         member_bytes_burst: 1 << 54,
         room_bytes_max: u64::MAX,
@@ -60,7 +45,7 @@ impl Limits {
 
 /// How much of a room something may fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Share {
+pub enum Share {
     /// Posts of those who do not moderate, and knocks: nine tenths.
     Member,
     /// Posts and invites of those who moderate: all but the last hundredth.
@@ -82,54 +67,35 @@ impl Share {
     }
 }
 
-/// The writer's memory of what members spent.
-pub(crate) struct Quota {
+/// The memory of what members spent.
+#[derive(Debug)]
+pub struct Quota {
     limits: Limits,
     /// When the allowance of a member who spent little is whole again.
-    full_at: HashMap<(i64, MemberKey), u64>,
-    disk: Disk,
-    metrics: Arc<Metrics>,
-    said: Option<Instant>,
-    unsaid: u64,
-}
-
-struct Disk {
-    dir: PathBuf,
-    looked: Option<Instant>,
-    low: bool,
-}
-
-impl Disk {
-    fn is_low(&mut self, metrics: &Metrics) -> bool {
-        let now = Instant::now();
-        if self.looked.is_none_or(|at| now.saturating_duration_since(at) >= DISK_PAUSE) {
-            self.looked = Some(now);
-            // A disk that does not say is judged by its writes.
-            if let Ok(disk) = rustix::fs::statvfs(&self.dir) {
-                let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-                self.low = free < DISK_RESERVE;
-                metrics.disk_free_bytes.store(free, Ordering::Relaxed);
-            }
-        }
-        self.low
-    }
+    full_at: HashMap<(RoomId, MemberKey), u64>,
+    /// The last refusal, and its bytes; for who counts them.
+    refused: Option<(RejectCode, u64)>,
 }
 
 impl Quota {
-    pub(crate) fn new(limits: Limits, dir: PathBuf, metrics: Arc<Metrics>) -> Self {
-        let disk = Disk { dir, looked: None, low: false };
-        Self { limits, full_at: HashMap::new(), disk, metrics, said: None, unsaid: 0 }
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, full_at: HashMap::new(), refused: None }
+    }
+
+    /// Takes the refusal since the last call, with the bytes that were refused.
+    pub fn take_refused(&mut self) -> Option<(RejectCode, u64)> {
+        self.refused.take()
     }
 
     /// Forgets what is in memory only, after a transaction that failed.
-    pub(crate) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.full_at.clear();
     }
 
     /// Whether a member's allowance covers some bytes. Refuses with the time at which it will.
-    pub(crate) fn check_member(
+    pub fn check_member(
         &mut self,
-        room: i64,
+        room: RoomId,
         member: &MemberRow,
         bytes: u64,
         now: Millis,
@@ -144,9 +110,9 @@ impl Quota {
     }
 
     /// Takes some bytes from a member's allowance. Returns what the member's row must keep of it, if anything.
-    pub(crate) fn take(
+    pub fn take(
         &mut self,
-        room: i64,
+        room: RoomId,
         member: &MemberRow,
         bytes: u64,
         now: Millis,
@@ -168,17 +134,17 @@ impl Quota {
     }
 
     /// When a member's allowance will be whole again after some more bytes.
-    fn next(&self, room: i64, member: &MemberRow, bytes: u64, now: Millis) -> u64 {
+    fn next(&self, room: RoomId, member: &MemberRow, bytes: u64, now: Millis) -> u64 {
         let kept = self.full_at.get(&(room, member.key)).copied().unwrap_or(0);
         let full_at = kept.max(member.full_at.0);
         let window = self.limits.millis(self.limits.member_bytes_burst.max(LARGEST));
-        // A clock that was set back must not silence anybody for longer than the rule says.
+        // A clock that was set back must not silence a member for longer than the rule says.
         let base = if full_at > now.0.saturating_add(window) { now.0 } else { full_at.max(now.0) };
         base.saturating_add(self.limits.millis(bytes))
     }
 
     /// Whether a room may hold some bytes more. Refuses with the time at which the oldest ones expire.
-    pub(crate) fn check_room(
+    pub fn check_room(
         &mut self,
         room: &RoomRow,
         share: Share,
@@ -196,8 +162,13 @@ impl Quota {
     }
 
     /// Whether the disk has room for what those who do not moderate add.
-    pub(crate) fn check_disk(&mut self, bytes: u64, now: Millis) -> Result<(), Refusal> {
-        if !self.disk.is_low(&self.metrics) {
+    pub fn check_disk(
+        &mut self,
+        disk: &mut dyn Disk,
+        bytes: u64,
+        now: Millis,
+    ) -> Result<(), Refusal> {
+        if !disk.is_low() {
             return Ok(());
         }
         let retry_at = Some(now.plus(DISK_RETRY_MILLIS));
@@ -205,35 +176,8 @@ impl Quota {
     }
 
     fn refuse(&mut self, code: RejectCode, bytes: u64, retry_at: Option<Millis>) -> Refusal {
-        self.metrics.bytes_refused.fetch_add(bytes, Ordering::Relaxed);
-        self.unsaid += 1;
-        let now = Instant::now();
-        if self.said.is_none_or(|at| now.saturating_duration_since(at) >= LOG_PAUSE) {
-            let refused = std::mem::take(&mut self.unsaid);
-            self.said = Some(now);
-            match code {
-                RejectCode::RateLimited => tracing::warn!(
-                    refused,
-                    "a member sends faster than member_bytes_per_second allows"
-                ),
-                RejectCode::QuotaSpent => {
-                    tracing::warn!(refused, "a room holds as much as room_bytes_max allows")
-                }
-                _ => tracing::error!(
-                    refused,
-                    "less than 64 MiB of the disk are free: posts of members are refused. \
-                     Free some space for the data directory; then it goes on by itself"
-                ),
-            }
-        }
+        self.refused = Some((code, bytes));
         Refusal { code, retry_at }
-    }
-
-    /// A disk without room for members' posts.
-    #[cfg(test)]
-    pub(crate) fn fill_disk(&mut self, low: bool) {
-        self.disk.looked = Instant::now().checked_add(Duration::from_secs(3600));
-        self.disk.low = low;
     }
 }
 
@@ -241,7 +185,7 @@ impl Quota {
 const LARGEST: u64 = PAYLOAD_BYTES_MAX as u64 + ROW_BYTES;
 
 /// Bytes that effects bring into the store.
-pub(crate) fn content(effects: &[Effect]) -> u64 {
+pub fn content(effects: &[Effect]) -> u64 {
     let bytes = |effect: &Effect| match effect {
         Effect::AddInvite { preview, .. } => preview.len() as u64 + ROW_BYTES,
         Effect::Decline { note, .. } => note.len() as u64,
@@ -253,11 +197,21 @@ pub(crate) fn content(effects: &[Effect]) -> u64 {
 #[cfg(test)]
 mod tests {
     use hearth_protocol::{
-        Commitment, Epoch, Role, RoomId, RoomNumbers, Seq, limits::RETENTION_SECONDS_DEFAULT,
+        Commitment, Epoch, Role, RoomNumbers, Seq, limits::RETENTION_SECONDS_DEFAULT,
     };
 
     use super::*;
-    use crate::store::rows::State;
+
+    struct Low(bool);
+
+    impl Disk for Low {
+        fn is_low(&mut self) -> bool {
+            self.0
+        }
+    }
+
+    const ROOM: RoomId = RoomId([1; 16]);
+    const OTHER: RoomId = RoomId([2; 16]);
 
     const LIMITS: Limits = Limits {
         member_bytes_per_second: 1_000,
@@ -267,30 +221,17 @@ mod tests {
     const NOW: u64 = 10_000_000;
 
     fn quota() -> Quota {
-        Quota::new(LIMITS, std::env::temp_dir(), Arc::default())
+        Quota::new(LIMITS)
     }
 
     fn member(number: u64) -> MemberRow {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&number.to_be_bytes());
-        MemberRow {
-            key: MemberKey(key),
-            role: Role::Member,
-            state: State::In,
-            joined: Seq(0),
-            gone: Seq(0),
-            gone_at: Millis(0),
-            timeout_until: Millis(0),
-            last_post_at: Millis(0),
-            welcome: None,
-            full_at: Millis(0),
-            marked_at: Millis(0),
-        }
+        MemberRow::joining(MemberKey(key), Role::Member, Seq(0))
     }
 
     fn room(bytes: u64, oldest_at: Millis) -> RoomRow {
         RoomRow {
-            key: 1,
             id: RoomId([0; 16]),
             epoch: Epoch(0),
             control: 0,
@@ -310,18 +251,18 @@ mod tests {
         let mut quota = quota();
         let mut ann = member(1);
         for _ in 0..10 {
-            quota.check_member(1, &ann, 100_000, Millis(NOW)).unwrap();
-            if let Some(full_at) = quota.take(1, &ann, 100_000, Millis(NOW)) {
+            quota.check_member(ROOM, &ann, 100_000, Millis(NOW)).unwrap();
+            if let Some(full_at) = quota.take(ROOM, &ann, 100_000, Millis(NOW)) {
                 ann.full_at = full_at;
             }
         }
-        let refusal = quota.check_member(1, &ann, 500, Millis(NOW)).unwrap_err();
+        let refusal = quota.check_member(ROOM, &ann, 500, Millis(NOW)).unwrap_err();
         let wanted = Refusal { code: RejectCode::RateLimited, retry_at: Some(Millis(NOW + 500)) };
         assert_eq!(refusal, wanted);
-        quota.check_member(1, &ann, 500, Millis(NOW + 500)).unwrap();
+        quota.check_member(ROOM, &ann, 500, Millis(NOW + 500)).unwrap();
         // Another member, and another room.
-        quota.check_member(1, &member(2), 500, Millis(NOW)).unwrap();
-        quota.check_member(2, &member(1), 500, Millis(NOW)).unwrap();
+        quota.check_member(ROOM, &member(2), 500, Millis(NOW)).unwrap();
+        quota.check_member(OTHER, &member(1), 500, Millis(NOW)).unwrap();
     }
 
     /// A restart forgets what is in memory: at most the share below which nothing is written.
@@ -329,10 +270,10 @@ mod tests {
     fn b1_restart_gives_little_back() {
         let mut first = quota();
         let mut ann = member(1);
-        assert_eq!(first.take(1, &ann, 62_500, Millis(NOW)), None);
-        ann.full_at = first.take(1, &ann, 937_500, Millis(NOW)).unwrap();
+        assert_eq!(first.take(ROOM, &ann, 62_500, Millis(NOW)), None);
+        ann.full_at = first.take(ROOM, &ann, 937_500, Millis(NOW)).unwrap();
         let mut second = quota();
-        assert!(second.check_member(1, &ann, 1, Millis(NOW)).is_err());
+        assert!(second.check_member(ROOM, &ann, 1, Millis(NOW)).is_err());
     }
 
     #[test]
@@ -340,20 +281,20 @@ mod tests {
         let mut quota = quota();
         let mut ann = member(1);
         ann.full_at = Millis(u64::MAX);
-        quota.check_member(1, &ann, 1_000, Millis(NOW)).unwrap();
-        assert_eq!(quota.take(1, &ann, 1_000, Millis(0)), None);
-        quota.check_member(1, &ann, 1_000, Millis(u64::MAX)).unwrap();
+        quota.check_member(ROOM, &ann, 1_000, Millis(NOW)).unwrap();
+        assert_eq!(quota.take(ROOM, &ann, 1_000, Millis(0)), None);
+        quota.check_member(ROOM, &ann, 1_000, Millis(u64::MAX)).unwrap();
     }
 
     #[test]
     fn b1_members_in_memory_are_few() {
         let mut quota = quota();
         for number in 0..MEMBERS_MAX as u64 {
-            assert_eq!(quota.take(1, &member(number), 1_000, Millis(NOW)), None);
+            assert_eq!(quota.take(ROOM, &member(number), 1_000, Millis(NOW)), None);
         }
         let late = member(MEMBERS_MAX as u64);
-        assert_eq!(quota.take(1, &late, 1_000, Millis(NOW)), Some(Millis(NOW + 1_000)));
-        assert_eq!(quota.take(1, &late, 1_000, Millis(NOW + 1_000)), None);
+        assert_eq!(quota.take(ROOM, &late, 1_000, Millis(NOW)), Some(Millis(NOW + 1_000)));
+        assert_eq!(quota.take(ROOM, &late, 1_000, Millis(NOW + 1_000)), None);
         assert_eq!(quota.full_at.len(), 1);
     }
 
@@ -383,12 +324,11 @@ mod tests {
     #[test]
     fn b1_full_disk_is_for_moderators() {
         let mut quota = quota();
-        quota.fill_disk(true);
-        let refusal = quota.check_disk(1, Millis(NOW)).unwrap_err();
+        let refusal = quota.check_disk(&mut Low(true), 1, Millis(NOW)).unwrap_err();
         assert_eq!(refusal.code, RejectCode::StoreUnavailable);
         assert_eq!(refusal.retry_at, Some(Millis(NOW + DISK_RETRY_MILLIS)));
-        assert_eq!(quota.metrics.bytes_refused.load(Ordering::Relaxed), 1);
-        quota.fill_disk(false);
-        quota.check_disk(1, Millis(NOW)).unwrap();
+        assert_eq!(quota.take_refused(), Some((RejectCode::StoreUnavailable, 1)));
+        quota.check_disk(&mut Low(false), 1, Millis(NOW)).unwrap();
+        assert_eq!(quota.take_refused(), None);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use hearth_rules::submit::{SEQ_BITS, SEQ_MAX};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, config::DbConfig};
 
-use super::OpenError;
+use crate::store::OpenError;
 
 /// Version of the tables; kept in `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 
 /// Milliseconds for which a statement waits for the other process (`hearthd grant`, `hearthd backup`).
 const BUSY_MILLIS: u64 = 5_000;
@@ -24,7 +25,7 @@ const BUSY_MILLIS: u64 = 5_000;
 ///   only in rooms that have slow mode, `members.full_at` only of those who send fast (see `quota`), `members.marked_at` only
 ///   of those who retract; both are set back once they say nothing any more.
 /// - `rooms.bytes` counts what the room keeps. Submissions add to it; triggers do the rest, because no way to delete may
-///   forget it. 128 is [`super::quota::ROW_BYTES`], 40 is [`SEQ_BITS`].
+///   forget it. 128 is [`hearth_rules::quota::ROW_BYTES`], 40 is [`SEQ_BITS`].
 const TABLES: &str = "
 CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE life(id INTEGER PRIMARY KEY CHECK(id = 1), generation INTEGER NOT NULL, writes INTEGER NOT NULL) STRICT;
@@ -100,11 +101,7 @@ CREATE TRIGGER blob_gone AFTER DELETE ON blobs BEGIN
 END;
 ";
 
-/// Bits of [`entry_key`] that hold the seq: 10^12 entries a room, 4 million rooms.
-const SEQ_BITS: u32 = 40;
-/// Greatest seq of a room.
-pub(crate) const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
-/// Greatest number of a room.
+/// Greatest number of a room: [`entry_key`] has place for 4 million beside the seq.
 pub(crate) const ROOM_KEY_MAX: i64 = (1 << (62 - SEQ_BITS)) - 1;
 
 /// Returns the key of an entry: the room's number above, the seq below.
@@ -169,7 +166,7 @@ fn open_with(path: &Path, create: OpenFlags) -> Result<Connection, OpenError> {
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
-        1 => return Err(OpenError::FirstSchema),
+        found @ 1..SCHEMA_VERSION => return Err(OpenError::OlderSchema { found }),
         other => return Err(OpenError::Schema { found: other }),
     }
     transaction.commit()?;
@@ -233,7 +230,7 @@ mod tests {
 
     #[test]
     fn triggers_know_the_rows_and_keys() {
-        assert_eq!((crate::store::quota::ROW_BYTES, SEQ_BITS), (128, 40));
+        assert_eq!((hearth_rules::quota::ROW_BYTES, SEQ_BITS), (128, 40));
     }
 
     #[test]
@@ -246,19 +243,22 @@ mod tests {
         drop(open_reader(&path).unwrap());
         assert_eq!(std::fs::read(&log).unwrap(), written);
         let again = open_writer(&path).unwrap();
-        crate::store::truncate(&again).unwrap();
+        crate::store::sqlite::truncate(&again).unwrap();
         assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
     }
 
     #[test]
-    fn a_newer_schema_and_a_foreign_file_are_refused() {
+    fn other_schemas_and_foreign_files_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let newer = dir.path().join("newer.db");
-        open_writer(&newer).unwrap().pragma_update(None, "user_version", 3).unwrap();
-        assert!(matches!(open_writer(&newer), Err(OpenError::Schema { found: 3 })));
-        let first = dir.path().join("first.db");
-        open_writer(&first).unwrap().pragma_update(None, "user_version", 1).unwrap();
-        assert!(matches!(open_writer(&first), Err(OpenError::FirstSchema)));
+        open_writer(&newer).unwrap().pragma_update(None, "user_version", 4).unwrap();
+        assert!(matches!(open_writer(&newer), Err(OpenError::Schema { found: 4 })));
+        for version in [1, 2] {
+            let older = dir.path().join(format!("{version}.db"));
+            open_writer(&older).unwrap().pragma_update(None, "user_version", version).unwrap();
+            let refused = open_writer(&older).unwrap_err();
+            assert!(matches!(refused, OpenError::OlderSchema { found } if found == version));
+        }
         let foreign = dir.path().join("foreign.db");
         Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE x(y)").unwrap();
         assert!(matches!(open_writer(&foreign), Err(OpenError::NotOurs)));

@@ -24,7 +24,8 @@ use std::{
 
 use rusqlite::{Connection, ffi, hooks::Action};
 
-use super::{OpenError, schema};
+use super::schema;
+use crate::store::OpenError;
 
 /// Between two looks at the log.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -64,9 +64,9 @@ fn knock_after_withdrawn_one_is_quiet() {
         let (proof, knock, _) = knocker(number, &token);
         bench
             .run(|batch| {
-                door::knock(batch, Millis(at), &proof, &knock)?;
+                admission::knock(batch, Millis(at), &proof, knock.clone())?;
                 let told = batch.published.iter().any(|published| published.knocked);
-                door::cancel(batch, &proof)?;
+                admission::cancel(batch, &proof)?;
                 Ok(told)
             })
             .unwrap()
@@ -81,7 +81,7 @@ fn knock_after_withdrawn_one_is_quiet() {
         let (proof, knock, _) = knocker(number, &token);
         let told = bench
             .run(|batch| {
-                door::knock(batch, Millis(START), &proof, &knock)?;
+                admission::knock(batch, Millis(START), &proof, knock.clone())?;
                 Ok(batch.published.iter().any(|published| published.knocked))
             })
             .unwrap();

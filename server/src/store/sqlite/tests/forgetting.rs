@@ -160,12 +160,12 @@ fn what_waits_is_kept_for_its_time_and_no_longer() {
     let token = bench.invite(9, Millis(START + DAY));
     for number in 0..2 {
         let (proof, knock, _) = knocker(number, &token);
-        bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+        bench.run(|batch| admission::knock(batch, Millis(START), &proof, knock.clone())).unwrap();
     }
     let (upload, welcome) = (hash::sha256(b"upload"), hash::sha256(b"welcome"));
     for (id, bytes) in [(upload, &b"upload"[..]), (welcome, b"welcome")] {
         let id = BlobId(id.0);
-        bench.run(|batch| blobs::put(batch, Millis(START), &founder, &id, bytes)).unwrap();
+        bench.run(|batch| blobs::put(batch, Millis(START), &founder, &id, bytes.to_vec())).unwrap();
     }
     let (proof, _, acknowledgement) = knocker(0, &token);
     let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
@@ -226,7 +226,8 @@ fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
     let token = bench.invite(1_000, Millis::NEVER);
     for number in 0..=KNOCKS_MAX {
         let (proof, knock, _) = knocker(number as u32, &token);
-        let result = bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock));
+        let result =
+            bench.run(|batch| admission::knock(batch, Millis(START), &proof, knock.clone()));
         if number < KNOCKS_MAX {
             result.unwrap();
         } else {
@@ -254,8 +255,8 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
     let (proof, knock, digest) = knocker(0, &token);
     for time in 0..u64::from(TIMES) {
         let now = Millis(START + time * 30_000);
-        bench.run(|batch| door::knock(batch, now, &proof, &knock)).unwrap();
-        bench.run(|batch| door::cancel(batch, &proof)).unwrap();
+        bench.run(|batch| admission::knock(batch, now, &proof, knock.clone())).unwrap();
+        bench.run(|batch| admission::cancel(batch, &proof)).unwrap();
     }
     assert_eq!((bench.count("knocks"), bench.count("knockers")), (0, 1));
     assert_eq!(uses(&bench), TIMES - 1);
@@ -264,7 +265,7 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
     let mut refused = 0;
     for number in 1..=TIMES / 10 {
         let (proof, knock, _) = knocker(number, &token);
-        match bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)) {
+        match bench.run(|batch| admission::knock(batch, Millis(START), &proof, knock.clone())) {
             Ok(_) => {}
             refusal => {
                 assert_eq!(self::refusal(refusal), RejectCode::DoorBusy);
@@ -279,7 +280,7 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
     assert_eq!(i64::from(uses(&bench)), i64::from(TIMES) - 1 - waiting);
     for number in 1..=u32::try_from(KNOCKS_MAX).unwrap() {
         let proof = knocker(number, &token).0;
-        bench.run(|batch| door::cancel(batch, &proof)).unwrap();
+        bench.run(|batch| admission::cancel(batch, &proof)).unwrap();
     }
 
     // One key inside and out again.
@@ -287,8 +288,8 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
     let (mut epoch, cycles) = (0, u64::from(TIMES / 10));
     for cycle in 0..cycles {
         let now = Millis(START + cycle);
-        bench.run(|batch| door::knock(batch, now, &proof, &knock)).unwrap();
-        bench.run(|batch| blobs::put(batch, now, &founder, &blob, b"welcome")).unwrap();
+        bench.run(|batch| admission::knock(batch, now, &proof, knock.clone())).unwrap();
+        bench.run(|batch| blobs::put(batch, now, &founder, &blob, b"welcome".to_vec())).unwrap();
         let (member, role) = (*proof.member(), hearth_protocol::Role::Member);
         let admit = Effect::Admit { member, role, welcome: blob, acknowledgement: digest };
         for effect in [admit, Effect::Remove { member }] {

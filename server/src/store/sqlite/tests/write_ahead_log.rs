@@ -19,10 +19,10 @@ async fn whatever_retention_deletes_empties_the_log() {
     let Bench { dir, db, .. } = Bench::new(RoomNumbers::default());
     let (store, threads, _registry, _metrics) = open(dir.path());
     log_is_emptied(dir.path()).await;
-    let terms = grants::Terms { rooms_left: 1, members_max: 9, expires: Millis(START) };
+    let terms = Terms { rooms_left: 1, members_max: 9, expires: Millis(START) };
     grants::add(&db, &Secret32::new([8; 32]), &terms).unwrap();
     drop(db);
-    let step = store.write(|batch| retention::step(batch, Millis(START + 1), 0)).await;
+    let step = store.sqlite.write(|batch| retention::step(batch, Millis(START + 1), 0)).await;
     assert_eq!(step.await.unwrap().deleted, 1);
     log_is_emptied(dir.path()).await;
     drop(store);
@@ -94,6 +94,7 @@ async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_w
 
     // Much was changed: it is moved, and keeps its length.
     store
+        .sqlite
         .write(|batch| {
             let rows =
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8192)
@@ -170,8 +171,10 @@ async fn a_knock_that_another_replaced_is_soon_in_no_file_of_a_running_relay() {
     let canary = b"the canary that must be gone from every file";
     for (now, body) in [(START, canary.repeat(100)), (START + 30_000, b"another knock".to_vec())] {
         let (proof, knock, _) = knocker(1, &token);
-        let knock = door::Knock { body, ..knock };
-        let knocked = store.write(move |batch| door::knock(batch, Millis(now), &proof, &knock));
+        let knock = Knock { body, ..knock };
+        let knocked = store
+            .sqlite
+            .write(move |batch| admission::knock(batch, Millis(now), &proof, knock.clone()));
         assert_eq!(knocked.await.await.unwrap(), hearth_protocol::frame::Standing::Knocking);
     }
     log_is_emptied(dir.path()).await;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use hearth_protocol::{InviteId, limits::MARKED_BYTES_MAX};
 
 use super::*;
-use quota::{Limits, ROW_BYTES};
+use hearth_rules::quota::ROW_BYTES;
 
 const LIMITS: Limits = Limits {
     member_bytes_per_second: 64 * 1024,
@@ -57,9 +57,8 @@ impl Bench {
 
     /// As a restart of the relay: what was in memory is gone.
     fn restart(&mut self, limits: Limits) {
-        self.quota = quota::Quota::new(limits, self.dir.path().to_owned(), Arc::default());
-        self.quota.fill_disk(false);
-        self.pace = rules::CommitPace::default();
+        self.bounds = Bounds::new(limits, self.dir.path().to_owned(), Arc::default());
+        self.bounds.fill_disk(false);
     }
 }
 
@@ -304,13 +303,14 @@ fn b1_room_has_a_bound() {
     // Nor may strangers, or those who renew their keys.
     let token = bench.invite(9, Millis::NEVER);
     let (stranger, knock, _) = knocker(7, &token);
-    let knock = door::Knock { body: vec![0; 24_000], ..knock };
+    let knock = Knock { body: vec![0; 24_000], ..knock };
     let knocks = |bench: &mut Bench| {
         let mut answer = Ok(hearth_protocol::frame::Standing::Knocking);
         for number in 0..4_u64 {
             let again = Proved::assumed(ROOM, *stranger.member());
             let at = Millis(START + number * 30_000);
-            answer = answer.and(bench.run(|batch| door::knock(batch, at, &again, &knock)));
+            answer =
+                answer.and(bench.run(|batch| admission::knock(batch, at, &again, knock.clone())));
         }
         answer
     };
@@ -357,12 +357,12 @@ fn b1_room_counts_what_it_holds() {
     let token = bench.invite(9, Millis::NEVER);
     let (stranger, knock, _) = knocker(7, &token);
     for (at, bytes) in [(START, 10), (START + 30_000, 20_000)] {
-        let knock = door::Knock {
+        let knock = Knock {
             body: vec![0; bytes],
             token: token.clone(),
             acknowledgement: knock.acknowledgement.clone(),
         };
-        bench.run(|batch| door::knock(batch, Millis(at), &stranger, &knock)).unwrap();
+        bench.run(|batch| admission::knock(batch, Millis(at), &stranger, knock.clone())).unwrap();
         check(&bench, "knocked");
     }
     let decline = vec![Effect::Decline { member: *stranger.member(), note: b"not today".to_vec() }];
@@ -372,7 +372,7 @@ fn b1_room_counts_what_it_holds() {
     for number in 0..20_u8 {
         let (bytes, now) = ([number; 100], Millis(START));
         let blob = BlobId(hash::sha256(&bytes).0);
-        bench.run(|batch| blobs::put(batch, now, &founder, &blob, &bytes)).unwrap();
+        bench.run(|batch| blobs::put(batch, now, &founder, &blob, bytes.to_vec())).unwrap();
     }
     check(&bench, "blobs");
     bench.run(|batch| blobs::fetched(batch, &ben, Seq(9))).unwrap();
@@ -408,16 +408,17 @@ fn b1_low_disk_stops_members_alone() {
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
     let said = bench.at(START, &ben, say(1, b"words").of_epoch(1)).unwrap().seq;
     let token = bench.invite(9, Millis::NEVER);
-    bench.quota.fill_disk(true);
+    bench.bounds.fill_disk(true);
     let full = Err((RejectCode::StoreUnavailable, Some(60_000)));
     assert_eq!(bench.at(START, &ben, say(2, b"words").of_epoch(1)), full);
     assert_eq!(bench.at(START, &ben, commit(3, 1, vec![])), full);
     let (stranger, knock, _) = knocker(7, &token);
-    let refused = bench.run(|batch| door::knock(batch, Millis(START), &stranger, &knock));
+    let refused =
+        bench.run(|batch| admission::knock(batch, Millis(START), &stranger, knock.clone()));
     assert_eq!(refusal(refused), RejectCode::StoreUnavailable);
     bench.at(START, &founder, say(4, b"words").of_epoch(1)).unwrap();
     bench.at(START, &ben, marked(5, 500, retract(said, 1))).unwrap();
-    bench.quota.fill_disk(false);
+    bench.bounds.fill_disk(false);
     bench.at(START, &ben, say(2, b"words").of_epoch(1)).unwrap();
 }
 
@@ -428,14 +429,14 @@ fn b4_replaced_knock_is_paced_and_silent() {
     let token = bench.invite(2, Millis::NEVER);
     let (ann, template, _) = knocker(1, &token);
     let knock = |bench: &mut Bench, at: u64, body: u8| {
-        let knock = door::Knock {
+        let knock = Knock {
             token: template.token.clone(),
             acknowledgement: template.acknowledgement.clone(),
             body: vec![body],
         };
         bench
             .run(|batch| {
-                let answer = door::knock(batch, Millis(START + at), &ann, &knock);
+                let answer = admission::knock(batch, Millis(START + at), &ann, knock.clone());
                 let told = batch.published.iter().any(|published| published.knocked);
                 Ok((
                     answer.map_err(|fault| match fault {
@@ -458,10 +459,10 @@ fn b4_replaced_knock_is_paced_and_silent() {
     assert_eq!(knock(&mut bench, 30_000, 2), (knocking(), false));
     assert_eq!(knock(&mut bench, 59_999, 3), (soon(60_000), false));
     // To take it back makes the next one neither sooner nor louder.
-    bench.run(|batch| door::cancel(batch, &ann)).unwrap();
+    bench.run(|batch| admission::cancel(batch, &ann)).unwrap();
     assert_eq!(knock(&mut bench, 59_999, 3), (soon(60_000), false));
     assert_eq!(knock(&mut bench, 60_000, 3), (knocking(), false));
-    bench.run(|batch| door::cancel(batch, &ann)).unwrap();
+    bench.run(|batch| admission::cancel(batch, &ann)).unwrap();
     assert_eq!(knock(&mut bench, 660_000, 3), (knocking(), true));
 }
 
@@ -476,7 +477,7 @@ fn e12_revoked_invite_drops_its_knocks() {
     }
     for number in 0..KNOCKS_MAX {
         let (proof, knock, _) = knocker(number as u32, &tokens[usize::from(number < 60)]);
-        bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).err();
+        bench.run(|batch| admission::knock(batch, Millis(START), &proof, knock.clone())).err();
     }
     let waiting = bench.count("knocks");
     let revoke = |id, token: &Secret32| {
@@ -496,7 +497,7 @@ fn e12_revoked_invite_drops_its_knocks() {
         .unwrap();
     assert_eq!((waiting, bench.count("knocks")), (13, 4));
     let (proof, knock, _) = knocker(200, &tokens[0]);
-    bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+    bench.run(|batch| admission::knock(batch, Millis(START), &proof, knock.clone())).unwrap();
     let twice = bench.at(START, &founder, revoke(101, &tokens[1]));
     assert_eq!(twice, Err((RejectCode::NotFound, None)));
 }
@@ -554,7 +555,7 @@ async fn b5_queue_is_bounded_by_bytes() {
         end.recv().unwrap();
         Ok(())
     };
-    let first = store.write(busy).await;
+    let first = store.sqlite.write(busy).await;
     begun.recv().unwrap();
     let mut answers = Vec::new();
     let mut waiting = None;

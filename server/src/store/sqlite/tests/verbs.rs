@@ -17,11 +17,11 @@ fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
         let bytes = vec![number; 100];
         let id = BlobId(hash::sha256(&bytes).0);
         let now = Millis(START + u64::from(number));
-        bench.run(|batch| blobs::put(batch, now, &founder, &id, &bytes)).unwrap();
+        bench.run(|batch| blobs::put(batch, now, &founder, &id, bytes)).unwrap();
     }
     assert_eq!(bench.count("blobs"), 16);
     let newest = BlobId(hash::sha256(&[39; 100]).0);
-    assert!(blobs::exists(&bench.db, 1, &newest).unwrap());
+    assert!(load::has_blob(&bench.db, 1, &newest).unwrap());
     bench.forget(START + 2 * DAY);
     assert_eq!(bench.count("blobs"), 0);
 }
@@ -47,8 +47,8 @@ fn knocks_come_in_parts_that_fit_a_frame() {
     let mut waiting = vec![];
     for number in 0..KNOCKS_MAX {
         let (proof, knock, _) = knocker(number as u32, &token);
-        let knock = door::Knock { body: vec![1; KNOCK_BYTES_MAX], ..knock };
-        bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+        let knock = Knock { body: vec![1; KNOCK_BYTES_MAX], ..knock };
+        bench.run(|batch| admission::knock(batch, Millis(START), &proof, knock.clone())).unwrap();
         waiting.push(*proof.member());
     }
     waiting.sort_unstable();
@@ -80,20 +80,21 @@ fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
         bench.add_invite(number as u64, &token(number), 1, Millis::NEVER).unwrap();
     }
     let (proof, knock, _) = knocker(1, &token(waited_with));
-    bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+    bench.run(|batch| admission::knock(batch, Millis(START), &proof, knock.clone())).unwrap();
     assert_eq!(refusal(bench.add_invite(300, &late, 1, Millis::NEVER)), RejectCode::RoomFull);
 
-    bench.run(|batch| door::burn(batch, Millis(START), &ROOM, &token(burnt))).unwrap();
+    bench.run(|batch| admission::burn(batch, Millis(START), &ROOM, &token(burnt))).unwrap();
     bench.add_invite(301, &late, 1, Millis::NEVER).unwrap();
-    let mut shown =
-        |token: &Secret32| bench.run(|batch| door::preview(batch.db, Millis(START), &ROOM, token));
+    let mut shown = |token: &Secret32| {
+        bench.run(|batch| admission::preview(batch.db, Millis(START), &ROOM, token))
+    };
     assert_eq!(refusal(shown(&token(burnt))), RejectCode::InviteInvalid);
     assert_eq!(refusal(shown(&token(waited_with))), RejectCode::InviteUsed);
     assert_eq!(shown(&late).unwrap(), [1]);
     assert_eq!(bench.count("invites"), i64::try_from(INVITES_MAX).unwrap());
 
     // Who waited takes it back, or is admitted or declined: nobody needs it any more.
-    bench.run(|batch| door::cancel(batch, &proof)).unwrap();
+    bench.run(|batch| admission::cancel(batch, &proof)).unwrap();
     bench.add_invite(302, &token(burnt), 1, Millis::NEVER).unwrap();
     assert_eq!((bench.count("invites"), bench.count("knockers")), (256, 0));
 }
@@ -191,7 +192,7 @@ fn a_room_keeps_its_entries_for_a_minute_to_ten_years() {
     let years = 3_660 * DAY / 1000;
     for (seconds, taken) in [(59, false), (60, true), (years, true), (years + 1, false)] {
         let numbers = RoomNumbers { retention_seconds: seconds, ..RoomNumbers::default() };
-        assert_eq!(rules::well_formed(&numbers), taken, "{seconds}");
+        assert_eq!(posts::well_formed(&numbers), taken, "{seconds}");
     }
 }
 
@@ -200,7 +201,7 @@ fn a_room_keeps_its_entries_for_a_minute_to_ten_years() {
 fn a_room_beyond_the_last_is_not_opened() {
     let mut bench = Bench::new(RoomNumbers::default());
     let grant = Secret32::new([8; 32]);
-    let terms = grants::Terms { rooms_left: 2, members_max: 9, expires: Millis::NEVER };
+    let terms = Terms { rooms_left: 2, members_max: 9, expires: Millis::NEVER };
     grants::add(&bench.db, &grant, &terms).unwrap();
     let before_last = rusqlite::params![schema::ROOM_KEY_MAX - 1];
     bench
@@ -210,8 +211,8 @@ fn a_room_beyond_the_last_is_not_opened() {
     let mut open = |room| {
         let founder = Proved::assumed(RoomId([room; 16]), FOUNDER);
         let (numbers, agreement) = (RoomNumbers::default(), Commitment([4; 32]));
-        let opening = door::Opening { grant: grant.clone(), numbers, agreement };
-        bench.run(|batch| door::open_room(batch, Millis(START), &founder, &opening))
+        let opening = Opening { grant: grant.clone(), numbers, agreement };
+        bench.run(|batch| admission::open_room(batch, Millis(START), &founder, &opening))
     };
     assert!(open(11).is_ok());
     assert!(matches!(open(12), Err(Fault::Store(_))));
@@ -239,9 +240,9 @@ fn a_submission_is_as_large_as_it_may_be_and_no_larger() {
 fn an_entry_beyond_the_last_is_refused() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
-    let before_last = [schema::int(schema::SEQ_MAX - 1)];
+    let before_last = [schema::int(SEQ_MAX - 1)];
     bench.db.execute("UPDATE rooms SET head = ?1", before_last).unwrap();
-    assert_eq!(bench.submit(&founder, say(1, b"")).unwrap().seq, Seq(schema::SEQ_MAX));
+    assert_eq!(bench.submit(&founder, say(1, b"")).unwrap().seq, Seq(SEQ_MAX));
     assert_eq!(refusal(bench.submit(&founder, say(2, b""))), RejectCode::RoomFull);
 }
 
@@ -300,7 +301,7 @@ fn the_note_of_a_refusal_is_as_long_as_it_may_be_and_no_longer() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (founder, token) = (bench.founder.clone(), bench.invite(9, Millis::NEVER));
     let (proof, knock, _) = knocker(1, &token);
-    bench.run(|batch| door::knock(batch, Millis(START), &proof, &knock)).unwrap();
+    bench.run(|batch| admission::knock(batch, Millis(START), &proof, knock.clone())).unwrap();
     let decline = |id, length| Submission {
         effects: vec![Effect::Decline { member: *proof.member(), note: vec![0; length] }],
         payload: vec![],
@@ -340,7 +341,7 @@ fn a_facilitator_sees_who_has_left_and_who_waits() {
     let cleo = bench.admit_in(1, 2, b"another welcome");
     let token = bench.invite(9, Millis::NEVER);
     let (dana, knock, _) = knocker(3, &token);
-    bench.run(|batch| door::knock(batch, Millis(START), &dana, &knock)).unwrap();
+    bench.run(|batch| admission::knock(batch, Millis(START), &dana, knock.clone())).unwrap();
     bench.submit(&ben, marked(20, 500, vec![Effect::Leave]).of_epoch(2)).unwrap();
     let stream = StreamId([0; 16]);
     let status = read::status(&bench.db, &founder, stream).unwrap();
@@ -366,13 +367,13 @@ fn a_facilitator_sees_who_has_left_and_who_waits() {
 fn an_invite_is_of_one_room() {
     let mut bench = Bench::new(RoomNumbers::default());
     let grant = Secret32::new([8; 32]);
-    let terms = grants::Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };
+    let terms = Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };
     grants::add(&bench.db, &grant, &terms).unwrap();
     let other = RoomId([9; 16]);
     let host = Proved::assumed(other, MemberKey([8; 32]));
     let (numbers, agreement) = (RoomNumbers::default(), Commitment([4; 32]));
-    let opening = door::Opening { grant, numbers, agreement };
-    bench.run(|batch| door::open_room(batch, Millis(START), &host, &opening)).unwrap();
+    let opening = Opening { grant, numbers, agreement };
+    bench.run(|batch| admission::open_room(batch, Millis(START), &host, &opening)).unwrap();
     let tokens = [Secret32::new([21; 32]), Secret32::new([22; 32])];
     bench.add_invite(1, &tokens[0], 1, Millis::NEVER).unwrap();
     let invite = hearth_protocol::invite::invite_id(&tokens[1]);
@@ -380,19 +381,20 @@ fn an_invite_is_of_one_room() {
     let effects = vec![Effect::AddInvite { invite, uses, expires, preview }];
     bench.submit(&host, Submission { effects, payload: vec![], ..say(1, b"") }).unwrap();
 
-    let preview =
-        |bench: &Bench, room: &RoomId, token| door::preview(&bench.db, Millis(START), room, token);
+    let preview = |bench: &Bench, room: &RoomId, token| {
+        admission::preview(&bench.db, Millis(START), room, token)
+    };
     assert_eq!(preview(&bench, &ROOM, &tokens[0]).unwrap(), [1]);
     assert_eq!(preview(&bench, &other, &tokens[1]).unwrap(), [2]);
     let crossed = [(ROOM, &tokens[1]), (other, &tokens[0]), (RoomId([7; 16]), &tokens[0])];
     for (room, token) in crossed {
         assert_eq!(refusal(preview(&bench, &room, token)), RejectCode::InviteInvalid);
-        let burnt = bench.run(|batch| door::burn(batch, Millis(START), &room, token));
+        let burnt = bench.run(|batch| admission::burn(batch, Millis(START), &room, token));
         assert_eq!(refusal(burnt), RejectCode::InviteInvalid);
     }
     for (room, who, is_in) in
         [(ROOM, &FOUNDER, true), (other, &FOUNDER, false), (other, host.member(), true)]
     {
-        assert_eq!(door::standing(&bench.db, &room, who).is_ok(), is_in);
+        assert_eq!(admission::standing(&bench.db, &room, who).is_ok(), is_in);
     }
 }

@@ -12,12 +12,14 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use hearth_protocol::{MemberKey, MessageId, RelayId, RoomId, StreamId};
+use hearth_protocol::{MemberKey, MessageId, Pin, RelayId, RoomId, StreamId};
+use hearth_rules::Names;
 use hmac::{Hmac, Mac as _};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::Sha256;
 
-use super::{OpenError, schema::uint};
+use super::schema::uint;
+use crate::store::OpenError;
 
 /// What the store knows of itself.
 #[derive(Clone)]
@@ -28,17 +30,17 @@ pub(crate) struct Secrets {
     mac: Hmac<Sha256>,
 }
 
-impl Secrets {
-    /// Returns the blind name of a submission.
-    pub(crate) fn submission(&self, room: &RoomId, member: &MemberKey, id: &MessageId) -> [u8; 16] {
+impl Names for Secrets {
+    fn submission(&self, room: &RoomId, member: &MemberKey, id: &MessageId) -> [u8; 16] {
         self.blind(b"submission", &[room.as_bytes(), member.as_bytes(), id.as_bytes()])
     }
 
-    /// Returns the blind name of an invite's issuer.
-    pub(crate) fn issuer(&self, room: &RoomId, member: &MemberKey) -> [u8; 16] {
+    fn issuer(&self, room: &RoomId, member: &MemberKey) -> [u8; 16] {
         self.blind(b"issuer", &[room.as_bytes(), member.as_bytes()])
     }
+}
 
+impl Secrets {
     fn blind(&self, label: &[u8], parts: &[&[u8]]) -> [u8; 16] {
         // Every part has a fixed length under its label, so joining them is injective.
         let mut mac = self.mac.clone();
@@ -67,6 +69,28 @@ fn value<const N: usize>(db: &Connection, name: &'static str) -> Result<[u8; N],
         .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
         .optional()?;
     bytes.and_then(|b| b.try_into().ok()).ok_or(OpenError::Incomplete(name))
+}
+
+/// Returns the pin of the key that links of this store name.
+pub(crate) fn pin(db: &Connection) -> rusqlite::Result<Option<Pin>> {
+    let value: Option<Vec<u8>> = db
+        .query_row("SELECT value FROM meta WHERE name = 'pin'", [], |row| row.get(0))
+        .optional()?;
+    Ok(value.and_then(|bytes| bytes.try_into().ok()).map(Pin))
+}
+
+/// Writes down the pin of the key that links name; `None` where an authority vouches for the certificate.
+pub(crate) fn remember_pin(db: &Connection, now: Option<Pin>) -> rusqlite::Result<()> {
+    if pin(db)? == now {
+        return Ok(());
+    }
+    match now {
+        Some(Pin(bytes)) => {
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('pin', ?1)", [bytes])?
+        }
+        None => db.execute("DELETE FROM meta WHERE name = 'pin'", [])?,
+    };
+    Ok(())
 }
 
 /// Where the store stands in its life.
@@ -115,9 +139,13 @@ pub(crate) fn advance(
     stream: StreamId,
 ) -> Result<(), OpenError> {
     // The store first: after a crash between the two it is ahead of the file, which is no regress.
-    db.execute("UPDATE life SET generation = generation + 1", [])?;
+    end_generation(db)?;
     note(dir, database, stream, life(db)?)?;
     Ok(())
+}
+
+pub(crate) fn end_generation(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("UPDATE life SET generation = generation + 1", []).map(|_| ())
 }
 
 /// Writes down where the store stands.
@@ -251,10 +279,13 @@ pub(super) fn file_identity(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::schema;
+    use crate::store::{
+        database_path,
+        sqlite::{schema, truncate},
+    };
 
     fn open(dir: &Path) -> (Connection, StreamId) {
-        let path = crate::store::database_path(dir);
+        let path = database_path(dir);
         let db = schema::open_writer(&path).unwrap();
         let stream = begin(&db, dir, &path).unwrap();
         (db, stream)
@@ -275,12 +306,12 @@ mod tests {
     #[test]
     fn a_restored_copy_gets_another_stream() {
         let dir = tempfile::tempdir().unwrap();
-        let database = crate::store::database_path(dir.path());
+        let database = database_path(dir.path());
         let (db, first) = open(dir.path());
-        crate::store::truncate(&db).unwrap();
+        truncate(&db).unwrap();
         let copy = fs::read(&database).unwrap();
         advance(&db, dir.path(), &database, first).unwrap();
-        crate::store::truncate(&db).unwrap();
+        truncate(&db).unwrap();
         drop(db);
         // In place, so that the file keeps its identity and only its content is old.
         fs::write(&database, copy).unwrap();
@@ -291,9 +322,9 @@ mod tests {
     fn b6_log_that_was_cut_gets_another_stream() {
         let dir = tempfile::tempdir().unwrap();
         let (db, first) = open(dir.path());
-        crate::store::truncate(&db).unwrap();
+        truncate(&db).unwrap();
         let mut mark = Mark::open(dir.path(), life(&db).unwrap());
-        let kept = fs::read(crate::store::database_path(dir.path())).unwrap();
+        let kept = fs::read(database_path(dir.path())).unwrap();
         for _ in 0..3 {
             db.execute("UPDATE life SET writes = writes + 1", []).unwrap();
             mark.acknowledged();
@@ -304,7 +335,7 @@ mod tests {
         assert_eq!(first, second);
         drop(db);
         fs::remove_file(dir.path().join("hearth.db-wal")).unwrap();
-        fs::write(crate::store::database_path(dir.path()), kept).unwrap();
+        fs::write(database_path(dir.path()), kept).unwrap();
         let (db, third) = open(dir.path());
         assert_ne!(first, third);
         // It is said once.
@@ -324,7 +355,7 @@ mod tests {
         fs::remove_file(dir.path().join("stream")).unwrap();
         let (db, second) = open(dir.path());
         assert_ne!(first, second);
-        crate::store::truncate(&db).unwrap();
+        truncate(&db).unwrap();
         drop(db);
         let other = tempfile::tempdir().unwrap();
         for name in ["hearth.db", "stream"] {

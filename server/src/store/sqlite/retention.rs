@@ -1,27 +1,20 @@
 //! Forgetting: what is past its time is overwritten, not only unlinked (`secure_delete`, then a checkpoint).
 
 use hearth_protocol::{InviteId, Millis, RoomNumbers, codec, limits::MARKED_MILLIS, mls_header};
+use hearth_rules::{
+    posts,
+    quota::ROW_BYTES,
+    retention::{
+        Expiry, INVITE_KEPT_MILLIS, KNOCK_KEPT_MILLIS, STAGED_KEPT_MILLIS, WELCOME_KEPT_MILLIS,
+    },
+};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Batch, Fault, door,
-    quota::ROW_BYTES,
-    rows,
+    Batch, Fault, rows, save,
     schema::{entry_key, int, seq_of, uint},
 };
 
-const DAY_MILLIS: u64 = 24 * 3_600_000;
-/// For how long a commit is kept at least: without it, whoever was away could not follow the room any more. An
-/// acknowledgement admits for 365 days (`docs/protocol.md` section 7.2).
-const COMMITS_KEPT_MILLIS: u64 = 366 * DAY_MILLIS;
-/// For how long an expired invite still answers that it expired.
-const INVITE_KEPT_MILLIS: u64 = DAY_MILLIS;
-/// For how long a blob that no commit came to name is kept.
-const STAGED_KEPT_MILLIS: u64 = DAY_MILLIS;
-/// For how long a Welcome waits to be fetched.
-const WELCOME_KEPT_MILLIS: u64 = 84 * DAY_MILLIS;
-/// For how long a knock, pending or declined, is kept.
-const KNOCK_KEPT_MILLIS: u64 = 30 * DAY_MILLIS;
 /// Entries deleted in one step: what one transaction may hold up others for.
 const ENTRIES_PER_STEP: usize = 500;
 /// Rooms looked at in one step.
@@ -37,7 +30,7 @@ pub(crate) struct Step {
 }
 
 /// Deletes some of what is past its time, starting after a room. A step that is never followed by the next
-/// one leaves the store whole: the next round begins anew.
+/// one leaves the store whole: the next round begins again.
 pub(crate) fn step(batch: &mut Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
     let step = delete(batch, now, after)?;
     batch.forgot |= step.deleted > 0;
@@ -66,14 +59,8 @@ fn delete(batch: &Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
     for (key, floor, head, oldest_at, numbers) in rooms {
         next = Some(key);
         let Ok(numbers) = codec::decode::<RoomNumbers>(&numbers) else { continue };
-        let kept = numbers.retention_seconds.saturating_mul(1000);
-        let cutoff = now.0.saturating_sub(kept);
-        if oldest_at >= cutoff {
-            continue;
-        }
-        // A shorter time for all else makes commits due later than it.
-        let longer = COMMITS_KEPT_MILLIS.saturating_sub(kept);
-        let room = Room { key, floor, head, cutoff, longer };
+        let Some(expiry) = Expiry::of(&numbers, oldest_at, now) else { continue };
+        let room = Room { key, floor, head, expiry };
         let purged = purge_room(batch.db, &room)?;
         deleted += purged;
         if purged >= ENTRIES_PER_STEP as u64 {
@@ -88,9 +75,7 @@ struct Room {
     key: i64,
     floor: u64,
     head: u64,
-    cutoff: u64,
-    /// By how much longer commits are kept.
-    longer: u64,
+    expiry: Expiry,
 }
 
 /// Deletes what expired of a room's log: all up to the floor, commits later.
@@ -109,7 +94,7 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?
         .collect::<Result<_, _>>()?;
-    let last = expired.iter().take_while(|(_, at)| uint(*at) < room.cutoff).last();
+    let last = expired.iter().take_while(|(_, at)| uint(*at) < room.expiry.cutoff).last();
     let floor = last.map_or(room.floor, |(key, _)| seq_of(*key));
     let passed = last.map_or(0, |(key, _)| expired.iter().filter(|(k, _)| k <= key).count());
     let more = passed >= ENTRIES_PER_STEP;
@@ -124,7 +109,7 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
             mls_header::CONTENT_TYPE_AT as i64 + 1,
             [mls_header::COMMIT].as_slice()
         ])?;
-    let commits_cutoff = int(room.cutoff.saturating_sub(room.longer));
+    let commits_cutoff = int(room.expiry.commits_cutoff());
     deleted += db
         .prepare_cached(
             "DELETE FROM entries WHERE key IN
@@ -139,7 +124,7 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
     // A submission without an entry is remembered as long as an entry would be.
     let acts = db
         .prepare_cached("DELETE FROM acts WHERE room = ?1 AND at < ?2")?
-        .execute(params![room.key, int(room.cutoff)])?;
+        .execute(params![room.key, int(room.expiry.cutoff)])?;
     deleted += acts;
     // An entry gives its bytes back by a trigger.
     db.prepare_cached("UPDATE rooms SET bytes = max(0, bytes - ?2) WHERE key = ?1")?
@@ -161,7 +146,7 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
     let commit: Option<i64> = db
         .prepare_cached("SELECT min(at) FROM entries WHERE key > ?1 AND key <= ?2")?
         .query_row(params![entry_key(room.key, 0), entry_key(room.key, floor)], |row| row.get(0))?;
-    let commit_due = commit.map(|at| int(uint(at).saturating_add(room.longer)));
+    let commit_due = commit.map(|at| int(uint(at).saturating_add(room.expiry.longer)));
     let oldest = act.into_iter().chain(entry).chain(commit_due).min();
     db.prepare_cached("UPDATE rooms SET floor = ?2, oldest_at = ?3 WHERE key = ?1")?
         .execute(params![room.key, int(floor), oldest.unwrap_or(i64::MAX)])?;
@@ -178,7 +163,7 @@ fn purge_others(db: &Connection, now: Millis) -> Result<u64, Fault> {
         .collect::<Result<_, _>>()?;
     let mut deleted = expired.len();
     for (room, invite) in &expired {
-        door::forget_invite(db, *room, invite)?;
+        save::forget_invite(db, *room, invite)?;
     }
     deleted += db
         .prepare_cached("DELETE FROM knocks WHERE at < ?1")?
@@ -186,9 +171,9 @@ fn purge_others(db: &Connection, now: Millis) -> Result<u64, Fault> {
     deleted += db
         .prepare_cached("DELETE FROM grants WHERE expires < ?1 OR rooms_left = 0")?
         .execute([before(0)])?;
-    deleted +=
-        db.prepare_cached("DELETE FROM posts WHERE quarter < ?1")?
-            .execute([before(DAY_MILLIS) / (15 * 60 * 1000) - 1])?;
+    deleted += db
+        .prepare_cached("DELETE FROM posts WHERE quarter < ?1")?
+        .execute([int(posts::first_quarter(now)) - 1])?;
     // The pace of members is kept only while a rule needs it.
     db.prepare_cached(
         "UPDATE members SET full_at = 0, marked_at = 0

@@ -6,17 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hearth_rules::quota::Limits;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc;
 
 use super::{
-    Batch, Finish, Job, OpenError, checkpoint,
+    Batch, Bounds, Finish, Job, checkpoint,
     life::{self, Mark, Secrets},
-    quota::{Limits, Quota},
-    rules::CommitPace,
-    schema,
+    rows, schema,
 };
-use crate::{metrics::Metrics, registry::Registry};
+use crate::{metrics::Metrics, registry::Registry, store::OpenError};
 
 /// Requests of one transaction: all that wait, so that they share a sync. The queue bounds them in bytes, see
 /// [`super::WRITE_QUEUE_BYTES`].
@@ -42,8 +41,7 @@ pub(super) struct Writer {
 
 /// State that outlives a transaction.
 struct Memory {
-    pace: CommitPace,
-    quota: Quota,
+    bounds: Bounds,
     mark: Mark,
 }
 
@@ -59,9 +57,8 @@ impl Writer {
     ) -> rusqlite::Result<Self> {
         let dir = path.parent().unwrap_or(Path::new("")).to_owned();
         let memory = Memory {
-            pace: CommitPace::default(),
             mark: Mark::open(&dir, life::life(&connection)?),
-            quota: Quota::new(limits, dir, metrics.clone()),
+            bounds: Bounds::new(limits, dir, metrics.clone()),
         };
         let failed_at = Instant::now();
         log.watch(&mut connection)?;
@@ -136,8 +133,7 @@ impl Writer {
                 // again, never go on with a transaction that failed.
                 self.connection = None;
                 self.failed_at = Instant::now();
-                self.memory.pace = CommitPace::default();
-                self.memory.quota.forget();
+                self.memory.bounds.forget();
             }
         }
     }
@@ -155,7 +151,9 @@ impl Writer {
         match watched {
             Ok((connection, life)) => {
                 self.memory.mark.resume(life);
-                self.registry.resynchronise(&connection);
+                self.registry.resynchronise(|room| {
+                    rows::room(&connection, room).ok().flatten().map(|(_, row)| row.head)
+                });
                 self.connection = Some(connection);
                 self.missed = false;
                 self.metrics.store_ready.store(true, Ordering::Release);
@@ -215,7 +213,7 @@ fn commit(
 ) -> rusqlite::Result<u64> {
     let changes = connection.total_changes();
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let mut batch = Batch::new(connection, secrets, &mut memory.pace, &mut memory.quota);
+    let mut batch = Batch::new(connection, secrets, &mut memory.bounds);
     for job in jobs.drain(..) {
         finishes.push(job(&mut batch)?);
     }

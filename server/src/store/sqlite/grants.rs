@@ -1,20 +1,10 @@
 //! Grants: the operator's permission to open rooms. Only a hash of the secret is kept.
 
 use hearth_protocol::{Millis, Secret32, hash};
+use hearth_rules::admission::Terms;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::schema::{int, uint};
-
-/// What a grant allows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// Rooms that may still be opened.
-    pub(crate) rooms_left: u32,
-    /// Members of each room.
-    pub(crate) members_max: u32,
-    /// End of validity.
-    pub(crate) expires: Millis,
-}
 
 fn name(secret: &Secret32) -> [u8; 32] {
     hash::labelled("hearth relay grant v1", &[secret.expose()])
@@ -29,14 +19,9 @@ pub(crate) fn add(db: &Connection, secret: &Secret32, terms: &Terms) -> rusqlite
     Ok(())
 }
 
-/// Returns a grant that may be used now.
-pub(crate) fn usable(
-    db: &Connection,
-    secret: &Secret32,
-    now: Millis,
-) -> rusqlite::Result<Option<Terms>> {
-    let terms = db
-        .prepare_cached("SELECT rooms_left, members_max, expires FROM grants WHERE hash = ?1")?
+/// Loads what a grant allows.
+pub(super) fn terms(db: &Connection, secret: &Secret32) -> rusqlite::Result<Option<Terms>> {
+    db.prepare_cached("SELECT rooms_left, members_max, expires FROM grants WHERE hash = ?1")?
         .query_row([name(secret)], |row| {
             Ok(Terms {
                 rooms_left: row.get(0)?,
@@ -44,12 +29,11 @@ pub(crate) fn usable(
                 expires: Millis(uint(row.get(2)?)),
             })
         })
-        .optional()?;
-    Ok(terms.filter(|terms| terms.rooms_left > 0 && terms.expires > now))
+        .optional()
 }
 
 /// Uses a grant once.
-pub(crate) fn spend(db: &Connection, secret: &Secret32) -> rusqlite::Result<()> {
+pub(super) fn spend(db: &Connection, secret: &Secret32) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE grants SET rooms_left = rooms_left - 1 WHERE hash = ?1")?
         .execute([name(secret)])?;
     Ok(())

@@ -66,6 +66,7 @@ async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
     assert_eq!(say_it(1).await.await.unwrap().accepted().seq, Seq(1));
     // As a full disk or a failed sync would: in the middle of somebody's transaction.
     let failing = store
+        .sqlite
         .write(|batch| {
             batch.db.execute("UPDATE rooms SET head = 900", [])?;
             batch.db.execute("INSERT INTO nowhere VALUES (1)", [])?;
@@ -85,7 +86,7 @@ async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
     tokio::time::timeout(limit, noticed).await.unwrap();
     // Reading goes on.
     let reader = founder.clone();
-    let position = store.read(move |db| read::position(db, &reader)).await.unwrap();
+    let position = store.sqlite.read(move |db| read::position(db, &reader)).await.unwrap();
     assert_eq!(position.head, Seq(1));
     let recovered = async {
         loop {
@@ -153,7 +154,7 @@ async fn requests_that_wait_share_a_transaction() {
         end.recv().unwrap();
         Ok(())
     };
-    let first = store.write(busy).await;
+    let first = store.sqlite.write(busy).await;
     begun.recv().unwrap();
     let before = metrics.commit_latency.count();
     let mut answers = Vec::new();
@@ -195,19 +196,8 @@ fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
     let mut bench = Bench::new(numbers.clone());
     let founder = bench.founder.clone();
     let member = Proved::assumed(ROOM, MemberKey([7; 32]));
-    let row = rows::MemberRow {
-        key: *member.member(),
-        role: hearth_protocol::Role::Member,
-        state: rows::State::In,
-        joined: Seq(0),
-        gone: Seq(0),
-        gone_at: Millis(0),
-        timeout_until: Millis(0),
-        last_post_at: Millis(0),
-        welcome: None,
-        full_at: Millis(0),
-        marked_at: Millis(0),
-    };
+    let role = hearth_protocol::Role::Member;
+    let row = MemberRow::joining(*member.member(), role, Seq(0));
     let room = bench.db.query_row("SELECT key FROM rooms", [], |row| row.get(0)).unwrap();
     rows::save_member(&bench.db, room, &row).unwrap();
     bench
@@ -244,6 +234,7 @@ async fn what_was_handed_over_is_written_before_the_end() {
     drop(db);
     let (store, threads, _registry, _metrics) = open(dir.path());
     let much = store
+        .sqlite
         .write(|batch| {
             let rows =
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)

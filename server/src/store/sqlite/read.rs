@@ -1,37 +1,31 @@
 //! What members read: entries, knocks, the room's state.
 
 use hearth_protocol::{
-    Commitment, Digest, Entry, EntryContent, Epoch, InviteId, MemberKey, Millis, RejectCode,
-    RoomId, Seq, Signature, StreamId, codec,
-    frame::{AckTriple, PendingKnock, RoomStatus, RosterRow},
+    Commitment, Digest, Entry, EntryContent, InviteId, MemberKey, Millis, RejectCode, RoomId, Seq,
+    Signature, StreamId, codec,
+    frame::{AckTriple, PendingKnock, RoomStatus},
     limits::FRAME_BYTES_MAX,
+};
+use hearth_rules::{
+    reading::{self, Position},
+    submit::{Accepted, Print},
 };
 use rusqlite::{Connection, params};
 
 use super::{
-    Fault, door,
-    rows::{self, MemberRow, State},
+    Fault, load, rows,
     schema::{entry_key, seq_of, uint},
-    submit::{self, Accepted, Search},
+    submit::{self, Search},
 };
 use crate::{
     auth::Proved,
     batch::{BATCH_BYTES_MAX, EntryBatch},
 };
 
-/// What a subscriber needs before the first entry.
-#[derive(Clone, Debug)]
-pub(crate) struct Position {
-    pub(crate) floor: Seq,
-    pub(crate) head: Seq,
-    pub(crate) epoch: Epoch,
-    pub(crate) member: MemberRow,
-}
-
 /// Returns where a room's log stands, for somebody who is or was in the roster.
 pub(crate) fn position(db: &Connection, proof: &Proved) -> Result<Position, Fault> {
-    let room = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
-    let member = rows::member(db, room.key, proof.member())?.ok_or(RejectCode::NotMember)?;
+    let (key, room) = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let member = rows::member(db, key, proof.member())?.ok_or(RejectCode::NotMember)?;
     Ok(Position { floor: room.floor, head: room.head, epoch: room.epoch, member })
 }
 
@@ -45,13 +39,12 @@ pub(crate) fn entries(
     after: Seq,
     upto: Seq,
 ) -> Result<EntryBatch, Fault> {
-    let room_row = rows::room(db, room)?.ok_or(RejectCode::NotMember)?;
+    let (key, room) = rows::room(db, room)?.ok_or(RejectCode::NotMember)?;
     let mut batch = EntryBatch::new();
     let mut statement = db.prepare_cached(
         "SELECT key, at, payload, digest FROM entries WHERE key > ?1 AND key <= ?2 ORDER BY key",
     )?;
-    let mut rows = statement
-        .query(params![entry_key(room_row.key, after.0), entry_key(room_row.key, upto.0)])?;
+    let mut rows = statement.query(params![entry_key(key, after.0), entry_key(key, upto.0)])?;
     let expired =
         |seq| codec::encode(&Entry { seq, at: Millis(0), content: EntryContent::Expired });
     let mut last = after.0;
@@ -75,7 +68,7 @@ pub(crate) fn entries(
             return Ok(batch);
         }
     }
-    let gone = upto.min(room_row.floor);
+    let gone = upto.min(room.floor);
     if gone.0 > last && !batch.push(gone, &expired(gone)) {
         return Ok(batch);
     }
@@ -100,10 +93,10 @@ pub(crate) fn earlier(
     db: &Connection,
     room: &RoomId,
     after: Seq,
-    print: &submit::Print,
+    print: &Print,
 ) -> Result<Earlier, Fault> {
-    let room = rows::room(db, room)?.ok_or(RejectCode::NotMember)?;
-    let (from, upto) = (entry_key(room.key, after.0), entry_key(room.key, room.head.0));
+    let (key, room) = rows::room(db, room)?.ok_or(RejectCode::NotMember)?;
+    let (from, upto) = (entry_key(key, after.0), entry_key(key, room.head.0));
     Ok(match submit::search(db, from, upto, SEARCH_ROWS_MAX, print)? {
         Search::Found(seq, at) => Earlier::Found(Accepted { seq, at, control: room.control }),
         Search::More(key) => Earlier::More(Seq(seq_of(key))),
@@ -117,13 +110,13 @@ pub(crate) fn knocks(
     proof: &Proved,
     after: Option<MemberKey>,
 ) -> Result<(Vec<PendingKnock>, bool), Fault> {
-    let room = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
-    moderator(db, room.key, proof)?;
+    let (room, _) = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    reading::moderator(rows::member(db, room, proof.member())?)?;
     let mut statement = db.prepare_cached(
         "SELECT member, invite, at, agreement, digest, signature, body FROM knocks
          WHERE room = ?1 AND declined = 0 AND (?2 IS NULL OR member > ?2) ORDER BY member",
     )?;
-    let mut rows = statement.query(params![room.key, after.map(|key| key.0)])?;
+    let mut rows = statement.query(params![room, after.map(|key| key.0)])?;
     let (mut knocks, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let knock = PendingKnock {
@@ -149,13 +142,6 @@ pub(crate) fn knocks(
 
 const _: () = assert!(BATCH_BYTES_MAX + 4096 <= FRAME_BYTES_MAX);
 
-fn moderator(db: &Connection, room: i64, proof: &Proved) -> Result<MemberRow, Fault> {
-    let member = rows::member(db, room, proof.member())?
-        .filter(|member| member.state == State::In)
-        .ok_or(RejectCode::NotMember)?;
-    if member.role.moderates() { Ok(member) } else { Err(RejectCode::NotFacilitator.into()) }
-}
-
 /// Returns the room's state as a member may see it.
 pub(crate) fn status(
     db: &Connection,
@@ -164,32 +150,12 @@ pub(crate) fn status(
 ) -> Result<RoomStatus, Fault> {
     // One state of the room: members compare the rest with the log up to the head.
     let db = &*db.unchecked_transaction()?;
-    let room = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
-    let member = rows::member(db, room.key, proof.member())?
-        .filter(|member| member.state == State::In)
-        .ok_or(RejectCode::NotMember)?;
-    let (knocks, roster) = if member.role.moderates() {
-        let row = |m: MemberRow| RosterRow {
-            member: m.key,
-            role: m.role,
-            timed_out_until: m.timeout_until,
-            left: m.state == State::Left,
-        };
-        let roster = rows::roster(db, room.key)?.into_iter().map(row).collect();
-        (door::pending(db, room.key)?, roster)
+    let (key, row) = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let member = reading::member(rows::member(db, key, proof.member())?)?;
+    let desk = if member.role.moderates() {
+        Some((load::pending_count(db, key)?, rows::roster(db, key)?))
     } else {
-        (0, Vec::new())
+        None
     };
-    Ok(RoomStatus {
-        stream,
-        floor: room.floor,
-        head: room.head,
-        epoch: room.epoch,
-        control: room.control,
-        numbers: room.numbers,
-        agreement: room.agreement,
-        timed_out_until: member.timeout_until,
-        knocks,
-        roster,
-    })
+    Ok(reading::status(row, &member, desk, stream))
 }

@@ -1,79 +1,12 @@
-//! Rows of rooms and members as values, and how they get in and out of the tables.
+//! Rows of rooms and members, in and out of the tables.
 
 use hearth_protocol::{
-    BlobId, Commitment, Epoch, MemberKey, Millis, Role, RoomId, RoomNumbers, Seq, codec,
-    frame::Standing,
+    BlobId, Commitment, Epoch, MemberKey, Millis, Role, RoomId, Seq, codec, frame::Standing,
 };
+use hearth_rules::{MemberRow, RoomRow, State};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::schema::{int, uint};
-
-/// A room, as the relay knows it.
-#[derive(Clone, Debug)]
-pub(crate) struct RoomRow {
-    pub(crate) key: i64,
-    pub(crate) id: RoomId,
-    pub(crate) epoch: Epoch,
-    pub(crate) control: u64,
-    pub(crate) agreement: Commitment,
-    pub(crate) numbers: RoomNumbers,
-    pub(crate) head: Seq,
-    pub(crate) floor: Seq,
-    pub(crate) members_max: u32,
-    /// When the next entry or act expires, less the time for which it is kept.
-    pub(crate) oldest_at: Millis,
-    /// Bytes that the room keeps, by the table.
-    pub(crate) bytes: u64,
-    /// Bytes added since, which [`save_room_head`] writes.
-    pub(crate) added: u64,
-}
-
-/// Whether somebody is in the roster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// In.
-    In,
-    /// Left by themselves; the commit that makes it so for all is awaited.
-    Left,
-    /// Removed.
-    Gone,
-}
-
-/// A member, as the relay knows them.
-#[derive(Clone, Debug)]
-pub(crate) struct MemberRow {
-    pub(crate) key: MemberKey,
-    pub(crate) role: Role,
-    pub(crate) state: State,
-    pub(crate) joined: Seq,
-    pub(crate) gone: Seq,
-    pub(crate) gone_at: Millis,
-    pub(crate) timeout_until: Millis,
-    pub(crate) last_post_at: Millis,
-    pub(crate) welcome: Option<BlobId>,
-    /// When the member's allowance of bytes is whole again, see `quota`; 0 while little is spent.
-    pub(crate) full_at: Millis,
-    /// When the member's last marked entry came; 0 if that is long ago.
-    pub(crate) marked_at: Millis,
-}
-
-impl MemberRow {
-    /// Whether two rows of one member agree in what their own posts change.
-    pub(crate) fn has_pace_of(&self, other: &Self) -> bool {
-        let pace = |row: &Self| (row.last_post_at, row.full_at, row.marked_at);
-        pace(self) == pace(other)
-    }
-
-    /// Returns what the wire says of this row.
-    pub(crate) fn standing(&self) -> Standing {
-        match self.state {
-            State::In => {
-                Standing::Member { role: self.role, joined: self.joined, welcome: self.welcome }
-            }
-            State::Left | State::Gone => Standing::Gone { at: self.gone },
-        }
-    }
-}
 
 /// Reads a fixed number of bytes from a column.
 pub(crate) fn bytes<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
@@ -134,16 +67,15 @@ pub(crate) fn room_or_none(db: &Connection, id: &RoomId) -> rusqlite::Result<i64
     Ok(key.unwrap_or(NO_ROOM))
 }
 
-/// Loads a room.
-pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<RoomRow>> {
+/// Loads a room, and its number.
+pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<(i64, RoomRow)>> {
     db.prepare_cached(
         "SELECT key, epoch, control, agreement, numbers, head, floor, members_max, oldest_at, bytes
          FROM rooms WHERE room = ?1",
     )?
     .query_row([id.as_bytes()], |row| {
         let numbers = codec::decode(row.get_ref(4)?.as_blob()?).map_err(|_| damaged(4))?;
-        Ok(RoomRow {
-            key: row.get(0)?,
+        let room = RoomRow {
             id: *id,
             epoch: Epoch(uint(row.get(1)?)),
             control: uint(row.get(2)?),
@@ -155,19 +87,20 @@ pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<Room
             oldest_at: Millis(uint(row.get(8)?)),
             bytes: uint(row.get(9)?),
             added: 0,
-        })
+        };
+        Ok((row.get(0)?, room))
     })
     .optional()
 }
 
 /// Writes what plain posts change.
-pub(crate) fn save_room_head(db: &Connection, room: &RoomRow) -> rusqlite::Result<()> {
+pub(super) fn save_room_head(db: &Connection, key: i64, room: &RoomRow) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE rooms SET epoch = ?2, control = ?3, head = ?4, oldest_at = ?5, bytes = bytes + ?6
          WHERE key = ?1",
     )?
     .execute(params![
-        room.key,
+        key,
         int(room.epoch.0),
         int(room.control),
         int(room.head.0),
@@ -198,9 +131,9 @@ pub(crate) fn save_member_pace(
 }
 
 /// Writes what effects change.
-pub(crate) fn save_room_rules(db: &Connection, room: &RoomRow) -> rusqlite::Result<()> {
+pub(super) fn save_room_rules(db: &Connection, key: i64, room: &RoomRow) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE rooms SET agreement = ?2, numbers = ?3 WHERE key = ?1")?
-        .execute(params![room.key, room.agreement.as_bytes(), codec::encode(&room.numbers)])?;
+        .execute(params![key, room.agreement.as_bytes(), codec::encode(&room.numbers)])?;
     Ok(())
 }
 
@@ -272,20 +205,13 @@ pub(crate) fn save_member(db: &Connection, room: i64, member: &MemberRow) -> rus
     Ok(())
 }
 
-/// Returns what the relay holds a key to be; `None` if nothing.
-pub(crate) fn standing(
+/// Loads the standing of a key by its knock.
+pub(super) fn knock_standing(
     db: &Connection,
     room: i64,
     key: &MemberKey,
-) -> rusqlite::Result<Option<(Standing, Option<MemberRow>)>> {
-    let row = member(db, room, key)?;
-    if let Some(row) = &row
-        && row.state == State::In
-    {
-        return Ok(Some((row.standing(), Some(row.clone()))));
-    }
-    let knock = db
-        .prepare_cached("SELECT declined, note FROM knocks WHERE room = ?1 AND member = ?2")?
+) -> rusqlite::Result<Option<Standing>> {
+    db.prepare_cached("SELECT declined, note FROM knocks WHERE room = ?1 AND member = ?2")?
         .query_row(params![room, key.as_bytes()], |row| {
             Ok(if row.get(0)? {
                 Standing::Declined { note: row.get(1)? }
@@ -293,10 +219,5 @@ pub(crate) fn standing(
                 Standing::Knocking
             })
         })
-        .optional()?;
-    Ok(match (knock, row) {
-        (Some(knock), row) => Some((knock, row)),
-        (None, Some(row)) => Some((row.standing(), Some(row))),
-        (None, None) => None,
-    })
+        .optional()
 }

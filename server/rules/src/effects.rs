@@ -1,0 +1,398 @@
+use hearth_protocol::{
+    BlobId, Commitment, Digest, Effect, MemberKey, MessageId, Millis, RejectCode, Role, Seq,
+    limits::{INVITES_MAX, NOTE_BYTES_MAX, PREVIEW_BYTES_MAX},
+    mls_header::{ContentType, MlsHeader},
+};
+
+use crate::{
+    Change, Invite, Kept, MemberRow, Names, Needs, Refusal, Room, RoomRow, State, admission, posts,
+};
+
+/// Who acts, when, and beside which entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Act<'a> {
+    pub(crate) now: Millis,
+    /// The row from before the first effect.
+    pub(crate) sender: &'a MemberRow,
+    /// The entry of the same submission, or the last one if it has none.
+    pub(crate) entry: Seq,
+    pub(crate) names: &'a dyn Names,
+}
+
+/// What effects need of the room.
+pub(crate) fn needs(row: &RoomRow, sender: &MemberRow, effects: &[Effect]) -> Needs {
+    let mut needs = Needs::default();
+    for effect in effects {
+        match effect {
+            Effect::Admit { member, welcome, .. } => {
+                needs.roster = true;
+                needs.pending = true;
+                needs.members.push(*member);
+                needs.blobs.push(*welcome);
+            }
+            Effect::Remove { member } | Effect::Timeout { member, .. } => {
+                needs.members.push(*member);
+            }
+            Effect::SetRole { .. } => needs.roster = true,
+            Effect::Leave => needs.roster |= sender.role == Role::Facilitator,
+            Effect::Retract { seq, .. } if is_logged(row, *seq) => needs.entries.push(*seq),
+            Effect::Decline { .. } => needs.pending = true,
+            Effect::AddInvite { .. } | Effect::RevokeInvite { .. } => {
+                needs.invites = true;
+                needs.pending = true;
+            }
+            _ => {}
+        }
+    }
+    needs
+}
+
+fn is_logged(row: &RoomRow, seq: Seq) -> bool {
+    seq.0 > 0 && seq <= row.head
+}
+
+/// Checks what follows from the sender's role and the entry's kind alone.
+pub(crate) fn check_rights(
+    room: &RoomRow,
+    sender: &MemberRow,
+    effects: &[Effect],
+    entry: Option<MlsHeader>,
+) -> Result<(), Refusal> {
+    let commits = entry.is_some_and(|header| header.content == ContentType::Commit);
+    let marked = entry.is_some_and(|header| header.marked);
+    for (index, effect) in effects.iter().enumerate() {
+        // An effect with a record in the policy needs the commit that carries the record, so that no member misses it.
+        let needs_commit = matches!(
+            effect,
+            Effect::Admit { .. }
+                | Effect::Remove { .. }
+                | Effect::SetRole { .. }
+                | Effect::SetNumbers { .. }
+                | Effect::Timeout { .. }
+                | Effect::Retract { own: None, .. }
+                | Effect::SetAgreement { .. }
+        );
+        // The other members see who did these only in the entry. Without it they would blame the relay.
+        let needs_mark = matches!(effect, Effect::Leave | Effect::Retract { own: Some(_), .. });
+        if needs_commit && !commits || needs_mark && !marked {
+            return Err(RejectCode::BadPayload.into());
+        }
+        let allowed = match effect {
+            // A member does not act after having left.
+            Effect::Leave => {
+                if index + 1 != effects.len() {
+                    return Err(RejectCode::BadFrame.into());
+                }
+                true
+            }
+            Effect::Retract { own: Some(_), .. } => true,
+            // Any member may remove a member who has left: checked against the roster when applied.
+            Effect::Remove { .. } => true,
+            // An epoch that others have left tears the room: it is not for co-facilitators.
+            Effect::Reopen { .. } => sender.role == Role::Facilitator,
+            Effect::SetRole { role, .. } if role.moderates() => sender.role == Role::Facilitator,
+            Effect::SetNumbers { numbers }
+                if numbers.retention_seconds != room.numbers.retention_seconds =>
+            {
+                sender.role == Role::Facilitator
+            }
+            _ => sender.role.moderates(),
+        };
+        if !allowed {
+            return Err(RejectCode::NotFacilitator.into());
+        }
+    }
+    Ok(())
+}
+
+/// Applies one effect; effects of a submission see what those before them did.
+pub(crate) fn apply(room: &mut Room, act: &Act<'_>, effect: &Effect) -> Result<(), Refusal> {
+    match effect {
+        Effect::Admit { member, role, welcome, acknowledgement } => {
+            room.news.roster = true;
+            let admission = Admission { member, role: *role, welcome, acknowledgement };
+            admit(room, act, &admission)
+        }
+        Effect::Remove { member } => {
+            room.news.roster = true;
+            remove(room, act, member)
+        }
+        Effect::SetRole { member, role } => {
+            room.news.roster = true;
+            set_role(room, act, member, *role)
+        }
+        Effect::SetNumbers { numbers } => {
+            if !posts::well_formed(numbers) {
+                return Err(RejectCode::BadFrame.into());
+            }
+            room.rules_changed = true;
+            room.row.numbers = numbers.clone();
+            Ok(())
+        }
+        Effect::Timeout { member, until } => {
+            room.news.roster = true;
+            time_out(room, member, *until)
+        }
+        Effect::Retract { seq, own } => retract(room, act, *seq, own.as_ref()),
+        Effect::Decline { member, note } => {
+            room.news.roster = true;
+            decline(room, member, note)
+        }
+        Effect::AddInvite { invite, uses, expires, preview } => {
+            if *uses == 0 || *expires <= act.now {
+                return Err(RejectCode::BadFrame.into());
+            }
+            if preview.len() > PREVIEW_BYTES_MAX {
+                return Err(RejectCode::TooLarge.into());
+            }
+            let issuer = act.names.issuer(&room.row.id, &act.sender.key);
+            let (id, uses_left, expires) = (*invite, *uses, *expires);
+            add_invite(room, Invite { id, uses_left, expires, issuer }, preview)
+        }
+        Effect::RevokeInvite { invite } => {
+            let pending = room.pending()?;
+            let before = pending.len();
+            pending.retain(|knock| knock.invite != *invite);
+            let dropped = before - pending.len();
+            let invites = room.invites()?;
+            let known = invites.iter().any(|known| known.id == *invite);
+            if !known && dropped == 0 {
+                return Err(RejectCode::NotFound.into());
+            }
+            invites.retain(|known| known.id != *invite);
+            room.changes.push(Change::ForgetInvite(*invite));
+            room.changes.push(Change::DropKnocksBy(*invite));
+            room.news.roster |= dropped > 0;
+            Ok(())
+        }
+        Effect::SetAgreement { agreement } => {
+            room.news.roster = true;
+            room.rules_changed = true;
+            set_agreement(room, *agreement);
+            Ok(())
+        }
+        Effect::Leave => {
+            room.news.roster = true;
+            leave(room, act)
+        }
+        Effect::Reopen { epoch } => {
+            // Back by one, after a commit that everybody refused; or ahead, after a restored backup.
+            let back = room.row.epoch.0.checked_sub(1) == Some(epoch.0);
+            if !back && *epoch <= room.row.epoch {
+                return Err(RejectCode::EpochConflict.into());
+            }
+            room.row.epoch = *epoch;
+            Ok(())
+        }
+        // A later version of the wire may know more effects; this one applies none that it does not know.
+        _ => Err(RejectCode::Unsupported.into()),
+    }
+}
+
+struct Admission<'a> {
+    member: &'a MemberKey,
+    role: Role,
+    welcome: &'a BlobId,
+    acknowledgement: &'a Digest,
+}
+
+fn admit(room: &mut Room, act: &Act<'_>, admission: &Admission<'_>) -> Result<(), Refusal> {
+    if admission.role.moderates() && act.sender.role != Role::Facilitator {
+        return Err(RejectCode::NotFacilitator.into());
+    }
+    if room.row.numbers.locked {
+        return Err(RejectCode::Locked.into());
+    }
+    let agreement = room.row.agreement;
+    let pending = room.pending()?;
+    let knock = pending.iter().find(|knock| knock.member == *admission.member);
+    let knock = knock.ok_or(RejectCode::NotFound)?;
+    if knock.agreement != agreement || knock.digest != *admission.acknowledgement {
+        return Err(RejectCode::NotAcknowledged.into());
+    }
+    let former = room.member(admission.member)?;
+    if former.is_some_and(|m| m.state != State::Gone) {
+        // In already, or left and still a leaf of the group: the commit must remove that leaf first.
+        return Err(RejectCode::NotFound.into());
+    }
+    let mut member = MemberRow::joining(*admission.member, admission.role, act.entry);
+    member.welcome = Some(*admission.welcome);
+    if let Some(former) = former {
+        // A time-out is not shaken off by leaving and coming back.
+        member.timeout_until = former.timeout_until;
+        member.full_at = former.full_at;
+        member.marked_at = former.marked_at;
+    }
+    if room.roster()?.count() >= usize::try_from(room.row.members_max).unwrap_or(usize::MAX) {
+        return Err(RejectCode::RoomFull.into());
+    }
+    if !room.has_blob(admission.welcome)? {
+        return Err(RejectCode::NotFound.into());
+    }
+    room.save_member(member);
+    // The use that was spent has led in. A member who is out again one day needs another.
+    room.changes.push(Change::ForgetKnocker(*admission.member));
+    room.changes.push(Change::DropKnock(*admission.member));
+    room.pending()?.retain(|knock| knock.member != *admission.member);
+    Ok(())
+}
+
+fn remove(room: &mut Room, act: &Act<'_>, member: &MemberKey) -> Result<(), Refusal> {
+    let target = room.member(member)?.filter(|m| m.state != State::Gone).cloned();
+    if !act.sender.role.moderates() {
+        // Any member may commit the departure of one who has left; absent and forbidden are one answer.
+        let left = target.as_ref().is_some_and(|m| m.state == State::Left);
+        if !left {
+            return Err(RejectCode::NotFacilitator.into());
+        }
+    }
+    // The leaf may have no row, after a restored backup, or one that is out already: the commit that removes it is taken.
+    let Some(mut target) = target else { return Ok(()) };
+    if target.state == State::In {
+        if target.key == act.sender.key {
+            // MLS has no commit that removes its committer (RFC 9420 section 12.2).
+            return Err(RejectCode::BadFrame.into());
+        }
+        if target.role.moderates() && act.sender.role != Role::Facilitator {
+            return Err(RejectCode::NotFacilitator.into());
+        }
+        target.gone = act.entry;
+        target.gone_at = act.now;
+    }
+    target.state = State::Gone;
+    depart(room, act, target);
+    Ok(())
+}
+
+fn leave(room: &mut Room, act: &Act<'_>) -> Result<(), Refusal> {
+    // The row as effects of the same submission may have changed it.
+    let current = room.member(&act.sender.key)?;
+    let mut sender = current.unwrap_or(act.sender).clone();
+    if sender.role == Role::Facilitator {
+        let others =
+            || Ok::<_, Refusal>(room.roster()?.filter(|m| m.is_in() && m.key != sender.key));
+        let held = others()?.any(|m| m.role == Role::Facilitator);
+        if !held && others()?.next().is_some() {
+            return Err(RejectCode::LastFacilitator.into());
+        }
+    }
+    sender.state = State::Left;
+    sender.gone = act.entry;
+    sender.gone_at = act.now;
+    depart(room, act, sender);
+    Ok(())
+}
+
+/// Saves a member who is no longer in, without their Welcome and their invites.
+fn depart(room: &mut Room, act: &Act<'_>, mut member: MemberRow) {
+    let welcome = member.welcome.take();
+    let issuer = act.names.issuer(&room.row.id, &member.key);
+    room.save_member(member);
+    if let Some(welcome) = welcome {
+        room.changes.push(Change::DropUnusedBlob(welcome));
+    }
+    if let Some(invites) = &mut room.invites {
+        invites.retain(|invite| invite.issuer != issuer);
+    }
+    room.changes.push(Change::ForgetInvitesOf(issuer));
+}
+
+fn set_role(room: &mut Room, act: &Act<'_>, member: &MemberKey, role: Role) -> Result<(), Refusal> {
+    let target = room.roster()?.find(|m| m.is_in() && m.key == *member);
+    let mut target = target.cloned().ok_or(RejectCode::NotFound)?;
+    if target.role.moderates() && act.sender.role != Role::Facilitator {
+        return Err(RejectCode::NotFacilitator.into());
+    }
+    let others =
+        room.roster()?.any(|m| m.is_in() && m.key != *member && m.role == Role::Facilitator);
+    if target.role == Role::Facilitator && role != Role::Facilitator && !others {
+        return Err(RejectCode::LastFacilitator.into());
+    }
+    target.role = role;
+    if role.moderates() {
+        target.timeout_until = Millis(0);
+    }
+    room.save_member(target);
+    Ok(())
+}
+
+fn time_out(room: &mut Room, member: &MemberKey, until: Millis) -> Result<(), Refusal> {
+    let target = room.member(member)?.filter(|m| m.is_in() && !m.role.moderates());
+    let mut target = target.cloned().ok_or(RejectCode::NotFound)?;
+    target.timeout_until = until;
+    room.save_member(target);
+    Ok(())
+}
+
+fn retract(
+    room: &mut Room,
+    act: &Act<'_>,
+    seq: Seq,
+    own: Option<&MessageId>,
+) -> Result<(), Refusal> {
+    if !is_logged(&room.row, seq) {
+        return Err(RejectCode::NotFound.into());
+    }
+    let name = own.map(|id| act.names.submission(&room.row.id, &act.sender.key, id));
+    let entry = room.entry(seq)?;
+    if name.is_some_and(|name| entry.as_ref().is_none_or(|entry| entry.name != name)) {
+        return Err(RejectCode::NotFound.into());
+    }
+    let Some(entry) = entry.filter(|entry| entry.kept != Kept::Tombstone) else {
+        // Gone already: what a facilitator wants is so. A member gets no exemption from the rules for nothing.
+        let moderates = act.sender.role.moderates();
+        return if moderates { Ok(()) } else { Err(RejectCode::NotFound.into()) };
+    };
+    // A member who was away could not follow the room without a commit. Without a marked entry, the tombstone that it explains
+    // would look like the relay's own work.
+    if let Kept::Payload(Some(header)) = entry.kept
+        && (header.marked || header.content == ContentType::Commit)
+    {
+        return Err(RejectCode::NotFound.into());
+    }
+    entry.kept = Kept::Tombstone;
+    let told = (seq, entry.at, entry.digest);
+    room.changes.push(Change::Tombstone(seq));
+    room.news.tombstones.push(told);
+    Ok(())
+}
+
+fn decline(room: &mut Room, member: &MemberKey, note: &[u8]) -> Result<(), Refusal> {
+    if note.len() > NOTE_BYTES_MAX {
+        return Err(RejectCode::TooLarge.into());
+    }
+    let pending = room.pending()?;
+    let at = pending.iter().position(|knock| knock.member == *member);
+    pending.swap_remove(at.ok_or(RejectCode::NotFound)?);
+    room.changes.push(Change::Decline { member: *member, note: note.to_vec() });
+    Ok(())
+}
+
+fn add_invite(room: &mut Room, invite: Invite, preview: &[u8]) -> Result<(), Refusal> {
+    let invites = room.invites()?;
+    if invites.iter().any(|known| known.id == invite.id) {
+        return Err(RejectCode::IdConflict.into());
+    }
+    if invites.len() >= INVITES_MAX {
+        let spent = admission::spent_invite(room)?.ok_or(RejectCode::RoomFull)?;
+        room.invites()?.retain(|known| known.id != spent);
+        room.changes.push(Change::ForgetInvite(spent));
+    }
+    room.invites()?.push(invite);
+    room.changes.push(Change::AddInvite { invite, preview: preview.to_vec() });
+    Ok(())
+}
+
+fn set_agreement(room: &mut Room, agreement: Commitment) {
+    if room.row.agreement == agreement {
+        return;
+    }
+    room.row.agreement = agreement;
+    if let Some(pending) = &mut room.pending {
+        pending.clear();
+    }
+    if let Some(invites) = &mut room.invites {
+        invites.clear();
+    }
+    room.changes.push(Change::CloseDoor);
+}

@@ -1,0 +1,73 @@
+//! What the relay takes and refuses: pure functions over a room as a value.
+//!
+//! A verb is load, decide, save. The store loads a [`Room`] as deep as the verb needs, a function here decides and changes it, and
+//! the store saves what is marked as changed. A refusal drops the value, so nothing has to be undone. Nothing here knows a
+//! database, a socket or a clock.
+
+#![allow(missing_docs, reason = "hearthd alone uses this crate; most names say what is to be said")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation))]
+
+pub mod admission;
+pub mod blobs;
+pub mod effects;
+mod pace;
+pub mod posts;
+pub mod quota;
+pub mod reading;
+pub mod retention;
+mod room;
+pub mod submit;
+
+#[cfg(test)]
+mod tests;
+
+pub use pace::CommitPace;
+pub use quota::Quota;
+pub use room::{
+    Append, Change, Invite, Kept, Logged, MemberRow, Needs, News, Pending, Room, RoomRow, Spent,
+    State,
+};
+
+use hearth_protocol::{MemberKey, MessageId, Millis, RejectCode, RoomId};
+
+/// A refusal as it goes onto the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: RejectCode,
+    /// When to try again, where that is known.
+    pub retry_at: Option<Millis>,
+}
+
+impl From<RejectCode> for Refusal {
+    fn from(code: RejectCode) -> Self {
+        Self { code, retry_at: None }
+    }
+}
+
+impl Refusal {
+    pub const fn until(code: RejectCode, retry_at: Option<Millis>) -> Self {
+        Self { code, retry_at }
+    }
+}
+
+/// Names keyed by a secret of the store, so that a stolen table does not say by itself who did what.
+pub trait Names {
+    fn submission(&self, room: &RoomId, member: &MemberKey, id: &MessageId) -> [u8; 16];
+    /// Names the member who made an invite.
+    fn issuer(&self, room: &RoomId, member: &MemberKey) -> [u8; 16];
+}
+
+/// The disk below the store.
+pub trait Disk {
+    /// Whether its last free bytes are for those who moderate.
+    fn is_low(&mut self) -> bool;
+}
+
+/// What a decision depends on beside the room.
+pub struct Context<'a> {
+    pub now: Millis,
+    pub pace: &'a mut CommitPace,
+    pub quota: &'a mut Quota,
+    pub disk: &'a mut dyn Disk,
+    pub names: &'a dyn Names,
+}

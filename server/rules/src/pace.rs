@@ -1,0 +1,102 @@
+//! How fast each member commits.
+
+use std::collections::HashMap;
+
+use hearth_protocol::{MemberKey, Millis, RejectCode, RoomId};
+
+use crate::Refusal;
+
+/// Least milliseconds between two commits of one member, in the long run.
+const COMMIT_MILLIS: u64 = 2_000;
+/// Commits of one member at once.
+const COMMIT_BURST: u64 = 5;
+/// Members whose pace is remembered; beyond it, those with nothing to remember are forgotten.
+const PACE_MAX: usize = 8192;
+
+/// How fast each member commits: a storm of self-updates would keep a facilitator's commit from ever winning.
+#[derive(Debug, Default)]
+pub struct CommitPace {
+    /// The moment at which a member's whole burst is free again.
+    free_at: HashMap<(RoomId, MemberKey), u64>,
+}
+
+impl CommitPace {
+    /// Takes one commit of a member's pace.
+    pub fn take(&mut self, room: RoomId, member: &MemberKey, now: Millis) -> Result<(), Refusal> {
+        if self.free_at.len() >= PACE_MAX {
+            self.free_at.retain(|_, free_at| *free_at > now.0);
+        }
+        if self.free_at.len() >= PACE_MAX && !self.free_at.contains_key(&(room, *member)) {
+            return Err(Refusal::until(RejectCode::RateLimited, Some(now.plus(COMMIT_MILLIS))));
+        }
+        let free_at = self.free_at.entry((room, *member)).or_insert(0);
+        // A clock that was set back starts the count again.
+        let latest = now.0.saturating_add(COMMIT_BURST * COMMIT_MILLIS);
+        let base = if *free_at > latest { now.0 } else { *free_at };
+        let next = base.max(now.0).saturating_add(COMMIT_MILLIS);
+        let earliest = next.saturating_sub(COMMIT_BURST * COMMIT_MILLIS);
+        if earliest > now.0 {
+            return Err(Refusal::until(RejectCode::RateLimited, Some(Millis(earliest))));
+        }
+        *free_at = next;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: RoomId = RoomId([1; 16]);
+
+    #[test]
+    fn commits_come_in_a_burst_and_then_one_in_two_seconds() {
+        let mut pace = CommitPace::default();
+        let member = MemberKey([1; 32]);
+        let now = 1_000_000;
+        for _ in 0..COMMIT_BURST {
+            pace.take(ROOM, &member, Millis(now)).unwrap();
+        }
+        let refusal = pace.take(ROOM, &member, Millis(now)).unwrap_err();
+        assert_eq!(refusal.code, RejectCode::RateLimited);
+        let retry_at = refusal.retry_at.unwrap();
+        assert!(pace.take(ROOM, &member, Millis(retry_at.0 - 1)).is_err());
+        pace.take(ROOM, &member, retry_at).unwrap();
+        pace.take(ROOM, &MemberKey([2; 32]), Millis(now)).unwrap();
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_does_not_silence_a_member() {
+        let mut pace = CommitPace::default();
+        let member = MemberKey([1; 32]);
+        for now in [10_000_000_000, 1_000, u64::MAX, 0] {
+            pace.take(ROOM, &member, Millis(now)).unwrap();
+        }
+    }
+
+    #[test]
+    fn of_many_members_those_who_owe_nothing_are_forgotten() {
+        let mut pace = CommitPace::default();
+        let key = |number: usize| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&number.to_be_bytes());
+            MemberKey(bytes)
+        };
+        let now = 1_000_000;
+        for number in 1..PACE_MAX {
+            pace.take(ROOM, &key(number), Millis(now)).unwrap();
+        }
+        let soon = now + COMMIT_MILLIS;
+        for _ in 0..COMMIT_BURST {
+            pace.take(ROOM, &key(0), Millis(soon - 1)).unwrap();
+        }
+        // One more has no place; whoever has one goes on.
+        let late = key(PACE_MAX);
+        assert!(pace.take(ROOM, &late, Millis(soon - 1)).is_err());
+        pace.take(ROOM, &key(1), Millis(soon - 1)).unwrap();
+        pace.take(ROOM, &late, Millis(soon)).unwrap();
+        assert_eq!(pace.free_at.len(), 3);
+        // Whoever is too fast is remembered.
+        assert!(pace.take(ROOM, &key(0), Millis(soon)).is_err());
+    }
+}

@@ -1,0 +1,236 @@
+//! Appending an entry, changing the rules, or both: the one verb by which a room moves.
+
+use hearth_protocol::{
+    Digest, Effect, Epoch, MemberKey, MessageId, Millis, RejectCode, RoomId, Seq, codec, hash,
+    limits::{EFFECTS_MAX, MARKED_BYTES_MAX, PAYLOAD_BYTES_MAX},
+    mls_header::{self, ContentType, MlsHeader},
+};
+
+use crate::{
+    Append, Context, MemberRow, Names, Needs, Refusal, Room, effects, posts,
+    quota::{self, ROW_BYTES, Share},
+};
+
+/// Bits of a seq: 10^12 entries a room.
+pub const SEQ_BITS: u32 = 40;
+/// Greatest seq of a room.
+pub const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+
+/// A submission as it came.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub id: MessageId,
+    pub payload: Vec<u8>,
+    pub expect: Option<u64>,
+    pub effects: Vec<Effect>,
+    /// The last entry that the sender had read when it first encrypted the payload: an earlier attempt can only be behind it.
+    pub after: Seq,
+}
+
+impl Submission {
+    /// Bytes that it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let content = usize::try_from(quota::content(&self.effects)).unwrap_or(usize::MAX);
+        let effects = self.effects.len() * size_of::<Effect>();
+        self.payload.len().saturating_add(content).saturating_add(effects)
+    }
+}
+
+/// What the submitter is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub seq: Seq,
+    pub at: Millis,
+    pub control: u64,
+}
+
+/// What a submission is found and told apart by.
+#[derive(Clone, Copy, Debug)]
+pub struct Print {
+    /// See [`Names::submission`].
+    pub name: [u8; 16],
+    /// SHA-256 of the payload.
+    pub digest: Digest,
+    /// A hash of the effects; `None` without any.
+    pub effects: Option<[u8; 16]>,
+}
+
+impl Print {
+    pub fn of(
+        names: &dyn Names,
+        room: &RoomId,
+        member: &MemberKey,
+        submission: &Submission,
+    ) -> Self {
+        let name = names.submission(room, member, &submission.id);
+        let digest = hash::sha256(&submission.payload);
+        let effects = (!submission.effects.is_empty()).then(|| {
+            let whole = hash::sha256(&codec::encode(&submission.effects)).0;
+            *whole.first_chunk().unwrap_or(&[0; 16])
+        });
+        Self { name, digest, effects }
+    }
+
+    /// Refuses an entry that has the name of another submission.
+    pub fn check_entry(&self, digest: &Digest, effects: Option<&[u8]>) -> Result<(), Refusal> {
+        if self.digest != *digest {
+            return Err(RejectCode::IdConflict.into());
+        }
+        self.check_effects(effects)
+    }
+
+    /// Refuses a submission without an entry that has the name of another.
+    pub fn check_effects(&self, effects: Option<&[u8]>) -> Result<(), Refusal> {
+        let same = self.effects.as_ref().map(<[u8; 16]>::as_slice) == effects;
+        if same { Ok(()) } else { Err(RejectCode::IdConflict.into()) }
+    }
+}
+
+/// A submission that may change the room, once its effects agree with what they need.
+#[derive(Debug)]
+pub struct Checked {
+    submission: Submission,
+    sender: MemberRow,
+    header: Option<MlsHeader>,
+    /// 0 without an entry.
+    seq: Seq,
+    /// Bytes that the entry costs.
+    bytes: u64,
+}
+
+impl Checked {
+    /// What the effects need of the room; nothing without any.
+    pub fn needs(&self, room: &Room) -> Needs {
+        effects::needs(&room.row, &self.sender, &self.submission.effects)
+    }
+
+    fn commits(&self) -> bool {
+        self.header.is_some_and(|header| header.content == ContentType::Commit)
+    }
+
+    fn marked(&self) -> bool {
+        self.header.is_some_and(|header| header.marked)
+    }
+}
+
+/// Checks all that follows from the room's row, the sender's and their budget: depth *post*.
+///
+/// # Errors
+/// The first rule that forbids the submission. The sender's pace of commits is spent all the same.
+pub fn check(
+    room: &Room,
+    context: &mut Context<'_>,
+    sender: MemberRow,
+    submission: Submission,
+) -> Result<Checked, Refusal> {
+    let Submission { payload, expect, effects, .. } = &submission;
+    let (row, now) = (&room.row, context.now);
+    if payload.is_empty() && effects.is_empty() {
+        return Err(RejectCode::BadFrame.into());
+    }
+    if payload.len() > PAYLOAD_BYTES_MAX || effects.len() > EFFECTS_MAX {
+        return Err(RejectCode::TooLarge.into());
+    }
+    let header = if payload.is_empty() {
+        None
+    } else {
+        let header = mls_header::parse(payload).filter(|header| header.room == row.id);
+        Some(header.ok_or(RejectCode::BadPayload)?)
+    };
+    let commits = header.is_some_and(|h| h.content == ContentType::Commit);
+    if expect.is_some_and(|expect| expect != row.control) {
+        return Err(RejectCode::StateChanged.into());
+    }
+    effects::check_rights(row, &sender, effects, header)?;
+    let marked = header.is_some_and(|h| h.marked);
+    let leaves = effects.contains(&Effect::Leave);
+    // The mark says to every reader that the entry holds no words.
+    let retracts = |e: &Effect| matches!(e, Effect::Retract { own: Some(_), .. });
+    if marked && (payload.len() > MARKED_BYTES_MAX || !leaves && !effects.iter().any(retracts)) {
+        return Err(RejectCode::BadPayload.into());
+    }
+    let moderates = sender.role.moderates();
+    let bytes = payload.len() as u64 + ROW_BYTES;
+    let paced = !moderates && header.is_some() && !marked;
+    if marked && !leaves {
+        posts::check_marked(&sender, now)?;
+    } else if paced && !commits {
+        posts::check_post(room, &sender, payload.len(), now)?;
+    }
+    if paced {
+        context.quota.check_member(row.id, &sender, bytes, now)?;
+        context.quota.check_room(row, Share::Member, bytes, now)?;
+        context.quota.check_disk(context.disk, bytes, now)?;
+    } else if moderates && !marked {
+        let content = quota::content(effects);
+        let share = match (header.is_some(), commits) {
+            (_, true) => Share::Act,
+            (true, false) => Share::Moderator,
+            (false, false) if content > 0 => Share::Moderator,
+            (false, false) => Share::Rule,
+        };
+        context.quota.check_room(row, share, bytes.saturating_add(content), now)?;
+    }
+    if commits && !moderates {
+        context.pace.take(row.id, &sender.key, now)?;
+    }
+    let seq = if header.is_some() { Seq(row.head.0 + 1) } else { Seq(0) };
+    if seq.0 > SEQ_MAX {
+        return Err(RejectCode::RoomFull.into());
+    }
+    Ok(Checked { submission, sender, header, seq, bytes })
+}
+
+/// Applies a submission to a room that holds what [`Checked::needs`] names: entry, epoch and every effect are one.
+///
+/// # Errors
+/// The first effect that the room does not take, or an epoch that is not the room's.
+pub fn apply(
+    room: &mut Room,
+    context: &mut Context<'_>,
+    checked: Checked,
+) -> Result<Accepted, Refusal> {
+    let now = context.now;
+    let (commits, marked) = (checked.commits(), checked.marked());
+    let Checked { submission, sender, header, seq, bytes } = checked;
+    let Submission { payload, effects, .. } = submission;
+    let entry = if header.is_some() { seq } else { room.row.head };
+    if !effects.is_empty() {
+        room.members.entry(sender.key).or_insert_with(|| Some(sender.clone()));
+    }
+    for effect in effects.iter() {
+        let act = effects::Act { now, sender: &sender, entry, names: context.names };
+        effects::apply(room, &act, effect)?;
+    }
+    // After the effects: a reopened epoch is the one that the commit beside it names.
+    if header.is_some_and(|header| header.epoch != room.row.epoch) {
+        return Err(RejectCode::EpochConflict.into());
+    }
+    if !effects.is_empty() {
+        room.row.control += 1;
+    }
+    if commits {
+        room.row.epoch = Epoch(room.row.epoch.0.saturating_add(1));
+    }
+    room.row.added = room.row.added.saturating_add(bytes);
+    if header.is_some() && (marked || !sender.role.moderates()) {
+        let mut spent = sender.clone();
+        if marked {
+            spent.marked_at = now;
+        } else {
+            if !commits {
+                posts::count_post(room, &mut spent, now);
+            }
+            if let Some(full_at) = context.quota.take(room.row.id, &sender, bytes, now) {
+                spent.full_at = full_at;
+            }
+        }
+        room.paced = (!spent.has_pace_of(&sender)).then_some(spent);
+    }
+    if header.is_some() {
+        room.row.head = seq;
+    }
+    room.append = Some(Append { seq, at: now, payload });
+    room.row.oldest_at = room.row.oldest_at.min(now);
+    Ok(Accepted { seq, at: now, control: room.row.control })
+}

@@ -1,0 +1,601 @@
+//! Rules without a database: a table of refusals, and what holds for any room and any submission.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::SigningKey;
+use hearth_protocol::{
+    BlobId, Commitment, Digest, Effect, Epoch, InviteId, MemberKey, MessageId, Millis, RejectCode,
+    Role, RoomId, RoomNumbers, Secret32, Seq, Signature,
+    frame::{AckTriple, Door, Standing},
+    handshake,
+    limits::{INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX, PAYLOAD_BYTES_MAX},
+    mls_header::{self, MARK},
+};
+
+use super::*;
+use crate::{
+    admission::{Answer, AtDoor, Before, Knock, Opened, Terms},
+    quota::Limits,
+    submit::{Accepted, SEQ_MAX, Submission, apply, check},
+};
+
+const ROOM: RoomId = RoomId([1; 16]);
+const NOW: Millis = Millis(1_000_000_000_000);
+const HEAD: Seq = Seq(8);
+const EPOCH: Epoch = Epoch(3);
+const AGREEMENT: Commitment = Commitment([4; 32]);
+
+struct Plain;
+
+impl Names for Plain {
+    fn submission(&self, _: &RoomId, member: &MemberKey, id: &MessageId) -> [u8; 16] {
+        let mut name = id.0;
+        name[15] = member.0[0];
+        name
+    }
+
+    fn issuer(&self, _: &RoomId, member: &MemberKey) -> [u8; 16] {
+        [member.0[0]; 16]
+    }
+}
+
+struct Roomy;
+
+impl Disk for Roomy {
+    fn is_low(&mut self) -> bool {
+        false
+    }
+}
+
+/// Has a rule decide with nothing spent before.
+fn decide<T>(rule: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    let (mut pace, mut quota) = (CommitPace::default(), Quota::new(Limits::NONE));
+    let (pace, quota) = (&mut pace, &mut quota);
+    rule(&mut Context { now: NOW, pace, quota, disk: &mut Roomy, names: &Plain })
+}
+
+fn key(number: u8) -> MemberKey {
+    MemberKey([number; 32])
+}
+
+fn row() -> RoomRow {
+    RoomRow {
+        id: ROOM,
+        epoch: EPOCH,
+        control: 5,
+        agreement: AGREEMENT,
+        numbers: RoomNumbers::default(),
+        head: HEAD,
+        floor: Seq(0),
+        members_max: 9,
+        oldest_at: NOW,
+        bytes: 0,
+        added: 0,
+    }
+}
+
+fn member(number: u8, role: Role) -> MemberRow {
+    MemberRow::joining(key(number), role, Seq(1))
+}
+
+/// All that a store holds of a room.
+#[derive(Clone)]
+struct World {
+    row: RoomRow,
+    members: Vec<MemberRow>,
+    invites: Vec<Invite>,
+    pending: Vec<Pending>,
+    blobs: Vec<BlobId>,
+    entries: BTreeMap<Seq, Logged>,
+    spent: Spent,
+}
+
+impl World {
+    /// Ann facilitates, Ben co-facilitates, Cleo is a member, Dan observes, Eve left and Fay was removed. Gil knocks.
+    fn new() -> Self {
+        let mut members: Vec<MemberRow> =
+            [Role::Facilitator, Role::CoFacilitator, Role::Member, Role::Observer]
+                .into_iter()
+                .zip(1..)
+                .map(|(role, number)| member(number, role))
+                .collect();
+        members.push(MemberRow { state: State::Left, ..member(5, Role::Member) });
+        members.push(MemberRow { state: State::Gone, ..member(6, Role::Member) });
+        let invite = |id, issuer, uses_left| Invite {
+            id: InviteId([id; 16]),
+            uses_left,
+            expires: Millis::NEVER,
+            issuer: [issuer; 16],
+        };
+        let pending = |number, invite| Pending {
+            member: key(number),
+            invite: InviteId([invite; 16]),
+            agreement: AGREEMENT,
+            digest: Digest([number; 32]),
+        };
+        let logged = |author, kept| {
+            let name = Plain.submission(&ROOM, &key(author), &MessageId([author; 16]));
+            Logged { at: NOW, digest: Digest([author; 32]), name, kept }
+        };
+        let header = |payload: &[u8]| Kept::Payload(mls_header::parse(payload));
+        let entries = BTreeMap::from([
+            (Seq(1), logged(1, header(&commit(0)))),
+            (Seq(2), logged(3, header(&post(0)))),
+            (Seq(3), logged(3, Kept::Tombstone)),
+            (Seq(4), logged(3, header(&marked(0)))),
+            (Seq(5), logged(1, header(&post(0)))),
+        ]);
+        Self {
+            row: row(),
+            members,
+            invites: vec![invite(1, 1, 1), invite(2, 2, 0), invite(3, 1, 0)],
+            pending: vec![pending(7, 2), pending(6, 1)],
+            blobs: vec![BlobId([1; 32])],
+            entries,
+            spent: Spent::default(),
+        }
+    }
+
+    /// Loads what a verb asks for, as a store does.
+    fn load(&self, needs: &Needs) -> Room {
+        let mut room = Room::new(self.row.clone());
+        room.spent = Some(self.spent);
+        let find = |key: &MemberKey| self.members.iter().find(|m| m.key == *key).cloned();
+        if needs.roster {
+            let roster = self.members.iter().filter(|m| m.state != State::Gone);
+            room.members.extend(roster.map(|m| (m.key, Some(m.clone()))));
+            room.has_roster = true;
+        }
+        for key in &needs.members {
+            room.members.entry(*key).or_insert_with(|| find(key));
+        }
+        room.invites = needs.invites.then(|| self.invites.clone());
+        room.pending = needs.pending.then(|| self.pending.clone());
+        room.blobs = needs.blobs.iter().map(|blob| (*blob, self.blobs.contains(blob))).collect();
+        let entry = |seq: &Seq| (*seq, self.entries.get(seq).copied());
+        room.entries = needs.entries.iter().map(entry).collect();
+        room
+    }
+
+    /// Everything that any submission may ask for.
+    fn all(&self) -> Needs {
+        Needs {
+            roster: true,
+            invites: true,
+            pending: true,
+            members: (1..=9).map(key).collect(),
+            blobs: (1..=3).map(|number| BlobId([number; 32])).collect(),
+            entries: (1..=HEAD.0).map(Seq).collect(),
+        }
+    }
+
+    fn submit(&self, sender: u8, submission: Submission) -> Result<(Accepted, Room), Refusal> {
+        self.submit_with(sender, submission, None)
+    }
+
+    fn submit_with(
+        &self,
+        sender: u8,
+        submission: Submission,
+        needs: Option<&Needs>,
+    ) -> Result<(Accepted, Room), Refusal> {
+        let sender = self.members.iter().find(|m| m.key == key(sender)).cloned();
+        let sender = reading::member(sender)?;
+        decide(|context| {
+            let room = self.load(&Needs::default());
+            let checked = check(&room, context, sender, submission)?;
+            let mut room = self.load(needs.unwrap_or(&checked.needs(&room)));
+            let accepted = apply(&mut room, context, checked)?;
+            Ok((accepted, room))
+        })
+    }
+
+    /// Returns how a submission is refused.
+    fn refusal(&self, sender: u8, submission: Submission) -> (RejectCode, Option<Millis>) {
+        let refusal = self.submit(sender, submission).unwrap_err();
+        (refusal.code, refusal.retry_at)
+    }
+}
+
+fn payload(epoch: u64, content: u8, data: &[u8]) -> Vec<u8> {
+    let mut bytes = [&[0, 1, 0, 2, 16][..], &ROOM.0, &epoch.to_be_bytes(), &[content]].concat();
+    bytes.push(data.len() as u8);
+    bytes.extend(data);
+    bytes.extend([0x5a; 40]);
+    bytes
+}
+
+fn post(epoch: u64) -> Vec<u8> {
+    payload(epoch, 1, &[])
+}
+
+fn commit(epoch: u64) -> Vec<u8> {
+    payload(epoch, mls_header::COMMIT, &[])
+}
+
+fn marked(epoch: u64) -> Vec<u8> {
+    payload(epoch, 1, &MARK)
+}
+
+fn submission(payload: Vec<u8>, effects: Vec<Effect>) -> Submission {
+    Submission { id: MessageId([9; 16]), payload, expect: None, effects, after: HEAD }
+}
+
+fn says() -> Submission {
+    submission(post(EPOCH.0), vec![])
+}
+
+fn commits(effects: Vec<Effect>) -> Submission {
+    submission(commit(EPOCH.0), effects)
+}
+
+fn acts(effects: Vec<Effect>) -> Submission {
+    submission(vec![], effects)
+}
+
+/// A world with other numbers.
+fn ruled(change: impl FnOnce(&mut RoomNumbers)) -> World {
+    let mut world = World::new();
+    change(&mut world.row.numbers);
+    world
+}
+
+const CLEO: u8 = 3;
+
+#[test]
+fn numbers_refuse_posts_of_members() {
+    let soon = NOW.plus(5_000);
+    let quarter = posts::quarter(NOW);
+    let mut tired = ruled(|numbers| numbers.budget_per_day = 2);
+    tired.spent = Spent { posts: 2, oldest_quarter: quarter - 3 };
+    let free = Millis((quarter - 3 + posts::QUARTERS_PER_DAY + 1) * 15 * 60 * 1000);
+    let mut quick = ruled(|numbers| numbers.slow_seconds = 60);
+    quick.members[2].last_post_at = Millis(NOW.0 - 55_000);
+    let mut timed_out = World::new();
+    timed_out.members[2].timeout_until = soon;
+    for (world, code, retry_at) in [
+        (ruled(|n| n.paused_until = soon), RejectCode::Paused, Some(soon)),
+        (ruled(|n| n.door = Door::Closed), RejectCode::Closed, None),
+        (ruled(|n| n.payload_bytes_max = 10), RejectCode::TooLong, None),
+        (tired, RejectCode::BudgetSpent, Some(free)),
+        (quick, RejectCode::SlowMode, Some(soon)),
+        (timed_out, RejectCode::TimedOut, Some(soon)),
+    ] {
+        assert_eq!(world.refusal(CLEO, says()), (code, retry_at));
+        // New keys are not a post, and those who moderate are exempt.
+        world.submit(CLEO, commits(vec![])).unwrap();
+        world.submit(1, says()).unwrap();
+    }
+    assert_eq!(World::new().refusal(4, says()).0, RejectCode::Observer);
+    for former in [5, 6, 9] {
+        assert_eq!(World::new().refusal(former, says()).0, RejectCode::NotMember);
+    }
+}
+
+#[test]
+fn malformed_submissions_are_refused() {
+    let world = World::new();
+    let mut full = World::new();
+    full.row.head = Seq(SEQ_MAX);
+    let other_room = [&post(EPOCH.0)[..5], &[7; 16], &post(EPOCH.0)[21..]].concat();
+    let long = [post(EPOCH.0), vec![0; PAYLOAD_BYTES_MAX]].concat();
+    for (world, submission, code) in [
+        (&world, acts(vec![]), RejectCode::BadFrame),
+        (&world, submission(long, vec![]), RejectCode::TooLarge),
+        (&world, submission(other_room, vec![]), RejectCode::BadPayload),
+        (&world, submission(vec![7; 50], vec![]), RejectCode::BadPayload),
+        (&world, submission(marked(EPOCH.0), vec![]), RejectCode::BadPayload),
+        (&world, submission(post(EPOCH.0 + 1), vec![]), RejectCode::EpochConflict),
+        (&world, Submission { expect: Some(4), ..says() }, RejectCode::StateChanged),
+        (&full, says(), RejectCode::RoomFull),
+    ] {
+        assert_eq!(world.refusal(1, submission).0, code);
+    }
+}
+
+#[test]
+fn effects_are_refused_by_role_and_state() {
+    use RejectCode::{
+        BadFrame, BadPayload, IdConflict, LastFacilitator, Locked, NotAcknowledged, NotFacilitator,
+        NotFound, RoomFull,
+    };
+    let admit = |number: u8, welcome, digest| Effect::Admit {
+        member: key(number),
+        role: Role::Member,
+        welcome: BlobId([welcome; 32]),
+        acknowledgement: Digest([digest; 32]),
+    };
+    let role = |number, role| Effect::SetRole { member: key(number), role };
+    let remove = |number| Effect::Remove { member: key(number) };
+    let invite = |id| Effect::AddInvite {
+        invite: InviteId([id; 16]),
+        uses: 1,
+        expires: Millis::NEVER,
+        preview: vec![],
+    };
+    let retract = |seq, own: Option<u8>| Effect::Retract {
+        seq: Seq(seq),
+        own: own.map(|own| MessageId([own; 16])),
+    };
+    let numbers = |seconds| {
+        let numbers = RoomNumbers { retention_seconds: seconds, ..RoomNumbers::default() };
+        Effect::SetNumbers { numbers }
+    };
+    let world = World::new();
+    for (sender, effect, code) in [
+        (1, admit(8, 1, 8), NotFound),
+        (1, admit(7, 2, 7), NotFound),
+        (1, admit(7, 1, 8), NotAcknowledged),
+        (1, remove(1), BadFrame),
+        (2, remove(1), NotFacilitator),
+        (CLEO, remove(4), NotFacilitator),
+        (CLEO, remove(9), NotFacilitator),
+        (2, role(CLEO, Role::CoFacilitator), NotFacilitator),
+        (1, role(1, Role::Member), LastFacilitator),
+        (1, role(5, Role::Member), NotFound),
+        (1, numbers(59), BadFrame),
+        (2, numbers(60), NotFacilitator),
+        (1, Effect::Timeout { member: key(2), until: NOW }, NotFound),
+        (1, retract(1, None), NotFound),
+        (1, retract(4, None), NotFound),
+        (1, retract(HEAD.0 + 1, None), NotFound),
+        (CLEO, Effect::SetAgreement { agreement: AGREEMENT }, NotFacilitator),
+    ] {
+        assert_eq!(world.refusal(sender, commits(vec![effect.clone()])).0, code, "{effect:?}");
+    }
+    for (sender, effect, code) in [
+        (1, admit(7, 1, 7), BadPayload),
+        (1, invite(1), IdConflict),
+        (CLEO, invite(9), NotFacilitator),
+        (1, Effect::RevokeInvite { invite: InviteId([9; 16]) }, NotFound),
+        (1, Effect::Decline { member: key(8), note: vec![] }, NotFound),
+        (1, Effect::Leave, BadPayload),
+    ] {
+        assert_eq!(world.refusal(sender, acts(vec![effect.clone()])).0, code, "{effect:?}");
+    }
+    for (sender, effect, code) in [
+        (1, Effect::Leave, LastFacilitator),
+        (CLEO, retract(5, Some(3)), NotFound),
+        (CLEO, retract(3, Some(3)), NotFound),
+    ] {
+        let submission = submission(marked(EPOCH.0), vec![effect.clone()]);
+        assert_eq!(world.refusal(sender, submission).0, code, "{effect:?}");
+    }
+    let locked = ruled(|numbers| numbers.locked = true);
+    assert_eq!(locked.refusal(1, commits(vec![admit(7, 1, 7)])).0, Locked);
+    let mut full = World::new();
+    full.row.members_max = 5;
+    assert_eq!(full.refusal(1, commits(vec![admit(7, 1, 7)])).0, RoomFull);
+    world.submit(1, commits(vec![admit(7, 1, 7)])).unwrap();
+}
+
+#[test]
+fn spent_invites_yield_oldest_first() {
+    let mut world = World::new();
+    let filler = world.invites[0];
+    let more = (10..).take(INVITES_MAX - world.invites.len());
+    let id =
+        |number: u16| InviteId([&number.to_be_bytes()[..], &[0; 14]].concat().try_into().unwrap());
+    world.invites.extend(more.map(|number| Invite { id: id(number), ..filler }));
+    let add = || {
+        let (invite, uses, expires) = (id(9_999), 1, Millis::NEVER);
+        acts(vec![Effect::AddInvite { invite, uses, expires, preview: vec![] }])
+    };
+    // Gil waits with invite 2, so invite 3 goes.
+    let (_, room) = world.submit(1, add()).unwrap();
+    assert_eq!(room.changes[0], Change::ForgetInvite(InviteId([3; 16])));
+    world.invites[2].uses_left = 1;
+    assert_eq!(world.refusal(1, add()).0, RejectCode::RoomFull);
+}
+
+fn knocking() -> (SigningKey, AtDoor, Knock) {
+    let signing = SigningKey::from_bytes(&[0x5a; 32]);
+    let key = MemberKey(signing.verifying_key().to_bytes());
+    let digest = Digest([5; 32]);
+    let transcript = handshake::knock_transcript(&ROOM, &key, &AGREEMENT, &digest);
+    let signature = handshake::sign(&signing, &transcript);
+    let acknowledgement = AckTriple { agreement: AGREEMENT, digest, signature };
+    let (invite, member, before, last, other) = (World::new().invites[0], None, None, None, None);
+    let door = AtDoor { key, invite, member, before, last, other, pending: 0 };
+    let knock = Knock { token: Secret32::new([7; 32]), acknowledgement, body: vec![0; 10] };
+    (signing, door, knock)
+}
+
+#[test]
+fn knocks_are_refused_by_the_gate() {
+    let (_, open, knock) = knocking();
+    let judge = |door: &AtDoor, knock: &Knock, numbers: RoomNumbers| {
+        let room = Room::new(RoomRow { numbers, ..row() });
+        decide(|context| admission::knock(&room, context, door, knock))
+    };
+    let refusal = |change: &dyn Fn(&mut AtDoor, &mut Knock, &mut RoomNumbers)| {
+        let (mut door, mut knock, mut numbers) =
+            (open.clone(), knock.clone(), RoomNumbers::default());
+        change(&mut door, &mut knock, &mut numbers);
+        judge(&door, &knock, numbers).unwrap_err()
+    };
+    let recent = Millis(NOW.0 - 10_000);
+    let waits = Before { declined: false, at: recent, same: false };
+    let soon = Some(Millis(NOW.0 + 20_000));
+    assert_eq!(refusal(&|d, _, _| d.invite.expires = NOW), RejectCode::InviteExpired.into());
+    assert_eq!(
+        refusal(&|_, k, _| k.body = vec![0; KNOCK_BYTES_MAX + 1]),
+        RejectCode::TooLarge.into()
+    );
+    assert_eq!(refusal(&|d, _, _| d.invite.uses_left = 0), RejectCode::InviteUsed.into());
+    let declined = |d: &mut AtDoor, _: &mut Knock, _: &mut RoomNumbers| {
+        d.before = Some(Before { declined: true, at: Millis(0), same: true });
+        d.last = Some(Millis(0));
+    };
+    assert_eq!(refusal(&declined), RejectCode::InviteUsed.into());
+    assert_eq!(refusal(&|_, _, n| n.locked = true), RejectCode::Locked.into());
+    let wrong = |_: &mut AtDoor, k: &mut Knock, _: &mut RoomNumbers| {
+        k.acknowledgement.signature = Signature([0; 64]);
+    };
+    assert_eq!(refusal(&wrong), RejectCode::NotAcknowledged.into());
+    let other = |_: &mut AtDoor, k: &mut Knock, _: &mut RoomNumbers| {
+        k.acknowledgement.agreement = Commitment([9; 32]);
+    };
+    assert_eq!(refusal(&other), RejectCode::NotAcknowledged.into());
+    let rated = Refusal::until(RejectCode::RateLimited, soon);
+    assert_eq!(refusal(&|d, _, _| d.before = Some(waits)), rated);
+    assert_eq!(refusal(&|d, _, _| d.last = Some(recent)), rated);
+    assert_eq!(refusal(&|d, _, _| d.other = Some(recent)), rated);
+    assert_eq!(refusal(&|d, _, _| d.pending = KNOCKS_MAX), RejectCode::DoorBusy.into());
+
+    // A member and a knock whose answer was lost are told how they stand.
+    let mut door = open.clone();
+    door.before = Some(Before { same: true, ..waits });
+    let numbers = RoomNumbers::default;
+    assert_eq!(judge(&door, &knock, numbers()), Ok(Answer::Stands(Standing::Knocking)));
+    door.member = Some(member(3, Role::Member));
+    assert!(matches!(judge(&door, &knock, numbers()), Ok(Answer::Stands(Standing::Member { .. }))));
+    let Ok(Answer::Takes(taken)) = judge(&open, &knock, numbers()) else { panic!("it is taken") };
+    for (taken_back, told) in [(None, true), (Some(recent), false), (Some(Millis(0)), true)] {
+        let mut room = Room::new(row());
+        admission::take_knock(&mut room, NOW, &open, taken, taken_back, knock.clone());
+        assert_eq!(room.news.knocked, told);
+        let invite = open.invite.id;
+        assert_eq!(room.changes[0], Change::InviteUses { invite, left: 0 });
+        assert_eq!(room.changes.len(), 3);
+    }
+}
+
+#[test]
+fn rooms_open_by_a_usable_grant() {
+    let terms = |rooms_left, expires| Some(Terms { rooms_left, members_max: 9, expires });
+    let good = terms(1, Millis::NEVER);
+    let founder = MemberRow { joined: Seq(0), ..member(1, Role::Facilitator) };
+    let numbers = RoomNumbers::default();
+    let open = |existing: Option<Option<&MemberRow>>, grant, numbers: &RoomNumbers| {
+        admission::open_room(existing, grant, key(1), numbers, NOW)
+    };
+    assert!(matches!(open(None, good, &numbers), Ok(Opened::New { members_max: 9, .. })));
+    for grant in [None, terms(0, Millis::NEVER), terms(1, NOW)] {
+        assert_eq!(open(None, grant, &numbers), Err(RejectCode::GrantInvalid.into()));
+        // Without a grant, a stranger does not learn that the room exists.
+        assert_eq!(open(Some(None), grant, &numbers), Err(RejectCode::GrantInvalid.into()));
+        assert_eq!(
+            open(Some(Some(&founder)), grant, &numbers),
+            Ok(Opened::Already(founder.standing()))
+        );
+    }
+    let later = member(1, Role::Facilitator);
+    for existing in [None, Some(&later)] {
+        assert_eq!(open(Some(existing), good, &numbers), Err(RejectCode::RoomExists.into()));
+    }
+    let brief = RoomNumbers { retention_seconds: 59, ..numbers };
+    assert_eq!(open(None, good, &brief), Err(RejectCode::BadFrame.into()));
+}
+
+/// A deterministic source of choices (xorshift64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn key(&mut self) -> MemberKey {
+        key(1 + self.roll(9) as u8)
+    }
+
+    fn role(&mut self) -> Role {
+        [Role::Facilitator, Role::CoFacilitator, Role::Member, Role::Observer]
+            [self.roll(4) as usize]
+    }
+
+    fn effect(&mut self) -> Effect {
+        let id = |dice: &mut Self| InviteId([1 + dice.roll(4) as u8; 16]);
+        match self.roll(12) {
+            0 | 1 => {
+                let member = if self.roll(2) == 0 { key(7) } else { self.key() };
+                Effect::Admit {
+                    member,
+                    role: self.role(),
+                    welcome: BlobId([1 + (self.roll(4) / 3) as u8; 32]),
+                    acknowledgement: Digest(member.0),
+                }
+            }
+            2 => Effect::Remove { member: self.key() },
+            3 => Effect::SetRole { member: self.key(), role: self.role() },
+            4 => Effect::Timeout { member: self.key(), until: NOW.plus(9) },
+            5 => {
+                let own =
+                    (self.roll(2) == 0).then(|| MessageId(self.key().0[..16].try_into().unwrap()));
+                Effect::Retract { seq: Seq(self.roll(HEAD.0 + 2)), own }
+            }
+            6 => Effect::Decline { member: self.key(), note: vec![] },
+            7 => {
+                let (invite, expires) = (id(self), Millis::NEVER);
+                Effect::AddInvite { invite, uses: 1, expires, preview: vec![] }
+            }
+            8 => Effect::RevokeInvite { invite: id(self) },
+            9 => Effect::SetAgreement { agreement: Commitment([4 + self.roll(2) as u8; 32]) },
+            10 => Effect::Leave,
+            _ => Effect::Reopen { epoch: Epoch(EPOCH.0 - 1 + self.roll(4)) },
+        }
+    }
+
+    fn submission(&mut self) -> Submission {
+        let effects = (0..self.roll(4)).map(|_| self.effect()).collect();
+        let epoch = if self.roll(8) == 0 { EPOCH.0 + 1 } else { EPOCH.0 };
+        let payload = match self.roll(6) {
+            0 => vec![],
+            1 => post(epoch),
+            2 => marked(epoch),
+            _ => commit(epoch),
+        };
+        submission(payload, effects)
+    }
+}
+
+/// What a verb asks for is all that its decision depends on; and every accepted submission moves the room by one step.
+#[test]
+fn decisions_depend_on_what_is_asked_for() {
+    let world = World::new();
+    let (mut dice, mut accepted) = (Dice(0x9e37_79b9_7f4a_7c15), 0);
+    for _ in 0..60_000 {
+        let (sender, submission) = (1 + dice.roll(6) as u8, dice.submission());
+        let part = world.submit(sender, submission.clone());
+        let whole = world.submit_with(sender, submission.clone(), Some(&world.all()));
+        let outcome = |result: &Result<(Accepted, Room), Refusal>| {
+            result.as_ref().map_err(|refusal| *refusal).map(|(accepted, room)| {
+                let row = &room.row;
+                let saved = (row.head, row.epoch, row.control, row.agreement, row.added);
+                (*accepted, saved, room.changes.clone(), room.news.clone(), room.paced.clone())
+            })
+        };
+        assert_eq!(outcome(&part), outcome(&whole), "{submission:?}");
+        let Ok((answer, room)) = part else { continue };
+        accepted += 1;
+        let entry = !submission.payload.is_empty();
+        assert_eq!(answer.seq, if entry { Seq(HEAD.0 + 1) } else { Seq(0) });
+        assert_eq!(room.row.head.0 - HEAD.0, u64::from(entry));
+        assert_eq!(room.row.control - 5, u64::from(!submission.effects.is_empty()));
+        assert_eq!(room.append.unwrap().payload, submission.payload);
+        // Those who do not moderate leave, retract their own, and carry out departures; no more.
+        let moderates = world.members[usize::from(sender) - 1].role.moderates();
+        let own = |effect: &Effect| match effect {
+            Effect::Leave | Effect::Retract { own: Some(_), .. } => true,
+            Effect::Remove { member } => *member == key(5),
+            _ => false,
+        };
+        assert!(moderates || submission.effects.iter().all(own), "{submission:?}");
+        // The room keeps a facilitator as long as a member is in.
+        let mut after = world.members.clone();
+        for change in &room.changes {
+            if let Change::Member(row) = change {
+                after.retain(|member| member.key != row.key);
+                after.push(row.clone());
+            }
+        }
+        let is_in = |member: &&MemberRow| member.is_in();
+        let led = after.iter().filter(is_in).any(|member| member.role == Role::Facilitator);
+        assert!(led || !after.iter().any(|member| member.is_in()), "{submission:?}");
+    }
+    assert!(accepted > 3_000, "{accepted}");
+}

@@ -1,0 +1,70 @@
+//! What a conversation has come to: keys proved, rooms held, and no socket.
+
+use std::sync::Arc;
+
+use hearth_protocol::{RejectCode, RoomId};
+use hearth_rules::Refusal;
+
+use crate::{
+    Shared,
+    auth::{Proved, Verifier},
+    rate_limit::Origin,
+    registry::Wake,
+    room::RoomSlot,
+};
+
+/// Whether a conversation has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing said yet.
+    Silent,
+    /// Hello was said; no key proved yet.
+    Greeted,
+    /// A key was proved or an invite shown.
+    Known,
+}
+
+/// One conversation with a peer. Handlers change it and return replies; the connection writes them.
+pub(crate) struct Session {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) verifier: Verifier,
+    pub(crate) stage: Stage,
+    /// The address behind the connection, as limits count it.
+    pub(crate) origin: Origin,
+    pub(crate) wake: Arc<Wake>,
+    #[expect(clippy::vec_box, reason = "most hold one room; a Vec of slots reserves for four")]
+    rooms: Vec<Box<RoomSlot>>,
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>, verifier: Verifier, origin: Origin) -> Self {
+        let (stage, wake) = (Stage::Silent, Arc::default());
+        Self { shared, verifier, stage, origin, wake, rooms: Vec::new() }
+    }
+
+    /// The room's slot, if a key was proved for it.
+    pub(crate) fn room(&mut self, room: &RoomId) -> Option<&mut RoomSlot> {
+        self.rooms.iter_mut().map(Box::as_mut).find(|slot| slot.proof.room() == room)
+    }
+
+    /// The proof of the room's key.
+    ///
+    /// # Errors
+    /// [`RejectCode::NotMember`] where no key was proved.
+    pub(crate) fn proof(&mut self, room: &RoomId) -> Result<Proved, Refusal> {
+        let slot = self.room(room).ok_or(RejectCode::NotMember)?;
+        Ok(slot.proof.clone())
+    }
+
+    pub(crate) fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    pub(crate) fn slot(&mut self, index: usize) -> Option<&mut RoomSlot> {
+        self.rooms.get_mut(index).map(Box::as_mut)
+    }
+
+    pub(crate) fn add_room(&mut self, slot: RoomSlot) {
+        self.rooms.push(Box::new(slot));
+    }
+}
