@@ -3,6 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    hearth_server::sabotage::sync_rarely();
+    hearth_server::testing::careless::sync_rarely();
     hearth_server::cli::main()
 }

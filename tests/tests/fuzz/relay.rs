@@ -1,7 +1,7 @@
 //! What the relay alone reads: the HTTP head, its configuration, the numbers in its store.
 
 use hearth_protocol::RoomNumbers;
-use hearth_server::fuzzing::{self, Opening};
+use hearth_server::testing::fuzzing::{self, Opening};
 
 use super::{choice, chosen, record, wire};
 

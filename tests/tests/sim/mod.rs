@@ -3,7 +3,7 @@
 //!
 //! [`play`] is one seed. The plan (who does what when, what befalls network and relay) follows from the seed, and so
 //! does every delay; keys, ids and ciphertexts are as random as ever, and the trace speaks of none of them. The relay is
-//! `hearth_server::simulated`: its handlers, registry and store, one request at a time. Members are the client library
+//! `hearth_server::testing::simulated`: its handlers, registry and store, one request at a time. Members are the client library
 //! up to `live` and `connection`, on profiles on disk: a killed member is a dropped future, and reopens its profile.
 
 mod check;

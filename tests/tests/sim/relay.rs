@@ -7,7 +7,7 @@ use hearth_protocol::{
     ClientFrame, MemberKey, Millis, RejectCode, RelayId, Secret32, ServerFrame, codec, invite,
     mls_header::{self, ContentType},
 };
-use hearth_server::simulated::{Core, Wire};
+use hearth_server::testing::simulated::{Core, Wire};
 use rusqlite::Connection;
 use tokio::task::unconstrained;
 

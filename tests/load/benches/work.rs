@@ -1,6 +1,6 @@
 //! Measures one thing at a time: what a member waits for, and what a relay costs.
 //!
-//! `cargo run --release -p hearth-load --bin bench [-- --json] [-- WORD...]`; a word runs the parts that hold it.
+//! `cargo bench -p hearth-load --bench work [-- --json] [-- WORD...]`; a word runs the parts that hold it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
@@ -33,7 +33,7 @@ use hearth_protocol::{
     handshake,
     invite::{Grant, Invite, RelayAddress, Transport, invite_id},
 };
-use hearth_server::measure;
+use hearth_server::testing::measure;
 use hearth_session::{
     live::{self, Answer, Live},
     network::Network,
