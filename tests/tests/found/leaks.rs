@@ -208,7 +208,7 @@ fn panics_with_words() {
 #[test]
 fn c3_panic_says_its_place_only() {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "leaks::panics_with_words", "--nocapture"]);
+    command.args(["--ignored", "--exact", "found::leaks::panics_with_words", "--nocapture"]);
     let output = command.env("HEARTH_TEST_PANICS", "1").output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(!output.status.success(), "{said}");

@@ -14,12 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::hostile::{Backend, Lies, Op, Outcome, Person, WRONG_CLOCKS, run};
+use super::{Backend, Dice, Lies, Op, Outcome, Person, Proxy, Stage, WRONG_CLOCKS, run};
 use hearth_engine::{
+    accord::{Mismatch, Waits},
+    agreement::Change,
     policy::{Act, Category},
     state::{Notice, Row, RowContent},
 };
 use hearth_session::live::LiveError;
+use tokio::task::LocalSet;
 
 /// Seeds of a run where none is asked for.
 const SEEDS: u64 = 50;
@@ -208,6 +211,45 @@ fn a_room_that_a_member_ran_away_with_is_taken_back() {
         assert_eq!(texts(&fay), [still("Fay"), still("Ben")]);
         assert_eq!(texts(&ben), texts(&fay));
     }));
+}
+
+/// The relay refuses every enactment: it is told, and everything else goes on.
+#[test]
+fn a6_refused_enactment_stops_nothing() {
+    let backend = Backend::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let proxy = Proxy::start(backend.address(), Stage::new(Dice::new(1))).await;
+        let [mut fay, mut ben] = ["Fay", "Ben"].map(Person::new);
+        fay.found(&backend.grant_via(proxy.address())).await.unwrap();
+        ben.knock(&fay.invite(1).await.unwrap()).await.unwrap();
+        assert!(fay.admit("Ben").await.unwrap());
+        proxy.stage.borrow_mut().refuses_agreements = true;
+        let amended = fay.visit(async |live| {
+            let now = live.moment().earlier();
+            let text = "What is said here stays here. Phones stay outside.".to_owned();
+            let agreement = live.room.queue_amendment(text, Change::Material, now, now)?;
+            live.amend(&agreement, false).await
+        });
+        amended.await.unwrap();
+        for words in ["Still here.", "And now."] {
+            let went_on = fay.visit(async |live| {
+                live.tend().await?;
+                live.act(Act::Announce(words.into())).await?;
+                live.send(words.into()).await
+            });
+            went_on.await.unwrap();
+            let told = fay.room().unwrap().mismatches().unwrap();
+            assert!(
+                told.iter()
+                    .any(|what| matches!(what, Mismatch::Amendment { why: Waits::Refused, .. })),
+                "{told:?}"
+            );
+        }
+        proxy.stage.borrow_mut().refuses_agreements = false;
+        fay.visit(async |live| live.tend().await).await.unwrap();
+        assert_eq!(fay.room().unwrap().policy().unwrap().agreement.version, 2);
+    });
 }
 
 /// Seeds within which the harness must notice.

@@ -62,6 +62,8 @@ pub struct Stage {
     pub colluders: HashSet<MemberKey>,
     /// Submissions of which the relay has forgotten that it took them.
     forgotten: HashSet<(MemberKey, MessageId)>,
+    /// No version of the agreement comes into force.
+    pub refuses_agreements: bool,
     /// The relay is not told to pause.
     pub hide_numbers: bool,
     /// Frames and entries handled while lies were told.
@@ -108,6 +110,7 @@ impl Stage {
             percent: 0,
             colluders: HashSet::new(),
             forgotten: HashSet::new(),
+            refuses_agreements: false,
             hide_numbers: false,
             events: 0,
             lies: HashMap::new(),
@@ -434,6 +437,11 @@ impl Stage {
         self.check_reuse(member, submitted.id, &payload);
         if self.colluders.contains(&member) {
             submitted.effects.clear();
+        }
+        let enacts = |effect: &Effect| matches!(effect, Effect::SetAgreement { .. });
+        if self.refuses_agreements && submitted.effects.iter().any(enacts) {
+            let code = RejectCode::RoomFull;
+            return vec![answer(&ServerFrame::Reject { req, code, retry_at: None })];
         }
         if self.hide_numbers {
             submitted.effects.retain(|e| !matches!(e, Effect::SetNumbers { .. }));
