@@ -47,7 +47,7 @@ pub use error::{ConnectError, ConnectionLost, RequestError};
 pub use error::{network_words, refusal_words};
 use tls::Trust;
 
-use crate::network::Network;
+use crate::{backoff::Backoff, network::Network};
 
 /// Reaching one of the relay's addresses, resolving its name included.
 const REACH_DEADLINE: Duration = Duration::from_secs(10);
@@ -130,6 +130,24 @@ impl Connection {
         let mut connection = greeted.await.map_err(|_| ConnectError::Timeout)??;
         connection.post_quantum = post_quantum;
         Ok(connection)
+    }
+
+    /// Opens a connection after one was lost: waits, and tries again for as long as that makes sense.
+    ///
+    /// # Errors
+    /// What trying again does not mend; see [`ConnectError::may_retry`].
+    pub async fn open_again(
+        network: &Network,
+        address: &RelayAddress,
+    ) -> Result<Self, ConnectError> {
+        let mut backoff = Backoff::new();
+        loop {
+            sleep(backoff.next_delay()).await;
+            match Box::pin(Self::open(network, address)).await {
+                Err(error) if error.may_retry() => {}
+                opened => return opened,
+            }
+        }
     }
 
     /// Upgrades a verified stream and exchanges hellos. The caller sets the deadline.

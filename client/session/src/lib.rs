@@ -6,3 +6,4 @@ pub mod backoff;
 pub mod connection;
 pub mod live;
 pub mod network;
+pub mod session;

@@ -10,15 +10,15 @@ use hearth_console::{
     signals,
 };
 use hearth_engine::{
-    Crypto, EngineError, Room,
+    Crypto, Room,
     state::{RowContent, Standing},
     store::Store,
 };
 use hearth_protocol::{Millis, Role};
 use hearth_session::{
-    backoff::Backoff,
-    connection::RequestError,
-    live::{Incoming, Live, LiveError, now},
+    live::{Live, now},
+    network::Network,
+    session::{Event, Session},
 };
 use hearth_text::{count::counted, escape};
 use tokio::time::{Instant, sleep_until};
@@ -35,29 +35,12 @@ use crate::{
 
 /// What a person sees of the past on entering.
 const ROWS_AT_START: usize = 20;
-/// A connection that held for so long begins the back-off afresh.
-const STEADY: Duration = Duration::from_secs(60);
 /// Columns of a line that is repeated to the person who typed it.
 const SHOWN_COLUMNS: usize = 50;
 /// Columns of refused words that are shown where they cannot go back into the line.
 const GIVEN_BACK_COLUMNS: usize = 4_000;
 /// Where something is typed after the chat has ended against the person's will.
 const ENDED_PROMPT: &str = "(Enter leaves) ";
-
-/// A room with or without a connection.
-enum Link<'s> {
-    Up(Box<Live<'s>>),
-    Down { room: Box<Room<'s>>, retry: Instant },
-}
-
-impl<'s> Link<'s> {
-    fn room(&mut self) -> &mut Room<'s> {
-        match self {
-            Self::Up(live) => &mut live.room,
-            Self::Down { room, .. } => room,
-        }
-    }
-}
 
 /// How the person who chats ends it; a signal is the third way. Whatever else happens becomes a state of the link.
 enum End {
@@ -110,13 +93,6 @@ struct Chat<'s> {
     crypto: &'s Crypto,
     room: String,
     out: Output,
-    backoff: Backoff,
-    /// Since when there is a connection.
-    up: Option<Instant>,
-    /// Why there is no connection, as it was told.
-    away: Option<String>,
-    /// What is in the way of something that is due, as it was told.
-    trouble: Option<String>,
     /// Whether it was said that the connection is not post-quantum.
     told_classical: bool,
     /// Whether it was said that somebody knocks, and nobody has looked since.
@@ -181,10 +157,6 @@ pub(super) async fn run(
         crypto: &open.crypto,
         out: context.out.clone().in_chat(&name),
         room: name.clone(),
-        backoff: Backoff::new(),
-        up: None,
-        away: None,
-        trouble: None,
         told_classical: false,
         told_knock: false,
         told_overlong: 0,
@@ -258,13 +230,15 @@ impl<'s> Chat<'s> {
         idle: Duration,
     ) -> Result<End, Stop> {
         self.greet(&mut room)?;
-        let mut link = self.connect(room).await?;
+        let out = self.out.clone();
+        let mut session = Session::new(Network::machine(), room, move |missed| {
+            inside::tell_missed(&out, missed);
+        });
+        // Lines that are there already are for the room as the relay has it.
+        let event = session.next().await.map_err(Failure::from)?;
+        self.happened(&mut session, event).await?;
         let mut lock_at = Instant::now() + idle;
         loop {
-            let retry = match &link {
-                Link::Up(_) => None,
-                Link::Down { retry, .. } => Some(*retry),
-            };
             tokio::select! {
                 biased;
                 typed = reader.next() => {
@@ -278,19 +252,15 @@ impl<'s> Chat<'s> {
                             }
                         }
                         Some(Ok(line)) => {
-                            let (next, after) = self.typed(link, &line).await?;
-                            link = after;
-                            if next == Next::Quit {
+                            if self.typed(&mut session, &line).await? == Next::Quit {
                                 return Ok(End::Quit);
                             }
                         }
                     }
                 }
-                incoming = incoming(&mut link) => link = self.came_in(link, incoming).await?,
-                () = sleep_until(retry.unwrap_or(lock_at)), if retry.is_some() => {
-                    if let Link::Down { room, .. } = link {
-                        link = self.connect(*room).await?;
-                    }
+                ready = session.ready() => {
+                    let event = session.turn(ready).await.map_err(Failure::from)?;
+                    self.happened(&mut session, event).await?;
                 }
                 () = sleep_until(lock_at) => return Err(Stop::Idle),
             }
@@ -328,32 +298,43 @@ impl<'s> Chat<'s> {
         Ok(())
     }
 
-    /// Connects, does what is due, sends what waits, and shows what is new; stays without a connection if there is none to be
-    /// had, or if it does not last.
-    async fn connect(&mut self, room: Room<'s>) -> Result<Link<'s>, Stop> {
-        let mut live = match inside::enter_once(&self.out, room, &mut self.told_classical).await {
-            Ok(live) => live,
-            Err(error) => return self.down(error),
-        };
-        let tended = live.tend().await;
-        if let Err(error) = self.passes(tended) {
-            return self.down(error);
+    /// Shows what a session tells, and what is new in the room.
+    async fn happened(&mut self, session: &mut Session<'s>, event: Event) -> Result<(), Stop> {
+        match event {
+            Event::Up(up) => {
+                inside::tell_of_connection(&self.out, up, &mut self.told_classical);
+                if up.again {
+                    self.out.remark("-- connected again");
+                }
+                self.show(session.room().map_err(Failure::from)?)?;
+                if let Some(live) = session.live() {
+                    self.remind(live).await?;
+                }
+                return Ok(());
+            }
+            Event::Down { why: None, .. } => return Ok(()),
+            Event::Down { why: Some(error), .. } if error.is_connection() => {
+                self.out.remark(&format!(
+                    "-- {error}. Trying again; what you write meanwhile is kept and sent then."
+                ));
+                return Ok(());
+            }
+            Event::Down { why: Some(error), .. } => {
+                self.tell(&Failure::from(error));
+                self.out.remark("-- Trying again from time to time; what you write is kept.");
+                return Ok(());
+            }
+            Event::Trouble(error) => self.tell(&Failure::from(error)),
+            // Once until somebody looks: a knock can be repeated without end.
+            Event::Knock => {
+                if !std::mem::replace(&mut self.told_knock, true) {
+                    self.out.remark("-- somebody knocks: /knocks, then /admit NAME");
+                }
+            }
+            Event::News => {}
         }
-        let flushed = match live.flush().await {
-            // The refusal that the sender was shown says why it waits.
-            Err(LiveError::Refused { kept: true, .. }) => Ok(()),
-            flushed => flushed,
-        };
-        if let Err(error) = self.passes(flushed) {
-            return self.down(error);
-        }
-        self.up = Some(Instant::now());
-        if self.away.take().is_some() {
-            self.out.remark("-- connected again");
-        }
-        self.show(&mut live.room)?;
-        self.remind(&mut live).await?;
-        Ok(Link::Up(Box::new(live)))
+        self.show(session.room().map_err(Failure::from)?)?;
+        Ok(())
     }
 
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
@@ -392,92 +373,6 @@ impl<'s> Chat<'s> {
         Ok(())
     }
 
-    /// Lets the connection go on where only something that was due is in the way, and tells of it once.
-    fn passes(&mut self, done: Result<(), LiveError>) -> Result<(), LiveError> {
-        let error = match done {
-            Ok(()) => {
-                self.trouble = None;
-                return Ok(());
-            }
-            Err(error) => error,
-        };
-        let breaks = error.is_connection()
-            || error.is_final()
-            || matches!(
-                error,
-                LiveError::UnexpectedReply
-                    | LiveError::Withheld(_)
-                    | LiveError::SaidGone
-                    | LiveError::Request(RequestError::Timeout | RequestError::Lost(_))
-                    | LiveError::Engine(
-                        EngineError::HistoryBackwards(_) | EngineError::StreamChanged
-                    )
-            );
-        if breaks {
-            return Err(error);
-        }
-        let failure = Failure::from(error);
-        if self.trouble.as_ref() != Some(&failure.message) {
-            self.tell(&failure);
-            self.trouble = Some(failure.message);
-        }
-        Ok(())
-    }
-
-    /// Schedules the next attempt after any error that is not final.
-    fn down(&mut self, error: LiveError) -> Result<Link<'s>, Stop> {
-        if error.is_final() {
-            return Err(Stop::Failed(error.into()));
-        }
-        if self.up.take().is_some_and(|up| up.elapsed() > STEADY) {
-            self.backoff = Backoff::new();
-        }
-        let delay = self.backoff.next_delay();
-        // Once, however many attempts fail: it would bury the room.
-        let why = error.to_string();
-        if self.away.as_ref() != Some(&why) {
-            if error.is_connection() {
-                self.out.remark(&format!(
-                    "-- {why}. Trying again; what you write meanwhile is kept and sent then."
-                ));
-            } else {
-                let failure = Failure::from(error);
-                self.tell(&failure);
-                self.out.remark("-- Trying again from time to time; what you write is kept.");
-            }
-            self.away = Some(why);
-        }
-        let room = Room::open(self.store, self.crypto, &self.room).map_err(Failure::from)?;
-        Ok(Link::Down { room: Box::new(room), retry: Instant::now() + delay })
-    }
-
-    async fn came_in(
-        &mut self,
-        link: Link<'s>,
-        incoming: Result<Incoming, LiveError>,
-    ) -> Result<Link<'s>, Stop> {
-        let Link::Up(mut live) = link else { return Ok(link) };
-        match incoming {
-            // Once until somebody looks: a knock can be repeated without end.
-            Ok(Incoming::Knock) if !std::mem::replace(&mut self.told_knock, true) => {
-                self.out.remark("-- somebody knocks: /knocks, then /admit NAME");
-            }
-            Ok(_) => {}
-            Err(error) => return self.down(error),
-        }
-        self.show(&mut live.room)?;
-        if live.room.state().standing != Standing::Member {
-            let standing = live.room.state().standing.clone();
-            return Err(Stop::Failed(LiveError::NotInside(standing).into()));
-        }
-        let tended = live.tend().await;
-        if let Err(error) = self.passes(tended) {
-            return self.down(error);
-        }
-        self.show(&mut live.room)?;
-        Ok(Link::Up(live))
-    }
-
     /// Shows new rows. Rows that do not verify are marked, and the chat goes on.
     fn show(&self, room: &mut Room<'_>) -> Result<()> {
         match read::print_rows(room, &self.out, false, false) {
@@ -486,43 +381,46 @@ impl<'s> Chat<'s> {
         }
     }
 
-    async fn typed(&mut self, mut link: Link<'s>, line: &str) -> Result<(Next, Link<'s>), Stop> {
+    async fn typed(&mut self, session: &mut Session<'s>, line: &str) -> Result<Next, Stop> {
         let typed = Line::of(line);
         match (self.asked.take(), &typed) {
             (Some(Asked::Act(command)), Line::Words(yes)) if yes.eq_ignore_ascii_case("yes") => {
-                return self.act(link, &command).await;
+                return self.act(session, &command).await;
             }
             (Some(Asked::Act(_)), Line::Words(_)) => {
                 self.out.remark("-- nothing was done, and what you typed was not sent");
-                return Ok((Next::On, link));
+                return Ok(Next::On);
             }
             (Some(Asked::Act(_)), _) => self.out.remark("-- nothing was done"),
             (Some(Asked::Say(word)), Line::Words(again)) if word == *again => {
-                return self.say(link, again).await;
+                return self.say(session, again).await;
             }
             _ => {}
         }
         match typed {
-            Line::Empty => Ok((Next::On, link)),
-            Line::Command(command) => self.command(link, command).await,
+            Line::Empty => Ok(Next::On),
+            Line::Command(command) => self.command(session, command).await,
             Line::Words(text) => {
-                if let Some(command) = slip::meant(text, || names(link.room())) {
+                if let Some(command) =
+                    slip::meant(text, || session.room().map(names).unwrap_or_default())
+                {
                     let text = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
                     self.out.remark(&format!(
                         "-- \"{text}\" was not said to the room. Did you mean /{}? To say it, enter the same again (the Up key brings it).",
                         escape::one_line(&command)
                     ));
                     self.asked = Some(Asked::Say(text.to_owned()));
-                    return Ok((Next::On, link));
+                    return Ok(Next::On);
                 }
-                self.say(link, text).await
+                self.say(session, text).await
             }
         }
     }
 
-    async fn say(&mut self, link: Link<'s>, text: &str) -> Result<(Next, Link<'s>), Stop> {
+    async fn say(&mut self, session: &mut Session<'s>, text: &str) -> Result<Next, Stop> {
         let command = InRoom::Send { room: self.room.clone(), text: text.to_owned() };
-        Ok((Next::On, self.perform(link, &command).await?))
+        self.perform(session, &command).await?;
+        Ok(Next::On)
     }
 
     /// Keeps the words that were entered while something else was being done, in which the chat was ended. Commands are
@@ -559,39 +457,41 @@ impl<'s> Chat<'s> {
         slip::meant(text, || names(&mut room)).is_none() && room.queue_text(clean, now()).is_ok()
     }
 
-    async fn command(&mut self, mut link: Link<'s>, line: &str) -> Result<(Next, Link<'s>), Stop> {
+    async fn command(&mut self, session: &mut Session<'s>, line: &str) -> Result<Next, Stop> {
         let line = line.trim();
         let word = line.split_whitespace().next().unwrap_or_default().to_lowercase();
         match word.as_str() {
-            "quit" | "exit" | "q" => return Ok((Next::Quit, link)),
+            "quit" | "exit" | "q" => return Ok(Next::Quit),
             "help" | "?" | "" => {
                 let text = match line.split_whitespace().nth(1) {
                     Some(wanted) => self.out.advice(&slip::one(&wanted.to_lowercase())),
                     None => {
-                        slip::list(link.room().my_role().unwrap_or(Role::Member), line::columns())
+                        let role = session.room().and_then(Room::my_role);
+                        slip::list(role.unwrap_or(Role::Member), line::columns())
                     }
                 };
                 let text = line::columns().map_or_else(|| text.clone(), |c| wrap::lines(&text, c));
                 self.out.remark(&text);
-                return Ok((Next::On, link));
+                return Ok(Next::On);
             }
             _ => {}
         }
         // The chat takes room commands only, even if the command line has another of that name.
         let Some(entry) = slip::find(&word) else {
             self.out.remark(&format!("-- {}", slip::unknown(&word)));
-            return Ok((Next::On, link));
+            return Ok(Next::On);
         };
         let mut words = vec![word.clone(), self.room.clone()];
         words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
         match slip::parse(words) {
             Ok(command) => {
-                link = self.send_waiting(link, &command).await?;
+                self.send_waiting(session, &command).await?;
+                let room = session.room().map_err(Failure::from)?;
                 let waiting = match inside::asks_of_outbox(&command) {
-                    true => link.room().waiting_texts().map_err(Failure::from)?.len(),
+                    true => room.waiting_texts().map_err(Failure::from)?.len(),
                     false => 0,
                 };
-                let question = match listing::question_about_posted(link.room(), &command) {
+                let question = match listing::question_about_posted(room, &command) {
                     Ok(question) => question.or(inside::question_before(&command, waiting)),
                     // The command itself says what is wrong.
                     Err(_) => None,
@@ -599,44 +499,40 @@ impl<'s> Chat<'s> {
                 if let Some((false, question)) = question {
                     self.out.remark(&format!("-- {question} Type yes to go on."));
                     self.asked = Some(Asked::Act(command));
-                    return Ok((Next::On, link));
+                    return Ok(Next::On);
                 }
-                self.act(link, &command).await
+                self.act(session, &command).await
             }
             Err(error) => {
                 self.out.remark(&self.out.advice(&format!("-- {}", slip::wrong(entry, &error))));
-                Ok((Next::On, link))
+                Ok(Next::On)
             }
         }
     }
 
     /// Sends what waits before a command that needs the relay, as the command line does.
-    async fn send_waiting(&mut self, link: Link<'s>, command: &InRoom) -> Result<Link<'s>, Stop> {
-        let Link::Up(mut live) = link else { return Ok(link) };
-        if is_local(command) || live.room.waiting_texts().map_err(Failure::from)?.is_empty() {
-            return Ok(Link::Up(live));
+    async fn send_waiting(
+        &mut self,
+        session: &mut Session<'s>,
+        command: &InRoom,
+    ) -> Result<(), Stop> {
+        let waiting = session.room().and_then(|room| room.waiting_texts());
+        if is_local(command) || waiting.map_err(Failure::from)?.is_empty() {
+            return Ok(());
         }
-        let flushed = match live.flush().await {
-            // A rule still holds it back.
-            Err(LiveError::Refused { kept: true, .. }) => Ok(()),
-            flushed => flushed,
-        };
-        match self.passes(flushed) {
-            Ok(()) => Ok(Link::Up(live)),
-            Err(error) => self.down(error),
+        match session.send_waiting().await.map_err(Failure::from)? {
+            Some(event) => self.happened(session, event).await,
+            None => Ok(()),
         }
     }
 
-    async fn act(&mut self, link: Link<'s>, command: &InRoom) -> Result<(Next, Link<'s>), Stop> {
+    async fn act(&mut self, session: &mut Session<'s>, command: &InRoom) -> Result<Next, Stop> {
         if matches!(command, InRoom::Knocks { .. } | InRoom::Admit { .. } | InRoom::Decline { .. })
         {
             self.told_knock = false;
         }
-        let link = self.perform(link, command).await?;
-        let standing = match &link {
-            Link::Up(live) => &live.room.state().standing,
-            Link::Down { room, .. } => &room.state().standing,
-        };
+        self.perform(session, command).await?;
+        let standing = &session.room().map_err(Failure::from)?.state().standing;
         let left = matches!(command, InRoom::Leave { .. } | InRoom::Withdraw { .. })
             && *standing != Standing::Member;
         if left {
@@ -644,51 +540,47 @@ impl<'s> Chat<'s> {
                 "-- You have left. The duty about what you heard goes on; your receipt stays here.",
             );
         }
-        Ok((if left { Next::Quit } else { Next::On }, link))
+        Ok(if left { Next::Quit } else { Next::On })
     }
 
-    async fn perform(&mut self, link: Link<'s>, command: &InRoom) -> Result<Link<'s>, Stop> {
-        match link {
-            Link::Up(mut live) => {
-                let quiet = self.out.clone().quiet();
-                let out = if answers_itself(command) { &self.out } else { &quiet };
-                let result = inside::act(&mut live, out, command).await;
-                let shown = self.show(&mut live.room);
-                match (result, shown) {
-                    // A disk that fails ends the chat: with what became of the words, if it was theirs.
-                    (Err(failure), Err(_)) | (Ok(()), Err(failure)) => Err(Stop::Failed(failure)),
-                    (Ok(()), Ok(())) => Ok(Link::Up(live)),
-                    (Err(failure), Ok(())) if failure.exit == exit::UNREACHABLE => {
-                        self.tell(&failure);
-                        let room = Box::new(live.into_room());
-                        Ok(Link::Down { room, retry: Instant::now() })
-                    }
-                    (Err(failure), Ok(())) => {
-                        self.tell(&failure);
-                        self.give_back(command, &failure);
-                        Ok(Link::Up(live))
-                    }
-                }
+    async fn perform(&mut self, session: &mut Session<'s>, command: &InRoom) -> Result<(), Stop> {
+        let Some(live) = session.live() else {
+            let room = session.room().map_err(Failure::from)?;
+            let result = match command {
+                InRoom::Send { text, .. } => self.keep(room, text),
+                InRoom::Read { all, held, .. } => read::read(room, &self.out, *all, *held),
+                _ if is_local(command) => listing::local(room, &self.out, command),
+                _ => Err(inside::outside_only(command).unwrap_or_else(|| {
+                    Failure::new(
+                        exit::UNREACHABLE,
+                        "unreachable",
+                        "the relay cannot be reached now",
+                        "Try again when the connection is back; nothing was done.",
+                    )
+                })),
+            };
+            if let Err(failure) = result {
+                self.tell(&failure);
+                self.give_back(command, &failure);
             }
-            Link::Down { mut room, retry } => {
-                let result = match command {
-                    InRoom::Send { text, .. } => self.keep(&mut room, text),
-                    InRoom::Read { all, held, .. } => read::read(&mut room, &self.out, *all, *held),
-                    _ if is_local(command) => listing::local(&mut room, &self.out, command),
-                    _ => Err(inside::outside_only(command).unwrap_or_else(|| {
-                        Failure::new(
-                            exit::UNREACHABLE,
-                            "unreachable",
-                            "the relay cannot be reached now",
-                            "Try again when the connection is back; nothing was done.",
-                        )
-                    })),
-                };
-                if let Err(failure) = result {
-                    self.tell(&failure);
+            return Ok(());
+        };
+        let quiet = self.out.clone().quiet();
+        let out = if answers_itself(command) { &self.out } else { &quiet };
+        let result = inside::act(live, out, command).await;
+        let shown = self.show(&mut live.room);
+        match (result, shown) {
+            // A disk that fails ends the chat: with what became of the words, if it was theirs.
+            (Err(failure), Err(_)) | (Ok(()), Err(failure)) => Err(Stop::Failed(failure)),
+            (Ok(()), Ok(())) => Ok(()),
+            (Err(failure), Ok(())) => {
+                self.tell(&failure);
+                if failure.exit == exit::UNREACHABLE {
+                    session.reconnect();
+                } else {
                     self.give_back(command, &failure);
                 }
-                Ok(Link::Down { room, retry })
+                Ok(())
             }
         }
     }
@@ -763,14 +655,6 @@ const fn answers_itself(command: &InRoom) -> bool {
             | InRoom::Unmute { .. }
             | InRoom::Verify { .. }
     )
-}
-
-/// Waits for the next frame of the relay, or until something is due; without a connection it never returns.
-async fn incoming(link: &mut Link<'_>) -> Result<Incoming, LiveError> {
-    match link {
-        Link::Up(live) => live.next_or_due().await,
-        Link::Down { .. } => std::future::pending().await,
-    }
 }
 
 /// Splits what follows a slash command. Double quotes group; where a command ends in free words, quotes are not

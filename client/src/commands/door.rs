@@ -218,15 +218,8 @@ async fn wait(
             }
             Ok(Answer::Declined { words, signed }) => return Err(declined(&words, signed)),
             Err(error) if error.is_connection() => {
-                let mut backoff = hearth_session::backoff::Backoff::new();
-                connection = loop {
-                    tokio::time::sleep(backoff.next_delay()).await;
-                    match Connection::open(&Network::machine(), &room.state().address()).await {
-                        Ok(connection) => break connection,
-                        Err(error) if error.may_retry() => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                };
+                let address = room.state().address();
+                connection = Connection::open_again(&Network::machine(), &address).await?;
                 match live::resume_waiting(&mut connection, &mut room).await? {
                     Some(Answer::Admitted) => {
                         connection.close().await;

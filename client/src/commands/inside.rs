@@ -19,6 +19,7 @@ use hearth_protocol::{
 use hearth_session::{
     live::{Live, LiveError, Recovery, now},
     network::Network,
+    session::Up,
 };
 use hearth_text::{count::counted, escape, name::Look};
 use serde_json::json;
@@ -221,32 +222,32 @@ fn tell_held(room: &mut Room<'_>, out: &Output) -> Result<()> {
 
 /// Enters a room, and tells what there is to know of its relay and the connection.
 pub(super) async fn enter<'s>(out: &Output, room: Room<'s>) -> Result<Live<'s>, LiveError> {
-    enter_once(out, room, &mut false).await
+    let tell = |missed| tell_missed(out, missed);
+    let live = Live::enter_telling(&Network::machine(), room, tell).await?;
+    let (post_quantum, moved) = (live.is_post_quantum(), live.was_moved());
+    tell_of_connection(out, Up { again: false, post_quantum, moved }, &mut false);
+    Ok(live)
 }
 
 /// Says that a connection could be recorded now and read later, by somebody with a quantum computer.
 pub(super) const NOT_POST_QUANTUM: &str = "The connection to the relay is encrypted, but not against a quantum computer that comes later. What is said stays \
      protected in a room with the post-quantum suite; who connects when may be seen then.";
 
-/// Does the same on a connection that may be one of several: what holds for all is told once.
-pub(super) async fn enter_once<'s>(
-    out: &Output,
-    room: Room<'s>,
-    told: &mut bool,
-) -> Result<Live<'s>, LiveError> {
-    let tell = |missed| {
-        out.remark(&format!("Catching up with {} ...", counted(missed, "entry", "entries")));
-    };
-    let live = Live::enter_telling(&Network::machine(), room, tell).await?;
-    if !live.is_post_quantum() && !std::mem::replace(told, true) {
+/// Says how many entries there are to catch up with.
+pub(super) fn tell_missed(out: &Output, missed: u64) {
+    out.remark(&format!("Catching up with {} ...", counted(missed, "entry", "entries")));
+}
+
+/// Tells what there is to know of a connection; what holds for all is told once.
+pub(super) fn tell_of_connection(out: &Output, up: Up, told_classical: &mut bool) {
+    if !up.post_quantum && !std::mem::replace(told_classical, true) {
         out.remark(NOT_POST_QUANTUM);
     }
-    if live.was_moved() {
+    if up.moved {
         out.remark(
             "The relay's store was moved or restored. Nothing that you had seen is missing.",
         );
     }
-    Ok(live)
 }
 
 /// Goes on after a restored backup or a split, or takes the room back, after asking.

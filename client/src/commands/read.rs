@@ -8,10 +8,18 @@ use hearth_engine::{
     state::{Row, RowContent},
 };
 use hearth_protocol::{Millis, Seq};
-use hearth_session::live::{Live, LiveError};
+use hearth_session::{
+    live::LiveError,
+    network::Network,
+    session::{Event, Session},
+};
+use hearth_text::escape;
 use tokio::io::AsyncReadExt as _;
 
-use super::{Result, inside::enter_once};
+use super::{
+    Result,
+    inside::{tell_missed, tell_of_connection},
+};
 use crate::{
     failure::{Failure, exit},
     show::{Output, View},
@@ -101,70 +109,52 @@ pub(super) fn tell_mismatches(room: &mut Room<'_>, out: &Output) -> Result<bool>
 ///
 /// What is there already is printed in any case, even where standard input is empty.
 pub(super) async fn follow(room: Room<'_>, out: &Output) -> Result<()> {
-    let (store, crypto, name) = room.parts();
     let mut stop = std::pin::pin!(signals::stop());
     let mut end = std::pin::pin!(end_of_input());
-    let mut backoff = hearth_session::backoff::Backoff::new();
-    let mut room = Some(room);
+    let mut session = Session::new(Network::machine(), room, |missed| tell_missed(out, missed));
     let mut lied: Option<Failure> = None;
-    let mut told = false;
-    'connected: loop {
-        let this = match room.take() {
-            Some(room) => room,
-            None => Room::open(store, crypto, &name)?,
-        };
-        let entered = tokio::select! {
+    let mut told_classical = false;
+    // The end of input ends nothing before what is there was printed.
+    let mut printed = false;
+    loop {
+        // Both are safe to cancel: the process ends, and the store is always consistent.
+        let event = tokio::select! {
             // First, so that a signal never finds the default once the relay is talked to.
             biased;
             () = &mut stop => break,
-            entered = enter_once(out, this, &mut told) => entered,
+            event = session.next() => event?,
+            () = &mut end, if printed => break,
         };
-        let error = match entered {
-            Err(error) => error,
-            Ok(mut live) => loop {
-                backoff = hearth_session::backoff::Backoff::new();
-                match print_rows(&mut live.room, out, false, false) {
-                    Err(failure) if failure.exit == exit::LIED => lied = Some(failure),
-                    result => {
-                        result?;
-                    }
+        match event {
+            Event::Up(up) => tell_of_connection(out, up, &mut told_classical),
+            Event::Down { why: Some(error), .. } if !error.is_connection() => {
+                return Err(error.into());
+            }
+            Event::Down { why, .. } => {
+                if let Some(error) = why {
+                    out.remark(&format!("{error}; trying again."));
                 }
-                // Both are safe to cancel here: the process ends, and the store is always consistent.
-                tokio::select! {
-                    biased;
-                    step = step(&mut live) => if let Err(error) = step { break error },
-                    () = &mut stop => break 'connected,
-                    () = &mut end => break 'connected,
-                }
-            },
-        };
-        if !error.is_connection() {
-            return Err(error.into());
+                continue;
+            }
+            Event::Trouble(error) => tell_trouble(out, error),
+            Event::News | Event::Knock => {}
         }
-        out.remark(&format!("{error}; trying again."));
-        tokio::select! {
-            () = &mut stop => break,
-            () = &mut end => return Err(error.into()),
-            () = tokio::time::sleep(backoff.next_delay()) => {}
+        match print_rows(session.room()?, out, false, false) {
+            Err(failure) if failure.exit == exit::LIED => lied = Some(failure),
+            result => {
+                result?;
+            }
         }
+        printed = true;
     }
     lied.map_or(Ok(()), Err)
 }
 
-/// Does what is due, sends what waits, and waits for the next thing to come.
-async fn step(live: &mut Live<'_>) -> Result<(), LiveError> {
-    let before = live.room.cursor().seq;
-    live.tend().await?;
-    match live.flush().await {
-        Ok(()) | Err(LiveError::Refused { .. }) => {}
-        Err(error) if error.holds_back() => {}
-        Err(error) => return Err(error),
-    }
-    // What came in meanwhile, or was noticed, is printed before anything else is waited for.
-    if live.room.cursor().seq == before && live.room.untold()?.is_empty() {
-        live.next_or_due().await?;
-    }
-    Ok(())
+/// Says what is in the way of something that is due.
+pub(super) fn tell_trouble(out: &Output, error: LiveError) {
+    let failure = Failure::from(error);
+    let advice = out.advice(&failure.advice);
+    out.remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
 }
 
 /// Resolves at end of standard input, or at a signal to stop.
