@@ -47,8 +47,9 @@ fn is_stale(folder: &Path) -> bool {
     else {
         return true;
     };
-    ["client", "server", "protocol"]
+    ["client", "client/console", "client/engine", "client/session", "client/text"]
         .iter()
+        .chain(&["server", "server/rules", "protocol"])
         .any(|package| has_newer(&workspace().join(package).join("src"), oldest))
 }
 

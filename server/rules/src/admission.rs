@@ -149,19 +149,25 @@ pub struct AtDoor {
     pub before: Option<Before>,
     /// When the key last knocked with this invite.
     pub last: Option<Millis>,
-    /// When the key last knocked, with whatever invite.
-    pub other: Option<Millis>,
-    /// Knocks of the room that wait.
-    pub pending: usize,
 }
 
-/// What becomes of a knock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The key stands so already; nothing changes.
-    Stands(Standing),
-    /// It is taken, see [`take_knock`].
-    Takes(Taken),
+impl AtDoor {
+    fn is_declined(&self) -> bool {
+        self.before.is_some_and(|before| before.declined)
+    }
+
+    fn waits(&self) -> Option<Before> {
+        self.before.filter(|before| !before.declined)
+    }
+}
+
+/// What takes longer to find of a key that knocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Crowd {
+    /// When the key last knocked, with whatever invite.
+    pub last: Option<Millis>,
+    /// Knocks of the room that wait.
+    pub pending: usize,
 }
 
 /// A knock that is taken.
@@ -173,19 +179,17 @@ pub struct Taken {
     spends: bool,
 }
 
-/// Judges a knock: the gate at the relay.
-///
-/// The first knock of a key with an invite spends a use. The same key may replace its pending knock, once in half a minute.
+/// Judges a knock by its invite, its key and its acknowledgement: the gate at the relay. Returns how the key stands, if that answers it.
 ///
 /// # Errors
 /// Whatever the invite says, a knock without a proof of having acknowledged the current agreement is refused.
-pub fn knock(
+pub fn check_knock(
     room: &Room,
-    context: &mut Context<'_>,
+    now: Millis,
     door: &AtDoor,
     knock: &Knock,
-) -> Result<Answer, Refusal> {
-    let (row, now) = (&room.row, context.now);
+) -> Result<Option<Standing>, Refusal> {
+    let row = &room.row;
     if door.invite.expires <= now {
         return Err(RejectCode::InviteExpired.into());
     }
@@ -193,12 +197,11 @@ pub fn knock(
         return Err(RejectCode::TooLarge.into());
     }
     if let Some(member) = door.member.as_ref().filter(|member| member.is_in()) {
-        return Ok(Answer::Stands(member.standing()));
+        return Ok(Some(member.standing()));
     }
-    let declined = door.before.is_some_and(|before| before.declined);
     let spent = door.last.is_some();
     // A declined key needs another invite to ask again.
-    if (!spent && door.invite.uses_left == 0) || (spent && declined) {
+    if (!spent && door.invite.uses_left == 0) || (spent && door.is_declined()) {
         return Err(RejectCode::InviteUsed.into());
     }
     if row.numbers.locked {
@@ -208,25 +211,38 @@ pub fn knock(
     if ack.agreement != row.agreement || !is_signed(&row.id, &door.key, ack) {
         return Err(RejectCode::NotAcknowledged.into());
     }
-    let pending_before = door.before.filter(|before| !before.declined);
-    if pending_before.is_some_and(|before| before.same) {
-        // Its first answer was lost.
-        return Ok(Answer::Stands(Standing::Knocking));
-    }
+    // The same again: its first answer was lost.
+    Ok(door.waits().filter(|before| before.same).map(|_| Standing::Knocking))
+}
+
+/// Judges a knock that passed the gate by its pace and by what waits already.
+///
+/// The first knock of a key with an invite spends a use. The same key may replace its pending knock, once in [`KNOCK_MILLIS`].
+///
+/// # Errors
+/// A key that knocks too often, a busy door, a full room or disk.
+pub fn pace_knock(
+    room: &Room,
+    context: &mut Context<'_>,
+    door: &AtDoor,
+    crowd: Crowd,
+    knock: &Knock,
+) -> Result<Taken, Refusal> {
+    let (row, now, pending_before) = (&room.row, context.now, door.waits());
     // Neither taking a knock back nor another invite allows the next one sooner. A declined key that has another invite was
     // answered meanwhile.
-    let other = door.other.filter(|_| !declined);
+    let other = crowd.last.filter(|_| !door.is_declined());
     let latest = pending_before.map(|before| before.at).max(door.last).max(other);
     if let Some(latest) = latest.filter(|at| *at <= now && at.plus(KNOCK_MILLIS) > now) {
         return Err(Refusal::until(RejectCode::RateLimited, Some(latest.plus(KNOCK_MILLIS))));
     }
-    if pending_before.is_none() && door.pending >= KNOCKS_MAX {
+    if pending_before.is_none() && crowd.pending >= KNOCKS_MAX {
         return Err(RejectCode::DoorBusy.into());
     }
     let bytes = knock.body.len() as u64 + ROW_BYTES;
     context.quota.check_room(row, Share::Member, bytes, now)?;
     context.quota.check_disk(context.disk, bytes, now)?;
-    Ok(Answer::Takes(Taken { replaces: pending_before.is_some(), spends: !spent }))
+    Ok(Taken { replaces: pending_before.is_some(), spends: door.last.is_none() })
 }
 
 fn is_signed(room: &RoomId, key: &MemberKey, ack: &AckTriple) -> bool {

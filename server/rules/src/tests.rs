@@ -14,7 +14,7 @@ use hearth_protocol::{
 
 use super::*;
 use crate::{
-    admission::{Answer, AtDoor, Before, Knock, Opened, Terms},
+    admission::{AtDoor, Before, Crowd, Knock, Opened, Taken, Terms},
     quota::Limits,
     submit::{Accepted, SEQ_MAX, Submission, apply, check},
 };
@@ -395,8 +395,8 @@ fn knocking() -> (SigningKey, AtDoor, Knock) {
     let transcript = handshake::knock_transcript(&ROOM, &key, &AGREEMENT, &digest);
     let signature = handshake::sign(&signing, &transcript);
     let acknowledgement = AckTriple { agreement: AGREEMENT, digest, signature };
-    let (invite, member, before, last, other) = (World::new().invites[0], None, None, None, None);
-    let door = AtDoor { key, invite, member, before, last, other, pending: 0 };
+    let (invite, member, before, last) = (World::new().invites[0], None, None, None);
+    let door = AtDoor { key, invite, member, before, last };
     let knock = Knock { token: Secret32::new([7; 32]), acknowledgement, body: vec![0; 10] };
     (signing, door, knock)
 }
@@ -404,16 +404,22 @@ fn knocking() -> (SigningKey, AtDoor, Knock) {
 #[test]
 fn knocks_are_refused_by_the_gate() {
     let (_, open, knock) = knocking();
-    let judge = |door: &AtDoor, knock: &Knock, numbers: RoomNumbers| {
+    let judge = |door: &AtDoor, crowd: Crowd, knock: &Knock, numbers: RoomNumbers| {
         let room = Room::new(RoomRow { numbers, ..row() });
-        decide(|context| admission::knock(&room, context, door, knock))
+        match admission::check_knock(&room, NOW, door, knock)? {
+            Some(standing) => Ok(Err(standing)),
+            None => {
+                decide(|context| admission::pace_knock(&room, context, door, crowd, knock)).map(Ok)
+            }
+        }
     };
     let refusal = |change: &dyn Fn(&mut AtDoor, &mut Knock, &mut RoomNumbers)| {
         let (mut door, mut knock, mut numbers) =
             (open.clone(), knock.clone(), RoomNumbers::default());
         change(&mut door, &mut knock, &mut numbers);
-        judge(&door, &knock, numbers).unwrap_err()
+        judge(&door, Crowd::default(), &knock, numbers).unwrap_err()
     };
+    let crowded = |crowd| judge(&open, crowd, &knock, RoomNumbers::default()).unwrap_err();
     let recent = Millis(NOW.0 - 10_000);
     let waits = Before { declined: false, at: recent, same: false };
     let soon = Some(Millis(NOW.0 + 20_000));
@@ -440,17 +446,22 @@ fn knocks_are_refused_by_the_gate() {
     let rated = Refusal::until(RejectCode::RateLimited, soon);
     assert_eq!(refusal(&|d, _, _| d.before = Some(waits)), rated);
     assert_eq!(refusal(&|d, _, _| d.last = Some(recent)), rated);
-    assert_eq!(refusal(&|d, _, _| d.other = Some(recent)), rated);
-    assert_eq!(refusal(&|d, _, _| d.pending = KNOCKS_MAX), RejectCode::DoorBusy.into());
+    assert_eq!(crowded(Crowd { last: Some(recent), pending: 0 }), rated);
+    let busy = Crowd { last: None, pending: KNOCKS_MAX };
+    assert_eq!(crowded(busy), RejectCode::DoorBusy.into());
 
     // A member and a knock whose answer was lost are told how they stand.
     let mut door = open.clone();
     door.before = Some(Before { same: true, ..waits });
-    let numbers = RoomNumbers::default;
-    assert_eq!(judge(&door, &knock, numbers()), Ok(Answer::Stands(Standing::Knocking)));
+    let stands = |door: &AtDoor| {
+        let judged = judge(door, Crowd::default(), &knock, RoomNumbers::default());
+        judged.unwrap().unwrap_err()
+    };
+    assert_eq!(stands(&door), Standing::Knocking);
     door.member = Some(member(3, Role::Member));
-    assert!(matches!(judge(&door, &knock, numbers()), Ok(Answer::Stands(Standing::Member { .. }))));
-    let Ok(Answer::Takes(taken)) = judge(&open, &knock, numbers()) else { panic!("it is taken") };
+    assert!(matches!(stands(&door), Standing::Member { .. }));
+    let taken: Taken =
+        judge(&open, Crowd::default(), &knock, RoomNumbers::default()).unwrap().unwrap();
     for (taken_back, told) in [(None, true), (Some(recent), false), (Some(Millis(0)), true)] {
         let mut room = Room::new(row());
         admission::take_knock(&mut room, NOW, &open, taken, taken_back, knock.clone());
