@@ -142,7 +142,7 @@ pub struct Before {
 
 /// What a room holds of a key that knocks with an invite.
 #[derive(Clone, Debug)]
-pub struct AtDoor {
+pub struct Candidate {
     pub key: MemberKey,
     pub invite: Invite,
     pub member: Option<MemberRow>,
@@ -151,7 +151,7 @@ pub struct AtDoor {
     pub last: Option<Millis>,
 }
 
-impl AtDoor {
+impl Candidate {
     fn is_declined(&self) -> bool {
         self.before.is_some_and(|before| before.declined)
     }
@@ -186,33 +186,33 @@ pub struct Taken {
 pub fn check_knock(
     room: &Room,
     now: Millis,
-    door: &AtDoor,
+    candidate: &Candidate,
     knock: &Knock,
 ) -> Result<Option<Standing>, Refusal> {
     let row = &room.row;
-    if door.invite.expires <= now {
+    if candidate.invite.expires <= now {
         return Err(RejectCode::InviteExpired.into());
     }
     if knock.body.len() > KNOCK_BYTES_MAX {
         return Err(RejectCode::TooLarge.into());
     }
-    if let Some(member) = door.member.as_ref().filter(|member| member.is_in()) {
+    if let Some(member) = candidate.member.as_ref().filter(|member| member.is_in()) {
         return Ok(Some(member.standing()));
     }
-    let spent = door.last.is_some();
+    let spent = candidate.last.is_some();
     // A declined key needs another invite to ask again.
-    if (!spent && door.invite.uses_left == 0) || (spent && door.is_declined()) {
+    if (!spent && candidate.invite.uses_left == 0) || (spent && candidate.is_declined()) {
         return Err(RejectCode::InviteUsed.into());
     }
     if row.numbers.locked {
         return Err(RejectCode::Locked.into());
     }
     let ack = &knock.acknowledgement;
-    if ack.agreement != row.agreement || !is_signed(&row.id, &door.key, ack) {
+    if ack.agreement != row.agreement || !is_signed(&row.id, &candidate.key, ack) {
         return Err(RejectCode::NotAcknowledged.into());
     }
     // The same again: its first answer was lost.
-    Ok(door.waits().filter(|before| before.same).map(|_| Standing::Knocking))
+    Ok(candidate.waits().filter(|before| before.same).map(|_| Standing::Knocking))
 }
 
 /// Judges a knock that passed the gate by its pace and by what waits already.
@@ -224,15 +224,15 @@ pub fn check_knock(
 pub fn pace_knock(
     room: &Room,
     context: &mut Context<'_>,
-    door: &AtDoor,
+    candidate: &Candidate,
     crowd: Crowd,
     knock: &Knock,
 ) -> Result<Taken, Refusal> {
-    let (row, now, pending_before) = (&room.row, context.now, door.waits());
+    let (row, now, pending_before) = (&room.row, context.now, candidate.waits());
     // Neither taking a knock back nor another invite allows the next one sooner. A declined key that has another invite was
     // answered meanwhile.
-    let other = crowd.last.filter(|_| !door.is_declined());
-    let latest = pending_before.map(|before| before.at).max(door.last).max(other);
+    let other = crowd.last.filter(|_| !candidate.is_declined());
+    let latest = pending_before.map(|before| before.at).max(candidate.last).max(other);
     if let Some(latest) = latest.filter(|at| *at <= now && at.plus(KNOCK_MILLIS) > now) {
         return Err(Refusal::until(RejectCode::RateLimited, Some(latest.plus(KNOCK_MILLIS))));
     }
@@ -242,7 +242,7 @@ pub fn pace_knock(
     let bytes = knock.body.len() as u64 + ROW_BYTES;
     context.quota.check_room(row, Share::Member, bytes, now)?;
     context.quota.check_disk(context.disk, bytes, now)?;
-    Ok(Taken { replaces: pending_before.is_some(), spends: door.last.is_none() })
+    Ok(Taken { replaces: pending_before.is_some(), spends: candidate.last.is_none() })
 }
 
 fn is_signed(room: &RoomId, key: &MemberKey, ack: &AckTriple) -> bool {
@@ -255,14 +255,14 @@ fn is_signed(room: &RoomId, key: &MemberKey, ack: &AckTriple) -> bool {
 pub fn take_knock(
     room: &mut Room,
     now: Millis,
-    door: &AtDoor,
+    candidate: &Candidate,
     taken: Taken,
     taken_back: Option<Millis>,
     knock: Knock,
 ) -> Standing {
-    let (invite, member, at) = (door.invite.id, door.key, now);
+    let (invite, member, at) = (candidate.invite.id, candidate.key, now);
     if taken.spends {
-        let left = door.invite.uses_left.saturating_sub(1);
+        let left = candidate.invite.uses_left.saturating_sub(1);
         room.changes.push(Change::InviteUses { invite, left });
     }
     room.changes.push(Change::Knocker { invite, member, at });

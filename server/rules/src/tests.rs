@@ -14,7 +14,7 @@ use hearth_protocol::{
 
 use super::*;
 use crate::{
-    admission::{AtDoor, Before, Crowd, Knock, Opened, Taken, Terms},
+    admission::{Before, Candidate, Crowd, Knock, Opened, Taken, Terms},
     quota::Limits,
     submit::{Accepted, SEQ_MAX, Submission, apply, check},
 };
@@ -388,7 +388,7 @@ fn spent_invites_yield_oldest_first() {
     assert_eq!(world.refusal(1, add()).0, RejectCode::RoomFull);
 }
 
-fn knocking() -> (SigningKey, AtDoor, Knock) {
+fn knocking() -> (SigningKey, Candidate, Knock) {
     let signing = SigningKey::from_bytes(&[0x5a; 32]);
     let key = MemberKey(signing.verifying_key().to_bytes());
     let digest = Digest([5; 32]);
@@ -396,28 +396,29 @@ fn knocking() -> (SigningKey, AtDoor, Knock) {
     let signature = handshake::sign(&signing, &transcript);
     let acknowledgement = AckTriple { agreement: AGREEMENT, digest, signature };
     let (invite, member, before, last) = (World::new().invites[0], None, None, None);
-    let door = AtDoor { key, invite, member, before, last };
+    let candidate = Candidate { key, invite, member, before, last };
     let knock = Knock { token: Secret32::new([7; 32]), acknowledgement, body: vec![0; 10] };
-    (signing, door, knock)
+    (signing, candidate, knock)
 }
 
 #[test]
 fn knocks_are_refused_by_the_gate() {
     let (_, open, knock) = knocking();
-    let judge = |door: &AtDoor, crowd: Crowd, knock: &Knock, numbers: RoomNumbers| {
+    let judge = |candidate: &Candidate, crowd: Crowd, knock: &Knock, numbers: RoomNumbers| {
         let room = Room::new(RoomRow { numbers, ..row() });
-        match admission::check_knock(&room, NOW, door, knock)? {
+        match admission::check_knock(&room, NOW, candidate, knock)? {
             Some(standing) => Ok(Err(standing)),
             None => {
-                decide(|context| admission::pace_knock(&room, context, door, crowd, knock)).map(Ok)
+                decide(|context| admission::pace_knock(&room, context, candidate, crowd, knock))
+                    .map(Ok)
             }
         }
     };
-    let refusal = |change: &dyn Fn(&mut AtDoor, &mut Knock, &mut RoomNumbers)| {
-        let (mut door, mut knock, mut numbers) =
+    let refusal = |change: &dyn Fn(&mut Candidate, &mut Knock, &mut RoomNumbers)| {
+        let (mut candidate, mut knock, mut numbers) =
             (open.clone(), knock.clone(), RoomNumbers::default());
-        change(&mut door, &mut knock, &mut numbers);
-        judge(&door, Crowd::default(), &knock, numbers).unwrap_err()
+        change(&mut candidate, &mut knock, &mut numbers);
+        judge(&candidate, Crowd::default(), &knock, numbers).unwrap_err()
     };
     let crowded = |crowd| judge(&open, crowd, &knock, RoomNumbers::default()).unwrap_err();
     let recent = Millis(NOW.0 - 10_000);
@@ -429,17 +430,17 @@ fn knocks_are_refused_by_the_gate() {
         RejectCode::TooLarge.into()
     );
     assert_eq!(refusal(&|d, _, _| d.invite.uses_left = 0), RejectCode::InviteUsed.into());
-    let declined = |d: &mut AtDoor, _: &mut Knock, _: &mut RoomNumbers| {
+    let declined = |d: &mut Candidate, _: &mut Knock, _: &mut RoomNumbers| {
         d.before = Some(Before { declined: true, at: Millis(0), same: true });
         d.last = Some(Millis(0));
     };
     assert_eq!(refusal(&declined), RejectCode::InviteUsed.into());
     assert_eq!(refusal(&|_, _, n| n.locked = true), RejectCode::Locked.into());
-    let wrong = |_: &mut AtDoor, k: &mut Knock, _: &mut RoomNumbers| {
+    let wrong = |_: &mut Candidate, k: &mut Knock, _: &mut RoomNumbers| {
         k.acknowledgement.signature = Signature([0; 64]);
     };
     assert_eq!(refusal(&wrong), RejectCode::NotAcknowledged.into());
-    let other = |_: &mut AtDoor, k: &mut Knock, _: &mut RoomNumbers| {
+    let other = |_: &mut Candidate, k: &mut Knock, _: &mut RoomNumbers| {
         k.acknowledgement.agreement = Commitment([9; 32]);
     };
     assert_eq!(refusal(&other), RejectCode::NotAcknowledged.into());
@@ -451,15 +452,15 @@ fn knocks_are_refused_by_the_gate() {
     assert_eq!(crowded(busy), RejectCode::DoorBusy.into());
 
     // A member and a knock whose answer was lost are told how they stand.
-    let mut door = open.clone();
-    door.before = Some(Before { same: true, ..waits });
-    let stands = |door: &AtDoor| {
-        let judged = judge(door, Crowd::default(), &knock, RoomNumbers::default());
+    let mut candidate = open.clone();
+    candidate.before = Some(Before { same: true, ..waits });
+    let stands = |candidate: &Candidate| {
+        let judged = judge(candidate, Crowd::default(), &knock, RoomNumbers::default());
         judged.unwrap().unwrap_err()
     };
-    assert_eq!(stands(&door), Standing::Knocking);
-    door.member = Some(member(3, Role::Member));
-    assert!(matches!(stands(&door), Standing::Member { .. }));
+    assert_eq!(stands(&candidate), Standing::Knocking);
+    candidate.member = Some(member(3, Role::Member));
+    assert!(matches!(stands(&candidate), Standing::Member { .. }));
     let taken: Taken =
         judge(&open, Crowd::default(), &knock, RoomNumbers::default()).unwrap().unwrap();
     for (taken_back, told) in [(None, true), (Some(recent), false), (Some(Millis(0)), true)] {

@@ -114,16 +114,16 @@ pub(crate) fn knock(
     let invite = load::invite(db, key, &knock.token)?.ok_or(RejectCode::InviteInvalid)?;
     let (key, row) = rows::room(db, proof.room())?.ok_or(RejectCode::InviteInvalid)?;
     let mut room = Room::new(row);
-    let door = load::at_door(db, key, *proof.member(), invite, &knock)?;
-    if let Some(standing) = admission::check_knock(&room, now, &door, &knock)? {
+    let candidate = load::candidate(db, key, *proof.member(), invite, &knock)?;
+    if let Some(standing) = admission::check_knock(&room, now, &candidate, &knock)? {
         return Ok(standing);
     }
     // Each look waits for the last refusal before it, because many keys may have used an invite.
-    let crowd = load::crowd(db, key, &door.key)?;
-    let taken =
-        batch.decide(now, |context| admission::pace_knock(&room, context, &door, crowd, &knock))?;
+    let crowd = load::crowd(db, key, &candidate.key)?;
+    let taken = batch
+        .decide(now, |context| admission::pace_knock(&room, context, &candidate, crowd, &knock))?;
     let taken_back = load::last_taken_back(db, key, &invite.id)?;
-    let standing = admission::take_knock(&mut room, now, &door, taken, taken_back, knock);
+    let standing = admission::take_knock(&mut room, now, &candidate, taken, taken_back, knock);
     save::changes(db, key, &room)?;
     if room.news.knocked {
         batch.publish(&mut room, None);

@@ -5,7 +5,7 @@ use hearth_protocol::{
 };
 use hearth_rules::{
     Invite, Kept, Logged, Needs, Pending, Room, Spent,
-    admission::{AtDoor, Before, Crowd, Knock},
+    admission::{Before, Candidate, Crowd, Knock},
     blobs::Staged,
     posts,
 };
@@ -155,13 +155,13 @@ fn entry(db: &Connection, room: i64, seq: Seq) -> rusqlite::Result<Option<Logged
 }
 
 /// Loads what a room holds of a key that knocks with an invite: a row each.
-pub(super) fn at_door(
+pub(super) fn candidate(
     db: &Connection,
     room: i64,
     key: MemberKey,
     invite: Invite,
     knock: &Knock,
-) -> rusqlite::Result<AtDoor> {
+) -> rusqlite::Result<Candidate> {
     let before = db
         .prepare_cached(
             "SELECT declined, at, invite = ?3 AND digest = ?4 AND body = ?5
@@ -186,7 +186,7 @@ pub(super) fn at_door(
         .query_row(params![room, invite.id.as_bytes(), key.as_bytes()], |row| row.get(0))
         .optional()?;
     let member = rows::member(db, room, &key)?;
-    Ok(AtDoor { key, invite, member, before, last: last.map(|at| Millis(uint(at))) })
+    Ok(Candidate { key, invite, member, before, last: last.map(|at| Millis(uint(at))) })
 }
 
 /// Looks through the keys that used invites of a room, and the knocks that wait.
