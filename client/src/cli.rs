@@ -308,6 +308,9 @@ pub enum InRoom {
         /// Send the message of this id that stays there.
         #[arg(long, value_name = "ID", conflicts_with = "drop")]
         send: Option<String>,
+        /// Do not ask before `--send` of a message that may have been posted already; required without a terminal.
+        #[arg(long, requires = "send")]
+        yes: bool,
     },
     /// Make an invite link. F, CF [E pinned key; R uses and expiry]
     Invite {
@@ -361,6 +364,9 @@ pub enum InRoom {
         /// How long (10m, 2 hours; ten minutes if absent), then words to the room.
         #[arg(num_args = 0.., value_name = "TIME WORDS")]
         args: Vec<String>,
+        /// Do not ask before a pause of more than a week. hearth never asks where standard input is not a terminal.
+        #[arg(long)]
+        yes: bool,
     },
     /// End the pause early. F, CF [E; R]
     Resume {
@@ -376,6 +382,9 @@ pub enum InRoom {
         /// How long (30m, 2 hours), then words to the member.
         #[arg(num_args = 1.., required = true, value_name = "TIME WORDS")]
         args: Vec<String>,
+        /// Do not ask before a time-out of more than a week. hearth never asks where standard input is not a terminal.
+        #[arg(long)]
+        yes: bool,
     },
     /// End a time-out early. F, CF [R]
     Untimeout {

@@ -12,7 +12,9 @@ use hearth_client::{
     failure::{Failure, exit},
     fault,
     text::nearest::nearest,
+    text::wrap,
 };
+use hearth_console::line;
 use hearth_text::escape;
 
 fn main() -> ExitCode {
@@ -68,9 +70,13 @@ fn usage(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     let shown = escape::without_link_secrets(&text, &words);
     // Nobody can be told that the terminal is closed.
-    let _ = match shown == text {
-        true => error.print(),
-        false => write!(std::io::stderr(), "{shown}"),
+    let _ = match error.use_stderr() {
+        true => write!(std::io::stderr(), "{shown}"),
+        // clap leaves the line of usage whole.
+        false => {
+            let columns = line::columns().map_or(usize::MAX, |columns| columns + 1);
+            write!(std::io::stdout(), "{}", wrap::lines(&shown, columns))
+        }
     };
     if error.use_stderr() {
         if std::env::args_os().any(|a| a == "--json") {

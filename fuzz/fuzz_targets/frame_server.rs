@@ -1,4 +1,4 @@
 #![no_main]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    hearth_tests::fuzz::run("frame_server", bytes);
+    hearth_fuzz::run("frame_server", bytes);
 });

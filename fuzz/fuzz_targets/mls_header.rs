@@ -1,4 +1,4 @@
 #![no_main]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    hearth_tests::fuzz::run("mls_header", bytes);
+    hearth_fuzz::run("mls_header", bytes);
 });

@@ -159,6 +159,7 @@ impl Connection {
 
     /// Serves one message to its last answer and then sends what is due, as [`Self::run`] would: for a simulation, in
     /// which time and the socket are the caller's.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn turn(&mut self, message: Option<Message>) -> Result<(), End> {
         if let Some(message) = message {
             self.handle_message(message).await?;

@@ -21,29 +21,20 @@ pub mod cli;
 pub mod config;
 mod connection;
 mod data_dir;
-#[doc(hidden)]
-pub mod echo;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
 mod handlers;
 mod http;
 mod io;
 mod listener;
-#[doc(hidden)]
-pub mod measure;
 mod metrics;
 mod rate_limit;
 mod registry;
 mod relay;
 mod room;
-#[doc(hidden)]
-pub mod sabotage;
 mod session;
-#[doc(hidden)]
-pub mod simulated;
 mod store;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tls;
 mod uploads;
 mod words;

@@ -1,8 +1,6 @@
 //! Whoever is in the room has acknowledged the agreement in force, also after it changed.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use hearth_tests::{AGREEMENT, Circle, Person, Relay, text_file, until};
+use hearth_kit::{AGREEMENT, Circle, Person, Relay, text_file, until};
 use serde_json::Value;
 
 fn texts(rows: &[Value]) -> Vec<&str> {

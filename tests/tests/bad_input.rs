@@ -1,11 +1,9 @@
 //! Whatever is wrong with what a person types or was sent: one line says what, one what to try, and nothing is lost.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
+use hearth_kit::{AGREEMENT, Circle, Person, Relay, RelayOptions, text_file, until};
 use hearth_protocol::invite::Invite;
-use hearth_tests::{AGREEMENT, Circle, Person, Relay, RelayOptions, text_file, until};
 
 /// Changes a letter of a link's secret part.
 fn with_changed_letter(link: &str, at: usize) -> String {

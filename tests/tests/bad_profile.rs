@@ -1,18 +1,16 @@
 //! A profile in trouble is told what it is, and left as it was.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
+use hearth_kit::{Answer, Circle, Person, Relay, text_file};
 use hearth_protocol::{
     hash::sha256,
     mls_header::{self, ContentType},
 };
-use hearth_tests::{Answer, Circle, Person, Relay, text_file};
 
 /// A profile with something in it, whose relay may be gone.
 fn lived_in() -> (Relay, Circle) {

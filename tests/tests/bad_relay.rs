@@ -1,10 +1,8 @@
 //! A relay that cannot start says why and what to try, in one line each.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{fs, net::SocketAddr, process::Command};
 
-use hearth_tests::{Ended, Relay, Running};
+use hearth_kit::{Ended, Relay, Running};
 
 fn fails(command: Command, exit: i32, words: &str) {
     let shown = format!("{command:?}");

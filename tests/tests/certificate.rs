@@ -1,10 +1,8 @@
 //! A relay whose certificate nobody vouches for is not talked to.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use hearth_tests::{AGREEMENT, Person, Relay, RelayOptions, text_file};
+use hearth_kit::{AGREEMENT, Person, Relay, RelayOptions, text_file};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// Writes a certificate for a name, signed by an authority that nobody knows, and its key.

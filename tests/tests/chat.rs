@@ -1,10 +1,8 @@
 //! `hearth chat` over pipes: what is typed goes out, what comes in is shown, and nothing in it drives a terminal.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::net::TcpListener;
 
-use hearth_tests::{Circle, Person, Relay, Running, until};
+use hearth_kit::{Circle, Person, Relay, Running, until};
 use serde_json::Value;
 
 fn texts(rows: &[Value]) -> Vec<&str> {

@@ -1,8 +1,6 @@
 //! The command line itself: help that never overstates, completions, manual pages, exit codes.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use hearth_tests::{Circle, Ended, Person, Relay, Running};
+use hearth_kit::{Circle, Ended, Person, Relay, Running};
 use serde_json::Value;
 
 fn hearth(args: &[&str]) -> Ended {

@@ -4,8 +4,6 @@
 //! Without it these tests say that they are skipped; the relay's own tests move its clock without help, see
 //! `server/tests/clock.rs`.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{
     ffi::OsString,
     io::Read as _,
@@ -14,8 +12,8 @@ use std::{
 };
 
 use hearth_client::show::rfc3339;
+use hearth_kit::{Circle, Person, Relay, RelayOptions, clock, load::machine::usage, until};
 use hearth_session::live::now;
-use hearth_tests::{Circle, Person, Relay, RelayOptions, clock, load::machine::usage, until};
 use serde_json::Value;
 
 fn texts(rows: &[Value]) -> Vec<&str> {

@@ -1,12 +1,10 @@
 //! What people type is nowhere at the relay: not in its files, its log, its metrics or its traffic; nor in the clear
 //! in the members' own files.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{fs, path::Path};
 
+use hearth_kit::{Circle, Person, Proxy, Relay, RelayOptions, text_file, until};
 use hearth_protocol::invite::Invite;
-use hearth_tests::{Circle, Person, Proxy, Relay, RelayOptions, text_file, until};
 
 /// What every planted string begins with. Letters only, so that it can be part of a name.
 const CANARY: &str = "HearthCanary";

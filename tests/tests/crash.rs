@@ -1,13 +1,11 @@
 //! Nothing that was acknowledged is lost or doubled, whoever is killed in the middle.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{
     collections::{BTreeMap, HashSet},
     sync::mpsc,
 };
 
-use hearth_tests::{Circle, Person, Relay, until};
+use hearth_kit::{Circle, Person, Relay, until};
 use serde_json::Value;
 
 /// Returns seq, id and text of each message, in the order in which it was shown.
@@ -119,7 +117,7 @@ fn a_killed_client_goes_on_where_it_was() {
         let sending = ben.starts(&["send", &circle.room, &text]);
         // Work that takes about as long as a part of the other's, instead of a sleep.
         for _ in 0..n {
-            std::hint::black_box(hearth_tests::text_file("pace").path().metadata().is_ok());
+            std::hint::black_box(hearth_kit::text_file("pace").path().metadata().is_ok());
         }
         if n % 2 == 1 {
             circle.fay("status", &[]);

@@ -1,8 +1,6 @@
 //! Who waits at the door is let in, told, or can knock again: nobody waits for what nobody keeps any more.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use hearth_tests::{Circle, Person, Proxy, Relay, RelayOptions};
+use hearth_kit::{Circle, Person, Proxy, Relay, RelayOptions};
 
 /// Bytes with which a knock begins beyond what an invite's preview takes.
 const KNOCK_BEGUN: usize = 200;

@@ -4,8 +4,6 @@
 //! another address is there; what is compared is the 99th percentile from when a message was due to when it was on the
 //! relay's disk. A machine that does something else at the same time slows both turns, or one of several attempts.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{
     io::{Read as _, Write as _},
     sync::mpsc::{Sender, channel},
@@ -13,16 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hearth_protocol::{
-    ClientFrame, RoomId, codec,
-    limits::{FRAME_BYTES_MAX, PROTOCOL_VERSION},
-};
-use hearth_tests::load::{
+use hearth_kit::load::{
     crowd::{Crowd, PATIENCE, Part},
     drive::{Dialect, Field, Shape},
     machine::{Server, usage},
     rooms::{PAYLOAD_BYTES, Seat},
     wire::Wire,
+};
+use hearth_protocol::{
+    ClientFrame, RoomId, codec,
+    limits::{FRAME_BYTES_MAX, PROTOCOL_VERSION},
 };
 
 /// Messages of all honest members in a second: half of what each may send.

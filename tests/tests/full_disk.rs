@@ -2,8 +2,6 @@
 //!
 //! Needs the right to mount a small file system; says so and passes where there is none.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{
     fs::{self, File},
     io::Write as _,
@@ -11,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use hearth_tests::{Circle, Person, Relay, RelayOptions, until};
+use hearth_kit::{Circle, Person, Relay, RelayOptions, until};
 use serde_json::Value;
 
 /// A small file system in memory.

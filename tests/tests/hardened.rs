@@ -1,10 +1,8 @@
 //! Neither program leaves its memory to anybody: no core dump, not by a limit and not by a pipe.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{fs, os::unix::process::ExitStatusExt as _, process::Command, process::Stdio};
 
-use hearth_tests::{Circle, Relay};
+use hearth_kit::{Circle, Relay};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Says what a process may dump, in soft and hard limit.
@@ -46,7 +44,7 @@ fn neither_program_dumps_its_memory() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     circle.say(&circle.fay, "hello");
-    let mut follow = hearth_tests::Person::bare();
+    let mut follow = hearth_kit::Person::bare();
     follow.arg("--home").arg(circle.fay.home()).args(["--json", "follow", &circle.room]);
     aborted(&mut follow, true);
 }

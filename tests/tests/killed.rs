@@ -3,9 +3,7 @@
 //! Needs strace; says so and passes without. `HEARTH_CALLS=1` kills at every change instead of some. Sending and reading
 //! are in `trace`.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
-
-use hearth_tests::{
+use hearth_kit::{
     Circle, Person, Relay,
     fault::{
         number,

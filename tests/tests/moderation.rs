@@ -1,10 +1,8 @@
 //! Every rule that a facilitator sets is seen by all, and holds.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hearth_tests::{Circle, Person, Relay, until};
+use hearth_kit::{Circle, Person, Relay, until};
 use serde_json::Value;
 
 /// Returns the rows that tell of an act.
@@ -17,7 +15,7 @@ fn texts(rows: &[Value]) -> Vec<&str> {
     rows.iter().filter(text).map(|row| row["text"].as_str().unwrap()).collect()
 }
 
-fn send(circle: &Circle, person: &Person, text: &str) -> hearth_tests::Answer {
+fn send(circle: &Circle, person: &Person, text: &str) -> hearth_kit::Answer {
     person.run(&["send", &circle.room, text])
 }
 

@@ -1,8 +1,6 @@
 //! Whoever is away while the room is moderated gets every act when they return, in the order in which it happened.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use hearth_tests::{AGREEMENT, Circle, Relay, text_file};
+use hearth_kit::{AGREEMENT, Circle, Relay, text_file};
 use serde_json::Value;
 
 /// Returns seq and act of each row that tells of one.

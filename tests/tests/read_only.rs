@@ -2,9 +2,7 @@
 //!
 //! Needs the right to mount an ext4 of its own, or strace; says so and passes where there is neither.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use hearth_tests::{
+use hearth_kit::{
     Circle, Person, Relay, RelayOptions, Running,
     fault::{
         read_only::FragileDisk,

@@ -1,19 +1,18 @@
 //! A relay that was moved goes on; one that was restored from an older copy is noticed, and goes on by decision.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{fs, path::Path};
 
+use crate::hostile;
 use hearth_engine::{
     policy::Act,
     state::{Row, RowContent},
 };
+use hearth_kit::{Circle, Person, Relay, Running, fault::number};
 use hearth_protocol::invite::Grant;
 use hearth_session::{
     live::{Live, LiveError, Recovery},
     network::Network,
 };
-use hearth_tests::{Circle, Person, Relay, Running, fault::number, hostile};
 use tempfile::TempDir;
 
 /// Copies the files of a stopped relay's folder.
@@ -93,8 +92,9 @@ fn a_relay_restored_from_an_older_copy_is_noticed_and_recovered() {
     }
     // A member cannot go on before a facilitator has told the relay which epoch the room is in.
     ben.run(&["recover", &circle.room, "--yes"]).failed(1, "epoch_used_up");
-    circle.fay.does(&["recover", &circle.room, "--yes"]);
-    ben.does(&["recover", &circle.room, "--yes"]);
+    for person in [&circle.fay, &ben] {
+        assert_eq!(circle.by(person, "recover", &["--yes"])[0]["rules_differ"], false);
+    }
     circle.fay.does(&["send", &circle.room, "on we go"]);
     ben.does(&["read", &circle.room]);
     let seen = texts(&ben, &circle);
@@ -110,13 +110,16 @@ fn a_relay_restored_from_an_older_copy_is_noticed_and_recovered() {
 fn rules_of_a_restored_relay_are_put_back() {
     let mut relay = Relay::start();
     let circle = Circle::open(&relay);
-    let ben = circle.admit("Ben");
+    let (ben, _cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
     relay.stop();
     let saved = TempDir::new().unwrap();
     copy(relay.data(), saved.path());
     relay.restart();
     circle.fay("slow", &["1h"]);
     circle.fay("role", &["Ben", "cofacilitator"]);
+    circle.news(&ben);
+    circle.fay("timeout", &["Cleo", "1h"]);
+    circle.fay("pause", &["1h"]);
     circle.news(&ben);
     relay.stop();
     put_back(saved.path(), relay.data());
@@ -129,12 +132,15 @@ fn rules_of_a_restored_relay_are_put_back() {
         words.sort();
         (status.code, words)
     };
-    circle.fay.does(&["recover", &circle.room, "--yes"]);
-    let ben_recovers = ben.run(&["recover", &circle.room, "--yes"]);
-    assert_eq!(ben_recovers.code, Some(0), "{ben_recovers:?}");
-    let told = (Some(5), vec!["relay_role".to_owned(), "relay_slow".to_owned()]);
-    assert_eq!(alarms(&circle.fay), told);
-    assert_eq!(alarms(&ben), told);
+    let recovered = circle.fay.sees(&["recover", &circle.room, "--yes"]);
+    assert_eq!(recovered.code, Some(0), "{}", recovered.stderr);
+    let next = format!("put them back: `hearth restore-rules {}`", circle.room);
+    assert!(recovered.stdout.contains(&next), "{}", recovered.stdout);
+    assert_eq!(circle.by(&ben, "recover", &["--yes"])[0]["rules_differ"], true);
+    let words = ["relay_pause", "relay_role", "relay_slow", "relay_timeout"].map(str::to_owned);
+    assert_eq!(alarms(&circle.fay), (Some(5), words.to_vec()));
+    // The relay tells time-outs to moderators only, and takes Ben for a member.
+    assert_eq!(alarms(&ben), (Some(5), words[..3].to_vec()));
     assert_eq!(circle.fay("restore-rules", &[])[0]["remain"], serde_json::json!([]));
     for person in [&circle.fay, &ben] {
         assert_eq!(alarms(person), (Some(0), Vec::new()));

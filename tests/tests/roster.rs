@@ -1,8 +1,6 @@
 //! Who is in the room: roles, removals, departures, and the door, as every member sees them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use hearth_tests::{Circle, Person, Relay};
+use hearth_kit::{Circle, Person, Relay};
 use serde_json::Value;
 
 fn acts<'a>(rows: &'a [Value], act: &str) -> Vec<&'a Value> {
@@ -136,7 +134,7 @@ fn who_leaves_is_out_and_keeps_the_receipt() {
     // His proof from before stays good.
     let after = circle.by(&ben, "receipt", &[])[0]["receipt"].clone();
     assert_eq!(before, after);
-    let file = hearth_tests::text_file(before.as_str().unwrap());
+    let file = hearth_kit::text_file(before.as_str().unwrap());
     let verified = cleo.does(&["receipt", "verify", file.path().to_str().unwrap()]);
     assert_eq!(verified[0]["verified"], true);
 }

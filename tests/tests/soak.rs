@@ -1,10 +1,8 @@
 //! Hours of ordinary chat: memory and descriptors of the relay stay where they are (G15).
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::time::{Duration, Instant};
 
-use hearth_tests::load::{
+use hearth_kit::load::{
     drive::{Dialect, Field, Shape},
     machine::Server,
     rooms::{PAYLOAD_BYTES, Seat},

@@ -1,19 +1,15 @@
 //! Networks that break and relays that restart: nothing is lost, nothing is shown twice, and everybody comes back.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{
     collections::BTreeMap,
     sync::mpsc::channel,
     time::{Duration, Instant},
 };
 
+use crate::hostile::{Backend, Person};
 use hearth_engine::{error::EngineError, state::RowContent};
-use hearth_protocol::{ClientFrame, Effect, Seq, ServerFrame, codec};
-use hearth_session::{backoff::Backoff, live::now};
-use hearth_tests::{
+use hearth_kit::{
     Cutter,
-    hostile::{Backend, Person},
     load::{
         growth::Stock,
         machine::Server,
@@ -21,6 +17,8 @@ use hearth_tests::{
         wire::Target,
     },
 };
+use hearth_protocol::{ClientFrame, Effect, Seq, ServerFrame, codec};
+use hearth_session::{backoff::Backoff, live::now};
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)

@@ -1,10 +1,8 @@
 //! The whole story: three people, from the operator's grant to words that all of them read in the same order.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::fs;
 
-use hearth_tests::{AGREEMENT, Circle, Person, Relay, text_file};
+use hearth_kit::{AGREEMENT, Circle, Person, Relay, text_file};
 use serde_json::Value;
 
 fn texts(rows: &[Value]) -> Vec<(&str, &str)> {

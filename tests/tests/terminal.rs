@@ -1,7 +1,5 @@
 //! The client at a terminal, a pipe and a signal: whatever ends it, the terminal is as it was and the words are kept.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{
     fs::File,
     net::TcpListener,
@@ -9,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use hearth_tests::{AtTerminal, Circle, Person, Relay, RelayOptions, end_of, wait_until};
+use hearth_kit::{AtTerminal, Circle, Person, Relay, RelayOptions, end_of, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs a command that prints little; returns its exit code and all it said.
@@ -76,7 +74,7 @@ fn ended_by(signal: Signal) -> i32 {
 }
 
 fn locked() -> (tempfile::NamedTempFile, Person) {
-    let file = hearth_tests::text_file("correct horse\n");
+    let file = hearth_kit::text_file("correct horse\n");
     let person = Person::new().with_flags(&["--passphrase-file", file.path().to_str().unwrap()]);
     (file, person)
 }
@@ -105,7 +103,7 @@ fn a_signal_while_a_passphrase_is_asked_for_restores_the_terminal() {
 /// A new passphrase is typed twice. After the first time it is known, and shown to nobody.
 #[test]
 fn a_signal_between_two_passphrases_shows_and_makes_nothing() {
-    let (relay, agreement) = (Relay::start(), hearth_tests::text_file(hearth_tests::AGREEMENT));
+    let (relay, agreement) = (Relay::start(), hearth_kit::text_file(hearth_kit::AGREEMENT));
     let grant = relay.grant();
     for signal in SIGNALS {
         let new = Person::new();
@@ -323,7 +321,7 @@ fn what_is_too_long_or_no_text_is_refused_line_by_line() {
 fn secrets_in_the_wrong_place_are_refused_and_not_repeated() {
     const SECRET: &str = "hunter2-the-passphrase";
     let relay = Relay::start_with(RelayOptions::default());
-    let locked = hearth_tests::text_file(&format!("{SECRET}\n"));
+    let locked = hearth_kit::text_file(&format!("{SECRET}\n"));
     let flags = ["--passphrase-file", locked.path().to_str().unwrap()];
     let circle = Circle::open_as(&relay, Person::new().with_flags(&flags));
     let link = circle.invite(&[]);

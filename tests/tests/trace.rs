@@ -3,17 +3,9 @@
 //! Needs strace; says so and passes without. What failed to sync is then cut off, where a disk can be mounted.
 //! `HEARTH_CALLS=200` makes a campaign of it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
-
 use std::collections::HashSet;
 
-use hearth_protocol::invite::Grant;
-use hearth_tests::{
+use hearth_kit::{
     Answer, Circle, Person, Relay, RelayOptions,
     fault::{
         crowd::{Answers, Crowd},
@@ -24,6 +16,7 @@ use hearth_tests::{
     load::wire::Target,
     text_file,
 };
+use hearth_protocol::invite::Grant;
 use serde_json::Value;
 use tempfile::TempDir;
 

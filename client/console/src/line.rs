@@ -30,6 +30,8 @@ pub use ask::{
 
 use hearth_text::escape;
 
+use crate::signals;
+
 /// Bytes of one line. Longer ones are refused whole: half a message may say the opposite.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Lines typed ahead. Beyond that reading waits.
@@ -198,7 +200,7 @@ impl Printer {
         let mut editor = lock(&self.shared.editor);
         let Some(editor) = &mut *editor else { return false };
         editor.give_back(text);
-        self.shared.write(&editor.draw(columns()));
+        self.shared.write(&editor.draw(drawn_columns()));
         true
     }
 
@@ -209,7 +211,7 @@ impl Printer {
         let editor = lock(&self.shared.editor);
         match &*editor {
             Some(editor) => {
-                let line = editor.draw(columns());
+                let line = editor.draw(drawn_columns());
                 self.shared.write(&format!("{ERASE_ROW}{text}\n{line}"));
             }
             // What comes late must not be the one thing that stays on a screen which others use.
@@ -290,6 +292,10 @@ impl Reader {
                         continue;
                     }
                     Typed::End => return,
+                    Typed::Suspend => {
+                        self.suspend();
+                        continue;
+                    }
                 };
                 failures = if line.is_ok() { 0 } else { failures + 1 };
                 if !self.deliver(line) || failures > FAILURES_IN_A_ROW_MAX {
@@ -307,7 +313,7 @@ impl Reader {
         let Some(editor) = &mut *editor else {
             return Some(Typed::End);
         };
-        let before = matches!(byte, b'\r' | b'\n').then(|| editor.draw(columns()));
+        let before = matches!(byte, b'\r' | b'\n').then(|| editor.draw(drawn_columns()));
         let typed = editor.take(byte);
         if let Some(Typed::Line(_)) = typed {
             self.shared.entered.fetch_add(1, Ordering::SeqCst);
@@ -318,9 +324,23 @@ impl Reader {
         typed
     }
 
+    /// Stops the process as Ctrl-Z does elsewhere, with the terminal as it was found and nothing of the line on it.
+    fn suspend(&self) {
+        let editor = lock(&self.shared.editor);
+        let Some(shown) = &*editor else { return };
+        self.shared.write(&format!("{ERASE_ROW}{BRACKETED_PASTE_OFF}"));
+        restore_terminal();
+        signals::suspend();
+        if self.shared.alternate {
+            ask::show_alternate_screen();
+        }
+        ask::key_by_key();
+        self.shared.write(&format!("{BRACKETED_PASTE_ON}{}", shown.draw(drawn_columns())));
+    }
+
     fn redraw(&self) {
         if let Some(editor) = &*lock(&self.shared.editor) {
-            self.shared.write(&editor.draw(columns()));
+            self.shared.write(&editor.draw(drawn_columns()));
         }
     }
 
@@ -350,11 +370,15 @@ impl Reader {
     }
 }
 
-fn columns() -> usize {
-    match tcgetwinsize(io::stdout()) {
-        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
-        _ => COLUMNS_DEFAULT,
-    }
+/// Returns the columns of the terminal; `None` if it does not tell, or standard output is not a terminal.
+pub fn columns() -> Option<usize> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Returns the columns in which the line is drawn.
+fn drawn_columns() -> usize {
+    columns().unwrap_or(COLUMNS_DEFAULT)
 }
 
 /// Whether lines can be edited in place.

@@ -10,14 +10,22 @@ use std::{
         mpsc::{self, SyncSender},
     },
     thread,
+    time::Duration,
 };
 
+use rustix::{
+    process::{Signal as Kill, getpgrp, getpid, kill_current_process_group, kill_process},
+    termios::tcgetpgrp,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::line;
 
 /// A shell tells the end by a signal as this much more than its number.
 const ENDED_BY_SIGNAL: i32 = 128;
+
+/// Longest time between a signal to stop and the stop.
+const STOPPING: Duration = Duration::from_millis(500);
 
 /// Whether a command heeds the signals by itself.
 static HEEDED: AtomicBool = AtomicBool::new(false);
@@ -51,6 +59,25 @@ pub fn restore_terminal_first() -> io::Result<()> {
         LISTENING.store(false, Ordering::SeqCst);
     }
     listens
+}
+
+/// Stops this process, or the terminal's whole foreground group if it is one of it, until it is continued. Where nobody could
+/// continue it, the system does not stop it.
+pub(crate) fn suspend() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let Ok(runtime) = runtime else { return };
+    runtime.block_on(async {
+        let Ok(mut continued) = signal(SignalKind::from_raw(Kill::CONT.as_raw())) else { return };
+        let foreground = tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp());
+        let stopped = match foreground {
+            true => kill_current_process_group(Kill::TSTP),
+            false => kill_process(getpid(), Kill::TSTP),
+        };
+        if stopped.is_ok() {
+            // The other threads stop a moment later than the one that the signal finds.
+            let _ = tokio::time::timeout(STOPPING, continued.recv()).await;
+        }
+    });
 }
 
 fn listen(begun: &SyncSender<io::Result<()>>) {

@@ -288,8 +288,11 @@ impl Room<'_> {
         self.commit_act(act, now, Some((&leaf, &knock.key_package)), Vec::new())
     }
 
-    /// Refuses to admit somebody who would not take the Welcome: their invite is older than my role.
-    fn check_vouched(&mut self, knock: &Knock) -> Result<()> {
+    /// Refuses to admit a knocker who would not take the Welcome, because the invite is older than my role.
+    ///
+    /// # Errors
+    /// [`EngineError::NotVouched`] names the members who can admit the knocker; see [`EngineError`].
+    pub fn check_vouched(&mut self, knock: &Knock) -> Result<()> {
         let me = self.me();
         let vouched = knock.vouched.as_ref().filter(|keys| !keys.contains(&me));
         let Some(vouched) = vouched.filter(|_| self.crypto.laws().are_kept()) else {

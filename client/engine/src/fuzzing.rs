@@ -1,4 +1,4 @@
-//! What reads bytes from outside and from the disk, for the fuzz targets of `hearth-tests`.
+//! What reads bytes from outside and from the disk, for the fuzz targets (`tests/tests/fuzz`).
 
 use std::path::Path;
 

@@ -201,7 +201,7 @@ impl<'s> Room<'s> {
                         if whole && !room.is_left_behind()? {
                             return Err(EngineError::NotMember("you are in this room already"));
                         }
-                        room.hold_waiting_texts()?;
+                        room.hold_waiting_texts(false)?;
                         room.group = None;
                     }
                     if room.state.standing != Standing::Lapsed {

@@ -126,6 +126,16 @@ impl Room<'_> {
         Ok(all.into_iter().filter_map(|(_, o)| Some((o.id, o.held?))).collect())
     }
 
+    /// Returns the held texts that the others may have all the same: the relay has something under their id, or an answer of its was
+    /// lost and what it took since cannot be read.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn doubtful_texts(&self) -> Result<Vec<MessageId>> {
+        let all = self.outgoing()?.into_iter();
+        Ok(all.filter(|(_, o)| o.held.is_some() && o.doubtful).map(|(_, o)| o.id).collect())
+    }
+
     /// Handles the relay's refusal for good of a submission that holds a text: the words stay for their author. Whatever else the
     /// relay refuses so is given up. Returns whether it was a text.
     ///
@@ -138,6 +148,7 @@ impl Room<'_> {
             if text_of(&outgoing).is_none() {
                 return Ok(false);
             }
+            outgoing.doubtful |= code == RejectCode::IdConflict;
             hold(&mut outgoing, Held::Refused(code));
             room.save_outgoing(number, &outgoing)?;
             // What waits behind it would be refused alike.
@@ -399,12 +410,14 @@ impl Room<'_> {
         self.cursor.split.map_or(Ok(()), |seq| Err(EngineError::Split(seq)))
     }
 
-    /// Holds the texts that wait when a stay ends, and drops all else. In another stay they are not sent unasked.
-    pub(super) fn hold_waiting_texts(&self) -> Result<()> {
+    /// Holds the texts that wait when a stay ends, and drops all else. In another stay they are not sent unasked. Where this profile
+    /// has not read its stay to the end, any that is encrypted may have been posted.
+    pub(super) fn hold_waiting_texts(&self, read_to_end: bool) -> Result<()> {
         for (number, mut outgoing) in self.outgoing()? {
             if text_of(&outgoing).is_none() {
                 self.delete_outgoing(number)?;
             } else if outgoing.held.is_none() {
+                outgoing.doubtful |= !read_to_end && !outgoing.payload.is_empty();
                 hold(&mut outgoing, Held::Out);
                 self.save_outgoing(number, &outgoing)?;
             }
@@ -700,13 +713,13 @@ const fn text_of(outgoing: &Outgoing) -> Option<&String> {
     }
 }
 
-/// Makes a text stay. It goes out as a new message if it ever does: nothing of it is on its way.
+/// Makes a text stay. It goes out as a new message if it ever does. Whether the others may have it already stays marked.
 fn hold(outgoing: &mut Outgoing, why: Held) {
     if let OutgoingKind::Message { counter, seen, .. } = &mut outgoing.what {
         (*counter, *seen) = (0, Seq(0));
     }
     outgoing.payload.clear();
-    (outgoing.after, outgoing.refused, outgoing.doubtful) = (Seq(0), false, false);
+    (outgoing.after, outgoing.refused) = (Seq(0), false);
     outgoing.held = Some(why);
 }
 

@@ -857,7 +857,7 @@ impl Room<'_> {
 
     /// Deletes the group's keys, for this profile is out.
     pub(super) fn drop_keys(&mut self) -> Result<()> {
-        self.hold_waiting_texts()?;
+        self.hold_waiting_texts(true)?;
         let provider = self.provider();
         if self.group.is_none() {
             self.group = super::mls::Group::load(&provider, self.state.room)?;

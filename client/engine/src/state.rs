@@ -511,7 +511,8 @@ pub struct Outgoing {
     #[n(5)]
     #[cbor(with = "minicbor::bytes")]
     pub payload: Vec<u8>,
-    /// Whether an entry of the ciphertext's epoch was read of which only the relay knew what it had been.
+    /// Whether an entry of the ciphertext's epoch was read of which only the relay knew what it had been. For a held text: whether
+    /// the others may have it.
     #[n(6)]
     pub doubtful: bool,
     /// The last entry that was read when this was first encrypted.

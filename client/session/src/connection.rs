@@ -467,9 +467,8 @@ async fn reach(address: &RelayAddress) -> io::Result<TcpStream> {
     }
 }
 
-/// The bounds of a WebSocket of ours; public for conformance suites.
-#[doc(hidden)]
-pub fn socket_config() -> WebSocketConfig {
+/// The bounds of a WebSocket of ours.
+fn socket_config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use hearth_console::{
-    line::{Console, ConsoleReader, LineError},
+    line::{self, Console, ConsoleReader, LineError},
     signals,
 };
 use hearth_engine::{
@@ -30,6 +30,7 @@ use crate::{
     failure::{Failure, exit},
     show::Output,
     text::when,
+    text::wrap,
 };
 
 /// What a person sees of the past on entering.
@@ -38,6 +39,8 @@ const ROWS_AT_START: usize = 20;
 const STEADY: Duration = Duration::from_secs(60);
 /// Columns of a line that is repeated to the person who typed it.
 const SHOWN_COLUMNS: usize = 50;
+/// Columns of refused words that are shown where they cannot go back into the line.
+const GIVEN_BACK_COLUMNS: usize = 4_000;
 /// Where something is typed after the chat has ended against the person's will.
 const ENDED_PROMPT: &str = "(Enter leaves) ";
 
@@ -564,8 +567,11 @@ impl<'s> Chat<'s> {
             "help" | "?" | "" => {
                 let text = match line.split_whitespace().nth(1) {
                     Some(wanted) => self.out.advice(&slip::one(&wanted.to_lowercase())),
-                    None => slip::list(link.room().my_role().unwrap_or(Role::Member)),
+                    None => {
+                        slip::list(link.room().my_role().unwrap_or(Role::Member), line::columns())
+                    }
                 };
+                let text = line::columns().map_or_else(|| text.clone(), |c| wrap::lines(&text, c));
                 self.out.remark(&text);
                 return Ok((Next::On, link));
             }
@@ -585,7 +591,12 @@ impl<'s> Chat<'s> {
                     true => link.room().waiting_texts().map_err(Failure::from)?.len(),
                     false => 0,
                 };
-                if let Some((false, question)) = inside::question_before(&command, waiting) {
+                let question = match listing::question_about_posted(link.room(), &command) {
+                    Ok(question) => question.or(inside::question_before(&command, waiting)),
+                    // The command itself says what is wrong.
+                    Err(_) => None,
+                };
+                if let Some((false, question)) = question {
                     self.out.remark(&format!("-- {question} Type yes to go on."));
                     self.asked = Some(Asked::Act(command));
                     return Ok((Next::On, link));
@@ -695,11 +706,16 @@ impl<'s> Chat<'s> {
             !failure.kept && matches!(failure.code, "too_long" | "bad_text" | "outbox_full");
         if let InRoom::Send { text, .. } = command
             && nowhere
-            && self.out.give_back(text)
         {
-            self.out.remark(
-                "-- your words are back in the line: change them, or press Ctrl-U to drop them",
-            );
+            let words = if self.out.give_back(text) {
+                "-- your words are back in the line: change them, or press Ctrl-U to drop them"
+                    .to_owned()
+            } else {
+                // A line that is not edited takes no draft, so they stand where they can be copied.
+                let shown = escape::truncate(&escape::one_line(text), GIVEN_BACK_COLUMNS);
+                format!("-- your words are kept nowhere; copy them from here: {shown}")
+            };
+            self.out.remark(&words);
         }
     }
 
@@ -749,10 +765,10 @@ const fn answers_itself(command: &InRoom) -> bool {
     )
 }
 
-/// Waits for the next frame of the relay; without a connection it never returns.
+/// Waits for the next frame of the relay, or until something is due; without a connection it never returns.
 async fn incoming(link: &mut Link<'_>) -> Result<Incoming, LiveError> {
     match link {
-        Link::Up(live) => live.next().await,
+        Link::Up(live) => live.next_or_due().await,
         Link::Down { .. } => std::future::pending().await,
     }
 }

@@ -1,5 +1,7 @@
 //! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
 
+use std::time::Duration;
+
 use hearth_console::line;
 use hearth_engine::{
     EngineError, Room,
@@ -36,6 +38,12 @@ use crate::{
 const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
 /// What helps where a clock is wrong.
 const SET_THE_CLOCK: &str = "Set the clock, then repeat the command.";
+
+/// Time at the door after which a knocker is told what to ask for.
+const LONG_WAIT: Duration = Duration::from_secs(10 * 60);
+/// Said to a knocker whom nobody has answered for long.
+const UNANSWERED: &str = "Nobody has answered your knock yet. Those who moderated the room when your invite was made can let you in. \
+     Ask the person who invited you to admit you, or to decline this knock and give you a new invite.";
 
 /// Times that a person is asked for the words of an acknowledgement.
 const ACKNOWLEDGE_TRIES_MAX: u32 = 3;
@@ -167,7 +175,7 @@ fn check_clock(context: &Context, relay: Millis, advice: &'static str) -> Result
     if ahead > CLOCK_SKEW_MILLIS {
         context.out.remark(&format!(
             "This computer's clock is {} ahead of the relay's; before that has passed you may not be admitted.",
-            when::duration(std::time::Duration::from_millis(ahead))
+            when::duration(Duration::from_millis(ahead))
         ));
     }
     Ok(())
@@ -191,8 +199,19 @@ async fn wait(
         return say_joined(context, &mut room, "knocking");
     }
     context.out.remark("You have knocked. A facilitator lets you in; you can close this and come back with any command.");
+    let mut long_wait = std::pin::pin!(tokio::time::sleep(LONG_WAIT));
+    let mut is_told = false;
     loop {
-        match live::await_answer(&mut connection, &mut room).await {
+        let answer = tokio::select! {
+            biased;
+            answer = live::await_answer(&mut connection, &mut room) => answer,
+            () = &mut long_wait, if !is_told => {
+                context.out.remark(UNANSWERED);
+                is_told = true;
+                continue;
+            }
+        };
+        match answer {
             Ok(Answer::Admitted) => {
                 connection.close().await;
                 return enter_first(context, room).await;
@@ -232,7 +251,10 @@ async fn go_on_waiting(context: &Context, mut room: Room<'_>, no_wait: bool) -> 
             enter_first(context, room).await
         }
         Some(Answer::Declined { words, signed }) => Err(declined(&words, signed)),
-        None => wait(context, room, connection, no_wait).await,
+        None => {
+            context.out.remark(UNANSWERED);
+            wait(context, room, connection, no_wait).await
+        }
     }
 }
 

@@ -25,9 +25,9 @@ use serde_json::json;
 
 use super::{
     Context, Result, Wanted, interactive,
-    listing::{knocks, local, status},
+    listing::{knocks, local, question_about_posted, status},
     read::{follow, print_rows, read, tell_mismatches},
-    rooms::confirm_person,
+    rooms::{confirm, confirm_person},
 };
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg, Switch},
@@ -59,6 +59,9 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     }
     if let Some((yes, question)) = question_before(&command, room.waiting_texts()?.len()) {
         confirm_person(yes, &question)?;
+    }
+    if let Some((yes, question)) = question_about_posted(&room, &command)? {
+        confirm(yes, &question)?;
     }
     if let InRoom::Revoke { link, .. } = &mut command {
         let on_input = format!("revoke {}", room.state().local_name);
@@ -168,11 +171,11 @@ pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool,
                 escape::one_line(time.join(" ").trim())
             ),
         )),
-        InRoom::Pause { args, .. } => {
-            long(args).map(|time| (false, format!("Pause the room for {time}?")))
+        InRoom::Pause { args, yes, .. } => {
+            long(args).map(|time| (*yes, format!("Pause the room for {time}?")))
         }
-        InRoom::Timeout { member, args, .. } => long(args).map(|time| {
-            (false, format!("Give {} a time-out of {time}?", escape::one_line(member.trim())))
+        InRoom::Timeout { member, args, yes, .. } => long(args).map(|time| {
+            (*yes, format!("Give {} a time-out of {time}?", escape::one_line(member.trim())))
         }),
         _ => None,
     }
@@ -253,16 +256,29 @@ async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
         // Only the relay knows what there is to ask: a room that has split may be one that was restored since.
         let recovery;
         (room, recovery) = Live::recovery(&Network::machine(), room).await?;
-        super::rooms::confirm(yes, &out.advice(question(recovery)))?;
+        confirm(yes, &out.advice(question(recovery)))?;
         agreed = Some(recovery);
     }
     let mut live = Live::recover(&Network::machine(), room, agreed).await?;
-    done(
-        out,
-        "recover",
-        &out.advice("You go on. Compare `hearth verify ROOM` with the others by another way. When they have all gone on, a facilitator puts the relay's rules back with `hearth restore-rules ROOM`."),
-    )?;
+    let compared = live.compare().await;
+    let differs = live.room.mismatches()?.iter().any(Mismatch::is_alarm);
+    let facilitates = live.room.my_role().is_ok_and(|role| role == Role::Facilitator);
+    let next = match (differs, facilitates) {
+        (false, _) => "",
+        // A commit at once would strand the members who go on later, from the head that they find then.
+        (true, true) => {
+            " The relay does not keep to the room's rules. When the others have all gone on, put them back: `hearth restore-rules ROOM`."
+        }
+        (true, false) => {
+            " The relay does not keep to the room's rules. When the others have all gone on, a facilitator puts them back: `hearth restore-rules ROOM`."
+        }
+    };
+    let text =
+        format!("You go on. Compare `hearth verify ROOM` with the others by another way.{next}");
+    let object = json!({"done": "recover", "rules_differ": differs});
+    out.say(&object, &out.advice(&text))?;
     tell_mismatches(&mut live.room, out)?;
+    compared?;
     live.leave().await;
     Ok(())
 }

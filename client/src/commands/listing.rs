@@ -6,7 +6,7 @@ use hearth_engine::{
     policy::{Act, RuleError},
     state::{Held, Row, RowContent},
 };
-use hearth_protocol::{MemberKey, Millis, RejectCode, RoomNumbers, frame::Door};
+use hearth_protocol::{MemberKey, MessageId, Millis, RejectCode, RoomNumbers, frame::Door};
 use hearth_session::{
     connection::refusal_words,
     live::{Live, now},
@@ -47,31 +47,49 @@ fn mute(room: &mut Room<'_>, out: &Output, member: &str, muted: bool) -> Result<
     Ok(out.say(&object, &text)?)
 }
 
+/// Finds a message that waits in the outbox.
+fn find_waiting(room: &Room<'_>, wanted: &str) -> Result<MessageId, EngineError> {
+    let wanted = wanted.to_ascii_lowercase();
+    let mut ids = room.waiting_texts()?.into_iter().map(|(id, ..)| id);
+    ids.find(|id| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted))
+        .ok_or(EngineError::NoSuchMessage(wanted))
+}
+
+/// Returns what a person is asked before a held message goes out that the others may have already, and whether they said yes.
+pub(super) fn question_about_posted(
+    room: &Room<'_>,
+    command: &InRoom,
+) -> Result<Option<(bool, String)>> {
+    let InRoom::Outbox { send: Some(wanted), yes, .. } = command else { return Ok(None) };
+    let id = find_waiting(room, wanted)?;
+    let is_doubtful = room.doubtful_texts()?.contains(&id);
+    Ok(is_doubtful.then(|| {
+        let question = format!(
+            "The message {} may have been posted already. Send it, so that the others may read it twice?",
+            id.short()
+        );
+        (*yes, question)
+    }))
+}
+
 fn outbox(room: &mut Room<'_>, out: &Output, asked: (Option<&str>, Option<&str>)) -> Result<()> {
-    let (waiting, held) = (room.waiting_texts()?, room.held_texts()?);
-    let find = |wanted: &str| {
-        let wanted = wanted.to_ascii_lowercase();
-        let ids = waiting.iter().map(|(id, _, _)| *id);
-        let mut fits =
-            ids.filter(|id| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted));
-        fits.next().ok_or(EngineError::NoSuchMessage(wanted))
-    };
     match asked {
         (Some(wanted), _) => {
-            let id = find(wanted)?;
+            let id = find_waiting(room, wanted)?;
             let dropped = room.drop_waiting(&id)?;
             let text = format!("Dropped the message {}; nobody gets it.", id.short());
             return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)?);
         }
         (None, Some(wanted)) => {
-            let id = find(wanted)?;
+            let id = find_waiting(room, wanted)?;
             // One that is not held goes out by itself.
             let id = room.release(&id, now())?.unwrap_or(id);
             return Ok(out.say(&json!({"released": true, "id": id.to_hex()}), "It goes out now.")?);
         }
         (None, None) => {}
     }
-    let overlong = room.overlong_texts()?;
+    let (waiting, held) = (room.waiting_texts()?, room.held_texts()?);
+    let (overlong, doubtful) = (room.overlong_texts()?, room.doubtful_texts()?);
     if waiting.is_empty() {
         out.say_none("Nothing waits in your outbox.")?;
     }
@@ -90,6 +108,10 @@ fn outbox(room: &mut Room<'_>, out: &Output, asked: (Option<&str>, Option<&str>)
             let (word, words) = held_words(why);
             object["held"] = json!(word);
             mark = format!(" (not sent: {words})");
+        }
+        if doubtful.contains(&id) {
+            object["may_be_posted"] = json!(true);
+            mark.push_str(" (it may have been posted all the same: look in the room first)");
         }
         let line =
             format!("[{}] {}{mark}: {}", id.short(), show::clock(at), escape::one_line(&text));
@@ -242,6 +264,10 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
             let judge = |at| knock.acknowledgement.judge_dates(at);
             judge(moment.earlier()).or_else(|_| judge(moment.own.max(moment.relay))).err()
         });
+        let unvouched = match opened.as_ref().map(|knock| live.room.check_vouched(knock)) {
+            Ok(Err(EngineError::NotVouched(names))) => Some(names),
+            _ => None,
+        };
         let (mut object, mut text) = match opened {
             Ok(knock) => (
                 json!({
@@ -276,6 +302,16 @@ pub(super) async fn knocks(live: &mut Live<'_>, out: &Output) -> Result<()> {
             object["acknowledged"] = json!(false);
             object["why"] = json!(error.to_string());
             text += &format!("\n          !! cannot be admitted: {error}");
+        }
+        if let Some(others) = unvouched {
+            let who = match others.as_slice() {
+                [] => "decline them, and give them a new invite".to_owned(),
+                others => format!("{} can", escape::one_line(&others.join(" or "))),
+            };
+            object["can_admit"] = json!(others);
+            text += &format!(
+                "\n          !! you cannot admit them, because their invite is older than your role: {who}"
+            );
         }
         if let Some((_, look)) = names.iter().find(|(member, _)| *member == pending.member) {
             // Before anybody tries to admit them: the gate refuses a name that looks like a member's.

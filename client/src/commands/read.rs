@@ -160,9 +160,9 @@ async fn step(live: &mut Live<'_>) -> Result<(), LiveError> {
         Err(error) if error.holds_back() => {}
         Err(error) => return Err(error),
     }
-    // What came in meanwhile is printed before anything else is waited for.
-    if live.room.cursor().seq == before {
-        live.next().await?;
+    // What came in meanwhile, or was noticed, is printed before anything else is waited for.
+    if live.room.cursor().seq == before && live.room.untold()?.is_empty() {
+        live.next_or_due().await?;
     }
     Ok(())
 }

@@ -87,8 +87,8 @@ fn begins_with_name(text: &str, names: &[String]) -> bool {
     names.iter().any(|name| folded(name).split_whitespace().next() == Some(first))
 }
 
-/// Lists what somebody of a role may use, by topic.
-pub(super) fn list(role: Role) -> String {
+/// Lists what a role may use, by topic. Where a command and what it does are wider than the terminal, they get a line each.
+pub(super) fn list(role: Role, columns: Option<usize>) -> String {
     let mut lines = Vec::new();
     for topic in Topic::ALL {
         let of_topic = ROOM_COMMANDS
@@ -99,7 +99,9 @@ pub(super) fn list(role: Role) -> String {
             .filter(|entry| role.posts() || !matches!(entry.name, "retract" | "outbox"))
             .map(|entry| {
                 let usage = usage(entry);
-                format!("  {usage:COLUMN$}  {}", entry.does)
+                let line = format!("  {usage:COLUMN$}  {}", entry.does);
+                let fits = columns.is_none_or(|columns| escape::width(&line) < columns);
+                if fits { line } else { format!("  {usage}\n      {}", entry.does) }
             });
         let of_topic: Vec<String> = of_topic.collect();
         if !of_topic.is_empty() {
@@ -327,11 +329,11 @@ mod tests {
     #[test]
     fn help_lists_what_the_role_may() {
         let (facilitator, member, observer) =
-            (list(Role::Facilitator), list(Role::Member), list(Role::Observer));
+            (list(Role::Facilitator, None), list(Role::Member, None), list(Role::Observer, None));
         for word in ["/pause", "/admit", "/expire", "/who", "/leave"] {
             assert!(facilitator.contains(word), "{word}: {facilitator}");
         }
-        assert!(!list(Role::CoFacilitator).contains("/expire"));
+        assert!(!list(Role::CoFacilitator, None).contains("/expire"));
         for word in ["/pause", "/admit", "/remove", "/expire", "/role"] {
             assert!(!member.contains(word), "{word}: {member}");
         }

@@ -4,3 +4,4 @@ pub mod link;
 pub mod nearest;
 pub mod qr;
 pub mod when;
+pub mod wrap;

@@ -12,7 +12,7 @@ use hearth_protocol::{
 };
 
 use super::*;
-use crate::{Clock, auth::Verifier, simulated, store};
+use crate::{Clock, auth::Verifier, store, testing::simulated};
 
 struct Stage {
     session: Session,

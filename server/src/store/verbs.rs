@@ -84,6 +84,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn open_here(
         dir: &Path,
         registry: Arc<Registry>,

@@ -1,8 +1,11 @@
 //! Row A6: amendments that are late, refused, unsigned or misdated.
 
 use hearth_client::show::rfc3339;
-use hearth_tests::{AGREEMENT, Circle, Person, Relay, clock, text_file, until};
+use hearth_kit::{AGREEMENT, Circle, Person, Relay, clock, text_file, until};
+use hearth_protocol::limits::INVITES_MAX;
 use serde_json::Value;
+
+use super::members::operator;
 
 fn amend(circle: &Circle, author: &Person, more: &[&str]) -> String {
     let file = text_file(&format!("{AGREEMENT}4. Phones stay outside.\n"));
@@ -44,37 +47,51 @@ fn a6_amendment_due_for_months_works() {
     under(&ben, "+70d", &["send", room, "Back"]);
 }
 
-/// The relay lacks a member, and so refuses the commit that lets the member lapse.
+/// The relay's operator fills the room's invites and lets none be deleted, so the relay refuses the return invite, and every
+/// enactment with it.
 #[test]
 fn a6_refused_enactment_stops_nothing() {
     let mut relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
-    let key = circle.by(&ben, "who", &[]).into_iter().find(|m| m["me"] == true).unwrap();
-    let key = key["key"].as_str().unwrap().to_owned();
-    amend(&circle, &circle.fay, &["--effective", "1s"]);
-    relay.stop();
-    let db = rusqlite::Connection::open(relay.data().join("hearth.db")).unwrap();
-    let lose = format!("DELETE FROM members WHERE lower(hex(member)) = '{key}'");
-    assert_eq!(db.execute(&lose, []).unwrap(), 1);
-    drop(db);
-    relay.restart();
-    let room = circle.room.as_str();
-    until("the amendment to be due", || {
-        let status = circle.fay.run(&["status", room]);
-        let status = status.lines.first()?;
-        let refused =
-            status["alarms"].as_array()?.iter().any(|a| a["notice"] == "amendment_refused");
-        (refused || status["pending_version"].is_null()).then_some(())
+    let next = amend(&circle, &circle.fay, &["--effective", "1s"]);
+    operator(&mut relay, |db| {
+        let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+            INSERT INTO invites SELECT rooms.rowid, randomblob(16), 1, ?2, zeroblob(32), x'01' FROM rooms, n";
+        db.execute(fill, (INVITES_MAX, 4_000_000_000_000_i64)).unwrap();
+        let keep = "CREATE TRIGGER keep BEFORE DELETE ON invites BEGIN SELECT RAISE(IGNORE); END";
+        db.execute(keep, []).unwrap();
     });
-    for _ in 0..2 {
-        // Exits with 5 for what the relay does, and says all the same.
-        circle.fay.run(&["read", room]);
-        circle.say(&circle.fay, "Still here");
+    let room = circle.room.as_str();
+    let refusal = |lines: &[Value]| {
+        let refusal = lines.iter().find(|line| line["notice"] == "amendment_refused");
+        refusal.map(|line| line["text"].as_str().unwrap().to_owned())
+    };
+    let text = until("the amendment to be refused", || refusal(&circle.news(&circle.fay)));
+    assert!(text.contains("version 2") && text.contains("hearth agreement enact"), "{text}");
+    circle.fay.run(&["agreement", "enact", room]).refused(3, "room_full");
+    // It is told once, and stops nothing.
+    for text in ["Still here", "And now"] {
+        let sent = circle.by(&circle.fay, "send", &[text]);
+        assert_eq!((&sent[0]["sent"], refusal(&sent)), (&true.into(), None), "{sent:?}");
+        assert_eq!(refusal(&circle.news(&circle.fay)), None);
     }
     circle.fay("pause", &["1m"]);
-    let told = circle.fay.run(&["status", room]);
-    assert!(told.lines[0]["role"] == "facilitator", "{told:?}");
+    circle.fay("resume", &[]);
+    circle.say(&ben, "Me too");
+    let status = circle.fay("status", &[]);
+    assert_eq!(status[0]["agreement_version"], 1);
+    assert_eq!(status[0]["alarms"][0]["notice"], "amendment_refused", "{status:?}");
+    // Once the relay deletes invites again, the next command puts the version in force.
+    operator(&mut relay, |db| {
+        db.execute("DROP TRIGGER keep", []).unwrap();
+    });
+    circle.news(&circle.fay);
+    let status = circle.fay("status", &[]);
+    assert_eq!(
+        (&status[0]["agreement"], &status[0]["alarms"]),
+        (&next.into(), &Value::Array(vec![]))
+    );
 }
 
 #[test]
@@ -144,6 +161,24 @@ fn a6_unsigned_facilitator_enacts_nothing() {
     );
     ben.run(&["send", &circle.room, "Oh"]).refused(3, "not_acknowledged");
     circle.say(&kim, "In");
+}
+
+/// Nothing comes from the relay at the moment at which the amendment is due.
+#[test]
+fn open_programs_tell_what_falls_due() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let kim = circle.admit("Kim");
+    circle.fay("role", &["Kim", "facilitator"]);
+    circle.news(&kim);
+    for command in ["steward", "chat", "follow"] {
+        amend(&circle, &kim, &["--effective", "2s"]);
+        let mut open = circle.fay.starts(&[command, &circle.room]);
+        open.await_line(command, |line| line.contains("amendment_unsigned"));
+        open.terminate();
+        assert_eq!(open.wait_open().code, Some(0), "{command}");
+        kim.does(&["agreement", "withdraw", &circle.room]);
+    }
 }
 
 #[test]

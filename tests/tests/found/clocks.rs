@@ -1,10 +1,10 @@
 //! Rows A1 and A8: clocks that are wrong, and times that are lies.
 //!
-//! The programs run under `faketime`, see [`hearth_tests::clock`].
+//! The programs run under `faketime`, see [`hearth_kit::clock`].
 
 use hearth_client::show::rfc3339;
+use hearth_kit::{Circle, Person, Relay, clock, text_file};
 use hearth_session::live::now;
-use hearth_tests::{Circle, Person, Relay, clock, text_file};
 use serde_json::Value;
 
 /// Wrong by hours, months and years, in both directions.

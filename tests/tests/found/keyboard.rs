@@ -2,11 +2,12 @@
 
 use std::{ffi::OsString, fs};
 
-use hearth_tests::{AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, text_file, wait_until};
+use hearth_kit::{AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, text_file, wait_until};
+use rustix::process::Signal;
 use serde_json::Value;
 
 /// Enters the chat over pipes and waits until it is there.
-fn enter(circle: &Circle, person: &Person) -> hearth_tests::Running {
+fn enter(circle: &Circle, person: &Person) -> hearth_kit::Running {
     let mut chat = person.starts_plainly(&["chat", &circle.room]);
     chat.type_line("/status");
     chat.await_line("the room's state", |line| line.contains("; agreement version"));
@@ -554,7 +555,7 @@ fn clock(spec: &str) -> Option<Vec<OsString>> {
     let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
     let libraries = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
     let Some(library) = libraries.into_iter().find(|path| path.exists()) else {
-        eprintln!("skipped: there is no faketime on this machine");
+        hearth_kit::skip::lacks("faketime");
         return None;
     };
     let words = [
@@ -649,7 +650,7 @@ fn b4_knocks_are_told_once() {
 }
 
 /// Makes an invite in a chat.
-fn circle_invite(chat: &mut hearth_tests::Running) -> String {
+fn circle_invite(chat: &mut hearth_kit::Running) -> String {
     chat.type_line("/invite --uses 9");
     chat.await_line("a link", |line| line.starts_with("hearth://")).trim().to_owned()
 }
@@ -922,7 +923,7 @@ fn pasted_rest_answers_nothing() {
 #[test]
 fn profile_without_passphrase_is_told() {
     let relay = Relay::start();
-    let agreement = text_file(hearth_tests::AGREEMENT);
+    let agreement = text_file(hearth_kit::AGREEMENT);
     let path = agreement.path().to_str().unwrap();
     let fay = Person::new();
     let create = ["room", "create", "Evening", "--agreement", path, "--as", "Fay", "--grant", "-"];
@@ -1173,4 +1174,100 @@ fn mistyped_acknowledgement_is_asked_again() {
         assert_eq!(status.code(), code, "{screen}");
         assert!(!screen.contains("burn-invite"), "{screen}");
     }
+}
+
+#[test]
+fn unseen_question_wants_yes() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    circle.admit("Ben");
+    let room = circle.room.as_str();
+    for command in [["pause", room, "400d"].as_slice(), &["timeout", room, "Ben", "400d", "Rest"]] {
+        let (status, _) = AtTerminal::start_without_stderr(&circle.fay, "xterm", command).ends();
+        assert_eq!(status.code(), Some(2), "{command:?}");
+        assert_eq!(circle.fay("status", &[])[0]["paused_until"], Value::Null);
+        let command = [command, &["--yes"]].concat();
+        let (status, _) = AtTerminal::start_without_stderr(&circle.fay, "xterm", &command).ends();
+        assert_eq!(status.code(), Some(0), "{command:?}");
+        circle.fay.run(&["resume", room]);
+    }
+}
+
+/// A terminal of 40 columns breaks a longer line in the middle of a word.
+#[test]
+fn help_breaks_between_words() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    for columns in [40, 80] {
+        let mut chat =
+            AtTerminal::start_with(&circle.fay, "xterm", &["chat", &circle.room], columns);
+        chat.await_words("/quit ends");
+        chat.types("/help\r/help remove\r");
+        chat.await_words("For example: /remove");
+        chat.types("/quit\r");
+        let (_, screen) = chat.ends();
+        let help = screen.split_once("Talking").unwrap().1.replace("\x1b[K", "");
+        let help = help.split_once("For example").unwrap().0;
+        assert!(help.contains("/help COMMAND says more; /quit ends."), "{help}");
+        for line in help.lines().map(str::trim_end) {
+            let line = line.rsplit('\r').next().unwrap();
+            assert!(line.chars().count() < usize::from(columns), "{columns}: {line:?}");
+        }
+        for args in
+            [["help"].as_slice(), &["help", "remove"], &["help", "join"], &["room", "--help"]]
+        {
+            let help = AtTerminal::start_with(&circle.fay, "xterm", args, columns);
+            let (status, screen) = help.ends();
+            assert_eq!(status.code(), Some(0));
+            for line in screen.lines() {
+                let fits = line.chars().count() <= usize::from(columns);
+                assert!(fits || !line.trim().contains(' '), "{columns} {args:?}: {line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn suspended_chat_hides_half_typed_words() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types("half a thought");
+    chat.await_words("> half a thought");
+    chat.types("\x1a");
+    wait_until("the suspension", || chat.is_suspended());
+    wait_until("the end of the screen", || chat.screen().ends_with("\r\x1b[K\x1b[?2004l"));
+    assert!(!chat.is_changed());
+    let drawn = chat.screen().matches("> half a thought").count();
+    chat.signal(Signal::CONT);
+    wait_until("the line", || chat.screen().matches("> half a thought").count() > drawn);
+    assert!(chat.is_changed());
+    chat.types(" ends here\r");
+    chat.await_words("Fay: half a thought ends here");
+    chat.types("/quit\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+}
+
+/// A terminal whose lines are not edited takes no draft.
+#[test]
+fn refused_words_are_shown_plainly() {
+    const WORDS: &str = "This is what I could not say on Tuesday, when you asked";
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("len", &["40"]);
+    circle.news(&ben);
+    let shown = format!("your words are kept nowhere; copy them from here: {WORDS}");
+    let mut chat = AtTerminal::start_with(&ben, "dumb", &["chat", &circle.room], 200);
+    chat.await_words("/quit ends");
+    chat.types(&format!("{WORDS}\n"));
+    chat.await_words(&shown);
+    chat.types("/quit\n");
+    assert_eq!(chat.ends().0.code(), Some(0));
+    let mut chat = enter(&circle, &ben);
+    chat.type_line(WORDS);
+    chat.await_line("the words", |line| line.contains(&shown));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
 }

@@ -7,8 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use hearth_kit::{AGREEMENT, AtTerminal, Circle, Person, Relay, text_file, wait_until};
 use hearth_protocol::{Pin, hash, invite::Grant};
-use hearth_tests::{AGREEMENT, AtTerminal, Circle, Person, Relay, text_file, wait_until};
 use rcgen::PublicKeyData as _;
 use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer, version::TLS13};
 

@@ -3,6 +3,7 @@
 //! relay's tables while it stands still.
 
 use hearth_engine::{Crypto, Room, content::Body, profile::Profile};
+use hearth_kit::{Circle, Person, Relay, forged};
 use hearth_protocol::{
     Effect, InviteId, MessageId, Millis, Role, RoomNumbers, Secret32, Seq, codec, invite::Invite,
 };
@@ -10,7 +11,6 @@ use hearth_session::{
     live::{Live, LiveError},
     network::Network,
 };
-use hearth_tests::{Circle, Person, Relay, forged};
 use rusqlite::{Connection, params};
 use serde_json::Value;
 
@@ -511,7 +511,7 @@ fn a6_newcomer_signs_the_coming_version() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let file =
-        hearth_tests::text_file(&format!("{}4. Phones stay outside.\n", hearth_tests::AGREEMENT));
+        hearth_kit::text_file(&format!("{}4. Phones stay outside.\n", hearth_kit::AGREEMENT));
     let path = file.path().to_str().unwrap();
     let amend = ["agreement", "amend", &circle.room, path, "--material", "--effective", "1h"];
     let next = circle.fay.does(&amend)[0]["agreement"].as_str().unwrap().to_owned();

@@ -1,10 +1,10 @@
 //! Who is in, who may let in, and what becomes of words that wait while that changes.
 
-use hearth_protocol::{Effect, Epoch};
-use hearth_tests::{Circle, Person, Relay};
+use hearth_kit::{Circle, Person, Relay};
+use hearth_protocol::{Effect, Epoch, RejectCode};
 use serde_json::{Value, json};
 
-use crate::members::{cofacilitator, key_of, modified, operator, silently};
+use super::members::{cofacilitator, key_of, modified, operator, silently};
 
 #[test]
 fn a5_epoch_taken_back_is_told() {
@@ -153,6 +153,11 @@ fn newer_moderator_admits_no_earlier_invite() {
         let refused = ann.run(&["admit", &circle.room, "Ben"]);
         let failure = refused.failed(3, "not_vouched");
         assert!(failure["try"].as_str().unwrap().starts_with("Fay can admit them"), "{failure}");
+        assert_eq!(circle.by(&ann, "knocks", &[])[0]["can_admit"], json!(["Fay"]));
+        let mut steward = ann.starts(&["steward", &circle.room]);
+        steward.await_remark("Fay can admit them");
+        steward.terminate();
+        assert_eq!(steward.wait_open().code, Some(0));
     }
     circle.fay("admit", &["Ben"]);
     circle.say(&ben, "here I am");
@@ -168,6 +173,7 @@ fn newer_moderator_admits_no_earlier_invite() {
     circle.fay("role", &["Ann", "facilitator"]);
     circle.news(&ann);
     circle.by(&ann, "role", &["Fay", "member"]);
+    assert_eq!(circle.by(&ann, "knocks", &[])[0]["can_admit"], json!([]));
     let refused = ann.run(&["admit", &circle.room, "Dora"]);
     let failure = refused.failed(3, "not_vouched");
     assert!(failure["try"].as_str().unwrap().starts_with("`hearth decline"), "{failure}");
@@ -214,4 +220,61 @@ fn a5_silent_removal_is_mended() {
         circle.say(person, "back again");
     }
     assert_eq!(circle.fay("status", &[])[0]["alarms"], json!([]));
+}
+
+#[test]
+fn unanswered_knocker_learns_what_to_ask() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (ben, link) = (Person::new(), circle.invite(&[]));
+    circle.knock_with(&ben, "Ben", &link);
+    let args = ["join", &link, "--as", "Ben", "--acknowledge", &circle.agreement, "--no-wait"];
+    let again = ben.sees(&args);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("to decline this knock and give you a new invite"),
+        "{}",
+        again.stderr
+    );
+    circle.fay("admit", &["Ben"]);
+    let joined = ben.sees(&args);
+    assert!(!joined.stderr.contains("decline this knock"), "{}", joined.stderr);
+}
+
+/// The relay holds another entry under the id of a text, so the others may have the text from an answer that was lost.
+#[test]
+fn doubtful_words_go_out_by_yes() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    modified(&circle, &ben, async |live| {
+        for (text, code) in [("once", RejectCode::IdConflict), ("never", RejectCode::Unsupported)] {
+            live.room.queue_text(text.into(), live.room.now())?;
+            let number = live.room.next_submission()?.unwrap().number;
+            live.room.hold(number, code)?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let waiting = circle.by(&ben, "outbox", &[]);
+    let marks: Vec<&Value> = waiting.iter().map(|text| &text["may_be_posted"]).collect();
+    assert_eq!(marks, [&json!(true), &Value::Null]);
+    let listed = ben.sees(&["outbox", &circle.room]);
+    assert_eq!(listed.stdout.matches("may have been posted").count(), 1, "{}", listed.stdout);
+    let id = |at: usize| waiting[at]["id"].as_str().unwrap();
+    ben.run(&["outbox", &circle.room, "--send", id(0)]).refused(2, "usage");
+    circle.by(&ben, "outbox", &["--send", id(1)]);
+    assert_eq!(texts(&circle.history(&ben)), ["never"]);
+    // In the chat it is asked.
+    let mut chat = ben.starts_plainly(&["chat", &circle.room]);
+    let send = format!("/outbox --send {}", id(0));
+    chat.type_line(&send);
+    chat.await_line("the question", |line| line.contains("may have been posted already"));
+    chat.type_line("no");
+    chat.await_line("the end of it", |line| line.contains("nothing was done"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    assert_eq!(circle.by(&ben, "outbox", &[]).len(), 1);
+    circle.by(&ben, "outbox", &["--send", id(0), "--yes"]);
+    assert_eq!(texts(&circle.history(&ben)), ["never", "once"]);
 }

@@ -8,6 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hearth_kit::{
+    Circle, DEADLINE, Relay, RelayOptions,
+    load::{
+        machine::usage,
+        rooms::{self, LoadRoom, Member, Seat, payload, random},
+        wire::Target,
+    },
+    until,
+};
 use hearth_protocol::{
     BlobId, ClientFrame, Commitment, Effect, MessageId, Millis, RejectCode, Role, RoomNumbers,
     Secret32, Seq, ServerFrame, codec,
@@ -16,15 +25,6 @@ use hearth_protocol::{
     invite::{self, Grant},
     limits::{BLOB_BYTES_MAX, KNOCKS_MAX, MARKED_BYTES_MAX},
     mls_header,
-};
-use hearth_tests::{
-    Circle, DEADLINE, Relay, RelayOptions,
-    load::{
-        machine::usage,
-        rooms::{self, LoadRoom, Member, Seat, payload, random},
-        wire::Target,
-    },
-    until,
 };
 
 const APPLICATION: u8 = 1;

@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use hearth_tests::{
+use hearth_kit::{
     DEADLINE, Relay, RelayOptions,
     load::{machine::Server, wire::Wire},
 };

@@ -203,13 +203,14 @@ fn change_terminal(how: OptionalActions, change: impl FnOnce(&mut Termios)) -> i
 
 /// Makes the terminal give keys one by one and show none; false if it cannot. [`restore_terminal`] undoes it.
 ///
-/// Ctrl-Z goes on to suspend the process; Ctrl-C and Ctrl-\\ become keys, so that nothing leaves the terminal so.
+/// Ctrl-C, Ctrl-Z and Ctrl-\\ become keys, so that nothing leaves the terminal so.
 pub(super) fn key_by_key() -> bool {
     let changed = change_terminal(OptionalActions::Drain, |modes| {
         modes.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN;
         modes.input_modes -= InputModes::IXON;
         modes.special_codes[SpecialCodeIndex::VINTR] = NO_KEY;
         modes.special_codes[SpecialCodeIndex::VQUIT] = NO_KEY;
+        modes.special_codes[SpecialCodeIndex::VSUSP] = NO_KEY;
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
     });

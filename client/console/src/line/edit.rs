@@ -22,6 +22,8 @@ pub(super) enum Typed {
     PutAway,
     /// Ctrl-D or Ctrl-C on an empty line.
     End,
+    /// Ctrl-Z.
+    Suspend,
 }
 
 /// A line editor for one row, which scrolls sideways where the line is longer.
@@ -138,6 +140,8 @@ impl LineEditor {
                 while self.left.last().is_some_and(|c| c.is_whitespace()) && self.remove_left() {}
                 while self.left.last().is_some_and(|c| !c.is_whitespace()) && self.remove_left() {}
             }
+            // Ctrl-Z.
+            0x1a => return Some(Typed::Suspend),
             // Ctrl-P, Ctrl-N.
             0x10 => self.recall(self.back + 1),
             0x0e => self.recall(self.back.saturating_sub(1)),
@@ -369,6 +373,10 @@ mod tests {
         assert_eq!(
             typed(&mut LineEditor::new(""), b"half\x03\x1b[A\r"),
             [Typed::PutAway, line("half")]
+        );
+        assert_eq!(
+            typed(&mut LineEditor::new(""), b"half\x1a!\r"),
+            [Typed::Suspend, line("half!")]
         );
         for keys in [&b"\x04"[..], b"\x03", b"\x7f\x7f\x04"] {
             assert_eq!(typed(&mut LineEditor::new(""), keys), [Typed::End]);

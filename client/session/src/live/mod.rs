@@ -557,6 +557,23 @@ impl<'s> Live<'s> {
         }
     }
 
+    /// Waits for whatever comes next and takes it in, and no longer than until the pending amendment is due. Cancel safe.
+    ///
+    /// # Errors
+    /// See [`Self::next`].
+    pub async fn next_or_due(&mut self) -> Result<Incoming> {
+        let now = self.earlier_now();
+        // Out of the room nothing is due.
+        let pending = self.room.policy().ok().and_then(|policy| policy.pending);
+        match pending.map(|pending| pending.effective).filter(|effective| *effective > now) {
+            None => self.next().await,
+            Some(effective) => {
+                let left = Duration::from_millis(effective.0.saturating_sub(now.0));
+                timeout(left, self.next()).await.unwrap_or(Ok(Incoming::Other))
+            }
+        }
+    }
+
     /// Sends everything that waits in the outbox, oldest first.
     ///
     /// # Errors

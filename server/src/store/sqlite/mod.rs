@@ -226,6 +226,7 @@ impl Sqlite {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn open_here(
         dir: &Path,
         registry: Arc<Registry>,

@@ -1,0 +1,10 @@
+//! Faults that were found in 0.1, row by row: each test carries its row's number, and failed on 0.1.
+
+mod amendments;
+mod clocks;
+mod keyboard;
+mod leaks;
+mod members;
+mod membership;
+mod relay;
+mod scan;

@@ -1,0 +1,240 @@
+//! The people of a scene: profiles on disk, opened anew for every visit, as commands do.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use hearth_engine::{
+    Crypto, Room,
+    act::InviteTerms,
+    clock::{Clock, Moment},
+    join::{Founding, Joining},
+    lawless,
+    mls::Suite,
+    profile::Profile,
+    state::Row,
+};
+use hearth_protocol::{
+    MemberKey, Millis, Role, RoomNumbers, Seq,
+    invite::{Grant, Invite},
+};
+use hearth_session::{
+    live::{Live, LiveError, knock, look, open_room},
+    network::Network,
+};
+use tempfile::TempDir;
+
+use hearth_kit::scratch;
+
+/// The name by which every profile calls the room.
+const LOCAL: &str = "room";
+
+/// Somebody with a profile of their own.
+pub struct Person {
+    /// Display name.
+    pub name: String,
+    /// Key in the room, once there is one.
+    pub key: Option<MemberKey>,
+    /// What this person's client said about lies.
+    pub complaints: Vec<String>,
+    compared: Cell<bool>,
+    profile: Profile,
+    crypto: Crypto,
+    /// The primitives of a client that keeps no law.
+    lawless: Crypto,
+    breaks_laws: Cell<bool>,
+    /// By how many milliseconds this person's clock is ahead.
+    ahead: Arc<AtomicI64>,
+    _home: TempDir,
+}
+
+impl Person {
+    /// Makes a profile.
+    pub fn new(name: &str) -> Self {
+        let home = scratch();
+        let profile = Profile::create(&home.path().join("profile"), None);
+        let ahead = Arc::new(AtomicI64::new(0));
+        let own = ahead.clone();
+        let clock = Clock::from_fn(move || by_clock(own.load(Ordering::Relaxed)));
+        Self {
+            name: name.to_owned(),
+            key: None,
+            complaints: Vec::new(),
+            compared: Cell::new(false),
+            profile: profile.unwrap_or_else(|error| panic!("no profile: {error}")),
+            lawless: lawless::crypto(clock.clone()),
+            crypto: Crypto::with_clock(clock),
+            breaks_laws: Cell::new(false),
+            ahead,
+            _home: home,
+        }
+    }
+
+    /// Sets this person's clock.
+    pub fn set_clock(&self, ahead: i64) {
+        self.ahead.store(ahead, Ordering::Relaxed);
+    }
+
+    /// Changes this person's client for one that keeps no law, or back.
+    pub fn break_laws(&self, breaks: bool) {
+        self.breaks_laws.set(breaks);
+    }
+
+    fn crypto(&self) -> &Crypto {
+        if self.breaks_laws.get() { &self.lawless } else { &self.crypto }
+    }
+
+    /// Returns the time by this person's clock.
+    pub fn now(&self) -> Millis {
+        self.crypto.now()
+    }
+
+    /// Erases what is old when so much time has passed on both clocks.
+    pub(super) fn erase_after(&self, millis: u64) {
+        let Some(mut room) = self.room() else { return };
+        let (own, relay) = (room.now().max(room.cursor().own_clock), room.cursor().relay_clock);
+        let later = Moment { own: own.plus(millis), relay: relay.plus(millis) };
+        // Somebody who is out has no rule to erase by.
+        let _ = room.erase_expired(later);
+    }
+
+    /// Opens the room from the disk.
+    pub fn room(&self) -> Option<Room<'_>> {
+        Room::open(self.profile.store(), self.crypto(), LOCAL).ok()
+    }
+
+    /// Returns what this person has of the room.
+    pub fn rows(&self) -> Vec<Row> {
+        self.room().map_or_else(Vec::new, |room| room.history(Seq(0), usize::MAX).unwrap())
+    }
+
+    /// Whether this person's client ever told them that something is wrong.
+    pub fn warned(&self) -> bool {
+        !self.complaints.is_empty() || self.rows().iter().any(|row| !row.notices.is_empty())
+    }
+
+    /// Founds a room.
+    pub async fn found(&mut self, grant: &Grant) -> Result<(), LiveError> {
+        let founding = self.founding();
+        let (network, store) = (Network::machine(), self.profile.store());
+        let opened = open_room(&network, store, self.crypto(), grant, founding);
+        let key = Box::pin(opened).await?.me();
+        self.key = Some(key);
+        Ok(())
+    }
+
+    /// Returns some ciphertexts of a room that nobody else knows of.
+    pub fn ciphertexts(&self, grant: &Grant) -> Vec<Vec<u8>> {
+        let (store, crypto) = (self.profile.store(), self.crypto());
+        let mut room = Room::found(store, crypto, grant, self.founding(), self.now()).unwrap();
+        room.opened().unwrap();
+        room.queue_text("said elsewhere".into(), self.now()).unwrap();
+        let text = room.next_submission().unwrap().unwrap();
+        let commit = room.renew(None, self.now()).unwrap();
+        vec![text.payload, commit.payload]
+    }
+
+    fn founding(&self) -> Founding {
+        Founding {
+            title: "Tuesday evening".into(),
+            agreement: "What is said here stays here.".into(),
+            language: "en".into(),
+            name: self.name.clone(),
+            local_name: LOCAL.into(),
+            suite: Suite::X25519,
+            numbers: RoomNumbers::default(),
+        }
+    }
+
+    /// Acknowledges and knocks.
+    pub async fn knock(&mut self, link: &Invite) -> Result<(), LiveError> {
+        let (connection, preview) = Box::pin(look(&Network::machine(), link)).await?;
+        let joining =
+            Joining { name: self.name.clone(), local_name: LOCAL.into(), answers: Vec::new() };
+        let (store, crypto) = (self.profile.store(), self.crypto());
+        let knocking = knock(store, crypto, connection, link, &preview, joining);
+        let (room, connection) = Box::pin(knocking).await?;
+        let key = room.me();
+        connection.close().await;
+        self.key = Some(key);
+        Ok(())
+    }
+
+    /// Enters the room, does something and leaves.
+    pub async fn visit<T>(
+        &self,
+        act: impl AsyncFnOnce(&mut Live<'_>) -> Result<T, LiveError>,
+    ) -> Result<T, LiveError> {
+        self.compared.set(false);
+        let room = self.room().ok_or(LiveError::UnexpectedReply)?;
+        let mut live = Box::pin(Live::enter(&Network::machine(), room)).await?;
+        let mut result = Box::pin(act(&mut live)).await;
+        if result.is_ok() {
+            match Box::pin(live.compare()).await {
+                Ok(compared) => self.compared.set(compared),
+                Err(error) => result = Err(error),
+            }
+        }
+        live.leave().await;
+        result
+    }
+
+    /// Whether this person's client says that the relay does what no record says.
+    pub(super) fn accuses(&self) -> bool {
+        self.room().is_some_and(|room| !room.mismatches().unwrap().is_empty())
+    }
+
+    /// Whether the last visit ended with a comparison of the relay's word with the log.
+    pub(super) fn has_compared(&self) -> bool {
+        self.compared.get()
+    }
+
+    /// Goes on after a split, or takes the room back.
+    pub async fn recover(&self) -> Result<(), LiveError> {
+        let room = self.room().ok_or(LiveError::UnexpectedReply)?;
+        Box::pin(Live::recover(&Network::machine(), room, None)).await?.leave().await;
+        Ok(())
+    }
+
+    /// Makes an invite for several.
+    pub async fn invite(&self, uses: u32) -> Result<Invite, LiveError> {
+        self.visit(async |live| {
+            let expires = live.relay_now().plus(3_600_000);
+            let terms = InviteTerms { uses, expires, role: Role::Member };
+            let (link, _) = live.room.invite(terms, live.room.now())?;
+            live.send_waiting().await?;
+            Ok(link)
+        })
+        .await
+    }
+
+    /// Admits whoever knocks under a name and verifies.
+    pub async fn admit(&self, name: &str) -> Result<bool, LiveError> {
+        self.visit(async |live| {
+            let knocks = live.knocks().await?;
+            let knock = knocks.into_iter().filter_map(|(_, k)| k.ok()).find(|k| k.name == name);
+            let Some(knock) = knock else { return Ok(false) };
+            live.admit(&knock).await?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+/// Whether an error tells that somebody lied.
+pub(super) fn accuses(error: &LiveError) -> bool {
+    match error {
+        LiveError::Engine(engine) => engine.is_verification_failure(),
+        LiveError::Withheld(_) | LiveError::SaidGone | LiveError::LeftBehind => true,
+        _ => false,
+    }
+}
+
+/// The time by a clock that is ahead by so much.
+pub(super) fn by_clock(ahead: i64) -> Millis {
+    Millis(Clock::system().now().0.saturating_add_signed(ahead))
+}

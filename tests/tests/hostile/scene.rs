@@ -1,0 +1,838 @@
+//! One seed: a room, its people, the lies told to them, and what became of it.
+
+use std::{collections::HashMap, time::Duration};
+
+use hearth_engine::{
+    accord::Reason,
+    clock::Moment,
+    content::Body,
+    policy::{Act, Category},
+    state::{Row, RowContent, Standing},
+};
+use hearth_protocol::{
+    Effect, Entry, InviteId, MemberKey, MessageId, RejectCode, Role, Secret32, Seq, invite::Invite,
+};
+use hearth_session::live::LiveError;
+use tokio::{task::LocalSet, time::timeout};
+
+use hearth_kit::Dice;
+
+use super::{
+    Backend, Op, Person, Proxy, Stage,
+    check::{Oracle, view_of},
+    people::accuses,
+};
+
+/// By how much a clock is wrong, in milliseconds.
+pub const WRONG_CLOCKS: [i64; 8] =
+    [0, 0, -3 * HOUR, 3 * HOUR, -365 * 24 * HOUR, 365 * 24 * HOUR, 85 * 24 * HOUR, 300 * 24 * HOUR];
+const HOUR: i64 = 3_600_000;
+/// More than the default retention: 31 days.
+const KEPT_MILLIS: u64 = 31 * 24 * 3_600_000;
+/// Founded the room, and facilitates.
+const FAY: usize = 0;
+/// Is a member, with a client that works for the relay.
+const MAL: usize = 3;
+/// Comes while lies are told.
+const DAN: usize = 4;
+/// Knocks and is never admitted.
+const GUS: usize = 5;
+/// Visits while lies are told.
+const STEPS: usize = 16;
+/// Rounds after which everybody must have got on, once the lies have ended.
+const ROUNDS: usize = 4;
+/// A visit that takes longer hangs: no lie of this harness makes an honest client wait that long.
+const HANG: Duration = Duration::from_secs(60);
+
+/// What happened.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What must not be.
+    pub violations: Vec<String>,
+    /// Frames and entries handled while lies were told.
+    pub events: u64,
+    /// Lies told, by kind.
+    pub lies: HashMap<Op, u64>,
+    /// People who were told that something is wrong.
+    pub warned: usize,
+    /// Honest people at the end.
+    pub honest: usize,
+    /// What the scene got to, such as a stranger who holds a Welcome.
+    pub reached: Vec<&'static str>,
+}
+
+/// What else happens in a scene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Special {
+    Nothing,
+    /// Two logs, which meet later.
+    Fork,
+    /// A member moderates.
+    Usurper,
+    /// A member admits a stranger.
+    Ghost,
+    /// A member makes a group of their own, into which the relay delivers a newcomer.
+    LookAlike,
+    /// The relay does not enforce a pause.
+    Pause,
+    /// Somebody is removed, and their client does not hear of it.
+    Removed,
+}
+
+/// A scene under way.
+pub struct Scene {
+    dice: Dice,
+    proxy: Proxy,
+    people: Vec<Person>,
+    oracle: Oracle,
+    link: Option<Invite>,
+    said: u64,
+    /// People who are in the room.
+    inside: Vec<usize>,
+    /// The stranger holds a Welcome of this commit.
+    haunted: Option<u64>,
+    removed_at: Option<(u64, u64)>,
+    admitting: bool,
+    /// By how much each person's clock is wrong once they are in.
+    clocks: Vec<i64>,
+    reached: Vec<&'static str>,
+    wrong: Vec<String>,
+}
+
+/// Which lies a scene has.
+#[derive(Clone, Copy, Debug)]
+pub enum Lies<'a> {
+    /// None.
+    None,
+    /// Those that the seed chooses.
+    Planned,
+    /// These, very often, and nothing else.
+    Only(&'a [Op]),
+    /// Those that the seed chooses, and one of the honest has a client that keeps no law.
+    AgainstLawless,
+}
+
+/// Plays a seed against a relay and returns what happened.
+pub fn run(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, Box::pin(Scene::play(seed, lies, backend)))
+}
+
+impl Scene {
+    async fn play(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
+        let mut scene = Box::pin(Self::open(seed, backend)).await;
+        let lying = !matches!(lies, Lies::None);
+        scene.set_clocks(seed, backend.ahead());
+        scene.people[1].break_laws(matches!(lies, Lies::AgainstLawless));
+        let mut special = if lying { scene.begin_lies(seed) } else { Special::Nothing };
+        if let Lies::Only(ops) = lies {
+            special = Special::Nothing;
+            let mut stage = scene.proxy.stage.borrow_mut();
+            stage.rules = Vec::new();
+            stage.ops = ops.to_vec();
+            stage.percent = 70;
+        }
+        for step in 0..STEPS {
+            if step == 4 {
+                Box::pin(scene.special(special)).await;
+            }
+            if step == 6 && lying && special == Special::Nothing {
+                Box::pin(scene.mischief(seed)).await;
+            }
+            if step == 7 && (special == Special::LookAlike || scene.dice.chance(50)) {
+                Box::pin(scene.newcomer(lying)).await;
+            }
+            if matches!(step, 9 | 12) && special == Special::Fork {
+                scene.proxy.stage.borrow_mut().cross();
+            }
+            Box::pin(scene.step()).await;
+            scene.look();
+            if !scene.wrong.is_empty() {
+                break;
+            }
+        }
+        if scene.wrong.is_empty() {
+            Box::pin(scene.recover()).await;
+            scene.strangers();
+            scene.erase();
+        }
+        scene.close(lying)
+    }
+
+    /// Opens a room with four people and no lies.
+    async fn open(seed: u64, backend: &Backend) -> Self {
+        let mut dice = Dice::new(seed);
+        let stage = Stage::new(Dice::new(dice.roll()));
+        let proxy = Proxy::start(backend.address(), stage).await;
+        let names = ["Fay", "Ben", "Cleo", "Mal", "Dan", "Gus"];
+        let mut people: Vec<Person> = names.iter().map(|name| Person::new(name)).collect();
+        let grant = backend.grant_via(proxy.address());
+        people[FAY].found(&grant).await.unwrap();
+        let link = people[FAY].invite(16).await.unwrap();
+        let mut oracle = Oracle::default();
+        let fay = people[FAY].key.unwrap();
+        oracle.facilitators.insert(fay);
+        oracle.authorised.insert(fay);
+        oracle.order.push(fay);
+        let mut scene = Self {
+            dice,
+            proxy,
+            people,
+            oracle,
+            link: Some(link),
+            said: 0,
+            inside: vec![FAY],
+            haunted: None,
+            removed_at: None,
+            admitting: false,
+            clocks: vec![0; names.len()],
+            reached: Vec::new(),
+            wrong: Vec::new(),
+        };
+        scene.elsewhere(backend);
+        for who in 1..=MAL {
+            let admitted = scene.join(who).await;
+            assert!(admitted.unwrap(), "an honest relay lets everybody in");
+        }
+        // Made while all of them are there: the one who works for the relay can open its knocks, too.
+        scene.link = Some(scene.people[FAY].invite(16).await.unwrap());
+        for who in 0..=MAL {
+            scene.say(who).await;
+        }
+        scene
+    }
+
+    /// Everybody came in with the right time. From now on each has a clock of their own, by a plan beside the other; those who
+    /// come later knock by the relay's, or their client would tell them to set it.
+    fn set_clocks(&mut self, seed: u64, relay: i64) {
+        let mut dice = Dice::new(seed ^ 0xc10c_0001);
+        self.clocks = self.people.iter().filter_map(|_| dice.pick(&WRONG_CLOCKS)).collect();
+        for (who, person) in self.people.iter().enumerate() {
+            let inside = self.inside.contains(&who);
+            person.set_clock(if inside { self.clocks[who] } else { relay });
+        }
+    }
+
+    /// T10: what was said is gone from every device when the room keeps it no longer, whatever time the relay put on it.
+    fn erase(&mut self) {
+        for who in self.honest().collect::<Vec<_>>() {
+            let person = &self.people[who];
+            person.erase_after(KEPT_MILLIS);
+            self.wrong.extend(Oracle::erased(person));
+        }
+    }
+
+    /// Makes ciphertexts of another room, to be mixed in.
+    fn elsewhere(&self, backend: &Backend) {
+        let other = Person::new("Olga");
+        let payloads = other.ciphertexts(&backend.grant_via(self.proxy.address()));
+        self.proxy.stage.borrow_mut().stock.payloads = payloads;
+    }
+
+    fn key(&self, who: usize) -> MemberKey {
+        self.people[who].key.unwrap()
+    }
+
+    fn honest(&self) -> impl Iterator<Item = usize> {
+        self.inside.iter().copied().filter(|who| *who != MAL)
+    }
+
+    fn begin_lies(&mut self, seed: u64) -> Special {
+        let all = [&Op::ENTRY[..], &Op::FRAME, &Op::SUBMIT, &Op::DOOR].concat();
+        let many = 3 + self.dice.below(6);
+        let mut ops: Vec<Op> = (0..many).filter_map(|_| self.dice.pick(&all)).collect();
+        let specials = [
+            Special::Nothing,
+            Special::Nothing,
+            Special::Fork,
+            Special::Usurper,
+            Special::Ghost,
+            Special::LookAlike,
+            Special::Pause,
+            Special::Removed,
+        ];
+        let special = self.dice.pick(&specials).unwrap_or(Special::Nothing);
+        // Most special scenes need an otherwise honest relay to get where they want.
+        if special != Special::Nothing && self.dice.chance(70) {
+            ops.clear();
+        }
+        let targets: Vec<MemberKey> = (0..MAL).map(|who| self.key(who)).collect();
+        let mut stage = self.proxy.stage.borrow_mut();
+        stage.targets = targets.into_iter().filter(|_| self.dice.chance(70)).collect();
+        stage.ops = ops;
+        stage.percent = [15, 30, 60][self.dice.below(3)];
+        stage.plan_rules(seed);
+        special
+    }
+
+    /// Takes note of how a visit ended.
+    fn note<T>(&mut self, who: usize, result: Result<T, LiveError>) -> Option<T> {
+        let key = self.people[who].key;
+        let rewritten = key.and_then(|key| self.proxy.stage.borrow_mut().rewritten.remove(&key));
+        let outcast = key.is_some_and(|key| self.proxy.stage.borrow_mut().outcast.remove(&key));
+        let ruled = key.and_then(|key| self.proxy.stage.borrow_mut().ruled.remove(&key));
+        if let Err(LiveError::Refused { code: RejectCode::TimedOut, reason, .. }) = &result
+            && *reason == Reason::Recorded
+        {
+            let name = &self.people[who].name;
+            self.wrong.push(format!("A9: {name} lays a false time-out to a facilitator"));
+        }
+        match result {
+            Ok(value) => {
+                // Who had nothing there took it for what it was: one more entry.
+                let had = |row: &Row| {
+                    rewritten.as_ref().is_some_and(|entry| {
+                        row.seq == entry.seq && row.digest == entry.content.digest()
+                    })
+                };
+                if self.people[who].rows().iter().any(had) {
+                    let name = &self.people[who].name;
+                    self.wrong.push(format!("T8: {name} did not notice another history"));
+                }
+                if outcast
+                    && self.people[who]
+                        .room()
+                        .is_some_and(|r| r.state().standing == Standing::Member)
+                {
+                    let name = &self.people[who].name;
+                    self.wrong.push(format!("A9: {name} did not notice a false removal"));
+                }
+                let wrong = self.oracle.rules(&self.people[who], ruled);
+                self.wrong.extend(wrong);
+                Some(value)
+            }
+            Err(error) => {
+                if accuses(&error) {
+                    self.people[who].complaints.push(error.to_string());
+                }
+                None
+            }
+        }
+    }
+
+    /// Waits for a visit that must not hang.
+    async fn finish<T>(
+        what: &str,
+        visit: impl Future<Output = Result<T, LiveError>>,
+    ) -> Result<Result<T, LiveError>, String> {
+        timeout(HANG, visit).await.map_err(|_| format!("I9: {what} hangs"))
+    }
+
+    async fn visit<T>(
+        &mut self,
+        who: usize,
+        act: impl AsyncFnOnce(&mut hearth_session::live::Live<'_>) -> Result<T, LiveError>,
+    ) -> Option<T> {
+        let visit = Box::pin(self.people[who].visit(act));
+        match Self::finish(&self.people[who].name, visit).await {
+            Ok(result) => self.note(who, result),
+            Err(hangs) => {
+                self.wrong.push(hangs);
+                None
+            }
+        }
+    }
+
+    async fn say(&mut self, who: usize) -> bool {
+        self.said += 1;
+        let text = format!("{} says {}", self.people[who].name, self.said);
+        let log = view_of(&self.people[who].rows());
+        self.oracle.texts.insert(text.clone(), (self.key(who), log));
+        self.visit(who, async |live| live.send(text).await).await.is_some()
+    }
+
+    async fn join(&mut self, who: usize) -> Option<bool> {
+        let link = self.link.clone()?;
+        let knocked = Box::pin(self.people[who].knock(&link)).await;
+        self.note(who, knocked)?;
+        Some(Box::pin(self.let_in(who)).await)
+    }
+
+    /// Admits somebody who has knocked, and lets them enter.
+    async fn let_in(&mut self, who: usize) -> bool {
+        let key = self.key(who);
+        self.oracle.authorised.insert(key);
+        let name = self.people[who].name.clone();
+        let admitted = Box::pin(self.people[FAY].admit(&name)).await;
+        if self.note(FAY, admitted) != Some(true) {
+            return false;
+        }
+        Box::pin(self.enter(who)).await
+    }
+
+    async fn enter(&mut self, who: usize) -> bool {
+        if self.visit(who, async |_| Ok(())).await.is_none() {
+            return false;
+        }
+        if !self.inside.contains(&who) {
+            if who == DAN {
+                self.reached.push("a newcomer came in");
+            }
+            self.inside.push(who);
+            self.people[who].set_clock(self.clocks[who]);
+            self.oracle.order.push(self.key(who));
+        }
+        true
+    }
+
+    async fn step(&mut self) {
+        let honest: Vec<usize> = self.honest().collect();
+        let Some(who) = self.dice.pick(&honest) else { return };
+        match self.dice.below(10) {
+            0..=5 => {
+                self.say(who).await;
+            }
+            6 | 7 => {
+                self.visit(who, async |_| Ok(())).await;
+            }
+            8 => {
+                self.visit(who, async |live| live.commit(|room, now| room.renew(None, now)).await)
+                    .await;
+            }
+            _ => {
+                let act = Act::Announce("Good evening.".into());
+                self.visit(FAY, async |live| live.act(act).await).await;
+            }
+        }
+    }
+
+    async fn special(&mut self, special: Special) {
+        match special {
+            Special::Nothing | Special::LookAlike => {}
+            Special::Fork => {
+                let halves: Vec<MemberKey> =
+                    if self.dice.chance(50) { vec![self.key(1)] } else { vec![self.key(FAY)] };
+                self.proxy.stage.borrow_mut().fork(&halves);
+                self.reached.push("the room has two logs");
+                for who in [FAY, 1, 2] {
+                    self.say(who).await;
+                }
+                if self.dice.chance(50) {
+                    self.proxy.stage.borrow_mut().cross();
+                    for who in [FAY, 1, 2] {
+                        self.visit(who, async |_| Ok(())).await;
+                    }
+                }
+            }
+            Special::Usurper => {
+                let acts = [
+                    Act::Lock(true),
+                    Act::SetRole { member: self.key(MAL), role: Role::Facilitator },
+                    Act::Remove {
+                        member: self.key(1),
+                        category: Category::Request,
+                        goodbye: String::new(),
+                    },
+                    Act::Slow(3600),
+                ];
+                let act = acts[self.dice.below(acts.len())].clone();
+                self.collude();
+                self.people[MAL].break_laws(true);
+                let moderated = self.visit(MAL, async |live| live.act(act).await).await;
+                self.people[MAL].break_laws(false);
+                if moderated.is_some() {
+                    self.reached.push("a member's moderation is in the log");
+                }
+                self.inside.retain(|who| *who != MAL);
+            }
+            Special::Ghost => {
+                let Some(link) = self.link.clone() else { return };
+                let knocked = Box::pin(self.people[GUS].knock(&link)).await;
+                if self.note(GUS, knocked).is_none() {
+                    return;
+                }
+                if let Some(seq) = Box::pin(self.usurp_door(GUS)).await {
+                    self.haunt(seq);
+                }
+            }
+            Special::Pause => {
+                self.proxy.stage.borrow_mut().hide_numbers = true;
+                let paused = self
+                    .visit(FAY, async |live| {
+                        let until = live.relay_now().plus(3_600_000);
+                        live.act(Act::Pause { until, comment: String::new() }).await
+                    })
+                    .await;
+                if paused.is_some() {
+                    self.reached.push("a pause that the relay does not keep");
+                }
+                for who in [1, 2] {
+                    self.say(who).await;
+                }
+                for who in [1, 2] {
+                    self.visit(who, async |_| Ok(())).await;
+                }
+                self.visit(FAY, async |live| live.act(Act::Resume).await).await;
+            }
+            Special::Removed => {
+                let act = Act::Remove {
+                    member: self.key(MAL),
+                    category: Category::Request,
+                    goodbye: String::new(),
+                };
+                let removed = self.visit(FAY, async |live| live.act(act).await).await;
+                self.inside.retain(|who| *who != MAL);
+                // That the relay took it, and did not only say so, shows in its log.
+                let stage = self.proxy.stage.borrow();
+                let last = stage.truth().last();
+                let mine = self.people[FAY].rows().last().map(|r| r.digest);
+                if removed.is_some() && last.map(|e| e.content.digest()) == mine {
+                    self.reached.push("somebody was removed, and is not told");
+                    self.removed_at = Some((stage.truth().len() as u64, self.said));
+                }
+            }
+        }
+    }
+
+    /// A member sends what no honest client does, past the rules.
+    async fn mischief(&mut self, seed: u64) {
+        let mut dice = Dice::new(seed ^ 0x3a1_0001);
+        let own = |row: &&Row| row.name == "Mal" && matches!(row.content, RowContent::Text(_));
+        let rows = self.people[MAL].rows();
+        let Some((message, seq)) = rows.iter().rfind(own).and_then(|r| Some((r.id?, r.seq))) else {
+            return;
+        };
+        let others = |row: &&Row| row.name == "Fay" && matches!(row.content, RowContent::Text(_));
+        let theirs = rows.iter().rfind(others).and_then(|row| Some((row.id?, row.seq)));
+        let id = MessageId([dice.roll().to_le_bytes()[0]; 16]);
+        let retracts = vec![Effect::Retract { seq, own: Some(message) }];
+        let which = dice.below(5);
+        let invite = InviteId([9; 16]);
+        let sent = self
+            .visit(MAL, async |live| {
+                let now = live.room.now();
+                let (id, body, marked, effects) = match which {
+                    0 => (id, Body::Text("past the rules".into()), true, retracts),
+                    1 | 2 => {
+                        let departure = live.room.forge_departure(which == 2, now)?;
+                        (id, Body::Depart { departure }, true, retracts)
+                    }
+                    3 => {
+                        let (message, seq) = theirs.unwrap_or((id, Seq(1)));
+                        (id, Body::Retract { message, seq }, true, retracts)
+                    }
+                    _ => {
+                        let knock_key = Secret32::new([1; 32]);
+                        let role = Role::Facilitator;
+                        let expires = now.plus(60_000);
+                        (
+                            id,
+                            Body::InviteIssued { invite, knock_key, uses: 1, expires, role },
+                            false,
+                            vec![],
+                        )
+                    }
+                };
+                let payload = live.room.forge_message(id, body, marked, now)?;
+                hearth_kit::forged::submit(live, id, payload, effects).await
+            })
+            .await;
+        if sent.is_some() {
+            self.reached.push(
+                [
+                    "words under a mark",
+                    "a false departure",
+                    "a goodbye without leaving",
+                    "another's message taken back",
+                    "an invite of a member",
+                ][which],
+            );
+        }
+        if which == 2 {
+            self.oracle.leaver = self.people[MAL].key;
+            // Whoever speaks next, or the facilitator, takes him out.
+            self.inside.retain(|who| *who != MAL);
+        }
+    }
+
+    fn collude(&self) {
+        self.proxy.stage.borrow_mut().colluders.insert(self.key(MAL));
+    }
+
+    /// A member admits somebody, by nobody's leave; returns where the commit is.
+    async fn usurp_door(&mut self, whom: usize) -> Option<u64> {
+        self.collude();
+        let key = self.key(whom);
+        let knock = self.proxy.stage.borrow().knocks.iter().rfind(|k| k.member == key).cloned()?;
+        self.people[MAL].break_laws(true);
+        let seq = self
+            .visit(MAL, async |live| {
+                live.commit(|room, now| {
+                    let knock = room.open_knock(&knock)?;
+                    room.admit(&knock, now)
+                })
+                .await
+            })
+            .await;
+        self.people[MAL].break_laws(false);
+        self.inside.retain(|who| *who != MAL);
+        seq.map(|seq| seq.0)
+    }
+
+    /// The stranger takes the Welcome, asking nobody.
+    fn haunt(&mut self, seq: u64) {
+        let Some((_, welcome)) = self.proxy.stage.borrow().blobs.last().cloned() else { return };
+        self.people[GUS].break_laws(true);
+        let joined = self.people[GUS].room().map(|mut room| {
+            let now = room.now();
+            room.welcomed(&welcome, Seq(seq), now)
+        });
+        self.people[GUS].break_laws(false);
+        if matches!(joined, Some(Ok(_))) {
+            self.reached.push("a stranger holds the Welcome of a member's commit");
+            self.haunted = Some(seq);
+        }
+    }
+
+    /// Somebody new comes while lies are told.
+    async fn newcomer(&mut self, lying: bool) {
+        if self.proxy.stage.borrow().lied_to.contains(&self.key(FAY)) {
+            return;
+        }
+        let Some(link) = self.link.clone() else { return };
+        let knocked = Box::pin(self.people[DAN].knock(&link)).await;
+        if self.note(DAN, knocked).is_none() {
+            return;
+        }
+        self.admitting = true;
+        let look_alike = lying && self.inside.contains(&MAL) && self.dice.chance(60);
+        if look_alike {
+            // The commit that everybody refuses uses the epoch up: the facilitator's next one gives it back.
+            Box::pin(self.usurp_door(DAN)).await;
+            let mut stage = self.proxy.stage.borrow_mut();
+            stage.welcome = stage.blobs.last().map(|(id, _)| *id);
+            self.reached.push("a newcomer is shown a member's Welcome");
+        }
+        let key = self.key(DAN);
+        if lying && !look_alike && self.dice.chance(50) {
+            return Box::pin(self.confuse_door(&link)).await;
+        }
+        if lying {
+            let percent = {
+                let mut stage = self.proxy.stage.borrow_mut();
+                stage.targets.insert(key);
+                stage.percent
+            };
+            if look_alike || self.dice.chance(30) {
+                let mut stage = self.proxy.stage.borrow_mut();
+                stage.ops = vec![Op::WelcomeOther];
+                if !look_alike {
+                    stage.ops.push(Op::WelcomeGarbage);
+                }
+                stage.percent = 100;
+            }
+            Box::pin(self.let_in(DAN)).await;
+            self.proxy.stage.borrow_mut().percent = percent;
+        } else {
+            Box::pin(self.let_in(DAN)).await;
+        }
+    }
+
+    /// A stranger knocks as well, and the facilitator is shown one's knock for the other's.
+    async fn confuse_door(&mut self, link: &Invite) {
+        if self.people[GUS].key.is_none() {
+            let knocked = Box::pin(self.people[GUS].knock(link)).await;
+            self.note(GUS, knocked);
+        }
+        let lies = {
+            let fay = self.key(FAY);
+            let mut stage = self.proxy.stage.borrow_mut();
+            let before = (stage.ops.clone(), stage.targets.clone(), stage.percent);
+            stage.ops = Op::DOOR[..3].to_vec();
+            stage.targets.insert(fay);
+            stage.percent = 100;
+            before
+        };
+        if Box::pin(self.let_in(DAN)).await {
+            self.wrong.push("T2: somebody came in by a knock that was tampered with".into());
+        }
+        self.reached.push("knocks are confused");
+        let mut stage = self.proxy.stage.borrow_mut();
+        (stage.ops, stage.targets, stage.percent) = lies;
+    }
+
+    /// Compares everybody's state with what may be.
+    fn look(&mut self) {
+        let mut people: Vec<&Person> = self.honest().map(|who| &self.people[who]).collect();
+        people.dedup_by_key(|p| p.key);
+        let found = self.oracle.check(&people);
+        self.wrong.extend(found);
+    }
+
+    /// The lies end: everybody gets on, or says why not.
+    async fn recover(&mut self) {
+        self.proxy.stage.borrow_mut().quiet();
+        let lied_to = self.proxy.stage.borrow().lied_to.clone();
+        let honest: Vec<usize> = self.honest().collect();
+        for _ in 0..ROUNDS {
+            for who in &honest {
+                self.say(*who).await;
+            }
+            if self.admitting && !self.inside.contains(&DAN) {
+                Box::pin(self.let_in(DAN)).await;
+                Box::pin(self.enter(DAN)).await;
+            }
+        }
+        for who in &honest {
+            self.visit(*who, async |_| Ok(())).await;
+        }
+        self.look();
+        let joined = |who: usize| {
+            let key = self.key(who);
+            self.proxy.stage.borrow().joined(&key).unwrap_or(0)
+        };
+        let mut wrong = Vec::new();
+        for who in &honest {
+            let person = &self.people[*who];
+            let rows = person.rows();
+            let stage = self.proxy.stage.borrow();
+            let agrees = Oracle::agrees(person, &rows, joined(*who), stage.truth());
+            if !agrees && !person.warned() {
+                wrong.push(format!("I3: {} has another log and was never told", person.name));
+            }
+        }
+        // A facilitator who was lied to may have reopened an epoch that others are past of.
+        let spared = lied_to.is_empty() || !lied_to.contains(&self.key(FAY));
+        if spared {
+            Box::pin(self.take_back(&honest)).await;
+            let clean: Vec<usize> =
+                honest.iter().copied().filter(|w| !lied_to.contains(&self.key(*w))).collect();
+            for who in &clean {
+                wrong.extend(self.has_all(*who, &clean));
+            }
+        }
+        self.wrong.extend(wrong);
+        if self.admitting && !self.inside.contains(&DAN) && lied_to.is_empty() {
+            self.wrong.push("I9: the newcomer never came in".into());
+        }
+    }
+
+    /// What people do who were told that the room went on without its facilitator: she takes it back, and everybody speaks.
+    async fn take_back(&mut self, honest: &[usize]) {
+        let left_behind = self.people[FAY].room().is_some_and(|mut r| r.is_left_behind().unwrap());
+        if !left_behind {
+            return;
+        }
+        self.reached.push("the room was taken back");
+        let recovered = Box::pin(self.people[FAY].recover()).await;
+        self.note(FAY, recovered);
+        for who in honest {
+            self.say(*who).await;
+        }
+        for who in honest {
+            self.visit(*who, async |_| Ok(())).await;
+        }
+    }
+
+    /// I9: whoever was not lied to has the last words of everybody else.
+    fn has_all(&self, who: usize, clean: &[usize]) -> Vec<String> {
+        let rows = self.people[who].rows();
+        let mut wrong = Vec::new();
+        for author in clean {
+            let key = self.key(*author);
+            let of = |(text, (from, _)): (&String, &(MemberKey, _))| {
+                (*from == key).then(|| text.clone())
+            };
+            let number = |t: &String| t.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok());
+            let last = self.oracle.texts.iter().filter_map(of).max_by_key(number);
+            let Some(last) = last else { continue };
+            // Also what a pause holds back whose end was kept from the facilitator.
+            let has = rows.iter().any(
+                |r| matches!(&r.content, RowContent::Text(t) | RowContent::Held(t) if *t == last),
+            );
+            if !has {
+                let name = &self.people[who].name;
+                wrong.push(format!(
+                    "I9: {name} never got {last:?}; {:?}",
+                    self.people[who].complaints
+                ));
+            }
+        }
+        wrong
+    }
+
+    /// Prints what everybody has, for whoever looks into one seed.
+    #[expect(clippy::print_stdout, reason = "on request, for a person")]
+    fn tell(&self) {
+        for person in &self.people {
+            println!("{} {:?}", person.name, person.complaints);
+            for row in person.rows() {
+                let content = match &row.content {
+                    RowContent::Moderation { record, .. } => format!("{:?}", record.act),
+                    other => format!("{other:?}"),
+                };
+                let content: String = content.chars().take(60).collect();
+                let digest = row.digest.to_hex();
+                println!("  {} {} {} {content} {:?}", row.seq, &digest[..8], row.name, row.notices);
+            }
+        }
+    }
+
+    /// I1: who is not in the room has nothing of what is said in it.
+    fn strangers(&mut self) {
+        let truth: Vec<Entry> = self.proxy.stage.borrow().truth().to_vec();
+        if let Some(seq) = self.haunted {
+            let read = self.reads(GUS, &truth, |s| s > seq);
+            if read.iter().any(|text| !text.starts_with("Mal")) {
+                self.wrong.push(format!("I1: a stranger read {read:?}"));
+            }
+        }
+        if let Some((at, said)) = self.removed_at {
+            let read = self.reads(MAL, &truth, |s| s != at);
+            let later = |text: &String| {
+                text.rsplit(' ')
+                    .next()
+                    .and_then(|n| n.parse::<u64>().ok())
+                    .is_some_and(|n| n > said)
+            };
+            if read.iter().any(later) {
+                self.wrong.push(format!("I1: somebody removed read {read:?}"));
+            }
+        }
+    }
+
+    /// Shows entries to somebody with a client that asks nobody, and returns all they read.
+    fn reads(&self, who: usize, truth: &[Entry], shown: impl Fn(u64) -> bool) -> Vec<String> {
+        let person = &self.people[who];
+        person.break_laws(true);
+        if let Some(mut room) = person.room() {
+            let after = room.cursor().seq;
+            for entry in truth.iter().filter(|e| e.seq > after && shown(e.seq.0)) {
+                // What cannot be read is no matter here.
+                let moment = Moment::agreed(room.now());
+                let _ = room.handle_entries(std::slice::from_ref(entry), moment);
+            }
+        }
+        person.break_laws(false);
+        let text = |content| match content {
+            RowContent::Text(text) | RowContent::Held(text) => Some(text),
+            _ => None,
+        };
+        person.rows().into_iter().filter_map(|r| text(r.content)).collect()
+    }
+
+    fn close(mut self, lying: bool) -> Outcome {
+        if std::env::var_os("HEARTH_HOSTILE_SEED").is_some() {
+            self.tell();
+        }
+        let stage = self.proxy.stage.borrow();
+        self.wrong.extend(stage.violations.iter().cloned());
+        let honest: Vec<usize> = self.honest().collect();
+        let warned = honest.iter().filter(|who| self.people[**who].warned()).count();
+        let accused = honest.iter().any(|who| self.people[*who].accuses());
+        if !lying && accused {
+            self.wrong.push("F: the relay is said to break rules, and it does not".into());
+        }
+        if !lying && warned > 0 {
+            self.wrong.push("F: somebody was warned, and nobody lied".into());
+        }
+        Outcome {
+            violations: self.wrong,
+            events: stage.events,
+            lies: stage.lies.clone(),
+            warned,
+            honest: honest.len(),
+            reached: self.reached,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The relay in a simulation: the real core on a real store, the model beside it, and the bugs that a switch puts in.
+
+use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
+
+use futures_util::FutureExt as _;
+use hearth_protocol::{
+    ClientFrame, MemberKey, Millis, RejectCode, RelayId, Secret32, ServerFrame, codec, invite,
+    mls_header::{self, ContentType},
+};
+use hearth_server::testing::simulated::{Core, Wire};
+use rusqlite::Connection;
+use tokio::task::unconstrained;
+
+use super::{
+    Switch,
+    clock::Clock,
+    model::{Model, Submission},
+    network::Conn,
+};
+use hearth_kit::Dice;
+
+struct Attached {
+    wire: Wire,
+    key: Option<MemberKey>,
+    conn: Rc<Conn>,
+}
+
+/// What a frame led to, for the trace and the oracle.
+#[derive(Default)]
+pub(super) struct Served {
+    /// Frames to send, by connection.
+    pub(super) frames: Vec<(Rc<Conn>, Vec<Vec<u8>>)>,
+    /// Whether the connection goes on.
+    pub(super) on: bool,
+    pub(super) lines: Vec<String>,
+    pub(super) wrong: Vec<String>,
+}
+
+pub(super) struct SimRelay {
+    dir: PathBuf,
+    clock: Clock,
+    core: Option<Core>,
+    wires: BTreeMap<u64, Attached>,
+    next: u64,
+    switch: Option<Switch>,
+    dice: Dice,
+    /// The room, once it is open.
+    pub(super) model: Option<Model>,
+}
+
+/// Runs what waits for nothing.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    unconstrained(future).now_or_never().unwrap_or_else(|| panic!("the core had to wait"))
+}
+
+impl SimRelay {
+    pub(super) fn start(dir: PathBuf, clock: Clock, switch: Option<Switch>, seed: u64) -> Self {
+        let dice = Dice::new(seed ^ 0x51a7_0002);
+        let wires = BTreeMap::new();
+        let mut relay = Self { dir, clock, core: None, wires, next: 0, switch, dice, model: None };
+        relay.up();
+        relay
+    }
+
+    pub(super) const fn is_up(&self) -> bool {
+        self.core.is_some()
+    }
+
+    pub(super) fn grant(&self) -> (RelayId, Secret32) {
+        let (core, secret) = (self.core.as_ref().unwrap(), Secret32::new([3; 32]));
+        core.grant(&secret).unwrap();
+        (core.id(), secret)
+    }
+
+    pub(super) fn up(&mut self) {
+        self.core = Some(Core::open(&self.dir, self.clock.for_relay()).unwrap());
+    }
+
+    /// Dies: what was not on disk is gone, and so is every connection.
+    pub(super) fn down(&mut self) {
+        for attached in self.wires.values() {
+            attached.conn.break_off();
+        }
+        self.wires.clear();
+        self.core = None;
+        if let Some(model) = &mut self.model {
+            model.pace.clear();
+        }
+        if self.switch == Some(Switch::AckBeforeCommit) {
+            self.sql(
+                "DELETE FROM entries WHERE key = (SELECT max(key) FROM entries);
+                 UPDATE rooms SET head = head - 1 WHERE head > 0;",
+            );
+        }
+    }
+
+    pub(super) fn connect(&mut self, conn: Rc<Conn>) -> Option<u64> {
+        let wire = ready(self.core.as_ref()?.connect());
+        self.next += 1;
+        self.wires.insert(self.next, Attached { wire, key: None, conn });
+        Some(self.next)
+    }
+
+    pub(super) fn disconnect(&mut self, id: u64) {
+        self.wires.remove(&id);
+    }
+
+    /// Deletes what is past its time; returns what it deleted wrongly.
+    pub(super) fn forget(&mut self) -> Vec<String> {
+        let Some(core) = &self.core else { return Vec::new() };
+        let early = self.switch == Some(Switch::RetentionEarly);
+        if early {
+            self.clock.jump(10 * 24 * 3_600_000);
+        }
+        ready(core.forget());
+        if early {
+            self.clock.jump(-10 * 24 * 3_600_000);
+        }
+        let Some(model) = &mut self.model else { return Vec::new() };
+        model.forget(self.clock.relay().0);
+        let db = Connection::open(self.dir.join("hearth.db")).unwrap();
+        let mut found =
+            db.prepare("SELECT key & ((1 << 40) - 1) FROM entries ORDER BY key").unwrap();
+        let found: Vec<u64> =
+            found.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let kept: Vec<u64> = (1..=model.head())
+            .filter(|seq| model.entry(*seq).is_some_and(|e| !e.expired))
+            .collect();
+        let wrong = format!("the relay keeps {found:?} and should keep {kept:?}");
+        if found == kept { Vec::new() } else { vec![wrong] }
+    }
+
+    /// Serves a frame, and everybody who was woken by it.
+    pub(super) fn frame(
+        &mut self,
+        id: u64,
+        bytes: Vec<u8>,
+        names: &dyn Fn(&MemberKey) -> String,
+    ) -> Served {
+        let mut served = Served::default();
+        let Ok(frame) = codec::decode_client(&bytes) else { return served };
+        let now = self.clock.relay();
+        let Some(attached) = self.wires.get_mut(&id) else { return served };
+        let claimed = match &frame {
+            ClientFrame::Authenticate { member, .. }
+            | ClientFrame::Knock { member, .. }
+            | ClientFrame::OpenRoom { member, .. } => Some(*member),
+            _ => None,
+        };
+        attached.key = claimed.or(attached.key);
+        let key = attached.key;
+        if let (Some(key), true) = (key, matches!(frame, ClientFrame::Submit { .. }))
+            && let Some(forged) = self.before(&frame, &key)
+        {
+            served.on = true;
+            served.frames.push((self.wires[&id].conn.clone(), vec![forged]));
+            return served;
+        }
+        let Some(attached) = self.wires.get_mut(&id) else { return served };
+        let (frames, on) = ready(attached.wire.turn(Some(bytes)));
+        served.on = on;
+        let reply = frames.first().and_then(|bytes| codec::decode_server(bytes).ok());
+        served.frames.push((attached.conn.clone(), frames));
+        if let Some(key) = key {
+            self.compare(&key, now, &frame, reply.as_ref(), names, &mut served);
+        }
+        if matches!(frame, ClientFrame::Submit { .. }) {
+            self.after();
+        }
+        for (other, attached) in &mut self.wires {
+            if *other == id {
+                continue;
+            }
+            let (frames, on) = ready(attached.wire.turn(None));
+            if !on {
+                attached.conn.break_off();
+            }
+            if !frames.is_empty() {
+                served.frames.push((attached.conn.clone(), frames));
+            }
+        }
+        served
+    }
+
+    /// Holds the relay's answer against the model's.
+    fn compare(
+        &mut self,
+        key: &MemberKey,
+        now: Millis,
+        frame: &ClientFrame,
+        reply: Option<&ServerFrame>,
+        names: &dyn Fn(&MemberKey) -> String,
+        served: &mut Served,
+    ) {
+        let said = match reply {
+            Some(ServerFrame::Accepted { seq, .. }) => Ok(seq.0),
+            Some(ServerFrame::Authenticated { .. }) => Ok(0),
+            Some(ServerFrame::Reject { code, .. }) => Err(*code),
+            _ => return,
+        };
+        let (what, expected) = match frame {
+            ClientFrame::OpenRoom { numbers, agreement, .. } => {
+                if said.is_ok() && self.model.is_none() {
+                    self.model = Some(Model::found(*key, numbers.clone(), *agreement));
+                }
+                return;
+            }
+            ClientFrame::Knock { token, acknowledgement, .. } => {
+                let Some(model) = &mut self.model else { return };
+                let invite = invite::invite_id(token);
+                ("knock".to_owned(), model.knock(now.0, *key, invite, acknowledgement).map(|()| 0))
+            }
+            ClientFrame::Submit { id, payload, effects, .. } => {
+                let Some(model) = &mut self.model else { return };
+                let submission = Submission { from: *key, id: *id, payload, effects };
+                (describe(payload, effects.len()), model.submit(now.0, &submission))
+            }
+            _ => return,
+        };
+        let who = names(key);
+        let text = |answer: Result<u64, RejectCode>| match answer {
+            Ok(seq) => format!("{seq}"),
+            Err(code) => code.as_str().to_owned(),
+        };
+        served.lines.push(format!("relay: {what} of {who}: {}", text(said)));
+        if said != expected {
+            let (said, expected) = (text(said), text(expected));
+            served.wrong.push(format!("{what} of {who}: relay says {said}, the model {expected}"));
+        }
+    }
+
+    /// The bugs that work before a submission is looked at; a forged answer ends it there.
+    fn before(&mut self, frame: &ClientFrame, key: &MemberKey) -> Option<Vec<u8>> {
+        let ClientFrame::Submit { req, payload, .. } = frame else { return None };
+        match self.switch? {
+            Switch::OldEpochTaken => {
+                let epoch = mls_header::parse(payload)?.epoch.0;
+                self.sql(&format!("UPDATE rooms SET epoch = {epoch}"));
+            }
+            Switch::PauseForgotten => {
+                // The numbers as they would be without the pause.
+                let mut numbers = self.model.as_ref()?.now.numbers.clone();
+                numbers.paused_until = Millis(0);
+                let db = Connection::open(self.dir.join("hearth.db")).unwrap();
+                db.execute("UPDATE rooms SET numbers = ?1", [codec::encode(&numbers)]).unwrap();
+            }
+            Switch::TimeOutForgotten => self.sql("UPDATE members SET timeout_until = 0"),
+            Switch::RolesForgotten => self.sql("UPDATE members SET role = 2 WHERE role = 3"),
+            Switch::RemovedStayIn => self.sql("UPDATE members SET state = 0 WHERE state = 2"),
+            Switch::AckWithoutEntry if self.dice.chance(10) => {
+                let model = self.model.as_ref()?;
+                if !model.is_in(key) {
+                    return None;
+                }
+                let seq = hearth_protocol::Seq(model.head());
+                let (req, at) = (*req, self.clock.relay());
+                return Some(codec::encode_server(&ServerFrame::Accepted {
+                    req,
+                    seq,
+                    at,
+                    control: 0,
+                }));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// The bugs that work after a submission.
+    fn after(&self) {
+        match self.switch {
+            Some(Switch::IdsForgotten) => {
+                self.sql("UPDATE entries SET name = zeroblob(16); DELETE FROM acts")
+            }
+            Some(Switch::SlowForgotten) => self.sql("UPDATE members SET last_post_at = 0"),
+            _ => {}
+        }
+    }
+
+    fn sql(&self, batch: &str) {
+        let db = Connection::open(self.dir.join("hearth.db")).unwrap();
+        db.execute_batch(batch).unwrap();
+    }
+}
+
+fn describe(payload: &[u8], effects: usize) -> String {
+    let kind = match mls_header::parse(payload) {
+        Some(h) if h.content == ContentType::Commit => format!("commit at epoch {}", h.epoch),
+        Some(h) => format!("message at epoch {}", h.epoch),
+        None => "no entry".to_owned(),
+    };
+    if effects == 0 { kind } else { format!("{kind} with {effects} effects") }
+}
