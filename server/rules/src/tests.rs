@@ -8,7 +8,10 @@ use hearth_protocol::{
     Role, RoomId, RoomNumbers, Secret32, Seq, Signature,
     frame::{AckTriple, Door, Standing},
     handshake,
-    limits::{INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX, PAYLOAD_BYTES_MAX},
+    limits::{
+        EFFECTS_MAX, INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX, MARKED_BYTES_MAX, MARKED_MILLIS,
+        NOTE_BYTES_MAX, PAYLOAD_BYTES_MAX, PREVIEW_BYTES_MAX,
+    },
     mls_header::{self, MARK},
 };
 
@@ -16,7 +19,7 @@ use super::*;
 use crate::{
     admission::{Before, Candidate, Crowd, Knock, Opened, Taken, Terms},
     quota::Limits,
-    submit::{Accepted, SEQ_MAX, Submission, apply, check},
+    submit::{Accepted, Print, SEQ_MAX, Submission, apply, check},
 };
 
 const ROOM: RoomId = RoomId([1; 16]);
@@ -447,6 +450,15 @@ fn knocks_are_refused_by_the_gate() {
     let rated = Refusal::until(RejectCode::RateLimited, soon);
     assert_eq!(refusal(&|d, _, _| d.before = Some(waits)), rated);
     assert_eq!(refusal(&|d, _, _| d.last = Some(recent)), rated);
+    // To the last moment, and not for a clock that was set back.
+    let last = |at| {
+        let candidate = Candidate { last: Some(Millis(at)), ..open.clone() };
+        judge(&candidate, Crowd::default(), &knock, RoomNumbers::default()).is_ok()
+    };
+    assert_eq!(
+        [NOW.0, NOW.0 - 29_999, NOW.0 - 30_000, NOW.0 + 1].map(last),
+        [false, false, true, true]
+    );
     assert_eq!(crowded(Crowd { last: Some(recent), pending: 0 }), rated);
     let busy = Crowd { last: None, pending: KNOCKS_MAX };
     assert_eq!(crowded(busy), RejectCode::DoorBusy.into());
@@ -463,7 +475,9 @@ fn knocks_are_refused_by_the_gate() {
     assert!(matches!(stands(&candidate), Standing::Member { .. }));
     let taken: Taken =
         judge(&open, Crowd::default(), &knock, RoomNumbers::default()).unwrap().unwrap();
-    for (taken_back, told) in [(None, true), (Some(recent), false), (Some(Millis(0)), true)] {
+    let quiet = [NOW.0, NOW.0 - 599_999].map(|at| (Some(Millis(at)), false));
+    let told = [NOW.0 - 600_000, NOW.0 + 1].map(|at| (Some(Millis(at)), true));
+    for (taken_back, told) in [(None, true)].into_iter().chain(quiet).chain(told) {
         let mut room = Room::new(row());
         admission::take_knock(&mut room, NOW, &open, taken, taken_back, knock.clone());
         assert_eq!(room.news.knocked, told);
@@ -498,6 +512,199 @@ fn rooms_open_by_a_usable_grant() {
     }
     let brief = RoomNumbers { retention_seconds: 59, ..numbers };
     assert_eq!(open(None, good, &brief), Err(RejectCode::BadFrame.into()));
+}
+
+/// Each rule holds to its last moment and its last byte, and no further.
+#[test]
+fn rules_end_where_they_say() {
+    let long = |bytes| {
+        let mut payload = post(EPOCH.0);
+        payload.resize(bytes, 0x5a);
+        submission(payload, vec![])
+    };
+    let world = World::new();
+    world.submit(1, long(PAYLOAD_BYTES_MAX)).unwrap();
+    assert_eq!(world.refusal(1, long(PAYLOAD_BYTES_MAX + 1)).0, RejectCode::TooLarge);
+    let short = ruled(|numbers| numbers.payload_bytes_max = 100);
+    short.submit(CLEO, long(100)).unwrap();
+    assert_eq!(short.refusal(CLEO, long(101)).0, RejectCode::TooLong);
+    let numbers = |count| {
+        let numbers = RoomNumbers::default();
+        commits(vec![Effect::SetNumbers { numbers }; count])
+    };
+    let (_, room) = world.submit(1, numbers(EFFECTS_MAX)).unwrap();
+    assert!(room.rules_changed && !room.news.roster);
+    assert_eq!(world.refusal(1, numbers(EFFECTS_MAX + 1)).0, RejectCode::TooLarge);
+    let note = |bytes| acts(vec![Effect::Decline { member: key(7), note: vec![0; bytes] }]);
+    world.submit(1, note(NOTE_BYTES_MAX)).unwrap();
+    assert_eq!(world.refusal(1, note(NOTE_BYTES_MAX + 1)).0, RejectCode::TooLarge);
+    let invite = |uses, expires, preview| {
+        let (invite, preview) = (InviteId([9; 16]), vec![0; preview]);
+        acts(vec![Effect::AddInvite { invite, uses, expires, preview }])
+    };
+    let later = NOW.plus(1);
+    let (_, room) = world.submit(1, invite(1, later, PREVIEW_BYTES_MAX)).unwrap();
+    assert!(!room.news.roster && !room.rules_changed);
+    assert_eq!(world.refusal(1, invite(1, later, PREVIEW_BYTES_MAX + 1)).0, RejectCode::TooLarge);
+    assert_eq!(world.refusal(1, invite(0, later, 0)).0, RejectCode::BadFrame);
+    assert_eq!(world.refusal(1, invite(1, NOW, 0)).0, RejectCode::BadFrame);
+    let mut last = World::new();
+    last.row.head = Seq(SEQ_MAX - 1);
+    assert_eq!(last.submit(1, says()).unwrap().0.seq, Seq(SEQ_MAX));
+}
+
+/// A pace ends with its time, and a clock that was set back silences no member.
+#[test]
+fn paces_end_with_their_time() {
+    let own = |bytes| {
+        let mut payload = marked(EPOCH.0);
+        payload.resize(bytes, 0x5a);
+        submission(payload, vec![Effect::Retract { seq: Seq(2), own: Some(MessageId([3; 16])) }])
+    };
+    let leaves = || submission(marked(EPOCH.0), vec![Effect::Leave]);
+    for (ago, marked_free, slow_free) in [
+        (0, false, false),
+        (MARKED_MILLIS - 1, false, false),
+        (MARKED_MILLIS, true, false),
+        (59_999, true, false),
+        (60_000, true, true),
+    ] {
+        let mut world = ruled(|numbers| numbers.slow_seconds = 60);
+        world.members[2].marked_at = Millis(NOW.0 - ago);
+        world.members[2].last_post_at = Millis(NOW.0 - ago);
+        assert_eq!(world.submit(CLEO, own(MARKED_BYTES_MAX)).is_ok(), marked_free, "{ago}");
+        assert_eq!(world.submit(CLEO, says()).is_ok(), slow_free, "{ago}");
+        // A departure waits for nothing.
+        world.submit(CLEO, leaves()).unwrap();
+    }
+    let mut ahead = ruled(|numbers| numbers.slow_seconds = 60);
+    ahead.members[2].marked_at = NOW.plus(1);
+    ahead.members[2].last_post_at = NOW.plus(1);
+    let (_, room) = ahead.submit(CLEO, own(200)).unwrap();
+    assert_eq!(room.paced.unwrap().marked_at, NOW);
+    let (_, room) = ahead.submit(CLEO, says()).unwrap();
+    assert_eq!(room.paced.unwrap().last_post_at, NOW);
+    let refused = ahead.refusal(CLEO, own(MARKED_BYTES_MAX + 1));
+    assert_eq!(refused.0, RejectCode::BadPayload);
+}
+
+/// When and how much a member posted is kept where a rule needs it, and nowhere else.
+#[test]
+fn posts_are_counted_where_rules_need_it() {
+    let (_, room) = World::new().submit(CLEO, says()).unwrap();
+    assert_eq!((room.counted, room.paced), (None, None));
+    let world = ruled(|numbers| (numbers.slow_seconds, numbers.budget_per_day) = (1, 9));
+    let (_, room) = world.submit(CLEO, says()).unwrap();
+    assert_eq!(room.counted, Some((key(CLEO), posts::quarter(NOW))));
+    assert_eq!(room.paced.unwrap().last_post_at, NOW);
+    for (sender, submission) in [(1, says()), (CLEO, commits(vec![]))] {
+        let (_, room) = world.submit(sender, submission).unwrap();
+        assert_eq!((room.counted, room.paced), (None, None));
+    }
+    assert!(posts::needs_budget(&world.row, &world.members[2]));
+    assert!(!posts::needs_budget(&world.row, &world.members[0]));
+    assert!(!posts::needs_budget(&row(), &world.members[2]));
+}
+
+/// Effects of one submission see what those before them did.
+#[test]
+fn effects_see_those_before_them() {
+    let world = World::new();
+    let admit = || Effect::Admit {
+        member: key(7),
+        role: Role::Member,
+        welcome: BlobId([1; 32]),
+        acknowledgement: Digest([7; 32]),
+    };
+    let revoke = |id| Effect::RevokeInvite { invite: InviteId([id; 16]) };
+    let remove = |number| Effect::Remove { member: key(number) };
+    let decline = |number| Effect::Decline { member: key(number), note: vec![] };
+    let agree = |number| Effect::SetAgreement { agreement: Commitment([number; 32]) };
+    use RejectCode::NotFound;
+    for (effects, code) in [
+        (vec![admit(), admit()], Some(NotFound)),
+        (vec![admit(), remove(7)], None),
+        (vec![admit(), decline(7)], Some(NotFound)),
+        (vec![admit(), decline(6)], None),
+        (vec![decline(7), admit()], Some(NotFound)),
+        // Ben made invite 2, and Gil waits with it.
+        (vec![remove(2), revoke(2)], None),
+        (vec![remove(2), revoke(2), revoke(2)], Some(NotFound)),
+        (vec![remove(2), revoke(1)], None),
+        (vec![revoke(3), revoke(3)], Some(NotFound)),
+        (vec![agree(9), decline(7)], Some(NotFound)),
+        (vec![agree(9), revoke(1)], Some(NotFound)),
+        (vec![agree(4), revoke(1)], None),
+    ] {
+        let result = world.submit(1, commits(effects.clone()));
+        assert_eq!(result.err().map(|refusal| refusal.code), code, "{effects:?}");
+    }
+}
+
+#[test]
+fn invites_show_until_they_are_used_or_expire() {
+    let good = Invite { uses_left: 1, expires: NOW.plus(1), ..World::new().invites[0] };
+    let used = Invite { uses_left: 0, ..good };
+    let old = Invite { expires: NOW, ..good };
+    let codes = |invite| {
+        let code = |result: Result<Invite, Refusal>| result.err().map(|refusal| refusal.code);
+        (code(admission::preview(invite, NOW)), code(admission::burn(invite, NOW)))
+    };
+    use RejectCode::{InviteExpired, InviteInvalid, InviteUsed};
+    assert_eq!(codes(Some(good)), (None, None));
+    assert_eq!(codes(Some(used)), (Some(InviteUsed), None));
+    assert_eq!(codes(Some(old)), (Some(InviteExpired), Some(InviteExpired)));
+    assert_eq!(codes(None), (Some(InviteInvalid), Some(InviteInvalid)));
+    let grant = Some(Terms { rooms_left: 1, members_max: 9, expires: NOW.plus(1) });
+    let founder = MemberRow { joined: Seq(0), ..member(1, Role::Facilitator) };
+    let later = member(1, Role::Facilitator);
+    for (grant, founder, opens) in [
+        (grant, None, true),
+        (None, Some(&founder), true),
+        (None, Some(&later), false),
+        (None, None, false),
+    ] {
+        assert_eq!(admission::check_grant(grant, founder, NOW).is_ok(), opens);
+    }
+}
+
+#[test]
+fn blobs_evict_the_oldest_and_leave_with_their_member() {
+    let put = |count| {
+        let mut room = Room::new(row());
+        let staged = blobs::Staged { count, oldest: Some(BlobId([1; 32])) };
+        let blob = BlobId([2; 32]);
+        decide(|context| blobs::put(&mut room, context, staged, blob, vec![7])).unwrap();
+        room.changes.len()
+    };
+    assert_eq!((put(15), put(16)), (1, 2));
+    let mut welcomed = member(CLEO, Role::Member);
+    welcomed.welcome = Some(BlobId([1; 32]));
+    let fetched = |after| {
+        let mut room = Room::new(row());
+        blobs::fetched(&mut room, welcomed.clone(), Seq(after));
+        room.changes.len()
+    };
+    assert_eq!((fetched(0), fetched(1)), (0, 2));
+}
+
+/// Only the same payload and the same effects are the same submission.
+#[test]
+fn prints_tell_submissions_apart() {
+    let print = |submission: &Submission| Print::of(&Plain, &ROOM, &key(CLEO), submission);
+    let effects = vec![Effect::Reopen { epoch: Epoch(1) }];
+    let (plain, acting) = (says(), submission(post(EPOCH.0), effects));
+    let first = print(&plain);
+    first.check_entry(&print(&plain).digest, None).unwrap();
+    let conflict = Err(RejectCode::IdConflict.into());
+    assert_eq!(first.check_entry(&Digest([0; 32]), None), conflict);
+    let other = print(&acting).effects;
+    assert_eq!(
+        first.check_entry(&first.digest, other.as_ref().map(<[u8; 16]>::as_slice)),
+        conflict
+    );
+    print(&acting).check_effects(other.as_ref().map(<[u8; 16]>::as_slice)).unwrap();
+    assert_eq!(print(&acting).check_effects(None), conflict);
 }
 
 /// A deterministic source of choices (xorshift64).
@@ -589,6 +796,34 @@ fn decisions_depend_on_what_is_asked_for() {
         assert_eq!(room.row.head.0 - HEAD.0, u64::from(entry));
         assert_eq!(room.row.control - 5, u64::from(!submission.effects.is_empty()));
         assert_eq!(room.append.unwrap().payload, submission.payload);
+        let reopened = submission.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Reopen { epoch } => Some(epoch.0),
+            _ => None,
+        });
+        let is_commit =
+            submission.payload.get(mls_header::CONTENT_TYPE_AT) == Some(&mls_header::COMMIT);
+        assert_eq!(room.row.epoch.0, reopened.unwrap_or(EPOCH.0) + u64::from(is_commit));
+        let agreed = submission.effects.iter().any(|e| matches!(e, Effect::SetAgreement { .. }));
+        assert_eq!(room.rules_changed, agreed);
+        let dropped = room.changes.iter().any(|change| match change {
+            Change::DropKnocksBy(invite) => {
+                world.pending.iter().any(|knock| knock.invite == *invite)
+            }
+            _ => false,
+        });
+        let touches = |effect: &Effect| {
+            use Effect::{AddInvite, Reopen, Retract, RevokeInvite};
+            let quiet = matches!(
+                effect,
+                AddInvite { .. } | Reopen { .. } | Retract { .. } | RevokeInvite { .. }
+            );
+            !quiet
+        };
+        let roster = submission.effects.iter().any(touches);
+        assert!(room.news.roster == roster || room.news.roster && dropped, "{submission:?}");
+        assert!(!room.news.knocked && room.counted.is_none());
+        let is_marked = submission.payload.get(mls_header::CONTENT_TYPE_AT + 1) == Some(&1);
+        assert_eq!(room.paced.is_some(), is_marked, "{submission:?}");
         // Those who do not moderate leave, retract their own, and carry out departures; no more.
         let moderates = world.members[usize::from(sender) - 1].role.moderates();
         let own = |effect: &Effect| match effect {
