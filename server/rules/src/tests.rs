@@ -52,7 +52,11 @@ impl Disk for Roomy {
 
 /// Has a rule decide with nothing spent before.
 fn decide<T>(rule: impl FnOnce(&mut Context<'_>) -> T) -> T {
-    let (mut pace, mut quota) = (CommitPace::default(), Quota::new(Limits::NONE));
+    decide_within(Limits::NONE, rule)
+}
+
+fn decide_within<T>(limits: Limits, rule: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    let (mut pace, mut quota) = (CommitPace::default(), Quota::new(limits));
     let (pace, quota) = (&mut pace, &mut quota);
     rule(&mut Context { now: NOW, pace, quota, disk: &mut Roomy, names: &Plain })
 }
@@ -263,12 +267,16 @@ fn numbers_refuse_posts_of_members() {
         (tired, RejectCode::BudgetSpent, Some(free)),
         (quick, RejectCode::SlowMode, Some(soon)),
         (timed_out, RejectCode::TimedOut, Some(soon)),
+        (ruled(|n| n.paused_until = NOW.plus(1)), RejectCode::Paused, Some(NOW.plus(1))),
     ] {
         assert_eq!(world.refusal(CLEO, says()), (code, retry_at));
         // New keys are not a post, and those who moderate are exempt.
         world.submit(CLEO, commits(vec![])).unwrap();
         world.submit(1, says()).unwrap();
     }
+    let mut over = ruled(|numbers| numbers.paused_until = NOW);
+    over.members[2].timeout_until = NOW;
+    over.submit(CLEO, says()).unwrap();
     assert_eq!(World::new().refusal(4, says()).0, RejectCode::Observer);
     for former in [5, 6, 9] {
         assert_eq!(World::new().refusal(former, says()).0, RejectCode::NotMember);
@@ -705,6 +713,140 @@ fn prints_tell_submissions_apart() {
     );
     print(&acting).check_effects(other.as_ref().map(<[u8; 16]>::as_slice)).unwrap();
     assert_eq!(print(&acting).check_effects(None), conflict);
+}
+
+#[test]
+fn epochs_reopen_by_one_or_ahead() {
+    let world = World::new();
+    let reopen = |epoch| acts(vec![Effect::Reopen { epoch: Epoch(epoch) }]);
+    for (epoch, opens) in [(EPOCH.0 - 2, false), (EPOCH.0, false), (EPOCH.0 - 1, true)] {
+        let result = world.submit(1, reopen(epoch));
+        assert_eq!(result.as_ref().err().map(|refusal| refusal.code).is_none(), opens);
+        if let Ok((_, room)) = result {
+            assert_eq!(room.row.epoch, Epoch(epoch));
+        }
+    }
+    world.submit(1, reopen(EPOCH.0 + 1)).unwrap();
+    for epoch in [EPOCH.0 - 1, EPOCH.0 + 1] {
+        assert_eq!(world.refusal(2, reopen(epoch)).0, RejectCode::NotFacilitator);
+    }
+}
+
+#[test]
+fn roles_are_given_by_those_above() {
+    let mut world = World::new();
+    world.pending.push(Pending { member: key(5), digest: Digest([5; 32]), ..world.pending[0] });
+    let admit = |number: u8, role| {
+        let (member, acknowledgement) = (key(number), Digest([number; 32]));
+        let welcome = BlobId([1; 32]);
+        commits(vec![Effect::Admit { member, role, welcome, acknowledgement }])
+    };
+    world.submit(1, admit(7, Role::CoFacilitator)).unwrap();
+    world.submit(2, admit(7, Role::Observer)).unwrap();
+    let refused = world.refusal(2, admit(7, Role::CoFacilitator));
+    assert_eq!(refused.0, RejectCode::NotFacilitator);
+    // A removed member comes back; one who left is still a leaf of the group.
+    world.members[5].timeout_until = NOW.plus(9);
+    let (_, room) = world.submit(1, admit(6, Role::Member)).unwrap();
+    let Some(Change::Member(row)) = room.changes.first() else { panic!("{:?}", room.changes) };
+    assert_eq!((row.joined, row.timeout_until), (Seq(HEAD.0 + 1), NOW.plus(9)));
+    assert_eq!(world.refusal(1, admit(5, Role::Member)).0, RejectCode::NotFound);
+    // A facilitator stays one, and may go where nobody is left behind.
+    let stays = Effect::SetRole { member: key(1), role: Role::Facilitator };
+    world.submit(1, commits(vec![stays])).unwrap();
+    let leaves = || submission(marked(EPOCH.0), vec![Effect::Leave]);
+    assert_eq!(world.refusal(1, leaves()).0, RejectCode::LastFacilitator);
+    world.members.retain(|member| member.key == key(1) || !member.is_in());
+    world.submit(1, leaves()).unwrap();
+}
+
+/// A room that is full for posts can still be ruled.
+#[test]
+fn shares_of_a_full_room_differ() {
+    const MAX: u64 = 1_000_000;
+    let limits = Limits { room_bytes_max: MAX, ..Limits::NONE };
+    let takes = |bytes, sender: u8, submission: Submission| {
+        let sender = World::new().members[usize::from(sender) - 1].clone();
+        let mut room = Room::new(row());
+        room.row.bytes = bytes;
+        let checked = decide_within(limits, |context| check(&room, context, sender, submission));
+        checked.map_err(|refusal| refusal.code).err()
+    };
+    let invite = || {
+        let (invite, expires) = (InviteId([9; 16]), Millis::NEVER);
+        acts(vec![Effect::AddInvite { invite, uses: 1, expires, preview: vec![] }])
+    };
+    let revoke = || acts(vec![Effect::RevokeInvite { invite: InviteId([1; 16]) }]);
+    let own = || {
+        let own = Some(MessageId([1; 16]));
+        submission(marked(EPOCH.0), vec![Effect::Retract { seq: Seq(5), own }])
+    };
+    let full = Some(RejectCode::QuotaSpent);
+    for (bytes, cleo, ann, invites, commit, rule) in [
+        (MAX / 2, None, None, None, None, None),
+        (MAX - MAX / 10, full, None, None, None, None),
+        (MAX - MAX / 100, full, full, full, None, None),
+        (MAX, full, full, full, full, None),
+        (MAX + MAX / 100, full, full, full, full, full),
+    ] {
+        assert_eq!(takes(bytes, CLEO, says()), cleo, "{bytes}");
+        assert_eq!(takes(bytes, 1, says()), ann, "{bytes}");
+        assert_eq!(takes(bytes, 1, invite()), invites, "{bytes}");
+        assert_eq!(takes(bytes, 1, commits(vec![])), commit, "{bytes}");
+        assert_eq!(takes(bytes, 1, revoke()), rule, "{bytes}");
+        // What makes the room smaller is always taken.
+        assert_eq!((takes(bytes, 1, own()), takes(bytes, CLEO, own())), (None, None), "{bytes}");
+    }
+}
+
+#[test]
+fn commits_of_members_are_paced() {
+    let world = World::new();
+    let burst = |sender: u8, submission: fn() -> Submission| {
+        decide(|context| {
+            let sender = &world.members[usize::from(sender) - 1];
+            let room = world.load(&Needs::default());
+            let taken = |_: &u32| check(&room, context, sender.clone(), submission()).is_ok();
+            (0..20).take_while(taken).count()
+        })
+    };
+    assert_eq!(burst(CLEO, || commits(vec![])), 5);
+    assert_eq!((burst(CLEO, says), burst(1, || commits(vec![]))), (20, 20));
+}
+
+#[test]
+fn readers_see_what_is_theirs() {
+    let world = World::new();
+    let desk = (2, world.members[..5].to_vec());
+    let status =
+        reading::status(row(), &world.members[0], Some(desk), hearth_protocol::StreamId([0; 16]));
+    let left: Vec<bool> = status.roster.iter().map(|row| row.left).collect();
+    assert_eq!((status.knocks, left), (2, vec![false, false, false, false, true]));
+    let mut cleo = world.members[2].clone();
+    cleo.welcome = Some(BlobId([1; 32]));
+    blobs::check_fetch(&cleo, &BlobId([1; 32])).unwrap();
+    assert!(blobs::check_fetch(&cleo, &BlobId([2; 32])).is_err());
+    let standing = |row: Option<&MemberRow>, knock: Option<Standing>| {
+        reading::standing(row.cloned(), knock).map(|view| view.standing)
+    };
+    let (knocking, former) = (Some(Standing::Knocking), &world.members[5]);
+    assert_eq!(standing(Some(&cleo), knocking.clone()), Ok(cleo.standing()));
+    assert_eq!(standing(Some(former), knocking), Ok(Standing::Knocking));
+    assert_eq!(standing(Some(former), None), Ok(former.standing()));
+    assert_eq!(standing(None, None), Err(RejectCode::NotMember.into()));
+    assert!(reading::moderator(Some(world.members[1].clone())).is_ok());
+    assert!(reading::moderator(Some(cleo)).is_err());
+}
+
+#[test]
+fn entries_expire_to_the_moment() {
+    let numbers = RoomNumbers { retention_seconds: 60, ..RoomNumbers::default() };
+    let expiry = |oldest| retention::Expiry::of(&numbers, oldest, NOW);
+    let cutoff = NOW.0 - 60_000;
+    assert_eq!((expiry(cutoff), expiry(u64::MAX)), (None, None));
+    let due = expiry(cutoff - 1).unwrap();
+    assert_eq!(due.cutoff, cutoff);
+    assert_eq!(due.commits_cutoff(), NOW.0 - 366 * 24 * 3_600_000);
 }
 
 /// A deterministic source of choices (xorshift64).
