@@ -142,26 +142,32 @@ pub struct Before {
 
 /// What a room holds of a key that knocks with an invite.
 #[derive(Clone, Debug)]
-pub struct AtDoor {
+pub struct Candidate {
     pub key: MemberKey,
     pub invite: Invite,
     pub member: Option<MemberRow>,
     pub before: Option<Before>,
     /// When the key last knocked with this invite.
     pub last: Option<Millis>,
-    /// When the key last knocked, with whatever invite.
-    pub other: Option<Millis>,
-    /// Knocks of the room that wait.
-    pub pending: usize,
 }
 
-/// What becomes of a knock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The key stands so already; nothing changes.
-    Stands(Standing),
-    /// It is taken, see [`take_knock`].
-    Takes(Taken),
+impl Candidate {
+    fn is_declined(&self) -> bool {
+        self.before.is_some_and(|before| before.declined)
+    }
+
+    fn waits(&self) -> Option<Before> {
+        self.before.filter(|before| !before.declined)
+    }
+}
+
+/// What takes longer to find of a key that knocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Crowd {
+    /// When the key last knocked, with whatever invite.
+    pub last: Option<Millis>,
+    /// Knocks of the room that wait.
+    pub pending: usize,
 }
 
 /// A knock that is taken.
@@ -173,60 +179,70 @@ pub struct Taken {
     spends: bool,
 }
 
-/// Judges a knock: the gate at the relay.
-///
-/// The first knock of a key with an invite spends a use. The same key may replace its pending knock, once in half a minute.
+/// Judges a knock by its invite, its key and its acknowledgement: the gate at the relay. Returns how the key stands, if that answers it.
 ///
 /// # Errors
 /// Whatever the invite says, a knock without a proof of having acknowledged the current agreement is refused.
-pub fn knock(
+pub fn check_knock(
     room: &Room,
-    context: &mut Context<'_>,
-    door: &AtDoor,
+    now: Millis,
+    candidate: &Candidate,
     knock: &Knock,
-) -> Result<Answer, Refusal> {
-    let (row, now) = (&room.row, context.now);
-    if door.invite.expires <= now {
+) -> Result<Option<Standing>, Refusal> {
+    let row = &room.row;
+    if candidate.invite.expires <= now {
         return Err(RejectCode::InviteExpired.into());
     }
     if knock.body.len() > KNOCK_BYTES_MAX {
         return Err(RejectCode::TooLarge.into());
     }
-    if let Some(member) = door.member.as_ref().filter(|member| member.is_in()) {
-        return Ok(Answer::Stands(member.standing()));
+    if let Some(member) = candidate.member.as_ref().filter(|member| member.is_in()) {
+        return Ok(Some(member.standing()));
     }
-    let declined = door.before.is_some_and(|before| before.declined);
-    let spent = door.last.is_some();
+    let spent = candidate.last.is_some();
     // A declined key needs another invite to ask again.
-    if (!spent && door.invite.uses_left == 0) || (spent && declined) {
+    if (!spent && candidate.invite.uses_left == 0) || (spent && candidate.is_declined()) {
         return Err(RejectCode::InviteUsed.into());
     }
     if row.numbers.locked {
         return Err(RejectCode::Locked.into());
     }
     let ack = &knock.acknowledgement;
-    if ack.agreement != row.agreement || !is_signed(&row.id, &door.key, ack) {
+    if ack.agreement != row.agreement || !is_signed(&row.id, &candidate.key, ack) {
         return Err(RejectCode::NotAcknowledged.into());
     }
-    let pending_before = door.before.filter(|before| !before.declined);
-    if pending_before.is_some_and(|before| before.same) {
-        // Its first answer was lost.
-        return Ok(Answer::Stands(Standing::Knocking));
-    }
+    // The same again: its first answer was lost.
+    Ok(candidate.waits().filter(|before| before.same).map(|_| Standing::Knocking))
+}
+
+/// Judges a knock that passed the gate by its pace and by what waits already.
+///
+/// The first knock of a key with an invite spends a use. The same key may replace its pending knock, once in [`KNOCK_MILLIS`].
+///
+/// # Errors
+/// A key that knocks too often, a busy door, a full room or disk.
+pub fn pace_knock(
+    room: &Room,
+    context: &mut Context<'_>,
+    candidate: &Candidate,
+    crowd: Crowd,
+    knock: &Knock,
+) -> Result<Taken, Refusal> {
+    let (row, now, pending_before) = (&room.row, context.now, candidate.waits());
     // Neither taking a knock back nor another invite allows the next one sooner. A declined key that has another invite was
     // answered meanwhile.
-    let other = door.other.filter(|_| !declined);
-    let latest = pending_before.map(|before| before.at).max(door.last).max(other);
+    let other = crowd.last.filter(|_| !candidate.is_declined());
+    let latest = pending_before.map(|before| before.at).max(candidate.last).max(other);
     if let Some(latest) = latest.filter(|at| *at <= now && at.plus(KNOCK_MILLIS) > now) {
         return Err(Refusal::until(RejectCode::RateLimited, Some(latest.plus(KNOCK_MILLIS))));
     }
-    if pending_before.is_none() && door.pending >= KNOCKS_MAX {
+    if pending_before.is_none() && crowd.pending >= KNOCKS_MAX {
         return Err(RejectCode::DoorBusy.into());
     }
     let bytes = knock.body.len() as u64 + ROW_BYTES;
     context.quota.check_room(row, Share::Member, bytes, now)?;
     context.quota.check_disk(context.disk, bytes, now)?;
-    Ok(Answer::Takes(Taken { replaces: pending_before.is_some(), spends: !spent }))
+    Ok(Taken { replaces: pending_before.is_some(), spends: candidate.last.is_none() })
 }
 
 fn is_signed(room: &RoomId, key: &MemberKey, ack: &AckTriple) -> bool {
@@ -239,14 +255,14 @@ fn is_signed(room: &RoomId, key: &MemberKey, ack: &AckTriple) -> bool {
 pub fn take_knock(
     room: &mut Room,
     now: Millis,
-    door: &AtDoor,
+    candidate: &Candidate,
     taken: Taken,
     taken_back: Option<Millis>,
     knock: Knock,
 ) -> Standing {
-    let (invite, member, at) = (door.invite.id, door.key, now);
+    let (invite, member, at) = (candidate.invite.id, candidate.key, now);
     if taken.spends {
-        let left = door.invite.uses_left.saturating_sub(1);
+        let left = candidate.invite.uses_left.saturating_sub(1);
         room.changes.push(Change::InviteUses { invite, left });
     }
     room.changes.push(Change::Knocker { invite, member, at });

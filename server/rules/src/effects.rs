@@ -394,5 +394,5 @@ fn set_agreement(room: &mut Room, agreement: Commitment) {
     if let Some(invites) = &mut room.invites {
         invites.clear();
     }
-    room.changes.push(Change::CloseDoor);
+    room.changes.push(Change::DropInvitesAndKnocks);
 }

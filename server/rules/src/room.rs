@@ -192,7 +192,7 @@ pub enum Change {
         note: Vec<u8>,
     },
     /// Drops pending knocks and all invites, which were for another agreement.
-    CloseDoor,
+    DropInvitesAndKnocks,
     Blob {
         blob: BlobId,
         at: Millis,

@@ -8,15 +8,18 @@ use hearth_protocol::{
     Role, RoomId, RoomNumbers, Secret32, Seq, Signature,
     frame::{AckTriple, Door, Standing},
     handshake,
-    limits::{INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX, PAYLOAD_BYTES_MAX},
+    limits::{
+        EFFECTS_MAX, INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX, MARKED_BYTES_MAX, MARKED_MILLIS,
+        NOTE_BYTES_MAX, PAYLOAD_BYTES_MAX, PREVIEW_BYTES_MAX,
+    },
     mls_header::{self, MARK},
 };
 
 use super::*;
 use crate::{
-    admission::{Answer, AtDoor, Before, Knock, Opened, Terms},
+    admission::{Before, Candidate, Crowd, Knock, Opened, Taken, Terms},
     quota::Limits,
-    submit::{Accepted, SEQ_MAX, Submission, apply, check},
+    submit::{Accepted, Print, SEQ_MAX, Submission, apply, check},
 };
 
 const ROOM: RoomId = RoomId([1; 16]);
@@ -49,7 +52,11 @@ impl Disk for Roomy {
 
 /// Has a rule decide with nothing spent before.
 fn decide<T>(rule: impl FnOnce(&mut Context<'_>) -> T) -> T {
-    let (mut pace, mut quota) = (CommitPace::default(), Quota::new(Limits::NONE));
+    decide_within(Limits::NONE, rule)
+}
+
+fn decide_within<T>(limits: Limits, rule: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    let (mut pace, mut quota) = (CommitPace::default(), Quota::new(limits));
     let (pace, quota) = (&mut pace, &mut quota);
     rule(&mut Context { now: NOW, pace, quota, disk: &mut Roomy, names: &Plain })
 }
@@ -260,12 +267,16 @@ fn numbers_refuse_posts_of_members() {
         (tired, RejectCode::BudgetSpent, Some(free)),
         (quick, RejectCode::SlowMode, Some(soon)),
         (timed_out, RejectCode::TimedOut, Some(soon)),
+        (ruled(|n| n.paused_until = NOW.plus(1)), RejectCode::Paused, Some(NOW.plus(1))),
     ] {
         assert_eq!(world.refusal(CLEO, says()), (code, retry_at));
         // New keys are not a post, and those who moderate are exempt.
         world.submit(CLEO, commits(vec![])).unwrap();
         world.submit(1, says()).unwrap();
     }
+    let mut over = ruled(|numbers| numbers.paused_until = NOW);
+    over.members[2].timeout_until = NOW;
+    over.submit(CLEO, says()).unwrap();
     assert_eq!(World::new().refusal(4, says()).0, RejectCode::Observer);
     for former in [5, 6, 9] {
         assert_eq!(World::new().refusal(former, says()).0, RejectCode::NotMember);
@@ -388,32 +399,39 @@ fn spent_invites_yield_oldest_first() {
     assert_eq!(world.refusal(1, add()).0, RejectCode::RoomFull);
 }
 
-fn knocking() -> (SigningKey, AtDoor, Knock) {
+fn knocking() -> (SigningKey, Candidate, Knock) {
     let signing = SigningKey::from_bytes(&[0x5a; 32]);
     let key = MemberKey(signing.verifying_key().to_bytes());
     let digest = Digest([5; 32]);
     let transcript = handshake::knock_transcript(&ROOM, &key, &AGREEMENT, &digest);
     let signature = handshake::sign(&signing, &transcript);
     let acknowledgement = AckTriple { agreement: AGREEMENT, digest, signature };
-    let (invite, member, before, last, other) = (World::new().invites[0], None, None, None, None);
-    let door = AtDoor { key, invite, member, before, last, other, pending: 0 };
+    let (invite, member, before, last) = (World::new().invites[0], None, None, None);
+    let candidate = Candidate { key, invite, member, before, last };
     let knock = Knock { token: Secret32::new([7; 32]), acknowledgement, body: vec![0; 10] };
-    (signing, door, knock)
+    (signing, candidate, knock)
 }
 
 #[test]
 fn knocks_are_refused_by_the_gate() {
     let (_, open, knock) = knocking();
-    let judge = |door: &AtDoor, knock: &Knock, numbers: RoomNumbers| {
+    let judge = |candidate: &Candidate, crowd: Crowd, knock: &Knock, numbers: RoomNumbers| {
         let room = Room::new(RoomRow { numbers, ..row() });
-        decide(|context| admission::knock(&room, context, door, knock))
+        match admission::check_knock(&room, NOW, candidate, knock)? {
+            Some(standing) => Ok(Err(standing)),
+            None => {
+                decide(|context| admission::pace_knock(&room, context, candidate, crowd, knock))
+                    .map(Ok)
+            }
+        }
     };
-    let refusal = |change: &dyn Fn(&mut AtDoor, &mut Knock, &mut RoomNumbers)| {
-        let (mut door, mut knock, mut numbers) =
+    let refusal = |change: &dyn Fn(&mut Candidate, &mut Knock, &mut RoomNumbers)| {
+        let (mut candidate, mut knock, mut numbers) =
             (open.clone(), knock.clone(), RoomNumbers::default());
-        change(&mut door, &mut knock, &mut numbers);
-        judge(&door, &knock, numbers).unwrap_err()
+        change(&mut candidate, &mut knock, &mut numbers);
+        judge(&candidate, Crowd::default(), &knock, numbers).unwrap_err()
     };
+    let crowded = |crowd| judge(&open, crowd, &knock, RoomNumbers::default()).unwrap_err();
     let recent = Millis(NOW.0 - 10_000);
     let waits = Before { declined: false, at: recent, same: false };
     let soon = Some(Millis(NOW.0 + 20_000));
@@ -423,35 +441,51 @@ fn knocks_are_refused_by_the_gate() {
         RejectCode::TooLarge.into()
     );
     assert_eq!(refusal(&|d, _, _| d.invite.uses_left = 0), RejectCode::InviteUsed.into());
-    let declined = |d: &mut AtDoor, _: &mut Knock, _: &mut RoomNumbers| {
+    let declined = |d: &mut Candidate, _: &mut Knock, _: &mut RoomNumbers| {
         d.before = Some(Before { declined: true, at: Millis(0), same: true });
         d.last = Some(Millis(0));
     };
     assert_eq!(refusal(&declined), RejectCode::InviteUsed.into());
     assert_eq!(refusal(&|_, _, n| n.locked = true), RejectCode::Locked.into());
-    let wrong = |_: &mut AtDoor, k: &mut Knock, _: &mut RoomNumbers| {
+    let wrong = |_: &mut Candidate, k: &mut Knock, _: &mut RoomNumbers| {
         k.acknowledgement.signature = Signature([0; 64]);
     };
     assert_eq!(refusal(&wrong), RejectCode::NotAcknowledged.into());
-    let other = |_: &mut AtDoor, k: &mut Knock, _: &mut RoomNumbers| {
+    let other = |_: &mut Candidate, k: &mut Knock, _: &mut RoomNumbers| {
         k.acknowledgement.agreement = Commitment([9; 32]);
     };
     assert_eq!(refusal(&other), RejectCode::NotAcknowledged.into());
     let rated = Refusal::until(RejectCode::RateLimited, soon);
     assert_eq!(refusal(&|d, _, _| d.before = Some(waits)), rated);
     assert_eq!(refusal(&|d, _, _| d.last = Some(recent)), rated);
-    assert_eq!(refusal(&|d, _, _| d.other = Some(recent)), rated);
-    assert_eq!(refusal(&|d, _, _| d.pending = KNOCKS_MAX), RejectCode::DoorBusy.into());
+    // To the last moment, and not for a clock that was set back.
+    let last = |at| {
+        let candidate = Candidate { last: Some(Millis(at)), ..open.clone() };
+        judge(&candidate, Crowd::default(), &knock, RoomNumbers::default()).is_ok()
+    };
+    assert_eq!(
+        [NOW.0, NOW.0 - 29_999, NOW.0 - 30_000, NOW.0 + 1].map(last),
+        [false, false, true, true]
+    );
+    assert_eq!(crowded(Crowd { last: Some(recent), pending: 0 }), rated);
+    let busy = Crowd { last: None, pending: KNOCKS_MAX };
+    assert_eq!(crowded(busy), RejectCode::DoorBusy.into());
 
     // A member and a knock whose answer was lost are told how they stand.
-    let mut door = open.clone();
-    door.before = Some(Before { same: true, ..waits });
-    let numbers = RoomNumbers::default;
-    assert_eq!(judge(&door, &knock, numbers()), Ok(Answer::Stands(Standing::Knocking)));
-    door.member = Some(member(3, Role::Member));
-    assert!(matches!(judge(&door, &knock, numbers()), Ok(Answer::Stands(Standing::Member { .. }))));
-    let Ok(Answer::Takes(taken)) = judge(&open, &knock, numbers()) else { panic!("it is taken") };
-    for (taken_back, told) in [(None, true), (Some(recent), false), (Some(Millis(0)), true)] {
+    let mut candidate = open.clone();
+    candidate.before = Some(Before { same: true, ..waits });
+    let stands = |candidate: &Candidate| {
+        let judged = judge(candidate, Crowd::default(), &knock, RoomNumbers::default());
+        judged.unwrap().unwrap_err()
+    };
+    assert_eq!(stands(&candidate), Standing::Knocking);
+    candidate.member = Some(member(3, Role::Member));
+    assert!(matches!(stands(&candidate), Standing::Member { .. }));
+    let taken: Taken =
+        judge(&open, Crowd::default(), &knock, RoomNumbers::default()).unwrap().unwrap();
+    let quiet = [NOW.0, NOW.0 - 599_999].map(|at| (Some(Millis(at)), false));
+    let told = [NOW.0 - 600_000, NOW.0 + 1].map(|at| (Some(Millis(at)), true));
+    for (taken_back, told) in [(None, true)].into_iter().chain(quiet).chain(told) {
         let mut room = Room::new(row());
         admission::take_knock(&mut room, NOW, &open, taken, taken_back, knock.clone());
         assert_eq!(room.news.knocked, told);
@@ -486,6 +520,333 @@ fn rooms_open_by_a_usable_grant() {
     }
     let brief = RoomNumbers { retention_seconds: 59, ..numbers };
     assert_eq!(open(None, good, &brief), Err(RejectCode::BadFrame.into()));
+}
+
+/// Each rule holds to its last moment and its last byte, and no further.
+#[test]
+fn rules_end_where_they_say() {
+    let long = |bytes| {
+        let mut payload = post(EPOCH.0);
+        payload.resize(bytes, 0x5a);
+        submission(payload, vec![])
+    };
+    let world = World::new();
+    world.submit(1, long(PAYLOAD_BYTES_MAX)).unwrap();
+    assert_eq!(world.refusal(1, long(PAYLOAD_BYTES_MAX + 1)).0, RejectCode::TooLarge);
+    let short = ruled(|numbers| numbers.payload_bytes_max = 100);
+    short.submit(CLEO, long(100)).unwrap();
+    assert_eq!(short.refusal(CLEO, long(101)).0, RejectCode::TooLong);
+    let numbers = |count| {
+        let numbers = RoomNumbers::default();
+        commits(vec![Effect::SetNumbers { numbers }; count])
+    };
+    let (_, room) = world.submit(1, numbers(EFFECTS_MAX)).unwrap();
+    assert!(room.rules_changed && !room.news.roster);
+    assert_eq!(world.refusal(1, numbers(EFFECTS_MAX + 1)).0, RejectCode::TooLarge);
+    let note = |bytes| acts(vec![Effect::Decline { member: key(7), note: vec![0; bytes] }]);
+    world.submit(1, note(NOTE_BYTES_MAX)).unwrap();
+    assert_eq!(world.refusal(1, note(NOTE_BYTES_MAX + 1)).0, RejectCode::TooLarge);
+    let invite = |uses, expires, preview| {
+        let (invite, preview) = (InviteId([9; 16]), vec![0; preview]);
+        acts(vec![Effect::AddInvite { invite, uses, expires, preview }])
+    };
+    let later = NOW.plus(1);
+    let (_, room) = world.submit(1, invite(1, later, PREVIEW_BYTES_MAX)).unwrap();
+    assert!(!room.news.roster && !room.rules_changed);
+    assert_eq!(world.refusal(1, invite(1, later, PREVIEW_BYTES_MAX + 1)).0, RejectCode::TooLarge);
+    assert_eq!(world.refusal(1, invite(0, later, 0)).0, RejectCode::BadFrame);
+    assert_eq!(world.refusal(1, invite(1, NOW, 0)).0, RejectCode::BadFrame);
+    let mut last = World::new();
+    last.row.head = Seq(SEQ_MAX - 1);
+    assert_eq!(last.submit(1, says()).unwrap().0.seq, Seq(SEQ_MAX));
+}
+
+/// A pace ends with its time, and a clock that was set back silences no member.
+#[test]
+fn paces_end_with_their_time() {
+    let own = |bytes| {
+        let mut payload = marked(EPOCH.0);
+        payload.resize(bytes, 0x5a);
+        submission(payload, vec![Effect::Retract { seq: Seq(2), own: Some(MessageId([3; 16])) }])
+    };
+    let leaves = || submission(marked(EPOCH.0), vec![Effect::Leave]);
+    for (ago, marked_free, slow_free) in [
+        (0, false, false),
+        (MARKED_MILLIS - 1, false, false),
+        (MARKED_MILLIS, true, false),
+        (59_999, true, false),
+        (60_000, true, true),
+    ] {
+        let mut world = ruled(|numbers| numbers.slow_seconds = 60);
+        world.members[2].marked_at = Millis(NOW.0 - ago);
+        world.members[2].last_post_at = Millis(NOW.0 - ago);
+        assert_eq!(world.submit(CLEO, own(MARKED_BYTES_MAX)).is_ok(), marked_free, "{ago}");
+        assert_eq!(world.submit(CLEO, says()).is_ok(), slow_free, "{ago}");
+        // A departure waits for nothing.
+        world.submit(CLEO, leaves()).unwrap();
+    }
+    let mut ahead = ruled(|numbers| numbers.slow_seconds = 60);
+    ahead.members[2].marked_at = NOW.plus(1);
+    ahead.members[2].last_post_at = NOW.plus(1);
+    let (_, room) = ahead.submit(CLEO, own(200)).unwrap();
+    assert_eq!(room.paced.unwrap().marked_at, NOW);
+    let (_, room) = ahead.submit(CLEO, says()).unwrap();
+    assert_eq!(room.paced.unwrap().last_post_at, NOW);
+    let refused = ahead.refusal(CLEO, own(MARKED_BYTES_MAX + 1));
+    assert_eq!(refused.0, RejectCode::BadPayload);
+}
+
+/// When and how much a member posted is kept where a rule needs it, and nowhere else.
+#[test]
+fn posts_are_counted_where_rules_need_it() {
+    let (_, room) = World::new().submit(CLEO, says()).unwrap();
+    assert_eq!((room.counted, room.paced), (None, None));
+    let world = ruled(|numbers| (numbers.slow_seconds, numbers.budget_per_day) = (1, 9));
+    let (_, room) = world.submit(CLEO, says()).unwrap();
+    assert_eq!(room.counted, Some((key(CLEO), posts::quarter(NOW))));
+    assert_eq!(room.paced.unwrap().last_post_at, NOW);
+    for (sender, submission) in [(1, says()), (CLEO, commits(vec![]))] {
+        let (_, room) = world.submit(sender, submission).unwrap();
+        assert_eq!((room.counted, room.paced), (None, None));
+    }
+    assert!(posts::needs_budget(&world.row, &world.members[2]));
+    assert!(!posts::needs_budget(&world.row, &world.members[0]));
+    assert!(!posts::needs_budget(&row(), &world.members[2]));
+}
+
+/// Effects of one submission see what those before them did.
+#[test]
+fn effects_see_those_before_them() {
+    let world = World::new();
+    let admit = || Effect::Admit {
+        member: key(7),
+        role: Role::Member,
+        welcome: BlobId([1; 32]),
+        acknowledgement: Digest([7; 32]),
+    };
+    let revoke = |id| Effect::RevokeInvite { invite: InviteId([id; 16]) };
+    let remove = |number| Effect::Remove { member: key(number) };
+    let decline = |number| Effect::Decline { member: key(number), note: vec![] };
+    let agree = |number| Effect::SetAgreement { agreement: Commitment([number; 32]) };
+    use RejectCode::NotFound;
+    for (effects, code) in [
+        (vec![admit(), admit()], Some(NotFound)),
+        (vec![admit(), remove(7)], None),
+        (vec![admit(), decline(7)], Some(NotFound)),
+        (vec![admit(), decline(6)], None),
+        (vec![decline(7), admit()], Some(NotFound)),
+        // Ben made invite 2, and Gil waits with it.
+        (vec![remove(2), revoke(2)], None),
+        (vec![remove(2), revoke(2), revoke(2)], Some(NotFound)),
+        (vec![remove(2), revoke(1)], None),
+        (vec![revoke(3), revoke(3)], Some(NotFound)),
+        (vec![agree(9), decline(7)], Some(NotFound)),
+        (vec![agree(9), revoke(1)], Some(NotFound)),
+        (vec![agree(4), revoke(1)], None),
+    ] {
+        let result = world.submit(1, commits(effects.clone()));
+        assert_eq!(result.err().map(|refusal| refusal.code), code, "{effects:?}");
+    }
+}
+
+#[test]
+fn invites_show_until_they_are_used_or_expire() {
+    let good = Invite { uses_left: 1, expires: NOW.plus(1), ..World::new().invites[0] };
+    let used = Invite { uses_left: 0, ..good };
+    let old = Invite { expires: NOW, ..good };
+    let codes = |invite| {
+        let code = |result: Result<Invite, Refusal>| result.err().map(|refusal| refusal.code);
+        (code(admission::preview(invite, NOW)), code(admission::burn(invite, NOW)))
+    };
+    use RejectCode::{InviteExpired, InviteInvalid, InviteUsed};
+    assert_eq!(codes(Some(good)), (None, None));
+    assert_eq!(codes(Some(used)), (Some(InviteUsed), None));
+    assert_eq!(codes(Some(old)), (Some(InviteExpired), Some(InviteExpired)));
+    assert_eq!(codes(None), (Some(InviteInvalid), Some(InviteInvalid)));
+    let grant = Some(Terms { rooms_left: 1, members_max: 9, expires: NOW.plus(1) });
+    let founder = MemberRow { joined: Seq(0), ..member(1, Role::Facilitator) };
+    let later = member(1, Role::Facilitator);
+    for (grant, founder, opens) in [
+        (grant, None, true),
+        (None, Some(&founder), true),
+        (None, Some(&later), false),
+        (None, None, false),
+    ] {
+        assert_eq!(admission::check_grant(grant, founder, NOW).is_ok(), opens);
+    }
+}
+
+#[test]
+fn blobs_evict_the_oldest_and_leave_with_their_member() {
+    let put = |count| {
+        let mut room = Room::new(row());
+        let staged = blobs::Staged { count, oldest: Some(BlobId([1; 32])) };
+        let blob = BlobId([2; 32]);
+        decide(|context| blobs::put(&mut room, context, staged, blob, vec![7])).unwrap();
+        room.changes.len()
+    };
+    assert_eq!((put(15), put(16)), (1, 2));
+    let mut welcomed = member(CLEO, Role::Member);
+    welcomed.welcome = Some(BlobId([1; 32]));
+    let fetched = |after| {
+        let mut room = Room::new(row());
+        blobs::fetched(&mut room, welcomed.clone(), Seq(after));
+        room.changes.len()
+    };
+    assert_eq!((fetched(0), fetched(1)), (0, 2));
+}
+
+/// Only the same payload and the same effects are the same submission.
+#[test]
+fn prints_tell_submissions_apart() {
+    let print = |submission: &Submission| Print::of(&Plain, &ROOM, &key(CLEO), submission);
+    let effects = vec![Effect::Reopen { epoch: Epoch(1) }];
+    let (plain, acting) = (says(), submission(post(EPOCH.0), effects));
+    let first = print(&plain);
+    first.check_entry(&print(&plain).digest, None).unwrap();
+    let conflict = Err(RejectCode::IdConflict.into());
+    assert_eq!(first.check_entry(&Digest([0; 32]), None), conflict);
+    let other = print(&acting).effects;
+    assert_eq!(
+        first.check_entry(&first.digest, other.as_ref().map(<[u8; 16]>::as_slice)),
+        conflict
+    );
+    print(&acting).check_effects(other.as_ref().map(<[u8; 16]>::as_slice)).unwrap();
+    assert_eq!(print(&acting).check_effects(None), conflict);
+}
+
+#[test]
+fn epochs_reopen_by_one_or_ahead() {
+    let world = World::new();
+    let reopen = |epoch| acts(vec![Effect::Reopen { epoch: Epoch(epoch) }]);
+    for (epoch, opens) in [(EPOCH.0 - 2, false), (EPOCH.0, false), (EPOCH.0 - 1, true)] {
+        let result = world.submit(1, reopen(epoch));
+        assert_eq!(result.as_ref().err().map(|refusal| refusal.code).is_none(), opens);
+        if let Ok((_, room)) = result {
+            assert_eq!(room.row.epoch, Epoch(epoch));
+        }
+    }
+    world.submit(1, reopen(EPOCH.0 + 1)).unwrap();
+    for epoch in [EPOCH.0 - 1, EPOCH.0 + 1] {
+        assert_eq!(world.refusal(2, reopen(epoch)).0, RejectCode::NotFacilitator);
+    }
+}
+
+#[test]
+fn roles_are_given_by_those_above() {
+    let mut world = World::new();
+    world.pending.push(Pending { member: key(5), digest: Digest([5; 32]), ..world.pending[0] });
+    let admit = |number: u8, role| {
+        let (member, acknowledgement) = (key(number), Digest([number; 32]));
+        let welcome = BlobId([1; 32]);
+        commits(vec![Effect::Admit { member, role, welcome, acknowledgement }])
+    };
+    world.submit(1, admit(7, Role::CoFacilitator)).unwrap();
+    world.submit(2, admit(7, Role::Observer)).unwrap();
+    let refused = world.refusal(2, admit(7, Role::CoFacilitator));
+    assert_eq!(refused.0, RejectCode::NotFacilitator);
+    // A removed member comes back; one who left is still a leaf of the group.
+    world.members[5].timeout_until = NOW.plus(9);
+    let (_, room) = world.submit(1, admit(6, Role::Member)).unwrap();
+    let Some(Change::Member(row)) = room.changes.first() else { panic!("{:?}", room.changes) };
+    assert_eq!((row.joined, row.timeout_until), (Seq(HEAD.0 + 1), NOW.plus(9)));
+    assert_eq!(world.refusal(1, admit(5, Role::Member)).0, RejectCode::NotFound);
+    // A facilitator stays one, and may go where nobody is left behind.
+    let stays = Effect::SetRole { member: key(1), role: Role::Facilitator };
+    world.submit(1, commits(vec![stays])).unwrap();
+    let leaves = || submission(marked(EPOCH.0), vec![Effect::Leave]);
+    assert_eq!(world.refusal(1, leaves()).0, RejectCode::LastFacilitator);
+    world.members.retain(|member| member.key == key(1) || !member.is_in());
+    world.submit(1, leaves()).unwrap();
+}
+
+/// A room that is full for posts can still be ruled.
+#[test]
+fn shares_of_a_full_room_differ() {
+    const MAX: u64 = 1_000_000;
+    let limits = Limits { room_bytes_max: MAX, ..Limits::NONE };
+    let takes = |bytes, sender: u8, submission: Submission| {
+        let sender = World::new().members[usize::from(sender) - 1].clone();
+        let mut room = Room::new(row());
+        room.row.bytes = bytes;
+        let checked = decide_within(limits, |context| check(&room, context, sender, submission));
+        checked.map_err(|refusal| refusal.code).err()
+    };
+    let invite = || {
+        let (invite, expires) = (InviteId([9; 16]), Millis::NEVER);
+        acts(vec![Effect::AddInvite { invite, uses: 1, expires, preview: vec![] }])
+    };
+    let revoke = || acts(vec![Effect::RevokeInvite { invite: InviteId([1; 16]) }]);
+    let own = || {
+        let own = Some(MessageId([1; 16]));
+        submission(marked(EPOCH.0), vec![Effect::Retract { seq: Seq(5), own }])
+    };
+    let full = Some(RejectCode::QuotaSpent);
+    for (bytes, cleo, ann, invites, commit, rule) in [
+        (MAX / 2, None, None, None, None, None),
+        (MAX - MAX / 10, full, None, None, None, None),
+        (MAX - MAX / 100, full, full, full, None, None),
+        (MAX, full, full, full, full, None),
+        (MAX + MAX / 100, full, full, full, full, full),
+    ] {
+        assert_eq!(takes(bytes, CLEO, says()), cleo, "{bytes}");
+        assert_eq!(takes(bytes, 1, says()), ann, "{bytes}");
+        assert_eq!(takes(bytes, 1, invite()), invites, "{bytes}");
+        assert_eq!(takes(bytes, 1, commits(vec![])), commit, "{bytes}");
+        assert_eq!(takes(bytes, 1, revoke()), rule, "{bytes}");
+        // What makes the room smaller is always taken.
+        assert_eq!((takes(bytes, 1, own()), takes(bytes, CLEO, own())), (None, None), "{bytes}");
+    }
+}
+
+#[test]
+fn commits_of_members_are_paced() {
+    let world = World::new();
+    let burst = |sender: u8, submission: fn() -> Submission| {
+        decide(|context| {
+            let sender = &world.members[usize::from(sender) - 1];
+            let room = world.load(&Needs::default());
+            let taken = |_: &u32| check(&room, context, sender.clone(), submission()).is_ok();
+            (0..20).take_while(taken).count()
+        })
+    };
+    assert_eq!(burst(CLEO, || commits(vec![])), 5);
+    assert_eq!((burst(CLEO, says), burst(1, || commits(vec![]))), (20, 20));
+}
+
+#[test]
+fn readers_see_what_is_theirs() {
+    let world = World::new();
+    let desk = (2, world.members[..5].to_vec());
+    let status =
+        reading::status(row(), &world.members[0], Some(desk), hearth_protocol::StreamId([0; 16]));
+    let left: Vec<bool> = status.roster.iter().map(|row| row.left).collect();
+    assert_eq!((status.knocks, left), (2, vec![false, false, false, false, true]));
+    let mut cleo = world.members[2].clone();
+    cleo.welcome = Some(BlobId([1; 32]));
+    blobs::check_fetch(&cleo, &BlobId([1; 32])).unwrap();
+    assert!(blobs::check_fetch(&cleo, &BlobId([2; 32])).is_err());
+    let standing = |row: Option<&MemberRow>, knock: Option<Standing>| {
+        reading::standing(row.cloned(), knock).map(|view| view.standing)
+    };
+    let (knocking, former) = (Some(Standing::Knocking), &world.members[5]);
+    assert_eq!(standing(Some(&cleo), knocking.clone()), Ok(cleo.standing()));
+    assert_eq!(standing(Some(former), knocking), Ok(Standing::Knocking));
+    assert_eq!(standing(Some(former), None), Ok(former.standing()));
+    assert_eq!(standing(None, None), Err(RejectCode::NotMember.into()));
+    assert!(reading::moderator(Some(world.members[1].clone())).is_ok());
+    assert!(reading::moderator(Some(cleo)).is_err());
+}
+
+#[test]
+fn entries_expire_to_the_moment() {
+    let numbers = RoomNumbers { retention_seconds: 60, ..RoomNumbers::default() };
+    let expiry = |oldest| retention::Expiry::of(&numbers, oldest, NOW);
+    let cutoff = NOW.0 - 60_000;
+    assert_eq!((expiry(cutoff), expiry(u64::MAX)), (None, None));
+    let due = expiry(cutoff - 1).unwrap();
+    assert_eq!(due.cutoff, cutoff);
+    assert_eq!(due.commits_cutoff(), NOW.0 - 366 * 24 * 3_600_000);
 }
 
 /// A deterministic source of choices (xorshift64).
@@ -577,6 +938,34 @@ fn decisions_depend_on_what_is_asked_for() {
         assert_eq!(room.row.head.0 - HEAD.0, u64::from(entry));
         assert_eq!(room.row.control - 5, u64::from(!submission.effects.is_empty()));
         assert_eq!(room.append.unwrap().payload, submission.payload);
+        let reopened = submission.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Reopen { epoch } => Some(epoch.0),
+            _ => None,
+        });
+        let is_commit =
+            submission.payload.get(mls_header::CONTENT_TYPE_AT) == Some(&mls_header::COMMIT);
+        assert_eq!(room.row.epoch.0, reopened.unwrap_or(EPOCH.0) + u64::from(is_commit));
+        let agreed = submission.effects.iter().any(|e| matches!(e, Effect::SetAgreement { .. }));
+        assert_eq!(room.rules_changed, agreed);
+        let dropped = room.changes.iter().any(|change| match change {
+            Change::DropKnocksBy(invite) => {
+                world.pending.iter().any(|knock| knock.invite == *invite)
+            }
+            _ => false,
+        });
+        let touches = |effect: &Effect| {
+            use Effect::{AddInvite, Reopen, Retract, RevokeInvite};
+            let quiet = matches!(
+                effect,
+                AddInvite { .. } | Reopen { .. } | Retract { .. } | RevokeInvite { .. }
+            );
+            !quiet
+        };
+        let roster = submission.effects.iter().any(touches);
+        assert!(room.news.roster == roster || room.news.roster && dropped, "{submission:?}");
+        assert!(!room.news.knocked && room.counted.is_none());
+        let is_marked = submission.payload.get(mls_header::CONTENT_TYPE_AT + 1) == Some(&1);
+        assert_eq!(room.paced.is_some(), is_marked, "{submission:?}");
         // Those who do not moderate leave, retract their own, and carry out departures; no more.
         let moderates = world.members[usize::from(sender) - 1].role.moderates();
         let own = |effect: &Effect| match effect {

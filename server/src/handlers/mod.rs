@@ -1,7 +1,7 @@
 //! From a request to its handler. Every variant has its arm; a handler returns a reply or a refusal, and writes to no socket.
 
+mod admission;
 mod blob;
-mod door;
 mod log;
 
 #[cfg(test)]
@@ -73,24 +73,26 @@ async fn serve(
             return log::submit(session, req, room, submission).await.map(Answer::Awaits);
         }
         ClientFrame::Authenticate { room, member, signature, .. } => {
-            let claim = door::Claim { room, member, signature };
-            door::authenticate(session, req, &claim).await
+            let claim = admission::Claim { room, member, signature };
+            admission::authenticate(session, req, &claim).await
         }
         ClientFrame::OpenRoom { room, member, signature, grant, numbers, agreement, .. } => {
             let opening = Opening { grant, numbers, agreement };
-            let claim = door::Claim { room, member, signature };
-            door::open_room(session, req, &claim, opening).await
+            let claim = admission::Claim { room, member, signature };
+            admission::open_room(session, req, &claim, opening).await
         }
-        ClientFrame::Preview { room, token, .. } => door::preview(session, req, room, token).await,
+        ClientFrame::Preview { room, token, .. } => {
+            admission::preview(session, req, room, token).await
+        }
         ClientFrame::Knock { room, member, signature, token, acknowledgement, body, .. } => {
             let knock = Knock { token, acknowledgement, body };
-            let claim = door::Claim { room, member, signature };
-            door::knock(session, req, &claim, knock).await
+            let claim = admission::Claim { room, member, signature };
+            admission::knock(session, req, &claim, knock).await
         }
         ClientFrame::BurnInvite { room, token, .. } => {
-            door::burn_invite(session, req, room, token).await
+            admission::burn_invite(session, req, room, token).await
         }
-        ClientFrame::CancelKnock { room, .. } => door::cancel_knock(session, req, room).await,
+        ClientFrame::CancelKnock { room, .. } => admission::cancel_knock(session, req, room).await,
         ClientFrame::PutBlob { room, blob, total, offset, part, .. } => {
             let part = crate::uploads::Part { blob, total, offset, bytes: part };
             blob::put(session, req, room, part).await
@@ -101,7 +103,9 @@ async fn serve(
         ClientFrame::Subscribe { room, after, .. } => {
             log::subscribe(session, req, room, after).await
         }
-        ClientFrame::Knocks { room, after, .. } => door::knocks(session, req, room, after).await,
+        ClientFrame::Knocks { room, after, .. } => {
+            admission::knocks(session, req, room, after).await
+        }
         ClientFrame::Status { room, .. } => log::status(session, req, room).await,
         // `Hello` does not come here; a variant of a later version does not decode.
         _ => Err(RejectCode::BadFrame.into()),

@@ -47,13 +47,14 @@ fn is_stale(folder: &Path) -> bool {
     else {
         return true;
     };
-    const SOURCES: [&str; 7] = [
+    const SOURCES: [&str; 8] = [
         "client/src",
         "client/console/src",
         "client/engine/src",
         "client/session/src",
         "client/text/src",
         "protocol/src",
+        "server/rules/src",
         "server/src",
     ];
     SOURCES.iter().any(|folder| has_newer(&workspace().join(folder), oldest))

@@ -3,7 +3,7 @@
 use hearth_protocol::{MemberKey, Millis, RejectCode, RoomId, Secret32, codec, frame::Standing};
 use hearth_rules::{
     Change, Room,
-    admission::{self, Answer, Knock, Opened, Opening},
+    admission::{self, Knock, Opened, Opening},
     reading::{self, View},
 };
 use rusqlite::{Connection, params};
@@ -114,15 +114,16 @@ pub(crate) fn knock(
     let invite = load::invite(db, key, &knock.token)?.ok_or(RejectCode::InviteInvalid)?;
     let (key, row) = rows::room(db, proof.room())?.ok_or(RejectCode::InviteInvalid)?;
     let mut room = Room::new(row);
-    let door = load::at_door(db, key, *proof.member(), invite, &knock)?;
-    let answer = batch.decide(now, |context| admission::knock(&room, context, &door, &knock))?;
-    let taken = match answer {
-        Answer::Stands(standing) => return Ok(standing),
-        Answer::Takes(taken) => taken,
-    };
-    // Not before it is known that the knock is taken, because an invite may have been used by many keys.
+    let candidate = load::candidate(db, key, *proof.member(), invite, &knock)?;
+    if let Some(standing) = admission::check_knock(&room, now, &candidate, &knock)? {
+        return Ok(standing);
+    }
+    // Each look waits for the last refusal before it, because many keys may have used an invite.
+    let crowd = load::crowd(db, key, &candidate.key)?;
+    let taken = batch
+        .decide(now, |context| admission::pace_knock(&room, context, &candidate, crowd, &knock))?;
     let taken_back = load::last_taken_back(db, key, &invite.id)?;
-    let standing = admission::take_knock(&mut room, now, &door, taken, taken_back, knock);
+    let standing = admission::take_knock(&mut room, now, &candidate, taken, taken_back, knock);
     save::changes(db, key, &room)?;
     if room.news.knocked {
         batch.publish(&mut room, None);

@@ -5,7 +5,7 @@ use hearth_protocol::{
 };
 use hearth_rules::{
     Invite, Kept, Logged, Needs, Pending, Room, Spent,
-    admission::{AtDoor, Before, Knock},
+    admission::{Before, Candidate, Crowd, Knock},
     blobs::Staged,
     posts,
 };
@@ -154,14 +154,14 @@ fn entry(db: &Connection, room: i64, seq: Seq) -> rusqlite::Result<Option<Logged
         .optional()
 }
 
-/// Loads what a room holds of a key that knocks with an invite.
-pub(super) fn at_door(
+/// Loads what a room holds of a key that knocks with an invite: a row each.
+pub(super) fn candidate(
     db: &Connection,
     room: i64,
     key: MemberKey,
     invite: Invite,
     knock: &Knock,
-) -> rusqlite::Result<AtDoor> {
+) -> rusqlite::Result<Candidate> {
     let before = db
         .prepare_cached(
             "SELECT declined, at, invite = ?3 AND digest = ?4 AND body = ?5
@@ -181,23 +181,21 @@ pub(super) fn at_door(
             },
         )
         .optional()?;
-    let millis = |at: Option<i64>| at.map(|at| Millis(uint(at)));
-    let last = db
+    let last: Option<i64> = db
         .prepare_cached("SELECT at FROM knockers WHERE room = ?1 AND invite = ?2 AND member = ?3")?
         .query_row(params![room, invite.id.as_bytes(), key.as_bytes()], |row| row.get(0))
         .optional()?;
-    let other = db
+    let member = rows::member(db, room, &key)?;
+    Ok(Candidate { key, invite, member, before, last: last.map(|at| Millis(uint(at))) })
+}
+
+/// Looks through the keys that used invites of a room, and the knocks that wait.
+pub(super) fn crowd(db: &Connection, room: i64, key: &MemberKey) -> rusqlite::Result<Crowd> {
+    let last: Option<i64> = db
         .prepare_cached("SELECT max(at) FROM knockers WHERE room = ?1 AND member = ?2")?
         .query_row(params![room, key.as_bytes()], |row| row.get(0))?;
-    Ok(AtDoor {
-        key,
-        invite,
-        member: rows::member(db, room, &key)?,
-        before,
-        last: millis(last),
-        other: millis(other),
-        pending: usize::try_from(pending_count(db, room)?).unwrap_or(usize::MAX),
-    })
+    let pending = usize::try_from(pending_count(db, room)?).unwrap_or(usize::MAX);
+    Ok(Crowd { last: last.map(|at| Millis(uint(at))), pending })
 }
 
 /// Returns when the last knock by an invite came that was taken back since, by whatever key.

@@ -135,7 +135,7 @@ pub(super) fn change(db: &Connection, key: i64, change: &Change) -> rusqlite::Re
              AND declined = 0",
             params![key, member.as_bytes(), note],
         ),
-        Change::CloseDoor => {
+        Change::DropInvitesAndKnocks => {
             run("DELETE FROM knocks WHERE room = ?1 AND declined = 0", &[&key])?;
             run("DELETE FROM knockers WHERE room = ?1", &[&key])?;
             run("DELETE FROM invites WHERE room = ?1", &[&key])

@@ -204,7 +204,7 @@ fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 /// FULL syncs the WAL at every commit, so that an acknowledged entry survives a power cut.
 fn synchronous() -> &'static str {
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     if crate::testing::careless::syncs_rarely() {
         return "NORMAL";
     }
