@@ -48,6 +48,8 @@ const BRACKETED_PASTE_OFF: &str = "\x1b[?2004l";
 /// Said after Ctrl-C in a line.
 const PUT_AWAY: &str =
     "-- the line was put away: the Up key brings it back. Ctrl-C again ends the chat.";
+/// Takes everything from the screen, and the cursor to its top.
+const ERASE_SCREEN: &str = "\x1b[H\x1b[2J";
 const ERASE_ROW: &str = "\r\x1b[K";
 
 /// Why a line was not taken.
@@ -143,15 +145,34 @@ impl ConsoleReader {
         lock(&self.shared.editor).is_some()
     }
 
-    /// Drops the line that is being typed and goes back from the alternate screen: nothing more is said here. Lines go on to
-    /// come, so that they do not go to the shell.
-    pub fn stop_talking(&self, prompt: &str) {
+    /// Returns what tells that a key is pressed.
+    pub fn keys(&self) -> Keys {
+        Keys { shared: self.shared.clone() }
+    }
+
+    /// Takes the line that is being typed from the screen and goes back from the alternate screen: nothing more is said here.
+    /// Lines go on to come, so that they do not go to the shell. Returns what was being typed.
+    pub fn stop_talking(&self, prompt: &str) -> String {
         let mut editor = lock(&self.shared.editor);
+        let words = editor.as_ref().map(LineEditor::words).unwrap_or_default();
         if editor.is_some() {
             *editor = Some(LineEditor::unseen(prompt));
             self.shared.write(ERASE_ROW);
         }
         leave_alternate_screen();
+        words
+    }
+
+    /// Takes what is on the screen from it, where lines are edited.
+    pub fn hide(&self) {
+        if self.edits() {
+            self.shared.write(ERASE_SCREEN);
+        }
+    }
+
+    /// Returns what is being typed, where lines are edited.
+    pub fn words(&self) -> String {
+        lock(&self.shared.editor).as_ref().map(LineEditor::words).unwrap_or_default()
     }
 
     /// Waits until Enter is pressed on an empty line, which is asked for again after any other, or until the input ends. All keys
@@ -184,6 +205,19 @@ impl ConsoleReader {
 impl Drop for ConsoleReader {
     fn drop(&mut self) {
         self.shared.finish();
+    }
+}
+
+/// Tells that keys are pressed, where lines are edited.
+#[derive(Debug)]
+pub struct Keys {
+    shared: Arc<Shared>,
+}
+
+impl Keys {
+    /// Waits for a key, or for several at once. Cancel safe.
+    pub async fn pressed(&self) {
+        self.shared.keys.notified().await;
     }
 }
 
@@ -232,6 +266,8 @@ struct Shared {
     entered: AtomicUsize,
     /// Nobody wants more lines.
     stopped: AtomicBool,
+    /// A key was pressed.
+    keys: Notify,
     /// Standard output is gone.
     closed: Notify,
 }
@@ -281,6 +317,7 @@ impl Reader {
                     return;
                 }
             };
+            self.shared.keys.notify_one();
             for byte in &bytes[..count] {
                 let Some(typed) = self.take(*byte) else {
                     continue;

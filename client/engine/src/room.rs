@@ -30,6 +30,7 @@ pub const FOUND_MAX: usize = 8;
 
 pub(super) const STATE: &[u8] = b"state";
 pub(super) const CURSOR: &[u8] = b"cursor";
+const DRAFT: &[u8] = b"draft";
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -373,6 +374,26 @@ impl<'s> Room<'s> {
             self.save_state()?;
         }
         Ok(())
+    }
+
+    /// Keeps words that were begun and not sent, sealed like all of the room, in place of what was kept before. Empty words
+    /// keep nothing.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn keep_draft(&self, words: &str) -> Result<()> {
+        match words.trim() {
+            "" => Ok(self.store.delete(Kind::Room, self.no, DRAFT).map(|_| ())?),
+            words => write(self.store, Kind::Room, self.no, DRAFT, &words.to_owned()),
+        }
+    }
+
+    /// Returns the words that were begun and not sent; they stay until [`Self::keep_draft`] changes them.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn draft(&self) -> Result<Option<String>> {
+        read(self.store, Kind::Room, self.no, DRAFT)
     }
 
     /// Shows or hides a member's messages on this profile alone.

@@ -189,6 +189,7 @@ pub(super) async fn run(
             if alternate {
                 chat.out = context.out.clone();
             }
+            chat.keep_draft(&reader.words());
             chat.keep_typed_ahead(&reader.typed_ahead().await);
             Ok(())
         }
@@ -202,7 +203,11 @@ pub(super) async fn run(
         }
         (Some(Err(stop)), Some(mut reader)) => {
             // Somebody may be in the middle of a private sentence: it must not go to the shell, which runs it and keeps it.
-            reader.stop_talking(ENDED_PROMPT);
+            let draft = reader.stop_talking(ENDED_PROMPT);
+            if matches!(stop, Stop::Idle) {
+                reader.hide();
+            }
+            chat.keep_draft(&draft);
             chat.keep_typed_ahead(&reader.take_typed_ahead().await);
             let out = chat.out.clone();
             // The profile is free for others meanwhile.
@@ -230,6 +235,7 @@ impl<'s> Chat<'s> {
         idle: Duration,
     ) -> Result<End, Stop> {
         self.greet(&mut room)?;
+        self.take_draft(&room)?;
         let out = self.out.clone();
         let mut session = Session::new(Network::machine(), room, move |missed| {
             inside::tell_missed(&out, missed);
@@ -238,6 +244,7 @@ impl<'s> Chat<'s> {
         let event = session.next().await.map_err(Failure::from)?;
         self.happened(&mut session, event).await?;
         let mut lock_at = Instant::now() + idle;
+        let keys = reader.keys();
         loop {
             tokio::select! {
                 biased;
@@ -258,6 +265,7 @@ impl<'s> Chat<'s> {
                         }
                     }
                 }
+                () = keys.pressed() => lock_at = Instant::now() + idle,
                 ready = session.ready() => {
                     let event = session.turn(ready).await.map_err(Failure::from)?;
                     self.happened(&mut session, event).await?;
@@ -421,6 +429,28 @@ impl<'s> Chat<'s> {
         let command = InRoom::Send { room: self.room.clone(), text: text.to_owned() };
         self.perform(session, &command).await?;
         Ok(Next::On)
+    }
+
+    /// Keeps a sentence that was not finished for the next chat.
+    fn keep_draft(&self, words: &str) {
+        if words.trim().is_empty() {
+            return;
+        }
+        let room = Room::open(self.store, self.crypto, &self.room);
+        if room.and_then(|room| room.keep_draft(words)).is_ok() {
+            self.out.remark("-- what you had begun to type is kept for the next chat");
+        }
+    }
+
+    /// Puts a sentence that was not finished back into the line.
+    fn take_draft(&self, room: &Room<'_>) -> Result<()> {
+        if let Some(words) = room.draft()?
+            && self.out.give_back(&words)
+        {
+            room.keep_draft("")?;
+            self.out.remark("-- what you had begun to type is back in the line");
+        }
+        Ok(())
     }
 
     /// Keeps the words that were entered while something else was being done, in which the chat was ended. Commands are

@@ -108,6 +108,52 @@ fn d1_idle_lock_waits_for_enter() {
     assert!(ended.stdout.contains("-- locked"), "{ended:?}");
 }
 
+/// The lock takes the screen away, and the sentence that was not finished comes back in the next chat.
+#[test]
+fn d2_idle_lock_keeps_draft() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    circle.say(&circle.fay, "said in private");
+    let args = ["chat", &circle.room, "--lock-after", "1s"];
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &args);
+    chat.await_words("said in private");
+    chat.types("I was about to");
+    chat.await_words("Press Enter alone");
+    let screen = chat.screen();
+    let (_, hidden) = screen.rsplit_once("\x1b[H\x1b[2J").unwrap();
+    assert!(!hidden.contains("private") && !hidden.contains("about"), "{hidden:?}");
+    chat.types("\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+    let mut again = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    again.await_words("back in the line");
+    again.types(" say it.\r");
+    again.await_words("Fay: I was about to say it.");
+    again.types("\x04");
+    assert_eq!(again.ends().0.code(), Some(0));
+    assert!(texts(&circle.history(&circle.fay)).contains(&"I was about to say it."));
+}
+
+#[test]
+fn d2_keys_put_lock_off() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let args = ["chat", &circle.room, "--lock-after", "2s"];
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &args);
+    chat.await_words("/quit ends");
+    let begun = std::time::Instant::now();
+    let mut words = String::new();
+    while begun.elapsed() < std::time::Duration::from_secs(4) {
+        words.push('x');
+        chat.types("x");
+        chat.await_words(&words);
+        words.truncate(40);
+    }
+    assert!(!chat.sees("-- locked"));
+    chat.await_words("-- locked");
+    chat.types("\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+}
+
 #[test]
 fn d4_untouched_template_is_refused() {
     let relay = Relay::start();

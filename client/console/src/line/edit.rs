@@ -65,6 +65,11 @@ impl LineEditor {
         Self { unseen: true, ..Self::new(prompt) }
     }
 
+    /// Returns what is being typed.
+    pub(super) fn words(&self) -> String {
+        self.left.iter().chain(self.right.iter().rev()).collect()
+    }
+
     /// Takes one byte from the terminal.
     pub(super) fn take(&mut self, byte: u8) -> Option<Typed> {
         match core::mem::take(&mut self.decoding) {
