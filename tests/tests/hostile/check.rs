@@ -9,9 +9,9 @@ use hearth_engine::{
 };
 use hearth_protocol::{Digest, Entry, MemberKey, MessageId, Millis, Seq};
 
-use super::{
-    Op, Person,
-    stage::{FALSE_UNTIL, SILENT_SECONDS},
+use crate::world::{
+    Person,
+    lies::{FALSE_UNTIL, Op, SILENT_SECONDS},
 };
 
 /// Seqs of a log and what is there.

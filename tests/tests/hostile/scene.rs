@@ -1,6 +1,6 @@
 //! One seed: a room, its people, the lies told to them, and what became of it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use hearth_engine::{
     accord::Reason,
@@ -13,20 +13,13 @@ use hearth_protocol::{
     Effect, Entry, InviteId, MemberKey, MessageId, RejectCode, Role, Secret32, Seq, invite::Invite,
 };
 use hearth_session::live::LiveError;
-use tokio::{task::LocalSet, time::timeout};
+use tokio::time::timeout;
 
 use hearth_kit::Dice;
 
-use super::{
-    Backend, Op, Person, Proxy, Stage,
-    check::{Oracle, view_of},
-    people::accuses,
-};
+use super::check::{Oracle, view_of};
+use crate::world::{Outcome, Person, WRONG_CLOCKS, World, accuses, lies::Op};
 
-/// By how much a clock is wrong, in milliseconds.
-pub const WRONG_CLOCKS: [i64; 8] =
-    [0, 0, -3 * HOUR, 3 * HOUR, -365 * 24 * HOUR, 365 * 24 * HOUR, 85 * 24 * HOUR, 300 * 24 * HOUR];
-const HOUR: i64 = 3_600_000;
 /// More than the default retention: 31 days.
 const KEPT_MILLIS: u64 = 31 * 24 * 3_600_000;
 /// Founded the room, and facilitates.
@@ -41,25 +34,10 @@ const GUS: usize = 5;
 const STEPS: usize = 16;
 /// Rounds after which everybody must have got on, once the lies have ended.
 const ROUNDS: usize = 4;
-/// A visit that takes longer hangs: no lie of this harness makes an honest client wait that long.
+/// A visit that takes longer hangs: no lie makes an honest client wait that long.
 const HANG: Duration = Duration::from_secs(60);
-
-/// What happened.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// What must not be.
-    pub violations: Vec<String>,
-    /// Frames and entries handled while lies were told.
-    pub events: u64,
-    /// Lies told, by kind.
-    pub lies: HashMap<Op, u64>,
-    /// People who were told that something is wrong.
-    pub warned: usize,
-    /// Honest people at the end.
-    pub honest: usize,
-    /// What the scene got to, such as a stranger who holds a Welcome.
-    pub reached: Vec<&'static str>,
-}
+/// Everybody in a scene; the number is their place here.
+const NAMES: [&str; 6] = ["Fay", "Ben", "Cleo", "Mal", "Dan", "Gus"];
 
 /// What else happens in a scene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +60,7 @@ enum Special {
 /// A scene under way.
 pub struct Scene {
     dice: Dice,
-    proxy: Proxy,
+    world: Rc<World>,
     people: Vec<Person>,
     oracle: Oracle,
     link: Option<Invite>,
@@ -112,22 +90,17 @@ pub enum Lies<'a> {
     AgainstLawless,
 }
 
-/// Plays a seed against a relay and returns what happened.
-pub fn run(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, Box::pin(Scene::play(seed, lies, backend)))
-}
-
 impl Scene {
-    async fn play(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
-        let mut scene = Box::pin(Self::open(seed, backend)).await;
+    /// Plays a seed against a relay whose clock is ahead by so many milliseconds.
+    pub async fn play(seed: u64, lies: Lies<'_>, relay_ahead: i64) -> Outcome {
+        let mut scene = Box::pin(Self::open(seed, relay_ahead)).await;
         let lying = !matches!(lies, Lies::None);
-        scene.set_clocks(seed, backend.ahead());
+        scene.set_clocks(seed, relay_ahead);
         scene.people[1].break_laws(matches!(lies, Lies::AgainstLawless));
         let mut special = if lying { scene.begin_lies(seed) } else { Special::Nothing };
         if let Lies::Only(ops) = lies {
             special = Special::Nothing;
-            let mut stage = scene.proxy.stage.borrow_mut();
+            let mut stage = scene.world.stage();
             stage.rules = Vec::new();
             stage.ops = ops.to_vec();
             stage.percent = 70;
@@ -143,7 +116,7 @@ impl Scene {
                 Box::pin(scene.newcomer(lying)).await;
             }
             if matches!(step, 9 | 12) && special == Special::Fork {
-                scene.proxy.stage.borrow_mut().cross();
+                scene.world.stage().cross();
             }
             Box::pin(scene.step()).await;
             scene.look();
@@ -160,14 +133,12 @@ impl Scene {
     }
 
     /// Opens a room with four people and no lies.
-    async fn open(seed: u64, backend: &Backend) -> Self {
+    async fn open(seed: u64, relay_ahead: i64) -> Self {
         let mut dice = Dice::new(seed);
-        let stage = Stage::new(Dice::new(dice.roll()));
-        let proxy = Proxy::start(backend.address(), stage).await;
-        let names = ["Fay", "Ben", "Cleo", "Mal", "Dan", "Gus"];
-        let mut people: Vec<Person> = names.iter().map(|name| Person::new(name)).collect();
-        let grant = backend.grant_via(proxy.address());
-        people[FAY].found(&grant).await.unwrap();
+        let world = World::hostile(dice.roll(), &NAMES, relay_ahead);
+        let people = (0..NAMES.len()).map(|who| Person::in_world(&world, who));
+        let mut people: Vec<Person> = people.collect();
+        people[FAY].found(&world.grant).await.unwrap();
         let link = people[FAY].invite(16).await.unwrap();
         let mut oracle = Oracle::default();
         let fay = people[FAY].key.unwrap();
@@ -176,7 +147,7 @@ impl Scene {
         oracle.order.push(fay);
         let mut scene = Self {
             dice,
-            proxy,
+            world,
             people,
             oracle,
             link: Some(link),
@@ -185,11 +156,11 @@ impl Scene {
             haunted: None,
             removed_at: None,
             admitting: false,
-            clocks: vec![0; names.len()],
+            clocks: vec![0; NAMES.len()],
             reached: Vec::new(),
             wrong: Vec::new(),
         };
-        scene.elsewhere(backend);
+        scene.elsewhere();
         for who in 1..=MAL {
             let admitted = scene.join(who).await;
             assert!(admitted.unwrap(), "an honest relay lets everybody in");
@@ -207,9 +178,9 @@ impl Scene {
     fn set_clocks(&mut self, seed: u64, relay: i64) {
         let mut dice = Dice::new(seed ^ 0xc10c_0001);
         self.clocks = self.people.iter().filter_map(|_| dice.pick(&WRONG_CLOCKS)).collect();
-        for (who, person) in self.people.iter().enumerate() {
+        for (who, clock) in self.clocks.iter().enumerate() {
             let inside = self.inside.contains(&who);
-            person.set_clock(if inside { self.clocks[who] } else { relay });
+            self.world.set_clock(who, if inside { *clock } else { relay });
         }
     }
 
@@ -223,10 +194,9 @@ impl Scene {
     }
 
     /// Makes ciphertexts of another room, to be mixed in.
-    fn elsewhere(&self, backend: &Backend) {
-        let other = Person::new("Olga");
-        let payloads = other.ciphertexts(&backend.grant_via(self.proxy.address()));
-        self.proxy.stage.borrow_mut().stock.payloads = payloads;
+    fn elsewhere(&self) {
+        let payloads = Person::new("Olga").ciphertexts(&self.world.grant);
+        self.world.stage().stock.payloads = payloads;
     }
 
     fn key(&self, who: usize) -> MemberKey {
@@ -257,7 +227,7 @@ impl Scene {
             ops.clear();
         }
         let targets: Vec<MemberKey> = (0..MAL).map(|who| self.key(who)).collect();
-        let mut stage = self.proxy.stage.borrow_mut();
+        let mut stage = self.world.stage();
         stage.targets = targets.into_iter().filter(|_| self.dice.chance(70)).collect();
         stage.ops = ops;
         stage.percent = [15, 30, 60][self.dice.below(3)];
@@ -268,9 +238,9 @@ impl Scene {
     /// Takes note of how a visit ended.
     fn note<T>(&mut self, who: usize, result: Result<T, LiveError>) -> Option<T> {
         let key = self.people[who].key;
-        let rewritten = key.and_then(|key| self.proxy.stage.borrow_mut().rewritten.remove(&key));
-        let outcast = key.is_some_and(|key| self.proxy.stage.borrow_mut().outcast.remove(&key));
-        let ruled = key.and_then(|key| self.proxy.stage.borrow_mut().ruled.remove(&key));
+        let rewritten = key.and_then(|key| self.world.stage().rewritten.remove(&key));
+        let outcast = key.is_some_and(|key| self.world.stage().outcast.remove(&key));
+        let ruled = key.and_then(|key| self.world.stage().ruled.remove(&key));
         if let Err(LiveError::Refused { code: RejectCode::TimedOut, reason, .. }) = &result
             && *reason == Reason::Recorded
         {
@@ -302,6 +272,7 @@ impl Scene {
                 Some(value)
             }
             Err(error) => {
+                self.world.note(&format!("{}: {error}", self.people[who].name));
                 if accuses(&error) {
                     self.people[who].complaints.push(error.to_string());
                 }
@@ -369,7 +340,7 @@ impl Scene {
                 self.reached.push("a newcomer came in");
             }
             self.inside.push(who);
-            self.people[who].set_clock(self.clocks[who]);
+            self.world.set_clock(who, self.clocks[who]);
             self.oracle.order.push(self.key(who));
         }
         true
@@ -402,13 +373,13 @@ impl Scene {
             Special::Fork => {
                 let halves: Vec<MemberKey> =
                     if self.dice.chance(50) { vec![self.key(1)] } else { vec![self.key(FAY)] };
-                self.proxy.stage.borrow_mut().fork(&halves);
+                self.world.stage().fork(&halves);
                 self.reached.push("the room has two logs");
                 for who in [FAY, 1, 2] {
                     self.say(who).await;
                 }
                 if self.dice.chance(50) {
-                    self.proxy.stage.borrow_mut().cross();
+                    self.world.stage().cross();
                     for who in [FAY, 1, 2] {
                         self.visit(who, async |_| Ok(())).await;
                     }
@@ -446,7 +417,7 @@ impl Scene {
                 }
             }
             Special::Pause => {
-                self.proxy.stage.borrow_mut().hide_numbers = true;
+                self.world.stage().hide_numbers = true;
                 let paused = self
                     .visit(FAY, async |live| {
                         let until = live.relay_now().plus(3_600_000);
@@ -473,7 +444,7 @@ impl Scene {
                 let removed = self.visit(FAY, async |live| live.act(act).await).await;
                 self.inside.retain(|who| *who != MAL);
                 // That the relay took it, and did not only say so, shows in its log.
-                let stage = self.proxy.stage.borrow();
+                let stage = self.world.stage();
                 let last = stage.truth().last();
                 let mine = self.people[FAY].rows().last().map(|r| r.digest);
                 if removed.is_some() && last.map(|e| e.content.digest()) == mine {
@@ -546,14 +517,14 @@ impl Scene {
     }
 
     fn collude(&self) {
-        self.proxy.stage.borrow_mut().colluders.insert(self.key(MAL));
+        self.world.stage().colluders.insert(self.key(MAL));
     }
 
     /// A member admits somebody, by nobody's leave; returns where the commit is.
     async fn usurp_door(&mut self, whom: usize) -> Option<u64> {
         self.collude();
         let key = self.key(whom);
-        let knock = self.proxy.stage.borrow().knocks.iter().rfind(|k| k.member == key).cloned()?;
+        let knock = self.world.stage().knocks.iter().rfind(|k| k.member == key).cloned()?;
         self.people[MAL].break_laws(true);
         let seq = self
             .visit(MAL, async |live| {
@@ -571,7 +542,7 @@ impl Scene {
 
     /// The stranger takes the Welcome, asking nobody.
     fn haunt(&mut self, seq: u64) {
-        let Some((_, welcome)) = self.proxy.stage.borrow().blobs.last().cloned() else { return };
+        let Some((_, welcome)) = self.world.stage().blobs.last().cloned() else { return };
         self.people[GUS].break_laws(true);
         let joined = self.people[GUS].room().map(|mut room| {
             let now = room.now();
@@ -586,7 +557,7 @@ impl Scene {
 
     /// Somebody new comes while lies are told.
     async fn newcomer(&mut self, lying: bool) {
-        if self.proxy.stage.borrow().lied_to.contains(&self.key(FAY)) {
+        if self.world.stage().lied_to.contains(&self.key(FAY)) {
             return;
         }
         let Some(link) = self.link.clone() else { return };
@@ -599,7 +570,7 @@ impl Scene {
         if look_alike {
             // The commit that everybody refuses uses the epoch up: the facilitator's next one gives it back.
             Box::pin(self.usurp_door(DAN)).await;
-            let mut stage = self.proxy.stage.borrow_mut();
+            let mut stage = self.world.stage();
             stage.welcome = stage.blobs.last().map(|(id, _)| *id);
             self.reached.push("a newcomer is shown a member's Welcome");
         }
@@ -609,12 +580,12 @@ impl Scene {
         }
         if lying {
             let percent = {
-                let mut stage = self.proxy.stage.borrow_mut();
+                let mut stage = self.world.stage();
                 stage.targets.insert(key);
                 stage.percent
             };
             if look_alike || self.dice.chance(30) {
-                let mut stage = self.proxy.stage.borrow_mut();
+                let mut stage = self.world.stage();
                 stage.ops = vec![Op::WelcomeOther];
                 if !look_alike {
                     stage.ops.push(Op::WelcomeGarbage);
@@ -622,7 +593,7 @@ impl Scene {
                 stage.percent = 100;
             }
             Box::pin(self.let_in(DAN)).await;
-            self.proxy.stage.borrow_mut().percent = percent;
+            self.world.stage().percent = percent;
         } else {
             Box::pin(self.let_in(DAN)).await;
         }
@@ -636,7 +607,7 @@ impl Scene {
         }
         let lies = {
             let fay = self.key(FAY);
-            let mut stage = self.proxy.stage.borrow_mut();
+            let mut stage = self.world.stage();
             let before = (stage.ops.clone(), stage.targets.clone(), stage.percent);
             stage.ops = Op::DOOR[..3].to_vec();
             stage.targets.insert(fay);
@@ -647,7 +618,7 @@ impl Scene {
             self.wrong.push("T2: somebody came in by a knock that was tampered with".into());
         }
         self.reached.push("knocks are confused");
-        let mut stage = self.proxy.stage.borrow_mut();
+        let mut stage = self.world.stage();
         (stage.ops, stage.targets, stage.percent) = lies;
     }
 
@@ -661,8 +632,8 @@ impl Scene {
 
     /// The lies end: everybody gets on, or says why not.
     async fn recover(&mut self) {
-        self.proxy.stage.borrow_mut().quiet();
-        let lied_to = self.proxy.stage.borrow().lied_to.clone();
+        self.world.stage().quiet();
+        let lied_to = self.world.stage().lied_to.clone();
         let honest: Vec<usize> = self.honest().collect();
         for _ in 0..ROUNDS {
             for who in &honest {
@@ -679,14 +650,14 @@ impl Scene {
         self.look();
         let joined = |who: usize| {
             let key = self.key(who);
-            self.proxy.stage.borrow().joined(&key).unwrap_or(0)
+            self.world.stage().joined(&key).unwrap_or(0)
         };
         let mut wrong = Vec::new();
         for who in &honest {
             let person = &self.people[*who];
             let rows = person.rows();
-            let stage = self.proxy.stage.borrow();
-            let agrees = Oracle::agrees(person, &rows, joined(*who), stage.truth());
+            let joined = joined(*who);
+            let agrees = Oracle::agrees(person, &rows, joined, self.world.stage().truth());
             if !agrees && !person.warned() {
                 wrong.push(format!("I3: {} has another log and was never told", person.name));
             }
@@ -751,11 +722,10 @@ impl Scene {
         wrong
     }
 
-    /// Prints what everybody has, for whoever looks into one seed.
-    #[expect(clippy::print_stdout, reason = "on request, for a person")]
+    /// Notes everybody's history, for a person who looks into one seed.
     fn tell(&self) {
         for person in &self.people {
-            println!("{} {:?}", person.name, person.complaints);
+            self.world.note(&format!("{} {:?}", person.name, person.complaints));
             for row in person.rows() {
                 let content = match &row.content {
                     RowContent::Moderation { record, .. } => format!("{:?}", record.act),
@@ -763,14 +733,15 @@ impl Scene {
                 };
                 let content: String = content.chars().take(60).collect();
                 let digest = row.digest.to_hex();
-                println!("  {} {} {} {content} {:?}", row.seq, &digest[..8], row.name, row.notices);
+                let (seq, name, notices) = (row.seq, &row.name, &row.notices);
+                self.world.note(&format!("  {seq} {} {name} {content} {notices:?}", &digest[..8]));
             }
         }
     }
 
     /// I1: who is not in the room has nothing of what is said in it.
     fn strangers(&mut self) {
-        let truth: Vec<Entry> = self.proxy.stage.borrow().truth().to_vec();
+        let truth: Vec<Entry> = self.world.stage().truth().to_vec();
         if let Some(seq) = self.haunted {
             let read = self.reads(GUS, &truth, |s| s > seq);
             if read.iter().any(|text| !text.starts_with("Mal")) {
@@ -815,7 +786,7 @@ impl Scene {
         if std::env::var_os("HEARTH_HOSTILE_SEED").is_some() {
             self.tell();
         }
-        let stage = self.proxy.stage.borrow();
+        let stage = self.world.stage();
         self.wrong.extend(stage.violations.iter().cloned());
         let honest: Vec<usize> = self.honest().collect();
         let warned = honest.iter().filter(|who| self.people[**who].warned()).count();
@@ -826,13 +797,15 @@ impl Scene {
         if !lying && warned > 0 {
             self.wrong.push("F: somebody was warned, and nobody lied".into());
         }
-        Outcome {
-            violations: self.wrong,
-            events: stage.events,
-            lies: stage.lies.clone(),
-            warned,
-            honest: honest.len(),
-            reached: self.reached,
+        self.world.add("hostile events", stage.events);
+        self.world.add("people", honest.len() as u64);
+        self.world.add("people warned", warned as u64);
+        for (op, many) in &stage.lies {
+            self.world.add(&format!("lie {op:?}"), *many);
         }
+        drop(stage);
+        self.reached.iter().for_each(|what| self.world.count(what));
+        self.wrong.drain(..).for_each(|what| self.world.wrong(what));
+        self.world.finish()
     }
 }

@@ -1,10 +1,10 @@
-//! What happens in a simulation, drawn from its seed: who does what when, and what befalls relay and network.
+//! The plan of a simulation, drawn from its seed: visits and faults.
 
 use hearth_protocol::{Role, frame::Door};
 
 use hearth_kit::Dice;
 
-use crate::hostile::WRONG_CLOCKS;
+use crate::world::{Event, WRONG_CLOCKS};
 
 /// Founds the room and facilitates throughout.
 pub(super) const FAY: usize = 0;
@@ -71,21 +71,6 @@ pub(super) struct Visit {
     pub(super) action: Action,
     /// Kills the client so long after the visit began.
     pub(super) killed_after: Option<u64>,
-}
-
-/// What befalls relay or network.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Event {
-    /// The relay dies and comes back after so long.
-    Crash(u64),
-    /// The relay's clock jumps.
-    Jump(i64),
-    /// A member cannot connect for so long.
-    Cut(usize, u64),
-    /// Nothing of a member's passes for so long.
-    Silence(usize, u64),
-    /// The relay deletes what is past its time.
-    Forget,
 }
 
 /// All of it.

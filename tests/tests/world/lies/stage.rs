@@ -1,4 +1,4 @@
-//! What the proxy knows, and the lies it tells: frames in, frames out, no sockets.
+//! The state of the layer that lies, and its lies: frames in, frames out.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,9 +17,9 @@ use super::{
 };
 
 /// What [`Op::SilentLimit`] says.
-pub(super) const SILENT_SECONDS: u32 = 7_777;
+pub const SILENT_SECONDS: u32 = 7_777;
 /// What [`Op::FalseTimeout`] says: later than any clock here.
-pub(super) const FALSE_UNTIL: Millis = Millis(5_000_000_000_000);
+pub const FALSE_UNTIL: Millis = Millis(5_000_000_000_000);
 
 /// What a request of a connection waits for.
 enum Pending {
@@ -27,10 +27,12 @@ enum Pending {
     Submit { payload: Vec<u8>, lie: Option<Op> },
 }
 
-/// One member's connection.
+/// What one connection of a member was told.
 #[derive(Default)]
-pub(super) struct Conn {
+pub struct Told {
     member: Option<MemberKey>,
+    /// The member is gone: only what they wrote still matters.
+    pub gone: bool,
     /// Seq up to which entries were delivered; `None` before a subscription.
     sent: Option<u64>,
     pending: HashMap<RequestId, Pending>,
@@ -42,14 +44,17 @@ pub(super) struct Conn {
     floor: u64,
 }
 
-/// What the proxy does next.
-pub(super) enum Action {
+/// The next step for a connection.
+pub enum Action {
+    /// Hands a frame to the relay.
     Relay(Vec<u8>),
+    /// Sends a frame to the member.
     Member(Vec<u8>),
+    /// Ends the connection after what was sent.
     Cut,
 }
 
-/// What the proxy knows and how it lies.
+/// The layer that lies.
 pub struct Stage {
     dice: Dice,
     /// The lies of this scene.
@@ -89,14 +94,15 @@ pub struct Stage {
     pub welcome: Option<BlobId>,
     /// Blobs of colluders and facilitators.
     pub blobs: Vec<(BlobId, Vec<u8>)>,
-    pub(super) stock: Stock,
+    pub stock: Stock,
     branches: Vec<Vec<Entry>>,
     views: HashMap<MemberKey, View>,
     joined: HashMap<MemberKey, u64>,
-    /// Members as they came: the order of the plan, which must not hang on keys.
+    /// Members in the order of joining: the plan must not hang on keys.
     order: Vec<MemberKey>,
     stream: StreamId,
-    submitted: HashMap<(MemberKey, MessageId), (Digest, bool)>,
+    /// All bytes that went out under an id, and whether other bytes were asked for since the last new ones.
+    submitted: HashMap<(MemberKey, MessageId), (Vec<Digest>, bool)>,
     owners: HashMap<Digest, (MemberKey, MessageId)>,
 }
 
@@ -289,7 +295,7 @@ impl Stage {
         self.dice.pick(&times).unwrap_or(at)
     }
 
-    fn head(&self, member: &MemberKey, conn: &Conn) -> u64 {
+    fn head(&self, member: &MemberKey, conn: &Told) -> u64 {
         let joined = self.joined.get(member).copied().unwrap_or(0);
         let view = self.views.get(member);
         let last = view.and_then(|v| v.entries.last()).map_or(joined, |e| e.seq.0);
@@ -297,7 +303,7 @@ impl Stage {
     }
 
     /// Delivers what a subscribed member has not got yet.
-    fn deliver(&mut self, conn: &mut Conn, out: &mut Vec<Action>) {
+    fn deliver(&mut self, conn: &mut Told, out: &mut Vec<Action>) {
         let (Some(member), Some(sent), Some(room)) = (conn.member, conn.sent, self.room()) else {
             return;
         };
@@ -362,13 +368,22 @@ impl Stage {
     }
 
     /// Handles a member's frame.
-    pub(super) fn on_member(&mut self, conn: &mut Conn, bytes: &[u8]) -> Vec<Action> {
+    pub fn on_member(&mut self, conn: &mut Told, bytes: &[u8]) -> Vec<Action> {
         let Ok(frame) = codec::decode_client(bytes) else {
             self.violations.push("a member sent what is no frame".into());
             return vec![Action::Cut];
         };
         let forward = |frame: &ClientFrame| vec![Action::Relay(codec::encode_client(frame))];
         match frame {
+            ClientFrame::Authenticate { .. }
+            | ClientFrame::Subscribe { .. }
+            | ClientFrame::Status { .. }
+            | ClientFrame::Knocks { .. }
+            | ClientFrame::GetBlob { .. }
+                if conn.gone =>
+            {
+                Vec::new()
+            }
             ClientFrame::OpenRoom { room, member, .. } => {
                 conn.member = Some(member);
                 self.stock.room = Some(*room.as_bytes());
@@ -430,7 +445,7 @@ impl Stage {
         found.map(|(_, whole)| whole.clone())
     }
 
-    fn on_submit(&mut self, conn: &mut Conn, mut submitted: Submitted) -> Vec<Action> {
+    fn on_submit(&mut self, conn: &mut Told, mut submitted: Submitted) -> Vec<Action> {
         let Some(member) = conn.member else { return vec![Action::Cut] };
         let req = submitted.req;
         let payload = submitted.payload.clone();
@@ -508,7 +523,7 @@ impl Stage {
     /// Takes a submission into a log of the proxy's own.
     fn accept_here(
         &mut self,
-        conn: &mut Conn,
+        conn: &mut Told,
         member: MemberKey,
         branch: usize,
         submitted: &Submitted,
@@ -534,13 +549,16 @@ impl Stage {
             return;
         }
         let digest = hash::sha256(payload);
-        if let Some((last, conflicted)) = self.submitted.get(&(member, id))
-            && *last != digest
-            && !conflicted
-        {
-            self.violations.push("I7: a retry has other bytes, and nobody asked for them".into());
+        // A late frame of an earlier connection brings bytes again that were replaced since.
+        let (known, conflicted) = self.submitted.entry((member, id)).or_default();
+        if !known.contains(&digest) {
+            if !known.is_empty() && !*conflicted {
+                let what = "I7: a retry has other bytes, and nobody asked for them";
+                self.violations.push(what.into());
+            }
+            known.push(digest);
+            *conflicted = false;
         }
-        self.submitted.insert((member, id), (digest, false));
         let owner = *self.owners.entry(digest).or_insert((member, id));
         if owner != (member, id) {
             self.violations.push("I7: one ciphertext under two ids".into());
@@ -548,7 +566,7 @@ impl Stage {
     }
 
     /// Handles the relay's frame.
-    pub(super) fn on_relay(&mut self, conn: &mut Conn, bytes: &[u8]) -> Vec<Action> {
+    pub fn on_relay(&mut self, conn: &mut Told, bytes: &[u8]) -> Vec<Action> {
         let Ok(frame) = codec::decode_server(bytes) else {
             self.violations.push("the relay sent what is no frame".into());
             return vec![Action::Cut];
@@ -607,8 +625,8 @@ impl Stage {
                     && code == RejectCode::EpochConflict
                 {
                     let digest = hash::sha256(&payload);
-                    for ((who, _), (last, conflicted)) in &mut self.submitted {
-                        *conflicted |= *who == member && *last == digest;
+                    for ((who, _), (known, conflicted)) in &mut self.submitted {
+                        *conflicted |= *who == member && known.contains(&digest);
                     }
                 }
                 vec![Action::Member(bytes.to_vec())]
@@ -628,7 +646,7 @@ impl Stage {
         }
     }
 
-    fn standing(&mut self, conn: &Conn, standing: Standing) -> Standing {
+    fn standing(&mut self, conn: &Told, standing: Standing) -> Standing {
         let (Some(member), Standing::Member { role, joined, welcome }) = (conn.member, &standing)
         else {
             return standing;
@@ -671,7 +689,7 @@ impl Stage {
         Standing::Member { role: *role, joined: *joined, welcome: other.or(*welcome) }
     }
 
-    fn accepted(&mut self, conn: &mut Conn, accepted: &Accepted) -> Vec<Action> {
+    fn accepted(&mut self, conn: &mut Told, accepted: &Accepted) -> Vec<Action> {
         let Accepted { req, seq, at, control } = *accepted;
         let Some(Pending::Submit { payload, lie }) = conn.pending.remove(&req) else {
             return vec![answer(&ServerFrame::Accepted { req, seq, at, control })];
@@ -703,7 +721,7 @@ impl Stage {
         out
     }
 
-    fn subscribed(&mut self, conn: &mut Conn, subscribed: &Subscribed) -> Vec<Action> {
+    fn subscribed(&mut self, conn: &mut Told, subscribed: &Subscribed) -> Vec<Action> {
         let Subscribed { req, mut stream, mut floor, mut head, epoch } = *subscribed;
         self.stream = stream;
         let Some(member) = conn.member else { return vec![Action::Cut] };

@@ -21,36 +21,36 @@ const DAY: u64 = 24 * 60 * MINUTE;
 
 /// What an end-to-end member holds after an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+pub struct Shape {
     /// Everybody in the group, with roles.
-    pub(super) roles: BTreeMap<MemberKey, Role>,
+    pub roles: BTreeMap<MemberKey, Role>,
     /// The numbers in force.
-    pub(super) numbers: RoomNumbers,
+    pub numbers: RoomNumbers,
     /// The epoch.
-    pub(super) epoch: u64,
+    pub epoch: u64,
 }
 
 /// One accepted entry.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub struct Entry {
     /// When, by the relay's clock.
-    pub(super) at: u64,
+    pub at: u64,
     /// By whom.
-    pub(super) author: MemberKey,
+    pub author: MemberKey,
     /// Under which id.
-    pub(super) id: MessageId,
+    pub id: MessageId,
     /// SHA-256 of the payload.
-    pub(super) digest: Digest,
+    pub digest: Digest,
     /// Whether it is a commit.
-    pub(super) commit: bool,
+    pub commit: bool,
     /// Whether it is an own retraction or a departure.
     marked: bool,
     /// The entry that retracted it.
-    pub(super) retracted_at: Option<u64>,
+    pub retracted_at: Option<u64>,
     /// Whether retention took it.
-    pub(super) expired: bool,
+    pub expired: bool,
     /// What is so after it.
-    pub(super) after: Shape,
+    pub after: Shape,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,26 +85,26 @@ struct Invite {
 }
 
 /// A submission, as the relay sees it.
-pub(super) struct Submission<'a> {
+pub struct Submission<'a> {
     /// Who proved a key.
-    pub(super) from: MemberKey,
+    pub from: MemberKey,
     /// Its id.
-    pub(super) id: MessageId,
+    pub id: MessageId,
     /// Its ciphertext.
-    pub(super) payload: &'a [u8],
+    pub payload: &'a [u8],
     /// Its effects.
-    pub(super) effects: &'a [Effect],
+    pub effects: &'a [Effect],
 }
 
 /// The room.
 #[derive(Clone, Debug)]
-pub(super) struct Model {
+pub struct Model {
     /// The log; the first entry is number 1.
-    pub(super) entries: Vec<Entry>,
+    pub entries: Vec<Entry>,
     /// How many of them are past their time: their ids are forgotten, and all but commits are gone.
     floor: usize,
     /// What is so now.
-    pub(super) now: Shape,
+    pub now: Shape,
     members: BTreeMap<MemberKey, Member>,
     agreement: Commitment,
     knocks: BTreeMap<MemberKey, Knock>,
@@ -113,14 +113,14 @@ pub(super) struct Model {
     /// Ids that had their effect: with what, and at which entry (0: without one).
     done: BTreeMap<(MemberKey, MessageId), ([u8; 32], u64, u64)>,
     /// When each member's whole burst of commits is free again. Forgotten when the relay restarts.
-    pub(super) pace: BTreeMap<MemberKey, u64>,
+    pub pace: BTreeMap<MemberKey, u64>,
 }
 
 type Rule<T = ()> = Result<T, RejectCode>;
 
 impl Model {
     /// A new room.
-    pub(super) fn found(founder: MemberKey, numbers: RoomNumbers, agreement: Commitment) -> Self {
+    pub fn found(founder: MemberKey, numbers: RoomNumbers, agreement: Commitment) -> Self {
         let roles = BTreeMap::from([(founder, Role::Facilitator)]);
         let mut model = Self {
             entries: Vec::new(),
@@ -139,39 +139,39 @@ impl Model {
     }
 
     /// The entry of a number.
-    pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
+    pub fn entry(&self, seq: u64) -> Option<&Entry> {
         self.entries.get(usize::try_from(seq.checked_sub(1)?).ok()?)
     }
 
     /// The last entry's number.
-    pub(super) fn head(&self) -> u64 {
+    pub fn head(&self) -> u64 {
         self.entries.len() as u64
     }
 
     /// Whether a key is in the roster of the relay.
-    pub(super) fn is_in(&self, key: &MemberKey) -> bool {
+    pub fn is_in(&self, key: &MemberKey) -> bool {
         self.members.get(key).is_some_and(|m| m.state == State::In)
     }
 
     /// Whether somebody knocked and was not answered.
-    pub(super) fn waits(&self, key: &MemberKey) -> bool {
+    pub fn waits(&self, key: &MemberKey) -> bool {
         self.knocks.contains_key(key)
     }
 
     /// When somebody who is in was let in.
-    pub(super) fn came_in(&self, key: &MemberKey) -> Option<u64> {
+    pub fn came_in(&self, key: &MemberKey) -> Option<u64> {
         self.is_in(key).then_some(())?;
         let since = self.entries.iter().rev().take_while(|e| e.after.roles.contains_key(key));
         since.last().map(|entry| entry.at)
     }
 
     /// Whether an id had its entry already, which expired since: ids are remembered as long as their entries.
-    pub(super) fn came_before(&self, id: MessageId, seq: u64) -> bool {
+    pub fn came_before(&self, id: MessageId, seq: u64) -> bool {
         self.entries.iter().zip(1..seq).any(|(entry, _)| entry.id == id && entry.expired)
     }
 
     /// What the relay must answer, and what follows from it.
-    pub(super) fn submit(&mut self, now: u64, submission: &Submission<'_>) -> Rule<u64> {
+    pub fn submit(&mut self, now: u64, submission: &Submission<'_>) -> Rule<u64> {
         let key = (submission.from, submission.id);
         let content = hash::labelled(
             "model",
@@ -440,7 +440,7 @@ impl Model {
     }
 
     /// What the relay must answer to a knock.
-    pub(super) fn knock(
+    pub fn knock(
         &mut self,
         now: u64,
         from: MemberKey,
@@ -478,7 +478,7 @@ impl Model {
     }
 
     /// Forgets what is past its time, and nothing else.
-    pub(super) fn forget(&mut self, now: u64) {
+    pub fn forget(&mut self, now: u64) {
         let kept = self.now.numbers.retention_seconds.saturating_mul(1000);
         let cutoff = now.saturating_sub(kept);
         // From the oldest on: a clock that was set back keeps an entry longer, never shorter.

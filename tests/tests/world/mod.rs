@@ -1,0 +1,298 @@
+//! The world that both campaigns play in: the real relay, real members and their network in one thread, in virtual time.
+//!
+//! The relay is `hearth_server::testing::simulated`: its handlers, registry and store, one request at a time. Members are the
+//! client library up to `live` and `connection`, on profiles on disk. Every connection is a pair of queues of frames, with delays
+//! and faults from the seed. `lies` is a layer of that network: with it the relay is hostile. `hostile` plans lies, `sim` plans
+//! visits under faults.
+
+mod clock;
+pub mod lies;
+pub mod model;
+mod network;
+mod people;
+pub mod play;
+mod relay;
+mod trace;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use hearth_kit::Dice;
+use hearth_protocol::{
+    MemberKey,
+    invite::{Grant, RelayAddress, Transport},
+};
+use tempfile::TempDir;
+
+pub use self::{
+    clock::{BEGINNING, Clock, WRONG_CLOCKS},
+    people::{Person, accuses},
+};
+use self::{
+    lies::{Action, Stage},
+    network::{Conn, Link},
+    relay::{Relay, Served},
+    trace::Trace,
+};
+
+/// A bug put in on purpose, to see it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// The relay forgets which submissions it took.
+    IdsForgotten,
+    /// The relay takes entries of past epochs.
+    OldEpochTaken,
+    /// The relay acknowledges what a crash then takes away.
+    AckBeforeCommit,
+    /// The relay acknowledges what it never took.
+    AckWithoutEntry,
+    /// The relay leaves an entry out.
+    EntryLeftOut,
+    /// The relay does not enforce a pause.
+    PauseForgotten,
+    /// The relay does not enforce a time-out.
+    TimeOutForgotten,
+    /// The relay does not enforce slow mode.
+    SlowForgotten,
+    /// The relay lets observers post.
+    RolesForgotten,
+    /// A removed member is in again.
+    RemovedStayIn,
+    /// The relay deletes ten days early.
+    RetentionEarly,
+    /// A client that is killed loses what waits to be sent.
+    OutboxLost,
+    /// A client that is killed forgets the last entry it had, but not that it had it.
+    HistoryLost,
+}
+
+/// A fault of the relay or the network.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// The relay dies and comes back after so many milliseconds.
+    Crash(u64),
+    /// The relay's clock jumps.
+    Jump(i64),
+    /// A member cannot connect for so long.
+    Cut(usize, u64),
+    /// Nothing of a member's passes for so long.
+    Silence(usize, u64),
+    /// The relay deletes what is past its time.
+    Forget,
+}
+
+/// The result of a seed.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Everything that should not be.
+    pub violations: Vec<String>,
+    /// How often something happened, by name.
+    pub counts: BTreeMap<String, u64>,
+    /// The events in order; see [`Trace`].
+    pub trace: Vec<String>,
+    /// A hash of the trace.
+    pub hash: String,
+}
+
+/// What a world is made of.
+pub struct Setup {
+    pub seed: u64,
+    pub names: &'static [&'static str],
+    /// By how many milliseconds the relay's clock is ahead.
+    pub relay_ahead: i64,
+    pub switch: Option<Switch>,
+    /// The layer that lies, if the relay is hostile.
+    pub stage: Option<Stage>,
+}
+
+/// Everything that is shared in one seed.
+pub struct World {
+    pub clock: Clock,
+    pub relay: RefCell<Relay>,
+    pub links: Vec<Link>,
+    /// By how many milliseconds each member's clock is ahead.
+    pub skews: Vec<Arc<AtomicI64>>,
+    /// Which member holds which key; a member who comes back has another.
+    pub keys: RefCell<BTreeMap<MemberKey, usize>>,
+    /// For the one room.
+    pub grant: Grant,
+    outcome: RefCell<Outcome>,
+    names: &'static [&'static str],
+    /// Of a hundred frames, so many end their connection. With 0 the network only delays.
+    loss: Cell<u64>,
+    stage: Option<RefCell<Stage>>,
+    trace: RefCell<Trace>,
+    switch: Option<Switch>,
+    dir: TempDir,
+}
+
+impl World {
+    /// Starts a relay, whose network has no faults yet.
+    pub fn start(setup: Setup) -> Rc<Self> {
+        let Setup { seed, names, relay_ahead, switch, stage } = setup;
+        let clock = Clock::start();
+        clock.jump(relay_ahead);
+        let dir = hearth_kit::scratch();
+        let store = dir.path().join("relay");
+        std::fs::create_dir(&store).unwrap();
+        let relay = Relay::start(store, clock.clone(), switch, seed, stage.is_none());
+        let (id, secret) = relay.grant();
+        let authority = "127.0.0.1:7443".into();
+        let address = RelayAddress { authority, transport: Transport::Plain, relay: id, pin: None };
+        let links = (0_u64..).zip(names).map(|(who, _)| Link::new(seed.wrapping_mul(31) ^ who));
+        Rc::new(Self {
+            clock,
+            relay: RefCell::new(relay),
+            links: links.collect(),
+            skews: names.iter().map(|_| Arc::default()).collect(),
+            keys: RefCell::default(),
+            grant: Grant { address, secret },
+            outcome: RefCell::default(),
+            names,
+            loss: Cell::new(0),
+            stage: stage.map(RefCell::new),
+            trace: RefCell::default(),
+            switch,
+            dir,
+        })
+    }
+
+    /// Starts a hostile relay.
+    pub fn hostile(seed: u64, names: &'static [&'static str], relay_ahead: i64) -> Rc<Self> {
+        let stage = Some(Stage::new(Dice::new(seed)));
+        Self::start(Setup { seed, names, relay_ahead, switch: None, stage })
+    }
+
+    /// The layer that lies, of a hostile relay.
+    pub fn stage(&self) -> std::cell::RefMut<'_, Stage> {
+        self.stage.as_ref().unwrap().borrow_mut()
+    }
+
+    pub fn note(&self, line: &str) {
+        let at = self.clock.elapsed();
+        self.trace.borrow_mut().note(format!("{at:>12} {line}"));
+    }
+
+    pub fn wrong(&self, what: String) {
+        self.note(&format!("WRONG {what}"));
+        self.outcome.borrow_mut().violations.push(what);
+    }
+
+    pub fn count(&self, what: &str) {
+        self.add(what, 1);
+    }
+
+    pub fn add(&self, what: &str, many: u64) {
+        *self.outcome.borrow_mut().counts.entry(what.to_owned()).or_insert(0) += many;
+    }
+
+    pub fn name(&self, key: &MemberKey) -> &'static str {
+        self.keys.borrow().get(key).map_or("?", |who| self.names[*who])
+    }
+
+    /// Ends the connections of so many frames in a hundred from now on.
+    pub fn set_loss(&self, percent: u64) {
+        self.loss.set(percent);
+    }
+
+    pub fn switched(&self, switch: Switch) -> bool {
+        // Bugs begin with the faults: everybody is in by then.
+        self.switch == Some(switch) && self.loss.get() > 0
+    }
+
+    fn connect(&self, who: usize) -> Option<(u64, Rc<Conn>)> {
+        let conn = Rc::new(Conn::new(who));
+        let id = self.relay.borrow_mut().connect(conn.clone())?;
+        Some((id, conn))
+    }
+
+    /// A member's frame arrives at the relay, or at the layer that lies.
+    fn arrive(&self, id: u64, conn: &Rc<Conn>, frame: Vec<u8>) {
+        let Some(stage) = &self.stage else { return self.serve(id, conn, frame) };
+        let actions = stage.borrow_mut().on_member(&mut conn.told.borrow_mut(), &frame);
+        for action in actions {
+            match action {
+                Action::Relay(frame) => self.serve(id, conn, frame),
+                action => self.answer(conn, action),
+            }
+        }
+    }
+
+    fn answer(&self, conn: &Rc<Conn>, action: Action) {
+        match action {
+            Action::Member(frame) => conn.send_down(&self.links[conn.who], frame),
+            Action::Cut | Action::Relay(_) => conn.end(),
+        }
+    }
+
+    /// Hands a frame to the relay.
+    fn serve(&self, id: u64, conn: &Rc<Conn>, frame: Vec<u8>) {
+        let served = self.relay.borrow_mut().frame(id, frame, self.names, &self.keys);
+        let Served { frames, on, lines, wrong } = served;
+        for line in lines {
+            self.note(&line);
+        }
+        for what in wrong {
+            self.wrong(what);
+        }
+        for (conn, frame) in frames {
+            let Some(stage) = &self.stage else {
+                conn.send_down(&self.links[conn.who], frame);
+                continue;
+            };
+            let actions = stage.borrow_mut().on_relay(&mut conn.told.borrow_mut(), &frame);
+            actions.into_iter().for_each(|action| self.answer(&conn, action));
+        }
+        if !on {
+            conn.end();
+        }
+    }
+
+    fn forget(&self) {
+        for what in self.relay.borrow_mut().forget() {
+            self.wrong(what);
+        }
+    }
+
+    /// Brings a fault about. A relay that crashed is up again when this returns.
+    pub async fn happen(&self, event: Event) {
+        self.note(&format!("{event:?}"));
+        let after = |millis| self.clock.at(self.clock.elapsed() + millis);
+        match event {
+            Event::Crash(millis) => {
+                self.relay.borrow_mut().down();
+                tokio::time::sleep_until(after(millis)).await;
+                self.relay.borrow_mut().up();
+            }
+            Event::Jump(millis) => self.clock.jump(millis),
+            Event::Cut(who, millis) => self.links[who].cut(after(millis)),
+            Event::Silence(who, millis) => self.links[who].silence(after(millis)),
+            Event::Forget => self.forget(),
+        }
+    }
+
+    /// Sets a member's clock ahead by so many milliseconds.
+    pub fn set_clock(&self, who: usize, ahead: i64) {
+        self.skews[who].store(ahead, Ordering::Relaxed);
+    }
+
+    /// The time by a member's own clock, as their client takes it.
+    fn clock_of(&self, who: usize) -> hearth_engine::clock::Clock {
+        let (clock, skew) = (self.clock.clone(), self.skews[who].clone());
+        hearth_engine::clock::Clock::from_fn(move || clock.skewed(skew.load(Ordering::Relaxed)))
+    }
+
+    /// Returns the result, and leaves none.
+    pub fn finish(&self) -> Outcome {
+        let mut outcome = std::mem::take(&mut *self.outcome.borrow_mut());
+        (outcome.trace, outcome.hash) = std::mem::take(&mut *self.trace.borrow_mut()).finish();
+        outcome
+    }
+}
