@@ -1,6 +1,6 @@
 //! One seed: a room, its people, the lies told to them, and what became of it.
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
 use hearth_engine::{
     accord::Reason,
@@ -13,12 +13,17 @@ use hearth_protocol::{
     Effect, Entry, InviteId, MemberKey, MessageId, RejectCode, Role, Secret32, Seq, invite::Invite,
 };
 use hearth_session::live::LiveError;
-use tokio::time::timeout;
+use tokio::{
+    task::{JoinHandle, spawn_local},
+    time::{sleep_until, timeout},
+};
 
 use hearth_kit::Dice;
 
 use super::check::{Oracle, view_of};
-use crate::world::{Outcome, Person, WRONG_CLOCKS, World, accuses, lies::Op};
+use crate::world::{
+    Event, FAULT_MILLIS, HANG, LOSS, Outcome, Person, WRONG_CLOCKS, World, accuses, lies::Op,
+};
 
 /// More than the default retention: 31 days.
 const KEPT_MILLIS: u64 = 31 * 24 * 3_600_000;
@@ -34,8 +39,6 @@ const GUS: usize = 5;
 const STEPS: usize = 16;
 /// Rounds after which everybody must have got on, once the lies have ended.
 const ROUNDS: usize = 4;
-/// A visit that takes longer hangs: no lie makes an honest client wait that long.
-const HANG: Duration = Duration::from_secs(60);
 /// Everybody in a scene; the number is their place here.
 const NAMES: [&str; 6] = ["Fay", "Ben", "Cleo", "Mal", "Dan", "Gus"];
 
@@ -61,6 +64,8 @@ enum Special {
 pub struct Scene {
     dice: Dice,
     world: Rc<World>,
+    /// Of a scene with faults, their plan beside the other, and the last one.
+    faults: Option<(Dice, Option<JoinHandle<()>>)>,
     people: Vec<Person>,
     oracle: Oracle,
     link: Option<Invite>,
@@ -91,9 +96,13 @@ pub enum Lies<'a> {
 }
 
 impl Scene {
-    /// Plays a seed against a relay whose clock is ahead by so many milliseconds.
-    pub async fn play(seed: u64, lies: Lies<'_>, relay_ahead: i64) -> Outcome {
+    /// Plays a seed against a relay whose clock is ahead by so many milliseconds, with faults of relay and network or without.
+    pub async fn play(seed: u64, lies: Lies<'_>, relay_ahead: i64, has_faults: bool) -> Outcome {
         let mut scene = Box::pin(Self::open(seed, relay_ahead)).await;
+        if has_faults {
+            scene.world.set_loss(LOSS);
+            scene.faults = Some((Dice::new(seed ^ 0xfa17_0001), None));
+        }
         let lying = !matches!(lies, Lies::None);
         scene.set_clocks(seed, relay_ahead);
         scene.people[1].break_laws(matches!(lies, Lies::AgainstLawless));
@@ -118,6 +127,7 @@ impl Scene {
             if matches!(step, 9 | 12) && special == Special::Fork {
                 scene.world.stage().cross();
             }
+            scene.befall();
             Box::pin(scene.step()).await;
             scene.look();
             if !scene.wrong.is_empty() {
@@ -148,6 +158,7 @@ impl Scene {
         let mut scene = Self {
             dice,
             world,
+            faults: None,
             people,
             oracle,
             link: Some(link),
@@ -273,7 +284,7 @@ impl Scene {
             }
             Err(error) => {
                 self.world.note(&format!("{}: {error}", self.people[who].name));
-                if accuses(&error) {
+                if accuses(&error, self.world.links[who].was_silent()) {
                     self.people[who].complaints.push(error.to_string());
                 }
                 None
@@ -344,6 +355,34 @@ impl Scene {
             self.oracle.order.push(self.key(who));
         }
         true
+    }
+
+    /// Has a fault begin during the next visits, now and then. The relay's clock is wrong already, and does not jump.
+    fn befall(&mut self) {
+        let Some((dice, last)) = &mut self.faults else { return };
+        if !dice.chance(25) || last.as_ref().is_some_and(|last| !last.is_finished()) {
+            return;
+        }
+        let event = Event::draw(dice, NAMES.len());
+        let begin = self.world.clock.elapsed() + dice.below(2_000) as u64;
+        if matches!(event, Event::Jump(_)) {
+            return;
+        }
+        let world = self.world.clone();
+        *last = Some(spawn_local(async move {
+            sleep_until(world.clock.at(begin)).await;
+            world.happen(event).await;
+        }));
+    }
+
+    /// Waits until the last fault is over.
+    async fn end_faults(&mut self) {
+        let Some((_, last)) = self.faults.take() else { return };
+        self.world.set_loss(0);
+        if let Some(last) = last {
+            last.await.unwrap();
+        }
+        sleep_until(self.world.clock.at(self.world.clock.elapsed() + FAULT_MILLIS)).await;
     }
 
     async fn step(&mut self) {
@@ -630,8 +669,9 @@ impl Scene {
         self.wrong.extend(found);
     }
 
-    /// The lies end: everybody gets on, or says why not.
+    /// Faults and lies end: everybody gets on, or says why not.
     async fn recover(&mut self) {
+        self.end_faults().await;
         self.world.stage().quiet();
         let lied_to = self.world.stage().lied_to.clone();
         let honest: Vec<usize> = self.honest().collect();

@@ -25,10 +25,8 @@ use super::{
     Sim, check,
     plan::{Action, FAY, FIRST, NAMES, Visit},
 };
-use crate::world::{BEGINNING, Person, Switch};
+use crate::world::{BEGINNING, HANG, Person, Switch, accuses, head};
 
-/// The longest that a visit may take, beyond staying on purpose.
-const VISIT_MILLIS: u64 = 20 * 60_000;
 /// For how long a Welcome waits: 84 days.
 const WELCOME_KEPT_MILLIS: u64 = 84 * 24 * 3_600_000;
 /// Rounds in which everybody must be of one mind again.
@@ -117,7 +115,7 @@ pub(super) async fn follow(
 async fn go(sim: &Rc<Sim>, person: &mut Member, visit: Visit) {
     let (who, action) = (person.who, visit.action);
     let stays = if let Action::Stay(millis) = action { millis } else { 0 };
-    let limit = Duration::from_millis(VISIT_MILLIS + stays);
+    let limit = HANG + Duration::from_millis(stays);
     let visiting = Box::pin(act(sim, person, action));
     let killed = async {
         match visit.killed_after {
@@ -148,33 +146,23 @@ async fn go(sim: &Rc<Sim>, person: &mut Member, visit: Visit) {
         }
         None => sim.wrong(format!("{name}: {action:?} takes for ever")),
     }
-    sim.count(
-        &format!("{action:?}").chars().take_while(char::is_ascii_alphabetic).collect::<String>(),
-    );
+    sim.count(head(&format!("{action:?}")));
     person.check(sim);
 }
 
 /// Nobody lies here: an accusation is a fault of ours.
 fn fault(sim: &Sim, who: usize, error: &LiveError) {
-    let accuses = match error {
-        LiveError::Engine(error) => {
-            error.is_verification_failure()
-                || matches!(
-                    error,
-                    EngineError::Store(_)
-                        | EngineError::DamagedRecord
-                        | EngineError::Mls(_)
-                        | EngineError::Refused(_)
-                )
-        }
-        LiveError::Withheld(_) => !sim.links[who].was_silent(),
-        LiveError::SaidGone
-        | LiveError::UnexpectedReply
-        | LiveError::LeftBehind
-        | LiveError::EpochUsedUp => true,
-        _ => false,
-    };
-    if accuses {
+    let broken = matches!(
+        error,
+        LiveError::Engine(
+            EngineError::Store(_)
+                | EngineError::DamagedRecord
+                | EngineError::Mls(_)
+                | EngineError::Refused(_)
+        ) | LiveError::UnexpectedReply
+            | LiveError::EpochUsedUp
+    );
+    if broken || accuses(error, sim.links[who].was_silent()) {
         sim.wrong(format!("{}: {error}", NAMES[who]));
     }
 }

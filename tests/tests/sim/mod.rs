@@ -20,10 +20,7 @@ use hearth_protocol::{MessageId, invite::Invite};
 use tokio::time::sleep_until;
 
 use self::plan::{NAMES, Plan};
-use crate::world::{Event, Outcome, Setup, Switch, World, model::Model};
-
-/// Of a hundred frames, so many end their connection.
-const LOSS: u64 = 4;
+use crate::world::{Event, LOSS, Outcome, Setup, Switch, World, model::Model};
 
 /// What the oracle remembers of one simulation.
 struct Sim {

@@ -103,7 +103,7 @@ pub(super) fn draw(seed: u64) -> Plan {
     for turn in 0..TURNS {
         at += gap(&mut dice);
         if dice.chance(25) {
-            let event = event(&mut dice);
+            let event = Event::draw(&mut dice, NAMES.len());
             plan.events.push((at + dice.below(2_000) as u64, event));
         }
         let who = if dice.chance(45) { dice.below(2) } else { 2 + dice.below(3) };
@@ -140,18 +140,6 @@ fn gap(dice: &mut Dice) -> u64 {
         70..88 => dice.below(30) as u64 * HOUR + dice.below(60) as u64 * MINUTE,
         88..97 => dice.below(12) as u64 * DAY + HOUR,
         _ => 33 * DAY,
-    }
-}
-
-fn event(dice: &mut Dice) -> Event {
-    let who = dice.below(NAMES.len());
-    let short = dice.below(300) as u64 * SECOND;
-    match dice.below(10) {
-        0..3 => Event::Crash(dice.below(20) as u64 * SECOND),
-        3 => Event::Jump(i64::try_from(dice.below(1_200_000)).unwrap_or(0) - 600_000),
-        4 | 5 => Event::Cut(who, short),
-        6 | 7 => Event::Silence(who, short),
-        _ => Event::Forget,
     }
 }
 

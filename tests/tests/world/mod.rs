@@ -22,6 +22,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 use hearth_kit::Dice;
@@ -41,6 +42,13 @@ use self::{
     relay::{Relay, Served},
     trace::Trace,
 };
+
+/// The longest that a fault lasts.
+pub const FAULT_MILLIS: u64 = 300_000;
+/// Of a hundred frames under faults, so many end their connection.
+pub const LOSS: u64 = 4;
+/// A visit that takes longer hangs.
+pub const HANG: Duration = Duration::from_secs(20 * 60);
 
 /// A bug put in on purpose, to see it found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +94,26 @@ pub enum Event {
     Silence(usize, u64),
     /// The relay deletes what is past its time.
     Forget,
+}
+
+impl Event {
+    /// Draws a fault, of which the longest lasts for [`FAULT_MILLIS`].
+    pub fn draw(dice: &mut Dice, people: usize) -> Self {
+        let who = dice.below(people);
+        let short = dice.below(300) as u64 * 1_000;
+        match dice.below(10) {
+            0..3 => Self::Crash(dice.below(20) as u64 * 1_000),
+            3 => Self::Jump(i64::try_from(dice.below(1_200_000)).unwrap_or(0) - 600_000),
+            4 | 5 => Self::Cut(who, short),
+            6 | 7 => Self::Silence(who, short),
+            _ => Self::Forget,
+        }
+    }
+}
+
+/// The name at the beginning of a value's debug form.
+pub fn head(debug: &str) -> &str {
+    debug.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or(debug)
 }
 
 /// The result of a seed.
@@ -142,7 +170,7 @@ impl World {
         let dir = hearth_kit::scratch();
         let store = dir.path().join("relay");
         std::fs::create_dir(&store).unwrap();
-        let relay = Relay::start(store, clock.clone(), switch, seed, stage.is_none());
+        let relay = Relay::start(store, clock.clone(), switch, seed);
         let (id, secret) = relay.grant();
         let authority = "127.0.0.1:7443".into();
         let address = RelayAddress { authority, transport: Transport::Plain, relay: id, pin: None };
@@ -264,6 +292,7 @@ impl World {
     /// Brings a fault about. A relay that crashed is up again when this returns.
     pub async fn happen(&self, event: Event) {
         self.note(&format!("{event:?}"));
+        self.count(&format!("fault {}", head(&format!("{event:?}"))));
         let after = |millis| self.clock.at(self.clock.elapsed() + millis);
         match event {
             Event::Crash(millis) => {

@@ -94,6 +94,8 @@ pub struct Submission<'a> {
     pub payload: &'a [u8],
     /// Its effects.
     pub effects: &'a [Effect],
+    /// The id is not looked for up to this entry.
+    pub after: u64,
 }
 
 /// The room.
@@ -177,7 +179,8 @@ impl Model {
             "model",
             &[submission.payload, &codec::encode(&submission.effects.to_vec())],
         );
-        if let Some((same, seq, _)) = self.done.get(&key) {
+        let found = |seq: u64| seq == 0 || seq > submission.after;
+        if let Some((same, seq, _)) = self.done.get(&key).filter(|(_, seq, _)| found(*seq)) {
             return if *same == content { Ok(*seq) } else { Err(RejectCode::IdConflict) };
         }
         let mut next = self.clone();
@@ -191,7 +194,7 @@ impl Model {
     }
 
     fn apply(&mut self, now: u64, submission: &Submission<'_>) -> Rule<u64> {
-        let Submission { from, id, payload, effects } = *submission;
+        let Submission { from, id, payload, effects, .. } = *submission;
         let me = self.members.get(&from).filter(|m| m.state == State::In).cloned();
         let me = me.ok_or(RejectCode::NotMember)?;
         let header = mls_header::parse(payload);

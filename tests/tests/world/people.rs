@@ -243,11 +243,12 @@ impl Person {
     }
 }
 
-/// Whether an error accuses the relay of a lie.
-pub fn accuses(error: &LiveError) -> bool {
+/// Whether an error accuses the relay of a lie. Entries are also withheld by a network that passed nothing on lately.
+pub fn accuses(error: &LiveError, was_silent: bool) -> bool {
     match error {
         LiveError::Engine(engine) => engine.is_verification_failure(),
-        LiveError::Withheld(_) | LiveError::SaidGone | LiveError::LeftBehind => true,
+        LiveError::Withheld(_) => !was_silent,
+        LiveError::SaidGone | LiveError::LeftBehind => true,
         _ => false,
     }
 }

@@ -44,8 +44,6 @@ pub struct Relay {
     next: u64,
     switch: Option<Switch>,
     dice: Dice,
-    /// Whether a model is held beside the relay.
-    modelled: bool,
     /// The room, once it is open.
     pub model: Option<Model>,
 }
@@ -56,13 +54,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl Relay {
-    pub fn start(
-        dir: PathBuf,
-        clock: Clock,
-        switch: Option<Switch>,
-        seed: u64,
-        modelled: bool,
-    ) -> Self {
+    pub fn start(dir: PathBuf, clock: Clock, switch: Option<Switch>, seed: u64) -> Self {
         let mut relay = Self {
             dir,
             clock,
@@ -71,7 +63,6 @@ impl Relay {
             next: 0,
             switch,
             dice: Dice::new(seed ^ 0x51a7_0002),
-            modelled,
             model: None,
         };
         relay.up();
@@ -217,7 +208,7 @@ impl Relay {
         };
         let (what, expected) = match frame {
             ClientFrame::OpenRoom { numbers, agreement, .. } => {
-                if said.is_ok() && self.model.is_none() && self.modelled {
+                if said.is_ok() && self.model.is_none() {
                     self.model = Some(Model::found(*key, numbers.clone(), *agreement));
                 }
                 return;
@@ -227,9 +218,10 @@ impl Relay {
                 let invite = invite::invite_id(token);
                 ("knock".to_owned(), model.knock(now.0, *key, invite, acknowledgement).map(|()| 0))
             }
-            ClientFrame::Submit { id, payload, effects, .. } => {
+            ClientFrame::Submit { id, payload, effects, after, .. } => {
                 let Some(model) = &mut self.model else { return };
-                let submission = Submission { from: *key, id: *id, payload, effects };
+                let (from, id, after) = (*key, *id, after.0);
+                let submission = Submission { from, id, payload, effects, after };
                 (describe(payload, effects.len()), model.submit(now.0, &submission))
             }
             _ => return,
