@@ -17,11 +17,11 @@ use hearth_session::live::LiveError;
 /// Seeds of a run where none is asked for.
 const SEEDS: u64 = 50;
 
-/// Plays a seed; a panic is a violation (I8). The relay's clock is each of the wrong ones in turn, and half of the seeds
-/// have faults of relay and network besides.
+/// Plays a seed; a panic is a violation (I8). The relay's clock is each of the wrong ones in turn, and of 16
+/// seeds the last 8 have faults of relay and network besides.
 fn run(seed: u64, lies: Lies<'_>) -> Outcome {
     let clocks = WRONG_CLOCKS.len();
-    let (at, has_faults) = (usize::try_from(seed).unwrap(), (seed / 8).is_multiple_of(2));
+    let (at, has_faults) = (usize::try_from(seed).unwrap(), !(seed / 8).is_multiple_of(2));
     play::play(Scene::play(seed, lies, WRONG_CLOCKS[at % clocks], has_faults))
 }
 
@@ -60,7 +60,7 @@ fn only(ops: &[Op]) {
 
 /// The client submitted for ever: the relay answered with a place that it was past of, and showed nothing there.
 #[test]
-fn a_submission_accepted_somewhere_else_ends() {
+fn submission_accepted_elsewhere_ends() {
     only(&[Op::AcceptElsewhere]);
 }
 
@@ -72,38 +72,38 @@ fn forgotten_submission_is_shown_once() {
 
 /// A rewritten history was taken: the frame with the entry that must come again came after the new ones.
 #[test]
-fn a_rewritten_log_is_noticed_in_any_order_of_frames() {
+fn rewritten_log_is_noticed() {
     only(&[Op::Rewrite, Op::FrameSwap]);
 }
 
 /// A facilitator, told that a commit had expired, gave its epoch back and tore the room.
 #[test]
-fn a_commit_hidden_from_a_facilitator_does_not_reopen_its_epoch() {
+fn hidden_commit_reopens_no_epoch() {
     only(&[Op::Floor]);
 }
 
 /// The first message of somebody who had just come could be dropped unnoticed.
 #[test]
-fn the_first_message_of_a_sender_is_missed_too() {
+fn dropped_first_message_is_missed() {
     only(&[Op::Drop]);
 }
 
 /// A message that its author took for refused kept no number, and the next one could be withheld unnoticed.
 #[test]
-fn a_message_under_an_id_that_is_taken_keeps_its_number() {
+fn refused_message_keeps_its_number() {
     only(&[Op::AcceptElsewhere, Op::ConflictLie]);
 }
 
 /// Another store was believed without its showing the last entry again.
 #[test]
-fn another_store_shows_what_it_has() {
+fn other_store_shows_its_last_entry() {
     only(&[Op::Stream, Op::FrameSwap, Op::Rewrite]);
 }
 
 /// A member uses an epoch up with a commit that everybody refuses, and speaks on in the next one: it looks as if others had gone
 /// on. Nothing of it is believed, it is said whose it was, and the facilitator takes the room back with one command.
 #[test]
-fn a_room_that_a_member_ran_away_with_is_taken_back() {
+fn runaway_room_is_taken_back() {
     block_on(async {
         let world = World::hostile(1, &["Fay", "Ben", "Mal"], 0);
         let [mut fay, mut ben, mut mal] = [0, 1, 2].map(|who| Person::in_world(&world, who));

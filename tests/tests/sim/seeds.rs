@@ -46,7 +46,7 @@ const SWITCHES: [(Switch, u64); 13] = [
 const NOTICED_WITHIN: u64 = 300;
 
 #[test]
-fn a_bug_put_in_is_found() {
+fn planted_bug_is_found() {
     let within = number("HEARTH_SIM_SEEDS", NOTICED_WITHIN);
     let missed = Mutex::new(Vec::new());
     each(seeds::THREADS, 0..SWITCHES.len() as u64, |at| {
