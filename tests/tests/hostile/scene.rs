@@ -42,7 +42,7 @@ const ROUNDS: usize = 4;
 /// Everybody in a scene; the number is their place here.
 const NAMES: [&str; 6] = ["Fay", "Ben", "Cleo", "Mal", "Dan", "Gus"];
 
-/// What else happens in a scene.
+/// The special event of a scene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Special {
     Nothing,
@@ -56,7 +56,7 @@ enum Special {
     LookAlike,
     /// The relay does not enforce a pause.
     Pause,
-    /// Somebody is removed, and their client does not hear of it.
+    /// A member is removed, and their client does not hear of it.
     Removed,
 }
 
@@ -64,7 +64,7 @@ enum Special {
 pub struct Scene {
     dice: Dice,
     world: Rc<World>,
-    /// Of a scene with faults, their plan beside the other, and the last one.
+    /// The plan of faults, beside the other, and the last fault. `None` in a scene without.
     faults: Option<(Dice, Option<JoinHandle<()>>)>,
     people: Vec<Person>,
     oracle: Oracle,
@@ -260,7 +260,7 @@ impl Scene {
         }
         match result {
             Ok(value) => {
-                // Who had nothing there took it for what it was: one more entry.
+                // A member who had nothing there took it for one more entry.
                 let had = |row: &Row| {
                     rewritten.as_ref().is_some_and(|entry| {
                         row.seq == entry.seq && row.digest == entry.content.digest()
@@ -330,7 +330,7 @@ impl Scene {
         Some(Box::pin(self.let_in(who)).await)
     }
 
-    /// Admits somebody who has knocked, and lets them enter.
+    /// Admits a newcomer who has knocked, and lets them enter.
     async fn let_in(&mut self, who: usize) -> bool {
         let key = self.key(who);
         self.oracle.authorised.insert(key);
@@ -357,7 +357,7 @@ impl Scene {
         true
     }
 
-    /// Has a fault begin during the next visits, now and then. The relay's clock is wrong already, and does not jump.
+    /// Now and then has a fault begin during the next visits. The relay's clock is wrong already, so it does not jump.
     fn befall(&mut self) {
         let Some((dice, last)) = &mut self.faults else { return };
         if !dice.chance(25) || last.as_ref().is_some_and(|last| !last.is_finished()) {
@@ -487,7 +487,7 @@ impl Scene {
                 let last = stage.truth().last();
                 let mine = self.people[FAY].rows().last().map(|r| r.digest);
                 if removed.is_some() && last.map(|e| e.content.digest()) == mine {
-                    self.reached.push("somebody was removed, and is not told");
+                    self.reached.push("a member is removed and not told");
                     self.removed_at = Some((stage.truth().len() as u64, self.said));
                 }
             }
@@ -550,7 +550,7 @@ impl Scene {
         }
         if which == 2 {
             self.oracle.leaver = self.people[MAL].key;
-            // Whoever speaks next, or the facilitator, takes him out.
+            // The next member to speak, or the facilitator, takes him out.
             self.inside.retain(|who| *who != MAL);
         }
     }
@@ -559,7 +559,7 @@ impl Scene {
         self.world.stage().colluders.insert(self.key(MAL));
     }
 
-    /// A member admits somebody, by nobody's leave; returns where the commit is.
+    /// A member admits a newcomer on their own; returns the place of the commit.
     async fn usurp_door(&mut self, whom: usize) -> Option<u64> {
         self.collude();
         let key = self.key(whom);
@@ -594,7 +594,7 @@ impl Scene {
         }
     }
 
-    /// Somebody new comes while lies are told.
+    /// A newcomer joins while lies are told.
     async fn newcomer(&mut self, lying: bool) {
         if self.world.stage().lied_to.contains(&self.key(FAY)) {
             return;
@@ -654,7 +654,7 @@ impl Scene {
             before
         };
         if Box::pin(self.let_in(DAN)).await {
-            self.wrong.push("T2: somebody came in by a knock that was tampered with".into());
+            self.wrong.push("T2: a newcomer came in by a forged knock".into());
         }
         self.reached.push("knocks are confused");
         let mut stage = self.world.stage();
@@ -718,7 +718,7 @@ impl Scene {
         }
     }
 
-    /// What people do who were told that the room went on without its facilitator: she takes it back, and everybody speaks.
+    /// The room went on without its facilitator: she takes it back, and everybody speaks.
     async fn take_back(&mut self, honest: &[usize]) {
         let left_behind = self.people[FAY].room().is_some_and(|mut r| r.is_left_behind().unwrap());
         if !left_behind {
@@ -735,7 +735,7 @@ impl Scene {
         }
     }
 
-    /// I9: whoever was not lied to has the last words of everybody else.
+    /// I9: a member who was not lied to has the last words of all the others.
     fn has_all(&self, who: usize, clean: &[usize]) -> Vec<String> {
         let rows = self.people[who].rows();
         let mut wrong = Vec::new();
@@ -797,19 +797,19 @@ impl Scene {
                     .is_some_and(|n| n > said)
             };
             if read.iter().any(later) {
-                self.wrong.push(format!("I1: somebody removed read {read:?}"));
+                self.wrong.push(format!("I1: a removed member read {read:?}"));
             }
         }
     }
 
-    /// Shows entries to somebody with a client that asks nobody, and returns all they read.
+    /// Shows entries to a person with a lawless client, and returns all they read.
     fn reads(&self, who: usize, truth: &[Entry], shown: impl Fn(u64) -> bool) -> Vec<String> {
         let person = &self.people[who];
         person.break_laws(true);
         if let Some(mut room) = person.room() {
             let after = room.cursor().seq;
             for entry in truth.iter().filter(|e| e.seq > after && shown(e.seq.0)) {
-                // What cannot be read is no matter here.
+                // Unreadable entries do not matter here.
                 let moment = Moment::agreed(room.now());
                 let _ = room.handle_entries(std::slice::from_ref(entry), moment);
             }
@@ -835,7 +835,7 @@ impl Scene {
             self.wrong.push("F: the relay is said to break rules, and it does not".into());
         }
         if !lying && warned > 0 {
-            self.wrong.push("F: somebody was warned, and nobody lied".into());
+            self.wrong.push("F: a member was warned, and nobody lied".into());
         }
         self.world.add("hostile events", stage.events);
         self.world.add("people", honest.len() as u64);

@@ -58,7 +58,7 @@ fn only(ops: &[Op]) {
 
 // Found by seeds of earlier plans. A plan changes with every new lie, so what was found stays as the lies that did it.
 
-/// The client submitted for ever: the relay answered with a place that it was past of, and showed nothing there.
+/// The client submitted forever, because the relay answered with a place past which the client was, and showed nothing there.
 #[test]
 fn submission_accepted_elsewhere_ends() {
     only(&[Op::AcceptElsewhere]);
@@ -82,7 +82,7 @@ fn hidden_commit_reopens_no_epoch() {
     only(&[Op::Floor]);
 }
 
-/// The first message of somebody who had just come could be dropped unnoticed.
+/// The first message of a newcomer could be dropped unnoticed.
 #[test]
 fn dropped_first_message_is_missed() {
     only(&[Op::Drop]);
@@ -94,14 +94,14 @@ fn refused_message_keeps_its_number() {
     only(&[Op::AcceptElsewhere, Op::ConflictLie]);
 }
 
-/// Another store was believed without its showing the last entry again.
+/// Another store was believed although it did not show the last entry again.
 #[test]
 fn other_store_shows_its_last_entry() {
     only(&[Op::Stream, Op::FrameSwap, Op::Rewrite]);
 }
 
 /// A member uses an epoch up with a commit that everybody refuses, and speaks on in the next one: it looks as if others had gone
-/// on. Nothing of it is believed, it is said whose it was, and the facilitator takes the room back with one command.
+/// on. No client believes it, each names the member, and the facilitator takes the room back with one command.
 #[test]
 fn runaway_room_is_taken_back() {
     block_on(async {

@@ -76,7 +76,7 @@ fn check_row(sim: &Sim, model: &Model, room: &Room<'_>, row: &Row, wrong: &mut V
     }
     let texts = sim.texts.borrow();
     let written = texts.get(&entry.id).map(|(_, text)| text);
-    // Who came back when the retraction itself had expired never learns of it.
+    // A member who came back when the retraction itself had expired never learns of it.
     let known = |by: u64| by <= room.cursor().seq.0 && model.entry(by).is_some_and(|e| !e.expired);
     let retracted = entry.retracted_at.is_some_and(known);
     let right = match &row.content {
@@ -98,7 +98,7 @@ fn is_blank(row: &Row) -> bool {
     row.content == RowContent::Nothing && row.from.is_none() && row.notices.is_empty()
 }
 
-/// Messages that are missed of somebody are at most those that the relay refused when it could have taken and forgotten them:
+/// A member misses at most the messages that the relay refused when it could have taken and forgotten them:
 /// their author does not know whether the others have them, and was told.
 fn gaps(sim: &Sim, rows: &[Row], wrong: &mut Vec<String>) {
     let mut missed: BTreeMap<usize, u64> = BTreeMap::new();
@@ -145,7 +145,7 @@ fn holes(sim: &Sim, model: &Model, room: &mut Room<'_>, rows: &[Row], wrong: &mu
     // A member's own clock decides what their device erases, by any rule that it has seen.
     let kept = model.entries.iter().map(|entry| entry.after.numbers.retention_seconds).min();
     let oldest = sim.clock.relay().0.saturating_sub(kept.unwrap_or(0) * 1000) + SKEW_MILLIS;
-    // What came before that clock jumped ahead is so much older by it.
+    // Entries from before that clock jumped ahead are so much older by it.
     let who = sim.keys.borrow().get(&room.me()).copied().unwrap_or(0);
     let ahead = u64::try_from(sim.skews[who].load(Ordering::Relaxed)).unwrap_or(0);
     let since = sim.wrong_since.get().saturating_add(SKEW_MILLIS);

@@ -34,14 +34,14 @@ const ROUNDS: usize = 6;
 
 type Result<T = ()> = std::result::Result<T, LiveError>;
 
-/// A person with what the oracle knows of them.
+/// A person and the oracle's knowledge of them.
 pub(super) struct Member {
     pub(super) who: usize,
     person: Person,
     said: u32,
     /// Texts that were written down to be sent.
     queued: Vec<MessageId>,
-    /// Was let in, and came when the relay had their Welcome no more.
+    /// Was admitted, and came when the relay had deleted their Welcome.
     late: bool,
 }
 
@@ -144,13 +144,13 @@ async fn go(sim: &Rc<Sim>, person: &mut Member, visit: Visit) {
             sim.count("killed");
             person.restart(sim);
         }
-        None => sim.wrong(format!("{name}: {action:?} takes for ever")),
+        None => sim.wrong(format!("{name}: {action:?} takes forever")),
     }
     sim.count(head(&format!("{action:?}")));
     person.check(sim);
 }
 
-/// Nobody lies here: an accusation is a fault of ours.
+/// Nobody lies here, so an accusation is a fault of ours.
 fn fault(sim: &Sim, who: usize, error: &LiveError) {
     let broken = matches!(
         error,
@@ -167,7 +167,7 @@ fn fault(sim: &Sim, who: usize, error: &LiveError) {
     }
 }
 
-/// What a relay no longer keeps was there once, for its time.
+/// A relay forgets knocks and Welcomes only after their time.
 fn forgotten(sim: &Sim, key: &MemberKey, error: &LiveError) {
     let relay = sim.relay.borrow();
     let Some(model) = &relay.model else { return };
@@ -226,7 +226,7 @@ fn write(sim: &Sim, person: &mut Member, action: Action) -> Result {
     Ok(())
 }
 
-/// What `hearth join` does first for somebody who waits.
+/// Asks for an answer, as `hearth join` does first for a person who waits.
 async fn ask_again(person: &Member) -> Result {
     let Some(mut room) = person.person.room() else { return Ok(()) };
     let mut connection = Connection::open(&person.person.network, &room.state().address()).await?;
@@ -248,7 +248,7 @@ async fn knock(sim: &Sim, person: &mut Member) -> Result {
     Box::pin(person.person.knock(&link)).await
 }
 
-/// What commands do: enter, do what is due, send what waits, act, leave.
+/// Enters, does what is due, sends what waits, acts and leaves, as commands do.
 async fn inside(
     sim: &Sim,
     network: &Network,
@@ -358,7 +358,7 @@ fn evenings() -> Hours {
     }
 }
 
-/// The key that somebody has in the room now.
+/// The key that a person has in the room now.
 fn key_of(sim: &Sim, live: &mut Live<'_>, whom: usize) -> Option<MemberKey> {
     let roster = live.room.roster().ok()?;
     let keys = sim.keys.borrow();
@@ -449,7 +449,7 @@ fn agree(sim: &Sim, people: &[Member]) -> bool {
         let Some(mut room) = person.person.room() else { continue };
         let inside = model.is_in(&room.me());
         let standing = room.state().standing.clone();
-        // Somebody who was removed, or left, has heard of it.
+        // A former member has heard of it.
         if inside != (standing == Standing::Member) {
             return false;
         }
@@ -467,7 +467,7 @@ fn agree(sim: &Sim, people: &[Member]) -> bool {
     codes.len() == 1
 }
 
-/// What became of a person's words: each is in the log once, or stays in the outbox, or they were told that it is not.
+/// Each text of a person is in the log once, or stays in the outbox, or its author was told that it is not sent.
 fn account(sim: &Sim, person: &Member) {
     let relay = sim.relay.borrow();
     let Some(model) = &relay.model else { return };

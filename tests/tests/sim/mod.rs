@@ -22,7 +22,7 @@ use tokio::time::sleep_until;
 use self::plan::{NAMES, Plan};
 use crate::world::{Event, LOSS, Outcome, Setup, Switch, World, model::Model};
 
-/// What the oracle remembers of one simulation.
+/// The oracle's memory of one simulation.
 struct Sim {
     world: Rc<World>,
     /// When the clocks went wrong, by the relay's clock.
@@ -61,7 +61,7 @@ async fn play(seed: u64, switch: Option<Switch>) -> Outcome {
         invite: RefCell::default(),
     });
     let mut people = member::gather(&sim).await;
-    // With the right time everybody came in. From now on all clocks are wrong.
+    // Everybody joined with the right time. From now on all clocks are wrong.
     sim.wrong_since.set(sim.clock.relay().0);
     for (who, (skew, ahead)) in plan.skews.iter().zip(&plan.ahead).enumerate() {
         sim.set_clock(who, skew + ahead);

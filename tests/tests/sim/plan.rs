@@ -22,7 +22,7 @@ const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// What a member does in one visit.
+/// A member's act in one visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Says some things.
@@ -117,7 +117,7 @@ pub(super) fn draw(seed: u64) -> Plan {
         let (who, action) = action.unwrap_or_else(|| (who, action_of(&mut dice, who)));
         let killed_after = dice.chance(15).then(|| dice.below(3_000) as u64);
         plan.visits.push(Visit { at, who, action, killed_after });
-        // Somebody who listens meanwhile, and answers.
+        // Another member listens meanwhile, and answers.
         if dice.chance(20) {
             let who = dice.below(NAMES.len());
             let action = Action::Stay(1 + dice.below(90) as u64 * SECOND);
@@ -153,7 +153,7 @@ fn action_of(dice: &mut Dice, who: usize) -> Action {
         62..63 => Action::Leave,
         _ => return if who < 2 { moderation(dice) } else { Action::Say(1) },
     };
-    // Who facilitates stays: somebody has to end what the plan began.
+    // The facilitator stays, because only she ends what the plan began.
     if who == FAY && talk == Action::Leave { Action::Look } else { talk }
 }
 

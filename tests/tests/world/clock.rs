@@ -8,10 +8,10 @@ use std::sync::{
 use hearth_protocol::Millis;
 use tokio::time::Instant;
 
-/// Where every seed begins: 2026-11-23T00:00Z, a Monday.
+/// Every seed begins at 2026-11-23T00:00Z, a Monday.
 pub const BEGINNING: u64 = 1_795_392_000_000;
 
-/// By how much a clock is wrong, in milliseconds.
+/// Errors of clocks, in milliseconds.
 pub const WRONG_CLOCKS: [i64; 8] =
     [0, 0, -3 * HOUR, 3 * HOUR, -365 * 24 * HOUR, 365 * 24 * HOUR, 85 * 24 * HOUR, 300 * 24 * HOUR];
 const HOUR: i64 = 3_600_000;

@@ -45,21 +45,21 @@ use self::{
 
 /// The longest that a fault lasts.
 pub const FAULT_MILLIS: u64 = 300_000;
-/// Of a hundred frames under faults, so many end their connection.
+/// Percentage of frames under faults that end their connection.
 pub const LOSS: u64 = 4;
 /// A visit that takes longer hangs.
 pub const HANG: Duration = Duration::from_secs(20 * 60);
 
-/// A bug put in on purpose, to see it found.
+/// A bug that is planted, so that a test sees it found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
     /// The relay forgets which submissions it took.
     IdsForgotten,
     /// The relay takes entries of past epochs.
     OldEpochTaken,
-    /// The relay acknowledges what a crash then takes away.
+    /// The relay acknowledges an entry that a crash then takes away.
     AckBeforeCommit,
-    /// The relay acknowledges what it never took.
+    /// The relay acknowledges an entry that it never took.
     AckWithoutEntry,
     /// The relay leaves an entry out.
     EntryLeftOut,
@@ -75,7 +75,7 @@ pub enum Switch {
     RemovedStayIn,
     /// The relay deletes ten days early.
     RetentionEarly,
-    /// A client that is killed loses what waits to be sent.
+    /// A client that is killed loses its outbox.
     OutboxLost,
     /// A client that is killed forgets the last entry it had, but not that it had it.
     HistoryLost,
@@ -92,7 +92,7 @@ pub enum Event {
     Cut(usize, u64),
     /// Nothing of a member's passes for so long.
     Silence(usize, u64),
-    /// The relay deletes what is past its time.
+    /// The relay deletes entries that are past their time.
     Forget,
 }
 
@@ -119,7 +119,7 @@ pub fn head(debug: &str) -> &str {
 /// The result of a seed.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Everything that should not be.
+    /// Every rule that was broken, in words.
     pub violations: Vec<String>,
     /// How often something happened, by name.
     pub counts: BTreeMap<String, u64>,
@@ -129,7 +129,7 @@ pub struct Outcome {
     pub hash: String,
 }
 
-/// What a world is made of.
+/// The choices of a world.
 pub struct Setup {
     pub seed: u64,
     pub names: &'static [&'static str],
@@ -153,7 +153,7 @@ pub struct World {
     pub grant: Grant,
     outcome: RefCell<Outcome>,
     names: &'static [&'static str],
-    /// Of a hundred frames, so many end their connection. With 0 the network only delays.
+    /// Percentage of frames that end their connection. With 0 the network only delays.
     loss: Cell<u64>,
     stage: Option<RefCell<Stage>>,
     trace: RefCell<Trace>,
@@ -225,13 +225,13 @@ impl World {
         self.keys.borrow().get(key).map_or("?", |who| self.names[*who])
     }
 
-    /// Ends the connections of so many frames in a hundred from now on.
+    /// Has a percentage of frames end their connection from now on.
     pub fn set_loss(&self, percent: u64) {
         self.loss.set(percent);
     }
 
     pub fn switched(&self, switch: Switch) -> bool {
-        // Bugs begin with the faults: everybody is in by then.
+        // Bugs begin with the faults, because all founding members have joined by then.
         self.switch == Some(switch) && self.loss.get() > 0
     }
 
@@ -307,7 +307,7 @@ impl World {
         }
     }
 
-    /// Sets a member's clock ahead by so many milliseconds.
+    /// Sets a member's clock ahead, in milliseconds.
     pub fn set_clock(&self, who: usize, ahead: i64) {
         self.skews[who].store(ahead, Ordering::Relaxed);
     }

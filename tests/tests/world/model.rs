@@ -1,4 +1,4 @@
-//! The naive model: what the relay may say and what everybody must see, written from `docs/protocol.md` sections 4 to 6
+//! The naive model of the relay's answers and of every member's view, written from `docs/protocol.md` sections 4 to 6
 //! and 8, without any of the relay's or the client's rules.
 //!
 //! One list of entries, one table of members, numbers. A submission is tried on a copy, which takes the place of the
@@ -19,29 +19,25 @@ const MINUTE: u64 = 60_000;
 const QUARTER: u64 = 15 * MINUTE;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// What an end-to-end member holds after an entry.
+/// The state of the room that every member computes from the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Everybody in the group, with roles.
     pub roles: BTreeMap<MemberKey, Role>,
     /// The numbers in force.
     pub numbers: RoomNumbers,
-    /// The epoch.
     pub epoch: u64,
 }
 
 /// One accepted entry.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// When, by the relay's clock.
+    /// By the relay's clock.
     pub at: u64,
-    /// By whom.
     pub author: MemberKey,
-    /// Under which id.
     pub id: MessageId,
     /// SHA-256 of the payload.
     pub digest: Digest,
-    /// Whether it is a commit.
     pub commit: bool,
     /// Whether it is an own retraction or a departure.
     marked: bool,
@@ -49,7 +45,7 @@ pub struct Entry {
     pub retracted_at: Option<u64>,
     /// Whether retention took it.
     pub expired: bool,
-    /// What is so after it.
+    /// The state after it.
     pub after: Shape,
 }
 
@@ -86,26 +82,23 @@ struct Invite {
 
 /// A submission, as the relay sees it.
 pub struct Submission<'a> {
-    /// Who proved a key.
+    /// The key that its connection proved.
     pub from: MemberKey,
-    /// Its id.
     pub id: MessageId,
-    /// Its ciphertext.
     pub payload: &'a [u8],
-    /// Its effects.
     pub effects: &'a [Effect],
     /// The id is not looked for up to this entry.
     pub after: u64,
 }
 
-/// The room.
+/// The room, by the naive rules.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The log; the first entry is number 1.
     pub entries: Vec<Entry>,
     /// How many of them are past their time: their ids are forgotten, and all but commits are gone.
     floor: usize,
-    /// What is so now.
+    /// The state now.
     pub now: Shape,
     members: BTreeMap<MemberKey, Member>,
     agreement: Commitment,
@@ -155,12 +148,12 @@ impl Model {
         self.members.get(key).is_some_and(|m| m.state == State::In)
     }
 
-    /// Whether somebody knocked and was not answered.
+    /// Whether a key knocked and was not answered.
     pub fn waits(&self, key: &MemberKey) -> bool {
         self.knocks.contains_key(key)
     }
 
-    /// When somebody who is in was let in.
+    /// The time at which a present member was admitted.
     pub fn came_in(&self, key: &MemberKey) -> Option<u64> {
         self.is_in(key).then_some(())?;
         let since = self.entries.iter().rev().take_while(|e| e.after.roles.contains_key(key));
@@ -172,7 +165,7 @@ impl Model {
         self.entries.iter().zip(1..seq).any(|(entry, _)| entry.id == id && entry.expired)
     }
 
-    /// What the relay must answer, and what follows from it.
+    /// Returns the answer that the relay must give, and applies it.
     pub fn submit(&mut self, now: u64, submission: &Submission<'_>) -> Rule<u64> {
         let key = (submission.from, submission.id);
         let content = hash::labelled(
@@ -185,7 +178,7 @@ impl Model {
         }
         let mut next = self.clone();
         let outcome = next.apply(now, submission);
-        // A commit that comes to nothing was one all the same.
+        // A refused commit counts for the pace, too.
         self.pace.clone_from(&next.pace);
         let seq = outcome?;
         next.done.insert(key, (content, seq, now));
@@ -235,7 +228,7 @@ impl Model {
         } else if (marked || !me.role.moderates())
             && let Some(me) = self.members.get_mut(&from)
         {
-            // Only what a rule asks for is counted: posts from before a budget do not spend it.
+            // A post counts only under a rule, because posts from before a budget do not spend it.
             if marked {
                 me.last_marked = Some(now);
             } else if self.now.numbers.slow_seconds > 0 {
@@ -307,7 +300,7 @@ impl Model {
     /// Five commits at once, then one in two seconds.
     fn may_commit(&mut self, from: MemberKey, now: u64) -> Rule {
         let free = self.pace.get(&from).copied().unwrap_or(0);
-        // A clock that was set back does not silence anybody.
+        // A clock that was set back silences nobody.
         let owed = Some(free.saturating_sub(now)).filter(|owed| *owed <= 10_000).unwrap_or(0);
         if owed + 2_000 > 10_000 {
             return Err(RejectCode::RateLimited);
@@ -442,7 +435,7 @@ impl Model {
         Ok(())
     }
 
-    /// What the relay must answer to a knock.
+    /// Returns the answer that the relay must give to a knock.
     pub fn knock(
         &mut self,
         now: u64,

@@ -1,8 +1,8 @@
 //! The network: every connection is two queues of frames with delays, and may end at any frame.
 //!
-//! Frames of one connection keep their order, as TCP keeps it; those of different connections do not. What is under way
-//! when a connection ends is lost towards the member; towards the relay it may still arrive, after the member is long
-//! back on another connection.
+//! Frames of one connection keep their order, as TCP keeps it; those of different connections do not. Frames under
+//! way when a connection ends are lost towards the member; towards the relay they may still arrive, after the member is
+//! long back on another connection.
 
 use std::{
     cell::{Cell, RefCell},
@@ -62,10 +62,10 @@ pub struct Conn {
     up: Queue,
     down: Queue,
     broken: Cell<bool>,
-    /// Ends once what is under way to the member has arrived.
+    /// Ends once the frames under way to the member have arrived.
     ends: Cell<bool>,
     changed: Notify,
-    /// What the layer that lies has told on it.
+    /// The lies told on it.
     pub told: RefCell<Told>,
 }
 
@@ -135,7 +135,7 @@ impl Conn {
         self.changed.notify_one();
     }
 
-    /// Ends it after what the relay has sent.
+    /// Ends it after the frames that the relay has sent.
     pub fn end(&self) {
         self.ends.set(true);
         self.changed.notify_one();
@@ -214,7 +214,7 @@ async fn pump(world: Rc<World>, who: usize, far: DuplexStream) {
                 _ => {
                     gone = true;
                     conn.told.borrow_mut().gone = true;
-                    // What a dead member had sent arrives, or does not.
+                    // A dead member's last frames arrive, or do not.
                     if link.dice.borrow_mut().chance(50) {
                         conn.up.borrow_mut().clear();
                     }
@@ -230,7 +230,7 @@ async fn pump(world: Rc<World>, who: usize, far: DuplexStream) {
     world.relay.borrow_mut().disconnect(id);
 }
 
-/// Delivers what is due; whether the connection goes on.
+/// Delivers the frames that are due; returns whether the connection goes on.
 async fn carry(
     world: &Rc<World>,
     conn: &Rc<Conn>,
@@ -258,7 +258,7 @@ async fn carry(
         let leaks = world.switched(Switch::EntryLeftOut);
         let frame = if leaks { leave_out(&frame) } else { frame };
         if socket.send(Message::Binary(frame.into())).await.is_err() {
-            // The member is gone; what they sent before may still arrive.
+            // The member is gone; their last frames may still arrive.
             return !conn.up.borrow().is_empty();
         }
         if matches!(fate, Fate::Last) {

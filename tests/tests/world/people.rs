@@ -36,7 +36,7 @@ pub struct Person {
     pub name: String,
     /// Key in the room, once there is one.
     pub key: Option<MemberKey>,
-    /// What this person's client said about lies.
+    /// Errors by which this person's client accused the relay.
     pub complaints: Vec<String>,
     /// The way to the relay.
     pub network: Network,
@@ -45,7 +45,7 @@ pub struct Person {
     /// `None` only between being killed and starting again.
     profile: Option<Profile>,
     crypto: Crypto,
-    /// The primitives of a client that keeps no law.
+    /// The primitives of a lawless client.
     lawless: Crypto,
     breaks_laws: Cell<bool>,
     _temporary: Option<TempDir>,
@@ -84,7 +84,7 @@ impl Person {
         }
     }
 
-    /// Dies, has its files changed, and starts again: nothing is left but what is on disk.
+    /// Kills the client, changes its files and starts it again: only the files are left.
     pub fn restart(&mut self, meanwhile: &[&str]) {
         self.profile = None;
         for statement in meanwhile {
@@ -99,7 +99,7 @@ impl Person {
         self.profile.as_ref().map(Profile::store).unwrap()
     }
 
-    /// Changes this person's client for one that keeps no law, or back.
+    /// Replaces this person's client by a lawless one, or back.
     pub fn break_laws(&self, breaks: bool) {
         self.breaks_laws.set(breaks);
     }
@@ -113,12 +113,12 @@ impl Person {
         self.crypto.now()
     }
 
-    /// Erases what is old when so much time has passed on both clocks.
+    /// Erases old rows as if both clocks had moved on.
     pub fn erase_after(&self, millis: u64) {
         let Some(mut room) = self.room() else { return };
         let (own, relay) = (room.now().max(room.cursor().own_clock), room.cursor().relay_clock);
         let later = Moment { own: own.plus(millis), relay: relay.plus(millis) };
-        // Somebody who is out has no rule to erase by.
+        // A former member has no rule to erase by.
         let _ = room.erase_expired(later);
     }
 

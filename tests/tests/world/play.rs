@@ -1,4 +1,4 @@
-//! Seeds: one played in virtual time, and many of them with what they add up to.
+//! Seeds: one in virtual time, and campaigns of many.
 //!
 //! `HEARTH_HOSTILE_SEEDS=20000 cargo test -p hearth-tests hostile::seeds::campaign -- --nocapture` is a campaign, and `HEARTH_SIM_…
 //! sim::…` the other one. `…_FIRST` is the first seed, `…_THREADS` how many are played at once, `…_SECONDS` ends it early.
@@ -20,7 +20,7 @@ use super::Outcome;
 
 /// Seeds played at once: as many as the smallest machine has cores.
 pub const THREADS: u64 = 2;
-/// Of so many seeds of a campaign that compares traces, one is played twice.
+/// A campaign that compares traces plays every tenth seed twice.
 const TWICE: u64 = 10;
 
 pub fn number(name: &str, otherwise: u64) -> u64 {
@@ -97,7 +97,7 @@ pub fn campaign(
     assert!(played > 0);
 }
 
-/// Where two tellings of one seed part.
+/// Describes the first difference of two traces of one seed.
 fn difference(one: &Outcome, other: &Outcome) -> Option<String> {
     if one.hash == other.hash {
         return None;

@@ -1,4 +1,4 @@
-//! The relay: the real core on a real store, the model beside it, and the bugs that a switch puts in.
+//! The relay: the real core on a real store, the model beside it, and the planted bugs.
 
 use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, rc::Rc};
 
@@ -48,7 +48,7 @@ pub struct Relay {
     pub model: Option<Model>,
 }
 
-/// Runs what waits for nothing.
+/// Runs a future that never waits.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     unconstrained(future).now_or_never().unwrap_or_else(|| panic!("the core had to wait"))
 }
@@ -83,7 +83,7 @@ impl Relay {
         self.core = Some(Core::open(&self.dir, self.clock.for_relay()).unwrap());
     }
 
-    /// Dies: what was not on disk is gone, and so is every connection.
+    /// Crashes: only the disk is left, and every connection ends.
     pub fn down(&mut self) {
         for attached in self.wires.values() {
             attached.conn.break_off();
@@ -112,7 +112,7 @@ impl Relay {
         self.wires.remove(&id);
     }
 
-    /// Deletes what is past its time; returns what it deleted wrongly.
+    /// Deletes entries that are past their time; returns a complaint if those left are wrong.
     pub fn forget(&mut self) -> Vec<String> {
         let Some(core) = &self.core else { return Vec::new() };
         let early = self.switch == Some(Switch::RetentionEarly);
@@ -137,7 +137,7 @@ impl Relay {
         if found == kept { Vec::new() } else { vec![wrong] }
     }
 
-    /// Serves a frame, and everybody who was woken by it.
+    /// Serves a frame and every connection that it woke.
     pub fn frame(
         &mut self,
         id: u64,
@@ -191,7 +191,7 @@ impl Relay {
         served
     }
 
-    /// Holds the relay's answer against the model's.
+    /// Compares the relay's answer with the model's.
     fn compare(
         &mut self,
         (key, who): (&MemberKey, &str),

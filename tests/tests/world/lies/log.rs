@@ -1,4 +1,4 @@
-//! What one member is shown: a log of the proxy's making, after the real one.
+//! The log that one member is shown, after the real one.
 
 use hearth_protocol::{Digest, Entry, EntryContent, Millis, Seq};
 
@@ -7,9 +7,9 @@ use super::{Dice, Op};
 /// The log that one member sees.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// What is shown, in order of seq.
+    /// In order of seq.
     pub entries: Vec<Entry>,
-    /// Which log it follows: 0 is the relay's, others are of the proxy's making.
+    /// Which log it follows: 0 is the relay's, others are made up.
     pub branch: usize,
     /// First seq of that log not looked at yet.
     pub next: u64,
@@ -34,7 +34,7 @@ impl View {
         }
     }
 
-    /// Where an entry of this payload is.
+    /// Returns the place of an entry with this payload.
     pub fn find(&self, digest: Digest) -> Option<u64> {
         self.entries.iter().rev().find(|e| e.content.digest() == digest).map(|e| e.seq.0)
     }
@@ -45,13 +45,13 @@ impl View {
         self.entries.push(Entry { seq: Seq(self.last), at, content });
     }
 
-    /// Shows an entry that is none of this place.
+    /// Shows an entry that does not belong here.
     pub fn inject(&mut self, payload: Vec<u8>, at: Millis) {
         self.touched = true;
         self.show(EntryContent::Payload(payload), at);
     }
 
-    /// Shows an entry, or does to it what the plan says.
+    /// Shows an entry, or applies the lie that the plan chose.
     pub fn take(&mut self, entry: &Entry, op: Option<Op>, dice: &mut Dice, stock: &Stock) {
         let Entry { at, content, .. } = entry.clone();
         let Some(op) = op else {

@@ -16,22 +16,22 @@ use super::{
     log::{Stock, View},
 };
 
-/// What [`Op::SilentLimit`] says.
+/// The limit of [`Op::SilentLimit`].
 pub const SILENT_SECONDS: u32 = 7_777;
-/// What [`Op::FalseTimeout`] says: later than any clock here.
+/// The end of [`Op::FalseTimeout`]: later than any clock here.
 pub const FALSE_UNTIL: Millis = Millis(5_000_000_000_000);
 
-/// What a request of a connection waits for.
+/// A request under way.
 enum Pending {
     Subscribe { after: u64 },
     Submit { payload: Vec<u8>, lie: Option<Op> },
 }
 
-/// What one connection of a member was told.
+/// The lies told on one connection of a member.
 #[derive(Default)]
 pub struct Told {
     member: Option<MemberKey>,
-    /// The member is gone: only what they wrote still matters.
+    /// The member is gone: requests that only read are dropped.
     pub gone: bool,
     /// Seq up to which entries were delivered; `None` before a subscription.
     sent: Option<u64>,
@@ -59,13 +59,13 @@ pub struct Stage {
     dice: Dice,
     /// The lies of this scene.
     pub ops: Vec<Op>,
-    /// Whom they are told.
+    /// Members who are lied to.
     pub targets: HashSet<MemberKey>,
-    /// In how many of a hundred cases.
+    /// Percentage of cases in which a lie is told.
     pub percent: u64,
     /// Members whose client works for the relay: their effects are dropped, their blobs kept.
     pub colluders: HashSet<MemberKey>,
-    /// Submissions of which the relay has forgotten that it took them.
+    /// Submissions that the relay took and forgot.
     forgotten: HashSet<(MemberKey, MessageId)>,
     /// No version of the agreement comes into force.
     pub refuses_agreements: bool,
@@ -77,12 +77,12 @@ pub struct Stage {
     pub lies: HashMap<Op, u64>,
     /// Which of [`Op::RULE`] are told, by a plan beside the other.
     pub rules: Vec<Op>,
-    /// What the last status of a member said and no record does, with its head.
+    /// The lie in the last status of a member, with its head.
     pub ruled: HashMap<MemberKey, (Option<Op>, Seq)>,
     /// Members who were told that they are out, in the visit under way.
     pub outcast: HashSet<MemberKey>,
     rule_dice: Dice,
-    /// What is wrong on the wire itself.
+    /// Broken rules of the wire itself.
     pub violations: Vec<String>,
     /// The entry in whose place another was shown, in the visit under way. The member may have had it.
     pub rewritten: HashMap<MemberKey, Entry>,
@@ -101,7 +101,7 @@ pub struct Stage {
     /// Members in the order of joining: the plan must not hang on keys.
     order: Vec<MemberKey>,
     stream: StreamId,
-    /// All bytes that went out under an id, and whether other bytes were asked for since the last new ones.
+    /// Digests of all bytes that went out under an id, and whether a conflict was answered since the last new ones.
     submitted: HashMap<(MemberKey, MessageId), (Vec<Digest>, bool)>,
     owners: HashMap<Digest, (MemberKey, MessageId)>,
 }
@@ -146,7 +146,7 @@ impl Stage {
         &self.branches[0]
     }
 
-    /// What a member was shown so far.
+    /// The entries that a member was shown so far.
     pub fn shown(&self, member: &MemberKey) -> &[Entry] {
         self.views.get(member).map_or(&[], |v| &v.entries)
     }
@@ -225,7 +225,7 @@ impl Stage {
         let member = member.filter(|m| !self.colluders.contains(m))?;
         let possible: Vec<Op> = self.rules.iter().filter(|o| among.contains(o)).copied().collect();
         let op = self.rule_dice.pick(&possible)?;
-        // Newcomers are lied to as well: whom the plan targets was drawn before they came.
+        // Newcomers are lied to as well, because the targets were drawn before they came.
         if !self.targets.contains(member) && op != Op::FalseDecline
             || !self.rule_dice.chance(PERCENT)
         {
@@ -302,7 +302,7 @@ impl Stage {
         conn.until.map_or(last, |until| until.min(last))
     }
 
-    /// Delivers what a subscribed member has not got yet.
+    /// Delivers the entries that a subscribed member has not got yet.
     fn deliver(&mut self, conn: &mut Told, out: &mut Vec<Action>) {
         let (Some(member), Some(sent), Some(room)) = (conn.member, conn.sent, self.room()) else {
             return;
@@ -358,7 +358,7 @@ impl Stage {
             out.push(Action::Member(bytes));
         }
         if matches!(op, Some(Op::FrameFlip | Op::FrameTruncate)) {
-            // What was damaged never comes whole: without an end, the member would wait for it.
+            // The damaged frame never comes whole, so the member would wait for it without an end.
             out.push(Action::Cut);
         }
     }
@@ -370,7 +370,7 @@ impl Stage {
     /// Handles a member's frame.
     pub fn on_member(&mut self, conn: &mut Told, bytes: &[u8]) -> Vec<Action> {
         let Ok(frame) = codec::decode_client(bytes) else {
-            self.violations.push("a member sent what is no frame".into());
+            self.violations.push("a member sent no frame".into());
             return vec![Action::Cut];
         };
         let forward = |frame: &ClientFrame| vec![Action::Relay(codec::encode_client(frame))];
@@ -438,7 +438,7 @@ impl Stage {
         }
     }
 
-    /// A blob that the relay never had, for whom it is shown to.
+    /// A blob that the relay never had, for members who are lied to.
     fn fake(&self, member: Option<&MemberKey>, blob: &BlobId) -> Option<Vec<u8>> {
         let lied = member.is_some_and(|m| self.lied_to.contains(m));
         let found = self.blobs.iter().find(|(id, _)| id == blob).filter(|_| lied);
@@ -467,7 +467,7 @@ impl Stage {
         }
         let lie = if payload.is_empty() { None } else { self.lie(Some(&member), &Op::SUBMIT) };
         if !payload.is_empty() && self.lie_of_rules(Some(&member), &[Op::FalseTimeout]).is_some() {
-            // What a rule holds back is encrypted anew when it goes out.
+            // A message that a rule held back is encrypted again when it goes out.
             if let Some((_, refused)) = self.submitted.get_mut(&(member, submitted.id)) {
                 *refused = true;
             }
@@ -520,7 +520,7 @@ impl Stage {
         vec![Action::Relay(codec::encode_client(&frame))]
     }
 
-    /// Takes a submission into a log of the proxy's own.
+    /// Takes a submission into a log of the layer's own.
     fn accept_here(
         &mut self,
         conn: &mut Told,
@@ -543,13 +543,13 @@ impl Stage {
         out
     }
 
-    /// I7, as far as a relay can see it: a retry repeats the same bytes, and no bytes go out under two ids.
+    /// I7, as far as a relay sees it: a retry repeats its bytes, and no bytes go out under two ids.
     fn check_reuse(&mut self, member: MemberKey, id: MessageId, payload: &[u8]) {
         if payload.is_empty() {
             return;
         }
         let digest = hash::sha256(payload);
-        // A late frame of an earlier connection brings bytes again that were replaced since.
+        // A late frame of an earlier connection can repeat bytes that were replaced since.
         let (known, conflicted) = self.submitted.entry((member, id)).or_default();
         if !known.contains(&digest) {
             if !known.is_empty() && !*conflicted {
@@ -568,11 +568,11 @@ impl Stage {
     /// Handles the relay's frame.
     pub fn on_relay(&mut self, conn: &mut Told, bytes: &[u8]) -> Vec<Action> {
         let Ok(frame) = codec::decode_server(bytes) else {
-            self.violations.push("the relay sent what is no frame".into());
+            self.violations.push("the relay sent no frame".into());
             return vec![Action::Cut];
         };
         match frame {
-            // What the relay delivers is what it accepted; members get it from their view.
+            // The relay delivers entries that it accepted; members get them from their view.
             ServerFrame::Entries { entries, .. } => {
                 for entry in &entries {
                     self.learn(entry);
@@ -640,7 +640,9 @@ impl Stage {
         let at = usize::try_from(entry.seq.0 - 1).unwrap_or(usize::MAX);
         match log.get(at) {
             Some(known) if known.content.digest() == entry.content.digest() => {}
-            Some(_) => self.violations.push("the relay delivers other than it accepted".into()),
+            Some(_) => {
+                self.violations.push("the relay delivers another entry than it accepted".into())
+            }
             None if at == log.len() => log.push(entry.clone()),
             None => self.violations.push(format!("the relay skips to {}", entry.seq)),
         }
@@ -661,7 +663,7 @@ impl Stage {
                 self.outcast.insert(member);
                 return Standing::Gone { at: Seq(self.head(&member, conn)) };
             }
-            // What was said before is taken back: another connection of the same visit goes on by this.
+            // Takes an earlier lie back, because another connection of the same visit goes on by this.
             self.outcast.remove(&member);
             return standing;
         }
@@ -746,7 +748,7 @@ impl Stage {
                 head = Seq(head.0.saturating_sub(1 + self.dice.below(4) as u64).max(joined));
                 conn.until = Some(head.0);
             }
-            // Past what admitted the member, the first entry delivered is one that was delivered before.
+            // The first entry delivered was delivered before, unless it is the one that admitted the member.
             Some(Op::Rewrite) if after > joined => {
                 let first = self.shown(&member).iter().find(|e| e.seq.0 == after + 1).cloned();
                 let old = self.dice.below(self.shown(&member).len());
