@@ -15,14 +15,15 @@ use hearth_protocol::{
 use hearth_session::live::LiveError;
 use tokio::{
     task::{JoinHandle, spawn_local},
-    time::{sleep_until, timeout},
+    time::sleep_until,
 };
 
 use hearth_kit::Dice;
 
 use super::check::{Oracle, view_of};
 use crate::world::{
-    Event, FAULT_MILLIS, HANG, LOSS, Outcome, Person, WRONG_CLOCKS, World, accuses, lies::Op,
+    Ended, Event, FAULT_MILLIS, HANG, LOSS, Outcome, Person, WRONG_CLOCKS, World, accuses,
+    killed_after, lies::Op, until,
 };
 
 /// More than the default retention: 31 days.
@@ -246,12 +247,9 @@ impl Scene {
         special
     }
 
-    /// Takes note of how a visit ended.
+    /// Judges the end of a visit.
     fn note<T>(&mut self, who: usize, result: Result<T, LiveError>) -> Option<T> {
-        let key = self.people[who].key;
-        let rewritten = key.and_then(|key| self.world.stage().rewritten.remove(&key));
-        let outcast = key.is_some_and(|key| self.world.stage().outcast.remove(&key));
-        let ruled = key.and_then(|key| self.world.stage().ruled.remove(&key));
+        let told = self.world.stage().end_visit(self.people[who].key);
         if let Err(LiveError::Refused { code: RejectCode::TimedOut, reason, .. }) = &result
             && *reason == Reason::Recorded
         {
@@ -262,7 +260,7 @@ impl Scene {
             Ok(value) => {
                 // A member who had nothing there took it for one more entry.
                 let had = |row: &Row| {
-                    rewritten.as_ref().is_some_and(|entry| {
+                    told.rewritten.as_ref().is_some_and(|entry| {
                         row.seq == entry.seq && row.digest == entry.content.digest()
                     })
                 };
@@ -270,7 +268,7 @@ impl Scene {
                     let name = &self.people[who].name;
                     self.wrong.push(format!("T8: {name} did not notice another history"));
                 }
-                if outcast
+                if told.outcast
                     && self.people[who]
                         .room()
                         .is_some_and(|r| r.state().standing == Standing::Member)
@@ -278,7 +276,7 @@ impl Scene {
                     let name = &self.people[who].name;
                     self.wrong.push(format!("A9: {name} did not notice a false removal"));
                 }
-                let wrong = self.oracle.rules(&self.people[who], ruled);
+                let wrong = self.oracle.rules(&self.people[who], told.status);
                 self.wrong.extend(wrong);
                 Some(value)
             }
@@ -292,24 +290,22 @@ impl Scene {
         }
     }
 
-    /// Waits for a visit that must not hang.
-    async fn finish<T>(
-        what: &str,
-        visit: impl Future<Output = Result<T, LiveError>>,
-    ) -> Result<Result<T, LiveError>, String> {
-        timeout(HANG, visit).await.map_err(|_| format!("I9: {what} hangs"))
-    }
-
     async fn visit<T>(
         &mut self,
         who: usize,
         act: impl AsyncFnOnce(&mut hearth_session::live::Live<'_>) -> Result<T, LiveError>,
     ) -> Option<T> {
-        let visit = Box::pin(self.people[who].visit(act));
-        match Self::finish(&self.people[who].name, visit).await {
-            Ok(result) => self.note(who, result),
-            Err(hangs) => {
-                self.wrong.push(hangs);
+        let killed_after = self.faults.as_mut().and_then(|(dice, _)| killed_after(dice, 1_500));
+        match until(self.people[who].visit(act), killed_after, HANG).await {
+            Ended::Done(result) => self.note(who, result),
+            Ended::Killed => {
+                self.world.count("killed");
+                self.world.stage().end_visit(self.people[who].key);
+                self.people[who].restart(&[]);
+                None
+            }
+            Ended::Hangs => {
+                self.wrong.push(format!("I9: {} hangs", self.people[who].name));
                 None
             }
         }

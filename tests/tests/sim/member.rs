@@ -2,7 +2,6 @@
 
 use std::{rc::Rc, time::Duration};
 
-use futures_util::future::{Either, select};
 use hearth_engine::{
     EngineError, Room,
     act::InviteTerms,
@@ -19,13 +18,13 @@ use hearth_session::{
     live::{self, Live, LiveError},
     network::Network,
 };
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
 use super::{
     Sim, check,
     plan::{Action, FAY, FIRST, NAMES, Visit},
 };
-use crate::world::{BEGINNING, HANG, Person, Switch, accuses, head};
+use crate::world::{BEGINNING, Ended, HANG, Person, Switch, accuses, head, until};
 
 /// For how long a Welcome waits: 84 days.
 const WELCOME_KEPT_MILLIS: u64 = 84 * 24 * 3_600_000;
@@ -116,22 +115,11 @@ async fn go(sim: &Rc<Sim>, person: &mut Member, visit: Visit) {
     let (who, action) = (person.who, visit.action);
     let stays = if let Action::Stay(millis) = action { millis } else { 0 };
     let limit = HANG + Duration::from_millis(stays);
-    let visiting = Box::pin(act(sim, person, action));
-    let killed = async {
-        match visit.killed_after {
-            Some(millis) => sleep(Duration::from_millis(millis)).await,
-            None => std::future::pending().await,
-        }
-    };
-    let ended = match timeout(limit, select(visiting, Box::pin(killed))).await {
-        Ok(Either::Left((result, _))) => Some(Some(result)),
-        Ok(Either::Right(_)) => Some(None),
-        Err(_) => None,
-    };
+    let ended = until(act(sim, person, action), visit.killed_after, limit).await;
     let name = NAMES[who];
     match ended {
-        Some(Some(Ok(()))) => sim.note(&format!("{name}: {action:?} done")),
-        Some(Some(Err(error))) => {
+        Ended::Done(Ok(())) => sim.note(&format!("{name}: {action:?} done")),
+        Ended::Done(Err(error)) => {
             sim.note(&format!("{name}: {action:?}: {error}"));
             fault(sim, who, &error);
             person.late = matches!(error, LiveError::WelcomeGone);
@@ -139,12 +127,12 @@ async fn go(sim: &Rc<Sim>, person: &mut Member, visit: Visit) {
                 forgotten(sim, &key, &error);
             }
         }
-        Some(None) => {
+        Ended::Killed => {
             sim.note(&format!("{name}: {action:?} killed"));
             sim.count("killed");
             person.restart(sim);
         }
-        None => sim.wrong(format!("{name}: {action:?} takes forever")),
+        Ended::Hangs => sim.wrong(format!("{name}: {action:?} takes forever")),
     }
     sim.count(head(&format!("{action:?}")));
     person.check(sim);

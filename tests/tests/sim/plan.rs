@@ -4,7 +4,7 @@ use hearth_protocol::{Role, frame::Door};
 
 use hearth_kit::Dice;
 
-use crate::world::{Event, WRONG_CLOCKS};
+use crate::world::{Event, WRONG_CLOCKS, killed_after};
 
 /// Founds the room and facilitates throughout.
 pub(super) const FAY: usize = 0;
@@ -115,7 +115,7 @@ pub(super) fn draw(seed: u64) -> Plan {
             _ => None,
         };
         let (who, action) = action.unwrap_or_else(|| (who, action_of(&mut dice, who)));
-        let killed_after = dice.chance(15).then(|| dice.below(3_000) as u64);
+        let killed_after = killed_after(&mut dice, 3_000);
         plan.visits.push(Visit { at, who, action, killed_after });
         // Another member listens meanwhile, and answers.
         if dice.chance(20) {

@@ -34,7 +34,7 @@ use tempfile::TempDir;
 
 pub use self::{
     clock::{BEGINNING, Clock, WRONG_CLOCKS},
-    people::{Person, accuses},
+    people::{Ended, Person, accuses, killed_after, until},
 };
 use self::{
     lies::{Action, Stage},

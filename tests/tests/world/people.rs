@@ -1,6 +1,8 @@
 //! People: profiles on disk, opened again for every visit, as commands do.
 
-use std::{cell::Cell, path::PathBuf, rc::Rc};
+use std::{cell::Cell, path::PathBuf, rc::Rc, time::Duration};
+
+use futures_util::future::{Either, select};
 
 use hearth_engine::{
     Crypto, Room,
@@ -23,7 +25,8 @@ use hearth_session::{
 };
 use tempfile::TempDir;
 
-use hearth_kit::scratch;
+use hearth_kit::{Dice, scratch};
+use tokio::time::{sleep, timeout};
 
 use super::{World, network::way};
 
@@ -240,6 +243,37 @@ impl Person {
             Ok(true)
         })
         .await
+    }
+}
+
+/// The end of a visit.
+pub enum Ended<T> {
+    Done(T),
+    Killed,
+    Hangs,
+}
+
+/// Draws when a client is killed, in milliseconds after a visit began. Most are not.
+pub fn killed_after(dice: &mut Dice, longest: usize) -> Option<u64> {
+    dice.chance(15).then(|| dice.below(longest) as u64)
+}
+
+/// Waits for a visit, or kills its client so many milliseconds after it began.
+pub async fn until<T>(
+    visit: impl Future<Output = T>,
+    killed_after: Option<u64>,
+    limit: Duration,
+) -> Ended<T> {
+    let killed = async {
+        match killed_after {
+            Some(millis) => sleep(Duration::from_millis(millis)).await,
+            None => std::future::pending().await,
+        }
+    };
+    match timeout(limit, select(Box::pin(visit), Box::pin(killed))).await {
+        Ok(Either::Left((result, _))) => Ended::Done(result),
+        Ok(Either::Right(_)) => Ended::Killed,
+        Err(_) => Ended::Hangs,
     }
 }
 

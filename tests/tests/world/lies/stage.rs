@@ -44,6 +44,17 @@ pub struct Told {
     floor: u64,
 }
 
+/// The lies of one visit that a member must notice by its end.
+#[derive(Default)]
+pub struct Visit {
+    /// An entry in whose place another was shown. The member may have had it.
+    pub rewritten: Option<Entry>,
+    /// The member was told that they are out.
+    pub outcast: bool,
+    /// The lie in the last status, with its head.
+    pub status: Option<(Option<Op>, Seq)>,
+}
+
 /// The next step for a connection.
 pub enum Action {
     /// Hands a frame to the relay.
@@ -77,15 +88,10 @@ pub struct Stage {
     pub lies: HashMap<Op, u64>,
     /// Which of [`Op::RULE`] are told, by a plan beside the other.
     pub rules: Vec<Op>,
-    /// The lie in the last status of a member, with its head.
-    pub ruled: HashMap<MemberKey, (Option<Op>, Seq)>,
-    /// Members who were told that they are out, in the visit under way.
-    pub outcast: HashSet<MemberKey>,
+    visits: HashMap<MemberKey, Visit>,
     rule_dice: Dice,
     /// Broken rules of the wire itself.
     pub violations: Vec<String>,
-    /// The entry in whose place another was shown, in the visit under way. The member may have had it.
-    pub rewritten: HashMap<MemberKey, Entry>,
     /// Members to whom any lie was told.
     pub lied_to: HashSet<MemberKey>,
     /// Every knock.
@@ -121,11 +127,9 @@ impl Stage {
             events: 0,
             lies: HashMap::new(),
             rules: Vec::new(),
-            ruled: HashMap::new(),
-            outcast: HashSet::new(),
+            visits: HashMap::new(),
             rule_dice: Dice::new(0),
             violations: Vec::new(),
-            rewritten: HashMap::new(),
             lied_to: HashSet::new(),
             knocks: Vec::new(),
             welcome: None,
@@ -154,6 +158,11 @@ impl Stage {
     /// Seq of the entry that admitted a member, once known.
     pub fn joined(&self, member: &MemberKey) -> Option<u64> {
         self.joined.get(member).copied()
+    }
+
+    /// Returns the lies of a member's visit, which is over.
+    pub fn end_visit(&mut self, member: Option<MemberKey>) -> Visit {
+        member.and_then(|member| self.visits.remove(&member)).unwrap_or_default()
     }
 
     /// Stops lying: everybody is shown the relay's log from now on.
@@ -249,7 +258,7 @@ impl Stage {
             },
             None => {}
         }
-        self.ruled.insert(*member, (op, status.head));
+        self.visits.entry(*member).or_default().status = Some((op, status.head));
     }
 
     /// Brings a member's view up to its log. An own entry is shown as it is.
@@ -660,11 +669,11 @@ impl Stage {
         self.views.entry(member).or_insert_with(|| View::new(joined.0));
         if welcome.is_none() {
             if self.lie_of_rules(Some(&member), &[Op::SilentRemove]).is_some() {
-                self.outcast.insert(member);
+                self.visits.entry(member).or_default().outcast = true;
                 return Standing::Gone { at: Seq(self.head(&member, conn)) };
             }
             // Takes an earlier lie back, because another connection of the same visit goes on by this.
-            self.outcast.remove(&member);
+            self.visits.entry(member).or_default().outcast = false;
             return standing;
         }
         if self.lie_of_rules(Some(&member), &[Op::FalseDecline]).is_some() {
@@ -756,7 +765,7 @@ impl Stage {
                 if let (Some(mut entry), Some(content)) = (first, other)
                     && entry.content.digest() != content.digest()
                 {
-                    self.rewritten.insert(member, entry.clone());
+                    self.visits.entry(member).or_default().rewritten = Some(entry.clone());
                     entry.content = content;
                     conn.instead = Some(entry);
                 }
