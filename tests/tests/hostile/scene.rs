@@ -79,8 +79,6 @@ pub struct Scene {
     admitting: bool,
     /// By how much each person's clock is wrong once they are in.
     clocks: Vec<i64>,
-    reached: Vec<&'static str>,
-    wrong: Vec<String>,
 }
 
 /// Which lies a scene has.
@@ -131,11 +129,11 @@ impl Scene {
             scene.befall();
             Box::pin(scene.step()).await;
             scene.look();
-            if !scene.wrong.is_empty() {
+            if scene.world.has_failed() {
                 break;
             }
         }
-        if scene.wrong.is_empty() {
+        if !scene.world.has_failed() {
             Box::pin(scene.recover()).await;
             scene.strangers();
             scene.erase();
@@ -169,8 +167,6 @@ impl Scene {
             removed_at: None,
             admitting: false,
             clocks: vec![0; NAMES.len()],
-            reached: Vec::new(),
-            wrong: Vec::new(),
         };
         scene.elsewhere();
         for who in 1..=MAL {
@@ -201,7 +197,7 @@ impl Scene {
         for who in self.honest().collect::<Vec<_>>() {
             let person = &self.people[who];
             person.erase_after(KEPT_MILLIS);
-            self.wrong.extend(Oracle::erased(person));
+            Oracle::erased(person).into_iter().for_each(|what| self.world.wrong(what));
         }
     }
 
@@ -254,7 +250,7 @@ impl Scene {
             && *reason == Reason::Recorded
         {
             let name = &self.people[who].name;
-            self.wrong.push(format!("A9: {name} lays a false time-out to a facilitator"));
+            self.world.wrong(format!("A9: {name} lays a false time-out to a facilitator"));
         }
         match result {
             Ok(value) => {
@@ -266,7 +262,7 @@ impl Scene {
                 };
                 if self.people[who].rows().iter().any(had) {
                     let name = &self.people[who].name;
-                    self.wrong.push(format!("T8: {name} did not notice another history"));
+                    self.world.wrong(format!("T8: {name} did not notice another history"));
                 }
                 if told.outcast
                     && self.people[who]
@@ -274,10 +270,10 @@ impl Scene {
                         .is_some_and(|r| r.state().standing == Standing::Member)
                 {
                     let name = &self.people[who].name;
-                    self.wrong.push(format!("A9: {name} did not notice a false removal"));
+                    self.world.wrong(format!("A9: {name} did not notice a false removal"));
                 }
                 let wrong = self.oracle.rules(&self.people[who], told.status);
-                self.wrong.extend(wrong);
+                wrong.into_iter().for_each(|what| self.world.wrong(what));
                 Some(value)
             }
             Err(error) => {
@@ -305,7 +301,7 @@ impl Scene {
                 None
             }
             Ended::Hangs => {
-                self.wrong.push(format!("I9: {} hangs", self.people[who].name));
+                self.world.wrong(format!("I9: {} hangs", self.people[who].name));
                 None
             }
         }
@@ -344,7 +340,7 @@ impl Scene {
         }
         if !self.inside.contains(&who) {
             if who == DAN {
-                self.reached.push("a newcomer came in");
+                self.world.count("a newcomer came in");
             }
             self.inside.push(who);
             self.world.set_clock(who, self.clocks[who]);
@@ -409,7 +405,7 @@ impl Scene {
                 let halves: Vec<MemberKey> =
                     if self.dice.chance(50) { vec![self.key(1)] } else { vec![self.key(FAY)] };
                 self.world.stage().fork(&halves);
-                self.reached.push("the room has two logs");
+                self.world.count("the room has two logs");
                 for who in [FAY, 1, 2] {
                     self.say(who).await;
                 }
@@ -437,7 +433,7 @@ impl Scene {
                 let moderated = self.visit(MAL, async |live| live.act(act).await).await;
                 self.people[MAL].break_laws(false);
                 if moderated.is_some() {
-                    self.reached.push("a member's moderation is in the log");
+                    self.world.count("a member's moderation is in the log");
                 }
                 self.inside.retain(|who| *who != MAL);
             }
@@ -460,7 +456,7 @@ impl Scene {
                     })
                     .await;
                 if paused.is_some() {
-                    self.reached.push("a pause that the relay does not keep");
+                    self.world.count("a pause that the relay does not keep");
                 }
                 for who in [1, 2] {
                     self.say(who).await;
@@ -483,7 +479,7 @@ impl Scene {
                 let last = stage.truth().last();
                 let mine = self.people[FAY].rows().last().map(|r| r.digest);
                 if removed.is_some() && last.map(|e| e.content.digest()) == mine {
-                    self.reached.push("a member is removed and not told");
+                    self.world.count("a member is removed and not told");
                     self.removed_at = Some((stage.truth().len() as u64, self.said));
                 }
             }
@@ -534,7 +530,7 @@ impl Scene {
             })
             .await;
         if sent.is_some() {
-            self.reached.push(
+            self.world.count(
                 [
                     "words under a mark",
                     "a false departure",
@@ -585,7 +581,7 @@ impl Scene {
         });
         self.people[GUS].break_laws(false);
         if matches!(joined, Some(Ok(_))) {
-            self.reached.push("a stranger holds the Welcome of a member's commit");
+            self.world.count("a stranger holds the Welcome of a member's commit");
             self.haunted = Some(seq);
         }
     }
@@ -607,7 +603,7 @@ impl Scene {
             Box::pin(self.usurp_door(DAN)).await;
             let mut stage = self.world.stage();
             stage.welcome = stage.blobs.last().map(|(id, _)| *id);
-            self.reached.push("a newcomer is shown a member's Welcome");
+            self.world.count("a newcomer is shown a member's Welcome");
         }
         let key = self.key(DAN);
         if lying && !look_alike && self.dice.chance(50) {
@@ -650,9 +646,9 @@ impl Scene {
             before
         };
         if Box::pin(self.let_in(DAN)).await {
-            self.wrong.push("T2: a newcomer came in by a forged knock".into());
+            self.world.wrong("T2: a newcomer came in by a forged knock".into());
         }
-        self.reached.push("knocks are confused");
+        self.world.count("knocks are confused");
         let mut stage = self.world.stage();
         (stage.ops, stage.targets, stage.percent) = lies;
     }
@@ -662,7 +658,7 @@ impl Scene {
         let mut people: Vec<&Person> = self.honest().map(|who| &self.people[who]).collect();
         people.dedup_by_key(|p| p.key);
         let found = self.oracle.check(&people);
-        self.wrong.extend(found);
+        found.into_iter().for_each(|what| self.world.wrong(what));
     }
 
     /// Faults and lies end: everybody gets on, or says why not.
@@ -708,9 +704,9 @@ impl Scene {
                 wrong.extend(self.has_all(*who, &clean));
             }
         }
-        self.wrong.extend(wrong);
+        wrong.into_iter().for_each(|what| self.world.wrong(what));
         if self.admitting && !self.inside.contains(&DAN) && lied_to.is_empty() {
-            self.wrong.push("I9: the newcomer never came in".into());
+            self.world.wrong("I9: the newcomer never came in".into());
         }
     }
 
@@ -720,7 +716,7 @@ impl Scene {
         if !left_behind {
             return;
         }
-        self.reached.push("the room was taken back");
+        self.world.count("the room was taken back");
         let recovered = Box::pin(self.people[FAY].recover()).await;
         self.note(FAY, recovered);
         for who in honest {
@@ -781,7 +777,7 @@ impl Scene {
         if let Some(seq) = self.haunted {
             let read = self.reads(GUS, &truth, |s| s > seq);
             if read.iter().any(|text| !text.starts_with("Mal")) {
-                self.wrong.push(format!("I1: a stranger read {read:?}"));
+                self.world.wrong(format!("I1: a stranger read {read:?}"));
             }
         }
         if let Some((at, said)) = self.removed_at {
@@ -793,7 +789,7 @@ impl Scene {
                     .is_some_and(|n| n > said)
             };
             if read.iter().any(later) {
-                self.wrong.push(format!("I1: a removed member read {read:?}"));
+                self.world.wrong(format!("I1: a removed member read {read:?}"));
             }
         }
     }
@@ -818,20 +814,20 @@ impl Scene {
         person.rows().into_iter().filter_map(|r| text(r.content)).collect()
     }
 
-    fn close(mut self, lying: bool) -> Outcome {
+    fn close(self, lying: bool) -> Outcome {
         if std::env::var_os("HEARTH_HOSTILE_SEED").is_some() {
             self.tell();
         }
         let stage = self.world.stage();
-        self.wrong.extend(stage.violations.iter().cloned());
+        stage.violations.iter().for_each(|what| self.world.wrong(what.clone()));
         let honest: Vec<usize> = self.honest().collect();
         let warned = honest.iter().filter(|who| self.people[**who].warned()).count();
         let accused = honest.iter().any(|who| self.people[*who].accuses());
         if !lying && accused {
-            self.wrong.push("F: the relay is said to break rules, and it does not".into());
+            self.world.wrong("F: the relay is said to break rules, and it does not".into());
         }
         if !lying && warned > 0 {
-            self.wrong.push("F: a member was warned, and nobody lied".into());
+            self.world.wrong("F: a member was warned, and nobody lied".into());
         }
         self.world.add("hostile events", stage.events);
         self.world.add("people", honest.len() as u64);
@@ -840,8 +836,6 @@ impl Scene {
             self.world.add(&format!("lie {op:?}"), *many);
         }
         drop(stage);
-        self.reached.iter().for_each(|what| self.world.count(what));
-        self.wrong.drain(..).for_each(|what| self.world.wrong(what));
         self.world.finish()
     }
 }

@@ -213,6 +213,10 @@ impl World {
         self.outcome.borrow_mut().violations.push(what);
     }
 
+    pub fn has_failed(&self) -> bool {
+        !self.outcome.borrow().violations.is_empty()
+    }
+
     pub fn count(&self, what: &str) {
         self.add(what, 1);
     }
