@@ -239,57 +239,36 @@ impl World {
         self.switch == Some(switch) && self.loss.get() > 0
     }
 
-    fn connect(&self, who: usize) -> Option<(u64, Rc<Conn>)> {
-        let conn = Rc::new(Conn::new(who));
-        let id = self.relay.borrow_mut().connect(conn.clone())?;
-        Some((id, conn))
-    }
-
     /// A member's frame arrives at the relay, or at the layer that lies.
-    fn arrive(&self, id: u64, conn: &Rc<Conn>, frame: Vec<u8>) {
-        let Some(stage) = &self.stage else { return self.serve(id, conn, frame) };
+    fn arrive(&self, conn: &Rc<Conn>, frame: Vec<u8>) {
+        let Some(stage) = &self.stage else { return self.serve(conn, frame) };
         let actions = stage.borrow_mut().on_member(&mut conn.told.borrow_mut(), &frame);
-        for action in actions {
-            match action {
-                Action::Relay(frame) => self.serve(id, conn, frame),
-                action => self.answer(conn, action),
-            }
-        }
+        actions.into_iter().for_each(|action| self.act(conn, action));
     }
 
-    fn answer(&self, conn: &Rc<Conn>, action: Action) {
+    fn act(&self, conn: &Rc<Conn>, action: Action) {
         match action {
+            Action::Relay(frame) => self.serve(conn, frame),
             Action::Member(frame) => conn.send_down(&self.links[conn.who], frame),
-            Action::Cut | Action::Relay(_) => conn.end(),
+            Action::Cut => conn.end(),
         }
     }
 
-    /// Hands a frame to the relay.
-    fn serve(&self, id: u64, conn: &Rc<Conn>, frame: Vec<u8>) {
-        let served = self.relay.borrow_mut().frame(id, frame, self.names, &self.keys);
+    /// Hands a frame to the relay, whose frames go to members, or to the layer that lies.
+    fn serve(&self, conn: &Rc<Conn>, frame: Vec<u8>) {
+        let served = self.relay.borrow_mut().frame(conn.id, frame, self.names, &self.keys);
         let Served { frames, on, lines, wrong } = served;
-        for line in lines {
-            self.note(&line);
-        }
-        for what in wrong {
-            self.wrong(what);
-        }
+        lines.iter().for_each(|line| self.note(line));
+        wrong.into_iter().for_each(|what| self.wrong(what));
         for (conn, frame) in frames {
-            let Some(stage) = &self.stage else {
-                conn.send_down(&self.links[conn.who], frame);
-                continue;
+            let actions = match &self.stage {
+                Some(stage) => stage.borrow_mut().on_relay(&mut conn.told.borrow_mut(), &frame),
+                None => vec![Action::Member(frame)],
             };
-            let actions = stage.borrow_mut().on_relay(&mut conn.told.borrow_mut(), &frame);
-            actions.into_iter().for_each(|action| self.answer(&conn, action));
+            actions.into_iter().for_each(|action| self.act(&conn, action));
         }
         if !on {
             conn.end();
-        }
-    }
-
-    fn forget(&self) {
-        for what in self.relay.borrow_mut().forget() {
-            self.wrong(what);
         }
     }
 
@@ -307,7 +286,10 @@ impl World {
             Event::Jump(millis) => self.clock.jump(millis),
             Event::Cut(who, millis) => self.links[who].cut(after(millis)),
             Event::Silence(who, millis) => self.links[who].silence(after(millis)),
-            Event::Forget => self.forget(),
+            Event::Forget => {
+                let wrong = self.relay.borrow_mut().forget();
+                wrong.into_iter().for_each(|what| self.wrong(what));
+            }
         }
     }
 

@@ -58,6 +58,8 @@ enum Fate {
 
 /// One connection.
 pub struct Conn {
+    /// Its number at the relay.
+    pub id: u64,
     pub who: usize,
     up: Queue,
     down: Queue,
@@ -116,9 +118,10 @@ impl Link {
 }
 
 impl Conn {
-    pub fn new(who: usize) -> Self {
+    pub fn new(id: u64, who: usize) -> Self {
         let (up, down) = (Queue::default(), Queue::default());
         Self {
+            id,
             who,
             up,
             down,
@@ -193,7 +196,7 @@ fn dial(world: &Rc<World>, who: usize) -> io::Result<DuplexStream> {
 async fn pump(world: Rc<World>, who: usize, far: DuplexStream) {
     let Ok(mut socket) = accept_hdr_async(far, speak).await else { return };
     let link = &world.links[who];
-    let Some((id, conn)) = world.connect(who) else { return };
+    let Some(conn) = world.relay.borrow_mut().connect(who) else { return };
     let mut gone = false;
     while !conn.is_over(gone) {
         if let Some(until) = link.silent_until() {
@@ -221,20 +224,19 @@ async fn pump(world: Rc<World>, who: usize, far: DuplexStream) {
                 }
             },
             () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                if !carry(&world, &conn, id, &mut socket).await {
+                if !carry(&world, &conn, &mut socket).await {
                     break;
                 }
             }
         }
     }
-    world.relay.borrow_mut().disconnect(id);
+    world.relay.borrow_mut().disconnect(conn.id);
 }
 
 /// Delivers the frames that are due; returns whether the connection goes on.
 async fn carry(
     world: &Rc<World>,
     conn: &Rc<Conn>,
-    id: u64,
     socket: &mut tokio_tungstenite::WebSocketStream<DuplexStream>,
 ) -> bool {
     let link = &world.links[conn.who];
@@ -245,7 +247,7 @@ async fn carry(
         if matches!(fate, Fate::Lost) {
             return false;
         }
-        world.arrive(id, conn, frame);
+        world.arrive(conn, frame);
         if matches!(fate, Fate::Last) {
             return false;
         }

@@ -101,11 +101,12 @@ impl Relay {
         }
     }
 
-    pub fn connect(&mut self, conn: Rc<Conn>) -> Option<u64> {
+    pub fn connect(&mut self, who: usize) -> Option<Rc<Conn>> {
         let wire = ready(self.core.as_ref()?.connect());
         self.next += 1;
-        self.wires.insert(self.next, Attached { wire, key: None, conn });
-        Some(self.next)
+        let conn = Rc::new(Conn::new(self.next, who));
+        self.wires.insert(conn.id, Attached { wire, key: None, conn: conn.clone() });
+        Some(conn)
     }
 
     pub fn disconnect(&mut self, id: u64) {
