@@ -41,3 +41,4 @@ mod story;
 mod supply_chain;
 mod terminal;
 mod trace;
+mod world;

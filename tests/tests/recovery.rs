@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::hostile;
+use crate::world;
 use hearth_engine::{
     policy::Act,
     state::{Row, RowContent},
@@ -212,8 +212,8 @@ fn a_backup_taken_under_load_is_whole_and_its_use_is_noticed() {
 fn what_recover_asks_is_what_the_relay_has_and_nothing_else_is_done() {
     let mut relay = Relay::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let [mut fay, mut mal] = ["Fay", "Mal"].map(hostile::Person::new);
-    let say = |person: &hostile::Person, words: &str| {
+    let [mut fay, mut mal] = ["Fay", "Mal"].map(world::Person::new);
+    let say = |person: &world::Person, words: &str| {
         let said = person.visit(async |live| live.send(words.into()).await);
         runtime.block_on(Box::pin(said))
     };
@@ -239,7 +239,7 @@ fn what_recover_asks_is_what_the_relay_has_and_nothing_else_is_done() {
     }));
     let alone = say(&fay, "still here?");
     assert!(matches!(alone, Err(LiveError::LeftBehind)), "{alone:?}");
-    let asked = |fay: &hostile::Person| {
+    let asked = |fay: &world::Person| {
         let (room, asked) = runtime
             .block_on(Box::pin(Live::recovery(&Network::machine(), fay.room().unwrap())))
             .unwrap();

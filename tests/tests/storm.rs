@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::hostile::{Backend, Person};
+use crate::world::Person;
 use hearth_engine::{error::EngineError, state::RowContent};
 use hearth_kit::{
-    Cutter,
+    Cutter, Relay, RelayOptions,
     load::{
         growth::Stock,
         machine::Server,
@@ -17,7 +17,7 @@ use hearth_kit::{
         wire::Target,
     },
 };
-use hearth_protocol::{ClientFrame, Effect, Seq, ServerFrame, codec};
+use hearth_protocol::{ClientFrame, Effect, Seq, ServerFrame, codec, invite::Grant};
 use hearth_session::{backoff::Backoff, live::now};
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -28,13 +28,16 @@ fn number(name: &str, otherwise: u64) -> u64 {
 #[test]
 fn a_network_that_breaks_loses_and_doubles_nothing() {
     let wanted = number("HEARTH_STORM_CUTS", 300);
-    let backend = Backend::start();
-    let cutter = Cutter::new(backend.address(), 9);
+    let options = RelayOptions { plain: true, crowded: true, ..RelayOptions::default() };
+    let relay = Relay::start_with(options);
+    let cutter = Cutter::new(relay.address(), 9);
+    let mut grant = Grant::parse(&relay.grant()).unwrap();
+    grant.address.authority = cutter.address().to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut people = [Person::new("Fay"), Person::new("Ben"), Person::new("Cleo")];
         let (fay, others) = people.split_first_mut().unwrap();
-        fay.found(&backend.grant_via(cutter.address())).await.unwrap();
+        fay.found(&grant).await.unwrap();
         let link = fay.invite(9).await.unwrap();
         for person in others {
             person.knock(&link).await.unwrap();

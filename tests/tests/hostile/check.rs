@@ -9,24 +9,23 @@ use hearth_engine::{
 };
 use hearth_protocol::{Digest, Entry, MemberKey, MessageId, Millis, Seq};
 
-use super::{
-    Op, Person,
-    stage::{FALSE_UNTIL, SILENT_SECONDS},
+use crate::world::{
+    Person,
+    lies::{FALSE_UNTIL, Op, SILENT_SECONDS},
 };
 
 /// Seqs of a log and what is there.
 pub(super) type Log = BTreeMap<u64, Digest>;
 
-/// What the driver knows to be true.
+/// The truth that the driver knows.
 #[derive(Default)]
 pub(super) struct Oracle {
     /// Every text, by whom, and what its author had seen.
     pub(super) texts: HashMap<String, (MemberKey, Log)>,
     /// Whom a facilitator meant to admit.
     pub(super) authorised: HashSet<MemberKey>,
-    /// Who moderates.
     pub(super) facilitators: HashSet<MemberKey>,
-    /// Who says goodbye.
+    /// A member who says goodbye.
     pub(super) leaver: Option<MemberKey>,
     /// When each member joined, in order.
     pub(super) order: Vec<MemberKey>,
@@ -48,7 +47,7 @@ pub(super) fn view_of(rows: &[Row]) -> Log {
 fn vouches_from(own: &[Row], message: Option<MessageId>) -> u64 {
     let sent = own.iter().position(|row| row.id.is_some() && row.id == message);
     let before = &own[..sent.unwrap_or(own.len())];
-    // What lies behind such an entry is vouched for only while nothing else came after it.
+    // Entries behind such an entry are vouched for only while nothing else came after it.
     let known = before.iter().rposition(|row| !row.is_unknown()).map_or(0, |at| at + 1);
     let unknown = before[..known].iter().rposition(Row::is_unknown);
     unknown.map_or(0, |at| before[at].seq.0 + 1)
@@ -105,7 +104,7 @@ impl Oracle {
         for row in rows {
             match &row.content {
                 RowContent::Moderation { record, .. } => {
-                    // A departure is carried out by anybody.
+                    // Any member carries out a departure.
                     let departs = matches!(record.act, Act::Depart(_));
                     if !departs && !self.facilitators.contains(&record.actor) {
                         wrong.push(format!("I6: a non-facilitator moderated at {}", row.seq));
@@ -127,7 +126,7 @@ impl Oracle {
         }
     }
 
-    /// T10: no entry is shown with a time that is still to come, by the clock of whoever reads it or by the relay's.
+    /// T10: no entry is shown with a time that is still to come, by the reader's clock or the relay's.
     fn times(person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
         let Some(room) = person.room() else { return };
         let cursor = room.cursor();
@@ -138,7 +137,7 @@ impl Oracle {
         }
     }
 
-    /// T10: nothing that somebody said is left.
+    /// T10: no text is left.
     pub(super) fn erased(person: &Person) -> Option<String> {
         let member = person.room().is_some_and(|room| room.state().standing == Standing::Member);
         let left = person.rows().iter().filter(|row| words(row).is_some()).count();
@@ -175,7 +174,7 @@ impl Oracle {
         if !told {
             wrong.push(format!("A5: {name} was not told of {what}"));
         }
-        // Who went on from a later epoch of the others has rows of a log that is not any more.
+        // A member who went on from a later epoch of the others has rows of a log that is gone.
         let since = rows.iter().rposition(Row::is_unknown).map_or(0, |at| at + 1);
         let silent = rows[since..].iter().filter(|row| {
             matches!(row.content, RowContent::Tombstone { by: None, .. }) && row.from.is_none()
@@ -189,7 +188,7 @@ impl Oracle {
         wrong
     }
 
-    /// What only a facilitator's signature says is said of nobody, and nobody leaves by a false word.
+    /// No decline, time-out or departure is shown without the signature behind it.
     fn signed(&self, person: &Person, rows: &[Row], wrong: &mut Vec<String>) {
         let name = &person.name;
         let standing = person.room().map(|room| room.state().standing.clone());
@@ -293,7 +292,7 @@ impl Oracle {
         }
     }
 
-    /// Whether a history is the relay's log, as far as somebody else's words in it vouch for that: a difference that nobody
+    /// Whether a history is the relay's log, as far as another member's words in it vouch for that: a difference that nobody
     /// writes after, whom this person can read, is told by nothing.
     pub(super) fn agrees(person: &Person, rows: &[Row], joined: u64, truth: &[Entry]) -> bool {
         let mine = log_of(rows);

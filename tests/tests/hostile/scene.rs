@@ -1,6 +1,6 @@
 //! One seed: a room, its people, the lies told to them, and what became of it.
 
-use std::{collections::HashMap, time::Duration};
+use std::rc::Rc;
 
 use hearth_engine::{
     accord::Reason,
@@ -13,20 +13,19 @@ use hearth_protocol::{
     Effect, Entry, InviteId, MemberKey, MessageId, RejectCode, Role, Secret32, Seq, invite::Invite,
 };
 use hearth_session::live::LiveError;
-use tokio::{task::LocalSet, time::timeout};
+use tokio::{
+    task::{JoinHandle, spawn_local},
+    time::sleep_until,
+};
 
 use hearth_kit::Dice;
 
-use super::{
-    Backend, Op, Person, Proxy, Stage,
-    check::{Oracle, view_of},
-    people::accuses,
+use super::check::{Oracle, view_of};
+use crate::world::{
+    Ended, Event, FAULT_MILLIS, HANG, LOSS, Outcome, Person, WRONG_CLOCKS, World, accuses,
+    killed_after, lies::Op, until,
 };
 
-/// By how much a clock is wrong, in milliseconds.
-pub const WRONG_CLOCKS: [i64; 8] =
-    [0, 0, -3 * HOUR, 3 * HOUR, -365 * 24 * HOUR, 365 * 24 * HOUR, 85 * 24 * HOUR, 300 * 24 * HOUR];
-const HOUR: i64 = 3_600_000;
 /// More than the default retention: 31 days.
 const KEPT_MILLIS: u64 = 31 * 24 * 3_600_000;
 /// Founded the room, and facilitates.
@@ -41,27 +40,10 @@ const GUS: usize = 5;
 const STEPS: usize = 16;
 /// Rounds after which everybody must have got on, once the lies have ended.
 const ROUNDS: usize = 4;
-/// A visit that takes longer hangs: no lie of this harness makes an honest client wait that long.
-const HANG: Duration = Duration::from_secs(60);
+/// Everybody in a scene; the number is their place here.
+const NAMES: [&str; 6] = ["Fay", "Ben", "Cleo", "Mal", "Dan", "Gus"];
 
-/// What happened.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// What must not be.
-    pub violations: Vec<String>,
-    /// Frames and entries handled while lies were told.
-    pub events: u64,
-    /// Lies told, by kind.
-    pub lies: HashMap<Op, u64>,
-    /// People who were told that something is wrong.
-    pub warned: usize,
-    /// Honest people at the end.
-    pub honest: usize,
-    /// What the scene got to, such as a stranger who holds a Welcome.
-    pub reached: Vec<&'static str>,
-}
-
-/// What else happens in a scene.
+/// The special event of a scene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Special {
     Nothing,
@@ -75,14 +57,16 @@ enum Special {
     LookAlike,
     /// The relay does not enforce a pause.
     Pause,
-    /// Somebody is removed, and their client does not hear of it.
+    /// A member is removed, and their client does not hear of it.
     Removed,
 }
 
 /// A scene under way.
 pub struct Scene {
     dice: Dice,
-    proxy: Proxy,
+    world: Rc<World>,
+    /// The plan of faults, beside the other, and the last fault. `None` in a scene without.
+    faults: Option<(Dice, Option<JoinHandle<()>>)>,
     people: Vec<Person>,
     oracle: Oracle,
     link: Option<Invite>,
@@ -95,8 +79,6 @@ pub struct Scene {
     admitting: bool,
     /// By how much each person's clock is wrong once they are in.
     clocks: Vec<i64>,
-    reached: Vec<&'static str>,
-    wrong: Vec<String>,
 }
 
 /// Which lies a scene has.
@@ -112,22 +94,21 @@ pub enum Lies<'a> {
     AgainstLawless,
 }
 
-/// Plays a seed against a relay and returns what happened.
-pub fn run(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, Box::pin(Scene::play(seed, lies, backend)))
-}
-
 impl Scene {
-    async fn play(seed: u64, lies: Lies<'_>, backend: &Backend) -> Outcome {
-        let mut scene = Box::pin(Self::open(seed, backend)).await;
+    /// Plays a seed against a relay whose clock is ahead by so many milliseconds, with faults of relay and network or without.
+    pub async fn play(seed: u64, lies: Lies<'_>, relay_ahead: i64, has_faults: bool) -> Outcome {
+        let mut scene = Box::pin(Self::open(seed, relay_ahead)).await;
+        if has_faults {
+            scene.world.set_loss(LOSS);
+            scene.faults = Some((Dice::new(seed ^ 0xfa17_0001), None));
+        }
         let lying = !matches!(lies, Lies::None);
-        scene.set_clocks(seed, backend.ahead());
+        scene.set_clocks(seed, relay_ahead);
         scene.people[1].break_laws(matches!(lies, Lies::AgainstLawless));
         let mut special = if lying { scene.begin_lies(seed) } else { Special::Nothing };
         if let Lies::Only(ops) = lies {
             special = Special::Nothing;
-            let mut stage = scene.proxy.stage.borrow_mut();
+            let mut stage = scene.world.stage();
             stage.rules = Vec::new();
             stage.ops = ops.to_vec();
             stage.percent = 70;
@@ -143,15 +124,16 @@ impl Scene {
                 Box::pin(scene.newcomer(lying)).await;
             }
             if matches!(step, 9 | 12) && special == Special::Fork {
-                scene.proxy.stage.borrow_mut().cross();
+                scene.world.stage().cross();
             }
+            scene.befall();
             Box::pin(scene.step()).await;
             scene.look();
-            if !scene.wrong.is_empty() {
+            if scene.world.has_failed() {
                 break;
             }
         }
-        if scene.wrong.is_empty() {
+        if !scene.world.has_failed() {
             Box::pin(scene.recover()).await;
             scene.strangers();
             scene.erase();
@@ -160,14 +142,12 @@ impl Scene {
     }
 
     /// Opens a room with four people and no lies.
-    async fn open(seed: u64, backend: &Backend) -> Self {
+    async fn open(seed: u64, relay_ahead: i64) -> Self {
         let mut dice = Dice::new(seed);
-        let stage = Stage::new(Dice::new(dice.roll()));
-        let proxy = Proxy::start(backend.address(), stage).await;
-        let names = ["Fay", "Ben", "Cleo", "Mal", "Dan", "Gus"];
-        let mut people: Vec<Person> = names.iter().map(|name| Person::new(name)).collect();
-        let grant = backend.grant_via(proxy.address());
-        people[FAY].found(&grant).await.unwrap();
+        let world = World::hostile(dice.roll(), &NAMES, relay_ahead);
+        let people = (0..NAMES.len()).map(|who| Person::in_world(&world, who));
+        let mut people: Vec<Person> = people.collect();
+        people[FAY].found(&world.grant).await.unwrap();
         let link = people[FAY].invite(16).await.unwrap();
         let mut oracle = Oracle::default();
         let fay = people[FAY].key.unwrap();
@@ -176,7 +156,8 @@ impl Scene {
         oracle.order.push(fay);
         let mut scene = Self {
             dice,
-            proxy,
+            world,
+            faults: None,
             people,
             oracle,
             link: Some(link),
@@ -185,11 +166,9 @@ impl Scene {
             haunted: None,
             removed_at: None,
             admitting: false,
-            clocks: vec![0; names.len()],
-            reached: Vec::new(),
-            wrong: Vec::new(),
+            clocks: vec![0; NAMES.len()],
         };
-        scene.elsewhere(backend);
+        scene.elsewhere();
         for who in 1..=MAL {
             let admitted = scene.join(who).await;
             assert!(admitted.unwrap(), "an honest relay lets everybody in");
@@ -207,9 +186,9 @@ impl Scene {
     fn set_clocks(&mut self, seed: u64, relay: i64) {
         let mut dice = Dice::new(seed ^ 0xc10c_0001);
         self.clocks = self.people.iter().filter_map(|_| dice.pick(&WRONG_CLOCKS)).collect();
-        for (who, person) in self.people.iter().enumerate() {
+        for (who, clock) in self.clocks.iter().enumerate() {
             let inside = self.inside.contains(&who);
-            person.set_clock(if inside { self.clocks[who] } else { relay });
+            self.world.set_clock(who, if inside { *clock } else { relay });
         }
     }
 
@@ -218,15 +197,14 @@ impl Scene {
         for who in self.honest().collect::<Vec<_>>() {
             let person = &self.people[who];
             person.erase_after(KEPT_MILLIS);
-            self.wrong.extend(Oracle::erased(person));
+            Oracle::erased(person).into_iter().for_each(|what| self.world.wrong(what));
         }
     }
 
     /// Makes ciphertexts of another room, to be mixed in.
-    fn elsewhere(&self, backend: &Backend) {
-        let other = Person::new("Olga");
-        let payloads = other.ciphertexts(&backend.grant_via(self.proxy.address()));
-        self.proxy.stage.borrow_mut().stock.payloads = payloads;
+    fn elsewhere(&self) {
+        let payloads = Person::new("Olga").ciphertexts(&self.world.grant);
+        self.world.stage().stock.payloads = payloads;
     }
 
     fn key(&self, who: usize) -> MemberKey {
@@ -257,7 +235,7 @@ impl Scene {
             ops.clear();
         }
         let targets: Vec<MemberKey> = (0..MAL).map(|who| self.key(who)).collect();
-        let mut stage = self.proxy.stage.borrow_mut();
+        let mut stage = self.world.stage();
         stage.targets = targets.into_iter().filter(|_| self.dice.chance(70)).collect();
         stage.ops = ops;
         stage.percent = [15, 30, 60][self.dice.below(3)];
@@ -265,44 +243,42 @@ impl Scene {
         special
     }
 
-    /// Takes note of how a visit ended.
+    /// Judges the end of a visit.
     fn note<T>(&mut self, who: usize, result: Result<T, LiveError>) -> Option<T> {
-        let key = self.people[who].key;
-        let rewritten = key.and_then(|key| self.proxy.stage.borrow_mut().rewritten.remove(&key));
-        let outcast = key.is_some_and(|key| self.proxy.stage.borrow_mut().outcast.remove(&key));
-        let ruled = key.and_then(|key| self.proxy.stage.borrow_mut().ruled.remove(&key));
+        let told = self.world.stage().end_visit(self.people[who].key);
         if let Err(LiveError::Refused { code: RejectCode::TimedOut, reason, .. }) = &result
             && *reason == Reason::Recorded
         {
             let name = &self.people[who].name;
-            self.wrong.push(format!("A9: {name} lays a false time-out to a facilitator"));
+            self.world.wrong(format!("A9: {name} lays a false time-out to a facilitator"));
         }
         match result {
             Ok(value) => {
-                // Who had nothing there took it for what it was: one more entry.
+                // A member who had nothing there took it for one more entry.
                 let had = |row: &Row| {
-                    rewritten.as_ref().is_some_and(|entry| {
+                    told.rewritten.as_ref().is_some_and(|entry| {
                         row.seq == entry.seq && row.digest == entry.content.digest()
                     })
                 };
                 if self.people[who].rows().iter().any(had) {
                     let name = &self.people[who].name;
-                    self.wrong.push(format!("T8: {name} did not notice another history"));
+                    self.world.wrong(format!("T8: {name} did not notice another history"));
                 }
-                if outcast
+                if told.outcast
                     && self.people[who]
                         .room()
                         .is_some_and(|r| r.state().standing == Standing::Member)
                 {
                     let name = &self.people[who].name;
-                    self.wrong.push(format!("A9: {name} did not notice a false removal"));
+                    self.world.wrong(format!("A9: {name} did not notice a false removal"));
                 }
-                let wrong = self.oracle.rules(&self.people[who], ruled);
-                self.wrong.extend(wrong);
+                let wrong = self.oracle.rules(&self.people[who], told.status);
+                wrong.into_iter().for_each(|what| self.world.wrong(what));
                 Some(value)
             }
             Err(error) => {
-                if accuses(&error) {
+                self.world.note(&format!("{}: {error}", self.people[who].name));
+                if accuses(&error, self.world.links[who].was_silent()) {
                     self.people[who].complaints.push(error.to_string());
                 }
                 None
@@ -310,24 +286,22 @@ impl Scene {
         }
     }
 
-    /// Waits for a visit that must not hang.
-    async fn finish<T>(
-        what: &str,
-        visit: impl Future<Output = Result<T, LiveError>>,
-    ) -> Result<Result<T, LiveError>, String> {
-        timeout(HANG, visit).await.map_err(|_| format!("I9: {what} hangs"))
-    }
-
     async fn visit<T>(
         &mut self,
         who: usize,
         act: impl AsyncFnOnce(&mut hearth_session::live::Live<'_>) -> Result<T, LiveError>,
     ) -> Option<T> {
-        let visit = Box::pin(self.people[who].visit(act));
-        match Self::finish(&self.people[who].name, visit).await {
-            Ok(result) => self.note(who, result),
-            Err(hangs) => {
-                self.wrong.push(hangs);
+        let killed_after = self.faults.as_mut().and_then(|(dice, _)| killed_after(dice, 1_500));
+        match until(self.people[who].visit(act), killed_after, HANG).await {
+            Ended::Done(result) => self.note(who, result),
+            Ended::Killed => {
+                self.world.count("killed");
+                self.world.stage().end_visit(self.people[who].key);
+                self.people[who].restart(&[]);
+                None
+            }
+            Ended::Hangs => {
+                self.world.wrong(format!("I9: {} hangs", self.people[who].name));
                 None
             }
         }
@@ -348,7 +322,7 @@ impl Scene {
         Some(Box::pin(self.let_in(who)).await)
     }
 
-    /// Admits somebody who has knocked, and lets them enter.
+    /// Admits a newcomer who has knocked, and lets them enter.
     async fn let_in(&mut self, who: usize) -> bool {
         let key = self.key(who);
         self.oracle.authorised.insert(key);
@@ -366,13 +340,41 @@ impl Scene {
         }
         if !self.inside.contains(&who) {
             if who == DAN {
-                self.reached.push("a newcomer came in");
+                self.world.count("a newcomer came in");
             }
             self.inside.push(who);
-            self.people[who].set_clock(self.clocks[who]);
+            self.world.set_clock(who, self.clocks[who]);
             self.oracle.order.push(self.key(who));
         }
         true
+    }
+
+    /// Now and then has a fault begin during the next visits. The relay's clock is wrong already, so it does not jump.
+    fn befall(&mut self) {
+        let Some((dice, last)) = &mut self.faults else { return };
+        if !dice.chance(25) || last.as_ref().is_some_and(|last| !last.is_finished()) {
+            return;
+        }
+        let event = Event::draw(dice, NAMES.len());
+        let begin = self.world.clock.elapsed() + dice.below(2_000) as u64;
+        if matches!(event, Event::Jump(_)) {
+            return;
+        }
+        let world = self.world.clone();
+        *last = Some(spawn_local(async move {
+            sleep_until(world.clock.at(begin)).await;
+            world.happen(event).await;
+        }));
+    }
+
+    /// Waits until the last fault is over.
+    async fn end_faults(&mut self) {
+        let Some((_, last)) = self.faults.take() else { return };
+        self.world.set_loss(0);
+        if let Some(last) = last {
+            last.await.unwrap();
+        }
+        sleep_until(self.world.clock.at(self.world.clock.elapsed() + FAULT_MILLIS)).await;
     }
 
     async fn step(&mut self) {
@@ -402,13 +404,13 @@ impl Scene {
             Special::Fork => {
                 let halves: Vec<MemberKey> =
                     if self.dice.chance(50) { vec![self.key(1)] } else { vec![self.key(FAY)] };
-                self.proxy.stage.borrow_mut().fork(&halves);
-                self.reached.push("the room has two logs");
+                self.world.stage().fork(&halves);
+                self.world.count("the room has two logs");
                 for who in [FAY, 1, 2] {
                     self.say(who).await;
                 }
                 if self.dice.chance(50) {
-                    self.proxy.stage.borrow_mut().cross();
+                    self.world.stage().cross();
                     for who in [FAY, 1, 2] {
                         self.visit(who, async |_| Ok(())).await;
                     }
@@ -431,7 +433,7 @@ impl Scene {
                 let moderated = self.visit(MAL, async |live| live.act(act).await).await;
                 self.people[MAL].break_laws(false);
                 if moderated.is_some() {
-                    self.reached.push("a member's moderation is in the log");
+                    self.world.count("a member's moderation is in the log");
                 }
                 self.inside.retain(|who| *who != MAL);
             }
@@ -446,7 +448,7 @@ impl Scene {
                 }
             }
             Special::Pause => {
-                self.proxy.stage.borrow_mut().hide_numbers = true;
+                self.world.stage().hide_numbers = true;
                 let paused = self
                     .visit(FAY, async |live| {
                         let until = live.relay_now().plus(3_600_000);
@@ -454,7 +456,7 @@ impl Scene {
                     })
                     .await;
                 if paused.is_some() {
-                    self.reached.push("a pause that the relay does not keep");
+                    self.world.count("a pause that the relay does not keep");
                 }
                 for who in [1, 2] {
                     self.say(who).await;
@@ -473,11 +475,11 @@ impl Scene {
                 let removed = self.visit(FAY, async |live| live.act(act).await).await;
                 self.inside.retain(|who| *who != MAL);
                 // That the relay took it, and did not only say so, shows in its log.
-                let stage = self.proxy.stage.borrow();
+                let stage = self.world.stage();
                 let last = stage.truth().last();
                 let mine = self.people[FAY].rows().last().map(|r| r.digest);
                 if removed.is_some() && last.map(|e| e.content.digest()) == mine {
-                    self.reached.push("somebody was removed, and is not told");
+                    self.world.count("a member is removed and not told");
                     self.removed_at = Some((stage.truth().len() as u64, self.said));
                 }
             }
@@ -528,7 +530,7 @@ impl Scene {
             })
             .await;
         if sent.is_some() {
-            self.reached.push(
+            self.world.count(
                 [
                     "words under a mark",
                     "a false departure",
@@ -540,20 +542,20 @@ impl Scene {
         }
         if which == 2 {
             self.oracle.leaver = self.people[MAL].key;
-            // Whoever speaks next, or the facilitator, takes him out.
+            // The next member to speak, or the facilitator, takes him out.
             self.inside.retain(|who| *who != MAL);
         }
     }
 
     fn collude(&self) {
-        self.proxy.stage.borrow_mut().colluders.insert(self.key(MAL));
+        self.world.stage().colluders.insert(self.key(MAL));
     }
 
-    /// A member admits somebody, by nobody's leave; returns where the commit is.
+    /// A member admits a newcomer on their own; returns the place of the commit.
     async fn usurp_door(&mut self, whom: usize) -> Option<u64> {
         self.collude();
         let key = self.key(whom);
-        let knock = self.proxy.stage.borrow().knocks.iter().rfind(|k| k.member == key).cloned()?;
+        let knock = self.world.stage().knocks.iter().rfind(|k| k.member == key).cloned()?;
         self.people[MAL].break_laws(true);
         let seq = self
             .visit(MAL, async |live| {
@@ -571,7 +573,7 @@ impl Scene {
 
     /// The stranger takes the Welcome, asking nobody.
     fn haunt(&mut self, seq: u64) {
-        let Some((_, welcome)) = self.proxy.stage.borrow().blobs.last().cloned() else { return };
+        let Some((_, welcome)) = self.world.stage().blobs.last().cloned() else { return };
         self.people[GUS].break_laws(true);
         let joined = self.people[GUS].room().map(|mut room| {
             let now = room.now();
@@ -579,14 +581,14 @@ impl Scene {
         });
         self.people[GUS].break_laws(false);
         if matches!(joined, Some(Ok(_))) {
-            self.reached.push("a stranger holds the Welcome of a member's commit");
+            self.world.count("a stranger holds the Welcome of a member's commit");
             self.haunted = Some(seq);
         }
     }
 
-    /// Somebody new comes while lies are told.
+    /// A newcomer joins while lies are told.
     async fn newcomer(&mut self, lying: bool) {
-        if self.proxy.stage.borrow().lied_to.contains(&self.key(FAY)) {
+        if self.world.stage().lied_to.contains(&self.key(FAY)) {
             return;
         }
         let Some(link) = self.link.clone() else { return };
@@ -599,9 +601,9 @@ impl Scene {
         if look_alike {
             // The commit that everybody refuses uses the epoch up: the facilitator's next one gives it back.
             Box::pin(self.usurp_door(DAN)).await;
-            let mut stage = self.proxy.stage.borrow_mut();
+            let mut stage = self.world.stage();
             stage.welcome = stage.blobs.last().map(|(id, _)| *id);
-            self.reached.push("a newcomer is shown a member's Welcome");
+            self.world.count("a newcomer is shown a member's Welcome");
         }
         let key = self.key(DAN);
         if lying && !look_alike && self.dice.chance(50) {
@@ -609,12 +611,12 @@ impl Scene {
         }
         if lying {
             let percent = {
-                let mut stage = self.proxy.stage.borrow_mut();
+                let mut stage = self.world.stage();
                 stage.targets.insert(key);
                 stage.percent
             };
             if look_alike || self.dice.chance(30) {
-                let mut stage = self.proxy.stage.borrow_mut();
+                let mut stage = self.world.stage();
                 stage.ops = vec![Op::WelcomeOther];
                 if !look_alike {
                     stage.ops.push(Op::WelcomeGarbage);
@@ -622,7 +624,7 @@ impl Scene {
                 stage.percent = 100;
             }
             Box::pin(self.let_in(DAN)).await;
-            self.proxy.stage.borrow_mut().percent = percent;
+            self.world.stage().percent = percent;
         } else {
             Box::pin(self.let_in(DAN)).await;
         }
@@ -636,7 +638,7 @@ impl Scene {
         }
         let lies = {
             let fay = self.key(FAY);
-            let mut stage = self.proxy.stage.borrow_mut();
+            let mut stage = self.world.stage();
             let before = (stage.ops.clone(), stage.targets.clone(), stage.percent);
             stage.ops = Op::DOOR[..3].to_vec();
             stage.targets.insert(fay);
@@ -644,10 +646,10 @@ impl Scene {
             before
         };
         if Box::pin(self.let_in(DAN)).await {
-            self.wrong.push("T2: somebody came in by a knock that was tampered with".into());
+            self.world.wrong("T2: a newcomer came in by a forged knock".into());
         }
-        self.reached.push("knocks are confused");
-        let mut stage = self.proxy.stage.borrow_mut();
+        self.world.count("knocks are confused");
+        let mut stage = self.world.stage();
         (stage.ops, stage.targets, stage.percent) = lies;
     }
 
@@ -656,13 +658,14 @@ impl Scene {
         let mut people: Vec<&Person> = self.honest().map(|who| &self.people[who]).collect();
         people.dedup_by_key(|p| p.key);
         let found = self.oracle.check(&people);
-        self.wrong.extend(found);
+        found.into_iter().for_each(|what| self.world.wrong(what));
     }
 
-    /// The lies end: everybody gets on, or says why not.
+    /// Faults and lies end: everybody gets on, or says why not.
     async fn recover(&mut self) {
-        self.proxy.stage.borrow_mut().quiet();
-        let lied_to = self.proxy.stage.borrow().lied_to.clone();
+        self.end_faults().await;
+        self.world.stage().quiet();
+        let lied_to = self.world.stage().lied_to.clone();
         let honest: Vec<usize> = self.honest().collect();
         for _ in 0..ROUNDS {
             for who in &honest {
@@ -679,14 +682,14 @@ impl Scene {
         self.look();
         let joined = |who: usize| {
             let key = self.key(who);
-            self.proxy.stage.borrow().joined(&key).unwrap_or(0)
+            self.world.stage().joined(&key).unwrap_or(0)
         };
         let mut wrong = Vec::new();
         for who in &honest {
             let person = &self.people[*who];
             let rows = person.rows();
-            let stage = self.proxy.stage.borrow();
-            let agrees = Oracle::agrees(person, &rows, joined(*who), stage.truth());
+            let joined = joined(*who);
+            let agrees = Oracle::agrees(person, &rows, joined, self.world.stage().truth());
             if !agrees && !person.warned() {
                 wrong.push(format!("I3: {} has another log and was never told", person.name));
             }
@@ -701,19 +704,19 @@ impl Scene {
                 wrong.extend(self.has_all(*who, &clean));
             }
         }
-        self.wrong.extend(wrong);
+        wrong.into_iter().for_each(|what| self.world.wrong(what));
         if self.admitting && !self.inside.contains(&DAN) && lied_to.is_empty() {
-            self.wrong.push("I9: the newcomer never came in".into());
+            self.world.wrong("I9: the newcomer never came in".into());
         }
     }
 
-    /// What people do who were told that the room went on without its facilitator: she takes it back, and everybody speaks.
+    /// The room went on without its facilitator: she takes it back, and everybody speaks.
     async fn take_back(&mut self, honest: &[usize]) {
         let left_behind = self.people[FAY].room().is_some_and(|mut r| r.is_left_behind().unwrap());
         if !left_behind {
             return;
         }
-        self.reached.push("the room was taken back");
+        self.world.count("the room was taken back");
         let recovered = Box::pin(self.people[FAY].recover()).await;
         self.note(FAY, recovered);
         for who in honest {
@@ -724,7 +727,7 @@ impl Scene {
         }
     }
 
-    /// I9: whoever was not lied to has the last words of everybody else.
+    /// I9: a member who was not lied to has the last words of all the others.
     fn has_all(&self, who: usize, clean: &[usize]) -> Vec<String> {
         let rows = self.people[who].rows();
         let mut wrong = Vec::new();
@@ -751,11 +754,10 @@ impl Scene {
         wrong
     }
 
-    /// Prints what everybody has, for whoever looks into one seed.
-    #[expect(clippy::print_stdout, reason = "on request, for a person")]
+    /// Notes everybody's history, for a person who looks into one seed.
     fn tell(&self) {
         for person in &self.people {
-            println!("{} {:?}", person.name, person.complaints);
+            self.world.note(&format!("{} {:?}", person.name, person.complaints));
             for row in person.rows() {
                 let content = match &row.content {
                     RowContent::Moderation { record, .. } => format!("{:?}", record.act),
@@ -763,18 +765,19 @@ impl Scene {
                 };
                 let content: String = content.chars().take(60).collect();
                 let digest = row.digest.to_hex();
-                println!("  {} {} {} {content} {:?}", row.seq, &digest[..8], row.name, row.notices);
+                let (seq, name, notices) = (row.seq, &row.name, &row.notices);
+                self.world.note(&format!("  {seq} {} {name} {content} {notices:?}", &digest[..8]));
             }
         }
     }
 
     /// I1: who is not in the room has nothing of what is said in it.
     fn strangers(&mut self) {
-        let truth: Vec<Entry> = self.proxy.stage.borrow().truth().to_vec();
+        let truth: Vec<Entry> = self.world.stage().truth().to_vec();
         if let Some(seq) = self.haunted {
             let read = self.reads(GUS, &truth, |s| s > seq);
             if read.iter().any(|text| !text.starts_with("Mal")) {
-                self.wrong.push(format!("I1: a stranger read {read:?}"));
+                self.world.wrong(format!("I1: a stranger read {read:?}"));
             }
         }
         if let Some((at, said)) = self.removed_at {
@@ -786,19 +789,19 @@ impl Scene {
                     .is_some_and(|n| n > said)
             };
             if read.iter().any(later) {
-                self.wrong.push(format!("I1: somebody removed read {read:?}"));
+                self.world.wrong(format!("I1: a removed member read {read:?}"));
             }
         }
     }
 
-    /// Shows entries to somebody with a client that asks nobody, and returns all they read.
+    /// Shows entries to a person with a lawless client, and returns all they read.
     fn reads(&self, who: usize, truth: &[Entry], shown: impl Fn(u64) -> bool) -> Vec<String> {
         let person = &self.people[who];
         person.break_laws(true);
         if let Some(mut room) = person.room() {
             let after = room.cursor().seq;
             for entry in truth.iter().filter(|e| e.seq > after && shown(e.seq.0)) {
-                // What cannot be read is no matter here.
+                // Unreadable entries do not matter here.
                 let moment = Moment::agreed(room.now());
                 let _ = room.handle_entries(std::slice::from_ref(entry), moment);
             }
@@ -811,28 +814,28 @@ impl Scene {
         person.rows().into_iter().filter_map(|r| text(r.content)).collect()
     }
 
-    fn close(mut self, lying: bool) -> Outcome {
+    fn close(self, lying: bool) -> Outcome {
         if std::env::var_os("HEARTH_HOSTILE_SEED").is_some() {
             self.tell();
         }
-        let stage = self.proxy.stage.borrow();
-        self.wrong.extend(stage.violations.iter().cloned());
+        let stage = self.world.stage();
+        stage.violations.iter().for_each(|what| self.world.wrong(what.clone()));
         let honest: Vec<usize> = self.honest().collect();
         let warned = honest.iter().filter(|who| self.people[**who].warned()).count();
         let accused = honest.iter().any(|who| self.people[*who].accuses());
         if !lying && accused {
-            self.wrong.push("F: the relay is said to break rules, and it does not".into());
+            self.world.wrong("F: the relay is said to break rules, and it does not".into());
         }
         if !lying && warned > 0 {
-            self.wrong.push("F: somebody was warned, and nobody lied".into());
+            self.world.wrong("F: a member was warned, and nobody lied".into());
         }
-        Outcome {
-            violations: self.wrong,
-            events: stage.events,
-            lies: stage.lies.clone(),
-            warned,
-            honest: honest.len(),
-            reached: self.reached,
+        self.world.add("hostile events", stage.events);
+        self.world.add("people", honest.len() as u64);
+        self.world.add("people warned", warned as u64);
+        for (op, many) in &stage.lies {
+            self.world.add(&format!("lie {op:?}"), *many);
         }
+        drop(stage);
+        self.world.finish()
     }
 }

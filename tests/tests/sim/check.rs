@@ -11,32 +11,33 @@ use hearth_engine::{
 };
 use hearth_protocol::{Digest, MemberKey, MessageId, Role, Seq};
 
-use super::{World, model::Model, plan::NAMES};
+use super::{Sim, plan::NAMES};
+use crate::world::model::Model;
 
 /// More than all clocks here differ by.
 const SKEW_MILLIS: u64 = 3_600_000;
 
 /// Compares what a profile shows with what the model says of the entries up to its cursor.
-pub(super) fn view(world: &World, room: &mut Room<'_>) -> Vec<String> {
-    let relay = world.relay.borrow();
+pub(super) fn view(sim: &Sim, room: &mut Room<'_>) -> Vec<String> {
+    let relay = sim.relay.borrow();
     let Some(model) = &relay.model else { return Vec::new() };
     let mut wrong = Vec::new();
     let rows = room.history(Seq(0), usize::MAX).unwrap();
     for row in &rows {
-        check_row(world, model, room, row, &mut wrong);
+        check_row(sim, model, room, row, &mut wrong);
     }
-    gaps(world, &rows, &mut wrong);
+    gaps(sim, &rows, &mut wrong);
     order(&rows, &mut wrong);
     let found = room.mismatches().unwrap();
     wrong.extend(found.iter().map(|what| format!("the relay is accused of {what:?}")));
     if room.state().standing == Standing::Member {
-        holes(world, model, room, &rows, &mut wrong);
-        shape(world, model, room, &mut wrong);
+        holes(sim, model, room, &rows, &mut wrong);
+        shape(sim, model, room, &mut wrong);
     }
     wrong
 }
 
-fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &mut Vec<String>) {
+fn check_row(sim: &Sim, model: &Model, room: &Room<'_>, row: &Row, wrong: &mut Vec<String>) {
     let seq = row.seq;
     for notice in &row.notices {
         let fine = match notice {
@@ -73,9 +74,9 @@ fn check_row(world: &World, model: &Model, room: &Room<'_>, row: &Row, wrong: &m
     if row.stamp.0 != entry.at {
         wrong.push(format!("entry {seq} is kept with another time"));
     }
-    let texts = world.texts.borrow();
+    let texts = sim.texts.borrow();
     let written = texts.get(&entry.id).map(|(_, text)| text);
-    // Who came back when the retraction itself had expired never learns of it.
+    // A member who came back when the retraction itself had expired never learns of it.
     let known = |by: u64| by <= room.cursor().seq.0 && model.entry(by).is_some_and(|e| !e.expired);
     let retracted = entry.retracted_at.is_some_and(known);
     let right = match &row.content {
@@ -97,21 +98,21 @@ fn is_blank(row: &Row) -> bool {
     row.content == RowContent::Nothing && row.from.is_none() && row.notices.is_empty()
 }
 
-/// Messages that are missed of somebody are at most those that the relay refused when it could have taken and forgotten them:
+/// A member misses at most the messages that the relay refused when it could have taken and forgotten them:
 /// their author does not know whether the others have them, and was told.
-fn gaps(world: &World, rows: &[Row], wrong: &mut Vec<String>) {
+fn gaps(sim: &Sim, rows: &[Row], wrong: &mut Vec<String>) {
     let mut missed: BTreeMap<usize, u64> = BTreeMap::new();
-    let keys = world.keys.borrow();
+    let keys = sim.keys.borrow();
     for row in rows {
         let Some(author) = row.from.and_then(|from| keys.get(&from)) else { continue };
         for notice in &row.notices {
             if let Notice::Gap(many) = notice {
                 *missed.entry(*author).or_default() += *many;
-                world.count("missed");
+                sim.count("missed");
             }
         }
     }
-    let given_up = world.given_up.borrow();
+    let given_up = sim.given_up.borrow();
     for (author, missed) in missed {
         let refused = given_up.get(&author).copied().unwrap_or_default();
         if missed > refused {
@@ -138,16 +139,16 @@ fn order(rows: &[Row], wrong: &mut Vec<String>) {
 }
 
 /// Everything that the room still keeps is there.
-fn holes(world: &World, model: &Model, room: &mut Room<'_>, rows: &[Row], wrong: &mut Vec<String>) {
+fn holes(sim: &Sim, model: &Model, room: &mut Room<'_>, rows: &[Row], wrong: &mut Vec<String>) {
     let there: BTreeSet<u64> =
         rows.iter().filter(|row| !is_blank(row)).map(|row| row.seq.0).collect();
     // A member's own clock decides what their device erases, by any rule that it has seen.
     let kept = model.entries.iter().map(|entry| entry.after.numbers.retention_seconds).min();
-    let oldest = world.clock.relay().0.saturating_sub(kept.unwrap_or(0) * 1000) + SKEW_MILLIS;
-    // What came before that clock jumped ahead is so much older by it.
-    let who = world.keys.borrow().get(&room.me()).copied().unwrap_or(0);
-    let ahead = u64::try_from(world.skews[who].load(Ordering::Relaxed)).unwrap_or(0);
-    let since = world.wrong_since.get().saturating_add(SKEW_MILLIS);
+    let oldest = sim.clock.relay().0.saturating_sub(kept.unwrap_or(0) * 1000) + SKEW_MILLIS;
+    // Entries from before that clock jumped ahead are so much older by it.
+    let who = sim.keys.borrow().get(&room.me()).copied().unwrap_or(0);
+    let ahead = u64::try_from(sim.skews[who].load(Ordering::Relaxed)).unwrap_or(0);
+    let since = sim.wrong_since.get().saturating_add(SKEW_MILLIS);
     for seq in room.state().joined.0 + 1..=room.cursor().seq.0 {
         let Some(entry) = model.entry(seq) else { break };
         let jumped = if entry.at < since { ahead } else { 0 };
@@ -158,7 +159,7 @@ fn holes(world: &World, model: &Model, room: &mut Room<'_>, rows: &[Row], wrong:
 }
 
 /// Roster, roles, numbers and epoch are those of the entry at the cursor.
-fn shape(world: &World, model: &Model, room: &mut Room<'_>, wrong: &mut Vec<String>) {
+fn shape(sim: &Sim, model: &Model, room: &mut Room<'_>, wrong: &mut Vec<String>) {
     let Some(entry) = model.entry(room.cursor().seq.0) else { return };
     let policy = room.policy().unwrap();
     let roster = room.roster().unwrap();
@@ -166,7 +167,7 @@ fn shape(world: &World, model: &Model, room: &mut Room<'_>, wrong: &mut Vec<Stri
         roster.iter().map(|leaf| (leaf.member, policy.role(&leaf.member))).collect();
     let named = |roles: &BTreeMap<MemberKey, Role>| {
         let mut named: Vec<_> =
-            roles.iter().map(|(k, role)| format!("{} {}", world.name(k), role.as_str())).collect();
+            roles.iter().map(|(k, role)| format!("{} {}", sim.name(k), role.as_str())).collect();
         named.sort();
         named.join(", ")
     };

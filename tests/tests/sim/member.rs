@@ -1,40 +1,31 @@
 //! Members: the client library on a profile on disk, one visit after another, as commands are run.
 
-use std::{path::PathBuf, rc::Rc, sync::atomic::Ordering, time::Duration};
+use std::{rc::Rc, time::Duration};
 
-use futures_util::future::{Either, select};
 use hearth_engine::{
-    Crypto, EngineError, Room,
+    EngineError, Room,
     act::InviteTerms,
-    clock::Clock,
-    join::{Founding, Joining},
-    mls::Suite,
     policy::{Act, Category},
-    profile::Profile,
     state::{RowContent, Standing},
 };
 use hearth_protocol::{
-    MemberKey, MessageId, Millis, RejectCode, Role, RoomNumbers, Seq,
+    MemberKey, MessageId, Millis, RejectCode, Role, Seq,
     frame::Door,
     hours::{Hours, Offset, Window},
-    invite::{Grant, RelayAddress, Transport},
 };
 use hearth_session::{
     connection::Connection,
     live::{self, Live, LiveError},
     network::Network,
 };
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
 use super::{
-    Switch, World, check,
+    Sim, check,
     plan::{Action, FAY, FIRST, NAMES, Visit},
-    way,
 };
+use crate::world::{BEGINNING, Ended, HANG, Person, Switch, accuses, head, until};
 
-const LOCAL: &str = "room";
-/// The longest that a visit may take, beyond staying on purpose.
-const VISIT_MILLIS: u64 = 20 * 60_000;
 /// For how long a Welcome waits: 84 days.
 const WELCOME_KEPT_MILLIS: u64 = 84 * 24 * 3_600_000;
 /// Rounds in which everybody must be of one mind again.
@@ -42,270 +33,198 @@ const ROUNDS: usize = 6;
 
 type Result<T = ()> = std::result::Result<T, LiveError>;
 
-/// Somebody with a profile of their own.
-pub(super) struct Person {
+/// A person and the oracle's knowledge of them.
+pub(super) struct Member {
     pub(super) who: usize,
-    home: PathBuf,
-    /// `None` only between being killed and starting again.
-    profile: Option<Profile>,
-    crypto: Crypto,
-    network: Network,
+    person: Person,
     said: u32,
     /// Texts that were written down to be sent.
     queued: Vec<MessageId>,
-    /// Was let in, and came when the relay had their Welcome no more.
+    /// Was admitted, and came when the relay had deleted their Welcome.
     late: bool,
 }
 
-impl Person {
-    fn new(world: &Rc<World>, who: usize) -> Self {
-        let home = world.dir.path().join(NAMES[who]);
-        let profile = Profile::create(&home, None).unwrap_or_else(|error| panic!("{error}"));
-        let (clock, skew) = (world.clock.clone(), world.skews[who].clone());
-        let own = move || clock.skewed(skew.load(Ordering::Relaxed));
-        let crypto = Crypto::with_clock(Clock::from_fn(own));
-        Self {
-            who,
-            home,
-            profile: Some(profile),
-            crypto,
-            network: way(world, who),
-            said: 0,
-            queued: Vec::new(),
-            late: false,
-        }
-    }
-
-    fn room(&self) -> Option<Room<'_>> {
-        Room::open(self.profile.as_ref()?.store(), &self.crypto, LOCAL).ok()
+impl Member {
+    fn new(sim: &Sim, who: usize) -> Self {
+        let person = Person::in_world(&sim.world, who);
+        Self { who, person, said: 0, queued: Vec::new(), late: false }
     }
 
     fn standing(&self) -> Option<Standing> {
-        self.room().map(|room| room.state().standing.clone())
+        self.person.room().map(|room| room.state().standing.clone())
     }
 
     /// Dies and starts again: nothing is left but what is on disk.
-    fn restart(&mut self, world: &World) {
-        self.profile = None;
-        if world.switched(Switch::OutboxLost) {
-            self.sql("DELETE FROM record WHERE kind = 5");
+    fn restart(&mut self, sim: &Sim) {
+        let mut lost = Vec::new();
+        if sim.switched(Switch::OutboxLost) {
+            lost.push("DELETE FROM record WHERE kind = 5");
         }
-        if world.switched(Switch::HistoryLost) {
-            self.sql(
+        if sim.switched(Switch::HistoryLost) {
+            lost.push(
                 "DELETE FROM record WHERE kind = 4
                  AND key = (SELECT max(key) FROM record WHERE kind = 4)",
             );
         }
-        let opened = Profile::open(&self.home, None);
-        self.profile = Some(opened.unwrap_or_else(|error| panic!("{error}")));
-    }
-
-    fn sql(&self, statement: &str) {
-        let db = rusqlite::Connection::open(self.home.join("hearth.db")).unwrap();
-        db.execute_batch(statement).unwrap();
+        self.person.restart(&lost);
     }
 
     /// Compares what this person sees with what they should.
-    fn check(&self, world: &World) {
-        let Some(mut room) = self.room() else { return };
-        world.outcome.borrow_mut().views += 1;
+    fn check(&self, sim: &Sim) {
+        let Some(mut room) = self.person.room() else { return };
+        sim.count("views compared");
         let name = NAMES[self.who];
-        for what in check::view(world, &mut room) {
-            world.wrong(format!("{name}: {what}"));
+        for what in check::view(sim, &mut room) {
+            sim.wrong(format!("{name}: {what}"));
         }
     }
 }
 
 /// Makes everybody, and brings the first of them into the room.
-pub(super) async fn gather(world: &Rc<World>) -> Vec<Person> {
-    let mut people: Vec<Person> = (0..NAMES.len()).map(|who| Person::new(world, who)).collect();
-    let (relay, secret) = world.relay.borrow().grant();
-    let address = RelayAddress {
-        authority: "127.0.0.1:7443".into(),
-        transport: Transport::Plain,
-        relay,
-        pin: None,
-    };
-    let grant = Grant { address, secret };
-    found(world, &people[FAY], &grant).await.unwrap();
+pub(super) async fn gather(sim: &Rc<Sim>) -> Vec<Member> {
+    let mut people: Vec<Member> = (0..NAMES.len()).map(|who| Member::new(sim, who)).collect();
+    people[FAY].person.found(&sim.grant).await.unwrap();
     let quietly = |who, action| Visit { at: 0, who, action, killed_after: None };
     for who in 1..FIRST {
         for visit in
             [quietly(FAY, Action::Invite), quietly(who, Action::Knock), quietly(FAY, Action::Admit)]
         {
-            go(world, &mut people[visit.who], visit).await;
+            go(sim, &mut people[visit.who], visit).await;
         }
-        go(world, &mut people[who], quietly(who, Action::Look)).await;
+        go(sim, &mut people[who], quietly(who, Action::Look)).await;
     }
     people
 }
 
-async fn found(world: &World, fay: &Person, grant: &Grant) -> Result {
-    let founding = Founding {
-        title: "Tuesday evening".into(),
-        agreement: "What is said here stays here.".into(),
-        language: "en".into(),
-        name: NAMES[FAY].into(),
-        local_name: LOCAL.into(),
-        suite: Suite::X25519,
-        numbers: RoomNumbers::default(),
-    };
-    let store = fay.profile.as_ref().map(Profile::store).unwrap();
-    let room = Box::pin(live::open_room(&fay.network, store, &fay.crypto, grant, founding)).await?;
-    world.keys.borrow_mut().insert(room.me(), FAY);
-    Ok(())
-}
-
 /// Makes a person's visits, each at its time or as soon as the one before is over.
 pub(super) async fn follow(
-    world: Rc<World>,
-    mut person: Person,
+    sim: Rc<Sim>,
+    mut person: Member,
     begin: u64,
     visits: Vec<Visit>,
-) -> Person {
+) -> Member {
     for visit in visits {
-        sleep_until(world.clock.at(begin + visit.at)).await;
-        Box::pin(go(&world, &mut person, visit)).await;
+        sleep_until(sim.clock.at(begin + visit.at)).await;
+        Box::pin(go(&sim, &mut person, visit)).await;
     }
     person
 }
 
 /// Makes a visit, and looks at what came of it.
-async fn go(world: &Rc<World>, person: &mut Person, visit: Visit) {
+async fn go(sim: &Rc<Sim>, person: &mut Member, visit: Visit) {
     let (who, action) = (person.who, visit.action);
     let stays = if let Action::Stay(millis) = action { millis } else { 0 };
-    let limit = Duration::from_millis(VISIT_MILLIS + stays);
-    let visiting = Box::pin(act(world, person, action));
-    let killed = async {
-        match visit.killed_after {
-            Some(millis) => sleep(Duration::from_millis(millis)).await,
-            None => std::future::pending().await,
-        }
-    };
-    let ended = match timeout(limit, select(visiting, Box::pin(killed))).await {
-        Ok(Either::Left((result, _))) => Some(Some(result)),
-        Ok(Either::Right(_)) => Some(None),
-        Err(_) => None,
-    };
+    let limit = HANG + Duration::from_millis(stays);
+    let ended = until(act(sim, person, action), visit.killed_after, limit).await;
     let name = NAMES[who];
     match ended {
-        Some(Some(Ok(()))) => world.note(&format!("{name}: {action:?} done")),
-        Some(Some(Err(error))) => {
-            world.note(&format!("{name}: {action:?}: {error}"));
-            fault(world, who, &error);
+        Ended::Done(Ok(())) => sim.note(&format!("{name}: {action:?} done")),
+        Ended::Done(Err(error)) => {
+            sim.note(&format!("{name}: {action:?}: {error}"));
+            fault(sim, who, &error);
             person.late = matches!(error, LiveError::WelcomeGone);
-            if let Some(key) = person.room().map(|room| room.me()) {
-                forgotten(world, &key, &error);
+            if let Some(key) = person.person.room().map(|room| room.me()) {
+                forgotten(sim, &key, &error);
             }
         }
-        Some(None) => {
-            world.note(&format!("{name}: {action:?} killed"));
-            world.count("killed");
-            person.restart(world);
+        Ended::Killed => {
+            sim.note(&format!("{name}: {action:?} killed"));
+            sim.count("killed");
+            person.restart(sim);
         }
-        None => world.wrong(format!("{name}: {action:?} takes for ever")),
+        Ended::Hangs => sim.wrong(format!("{name}: {action:?} takes forever")),
     }
-    world.count(
-        &format!("{action:?}").chars().take_while(char::is_ascii_alphabetic).collect::<String>(),
+    sim.count(head(&format!("{action:?}")));
+    person.check(sim);
+}
+
+/// Nobody lies here, so an accusation is a fault of ours.
+fn fault(sim: &Sim, who: usize, error: &LiveError) {
+    let broken = matches!(
+        error,
+        LiveError::Engine(
+            EngineError::Store(_)
+                | EngineError::DamagedRecord
+                | EngineError::Mls(_)
+                | EngineError::Refused(_)
+        ) | LiveError::UnexpectedReply
+            | LiveError::EpochUsedUp
     );
-    person.check(world);
-}
-
-/// Nobody lies here: an accusation is a fault of ours.
-fn fault(world: &World, who: usize, error: &LiveError) {
-    let accuses = match error {
-        LiveError::Engine(error) => {
-            error.is_verification_failure()
-                || matches!(
-                    error,
-                    EngineError::Store(_)
-                        | EngineError::DamagedRecord
-                        | EngineError::Mls(_)
-                        | EngineError::Refused(_)
-                )
-        }
-        LiveError::Withheld(_) => !world.links[who].was_silent(),
-        LiveError::SaidGone
-        | LiveError::UnexpectedReply
-        | LiveError::LeftBehind
-        | LiveError::EpochUsedUp => true,
-        _ => false,
-    };
-    if accuses {
-        world.wrong(format!("{}: {error}", NAMES[who]));
+    if broken || accuses(error, sim.links[who].was_silent()) {
+        sim.wrong(format!("{}: {error}", NAMES[who]));
     }
 }
 
-/// What a relay no longer keeps was there once, for its time.
-fn forgotten(world: &World, key: &MemberKey, error: &LiveError) {
-    let relay = world.relay.borrow();
+/// A relay forgets knocks and Welcomes only after their time.
+fn forgotten(sim: &Sim, key: &MemberKey, error: &LiveError) {
+    let relay = sim.relay.borrow();
     let Some(model) = &relay.model else { return };
     let right = match error {
         LiveError::KnockForgotten => !model.is_in(key) && !model.waits(key),
         LiveError::WelcomeGone => {
-            model.came_in(key).is_some_and(|at| at + WELCOME_KEPT_MILLIS < world.clock.relay().0)
+            model.came_in(key).is_some_and(|at| at + WELCOME_KEPT_MILLIS < sim.clock.relay().0)
         }
         _ => return,
     };
-    world.count(if right { "forgotten" } else { "forgotten too early" });
+    sim.count(if right { "forgotten" } else { "forgotten too early" });
     if !right {
         drop(relay);
-        world.wrong(format!("{}: {error}", world.name(key)));
+        sim.wrong(format!("{}: {error}", sim.name(key)));
     }
 }
 
-async fn act(world: &World, person: &mut Person, action: Action) -> Result {
+async fn act(sim: &Sim, person: &mut Member, action: Action) -> Result {
     if matches!(action, Action::Knock) {
-        return Box::pin(knock(world, person)).await;
+        return Box::pin(knock(sim, person)).await;
     }
     if let Action::Say(_) | Action::SayLong = action {
-        write(world, person, action)?;
+        write(sim, person, action)?;
     }
-    let Some(room) = person.room() else { return Ok(()) };
-    let result = Box::pin(inside(world, &person.network, room, (person.who, action))).await;
-    count_refusal(world, person.who, &result);
+    let Some(room) = person.person.room() else { return Ok(()) };
+    let result = Box::pin(inside(sim, &person.person.network, room, (person.who, action))).await;
+    count_refusal(sim, person.who, &result);
     result
 }
 
 /// Counts what the relay refused for good, whether it stays in the outbox or not.
-fn count_refusal(world: &World, who: usize, result: &Result) {
+fn count_refusal(sim: &Sim, who: usize, result: &Result) {
     let Err(LiveError::Refused { code, kept, .. }) = result else { return };
     if !kept || !code.may_retry() && *code != RejectCode::TooLong {
-        *world.given_up.borrow_mut().entry(who).or_default() += 1;
+        *sim.given_up.borrow_mut().entry(who).or_default() += 1;
     }
 }
 
 /// Writes texts into the outbox, as `hearth send` does before it connects.
-fn write(world: &World, person: &mut Person, action: Action) -> Result {
+fn write(sim: &Sim, person: &mut Member, action: Action) -> Result {
     let many = if let Action::Say(many) = action { many } else { 1 };
     for _ in 0..many {
         person.said += 1;
         let tail = if action == Action::SayLong { " and so on".repeat(60) } else { String::new() };
         let text = format!("{} {}{tail}", NAMES[person.who], person.said);
         let id = {
-            let Some(mut room) = person.room() else { return Ok(()) };
+            let Some(mut room) = person.person.room() else { return Ok(()) };
             if room.state().standing == Standing::Knocking {
                 return Ok(());
             }
-            room.queue_text(text.clone(), person.crypto.now())?
+            room.queue_text(text.clone(), person.person.now())?
         };
-        world.texts.borrow_mut().insert(id, (person.who, text));
+        sim.texts.borrow_mut().insert(id, (person.who, text));
         person.queued.push(id);
     }
     Ok(())
 }
 
-/// What `hearth join` does first for somebody who waits.
-async fn ask_again(person: &Person) -> Result {
-    let Some(mut room) = person.room() else { return Ok(()) };
-    let mut connection = Connection::open(&person.network, &room.state().address()).await?;
+/// Asks for an answer, as `hearth join` does first for a person who waits.
+async fn ask_again(person: &Member) -> Result {
+    let Some(mut room) = person.person.room() else { return Ok(()) };
+    let mut connection = Connection::open(&person.person.network, &room.state().address()).await?;
     Box::pin(live::resume_waiting(&mut connection, &mut room)).await?;
     connection.close().await;
     Ok(())
 }
 
-async fn knock(world: &World, person: &Person) -> Result {
-    let Some(link) = world.invite.borrow().clone() else { return Ok(()) };
+async fn knock(sim: &Sim, person: &mut Member) -> Result {
+    let Some(link) = sim.invite.borrow().clone() else { return Ok(()) };
     match person.standing() {
         Some(Standing::Member) => return Ok(()),
         Some(Standing::Knocking) => match Box::pin(ask_again(person)).await {
@@ -314,31 +233,12 @@ async fn knock(world: &World, person: &Person) -> Result {
         },
         _ => {}
     }
-    let (connection, preview) = Box::pin(live::look(&person.network, &link)).await?;
-    let name = NAMES[person.who].to_owned();
-    let joining = Joining { name, local_name: LOCAL.into(), answers: Vec::new() };
-    let store = person.profile.as_ref().map(Profile::store).unwrap();
-    let knocking = live::knock(store, &person.crypto, connection, &link, &preview, joining);
-    let known = async {
-        // The key is in the profile before it is on the wire.
-        let mut knocking = Box::pin(knocking);
-        std::future::poll_fn(|context| {
-            let polled = knocking.as_mut().poll(context);
-            if let Some(room) = person.room() {
-                world.keys.borrow_mut().insert(room.me(), person.who);
-            }
-            polled
-        })
-        .await
-    };
-    let (_, connection) = known.await?;
-    connection.close().await;
-    Ok(())
+    Box::pin(person.person.knock(&link)).await
 }
 
-/// What commands do: enter, do what is due, send what waits, act, leave.
+/// Enters, does what is due, sends what waits, acts and leaves, as commands do.
 async fn inside(
-    world: &World,
+    sim: &Sim,
     network: &Network,
     room: Room<'_>,
     (who, action): (usize, Action),
@@ -348,16 +248,16 @@ async fn inside(
     if let Action::Say(_) | Action::SayLong = action {
         let waiting = unheld(&live.room)?;
         Box::pin(live.send_waiting()).await?;
-        world.acked.borrow_mut().extend(waiting);
+        sim.acked.borrow_mut().extend(waiting);
     } else {
         match Box::pin(live.flush()).await {
             Ok(()) => {}
             refused @ Err(LiveError::Refused { kept: true, .. }) => {
-                count_refusal(world, who, &refused);
+                count_refusal(sim, who, &refused);
             }
             Err(error) => return Err(error),
         }
-        Box::pin(command(world, &mut live, action)).await?;
+        Box::pin(command(sim, &mut live, action)).await?;
     }
     live.leave().await;
     Ok(())
@@ -370,7 +270,7 @@ fn unheld(room: &Room<'_>) -> Result<Vec<MessageId>> {
     Ok(waiting.filter(|id| held.iter().all(|(other, _)| other != id)).collect())
 }
 
-async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
+async fn command(sim: &Sim, live: &mut Live<'_>, action: Action) -> Result {
     let (now, relay_now) = (live.room.now(), live.relay_now());
     let span = |millis| relay_now.plus(millis);
     let act = match action {
@@ -387,12 +287,12 @@ async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
             let terms = InviteTerms { uses: 1, expires, role: Role::Member };
             let (link, _) = live.room.invite(terms, now)?;
             live.flush().await?;
-            *world.invite.borrow_mut() = Some(link);
+            *sim.invite.borrow_mut() = Some(link);
             return Ok(());
         }
         Action::Admit => return admit(live).await,
         Action::TimeOut(whom, millis) => {
-            let Some(member) = key_of(world, live, whom) else { return Ok(()) };
+            let Some(member) = key_of(sim, live, whom) else { return Ok(()) };
             let until = if millis == 0 { Millis(0) } else { span(millis) };
             let words = "Rest a little.".into();
             let time_out = live.room.queue_time_out(member, until, words, now)?;
@@ -400,11 +300,11 @@ async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
             return live.commit(|room, now| room.time_out(&time_out, now)).await.map(|_| ());
         }
         Action::SetRole(whom, role) => {
-            let Some(member) = key_of(world, live, whom) else { return Ok(()) };
+            let Some(member) = key_of(sim, live, whom) else { return Ok(()) };
             Act::SetRole { member, role }
         }
         Action::Remove(whom) => {
-            let Some(member) = key_of(world, live, whom) else { return Ok(()) };
+            let Some(member) = key_of(sim, live, whom) else { return Ok(()) };
             if member == live.room.me() {
                 return Ok(());
             }
@@ -412,7 +312,7 @@ async fn command(world: &World, live: &mut Live<'_>, action: Action) -> Result {
         }
         Action::RetractOf(whom) => {
             let rows = live.room.history(Seq(0), usize::MAX)?;
-            let key = key_of(world, live, whom);
+            let key = key_of(sim, live, whom);
             let text = |row: &&hearth_engine::state::Row| {
                 row.from == key && matches!(row.content, RowContent::Text(_))
             };
@@ -441,15 +341,15 @@ fn evenings() -> Hours {
         windows: (0..7).map(window).collect(),
         offsets: vec![
             Offset { from: Millis(0), minutes: 60 },
-            Offset { from: Millis(super::clock::BEGINNING + 20 * 24 * 3_600_000), minutes: 120 },
+            Offset { from: Millis(BEGINNING + 20 * 24 * 3_600_000), minutes: 120 },
         ],
     }
 }
 
-/// The key that somebody has in the room now.
-fn key_of(world: &World, live: &mut Live<'_>, whom: usize) -> Option<MemberKey> {
+/// The key that a person has in the room now.
+fn key_of(sim: &Sim, live: &mut Live<'_>, whom: usize) -> Option<MemberKey> {
     let roster = live.room.roster().ok()?;
-    let keys = world.keys.borrow();
+    let keys = sim.keys.borrow();
     roster.into_iter().map(|leaf| leaf.member).find(|key| keys.get(key) == Some(&whom))
 }
 
@@ -486,8 +386,8 @@ async fn admit(live: &mut Live<'_>) -> Result {
 }
 
 /// After all faults: everybody comes back, every rule is lifted, and all must be of one mind within some rounds.
-pub(super) async fn heal(world: &Rc<World>, people: &mut [Person]) {
-    world.note("the faults are over");
+pub(super) async fn heal(sim: &Rc<Sim>, people: &mut [Member]) {
+    sim.note("the faults are over");
     let lifted = [
         Action::Resume,
         Action::Door(Door::Open),
@@ -498,46 +398,46 @@ pub(super) async fn heal(world: &Rc<World>, people: &mut [Person]) {
     let rested = (1..NAMES.len()).map(|who| Action::TimeOut(who, 0));
     let spoken = (1..NAMES.len()).map(|who| Action::SetRole(who, Role::Member));
     for action in lifted.into_iter().chain(rested).chain(spoken) {
-        go(world, &mut people[FAY], Visit { at: 0, who: FAY, action, killed_after: None }).await;
+        go(sim, &mut people[FAY], Visit { at: 0, who: FAY, action, killed_after: None }).await;
     }
     for round in 0..ROUNDS {
-        if round > 0 && agree(world, people) {
-            world.note(&format!("agreed after {round} rounds"));
-            world.count(&format!("rounds {round}"));
+        if round > 0 && agree(sim, people) {
+            sim.note(&format!("agreed after {round} rounds"));
+            sim.count(&format!("rounds {round}"));
             break;
         }
         for person in people.iter_mut() {
             let action = if round == 0 { Action::Say(1) } else { Action::Look };
             let visit = Visit { at: 0, who: person.who, action, killed_after: None };
-            go(world, person, visit).await;
+            go(sim, person, visit).await;
         }
         for who in 0..people.len() {
             // As they were told, they ask to be removed.
             if std::mem::take(&mut people[who].late) {
                 let visit =
                     Visit { at: 0, who: FAY, action: Action::Remove(who), killed_after: None };
-                go(world, &mut people[FAY], visit).await;
+                go(sim, &mut people[FAY], visit).await;
             }
         }
-        if round + 1 == ROUNDS && !agree(world, people) {
-            world.wrong(format!("no agreement after {ROUNDS} rounds"));
+        if round + 1 == ROUNDS && !agree(sim, people) {
+            sim.wrong(format!("no agreement after {ROUNDS} rounds"));
         }
     }
     for person in people.iter() {
-        account(world, person);
+        account(sim, person);
     }
 }
 
 /// Whether everybody who is in has seen all, and has nothing to send.
-fn agree(world: &World, people: &[Person]) -> bool {
-    let relay = world.relay.borrow();
+fn agree(sim: &Sim, people: &[Member]) -> bool {
+    let relay = sim.relay.borrow();
     let Some(model) = &relay.model else { return false };
     let mut codes = Vec::new();
     for person in people {
-        let Some(mut room) = person.room() else { continue };
+        let Some(mut room) = person.person.room() else { continue };
         let inside = model.is_in(&room.me());
         let standing = room.state().standing.clone();
-        // Somebody who was removed, or left, has heard of it.
+        // A former member has heard of it.
         if inside != (standing == Standing::Member) {
             return false;
         }
@@ -555,11 +455,11 @@ fn agree(world: &World, people: &[Person]) -> bool {
     codes.len() == 1
 }
 
-/// What became of a person's words: each is in the log once, or stays in the outbox, or they were told that it is not.
-fn account(world: &World, person: &Person) {
-    let relay = world.relay.borrow();
+/// Each text of a person is in the log once, or stays in the outbox, or its author was told that it is not sent.
+fn account(sim: &Sim, person: &Member) {
+    let relay = sim.relay.borrow();
     let Some(model) = &relay.model else { return };
-    let Some(room) = person.room() else { return };
+    let Some(room) = person.person.room() else { return };
     let name = NAMES[person.who];
     let mut lost = Vec::new();
     let held: Vec<MessageId> =
@@ -569,19 +469,19 @@ fn account(world: &World, person: &Person) {
         let places = (1_u64..).zip(&model.entries).filter(|(_, entry)| entry.id == *id);
         let again = places.clone().filter(|(seq, _)| model.came_before(*id, *seq)).count();
         let times = places.count() - again;
-        let text = world.texts.borrow().get(id).map(|(_, text)| text.clone()).unwrap_or_default();
+        let text = sim.texts.borrow().get(id).map(|(_, text)| text.clone()).unwrap_or_default();
         if times > 1 {
-            world.wrong(format!("{name}: {text:?} is in the log {times} times"));
+            sim.wrong(format!("{name}: {text:?} is in the log {times} times"));
         }
-        if times == 0 && world.acked.borrow().contains(id) {
-            world.wrong(format!("{name}: {text:?} was acknowledged and is lost"));
+        if times == 0 && sim.acked.borrow().contains(id) {
+            sim.wrong(format!("{name}: {text:?} was acknowledged and is lost"));
         }
         if times == 0 && !held.contains(id) {
             lost.push(text);
         }
     }
-    let told = world.given_up.borrow().get(&person.who).copied().unwrap_or_default();
+    let told = sim.given_up.borrow().get(&person.who).copied().unwrap_or_default();
     if room.state().standing == Standing::Member && lost.len() as u64 > told {
-        world.wrong(format!("{name}: {lost:?} are lost, and {told} refusals were told"));
+        sim.wrong(format!("{name}: {lost:?} are lost, and {told} refusals were told"));
     }
 }

@@ -1,10 +1,10 @@
-//! What happens in a simulation, drawn from its seed: who does what when, and what befalls relay and network.
+//! The plan of a simulation, drawn from its seed: visits and faults.
 
 use hearth_protocol::{Role, frame::Door};
 
 use hearth_kit::Dice;
 
-use crate::hostile::WRONG_CLOCKS;
+use crate::world::{Event, WRONG_CLOCKS, killed_after};
 
 /// Founds the room and facilitates throughout.
 pub(super) const FAY: usize = 0;
@@ -22,7 +22,7 @@ const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// What a member does in one visit.
+/// A member's act in one visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Says some things.
@@ -73,21 +73,6 @@ pub(super) struct Visit {
     pub(super) killed_after: Option<u64>,
 }
 
-/// What befalls relay or network.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Event {
-    /// The relay dies and comes back after so long.
-    Crash(u64),
-    /// The relay's clock jumps.
-    Jump(i64),
-    /// A member cannot connect for so long.
-    Cut(usize, u64),
-    /// Nothing of a member's passes for so long.
-    Silence(usize, u64),
-    /// The relay deletes what is past its time.
-    Forget,
-}
-
 /// All of it.
 #[derive(Default)]
 pub(super) struct Plan {
@@ -118,7 +103,7 @@ pub(super) fn draw(seed: u64) -> Plan {
     for turn in 0..TURNS {
         at += gap(&mut dice);
         if dice.chance(25) {
-            let event = event(&mut dice);
+            let event = Event::draw(&mut dice, NAMES.len());
             plan.events.push((at + dice.below(2_000) as u64, event));
         }
         let who = if dice.chance(45) { dice.below(2) } else { 2 + dice.below(3) };
@@ -130,9 +115,9 @@ pub(super) fn draw(seed: u64) -> Plan {
             _ => None,
         };
         let (who, action) = action.unwrap_or_else(|| (who, action_of(&mut dice, who)));
-        let killed_after = dice.chance(15).then(|| dice.below(3_000) as u64);
+        let killed_after = killed_after(&mut dice, 3_000);
         plan.visits.push(Visit { at, who, action, killed_after });
-        // Somebody who listens meanwhile, and answers.
+        // Another member listens meanwhile, and answers.
         if dice.chance(20) {
             let who = dice.below(NAMES.len());
             let action = Action::Stay(1 + dice.below(90) as u64 * SECOND);
@@ -158,18 +143,6 @@ fn gap(dice: &mut Dice) -> u64 {
     }
 }
 
-fn event(dice: &mut Dice) -> Event {
-    let who = dice.below(NAMES.len());
-    let short = dice.below(300) as u64 * SECOND;
-    match dice.below(10) {
-        0..3 => Event::Crash(dice.below(20) as u64 * SECOND),
-        3 => Event::Jump(i64::try_from(dice.below(1_200_000)).unwrap_or(0) - 600_000),
-        4 | 5 => Event::Cut(who, short),
-        6 | 7 => Event::Silence(who, short),
-        _ => Event::Forget,
-    }
-}
-
 fn action_of(dice: &mut Dice, who: usize) -> Action {
     let talk = match dice.below(100) {
         0..40 => Action::Say(1 + u32::from(dice.chance(30))),
@@ -180,7 +153,7 @@ fn action_of(dice: &mut Dice, who: usize) -> Action {
         62..63 => Action::Leave,
         _ => return if who < 2 { moderation(dice) } else { Action::Say(1) },
     };
-    // Who facilitates stays: somebody has to end what the plan began.
+    // The facilitator stays, because only she ends what the plan began.
     if who == FAY && talk == Action::Leave { Action::Look } else { talk }
 }
 

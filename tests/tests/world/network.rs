@@ -1,10 +1,16 @@
 //! The network: every connection is two queues of frames with delays, and may end at any frame.
 //!
-//! Frames of one connection keep their order, as TCP keeps it; those of different connections do not. What is under way
-//! when a connection ends is lost towards the member; towards the relay it may still arrive, after the member is long
-//! back on another connection.
+//! Frames of one connection keep their order, as TCP keeps it; those of different connections do not. Frames under
+//! way when a connection ends are lost towards the member; towards the relay they may still arrive, after the member is
+//! long back on another connection.
 
-use std::{cell::RefCell, collections::VecDeque, io, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    io,
+    rc::Rc,
+    time::Duration,
+};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
@@ -21,8 +27,10 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{Switch, World};
 use hearth_kit::Dice;
+use hearth_session::network::Network;
+
+use super::{Switch, World, lies::Told};
 
 /// Bytes under way between a member and the pump.
 const PIPE_BYTES: usize = 1024 * 1024;
@@ -31,7 +39,7 @@ const PIPE_BYTES: usize = 1024 * 1024;
 type Queue = RefCell<VecDeque<(Instant, Vec<u8>)>>;
 
 /// The way of one member to the relay.
-pub(super) struct Link {
+pub struct Link {
     dice: RefCell<Dice>,
     /// Until then no connection can be made.
     cut_until: RefCell<Option<Instant>>,
@@ -39,7 +47,7 @@ pub(super) struct Link {
     silent_until: RefCell<Option<Instant>>,
 }
 
-/// What befalls a frame.
+/// The fate of a frame.
 enum Fate {
     Arrives,
     /// The connection ends before it.
@@ -49,25 +57,31 @@ enum Fate {
 }
 
 /// One connection.
-pub(super) struct Conn {
-    pub(super) who: usize,
+pub struct Conn {
+    /// Its number at the relay.
+    pub id: u64,
+    pub who: usize,
     up: Queue,
     down: Queue,
-    broken: RefCell<bool>,
+    broken: Cell<bool>,
+    /// Ends once the frames under way to the member have arrived.
+    ends: Cell<bool>,
     changed: Notify,
+    /// The lies told on it.
+    pub told: RefCell<Told>,
 }
 
 impl Link {
-    pub(super) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let dice = RefCell::new(Dice::new(seed));
         Self { dice, cut_until: RefCell::default(), silent_until: RefCell::default() }
     }
 
-    pub(super) fn cut(&self, until: Instant) {
+    pub fn cut(&self, until: Instant) {
         *self.cut_until.borrow_mut() = Some(until);
     }
 
-    pub(super) fn silence(&self, until: Instant) {
+    pub fn silence(&self, until: Instant) {
         *self.silent_until.borrow_mut() = Some(until);
     }
 
@@ -80,7 +94,7 @@ impl Link {
     }
 
     /// Whether nothing passed lately: a client cannot tell that from a relay that keeps entries back.
-    pub(super) fn was_silent(&self) -> bool {
+    pub fn was_silent(&self) -> bool {
         let lately = |until: Instant| until + Duration::from_secs(60) > Instant::now();
         self.silent_until.borrow().is_some_and(lately)
     }
@@ -93,36 +107,48 @@ impl Link {
         queue.back().map_or(at, |(last, _)| at.max(*last))
     }
 
-    fn fate(&self, calm: bool) -> Fate {
+    fn fate(&self, loss: u64) -> Fate {
         let mut dice = self.dice.borrow_mut();
-        match dice.below(100) {
-            _ if calm => Fate::Arrives,
-            0 | 1 => Fate::Lost,
-            2 | 3 => Fate::Last,
-            _ => Fate::Arrives,
+        match dice.below(100) as u64 {
+            rolled if rolled >= loss => Fate::Arrives,
+            rolled if rolled.is_multiple_of(2) => Fate::Lost,
+            _ => Fate::Last,
         }
     }
 }
 
 impl Conn {
-    pub(super) fn new(who: usize) -> Self {
+    pub fn new(id: u64, who: usize) -> Self {
         let (up, down) = (Queue::default(), Queue::default());
-        Self { who, up, down, broken: RefCell::new(false), changed: Notify::new() }
+        Self {
+            id,
+            who,
+            up,
+            down,
+            broken: Cell::default(),
+            ends: Cell::default(),
+            changed: Notify::new(),
+            told: RefCell::default(),
+        }
     }
 
     /// Ends it from the relay's side.
-    pub(super) fn break_off(&self) {
-        *self.broken.borrow_mut() = true;
+    pub fn break_off(&self) {
+        self.broken.set(true);
         self.changed.notify_one();
     }
 
-    /// Puts frames on their way to the member.
-    pub(super) fn send_down(&self, link: &Link, frames: Vec<Vec<u8>>) {
+    /// Ends it after the frames that the relay has sent.
+    pub fn end(&self) {
+        self.ends.set(true);
+        self.changed.notify_one();
+    }
+
+    /// Puts a frame on its way to the member.
+    pub fn send_down(&self, link: &Link, frame: Vec<u8>) {
         let mut queue = self.down.borrow_mut();
-        for frame in frames {
-            let at = link.arrival(&queue);
-            queue.push_back((at, frame));
-        }
+        let at = link.arrival(&queue);
+        queue.push_back((at, frame));
         self.changed.notify_one();
     }
 
@@ -132,9 +158,16 @@ impl Conn {
         queue.push_back((at, frame));
     }
 
+    /// Whether nothing will pass any more.
+    fn is_over(&self, gone: bool) -> bool {
+        let is_empty = |queue: &Queue| queue.borrow().is_empty();
+        self.broken.get() || gone && is_empty(&self.up) || self.ends.get() && is_empty(&self.down)
+    }
+
     fn next(&self) -> Option<Instant> {
         let front = |queue: &Queue| queue.borrow().front().map(|(at, _)| *at);
-        [front(&self.up), front(&self.down)].into_iter().flatten().min()
+        let up = front(&self.up).filter(|_| !self.ends.get());
+        [up, front(&self.down)].into_iter().flatten().min()
     }
 }
 
@@ -144,9 +177,15 @@ fn due(queue: &Queue) -> Option<Vec<u8>> {
     if is_due { queue.pop_front().map(|(_, frame)| frame) } else { None }
 }
 
+/// Returns a member's own way to the relay.
+pub fn way(world: &Rc<World>, who: usize) -> Network {
+    let world = world.clone();
+    Network::from_fn(move |_| dial(&world, who))
+}
+
 /// Opens a connection for a member; it goes on by itself.
-pub(super) fn dial(world: &Rc<World>, who: usize) -> io::Result<DuplexStream> {
-    if world.links[who].is_cut() || !world.is_up() {
+fn dial(world: &Rc<World>, who: usize) -> io::Result<DuplexStream> {
+    if world.links[who].is_cut() || !world.relay.borrow().is_up() {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     let (near, far) = tokio::io::duplex(PIPE_BYTES);
@@ -157,9 +196,9 @@ pub(super) fn dial(world: &Rc<World>, who: usize) -> io::Result<DuplexStream> {
 async fn pump(world: Rc<World>, who: usize, far: DuplexStream) {
     let Ok(mut socket) = accept_hdr_async(far, speak).await else { return };
     let link = &world.links[who];
-    let Some((id, conn)) = world.connect(who) else { return };
+    let Some(conn) = world.relay.borrow_mut().connect(who) else { return };
     let mut gone = false;
-    while !*conn.broken.borrow() && (!gone || !conn.up.borrow().is_empty()) {
+    while !conn.is_over(gone) {
         if let Some(until) = link.silent_until() {
             tokio::select! {
                 biased;
@@ -177,50 +216,51 @@ async fn pump(world: Rc<World>, who: usize, far: DuplexStream) {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 _ => {
                     gone = true;
-                    // What a dead member had sent arrives, or does not.
+                    conn.told.borrow_mut().gone = true;
+                    // A dead member's last frames arrive, or do not.
                     if link.dice.borrow_mut().chance(50) {
                         conn.up.borrow_mut().clear();
                     }
                 }
             },
             () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                if !carry(&world, &conn, id, &mut socket).await {
+                if !carry(&world, &conn, &mut socket).await {
                     break;
                 }
             }
         }
     }
-    world.disconnect(id);
+    world.relay.borrow_mut().disconnect(conn.id);
 }
 
-/// Delivers what is due; whether the connection goes on.
+/// Delivers the frames that are due; returns whether the connection goes on.
 async fn carry(
     world: &Rc<World>,
     conn: &Rc<Conn>,
-    id: u64,
     socket: &mut tokio_tungstenite::WebSocketStream<DuplexStream>,
 ) -> bool {
     let link = &world.links[conn.who];
-    while let Some(frame) = due(&conn.up) {
-        match link.fate(world.is_calm()) {
-            Fate::Lost => return false,
-            Fate::Last => {
-                world.frame(id, frame);
-                return false;
-            }
-            Fate::Arrives if world.frame(id, frame) => {}
-            Fate::Arrives => return false,
+    while !conn.ends.get()
+        && let Some(frame) = due(&conn.up)
+    {
+        let fate = link.fate(world.loss.get());
+        if matches!(fate, Fate::Lost) {
+            return false;
+        }
+        world.arrive(conn, frame);
+        if matches!(fate, Fate::Last) {
+            return false;
         }
     }
     while let Some(frame) = due(&conn.down) {
-        let fate = link.fate(world.is_calm());
+        let fate = link.fate(world.loss.get());
         if matches!(fate, Fate::Lost) {
             return false;
         }
         let leaks = world.switched(Switch::EntryLeftOut);
         let frame = if leaks { leave_out(&frame) } else { frame };
         if socket.send(Message::Binary(frame.into())).await.is_err() {
-            // The member is gone; what they sent before may still arrive.
+            // The member is gone; their last frames may still arrive.
             return !conn.up.borrow().is_empty();
         }
         if matches!(fate, Fate::Last) {

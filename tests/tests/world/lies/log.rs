@@ -1,4 +1,4 @@
-//! What one member is shown: a log of the proxy's making, after the real one.
+//! The log that one member is shown, after the real one.
 
 use hearth_protocol::{Digest, Entry, EntryContent, Millis, Seq};
 
@@ -6,24 +6,24 @@ use super::{Dice, Op};
 
 /// The log that one member sees.
 #[derive(Clone, Debug)]
-pub(super) struct View {
-    /// What is shown, in order of seq.
-    pub(super) entries: Vec<Entry>,
-    /// Which log it follows: 0 is the relay's, others are of the proxy's making.
-    pub(super) branch: usize,
+pub struct View {
+    /// In order of seq.
+    pub entries: Vec<Entry>,
+    /// Which log it follows: 0 is the relay's, others are made up.
+    pub branch: usize,
     /// First seq of that log not looked at yet.
-    pub(super) next: u64,
+    pub next: u64,
     /// Seq of the last entry shown.
-    pub(super) last: u64,
+    pub last: u64,
     /// Entries kept back, to be shown after later ones.
     held: Vec<Entry>,
     /// Whether anything in it is a lie.
-    pub(super) touched: bool,
+    pub touched: bool,
 }
 
 impl View {
     /// A view of a member who sees nothing up to `joined`.
-    pub(super) const fn new(joined: u64) -> Self {
+    pub const fn new(joined: u64) -> Self {
         Self {
             entries: Vec::new(),
             branch: 0,
@@ -34,25 +34,25 @@ impl View {
         }
     }
 
-    /// Where an entry of this payload is.
-    pub(super) fn find(&self, digest: Digest) -> Option<u64> {
+    /// Returns the place of an entry with this payload.
+    pub fn find(&self, digest: Digest) -> Option<u64> {
         self.entries.iter().rev().find(|e| e.content.digest() == digest).map(|e| e.seq.0)
     }
 
     /// Shows an entry as it is, at the next seq.
-    pub(super) fn show(&mut self, content: EntryContent, at: Millis) {
+    pub fn show(&mut self, content: EntryContent, at: Millis) {
         self.last += 1;
         self.entries.push(Entry { seq: Seq(self.last), at, content });
     }
 
-    /// Shows an entry that is none of this place.
-    pub(super) fn inject(&mut self, payload: Vec<u8>, at: Millis) {
+    /// Shows an entry that does not belong here.
+    pub fn inject(&mut self, payload: Vec<u8>, at: Millis) {
         self.touched = true;
         self.show(EntryContent::Payload(payload), at);
     }
 
-    /// Shows an entry, or does to it what the plan says.
-    pub(super) fn take(&mut self, entry: &Entry, op: Option<Op>, dice: &mut Dice, stock: &Stock) {
+    /// Shows an entry, or applies the lie that the plan chose.
+    pub fn take(&mut self, entry: &Entry, op: Option<Op>, dice: &mut Dice, stock: &Stock) {
         let Entry { at, content, .. } = entry.clone();
         let Some(op) = op else {
             self.show(content, at);
@@ -100,10 +100,10 @@ impl View {
 
 /// Ciphertexts of another room.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stock {
-    pub(super) payloads: Vec<Vec<u8>>,
+pub struct Stock {
+    pub payloads: Vec<Vec<u8>>,
     /// This room's id, to relabel them with.
-    pub(super) room: Option<[u8; 16]>,
+    pub room: Option<[u8; 16]>,
 }
 
 impl Stock {

@@ -1,4 +1,4 @@
-//! What the proxy knows, and the lies it tells: frames in, frames out, no sockets.
+//! The state of the layer that lies, and its lies: frames in, frames out.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,21 +16,23 @@ use super::{
     log::{Stock, View},
 };
 
-/// What [`Op::SilentLimit`] says.
-pub(super) const SILENT_SECONDS: u32 = 7_777;
-/// What [`Op::FalseTimeout`] says: later than any clock here.
-pub(super) const FALSE_UNTIL: Millis = Millis(5_000_000_000_000);
+/// The limit of [`Op::SilentLimit`].
+pub const SILENT_SECONDS: u32 = 7_777;
+/// The end of [`Op::FalseTimeout`]: later than any clock here.
+pub const FALSE_UNTIL: Millis = Millis(5_000_000_000_000);
 
-/// What a request of a connection waits for.
+/// A request under way.
 enum Pending {
     Subscribe { after: u64 },
     Submit { payload: Vec<u8>, lie: Option<Op> },
 }
 
-/// One member's connection.
+/// The lies told on one connection of a member.
 #[derive(Default)]
-pub(super) struct Conn {
+pub struct Told {
     member: Option<MemberKey>,
+    /// The member is gone: requests that only read are dropped.
+    pub gone: bool,
     /// Seq up to which entries were delivered; `None` before a subscription.
     sent: Option<u64>,
     pending: HashMap<RequestId, Pending>,
@@ -42,25 +44,39 @@ pub(super) struct Conn {
     floor: u64,
 }
 
-/// What the proxy does next.
-pub(super) enum Action {
+/// The lies of one visit that a member must notice by its end.
+#[derive(Default)]
+pub struct Visit {
+    /// An entry in whose place another was shown. The member may have had it.
+    pub rewritten: Option<Entry>,
+    /// The member was told that they are out.
+    pub outcast: bool,
+    /// The lie in the last status, with its head.
+    pub status: Option<(Option<Op>, Seq)>,
+}
+
+/// The next step for a connection.
+pub enum Action {
+    /// Hands a frame to the relay.
     Relay(Vec<u8>),
+    /// Sends a frame to the member.
     Member(Vec<u8>),
+    /// Ends the connection after what was sent.
     Cut,
 }
 
-/// What the proxy knows and how it lies.
+/// The layer that lies.
 pub struct Stage {
     dice: Dice,
     /// The lies of this scene.
     pub ops: Vec<Op>,
-    /// Whom they are told.
+    /// Members who are lied to.
     pub targets: HashSet<MemberKey>,
-    /// In how many of a hundred cases.
+    /// Percentage of cases in which a lie is told.
     pub percent: u64,
     /// Members whose client works for the relay: their effects are dropped, their blobs kept.
     pub colluders: HashSet<MemberKey>,
-    /// Submissions of which the relay has forgotten that it took them.
+    /// Submissions that the relay took and forgot.
     forgotten: HashSet<(MemberKey, MessageId)>,
     /// No version of the agreement comes into force.
     pub refuses_agreements: bool,
@@ -72,15 +88,10 @@ pub struct Stage {
     pub lies: HashMap<Op, u64>,
     /// Which of [`Op::RULE`] are told, by a plan beside the other.
     pub rules: Vec<Op>,
-    /// What the last status of a member said and no record does, with its head.
-    pub ruled: HashMap<MemberKey, (Option<Op>, Seq)>,
-    /// Members who were told that they are out, in the visit under way.
-    pub outcast: HashSet<MemberKey>,
+    visits: HashMap<MemberKey, Visit>,
     rule_dice: Dice,
-    /// What is wrong on the wire itself.
+    /// Broken rules of the wire itself.
     pub violations: Vec<String>,
-    /// The entry in whose place another was shown, in the visit under way. The member may have had it.
-    pub rewritten: HashMap<MemberKey, Entry>,
     /// Members to whom any lie was told.
     pub lied_to: HashSet<MemberKey>,
     /// Every knock.
@@ -89,14 +100,15 @@ pub struct Stage {
     pub welcome: Option<BlobId>,
     /// Blobs of colluders and facilitators.
     pub blobs: Vec<(BlobId, Vec<u8>)>,
-    pub(super) stock: Stock,
+    pub stock: Stock,
     branches: Vec<Vec<Entry>>,
     views: HashMap<MemberKey, View>,
     joined: HashMap<MemberKey, u64>,
-    /// Members as they came: the order of the plan, which must not hang on keys.
+    /// Members in the order of joining: the plan must not hang on keys.
     order: Vec<MemberKey>,
     stream: StreamId,
-    submitted: HashMap<(MemberKey, MessageId), (Digest, bool)>,
+    /// Digests of all bytes that went out under an id, and whether a conflict was answered since the last new ones.
+    submitted: HashMap<(MemberKey, MessageId), (Vec<Digest>, bool)>,
     owners: HashMap<Digest, (MemberKey, MessageId)>,
 }
 
@@ -115,11 +127,9 @@ impl Stage {
             events: 0,
             lies: HashMap::new(),
             rules: Vec::new(),
-            ruled: HashMap::new(),
-            outcast: HashSet::new(),
+            visits: HashMap::new(),
             rule_dice: Dice::new(0),
             violations: Vec::new(),
-            rewritten: HashMap::new(),
             lied_to: HashSet::new(),
             knocks: Vec::new(),
             welcome: None,
@@ -140,7 +150,7 @@ impl Stage {
         &self.branches[0]
     }
 
-    /// What a member was shown so far.
+    /// The entries that a member was shown so far.
     pub fn shown(&self, member: &MemberKey) -> &[Entry] {
         self.views.get(member).map_or(&[], |v| &v.entries)
     }
@@ -148,6 +158,11 @@ impl Stage {
     /// Seq of the entry that admitted a member, once known.
     pub fn joined(&self, member: &MemberKey) -> Option<u64> {
         self.joined.get(member).copied()
+    }
+
+    /// Returns the lies of a member's visit, which is over.
+    pub fn end_visit(&mut self, member: Option<MemberKey>) -> Visit {
+        member.and_then(|member| self.visits.remove(&member)).unwrap_or_default()
     }
 
     /// Stops lying: everybody is shown the relay's log from now on.
@@ -219,7 +234,7 @@ impl Stage {
         let member = member.filter(|m| !self.colluders.contains(m))?;
         let possible: Vec<Op> = self.rules.iter().filter(|o| among.contains(o)).copied().collect();
         let op = self.rule_dice.pick(&possible)?;
-        // Newcomers are lied to as well: whom the plan targets was drawn before they came.
+        // Newcomers are lied to as well, because the targets were drawn before they came.
         if !self.targets.contains(member) && op != Op::FalseDecline
             || !self.rule_dice.chance(PERCENT)
         {
@@ -243,7 +258,7 @@ impl Stage {
             },
             None => {}
         }
-        self.ruled.insert(*member, (op, status.head));
+        self.visits.entry(*member).or_default().status = Some((op, status.head));
     }
 
     /// Brings a member's view up to its log. An own entry is shown as it is.
@@ -289,15 +304,15 @@ impl Stage {
         self.dice.pick(&times).unwrap_or(at)
     }
 
-    fn head(&self, member: &MemberKey, conn: &Conn) -> u64 {
+    fn head(&self, member: &MemberKey, conn: &Told) -> u64 {
         let joined = self.joined.get(member).copied().unwrap_or(0);
         let view = self.views.get(member);
         let last = view.and_then(|v| v.entries.last()).map_or(joined, |e| e.seq.0);
         conn.until.map_or(last, |until| until.min(last))
     }
 
-    /// Delivers what a subscribed member has not got yet.
-    fn deliver(&mut self, conn: &mut Conn, out: &mut Vec<Action>) {
+    /// Delivers the entries that a subscribed member has not got yet.
+    fn deliver(&mut self, conn: &mut Told, out: &mut Vec<Action>) {
         let (Some(member), Some(sent), Some(room)) = (conn.member, conn.sent, self.room()) else {
             return;
         };
@@ -352,7 +367,7 @@ impl Stage {
             out.push(Action::Member(bytes));
         }
         if matches!(op, Some(Op::FrameFlip | Op::FrameTruncate)) {
-            // What was damaged never comes whole: without an end, the member would wait for it.
+            // The damaged frame never comes whole, so the member would wait for it without an end.
             out.push(Action::Cut);
         }
     }
@@ -362,13 +377,22 @@ impl Stage {
     }
 
     /// Handles a member's frame.
-    pub(super) fn on_member(&mut self, conn: &mut Conn, bytes: &[u8]) -> Vec<Action> {
+    pub fn on_member(&mut self, conn: &mut Told, bytes: &[u8]) -> Vec<Action> {
         let Ok(frame) = codec::decode_client(bytes) else {
-            self.violations.push("a member sent what is no frame".into());
+            self.violations.push("a member sent no frame".into());
             return vec![Action::Cut];
         };
         let forward = |frame: &ClientFrame| vec![Action::Relay(codec::encode_client(frame))];
         match frame {
+            ClientFrame::Authenticate { .. }
+            | ClientFrame::Subscribe { .. }
+            | ClientFrame::Status { .. }
+            | ClientFrame::Knocks { .. }
+            | ClientFrame::GetBlob { .. }
+                if conn.gone =>
+            {
+                Vec::new()
+            }
             ClientFrame::OpenRoom { room, member, .. } => {
                 conn.member = Some(member);
                 self.stock.room = Some(*room.as_bytes());
@@ -423,14 +447,14 @@ impl Stage {
         }
     }
 
-    /// A blob that the relay never had, for whom it is shown to.
+    /// A blob that the relay never had, for members who are lied to.
     fn fake(&self, member: Option<&MemberKey>, blob: &BlobId) -> Option<Vec<u8>> {
         let lied = member.is_some_and(|m| self.lied_to.contains(m));
         let found = self.blobs.iter().find(|(id, _)| id == blob).filter(|_| lied);
         found.map(|(_, whole)| whole.clone())
     }
 
-    fn on_submit(&mut self, conn: &mut Conn, mut submitted: Submitted) -> Vec<Action> {
+    fn on_submit(&mut self, conn: &mut Told, mut submitted: Submitted) -> Vec<Action> {
         let Some(member) = conn.member else { return vec![Action::Cut] };
         let req = submitted.req;
         let payload = submitted.payload.clone();
@@ -452,7 +476,7 @@ impl Stage {
         }
         let lie = if payload.is_empty() { None } else { self.lie(Some(&member), &Op::SUBMIT) };
         if !payload.is_empty() && self.lie_of_rules(Some(&member), &[Op::FalseTimeout]).is_some() {
-            // What a rule holds back is encrypted anew when it goes out.
+            // A message that a rule held back is encrypted again when it goes out.
             if let Some((_, refused)) = self.submitted.get_mut(&(member, submitted.id)) {
                 *refused = true;
             }
@@ -505,10 +529,10 @@ impl Stage {
         vec![Action::Relay(codec::encode_client(&frame))]
     }
 
-    /// Takes a submission into a log of the proxy's own.
+    /// Takes a submission into a log of the layer's own.
     fn accept_here(
         &mut self,
-        conn: &mut Conn,
+        conn: &mut Told,
         member: MemberKey,
         branch: usize,
         submitted: &Submitted,
@@ -528,19 +552,22 @@ impl Stage {
         out
     }
 
-    /// I7, as far as a relay can see it: a retry repeats the same bytes, and no bytes go out under two ids.
+    /// I7, as far as a relay sees it: a retry repeats its bytes, and no bytes go out under two ids.
     fn check_reuse(&mut self, member: MemberKey, id: MessageId, payload: &[u8]) {
         if payload.is_empty() {
             return;
         }
         let digest = hash::sha256(payload);
-        if let Some((last, conflicted)) = self.submitted.get(&(member, id))
-            && *last != digest
-            && !conflicted
-        {
-            self.violations.push("I7: a retry has other bytes, and nobody asked for them".into());
+        // A late frame of an earlier connection can repeat bytes that were replaced since.
+        let (known, conflicted) = self.submitted.entry((member, id)).or_default();
+        if !known.contains(&digest) {
+            if !known.is_empty() && !*conflicted {
+                let what = "I7: a retry has other bytes, and nobody asked for them";
+                self.violations.push(what.into());
+            }
+            known.push(digest);
+            *conflicted = false;
         }
-        self.submitted.insert((member, id), (digest, false));
         let owner = *self.owners.entry(digest).or_insert((member, id));
         if owner != (member, id) {
             self.violations.push("I7: one ciphertext under two ids".into());
@@ -548,13 +575,13 @@ impl Stage {
     }
 
     /// Handles the relay's frame.
-    pub(super) fn on_relay(&mut self, conn: &mut Conn, bytes: &[u8]) -> Vec<Action> {
+    pub fn on_relay(&mut self, conn: &mut Told, bytes: &[u8]) -> Vec<Action> {
         let Ok(frame) = codec::decode_server(bytes) else {
-            self.violations.push("the relay sent what is no frame".into());
+            self.violations.push("the relay sent no frame".into());
             return vec![Action::Cut];
         };
         match frame {
-            // What the relay delivers is what it accepted; members get it from their view.
+            // The relay delivers entries that it accepted; members get them from their view.
             ServerFrame::Entries { entries, .. } => {
                 for entry in &entries {
                     self.learn(entry);
@@ -607,8 +634,8 @@ impl Stage {
                     && code == RejectCode::EpochConflict
                 {
                     let digest = hash::sha256(&payload);
-                    for ((who, _), (last, conflicted)) in &mut self.submitted {
-                        *conflicted |= *who == member && *last == digest;
+                    for ((who, _), (known, conflicted)) in &mut self.submitted {
+                        *conflicted |= *who == member && known.contains(&digest);
                     }
                 }
                 vec![Action::Member(bytes.to_vec())]
@@ -622,13 +649,15 @@ impl Stage {
         let at = usize::try_from(entry.seq.0 - 1).unwrap_or(usize::MAX);
         match log.get(at) {
             Some(known) if known.content.digest() == entry.content.digest() => {}
-            Some(_) => self.violations.push("the relay delivers other than it accepted".into()),
+            Some(_) => {
+                self.violations.push("the relay delivers another entry than it accepted".into())
+            }
             None if at == log.len() => log.push(entry.clone()),
             None => self.violations.push(format!("the relay skips to {}", entry.seq)),
         }
     }
 
-    fn standing(&mut self, conn: &Conn, standing: Standing) -> Standing {
+    fn standing(&mut self, conn: &Told, standing: Standing) -> Standing {
         let (Some(member), Standing::Member { role, joined, welcome }) = (conn.member, &standing)
         else {
             return standing;
@@ -640,11 +669,11 @@ impl Stage {
         self.views.entry(member).or_insert_with(|| View::new(joined.0));
         if welcome.is_none() {
             if self.lie_of_rules(Some(&member), &[Op::SilentRemove]).is_some() {
-                self.outcast.insert(member);
+                self.visits.entry(member).or_default().outcast = true;
                 return Standing::Gone { at: Seq(self.head(&member, conn)) };
             }
-            // What was said before is taken back: another connection of the same visit goes on by this.
-            self.outcast.remove(&member);
+            // Takes an earlier lie back, because another connection of the same visit goes on by this.
+            self.visits.entry(member).or_default().outcast = false;
             return standing;
         }
         if self.lie_of_rules(Some(&member), &[Op::FalseDecline]).is_some() {
@@ -671,7 +700,7 @@ impl Stage {
         Standing::Member { role: *role, joined: *joined, welcome: other.or(*welcome) }
     }
 
-    fn accepted(&mut self, conn: &mut Conn, accepted: &Accepted) -> Vec<Action> {
+    fn accepted(&mut self, conn: &mut Told, accepted: &Accepted) -> Vec<Action> {
         let Accepted { req, seq, at, control } = *accepted;
         let Some(Pending::Submit { payload, lie }) = conn.pending.remove(&req) else {
             return vec![answer(&ServerFrame::Accepted { req, seq, at, control })];
@@ -703,7 +732,7 @@ impl Stage {
         out
     }
 
-    fn subscribed(&mut self, conn: &mut Conn, subscribed: &Subscribed) -> Vec<Action> {
+    fn subscribed(&mut self, conn: &mut Told, subscribed: &Subscribed) -> Vec<Action> {
         let Subscribed { req, mut stream, mut floor, mut head, epoch } = *subscribed;
         self.stream = stream;
         let Some(member) = conn.member else { return vec![Action::Cut] };
@@ -728,7 +757,7 @@ impl Stage {
                 head = Seq(head.0.saturating_sub(1 + self.dice.below(4) as u64).max(joined));
                 conn.until = Some(head.0);
             }
-            // Past what admitted the member, the first entry delivered is one that was delivered before.
+            // The first entry delivered was delivered before, unless it is the one that admitted the member.
             Some(Op::Rewrite) if after > joined => {
                 let first = self.shown(&member).iter().find(|e| e.seq.0 == after + 1).cloned();
                 let old = self.dice.below(self.shown(&member).len());
@@ -736,7 +765,7 @@ impl Stage {
                 if let (Some(mut entry), Some(content)) = (first, other)
                     && entry.content.digest() != content.digest()
                 {
-                    self.rewritten.insert(member, entry.clone());
+                    self.visits.entry(member).or_default().rewritten = Some(entry.clone());
                     entry.content = content;
                     conn.instead = Some(entry);
                 }

@@ -1,4 +1,4 @@
-//! The naive model: what the relay may say and what everybody must see, written from `docs/protocol.md` sections 4 to 6
+//! The naive model of the relay's answers and of every member's view, written from `docs/protocol.md` sections 4 to 6
 //! and 8, without any of the relay's or the client's rules.
 //!
 //! One list of entries, one table of members, numbers. A submission is tried on a copy, which takes the place of the
@@ -19,38 +19,34 @@ const MINUTE: u64 = 60_000;
 const QUARTER: u64 = 15 * MINUTE;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// What an end-to-end member holds after an entry.
+/// The state of the room that every member computes from the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+pub struct Shape {
     /// Everybody in the group, with roles.
-    pub(super) roles: BTreeMap<MemberKey, Role>,
+    pub roles: BTreeMap<MemberKey, Role>,
     /// The numbers in force.
-    pub(super) numbers: RoomNumbers,
-    /// The epoch.
-    pub(super) epoch: u64,
+    pub numbers: RoomNumbers,
+    pub epoch: u64,
 }
 
 /// One accepted entry.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    /// When, by the relay's clock.
-    pub(super) at: u64,
-    /// By whom.
-    pub(super) author: MemberKey,
-    /// Under which id.
-    pub(super) id: MessageId,
+pub struct Entry {
+    /// By the relay's clock.
+    pub at: u64,
+    pub author: MemberKey,
+    pub id: MessageId,
     /// SHA-256 of the payload.
-    pub(super) digest: Digest,
-    /// Whether it is a commit.
-    pub(super) commit: bool,
+    pub digest: Digest,
+    pub commit: bool,
     /// Whether it is an own retraction or a departure.
     marked: bool,
     /// The entry that retracted it.
-    pub(super) retracted_at: Option<u64>,
+    pub retracted_at: Option<u64>,
     /// Whether retention took it.
-    pub(super) expired: bool,
-    /// What is so after it.
-    pub(super) after: Shape,
+    pub expired: bool,
+    /// The state after it.
+    pub after: Shape,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,26 +81,25 @@ struct Invite {
 }
 
 /// A submission, as the relay sees it.
-pub(super) struct Submission<'a> {
-    /// Who proved a key.
-    pub(super) from: MemberKey,
-    /// Its id.
-    pub(super) id: MessageId,
-    /// Its ciphertext.
-    pub(super) payload: &'a [u8],
-    /// Its effects.
-    pub(super) effects: &'a [Effect],
+pub struct Submission<'a> {
+    /// The key that its connection proved.
+    pub from: MemberKey,
+    pub id: MessageId,
+    pub payload: &'a [u8],
+    pub effects: &'a [Effect],
+    /// The id is not looked for up to this entry.
+    pub after: u64,
 }
 
-/// The room.
+/// The room, by the naive rules.
 #[derive(Clone, Debug)]
-pub(super) struct Model {
+pub struct Model {
     /// The log; the first entry is number 1.
-    pub(super) entries: Vec<Entry>,
+    pub entries: Vec<Entry>,
     /// How many of them are past their time: their ids are forgotten, and all but commits are gone.
     floor: usize,
-    /// What is so now.
-    pub(super) now: Shape,
+    /// The state now.
+    pub now: Shape,
     members: BTreeMap<MemberKey, Member>,
     agreement: Commitment,
     knocks: BTreeMap<MemberKey, Knock>,
@@ -113,14 +108,14 @@ pub(super) struct Model {
     /// Ids that had their effect: with what, and at which entry (0: without one).
     done: BTreeMap<(MemberKey, MessageId), ([u8; 32], u64, u64)>,
     /// When each member's whole burst of commits is free again. Forgotten when the relay restarts.
-    pub(super) pace: BTreeMap<MemberKey, u64>,
+    pub pace: BTreeMap<MemberKey, u64>,
 }
 
 type Rule<T = ()> = Result<T, RejectCode>;
 
 impl Model {
     /// A new room.
-    pub(super) fn found(founder: MemberKey, numbers: RoomNumbers, agreement: Commitment) -> Self {
+    pub fn found(founder: MemberKey, numbers: RoomNumbers, agreement: Commitment) -> Self {
         let roles = BTreeMap::from([(founder, Role::Facilitator)]);
         let mut model = Self {
             entries: Vec::new(),
@@ -139,50 +134,51 @@ impl Model {
     }
 
     /// The entry of a number.
-    pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
+    pub fn entry(&self, seq: u64) -> Option<&Entry> {
         self.entries.get(usize::try_from(seq.checked_sub(1)?).ok()?)
     }
 
     /// The last entry's number.
-    pub(super) fn head(&self) -> u64 {
+    pub fn head(&self) -> u64 {
         self.entries.len() as u64
     }
 
     /// Whether a key is in the roster of the relay.
-    pub(super) fn is_in(&self, key: &MemberKey) -> bool {
+    pub fn is_in(&self, key: &MemberKey) -> bool {
         self.members.get(key).is_some_and(|m| m.state == State::In)
     }
 
-    /// Whether somebody knocked and was not answered.
-    pub(super) fn waits(&self, key: &MemberKey) -> bool {
+    /// Whether a key knocked and was not answered.
+    pub fn waits(&self, key: &MemberKey) -> bool {
         self.knocks.contains_key(key)
     }
 
-    /// When somebody who is in was let in.
-    pub(super) fn came_in(&self, key: &MemberKey) -> Option<u64> {
+    /// The time at which a present member was admitted.
+    pub fn came_in(&self, key: &MemberKey) -> Option<u64> {
         self.is_in(key).then_some(())?;
         let since = self.entries.iter().rev().take_while(|e| e.after.roles.contains_key(key));
         since.last().map(|entry| entry.at)
     }
 
     /// Whether an id had its entry already, which expired since: ids are remembered as long as their entries.
-    pub(super) fn came_before(&self, id: MessageId, seq: u64) -> bool {
+    pub fn came_before(&self, id: MessageId, seq: u64) -> bool {
         self.entries.iter().zip(1..seq).any(|(entry, _)| entry.id == id && entry.expired)
     }
 
-    /// What the relay must answer, and what follows from it.
-    pub(super) fn submit(&mut self, now: u64, submission: &Submission<'_>) -> Rule<u64> {
+    /// Returns the answer that the relay must give, and applies it.
+    pub fn submit(&mut self, now: u64, submission: &Submission<'_>) -> Rule<u64> {
         let key = (submission.from, submission.id);
         let content = hash::labelled(
             "model",
             &[submission.payload, &codec::encode(&submission.effects.to_vec())],
         );
-        if let Some((same, seq, _)) = self.done.get(&key) {
+        let found = |seq: u64| seq == 0 || seq > submission.after;
+        if let Some((same, seq, _)) = self.done.get(&key).filter(|(_, seq, _)| found(*seq)) {
             return if *same == content { Ok(*seq) } else { Err(RejectCode::IdConflict) };
         }
         let mut next = self.clone();
         let outcome = next.apply(now, submission);
-        // A commit that comes to nothing was one all the same.
+        // A refused commit counts for the pace, too.
         self.pace.clone_from(&next.pace);
         let seq = outcome?;
         next.done.insert(key, (content, seq, now));
@@ -191,7 +187,7 @@ impl Model {
     }
 
     fn apply(&mut self, now: u64, submission: &Submission<'_>) -> Rule<u64> {
-        let Submission { from, id, payload, effects } = *submission;
+        let Submission { from, id, payload, effects, .. } = *submission;
         let me = self.members.get(&from).filter(|m| m.state == State::In).cloned();
         let me = me.ok_or(RejectCode::NotMember)?;
         let header = mls_header::parse(payload);
@@ -232,7 +228,7 @@ impl Model {
         } else if (marked || !me.role.moderates())
             && let Some(me) = self.members.get_mut(&from)
         {
-            // Only what a rule asks for is counted: posts from before a budget do not spend it.
+            // A post counts only under a rule, because posts from before a budget do not spend it.
             if marked {
                 me.last_marked = Some(now);
             } else if self.now.numbers.slow_seconds > 0 {
@@ -304,7 +300,7 @@ impl Model {
     /// Five commits at once, then one in two seconds.
     fn may_commit(&mut self, from: MemberKey, now: u64) -> Rule {
         let free = self.pace.get(&from).copied().unwrap_or(0);
-        // A clock that was set back does not silence anybody.
+        // A clock that was set back silences nobody.
         let owed = Some(free.saturating_sub(now)).filter(|owed| *owed <= 10_000).unwrap_or(0);
         if owed + 2_000 > 10_000 {
             return Err(RejectCode::RateLimited);
@@ -439,8 +435,8 @@ impl Model {
         Ok(())
     }
 
-    /// What the relay must answer to a knock.
-    pub(super) fn knock(
+    /// Returns the answer that the relay must give to a knock.
+    pub fn knock(
         &mut self,
         now: u64,
         from: MemberKey,
@@ -478,7 +474,7 @@ impl Model {
     }
 
     /// Forgets what is past its time, and nothing else.
-    pub(super) fn forget(&mut self, now: u64) {
+    pub fn forget(&mut self, now: u64) {
         let kept = self.now.numbers.retention_seconds.saturating_mul(1000);
         let cutoff = now.saturating_sub(kept);
         // From the oldest on: a clock that was set back keeps an entry longer, never shorter.

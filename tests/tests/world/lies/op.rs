@@ -78,7 +78,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// What the relay can enforce, or say of a member, without a record.
+    /// Lies about rules and members that no record backs.
     pub const RULE: [Self; 5] = [
         Self::SilentLimit,
         Self::SilentRetract,
@@ -86,7 +86,7 @@ impl Op {
         Self::FalseTimeout,
         Self::FalseDecline,
     ];
-    /// What can be done to an entry on its way.
+    /// Lies about an entry on its way.
     pub const ENTRY: [Self; 11] = [
         Self::Drop,
         Self::Hole,
@@ -100,7 +100,7 @@ impl Op {
         Self::Time,
         Self::FarTime,
     ];
-    /// What can be done to frames and subscriptions.
+    /// Lies about frames and subscriptions.
     pub const FRAME: [Self; 9] = [
         Self::FrameFlip,
         Self::FrameTruncate,
@@ -112,7 +112,7 @@ impl Op {
         Self::Stream,
         Self::Floor,
     ];
-    /// What can be done to submissions.
+    /// Lies about submissions.
     pub const SUBMIT: [Self; 6] = [
         Self::AcceptLie,
         Self::AcceptLost,
@@ -121,7 +121,7 @@ impl Op {
         Self::ConflictLie,
         Self::AcceptElsewhere,
     ];
-    /// What can be done at the door.
+    /// Lies about admission.
     pub const DOOR: [Self; 5] = [
         Self::SwapBody,
         Self::SwapMember,

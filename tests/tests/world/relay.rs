@@ -1,6 +1,6 @@
-//! The relay in a simulation: the real core on a real store, the model beside it, and the bugs that a switch puts in.
+//! The relay: the real core on a real store, the model beside it, and the planted bugs.
 
-use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, rc::Rc};
 
 use futures_util::FutureExt as _;
 use hearth_protocol::{
@@ -25,18 +25,18 @@ struct Attached {
     conn: Rc<Conn>,
 }
 
-/// What a frame led to, for the trace and the oracle.
+/// The consequences of a frame, for the network, the trace and the oracle.
 #[derive(Default)]
-pub(super) struct Served {
-    /// Frames to send, by connection.
-    pub(super) frames: Vec<(Rc<Conn>, Vec<Vec<u8>>)>,
+pub struct Served {
+    /// Frames to send, each on its connection.
+    pub frames: Vec<(Rc<Conn>, Vec<u8>)>,
     /// Whether the connection goes on.
-    pub(super) on: bool,
-    pub(super) lines: Vec<String>,
-    pub(super) wrong: Vec<String>,
+    pub on: bool,
+    pub lines: Vec<String>,
+    pub wrong: Vec<String>,
 }
 
-pub(super) struct SimRelay {
+pub struct Relay {
     dir: PathBuf,
     clock: Clock,
     core: Option<Core>,
@@ -45,39 +45,46 @@ pub(super) struct SimRelay {
     switch: Option<Switch>,
     dice: Dice,
     /// The room, once it is open.
-    pub(super) model: Option<Model>,
+    pub model: Option<Model>,
 }
 
-/// Runs what waits for nothing.
+/// Runs a future that never waits.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     unconstrained(future).now_or_never().unwrap_or_else(|| panic!("the core had to wait"))
 }
 
-impl SimRelay {
-    pub(super) fn start(dir: PathBuf, clock: Clock, switch: Option<Switch>, seed: u64) -> Self {
-        let dice = Dice::new(seed ^ 0x51a7_0002);
-        let wires = BTreeMap::new();
-        let mut relay = Self { dir, clock, core: None, wires, next: 0, switch, dice, model: None };
+impl Relay {
+    pub fn start(dir: PathBuf, clock: Clock, switch: Option<Switch>, seed: u64) -> Self {
+        let mut relay = Self {
+            dir,
+            clock,
+            core: None,
+            wires: BTreeMap::new(),
+            next: 0,
+            switch,
+            dice: Dice::new(seed ^ 0x51a7_0002),
+            model: None,
+        };
         relay.up();
         relay
     }
 
-    pub(super) const fn is_up(&self) -> bool {
+    pub const fn is_up(&self) -> bool {
         self.core.is_some()
     }
 
-    pub(super) fn grant(&self) -> (RelayId, Secret32) {
+    pub fn grant(&self) -> (RelayId, Secret32) {
         let (core, secret) = (self.core.as_ref().unwrap(), Secret32::new([3; 32]));
         core.grant(&secret).unwrap();
         (core.id(), secret)
     }
 
-    pub(super) fn up(&mut self) {
+    pub fn up(&mut self) {
         self.core = Some(Core::open(&self.dir, self.clock.for_relay()).unwrap());
     }
 
-    /// Dies: what was not on disk is gone, and so is every connection.
-    pub(super) fn down(&mut self) {
+    /// Crashes: only the disk is left, and every connection ends.
+    pub fn down(&mut self) {
         for attached in self.wires.values() {
             attached.conn.break_off();
         }
@@ -94,19 +101,20 @@ impl SimRelay {
         }
     }
 
-    pub(super) fn connect(&mut self, conn: Rc<Conn>) -> Option<u64> {
+    pub fn connect(&mut self, who: usize) -> Option<Rc<Conn>> {
         let wire = ready(self.core.as_ref()?.connect());
         self.next += 1;
-        self.wires.insert(self.next, Attached { wire, key: None, conn });
-        Some(self.next)
+        let conn = Rc::new(Conn::new(self.next, who));
+        self.wires.insert(conn.id, Attached { wire, key: None, conn: conn.clone() });
+        Some(conn)
     }
 
-    pub(super) fn disconnect(&mut self, id: u64) {
+    pub fn disconnect(&mut self, id: u64) {
         self.wires.remove(&id);
     }
 
-    /// Deletes what is past its time; returns what it deleted wrongly.
-    pub(super) fn forget(&mut self) -> Vec<String> {
+    /// Deletes entries that are past their time; returns a complaint if those left are wrong.
+    pub fn forget(&mut self) -> Vec<String> {
         let Some(core) = &self.core else { return Vec::new() };
         let early = self.switch == Some(Switch::RetentionEarly);
         if early {
@@ -130,12 +138,13 @@ impl SimRelay {
         if found == kept { Vec::new() } else { vec![wrong] }
     }
 
-    /// Serves a frame, and everybody who was woken by it.
-    pub(super) fn frame(
+    /// Serves a frame and every connection that it woke.
+    pub fn frame(
         &mut self,
         id: u64,
         bytes: Vec<u8>,
-        names: &dyn Fn(&MemberKey) -> String,
+        names: &[&str],
+        keys: &RefCell<BTreeMap<MemberKey, usize>>,
     ) -> Served {
         let mut served = Served::default();
         let Ok(frame) = codec::decode_client(&bytes) else { return served };
@@ -147,22 +156,25 @@ impl SimRelay {
             | ClientFrame::OpenRoom { member, .. } => Some(*member),
             _ => None,
         };
-        attached.key = claimed.or(attached.key);
-        let key = attached.key;
+        if let Some(key) = claimed {
+            attached.key = Some(key);
+            keys.borrow_mut().insert(key, attached.conn.who);
+        }
+        let (key, who) = (attached.key, names[attached.conn.who]);
         if let (Some(key), true) = (key, matches!(frame, ClientFrame::Submit { .. }))
             && let Some(forged) = self.before(&frame, &key)
         {
             served.on = true;
-            served.frames.push((self.wires[&id].conn.clone(), vec![forged]));
+            served.frames.push((self.wires[&id].conn.clone(), forged));
             return served;
         }
         let Some(attached) = self.wires.get_mut(&id) else { return served };
         let (frames, on) = ready(attached.wire.turn(Some(bytes)));
         served.on = on;
         let reply = frames.first().and_then(|bytes| codec::decode_server(bytes).ok());
-        served.frames.push((attached.conn.clone(), frames));
+        served.frames.extend(frames.into_iter().map(|frame| (attached.conn.clone(), frame)));
         if let Some(key) = key {
-            self.compare(&key, now, &frame, reply.as_ref(), names, &mut served);
+            self.compare((&key, who), now, &frame, reply.as_ref(), &mut served);
         }
         if matches!(frame, ClientFrame::Submit { .. }) {
             self.after();
@@ -175,21 +187,18 @@ impl SimRelay {
             if !on {
                 attached.conn.break_off();
             }
-            if !frames.is_empty() {
-                served.frames.push((attached.conn.clone(), frames));
-            }
+            served.frames.extend(frames.into_iter().map(|frame| (attached.conn.clone(), frame)));
         }
         served
     }
 
-    /// Holds the relay's answer against the model's.
+    /// Compares the relay's answer with the model's.
     fn compare(
         &mut self,
-        key: &MemberKey,
+        (key, who): (&MemberKey, &str),
         now: Millis,
         frame: &ClientFrame,
         reply: Option<&ServerFrame>,
-        names: &dyn Fn(&MemberKey) -> String,
         served: &mut Served,
     ) {
         let said = match reply {
@@ -210,14 +219,14 @@ impl SimRelay {
                 let invite = invite::invite_id(token);
                 ("knock".to_owned(), model.knock(now.0, *key, invite, acknowledgement).map(|()| 0))
             }
-            ClientFrame::Submit { id, payload, effects, .. } => {
+            ClientFrame::Submit { id, payload, effects, after, .. } => {
                 let Some(model) = &mut self.model else { return };
-                let submission = Submission { from: *key, id: *id, payload, effects };
+                let (from, id, after) = (*key, *id, after.0);
+                let submission = Submission { from, id, payload, effects, after };
                 (describe(payload, effects.len()), model.submit(now.0, &submission))
             }
             _ => return,
         };
-        let who = names(key);
         let text = |answer: Result<u64, RejectCode>| match answer {
             Ok(seq) => format!("{seq}"),
             Err(code) => code.as_str().to_owned(),

@@ -1,12 +1,8 @@
-//! The people of a scene: profiles on disk, opened anew for every visit, as commands do.
+//! People: profiles on disk, opened again for every visit, as commands do.
 
-use std::{
-    cell::Cell,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-};
+use std::{cell::Cell, path::PathBuf, rc::Rc, time::Duration};
+
+use futures_util::future::{Either, select};
 
 use hearth_engine::{
     Crypto, Room,
@@ -17,6 +13,7 @@ use hearth_engine::{
     mls::Suite,
     profile::Profile,
     state::Row,
+    store::Store,
 };
 use hearth_protocol::{
     MemberKey, Millis, Role, RoomNumbers, Seq,
@@ -28,58 +25,84 @@ use hearth_session::{
 };
 use tempfile::TempDir;
 
-use hearth_kit::scratch;
+use hearth_kit::{Dice, scratch};
+use tokio::time::{sleep, timeout};
+
+use super::{World, network::way};
 
 /// The name by which every profile calls the room.
 const LOCAL: &str = "room";
 
-/// Somebody with a profile of their own.
+/// A person with a profile of their own.
 pub struct Person {
     /// Display name.
     pub name: String,
     /// Key in the room, once there is one.
     pub key: Option<MemberKey>,
-    /// What this person's client said about lies.
+    /// Errors by which this person's client accused the relay.
     pub complaints: Vec<String>,
+    /// The way to the relay.
+    pub network: Network,
     compared: Cell<bool>,
-    profile: Profile,
+    home: PathBuf,
+    /// `None` only between being killed and starting again.
+    profile: Option<Profile>,
     crypto: Crypto,
-    /// The primitives of a client that keeps no law.
+    /// The primitives of a lawless client.
     lawless: Crypto,
     breaks_laws: Cell<bool>,
-    /// By how many milliseconds this person's clock is ahead.
-    ahead: Arc<AtomicI64>,
-    _home: TempDir,
+    _temporary: Option<TempDir>,
 }
 
 impl Person {
-    /// Makes a profile.
+    /// Makes a profile on this machine's network and clock.
     pub fn new(name: &str) -> Self {
-        let home = scratch();
-        let profile = Profile::create(&home.path().join("profile"), None);
-        let ahead = Arc::new(AtomicI64::new(0));
-        let own = ahead.clone();
-        let clock = Clock::from_fn(move || by_clock(own.load(Ordering::Relaxed)));
+        let temporary = scratch();
+        let home = temporary.path().join("profile");
+        let person = Self::with(name, home, Network::machine(), Clock::system());
+        Self { _temporary: Some(temporary), ..person }
+    }
+
+    /// Makes a profile in a world.
+    pub fn in_world(world: &Rc<World>, who: usize) -> Self {
+        let (name, network) = (world.names[who], way(world, who));
+        let home = world.dir.path().join(name);
+        Self::with(name, home, network, world.clock_of(who))
+    }
+
+    fn with(name: &str, home: PathBuf, network: Network, clock: Clock) -> Self {
+        let profile = Profile::create(&home, None);
         Self {
             name: name.to_owned(),
             key: None,
             complaints: Vec::new(),
+            network,
             compared: Cell::new(false),
-            profile: profile.unwrap_or_else(|error| panic!("no profile: {error}")),
+            home,
+            profile: Some(profile.unwrap_or_else(|error| panic!("no profile: {error}"))),
             lawless: lawless::crypto(clock.clone()),
             crypto: Crypto::with_clock(clock),
             breaks_laws: Cell::new(false),
-            ahead,
-            _home: home,
+            _temporary: None,
         }
     }
 
-    /// Sets this person's clock.
-    pub fn set_clock(&self, ahead: i64) {
-        self.ahead.store(ahead, Ordering::Relaxed);
+    /// Kills the client, changes its files and starts it again: only the files are left.
+    pub fn restart(&mut self, meanwhile: &[&str]) {
+        self.profile = None;
+        for statement in meanwhile {
+            let db = rusqlite::Connection::open(self.home.join("hearth.db")).unwrap();
+            db.execute_batch(statement).unwrap();
+        }
+        let opened = Profile::open(&self.home, None);
+        self.profile = Some(opened.unwrap_or_else(|error| panic!("{error}")));
     }
 
-    /// Changes this person's client for one that keeps no law, or back.
+    fn store(&self) -> &Store {
+        self.profile.as_ref().map(Profile::store).unwrap()
+    }
+
+    /// Replaces this person's client by a lawless one, or back.
     pub fn break_laws(&self, breaks: bool) {
         self.breaks_laws.set(breaks);
     }
@@ -93,18 +116,18 @@ impl Person {
         self.crypto.now()
     }
 
-    /// Erases what is old when so much time has passed on both clocks.
-    pub(super) fn erase_after(&self, millis: u64) {
+    /// Erases old rows as if both clocks had moved on.
+    pub fn erase_after(&self, millis: u64) {
         let Some(mut room) = self.room() else { return };
         let (own, relay) = (room.now().max(room.cursor().own_clock), room.cursor().relay_clock);
         let later = Moment { own: own.plus(millis), relay: relay.plus(millis) };
-        // Somebody who is out has no rule to erase by.
+        // A former member has no rule to erase by.
         let _ = room.erase_expired(later);
     }
 
     /// Opens the room from the disk.
     pub fn room(&self) -> Option<Room<'_>> {
-        Room::open(self.profile.store(), self.crypto(), LOCAL).ok()
+        Room::open(self.profile.as_ref()?.store(), self.crypto(), LOCAL).ok()
     }
 
     /// Returns what this person has of the room.
@@ -120,16 +143,14 @@ impl Person {
     /// Founds a room.
     pub async fn found(&mut self, grant: &Grant) -> Result<(), LiveError> {
         let founding = self.founding();
-        let (network, store) = (Network::machine(), self.profile.store());
-        let opened = open_room(&network, store, self.crypto(), grant, founding);
-        let key = Box::pin(opened).await?.me();
-        self.key = Some(key);
+        let opened = open_room(&self.network, self.store(), self.crypto(), grant, founding);
+        self.key = Some(Box::pin(opened).await?.me());
         Ok(())
     }
 
     /// Returns some ciphertexts of a room that nobody else knows of.
     pub fn ciphertexts(&self, grant: &Grant) -> Vec<Vec<u8>> {
-        let (store, crypto) = (self.profile.store(), self.crypto());
+        let (store, crypto) = (self.store(), self.crypto());
         let mut room = Room::found(store, crypto, grant, self.founding(), self.now()).unwrap();
         room.opened().unwrap();
         room.queue_text("said elsewhere".into(), self.now()).unwrap();
@@ -152,10 +173,10 @@ impl Person {
 
     /// Acknowledges and knocks.
     pub async fn knock(&mut self, link: &Invite) -> Result<(), LiveError> {
-        let (connection, preview) = Box::pin(look(&Network::machine(), link)).await?;
+        let (connection, preview) = Box::pin(look(&self.network, link)).await?;
         let joining =
             Joining { name: self.name.clone(), local_name: LOCAL.into(), answers: Vec::new() };
-        let (store, crypto) = (self.profile.store(), self.crypto());
+        let (store, crypto) = (self.store(), self.crypto());
         let knocking = knock(store, crypto, connection, link, &preview, joining);
         let (room, connection) = Box::pin(knocking).await?;
         let key = room.me();
@@ -164,14 +185,14 @@ impl Person {
         Ok(())
     }
 
-    /// Enters the room, does something and leaves.
+    /// Enters the room, acts and leaves.
     pub async fn visit<T>(
         &self,
         act: impl AsyncFnOnce(&mut Live<'_>) -> Result<T, LiveError>,
     ) -> Result<T, LiveError> {
         self.compared.set(false);
         let room = self.room().ok_or(LiveError::UnexpectedReply)?;
-        let mut live = Box::pin(Live::enter(&Network::machine(), room)).await?;
+        let mut live = Box::pin(Live::enter(&self.network, room)).await?;
         let mut result = Box::pin(act(&mut live)).await;
         if result.is_ok() {
             match Box::pin(live.compare()).await {
@@ -184,26 +205,26 @@ impl Person {
     }
 
     /// Whether this person's client says that the relay does what no record says.
-    pub(super) fn accuses(&self) -> bool {
+    pub fn accuses(&self) -> bool {
         self.room().is_some_and(|room| !room.mismatches().unwrap().is_empty())
     }
 
     /// Whether the last visit ended with a comparison of the relay's word with the log.
-    pub(super) fn has_compared(&self) -> bool {
+    pub fn has_compared(&self) -> bool {
         self.compared.get()
     }
 
     /// Goes on after a split, or takes the room back.
     pub async fn recover(&self) -> Result<(), LiveError> {
         let room = self.room().ok_or(LiveError::UnexpectedReply)?;
-        Box::pin(Live::recover(&Network::machine(), room, None)).await?.leave().await;
+        Box::pin(Live::recover(&self.network, room, None)).await?.leave().await;
         Ok(())
     }
 
     /// Makes an invite for several.
     pub async fn invite(&self, uses: u32) -> Result<Invite, LiveError> {
         self.visit(async |live| {
-            let expires = live.relay_now().plus(3_600_000);
+            let expires = live.relay_now().plus(24 * 3_600_000);
             let terms = InviteTerms { uses, expires, role: Role::Member };
             let (link, _) = live.room.invite(terms, live.room.now())?;
             live.send_waiting().await?;
@@ -212,7 +233,7 @@ impl Person {
         .await
     }
 
-    /// Admits whoever knocks under a name and verifies.
+    /// Admits a newcomer who knocks under this name, if the knock verifies.
     pub async fn admit(&self, name: &str) -> Result<bool, LiveError> {
         self.visit(async |live| {
             let knocks = live.knocks().await?;
@@ -225,16 +246,43 @@ impl Person {
     }
 }
 
-/// Whether an error tells that somebody lied.
-pub(super) fn accuses(error: &LiveError) -> bool {
-    match error {
-        LiveError::Engine(engine) => engine.is_verification_failure(),
-        LiveError::Withheld(_) | LiveError::SaidGone | LiveError::LeftBehind => true,
-        _ => false,
+/// The end of a visit.
+pub enum Ended<T> {
+    Done(T),
+    Killed,
+    Hangs,
+}
+
+/// Draws when a client is killed, in milliseconds after a visit began. Most are not.
+pub fn killed_after(dice: &mut Dice, longest: usize) -> Option<u64> {
+    dice.chance(15).then(|| dice.below(longest) as u64)
+}
+
+/// Waits for a visit, or kills its client so many milliseconds after it began.
+pub async fn until<T>(
+    visit: impl Future<Output = T>,
+    killed_after: Option<u64>,
+    limit: Duration,
+) -> Ended<T> {
+    let killed = async {
+        match killed_after {
+            Some(millis) => sleep(Duration::from_millis(millis)).await,
+            None => std::future::pending().await,
+        }
+    };
+    match timeout(limit, select(Box::pin(visit), Box::pin(killed))).await {
+        Ok(Either::Left((result, _))) => Ended::Done(result),
+        Ok(Either::Right(_)) => Ended::Killed,
+        Err(_) => Ended::Hangs,
     }
 }
 
-/// The time by a clock that is ahead by so much.
-pub(super) fn by_clock(ahead: i64) -> Millis {
-    Millis(Clock::system().now().0.saturating_add_signed(ahead))
+/// Whether an error accuses the relay of a lie. Entries are also withheld by a network that passed nothing on lately.
+pub fn accuses(error: &LiveError, was_silent: bool) -> bool {
+    match error {
+        LiveError::Engine(engine) => engine.is_verification_failure(),
+        LiveError::Withheld(_) => !was_silent,
+        LiveError::SaidGone | LiveError::LeftBehind => true,
+        _ => false,
+    }
 }
