@@ -189,6 +189,12 @@ impl From<LiveError> for Failure {
                     kept_until(true, Some("a facilitator's next command")),
                 )
             },
+            LiveError::NothingToRecover => Self::new(
+                exit::REFUSED,
+                "nothing_to_recover",
+                error.to_string(),
+                "`hearth read ROOM` shows what is new.",
+            ),
             LiveError::EpochTakenBack => Self {
                 kept: true,
                 ..Self::new(

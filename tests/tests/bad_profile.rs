@@ -233,3 +233,17 @@ fn wiping_needs_a_yes_and_leaves_nothing() {
     circle.fay.does(&["profile", "wipe", "--yes"]);
     circle.fay.run(&["room", "list"]).refused(2, "no_profile");
 }
+
+#[test]
+fn home_behind_link_works() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let folder = tempfile::TempDir::new().unwrap();
+    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let ben = Person::at(link.join("deep/ben"));
+    circle.admit_person(&ben, "Ben");
+    circle.say(&ben, "through a link");
+    assert!(real.join("deep/ben/hearth.db").exists());
+}

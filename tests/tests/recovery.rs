@@ -267,3 +267,59 @@ fn what_recover_asks_is_what_the_relay_has_and_nothing_else_is_done() {
     let texts: Vec<String> = fay.rows().into_iter().filter_map(text_of).collect();
     assert_eq!(texts, ["what the copy lacks", "still here?", "and on we go"]);
 }
+
+/// Members go on from the last entry that they and the relay both have, whatever the facilitator did meanwhile.
+#[test]
+fn later_recoveries_read_what_came_between() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let people = ["Ben", "Cleo", "Dan"].map(|name| circle.admit(name));
+    circle.say(&circle.fay, "before");
+    people.iter().for_each(|person| drop(circle.news(person)));
+    relay.stop();
+    let saved = TempDir::new().unwrap();
+    copy(relay.data(), saved.path());
+    relay.restart();
+    circle.say(&circle.fay, "lost with the disk");
+    circle.say(&people[0], "lost as well");
+    for person in people.iter().chain([&circle.fay]) {
+        circle.news(person);
+    }
+    relay.stop();
+    put_back(saved.path(), relay.data());
+    relay.restart();
+    circle.by(&circle.fay, "recover", &["--yes"]);
+    circle.say(&circle.fay, "we lost an hour");
+    circle.fay("rekey", &[]);
+    circle.fay("pause", &["10m"]);
+    for (number, person) in people.iter().enumerate() {
+        let recovered = circle.by(person, "recover", &["--yes"]);
+        assert_eq!(recovered[0]["rules_differ"], false, "{recovered:?}");
+        circle.fay("resume", &[]);
+        let words = format!("here again, {number}");
+        circle.say(person, &words);
+        circle.fay("pause", &["10m"]);
+        let history = circle.history(person);
+        assert!(history.iter().any(|row| row["text"] == "we lost an hour"), "{history:?}");
+        assert!(history.iter().any(|row| row["text"] == "lost with the disk"), "{history:?}");
+        assert!(!history.iter().any(|row| row["alarm"] == true), "{history:?}");
+        let heard = circle.news(&circle.fay);
+        assert!(heard.iter().any(|row| row["text"] == words.as_str()), "{heard:?}");
+    }
+}
+
+/// Nothing is skipped in a room that gets on.
+#[test]
+fn recovery_of_whole_room_is_refused() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.news(&ben);
+    circle.say(&circle.fay, "unread");
+    circle.fay("pause", &["10m"]);
+    circle.fay("resume", &[]);
+    ben.run(&["recover", &circle.room, "--yes"]).refused(3, "nothing_to_recover");
+    let news = circle.news(&ben);
+    assert!(news.iter().any(|row| row["text"] == "unread"), "{news:?}");
+    circle.say(&ben, "I read it");
+}

@@ -90,22 +90,35 @@ impl Room<'_> {
         self.save_cursor()
     }
 
-    /// Goes on with a relay that was restored from an older copy, by the member's decision: from its head on.
-    ///
-    /// Nothing of this profile's history is dropped. What the relay took in between is not fetched.
+    /// Compares an entry that the relay shows with the one that this profile has at its place. `None` where there is nothing to
+    /// compare: it has expired here or there.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn adopt_stream(&mut self, stream: StreamId, head: Seq) -> Result<()> {
+    pub fn had_entry(&self, entry: &Entry) -> Result<Option<bool>> {
+        if entry.content == EntryContent::Expired {
+            return Ok(None);
+        }
+        let row = self.row(entry.seq)?.filter(|row| !row.is_unknown());
+        Ok(row.map(|row| row.digest == entry.content.digest()))
+    }
+
+    /// Goes on with a relay that was restored from an older copy, by the member's decision: from the last entry that both have.
+    ///
+    /// Nothing of this profile's history is dropped.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn adopt_stream(&mut self, stream: StreamId, common: Seq) -> Result<()> {
         // What this profile has stays where it is; what comes now goes behind it.
         let newest = self.store.last(Kind::History, self.no)?.map_or(0, |(place, _)| place);
         let last = self.cursor.place(self.cursor.seq).max(Seq(newest));
-        self.cursor.breaks.retain(|b| b.after < head);
-        self.cursor.breaks.push(Break { after: head, base: last.0.saturating_sub(head.0) });
+        self.cursor.breaks.retain(|b| b.after < common);
+        self.cursor.breaks.push(Break { after: common, base: last.0.saturating_sub(common.0) });
         self.cursor.stream = Some(stream);
-        self.cursor.seq = head;
+        self.cursor.seq = common;
         self.cursor.digest = None;
-        self.cursor.vouched = head;
+        self.cursor.vouched = common;
         self.cursor.split = None;
         self.cursor.unexplained.clear();
         self.drop_retractions()?;

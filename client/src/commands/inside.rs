@@ -266,12 +266,11 @@ async fn recover(mut room: Room<'_>, out: &Output, yes: bool) -> Result<()> {
     let facilitates = live.room.my_role().is_ok_and(|role| role == Role::Facilitator);
     let next = match (differs, facilitates) {
         (false, _) => "",
-        // A commit at once would strand the members who go on later, from the head that they find then.
         (true, true) => {
-            " The relay does not keep to the room's rules. When the others have all gone on, put them back: `hearth restore-rules ROOM`."
+            " The relay does not keep to the room's rules. You put them back: `hearth restore-rules ROOM`."
         }
         (true, false) => {
-            " The relay does not keep to the room's rules. When the others have all gone on, a facilitator puts them back: `hearth restore-rules ROOM`."
+            " The relay does not keep to the room's rules. A facilitator puts them back: `hearth restore-rules ROOM`."
         }
     };
     let text =

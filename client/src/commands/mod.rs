@@ -145,15 +145,25 @@ fn check_system_clock() -> Result<()> {
     Ok(())
 }
 
+/// Resolves the links in a path, as far as it exists: the store follows none.
+fn without_links(path: &Path) -> PathBuf {
+    let Ok(path) = std::path::absolute(path) else { return path.to_owned() };
+    let real = path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(rest))
+    });
+    real.unwrap_or(path)
+}
+
 impl Context {
     pub(crate) fn home(&self) -> Result<PathBuf> {
         if let Some(home) = &self.home {
-            return Ok(home.clone());
+            return Ok(without_links(home));
         }
         let base = std::env::var_os("XDG_DATA_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share")));
-        base.map(|base| base.join("hearth")).ok_or_else(|| {
+        base.map(|base| without_links(&base.join("hearth"))).ok_or_else(|| {
             Failure::usage("no folder for the profile", "Give one with --home or HEARTH_HOME.")
         })
     }

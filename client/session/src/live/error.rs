@@ -67,6 +67,9 @@ pub enum LiveError {
         "the relay has gone back to keys that the room has left, and takes nothing of what is said now"
     )]
     EpochTakenBack,
+    /// The relay has all that this profile has seen, and the room goes on.
+    #[error("there is nothing to recover: the relay has all that you have seen")]
+    NothingToRecover,
 }
 
 impl From<StoreError> for LiveError {

@@ -98,6 +98,15 @@ pub enum Recovery {
     LeftBehind,
 }
 
+/// A room that does not get on, and what the relay has of it.
+struct Loss<'s> {
+    live: Live<'s>,
+    status: RoomStatus,
+    recovery: Recovery,
+    /// The last entry that the relay and this profile both have.
+    common: Seq,
+}
+
 /// What became of a submission.
 enum Outcome {
     /// On disk at the relay, and handled here.
@@ -238,7 +247,7 @@ impl<'s> Live<'s> {
     /// # Errors
     /// See [`LiveError`].
     pub async fn recovery(network: &Network, room: Room<'s>) -> Result<(Room<'s>, Recovery)> {
-        let (live, _, recovery) = Self::at_a_loss(network, room).await?;
+        let Loss { live, recovery, .. } = Self::at_a_loss(network, room).await?;
         Ok((live.leave().await, recovery))
     }
 
@@ -256,7 +265,7 @@ impl<'s> Live<'s> {
         room: Room<'s>,
         agreed: Option<Recovery>,
     ) -> Result<Self> {
-        let (mut live, status, recovery) = Self::at_a_loss(network, room).await?;
+        let Loss { mut live, status, recovery, common } = Self::at_a_loss(network, room).await?;
         if agreed.is_some_and(|agreed| agreed != recovery) {
             return Err(LiveError::UnexpectedReply);
         }
@@ -277,11 +286,11 @@ impl<'s> Live<'s> {
                     }
                     live.reopen(epoch, status.control).await?;
                 }
-                live.room.adopt_stream(status.stream, status.head)?;
+                live.room.adopt_stream(status.stream, common)?;
             }
         }
         live.subscribe().await?;
-        // After a restored backup a commit at once would strand those who go on later, from the head that they find then.
+        // After a restored backup `restore-rules` does it, when the facilitator wants it.
         if recovery == Recovery::LeftBehind && live.room.my_role()? == Role::Facilitator {
             live.catch_up().await?;
             match live.restore_rules().await {
@@ -428,24 +437,26 @@ impl<'s> Live<'s> {
     }
 
     /// Connects without catching up, and compares what the relay says of its log with what this profile has seen.
-    async fn at_a_loss(
-        network: &Network,
-        mut room: Room<'s>,
-    ) -> Result<(Self, RoomStatus, Recovery)> {
+    async fn at_a_loss(network: &Network, mut room: Room<'s>) -> Result<Loss<'s>> {
         let mut connection = Connection::open(network, &room.state().address()).await?;
         let standing = door::authenticate(&mut connection, &room).await?;
         door::settle(&mut connection, &mut room, standing).await?;
         let mut live = Self::over(room, connection, None);
         let status = live.status().await?;
         let left_behind = live.room.is_left_behind()?;
+        let common = last_in_common(network, &live.room, status.head).await?;
         let cursor = live.room.cursor();
-        let same_store = cursor.stream == Some(status.stream) && cursor.seq <= status.head;
-        let recovery = match (same_store, left_behind, cursor.split) {
+        let same_store = cursor.stream == Some(status.stream) && cursor.seq == common;
+        let given_back = status.epoch < live.room.epoch()?;
+        let recovery = match (same_store, left_behind, live.room.cursor().split) {
             (true, true, _) => Recovery::LeftBehind,
             (true, false, Some(_)) => Recovery::Split,
+            (true, false, None) if !given_back && !live.room.saw_epoch_used_up()? => {
+                return Err(LiveError::NothingToRecover);
+            }
             (true, false, None) | (false, ..) => Recovery::Restored,
         };
-        Ok((live, status, recovery))
+        Ok(Loss { live, status, recovery, common })
     }
 
     /// Takes the room back to the epoch of this profile, a facilitator's, if the relay is past it: whoever went on has to come in
@@ -1175,4 +1186,61 @@ async fn upload(
         offset += length;
     }
     Ok(())
+}
+
+/// Entries of the past that are compared first; where they all differ, more are.
+const COMPARED_FIRST: u64 = 256;
+
+/// Finds the last entry that the relay and this profile both have, on a connection of its own. `head` is the relay's.
+async fn last_in_common(network: &Network, room: &Room<'_>, head: Seq) -> Result<Seq> {
+    let last = room.cursor().seq;
+    let mut back = COMPARED_FIRST;
+    loop {
+        let after = Seq(last.0.saturating_sub(back)).max(room.state().joined);
+        let until = last.min(head);
+        if until <= after {
+            // The relay has nothing of what is compared here.
+            if after <= room.state().joined {
+                return Ok(until);
+            }
+        } else if let Some(common) = compare(network, room, (after, until)).await? {
+            return Ok(common);
+        } else if after <= room.state().joined {
+            return Ok(after);
+        }
+        back = back.saturating_mul(16);
+    }
+}
+
+/// Compares the entries of a range, the first excluded, in order. Returns the last before one that differs; `None` if the first
+/// that can be compared differs already.
+async fn compare(
+    network: &Network,
+    room: &Room<'_>,
+    (after, until): (Seq, Seq),
+) -> Result<Option<Seq>> {
+    let mut connection = Box::pin(Connection::open(network, &room.state().address())).await?;
+    door::authenticate(&mut connection, room).await?;
+    let id = room.id();
+    connection.request(|req| ClientFrame::Subscribe { req, room: id, after }).await?;
+    let mut common = None;
+    let shown = async {
+        loop {
+            let ServerFrame::Entries { room: of, entries, .. } = connection.next().await? else {
+                continue;
+            };
+            for entry in entries.iter().filter(|_| of == id) {
+                if entry.seq > until || room.had_entry(entry)? == Some(false) {
+                    return Ok::<_, LiveError>(());
+                }
+                common = Some(entry.seq);
+                if entry.seq == until {
+                    return Ok(());
+                }
+            }
+        }
+    };
+    timeout(ENTRIES_DEADLINE, shown).await.map_err(|_| LiveError::Withheld(until))??;
+    connection.close().await;
+    Ok(common)
 }
