@@ -288,6 +288,7 @@ fn waits(
         RejectCode::QuotaSpent => {
             (format!("{}{until}", refusal_words(code)), Some("older messages have expired"), "")
         }
+        RejectCode::RateLimited => (format!("too many requests{until}"), that, ""),
         RejectCode::StoreUnavailable => (
             "the relay cannot store anything now".into(),
             None,
@@ -380,9 +381,6 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
         }
         RejectCode::StateChanged => {
             ("the room changed meanwhile".into(), "Look again, then repeat the command.")
-        }
-        RejectCode::RateLimited => {
-            (format!("too many requests{until}"), "Wait a little, then try again.")
         }
         RejectCode::ShuttingDown => (
             "the relay is stopping".into(),
@@ -786,6 +784,15 @@ mod tests {
                 assert!(!told.contains(own), "{told}");
             }
         }
+    }
+
+    #[test]
+    fn rate_limited_words_are_said_kept() {
+        let code = RejectCode::RateLimited;
+        let kept = refused(code, Some(Millis(1_000)), true, Reason::Recorded);
+        assert!(kept.advice.starts_with("Your words are kept"), "{}", kept.advice);
+        let unsent = refused(code, None, false, Reason::Recorded);
+        assert!(unsent.advice.starts_with("Nothing was sent"), "{}", unsent.advice);
     }
 
     #[test]
