@@ -217,7 +217,15 @@ impl From<ConnectError> for Failure {
 const MAKE_FACILITATOR: &str =
     "Make somebody else facilitator first: `hearth role ROOM NAME facilitator`.";
 
-fn not_inside(standing: &Standing) -> Failure {
+/// Why a member who is not in a room cannot do what is done inside.
+pub(crate) fn not_inside(standing: &Standing) -> Failure {
+    if let Standing::Declined { words, by: Some(_) } = standing
+        && !words.is_empty()
+    {
+        let message = format!("the facilitator declined your knock: {}", one_line(words));
+        let advice = "Only you learn of it. Ask the person who invited you.";
+        return Failure::new(exit::REFUSED, "not_member", message, advice);
+    }
     let (message, advice) = match standing {
         Standing::Knocking => {
             ("you wait to be admitted", "Wait for a facilitator; then use the same command again.")

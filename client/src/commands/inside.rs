@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg, Switch},
-    failure::{Failure, exit, kept_until},
+    failure::{Failure, exit, kept_until, not_inside},
     show::{self, Output},
     text::link,
     text::qr,
@@ -84,10 +84,20 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
         InRoom::Read { all, held, .. } => {
             let (refreshed, failure) = refresh(out, room).await;
             room = refreshed;
+            let standing = room.state().standing.clone();
             let printed = match &failure {
-                None => read(&mut room, out, *all, *held),
-                Some(_) => print_rows(&mut room, out, *all, *held).map(|_| ()),
+                None if standing == Standing::Member => read(&mut room, out, *all, *held),
+                _ => print_rows(&mut room, out, *all, *held).map(|_| ()),
             };
+            // What it says stands below, with the words of a decline.
+            let printed = printed.or_else(|failure| match failure.code {
+                "not_member" if standing != Standing::Member => Ok(()),
+                _ => Err(failure),
+            });
+            if standing != Standing::Member && failure.is_none() {
+                let Failure { message, advice, .. } = not_inside(&standing);
+                out.remark(&format!("-- {message}. {}", out.advice(&advice)));
+            }
             tell_held(&mut room, out)?;
             printed?;
             return failure.map_or(Ok(()), Err);
@@ -303,6 +313,9 @@ const fn question(recovery: Recovery) -> &'static str {
 /// Sends a text; what cannot go out now is kept.
 async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> {
     let text = read_words(text)?;
+    if let declined @ Standing::Declined { by: Some(_), .. } = &room.state().standing {
+        return Err(not_inside(declined));
+    }
     if matches!(room.state().standing, Standing::Knocking | Standing::Declined { by: None, .. }) {
         // Without keys nothing can be kept for later; but the facilitator may have answered.
         let mut live = enter(out, room).await?;

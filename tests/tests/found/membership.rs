@@ -278,3 +278,24 @@ fn doubtful_words_go_out_by_yes() {
     circle.by(&ben, "outbox", &["--send", id(0), "--yes"]);
     assert_eq!(texts(&circle.history(&ben)), ["never", "once"]);
 }
+
+/// The words of a decline stay, whichever command hears of it first.
+#[test]
+fn words_of_decline_are_kept() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let link = circle.invite(&[]);
+    let eve = Person::new();
+    let ack = ["--acknowledge", &circle.agreement, "--no-wait"];
+    eve.does(&[["join", &link, "--as", "Eve"].as_slice(), &ack].concat());
+    circle.fay("decline", &["Eve", "Please call me first."]);
+    for _ in 0..2 {
+        let read = eve.sees(&["read", &circle.room]);
+        let said = format!("{}{}", read.stdout, read.stderr);
+        assert!(said.contains("declined your knock: Please call me first."), "{said}");
+        assert!(!said.contains("read everything"), "{said}");
+    }
+    let refused = eve.run(&["send", &circle.room, "Hello?"]);
+    let message = refused.failed(3, "not_member")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("Please call me first."), "{message}");
+}
