@@ -134,7 +134,7 @@ impl Scene {
             }
         }
         if !scene.world.has_failed() {
-            Box::pin(scene.recover()).await;
+            Box::pin(scene.recover(special)).await;
             scene.strangers();
             scene.erase();
         }
@@ -662,9 +662,13 @@ impl Scene {
     }
 
     /// Faults and lies end: everybody gets on, or says why not.
-    async fn recover(&mut self) {
+    async fn recover(&mut self, special: Special) {
         self.end_faults().await;
         self.world.stage().quiet();
+        if special == Special::Pause {
+            // A fault may have kept the end of the pause from the relay, and its beginning until now.
+            self.visit(FAY, async |live| live.act(Act::Resume).await).await;
+        }
         let lied_to = self.world.stage().lied_to.clone();
         let honest: Vec<usize> = self.honest().collect();
         for _ in 0..ROUNDS {

@@ -107,7 +107,7 @@ pub struct Stage {
     /// Members in the order of joining: the plan must not hang on keys.
     order: Vec<MemberKey>,
     stream: StreamId,
-    /// Digests of all bytes that went out under an id, and whether a conflict was answered since the last new ones.
+    /// Digests of all bytes that went out under an id, and whether a refusal for now was answered since the last new ones.
     submitted: HashMap<(MemberKey, MessageId), (Vec<Digest>, bool)>,
     owners: HashMap<Digest, (MemberKey, MessageId)>,
 }
@@ -476,7 +476,6 @@ impl Stage {
         }
         let lie = if payload.is_empty() { None } else { self.lie(Some(&member), &Op::SUBMIT) };
         if !payload.is_empty() && self.lie_of_rules(Some(&member), &[Op::FalseTimeout]).is_some() {
-            // A message that a rule held back is encrypted again when it goes out.
             if let Some((_, refused)) = self.submitted.get_mut(&(member, submitted.id)) {
                 *refused = true;
             }
@@ -631,8 +630,9 @@ impl Stage {
             ServerFrame::Reject { req, code, .. } => {
                 if let (Some(Pending::Submit { payload, .. }), Some(member)) =
                     (conn.pending.remove(&req), conn.member)
-                    && code == RejectCode::EpochConflict
+                    && code.may_retry()
                 {
+                    // Also a message that a rule held back is encrypted again when it goes out.
                     let digest = hash::sha256(&payload);
                     for ((who, _), (known, conflicted)) in &mut self.submitted {
                         *conflicted |= *who == member && known.contains(&digest);
