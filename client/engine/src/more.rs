@@ -1,9 +1,9 @@
-//! The extensible end of a signed or hashed record.
+//! The extensible end of signed or hashed records.
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
-/// A CBOR map at the end of a record. It is empty in this version: a reader refuses any key, because it could not judge what the key
-/// means.
+/// A CBOR map at the end of a record. It is empty in this version: a reader refuses any key, because it could not judge its
+/// meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct More;
 

@@ -1,4 +1,4 @@
-//! Profiles: locking, unlocking, and what is refused, always without a change on disk.
+//! Profiles: locking, unlocking, and refusals, which never change the disk.
 
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, time::Instant};
 
@@ -27,7 +27,7 @@ fn content(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-/// The error of an attempt that must fail and must not change anything.
+/// Returns the error of an attempt that must fail and must change nothing.
 fn refused(home: &Path, unlock: Option<&Unlock>) -> ProfileError {
     let before = content(home);
     let Err(error) = Profile::open(home, unlock) else { panic!("opened") };
@@ -97,7 +97,7 @@ fn no_secret_is_in_any_file() {
     search();
 }
 
-/// T25: said by the types of what holds a secret, or this does not compile.
+/// T25: every type that opens a profile or signs in a room wipes itself, or this does not compile.
 #[test]
 fn what_opens_a_profile_or_speaks_in_a_room_is_wiped_when_dropped() {
     use std::mem::needs_drop;

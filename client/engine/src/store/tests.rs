@@ -51,7 +51,7 @@ fn ordered_records_are_ranged_in_numeric_order() {
     for n in numbers.into_iter().rev() {
         store.put_at(Kind::History, ROOM, n, &n.to_string().into_bytes()).unwrap();
     }
-    // Neither another room nor a named record of the same kind shows up.
+    // No other room's record and no named record of the same kind appears.
     store.put_at(Kind::History, OTHER, 2, b"other").unwrap();
     store.put(Kind::History, ROOM, b"cursor", b"named").unwrap();
 
@@ -188,7 +188,7 @@ fn no_word_of_a_value_or_name_is_on_disk() {
     search();
 }
 
-/// T25: said by the types of the fields, or this does not compile.
+/// T25: checked by the types of the fields, so a plain key would not compile.
 #[test]
 fn the_keys_of_rows_are_wiped_when_dropped() {
     fn is_wiped<S, T: zeroize::ZeroizeOnDrop>(_: fn(&S) -> &T) -> bool {
@@ -248,7 +248,7 @@ fn a_full_disk_drops_the_transaction_and_says_so() {
     assert_eq!(store.get(Kind::Meta, ROOM, b"x").unwrap().unwrap(), b"before");
 }
 
-/// Bytes all over the file; what is read is right, or an error says that it is not. `HEARTH_FLIPS=10000` makes a campaign of it.
+/// Flips bytes all over the file; a read gives the right value or an error. `HEARTH_FLIPS=10000` makes it a campaign.
 #[test]
 fn a_flipped_byte_anywhere_is_harmless_or_found() {
     let (folder, store) = store();
@@ -262,7 +262,7 @@ fn a_flipped_byte_anywhere_is_harmless_or_found() {
     let whole = fs::read(&path).unwrap();
     let damaged = folder.path().join("damaged.db");
     let mut silent = Vec::new();
-    // A step that is no divisor of the page size visits every place of a page.
+    // A step that does not divide the page size visits every offset of a page.
     let step = std::env::var("HEARTH_FLIPS")
         .map_or(83, |flips| (whole.len() / flips.parse::<usize>().unwrap()).max(1));
     for at in (0..whole.len()).step_by(step) {
@@ -287,7 +287,7 @@ fn a_flipped_byte_anywhere_is_harmless_or_found() {
     assert_eq!(silent, [0; 0]);
 }
 
-/// What a killed process leaves, with every part of the log damaged in turn: nothing may be missing unnoticed.
+/// The files of a killed process, with every part of the log damaged in turn: no change may go missing unnoticed.
 #[test]
 fn a_damaged_or_lost_log_is_found() {
     const CHANGES: u64 = 12;
@@ -328,7 +328,7 @@ fn a_mark_may_lag_or_be_lost() {
     let (folder, store) = store();
     store.put(Kind::Meta, ROOM, b"x", b"x").unwrap();
     let changes = store.changes.get();
-    // Reading is no change.
+    // Reading does not count as a change.
     store.transaction(|store| store.get(Kind::Meta, ROOM, b"x")).unwrap();
     assert_eq!(store.changes.get(), changes);
     drop(store);

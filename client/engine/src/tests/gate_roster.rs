@@ -1,4 +1,4 @@
-//! The gate at honest members: who comes, who goes, and what everybody's own leaf says.
+//! The gates of honest members: admissions, removals and self-updates.
 
 use crate::companion::{Companion, NoteKey};
 use hearth_protocol::Digest;
@@ -20,7 +20,7 @@ use crate::{
     state::Standing,
 };
 
-/// Where a PrivateMessage names its epoch.
+/// Offset of the epoch in a PrivateMessage.
 const EPOCH_AT: usize = mls_header::CONTENT_TYPE_AT - 8;
 
 #[test]
@@ -32,7 +32,7 @@ fn a_removed_members_later_commit_is_refused() {
     world.log.take(removed);
     let mut mal = world.rooms.pop().unwrap();
     world.show();
-    // Mal's client keeps its keys; the relay lets it post.
+    // Mal's client keeps its keys; the relay accepts its posts.
     let again = forge(&mut mal, &Forgery::default()).commit;
     let text = mal.queue_text("I am still here".into(), NOW).unwrap();
     let message = mal.next_submission().unwrap().unwrap();
@@ -45,7 +45,7 @@ fn a_removed_members_later_commit_is_refused() {
     assert!(!texts(&world.rooms[FAY]).contains(&"I am still here".to_owned()));
 }
 
-/// T19: with all that they had, with the commit that removed them, and with a relay that shows them everything.
+/// T19: Mal keeps every key, has the commit that removed him, and gets a thousand messages from the relay.
 #[test]
 fn of_a_thousand_later_messages_whoever_was_removed_reads_none() {
     let mut world = World::new();
@@ -70,14 +70,14 @@ fn of_a_thousand_later_messages_whoever_was_removed_reads_none() {
     };
     assert_eq!(reads(BEN, &later), 1_000);
     assert_eq!(reads(MAL, &later), 0);
-    // As if they were of the epoch that Mal has the keys of.
+    // The messages relabelled with the epoch whose keys Mal has.
     let mut relabelled = later.clone();
     for payload in &mut relabelled {
         payload[EPOCH_AT..EPOCH_AT + 8].copy_from_slice(&before.0.to_be_bytes());
         assert_eq!(mls_header::parse(payload).unwrap().epoch, before);
     }
     assert_eq!(reads(MAL, &relabelled), 0);
-    // And after the commit, whatever it leaves of the group.
+    // And after merging the commit, with whatever remains of the group.
     let room = &mut world.rooms[MAL];
     let id = room.id();
     let (provider, group) = room.group().unwrap();

@@ -1,4 +1,4 @@
-//! The gate at the joiner: Welcomes that must not be believed, and key packages that survive them.
+//! The joiner's gate: false Welcomes are refused, and the key package survives them.
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::MemberKey;
@@ -16,7 +16,7 @@ use crate::{
     state::Standing,
 };
 
-/// Dan has knocked and waits; his key package is known to the relay and to everybody in league with it.
+/// Dan has knocked and waits; the relay and its accomplices know his key package.
 struct Waiting {
     world: World,
     dan: TestRoom,
@@ -49,7 +49,7 @@ impl Waiting {
         Self { world, dan, leaf, package: body.key_package, link, pending }
     }
 
-    /// A Welcome into a group that somebody made up.
+    /// Returns a Welcome into a group that the maker invented.
     fn look_alike(&self, maker: &Ghost, room: RoomId, policy: &RoomPolicy) -> Vec<u8> {
         let provider = maker.provider();
         let founded = Group::found(&provider, Suite::X25519, room, maker.identity(), policy);
@@ -60,7 +60,7 @@ impl Waiting {
         committed.welcome.unwrap()
     }
 
-    /// Dan refuses a Welcome, and then gets in by the true one with the same key package.
+    /// Dan refuses a Welcome, which leaves his key package usable.
     fn refuses(&mut self, welcome: &[u8], refusal: &Refusal) {
         let refused = self.dan.welcomed(welcome, Seq(5), NOW).unwrap_err();
         assert!(matches!(&refused, EngineError::Refused(why) if why == refusal), "{refused}");
@@ -88,7 +88,7 @@ impl Waiting {
     }
 }
 
-/// The policy that a maker of look-alikes would like Dan to believe: the room's own, with the maker in charge.
+/// The room's own policy, copied for a false group, optionally with the maker in charge.
 fn copied_policy(waiting: &mut Waiting, maker: &Ghost, in_charge: bool) -> RoomPolicy {
     let mut policy = waiting.world.policy();
     if in_charge {
@@ -106,7 +106,7 @@ fn copied_policy(waiting: &mut Waiting, maker: &Ghost, in_charge: bool) -> RoomP
     policy
 }
 
-/// Somebody in league with the relay, called like the facilitator.
+/// An accomplice of the relay with the facilitator's name.
 fn impostor(world: &World) -> Ghost {
     let ghost = Ghost::new(world, 80);
     Ghost::with(ghost.key, ghost.acknowledgement, "Fay")
@@ -143,7 +143,7 @@ fn a_member_of_the_room_cannot_welcome() {
 
 #[test]
 fn a_pinned_facilitator_as_an_ordinary_leaf_lends_no_trust() {
-    // The fork trap: Mal welcomes into a copy of the room in which Fay sits, too, by her true leaf.
+    // The fork trap: Mal welcomes Dan into a copy of the room that contains Fay's true leaf.
     let mut waiting = Waiting::new();
     let package = waiting.package.clone();
     let maker = waiting.world.key(MAL);
@@ -162,7 +162,7 @@ fn a_pinned_facilitator_as_an_ordinary_leaf_lends_no_trust() {
 #[test]
 fn an_ex_facilitator_who_is_pinned_still_must_moderate_there() {
     let mut waiting = Waiting::new();
-    // Cleo is in the preview that Dan saw, and has been a member only since.
+    // Cleo is in the preview that Dan saw, and was demoted to member since.
     let member = waiting.world.key(CLEO);
     waiting.world.act(FAY, Act::SetRole { member, role: Role::Member });
     let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
@@ -195,11 +195,11 @@ fn a_welcome_without_my_acknowledgement_is_refused() {
     other.acknowledgement.nonce = [0; 16];
     let cleo = waiting.world.key(CLEO);
     let acts = [
-        // Added beside some other act.
+        // Added beside another act.
         (FAY, Act::Announce("Hello.".into())),
-        // Admitted by another acknowledgement than I signed.
+        // Admitted with another acknowledgement than Dan signed.
         (FAY, admission(&waiting.world.rooms[FAY], &other, Role::Member)),
-        // Somebody else is admitted.
+        // Another newcomer is admitted.
         (
             FAY,
             admission(
@@ -217,7 +217,7 @@ fn a_welcome_without_my_acknowledgement_is_refused() {
         let committed = waiting.world.forge(who, &forgery);
         waiting.refuses(&committed.welcome.unwrap(), &Refusal::OwnAcknowledgementMissing);
     }
-    // The record is by somebody other than the one who signs the Welcome.
+    // The actor of the record did not sign the Welcome.
     let mut record =
         waiting.world.record(FAY, admission(&waiting.world.rooms[FAY], &leaf, Role::Member));
     record.actor = cleo;
@@ -272,7 +272,7 @@ fn a_welcome_with_another_group_context_is_refused() {
 #[test]
 fn a_welcome_is_good_once_and_for_one() {
     let mut waiting = Waiting::new();
-    // Misdelivered: a Welcome for somebody else, from a facilitator.
+    // Misdelivered: a facilitator's Welcome for another newcomer.
     let ghost = Ghost::new(&waiting.world, 83);
     let for_another = waiting.world.forged_admission(FAY, &ghost).welcome.unwrap();
     let earlier = waiting.world.log.welcomes[0].1.clone();
@@ -289,7 +289,7 @@ fn a_welcome_is_good_once_and_for_one() {
     waiting.dan.welcomed(&welcome, seq, NOW).unwrap();
     waiting.world.say(FAY, "one");
     waiting.world.log.show(&mut waiting.dan);
-    // Again, later: what he has by then stays.
+    // The same Welcome again, later, changes nothing.
     let code = waiting.dan.safety_code().unwrap();
     assert!(waiting.dan.welcomed(&welcome, seq, NOW).is_err());
     assert_eq!(waiting.dan.safety_code().unwrap(), code);
@@ -339,7 +339,7 @@ fn a_preview_is_what_the_pinned_facilitator_signed() {
     let link = &waiting.link;
     assert!(open_preview(link, &sealed).is_ok());
     let preview = open_preview(link, &sealed).unwrap();
-    // Whoever holds the link can seal another preview; it lacks the facilitator's signature.
+    // Anybody with the link can seal another preview, but not sign it for the facilitator.
     let key = SigningKey::from_bytes(&[85; 32]);
     let mallory = MemberKey(key.verifying_key().to_bytes());
     let reseal = |preview: &crate::agreement::Preview| {

@@ -1,4 +1,4 @@
-//! Where the rules of single acts begin and end, asked of the policy itself.
+//! Limits of single acts, tested on the policy alone.
 
 use crate::policy::{DRAFTS_MAX, Draft, Pin};
 use hearth_protocol::{
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// A policy, and who is in the room.
+/// A policy and a room to judge it in.
 struct Bench {
     world: World,
     policy: RoomPolicy,
@@ -30,7 +30,7 @@ impl Bench {
         Self { world, policy }
     }
 
-    /// What an act of Fay's makes of the policy, without making it the room's.
+    /// Applies an act of Fay's to the policy without committing it.
     fn judge(&mut self, act: Act) -> Result<RoomPolicy, RuleError> {
         let room = &mut self.world.rooms[FAY];
         let (roster, mine) = (room.roster().unwrap(), ack_of(room));
@@ -45,7 +45,7 @@ impl Bench {
         self.policy.apply(scene, &record).map(|applied| applied.policy)
     }
 
-    /// Goes on from what an act makes.
+    /// Applies an act and keeps the result.
     fn act(&mut self, act: Act) {
         self.policy = self.judge(act).unwrap();
     }
@@ -117,7 +117,7 @@ fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
         bench.act(Act::Pin(id(number)));
     }
     assert_eq!(bench.policy.pins, pins(&[1, 2, 3, 4, 5]));
-    // Pinned again, it is the newest.
+    // Pinned again, it becomes the newest.
     bench.act(Act::Pin(id(2)));
     assert_eq!(bench.policy.pins, pins(&[1, 3, 4, 5, 2]));
     bench.act(Act::Pin(id(6)));
@@ -132,7 +132,7 @@ fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
     bench.act(retract(id(5)));
     assert_eq!(bench.policy.pins, pins(&[3, 2, 6]));
     bench.act(retract(id(9)));
-    // Another message of the same id.
+    // Another message with the same id.
     bench.act(retract(Pin { seq: Seq(3), ..id(3) }));
     assert_eq!(bench.policy.pins, pins(&[3, 2, 6]));
 }
@@ -164,13 +164,13 @@ fn agreements_follow_one_another() {
     bench.act(amend(next(2, 3), Change::Editorial));
     assert_eq!(bench.policy.agreement, next(2, 3));
     assert_eq!(bench.policy.accepted.last(), Some(&Digest([3; 32])));
-    // Wording waits while a material change is pending.
+    // Editorial changes wait while a material change is pending.
     let later = AgreementRef { effective: NOW.plus(1), ..next(3, 4) };
     bench.act(amend(later, Change::Material));
     assert_eq!((bench.policy.agreement, bench.policy.pending), (next(2, 3), Some(later)));
     bench.refuses(amend(next(3, 5), Change::Editorial), &RuleError::OutOfRange);
     bench.refuses(Act::Enact, &RuleError::OutOfRange);
-    // The next draft has a number of its own.
+    // The next draft needs its own number.
     bench.refuses(amend(next(3, 6), Change::Material), &RuleError::OutOfRange);
     bench.act(amend(next(4, 6), Change::Material));
     assert_eq!(bench.policy.drafts, [Draft { id: Digest([4; 32]), version: 3 }]);
@@ -201,7 +201,7 @@ fn drafts_are_bounded() {
     bench.refuses(Act::Withdraw, &RuleError::TooManyDrafts);
 }
 
-/// What the relay holds people to must leave room for all that they may write, whatever the envelope has to tell.
+/// The relay's length limit must fit the longest permitted text with the largest envelope around it.
 #[test]
 fn the_greatest_text_of_a_length_fits_what_the_relay_allows() {
     /// MLS around the padded content: header, tag, signature and sender data, with room to spare.
