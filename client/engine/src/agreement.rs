@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn one_flipped_bit_anywhere_fails() {
+    fn flipped_bit_breaks_acknowledgement() {
         let key = SigningKey::from_bytes(&[9; 32]);
         let ack = signed(&key);
         let room = RoomId([5; 16]);
@@ -437,13 +437,13 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgement_of_room_a_is_refused_in_room_b() {
+    fn acknowledgement_fails_in_another_room() {
         let ack = signed(&SigningKey::from_bytes(&[9; 32]));
         assert_eq!(ack.verify(&RoomId([0; 16]), &ack.member), Err(AckError::OtherRoom));
     }
 
     #[test]
-    fn a_departure_is_bound_to_room_and_member() {
+    fn departure_binds_room_and_member() {
         let key = SigningKey::from_bytes(&[9; 32]);
         let departure = Departure::sign(&key, RoomId([5; 16]), Digest([1; 32]), true, Millis(5));
         assert!(departure.verify(&RoomId([5; 16])));

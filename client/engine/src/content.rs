@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn later_messages_say_who_and_how_many() {
+    fn later_messages_name_sender_and_counter() {
         let seen = [&[0x83, 7, 0x58, 32], &[6; 32][..], &[0x80]].concat();
         let known =
             |body: &[u8]| bytes(7, &[2], &[&seen, &[5][..], body, &[0x50], &[0; 16]].concat());

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_key_is_refused() {
+    fn map_with_any_key_is_refused() {
         assert_eq!(codec::encode(&More), [0xa0]);
         assert!(codec::decode::<More>(&[0xa0]).is_ok());
         for bytes in [&[0xa1, 0, 0][..], &[0xbf, 0xff], &[0xf6], &[0x80]] {

@@ -64,8 +64,9 @@ fn normalise(passphrase: &str) -> Zeroizing<String> {
 mod tests {
     use super::*;
 
+    /// Composed and decomposed accents give one passphrase.
     #[test]
-    fn composed_and_decomposed_accents_are_one_passphrase() {
+    fn accents_are_normalised_in_passphrases() {
         let stretch = |text| Cost::NEW.stretch(text, &[7; 16]).unwrap();
         assert_eq!(*stretch("caf\u{e9}"), *stretch("cafe\u{301}"));
         assert_ne!(*stretch("caf\u{e9}"), *stretch("cafe"));

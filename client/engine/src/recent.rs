@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn all_from_a_place_on_or_none() {
+    fn range_gives_all_links_or_none() {
         let mut recent = Recent::default();
         recent.note(&row(7));
         assert_eq!(places(&recent, 7, 9), None);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_saved_again_is_what_it_is_now() {
+    fn resaved_row_replaces_its_link() {
         let mut recent = Recent::default();
         recent.fill(1, &[row(1), row(2)]);
         recent.note(&Row { digest: Digest([2; 32]), ..row(1) });
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_not_kept() {
+    fn links_are_capped() {
         let most = LINKS_MAX as u64;
         let mut recent = Recent::default();
         recent.fill(1, &(1..=most + 1).map(row).collect::<Vec<_>>());

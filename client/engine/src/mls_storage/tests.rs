@@ -241,7 +241,7 @@ fn a_rollback_leaves_the_earlier_state() {
 }
 
 #[test]
-fn a_failed_join_keeps_the_key_package() {
+fn failed_join_keeps_key_package() {
     let (ada, bea) = (Member::new(X_WING), Member::new(X_WING));
     let mut ada_group = ada.create();
     let package = bea.key_package();
@@ -275,7 +275,7 @@ impl MlsStorage<'_> {
 }
 
 #[test]
-fn another_version_of_a_value_is_malformed_not_misread() {
+fn values_of_other_versions_are_malformed() {
     let bytes = encode(&7_u8).unwrap();
     assert_eq!(decode::<u8>(Label::Tree, &bytes).unwrap(), 7);
     for bytes in [&b""[..], &[0, 7], &[2, 7], &[1], &[1, 0xff]] {

@@ -73,7 +73,7 @@ fn row(status: &mut RoomStatus, member: MemberKey) -> &mut RosterRow {
 }
 
 #[test]
-fn an_honest_relay_is_not_accused() {
+fn honest_relay_is_not_accused() {
     let mut world = World::new();
     let ben = world.key(BEN);
     let hours = Hours {
@@ -145,7 +145,7 @@ fn each_difference_is_told_once() {
 }
 
 #[test]
-fn a_status_of_another_entry_says_nothing() {
+fn status_of_another_entry_is_ignored() {
     let mut world = World::new();
     let mut status = status(&mut world, BEN);
     status.numbers.slow_seconds = 9;
@@ -163,7 +163,7 @@ fn a_status_of_another_entry_says_nothing() {
 
 /// The ends of pauses and time-outs that are over do not count as mismatches.
 #[test]
-fn what_is_over_accuses_nobody() {
+fn past_ends_are_no_mismatch() {
     let mut world = World::new();
     let ben = world.key(BEN);
     for who in [FAY, BEN] {
@@ -179,7 +179,7 @@ fn what_is_over_accuses_nobody() {
 }
 
 #[test]
-fn a_roster_of_the_relays_own_is_told() {
+fn false_roster_is_told() {
     let mut world = World::new();
     let (ben, mal) = (world.key(BEN), world.key(MAL));
     let stranger = nobody();
@@ -233,7 +233,7 @@ fn gives_time_out(world: &mut World, who: usize, whom: usize, until: Millis) {
 }
 
 #[test]
-fn time_outs_are_those_of_the_notes() {
+fn time_outs_are_compared_with_notes() {
     let mut world = World::new();
     let ben = world.key(BEN);
     // A member who joined later accepts the existing time-outs once.
@@ -266,7 +266,7 @@ fn time_outs_are_those_of_the_notes() {
 }
 
 #[test]
-fn who_cannot_know_accuses_nobody() {
+fn member_without_note_accuses_nobody() {
     let mut world = World::new();
     let (ben, mal) = (world.key(BEN), world.key(MAL));
     compared(&mut world, FAY, |_| {});
@@ -296,7 +296,7 @@ fn who_cannot_know_accuses_nobody() {
 }
 
 #[test]
-fn who_moderates_has_no_time_out() {
+fn moderator_has_no_time_out() {
     let mut world = World::new();
     let member = world.key(BEN);
     gives_time_out(&mut world, FAY, BEN, LATER);
@@ -321,7 +321,7 @@ fn show_retracted(world: &mut World, who: usize, gone: &[Seq]) {
 }
 
 #[test]
-fn a_tombstone_that_no_retraction_explains_is_told() {
+fn unexplained_tombstone_is_told() {
     let mut world = World::new();
     let [one, two, three] = ["one", "two", "three"].map(|words| {
         let room = &mut world.rooms[MAL];
@@ -359,7 +359,7 @@ fn a_tombstone_that_no_retraction_explains_is_told() {
 }
 
 #[test]
-fn a_tombstone_whose_retraction_expired_is_not_told() {
+fn tombstone_of_expired_retraction_is_accepted() {
     let mut world = World::new();
     say(&mut world.rooms[MAL], &mut world.log, "one");
     let one = world.rooms[MAL].cursor().seq;
@@ -372,7 +372,7 @@ fn a_tombstone_whose_retraction_expired_is_not_told() {
 
 /// A2: a marked entry can only be a retraction or a departure, and an unmarked one can be neither.
 #[test]
-fn a_mark_carries_no_words() {
+fn marked_entry_carries_no_text() {
     let mut world = World::new();
     let own = world.say(MAL, "mine");
     let seq = Seq(world.log.entries.len() as u64);
@@ -418,7 +418,7 @@ fn own_departure(world: &World, who: usize) -> Departure {
 
 /// A4: a client reports once that the relay does not carry a departure out, and blames no member.
 #[test]
-fn a_departure_that_the_relay_refuses_is_told_once() {
+fn refused_departure_is_told_once() {
     let mut world = World::new();
     let (departure, member) = (own_departure(&world, MAL), world.key(MAL));
     let body = Body::Depart { departure: departure.clone() };
@@ -451,7 +451,7 @@ fn a_departure_that_the_relay_refuses_is_told_once() {
 
 /// A7: an id that two messages share names neither alone; the places tell them apart.
 #[test]
-fn messages_of_one_id_are_told_apart() {
+fn messages_with_one_id_stay_distinct() {
     let mut world = World::new();
     let pinned = world.say(FAY, "the first");
     let first = Seq(world.log.entries.len() as u64);
@@ -482,7 +482,7 @@ fn messages_of_one_id_are_told_apart() {
 }
 
 #[test]
-fn a_refusal_has_a_reason_or_none() {
+fn refusal_has_recorded_reason_or_none() {
     let mut world = World::new();
     let reason = |world: &mut World, code, at| world.rooms[BEN].reason(code, at, NOW).unwrap();
     for code in [

@@ -91,8 +91,9 @@ fn a_good_acknowledgement_admits() {
     assert_eq!(world.rooms[BEN].roster().unwrap().len(), 5);
 }
 
+/// A newcomer who acknowledged version 1 is not admitted under version 2.
 #[test]
-fn version_1_does_not_admit_to_version_2() {
+fn acknowledging_version_1_misses_version_2() {
     let mut world = World::new();
     let first = current(&world.rooms[FAY]);
     let room = world.rooms[FAY].id();
@@ -141,7 +142,7 @@ fn version_1_does_not_admit_to_version_2() {
 }
 
 #[test]
-fn room_a_does_not_admit_to_room_b() {
+fn acknowledgement_of_another_room_admits_nobody() {
     let mut world = World::new();
     let agreement = current(&world.rooms[FAY]);
     // The same text and the same id; only the room differs.
@@ -156,7 +157,7 @@ fn room_a_does_not_admit_to_room_b() {
 }
 
 #[test]
-fn an_agreement_of_nobodys_does_not_admit() {
+fn unknown_agreement_admits_nobody() {
     let mut world = World::new();
     let room = world.rooms[FAY].id();
     let mut agreement = current(&world.rooms[FAY]);
@@ -166,7 +167,7 @@ fn an_agreement_of_nobodys_does_not_admit() {
 }
 
 #[test]
-fn an_acknowledgement_has_its_time() {
+fn expired_or_future_acknowledgement_admits_nobody() {
     let mut world = World::new();
     let room = world.rooms[FAY].id();
     let agreement = current(&world.rooms[FAY]);
@@ -192,7 +193,7 @@ fn an_acknowledgement_has_its_time() {
 }
 
 #[test]
-fn anothers_acknowledgement_does_not_admit() {
+fn acknowledgement_of_another_admits_nobody() {
     let mut world = World::new();
     let bens = ack_of(&world.rooms[BEN]);
     let ghost = Ghost::with(SigningKey::from_bytes(&[59; 32]), bens.clone(), "Gus");
@@ -224,7 +225,7 @@ fn replay_after_withdrawal_fails() {
 }
 
 #[test]
-fn an_acknowledgement_from_before_the_departure_is_dead_in_every_version() {
+fn departure_revokes_acknowledgements_of_all_versions() {
     let mut world = World::new();
     let room = world.rooms[FAY].id();
     let (key, first) = (world.rooms[MAL].signing_key(), ack_of(&world.rooms[MAL]));
@@ -262,7 +263,7 @@ fn an_acknowledgement_from_before_the_departure_is_dead_in_every_version() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_role_grant() {
+fn role_grant_admits_nobody() {
     let mut world = World::new();
     let stranger = nobody();
     for role in [Role::Facilitator, Role::CoFacilitator, Role::Observer, Role::Member] {
@@ -279,7 +280,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_role_grant() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_import() {
+fn imported_leaf_admits_nobody() {
     let mut world = World::new();
     // A member of another room with the same people, with the leaf and the acknowledgement made there.
     let other = World::new();
@@ -311,7 +312,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_import() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_re_join() {
+fn removed_member_cannot_rejoin_unacknowledged() {
     let mut world = World::new();
     let (key, ack, mal) =
         (world.rooms[MAL].signing_key(), ack_of(&world.rooms[MAL]), world.key(MAL));
@@ -322,7 +323,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_re_join() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_a_second_device() {
+fn second_device_needs_its_own_acknowledgement() {
     let mut world = World::new();
     let (key, ack) = (world.rooms[BEN].signing_key(), ack_of(&world.rooms[BEN]));
     // The same key twice is refused by OpenMLS already, when the commit is made and when it is read.
@@ -344,7 +345,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_a_second_device() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_a_race_of_two_admits() {
+fn racing_admissions_admit_no_unacknowledged_leaf() {
     let mut world = World::new();
     let room = world.rooms[FAY].id();
     let agreement = current(&world.rooms[FAY]);
@@ -375,7 +376,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_a_race_of_two_admits() {
 }
 
 #[test]
-fn a_relay_that_skips_the_gate_still_yields_no_key() {
+fn relay_without_gate_yields_no_key() {
     let mut world = World::new();
     let agreement = current(&world.rooms[FAY]);
     let room = world.rooms[FAY].id();

@@ -132,7 +132,7 @@ fn orders() -> Vec<Vec<Step>> {
 }
 
 #[test]
-fn signers_of_drafts_are_never_out() {
+fn signers_of_drafts_stay_in() {
     let all = orders();
     assert_eq!(all.len(), 12);
     for order in all {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 #[test]
-fn one_flipped_bit_anywhere_in_the_leaf_fails() {
+fn flipped_bit_breaks_key_package() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 61);
     let whole = ghost.package.clone();
@@ -55,7 +55,7 @@ fn one_flipped_bit_anywhere_in_the_leaf_fails() {
 }
 
 #[test]
-fn key_packages_that_do_not_fit_are_refused_at_the_door() {
+fn unfit_key_packages_are_refused() {
     let mut world = World::new();
     let bad_package = |result: &Result<_, EngineError>| {
         matches!(result, Err(EngineError::Mls(MlsError::BadKeyPackage)))
@@ -80,7 +80,7 @@ fn key_packages_that_do_not_fit_are_refused_at_the_door() {
 }
 
 #[test]
-fn a_low_order_key_gets_no_welcome() {
+fn low_order_init_key_is_refused() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 70);
     let mut one = [0; 32];
@@ -98,7 +98,7 @@ fn a_low_order_key_gets_no_welcome() {
 
 /// All points of low order on the curve and its twist (RFC 7748 section 6.1), by their value modulo the prime.
 #[test]
-fn a_leaf_key_of_low_order_is_refused_at_the_door() {
+fn low_order_leaf_key_is_refused() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 73);
     let hex = |digits: &str| -> [u8; 32] {
@@ -139,7 +139,7 @@ fn a_leaf_key_of_low_order_is_refused_at_the_door() {
 }
 
 #[test]
-fn a_countersignature_is_the_admitting_facilitators() {
+fn countersignature_must_be_admitting_facilitators() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 71);
     let leaf = ghost.leaf();
@@ -176,7 +176,7 @@ fn a_countersignature_is_the_admitting_facilitators() {
 }
 
 #[test]
-fn a_locked_room_admits_nobody() {
+fn locked_room_admits_nobody() {
     let mut world = World::new();
     world.act(FAY, Act::Lock(true));
     let mut ghost = Ghost::new(&world, 72);

@@ -47,7 +47,7 @@ fn acts(world: &World) -> Vec<Act> {
 }
 
 #[test]
-fn no_act_of_a_member_changes_anything() {
+fn members_acts_change_nothing() {
     let mut world = World::new();
     for act in acts(&world) {
         let forged = world.forged_act(MAL, act);
@@ -56,7 +56,7 @@ fn no_act_of_a_member_changes_anything() {
 }
 
 #[test]
-fn a_member_cannot_act_in_the_name_of_a_facilitator() {
+fn member_cannot_impersonate_a_facilitator() {
     let mut world = World::new();
     let record = world.record(FAY, Act::Lock(true));
     let policy = world.after(&record, None);
@@ -65,7 +65,7 @@ fn a_member_cannot_act_in_the_name_of_a_facilitator() {
 }
 
 #[test]
-fn a_member_cannot_edit_the_roles_in_the_policy() {
+fn member_cannot_edit_roles() {
     let mut world = World::new();
     let mut policy = world.policy();
     policy.roles.push(RoleEntry { member: world.key(MAL), role: Role::Facilitator });
@@ -78,7 +78,7 @@ fn a_member_cannot_edit_the_roles_in_the_policy() {
 }
 
 #[test]
-fn an_ex_facilitator_cannot_act() {
+fn ex_facilitator_cannot_act() {
     let mut world = World::new();
     let member = world.key(CLEO);
     let before = world.forged_act(CLEO, Act::Lock(true));
@@ -90,7 +90,7 @@ fn an_ex_facilitator_cannot_act() {
 }
 
 #[test]
-fn a_record_continues_the_chain_or_is_refused() {
+fn record_off_the_chain_is_refused() {
     let mut world = World::new();
     let old = world.policy();
     world.act(FAY, Act::Announce("first".into()));
@@ -129,7 +129,7 @@ fn a_record_continues_the_chain_or_is_refused() {
 
 /// T28: one record of a log is left out, altered or inserted, at every place.
 #[test]
-fn a_record_dropped_altered_or_put_in_is_found_at_its_number() {
+fn tampered_record_is_found_by_number() {
     let mut world = World::new();
     for number in 0..20 {
         world.act(FAY, Act::Announce(format!("number {number}")));
@@ -173,7 +173,7 @@ fn a_record_dropped_altered_or_put_in_is_found_at_its_number() {
 
 /// A member who rejoins a room that a facilitator rolled back holds records that never happened for the others.
 #[test]
-fn another_stay_drops_the_records_of_a_room_that_was_taken_back() {
+fn rejoining_drops_rolled_back_records() {
     let mut world = World::new();
     for number in 0..4 {
         world.act(FAY, Act::Announce(format!("number {number}")));
@@ -186,7 +186,7 @@ fn another_stay_drops_the_records_of_a_room_that_was_taken_back() {
 }
 
 #[test]
-fn a_record_of_another_room_is_refused() {
+fn record_of_another_room_is_refused() {
     let mut world = World::new();
     let mut other = World::new();
     let policy = other.policy();
@@ -200,7 +200,7 @@ fn a_record_of_another_room_is_refused() {
 }
 
 #[test]
-fn the_policy_says_what_its_record_says() {
+fn policy_must_match_its_record() {
     let mut world = World::new();
     let nobody = nobody();
     let announce = world.record(FAY, Act::Announce("Good evening.".into()));
@@ -260,8 +260,9 @@ fn a_malformed_policy_is_refused() {
     }
 }
 
+/// A co-facilitator changes neither facilitators nor the agreement.
 #[test]
-fn a_co_facilitator_does_not_touch_facilitators_or_the_agreement() {
+fn co_facilitator_powers_are_limited() {
     let mut world = World::new();
     let (fay, ben) = (world.key(FAY), world.key(BEN));
     let cleo = world.key(CLEO);
@@ -314,7 +315,7 @@ fn the_last_facilitator_stays() {
 }
 
 #[test]
-fn a_mute_hides_words_and_nothing_else() {
+fn mute_hides_only_messages() {
     let mut world = World::new();
     let fay = world.key(FAY);
     world.rooms[BEN].set_muted(fay, true).unwrap();

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn bare_proposals_are_refused_and_never_stored() {
+fn bare_proposals_are_never_stored() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 90);
     let (fay, ben) = (world.key(FAY), world.key(BEN));
@@ -67,7 +67,7 @@ fn proposals_by_reference_are_refused() {
 }
 
 #[test]
-fn a_commit_without_a_path_is_refused() {
+fn commit_without_path_is_refused() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 92);
     for who in [FAY, MAL] {
@@ -98,7 +98,7 @@ fn pre_shared_keys_are_refused() {
 }
 
 #[test]
-fn an_external_init_by_a_member_is_refused() {
+fn members_external_init_is_refused() {
     let mut world = World::new();
     let forgery = Forgery { foreign: Some(Foreign::ExternalInit), ..Forgery::default() };
     if let Ok(committed) = try_forge(&mut world.rooms[MAL], &forgery) {
@@ -145,15 +145,16 @@ fn handshakes_in_the_clear_are_refused() {
 }
 
 #[test]
-fn a_leaf_that_drops_what_the_room_requires_is_refused() {
+fn leaf_without_required_capabilities_is_refused() {
     let mut world = World::new();
     let forgery = Forgery { leaf: OwnLeaf::FewerCapabilities, ..Forgery::default() };
     assert!(try_forge(&mut world.rooms[MAL], &forgery).is_err(), "OpenMLS makes no such commit");
     world.goes_on();
 }
 
+/// Of two commits for one epoch, every member takes the first valid one.
 #[test]
-fn of_two_commits_for_one_epoch_the_first_valid_one_wins_everywhere() {
+fn first_valid_commit_of_epoch_wins() {
     let mut world = World::new();
     let refused = world.forged_act(MAL, Act::Lock(true));
     let first = world.forge(MAL, &Forgery::default()).commit;
@@ -211,7 +212,7 @@ fn messages_of_another_room_are_unreadable() {
 }
 
 #[test]
-fn an_own_message_that_comes_back_altered_is_not_mine() {
+fn altered_own_message_is_not_mine() {
     let mut world = World::new();
     world.rooms[BEN].queue_text("as I wrote it".into(), NOW).unwrap();
     let sent = world.rooms[BEN].next_submission().unwrap().unwrap();

@@ -113,7 +113,7 @@ fn impostor(world: &World) -> Ghost {
 }
 
 #[test]
-fn a_welcome_from_a_key_that_no_invite_pins_is_refused() {
+fn welcome_by_unpinned_key_is_refused() {
     let mut waiting = Waiting::new();
     let room = waiting.dan.id();
     for in_charge in [true, false] {
@@ -126,7 +126,7 @@ fn a_welcome_from_a_key_that_no_invite_pins_is_refused() {
 }
 
 #[test]
-fn a_member_of_the_room_cannot_welcome() {
+fn plain_member_cannot_welcome() {
     let mut waiting = Waiting::new();
     let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
     let act = admission(&waiting.world.rooms[MAL], &leaf, Role::Member);
@@ -141,8 +141,9 @@ fn a_member_of_the_room_cannot_welcome() {
     waiting.gets_in();
 }
 
+/// A pinned facilitator who merely sits in the tree lends a Welcome no trust.
 #[test]
-fn a_pinned_facilitator_as_an_ordinary_leaf_lends_no_trust() {
+fn pinned_leaf_in_fork_earns_nothing() {
     // The fork trap: Mal welcomes Dan into a copy of the room that contains Fay's true leaf.
     let mut waiting = Waiting::new();
     let package = waiting.package.clone();
@@ -160,7 +161,7 @@ fn a_pinned_facilitator_as_an_ordinary_leaf_lends_no_trust() {
 }
 
 #[test]
-fn an_ex_facilitator_who_is_pinned_still_must_moderate_there() {
+fn pinned_ex_facilitator_cannot_welcome() {
     let mut waiting = Waiting::new();
     // Cleo is in the preview that Dan saw, and was demoted to member since.
     let member = waiting.world.key(CLEO);
@@ -177,7 +178,7 @@ fn an_ex_facilitator_who_is_pinned_still_must_moderate_there() {
 }
 
 #[test]
-fn a_welcome_for_another_room_is_refused() {
+fn welcome_for_another_room_is_refused() {
     let mut waiting = Waiting::new();
     let fay = &waiting.world.rooms[FAY];
     let maker = Ghost::with(fay.signing_key(), ack_of(fay), "Fay");
@@ -188,7 +189,7 @@ fn a_welcome_for_another_room_is_refused() {
 }
 
 #[test]
-fn a_welcome_without_my_acknowledgement_is_refused() {
+fn welcome_without_own_acknowledgement_is_refused() {
     let mut waiting = Waiting::new();
     let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
     let mut other = leaf.clone();
@@ -230,7 +231,7 @@ fn a_welcome_without_my_acknowledgement_is_refused() {
 }
 
 #[test]
-fn a_roster_with_somebody_who_never_acknowledged_is_refused() {
+fn welcome_with_unacknowledged_member_is_refused() {
     let mut waiting = Waiting::new();
     let agreement = current(&waiting.world.rooms[FAY]);
     let elsewhere = Ghost::acknowledging(RoomId([1; 16]), &agreement, 82, NOW);
@@ -248,7 +249,7 @@ fn a_roster_with_somebody_who_never_acknowledged_is_refused() {
 }
 
 #[test]
-fn a_welcome_with_another_group_context_is_refused() {
+fn welcome_with_other_context_is_refused() {
     let mut waiting = Waiting::new();
     let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
     let act = admission(&waiting.world.rooms[FAY], &leaf, Role::Member);
@@ -270,7 +271,7 @@ fn a_welcome_with_another_group_context_is_refused() {
 }
 
 #[test]
-fn a_welcome_is_good_once_and_for_one() {
+fn welcome_works_once_for_one_newcomer() {
     let mut waiting = Waiting::new();
     // Misdelivered: a facilitator's Welcome for another newcomer.
     let ghost = Ghost::new(&waiting.world, 83);
@@ -298,8 +299,9 @@ fn a_welcome_is_good_once_and_for_one() {
     waiting.world.goes_on();
 }
 
+/// A damaged Welcome is refused, and the true one still works.
 #[test]
-fn a_damaged_welcome_is_refused_and_the_true_one_still_works() {
+fn damaged_welcome_keeps_key_package() {
     let mut waiting = Waiting::new();
     let opened = waiting.world.rooms[FAY].open_knock(&waiting.pending).unwrap();
     let submission = waiting.world.rooms[FAY].admit(&opened, NOW).unwrap();
@@ -317,7 +319,7 @@ fn a_damaged_welcome_is_refused_and_the_true_one_still_works() {
 }
 
 #[test]
-fn nobody_else_joins_by_my_welcome() {
+fn welcome_admits_no_other_newcomer() {
     let mut waiting = Waiting::new();
     let opened = waiting.world.rooms[FAY].open_knock(&waiting.pending).unwrap();
     let submission = waiting.world.rooms[FAY].admit(&opened, NOW).unwrap();
@@ -333,7 +335,7 @@ fn nobody_else_joins_by_my_welcome() {
 }
 
 #[test]
-fn a_preview_is_what_the_pinned_facilitator_signed() {
+fn preview_needs_the_pinned_facilitators_signature() {
     let waiting = Waiting::new();
     let sealed = waiting.world.log.previews.last().unwrap().clone();
     let link = &waiting.link;

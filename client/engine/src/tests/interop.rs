@@ -52,8 +52,9 @@ fn fullest(body: Body) -> Envelope {
     }
 }
 
+/// Entries under a mark fit the relay's limit for them.
 #[test]
-fn ciphertexts_are_multiples_of_256_and_marked_ones_short() {
+fn ciphertexts_are_multiples_of_256_bytes() {
     for suite in [Suite::X25519, Suite::XWing] {
         let mut world = World::of(suite);
         let ben = world.rooms[BEN].signing_key();
@@ -78,7 +79,7 @@ fn ciphertexts_are_multiples_of_256_and_marked_ones_short() {
 }
 
 #[test]
-fn leaf_extensions_in_another_order_are_refused() {
+fn reordered_leaf_extensions_are_refused() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 60);
     let forgery = PackageForgery { other_order: true, ..PackageForgery::default() };
@@ -92,7 +93,7 @@ fn leaf_extensions_in_another_order_are_refused() {
 }
 
 #[test]
-fn five_windows_are_looked_at_and_no_more() {
+fn only_five_windows_are_compared() {
     let mut world = World::new();
     let at = world.rooms[BEN].cursor().seq;
     let digest = last_row(&world.rooms[BEN]).digest;
@@ -135,8 +136,9 @@ fn later(format: u8, body: u8, id: u8, counter: u8) -> Vec<u8> {
     [&head[..], &[0x82, 0x18, body, 0x81, 0x63], b"new", &[0x50], &[3; 16]].concat()
 }
 
+/// Messages of later versions count, too.
 #[test]
-fn messages_of_later_versions_count_and_are_told_once() {
+fn later_versions_are_told_once_each() {
     let mut world = World::new();
     let mut counter = 0;
     let mut posts_later = |world: &mut World, format, body, marked| {
@@ -176,7 +178,7 @@ fn messages_of_later_versions_count_and_are_told_once() {
 }
 
 #[test]
-fn later_messages_vouch_and_leave_no_gap_behind() {
+fn later_messages_vouch_and_count() {
     let mut world = World::new();
     let at = world.rooms[BEN].cursor().seq;
     let post = |world: &mut World, content: &[u8]| {
@@ -203,8 +205,9 @@ fn later_messages_vouch_and_leave_no_gap_behind() {
     assert_eq!(told, 32);
 }
 
+/// The message counts all the same.
 #[test]
-fn words_under_a_mark_are_counted_and_never_shown() {
+fn text_under_mark_is_never_shown() {
     let mut world = World::new();
     let retraction = Body::Retract { message: MessageId([9; 16]), seq: Seq(1) };
     for (counter, body, marked) in
@@ -227,7 +230,7 @@ fn words_under_a_mark_are_counted_and_never_shown() {
 
 /// Verifies every signature of the appendix of `docs/protocol.md` through the provider that OpenMLS calls.
 #[test]
-fn mls_signatures_are_as_strict_as_all_others() {
+fn mls_signatures_are_checked_strictly() {
     use openmls_traits::{crypto::OpenMlsCrypto as _, types::SignatureScheme};
     const PROTOCOL: &str = include_str!("../../../../docs/protocol.md");
     let crypto = Crypto::default();
@@ -285,7 +288,7 @@ fn sealed_notes(room: &mut TestRoom, log: &mut Log) -> Vec<Vec<usize>> {
 const XWING_NOTE: usize = 16 + 4 + 1120 + 1024 + 16;
 
 #[test]
-fn notes_of_x_wing_rooms_are_sealed_with_x_wing() {
+fn notes_are_sealed_with_x_wing() {
     let mut world = World::of(Suite::XWing);
     let until = NOW.plus(60_000);
     let mal = world.key(MAL);
@@ -336,7 +339,7 @@ fn time_outs_need_no_note_key() {
 }
 
 #[test]
-fn keys_that_take_no_note_stay_out_of_leaves() {
+fn unusable_keys_are_refused_in_leaves() {
     let mut world = World::of(Suite::XWing);
     let low = [vec![9; 1184], vec![0; 32]].concat();
     // Its last coefficient is the modulus, so it parses but cannot be encrypted to.

@@ -119,7 +119,7 @@ fn largest(suite: Suite) -> usize {
 }
 
 #[test]
-fn the_largest_commit_of_the_largest_room_fits() {
+fn largest_commit_fits_an_entry() {
     for (suite, each) in [(Suite::XWing, 1_100), (Suite::X25519, 80)] {
         let bytes = largest(suite);
         // Encrypted to each member separately, because no member has renewed their keys.

@@ -60,7 +60,7 @@ fn enters(world: &mut World, who: usize, link: &Invite, request: &KnockRequest) 
 
 /// A member removed while messages wait still has them in the next stay and decides whether they go out.
 #[test]
-fn words_outlast_removal_unsent() {
+fn waiting_text_outlasts_removal() {
     let mut world = World::with_clocks([0; 4]);
     let id = world.rooms[BEN].queue_text("waiting".into(), NOW).unwrap();
     world.rooms[BEN].next_submission().unwrap().unwrap();
@@ -85,7 +85,7 @@ fn words_outlast_removal_unsent() {
 
 /// The client neither drops nor retries a message that the relay refuses for good, and its number is reused.
 #[test]
-fn refused_words_stay_with_the_reason() {
+fn refused_text_stays_with_its_reason() {
     let mut world = World::with_clocks([0; 4]);
     world.say(BEN, "one");
     for (code, behind) in

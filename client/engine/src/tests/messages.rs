@@ -55,7 +55,7 @@ pub(super) fn ben_sees(world: &mut World, who: usize, envelope: &Envelope) -> Ro
 }
 
 #[test]
-fn a_message_encrypted_again_is_shown_once() {
+fn reencrypted_message_is_shown_once() {
     let mut world = World::new();
     // RFC 9750: another member can encrypt Mal's words again under Mal's next key. This is the result.
     let words = text(1, 1, "once");
@@ -67,7 +67,7 @@ fn a_message_encrypted_again_is_shown_once() {
 }
 
 #[test]
-fn nobody_can_use_up_anothers_message_id() {
+fn copied_message_id_hides_nothing() {
     let mut world = World::new();
     // The relay shows Mal Fay's message before anybody else sees it; he posts first under her id.
     world.rooms[FAY].queue_text("Fay's words".into(), NOW).unwrap();
@@ -90,7 +90,7 @@ fn nobody_can_use_up_anothers_message_id() {
 }
 
 #[test]
-fn counters_that_skip_or_stand_still_are_noticed() {
+fn counter_gaps_and_reuse_are_noticed() {
     let mut world = World::new();
     ben_sees(&mut world, MAL, &text(1, 1, "one"));
     assert_eq!(ben_sees(&mut world, MAL, &text(2, 4, "four")).notices, [Notice::Gap(2)]);
@@ -102,7 +102,7 @@ fn counters_that_skip_or_stand_still_are_noticed() {
 }
 
 #[test]
-fn another_view_of_the_log_is_noticed() {
+fn other_view_of_log_is_noticed() {
     let mut world = World::new();
     let seen = Seen { digest: Digest([1; 32]), ..seen_nothing_new(Seq(3)) };
     let row = ben_sees(&mut world, MAL, &Envelope { seen: Some(seen), ..text(1, 1, "hm") });
@@ -147,7 +147,7 @@ pub(super) fn say_in_two_orders(world: &mut World) {
 }
 
 #[test]
-fn words_shown_in_two_orders_are_noticed_on_both_sides() {
+fn two_orders_are_noticed_by_both() {
     let mut world = World::new();
     let before = Seq(world.rooms[BEN].cursor().seq.0 + 1);
     say_in_two_orders(&mut world);
@@ -170,7 +170,7 @@ fn words_shown_in_two_orders_are_noticed_on_both_sides() {
 /// The relay passes the author's first message after the fork off as retracted, and no other message vouches for the same
 /// entries.
 #[test]
-fn a_tombstone_does_not_take_away_what_its_message_vouched_for() {
+fn tombstone_does_not_hide_a_fork() {
     let mut world = World::new();
     say_in_two_orders(&mut world);
     let hidden = encrypt(&mut world, FAY, "and now");
@@ -191,7 +191,7 @@ fn a_tombstone_does_not_take_away_what_its_message_vouched_for() {
 
 /// The relay lets the last entry expire, so that the author's next message would vouch for nothing.
 #[test]
-fn what_was_seen_before_something_expired_unread_is_vouched_for() {
+fn expiry_does_not_hide_a_fork() {
     let mut world = World::new();
     let before = Seq(world.rooms[BEN].cursor().seq.0 + 1);
     say_in_two_orders(&mut world);
@@ -211,7 +211,7 @@ fn what_was_seen_before_something_expired_unread_is_vouched_for() {
 }
 
 #[test]
-fn what_expired_unread_between_entries_makes_no_fork() {
+fn expired_entries_make_no_fork() {
     let mut world = World::new();
     world.say(FAY, "read");
     let words = encrypt(&mut world, CLEO, "expired");
@@ -226,10 +226,10 @@ fn what_expired_unread_between_entries_makes_no_fork() {
     }
 }
 
-/// The relay delivers a message to the others, has its author encrypt it again and says that the id is taken. If the number were
-/// reused, the relay could withhold the next message unnoticed.
+/// Unless the relay says that the id is taken: it may have delivered the message and had its author encrypt it again. If the number
+/// were reused then, the relay could withhold the next message unnoticed.
 #[test]
-fn a_refused_message_gives_its_number_back_unless_the_relay_has_something_under_its_id() {
+fn refused_message_returns_its_number() {
     let mut world = World::new();
     world.say(MAL, "one");
     let refuse = |world: &mut World, code| {
@@ -245,7 +245,7 @@ fn a_refused_message_gives_its_number_back_unless_the_relay_has_something_under_
 
 /// The relay's answer was lost, and a month later the relay has forgotten the id and refuses it.
 #[test]
-fn what_the_relay_may_have_taken_and_forgotten_keeps_its_number() {
+fn possibly_accepted_message_keeps_its_number() {
     let mut world = World::new();
     world.rooms[MAL].queue_text("taken".into(), NOW).unwrap();
     let taken = world.rooms[MAL].next_submission().unwrap().unwrap();
@@ -291,7 +291,7 @@ fn former_moderator_keeps_the_notes_number() {
 
 /// The expired entry is of another epoch, so it is not the message that the relay refused a month later.
 #[test]
-fn what_the_relay_cannot_have_taken_gives_its_number_back() {
+fn never_accepted_message_returns_its_number() {
     let mut world = World::new();
     world.rooms[MAL].queue_text("never taken".into(), NOW).unwrap();
     let refused = world.rooms[MAL].next_submission().unwrap().unwrap();
@@ -310,8 +310,9 @@ fn what_the_relay_cannot_have_taken_gives_its_number_back() {
     assert_eq!(texts(&world.rooms[BEN]), ["expired", "next"]);
 }
 
+/// The first message of any member reveals it.
 #[test]
-fn a_newcomer_notices_another_order_at_the_first_words_of_anybody() {
+fn newcomer_notices_fork_at_first_message() {
     let mut world = World::new();
     // Fay has not spoken since long before Dan came.
     let (fay, log) = (&mut world.rooms[FAY], &mut world.log);
@@ -340,7 +341,7 @@ fn a_newcomer_notices_another_order_at_the_first_words_of_anybody() {
 }
 
 #[test]
-fn who_is_kept_from_a_removal_stays_unconfirmed() {
+fn member_without_removal_stays_unconfirmed() {
     let mut world = World::new();
     let names = |world: &mut World, who: usize| {
         let all = world.rooms[who].unconfirmed().unwrap().members;
@@ -370,7 +371,7 @@ fn who_is_kept_from_a_removal_stays_unconfirmed() {
 }
 
 #[test]
-fn a_hole_in_an_author_s_log_is_told_to_the_readers() {
+fn hole_in_authors_log_is_told() {
     let mut world = World::new();
     let words = encrypt(&mut world, MAL, "unheard");
     world.log.append(words);
@@ -388,7 +389,7 @@ fn a_hole_in_an_author_s_log_is_told_to_the_readers() {
 }
 
 #[test]
-fn a_window_that_is_no_window_is_noticed_or_left_alone() {
+fn malformed_window_is_noticed_or_ignored() {
     let mut world = World::new();
     let at = world.rooms[BEN].cursor().seq;
     let digest = last_row(&world.rooms[BEN]).digest;
@@ -411,7 +412,7 @@ fn a_window_that_is_no_window_is_noticed_or_left_alone() {
 
 /// T13: an observer of ciphertexts or traffic learns one of a few sizes.
 #[test]
-fn a_thousand_texts_have_one_of_five_sizes() {
+fn texts_have_one_of_five_sizes() {
     let mut world = World::new();
     let mut sizes = std::collections::BTreeSet::new();
     for number in 0..1_000_usize {
@@ -425,7 +426,7 @@ fn a_thousand_texts_have_one_of_five_sizes() {
 }
 
 #[test]
-fn only_the_author_takes_back() {
+fn only_the_author_can_retract() {
     let mut world = World::new();
     let message = world.say(FAY, "stays");
     let seq = world.rooms[FAY].find_message(&message.short()).unwrap().seq;
@@ -446,7 +447,7 @@ fn only_the_author_takes_back() {
 }
 
 #[test]
-fn a_departure_message_is_for_oneself() {
+fn departure_message_needs_own_signature() {
     let mut world = World::new();
     let (room, ben) = (world.rooms[BEN].id(), ack_of(&world.rooms[BEN]));
     let mal = world.rooms[MAL].signing_key();
@@ -471,7 +472,7 @@ fn a_departure_message_is_for_oneself() {
 }
 
 #[test]
-fn invites_come_from_those_who_may_make_them() {
+fn only_permitted_moderators_announce_invites() {
     let mut world = World::new();
     let mut id = 0;
     for (who, role, good) in [
@@ -505,7 +506,7 @@ fn known_invite(world: &World, who: usize, id: u8) -> Option<KnownInvite> {
 
 /// A10: later announcements of the same invite change nothing and are reported.
 #[test]
-fn first_announcement_of_an_invite_counts() {
+fn first_announcement_of_invite_counts() {
     let mut world = World::new();
     let announces = |role, key: u8| Body::InviteIssued {
         invite: InviteId([4; 16]),
@@ -534,7 +535,7 @@ fn first_announcement_of_an_invite_counts() {
 }
 
 #[test]
-fn a_new_agreement_comes_from_its_facilitator() {
+fn new_agreement_needs_its_facilitator() {
     let mut world = World::new();
     let agreement = |signer| Agreement {
         format: 1,
@@ -566,7 +567,7 @@ fn a_new_agreement_comes_from_its_facilitator() {
 }
 
 #[test]
-fn content_that_is_none_is_told_and_harmless() {
+fn malformed_content_is_told_and_harmless() {
     let mut world = World::new();
     for content in [vec![], vec![0; 256], vec![0xff; 256], b"\x80".to_vec(), vec![0x9f; 5000]] {
         let payload = posts_bytes(&mut world.rooms[MAL], &content);
@@ -584,7 +585,7 @@ fn content_that_is_none_is_told_and_harmless() {
 }
 
 #[test]
-fn words_never_moderate() {
+fn text_never_moderates() {
     let mut world = World::new();
     for words in ["/pause", "/remove Ben", "hearthd ready", "Fay: the room is closed"] {
         world.say(MAL, words);
@@ -596,7 +597,7 @@ fn words_never_moderate() {
 }
 
 #[test]
-fn a_pause_holds_members_and_not_facilitators() {
+fn pause_holds_only_members() {
     let mut world = World::new();
     let until = NOW.plus(60_000);
     world.act(CLEO, Act::Pause { until, comment: String::new() });

@@ -35,7 +35,7 @@ fn fill(world: &mut World, entries: u32) {
 
 /// A relay can replay stale commits without limit, so their cost must not grow with the log.
 #[test]
-fn a_commit_of_a_past_epoch_costs_as_much_after_a_thousand_entries_as_after_ten() {
+fn stale_commit_cost_is_constant() {
     let mut world = World::new();
     let stale = world.forge(FAY, &Forgery::default()).commit;
     world.goes_on();
@@ -59,7 +59,7 @@ fn a_commit_of_a_past_epoch_costs_as_much_after_a_thousand_entries_as_after_ten(
 
 /// The record of a commit is deleted with its row.
 #[test]
-fn a_commit_is_forgotten_with_its_history() {
+fn commit_is_forgotten_with_its_history() {
     const DAY: u64 = 24 * 3_600_000;
     let mut world = World::new();
     let commits = |world: &World| {
@@ -77,7 +77,7 @@ fn a_commit_is_forgotten_with_its_history() {
 
 /// Two messages of one sender and epoch that swap places are each read once, and the client says so.
 #[test]
-fn words_of_one_sender_that_change_places_are_both_read_and_it_is_said() {
+fn swapped_messages_are_read_and_told() {
     let mut world = World::new();
     let words = ["one", "two", "three", "four"];
     let made: Vec<Vec<u8>> = (1..)
@@ -136,13 +136,13 @@ fn cost_of_sending(room: &mut TestRoom) -> (Duration, usize) {
 /// T17, with a relay that accepts what it should refuse. A stored proposal would stop members from sending until somebody commits
 /// it.
 #[test]
-fn a_thousand_proposals_leave_their_rows_and_nothing_else() {
+fn thousand_proposals_leave_only_rows() {
     proposals(10);
 }
 
 #[test]
 #[ignore = "takes a minute; --run-ignored all plays it"]
-fn ten_thousand_proposals_leave_their_rows_and_nothing_else() {
+fn ten_thousand_proposals_leave_only_rows() {
     let [before, after] = proposals(100);
     assert!(after <= 2 * before, "{after:?} to send instead of {before:?}");
 }

@@ -61,7 +61,7 @@ fn letters(many: usize) -> String {
 }
 
 #[test]
-fn texts_of_acts_have_their_length() {
+fn texts_of_acts_are_bounded() {
     let mut bench = Bench::new();
     let ben = bench.world.key(BEN);
     let acts: [fn(String, MemberKey) -> Act; 4] = [
@@ -77,7 +77,7 @@ fn texts_of_acts_have_their_length() {
 }
 
 #[test]
-fn a_pause_ends_later_than_it_begins_and_is_taken_back_once() {
+fn pause_ends_later_and_resumes_once() {
     let mut bench = Bench::new();
     let pause = |until| Act::Pause { until, comment: String::new() };
     bench.refuses(Act::Resume, &RuleError::Nothing);
@@ -92,7 +92,7 @@ fn a_pause_ends_later_than_it_begins_and_is_taken_back_once() {
 }
 
 #[test]
-fn hours_are_well_formed() {
+fn malformed_hours_are_refused() {
     let mut bench = Bench::new();
     let hours = |start_minute, end_minute| Hours {
         windows: vec![Opening { start_minute, end_minute }],
@@ -106,7 +106,7 @@ fn hours_are_well_formed() {
 }
 
 #[test]
-fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
+fn pins_are_capped_oldest_first() {
     let mut bench = Bench::new();
     let id = |number: usize| {
         let message = MessageId([u8::try_from(number).unwrap(); 16]);
@@ -138,7 +138,7 @@ fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
 }
 
 #[test]
-fn entries_are_kept_for_an_hour_to_ten_years() {
+fn retention_is_hour_to_ten_years() {
     let mut bench = Bench::new();
     let ten_years = 10 * 365 * 24 * 3600;
     for seconds in [3600, ten_years] {
@@ -151,7 +151,7 @@ fn entries_are_kept_for_an_hour_to_ten_years() {
 }
 
 #[test]
-fn agreements_follow_one_another() {
+fn agreement_versions_are_consecutive() {
     let mut bench = Bench::new();
     let next = |version, id: u8| AgreementRef { id: Digest([id; 32]), version, effective: NOW };
     let amend = |agreement, change| Act::Amend { agreement, change };
@@ -203,7 +203,7 @@ fn drafts_are_bounded() {
 
 /// The relay's length limit must fit the longest permitted text with the largest envelope around it.
 #[test]
-fn the_greatest_text_of_a_length_fits_what_the_relay_allows() {
+fn longest_text_fits_the_relays_limit() {
     /// MLS around the padded content: header, tag, signature and sender data, with room to spare.
     const MLS_BYTES: usize = 512;
     let mut bench = Bench::new();
@@ -231,7 +231,7 @@ fn the_greatest_text_of_a_length_fits_what_the_relay_allows() {
 }
 
 #[test]
-fn a_full_room_admits_nobody_and_says_so() {
+fn full_room_admits_nobody() {
     let mut bench = Bench::new();
     let room = &mut bench.world.rooms[FAY];
     let (mut roster, mine) = (room.roster().unwrap(), ack_of(room));
@@ -255,7 +255,7 @@ fn a_full_room_admits_nobody_and_says_so() {
 }
 
 #[test]
-fn so_many_have_a_role_of_their_own() {
+fn roles_are_capped() {
     let mut bench = Bench::new();
     let ben = bench.world.key(BEN);
     let observes = Act::SetRole { member: ben, role: Role::Observer };
@@ -270,7 +270,7 @@ fn so_many_have_a_role_of_their_own() {
 }
 
 #[test]
-fn so_many_who_are_out_are_remembered_and_the_oldest_is_forgotten_first() {
+fn revoked_keys_are_capped_oldest_first() {
     let key = |n: usize| {
         let mut key = MemberKey([0; 32]);
         key.0[..8].copy_from_slice(&n.to_be_bytes());
@@ -287,7 +287,7 @@ fn so_many_who_are_out_are_remembered_and_the_oldest_is_forgotten_first() {
 }
 
 #[test]
-fn roles_are_sorted_by_key_whoever_gets_one() {
+fn roles_are_sorted_by_key() {
     let mut bench = Bench::new();
     let ben = bench.world.key(BEN);
     let ends = [MemberKey([0; 32]), MemberKey([255; 32])];

@@ -55,8 +55,9 @@ fn three_members_talk_in_both_suites() {
     }
 }
 
+/// The chain of records verifies for members who were away.
 #[test]
-fn every_act_reaches_every_member_and_the_chain_verifies() {
+fn every_act_reaches_every_member() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     let message = say(&mut ben, &mut log, "I regret this.");
     log.show(&mut fay);
@@ -97,8 +98,9 @@ fn every_act_reaches_every_member_and_the_chain_verifies() {
     act(&mut cleo, &mut log, Act::Announce("I am here, too.".into()));
 }
 
+/// Nor can the last facilitator step down or leave.
 #[test]
-fn members_cannot_moderate_and_the_last_facilitator_stays() {
+fn members_cannot_moderate() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
     let refused = ben.act(Act::Lock(true), NOW);
     assert!(matches!(refused, Err(EngineError::Rule(RuleError::NotFacilitator))));
@@ -111,7 +113,7 @@ fn members_cannot_moderate_and_the_last_facilitator_stays() {
 }
 
 #[test]
-fn the_removed_read_nothing_later() {
+fn removed_member_reads_nothing_later() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::XWing);
     // Ben's client is modified: it keeps every key it has.
     let member = ben.me();
@@ -137,7 +139,7 @@ fn the_removed_read_nothing_later() {
 }
 
 #[test]
-fn a_departure_is_carried_out_by_any_member() {
+fn any_member_carries_out_a_departure() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     ben.queue_departure(true, NOW).unwrap();
     log.flush(&mut ben);
@@ -154,7 +156,7 @@ fn a_departure_is_carried_out_by_any_member() {
 
 /// The answer to a goodbye was lost, and its author came back after the relay had forgotten the goodbye.
 #[test]
-fn a_goodbye_that_expired_unread_is_one_all_the_same() {
+fn goodbye_counts_though_expired_unread() {
     let (_, _, mut ben, _) = three(Suite::X25519);
     assert!(!ben.leave_unread().unwrap());
     ben.queue_departure(false, NOW).unwrap();
@@ -166,8 +168,9 @@ fn a_goodbye_that_expired_unread_is_one_all_the_same() {
     assert!(ben.policy().is_err());
 }
 
+/// A lapsed member returns with their old key after acknowledging.
 #[test]
-fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
+fn material_amendment_lapses_the_unacknowledged() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     let agreement = fay.queue_amendment("New rules.".into(), Change::Material, NOW, NOW).unwrap();
     log.flush(&mut fay);
@@ -208,7 +211,7 @@ fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
 }
 
 #[test]
-fn a_time_out_is_read_by_its_member_alone() {
+fn time_out_is_private() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     let member = ben.me();
     let until = NOW.plus(60_000);
@@ -249,7 +252,7 @@ fn notes_without_a_record_are_bounded() {
 }
 
 #[test]
-fn replays_gaps_forks_and_rollbacks_are_noticed() {
+fn replays_gaps_forks_rollbacks_are_noticed() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     say(&mut fay, &mut log, "one");
     let first = log.entries.last().unwrap().clone();
@@ -291,7 +294,7 @@ fn replays_gaps_forks_and_rollbacks_are_noticed() {
 }
 
 #[test]
-fn a_lost_race_is_tried_again_and_nothing_is_lost() {
+fn lost_race_is_retried_without_loss() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     log.show(&mut cleo);
     // Ben and Cleo commit in the same epoch; the relay orders Cleo first. Ben also has an encrypted message.
@@ -319,7 +322,7 @@ fn a_lost_race_is_tried_again_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_message_against_a_pause_is_held() {
+fn message_during_a_pause_is_held() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     let pause = Act::Pause { until: NOW.plus(60_000), comment: "One moment.".into() };
     act(&mut fay, &mut log, pause);
@@ -331,7 +334,7 @@ fn a_message_against_a_pause_is_held() {
 }
 
 #[test]
-fn a_post_of_an_observer_is_held() {
+fn post_of_observer_is_held() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     act(&mut fay, &mut log, Act::SetRole { member: ben.me(), role: Role::Observer });
     say(&mut ben, &mut log, "all the same");
@@ -340,7 +343,7 @@ fn a_post_of_an_observer_is_held() {
 }
 
 #[test]
-fn a_receipt_verifies_offline() {
+fn receipt_verifies_offline() {
     let (_, _, ben, _) = three(Suite::X25519);
     let receipt = ben.receipt().unwrap();
     assert!(receipt.countersigned.is_some());
@@ -362,7 +365,7 @@ fn a_receipt_verifies_offline() {
 
 /// T29: a receipt proves one acknowledgement as its member signed it and reveals nothing else that was said in the room.
 #[test]
-fn five_kinds_of_forged_receipts_are_refused_and_a_true_one_tells_nothing_else() {
+fn forged_receipts_are_refused() {
     let (mut log, mut fay, mut ben, cleo) = three(Suite::X25519);
     let secrets = ["The canary that Ben said.", "The canary that Fay said."];
     say(&mut ben, &mut log, secrets[0]);
@@ -452,7 +455,7 @@ fn five_kinds_of_forged_receipts_are_refused_and_a_true_one_tells_nothing_else()
 }
 
 #[test]
-fn a_crash_between_commit_and_network_repeats_nothing() {
+fn crash_before_sending_reencrypts_nothing() {
     let mut log = Log::default();
     let mut fay = found("Fay", Suite::X25519);
     let mut ben = join(&mut fay, &mut log, "Ben");
@@ -473,7 +476,7 @@ fn a_crash_between_commit_and_network_repeats_nothing() {
 }
 
 #[test]
-fn an_empty_entry_does_not_pass_for_a_message_that_waits() {
+fn empty_entry_is_not_waiting_message() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
     ben.queue_text("not sent yet".into(), NOW).unwrap();
     // Ben's client encrypts nothing before it has a connection; the relay delivers an empty entry.
@@ -489,7 +492,7 @@ fn an_empty_entry_does_not_pass_for_a_message_that_waits() {
 
 /// A member returns after the room's entries expired: the client says so once, and the row excuses only the entries it names.
 #[test]
-fn what_expired_unread_is_said_and_accuses_nobody() {
+fn expired_entries_are_told_without_alarm() {
     const DAY: u64 = 24 * 3_600_000;
     let mut log = Log::default();
     let mut fay = found("Fay", Suite::X25519);
@@ -521,7 +524,7 @@ fn what_expired_unread_is_said_and_accuses_nobody() {
 
 /// The relay keeps commits longer than messages, so a member who was away longer than the retention still follows the room.
 #[test]
-fn who_missed_words_that_expired_follows_by_the_commits() {
+fn commits_outlast_expired_messages() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
     let away = ben.cursor().seq;
     for round in 0..3 {
@@ -557,7 +560,7 @@ fn who_missed_words_that_expired_follows_by_the_commits() {
 /// A member left behind can rejoin with a new invite and keeps their history. Waiting messages stay, and go out when the member
 /// sends them.
 #[test]
-fn who_is_left_behind_knocks_again_and_says_what_waited() {
+fn member_left_behind_rejoins() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     say(&mut fay, &mut log, "before");
     log.show(&mut ben);
@@ -616,7 +619,7 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
 }
 
 #[test]
-fn nothing_is_said_after_a_goodbye_that_waits() {
+fn nothing_follows_a_waiting_goodbye() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
     ben.queue_text("before".into(), NOW).unwrap();
     ben.queue_departure(false, NOW).unwrap();
@@ -631,7 +634,7 @@ fn nothing_is_said_after_a_goodbye_that_waits() {
 }
 
 #[test]
-fn an_outbox_takes_so_many_texts_and_they_go_out_in_order() {
+fn outbox_is_bounded_and_ordered() {
     let mut log = Log::default();
     let mut fay = found("Fay", Suite::XWing);
     let mut ben = join(&mut fay, &mut log, "Ben");
