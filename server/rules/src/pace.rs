@@ -1,4 +1,4 @@
-//! How fast each member commits.
+//! Limits the pace of each member's commits.
 
 use std::collections::HashMap;
 
@@ -6,17 +6,17 @@ use hearth_protocol::{MemberKey, Millis, RejectCode, RoomId};
 
 use crate::Refusal;
 
-/// Least milliseconds between two commits of one member, in the long run.
+/// Minimum milliseconds between two commits of one member, in the long run.
 const COMMIT_MILLIS: u64 = 2_000;
 /// Commits of one member at once.
 const COMMIT_BURST: u64 = 5;
-/// Members whose pace is remembered; beyond it, those with nothing to remember are forgotten.
+/// Members whose pace is kept; above it, members who owe nothing are dropped.
 const PACE_MAX: usize = 8192;
 
-/// How fast each member commits: a storm of self-updates would keep a facilitator's commit from ever winning.
+/// Pace of each member's commits, so that a storm of self-updates cannot keep a facilitator's commit from winning.
 #[derive(Debug, Default)]
 pub struct CommitPace {
-    /// The moment at which a member's whole burst is free again.
+    /// Time at which a member's whole burst is available again.
     free_at: HashMap<(RoomId, MemberKey), u64>,
 }
 
@@ -90,13 +90,13 @@ mod tests {
         for _ in 0..COMMIT_BURST {
             pace.take(ROOM, &key(0), Millis(soon - 1)).unwrap();
         }
-        // One more has no place; whoever has one goes on.
+        // One more member finds no place; the present ones go on.
         let late = key(PACE_MAX);
         assert!(pace.take(ROOM, &late, Millis(soon - 1)).is_err());
         pace.take(ROOM, &key(1), Millis(soon - 1)).unwrap();
         pace.take(ROOM, &late, Millis(soon)).unwrap();
         assert_eq!(pace.free_at.len(), 3);
-        // Whoever is too fast is remembered.
+        // A member who is too fast keeps their place.
         assert!(pace.take(ROOM, &key(0), Millis(soon)).is_err());
     }
 }
