@@ -49,8 +49,9 @@ mod tests {
 
     const ROOM: RoomId = RoomId([1; 16]);
 
+    /// A burst of five, then one in two seconds.
     #[test]
-    fn commits_come_in_a_burst_and_then_one_in_two_seconds() {
+    fn commits_are_paced_after_a_burst() {
         let mut pace = CommitPace::default();
         let member = MemberKey([1; 32]);
         let now = 1_000_000;
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_back_does_not_silence_a_member() {
+    fn clock_set_back_paces_nobody() {
         let mut pace = CommitPace::default();
         let member = MemberKey([1; 32]);
         for now in [10_000_000_000, 1_000, u64::MAX, 0] {
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_members_those_who_owe_nothing_are_forgotten() {
+    fn members_who_owe_nothing_are_forgotten() {
         let mut pace = CommitPace::default();
         let key = |number: usize| {
             let mut bytes = [0; 32];

@@ -305,7 +305,7 @@ fn malformed_submissions_are_refused() {
 }
 
 #[test]
-fn effects_are_refused_by_role_and_state() {
+fn effects_depend_on_role_and_state() {
     use RejectCode::{
         BadFrame, BadPayload, IdConflict, LastFacilitator, Locked, NotAcknowledged, NotFacilitator,
         NotFound, RoomFull,
@@ -524,7 +524,7 @@ fn rooms_open_by_a_usable_grant() {
 
 /// Each rule holds to its last millisecond and its last byte.
 #[test]
-fn rules_end_where_they_say() {
+fn rules_hold_to_the_last_byte() {
     let long = |bytes| {
         let mut payload = post(EPOCH.0);
         payload.resize(bytes, 0x5a);
@@ -598,7 +598,7 @@ fn paces_end_with_their_time() {
 
 /// The store learns when and how much a member posted only if a rule needs it.
 #[test]
-fn posts_are_counted_where_rules_need_it() {
+fn posts_are_counted_only_if_needed() {
     let (_, room) = World::new().submit(CLEO, says()).unwrap();
     assert_eq!((room.counted, room.paced), (None, None));
     let world = ruled(|numbers| (numbers.slow_seconds, numbers.budget_per_day) = (1, 9));
@@ -616,7 +616,7 @@ fn posts_are_counted_where_rules_need_it() {
 
 /// Effects of one submission see the results of earlier ones.
 #[test]
-fn effects_see_those_before_them() {
+fn effects_see_earlier_effects() {
     let world = World::new();
     let admit = || Effect::Admit {
         member: key(7),
@@ -650,7 +650,7 @@ fn effects_see_those_before_them() {
 }
 
 #[test]
-fn invites_show_until_they_are_used_or_expire() {
+fn invites_show_until_used_or_expired() {
     let good = Invite { uses_left: 1, expires: NOW.plus(1), ..World::new().invites[0] };
     let used = Invite { uses_left: 0, ..good };
     let old = Invite { expires: NOW, ..good };
@@ -676,8 +676,9 @@ fn invites_show_until_they_are_used_or_expire() {
     }
 }
 
+/// A blob is deleted once its member has subscribed past their admission.
 #[test]
-fn blobs_evict_the_oldest_and_leave_with_their_member() {
+fn oldest_unclaimed_blob_is_evicted() {
     let put = |count| {
         let mut room = Room::new(row());
         let staged = blobs::Staged { count, oldest: Some(BlobId([1; 32])) };
@@ -733,7 +734,7 @@ fn epochs_reopen_by_one_or_ahead() {
 }
 
 #[test]
-fn roles_are_given_by_those_above() {
+fn roles_are_granted_from_above() {
     let mut world = World::new();
     world.pending.push(Pending { member: key(5), digest: Digest([5; 32]), ..world.pending[0] });
     let admit = |number: u8, role| {
@@ -815,7 +816,7 @@ fn commits_of_members_are_paced() {
 }
 
 #[test]
-fn readers_see_what_is_theirs() {
+fn reading_depends_on_standing() {
     let world = World::new();
     let desk = (2, world.members[..5].to_vec());
     let status =
@@ -916,7 +917,7 @@ impl Dice {
 
 /// A decision depends only on the parts that its verb needs; and every accepted submission moves the room by one step.
 #[test]
-fn decisions_depend_on_what_is_asked_for() {
+fn decisions_depend_only_on_their_needs() {
     let world = World::new();
     let (mut dice, mut accepted) = (Dice(0x9e37_79b9_7f4a_7c15), 0);
     for _ in 0..60_000 {
