@@ -1,14 +1,14 @@
-//! Entries on their way out: encoded once, copied into as few frames as they fit.
+//! Outgoing entries: encoded once, copied into as few frames as possible.
 
 use std::sync::Arc;
 
 use hearth_protocol::{RoomId, Seq, limits::PAYLOAD_BYTES_MAX};
 use minicbor::Encoder;
 
-/// Bytes of entries in one frame. Holds the largest entry; leaves the rest of a frame for its envelope.
+/// Maximum bytes of entries in one frame. It fits the largest entry and leaves the rest of a frame for its envelope.
 pub(crate) const BATCH_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 1024;
 
-/// Entries of one room in order, already encoded.
+/// Encoded entries of one room, in order.
 #[derive(Debug, Default)]
 pub(crate) struct EntryBatch {
     encoded: Vec<u8>,
@@ -21,7 +21,7 @@ impl EntryBatch {
         Self::default()
     }
 
-    /// Adds an encoded entry; `false` if the batch has no place for it.
+    /// Adds an encoded entry; `false` if the batch is full.
     pub(crate) fn push(&mut self, seq: Seq, entry: &[u8]) -> bool {
         if self.count > 0 && self.encoded.len() + entry.len() > BATCH_BYTES_MAX {
             return false;
@@ -32,17 +32,17 @@ impl EntryBatch {
         true
     }
 
-    /// States that there is nothing more up to a position.
+    /// States that nothing else exists up to a position.
     pub(crate) fn reach(&mut self, seq: Seq) {
         self.last = Some(seq);
     }
 
-    /// The position up to which nothing is left out.
+    /// Returns the position up to which nothing is left out.
     pub(crate) fn last(&self) -> Option<Seq> {
         self.last
     }
 
-    /// Whether there is an entry in it.
+    /// Whether it has no entry.
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -68,7 +68,7 @@ impl EntryBatch {
     }
 }
 
-/// An encoded entry that is shared by everybody who gets it.
+/// An encoded entry, shared by all its recipients.
 pub(crate) type Encoded = Arc<[u8]>;
 
 #[cfg(test)]

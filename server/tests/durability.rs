@@ -1,4 +1,4 @@
-//! What was accepted stays; what is past its time does not.
+//! Accepted entries survive; expired entries are deleted.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -63,7 +63,7 @@ async fn a_restored_copy_is_another_stream() {
     let second = stream_of(&mut founder, room.id).await;
     assert_ne!(first, second);
     assert_eq!(founder.status(room.id).await.head, hearth_protocol::Seq(1));
-    // And from then on it is the same.
+    // The stream does not change after that.
     let relay = relay.restart().await;
     let mut founder = relay.connect().await;
     founder.enter(room.id, &room.key).await;

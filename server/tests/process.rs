@@ -1,4 +1,4 @@
-//! The program as an operator meets it.
+//! The `hearthd` program, as an operator runs it.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -67,7 +67,7 @@ fn a_grant_can_be_made_before_the_first_start() {
     let grant = Grant::parse(&String::from_utf8(granted.stdout).unwrap()).unwrap();
     let running = Running::start(hearthd(&relay).args(["--listen", "0.0.0.0:0"]));
     assert_eq!(field(&running.line, "pin=", ' '), grant.address.pin.unwrap().to_hex());
-    // Nobody can connect to every address.
+    // A client cannot connect to the unspecified address.
     refused(&hearthd(&relay).arg("grant").output().unwrap(), 2, "name one with --url");
     running.stop();
 }
@@ -104,7 +104,7 @@ fn it_starts_grants_refuses_a_second_and_stops_in_order() {
     assert_eq!(grant.address.authority, "a.example:1");
 }
 
-/// One line on what failed and one on what to try, and nothing on standard output.
+/// One line for the failure and one for the remedy, and nothing on standard output.
 fn refused(output: &Output, code: i32, says: &str) {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{text}");
@@ -167,7 +167,7 @@ fn pin_after_start(relay: &Path) -> String {
     pin
 }
 
-/// A new key would have every member refuse the relay.
+/// With a new key, every member would refuse the relay.
 #[test]
 fn lost_key_stops_the_start() {
     let dir = tempfile::tempdir().unwrap();
@@ -192,7 +192,7 @@ fn lost_key_stops_the_start() {
     assert_eq!(std::fs::metadata(&key).unwrap().len(), 0);
     std::fs::rename(&backup, &key).unwrap();
     assert_eq!(pin_after_start(&relay), pin);
-    // As the advice says, where there is no backup.
+    // The advice for an operator without a backup.
     for file in [key, certificate, address] {
         std::fs::remove_file(file).unwrap();
     }
@@ -201,7 +201,7 @@ fn lost_key_stops_the_start() {
     assert_ne!(pin_after_start(&relay), pin);
 }
 
-/// A folder restored from `hearth.db` alone: the store knows the pin that members have.
+/// A folder restored from `hearth.db` alone: the store records the pin that members have.
 #[test]
 fn restored_store_demands_its_key() {
     let dir = tempfile::tempdir().unwrap();
@@ -256,7 +256,7 @@ fn lost_certificate_is_made_from_key() {
 
 /// Returns `hearthd` without the right to low ports, or says why the test is skipped.
 fn without_low_ports(dir: &Path) -> Option<Command> {
-    // From the first port that anybody may take.
+    // The first port that needs no permission.
     let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok();
     if first.and_then(|text| text.trim().parse::<u16>().ok()).is_none_or(|first| first < 1024) {
         eprintln!("skipped: every account of this machine may listen on low ports");
@@ -265,7 +265,7 @@ fn without_low_ports(dir: &Path) -> Option<Command> {
     if !rustix::process::geteuid().is_root() {
         return Some(hearthd(dir));
     }
-    // Root keeps its files and loses this right alone: it comes back with no `exec` that is not in the bounding set.
+    // Root keeps its files and loses only this capability; `exec` restores none that the bounding set lacks.
     let drop = ["--inh-caps=-net_bind_service", "--bounding-set=-net_bind_service"];
     let probe = Command::new("setpriv").args(drop).arg("true").output();
     if !probe.is_ok_and(|done| done.status.success()) {
@@ -289,7 +289,7 @@ fn a_low_port_without_the_right_to_it_is_refused_in_two_lines() {
     let mut command = without_low_ports(&relay).unwrap();
     let listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:1023"];
     refused(&command.args(listen).output().unwrap(), 1, "cannot listen on 127.0.0.1:1023");
-    // Nothing else is wrong with the account or the folder.
+    // The account and the folder are otherwise valid.
     let mut command = without_low_ports(&relay).unwrap();
     let running = Running::start(command.args(["--listen", "127.0.0.1:0"]));
     assert_eq!(running.stop().0, Some(0));
@@ -368,7 +368,7 @@ fn backup_goes_into_new_or_empty_folders() {
     assert_eq!(names(&used), ["notes"]);
     assert_eq!(std::fs::read(&file).unwrap(), b"mine");
     assert!(!relay.join("hearth.db.next").exists());
-    // One that was cut short, and a slash at the end.
+    // A truncated link, and one with a slash at the end.
     std::fs::write(used.join("hearth.db.next"), "half").unwrap();
     std::fs::create_dir(dir.path().join("used-2")).unwrap();
     let output = backup(&used.join(""));
@@ -377,7 +377,7 @@ fn backup_goes_into_new_or_empty_folders() {
     assert_eq!(std::fs::read(used.join("hearth.db.next")).unwrap(), b"half");
 }
 
-/// A link that went to a full disk is lost, and so is the operator who is told that all is well.
+/// A link printed to a full disk is lost, and the operator must learn of it.
 #[test]
 fn an_answer_that_cannot_be_printed_is_a_failure() {
     let dir = tempfile::tempdir().unwrap();
@@ -390,7 +390,7 @@ fn an_answer_that_cannot_be_printed_is_a_failure() {
         refused(&output, 1, "standard output");
     }
     running.stop();
-    // The relay itself does not depend on who reads its one line.
+    // The relay itself runs on without a reader of its one line.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -414,7 +414,7 @@ impl Log {
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // Whoever waited may be gone; reading on keeps the relay from blocking.
+                // The receiver may be gone; reading on keeps the relay from blocking.
                 let _ = sender.send(line);
             }
         });
@@ -439,7 +439,7 @@ fn make_certificate(dir: &Path) -> String {
 async fn status_line(stream: &mut common::TlsStream) -> String {
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut bytes = Vec::new();
-    // The relay may close without a goodbye of TLS.
+    // The relay may close without TLS's close_notify.
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.unwrap();
     String::from_utf8(bytes).unwrap().lines().next().unwrap().to_owned()
 }
@@ -471,15 +471,15 @@ async fn a_new_certificate_is_taken_over_in_place_and_a_bad_one_is_not() {
     log.wait_for("the certificate was replaced");
     let after = common::tls_connect(address).await;
     assert_ne!(certificate_of(&after), first);
-    // Who was connected before has noticed nothing.
+    // Connected members notice nothing.
     assert_eq!(status_line(&mut before).await, "HTTP/1.1 426 Upgrade Required");
-    // A link that is made from now on must name the key that is served from now on.
+    // New links must name the key that the relay serves now.
     let granted = hearthd(&relay).arg("grant").output().unwrap();
     let grant = Grant::parse(&String::from_utf8(granted.stdout).unwrap()).unwrap();
     assert_eq!(grant.address.pin.unwrap().to_hex(), pin);
 }
 
-/// Whoever scans the network must not fill the disk.
+/// Network scans must not fill the disk.
 #[tokio::test]
 async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
     let dir = tempfile::tempdir().unwrap();
@@ -490,7 +490,7 @@ async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
     let nonsense: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         &[0x5a; 4096],
-        // An alert, a record that announces too much, and a hello that is cut off.
+        // An alert, a record with too large a length, and a truncated hello.
         &[21, 3, 3, 0, 2, 2, 40],
         &[22, 3, 1, 0xff, 0xff, 1],
         &[22, 3, 1, 0, 5, 1, 0],
@@ -499,7 +499,7 @@ async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
     for turn in 0..120 {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // The relay may have hung up already.
+        // The relay may have closed the connection already.
         let _ = stream.write_all(nonsense[turn % nonsense.len()]);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
@@ -518,7 +518,7 @@ async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
     assert!(log.lines().count() <= 3, "{log}");
 }
 
-/// At its most talkative, for the libraries below as well, the log holds nothing of what somebody sent and no address.
+/// At the most verbose level, including its libraries, the log holds nothing that a client sent and no address.
 #[tokio::test]
 async fn what_is_sent_is_in_no_log_at_any_level() {
     const CANARY: &str = "HearthCanaryToken";
@@ -530,7 +530,7 @@ async fn what_is_sent_is_in_no_log_at_any_level() {
     let all = "trace,tungstenite::protocol=trace,tokio_tungstenite=trace,rustls::server=trace,hearth_server=trace";
     let mut command = hearthd(&relay);
     let running = Running::start(command.args(["--listen", "127.0.0.1:0"]).env("HEARTHD_LOG", all));
-    // From an address of its own, which nothing else has.
+    // A unique address, so that a search of the log finds no other.
     let from_elsewhere = async || {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.77:0".parse().unwrap()).unwrap();
@@ -553,7 +553,7 @@ async fn what_is_sent_is_in_no_log_at_any_level() {
         let stream = from_elsewhere().await;
         let (mut socket, _) =
             tokio_tungstenite::client_async(common::request(), stream).await.unwrap();
-        // The pong carries it back, through the writing side.
+        // The pong returns the payload, through the writer.
         socket.send(Message::Ping(CANARY.into())).await.unwrap();
         socket.send(message).await.unwrap();
         let rest = async { while let Some(Ok(_)) = socket.next().await {} };
@@ -566,9 +566,9 @@ async fn what_is_sent_is_in_no_log_at_any_level() {
     let room = hearth_protocol::RoomId([0x4c; 16]);
     let token = hearth_protocol::Secret32::new(token);
     let preview = ClientFrame::Preview { req: 1, room, token: token.clone() };
-    // Before the hello: it is decoded and refused, and the connection ends.
+    // Before the hello: the relay decodes the message, refuses it and closes the connection.
     say(Message::Binary(codec::encode_client(&preview).into())).await;
-    // After it, an invite's token and a grant are looked for, in the store as well.
+    // After it, the relay looks for an invite's token and a grant, in the store as well.
     let (mut socket, _) =
         tokio_tungstenite::client_async(common::request(), from_elsewhere().await).await.unwrap();
     let burn = ClientFrame::BurnInvite { req: 2, room, token };

@@ -1,4 +1,4 @@
-//! The plain numbers of a room, applied at acceptance, in a time that the tests set.
+//! The numeric rules of a room, enforced at acceptance, with a clock that the tests set.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -74,7 +74,7 @@ async fn a_time_out_holds_one_member_who_is_told() {
             break;
         }
     }
-    // Another connection is the same member.
+    // The rule holds for the member on another connection too.
     let mut second = scene.relay.connect().await;
     second.enter(scene.room.id, &scene.member.key).await;
     let payload = text(scene.room.id, scene.room.epoch, "round it");
@@ -133,7 +133,7 @@ async fn a_length_is_kept() {
 #[tokio::test]
 async fn hours_and_the_door_decide_together() {
     let mut scene = Scene::new(Role::Member).await;
-    // The tests begin on a Monday at midnight; open from nine to ten.
+    // The clock starts on a Monday at midnight; the room is open from nine to ten.
     let hours = Hours {
         windows: vec![Window { start_minute: 540, end_minute: 600 }],
         offsets: vec![Offset { from: Millis(0), minutes: 0 }],
@@ -185,12 +185,12 @@ async fn no_rule_keeps_anybody_from_leaving_or_taking_back() {
     let payload = marked(scene.room.id, scene.room.epoch, 900);
     let client = &mut scene.member.client;
     accepted(&client.submit(scene.room.id, payload, vec![retract.clone()]).await);
-    // Only once: a retraction that does nothing is no way round the rules.
+    // Only once: a retraction without effect does not evade the rules.
     scene.relay.advance(10_000);
     let payload = marked(scene.room.id, scene.room.epoch, 900);
     let answer = client.submit(scene.room.id, payload, vec![retract]).await;
     assert_eq!(code(&answer), RejectCode::NotFound);
-    // What a facilitator wants is so already; but of what is not there, it cannot be.
+    // A facilitator's effect may find its state already there; but an absent entry cannot be retracted.
     accepted(&scene.room.act(vec![Effect::Retract { seq, own: None }]).await);
     for seq in [Seq(0), Seq(seq.0 + 9)] {
         let answer = scene.room.act(vec![Effect::Retract { seq, own: None }]).await;
