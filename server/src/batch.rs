@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_frame_is_what_the_protocol_encodes() {
+    fn frame_matches_the_protocols_encoding() {
         let room = RoomId([3; 16]);
         let entries = vec![
             Entry { seq: Seq(7), at: Millis(1), content: EntryContent::Payload(vec![9; 300]) },
@@ -93,8 +93,9 @@ mod tests {
         assert_eq!(batch.into_frame(&room, Seq(900)), codec::encode_server(&frame));
     }
 
+    /// It takes further entries only as far as they fit.
     #[test]
-    fn a_batch_takes_one_entry_of_any_size_and_then_only_what_fits() {
+    fn batch_always_takes_one_entry() {
         let mut batch = EntryBatch::new();
         assert!(batch.push(Seq(1), &vec![0; BATCH_BYTES_MAX]));
         assert!(!batch.push(Seq(2), &[0]));

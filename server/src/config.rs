@@ -299,8 +299,9 @@ mod tests {
         File::read(&path)
     }
 
+    /// Unknown, duplicate and mistyped keys.
     #[test]
-    fn unknown_duplicate_and_mistyped_keys_are_refused_with_their_line() {
+    fn bad_keys_are_refused_by_line() {
         let cases = [
             ("listen = \"127.0.0.1:1\"\nlisten_port = 2\n", 2),
             ("plain = true\n\nplain = false\n", 3),

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_relay_is_refused_until_the_first_is_gone() {
+    fn second_relay_waits_for_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("relay");
         let first = DataDir::take(&path).unwrap();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_comes_back() {
+    fn recorded_address_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Address::read(dir.path()), Err(DataDirError::Empty(_))));
         let data = DataDir::take(dir.path()).unwrap();

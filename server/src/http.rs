@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_of_rfc_6455_section_1_3_is_answered_as_there() {
+    fn rfc_6455_sample_handshake_is_answered() {
         let head = Head::parse(GOOD.as_bytes()).unwrap();
         let answer = String::from_utf8(head.upgrade(&[]).unwrap()).unwrap();
         assert!(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endless_head_is_refused_at_its_bound() {
+    async fn endless_head_is_refused() {
         let endless = vec![b'a'; 70 * 1024];
         let result = read_head(&mut endless.as_slice()).await;
         assert!(matches!(result, Err(HeadError::Refused(TOO_LARGE))));

@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn who_always_has_more_lets_others_go_first() {
+    fn busy_socket_yields_to_others() {
         let mut endless = Turns::new(tokio::io::repeat(0));
         let mut context = Context::from_waker(Waker::noop());
         let mut turn = || {

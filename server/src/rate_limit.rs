@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
+    fn bucket_gives_burst_then_rate() {
         let mut bucket = Bucket::new(Duration::from_millis(50), 3);
         let now = Instant::now() + Duration::from_secs(1);
         for _ in 0..3 {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_eleventh_wrong_guess_of_an_hour_waits() {
+    fn eleventh_wrong_guess_waits() {
         let guesses = Guesses::default();
         let here = origin("127.0.0.1");
         for minute in 0..10 {
@@ -306,8 +306,9 @@ mod tests {
         assert!(arrivals.may_refuse());
     }
 
+    /// Dropped places are given back.
     #[test]
-    fn a_network_of_ipv6_counts_as_one_and_places_are_given_back() {
+    fn ipv6_network_counts_as_one() {
         let occupancy = Arc::new(Occupancy::default());
         let a: IpAddr = "2001:db8::1".parse().unwrap();
         let b: IpAddr = "2001:db8::2".parse().unwrap();

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_is_woken_and_pulls_from_its_cursor() {
+    fn woken_listener_pulls_from_its_cursor() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
         let room = registry.attach(ROOM, &wake, 5);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_before_the_tail_is_sent_to_the_store() {
+    fn cursor_before_tail_reads_the_store() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
         let room = registry.attach(ROOM, &wake, 0);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_roster_comes_before_any_entry() {
+    fn changed_roster_precedes_entries() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
         let room = registry.attach(ROOM, &wake, 0);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_listener_takes_the_room_along() {
+    fn last_listener_drops_the_room() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
         let first = registry.attach(ROOM, &wake, 0);

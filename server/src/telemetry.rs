@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_directive_makes_a_library_tell_what_is_sent() {
+    fn no_filter_logs_sent_content() {
         for format in [LogFormat::Text, LogFormat::Json] {
             let file = tempfile::NamedTempFile::new().unwrap();
             let all =

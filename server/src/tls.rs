@@ -441,8 +441,9 @@ mod tests {
         }
     }
 
+    /// Only its owner can read the key.
     #[test]
-    fn a_certificate_is_made_once_and_its_key_is_private() {
+    fn own_certificate_is_made_once() {
         let dir = tempfile::tempdir().unwrap();
         let first = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let mode = fs::metadata(dir.path().join("key.pem")).unwrap().permissions().mode();
@@ -473,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exposed_foreign_or_empty_key_is_refused() {
+    fn exposed_or_wrong_key_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
@@ -492,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_new_file_leaves_the_old_certificate() {
+    fn bad_new_file_keeps_old_certificate() {
         let dir = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let pin = identity.pin();
@@ -514,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn a_right_that_is_taken_away_later_makes_a_new_key_good() {
+    fn key_is_accepted_after_chmod() {
         let dir = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let pin = identity.pin();

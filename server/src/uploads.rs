@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_no_or_too_many_bytes_are_refused() {
+    fn parts_of_wrong_size_are_refused() {
         let (uploads, now) = (Uploads::default(), Instant::now());
         let take = |part| uploads.take(ROOM, key(1), part, now);
         assert_eq!(take(part(0, 0, 1)), Err(RejectCode::BadFrame));

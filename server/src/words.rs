@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn no_operating_system_speaks() {
+    fn messages_quote_no_system_text() {
         for number in 1..133 {
             let said = of_io(&io::Error::from_raw_os_error(number));
             assert!(!said.is_empty() && !said.contains("os error"), "{number}: {said}");

@@ -10,8 +10,9 @@ use hearth_protocol::{
     ServerFrame, codec, frame::Standing,
 };
 
+/// Challenge, relay, channel, room and key.
 #[tokio::test]
-async fn a_signature_is_bound_to_challenge_relay_channel_room_and_key() {
+async fn signature_is_bound_to_its_context() {
     let relay = TestRelay::start().await;
     let room = TestRoom::open(&relay).await;
     let good = |client: &Client| client.sign(&room.id, &room.key);
@@ -48,7 +49,7 @@ async fn a_signature_is_bound_to_challenge_relay_channel_room_and_key() {
 }
 
 #[tokio::test]
-async fn the_third_bad_signature_ends_the_connection() {
+async fn third_bad_signature_closes_connection() {
     let relay = TestRelay::start().await;
     let room = TestRoom::open(&relay).await;
     let mut client = relay.connect().await;
@@ -62,7 +63,7 @@ async fn the_third_bad_signature_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn absent_and_forbidden_rooms_are_one_answer() {
+async fn absent_and_forbidden_rooms_look_alike() {
     let relay = TestRelay::start().await;
     let room = TestRoom::open(&relay).await;
     let stranger = key();
@@ -108,7 +109,7 @@ async fn absent_and_forbidden_rooms_are_one_answer() {
 /// T21: Welch's t cannot tell the times of the two answers apart. The faster half is tested too, because it is the most sensitive.
 #[tokio::test]
 #[ignore = "half a minute of an optimized build on a quiet machine; `--ignored --nocapture`"]
-async fn time_of_the_answer_for_absent_and_forbidden_rooms() {
+async fn absent_and_forbidden_rooms_equal_times() {
     const TRIES: usize = 100_000;
     const STRANGERS: usize = 256;
     let relay = TestRelay::start_with(|config| {
@@ -166,7 +167,7 @@ async fn time_of_the_answer_for_absent_and_forbidden_rooms() {
 }
 
 #[tokio::test]
-async fn a_connection_holds_many_rooms_and_one_key_for_each() {
+async fn connection_holds_one_key_per_room() {
     let relay = TestRelay::start().await;
     let mut first = TestRoom::open(&relay).await;
     let second = TestRoom::open(&relay).await;

@@ -18,7 +18,7 @@ const JUMPS: [u64; 7] =
     [START + 365 * DAY, START - DAY, END_OF_32_BITS, END_OF_32_BITS + 1_000, 0, u64::MAX, START];
 
 #[tokio::test]
-async fn a_clock_that_jumps_changes_no_order_and_ends_no_connection() {
+async fn clock_jump_keeps_order_and_connections() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -45,7 +45,7 @@ async fn a_clock_that_jumps_changes_no_order_and_ends_no_connection() {
 
 /// A time limit ends even if the clock goes back.
 #[tokio::test]
-async fn a_clock_that_jumps_leaves_rules_bounded() {
+async fn clock_jump_keeps_rules_bounded() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -70,7 +70,7 @@ async fn a_clock_that_jumps_leaves_rules_bounded() {
 
 /// An expired invite stays expired as long as the clock says so, and an invite without an end never expires.
 #[tokio::test]
-async fn an_invite_is_judged_by_the_clock_of_the_relay() {
+async fn invite_expires_by_relay_clock() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = hearth_protocol::Secret32::new(random());

@@ -11,7 +11,7 @@ use hearth_protocol::{
 };
 
 #[tokio::test]
-async fn somebody_is_invited_admitted_and_talks() {
+async fn newcomer_is_invited_admitted_and_talks() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(1).await;

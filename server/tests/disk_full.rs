@@ -18,7 +18,7 @@ impl Drop for Mounted<'_> {
 }
 
 #[tokio::test]
-async fn a_full_disk_loses_nothing_that_was_acknowledged() {
+async fn full_disk_loses_nothing_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_owned();
     let mounted = Command::new("mount")

@@ -13,7 +13,7 @@ use hearth_protocol::{
 };
 
 #[tokio::test]
-async fn a_knock_needs_the_current_acknowledgement_of_that_very_key() {
+async fn knock_needs_its_own_current_acknowledgement() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(1).await;
@@ -82,7 +82,7 @@ async fn nothing_else_is_reachable_before_admission() {
 }
 
 #[tokio::test]
-async fn an_admission_must_name_the_pending_knock_and_its_acknowledgement() {
+async fn admission_must_name_the_pending_knock() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let stranger = key();
@@ -117,8 +117,9 @@ async fn an_admission_must_name_the_pending_knock_and_its_acknowledgement() {
     assert_eq!(code(&room.commit(vec![admit]).await), RejectCode::NotFound);
 }
 
+/// It keeps the invites made with it.
 #[tokio::test]
-async fn a_new_agreement_drops_old_knocks_and_invites_and_keeps_those_made_with_it() {
+async fn new_agreement_drops_knocks_and_invites() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let old = room.invite(5).await;
@@ -144,7 +145,7 @@ async fn a_new_agreement_drops_old_knocks_and_invites_and_keeps_those_made_with_
 }
 
 #[tokio::test]
-async fn a_locked_room_takes_no_knock_and_admits_nobody() {
+async fn locked_room_refuses_knocks_and_admissions() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(2).await;
@@ -165,7 +166,7 @@ async fn a_locked_room_takes_no_knock_and_admits_nobody() {
 }
 
 #[tokio::test]
-async fn an_invite_ends_by_time_by_revocation_and_by_burning() {
+async fn invite_ends_by_time_revocation_burning() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let key = key();
@@ -195,7 +196,7 @@ async fn an_invite_ends_by_time_by_revocation_and_by_burning() {
 }
 
 #[tokio::test]
-async fn of_many_who_race_for_one_use_exactly_one_wins() {
+async fn one_racer_wins_a_single_use() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(1).await;
@@ -224,7 +225,7 @@ async fn of_many_who_race_for_one_use_exactly_one_wins() {
 
 /// T20: repeats the race, so that narrow losses occur. `HEARTH_RACES` sets the number of rounds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_two_who_race_for_each_of_many_invites_one_wins_every_time() {
+async fn one_of_two_racers_always_wins() {
     const ROOM_RACES: u32 = 50;
     let races = std::env::var("HEARTH_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
     let relay = TestRelay::start().await;
@@ -259,7 +260,7 @@ async fn of_two_who_race_for_each_of_many_invites_one_wins_every_time() {
 }
 
 #[tokio::test]
-async fn a_declined_knocker_is_told_and_needs_another_invite() {
+async fn declined_knocker_needs_another_invite() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(1).await;
@@ -307,8 +308,9 @@ async fn a_full_room_admits_nobody() {
     assert_eq!(code(&room.commit(vec![admit]).await), RejectCode::RoomFull);
 }
 
+/// A retry does not count as a second room.
 #[tokio::test]
-async fn a_grant_opens_as_many_rooms_as_it_says_and_a_retry_is_no_second_room() {
+async fn grant_opens_its_number_of_rooms() {
     let relay = TestRelay::start().await;
     let grant = relay.grant_for(1, 10);
     let key = key();
@@ -355,7 +357,7 @@ async fn guesses_are_uniform_and_few() {
 /// T20: wrong guesses of an address are bounded per hour, over all verbs and connections. A right token is accepted even then, so
 /// that ten wrong guesses from a shared address lock no member out. Other addresses are not affected.
 #[tokio::test]
-async fn guesses_are_counted_for_the_address_and_not_for_the_connection() {
+async fn guesses_are_counted_by_address() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let right = room.invite(1).await;

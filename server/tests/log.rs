@@ -12,8 +12,9 @@ use hearth_protocol::{
     limits::PAYLOAD_BYTES_MAX,
 };
 
+/// Also after the epoch has advanced.
 #[tokio::test]
-async fn the_same_submission_is_applied_once_also_after_the_epoch_moved_on() {
+async fn repeated_submission_is_applied_once() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let id = random_id();
@@ -43,7 +44,7 @@ async fn the_same_submission_is_applied_once_also_after_the_epoch_moved_on() {
 }
 
 #[tokio::test]
-async fn effects_without_an_entry_are_applied_once_too() {
+async fn effects_without_entry_apply_once() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let id = random_id();
@@ -59,8 +60,9 @@ async fn effects_without_an_entry_are_applied_once_too() {
     assert_eq!((of(&first).0, of(&first).2), (Seq(0), 1));
 }
 
+/// Of two commits in one epoch, one wins.
 #[tokio::test]
-async fn only_the_current_epoch_is_taken_and_one_commit_wins() {
+async fn only_current_epoch_is_accepted() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -84,7 +86,7 @@ async fn only_the_current_epoch_is_taken_and_one_commit_wins() {
 }
 
 #[tokio::test]
-async fn a_used_up_epoch_can_be_reopened_by_facilitators() {
+async fn facilitator_can_reopen_used_up_epoch() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     accepted(&room.commit(vec![]).await);
@@ -107,7 +109,7 @@ async fn a_used_up_epoch_can_be_reopened_by_facilitators() {
 }
 
 #[tokio::test]
-async fn what_is_no_private_message_of_the_room_is_refused() {
+async fn foreign_payloads_are_refused() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let id = room.id;
@@ -125,7 +127,7 @@ async fn what_is_no_private_message_of_the_room_is_refused() {
 }
 
 #[tokio::test]
-async fn a_submission_that_expects_another_state_is_refused_whole() {
+async fn submission_expecting_another_state_is_refused() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let numbers = RoomNumbers { slow_seconds: 5, ..RoomNumbers::default() };
@@ -155,7 +157,7 @@ async fn a_submission_that_expects_another_state_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn a_member_s_commits_are_paced() {
+async fn members_commits_are_paced() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -191,7 +193,7 @@ async fn time_to_say(room: &mut TestRoom) -> Duration {
 
 /// Also without a pace. Every member would have to keep a proposal, and could not send until a commit covers it.
 #[tokio::test]
-async fn ten_thousand_proposals_are_refused_and_leave_nothing() {
+async fn refused_proposals_leave_nothing() {
     const PROPOSAL: u8 = 2;
     const TURNS: usize = 100;
     let unpaced = |config: &mut hearth_server::Config| {
@@ -243,7 +245,7 @@ async fn ten_thousand_proposals_are_refused_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn everybody_gets_every_entry_in_one_order() {
+async fn all_members_get_one_order() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut writers = Vec::new();
@@ -298,7 +300,7 @@ async fn everybody_gets_every_entry_in_one_order() {
 }
 
 #[tokio::test]
-async fn entries_of_the_greatest_size_arrive() {
+async fn largest_entries_arrive() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     room.founder.subscribe(room.id, 0).await;

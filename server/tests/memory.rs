@@ -33,7 +33,7 @@ fn resident(pid: u32) -> u64 {
 
 /// Authenticated, subscribed, silent, over TLS.
 #[tokio::test]
-async fn an_idle_connection_is_small() {
+async fn idle_connection_is_small() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = Killed(
         Command::new(env!("CARGO_BIN_EXE_hearthd"))

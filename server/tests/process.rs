@@ -59,7 +59,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn a_grant_can_be_made_before_the_first_start() {
+fn grant_works_before_first_start() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let url = ["grant", "--url", "wss://relay.example:443"];
@@ -77,8 +77,9 @@ fn field<'a>(line: &'a str, start: &str, end: char) -> &'a str {
     line[from..].split(end).next().unwrap().trim()
 }
 
+/// A second relay on its directory is refused.
 #[test]
-fn it_starts_grants_refuses_a_second_and_stops_in_order() {
+fn relay_starts_grants_and_stops() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
@@ -116,7 +117,7 @@ fn refused(output: &Output, code: i32, says: &str) {
 }
 
 #[test]
-fn what_keeps_it_from_starting_is_said_in_two_lines() {
+fn start_errors_take_two_lines() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -278,7 +279,7 @@ fn without_low_ports(dir: &Path) -> Option<Command> {
 }
 
 #[test]
-fn a_low_port_without_the_right_to_it_is_refused_in_two_lines() {
+fn low_port_without_permission_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let Some(mut command) = without_low_ports(&relay) else { return };
@@ -296,7 +297,7 @@ fn a_low_port_without_the_right_to_it_is_refused_in_two_lines() {
 }
 
 #[test]
-fn settings_come_from_flags_then_the_environment_then_the_file() {
+fn flags_override_environment_and_file() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let config = dir.path().join("hearthd.toml");
@@ -319,8 +320,9 @@ fn settings_come_from_flags_then_the_environment_then_the_file() {
     assert!(link.starts_with("hearth+plain://relay.example:443/grant#"), "{link}");
 }
 
+/// It overwrites no other backup.
 #[test]
-fn a_backup_is_taken_from_a_running_relay_and_not_over_another() {
+fn backup_works_beside_running_relay() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
@@ -335,8 +337,9 @@ fn a_backup_is_taken_from_a_running_relay_and_not_over_another() {
     running.stop();
 }
 
+/// A folder that does not exist is made.
 #[test]
-fn backup_goes_into_new_or_empty_folders() {
+fn backup_needs_an_empty_folder() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     pin_after_start(&relay);
@@ -379,7 +382,7 @@ fn backup_goes_into_new_or_empty_folders() {
 
 /// A link printed to a full disk is lost, and the operator must learn of it.
 #[test]
-fn an_answer_that_cannot_be_printed_is_a_failure() {
+fn unprintable_answer_is_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
@@ -448,8 +451,9 @@ fn certificate_of(stream: &common::TlsStream) -> Vec<u8> {
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
+/// A bad certificate does not.
 #[tokio::test]
-async fn a_new_certificate_is_taken_over_in_place_and_a_bad_one_is_not() {
+async fn new_certificate_replaces_old_in_place() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let mut running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
@@ -481,7 +485,7 @@ async fn a_new_certificate_is_taken_over_in_place_and_a_bad_one_is_not() {
 
 /// Network scans must not fill the disk.
 #[tokio::test]
-async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
+async fn network_scans_leave_no_log_lines() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let more = ["--listen", "127.0.0.1:0", "--connections-per-ip", "1000"];
@@ -520,7 +524,7 @@ async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
 
 /// At the most verbose level, including its libraries, the log holds nothing that a client sent and no address.
 #[tokio::test]
-async fn what_is_sent_is_in_no_log_at_any_level() {
+async fn sent_content_is_never_logged() {
     const CANARY: &str = "HearthCanaryToken";
     use futures_util::{SinkExt as _, StreamExt as _};
     use hearth_protocol::{ClientFrame, codec};

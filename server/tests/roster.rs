@@ -13,7 +13,7 @@ use hearth_protocol::{
 };
 
 #[tokio::test]
-async fn a_removed_member_reads_nothing_that_comes_later() {
+async fn removed_member_gets_no_later_entries() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -60,7 +60,7 @@ async fn a_removed_member_reads_nothing_that_comes_later() {
 
 /// T19: tests the connection that was open at the removal.
 #[tokio::test]
-async fn whoever_is_removed_hears_it_within_a_second_and_is_not_heard_again() {
+async fn removed_member_is_told_and_silenced() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(5).await;
@@ -127,8 +127,9 @@ async fn whoever_is_removed_hears_it_within_a_second_and_is_not_heard_again() {
     assert!(matches!(answer, ServerFrame::Authenticated { standing: Standing::Knocking, .. }));
 }
 
+/// Any member may commit the removal.
 #[tokio::test]
-async fn who_leaves_is_out_at_once_and_anyone_may_commit_it() {
+async fn departed_member_is_out_at_once() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut leaver = room.join(&relay, Role::Member).await;
@@ -164,7 +165,7 @@ async fn who_leaves_is_out_at_once_and_anyone_may_commit_it() {
 }
 
 #[tokio::test]
-async fn a_former_member_is_admitted_anew_and_reads_from_there() {
+async fn readmitted_member_reads_from_there() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let member = room.join(&relay, Role::Member).await;
@@ -186,7 +187,7 @@ async fn a_former_member_is_admitted_anew_and_reads_from_there() {
 
 /// An invite admits once. A removed member cannot knock with the invite that they had.
 #[tokio::test]
-async fn a_former_member_needs_another_invite_than_the_one_they_spent() {
+async fn former_member_needs_a_new_invite() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     for removed in [true, false] {
@@ -217,7 +218,7 @@ async fn a_former_member_needs_another_invite_than_the_one_they_spent() {
 
 /// A post is before its author's removal in every member's log, and acknowledged; or it is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_post_and_a_removal_at_once_come_one_after_the_other() {
+async fn racing_post_and_removal_are_ordered() {
     const POSTS: u32 = 8;
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
@@ -301,7 +302,7 @@ async fn the_last_facilitator_stays() {
 }
 
 #[tokio::test]
-async fn a_facilitator_who_is_alone_may_leave() {
+async fn lone_facilitator_may_leave() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     accepted(&room.act(vec![Effect::Leave]).await);
@@ -356,7 +357,7 @@ async fn members_moderate_nothing() {
 }
 
 #[tokio::test]
-async fn a_removed_facilitator_has_no_power_and_no_invites() {
+async fn removed_facilitator_loses_power_and_invites() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut second = room.join(&relay, Role::CoFacilitator).await;
@@ -373,7 +374,7 @@ async fn a_removed_facilitator_has_no_power_and_no_invites() {
 }
 
 #[tokio::test]
-async fn retractions_delete_the_bytes_and_keep_the_hash() {
+async fn retraction_deletes_bytes_keeps_hash() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -419,7 +420,7 @@ async fn retractions_delete_the_bytes_and_keep_the_hash() {
 
 /// An absent member could never follow the room without the commit.
 #[tokio::test]
-async fn a_commit_cannot_be_retracted_by_its_author_or_a_facilitator() {
+async fn commit_cannot_be_retracted() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;

@@ -30,7 +30,7 @@ async fn answer_to(relay: &TestRelay, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn plain_requests_get_an_answer_with_a_body() {
+async fn plain_requests_get_a_body() {
     let relay = TestRelay::start().await;
     let answer = answer_to(&relay, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
@@ -58,7 +58,7 @@ async fn plain_requests_get_an_answer_with_a_body() {
 
 /// Each required line exactly once and valid (RFC 6455 section 4.2.1); the answer quotes nothing of the request.
 #[tokio::test]
-async fn opening_handshakes_that_are_wrong_get_their_status() {
+async fn wrong_opening_handshakes_get_their_status() {
     const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     const SECRET: &str = "a-token-in-the-wrong-place";
     let relay = TestRelay::start().await;
@@ -116,7 +116,7 @@ async fn opening_handshakes_that_are_wrong_get_their_status() {
 
 /// A byte a second would never trigger a timeout between two bytes.
 #[tokio::test]
-async fn a_head_and_a_handshake_that_trickle_in_are_cut() {
+async fn trickling_head_or_handshake_is_cut() {
     let relay = TestRelay::start().await;
     let mut head = tls_connect(relay.address).await;
     head.write_all(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX: ").await.unwrap();
@@ -149,7 +149,7 @@ async fn trickle(
 }
 
 #[tokio::test]
-async fn half_a_head_and_a_stalled_handshake_are_cut() {
+async fn stalled_head_or_handshake_is_cut() {
     let relay = TestRelay::start().await;
     let mut tls = tls_connect(relay.address).await;
     tls.write_all(b"GET /v2 HTTP/1.1\r\nHo").await.unwrap();
@@ -166,15 +166,16 @@ async fn half_a_head_and_a_stalled_handshake_are_cut() {
 }
 
 #[tokio::test]
-async fn who_proves_nothing_in_time_is_closed() {
+async fn unproved_connection_is_closed_in_time() {
     let relay = TestRelay::start().await;
     let mut client = relay.connect().await;
     tokio::time::pause();
     assert_eq!(close_code(&mut client).await, Some(close::AUTH_TIMEOUT));
 }
 
+/// Garbage on the port ends the connection.
 #[tokio::test]
-async fn garbage_on_the_tls_port_ends_and_the_hybrid_group_is_used() {
+async fn tls_uses_the_hybrid_group() {
     let relay = TestRelay::start().await;
     let mut stream = TcpStream::connect(relay.address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -190,7 +191,7 @@ async fn garbage_on_the_tls_port_ends_and_the_hybrid_group_is_used() {
 
 /// A hello of TLS 1.2 (RFC 5246 section 7.4.1.2): no supported_versions, and one suite known to both sides.
 #[tokio::test]
-async fn an_older_tls_is_refused_with_its_alert() {
+async fn older_tls_gets_its_alert() {
     const ALERT: u8 = 21;
     const PROTOCOL_VERSION: u8 = 70;
     let relay = TestRelay::start().await;
@@ -214,7 +215,7 @@ async fn an_older_tls_is_refused_with_its_alert() {
 /// Any observer can replay early data (RFC 8446 section 8), so the relay accepts none, with any ticket; and it issues no ticket, so
 /// that nothing links two connections of a member.
 #[tokio::test]
-async fn early_data_is_not_read_and_no_session_is_resumed() {
+async fn early_data_and_resumption_are_refused() {
     use rustls::{HandshakeKind, ServerConfig};
     let relay = TestRelay::start().await;
     let mut config = tls_config();
@@ -330,7 +331,7 @@ async fn close_code(client: &mut Client) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn text_and_what_is_no_frame_of_ours_end_the_connection() {
+async fn text_and_malformed_frames_close_connection() {
     let relay = TestRelay::start().await;
     let mut client = relay.connect().await;
     client.stream.send(Message::Text("hello".into())).await.unwrap();
@@ -362,7 +363,7 @@ async fn request_number_zero_is_refused() {
 }
 
 #[tokio::test]
-async fn pings_beyond_the_budget_end_the_connection() {
+async fn excess_pings_close_the_connection() {
     let relay = TestRelay::start().await;
     let mut client = relay.connect().await;
     for _ in 0..20 {
@@ -374,7 +375,7 @@ async fn pings_beyond_the_budget_end_the_connection() {
 }
 
 #[tokio::test]
-async fn pongs_that_nobody_asked_for_end_the_connection() {
+async fn unasked_pongs_close_the_connection() {
     let relay = TestRelay::start().await;
     let mut client = relay.connect().await;
     for _ in 0..20 {
@@ -387,7 +388,7 @@ async fn pongs_that_nobody_asked_for_end_the_connection() {
 
 /// Endless fragments and TLS key updates are not frames, so the frame rate does not count them.
 #[tokio::test]
-async fn bytes_that_make_no_message_end_the_connection() {
+async fn bytes_without_message_close_connection() {
     let relay = TestRelay::start().await;
     let mut fragments = raw(&relay).await;
     let begin = frame(0x02, b"");
@@ -457,7 +458,7 @@ fn frame(first: u8, body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn broken_websocket_frames_are_closed_with_their_code() {
+async fn broken_frames_get_their_close_code() {
     let relay = TestRelay::start().await;
     let announced = |len: u64| {
         let mut bytes = vec![0x82, 0x80 | 127];
@@ -519,7 +520,7 @@ async fn is_served(relay: &TestRelay, from: [u8; 4]) -> bool {
 }
 
 #[tokio::test]
-async fn who_comes_and_goes_in_haste_is_not_served_until_the_next_second() {
+async fn hasty_address_waits_a_second() {
     let relay = TestRelay::start_with(|config| config.connections_per_ip = 3).await;
     let (hasty, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
     let mut count = 0;
@@ -534,7 +535,7 @@ async fn who_comes_and_goes_in_haste_is_not_served_until_the_next_second() {
 }
 
 #[tokio::test]
-async fn one_address_has_so_many_connections_and_no_more() {
+async fn connections_per_address_are_capped() {
     let relay = TestRelay::start_with(|config| config.connections_per_ip = 3).await;
     let mut held = Vec::new();
     for _ in 0..3 {
@@ -560,7 +561,7 @@ async fn one_address_has_so_many_connections_and_no_more() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_everybody_counts_for_themselves() {
+async fn trusted_proxy_addresses_count_separately() {
     let relay = TestRelay::start_with(|config| {
         config.connections_per_ip = 1;
         config.trust_forwarded = true;
@@ -587,7 +588,7 @@ async fn behind_a_trusted_proxy_everybody_counts_for_themselves() {
 }
 
 #[tokio::test]
-async fn frames_beyond_the_rate_are_paced_and_none_is_lost() {
+async fn excess_frames_are_paced_not_lost() {
     let relay = TestRelay::start_with(|config| {
         config.frames_per_second = 200;
         config.frames_burst = 5;
@@ -607,7 +608,7 @@ async fn frames_beyond_the_rate_are_paced_and_none_is_lost() {
 }
 
 #[tokio::test]
-async fn an_allowed_origin_may_connect() {
+async fn allowed_origin_may_connect() {
     let relay = TestRelay::start_with(|config| {
         config.allow_origin = vec!["https://good.example".to_owned()];
     })
@@ -621,7 +622,7 @@ async fn an_allowed_origin_may_connect() {
 }
 
 #[tokio::test]
-async fn a_reader_that_never_reads_is_cut_and_holds_nobody_up() {
+async fn stuck_reader_is_cut_delaying_nobody() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut stuck = relay.connect().await;
@@ -653,7 +654,7 @@ async fn a_reader_that_never_reads_is_cut_and_holds_nobody_up() {
 
 /// A half-open connection: the peer is gone, and no packet announces it.
 #[tokio::test]
-async fn who_is_silent_is_asked_and_then_cut() {
+async fn silent_peer_is_pinged_then_cut() {
     use futures_util::StreamExt as _;
     let relay = TestRelay::start().await;
     let room = TestRoom::open(&relay).await;
@@ -682,7 +683,7 @@ async fn who_is_silent_is_asked_and_then_cut() {
 }
 
 #[tokio::test]
-async fn the_operator_sees_health_and_sums() {
+async fn operator_sees_health_and_sums() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     room.say("one").await;

@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_who_needs_the_log_is_told_of() {
+    fn reader_of_the_log_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let writer = schema::open_writer(&path).unwrap();
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_content_in_the_log_is_told() {
+    fn content_left_in_log_is_noted() {
         let dir = tempfile::tempdir().unwrap();
         let mut connection = schema::open_writer(&dir.path().join("a.db")).unwrap();
         let log = Arc::new(Log::default());
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_moved_beside_writers_is_in_the_database() {
+    fn log_moved_beside_writers_reaches_database() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let writer = schema::open_writer(&path).unwrap();
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_sync_that_failed_is_one() {
+    fn only_failed_syncs_count_as_such() {
         let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
         assert!(is_sync(&failure(ffi::SQLITE_IOERR_FSYNC)));
         assert!(!is_sync(&failure(ffi::SQLITE_IOERR_WRITE)));

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_copy_gets_another_stream() {
+    fn restored_copy_changes_stream() {
         let dir = tempfile::tempdir().unwrap();
         let database = database_path(dir.path());
         let (db, first) = open(dir.path());
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn b6_log_that_was_cut_gets_another_stream() {
+    fn b6_cut_log_changes_stream() {
         let dir = tempfile::tempdir().unwrap();
         let (db, first) = open(dir.path());
         truncate(&db).unwrap();
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_or_foreign_sidecar_gets_another_stream() {
+    fn missing_or_foreign_sidecar_changes_stream() {
         let dir = tempfile::tempdir().unwrap();
         let (db, first) = open(dir.path());
         drop(db);

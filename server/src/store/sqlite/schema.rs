@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entry_keys_keep_room_and_seq_apart() {
+    fn entry_keys_separate_room_and_seq() {
         assert_eq!(seq_of(entry_key(7, 12)), 12);
         assert!(entry_key(7, SEQ_MAX) < entry_key(8, 0));
         assert!(entry_key(ROOM_KEY_MAX, SEQ_MAX) > 0);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_closes_last_leaves_the_log_alone() {
+    fn last_closing_connection_keeps_the_log() {
         let dir = tempfile::tempdir().unwrap();
         let (path, log) = (dir.path().join("a.db"), dir.path().join("a.db-wal"));
         drop(open_writer(&path).unwrap());
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemas_and_foreign_files_are_refused() {
+    fn other_schemas_and_files_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let newer = dir.path().join("newer.db");
         open_writer(&newer).unwrap().pragma_update(None, "user_version", 4).unwrap();

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_opened_again_where_it_was_and_no_other_in_its_place() {
+    fn only_the_same_store_is_reopened() {
         let dir = tempfile::tempdir().unwrap();
         let (path, away) = (dir.path().join("a.db"), dir.path().join("away"));
         let connection = schema::open_writer(&path).unwrap();
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_to_do_is_said_as_the_failure_is() {
+    fn advice_matches_the_failure() {
         let said =
             |code| advice(&rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
         assert!(said(rusqlite::ffi::SQLITE_FULL).starts_with("Free some space"));

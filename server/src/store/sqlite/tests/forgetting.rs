@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn retention_deletes_entries_their_ids_and_their_bytes() {
+fn retention_deletes_entries_ids_and_bytes() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let canary = b"the canary that must be gone from every file";
@@ -31,7 +31,7 @@ fn retention_deletes_entries_their_ids_and_their_bytes() {
 }
 
 #[test]
-fn an_entry_is_kept_to_the_last_moment_of_its_time() {
+fn entry_is_kept_to_last_millisecond() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     for id in 0..3 {
@@ -44,7 +44,7 @@ fn an_entry_is_kept_to_the_last_moment_of_its_time() {
 
 /// Counted deletions are cut from the write-ahead log.
 #[test]
-fn whatever_a_room_forgets_is_counted() {
+fn every_expired_row_is_counted() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let ben = bench.admit(1);
@@ -63,7 +63,7 @@ fn whatever_a_room_forgets_is_counted() {
 }
 
 #[test]
-fn what_is_said_after_all_was_forgotten_is_forgotten_in_its_time() {
+fn later_entries_expire_in_their_time() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     for round in 0..3 {
@@ -78,7 +78,7 @@ fn what_is_said_after_all_was_forgotten_is_forgotten_in_its_time() {
 
 /// One transaction suffices for few entries, however many rows are deleted with them.
 #[test]
-fn few_entries_are_forgotten_in_one_step() {
+fn few_entries_expire_in_one_step() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     for id in 0..300 {
@@ -89,8 +89,9 @@ fn few_entries_are_forgotten_in_one_step() {
 }
 
 /// An absent member could not follow the room without the commits, so that they outlive the entries around them.
+/// The relay says which entries around them expired.
 #[test]
-fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
+fn commits_are_kept_for_a_year() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let mut epoch = 0;
@@ -130,7 +131,7 @@ fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
 }
 
 #[test]
-fn a_clock_that_jumps_deletes_nothing_early_and_does_not_panic() {
+fn clock_jump_deletes_nothing_early() {
     let mut bench = Bench::new(RoomNumbers::default());
     bench.say(START, 1, b"now");
     bench.say(0, 2, b"in 1970");
@@ -153,7 +154,7 @@ fn a_clock_that_jumps_deletes_nothing_early_and_does_not_panic() {
 
 /// Invites, knocks, uploads and Welcomes are kept to the last millisecond of their time, and then deleted.
 #[test]
-fn what_waits_is_kept_for_its_time_and_no_longer() {
+fn waiting_items_expire_on_time() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let founder = bench.founder.clone();
@@ -192,7 +193,7 @@ fn what_waits_is_kept_for_its_time_and_no_longer() {
 }
 
 #[test]
-fn a_round_that_deletes_nothing_leaves_the_log_alone() {
+fn empty_retention_round_keeps_the_log() {
     let mut bench = Bench::new(RoomNumbers::default());
     bench.say(START, 1, b"word");
     let forgets = |bench: &mut Bench, now| {
@@ -204,7 +205,7 @@ fn a_round_that_deletes_nothing_leaves_the_log_alone() {
 
 /// A member's posts are counted for a day, in quarters of an hour, and the counts then deleted.
 #[test]
-fn how_much_somebody_posted_is_forgotten_after_a_day() {
+fn post_counts_expire_after_a_day() {
     const QUARTER: u64 = 15 * 60 * 1000;
     let mut bench = Bench::new(RoomNumbers::default());
     for at in [START, START + QUARTER] {
@@ -221,7 +222,7 @@ fn how_much_somebody_posted_is_forgotten_after_a_day() {
 }
 
 #[test]
-fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
+fn knocks_are_capped_and_expire() {
     let mut bench = Bench::new(RoomNumbers::default());
     let token = bench.invite(1_000, Millis::NEVER);
     for number in 0..=KNOCKS_MAX {
@@ -240,7 +241,7 @@ fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
 
 /// A member who leaves and returns all day leaves as many rows as one who stays, except for entries, which expire.
 #[test]
-fn of_ten_thousand_who_come_and_go_little_is_kept() {
+fn returning_members_leave_few_rows() {
     const TIMES: u32 = 10_000;
     let mut bench = Bench::new(RoomNumbers::default());
     // The test counts rows and not what survives a power cut.

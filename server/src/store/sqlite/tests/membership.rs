@@ -34,7 +34,7 @@ fn member_removes_nobody_without_row() {
 }
 
 #[test]
-fn co_facilitator_gives_no_epoch_back() {
+fn co_facilitator_cannot_reopen_an_epoch() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (founder, cleo) = (bench.founder.clone(), bench.admit(1));
     let (member, role) = (*cleo.member(), Role::CoFacilitator);

@@ -242,7 +242,7 @@ fn a5_facilitators_alone_set_retention() {
 
 /// B1: a member's bytes in a room, commits and posts alike. A restart gives little back, and every member may leave.
 #[test]
-fn b1_member_has_a_burst_and_a_rate() {
+fn b1_member_has_burst_and_rate() {
     const POST: usize = 100_000;
     let mut bench = Bench::new(RoomNumbers::default());
     bench.restart(LIMITS);

@@ -5,7 +5,7 @@ use super::*;
 /// G7: an id has its effect once, through any change of the room and another opening of the store.
 /// `HEARTH_RETRIES=1000000` runs a campaign.
 #[test]
-fn a_hundred_thousand_retries_have_no_effect() {
+fn hundred_thousand_retries_have_no_effect() {
     const MESSAGES: u64 = 500;
     let wanted = std::env::var("HEARTH_RETRIES").map_or(100_000, |n| n.parse().unwrap());
     let mut bench = Bench::new(RoomNumbers::default());
@@ -46,7 +46,7 @@ fn a_hundred_thousand_retries_have_no_effect() {
 
 /// A commit whose answer was lost was accepted, and its retry is no storm.
 #[test]
-fn a_commit_that_comes_again_costs_its_author_no_pace() {
+fn repeated_commit_costs_no_pace() {
     let mut bench = Bench::new(RoomNumbers::default());
     let ben = bench.admit(1);
     let seq = bench.submit(&ben, commit(10, 1, vec![])).unwrap().seq;
@@ -56,8 +56,9 @@ fn a_commit_that_comes_again_costs_its_author_no_pace() {
     assert_eq!(bench.submit(&ben, commit(11, 2, vec![])).unwrap().seq.0, seq.0 + 1);
 }
 
+/// The store recovers by itself.
 #[tokio::test]
-async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
+async fn failed_transaction_acknowledges_nothing() {
     let bench = Bench::new(RoomNumbers::default());
     let Bench { dir, db, founder, .. } = bench;
     drop(db);
@@ -103,7 +104,7 @@ async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
 }
 
 #[tokio::test]
-async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
+async fn one_refusal_spares_other_requests() {
     let bench = Bench::new(RoomNumbers::default());
     let Bench { dir, db, founder, .. } = bench;
     drop(db);
@@ -143,7 +144,7 @@ async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
 
 /// Requests that arrive while the writer is busy share one transaction and its sync.
 #[tokio::test]
-async fn requests_that_wait_share_a_transaction() {
+async fn waiting_requests_share_a_transaction() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
     drop(db);
     let (store, threads, _registry, metrics) = open(dir.path());
@@ -174,7 +175,7 @@ async fn requests_that_wait_share_a_transaction() {
 
 /// The count distinguishes a restored copy of the store from the store.
 #[tokio::test]
-async fn every_transaction_that_changes_something_is_counted() {
+async fn every_changing_transaction_is_counted() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
     let (store, threads, _registry, _metrics) = open(dir.path());
     let writes =
@@ -191,7 +192,7 @@ async fn every_transaction_that_changes_something_is_counted() {
 }
 
 #[test]
-fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
+fn posts_in_one_transaction_are_sequential() {
     let numbers = RoomNumbers { slow_seconds: 60, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers.clone());
     let founder = bench.founder.clone();
@@ -228,7 +229,7 @@ fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
 
 /// A stop of the relay waits for requests that the store accepted before.
 #[tokio::test]
-async fn what_was_handed_over_is_written_before_the_end() {
+async fn accepted_requests_are_written_before_exit() {
     use futures_util::FutureExt as _;
     let Bench { dir, db, .. } = Bench::new(RoomNumbers::default());
     drop(db);

@@ -10,7 +10,7 @@ use hearth_protocol::{
 use super::*;
 
 #[test]
-fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
+fn unclaimed_blobs_yield_to_new_ones() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     for number in 0..40_u8 {
@@ -28,7 +28,7 @@ fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
 
 /// New keys are not a post, so that no rule stops a member from making them.
 #[test]
-fn a_member_renews_keys_whatever_holds_posts_back() {
+fn member_renews_keys_despite_post_rules() {
     let numbers =
         RoomNumbers { door: hearth_protocol::frame::Door::Closed, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
@@ -40,7 +40,7 @@ fn a_member_renews_keys_whatever_holds_posts_back() {
 
 /// A facilitator gets all pending knocks, in parts that fit a frame.
 #[test]
-fn knocks_come_in_parts_that_fit_a_frame() {
+fn knocks_are_paged_by_frame_size() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let token = bench.invite(1_000, Millis::NEVER);
@@ -71,7 +71,7 @@ fn knocks_come_in_parts_that_fit_a_frame() {
 }
 
 #[test]
-fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
+fn spent_invite_yields_unless_knock_pends() {
     let mut bench = Bench::new(RoomNumbers::default());
     let token = |number: usize| Secret32::new([u8::try_from(number % 256).unwrap(); 32]);
     let (waited_with, burnt, late) =
@@ -101,7 +101,7 @@ fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
 
 /// A Welcome is for one member, who gets it in parts until they have read past their admission.
 #[test]
-fn a_welcome_waits_for_its_member_alone_until_they_are_in() {
+fn welcome_is_for_its_member_only() {
     const SIZE: usize = 2 * BLOB_PART_BYTES_MAX + 1;
     let mut bench = Bench::new(RoomNumbers::default());
     let welcome: Vec<u8> = (0..SIZE).map(|at| at as u8).collect();
@@ -131,7 +131,7 @@ fn a_welcome_waits_for_its_member_alone_until_they_are_in() {
 
 /// Each rule holds to its last moment and its last byte, and no further.
 #[test]
-fn a_rule_ends_where_it_says() {
+fn post_rules_end_on_time() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
     let epoch = std::cell::Cell::new(1);
@@ -188,7 +188,7 @@ fn a_rule_ends_where_it_says() {
 }
 
 #[test]
-fn a_room_keeps_its_entries_for_a_minute_to_ten_years() {
+fn retention_is_minute_to_ten_years() {
     let years = 3_660 * DAY / 1000;
     for (seconds, taken) in [(59, false), (60, true), (years, true), (years + 1, false)] {
         let numbers = RoomNumbers { retention_seconds: seconds, ..RoomNumbers::default() };
@@ -198,7 +198,7 @@ fn a_room_keeps_its_entries_for_a_minute_to_ten_years() {
 
 /// The key of an entry bounds the number of rooms.
 #[test]
-fn a_room_beyond_the_last_is_not_opened() {
+fn room_beyond_the_last_is_refused() {
     let mut bench = Bench::new(RoomNumbers::default());
     let grant = Secret32::new([8; 32]);
     let terms = Terms { rooms_left: 2, members_max: 9, expires: Millis::NEVER };
@@ -220,7 +220,7 @@ fn a_room_beyond_the_last_is_not_opened() {
 
 /// The largest permitted submission is accepted, and nothing beyond it.
 #[test]
-fn a_submission_is_as_large_as_it_may_be_and_no_larger() {
+fn submission_size_is_bounded() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let room_for = PAYLOAD_BYTES_MAX - say(0, b"").payload.len();
@@ -237,7 +237,7 @@ fn a_submission_is_as_large_as_it_may_be_and_no_larger() {
 
 /// The key of an entry bounds the number of entries of a room.
 #[test]
-fn an_entry_beyond_the_last_is_refused() {
+fn entry_beyond_the_last_is_refused() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let before_last = [schema::int(SEQ_MAX - 1)];
@@ -247,7 +247,7 @@ fn an_entry_beyond_the_last_is_refused() {
 }
 
 #[test]
-fn an_invite_can_be_used_and_its_preview_fits_a_frame() {
+fn unusable_or_large_invites_are_refused() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let mut ids = 1_u8..;
@@ -266,7 +266,7 @@ fn an_invite_can_be_used_and_its_preview_fits_a_frame() {
 
 /// Facilitators appoint moderators; co-facilitators may set the other roles.
 #[test]
-fn a_co_facilitator_makes_observers_and_no_facilitators() {
+fn co_facilitator_sets_only_lesser_roles() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (founder, ben) = (bench.founder.clone(), bench.admit(1));
     let set = |member: &Proved, role| vec![Effect::SetRole { member: *member.member(), role }];
@@ -280,7 +280,7 @@ fn a_co_facilitator_makes_observers_and_no_facilitators() {
 }
 
 #[test]
-fn members_retract_their_own_words_and_nobody_else_s() {
+fn members_retract_only_own_entries() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, cleo) = (bench.admit(1), bench.admit_in(1, 2, b"another welcome"));
     let words = say(1, b"words").of_epoch(2);
@@ -297,7 +297,7 @@ fn members_retract_their_own_words_and_nobody_else_s() {
 }
 
 #[test]
-fn the_note_of_a_refusal_is_as_long_as_it_may_be_and_no_longer() {
+fn note_of_declined_knock_is_bounded() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (founder, token) = (bench.founder.clone(), bench.invite(9, Millis::NEVER));
     let (proof, knock, _) = knocker(1, &token);
@@ -314,7 +314,7 @@ fn the_note_of_a_refusal_is_as_long_as_it_may_be_and_no_longer() {
 
 /// Times and sizes of posts are stored only where a rule needs them.
 #[test]
-fn a_room_without_pace_or_budget_keeps_no_account_of_posts() {
+fn posts_are_recorded_only_for_rules() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
     let account = |bench: &Bench| -> (i64, i64) {
@@ -335,7 +335,7 @@ fn a_room_without_pace_or_budget_keeps_no_account_of_posts() {
 
 /// A facilitator sees departed members who are still leaves of the group.
 #[test]
-fn a_facilitator_sees_who_has_left_and_who_waits() {
+fn facilitator_sees_departures_and_knocks() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
     let cleo = bench.admit_in(1, 2, b"another welcome");
@@ -364,7 +364,7 @@ fn a_facilitator_sees_who_has_left_and_who_waits() {
 
 /// An invite admits only to its own room, whatever the room's number.
 #[test]
-fn an_invite_is_of_one_room() {
+fn invite_works_for_one_room() {
     let mut bench = Bench::new(RoomNumbers::default());
     let grant = Secret32::new([8; 32]);
     let terms = Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };

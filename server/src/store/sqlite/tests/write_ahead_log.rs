@@ -15,7 +15,7 @@ async fn log_is_emptied(dir: &Path) {
 
 /// Grants have no row ids, and SQLite does not report their deletion.
 #[tokio::test]
-async fn whatever_retention_deletes_empties_the_log() {
+async fn retention_empties_the_log() {
     let Bench { dir, db, .. } = Bench::new(RoomNumbers::default());
     let (store, threads, _registry, _metrics) = open(dir.path());
     log_is_emptied(dir.path()).await;
@@ -31,7 +31,7 @@ async fn whatever_retention_deletes_empties_the_log() {
 
 /// A log that grew long is cut when nobody writes, even if nothing was deleted.
 #[tokio::test]
-async fn a_long_log_is_cut_when_nobody_writes() {
+async fn long_log_is_cut_when_idle() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
     drop(db);
     let (store, threads, _registry, _metrics) = open(dir.path());
@@ -52,7 +52,7 @@ async fn a_long_log_is_cut_when_nobody_writes() {
 
 /// The relay moves the log into the database after many changes, cuts it after deletions, and otherwise leaves it.
 #[tokio::test]
-async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_was_deleted() {
+async fn log_moves_and_cuts_are_paced() {
     use std::time::{Duration, Instant};
     const CUT_PAUSE: Duration = Duration::from_secs(1);
     /// The time of several checks of the log.
@@ -123,7 +123,7 @@ async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_w
 }
 
 #[tokio::test]
-async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
+async fn retracted_entry_leaves_every_file_soon() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
     drop(db);
     let (store, threads, _registry, _metrics) = open(dir.path());
@@ -161,7 +161,7 @@ async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
 
 /// SQLite does not report a row that another replaces.
 #[tokio::test]
-async fn a_knock_that_another_replaced_is_soon_in_no_file_of_a_running_relay() {
+async fn replaced_knock_leaves_every_file_soon() {
     let mut bench = Bench::new(RoomNumbers::default());
     let token = bench.invite(1, Millis::NEVER);
     let Bench { dir, db, .. } = bench;
