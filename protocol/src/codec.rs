@@ -170,8 +170,9 @@ mod tests {
         bytes
     }
 
+    /// A frame of the largest size is read, and one byte more is refused.
     #[test]
-    fn a_frame_of_the_largest_size_is_read_and_one_byte_more_is_not() {
+    fn frame_size_is_bounded() {
         let read = |bytes: &[u8]| decode::<minicbor::bytes::ByteVec>(bytes).map(|v| v.len());
         assert_eq!(read(&bytes_of(FRAME_BYTES_MAX)).ok(), Some(FRAME_BYTES_MAX - 5));
         let large = read(&bytes_of(FRAME_BYTES_MAX + 1));
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn later_frames_and_effects_name_their_request() {
+    fn later_frames_name_their_request() {
         // [13, [7, "abc", [1, {2: 3}]]]
         let later = [0x82, 13, 0x83, 7, 0x63, b'a', b'b', b'c', 0x82, 1, 0xa1, 2, 3];
         assert!(decode_client(&later).is_err());
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn later_frames_and_notices_are_told_apart() {
+    fn later_frames_differ_from_notices() {
         let room = encode(&RoomId([1; 16]));
         let notice = |number: u8| [&[0x82, 10, 0x82], &room[..], &[0x82, number, 0x80]].concat();
         assert!(decode_server(&notice(0)).is_ok());
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_codes_are_read_by_their_number() {
+    fn unknown_codes_are_read_by_number() {
         use crate::RejectCode;
         let read = |code: &[u8]| decode_server(&[&[0x82, 11, 0x82, 7], code].concat());
         for (code, known) in [
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_frame_is_counted_and_refused() {
+    fn bytes_after_a_frame_are_refused() {
         for more in [1, 3] {
             let mut bytes = encode(&Seq(300));
             bytes.resize(bytes.len() + more, 0);

@@ -825,7 +825,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tombstone_has_the_digest_of_what_it_replaces() {
+    fn tombstone_keeps_the_entrys_digest() {
         // SHA-256 of "abc": FIPS 180-2 appendix B.1.
         let payload = EntryContent::Payload(b"abc".to_vec());
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -835,7 +835,7 @@ mod tests {
 
     /// Zeros would make it an entry that nobody knows, which no member compares with what others saw.
     #[test]
-    fn a_tombstone_of_nothing_is_refused() {
+    fn tombstone_of_nothing_is_refused() {
         let read = |digest: u8| {
             let written = crate::codec::encode(&EntryContent::Tombstone(Digest([digest; 32])));
             crate::codec::decode::<EntryContent>(&written)
@@ -845,7 +845,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_moderate_and_post_as_their_names_say() {
+    fn roles_have_their_permissions() {
         let table = [
             (Role::Facilitator, "facilitator", true, true),
             (Role::CoFacilitator, "cofacilitator", true, true),

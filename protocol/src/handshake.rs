@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_part_of_the_context_is_signed() {
+    fn every_context_field_is_signed() {
         let key = SigningKey::from_bytes(&[9; 32]);
         let member = MemberKey(key.verifying_key().to_bytes());
         let base = AuthContext {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn second_encodings_of_keys_are_noticed() {
+    fn noncanonical_keys_are_detected() {
         let key = |first: u8, last: u8| {
             let mut bytes = [0xff; 32];
             (bytes[0], bytes[31]) = (first, last);

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn next_opening_is_the_start_of_the_next_interval() {
+    fn next_opening_starts_the_next_window() {
         let hours = evenings();
         let opening = MONDAY + 16 * 3_600_000;
         assert_eq!(hours.next_opening(Millis(MONDAY)), Some(Millis(opening)));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_change_moves_the_opening() {
+    fn offset_change_moves_the_opening() {
         let mut hours = evenings();
         hours.offsets.push(Offset { from: Millis(MONDAY + 3 * DAY), minutes: 120 });
         assert_eq!(
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn disorder_and_emptiness_are_refused() {
+    fn unordered_or_empty_windows_are_refused() {
         let mut hours = evenings();
         assert!(hours.is_well_formed());
         hours.windows.push(Window { start_minute: 10, end_minute: 20 });
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_year_of_minutes_agrees_with_a_calendar() {
+    fn opening_hours_agree_with_a_calendar() {
         let minute = |day: u16, hour: u16| day * 24 * 60 + hour * 60;
         let window = |start_minute, end_minute| Window { start_minute, end_minute };
         let offset = |days: u64, minutes| Offset { from: Millis(MONDAY + days * DAY), minutes };
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bound_of_the_numbers_is_kept() {
+    fn every_bound_of_numbers_holds() {
         let good = |hours: Hours| hours.is_well_formed();
         let window = |start_minute, end_minute| Window { start_minute, end_minute };
         let of = |windows: Vec<Window>| Hours { windows, ..evenings() };

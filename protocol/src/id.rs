@@ -170,15 +170,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hex_round_trips_and_refuses_wrong_lengths() {
+    fn hex_round_trips_at_one_length() {
         let id = RoomId([7; 16]);
         assert_eq!(RoomId::from_hex(&id.to_hex()), Some(id));
         assert_eq!(RoomId::from_hex("07"), None);
         assert_eq!(RoomId::from_hex("zz"), None);
     }
 
+    /// Numbers display whole.
     #[test]
-    fn people_see_forty_bits_and_whole_numbers() {
+    fn ids_display_forty_bits() {
         // RFC 4648 section 10 has the same: "fooba" is "MZXW6YTB".
         let mut bytes = [0xff; 32];
         bytes[..5].copy_from_slice(b"fooba");
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn times_add_up_and_stop_at_the_end() {
+    fn times_add_and_saturate() {
         assert_eq!(Millis(5).plus(7), Millis(12));
         assert_eq!(Millis::NEVER.plus(1), Millis::NEVER);
     }

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_and_every_altered_character_is_named() {
+    fn truncated_or_altered_links_are_refused() {
         let link = invite().to_link();
         for len in 0..link.len() {
             assert!(Invite::parse(&link[..len]).is_err(), "cut at {len}");
@@ -328,14 +328,15 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_told_apart() {
+    fn link_kinds_are_distinguished() {
         let link = invite().to_link();
         assert_eq!(Grant::parse(&link), Err(LinkError::OtherKind));
         assert_eq!(Invite::parse("https://example.org/"), Err(LinkError::NotALink));
     }
 
+    /// Newer versions are told apart.
     #[test]
-    fn lengths_are_bounded_and_newer_versions_told_apart() {
+    fn link_lengths_are_bounded() {
         let with = |authority: String, version| {
             let mut bytes = codec::encode(&GrantBody {
                 version,
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_prints_as_that_of_a_socket() {
+    fn address_prints_as_socket_address() {
         let address = invite().address;
         assert_eq!(address.to_string(), "wss://relay.example:7443");
         let plain = RelayAddress { transport: Transport::Plain, ..address };

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_alone_may_be_authenticated_data() {
+    fn only_marks_may_be_authenticated_data() {
         assert!(!parse(&header(1)).unwrap().marked);
         assert!(parse(&marked(1, &MARK)).unwrap().marked);
         for (content, data) in [(1, &[0][..]), (1, &[2]), (1, &[1, 1]), (3, &MARK), (1, &[0; 64])] {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn proposals_other_formats_and_every_truncation_are_refused() {
+    fn other_or_truncated_headers_are_refused() {
         assert_eq!(parse(&header(2)), None);
         let whole = header(1);
         for len in 0..whole.len() {

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_fall_into_buckets_and_come_back() {
+    fn padded_lengths_round_trip() {
         for len in [0, 1, 251, 252, 253, 1020, 1021, 65_532] {
             let content = vec![7; len];
             let padded = pad(&content).unwrap();
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bucket_is_four_times_the_one_before() {
+    fn buckets_grow_fourfold() {
         for (content, bucket) in
             [(0, 256), (253, 1024), (1021, 4096), (4093, 16_384), (16_381, 65_536)]
         {
@@ -69,8 +69,9 @@ mod tests {
         }
     }
 
+    /// Other sizes, other lengths and nonzero padding.
     #[test]
-    fn other_sizes_lengths_and_dirty_padding_are_refused() {
+    fn invalid_padding_is_refused() {
         let mut padded = pad(b"word").unwrap();
         assert_eq!(unpad(&padded[..255]), None);
         padded[255] = 1;

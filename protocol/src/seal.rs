@@ -59,8 +59,9 @@ pub fn open(key: &Secret32, purpose: Purpose, room: &RoomId, sealed: &[u8]) -> O
 mod tests {
     use super::*;
 
+    /// Any flipped bit, another room or another purpose.
     #[test]
-    fn any_flipped_bit_other_room_or_purpose_fails() {
+    fn altered_or_foreign_seal_fails() {
         let key = Secret32::new([1; 32]);
         let room = RoomId([2; 16]);
         let sealed = seal(&key, [3; 24], Purpose::Preview, &room, b"rules").unwrap();

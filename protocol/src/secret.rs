@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_equal_only_if_every_byte_is() {
+    fn secrets_compare_every_byte() {
         let secret = Secret32::new([6; 32]);
         assert_eq!(secret, Secret32::new([6; 32]));
         for first in 0..32 {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_secret_is_printed() {
+    fn secrets_print_no_bytes() {
         assert_eq!(format!("{:?}", Secret32::new([6; 32])), "Secret32(..)");
     }
 }
