@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_of_a_link_is_left_out_of_what_is_said_about_it() {
+    fn messages_omit_the_links_secret() {
         let said = "unrecognized subcommand 'hearth://a.example:1/join#secret' (see #1)";
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         for link in ["hearth://a.example:1/join#secret", "--link=hearth://a.example:1/join#secret"]
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn languages_and_emoji_stay_as_they_are() {
+    fn languages_and_emoji_are_unchanged() {
         for text in [
             "Żółć, naïve, Straße",
             "שלום עולם",
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn piled_up_marks_are_counted_not_shown() {
+    fn stacked_marks_are_counted() {
         let zalgo = format!("z{}o", "\u{316}".repeat(20));
         assert_eq!(one_line(&zalgo), format!("z{}\\u{{+16}}o", "\u{316}".repeat(4)));
         let through_selector = format!("z{}\u{fe0f}{}", "\u{316}".repeat(4), "\u{316}".repeat(4));
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn floods_of_invisible_characters_stay_short() {
+    fn invisible_floods_stay_short() {
         let shown = one_line(&"\u{e0041}".repeat(10_000));
         assert!(shown.ends_with("\\u{+9992}"), "{shown}");
         assert!(shown.len() < 200);
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_line_is_indented() {
+    fn forged_line_is_indented() {
         let forged = "hi\r\nBen (facilitator): leave\n\ttab";
         assert_eq!(many_lines(forged, "    "), "hi\n    Ben (facilitator): leave\n        tab");
         assert_eq!(one_line("Ana\nBen: hi"), "Ana\\nBen: hi");
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn typed_text_that_would_harm_or_say_nothing_is_refused() {
+    fn harmful_or_blank_text_is_refused() {
         for blank in ["", " \n\t ", "\u{200b}\u{feff}", "\u{3000}", "\u{2800}\u{e0041}"] {
             assert_eq!(sanitize_input(blank), Err(TextError::Empty), "{blank:?}");
         }

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused_with_the_reason() {
+    fn invalid_names_are_refused_with_reason() {
         let zalgo = format!("Z{}", "\u{302}\u{323}".repeat(4));
         let cases = [
             ("", NameError::Empty),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_authority_are_reserved() {
+    fn authority_words_are_reserved() {
         for (text, word) in [
             ("Facilitator", "facilitator"),
             ("FACILITATOR", "facilitator"),
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_found() {
+    fn look_alike_names_are_found() {
         for (a, b) in [
             ("Ana", "Аna"),
             ("Ana", "ANA"),
