@@ -409,15 +409,16 @@ mod tests {
     }
 
     #[test]
-    fn terminals_that_cannot_move_the_cursor_are_plain() {
+    fn terminals_without_cursor_movement_are_plain() {
         assert!(is_capable("xterm-256color") && is_capable("screen"));
         for term in ["dumb", "", "unknown"] {
             assert!(!is_capable(term));
         }
     }
 
+    /// The input ends when its sender is dropped.
     #[tokio::test]
-    async fn lines_come_in_order_and_end_with_their_sender() {
+    async fn lines_arrive_in_order() {
         let (reader, mut console) = console();
         let thread = thread::spawn(move || {
             assert!(reader.deliver(Ok("one".into())));
@@ -432,14 +433,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_output_ends_the_input() {
+    async fn closed_output_ends_the_input() {
         let (reader, mut console) = console();
         reader.shared.closed.notify_one();
         assert_eq!(console.next().await, None);
     }
 
     #[tokio::test]
-    async fn lines_typed_ahead_are_there_at_the_end() {
+    async fn typed_ahead_lines_survive_the_end() {
         let (reader, mut console) = console();
         let entered = ["one", "two", "three"];
         for line in &entered[..2] {
@@ -455,7 +456,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_console_stops_its_thread() {
+    async fn dropped_console_stops_its_thread() {
         let (reader, console) = console();
         drop(console);
         assert!(reader.shared.stopped.load(Ordering::SeqCst));

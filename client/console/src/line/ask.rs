@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_can_be_refused() {
+    fn secret_can_be_refused() {
         assert_eq!(keys(b"hun\x03"), Err("interrupted".into()));
         for ended in [&b"\x04"[..], b"", b"no line feed"] {
             assert_eq!(keys(ended), Err("the input ended before an answer".into()));
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_comes_from_a_pipe() {
+    fn secret_is_read_from_a_pipe() {
         for (piped, secret) in [
             (&b"hunter2\nrest"[..], "hunter2"),
             (b"hunter2\r\n", "hunter2"),

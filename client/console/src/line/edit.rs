@@ -340,13 +340,13 @@ mod tests {
     }
 
     #[test]
-    fn a_paste_presses_no_keys() {
+    fn paste_presses_no_keys() {
         let keys = b"\x1b[200~one\rtwo\x03\x04\x1b[A\x7f\nthree\x1b[201~!\r";
         assert_eq!(typed(&mut LineEditor::new(""), keys), [line("one\ntwo\nthree!")]);
     }
 
     #[test]
-    fn history_comes_back_and_the_draft_with_it() {
+    fn history_restores_lines_and_draft() {
         let mut editor = LineEditor::new("");
         typed(&mut editor, b"one\rtwo\rtwo\r \r");
         assert_eq!(typed(&mut editor, b"draft\x1b[A\x1b[A\x1b[A\r"), [line("one")]);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn given_back_words_are_a_draft() {
+    fn returned_text_is_a_draft() {
         let mut editor = LineEditor::new("");
         editor.give_back("a long\nsentence");
         assert_eq!(typed(&mut editor, b"\x7f!\r"), [line("a long\nsentenc!")]);
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_an_end() {
+    fn control_keys_end_or_suspend() {
         assert_eq!(
             typed(&mut LineEditor::new(""), b"half\x03\x1b[A\r"),
             [Typed::PutAway, line("half")]
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_utf8_is_told_and_the_rest_kept() {
+    fn invalid_utf8_keeps_the_rest() {
         for keys in [&b"a\xffb\r"[..], b"a\xc3b\r", b"a\xed\xa0\x80b\r", b"a\xe2\x82b\r"] {
             let bad = Typed::Line(Err(LineError::NotUtf8));
             assert_eq!(typed(&mut LineEditor::new(""), keys), [bad, line("ab")], "{keys:?}");
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_refused_whole() {
+    fn too_long_line_is_refused_whole() {
         let mut editor = LineEditor::new("");
         let mut keys = vec![b'x'; 1 << 20];
         keys.push(b'\r');
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn the_row_is_never_full_and_the_cursor_is_in_it() {
+    fn cursor_stays_within_the_row() {
         let mut editor = LineEditor::new("a long room name> ");
         let text = "日本語 hello\te\u{301} 👨\u{200d}👩\u{200d}👧 ".repeat(20);
         for (index, byte) in text.bytes().chain([2; 200]).enumerate() {
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pasted_is_drawn_inert() {
+    fn pasted_text_is_drawn_inert() {
         let mut editor = LineEditor::new("\x1b]0;x\x07> ");
         typed(&mut editor, "\x1b[200~a\u{202e}b\u{9b}2J\nc\x1b[201~".as_bytes());
         let drawn = editor.draw(80);

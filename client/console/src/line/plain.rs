@@ -82,15 +82,17 @@ mod tests {
         lines
     }
 
+    /// Or with the end of the input.
     #[test]
-    fn lines_end_with_lf_or_crlf_or_the_input() {
+    fn lines_end_with_lf_or_crlf() {
         let expected = ["one", "", "two", "three\rx", "last"].map(|line| Ok(line.to_owned()));
         assert_eq!(all(b"one\n\r\ntwo\r\nthree\rx\nlast", 100), expected);
         assert!(all(b"", 100).is_empty());
     }
 
+    /// The next line is read.
     #[test]
-    fn long_lines_are_refused_whole_and_the_next_is_read() {
+    fn long_lines_are_refused_whole() {
         let lines = all(b"12345\n123456\r\n1234567890\nok\n1234567", 5);
         let long = Err(LineError::TooLong);
         assert_eq!(lines, [Ok("12345".into()), long.clone(), long.clone(), Ok("ok".into()), long]);
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_utf8_is_told_and_not_fatal() {
+    fn invalid_utf8_is_not_fatal() {
         let lines = all(b"\xff\xfe\nnext\0\n", 100);
         assert_eq!(lines, [Err(LineError::NotUtf8), Ok("next\0".into())]);
     }
