@@ -1,4 +1,4 @@
-//! The line being typed: keys in, lines out, and how it looks. Pure: the console does the reading and writing.
+//! The line editor: keys in, lines out, and drawing. It is pure; the console reads and writes.
 
 use std::collections::VecDeque;
 
@@ -6,19 +6,19 @@ use hearth_text::escape;
 
 use super::{LINE_BYTES_MAX, LineError};
 
-/// Lines that the arrow keys bring back. They stay in memory.
+/// Lines of history for the arrow keys. They stay in memory.
 const HISTORY_LINES_MAX: usize = 100;
-/// Characters on each side of the cursor that are looked at to draw; no terminal is wider.
+/// Characters on each side of the cursor that are considered in drawing; no terminal is wider.
 const DRAWN_CHARS_MAX: usize = 1000;
-/// Bytes of a key's escape sequence; a longer one is no key.
+/// Bytes of a key's escape sequence; a longer one is not a key.
 const SEQUENCE_BYTES_MAX: usize = 16;
 
-/// What keys amount to.
+/// Result of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Typed {
-    /// A line, or the reason why there is none.
+    /// A line, or the reason to refuse it.
     Line(Result<String, LineError>),
-    /// Ctrl-C in a line, which the arrow keys bring back.
+    /// Ctrl-C in a line, which the arrow keys can recall.
     PutAway,
     /// Ctrl-D or Ctrl-C on an empty line.
     End,
@@ -26,7 +26,7 @@ pub(super) enum Typed {
     Suspend,
 }
 
-/// A line editor for one row, which scrolls sideways where the line is longer.
+/// A line editor of one row, which scrolls sideways for a longer line.
 #[derive(Debug, Default)]
 pub(super) struct LineEditor {
     prompt: String,
@@ -38,14 +38,14 @@ pub(super) struct LineEditor {
     decoding: Decoding,
     pasting: bool,
     history: VecDeque<String>,
-    /// How many lines back; 0 is the line being typed, which waits in `draft`.
+    /// Position in the history; 0 is the current line, which waits in `draft`.
     back: usize,
     draft: String,
-    /// Shows the prompt alone.
+    /// Displays only the prompt.
     unseen: bool,
 }
 
-/// What the bytes so far are the beginning of.
+/// The sequence that the bytes so far begin.
 #[derive(Debug, Default)]
 enum Decoding {
     #[default]
@@ -60,7 +60,7 @@ impl LineEditor {
         Self { prompt: escape::one_line(prompt), ..Self::default() }
     }
 
-    /// Returns one that does not show what is typed.
+    /// Returns an editor that does not display the typed text.
     pub(super) fn unseen(prompt: &str) -> Self {
         Self { unseen: true, ..Self::new(prompt) }
     }
@@ -71,7 +71,7 @@ impl LineEditor {
             Decoding::Nothing => self.begin(byte),
             Decoding::Character(mut bytes, wanted) => {
                 if byte & 0xc0 != 0x80 {
-                    // The byte begins something else; at worst one more complaint.
+                    // The byte begins something else; the worst case is a second error.
                     let _ = self.begin(byte);
                     return Some(Typed::Line(Err(LineError::NotUtf8)));
                 }
@@ -97,7 +97,7 @@ impl LineEditor {
             Decoding::Sequence(mut bytes) => {
                 match byte {
                     0x40..=0x7e => self.key(&bytes, byte),
-                    // What is too long for a key is read to its end all the same.
+                    // A sequence that is too long for a key is still read to its end.
                     0x20..=0x3f => {
                         if bytes.len() < SEQUENCE_BYTES_MAX {
                             bytes.push(byte);
@@ -117,7 +117,7 @@ impl LineEditor {
             b'\r' | b'\n' => return Some(Typed::Line(self.accept())),
             b'\t' => self.insert('\t'),
             0x1b => self.decoding = Decoding::Escape,
-            // A pasted text presses no keys.
+            // Control characters in a paste are not keys.
             0..=0x1f | 0x7f if self.pasting => {}
             // Ctrl-C, Ctrl-D.
             3 if self.bytes == 0 && !self.too_long => return Some(Typed::End),
@@ -172,7 +172,7 @@ impl LineEditor {
     }
 
     fn insert(&mut self, c: char) {
-        // The line is refused as a whole once it is accepted; until then nothing more is kept.
+        // The line is refused whole when it is entered; until then it does not grow.
         if self.bytes + c.len_utf8() > LINE_BYTES_MAX {
             self.too_long = true;
         } else {
@@ -196,7 +196,7 @@ impl LineEditor {
         Ok(line)
     }
 
-    /// Takes a text for the line's draft; where something is being typed, the arrow keys bring it.
+    /// Makes a text the line's draft; if the line is not empty, adds it to the history.
     pub(super) fn give_back(&mut self, text: &str) {
         if self.text().is_empty() && self.back == 0 && !self.pasting {
             self.replace(text);
@@ -275,7 +275,7 @@ impl LineEditor {
         while self.remove_right() && self.right.last().is_some_and(|c| escape::is_attached(*c)) {}
     }
 
-    /// Returns what draws the line on a row of its own, in less than that many columns, cursor placed.
+    /// Returns the output that draws the line on its own row, in fewer than that many columns, with the cursor placed.
     pub(super) fn draw(&self, columns: usize) -> String {
         let columns = columns.saturating_sub(1).max(1);
         if self.unseen {
@@ -286,7 +286,7 @@ impl LineEditor {
         let from = self.left.len().saturating_sub(DRAWN_CHARS_MAX);
         let left = shown(self.left[from..].iter());
         let right = shown(self.right.iter().rev().take(DRAWN_CHARS_MAX));
-        // What is right of the cursor gets a quarter of the row where not everything fits.
+        // The text right of the cursor gets a quarter of the row if the line does not fit.
         let kept = escape::width(&right).min(room / 4);
         let left = escape::truncate_start(&left, room - kept);
         let right = escape::truncate(&right, room - escape::width(&left));
@@ -296,7 +296,7 @@ impl LineEditor {
     }
 }
 
-/// Makes typed text inert, too: a paste is not what somebody typed.
+/// Makes typed text inert too, because a paste may come from another person.
 fn shown<'a>(chars: impl Iterator<Item = &'a char>) -> String {
     let text: String = chars.map(|c| if *c == '\n' { '↵' } else { *c }).collect();
     escape::one_line(&text)
@@ -362,7 +362,7 @@ mod tests {
         let mut editor = LineEditor::new("");
         editor.give_back("a long\nsentence");
         assert_eq!(typed(&mut editor, b"\x7f!\r"), [line("a long\nsentenc!")]);
-        // What is being typed stays.
+        // The current line stays.
         typed(&mut editor, b"half");
         editor.give_back("refused");
         assert_eq!(typed(&mut editor, b"\x1b[A\r"), [line("refused")]);

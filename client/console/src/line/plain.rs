@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 use super::LineError;
 
-/// Reads one line without its line feed (or CR LF); `None` at the end. A line that is too long is consumed whole
+/// Reads one line without its line feed (or CR LF); `None` at the end. A line that is too long is read to its end
 /// and refused whole, in bounded memory.
 pub(super) fn read_line(
     input: &mut impl BufRead,
@@ -25,7 +25,7 @@ pub(super) fn read_line(
         begun = true;
         let end = available.iter().position(|byte| *byte == b'\n');
         let part = &available[..end.unwrap_or(available.len())];
-        // One more for the CR that a line feed may follow.
+        // One more for a CR before the line feed.
         if line.len() + part.len() > bytes_max + 1 {
             too_long = true;
             line = Vec::new();
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails and stutters as pipes do.
+    /// Interrupts and splits reads, as a pipe may.
     struct Stutter<'a>(&'a [u8], bool);
 
     impl Read for Stutter<'_> {
