@@ -11,7 +11,7 @@ use crate::{id::RoomId, padding, secret::Secret32};
 /// Bytes of the nonce.
 pub const NONCE_BYTES: usize = 24;
 
-/// What is sealed; part of the associated data.
+/// The sealed content's purpose; part of the associated data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Title and agreement, from the facilitator to invitees.

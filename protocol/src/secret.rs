@@ -1,4 +1,4 @@
-//! Secrets that travel: printed by nobody, wiped when dropped, compared in constant time.
+//! Secrets on the wire: not printable, wiped when dropped, compared in constant time.
 
 use core::fmt;
 
@@ -15,7 +15,7 @@ impl Secret32 {
         Self(bytes)
     }
 
-    /// Returns the bytes, to hash or derive from.
+    /// Returns the bytes, for hashing and derivation.
     pub const fn expose(&self) -> &[u8; 32] {
         &self.0
     }
@@ -64,7 +64,7 @@ mod tests {
             let mut bytes = [6; 32];
             bytes[first] ^= 1;
             assert_ne!(secret, Secret32::new(bytes), "byte {first}");
-            // Two differences do not make up for each other.
+            // Two differences do not cancel out.
             bytes[(first + 1) % 32] ^= 1;
             assert_ne!(secret, Secret32::new(bytes), "byte {first} and the next");
         }
