@@ -1,4 +1,4 @@
-//! Frames to bytes and back: one CBOR item per WebSocket message, nothing after it.
+//! Encoding and decoding of frames: one CBOR item per WebSocket message, and no byte after it.
 
 use minicbor::{Decode, Decoder, Encode};
 
@@ -10,13 +10,13 @@ use crate::{
 
 /// Greatest number of a client's frame: [`ClientFrame::CancelKnock`].
 const LAST_CLIENT_FRAME: u64 = 12;
-/// Number of [`ClientFrame::Submit`], and how many fields it has.
+/// Number of [`ClientFrame::Submit`], and its number of fields.
 const SUBMIT: u64 = 6;
 const SUBMIT_FIELDS: u64 = 7;
 /// Greatest number of an effect: [`Effect::Reopen`].
 const LAST_EFFECT: u64 = 11;
 
-/// Why bytes are not a frame.
+/// Reasons why bytes are not a frame.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -29,7 +29,7 @@ pub enum DecodeError {
     /// Bytes follow the item.
     #[error("{0} bytes follow the frame")]
     Trailing(usize),
-    /// A relay's frame or notice of a number that this version does not know.
+    /// A relay's frame or notice with a number that this version does not know.
     #[error("the frame is of a later version")]
     Later,
 }
@@ -105,7 +105,7 @@ fn later_version(decoder: &mut Decoder<'_>) -> Result<Option<RequestId>, minicbo
 /// Decodes a relay's frame.
 ///
 /// # Errors
-/// [`DecodeError::Later`] for what a client passes over; after the others the relay broke the protocol.
+/// [`DecodeError::Later`] for a frame that a client ignores; in the other cases the relay broke the protocol.
 pub fn decode_server(bytes: &[u8]) -> Result<ServerFrame, DecodeError> {
     decode(bytes).map_err(|error| {
         let malformed = matches!(error, DecodeError::Malformed(_));
@@ -133,16 +133,16 @@ fn is_later_server(bytes: &[u8]) -> Option<bool> {
     Some(later && frame.position() == bytes.len())
 }
 
-/// Encodes any CBOR record of ours.
+/// Encodes any CBOR record of Hearth.
 pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
     match minicbor::to_vec(value) {
         Ok(bytes) => bytes,
-        // Writing into a Vec cannot fail, and our types have no failing encoders.
+        // Writing into a Vec cannot fail, and no encoder of Hearth's types fails.
         Err(_) => unreachable!("encoding into memory cannot fail"),
     }
 }
 
-/// Decodes one CBOR record of ours that fills its bytes.
+/// Decodes one CBOR record of Hearth that fills its bytes.
 ///
 /// # Errors
 /// See [`DecodeError`].
@@ -162,7 +162,7 @@ pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, DecodeError> 
 mod tests {
     use super::*;
 
-    /// A byte string that fills so many bytes of CBOR.
+    /// A byte string with a given encoded size in CBOR.
     fn bytes_of(total: usize) -> Vec<u8> {
         let value = minicbor::bytes::ByteVec::from(vec![7; total - 5]);
         let bytes = encode(&value);
@@ -170,8 +170,9 @@ mod tests {
         bytes
     }
 
+    /// A frame of the largest size is read, and one byte more is refused.
     #[test]
-    fn a_frame_of_the_largest_size_is_read_and_one_byte_more_is_not() {
+    fn frame_size_is_bounded() {
         let read = |bytes: &[u8]| decode::<minicbor::bytes::ByteVec>(bytes).map(|v| v.len());
         assert_eq!(read(&bytes_of(FRAME_BYTES_MAX)).ok(), Some(FRAME_BYTES_MAX - 5));
         let large = read(&bytes_of(FRAME_BYTES_MAX + 1));
@@ -190,7 +191,7 @@ mod tests {
         })
     }
 
-    /// A submission whose effects follow as they are written here, two of them.
+    /// A submission with two effects as raw CBOR.
     fn submit_raw(effects: &[u8]) -> Vec<u8> {
         let mut bytes = submit(vec![]);
         // The empty list, and `after`.
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn later_frames_and_effects_name_their_request() {
+    fn later_frames_name_their_request() {
         // [13, [7, "abc", [1, {2: 3}]]]
         let later = [0x82, 13, 0x83, 7, 0x63, b'a', b'b', b'c', 0x82, 1, 0xa1, 2, 3];
         assert!(decode_client(&later).is_err());
@@ -233,7 +234,7 @@ mod tests {
             &[0x82, 13, 0x81, 0x61, b'x'],
             &[0x81, 13],
             &[0x82, 12, 0x81, 7],
-            // A known effect that is malformed beside a later one, and one without a number.
+            // A malformed known effect with a later one, and an effect without a number.
             &submit_raw(&[0x82, 12, 0x80, 0x82, 11, 0x81, 0x61, b'x']),
             &submit_raw(&[0x82, 12, 0x80, 0x81, 12]),
             &submit_raw(&[0x82, 12, 0x80, 0xff]),
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn later_frames_and_notices_are_told_apart() {
+    fn later_frames_differ_from_notices() {
         let room = encode(&RoomId([1; 16]));
         let notice = |number: u8| [&[0x82, 10, 0x82], &room[..], &[0x82, number, 0x80]].concat();
         assert!(decode_server(&notice(0)).is_ok());
@@ -256,13 +257,13 @@ mod tests {
             assert!(!matches!(decode_server(&more), Err(DecodeError::Later)));
             assert!(!matches!(decode_server(&bytes[..bytes.len() - 1]), Err(DecodeError::Later)));
         }
-        // A known frame with an unknown part is broken: its request would wait forever.
+        // A known frame with an unknown part is malformed, because its request would get no answer.
         let standing = [0x82, 1, 0x82, 7, 0x82, 9, 0x80];
         assert!(matches!(decode_server(&standing), Err(DecodeError::Malformed(_))));
     }
 
     #[test]
-    fn unknown_codes_are_read_by_their_number() {
+    fn unknown_codes_are_read_by_number() {
         use crate::RejectCode;
         let read = |code: &[u8]| decode_server(&[&[0x82, 11, 0x82, 7], code].concat());
         for (code, known) in [
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_frame_is_counted_and_refused() {
+    fn bytes_after_a_frame_are_refused() {
         for more in [1, 3] {
             let mut bytes = encode(&Seq(300));
             bytes.resize(bytes.len() + more, 0);

@@ -1,14 +1,14 @@
-//! Refusals as codes. Causes stay in the log of whoever refused; the wire carries the code alone.
+//! Refusals as codes. The cause stays in the relay's log; the wire carries only the code.
 
 use minicbor::{Decode, Decoder, Encode, decode};
 
-/// Why the relay refused a request.
+/// Reasons of the relay to refuse a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(index_only)]
 #[non_exhaustive]
 pub enum RejectCode {
     // The peer broke a rule of the wire.
-    /// The frame is not what this protocol version allows here.
+    /// This protocol version does not allow the frame here.
     #[n(0)]
     BadFrame,
     /// No common protocol version.
@@ -17,97 +17,97 @@ pub enum RejectCode {
     /// The signature does not prove the key.
     #[n(2)]
     BadSignature,
-    /// Something exceeds a bound of the wire.
+    /// A field exceeds a bound of the wire.
     #[n(3)]
     TooLarge,
     /// The payload is not an MLS PrivateMessage of this room.
     #[n(4)]
     BadPayload,
-    /// The number of the frame, or of an effect in it, is of a later version. The connection goes on.
+    /// The number of the frame, or of an effect in it, is of a later version. The connection stays open.
     #[n(5)]
     Unsupported,
 
-    // The request is well formed and not allowed. Absent and forbidden are one answer.
+    // The request is well formed but not allowed. Absent and forbidden rooms get one answer.
     /// No such room, or not for this key.
     #[n(16)]
     NotMember,
-    /// Only facilitators may.
+    /// Allowed only for facilitators.
     #[n(17)]
     NotFacilitator,
     /// The acknowledgement is missing or not for the current agreement.
     #[n(18)]
     NotAcknowledged,
-    /// No such invite, or no longer.
+    /// The invite does not exist or is void.
     #[n(19)]
     InviteInvalid,
-    /// All its uses are spent.
+    /// All uses of the invite are spent.
     #[n(20)]
     InviteUsed,
-    /// Past its end.
+    /// The invite has expired.
     #[n(21)]
     InviteExpired,
     /// The grant is unknown, spent or expired.
     #[n(22)]
     GrantInvalid,
-    /// The room exists already.
+    /// The room already exists.
     #[n(23)]
     RoomExists,
-    /// The room is full, or holds as many invites as it may.
+    /// The room is full, or holds its maximum of invites.
     #[n(24)]
     RoomFull,
-    /// Observers read only.
+    /// Observers may not post.
     #[n(25)]
     Observer,
-    /// The room would be left without a facilitator.
+    /// The act would leave the room without a facilitator.
     #[n(26)]
     LastFacilitator,
-    /// Nothing there that could be changed so.
+    /// The object of the change does not exist.
     #[n(27)]
     NotFound,
 
-    // Not now.
-    /// Paused by a facilitator; `retry_at` names the end.
+    // The request may succeed later.
+    /// A facilitator paused the room; `retry_at` is the end.
     #[n(32)]
     Paused,
-    /// The sender is in a time-out; `retry_at` names the end.
+    /// The sender is in a time-out; `retry_at` is the end.
     #[n(33)]
     TimedOut,
-    /// Too soon after the sender's last post; `retry_at` names when.
+    /// Too soon after the sender's last post; `retry_at` is the next possible time.
     #[n(34)]
     SlowMode,
-    /// The sender's posts of the day are spent; `retry_at` names when one comes free.
+    /// The sender's daily budget is spent; `retry_at` is the time of the next free post.
     #[n(35)]
     BudgetSpent,
-    /// Longer than the room allows.
+    /// The payload exceeds the room's limit.
     #[n(36)]
     TooLong,
-    /// Outside of the opening hours; `retry_at` names the next opening, where there is one.
+    /// The room is closed; `retry_at` is the next opening, if there is one.
     #[n(37)]
     Closed,
-    /// Nobody is admitted.
+    /// The room is locked and admits no member.
     #[n(38)]
     Locked,
-    /// The epoch is not the room's current one: catch up and try again.
+    /// The epoch is not the room's current one; the sender has to catch up and retry.
     #[n(39)]
     EpochConflict,
-    /// The room's control version is not the expected one: look and try again.
+    /// The room's control version is not the expected one; the sender has to read the state and retry.
     #[n(40)]
     StateChanged,
     /// The id was used for another submission.
     #[n(41)]
     IdConflict,
-    /// Too many requests; `retry_at` names when.
+    /// Too many requests; `retry_at` is the next possible time.
     #[n(42)]
     RateLimited,
-    /// The room holds as many bytes as it may; `retry_at` names when some expire.
+    /// The room holds its maximum of bytes; `retry_at` is the time when some expire.
     #[n(43)]
     QuotaSpent,
-    /// As many knocks wait as the room's door holds.
+    /// The room holds its maximum of pending knocks.
     #[n(44)]
     DoorBusy,
 
-    // The relay's own trouble.
-    /// The relay cannot store now (full disk, failed write); nothing was accepted.
+    // The relay's own failures.
+    /// The relay cannot write to its store (full disk, failed write); it accepted nothing.
     #[n(48)]
     StoreUnavailable,
     /// The relay is stopping.
@@ -121,7 +121,7 @@ impl RejectCode {
         (self as u8) >= Self::Paused as u8 && !matches!(self, Self::TooLong | Self::IdConflict)
     }
 
-    /// Decodes a code; one of a later version means what its range means (`docs/protocol.md` section 8).
+    /// Decodes a code; a code of a later version means what its range means (`docs/protocol.md` section 8).
     pub(crate) fn decode_any<C>(
         decoder: &mut Decoder<'_>,
         context: &mut C,
@@ -175,19 +175,19 @@ impl RejectCode {
     }
 }
 
-/// WebSocket close codes that the relay uses (RFC 6455 section 7.4).
+/// WebSocket close codes of the relay (RFC 6455 section 7.4).
 pub mod close {
-    /// Stopping, or the peer went away.
+    /// The relay stops, or the peer left.
     pub const GOING_AWAY: u16 = 1001;
-    /// The peer broke RFC 6455 or sent what is no frame of ours.
+    /// The peer violated RFC 6455 or sent bytes that are not a Hearth frame.
     pub const PROTOCOL: u16 = 1002;
     /// Text where binary is expected.
     pub const UNSUPPORTED: u16 = 1003;
     /// Text that is not UTF-8.
     pub const NOT_UTF8: u16 = 1007;
-    /// Above the limits.
+    /// The message exceeds the limits.
     pub const TOO_BIG: u16 = 1009;
-    /// No authentication in time.
+    /// The peer did not authenticate in time.
     pub const AUTH_TIMEOUT: u16 = 4001;
     /// Too many frames, pings or failed authentications.
     pub const RATE: u16 = 4002;

@@ -1,8 +1,8 @@
-//! The whole vocabulary of the wire: [`ClientFrame`] towards the relay, [`ServerFrame`] towards a member.
+//! All frames of the wire: [`ClientFrame`] to the relay, [`ServerFrame`] to a member.
 //!
-//! One frame is one binary WebSocket message holding one CBOR item (RFC 8949): `[number, [field, ...]]`. Fields
-//! are positional; an absent optional field is `null` or missing at the end. `docs/protocol.md` section 4 is
-//! normative and shows each frame's bytes.
+//! One frame is one binary WebSocket message with one CBOR item (RFC 8949): `[number, [field, ...]]`. Fields are
+//! positional; an absent optional field is `null` or missing at the end. `docs/protocol.md` section 4 is normative and
+//! lists each frame's bytes.
 
 use minicbor::{Decode, Encode};
 
@@ -16,17 +16,17 @@ use crate::{
     secret::Secret32,
 };
 
-/// Number that a client chooses for a request; the reply repeats it.
+/// A number that a client chooses for a request; the answer repeats it.
 pub type RequestId = u32;
 
-/// What a client says.
+/// A frame from a client.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
 pub enum ClientFrame {
-    /// Opens the conversation; must be first.
+    /// Opens the connection; must be first.
     #[n(0)]
     Hello {
-        /// Protocol versions the client speaks, best first.
+        /// Protocol versions of the client, best first.
         #[n(0)]
         versions: Vec<u16>,
     },
@@ -39,7 +39,7 @@ pub enum ClientFrame {
         /// The room.
         #[n(1)]
         room: RoomId,
-        /// The key being proved.
+        /// The key to prove.
         #[n(2)]
         member: MemberKey,
         /// Over [`crate::handshake::auth_transcript`].
@@ -64,7 +64,7 @@ pub enum ClientFrame {
         /// The grant's secret.
         #[n(4)]
         grant: Secret32,
-        /// What the relay shall enforce.
+        /// The rules that the relay shall enforce.
         #[n(5)]
         numbers: RoomNumbers,
         /// Commitment to the agreement that knocks must acknowledge.
@@ -102,7 +102,7 @@ pub enum ClientFrame {
         /// The invite's token.
         #[n(4)]
         token: Secret32,
-        /// What the relay may know of the acknowledgement.
+        /// The part of the acknowledgement that the relay may read.
         #[n(5)]
         acknowledgement: AckTriple,
         /// Sealed name, KeyPackage and acknowledgement.
@@ -110,7 +110,7 @@ pub enum ClientFrame {
         #[cbor(with = "minicbor::bytes")]
         body: Vec<u8>,
     },
-    /// Gives an invite back unused, so that nobody can use it. Needs its token only.
+    /// Voids an unused invite. Needs only its token.
     #[n(5)]
     BurnInvite {
         /// Request number.
@@ -123,7 +123,7 @@ pub enum ClientFrame {
         #[n(2)]
         token: Secret32,
     },
-    /// Appends an entry to the room's log, changes what the relay enforces, or both, as one atomic act.
+    /// Appends an entry to the room's log, changes the relay's state of the room, or both, as one atomic act.
     #[n(6)]
     Submit {
         /// Request number.
@@ -132,24 +132,24 @@ pub enum ClientFrame {
         /// The room.
         #[n(1)]
         room: RoomId,
-        /// Drawn once per submission and kept over retries: the relay applies it once.
+        /// Drawn once per submission and the same in retries: the relay applies it once.
         #[n(2)]
         id: MessageId,
         /// An MLS PrivateMessage (RFC 9420 section 6.3), or empty for effects without an entry.
         #[n(3)]
         #[cbor(with = "minicbor::bytes")]
         payload: Vec<u8>,
-        /// The room's control version that the sender saw; refused with `state_changed` if another stands.
+        /// The room's control version that the sender knows; refused with `state_changed` if it is not the current one.
         #[n(4)]
         expect: Option<u64>,
-        /// Changes of roster and rules, applied together with the append.
+        /// Changes of roster and rules, applied together with the entry.
         #[n(5)]
         effects: Vec<Effect>,
-        /// The last entry that the sender had read when it first made these bytes; the same over retries.
+        /// The last entry that the sender had read when it first encoded the submission; the same in retries.
         #[n(6)]
         after: Seq,
     },
-    /// Uploads one part of a blob. Parts go in order; the last one makes it whole.
+    /// Uploads one part of a blob. Parts are sent in order; the last one completes it.
     #[n(7)]
     PutBlob {
         /// Request number.
@@ -158,16 +158,16 @@ pub enum ClientFrame {
         /// The room.
         #[n(1)]
         room: RoomId,
-        /// SHA-256 of the whole.
+        /// SHA-256 of the whole blob.
         #[n(2)]
         blob: BlobId,
-        /// Bytes of the whole.
+        /// Size of the whole blob in bytes.
         #[n(3)]
         total: u32,
-        /// Where this part starts, in bytes.
+        /// Offset of this part in bytes.
         #[n(4)]
         offset: u32,
-        /// The part.
+        /// The bytes of this part.
         #[n(5)]
         #[cbor(with = "minicbor::bytes")]
         part: Vec<u8>,
@@ -184,11 +184,11 @@ pub enum ClientFrame {
         /// The blob.
         #[n(2)]
         blob: BlobId,
-        /// Where the part starts, in bytes.
+        /// Offset of the part in bytes.
         #[n(3)]
         offset: u32,
     },
-    /// Asks for every entry after a position, those there now and those to come.
+    /// Asks for every entry after a position, present and future.
     #[n(9)]
     Subscribe {
         /// Request number.
@@ -197,7 +197,7 @@ pub enum ClientFrame {
         /// The room.
         #[n(1)]
         room: RoomId,
-        /// Deliver entries with a greater seq.
+        /// The relay delivers entries with a greater seq.
         #[n(2)]
         after: Seq,
     },
@@ -210,11 +210,11 @@ pub enum ClientFrame {
         /// The room.
         #[n(1)]
         room: RoomId,
-        /// Continue after this knocker, in order of key.
+        /// The relay continues after this knocker, in order of key.
         #[n(2)]
         after: Option<MemberKey>,
     },
-    /// Asks what the relay enforces and where the log stands.
+    /// Asks for the room's rules and the position of its log.
     #[n(11)]
     Status {
         /// Request number.
@@ -224,7 +224,7 @@ pub enum ClientFrame {
         #[n(1)]
         room: RoomId,
     },
-    /// Takes a pending knock back.
+    /// Cancels a pending knock.
     #[n(12)]
     CancelKnock {
         /// Request number.
@@ -236,44 +236,44 @@ pub enum ClientFrame {
     },
 }
 
-/// What the relay says.
+/// A frame from the relay.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
 pub enum ServerFrame {
     /// Answers [`ClientFrame::Hello`].
     #[n(0)]
     Hello {
-        /// The version that will be spoken.
+        /// The version of the connection.
         #[n(0)]
         version: u16,
-        /// Who the relay is; must equal the one in the link.
+        /// The relay's identity; must equal the one in the link.
         #[n(1)]
         relay: RelayId,
-        /// Fresh random bytes that every authentication of this connection signs.
+        /// Fresh random bytes that every authentication on this connection signs.
         #[n(2)]
         challenge: Digest,
-        /// The relay's clock.
+        /// The time by the relay's clock.
         #[n(3)]
         now: Millis,
     },
-    /// The key was proved (or the knock accepted, or the room opened).
+    /// The relay accepted the proof of a key (or the knock, or the new room).
     #[n(1)]
     Authenticated {
         /// Request number.
         #[n(0)]
         req: RequestId,
-        /// What the relay holds that key to be.
+        /// The key's standing at the relay.
         #[n(1)]
         standing: Standing,
     },
-    /// Done; nothing more to say.
+    /// The request succeeded, without a result.
     #[n(2)]
     Done {
         /// Request number.
         #[n(0)]
         req: RequestId,
     },
-    /// The submission is on disk. `seq` is 0 where it had no entry.
+    /// The submission is on disk. `seq` is 0 if it had no entry.
     #[n(3)]
     Accepted {
         /// Request number.
@@ -285,7 +285,7 @@ pub enum ServerFrame {
         /// Acceptance time by the relay's clock.
         #[n(2)]
         at: Millis,
-        /// The room's control version afterwards.
+        /// The room's control version after the submission.
         #[n(3)]
         control: u64,
     },
@@ -300,7 +300,7 @@ pub enum ServerFrame {
         #[cbor(with = "minicbor::bytes")]
         sealed: Vec<u8>,
     },
-    /// Some entries of a subscribed room, in order and without holes other than tombstones.
+    /// Entries of a subscribed room, in order, without gaps other than tombstones.
     #[n(5)]
     Entries {
         /// The room.
@@ -313,16 +313,16 @@ pub enum ServerFrame {
         #[n(2)]
         head: Seq,
     },
-    /// Part of a blob.
+    /// One part of a blob.
     #[n(6)]
     BlobPart {
         /// Request number.
         #[n(0)]
         req: RequestId,
-        /// Bytes of the whole.
+        /// Size of the whole blob in bytes.
         #[n(1)]
         total: u32,
-        /// The part.
+        /// The bytes of the part.
         #[n(2)]
         #[cbor(with = "minicbor::bytes")]
         part: Vec<u8>,
@@ -333,10 +333,10 @@ pub enum ServerFrame {
         /// Request number.
         #[n(0)]
         req: RequestId,
-        /// As many as fit.
+        /// As many knocks as fit into the frame.
         #[n(1)]
         knocks: Vec<PendingKnock>,
-        /// Whether there are more after the last.
+        /// Whether more knocks follow after the last.
         #[n(2)]
         more: bool,
     },
@@ -356,10 +356,10 @@ pub enum ServerFrame {
         /// Request number.
         #[n(0)]
         req: RequestId,
-        /// Life of the store; a change means that the relay was restored from a copy.
+        /// The store's stream id; a change means that the relay was restored from a copy.
         #[n(1)]
         stream: StreamId,
-        /// Entries up to this seq are gone by retention.
+        /// Retention deleted entries up to this seq.
         #[n(2)]
         floor: Seq,
         /// Last seq of the log.
@@ -369,27 +369,27 @@ pub enum ServerFrame {
         #[n(4)]
         epoch: Epoch,
     },
-    /// Something happened that is no entry.
+    /// An event that is not an entry.
     #[n(10)]
     Notice {
         /// The room.
         #[n(0)]
         room: RoomId,
-        /// What.
+        /// The event.
         #[n(1)]
         notice: Notice,
     },
-    /// The request was refused. The connection goes on unless a close follows.
+    /// The relay refused the request. The connection stays open unless a close follows.
     #[n(11)]
     Reject {
         /// Request number; 0 if the refusal answers no request.
         #[n(0)]
         req: RequestId,
-        /// Why.
+        /// The reason.
         #[n(1)]
         #[cbor(decode_with = "RejectCode::decode_any")]
         code: RejectCode,
-        /// When to try again, where that is known.
+        /// Time at which to retry, if known.
         #[n(2)]
         retry_at: Option<Millis>,
     },
@@ -403,18 +403,18 @@ impl ServerFrame {
 /// One row of a room's log.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Entry {
-    /// Position.
+    /// Position in the log.
     #[n(0)]
     pub seq: Seq,
     /// Acceptance time by the relay's clock.
     #[n(1)]
     pub at: Millis,
-    /// Payload, tombstone, or that it is gone.
+    /// Payload, tombstone or expiry.
     #[n(2)]
     pub content: EntryContent,
 }
 
-/// What an entry holds.
+/// Content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum EntryContent {
     /// An MLS PrivateMessage.
@@ -424,15 +424,15 @@ pub enum EntryContent {
         #[cbor(with = "minicbor::bytes")]
         Vec<u8>,
     ),
-    /// The payload was retracted; its SHA-256 stays, so that chains over entries still verify. It is never zeros, which stand
-    /// for what nobody knows.
+    /// The payload was retracted; its SHA-256 stays, so that chains over entries still verify. It is never zero, because zeros stand
+    /// for an unknown payload.
     #[n(1)]
     Tombstone(
         #[n(0)]
         #[cbor(decode_with = "digest_of_something")]
         Digest,
     ),
-    /// This entry expired, and so did all between it and the one delivered before it.
+    /// This entry expired, and so did all entries between the one delivered before and this one.
     #[n(2)]
     Expired,
 }
@@ -449,7 +449,7 @@ fn digest_of_something<C>(
 }
 
 impl EntryContent {
-    /// Returns the SHA-256 of the payload, which a tombstone keeps; zeros for what expired.
+    /// Returns the SHA-256 of the payload, which a tombstone keeps; zeros for an expired entry.
     pub fn digest(&self) -> Digest {
         match self {
             Self::Payload(payload) => crate::hash::sha256(payload),
@@ -459,20 +459,20 @@ impl EntryContent {
     }
 }
 
-/// What a member may do at the relay.
+/// A member's permissions at the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Role {
-    /// Holds the room; appoints others.
+    /// Moderates; appoints other moderators.
     #[n(0)]
     Facilitator,
-    /// Holds the room; cannot change facilitators.
+    /// Moderates; cannot change facilitators.
     #[n(1)]
     CoFacilitator,
-    /// Takes part.
+    /// May post.
     #[n(2)]
     Member,
-    /// Reads only.
+    /// May only read.
     #[n(3)]
     Observer,
 }
@@ -488,7 +488,7 @@ impl Role {
         !matches!(self, Self::Observer)
     }
 
-    /// The word people read and type.
+    /// Returns the role's word in messages and commands.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Facilitator => "facilitator",
@@ -499,7 +499,7 @@ impl Role {
     }
 }
 
-/// What the relay holds a proved key to be.
+/// The standing of a proved key at the relay.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Standing {
     /// In the roster.
@@ -508,17 +508,17 @@ pub enum Standing {
         /// Role at the relay.
         #[n(0)]
         role: Role,
-        /// The entry that admitted the member; nothing before it is delivered. 0 for the founder.
+        /// The entry that admitted the member; the relay delivers only later entries. 0 for the founder.
         #[n(1)]
         joined: Seq,
         /// The Welcome, until the member has fetched it and subscribed past `joined`.
         #[n(2)]
         welcome: Option<BlobId>,
     },
-    /// Waiting at the door.
+    /// The knock is pending.
     #[n(1)]
     Knocking,
-    /// Was declined.
+    /// A facilitator declined the knock.
     #[n(2)]
     Declined {
         /// Sealed for the knocker by the facilitator; may be empty.
@@ -526,10 +526,10 @@ pub enum Standing {
         #[cbor(with = "minicbor::bytes")]
         note: Vec<u8>,
     },
-    /// No longer in the roster. Entries up to `at` may still be read.
+    /// No longer in the roster. Entries up to `at` are still served.
     #[n(3)]
     Gone {
-        /// The last entry that is delivered.
+        /// The last entry that the relay delivers.
         #[n(0)]
         at: Seq,
     },
@@ -538,27 +538,27 @@ pub enum Standing {
 /// The opaque triple by which the relay gates a knock without reading it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct AckTriple {
-    /// Must equal the room's current one.
+    /// Must equal the room's current commitment.
     #[n(0)]
     pub agreement: Commitment,
-    /// SHA-256 of the signed acknowledgement; the admission must name the same.
+    /// SHA-256 of the signed acknowledgement; the admission must name the same digest.
     #[n(1)]
     pub digest: Digest,
-    /// By the knocker's room key over [`crate::handshake::knock_transcript`].
+    /// Signature by the knocker's room key over [`crate::handshake::knock_transcript`].
     #[n(2)]
     pub signature: Signature,
 }
 
-/// A knock as facilitators get it.
+/// A knock as the relay delivers it to facilitators.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PendingKnock {
     /// The knocker's room key.
     #[n(0)]
     pub member: MemberKey,
-    /// The invite used.
+    /// The invite of the knock.
     #[n(1)]
     pub invite: InviteId,
-    /// When it came.
+    /// Time of arrival by the relay's clock.
     #[n(2)]
     pub at: Millis,
     /// The acknowledgement's opaque triple.
@@ -570,25 +570,25 @@ pub struct PendingKnock {
     pub body: Vec<u8>,
 }
 
-/// The rules of a room as the relay enforces them: plain numbers only.
+/// The rules of a room that the relay enforces, as plain numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct RoomNumbers {
-    /// Until then only facilitators post. 0: not paused.
+    /// Until this time, only moderators may post. 0: not paused.
     #[n(0)]
     pub paused_until: Millis,
-    /// Nobody is admitted and no knock is taken.
+    /// The room admits no member and takes no knock.
     #[n(1)]
     pub locked: bool,
-    /// Whether posts are accepted outside of `hours`.
+    /// Whether the room takes posts, by `hours` or regardless of them.
     #[n(2)]
     pub door: Door,
-    /// Least seconds between two posts of one member. 0: none.
+    /// Minimum seconds between two posts of one member. 0: none.
     #[n(3)]
     pub slow_seconds: u32,
-    /// Posts of one member in 24 hours. 0: unlimited.
+    /// Maximum posts of one member in 24 hours. 0: unlimited.
     #[n(4)]
     pub budget_per_day: u32,
-    /// Bytes of one application payload. 0: the wire's limit.
+    /// Maximum bytes of one application payload. 0: the wire's limit.
     #[n(5)]
     pub payload_bytes_max: u32,
     /// Opening hours; `None`: always open.
@@ -618,72 +618,72 @@ impl Default for RoomNumbers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Door {
-    /// As the hours say; always, if there are none.
+    /// By the hours; always, if there are none.
     #[n(0)]
     ByHours,
-    /// Opened by a facilitator whatever the hours say.
+    /// Opened by a facilitator, regardless of the hours.
     #[n(1)]
     Open,
-    /// Closed by a facilitator whatever the hours say.
+    /// Closed by a facilitator, regardless of the hours.
     #[n(2)]
     Closed,
 }
 
-/// A change of roster or rules. See `docs/protocol.md` section 6 for who may ask for which.
+/// A change of roster or rules. `docs/protocol.md` section 6 says which members may request it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
 pub enum Effect {
-    /// Puts a knocker into the roster. Facilitators; the payload must be a commit.
+    /// Adds a knocker to the roster. Facilitators; the payload must be a commit.
     #[n(0)]
     Admit {
         /// Must have a pending knock.
         #[n(0)]
         member: MemberKey,
-        /// From then on.
+        /// The new member's role.
         #[n(1)]
         role: Role,
-        /// A whole blob uploaded before, delivered to that member alone.
+        /// A complete uploaded blob, delivered only to that member.
         #[n(2)]
         welcome: BlobId,
         /// Must equal the digest of the pending knock.
         #[n(3)]
         acknowledgement: Digest,
     },
-    /// Takes a member out. Facilitators, or anyone for a member who has left; the payload must be a commit.
+    /// Removes a member. Facilitators, or any member for one who has left; the payload must be a commit.
     #[n(1)]
     Remove {
         /// Must be in the roster or have left.
         #[n(0)]
         member: MemberKey,
     },
-    /// Changes a role; of and to moderating roles by facilitators only. The payload must be a commit.
+    /// Changes a role; only facilitators may give or take a moderating role. The payload must be a commit.
     #[n(2)]
     SetRole {
         /// Must be in the roster.
         #[n(0)]
         member: MemberKey,
-        /// From then on.
+        /// The member's new role.
         #[n(1)]
         role: Role,
     },
-    /// Replaces the numbers; the retention by facilitators only. The payload must be a commit.
+    /// Replaces the numbers; only facilitators may change the retention. The payload must be a commit.
     #[n(3)]
     SetNumbers {
-        /// All of them.
+        /// The complete new numbers.
         #[n(0)]
         numbers: RoomNumbers,
     },
-    /// Refuses a member's posts until a time; in the past: lifts it. Facilitators; the payload must be a commit.
+    /// Refuses a member's posts until a time; a past time ends the time-out. Facilitators; the payload must be a commit.
     #[n(4)]
     Timeout {
         /// Must be in the roster and not moderate.
         #[n(0)]
         member: MemberKey,
-        /// The end.
+        /// The end of the time-out.
         #[n(1)]
         until: Millis,
     },
-    /// Deletes an entry's payload. Facilitators beside a commit, or its author by naming its message id.
+    /// Deletes an entry's payload. Facilitators with a commit, or its author by naming its message id.
     #[n(5)]
     Retract {
         /// The entry.
@@ -693,7 +693,7 @@ pub enum Effect {
         #[n(1)]
         own: Option<MessageId>,
     },
-    /// Refuses a pending knock. Facilitators.
+    /// Declines a pending knock. Facilitators.
     #[n(6)]
     Decline {
         /// Must have a pending knock.
@@ -710,7 +710,7 @@ pub enum Effect {
         /// The invite's id, a hash of its token.
         #[n(0)]
         invite: InviteId,
-        /// Knocks it is good for.
+        /// Number of knocks that it permits.
         #[n(1)]
         uses: u32,
         /// End of its validity.
@@ -728,18 +728,18 @@ pub enum Effect {
         #[n(0)]
         invite: InviteId,
     },
-    /// Makes another agreement current: pending knocks for the old one are dropped, invites voided. Facilitators.
+    /// Makes another agreement current: the relay drops knocks for the old one and voids its invites. Facilitators.
     #[n(9)]
     SetAgreement {
         /// The new commitment.
         #[n(0)]
         agreement: Commitment,
     },
-    /// Takes the sender out at once: delivery stops after this entry.
+    /// Removes the sender at once: delivery stops after this entry.
     #[n(10)]
     Leave,
-    /// Gives back an epoch that a commit refused by everybody used up (facilitators and co-facilitators), or tells a
-    /// relay that was restored from a backup which epoch the room is in (facilitators).
+    /// Reopens an epoch whose commit every member refused (facilitators and co-facilitators), or tells a relay that was
+    /// restored from a backup the room's epoch (facilitators).
     #[n(11)]
     Reopen {
         /// The epoch that the next entry shall name: the current one less one, or a later one.
@@ -748,17 +748,17 @@ pub enum Effect {
     },
 }
 
-/// Something that is no entry.
+/// An event that is not an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
 pub enum Notice {
-    /// To facilitators: somebody knocks.
+    /// To facilitators: a knock has arrived.
     #[n(0)]
     Knock,
-    /// To the recipient: standing changed (admitted, declined, gone).
+    /// To the recipient: their standing has changed (admitted, declined, gone).
     #[n(1)]
     Standing(#[n(0)] Standing),
-    /// To the recipient: posts are refused until then; a time in the past: no longer.
+    /// To the recipient: the relay refuses their posts until this time; a past time ends the time-out.
     #[n(2)]
     TimedOut(#[n(0)] Millis),
 }
@@ -768,22 +768,22 @@ impl Notice {
     pub(crate) const LAST: u32 = 2;
 }
 
-/// A room's state as one member may see it.
+/// A room's state as one member may read it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct RoomStatus {
-    /// Life of the store.
+    /// The store's stream id.
     #[n(0)]
     pub stream: StreamId,
-    /// Entries up to this seq are gone by retention.
+    /// Retention deleted entries up to this seq.
     #[n(1)]
     pub floor: Seq,
-    /// Last seq.
+    /// Last seq of the log.
     #[n(2)]
     pub head: Seq,
     /// The epoch that the next entry must name.
     #[n(3)]
     pub epoch: Epoch,
-    /// Counts changes of roster and rules; named by `Submit.expect`.
+    /// Number of changes of roster and rules; `Submit.expect` names it.
     #[n(4)]
     pub control: u64,
     /// The rules.
@@ -795,15 +795,15 @@ pub struct RoomStatus {
     /// End of the recipient's time-out; 0: none.
     #[n(7)]
     pub timed_out_until: Millis,
-    /// Pending knocks; 0 for those who don't moderate.
+    /// Pending knocks; 0 for members who do not moderate.
     #[n(8)]
     pub knocks: u32,
-    /// The roster, with time-outs; empty for those who don't moderate.
+    /// The roster, with time-outs; empty for members who do not moderate.
     #[n(9)]
     pub roster: Vec<RosterRow>,
 }
 
-/// A member as the relay knows them.
+/// A member's row in the relay's roster.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct RosterRow {
     /// Room key.
@@ -815,7 +815,7 @@ pub struct RosterRow {
     /// End of a time-out; 0: none.
     #[n(2)]
     pub timed_out_until: Millis,
-    /// Has left and awaits the commit that makes it so.
+    /// The member has left, and no commit has removed their leaf yet.
     #[n(3)]
     pub left: bool,
 }
@@ -825,7 +825,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tombstone_has_the_digest_of_what_it_replaces() {
+    fn tombstone_keeps_the_entrys_digest() {
         // SHA-256 of "abc": FIPS 180-2 appendix B.1.
         let payload = EntryContent::Payload(b"abc".to_vec());
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -833,9 +833,9 @@ mod tests {
         assert_eq!(EntryContent::Tombstone(payload.digest()).digest(), payload.digest());
     }
 
-    /// Zeros would make it an entry that nobody knows, which no member compares with what others saw.
+    /// Zeros would mean an unknown entry, which members do not compare.
     #[test]
-    fn a_tombstone_of_nothing_is_refused() {
+    fn tombstone_of_nothing_is_refused() {
         let read = |digest: u8| {
             let written = crate::codec::encode(&EntryContent::Tombstone(Digest([digest; 32])));
             crate::codec::decode::<EntryContent>(&written)
@@ -845,7 +845,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_moderate_and_post_as_their_names_say() {
+    fn roles_have_their_permissions() {
         let table = [
             (Role::Facilitator, "facilitator", true, true),
             (Role::CoFacilitator, "cofacilitator", true, true),

@@ -1,4 +1,4 @@
-//! Proof of a room key: what is signed, and why each part is there.
+//! Proof of a room key: the signed values, and the reason for each.
 
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 
@@ -13,18 +13,18 @@ pub const CHANNEL_BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 /// 32 bytes of the TLS exporter; all zero on a plain loopback connection.
 pub type ChannelBinding = [u8; 32];
 
-/// What a challenge response signs.
+/// The values that a challenge response signs.
 #[derive(Clone, Copy, Debug)]
 pub struct AuthContext<'a> {
-    /// Fresh from this connection's hello: stops replay on another connection.
+    /// From this connection's hello; prevents replay on another connection.
     pub challenge: &'a Digest,
-    /// The relay's identity: stops another relay from passing the challenge on.
+    /// The relay's identity; prevents another relay from forwarding the challenge.
     pub relay: &'a RelayId,
-    /// The channel's exporter: stops a man in the middle who ends TLS himself.
+    /// The channel's exporter; prevents a man in the middle who terminates TLS himself.
     pub channel: &'a ChannelBinding,
-    /// The room: a key is good for one.
+    /// The room, because a key is valid for one room.
     pub room: &'a RoomId,
-    /// The key itself, so that a signature can't be claimed for a related key.
+    /// The key itself, so that a signature cannot be claimed for a related key.
     pub member: &'a MemberKey,
 }
 
@@ -42,7 +42,7 @@ pub fn auth_transcript(context: &AuthContext<'_>) -> [u8; 32] {
     )
 }
 
-/// Returns the 32 bytes by which a knocker vouches for the opaque triple.
+/// Returns the 32 bytes that a knocker signs for the opaque triple.
 pub fn knock_transcript(
     room: &RoomId,
     member: &MemberKey,
@@ -61,17 +61,17 @@ pub fn sign(key: &SigningKey, transcript: &[u8]) -> Signature {
 }
 
 /// Verifies a signature strictly, as `docs/protocol.md` section 7 says: RFC 8032 section 5.1.7 without the cofactor, and
-/// neither small-order points nor second encodings. Members who verified otherwise would judge commits otherwise.
+/// neither small-order points nor noncanonical encodings. With another verification, members would disagree about commits.
 pub fn verify(member: &MemberKey, signed: &[u8], signature: &Signature) -> bool {
     is_canonical(member)
         && VerifyingKey::from_bytes(member.as_bytes()).is_ok_and(|key| {
-            // It compares R as bytes, so R has one encoding; S is below the group's order.
+            // The comparison of R is by bytes, so that R has one encoding; S is below the group's order.
             let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
             key.verify_strict(signed, &signature).is_ok()
         })
 }
 
-/// Whether a key's y-coordinate is below the field's prime, 2^255 - 19: above it are second encodings of 19 points.
+/// Whether a key's y-coordinate is below the field's prime, 2^255 - 19: 19 points have a second encoding above it.
 fn is_canonical(member: &MemberKey) -> bool {
     let [first, middle @ .., last] = member.as_bytes();
     *first < 0xed || last & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_part_of_the_context_is_signed() {
+    fn every_context_field_is_signed() {
         let key = SigningKey::from_bytes(&[9; 32]);
         let member = MemberKey(key.verifying_key().to_bytes());
         let base = AuthContext {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn second_encodings_of_keys_are_noticed() {
+    fn noncanonical_keys_are_detected() {
         let key = |first: u8, last: u8| {
             let mut bytes = [0xff; 32];
             (bytes[0], bytes[31]) = (first, last);

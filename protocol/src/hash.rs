@@ -1,4 +1,4 @@
-//! SHA-256 (RFC 6234) and HKDF (RFC 5869) with Hearth's labels. Every use has a label of its own.
+//! SHA-256 (RFC 6234) and HKDF (RFC 5869) with Hearth's labels. Each use has its own label.
 
 use hkdf::Hkdf;
 use sha2::{Digest as _, Sha256};
@@ -12,7 +12,7 @@ pub fn sha256(bytes: &[u8]) -> Digest {
 
 /// Returns the SHA-256 of a label, a zero byte, and the parts, each preceded by its length (u64, big endian).
 ///
-/// The lengths make the encoding injective, the label keeps one use from standing in for another.
+/// The lengths make the encoding injective, and the label separates the uses.
 pub fn labelled(label: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(label.as_bytes());

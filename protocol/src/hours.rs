@@ -1,7 +1,7 @@
 //! Opening hours as plain numbers: a week of local minutes and the offsets from UTC that apply to it.
 //!
-//! The facilitator's client turns "Mon-Fri 17:00-20:00 Europe/Paris" into these, so that the relay and every
-//! member decide alike without a time-zone database, and the relay does not learn the zone's name.
+//! The facilitator's client converts "Mon-Fri 17:00-20:00 Europe/Paris" to these, so that the relay and all members
+//! decide alike without a time-zone database, and the relay does not learn the zone's name.
 
 use minicbor::{Decode, Encode};
 
@@ -18,7 +18,7 @@ pub struct Hours {
     /// Open intervals in local minutes since Monday 00:00, end exclusive, ascending, not overlapping.
     #[n(0)]
     pub windows: Vec<Window>,
-    /// Offsets from UTC, ascending by `from`; the first applies before its `from`, too.
+    /// Offsets from UTC, ascending by `from`; the first also applies before its `from`.
     #[n(1)]
     pub offsets: Vec<Offset>,
 }
@@ -29,12 +29,12 @@ pub struct Window {
     /// First minute.
     #[n(0)]
     pub start_minute: u16,
-    /// First minute that is closed again; up to 10,080.
+    /// First closed minute after it; up to 10,080.
     #[n(1)]
     pub end_minute: u16,
 }
 
-/// An offset from UTC and when it begins to apply.
+/// An offset from UTC and the time from which it applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Offset {
     /// Start.
@@ -46,7 +46,7 @@ pub struct Offset {
 }
 
 impl Hours {
-    /// Whether the numbers keep the rules stated at the fields and the bounds of [`crate::limits`].
+    /// Whether the numbers conform to the fields' rules and to the bounds of [`crate::limits`].
     pub fn is_well_formed(&self) -> bool {
         let windows_ok = self.windows.len() <= crate::limits::HOURS_WINDOWS_MAX
             && self.windows.iter().all(|w| {
@@ -70,7 +70,7 @@ impl Hours {
 
     /// Returns the next opening after a time at which the room is closed; `None` if it never opens.
     ///
-    /// Looks at the minutes where an interval starts under each offset that may apply within eight days.
+    /// Examines the minutes where an interval starts under each offset that may apply within eight days.
     pub fn next_opening(&self, now: Millis) -> Option<Millis> {
         let horizon = now.plus(8 * 24 * 3_600_000);
         let mut starts: Vec<Millis> = Vec::new();
@@ -85,7 +85,7 @@ impl Hours {
                     starts.push(Millis(u64::try_from(millis).unwrap_or(0)));
                 }
             }
-            // An interval can also begin in its middle, when the offset changes.
+            // A change of the offset can also open the room in the middle of an interval.
             starts.push(offset.from);
         }
         starts.retain(|start| *start > now && *start <= horizon && self.is_open(*start));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn next_opening_is_the_start_of_the_next_interval() {
+    fn next_opening_starts_the_next_window() {
         let hours = evenings();
         let opening = MONDAY + 16 * 3_600_000;
         assert_eq!(hours.next_opening(Millis(MONDAY)), Some(Millis(opening)));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_change_moves_the_opening() {
+    fn offset_change_moves_the_opening() {
         let mut hours = evenings();
         hours.offsets.push(Offset { from: Millis(MONDAY + 3 * DAY), minutes: 120 });
         assert_eq!(
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn disorder_and_emptiness_are_refused() {
+    fn unordered_or_empty_windows_are_refused() {
         let mut hours = evenings();
         assert!(hours.is_well_formed());
         hours.windows.push(Window { start_minute: 10, end_minute: 20 });
@@ -165,7 +165,7 @@ mod tests {
         assert!(!Hours { windows: vec![], offsets: vec![] }.is_well_formed());
     }
 
-    /// Hours as anybody would read them off a calendar: no clock before 1970-01-05T00:00Z, a Monday.
+    /// Computes hours as read off a calendar: no clock before 1970-01-05T00:00Z, a Monday.
     fn naive_is_open(hours: &Hours, now: u64) -> bool {
         const FIRST_MONDAY: i64 = 4 * 24 * 60;
         let mut east = hours.offsets[0].minutes;
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_year_of_minutes_agrees_with_a_calendar() {
+    fn opening_hours_agree_with_a_calendar() {
         let minute = |day: u16, hour: u16| day * 24 * 60 + hour * 60;
         let window = |start_minute, end_minute| Window { start_minute, end_minute };
         let offset = |days: u64, minutes| Offset { from: Millis(MONDAY + days * DAY), minutes };
@@ -198,7 +198,7 @@ mod tests {
             vec![offset(0, 0)],
             vec![offset(0, 60), offset(3, 120), offset(10, 60)],
             vec![offset(2, -570), offset(9, 845)],
-            // The room is closed, and by a change of the clocks in the middle of its hours.
+            // The room is closed, and a change of the offset falls within its hours.
             vec![offset(0, -720), offset(1, 720)],
         ];
         for windows in &windows {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bound_of_the_numbers_is_kept() {
+    fn every_bound_of_numbers_holds() {
         let good = |hours: Hours| hours.is_well_formed();
         let window = |start_minute, end_minute| Window { start_minute, end_minute };
         let of = |windows: Vec<Window>| Hours { windows, ..evenings() };

@@ -1,4 +1,4 @@
-//! Identifiers as types of their own, so that one cannot be passed where another is meant.
+//! Identifiers as separate types, so that one cannot be passed for another.
 
 use core::fmt;
 
@@ -24,7 +24,7 @@ macro_rules! bytes_id {
                 Self::from_slice(&bytes)
             }
 
-            /// Takes exactly the right number of bytes.
+            /// Copies exactly the right number of bytes; `None` for any other.
             pub fn from_slice(bytes: &[u8]) -> Option<Self> {
                 <[u8; $len]>::try_from(bytes).ok().map(Self)
             }
@@ -41,7 +41,7 @@ macro_rules! bytes_id {
             }
         }
 
-        /// Prints the first four bytes only: enough to tell two apart in a test, too little to link by.
+        /// Prints only the first four bytes: enough to distinguish two in a test, too little to link them.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let hex = self.to_hex();
@@ -73,7 +73,7 @@ bytes_id! {
     RoomId, 16
 }
 bytes_id! {
-    /// A member of one room: their Ed25519 public key for that room alone (RFC 8032).
+    /// A member of one room: their Ed25519 public key for only that room (RFC 8032).
     MemberKey, 32
 }
 bytes_id! {
@@ -81,7 +81,7 @@ bytes_id! {
     MessageId, 16
 }
 bytes_id! {
-    /// An invite as the relay knows it: a hash of the invite's secret, see [`crate::invite`].
+    /// An invite's id at the relay: a hash of the invite's secret, see [`crate::invite`].
     InviteId, 16
 }
 bytes_id! {
@@ -89,19 +89,19 @@ bytes_id! {
     BlobId, 32
 }
 bytes_id! {
-    /// The relay's own identity: drawn at its first start, announced in its hello, carried by every link.
+    /// The relay's identity: drawn at its first start, announced in its hello, part of every link.
     RelayId, 32
 }
 bytes_id! {
-    /// One life of the relay's store. A restored backup gets a new one.
+    /// The stream id of the relay's store. A restored backup gets a new one.
     StreamId, 16
 }
 bytes_id! {
-    /// What the relay knows of an agreement: a keyed hash that says nothing of the text.
+    /// The relay's commitment to an agreement: a keyed hash that reveals nothing about the text.
     Commitment, 32
 }
 bytes_id! {
-    /// SHA-256 of a record, where the relay or a peer needs only the hash.
+    /// SHA-256 of a record, if the relay or a peer needs only the hash.
     Digest, 32
 }
 bytes_id! {
@@ -109,25 +109,25 @@ bytes_id! {
     Signature, 64
 }
 bytes_id! {
-    /// SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 7469 section 2.4 pins the same thing).
+    /// SHA-256 of a certificate's SubjectPublicKeyInfo (as pinned in RFC 7469 section 2.4).
     Pin, 32
 }
 
 impl MemberKey {
-    /// Returns the first 40 bits in base32: what people see beside a name that clashes.
+    /// Returns the first 40 bits in base32, displayed beside a name that clashes.
     pub fn short(&self) -> String {
         BASE32_NOPAD.encode(self.0.first_chunk::<5>().map_or(&[][..], |c| &c[..])).to_lowercase()
     }
 }
 
 impl MessageId {
-    /// Returns the first 40 bits in base32: what people type to name a message.
+    /// Returns the first 40 bits in base32, with which members refer to a message.
     pub fn short(&self) -> String {
         BASE32_NOPAD.encode(self.0.first_chunk::<5>().map_or(&[][..], |c| &c[..])).to_lowercase()
     }
 }
 
-/// Position of an entry in a room's log. The first is 1; 0 stands before it.
+/// Position of an entry in a room's log. The first is 1; 0 is before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Seq(#[n(0)] pub u64);
@@ -143,7 +143,7 @@ pub struct Epoch(#[n(0)] pub u64);
 pub struct Millis(#[n(0)] pub u64);
 
 impl Millis {
-    /// A moment that never comes.
+    /// A time later than any other.
     pub const NEVER: Self = Self(u64::MAX);
 
     /// Adds milliseconds, saturating.
@@ -170,16 +170,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hex_round_trips_and_refuses_wrong_lengths() {
+    fn hex_round_trips_at_one_length() {
         let id = RoomId([7; 16]);
         assert_eq!(RoomId::from_hex(&id.to_hex()), Some(id));
         assert_eq!(RoomId::from_hex("07"), None);
         assert_eq!(RoomId::from_hex("zz"), None);
     }
 
+    /// Numbers display whole.
     #[test]
-    fn people_see_forty_bits_and_whole_numbers() {
-        // RFC 4648 section 10 has the same: "fooba" is "MZXW6YTB".
+    fn ids_display_forty_bits() {
+        // RFC 4648 section 10 has the same example: "fooba" is "MZXW6YTB".
         let mut bytes = [0xff; 32];
         bytes[..5].copy_from_slice(b"fooba");
         assert_eq!(MemberKey(bytes).short(), "mzxw6ytb");
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn times_add_up_and_stop_at_the_end() {
+    fn times_add_and_saturate() {
         assert_eq!(Millis(5).plus(7), Millis(12));
         assert_eq!(Millis::NEVER.plus(1), Millis::NEVER);
     }

@@ -1,8 +1,8 @@
-//! Links: the invite, which is the root of a member's trust, and the grant, which lets somebody open rooms.
+//! Links: the invite, which is the root of a member's trust, and the grant, which permits its holder to open rooms.
 //!
-//! `hearth://HOST:PORT/join#BODY` and `hearth://HOST:PORT/grant#BODY`. The secret is in the fragment, which no
-//! browser or proxy sends anywhere. `BODY` is base64url without padding of a CBOR array followed by four bytes of
-//! checksum over the whole link, so that a link damaged in transit is called damaged and not "refused".
+//! `hearth://HOST:PORT/join#BODY` and `hearth://HOST:PORT/grant#BODY`. The secret is in the fragment, which browsers
+//! and proxies do not send. `BODY` is base64url without padding of a CBOR array followed by four bytes of checksum over
+//! the whole link, so that a link damaged in transit is reported as damaged and not as refused.
 //! `docs/protocol.md` section 3.
 
 use core::fmt;
@@ -19,16 +19,16 @@ use crate::{
 
 const CHECKSUM_BYTES: usize = 4;
 
-/// How to reach a relay and how to know it.
+/// A relay's address and identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayAddress {
     /// `host:port`.
     pub authority: String,
-    /// Whether TLS is spoken; without it only on loopback.
+    /// The transport; plain only on loopback.
     pub transport: Transport,
-    /// Who answers there.
+    /// The relay's identity.
     pub relay: RelayId,
-    /// The relay's TLS key, where its certificate is self-signed.
+    /// The relay's TLS key, if its certificate is self-signed.
     pub pin: Option<Pin>,
 }
 
@@ -41,18 +41,18 @@ pub enum Transport {
     Plain,
 }
 
-/// An invite: who to trust, what to acknowledge, and the right to ask for admission.
+/// An invite: the keys to trust, the agreement to acknowledge, and the right to ask for admission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invite {
     /// The relay.
     pub address: RelayAddress,
     /// The room.
     pub room: RoomId,
-    /// Key of the facilitator who made the invite; vouches for the preview.
+    /// Key of the facilitator who made the invite and signed the preview.
     pub facilitator: MemberKey,
-    /// The agreement's id; the preview must hold exactly that text.
+    /// The agreement's id; the preview must contain exactly that text.
     pub agreement: Digest,
-    /// Opens the preview, and derives everything else.
+    /// The secret from which the preview's key and all others are derived.
     pub secret: Secret32,
     /// End of validity.
     pub expires: Millis,
@@ -63,27 +63,27 @@ pub struct Invite {
 pub struct Grant {
     /// The relay.
     pub address: RelayAddress,
-    /// Shown to the relay when a room is opened.
+    /// The secret that the relay gets when a room is opened.
     pub secret: Secret32,
 }
 
-/// Why a string is not a link of ours.
+/// Reasons why a string is not a valid link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// Some other text.
+    /// The text is not a link of Hearth.
     #[error("this is not a Hearth link")]
     NotALink,
-    /// An invite where a grant is needed, or the reverse.
+    /// An invite instead of a grant, or the reverse.
     #[error("this is a Hearth link of another kind")]
     OtherKind,
-    /// Cut off, retyped or altered.
+    /// The link is truncated or altered.
     #[error("the link is damaged or incomplete")]
     Damaged,
-    /// From a newer version.
+    /// The link is of a newer version.
     #[error("the link is from a newer version of Hearth")]
     NewerVersion,
-    /// From version 0.1, whose rooms this version does not read.
+    /// The link is of version 0.1, whose rooms this version cannot read.
     #[error("the link is from Hearth 0.1; ask for a new one")]
     OlderVersion,
 }
@@ -140,12 +140,12 @@ impl Invite {
         })
     }
 
-    /// Returns the token that the relay is shown.
+    /// Returns the token for the relay.
     pub fn token(&self) -> Secret32 {
         invite_token(&self.secret)
     }
 
-    /// Prints the link. Not `Display`: a link is a secret and must not slip into a log.
+    /// Formats the link. It is not `Display`, because a link is a secret and must not get into a log.
     pub fn to_link(&self) -> String {
         let body = InviteBody {
             version: VERSION,
@@ -175,7 +175,7 @@ impl Grant {
         })
     }
 
-    /// Prints the link. Not `Display`: a link is a secret and must not slip into a log.
+    /// Formats the link. It is not `Display`, because a link is a secret and must not get into a log.
     pub fn to_link(&self) -> String {
         let body = GrantBody {
             version: VERSION,
@@ -197,7 +197,7 @@ impl fmt::Display for RelayAddress {
     }
 }
 
-/// Derives the token that the relay is shown from an invite's secret.
+/// Derives the token for the relay from an invite's secret.
 pub fn invite_token(secret: &Secret32) -> Secret32 {
     Secret32::new(hash::derive(secret.expose(), "hearth invite token v1"))
 }
@@ -212,7 +212,7 @@ pub fn knock_key(secret: &Secret32) -> Secret32 {
     Secret32::new(hash::derive(secret.expose(), "hearth invite knock v1"))
 }
 
-/// Returns the id under which the relay keeps an invite: it holds the hash, not the token.
+/// Returns the relay's id of an invite, a hash of the token.
 pub fn invite_id(token: &Secret32) -> InviteId {
     let hash = hash::labelled("hearth invite id v1", &[token.expose()]);
     InviteId(*hash.first_chunk().unwrap_or(&[0; 16]))
@@ -252,7 +252,7 @@ fn split(link: &str, kind: &str) -> Result<(String, Transport, Vec<u8>), LinkErr
 }
 
 fn decode_body<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, LinkError> {
-    // The version is the first field; a newer one may have another shape.
+    // The version is the first field; a newer version may have another shape.
     let mut decoder = minicbor::Decoder::new(bytes);
     let version = decoder.array().and_then(|_| decoder.u16()).map_err(|_| LinkError::Damaged)?;
     match version {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_and_every_altered_character_is_named() {
+    fn truncated_or_altered_links_are_refused() {
         let link = invite().to_link();
         for len in 0..link.len() {
             assert!(Invite::parse(&link[..len]).is_err(), "cut at {len}");
@@ -328,14 +328,15 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_told_apart() {
+    fn link_kinds_are_distinguished() {
         let link = invite().to_link();
         assert_eq!(Grant::parse(&link), Err(LinkError::OtherKind));
         assert_eq!(Invite::parse("https://example.org/"), Err(LinkError::NotALink));
     }
 
+    /// Newer versions are told apart.
     #[test]
-    fn lengths_are_bounded_and_newer_versions_told_apart() {
+    fn link_lengths_are_bounded() {
         let with = |authority: String, version| {
             let mut bytes = codec::encode(&GrantBody {
                 version,
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_prints_as_that_of_a_socket() {
+    fn address_prints_as_socket_address() {
         let address = invite().address;
         assert_eq!(address.to_string(), "wss://relay.example:7443");
         let plain = RelayAddress { transport: Transport::Plain, ..address };

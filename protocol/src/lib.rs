@@ -1,17 +1,17 @@
 //! The wire between a Hearth relay and the members of its rooms.
 //!
-//! A conversation, in prose. A client opens a WebSocket to the relay and says hello with the protocol versions it
-//! speaks. The relay answers with its identity and a fresh challenge. For each room the client signs the challenge
-//! with the key it has for that room alone; the relay then tells what it holds that key to be. A member subscribes
-//! to the room's log after the last entry it has, gets every later entry in order, and submits entries of its own:
-//! MLS ciphertext that the relay stores, orders and forwards without being able to read it. A submission may carry
-//! effects (an admission, a pause), which the relay applies together with the entry or not at all.
+//! A client opens a WebSocket to the relay and sends a hello with its protocol versions. The relay answers with its
+//! identity and a fresh challenge. For each room the client signs the challenge with its key for that room alone; the
+//! relay answers with the key's standing. A member subscribes to the room's log after the last entry it has, gets every
+//! later entry in order, and submits entries of its own: MLS ciphertext that the relay stores, orders and forwards
+//! without being able to read it. A submission may carry effects (an admission, a pause), which the relay applies
+//! together with the entry or not at all.
 //!
-//! Somebody who holds an invite fetches the sealed preview, reads the agreement, and knocks with an opaque proof
-//! of having acknowledged it. Nothing else is reachable before admission.
+//! The holder of an invite fetches the sealed preview, reads the agreement, and knocks with an opaque proof of having
+//! acknowledged it. Nothing else is accessible before admission.
 //!
-//! This crate is pure: bytes, time and randomness come in, values come out. It has no sockets, no clock, no files.
-//! `docs/protocol.md` is the normative text of what is implemented here.
+//! This crate is pure: bytes, time and randomness are arguments, values are results. It has no sockets, no clock, no
+//! files. `docs/protocol.md` is the normative text.
 
 #![warn(clippy::expect_used, clippy::indexing_slicing, clippy::wildcard_enum_match_arm)]
 #![cfg_attr(

@@ -1,4 +1,4 @@
-//! Every bound of the wire, with its unit and its reason. `docs/protocol.md` section 9 repeats them.
+//! All bounds of the wire, with unit and reason. `docs/protocol.md` section 9 repeats them.
 
 /// Version of the wire this crate speaks.
 pub const PROTOCOL_VERSION: u16 = 2;
@@ -12,7 +12,7 @@ pub const SUBPROTOCOL: &str = "hearth.v2";
 /// Bytes of the payload of a marked entry: an own retraction or a departure, which no rule of the room stops.
 pub const MARKED_BYTES_MAX: usize = 1024;
 
-/// Least milliseconds between two marked entries of one member.
+/// Minimum milliseconds between two marked entries of one member.
 pub const MARKED_MILLIS: u64 = 10_000;
 
 /// Bytes to which the plaintext of a marked entry is padded.
@@ -22,7 +22,7 @@ pub const MARKED_PADDING: usize = 512;
 pub const FRAME_BYTES_MAX: usize = 240 * 1024;
 
 /// Bytes of one entry's payload. Holds the largest MLS commit of the largest room: 100 members with X-Wing keys, or 1,000
-/// of suite 3, none of whom has renewed their keys.
+/// of suite 3, if no member has renewed their keys.
 pub const PAYLOAD_BYTES_MAX: usize = 192 * 1024;
 
 /// Bytes of one sealed preview (title and agreement), padded.
@@ -52,19 +52,19 @@ pub const HOURS_OFFSETS_MAX: usize = 64;
 /// Pending knocks of one room.
 pub const KNOCKS_MAX: usize = 64;
 
-/// Invites of one room that a relay keeps, spent ones too, which give way to new ones.
+/// Invites of one room that a relay keeps, including spent ones, which new ones replace.
 pub const INVITES_MAX: usize = 256;
 
-/// Members of one room. The rooms' own rules let fewer in where keys are larger.
+/// Members of one room. The rooms' own rules admit fewer if keys are larger.
 pub const MEMBERS_MAX: u32 = 1000;
 
-/// Rooms that one connection may hold.
+/// Rooms of one connection.
 pub const ROOMS_PER_CONNECTION_MAX: usize = 64;
 
 /// Protocol versions offered in a hello.
 pub const VERSIONS_MAX: usize = 16;
 
-/// Characters of an invite or grant link. A longer string is not ours.
+/// Characters of an invite or grant link. A longer string is not a link of Hearth.
 pub const LINK_CHARS_MAX: usize = 2048;
 
 /// Bytes of a relay address (`host:port`) in a link.
@@ -73,22 +73,22 @@ pub const ADDRESS_BYTES_MAX: usize = 255;
 /// Default seconds for which the relay keeps an entry: 30 days.
 pub const RETENTION_SECONDS_DEFAULT: u64 = 30 * 24 * 3600;
 
-/// Least seconds for which a relay keeps an entry; less would race with its delivery.
+/// Minimum seconds for which a relay keeps an entry; a shorter time would race with its delivery.
 pub const RETENTION_SECONDS_MIN: u64 = 60;
 
-/// Most seconds for which a relay keeps an entry: ten years.
+/// Maximum seconds for which a relay keeps an entry: ten years.
 pub const RETENTION_SECONDS_MAX: u64 = 122 * RETENTION_SECONDS_DEFAULT;
 
-/// Least milliseconds between two knocks of one key.
+/// Minimum milliseconds between two knocks of one key.
 pub const KNOCK_MILLIS: u64 = 30_000;
 
-/// Milliseconds after a knock that was taken back in which others by the same invite make no notice.
+/// Milliseconds after a cancelled knock in which other knocks with the same invite cause no notice.
 pub const KNOCK_QUIET_MILLIS: u64 = 10 * 60_000;
 
-/// Sizes, in bytes, to which every plaintext is padded before encryption, so that lengths say little.
+/// Sizes, in bytes, to which every plaintext is padded before encryption, so that lengths reveal little.
 pub const PADDING_BUCKETS: [usize; 5] = [256, 1024, 4096, 16 * 1024, 64 * 1024];
 
-/// Bytes of the effect that removes a member, which an act may have the most of, at most.
+/// Maximum bytes of the effect that removes a member, the most numerous one in an act.
 const REMOVE_BYTES_MAX: usize = 40;
 
 const _: () = assert!(PAYLOAD_BYTES_MAX + EFFECTS_MAX * REMOVE_BYTES_MAX + 4096 < FRAME_BYTES_MAX);

@@ -1,25 +1,25 @@
-//! The header of an MLS PrivateMessage (RFC 9420 sections 6 and 6.3): all that the relay knows of MLS.
+//! The header of an MLS PrivateMessage (RFC 9420 sections 6 and 6.3), the only part of MLS that the relay parses.
 
 use crate::id::{Epoch, RoomId};
 
-/// What a PrivateMessage says of itself in the clear.
+/// The cleartext fields of a PrivateMessage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MlsHeader {
     /// The group id, which is the room's id.
     pub room: RoomId,
-    /// Epoch in which it was encrypted.
+    /// Epoch of its encryption.
     pub epoch: Epoch,
     /// Application message or commit.
     pub content: ContentType,
-    /// Whether the authenticated data is [`MARK`]: the entry is an own retraction or a departure, and holds no words.
+    /// Whether the authenticated data is [`MARK`]: the entry is an own retraction or a departure, and holds no text.
     pub marked: bool,
 }
 
 /// The authenticated data (RFC 9420 section 6.3.1) of an own retraction or a departure. All other entries have none.
-/// The sender signs it, so no relay can put it there.
+/// The sender signs it, so that no relay can add it.
 pub const MARK: [u8; 1] = [1];
 
-/// Kinds of content that a room's log takes. Proposals travel inside commits only.
+/// Kinds of content that a room's log accepts. Proposals are sent only inside commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentType {
     /// `application(1)`.
@@ -28,7 +28,7 @@ pub enum ContentType {
     Commit,
 }
 
-/// Where the content type stands in a payload that [`parse`] takes: behind version, wire format, group id and epoch.
+/// Offset of the content type in a payload that [`parse`] accepts: after version, wire format, group id and epoch.
 pub const CONTENT_TYPE_AT: usize = 2 + 2 + 1 + 16 + 8;
 /// The content type of a commit.
 pub const COMMIT: u8 = 3;
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_alone_may_be_authenticated_data() {
+    fn only_marks_may_be_authenticated_data() {
         assert!(!parse(&header(1)).unwrap().marked);
         assert!(parse(&marked(1, &MARK)).unwrap().marked);
         for (content, data) in [(1, &[0][..]), (1, &[2]), (1, &[1, 1]), (3, &MARK), (1, &[0; 64])] {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn proposals_other_formats_and_every_truncation_are_refused() {
+    fn other_or_truncated_headers_are_refused() {
         assert_eq!(parse(&header(2)), None);
         let whole = header(1);
         for len in 0..whole.len() {

@@ -1,4 +1,4 @@
-//! Padding to the buckets of [`crate::limits::PADDING_BUCKETS`], so that sizes say little.
+//! Padding to the buckets of [`crate::limits::PADDING_BUCKETS`], so that sizes reveal little.
 //!
 //! Padded bytes are the length of the content (u32, big endian), the content, and zeros up to a bucket.
 
@@ -6,13 +6,13 @@ use crate::limits::{MARKED_PADDING, PADDING_BUCKETS};
 
 const PREFIX_BYTES: usize = 4;
 
-/// Pads content to the least bucket that holds it; `None` if none does.
+/// Pads content to the smallest bucket that holds it; `None` if none does.
 pub fn pad(content: &[u8]) -> Option<Vec<u8>> {
     let bucket = PADDING_BUCKETS.into_iter().find(|b| content.len() + PREFIX_BYTES <= *b)?;
     pad_to(content, bucket)
 }
 
-/// Pads the content of a marked entry, whose kind the relay knows; `None` if it is too long for one.
+/// Pads the content of a marked entry, whose kind the relay knows; `None` if the content is too long.
 pub fn pad_marked(content: &[u8]) -> Option<Vec<u8>> {
     (content.len() + PREFIX_BYTES <= MARKED_PADDING).then_some(())?;
     pad_to(content, MARKED_PADDING)
@@ -26,13 +26,13 @@ fn pad_to(content: &[u8], size: usize) -> Option<Vec<u8>> {
     Some(padded)
 }
 
-/// Returns the content; `None` if the length does not fit, the size is no bucket, or padding is not zero.
+/// Returns the content; `None` if the length does not fit, the size is not a bucket, or the padding is not zero.
 pub fn unpad(padded: &[u8]) -> Option<&[u8]> {
     PADDING_BUCKETS.contains(&padded.len()).then_some(())?;
     strip(padded)
 }
 
-/// Returns the content of a marked entry; `None` as [`unpad`].
+/// Returns the content of a marked entry; `None` as in [`unpad`].
 pub fn unpad_marked(padded: &[u8]) -> Option<&[u8]> {
     (padded.len() == MARKED_PADDING).then_some(())?;
     strip(padded)
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_fall_into_buckets_and_come_back() {
+    fn padded_lengths_round_trip() {
         for len in [0, 1, 251, 252, 253, 1020, 1021, 65_532] {
             let content = vec![7; len];
             let padded = pad(&content).unwrap();
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bucket_is_four_times_the_one_before() {
+    fn buckets_grow_fourfold() {
         for (content, bucket) in
             [(0, 256), (253, 1024), (1021, 4096), (4093, 16_384), (16_381, 65_536)]
         {
@@ -69,8 +69,9 @@ mod tests {
         }
     }
 
+    /// Other sizes, other lengths and nonzero padding.
     #[test]
-    fn other_sizes_lengths_and_dirty_padding_are_refused() {
+    fn invalid_padding_is_refused() {
         let mut padded = pad(b"word").unwrap();
         assert_eq!(unpad(&padded[..255]), None);
         padded[255] = 1;

@@ -11,7 +11,7 @@ use crate::{id::RoomId, padding, secret::Secret32};
 /// Bytes of the nonce.
 pub const NONCE_BYTES: usize = 24;
 
-/// What is sealed; part of the associated data.
+/// The sealed content's purpose; part of the associated data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Title and agreement, from the facilitator to invitees.
@@ -59,8 +59,9 @@ pub fn open(key: &Secret32, purpose: Purpose, room: &RoomId, sealed: &[u8]) -> O
 mod tests {
     use super::*;
 
+    /// Any flipped bit, another room or another purpose.
     #[test]
-    fn any_flipped_bit_other_room_or_purpose_fails() {
+    fn altered_or_foreign_seal_fails() {
         let key = Secret32::new([1; 32]);
         let room = RoomId([2; 16]);
         let sealed = seal(&key, [3; 24], Purpose::Preview, &room, b"rules").unwrap();

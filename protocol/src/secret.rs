@@ -1,4 +1,4 @@
-//! Secrets that travel: printed by nobody, wiped when dropped, compared in constant time.
+//! Secrets on the wire: not printable, wiped when dropped, compared in constant time.
 
 use core::fmt;
 
@@ -15,7 +15,7 @@ impl Secret32 {
         Self(bytes)
     }
 
-    /// Returns the bytes, to hash or derive from.
+    /// Returns the bytes, for hashing and derivation.
     pub const fn expose(&self) -> &[u8; 32] {
         &self.0
     }
@@ -57,14 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_equal_only_if_every_byte_is() {
+    fn secrets_compare_every_byte() {
         let secret = Secret32::new([6; 32]);
         assert_eq!(secret, Secret32::new([6; 32]));
         for first in 0..32 {
             let mut bytes = [6; 32];
             bytes[first] ^= 1;
             assert_ne!(secret, Secret32::new(bytes), "byte {first}");
-            // Two differences do not make up for each other.
+            // Two differences do not cancel out.
             bytes[(first + 1) % 32] ^= 1;
             assert_ne!(secret, Secret32::new(bytes), "byte {first} and the next");
         }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_secret_is_printed() {
+    fn secrets_print_no_bytes() {
         assert_eq!(format!("{:?}", Secret32::new([6; 32])), "Secret32(..)");
     }
 }

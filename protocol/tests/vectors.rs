@@ -1,5 +1,5 @@
 //! Worked examples: every frame, link, transcript and sealing, built from fixed inputs and compared with the
-//! appendix of `docs/protocol.md`, so that text and code cannot drift apart.
+//! appendix of `docs/protocol.md`, so that text and code agree.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -254,7 +254,7 @@ fn server_frames() -> Vec<(&'static str, ServerFrame)> {
     ]
 }
 
-/// Renders an example as the appendix shows it.
+/// Formats an example as in the appendix.
 fn render(name: &str, value: &str) -> String {
     let mut text = format!("{name}\n");
     let mut rest = value;
@@ -266,7 +266,7 @@ fn render(name: &str, value: &str) -> String {
     text
 }
 
-/// Asserts that the appendix holds every example; prints what it should hold.
+/// Asserts that the appendix holds every example; prints the expected text.
 fn check(examples: &[(&str, String)]) {
     let rendered: Vec<String> = examples.iter().map(|(name, value)| render(name, value)).collect();
     let missing = rendered.iter().filter(|text| !PROTOCOL.contains(text.as_str())).count();
@@ -364,7 +364,7 @@ fn hashes_and_transcripts_are_as_documented() {
     ]);
 }
 
-/// Key and signature over 32 bytes of 0x77, and whether a member takes it. Made by a program of its own from the seed of the
+/// Key and signature over 32 bytes of 0x77, and whether a member accepts it. A separate program made them from the seed of the
 /// room key and a point of order 8.
 const SIGNATURES: [(&str, bool, &str); 9] = [
     (

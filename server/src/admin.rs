@@ -1,4 +1,4 @@
-//! What the operator's own tools ask, on loopback: is it alive, is it ready, how much.
+//! Answers the operator's tools on loopback: health, readiness, metrics.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,11 +11,11 @@ use tokio::{
 
 use crate::Shared;
 
-/// For one question and its answer.
+/// Deadline for one request and its answer.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Questions at a time.
+/// Maximum requests at the same time.
 const CONCURRENT_MAX: usize = 16;
-/// Bytes of a question.
+/// Maximum bytes of a request.
 const HEAD_BYTES_MAX: usize = 4096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -1,11 +1,11 @@
-//! Proof of a room key, as a type: what needs one cannot be called without.
+//! Proof of a room key as a type, so that no function that needs a proof can be called without one.
 
 use hearth_protocol::{
     Digest, MemberKey, RejectCode, RelayId, RoomId, Signature,
     handshake::{self, AuthContext, ChannelBinding},
 };
 
-/// A key that was proved for a room on this connection. Nothing else makes one.
+/// A key proved for a room on this connection. Only [`Verifier::verify`] creates one.
 #[derive(Clone, Debug)]
 pub(crate) struct Proved {
     room: RoomId,
@@ -21,14 +21,14 @@ impl Proved {
         &self.member
     }
 
-    /// Stands in for a proof where the store's verbs are tested alone.
+    /// Replaces a proof in tests of the store's verbs.
     #[cfg(test)]
     pub(crate) fn assumed(room: RoomId, member: MemberKey) -> Self {
         Self { room, member }
     }
 }
 
-/// What a connection's proofs are bound to.
+/// The values to which a connection's proofs are bound.
 #[derive(Clone, Debug)]
 pub(crate) struct Verifier {
     pub(crate) challenge: Digest,

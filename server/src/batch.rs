@@ -1,14 +1,14 @@
-//! Entries on their way out: encoded once, copied into as few frames as they fit.
+//! Outgoing entries: encoded once, copied into as few frames as possible.
 
 use std::sync::Arc;
 
 use hearth_protocol::{RoomId, Seq, limits::PAYLOAD_BYTES_MAX};
 use minicbor::Encoder;
 
-/// Bytes of entries in one frame. Holds the largest entry; leaves the rest of a frame for its envelope.
+/// Maximum bytes of entries in one frame. It fits the largest entry and leaves the rest of a frame for its envelope.
 pub(crate) const BATCH_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 1024;
 
-/// Entries of one room in order, already encoded.
+/// Encoded entries of one room, in order.
 #[derive(Debug, Default)]
 pub(crate) struct EntryBatch {
     encoded: Vec<u8>,
@@ -21,7 +21,7 @@ impl EntryBatch {
         Self::default()
     }
 
-    /// Adds an encoded entry; `false` if the batch has no place for it.
+    /// Adds an encoded entry; `false` if the batch is full.
     pub(crate) fn push(&mut self, seq: Seq, entry: &[u8]) -> bool {
         if self.count > 0 && self.encoded.len() + entry.len() > BATCH_BYTES_MAX {
             return false;
@@ -32,17 +32,17 @@ impl EntryBatch {
         true
     }
 
-    /// States that there is nothing more up to a position.
+    /// States that nothing else exists up to a position.
     pub(crate) fn reach(&mut self, seq: Seq) {
         self.last = Some(seq);
     }
 
-    /// The position up to which nothing is left out.
+    /// Returns the position up to which nothing is left out.
     pub(crate) fn last(&self) -> Option<Seq> {
         self.last
     }
 
-    /// Whether there is an entry in it.
+    /// Whether it has no entry.
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -68,7 +68,7 @@ impl EntryBatch {
     }
 }
 
-/// An encoded entry that is shared by everybody who gets it.
+/// An encoded entry, shared by all its recipients.
 pub(crate) type Encoded = Arc<[u8]>;
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_frame_is_what_the_protocol_encodes() {
+    fn frame_matches_the_protocols_encoding() {
         let room = RoomId([3; 16]);
         let entries = vec![
             Entry { seq: Seq(7), at: Millis(1), content: EntryContent::Payload(vec![9; 300]) },
@@ -93,8 +93,9 @@ mod tests {
         assert_eq!(batch.into_frame(&room, Seq(900)), codec::encode_server(&frame));
     }
 
+    /// It takes further entries only as far as they fit.
     #[test]
-    fn a_batch_takes_one_entry_of_any_size_and_then_only_what_fits() {
+    fn batch_always_takes_one_entry() {
         let mut batch = EntryBatch::new();
         assert!(batch.push(Seq(1), &vec![0; BATCH_BYTES_MAX]));
         assert!(!batch.push(Seq(2), &[0]));

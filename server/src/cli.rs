@@ -124,12 +124,12 @@ fn parse_duration(text: &str) -> Result<u64, String> {
 
 const USAGE: u8 = 2;
 
-/// Runs the program and returns its exit code: 0, 2 for wrong usage or settings, 1 for everything else.
+/// Runs the program and returns its exit code: 0, 2 for wrong usage or settings, 1 for every other error.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // To standard output for help, to standard error otherwise; a closed pipe is no one's problem.
+            // Help goes to standard output, errors to standard error; a closed pipe is ignored.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
@@ -169,14 +169,14 @@ fn run(cli: Cli) -> Result<(), StartError> {
     }
 }
 
-/// Keeps secrets out of core dumps and files out of others' reach, and allows as many sockets as the system does.
+/// Keeps secrets out of core dumps and files from other users, and allows as many sockets as the system does.
 fn harden() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if setrlimit(Resource::Core, none).is_err() {
         tracing::warn!("core dumps could not be forbidden");
     }
-    // A dump that is piped to a program heeds no limit, and others of this account could read the memory.
+    // A dump piped to a program ignores the limit, and other processes of this account could read the memory.
     #[cfg(target_os = "linux")]
     if rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .is_err()
@@ -184,7 +184,7 @@ fn harden() {
         tracing::warn!("the process could not be made private");
     }
     let files = getrlimit(Resource::Nofile);
-    // What it was is enough for most.
+    // On failure the present limit stays, which is enough for most relays.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
     umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
@@ -196,7 +196,7 @@ pub(crate) fn settings(serve: Serve, file: File, data_dir: PathBuf) -> Result<Co
     }
     match serve.admin_listen.or(file.admin_listen) {
         Some(admin) => config.admin_listen = admin,
-        // Who lets the system pick one port runs several relays.
+        // An operator who lets the system pick one port runs several relays.
         None if config.listen.port() == 0 => config.admin_listen.set_port(0),
         None => {}
     }
@@ -249,7 +249,7 @@ fn start(config: Config) -> Result<(), StartError> {
     runtime.block_on(async {
         let signals = Signals::new().map_err(|source| StartError::Listen { address, source })?;
         let relay = Relay::bind(config).await?;
-        // A reader that is gone does not stop a relay.
+        // A vanished reader of the output must not stop the relay.
         let _ = print(&relay.ready_line());
         relay.run(signals.stop()).await;
         Ok(())
@@ -262,7 +262,7 @@ struct Signals {
 }
 
 impl Signals {
-    /// Before anything is bound, so that no signal finds the default, which kills.
+    /// Registered before anything is bound, because the default action of a signal kills.
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {

@@ -1,5 +1,5 @@
-//! What an operator may set, in a file, in the environment or as flags; flags win over the environment, and that
-//! over the file.
+//! The operator's settings, from flags, the environment or a file; flags override the environment, which overrides
+//! the file.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use hearth_rules::quota::Limits;
 
-/// Where the relay's time comes from.
+/// The relay's source of time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Millis + Send + Sync>);
 
@@ -47,38 +47,38 @@ impl fmt::Debug for Clock {
 /// A relay's settings, complete and checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Everything that the relay keeps.
+    /// Directory of all the relay's data.
     pub data_dir: PathBuf,
-    /// Where members connect.
+    /// Address for members.
     pub listen: SocketAddr,
-    /// Where the operator looks; loopback only.
+    /// Address for the operator; loopback only.
     pub admin_listen: SocketAddr,
     /// TLS, or plain on loopback.
     pub transport: Transport,
-    /// Certificate chain and key, where the operator has their own.
+    /// The operator's own certificate chain and key, if any.
     pub tls_files: Option<(PathBuf, PathBuf)>,
-    /// `host:port` that links name; the bound address without it.
+    /// `host:port` in links; by default the bound address.
     pub public_url: Option<String>,
-    /// Web origins that may connect. Programs of ours send none and need no entry.
+    /// Web origins that may connect. Our own programs send none and need no entry.
     pub allow_origin: Vec<String>,
-    /// Whether a proxy on loopback says in `X-Forwarded-For` whose connection it passes on. Without it the header
-    /// is ignored, and everybody behind a proxy counts as one address.
+    /// Whether to believe the `X-Forwarded-For` of a proxy on loopback. Otherwise the header is ignored, and all members behind a
+    /// proxy count as one address.
     pub trust_forwarded: bool,
     /// Connections of one address (of one /64 in IPv6).
     pub connections_per_ip: u32,
-    /// Connections of all.
+    /// Maximum connections in total.
     pub connections_max: usize,
-    /// Frames of one connection in a second, in the long run.
+    /// Long-term rate of frames of one connection.
     pub frames_per_second: u32,
-    /// Frames of one connection at once.
+    /// Frames that one connection may send at once.
     pub frames_burst: u32,
-    /// Bytes that a member may add to a room in a second, in the long run.
+    /// Long-term rate of bytes that a member may add to a room.
     pub member_bytes_per_second: u64,
     /// Bytes that a member may add to a room at once.
     pub member_bytes_burst: u64,
     /// Bytes that a room may hold.
     pub room_bytes_max: u64,
-    /// Time.
+    /// The relay's clock.
     pub clock: Clock,
 }
 
@@ -105,7 +105,7 @@ impl Config {
         }
     }
 
-    /// Returns what the store counts.
+    /// Returns the limits that the store enforces.
     pub(crate) const fn limits(&self) -> Limits {
         Limits {
             member_bytes_per_second: self.member_bytes_per_second,
@@ -114,7 +114,7 @@ impl Config {
         }
     }
 
-    /// Checks what no single value shows.
+    /// Checks the settings together.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -154,9 +154,9 @@ impl Config {
     }
 }
 
-/// Bytes of [`Config::member_bytes_burst`] at least: the largest commit must fit.
+/// Minimum of [`Config::member_bytes_burst`], so that the largest commit fits.
 const MEMBER_BURST_MIN: u64 = 256 * 1024;
-/// Bytes of [`Config::room_bytes_max`] at least: its last tenth must hold a Welcome and its commit.
+/// Minimum of [`Config::room_bytes_max`], so that its last tenth holds a Welcome and its commit.
 const ROOM_BYTES_MIN: u64 = 4 * 1024 * 1024;
 
 /// Checks that a text is `host:port`.
@@ -174,59 +174,59 @@ pub(crate) fn check_authority(text: &str) -> Result<(), ConfigError> {
     if ok { Ok(()) } else { Err(ConfigError::Authority(text.to_owned())) }
 }
 
-/// Why settings are not accepted.
+/// Why settings are refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("{path}: {}", crate::words::of_io(.source))]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: std::io::Error,
     },
-    /// The file says something that is no setting.
+    /// The file contains something that is not a setting.
     #[error("{path}, line {line}: {message}")]
     Parse {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Where.
+        /// The line.
         line: usize,
-        /// What.
+        /// The parser's message.
         message: String,
     },
     /// Members' traffic would cross a network in the clear.
     #[error("plain WebSocket is for loopback only, not for {0}")]
     PlainBeyondLoopback(SocketAddr),
-    /// Anybody could look.
+    /// Other machines could read the metrics.
     #[error("the admin listener is for loopback only, not for {0}")]
     AdminBeyondLoopback(SocketAddr),
-    /// A certificate that would not be used.
+    /// A certificate is given that would not be used.
     #[error("plain WebSocket and a TLS certificate exclude each other")]
     PlainWithCertificate,
-    /// One of the two files only.
+    /// Only one of certificate and key is given.
     #[error("a TLS certificate and its key go together")]
     HalfCertificate,
-    /// A limit that would let nobody in.
+    /// A limit of zero would exclude every member.
     #[error("{0} must be more than zero")]
     Zero(&'static str),
-    /// A limit below which a room cannot work.
+    /// A room cannot work below this limit.
     #[error("{name} is {value}, and must be {least} at least")]
     TooLittle {
-        /// Which.
+        /// The setting.
         name: &'static str,
-        /// What it is.
+        /// Its value.
         value: u64,
-        /// What it must be at least.
+        /// Its minimum.
         least: u64,
     },
-    /// Not an address.
+    /// The text is not `host:port`.
     #[error("{0:?} is no host:port")]
     Authority(String),
 }
 
-/// The configuration file. Every key is optional; an unknown one is an error, not a typo that does nothing.
+/// The configuration file. Every key is optional; an unknown one is an error, so that a typo does not go unnoticed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -299,8 +299,9 @@ mod tests {
         File::read(&path)
     }
 
+    /// Unknown, duplicate and mistyped keys.
     #[test]
-    fn unknown_duplicate_and_mistyped_keys_are_refused_with_their_line() {
+    fn bad_keys_are_refused_by_line() {
         let cases = [
             ("listen = \"127.0.0.1:1\"\nlisten_port = 2\n", 2),
             ("plain = true\n\nplain = false\n", 3),

@@ -1,8 +1,8 @@
 //! One task owns one socket: it reads frames, answers them, and pulls entries when it is woken.
 //!
-//! Nothing is queued for a connection but what is being written: entries stay in the store or in the shared tail
-//! until the socket took the ones before. A reader that is too slow costs one batch of memory for each of its
-//! rooms, and is cut when its socket takes nothing for [`STALL`].
+//! A connection queues nothing beyond the bytes being written: entries stay in the store or in the shared tail
+//! until the socket took the earlier ones. A slow reader costs one batch of memory for each of its
+//! rooms, and is cut when its socket takes too little for [`STALL`].
 
 use std::{collections::VecDeque, sync::Arc, sync::atomic::Ordering, time::Duration};
 
@@ -33,30 +33,30 @@ use crate::{
     store::Submitted,
 };
 
-/// For the first proof of a key (or a preview) after the upgrade.
+/// Deadline for the first proof of a key (or a preview) after the upgrade.
 const AUTH_DEADLINE: Duration = Duration::from_secs(10);
-/// Silence after which the relay asks whether somebody is there.
+/// Silence after which the relay sends a ping.
 const PING_AFTER: Duration = Duration::from_secs(30);
-/// Silence after which nobody is.
+/// Silence after which the relay counts the peer as gone.
 const IDLE_MAX: Duration = Duration::from_secs(90);
-/// Time in which a socket must take something.
+/// Time in which a socket must take [`STALL_BYTES_MIN`].
 const STALL: Duration = Duration::from_secs(30);
-/// What "something" is: a reader with a window of a byte is no reader.
+/// Minimum bytes that a peer must accept per [`STALL`].
 const STALL_BYTES_MIN: u64 = 1024;
-/// For the commit of a submission; a disk that hangs for longer is as good as gone.
+/// Deadline for the commit of a submission, after which the disk counts as failed.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(30);
-/// For the last frames before a close.
+/// Deadline for the last frames and the close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
-/// Messages that are read while a close is awaited: who is closed for flooding may go on.
+/// Maximum messages read while a close is awaited, because a flooding peer may go on sending.
 const LAST_WORDS_MAX: usize = 128;
-/// Submissions of one connection whose commit is awaited; beyond it, the relay stops reading from it.
+/// Submissions of one connection awaiting their commit; at this number the relay stops reading from it.
 const PENDING_MAX: usize = 32;
-/// The same in bytes: one connection takes no more than its part of the writer's queue.
+/// The same limit in bytes, so that one connection fills only its part of the writer's queue.
 const PENDING_BYTES_MAX: usize = 512 * 1024;
-/// Signatures of one connection that may fail.
+/// Failed signatures of one connection before it is closed.
 const BAD_SIGNATURES_MAX: u8 = 3;
 
-/// An open WebSocket and what was learnt while opening it.
+/// An open WebSocket with its channel binding and progress.
 pub(crate) struct Socket {
     pub(crate) stream: WebSocketStream<AnyIo>,
     pub(crate) channel: ChannelBinding,
@@ -66,9 +66,9 @@ pub(crate) struct Socket {
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// With this WebSocket close code.
+    /// Send this WebSocket close code.
     Close(u16),
-    /// The peer is gone or takes nothing: there is nobody to tell.
+    /// The peer is gone or accepts nothing, so nothing can be sent.
     Gone,
 }
 
@@ -133,7 +133,7 @@ impl Connection {
         }
     }
 
-    /// Serves the connection to its end. Boxed: a future holds what it is given twice, as argument and as variable.
+    /// Serves the connection to its end. Boxed, because a future holds its argument twice, as argument and as variable.
     pub(crate) async fn run(mut self: Box<Self>) {
         let end = self.serve().await;
         if let End::Close(code) = end {
@@ -157,8 +157,8 @@ impl Connection {
         }
     }
 
-    /// Serves one message to its last answer and then sends what is due, as [`Self::run`] would: for a simulation, in
-    /// which time and the socket are the caller's.
+    /// Serves one message to its last answer and then sends what is due, as [`Self::run`] would, for a simulation whose caller owns time
+    /// and socket.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn turn(&mut self, message: Option<Message>) -> Result<(), End> {
         if let Some(message) = message {
@@ -185,7 +185,7 @@ impl Connection {
         }
     }
 
-    /// The next moment at which time alone changes something.
+    /// Returns the next time at which a timeout is due.
     fn deadline(&self) -> Instant {
         let mut next =
             (self.heard_at.max(self.pinged_at) + PING_AFTER).min(self.heard_at + IDLE_MAX);
@@ -205,7 +205,7 @@ impl Connection {
             Event::Message(None) => Err(End::Gone),
             Event::Committed(answer) => {
                 self.answer_first(answer).await?;
-                // Others of the same transaction are there already: one write for all of them.
+                // Answers of the same transaction are ready, too: one write sends them all.
                 while let Some(answer) = ready(&mut self.pending) {
                     self.answer_first(answer).await?;
                 }
@@ -230,7 +230,7 @@ impl Connection {
             return Err(End::Gone);
         }
         if self.pending.front().is_some_and(|p| now >= p.since + COMMIT_DEADLINE) {
-            // Whether it will be committed is not known: no answer is the only true one.
+            // Whether the commit will succeed is unknown, so no answer would be true.
             return Err(End::Close(close::GOING_AWAY));
         }
         if now >= self.heard_at.max(self.pinged_at) + PING_AFTER {
@@ -248,9 +248,9 @@ impl Connection {
             Message::Binary(bytes) => {
                 let _ = self.frames.take(now);
                 match codec::decode_client(&bytes) {
-                    // Boxed: an idle connection must not keep the space that the largest handler takes.
+                    // Boxed, so that an idle connection does not hold the space of the largest handler.
                     Ok(frame) => Box::pin(self.serve_frame(frame)).await,
-                    // A newer client learns which of its requests this relay does not know, and goes on with the others.
+                    // A newer client learns that this relay does not know one request, and goes on with the others.
                     Err(_)
                         if self.session.stage != Stage::Silent
                             && let Some(req) = codec::request_of_later_version(&bytes)
@@ -267,7 +267,7 @@ impl Connection {
                 }
             }
             Message::Text(_) => Err(End::Close(close::UNSUPPORTED)),
-            // The library queued the pong; it leaves with the next flush. A pong that nobody asked for (RFC 6455
+            // The library queued the pong, which leaves with the next flush. An unasked pong (RFC 6455
             // section 5.5.3) costs as much to read as a ping.
             Message::Ping(_) | Message::Pong(_) => {
                 self.pings.take(now).map_err(|_| End::Close(close::RATE))
@@ -281,9 +281,9 @@ impl Connection {
         }
     }
 
-    /// Has a frame served and writes what comes of it.
+    /// Serves a frame and writes its answer.
     async fn serve_frame(&mut self, frame: ClientFrame) -> Result<(), End> {
-        // Everything but a submission sees what the submissions before it did.
+        // Every frame except a submission must see the effects of the submissions before it.
         if !matches!(frame, ClientFrame::Submit { .. }) {
             self.settle().await?;
         }
@@ -293,7 +293,7 @@ impl Connection {
             self.pending.push_back(Pending { since: Instant::now(), awaited });
             return Ok(());
         }
-        // Not before the answers to what was asked earlier.
+        // The answers to earlier requests come first.
         self.settle().await?;
         match answer {
             Answer::Reply(frame) => self.reply(&frame).await,
@@ -306,7 +306,7 @@ impl Connection {
         }
     }
 
-    /// Pulls for every room that was marked, then lets the socket take everything.
+    /// Pulls for every marked room, then flushes the socket.
     async fn deliver(&mut self) -> Result<(), End> {
         let dirty = self.session.wake.take();
         if dirty != 0 {
@@ -320,7 +320,7 @@ impl Connection {
         progressing(progress, stream.flush()).await
     }
 
-    /// Sends one batch of a room, and marks it again if there is more: no room keeps the others waiting.
+    /// Sends one batch of a room, and marks the room again if it has more, so that no room keeps the others waiting.
     async fn deliver_room(&mut self, index: usize) -> Result<(), End> {
         let shared = self.shared.clone();
         let Some(slot) = self.session.slot(index) else { return Ok(()) };
@@ -330,7 +330,7 @@ impl Connection {
         };
         let Delivery { frames, more, failed } = delivery;
         if failed {
-            // A gap that nobody speaks of is worse than an end: the client comes back and asks from its cursor.
+            // Closing is better than a silent gap: the client reconnects and resumes from its cursor.
             return Err(End::Close(close::GOING_AWAY));
         }
         if more && let Ok(index) = u8::try_from(index) {
@@ -342,7 +342,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers every submission that is under way, so that what follows sees what it did.
+    /// Answers every pending submission, so that what follows sees its effects.
     async fn settle(&mut self) -> Result<(), End> {
         while !self.pending.is_empty() {
             let answer = timeout(COMMIT_DEADLINE, first(&mut self.pending)).await;
@@ -404,7 +404,7 @@ impl Drop for Connection {
     }
 }
 
-/// Closes with a code, and waits a little for the peer's own close, so that the last frames are not lost in a reset.
+/// Closes with a code, and waits briefly for the peer's own close, so that a reset does not lose the last frames.
 pub(crate) async fn goodbye(stream: &mut WebSocketStream<AnyIo>, code: u16) {
     let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
     let close = async {
@@ -426,13 +426,13 @@ async fn first(pending: &mut VecDeque<Pending>) -> Result<Submitted, Refusal> {
     }
 }
 
-/// Returns the first submission's answer if it is there.
+/// Returns the first submission's answer if it is ready.
 fn ready(pending: &mut VecDeque<Pending>) -> Option<Result<Submitted, Refusal>> {
     use futures_util::FutureExt as _;
     (&mut pending.front_mut()?.awaited.committed).now_or_never()
 }
 
-/// Waits for a write as long as the socket takes something.
+/// Waits for a write as long as the socket accepts enough bytes.
 async fn progressing(
     progress: &Progress,
     write: impl Future<Output = Result<(), WsError>>,
@@ -448,7 +448,7 @@ async fn progressing(
     }
 }
 
-/// How a connection ends on which the peer broke a rule of WebSocket, or on which the socket failed.
+/// Returns how a connection ends after an error of the socket or of the peer's WebSocket.
 pub(crate) fn end_of(error: &WsError) -> End {
     match error {
         WsError::Capacity(CapacityError::MessageTooLong { .. }) => End::Close(close::TOO_BIG),

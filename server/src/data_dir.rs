@@ -1,4 +1,4 @@
-//! The data directory: one relay at a time, readable by its owner alone.
+//! The data directory: one relay at a time, readable only by its owner.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -14,18 +14,18 @@ use crate::words;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataDirError {
-    /// The operating system's complaint.
+    /// The operating system reports an error.
     #[error("{path}: {}", words::of_io(.source))]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What.
+        /// The error.
         source: std::io::Error,
     },
-    /// Another relay holds it.
+    /// Another relay uses it.
     #[error("another relay is running on {0}")]
     InUse(PathBuf),
-    /// Nothing is there yet.
+    /// No relay was started on it yet.
     #[error("no relay was started on {0} yet")]
     Empty(PathBuf),
 }
@@ -42,7 +42,7 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if need be, and takes it.
+    /// Takes the directory, creating it if needed.
     pub(crate) fn take(path: &Path) -> Result<Self, DataDirError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(error(path))?;
         let lock_path = path.join("lock");
@@ -64,7 +64,7 @@ impl DataDir {
         &self.path
     }
 
-    /// Writes down how members reach the relay, for links that another process prints.
+    /// Records the relay's address, for links that another process prints.
     pub(crate) fn record_address(&self, address: &Address) -> Result<(), DataDirError> {
         let path = self.path.join("address");
         let next = self.path.join("address.next");
@@ -79,17 +79,17 @@ impl DataDir {
     }
 }
 
-/// How members reach a relay.
+/// A relay's address for members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) authority: String,
     pub(crate) transport: Transport,
-    /// Where nobody else vouches for the certificate.
+    /// The pin, if no authority vouches for the certificate.
     pub(crate) pin: Option<Pin>,
 }
 
 impl Address {
-    /// Reads what the running or the last relay wrote down.
+    /// Reads the address that the running or last relay recorded.
     pub(crate) fn read(dir: &Path) -> Result<Self, DataDirError> {
         let empty = || DataDirError::Empty(dir.to_owned());
         let text = fs::read_to_string(dir.join("address")).map_err(|_| empty())?;
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_relay_is_refused_until_the_first_is_gone() {
+    fn second_relay_waits_for_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("relay");
         let first = DataDir::take(&path).unwrap();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_comes_back() {
+    fn recorded_address_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Address::read(dir.path()), Err(DataDirError::Empty(_))));
         let data = DataDir::take(dir.path()).unwrap();

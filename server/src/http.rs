@@ -1,12 +1,12 @@
-//! The HTTP/1.1 request that opens a WebSocket (RFC 6455 section 4.2), and answers to every other.
+//! The HTTP/1.1 request that opens a WebSocket (RFC 6455 section 4.2), and the answers to all other requests.
 
 use hearth_protocol::limits::{PATH, SUBPROTOCOL};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-/// Bytes of a request head.
+/// Maximum bytes of a request head.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
-/// Header lines of a request.
+/// Maximum header lines of a request.
 const HEADERS_MAX: usize = 64;
 
 /// A request head, parsed strictly.
@@ -18,10 +18,10 @@ pub(crate) struct Head {
     headers: Vec<(String, String)>,
 }
 
-/// Why there is no head.
+/// Why no head was read.
 #[derive(Debug)]
 pub(crate) enum HeadError {
-    /// The peer went away or the socket failed; nobody is there to be answered.
+    /// The peer left or the socket failed, so no answer can be sent.
     Gone,
     /// The head is refused with this answer.
     Refused(Answer),
@@ -47,7 +47,7 @@ impl Answer {
         self
     }
 
-    /// Writes the answer down.
+    /// Returns the bytes of the answer.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         let Self { status, reason, headers, body } = self;
         let length = body.len();
@@ -59,20 +59,20 @@ impl Answer {
     }
 }
 
-// An answer says what any WebSocket server would, so that a scan of the network does not find relays.
+// Answers match those of any WebSocket server, so that a scan of the network does not recognise relays.
 const BAD_REQUEST: Answer = Answer::new(400, "Bad Request", "Bad Request\n");
 const NOT_FOUND: Answer = Answer::new(404, "Not Found", "Not Found\n");
 const TOO_LARGE: Answer =
     Answer::new(431, "Request Header Fields Too Large", "Request Header Fields Too Large\n");
 const UPGRADE_REQUIRED: Answer = Answer::new(426, "Upgrade Required", "Upgrade Required\n")
     .with("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-/// Too many connections from one address.
+/// Answer to too many connections from one address.
 pub(crate) const TOO_MANY: Answer =
     Answer::new(429, "Too Many Requests", "Too Many Requests\n").with("Retry-After: 1\r\n");
 
-/// Reads a request head. Returns what came after it, too.
+/// Reads a request head. Returns the bytes after it, too.
 ///
-/// Waits without a deadline of its own; the caller has one.
+/// It has no deadline of its own; the caller has one.
 pub(crate) async fn read_head<S: AsyncRead + Unpin>(
     stream: &mut S,
 ) -> Result<(Head, Vec<u8>), HeadError> {
@@ -86,7 +86,7 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
         if bytes.starts_with(b"PRI * HTTP/2") {
             return Err(HeadError::Refused(VERSION));
         }
-        // The end may straddle two reads.
+        // The end of the head may straddle two reads.
         let from = seen.saturating_sub(3);
         let end = bytes.get(from..).and_then(|rest| rest.windows(4).position(|w| w == b"\r\n\r\n"));
         match end {
@@ -110,7 +110,7 @@ impl Head {
     /// Parses the lines of a head, without the empty line after it.
     fn parse(bytes: &[u8]) -> Result<Self, Answer> {
         let text = std::str::from_utf8(bytes).map_err(|_| BAD_REQUEST)?;
-        // A lone CR or LF, or any other control, is how requests are smuggled.
+        // A lone CR or LF, or any other control character, could smuggle a second request.
         let mut lines = text.split("\r\n");
         let mut words = lines.next().ok_or(BAD_REQUEST)?.split(' ');
         let (Some(method), Some(target), Some(version), None) =
@@ -144,7 +144,7 @@ impl Head {
         self.headers.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns a header that may be there once at most.
+    /// Returns a header that may occur at most once.
     fn single<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>, Answer> {
         let mut values = self.all(name);
         let value = values.next();
@@ -157,7 +157,7 @@ impl Head {
             .any(|word| word.trim().eq_ignore_ascii_case(token))
     }
 
-    /// Returns whom the nearest proxy says it speaks for: the last address, the only one that it wrote itself.
+    /// Returns the address for which the nearest proxy speaks: the last one, which is the only one that it wrote itself.
     pub(crate) fn forwarded_for(&self) -> Option<std::net::IpAddr> {
         self.all("x-forwarded-for").last()?.rsplit(',').next()?.trim().parse().ok()
     }
@@ -167,7 +167,7 @@ impl Head {
         if self.version != "HTTP/1.1" {
             return Err(if self.version.starts_with("HTTP/") { VERSION } else { BAD_REQUEST });
         }
-        // A head that two servers could read in two ways smuggles requests past a proxy (RFC 9112 sections 3.2 and 6.1).
+        // If two servers could read a head in two ways, it could smuggle requests past a proxy (RFC 9112 sections 3.2 and 6.1).
         if !self.single("host")?.is_some_and(is_host)
             || !self.target.starts_with('/')
             || self.target.contains('#')
@@ -184,13 +184,13 @@ impl Head {
             return Err(UPGRADE_REQUIRED);
         }
         if self.target.contains('?') {
-            // A secret in an address ends up in somebody's log.
+            // A secret in an address would end up in a log.
             return Err(BAD_REQUEST);
         }
         if self.target != PATH {
             return Err(NOT_FOUND);
         }
-        // Programs of ours send no Origin. A browser always does, so a page of a stranger is told apart.
+        // Our own programs send no Origin. A browser always does, so a stranger's page is recognised.
         if let Some(origin) = self.single("origin")?
             && !origins.iter().any(|allowed| allowed == origin)
         {
@@ -213,7 +213,7 @@ impl Head {
         } else {
             String::new()
         };
-        // Extensions are never answered, so none is negotiated: compression beside encryption leaks.
+        // The relay negotiates no extension, because compression together with encryption leaks content.
         Ok(format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {}\r\n{subprotocol}\r\n",
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_of_rfc_6455_section_1_3_is_answered_as_there() {
+    fn rfc_6455_sample_handshake_is_answered() {
         let head = Head::parse(GOOD.as_bytes()).unwrap();
         let answer = String::from_utf8(head.upgrade(&[]).unwrap()).unwrap();
         assert!(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endless_head_is_refused_at_its_bound() {
+    async fn endless_head_is_refused() {
         let endless = vec![b'a'; 70 * 1024];
         let result = read_head(&mut endless.as_slice()).await;
         assert!(matches!(result, Err(HeadError::Refused(TOO_LARGE))));

@@ -18,23 +18,23 @@ use tokio::{
 
 use crate::metrics::Metrics;
 
-/// What WebSocket runs on.
+/// A transport for WebSocket.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
-/// A stream whose kind does not matter any more.
+/// A transport of any kind.
 pub(crate) type AnyIo = Box<dyn Io>;
 
-/// Bytes that may come in without a message coming of them: one of the greatest size, and what wraps it.
+/// Bytes read without completing a message: one of the maximum size, and its wrapping.
 ///
-/// Frames are counted by message. What makes none costs as much to read and would not be counted: fragments without an
-/// end or without content (RFC 6455 section 5.4), TLS records without content, changes of TLS keys.
+/// The frame limit counts messages. Input that completes none costs as much to read and would not be counted: fragments without
+/// an end or without content (RFC 6455 section 5.4), TLS records without content, changes of TLS keys.
 const FRUITLESS_BYTES_MAX: u64 = 2 * FRAME_BYTES_MAX as u64;
 
-/// Bytes after which a socket that always has more lets others go first. They may be hundreds of frames.
+/// Bytes after which a busy socket lets other tasks run. They may be hundreds of frames.
 const TURN_BYTES: usize = 1024;
 
-/// What one socket took and gave.
+/// Bytes that one socket read and wrote.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     written: AtomicU64,
@@ -43,12 +43,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Bytes that the kernel took: tells a slow reader from a dead one.
+    /// Returns the bytes that the kernel accepted, which tell a slow reader from a dead one.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Says that a message came of what was read.
+    /// Notes that the bytes read completed a message.
     pub(crate) fn bore(&self) {
         self.fruitless.store(0, Ordering::Relaxed);
     }
@@ -65,13 +65,13 @@ impl Progress {
     }
 }
 
-/// A stream that lets others go first after [`TURN_BYTES`]; what reads goes on as long as there is something.
+/// A stream that lets other tasks run after [`TURN_BYTES`], because its reader goes on as long as there is input.
 ///
-/// Below TLS it stops records without content, above it what one record brought: up to 16 KiB at once.
+/// Below TLS it interrupts records without content, above it the content of one record, up to 16 KiB at once.
 #[derive(Debug)]
 pub(crate) struct Turns<S> {
     stream: S,
-    /// Bytes read since others went first.
+    /// Bytes read since other tasks last ran.
     read: usize,
 }
 
@@ -130,7 +130,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Turns<S> {
     }
 }
 
-/// A stream of a peer's WebSocket frames whose lengths must be written in the fewest bytes, and below 2^63 (RFC 6455 section 5.2).
+/// Checks that a peer writes the lengths of WebSocket frames in the fewest bytes and below 2^63 (RFC 6455 section 5.2).
 pub(crate) struct CheckedLengths {
     stream: AnyIo,
     frames: Frames,
@@ -142,8 +142,8 @@ pub(crate) struct CheckedLengths {
 pub(crate) struct BadLength;
 
 impl CheckedLengths {
-    /// Wraps a stream of which some bytes were read already. Bytes that are not as they must be are dropped, and the stream
-    /// fails instead.
+    /// Wraps a stream of which some bytes were already read. If these break the rule, they are dropped and the stream
+    /// fails.
     pub(crate) fn after(stream: AnyIo, mut read: Vec<u8>) -> (AnyIo, Vec<u8>) {
         let mut frames = Frames::default();
         if !frames.pass(&read) {
@@ -189,10 +189,10 @@ impl AsyncWrite for CheckedLengths {
     }
 }
 
-/// Follows frame after frame without keeping any.
+/// Parses frame after frame without storing any.
 #[derive(Debug, Default)]
 struct Frames {
-    /// Bytes of the header under way.
+    /// Bytes of the present header.
     header: [u8; 10],
     read: u8,
     /// Bytes until the next header.
@@ -201,7 +201,7 @@ struct Frames {
 }
 
 impl Frames {
-    /// Takes bytes; returns whether every length so far is as it must be.
+    /// Parses bytes; returns whether every length so far is valid.
     fn pass(&mut self, mut bytes: &[u8]) -> bool {
         const MASK: u64 = 4;
         while !self.broken && !bytes.is_empty() {
@@ -237,7 +237,7 @@ impl Frames {
     }
 }
 
-/// A TCP stream that counts.
+/// A TCP stream that counts its bytes.
 #[derive(Debug)]
 pub(crate) struct Metered {
     stream: Turns<TcpStream>,
@@ -322,7 +322,7 @@ mod tests {
         whole
     }
 
-    /// A masked frame whose length is written as it comes, and as many bytes as that says.
+    /// A masked frame with the given encoded length and number of bytes.
     fn frame(length: &[u8], bytes: usize) -> Vec<u8> {
         let mut frame = vec![0x82];
         frame.extend(length);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn who_always_has_more_lets_others_go_first() {
+    fn busy_socket_yields_to_others() {
         let mut endless = Turns::new(tokio::io::repeat(0));
         let mut context = Context::from_waker(Waker::noop());
         let mut turn = || {

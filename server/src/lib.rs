@@ -1,8 +1,8 @@
 //! The Hearth relay: hosts encrypted rooms and can read nothing.
 //!
-//! The relay keeps an append-only log per room, orders what members submit, refuses what the room's plain numbers
-//! forbid, and wakes those who listen. What the entries hold is MLS ciphertext to it. `docs/protocol.md` is what
-//! it speaks; [`Relay`] is how a program or a test runs one.
+//! The relay keeps an append-only log per room, orders members' submissions, refuses what the room's numbers
+//! forbid, and wakes listeners. Entries are MLS ciphertext to it. `docs/protocol.md` defines
+//! its protocol; [`Relay`] lets a program or a test run one.
 
 #![cfg_attr(
     test,
@@ -50,7 +50,7 @@ use std::sync::Arc;
 use hearth_protocol::Millis;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// What every connection shares.
+/// State shared by all connections.
 struct Shared {
     config: Config,
     store: Arc<store::Store>,
@@ -61,9 +61,9 @@ struct Shared {
     uploads: uploads::Uploads,
     arrivals: std::sync::Mutex<rate_limit::Arrivals>,
     tasks: TaskTracker,
-    /// The relay takes nothing new, and connections say goodbye.
+    /// Cancelled when the relay stops: it accepts nothing new, and connections close.
     stopping: CancellationToken,
-    /// Those that did not say it in time are dropped.
+    /// Cancelled when the remaining connections are dropped.
     killed: CancellationToken,
 }
 

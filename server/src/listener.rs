@@ -27,31 +27,31 @@ use crate::{
     tls, words,
 };
 
-/// For the TLS handshake.
+/// Deadline for the TLS handshake.
 const TLS_DEADLINE: Duration = Duration::from_secs(10);
-/// For the request head.
+/// Deadline for the request head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// For an answer that ends the connection.
+/// Deadline for an answer that ends the connection.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
-/// For each step of a connection that is only told that it is refused.
+/// Deadline for each step of a connection that only gets a refusal.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(4);
-/// Connections at a time that are only told so.
+/// Connections that may get a refusal at the same time.
 const REFUSALS_MAX: usize = 128;
-/// New connections of one address in a second, at least; as many as it may have, if that is more.
+/// Minimum limit on new connections per second from one address; `connections_per_ip` if that is more.
 const ARRIVALS_MIN: u32 = 64;
-/// Rest after the system refused to accept (no more descriptors), so that the loop does not spin.
+/// Pause after the system refused to accept (no more descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Bytes that are taken from TLS at once. Allocated for every connection as long as it lives; TLS has what comes
-/// beyond it in memory already, so that a small one costs no system call.
+/// Bytes read from TLS at once. Every connection holds this buffer for its whole life; TLS has further bytes
+/// in memory already, so a small buffer costs no system call.
 const READ_BUFFER_BYTES: usize = 1024;
-/// Bytes of frames that are collected before the socket is written to.
+/// Bytes of frames collected before a write to the socket.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
-/// Bytes of frames that wait for a socket at most.
+/// Maximum bytes of frames that wait for a socket.
 const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Accepts connections until the relay stops.
 pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Option<TlsAcceptor>) {
-    // Connections that are only told that they are refused.
+    // Permits for connections that only get a refusal.
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -69,7 +69,7 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Opti
         };
         let per_ip = shared.config.connections_per_ip;
         let (place, count) = shared.occupancy.enter(peer.ip().into());
-        // Whom a trusted proxy speaks for is known after the head.
+        // With a trusted proxy, the head names the real address.
         let proxied = shared.config.trust_forwarded && peer.ip().is_loopback();
         let full = shared.tasks.len() >= shared.config.connections_max;
         let crowded = !proxied && (count > per_ip || is_hasty(&shared, place.origin()));
@@ -90,35 +90,35 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Opti
     }
 }
 
-/// Whether an address opens connections too fast: reconnecting clients hold few sockets but cost a handshake each.
+/// Whether an address opens connections too fast, because reconnecting clients hold few sockets but cost a handshake each.
 fn is_hasty(shared: &Shared, origin: Origin) -> bool {
     let mut arrivals = shared.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
     let arrived = arrivals.count(origin, Instant::now());
     arrived > shared.config.connections_per_ip.max(ARRIVALS_MIN)
 }
 
-/// A place among the refusals that are answered with 429, each of which costs a handshake. `None` beyond a number a second, and at a
+/// Returns a permit to answer a refusal with 429, which costs a handshake. `None` above a number per second and at the same
 /// time.
 fn may_tell(shared: &Shared, refusals: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     let mut arrivals = shared.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
     arrivals.may_refuse().then(|| refusals.clone().try_acquire_owned().ok())?
 }
 
-/// Who connects, as limits count it.
+/// A connecting peer, as limits count it.
 struct Caller {
     place: Place,
     /// Whether the address has too many connections, or opens them too fast.
     crowded: bool,
-    /// A place among those that are told so.
+    /// A permit to be told so.
     _told: Option<OwnedSemaphorePermit>,
     /// Whether the address is a trusted proxy's.
     proxied: bool,
 }
 
 async fn serve(stream: TcpStream, caller: Caller, shared: Arc<Shared>, tls: Option<TlsAcceptor>) {
-    // A failure only means that small answers wait for each other.
+    // On failure, small answers only wait for each other.
     let _ = stream.set_nodelay(true);
-    // Boxed: the future of a handshake is large, and gone when the connection idles.
+    // Boxed, because the future of a handshake is large and an idle connection no longer needs it.
     let opened = Box::pin(async {
         tokio::select! {
             () = shared.stopping.cancelled() => None,
@@ -188,7 +188,7 @@ pub(crate) async fn upgrade(
     channel: [u8; 32],
     progress: Arc<Progress>,
 ) -> Socket {
-    // The defaults of the library hold 128 KiB for each idle connection and let 64 MiB come in.
+    // The library's defaults hold 128 KiB for each idle connection and accept messages of 64 MiB.
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -207,7 +207,7 @@ async fn refuse(mut io: AnyIo, answer: Answer) -> Option<(Socket, Place)> {
         io.write_all(&bytes).await?;
         io.shutdown().await
     };
-    // Whether a refused peer hears it is its own concern.
+    // A refused peer may miss the answer.
     let _ = timeout(ANSWER_DEADLINE, write).await;
     None
 }

@@ -12,9 +12,9 @@ fn main() -> ExitCode {
     hearth_server::cli::main()
 }
 
-/// Makes a panic print its place only, because its message may hold what a member sent. Ends the process when its main thread
-/// panics, and does not unwind it: what is dropped on the way waits for threads that may never end, and a relay that hangs is not
-/// started again. Other threads unwind.
+/// Makes a panic print only its place, because its message may hold a member's words. If the main thread panics, the process ends
+/// without unwinding it, because dropping its values waits for threads that may never end, and a hanging relay is not
+/// restarted. Other threads unwind.
 fn end_with_the_main_thread() {
     let main = thread::current().id();
     panic::set_hook(Box::new(move |panic| {

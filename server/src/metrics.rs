@@ -1,4 +1,4 @@
-//! Counters for the operator: sums over the whole relay, never a room, a member or an address.
+//! Counters for the operator: sums over the whole relay, without rooms, members or addresses.
 
 use std::{
     fmt::Write as _,
@@ -41,7 +41,7 @@ impl Histogram {
     }
 }
 
-/// What the relay counts.
+/// The relay's counters.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     pub(crate) connections: AtomicU64,
@@ -81,7 +81,7 @@ impl Default for Metrics {
     }
 }
 
-/// Every code that the relay may send; a label of the metrics.
+/// Every code that the relay may send, as a label of the metrics.
 const REJECT_CODES: [RejectCode; 33] = [
     RejectCode::BadFrame,
     RejectCode::BadVersion,
@@ -126,12 +126,12 @@ impl Metrics {
         }
     }
 
-    /// Whether the store takes entries.
+    /// Whether the store accepts entries.
     pub(crate) fn is_ready(&self) -> bool {
         self.store_ready.load(Ordering::Acquire)
     }
 
-    /// Writes everything in Prometheus' text format 0.0.4.
+    /// Returns all metrics in Prometheus' text format 0.0.4.
     pub(crate) fn render(&self, rooms_live: usize, queue: (usize, usize)) -> String {
         let mut text = String::with_capacity(4096);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

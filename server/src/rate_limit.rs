@@ -1,4 +1,4 @@
-//! How often: frames and pings of a connection, connections and wrong guesses of an address.
+//! Rate limits: frames and pings of a connection, connections and wrong guesses of an address.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,10 +10,10 @@ use std::{
 use hearth_protocol::Millis;
 use tokio::time::Instant;
 
-/// Tokens that come back at a steady rate.
+/// Tokens that return at a steady rate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
-    /// When the bucket is full again.
+    /// Time at which the bucket is full again.
     full_at: Instant,
     interval: Duration,
     burst: Duration,
@@ -24,7 +24,7 @@ impl Bucket {
         Self { full_at: Instant::now(), interval, burst: interval.saturating_mul(burst) }
     }
 
-    /// Takes a token, or says when there will be one.
+    /// Takes a token, or returns the time of the next one.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Instant> {
         let next = self.full_at.max(now) + self.interval;
         match next.checked_sub(self.burst) {
@@ -36,14 +36,14 @@ impl Bucket {
         }
     }
 
-    /// When a token may be taken; a moment in the past if there is one.
+    /// Returns the time from which a token is available; in the past if one is.
     pub(crate) fn ready_at(&self, now: Instant) -> Instant {
         let next = self.full_at.max(now) + self.interval;
         next.checked_sub(self.burst).unwrap_or(now)
     }
 }
 
-/// Addresses as limits count them: a person has one IPv4 address or a /64 of IPv6.
+/// An address as limits count it, because a person has one IPv4 address or a /64 of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin(IpAddr);
 
@@ -59,34 +59,34 @@ impl From<IpAddr> for Origin {
     }
 }
 
-/// Wrong guesses (of invite tokens and grants) in an hour: of an IPv4 address or an IPv6 /64, and of the /56 and the /48 that a
-/// provider gives to one customer.
+/// Maximum wrong guesses (of invite tokens and grants) per hour: of an IPv4 address or an IPv6 /64, then of the /56 and the /48 that
+/// a provider gives to one customer.
 const GUESSES_MAX: [u32; 3] = [10, 40, 160];
 const HOUR_MILLIS: u64 = 3_600_000;
-/// Addresses and networks that are remembered. Beyond it, the oldest are forgotten.
+/// Maximum addresses and networks in memory; the oldest are evicted.
 const GUESSERS_MAX: usize = 30_000;
 
-/// An address as it counts at one of the levels of [`GUESSES_MAX`].
+/// An address at one of the levels of [`GUESSES_MAX`].
 type Network = (u8, IpAddr);
 
-/// Wrong guesses by address. Right secrets are looked up first and never come here.
+/// Wrong guesses by address. Right secrets are looked up first and are not counted.
 #[derive(Debug, Default)]
 pub(crate) struct Guesses(Mutex<Guessers>);
 
 #[derive(Debug, Default)]
 struct Guessers {
-    /// When a network's hour began, and its wrong guesses since.
+    /// Start of each network's hour, and its wrong guesses since.
     counts: HashMap<Network, (u64, u32)>,
-    /// Every network of `counts`, in the order in which their hours began.
+    /// Every network of `counts`, sorted by the start of its hour.
     order: VecDeque<(u64, Network)>,
 }
 
 impl Guesses {
-    /// Counts a wrong guess. Refuses it where there were too many, until the hour is over.
+    /// Counts a wrong guess. Refuses it if there were too many, until the hour is over.
     pub(crate) fn count(&self, origin: Origin, now: Millis) -> Result<(), Millis> {
         let mut guessers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guessers.forget(now.0);
-        // A refusal at a narrow network does not count at the wider ones: it would lock the neighbours out.
+        // A refusal at a narrow network does not count at the wider ones, because it would lock the neighbours out.
         for (network, most) in origin.networks().into_iter().flatten().zip(GUESSES_MAX) {
             let (began, count) = guessers.hour_of(network, now.0);
             if *count >= most {
@@ -99,7 +99,7 @@ impl Guesses {
 }
 
 impl Guessers {
-    /// Forgets hours that are over, or that began in the future of a clock that was set back.
+    /// Drops hours that are over, or that began in the future of a clock that was set back.
     fn forget(&mut self, now: u64) {
         while let Some((began, network)) = self.order.front() {
             if *began <= now && now - *began < HOUR_MILLIS {
@@ -125,7 +125,7 @@ impl Guessers {
 }
 
 impl Origin {
-    /// The networks that an address is in, as wrong guesses count: the narrowest first.
+    /// Returns the networks of an address that count wrong guesses, narrowest first.
     fn networks(self) -> [Option<Network>; 3] {
         match self.0 {
             IpAddr::V4(_) => [Some((0, self.0)), None, None],
@@ -138,18 +138,18 @@ impl Origin {
     }
 }
 
-/// New connections by address, in the second that it is.
+/// New connections by address in the current second.
 ///
-/// All are forgotten when the next one begins, so that nothing grows with the number of addresses seen.
+/// The next second drops all counts, so that memory does not grow with the number of addresses.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     since: Instant,
     counts: HashMap<Origin, u32>,
-    /// Refusals that were answered.
+    /// Number of refusals that were answered.
     refused: u32,
 }
 
-/// Refusals in a second that are answered with 429: with TLS, each costs a handshake.
+/// Maximum refusals per second answered with 429, because with TLS each costs a handshake.
 const REFUSALS_MAX: u32 = 128;
 
 impl Arrivals {
@@ -157,10 +157,10 @@ impl Arrivals {
         Self { since: now, counts: HashMap::new(), refused: 0 }
     }
 
-    /// Counts a connection and returns how many its address opened in this second.
+    /// Counts a connection and returns the number of connections from its address in this second.
     pub(crate) fn count(&mut self, origin: Origin, now: Instant) -> u32 {
         if now >= self.since + Duration::from_secs(1) {
-            // Not cleared: a second of many addresses must not keep its memory.
+            // Replaced and not cleared, so that a second with many addresses does not keep its memory.
             *self = Self::new(now);
         }
         let count = self.counts.entry(origin).or_insert(0);
@@ -168,7 +168,7 @@ impl Arrivals {
         *count
     }
 
-    /// Whether one more refusal may be answered in the second that [`Self::count`] was last asked in.
+    /// Whether one more refusal may be answered in the second of the last [`Self::count`].
     pub(crate) fn may_refuse(&mut self) -> bool {
         self.refused = self.refused.saturating_add(1);
         self.refused <= REFUSALS_MAX
@@ -179,7 +179,7 @@ impl Arrivals {
 #[derive(Debug, Default)]
 pub(crate) struct Occupancy(Mutex<HashMap<Origin, u32>>);
 
-/// One counted connection; uncounted when dropped.
+/// One counted connection, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     occupancy: Arc<Occupancy>,
@@ -187,7 +187,7 @@ pub(crate) struct Place {
 }
 
 impl Occupancy {
-    /// Counts a connection and returns how many its address has now.
+    /// Counts a connection and returns the present number of its address.
     pub(crate) fn enter(self: &Arc<Self>, origin: Origin) -> (Place, u32) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(origin).or_insert(0);
@@ -197,7 +197,7 @@ impl Occupancy {
 }
 
 impl Place {
-    /// The address behind it, as limits count it.
+    /// Returns the address as limits count it.
     pub(crate) fn origin(&self) -> Origin {
         self.origin
     }
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
+    fn bucket_gives_burst_then_rate() {
         let mut bucket = Bucket::new(Duration::from_millis(50), 3);
         let now = Instant::now() + Duration::from_secs(1);
         for _ in 0..3 {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_eleventh_wrong_guess_of_an_hour_waits() {
+    fn eleventh_wrong_guess_waits() {
         let guesses = Guesses::default();
         let here = origin("127.0.0.1");
         for minute in 0..10 {
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(guesses.count(here, Millis(600_000)), Err(Millis(HOUR_MILLIS)));
         guesses.count(here, Millis(HOUR_MILLIS)).unwrap();
         guesses.count(origin("127.0.0.2"), Millis(600_000)).unwrap();
-        // A clock that was set back remembers nothing of the future.
+        // A clock that was set back starts the count again.
         for _ in 0..10 {
             guesses.count(here, Millis(0)).unwrap();
         }
@@ -257,7 +257,7 @@ mod tests {
     fn b2_networks_of_ipv6_count_together() {
         let guesses = Guesses::default();
         let mut counted = [0; 3];
-        // Every address is another /64; the first 256 are of one /56.
+        // Every address is in another /64; the first 256 are in one /56.
         for subnet in 0..1_000 {
             let address = origin(&format!("2001:db8:1:{subnet:x}::1"));
             if guesses.count(address, Millis(0)).is_ok() {
@@ -306,8 +306,9 @@ mod tests {
         assert!(arrivals.may_refuse());
     }
 
+    /// Dropped places are given back.
     #[test]
-    fn a_network_of_ipv6_counts_as_one_and_places_are_given_back() {
+    fn ipv6_network_counts_as_one() {
         let occupancy = Arc::new(Occupancy::default());
         let a: IpAddr = "2001:db8::1".parse().unwrap();
         let b: IpAddr = "2001:db8::2".parse().unwrap();

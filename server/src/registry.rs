@@ -1,8 +1,8 @@
-//! Rooms that somebody listens to: a wake-up for each listener, and the newest entries in memory.
+//! Rooms with listeners: a wake-up for each listener, and the newest entries in memory.
 //!
-//! A wake-up says nothing: the connection that gets one pulls from its cursor, out of the tail here or out of
-//! the store. So there is no queue that a slow reader could fill, and nothing is lost when wake-ups coalesce.
-//! Head, roster version and tail of a room change together under one lock; whoever pulls sees a removal before,
+//! A wake-up is empty: the woken connection pulls from its cursor, out of the tail here or out of
+//! the store. So a slow reader fills no queue, and nothing is lost when wake-ups coalesce.
+//! Head, roster version and tail of a room change together under one lock, so a connection that pulls sees a removal before,
 //! or together with, the entry that made it.
 
 use std::{
@@ -29,7 +29,7 @@ const TAIL_BYTES_MAX: usize = 32 * 1024;
 /// One bit for each room of a connection; see [`Wake::dirty`].
 const _: () = assert!(ROOMS_PER_CONNECTION_MAX <= 64);
 
-/// Wakes one connection, and says which of its rooms to look at.
+/// Wakes one connection and names the rooms to pull.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     dirty: AtomicU64,
@@ -40,7 +40,7 @@ impl Wake {
     /// Marks a room of the connection.
     pub(crate) fn mark(&self, slot: u8) {
         self.dirty.fetch_or(1 << slot, Ordering::AcqRel);
-        // Keeps a permit if nobody waits yet, so that a wake-up between two waits is not lost.
+        // Stores a permit if no task waits yet, so that a wake-up between two waits is not lost.
         self.notify.notify_one();
     }
 
@@ -55,16 +55,16 @@ impl Wake {
     }
 }
 
-/// What a pull finds.
+/// Result of a pull.
 #[derive(Debug)]
 pub(crate) enum Pull {
-    /// The room's roster changed since the version that the caller knows: look at the store first.
+    /// The room's roster changed since the caller's version: read the store first.
     Roster,
     /// Nothing after the cursor.
     Nothing,
-    /// Entries from memory, and the room's head.
+    /// Entries from the tail, and the room's head.
     Tail(EntryBatch, Seq),
-    /// The cursor is behind what is in memory: read from the store, up to this head.
+    /// The cursor is before the tail: read from the store, up to this head.
     Behind(Seq),
 }
 
@@ -75,7 +75,7 @@ struct Channel {
     knocks: u64,
     tail: VecDeque<(Seq, Encoded)>,
     tail_bytes: usize,
-    /// Whether an entry came since the last [`Registry::cool`].
+    /// Whether an entry arrived since the last [`Registry::cool`].
     warm: bool,
     listeners: Vec<(Arc<Wake>, u8)>,
 }
@@ -87,22 +87,22 @@ pub(crate) struct Room {
     channel: Mutex<Channel>,
 }
 
-/// Versions of what may change beside entries.
+/// Versions of a room's state besides its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Versions {
-    /// Changes with anybody's standing or time-out.
+    /// Changes with any member's standing or time-out.
     pub(crate) roster: u64,
     /// Changes with every knock.
     pub(crate) knocks: u64,
 }
 
-/// All rooms that somebody listens to.
+/// All rooms with listeners.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
 }
 
-/// One room of one connection; ends with the value.
+/// One connection's listening to one room; ends with the value.
 #[derive(Debug)]
 pub(crate) struct Attachment {
     registry: Arc<Registry>,
@@ -112,24 +112,24 @@ pub(crate) struct Attachment {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing under these locks can panic half-way through a change.
+    // No code under these locks can panic half-way through a change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Registry {
-    /// Lets a connection be woken for a room.
+    /// Registers a connection to be woken for a room.
     pub(crate) fn attach(self: &Arc<Self>, id: RoomId, wake: &Arc<Wake>, slot: u8) -> Attachment {
         let mut rooms = lock(&self.rooms);
         let room = rooms
             .entry(id)
             .or_insert_with(|| Arc::new(Room { id, channel: Mutex::default() }))
             .clone();
-        // Under the map's lock: a room cannot be dropped between being found and being listened to.
+        // Under the map's lock, so that the room cannot be dropped before it is listened to.
         lock(&room.channel).listeners.push((wake.clone(), slot));
         Attachment { registry: self.clone(), room, wake: wake.clone(), slot }
     }
 
-    /// Number of rooms that somebody listens to.
+    /// Returns the number of rooms with listeners.
     pub(crate) fn rooms(&self) -> usize {
         lock(&self.rooms).len()
     }
@@ -138,7 +138,7 @@ impl Registry {
         lock(&self.rooms).get(id).cloned()
     }
 
-    /// Makes a commit known. Called by the store's writer only, in the order of commits.
+    /// Publishes a commit. Only the store's writer calls it, in the order of commits.
     pub(crate) fn publish(&self, publication: Publication) {
         let Some(room) = self.find(&publication.room) else { return };
         let mut channel = lock(&room.channel);
@@ -158,8 +158,8 @@ impl Registry {
         }
     }
 
-    /// Reads every room's head again after the store failed: a transaction that was refused may have reached
-    /// the disk all the same.
+    /// Reads every room's head again after the store failed, because a refused transaction may have reached
+    /// the disk nevertheless.
     pub(crate) fn resynchronise(&self, head_of: impl Fn(&RoomId) -> Option<Seq>) {
         let rooms: Vec<_> = lock(&self.rooms).values().cloned().collect();
         for room in rooms {
@@ -174,8 +174,8 @@ impl Registry {
         }
     }
 
-    /// Drops the tails of rooms in which nothing was said since the last call, so that memory follows activity
-    /// and not history. A tail comes back with the next entry.
+    /// Drops the tails of rooms without an entry since the last call, so that memory follows activity
+    /// and not history. The next entry starts a new tail.
     pub(crate) fn cool(&self) {
         let rooms: Vec<_> = lock(&self.rooms).values().cloned().collect();
         for room in rooms {
@@ -222,14 +222,14 @@ impl Attachment {
         self.wake.mark(self.slot);
     }
 
-    /// Returns the versions of roster and knocks. Read before the store, so that a change between the two is
-    /// seen once more and never missed.
+    /// Returns the versions of roster and knocks. Read them before the store, so that a change in between is
+    /// seen twice rather than missed.
     pub(crate) fn versions(&self) -> Versions {
         let channel = lock(&self.room.channel);
         Versions { roster: channel.roster, knocks: channel.knocks }
     }
 
-    /// Looks for entries after a cursor, up to a bound.
+    /// Returns entries after a cursor, up to a bound.
     pub(crate) fn pull(&self, roster: u64, cursor: Seq, known_head: Seq, bound: Seq) -> Pull {
         let channel = lock(&self.room.channel);
         if channel.roster != roster {
@@ -239,7 +239,7 @@ impl Attachment {
         if head <= cursor {
             return Pull::Nothing;
         }
-        // Seqs in the tail have no holes: the position of an entry follows from the first one's seq.
+        // Seqs in the tail have no holes, so an entry's position follows from the first seq.
         let index = match channel.tail.front() {
             Some((first, _)) if first.0 <= cursor.0 + 1 => {
                 usize::try_from(cursor.0 + 1 - first.0).unwrap_or(usize::MAX)
@@ -264,7 +264,7 @@ impl Drop for Attachment {
         channel.listeners.retain(|(other, s)| !(Arc::ptr_eq(other, wake) && *s == slot));
         let unheard = channel.listeners.is_empty();
         drop(channel);
-        // Only this very room: another may have taken the name since.
+        // Only this room value, because another one may have the same id since.
         if unheard && rooms.get(&self.room.id).is_some_and(|found| Arc::ptr_eq(found, &self.room)) {
             rooms.remove(&self.room.id);
         }
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_is_woken_and_pulls_from_its_cursor() {
+    fn woken_listener_pulls_from_its_cursor() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
         let room = registry.attach(ROOM, &wake, 5);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_before_the_tail_is_sent_to_the_store() {
+    fn cursor_before_tail_reads_the_store() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
         let room = registry.attach(ROOM, &wake, 0);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_roster_comes_before_any_entry() {
+    fn changed_roster_precedes_entries() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
         let room = registry.attach(ROOM, &wake, 0);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_listener_takes_the_room_along() {
+    fn last_listener_drops_the_room() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
         let first = registry.attach(ROOM, &wake, 0);

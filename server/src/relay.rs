@@ -1,4 +1,4 @@
-//! A relay from start to end, and the two things an operator does beside a running one.
+//! A relay from start to end, and the two commands that an operator runs beside it.
 
 use std::{
     io::ErrorKind as Kind,
@@ -36,9 +36,9 @@ use crate::{
     words,
 };
 
-/// For connections to say goodbye.
+/// Deadline for connections to close.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// Between two looks at what is past its time, and at certificate files.
+/// Pause between two rounds of upkeep: expired uploads, retention, certificate files.
 const UPKEEP: Duration = Duration::from_secs(10);
 /// Rounds of upkeep between two rounds of retention.
 const RETENTION_EVERY: u32 = 6;
@@ -47,54 +47,54 @@ const RETENTION_EVERY: u32 = 6;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Settings.
+    /// A setting is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The directory.
+    /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The database.
+    /// The database cannot be used.
     #[error("{path}: {source}")]
     Store {
-        /// Where.
+        /// Path of the database.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: OpenError,
     },
-    /// The certificate.
+    /// The certificate cannot be used.
     #[error("{}", words::of_tls(.0))]
     Tls(#[from] TlsError),
-    /// An address.
+    /// An address cannot be bound.
     #[error("cannot listen on {address}: {}", words::of_io(.source))]
     Listen {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The error.
         source: std::io::Error,
     },
-    /// A grant's terms.
+    /// The terms of a grant are wrong.
     #[error("{0}")]
     Grant(&'static str),
     /// The link of a grant could not be printed.
     #[error("standard output cannot be written to: {}", words::of_io(.0))]
     GrantUnprinted(std::io::Error),
-    /// A backup would go where something is.
+    /// The destination of a backup is not free.
     #[error("{into} {found}")]
     BackupTaken {
-        /// Relay that is copied.
+        /// Data directory of the copied relay.
         dir: PathBuf,
-        /// Where to.
+        /// The destination.
         into: PathBuf,
-        /// What is there.
+        /// What the destination is or holds.
         found: &'static str,
     },
-    /// The place of a backup could not be printed.
+    /// The path of a backup could not be printed.
     #[error("standard output cannot be written to: {}", words::of_io(.0))]
     BackupUnprinted(std::io::Error),
 }
 
 impl StartError {
-    /// Says what to try next, in one line.
+    /// Returns the next thing to try, in one line.
     pub fn advice(&self) -> String {
         match self {
             Self::Config(ConfigError::Read { source, .. }) if source.kind() == Kind::InvalidData => {
@@ -166,7 +166,7 @@ impl StartError {
         }
     }
 
-    /// Whether the settings are at fault, and not the state of the machine.
+    /// Whether the settings are at fault, not the state of the machine.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Config(_) | Self::Grant(_))
     }
@@ -174,10 +174,10 @@ impl StartError {
 
 const DAMAGED: &str = "check the disk; if the file is damaged, put the last backup in its place";
 
-/// Returns a path beside another that nothing has yet.
+/// Returns a free path beside another.
 fn unused(path: &Path) -> PathBuf {
     let numbered = |number: u32| {
-        // Without a slash at the end.
+        // Drop a trailing slash.
         let mut name = path.components().as_path().as_os_str().to_owned();
         name.push(format!("-{number}"));
         PathBuf::from(name)
@@ -185,7 +185,7 @@ fn unused(path: &Path) -> PathBuf {
     (2..).map(numbered).find(|path| !path.exists()).unwrap_or_default()
 }
 
-/// Says what to try for a file or a directory.
+/// Returns the next thing to try for a file or a directory.
 fn file_advice(path: &Path, kind: Kind) -> String {
     match kind {
         Kind::ReadOnlyFilesystem => {
@@ -207,7 +207,7 @@ fn file_advice(path: &Path, kind: Kind) -> String {
     }
 }
 
-/// A relay that is bound and not yet serving.
+/// A relay that is bound but not serving yet.
 pub struct Relay {
     data_dir: DataDir,
     listener: TcpListener,
@@ -218,12 +218,12 @@ pub struct Relay {
     tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     threads: Threads,
-    /// From before the relay says that it is ready, because the default of the signal kills.
+    /// Registered before the relay says that it is ready, because the signal's default action kills.
     hangups: Hangups,
 }
 
 impl Relay {
-    /// Takes the data directory, making what is missing, opens the store and binds both addresses.
+    /// Takes and completes the data directory, opens the store and binds both addresses.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left running.
@@ -286,17 +286,17 @@ impl Relay {
         })
     }
 
-    /// Where members connect.
+    /// Returns the address for members.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// Where the operator looks.
+    /// Returns the address for the operator.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin_local
     }
 
-    /// Who the relay is.
+    /// Returns the relay's identity.
     pub fn id(&self) -> RelayId {
         self.shared.store.relay()
     }
@@ -306,7 +306,7 @@ impl Relay {
         self.identity.as_ref().map(|identity| identity.pin())
     }
 
-    /// The one line that says that the relay is ready.
+    /// Returns the line that says that the relay is ready.
     pub fn ready_line(&self) -> String {
         let admin = self.admin_local;
         match self.pin() {
@@ -317,7 +317,7 @@ impl Relay {
         }
     }
 
-    /// Serves until `shutdown` completes; then says goodbye to everybody, finishes what was accepted and closes
+    /// Serves until `shutdown` completes; then closes all connections, finishes accepted requests and closes
     /// the store.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self {
@@ -349,17 +349,17 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }
 
-/// What links name: what the operator said, or the address bound.
+/// Returns the authority in links: the operator's setting, or the bound address.
 fn authority(config: &Config, local: SocketAddr) -> String {
     config.public_url.clone().unwrap_or_else(|| local.to_string())
 }
 
-/// The pin of links, where nobody else vouches for the certificate.
+/// Returns the pin in links, if no authority vouches for the certificate.
 fn link_pin(identity: &Option<Arc<Identity>>) -> Option<Pin> {
     identity.as_ref().filter(|identity| identity.is_self_signed()).map(|identity| identity.pin())
 }
 
-/// Names that a certificate of our own vouches for; those who pin its key do not look at them.
+/// Names in a self-signed certificate; clients that pin its key ignore them.
 fn names(authority: &str) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     if let Some((host, _)) = authority.rsplit_once(':') {
@@ -371,7 +371,7 @@ fn names(authority: &str) -> Vec<String> {
     names
 }
 
-/// What has to be done now and then.
+/// Runs the periodic work.
 async fn upkeep(
     shared: Arc<Shared>,
     identity: Option<Arc<Identity>>,
@@ -399,7 +399,7 @@ async fn upkeep(
         }
         match identity.as_ref().map(|identity| identity.reload()) {
             Some(Ok(Reload::Replaced)) => {
-                // Links that are made from now on must name the key that is served from now on.
+                // New links must name the key that is served from now on.
                 let authority = authority(&shared.config, local);
                 let (transport, pin) = (shared.config.transport, link_pin(&identity));
                 if let Err(error) = data_dir.record_address(&Address { authority, transport, pin })
@@ -444,7 +444,7 @@ async fn remember_pin(store: &Arc<Store>, identity: &Identity) {
     }
 }
 
-/// Deletes what is past its time, a little in each transaction; returns how many rows.
+/// Deletes expired rows, a few in each transaction; returns their number.
 pub(crate) async fn delete_expired(shared: &Shared) -> u64 {
     let now = shared.now();
     let (mut after, mut deleted) = (0, 0);
@@ -461,13 +461,13 @@ pub(crate) async fn delete_expired(shared: &Shared) -> u64 {
 /// Terms of a grant.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// Rooms it opens.
+    /// Number of rooms that it opens.
     pub rooms: u32,
-    /// Members of each.
+    /// Maximum members of each room.
     pub members: u32,
     /// End of validity.
     pub expires: Millis,
-    /// `wss://host:port` that the link names; what the relay wrote down without it.
+    /// `wss://host:port` in the link; by default the address that the relay recorded.
     pub url: Option<String>,
 }
 
@@ -518,7 +518,7 @@ fn grant_address(dir: &Path, url: Option<&str>) -> Result<Address, StartError> {
         (Transport::Plain, Ok(_)) => None,
         (Transport::Plain, Err(_)) => DataDir::take(dir).map(|_| None)?,
         (Transport::Tls, Ok(recorded)) => recorded.pin,
-        // Before the first start: the certificate that it will find.
+        // Before the first start, use the certificate that the start will find.
         (Transport::Tls, Err(_)) => {
             let data_dir = DataDir::take(dir)?;
             let (dir, names) = (data_dir.path(), names(&authority));
@@ -528,7 +528,7 @@ fn grant_address(dir: &Path, url: Option<&str>) -> Result<Address, StartError> {
     Ok(Address { authority, transport, pin })
 }
 
-/// Copies a store, consistently and while its relay runs, into a directory; returns the copy's path.
+/// Copies a store consistently into a directory, even while its relay runs; returns the copy's path.
 ///
 /// # Errors
 /// See [`StartError`].
@@ -548,7 +548,7 @@ pub fn backup(dir: &Path, into: &Path) -> Result<PathBuf, StartError> {
     let io_error = |source| DataDirError::Io { path: into.to_owned(), source };
     std::fs::create_dir_all(into).map_err(io_error)?;
     let (copy, next) = (store::database_path(into), into.join("hearth.db.next"));
-    // Made here or not at all: another backup into the same directory is not overwritten.
+    // `create_new`, so that this never overwrites another backup into the same directory.
     let begun = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next);
     match begun {
         Ok(_) => {}

@@ -1,4 +1,4 @@
-//! One room of one connection: a proved key, what the relay holds it to be, and a cursor.
+//! One room of one connection: a proved key, its standing at the relay, and a cursor.
 
 use hearth_protocol::{
     Millis, RejectCode, Seq, ServerFrame, codec,
@@ -17,18 +17,18 @@ use crate::{
     registry::{Attachment, Pull, Versions},
 };
 
-/// What a member follows.
+/// A member's subscription.
 #[derive(Clone, Copy, Debug)]
 struct Subscription {
     /// The last entry that was sent.
     cursor: Seq,
-    /// The log's head when the subscription began; the registry may know of none yet.
+    /// The log's head when the subscription began, because the registry may not know one yet.
     known_head: Seq,
     /// The last entry that may be sent.
     bound: Seq,
 }
 
-/// A room that a connection holds a key for.
+/// A room for which the connection has proved a key.
 #[derive(Debug)]
 pub(crate) struct RoomSlot {
     pub(crate) proof: Proved,
@@ -39,13 +39,13 @@ pub(crate) struct RoomSlot {
     subscription: Option<Subscription>,
 }
 
-/// What goes out for one room at one time.
+/// Frames for one room in one delivery.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
     pub(crate) frames: Vec<Vec<u8>>,
-    /// Whether there is more at once.
+    /// Whether more can be sent at once.
     pub(crate) more: bool,
-    /// Whether the store could not be read: what is owed cannot be said now.
+    /// Whether the store could not be read, so that owed frames cannot be sent now.
     pub(crate) failed: bool,
 }
 
@@ -72,7 +72,7 @@ impl RoomSlot {
         matches!(&self.standing, Some(Standing::Member { role, .. }) if role.moderates())
     }
 
-    /// Takes a standing that was read anew, so that no notice says it again.
+    /// Stores a standing that was just read, so that no notice repeats it.
     pub(crate) fn observe(&mut self, view: &View) {
         self.standing = Some(view.standing.clone());
         self.timeout_until = timeout_of(view);
@@ -85,7 +85,7 @@ impl RoomSlot {
             State::In => Seq(u64::MAX),
             _ => member.gone,
         };
-        // Nothing from before the admission, whatever is asked for.
+        // Never deliver entries from before the admission.
         let cursor = after.max(member.joined);
         let known_head = position.head;
         self.subscription = Some(Subscription { cursor, known_head, bound });
@@ -96,7 +96,7 @@ impl RoomSlot {
         self.attachment.mark();
     }
 
-    /// Looks for what is new in memory; `None` if the store must be asked.
+    /// Pulls new entries from memory; `None` if the store must be read.
     pub(crate) fn pull_now(&mut self, shared: &Shared) -> Option<Delivery> {
         if self.attachment.versions() != self.versions {
             return None;
@@ -114,7 +114,7 @@ impl RoomSlot {
         }
     }
 
-    /// Looks for what is new, in the store if need be.
+    /// Pulls new entries and notices, from the store if needed.
     pub(crate) async fn pull(&mut self, shared: &Shared) -> Delivery {
         let mut delivery = Delivery::default();
         let mut notices = Vec::new();
@@ -130,7 +130,7 @@ impl RoomSlot {
         if let Some(subscription) = self.subscription {
             self.pull_entries(shared, subscription, &mut delivery).await;
         }
-        // After the entries: the one that made the change comes first.
+        // Notices follow the entries, because the entry that made the change comes first.
         let room = *self.proof.room();
         for notice in notices {
             delivery.frames.push(codec::encode_server(&ServerFrame::Notice { room, notice }));
@@ -149,7 +149,7 @@ impl RoomSlot {
         let pulled = self.attachment.pull(self.versions.roster, cursor, known_head, bound);
         let (batch, head) = match pulled {
             Pull::Nothing => return,
-            // Changed since the refresh: once more from the start.
+            // The roster changed since the refresh: pull again from the start.
             Pull::Roster => {
                 delivery.more = true;
                 return;
@@ -166,7 +166,7 @@ impl RoomSlot {
         self.send(shared, batch, head, delivery);
     }
 
-    /// Puts a batch into the delivery and moves the cursor behind it.
+    /// Adds a batch to the delivery and advances the cursor.
     fn send(&mut self, shared: &Shared, batch: EntryBatch, head: Seq, delivery: &mut Delivery) {
         let (Some(last), Some(subscription)) = (batch.last(), &mut self.subscription) else {
             return;
@@ -179,7 +179,7 @@ impl RoomSlot {
         }
     }
 
-    /// Reads the standing again and says what changed.
+    /// Reads the standing again and returns notices of the changes.
     async fn refresh(&mut self, shared: &Shared) -> Result<Vec<Notice>, Refusal> {
         let versions = self.attachment.versions();
         let mut notices = Vec::new();
@@ -187,7 +187,7 @@ impl RoomSlot {
             let (room, member) = (*self.proof.room(), *self.proof.member());
             match shared.store.standing(room, member).await {
                 Ok(view) => self.note(&view, &mut notices),
-                // A pending knock was dropped with the agreement it acknowledged.
+                // A new agreement dropped the pending knock.
                 Err(refusal) if refusal.code == RejectCode::NotMember => self.standing = None,
                 Err(refusal) => return Err(refusal),
             }
@@ -223,7 +223,7 @@ impl RoomSlot {
     }
 }
 
-/// Whether nothing changed that the member must hear of; a Welcome that was fetched is no news.
+/// Whether the member needs no notice: a fetched Welcome is not worth one.
 fn is_same(old: Option<&Standing>, new: &Standing) -> bool {
     match (old, new) {
         (

@@ -1,4 +1,4 @@
-//! What a conversation has come to: keys proved, rooms held, and no socket.
+//! State of a conversation: proved keys and held rooms, without a socket.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::{
     room::RoomSlot,
 };
 
-/// Whether a conversation has begun.
+/// Progress of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Nothing said yet.
+    /// The peer has sent nothing yet.
     Silent,
-    /// Hello was said; no key proved yet.
+    /// The peer has said hello but proved no key.
     Greeted,
-    /// A key was proved or an invite shown.
+    /// The peer has proved a key or shown an invite.
     Known,
 }
 
@@ -42,15 +42,15 @@ impl Session {
         Self { shared, verifier, stage, origin, wake, rooms: Vec::new() }
     }
 
-    /// The room's slot, if a key was proved for it.
+    /// Returns the room's slot, if a key was proved for it.
     pub(crate) fn room(&mut self, room: &RoomId) -> Option<&mut RoomSlot> {
         self.rooms.iter_mut().map(Box::as_mut).find(|slot| slot.proof.room() == room)
     }
 
-    /// The proof of the room's key.
+    /// Returns the proof of the room's key.
     ///
     /// # Errors
-    /// [`RejectCode::NotMember`] where no key was proved.
+    /// [`RejectCode::NotMember`] if no key was proved.
     pub(crate) fn proof(&mut self, room: &RoomId) -> Result<Proved, Refusal> {
         let slot = self.room(room).ok_or(RejectCode::NotMember)?;
         Ok(slot.proof.clone())

@@ -1,4 +1,4 @@
-//! The log: to standard error, without anything that names a room, a member or, above debug, an address.
+//! The log on standard error, which names no room, no member and, above debug, no address.
 
 use serde::Deserialize;
 use tracing::{Dispatch, Level, Metadata, dispatcher};
@@ -6,10 +6,10 @@ use tracing_subscriber::{
     EnvFilter, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt as _,
 };
 
-/// Libraries that, asked for everything, tell what is sent: whole frames, heads, names of hosts.
+/// Libraries whose debug log contains sent content: whole frames, heads, names of hosts.
 const TALKATIVE: [&str; 3] = ["tungstenite", "tokio_tungstenite", "rustls"];
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -20,17 +20,17 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log. `HEARTHD_LOG` chooses what is shown, `info` without it. A second call does nothing.
+/// Starts the log. `HEARTHD_LOG` filters it; the default is `info`. A second call does nothing.
 pub fn init(format: LogFormat) {
     let asked = std::env::var("HEARTHD_LOG").unwrap_or_else(|_| "info".to_owned());
     let parsed = EnvFilter::try_new(&asked);
     let wrong = parsed.as_ref().err().map(ToString::to_string);
     let filter = parsed.unwrap_or_else(|_| EnvFilter::new("info"));
-    // Not `init` of tracing-subscriber: it would also take in what is logged by way of the crate `log`. Only fails if a log
-    // was started before, as a test may have done.
+    // Not `init` of tracing-subscriber, which would also collect logs of the crate `log`. It fails only if a log
+    // was started before, for example by a test.
     let _ = dispatcher::set_global_default(log(format, filter, std::io::stderr));
     if let Some(error) = wrong {
-        // Not a reason to leave members without their relay; but who looks for traces must know why there are none.
+        // Members should not lose their relay over this; but an operator who looks for traces must know why there are none.
         tracing::warn!(%error, "HEARTHD_LOG is not understood; what is logged is info and above");
     }
 }
@@ -46,7 +46,7 @@ where
     }
 }
 
-/// Whether something may be logged at all, whatever is asked for. A directive would not do: a longer one overrules it.
+/// Whether a line may be logged under any filter. A directive would not be enough, because a longer one overrules it.
 fn may_log(metadata: &Metadata<'_>) -> bool {
     let of = metadata.target().split("::").next().unwrap_or_default();
     *metadata.level() <= Level::WARN || !TALKATIVE.contains(&of)
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_directive_makes_a_library_tell_what_is_sent() {
+    fn no_filter_logs_sent_content() {
         for format in [LogFormat::Text, LogFormat::Json] {
             let file = tempfile::NamedTempFile::new().unwrap();
             let all =

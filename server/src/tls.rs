@@ -1,4 +1,4 @@
-//! TLS 1.3 (RFC 8446): the relay's certificate, made at first start or given, and its replacement in place.
+//! TLS 1.3 (RFC 8446): the relay's certificate, self-signed at first start or given, and its replacement at run time.
 
 use std::{
     fs,
@@ -21,34 +21,34 @@ use rustls::{
 
 use crate::data_dir::Address;
 
-/// Why there is no usable certificate.
+/// Why the relay has no usable certificate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: std::io::Error,
     },
-    /// Others can read the key.
+    /// Other users can read the key.
     #[error("{0} can be read by everyone on this machine")]
     KeyExposed(PathBuf),
-    /// No certificate, or none that can be parsed.
+    /// The file holds no certificate, or an unreadable one.
     #[error("{0} holds no usable certificate")]
     NoCertificate(PathBuf),
-    /// No key, or none that can be parsed.
+    /// The file holds no key, or an unreadable one.
     #[error("{0} holds no usable private key")]
     NoKey(PathBuf),
-    /// They do not belong together.
+    /// Key and certificate do not match.
     #[error("the private key is not the certificate's")]
     Mismatch,
-    /// The data directory's key is lost or another one. The relay makes none in its place, because members pin the key.
+    /// The data directory's key is lost or was replaced. The relay makes no new one, because members pin the key.
     #[error("{0} {1}")]
     OwnKey(PathBuf, &'static str),
-    /// The data directory's certificate is damaged or another one. The relay can make it from the key.
+    /// The data directory's certificate is damaged or was replaced. The relay can make it again from the key.
     #[error("{0} {1}")]
     OwnCertificate(PathBuf, &'static str),
     /// Making a certificate failed.
@@ -65,7 +65,7 @@ pub(crate) struct Identity {
     certificate: PathBuf,
     key: PathBuf,
     current: RwLock<Arc<Loaded>>,
-    /// What was last said to be wrong with the files, and which files those were.
+    /// The last reported error of the files, and their state at the time.
     complaint: Mutex<Option<(Changed, String)>>,
 }
 
@@ -77,15 +77,15 @@ struct Loaded {
     changed: Changed,
 }
 
-/// When the certificate's and the key's file were written.
+/// Modification times of the certificate's and the key's file.
 type Changed = [Option<SystemTime>; 2];
 
-/// Whether a reload found something new.
+/// Outcome of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reload {
-    /// The files are as they were.
+    /// The files have not changed.
     Unchanged,
-    /// The files are as bad as when it was said.
+    /// The files are as bad as when they were reported.
     StillBad,
     /// New connections get the new certificate.
     Replaced,
@@ -103,11 +103,11 @@ impl Identity {
         }))
     }
 
-    /// Loads the data directory's own key and certificate, making what is missing.
+    /// Loads the data directory's own key and certificate, making the missing ones.
     ///
-    /// The key is written before the certificate and before anything names its pin. So a first start that is killed leaves
-    /// at most a key, which the next start certifies, and a missing key beside other traces is a lost one. `pinned` is the pin
-    /// that the store remembers: a folder restored from it alone has no other trace.
+    /// The key is written before the certificate and before anything names its pin. So a killed first start leaves
+    /// at most a key, which the next start certifies, and a key that is missing beside other traces is lost. `pinned` is the pin
+    /// in the store, which is the only trace in a folder restored from the store alone.
     pub(crate) fn load_or_make(
         dir: &Path,
         names: &[String],
@@ -157,15 +157,15 @@ impl Identity {
         self.current().pin
     }
 
-    /// Whether links must carry the pin, because nobody else vouches for the certificate.
+    /// Whether links must carry the pin, because no authority vouches for the certificate.
     pub(crate) fn is_self_signed(&self) -> bool {
         self.current().self_signed
     }
 
     /// Loads the files again if they changed. On an error the old certificate stays.
     ///
-    /// Bad files are tried again each time, because a right that is taken away changes no date; but the same error
-    /// of the same files is returned once, so that a file that stays bad fills no log.
+    /// Bad files are tried again each time, because a change of rights changes no date; but the same error
+    /// of the same files is returned once, so that it does not fill the log.
     pub(crate) fn reload(&self) -> Result<Reload, TlsError> {
         let seen = changed(&self.certificate, &self.key);
         let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,8 +196,8 @@ impl Identity {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Resolver(self.clone())));
-        // No tickets: nothing links two connections of a member, nothing is kept for an idle one. No early data:
-        // it can be replayed (RFC 8446 section 8).
+        // No tickets, so that nothing links two connections of a member and an idle one costs no memory. No early data,
+        // because it can be replayed (RFC 8446 section 8).
         config.send_tls13_tickets = 0;
         config.ignore_client_order = true;
         config.max_early_data_size = 0;
@@ -206,8 +206,8 @@ impl Identity {
     }
 }
 
-/// Prefers a suite with SHA-256: processors have instructions for it, and the key schedule of a handshake with SHA-384
-/// costs as much as verifying a member's signature. Keys stay at 256 bits.
+/// Returns the provider, which prefers a suite with SHA-256: processors have instructions for it, and the key schedule of a
+/// handshake with SHA-384 costs as much as verifying a member's signature. Keys stay at 256 bits.
 fn provider() -> CryptoProvider {
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     let preferred = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
@@ -240,7 +240,7 @@ fn changed(certificate: &Path, key: &Path) -> Changed {
 }
 
 fn load(certificate: &Path, key: &Path) -> Result<Loaded, TlsError> {
-    // Before reading: a change in between is then seen by the next reload.
+    // Read first, so that the next reload notices a change in between.
     let changed = changed(certificate, key);
     let mode = fs::metadata(key).map_err(file_error(key))?.permissions().mode();
     if mode & 0o007 != 0 {
@@ -284,25 +284,25 @@ fn pin_of(pair: &KeyPair) -> Pin {
     Pin(hash::sha256(&pair.subject_public_key_info()).0)
 }
 
-/// Whether a file is there and holds something. A full disk leaves empty files.
+/// Whether a file exists and is not empty. A full disk leaves empty files.
 fn is_written(path: &Path) -> Result<bool, TlsError> {
     match fs::metadata(path) {
         Ok(file) => Ok(file.len() > 0),
-        // Any other error may hide a file that is there, so it is not answered by a new one.
+        // Any other error may hide an existing file, so it must not lead to a new one.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(file_error(path)(error)),
     }
 }
 
-/// Days for which a certificate of our own says that it is valid.
+/// Validity of a self-signed certificate in days.
 const VALID_DAYS: u64 = 3650;
 
 /// Returns a self-signed certificate of a key, in PEM.
 fn certify(pair: &KeyPair, names: &[String]) -> Result<String, TlsError> {
     let mut params = rcgen::CertificateParams::new(names.to_vec())?;
     params.distinguished_name = rcgen::DistinguishedName::new();
-    // As `openssl req -x509` would make one today, so that a scan of the network does not find relays by their certificates.
-    // Members pin the key and look at neither name nor dates.
+    // Written as `openssl req -x509` would today, so that a scan of the network does not recognise relays by their certificates.
+    // Members pin the key and ignore name and dates.
     params.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let today = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(now.as_secs());
@@ -311,7 +311,7 @@ fn certify(pair: &KeyPair, names: &[String]) -> Result<String, TlsError> {
     Ok(params.self_signed(pair)?.pem())
 }
 
-/// Puts a file there whole or not at all: half a key would be taken for one at the next start, and refused.
+/// Writes a file whole or not at all, because the next start would take half a key for a damaged one.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {
     let next = path.with_extension("pem.next");
     let replace = || {
@@ -340,7 +340,7 @@ mod tests {
         write(key, pair.serialize_pem().as_bytes()).unwrap();
     }
 
-    /// Starts in a folder; returns the pin, or which of the two files is refused.
+    /// Starts in a folder; returns the pin, or the name of the refused file.
     fn start(dir: &Path) -> Result<Pin, &'static str> {
         match Identity::load_or_make(dir, &names(), None) {
             Ok(identity) => Ok(identity.pin()),
@@ -352,7 +352,7 @@ mod tests {
         }
     }
 
-    /// Writes down a relay's address, as a start does after the store is open.
+    /// Records a relay's address, as a start does after it opened the store.
     fn record(dir: &Path, pin: &str) {
         fs::write(dir.join("address"), format!("wss://x:1 {pin}\n")).unwrap();
     }
@@ -374,7 +374,7 @@ mod tests {
         assert!(!certificate.exists());
         write(&key, &backup).unwrap();
         assert_eq!(start(dir.path()), Ok(pin));
-        // Nobody pinned a key of a relay without TLS.
+        // No member pins a key of a relay without TLS.
         fs::remove_file(&certificate).unwrap();
         fs::remove_file(&key).unwrap();
         record(dir.path(), "-");
@@ -390,13 +390,13 @@ mod tests {
             if recorded {
                 record(dir.path(), &pin.to_hex());
             }
-            // As a first start that was killed behind the key leaves it.
+            // A first start killed after writing the key leaves this.
             fs::remove_file(&certificate).unwrap();
             assert_eq!(start(dir.path()), Ok(pin));
             fs::write(&certificate, "").unwrap();
             assert_eq!(start(dir.path()), Ok(pin));
         }
-        // It may be one that the operator put there.
+        // The operator may have put such a file there.
         for bad in ["nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             fs::write(&certificate, bad).unwrap();
             assert_eq!(start(dir.path()), Err("cert.pem"));
@@ -419,7 +419,7 @@ mod tests {
             assert_eq!(start(dir.path()), Err("key.pem"));
             write(&key, &good).unwrap();
         }
-        // With the pinned key the certificate is the foreign one.
+        // With the pinned key, the certificate is the foreign one.
         let own = fs::read(&certificate).unwrap();
         fs::copy(other.path().join("cert.pem"), &certificate).unwrap();
         assert_eq!(start(dir.path()), Err("cert.pem"));
@@ -441,8 +441,9 @@ mod tests {
         }
     }
 
+    /// Only its owner can read the key.
     #[test]
-    fn a_certificate_is_made_once_and_its_key_is_private() {
+    fn own_certificate_is_made_once() {
         let dir = tempfile::tempdir().unwrap();
         let first = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let mode = fs::metadata(dir.path().join("key.pem")).unwrap().permissions().mode();
@@ -473,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exposed_foreign_or_empty_key_is_refused() {
+    fn exposed_or_wrong_key_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
@@ -492,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_new_file_leaves_the_old_certificate() {
+    fn bad_new_file_keeps_old_certificate() {
         let dir = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let pin = identity.pin();
@@ -503,7 +504,7 @@ mod tests {
         fs::File::options().write(true).open(&certificate).unwrap().set_modified(later).unwrap();
         assert!(identity.reload().is_err());
         assert_eq!(identity.pin(), pin);
-        // It is said once, until something else is wrong.
+        // The same error is returned once, until another one occurs.
         assert_eq!(identity.reload().unwrap(), Reload::StillBad);
         fs::remove_file(&certificate).unwrap();
         assert!(matches!(identity.reload(), Err(TlsError::File { .. })));
@@ -514,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn a_right_that_is_taken_away_later_makes_a_new_key_good() {
+    fn key_is_accepted_after_chmod() {
         let dir = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_make(dir.path(), &names(), None).unwrap();
         let pin = identity.pin();

@@ -1,4 +1,4 @@
-//! Blobs on their way in: one of each key, bounded in memory, each part with a deadline.
+//! Blobs being uploaded: one per key, bounded in memory, with a deadline for each part.
 
 use std::{
     collections::HashMap,
@@ -12,14 +12,14 @@ use hearth_protocol::{
 };
 use tokio::time::Instant;
 
-/// Bytes of all uploads under way. Beyond it, the upload that waits longest for its next part ends.
+/// Maximum bytes of all uploads. Above it, the upload that has waited longest for its next part is dropped.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Uploads under way at once: each costs memory beside its bytes.
+/// Maximum number of uploads, because each costs memory besides its bytes.
 const COUNT_MAX: usize = 1024;
-/// How long an upload waits for its next part.
+/// Deadline for the next part of an upload.
 const PART_DEADLINE: Duration = Duration::from_secs(30);
 
-/// One part, as it came.
+/// One part as received.
 pub(crate) struct Part {
     pub(crate) blob: BlobId,
     pub(crate) total: u32,
@@ -34,19 +34,19 @@ struct Upload {
     touched: Instant,
 }
 
-/// Every upload under way, by the proved key, so that more connections do not allow more.
+/// All uploads by proved key, so that more connections do not allow more uploads.
 #[derive(Default)]
 pub(crate) struct Uploads(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
     uploads: HashMap<(RoomId, MemberKey), Upload>,
-    /// Bytes of all.
+    /// Bytes of all uploads.
     bytes: usize,
 }
 
 impl Uploads {
-    /// Takes a part of a moderator's upload; returns the blob's bytes once all are there. A part at offset 0 replaces the key's
+    /// Adds a part to a moderator's upload; returns the blob's bytes once it is complete. A part at offset 0 replaces the key's
     /// upload.
     pub(crate) fn take(
         &self,
@@ -66,7 +66,7 @@ impl Uploads {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.expire(now);
         let key = (room, member);
-        // Taken out, because a part that does not fit ends the upload.
+        // Removed first, because a part that does not fit ends the upload.
         let mut upload = match (offset, inner.remove(&key)) {
             (0, _) => Upload { blob, total, bytes: Vec::new(), touched: now },
             (_, Some(upload)) => upload,
@@ -94,7 +94,7 @@ impl Uploads {
         Ok(None)
     }
 
-    /// Ends uploads that wait too long for their next part.
+    /// Drops uploads that waited too long for their next part.
     pub(crate) fn expire(&self, now: Instant) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).expire(now);
     }
@@ -118,7 +118,7 @@ impl Inner {
         });
     }
 
-    /// Ends the uploads that wait longest until so many bytes fit.
+    /// Drops the uploads that waited longest until the given bytes fit.
     fn make_room(&mut self, bytes: usize) {
         while self.bytes + bytes > BYTES_MAX || self.uploads.len() >= COUNT_MAX {
             let oldest = self.uploads.iter().min_by_key(|(_, upload)| upload.touched);
@@ -160,12 +160,12 @@ mod tests {
     fn b3_key_has_one_upload() {
         let (uploads, now) = (Uploads::default(), Instant::now());
         assert_eq!(uploads.take(ROOM, key(1), part(10, 0, 4), now), Ok(None));
-        // Anew, as from another connection; the first one is over.
+        // A new upload, as from another connection, ends the first one.
         assert_eq!(uploads.take(ROOM, key(1), part(20, 0, 4), now), Ok(None));
         assert_eq!(uploads.take(ROOM, key(1), part(10, 4, 6), now), Err(RejectCode::BadFrame));
         assert_eq!(uploads.take(ROOM, key(1), part(20, 4, 4), now), Err(RejectCode::BadFrame));
         assert_eq!(uploads.0.lock().unwrap().bytes, 0);
-        // A part that goes beyond the whole.
+        // The part exceeds the total.
         assert_eq!(uploads.take(ROOM, key(1), part(10, 0, 4), now), Ok(None));
         assert_eq!(uploads.take(ROOM, key(1), part(10, 4, 7), now), Err(RejectCode::BadFrame));
         assert_eq!(uploads.take(ROOM, key(1), part(10, 0, 4), now), Ok(None));
@@ -190,7 +190,7 @@ mod tests {
             fill(number, start + Duration::from_millis(number as u64));
             assert!(uploads.0.lock().unwrap().bytes <= BYTES_MAX);
         }
-        // The last one is there and is finished; the first one is gone.
+        // The last upload exists and can be finished; the first one was dropped.
         let now = start + Duration::from_secs(1);
         let offset = (whole - 1) / BLOB_PART_BYTES_MAX * BLOB_PART_BYTES_MAX;
         let last = || part(whole, offset, whole - offset);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_no_or_too_many_bytes_are_refused() {
+    fn parts_of_wrong_size_are_refused() {
         let (uploads, now) = (Uploads::default(), Instant::now());
         let take = |part| uploads.take(ROOM, key(1), part, now);
         assert_eq!(take(part(0, 0, 1)), Err(RejectCode::BadFrame));

@@ -1,4 +1,4 @@
-//! What operators read of a failure: plain words in place of the operating system's and the database's.
+//! Errors in plain words for operators, in place of the operating system's and the database's.
 
 use std::io::{self, ErrorKind as Kind};
 
@@ -6,7 +6,7 @@ use rusqlite::ErrorCode;
 
 use crate::TlsError;
 
-/// Says what is wrong with a file, an address or a disk.
+/// Describes an error of a file, an address or a disk.
 pub(crate) fn of_io(error: &io::Error) -> String {
     let words = match error.kind() {
         Kind::NotFound => "there is no such file or folder",
@@ -22,7 +22,7 @@ pub(crate) fn of_io(error: &io::Error) -> String {
         Kind::UnexpectedEof => "it ends too early",
         Kind::AddrInUse => "another program listens there",
         Kind::AddrNotAvailable => "this machine does not have that address",
-        // What has no number is said by ourselves or a library.
+        // An error without a number comes from our code or a library.
         _ if error.raw_os_error().is_none() && error.get_ref().is_some() => {
             return error.to_string();
         }
@@ -37,7 +37,7 @@ pub(crate) fn of_io(error: &io::Error) -> String {
     words.to_owned()
 }
 
-/// Says what is wrong with a database.
+/// Describes an error of a database.
 pub(crate) fn of_sqlite(error: &rusqlite::Error) -> String {
     let words = match error.sqlite_error_code() {
         Some(ErrorCode::CannotOpen) => "this account cannot open it",
@@ -55,7 +55,7 @@ pub(crate) fn of_sqlite(error: &rusqlite::Error) -> String {
     words.to_owned()
 }
 
-/// Says why there is no usable certificate.
+/// Describes why there is no usable certificate.
 pub(crate) fn of_tls(error: &TlsError) -> String {
     match error {
         TlsError::File { path, source } => format!("{}: {}", path.display(), of_io(source)),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn no_operating_system_speaks() {
+    fn messages_quote_no_system_text() {
         for number in 1..133 {
             let said = of_io(&io::Error::from_raw_os_error(number));
             assert!(!said.is_empty() && !said.contains("os error"), "{number}: {said}");

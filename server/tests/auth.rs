@@ -1,4 +1,4 @@
-//! What a proof of a key is bound to.
+//! The values that a proof of a key is bound to.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -10,8 +10,9 @@ use hearth_protocol::{
     ServerFrame, codec, frame::Standing,
 };
 
+/// Challenge, relay, channel, room and key.
 #[tokio::test]
-async fn a_signature_is_bound_to_challenge_relay_channel_room_and_key() {
+async fn signature_is_bound_to_its_context() {
     let relay = TestRelay::start().await;
     let room = TestRoom::open(&relay).await;
     let good = |client: &Client| client.sign(&room.id, &room.key);
@@ -27,28 +28,28 @@ async fn a_signature_is_bound_to_challenge_relay_channel_room_and_key() {
                 client.relay = RelayId([0; 32]);
                 good(&client)
             }
-            // As a man in the middle would have it, who ends TLS himself.
+            // The channel value of a man in the middle, who terminates TLS himself.
             2 => {
                 client.channel = [0; 32];
                 good(&client)
             }
             3 => client.sign(&RoomId([0; 16]), &room.key),
             4 => client.sign(&room.id, &key()),
-            // Recorded on another connection.
+            // A challenge recorded on another connection.
             _ => good(&relay.connect().await),
         };
         (client.challenge, client.relay, client.channel) = (challenge, id, channel);
         let member = key_of(&room.key);
         let frame = ClientFrame::Authenticate { req: 1, room: room.id, member, signature };
         assert_eq!(code(&client.ask(frame).await), RejectCode::BadSignature, "part {part}");
-        // And the room stays closed to it.
+        // The room stays closed to the connection.
         assert_eq!(code(&client.subscribe(room.id, 0).await), RejectCode::NotMember);
         assert!(matches!(client.enter(room.id, &room.key).await, Standing::Member { .. }));
     }
 }
 
 #[tokio::test]
-async fn the_third_bad_signature_ends_the_connection() {
+async fn third_bad_signature_closes_connection() {
     let relay = TestRelay::start().await;
     let room = TestRoom::open(&relay).await;
     let mut client = relay.connect().await;
@@ -62,7 +63,7 @@ async fn the_third_bad_signature_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn absent_and_forbidden_rooms_are_one_answer() {
+async fn absent_and_forbidden_rooms_look_alike() {
     let relay = TestRelay::start().await;
     let room = TestRoom::open(&relay).await;
     let stranger = key();
@@ -105,10 +106,10 @@ async fn absent_and_forbidden_rooms_are_one_answer() {
     assert_eq!(forbidden, absent);
 }
 
-/// T21: how long the two answers take is not to be told apart by Welch's t. The faster half is shown, too: it is the most sensitive.
+/// T21: Welch's t cannot tell the times of the two answers apart. The faster half is tested too, because it is the most sensitive.
 #[tokio::test]
 #[ignore = "half a minute of an optimized build on a quiet machine; `--ignored --nocapture`"]
-async fn time_of_the_answer_for_absent_and_forbidden_rooms() {
+async fn absent_and_forbidden_rooms_equal_times() {
     const TRIES: usize = 100_000;
     const STRANGERS: usize = 256;
     let relay = TestRelay::start_with(|config| {
@@ -116,9 +117,9 @@ async fn time_of_the_answer_for_absent_and_forbidden_rooms() {
     })
     .await;
     let room = TestRoom::open(&relay).await;
-    // With a room of their own, they have all the time that they want.
+    // After a proof for a room of their own, the connection has no deadline.
     let mut client = TestRoom::open(&relay).await.founder;
-    // Verifying takes some signatures longer than others.
+    // Verification takes longer for some signatures.
     let frames: Vec<_> = (0..STRANGERS)
         .map(|_| {
             let stranger = key();
@@ -129,7 +130,7 @@ async fn time_of_the_answer_for_absent_and_forbidden_rooms() {
         })
         .collect();
     let mut times = [const { Vec::new() }; 2];
-    // In turns, each first in every other pair: what drifts, drifts for both.
+    // The two alternate in order from pair to pair, so that drift affects both.
     for turn in 0..TRIES + 1_000 {
         let asked = &frames[turn / 2 % STRANGERS];
         for which in [turn % 2, 1 - turn % 2] {
@@ -166,7 +167,7 @@ async fn time_of_the_answer_for_absent_and_forbidden_rooms() {
 }
 
 #[tokio::test]
-async fn a_connection_holds_many_rooms_and_one_key_for_each() {
+async fn connection_holds_one_key_per_room() {
     let relay = TestRelay::start().await;
     let mut first = TestRoom::open(&relay).await;
     let second = TestRoom::open(&relay).await;
@@ -177,7 +178,7 @@ async fn a_connection_holds_many_rooms_and_one_key_for_each() {
     let member = first.join(&relay, hearth_protocol::Role::Member).await;
     let answer = client.authenticate(first.id, &member.key).await;
     assert_eq!(code(&answer), RejectCode::BadFrame);
-    // A key of one room is none in another.
+    // A key of one room is not valid in another.
     let answer = relay.connect().await.authenticate(second.id, &first.key).await;
     assert_eq!(code(&answer), RejectCode::NotMember);
     let payload = text(second.id, 0, "x");

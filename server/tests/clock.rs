@@ -1,4 +1,4 @@
-//! A relay whose clock jumps. Order is by number, waiting by the monotonic clock, and sums of times stop at the end.
+//! A relay whose clock jumps. Entries are ordered by number, waits use the monotonic clock, and sums of times saturate.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -13,12 +13,12 @@ const DAY: u64 = 24 * 3_600_000;
 /// 2038-01-19T03:14:07Z, where 32 bits end.
 const END_OF_32_BITS: u64 = 2_147_483_647_000;
 
-/// Where a clock may suddenly be.
+/// Times to which a clock may jump.
 const JUMPS: [u64; 7] =
     [START + 365 * DAY, START - DAY, END_OF_32_BITS, END_OF_32_BITS + 1_000, 0, u64::MAX, START];
 
 #[tokio::test]
-async fn a_clock_that_jumps_changes_no_order_and_ends_no_connection() {
+async fn clock_jump_keeps_order_and_connections() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -43,9 +43,9 @@ async fn a_clock_that_jumps_changes_no_order_and_ends_no_connection() {
     }
 }
 
-/// What was held back for a time does not stay held for ever because the clock went back.
+/// A time limit ends even if the clock goes back.
 #[tokio::test]
-async fn a_clock_that_jumps_leaves_rules_bounded() {
+async fn clock_jump_keeps_rules_bounded() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -62,15 +62,15 @@ async fn a_clock_that_jumps_leaves_rules_bounded() {
             relay.advance(wait);
             accepted(&member.client.submit(room.id, post(), vec![]).await);
         }
-        // At once a second time is too soon wherever the clock is, but at the end of time, where it is all one.
+        // A second post at the same time is too soon at any time, except at the end of time, where sums saturate.
         let second = member.client.submit(room.id, post(), vec![]).await;
         assert!(now == u64::MAX || code(&second) == RejectCode::SlowMode, "{now}: {second:?}");
     }
 }
 
-/// An invite that has ended stays ended for as long as the clock says so, and one without an end never does.
+/// An expired invite stays expired as long as the clock says so, and an invite without an end never expires.
 #[tokio::test]
-async fn an_invite_is_judged_by_the_clock_of_the_relay() {
+async fn invite_expires_by_relay_clock() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = hearth_protocol::Secret32::new(random());

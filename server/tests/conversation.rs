@@ -11,7 +11,7 @@ use hearth_protocol::{
 };
 
 #[tokio::test]
-async fn somebody_is_invited_admitted_and_talks() {
+async fn newcomer_is_invited_admitted_and_talks() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(1).await;
@@ -68,7 +68,7 @@ async fn somebody_is_invited_admitted_and_talks() {
         let entries = who.entries_to(2).await;
         assert_eq!(entries[0].content, EntryContent::Payload(payload.clone()));
     }
-    // The Welcome is not offered again once its reader has moved on.
+    // The relay does not offer the Welcome again after its reader has read past the admission.
     let mut again = relay.connect().await;
     let standing = again.enter(room.id, &key).await;
     assert!(matches!(standing, Standing::Member { welcome: None, .. }), "{standing:?}");

@@ -1,4 +1,4 @@
-//! A disk without space: nothing is acknowledged that is not kept, reading goes on, and it ends with the shortage.
+//! A disk without space: the relay acknowledges nothing that it does not keep, serves reads, and recovers with the disk.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -18,7 +18,7 @@ impl Drop for Mounted<'_> {
 }
 
 #[tokio::test]
-async fn a_full_disk_loses_nothing_that_was_acknowledged() {
+async fn full_disk_loses_nothing_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_owned();
     let mounted = Command::new("mount")
@@ -75,7 +75,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
     };
     let seq = tokio::time::timeout(PATIENCE, again).await.unwrap();
     assert_eq!(seq.0, kept.len() as u64 + 1);
-    // Those who listened all the time get it as well.
+    // Members who were subscribed throughout get it too.
     assert_eq!(reader.entries_to(seq.0).await.len(), 1);
     assert!(relay.admin("/readyz").await.starts_with("HTTP/1.1 200 "));
     let relay = relay.restart().await;

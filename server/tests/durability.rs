@@ -1,4 +1,4 @@
-//! What was accepted stays; what is past its time does not.
+//! Accepted entries survive; expired entries are deleted.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -15,7 +15,7 @@ async fn stream_of(client: &mut Client, room: hearth_protocol::RoomId) -> Stream
 }
 
 #[tokio::test]
-async fn a_restart_keeps_everything() {
+async fn restart_keeps_everything() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -44,7 +44,7 @@ async fn a_restart_keeps_everything() {
 }
 
 #[tokio::test]
-async fn a_restored_copy_is_another_stream() {
+async fn restored_copy_is_another_stream() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     room.say("one").await;
@@ -63,7 +63,7 @@ async fn a_restored_copy_is_another_stream() {
     let second = stream_of(&mut founder, room.id).await;
     assert_ne!(first, second);
     assert_eq!(founder.status(room.id).await.head, hearth_protocol::Seq(1));
-    // And from then on it is the same.
+    // The stream does not change after that.
     let relay = relay.restart().await;
     let mut founder = relay.connect().await;
     founder.enter(room.id, &room.key).await;
@@ -71,7 +71,7 @@ async fn a_restored_copy_is_another_stream() {
 }
 
 #[tokio::test]
-async fn a_second_relay_on_the_same_directory_is_refused() {
+async fn second_relay_in_directory_is_refused() {
     let relay = TestRelay::start().await;
     let mut config = Config::new(relay.path());
     config.listen.set_port(0);
@@ -86,7 +86,7 @@ async fn a_second_relay_on_the_same_directory_is_refused() {
 }
 
 #[tokio::test]
-async fn a_grant_is_written_while_the_relay_runs_and_while_it_does_not() {
+async fn grant_works_running_or_stopped() {
     let relay = TestRelay::start().await;
     let running = relay.grant();
     let (dir, clock) = relay.stop().await;
@@ -118,7 +118,7 @@ async fn a_grant_is_written_while_the_relay_runs_and_while_it_does_not() {
 }
 
 #[tokio::test]
-async fn members_are_told_when_the_relay_stops() {
+async fn members_are_told_of_a_stop() {
     use futures_util::StreamExt as _;
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;

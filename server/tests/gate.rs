@@ -1,4 +1,4 @@
-//! Nobody gets in without an invite, an acknowledgement of the current agreement, and a facilitator's admission.
+//! Entry needs an invite, an acknowledgement of the current agreement, and a facilitator's admission.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -13,7 +13,7 @@ use hearth_protocol::{
 };
 
 #[tokio::test]
-async fn a_knock_needs_the_current_acknowledgement_of_that_very_key() {
+async fn knock_needs_its_own_current_acknowledgement() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(1).await;
@@ -37,7 +37,7 @@ async fn a_knock_needs_the_current_acknowledgement_of_that_very_key() {
     // None of them spent the invite.
     let answer = client.knock(room.id, &key, &token, good.clone()).await;
     assert!(matches!(answer, ServerFrame::Authenticated { .. }), "{answer:?}");
-    // The same key may replace its knock; another finds the invite spent.
+    // The same key may replace its knock; another key finds the invite spent.
     let answer = client.knock(room.id, &key, &token, good).await;
     assert!(matches!(answer, ServerFrame::Authenticated { .. }), "{answer:?}");
     let mut second = relay.connect().await;
@@ -82,7 +82,7 @@ async fn nothing_else_is_reachable_before_admission() {
 }
 
 #[tokio::test]
-async fn an_admission_must_name_the_pending_knock_and_its_acknowledgement() {
+async fn admission_must_name_the_pending_knock() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let stranger = key();
@@ -104,7 +104,7 @@ async fn an_admission_must_name_the_pending_knock_and_its_acknowledgement() {
     let absent = hearth_protocol::BlobId([8; 32]);
     let unwelcome = Effect::Admit { member, role, welcome: absent, acknowledgement };
     assert_eq!(code(&room.commit(vec![unwelcome]).await), RejectCode::NotFound);
-    // Without a commit, an admission is no admission.
+    // An admission without a commit is refused.
     let admit = Effect::Admit { member, role, welcome, acknowledgement };
     let answer = room.founder.submit(room.id, vec![], vec![admit.clone()]).await;
     assert_eq!(code(&answer), RejectCode::BadPayload);
@@ -113,12 +113,13 @@ async fn an_admission_must_name_the_pending_knock_and_its_acknowledgement() {
     assert_eq!(code(&answer), RejectCode::BadPayload);
     // Refused attempts left the knock and the epoch as they were.
     accepted(&room.commit(vec![admit.clone()]).await);
-    // And a knock admits once.
+    // A knock admits once.
     assert_eq!(code(&room.commit(vec![admit]).await), RejectCode::NotFound);
 }
 
+/// It keeps the invites made with it.
 #[tokio::test]
-async fn a_new_agreement_drops_old_knocks_and_invites_and_keeps_those_made_with_it() {
+async fn new_agreement_drops_knocks_and_invites() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let old = room.invite(5).await;
@@ -144,7 +145,7 @@ async fn a_new_agreement_drops_old_knocks_and_invites_and_keeps_those_made_with_
 }
 
 #[tokio::test]
-async fn a_locked_room_takes_no_knock_and_admits_nobody() {
+async fn locked_room_refuses_knocks_and_admissions() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(2).await;
@@ -165,7 +166,7 @@ async fn a_locked_room_takes_no_knock_and_admits_nobody() {
 }
 
 #[tokio::test]
-async fn an_invite_ends_by_time_by_revocation_and_by_burning() {
+async fn invite_ends_by_time_revocation_burning() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let key = key();
@@ -195,7 +196,7 @@ async fn an_invite_ends_by_time_by_revocation_and_by_burning() {
 }
 
 #[tokio::test]
-async fn of_many_who_race_for_one_use_exactly_one_wins() {
+async fn one_racer_wins_a_single_use() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(1).await;
@@ -222,9 +223,9 @@ async fn of_many_who_race_for_one_use_exactly_one_wins() {
     assert_eq!(winners, 1);
 }
 
-/// T20: as often as it takes for a race to be lost by a hair. `HEARTH_RACES` asks for more.
+/// T20: repeats the race, so that narrow losses occur. `HEARTH_RACES` sets the number of rounds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_two_who_race_for_each_of_many_invites_one_wins_every_time() {
+async fn one_of_two_racers_always_wins() {
     const ROOM_RACES: u32 = 50;
     let races = std::env::var("HEARTH_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
     let relay = TestRelay::start().await;
@@ -251,7 +252,7 @@ async fn of_two_who_race_for_each_of_many_invites_one_wins_every_time() {
             }
         }
         assert_eq!(winners, 1, "race {race}");
-        // A room holds so many knocks.
+        // The room's number of pending knocks is bounded.
         if race % ROOM_RACES == 0 {
             room = TestRoom::open(&relay).await;
         }
@@ -259,7 +260,7 @@ async fn of_two_who_race_for_each_of_many_invites_one_wins_every_time() {
 }
 
 #[tokio::test]
-async fn a_declined_knocker_is_told_and_needs_another_invite() {
+async fn declined_knocker_needs_another_invite() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(1).await;
@@ -307,8 +308,9 @@ async fn a_full_room_admits_nobody() {
     assert_eq!(code(&room.commit(vec![admit]).await), RejectCode::RoomFull);
 }
 
+/// A retry does not count as a second room.
 #[tokio::test]
-async fn a_grant_opens_as_many_rooms_as_it_says_and_a_retry_is_no_second_room() {
+async fn grant_opens_its_number_of_rooms() {
     let relay = TestRelay::start().await;
     let grant = relay.grant_for(1, 10);
     let key = key();
@@ -352,15 +354,15 @@ async fn guesses_are_uniform_and_few() {
     assert_eq!(code(&client.ask(frame).await), RejectCode::InviteInvalid);
 }
 
-/// T20: an address has so many wrong guesses an hour, by whatever verb, on however many connections. What is right opens
-/// all the same: ten wrong guesses behind one address lock nobody out. Others are not held up by it.
+/// T20: wrong guesses of an address are bounded per hour, over all verbs and connections. A right token is accepted even then, so
+/// that ten wrong guesses from a shared address lock no member out. Other addresses are not affected.
 #[tokio::test]
-async fn guesses_are_counted_for_the_address_and_not_for_the_connection() {
+async fn guesses_are_counted_by_address() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let right = room.invite(1).await;
     let (id, grant) = (room.id, relay.grant());
-    // What the relay answers to a token, tried in one of the four places where it takes one.
+    // The relay's answer to a token, in one of the four requests that carry one.
     let guess = async |client: &mut Client, verb: u32, token: Secret32| {
         let (key, room) = (key(), if verb == 3 { RoomId(random()) } else { id });
         let frame = match verb {

@@ -1,4 +1,4 @@
-//! One order for all, each submission once.
+//! One order for all members, and each submission once.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -12,8 +12,9 @@ use hearth_protocol::{
     limits::PAYLOAD_BYTES_MAX,
 };
 
+/// Also after the epoch has advanced.
 #[tokio::test]
-async fn the_same_submission_is_applied_once_also_after_the_epoch_moved_on() {
+async fn repeated_submission_is_applied_once() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let id = random_id();
@@ -34,7 +35,7 @@ async fn the_same_submission_is_applied_once_also_after_the_epoch_moved_on() {
     assert_eq!(code(&answer), RejectCode::IdConflict);
     let answer = room.founder.submit_as(room.id, id, payload.clone(), vec![Effect::Leave]).await;
     assert_eq!(code(&answer), RejectCode::IdConflict);
-    // Ids are each member's own.
+    // Each member has their own ids.
     let mut member = room.join(&relay, Role::Member).await;
     let payload = text(room.id, room.epoch, "mine");
     let answer = member.client.submit_as(room.id, id, payload, vec![]).await;
@@ -43,7 +44,7 @@ async fn the_same_submission_is_applied_once_also_after_the_epoch_moved_on() {
 }
 
 #[tokio::test]
-async fn effects_without_an_entry_are_applied_once_too() {
+async fn effects_without_entry_apply_once() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let id = random_id();
@@ -59,8 +60,9 @@ async fn effects_without_an_entry_are_applied_once_too() {
     assert_eq!((of(&first).0, of(&first).2), (Seq(0), 1));
 }
 
+/// Of two commits in one epoch, one wins.
 #[tokio::test]
-async fn only_the_current_epoch_is_taken_and_one_commit_wins() {
+async fn only_current_epoch_is_accepted() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -84,7 +86,7 @@ async fn only_the_current_epoch_is_taken_and_one_commit_wins() {
 }
 
 #[tokio::test]
-async fn a_used_up_epoch_can_be_reopened_by_facilitators() {
+async fn facilitator_can_reopen_used_up_epoch() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     accepted(&room.commit(vec![]).await);
@@ -97,7 +99,7 @@ async fn a_used_up_epoch_can_be_reopened_by_facilitators() {
     let payload = commit(room.id, 1);
     accepted(&room.founder.submit(room.id, payload, vec![reopen]).await);
     assert_eq!(room.founder.status(room.id).await.epoch, Epoch(2));
-    // Ahead, after a restored backup, by the facilitator alone.
+    // An epoch ahead, after a restored backup: only a facilitator may reopen it.
     let mut second = room.join_at(&relay, Role::CoFacilitator, 2).await;
     let ahead = Effect::Reopen { epoch: Epoch(9) };
     let answer = second.client.submit(room.id, vec![], vec![ahead.clone()]).await;
@@ -107,7 +109,7 @@ async fn a_used_up_epoch_can_be_reopened_by_facilitators() {
 }
 
 #[tokio::test]
-async fn what_is_no_private_message_of_the_room_is_refused() {
+async fn foreign_payloads_are_refused() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let id = room.id;
@@ -125,7 +127,7 @@ async fn what_is_no_private_message_of_the_room_is_refused() {
 }
 
 #[tokio::test]
-async fn a_submission_that_expects_another_state_is_refused_whole() {
+async fn submission_expecting_another_state_is_refused() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let numbers = RoomNumbers { slow_seconds: 5, ..RoomNumbers::default() };
@@ -144,7 +146,7 @@ async fn a_submission_that_expects_another_state_is_refused_whole() {
     assert_eq!(code(&room.founder.ask(second).await), RejectCode::StateChanged);
     accepted(&room.founder.ask(third).await);
     room.epoch = 2;
-    // An effect that fails takes those before it along.
+    // A failed effect cancels the effects before it.
     let before = room.founder.status(room.id).await;
     let effects = vec![
         Effect::SetNumbers { numbers: RoomNumbers::default() },
@@ -155,7 +157,7 @@ async fn a_submission_that_expects_another_state_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn a_member_s_commits_are_paced() {
+async fn members_commits_are_paced() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -182,17 +184,16 @@ fn rows(relay: &TestRelay) -> i64 {
     names.map(|name| count(name.unwrap()).unwrap()).sum()
 }
 
-/// How long the relay takes to take the founder's words.
+/// Time that the relay takes to accept the founder's posts.
 async fn time_to_say(room: &mut TestRoom) -> Duration {
     let begun = Instant::now();
     room.say("as ever").await;
     begun.elapsed()
 }
 
-/// Even where no pace keeps them back. A proposal would have to be kept by every member, and would stop them from
-/// sending until it is committed.
+/// Also without a pace. Every member would have to keep a proposal, and could not send until a commit covers it.
 #[tokio::test]
-async fn ten_thousand_proposals_are_refused_and_leave_nothing() {
+async fn refused_proposals_leave_nothing() {
     const PROPOSAL: u8 = 2;
     const TURNS: usize = 100;
     let unpaced = |config: &mut hearth_server::Config| {
@@ -228,7 +229,7 @@ async fn ten_thousand_proposals_are_refused_and_leave_nothing() {
             assert_eq!(code(&member.client.answer().await), RejectCode::BadPayload);
         }
     }
-    // Two for each of the founder's words, and no more; what is over may be cleared away meanwhile.
+    // At most two rows for each post of the founder; the store may delete expired rows meanwhile.
     assert!(rows(&relay) <= before + 2 * i64::try_from(TURNS).unwrap());
     let median = |times: &mut Vec<Duration>| {
         times.sort_unstable();
@@ -236,15 +237,15 @@ async fn ten_thousand_proposals_are_refused_and_leave_nothing() {
     };
     let (quiet, beside) = (median(&mut quiet), median(&mut beside));
     eprintln!("half of the founder's words are taken in {quiet:.1?}, in the storm in {beside:.1?}");
-    // Twice as long is what is wanted; a busy machine gets more.
+    // The target is a factor of two; the bound leaves room for a busy machine.
     assert!(beside <= 4 * quiet.max(Duration::from_millis(2)), "{beside:?}, not {quiet:?}");
-    // Who sent them is still a member, and what is no proposal is taken.
+    // The sender is still a member, and the relay accepts their posts.
     let words = text(room.id, room.epoch, "well");
     accepted(&member.client.submit(room.id, words, vec![]).await);
 }
 
 #[tokio::test]
-async fn everybody_gets_every_entry_in_one_order() {
+async fn all_members_get_one_order() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut writers = Vec::new();
@@ -258,7 +259,7 @@ async fn everybody_gets_every_entry_in_one_order() {
         let (id, epoch) = (room.id, room.epoch);
         tasks.spawn(async move {
             writer.client.subscribe(id, from).await;
-            // Pipelined: nothing waits for an answer before the next is said.
+            // Pipelined: the client sends the next request before the answer.
             for index in 0..100 {
                 let payload = text(id, epoch, &format!("{index}"));
                 let frame = ClientFrame::Submit {
@@ -291,7 +292,7 @@ async fn everybody_gets_every_entry_in_one_order() {
     while let Some(entries) = tasks.join_next().await {
         assert_eq!(entries.unwrap(), expected);
     }
-    // Who comes later reads the same from the store.
+    // A member who connects later reads the same from the store.
     let mut late = relay.connect().await;
     late.enter(room.id, &room.key).await;
     late.subscribe(room.id, from).await;
@@ -299,7 +300,7 @@ async fn everybody_gets_every_entry_in_one_order() {
 }
 
 #[tokio::test]
-async fn entries_of_the_greatest_size_arrive() {
+async fn largest_entries_arrive() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     room.founder.subscribe(room.id, 0).await;

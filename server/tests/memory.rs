@@ -1,4 +1,4 @@
-//! What an idle member costs.
+//! Memory of an idle connection.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -13,7 +13,7 @@ use common::*;
 use hearth_protocol::{RoomId, RoomNumbers};
 
 const CONNECTIONS: u64 = 400;
-/// The target is 16 KiB; a quarter of slack for what the allocator keeps.
+/// The target is 16 KiB, plus a quarter for the allocator.
 const BYTES_MAX: u64 = 20 * 1024;
 
 struct Killed(Child);
@@ -33,7 +33,7 @@ fn resident(pid: u32) -> u64 {
 
 /// Authenticated, subscribed, silent, over TLS.
 #[tokio::test]
-async fn an_idle_connection_is_small() {
+async fn idle_connection_is_small() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = Killed(
         Command::new(env!("CARGO_BIN_EXE_hearthd"))
@@ -72,7 +72,7 @@ async fn an_idle_connection_is_small() {
         }
         client.subscribe(id, 0).await;
         held.push(client);
-        // The first ones pay for what all share.
+        // The first connections pay for shared memory.
         if index + 1 == 50 {
             before = resident(child.0.id());
         }

@@ -1,4 +1,4 @@
-//! The program as an operator meets it.
+//! The `hearthd` program, as an operator runs it.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -59,7 +59,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn a_grant_can_be_made_before_the_first_start() {
+fn grant_works_before_first_start() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let url = ["grant", "--url", "wss://relay.example:443"];
@@ -67,7 +67,7 @@ fn a_grant_can_be_made_before_the_first_start() {
     let grant = Grant::parse(&String::from_utf8(granted.stdout).unwrap()).unwrap();
     let running = Running::start(hearthd(&relay).args(["--listen", "0.0.0.0:0"]));
     assert_eq!(field(&running.line, "pin=", ' '), grant.address.pin.unwrap().to_hex());
-    // Nobody can connect to every address.
+    // A client cannot connect to the unspecified address.
     refused(&hearthd(&relay).arg("grant").output().unwrap(), 2, "name one with --url");
     running.stop();
 }
@@ -77,8 +77,9 @@ fn field<'a>(line: &'a str, start: &str, end: char) -> &'a str {
     line[from..].split(end).next().unwrap().trim()
 }
 
+/// A second relay on its directory is refused.
 #[test]
-fn it_starts_grants_refuses_a_second_and_stops_in_order() {
+fn relay_starts_grants_and_stops() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
@@ -104,7 +105,7 @@ fn it_starts_grants_refuses_a_second_and_stops_in_order() {
     assert_eq!(grant.address.authority, "a.example:1");
 }
 
-/// One line on what failed and one on what to try, and nothing on standard output.
+/// One line for the failure and one for the remedy, and nothing on standard output.
 fn refused(output: &Output, code: i32, says: &str) {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{text}");
@@ -116,7 +117,7 @@ fn refused(output: &Output, code: i32, says: &str) {
 }
 
 #[test]
-fn what_keeps_it_from_starting_is_said_in_two_lines() {
+fn start_errors_take_two_lines() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -167,7 +168,7 @@ fn pin_after_start(relay: &Path) -> String {
     pin
 }
 
-/// A new key would have every member refuse the relay.
+/// With a new key, every member would refuse the relay.
 #[test]
 fn lost_key_stops_the_start() {
     let dir = tempfile::tempdir().unwrap();
@@ -192,7 +193,7 @@ fn lost_key_stops_the_start() {
     assert_eq!(std::fs::metadata(&key).unwrap().len(), 0);
     std::fs::rename(&backup, &key).unwrap();
     assert_eq!(pin_after_start(&relay), pin);
-    // As the advice says, where there is no backup.
+    // The advice for an operator without a backup.
     for file in [key, certificate, address] {
         std::fs::remove_file(file).unwrap();
     }
@@ -201,7 +202,7 @@ fn lost_key_stops_the_start() {
     assert_ne!(pin_after_start(&relay), pin);
 }
 
-/// A folder restored from `hearth.db` alone: the store knows the pin that members have.
+/// A folder restored from `hearth.db` alone: the store records the pin that members have.
 #[test]
 fn restored_store_demands_its_key() {
     let dir = tempfile::tempdir().unwrap();
@@ -256,7 +257,7 @@ fn lost_certificate_is_made_from_key() {
 
 /// Returns `hearthd` without the right to low ports, or says why the test is skipped.
 fn without_low_ports(dir: &Path) -> Option<Command> {
-    // From the first port that anybody may take.
+    // The first port that needs no permission.
     let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok();
     if first.and_then(|text| text.trim().parse::<u16>().ok()).is_none_or(|first| first < 1024) {
         eprintln!("skipped: every account of this machine may listen on low ports");
@@ -265,7 +266,7 @@ fn without_low_ports(dir: &Path) -> Option<Command> {
     if !rustix::process::geteuid().is_root() {
         return Some(hearthd(dir));
     }
-    // Root keeps its files and loses this right alone: it comes back with no `exec` that is not in the bounding set.
+    // Root keeps its files and loses only this capability; `exec` restores none that the bounding set lacks.
     let drop = ["--inh-caps=-net_bind_service", "--bounding-set=-net_bind_service"];
     let probe = Command::new("setpriv").args(drop).arg("true").output();
     if !probe.is_ok_and(|done| done.status.success()) {
@@ -278,7 +279,7 @@ fn without_low_ports(dir: &Path) -> Option<Command> {
 }
 
 #[test]
-fn a_low_port_without_the_right_to_it_is_refused_in_two_lines() {
+fn low_port_without_permission_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let Some(mut command) = without_low_ports(&relay) else { return };
@@ -289,14 +290,14 @@ fn a_low_port_without_the_right_to_it_is_refused_in_two_lines() {
     let mut command = without_low_ports(&relay).unwrap();
     let listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:1023"];
     refused(&command.args(listen).output().unwrap(), 1, "cannot listen on 127.0.0.1:1023");
-    // Nothing else is wrong with the account or the folder.
+    // The account and the folder are otherwise valid.
     let mut command = without_low_ports(&relay).unwrap();
     let running = Running::start(command.args(["--listen", "127.0.0.1:0"]));
     assert_eq!(running.stop().0, Some(0));
 }
 
 #[test]
-fn settings_come_from_flags_then_the_environment_then_the_file() {
+fn flags_override_environment_and_file() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let config = dir.path().join("hearthd.toml");
@@ -319,8 +320,9 @@ fn settings_come_from_flags_then_the_environment_then_the_file() {
     assert!(link.starts_with("hearth+plain://relay.example:443/grant#"), "{link}");
 }
 
+/// It overwrites no other backup.
 #[test]
-fn a_backup_is_taken_from_a_running_relay_and_not_over_another() {
+fn backup_works_beside_running_relay() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
@@ -335,8 +337,9 @@ fn a_backup_is_taken_from_a_running_relay_and_not_over_another() {
     running.stop();
 }
 
+/// A folder that does not exist is made.
 #[test]
-fn backup_goes_into_new_or_empty_folders() {
+fn backup_needs_an_empty_folder() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     pin_after_start(&relay);
@@ -368,7 +371,7 @@ fn backup_goes_into_new_or_empty_folders() {
     assert_eq!(names(&used), ["notes"]);
     assert_eq!(std::fs::read(&file).unwrap(), b"mine");
     assert!(!relay.join("hearth.db.next").exists());
-    // One that was cut short, and a slash at the end.
+    // A truncated link, and one with a slash at the end.
     std::fs::write(used.join("hearth.db.next"), "half").unwrap();
     std::fs::create_dir(dir.path().join("used-2")).unwrap();
     let output = backup(&used.join(""));
@@ -377,9 +380,9 @@ fn backup_goes_into_new_or_empty_folders() {
     assert_eq!(std::fs::read(used.join("hearth.db.next")).unwrap(), b"half");
 }
 
-/// A link that went to a full disk is lost, and so is the operator who is told that all is well.
+/// A link printed to a full disk is lost, and the operator must learn of it.
 #[test]
-fn an_answer_that_cannot_be_printed_is_a_failure() {
+fn unprintable_answer_is_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
@@ -390,7 +393,7 @@ fn an_answer_that_cannot_be_printed_is_a_failure() {
         refused(&output, 1, "standard output");
     }
     running.stop();
-    // The relay itself does not depend on who reads its one line.
+    // The relay itself runs on without a reader of its one line.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -414,7 +417,7 @@ impl Log {
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // Whoever waited may be gone; reading on keeps the relay from blocking.
+                // The receiver may be gone; reading on keeps the relay from blocking.
                 let _ = sender.send(line);
             }
         });
@@ -439,7 +442,7 @@ fn make_certificate(dir: &Path) -> String {
 async fn status_line(stream: &mut common::TlsStream) -> String {
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut bytes = Vec::new();
-    // The relay may close without a goodbye of TLS.
+    // The relay may close without TLS's close_notify.
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.unwrap();
     String::from_utf8(bytes).unwrap().lines().next().unwrap().to_owned()
 }
@@ -448,8 +451,9 @@ fn certificate_of(stream: &common::TlsStream) -> Vec<u8> {
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
+/// A bad certificate does not.
 #[tokio::test]
-async fn a_new_certificate_is_taken_over_in_place_and_a_bad_one_is_not() {
+async fn new_certificate_replaces_old_in_place() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let mut running = Running::start(hearthd(&relay).args(["--listen", "127.0.0.1:0"]));
@@ -471,17 +475,17 @@ async fn a_new_certificate_is_taken_over_in_place_and_a_bad_one_is_not() {
     log.wait_for("the certificate was replaced");
     let after = common::tls_connect(address).await;
     assert_ne!(certificate_of(&after), first);
-    // Who was connected before has noticed nothing.
+    // Connected members notice nothing.
     assert_eq!(status_line(&mut before).await, "HTTP/1.1 426 Upgrade Required");
-    // A link that is made from now on must name the key that is served from now on.
+    // New links must name the key that the relay serves now.
     let granted = hearthd(&relay).arg("grant").output().unwrap();
     let grant = Grant::parse(&String::from_utf8(granted.stdout).unwrap()).unwrap();
     assert_eq!(grant.address.pin.unwrap().to_hex(), pin);
 }
 
-/// Whoever scans the network must not fill the disk.
+/// Network scans must not fill the disk.
 #[tokio::test]
-async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
+async fn network_scans_leave_no_log_lines() {
     let dir = tempfile::tempdir().unwrap();
     let relay = dir.path().join("relay");
     let more = ["--listen", "127.0.0.1:0", "--connections-per-ip", "1000"];
@@ -490,7 +494,7 @@ async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
     let nonsense: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         &[0x5a; 4096],
-        // An alert, a record that announces too much, and a hello that is cut off.
+        // An alert, a record with too large a length, and a truncated hello.
         &[21, 3, 3, 0, 2, 2, 40],
         &[22, 3, 1, 0xff, 0xff, 1],
         &[22, 3, 1, 0, 5, 1, 0],
@@ -499,7 +503,7 @@ async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
     for turn in 0..120 {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // The relay may have hung up already.
+        // The relay may have closed the connection already.
         let _ = stream.write_all(nonsense[turn % nonsense.len()]);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
@@ -518,9 +522,9 @@ async fn nonsense_on_the_port_leaves_no_line_in_the_log() {
     assert!(log.lines().count() <= 3, "{log}");
 }
 
-/// At its most talkative, for the libraries below as well, the log holds nothing of what somebody sent and no address.
+/// At the most verbose level, including its libraries, the log holds nothing that a client sent and no address.
 #[tokio::test]
-async fn what_is_sent_is_in_no_log_at_any_level() {
+async fn sent_content_is_never_logged() {
     const CANARY: &str = "HearthCanaryToken";
     use futures_util::{SinkExt as _, StreamExt as _};
     use hearth_protocol::{ClientFrame, codec};
@@ -530,7 +534,7 @@ async fn what_is_sent_is_in_no_log_at_any_level() {
     let all = "trace,tungstenite::protocol=trace,tokio_tungstenite=trace,rustls::server=trace,hearth_server=trace";
     let mut command = hearthd(&relay);
     let running = Running::start(command.args(["--listen", "127.0.0.1:0"]).env("HEARTHD_LOG", all));
-    // From an address of its own, which nothing else has.
+    // A unique address, so that a search of the log finds no other.
     let from_elsewhere = async || {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.77:0".parse().unwrap()).unwrap();
@@ -553,7 +557,7 @@ async fn what_is_sent_is_in_no_log_at_any_level() {
         let stream = from_elsewhere().await;
         let (mut socket, _) =
             tokio_tungstenite::client_async(common::request(), stream).await.unwrap();
-        // The pong carries it back, through the writing side.
+        // The pong returns the payload, through the writer.
         socket.send(Message::Ping(CANARY.into())).await.unwrap();
         socket.send(message).await.unwrap();
         let rest = async { while let Some(Ok(_)) = socket.next().await {} };
@@ -566,9 +570,9 @@ async fn what_is_sent_is_in_no_log_at_any_level() {
     let room = hearth_protocol::RoomId([0x4c; 16]);
     let token = hearth_protocol::Secret32::new(token);
     let preview = ClientFrame::Preview { req: 1, room, token: token.clone() };
-    // Before the hello: it is decoded and refused, and the connection ends.
+    // Before the hello: the relay decodes the message, refuses it and closes the connection.
     say(Message::Binary(codec::encode_client(&preview).into())).await;
-    // After it, an invite's token and a grant are looked for, in the store as well.
+    // After it, the relay looks for an invite's token and a grant, in the store as well.
     let (mut socket, _) =
         tokio_tungstenite::client_async(common::request(), from_elsewhere().await).await.unwrap();
     let burn = ClientFrame::BurnInvite { req: 2, room, token };

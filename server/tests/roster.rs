@@ -1,4 +1,4 @@
-//! Roles, removals, departures; and who may do what.
+//! Roles, removals, departures and permissions.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -13,7 +13,7 @@ use hearth_protocol::{
 };
 
 #[tokio::test]
-async fn a_removed_member_reads_nothing_that_comes_later() {
+async fn removed_member_gets_no_later_entries() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -39,7 +39,7 @@ async fn a_removed_member_reads_nothing_that_comes_later() {
         }
     }
     assert_eq!(last, removal);
-    // Nothing more on this connection, nor on another, nor may anything be said.
+    // The removed member gets nothing more on this connection or another, and may post nothing.
     let payload = text(room.id, room.epoch, "let me back");
     let answer = member.client.submit(room.id, payload, vec![]).await;
     assert_eq!(code(&answer), RejectCode::NotMember);
@@ -50,7 +50,7 @@ async fn a_removed_member_reads_nothing_that_comes_later() {
     let ServerFrame::Subscribed { head, .. } = answer else { panic!("{answer:?}") };
     assert_eq!(head, removal);
     let entries = again.entries_to(removal.0).await;
-    // Nor what was before the admission.
+    // Entries before the admission are not served either.
     assert_eq!(entries.first().unwrap().seq, Seq(member.joined.0 + 1));
     let req = again.req();
     let answer = again.ask(ClientFrame::Status { req, room: room.id }).await;
@@ -58,9 +58,9 @@ async fn a_removed_member_reads_nothing_that_comes_later() {
     assert!(again.events.is_empty());
 }
 
-/// T19: the connection that was open when it happened.
+/// T19: tests the connection that was open at the removal.
 #[tokio::test]
-async fn whoever_is_removed_hears_it_within_a_second_and_is_not_heard_again() {
+async fn removed_member_is_told_and_silenced() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let token = room.invite(5).await;
@@ -110,7 +110,7 @@ async fn whoever_is_removed_hears_it_within_a_second_and_is_not_heard_again() {
             let answer = member.client.ask(frame).await;
             assert!(matches!(answer, ServerFrame::Reject { .. }), "{role:?}: {answer:?}");
         }
-        // Nothing was changed by any of it, and nothing that others do reaches this connection.
+        // The refused requests changed nothing, and later entries do not reach this connection.
         assert_eq!(room.founder.status(id).await, before);
         let later = room.say("later").await;
         let answer = member.client.subscribe(id, 0).await;
@@ -120,21 +120,22 @@ async fn whoever_is_removed_hears_it_within_a_second_and_is_not_heard_again() {
         assert_eq!(entries.last().unwrap().seq, removal);
         assert!(member.client.events.is_empty());
     }
-    // A link that they kept is as good as anybody's: it lets them knock, and no more.
+    // A link that they kept works as any member's: it lets them knock, and no more.
     let key = key();
     let mut client = relay.connect().await;
     let answer = client.knock(id, &key, &token, acknowledge(id, &key, AGREEMENT)).await;
     assert!(matches!(answer, ServerFrame::Authenticated { standing: Standing::Knocking, .. }));
 }
 
+/// Any member may commit the removal.
 #[tokio::test]
-async fn who_leaves_is_out_at_once_and_anyone_may_commit_it() {
+async fn departed_member_is_out_at_once() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut leaver = room.join(&relay, Role::Member).await;
     let mut other = room.join(&relay, Role::Member).await;
     let gone = key_of(&leaver.key);
-    // Not before they have left.
+    // The commit is refused before the member has left.
     let payload = commit(room.id, room.epoch);
     let remove = vec![Effect::Remove { member: gone }];
     let answer = other.client.submit(room.id, payload.clone(), remove.clone()).await;
@@ -144,7 +145,7 @@ async fn who_leaves_is_out_at_once_and_anyone_may_commit_it() {
     let goodbye = marked(room.id, room.epoch, 900);
     let answer = leaver.client.submit_as(room.id, id, goodbye.clone(), vec![Effect::Leave]).await;
     let left = accepted(&answer);
-    // A retry of the departure is answered as the first was.
+    // A retry of the departure gets the same answer as the first.
     let again = goodbye.clone();
     let answer = leaver.client.submit_as(room.id, id, again, vec![Effect::Leave]).await;
     assert_eq!(accepted(&answer), left);
@@ -164,7 +165,7 @@ async fn who_leaves_is_out_at_once_and_anyone_may_commit_it() {
 }
 
 #[tokio::test]
-async fn a_former_member_is_admitted_anew_and_reads_from_there() {
+async fn readmitted_member_reads_from_there() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let member = room.join(&relay, Role::Member).await;
@@ -184,9 +185,9 @@ async fn a_former_member_is_admitted_anew_and_reads_from_there() {
     assert_eq!(entries.first().unwrap().seq, Seq(joined.0 + 1));
 }
 
-/// An invite leads in once. Whoever was put out does not come back to the door by the one that they had.
+/// An invite admits once. A removed member cannot knock with the invite that they had.
 #[tokio::test]
-async fn a_former_member_needs_another_invite_than_the_one_they_spent() {
+async fn former_member_needs_a_new_invite() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     for removed in [true, false] {
@@ -197,7 +198,7 @@ async fn a_former_member_needs_another_invite_than_the_one_they_spent() {
         client.knock(room.id, &key, &token, triple.clone()).await;
         let admit = room.admit_effect(&key, Role::Member).await;
         let joined = accepted(&room.commit(vec![admit]).await);
-        // A retry of the knock is answered with what has become of it.
+        // A retry of the knock is answered with its result.
         let answer = client.knock(room.id, &key, &token, triple.clone()).await;
         let ServerFrame::Authenticated { standing, .. } = answer else { panic!("{answer:?}") };
         assert!(matches!(standing, Standing::Member { joined: at, .. } if at == joined));
@@ -215,9 +216,9 @@ async fn a_former_member_needs_another_invite_than_the_one_they_spent() {
     }
 }
 
-/// Each post is before its author's removal in everybody's log, and said to be there; or it is refused.
+/// A post is before its author's removal in every member's log, and acknowledged; or it is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_post_and_a_removal_at_once_come_one_after_the_other() {
+async fn racing_post_and_removal_are_ordered() {
     const POSTS: u32 = 8;
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
@@ -229,7 +230,7 @@ async fn a_post_and_a_removal_at_once_come_one_after_the_other() {
         let (id, epoch) = (room.id, room.epoch);
         let (begin, begun) = tokio::sync::oneshot::channel();
         let posting = tokio::spawn(async move {
-            // Pipelined. The removal is asked for after the first answers, at another moment in every round.
+            // Pipelined. The facilitator asks for the removal after the first answers, at another moment in every round.
             for req in 1..=POSTS {
                 let payload = text(id, epoch, &format!("{round} {req}"));
                 let (expect, effects) = (None, vec![]);
@@ -267,7 +268,7 @@ async fn a_post_and_a_removal_at_once_come_one_after_the_other() {
         }
     }
     assert!(!taken.is_empty() && refused > 0, "{} taken, {refused} refused", taken.len());
-    // Whatever is in the log was acknowledged, and the other way round.
+    // The log holds exactly the acknowledged posts.
     room.founder.subscribe(room.id, 0).await;
     let entries = room.founder.entries_to(last.0).await;
     let is_text = |content: &EntryContent| match content {
@@ -287,7 +288,7 @@ async fn the_last_facilitator_stays() {
     let demote = Effect::SetRole { member: founder, role: Role::Member };
     assert_eq!(code(&room.commit(vec![demote.clone()]).await), RejectCode::LastFacilitator);
     assert_eq!(code(&room.act(vec![Effect::Leave]).await), RejectCode::LastFacilitator);
-    // A co-facilitator takes no facilitator out and gives no role.
+    // A co-facilitator removes no facilitator and gives no role.
     for effect in [Effect::Remove { member: founder }, demote.clone()] {
         let payload = commit(room.id, room.epoch);
         let answer = second.client.submit(room.id, payload, vec![effect]).await;
@@ -301,7 +302,7 @@ async fn the_last_facilitator_stays() {
 }
 
 #[tokio::test]
-async fn a_facilitator_who_is_alone_may_leave() {
+async fn lone_facilitator_may_leave() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     accepted(&room.act(vec![Effect::Leave]).await);
@@ -335,9 +336,9 @@ async fn members_moderate_nothing() {
         let answer = member.client.submit(room.id, payload, vec![effect]).await;
         assert_eq!(code(&answer), RejectCode::NotFacilitator);
     }
-    // Nothing moved, not even the epoch.
+    // Nothing changed, nor did the epoch.
     assert_eq!(room.founder.status(room.id).await, before);
-    // Nor do they see the roster or who knocks, nor upload anything.
+    // They see neither roster nor knocks, and cannot upload.
     assert!(member.client.status(room.id).await.roster.is_empty());
     for req in [1, 2] {
         let frame = match req {
@@ -356,7 +357,7 @@ async fn members_moderate_nothing() {
 }
 
 #[tokio::test]
-async fn a_removed_facilitator_has_no_power_and_no_invites() {
+async fn removed_facilitator_loses_power_and_invites() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut second = room.join(&relay, Role::CoFacilitator).await;
@@ -373,7 +374,7 @@ async fn a_removed_facilitator_has_no_power_and_no_invites() {
 }
 
 #[tokio::test]
-async fn retractions_delete_the_bytes_and_keep_the_hash() {
+async fn retraction_deletes_bytes_keeps_hash() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;
@@ -401,7 +402,7 @@ async fn retractions_delete_the_bytes_and_keep_the_hash() {
     let entry = marked(room.id, room.epoch, 900);
     accepted(&member.client.submit(room.id, entry, retract).await);
     accepted(&room.act(vec![Effect::Retract { seq: theirs, own: None }]).await);
-    // From the tail in memory and from the store alike.
+    // Both from the tail in memory and from the store.
     for _ in 0..2 {
         let mut reader = relay.connect().await;
         reader.enter(room.id, &room.key).await;
@@ -417,9 +418,9 @@ async fn retractions_delete_the_bytes_and_keep_the_hash() {
     assert!(!raw.windows(canary.len()).any(|window| window == canary));
 }
 
-/// Whoever was away could never follow the room again without the commit.
+/// An absent member could never follow the room without the commit.
 #[tokio::test]
-async fn a_commit_cannot_be_retracted_by_its_author_or_a_facilitator() {
+async fn commit_cannot_be_retracted() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut member = room.join(&relay, Role::Member).await;

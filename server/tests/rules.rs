@@ -1,4 +1,4 @@
-//! The plain numbers of a room, applied at acceptance, in a time that the tests set.
+//! The numeric rules of a room, enforced at acceptance, with a clock that the tests set.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -47,7 +47,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_pause_holds_members_and_ends_by_itself() {
+async fn pause_stops_members_until_its_end() {
     let mut scene = Scene::new(Role::Member).await;
     let until = scene.relay.now() + 600_000;
     let paused = RoomNumbers { paused_until: Millis(until), ..RoomNumbers::default() };
@@ -59,7 +59,7 @@ async fn a_pause_holds_members_and_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn a_time_out_holds_one_member_who_is_told() {
+async fn time_out_stops_and_tells_member() {
     let mut scene = Scene::new(Role::Member).await;
     let until = scene.relay.now() + 60_000;
     let member = key_of(&scene.member.key);
@@ -74,7 +74,7 @@ async fn a_time_out_holds_one_member_who_is_told() {
             break;
         }
     }
-    // Another connection is the same member.
+    // The rule holds for the member on another connection too.
     let mut second = scene.relay.connect().await;
     second.enter(scene.room.id, &scene.member.key).await;
     let payload = text(scene.room.id, scene.room.epoch, "round it");
@@ -105,7 +105,7 @@ async fn slow_mode_spaces_posts() {
 }
 
 #[tokio::test]
-async fn a_budget_is_spent_and_comes_back_after_a_day() {
+async fn budget_returns_after_a_day() {
     let mut scene = Scene::new(Role::Member).await;
     scene.set(RoomNumbers { budget_per_day: 3, ..RoomNumbers::default() }).await;
     for _ in 0..3 {
@@ -123,7 +123,7 @@ async fn a_budget_is_spent_and_comes_back_after_a_day() {
 }
 
 #[tokio::test]
-async fn a_length_is_kept() {
+async fn length_limit_is_enforced() {
     let mut scene = Scene::new(Role::Member).await;
     scene.set(RoomNumbers { payload_bytes_max: 200, ..RoomNumbers::default() }).await;
     accepted(&scene.post_bytes(100).await);
@@ -133,7 +133,7 @@ async fn a_length_is_kept() {
 #[tokio::test]
 async fn hours_and_the_door_decide_together() {
     let mut scene = Scene::new(Role::Member).await;
-    // The tests begin on a Monday at midnight; open from nine to ten.
+    // The clock starts on a Monday at midnight; the room is open from nine to ten.
     let hours = Hours {
         windows: vec![Window { start_minute: 540, end_minute: 600 }],
         offsets: vec![Offset { from: Millis(0), minutes: 0 }],
@@ -165,7 +165,7 @@ async fn observers_read_only_and_may_leave() {
 }
 
 #[tokio::test]
-async fn no_rule_keeps_anybody_from_leaving_or_taking_back() {
+async fn no_rule_stops_leaving_or_retracting() {
     let mut scene = Scene::new(Role::Member).await;
     let id = random_id();
     let payload = text(scene.room.id, scene.room.epoch, "regretted");
@@ -185,12 +185,12 @@ async fn no_rule_keeps_anybody_from_leaving_or_taking_back() {
     let payload = marked(scene.room.id, scene.room.epoch, 900);
     let client = &mut scene.member.client;
     accepted(&client.submit(scene.room.id, payload, vec![retract.clone()]).await);
-    // Only once: a retraction that does nothing is no way round the rules.
+    // Only once: a retraction without effect does not evade the rules.
     scene.relay.advance(10_000);
     let payload = marked(scene.room.id, scene.room.epoch, 900);
     let answer = client.submit(scene.room.id, payload, vec![retract]).await;
     assert_eq!(code(&answer), RejectCode::NotFound);
-    // What a facilitator wants is so already; but of what is not there, it cannot be.
+    // A facilitator's effect may find its state already there; but an absent entry cannot be retracted.
     accepted(&scene.room.act(vec![Effect::Retract { seq, own: None }]).await);
     for seq in [Seq(0), Seq(seq.0 + 9)] {
         let answer = scene.room.act(vec![Effect::Retract { seq, own: None }]).await;
@@ -204,7 +204,7 @@ async fn no_rule_keeps_anybody_from_leaving_or_taking_back() {
 }
 
 #[tokio::test]
-async fn numbers_that_cannot_be_enforced_are_refused() {
+async fn unenforceable_numbers_are_refused() {
     let mut scene = Scene::new(Role::Member).await;
     let hours = Hours { windows: vec![], offsets: vec![] };
     for numbers in [

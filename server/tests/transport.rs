@@ -1,4 +1,4 @@
-//! What comes in below the protocol: TLS, HTTP and WebSocket, all of it hostile.
+//! Hostile input below the protocol: TLS, HTTP and WebSocket.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
@@ -24,13 +24,13 @@ async fn answer_to(relay: &TestRelay, request: &str) -> String {
     let mut stream = tls_connect(relay.address).await;
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
-    // The end may be a reset where the request was cut off.
+    // The stream may end in a reset if the request was cut off.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[tokio::test]
-async fn plain_requests_get_an_answer_with_a_body() {
+async fn plain_requests_get_a_body() {
     let relay = TestRelay::start().await;
     let answer = answer_to(&relay, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
@@ -56,9 +56,9 @@ async fn plain_requests_get_an_answer_with_a_body() {
     }
 }
 
-/// Each line that must be there once, as it must be (RFC 6455 section 4.2.1); nothing of the request comes back.
+/// Each required line exactly once and valid (RFC 6455 section 4.2.1); the answer quotes nothing of the request.
 #[tokio::test]
-async fn opening_handshakes_that_are_wrong_get_their_status() {
+async fn wrong_opening_handshakes_get_their_status() {
     const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     const SECRET: &str = "a-token-in-the-wrong-place";
     let relay = TestRelay::start().await;
@@ -99,10 +99,10 @@ async fn opening_handshakes_that_are_wrong_get_their_status() {
             "{name}: {answer}"
         );
         assert!(!answer.contains(SECRET), "{name}: {answer}");
-        // RFC 6455 section 4.4: who offers another version is told which one is spoken.
+        // RFC 6455 section 4.4: the answer to another version names the supported one.
         assert_eq!(answer.contains("Sec-WebSocket-Version: 13"), status == 426, "{name}: {answer}");
     }
-    // A browser's cookies mean nothing here, and none are set.
+    // The relay ignores a browser's cookies and sets none.
     let mut stream = tls_connect(relay.address).await;
     let request = format!("{UPGRADE}Cookie: session={SECRET}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -114,9 +114,9 @@ async fn opening_handshakes_that_are_wrong_get_their_status() {
     assert!(head.starts_with("HTTP/1.1 101 ") && !head.to_lowercase().contains("cookie"), "{head}");
 }
 
-/// A byte a second keeps any timeout between two bytes from ever passing.
+/// A byte a second would never trigger a timeout between two bytes.
 #[tokio::test]
-async fn a_head_and_a_handshake_that_trickle_in_are_cut() {
+async fn trickling_head_or_handshake_is_cut() {
     let relay = TestRelay::start().await;
     let mut head = tls_connect(relay.address).await;
     head.write_all(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX: ").await.unwrap();
@@ -128,14 +128,14 @@ async fn a_head_and_a_handshake_that_trickle_in_are_cut() {
     tokio::join!(trickle(head, begun), trickle(handshake, begun));
 }
 
-/// Sends a byte in every second of virtual time until the relay cuts the stream, which it must do in time.
+/// Sends a byte in every second of virtual time until the relay cuts the stream, which must happen in time.
 async fn trickle(
     mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     begun: tokio::time::Instant,
 ) {
     let second = std::time::Duration::from_secs(1);
     for _ in 0..20 {
-        // What was cut may still take a byte before it says so.
+        // A cut stream may accept one more byte before it fails.
         let _ = stream.write_all(b"a").await;
         let _ = stream.flush().await;
         if let Ok(end) = timeout(second, stream.read(&mut [0])).await {
@@ -149,13 +149,13 @@ async fn trickle(
 }
 
 #[tokio::test]
-async fn half_a_head_and_a_stalled_handshake_are_cut() {
+async fn stalled_head_or_handshake_is_cut() {
     let relay = TestRelay::start().await;
     let mut tls = tls_connect(relay.address).await;
     tls.write_all(b"GET /v2 HTTP/1.1\r\nHo").await.unwrap();
     let mut silent = TcpStream::connect(relay.address).await.unwrap();
     silent.write_all(&[22, 3, 1]).await.unwrap();
-    // Nothing but time passes from here on.
+    // From here on, only time passes.
     tokio::time::pause();
     let begun = tokio::time::Instant::now();
     let mut bytes = Vec::new();
@@ -166,15 +166,16 @@ async fn half_a_head_and_a_stalled_handshake_are_cut() {
 }
 
 #[tokio::test]
-async fn who_proves_nothing_in_time_is_closed() {
+async fn unproved_connection_is_closed_in_time() {
     let relay = TestRelay::start().await;
     let mut client = relay.connect().await;
     tokio::time::pause();
     assert_eq!(close_code(&mut client).await, Some(close::AUTH_TIMEOUT));
 }
 
+/// Garbage on the port ends the connection.
 #[tokio::test]
-async fn garbage_on_the_tls_port_ends_and_the_hybrid_group_is_used() {
+async fn tls_uses_the_hybrid_group() {
     let relay = TestRelay::start().await;
     let mut stream = TcpStream::connect(relay.address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -188,9 +189,9 @@ async fn garbage_on_the_tls_port_ends_and_the_hybrid_group_is_used() {
     assert_eq!(connection.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
 }
 
-/// A hello of TLS 1.2 (RFC 5246 section 7.4.1.2): no supported_versions, one suite that both sides would know.
+/// A hello of TLS 1.2 (RFC 5246 section 7.4.1.2): no supported_versions, and one suite known to both sides.
 #[tokio::test]
-async fn an_older_tls_is_refused_with_its_alert() {
+async fn older_tls_gets_its_alert() {
     const ALERT: u8 = 21;
     const PROTOCOL_VERSION: u8 = 70;
     let relay = TestRelay::start().await;
@@ -198,7 +199,7 @@ async fn an_older_tls_is_refused_with_its_alert() {
         let mut hello = version.to_vec();
         hello.extend([7; 32]);
         hello.extend([0, 0, 2, 0xc0, 0x2f, 1, 0]);
-        // signature_algorithms and supported_groups, without which no suite could be chosen at all.
+        // signature_algorithms and supported_groups, without which no suite could be chosen.
         hello.extend([0, 16, 0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 4, 0, 2, 0, 29]);
         let mut record = vec![22, 3, 1, 0, hello.len() as u8 + 4, 1, 0, 0, hello.len() as u8];
         record.extend(hello);
@@ -211,16 +212,16 @@ async fn an_older_tls_is_refused_with_its_alert() {
     }
 }
 
-/// Early data can be replayed by anybody who saw it (RFC 8446 section 8), so none is taken, whatever ticket comes
-/// with it; and no ticket is given, so that nothing links two connections of a member.
+/// Any observer can replay early data (RFC 8446 section 8), so the relay accepts none, with any ticket; and it issues no ticket, so
+/// that nothing links two connections of a member.
 #[tokio::test]
-async fn early_data_is_not_read_and_no_session_is_resumed() {
+async fn early_data_and_resumption_are_refused() {
     use rustls::{HandshakeKind, ServerConfig};
     let relay = TestRelay::start().await;
     let mut config = tls_config();
     config.enable_early_data = true;
     let config = std::sync::Arc::new(config);
-    // Another server at the same name hands out a ticket that is good for early data.
+    // Another server at the same name issues a ticket that permits early data.
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -247,7 +248,7 @@ async fn early_data_is_not_read_and_no_session_is_resumed() {
         let (mut taker, _, _) = talk(giver, &config, None);
         assert_eq!(taker.read_some(), b"x");
         assert!(taker.tls.tls13_tickets_received() > 0);
-        // The relay does not know the ticket; what came early is thrown away, and the connection begins anew.
+        // The relay does not know the ticket; it discards the early data, and a full handshake follows.
         let early = b"GET / HTTP/1.1\r\nHost: early\r\n\r\n";
         let (mut stream, offered, kind) = talk(relay.address, &config, Some(early));
         assert!(offered, "the ticket was of no use");
@@ -257,7 +258,7 @@ async fn early_data_is_not_read_and_no_session_is_resumed() {
         assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
         assert!(!answer.contains("HTTP/1.1 426"), "{answer}");
         assert_eq!(stream.tls.tls13_tickets_received(), 0);
-        // And so it stays: a second connection has nothing to resume.
+        // A second connection has nothing to resume either.
         let fresh = std::sync::Arc::new(tls_config());
         for _ in 0..2 {
             let (mut stream, _, kind) = talk(relay.address, &fresh, None);
@@ -270,13 +271,13 @@ async fn early_data_is_not_read_and_no_session_is_resumed() {
     timeout(PATIENCE, taking).await.unwrap().unwrap();
 }
 
-/// TLS by hand, where early data matters.
+/// A blocking TLS client, for control of early data.
 struct Talk {
     tls: rustls::ClientConnection,
     socket: std::net::TcpStream,
 }
 
-/// Shakes hands, with early data if there is some and a ticket allows it; returns whether it was sent.
+/// Performs the handshake, with early data if there is some and a ticket allows it; returns whether it was sent.
 fn talk(
     address: std::net::SocketAddr,
     config: &std::sync::Arc<rustls::ClientConfig>,
@@ -312,7 +313,7 @@ impl Talk {
         let mut stream = rustls::Stream::new(&mut self.tls, &mut self.socket);
         stream.write_all(request).unwrap();
         let mut answer = Vec::new();
-        // A socket that is closed below TLS ends the answer just as well here.
+        // A socket that is closed below TLS also ends the answer here.
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8(answer).unwrap()
     }
@@ -330,7 +331,7 @@ async fn close_code(client: &mut Client) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn text_and_what_is_no_frame_of_ours_end_the_connection() {
+async fn text_and_malformed_frames_close_connection() {
     let relay = TestRelay::start().await;
     let mut client = relay.connect().await;
     client.stream.send(Message::Text("hello".into())).await.unwrap();
@@ -345,13 +346,13 @@ async fn text_and_what_is_no_frame_of_ours_end_the_connection() {
     }
 }
 
-/// An answer under the number 0 would answer no request.
+/// An answer with the number 0 would answer no request.
 #[tokio::test]
 async fn request_number_zero_is_refused() {
     let relay = TestRelay::start().await;
     let room = RoomId([1; 16]);
     let asks = codec::encode_client(&ClientFrame::Status { req: 0, room });
-    // Of a later version, too.
+    // Also of a later version.
     for bytes in [asks, vec![0x82, 0x18, 0x1e, 0x81, 0x00]] {
         let mut client = relay.connect().await;
         client.stream.send(Message::Binary(bytes.into())).await.unwrap();
@@ -362,7 +363,7 @@ async fn request_number_zero_is_refused() {
 }
 
 #[tokio::test]
-async fn pings_beyond_the_budget_end_the_connection() {
+async fn excess_pings_close_the_connection() {
     let relay = TestRelay::start().await;
     let mut client = relay.connect().await;
     for _ in 0..20 {
@@ -374,7 +375,7 @@ async fn pings_beyond_the_budget_end_the_connection() {
 }
 
 #[tokio::test]
-async fn pongs_that_nobody_asked_for_end_the_connection() {
+async fn unasked_pongs_close_the_connection() {
     let relay = TestRelay::start().await;
     let mut client = relay.connect().await;
     for _ in 0..20 {
@@ -385,9 +386,9 @@ async fn pongs_that_nobody_asked_for_end_the_connection() {
     assert_eq!(close_code(&mut client).await, Some(close::RATE));
 }
 
-/// Fragments without an end, and changes of TLS keys, are no frames that a rate could count.
+/// Endless fragments and TLS key updates are not frames, so the frame rate does not count them.
 #[tokio::test]
-async fn bytes_that_make_no_message_end_the_connection() {
+async fn bytes_without_message_close_connection() {
     let relay = TestRelay::start().await;
     let mut fragments = raw(&relay).await;
     let begin = frame(0x02, b"");
@@ -416,7 +417,7 @@ async fn bytes_that_make_no_message_end_the_connection() {
         Ok::<(), std::io::Error>(())
     };
     assert!(timeout(PATIENCE, flood).await.unwrap().is_err(), "a million keys were taken");
-    // What is whole may go on for as long as it likes.
+    // Complete frames may go on without a limit.
     let mut whole = relay.connect().await;
     let room = RoomId([0; 16]);
     for _ in 0..5_000 {
@@ -441,7 +442,7 @@ async fn raw(relay: &TestRelay) -> TlsStream {
     stream
 }
 
-/// A frame as a client masks it, with a mask of zeros.
+/// A client's frame, masked with zeros.
 fn frame(first: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match body.len() {
@@ -457,7 +458,7 @@ fn frame(first: u8, body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn broken_websocket_frames_are_closed_with_their_code() {
+async fn broken_frames_get_their_close_code() {
     let relay = TestRelay::start().await;
     let announced = |len: u64| {
         let mut bytes = vec![0x82, 0x80 | 127];
@@ -497,7 +498,7 @@ async fn broken_websocket_frames_are_closed_with_their_code() {
     ];
     for (name, bytes, expected) in cases {
         let mut stream = raw(&relay).await;
-        // The relay may close before it took everything.
+        // The relay may close before it has read everything.
         let _ = stream.write_all(&bytes).await;
         let mut reply = [0; 4];
         timeout(PATIENCE, stream.read_exact(&mut reply)).await.unwrap().unwrap();
@@ -506,20 +507,20 @@ async fn broken_websocket_frames_are_closed_with_their_code() {
     }
 }
 
-/// Whether who connects from an address gets as far as TLS: then no TLS at all is answered with an alert.
+/// Returns whether a connection from an address reaches TLS: bytes that are not TLS are then answered with an alert.
 async fn is_served(relay: &TestRelay, from: [u8; 4]) -> bool {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((from, 0).into()).unwrap();
     let mut stream = socket.connect(relay.address).await.unwrap();
     let mut answer = Vec::new();
-    // It may be cut off at once.
+    // The relay may cut it at once.
     let _ = stream.write_all(b"not a record of TLS").await;
     let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
     !answer.is_empty()
 }
 
 #[tokio::test]
-async fn who_comes_and_goes_in_haste_is_not_served_until_the_next_second() {
+async fn hasty_address_waits_a_second() {
     let relay = TestRelay::start_with(|config| config.connections_per_ip = 3).await;
     let (hasty, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
     let mut count = 0;
@@ -534,7 +535,7 @@ async fn who_comes_and_goes_in_haste_is_not_served_until_the_next_second() {
 }
 
 #[tokio::test]
-async fn one_address_has_so_many_connections_and_no_more() {
+async fn connections_per_address_are_capped() {
     let relay = TestRelay::start_with(|config| config.connections_per_ip = 3).await;
     let mut held = Vec::new();
     for _ in 0..3 {
@@ -544,7 +545,7 @@ async fn one_address_has_so_many_connections_and_no_more() {
     let answer = answer_to(&relay, &request).await;
     assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
     drop(held.pop());
-    // The place comes free when the relay has seen the end.
+    // The place is free once the relay has seen the end.
     let again = async {
         loop {
             let mut stream = tls_connect(relay.address).await;
@@ -560,14 +561,14 @@ async fn one_address_has_so_many_connections_and_no_more() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_everybody_counts_for_themselves() {
+async fn trusted_proxy_addresses_count_separately() {
     let relay = TestRelay::start_with(|config| {
         config.connections_per_ip = 1;
         config.trust_forwarded = true;
     })
     .await;
     let mut held = Vec::new();
-    // Only the last address is the proxy's word; those before it are anybody's.
+    // Only the last address is the proxy's; the client may have written those before it.
     let cases = [
         ("192.0.2.1", 101),
         ("192.0.2.2", 101),
@@ -587,7 +588,7 @@ async fn behind_a_trusted_proxy_everybody_counts_for_themselves() {
 }
 
 #[tokio::test]
-async fn frames_beyond_the_rate_are_paced_and_none_is_lost() {
+async fn excess_frames_are_paced_not_lost() {
     let relay = TestRelay::start_with(|config| {
         config.frames_per_second = 200;
         config.frames_burst = 5;
@@ -602,12 +603,12 @@ async fn frames_beyond_the_rate_are_paced_and_none_is_lost() {
         let ServerFrame::Reject { req, .. } = client.hear().await else { panic!() };
         assert_eq!(req, expected);
     }
-    // The hello and four frames at once, then one in five milliseconds.
+    // The hello and four frames at once, then one every five milliseconds.
     assert!(begun.elapsed() >= std::time::Duration::from_millis(190));
 }
 
 #[tokio::test]
-async fn an_allowed_origin_may_connect() {
+async fn allowed_origin_may_connect() {
     let relay = TestRelay::start_with(|config| {
         config.allow_origin = vec!["https://good.example".to_owned()];
     })
@@ -621,7 +622,7 @@ async fn an_allowed_origin_may_connect() {
 }
 
 #[tokio::test]
-async fn a_reader_that_never_reads_is_cut_and_holds_nobody_up() {
+async fn stuck_reader_is_cut_delaying_nobody() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     let mut stuck = relay.connect().await;
@@ -630,7 +631,7 @@ async fn a_reader_that_never_reads_is_cut_and_holds_nobody_up() {
     let mut reader = relay.connect().await;
     reader.enter(room.id, &room.key).await;
     reader.subscribe(room.id, 0).await;
-    // More than the kernel takes on behalf of the stuck one.
+    // More than the kernel buffers for the stuck reader.
     let body = vec![7; 100 * 1024];
     for _ in 0..150 {
         let payload = message(room.id, 0, 1, &body);
@@ -651,15 +652,15 @@ async fn a_reader_that_never_reads_is_cut_and_holds_nobody_up() {
     assert_eq!(reader.entries_to(151).await.len(), 1);
 }
 
-/// A half-open connection: the peer is gone, and no packet says so.
+/// A half-open connection: the peer is gone, and no packet announces it.
 #[tokio::test]
-async fn who_is_silent_is_asked_and_then_cut() {
+async fn silent_peer_is_pinged_then_cut() {
     use futures_util::StreamExt as _;
     let relay = TestRelay::start().await;
     let room = TestRoom::open(&relay).await;
     let mut polite = relay.connect().await;
     polite.enter(room.id, &room.key).await;
-    // Reading answers the pings. The founder reads nothing any more.
+    // Reading answers the pings. The founder no longer reads.
     let reading = tokio::spawn(async move {
         let mut pings = 0;
         while let Some(Ok(message)) = polite.stream.next().await {
@@ -682,7 +683,7 @@ async fn who_is_silent_is_asked_and_then_cut() {
 }
 
 #[tokio::test]
-async fn the_operator_sees_health_and_sums() {
+async fn operator_sees_health_and_sums() {
     let relay = TestRelay::start().await;
     let mut room = TestRoom::open(&relay).await;
     room.say("one").await;
@@ -692,7 +693,7 @@ async fn the_operator_sees_health_and_sums() {
     let metrics = relay.admin("/metrics").await;
     assert!(metrics.contains("\nhearthd_entries_appended_total 1\n"), "{metrics}");
     assert!(!metrics.contains(&room.id.to_hex()));
-    // T27: sums over the whole relay. Whatever is told apart is a refusal's code or a bound of the histogram.
+    // T27: sums over the whole relay. The only labels are a refusal's code and a bound of the histogram.
     let labels = metrics.split('{').skip(1).filter_map(|rest| rest.split_once("=\""));
     let names: std::collections::BTreeSet<&str> = labels.map(|(name, _)| name).collect();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["code", "le"], "{metrics}");

@@ -21,7 +21,7 @@ fn names(circle: &Circle, person: &Person) -> Vec<String> {
 }
 
 #[test]
-fn the_removed_read_nothing_later() {
+fn removed_member_reads_nothing_later() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));

@@ -1,4 +1,4 @@
-//! The terminal: lines typed and edited, questions, passphrases without an echo, signals. It knows nothing of Hearth.
+//! The terminal: line editing, questions, passphrases without an echo, signals. It is independent of Hearth.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 

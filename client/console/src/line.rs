@@ -1,8 +1,8 @@
-//! The interactive console of `hearth chat`: lines that are typed come in, lines that arrive are printed above.
+//! The interactive console of `hearth chat`: it reads typed lines, and prints arriving lines above the typed one.
 //!
-//! On a capable terminal the line being typed is edited and redrawn below whatever arrives. Where that cannot work
-//! (standard input or output is not a terminal, `TERM=dumb`) or is unwelcome (`HEARTH_PLAIN` is set, for a screen
-//! reader, say) lines are read and printed plainly. Typed lines are remembered in memory only, for the arrow keys.
+//! On a capable terminal the typed line is edited and redrawn below the output. Where that cannot work (standard input or
+//! output is not a terminal, `TERM=dumb`) or is unwelcome (`HEARTH_PLAIN` is set, for example for a screen reader) lines
+//! are read and printed plainly. The history for the arrow keys is kept in memory only.
 
 mod ask;
 mod edit;
@@ -32,33 +32,33 @@ use hearth_text::escape;
 
 use crate::signals;
 
-/// Bytes of one line. Longer ones are refused whole: half a message may say the opposite.
+/// Bytes of one line. A longer line is refused whole, because half a message may mean the opposite.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
-/// Lines typed ahead. Beyond that reading waits.
+/// Lines typed ahead. The thread stops reading at this number.
 const LINES_AHEAD_MAX: usize = 16;
-/// Undecodable reads in a row after which the input is given up.
+/// Undecodable reads in a row after which reading ends.
 const FAILURES_IN_A_ROW_MAX: usize = 1024;
-/// Bytes read at once. The line is drawn once for all of them.
+/// Bytes of one read. The line is drawn once for all of them.
 const READ_BYTES: usize = 4096;
-/// Columns of a terminal that does not tell.
+/// Columns of a terminal that does not report its width.
 const COLUMNS_DEFAULT: usize = 80;
-/// Makes the terminal mark what is pasted, so that a pasted line feed sends nothing.
+/// Makes the terminal mark a paste, so that a pasted line feed sends nothing.
 const BRACKETED_PASTE_ON: &str = "\x1b[?2004h";
 const BRACKETED_PASTE_OFF: &str = "\x1b[?2004l";
-/// Said after Ctrl-C in a line.
+/// Message after Ctrl-C in a line.
 const PUT_AWAY: &str =
     "-- the line was put away: the Up key brings it back. Ctrl-C again ends the chat.";
 /// Takes everything from the screen, and the cursor to its top.
 const ERASE_SCREEN: &str = "\x1b[H\x1b[2J";
 const ERASE_ROW: &str = "\r\x1b[K";
 
-/// Why a line was not taken.
+/// Reasons to refuse a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// More than [`LINE_BYTES_MAX`]; nothing of it was taken.
+    /// More than [`LINE_BYTES_MAX`]; refused whole.
     #[error("the line is longer than {} KiB; nothing of it was taken", LINE_BYTES_MAX / 1024)]
     TooLong,
-    /// Not UTF-8; nothing of it was taken.
+    /// Not UTF-8; refused whole.
     #[error("the line is not valid UTF-8; nothing of it was taken")]
     NotUtf8,
     /// Reading failed; no more lines follow.
@@ -71,13 +71,13 @@ pub enum LineError {
 pub struct Console;
 
 impl Console {
-    /// Starts reading lines in a thread of its own. There is one console in a process, and while it is open nothing
-    /// else reads standard input.
+    /// Starts a thread that reads lines. A process has one console, and while it is open nothing else may read standard
+    /// input.
     ///
-    /// With `alternate`, a terminal that can edit lines shows its alternate screen meanwhile.
+    /// With `alternate`, a terminal that can edit lines displays its alternate screen meanwhile.
     ///
     /// # Errors
-    /// If no thread can be started.
+    /// If the thread cannot be started.
     pub fn start(prompt: &str, alternate: bool) -> io::Result<(ConsoleReader, Printer)> {
         let (lines, receiver) = mpsc::channel(LINES_AHEAD_MAX);
         let editor = if capable_terminal() && ask::key_by_key() {
@@ -89,7 +89,7 @@ impl Console {
         let alternate = edits && alternate;
         let shared =
             Arc::new(Shared { editor: Mutex::new(editor), alternate, ..Shared::default() });
-        // From here on dropping the reader restores the terminal.
+        // From here on, dropping the reader restores the terminal.
         let console = ConsoleReader { lines: receiver, received: 0, shared: shared.clone() };
         if edits {
             if alternate {
@@ -106,18 +106,18 @@ impl Console {
     }
 }
 
-/// The lines that are typed. Dropping it restores the terminal.
+/// The typed lines. Dropping it restores the terminal.
 #[derive(Debug)]
 pub struct ConsoleReader {
     lines: mpsc::Receiver<Result<String, LineError>>,
-    /// How many lines came out of it.
+    /// Number of lines returned.
     received: usize,
     shared: Arc<Shared>,
 }
 
 impl ConsoleReader {
-    /// Waits for the next line, without its line feed; a pasted text may hold several. `None` at the end of input,
-    /// after Ctrl-C or Ctrl-D on an empty line, and when standard output is closed. Cancel safe.
+    /// Waits for the next line, without its line feed; a pasted text may hold several. `None` at the end of input, after
+    /// Ctrl-C or Ctrl-D on an empty line, and when standard output is closed. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<String, LineError>> {
         tokio::select! {
             biased;
@@ -129,18 +129,18 @@ impl ConsoleReader {
         }
     }
 
-    /// Ends the console, and returns what was typed ahead: lines that were entered, and that nobody has taken.
+    /// Ends the console, and returns the lines that were entered and not yet returned.
     pub async fn typed_ahead(mut self) -> Vec<String> {
         self.shared.finish();
         self.take_typed_ahead().await
     }
 
-    /// Whether a person is at a terminal here, whose next keys would go to the shell.
+    /// Whether a person types at a terminal, so that later keys would go to the shell.
     pub fn is_at_terminal(&self) -> bool {
         io::stdin().is_terminal() && io::stdout().is_terminal()
     }
 
-    /// Whether lines are edited in place: what was typed and not entered can be dropped.
+    /// Whether lines are edited in place, so that an unfinished line can be dropped.
     pub fn edits(&self) -> bool {
         lock(&self.shared.editor).is_some()
     }
@@ -175,8 +175,8 @@ impl ConsoleReader {
         lock(&self.shared.editor).as_ref().map(LineEditor::words).unwrap_or_default()
     }
 
-    /// Waits until Enter is pressed on an empty line, which is asked for again after any other, or until the input ends. All keys
-    /// until then are dropped.
+    /// Waits for Enter on an empty line, asking again after any other line, or for the end of the input. Keys until then are
+    /// dropped.
     pub async fn await_enter(mut self, ask: impl Fn()) {
         loop {
             match self.next().await {
@@ -188,9 +188,9 @@ impl ConsoleReader {
         ask::forget_typed();
     }
 
-    /// Returns the lines that were entered, and that nobody has taken.
+    /// Returns the lines that were entered and not yet returned.
     pub async fn take_typed_ahead(&mut self) -> Vec<String> {
-        // What was entered before the end is in the channel, or in the hands of the thread that puts it there.
+        // A line entered before the end is in the channel, or the thread is about to put it there.
         let count = self.shared.entered.load(Ordering::SeqCst).saturating_sub(self.received);
         let mut lines = Vec::new();
         for _ in 0..count {
@@ -228,8 +228,8 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// Puts words that were entered back into the line as a draft, unless something is being typed there: then the arrow keys
-    /// bring them. False where lines are not edited.
+    /// Puts an entered text back into the line as a draft; if the line is not empty, into the history. Returns false if lines are
+    /// not edited.
     pub fn give_back(&self, text: &str) -> bool {
         let mut editor = lock(&self.shared.editor);
         let Some(editor) = &mut *editor else { return false };
@@ -248,23 +248,23 @@ impl Printer {
                 let line = editor.draw(drawn_columns());
                 self.shared.write(&format!("{ERASE_ROW}{text}\n{line}"));
             }
-            // What comes late must not be the one thing that stays on a screen which others use.
+            // Late output must not be all that remains on a screen that other programs use.
             None if self.shared.alternate => {}
             None => self.shared.write(&format!("{text}\n")),
         }
     }
 }
 
-/// What both sides and all printers share. Whoever writes to the terminal holds the editor's lock.
+/// State that the reader and all printers share. Writing to the terminal needs the editor's lock.
 #[derive(Debug, Default)]
 struct Shared {
-    /// The line on the screen; `None` where lines are plain, and after the end.
+    /// The line on the screen; `None` for plain lines, and after the end.
     editor: Mutex<Option<LineEditor>>,
-    /// Whether the alternate screen was shown: with the editor it is gone, and with it whatever is printed.
+    /// Whether the alternate screen was displayed; it ends with the editor, and later output is dropped.
     alternate: bool,
-    /// How many lines were entered.
+    /// Number of entered lines.
     entered: AtomicUsize,
-    /// Nobody wants more lines.
+    /// Reading should end.
     stopped: AtomicBool,
     /// A key was pressed.
     keys: Notify,
@@ -280,7 +280,7 @@ impl Shared {
         }
     }
 
-    /// Leaves the terminal as it was found, below the line that was being typed.
+    /// Restores the terminal as before, with the cursor below the typed line.
     fn finish(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         let mut editor = lock(&self.editor);
@@ -346,7 +346,7 @@ impl Reader {
     /// Gives a byte to the editor; an accepted line stays on the screen, on a row of its own.
     fn take(&self, byte: u8) -> Option<Typed> {
         let mut editor = lock(&self.shared.editor);
-        // The console may have been dropped since the key was pressed.
+        // The console may have been dropped after the key was pressed.
         let Some(editor) = &mut *editor else {
             return Some(Typed::End);
         };
@@ -361,7 +361,7 @@ impl Reader {
         typed
     }
 
-    /// Stops the process as Ctrl-Z does elsewhere, with the terminal as it was found and nothing of the line on it.
+    /// Stops the process as Ctrl-Z does in other programs, with the terminal restored and the line erased.
     fn suspend(&self) {
         let editor = lock(&self.shared.editor);
         let Some(shown) = &*editor else { return };
@@ -400,20 +400,20 @@ impl Reader {
         }
     }
 
-    /// Hands a line over; false if there is no use in reading on.
+    /// Delivers a line; false if reading should end.
     fn deliver(&self, line: Result<String, LineError>) -> bool {
         let broken = matches!(line, Err(LineError::Broken(_)));
         self.lines.blocking_send(line).is_ok() && !broken
     }
 }
 
-/// Returns the columns of the terminal; `None` if it does not tell, or standard output is not a terminal.
+/// Returns the columns of the terminal; `None` if it does not report them, or standard output is not a terminal.
 pub fn columns() -> Option<usize> {
     let size = tcgetwinsize(io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// Returns the columns in which the line is drawn.
+/// Returns the columns for drawing the line.
 fn drawn_columns() -> usize {
     columns().unwrap_or(COLUMNS_DEFAULT)
 }
@@ -429,7 +429,7 @@ fn is_capable(term: &str) -> bool {
     !["", "dumb", "unknown", "cons25", "emacs"].contains(&term)
 }
 
-/// Takes a lock even after a panic elsewhere: a terminal has no invariant that a panic breaks.
+/// Takes a lock even after another thread's panic, because a terminal has no invariant that a panic breaks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -446,15 +446,16 @@ mod tests {
     }
 
     #[test]
-    fn terminals_that_cannot_move_the_cursor_are_plain() {
+    fn terminals_without_cursor_movement_are_plain() {
         assert!(is_capable("xterm-256color") && is_capable("screen"));
         for term in ["dumb", "", "unknown"] {
             assert!(!is_capable(term));
         }
     }
 
+    /// The input ends when its sender is dropped.
     #[tokio::test]
-    async fn lines_come_in_order_and_end_with_their_sender() {
+    async fn lines_arrive_in_order() {
         let (reader, mut console) = console();
         let thread = thread::spawn(move || {
             assert!(reader.deliver(Ok("one".into())));
@@ -469,14 +470,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_output_ends_the_input() {
+    async fn closed_output_ends_the_input() {
         let (reader, mut console) = console();
         reader.shared.closed.notify_one();
         assert_eq!(console.next().await, None);
     }
 
     #[tokio::test]
-    async fn lines_typed_ahead_are_there_at_the_end() {
+    async fn typed_ahead_lines_survive_the_end() {
         let (reader, mut console) = console();
         let entered = ["one", "two", "three"];
         for line in &entered[..2] {
@@ -484,7 +485,7 @@ mod tests {
             reader.lines.send(Ok((*line).into())).await.unwrap();
         }
         assert_eq!(console.next().await, Some(Ok("one".into())));
-        // Entered, and not yet handed over.
+        // Entered, and not yet delivered.
         reader.shared.entered.fetch_add(1, Ordering::SeqCst);
         let late = thread::spawn(move || assert!(reader.deliver(Ok("three".into()))));
         assert_eq!(console.typed_ahead().await, entered[1..]);
@@ -492,7 +493,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_console_stops_its_thread() {
+    async fn dropped_console_stops_its_thread() {
         let (reader, console) = console();
         drop(console);
         assert!(reader.shared.stopped.load(Ordering::SeqCst));

@@ -1,7 +1,7 @@
-//! Signals that end a command: SIGINT, SIGTERM and SIGHUP, and who heeds them.
+//! Signals that end a command: SIGINT, SIGTERM and SIGHUP, and their handling.
 //!
-//! By default they kill, and most commands want no more: what is not on disk was not promised. A chat leaves in order, and
-//! whoever has taken the echo from the terminal gives it back first.
+//! By default they kill the process, which suits most commands, because only data on disk was promised. A chat shuts down in
+//! order, and a question without echo restores the echo first.
 
 use std::{
     io,
@@ -21,16 +21,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::line;
 
-/// A shell tells the end by a signal as this much more than its number.
+/// A shell reports an end by a signal as this number plus the signal's.
 const ENDED_BY_SIGNAL: i32 = 128;
 
 /// Longest time between a signal to stop and the stop.
 const STOPPING: Duration = Duration::from_millis(500);
 
-/// Whether a command heeds the signals by itself.
+/// Whether a command handles the signals itself.
 static HEEDED: AtomicBool = AtomicBool::new(false);
 
-/// Resolves at a signal to stop. From the first poll on, the caller is the one to end the process.
+/// Resolves at a signal to stop. From the first poll on, the caller must end the process.
 pub async fn stop() {
     let Ok(mut signals) = Signals::new() else {
         return std::future::pending().await;
@@ -39,20 +39,20 @@ pub async fn stop() {
     signals.next().await;
 }
 
-/// From now on a signal to stop restores the terminal before it ends the process, unless a command heeds it.
+/// Makes a signal to stop restore the terminal before it ends the process, unless a command handles it.
 ///
-/// The default cannot be had back afterwards, so this stays: the process then exits with the code that a shell shows for
-/// one that the signal killed.
+/// The default action cannot be restored afterwards, so this stays: the process then exits with the code that a shell
+/// reports for a process that the signal killed.
 ///
 /// # Errors
-/// If signals cannot be listened to.
+/// If signals cannot be received.
 pub fn restore_terminal_first() -> io::Result<()> {
     static LISTENING: AtomicBool = AtomicBool::new(false);
     if LISTENING.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
     let (sender, listening) = mpsc::sync_channel(1);
-    // A thread of its own, because whoever asks a question blocks.
+    // A separate thread, because a question blocks its caller.
     thread::Builder::new().name("signals".into()).spawn(move || listen(&sender))?;
     let listens = listening.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
     if listens.is_err() {
@@ -61,8 +61,8 @@ pub fn restore_terminal_first() -> io::Result<()> {
     listens
 }
 
-/// Stops this process, or the terminal's whole foreground group if it is one of it, until it is continued. Where nobody could
-/// continue it, the system does not stop it.
+/// Stops this process, or the terminal's whole foreground group if it belongs to one, until it is continued. The system does
+/// not stop an orphaned group.
 pub(crate) fn suspend() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
@@ -74,7 +74,7 @@ pub(crate) fn suspend() {
             false => kill_process(getpid(), Kill::TSTP),
         };
         if stopped.is_ok() {
-            // The other threads stop a moment later than the one that the signal finds.
+            // The other threads stop a moment after the thread that receives the signal.
             let _ = tokio::time::timeout(STOPPING, continued.recv()).await;
         }
     });
@@ -84,7 +84,7 @@ fn listen(begun: &SyncSender<io::Result<()>>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            // Whoever asked waits for it.
+            // The caller waits for the answer.
             let _ = begun.send(Err(error));
             return;
         }
@@ -120,7 +120,7 @@ impl Signals {
         })
     }
 
-    /// Waits for one of them; returns its number.
+    /// Waits for one of the signals; returns its number.
     async fn next(&mut self) -> i32 {
         let kind = tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt(),

@@ -1,18 +1,18 @@
-//! Whether the relay enforces what members have verified.
+//! Compares what the relay enforces with what members have verified.
 //!
-//! A relay, or a moderator who acts on it past the room's log, can change what it enforces without a record. [`Room::compare`]
-//! holds every status against this profile's state, once the profile has read all entries up to the status's head:
+//! A relay, or a moderator who bypasses the room's log, can change what the relay enforces without a record. [`Room::compare`]
+//! compares every status with this profile's state, once the profile has read all entries up to the status's head:
 //!
 //! - pause, lock, door, slow mode, budget, length, hours and retention with the policy's numbers;
 //! - the agreement's commitment with the policy's agreement;
 //! - the own role and time-out with the policy and the signed note;
-//! - for those who moderate: every key, role, departure and time-out of the relay's roster with the group's tree, the policy,
-//!   the signed departures and the signed notes;
-//! - the epoch, if the relay's is an earlier one;
-//! - entries that the relay gave out as retracted with signed retractions and records.
+//! - for moderators: every key, role, departure and time-out of the relay's roster with the group's tree, the policy, the signed
+//!   departures and the signed notes;
+//! - the epoch, if the relay's is earlier;
+//! - entries that the relay delivered as tombstones with signed retractions and records.
 //!
-//! What no record explains is a [`Mismatch`]. What this profile cannot judge, because it was not there or what would explain it
-//! expired unread, is taken as it is at the next comparison, and compared from then on.
+//! A difference that no record explains is a [`Mismatch`]. The profile cannot judge a difference from before its time, or one whose
+//! explanation may have expired unread: it accepts the relay's state once, at the next comparison, and compares it from then on.
 
 use std::collections::HashMap;
 
@@ -37,175 +37,175 @@ type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 const ACCORD: &[u8] = b"accord";
 
-/// Mismatches that are kept and told at one time.
+/// Mismatches that are stored and told at one time.
 pub const MISMATCHES_MAX: usize = 64;
-/// Retracted entries that wait for their retraction.
+/// Tombstones that wait for their retraction.
 pub(super) const UNEXPLAINED_MAX: usize = 64;
-/// Members' time-outs and departures that are taken as they are.
+/// Time-outs and departures of members that are accepted unexplained.
 const EXCUSED_MAX: usize = 1_000;
-/// A departure that the relay refused to carry out is tried again after an hour.
+/// Pause before the client tries a refused departure again: an hour.
 const DEPARTURE_RETRY_MILLIS: u64 = 3_600_000;
 
-/// An act of the relay that no record explains.
+/// A difference between the relay and the room that no record explains.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Mismatch {
-    /// Posts are refused until then.
+    /// The relay refuses posts until another time.
     #[n(0)]
     Pause {
-        /// By the relay.
+        /// The relay's value.
         #[n(0)]
         relay: Millis,
-        /// By the log.
+        /// The room's value, from the log.
         #[n(1)]
         room: Millis,
     },
-    /// Whether anybody is admitted.
+    /// The relay admits members to a locked room, or refuses them in an open one.
     #[n(1)]
     Lock {
-        /// Locked by the relay.
+        /// Whether the relay locks the room.
         #[n(0)]
         relay: bool,
     },
-    /// Whether the room takes posts.
+    /// The relay opens or closes the room differently.
     #[n(2)]
     Door {
-        /// By the relay.
+        /// The relay's value.
         #[n(0)]
         relay: Door,
-        /// By the log.
+        /// The room's value, from the log.
         #[n(1)]
         room: Door,
     },
-    /// Least seconds between two posts.
+    /// Minimum seconds between two posts.
     #[n(3)]
     Slow {
-        /// By the relay.
+        /// The relay's value.
         #[n(0)]
         relay: u32,
-        /// By the log.
+        /// The room's value, from the log.
         #[n(1)]
         room: u32,
     },
     /// Posts a day.
     #[n(4)]
     Budget {
-        /// By the relay.
+        /// The relay's value.
         #[n(0)]
         relay: u32,
-        /// By the log.
+        /// The room's value, from the log.
         #[n(1)]
         room: u32,
     },
-    /// Bytes of a payload.
+    /// Maximum bytes of a payload.
     #[n(5)]
     Length {
-        /// By the relay.
+        /// The relay's value.
         #[n(0)]
         relay: u32,
-        /// By the log.
+        /// The room's value, from the log.
         #[n(1)]
         room: u32,
     },
     /// Opening hours.
     #[n(6)]
     Hours,
-    /// Seconds for which entries are kept.
+    /// Seconds for which the relay keeps entries.
     #[n(7)]
     Retention {
-        /// By the relay.
+        /// The relay's value.
         #[n(0)]
         relay: u64,
-        /// By the log.
+        /// The room's value, from the log.
         #[n(1)]
         room: u64,
     },
-    /// Knocks must acknowledge another agreement than the one in force.
+    /// The relay makes knocks acknowledge another agreement than the one in force.
     #[n(8)]
     Agreement,
-    /// A member's posts are refused until then, or are not. 0: no time-out.
+    /// The relay gives a member another time-out than the room, or none. 0: no time-out.
     #[n(9)]
     TimeOut {
-        /// Whose.
+        /// The member's key.
         #[n(0)]
         member: MemberKey,
-        /// By the relay.
+        /// The relay's value.
         #[n(1)]
         relay: Millis,
-        /// By the last signed note.
+        /// The room's value, from the last signed note.
         #[n(2)]
         room: Millis,
     },
     /// A member has another role at the relay.
     #[n(10)]
     Role {
-        /// Whose.
+        /// The member's key.
         #[n(0)]
         member: MemberKey,
-        /// By the relay; `None` if it does not say.
+        /// The relay's value; `None` if it does not say.
         #[n(1)]
         relay: Option<Role>,
-        /// By the log.
+        /// The room's value, from the log.
         #[n(2)]
         room: Role,
     },
     /// The relay's roster lacks a member.
     #[n(11)]
     Lacking {
-        /// Whom.
+        /// The missing member's key.
         #[n(0)]
         member: MemberKey,
     },
-    /// The relay's roster has a key that is not in the room.
+    /// The relay's roster has a key that is not in the group.
     #[n(12)]
     Stranger {
-        /// Whose.
+        /// The foreign key.
         #[n(0)]
         member: MemberKey,
     },
-    /// The relay says that a member left, and no signed departure says so.
+    /// The relay says that a member left, without a signed departure.
     #[n(13)]
     Left {
-        /// Who.
+        /// The member's key.
         #[n(0)]
         member: MemberKey,
     },
-    /// The relay gave out an entry as retracted, and nobody retracted it.
+    /// The relay delivered a tombstone, and no member retracted the entry.
     #[n(14)]
     Retracted {
-        /// Which, in this profile's history.
+        /// The entry's place in this profile's history.
         #[n(0)]
         place: Seq,
     },
-    /// A member said goodbye in the room, and the relay takes no commit that carries it out.
+    /// A member announced their departure, and the relay accepts no commit that carries it out.
     #[n(15)]
     StillIn {
-        /// Who.
+        /// The departing member's key.
         #[n(0)]
         member: MemberKey,
     },
-    /// An amendment is due, and this profile, a facilitator's, cannot put it in force.
+    /// An amendment is due, and this facilitator's profile cannot put it in force.
     #[n(16)]
     Amendment {
         /// Number of the version.
         #[n(0)]
         version: u32,
-        /// Why.
+        /// The obstacle.
         #[n(1)]
         why: Waits,
     },
-    /// The relay takes entries of an epoch alone that the room has left.
+    /// The relay accepts entries only of an epoch that the room has left.
     #[n(17)]
     Epoch {
-        /// The relay's.
+        /// The relay's epoch.
         #[n(0)]
         relay: Epoch,
-        /// The room's.
+        /// The room's epoch.
         #[n(1)]
         room: Epoch,
     },
 }
 
-/// Why an amendment that is due is not put in force.
+/// Why a due amendment is not put in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Waits {
@@ -221,7 +221,7 @@ pub enum Waits {
 }
 
 impl Mismatch {
-    /// The word in JSON.
+    /// Returns the word in JSON.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Pause { .. } => "relay_pause",
@@ -247,17 +247,17 @@ impl Mismatch {
         }
     }
 
-    /// Whether somebody acted past the log, as opposed to something that waits for a facilitator.
+    /// Whether it accuses the relay or a moderator of bypassing the log, not only of work that waits for a facilitator.
     pub const fn is_alarm(&self) -> bool {
         !matches!(self, Self::StillIn { .. } | Self::Amendment { .. })
     }
 
-    /// Whether nobody can put it right: it goes with what it is about.
+    /// Whether no act can repair it, so that it lasts as long as its entry.
     pub const fn lasts(&self) -> bool {
         matches!(self, Self::Retracted { .. })
     }
 
-    /// The member that it is about.
+    /// Returns the member concerned, if any.
     pub const fn member(&self) -> Option<MemberKey> {
         match self {
             Self::TimeOut { member, .. }
@@ -271,33 +271,33 @@ impl Mismatch {
     }
 }
 
-/// Why the relay refused something, as far as this profile can tell.
+/// Why the relay refused a request, as far as this profile can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// A record or a signed note says so.
+    /// A record or a signed note explains it.
     Recorded,
-    /// All entries are read, and none says so.
+    /// All entries are read, and none explains it.
     Unrecorded,
-    /// Not known, or nothing that a record would say.
+    /// Unknown, or not a matter of records.
     Unknown,
 }
 
-/// The profile's memory of comparisons.
+/// The profile's memory of its comparisons.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct Accord {
     /// Mismatches at the last comparison.
     #[n(0)]
     found: Vec<Found>,
-    /// Time-outs that are taken as they are, by member.
+    /// Time-outs that are accepted unexplained, by member.
     #[n(1)]
     time_outs: Vec<Excused>,
-    /// Members whose departure was not seen, and is taken as it is.
+    /// Members whose departure this profile never saw and accepts.
     #[n(2)]
     left: Vec<MemberKey>,
-    /// Whether the next comparison takes others' time-outs and departures as they are.
+    /// Whether the next comparison accepts other members' time-outs and departures.
     #[n(3)]
     excuse_others: bool,
-    /// Whether the next comparison takes the own time-out as it is.
+    /// Whether the next comparison accepts the own time-out.
     #[n(4)]
     excuse_own: bool,
     /// Departures that the relay refused to carry out.
@@ -305,7 +305,7 @@ struct Accord {
     refused: Vec<RefusedDeparture>,
 }
 
-/// Reads what the profile keeps of comparisons and writes it again.
+/// Decodes and encodes the stored memory of comparisons.
 #[cfg(feature = "testing")]
 pub(crate) fn reencode(bytes: &[u8]) -> Option<Vec<u8>> {
     let accord: Accord = hearth_protocol::codec::decode(bytes).ok()?;
@@ -337,10 +337,10 @@ struct RefusedDeparture {
 }
 
 impl Room<'_> {
-    /// Compares the relay's word with what this profile has verified, and remembers what does not agree.
+    /// Compares the relay's status with what this profile has verified, and stores the mismatches.
     ///
-    /// `own_role` is this member's role at the relay, if it was asked for at the same entry. Returns whether there was anything
-    /// to compare: a status of another entry than the last one read says nothing.
+    /// `own_role` is this member's role at the relay, if it was asked for at the same entry. Returns whether a comparison was possible:
+    /// a status of another entry than the last one read is not comparable.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -375,7 +375,7 @@ impl Room<'_> {
         Ok(true)
     }
 
-    /// Returns what did not agree at the last comparison.
+    /// Returns the mismatches of the last comparison.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -383,7 +383,7 @@ impl Room<'_> {
         Ok(self.accord()?.found.into_iter().map(|found| found.what).collect())
     }
 
-    /// Returns what does not agree and was not told yet.
+    /// Returns the mismatches that the member was not told yet.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -392,7 +392,7 @@ impl Room<'_> {
         Ok(untold.map(|found| found.what).collect())
     }
 
-    /// Remembers that everything that does not agree was told: it is not told again while it lasts.
+    /// Marks all mismatches as told, so that each is told once while it lasts.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -405,10 +405,10 @@ impl Room<'_> {
         self.save_accord(&accord)
     }
 
-    /// Makes the commit that puts the relay's rules, roles, roster, time-outs and agreement back to what members have verified.
+    /// Makes the commit that restores the relay's rules, roles, roster, time-outs and agreement to what members have verified.
     ///
     /// # Errors
-    /// [`RuleError::NotFacilitator`]; [`RuleError::Nothing`] if nothing can be put back; see [`EngineError`].
+    /// [`RuleError::NotFacilitator`]; [`RuleError::Nothing`] if nothing can be restored; see [`EngineError`].
     pub fn restore(&mut self, status: &RoomStatus, now: Millis) -> Result<Submission> {
         if self.my_role()? != Role::Facilitator {
             return Err(RuleError::NotFacilitator.into());
@@ -446,14 +446,14 @@ impl Room<'_> {
                     effects.push(Effect::SetRole { member, role: room });
                 }
                 Mismatch::Stranger { member } => effects.push(Effect::Remove { member }),
-                // A member whom the relay lacks has to knock again, and a deleted entry is gone.
+                // A member missing from the relay has to knock again, and a deleted entry is lost.
                 _ => {}
             }
         }
         if numbers {
             effects.push(Effect::SetNumbers { numbers: policy.numbers });
         }
-        // Roles are given before others are taken, so that a facilitator remains. A time-out comes last: its member must not moderate.
+        // Grant roles before taking others, so that a facilitator remains. A time-out comes last, because its member must not moderate.
         effects.sort_by_key(|effect| match effect {
             Effect::SetRole { role, .. } => (0, *role),
             Effect::Remove { .. } => (1, Role::Observer),
@@ -463,7 +463,7 @@ impl Room<'_> {
         Ok(effects)
     }
 
-    /// Judges whether a record or a signed note says what the relay refuses.
+    /// Judges whether a record or a signed note explains a refusal of the relay.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -500,18 +500,18 @@ impl Room<'_> {
         Ok(if recorded { Reason::Recorded } else { Reason::Unrecorded })
     }
 
-    /// Whether the relay lately refused to carry a departure out.
+    /// Whether the relay recently refused to carry a departure out.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub fn is_departure_refused(&self, member: &MemberKey, now: Millis) -> Result<bool> {
         let refused = self.accord()?.refused;
         let last = refused.iter().find(|refused| refused.member == *member);
-        // A clock that was set back must not keep it from being tried.
+        // A clock that was set back must not delay the next attempt.
         Ok(last.is_some_and(|last| last.at <= now && now < last.at.plus(DEPARTURE_RETRY_MILLIS)))
     }
 
-    /// Remembers that the relay refused to carry a departure out: it is told once, and left to those who moderate.
+    /// Stores the relay's refusal to carry a departure out: it is told once and left to the moderators.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -528,7 +528,7 @@ impl Room<'_> {
         self.save_accord(&accord)
     }
 
-    /// Remembers why an amendment that is due is not put in force, to be told once; `None` if none is due, or nothing stands in the way.
+    /// Stores why a due amendment is not put in force, to be told once; `None` if none is due or nothing prevents it.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -545,24 +545,24 @@ impl Room<'_> {
         if accord == before { Ok(()) } else { self.save_accord(&accord) }
     }
 
-    /// Takes others' time-outs and departures as the relay has them at the next comparison: this profile cannot know them.
+    /// Makes the next comparison accept other members' time-outs and departures, because this profile cannot know them.
     pub(super) fn excuse_others(&self) -> Result<()> {
         let accord = self.accord()?;
         self.save_accord(&Accord { excuse_others: true, ..accord })
     }
 
-    /// Does so for the own time-out, too: what would explain it expired unread.
+    /// Does the same for the own time-out, too, because its explanation may have expired unread.
     pub(super) fn excuse_all(&self) -> Result<()> {
         let accord = self.accord()?;
         self.save_accord(&Accord { excuse_others: true, excuse_own: true, ..accord })
     }
 
-    /// Starts over for another stay.
+    /// Starts over in a new stay.
     pub(super) fn begin_accord(&self) -> Result<()> {
         self.save_accord(&Accord { excuse_others: true, ..Accord::default() })
     }
 
-    /// Notes an entry that the relay gave out as retracted; its retraction comes later in the log.
+    /// Stores a tombstone whose retraction comes later in the log.
     pub(super) fn unexplained(&mut self, seq: Seq) {
         if self.cursor.unexplained.len() < UNEXPLAINED_MAX {
             self.cursor.unexplained.push(seq);
@@ -616,7 +616,7 @@ impl Room<'_> {
         let departing = self.departing()?;
         accord.refused.retain(|refused| departing.contains(&refused.member));
         found.extend(accord.refused.iter().map(|r| Mismatch::StillIn { member: r.member }));
-        // What is due says so itself; here it stays for as long as the amendment does.
+        // The code that enacts it reports the obstacle; the mismatch stays here as long as the amendment does.
         let pending = policy.pending.filter(|_| role == Role::Facilitator).map(|p| p.version);
         let waits = accord.found.iter().map(|f| f.what.clone());
         found.extend(waits.filter(
@@ -657,7 +657,7 @@ impl Room<'_> {
                 if !departing.contains(&member) && !accord.left.contains(&member) {
                     found.push(what);
                 }
-                // The relay delivers nothing to them, and takes nothing from them.
+                // The relay delivers nothing to a departed member and accepts nothing from them.
                 continue;
             }
             let role = policy.role(&member);
@@ -674,7 +674,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Compares a member's time-out; what is `excused` is taken as it is from then on.
+    /// Compares a member's time-out; an `excused` one is accepted from then on.
     fn time_out_of(
         &self,
         policy: &RoomPolicy,
@@ -682,7 +682,7 @@ impl Room<'_> {
         now: Millis,
         accord: &mut Accord,
     ) -> Result<Option<Mismatch>> {
-        // Those who moderate have none, and no relay refuses their posts for one.
+        // Moderators have no time-out: the relay would not refuse their posts for one.
         if policy.role(&member).moderates() {
             accord.time_outs.retain(|other| other.member != member);
             return Ok(None);
@@ -707,7 +707,7 @@ impl Room<'_> {
     fn find_retracted(&mut self) -> Result<Vec<Mismatch>> {
         let mut found = Vec::new();
         for seq in self.cursor.unexplained.clone() {
-            // This device erased it by the room's retention: there is nothing left to tell.
+            // This device erased the row by the room's retention, so nothing is left to tell.
             let Some(row) = self.row(seq)? else { continue };
             if matches!(row.content, RowContent::Tombstone { by: None, .. }) {
                 found.push(Mismatch::Retracted { place: row.place });
@@ -716,7 +716,7 @@ impl Room<'_> {
         Ok(found)
     }
 
-    /// Returns the members who said goodbye, and whom no commit has taken out yet.
+    /// Returns the members who announced their departure and whom no commit has removed yet.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -733,7 +733,7 @@ impl Room<'_> {
     }
 }
 
-/// Compares the plain numbers.
+/// Compares the numbers that the relay enforces.
 fn numbers(status: &RoomStatus, policy: &RoomPolicy, now: Millis) -> Vec<Mismatch> {
     let (relay, room) = (&status.numbers, &policy.numbers);
     let over = |until: Millis| until <= now;

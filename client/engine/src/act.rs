@@ -1,4 +1,4 @@
-//! Acts of moderation going out: one commit each, with the record that says what it does.
+//! Outgoing acts of moderation: one commit each, with the record that describes it.
 
 use hearth_protocol::{
     BlobId, Digest, Effect, MemberKey, MessageId, Millis, Role, Secret32, Seq, codec,
@@ -35,10 +35,10 @@ type Result<T, E = EngineError> = std::result::Result<T, E>;
 const SEALED_BYTES_MAX: usize = 60_000;
 /// Bytes of CBOR around one note.
 const SEALED_HEAD_BYTES: usize = 5;
-/// How long those who lapsed can come back by the return invite: 30 days.
+/// How long lapsed members can return by the return invite: 30 days.
 const RETURN_MILLIS: u64 = 30 * 24 * 3600 * 1000;
 
-/// An amendment whose time has come.
+/// An amendment whose effective time has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
     /// Number of the version.
@@ -47,10 +47,10 @@ pub struct Due {
     pub waits: Option<Waits>,
 }
 
-/// What an invite shall be.
+/// Terms of a new invite.
 #[derive(Clone, Copy, Debug)]
 pub struct InviteTerms {
-    /// Knocks it is good for.
+    /// Number of knocks that it allows.
     pub uses: u32,
     /// End of validity.
     pub expires: Millis,
@@ -65,7 +65,7 @@ pub struct Knock {
     pub member: MemberKey,
     /// The name asked for.
     pub name: String,
-    /// When it came.
+    /// When the relay received it.
     pub at: Millis,
     /// The acknowledgement, verified against the current agreement.
     pub acknowledgement: Acknowledgement,
@@ -73,24 +73,24 @@ pub struct Knock {
     pub companion: Companion,
     /// The role that the invite gives.
     pub role: Role,
-    /// Those from whom the knocker takes a Welcome; `None` where that is not known.
+    /// Keys whose Welcome the knocker accepts; `None` if unknown.
     pub(super) vouched: Option<Vec<MemberKey>>,
     /// MLS key package.
     key_package: Vec<u8>,
-    /// Where the answer is sealed to.
+    /// HPKE public key to which the answer is sealed.
     reply_key: Vec<u8>,
 }
 
 #[cfg(test)]
 impl Knock {
-    /// The same knock with another key for the answer.
+    /// Returns the same knock with another reply key.
     pub(crate) fn with_reply_key(self, reply_key: Vec<u8>) -> Self {
         Self { reply_key, ..self }
     }
 }
 
 impl Room<'_> {
-    /// Makes the commit for an act and puts it into the outbox; the gate has judged it by then.
+    /// Makes the commit for an act, which the gate has judged, and puts it into the outbox.
     ///
     /// # Errors
     /// [`EngineError::Rule`] or [`EngineError::Refused`] if the rules forbid it; [`EngineError::Busy`] if another
@@ -115,8 +115,8 @@ impl Room<'_> {
         })
     }
 
-    /// Writes down a time-out, or its early end if `until` is not after `now`, and queues it as sealed notes for the member and
-    /// for all others who moderate. [`Self::time_out`] makes it official afterwards.
+    /// Stores a time-out, or its early end if `until` is not after `now`, and queues it as sealed notes for the member and all other
+    /// moderators. [`Self::time_out`] makes it official afterwards.
     ///
     /// # Errors
     /// [`EngineError::NoSuchMember`]; [`RuleError::NotFacilitator`]; [`RuleError::TooLong`]; see [`EngineError`].
@@ -143,10 +143,10 @@ impl Room<'_> {
         let content = codec::encode(&time_out);
         let mut notes = Vec::new();
         for leaf in readers {
-            // A member whose key takes no note is not told, and the time-out stands.
+            // A member whose key takes no note is not told; the time-out still holds.
             notes.extend(self.seal_note(&leaf, note::Purpose::TimeOut, &content, now)?);
         }
-        // Their ids, with which they begin, are random.
+        // Each begins with a random id, so sorting hides who gets which.
         notes.sort_unstable();
         self.change(|room| {
             room.save_time_out(&time_out)?;
@@ -170,7 +170,7 @@ impl Room<'_> {
         self.commit_act(act, now, None, vec![Effect::Timeout { member, until }])
     }
 
-    /// Seals a note to the key in a member's leaf; `None` if it has none that takes it.
+    /// Seals a note to the key in a member's leaf; `None` if the leaf has no usable key.
     fn seal_note(
         &self,
         to: &Leaf,
@@ -186,10 +186,10 @@ impl Room<'_> {
         Ok(note.seal(self.crypto, self.state.suite(), &to))
     }
 
-    /// Makes an invite: returns the link's content; the submission announces it to relay and room.
+    /// Makes an invite: returns the link's content and queues the message that announces it to relay and room.
     ///
     /// # Errors
-    /// [`RuleError::NotFacilitator`] for those who don't moderate.
+    /// [`RuleError::NotFacilitator`] if this member does not moderate.
     pub fn invite(&mut self, terms: InviteTerms, now: Millis) -> Result<(Invite, MessageId)> {
         let policy = self.policy()?;
         let role = policy.role(&self.me());
@@ -222,10 +222,10 @@ impl Room<'_> {
         Ok((link, id))
     }
 
-    /// Opens a knock and checks everything that the gate will check of it.
+    /// Opens a knock and runs every check of it that the gate will run.
     ///
     /// # Errors
-    /// [`EngineError::BadKnock`] if it is not what an honest client sends; [`EngineError::Acknowledgement`].
+    /// [`EngineError::BadKnock`] if an honest client would not send it; [`EngineError::Acknowledgement`].
     pub fn open_knock(&mut self, pending: &PendingKnock) -> Result<Knock> {
         let room = self.id();
         let known: KnownInvite =
@@ -260,10 +260,10 @@ impl Room<'_> {
         })
     }
 
-    /// Admits somebody who knocks.
+    /// Admits the sender of a knock.
     ///
     /// # Errors
-    /// [`EngineError::NotVouched`], [`EngineError::NameTaken`], or what the gate refuses.
+    /// [`EngineError::NotVouched`], [`EngineError::NameTaken`], or the gate's refusal.
     pub fn admit(&mut self, knock: &Knock, now: Millis) -> Result<Submission> {
         self.check_vouched(knock)?;
         let roster = self.roster()?;
@@ -288,7 +288,7 @@ impl Room<'_> {
         self.commit_act(act, now, Some((&leaf, &knock.key_package)), Vec::new())
     }
 
-    /// Refuses to admit a knocker who would not take the Welcome, because the invite is older than my role.
+    /// Refuses to admit a knocker who would reject my Welcome, because the invite is older than my role.
     ///
     /// # Errors
     /// [`EngineError::NotVouched`] names the members who can admit the knocker; see [`EngineError`].
@@ -328,7 +328,7 @@ impl Room<'_> {
         let note =
             Note::sign(&key, id, self.id(), knock.member, note::Purpose::Decline, now, content);
         let to = Recipient { member: knock.member, number: 0, key: &knock.reply_key };
-        // A key that takes no note is the knocker's fault, and no reason to let them in.
+        // An unusable key is the knocker's fault and no reason to admit them.
         let note = note.seal(self.crypto, self.state.suite(), &to).unwrap_or_default();
         if note.len() > NOTE_BYTES_MAX {
             return Err(RuleError::TooLong.into());
@@ -336,7 +336,7 @@ impl Room<'_> {
         Ok(Effect::Decline { member: knock.member, note })
     }
 
-    /// Returns the effect that declines a knock which does not open, without a note because there is no key to seal it to.
+    /// Returns the effect that declines an unreadable knock; without a note, because there is no key to seal it to.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -347,10 +347,10 @@ impl Room<'_> {
         Ok(Effect::Decline { member, note: Vec::new() })
     }
 
-    /// Queues my own departure. Delivery to me stops with it.
+    /// Queues my own departure, after which the relay delivers nothing to me.
     ///
     /// # Errors
-    /// [`RuleError::LastFacilitator`] if others would be left alone.
+    /// [`RuleError::LastFacilitator`] if no facilitator would remain.
     pub fn queue_departure(&mut self, withdrawn: bool, now: Millis) -> Result<MessageId> {
         self.check_may_leave()?;
         let digest = self.acknowledgement()?.digest();
@@ -361,7 +361,7 @@ impl Room<'_> {
     /// Whether I may leave the room.
     ///
     /// # Errors
-    /// [`RuleError::LastFacilitator`] if others would be left alone.
+    /// [`RuleError::LastFacilitator`] if no facilitator would remain.
     pub fn check_may_leave(&mut self) -> Result<()> {
         let policy = self.policy()?;
         let me = self.me();
@@ -374,7 +374,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Returns departures that no commit has carried out yet.
+    /// Returns the departures that no commit has carried out yet.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -383,7 +383,7 @@ impl Room<'_> {
         for leaf in self.roster()? {
             let departure: Option<Departure> =
                 read(self.store, Kind::Pending, self.no, leaf.member.as_bytes())?;
-            // One for an earlier stay, or with a wrong digest, can never be carried out.
+            // A departure from an earlier stay, or with a wrong digest, can never be carried out.
             let fits = |d: &Departure| d.acknowledgement == leaf.acknowledgement.digest();
             if leaf.member != self.me() {
                 open.extend(departure.filter(fits));
@@ -443,12 +443,12 @@ impl Room<'_> {
         self.commit_act(act, now, None, effects)
     }
 
-    /// Puts the pending version into effect: those who did not acknowledge it are out until they do. The invite by which they come
-    /// back is dated by the relay's clock, which ends it.
+    /// Puts the pending version into effect: members who did not acknowledge it lapse. Their return invite expires by the relay's
+    /// clock.
     ///
     /// # Errors
-    /// [`RuleError::NotAcknowledged`] if this profile has not acknowledged it, because nothing is signed here; [`EngineError::NoText`]
-    /// if its text is not known; see [`EngineError`].
+    /// [`RuleError::NotAcknowledged`] if this profile has not acknowledged it, because enacting signs nothing; [`EngineError::NoText`]
+    /// if its text is unknown; see [`EngineError`].
     pub fn enact(&mut self, now: Millis, relay_now: Millis) -> Result<Submission> {
         let policy = self.policy()?;
         let pending = policy.pending.ok_or(RuleError::Nothing)?;
@@ -465,7 +465,7 @@ impl Room<'_> {
             roster.iter().any(|l| l.member == *key && l.acknowledgement.agreement == pending.id)
         };
         let facilitators = policy.moderators().into_iter().filter(stays).collect();
-        // One for each, and one more for a knock that was declined.
+        // Two for each member, because a knock may be declined once.
         let uses = u32::try_from(roster.len()).unwrap_or(u32::MAX).saturating_mul(2);
         let commitment = agreement.commitment(&self.id());
         let mut effects = vec![Effect::SetAgreement { agreement: commitment }];
@@ -474,7 +474,7 @@ impl Room<'_> {
         self.commit_act(Act::Enact, now, None, effects)
     }
 
-    /// Returns the amendment whose time has come, for a facilitator, who puts it in force.
+    /// Returns the amendment that is due, if this member is a facilitator and so can put it in force.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -498,14 +498,14 @@ impl Room<'_> {
         Ok(Some(Due { version: pending.version, waits }))
     }
 
-    /// Returns the invite by which this profile comes back, if it lapsed by the amendment in force.
+    /// Returns the invite by which this profile returns, if it lapsed by the amendment in force.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub fn return_link(&self) -> Result<Option<Invite>> {
         let agreement = self.state.agreement;
         let Some(back) = self.return_invite_of(&agreement)? else { return Ok(None) };
-        // The log ends with the record by which this profile lapsed. Its actor signed the preview, whoever wrote the text.
+        // The log ends with the record by which this profile lapsed. Its actor signed the preview, whether or not they wrote the text.
         let last = self.store.last(Kind::Log, self.no)?;
         let last: Option<Record> = last.map(|(_, bytes)| decode(&bytes)).transpose()?;
         Ok(last.filter(|record| record.act == Act::Enact).map(|record| Invite {
@@ -522,7 +522,7 @@ impl Room<'_> {
         read(self.store, Kind::Pending, self.no, &return_name(agreement))
     }
 
-    /// Returns the version of the agreement that waits for my acknowledgement, if any.
+    /// Returns the version of the agreement that awaits my acknowledgement, if any.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -536,12 +536,12 @@ impl Room<'_> {
             }
             Err(error) => return Err(error),
         };
-        // A draft that was withdrawn is later than the version in force, and is as good.
+        // A withdrawn draft has a later number than the version in force and counts as much.
         let newest = pending.filter(|p| p.version > mine.version).or(Some(current));
         Ok(newest.filter(|a| a.version > mine.version).map(|a| a.id))
     }
 
-    /// Queues the text of the pending amendment for a newcomer, who was not there when it was issued; returns whether there is one.
+    /// Queues the text of the pending amendment for a newcomer, who joined after it was issued; returns whether there is one.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -557,7 +557,7 @@ impl Room<'_> {
         Ok(true)
     }
 
-    /// Whether somebody was admitted since the text of the pending amendment was in the log last, and nobody repeated it for them.
+    /// Whether a member was admitted after the last text of the pending amendment in the log, and no moderator repeated it.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -578,7 +578,7 @@ impl Room<'_> {
         Ok(!waits && admitted > text)
     }
 
-    /// Gives up the pending amendment; those who signed it are as good as before.
+    /// Withdraws the pending amendment; acknowledgements of it stay valid.
     ///
     /// # Errors
     /// [`RuleError::Nothing`] if there is none; see [`EngineError`].
@@ -746,7 +746,7 @@ impl Room<'_> {
     }
 }
 
-/// Divides sealed notes among messages by their size.
+/// Splits sealed notes into messages by size.
 fn by_bytes(notes: Vec<Vec<u8>>) -> Vec<Vec<Vec<u8>>> {
     let mut messages = Vec::new();
     let (mut message, mut bytes) = (Vec::new(), 0_usize);

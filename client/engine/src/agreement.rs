@@ -1,4 +1,4 @@
-//! The room's agreement, and the signed acknowledgement of it without which nobody gets a key.
+//! The room's agreement, and its signed acknowledgement, without which no member gets a key.
 //!
 //! `docs/protocol.md` section 7. Both are CBOR arrays; ids are hashes of exactly those bytes.
 
@@ -10,14 +10,14 @@ use minicbor::{Decode, Encode};
 
 use super::more::More;
 
-/// Bytes of an agreement's text.
+/// Maximum bytes of an agreement's text.
 pub const AGREEMENT_BYTES_MAX: usize = 48 * 1024;
-/// Answers to comprehension questions, and bytes of each.
+/// Maximum number of answers to comprehension questions, and maximum bytes of each.
 pub(super) const ANSWERS_MAX: usize = 8;
 pub(super) const ANSWER_BYTES_MAX: usize = 512;
-/// An acknowledgement is renewed after this many milliseconds: 365 days.
+/// An acknowledgement expires after this many milliseconds: 365 days.
 pub const ACKNOWLEDGEMENT_MILLIS: u64 = 365 * 24 * 3600 * 1000;
-/// A signer's clock may be ahead of the admitting facilitator's by this much: ten minutes.
+/// Allowed lead of the signer's clock over the admitting facilitator's: ten minutes.
 pub const CLOCK_SKEW_MILLIS: u64 = 10 * 60 * 1000;
 
 /// One version of a room's ground rules and confidentiality text.
@@ -29,13 +29,13 @@ pub struct Agreement {
     /// Number of the version, from 1. Translations share it.
     #[n(1)]
     pub version: u32,
-    /// Id of the version before.
+    /// Id of the previous version.
     #[n(2)]
     pub previous: Option<Digest>,
-    /// Whether acknowledgements of the version before stay good.
+    /// Whether acknowledgements of the previous version stay valid.
     #[n(3)]
     pub change: Change,
-    /// When it takes effect.
+    /// Time from which it may take effect.
     #[n(4)]
     pub effective: Millis,
     /// BCP 47 tag of the language.
@@ -48,22 +48,22 @@ pub struct Agreement {
     #[n(7)]
     #[cbor(with = "minicbor::bytes")]
     pub salt: [u8; 16],
-    /// The text that people read.
+    /// The text that members read.
     #[n(8)]
     pub text: String,
 }
 
-/// What a new version means for those who acknowledged the one before.
+/// Effect of a new version on members who acknowledged the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Change {
     /// The first version.
     #[n(0)]
     Initial,
-    /// Everyone acknowledges anew or is out of the next epoch.
+    /// Every member acknowledges again or lapses with the next epoch.
     #[n(1)]
     Material,
-    /// Wording; a banner, nothing is blocked.
+    /// Editorial: members see a banner, and nothing is blocked.
     #[n(2)]
     Editorial,
 }
@@ -74,13 +74,13 @@ impl Agreement {
         Digest(hash::labelled("hearth agreement v1", &[&codec::encode(self)]))
     }
 
-    /// Returns what the relay is told of it.
+    /// Returns the commitment that the relay gets.
     pub fn commitment(&self, room: &RoomId) -> Commitment {
         commitment(room, &self.id())
     }
 }
 
-/// Returns what the relay knows of an agreement in one room.
+/// Returns the relay's commitment to an agreement in one room.
 pub fn commitment(room: &RoomId, agreement: &Digest) -> Commitment {
     Commitment(hash::labelled(
         "hearth agreement commitment v1",
@@ -88,7 +88,7 @@ pub fn commitment(room: &RoomId, agreement: &Digest) -> Commitment {
     ))
 }
 
-/// What a member signs to have accepted one version in one room with one key.
+/// A member's signed acceptance of one version in one room with one key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Acknowledgement {
     /// Layout of this record; 2.
@@ -100,74 +100,74 @@ pub struct Acknowledgement {
     /// Id of the version.
     #[n(2)]
     pub agreement: Digest,
-    /// Its number.
+    /// Number of the version.
     #[n(3)]
     pub version: u32,
-    /// The language that was read.
+    /// Language of the text that the member read.
     #[n(4)]
     pub language: String,
-    /// Who signs.
+    /// The signer's key.
     #[n(5)]
     pub member: MemberKey,
-    /// Hash of the facilitators' keys as the signer knew them, see [`facilitators_hash`].
+    /// Hash of the facilitators' keys that the signer knew, see [`facilitators_hash`].
     #[n(6)]
     pub facilitators: Digest,
-    /// When, by the signer's clock.
+    /// Time of signing by the signer's clock.
     #[n(7)]
     pub signed_at: Millis,
     /// Random.
     #[n(8)]
     #[cbor(with = "minicbor::bytes")]
     pub nonce: [u8; 16],
-    /// Not good for an admission after this.
+    /// Admits nobody after this time.
     #[n(9)]
     pub expires: Millis,
-    /// Answers to the comprehension questions, if the facilitator set any.
+    /// Answers to the facilitator's comprehension questions, if any.
     #[n(10)]
     pub answers: Vec<String>,
     /// Empty in this version.
     #[n(11)]
     pub more: More,
-    /// By the member's room key over all the above.
+    /// The member's room key signs all of the above.
     #[n(12)]
     pub signature: Signature,
 }
 
-/// Why an acknowledgement does not admit.
+/// Why an acknowledgement does not admit its member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AckError {
-    /// Not the bytes of an acknowledgement.
+    /// The bytes are not an acknowledgement.
     #[error("the acknowledgement is missing or malformed")]
     Malformed,
-    /// Signed for another room.
+    /// It was signed for another room.
     #[error("the acknowledgement is for another room")]
     OtherRoom,
-    /// Signed for another agreement or version.
+    /// It was signed for another agreement or version.
     #[error("the acknowledgement is for another agreement")]
     OtherAgreement,
-    /// Signed by another key than the leaf's.
+    /// Another key than the leaf's signed it.
     #[error("the acknowledgement is another member's")]
     OtherMember,
     /// The signature is wrong.
     #[error("the acknowledgement's signature does not verify")]
     BadSignature,
-    /// Too old.
+    /// It has expired.
     #[error("the acknowledgement has expired")]
     Expired,
-    /// Dated after the admission by more than clocks may differ.
+    /// It is dated after the admission by more than clocks may differ.
     #[error(
         "the acknowledgement is dated in the future: its signer's clock is ahead, or yours is behind"
     )]
     Future,
-    /// Good for longer than any may be.
+    /// It is valid for longer than a year.
     #[error("the acknowledgement claims to be good for longer than a year")]
     TooLasting,
-    /// Given up by leaving or withdrawn.
+    /// Its member left or withdrew it.
     #[error("the acknowledgement was withdrawn")]
     Revoked,
 }
 
-/// What a new acknowledgement states.
+/// Contents of a new acknowledgement.
 #[derive(Clone, Debug)]
 pub struct AckTerms<'a> {
     /// The room.
@@ -180,12 +180,12 @@ pub struct AckTerms<'a> {
     pub now: Millis,
     /// Random.
     pub nonce: [u8; 16],
-    /// Answers, if asked.
+    /// Answers to the comprehension questions, if any.
     pub answers: Vec<String>,
 }
 
 impl Acknowledgement {
-    /// Signs one.
+    /// Signs an acknowledgement.
     pub fn sign(key: &SigningKey, terms: AckTerms<'_>) -> Self {
         let mut ack = Self {
             format: 2,
@@ -219,17 +219,17 @@ impl Acknowledgement {
         (ack.format == 2 && canonical && bounded).then_some(ack).ok_or(AckError::Malformed)
     }
 
-    /// Returns the bytes that ride in the leaf.
+    /// Returns the bytes in the leaf extension.
     pub fn to_bytes(&self) -> Vec<u8> {
         codec::encode(self)
     }
 
-    /// Returns the hash by which the relay and the log name it.
+    /// Returns the hash that names it at the relay and in the log.
     pub fn digest(&self) -> Digest {
         hash::sha256(&self.to_bytes())
     }
 
-    /// Checks room, member and signature. The agreement is the caller's to judge, see the gate.
+    /// Checks room, member and signature; the caller must judge the agreement, see the gate.
     ///
     /// # Errors
     /// The first check that fails.
@@ -246,7 +246,7 @@ impl Acknowledgement {
         Ok(())
     }
 
-    /// Checks that its dates admit at a time.
+    /// Checks that its dates allow an admission at a time.
     ///
     /// # Errors
     /// [`AckError::Expired`], [`AckError::Future`] or [`AckError::TooLasting`].
@@ -269,7 +269,7 @@ impl Acknowledgement {
     }
 }
 
-/// Returns what the admitting facilitator countersigns.
+/// Returns the transcript that the admitting facilitator countersigns.
 pub fn countersign_transcript(room: &RoomId, acknowledgement: &Digest, at: Millis) -> [u8; 32] {
     hash::labelled(
         "hearth countersignature v1",
@@ -285,31 +285,31 @@ pub fn facilitators_hash(keys: &[MemberKey]) -> Digest {
     Digest(hash::labelled("hearth facilitators v1", &parts))
 }
 
-/// A signed statement of leaving; the duty about what was heard goes on.
+/// A signed departure; the duty of confidentiality goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Departure {
     /// The room.
     #[n(0)]
     pub room: RoomId,
-    /// Who leaves.
+    /// Key of the departing member.
     #[n(1)]
     pub member: MemberKey,
-    /// The acknowledgement that ends here.
+    /// The acknowledgement that ends with it.
     #[n(2)]
     pub acknowledgement: Digest,
-    /// Whether the acknowledgement is expressly withdrawn.
+    /// Whether the member expressly withdraws the acknowledgement.
     #[n(3)]
     pub withdrawn: bool,
-    /// When, by the signer's clock.
+    /// Time of signing by the signer's clock.
     #[n(4)]
     pub at: Millis,
-    /// By the member's room key over the above.
+    /// The member's room key signs the above.
     #[n(5)]
     pub signature: Signature,
 }
 
 impl Departure {
-    /// Signs one.
+    /// Signs a departure.
     pub fn sign(
         key: &SigningKey,
         room: RoomId,
@@ -340,7 +340,7 @@ impl Departure {
     }
 }
 
-/// What an invite's sealed preview holds.
+/// Content of an invite's sealed preview.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Preview {
     /// The room's title.
@@ -349,19 +349,19 @@ pub struct Preview {
     /// The current agreement.
     #[n(1)]
     pub agreement: Agreement,
-    /// Who may sign a Welcome: all facilitators and co-facilitators at the time.
+    /// Keys that may sign a Welcome: all facilitators and co-facilitators at the time.
     #[n(2)]
     pub facilitators: Vec<MemberKey>,
     /// MLS cipher suite of the room's group.
     #[n(3)]
     pub suite: u16,
-    /// Of the invite's facilitator, over the above and the room.
+    /// The invite's facilitator signs the above and the room.
     #[n(4)]
     pub signature: Signature,
 }
 
 impl Preview {
-    /// Signs one.
+    /// Signs a preview.
     pub fn sign(
         key: &SigningKey,
         room: &RoomId,
@@ -376,7 +376,7 @@ impl Preview {
         preview
     }
 
-    /// Checks the signature of the facilitator whom the invite pins.
+    /// Checks the signature of the facilitator that the invite pins.
     pub fn verify(&self, room: &RoomId, facilitator: &MemberKey) -> bool {
         handshake::verify(facilitator, &self.transcript(room), &self.signature)
             && self.facilitators.contains(facilitator)
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn one_flipped_bit_anywhere_fails() {
+    fn flipped_bit_breaks_acknowledgement() {
         let key = SigningKey::from_bytes(&[9; 32]);
         let ack = signed(&key);
         let room = RoomId([5; 16]);
@@ -437,13 +437,13 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgement_of_room_a_is_refused_in_room_b() {
+    fn acknowledgement_fails_in_another_room() {
         let ack = signed(&SigningKey::from_bytes(&[9; 32]));
         assert_eq!(ack.verify(&RoomId([0; 16]), &ack.member), Err(AckError::OtherRoom));
     }
 
     #[test]
-    fn a_departure_is_bound_to_room_and_member() {
+    fn departure_binds_room_and_member() {
         let key = SigningKey::from_bytes(&[9; 32]);
         let departure = Departure::sign(&key, RoomId([5; 16]), Digest([1; 32]), true, Millis(5));
         assert!(departure.verify(&RoomId([5; 16])));

@@ -1,4 +1,4 @@
-//! Time as a value: where a session takes it from, and what two clocks say at one moment.
+//! Time as a value: a session's clock, and one moment by two clocks.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use hearth_protocol::Millis;
 
-/// Where a member's time comes from.
+/// A member's source of time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Millis + Send + Sync>);
 
@@ -21,7 +21,7 @@ impl Clock {
         }))
     }
 
-    /// Any other clock.
+    /// Another clock.
     pub fn from_fn(now: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -44,12 +44,12 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// One moment by two clocks, neither of which need be right.
+/// One moment by two clocks, either of which may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// By the member's own clock.
     pub own: Millis,
-    /// By the relay's: its hello, and the time that passed since.
+    /// By the relay's clock: the time in its hello plus the time since.
     pub relay: Millis,
 }
 
@@ -59,12 +59,12 @@ impl Moment {
         Self { own: now, relay: now }
     }
 
-    /// The earlier of the two times: nothing that is due by it is early by either clock.
+    /// Returns the earlier of the two times: what is due by it is due by both clocks.
     pub fn earlier(self) -> Millis {
         self.own.min(self.relay)
     }
 
-    /// How far apart the clocks are.
+    /// Returns the difference between the clocks, in milliseconds.
     pub const fn apart(self) -> u64 {
         self.own.0.abs_diff(self.relay.0)
     }

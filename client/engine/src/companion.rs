@@ -9,11 +9,11 @@ pub struct Companion {
     /// Layout of this record; 1.
     #[n(0)]
     pub format: u16,
-    /// Random, drawn when knocking; it never changes.
+    /// Random, drawn when knocking; never changes.
     #[n(1)]
     #[cbor(with = "minicbor::bytes")]
     pub salt: [u8; 16],
-    /// Where to send sealed notes.
+    /// Key for sealed notes.
     #[n(2)]
     pub note: Option<NoteKey>,
 }
@@ -21,17 +21,17 @@ pub struct Companion {
 /// An HPKE public key for sealed notes.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct NoteKey {
-    /// Counts a member's keys from 1.
+    /// Number of the member's key, from 1.
     #[n(0)]
     pub number: u32,
-    /// Of the room's KEM: 1,216 bytes for X-Wing, 32 for X25519.
+    /// Public key of the room's KEM: 1,216 bytes for X-Wing, 32 for X25519.
     #[n(1)]
     #[cbor(with = "minicbor::bytes")]
     pub key: Vec<u8>,
 }
 
 impl Companion {
-    /// Reads the extension of a leaf; `None` if it is malformed, or its key is not of the leaf's KEM or keeps no secret.
+    /// Reads the leaf extension; `None` if it is malformed, or its key is not of the leaf's KEM or keeps no secret.
     ///
     /// `kem_key_bytes` is the length of the leaf's own encryption key.
     pub fn parse(bytes: &[u8], kem_key_bytes: usize) -> Option<Self> {
@@ -45,8 +45,8 @@ impl Companion {
         (companion.format == 1 && canonical && good).then_some(companion)
     }
 
-    /// Whether a member whose leaf had this companion may replace it by another: the salt stays, and a note key of another
-    /// number is a later one.
+    /// Whether a member may replace this companion by another: the salt must stay, and a new note key must have a later
+    /// number.
     pub fn may_become(&self, new: &Self) -> bool {
         let follows = match (&self.note, &new.note) {
             (Some(old), Some(new)) => new.number > old.number || new == old,

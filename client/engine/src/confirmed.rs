@@ -1,7 +1,7 @@
-//! Who is known to have followed the room to where it is.
+//! Members who are known to have followed the room to its present roster.
 //!
-//! A relay that withholds a removal from somebody keeps them, and what they write, in the old group. Nothing of theirs
-//! can be read in the new one, so a member of whom an entry came since is known to have followed. `docs/protocol.md`
+//! A relay that withholds a removal from a member keeps that member, and their messages, in the old group. The new group
+//! cannot read those messages, so a member whose entry came since is known to have followed. `docs/protocol.md`
 //! section 7.6.
 
 use hearth_protocol::{MemberKey, Seq};
@@ -13,20 +13,20 @@ use super::{
     state::{Row, RowContent},
 };
 
-/// Rows of history that are looked through at most.
+/// Maximum rows of history searched.
 const ROWS_MAX: usize = 4096;
 
-/// Who has not been heard since the roster changed.
+/// Members without an entry since the roster changed.
 #[derive(Clone, Debug)]
 pub struct Unconfirmed {
     /// The entry that changed the roster, if this profile still has it.
     pub since: Option<Seq>,
-    /// Members, without me, of whom nothing came after it.
+    /// Members other than me without an entry after it.
     pub members: Vec<Leaf>,
 }
 
 impl Room<'_> {
-    /// Returns who has not been heard since the last change of the roster.
+    /// Returns the members without an entry since the last change of the roster.
     ///
     /// # Errors
     /// [`EngineError::NotMember`] if this profile is not in the room.
@@ -41,7 +41,7 @@ impl Room<'_> {
             let newest_first = || rows.iter().rev();
             let change = newest_first().position(changes_roster);
             let after = newest_first().take(change.unwrap_or(rows.len()) + 1);
-            // Who made the change has followed it, too.
+            // The actor of the change has followed it, too.
             heard.extend(after.filter_map(|row| row.from));
             if let Some(at) = change {
                 since = newest_first().nth(at).map(|row| row.seq);
@@ -53,7 +53,7 @@ impl Room<'_> {
     }
 }
 
-/// Whether a row is the coming or going of somebody.
+/// Whether a row changes the roster.
 fn changes_roster(row: &Row) -> bool {
     let RowContent::Moderation { record, .. } = &row.content else { return false };
     matches!(record.act, Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::Enact)

@@ -1,4 +1,4 @@
-//! What is inside an application message: versioned, padded, with what the sender knew of the log.
+//! Content of an application message: versioned, padded, with the sender's view of the log.
 //!
 //! `docs/protocol.md` section 7.6.
 
@@ -9,20 +9,20 @@ use minicbor::{Decode, Encode};
 
 use super::agreement::{Agreement, Departure};
 
-/// Entries that one message vouches for at most. A reader looks each of them up.
+/// Entries that one message vouches for at most. A reader looks each one up.
 pub const WINDOW_ENTRIES_MAX: u64 = 512;
 
-/// Entries that one message vouches for at least, said before or not: what a relay keeps from a reader by a tombstone in the
-/// place of one message, the author's next one says again.
+/// Entries that one message vouches for at least, even if an earlier message vouched for them: if the relay hides one message
+/// behind a tombstone, the author's next one repeats its evidence.
 pub const WINDOW_ENTRIES_MIN: u64 = 64;
 
-/// Windows in one message. A reader looks at no more of them.
+/// Windows in one message. A reader compares no more of them.
 pub const WINDOWS_MAX: usize = 5;
 
-/// The format of envelopes that this version writes and knows.
+/// The format of envelopes that this version reads and writes.
 const FORMAT: u16 = 2;
 
-/// Bytes of one text message.
+/// Maximum bytes of one text message.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// One application message, as encrypted by MLS and thereby signed by its sender's leaf.
@@ -31,28 +31,28 @@ pub struct Envelope {
     /// Layout; 2.
     #[n(0)]
     pub format: u16,
-    /// Random; the same over retries and re-encryptions, so that a copy is shown once.
+    /// Random; unchanged over retries and re-encryptions, so that a copy is shown once.
     #[n(1)]
     pub id: MessageId,
-    /// Counts this sender's messages from 1, so that a missing one is noticed.
+    /// Number of this sender's message, from 1, so that readers notice a missing one.
     #[n(2)]
     pub counter: u64,
-    /// What the sender had seen, so that a fork of the log is noticed.
+    /// The sender's view of the log, so that readers notice a fork.
     #[n(3)]
     pub seen: Option<Seen>,
-    /// When it was written, by the sender's clock.
+    /// Time of writing by the sender's clock.
     #[n(4)]
     pub sent_at: Millis,
     /// The content.
     #[n(5)]
     pub body: Body,
-    /// Random, so that nobody can try words against a hash of the message.
+    /// Random, so that a hash of the message does not confirm guessed words.
     #[n(6)]
     #[cbor(with = "minicbor::bytes")]
     pub salt: [u8; 16],
 }
 
-/// What a sender had of the log: the last entry, and all since their last message or longer.
+/// A sender's view of the log: its last entry and windows of the entries before it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Seen {
     /// The last entry.
@@ -61,25 +61,26 @@ pub struct Seen {
     /// SHA-256 of its payload.
     #[n(1)]
     pub digest: Digest,
-    /// The last [`WINDOW_ENTRIES_MIN`] entries or, if longer, all since the sender's last message; all since that, for readers
-    /// who miss an earlier one; all since each of the last admissions, for newcomers. Longest first; at most [`WINDOWS_MAX`].
+    /// The last [`WINDOW_ENTRIES_MIN`] entries or, if longer, all since the sender's last message; then all since that message, for
+    /// readers who miss an earlier one; then all since each of the last admissions, for newcomers. Longest first; at most
+    /// [`WINDOWS_MAX`].
     #[n(2)]
     pub windows: Vec<Window>,
 }
 
-/// A part of the log, up to the last entry that was seen.
+/// A part of the log, up to the last entry that the sender saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Window {
-    /// It begins after this entry.
+    /// The window starts after this entry.
     #[n(0)]
     pub since: Seq,
-    /// Which entries are there, and in which order: see [`Window::of`].
+    /// Hash of its entries in order: see [`Window::of`].
     #[n(1)]
     pub hash: Digest,
 }
 
 impl Window {
-    /// Hashes entries after a position: each one's place, digest, and time by the relay's clock.
+    /// Hashes the entries after a position: place, digest and relay time of each.
     pub fn of(since: Seq, entries: &[(Seq, Digest, Millis)]) -> Self {
         let mut bytes = Vec::new();
         for (seq, digest, at) in entries.iter().filter(|(seq, ..)| *seq > since) {
@@ -91,30 +92,30 @@ impl Window {
     }
 }
 
-/// What a message is about.
+/// Kind and content of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Body {
-    /// Words.
+    /// A text.
     #[n(0)]
     Text(#[n(0)] String),
-    /// The sender takes an own message back.
+    /// The sender retracts an own message.
     #[n(1)]
     Retract {
-        /// Which.
+        /// Id of that message.
         #[n(0)]
         message: MessageId,
-        /// Where it is.
+        /// Place of that message.
         #[n(1)]
         seq: Seq,
     },
     /// The sender leaves.
     #[n(2)]
     Depart {
-        /// The signed statement, which the commit that carries it out repeats.
+        /// The signed departure, repeated by the commit that carries it out.
         #[n(0)]
         departure: Departure,
     },
-    /// An invite was made; facilitators open its knocks with this key.
+    /// A moderator made an invite; moderators open its knocks with this key.
     #[n(3)]
     InviteIssued {
         /// Its id at the relay.
@@ -123,7 +124,7 @@ pub enum Body {
         /// See [`hearth_protocol::invite::knock_key`].
         #[n(1)]
         knock_key: Secret32,
-        /// Knocks it is good for.
+        /// Number of knocks that it allows.
         #[n(2)]
         uses: u32,
         /// End of validity.
@@ -133,13 +134,13 @@ pub enum Body {
         #[n(4)]
         role: Role,
     },
-    /// The text of a new version of the agreement, ahead of the record that names it.
+    /// The text of a new version of the agreement, sent before the record that names it.
     #[n(4)]
     AgreementText {
         /// The new version.
         #[n(0)]
         agreement: Agreement,
-        /// Secret of the invite by which those who acknowledge too late come back.
+        /// Secret of the invite by which lapsed members return.
         #[n(1)]
         return_secret: Secret32,
         /// End of that invite.
@@ -149,28 +150,28 @@ pub enum Body {
     /// Sealed notes, each for one member: see [`super::note`].
     #[n(26)]
     Sealed {
-        /// In an order that says nothing.
+        /// In an order that reveals nothing.
         #[n(0)]
         notes: Vec<minicbor::bytes::ByteVec>,
     },
 }
 
 impl Body {
-    /// Whether its entry is marked: no rule of the room stops it, and it holds no words.
+    /// Whether its entry is marked: no rule of the room stops it, and it holds no text.
     pub const fn is_marked(&self) -> bool {
         matches!(self, Self::Retract { .. } | Self::Depart { .. })
     }
 }
 
-/// How every envelope begins, and what is read of one whose content is not taken: it counts all the same, because the
-/// sender's next message would be taken for one after a gap.
+/// The common beginning of all envelopes. It is read even if the content is not accepted, because the message counts: without it
+/// the sender's next message would seem to follow a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// See [`Envelope::id`].
     pub id: MessageId,
     /// See [`Envelope::counter`].
     pub counter: u64,
-    /// See [`Envelope::seen`]; absent in other formats, which say it in ways of their own.
+    /// See [`Envelope::seen`]; absent in other formats, whose encoding of it is unknown.
     pub seen: Option<Seen>,
 }
 
@@ -180,21 +181,21 @@ pub struct LaterKind {
     /// Format of the envelope.
     #[n(0)]
     pub format: u64,
-    /// Number of the body, where the format is known.
+    /// Number of the body, if the format is known.
     #[n(1)]
     pub body: Option<u32>,
 }
 
-/// Why the content of an envelope is not taken.
+/// Why the content of an envelope is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
     /// Padding or CBOR is wrong.
     #[error("the message's content is malformed")]
     Malformed,
-    /// From a newer version of Hearth.
+    /// It comes from a newer version of Hearth.
     #[error("the message is of a kind that this version does not know")]
     Later(Box<Head>, LaterKind),
-    /// Sent past the room's rules as what it is not.
+    /// The body does not match the mark, so it bypasses the room's rules.
     #[error("the message is not of the kind that its mark says")]
     Mark(Box<Head>),
     /// Too long to send.
@@ -214,11 +215,11 @@ impl Envelope {
         padded.ok_or(ContentError::TooLong)
     }
 
-    /// Strips the padding and decodes the content of an entry that is `marked` or not.
+    /// Removes the padding and decodes the content of an entry that is `marked` or not.
     ///
     /// # Errors
     /// [`ContentError::Malformed`]; [`ContentError::Later`] for a body or format of a newer version;
-    /// [`ContentError::Mark`] if a marked entry holds words, or another a retraction or a departure.
+    /// [`ContentError::Mark`] if a marked entry holds a text, or an unmarked one a retraction or a departure.
     pub fn from_padded(padded: &[u8], marked: bool) -> Result<Self, ContentError> {
         let bytes = if marked { padding::unpad_marked(padded) } else { padding::unpad(padded) };
         let bytes = bytes.ok_or(ContentError::Malformed)?;
@@ -238,8 +239,8 @@ impl Envelope {
     }
 }
 
-/// Reads what is known of an envelope of another format, or with a body that this version does not know; `None` if it is
-/// neither, or not well-formed.
+/// Reads the head of an envelope in another format, or with a body that this version does not know; `None` if it is
+/// neither, or malformed.
 fn later(bytes: &[u8]) -> Option<(Head, LaterKind)> {
     /// Fields of every format: format, id, counter.
     const COMMON: u64 = 3;
@@ -257,7 +258,7 @@ fn later(bytes: &[u8]) -> Option<(Head, LaterKind)> {
         (fields >= ALL).then_some(())?;
         seen = decoder.decode().ok()?;
         decoder.decode::<Millis>().ok()?;
-        // A part of a known body may be of a later version, too: a role, a change.
+        // A known body may contain an unknown part, too, such as a role or a change.
         let known = decoder.clone().decode::<Body>();
         known.err().filter(minicbor::decode::Error::is_unknown_variant)?;
         let mut choice = decoder.clone();
@@ -283,13 +284,13 @@ mod tests {
         Envelope::from_padded(&padded.unwrap(), marked)
     }
 
-    /// Format, id, counter 9, and fields as they are.
+    /// Encodes format, id, counter 9 and the given fields.
     fn bytes(fields: u8, format: &[u8], rest: &[u8]) -> Vec<u8> {
         [&[0x80 | fields], format, &[0x50], &ID, &[9], rest].concat()
     }
 
     #[test]
-    fn later_messages_say_who_and_how_many() {
+    fn later_messages_name_sender_and_counter() {
         let seen = [&[0x83, 7, 0x58, 32], &[6; 32][..], &[0x80]].concat();
         let known =
             |body: &[u8]| bytes(7, &[2], &[&seen, &[5][..], body, &[0x50], &[0; 16]].concat());
@@ -311,7 +312,7 @@ mod tests {
                 }
             }
         }
-        // A known kind with content of another shape is malformed, and so is what lacks the common beginning.
+        // A known kind with the wrong shape is malformed, and so is an envelope without the common beginning.
         for content in [
             known(&[0x82, 0, 0x81, 7]),
             known(&[0x83, 5, 0x80, 0x80]),

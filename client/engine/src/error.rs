@@ -1,4 +1,4 @@
-//! Why the engine could not do something, by whose fault.
+//! Reasons why the engine refused or failed.
 
 use hearth_protocol::Seq;
 
@@ -10,26 +10,26 @@ use crate::store::StoreError;
 /// Why the engine refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    // Somebody lied, or something was rolled back.
+    // The relay or a member lied, or a state was rolled back.
     /// The relay's log is another or shorter than the one this profile has seen.
     #[error("history went backwards: the relay no longer has what it showed before (entry {0})")]
     HistoryBackwards(Seq),
-    /// The relay's store is not the one it was.
+    /// The relay's store has a new identity.
     #[error("history went backwards: the relay was restored from a copy")]
     StreamChanged,
-    /// The room is two, and those whom somebody removed in the other may read on in ours.
+    /// The room has split, so members removed in the other part may read on in ours.
     #[error("somebody went on from an earlier state of this room at entry {0}: it may have split")]
     Split(Seq),
-    /// The gate refuses.
+    /// The gate refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// An invite's preview does not verify.
     #[error("the invite's preview is not what its facilitator signed")]
     BadPreview,
-    /// A knock does not hold what it says.
+    /// A knock does not verify.
     #[error("the knock does not verify: {0}")]
     BadKnock(&'static str),
-    /// A Welcome cannot be opened: its sender's program or the relay is at fault.
+    /// A Welcome cannot be opened: the facilitator's client or the relay is at fault.
     #[error("what a facilitator's program sent to let you in cannot be opened")]
     BadWelcome,
     /// A receipt does not verify.
@@ -37,53 +37,53 @@ pub enum EngineError {
     BadReceipt(&'static str),
 
     // A rule forbids it.
-    /// The room's rules.
+    /// A rule of the room forbids it.
     #[error(transparent)]
     Rule(#[from] RuleError),
-    /// The acknowledgement is not good.
+    /// The acknowledgement is invalid.
     #[error(transparent)]
     Acknowledgement(#[from] AckError),
-    /// Not in the room (any more, or yet).
+    /// This profile is not in the room, no longer or not yet.
     #[error("you are not in this room: {0}")]
     NotMember(&'static str),
-    /// The agreement named is not the one in force.
+    /// The agreement's id is not that of the one in force.
     #[error("that is not the agreement's id")]
     AgreementMismatch,
-    /// The text of a version of the agreement is not in this profile.
+    /// This profile lacks the text of a version of the agreement.
     #[error("the text of that version has not reached this device")]
     NoText,
-    /// The name looks like that of somebody in the room.
+    /// The name looks like a present member's.
     #[error("that name looks like the name of somebody in the room")]
     NameTaken,
-    /// The invite is older than my role: its holder takes a Welcome only from those who moderated then, of whom these still do.
+    /// The invite is older than my role, so the knocker accepts a Welcome only from its moderators. These still moderate.
     #[error(
         "the invite is older than your role: the knocker's program lets in nobody whom you admit"
     )]
     NotVouched(Vec<String>),
-    /// Nobody of that name or id.
+    /// No member has that name or key.
     #[error("nobody in the room is called {0:?}")]
     NoSuchMember(String),
-    /// More than one fits.
+    /// Several rooms or members fit.
     #[error("more than one fits {0:?}")]
     Ambiguous(String),
-    /// No message of that id or number.
+    /// No message has that id or number.
     #[error("no message has the id or number {0:?}")]
     NoSuchMessage(String),
     /// Several messages fit.
     #[error("more than one message fits {wanted:?}: {fits}")]
     SeveralMessages {
-        /// What was asked for.
+        /// The id or number asked for.
         wanted: String,
-        /// Those that fit.
+        /// The messages that fit.
         fits: Fits,
     },
-    /// Only the author or a facilitator may.
+    /// Only the author or a facilitator can retract a message.
     #[error("only its author or a facilitator can retract a message")]
     NotAuthor,
-    /// Too long, or malformed.
+    /// The content is too long or malformed.
     #[error(transparent)]
     Content(#[from] ContentError),
-    /// Longer than the room allows.
+    /// The text is longer than the room allows.
     #[error("the message has {chars} characters, and the room allows {max}")]
     TooLong {
         /// Characters of the message.
@@ -91,21 +91,21 @@ pub enum EngineError {
         /// Characters allowed.
         max: u32,
     },
-    /// As many messages wait as the outbox takes.
+    /// The outbox is full.
     #[error("{} messages wait to be sent already", super::outbox::OUTBOX_MAX)]
     OutboxFull,
-    /// A commit of ours is already on its way.
+    /// A commit of ours is still pending.
     #[error("another change of the room is still on its way")]
     Busy,
 
-    // Ours.
-    /// The local store.
+    // This device failed.
+    /// The local store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A record of the local store does not decode.
     #[error("the profile's record of this room is damaged")]
     DamagedRecord,
-    /// MLS refuses or fails.
+    /// MLS refused or failed.
     #[error(transparent)]
     Mls(MlsError),
     /// The system's random generator failed.
@@ -137,7 +137,7 @@ impl From<MlsError> for EngineError {
 }
 
 impl EngineError {
-    /// Whether somebody lied, as opposed to a rule or a failure: exit code 5.
+    /// Whether the relay or a member lied, so that the exit code is 5.
     pub fn is_verification_failure(&self) -> bool {
         match self {
             Self::HistoryBackwards(_)
@@ -147,7 +147,7 @@ impl EngineError {
             | Self::BadKnock(_)
             | Self::BadWelcome
             | Self::BadReceipt(_) => true,
-            // A rule that forbids our own act is no lie.
+            // A rule that forbids our own act is not a lie.
             Self::Refused(refusal) => {
                 !matches!(refusal, Refusal::Rule(_) | Refusal::NameConfusable)
             }

@@ -1,8 +1,8 @@
-//! The one gate: what every honest member checks before a commit is merged or a Welcome accepted.
+//! The gate: every check that an honest member makes before merging a commit or accepting a Welcome.
 //!
-//! It stands between OpenMLS's `process_message` and `merge_staged_commit`, on our own commits as on others', and
-//! between a staged Welcome and the group. It looks at no clock and at nothing that the relay says, so all honest
-//! members decide alike. Attacks it stops are named beside each check; `docs/threat-model.md` has the list.
+//! It runs between OpenMLS's `process_message` and `merge_staged_commit`, on our own commits as on others', and
+//! between a staged Welcome and the group. It uses neither a clock nor the relay's word, so all honest
+//! members decide alike. Comments beside the checks name the attacks that they stop; `docs/threat-model.md` lists them all.
 
 use hearth_protocol::{MemberKey, RoomId};
 use hearth_text::name::Look;
@@ -12,39 +12,39 @@ use super::{
     policy::{Act, Applied, Leaf, RoomPolicy, RuleError, Scene},
 };
 
-/// What a staged commit would do, in our terms.
+/// The effects of a staged commit, in our terms.
 #[derive(Clone, Debug)]
 pub struct CommitView {
     /// Signature key of the committer's leaf before the commit.
     pub committer: MemberKey,
-    /// Leaves it adds; `None` where a leaf lacks what every leaf of ours has.
+    /// Leaves that it adds; an error for a leaf that lacks what every leaf of ours has.
     pub added: Vec<Result<Leaf, LeafError>>,
-    /// Keys of the leaves it removes.
+    /// Keys of the leaves that it removes.
     pub removed: Vec<MemberKey>,
     /// The policy in the new group context, if the commit changes the context.
     pub policy: Option<Result<RoomPolicy, PolicyError>>,
-    /// Whether anything of the context besides the policy would change.
+    /// Whether it changes any other part of the context than the policy.
     pub context_changed_otherwise: bool,
-    /// Kinds of proposals that no commit of ours holds (Update, PSK, ReInit, external, by reference, ...).
+    /// Whether it holds proposals that rooms do not use (Update, PSK, ReInit, external, by reference, ...).
     pub foreign_proposals: bool,
     /// The committer's new leaf.
     pub path: Option<Result<Leaf, LeafError>>,
 }
 
-/// Why a leaf is none of ours.
+/// Why a leaf is not a valid leaf of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeafError {
-    /// No basic credential with a good name.
+    /// It has no basic credential with a valid name.
     #[error("the leaf has no acceptable name")]
     Name,
-    /// The signature key is no Ed25519 key.
+    /// The signature key is not an Ed25519 key.
     #[error("the leaf's key is malformed")]
     Key,
-    /// The encryption key is a point of low order: nothing can be encrypted to it, and its owner's neighbours in the
+    /// The encryption key has low order: it keeps no secret, and its owner's neighbours in the
     /// tree could make no commit (RFC 9180 section 7.1.4, RFC 7748 section 6.1).
     #[error("the leaf's encryption key keeps no secret")]
     EncryptionKey,
-    /// A key package whose lifetime is not 0 to 2^64-1: readers whose clocks differ would decide differently.
+    /// The lifetime of a key package is not 0 to 2^64-1, so members with different clocks would decide differently.
     #[error(
         "the key package has a lifetime of its own, and every member's clock would judge it differently"
     )]
@@ -55,59 +55,59 @@ pub enum LeafError {
     /// The companion of the acknowledgement is missing, malformed, or its note key keeps no secret.
     #[error("the leaf's companion is missing or malformed")]
     Companion,
-    /// Other extensions or capabilities than ours.
+    /// It has other extensions or capabilities than ours.
     #[error("the leaf has extensions that do not belong there")]
     Extensions,
 }
 
-/// Why a group context is none of ours.
+/// The group context is not that of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the room's policy is missing or malformed")]
 pub struct PolicyError;
 
-/// Why the gate refuses. The epoch does not advance, and the culprit is named.
+/// Why the gate refuses. The epoch does not advance, and the committer is named.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Signed by a member and against the rules of MLS itself, or of no use to this client alone.
+    /// A member signed it, but it breaks the rules of MLS itself, or only this client cannot use it.
     #[error("the commit does not work")]
     Unusable,
-    /// A proposal of a kind that rooms do not use.
+    /// It holds a proposal of a kind that rooms do not use.
     #[error("the commit holds a proposal that rooms do not allow")]
     ForeignProposal,
-    /// No update path: the committer's keys would not be renewed.
+    /// It has no update path, so the committer's keys would not be renewed.
     #[error("the commit does not renew the committer's keys")]
     NoPath,
     /// The committer's new leaf differs in more than its keys.
     #[error("the committer changed their own name, key or acknowledgement")]
     OwnLeafChanged,
-    /// The committer's new leaf, or an added one, is none of ours.
+    /// The committer's new leaf, or an added one, is invalid.
     #[error(transparent)]
     BadLeaf(#[from] LeafError),
-    /// The group context lost its policy or gained something else.
+    /// The group context lost its policy or gained another extension.
     #[error(transparent)]
     BadPolicy(#[from] PolicyError),
-    /// Somebody is added or removed without a record that says so.
+    /// It adds or removes a member without a record.
     #[error("members change without a record of it")]
     Unrecorded,
-    /// The rules forbid it.
+    /// A rule of the room forbids it.
     #[error(transparent)]
     Rule(#[from] RuleError),
-    /// The new policy is not what the record makes of the old one.
+    /// The new policy differs from the one that the record makes of the old policy.
     #[error("the new policy is not what its record says")]
     PolicyMismatch,
-    /// The commit adds somebody other than recorded.
+    /// It adds another member than its record names.
     #[error("the commit adds somebody other than its record says")]
     AddMismatch,
-    /// The commit removes somebody other than recorded.
+    /// It removes another member than its record names.
     #[error("the commit removes somebody other than its record says")]
     RemoveMismatch,
-    /// A name that looks like another member's.
+    /// The new member's name looks like another member's.
     #[error("the new member's name looks like that of another")]
     NameConfusable,
-    /// The Welcome is not signed by a facilitator whom the invite pins.
+    /// No facilitator that the invite pins signed the Welcome.
     #[error("the Welcome is not from a facilitator of the invite")]
     ForeignWelcome,
-    /// The Welcome's leaf does not hold the acknowledgement that was signed.
+    /// The Welcome's leaf for me lacks the acknowledgement that I signed.
     #[error("the Welcome does not hold my acknowledgement")]
     OwnAcknowledgementMissing,
     /// The Welcome is for another room or agreement than the invite's.
@@ -115,16 +115,16 @@ pub enum Refusal {
     OtherRoom,
 }
 
-/// What a commit that passed means.
+/// Meaning of a commit that passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Somebody renewed their keys, or acknowledged a newer version; nothing else changed.
+    /// A member renewed their keys or acknowledged a newer version; nothing else changed.
     Update(MemberKey),
     /// An act of moderation, with the policy that follows.
     Moderated(Box<Applied>),
 }
 
-/// Judges a commit against the roster and policy of the epoch it would end. `members_max` is what rooms of its suite hold.
+/// Judges a commit against the roster and policy of the epoch that it would end. `members_max` is the limit of the room's suite.
 ///
 /// # Errors
 /// The first check that fails; the commit must not be merged.
@@ -135,11 +135,11 @@ pub fn check_commit(
     roster: &[Leaf],
     commit: &CommitView,
 ) -> Result<Verdict, Refusal> {
-    // Before all else of the commit: OpenMLS has refused it for this already where the reader's clock is outside.
+    // Checked first, because OpenMLS has already refused the commit for this if the reader's clock is outside the lifetime.
     if commit.added.iter().any(|leaf| matches!(leaf, Err(LeafError::Lifetime))) {
         return Err(LeafError::Lifetime.into());
     }
-    // Rogue joins come as external commits, PSKs or stored proposals in other products; ours have none of these.
+    // In other products, attackers join by external commits, PSKs or stored proposals; rooms have none of these.
     if commit.foreign_proposals {
         return Err(Refusal::ForeignProposal);
     }
@@ -148,12 +148,12 @@ pub fn check_commit(
     }
     let own = roster.iter().find(|l| l.member == commit.committer);
     let own = own.ok_or(Refusal::Rule(RuleError::NoSuchMember))?;
-    // RFC 9420 section 12.4 allows some commits without a path. None of ours is one of them.
+    // RFC 9420 section 12.4 allows some commits without a path. Rooms do not use them.
     let path = commit.path.as_ref().ok_or(Refusal::NoPath)?.as_ref().map_err(|e| *e)?;
     check_own_leaf(room, policy, own, path)?;
 
     let Some(new_policy) = &commit.policy else {
-        // Without a record nobody comes and nobody goes: the ghost member of other messengers stops here.
+        // Without a record, no member joins or leaves: this stops the ghost member known from other messengers.
         if !(commit.added.is_empty() && commit.removed.is_empty()) {
             return Err(Refusal::Unrecorded);
         }
@@ -193,7 +193,7 @@ pub fn check_commit(
     Ok(Verdict::Moderated(Box::new(applied)))
 }
 
-/// OpenMLS verifies that the new leaf is signed, not that it still says the same: that is ours to check.
+/// Checks the content of the new leaf, because OpenMLS verifies only its signature.
 fn check_own_leaf(
     room: RoomId,
     policy: &RoomPolicy,
@@ -205,7 +205,7 @@ fn check_own_leaf(
         return Err(Refusal::OwnLeafChanged);
     }
     if old.acknowledgement != new.acknowledgement {
-        // The one change allowed is to acknowledge a newer version of the agreement.
+        // The only allowed change is to acknowledge a newer version of the agreement.
         let (was, is) = (&old.acknowledgement, &new.acknowledgement);
         if is.version <= was.version {
             return Err(Refusal::OwnLeafChanged);
@@ -217,7 +217,7 @@ fn check_own_leaf(
     Ok(())
 }
 
-/// What a Welcome would make us a member of.
+/// The group that a Welcome leads to.
 #[derive(Clone, Debug)]
 pub struct WelcomeView {
     /// The group's id.
@@ -226,18 +226,18 @@ pub struct WelcomeView {
     pub signer: MemberKey,
     /// The policy in the group context.
     pub policy: Result<RoomPolicy, PolicyError>,
-    /// All leaves, ours too.
+    /// All leaves, including ours.
     pub roster: Vec<Result<Leaf, LeafError>>,
 }
 
-/// What the joiner knows from invite and preview.
+/// The joiner's knowledge from invite and preview.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// The invite's room.
     pub room: RoomId,
-    /// Keys that the preview, signed by the invite's facilitator, allows to admit.
+    /// Keys that may admit, from the preview that the invite's facilitator signed.
     pub facilitators: &'a [MemberKey],
-    /// What I signed.
+    /// The acknowledgement that I signed.
     pub acknowledgement: &'a Acknowledgement,
 }
 
@@ -252,7 +252,7 @@ pub fn check_welcome(
     if view.room != Some(expected.room) {
         return Err(Refusal::OtherRoom);
     }
-    // A look-alike group, made by the relay or an invited attacker, is signed by a key that no invite pins.
+    // The relay or an invited attacker can make a look-alike group, but no invite pins the key that signs it.
     if !expected.facilitators.contains(&view.signer) {
         return Err(Refusal::ForeignWelcome);
     }

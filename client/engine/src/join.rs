@@ -1,4 +1,4 @@
-//! Ways into a room: founding it, or acknowledging its agreement, knocking and being welcomed.
+//! Ways into a room: founding it, or acknowledging its agreement, knocking and being admitted.
 
 use hearth_protocol::{
     Digest, MemberKey, Millis, RoomId, RoomNumbers, Secret32, Seq, codec,
@@ -24,7 +24,7 @@ use crate::store::{Kind, Store};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// What a founder decides.
+/// A founder's choices.
 #[derive(Clone, Debug)]
 pub struct Founding {
     /// The room's title.
@@ -39,14 +39,14 @@ pub struct Founding {
     pub local_name: String,
     /// MLS cipher suite.
     pub suite: Suite,
-    /// What the relay shall enforce from the start.
+    /// Numbers that the relay enforces from the start.
     pub numbers: RoomNumbers,
 }
 
-/// What a knock sends to the relay.
+/// Contents of a knock for the relay.
 #[derive(Clone, Debug)]
 pub struct KnockRequest {
-    /// The opaque triple.
+    /// The relay's view of the acknowledgement.
     pub acknowledgement: AckTriple,
     /// The sealed body.
     pub body: Vec<u8>,
@@ -70,19 +70,19 @@ pub fn open_preview(link: &Invite, sealed: &[u8]) -> Result<Preview> {
     good.then_some(preview).ok_or(EngineError::BadPreview)
 }
 
-/// Who joins, and under which names.
+/// A joiner's names and answers.
 #[derive(Clone, Debug)]
 pub struct Joining {
     /// The display name in the room.
     pub name: String,
-    /// The name by which this profile's commands call the room.
+    /// The room's name in this profile's commands.
     pub local_name: String,
     /// Answers to the comprehension questions, if any.
     pub answers: Vec<String>,
 }
 
 impl<'s> Room<'s> {
-    /// Founds a room in the store; the relay is told afterwards, and once it has answered, [`Self::opened`] says so.
+    /// Founds a room in the store before the relay learns of it; [`Self::opened`] records the relay's answer.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -141,8 +141,8 @@ impl<'s> Room<'s> {
         })
     }
 
-    /// Finds the room that was founded in the same way with the same grant, and of which the relay's answer was never heard.
-    /// Another would need another grant if the relay has opened this one.
+    /// Finds the room that was founded identically with the same grant and whose answer from the relay never arrived, because a new room
+    /// would need another grant if the relay has opened this one.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -169,7 +169,7 @@ impl<'s> Room<'s> {
         Ok(None)
     }
 
-    /// Takes the relay's word that a room that was founded here is open.
+    /// Records the relay's answer that a room founded here is open.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -177,10 +177,10 @@ impl<'s> Room<'s> {
         self.set_standing(Standing::Member)
     }
 
-    /// Signs the acknowledgement and makes the knock; everything is in the store before it is sent.
+    /// Signs the acknowledgement and makes the knock; everything is stored before it is sent.
     ///
-    /// Somebody who lapsed keeps key and history; whoever left, was removed or declined gets a new key, and so does a member of
-    /// whom the relay says that they are out, or without whom the others went on. Texts that wait stay, and are not sent in the new stay unasked.
+    /// A lapsed member keeps key and history. A member who left, was removed or was declined gets a new key, and so does one whom the
+    /// relay calls out or whom the others left behind. Waiting texts stay, and enter the new stay only when their author sends them.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -206,7 +206,7 @@ impl<'s> Room<'s> {
                     }
                     if room.state.standing != Standing::Lapsed {
                         room.state.key = random_secret()?;
-                        // The relay has none for a key that it has not seen.
+                        // The relay has no time-out for a new key.
                         room.state.timed_out_until = Millis(0);
                         room.state.companion = own_companion()?;
                     }
@@ -272,10 +272,10 @@ impl<'s> Room<'s> {
         })
     }
 
-    /// Joins by a Welcome that passes the gate; on refusal the key package stays good.
+    /// Joins by a Welcome that passes the gate; after a refusal the key package stays usable.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] if it is from a stranger, for another room, or lacks my acknowledgement.
+    /// [`EngineError::Refused`] if a stranger signed it, it is for another room, or it lacks my acknowledgement.
     pub fn welcomed(&mut self, welcome: &[u8], joined: Seq, now: Millis) -> Result<()> {
         let ack = self.acknowledgement()?;
         self.change(|room| {
@@ -297,7 +297,7 @@ impl<'s> Room<'s> {
             room.state.title.clone_from(&policy.title);
             room.state.joined = joined;
             room.begin_log(policy.record.number)?;
-            // Due at once: a leaf that never commits keeps the tree slow, and its first keys travelled in a knock.
+            // Due at once, because a leaf that never commits keeps the tree slow, and its first keys travelled in a knock.
             room.state.renewed_at = Millis(0);
             let mut row = Row {
                 place: room.cursor.place(joined),
@@ -333,7 +333,7 @@ impl<'s> Room<'s> {
         })
     }
 
-    /// Takes the relay's word that the knock was declined, with a note that only a pinned facilitator can have signed.
+    /// Records the relay's answer that the knock was declined, with a note that only a pinned facilitator can have signed.
     ///
     /// # Errors
     /// See [`EngineError`].

@@ -1,5 +1,5 @@
-//! A modified client, for tests: it believes every commit and Welcome, acts without leave, and makes messages that no client
-//! makes. Compiled for tests alone.
+//! A modified client for tests: it believes every commit and Welcome, acts without permission, and makes messages that no honest
+//! client makes. Compiled for tests only.
 
 use hearth_protocol::{MessageId, Millis, codec, padding};
 
@@ -17,12 +17,12 @@ use super::{
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// Returns the primitives of a client that keeps no law.
+/// Returns the primitives of a client without laws.
 pub fn crypto(clock: Clock) -> Crypto {
     Crypto::with_laws(clock, Laws::Broken)
 }
 
-/// Takes a commit for what it says, whoever may make it.
+/// Accepts a commit as it stands, without checking its committer.
 pub(super) fn believe_commit(commit: &CommitView) -> Result<Verdict, Refusal> {
     let Some(policy) = &commit.policy else { return Ok(Verdict::Update(commit.committer)) };
     let added = match commit.added.first() {
@@ -34,14 +34,14 @@ pub(super) fn believe_commit(commit: &CommitView) -> Result<Verdict, Refusal> {
     Ok(Verdict::Moderated(Box::new(Applied { policy, removed, added })))
 }
 
-/// Joins whatever room a Welcome is for.
+/// Joins the room of any Welcome.
 pub(super) fn believe_welcome(view: WelcomeView) -> Result<(RoomPolicy, Vec<Leaf>), Refusal> {
     let roster = view.roster.into_iter().collect::<Result<Vec<Leaf>, LeafError>>()?;
     Ok((view.policy?, roster))
 }
 
 impl Room<'_> {
-    /// Encrypts any message under any id, with or without a mark, whatever it is.
+    /// Encrypts any message under any id, with or without a mark.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -69,7 +69,7 @@ impl Room<'_> {
         })
     }
 
-    /// Makes a payload with the header of a commit of this epoch that does not work.
+    /// Makes an unusable payload with the header of a commit of this epoch.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -82,7 +82,7 @@ impl Room<'_> {
         Ok(payload)
     }
 
-    /// Signs a departure that ends the own stay, or one that ends none.
+    /// Signs a departure that ends the own stay, or, unless `is_right`, no stay.
     ///
     /// # Errors
     /// See [`EngineError`].

@@ -1,5 +1,5 @@
-//! Whether a client keeps the room's laws. Every client that is given away does: the other kind exists in tests alone, so that
-//! they can play a member or a facilitator whose client was modified.
+//! Whether a client keeps the room's laws. Every released client does: the other kind exists in tests only, to
+//! play a member or a facilitator with a modified client.
 
 use hearth_protocol::RoomId;
 
@@ -9,13 +9,13 @@ use super::{
     record::Record,
 };
 
-/// Who judges commits, Welcomes and the own acts.
+/// Judge of commits, Welcomes and own acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Laws {
-    /// The gate and the policy.
+    /// The gate and the policy judge.
     #[default]
     Kept,
-    /// Nobody.
+    /// Nothing is judged.
     #[cfg(any(test, feature = "testing"))]
     Broken,
 }

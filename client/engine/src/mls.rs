@@ -1,8 +1,8 @@
 //! MLS (RFC 9420): the only file, with the storage provider, that names OpenMLS.
 //!
-//! Everything leaves here in the engine's terms: [`Leaf`], [`RoomPolicy`], [`CommitView`]. Handshakes are ciphertext
-//! only; external commits and proposals have no way in; no past epochs are kept, because the relay takes entries of
-//! the current epoch only (`docs/decisions/0003-current-epoch-only.md`).
+//! Every function here speaks the engine's terms: [`Leaf`], [`RoomPolicy`], [`CommitView`]. Handshakes are ciphertext only; external
+//! commits and proposals have no way in; no past epochs are kept, because the relay accepts entries of the current epoch only
+//! (`docs/decisions/0003-current-epoch-only.md`).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -51,13 +51,13 @@ const POLICY_EXTENSION: u16 = 0xff01;
 const ACKNOWLEDGEMENT_EXTENSION: u16 = 0xff02;
 /// Leaf node extension that holds the [`Companion`] (private use).
 const COMPANION_EXTENSION: u16 = 0xff03;
-/// Messages of one sender that may come out of order, and that may be skipped.
+/// Messages of one sender that may arrive out of order, and messages that may be skipped.
 const OUT_OF_ORDER: u32 = 64;
 const FORWARD_DISTANCE: u32 = 2_000;
-/// Every leaf that a key package brings is good at any time: OpenMLS asks the reader's clock, and no reader's clock may decide
-/// whether a commit is valid. The acknowledgement in the leaf says how long an admission is good.
+/// Lifetime of every leaf in a key package: unlimited. OpenMLS checks it by the reader's clock, and no reader's clock may decide
+/// whether a commit is valid. The acknowledgement in the leaf limits an admission in time.
 const LIFETIME: (u64, u64) = (0, u64::MAX);
-/// Ciphertexts are padded to a multiple of this many bytes, on top of the buckets for content.
+/// Ciphertexts are padded to a multiple of this many bytes, on top of the content's buckets.
 const PADDING_BYTES: usize = 256;
 
 /// Cipher suites of rooms.
@@ -78,8 +78,8 @@ impl Suite {
         }
     }
 
-    /// Returns how many members a room may have. A commit holds a ciphertext for every member whose part of the tree has
-    /// no keys yet, about 1.2 KB with X-Wing and 80 bytes without, and the relay takes no entry above
+    /// Returns the maximum number of members of a room. A commit holds a ciphertext for every member whose part of the tree has
+    /// no keys yet, about 1.2 KB with X-Wing and 80 bytes without, and the relay accepts no entry above
     /// [`hearth_protocol::limits::PAYLOAD_BYTES_MAX`].
     pub const fn members_max(self) -> usize {
         match self {
@@ -96,7 +96,7 @@ impl Suite {
         }
     }
 
-    /// Reads the number.
+    /// Returns the suite of a number on the wire.
     pub const fn from_number(number: u16) -> Option<Self> {
         match number {
             0x004d => Some(Self::XWing),
@@ -113,16 +113,16 @@ impl Suite {
     }
 }
 
-/// Why MLS refused.
+/// Why an MLS operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MlsError {
-    /// Bytes from outside are not what they should be, or their cryptography fails.
+    /// Bytes from outside are malformed, or their cryptography fails.
     #[error("the message does not verify")]
     Invalid,
     /// The message is from an epoch other than the group's.
     #[error("the message is from another epoch")]
     WrongEpoch,
-    /// The gate refuses.
+    /// The gate refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// A key package does not fit this room.
@@ -131,7 +131,7 @@ pub enum MlsError {
     /// The stored state does not load or does not allow the operation.
     #[error("the room's key state is damaged or in the way")]
     State,
-    /// OpenMLS takes no time before 1970.
+    /// OpenMLS accepts no time before 1970.
     #[error("this computer's clock is before 1970")]
     Clock,
 }
@@ -149,16 +149,16 @@ impl Signer for LeafSigner<'_> {
     }
 }
 
-/// Who somebody is in one room.
+/// A member's identity in one room.
 #[derive(Clone, Copy)]
 pub(crate) struct Identity<'a> {
     /// The room key.
     pub(crate) key: &'a SigningKey,
     /// The display name.
     pub(crate) name: &'a str,
-    /// The acknowledgement that rides in the leaf.
+    /// The acknowledgement in the leaf.
     pub(crate) acknowledgement: &'a Acknowledgement,
-    /// The companion that rides beside it.
+    /// The companion in the leaf.
     pub(crate) companion: &'a Companion,
 }
 
@@ -174,32 +174,32 @@ impl Identity<'_> {
 /// A room's group.
 pub(crate) struct Group {
     inner: Box<MlsGroup>,
-    /// The roster of an epoch: names and acknowledgements are checked once, not for every message.
+    /// The roster of an epoch, cached so that names and acknowledgements are checked once and not for every message.
     roster: Option<(Epoch, Vec<Leaf>)>,
 }
 
 /// An MLS message after decryption, before it has any effect.
 pub(crate) enum Processed {
-    /// An application message, who signed it, and whether it is marked; `None` if it has other authenticated data.
+    /// An application message, its signer and its mark; `None` if it has other authenticated data.
     Application { sender: MemberKey, content: Vec<u8>, marked: Option<bool> },
-    /// A commit that the gate has passed.
+    /// A commit that passed the gate.
     Commit { staged: Box<StagedCommit>, verdict: Verdict, removes_me: bool },
-    /// A commit that the gate refuses, and who made it.
+    /// A commit that the gate refused, and its committer.
     RefusedCommit { committer: MemberKey, refusal: Refusal },
-    /// A message of our own leaf that we have no record of.
+    /// A message of our own leaf that this profile has no record of.
     Own,
 }
 
-/// What a commit of ours shall do.
+/// Contents of a commit of ours.
 #[derive(Default)]
 pub(crate) struct CommitPlan<'a> {
-    /// Add the holder of this key package.
+    /// Key package of the member to add.
     pub(crate) add: Option<&'a [u8]>,
-    /// Remove these.
+    /// Members to remove.
     pub(crate) remove: &'a [MemberKey],
-    /// Replace the policy.
+    /// The new policy.
     pub(crate) policy: Option<&'a RoomPolicy>,
-    /// Renew the own leaf with this acknowledgement.
+    /// The new acknowledgement of the own leaf.
     pub(crate) acknowledgement: Option<&'a Acknowledgement>,
 }
 
@@ -255,7 +255,7 @@ impl Group {
         Ok(inner.map(Self::of))
     }
 
-    /// Joins by a Welcome, if [`gate::check_welcome`] passes it.
+    /// Joins by a Welcome that passes [`gate::check_welcome`].
     ///
     /// Must run in a transaction that is rolled back on error: OpenMLS consumes the key package at once.
     pub(crate) fn join(
@@ -268,7 +268,7 @@ impl Group {
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
             return Err(MlsError::Invalid);
         };
-        // The gate looks at every leaf's lifetime; OpenMLS would ask the clock about it (RFC 9420 section 7.3 leaves
+        // The gate checks every leaf's lifetime; OpenMLS would check it by the clock (RFC 9420 section 7.3 leaves
         // this check to the application).
         let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
             .map_err(|_| MlsError::Invalid)?
@@ -298,7 +298,7 @@ impl Group {
         Epoch(self.inner.epoch().as_u64())
     }
 
-    /// Returns how many members the group may have; see [`Suite::members_max`].
+    /// Returns the maximum number of members; see [`Suite::members_max`].
     fn members_max(&self) -> usize {
         self.suite().map_or(0, Suite::members_max)
     }
@@ -307,12 +307,12 @@ impl Group {
         Suite::from_number(self.inner.ciphersuite().into())
     }
 
-    /// Says what is in a leaf of this group.
+    /// Returns the content of a leaf of this group.
     fn leaf_view(&self, leaf: &LeafNode) -> Result<Leaf, LeafError> {
         leaf_view(leaf, self.suite().map_or(0, Suite::key_bytes))
     }
 
-    /// Whether the group still has us as a member.
+    /// Whether this profile is still a member of the group.
     pub(crate) fn is_active(&self) -> bool {
         self.inner.is_active()
     }
@@ -336,7 +336,7 @@ impl Group {
         }
     }
 
-    /// Returns the authenticator of the epoch (RFC 9420 section 8.7), which equals for all who share its state.
+    /// Returns the authenticator of the epoch (RFC 9420 section 8.7), which is equal for all members in the same state.
     pub(crate) fn authenticator(&self) -> Vec<u8> {
         self.inner.epoch_authenticator().as_slice().to_vec()
     }
@@ -349,7 +349,7 @@ impl Group {
         content: &[u8],
         marked: bool,
     ) -> Result<Vec<u8>, MlsError> {
-        // OpenMLS forgets it once a message is made.
+        // OpenMLS resets it after each message.
         self.inner.set_aad(if marked { mls_header::MARK.to_vec() } else { Vec::new() });
         self.inner
             .create_message(provider, &LeafSigner(key), content)
@@ -358,7 +358,7 @@ impl Group {
             .map_err(|_| MlsError::State)
     }
 
-    /// Makes a commit and lets the gate judge it like anybody's. It stays pending.
+    /// Makes a commit and lets the gate judge it like any other member's. It stays pending.
     pub(crate) fn commit(
         &mut self,
         provider: &Provider<'_>,
@@ -377,7 +377,7 @@ impl Group {
         Ok(committed)
     }
 
-    /// Makes a commit without asking the gate. Outside of [`Self::commit`], tests alone call it, as modified members.
+    /// Makes a commit without asking the gate. Besides [`Self::commit`], only tests call it, as modified members.
     pub(crate) fn commit_unchecked(
         &mut self,
         provider: &Provider<'_>,
@@ -385,7 +385,7 @@ impl Group {
         plan: &CommitPlan<'_>,
     ) -> Result<Committed, MlsError> {
         let add = plan.add.map(|bytes| self.validate_key_package(provider, bytes)).transpose()?;
-        // The group's own state makes every other commit: what fails with a stranger's key package is theirs.
+        // Every other commit depends on the group's own state alone, so a failure with a stranger's key package is theirs.
         let at_fault =
             || if plan.add.is_some() { MlsError::BadKeyPackage } else { MlsError::State };
         let removed: Vec<_> = self
@@ -432,17 +432,17 @@ impl Group {
         self.inner.merge_pending_commit(provider).map_err(|_| MlsError::State)
     }
 
-    /// Gives up our own pending commit, because another came first.
+    /// Drops our own pending commit, because another came first.
     pub(crate) fn clear_pending(&mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
         self.inner.clear_pending_commit(provider.storage()).map_err(|_| MlsError::State)
     }
 
-    /// Whether a commit of ours waits for its place.
+    /// Whether a commit of ours is pending.
     pub(crate) fn has_pending(&self) -> bool {
         self.inner.pending_commit().is_some()
     }
 
-    /// Decrypts a message of the current epoch and judges it, without effect on the group's epoch.
+    /// Decrypts and judges a message of the current epoch, without changing the group's epoch.
     pub(crate) fn process(
         &mut self,
         provider: &Provider<'_>,
@@ -465,14 +465,14 @@ impl Group {
             Ok(processed) => processed,
             Err(error) => {
                 let refusal = match lifetime_error(&error) {
-                    // The commit may be good, and everybody else may take it.
+                    // The commit may be valid, and the other members may follow it.
                     Some(LifetimeError::SystemTimeBeforeUnixEpoch) => return Err(MlsError::Clock),
-                    // By our clock. Readers with another get as far as the gate, which refuses alike.
+                    // Refused by our clock. Members with another clock get as far as the gate, which refuses it, too.
                     Some(_) => LeafError::Lifetime.into(),
                     None => Refusal::Unusable,
                 };
-                // Signed by a member and of no use, at least here (RFC 9420 section 16.12): the others must learn whose.
-                // The confirmation tag alone is not signed. Any member could have put another there.
+                // A member signed it, and it is invalid at least here (RFC 9420 section 16.12): the others must learn whose it is.
+                // Only the confirmation tag is not signed. Any member could have replaced it.
                 let committer = provider.crypto().take_author().filter(|_| !is_about_tag(&error));
                 let committer = committer.ok_or(MlsError::Invalid)?;
                 return Ok(Processed::RefusedCommit { committer, refusal });
@@ -509,7 +509,7 @@ impl Group {
                 })
             }
             ProcessedMessageContent::OwnPrivateMessage => Ok(Processed::Own),
-            // A bare proposal would block sending until committed; rooms have none.
+            // A bare proposal would block sending until it is committed; rooms have none.
             _ => Ok(Processed::RefusedCommit {
                 committer: sender,
                 refusal: Refusal::ForeignProposal,
@@ -517,7 +517,7 @@ impl Group {
         }
     }
 
-    /// Merges a commit that the gate has passed.
+    /// Merges a commit that passed the gate.
     pub(crate) fn merge(
         &mut self,
         provider: &Provider<'_>,
@@ -526,7 +526,7 @@ impl Group {
         self.inner.merge_staged_commit(provider, staged).map_err(|_| MlsError::State)
     }
 
-    /// Reads a key package of somebody who knocks.
+    /// Reads the key package of a knock.
     pub(crate) fn read_key_package(
         &self,
         provider: &Provider<'_>,
@@ -574,7 +574,7 @@ impl Group {
         fits.then_some(package).ok_or(MlsError::BadKeyPackage)
     }
 
-    /// Says what a staged commit would do.
+    /// Returns the effects of a staged commit.
     fn view(
         &self,
         committer: MemberKey,
@@ -775,13 +775,13 @@ fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, M
 fn policy_of(extensions: &Extensions<GroupContext>) -> Result<RoomPolicy, PolicyError> {
     let bytes = &extensions.unknown(POLICY_EXTENSION).ok_or(PolicyError)?.0;
     let policy: RoomPolicy = hearth_protocol::codec::decode(bytes).map_err(|_| PolicyError)?;
-    // One encoding only: the policy is compared and hashed as bytes.
+    // Only the canonical encoding is accepted, because the policy is compared and hashed as bytes.
     let canonical = hearth_protocol::codec::encode(&policy) == *bytes;
     (policy.format == 2 && policy.desk.is_none() && canonical).then_some(policy).ok_or(PolicyError)
 }
 
-/// Whether the context has exactly our extensions, in the order in which all write them: another order is another group
-/// context, and would split those who take it from those who do not.
+/// Whether the context has exactly our extensions in the order that all members write: another order is another group
+/// context, and would split the members who accept it from those who do not.
 fn is_ours(extensions: &Extensions<GroupContext>) -> bool {
     let kinds = [ExtensionType::RequiredCapabilities, ExtensionType::Unknown(POLICY_EXTENSION)];
     extensions.iter().map(Extension::extension_type).eq(kinds)
@@ -799,7 +799,7 @@ fn same_but_policy(old: &Extensions<GroupContext>, new: &Extensions<GroupContext
     others(old) == others(new)
 }
 
-/// Whether a commit fails by its confirmation tag (RFC 9420 section 6.1).
+/// Whether a commit fails only by its confirmation tag (RFC 9420 section 6.1).
 const fn is_about_tag<E>(error: &ProcessMessageError<E>) -> bool {
     use StageCommitError::{ConfirmationTagMismatch, ConfirmationTagMissing};
     matches!(
@@ -816,14 +816,14 @@ fn lifetime() -> Lifetime {
     Lifetime::init(LIFETIME.0, LIFETIME.1)
 }
 
-/// Refuses a time that OpenMLS panics at: it dates a founder's leaf an hour back before it asks for the lifetime.
+/// Refuses a time at which OpenMLS panics: it dates a founder's leaf an hour back before it asks for the lifetime.
 fn check_system_clock() -> Result<(), MlsError> {
     const EARLIEST: Duration = Duration::from_secs(2 * 3600);
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.is_ok_and(|since| since > EARLIEST).then_some(()).ok_or(MlsError::Clock)
 }
 
-/// Returns what OpenMLS has against the lifetime of an added leaf, if that is why it refuses a commit.
+/// Returns the fault in the lifetime of an added leaf, if OpenMLS refuses a commit for it.
 const fn lifetime_error<E>(error: &ProcessMessageError<E>) -> Option<&LifetimeError> {
     match error {
         ProcessMessageError::ValidationError(ValidationError::KeyPackageVerifyError(
@@ -840,7 +840,7 @@ const fn lifetime_error<E>(error: &ProcessMessageError<E>) -> Option<&LifetimeEr
 }
 
 fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
-    // First, as OpenMLS does by the clock: whatever else is wrong with the leaf, all readers name the same.
+    // Checked first, as OpenMLS does by the clock, so that all members name the same fault whatever else is wrong.
     if let LeafNodeSource::KeyPackage(lifetime) = leaf.leaf_node_source()
         && (lifetime.not_before(), lifetime.not_after()) != LIFETIME
     {
@@ -867,7 +867,7 @@ fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
         Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)?;
     let bytes = extensions.unknown(COMPANION_EXTENSION).ok_or(LeafError::Companion)?;
     let companion = Companion::parse(&bytes.0, key_bytes).ok_or(LeafError::Companion)?;
-    // In this order, so that all who write a leaf write the same bytes.
+    // Only this order is accepted, so that every writer of a leaf writes the same bytes.
     let kinds = [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION].map(ExtensionType::Unknown);
     if !extensions.iter().map(Extension::extension_type).eq(kinds) {
         return Err(LeafError::Extensions);
@@ -875,8 +875,8 @@ fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
     Ok(Leaf { member, name: text.to_owned(), acknowledgement, companion })
 }
 
-/// Whether an HPKE key of either suite takes no message, or keeps none secret. OpenMLS notices only when it encrypts to it, and
-/// its neighbours in the tree could make no commit.
+/// Whether an HPKE key of either suite cannot be encrypted to or keeps no secret. OpenMLS notices only when it encrypts to the key, so
+/// the leaf's neighbours in the tree could make no commit.
 ///
 /// The last 32 bytes are an X25519 key, not of low order (RFC 9180 section 7.1.4). In X-Wing a key of ML-KEM-768 comes before
 /// it (draft-connolly-cfrg-xwing-kem section 5.2), whose coefficients are below 3,329 (FIPS 203 section 7.2).
@@ -887,7 +887,7 @@ pub(super) fn takes_no_secret(key: &[u8]) -> bool {
     eightfold.is_identity() || !is_reduced(lattice)
 }
 
-/// Whether the coefficients of an ML-KEM key are below the modulus: 12 bits each, little endian, and 32 bytes behind them.
+/// Whether the coefficients of an ML-KEM key are below the modulus: 12 bits each, little endian, followed by 32 bytes.
 fn is_reduced(lattice: &[u8]) -> bool {
     const MODULUS: u16 = 3_329;
     let coefficients = lattice.split_last_chunk::<32>().map_or(&[][..], |(rest, _)| rest);

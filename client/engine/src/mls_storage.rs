@@ -1,6 +1,6 @@
-//! Where OpenMLS keeps its state: records of kind [`Kind::Mls`] of one room, in CBOR (RFC 8949) behind a version byte.
+//! Storage of OpenMLS: records of kind [`Kind::Mls`] of one room, in CBOR (RFC 8949) behind a version byte.
 //!
-//! CBOR names its fields, so that a later OpenMLS can still read what an earlier one wrote.
+//! CBOR names its fields, so that a later OpenMLS can still read the records of an earlier one.
 
 use minicbor::bytes::ByteVec;
 use openmls_traits::storage::{CURRENT_VERSION, Entity, StorageProvider, traits};
@@ -18,7 +18,7 @@ pub(crate) enum MlsStorageError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A stored value is not what this version of OpenMLS wrote.
+    /// This version of OpenMLS cannot have written the stored value.
     #[error("the stored group state ({0:?}) cannot be read")]
     Malformed(Label),
     /// A value has no CBOR form.
@@ -32,7 +32,7 @@ pub(crate) struct MlsStorage<'a> {
     room: RoomNo,
 }
 
-/// What a record holds. The numbers are stored: add, never change.
+/// Kind of a record. The numbers are stored: add, never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Label {
@@ -59,7 +59,7 @@ pub(crate) enum Label {
 type Result<T, E = MlsStorageError> = std::result::Result<T, E>;
 
 impl<'a> MlsStorage<'a> {
-    /// Returns the state of a room, which may not exist yet.
+    /// Returns the storage of a room, which may not exist yet.
     pub(crate) const fn new(store: &'a Store, room: RoomNo) -> Self {
         Self { store, room }
     }
@@ -132,7 +132,7 @@ impl<'a> MlsStorage<'a> {
     }
 }
 
-/// Names a record: what it holds, then whose it is.
+/// Names a record: its kind, then its owner.
 fn name(label: Label, key: &impl Serialize) -> Result<Vec<u8>> {
     let mut name = vec![label as u8];
     key.serialize(&mut minicbor_serde::Serializer::new(&mut name))

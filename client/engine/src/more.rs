@@ -1,9 +1,9 @@
-//! The extensible end of a signed or hashed record.
+//! The extensible end of signed or hashed records.
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
-/// A CBOR map at the end of a record. It is empty in this version: a reader refuses any key, because it could not judge what the key
-/// means.
+/// A CBOR map at the end of a record. It is empty in this version: a reader refuses any key, because it could not judge its
+/// meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct More;
 
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_key_is_refused() {
+    fn map_with_any_key_is_refused() {
         assert_eq!(codec::encode(&More), [0xa0]);
         assert!(codec::decode::<More>(&[0xa0]).is_ok());
         for bytes in [&[0xa1, 0, 0][..], &[0xbf, 0xff], &[0xf6], &[0x80]] {

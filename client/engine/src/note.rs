@@ -1,4 +1,4 @@
-//! Sealed notes: words for one key, outside of the epochs. `docs/protocol.md` section 7.10.
+//! Sealed notes: messages for one key, independent of epochs. `docs/protocol.md` section 7.10.
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
@@ -12,14 +12,14 @@ use super::mls::{Suite, hpke};
 const INFO: &[u8] = b"hearth sealed note v2";
 const ID_BYTES: usize = 16;
 const NUMBER_BYTES: usize = 4;
-/// A note is padded at least to this, so that its length does not tell short words from none.
+/// Minimum padded length of a note, so that its length does not tell a short text from none.
 const CLASS_MIN: usize = 1024;
 
 /// The purpose of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Purpose {
-    /// The words with which a knock was declined.
+    /// The text with which a facilitator declined a knock.
     #[n(0)]
     Decline,
     /// The [`TimeOut`] to which a record commits.
@@ -27,7 +27,7 @@ pub enum Purpose {
     TimeOut,
 }
 
-/// A note, as its author signed it.
+/// A note, signed by its author.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Note {
     /// Layout of this record; 1.
@@ -45,20 +45,20 @@ pub struct Note {
     /// The reader's room key.
     #[n(4)]
     pub to: MemberKey,
-    /// What it is for.
+    /// The purpose, which defines the content.
     #[n(5)]
     pub purpose: Purpose,
-    /// When it was written, by the author's clock.
+    /// Time of writing by the author's clock.
     #[n(6)]
     pub at: Millis,
     /// Reserved; absent in this version.
     #[n(7)]
     pub reply_key: Option<minicbor::bytes::ByteVec>,
-    /// As the purpose says.
+    /// Content as the purpose defines it.
     #[n(8)]
     #[cbor(with = "minicbor::bytes")]
     pub content: Vec<u8>,
-    /// By the author's room key over all the above.
+    /// The author's room key signs all of the above.
     #[n(9)]
     pub signature: Signature,
 }
@@ -66,17 +66,17 @@ pub struct Note {
 /// The content of a time-out's note; the record of the time-out commits to it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct TimeOut {
-    /// The member who rests.
+    /// The member in time-out.
     #[n(0)]
     pub member: MemberKey,
-    /// Its end; in the past: lifted.
+    /// The end; lifted if it is in the past.
     #[n(1)]
     pub until: Millis,
-    /// Random, so that nobody can try ends and words against the commitment.
+    /// Random, so that the commitment does not confirm guessed ends and texts.
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
     pub salt: [u8; 16],
-    /// Words to the member.
+    /// The facilitator's text for the member.
     #[n(3)]
     pub words: String,
 }
@@ -96,7 +96,7 @@ impl TimeOut {
     }
 }
 
-/// The key that a note is sealed to.
+/// The key to which a note is sealed.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipient<'a> {
     /// The reader's room key.
@@ -139,7 +139,7 @@ impl Note {
         hash::labelled("hearth sealed note v2", &[&codec::encode(&unsigned)])
     }
 
-    /// Pads and seals; `None` if the note is too long or the key takes none.
+    /// Pads and seals a note; `None` if it is too long or the key cannot be encrypted to.
     ///
     /// The result is the note's id, the key's number (u32, big endian), the KEM's output and the ciphertext.
     pub(crate) fn seal(
@@ -157,8 +157,8 @@ impl Note {
         Some([self.id.as_bytes(), &to.number.to_be_bytes()[..], &sealed].concat())
     }
 
-    /// Opens a note for a member, whose private key of the number that the note names is asked for, and checks room,
-    /// reader, purpose and signature. Whether its author may write such a note is the caller's to judge.
+    /// Opens a note for a member, whose private key with the number in the note `private` returns, and checks room,
+    /// reader, purpose and signature. The caller must judge whether its author may write such a note.
     pub(crate) fn open(
         crypto: &super::provider::Crypto,
         suite: Suite,

@@ -1,7 +1,7 @@
-//! What is on its way to the relay: written down and encrypted in the store before a byte is sent.
+//! The outbox: a submission is stored and encrypted before a byte of it is sent.
 //!
 //! Messages go out one at a time and in order. A message keeps its id over retries; after an epoch conflict it is
-//! encrypted anew under the next epoch with the same id and counter. A commit that lost its race is given up.
+//! encrypted again under the next epoch with the same id and counter. A commit that lost its race is dropped.
 
 use std::{cell::RefMut, collections::BTreeMap};
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{clock::Moment, store::Kind};
 
-/// Messages that wait in the outbox at most. Each is looked at when a text is queued.
+/// Messages in the outbox at most. Queueing a text reads each of them.
 pub const OUTBOX_MAX: usize = 1_000;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
@@ -33,21 +33,21 @@ pub struct Submission {
     pub id: MessageId,
     /// MLS ciphertext.
     pub payload: Vec<u8>,
-    /// What the relay shall do along with it.
+    /// Effects that the relay carries out with it.
     pub effects: Vec<Effect>,
-    /// The last entry that was read when it was first encrypted.
+    /// The last entry read before it was first encrypted.
     pub after: Seq,
     /// A blob to upload first: the Welcome.
     pub blob: Option<(BlobId, Vec<u8>)>,
-    /// Whether it is a commit, which cannot be encrypted anew.
+    /// Whether it is a commit, which cannot be encrypted again.
     pub is_commit: bool,
-    /// Whether it is an own retraction or a departure, of which the relay takes one in
+    /// Whether it is an own retraction or a departure, of which the relay accepts one in
     /// [`hearth_protocol::limits::MARKED_MILLIS`].
     pub is_marked: bool,
 }
 
 impl Room<'_> {
-    /// Writes a text into the outbox and returns its id. The same text that still waits is not queued twice.
+    /// Queues a text and returns its id. A text that already waits is not queued twice.
     ///
     /// # Errors
     /// [`EngineError::TooLong`] if the room's rules forbid the length; [`EngineError::NotMember`] if a departure waits;
@@ -60,13 +60,13 @@ impl Room<'_> {
         if waiting.len() >= OUTBOX_MAX {
             return Err(EngineError::OutboxFull);
         }
-        // The same words that were held are sent now.
+        // The same text was held; it is sent now.
         let held = waiting.iter().find(|(_, o)| o.held.is_some() && text_of(o) == Some(&text));
         let held = held.map(|(number, _)| *number);
         self.queue_anew(held, text, now)
     }
 
-    /// Checks whether a text may be queued; returns the id of the same text if that waits already.
+    /// Checks whether a text may be queued; returns the id of the same text if it already waits.
     fn check_text(&mut self, text: &str) -> Result<Option<MessageId>> {
         let policy = self.policy()?;
         let chars = text.chars().count();
@@ -82,7 +82,7 @@ impl Room<'_> {
                 Body::Text(waiting) if waiting == text && outgoing.held.is_none() => {
                     return Ok(Some(outgoing.id));
                 }
-                // It would come after the departure, when nothing of ours is taken any more, and be lost without a word.
+                // The text would follow the departure, after which the relay accepts nothing of ours, and be lost silently.
                 Body::Depart { .. } => {
                     return Err(EngineError::NotMember("your goodbye is already on its way"));
                 }
@@ -92,7 +92,7 @@ impl Room<'_> {
         Ok(None)
     }
 
-    /// Queues a text, and deletes what was held of it.
+    /// Queues a text and deletes its held copy.
     fn queue_anew(&mut self, held: Option<u64>, text: String, now: Millis) -> Result<MessageId> {
         self.change(|room| {
             if let Some(number) = held {
@@ -102,7 +102,7 @@ impl Room<'_> {
         })
     }
 
-    /// Queues a held text again, as a new message; returns its id, or `None` if no text of that id is held.
+    /// Queues a held text again, as a new message; returns its id, or `None` if no held text has the given id.
     ///
     /// # Errors
     /// See [`Self::queue_text`].
@@ -117,7 +117,7 @@ impl Room<'_> {
         self.queue_anew(Some(number), text, now).map(Some)
     }
 
-    /// Returns the texts that stay in the outbox until their author sends or drops them, and why.
+    /// Returns the texts that wait for their author to send or drop them, with the reason.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -126,8 +126,8 @@ impl Room<'_> {
         Ok(all.into_iter().filter_map(|(_, o)| Some((o.id, o.held?))).collect())
     }
 
-    /// Returns the held texts that the others may have all the same: the relay has something under their id, or an answer of its was
-    /// lost and what it took since cannot be read.
+    /// Returns the held texts that other members may have nevertheless: the relay has an entry under the id, or its answer was lost and
+    /// its later entries cannot be read.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -136,8 +136,8 @@ impl Room<'_> {
         Ok(all.filter(|(_, o)| o.held.is_some() && o.doubtful).map(|(_, o)| o.id).collect())
     }
 
-    /// Handles the relay's refusal for good of a submission that holds a text: the words stay for their author. Whatever else the
-    /// relay refuses so is given up. Returns whether it was a text.
+    /// Handles the relay's final refusal of a submission: a text is held for its author, anything else is dropped. Returns whether it
+    /// was a text.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -151,7 +151,7 @@ impl Room<'_> {
             outgoing.doubtful |= code == RejectCode::IdConflict;
             hold(&mut outgoing, Held::Refused(code));
             room.save_outgoing(number, &outgoing)?;
-            // What waits behind it would be refused alike.
+            // The relay would refuse the texts behind it for the same reason.
             if code == RejectCode::Observer {
                 room.hold_unsent_texts(Held::Refused(code))?;
             }
@@ -170,7 +170,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Writes any message into the outbox and returns its id.
+    /// Queues any message and returns its id.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -183,7 +183,7 @@ impl Room<'_> {
         self.change(|room| room.queue_within(body, effects, now))
     }
 
-    /// Writes any message into the outbox, within a change.
+    /// Queues any message, within a change.
     pub(super) fn queue_within(
         &mut self,
         body: Body,
@@ -207,10 +207,10 @@ impl Room<'_> {
         Ok(id)
     }
 
-    /// Takes back an own message.
+    /// Queues the retraction of an own message.
     ///
     /// # Errors
-    /// [`EngineError::NotAuthor`] if it is another's.
+    /// [`EngineError::NotAuthor`] if it is another member's.
     pub fn queue_own_retraction(&mut self, seq: Seq, now: Millis) -> Result<MessageId> {
         let row = self.row(seq)?.ok_or(EngineError::NotAuthor)?;
         let message = row.id.filter(|_| row.from == Some(self.me()));
@@ -219,7 +219,7 @@ impl Room<'_> {
         self.queue(Body::Retract { message, seq }, vec![effect], now)
     }
 
-    /// Returns the texts that wait in the outbox, oldest first.
+    /// Returns the texts in the outbox, oldest first.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -233,7 +233,7 @@ impl Room<'_> {
         Ok(texts.collect())
     }
 
-    /// Drops a waiting text; returns whether it was there. One that may have reached the relay is not dropped.
+    /// Drops a waiting text; returns whether it was there.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -248,19 +248,19 @@ impl Room<'_> {
         Ok(false)
     }
 
-    /// Returns the oldest submission of the outbox, encrypted for the current epoch if it was not yet. From a room that has
-    /// split only a departure goes out.
+    /// Returns the oldest submission of the outbox, encrypted for the current epoch if it was not yet. In a room that has split, only a
+    /// departure goes out.
     ///
     /// # Errors
     /// [`EngineError::Split`] if something waits in such a room; see [`EngineError`].
     pub fn next_submission(&mut self) -> Result<Option<Submission>> {
-        // The first, and not all: many may wait.
+        // Load the first one only, because many may wait.
         let limit = if self.cursor.split.is_some() { usize::MAX } else { 1 };
         let mut waiting = self.outgoing_up_to(limit)?;
         if waiting.first().is_some_and(|(_, first)| first.held.is_some()) {
             waiting = self.outgoing()?;
         }
-        // Held texts stay for their author.
+        // Held texts wait for their author.
         waiting.retain(|(_, outgoing)| outgoing.held.is_none());
         if self.cursor.split.is_some() && !waiting.is_empty() {
             waiting.retain(|(_, outgoing)| {
@@ -276,7 +276,7 @@ impl Room<'_> {
             && let Some(max) = self.length_limit()?
             && waiting.first().is_some_and(|(_, first)| is_overlong(first, max))
         {
-            // It stays for its author, and does not stop what is behind it.
+            // An overlong text waits for its author and does not block the submissions behind it.
             waiting = self.outgoing()?;
             waiting.retain(|(_, o)| o.held.is_none() && !is_overlong(o, max));
         }
@@ -293,8 +293,8 @@ impl Room<'_> {
         Ok(Some(submission(number, outgoing)))
     }
 
-    /// Whether a message counts from this member in the current epoch: the role may have changed since it was queued. What others
-    /// would take for a lie does not go out; the act that it goes before says why.
+    /// Whether a message still counts from this member in the current epoch: their role may have changed since it was queued. A message
+    /// that others would report as false is not sent; the act that it belongs to fails with the reason.
     fn may_still_say(&mut self, outgoing: &Outgoing) -> Result<bool> {
         let OutgoingKind::Message { body, .. } = &outgoing.what else { return Ok(true) };
         Ok(match body {
@@ -308,12 +308,12 @@ impl Room<'_> {
         })
     }
 
-    /// Returns what the room's rules say of the length of my messages, if anything.
+    /// Returns the room's limit on the length of my messages, if any.
     fn length_limit(&mut self) -> Result<Option<u32>> {
         let me = self.me();
         let policy = match self.policy() {
             Ok(policy) => policy,
-            // Nothing goes out from there.
+            // Nothing goes out from a room that I am not in.
             Err(EngineError::NotMember(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -321,8 +321,8 @@ impl Room<'_> {
         Ok((!exempt).then_some(policy.message_chars_max))
     }
 
-    /// Returns the texts in the outbox that have become too long by a rule made since: they wait until they are dropped, or the
-    /// rule is.
+    /// Returns the texts in the outbox that a later rule made too long: they wait until their author drops them, or the rule is
+    /// lifted.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -333,10 +333,10 @@ impl Room<'_> {
         Ok(held.map(|(_, outgoing)| outgoing.id).collect())
     }
 
-    /// Says of a text in the outbox that a rule made since forbids its length.
+    /// Checks a text in the outbox against the room's present limit on length.
     ///
     /// # Errors
-    /// [`EngineError::TooLong`] if it does; see [`EngineError`].
+    /// [`EngineError::TooLong`] if it is longer; see [`EngineError`].
     pub fn check_length_of(&mut self, id: &MessageId) -> Result<()> {
         let Some(max) = self.length_limit()? else { return Ok(()) };
         for (_, outgoing) in self.outgoing()? {
@@ -347,7 +347,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Whether this is the text that goes out next.
+    /// Whether this text is the next to go out.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -357,7 +357,7 @@ impl Room<'_> {
         Ok(next.is_some_and(|(_, outgoing)| outgoing.id == *id))
     }
 
-    /// Whether a submission that waits is a text.
+    /// Whether a waiting submission is a text.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -367,8 +367,8 @@ impl Room<'_> {
         }))
     }
 
-    /// Finds a retraction or a departure that waits behind texts which the relay has refused for now: what a rule stops must not
-    /// stop what no rule stops. It stays behind a text that the relay may have taken, because that text has used its number.
+    /// Finds a retraction or a departure behind texts that the relay has refused for now, because a rule that stops texts must not stop
+    /// these. It stays behind a text that the relay may have accepted, because that text has used its number.
     fn goes_first(&self, first: &[(u64, Outgoing)]) -> Result<Option<(u64, Outgoing)>> {
         let is_text = |outgoing: &Outgoing| {
             matches!(&outgoing.what, OutgoingKind::Message { body: Body::Text(_), .. })
@@ -383,8 +383,8 @@ impl Room<'_> {
         ))
     }
 
-    /// Handles the relay's refusal of a message that waits for a better time: it has not used its number, and is encrypted again
-    /// when it goes out.
+    /// Handles the relay's temporary refusal of a message: its number is unused, so the message is encrypted again when it goes
+    /// out.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -402,16 +402,16 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Whether the room is one, as far as entries say: in one that has split, those who were removed may read on.
+    /// Checks that the room has not split as far as entries show, because in a split room removed members may read on.
     ///
     /// # Errors
-    /// [`EngineError::Split`] if not.
+    /// [`EngineError::Split`] if it has.
     pub(super) fn check_whole(&self) -> Result<()> {
         self.cursor.split.map_or(Ok(()), |seq| Err(EngineError::Split(seq)))
     }
 
-    /// Holds the texts that wait when a stay ends, and drops all else. In another stay they are not sent unasked. Where this profile
-    /// has not read its stay to the end, any that is encrypted may have been posted.
+    /// Holds the waiting texts when a stay ends and drops everything else, so that no text enters another stay unasked. If this profile
+    /// has not read its stay to the end, an encrypted text may have been posted.
     pub(super) fn hold_waiting_texts(&self, read_to_end: bool) -> Result<()> {
         for (number, mut outgoing) in self.outgoing()? {
             if text_of(&outgoing).is_none() {
@@ -425,7 +425,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Drops retractions that wait: after the relay was restored, their places mean other entries.
+    /// Drops waiting retractions: after the relay was restored, their places mean other entries.
     pub(super) fn drop_retractions(&self) -> Result<()> {
         for (number, outgoing) in self.outgoing()? {
             if matches!(outgoing.what, OutgoingKind::Message { body: Body::Retract { .. }, .. }) {
@@ -435,7 +435,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Returns the commit that waits in the outbox, if an earlier process left one.
+    /// Returns the commit that an earlier process left in the outbox, if any.
     ///
     /// # Errors
     /// [`EngineError::Split`] if the room has split; see [`EngineError`].
@@ -448,9 +448,9 @@ impl Room<'_> {
         Ok(commits.next().map(|(number, outgoing)| submission(number, outgoing)))
     }
 
-    /// Handles the relay's word that a submission names a past epoch, after catching up.
+    /// Handles the relay's refusal of a submission for a past epoch, after catching up.
     ///
-    /// Returns whether it will go out again: a message does, encrypted anew; a commit is given up.
+    /// Returns whether it will go out again: a message is encrypted again, a commit is dropped.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -458,7 +458,7 @@ impl Room<'_> {
         let Some(outgoing) = self.outgoing_at(number)? else { return Ok(false) };
         match outgoing.what {
             OutgoingKind::Message { .. } => {
-                // The epoch may have ended with a rule that forbids the text. It has used no number, unless it is in doubt.
+                // The epoch may have ended with a rule that forbids the text. Its number is unused, unless that is in doubt.
                 if let Some(max) = self.length_limit()?
                     && chars_of(&outgoing) > max as usize
                     && !outgoing.doubtful
@@ -480,11 +480,11 @@ impl Room<'_> {
         }
     }
 
-    /// Gives up a submission that the relay refuses for good.
+    /// Drops a submission that the relay refuses for good.
     ///
-    /// The number of a message is free again, so that nobody misses one that never was; but not if the others may have it: the
-    /// relay says that it has something under this id, or may have taken it earlier, as an entry of the ciphertext's epoch that
-    /// could not be read any more, and have forgotten that since.
+    /// The number of a message becomes free again, so that no member misses a message that never existed. It stays used if other members
+    /// may have the message: the relay says that it has an entry under the id, or may have accepted it as an entry of the ciphertext's
+    /// epoch that this profile could no longer read, and forgotten it since.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -516,7 +516,7 @@ impl Room<'_> {
         Ok(self.store.get_at(Kind::Outbox, self.no, number)?.is_some())
     }
 
-    /// Handles the relay's acceptance of a submission, for the case that the entry itself never comes back to us.
+    /// Handles the relay's acceptance of a submission whose entry will never be delivered to this profile.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -533,13 +533,13 @@ impl Room<'_> {
         self.handle_entries(&[Entry { seq: next, at, content }], moment)
     }
 
-    /// Handles the relay's acceptance of a submission at a place that this profile is past of.
+    /// Handles the relay's acceptance of a submission at a place that this profile has already passed.
     ///
-    /// It may have been retracted there, or have expired, before we saw it. Its number stays used, so that the others
-    /// notice if it never was there.
+    /// The entry may have been retracted or have expired before this profile read it. Its number stays used, so that other members notice
+    /// if it was never there.
     ///
     /// # Errors
-    /// [`EngineError::HistoryBackwards`] if something else is at that place.
+    /// [`EngineError::HistoryBackwards`] if another entry is at that place.
     pub fn accepted_before(&mut self, number: u64, seq: Seq) -> Result<()> {
         let Some(outgoing) = self.outgoing_at(number)? else { return Ok(()) };
         let ours = hash::sha256(&outgoing.payload);
@@ -561,7 +561,7 @@ impl Room<'_> {
         })
     }
 
-    /// Drops our own pending commit, in memory and in the outbox.
+    /// Drops our own pending commit, from the group and from the outbox.
     pub(super) fn give_up_commit(&mut self) -> Result<()> {
         for (number, outgoing) in self.outgoing()? {
             if matches!(outgoing.what, OutgoingKind::Commit { .. }) {
@@ -623,7 +623,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Returns what of the outbox has a ciphertext and may be at the relay, with its hash. Every entry is compared with them.
+    /// Returns the hashes of all ciphertexts in the outbox that may have reached the relay. Every entry is compared with them.
     fn sent(&self) -> Result<RefMut<'_, BTreeMap<u64, Digest>>> {
         let mut sent = self.sent.borrow_mut();
         if sent.is_none() {
@@ -641,7 +641,7 @@ impl Room<'_> {
         Ok(self.outgoing_at(number)?.map(|outgoing| (number, outgoing)))
     }
 
-    /// Notes that an entry of this epoch cannot be read any more, and may have been any that was sent in it.
+    /// Marks every sent submission of this epoch as doubtful, because an unreadable entry may have been any of them.
     pub(super) fn doubt_outgoing(&mut self) -> Result<()> {
         let numbers: Vec<u64> = self.sent()?.keys().copied().collect();
         for number in numbers {
@@ -655,7 +655,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Encrypts a message of the outbox for the current epoch and stores ciphertext and ratchet together.
+    /// Encrypts a message of the outbox for the current epoch; stores ciphertext and ratchet together.
     fn encrypt_outgoing(&mut self, number: u64, mut outgoing: Outgoing) -> Result<Outgoing> {
         self.change(|room| {
             let seen = room.seen()?;
@@ -668,7 +668,7 @@ impl Room<'_> {
             }
             *said = seen.as_ref().map_or(room.cursor.vouched, |seen| seen.seq);
             if let Body::Depart { departure } = body {
-                // My leaf may have changed since it was written.
+                // My leaf may have changed since the departure was queued.
                 let (digest, at) = (room.acknowledgement()?.digest(), outgoing.written_at);
                 let key = room.signing_key();
                 *departure = Departure::sign(&key, room.id(), digest, departure.withdrawn, at);
@@ -696,12 +696,12 @@ impl Room<'_> {
     }
 }
 
-/// Whether a text that was not sent yet is longer than the room allows.
+/// Whether an unsent text is longer than the room allows.
 fn is_overlong(outgoing: &Outgoing, max: u32) -> bool {
     outgoing.payload.is_empty() && chars_of(outgoing) > max as usize
 }
 
-/// Returns the characters of a text; 0 for anything else.
+/// Returns the characters of a text; 0 for other messages.
 fn chars_of(outgoing: &Outgoing) -> usize {
     text_of(outgoing).map_or(0, |text| text.chars().count())
 }
@@ -713,7 +713,7 @@ const fn text_of(outgoing: &Outgoing) -> Option<&String> {
     }
 }
 
-/// Makes a text stay. It goes out as a new message if it ever does. Whether the others may have it already stays marked.
+/// Holds a text: it would go out as a new message. Its `doubtful` stays, so that its author learns that others may have it.
 fn hold(outgoing: &mut Outgoing, why: Held) {
     if let OutgoingKind::Message { counter, seen, .. } = &mut outgoing.what {
         (*counter, *seen) = (0, Seq(0));
@@ -723,7 +723,7 @@ fn hold(outgoing: &mut Outgoing, why: Held) {
     outgoing.held = Some(why);
 }
 
-/// Returns the hash of a ciphertext. What waits to be encrypted has none: an empty entry must not pass for it.
+/// Returns the hash of a ciphertext; none before encryption, so that an empty entry does not match.
 fn digest_of(outgoing: &Outgoing) -> Option<Digest> {
     (!outgoing.payload.is_empty()).then(|| hash::sha256(&outgoing.payload))
 }

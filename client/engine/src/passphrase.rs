@@ -1,4 +1,4 @@
-//! Stretching a passphrase into a key: Argon2id (RFC 9106), with the parameters stored beside the salt.
+//! Stretches a passphrase into a key: Argon2id (RFC 9106), with the parameters stored beside the salt.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use minicbor::{Decode, Encode};
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 /// Bytes of the salt.
 pub(crate) const SALT_BYTES: usize = 16;
 
-/// What a guess of the passphrase costs.
+/// Cost of one guess of the passphrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Cost {
     #[n(0)]
@@ -27,10 +27,10 @@ impl Cost {
         Self { memory_kib: 64 * 1024, passes: 3, lanes: 1 }
     };
 
-    /// The highest cost that is believed. A planted profile file must not be able to exhaust the machine.
+    /// The highest accepted cost, so that a planted profile file cannot exhaust the machine.
     const MAX: Self = Self { memory_kib: 1024 * 1024, passes: 16, lanes: 16 };
 
-    /// Stretches a passphrase; `None` if the cost is none that this program would have stored.
+    /// Stretches a passphrase; `None` if this program would never have stored the cost.
     pub(crate) fn stretch(
         self,
         passphrase: &str,
@@ -52,7 +52,7 @@ impl Cost {
     }
 }
 
-/// Brings a passphrase to Unicode form C, because keyboards differ in how they compose an accent.
+/// Converts a passphrase to Unicode form C, because keyboards compose accents differently.
 fn normalise(passphrase: &str) -> Zeroizing<String> {
     // Form C grows a text at most threefold; growing the buffer would leave a copy in freed memory.
     let mut normal = Zeroizing::new(String::with_capacity(passphrase.len() * 3));
@@ -64,8 +64,9 @@ fn normalise(passphrase: &str) -> Zeroizing<String> {
 mod tests {
     use super::*;
 
+    /// Composed and decomposed accents give one passphrase.
     #[test]
-    fn composed_and_decomposed_accents_are_one_passphrase() {
+    fn accents_are_normalised_in_passphrases() {
         let stretch = |text| Cost::NEW.stretch(text, &[7; 16]).unwrap();
         assert_eq!(*stretch("caf\u{e9}"), *stretch("cafe\u{301}"));
         assert_ne!(*stretch("caf\u{e9}"), *stretch("cafe"));

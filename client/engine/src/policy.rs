@@ -1,8 +1,8 @@
-//! The room's rules as a pure state machine: one record of moderation turns one policy into the next.
+//! The room's rules as a pure state machine: one record of moderation turns a policy into the next one.
 //!
 //! The policy is in the group context (RFC 9420 section 8.1), so all members of an epoch hold the same one. A commit
 //! that changes it carries exactly one [`Record`]; every member recomputes [`RoomPolicy::apply`] and refuses the
-//! commit if the result differs. The record names the hash of the one before: the log of moderation is a hash chain
+//! commit if the result differs. The record names the hash of the previous record: the log of moderation is a hash chain
 //! inside the chain of epochs. `docs/protocol.md` section 7.
 
 use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomNumbers, Signature};
@@ -20,18 +20,18 @@ use super::{
 pub const TITLE_CHARS_MAX: usize = 80;
 /// Characters of a process comment or an announcement.
 pub const COMMENT_CHARS_MAX: usize = 1000;
-/// Messages pinned at once.
+/// Messages pinned at the same time.
 pub const PINS_MAX: usize = 5;
-/// Keys that left or were removed, as many as the policy remembers.
+/// Keys of former members that the policy remembers.
 pub const REVOKED_MAX: usize = 1000;
-/// Members who have a role of their own: the policy names each, and every commit that changes it carries it.
+/// Members with another role than member: the policy lists each one, and every commit that changes the policy carries the list.
 pub const ROLES_MAX: usize = 64;
-/// Agreement versions whose acknowledgements are good at one time.
+/// Agreement versions with valid acknowledgements at one time.
 pub(super) const ACCEPTED_MAX: usize = 32;
-/// Amendments that were given up since the last one that took effect.
+/// Amendments withdrawn or superseded since the last one that took effect.
 pub(super) const DRAFTS_MAX: usize = 32;
 
-/// What every member of an epoch agrees on.
+/// The rules that all members of an epoch agree on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct RoomPolicy {
     /// Layout of this record; 2.
@@ -43,7 +43,7 @@ pub struct RoomPolicy {
     /// The agreement that new members acknowledge.
     #[n(2)]
     pub agreement: AgreementRef,
-    /// Versions whose acknowledgement is good: the current one and those it only edited.
+    /// Versions whose acknowledgement is valid: the current one, and those from which it differs only editorially.
     #[n(3)]
     pub accepted: Vec<Digest>,
     /// A material amendment that takes effect later.
@@ -52,7 +52,7 @@ pub struct RoomPolicy {
     /// Roles other than member, sorted by key.
     #[n(5)]
     pub roles: Vec<RoleEntry>,
-    /// What the relay enforces, too.
+    /// The numbers that the relay enforces, too.
     #[n(6)]
     pub numbers: RoomNumbers,
     /// Characters of one message; 0: the engine's limit.
@@ -64,7 +64,7 @@ pub struct RoomPolicy {
     /// Pinned messages, newest last.
     #[n(9)]
     pub pins: Vec<Pin>,
-    /// Keys of members who left or were removed. A member who comes back makes a new key and acknowledges with it, so that
+    /// Keys of members who left or were removed. A returning member makes a new key and acknowledges with it, so that
     /// no acknowledgement from before the departure admits again.
     #[n(10)]
     pub revoked: Vec<MemberKey>,
@@ -74,7 +74,7 @@ pub struct RoomPolicy {
     /// Reserved; absent in this version.
     #[n(12)]
     pub desk: Option<minicbor::bytes::ByteArray<16>>,
-    /// Material amendments that were withdrawn or superseded before they took effect. An acknowledgement of one stays good until
+    /// Material amendments that were withdrawn or superseded before they took effect. An acknowledgement of one stays valid until
     /// its member signs a later version; cleared when an amendment takes effect.
     #[n(13)]
     pub drafts: Vec<Draft>,
@@ -89,7 +89,7 @@ pub struct Draft {
     /// See [`Agreement::id`].
     #[n(0)]
     pub id: Digest,
-    /// Number of the version, which no other gets.
+    /// Number of the version, which no other version gets.
     #[n(1)]
     pub version: u32,
 }
@@ -103,7 +103,7 @@ pub struct AgreementRef {
     /// Number of the version.
     #[n(1)]
     pub version: u32,
-    /// When it takes effect.
+    /// Time from which it may take effect.
     #[n(2)]
     pub effective: Millis,
 }
@@ -117,15 +117,15 @@ impl From<&Agreement> for AgreementRef {
 /// A role other than member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct RoleEntry {
-    /// Whose.
+    /// The member's key.
     #[n(0)]
     pub member: MemberKey,
-    /// Which.
+    /// Their role.
     #[n(1)]
     pub role: Role,
 }
 
-/// Why an act is not allowed, or not possible.
+/// Why an act is forbidden or impossible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// The actor's role does not allow it.
@@ -134,13 +134,13 @@ pub enum RuleError {
     /// The room would be left without a facilitator.
     #[error("the room would be left without a facilitator")]
     LastFacilitator,
-    /// The record does not follow the one before.
+    /// The record does not continue the chain.
     #[error("the record does not continue the room's log")]
     BrokenChain,
-    /// Nobody is admitted.
+    /// The room is locked, so no member is admitted.
     #[error("the room is locked")]
     Locked,
-    /// The acknowledgement is missing or not good.
+    /// The acknowledgement is missing or invalid.
     #[error("no good acknowledgement: {0}")]
     NotAcknowledged(#[from] AckError),
     /// The target is not in the room.
@@ -149,19 +149,19 @@ pub enum RuleError {
     /// The target is in the room already.
     #[error("that member is in the room already")]
     AlreadyMember,
-    /// As many are in as the room's suite allows; the number is that.
+    /// The room has as many members as its suite allows, given here.
     #[error("the room is full: it holds {0} members")]
     Full(usize),
-    /// As many have a role of their own as may.
+    /// [`ROLES_MAX`] members have a role already.
     #[error("{ROLES_MAX} members have a role of their own already")]
     TooManyRoles,
-    /// As many amendments were given up as the policy remembers.
+    /// [`DRAFTS_MAX`] amendments were withdrawn or superseded already.
     #[error("{DRAFTS_MAX} amendments were given up already; let one take effect")]
     TooManyDrafts,
     /// A text or list exceeds its bound.
     #[error("longer than the room's rules allow")]
     TooLong,
-    /// Numbers that make no sense.
+    /// A number is out of range.
     #[error("the numbers are out of range")]
     OutOfRange,
     /// There is nothing to change.
@@ -172,7 +172,7 @@ pub enum RuleError {
     BadSignature,
 }
 
-/// What the rules need to know of a leaf.
+/// The rules' view of a leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// The room key, which is the leaf's signature key.
@@ -185,12 +185,12 @@ pub struct Leaf {
     pub companion: Companion,
 }
 
-/// Everything an act is judged by, besides the policy.
+/// Everything that decides an act besides the policy.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
     /// The room.
     pub room: hearth_protocol::RoomId,
-    /// How many members it may have.
+    /// Maximum number of members.
     pub members_max: usize,
     /// The roster before the act.
     pub roster: &'a [Leaf],
@@ -200,14 +200,14 @@ pub struct Scene<'a> {
     pub actor_acknowledgement: &'a Acknowledgement,
 }
 
-/// A policy after an act, and who goes out by it.
+/// A policy after an act, and the members that the act adds and removes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The new policy.
     pub policy: RoomPolicy,
-    /// Leaves that the commit must remove, exactly these, sorted.
+    /// Leaves that the commit must remove, no more and no fewer, sorted.
     pub removed: Vec<MemberKey>,
-    /// Leaf that the commit must add, exactly this.
+    /// The leaf that the commit must add, and no other.
     pub added: Option<MemberKey>,
 }
 
@@ -245,20 +245,20 @@ impl RoomPolicy {
         }
     }
 
-    /// Returns the role of a key; a member if nothing else is said.
+    /// Returns the role of a key; member if it has no other.
     pub fn role(&self, member: &MemberKey) -> Role {
         self.roles.iter().find(|r| r.member == *member).map_or(Role::Member, |r| r.role)
     }
 
-    /// Returns the keys that moderate: facilitators and co-facilitators.
+    /// Returns the keys of facilitators and co-facilitators.
     pub fn moderators(&self) -> Vec<MemberKey> {
         self.roles.iter().filter(|r| r.role.moderates()).map(|r| r.member).collect()
     }
 
-    /// Judges an acknowledgement for an admission, or for staying in.
+    /// Judges an acknowledgement for admission or for staying in the room.
     ///
     /// # Errors
-    /// Why it is not good.
+    /// The reason why it is invalid.
     pub fn judge_acknowledgement(
         &self,
         room: &hearth_protocol::RoomId,
@@ -270,7 +270,7 @@ impl RoomPolicy {
         let number = known.into_iter().flatten().find(|a| a.id == ack.agreement);
         let good = match number {
             Some(agreement) => ack.version == agreement.version,
-            // An earlier version, of which this one changed the wording only, or a draft.
+            // An earlier version that differs editorially only, or a draft.
             None => {
                 let earlier =
                     self.accepted.contains(&ack.agreement) && ack.version < self.agreement.version;
@@ -286,7 +286,7 @@ impl RoomPolicy {
         Ok(())
     }
 
-    /// Returns the record that an act would be.
+    /// Returns the next record, with the given act.
     pub fn record_for(&self, actor: MemberKey, at: Millis, act: Act) -> Record {
         Record {
             number: self.record.number.saturating_add(1),
@@ -297,9 +297,9 @@ impl RoomPolicy {
         }
     }
 
-    /// Applies a record: the one place where it is decided who may do what.
+    /// Applies a record. Only this function decides who may do what.
     ///
-    /// Deterministic: it looks at no clock, so that all honest members agree forever.
+    /// It is deterministic and reads no clock, so that all honest members agree forever.
     ///
     /// # Errors
     /// The first rule that forbids it.
@@ -313,7 +313,7 @@ impl RoomPolicy {
         self.carry_out(scene, record)
     }
 
-    /// Makes the policy that follows from an act, whoever its actor is.
+    /// Returns the policy after an act, without checking its actor's role.
     ///
     /// # Errors
     /// The first rule, besides the actor's role, that forbids it.
@@ -343,7 +343,7 @@ impl RoomPolicy {
                     return Err(RuleError::BadSignature);
                 }
                 let leaf = in_roster(scene, &departure.member)?;
-                // A departure is for one stay: after a re-admission the acknowledgement is another.
+                // A departure ends one stay: a re-admitted member has another acknowledgement.
                 if leaf.acknowledgement.digest() != departure.acknowledgement {
                     return Err(RuleError::NoSuchMember);
                 }
@@ -450,7 +450,7 @@ impl RoomPolicy {
         Ok(applied)
     }
 
-    /// Judges by roles alone.
+    /// Checks the actor's role only.
     fn authorise(&self, record: &Record) -> Result<(), RuleError> {
         let role = self.role(&record.actor);
         let allowed = match &record.act {
@@ -495,7 +495,7 @@ impl RoomPolicy {
             return Err(RuleError::Full(scene.members_max));
         }
         self.judge_acknowledgement(&scene.room, &member, ack)?;
-        // An admission takes the current version; older ones are good only for those who are in.
+        // An admission requires the current version; older ones are valid only for present members.
         let pending = self.pending.as_ref().map(|p| p.id);
         if ack.agreement != self.agreement.id && pending != Some(ack.agreement) {
             return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
@@ -542,14 +542,14 @@ impl RoomPolicy {
         Ok(())
     }
 
-    /// Returns the number of the next version of the agreement: no draft shares one with another text.
+    /// Returns the number of the next version of the agreement, which no draft uses.
     pub fn next_version(&self) -> u32 {
         let pending = self.pending.map(|p| p.version);
         let used = self.drafts.iter().map(|d| d.version).chain(pending);
         used.fold(self.agreement.version, u32::max).saturating_add(1)
     }
 
-    /// Makes the pending amendment, if any, a draft.
+    /// Turns the pending amendment, if any, into a draft.
     fn shelve_pending(&mut self) -> Result<(), RuleError> {
         if let Some(AgreementRef { id, version, .. }) = self.pending.take() {
             self.drafts.push(Draft { id, version });
@@ -580,9 +580,9 @@ fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {
     (text.chars().count() <= chars_max).then_some(()).ok_or(RuleError::TooLong)
 }
 
-/// Bytes of ciphertext that a message of so many characters may need: what the relay can hold people to.
+/// Maximum ciphertext bytes of a message with so many characters, for the relay to enforce.
 fn payload_bytes_max(chars: u32) -> u32 {
-    /// CBOR around the text, with the most windows that a message has, and MLS around the padded content, at most.
+    /// Maximum CBOR around the text, with the most windows that a message has, and maximum MLS around the padded content.
     const ENVELOPE_BYTES: usize = 400;
     const MLS_BYTES: usize = 512;
     if chars == 0 {

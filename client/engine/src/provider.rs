@@ -1,4 +1,4 @@
-//! What OpenMLS runs on: RustCrypto for the primitives and randomness, the sealed store for the state of one room.
+//! The provider of OpenMLS: RustCrypto for primitives and randomness, the sealed store for the state of one room.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -29,7 +29,7 @@ pub(crate) const X_WING: Ciphersuite = Ciphersuite::MLS_256_XWING_CHACHA20POLY13
 pub(crate) const CLASSICAL: Ciphersuite =
     Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
 
-/// What rooms take from the machine: the primitives, restricted to the two suites of Hearth, and the clock. Made once
+/// A room's dependencies on the machine: the primitives, restricted to Hearth's two suites, and the clock. Created once
 /// for a profile and shared by all its rooms.
 #[derive(Default)]
 pub struct Crypto {
@@ -40,7 +40,7 @@ pub struct Crypto {
 }
 
 impl Crypto {
-    /// The same primitives beside another clock than the machine's.
+    /// Returns the same primitives with another clock than the machine's.
     pub fn with_clock(clock: Clock) -> Self {
         Self::with_laws(clock, Laws::Kept)
     }
@@ -54,14 +54,14 @@ impl Crypto {
         self.clock.now()
     }
 
-    /// Returns who judges commits, Welcomes and the own acts.
+    /// Returns the judge of commits, Welcomes and own acts.
     pub(super) const fn laws(&self) -> Laws {
         self.laws
     }
 
-    /// Returns, once, whose signature over a message's content was verified last.
+    /// Returns, once, the signer of the message content that was verified last.
     ///
-    /// OpenMLS verifies a commit's signature before anything else of it, but says only of a good one whose it is.
+    /// OpenMLS verifies a commit's signature first, but names the signer only of a valid commit.
     pub(crate) fn take_author(&self) -> Option<MemberKey> {
         self.author.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -75,7 +75,7 @@ fn is_framed_content(signed: &[u8]) -> bool {
     })
 }
 
-/// Everything OpenMLS needs for one room.
+/// Everything that OpenMLS needs for one room.
 pub(crate) struct Provider<'a> {
     crypto: &'a Crypto,
     storage: MlsStorage<'a>,
@@ -109,8 +109,8 @@ impl<'a> OpenMlsProvider for Provider<'a> {
 type Result<T> = std::result::Result<T, CryptoError>;
 
 impl OpenMlsCrypto for Crypto {
-    // RustCrypto has every part of X-Wing's suite but does not list it; the suites that it lists beyond ours are
-    // refused here, so that no peer can bring one in.
+    // RustCrypto supports every part of X-Wing's suite but does not list it; the other suites that it lists are
+    // refused here, so that no peer can introduce one.
     fn supports(&self, ciphersuite: Ciphersuite) -> Result<()> {
         match ciphersuite {
             X_WING | CLASSICAL => Ok(()),
@@ -180,7 +180,7 @@ impl OpenMlsCrypto for Crypto {
         if scheme != SignatureScheme::ED25519 {
             return Err(CryptoError::UnsupportedSignatureScheme);
         }
-        // As everywhere, because whether a signature in a commit verifies decides who follows it.
+        // Checked as everywhere else, because this signature check decides who follows a commit.
         let key = MemberKey::from_slice(public).ok_or(CryptoError::InvalidSignature)?;
         let signature = Signature::from_slice(signature).ok_or(CryptoError::InvalidSignature)?;
         if !handshake::verify(&key, data, &signature) {

@@ -1,4 +1,4 @@
-//! A member's proof of what they acknowledged: verifies offline, with the public keys inside it alone.
+//! A member's proof of their acknowledgement, verifiable offline with only the public keys inside it.
 
 use data_encoding::BASE64;
 use hearth_protocol::{RoomId, codec, handshake};
@@ -16,7 +16,7 @@ const HEADER: &str = "-----BEGIN HEARTH RECEIPT-----";
 /// Last line of a receipt's file.
 const FOOTER: &str = "-----END HEARTH RECEIPT-----";
 const LINE_CHARS: usize = 64;
-/// Bytes of a receipt's file that are worth reading.
+/// Maximum bytes of a receipt's file.
 pub const RECEIPT_BYTES_MAX: u64 = 256 * 1024;
 
 /// A receipt.
@@ -28,19 +28,19 @@ pub struct Receipt {
     /// The room.
     #[n(1)]
     pub room: RoomId,
-    /// What was acknowledged, whole.
+    /// The acknowledged agreement, whole.
     #[n(2)]
     pub agreement: Agreement,
     /// The signed acknowledgement.
     #[n(3)]
     pub acknowledgement: Acknowledgement,
-    /// The admitting facilitator's signature under it; the founder has none.
+    /// The admitting facilitator's countersignature; the founder has none.
     #[n(4)]
     pub countersigned: Option<Countersignature>,
 }
 
 impl Room<'_> {
-    /// Returns my receipt for the agreement that I acknowledged last.
+    /// Returns my receipt for my last acknowledgement.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -48,7 +48,7 @@ impl Room<'_> {
         let acknowledgement = self.acknowledgement()?;
         let agreement =
             self.agreement(&acknowledgement.agreement)?.ok_or(EngineError::DamagedRecord)?;
-        // A countersignature is under the acknowledgement of the admission, not under a later one.
+        // A countersignature covers the acknowledgement of the admission, not a later one.
         let countersigned = self.state().countersigned.filter(|c| {
             let transcript = countersign_transcript(&self.id(), &acknowledgement.digest(), c.at);
             handshake::verify(&c.facilitator, &transcript, &c.signature)
@@ -58,13 +58,13 @@ impl Room<'_> {
 }
 
 impl Receipt {
-    /// Checks every signature and hash inside.
+    /// Checks every signature and hash in the receipt.
     ///
     /// # Errors
     /// [`EngineError::BadReceipt`] or [`EngineError::Acknowledgement`].
     pub fn verify(&self) -> Result<(), EngineError> {
         let ack = &self.acknowledgement;
-        // Not the refusal that a member meets at the door: whoever shows this receipt changed it.
+        // This is not the refusal of an admission: somebody altered the receipt.
         if ack.verify(&self.room, &ack.member).is_err() {
             return Err(EngineError::BadReceipt("the acknowledgement's signature does not verify"));
         }
@@ -91,7 +91,7 @@ impl Receipt {
         format!("{HEADER}\n{}\n{FOOTER}\n", lines.join("\n"))
     }
 
-    /// Whether a text holds the first line of a receipt.
+    /// Whether a text contains the first line of a receipt.
     pub fn is_meant(text: &str) -> bool {
         text.contains(HEADER)
     }

@@ -1,7 +1,7 @@
-//! Entries of the log coming in: each is handled once, in order, in the transaction that moves the cursor.
+//! Incoming entries of the log: each is handled once, in order, in the transaction that moves the cursor.
 //!
-//! What is checked here is everything the relay could lie about: order, completeness, repetition, and what it
-//! passes off as somebody's. What is found is written beside the entry and shown to the member.
+//! The checks here cover everything that the relay could lie about: order, completeness, repetition and authorship. A finding is
+//! stored beside the entry and shown to the member.
 
 use hearth_protocol::{
     Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Role, Seq, StreamId, codec, invite,
@@ -31,36 +31,36 @@ const NOTES: &[u8] = b"notes";
 /// Notes that wait at one time; a moderator who sends more loses the oldest.
 const NOTES_MAX: usize = 64;
 
-/// Names the record of the kinds of messages that this version did not know and that were told.
+/// Names the record of the unknown kinds of messages that the member was told of.
 const LATER: &[u8] = b"later";
-/// Kinds that are told at most: a member can make up any number of them.
+/// Kinds told at most, because a member can invent any number of them.
 const LATER_KINDS_MAX: usize = 32;
 
-/// Names the record that tells how to come back after a material amendment. Each version has its own, because another text may
-/// have been sent that never became official.
+/// Names the record of the return invite after a material amendment. Each version has its own, because a facilitator may have sent
+/// a text that never became official.
 pub(super) fn return_name(agreement: &Digest) -> Vec<u8> {
     [b"return", agreement.as_bytes().as_slice()].concat()
 }
 
-/// Names the record that tells where the text of a version was in the log last.
+/// Names the record of the last entry with the text of a version.
 pub(super) fn text_name(agreement: &Digest) -> Vec<u8> {
     [b"text", agreement.as_bytes().as_slice()].concat()
 }
 
-/// Names the record that tells where somebody was admitted last.
+/// Names the record of the last entry that admitted a member.
 pub(super) const ADMITTED: &[u8] = b"admitted";
 
 impl Room<'_> {
-    /// Compares what the relay says of its log with what this profile has seen.
+    /// Compares the relay's word on its log with what this profile has seen.
     ///
-    /// Returns whether the relay's store is another than before: it was moved, or restored from a copy. That is
-    /// accepted, with [`Self::accept_stream`], only after the relay has shown again the last entry we have.
+    /// Returns whether the relay's store has a new identity: it was moved, or restored from a copy. The caller accepts that
+    /// with [`Self::accept_stream`], only after the relay has delivered our last entry again.
     ///
     /// # Errors
     /// [`EngineError::HistoryBackwards`] if entries that we have are gone; [`EngineError::StreamChanged`] if the
-    /// store is another and there is no entry to compare.
+    /// store is a new one and there is no entry to compare.
     pub fn check_stream(&mut self, stream: StreamId, head: Seq, floor: Seq) -> Result<bool> {
-        // A floor above the head is no log at all, and would carry the cursor to where nothing comes any more.
+        // A floor above the head is impossible, and would move the cursor to where no entry ever comes.
         if head < self.cursor.seq || floor > head {
             return Err(EngineError::HistoryBackwards(self.cursor.seq));
         }
@@ -81,7 +81,7 @@ impl Room<'_> {
         Ok(moved)
     }
 
-    /// Remembers the life of the relay's store.
+    /// Stores the identity of the relay's store.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -125,7 +125,7 @@ impl Room<'_> {
         self.save_cursor()
     }
 
-    /// Whether this profile saw the commit that used its epoch up, and saw nobody go on from there.
+    /// Whether this profile saw the commit that used its epoch up, and no member who went on from there.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -134,7 +134,7 @@ impl Room<'_> {
         Ok(self.cursor.used_up == Some(epoch) && !self.is_left_behind()?)
     }
 
-    /// Remembers what an entry that we cannot use says of epochs, and returns what it means to those who cannot read it.
+    /// Stores what an unusable entry says of epochs, and returns the notice for members who cannot read it.
     fn note_unusable(&mut self, row: &Row, payload: &[u8]) -> Result<Notice> {
         let header = mls_header::parse(payload).filter(|header| header.room == self.id());
         let Some(header) = header else { return Ok(Notice::Unreadable) };
@@ -145,19 +145,19 @@ impl Room<'_> {
         } else if commit && header.epoch == epoch {
             self.cursor.used_up = Some(epoch);
         } else if commit && !self.had_commit(row.digest)? {
-            // An honest relay takes one commit for each epoch, unless a facilitator gave the epoch back.
+            // An honest relay accepts one commit for each epoch, unless a facilitator reopened the epoch.
             self.cursor.split.get_or_insert(row.seq);
             return Ok(Notice::Split);
         }
         Ok(Notice::Unreadable)
     }
 
-    /// Whether a commit was in the log before, as far back as this profile has its history.
+    /// Whether a commit was in the log before, as far back as this profile's history goes.
     fn had_commit(&self, digest: Digest) -> Result<bool> {
         Ok(self.store.get(Kind::Commit, self.no, &digest.0)?.is_some())
     }
 
-    /// Remembers a commit, whatever became of it, for as long as its row is there.
+    /// Remembers a commit, whatever its outcome, for as long as its row exists.
     fn remember_commit(&self, row: &Row, payload: &[u8]) -> Result<()> {
         let header = mls_header::parse(payload).filter(|header| header.room == self.id());
         if header.is_some_and(|header| header.content == ContentType::Commit) {
@@ -166,7 +166,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Whether others went on without this profile, as far as entries say.
+    /// Whether others went on without this profile, as far as entries show.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -184,7 +184,7 @@ impl Room<'_> {
         self.save_cursor()
     }
 
-    /// Returns where to subscribe: one entry back, so that the relay must show again what it showed last.
+    /// Returns the position to subscribe at: one entry back, so that the relay must deliver its last entry again.
     pub fn subscribe_after(&self) -> Seq {
         if self.cursor.digest.is_some() && self.cursor.seq > self.state.joined {
             Seq(self.cursor.seq.0.saturating_sub(1))
@@ -196,7 +196,7 @@ impl Room<'_> {
     /// Handles some entries in one transaction.
     ///
     /// # Errors
-    /// [`EngineError::HistoryBackwards`] if an entry differs from what was shown before; nothing is changed then.
+    /// [`EngineError::HistoryBackwards`] if an entry differs from the one delivered before; nothing is changed then.
     pub fn handle_entries(&mut self, entries: &[Entry], moment: Moment) -> Result<()> {
         if entries.iter().all(|e| e.seq <= self.cursor.seq) {
             return entries.iter().try_for_each(|e| self.check_overlap(e));
@@ -215,7 +215,7 @@ impl Room<'_> {
             return Ok(());
         }
         let same = match &entry.content {
-            // It may have expired since, also between the relay's answer to the subscription and the entry.
+            // The entry may have expired since, even after the relay answered the subscription.
             EntryContent::Expired => true,
             content => self.cursor.digest.is_none_or(|known| known == content.digest()),
         };
@@ -249,13 +249,13 @@ impl Room<'_> {
         }
         match &entry.content {
             EntryContent::Expired => {
-                // Whose they were is not known: like a tombstone, each explains one message that is missing later.
+                // Their senders are unknown: as with a tombstone, each explains one message that is missing later.
                 let gone = entry.seq.0.saturating_sub(self.cursor.seq.0);
                 self.cursor.tombstones = self.cursor.tombstones.saturating_add(gone);
-                // `said` stays: the entries behind this one are no earlier.
+                // `said` stays, because the entries behind this one are not earlier.
                 (row.at, row.arrived) = (Millis(0), Millis(0));
                 row.notices.push(Notice::Expired { from: next });
-                // A retraction, a departure or the note of a time-out may be among them.
+                // The expired entries may include a retraction, a departure or the note of a time-out.
                 self.cursor.unexplained.clear();
                 self.excuse_all()?;
                 self.doubt_outgoing()?;
@@ -272,7 +272,7 @@ impl Room<'_> {
                     Some((number, outgoing)) => {
                         self.handle_own(&mut row, number, outgoing, moment.own)?
                     }
-                    // After we are out, the relay has nothing more for us to read.
+                    // A member who is out can read nothing more.
                     None if self.state.standing == Standing::Member => {
                         self.handle_foreign(&mut row, payload)?;
                     }
@@ -311,7 +311,7 @@ impl Room<'_> {
                 if leaving {
                     self.state.standing = Standing::Left;
                     self.save_state()?;
-                    // Who leaves is told before that what waits is dropped.
+                    // The departing member was told before that waiting messages are dropped.
                     self.clear_outgoing()?;
                     self.drop_keys()?;
                 }
@@ -320,14 +320,14 @@ impl Room<'_> {
                 let before = self.roster()?;
                 let (provider, group) = self.group()?;
                 group.merge_pending(&provider)?;
-                // By the own clock, by which the next one is due; the relay could say that this one is of next year.
+                // By the own clock, because the next renewal is due by it; the relay could date this one into next year.
                 self.state.renewed_at = now;
                 if let Some(acknowledgement) = acknowledgement {
                     self.state.acknowledgement = acknowledgement.into();
                 }
                 let policy = self.policy()?;
                 let roster = self.with_old(&before)?;
-                // The record is ours if the commit changed the policy; a bare update leaves the old one standing.
+                // A new record means that the commit changed the policy; after a bare update the old record stands.
                 let record = &policy.record;
                 let known = self.store.get_at(Kind::Log, self.no, record.number)?.is_some();
                 if known {
@@ -360,7 +360,7 @@ impl Room<'_> {
                 row.from = Some(self.me());
                 row.name.clone_from(&self.state.name);
                 row.notices.push(Notice::NotMine);
-                // A copy of this profile has used keys that ours would use again: a renewal is due before all else.
+                // A copy of this profile has used keys that this one would reuse: a renewal is due first.
                 self.state.renewed_at = Millis(0);
                 self.save_state()?;
             }
@@ -399,7 +399,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Returns the roster after a commit, plus those whom it removed: their names are still wanted for the row.
+    /// Returns the roster after a commit plus the members that it removed, whose names the row still needs.
     fn with_old(&mut self, before: &[Leaf]) -> Result<Vec<Leaf>> {
         let mut roster = self.roster()?;
         for leaf in before {
@@ -431,7 +431,7 @@ impl Room<'_> {
                 return Ok(());
             }
         };
-        // RFC 9750 section 8: MLS does not stop one member from encrypting another's words again; the id does.
+        // RFC 9750 section 8: MLS does not stop one member from encrypting another's message again; the id does.
         let known = self.uses_of(&head.id)?.iter().any(|by| by.sender == sender);
         if known {
             row.notices.push(Notice::Duplicate);
@@ -448,7 +448,7 @@ impl Room<'_> {
         }
     }
 
-    /// Shows a message of a later version once for each kind, because nothing in it can be shown.
+    /// Shows one message of each later kind, without its content, which this version cannot show.
     fn take_later(&self, row: &mut Row, kind: LaterKind) -> Result<()> {
         let told: Option<Vec<LaterKind>> = read(self.store, Kind::Seen, self.no, LATER)?;
         let mut told = told.unwrap_or_default();
@@ -460,10 +460,10 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Remembers whose message bears an id and where it is; says so if another's does as well.
+    /// Stores the sender and place of a message id, and notices if another member's message has the same id.
     ///
-    /// The sender counts beside the id: a member who learns another's id early must not be able to use it up and so make the
-    /// other's message look like the copy.
+    /// The sender counts beside the id, so that a member who learns another's id early cannot use it first and make the other's message
+    /// look like the copy.
     fn remember_message(&mut self, row: &mut Row, sender: MemberKey, id: &MessageId) -> Result<()> {
         let mut uses = self.uses_of(id)?;
         if let Some(first) = uses.iter().find(|by| by.sender != sender).copied() {
@@ -475,12 +475,12 @@ impl Room<'_> {
         write(self.store, Kind::Seen, self.no, id.as_bytes(), &uses)
     }
 
-    /// Returns whose messages bear an id, first come first.
+    /// Returns the messages with an id, first come first.
     pub(super) fn uses_of(&self, id: &MessageId) -> Result<Vec<IdUse>> {
         Ok(read(self.store, Kind::Seen, self.no, id.as_bytes())?.unwrap_or_default())
     }
 
-    /// Returns the name of a member, or a short form of their key where they are not in the room.
+    /// Returns a member's name, or the short form of their key if they are not in the room.
     fn name_of(&mut self, member: &MemberKey) -> Result<String> {
         let leaf = self.roster()?.into_iter().find(|leaf| leaf.member == *member);
         Ok(leaf.map_or_else(|| member.short(), |leaf| leaf.name))
@@ -495,7 +495,7 @@ impl Room<'_> {
                 return Ok(());
             }
             let missing = counter - known - 1;
-            // A tombstone hides whose message it was; each explains one that is missing.
+            // A tombstone hides its sender, so each explains one missing message.
             let explained = missing.min(self.cursor.tombstones);
             self.cursor.tombstones -= explained;
             if missing > explained {
@@ -526,7 +526,7 @@ impl Room<'_> {
                 write(self.store, Kind::Pending, self.no, sender.as_bytes(), &departure)?;
             }
             Body::InviteIssued { invite, knock_key, uses, expires, role } => {
-                // A co-facilitator who could announce such an invite would appoint by the facilitator's hand.
+                // A co-facilitator who announced such an invite would appoint a moderator through the admitting facilitator.
                 let by = self.policy()?.role(&sender);
                 let may = by == Role::Facilitator || (by.moderates() && !role.moderates());
                 if !may {
@@ -544,7 +544,7 @@ impl Room<'_> {
                 let policy = self.policy()?;
                 let role = policy.role(&sender);
                 let issues = role == Role::Facilitator && agreement.signer == sender;
-                // Whoever admits somebody repeats the text of the coming version, for which its id in the policy vouches.
+                // A moderator who admits a member repeats the text of the coming version, for which its id in the policy vouches.
                 let repeats = role.moderates() && policy.pending.is_some_and(|p| p.id == id);
                 if !issues && !repeats {
                     row.notices.push(Notice::Unreadable);
@@ -561,7 +561,7 @@ impl Room<'_> {
                     return Ok(());
                 }
                 self.save_agreement(&agreement)?;
-                // Announced with it, so that nobody can announce it otherwise afterwards.
+                // Announced together, so that no later announcement can differ.
                 let token = invite::invite_token(&return_secret);
                 let known = KnownInvite {
                     invite: invite::invite_id(&token),
@@ -569,7 +569,7 @@ impl Room<'_> {
                     role: Role::Member,
                     expires: return_expires,
                     by: sender,
-                    // Its preview is made when it comes into force.
+                    // Its preview is made when the amendment takes effect.
                     vouched: None,
                 };
                 self.take_invite(row, &known)?;
@@ -590,7 +590,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Writes a record of moderation into log and history, and does what it asks of this profile.
+    /// Writes a record of moderation into log and history, and carries out its effects on this profile.
     pub(super) fn take_record(
         &mut self,
         row: &mut Row,
@@ -607,18 +607,18 @@ impl Room<'_> {
         match &record.act {
             Act::Admit { member, .. } => {
                 target = name_of(member);
-                // Who comes back under the same key, after lapsing, counts from one again.
+                // A member who returns under the same key, after lapsing, counts from one again.
                 self.forget_member(member)?;
                 write(self.store, Kind::Pending, self.no, ADMITTED, &row.seq)?;
                 if *member != self.me() {
-                    // Whoever sees somebody come misses even the first of their messages.
+                    // A member who sees the admission would miss even the newcomer's first message.
                     write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
                 }
             }
             Act::SetRole { member, role } => {
                 target = name_of(member);
                 if role.moderates() {
-                    // A moderator has no time-out, at the relay neither.
+                    // A moderator has no time-out; the relay gives them none, either.
                     self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
                     if *member == self.me() {
                         self.state.timed_out_until = Millis(0);
@@ -626,7 +626,7 @@ impl Room<'_> {
                     }
                 }
                 if *member == self.me() {
-                    // This profile was not told of time-outs from before it moderated.
+                    // This profile did not get the notes of time-outs from before it moderated.
                     self.excuse_others()?;
                     self.drop_stale_texts(policy)?;
                 }
@@ -667,7 +667,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Drops texts of an agreement from the outbox that would not count any more, because everybody would be told of them.
+    /// Drops texts of an agreement from the outbox that no longer count, because every member would be told of them.
     fn drop_stale_texts(&mut self, policy: &RoomPolicy) -> Result<()> {
         let (me, pending) = (self.me(), policy.pending.map(|p| p.id));
         let role = policy.role(&me);
@@ -677,7 +677,7 @@ impl Room<'_> {
             {
                 let issues = role == Role::Facilitator && agreement.signer == me;
                 let repeats = role.moderates() && pending == Some(agreement.id());
-                // One with a payload may be in the log already.
+                // A text with a payload may be in the log already.
                 if !issues && !repeats && outgoing.payload.is_empty() {
                     self.delete_outgoing(number)?;
                 }
@@ -686,7 +686,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Takes back a sender's own message. Whatever else a member says that they take back stays, and they are named.
+    /// Retracts the sender's own message. Any other retraction by a member changes nothing and is reported with their name.
     fn take_retraction(
         &mut self,
         row: &mut Row,
@@ -696,7 +696,7 @@ impl Room<'_> {
     ) -> Result<()> {
         let mut target = self.row(seq)?;
         if target.as_ref().is_some_and(|row| row.notices.contains(&Notice::Duplicate)) {
-            // Sent again after the relay had forgotten it: it is shown where it came first.
+            // The message was sent again after the relay had forgotten it: the first copy is the one shown.
             let first = self.uses_of(&message)?.into_iter().find(|by| by.sender == sender);
             target = first.map(|first| self.row(first.seq)).transpose()?.flatten();
         }
@@ -716,7 +716,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Notes who retracted an entry that was given out as retracted.
+    /// Records who retracted an entry that the relay delivered as a tombstone.
     fn explain(&mut self, seq: Seq, by: MemberKey, category: Option<Category>) -> Result<()> {
         if !self.cursor.unexplained.contains(&seq) {
             return Ok(());
@@ -731,7 +731,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Notes who moderates when the invite is made by which those who lapsed come back.
+    /// Stores who moderates when the return invite for lapsed members is made.
     fn vouch_for_return(&self, policy: &RoomPolicy) -> Result<()> {
         let back: Option<ReturnInvite> =
             read(self.store, Kind::Pending, self.no, &return_name(&policy.agreement.id))?;
@@ -743,7 +743,7 @@ impl Room<'_> {
         write(self.store, Kind::Invite, self.no, id.as_bytes(), &KnownInvite { vouched, ..known })
     }
 
-    /// Keeps what opens the knocks of an invite. The first announcement counts; returns whether this is it.
+    /// Stores the key that opens an invite's knocks. The first announcement counts; returns whether this is it.
     fn take_invite(&mut self, row: &mut Row, invite: &KnownInvite) -> Result<bool> {
         let name = *invite.invite.as_bytes();
         let first: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, &name)?;
@@ -761,7 +761,7 @@ impl Room<'_> {
         Ok(false)
     }
 
-    /// Keeps what the notes for this profile say, until a record commits to it.
+    /// Stores the notes for this profile until a record commits to them.
     fn take_notes(&mut self, sender: MemberKey, notes: &[minicbor::bytes::ByteVec]) -> Result<()> {
         let suite = self.state.suite();
         for sealed in notes {
@@ -781,7 +781,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Keeps what a time-out says under the name by which its record will call it.
+    /// Stores a time-out under the commitment that its record will name.
     pub(super) fn save_time_out(&self, time_out: &TimeOut) -> Result<()> {
         let commitment = time_out.commitment();
         let mut waiting = self.waiting_notes()?;
@@ -795,19 +795,19 @@ impl Room<'_> {
         write(self.store, Kind::Note, self.no, commitment.as_bytes(), time_out)
     }
 
-    /// Returns the notes that no record has committed to yet, oldest first.
+    /// Returns the commitments of the notes that await their record, oldest first.
     fn waiting_notes(&self) -> Result<Vec<Digest>> {
         Ok(read(self.store, Kind::Pending, self.no, NOTES)?.unwrap_or_default())
     }
 
-    /// Takes the record of a time-out: those who can open it learn whose it is.
+    /// Handles the record of a time-out: only members with its note learn whose it is.
     fn take_time_out(&mut self, commitment: &Digest) -> Result<Option<RowContent>> {
         let known: Option<TimeOut> = read(self.store, Kind::Note, self.no, commitment.as_bytes())?;
         let Some(TimeOut { member, until, words, .. }) = known else {
             self.excuse_others()?;
             return Ok(None);
         };
-        // The words are in the row of whom they are for, and go with it.
+        // The words stay in the addressee's row only, and go with it.
         self.store.delete(Kind::Note, self.no, commitment.as_bytes())?;
         let mut waiting = self.waiting_notes()?;
         waiting.retain(|other| other != commitment);
@@ -821,7 +821,7 @@ impl Room<'_> {
         Ok(Some(RowContent::MyTimeout { until, note: words }))
     }
 
-    /// Returns the end of a member's time-out, as the last record that this profile could open says; `None` if there is none.
+    /// Returns the end of a member's time-out by the last record that this profile could open; `None` if there is none.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -845,9 +845,9 @@ impl Room<'_> {
         self.drop_keys()
     }
 
-    /// Is out by a departure that was sent, and whose entry has expired unread; whether there is such a one.
+    /// Ends the stay if a departure was sent and its entry has expired unread; returns whether that is so.
     ///
-    /// Only for when the relay says that this profile is out.
+    /// Call it only after the relay said that this profile is out.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -868,7 +868,7 @@ impl Room<'_> {
         Ok(sent)
     }
 
-    /// Deletes the group's keys, for this profile is out.
+    /// Deletes the group's keys, because this profile is out.
     pub(super) fn drop_keys(&mut self) -> Result<()> {
         self.hold_waiting_texts(true)?;
         let provider = self.provider();
@@ -895,23 +895,23 @@ impl Room<'_> {
     }
 }
 
-/// A message that bears an id.
+/// One use of a message id.
 #[derive(Clone, Copy, Debug, Encode, Decode)]
 pub(super) struct IdUse {
-    /// By whom.
+    /// The message's sender.
     #[n(0)]
     pub(super) sender: MemberKey,
-    /// Where it is.
+    /// The message's place.
     #[n(1)]
     pub(super) seq: Seq,
 }
 
-/// Names the record that says until when a member's last time-out lasts.
+/// Names the record of the end of a member's last time-out.
 fn time_out_name(member: &MemberKey) -> Vec<u8> {
     [b"until", member.as_bytes().as_slice()].concat()
 }
 
-/// Names the record that holds the number of a sender's last message.
+/// Names the record of a sender's last message number.
 fn counter_name(sender: &MemberKey) -> Vec<u8> {
     [b"counter", sender.as_bytes().as_slice()].concat()
 }

@@ -1,7 +1,7 @@
-//! The last entries of a room as links of its log: what every message is compared with.
+//! The last entries of a room as links of its log, with which every message is compared.
 //!
-//! Each message vouches for dozens of entries before it. To open their rows again for each would take longer than all
-//! else that is done with a message.
+//! Each message vouches for dozens of earlier entries. Opening their rows again each time would take longer than all other
+//! work on the message.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,19 @@ use super::{
     state::{Row, RowContent},
 };
 
-/// Links that are kept at most: more than one message vouches for.
+/// Maximum number of links, more than one message vouches for.
 pub(super) const LINKS_MAX: usize = 1_024;
 
-/// What a row says of the log.
+/// A row's part in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) seq: Seq,
     pub(super) digest: Digest,
-    /// The relay's time as it said it.
+    /// The relay's time exactly as delivered.
     pub(super) stamp: Millis,
     /// See [`Row::is_unknown`].
     pub(super) is_unknown: bool,
-    /// Whether somebody was admitted.
+    /// Whether the entry admitted a member.
     pub(super) admits: bool,
 }
 
@@ -42,7 +42,7 @@ impl Link {
     }
 }
 
-/// Links by the places of their rows: of all rows from one place on, or none.
+/// Links by the places of their rows: either all rows from one place on, or none.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     from: Option<u64>,
@@ -50,13 +50,13 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Returns the links from a place on, at most `limit`; `None` if not all of them are here.
+    /// Returns the links from a place on, at most `limit`; `None` if some are not cached.
     pub(super) fn range(&self, first: u64, limit: usize) -> Option<Vec<Link>> {
         let from = self.from?;
         (first >= from).then(|| self.links.range(first..).map(|(_, l)| *l).take(limit).collect())
     }
 
-    /// Takes all rows from a place on, if they are not too many.
+    /// Caches all rows from a place on, unless there are too many.
     pub(super) fn fill(&mut self, first: u64, rows: &[Row]) {
         self.clear();
         if rows.len() <= LINKS_MAX {
@@ -65,21 +65,21 @@ impl Recent {
         }
     }
 
-    /// Notes a row that is saved.
+    /// Adds a saved row.
     pub(super) fn note(&mut self, row: &Row) {
         if self.from.is_none_or(|from| row.place.0 < from) {
             return;
         }
         self.links.insert(row.place.0, Link::of(row));
         if self.links.len() > LINKS_MAX {
-            // Half of them, so that this is rare.
+            // Drop half of them, so that this is rare.
             let first = self.links.keys().nth(LINKS_MAX / 2).copied();
             self.links = first.map(|first| self.links.split_off(&first)).unwrap_or_default();
             self.from = first;
         }
     }
 
-    /// Forgets everything: rows were deleted, or what was noted is not in the store after all.
+    /// Empties the cache, because rows were deleted or a noted row was not stored after all.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn all_from_a_place_on_or_none() {
+    fn range_gives_all_links_or_none() {
         let mut recent = Recent::default();
         recent.note(&row(7));
         assert_eq!(places(&recent, 7, 9), None);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_saved_again_is_what_it_is_now() {
+    fn resaved_row_replaces_its_link() {
         let mut recent = Recent::default();
         recent.fill(1, &[row(1), row(2)]);
         recent.note(&Row { digest: Digest([2; 32]), ..row(1) });
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_not_kept() {
+    fn links_are_capped() {
         let most = LINKS_MAX as u64;
         let mut recent = Recent::default();
         recent.fill(1, &(1..=most + 1).map(row).collect::<Vec<_>>());

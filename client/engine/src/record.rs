@@ -1,6 +1,6 @@
-//! Records of moderation: what was done, by whom, and after which record.
+//! Records of moderation: the act, its actor and the previous record.
 //!
-//! What each does to the policy, and who may, is in [`super::policy`]. `docs/protocol.md` section 7.
+//! [`super::policy`] defines what each act does to the policy and who may do it. `docs/protocol.md` section 7.
 
 use hearth_protocol::{
     Digest, MemberKey, MessageId, Millis, Role, Seq, Signature, codec, frame::Door, hash,
@@ -19,13 +19,13 @@ pub struct Record {
     /// Position in the log of moderation; the founding is 1.
     #[n(0)]
     pub number: u64,
-    /// Hash of the record before; zero at the founding.
+    /// Hash of the previous record; zero at the founding.
     #[n(1)]
     pub previous: Digest,
-    /// Who acted: the committer.
+    /// The committer's key.
     #[n(2)]
     pub actor: MemberKey,
-    /// When, by the actor's clock.
+    /// Time by the actor's clock.
     #[n(3)]
     pub at: Millis,
     /// What.
@@ -40,22 +40,22 @@ impl Record {
     }
 }
 
-/// A log of moderation as one profile has it.
+/// One profile's log of moderation.
 #[derive(Clone, Copy, Debug)]
 pub struct Chain<'a> {
-    /// In the order of their numbers.
+    /// Sorted by number.
     pub records: &'a [Record],
-    /// The newest record, as the room's policy has it; `None` for who is out.
+    /// The newest record, from the room's policy; `None` if this profile is out.
     pub newest: Option<&'a Record>,
-    /// Numbers of the records that admitted this profile. What happened between two stays it never had, and what it had before
-    /// may be of a room that the others took back.
+    /// Numbers of the records that admitted this profile. It never had the records between two stays, and records from before a
+    /// stay may belong to a room that was rolled back.
     pub admissions: &'a [u64],
 }
 
 impl Chain<'_> {
-    /// Returns the number of the newest record that is missing, altered or put in; `None` if the log is whole.
+    /// Returns the number of the newest record that is missing, altered or inserted; `None` if the log is whole.
     ///
-    /// Each is held against what the one after it says of it. The newest is in the policy, on which all members agree.
+    /// Each record is compared with the hash in the next one. The newest is in the policy, on which all members agree.
     pub fn broken_at(&self) -> Option<u64> {
         let mut expected = self.newest.map(|record| (record.number, record.digest()));
         for record in self.records.iter().rev() {
@@ -71,7 +71,7 @@ impl Chain<'_> {
     }
 }
 
-/// Why something was done, without content.
+/// Reason for an act of moderation, without content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Category {
@@ -81,10 +81,10 @@ pub enum Category {
     /// Confidentiality was breached.
     #[n(1)]
     Confidentiality,
-    /// Somebody was hurt by it.
+    /// The member hurt somebody.
     #[n(2)]
     Conduct,
-    /// Somebody may be in danger.
+    /// A person may be in danger.
     #[n(3)]
     Safety,
     /// The programme ended for the member.
@@ -96,7 +96,7 @@ pub enum Category {
 }
 
 impl Category {
-    /// All of them, with the words people type.
+    /// All categories, with the words that people type.
     pub const ALL: [(Self, &'static str); 6] = [
         (Self::Unspecified, "unspecified"),
         (Self::Confidentiality, "confidentiality"),
@@ -106,13 +106,13 @@ impl Category {
         (Self::Request, "request"),
     ];
 
-    /// The word people read.
+    /// Returns the word that people read.
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(c, _)| *c == self).map_or("unspecified", |(_, word)| word)
     }
 }
 
-/// What a record says was done. `docs/protocol.md` section 7.4 lists who may do which.
+/// An act of moderation. `docs/protocol.md` section 7.4 lists the roles that may do each.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Act {
     /// The room was founded.
@@ -127,23 +127,23 @@ pub enum Act {
         /// Digest of the acknowledgement in that leaf.
         #[n(1)]
         acknowledgement: Digest,
-        /// By the actor over [`super::agreement::countersign_transcript`].
+        /// The actor's signature over [`super::agreement::countersign_transcript`].
         #[n(2)]
         countersignature: Signature,
-        /// From then on.
+        /// The new member's role.
         #[n(3)]
         role: Role,
     },
     /// A member was removed; the commit removes exactly that leaf.
     #[n(2)]
     Remove {
-        /// Whom.
+        /// The removed member's key.
         #[n(0)]
         member: MemberKey,
-        /// Why.
+        /// The reason.
         #[n(1)]
         category: Category,
-        /// Words to the room, if the facilitator wants a goodbye.
+        /// The facilitator's goodbye to the room, if any.
         #[n(2)]
         goodbye: String,
     },
@@ -153,70 +153,70 @@ pub enum Act {
     /// A role changed.
     #[n(4)]
     SetRole {
-        /// Whose.
+        /// The member's key.
         #[n(0)]
         member: MemberKey,
-        /// To which.
+        /// The new role.
         #[n(1)]
         role: Role,
     },
-    /// Only facilitators post until then.
+    /// Only facilitators post for a while.
     #[n(5)]
     Pause {
-        /// The end; it comes by itself.
+        /// The end, after which posts are accepted again.
         #[n(0)]
         until: Millis,
-        /// Words to the room.
+        /// The facilitator's words to the room.
         #[n(1)]
         comment: String,
     },
     /// The pause ended early.
     #[n(6)]
     Resume,
-    /// Least seconds between two posts of one member; 0: none.
+    /// Minimum seconds between two posts of one member; 0: none.
     #[n(7)]
     Slow(#[n(0)] u32),
-    /// Posts of one member a day; 0: unlimited.
+    /// Posts of one member in a day; 0: unlimited.
     #[n(8)]
     Budget(#[n(0)] u32),
     /// Characters of one message; 0: the engine's limit.
     #[n(9)]
     Length(#[n(0)] u32),
-    /// Nobody is admitted while on.
+    /// No member is admitted while locked.
     #[n(10)]
     Lock(#[n(0)] bool),
     /// Opening hours; `None`: always open.
     #[n(11)]
     Hours {
-        /// As typed.
+        /// The hours as typed.
         #[n(0)]
         text: String,
-        /// As numbers.
+        /// The hours as numbers.
         #[n(1)]
         hours: Option<Hours>,
     },
-    /// Opened or closed whatever the hours say, or back to the hours.
+    /// The room is opened or closed regardless of the hours, or follows them again.
     #[n(12)]
     Door(#[n(0)] Door),
-    /// A marked message from a facilitator.
+    /// A highlighted message from a facilitator.
     #[n(15)]
     Announce(#[n(0)] String),
-    /// A message is kept at the top.
+    /// A message was pinned.
     #[n(16)]
     Pin(#[n(0)] Pin),
-    /// And no longer.
+    /// A message was unpinned.
     #[n(17)]
     Unpin(#[n(0)] Pin),
-    /// A message was retracted by a facilitator.
+    /// A facilitator retracted a message.
     #[n(18)]
     Retract {
-        /// Which.
+        /// The message's id.
         #[n(0)]
         message: MessageId,
-        /// Where it is in the room's log.
+        /// The message's place in the room's log.
         #[n(1)]
         seq: Seq,
-        /// Why.
+        /// The reason.
         #[n(2)]
         category: Category,
     },
@@ -229,20 +229,20 @@ pub enum Act {
         /// The new version.
         #[n(0)]
         agreement: AgreementRef,
-        /// Editorial takes effect with this record; material with [`Act::Enact`].
+        /// An editorial change takes effect with this record, a material one with [`Act::Enact`].
         #[n(1)]
         change: Change,
     },
-    /// The pending version took effect; the commit removes exactly those who did not acknowledge it.
+    /// The pending version took effect; the commit removes exactly the members who did not acknowledge it.
     #[n(21)]
     Enact,
-    /// Entries are deleted after so many seconds.
+    /// Entries are deleted after this many seconds.
     #[n(22)]
     Expire(#[n(0)] u64),
-    /// A member was given a time-out. Who, until when and why is in a sealed note, to which this commits.
+    /// A member got a time-out. This is the commitment to a sealed note with member, end and reason.
     #[n(24)]
     Timeout(#[n(0)] Digest),
-    /// A time-out ended early; committed to alike.
+    /// A time-out ended early; the commitment to a sealed note.
     #[n(25)]
     Untimeout(#[n(0)] Digest),
     /// The pending amendment was withdrawn.
@@ -250,19 +250,19 @@ pub enum Act {
     Withdraw,
 }
 
-/// A message by id and place: the id alone is its sender's choice, and another's message may bear it.
+/// A message by id and place, because its sender chooses the id and another message may have the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Pin {
-    /// Its sender's choice.
+    /// The id, which its sender chose.
     #[n(0)]
     pub message: MessageId,
-    /// Where it is in the room's log.
+    /// The message's place in the room's log.
     #[n(1)]
     pub seq: Seq,
 }
 
 impl Act {
-    /// Returns the member that it names, if any.
+    /// Returns the member that the act names, if any.
     pub const fn target(&self) -> Option<MemberKey> {
         match self {
             Self::Admit { member, .. }
@@ -273,7 +273,7 @@ impl Act {
         }
     }
 
-    /// The word in logs and JSON.
+    /// Returns the word in logs and JSON.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Found => "found",

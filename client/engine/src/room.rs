@@ -1,7 +1,7 @@
 //! One room of this profile: its records in the store and its group in memory, kept in step.
 //!
-//! Every change runs in one transaction of the store that covers MLS state, outbox, cursor and history. After a
-//! transaction that failed, the group in memory is dropped and loaded again: it may be ahead of the store.
+//! Every change runs in one transaction of the store that covers MLS state, outbox, cursor and history. After a failed transaction
+//! the group in memory is dropped and loaded again, because it may be ahead of the store.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::store::{Kind, RoomNo, Store};
 
-/// Messages that are listed where several fit.
+/// Messages listed at most if several fit.
 pub const FOUND_MAX: usize = 8;
 
 pub(super) const STATE: &[u8] = b"state";
@@ -43,7 +43,7 @@ pub struct Room<'s> {
     pub(super) cursor: Cursor,
     pub(super) group: Option<Group>,
     pub(super) recent: RefCell<Recent>,
-    /// Hashes of the ciphertexts in the outbox by number; `None` until they are asked for.
+    /// Hashes of the ciphertexts in the outbox by number; `None` until first needed.
     pub(super) sent: RefCell<Option<BTreeMap<u64, Digest>>>,
 }
 
@@ -51,7 +51,7 @@ impl<'s> Room<'s> {
     /// Opens the room of a local name, a title, or the first characters of its id.
     ///
     /// # Errors
-    /// [`EngineError::NotMember`] if there is none; [`EngineError::Ambiguous`] if several fit.
+    /// [`EngineError::NotMember`] if none fits; [`EngineError::Ambiguous`] if several do.
     pub fn open(store: &'s Store, crypto: &'s Crypto, wanted: &str) -> Result<Self> {
         let mut found = Vec::new();
         for no in store.rooms()? {
@@ -107,12 +107,12 @@ impl<'s> Room<'s> {
         Self { store, crypto, no, state, cursor, group: None, recent, sent }
     }
 
-    /// Returns what the profile knows of the room.
+    /// Returns the slow-changing part of the room.
     pub fn state(&self) -> &RoomState {
         &self.state
     }
 
-    /// Returns where the profile is in the room's log.
+    /// Returns the profile's position in the room's log.
     pub fn cursor(&self) -> &Cursor {
         &self.cursor
     }
@@ -167,7 +167,7 @@ impl<'s> Room<'s> {
         Ok(self.group()?.1.epoch())
     }
 
-    /// Returns thirty digits that equal for all who share this epoch's state: read aloud, they expose a fork.
+    /// Returns thirty digits that are equal for all members in the same state of this epoch: read aloud, they expose a fork.
     ///
     /// # Errors
     /// [`EngineError::NotMember`] if this profile is not in the room.
@@ -180,7 +180,7 @@ impl<'s> Room<'s> {
         )))
     }
 
-    /// Returns thirty digits that two members compare to know each other's keys.
+    /// Returns thirty digits by which two members verify each other's keys.
     pub fn verification_code(&self, other: &MemberKey) -> String {
         let (me, room) = (self.me(), self.id());
         let (low, high) = if me < *other { (me, *other) } else { (*other, me) };
@@ -190,7 +190,7 @@ impl<'s> Room<'s> {
         ))
     }
 
-    /// Returns how many members the current epoch has.
+    /// Returns the number of members in the current epoch.
     ///
     /// # Errors
     /// [`EngineError::NotMember`] if this profile is not in the room.
@@ -198,12 +198,12 @@ impl<'s> Room<'s> {
         Ok(self.roster()?.len())
     }
 
-    /// Returns what is needed to open this room again.
+    /// Returns the parts needed to open this room again.
     pub fn parts(&self) -> (&'s Store, &'s Crypto, String) {
         (self.store, self.crypto, self.state.local_name.clone())
     }
 
-    /// Returns the names of everybody who is or was in the room, as far as this profile knows.
+    /// Returns the names of all present and past members that this profile knows.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -234,7 +234,7 @@ impl<'s> Room<'s> {
         find_member(&self.roster()?, wanted).cloned()
     }
 
-    /// Returns an agreement that this profile has the text of.
+    /// Returns the agreement with this id, if the profile has its text.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -276,8 +276,8 @@ impl<'s> Room<'s> {
         one_message(wanted, self.find_messages(wanted)?)
     }
 
-    /// Finds the messages that fit, newest first, at most [`FOUND_MAX`]: ids are their senders' choice, and several may fit. `#` and
-    /// a number mean the entry there alone.
+    /// Finds the messages that fit, newest first, at most [`FOUND_MAX`]: senders choose the ids, so several may fit. `#` and a number
+    /// mean only the entry at that place.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -315,7 +315,7 @@ impl<'s> Room<'s> {
         }
     }
 
-    /// Returns my own message of an id.
+    /// Returns my own message with an id.
     ///
     /// # Errors
     /// [`EngineError::NoSuchMessage`].
@@ -326,7 +326,7 @@ impl<'s> Room<'s> {
         row.ok_or_else(|| EngineError::NoSuchMessage(id.short()))
     }
 
-    /// Returns the log of moderation that this profile has, from its own admission on.
+    /// Returns this profile's log of moderation, which starts at its own admission.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -335,7 +335,7 @@ impl<'s> Room<'s> {
         records.into_iter().map(|(_, bytes)| decode(&bytes)).collect()
     }
 
-    /// Returns the number of the newest record that is missing from a log of this room, altered or put in; `None` if it is whole.
+    /// Returns the number of the newest record that is missing, altered or inserted in a log of this room; `None` if the log is whole.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -349,12 +349,12 @@ impl<'s> Room<'s> {
         let admits_me =
             |record: &&Record| matches!(record.act, Act::Admit { member, .. } if member == me);
         let mut admissions = self.state.admissions.clone();
-        // A profile that was made by an earlier version has no list of them.
+        // A profile of an earlier version has no list of its admissions.
         admissions.extend(records.iter().filter(admits_me).map(|record| record.number));
         Ok(Chain { records, newest: newest.as_ref(), admissions: &admissions }.broken_at())
     }
 
-    /// Begins another stay in the log of moderation. What an earlier stay had from there on is of a room that was taken back.
+    /// Begins another stay in the log of moderation. Records of an earlier stay from there on belong to a room that was rolled back.
     pub(super) fn begin_log(&mut self, number: u64) -> Result<()> {
         for (other, _) in self.store.range(Kind::Log, self.no, number, usize::MAX)? {
             self.store.delete_at(Kind::Log, self.no, other)?;
@@ -364,7 +364,7 @@ impl<'s> Room<'s> {
         Ok(())
     }
 
-    /// Remembers that history up to a position was shown.
+    /// Stores that history up to a position was displayed.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -396,7 +396,7 @@ impl<'s> Room<'s> {
         read(self.store, Kind::Room, self.no, DRAFT)
     }
 
-    /// Shows or hides a member's messages on this profile alone.
+    /// Shows or hides a member's messages in this profile only.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -408,7 +408,7 @@ impl<'s> Room<'s> {
         self.save_state()
     }
 
-    /// Changes the name by which commands call the room.
+    /// Changes the room's name in this profile's commands.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -417,7 +417,7 @@ impl<'s> Room<'s> {
         self.save_state()
     }
 
-    /// Changes where this profile stands in the room.
+    /// Changes this profile's standing in the room.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -426,7 +426,7 @@ impl<'s> Room<'s> {
         self.save_state()
     }
 
-    /// Notes that the relay says that this profile is out: it may knock again.
+    /// Stores that the relay calls this profile out, so that it may knock again.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -435,7 +435,7 @@ impl<'s> Room<'s> {
         self.save_cursor()
     }
 
-    /// Deletes everything of this room from the profile. Nothing of it can be had back.
+    /// Deletes everything of this room from the profile. It cannot be recovered.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -445,7 +445,7 @@ impl<'s> Room<'s> {
         Ok(())
     }
 
-    /// Returns what rides in my leaf beside the acknowledgement.
+    /// Returns the content of my leaf beside the acknowledgement.
     pub(super) fn companion(&self) -> Result<Companion> {
         let own = &self.state.companion;
         let pair = hpke::key_pair(self.crypto, self.state.suite(), own.seed.expose());
@@ -462,7 +462,7 @@ impl<'s> Room<'s> {
         Provider::new(self.crypto, self.store, self.no)
     }
 
-    /// Returns the group, loaded if need be, and the provider to use it with.
+    /// Returns the group, loaded if needed, and its provider.
     pub(super) fn group(&mut self) -> Result<(Provider<'s>, &mut Group)> {
         let provider = self.provider();
         if self.group.is_none() {
@@ -482,7 +482,7 @@ impl<'s> Room<'s> {
         Ok((provider, group.ok_or(EngineError::NotMember(why))?))
     }
 
-    /// Runs a change: all of it is kept, or none of it, in the store and in memory.
+    /// Runs a change that is kept whole or dropped whole, in the store and in memory.
     pub(super) fn change<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let (state, cursor) = (self.state.clone(), self.cursor.clone());
         let store = self.store;
@@ -515,7 +515,7 @@ impl<'s> Room<'s> {
         Ok(())
     }
 
-    /// Returns what is at a position of the log now.
+    /// Returns the row of an entry in the relay's present log.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -530,7 +530,7 @@ impl<'s> Room<'s> {
     }
 }
 
-/// Takes the one message that was found.
+/// Returns the only message of those found.
 ///
 /// # Errors
 /// [`EngineError::NoSuchMessage`] or [`EngineError::SeveralMessages`].
@@ -545,7 +545,7 @@ pub fn one_message(wanted: &str, mut found: Vec<Row>) -> Result<Row> {
     }
 }
 
-/// Makes the identity that signs for a room. A macro of the borrow checker's making: it borrows parts of the room.
+/// Makes the identity that signs for a room. It takes parts of the room, so that the group can be borrowed beside it.
 pub(super) fn identity<'a>(
     state: &'a RoomState,
     key: &'a SigningKey,
@@ -595,7 +595,7 @@ pub(super) fn write<T: Encode<()>>(
     Ok(store.put(kind, no, name, &codec::encode(value))?)
 }
 
-/// Decodes a record of our own store; records may be longer than a frame of the wire.
+/// Decodes a record of our own store, which may be longer than a frame on the wire.
 pub(super) fn decode<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T> {
     minicbor::decode(bytes).map_err(|_| EngineError::DamagedRecord)
 }
@@ -623,7 +623,7 @@ fn digits(hash: &[u8; 32]) -> String {
     groups.join(" ")
 }
 
-/// Whether any row says that somebody lied.
+/// Whether any row carries an alarm.
 pub fn any_alarm(rows: &[Row]) -> bool {
     rows.iter().flat_map(|r| &r.notices).any(Notice::is_alarm)
 }

@@ -1,4 +1,4 @@
-//! What the profile keeps of one room, as CBOR records in the sealed store.
+//! A profile's records of one room, as CBOR in the sealed store.
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
@@ -14,40 +14,40 @@ use super::{
     policy::{Category, Record},
 };
 
-/// Where a member stands in a room, as this profile knows it.
+/// A member's standing in a room, as this profile knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Standing {
-    /// Has knocked and waits.
+    /// The member has knocked and waits.
     #[n(0)]
     Knocking,
-    /// Was refused.
+    /// A facilitator declined the knock.
     #[n(1)]
     Declined {
-        /// What the facilitator wrote.
+        /// The facilitator's words.
         #[n(0)]
         words: String,
-        /// Who signed it; `None` if the relay alone says that the knock was declined.
+        /// Key that signed the words; `None` if the relay alone says that the knock was declined.
         #[n(1)]
         by: Option<MemberKey>,
     },
-    /// In the room.
+    /// The member is in the room.
     #[n(2)]
     Member,
-    /// Out of the epoch for want of acknowledging the current agreement; comes back by acknowledging.
+    /// Out of the epoch without an acknowledgement of the current agreement; the member returns by acknowledging it.
     #[n(3)]
     Lapsed,
-    /// Left, or withdrew.
+    /// The member left or withdrew.
     #[n(4)]
     Left,
-    /// Was removed.
+    /// A facilitator removed the member.
     #[n(5)]
     Removed(#[n(0)] Category),
-    /// Founded here, and the relay has not said yet that it is open; with a hash of the grant.
+    /// Founded here, but the relay has not confirmed it yet; with a hash of the grant.
     #[n(6)]
     Opening(#[n(0)] Digest),
 }
 
-/// Returns the hash of a grant in [`Standing::Opening`], which opens no room.
+/// Returns the hash of a grant in [`Standing::Opening`], which itself cannot open a room.
 pub(super) fn opening(grant: &Grant) -> Digest {
     Digest(hash::labelled("hearth local opening v1", &[grant.secret.expose()]))
 }
@@ -73,7 +73,7 @@ pub struct RoomState {
     /// Layout; 2.
     #[n(0)]
     pub format: u16,
-    /// The name by which commands call it.
+    /// The room's name in this profile's commands.
     #[n(1)]
     pub local_name: String,
     /// The room's title.
@@ -97,7 +97,7 @@ pub struct RoomState {
     /// Seed of the Ed25519 room key.
     #[n(8)]
     pub key: Secret32,
-    /// What rides in my leaf beside the acknowledgement.
+    /// Content of my leaf beside the acknowledgement.
     #[n(9)]
     pub companion: OwnCompanion,
     /// My display name.
@@ -106,14 +106,14 @@ pub struct RoomState {
     /// MLS cipher suite.
     #[n(11)]
     pub suite: u16,
-    /// My acknowledgement, as it rides in my leaf.
+    /// My acknowledgement, as encoded in my leaf.
     #[n(12)]
     #[cbor(with = "minicbor::bytes")]
     pub acknowledgement: Vec<u8>,
-    /// Where I stand.
+    /// My standing.
     #[n(13)]
     pub standing: Standing,
-    /// Keys that may admit me: from the preview, signed by the facilitator whom the invite pins.
+    /// Keys that may admit me: from the preview, signed by the facilitator that the invite pins.
     #[n(14)]
     pub pinned: Vec<MemberKey>,
     /// Id of the agreement in force, as I know it.
@@ -128,10 +128,10 @@ pub struct RoomState {
     /// End of my time-out by the last signed note; 0: none.
     #[n(18)]
     pub timed_out_until: Millis,
-    /// The last entry of history that was shown.
+    /// The last entry of history that was displayed.
     #[n(19)]
     pub shown: Seq,
-    /// Members whose messages I do not want shown. Nobody is told.
+    /// Members whose messages this profile hides. No other member learns of it.
     #[n(20)]
     pub muted: Vec<MemberKey>,
     /// The entry that admitted me; 0 for the founder.
@@ -145,10 +145,10 @@ pub struct RoomState {
     pub reply_seed: Option<Secret32>,
 }
 
-/// What [`super::companion::Companion`] is made of.
+/// Secrets behind [`super::companion::Companion`].
 #[derive(Clone, Encode, Decode)]
 pub struct OwnCompanion {
-    /// Drawn when knocking; it never changes.
+    /// Drawn when knocking; never changes.
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     pub salt: [u8; 16],
@@ -190,10 +190,10 @@ impl RoomState {
 /// A facilitator's signature under my acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Countersignature {
-    /// Who admitted me.
+    /// The admitting facilitator.
     #[n(0)]
     pub facilitator: MemberKey,
-    /// Over [`super::agreement::countersign_transcript`].
+    /// Signature over [`super::agreement::countersign_transcript`].
     #[n(1)]
     pub signature: Signature,
     /// The time inside the transcript.
@@ -201,7 +201,7 @@ pub struct Countersignature {
     pub at: Millis,
 }
 
-/// The fast-changing part of a room: where I am in its log.
+/// The fast-changing part of a room: this profile's position in its log.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Cursor {
     /// The last entry that was handled.
@@ -210,46 +210,46 @@ pub struct Cursor {
     /// Its digest.
     #[n(1)]
     pub digest: Option<Digest>,
-    /// Life of the relay's store.
+    /// Identity of the relay's store.
     #[n(2)]
     pub stream: Option<StreamId>,
-    /// My messages so far, accepted by the relay.
+    /// Number of my last message that the relay accepted.
     #[n(3)]
     pub counter: u64,
     /// Tombstones and expired entries, whose sender is unknown: each may explain one gap.
     #[n(4)]
     pub tombstones: u64,
-    /// Where the relay was restored from an older copy and counts anew, oldest first.
+    /// Points where the relay was restored from an older copy and reused its numbers, oldest first.
     #[n(5)]
     #[cbor(default)]
     pub breaks: Vec<Break>,
-    /// The last epoch whose commit was refused, or could not be read.
+    /// The last epoch whose commit was refused or unreadable.
     #[n(6)]
     pub used_up: Option<Epoch>,
-    /// The last epoch, beyond ours, that an entry named: others went on without us.
+    /// The last epoch beyond ours that an entry named: others went on without this profile.
     #[n(7)]
     pub left_behind: Option<Epoch>,
-    /// My accepted messages told what I had seen up to here.
+    /// My accepted messages vouch for the entries up to here.
     #[n(8)]
     #[cbor(default)]
     pub vouched: Seq,
-    /// Where somebody went on from an epoch that this profile is past of: nothing of ours goes out until that is cleared up.
+    /// Entry at which a member went on from a past epoch: nothing of ours goes out until the member resolves the split.
     #[n(9)]
     pub split: Option<Seq>,
-    /// What expired at the relay, by its last word, goes up to here.
+    /// The relay's last word on expiry: entries up to here have expired.
     #[n(10)]
     #[cbor(default)]
     pub floor: Seq,
-    /// The latest time by the own clock, which is not believed when it goes back.
+    /// The latest time by the own clock; an earlier one is not believed.
     #[n(11)]
     pub own_clock: Millis,
     /// The relay's clock at that time.
     #[n(12)]
     pub relay_clock: Millis,
-    /// When it was last told that the relay's times do not add up, by the own clock; 0: never.
+    /// When the client last reported inconsistent times of the relay, by the own clock; 0: never.
     #[n(13)]
     pub times_told: Millis,
-    /// Entries that the relay gave out as retracted, and whose retraction was not read yet.
+    /// Entries that the relay delivered as tombstones and whose retraction has not been read yet.
     #[n(14)]
     #[cbor(default)]
     pub unexplained: Vec<Seq>,
@@ -257,29 +257,29 @@ pub struct Cursor {
     #[n(15)]
     #[cbor(default)]
     pub ahead: u64,
-    /// Since when the own clock is not believed because it ran ahead of the relay's, by itself; 0: it is believed.
+    /// Time by the own clock since which it is doubted, because it ran ahead of the relay's; 0: it is believed.
     #[n(16)]
     #[cbor(default)]
     pub doubted_since: Millis,
-    /// Whether the relay says that this profile is out, and no commit that it can read says so.
+    /// Whether the relay says that this profile is out, without a readable commit that says so.
     #[n(17)]
     #[cbor(default)]
     pub said_gone: bool,
 }
 
-/// A point from which on the relay's numbers mean other entries than before.
+/// A point after which the relay's numbers mean other entries than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Break {
-    /// Entries after this one are of the restored relay.
+    /// Entries after this one come from the restored relay.
     #[n(0)]
     pub after: Seq,
-    /// What is added to their seq to get their place in this profile's history.
+    /// Added to their seq to get their place in this profile's history.
     #[n(1)]
     pub base: u64,
 }
 
 impl Cursor {
-    /// Returns the place in this profile's history of an entry that the relay has now.
+    /// Returns the place in this profile's history of an entry in the relay's present log.
     pub fn place(&self, seq: Seq) -> Seq {
         let last = self.breaks.iter().rev().find(|b| seq > b.after);
         Seq(seq.0.saturating_add(last.map_or(0, |b| b.base)))
@@ -292,66 +292,66 @@ pub struct Row {
     /// Position in the log.
     #[n(0)]
     pub seq: Seq,
-    /// Acceptance time by the relay's clock, as far as that clock and the own one allow it.
+    /// Acceptance time by the relay's clock, bounded by that clock and the own one.
     #[n(1)]
     pub at: Millis,
     /// SHA-256 of the payload.
     #[n(2)]
     pub digest: Digest,
-    /// Sender or committer; `None` where it could not be read.
+    /// Sender or committer; `None` if the entry could not be read.
     #[n(3)]
     pub from: Option<MemberKey>,
     /// Their name at that time.
     #[n(4)]
     pub name: String,
-    /// Message id, where it is a message.
+    /// Message id, if the entry is a message.
     #[n(5)]
     pub id: Option<MessageId>,
     /// The content.
     #[n(6)]
     pub content: RowContent,
-    /// What was noticed about it.
+    /// Findings about the entry.
     #[n(7)]
     pub notices: Vec<Notice>,
     /// Place in this profile's history: the seq, unless the relay was restored from an older copy.
     #[n(8)]
     pub place: Seq,
-    /// The relay's time as it said it, which others compare with theirs.
+    /// The relay's time exactly as delivered, because members compare it.
     #[n(9)]
     pub stamp: Millis,
-    /// From when on it is kept on this device, by the own clock: when it arrived, less the time that the relay had had it by
-    /// then. 0 where nothing says what it was.
+    /// Start of its retention on this device, by the own clock: its arrival, less the time that the relay had held it by then. 0 if
+    /// unknown.
     #[n(10)]
     pub arrived: Millis,
-    /// The relay's time, as far as the relay's own clock allowed it; 0 where it gave none.
+    /// The relay's time, bounded by the relay's own clock; 0 if it gave none.
     #[n(11)]
     pub said: Millis,
 }
 
 impl Row {
-    /// Whether the entry itself is not known, only that something is there.
+    /// Whether only the entry's existence is known, not its content.
     pub fn is_unknown(&self) -> bool {
         self.digest == Digest([0; 32])
     }
 }
 
-/// What a row shows.
+/// Content of a row.
 #[expect(clippy::large_enum_variant, reason = "rows are read a page at a time")]
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum RowContent {
-    /// Words.
+    /// A text message.
     #[n(0)]
     Text(#[n(0)] String),
-    /// Words posted against a pause, or by an observer: kept back, not lost.
+    /// A text posted during a pause or by an observer: kept but not shown.
     #[n(1)]
     Held(#[n(0)] String),
     /// A retracted message.
     #[n(2)]
     Tombstone {
-        /// Who retracted it, if known.
+        /// The member who retracted it, if known.
         #[n(0)]
         by: Option<MemberKey>,
-        /// Why, if a facilitator did.
+        /// The reason, if a facilitator retracted it.
         #[n(1)]
         category: Option<Category>,
     },
@@ -361,24 +361,24 @@ pub enum RowContent {
         /// The record.
         #[n(0)]
         record: Record,
-        /// For members named in it: their names at that time.
+        /// The named member's name at that time.
         #[n(1)]
         target: String,
     },
-    /// Somebody said that they leave.
+    /// A member announced their departure.
     #[n(4)]
     Goodbye {
         /// Whether the acknowledgement was withdrawn.
         #[n(0)]
         withdrawn: bool,
     },
-    /// Somebody renewed their keys; not shown.
+    /// A member renewed their keys; not shown.
     #[n(5)]
     Renewal,
     /// An invite was made.
     #[n(6)]
     InviteIssued {
-        /// Knocks it is good for.
+        /// Number of knocks that it allows.
         #[n(0)]
         uses: u32,
         /// End of validity.
@@ -388,20 +388,20 @@ pub enum RowContent {
     /// The text of a coming version of the agreement arrived.
     #[n(7)]
     AgreementText(#[n(0)] Digest),
-    /// Nothing but the notices; for example an entry that could not be read.
+    /// Notices only; for example an unreadable entry.
     #[n(8)]
     Nothing,
     /// A time-out addressed to me.
     #[n(9)]
     MyTimeout {
-        /// The end; not after now: lifted.
+        /// The end; lifted if it is not after now.
         #[n(0)]
         until: Millis,
         /// The facilitator's words.
         #[n(1)]
         note: String,
     },
-    /// Somebody asked for an own message to be deleted; not shown itself.
+    /// A member asked for their own message to be deleted; not shown itself.
     #[n(10)]
     Retraction(#[n(0)] MessageId),
     /// A kind of message that this version does not know.
@@ -409,86 +409,86 @@ pub enum RowContent {
     Unknown,
 }
 
-/// Something that a member must be told about an entry.
+/// A finding about an entry that the member must be told.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Notice {
     /// Messages of this sender are missing before this one.
     #[n(0)]
     Gap(#[n(0)] u64),
-    /// The sender saw other entries than I at that position, or from there on: the relay shows us different logs.
+    /// The sender saw other entries than this profile at that position, or from there on: the relay shows different logs.
     #[n(1)]
     Fork(#[n(0)] Seq),
     /// The relay left out entries up to this seq, exclusive.
     #[n(2)]
     Missing {
-        /// The first that is missing.
+        /// The first missing entry.
         #[n(0)]
         from: Seq,
     },
     /// The entry does not decrypt or verify.
     #[n(3)]
     Unreadable,
-    /// A commit that every honest member refuses; the text names the rule.
+    /// A commit that every honest member refuses; the text names the broken rule.
     #[n(4)]
     RefusedCommit(#[n(0)] String),
-    /// A message of my own key that this profile did not write: a copy of the profile is in use, or was restored.
+    /// A message of my own key that this profile did not write: a copy of the profile is in use or was restored.
     #[n(5)]
     NotMine,
-    /// The sender's counter went backwards or stood still.
+    /// The sender's counter went backwards or did not advance.
     #[n(6)]
     CounterReused,
-    /// The same message came again; it is shown once.
+    /// The same message arrived again; it is shown once.
     #[n(7)]
     Duplicate,
     /// Entries were deleted by retention before this profile had them.
     #[n(8)]
     Expired {
-        /// The first that is gone.
+        /// The first expired entry.
         #[n(0)]
         from: Seq,
     },
-    /// Somebody went on from an epoch that this profile is past of: the room is two.
+    /// A member went on from a past epoch: the room has split in two.
     #[n(9)]
     Split,
-    /// A member sent words past the room's rules: the entry bore the mark of a retraction or a departure, or was one without.
+    /// A member broke the rules of the mark: a marked entry holds a text, or an unmarked one a retraction or a departure.
     #[n(10)]
     Mark,
-    /// The relay's times do not add up: this one is beyond its own clock, or before an earlier entry's.
+    /// The relay's times are inconsistent: this one is ahead of its own clock or before an earlier entry's.
     #[n(24)]
     Times,
-    /// A member said that they leave, by a statement that no commit can carry out.
+    /// A member announced a departure that no commit can carry out.
     #[n(20)]
     FalseDeparture,
-    /// A member said that they take back what is another's, or is not there.
+    /// A member tried to retract another member's message, or one that does not exist.
     #[n(21)]
     FalseRetraction,
-    /// Another's message has the same id.
+    /// Another member's message has the same id.
     #[n(22)]
     SameId {
-        /// Where that is.
+        /// Place of that message.
         #[n(0)]
         seq: Seq,
         /// Its sender's name.
         #[n(1)]
         by: String,
     },
-    /// The same invite was announced before, with another key or role; that one counts.
+    /// The same invite was announced before with another key or role; the first announcement counts.
     #[n(23)]
     SecondInvite {
-        /// Who announced it first.
+        /// Name of the member who announced it first.
         #[n(0)]
         by: String,
     },
 }
 
 impl Notice {
-    /// Whether it says that somebody lied, as opposed to something being lost or late.
+    /// Whether the notice accuses a member or the relay of a lie, not only of loss or delay.
     pub const fn is_alarm(&self) -> bool {
         !matches!(self, Self::Expired { .. } | Self::Duplicate | Self::Times)
     }
 }
 
-/// Something to send, and what became of it.
+/// A submission in the outbox.
 #[derive(Clone, Encode, Decode)]
 pub struct Outgoing {
     /// The submission's id; for a message its message id.
@@ -497,7 +497,7 @@ pub struct Outgoing {
     /// When it was written.
     #[n(1)]
     pub written_at: Millis,
-    /// What it is.
+    /// A message or a commit.
     #[n(2)]
     pub what: OutgoingKind,
     /// Effects that go with it.
@@ -507,54 +507,54 @@ pub struct Outgoing {
     #[n(4)]
     #[cbor(with = "minicbor::bytes")]
     pub welcome: Vec<u8>,
-    /// The ciphertext, once made; made and stored before anything is sent.
+    /// The ciphertext, once made; it is stored before anything is sent.
     #[n(5)]
     #[cbor(with = "minicbor::bytes")]
     pub payload: Vec<u8>,
-    /// Whether an entry of the ciphertext's epoch was read of which only the relay knew what it had been. For a held text: whether
-    /// the others may have it.
+    /// Whether this profile read an entry of the ciphertext's epoch whose content only the relay knew, so that it may be this one. For
+    /// a held text: whether other members may have it.
     #[n(6)]
     pub doubtful: bool,
-    /// The last entry that was read when this was first encrypted.
+    /// The last entry read before this was first encrypted.
     #[n(7)]
     pub after: Seq,
     /// Whether the relay has refused it for now.
     #[n(8)]
     pub refused: bool,
-    /// Why it stays until its author sends or drops it.
+    /// Why it waits for its author to send or drop it.
     #[n(9)]
     pub held: Option<Held>,
 }
 
-/// Why words stay in the outbox.
+/// Why a text is held in the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Held {
-    /// The relay refused them for good.
+    /// The relay refused it for good.
     #[n(0)]
     Refused(#[n(0)] RejectCode),
-    /// The stay in which they were written has ended.
+    /// The stay in which it was written has ended.
     #[n(1)]
     Out,
 }
 
-/// What something to send is.
+/// Kind of a submission.
 #[derive(Clone, Encode, Decode)]
 pub enum OutgoingKind {
-    /// A message; may be encrypted anew for a later epoch.
+    /// A message; a later epoch may require encrypting it again.
     #[n(0)]
     Message {
         /// Its content.
         #[n(0)]
         body: Body,
-        /// The number it was encrypted with.
+        /// The number in its ciphertext.
         #[n(1)]
         counter: u64,
-        /// The last entry that it says was seen.
+        /// The last entry that its ciphertext vouches for.
         #[n(2)]
         #[cbor(default)]
         seen: Seq,
     },
-    /// A commit; given up if another comes first.
+    /// A commit; dropped if another one comes first.
     #[n(1)]
     Commit {
         /// My acknowledgement after it, if it changes.
@@ -563,13 +563,13 @@ pub enum OutgoingKind {
     },
 }
 
-/// An invite that this room's facilitators can open knocks of.
+/// An invite whose knocks this room's facilitators can open.
 #[derive(Clone, Encode, Decode)]
 pub struct KnownInvite {
     /// Its id.
     #[n(0)]
     pub invite: InviteId,
-    /// Opens its knocks.
+    /// Key that opens its knocks.
     #[n(1)]
     pub knock_key: Secret32,
     /// The role its holder is admitted to.
@@ -578,15 +578,15 @@ pub struct KnownInvite {
     /// End of validity.
     #[n(3)]
     pub expires: Millis,
-    /// Who announced it.
+    /// The member who announced it.
     #[n(4)]
     pub by: MemberKey,
-    /// Those who moderated when its preview was made: its holder takes a Welcome from nobody else. `None` where that is not known.
+    /// The moderators when its preview was made: its holder accepts a Welcome from these only. `None` if unknown.
     #[n(5)]
     pub vouched: Option<Vec<MemberKey>>,
 }
 
-/// How somebody who lapsed comes back.
+/// The invite by which a lapsed member returns.
 #[derive(Clone, Encode, Decode)]
 pub struct ReturnInvite {
     /// The new agreement.
@@ -610,7 +610,7 @@ pub struct KnockBody {
     #[n(1)]
     #[cbor(with = "minicbor::bytes")]
     pub key_package: Vec<u8>,
-    /// An offer for a lane; absent in this version.
+    /// Reserved; absent in this version.
     #[n(2)]
     pub offer: Option<minicbor::bytes::ByteVec>,
     /// HPKE public key, of the room's KEM, to which the answer to the knock is sealed.

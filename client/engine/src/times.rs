@@ -1,7 +1,7 @@
-//! Times of entries: what the relay says of them, held against its hello and the member's own clock.
+//! Times of entries: the relay's claim, compared with its hello and the member's own clock.
 //!
-//! A relay can put any time on an entry, and a member's clock can be wrong. So what is shown is bounded by both clocks, what is
-//! erased goes by the time of arrival, and nobody is kept out of anything by either.
+//! A relay can date an entry as it likes, and a member's clock can be wrong. So displayed times are bounded by both clocks, erasing
+//! goes by the time of arrival, and no member is excluded from anything because of either clock.
 
 use hearth_protocol::{Entry, Millis, Seq};
 
@@ -14,17 +14,17 @@ use crate::{clock::Moment, store::Kind};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
-/// Difference of two times of one clock that is not told: ten minutes.
+/// Tolerated difference between two times of one clock: ten minutes.
 const SLACK_MILLIS: u64 = 10 * 60 * 1000;
-/// The own clock went back by more than a correction of its drift: an hour.
+/// A setback of the own clock beyond a correction of its drift: an hour.
 const SET_BACK_MILLIS: u64 = 3_600_000;
-/// Times that do not add up are told once a day.
+/// Inconsistent times are told once a day.
 const TOLD_MILLIS: u64 = 24 * 3_600_000;
-/// The own clock ran ahead of the relay's by more than both can drift: a day.
+/// A lead of the own clock over the relay's beyond the drift of both: a day.
 const RUN_AHEAD_MILLIS: u64 = 24 * 3_600_000;
 /// How long, by itself, an own clock that ran ahead deletes nothing that the relay's clock calls new: three days.
 const DOUBT_MILLIS: u64 = 3 * 24 * 3_600_000;
-/// Rows that are looked at together.
+/// Rows read at a time.
 const PAGE: usize = 256;
 
 /// An entry's time, judged by both clocks.
@@ -34,15 +34,15 @@ pub(super) struct Times {
     pub(super) shown: Millis,
     /// See [`Row::arrived`].
     pub(super) arrived: Millis,
-    /// When it was said by the relay's clock: what a pause is held against.
+    /// Time of the entry by the relay's clock, with which a pause is compared.
     pub(super) said: Millis,
     /// Whether the relay contradicts itself.
     pub(super) contradict: bool,
 }
 
 impl Room<'_> {
-    /// Counts the own clock on. It is not believed when it goes back, unless it comes closer to the relay's by that: then it was
-    /// ahead before, and what arrived meanwhile is dated again.
+    /// Advances the own clock. An earlier time is not believed, unless it is closer to the relay's: then the own clock was
+    /// ahead before, and the entries that arrived meanwhile are dated again.
     pub(super) fn take_clocks(&mut self, moment: Moment) -> Result<()> {
         let corrected = self.is_corrected(moment);
         if moment.own >= self.cursor.own_clock || corrected {
@@ -60,7 +60,7 @@ impl Room<'_> {
         set_back && moment.apart() < before.apart()
     }
 
-    /// Returns whether the own clock is doubted because it ran ahead of the relay's, and remembers it.
+    /// Returns whether the own clock is doubted because it ran ahead of the relay's, and stores it.
     fn doubts_own_clock(&mut self, moment: Moment) -> Result<bool> {
         let since = doubt(&self.cursor, moment);
         let ahead = match since {
@@ -77,7 +77,7 @@ impl Room<'_> {
         Ok(since.is_some())
     }
 
-    /// Dates what seems to have arrived later than now, by how long ago the relay's clock says that it was.
+    /// Dates rows that seem to have arrived in the future again, by their age on the relay's clock.
     fn date_anew(&self, moment: Moment) -> Result<()> {
         let mut from = Seq(0);
         loop {
@@ -94,29 +94,29 @@ impl Room<'_> {
         }
     }
 
-    /// Judges an entry's time. [`Self::take_clocks`] comes before.
+    /// Judges an entry's time. Call [`Self::take_clocks`] first.
     pub(super) fn times_of(&self, entry: &Entry, moment: Moment) -> Result<Times> {
         let last = self.row(self.cursor.seq)?;
         let (last_said, last_arrived) =
             last.map_or((Millis(0), Millis(0)), |row| (row.said, row.arrived));
         let own = self.cursor.own_clock;
-        // The relay's clock may have been set back since: what it said before stays said.
+        // The relay's clock may have been set back since; its earlier statements still count.
         let said = entry.at.max(last_said).min(moment.relay.max(last_said));
         let beyond = entry.at > moment.relay.plus(SLACK_MILLIS);
         let back = entry.at.plus(SLACK_MILLIS) < last_said;
         Ok(Times {
             shown: said.min(own),
-            // Taken after the entry before, and so never to be erased before it.
+            // It arrived after the previous entry, so it must not be erased before that.
             arrived: arrival(own, moment.relay, said).max(last_arrived).min(own).max(Millis(1)),
             said,
             contradict: beyond || back,
         })
     }
 
-    /// Holds back words of observers, and those said in a pause: the relay refuses them, and that it let them through changes
-    /// nothing.
+    /// Holds back texts of observers, and texts posted during a pause, because a relay that accepts them by mistake must not change the
+    /// room's rules.
     ///
-    /// The own clock has no part in it, which may be wrong; nor has a time beyond the relay's own clock.
+    /// Neither the own clock, which may be wrong, nor a time beyond the relay's own clock has any influence.
     pub(super) fn hold_back(&mut self, row: &mut Row, said: Millis) -> Result<()> {
         let (RowContent::Text(text), Some(sender)) = (&row.content, row.from) else {
             return Ok(());
@@ -130,7 +130,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Tells, once in a day, that the relay's times do not add up.
+    /// Tells, at most once a day, that the relay's times are inconsistent.
     pub(super) fn tell_of_times(&mut self, row: &mut Row) {
         let (now, told) = (self.cursor.own_clock, self.cursor.times_told);
         if told == Millis(0) || now >= told.plus(TOLD_MILLIS) || now < told {
@@ -139,21 +139,21 @@ impl Room<'_> {
         }
     }
 
-    /// Returns the time of arrival, by the own clock, before which the room keeps nothing.
+    /// Returns the time of arrival, by the own clock, before which the room keeps no history.
     ///
     /// # Errors
-    /// [`EngineError::NotMember`] if this profile is not in the room: what it has of it, it keeps.
+    /// [`EngineError::NotMember`] if this profile is not in the room, and so keeps what it has.
     pub fn kept_since(&mut self) -> Result<Millis> {
         let kept = self.policy()?.numbers.retention_seconds.saturating_mul(1000);
         Ok(Millis(self.now().0.saturating_sub(kept)))
     }
 
-    /// Erases history older than the room keeps it, on this device: by the time of arrival on the own clock, whatever time the relay
-    /// put on it.
+    /// Erases history beyond the room's retention on this device: by the time of arrival on the own clock, whatever time the relay
+    /// gave it.
     ///
-    /// While the own clock is behind what it was before, it counts nothing, and the relay's does. An own clock that ran ahead of
-    /// the relay's by more than a day deletes only what both clocks call old until it has stood by that for three days, because a
-    /// clock that was wrong for one visit must not delete a history. [`Self::kept_since`] hides the rest meanwhile.
+    /// While the own clock is behind its earlier time, the relay's clock decides alone. An own clock that ran ahead of the relay's by
+    /// more than a day deletes only rows that both clocks call old, until it has stayed ahead for three days, because a clock that is
+    /// wrong for one visit must not delete a history. [`Self::kept_since`] hides the other old rows meanwhile.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -177,12 +177,12 @@ impl Room<'_> {
         if !self.history(Seq(0), 1)?.iter().any(is_old) {
             return Ok(());
         }
-        // The row at the cursor stays, without what it says: the next subscription compares it with the relay's.
+        // The row at the cursor stays without its content, because the next subscription compares it with the relay's.
         let newest = self.cursor.place(self.cursor.seq);
         loop {
             let rows = self.history(Seq(0), PAGE)?;
             let old = rows.iter().take_while(|r| is_old(r) && r.place < newest);
-            // A row that says what expired unread has no time of its own: it goes with an older one behind it.
+            // A row about expired entries has no time of its own, so it goes with the next older row behind it.
             let has_time = |row: &&Row| row.arrived > Millis(0);
             let Some(last) = old.filter(has_time).last().map(|row| row.place) else { break };
             self.store.transaction(|store| {
@@ -205,7 +205,7 @@ impl Room<'_> {
     }
 }
 
-/// Returns since when the own clock is doubted; `None` if it is believed.
+/// Returns the time since which the own clock is doubted; `None` if it is believed.
 fn doubt(cursor: &Cursor, moment: Moment) -> Option<Millis> {
     let ahead = moment.own.0.saturating_sub(moment.relay.0);
     if ahead <= cursor.ahead.saturating_add(RUN_AHEAD_MILLIS) {
@@ -218,8 +218,8 @@ fn doubt(cursor: &Cursor, moment: Moment) -> Option<Millis> {
     (moment.own < since.plus(DOUBT_MILLIS)).then_some(since)
 }
 
-/// Returns when something reached the relay, by the own clock: as long before now as the relay's clock says. A time that is
-/// still to come by the relay's own clock is now.
+/// Returns when an entry reached the relay, by the own clock: as long before now as the relay's clock says. A future time by
+/// the relay's own clock counts as now.
 fn arrival(own: Millis, relay: Millis, said: Millis) -> Millis {
     Millis(own.0.saturating_sub(relay.0.saturating_sub(said.0)).max(1))
 }

@@ -1,6 +1,6 @@
-//! What a message vouches for: which entries its sender had, and in which order.
+//! A message vouches for the entries that its sender had, and for their order.
 //!
-//! A relay that shows two members two logs is found by whoever reads a message of the other. `docs/protocol.md`
+//! A relay that shows two members different logs is exposed when one reads a message of the other. `docs/protocol.md`
 //! section 7.6.
 
 use hearth_protocol::{Digest, MemberKey, Millis, Seq};
@@ -17,7 +17,7 @@ use crate::store::Kind;
 type Result<T> = std::result::Result<T, EngineError>;
 
 impl Room<'_> {
-    /// Compares what a message says of the log with what this profile has, and notes a difference beside it.
+    /// Compares the sender's view of the log with this profile's, and notices a difference.
     pub(super) fn check_seen(
         &self,
         row: &mut Row,
@@ -38,7 +38,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Returns the first entry of the longest window that differs, and says more than this sender's last one that did.
+    /// Returns the first entry of the longest window that differs, if it reveals more than this sender's last difference.
     fn new_difference(&self, sender: MemberKey, seen: &Seen) -> Result<Option<Seq>> {
         let begins = self.log_begins();
         let Some(mut since) = self.differs_since(seen, begins)? else { return Ok(None) };
@@ -50,14 +50,14 @@ impl Room<'_> {
         Ok(Some(Seq(since.0.saturating_add(1))))
     }
 
-    /// Whether this profile has the last entry that a sender saw; `None` if it has none there.
+    /// Whether this profile has the last entry that a sender saw; `None` if it has no entry there.
     fn has_entry(&self, seen: &Seen) -> Result<Option<bool>> {
         let mine = if seen.seq > self.log_begins() { self.row(seen.seq)? } else { None };
         Ok(mine.filter(|mine| !mine.is_unknown()).map(|mine| mine.digest == seen.digest))
     }
 
-    /// Compares the longest window that this profile has the whole of, of those that begin at an entry or later; returns where
-    /// it begins if it is not the same.
+    /// Compares the longest window that starts at an entry or later and that this profile has completely; returns its start if it
+    /// differs.
     fn differs_since(&self, seen: &Seen, begins: Seq) -> Result<Option<Seq>> {
         for window in seen.windows.iter().take(WINDOWS_MAX) {
             let length = seen.seq.0.saturating_sub(window.since.0);
@@ -73,7 +73,7 @@ impl Room<'_> {
         Ok(None)
     }
 
-    /// The entry after which this profile's rows are of the log that the others have, too.
+    /// Returns the entry after which this profile's rows belong to the log that it shares with the others.
     fn log_begins(&self) -> Seq {
         let last = self.cursor.breaks.last().map_or(Seq(0), |b| b.after);
         last.max(self.state.joined)
@@ -100,7 +100,7 @@ impl Room<'_> {
         Ok(links)
     }
 
-    /// Returns what the next message of this profile says that it saw.
+    /// Returns the view of the log that the next message of this profile vouches for.
     pub(super) fn seen(&self) -> Result<Option<Seen>> {
         let upto = self.cursor.seq;
         let back = |entries: u64| Seq(upto.0.saturating_sub(entries));
@@ -110,11 +110,11 @@ impl Room<'_> {
             .max(back(WINDOW_ENTRIES_MAX))
             .max(self.log_begins());
         let first = self.cursor.place(Seq(since.0.saturating_add(1)));
-        // What was erased here for its age must not look like what was never shown.
+        // Rows that this device erased by age must not look like entries that it never got.
         let oldest = self.history(Seq(0), 1)?.into_iter().next().filter(|row| row.place > first);
         let mut since = oldest.map_or(since, |row| Seq(row.seq.0.saturating_sub(1))).min(upto);
         let mut links = self.links_between(since, upto)?;
-        // Nor must what expired unread: a window ends before it or begins behind it.
+        // The same holds for entries that expired unread: a window ends before them or starts after them.
         while links.last().is_some_and(|link| link.is_unknown) {
             links.pop();
         }
@@ -137,19 +137,19 @@ impl Room<'_> {
         Ok(Some(Seen { seq, digest, windows }))
     }
 
-    /// Forgets that a sender saw another log.
+    /// Forgets that a sender had another log.
     pub(super) fn forget_fork(&self, sender: &MemberKey) -> Result<()> {
         self.store.delete(Kind::Seen, self.no, &forked_name(sender))?;
         Ok(())
     }
 }
 
-/// Names the record that says up to which entry a sender was last found to have seen another log.
+/// Names the record of the last entry up to which a sender was found to have another log.
 fn forked_name(sender: &MemberKey) -> Vec<u8> {
     [b"forked", sender.as_bytes().as_slice()].concat()
 }
 
-/// Returns position, digest and time of the entries that are known.
+/// Returns position, digest and time of the known entries.
 fn entries_of(links: &[Link]) -> Vec<(Seq, Digest, Millis)> {
     let known = links.iter().filter(|link| !link.is_unknown);
     known.map(|link| (link.seq, link.digest, link.stamp)).collect()

@@ -1,4 +1,4 @@
-//! Numbers with the words that go with them.
+//! Numbers with their nouns and verbs in agreement.
 
 use core::fmt::Display;
 

@@ -1,10 +1,10 @@
 //! Makes untrusted text inert for a terminal, and refuses typed text that would need it.
 //!
-//! Whatever another member, a facilitator or the relay sent is shown through [`one_line`] or [`many_lines`]. After
+//! Text from another member, a facilitator or the relay is displayed through [`one_line`] or [`many_lines`]. After
 //! that it cannot move the cursor, set the clipboard or the window's title (OSC 52, OSC 0), fake a link (OSC 8),
-//! reverse the order of what is read (bidirectional controls), hide words (zero-width characters, tags), begin a
-//! line that looks like somebody else's, or climb over other lines (piled-up marks). What is taken out stays
-//! visible, as `\u{202e}`; `\u{+12}` stands for twelve more such characters.
+//! reverse the reading order (bidirectional controls), hide words (zero-width characters, tags), begin a line that
+//! looks like another member's, or overlap other lines (stacked marks). Removed characters stay visible, as
+//! `\u{202e}`; `\u{+12}` stands for twelve more such characters.
 
 use std::fmt::Write as _;
 
@@ -13,29 +13,29 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Bytes of one typed message; leaves room for its envelope in the largest padding bucket.
 pub const INPUT_BYTES_MAX: usize = 16 * 1024;
-/// Marks shown on one base character. Written languages use up to three.
+/// Marks displayed on one base character. Written languages use up to three.
 const MARKS_MAX: usize = 4;
 /// Joiners in one emoji. A family of four has three.
 const JOINS_MAX: usize = 6;
-/// Escapes shown in a row; the rest is counted, so that shown text is never many times the sent text.
+/// Escapes displayed in a row; further ones are counted, so that the output is bounded by a multiple of the input.
 const ESCAPES_IN_A_ROW_MAX: usize = 8;
-/// Columns of a tab in shown text.
+/// Columns of a tab in displayed text.
 const TAB: &str = "    ";
 
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
 const DOTTED_CIRCLE: char = '\u{25cc}';
 
-/// Why typed text is not taken.
+/// Reasons to refuse typed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Nothing to see in it.
+    /// No visible character.
     #[error("there is nothing in it")]
     Empty,
     /// More than [`INPUT_BYTES_MAX`].
     #[error("it has {bytes} bytes, more than the {INPUT_BYTES_MAX} that one message holds")]
     TooLong {
-        /// How many it has.
+        /// Its number of bytes.
         bytes: usize,
     },
     /// NUL, ESC and the like.
@@ -53,9 +53,9 @@ pub fn many_lines(text: &str, indent: &str) -> String {
     Escaper::new(Some(indent), text.len()).run(text)
 }
 
-/// Returns a text in which the secret part of a link of ours, where one of these words is a link, is left out.
+/// Returns a text without the secret part of a Hearth link that is among some words.
 ///
-/// For what is said about a command line that does not parse: what goes to standard error may be kept in a log.
+/// For messages about a command line that does not parse, because standard error may be kept in a log.
 pub fn without_link_secrets(text: &str, words: &[String]) -> String {
     words
         .iter()
@@ -69,7 +69,7 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Cuts inert text to a number of columns, with an ellipsis where something is missing. Keeps emoji and marks whole.
+/// Cuts inert text to a number of columns, with an ellipsis for the omitted part. Keeps emoji and marks whole.
 pub fn truncate(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -91,7 +91,7 @@ pub fn truncate(text: &str, columns: usize) -> String {
     cut
 }
 
-/// Cuts inert text to its last columns, with an ellipsis where something is missing.
+/// Cuts inert text to its last columns, with an ellipsis for the omitted part.
 pub fn truncate_start(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -105,20 +105,20 @@ pub fn truncate_start(text: &str, columns: usize) -> String {
         if width <= room {
             break;
         }
-        // The sum of the parts may differ from the whole where letters combine.
+        // The widths of the parts may differ in sum from the whole where letters combine.
         rest = &rest[cluster.len()..];
         width = rest.width();
     }
     format!("…{rest}")
 }
 
-/// Checks and normalises (NFC) what a member typed. Line feeds and tabs stay, space at the end goes.
+/// Checks and normalises (NFC) a member's typed text. Line feeds and tabs are kept, trailing white space is removed.
 ///
 /// # Errors
 /// See [`TextError`].
 pub fn sanitize_input(text: &str) -> Result<String, TextError> {
     let too_long = |bytes| if bytes > INPUT_BYTES_MAX { Err(bytes) } else { Ok(()) };
-    // Before anything else is done with it; a pasted megabyte costs nothing.
+    // First, so that a pasted megabyte costs nothing.
     too_long(text.len()).map_err(|bytes| TextError::TooLong { bytes })?;
     let text = text.replace("\r\n", "\n");
     if let Some(control) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
@@ -132,12 +132,12 @@ pub fn sanitize_input(text: &str) -> Result<String, TextError> {
     Ok(normal)
 }
 
-/// Whether nothing in the text can be seen.
+/// Whether the text has no visible character.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
 }
 
-/// Whether a character belongs to the one before it: a mark, a joiner, a selector, a skin tone.
+/// Whether a character attaches to the one before it: a mark, a joiner, a selector, a skin tone.
 pub fn is_attached(c: char) -> bool {
     c == ZWJ
         || is_variation_selector(c)
@@ -146,7 +146,7 @@ pub fn is_attached(c: char) -> bool {
         || c.width() == Some(0)
 }
 
-/// Whether a character shows nothing or rearranges what is shown: no name holds one.
+/// Whether a character is invisible or reorders text; names may not contain one.
 pub fn is_invisible(c: char) -> bool {
     is_variation_selector(c)
         || matches!(c,
@@ -163,16 +163,16 @@ pub fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether a character is shown as its number wherever it stands.
+/// Whether a character is always displayed as its number.
 fn is_harmful(c: char) -> bool {
     let number = u32::from(c);
     c.is_control()
         || is_invisible(c)
         // Line and paragraph separators.
         || matches!(c, '\u{2028}' | '\u{2029}')
-        // Private use: whatever the font says, a facilitator's mark, say.
+        // Private use: a font may display anything for it, such as a facilitator's mark.
         || matches!(number, 0xe000..=0xf8ff | 0xf_0000..)
-        // No characters at all.
+        // Noncharacters.
         || matches!(number, 0xfdd0..=0xfdef) || number & 0xfffe == 0xfffe
 }
 
@@ -184,20 +184,20 @@ const fn is_skin_tone(c: char) -> bool {
     matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
 }
 
-/// Whether a character may be part of an emoji that joiners hold together.
+/// Whether a character may be part of an emoji sequence with joiners.
 const fn is_pictograph(c: char) -> bool {
     matches!(c, '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2190}'..='\u{21ff}'
         | '\u{2300}'..='\u{23ff}' | '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}'
         | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// Whether joiners change how a script's letters look: Arabic, the scripts of India, and their neighbours.
+/// Whether joiners change the letter forms of a character's script: Arabic, the scripts of India, and related ones.
 const fn takes_joiners(c: char) -> bool {
     matches!(c, '\u{600}'..='\u{8ff}' | '\u{900}'..='\u{dff}' | '\u{f00}'..='\u{109f}'
         | '\u{1780}'..='\u{18af}' | '\u{fb50}'..='\u{fdcf}' | '\u{fe70}'..='\u{fefc}')
 }
 
-/// Splits text where a cut tears neither an emoji nor a base from its marks.
+/// Splits text where a cut separates neither an emoji nor a base from its marks.
 fn clusters(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     core::iter::from_fn(move || {
@@ -218,15 +218,15 @@ fn clusters(text: &str) -> impl Iterator<Item = &str> {
 
 struct Escaper<'a> {
     out: String,
-    /// What line feeds become; `None` keeps everything on one line.
+    /// Replaces line feeds; `None` keeps the text on one line.
     indent: Option<&'a str>,
-    /// The last character put out as it came; `None` at the start of a line and after an escape.
+    /// The last character displayed unchanged; `None` at the start of a line and after an escape.
     last: Option<char>,
     marks: usize,
     joins: usize,
     /// Escapes in a row so far.
     escapes: usize,
-    /// Characters counted instead of shown.
+    /// Characters counted instead of displayed.
     hidden: usize,
 }
 
@@ -248,7 +248,7 @@ impl<'a> Escaper<'a> {
                     self.joins += 1;
                     self.show(c);
                 }
-                // One selector after a visible character chooses its look; more carry hidden bytes.
+                // One selector after a visible character selects its form; more could carry hidden bytes.
                 '\u{fe0e}' | '\u{fe0f}' if self.last.is_some_and(|l| !is_invisible(l)) => {
                     self.show(c);
                 }
@@ -267,7 +267,7 @@ impl<'a> Escaper<'a> {
         self.out
     }
 
-    /// Whether a joiner stands where writing or an emoji needs it.
+    /// Whether a script or an emoji needs the joiner at this place.
     fn joins_well(&self, joiner: char, next: Option<char>) -> bool {
         let (Some(last), Some(next)) = (self.last, next) else {
             return false;
@@ -300,7 +300,7 @@ impl<'a> Escaper<'a> {
             return;
         }
         if self.last.is_none() {
-            // Without a base of its own it would sit on what we printed before.
+            // Without a base, the mark would attach to the output before it.
             self.show(DOTTED_CIRCLE);
         }
         self.marks += 1;
@@ -348,7 +348,7 @@ impl<'a> Escaper<'a> {
 mod tests {
     use super::*;
 
-    /// What a terminal must never get from a stranger.
+    /// Asserts that a terminal gets no harmful character.
     fn assert_inert(shown: &str) {
         for (index, c) in shown.char_indices() {
             let alone = matches!(c, ZWJ | ZWNJ | '\u{fe0e}' | '\u{fe0f}');
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_of_a_link_is_left_out_of_what_is_said_about_it() {
+    fn messages_omit_the_links_secret() {
         let said = "unrecognized subcommand 'hearth://a.example:1/join#secret' (see #1)";
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         for link in ["hearth://a.example:1/join#secret", "--link=hearth://a.example:1/join#secret"]
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn languages_and_emoji_stay_as_they_are() {
+    fn languages_and_emoji_are_unchanged() {
         for text in [
             "Żółć, naïve, Straße",
             "שלום עולם",
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn piled_up_marks_are_counted_not_shown() {
+    fn stacked_marks_are_counted() {
         let zalgo = format!("z{}o", "\u{316}".repeat(20));
         assert_eq!(one_line(&zalgo), format!("z{}\\u{{+16}}o", "\u{316}".repeat(4)));
         let through_selector = format!("z{}\u{fe0f}{}", "\u{316}".repeat(4), "\u{316}".repeat(4));
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn floods_of_invisible_characters_stay_short() {
+    fn invisible_floods_stay_short() {
         let shown = one_line(&"\u{e0041}".repeat(10_000));
         assert!(shown.ends_with("\\u{+9992}"), "{shown}");
         assert!(shown.len() < 200);
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_line_is_indented() {
+    fn forged_line_is_indented() {
         let forged = "hi\r\nBen (facilitator): leave\n\ttab";
         assert_eq!(many_lines(forged, "    "), "hi\n    Ben (facilitator): leave\n        tab");
         assert_eq!(one_line("Ana\nBen: hi"), "Ana\\nBen: hi");
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn typed_text_that_would_harm_or_say_nothing_is_refused() {
+    fn harmful_or_blank_text_is_refused() {
         for blank in ["", " \n\t ", "\u{200b}\u{feff}", "\u{3000}", "\u{2800}\u{e0041}"] {
             assert_eq!(sanitize_input(blank), Err(TextError::Empty), "{blank:?}");
         }
@@ -507,7 +507,7 @@ mod tests {
         }
         let bytes = INPUT_BYTES_MAX + 1;
         assert_eq!(sanitize_input(&"x".repeat(bytes)), Err(TextError::TooLong { bytes }));
-        // Three times as long once composed.
+        // Composition makes it three times as long.
         let growing = "\u{1d160}".repeat(INPUT_BYTES_MAX / 4);
         assert!(matches!(sanitize_input(&growing), Err(TextError::TooLong { .. })));
         assert_eq!(

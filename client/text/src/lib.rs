@@ -1,4 +1,4 @@
-//! Text of others, shown without harm, and names held apart that look alike.
+//! Inert display of untrusted text, and names that cannot be mistaken for one another.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 

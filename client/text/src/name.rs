@@ -1,4 +1,4 @@
-//! Display names: what a person may be called in a room, so that nobody passes for somebody else.
+//! Display names, with rules that keep members from impersonating one another.
 
 use core::fmt;
 use std::sync::LazyLock;
@@ -8,18 +8,18 @@ use unicode_security::{RestrictionLevel, RestrictionLevelDetection as _, skeleto
 
 use super::escape::is_invisible;
 
-/// The version of the data that names rest on; see `docs/protocol.md` section 7.9.
+/// The version of the data that decides about names; see `docs/protocol.md` section 7.9.
 pub const UNICODE_VERSION: (u8, u8, u8) = unicode_normalization::UNICODE_VERSION;
-/// Characters of a name, after normalisation.
+/// Characters of a name after normalisation.
 pub const NAME_CHARS_MAX: usize = 40;
-/// Bytes looked at; more cannot be a name.
+/// Bytes of a name before normalisation; longer text cannot be a name.
 const NAME_BYTES_MAX: usize = 1024;
 /// Marks in a row. Pointed Hebrew has up to three.
 const MARKS_MAX: usize = 3;
-/// What may stand in a name beside letters, marks and digits.
+/// Characters that a name may contain besides letters, marks and digits.
 const PUNCTUATION: [char; 8] = [' ', '-', '\'', '’', '.', ',', '_', '·'];
 
-/// Words that no part of a name may look like: they claim authority.
+/// Words that no part of a name may look like, because they claim authority.
 const TITLES: [&str; 10] = [
     "facilitator",
     "cofacilitator",
@@ -32,7 +32,7 @@ const TITLES: [&str; 10] = [
     "server",
     "system",
 ];
-/// Words that a whole name may not look like: they mean something where names are shown or typed.
+/// Words that a whole name may not look like, because they have a meaning where names are displayed or typed.
 const WORDS: [&str; 12] = [
     "you",
     "me",
@@ -48,7 +48,7 @@ const WORDS: [&str; 12] = [
     "unknown",
 ];
 
-/// A name that keeps the rules: NFC, one line, one script or a usual mixture, nothing invisible.
+/// A valid name: NFC, one line, one script or a usual mixture, no invisible character.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(String);
 
@@ -70,7 +70,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// Why some text is no name.
+/// Reasons to refuse a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// No letter and no digit.
@@ -85,18 +85,18 @@ pub enum NameError {
     /// A symbol.
     #[error("a name has letters, digits, spaces and - ' . , _ only, not U+{:04X}", u32::from(*.0))]
     Character(char),
-    /// Marks piled up.
+    /// Too many marks in a row, or a mark without a letter.
     #[error("a name must not pile up accents")]
     Marks,
-    /// Letters that look like others, from alphabets that nobody mixes.
+    /// Letters that look like others, from scripts that no language mixes.
     #[error("a name must not mix alphabets or use letters made to look like others")]
     Mixed,
-    /// Looks like a word that Hearth uses.
+    /// Looks like a reserved word.
     #[error("this name could be mistaken for \"{0}\"; please choose another")]
     Reserved(&'static str),
 }
 
-/// Parses what a person wants to be called.
+/// Parses a name.
 ///
 /// # Errors
 /// See [`NameError`].
@@ -120,7 +120,7 @@ pub fn parse_name(text: &str) -> Result<Name, NameError> {
             return Err(NameError::Character(c));
         }
         marks = if mark { marks + 1 } else { 0 };
-        // A mark needs a letter to sit on, or it sits on what is printed before the name.
+        // A mark without a letter would attach to the output before the name.
         if marks > MARKS_MAX || (mark && PUNCTUATION.contains(&last)) {
             return Err(NameError::Marks);
         }
@@ -129,7 +129,7 @@ pub fn parse_name(text: &str) -> Result<Name, NameError> {
     if !name.chars().any(char::is_alphanumeric) {
         return Err(NameError::Empty);
     }
-    // The level is defined for identifiers, so it is asked about the letters alone.
+    // The level is defined for identifiers, so the check covers only the letters.
     let letters: String = name.chars().filter(|c| !PUNCTUATION.contains(c)).collect();
     if !letters.as_str().check_restriction_level(RestrictionLevel::ModeratelyRestrictive) {
         return Err(NameError::Mixed);
@@ -140,27 +140,27 @@ pub fn parse_name(text: &str) -> Result<Name, NameError> {
     }
 }
 
-/// Whether a character is a letter or digit of names. One letter of Unicode 18 is none, because Rust knows it only since a later
-/// version: all members must judge alike, whatever Rust their client was built with.
+/// Whether a character is a letter or digit of names. One letter of Unicode 18 is excluded, because only later versions of Rust
+/// know it, and all members must decide alike, with any version.
 fn is_letter(c: char) -> bool {
     c.is_alphanumeric() && c != '\u{11b0a}'
 }
 
-/// Whether two names look alike to a person: "Ana" and "Аna" with a Cyrillic letter, "Ana" and "ANA", "An-na" and
-/// "Anna", "Iris" and "lris" (UTS 39 section 4, after case folding and without punctuation).
+/// Whether two names look alike: "Ana" and "Аna" with a Cyrillic letter, "Ana" and "ANA", "An-na" and "Anna", "Iris" and
+/// "lris" (UTS 39 section 4, after case folding and without punctuation).
 pub fn confusable(a: &str, b: &str) -> bool {
     Look::of(a).is_like(&Look::of(b))
 }
 
-/// What a name looks like, to be compared with many.
+/// The look of a name, for comparison with many others.
 #[derive(Debug)]
 pub struct Look([String; 2]);
 
 impl Look {
-    /// Takes a look at a name.
+    /// Computes the look of a name.
     ///
-    /// Two readings, since folding case first hides that a capital I looks like an l, and folding it last that an a
-    /// in another alphabet does.
+    /// It has two forms, because folding case first hides that a capital I looks like an l, and folding it last hides likenesses
+    /// of small letters between alphabets.
     pub fn of(name: &str) -> Self {
         let letters: String =
             name.chars().filter(|c| c.is_alphanumeric() || is_combining_mark(*c)).collect();
@@ -174,10 +174,10 @@ impl Look {
     }
 }
 
-/// A word that is reserved, and what it looks like.
+/// A reserved word and its look.
 type Reserved = (&'static str, Look);
 
-/// Every leaf of a room is compared with them whenever its epoch changes, so they are looked at once.
+/// Computed once, because every leaf of a room is compared with them at each new epoch.
 static RESERVED_TITLES: LazyLock<Vec<Reserved>> = LazyLock::new(|| looks_of(&TITLES));
 static RESERVED_WORDS: LazyLock<Vec<Reserved>> = LazyLock::new(|| looks_of(&WORDS));
 
@@ -205,9 +205,9 @@ mod tests {
 
     const PROTOCOL: &str = include_str!("../../../docs/protocol.md");
 
-    /// Names decide which commits are refused, so all members must have the same data: another version of it is another format
-    /// of the policy (`docs/protocol.md` section 7.9). The tables are compared, too, because letters and lower case come from
-    /// Rust's own data, which every Rust may raise.
+    /// Names decide which commits members refuse, so all members need the same data: another version of it is another format of the
+    /// policy (`docs/protocol.md` section 7.9). The test compares the tables too, because letters and lower case come from Rust's own
+    /// data, which any version of Rust may change.
     #[test]
     fn names_rest_on_unicode_18() {
         assert_eq!(unicode_normalization::UNICODE_VERSION, (18, 0, 0));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused_with_the_reason() {
+    fn invalid_names_are_refused_with_reason() {
         let zalgo = format!("Z{}", "\u{302}\u{323}".repeat(4));
         let cases = [
             ("", NameError::Empty),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_authority_are_reserved() {
+    fn authority_words_are_reserved() {
         for (text, word) in [
             ("Facilitator", "facilitator"),
             ("FACILITATOR", "facilitator"),
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_found() {
+    fn look_alike_names_are_found() {
         for (a, b) in [
             ("Ana", "Аna"),
             ("Ana", "ANA"),

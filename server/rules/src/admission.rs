@@ -1,4 +1,4 @@
-//! Before admission: opening a room, previewing and burning an invite, knocking.
+//! Requests before admission: opening a room, previewing and burning an invite, knocking.
 
 use hearth_protocol::{
     Commitment, InviteId, MemberKey, Millis, RejectCode, Role, RoomId, RoomNumbers, Secret32, Seq,
@@ -12,12 +12,12 @@ use crate::{
     quota::{ROW_BYTES, Share},
 };
 
-/// What a grant allows.
+/// Terms of a grant.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// Rooms that may still be opened.
     pub rooms_left: u32,
-    /// Members of each room.
+    /// Maximum members of each room.
     pub members_max: u32,
     pub expires: Millis,
 }
@@ -28,28 +28,28 @@ impl Terms {
     }
 }
 
-/// What a founder asks for.
+/// A founder's request.
 pub struct Opening {
     pub grant: Secret32,
     pub numbers: RoomNumbers,
     pub agreement: Commitment,
 }
 
-/// How an opening is answered.
+/// Outcome of an opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// It is open already, by the same key.
+    /// The same key has opened the room already.
     Already(Standing),
-    /// It is to be opened, with so many members and this founder, and the grant to be spent once.
+    /// The room is to be opened with this limit and founder, and the grant to be spent once.
     New { members_max: u32, founder: MemberRow },
 }
 
-/// Whether a room opens. `existing` is the room of this id, with the row of the founder's key there.
+/// Decides whether a room opens. `existing` is the room with this id, with the row of the founder's key in it.
 ///
-/// The same again by the same key is answered alike, so that a founder whose answer was lost can ask once more.
+/// The same key gets the same answer again, so that a founder whose answer was lost can repeat the request.
 ///
 /// # Errors
-/// The grant's refusal first: without one, a stranger does not learn whether a room exists.
+/// The grant's refusal comes first, so that a stranger without a grant does not learn whether a room exists.
 pub fn open_room(
     existing: Option<Option<&MemberRow>>,
     grant: Option<Terms>,
@@ -73,7 +73,7 @@ pub fn open_room(
     Ok(Opened::New { members_max: grant.members_max, founder })
 }
 
-/// Whether a grant opens a room, or the room is open already and its founder asks again.
+/// Checks that a grant opens a room, or that its founder repeats the request for an open room.
 ///
 /// # Errors
 /// [`RejectCode::GrantInvalid`].
@@ -90,10 +90,10 @@ pub fn check_grant(
     }
 }
 
-/// Whether an invite shows its preview.
+/// Checks that an invite shows its preview.
 ///
 /// # Errors
-/// Absent rooms and absent invites are one answer.
+/// Missing rooms and missing invites get the same answer.
 pub fn preview(invite: Option<Invite>, now: Millis) -> Result<Invite, Refusal> {
     let invite = burn(invite, now)?;
     if invite.uses_left == 0 {
@@ -102,10 +102,10 @@ pub fn preview(invite: Option<Invite>, now: Millis) -> Result<Invite, Refusal> {
     Ok(invite)
 }
 
-/// Whether the uses of an invite may be spent.
+/// Checks that the uses of an invite may be spent.
 ///
 /// # Errors
-/// Absent rooms and absent invites are one answer.
+/// Missing rooms and missing invites get the same answer.
 pub fn burn(invite: Option<Invite>, now: Millis) -> Result<Invite, Refusal> {
     let invite = invite.ok_or(RejectCode::InviteInvalid)?;
     if invite.expires <= now {
@@ -114,16 +114,16 @@ pub fn burn(invite: Option<Invite>, now: Millis) -> Result<Invite, Refusal> {
     Ok(invite)
 }
 
-/// Returns the oldest invite that has no uses left and that no pending knock names.
+/// Returns the oldest invite without uses left and without a pending knock.
 ///
-/// A spent invite is kept as long as there is room for it, so that a person who comes too late is told so.
+/// A spent invite is kept as long as there is space, so that a late visitor is told that it is spent.
 pub(crate) fn spent_invite(room: &mut Room) -> Result<Option<InviteId>, Refusal> {
     let waited_with: Vec<InviteId> = room.pending()?.iter().map(|knock| knock.invite).collect();
     let mut spent = room.invites()?.iter().filter(|invite| invite.uses_left == 0);
     Ok(spent.find(|invite| !waited_with.contains(&invite.id)).map(|invite| invite.id))
 }
 
-/// A knock as it came.
+/// A knock as received.
 #[derive(Clone)]
 pub struct Knock {
     pub token: Secret32,
@@ -136,11 +136,11 @@ pub struct Knock {
 pub struct Before {
     pub declined: bool,
     pub at: Millis,
-    /// Whether the new one has the same invite, digest and body.
+    /// Whether the new knock has the same invite, digest and body.
     pub same: bool,
 }
 
-/// What a room holds of a key that knocks with an invite.
+/// A room's records of a key that knocks with an invite.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     pub key: MemberKey,
@@ -161,28 +161,28 @@ impl Candidate {
     }
 }
 
-/// What takes longer to find of a key that knocks.
+/// Records of a knocking key that cost more to load.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Crowd {
-    /// When the key last knocked, with whatever invite.
+    /// Time of the key's last knock with any invite.
     pub last: Option<Millis>,
-    /// Knocks of the room that wait.
+    /// Pending knocks of the room.
     pub pending: usize,
 }
 
-/// A knock that is taken.
+/// An accepted knock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// Whether it replaces one that waits.
+    /// Whether it replaces a pending one.
     replaces: bool,
     /// Whether it spends a use of the invite.
     spends: bool,
 }
 
-/// Judges a knock by its invite, its key and its acknowledgement: the gate at the relay. Returns how the key stands, if that answers it.
+/// Judges a knock by its invite, key and acknowledgement: the gate at the relay. Returns the key's standing if that is the answer.
 ///
 /// # Errors
-/// Whatever the invite says, a knock without a proof of having acknowledged the current agreement is refused.
+/// With any invite, a knock without proof of acknowledging the current agreement is refused.
 pub fn check_knock(
     room: &Room,
     now: Millis,
@@ -200,7 +200,7 @@ pub fn check_knock(
         return Ok(Some(member.standing()));
     }
     let spent = candidate.last.is_some();
-    // A declined key needs another invite to ask again.
+    // A declined key needs another invite to knock again.
     if (!spent && candidate.invite.uses_left == 0) || (spent && candidate.is_declined()) {
         return Err(RejectCode::InviteUsed.into());
     }
@@ -211,16 +211,16 @@ pub fn check_knock(
     if ack.agreement != row.agreement || !is_signed(&row.id, &candidate.key, ack) {
         return Err(RejectCode::NotAcknowledged.into());
     }
-    // The same again: its first answer was lost.
+    // The same knock again, because its first answer was lost.
     Ok(candidate.waits().filter(|before| before.same).map(|_| Standing::Knocking))
 }
 
-/// Judges a knock that passed the gate by its pace and by what waits already.
+/// Judges a knock that passed the gate by its pace and by the pending knocks.
 ///
 /// The first knock of a key with an invite spends a use. The same key may replace its pending knock, once in [`KNOCK_MILLIS`].
 ///
 /// # Errors
-/// A key that knocks too often, a busy door, a full room or disk.
+/// The key knocks too often, too many knocks are pending, or the room or the disk is full.
 pub fn pace_knock(
     room: &Room,
     context: &mut Context<'_>,
@@ -229,8 +229,8 @@ pub fn pace_knock(
     knock: &Knock,
 ) -> Result<Taken, Refusal> {
     let (row, now, pending_before) = (&room.row, context.now, candidate.waits());
-    // Neither taking a knock back nor another invite allows the next one sooner. A declined key that has another invite was
-    // answered meanwhile.
+    // Neither withdrawing a knock nor another invite allows the next one sooner. A declined key with another invite has had its
+    // answer.
     let other = crowd.last.filter(|_| !candidate.is_declined());
     let latest = pending_before.map(|before| before.at).max(candidate.last).max(other);
     if let Some(latest) = latest.filter(|at| *at <= now && at.plus(KNOCK_MILLIS) > now) {
@@ -250,7 +250,7 @@ fn is_signed(room: &RoomId, key: &MemberKey, ack: &AckTriple) -> bool {
     handshake::verify(key, &transcript, &ack.signature)
 }
 
-/// Takes a knock. `taken_back` is when the last knock by the invite came that was taken back since, by whatever key: a key costs
+/// Accepts a knock. `taken_back` is the time of the last withdrawn knock with the invite, by any key, because new keys cost
 /// nothing.
 pub fn take_knock(
     room: &mut Room,
@@ -268,7 +268,7 @@ pub fn take_knock(
     room.changes.push(Change::Knocker { invite, member, at });
     let Knock { acknowledgement, body, .. } = knock;
     room.changes.push(Change::Knock { member, invite, acknowledgement, body, at });
-    // No notice of a replacement, nor of a knock soon after one by the same invite that was taken back.
+    // No notice of a replacement, nor of a knock soon after a withdrawn one with the same invite.
     let quiet = taken_back.is_some_and(|at| at <= now && at.plus(KNOCK_QUIET_MILLIS) > now);
     room.news.knocked = !taken.replaces && !quiet;
     Standing::Knocking

@@ -7,7 +7,7 @@ use crate::{
     quota::{ROW_BYTES, Share},
 };
 
-/// Blobs of one room that no member waits for yet.
+/// Maximum number of a room's blobs that no member waits for yet.
 const STAGED_MAX: usize = 16;
 
 /// The blobs of a room that no member waits for.
@@ -17,10 +17,10 @@ pub struct Staged {
     pub oldest: Option<BlobId>,
 }
 
-/// Stores a whole blob; its bytes were checked against its id, and the room does not have it.
+/// Stores a whole blob. The caller has checked its bytes against its id, and that the room does not have it.
 ///
 /// # Errors
-/// A full room.
+/// The room is full.
 pub fn put(
     room: &mut Room,
     context: &mut Context<'_>,
@@ -38,10 +38,10 @@ pub fn put(
     Ok(())
 }
 
-/// Whether a blob is addressed to a member.
+/// Checks that a blob is addressed to a member.
 ///
 /// # Errors
-/// [`RejectCode::NotFound`], also for blobs of others.
+/// [`RejectCode::NotFound`], also for other members' blobs.
 pub fn check_fetch(member: &MemberRow, blob: &BlobId) -> Result<(), Refusal> {
     if member.welcome == Some(*blob) { Ok(()) } else { Err(RejectCode::NotFound.into()) }
 }

@@ -8,18 +8,18 @@ use crate::{
     Change, Invite, Kept, MemberRow, Names, Needs, Refusal, Room, RoomRow, State, admission, posts,
 };
 
-/// Who acts, when, and beside which entry.
+/// The actor, the time and the entry of an effect.
 #[derive(Clone, Copy)]
 pub(crate) struct Act<'a> {
     pub(crate) now: Millis,
-    /// The row from before the first effect.
+    /// The sender's row before the first effect.
     pub(crate) sender: &'a MemberRow,
-    /// The entry of the same submission, or the last one if it has none.
+    /// The submission's own entry, or the last one if it has none.
     pub(crate) entry: Seq,
     pub(crate) names: &'a dyn Names,
 }
 
-/// What effects need of the room.
+/// Returns the parts of the room that effects need.
 pub(crate) fn needs(row: &RoomRow, sender: &MemberRow, effects: &[Effect]) -> Needs {
     let mut needs = Needs::default();
     for effect in effects {
@@ -51,7 +51,7 @@ fn is_logged(row: &RoomRow, seq: Seq) -> bool {
     seq.0 > 0 && seq <= row.head
 }
 
-/// Checks what follows from the sender's role and the entry's kind alone.
+/// Checks effects by the sender's role and the entry's kind alone.
 pub(crate) fn check_rights(
     room: &RoomRow,
     sender: &MemberRow,
@@ -61,7 +61,7 @@ pub(crate) fn check_rights(
     let commits = entry.is_some_and(|header| header.content == ContentType::Commit);
     let marked = entry.is_some_and(|header| header.marked);
     for (index, effect) in effects.iter().enumerate() {
-        // An effect with a record in the policy needs the commit that carries the record, so that no member misses it.
+        // An effect with a record in the policy needs the commit with that record, so that every member sees it.
         let needs_commit = matches!(
             effect,
             Effect::Admit { .. }
@@ -72,13 +72,13 @@ pub(crate) fn check_rights(
                 | Effect::Retract { own: None, .. }
                 | Effect::SetAgreement { .. }
         );
-        // The other members see who did these only in the entry. Without it they would blame the relay.
+        // Only the entry shows the other members who did these. Without it they would blame the relay.
         let needs_mark = matches!(effect, Effect::Leave | Effect::Retract { own: Some(_), .. });
         if needs_commit && !commits || needs_mark && !marked {
             return Err(RejectCode::BadPayload.into());
         }
         let allowed = match effect {
-            // A member does not act after having left.
+            // A member who has left must not act.
             Effect::Leave => {
                 if index + 1 != effects.len() {
                     return Err(RejectCode::BadFrame.into());
@@ -86,9 +86,9 @@ pub(crate) fn check_rights(
                 true
             }
             Effect::Retract { own: Some(_), .. } => true,
-            // Any member may remove a member who has left: checked against the roster when applied.
+            // Any member may remove a member who has left; `remove` checks that against the roster.
             Effect::Remove { .. } => true,
-            // An epoch that others have left tears the room: it is not for co-facilitators.
+            // Reopening an epoch that others have left splits the room, so it is not for co-facilitators.
             Effect::Reopen { .. } => sender.role == Role::Facilitator,
             Effect::SetRole { role, .. } if role.moderates() => sender.role == Role::Facilitator,
             Effect::SetNumbers { numbers }
@@ -105,7 +105,7 @@ pub(crate) fn check_rights(
     Ok(())
 }
 
-/// Applies one effect; effects of a submission see what those before them did.
+/// Applies one effect, after the earlier effects of its submission.
 pub(crate) fn apply(room: &mut Room, act: &Act<'_>, effect: &Effect) -> Result<(), Refusal> {
     match effect {
         Effect::Admit { member, role, welcome, acknowledgement } => {
@@ -176,7 +176,7 @@ pub(crate) fn apply(room: &mut Room, act: &Act<'_>, effect: &Effect) -> Result<(
             leave(room, act)
         }
         Effect::Reopen { epoch } => {
-            // Back by one, after a commit that everybody refused; or ahead, after a restored backup.
+            // Back by one, after a commit that every member refused; or ahead, after a restored backup.
             let back = room.row.epoch.0.checked_sub(1) == Some(epoch.0);
             if !back && *epoch <= room.row.epoch {
                 return Err(RejectCode::EpochConflict.into());
@@ -184,7 +184,7 @@ pub(crate) fn apply(room: &mut Room, act: &Act<'_>, effect: &Effect) -> Result<(
             room.row.epoch = *epoch;
             Ok(())
         }
-        // A later version of the wire may know more effects; this one applies none that it does not know.
+        // A later version of the wire may have more effects; this version applies only those that it knows.
         _ => Err(RejectCode::Unsupported.into()),
     }
 }
@@ -212,13 +212,13 @@ fn admit(room: &mut Room, act: &Act<'_>, admission: &Admission<'_>) -> Result<()
     }
     let former = room.member(admission.member)?;
     if former.is_some_and(|m| m.state != State::Gone) {
-        // In already, or left and still a leaf of the group: the commit must remove that leaf first.
+        // A present member, or one who left but is still a leaf of the group: a commit must remove that leaf first.
         return Err(RejectCode::NotFound.into());
     }
     let mut member = MemberRow::joining(*admission.member, admission.role, act.entry);
     member.welcome = Some(*admission.welcome);
     if let Some(former) = former {
-        // A time-out is not shaken off by leaving and coming back.
+        // A member cannot escape a time-out by leaving and returning.
         member.timeout_until = former.timeout_until;
         member.full_at = former.full_at;
         member.marked_at = former.marked_at;
@@ -230,7 +230,7 @@ fn admit(room: &mut Room, act: &Act<'_>, admission: &Admission<'_>) -> Result<()
         return Err(RejectCode::NotFound.into());
     }
     room.save_member(member);
-    // The use that was spent has led in. A member who is out again one day needs another.
+    // The spent use has led to an admission. If the member is removed later, they need another one.
     room.changes.push(Change::ForgetKnocker(*admission.member));
     room.changes.push(Change::DropKnock(*admission.member));
     room.pending()?.retain(|knock| knock.member != *admission.member);
@@ -240,13 +240,13 @@ fn admit(room: &mut Room, act: &Act<'_>, admission: &Admission<'_>) -> Result<()
 fn remove(room: &mut Room, act: &Act<'_>, member: &MemberKey) -> Result<(), Refusal> {
     let target = room.member(member)?.filter(|m| m.state != State::Gone).cloned();
     if !act.sender.role.moderates() {
-        // Any member may commit the departure of one who has left; absent and forbidden are one answer.
+        // Any member may commit the departure of a member who has left; missing and forbidden get the same answer.
         let left = target.as_ref().is_some_and(|m| m.state == State::Left);
         if !left {
             return Err(RejectCode::NotFacilitator.into());
         }
     }
-    // The leaf may have no row, after a restored backup, or one that is out already: the commit that removes it is taken.
+    // The leaf may have no row, or one already gone, after a restored backup: the commit that removes it is accepted.
     let Some(mut target) = target else { return Ok(()) };
     if target.state == State::In {
         if target.key == act.sender.key {
@@ -265,7 +265,7 @@ fn remove(room: &mut Room, act: &Act<'_>, member: &MemberKey) -> Result<(), Refu
 }
 
 fn leave(room: &mut Room, act: &Act<'_>) -> Result<(), Refusal> {
-    // The row as effects of the same submission may have changed it.
+    // Earlier effects of the submission may have changed the row.
     let current = room.member(&act.sender.key)?;
     let mut sender = current.unwrap_or(act.sender).clone();
     if sender.role == Role::Facilitator {
@@ -283,7 +283,7 @@ fn leave(room: &mut Room, act: &Act<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Saves a member who is no longer in, without their Welcome and their invites.
+/// Saves a member who is no longer present, and deletes their Welcome and invites.
 fn depart(room: &mut Room, act: &Act<'_>, mut member: MemberRow) {
     let welcome = member.welcome.take();
     let issuer = act.names.issuer(&room.row.id, &member.key);
@@ -339,12 +339,12 @@ fn retract(
         return Err(RejectCode::NotFound.into());
     }
     let Some(entry) = entry.filter(|entry| entry.kept != Kept::Tombstone) else {
-        // Gone already: what a facilitator wants is so. A member gets no exemption from the rules for nothing.
+        // Already retracted: a facilitator has the wanted result. A member must not bypass the rules with an empty retraction.
         let moderates = act.sender.role.moderates();
         return if moderates { Ok(()) } else { Err(RejectCode::NotFound.into()) };
     };
-    // A member who was away could not follow the room without a commit. Without a marked entry, the tombstone that it explains
-    // would look like the relay's own work.
+    // Without a commit, a returning member could not follow the room. Without a marked entry, the tombstone that it explains
+    // would look like the relay's own act.
     if let Kept::Payload(Some(header)) = entry.kept
         && (header.marked || header.content == ContentType::Commit)
     {

@@ -1,8 +1,8 @@
-//! What the relay takes and refuses: pure functions over a room as a value.
+//! The rules by which the relay accepts and refuses requests: pure functions over a room as a value.
 //!
 //! A verb is load, decide, save. The store loads a [`Room`] as deep as the verb needs, a function here decides and changes it, and
-//! the store saves what is marked as changed. A refusal drops the value, so nothing has to be undone. Nothing here knows a
-//! database, a socket or a clock.
+//! the store saves the changes that it marks. A refusal drops the value, so nothing has to be undone. This crate has no
+//! database, socket or clock.
 
 #![allow(missing_docs, reason = "hearthd alone uses this crate; most names say what is to be said")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation))]
@@ -30,11 +30,11 @@ pub use room::{
 
 use hearth_protocol::{MemberKey, MessageId, Millis, RejectCode, RoomId};
 
-/// A refusal as it goes onto the wire.
+/// A refusal as sent on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub code: RejectCode,
-    /// When to try again, where that is known.
+    /// Earliest time of another attempt, if known.
     pub retry_at: Option<Millis>,
 }
 
@@ -50,7 +50,7 @@ impl Refusal {
     }
 }
 
-/// Names keyed by a secret of the store, so that a stolen table does not say by itself who did what.
+/// Hashes keyed by a secret of the store, so that a stolen table alone does not show which member did what.
 pub trait Names {
     fn submission(&self, room: &RoomId, member: &MemberKey, id: &MessageId) -> [u8; 16];
     /// Names the member who made an invite.
@@ -59,11 +59,11 @@ pub trait Names {
 
 /// The disk below the store.
 pub trait Disk {
-    /// Whether its last free bytes are for those who moderate.
+    /// Whether its last free bytes are reserved for moderators.
     fn is_low(&mut self) -> bool;
 }
 
-/// What a decision depends on beside the room.
+/// Inputs of a decision besides the room.
 pub struct Context<'a> {
     pub now: Millis,
     pub pace: &'a mut CommitPace,

@@ -1,4 +1,4 @@
-//! How fast each member commits.
+//! Limits the pace of each member's commits.
 
 use std::collections::HashMap;
 
@@ -6,17 +6,17 @@ use hearth_protocol::{MemberKey, Millis, RejectCode, RoomId};
 
 use crate::Refusal;
 
-/// Least milliseconds between two commits of one member, in the long run.
+/// Minimum milliseconds between two commits of one member, in the long run.
 const COMMIT_MILLIS: u64 = 2_000;
 /// Commits of one member at once.
 const COMMIT_BURST: u64 = 5;
-/// Members whose pace is remembered; beyond it, those with nothing to remember are forgotten.
+/// Members whose pace is kept; above it, members who owe nothing are dropped.
 const PACE_MAX: usize = 8192;
 
-/// How fast each member commits: a storm of self-updates would keep a facilitator's commit from ever winning.
+/// Pace of each member's commits, so that a storm of self-updates cannot keep a facilitator's commit from winning.
 #[derive(Debug, Default)]
 pub struct CommitPace {
-    /// The moment at which a member's whole burst is free again.
+    /// Time at which a member's whole burst is available again.
     free_at: HashMap<(RoomId, MemberKey), u64>,
 }
 
@@ -49,8 +49,9 @@ mod tests {
 
     const ROOM: RoomId = RoomId([1; 16]);
 
+    /// A burst of five, then one in two seconds.
     #[test]
-    fn commits_come_in_a_burst_and_then_one_in_two_seconds() {
+    fn commits_are_paced_after_a_burst() {
         let mut pace = CommitPace::default();
         let member = MemberKey([1; 32]);
         let now = 1_000_000;
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_back_does_not_silence_a_member() {
+    fn clock_set_back_paces_nobody() {
         let mut pace = CommitPace::default();
         let member = MemberKey([1; 32]);
         for now in [10_000_000_000, 1_000, u64::MAX, 0] {
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_members_those_who_owe_nothing_are_forgotten() {
+    fn members_who_owe_nothing_are_forgotten() {
         let mut pace = CommitPace::default();
         let key = |number: usize| {
             let mut bytes = [0; 32];
@@ -90,13 +91,13 @@ mod tests {
         for _ in 0..COMMIT_BURST {
             pace.take(ROOM, &key(0), Millis(soon - 1)).unwrap();
         }
-        // One more has no place; whoever has one goes on.
+        // One more member finds no place; the present ones go on.
         let late = key(PACE_MAX);
         assert!(pace.take(ROOM, &late, Millis(soon - 1)).is_err());
         pace.take(ROOM, &key(1), Millis(soon - 1)).unwrap();
         pace.take(ROOM, &late, Millis(soon)).unwrap();
         assert_eq!(pace.free_at.len(), 3);
-        // Whoever is too fast is remembered.
+        // A member who is too fast keeps their place.
         assert!(pace.take(ROOM, &key(0), Millis(soon)).is_err());
     }
 }

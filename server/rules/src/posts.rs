@@ -1,4 +1,4 @@
-//! Whether a member may post now: the room's plain numbers, applied at acceptance.
+//! Checks posts against the room's numbers at acceptance.
 
 use hearth_protocol::{
     Millis, RejectCode, RoomNumbers,
@@ -8,33 +8,33 @@ use hearth_protocol::{
 
 use crate::{MemberRow, Refusal, Room, RoomRow};
 
-/// Posts are counted in quarters of an hour: fine enough for a budget of a day, too coarse to tell messages by.
+/// Posts are counted in quarters of an hour: fine enough for a daily budget, too coarse to identify messages.
 const QUARTER_MILLIS: u64 = 15 * 60 * 1000;
 pub const QUARTERS_PER_DAY: u64 = 96;
 
-/// Whether a facilitator's numbers can be enforced.
+/// Whether the relay can enforce a facilitator's numbers.
 pub fn well_formed(numbers: &RoomNumbers) -> bool {
     numbers.hours.as_ref().is_none_or(hearth_protocol::hours::Hours::is_well_formed)
         && (RETENTION_SECONDS_MIN..=RETENTION_SECONDS_MAX).contains(&numbers.retention_seconds)
 }
 
-/// Whether a submission of a member may count against a budget, which must then be loaded.
+/// Whether a member's submission may count against a budget, which must then be loaded.
 pub fn needs_budget(row: &RoomRow, member: &MemberRow) -> bool {
     row.numbers.budget_per_day > 0 && !member.role.moderates()
 }
 
-/// The quarter of an hour in which a post counts.
+/// Returns the quarter of an hour in which a post counts.
 pub const fn quarter(now: Millis) -> u64 {
     now.0 / QUARTER_MILLIS
 }
 
-/// The first quarter whose posts count against the budget now; earlier ones are forgotten.
+/// Returns the first quarter whose posts still count against the budget; older ones are deleted.
 pub const fn first_quarter(now: Millis) -> u64 {
     quarter(now).saturating_sub(QUARTERS_PER_DAY)
 }
 
-/// Checks an application entry of a member who does not moderate against every rule, in the order in which a
-/// person would want to hear of them.
+/// Checks an application entry of a member who does not moderate against every rule, in the order of interest to
+/// the member.
 pub(crate) fn check_post(
     room: &Room,
     member: &MemberRow,
@@ -62,7 +62,7 @@ pub(crate) fn check_post(
     }
     if numbers.slow_seconds > 0 {
         let next = member.last_post_at.plus(u64::from(numbers.slow_seconds) * 1000);
-        // A clock that was set back silences no member for longer than the rule says.
+        // A clock that was set back must not silence a member for longer than the rule says.
         if next > now && member.last_post_at <= now {
             return Err(Refusal::until(RejectCode::SlowMode, Some(next)));
         }
@@ -77,10 +77,10 @@ pub(crate) fn check_post(
     Ok(())
 }
 
-/// Checks the pace of marked entries. A departure has none: it comes once in a stay, and nothing may hold it up.
+/// Checks the pace of marked entries. A departure has no pace, because it happens once in a stay and nothing may delay it.
 pub(crate) fn check_marked(member: &MemberRow, now: Millis) -> Result<(), Refusal> {
     let next = member.marked_at.plus(MARKED_MILLIS);
-    // As with slow mode, a clock that was set back holds no member up.
+    // As with slow mode, a clock that was set back delays no member.
     if next > now && member.marked_at <= now {
         return Err(Refusal::until(RejectCode::RateLimited, Some(next)));
     }
@@ -96,7 +96,7 @@ fn check_budget(room: &Room) -> Result<(), Refusal> {
     Err(Refusal::until(RejectCode::BudgetSpent, Some(Millis(free))))
 }
 
-/// Counts a post, where a rule needs to know.
+/// Counts a post if a rule needs the count.
 pub(crate) fn count_post(room: &mut Room, member: &mut MemberRow, now: Millis) {
     if room.row.numbers.slow_seconds > 0 {
         member.last_post_at = now;

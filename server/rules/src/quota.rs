@@ -1,8 +1,8 @@
-//! Bytes that a member may add in a time, that a room may hold, and that the disk must keep free.
+//! Limits on the bytes that a member may add over time and a room may hold, and on the free space of the disk.
 //!
-//! Both counts are in the store, so that a reconnect or a restart gives nothing back. What a member spent is kept in memory
-//! while it is little and written down from a sixteenth of the burst on: the store says nothing of the pace of those who write as
-//! people do, and their posts cost no further row.
+//! Both counts are in the store, so that a reconnect or a restart resets nothing. Small spending is kept in memory and
+//! stored only from a sixteenth of the burst on, so that the store shows no pace of members who write like people, and their
+//! posts cost no further row.
 
 use std::collections::HashMap;
 
@@ -10,19 +10,19 @@ use hearth_protocol::{Effect, MemberKey, Millis, RejectCode, RoomId, limits::PAY
 
 use crate::{Disk, MemberRow, Refusal, RoomRow};
 
-/// Bytes that an entry, knock, invite or blob costs beside its content: its rows, and its share of their pages.
+/// Bytes that an entry, knock, invite or blob costs besides its content: its rows and their share of pages.
 pub const ROW_BYTES: u64 = 128;
-/// Time after which a client may try again on a full disk: an operator must act first.
+/// Retry time on a full disk, long because an operator must act first.
 const DISK_RETRY_MILLIS: u64 = 60_000;
-/// Part of the burst from which on the store remembers what a member spent.
+/// Spending above this part of the burst is stored.
 const KEPT_SHARE: u64 = 16;
-/// Members whose pace is remembered in memory; that of further ones is written down at once.
+/// Members whose pace is kept in memory; that of any further member is stored at once.
 const MEMBERS_MAX: usize = 8192;
 
-/// Bounds that an operator sets.
+/// Limits that an operator sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes that a member may add in a second, in the long run.
+    /// Long-term rate of bytes of a member.
     pub member_bytes_per_second: u64,
     /// Bytes that a member may add at once.
     pub member_bytes_burst: u64,
@@ -31,7 +31,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No bounds, for measurements and tests of other things.
+    /// No limits, for measurements and for tests of other rules.
     pub const NONE: Self = Self {
         member_bytes_per_second: 1 << 40,
         member_bytes_burst: 1 << 54,
@@ -43,16 +43,16 @@ impl Limits {
     }
 }
 
-/// How much of a room something may fill.
+/// Share of a room that a kind of content may fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
-    /// Posts of those who do not moderate, and knocks: nine tenths.
+    /// Posts of members who do not moderate, and knocks: nine tenths.
     Member,
-    /// Posts and invites of those who moderate: all but the last hundredth.
+    /// Posts and invites of moderators: all but the last hundredth.
     Moderator,
-    /// Their commits and Welcomes: all of it, since they can make a room smaller.
+    /// Commits and Welcomes of moderators: all of it, because they can make a room smaller.
     Act,
-    /// Their effects without an entry and without content: a little beyond, so that a full room can still be ruled.
+    /// Moderators' effects without entry and content: a hundredth more, so that a full room can still be moderated.
     Rule,
 }
 
@@ -67,13 +67,13 @@ impl Share {
     }
 }
 
-/// The memory of what members spent.
+/// The memory of members' spending.
 #[derive(Debug)]
 pub struct Quota {
     limits: Limits,
-    /// When the allowance of a member who spent little is whole again.
+    /// Time at which the allowance of a member with small spending is full again.
     full_at: HashMap<(RoomId, MemberKey), u64>,
-    /// The last refusal, and its bytes; for who counts them.
+    /// The last refusal with its bytes, for the metrics.
     refused: Option<(RejectCode, u64)>,
 }
 
@@ -82,17 +82,17 @@ impl Quota {
         Self { limits, full_at: HashMap::new(), refused: None }
     }
 
-    /// Takes the refusal since the last call, with the bytes that were refused.
+    /// Takes the refusal since the last call, with the refused bytes.
     pub fn take_refused(&mut self) -> Option<(RejectCode, u64)> {
         self.refused.take()
     }
 
-    /// Forgets what is in memory only, after a transaction that failed.
+    /// Drops the spending in memory, after a failed transaction.
     pub fn forget(&mut self) {
         self.full_at.clear();
     }
 
-    /// Whether a member's allowance covers some bytes. Refuses with the time at which it will.
+    /// Checks that a member's allowance covers some bytes. A refusal names the time at which it will.
     pub fn check_member(
         &mut self,
         room: RoomId,
@@ -109,7 +109,7 @@ impl Quota {
         Ok(())
     }
 
-    /// Takes some bytes from a member's allowance. Returns what the member's row must keep of it, if anything.
+    /// Takes some bytes from a member's allowance. Returns the time that the member's row must store, if any.
     pub fn take(
         &mut self,
         room: RoomId,
@@ -133,7 +133,7 @@ impl Quota {
         Some(Millis(next))
     }
 
-    /// When a member's allowance will be whole again after some more bytes.
+    /// Returns the time at which a member's allowance is full again after some more bytes.
     fn next(&self, room: RoomId, member: &MemberRow, bytes: u64, now: Millis) -> u64 {
         let kept = self.full_at.get(&(room, member.key)).copied().unwrap_or(0);
         let full_at = kept.max(member.full_at.0);
@@ -143,7 +143,7 @@ impl Quota {
         base.saturating_add(self.limits.millis(bytes))
     }
 
-    /// Whether a room may hold some bytes more. Refuses with the time at which the oldest ones expire.
+    /// Checks that a room may hold some more bytes. A refusal names the time at which the oldest ones expire.
     pub fn check_room(
         &mut self,
         room: &RoomRow,
@@ -161,7 +161,7 @@ impl Quota {
         Err(self.refuse(RejectCode::QuotaSpent, bytes, known.then_some(expires)))
     }
 
-    /// Whether the disk has room for what those who do not moderate add.
+    /// Checks that the disk has space for members who do not moderate.
     pub fn check_disk(
         &mut self,
         disk: &mut dyn Disk,
@@ -181,10 +181,10 @@ impl Quota {
     }
 }
 
-/// Bytes that the largest entry costs: a burst below it would let nobody send one.
+/// Bytes that the largest entry costs, because with a smaller burst no member could send one.
 const LARGEST: u64 = PAYLOAD_BYTES_MAX as u64 + ROW_BYTES;
 
-/// Bytes that effects bring into the store.
+/// Returns the bytes that effects add to the store.
 pub fn content(effects: &[Effect]) -> u64 {
     let bytes = |effect: &Effect| match effect {
         Effect::AddInvite { preview, .. } => preview.len() as u64 + ROW_BYTES,
@@ -260,12 +260,12 @@ mod tests {
         let wanted = Refusal { code: RejectCode::RateLimited, retry_at: Some(Millis(NOW + 500)) };
         assert_eq!(refusal, wanted);
         quota.check_member(ROOM, &ann, 500, Millis(NOW + 500)).unwrap();
-        // Another member, and another room.
+        // Another member and another room have allowances of their own.
         quota.check_member(ROOM, &member(2), 500, Millis(NOW)).unwrap();
         quota.check_member(OTHER, &member(1), 500, Millis(NOW)).unwrap();
     }
 
-    /// A restart forgets what is in memory: at most the share below which nothing is written.
+    /// A restart drops spending in memory, at most the share below which nothing is stored.
     #[test]
     fn b1_restart_gives_little_back() {
         let mut first = quota();

@@ -1,4 +1,4 @@
-//! What members read of a room: its state, its standings, and who may.
+//! A room's state and standings, and the members who may read them.
 
 use hearth_protocol::{
     Epoch, RejectCode, Seq, StreamId,
@@ -7,7 +7,7 @@ use hearth_protocol::{
 
 use crate::{MemberRow, Refusal, RoomRow, State};
 
-/// What a subscriber needs before the first entry.
+/// A subscriber's position before the first entry.
 #[derive(Clone, Debug)]
 pub struct Position {
     pub floor: Seq,
@@ -16,7 +16,7 @@ pub struct Position {
     pub member: MemberRow,
 }
 
-/// What the relay holds a key to be, and the row behind it.
+/// A key's standing in a room, and the row behind it.
 #[derive(Clone, Debug)]
 pub struct View {
     pub standing: Standing,
@@ -24,10 +24,10 @@ pub struct View {
     pub row: Option<MemberRow>,
 }
 
-/// Returns what a key is to a room. A knock counts for keys that are not in.
+/// Returns a key's standing in a room. A knock counts for keys of absent members.
 ///
 /// # Errors
-/// Unknown keys; absent rooms are the same answer.
+/// Unknown keys and missing rooms get the same answer.
 pub fn standing(row: Option<MemberRow>, knock: Option<Standing>) -> Result<View, Refusal> {
     let standing = match (&row, knock) {
         (Some(row), _) if row.is_in() => row.standing(),
@@ -38,7 +38,7 @@ pub fn standing(row: Option<MemberRow>, knock: Option<Standing>) -> Result<View,
     Ok(View { standing, row })
 }
 
-/// Returns a member who is in.
+/// Returns the row of a present member.
 ///
 /// # Errors
 /// [`RejectCode::NotMember`].
@@ -46,7 +46,7 @@ pub fn member(row: Option<MemberRow>) -> Result<MemberRow, Refusal> {
     row.filter(MemberRow::is_in).ok_or_else(|| RejectCode::NotMember.into())
 }
 
-/// Returns a member who is in and moderates.
+/// Returns the row of a present moderator.
 ///
 /// # Errors
 /// [`RejectCode::NotMember`] or [`RejectCode::NotFacilitator`].
@@ -55,8 +55,8 @@ pub fn moderator(row: Option<MemberRow>) -> Result<MemberRow, Refusal> {
     if row.role.moderates() { Ok(row) } else { Err(RejectCode::NotFacilitator.into()) }
 }
 
-/// Returns the room's state as a member may see it; `desk` is the number of pending knocks and the roster, for those who
-/// moderate.
+/// Returns the room's state as a member may read it; `desk` is the number of pending knocks and the roster, for
+/// moderators.
 pub fn status(
     row: RoomRow,
     member: &MemberRow,

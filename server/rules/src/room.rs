@@ -1,4 +1,4 @@
-//! A room as a value: what was loaded of it, and what of that changed.
+//! A room as a value: its loaded parts and their changes.
 
 use std::collections::BTreeMap;
 
@@ -21,9 +21,9 @@ pub struct RoomRow {
     pub head: Seq,
     pub floor: Seq,
     pub members_max: u32,
-    /// When the next entry or act expires, less the time for which it is kept.
+    /// Time at which the next entry or act expires, less the retention.
     pub oldest_at: Millis,
-    /// Bytes that the room keeps, as loaded.
+    /// Stored bytes of the room when it was loaded.
     pub bytes: u64,
     /// Bytes added since.
     pub added: u64,
@@ -33,9 +33,9 @@ pub struct RoomRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     In,
-    /// Left by themselves; the commit that makes it so for all is awaited.
+    /// The member left; the commit that removes their leaf is still to come.
     Left,
-    /// Removed.
+    /// A commit removed the member.
     Gone,
 }
 
@@ -50,14 +50,14 @@ pub struct MemberRow {
     pub timeout_until: Millis,
     pub last_post_at: Millis,
     pub welcome: Option<BlobId>,
-    /// When the member's allowance of bytes is whole again, see `quota`; 0 while little is spent.
+    /// Time at which the member's allowance of bytes is full again, see `quota`; 0 while little is spent.
     pub full_at: Millis,
-    /// When the member's last marked entry came; 0 if that is long ago.
+    /// Time of the member's last marked entry; 0 if it was long ago.
     pub marked_at: Millis,
 }
 
 impl MemberRow {
-    /// A member who comes in with an entry.
+    /// The row of a member whom an entry admits.
     pub const fn joining(key: MemberKey, role: Role, joined: Seq) -> Self {
         Self {
             key,
@@ -78,13 +78,13 @@ impl MemberRow {
         self.state == State::In
     }
 
-    /// Whether two rows of one member agree in what their own posts change.
+    /// Whether two rows of one member agree in the fields that the member's own posts change.
     pub fn has_pace_of(&self, other: &Self) -> bool {
         let pace = |row: &Self| (row.last_post_at, row.full_at, row.marked_at);
         pace(self) == pace(other)
     }
 
-    /// Returns what the wire says of this row.
+    /// Returns the member's standing on the wire.
     pub fn standing(&self) -> Standing {
         match self.state {
             State::In => {
@@ -105,7 +105,7 @@ pub struct Invite {
     pub issuer: [u8; 16],
 }
 
-/// A knock that waits, without its body.
+/// A pending knock without its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub member: MemberKey,
@@ -131,28 +131,28 @@ pub enum Kept {
     Tombstone,
 }
 
-/// A member's posts within the budget's day.
+/// A member's posts within one day of the budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     pub posts: u64,
-    /// The first quarter of an hour with one of them.
+    /// The first quarter of an hour with one of these posts.
     pub oldest_quarter: u64,
 }
 
-/// What effects need of a room beside its row and the sender's.
+/// Parts of a room that effects need, besides its row and the sender's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Members who are in or left.
+    /// Present members, and those who left but are not removed yet.
     pub roster: bool,
     pub invites: bool,
     pub pending: bool,
-    /// Members whose rows are needed whatever their state.
+    /// Members whose rows are needed in any state.
     pub members: Vec<MemberKey>,
     pub blobs: Vec<BlobId>,
     pub entries: Vec<Seq>,
 }
 
-/// One change beside the room's row, in the order in which it is saved.
+/// One change besides the room's row; changes are saved in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Inserts or replaces a member.
@@ -165,9 +165,9 @@ pub enum Change {
         invite: InviteId,
         left: u32,
     },
-    /// With the record of the keys that used it.
+    /// Also deletes the record of the keys that used it.
     ForgetInvite(InviteId),
-    /// All invites of an issuer, with the record of the keys that used them.
+    /// Deletes all invites of an issuer, with the record of the keys that used them.
     ForgetInvitesOf([u8; 16]),
     /// Inserts or replaces a knock.
     Knock {
@@ -177,7 +177,7 @@ pub enum Change {
         body: Vec<u8>,
         at: Millis,
     },
-    /// Notes that a key used an invite.
+    /// Records that a key used an invite.
     Knocker {
         invite: InviteId,
         member: MemberKey,
@@ -185,13 +185,13 @@ pub enum Change {
     },
     ForgetKnocker(MemberKey),
     DropKnock(MemberKey),
-    /// Pending knocks by an invite.
+    /// Deletes the pending knocks with an invite.
     DropKnocksBy(InviteId),
     Decline {
         member: MemberKey,
         note: Vec<u8>,
     },
-    /// Drops pending knocks and all invites, which were for another agreement.
+    /// Deletes pending knocks and all invites, because they were for another agreement.
     DropInvitesAndKnocks,
     Blob {
         blob: BlobId,
@@ -199,13 +199,13 @@ pub enum Change {
         bytes: Vec<u8>,
     },
     DropBlob(BlobId),
-    /// Drops a blob that no member waits for.
+    /// Deletes a blob unless a member waits for it.
     DropUnusedBlob(BlobId),
     /// Deletes an entry's payload.
     Tombstone(Seq),
 }
 
-/// The submission's own entry, or the memory of a submission without one.
+/// The submission's entry, or the record of a submission without one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
     /// 0 without an entry.
@@ -214,7 +214,7 @@ pub struct Append {
     pub payload: Vec<u8>,
 }
 
-/// What connections must hear of.
+/// Changes that connections must be notified of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// A standing or a time-out changed.
@@ -224,9 +224,9 @@ pub struct News {
     pub tombstones: Vec<(Seq, Millis, Digest)>,
 }
 
-/// What was loaded of a room, and what of it changed.
+/// The loaded parts of a room and their changes.
 ///
-/// Depth *post*: the row, the sender, their budget. Depth *whole*: what [`Needs`] names, too.
+/// Depth *post*: the row, the sender, their budget. Depth *whole*: the parts in [`Needs`], too.
 #[derive(Clone, Debug)]
 pub struct Room {
     pub row: RoomRow,
@@ -237,18 +237,18 @@ pub struct Room {
     /// Oldest first.
     pub invites: Option<Vec<Invite>>,
     pub pending: Option<Vec<Pending>>,
-    /// Whether a blob that was asked for is there.
+    /// Whether each requested blob exists.
     pub blobs: BTreeMap<BlobId, bool>,
     pub entries: BTreeMap<Seq, Option<Logged>>,
 
-    /// Saved in this order, before all that follows.
+    /// Saved in this order, before all fields below.
     pub changes: Vec<Change>,
-    /// The quarter of an hour in which a post is counted for a member.
+    /// The member and the quarter of an hour for which a post is counted.
     pub counted: Option<(MemberKey, u64)>,
-    /// The sender's row, of which the pace is saved.
+    /// The sender's row, of which only the pace is saved.
     pub paced: Option<MemberRow>,
     pub append: Option<Append>,
-    /// Whether agreement or numbers are saved.
+    /// Whether agreement or numbers must be saved.
     pub rules_changed: bool,
     pub news: News,
 }
@@ -277,12 +277,12 @@ impl Room {
         self.spent.ok_or_else(|| unloaded("budget"))
     }
 
-    /// Returns the row of a member that was asked for.
+    /// Returns the row of a requested member.
     pub(crate) fn member(&self, key: &MemberKey) -> Result<Option<&MemberRow>, Refusal> {
         self.members.get(key).map(Option::as_ref).ok_or_else(|| unloaded("member"))
     }
 
-    /// Returns those who are in, or left and are not yet removed.
+    /// Returns present members, and those who left but are not removed yet.
     pub(crate) fn roster(&self) -> Result<impl Iterator<Item = &MemberRow>, Refusal> {
         if !self.has_roster {
             return Err(unloaded("roster"));
@@ -313,7 +313,7 @@ impl Room {
     }
 }
 
-/// The answer where a rule reads what its verb did not ask for: a fault of this program, which must not let anything in.
+/// Refuses a request whose rule reads a part that its verb did not load: a bug of this program must not let anything pass.
 fn unloaded(what: &str) -> Refusal {
     debug_assert!(false, "the {what} was not loaded");
     RejectCode::StoreUnavailable.into()

@@ -1,4 +1,4 @@
-//! Appending an entry, changing the rules, or both: the one verb by which a room moves.
+//! Appending an entry, changing the rules, or both: every change of a room is a submission.
 
 use hearth_protocol::{
     Digest, Effect, Epoch, MemberKey, MessageId, Millis, RejectCode, RoomId, Seq, codec, hash,
@@ -13,22 +13,22 @@ use crate::{
 
 /// Bits of a seq: 10^12 entries a room.
 pub const SEQ_BITS: u32 = 40;
-/// Greatest seq of a room.
+/// Highest seq of a room.
 pub const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
 
-/// A submission as it came.
+/// A submission as received.
 #[derive(Clone, Debug)]
 pub struct Submission {
     pub id: MessageId,
     pub payload: Vec<u8>,
     pub expect: Option<u64>,
     pub effects: Vec<Effect>,
-    /// The last entry that the sender had read when it first encrypted the payload: an earlier attempt can only be behind it.
+    /// The last entry that the sender had read before first encrypting the payload, so that an earlier attempt can only follow it.
     pub after: Seq,
 }
 
 impl Submission {
-    /// Bytes that it takes in memory.
+    /// Returns the bytes that it takes in memory.
     pub fn bytes(&self) -> usize {
         let content = usize::try_from(quota::content(&self.effects)).unwrap_or(usize::MAX);
         let effects = self.effects.len() * size_of::<Effect>();
@@ -36,7 +36,7 @@ impl Submission {
     }
 }
 
-/// What the submitter is told.
+/// The answer to the submitter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
     pub seq: Seq,
@@ -44,14 +44,14 @@ pub struct Accepted {
     pub control: u64,
 }
 
-/// What a submission is found and told apart by.
+/// Fingerprint that finds a submission and tells it from others.
 #[derive(Clone, Copy, Debug)]
 pub struct Print {
     /// See [`Names::submission`].
     pub name: [u8; 16],
     /// SHA-256 of the payload.
     pub digest: Digest,
-    /// A hash of the effects; `None` without any.
+    /// Hash of the effects; `None` without effects.
     pub effects: Option<[u8; 16]>,
 }
 
@@ -71,7 +71,7 @@ impl Print {
         Self { name, digest, effects }
     }
 
-    /// Refuses an entry that has the name of another submission.
+    /// Refuses a submission that shares its name with another one's entry.
     pub fn check_entry(&self, digest: &Digest, effects: Option<&[u8]>) -> Result<(), Refusal> {
         if self.digest != *digest {
             return Err(RejectCode::IdConflict.into());
@@ -79,14 +79,14 @@ impl Print {
         self.check_effects(effects)
     }
 
-    /// Refuses a submission without an entry that has the name of another.
+    /// Refuses a submission that shares its name with one that had other effects.
     pub fn check_effects(&self, effects: Option<&[u8]>) -> Result<(), Refusal> {
         let same = self.effects.as_ref().map(<[u8; 16]>::as_slice) == effects;
         if same { Ok(()) } else { Err(RejectCode::IdConflict.into()) }
     }
 }
 
-/// A submission that may change the room, once its effects agree with what they need.
+/// A checked submission, to be applied once the parts that its effects need are loaded.
 #[derive(Debug)]
 pub struct Checked {
     submission: Submission,
@@ -99,7 +99,7 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// What the effects need of the room; nothing without any.
+    /// Returns the parts of the room that the effects need; none without effects.
     pub fn needs(&self, room: &Room) -> Needs {
         effects::needs(&room.row, &self.sender, &self.submission.effects)
     }
@@ -113,10 +113,10 @@ impl Checked {
     }
 }
 
-/// Checks all that follows from the room's row, the sender's and their budget: depth *post*.
+/// Checks a submission by the room's row, the sender's row and their budget: depth *post*.
 ///
 /// # Errors
-/// The first rule that forbids the submission. The sender's pace of commits is spent all the same.
+/// The first rule that forbids the submission. It still spends the sender's pace of commits.
 pub fn check(
     room: &Room,
     context: &mut Context<'_>,
@@ -144,7 +144,7 @@ pub fn check(
     effects::check_rights(row, &sender, effects, header)?;
     let marked = header.is_some_and(|h| h.marked);
     let leaves = effects.contains(&Effect::Leave);
-    // The mark says to every reader that the entry holds no words.
+    // The mark tells every reader that the entry holds no text.
     let retracts = |e: &Effect| matches!(e, Effect::Retract { own: Some(_), .. });
     if marked && (payload.len() > MARKED_BYTES_MAX || !leaves && !effects.iter().any(retracts)) {
         return Err(RejectCode::BadPayload.into());
@@ -181,10 +181,10 @@ pub fn check(
     Ok(Checked { submission, sender, header, seq, bytes })
 }
 
-/// Applies a submission to a room that holds what [`Checked::needs`] names: entry, epoch and every effect are one.
+/// Applies a submission to a room with the parts in [`Checked::needs`]: entry, epoch and all effects together.
 ///
 /// # Errors
-/// The first effect that the room does not take, or an epoch that is not the room's.
+/// The first effect that the room refuses, or [`RejectCode::EpochConflict`] for another epoch than the room's.
 pub fn apply(
     room: &mut Room,
     context: &mut Context<'_>,
@@ -202,7 +202,7 @@ pub fn apply(
         let act = effects::Act { now, sender: &sender, entry, names: context.names };
         effects::apply(room, &act, effect)?;
     }
-    // After the effects: a reopened epoch is the one that the commit beside it names.
+    // Checked after the effects, because the commit beside a `Reopen` names the reopened epoch.
     if header.is_some_and(|header| header.epoch != room.row.epoch) {
         return Err(RejectCode::EpochConflict.into());
     }

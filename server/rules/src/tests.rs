@@ -1,4 +1,4 @@
-//! Rules without a database: a table of refusals, and what holds for any room and any submission.
+//! Tests of the rules without a database: a table of refusals, and invariants of every room and submission.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ impl Disk for Roomy {
     }
 }
 
-/// Has a rule decide with nothing spent before.
+/// Lets a rule decide with nothing spent before.
 fn decide<T>(rule: impl FnOnce(&mut Context<'_>) -> T) -> T {
     decide_within(Limits::NONE, rule)
 }
@@ -85,7 +85,7 @@ fn member(number: u8, role: Role) -> MemberRow {
     MemberRow::joining(key(number), role, Seq(1))
 }
 
-/// All that a store holds of a room.
+/// A store's records of a room.
 #[derive(Clone)]
 struct World {
     row: RoomRow,
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// Loads what a verb asks for, as a store does.
+    /// Loads the parts that a verb needs, as a store does.
     fn load(&self, needs: &Needs) -> Room {
         let mut room = Room::new(self.row.clone());
         room.spent = Some(self.spent);
@@ -164,7 +164,7 @@ impl World {
         room
     }
 
-    /// Everything that any submission may ask for.
+    /// Returns all parts that any submission may need.
     fn all(&self) -> Needs {
         Needs {
             roster: true,
@@ -197,7 +197,7 @@ impl World {
         })
     }
 
-    /// Returns how a submission is refused.
+    /// Returns the refusal of a submission.
     fn refusal(&self, sender: u8, submission: Submission) -> (RejectCode, Option<Millis>) {
         let refusal = self.submit(sender, submission).unwrap_err();
         (refusal.code, refusal.retry_at)
@@ -240,7 +240,7 @@ fn acts(effects: Vec<Effect>) -> Submission {
     submission(vec![], effects)
 }
 
-/// A world with other numbers.
+/// Returns a world with other numbers.
 fn ruled(change: impl FnOnce(&mut RoomNumbers)) -> World {
     let mut world = World::new();
     change(&mut world.row.numbers);
@@ -270,7 +270,7 @@ fn numbers_refuse_posts_of_members() {
         (ruled(|n| n.paused_until = NOW.plus(1)), RejectCode::Paused, Some(NOW.plus(1))),
     ] {
         assert_eq!(world.refusal(CLEO, says()), (code, retry_at));
-        // New keys are not a post, and those who moderate are exempt.
+        // A commit is not a post, and moderators are exempt.
         world.submit(CLEO, commits(vec![])).unwrap();
         world.submit(1, says()).unwrap();
     }
@@ -305,7 +305,7 @@ fn malformed_submissions_are_refused() {
 }
 
 #[test]
-fn effects_are_refused_by_role_and_state() {
+fn effects_depend_on_role_and_state() {
     use RejectCode::{
         BadFrame, BadPayload, IdConflict, LastFacilitator, Locked, NotAcknowledged, NotFacilitator,
         NotFound, RoomFull,
@@ -458,7 +458,7 @@ fn knocks_are_refused_by_the_gate() {
     let rated = Refusal::until(RejectCode::RateLimited, soon);
     assert_eq!(refusal(&|d, _, _| d.before = Some(waits)), rated);
     assert_eq!(refusal(&|d, _, _| d.last = Some(recent)), rated);
-    // To the last moment, and not for a clock that was set back.
+    // The pace holds to the last millisecond, but not for a clock that was set back.
     let last = |at| {
         let candidate = Candidate { last: Some(Millis(at)), ..open.clone() };
         judge(&candidate, Crowd::default(), &knock, RoomNumbers::default()).is_ok()
@@ -471,7 +471,7 @@ fn knocks_are_refused_by_the_gate() {
     let busy = Crowd { last: None, pending: KNOCKS_MAX };
     assert_eq!(crowded(busy), RejectCode::DoorBusy.into());
 
-    // A member and a knock whose answer was lost are told how they stand.
+    // A member, and a knocker whose answer was lost, get their standing.
     let mut candidate = open.clone();
     candidate.before = Some(Before { same: true, ..waits });
     let stands = |candidate: &Candidate| {
@@ -522,9 +522,9 @@ fn rooms_open_by_a_usable_grant() {
     assert_eq!(open(None, good, &brief), Err(RejectCode::BadFrame.into()));
 }
 
-/// Each rule holds to its last moment and its last byte, and no further.
+/// Each rule holds to its last millisecond and its last byte.
 #[test]
-fn rules_end_where_they_say() {
+fn rules_hold_to_the_last_byte() {
     let long = |bytes| {
         let mut payload = post(EPOCH.0);
         payload.resize(bytes, 0x5a);
@@ -561,7 +561,7 @@ fn rules_end_where_they_say() {
     assert_eq!(last.submit(1, says()).unwrap().0.seq, Seq(SEQ_MAX));
 }
 
-/// A pace ends with its time, and a clock that was set back silences no member.
+/// A pace ends in time, and a clock that was set back silences no member.
 #[test]
 fn paces_end_with_their_time() {
     let own = |bytes| {
@@ -596,9 +596,9 @@ fn paces_end_with_their_time() {
     assert_eq!(refused.0, RejectCode::BadPayload);
 }
 
-/// When and how much a member posted is kept where a rule needs it, and nowhere else.
+/// The store learns when and how much a member posted only if a rule needs it.
 #[test]
-fn posts_are_counted_where_rules_need_it() {
+fn posts_are_counted_only_if_needed() {
     let (_, room) = World::new().submit(CLEO, says()).unwrap();
     assert_eq!((room.counted, room.paced), (None, None));
     let world = ruled(|numbers| (numbers.slow_seconds, numbers.budget_per_day) = (1, 9));
@@ -614,9 +614,9 @@ fn posts_are_counted_where_rules_need_it() {
     assert!(!posts::needs_budget(&row(), &world.members[2]));
 }
 
-/// Effects of one submission see what those before them did.
+/// Effects of one submission see the results of earlier ones.
 #[test]
-fn effects_see_those_before_them() {
+fn effects_see_earlier_effects() {
     let world = World::new();
     let admit = || Effect::Admit {
         member: key(7),
@@ -650,7 +650,7 @@ fn effects_see_those_before_them() {
 }
 
 #[test]
-fn invites_show_until_they_are_used_or_expire() {
+fn invites_show_until_used_or_expired() {
     let good = Invite { uses_left: 1, expires: NOW.plus(1), ..World::new().invites[0] };
     let used = Invite { uses_left: 0, ..good };
     let old = Invite { expires: NOW, ..good };
@@ -676,8 +676,9 @@ fn invites_show_until_they_are_used_or_expire() {
     }
 }
 
+/// A blob is deleted once its member has subscribed past their admission.
 #[test]
-fn blobs_evict_the_oldest_and_leave_with_their_member() {
+fn oldest_unclaimed_blob_is_evicted() {
     let put = |count| {
         let mut room = Room::new(row());
         let staged = blobs::Staged { count, oldest: Some(BlobId([1; 32])) };
@@ -733,7 +734,7 @@ fn epochs_reopen_by_one_or_ahead() {
 }
 
 #[test]
-fn roles_are_given_by_those_above() {
+fn roles_are_granted_from_above() {
     let mut world = World::new();
     world.pending.push(Pending { member: key(5), digest: Digest([5; 32]), ..world.pending[0] });
     let admit = |number: u8, role| {
@@ -745,13 +746,13 @@ fn roles_are_given_by_those_above() {
     world.submit(2, admit(7, Role::Observer)).unwrap();
     let refused = world.refusal(2, admit(7, Role::CoFacilitator));
     assert_eq!(refused.0, RejectCode::NotFacilitator);
-    // A removed member comes back; one who left is still a leaf of the group.
+    // A removed member can return; a member who left is still a leaf of the group.
     world.members[5].timeout_until = NOW.plus(9);
     let (_, room) = world.submit(1, admit(6, Role::Member)).unwrap();
     let Some(Change::Member(row)) = room.changes.first() else { panic!("{:?}", room.changes) };
     assert_eq!((row.joined, row.timeout_until), (Seq(HEAD.0 + 1), NOW.plus(9)));
     assert_eq!(world.refusal(1, admit(5, Role::Member)).0, RejectCode::NotFound);
-    // A facilitator stays one, and may go where nobody is left behind.
+    // A facilitator may keep the role, and may leave if no other member remains.
     let stays = Effect::SetRole { member: key(1), role: Role::Facilitator };
     world.submit(1, commits(vec![stays])).unwrap();
     let leaves = || submission(marked(EPOCH.0), vec![Effect::Leave]);
@@ -760,7 +761,7 @@ fn roles_are_given_by_those_above() {
     world.submit(1, leaves()).unwrap();
 }
 
-/// A room that is full for posts can still be ruled.
+/// A room that is full for posts can still be moderated.
 #[test]
 fn shares_of_a_full_room_differ() {
     const MAX: u64 = 1_000_000;
@@ -794,7 +795,7 @@ fn shares_of_a_full_room_differ() {
         assert_eq!(takes(bytes, 1, invite()), invites, "{bytes}");
         assert_eq!(takes(bytes, 1, commits(vec![])), commit, "{bytes}");
         assert_eq!(takes(bytes, 1, revoke()), rule, "{bytes}");
-        // What makes the room smaller is always taken.
+        // Retractions are always accepted, because they make the room smaller.
         assert_eq!((takes(bytes, 1, own()), takes(bytes, CLEO, own())), (None, None), "{bytes}");
     }
 }
@@ -815,7 +816,7 @@ fn commits_of_members_are_paced() {
 }
 
 #[test]
-fn readers_see_what_is_theirs() {
+fn reading_depends_on_standing() {
     let world = World::new();
     let desk = (2, world.members[..5].to_vec());
     let status =
@@ -914,9 +915,9 @@ impl Dice {
     }
 }
 
-/// What a verb asks for is all that its decision depends on; and every accepted submission moves the room by one step.
+/// A decision depends only on the parts that its verb needs; and every accepted submission moves the room by one step.
 #[test]
-fn decisions_depend_on_what_is_asked_for() {
+fn decisions_depend_only_on_their_needs() {
     let world = World::new();
     let (mut dice, mut accepted) = (Dice(0x9e37_79b9_7f4a_7c15), 0);
     for _ in 0..60_000 {
@@ -966,7 +967,7 @@ fn decisions_depend_on_what_is_asked_for() {
         assert!(!room.news.knocked && room.counted.is_none());
         let is_marked = submission.payload.get(mls_header::CONTENT_TYPE_AT + 1) == Some(&1);
         assert_eq!(room.paced.is_some(), is_marked, "{submission:?}");
-        // Those who do not moderate leave, retract their own, and carry out departures; no more.
+        // Members who do not moderate can only leave, retract their own entries, and carry out departures.
         let moderates = world.members[usize::from(sender) - 1].role.moderates();
         let own = |effect: &Effect| match effect {
             Effect::Leave | Effect::Retract { own: Some(_), .. } => true,
@@ -974,7 +975,7 @@ fn decisions_depend_on_what_is_asked_for() {
             _ => false,
         };
         assert!(moderates || submission.effects.iter().all(own), "{submission:?}");
-        // The room keeps a facilitator as long as a member is in.
+        // The room keeps a facilitator as long as it has a member.
         let mut after = world.members.clone();
         for change in &room.changes {
             if let Change::Member(row) = change {

@@ -1,4 +1,4 @@
-//! Keys proved, rooms opened, invites shown, knocks.
+//! Handlers for proving keys, opening rooms, showing invites and knocking.
 
 use hearth_protocol::{
     MemberKey, RejectCode, RoomId, Secret32, ServerFrame, Signature, frame::RequestId,
@@ -15,26 +15,26 @@ use crate::{
     session::{Session, Stage},
 };
 
-/// A key that a peer says is theirs.
+/// A peer's claim to a key.
 pub(super) struct Claim {
     pub(super) room: RoomId,
     pub(super) member: MemberKey,
     pub(super) signature: Signature,
 }
 
-/// Verifies a claim and that the connection may hold the room; the refusal otherwise.
+/// Verifies a claim, and that the connection may hold the room.
 fn prove(session: &mut Session, claim: &Claim) -> Result<Proved, RejectCode> {
     let proved = session.verifier.verify(claim.room, claim.member, &claim.signature)?;
     let full = session.rooms() >= ROOMS_PER_CONNECTION_MAX;
     match session.room(&claim.room) {
-        // One key for each room of a connection: whose entry it is would be ambiguous.
+        // One key for each room of a connection, because an entry's sender would be ambiguous otherwise.
         Some(slot) if *slot.proof.member() != claim.member => Err(RejectCode::BadFrame),
         None if full => Err(RejectCode::RateLimited),
         _ => Ok(proved),
     }
 }
 
-/// Attaches the room and answers with what the key is there.
+/// Attaches the room and answers with the key's standing.
 async fn enter(
     session: &mut Session,
     req: RequestId,
@@ -51,7 +51,7 @@ async fn enter(
     } else {
         let index = u8::try_from(session.rooms()).unwrap_or(u8::MAX);
         let attachment = shared.registry.attach(room, &session.wake, index);
-        // Before the store is read: what changes in between is looked at again.
+        // Versions are read before the store, so that a change in between is read again.
         let versions = attachment.versions();
         let view = shared.store.standing(room, member).await?;
         session.add_room(RoomSlot::new(proved, attachment, versions, &view));
@@ -94,7 +94,7 @@ pub(super) async fn preview(
     let now = session.shared.now();
     let sealed = session.shared.store.preview(now, room, token).await;
     let sealed = sealed.map_err(|refusal| guessed(session, refusal))?;
-    // A person is reading the agreement: that takes longer than proving a key.
+    // The person now reads the agreement, which takes longer than the deadline for a proof.
     session.stage = Stage::Known;
     Ok(ServerFrame::Preview { req, sealed })
 }
@@ -147,14 +147,14 @@ pub(super) async fn knocks(
     Ok(ServerFrame::Knocks { req, knocks, more })
 }
 
-/// Looks whether a token is an invite's, without the writer: a wrong one costs no place in its queue.
+/// Checks a token without the writer, so that a wrong one costs no place in its queue.
 async fn shown(session: &mut Session, room: RoomId, token: &Secret32) -> Result<(), Refusal> {
     let checked = session.shared.store.check_token(room, token.clone()).await;
     checked.map_err(|refusal| guessed(session, refusal))
 }
 
-/// Counts what may have been a guess. A right secret of 256 bits never comes here, so that no number of wrong
-/// ones from the same address stops it.
+/// Counts a possible guess. A right secret of 256 bits is never counted, so no number of wrong
+/// guesses from the same address blocks it.
 fn guessed(session: &Session, refusal: Refusal) -> Refusal {
     if matches!(refusal.code, RejectCode::InviteInvalid | RejectCode::GrantInvalid)
         && let Err(at) = session.shared.guesses.count(session.origin, session.shared.now())

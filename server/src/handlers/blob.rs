@@ -1,4 +1,4 @@
-//! Welcomes: uploaded by a facilitator in parts, fetched by the one member they are for.
+//! Handlers for Welcomes: a facilitator uploads one in parts, and its addressee fetches it.
 
 use hearth_protocol::{BlobId, RejectCode, RoomId, ServerFrame, frame::RequestId, hash};
 use hearth_rules::Refusal;
@@ -20,7 +20,7 @@ pub(super) async fn put(
     Ok(ServerFrame::Done { req })
 }
 
-/// Takes a part; returns the blob's bytes when all are there.
+/// Accepts a part; returns the blob's bytes once it is complete.
 fn take(session: &mut Session, room: RoomId, part: Part) -> Result<Option<Vec<u8>>, RejectCode> {
     let shared = session.shared.clone();
     let slot = session.room(&room).ok_or(RejectCode::NotMember)?;

@@ -1,4 +1,4 @@
-//! The room's log: submitting, following, and where it stands.
+//! Handlers for the room's log: submitting, subscribing, and its status.
 
 use hearth_protocol::{RoomId, Seq, ServerFrame, frame::RequestId};
 use hearth_rules::{Refusal, submit::Submission};
@@ -28,12 +28,12 @@ pub(super) async fn subscribe(
     let store = session.shared.store.clone();
     let position = store.position(proof.clone()).await?;
     if position.member.welcome.is_some() && after >= position.member.joined {
-        // A member who asks for what comes after the admission has joined: the Welcome is not needed any more.
+        // A member who asks for entries after the admission has joined, so the Welcome is no longer needed.
         store.fetched(proof, after).await?;
     }
     let is_in = position.member.is_in();
     let head = if is_in { position.head } else { position.member.gone.min(position.head) };
-    // It is delivered from after the reply.
+    // Delivery starts after the reply.
     if let Some(slot) = session.room(&room) {
         slot.subscribe(after, &position);
         slot.mark();
@@ -41,7 +41,7 @@ pub(super) async fn subscribe(
     Ok(ServerFrame::Subscribed {
         req,
         stream: store.stream(),
-        // Of the log that a former member may read, there is nothing above the head.
+        // A former member may read nothing above the head.
         floor: position.floor.min(head),
         head,
         epoch: position.epoch,

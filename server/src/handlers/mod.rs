@@ -1,4 +1,4 @@
-//! From a request to its handler. Every variant has its arm; a handler returns a reply or a refusal, and writes to no socket.
+//! Maps each request to its handler. A handler returns a reply or a refusal and writes to no socket.
 
 mod admission;
 mod blob;
@@ -25,12 +25,12 @@ use crate::{
     store::{Committed, Submitted},
 };
 
-/// What a connection does about a frame.
+/// A connection's reaction to a frame.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Reply(ServerFrame),
     Refuse(RequestId, Refusal),
-    /// Answers when the commit is on disk, and reads on meanwhile.
+    /// Answers once the commit is on disk, and reads on meanwhile.
     Awaits(Awaited),
     /// Refuses under the number 0 and closes with a code.
     End(Refusal, u16),
@@ -45,13 +45,13 @@ pub(crate) struct Awaited {
     pub(crate) committed: Committed<Submitted>,
 }
 
-/// Serves one frame. Unless it is a submission, those before it must be answered, because every other request sees what they did.
+/// Serves one frame. Before any other request, the pending submissions must be answered, because the request sees their effects.
 pub(crate) async fn handle(session: &mut Session, frame: ClientFrame) -> Answer {
     if let ClientFrame::Hello { versions } = frame {
         return hello(session, &versions);
     }
     let req = request_of(&frame);
-    // An answer under the number 0 answers no request.
+    // Number 0 is reserved for answers to no request.
     if session.stage == Stage::Silent || req == Some(0) {
         return Answer::End(RejectCode::BadFrame.into(), close::PROTOCOL);
     }
@@ -107,7 +107,7 @@ async fn serve(
             admission::knocks(session, req, room, after).await
         }
         ClientFrame::Status { room, .. } => log::status(session, req, room).await,
-        // `Hello` does not come here; a variant of a later version does not decode.
+        // `Hello` is handled above; a variant of a later version does not decode.
         _ => Err(RejectCode::BadFrame.into()),
     };
     reply.map(Answer::Reply)

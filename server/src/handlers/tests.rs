@@ -1,4 +1,4 @@
-//! Requests and their replies as values, without a socket.
+//! Tests of requests and replies as values, without a socket.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// A session that said nothing yet, and a grant for its relay.
+    /// A session before its first frame, and a grant of its relay.
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let shared = simulated::alone(dir.path(), Clock::system()).unwrap();
@@ -170,7 +170,7 @@ async fn founder_opens_posts_and_reads() {
         panic!("{status:?}")
     };
     assert_eq!((status.head, status.roster.len()), (Seq(1), 1));
-    // Once more is the same answer.
+    // Repeating it gives the same answer.
     stage.open(ROOM).await;
     assert_eq!(stage.session.rooms(), 1);
 }
@@ -202,7 +202,7 @@ async fn wrong_secrets_are_limited() {
     ] {
         assert_eq!(stage.refusal(frame).await, RejectCode::RateLimited);
     }
-    // A right secret opens all the same.
+    // A right secret still opens a room.
     stage.open(ROOM).await;
 }
 
@@ -226,7 +226,7 @@ async fn rooms_of_a_session_are_bounded() {
     }
     let opening = stage.opening(RoomId([2; 16]), stage.grant.clone());
     assert_eq!(stage.refusal(opening).await, RejectCode::RateLimited);
-    // Another key for a room that is held.
+    // Another key for a held room.
     let held = RoomId([101; 16]);
     let (member, signature) = stage.sign(held);
     let second = ClientFrame::Authenticate { req: 1, room: held, member, signature };

@@ -1,6 +1,6 @@
 //! The relay's only truth: an append-only log per room, the roster and the rules.
 //!
-//! [`Store`] has one method a verb, behind which is a backend: [`sqlite`] today. What a verb decides is in `hearth-rules`, the same for
+//! [`Store`] has one method per verb, over one backend: [`sqlite`] today. `hearth-rules` decides each verb, the same for
 //! every backend.
 
 mod sqlite;
@@ -24,11 +24,11 @@ use crate::words;
 pub(crate) use sqlite::Threads;
 pub(crate) use verbs::Store;
 
-/// Why a store could not be opened.
+/// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Written by an earlier version, none of which was released.
+    /// An earlier, never released version wrote it.
     #[error("the store has schema {found}, older than this version's {}", sqlite::SCHEMA_VERSION)]
     OlderSchema {
         /// Version in the file.
@@ -42,37 +42,37 @@ pub enum OpenError {
     /// The folder was a relay's, and the store is gone.
     #[error("the store is gone, though {0:?} beside it says that there was one")]
     Vanished(&'static str),
-    /// Written by a newer version.
+    /// A newer version wrote it.
     #[error("the store has schema {found}, newer than this version's {}", sqlite::SCHEMA_VERSION)]
     Schema {
         /// Version in the file.
         found: i64,
     },
-    /// Some other program's database.
+    /// The file is another program's database.
     #[error("the file is a database of another program")]
     NotOurs,
-    /// A value that must be there is missing or malformed.
+    /// A required value is missing or malformed.
     #[error("the store lacks its {0}")]
     Incomplete(&'static str),
-    /// The write-ahead log cannot be made.
+    /// The write-ahead log cannot be created.
     #[error("the store's write-ahead log cannot be written")]
     NoLog,
-    /// Another file, or none, is where the store was.
+    /// The store's file is gone or was replaced.
     #[error("the store's file is not where it was")]
     Elsewhere,
     /// The write-ahead log cannot be emptied now.
     #[error("a reader still needs the store's write-ahead log")]
     Reader,
-    /// SQLite's own complaint.
+    /// SQLite reports an error.
     #[error("the store cannot be used: {}", words::of_sqlite(.0))]
     Sqlite(#[from] rusqlite::Error),
-    /// The operating system's.
+    /// The operating system reports an error.
     #[error("{}", words::of_io(.0))]
     Io(#[from] std::io::Error),
 }
 
 impl OpenError {
-    /// The kind of the operating system's error beneath, where it is one of those that say what to do.
+    /// Returns the kind of the operating system's error, if it suggests what to do.
     pub(crate) fn kind(&self) -> Option<std::io::ErrorKind> {
         use std::io::ErrorKind as Kind;
 
@@ -91,7 +91,7 @@ impl OpenError {
     }
 }
 
-/// What a commit changed, for those who wait in memory.
+/// A commit's changes, for listeners in memory.
 #[derive(Debug)]
 pub(crate) struct Publication {
     pub(crate) room: RoomId,
@@ -100,18 +100,18 @@ pub(crate) struct Publication {
     pub(crate) entry: Option<(Seq, Arc<[u8]>)>,
     /// Entries that became tombstones.
     pub(crate) tombstones: Vec<(Seq, Millis, Digest)>,
-    /// Whether somebody's standing or time-out changed.
+    /// Whether any standing or time-out changed.
     pub(crate) roster: bool,
-    /// Whether somebody knocked.
+    /// Whether a knock arrived.
     pub(crate) knocked: bool,
 }
 
-/// What became of a submission in a transaction.
+/// Outcome of a submission in a transaction.
 #[derive(Debug)]
 pub(crate) enum Submitted {
-    /// It is in the room, now or since an earlier attempt.
+    /// The room has it, now or since an earlier attempt.
     Accepted(Accepted),
-    /// Nothing happened: its earlier attempt may be further back than a transaction searches.
+    /// Nothing happened: an earlier attempt may be further back than a transaction searches.
     Far(Submission),
 }
 
@@ -133,25 +133,25 @@ impl<T> Future for Committed<T> {
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
-        // A sender that was dropped belonged to a transaction that did not reach the disk.
+        // A dropped sender means that its transaction did not reach the disk.
         std::pin::Pin::new(&mut self.0)
             .poll(context)
             .map(|answer| answer.unwrap_or_else(|_| Err(RejectCode::StoreUnavailable.into())))
     }
 }
 
-/// Returns the database's place in a data directory.
+/// Returns the database's path in a data directory.
 pub(crate) fn database_path(dir: &Path) -> PathBuf {
     dir.join("hearth.db")
 }
 
-/// Refuses a folder whose store is gone: a new one in its place would be a stranger to every member.
+/// Refuses a folder whose store is gone, because a new one in its place would be a stranger to every member.
 ///
 /// # Errors
 /// [`OpenError::Vanished`].
 pub(crate) fn check_present(dir: &Path) -> Result<(), OpenError> {
     let length = |name: &str| std::fs::metadata(dir.join(name)).map_or(0, |file| file.len());
-    // A start that ended before the first table was made leaves an empty file, and nothing else.
+    // A start that ended before it made the first table leaves an empty file and nothing else.
     if length("hearth.db") > 0 {
         return Ok(());
     }
@@ -161,7 +161,7 @@ pub(crate) fn check_present(dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Returns the pin that the store of a data directory remembers, before it is opened. A store that cannot be read says why when
+/// Returns the pin in the store of a data directory, before the store is opened. An unreadable store reports its error when
 /// it is opened.
 pub(crate) fn pinned(dir: &Path) -> Option<Pin> {
     let path = database_path(dir);
@@ -171,10 +171,10 @@ pub(crate) fn pinned(dir: &Path) -> Option<Pin> {
     sqlite::schema::open_reader(&path).ok().and_then(|db| sqlite::life::pin(&db).ok().flatten())
 }
 
-/// Files that are written once there is a store. Certificates may be there before.
+/// Files that exist only beside a store. Certificates may be there before.
 const TRACES: [&str; 4] = ["stream", "acknowledged", "hearth.db-wal", "address"];
 
-/// Writes a grant into the store of a data directory, whether or not its relay is running; returns who the relay is.
+/// Writes a grant into the store of a data directory, whether or not its relay runs; returns the relay's identity.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -190,13 +190,13 @@ pub(crate) fn add_grant(
     Ok(relay)
 }
 
-/// Copies the store of a data directory, consistently and while its relay runs, into a file that is new or empty.
+/// Copies the store of a data directory consistently, even while its relay runs, into a file that is new or empty.
 ///
 /// # Errors
 /// See [`OpenError`].
 pub(crate) fn copy(dir: &Path, into: &Path) -> Result<(), OpenError> {
     let db = sqlite::schema::open_writer(&database_path(dir))?;
     db.execute("VACUUM INTO ?1", [into.to_string_lossy().as_ref()])?;
-    // SQLite does not sync what it vacuums into.
+    // SQLite does not sync the target of VACUUM INTO.
     Ok(std::fs::File::open(into).and_then(|file| file.sync_all())?)
 }

@@ -26,15 +26,15 @@ use crate::{auth::Proved, batch::EntryBatch, metrics::Metrics, registry::Registr
 
 pub(crate) use retention::Step;
 
-/// Times that a submission is searched for again because the log went on meanwhile.
+/// Maximum repetitions of a search because the log went on meanwhile.
 const SEARCHES_MAX: usize = 3;
-/// When a member whose search still runs may try again.
+/// Retry time of a member whose search still runs.
 const SEARCH_MILLIS: u64 = 1_000;
 
-/// Members for whom a reader searches.
+/// Members with a running search.
 type Searching = std::sync::Mutex<HashSet<(RoomId, MemberKey)>>;
 
-/// A member's turn to have a reader search for them; one at a time.
+/// A member's turn to search; each member has one at a time.
 struct Turn<'a> {
     searching: &'a Searching,
     member: (RoomId, MemberKey),
@@ -55,9 +55,9 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// The store's handle: cheap to share.
+/// The store's handle, cheap to share.
 ///
-/// A verb that writes is answered after the commit that holds it is on disk. It waits for a place in the writer's queue; requests
+/// A writing verb is answered after its commit is on disk. It waits for a place in the writer's queue; requests
 /// of one caller are applied in order. [`RejectCode::StoreUnavailable`] answers every verb that the store could not carry out.
 pub(crate) struct Store {
     pub(super) sqlite: Sqlite,
@@ -79,8 +79,8 @@ impl Store {
         Ok((Arc::new(Self { sqlite, searching: Searching::default() }), threads))
     }
 
-    /// Opens a store whose verbs run where they are called, each in a transaction of its own: in a simulation, what
-    /// happens depends on no thread.
+    /// Opens a store whose verbs run on the caller's thread, each in its own transaction, so that a simulation depends on no
+    /// thread.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -95,22 +95,22 @@ impl Store {
         Ok(Arc::new(Self { sqlite, searching: Searching::default() }))
     }
 
-    /// Who this relay is.
+    /// Returns the relay's identity.
     pub(crate) fn relay(&self) -> RelayId {
         self.sqlite.secrets.relay
     }
 
-    /// Which life of the store this is.
+    /// Returns the stream id of the store.
     pub(crate) fn stream(&self) -> StreamId {
         self.sqlite.stream
     }
 
-    /// Requests that wait for the writer.
+    /// Returns the number of requests that wait for the writer.
     pub(crate) fn queue_depth(&self) -> usize {
         self.sqlite.queue_depth()
     }
 
-    /// Bytes of the requests that wait for the writer or are in its transaction.
+    /// Returns the bytes of the requests that wait for the writer or are in its transaction.
     pub(crate) fn queue_bytes(&self) -> usize {
         self.sqlite.queue_bytes()
     }
@@ -128,7 +128,7 @@ impl Store {
             .await
     }
 
-    /// Submits what a transaction did not find within its bound: a reader searches all that was there, then it is submitted as if
+    /// Submits after a search beyond the bound of a transaction: a reader searches the whole log, then the submission is made as if
     /// its sender had read that.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Store {
         Err(busy)
     }
 
-    /// Searches the whole log for a submission, a few rows at a time. Returns the head up to which it is not there.
+    /// Searches the whole log for a submission, a few rows at a time. Returns the head up to which it is absent.
     async fn search(
         &self,
         proof: &Proved,
@@ -184,7 +184,7 @@ impl Store {
         verb.await.await
     }
 
-    /// Takes a knock: the gate at the relay.
+    /// Accepts a knock: the gate at the relay.
     pub(crate) async fn knock(
         &self,
         now: Millis,
@@ -206,12 +206,12 @@ impl Store {
         self.sqlite.write(move |batch| admission::burn(batch, now, &room, &token)).await.await
     }
 
-    /// Takes a pending knock back.
+    /// Withdraws a pending knock.
     pub(crate) async fn cancel(&self, proof: Proved) -> Result<(), Refusal> {
         self.sqlite.write(move |batch| admission::cancel(batch, &proof)).await.await
     }
 
-    /// Stores a whole blob; its bytes were checked against its id.
+    /// Stores a whole blob, whose bytes the caller checked against its id.
     pub(crate) async fn put_blob(
         &self,
         now: Millis,
@@ -229,17 +229,17 @@ impl Store {
         self.sqlite.write(move |batch| blobs::fetched(batch, &proof, after)).await.await
     }
 
-    /// Deletes some of what is past its time, starting after what [`Step::next`] named; 0 begins a round.
+    /// Deletes some expired rows, after the ones that [`Step::next`] named; 0 begins a round.
     pub(crate) async fn forget(&self, now: Millis, after: i64) -> Result<Step, Refusal> {
         self.sqlite.write(move |batch| retention::step(batch, now, after)).await.await
     }
 
-    /// Whether a token is an invite's, without the writer.
+    /// Checks that a token is an invite's, without the writer.
     pub(crate) async fn check_token(&self, room: RoomId, token: Secret32) -> Result<(), Refusal> {
         self.sqlite.read(move |db| admission::check_token(db, &room, &token)).await
     }
 
-    /// Whether a grant opens a room, without the writer.
+    /// Checks that a grant opens a room, without the writer.
     pub(crate) async fn check_grant(
         &self,
         now: Millis,
@@ -259,7 +259,7 @@ impl Store {
         self.sqlite.read(move |db| admission::preview(db, now, &room, &token)).await
     }
 
-    /// Returns what a key is to a room.
+    /// Returns a key's standing in a room.
     pub(crate) async fn standing(&self, room: RoomId, member: MemberKey) -> Result<View, Refusal> {
         self.sqlite.read(move |db| admission::standing(db, &room, &member)).await
     }
@@ -273,13 +273,13 @@ impl Store {
         self.sqlite.read(move |db| read::knocks(db, &proof, after)).await
     }
 
-    /// Returns the room's state as a member may see it.
+    /// Returns the room's state as a member may read it.
     pub(crate) async fn status(&self, proof: Proved) -> Result<RoomStatus, Refusal> {
         let stream = self.stream();
         self.sqlite.read(move |db| read::status(db, &proof, stream)).await
     }
 
-    /// Returns where a room's log stands, for a member or a former one.
+    /// Returns the position of a room's log, for a present or former member.
     pub(crate) async fn position(&self, proof: Proved) -> Result<Position, Refusal> {
         self.sqlite.read(move |db| read::position(db, &proof)).await
     }
@@ -294,7 +294,7 @@ impl Store {
         self.sqlite.read(move |db| read::entries(db, &room, after, upto)).await
     }
 
-    /// Reads part of the blob that is addressed to a member.
+    /// Reads a part of the blob that is addressed to a member.
     pub(crate) async fn part(
         &self,
         proof: Proved,
@@ -304,12 +304,12 @@ impl Store {
         self.sqlite.read(move |db| blobs::part(db, &proof, &blob, offset)).await
     }
 
-    /// Writes the pin of links into the store, so that a copy of the store does not start with another key.
+    /// Stores the pin of links, so that a copy of the store does not start with another key.
     pub(crate) async fn remember_pin(&self, pin: Option<Pin>) -> Result<(), Refusal> {
         self.sqlite.write(move |batch| Ok(life::remember_pin(batch.db, pin)?)).await.await
     }
 
-    /// Writes down beside the store where it stands. Through the writer, also to notice that a failed store works again while no
+    /// Records the store's counters beside it. Uses the writer, which also reveals that a failed store works again while no
     /// member posts.
     pub(crate) async fn note_life(&self, dir: &Path) -> Result<(), Refusal> {
         let life = self.sqlite.write(|batch| Ok(life::life(batch.db)?)).await.await?;
@@ -322,7 +322,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a generation in an orderly way, so that a copy made during it is behind.
+    /// Ends a generation in an orderly way, so that a copy made during it is recognised as older.
     pub(crate) async fn end_generation(&self, dir: &Path) {
         let advanced = self.sqlite.write(|batch| Ok(life::end_generation(batch.db)?)).await;
         if advanced.await.is_ok() {

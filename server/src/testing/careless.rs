@@ -1,10 +1,10 @@
-//! A relay that acknowledges before it syncs: the control of the power cuts, which must lose something.
+//! A relay that acknowledges before it syncs: the control of the power-cut tests, which must lose something.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static RARELY: AtomicBool = AtomicBool::new(false);
 
-/// Lets the relays of this process acknowledge what is not synced.
+/// Makes the relays of this process acknowledge unsynced transactions.
 pub fn sync_rarely() {
     RARELY.store(true, Ordering::SeqCst);
 }

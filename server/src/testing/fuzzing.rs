@@ -1,4 +1,4 @@
-//! What reads bytes from outside, one call each, for the fuzz targets (`tests/tests/fuzz`).
+//! Readers of bytes from outside, one call each, for the fuzz targets (`tests/tests/fuzz`).
 
 use std::{
     net::IpAddr,
@@ -16,25 +16,25 @@ use crate::{
     http::{HeadError, read_head},
 };
 
-/// What became of the first bytes of a connection.
+/// Outcome of the first bytes of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// The peer went away before the end of the head.
+    /// The peer left before the end of the head.
     Gone,
     /// The head is refused with this answer.
     Refused(Vec<u8>),
     /// A head was read.
     Head {
-        /// What came after it.
+        /// The bytes after it.
         rest: Vec<u8>,
         /// The bytes of a 101, or of a refusal.
         answer: Result<Vec<u8>, Vec<u8>>,
-        /// Whom the nearest proxy speaks for.
+        /// The address for which the nearest proxy speaks.
         forwarded_for: Option<IpAddr>,
     },
 }
 
-/// Reads a request head that comes in two pieces, and answers it. `None` if reading waited, which it never should.
+/// Reads a request head that arrives in two pieces, and answers it. `None` if the reader waited, which it never should.
 pub fn opening(first: &[u8], second: &[u8], origins: &[String]) -> Option<Opening> {
     let read = async {
         let mut stream = first.chain(second);
@@ -53,10 +53,10 @@ pub fn opening(first: &[u8], second: &[u8], origins: &[String]) -> Option<Openin
     read.now_or_never()
 }
 
-/// Reads the text of a configuration file and checks it as a start without flags would.
+/// Parses the text of a configuration file and checks it as a start without flags would.
 ///
 /// # Errors
-/// The line that is wrong, or `None` where what is wrong is no single line.
+/// The wrong line, or `None` if no single line is wrong.
 pub fn config(text: &str) -> Result<(), Option<usize>> {
     let file = File::parse(Path::new("hearthd.toml"), text).map_err(|error| match error {
         ConfigError::Parse { line, .. } => Some(line),

@@ -1,4 +1,4 @@
-//! Measures the store by itself, without sockets: how many entries it takes and puts on disk.
+//! Measures the store alone, without sockets: the number of entries that it puts on disk.
 
 use std::{
     collections::VecDeque,
@@ -25,29 +25,29 @@ use crate::{
     store::{self, Committed, OpenError, Store, Submitted},
 };
 
-/// What a run of appends took.
+/// Result of a run of appends.
 #[derive(Clone, Copy, Debug)]
 pub struct Appends {
     /// Entries on disk.
     pub entries: u64,
-    /// From the first request to the last answer.
+    /// Time from the first request to the last answer.
     pub elapsed: Duration,
-    /// Transactions that it took.
+    /// Number of transactions.
     pub commits: u64,
 }
 
-/// What to append.
+/// The load of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Entries in all.
+    /// Total entries.
     pub entries: u64,
-    /// Requests under way at any time.
+    /// Requests waiting at any time.
     pub waiting: usize,
     /// Bytes of each payload.
     pub payload_bytes: usize,
 }
 
-/// Appends entries to one room of a new store in an empty directory, as a member who proves a key.
+/// Appends entries to one room of a new store in an empty directory, as a member with a proved key.
 ///
 /// # Errors
 /// See [`OpenError`]. Returns fewer entries than asked for if the store refused some.

@@ -1,4 +1,4 @@
-//! What tests need of the relay's inside. Only the feature `testing` compiles it, and no crate's normal dependencies turn that on.
+//! Access to the relay's inside for tests. Only the feature `testing` compiles it, and no crate's normal dependencies enable that.
 
 pub mod careless;
 pub mod fuzzing;

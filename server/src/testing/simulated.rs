@@ -1,7 +1,7 @@
-//! A relay without sockets, threads or a clock of its own, for a simulation: frames in, frames out, one at a time.
+//! A relay without sockets, threads or its own clock, for a simulation: frames in, frames out, one at a time.
 //!
-//! Handlers, rules, registry and store are the relay's own. What is missing is `listener`, `tls`, `http`, the pace at
-//! which frames are read, and the deadlines of a connection: the network and the time are the caller's.
+//! Handlers, rules, registry and store are the relay's own. It lacks `listener`, `tls`, `http`, the pace at
+//! which frames are read, and the deadlines of a connection: the caller controls network and time.
 
 use std::{net::IpAddr, path::Path, sync::Arc};
 
@@ -27,13 +27,13 @@ use crate::{
     uploads::Uploads,
 };
 
-/// Bytes between a connection and its far end: all that one turn may write.
+/// Bytes between a connection and its far end, the maximum that one turn may write.
 const WIRE_BYTES: usize = 4 * 1024 * 1024;
 
-/// A relay that does one thing at a time.
+/// A relay that serves one frame at a time.
 pub struct Core(Arc<Shared>);
 
-/// One connection to a [`Core`], at the place where the network would begin.
+/// One connection to a [`Core`], where the network would begin.
 pub struct Wire {
     connection: Box<Connection>,
     far: WebSocketStream<DuplexStream>,
@@ -48,12 +48,12 @@ impl Core {
         alone(dir, clock).map(Self)
     }
 
-    /// Who the relay is.
+    /// Returns the relay's identity.
     pub fn id(&self) -> RelayId {
         self.0.store.relay()
     }
 
-    /// Lets whoever shows a secret open rooms, for ever.
+    /// Adds a grant with the given secret that never expires.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -62,7 +62,7 @@ impl Core {
         store::add_grant(&self.0.config.data_dir, secret, &terms).map(|_| ())
     }
 
-    /// Takes a connection, without TLS.
+    /// Opens a connection without TLS.
     pub async fn connect(&self) -> Wire {
         let (near, far) = tokio::io::duplex(WIRE_BYTES);
         let stream = WebSocketStream::from_raw_socket(
@@ -78,7 +78,7 @@ impl Core {
         Wire { connection, far }
     }
 
-    /// Deletes what is past its time.
+    /// Deletes expired rows.
     pub async fn forget(&self) {
         delete_expired(&self.0).await;
     }
@@ -105,7 +105,7 @@ pub(crate) fn alone(dir: &Path, clock: Clock) -> Result<Arc<Shared>, OpenError> 
 }
 
 impl Wire {
-    /// Serves a frame, or only what the connection was woken for. Returns the frames that it answers with, and whether
+    /// Serves a frame, or only a wake-up. Returns the frames of the answer, and whether
     /// the connection goes on.
     pub async fn turn(&mut self, frame: Option<Vec<u8>>) -> (Vec<Vec<u8>>, bool) {
         let mut message = frame.map(|bytes| Message::Binary(bytes.into()));
@@ -118,7 +118,7 @@ impl Wire {
                     frames.push(bytes.to_vec());
                 }
             }
-            // A turn sends one batch of entries; there may be another.
+            // A turn sends one batch of entries; another one may follow.
             if !on || frames.len() == before {
                 return (frames, on);
             }

@@ -1,4 +1,4 @@
-//! A relay on a free port, and clients that speak the wire and nothing more.
+//! A relay on a free port, and clients that speak only the wire protocol.
 
 #![allow(
     dead_code,
@@ -39,7 +39,7 @@ use tokio::{
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
-/// How long a test waits for what must come.
+/// Timeout of a test for an expected event.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A stream of any kind.
@@ -147,7 +147,7 @@ impl TestRelay {
         client
     }
 
-    /// Connects without saying hello.
+    /// Connects without a hello.
     pub async fn connect_silent(&self) -> Client {
         let stream = tls_connect(self.address).await;
         Client::open(stream, self.id).await
@@ -186,7 +186,7 @@ pub async fn tls_over(stream: TcpStream) -> TlsStream {
     connector.connect(name, stream).await.unwrap()
 }
 
-/// Takes any certificate: these tests are about what is said, not to whom.
+/// Accepts any certificate, because these tests examine the protocol and not the server's identity.
 #[derive(Debug)]
 struct Anyone;
 
@@ -234,7 +234,7 @@ pub struct Client {
     pub relay: RelayId,
     pub channel: [u8; 32],
     next: u32,
-    /// Frames that answer nothing, in order.
+    /// Frames that answer no request, in order.
     pub events: std::collections::VecDeque<ServerFrame>,
 }
 
@@ -475,7 +475,7 @@ pub fn key_of(key: &SigningKey) -> MemberKey {
     MemberKey(key.verifying_key().to_bytes())
 }
 
-/// An MLS PrivateMessage as far as a relay can tell.
+/// An MLS PrivateMessage as far as a relay can parse it.
 pub fn message(room: RoomId, epoch: u64, content: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 1, 0, 2, 16];
     bytes.extend(room.0);
@@ -485,7 +485,7 @@ pub fn message(room: RoomId, epoch: u64, content: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The same of an own retraction or a departure.
+/// The same for an own retraction or a departure.
 pub fn marked(room: RoomId, epoch: u64, bytes: usize) -> Vec<u8> {
     let mut payload = message(room, epoch, 1, b"");
     payload.pop();
@@ -494,7 +494,7 @@ pub fn marked(room: RoomId, epoch: u64, bytes: usize) -> Vec<u8> {
     payload
 }
 
-/// Whether an effect must come beside a commit.
+/// Returns whether an effect needs a commit.
 pub fn needs_commit(effect: &Effect) -> bool {
     matches!(
         effect,
@@ -508,7 +508,7 @@ pub fn needs_commit(effect: &Effect) -> bool {
     )
 }
 
-/// Whether an effect must come beside a marked entry.
+/// Returns whether an effect needs a marked entry.
 pub fn needs_mark(effect: &Effect) -> bool {
     matches!(effect, Effect::Leave | Effect::Retract { own: Some(_), .. })
 }
@@ -541,7 +541,7 @@ pub fn accepted(frame: &ServerFrame) -> Seq {
     }
 }
 
-/// A room with a facilitator who is connected.
+/// A room with a connected facilitator.
 pub struct TestRoom {
     pub id: RoomId,
     pub key: SigningKey,
@@ -549,7 +549,7 @@ pub struct TestRoom {
     pub epoch: u64,
 }
 
-/// A member who is connected.
+/// A connected member.
 pub struct TestMember {
     pub key: SigningKey,
     pub client: Client,
@@ -582,7 +582,7 @@ impl TestRoom {
         Effect::AddInvite { invite, uses, expires, preview: b"sealed preview".to_vec() }
     }
 
-    /// Submits effects beside the entry that they need.
+    /// Submits effects with the entry that they need.
     pub async fn act(&mut self, effects: Vec<Effect>) -> ServerFrame {
         if effects.iter().any(needs_commit) {
             return self.commit(effects).await;
@@ -608,7 +608,7 @@ impl TestRoom {
         Effect::Admit { member: key_of(key), role, welcome, acknowledgement }
     }
 
-    /// Lets somebody in, the whole way.
+    /// Admits a new member, from invite to Welcome.
     pub async fn join(&mut self, relay: &TestRelay, role: Role) -> TestMember {
         let key = key();
         let token = self.invite(1).await;

@@ -1,7 +1,7 @@
-//! Questions before or beside the console: a passphrase without echo, an answer, a yes or no.
+//! Questions before or during the console: a passphrase without echo, an answer, a yes or no.
 //!
-//! Questions go to standard error, so that standard output stays clean for programs. These functions block; call
-//! them before the console starts, and from async code inside `spawn_blocking`.
+//! Questions go to standard error, so that standard output holds only results. These functions block; call them
+//! before the console starts, and from async code inside `spawn_blocking`.
 
 use std::{
     io::{self, BufRead, BufReader, IsTerminal as _, Read, Write as _},
@@ -26,26 +26,26 @@ use crate::signals;
 
 /// Bytes of a passphrase.
 const SECRET_BYTES_MAX: usize = 1024;
-/// Times that a yes or no is asked for.
+/// Attempts at a yes or no.
 const TRIES_MAX: usize = 3;
-/// Time without a key after which a paste is over.
+/// Time without a key after which a paste has ended.
 const PASTE_QUIET: Duration = Duration::from_millis(100);
 /// Waits of [`PASTE_QUIET`] for the end of a paste.
 const PASTE_WAITS_MAX: u32 = 50;
 
-/// Stands for "no key" among a terminal's special codes (`_POSIX_VDISABLE`).
+/// Means "no key" among a terminal's special codes (`_POSIX_VDISABLE`).
 const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
-/// The terminal's modes before we changed them; here, so that any way out can restore them. Whoever changes them holds the
+/// The terminal's modes before the first change; static, so that every exit can restore them. Changing the modes needs the
 /// lock.
 static REMEMBERED: Mutex<Option<Termios>> = Mutex::new(None);
 /// Whether a secret is being typed.
 static SECRET: AtomicBool = AtomicBool::new(false);
 
-/// Whether the terminal shows its alternate screen at our wish.
+/// Whether this process switched to the alternate screen.
 static ALTERNATE: AtomicBool = AtomicBool::new(false);
 
-/// Why a question has no answer.
+/// Reasons why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// The input ended.
@@ -54,10 +54,10 @@ pub enum AskError {
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
-    /// More than any passphrase that somebody types.
+    /// More than the limit, which exceeds any typed passphrase.
     #[error("what is typed here has at most {0} bytes")]
     SecretTooLong(usize),
-    /// The answer cannot be taken.
+    /// The answer is refused.
     #[error(transparent)]
     Line(#[from] LineError),
     /// Reading or writing failed.
@@ -65,13 +65,13 @@ pub enum AskError {
     Io(#[from] io::Error),
 }
 
-/// Shows the terminal's alternate screen, which has no scrollback, until the terminal is restored.
+/// Displays the terminal's alternate screen, which has no scrollback, until the terminal is restored.
 pub(super) fn show_alternate_screen() {
     ALTERNATE.store(true, Ordering::SeqCst);
     screen("\x1b[?1049h\x1b[2J\x1b[H");
 }
 
-/// Clears the alternate screen, which some terminals keep, and goes back to the screen before it, if it is shown.
+/// Clears the alternate screen, which some terminals keep, and returns to the main screen, if it is displayed.
 pub fn leave_alternate_screen() {
     if ALTERNATE.swap(false, Ordering::SeqCst) {
         screen("\x1b[2J\x1b[H\x1b[?1049l");
@@ -80,11 +80,11 @@ pub fn leave_alternate_screen() {
 
 fn screen(sequence: &str) {
     let mut out = io::stdout().lock();
-    // Nobody can be told that the terminal is closed.
+    // A closed terminal cannot display an error.
     let _ = out.write_all(sequence.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Restores the terminal's screen and modes, if this process changed any. Call it on the way out after a signal.
+/// Restores the terminal's screen and modes, if this process changed any. Call it before an exit after a signal.
 pub fn restore_terminal() {
     leave_alternate_screen();
     restore(lock(&REMEMBERED).as_ref());
@@ -92,14 +92,14 @@ pub fn restore_terminal() {
 
 fn restore(modes: Option<&Termios>) {
     if let Some(modes) = modes {
-        // Nothing better can be done for a terminal that is gone.
+        // A closed terminal cannot be restored.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
     }
 }
 
-/// Restores the terminal and ends the process, wherever its other threads are.
+/// Restores the terminal and ends the process, whatever its other threads do.
 pub fn leave_terminal_and_exit(code: i32) -> ! {
-    // Held to the end, so that nothing changes the modes again.
+    // Held to the end, so that no other thread changes the modes again.
     let remembered = lock(&REMEMBERED);
     let asked = SECRET.load(Ordering::SeqCst);
     if asked {
@@ -108,24 +108,24 @@ pub fn leave_terminal_and_exit(code: i32) -> ! {
     leave_alternate_screen();
     restore(remembered.as_ref());
     if asked {
-        // Nobody can be told that the terminal is closed.
+        // A closed terminal cannot display an error.
         let _ = show("\n");
     }
     process::exit(code)
 }
 
-/// Forgets what is typed and not yet read. Of a secret it must not go to whoever reads next: a shell shows and keeps it.
+/// Discards typed bytes that were not yet read. A secret must not go to the next reader: a shell displays and keeps it.
 pub(super) fn forget_typed() {
-    // There is nothing to forget where it fails.
+    // If it fails, there is nothing to discard.
     let _ = tcflush(io::stdin(), QueueSelector::IFlush);
 }
 
-/// Returns how many bytes were typed and not yet read; of a terminal that gives lines, those of whole lines.
+/// Returns the number of typed bytes that were not yet read; in line mode, those of whole lines.
 fn typed() -> u64 {
     rustix::io::ioctl_fionread(io::stdin()).unwrap_or(0)
 }
 
-/// Forgets the rest of a paste, of which more may still be coming in.
+/// Discards the rest of a paste, of which more may still arrive.
 fn forget_pasted() {
     for _ in 0..PASTE_WAITS_MAX {
         forget_typed();
@@ -136,13 +136,13 @@ fn forget_pasted() {
     }
 }
 
-/// Drops what was typed while nobody asked for it, because it would go to the shell, which runs and keeps it. If there is
-/// any, says `note` and waits for Enter on an empty line: the person may be in the middle of a sentence.
+/// Drops keys that were typed without a question, because they would go to the shell, which runs and keeps them. If there are
+/// any, prints `note` and waits for Enter on an empty line, because the person may still be typing.
 ///
 /// # Errors
 /// If the terminal does not work.
 pub fn drop_typed(note: &str) -> io::Result<()> {
-    // A process in the background would be stopped for touching the terminal.
+    // The system would stop a background process that changes the terminal.
     let foreground =
         tcgetpgrp(io::stdin()).map_or(true, |group| group == rustix::process::getpgrp());
     if !foreground || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -169,7 +169,7 @@ pub fn drop_typed(note: &str) -> io::Result<()> {
     show("\n")
 }
 
-/// Keys come one by one and unseen; Ctrl-C reaches us and cannot leave the terminal without echo.
+/// Makes keys arrive one by one without echo; Ctrl-C reaches this process and cannot leave the terminal without echo.
 fn unseen_keys() -> io::Result<()> {
     change_terminal(OptionalActions::Now, |modes| {
         modes.local_modes -=
@@ -179,8 +179,8 @@ fn unseen_keys() -> io::Result<()> {
     })
 }
 
-/// Reads the terminal a byte at a time, so that what is not asked for stays where [`forget_typed`] reaches it. The standard
-/// library's reader takes more.
+/// Reads the terminal a byte at a time, so that further bytes stay where [`forget_typed`] can discard them. The standard
+/// library's reader buffers more.
 struct Keys;
 
 impl Read for Keys {
@@ -190,7 +190,7 @@ impl Read for Keys {
     }
 }
 
-/// Changes the terminal's modes, after remembering them as they were before the first change.
+/// Changes the terminal's modes, after saving them before the first change.
 fn change_terminal(how: OptionalActions, change: impl FnOnce(&mut Termios)) -> io::Result<()> {
     let mut remembered = lock(&REMEMBERED);
     let mut modes = tcgetattr(io::stdin())?;
@@ -201,9 +201,9 @@ fn change_terminal(how: OptionalActions, change: impl FnOnce(&mut Termios)) -> i
     Ok(tcsetattr(io::stdin(), how, &modes)?)
 }
 
-/// Makes the terminal give keys one by one and show none; false if it cannot. [`restore_terminal`] undoes it.
+/// Makes the terminal deliver keys one by one without echo; false if it cannot. [`restore_terminal`] undoes it.
 ///
-/// Ctrl-C, Ctrl-Z and Ctrl-\\ become keys, so that nothing leaves the terminal so.
+/// Ctrl-C, Ctrl-Z and Ctrl-\\ become keys, so that they cannot leave the terminal in this mode.
 pub(super) fn key_by_key() -> bool {
     let changed = change_terminal(OptionalActions::Drain, |modes| {
         modes.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN;
@@ -217,7 +217,7 @@ pub(super) fn key_by_key() -> bool {
     changed.is_ok()
 }
 
-/// Asks for a secret without showing it. Without a terminal it reads one line, and asks nothing.
+/// Asks for a secret without displaying it. Without a terminal it reads one line, and prints no question.
 ///
 /// # Errors
 /// See [`AskError`].
@@ -233,7 +233,7 @@ fn typed_unseen(
     prompt: &str,
     read: impl FnOnce(&mut Keys) -> Result<Zeroizing<String>, AskError>,
 ) -> Result<Zeroizing<String>, AskError> {
-    // Before the echo goes: a signal that finds the default would leave the terminal without it.
+    // Before the echo is disabled, because a signal's default action would leave it disabled.
     signals::restore_terminal_first()?;
     let asked = Asked;
     SECRET.store(true, Ordering::SeqCst);
@@ -241,7 +241,7 @@ fn typed_unseen(
     unseen_keys()?;
     show(prompt)?;
     let secret = read(&mut Keys);
-    // The rest of one that is too long, or of a paste.
+    // Discards the rest of too long a secret or of a paste.
     if secret.is_err() || typed() > 0 {
         forget_pasted();
     }
@@ -250,8 +250,8 @@ fn typed_unseen(
     secret
 }
 
-/// Asks for a text that may be pasted in several lines, without showing it, until it is whole, or an empty line follows its
-/// beginning: `begun` tells it from the words before it. What was pasted behind it is dropped.
+/// Asks for a text that may be pasted in several lines, without displaying it, until it is complete, or until an empty line follows
+/// an incomplete beginning: `begun` recognises that from the words before it. Bytes pasted after it are dropped.
 ///
 /// # Errors
 /// See [`AskError`].
@@ -275,8 +275,8 @@ pub fn read_pasted(
     })
 }
 
-/// Reads lines until they are whole, or an empty line ends what has begun. Before each further line, `more` learns whether it
-/// has.
+/// Reads lines until the text is complete, or an empty line ends an incomplete beginning. Before each further line, `more` gets
+/// whether one has begun.
 fn pasted(
     input: &mut impl Read,
     bytes_max: usize,
@@ -300,7 +300,7 @@ fn pasted(
     }
 }
 
-/// Asks for one line. At a terminal, what was typed before the question or pasted behind the line answers nothing.
+/// Asks for one line. At a terminal, keys typed before the question or pasted after the line are not an answer.
 ///
 /// # Errors
 /// See [`AskError`].
@@ -322,7 +322,7 @@ fn ask_of(input: &mut impl BufRead, prompt: &str) -> Result<String, AskError> {
     Ok(line.ok_or(AskError::Ended)??)
 }
 
-/// Asks for a yes or no. Anything but a clear yes after three tries is a no, and so is the end of input.
+/// Asks for a yes or no. Without a clear answer after three attempts, or at the end of input, the answer is no.
 ///
 /// # Errors
 /// See [`AskError`].
@@ -338,7 +338,7 @@ pub fn confirm(prompt: &str) -> Result<bool, AskError> {
     Ok(false)
 }
 
-/// Restores the terminal on every way out of a question for a secret.
+/// Restores the terminal when a question for a secret ends, also by an error.
 struct Asked;
 
 impl Drop for Asked {
@@ -362,7 +362,7 @@ fn yes_or_no(answer: &str) -> Option<bool> {
     }
 }
 
-/// Reads one line as a secret. Byte by byte into a buffer that never grows, so that no copy is left behind.
+/// Reads one line as a secret, byte by byte into a buffer that never grows, so that no copy is left in memory.
 fn secret_line(input: &mut impl Read) -> Result<Zeroizing<String>, AskError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
     loop {
@@ -378,7 +378,7 @@ fn secret_line(input: &mut impl Read) -> Result<Zeroizing<String>, AskError> {
     into_text(bytes, SECRET_BYTES_MAX)
 }
 
-/// Reads a secret from single keys: backspace, Ctrl-U, Ctrl-C and Ctrl-D do what people expect.
+/// Reads a secret from single keys, with backspace, Ctrl-U, Ctrl-C and Ctrl-D in their usual meanings.
 fn secret_keys(input: &mut impl Read, bytes_max: usize) -> Result<Zeroizing<String>, AskError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max + 1));
     loop {
@@ -388,7 +388,7 @@ fn secret_keys(input: &mut impl Read, bytes_max: usize) -> Result<Zeroizing<Stri
             Some(4) if bytes.is_empty() => return Err(AskError::Ended),
             Some(4 | b'\n' | b'\r') => break,
             Some(8 | 0x7f) => {
-                // A character of several bytes goes whole.
+                // Removes all bytes of a character.
                 while bytes.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
             }
             Some(0x15) => {
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_can_be_refused() {
+    fn secret_can_be_refused() {
         assert_eq!(keys(b"hun\x03"), Err("interrupted".into()));
         for ended in [&b"\x04"[..], b"", b"no line feed"] {
             assert_eq!(keys(ended), Err("the input ended before an answer".into()));
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_comes_from_a_pipe() {
+    fn secret_is_read_from_a_pipe() {
         for (piped, secret) in [
             (&b"hunter2\nrest"[..], "hunter2"),
             (b"hunter2\r\n", "hunter2"),

@@ -1,4 +1,4 @@
-//! The line being typed: keys in, lines out, and how it looks. Pure: the console does the reading and writing.
+//! The line editor: keys in, lines out, and drawing. It is pure; the console reads and writes.
 
 use std::collections::VecDeque;
 
@@ -6,19 +6,19 @@ use hearth_text::escape;
 
 use super::{LINE_BYTES_MAX, LineError};
 
-/// Lines that the arrow keys bring back. They stay in memory.
+/// Lines of history for the arrow keys. They stay in memory.
 const HISTORY_LINES_MAX: usize = 100;
-/// Characters on each side of the cursor that are looked at to draw; no terminal is wider.
+/// Characters on each side of the cursor that are considered in drawing; no terminal is wider.
 const DRAWN_CHARS_MAX: usize = 1000;
-/// Bytes of a key's escape sequence; a longer one is no key.
+/// Bytes of a key's escape sequence; a longer one is not a key.
 const SEQUENCE_BYTES_MAX: usize = 16;
 
-/// What keys amount to.
+/// Result of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Typed {
-    /// A line, or the reason why there is none.
+    /// A line, or the reason to refuse it.
     Line(Result<String, LineError>),
-    /// Ctrl-C in a line, which the arrow keys bring back.
+    /// Ctrl-C in a line, which the arrow keys can recall.
     PutAway,
     /// Ctrl-D or Ctrl-C on an empty line.
     End,
@@ -26,7 +26,7 @@ pub(super) enum Typed {
     Suspend,
 }
 
-/// A line editor for one row, which scrolls sideways where the line is longer.
+/// A line editor of one row, which scrolls sideways for a longer line.
 #[derive(Debug, Default)]
 pub(super) struct LineEditor {
     prompt: String,
@@ -38,14 +38,14 @@ pub(super) struct LineEditor {
     decoding: Decoding,
     pasting: bool,
     history: VecDeque<String>,
-    /// How many lines back; 0 is the line being typed, which waits in `draft`.
+    /// Position in the history; 0 is the current line, which waits in `draft`.
     back: usize,
     draft: String,
-    /// Shows the prompt alone.
+    /// Displays only the prompt.
     unseen: bool,
 }
 
-/// What the bytes so far are the beginning of.
+/// The sequence that the bytes so far begin.
 #[derive(Debug, Default)]
 enum Decoding {
     #[default]
@@ -60,7 +60,7 @@ impl LineEditor {
         Self { prompt: escape::one_line(prompt), ..Self::default() }
     }
 
-    /// Returns one that does not show what is typed.
+    /// Returns an editor that does not display the typed text.
     pub(super) fn unseen(prompt: &str) -> Self {
         Self { unseen: true, ..Self::new(prompt) }
     }
@@ -76,7 +76,7 @@ impl LineEditor {
             Decoding::Nothing => self.begin(byte),
             Decoding::Character(mut bytes, wanted) => {
                 if byte & 0xc0 != 0x80 {
-                    // The byte begins something else; at worst one more complaint.
+                    // The byte begins something else; the worst case is a second error.
                     let _ = self.begin(byte);
                     return Some(Typed::Line(Err(LineError::NotUtf8)));
                 }
@@ -102,7 +102,7 @@ impl LineEditor {
             Decoding::Sequence(mut bytes) => {
                 match byte {
                     0x40..=0x7e => self.key(&bytes, byte),
-                    // What is too long for a key is read to its end all the same.
+                    // A sequence that is too long for a key is still read to its end.
                     0x20..=0x3f => {
                         if bytes.len() < SEQUENCE_BYTES_MAX {
                             bytes.push(byte);
@@ -122,7 +122,7 @@ impl LineEditor {
             b'\r' | b'\n' => return Some(Typed::Line(self.accept())),
             b'\t' => self.insert('\t'),
             0x1b => self.decoding = Decoding::Escape,
-            // A pasted text presses no keys.
+            // Control characters in a paste are not keys.
             0..=0x1f | 0x7f if self.pasting => {}
             // Ctrl-C, Ctrl-D.
             3 if self.bytes == 0 && !self.too_long => return Some(Typed::End),
@@ -177,7 +177,7 @@ impl LineEditor {
     }
 
     fn insert(&mut self, c: char) {
-        // The line is refused as a whole once it is accepted; until then nothing more is kept.
+        // The line is refused whole when it is entered; until then it does not grow.
         if self.bytes + c.len_utf8() > LINE_BYTES_MAX {
             self.too_long = true;
         } else {
@@ -201,7 +201,7 @@ impl LineEditor {
         Ok(line)
     }
 
-    /// Takes a text for the line's draft; where something is being typed, the arrow keys bring it.
+    /// Makes a text the line's draft; if the line is not empty, adds it to the history.
     pub(super) fn give_back(&mut self, text: &str) {
         if self.text().is_empty() && self.back == 0 && !self.pasting {
             self.replace(text);
@@ -280,7 +280,7 @@ impl LineEditor {
         while self.remove_right() && self.right.last().is_some_and(|c| escape::is_attached(*c)) {}
     }
 
-    /// Returns what draws the line on a row of its own, in less than that many columns, cursor placed.
+    /// Returns the output that draws the line on its own row, in fewer than that many columns, with the cursor placed.
     pub(super) fn draw(&self, columns: usize) -> String {
         let columns = columns.saturating_sub(1).max(1);
         if self.unseen {
@@ -291,7 +291,7 @@ impl LineEditor {
         let from = self.left.len().saturating_sub(DRAWN_CHARS_MAX);
         let left = shown(self.left[from..].iter());
         let right = shown(self.right.iter().rev().take(DRAWN_CHARS_MAX));
-        // What is right of the cursor gets a quarter of the row where not everything fits.
+        // The text right of the cursor gets a quarter of the row if the line does not fit.
         let kept = escape::width(&right).min(room / 4);
         let left = escape::truncate_start(&left, room - kept);
         let right = escape::truncate(&right, room - escape::width(&left));
@@ -301,7 +301,7 @@ impl LineEditor {
     }
 }
 
-/// Makes typed text inert, too: a paste is not what somebody typed.
+/// Makes typed text inert too, because a paste may come from another person.
 fn shown<'a>(chars: impl Iterator<Item = &'a char>) -> String {
     let text: String = chars.map(|c| if *c == '\n' { '↵' } else { *c }).collect();
     escape::one_line(&text)
@@ -345,13 +345,13 @@ mod tests {
     }
 
     #[test]
-    fn a_paste_presses_no_keys() {
+    fn paste_presses_no_keys() {
         let keys = b"\x1b[200~one\rtwo\x03\x04\x1b[A\x7f\nthree\x1b[201~!\r";
         assert_eq!(typed(&mut LineEditor::new(""), keys), [line("one\ntwo\nthree!")]);
     }
 
     #[test]
-    fn history_comes_back_and_the_draft_with_it() {
+    fn history_restores_lines_and_draft() {
         let mut editor = LineEditor::new("");
         typed(&mut editor, b"one\rtwo\rtwo\r \r");
         assert_eq!(typed(&mut editor, b"draft\x1b[A\x1b[A\x1b[A\r"), [line("one")]);
@@ -363,18 +363,18 @@ mod tests {
     }
 
     #[test]
-    fn given_back_words_are_a_draft() {
+    fn returned_text_is_a_draft() {
         let mut editor = LineEditor::new("");
         editor.give_back("a long\nsentence");
         assert_eq!(typed(&mut editor, b"\x7f!\r"), [line("a long\nsentenc!")]);
-        // What is being typed stays.
+        // The current line stays.
         typed(&mut editor, b"half");
         editor.give_back("refused");
         assert_eq!(typed(&mut editor, b"\x1b[A\r"), [line("refused")]);
     }
 
     #[test]
-    fn the_end_is_an_end() {
+    fn control_keys_end_or_suspend() {
         assert_eq!(
             typed(&mut LineEditor::new(""), b"half\x03\x1b[A\r"),
             [Typed::PutAway, line("half")]
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_utf8_is_told_and_the_rest_kept() {
+    fn invalid_utf8_keeps_the_rest() {
         for keys in [&b"a\xffb\r"[..], b"a\xc3b\r", b"a\xed\xa0\x80b\r", b"a\xe2\x82b\r"] {
             let bad = Typed::Line(Err(LineError::NotUtf8));
             assert_eq!(typed(&mut LineEditor::new(""), keys), [bad, line("ab")], "{keys:?}");
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_refused_whole() {
+    fn too_long_line_is_refused_whole() {
         let mut editor = LineEditor::new("");
         let mut keys = vec![b'x'; 1 << 20];
         keys.push(b'\r');
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn the_row_is_never_full_and_the_cursor_is_in_it() {
+    fn cursor_stays_within_the_row() {
         let mut editor = LineEditor::new("a long room name> ");
         let text = "日本語 hello\te\u{301} 👨\u{200d}👩\u{200d}👧 ".repeat(20);
         for (index, byte) in text.bytes().chain([2; 200]).enumerate() {
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pasted_is_drawn_inert() {
+    fn pasted_text_is_drawn_inert() {
         let mut editor = LineEditor::new("\x1b]0;x\x07> ");
         typed(&mut editor, "\x1b[200~a\u{202e}b\u{9b}2J\nc\x1b[201~".as_bytes());
         let drawn = editor.draw(80);

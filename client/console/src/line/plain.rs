@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 use super::LineError;
 
-/// Reads one line without its line feed (or CR LF); `None` at the end. A line that is too long is consumed whole
+/// Reads one line without its line feed (or CR LF); `None` at the end. A line that is too long is read to its end
 /// and refused whole, in bounded memory.
 pub(super) fn read_line(
     input: &mut impl BufRead,
@@ -25,7 +25,7 @@ pub(super) fn read_line(
         begun = true;
         let end = available.iter().position(|byte| *byte == b'\n');
         let part = &available[..end.unwrap_or(available.len())];
-        // One more for the CR that a line feed may follow.
+        // One more for a CR before the line feed.
         if line.len() + part.len() > bytes_max + 1 {
             too_long = true;
             line = Vec::new();
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails and stutters as pipes do.
+    /// Interrupts and splits reads, as a pipe may.
     struct Stutter<'a>(&'a [u8], bool);
 
     impl Read for Stutter<'_> {
@@ -82,15 +82,17 @@ mod tests {
         lines
     }
 
+    /// Or with the end of the input.
     #[test]
-    fn lines_end_with_lf_or_crlf_or_the_input() {
+    fn lines_end_with_lf_or_crlf() {
         let expected = ["one", "", "two", "three\rx", "last"].map(|line| Ok(line.to_owned()));
         assert_eq!(all(b"one\n\r\ntwo\r\nthree\rx\nlast", 100), expected);
         assert!(all(b"", 100).is_empty());
     }
 
+    /// The next line is read.
     #[test]
-    fn long_lines_are_refused_whole_and_the_next_is_read() {
+    fn long_lines_are_refused_whole() {
         let lines = all(b"12345\n123456\r\n1234567890\nok\n1234567", 5);
         let long = Err(LineError::TooLong);
         assert_eq!(lines, [Ok("12345".into()), long.clone(), long.clone(), Ok("ok".into()), long]);
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_utf8_is_told_and_not_fatal() {
+    fn invalid_utf8_is_not_fatal() {
         let lines = all(b"\xff\xfe\nnext\0\n", 100);
         assert_eq!(lines, [Err(LineError::NotUtf8), Ok("next\0".into())]);
     }

@@ -1,16 +1,16 @@
-//! What bytes from outside meet in OpenMLS, one call each and without effect. Compiled for fuzzing only.
+//! Entry points of OpenMLS for bytes from outside, one call each, without effect. Compiled for fuzzing only.
 
 use openmls_traits::{crypto::OpenMlsCrypto as _, types::CryptoError};
 
 use super::*;
 use crate::{EngineError, Room, provider::Crypto};
 
-/// What became of an entry.
+/// Outcome of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is an application message with this content.
     Application(Vec<u8>),
-    /// It is a commit that the gate passes.
+    /// It is a commit that passes the gate.
     Commit,
     /// It is a commit that the gate refuses.
     Refused,
@@ -20,7 +20,7 @@ pub enum Fate {
     Unreadable,
 }
 
-/// Why a change is taken back.
+/// Why a change is rolled back.
 enum Undo {
     Wanted,
     Failed,
@@ -33,7 +33,7 @@ impl From<crate::store::StoreError> for Undo {
 }
 
 impl Room<'_> {
-    /// Runs something against a freshly loaded group, and takes every change of the store back.
+    /// Runs a closure on a freshly loaded group, and rolls back every change of the store.
     fn without_effect<T>(&self, run: impl FnOnce(&Provider<'_>, &mut Group) -> T) -> Option<T> {
         let provider = self.provider();
         let mut result = None;
@@ -56,14 +56,14 @@ fn fate(group: &mut Group, provider: &Provider<'_>, room: &Room<'_>, payload: &[
     }
 }
 
-/// Reads some entries, one after another; `None` if the room has no group.
+/// Reads entries one after another; `None` if the room has no group.
 pub fn read_entries(room: &Room<'_>, payloads: &[&[u8]]) -> Option<Vec<Fate>> {
     room.without_effect(|provider, group| {
         payloads.iter().map(|payload| fate(group, provider, room, payload)).collect()
     })
 }
 
-/// A member's group in memory, which reads one thing after another that changes nothing.
+/// A member's group in memory, for repeated reads without effect.
 pub struct Reader(Group);
 
 impl Reader {
@@ -72,18 +72,18 @@ impl Reader {
         Group::load(&room.provider(), room.id()).ok().flatten().map(Self)
     }
 
-    /// Reads an entry of that room. What verifies changes the store: it is for [`read_entries`].
+    /// Reads an entry of that room. Entries that verify change the store, so use [`read_entries`] for them.
     pub fn read(&mut self, room: &Room<'_>, payload: &[u8]) -> Fate {
         fate(&mut self.0, &room.provider(), room, payload)
     }
 
-    /// Reads the key package of a knock at that room, and says whose it is.
+    /// Reads the key package of a knock at that room and returns its leaf.
     pub fn read_key_package(&self, room: &Room<'_>, bytes: &[u8]) -> Option<Leaf> {
         self.0.read_key_package(&room.provider(), bytes).ok()
     }
 }
 
-/// Reads a Welcome as somebody who has knocked, and says whether it is taken.
+/// Reads a Welcome as a member who has knocked, and returns whether it is accepted.
 pub fn read_welcome(room: &Room<'_>, welcome: &[u8]) -> bool {
     let provider = room.provider();
     let pinned = room.state.pinned.clone();
@@ -98,7 +98,7 @@ pub fn read_welcome(room: &Room<'_>, welcome: &[u8]) -> bool {
     taken
 }
 
-/// Whether OpenMLS takes bytes for a PrivateMessage, and which group and epoch it names.
+/// Returns group and epoch if OpenMLS parses the bytes as a PrivateMessage.
 pub fn says_private_message(payload: &[u8]) -> Option<(Vec<u8>, u64)> {
     match MlsMessageIn::tls_deserialize_exact(payload).ok()?.extract() {
         MlsMessageBodyIn::PrivateMessage(message) => {
@@ -108,7 +108,7 @@ pub fn says_private_message(payload: &[u8]) -> Option<(Vec<u8>, u64)> {
     }
 }
 
-/// Makes Welcomes around any group info, as whoever has the newcomer's key package can (RFC 9420 section 12.4.3.1).
+/// Makes Welcomes around any group info, as an attacker with the newcomer's key package can (RFC 9420 section 12.4.3.1).
 pub struct GroupInfoForge<'a> {
     crypto: &'a Crypto,
     package: KeyPackage,
@@ -117,10 +117,10 @@ pub struct GroupInfoForge<'a> {
 }
 
 impl<'a> GroupInfoForge<'a> {
-    /// Takes a member's room, whose key will sign and whose group info is the model, and a newcomer's key package.
+    /// Takes a member's room, whose key signs and whose group info is the model, and a newcomer's key package.
     ///
     /// # Errors
-    /// [`EngineError`] if the room has no group or the package is none.
+    /// [`EngineError`] if the room has no group or the package is invalid.
     pub fn new(room: &mut Room<'a>, package: &[u8]) -> Result<Self, EngineError> {
         let (signer, crypto) = (room.signing_key(), room.crypto);
         let (provider, group) = room.group()?;
@@ -131,29 +131,29 @@ impl<'a> GroupInfoForge<'a> {
             .map_err(|_| MlsError::State)?
             .tls_serialize_detached()
             .map_err(|_| MlsError::State)?;
-        // Version and wire format are not part of what travels in a Welcome, and the signature is made anew.
+        // A Welcome carries neither version nor wire format, and the signature is made again.
         let signature_at = info.len().checked_sub(2 + 64).ok_or(MlsError::State)?;
         let info = info.get(4..signature_at).ok_or(MlsError::State)?.to_vec();
         Ok(Self { crypto, package, signer, info })
     }
 
-    /// Returns a good group info, up to its signature.
+    /// Returns a valid group info, up to its signature.
     pub fn model(&self) -> &[u8] {
         &self.info
     }
 
-    /// Whether a group info, with any signature, is read at all; the rest of it then is what a Welcome leads to.
+    /// Whether OpenMLS parses a group info with any signature, so that a Welcome tests the rest of it.
     pub fn is_read(info: &[u8]) -> bool {
         let message = [&[0, 1, 0, 4], info, &vector(&[0; 64])].concat();
         MlsMessageIn::tls_deserialize(&mut message.as_slice()).is_ok()
     }
 
-    /// Signs a group info, puts it into a Welcome, and lets the newcomer's client read it; says whether it is taken.
+    /// Signs a group info, puts it into a Welcome, and returns whether the newcomer's client accepts it.
     pub fn is_taken(&self, newcomer: &Room<'_>, info: &[u8]) -> bool {
         self.welcome(info).is_ok_and(|welcome| read_welcome(newcomer, &welcome))
     }
 
-    /// Returns OpenMLS's own word for what is wrong with a group info in such a Welcome; `None` if nothing is.
+    /// Returns OpenMLS's error for a group info in such a Welcome; `None` if there is none.
     pub fn what_is_wrong(&self, newcomer: &Room<'_>, info: &[u8]) -> Option<String> {
         let Ok(welcome) = self.welcome(info) else { return Some("no Welcome".to_owned()) };
         let provider = newcomer.provider();

@@ -1,4 +1,4 @@
-//! What a modified member can do with OpenMLS that [`Group`] never does. Compiled for tests only.
+//! Abilities of a modified member with OpenMLS that [`Group`] never uses. Compiled for tests only.
 
 use hearth_protocol::codec;
 use openmls::prelude::{
@@ -12,7 +12,7 @@ use super::*;
 const PSK: &[u8] = b"known to everybody";
 const NONCE: [u8; 32] = [5; 32];
 
-/// What a forged commit makes of the committer's own leaf.
+/// A forged commit's effect on the committer's own leaf.
 #[derive(Default)]
 pub(crate) enum OwnLeaf<'a> {
     #[default]
@@ -32,7 +32,7 @@ pub(crate) enum OwnLeaf<'a> {
     Key(&'a SigningKey),
 }
 
-/// What a forged commit makes of the group context.
+/// A forged commit's effect on the group context.
 #[derive(Default)]
 pub(crate) enum Context<'a> {
     #[default]
@@ -40,12 +40,12 @@ pub(crate) enum Context<'a> {
     Policy(&'a RoomPolicy),
     PolicyBytes(Vec<u8>),
     NoPolicy,
-    /// The policy, and before it what every leaf must be able to do in another order, or after it as it is.
+    /// The policy, and before it the required capabilities in another order, or after it unchanged.
     OtherOrder(&'a RoomPolicy),
     OtherRequirement(&'a RoomPolicy),
-    /// The policy, without the capabilities that every leaf must have.
+    /// The policy, without the required capabilities.
     NoRequirement(&'a RoomPolicy),
-    /// The policy, and somebody outside who may propose.
+    /// The policy, and a stranger who may propose.
     Outsider(&'a RoomPolicy),
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum Foreign {
     ExternalInit,
 }
 
-/// A commit by no rule.
+/// A commit that follows no rule.
 #[derive(Default)]
 pub(crate) struct Forgery<'a> {
     pub(crate) adds: Vec<&'a [u8]>,
@@ -64,13 +64,13 @@ pub(crate) struct Forgery<'a> {
     pub(crate) context: Context<'a>,
     pub(crate) leaf: OwnLeaf<'a>,
     pub(crate) foreign: Option<Foreign>,
-    /// As a PublicMessage.
+    /// Sends the commit as a PublicMessage.
     pub(crate) in_clear: bool,
     /// Also commits the proposals sent before, by reference.
     pub(crate) by_reference: bool,
 }
 
-/// A proposal on its own.
+/// A bare proposal.
 pub(crate) enum Bare<'a> {
     Add(&'a [u8]),
     Remove(MemberKey),
@@ -81,7 +81,7 @@ pub(crate) enum Bare<'a> {
     SelfRemove,
 }
 
-/// A key package by no rule.
+/// A key package that follows no rule.
 #[derive(Default)]
 pub(crate) struct PackageForgery<'a> {
     pub(crate) acknowledgement: Option<&'a [u8]>,
@@ -166,7 +166,7 @@ impl Group {
         Ok(Committed { commit, welcome })
     }
 
-    /// Sends a proposal on its own; it stays stored here, to be committed by reference.
+    /// Makes a bare proposal; it stays stored here, to be committed by reference.
     pub(crate) fn propose(
         &mut self,
         provider: &Provider<'_>,
@@ -212,12 +212,12 @@ impl Group {
         self.inner.clear_pending_proposals(provider.storage()).unwrap();
     }
 
-    /// Whether any proposal waits to be committed: it would block sending.
+    /// Whether a stored proposal waits to be committed, which would block sending.
     pub(crate) fn has_proposals(&self) -> bool {
         self.inner.pending_proposals().next().is_some()
     }
 
-    /// Lets many in at once, and goes on without asking anybody.
+    /// Adds many members at once without asking anybody.
     pub(crate) fn fill(
         &mut self,
         provider: &Provider<'_>,
@@ -240,7 +240,7 @@ impl Group {
         self.merge_pending(provider)
     }
 
-    /// Joins by any Welcome at all.
+    /// Joins by any Welcome.
     pub(crate) fn join_unchecked(provider: &Provider<'_>, welcome: &[u8]) -> Option<Self> {
         let message = MlsMessageIn::tls_deserialize_exact(welcome).ok()?;
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else { return None };
@@ -249,7 +249,7 @@ impl Group {
         Some(Self::of(staged.into_group(provider).ok()?))
     }
 
-    /// Gives away what an external commit needs.
+    /// Reveals the group info that an external commit needs.
     pub(crate) fn group_info(&self, provider: &Provider<'_>, key: &SigningKey) -> Vec<u8> {
         let info = self.inner.export_group_info(provider.crypto(), &LeafSigner(key), true);
         info.unwrap().tls_serialize_detached().unwrap()
@@ -272,7 +272,7 @@ impl Group {
     }
 }
 
-/// Comes in by an external commit (RFC 9420 section 12.4.3.2), with what [`Group::group_info`] gave away.
+/// Joins by an external commit (RFC 9420 section 12.4.3.2), using the result of [`Group::group_info`].
 pub(crate) fn external_commit(
     provider: &Provider<'_>,
     identity: Identity<'_>,
@@ -337,12 +337,12 @@ pub(crate) fn forged_package(
         .unwrap()
 }
 
-/// Version and suite: the init key begins here, with its length.
+/// Offset of the init key with its length, after version and suite.
 const INIT_KEY_AT: usize = 4;
 /// Two bytes of length before the 64 of a signature (RFC 9420 section 2.1.2).
 const SIGNATURE_BYTES: usize = 2 + 64;
 
-/// Puts another init key into a key package and signs it anew, as its owner can (RFC 9420 section 5.1.2).
+/// Replaces the init key of a key package and signs it again, as its owner can (RFC 9420 section 5.1.2).
 pub(crate) fn with_init_key(package: &[u8], init_key: &[u8], key: &SigningKey) -> Vec<u8> {
     let end = package.len() - SIGNATURE_BYTES;
     let after = vector_end(package, INIT_KEY_AT);
@@ -351,10 +351,10 @@ pub(crate) fn with_init_key(package: &[u8], init_key: &[u8], key: &SigningKey) -
     forged
 }
 
-/// Puts another encryption key into the leaf of a key package and signs both anew (RFC 9420 section 7.2).
+/// Replaces the encryption key in the leaf of a key package and signs both again (RFC 9420 section 7.2).
 pub(crate) fn with_leaf_key(package: &[u8], leaf_key: &[u8], key: &SigningKey) -> Vec<u8> {
     let leaf_at = vector_end(package, INIT_KEY_AT);
-    // A key package of ours has no extensions: one byte that says so lies between the leaf and the last signature.
+    // A key package of ours has no extensions, which one byte between the leaf and the last signature states.
     let leaf_end = package.len() - SIGNATURE_BYTES - 1;
     assert_eq!(package[leaf_end], 0, "the extensions are empty");
     let rest = &package[vector_end(package, leaf_at)..leaf_end - SIGNATURE_BYTES];
@@ -365,13 +365,13 @@ pub(crate) fn with_leaf_key(package: &[u8], leaf_key: &[u8], key: &SigningKey) -
     forged
 }
 
-/// Bytes after their length (RFC 9420 section 2.1.2), of less than 16 KiB.
+/// Prefixes bytes with their length (RFC 9420 section 2.1.2), for less than 16 KiB.
 fn vector(bytes: &[u8]) -> Vec<u8> {
     let length = (u16::try_from(bytes.len()).unwrap() | 0x4000).to_be_bytes();
     [if bytes.len() < 64 { &length[1..] } else { &length }, bytes].concat()
 }
 
-/// Where a vector that begins at a place ends.
+/// Returns the end of the vector that begins at an offset.
 fn vector_end(bytes: &[u8], at: usize) -> usize {
     let [first, second] = [bytes[at], bytes[at + 1]].map(usize::from);
     if first < 0x40 { at + 1 + first } else { at + 2 + (first & 0x3f) * 256 + second }
@@ -388,7 +388,7 @@ fn sign_bytes(bytes: &mut Vec<u8>, label: &[u8], key: &SigningKey) {
     bytes.extend(key.sign(&content).to_bytes());
 }
 
-/// Lets a member know the pre-shared key that [`Foreign::Psk`] uses.
+/// Stores the pre-shared key that [`Foreign::Psk`] uses at a member.
 pub(crate) fn store_psk(provider: &Provider<'_>) {
     psk_id().store(provider, b"no secret at all, and 32 bytes..").unwrap();
 }

@@ -1,4 +1,4 @@
-//! Groups that live in sealed stores: across restarts, across rollbacks, in both suites.
+//! Groups in sealed stores: across restarts, across rollbacks, in both suites.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ use crate::{
 const SUITES: [Ciphersuite; 2] = [X_WING, CLASSICAL];
 const GROUP: &[u8] = b"a room of sixteen";
 
-/// One member: a folder, which can be closed and opened again, and a key.
+/// One member: a key and a folder that can be closed and opened again.
 struct Member {
     home: TempDir,
     profile: Option<Profile>,
@@ -52,7 +52,7 @@ impl Member {
         Provider::new(&self.crypto, self.store(), self.room)
     }
 
-    /// What a new process does: the file is closed and opened, keys and groups come from it alone.
+    /// Starts a new process: closes and opens the file, so that keys and groups come from it alone.
     fn restart(&mut self) -> MlsGroup {
         self.profile = None;
         self.profile = Some(Profile::open(self.home.path(), None).unwrap());
@@ -111,7 +111,7 @@ impl Member {
             .unwrap()
     }
 
-    /// Processes a message and returns its text, or an empty one for a commit, which is merged.
+    /// Processes a message and returns its text; merges a commit and returns an empty text.
     fn receive(&self, group: &mut MlsGroup, message: &MlsMessageOut) -> Result<String, ()> {
         let message = transport(message).try_into_protocol_message().map_err(drop)?;
         let processed = group.process_message(&self.provider(), message).map_err(drop)?;
@@ -173,7 +173,7 @@ fn groups_survive_restarts_in_both_suites() {
                 bea_group.epoch_authenticator().as_slice()
             );
 
-            // A commit, half of which happens before and half after a restart.
+            // A commit that is made before a restart and merged after it.
             let bundle =
                 bea_group.self_update(&bea.provider(), &bea.signer, Default::default()).unwrap();
             drop(bea_group);
@@ -241,7 +241,7 @@ fn a_rollback_leaves_the_earlier_state() {
 }
 
 #[test]
-fn a_failed_join_keeps_the_key_package() {
+fn failed_join_keeps_key_package() {
     let (ada, bea) = (Member::new(X_WING), Member::new(X_WING));
     let mut ada_group = ada.create();
     let package = bea.key_package();
@@ -275,7 +275,7 @@ impl MlsStorage<'_> {
 }
 
 #[test]
-fn another_version_of_a_value_is_malformed_not_misread() {
+fn values_of_other_versions_are_malformed() {
     let bytes = encode(&7_u8).unwrap();
     assert_eq!(decode::<u8>(Label::Tree, &bytes).unwrap(), 7);
     for bytes in [&b""[..], &[0, 7], &[2, 7], &[1], &[1, 0xff]] {
@@ -284,7 +284,7 @@ fn another_version_of_a_value_is_malformed_not_misread() {
     }
 }
 
-/// Prints what a message costs in a group of ten. Run with `--ignored --no-capture`, in release for real numbers.
+/// Prints the cost of a message in a group of ten. Run with `--ignored --no-capture`, in release for real numbers.
 #[test]
 #[ignore = "measures, does not check"]
 fn cost_of_a_message() {

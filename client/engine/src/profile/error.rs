@@ -1,4 +1,4 @@
-//! Why a profile cannot be opened or made, each reason apart, so that a shell can say what to try next.
+//! Reasons why a profile cannot be opened or created, so that a shell can say what to try next.
 
 use std::{fmt, io, path::PathBuf};
 
@@ -28,7 +28,7 @@ impl fmt::Display for ProfileFile {
     }
 }
 
-/// Why a profile cannot be opened or made. Nothing was overwritten.
+/// Why a profile cannot be opened or created. Nothing was overwritten.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// Another process has the profile open.
@@ -49,7 +49,7 @@ pub enum ProfileError {
     /// An empty passphrase protects nothing.
     #[error("the passphrase is empty")]
     EmptyPassphrase,
-    /// Whoever has the device guesses it.
+    /// A person with the device could guess the passphrase.
     #[error(
         "the passphrase counts as {}; it needs {PASSPHRASE_CHARS_MIN} or more",
         counted(*.0, "character", "characters")
@@ -61,10 +61,10 @@ pub enum ProfileError {
     /// The key file is not this profile's.
     #[error("the key file {0} is not the one of this profile")]
     WrongKeyFile(PathBuf),
-    /// The key file is not where it was.
+    /// The key file is not at its recorded place.
     #[error("the key file {0} is missing")]
     KeyFileMissing(PathBuf),
-    /// Others can read the key file, so it protects nothing.
+    /// Other users can read the key file, so it protects nothing.
     #[error("the key file {0} can be read by others: make it readable by its owner only")]
     KeyFileExposed(PathBuf),
     /// A file was altered, truncated or lost.

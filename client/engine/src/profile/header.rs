@@ -1,8 +1,8 @@
-//! The file `profile`: how the data key of a profile is wrapped.
+//! The file `profile` with the wrapped data key.
 //!
 //! Layout: 16 bytes of magic; version, 2 bytes big endian; a CBOR array of the lock, a nonce and the wrapped key;
-//! SHA-256 of all that. Every future version keeps the magic, the version and the hash where they are, so that
-//! damage and a newer version can always be told apart, and damage from a wrong passphrase.
+//! SHA-256 of all that. Every future version keeps the magic, the version and the hash in place, so that damage, a newer version and
+//! a wrong passphrase can always be told apart.
 
 use std::{
     ffi::OsStr,
@@ -23,10 +23,10 @@ const HASH_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 
-/// A larger file is none of ours.
+/// A larger file is not a header.
 pub(super) const BYTES_MAX: u64 = 8 * 1024;
 
-/// What opens the profile.
+/// The means that open the profile.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub(super) enum Lock {
     #[n(0)]
@@ -49,7 +49,7 @@ impl Lock {
         Self::KeyFile { path: path.map(|path| path.as_os_str().as_bytes().to_vec()) }
     }
 
-    /// Returns where the key file is, given the default place.
+    /// Returns the path of the key file, given the default path.
     pub(super) fn key_path(path: Option<&[u8]>, default: PathBuf) -> PathBuf {
         path.map_or(default, |bytes| PathBuf::from(OsStr::from_bytes(bytes)))
     }
@@ -65,7 +65,7 @@ pub(super) struct Header {
     wrapped: [u8; 32 + TAG_BYTES],
 }
 
-/// Why bytes are not a header that this version reads.
+/// Why this version cannot read a header.
 pub(super) enum Unreadable {
     Damaged,
     Newer(u16),
@@ -94,7 +94,7 @@ impl Header {
         Ok(Self { lock, nonce, wrapped })
     }
 
-    /// Unwraps the data key; `None` if the wrapping key is another one.
+    /// Unwraps the data key; `None` with another wrapping key.
     pub(super) fn unwrap_key(&self, wrapping: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
         let (key, tag) = self.wrapped.split_first_chunk::<32>()?;
         let mut key = Zeroizing::new(*key);

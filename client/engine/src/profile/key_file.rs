@@ -13,10 +13,10 @@ use super::{ProfileError, ProfileFile, Result, remove_if_there, sync_folder, wri
 
 const KEY_BYTES: usize = 32;
 
-/// Bits of the mode that let others in.
+/// Bits of the mode that let other users in.
 const EXPOSED: u32 = 0o077;
 
-/// Reads a key file, after checking that nobody else can.
+/// Reads a key file, after checking that no other user can.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -38,7 +38,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
     Ok(key)
 }
 
-/// Reads a key file, or makes one where there is none.
+/// Reads a key file, or creates a missing one.
 pub(super) fn read_or_create(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
     if let Err(ProfileError::KeyFileMissing(_)) = read(path) {
         create(path)?;
@@ -50,17 +50,17 @@ pub(super) fn read_or_create(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>> 
     read(path)
 }
 
-/// Makes a key file, whole or not at all: half of one, left by who was killed, would pass for damage.
+/// Creates a key file whole or not at all, because half of one, left by a killed process, would look like damage.
 fn create(path: &Path) -> Result<()> {
     let next = next(path);
     remove_if_there(&next)?;
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     getrandom::fill(&mut *key)?;
     write_new(&next, &*key)?;
-    // Not renamed: a key that another process made meanwhile stays, and is the one that counts.
+    // Linked and not renamed, because a key that another process created meanwhile must stay.
     match fs::hard_link(&next, path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            // A file system without links, such as that of a memory stick.
+            // A file system without links, such as a memory stick's.
             fs::rename(&next, path)?;
         }
         _ => {}
@@ -68,7 +68,7 @@ fn create(path: &Path) -> Result<()> {
     sync_folder(path.parent().unwrap_or(Path::new("/")))
 }
 
-/// Returns where a key file is until it is whole.
+/// Returns the path of an unfinished key file.
 pub(super) fn next(path: &Path) -> PathBuf {
     path.with_added_extension("next")
 }

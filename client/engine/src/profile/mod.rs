@@ -1,7 +1,7 @@
 //! A profile: the folder of one person on one machine, locked against other processes and sealed with one data key.
 //!
-//! The folder holds `lock` (held while the profile is open), `profile` (the data key, wrapped), `hearth.db` (the
-//! sealed store), `hearth.mark` (against its silent loss) and, unless a passphrase or another file was chosen, `key` (32 random bytes).
+//! The folder holds `lock` (held while the profile is open), `profile` (the wrapped data key), `hearth.db` (the sealed store),
+//! `hearth.mark` (which reveals lost changes) and `key` (32 random bytes), unless a passphrase or another key file was chosen.
 
 mod error;
 mod header;
@@ -26,33 +26,33 @@ use crate::{
     store::Store,
 };
 
-/// Characters of a new passphrase at least. An earlier, shorter one still opens its profile.
+/// Minimum characters of a new passphrase. An earlier, shorter one still opens its profile.
 pub const PASSPHRASE_CHARS_MIN: usize = 8;
 
 const LOCK: &str = "lock";
 const PROFILE: &str = "profile";
-/// The header of a profile that is being made. It gets its name when everything else is on disk.
+/// The header of an unfinished profile. It is renamed when everything else is on disk.
 const PROFILE_NEW: &str = "profile.new";
-/// The header of a profile whose lock is being changed.
+/// The header of a profile during a change of its lock.
 const PROFILE_NEXT: &str = "profile.next";
 const KEY: &str = "key";
 const DATABASE: &str = "hearth.db";
-/// What belongs to the database: its mark, and the logs that SQLite may leave.
+/// Files beside the database: its mark, and the logs that SQLite may leave.
 const DATABASE_LOGS: [&str; 4] =
     ["hearth.mark", "hearth.db-wal", "hearth.db-shm", "hearth.db-journal"];
 
 type Result<T, E = ProfileError> = std::result::Result<T, E>;
 
-/// What opens a profile. It has no `Debug`, because it may hold a passphrase.
+/// The means that open a profile. It has no `Debug`, because it may hold a passphrase.
 pub enum Unlock {
     /// A passphrase, stretched with Argon2id.
     Passphrase(Zeroizing<String>),
-    /// A file of 32 random bytes; made if a new profile asks for one that does not exist.
+    /// A file of 32 random bytes; created if a new profile names a missing one.
     KeyFile(PathBuf),
 }
 
 impl Unlock {
-    /// Checks that a new passphrase is one. White space at its ends, and one character over and over, count once.
+    /// Checks the length of a new passphrase. White space at its ends does not count; one repeated character counts once.
     ///
     /// # Errors
     /// [`ProfileError::EmptyPassphrase`] and [`ProfileError::ShortPassphrase`].
@@ -72,10 +72,10 @@ impl Unlock {
     }
 }
 
-/// What is needed to open the profile in a folder.
+/// The means that the profile in a folder needs to be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProfileState {
-    /// There is none yet.
+    /// There is no profile yet.
     New,
     /// It is locked with a passphrase.
     NeedsPassphrase,
@@ -83,20 +83,20 @@ pub enum ProfileState {
     NeedsKeyFile(PathBuf),
 }
 
-/// An open profile. Nobody else can open it until this is dropped.
+/// An open profile. No other process can open it until this is dropped.
 pub struct Profile {
     home: PathBuf,
     store: Store,
     data_key: Zeroizing<[u8; 32]>,
-    // Declared last, so that it is released after the store was closed.
+    // Declared last, so that it is released after the store is closed.
     _lock: File,
 }
 
 impl Profile {
-    /// Tells what is needed to open the profile in a folder, without locking or changing anything.
+    /// Returns how the profile in a folder can be opened, without locking or changing anything.
     ///
     /// # Errors
-    /// [`ProfileError::Damaged`] and [`ProfileError::NewerVersion`] are found already here.
+    /// [`ProfileError::Damaged`] and [`ProfileError::NewerVersion`] are already found here.
     pub fn inspect(home: &Path) -> Result<ProfileState> {
         Ok(match read_header(home)? {
             None => ProfileState::New,
@@ -109,12 +109,12 @@ impl Profile {
         })
     }
 
-    /// Makes a profile in a folder, which is made too. Without an unlock, a key file is made in the folder.
+    /// Creates a profile and its folder. Without an unlock, it creates a key file in the folder.
     ///
     /// # Errors
-    /// [`ProfileError::Exists`] if there is one already; see [`ProfileError`] for the rest.
+    /// [`ProfileError::Exists`] if the folder has one already; see [`ProfileError`] for the rest.
     pub fn create(home: &Path, unlock: Option<&Unlock>) -> Result<Self> {
-        // Before anything is made.
+        // Checked before anything is created.
         unlock.map_or(Ok(()), Unlock::check_new)?;
         DirBuilder::new().recursive(true).mode(0o700).create(home)?;
         let lock_file = lock(home)?;
@@ -132,12 +132,12 @@ impl Profile {
         Ok(Self { home: home.to_owned(), store, data_key, _lock: lock_file })
     }
 
-    /// Opens the profile in a folder. Without an unlock, the key file is taken from where the profile says it is.
+    /// Opens the profile in a folder. Without an unlock, it reads the key file at the recorded place.
     ///
     /// # Errors
-    /// [`ProfileError::Missing`] if there is none; see [`ProfileError`] for the rest.
+    /// [`ProfileError::Missing`] if the folder has none; see [`ProfileError`] for the rest.
     pub fn open(home: &Path, unlock: Option<&Unlock>) -> Result<Self> {
-        // Before locking: asking for a profile that is not there must not make a folder.
+        // Checked before locking, because opening a missing profile must not create a folder.
         if read_header(home)?.is_none() {
             return Err(ProfileError::Missing);
         }
@@ -152,7 +152,7 @@ impl Profile {
         Ok(Self { home: home.to_owned(), store, data_key, _lock: lock_file })
     }
 
-    /// Opens the profile in a folder, or makes one.
+    /// Opens the profile in a folder, or creates one.
     ///
     /// # Errors
     /// See [`ProfileError`].
@@ -175,8 +175,8 @@ impl Profile {
         &self.store
     }
 
-    /// Locks the profile with another passphrase or key file from now on. The store is not rewritten. An earlier
-    /// key file stays where it is, and opens nothing any more.
+    /// Replaces the lock by another passphrase or key file. The store is not rewritten. An earlier
+    /// key file stays where it is, but no longer opens the profile.
     ///
     /// # Errors
     /// See [`ProfileError`]; after an error the old lock holds.
@@ -189,10 +189,10 @@ impl Profile {
         sync_folder(&self.home)
     }
 
-    /// Erases everything: first what wraps the data key, so that an interruption leaves only unreadable bytes.
+    /// Erases everything, starting with the wrapped data key, so that an interruption leaves only unreadable bytes.
     ///
     /// # Errors
-    /// See [`ProfileError`]; what remains can be deleted by hand.
+    /// See [`ProfileError`]; remaining files can be deleted by hand.
     pub fn wipe(self) -> Result<()> {
         let Self { home, store, data_key, _lock } = self;
         drop((store, data_key));
@@ -206,7 +206,7 @@ impl Profile {
         for name in [DATABASE].into_iter().chain(DATABASE_LOGS) {
             remove_if_there(&home.join(name))?;
         }
-        // The lock file stays: deleting it while held would let two others hold "the" lock at once.
+        // The lock file stays: deleting it while held would let two other processes hold the lock at the same time.
         sync_folder(&home)
     }
 }
@@ -231,7 +231,7 @@ fn read_header(home: &Path) -> Result<Option<Header>> {
     match File::open(home.join(PROFILE)) {
         Ok(file) => file.take(header::BYTES_MAX).read_to_end(&mut bytes)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // A database without its header is a loss, not a fresh start, unless the making was interrupted.
+            // A database without its header is a loss and not a fresh start, unless the creation was interrupted.
             let lost = home.join(DATABASE).try_exists()? && !home.join(PROFILE_NEW).try_exists()?;
             return if lost { Err(ProfileError::Damaged(ProfileFile::Profile)) } else { Ok(None) };
         }
@@ -244,7 +244,7 @@ fn read_header(home: &Path) -> Result<Option<Header>> {
     }
 }
 
-/// Removes what an interrupted making left. Nobody ever had that profile open, so there is nothing in it.
+/// Removes the files of an interrupted creation. Nobody ever opened that profile, so it holds nothing.
 fn discard_unfinished(home: &Path) -> Result<()> {
     if home.join(PROFILE_NEW).try_exists()? {
         for name in [DATABASE].into_iter().chain(DATABASE_LOGS).chain([PROFILE_NEW]) {
@@ -292,7 +292,7 @@ fn unwrap(home: &Path, header: &Header, unlock: Option<&Unlock>) -> Result<Zeroi
                 Some(Unlock::Passphrase(_)) => return Err(ProfileError::KeyFileNeeded(recorded)),
             };
             let wrapping = key_file::read(&path).map_err(|error| match (error, unlock) {
-                // A file that was named by hand is another file rather than damage.
+                // A file named by hand is another file rather than damage.
                 (ProfileError::Damaged(_), Some(_)) => ProfileError::WrongKeyFile(path.clone()),
                 (error, _) => error,
             })?;
@@ -301,12 +301,12 @@ fn unwrap(home: &Path, header: &Header, unlock: Option<&Unlock>) -> Result<Zeroi
     }
 }
 
-/// Writes a file that must not exist yet, readable by the owner only, and waits until it is on disk.
+/// Writes a file that must not exist yet, readable by its owner only, and waits until it is on disk.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     if let Err(error) = written {
-        // Half a file would stand in the way of the next attempt.
+        // Half a file would block the next attempt.
         let _ = fs::remove_file(path);
         return Err(error.into());
     }

@@ -1,4 +1,4 @@
-//! Profiles: locking, unlocking, and what is refused, always without a change on disk.
+//! Profiles: locking, unlocking, and refusals, which never change the disk.
 
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, time::Instant};
 
@@ -27,7 +27,7 @@ fn content(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-/// The error of an attempt that must fail and must not change anything.
+/// Returns the error of an attempt that must fail and must change nothing.
 fn refused(home: &Path, unlock: Option<&Unlock>) -> ProfileError {
     let before = content(home);
     let Err(error) = Profile::open(home, unlock) else { panic!("opened") };
@@ -40,7 +40,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_key_file_profile_is_made_and_opened_again() {
+fn key_file_profile_opens_again() {
     let (_folder, home) = home();
     assert_eq!(Profile::inspect(&home).unwrap(), ProfileState::New);
     assert!(!home.exists());
@@ -60,7 +60,7 @@ fn a_key_file_profile_is_made_and_opened_again() {
 }
 
 #[test]
-fn a_passphrase_profile_opens_with_its_passphrase_only() {
+fn passphrase_profile_needs_its_passphrase() {
     let (_folder, home) = home();
     let empty = Profile::create(&home, Some(&passphrase("")));
     assert!(matches!(empty, Err(ProfileError::EmptyPassphrase)));
@@ -97,9 +97,9 @@ fn no_secret_is_in_any_file() {
     search();
 }
 
-/// T25: said by the types of what holds a secret, or this does not compile.
+/// T25: every type that opens a profile or signs in a room wipes itself, or this does not compile.
 #[test]
-fn what_opens_a_profile_or_speaks_in_a_room_is_wiped_when_dropped() {
+fn secrets_are_wiped_when_dropped() {
     use std::mem::needs_drop;
     use zeroize::ZeroizeOnDrop;
     fn has<S, T: ZeroizeOnDrop>(_: fn(&S) -> &T) -> bool {
@@ -119,7 +119,7 @@ fn what_opens_a_profile_or_speaks_in_a_room_is_wiped_when_dropped() {
 }
 
 #[test]
-fn one_profile_is_open_once() {
+fn profile_opens_only_once() {
     let (_folder, home) = home();
     let profile = Profile::create(&home, None).unwrap();
     assert!(matches!(Profile::open(&home, None), Err(ProfileError::InUse)));
@@ -129,8 +129,9 @@ fn one_profile_is_open_once() {
     Profile::open(&home, None).unwrap();
 }
 
+/// An exposed, missing, wrong or truncated key file opens no profile.
 #[test]
-fn a_key_file_is_refused_when_exposed_missing_wrong_or_cut() {
+fn bad_key_files_are_refused() {
     let (_folder, home) = home();
     drop(Profile::create(&home, None).unwrap());
     let key = home.join(KEY);
@@ -152,7 +153,7 @@ fn a_key_file_is_refused_when_exposed_missing_wrong_or_cut() {
 }
 
 #[test]
-fn a_key_file_may_be_elsewhere_and_shared() {
+fn key_file_may_be_shared_elsewhere() {
     let (folder, home) = home();
     let elsewhere = folder.path().join("stick");
     let unlock = Unlock::KeyFile(elsewhere.clone());
@@ -167,7 +168,7 @@ fn a_key_file_may_be_elsewhere_and_shared() {
 }
 
 #[test]
-fn the_lock_can_be_changed() {
+fn profile_lock_can_be_changed() {
     let (_folder, home) = home();
     let profile = Profile::create(&home, None).unwrap();
     profile.store().put(Kind::Meta, RoomNo::NONE, b"x", b"kept").unwrap();
@@ -183,8 +184,9 @@ fn the_lock_can_be_changed() {
     assert_eq!(profile.store().get(Kind::Meta, RoomNo::NONE, b"x").unwrap().unwrap(), b"kept");
 }
 
+/// A damaged header is not mistaken for a wrong passphrase.
 #[test]
-fn a_damaged_header_is_not_a_wrong_passphrase() {
+fn damaged_header_is_reported_as_damage() {
     let (_folder, home) = home();
     let unlock = passphrase("an otter or two");
     drop(Profile::create(&home, Some(&unlock)).unwrap());
@@ -211,7 +213,7 @@ fn a_damaged_header_is_not_a_wrong_passphrase() {
 }
 
 #[test]
-fn a_lost_file_is_a_loss_and_not_a_fresh_start() {
+fn lost_file_starts_no_new_profile() {
     let (_folder, home) = home();
     assert!(matches!(Profile::open(&home, None), Err(ProfileError::Missing)));
     assert!(!home.exists());
@@ -227,7 +229,7 @@ fn a_lost_file_is_a_loss_and_not_a_fresh_start() {
 }
 
 #[test]
-fn an_interrupted_making_starts_again() {
+fn interrupted_creation_starts_again() {
     for finished in [&["key.next"][..], &[PROFILE_NEW], &[PROFILE_NEW, DATABASE]] {
         let (_folder, home) = home();
         fs::create_dir(&home).unwrap();
@@ -256,7 +258,7 @@ fn another_profiles_database_is_damage() {
 }
 
 #[test]
-fn wiping_leaves_no_key_and_no_store() {
+fn wiping_leaves_neither_key_nor_store() {
     let (_folder, home) = home();
     let profile = Profile::create(&home, None).unwrap();
     profile.store().put(Kind::Meta, RoomNo::NONE, b"x", b"x").unwrap();

@@ -1,4 +1,4 @@
-//! Why the local store failed, and whose fault it is.
+//! Reasons why the local store failed.
 
 use rusqlite::ErrorCode;
 
@@ -10,10 +10,10 @@ pub enum StoreError {
     /// A row was altered, moved, or written under another key.
     #[error("a stored record ({0}) is damaged")]
     Damaged(Kind),
-    /// The database file is no database, or its structure is broken.
+    /// The file is not a database, or its structure is broken.
     #[error("the local database is damaged")]
     DamagedFile(#[source] Option<rusqlite::Error>),
-    /// The database is whole but older than it was: an earlier copy, or its log was cut.
+    /// The database is whole but older than before: it is an earlier copy, or its log was cut.
     #[error("the local database has lost its latest changes")]
     WentBack,
     /// The database was written by a later version of the program.
@@ -31,7 +31,7 @@ pub enum StoreError {
     /// No space is left; nothing of the transaction was kept.
     #[error("no space is left for the local database")]
     DiskFull(#[source] rusqlite::Error),
-    /// The disk did not write or read what it should. Whether the transaction is kept, the next opening shows.
+    /// The disk did not write or read correctly. The next opening shows whether the transaction was kept.
     #[error("the disk fails under the local database")]
     DiskFailed(#[source] Option<rusqlite::Error>),
     /// A transaction was begun inside another one.
@@ -40,7 +40,7 @@ pub enum StoreError {
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Randomness,
-    /// Anything else that SQLite reports.
+    /// Any other error of SQLite.
     #[error("the local database failed")]
     Sqlite(#[source] rusqlite::Error),
 }

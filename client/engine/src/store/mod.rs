@@ -1,7 +1,7 @@
-//! The sealed local store: one SQLite file whose every value is encrypted and whose every name is hidden.
+//! The sealed local store: one SQLite file with every value encrypted and every name hidden.
 //!
-//! What remains visible to somebody who copies the file without its key: how many records of which kind each
-//! numbered room has, their sizes, and for ordered records their positions.
+//! A copy of the file without its key still shows how many records of which kind each numbered room has, their sizes, and the
+//! positions of ordered records.
 
 mod error;
 mod mark;
@@ -22,23 +22,23 @@ use self::{
 
 pub(crate) use self::schema::CreateError;
 
-/// What a record is. The numbers are stored: add, never change.
+/// Kind of a record. The numbers are stored: add, never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Kind {
     /// Facts of the profile itself.
     Meta = 1,
-    /// What is known of a room: name, relay, keys, cursor.
+    /// A room: name, relay, keys, cursor.
     Room = 2,
     /// State of the MLS group.
     Mls = 3,
-    /// What was said, by position.
+    /// Rows of history, by position.
     History = 4,
-    /// What is not yet acknowledged by the relay.
+    /// Submissions that the relay has not acknowledged yet.
     Outbox = 5,
-    /// Ids that were seen, against duplicates.
+    /// Message ids seen, to find duplicates.
     Seen = 6,
-    /// Acts that wait for an answer or a time.
+    /// Acts that await an answer or a time.
     Pending = 7,
     /// Invites that this profile issued or accepted.
     Invite = 8,
@@ -54,11 +54,11 @@ pub enum Kind {
     Draft = 13,
     /// Local preferences: filters, mutes, quiet hours.
     Preference = 14,
-    /// Check-ins, moods, flags, reports and whatever else a facilitator collects.
+    /// Check-ins, moods, flags, reports and other collections of a facilitator.
     Care = 15,
     /// The log of moderation, by number of the record.
     Log = 16,
-    /// Commits that are in the history, by digest.
+    /// Commits in the history, by digest.
     Commit = 17,
 }
 
@@ -86,12 +86,12 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The local number of a room. It means nothing outside this profile.
+/// The local number of a room, without meaning outside this profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomNo(pub u32);
 
 impl RoomNo {
-    /// Holds the records that belong to no room.
+    /// Number of the records that belong to no room.
     pub const NONE: Self = Self(0);
 }
 
@@ -105,7 +105,7 @@ pub struct Store {
     db: Connection,
     keys: RowKeys,
     mark: Mark,
-    /// Changes that the database has taken.
+    /// Number of changes committed to the database.
     changes: Cell<u64>,
     /// Whether the open transaction has changed anything.
     dirty: Cell<bool>,
@@ -116,13 +116,13 @@ impl Store {
     pub(crate) fn create(path: &Path, data_key: &[u8; 32]) -> Result<Self, CreateError> {
         let db = schema::create(path)?;
         let store = Self::new(db, path, data_key)?;
-        // A mark may be left from a database that was here before.
+        // A mark may remain from an earlier database at this path.
         store.mark.write(0);
         store.put(Kind::Meta, RoomNo::NONE, CHECK_NAME, CHECK_VALUE).map_err(CreateError::Store)?;
         Ok(store)
     }
 
-    /// Opens an existing store and checks that it belongs to the data key and has lost nothing.
+    /// Opens an existing store and checks that it belongs to the data key and has lost no change.
     pub(crate) fn open(path: &Path, data_key: &[u8; 32]) -> Result<Self, CreateError> {
         let db = schema::open(path).map_err(CreateError::Store)?;
         let store = Self::new(db, path, data_key)?;
@@ -156,10 +156,10 @@ impl Store {
 
     /// Runs a closure whose changes are all kept (on `Ok`, durably) or all dropped (on `Err` and on panic).
     ///
-    /// After an error the in-memory MLS group no longer matches the store: drop it and load it again.
+    /// After an error the MLS group in memory no longer matches the store: drop it and load it again.
     ///
     /// # Errors
-    /// What the closure returns, or the store's own failure; [`StoreError::Nested`] inside another transaction.
+    /// The closure's error or the store's own; [`StoreError::Nested`] inside another transaction.
     pub fn transaction<T, E: From<StoreError>>(
         &self,
         f: impl FnOnce(&Self) -> Result<T, E>,
@@ -184,7 +184,7 @@ impl Store {
         Ok(value)
     }
 
-    /// Runs a change in the open transaction, or in one of its own.
+    /// Runs a change in the open transaction, or in its own.
     fn change<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
         let marked = || {
             self.dirty.set(true);
@@ -322,7 +322,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`] if it does not open.
     pub fn last(&self, kind: Kind, room: RoomNo) -> Result<Option<(u64, Vec<u8>)>> {
-        // `u64::MAX` itself is not a number that anything counts up to.
+        // No number reaches `u64::MAX`, so the exclusive bound misses nothing.
         Ok(self.range_back(kind, room, u64::MAX, 1)?.pop())
     }
 
@@ -373,7 +373,7 @@ impl Store {
         Ok(rooms)
     }
 
-    /// Deletes every record of a room, of all kinds, and its number. Zeroes overwrite what was stored; call
+    /// Deletes every record of a room and its number. Zeroes overwrite the deleted records; call
     /// [`Store::checkpoint`] afterwards to empty the log as well.
     ///
     /// # Errors
@@ -395,7 +395,7 @@ impl Store {
         Ok(())
     }
 
-    /// Checks the structure of the file and opens every record. Takes time in proportion to the size.
+    /// Checks the structure of the file and opens every record. The time it takes grows with the size of the file.
     ///
     /// # Errors
     /// [`StoreError::DamagedFile`] or [`StoreError::Damaged`] for the first damage found.
@@ -417,7 +417,7 @@ impl Store {
         Ok(())
     }
 
-    /// Records of a kind in a room, and their bytes.
+    /// Returns the number of records of a kind in a room, and their bytes.
     #[cfg(test)]
     pub(crate) fn size(&self, kind: Kind, room: RoomNo) -> (u64, u64) {
         let sum = "SELECT count(*), coalesce(sum(length(key) + length(value)), 0) FROM record
@@ -426,7 +426,7 @@ impl Store {
         self.db.query_row(sum, params![kind as u8, room.0], read).unwrap()
     }
 
-    /// Records that were opened so far.
+    /// Returns the number of records opened so far.
     #[cfg(test)]
     pub(crate) fn opened(&self) -> usize {
         self.keys.opened.get()
@@ -511,14 +511,14 @@ impl Kind {
     }
 }
 
-/// A record that only the right data key finds and opens.
+/// A record that only the right data key can find and open.
 const CHECK_NAME: &[u8] = b"check";
 const CHECK_VALUE: &[u8] = b"hearth store";
 
-/// Where the number of changes is kept.
+/// Name of the record with the number of changes.
 const CHANGES_NAME: &[u8] = b"changes";
 
-/// Ends a transaction that did not commit, also when the stack unwinds.
+/// Rolls back a transaction that did not commit, even when the stack unwinds.
 struct Rollback<'a>(&'a Connection);
 
 impl Drop for Rollback<'_> {

@@ -1,4 +1,4 @@
-//! The database file: how it is made, opened and recognised.
+//! The database file: creating, opening and recognising it.
 
 use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path};
 
@@ -9,11 +9,11 @@ use super::StoreError;
 /// The format this version writes, in the header field `user_version`.
 const VERSION: i64 = 2;
 
-/// Marks the file as ours ("Hrth"), in the header field `application_id`.
+/// Identifies the file as ours ("Hrth"), in the header field `application_id`.
 const APPLICATION_ID: i64 = 0x4872_7468;
 
 // A rowid table, because MLS trees reach 100 KB, and a WITHOUT ROWID table would keep them between its keys.
-// AUTOINCREMENT never gives the number of a deleted room to another one.
+// AUTOINCREMENT never reuses the number of a deleted room.
 const SCHEMA: &str = "
     CREATE TABLE record (
         kind  INTEGER NOT NULL,
@@ -25,7 +25,7 @@ const SCHEMA: &str = "
     CREATE TABLE room (no INTEGER PRIMARY KEY AUTOINCREMENT) STRICT;
 ";
 
-/// Makes a new database, readable by the owner only; fails if the file exists.
+/// Creates a database, readable by its owner only; fails if the file exists.
 pub(super) fn create(path: &Path) -> Result<Connection, CreateError> {
     // SQLite gives the log beside the database the same mode.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
@@ -42,7 +42,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, CreateError> {
     Ok(db)
 }
 
-/// Why a database could not be made.
+/// Why a database could not be created.
 #[derive(Debug)]
 pub(crate) enum CreateError {
     /// The file could not be created.
@@ -57,7 +57,7 @@ impl From<io::Error> for CreateError {
     }
 }
 
-/// Opens an existing database, after checking that it is ours and of a version we know.
+/// Opens an existing database, after checking that it is ours and of a known version.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let db = connect(path)?;
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -92,15 +92,15 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::ReadOnly(None));
     }
     db.set_prepared_statement_cache_capacity(32);
-    // The profile's lock keeps others out, so an exclusive lock costs nobody anything and spares the shared-memory
-    // file. It must be asked for before the first access.
+    // The profile's lock keeps other processes out, so an exclusive lock costs nothing and saves the shared-memory
+    // file. It must be set before the first access.
     db.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     Ok(db)
 }
 
-/// Sets what may change the file, and so only after it was found to be ours.
+/// Sets options that may change the file, so only after it was found to be ours.
 fn configure(db: &Connection) -> Result<(), StoreError> {
-    // An emptied log does not keep old ciphertext of erased keys. Temporary tables never touch the disk.
+    // An emptied log keeps no old ciphertext of erased keys. Temporary tables never touch the disk.
     db.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;

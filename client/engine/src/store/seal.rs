@@ -18,11 +18,11 @@ const TAG_BYTES: usize = 16;
 /// Bytes of the row key of a named record.
 pub(super) const NAME_BYTES: usize = 32;
 
-/// The keys of all rows of one profile. The ciphers wipe their keys when dropped.
+/// The row keys of one profile. The ciphers wipe their keys when dropped.
 pub(super) struct RowKeys {
     pub(super) value: XChaCha20Poly1305,
     pub(super) name: Zeroizing<[u8; 32]>,
-    /// Rows that were opened: what reading costs.
+    /// Number of rows opened, as a measure of the cost of reading.
     #[cfg(test)]
     pub(super) opened: std::cell::Cell<usize>,
 }
@@ -40,7 +40,7 @@ impl RowKeys {
         }
     }
 
-    /// Returns the row key of a name, from which the name cannot be told.
+    /// Returns the row key of a name, which does not reveal the name.
     pub(super) fn name(&self, kind: Kind, room: RoomNo, name: &[u8]) -> [u8; NAME_BYTES] {
         let mut mac = match <Hmac<Sha256> as Mac>::new_from_slice(&*self.name) {
             Ok(mac) => mac,
@@ -74,13 +74,13 @@ impl RowKeys {
                 &place(kind, room, key),
                 &mut out[1 + NONCE_BYTES..],
             )
-            // Only a value beyond 256 GiB gets here, which SQLite would not take either.
+            // Only a value beyond 256 GiB gets here, and SQLite would refuse that, too.
             .map_err(|_| StoreError::Damaged(kind))?;
         out.extend_from_slice(&tag);
         Ok(out)
     }
 
-    /// Opens what [`RowKeys::seal`] sealed for the same place.
+    /// Opens a value that [`RowKeys::seal`] sealed for the same place.
     pub(super) fn open(
         &self,
         kind: Kind,
@@ -110,7 +110,7 @@ impl RowKeys {
     }
 }
 
-/// Encodes where a row is: kind, room (big endian), key. Only the last part varies in length.
+/// Encodes the place of a row: kind, room (big endian), key. Only the last part varies in length.
 fn place(kind: Kind, room: RoomNo, key: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(5 + key.len());
     out.push(kind as u8);

@@ -23,8 +23,9 @@ fn open(path: &Path, key: &[u8; 32]) -> Result<Store> {
     })
 }
 
+/// Kind, room and name together identify a record.
 #[test]
-fn named_records_are_kept_apart_by_kind_room_and_name() {
+fn named_records_are_kept_apart() {
     let (folder, store) = store();
     store.put(Kind::Room, ROOM, b"name", b"old").unwrap();
     store.put(Kind::Room, ROOM, b"name", b"new").unwrap();
@@ -45,13 +46,13 @@ fn named_records_are_kept_apart_by_kind_room_and_name() {
 }
 
 #[test]
-fn ordered_records_are_ranged_in_numeric_order() {
+fn ordered_records_range_numerically() {
     let (_folder, store) = store();
     let numbers = [0, 1, 255, 256, 65_536, u64::from(u32::MAX), u64::MAX - 1];
     for n in numbers.into_iter().rev() {
         store.put_at(Kind::History, ROOM, n, &n.to_string().into_bytes()).unwrap();
     }
-    // Neither another room nor a named record of the same kind shows up.
+    // No other room's record and no named record of the same kind appears.
     store.put_at(Kind::History, OTHER, 2, b"other").unwrap();
     store.put(Kind::History, ROOM, b"cursor", b"named").unwrap();
 
@@ -82,7 +83,7 @@ fn ordered_records_are_ranged_in_numeric_order() {
 }
 
 #[test]
-fn a_room_number_is_never_given_out_twice() {
+fn room_numbers_are_never_reused() {
     let (_folder, store) = store();
     let (first, second) = (store.create_room().unwrap(), store.create_room().unwrap());
     assert!(RoomNo::NONE < first && first < second);
@@ -102,7 +103,7 @@ fn a_room_number_is_never_given_out_twice() {
 }
 
 #[test]
-fn a_transaction_is_kept_whole_or_dropped_whole() {
+fn transaction_is_kept_or_dropped_whole() {
     let (_folder, store) = store();
     let put = |value: &[u8]| store.put(Kind::Meta, ROOM, b"x", value);
     let get = || store.get(Kind::Meta, ROOM, b"x").unwrap();
@@ -133,8 +134,9 @@ fn a_transaction_is_kept_whole_or_dropped_whole() {
     assert_eq!(get().unwrap(), b"3");
 }
 
+/// The error names the kind of the row.
 #[test]
-fn an_altered_or_moved_row_is_damaged_and_names_its_kind() {
+fn altered_or_moved_row_is_damaged() {
     let (_folder, store) = store();
     let seal = |value: &[u8]| store.keys.seal(Kind::History, ROOM, &1_u64.to_be_bytes(), value);
     let place = |kind: Kind, room: RoomNo, n: u64, sealed: &[u8]| {
@@ -168,7 +170,7 @@ fn an_altered_or_moved_row_is_damaged_and_names_its_kind() {
 }
 
 #[test]
-fn no_word_of_a_value_or_name_is_on_disk() {
+fn disk_holds_no_plaintext() {
     let (folder, store) = store();
     let canary = b"canary-7f3a";
     let long = canary.repeat(20_000);
@@ -188,9 +190,9 @@ fn no_word_of_a_value_or_name_is_on_disk() {
     search();
 }
 
-/// T25: said by the types of the fields, or this does not compile.
+/// T25: checked by the types of the fields, so a plain key would not compile.
 #[test]
-fn the_keys_of_rows_are_wiped_when_dropped() {
+fn row_keys_are_wiped_when_dropped() {
     fn is_wiped<S, T: zeroize::ZeroizeOnDrop>(_: fn(&S) -> &T) -> bool {
         std::mem::needs_drop::<T>()
     }
@@ -220,7 +222,7 @@ fn a_deleted_record_leaves_no_ciphertext() {
 }
 
 #[test]
-fn another_key_or_version_does_not_open() {
+fn other_key_or_version_is_refused() {
     let (folder, store) = store();
     let path = folder.path().join("hearth.db");
     drop(store);
@@ -234,7 +236,7 @@ fn another_key_or_version_does_not_open() {
 }
 
 #[test]
-fn a_full_disk_drops_the_transaction_and_says_so() {
+fn full_disk_drops_transaction_with_error() {
     let (_folder, store) = store();
     store.put(Kind::Meta, ROOM, b"x", b"before").unwrap();
     let pages: i64 = store.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
@@ -248,9 +250,9 @@ fn a_full_disk_drops_the_transaction_and_says_so() {
     assert_eq!(store.get(Kind::Meta, ROOM, b"x").unwrap().unwrap(), b"before");
 }
 
-/// Bytes all over the file; what is read is right, or an error says that it is not. `HEARTH_FLIPS=10000` makes a campaign of it.
+/// Flips bytes all over the file; a read gives the right value or an error. `HEARTH_FLIPS=10000` makes it a campaign.
 #[test]
-fn a_flipped_byte_anywhere_is_harmless_or_found() {
+fn flipped_byte_is_harmless_or_found() {
     let (folder, store) = store();
     let path = folder.path().join("hearth.db");
     let value = |n: u64| vec![u8::try_from(n).unwrap(); 300];
@@ -262,7 +264,7 @@ fn a_flipped_byte_anywhere_is_harmless_or_found() {
     let whole = fs::read(&path).unwrap();
     let damaged = folder.path().join("damaged.db");
     let mut silent = Vec::new();
-    // A step that is no divisor of the page size visits every place of a page.
+    // A step that does not divide the page size visits every offset of a page.
     let step = std::env::var("HEARTH_FLIPS")
         .map_or(83, |flips| (whole.len() / flips.parse::<usize>().unwrap()).max(1));
     for at in (0..whole.len()).step_by(step) {
@@ -287,9 +289,9 @@ fn a_flipped_byte_anywhere_is_harmless_or_found() {
     assert_eq!(silent, [0; 0]);
 }
 
-/// What a killed process leaves, with every part of the log damaged in turn: nothing may be missing unnoticed.
+/// The files of a killed process, with every part of the log damaged in turn: no change may go missing unnoticed.
 #[test]
-fn a_damaged_or_lost_log_is_found() {
+fn damaged_or_lost_log_is_found() {
     const CHANGES: u64 = 12;
     let (folder, store) = store();
     store.checkpoint().unwrap();
@@ -324,11 +326,11 @@ fn a_damaged_or_lost_log_is_found() {
 }
 
 #[test]
-fn a_mark_may_lag_or_be_lost() {
+fn mark_may_lag_or_be_lost() {
     let (folder, store) = store();
     store.put(Kind::Meta, ROOM, b"x", b"x").unwrap();
     let changes = store.changes.get();
-    // Reading is no change.
+    // Reading does not count as a change.
     store.transaction(|store| store.get(Kind::Meta, ROOM, b"x")).unwrap();
     assert_eq!(store.changes.get(), changes);
     drop(store);

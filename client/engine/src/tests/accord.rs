@@ -1,4 +1,4 @@
-//! What the relay says against what members signed, and what modified members do past the rules.
+//! Compares what the relay says with what members signed, and tries modified members against the rules.
 
 use hearth_protocol::{
     Commitment, Digest, MemberKey, RejectCode, StreamId,
@@ -25,7 +25,7 @@ const STREAM: StreamId = StreamId([9; 16]);
 const AT_NOW: Moment = Moment::agreed(NOW);
 const LATER: Millis = Millis(NOW.0 + 3_600_000);
 
-/// What an honest relay says: to those who moderate with the roster.
+/// The status of an honest relay, with the roster for members who moderate.
 fn status(world: &mut World, who: usize) -> RoomStatus {
     let head = Seq(world.log.entries.len() as u64);
     let room = &mut world.rooms[who];
@@ -57,7 +57,7 @@ fn status(world: &mut World, who: usize) -> RoomStatus {
     }
 }
 
-/// Compares a status that is altered, and returns what does not agree.
+/// Compares an altered status and returns the mismatches.
 fn compared(world: &mut World, who: usize, alter: impl FnOnce(&mut RoomStatus)) -> Vec<Mismatch> {
     let mut status = status(world, who);
     alter(&mut status);
@@ -73,7 +73,7 @@ fn row(status: &mut RoomStatus, member: MemberKey) -> &mut RosterRow {
 }
 
 #[test]
-fn an_honest_relay_is_not_accused() {
+fn honest_relay_is_not_accused() {
     let mut world = World::new();
     let ben = world.key(BEN);
     let hours = Hours {
@@ -119,7 +119,7 @@ fn each_difference_is_told_once() {
         for who in [FAY, BEN] {
             let found = compared(&mut world, who, lie);
             if (who, word) == (FAY, "relay_timeout") {
-                // No relay refuses the posts of those who moderate for one.
+                // The relay refuses no post of a moderator because of a time-out.
                 assert_eq!(found, []);
                 continue;
             }
@@ -129,7 +129,7 @@ fn each_difference_is_told_once() {
             world.rooms[who].mark_told().unwrap();
             assert_eq!(compared(&mut world, who, lie), found);
             assert_eq!(world.rooms[who].untold().unwrap(), [], "{word} lasts");
-            // The next process finds what this one kept.
+            // The next process reads what this one stored.
             let (store, crypto, name) = world.rooms[who].parts();
             let again = Room::open(store, crypto, &name).unwrap();
             assert_eq!(
@@ -145,7 +145,7 @@ fn each_difference_is_told_once() {
 }
 
 #[test]
-fn a_status_of_another_entry_says_nothing() {
+fn status_of_another_entry_is_ignored() {
     let mut world = World::new();
     let mut status = status(&mut world, BEN);
     status.numbers.slow_seconds = 9;
@@ -161,9 +161,9 @@ fn a_status_of_another_entry_says_nothing() {
     assert_eq!(room.mismatches().unwrap(), []);
 }
 
-/// The ends of pauses and time-outs that are over make no difference.
+/// The ends of pauses and time-outs that are over do not count as mismatches.
 #[test]
-fn what_is_over_accuses_nobody() {
+fn past_ends_are_no_mismatch() {
     let mut world = World::new();
     let ben = world.key(BEN);
     for who in [FAY, BEN] {
@@ -179,7 +179,7 @@ fn what_is_over_accuses_nobody() {
 }
 
 #[test]
-fn a_roster_of_the_relays_own_is_told() {
+fn false_roster_is_told() {
     let mut world = World::new();
     let (ben, mal) = (world.key(BEN), world.key(MAL));
     let stranger = nobody();
@@ -209,19 +209,19 @@ fn a_roster_of_the_relays_own_is_told() {
         let what = Mismatch::Role { member: me, relay: Some(Role::Member), room };
         assert_eq!(world.rooms[who].mismatches().unwrap(), [what]);
     }
-    // A plain member's own role.
+    // The relay states a wrong role for a plain member.
     let status = status(&mut world, BEN);
     world.rooms[BEN].compare(&status, Some(Role::Observer), NOW).unwrap();
     let what = Mismatch::Role { member: ben, relay: Some(Role::Observer), room: Role::Member };
     assert_eq!(world.rooms[BEN].mismatches().unwrap(), std::slice::from_ref(&what));
-    // It lasts until the relay says otherwise.
+    // The mismatch lasts until the relay says otherwise.
     world.rooms[BEN].compare(&status, None, NOW).unwrap();
     assert_eq!(world.rooms[BEN].mismatches().unwrap(), [what]);
     world.rooms[BEN].compare(&status, Some(Role::Member), NOW).unwrap();
     assert_eq!(world.rooms[BEN].mismatches().unwrap(), []);
 }
 
-/// Gives a time-out by the rules.
+/// Gives a time-out: queues its note, then commits its record.
 fn gives_time_out(world: &mut World, who: usize, whom: usize, until: Millis) {
     let member = world.key(whom);
     let room = &mut world.rooms[who];
@@ -233,10 +233,10 @@ fn gives_time_out(world: &mut World, who: usize, whom: usize, until: Millis) {
 }
 
 #[test]
-fn time_outs_are_those_of_the_notes() {
+fn time_outs_are_compared_with_notes() {
     let mut world = World::new();
     let ben = world.key(BEN);
-    // Who came later takes what is there as it is, once.
+    // A member who joined later accepts the existing time-outs once.
     for who in [FAY, CLEO] {
         assert_eq!(compared(&mut world, who, |_| {}), []);
     }
@@ -266,11 +266,11 @@ fn time_outs_are_those_of_the_notes() {
 }
 
 #[test]
-fn who_cannot_know_accuses_nobody() {
+fn member_without_note_accuses_nobody() {
     let mut world = World::new();
     let (ben, mal) = (world.key(BEN), world.key(MAL));
     compared(&mut world, FAY, |_| {});
-    // Of a time-out from before she moderated, Cleo has no note.
+    // Cleo has no note of a time-out from before she moderated.
     let found = compared(&mut world, CLEO, |s| row(s, ben).timed_out_until = LATER);
     assert_eq!(found, []);
     let found = compared(&mut world, CLEO, |s| row(s, ben).timed_out_until = LATER);
@@ -278,14 +278,14 @@ fn who_cannot_know_accuses_nobody() {
     let found = compared(&mut world, CLEO, |s| row(s, mal).timed_out_until = LATER);
     assert_eq!(found.len(), 1, "a new one is not excused");
     compared(&mut world, CLEO, |_| {});
-    // A record that no note of hers opens: somebody's time-out changed.
+    // None of Cleo's notes opens this record: a time-out of some member changed.
     world.act(FAY, Act::Timeout(Digest([3; 32])));
     let both = |s: &mut RoomStatus| row(s, mal).timed_out_until = LATER.plus(7);
     assert_eq!(compared(&mut world, CLEO, both), []);
-    // Only one's own is told all the same: its note comes for certain.
+    // A member's own time-out is still reported, because its note always arrives.
     let found = compared(&mut world, BEN, |s| s.timed_out_until = LATER);
     assert_eq!(found.len(), 1);
-    // Unless it may have expired unread.
+    // Unless that note may have expired unread.
     compared(&mut world, BEN, |_| {});
     world.log.append(vec![1]);
     let head = Seq(world.log.entries.len() as u64);
@@ -296,7 +296,7 @@ fn who_cannot_know_accuses_nobody() {
 }
 
 #[test]
-fn who_moderates_has_no_time_out() {
+fn moderator_has_no_time_out() {
     let mut world = World::new();
     let member = world.key(BEN);
     gives_time_out(&mut world, FAY, BEN, LATER);
@@ -309,7 +309,7 @@ fn who_moderates_has_no_time_out() {
     assert_eq!(world.rooms[BEN].state().timed_out_until, Millis(0));
 }
 
-/// Shows a member what they have not seen, with tombstones in the places of some entries.
+/// Delivers the new entries to a member, with tombstones in place of some.
 fn show_retracted(world: &mut World, who: usize, gone: &[Seq]) {
     let after = world.rooms[who].cursor().seq;
     let mut entries: Vec<Entry> =
@@ -321,7 +321,7 @@ fn show_retracted(world: &mut World, who: usize, gone: &[Seq]) {
 }
 
 #[test]
-fn a_tombstone_that_no_retraction_explains_is_told() {
+fn unexplained_tombstone_is_told() {
     let mut world = World::new();
     let [one, two, three] = ["one", "two", "three"].map(|words| {
         let room = &mut world.rooms[MAL];
@@ -343,12 +343,12 @@ fn a_tombstone_that_no_retraction_explains_is_told() {
     assert_eq!(of(&world, BEN, one), by_author);
     let by_fay = RowContent::Tombstone { by: Some(fay), category: Some(Category::Conduct) };
     assert_eq!(of(&world, BEN, two), by_fay);
-    // The relay retracts the third by itself, and shows it so to Cleo alone.
+    // The relay retracts the third on its own, for Cleo only.
     show_retracted(&mut world, CLEO, &[one, two, three]);
     let what = Mismatch::Retracted { place: three };
     assert_eq!(compared(&mut world, CLEO, |_| {}), std::slice::from_ref(&what));
     assert!(what.is_alarm() && what.lasts());
-    // Another's word for it explains nothing to those who have it.
+    // Another member's retraction explains nothing to members who have the message.
     let message = world.rooms[BEN].row(three).unwrap().unwrap().id.unwrap();
     let body = Body::Retract { message, seq: three };
     world.log.show(&mut world.rooms[MAL]);
@@ -359,7 +359,7 @@ fn a_tombstone_that_no_retraction_explains_is_told() {
 }
 
 #[test]
-fn a_tombstone_whose_retraction_expired_is_not_told() {
+fn tombstone_of_expired_retraction_is_accepted() {
     let mut world = World::new();
     say(&mut world.rooms[MAL], &mut world.log, "one");
     let one = world.rooms[MAL].cursor().seq;
@@ -370,9 +370,9 @@ fn a_tombstone_whose_retraction_expired_is_not_told() {
     assert_eq!(compared(&mut world, BEN, |_| {}), []);
 }
 
-/// A2: nothing but a retraction or a departure comes of a marked entry, and neither of one without the mark.
+/// A2: a marked entry can only be a retraction or a departure, and an unmarked one can be neither.
 #[test]
-fn a_mark_carries_no_words() {
+fn marked_entry_carries_no_text() {
     let mut world = World::new();
     let own = world.say(MAL, "mine");
     let seq = Seq(world.log.entries.len() as u64);
@@ -416,9 +416,9 @@ fn own_departure(world: &World, who: usize) -> Departure {
     Departure::sign(&room.signing_key(), room.id(), digest, false, NOW)
 }
 
-/// A4: what the relay does not carry out is told once, and is an alarm about nobody.
+/// A4: a client reports once that the relay does not carry a departure out, and blames no member.
 #[test]
-fn a_departure_that_the_relay_refuses_is_told_once() {
+fn refused_departure_is_told_once() {
     let mut world = World::new();
     let (departure, member) = (own_departure(&world, MAL), world.key(MAL));
     let body = Body::Depart { departure: departure.clone() };
@@ -438,7 +438,7 @@ fn a_departure_that_the_relay_refuses_is_told_once() {
     assert!(!room.is_departure_refused(&member, Millis(NOW.0 - 1)).unwrap());
     assert_eq!(compared(&mut world, BEN, |_| {}), [what]);
     assert_eq!(world.rooms[BEN].untold().unwrap(), []);
-    // The relay says that others left who did not; Mal it may say so of.
+    // The relay marks members as left: Cleo did not leave, Mal did.
     let (cleo, mal) = (world.key(CLEO), member);
     compared(&mut world, FAY, |_| {});
     assert_eq!(compared(&mut world, FAY, |s| row(s, mal).left = true), []);
@@ -449,9 +449,9 @@ fn a_departure_that_the_relay_refuses_is_told_once() {
     assert_eq!(compared(&mut world, BEN, |_| {}), []);
 }
 
-/// A7.
+/// A7: an id that two messages share names neither alone; the places tell them apart.
 #[test]
-fn messages_of_one_id_are_told_apart() {
+fn messages_with_one_id_stay_distinct() {
     let mut world = World::new();
     let pinned = world.say(FAY, "the first");
     let first = Seq(world.log.entries.len() as u64);
@@ -475,14 +475,14 @@ fn messages_of_one_id_are_told_apart() {
     }
     assert_eq!(world.rooms[FAY].own_message(&pinned).unwrap().seq, first);
     assert_eq!(world.rooms[CLEO].find_messages(&pinned.to_hex()).unwrap().len(), 2);
-    // An own retraction by place and id reaches the own one alone.
+    // An author's retraction by place and id removes only their own message.
     let body = Body::Retract { message: pinned, seq: second };
     ben_sees(&mut world, MAL, &envelope(5, 2, body));
     assert_eq!(texts(&world.rooms[BEN]), ["the first"]);
 }
 
 #[test]
-fn a_refusal_has_a_reason_or_none() {
+fn refusal_has_recorded_reason_or_none() {
     let mut world = World::new();
     let reason = |world: &mut World, code, at| world.rooms[BEN].reason(code, at, NOW).unwrap();
     for code in [

@@ -1,4 +1,4 @@
-//! Nobody is admitted who has not acknowledged: not past the facilitator's client, and not past anybody's gate if the
+//! No member is admitted without an acknowledgement: the facilitator's client refuses it, and so does every member's gate if the
 //! facilitator's client is modified and the relay helps.
 
 use ed25519_dalek::SigningKey;
@@ -27,7 +27,7 @@ fn terms(agreement: &Agreement, room: RoomId, now: Millis) -> AckTerms<'_> {
     AckTerms { room, agreement, facilitators: zero(), now, nonce: [3; 16], answers: Vec::new() }
 }
 
-/// Signs anew what was altered, as the key's owner can.
+/// Signs an altered acknowledgement again, as the owner of the key can.
 fn signed(key: &SigningKey, mut ack: Acknowledgement) -> Acknowledgement {
     ack.signature = Signature([0; 64]);
     let transcript = hash::labelled("hearth acknowledgement v1", &[&codec::encode(&ack)]);
@@ -35,7 +35,7 @@ fn signed(key: &SigningKey, mut ack: Acknowledgement) -> Acknowledgement {
     ack
 }
 
-/// Knocks with any key package, by an invite of Fay's.
+/// Knocks with any key package through one of Fay's invites.
 pub(super) fn knock_with(
     world: &mut World,
     ghost: &Ghost,
@@ -61,7 +61,7 @@ pub(super) fn knock_with(
     world.rooms[FAY].open_knock(&pending)
 }
 
-/// An acknowledgement that is not good: Fay's client does not admit it, and if her client is modified, nobody follows.
+/// A bad acknowledgement: Fay's client does not admit it, and if her client is modified, no member follows.
 fn never_admits(world: &mut World, mut ghost: Ghost, error: AckError) {
     let package = ghost.package.clone();
     let admitted = knock_with(world, &ghost, package)
@@ -91,8 +91,9 @@ fn a_good_acknowledgement_admits() {
     assert_eq!(world.rooms[BEN].roster().unwrap().len(), 5);
 }
 
+/// A newcomer who acknowledged version 1 is not admitted under version 2.
 #[test]
-fn version_1_does_not_admit_to_version_2() {
+fn acknowledging_version_1_misses_version_2() {
     let mut world = World::new();
     let first = current(&world.rooms[FAY]);
     let room = world.rooms[FAY].id();
@@ -108,7 +109,7 @@ fn version_1_does_not_admit_to_version_2() {
     assert_eq!(world.policy().agreement.version, 2);
     let old = Ghost::acknowledging(room, &first, 51, NOW);
     never_admits(&mut world, old, AckError::OtherAgreement);
-    // Version 1 under the number of version 2, and version 2 under the number of version 1.
+    // Version 1 under the number of version 2, and the reverse.
     for (id, version) in [(&first, 2), (&agreement, 1), (&agreement, 3)] {
         let key = SigningKey::from_bytes(&[52; 32]);
         let mut ack = Acknowledgement::sign(&key, terms(id, room, NOW));
@@ -116,7 +117,7 @@ fn version_1_does_not_admit_to_version_2() {
         let ghost = Ghost::with(key.clone(), signed(&key, ack), "Gus");
         never_admits(&mut world, ghost, AckError::OtherAgreement);
     }
-    // Who is in may stay with version 1, by that number, and with nothing that was never in force.
+    // A current member may stay with version 1 under its own number, and with no text that was never in force.
     let policy = world.policy();
     let key = SigningKey::from_bytes(&[52; 32]);
     let member = MemberKey(key.verifying_key().to_bytes());
@@ -141,10 +142,10 @@ fn version_1_does_not_admit_to_version_2() {
 }
 
 #[test]
-fn room_a_does_not_admit_to_room_b() {
+fn acknowledgement_of_another_room_admits_nobody() {
     let mut world = World::new();
     let agreement = current(&world.rooms[FAY]);
-    // The same text and even the same id; only the room differs.
+    // The same text and the same id; only the room differs.
     let mut ghost = Ghost::acknowledging(RoomId([1; 16]), &agreement, 54, NOW);
     let package = ghost.package.clone();
     assert!(knock_with(&mut world, &ghost, package).is_err());
@@ -156,7 +157,7 @@ fn room_a_does_not_admit_to_room_b() {
 }
 
 #[test]
-fn an_agreement_of_nobodys_does_not_admit() {
+fn unknown_agreement_admits_nobody() {
     let mut world = World::new();
     let room = world.rooms[FAY].id();
     let mut agreement = current(&world.rooms[FAY]);
@@ -166,7 +167,7 @@ fn an_agreement_of_nobodys_does_not_admit() {
 }
 
 #[test]
-fn an_acknowledgement_has_its_time() {
+fn expired_or_future_acknowledgement_admits_nobody() {
     let mut world = World::new();
     let room = world.rooms[FAY].id();
     let agreement = current(&world.rooms[FAY]);
@@ -175,13 +176,13 @@ fn an_acknowledgement_has_its_time() {
     never_admits(&mut world, expired, AckError::Expired);
     let future = Ghost::acknowledging(room, &agreement, 57, NOW.plus(600_001));
     never_admits(&mut world, future, AckError::Future);
-    // Signed once, good for ever: the signer's wish does not count.
+    // Signed once and valid forever: the signer cannot choose the expiry.
     let key = SigningKey::from_bytes(&[58; 32]);
     let mut ack = Acknowledgement::sign(&key, terms(&agreement, room, year_ago));
     ack.expires = Millis::NEVER;
     let ghost = Ghost::with(key.clone(), signed(&key, ack), "Gus");
     never_admits(&mut world, ghost, AckError::TooLasting);
-    // A clock that is ten minutes ahead keeps nobody out, nor does the last moment of the year.
+    // A clock ten minutes ahead keeps nobody out, nor does the last moment of the year.
     for signed_at in [NOW.plus(600_000), year_ago.plus(1)] {
         let mut world = World::new();
         let (room, agreement) = (world.rooms[FAY].id(), current(&world.rooms[FAY]));
@@ -192,7 +193,7 @@ fn an_acknowledgement_has_its_time() {
 }
 
 #[test]
-fn anothers_acknowledgement_does_not_admit() {
+fn acknowledgement_of_another_admits_nobody() {
     let mut world = World::new();
     let bens = ack_of(&world.rooms[BEN]);
     let ghost = Ghost::with(SigningKey::from_bytes(&[59; 32]), bens.clone(), "Gus");
@@ -216,7 +217,7 @@ fn replay_after_withdrawal_fails() {
     world.act(CLEO, Act::Depart(departure));
     let again = Ghost::with(key.clone(), ack, "Mal");
     never_admits(&mut world, again, AckError::Revoked);
-    // Not with a fresh acknowledgement under the old key, either: whoever comes back makes a new one.
+    // A fresh acknowledgement under the old key fails, too: a returning member makes a new key.
     let agreement = current(&world.rooms[FAY]);
     let room = world.rooms[FAY].id();
     let fresh = Acknowledgement::sign(&key, terms(&agreement, room, NOW));
@@ -224,7 +225,7 @@ fn replay_after_withdrawal_fails() {
 }
 
 #[test]
-fn an_acknowledgement_from_before_the_departure_is_dead_in_every_version() {
+fn departure_revokes_acknowledgements_of_all_versions() {
     let mut world = World::new();
     let room = world.rooms[FAY].id();
     let (key, first) = (world.rooms[MAL].signing_key(), ack_of(&world.rooms[MAL]));
@@ -236,7 +237,7 @@ fn an_acknowledgement_from_before_the_departure_is_dead_in_every_version() {
     let amend = world.rooms[FAY].amend(&agreement, NOW).unwrap();
     world.log.take(amend);
     world.show();
-    // Mal has acknowledged both versions when he withdraws.
+    // Mal has acknowledged both versions before he withdraws.
     let second = world.rooms[MAL].sign_acknowledgement(&agreement, NOW, Vec::new()).unwrap();
     let renewal = world.rooms[MAL].renew(Some(&second), NOW).unwrap();
     world.log.take(renewal);
@@ -262,7 +263,7 @@ fn an_acknowledgement_from_before_the_departure_is_dead_in_every_version() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_role_grant() {
+fn role_grant_admits_nobody() {
     let mut world = World::new();
     let stranger = nobody();
     for role in [Role::Facilitator, Role::CoFacilitator, Role::Observer, Role::Member] {
@@ -279,9 +280,9 @@ fn no_path_reaches_admitted_without_acknowledged_by_role_grant() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_import() {
+fn imported_leaf_admits_nobody() {
     let mut world = World::new();
-    // A member of another room of the same people, with the leaf and the acknowledgement made there.
+    // A member of another room with the same people, with the leaf and the acknowledgement made there.
     let other = World::new();
     let bens = &other.rooms[BEN];
     let mut ghost = Ghost::with(bens.signing_key(), ack_of(bens), "Bob");
@@ -311,7 +312,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_import() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_re_join() {
+fn removed_member_cannot_rejoin_unacknowledged() {
     let mut world = World::new();
     let (key, ack, mal) =
         (world.rooms[MAL].signing_key(), ack_of(&world.rooms[MAL]), world.key(MAL));
@@ -322,7 +323,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_re_join() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_a_second_device() {
+fn second_device_needs_its_own_acknowledgement() {
     let mut world = World::new();
     let (key, ack) = (world.rooms[BEN].signing_key(), ack_of(&world.rooms[BEN]));
     // The same key twice is refused by OpenMLS already, when the commit is made and when it is read.
@@ -344,7 +345,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_a_second_device() {
 }
 
 #[test]
-fn no_path_reaches_admitted_without_acknowledged_by_a_race_of_two_admits() {
+fn racing_admissions_admit_no_unacknowledged_leaf() {
     let mut world = World::new();
     let room = world.rooms[FAY].id();
     let agreement = current(&world.rooms[FAY]);
@@ -375,7 +376,7 @@ fn no_path_reaches_admitted_without_acknowledged_by_a_race_of_two_admits() {
 }
 
 #[test]
-fn a_relay_that_skips_the_gate_still_yields_no_key() {
+fn relay_without_gate_yields_no_key() {
     let mut world = World::new();
     let agreement = current(&world.rooms[FAY]);
     let room = world.rooms[FAY].id();

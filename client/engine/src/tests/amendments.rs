@@ -1,4 +1,4 @@
-//! Amendments that are superseded or withdrawn while members sign: nobody is thrown out by a draft.
+//! Amendments that are superseded or withdrawn while members sign: a draft removes no member.
 
 use hearth_protocol::Digest;
 
@@ -53,7 +53,7 @@ impl Circle {
         agreement
     }
 
-    /// Ann becomes another facilitator.
+    /// Makes Ann a second facilitator.
     fn appoint_ann(&mut self) {
         let act = Act::SetRole { member: self.ann.me(), role: Role::Facilitator };
         let submission = self.fay.act(act, NOW).unwrap();
@@ -79,7 +79,7 @@ impl Circle {
         self.show();
     }
 
-    /// Ann signs whatever waits for her acknowledgement.
+    /// Ann signs the agreement that awaits her acknowledgement.
     fn ann_signs(&mut self) -> Option<Digest> {
         let id = self.ann.coming_agreement().unwrap()?;
         let agreement = self.ann.agreement(&id).unwrap().unwrap();
@@ -88,7 +88,7 @@ impl Circle {
         Some(id)
     }
 
-    /// Everybody has the same policy, and nothing was refused or unreadable.
+    /// All members have the same policy, and no entry was refused or unreadable.
     fn is_whole(&mut self) {
         let policy = self.fay.policy().unwrap();
         for room in [&mut self.ann, &mut self.ben].into_iter().chain(&mut self.newcomers) {
@@ -105,7 +105,7 @@ impl Circle {
     }
 }
 
-/// A step of a story about two drafts.
+/// A step in a story of two drafts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     AnnSigns,
@@ -113,7 +113,7 @@ enum Step {
     Join,
 }
 
-/// Every order of: Ann signs, twice; a second draft; a newcomer.
+/// Every order of these steps: Ann signs, twice; a second draft; a newcomer.
 fn orders() -> Vec<Vec<Step>> {
     let mut all = vec![vec![]];
     for _ in 0..4 {
@@ -132,7 +132,7 @@ fn orders() -> Vec<Vec<Step>> {
 }
 
 #[test]
-fn signers_of_drafts_are_never_out() {
+fn signers_of_drafts_stay_in() {
     let all = orders();
     assert_eq!(all.len(), 12);
     for order in all {
@@ -175,7 +175,7 @@ fn withdrawn_draft_asks_nobody() {
     assert_eq!(circle.ann.state().standing, Standing::Member);
 }
 
-/// A text may be sent and its commit never come: another's act was first, or the process was killed.
+/// A text can be sent without its commit, because another act came first or the process was killed.
 #[test]
 fn unofficial_text_stops_no_enactment() {
     let mut circle = Circle::new();
@@ -190,7 +190,7 @@ fn unofficial_text_stops_no_enactment() {
     assert_eq!(back.agreement, official.id());
 }
 
-/// Newcomers read nothing from before their admission, and must be able to sign what is coming.
+/// Newcomers cannot read earlier messages but must be able to sign the coming agreement.
 #[test]
 fn newcomer_gets_the_coming_text() {
     let mut circle = Circle::new();
@@ -209,10 +209,10 @@ fn newcomer_gets_the_coming_text() {
     circle.show();
     circle.enact();
     assert_eq!(circle.newcomers[0].state().standing, Standing::Member);
-    // Whoever did not sign has the way back.
+    // Ben did not sign and has a return link.
     let back = circle.ben.return_link().unwrap().unwrap();
     assert_eq!(back.agreement, draft.id());
-    // Those who had the text are not told again.
+    // Members who had the text are not told again.
     let told = |room: &TestRoom| {
         let texts = rows(room).into_iter();
         texts.filter(|row| matches!(row.content, RowContent::AgreementText(_))).count()
@@ -228,7 +228,7 @@ fn members_withdraw_no_amendment() {
     assert!(circle.ben.act(Act::Withdraw, NOW).is_err());
 }
 
-/// However late it is enacted, and whatever the author's clock said, those who lapsed have 30 days by the relay's clock.
+/// However late the enactment and whatever the author's clock, lapsed members have 30 days by the relay's clock.
 #[test]
 fn a6_late_enactment_invites_afresh() {
     let mut circle = Circle::new();
@@ -242,7 +242,7 @@ fn a6_late_enactment_invites_afresh() {
     assert_eq!(expires, Some(relay.plus(30 * DAY)));
 }
 
-/// Also where the author is no facilitator any more: the preview is signed by the key that enacts.
+/// Also if the author no longer facilitates: the key that enacts signs the preview.
 #[test]
 fn a6_return_preview_names_who_enacts() {
     for demoted in [false, true] {
@@ -314,7 +314,7 @@ fn a6_due_amendment_is_told_once() {
     assert_eq!(circle.fay.mismatches().unwrap(), []);
 }
 
-/// Dan is admitted between the text and the record that names it, and made facilitator: he has nothing to enact.
+/// Dan is admitted between the text and its record, and made facilitator, so he has nothing to enact.
 #[test]
 fn a6_newcomer_without_text_gets_it() {
     let mut circle = Circle::new();
@@ -338,7 +338,7 @@ fn a6_newcomer_without_text_gets_it() {
     let due = Due { version: draft.version, waits: Some(Waits::NoText) };
     assert_eq!(dan.due_amendment(NOW).unwrap(), Some(due));
     assert!(matches!(dan.enact(NOW, NOW), Err(EngineError::Rule(RuleError::NotAcknowledged(_)))));
-    // Whoever moderates sees it, and one repetition is enough.
+    // Every moderator sees the gap, and one repetition closes it.
     assert!(circle.fay.newcomers_lack_text().unwrap() && circle.ann.newcomers_lack_text().unwrap());
     assert!(!circle.ben.newcomers_lack_text().unwrap());
     assert!(circle.ann.queue_coming_text(NOW).unwrap());
@@ -361,7 +361,7 @@ fn a6_newcomer_without_text_gets_it() {
     assert_eq!(circle.ben.state().standing, Standing::Lapsed);
 }
 
-/// A repetition that was not sent in time would be told as a text that does not count.
+/// Sent after the withdrawal, the repetition would be reported as a text without effect.
 #[test]
 fn a6_withdrawal_drops_waiting_repetition() {
     let mut circle = Circle::new();

@@ -1,4 +1,4 @@
-//! One attack for each check of the gate, the policy and what comes in. That a check matters is shown by mutants
+//! One attack for each check of the gate, the policy and the receiver. Mutation testing shows that each check matters
 //! (`docs/mutants.md`).
 
 use hearth_protocol::{Digest, RoomNumbers};
@@ -21,7 +21,7 @@ use crate::{
     state::Notice,
 };
 
-/// An attack; tells whether honest members were fooled.
+/// Runs an attack and returns whether honest members were fooled.
 type Attack = fn() -> bool;
 
 #[test]
@@ -62,7 +62,7 @@ fn attacks_fool_nobody() {
     }
 }
 
-/// Shows a commit to Ben; he was fooled if he went along.
+/// Delivers a commit to Ben and returns whether he followed it.
 fn ben_follows(world: &mut World, commit: Vec<u8>) -> bool {
     let before = world.rooms[BEN].epoch().unwrap();
     world.log.append(commit);
@@ -231,7 +231,7 @@ fn forged_departure() -> bool {
     ben_follows(&mut world, commit)
 }
 
-/// A newcomer's own view: whether a Welcome into somebody's group is believed.
+/// Returns whether a newcomer believes a Welcome into any group.
 fn believes(newcomer: &Ghost, welcome: &[u8], pinned: &[hearth_protocol::MemberKey]) -> bool {
     let expected = Expected {
         room: newcomer.acknowledgement.room,
@@ -241,7 +241,7 @@ fn believes(newcomer: &Ghost, welcome: &[u8], pinned: &[hearth_protocol::MemberK
     Group::join(&newcomer.provider(), welcome, expected).is_ok()
 }
 
-/// A group of the maker's own, with the newcomer in it and the maker in charge.
+/// A Welcome into the maker's own group, with the newcomer in it and the maker in charge.
 fn look_alike(world: &mut World, maker: &Ghost, newcomer: &Ghost, room: RoomId) -> Vec<u8> {
     let mut policy = world.policy();
     policy.roles.retain(|r| r.member != maker.member());
@@ -305,7 +305,7 @@ fn welcome_among_ghosts() -> bool {
     believes(&newcomer, &committed.welcome.unwrap(), &[world.key(FAY)])
 }
 
-/// Whoever sits beside such a leaf could make no commit.
+/// A member beside such a leaf in the tree could make no commit.
 fn leaf_that_stops_others() -> bool {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 113);
@@ -362,7 +362,7 @@ fn rewritten_entry() -> bool {
     world.rooms[BEN].handle_entries(&[forged], THEN).is_ok()
 }
 
-/// Ben and Mal took Mal's renewal, and the relay spoilt it for Fay, who gave the epoch back and removed Mal.
+/// Ben and Mal took Mal's renewal; the relay spoilt it for Fay, who reopened the epoch and removed Mal.
 fn removal_in_another_room() -> bool {
     let mut world = World::new();
     let renewal = world.rooms[MAL].renew(None, NOW).unwrap();

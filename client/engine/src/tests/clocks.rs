@@ -1,4 +1,4 @@
-//! Clocks that are wrong, and times that are lies: nobody falls out, nothing is kept for longer than the room keeps it.
+//! Wrong clocks and false times: no member drops out, and no message outlives the room's retention.
 
 use super::{acknowledged::knock_with, world::*, *};
 use crate::{
@@ -16,12 +16,12 @@ fn at(offset: i64) -> Millis {
     Millis(NOW.0.saturating_add_signed(offset))
 }
 
-/// A moment with both clocks off by so much.
+/// A moment with each clock off by some milliseconds.
 fn moment(own: i64, relay: i64) -> Moment {
     Moment { own: at(own), relay: at(relay) }
 }
 
-/// Fay says something, and the relay dates it. Ben has what came before.
+/// Fay posts, and the relay dates the entry. Ben already has the earlier entries.
 fn said(world: &mut World, stamp: Millis) -> Entry {
     let (fay, log) = (&mut world.rooms[FAY], &mut world.log);
     say(fay, log, "between us");
@@ -30,7 +30,7 @@ fn said(world: &mut World, stamp: Millis) -> Entry {
     entry.clone()
 }
 
-/// Fay says something more, so that what was said before is not the last.
+/// Fay posts once more, so that the message before is no longer the last.
 fn goes_by(world: &mut World, moment: Moment) {
     let entry = said(world, moment.relay);
     world.rooms[BEN].handle_entries(&[entry], moment).unwrap();
@@ -40,7 +40,7 @@ fn right() -> World {
     World::with_clocks([0; 4])
 }
 
-/// How many words Ben's device holds.
+/// Number of messages that Ben's device holds.
 fn held(world: &World) -> usize {
     texts(&world.rooms[BEN]).len()
 }
@@ -69,11 +69,11 @@ fn a1_any_other_lifetime_is_refused() {
         let refused = knock_with(&mut world, &ghost, package.clone());
         let by_lifetime = matches!(&refused, Err(EngineError::Refused(by)) if *by == refusal);
         assert!(by_lifetime, "{lifetime:?}: {refused:?}");
-        // A modified facilitator lets in what their own clock allows.
+        // A modified facilitator admits what their own clock allows.
         if lifetime.0 <= now && lifetime.1 > now {
             ghost.package = package;
             world.keeps_out(FAY, &mut ghost, &refusal);
-            // Before any other fault of the commit: other clocks see no further.
+            // This check comes before any other fault of the commit, because members with other clocks stop there.
             let (adds, context) = (vec![ghost.package.as_slice()], Context::Same);
             let forged = world.forge(MAL, &Forgery { adds, context, ..Forgery::default() });
             world.refuses(MAL, forged.commit, &refusal);
@@ -81,7 +81,7 @@ fn a1_any_other_lifetime_is_refused() {
     }
 }
 
-/// Every leaf is the same at any time: what is in a room is good for whoever joins, whatever their clock says.
+/// A leaf's validity does not depend on the time, so a newcomer accepts the room's leaves whatever their clock says.
 #[test]
 fn wrong_clocks_part_nobody() {
     for turn in 0..4 {
@@ -113,7 +113,7 @@ fn wrong_clocks_part_nobody() {
     }
 }
 
-/// The relay ends a pause by its clock, and so it is over for readers whose own clock is behind.
+/// The relay ends a pause by its own clock, so the pause is over for a reader whose clock is behind.
 #[test]
 fn slow_reader_holds_nothing_back() {
     let mut world = right();
@@ -130,7 +130,7 @@ fn slow_reader_holds_nothing_back() {
     }
 }
 
-/// A time beyond the relay's own clock ends no pause.
+/// A time far ahead of the relay's own clock ends no pause.
 #[test]
 fn far_time_ends_no_pause() {
     let mut world = right();
@@ -157,14 +157,14 @@ fn a8_far_time_still_erases() {
         assert_eq!(held(&world), 2);
         world.rooms[BEN].erase_expired(moment(RETENTION + HOUR, RETENTION + HOUR)).unwrap();
         assert_eq!(held(&world), 1);
-        // The last entry too, which stays to be compared, without its words.
+        // Later the last entry loses its text, too; its row stays to be compared.
         let later = RETENTION + 2 * DAY;
         world.rooms[BEN].erase_expired(moment(later, later)).unwrap();
         assert_eq!((held(&world), rows(&world.rooms[BEN]).len()), (0, 1));
     }
 }
 
-/// Its hello lies as well, and stands still.
+/// The relay's hello lies as well, and its clock stands still.
 #[test]
 fn relay_clock_delays_no_erasing() {
     for relay in [0, 400 * DAY, -400 * DAY, i64::MAX / 2] {
@@ -181,7 +181,7 @@ fn relay_clock_delays_no_erasing() {
     }
 }
 
-/// A clock that is wrong for one visit hides what it calls old, and is right again before anything is deleted.
+/// A clock that is wrong for one visit hides messages that it calls old, and is right again before anything is deleted.
 #[test]
 fn clock_ahead_once_deletes_nothing() {
     for ahead in [31 * DAY, 85 * DAY, 365 * DAY, i64::MAX / 2] {
@@ -200,7 +200,7 @@ fn clock_ahead_once_deletes_nothing() {
         let right = moment(6 * DAY, 6 * DAY);
         world.rooms[BEN].erase_expired(right).unwrap();
         assert_eq!(held(&world), 3, "{ahead}");
-        // The next time counts from its own beginning.
+        // The second deviation counts from its own beginning.
         world.rooms[BEN].erase_expired(moment(ahead + 7 * DAY, 7 * DAY)).unwrap();
         assert_eq!(held(&world), 3, "{ahead}");
         let later = RETENTION + HOUR;
@@ -209,7 +209,7 @@ fn clock_ahead_once_deletes_nothing() {
     }
 }
 
-/// A clock that stays ahead is believed after three days of its own, whatever the relay's clock does.
+/// The client believes a clock that stays ahead after three days of that clock, whatever the relay's clock does.
 #[test]
 fn clock_that_stays_ahead_erases() {
     for relay in [0, 3 * DAY, -400 * DAY] {
@@ -225,7 +225,7 @@ fn clock_that_stays_ahead_erases() {
     }
 }
 
-/// A relay that dates an entry at nothing, behind a floor, keeps no words on a device whose clock ran ahead.
+/// The relay dates an entry at zero, behind a floor: a device whose clock ran ahead still erases its text.
 #[test]
 fn undated_entry_behind_floor_is_erased() {
     let mut world = right();
@@ -243,7 +243,7 @@ fn undated_entry_behind_floor_is_erased() {
     assert_eq!(held(&world), 0);
 }
 
-/// What waited at the relay goes when the others erase it.
+/// A message that waited at the relay is erased when the others erase it.
 #[test]
 fn late_reader_erases_in_time() {
     let mut world = right();
@@ -256,7 +256,7 @@ fn late_reader_erases_in_time() {
     assert_eq!(held(&world), 1);
 }
 
-/// The clock was a year ahead when it came, whatever time the relay put on it.
+/// The device's clock was a year ahead when the message arrived, whatever time the relay gave it.
 #[test]
 fn clock_ahead_at_arrival_still_erases() {
     for stamp in [NOW, Millis(i64::MAX as u64)] {
@@ -265,7 +265,7 @@ fn clock_ahead_at_arrival_still_erases() {
         world.rooms[BEN].handle_entries(&[entry], moment(365 * DAY, 0)).unwrap();
         let entry = said(&mut world, at(DAY));
         world.rooms[BEN].handle_entries(&[entry], moment(365 * DAY + DAY, DAY)).unwrap();
-        // It is right again.
+        // Ben's clock is right again.
         world.rooms[BEN].erase_expired(moment(2 * DAY, 2 * DAY)).unwrap();
         assert_eq!(held(&world), 2);
         world.rooms[BEN].erase_expired(moment(RETENTION + HOUR, RETENTION + HOUR)).unwrap();
@@ -273,7 +273,7 @@ fn clock_ahead_at_arrival_still_erases() {
     }
 }
 
-/// The clock was behind when it came: what is new by the relay's clock is not a year old.
+/// The device's clock was behind when the message arrived: a message new by the relay's clock is not a year old.
 #[test]
 fn clock_behind_at_arrival_keeps_words() {
     for behind in [-HOUR, -3 * HOUR, -365 * DAY] {
@@ -292,7 +292,7 @@ fn clock_behind_at_arrival_keeps_words() {
     }
 }
 
-/// A clock that went back and stays there does not keep words for longer.
+/// A clock that was set back and stays behind keeps no message longer.
 #[test]
 fn clock_that_stays_behind_still_erases() {
     let behind = -365 * DAY;
@@ -314,7 +314,7 @@ fn times_that_contradict_are_told_once() {
         let rows = rows(&world.rooms[BEN]);
         rows.iter().filter(|row| row.notices.contains(&Notice::Times)).count()
     };
-    // A little is nothing.
+    // A small difference is not reported.
     for (stamp, relay) in [(0, 0), (9 * 60_000, 0), (0, 0)] {
         let entry = said(&mut world, at(stamp));
         world.rooms[BEN].handle_entries(&[entry], moment(0, relay)).unwrap();
@@ -331,7 +331,7 @@ fn times_that_contradict_are_told_once() {
     assert!(!Notice::Times.is_alarm());
 }
 
-/// By the own clock: the relay could say that the last renewal is of next year.
+/// Renewals follow the own clock, because the relay could date the last renewal into next year.
 #[test]
 fn far_time_puts_no_renewal_off() {
     let mut world = right();
@@ -343,7 +343,7 @@ fn far_time_puts_no_renewal_off() {
     assert_eq!(last_row(&world.rooms[BEN]).seq, seq);
 }
 
-/// An acknowledgement from the future names the clocks.
+/// Refusing an acknowledgement from the future names both clocks.
 #[test]
 fn newcomer_ahead_is_told_of_clock() {
     let mut world = right();
@@ -354,7 +354,7 @@ fn newcomer_ahead_is_told_of_clock() {
     let early = world.rooms[FAY].admit(&knock, NOW);
     let not_yet = RuleError::NotAcknowledged(AckError::Future);
     assert!(matches!(early.err(), Some(EngineError::Rule(rule)) if rule == not_yet));
-    // By the relay's clock, which is right, it is in time.
+    // By the relay's clock, which is right, the acknowledgement is in time.
     let submission = world.rooms[FAY].admit(&knock, at(HOUR)).unwrap();
     world.log.take(submission);
     world.show();

@@ -1,4 +1,4 @@
-//! The door: key packages and admissions that fit no room.
+//! Admission refuses key packages and leaves that no room can use.
 
 use hearth_protocol::Digest;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 #[test]
-fn one_flipped_bit_anywhere_in_the_leaf_fails() {
+fn flipped_bit_breaks_key_package() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 61);
     let whole = ghost.package.clone();
@@ -36,7 +36,7 @@ fn one_flipped_bit_anywhere_in_the_leaf_fails() {
     for length in 0..whole.len() {
         assert!(group.read_key_package(&provider, &whole[..length]).is_err());
     }
-    // And where the owner of the leaf signs around a damaged acknowledgement.
+    // And if the owner of the leaf signs over a damaged acknowledgement.
     let bytes = ghost.acknowledgement.to_bytes();
     let room = world.rooms[FAY].id();
     for bit in (0..bytes.len() * 8).step_by(3) {
@@ -55,7 +55,7 @@ fn one_flipped_bit_anywhere_in_the_leaf_fails() {
 }
 
 #[test]
-fn key_packages_that_do_not_fit_are_refused_at_the_door() {
+fn unfit_key_packages_are_refused() {
     let mut world = World::new();
     let bad_package = |result: &Result<_, EngineError>| {
         matches!(result, Err(EngineError::Mls(MlsError::BadKeyPackage)))
@@ -63,14 +63,14 @@ fn key_packages_that_do_not_fit_are_refused_at_the_door() {
     let ghost = Ghost::new(&world, 68);
     let other_suite = mls::key_package(&ghost.provider(), Suite::XWing, ghost.identity()).unwrap();
     assert!(bad_package(&knock_with(&mut world, &ghost, other_suite)));
-    // Swapped by the relay for a package of its own, which does not hold the key or name that knocked.
+    // The relay swaps in its own package, with another key or name than the one that knocked.
     let other = Ghost::new(&world, 69);
     let swapped = knock_with(&mut world, &ghost, other.package.clone());
     assert!(matches!(swapped, Err(EngineError::BadKnock(_))));
     let renamed = Ghost::with(ghost.key.clone(), ghost.acknowledgement.clone(), "Tom");
     let swapped = knock_with(&mut world, &ghost, renamed.package);
     assert!(matches!(swapped, Err(EngineError::BadKnock(_))));
-    // Lacks what the room requires of every leaf: OpenMLS makes no commit of it.
+    // It lacks what the room requires of every leaf: OpenMLS makes no commit with it.
     let forgery = PackageForgery { fewer_capabilities: true, ..PackageForgery::default() };
     let package = forged_package(&ghost.provider(), Suite::X25519, ghost.identity(), &forgery);
     if let Ok(knock) = knock_with(&mut world, &ghost, package) {
@@ -80,7 +80,7 @@ fn key_packages_that_do_not_fit_are_refused_at_the_door() {
 }
 
 #[test]
-fn a_low_order_key_gets_no_welcome() {
+fn low_order_init_key_is_refused() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 70);
     let mut one = [0; 32];
@@ -91,14 +91,14 @@ fn a_low_order_key_gets_no_welcome() {
         assert!(matches!(refused, Err(EngineError::Mls(MlsError::BadKeyPackage))), "{point:?}");
         world.goes_on();
     }
-    // The forging itself is sound: any other point passes.
+    // The forgery itself is sound: any other point passes.
     let package = with_init_key(&ghost.package, &[9; 32], &ghost.key);
     assert!(knock_with(&mut world, &ghost, package).is_ok());
 }
 
-/// All points of low order on the curve and its twist (RFC 7748 section 6.1), by what they are modulo the prime.
+/// All points of low order on the curve and its twist (RFC 7748 section 6.1), by their value modulo the prime.
 #[test]
-fn a_leaf_key_of_low_order_is_refused_at_the_door() {
+fn low_order_leaf_key_is_refused() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 73);
     let hex = |digits: &str| -> [u8; 32] {
@@ -129,7 +129,7 @@ fn a_leaf_key_of_low_order_is_refused_at_the_door() {
         let refusal = Refusal::BadLeaf(LeafError::EncryptionKey);
         assert!(matches!(refused, Err(EngineError::Refused(by)) if by == refusal), "{}", key.len());
     }
-    // The forging itself is sound: any other point passes, and the room goes on with its owner.
+    // The forgery itself is sound: any other point passes, and the room works with its owner.
     let package = with_leaf_key(&ghost.package, &[9; 32], &ghost.key);
     let knock = knock_with(&mut world, &ghost, package).unwrap();
     let submission = world.rooms[FAY].admit(&knock, NOW).unwrap();
@@ -139,7 +139,7 @@ fn a_leaf_key_of_low_order_is_refused_at_the_door() {
 }
 
 #[test]
-fn a_countersignature_is_the_admitting_facilitators() {
+fn countersignature_must_be_admitting_facilitators() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 71);
     let leaf = ghost.leaf();
@@ -176,7 +176,7 @@ fn a_countersignature_is_the_admitting_facilitators() {
 }
 
 #[test]
-fn a_locked_room_admits_nobody() {
+fn locked_room_admits_nobody() {
     let mut world = World::new();
     world.act(FAY, Act::Lock(true));
     let mut ghost = Ghost::new(&world, 72);

@@ -1,4 +1,4 @@
-//! The gate at honest members: commits of modified members and facilitators that everybody refuses.
+//! The gates of honest members refuse the commits of modified members and facilitators.
 
 use crate::policy::Pin;
 use hearth_protocol::Digest;
@@ -15,7 +15,7 @@ use crate::{
 const NOT_FACILITATOR: Refusal = Refusal::Rule(RuleError::NotFacilitator);
 const BROKEN: Refusal = Refusal::Rule(RuleError::BrokenChain);
 
-/// Acts of every kind that a member may not do.
+/// One act of every kind that a member may not do.
 fn acts(world: &World) -> Vec<Act> {
     let (fay, ben, mal) = (world.key(FAY), world.key(BEN), world.key(MAL));
     let ghost = Ghost::new(world, 40);
@@ -47,7 +47,7 @@ fn acts(world: &World) -> Vec<Act> {
 }
 
 #[test]
-fn no_act_of_a_member_changes_anything() {
+fn members_acts_change_nothing() {
     let mut world = World::new();
     for act in acts(&world) {
         let forged = world.forged_act(MAL, act);
@@ -56,7 +56,7 @@ fn no_act_of_a_member_changes_anything() {
 }
 
 #[test]
-fn a_member_cannot_act_in_the_name_of_a_facilitator() {
+fn member_cannot_impersonate_a_facilitator() {
     let mut world = World::new();
     let record = world.record(FAY, Act::Lock(true));
     let policy = world.after(&record, None);
@@ -65,12 +65,12 @@ fn a_member_cannot_act_in_the_name_of_a_facilitator() {
 }
 
 #[test]
-fn a_member_cannot_edit_the_roles_in_the_policy() {
+fn member_cannot_edit_roles() {
     let mut world = World::new();
     let mut policy = world.policy();
     policy.roles.push(RoleEntry { member: world.key(MAL), role: Role::Facilitator });
     let forged = world.forged_policy(MAL, &policy);
-    // The record is the one that stands: it was Fay's.
+    // The record in force is unchanged: Fay made it.
     world.refuses(MAL, forged, &NOT_FACILITATOR);
     policy.record.actor = world.key(MAL);
     let forged = world.forged_policy(MAL, &policy);
@@ -78,19 +78,19 @@ fn a_member_cannot_edit_the_roles_in_the_policy() {
 }
 
 #[test]
-fn an_ex_facilitator_cannot_act() {
+fn ex_facilitator_cannot_act() {
     let mut world = World::new();
     let member = world.key(CLEO);
     let before = world.forged_act(CLEO, Act::Lock(true));
     world.act(FAY, Act::SetRole { member, role: Role::Member });
-    // What Cleo made while she was one comes too late, and what she makes now is a member's.
+    // A commit that Cleo made as facilitator comes too late; a new one is a member's.
     world.comes_too_late(Some(CLEO), before);
     let forged = world.forged_act(CLEO, Act::Lock(true));
     world.refuses(CLEO, forged, &NOT_FACILITATOR);
 }
 
 #[test]
-fn a_record_continues_the_chain_or_is_refused() {
+fn record_off_the_chain_is_refused() {
     let mut world = World::new();
     let old = world.policy();
     world.act(FAY, Act::Announce("first".into()));
@@ -107,7 +107,7 @@ fn a_record_continues_the_chain_or_is_refused() {
         }
         forgeries.push(record);
     }
-    // And the record that comes next in another room.
+    // And the next record of another room.
     let mut other = World::new();
     let mut foreign = other.record(FAY, Act::Announce("elsewhere".into()));
     foreign.actor = world.key(FAY);
@@ -117,7 +117,7 @@ fn a_record_continues_the_chain_or_is_refused() {
         let forged = world.forged_policy(FAY, &policy);
         world.refuses(FAY, forged, &BROKEN);
     }
-    // The whole older policy, brought back.
+    // The whole older policy, restored.
     let forged = world.forged_policy(FAY, &old);
     world.refuses(FAY, forged, &BROKEN);
     // Every member's log is one chain.
@@ -127,15 +127,15 @@ fn a_record_continues_the_chain_or_is_refused() {
     );
 }
 
-/// T28: one record of a log is left out, altered or put in, at every place.
+/// T28: one record of a log is left out, altered or inserted, at every place.
 #[test]
-fn a_record_dropped_altered_or_put_in_is_found_at_its_number() {
+fn tampered_record_is_found_by_number() {
     let mut world = World::new();
     for number in 0..20 {
         world.act(FAY, Act::Announce(format!("number {number}")));
     }
     let (cleo, fay) = (world.key(CLEO), world.key(FAY));
-    // Fay has the log from the founding on, Ben from his admission on; Mal, who is out, up to his removal.
+    // Fay's log starts at the founding, Ben's at his admission; Mal, who was removed, has his up to the removal.
     world.act(FAY, removal(world.key(MAL)));
     for who in [FAY, BEN, MAL] {
         let room = &mut world.rooms[who];
@@ -143,7 +143,7 @@ fn a_record_dropped_altered_or_put_in_is_found_at_its_number() {
         assert!(whole.len() > 20);
         let mut found = |records: &[Record]| room.broken_record(records).unwrap();
         assert_eq!(found(&whole), None);
-        // What nobody says anything of any more: the policy is gone with the keys.
+        // Nothing vouches for Mal's last record, because his policy was deleted with the keys.
         let known = whole.len() - usize::from(who == MAL);
         for at in 0..known {
             let number = whole[at].number;
@@ -161,7 +161,7 @@ fn a_record_dropped_altered_or_put_in_is_found_at_its_number() {
                 }
                 assert_eq!(found(&altered), Some(number), "part {part} of {number} at {who}");
             }
-            // As well made as its maker can: it names the one before it.
+            // A record as well made as a forger can: it names the one before it.
             let mut more = whole.clone();
             let (previous, act) = (whole[at].digest(), Act::Announce("never".into()));
             let number = number + 1;
@@ -171,9 +171,9 @@ fn a_record_dropped_altered_or_put_in_is_found_at_its_number() {
     }
 }
 
-/// Whoever comes back into a room that a facilitator took back had records of what did not happen for the others.
+/// A member who rejoins a room that a facilitator rolled back holds records that never happened for the others.
 #[test]
-fn another_stay_drops_the_records_of_a_room_that_was_taken_back() {
+fn rejoining_drops_rolled_back_records() {
     let mut world = World::new();
     for number in 0..4 {
         world.act(FAY, Act::Announce(format!("number {number}")));
@@ -186,7 +186,7 @@ fn another_stay_drops_the_records_of_a_room_that_was_taken_back() {
 }
 
 #[test]
-fn a_record_of_another_room_is_refused() {
+fn record_of_another_room_is_refused() {
     let mut world = World::new();
     let mut other = World::new();
     let policy = other.policy();
@@ -200,7 +200,7 @@ fn a_record_of_another_room_is_refused() {
 }
 
 #[test]
-fn the_policy_says_what_its_record_says() {
+fn policy_must_match_its_record() {
     let mut world = World::new();
     let nobody = nobody();
     let announce = world.record(FAY, Act::Announce("Good evening.".into()));
@@ -225,14 +225,14 @@ fn the_policy_says_what_its_record_says() {
         edit(&mut policy);
         forgeries.push(policy);
     }
-    // The announced words are the record's; here the hours that people read are not those that apply.
+    // The record holds announced text; here the displayed hours differ from the enforced hours.
     let hours = Act::Hours { text: "Mon-Fri 17:00-20:00".into(), hours: None };
     let record = world.record(FAY, hours);
     let mut policy = world.after(&record, None);
     policy.hours_text = "always".into();
     forgeries.push(policy);
     for policy in forgeries {
-        // Each refusal moves nothing, so the chain still stands where it stood.
+        // A refusal changes nothing, so the chain stays where it was.
         let forged = world.forged_policy(FAY, &policy);
         world.refuses(FAY, forged, &Refusal::PolicyMismatch);
     }
@@ -244,7 +244,7 @@ fn a_malformed_policy_is_refused() {
     let record = world.record(FAY, Act::Rekey);
     let policy = world.after(&record, None);
     let bytes = hearth_protocol::codec::encode(&policy);
-    // Not canonical: one more byte of indefinite length would hash and compare differently for the same meaning.
+    // Not canonical: a trailing byte would hash and compare differently for the same meaning.
     let mut longer = bytes.clone();
     longer.push(0xf6);
     let empty = Vec::new();
@@ -260,8 +260,9 @@ fn a_malformed_policy_is_refused() {
     }
 }
 
+/// A co-facilitator changes neither facilitators nor the agreement.
 #[test]
-fn a_co_facilitator_does_not_touch_facilitators_or_the_agreement() {
+fn co_facilitator_powers_are_limited() {
     let mut world = World::new();
     let (fay, ben) = (world.key(FAY), world.key(BEN));
     let cleo = world.key(CLEO);
@@ -314,7 +315,7 @@ fn the_last_facilitator_stays() {
 }
 
 #[test]
-fn a_mute_hides_words_and_nothing_else() {
+fn mute_hides_only_messages() {
     let mut world = World::new();
     let fay = world.key(FAY);
     world.rooms[BEN].set_muted(fay, true).unwrap();
@@ -325,7 +326,7 @@ fn a_mute_hides_words_and_nothing_else() {
     world.act(FAY, Act::Retract { message: id, seq, category: Category::Request });
     let member = world.key(MAL);
     let seen = world.act(FAY, removal(member));
-    // The tombstone names actor and category, for the muted as for anybody.
+    // The tombstone names actor and category for Ben, who muted Fay, as for everybody.
     for who in [CLEO, BEN] {
         let row = world.rooms[who].history(seq, 1).unwrap().remove(0);
         let tombstone = RowContent::Tombstone { by: Some(fay), category: Some(Category::Request) };
@@ -346,7 +347,7 @@ fn limits_do_not_break_catching_up() {
     world.act(FAY, Act::Budget(1));
     world.act(FAY, Act::Length(5));
     let mut ben = world.rooms.remove(BEN);
-    // Accepted by the relay over days; shown to Ben at one moment, among commits.
+    // The relay accepted these over days and delivers them to Ben at once, among commits.
     for round in 0..4 {
         for who in [0, 1, 2] {
             let text = format!("{round}{who}");

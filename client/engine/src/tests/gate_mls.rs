@@ -1,4 +1,4 @@
-//! What MLS itself would let a member or a stranger do, and rooms do not (RFC 9420 sections 12.1 and 12.4).
+//! MLS lets a member or a stranger do these things; rooms refuse them (RFC 9420 sections 12.1 and 12.4).
 
 use super::{world::*, *};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn bare_proposals_are_refused_and_never_stored() {
+fn bare_proposals_are_never_stored() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 90);
     let (fay, ben) = (world.key(FAY), world.key(BEN));
@@ -35,7 +35,7 @@ fn bare_proposals_are_refused_and_never_stored() {
     let (provider, group) = world.rooms[MAL].group().unwrap();
     group.forget_proposals(&provider);
     world.cannot_read(MAL, payload);
-    // Sending is not blocked: nothing waits to be committed.
+    // Sending is not blocked: no proposal waits to be committed.
     world.say(BEN, "Still here.");
     assert_eq!(texts(&world.rooms[FAY]), ["Still here."]);
 }
@@ -59,7 +59,7 @@ fn proposals_by_reference_are_refused() {
         let committed = world.forge(MAL, &forgery);
         let (provider, group) = world.rooms[MAL].group().unwrap();
         group.forget_proposals(&provider);
-        // Both reach everybody, in order, as a relay that helps would deliver them.
+        // The relay helps and delivers both to everybody, in order.
         world.log.append(payload);
         world.show();
         world.refuses(MAL, committed.commit, &Refusal::Unusable);
@@ -67,7 +67,7 @@ fn proposals_by_reference_are_refused() {
 }
 
 #[test]
-fn a_commit_without_a_path_is_refused() {
+fn commit_without_path_is_refused() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 92);
     for who in [FAY, MAL] {
@@ -84,7 +84,7 @@ fn pre_shared_keys_are_refused() {
     let forgery = || Forgery { foreign: Some(Foreign::Psk), ..Forgery::default() };
     let unknown = world.forge(MAL, &forgery()).commit;
     world.refuses(MAL, unknown, &Refusal::Unusable);
-    // Even where everybody happens to know the key.
+    // Even if every member knows the key.
     for room in &mut world.rooms {
         store_psk(&room.provider());
     }
@@ -98,7 +98,7 @@ fn pre_shared_keys_are_refused() {
 }
 
 #[test]
-fn an_external_init_by_a_member_is_refused() {
+fn members_external_init_is_refused() {
     let mut world = World::new();
     let forgery = Forgery { foreign: Some(Foreign::ExternalInit), ..Forgery::default() };
     if let Ok(committed) = try_forge(&mut world.rooms[MAL], &forgery) {
@@ -111,7 +111,7 @@ fn an_external_init_by_a_member_is_refused() {
 fn an_external_commit_is_refused() {
     let mut world = World::new();
     let mut ghost = Ghost::new(&world, 93);
-    // Mal gives away all that is needed to come in from outside.
+    // Mal gives away everything that an external commit needs.
     let key = world.rooms[MAL].signing_key();
     let (provider, group) = world.rooms[MAL].group().unwrap();
     let info = group.group_info(&provider, &key);
@@ -136,7 +136,7 @@ fn handshakes_in_the_clear_are_refused() {
     let context = Context::Policy(&policy);
     let plain = world.forge(FAY, &Forgery { in_clear: true, context, ..Forgery::default() });
     world.cannot_read(FAY, plain.commit);
-    // What is no message of a group at all.
+    // These are not group messages at all.
     let ghost = Ghost::new(&world, 94);
     let welcome = world.log.welcomes[0].1.clone();
     for payload in [ghost.package, welcome, Vec::new()] {
@@ -145,20 +145,21 @@ fn handshakes_in_the_clear_are_refused() {
 }
 
 #[test]
-fn a_leaf_that_drops_what_the_room_requires_is_refused() {
+fn leaf_without_required_capabilities_is_refused() {
     let mut world = World::new();
     let forgery = Forgery { leaf: OwnLeaf::FewerCapabilities, ..Forgery::default() };
     assert!(try_forge(&mut world.rooms[MAL], &forgery).is_err(), "OpenMLS makes no such commit");
     world.goes_on();
 }
 
+/// Of two commits for one epoch, every member takes the first valid one.
 #[test]
-fn of_two_commits_for_one_epoch_the_first_valid_one_wins_everywhere() {
+fn first_valid_commit_of_epoch_wins() {
     let mut world = World::new();
     let refused = world.forged_act(MAL, Act::Lock(true));
     let first = world.forge(MAL, &Forgery::default()).commit;
     let second = world.rooms[BEN].renew(None, NOW).unwrap();
-    // The refused one comes first and uses the epoch up at the relay; it wins nothing.
+    // The refused commit comes first and uses up the epoch at the relay, but wins nothing.
     world.log.append(refused);
     world.log.append(first);
     world.log.take(second);
@@ -179,9 +180,9 @@ fn commits_of_other_epochs_are_unreadable() {
     let stale = world.forge(FAY, &Forgery::default()).commit;
     world.goes_on();
     world.comes_too_late(Some(FAY), stale.clone());
-    // Who has seen it once learns nothing new.
+    // A client that has seen it once learns nothing new.
     world.cannot_read(FAY, stale.clone());
-    // From the future: the epoch in the header is not authenticated towards those who cannot decrypt.
+    // From the future: a client that cannot decrypt cannot authenticate the epoch in the header.
     let mut future = stale;
     let epoch_at = 2 + 2 + 1 + 16;
     future[epoch_at..epoch_at + 8].copy_from_slice(&u64::MAX.to_be_bytes());
@@ -211,7 +212,7 @@ fn messages_of_another_room_are_unreadable() {
 }
 
 #[test]
-fn an_own_message_that_comes_back_altered_is_not_mine() {
+fn altered_own_message_is_not_mine() {
     let mut world = World::new();
     world.rooms[BEN].queue_text("as I wrote it".into(), NOW).unwrap();
     let sent = world.rooms[BEN].next_submission().unwrap().unwrap();
@@ -230,7 +231,7 @@ fn an_own_message_that_comes_back_altered_is_not_mine() {
     assert_eq!(texts(&world.rooms[FAY]), ["as I wrote it"]);
 }
 
-/// A small generator, so that a failure can be run again (SplitMix64, Steele and others 2014).
+/// A small seeded generator, so that a failure can be repeated (SplitMix64, Steele and others 2014).
 struct Random(u64);
 
 impl Random {

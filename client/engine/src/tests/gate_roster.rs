@@ -1,4 +1,4 @@
-//! The gate at honest members: who comes, who goes, and what everybody's own leaf says.
+//! The gates of honest members: admissions, removals and self-updates.
 
 use crate::companion::{Companion, NoteKey};
 use hearth_protocol::Digest;
@@ -20,11 +20,11 @@ use crate::{
     state::Standing,
 };
 
-/// Where a PrivateMessage names its epoch.
+/// Offset of the epoch in a PrivateMessage.
 const EPOCH_AT: usize = mls_header::CONTENT_TYPE_AT - 8;
 
 #[test]
-fn a_removed_members_later_commit_is_refused() {
+fn removed_members_later_commit_is_refused() {
     let mut world = World::new();
     let member = world.key(MAL);
     let in_time = world.forge(MAL, &Forgery::default()).commit;
@@ -32,7 +32,7 @@ fn a_removed_members_later_commit_is_refused() {
     world.log.take(removed);
     let mut mal = world.rooms.pop().unwrap();
     world.show();
-    // Mal's client keeps its keys; the relay lets it post.
+    // Mal's client keeps its keys; the relay accepts its posts.
     let again = forge(&mut mal, &Forgery::default()).commit;
     let text = mal.queue_text("I am still here".into(), NOW).unwrap();
     let message = mal.next_submission().unwrap().unwrap();
@@ -45,9 +45,9 @@ fn a_removed_members_later_commit_is_refused() {
     assert!(!texts(&world.rooms[FAY]).contains(&"I am still here".to_owned()));
 }
 
-/// T19: with all that they had, with the commit that removed them, and with a relay that shows them everything.
+/// T19: Mal keeps every key, has the commit that removed him, and gets a thousand messages from the relay.
 #[test]
-fn of_a_thousand_later_messages_whoever_was_removed_reads_none() {
+fn removed_member_cannot_read_later_messages() {
     let mut world = World::new();
     let (mal, before) = (world.key(MAL), world.rooms[MAL].epoch().unwrap());
     let submission = world.rooms[FAY].act(removal(mal), NOW).unwrap();
@@ -70,14 +70,14 @@ fn of_a_thousand_later_messages_whoever_was_removed_reads_none() {
     };
     assert_eq!(reads(BEN, &later), 1_000);
     assert_eq!(reads(MAL, &later), 0);
-    // As if they were of the epoch that Mal has the keys of.
+    // The messages relabelled with the epoch whose keys Mal has.
     let mut relabelled = later.clone();
     for payload in &mut relabelled {
         payload[EPOCH_AT..EPOCH_AT + 8].copy_from_slice(&before.0.to_be_bytes());
         assert_eq!(mls_header::parse(payload).unwrap().epoch, before);
     }
     assert_eq!(reads(MAL, &relabelled), 0);
-    // And after the commit, whatever it leaves of the group.
+    // And after merging the commit, with whatever remains of the group.
     let room = &mut world.rooms[MAL];
     let id = room.id();
     let (provider, group) = room.group().unwrap();
@@ -96,7 +96,7 @@ fn of_a_thousand_later_messages_whoever_was_removed_reads_none() {
 }
 
 #[test]
-fn nobody_comes_or_goes_without_a_record() {
+fn roster_change_without_record_is_refused() {
     let mut world = World::new();
     let mut ghost = Ghost::new(&world, 41);
     for who in [MAL, CLEO, FAY] {
@@ -115,7 +115,7 @@ fn nobody_comes_or_goes_without_a_record() {
 }
 
 #[test]
-fn a_commit_adds_whom_its_record_names() {
+fn commit_adds_only_its_records_member() {
     let mut world = World::new();
     let (one, mut two) = (Ghost::new(&world, 42), Ghost::new(&world, 43));
     two.name = "Tom".into();
@@ -140,7 +140,7 @@ fn a_commit_adds_whom_its_record_names() {
 }
 
 #[test]
-fn a_commit_removes_whom_its_record_names() {
+fn commit_removes_only_its_records_member() {
     let mut world = World::new();
     let (ben, mal) = (world.key(BEN), world.key(MAL));
     let record = world.record(CLEO, removal(mal));
@@ -157,7 +157,7 @@ fn a_commit_removes_whom_its_record_names() {
 }
 
 #[test]
-fn an_enactment_leaves_out_exactly_those_who_did_not_acknowledge() {
+fn enactment_removes_exactly_the_unacknowledged() {
     let mut world = World::new();
     let forged = world.forged_act(FAY, Act::Enact);
     world.refuses(FAY, forged, &rule(RuleError::Nothing));
@@ -202,7 +202,7 @@ fn an_enactment_leaves_out_exactly_those_who_did_not_acknowledge() {
 }
 
 #[test]
-fn a_departure_is_the_members_own() {
+fn departure_must_be_signed_by_member() {
     let mut world = World::new();
     let (room, ben) = (world.rooms[BEN].id(), world.key(BEN));
     let digest = ack_of(&world.rooms[BEN]).digest();
@@ -232,7 +232,7 @@ fn a_departure_is_the_members_own() {
 }
 
 #[test]
-fn names_that_look_alike_are_refused() {
+fn look_alike_names_are_refused() {
     let mut world = World::new();
     for (name, refusal) in [
         ("Ben", Refusal::NameConfusable),
@@ -251,8 +251,9 @@ fn names_that_look_alike_are_refused() {
     }
 }
 
+/// A self-update keeps name, key and acknowledgement.
 #[test]
-fn a_self_update_keeps_name_key_and_acknowledgement() {
+fn self_update_cannot_change_identity() {
     let mut world = World::new();
     let bens = ack_of(&world.rooms[BEN]);
     let mine = ack_of(&world.rooms[MAL]);

@@ -1,4 +1,4 @@
-//! The gate at the joiner: Welcomes that must not be believed, and key packages that survive them.
+//! The joiner's gate: false Welcomes are refused, and the key package survives them.
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::MemberKey;
@@ -16,7 +16,7 @@ use crate::{
     state::Standing,
 };
 
-/// Dan has knocked and waits; his key package is known to the relay and to everybody in league with it.
+/// Dan has knocked and waits; the relay and its accomplices know his key package.
 struct Waiting {
     world: World,
     dan: TestRoom,
@@ -49,7 +49,7 @@ impl Waiting {
         Self { world, dan, leaf, package: body.key_package, link, pending }
     }
 
-    /// A Welcome into a group that somebody made up.
+    /// Returns a Welcome into a group that the maker invented.
     fn look_alike(&self, maker: &Ghost, room: RoomId, policy: &RoomPolicy) -> Vec<u8> {
         let provider = maker.provider();
         let founded = Group::found(&provider, Suite::X25519, room, maker.identity(), policy);
@@ -60,7 +60,7 @@ impl Waiting {
         committed.welcome.unwrap()
     }
 
-    /// Dan refuses a Welcome, and then gets in by the true one with the same key package.
+    /// Dan refuses a Welcome, which leaves his key package usable.
     fn refuses(&mut self, welcome: &[u8], refusal: &Refusal) {
         let refused = self.dan.welcomed(welcome, Seq(5), NOW).unwrap_err();
         assert!(matches!(&refused, EngineError::Refused(why) if why == refusal), "{refused}");
@@ -88,7 +88,7 @@ impl Waiting {
     }
 }
 
-/// The policy that a maker of look-alikes would like Dan to believe: the room's own, with the maker in charge.
+/// The room's own policy, copied for a false group, optionally with the maker in charge.
 fn copied_policy(waiting: &mut Waiting, maker: &Ghost, in_charge: bool) -> RoomPolicy {
     let mut policy = waiting.world.policy();
     if in_charge {
@@ -106,14 +106,14 @@ fn copied_policy(waiting: &mut Waiting, maker: &Ghost, in_charge: bool) -> RoomP
     policy
 }
 
-/// Somebody in league with the relay, called like the facilitator.
+/// An accomplice of the relay with the facilitator's name.
 fn impostor(world: &World) -> Ghost {
     let ghost = Ghost::new(world, 80);
     Ghost::with(ghost.key, ghost.acknowledgement, "Fay")
 }
 
 #[test]
-fn a_welcome_from_a_key_that_no_invite_pins_is_refused() {
+fn welcome_by_unpinned_key_is_refused() {
     let mut waiting = Waiting::new();
     let room = waiting.dan.id();
     for in_charge in [true, false] {
@@ -126,7 +126,7 @@ fn a_welcome_from_a_key_that_no_invite_pins_is_refused() {
 }
 
 #[test]
-fn a_member_of_the_room_cannot_welcome() {
+fn plain_member_cannot_welcome() {
     let mut waiting = Waiting::new();
     let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
     let act = admission(&waiting.world.rooms[MAL], &leaf, Role::Member);
@@ -141,9 +141,10 @@ fn a_member_of_the_room_cannot_welcome() {
     waiting.gets_in();
 }
 
+/// A pinned facilitator who merely sits in the tree lends a Welcome no trust.
 #[test]
-fn a_pinned_facilitator_as_an_ordinary_leaf_lends_no_trust() {
-    // The fork trap: Mal welcomes into a copy of the room in which Fay sits, too, by her true leaf.
+fn pinned_leaf_in_fork_earns_nothing() {
+    // The fork trap: Mal welcomes Dan into a copy of the room that contains Fay's true leaf.
     let mut waiting = Waiting::new();
     let package = waiting.package.clone();
     let maker = waiting.world.key(MAL);
@@ -160,9 +161,9 @@ fn a_pinned_facilitator_as_an_ordinary_leaf_lends_no_trust() {
 }
 
 #[test]
-fn an_ex_facilitator_who_is_pinned_still_must_moderate_there() {
+fn pinned_ex_facilitator_cannot_welcome() {
     let mut waiting = Waiting::new();
-    // Cleo is in the preview that Dan saw, and has been a member only since.
+    // Cleo is in the preview that Dan saw, and was demoted to member since.
     let member = waiting.world.key(CLEO);
     waiting.world.act(FAY, Act::SetRole { member, role: Role::Member });
     let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
@@ -177,7 +178,7 @@ fn an_ex_facilitator_who_is_pinned_still_must_moderate_there() {
 }
 
 #[test]
-fn a_welcome_for_another_room_is_refused() {
+fn welcome_for_another_room_is_refused() {
     let mut waiting = Waiting::new();
     let fay = &waiting.world.rooms[FAY];
     let maker = Ghost::with(fay.signing_key(), ack_of(fay), "Fay");
@@ -188,18 +189,18 @@ fn a_welcome_for_another_room_is_refused() {
 }
 
 #[test]
-fn a_welcome_without_my_acknowledgement_is_refused() {
+fn welcome_without_own_acknowledgement_is_refused() {
     let mut waiting = Waiting::new();
     let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
     let mut other = leaf.clone();
     other.acknowledgement.nonce = [0; 16];
     let cleo = waiting.world.key(CLEO);
     let acts = [
-        // Added beside some other act.
+        // Added beside another act.
         (FAY, Act::Announce("Hello.".into())),
-        // Admitted by another acknowledgement than I signed.
+        // Admitted with another acknowledgement than Dan signed.
         (FAY, admission(&waiting.world.rooms[FAY], &other, Role::Member)),
-        // Somebody else is admitted.
+        // Another newcomer is admitted.
         (
             FAY,
             admission(
@@ -217,7 +218,7 @@ fn a_welcome_without_my_acknowledgement_is_refused() {
         let committed = waiting.world.forge(who, &forgery);
         waiting.refuses(&committed.welcome.unwrap(), &Refusal::OwnAcknowledgementMissing);
     }
-    // The record is by somebody other than the one who signs the Welcome.
+    // The actor of the record did not sign the Welcome.
     let mut record =
         waiting.world.record(FAY, admission(&waiting.world.rooms[FAY], &leaf, Role::Member));
     record.actor = cleo;
@@ -230,7 +231,7 @@ fn a_welcome_without_my_acknowledgement_is_refused() {
 }
 
 #[test]
-fn a_roster_with_somebody_who_never_acknowledged_is_refused() {
+fn welcome_with_unacknowledged_member_is_refused() {
     let mut waiting = Waiting::new();
     let agreement = current(&waiting.world.rooms[FAY]);
     let elsewhere = Ghost::acknowledging(RoomId([1; 16]), &agreement, 82, NOW);
@@ -248,7 +249,7 @@ fn a_roster_with_somebody_who_never_acknowledged_is_refused() {
 }
 
 #[test]
-fn a_welcome_with_another_group_context_is_refused() {
+fn welcome_with_other_context_is_refused() {
     let mut waiting = Waiting::new();
     let (leaf, package) = (waiting.leaf.clone(), waiting.package.clone());
     let act = admission(&waiting.world.rooms[FAY], &leaf, Role::Member);
@@ -270,9 +271,9 @@ fn a_welcome_with_another_group_context_is_refused() {
 }
 
 #[test]
-fn a_welcome_is_good_once_and_for_one() {
+fn welcome_works_once_for_one_newcomer() {
     let mut waiting = Waiting::new();
-    // Misdelivered: a Welcome for somebody else, from a facilitator.
+    // Misdelivered: a facilitator's Welcome for another newcomer.
     let ghost = Ghost::new(&waiting.world, 83);
     let for_another = waiting.world.forged_admission(FAY, &ghost).welcome.unwrap();
     let earlier = waiting.world.log.welcomes[0].1.clone();
@@ -289,7 +290,7 @@ fn a_welcome_is_good_once_and_for_one() {
     waiting.dan.welcomed(&welcome, seq, NOW).unwrap();
     waiting.world.say(FAY, "one");
     waiting.world.log.show(&mut waiting.dan);
-    // Again, later: what he has by then stays.
+    // The same Welcome again, later, changes nothing.
     let code = waiting.dan.safety_code().unwrap();
     assert!(waiting.dan.welcomed(&welcome, seq, NOW).is_err());
     assert_eq!(waiting.dan.safety_code().unwrap(), code);
@@ -298,8 +299,9 @@ fn a_welcome_is_good_once_and_for_one() {
     waiting.world.goes_on();
 }
 
+/// A damaged Welcome is refused, and the true one still works.
 #[test]
-fn a_damaged_welcome_is_refused_and_the_true_one_still_works() {
+fn damaged_welcome_keeps_key_package() {
     let mut waiting = Waiting::new();
     let opened = waiting.world.rooms[FAY].open_knock(&waiting.pending).unwrap();
     let submission = waiting.world.rooms[FAY].admit(&opened, NOW).unwrap();
@@ -317,7 +319,7 @@ fn a_damaged_welcome_is_refused_and_the_true_one_still_works() {
 }
 
 #[test]
-fn nobody_else_joins_by_my_welcome() {
+fn welcome_admits_no_other_newcomer() {
     let mut waiting = Waiting::new();
     let opened = waiting.world.rooms[FAY].open_knock(&waiting.pending).unwrap();
     let submission = waiting.world.rooms[FAY].admit(&opened, NOW).unwrap();
@@ -333,13 +335,13 @@ fn nobody_else_joins_by_my_welcome() {
 }
 
 #[test]
-fn a_preview_is_what_the_pinned_facilitator_signed() {
+fn preview_needs_the_pinned_facilitators_signature() {
     let waiting = Waiting::new();
     let sealed = waiting.world.log.previews.last().unwrap().clone();
     let link = &waiting.link;
     assert!(open_preview(link, &sealed).is_ok());
     let preview = open_preview(link, &sealed).unwrap();
-    // Whoever holds the link can seal another preview; it lacks the facilitator's signature.
+    // Anybody with the link can seal another preview, but not sign it for the facilitator.
     let key = SigningKey::from_bytes(&[85; 32]);
     let mallory = MemberKey(key.verifying_key().to_bytes());
     let reseal = |preview: &crate::agreement::Preview| {

@@ -1,4 +1,4 @@
-//! What another implementation reads in `docs/protocol.md` and does otherwise than this one, or a later version does.
+//! What another implementation may do differently under `docs/protocol.md`, and what a later version may send.
 
 use hearth_protocol::{Digest, StreamId, codec, limits::MARKED_BYTES_MAX, padding};
 
@@ -20,7 +20,7 @@ use crate::{
     state::{Notice, OutgoingKind, Standing},
 };
 
-/// Bytes of the `ciphertext` field of a PrivateMessage (RFC 9420 section 6.3): what is behind the encrypted sender data.
+/// Bytes of the `ciphertext` field of a PrivateMessage (RFC 9420 section 6.3), which follows the encrypted sender data.
 fn ciphertext_bytes(payload: &[u8]) -> usize {
     let vector = |at: usize| match payload[at] {
         short @ 0..=0x3f => (at + 1, usize::from(short)),
@@ -40,7 +40,7 @@ fn ciphertext_bytes(payload: &[u8]) -> usize {
     ciphertext
 }
 
-/// Windows and numbers as long as they may be.
+/// An envelope with the longest windows and numbers.
 fn fullest(body: Body) -> Envelope {
     let window = Window { since: Seq(u64::MAX - 9), hash: Digest([5; 32]) };
     let seen = Seen { seq: Seq(u64::MAX), digest: Digest([6; 32]), windows: vec![window; 5] };
@@ -52,8 +52,9 @@ fn fullest(body: Body) -> Envelope {
     }
 }
 
+/// Entries under a mark fit the relay's limit for them.
 #[test]
-fn ciphertexts_are_multiples_of_256_and_marked_ones_short() {
+fn ciphertexts_are_multiples_of_256_bytes() {
     for suite in [Suite::X25519, Suite::XWing] {
         let mut world = World::of(suite);
         let ben = world.rooms[BEN].signing_key();
@@ -78,7 +79,7 @@ fn ciphertexts_are_multiples_of_256_and_marked_ones_short() {
 }
 
 #[test]
-fn leaf_extensions_in_another_order_are_refused() {
+fn reordered_leaf_extensions_are_refused() {
     let mut world = World::new();
     let ghost = Ghost::new(&world, 60);
     let forgery = PackageForgery { other_order: true, ..PackageForgery::default() };
@@ -92,7 +93,7 @@ fn leaf_extensions_in_another_order_are_refused() {
 }
 
 #[test]
-fn five_windows_are_looked_at_and_no_more() {
+fn only_five_windows_are_compared() {
     let mut world = World::new();
     let at = world.rooms[BEN].cursor().seq;
     let digest = last_row(&world.rooms[BEN]).digest;
@@ -115,28 +116,29 @@ fn expired_entries_are_the_overlap() {
     let mut world = World::new();
     let at = world.rooms[BEN].cursor().seq;
     let ben = &mut world.rooms[BEN];
-    // The relay said that nothing had expired; it did between that and the entry.
+    // The relay said that nothing had expired; the entry expired after that.
     ben.check_stream(StreamId([1; 16]), at, Seq(0)).unwrap();
     ben.handle_entries(&[expired(at)], THEN).unwrap();
     assert_eq!(ben.cursor().seq, at);
     ben.handle_entries(&[expired(Seq(at.0 + 3))], THEN).unwrap();
     assert_eq!(ben.cursor().seq, Seq(at.0 + 3));
     assert_eq!(last_row(ben).notices, [Notice::Expired { from: Seq(at.0 + 1) }]);
-    // Another entry there is another history.
+    // Another entry at that place is another history.
     let other = Entry { seq: at, at: NOW, content: EntryContent::Tombstone(Digest([1; 32])) };
     let cleo = &mut world.rooms[CLEO];
     let refused = cleo.handle_entries(&[other], THEN).unwrap_err();
     assert!(matches!(refused, EngineError::HistoryBackwards(seq) if seq == at));
 }
 
-/// An envelope of this format with a body of any number, or one of another format.
+/// An envelope of this format with a body of any number, or of another format.
 fn later(format: u8, body: u8, id: u8, counter: u8) -> Vec<u8> {
     let head = [&[0x87, format, 0x50][..], &[id; 16], &[0x18, counter, 0xf6, 0x05]].concat();
     [&head[..], &[0x82, 0x18, body, 0x81, 0x63], b"new", &[0x50], &[3; 16]].concat()
 }
 
+/// Messages of later versions count, too.
 #[test]
-fn messages_of_later_versions_count_and_are_told_once() {
+fn later_versions_are_told_once_each() {
     let mut world = World::new();
     let mut counter = 0;
     let mut posts_later = |world: &mut World, format, body, marked| {
@@ -156,9 +158,9 @@ fn messages_of_later_versions_count_and_are_told_once() {
             assert_eq!(posts_later(&mut world, format, body, marked), RowContent::Nothing);
         }
     }
-    // A newer client marks what it will.
+    // A newer client may mark what it likes.
     assert_eq!(posts_later(&mut world, 2, 77, true), RowContent::Unknown);
-    // Formats of which the body is not known are one kind.
+    // Unknown formats count as one kind, because their bodies cannot be read.
     assert_eq!(posts_later(&mut world, 3, 88, false), RowContent::Nothing);
     let known = text(200, u64::from(counter) + 1, "known");
     let payload = posts(&mut world.rooms[MAL], &known);
@@ -166,7 +168,7 @@ fn messages_of_later_versions_count_and_are_told_once() {
     world.show();
     assert_eq!(last_row(&world.rooms[BEN]).notices, []);
     assert_eq!(texts(&world.rooms[BEN]), ["known"]);
-    // The same id again is the same message.
+    // The same id in a later format is the same message.
     let again =
         posts_marked(&mut world.rooms[MAL], &padding::pad(&later(5, 0, 200, 9)).unwrap(), false);
     world.log.append(again);
@@ -176,7 +178,7 @@ fn messages_of_later_versions_count_and_are_told_once() {
 }
 
 #[test]
-fn later_messages_vouch_and_leave_no_gap_behind() {
+fn later_messages_vouch_and_count() {
     let mut world = World::new();
     let at = world.rooms[BEN].cursor().seq;
     let post = |world: &mut World, content: &[u8]| {
@@ -185,7 +187,7 @@ fn later_messages_vouch_and_leave_no_gap_behind() {
         world.show();
         last_row(&world.rooms[BEN]).notices
     };
-    // One is missing before it, and it saw another log.
+    // One message is missing before it, and its sender saw another log.
     let seen = Seen { seq: at, digest: Digest([9; 32]), windows: Vec::new() };
     let whole = codec::encode(&Envelope { seen: Some(seen), ..text(7, 2, "x") });
     let body = whole.windows(5).position(|w| w == [0x82, 0, 0x81, 0x61, b'x']).unwrap();
@@ -194,7 +196,7 @@ fn later_messages_vouch_and_leave_no_gap_behind() {
     assert_eq!(post(&mut world, &newer), [Notice::Gap(1), Notice::Fork(at)]);
     assert_eq!(post(&mut world, &later(3, 30, 8, 2)), [Notice::CounterReused]);
     assert_eq!(post(&mut world, &later(3, 30, 9, 3)), []);
-    // Any number of kinds is told up to a bound, and counts beyond it.
+    // The client reports kinds up to a bound and counts the rest.
     for n in 0..40 {
         assert_eq!(post(&mut world, &later(2, 100 + n, 10 + n, 4 + n)), []);
     }
@@ -203,8 +205,9 @@ fn later_messages_vouch_and_leave_no_gap_behind() {
     assert_eq!(told, 32);
 }
 
+/// The message counts all the same.
 #[test]
-fn words_under_a_mark_are_counted_and_never_shown() {
+fn text_under_mark_is_never_shown() {
     let mut world = World::new();
     let retraction = Body::Retract { message: MessageId([9; 16]), seq: Seq(1) };
     for (counter, body, marked) in
@@ -225,9 +228,9 @@ fn words_under_a_mark_are_counted_and_never_shown() {
     assert_eq!(last_row(&world.rooms[BEN]).notices, []);
 }
 
-/// Every signature of the appendix of `docs/protocol.md`, as OpenMLS asks for it.
+/// Verifies every signature of the appendix of `docs/protocol.md` through the provider that OpenMLS calls.
 #[test]
-fn mls_signatures_are_as_strict_as_all_others() {
+fn mls_signatures_are_checked_strictly() {
     use openmls_traits::{crypto::OpenMlsCrypto as _, types::SignatureScheme};
     const PROTOCOL: &str = include_str!("../../../../docs/protocol.md");
     let crypto = Crypto::default();
@@ -254,7 +257,7 @@ fn mls_signatures_are_as_strict_as_all_others() {
     assert_eq!(verified.len(), 9);
 }
 
-/// With another note key than the member's client has, or with none.
+/// Mal renews his leaf with another note key than his client has, or with none.
 fn renews_note_key(world: &mut World, note: Option<NoteKey>) {
     let companion = Companion { note, ..world.rooms[MAL].companion().unwrap() };
     let leaf = OwnLeaf::Companion(&companion);
@@ -267,7 +270,7 @@ fn renews_note_key(world: &mut World, note: Option<NoteKey>) {
     drop(mal);
 }
 
-/// Sizes of the notes that wait, and whether all of them go out.
+/// Returns the sizes of the waiting notes, and checks that all of them go out.
 fn sealed_notes(room: &mut TestRoom, log: &mut Log) -> Vec<Vec<usize>> {
     let waiting = room.outgoing().unwrap().into_iter().filter_map(|(_, o)| match o.what {
         OutgoingKind::Message { body: Body::Sealed { notes }, .. } => {
@@ -281,11 +284,11 @@ fn sealed_notes(room: &mut TestRoom, log: &mut Log) -> Vec<Vec<usize>> {
     sizes
 }
 
-/// What an X-Wing room pads and encapsulates for one short note.
+/// Bytes of one short sealed note in an X-Wing room.
 const XWING_NOTE: usize = 16 + 4 + 1120 + 1024 + 16;
 
 #[test]
-fn notes_of_x_wing_rooms_are_sealed_with_x_wing() {
+fn notes_are_sealed_with_x_wing() {
     let mut world = World::of(Suite::XWing);
     let until = NOW.plus(60_000);
     let mal = world.key(MAL);
@@ -336,10 +339,10 @@ fn time_outs_need_no_note_key() {
 }
 
 #[test]
-fn keys_that_take_no_note_stay_out_of_leaves() {
+fn unusable_keys_are_refused_in_leaves() {
     let mut world = World::of(Suite::XWing);
     let low = [vec![9; 1184], vec![0; 32]].concat();
-    // Its last coefficient is the modulus: it parses as bytes, and nothing encrypts to it.
+    // Its last coefficient is the modulus, so it parses but cannot be encrypted to.
     let unreduced = [vec![9; 1150], vec![0x10, 0xd0], vec![9; 64]].concat();
     for key in [low, unreduced.clone(), vec![9; 32], vec![9; 1217], Vec::new()] {
         let note = Some(NoteKey { number: 2, key });
@@ -348,7 +351,7 @@ fn keys_that_take_no_note_stay_out_of_leaves() {
         let forged = world.forge(MAL, &Forgery { leaf, ..Forgery::default() }).commit;
         world.refuses(MAL, forged, &Refusal::BadLeaf(LeafError::Companion));
     }
-    // As the leaf's own key it would stop everybody beside it in the tree.
+    // As a leaf's own key it would stop every member beside it in the tree from committing.
     let ghost = Ghost::new(&world, 63);
     let package =
         crate::mls::key_package(&ghost.provider(), Suite::XWing, ghost.identity()).unwrap();
@@ -406,7 +409,7 @@ fn declining_needs_no_reply_key() {
     }
     let effect = world.rooms[FAY].decline_unread(ghost.member()).unwrap();
     assert_eq!(effect, Effect::Decline { member: ghost.member(), note: Vec::new() });
-    // Words for which the relay's note has no room are too many, and no reason for a refusal at the relay.
+    // The client refuses a note that is too long before the relay could.
     let long = "\u{1f525}".repeat(1_000);
     let refused = world.rooms[FAY].decline(&knock, long, NOW);
     assert!(matches!(refused, Err(EngineError::Rule(RuleError::TooLong))));

@@ -1,4 +1,4 @@
-//! The largest commit of the largest room fits into an entry: whoever is in can be taken out.
+//! The largest commit of the largest room fits into an entry, so that every member can be removed.
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
@@ -24,7 +24,7 @@ use crate::{
 /// A character of four bytes.
 const WIDE: &str = "\u{1f525}";
 
-/// An acknowledgement with all that may be in it.
+/// An acknowledgement filled to its limits.
 fn acknowledged(key: &SigningKey, room: RoomId, agreement: &Agreement) -> Acknowledgement {
     let terms = AckTerms {
         room,
@@ -37,9 +37,9 @@ fn acknowledged(key: &SigningKey, room: RoomId, agreement: &Agreement) -> Acknow
     Acknowledgement::sign(key, terms)
 }
 
-/// The policy of an old room that used everything.
+/// A policy filled to its limits, as in an old room.
 fn fullest(policy: &RoomPolicy, roles: usize) -> RoomPolicy {
-    // So many as a week of 10,080 minutes holds, with a pause after each.
+    // As many as a week of 10,080 minutes holds, with a gap after each.
     let starts = (60_u16..).step_by(157).take(HOURS_WINDOWS_MAX);
     let begins = (NOW.0..).take(HOURS_OFFSETS_MAX);
     let hours = Hours {
@@ -78,7 +78,7 @@ fn fullest(policy: &RoomPolicy, roles: usize) -> RoomPolicy {
     }
 }
 
-/// Bytes of a commit that admits somebody, makes the longest record and encrypts to everybody: more than any single act does.
+/// Bytes of a commit that admits a member, makes the longest record and encrypts to everybody: more than any single act does.
 fn largest(suite: Suite) -> usize {
     let mut fay = found("Fay", suite);
     let (id, agreement, policy) = (fay.id(), current(&fay), fay.policy().unwrap());
@@ -119,10 +119,10 @@ fn largest(suite: Suite) -> usize {
 }
 
 #[test]
-fn the_largest_commit_of_the_largest_room_fits() {
+fn largest_commit_fits_an_entry() {
     for (suite, each) in [(Suite::XWing, 1_100), (Suite::X25519, 80)] {
         let bytes = largest(suite);
-        // To everybody on their own, since nobody has renewed their keys.
+        // Encrypted to each member separately, because no member has renewed their keys.
         assert!(bytes > suite.members_max() * each, "{suite:?}: {bytes}");
         assert!(bytes <= PAYLOAD_BYTES_MAX, "{suite:?}: {bytes}");
     }

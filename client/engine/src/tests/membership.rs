@@ -1,4 +1,4 @@
-//! Coming and going: what a profile keeps of an earlier stay, and what becomes of words that wait.
+//! Leaving and returning: what a profile keeps of an earlier stay, and what happens to waiting messages.
 
 use hearth_protocol::RejectCode;
 
@@ -14,7 +14,7 @@ fn removal(world: &World, who: usize) -> Act {
     Act::Remove { member: world.key(who), category: Category::Conduct, goodbye: String::new() }
 }
 
-/// Has somebody knock again by a new link of Fay's, in the profile that they have.
+/// Lets a member knock again with a new link of Fay's and their existing profile.
 fn knocks_again(world: &mut World, who: usize) -> (Invite, KnockRequest) {
     let link = invite(&mut world.rooms[FAY], &mut world.log);
     world.show();
@@ -26,7 +26,7 @@ fn knocks_again(world: &mut World, who: usize) -> (Invite, KnockRequest) {
     (link, request)
 }
 
-/// The relay has no time-out for a key that it has not seen.
+/// The relay has no time-out for a new key.
 #[test]
 fn new_key_has_no_time_out() {
     let mut world = World::with_clocks([0; 4]);
@@ -44,7 +44,7 @@ fn new_key_has_no_time_out() {
     assert_eq!(world.rooms[BEN].state().timed_out_until, Millis(0));
 }
 
-/// Admits who knocks, and has them enter.
+/// Admits a knocking member and completes their entry.
 fn enters(world: &mut World, who: usize, link: &Invite, request: &KnockRequest) {
     let pending = pending(&world.rooms[who], link, request);
     let fay = &mut world.rooms[FAY];
@@ -58,9 +58,9 @@ fn enters(world: &mut World, who: usize, link: &Invite, request: &KnockRequest) 
     world.rooms[who].welcomed(welcome, *seq, NOW).unwrap();
 }
 
-/// Somebody who was removed while words waited finds them again, in the next stay, too, and says whether they go out.
+/// A member removed while messages wait still has them in the next stay and decides whether they go out.
 #[test]
-fn words_outlast_removal_unsent() {
+fn waiting_text_outlasts_removal() {
     let mut world = World::with_clocks([0; 4]);
     let id = world.rooms[BEN].queue_text("waiting".into(), NOW).unwrap();
     world.rooms[BEN].next_submission().unwrap().unwrap();
@@ -83,9 +83,9 @@ fn words_outlast_removal_unsent() {
     assert!(world.rooms[BEN].waiting_texts().unwrap().is_empty());
 }
 
-/// What the relay refuses for good is neither dropped nor tried again, and gives its number back.
+/// The client neither drops nor retries a message that the relay refuses for good, and its number is reused.
 #[test]
-fn refused_words_stay_with_the_reason() {
+fn refused_text_stays_with_its_reason() {
     let mut world = World::with_clocks([0; 4]);
     world.say(BEN, "one");
     for (code, behind) in
@@ -105,7 +105,7 @@ fn refused_words_stay_with_the_reason() {
         world.say(BEN, "next");
         assert_eq!(last_row(&world.rooms[FAY]).notices, []);
     }
-    // The same words, said again, are sent once.
+    // The same text, queued again, is sent once.
     let ben = &mut world.rooms[BEN];
     ben.queue_text("again".into(), NOW).unwrap();
     let number = ben.next_submission().unwrap().unwrap().number;

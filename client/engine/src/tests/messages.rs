@@ -1,4 +1,4 @@
-//! Application messages of modified members: what they say is theirs, counts once, and commands nobody.
+//! Application messages of modified members: each counts once, speaks for its sender only and moderates nothing.
 
 use hearth_protocol::{
     Digest, InviteId, RejectCode, Secret32, StreamId, hash, limits::PADDING_BUCKETS,
@@ -12,7 +12,7 @@ use crate::{
     state::{KnownInvite, Notice},
 };
 
-/// Encrypts any envelope as a member, past everything that the member's client would have checked.
+/// Encrypts any envelope as a member and bypasses every check of the member's client.
 pub(super) fn posts(room: &mut TestRoom, envelope: &Envelope) -> Vec<u8> {
     posts_marked(room, &envelope.to_padded().unwrap(), envelope.body.is_marked())
 }
@@ -46,7 +46,7 @@ pub(super) fn invite_issued(role: Role) -> Body {
     }
 }
 
-/// Shows what a member posts to everybody else, and returns what Ben makes of it.
+/// Delivers a member's envelope to everybody else and returns the row that Ben's client makes of it.
 pub(super) fn ben_sees(world: &mut World, who: usize, envelope: &Envelope) -> Row {
     let payload = posts(&mut world.rooms[who], envelope);
     world.log.append(payload);
@@ -55,9 +55,9 @@ pub(super) fn ben_sees(world: &mut World, who: usize, envelope: &Envelope) -> Ro
 }
 
 #[test]
-fn a_message_encrypted_again_is_shown_once() {
+fn reencrypted_message_is_shown_once() {
     let mut world = World::new();
-    // RFC 9750: another member can encrypt Mal's words again under Mal's next key. This is how it arrives.
+    // RFC 9750: another member can encrypt Mal's words again under Mal's next key. This is the result.
     let words = text(1, 1, "once");
     assert_eq!(ben_sees(&mut world, MAL, &words).notices, []);
     assert_eq!(ben_sees(&mut world, MAL, &words).notices, [Notice::Duplicate]);
@@ -67,9 +67,9 @@ fn a_message_encrypted_again_is_shown_once() {
 }
 
 #[test]
-fn nobody_can_use_up_anothers_message_id() {
+fn copied_message_id_hides_nothing() {
     let mut world = World::new();
-    // The relay shows Mal what Fay wrote before anybody else sees it; he is first with her id.
+    // The relay shows Mal Fay's message before anybody else sees it; he posts first under her id.
     world.rooms[FAY].queue_text("Fay's words".into(), NOW).unwrap();
     let fays = world.rooms[FAY].next_submission().unwrap().unwrap();
     let copy = Envelope { id: fays.id, ..text(1, 1, "Fay's words") };
@@ -84,13 +84,13 @@ fn nobody_can_use_up_anothers_message_id() {
         .map(|r| r.name.as_str())
         .collect();
     assert_eq!(by, ["Mal", "Fay"], "each is shown as its sender's own");
-    // And everybody is told that two bear one id.
+    // The client tells every member that two messages share one id.
     let seq = Seq(world.log.entries.len() as u64 - 1);
     assert_eq!(last_row(&world.rooms[BEN]).notices, [Notice::SameId { seq, by: "Mal".into() }]);
 }
 
 #[test]
-fn counters_that_skip_or_stand_still_are_noticed() {
+fn counter_gaps_and_reuse_are_noticed() {
     let mut world = World::new();
     ben_sees(&mut world, MAL, &text(1, 1, "one"));
     assert_eq!(ben_sees(&mut world, MAL, &text(2, 4, "four")).notices, [Notice::Gap(2)]);
@@ -102,7 +102,7 @@ fn counters_that_skip_or_stand_still_are_noticed() {
 }
 
 #[test]
-fn another_view_of_the_log_is_noticed() {
+fn other_view_of_log_is_noticed() {
     let mut world = World::new();
     let seen = Seen { digest: Digest([1; 32]), ..seen_nothing_new(Seq(3)) };
     let row = ben_sees(&mut world, MAL, &Envelope { seen: Some(seen), ..text(1, 1, "hm") });
@@ -116,18 +116,18 @@ fn another_view_of_the_log_is_noticed() {
     assert_eq!(row.notices, [Notice::Fork(Seq(u64::MAX))]);
 }
 
-/// What a message says that tells nothing of the log but its last entry.
+/// A view of the log that names its last entry only.
 pub(super) fn seen_nothing_new(seq: Seq) -> Seen {
     Seen { seq, digest: Digest([0; 32]), windows: vec![Window::of(seq, &[])] }
 }
 
-/// Encrypts words of a member and shows them to nobody.
+/// Encrypts a member's text without delivering it.
 fn encrypt(world: &mut World, who: usize, text: &str) -> Vec<u8> {
     world.rooms[who].queue_text(text.into(), NOW).unwrap();
     world.rooms[who].next_submission().unwrap().unwrap().payload
 }
 
-/// Cleo and Mal write at the same time. Everybody is shown Cleo's words first, and Ben Mal's; another entry, the same
+/// Cleo and Mal write at the same time. The relay delivers Cleo's message first, but to Ben Mal's first; another entry, the same
 /// for all, comes last.
 pub(super) fn say_in_two_orders(world: &mut World) {
     let (one, other) = (encrypt(world, CLEO, "one"), encrypt(world, MAL, "other"));
@@ -147,18 +147,18 @@ pub(super) fn say_in_two_orders(world: &mut World) {
 }
 
 #[test]
-fn words_shown_in_two_orders_are_noticed_on_both_sides() {
+fn two_orders_are_noticed_by_both() {
     let mut world = World::new();
     let before = Seq(world.rooms[BEN].cursor().seq.0 + 1);
     say_in_two_orders(&mut world);
     let forked = |row: Row| matches!(row.notices[..], [Notice::Fork(from)] if from <= before);
-    // Fay's client has the order of all others.
+    // Fay's client has the majority's order.
     let words = encrypt(&mut world, FAY, "and now");
     world.log.append(words);
     world.show();
     assert!(forked(last_row(&world.rooms[BEN])), "Ben reads Fay");
     assert!(last_row(&world.rooms[CLEO]).notices.is_empty());
-    // Whatever Fay says next is of what came since, and that is the same.
+    // Fay's next message vouches for newer entries only, and those are the same.
     world.say(FAY, "again");
     assert!(last_row(&world.rooms[BEN]).notices.is_empty());
     world.say(BEN, "and I");
@@ -167,10 +167,10 @@ fn words_shown_in_two_orders_are_noticed_on_both_sides() {
     assert!(last_row(&world.rooms[FAY]).notices.is_empty());
 }
 
-/// Found by the hostile relay: it passed the author's first words after the fork off as retracted, and what they vouched for
-/// was said by nothing else.
+/// The relay passes the author's first message after the fork off as retracted, and no other message vouches for the same
+/// entries.
 #[test]
-fn a_tombstone_does_not_take_away_what_its_message_vouched_for() {
+fn tombstone_does_not_hide_a_fork() {
     let mut world = World::new();
     say_in_two_orders(&mut world);
     let hidden = encrypt(&mut world, FAY, "and now");
@@ -189,9 +189,9 @@ fn a_tombstone_does_not_take_away_what_its_message_vouched_for() {
     }
 }
 
-/// Found by the hostile relay: it could have the last entry expire, and the author then spoke for nothing.
+/// The relay lets the last entry expire, so that the author's next message would vouch for nothing.
 #[test]
-fn what_was_seen_before_something_expired_unread_is_vouched_for() {
+fn expiry_does_not_hide_a_fork() {
     let mut world = World::new();
     let before = Seq(world.rooms[BEN].cursor().seq.0 + 1);
     say_in_two_orders(&mut world);
@@ -205,13 +205,13 @@ fn what_was_seen_before_something_expired_unread_is_vouched_for() {
     world.say(BEN, "and I");
     let row = last_row(&world.rooms[FAY]);
     assert!(matches!(row.notices[..], [Notice::Fork(from)] if from <= before), "{:?}", row.notices);
-    // What expired is no difference by itself.
+    // An expired entry is not a difference by itself.
     world.say(BEN, "too");
     assert!(last_row(&world.rooms[FAY]).notices.is_empty());
 }
 
 #[test]
-fn what_expired_unread_between_entries_makes_no_fork() {
+fn expired_entries_make_no_fork() {
     let mut world = World::new();
     world.say(FAY, "read");
     let words = encrypt(&mut world, CLEO, "expired");
@@ -226,10 +226,10 @@ fn what_expired_unread_between_entries_makes_no_fork() {
     }
 }
 
-/// Found by the hostile relay: it gave the others a message, had its author encrypt it again, and said that the id was
-/// taken. The next message had the same number, and could be kept from them unnoticed.
+/// Unless the relay says that the id is taken: it may have delivered the message and had its author encrypt it again. If the number
+/// were reused then, the relay could withhold the next message unnoticed.
 #[test]
-fn a_refused_message_gives_its_number_back_unless_the_relay_has_something_under_its_id() {
+fn refused_message_returns_its_number() {
     let mut world = World::new();
     world.say(MAL, "one");
     let refuse = |world: &mut World, code| {
@@ -243,9 +243,9 @@ fn a_refused_message_gives_its_number_back_unless_the_relay_has_something_under_
     assert_eq!(refuse(&mut world, RejectCode::IdConflict), [Notice::Gap(1)]);
 }
 
-/// Found by the simulation: the answer was lost, and a month later the relay knew nothing of the id and refused it.
+/// The relay's answer was lost, and a month later the relay has forgotten the id and refuses it.
 #[test]
-fn what_the_relay_may_have_taken_and_forgotten_keeps_its_number() {
+fn possibly_accepted_message_keeps_its_number() {
     let mut world = World::new();
     world.rooms[MAL].queue_text("taken".into(), NOW).unwrap();
     let taken = world.rooms[MAL].next_submission().unwrap().unwrap();
@@ -262,7 +262,7 @@ fn what_the_relay_may_have_taken_and_forgotten_keeps_its_number() {
     assert_eq!(texts(&world.rooms[BEN]), ["taken", "next"]);
 }
 
-/// The note of a time-out may be what expired unread; its author, who moderates no longer, must not use its number again.
+/// The expired entry may be the note of a time-out; its author no longer moderates but must not reuse its number.
 #[test]
 fn former_moderator_keeps_the_notes_number() {
     let mut world = World::new();
@@ -289,9 +289,9 @@ fn former_moderator_keeps_the_notes_number() {
     assert_eq!(texts(&world.rooms[BEN]), ["next"]);
 }
 
-/// Found by the simulation: what had expired was of another epoch, so it was not what the relay refused a month later.
+/// The expired entry is of another epoch, so it is not the message that the relay refused a month later.
 #[test]
-fn what_the_relay_cannot_have_taken_gives_its_number_back() {
+fn never_accepted_message_returns_its_number() {
     let mut world = World::new();
     world.rooms[MAL].queue_text("never taken".into(), NOW).unwrap();
     let refused = world.rooms[MAL].next_submission().unwrap().unwrap();
@@ -310,8 +310,9 @@ fn what_the_relay_cannot_have_taken_gives_its_number_back() {
     assert_eq!(texts(&world.rooms[BEN]), ["expired", "next"]);
 }
 
+/// The first message of any member reveals it.
 #[test]
-fn a_newcomer_notices_another_order_at_the_first_words_of_anybody() {
+fn newcomer_notices_fork_at_first_message() {
     let mut world = World::new();
     // Fay has not spoken since long before Dan came.
     let (fay, log) = (&mut world.rooms[FAY], &mut world.log);
@@ -340,7 +341,7 @@ fn a_newcomer_notices_another_order_at_the_first_words_of_anybody() {
 }
 
 #[test]
-fn who_is_kept_from_a_removal_stays_unconfirmed() {
+fn member_without_removal_stays_unconfirmed() {
     let mut world = World::new();
     let names = |world: &mut World, who: usize| {
         let all = world.rooms[who].unconfirmed().unwrap().members;
@@ -360,7 +361,7 @@ fn who_is_kept_from_a_removal_stays_unconfirmed() {
     world.log.append(words);
     world.log.show(&mut world.rooms[FAY]);
     assert_eq!(names(&mut world, FAY), ["Ben"]);
-    // What Ben says in the old group confirms nothing.
+    // Ben's message in the old group confirms nothing.
     let words = encrypt(&mut world, BEN, "I did not");
     world.log.append(words);
     world.log.show(&mut world.rooms[FAY]);
@@ -370,7 +371,7 @@ fn who_is_kept_from_a_removal_stays_unconfirmed() {
 }
 
 #[test]
-fn a_hole_in_an_author_s_log_is_told_to_the_readers() {
+fn hole_in_authors_log_is_told() {
     let mut world = World::new();
     let words = encrypt(&mut world, MAL, "unheard");
     world.log.append(words);
@@ -388,7 +389,7 @@ fn a_hole_in_an_author_s_log_is_told_to_the_readers() {
 }
 
 #[test]
-fn a_window_that_is_no_window_is_noticed_or_left_alone() {
+fn malformed_window_is_noticed_or_ignored() {
     let mut world = World::new();
     let at = world.rooms[BEN].cursor().seq;
     let digest = last_row(&world.rooms[BEN]).digest;
@@ -402,20 +403,20 @@ fn a_window_that_is_no_window_is_noticed_or_left_alone() {
         windows: vec![Window { since: Seq(since), hash: Digest([1; 32]) }],
     };
     assert_eq!(hear(1, Seen { digest, ..seen_nothing_new(at) }), []);
-    // From before Ben was there, or of more entries than anybody looks up: he compares the last entry.
+    // A window from before Ben joined, or of more entries than a client looks up: his client compares the last entry.
     assert_eq!(hear(2, since(0)), []);
     assert_eq!(hear(3, Seen { windows: Vec::new(), ..since(0) }), []);
     assert_eq!(hear(4, since(at.0 - 1)), [Notice::Fork(at)]);
     assert_eq!(hear(5, since(at.0 + 1)), [Notice::Fork(Seq(at.0 + 2))]);
 }
 
-/// T13: who sees ciphertexts, or the traffic, learns one of a few sizes.
+/// T13: an observer of ciphertexts or traffic learns one of a few sizes.
 #[test]
-fn a_thousand_texts_have_one_of_five_sizes() {
+fn texts_have_one_of_five_sizes() {
     let mut world = World::new();
     let mut sizes = std::collections::BTreeSet::new();
     for number in 0..1_000_usize {
-        // Every length up to 100 characters, then in growing steps up to the greatest.
+        // Every length up to 100 characters, then in growing steps up to the maximum.
         let characters = if number < 100 { number + 1 } else { number * number * 16_384 / 998_001 };
         let words = "x".repeat(characters.max(1));
         let payload = posts(&mut world.rooms[MAL], &text(1, number as u64 + 1, &words));
@@ -425,15 +426,15 @@ fn a_thousand_texts_have_one_of_five_sizes() {
 }
 
 #[test]
-fn only_the_author_takes_back() {
+fn only_the_author_can_retract() {
     let mut world = World::new();
     let message = world.say(FAY, "stays");
     let seq = world.rooms[FAY].find_message(&message.short()).unwrap().seq;
     ben_sees(&mut world, MAL, &envelope(1, 1, Body::Retract { message, seq }));
-    // By an id of his own at her place, too.
+    // Nor by an id of his own at the place of her message.
     let own = MessageId([1; 16]);
     ben_sees(&mut world, MAL, &envelope(2, 2, Body::Retract { message: own, seq }));
-    // A co-facilitator retracts by a record, not by a message that pretends to be the author's.
+    // A co-facilitator retracts with a record, not with a message that claims to be the author's.
     ben_sees(&mut world, CLEO, &envelope(3, 1, Body::Retract { message, seq }));
     for who in [FAY, CLEO, BEN] {
         assert_eq!(texts(&world.rooms[who]), ["stays"]);
@@ -446,7 +447,7 @@ fn only_the_author_takes_back() {
 }
 
 #[test]
-fn a_departure_message_is_for_oneself() {
+fn departure_message_needs_own_signature() {
     let mut world = World::new();
     let (room, ben) = (world.rooms[BEN].id(), ack_of(&world.rooms[BEN]));
     let mal = world.rooms[MAL].signing_key();
@@ -460,7 +461,7 @@ fn a_departure_message_is_for_oneself() {
         assert_eq!((row.content, row.notices), (RowContent::Nothing, vec![Notice::FalseDeparture]));
     }
     assert!(world.rooms[FAY].open_departures().unwrap().is_empty());
-    // One's own, but for another stay: no goodbye, and never in the way of others' departures.
+    // Mal's own departure, but from another stay: no goodbye, and it blocks no departure of others.
     let wrong = Departure::sign(&mal, room, Digest([1; 32]), true, NOW);
     let body = Body::Depart { departure: wrong };
     let row = ben_sees(&mut world, MAL, &envelope(4, 4, body));
@@ -471,7 +472,7 @@ fn a_departure_message_is_for_oneself() {
 }
 
 #[test]
-fn invites_come_from_those_who_may_make_them() {
+fn only_permitted_moderators_announce_invites() {
     let mut world = World::new();
     let mut id = 0;
     for (who, role, good) in [
@@ -503,9 +504,9 @@ fn known_invite(world: &World, who: usize, id: u8) -> Option<KnownInvite> {
     crate::room::read(room.store, crate::store::Kind::Invite, room.no, &[id; 16]).unwrap()
 }
 
-/// A10.
+/// A10: later announcements of the same invite change nothing and are reported.
 #[test]
-fn first_announcement_of_an_invite_counts() {
+fn first_announcement_of_invite_counts() {
     let mut world = World::new();
     let announces = |role, key: u8| Body::InviteIssued {
         invite: InviteId([4; 16]),
@@ -534,7 +535,7 @@ fn first_announcement_of_an_invite_counts() {
 }
 
 #[test]
-fn a_new_agreement_comes_from_its_facilitator() {
+fn new_agreement_needs_its_facilitator() {
     let mut world = World::new();
     let agreement = |signer| Agreement {
         format: 1,
@@ -566,7 +567,7 @@ fn a_new_agreement_comes_from_its_facilitator() {
 }
 
 #[test]
-fn content_that_is_none_is_told_and_harmless() {
+fn malformed_content_is_told_and_harmless() {
     let mut world = World::new();
     for content in [vec![], vec![0; 256], vec![0xff; 256], b"\x80".to_vec(), vec![0x9f; 5000]] {
         let payload = posts_bytes(&mut world.rooms[MAL], &content);
@@ -584,7 +585,7 @@ fn content_that_is_none_is_told_and_harmless() {
 }
 
 #[test]
-fn words_never_moderate() {
+fn text_never_moderates() {
     let mut world = World::new();
     for words in ["/pause", "/remove Ben", "hearthd ready", "Fay: the room is closed"] {
         world.say(MAL, words);
@@ -596,7 +597,7 @@ fn words_never_moderate() {
 }
 
 #[test]
-fn a_pause_holds_members_and_not_facilitators() {
+fn pause_holds_only_members() {
     let mut world = World::new();
     let until = NOW.plus(60_000);
     world.act(CLEO, Act::Pause { until, comment: String::new() });
@@ -604,7 +605,7 @@ fn a_pause_holds_members_and_not_facilitators() {
     assert_eq!(row.content, RowContent::Held("not now".into()));
     let row = ben_sees(&mut world, FAY, &text(2, 50, "breathe"));
     assert_eq!(row.content, RowContent::Text("breathe".into()));
-    // Help and leaving are no posts: a departure gets through.
+    // A departure is not a post, so a pause lets it through.
     world.rooms[MAL].queue_departure(false, NOW).unwrap();
     world.log.flush(&mut world.rooms[MAL]);
     world.rooms.pop();

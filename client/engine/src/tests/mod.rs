@@ -1,7 +1,7 @@
-//! Tests of the engine among honest members, modified members and a relay that does what it likes.
+//! Tests of the engine with honest members, modified members and a hostile relay.
 //!
-//! There is no relay here: [`Log`] is a list of entries that the test shows to whom it pleases, which is exactly
-//! what a relay in league with an attacker can do.
+//! There is no relay here: [`Log`] is a list of entries that a test delivers to any member it likes, exactly as a relay in
+//! league with an attacker can.
 
 mod accord;
 mod acknowledged;
@@ -44,10 +44,10 @@ use crate::{
 };
 
 pub(super) const NOW: Millis = Millis(1_800_000_000_000);
-/// The same by both clocks.
+/// [`NOW`] by both clocks.
 pub(super) const THEN: Moment = Moment::agreed(NOW);
 
-/// What a profile has of a machine whose clock is ahead by so many milliseconds.
+/// The clock of a machine that is ahead by some milliseconds.
 pub(super) fn clock(ahead: i64) -> Crypto {
     Crypto::with_clock(Clock::from_fn(move || Millis(NOW.0.saturating_add_signed(ahead))))
 }
@@ -65,12 +65,12 @@ pub(super) struct Profile {
 
 impl Profile {
     pub(super) fn new() -> &'static Self {
-        // Nothing of a test need survive a power cut: in memory, where the system has such a place, it is much faster.
+        // No test needs to survive a power cut, so use memory where the system offers it: it is much faster.
         let memory = std::path::Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let dir = dir.unwrap();
         let store = Store::create(&dir.path().join("hearth.db"), &[7; 32]).ok().unwrap();
-        // Here its names end; the files do with the process, which leaves nothing behind, however it ends.
+        // This unlinks the files; their content goes with the process, however it ends.
         drop(dir);
         Box::leak(Box::new(Self { store, crypto: clock(0) }))
     }
@@ -78,7 +78,7 @@ impl Profile {
 
 pub(super) type TestRoom = Room<'static>;
 
-/// What the relay has: entries, and what founders and facilitators told it.
+/// What the relay holds: entries, and what founders and facilitators told it.
 #[derive(Default)]
 pub(super) struct Log {
     pub(super) entries: Vec<Entry>,
@@ -87,14 +87,14 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Appends a payload without any check, as a relay in league with anybody can.
+    /// Appends a payload unchecked, as a colluding relay can.
     pub(super) fn append(&mut self, payload: Vec<u8>) -> Seq {
         let seq = Seq(self.entries.len() as u64 + 1);
         self.entries.push(Entry { seq, at: NOW, content: EntryContent::Payload(payload) });
         seq
     }
 
-    /// Appends a submission and keeps what goes with it.
+    /// Appends a submission and keeps its attachments.
     pub(super) fn take(&mut self, submission: Submission) -> Seq {
         let seq = self.append(submission.payload);
         if let Some((_, welcome)) = submission.blob {
@@ -108,7 +108,7 @@ impl Log {
         seq
     }
 
-    /// Shows a member everything after its cursor.
+    /// Delivers every entry after a member's cursor.
     pub(super) fn show(&self, room: &mut TestRoom) {
         let after = room.cursor().seq;
         let entries: Vec<Entry> = self.entries.iter().filter(|e| e.seq > after).cloned().collect();
@@ -116,7 +116,7 @@ impl Log {
         room.handle_entries(&entries, moment).unwrap();
     }
 
-    /// Sends everything in a member's outbox, as an honest relay would take it, and shows it to the sender.
+    /// Sends a member's whole outbox as an honest relay would accept it, and delivers it to the sender.
     pub(super) fn flush(&mut self, room: &mut TestRoom) {
         self.show(room);
         while let Some(submission) = room.next_submission().unwrap() {
@@ -128,7 +128,7 @@ impl Log {
     }
 }
 
-/// What the relay delivers in place of entries that expired unread, up to one.
+/// The relay's replacement for entries that expired unread, up to `upto`.
 pub(super) fn expired(upto: Seq) -> Entry {
     Entry { seq: upto, at: Millis(0), content: EntryContent::Expired }
 }
@@ -187,7 +187,7 @@ pub(super) fn pending(room: &TestRoom, link: &Invite, request: &KnockRequest) ->
     }
 }
 
-/// The whole way in: invite, knock, admit, Welcome.
+/// Joins completely: invite, knock, admission, Welcome.
 pub(super) fn join(facilitator: &mut TestRoom, log: &mut Log, name: &str) -> TestRoom {
     let link = invite(facilitator, log);
     let (mut room, request) = knock(Profile::new(), &link, log, name);
@@ -207,7 +207,7 @@ pub(super) fn say(room: &mut TestRoom, log: &mut Log, text: &str) -> MessageId {
     id
 }
 
-/// Signs a version of the agreement by a renewal of the leaf.
+/// Signs a version of the agreement by renewing the leaf.
 pub(super) fn sign(room: &mut TestRoom, log: &mut Log, agreement: &Agreement) {
     let ack = room.sign_acknowledgement(agreement, NOW, Vec::new()).unwrap();
     let renewal = room.renew(Some(&ack), NOW).unwrap();

@@ -1,4 +1,4 @@
-//! Entries in another order than they were made in, and many of a kind that costs something.
+//! Entries out of order, and floods of entries that could cost something.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::{
     store::Kind,
 };
 
-/// What a member's client opens of its store while it takes in one more entry.
+/// Counts the records that a member's client opens in its store to take in one more entry.
 fn work(world: &mut World, who: usize, payload: Vec<u8>) -> usize {
     world.log.show(&mut world.rooms[who]);
     world.log.append(payload);
@@ -25,7 +25,7 @@ fn work(world: &mut World, who: usize, payload: Vec<u8>) -> usize {
     world.rooms[who].store.opened() - before
 }
 
-/// Entries that are nothing, to everybody.
+/// Appends entries that no client can read.
 fn fill(world: &mut World, entries: u32) {
     for number in 0..entries {
         world.log.append(number.to_be_bytes().to_vec());
@@ -33,9 +33,9 @@ fn fill(world: &mut World, entries: u32) {
     world.show();
 }
 
-/// A relay can show as many of them as it likes.
+/// A relay can replay stale commits without limit, so their cost must not grow with the log.
 #[test]
-fn a_commit_of_a_past_epoch_costs_as_much_after_a_thousand_entries_as_after_ten() {
+fn stale_commit_cost_is_constant() {
     let mut world = World::new();
     let stale = world.forge(FAY, &Forgery::default()).commit;
     world.goes_on();
@@ -51,15 +51,15 @@ fn a_commit_of_a_past_epoch_costs_as_much_after_a_thousand_entries_as_after_ten(
     assert_eq!(last_row(&world.rooms[BEN]).notices, [Notice::Split]);
     eprintln!("{early} and {late} records opened");
     assert!(early > 0 && late <= early, "{early} and {late} records opened");
-    // What comes again is known as what it is, at the same price, however long ago it came first.
+    // A repeated entry is recognised at the same price, however old it is.
     let again = work(&mut world, BEN, altered(1));
     assert_eq!(last_row(&world.rooms[BEN]).notices, [Notice::Unreadable]);
     assert!(again <= early + 1, "{again}");
 }
 
-/// The memory of a commit goes with its row.
+/// The record of a commit is deleted with its row.
 #[test]
-fn a_commit_is_forgotten_with_its_history() {
+fn commit_is_forgotten_with_its_history() {
     const DAY: u64 = 24 * 3_600_000;
     let mut world = World::new();
     let commits = |world: &World| {
@@ -75,9 +75,9 @@ fn a_commit_is_forgotten_with_its_history() {
     assert_eq!(commits(&world), 0);
 }
 
-/// Two messages of one sender and one epoch that change places are both read, once, and it is said.
+/// Two messages of one sender and epoch that swap places are each read once, and the client says so.
 #[test]
-fn words_of_one_sender_that_change_places_are_both_read_and_it_is_said() {
+fn swapped_messages_are_read_and_told() {
     let mut world = World::new();
     let words = ["one", "two", "three", "four"];
     let made: Vec<Vec<u8>> = (1..)
@@ -102,7 +102,7 @@ fn words_of_one_sender_that_change_places_are_both_read_and_it_is_said() {
                 .all(|r| r.name == "Mal")
         );
     }
-    // Each key is good once.
+    // Each key decrypts once.
     for again in made {
         world.log.append(again);
         world.show();
@@ -113,13 +113,13 @@ fn words_of_one_sender_that_change_places_are_both_read_and_it_is_said() {
     world.goes_on();
 }
 
-/// What a client keeps of a room, but for its history.
+/// Sizes of all that a client stores for a room except its history.
 fn kept(room: &TestRoom) -> Vec<(Kind, (u64, u64))> {
     let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::History);
     kinds.map(|kind| (kind, room.store.size(kind, room.no))).collect()
 }
 
-/// What sending a text costs: the shortest time of many, and the records that are opened.
+/// Cost of sending a text: the shortest time of many, and the records opened.
 fn cost_of_sending(room: &mut TestRoom) -> (Duration, usize) {
     let send = |_| {
         let (begun, before) = (Instant::now(), room.store.opened());
@@ -133,16 +133,16 @@ fn cost_of_sending(room: &mut TestRoom) -> (Duration, usize) {
     (times.into_iter().min().unwrap(), opened.into_iter().min().unwrap())
 }
 
-/// T17, where the relay takes what it should refuse. A proposal that is stored stops its members from sending until it is
-/// committed.
+/// T17, with a relay that accepts what it should refuse. A stored proposal would stop members from sending until somebody commits
+/// it.
 #[test]
-fn a_thousand_proposals_leave_their_rows_and_nothing_else() {
+fn thousand_proposals_leave_only_rows() {
     proposals(10);
 }
 
 #[test]
 #[ignore = "takes a minute; --run-ignored all plays it"]
-fn ten_thousand_proposals_leave_their_rows_and_nothing_else() {
+fn ten_thousand_proposals_leave_only_rows() {
     let [before, after] = proposals(100);
     assert!(after <= 2 * before, "{after:?} to send instead of {before:?}");
 }
@@ -163,10 +163,10 @@ fn proposals(turns: usize) -> [Duration; 2] {
         world.log.show(&mut world.rooms[BEN]);
         assert!(!world.rooms[BEN].group().unwrap().1.has_proposals());
     };
-    // Whoever writes after so many entries vouches for the most that is vouched for, whatever they are.
+    // After this many entries, a message carries the most windows that it can.
     fill(&mut world, 600);
     let seen = rows(&world.rooms[BEN]).len();
-    // The ratchet for Mal's handshakes is made with the first.
+    // The first page creates the ratchet for Mal's handshakes.
     page(&mut world);
     let (before, sending) = (kept(&world.rooms[BEN]), cost_of_sending(&mut world.rooms[BEN]));
     for _ in 1..turns {
@@ -179,7 +179,7 @@ fn proposals(turns: usize) -> [Duration; 2] {
     assert!(new.iter().all(|row| row.from == Some(mal) && row.notices == told));
     for (before, after) in before.into_iter().zip(kept(ben)) {
         assert_eq!(before.1.0, after.1.0, "records, {before:?} and {after:?}");
-        // A key may take some bytes more than another.
+        // One key may take a few bytes more than another.
         assert!(after.1.1 <= before.1.1 + 1_000, "bytes, {before:?} and {after:?}");
     }
     let (time, opened) = cost_of_sending(ben);

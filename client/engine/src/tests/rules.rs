@@ -1,4 +1,4 @@
-//! Where the rules of single acts begin and end, asked of the policy itself.
+//! Limits of single acts, tested on the policy alone.
 
 use crate::policy::{DRAFTS_MAX, Draft, Pin};
 use hearth_protocol::{
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// A policy, and who is in the room.
+/// A policy and a room to judge it in.
 struct Bench {
     world: World,
     policy: RoomPolicy,
@@ -30,7 +30,7 @@ impl Bench {
         Self { world, policy }
     }
 
-    /// What an act of Fay's makes of the policy, without making it the room's.
+    /// Applies an act of Fay's to the policy without committing it.
     fn judge(&mut self, act: Act) -> Result<RoomPolicy, RuleError> {
         let room = &mut self.world.rooms[FAY];
         let (roster, mine) = (room.roster().unwrap(), ack_of(room));
@@ -45,7 +45,7 @@ impl Bench {
         self.policy.apply(scene, &record).map(|applied| applied.policy)
     }
 
-    /// Goes on from what an act makes.
+    /// Applies an act and keeps the result.
     fn act(&mut self, act: Act) {
         self.policy = self.judge(act).unwrap();
     }
@@ -61,7 +61,7 @@ fn letters(many: usize) -> String {
 }
 
 #[test]
-fn texts_of_acts_have_their_length() {
+fn texts_of_acts_are_bounded() {
     let mut bench = Bench::new();
     let ben = bench.world.key(BEN);
     let acts: [fn(String, MemberKey) -> Act; 4] = [
@@ -77,7 +77,7 @@ fn texts_of_acts_have_their_length() {
 }
 
 #[test]
-fn a_pause_ends_later_than_it_begins_and_is_taken_back_once() {
+fn pause_ends_later_and_resumes_once() {
     let mut bench = Bench::new();
     let pause = |until| Act::Pause { until, comment: String::new() };
     bench.refuses(Act::Resume, &RuleError::Nothing);
@@ -92,7 +92,7 @@ fn a_pause_ends_later_than_it_begins_and_is_taken_back_once() {
 }
 
 #[test]
-fn hours_are_well_formed() {
+fn malformed_hours_are_refused() {
     let mut bench = Bench::new();
     let hours = |start_minute, end_minute| Hours {
         windows: vec![Opening { start_minute, end_minute }],
@@ -106,7 +106,7 @@ fn hours_are_well_formed() {
 }
 
 #[test]
-fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
+fn pins_are_capped_oldest_first() {
     let mut bench = Bench::new();
     let id = |number: usize| {
         let message = MessageId([u8::try_from(number).unwrap(); 16]);
@@ -117,7 +117,7 @@ fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
         bench.act(Act::Pin(id(number)));
     }
     assert_eq!(bench.policy.pins, pins(&[1, 2, 3, 4, 5]));
-    // Pinned again, it is the newest.
+    // Pinned again, it becomes the newest.
     bench.act(Act::Pin(id(2)));
     assert_eq!(bench.policy.pins, pins(&[1, 3, 4, 5, 2]));
     bench.act(Act::Pin(id(6)));
@@ -132,13 +132,13 @@ fn so_many_messages_are_pinned_and_the_oldest_goes_first() {
     bench.act(retract(id(5)));
     assert_eq!(bench.policy.pins, pins(&[3, 2, 6]));
     bench.act(retract(id(9)));
-    // Another message of the same id.
+    // Another message with the same id.
     bench.act(retract(Pin { seq: Seq(3), ..id(3) }));
     assert_eq!(bench.policy.pins, pins(&[3, 2, 6]));
 }
 
 #[test]
-fn entries_are_kept_for_an_hour_to_ten_years() {
+fn retention_is_hour_to_ten_years() {
     let mut bench = Bench::new();
     let ten_years = 10 * 365 * 24 * 3600;
     for seconds in [3600, ten_years] {
@@ -151,7 +151,7 @@ fn entries_are_kept_for_an_hour_to_ten_years() {
 }
 
 #[test]
-fn agreements_follow_one_another() {
+fn agreement_versions_are_consecutive() {
     let mut bench = Bench::new();
     let next = |version, id: u8| AgreementRef { id: Digest([id; 32]), version, effective: NOW };
     let amend = |agreement, change| Act::Amend { agreement, change };
@@ -164,13 +164,13 @@ fn agreements_follow_one_another() {
     bench.act(amend(next(2, 3), Change::Editorial));
     assert_eq!(bench.policy.agreement, next(2, 3));
     assert_eq!(bench.policy.accepted.last(), Some(&Digest([3; 32])));
-    // Wording waits while a material change is pending.
+    // Editorial changes wait while a material change is pending.
     let later = AgreementRef { effective: NOW.plus(1), ..next(3, 4) };
     bench.act(amend(later, Change::Material));
     assert_eq!((bench.policy.agreement, bench.policy.pending), (next(2, 3), Some(later)));
     bench.refuses(amend(next(3, 5), Change::Editorial), &RuleError::OutOfRange);
     bench.refuses(Act::Enact, &RuleError::OutOfRange);
-    // The next draft has a number of its own.
+    // The next draft needs its own number.
     bench.refuses(amend(next(3, 6), Change::Material), &RuleError::OutOfRange);
     bench.act(amend(next(4, 6), Change::Material));
     assert_eq!(bench.policy.drafts, [Draft { id: Digest([4; 32]), version: 3 }]);
@@ -201,9 +201,9 @@ fn drafts_are_bounded() {
     bench.refuses(Act::Withdraw, &RuleError::TooManyDrafts);
 }
 
-/// What the relay holds people to must leave room for all that they may write, whatever the envelope has to tell.
+/// The relay's length limit must fit the longest permitted text with the largest envelope around it.
 #[test]
-fn the_greatest_text_of_a_length_fits_what_the_relay_allows() {
+fn longest_text_fits_the_relays_limit() {
     /// MLS around the padded content: header, tag, signature and sender data, with room to spare.
     const MLS_BYTES: usize = 512;
     let mut bench = Bench::new();
@@ -231,7 +231,7 @@ fn the_greatest_text_of_a_length_fits_what_the_relay_allows() {
 }
 
 #[test]
-fn a_full_room_admits_nobody_and_says_so() {
+fn full_room_admits_nobody() {
     let mut bench = Bench::new();
     let room = &mut bench.world.rooms[FAY];
     let (mut roster, mine) = (room.roster().unwrap(), ack_of(room));
@@ -255,7 +255,7 @@ fn a_full_room_admits_nobody_and_says_so() {
 }
 
 #[test]
-fn so_many_have_a_role_of_their_own() {
+fn roles_are_capped() {
     let mut bench = Bench::new();
     let ben = bench.world.key(BEN);
     let observes = Act::SetRole { member: ben, role: Role::Observer };
@@ -270,7 +270,7 @@ fn so_many_have_a_role_of_their_own() {
 }
 
 #[test]
-fn so_many_who_are_out_are_remembered_and_the_oldest_is_forgotten_first() {
+fn revoked_keys_are_capped_oldest_first() {
     let key = |n: usize| {
         let mut key = MemberKey([0; 32]);
         key.0[..8].copy_from_slice(&n.to_be_bytes());
@@ -287,7 +287,7 @@ fn so_many_who_are_out_are_remembered_and_the_oldest_is_forgotten_first() {
 }
 
 #[test]
-fn roles_are_sorted_by_key_whoever_gets_one() {
+fn roles_are_sorted_by_key() {
     let mut bench = Bench::new();
     let ben = bench.world.key(BEN);
     let ends = [MemberKey([0; 32]), MemberKey([255; 32])];

@@ -1,4 +1,4 @@
-//! A room among honest members: joining, talking, moderation, and what is noticed when the relay misbehaves.
+//! A room of honest members: joining, talking, moderating, and noticing a relay that misbehaves.
 
 use crate::policy::Pin;
 use crate::store::Kind;
@@ -55,8 +55,9 @@ fn three_members_talk_in_both_suites() {
     }
 }
 
+/// The chain of records verifies for members who were away.
 #[test]
-fn every_act_reaches_every_member_and_the_chain_verifies() {
+fn every_act_reaches_every_member() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     let message = say(&mut ben, &mut log, "I regret this.");
     log.show(&mut fay);
@@ -82,7 +83,7 @@ fn every_act_reaches_every_member_and_the_chain_verifies() {
     for one in acts {
         act(&mut fay, &mut log, one);
     }
-    // Ben and Cleo were away during all of it.
+    // Ben and Cleo catch up only now.
     for room in [&mut ben, &mut cleo] {
         log.show(room);
         assert_eq!(room.policy().unwrap(), fay.policy().unwrap());
@@ -97,8 +98,9 @@ fn every_act_reaches_every_member_and_the_chain_verifies() {
     act(&mut cleo, &mut log, Act::Announce("I am here, too.".into()));
 }
 
+/// Nor can the last facilitator step down or leave.
 #[test]
-fn members_cannot_moderate_and_the_last_facilitator_stays() {
+fn members_cannot_moderate() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
     let refused = ben.act(Act::Lock(true), NOW);
     assert!(matches!(refused, Err(EngineError::Rule(RuleError::NotFacilitator))));
@@ -111,9 +113,9 @@ fn members_cannot_moderate_and_the_last_facilitator_stays() {
 }
 
 #[test]
-fn the_removed_read_nothing_later() {
+fn removed_member_reads_nothing_later() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::XWing);
-    // Ben stops listening to the relay's word: his client keeps everything it has.
+    // Ben's client is modified: it keeps every key it has.
     let member = ben.me();
     let act = Act::Remove { member, category: Category::Conduct, goodbye: String::new() };
     let submission = fay.act(act, NOW).unwrap();
@@ -123,12 +125,12 @@ fn the_removed_read_nothing_later() {
     log.show(&mut cleo);
     say(&mut fay, &mut log, "Between us now.");
     let secret = log.entries.last().unwrap().clone();
-    // The relay colludes: it hides the removal and shows what follows.
+    // The relay colludes: it hides the removal and delivers the next message in its place.
     let hidden = Entry { seq: Seq(ben.cursor().seq.0 + 1), ..secret };
     ben.handle_entries(&[hidden], THEN).unwrap();
     assert!(!texts(&ben).contains(&"Between us now.".to_owned()));
     assert!(last_row(&ben).notices.contains(&Notice::Unreadable));
-    // And when it shows the removal, the keys go.
+    // When the relay delivers the removal, Ben's client drops its keys.
     let at = Seq(ben.cursor().seq.0 + 1);
     let content = EntryContent::Payload(removal);
     ben.handle_entries(&[Entry { seq: at, at: NOW, content }], THEN).unwrap();
@@ -137,7 +139,7 @@ fn the_removed_read_nothing_later() {
 }
 
 #[test]
-fn a_departure_is_carried_out_by_any_member() {
+fn any_member_carries_out_a_departure() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     ben.queue_departure(true, NOW).unwrap();
     log.flush(&mut ben);
@@ -152,13 +154,13 @@ fn a_departure_is_carried_out_by_any_member() {
     ben.receipt().unwrap().verify().unwrap();
 }
 
-/// Found by the simulation: the answer to a goodbye was lost, and its author came back after the relay had forgotten it.
+/// The answer to a goodbye was lost, and its author came back after the relay had forgotten the goodbye.
 #[test]
-fn a_goodbye_that_expired_unread_is_one_all_the_same() {
+fn goodbye_counts_though_expired_unread() {
     let (_, _, mut ben, _) = three(Suite::X25519);
     assert!(!ben.leave_unread().unwrap());
     ben.queue_departure(false, NOW).unwrap();
-    // Nothing was sent yet: whoever says that we are out does not have it from us.
+    // Ben has sent nothing yet, so a relay that calls him out did not learn it from him.
     assert!(!ben.leave_unread().unwrap());
     ben.next_submission().unwrap().unwrap();
     assert!(ben.leave_unread().unwrap());
@@ -166,8 +168,9 @@ fn a_goodbye_that_expired_unread_is_one_all_the_same() {
     assert!(ben.policy().is_err());
 }
 
+/// A lapsed member returns with their old key after acknowledging.
 #[test]
-fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
+fn material_amendment_lapses_the_unacknowledged() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     let agreement = fay.queue_amendment("New rules.".into(), Change::Material, NOW, NOW).unwrap();
     log.flush(&mut fay);
@@ -188,7 +191,7 @@ fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
     assert_eq!(ben.state().standing, Standing::Lapsed);
     assert_eq!(fay.roster().unwrap().len(), 2);
     assert_eq!(cleo.policy().unwrap().agreement.id, agreement.id());
-    // Ben acknowledges now, and comes back with the key he had.
+    // Ben acknowledges now and comes back with his old key.
     let link = ben.return_link().unwrap().unwrap();
     let key = ben.me();
     let preview = open_preview(&link, log.previews.last().unwrap()).unwrap();
@@ -208,7 +211,7 @@ fn a_material_amendment_leaves_out_those_who_did_not_acknowledge() {
 }
 
 #[test]
-fn a_time_out_is_read_by_its_member_alone() {
+fn time_out_is_private() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     let member = ben.me();
     let until = NOW.plus(60_000);
@@ -223,7 +226,7 @@ fn a_time_out_is_read_by_its_member_alone() {
     assert_eq!(last_row(&ben).content, expected);
     assert!(matches!(last_row(&cleo).content, RowContent::Moderation { .. }));
     assert!(!format!("{:?}", last_row(&cleo)).contains("Rest"));
-    // The words are in his row alone, and go with it.
+    // Only his row holds the note, and it goes with the row.
     for room in [&fay, &ben] {
         let kept = room.store.get(Kind::Note, room.no, time_out.commitment().as_bytes());
         assert!(kept.unwrap().is_none());
@@ -249,18 +252,18 @@ fn notes_without_a_record_are_bounded() {
 }
 
 #[test]
-fn replays_gaps_forks_and_rollbacks_are_noticed() {
+fn replays_gaps_forks_rollbacks_are_noticed() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     say(&mut fay, &mut log, "one");
     let first = log.entries.last().unwrap().clone();
     log.show(&mut ben);
-    // The same ciphertext again, at another place.
+    // The same ciphertext, replayed at another place.
     let again = Entry { seq: Seq(first.seq.0 + 1), ..first.clone() };
     ben.handle_entries(std::slice::from_ref(&again), THEN).unwrap();
     assert_eq!(texts(&ben), ["one"]);
     assert_eq!(last_row(&ben).notices, [Notice::Unreadable]);
 
-    // Cleo is not shown "two": the next message of the sender tells.
+    // Cleo is not shown "two"; Fay's next message reveals it.
     log.show(&mut cleo);
     let base = cleo.cursor().seq;
     say(&mut fay, &mut log, "two");
@@ -272,7 +275,7 @@ fn replays_gaps_forks_and_rollbacks_are_noticed() {
     assert!(notices.contains(&Notice::Gap(1)), "{notices:?}");
     assert!(notices.iter().any(|n| matches!(n, Notice::Fork(_))), "{notices:?}");
 
-    // The relay's store goes back, or is another.
+    // The relay's store is rolled back or replaced.
     let stream = StreamId([1; 16]);
     fay.check_stream(stream, fay.cursor().seq, Seq(0)).unwrap();
     let back = fay.check_stream(stream, Seq(1), Seq(0));
@@ -291,10 +294,10 @@ fn replays_gaps_forks_and_rollbacks_are_noticed() {
 }
 
 #[test]
-fn a_lost_race_is_tried_again_and_nothing_is_lost() {
+fn lost_race_is_retried_without_loss() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     log.show(&mut cleo);
-    // Ben and Cleo commit in the same epoch; the relay orders Cleo first. Ben also has a message encrypted.
+    // Ben and Cleo commit in the same epoch; the relay orders Cleo first. Ben also has an encrypted message.
     let ben_commit = ben.renew(None, NOW).unwrap();
     let cleo_commit = cleo.renew(None, NOW).unwrap();
     log.take(cleo_commit);
@@ -319,11 +322,11 @@ fn a_lost_race_is_tried_again_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_message_against_a_pause_is_held() {
+fn message_during_a_pause_is_held() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     let pause = Act::Pause { until: NOW.plus(60_000), comment: "One moment.".into() };
     act(&mut fay, &mut log, pause);
-    // A relay that does not enforce the pause, and a member who posts all the same.
+    // The relay does not enforce the pause, and a member posts during it.
     say(&mut ben, &mut log, "but I want to");
     log.show(&mut cleo);
     assert_eq!(last_row(&cleo).content, RowContent::Held("but I want to".into()));
@@ -331,7 +334,7 @@ fn a_message_against_a_pause_is_held() {
 }
 
 #[test]
-fn a_post_of_an_observer_is_held() {
+fn post_of_observer_is_held() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     act(&mut fay, &mut log, Act::SetRole { member: ben.me(), role: Role::Observer });
     say(&mut ben, &mut log, "all the same");
@@ -340,7 +343,7 @@ fn a_post_of_an_observer_is_held() {
 }
 
 #[test]
-fn a_receipt_verifies_offline() {
+fn receipt_verifies_offline() {
     let (_, _, ben, _) = three(Suite::X25519);
     let receipt = ben.receipt().unwrap();
     assert!(receipt.countersigned.is_some());
@@ -360,15 +363,15 @@ fn a_receipt_verifies_offline() {
     assert!(Receipt::from_text("nothing").is_err());
 }
 
-/// T29: a receipt is of one acknowledgement, as its member signed it, and of nothing else that was said in the room.
+/// T29: a receipt proves one acknowledgement as its member signed it and reveals nothing else that was said in the room.
 #[test]
-fn five_kinds_of_forged_receipts_are_refused_and_a_true_one_tells_nothing_else() {
+fn forged_receipts_are_refused() {
     let (mut log, mut fay, mut ben, cleo) = three(Suite::X25519);
     let secrets = ["The canary that Ben said.", "The canary that Fay said."];
     say(&mut ben, &mut log, secrets[0]);
     say(&mut fay, &mut log, secrets[1]);
     let (plain, other) = (ben.receipt().unwrap(), cleo.receipt().unwrap());
-    // With answers, as a room may ask for them; the facilitator's signature is under the one without.
+    // With answers, as a room may ask for them; the facilitator countersigned the acknowledgement without answers.
     let signed = |key: &SigningKey, member: MemberKey| {
         let terms = AckTerms {
             room: plain.room,
@@ -452,13 +455,13 @@ fn five_kinds_of_forged_receipts_are_refused_and_a_true_one_tells_nothing_else()
 }
 
 #[test]
-fn a_crash_between_commit_and_network_repeats_nothing() {
+fn crash_before_sending_reencrypts_nothing() {
     let mut log = Log::default();
     let mut fay = found("Fay", Suite::X25519);
     let mut ben = join(&mut fay, &mut log, "Ben");
     let id = ben.queue_text("once".into(), NOW).unwrap();
     let sent = ben.next_submission().unwrap().unwrap();
-    // The process dies here: what was in memory is gone, what was stored is read again.
+    // The process dies here: memory is lost, the store is read again.
     let (store, crypto) = (ben.store, ben.crypto);
     let mut ben = Room::open(store, crypto, "room").unwrap();
     let again = ben.next_submission().unwrap().unwrap();
@@ -473,10 +476,10 @@ fn a_crash_between_commit_and_network_repeats_nothing() {
 }
 
 #[test]
-fn an_empty_entry_does_not_pass_for_a_message_that_waits() {
+fn empty_entry_is_not_waiting_message() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
     ben.queue_text("not sent yet".into(), NOW).unwrap();
-    // Nothing is encrypted until there is a connection; the relay shows nothing as an entry.
+    // Ben's client encrypts nothing before it has a connection; the relay delivers an empty entry.
     log.append(Vec::new());
     log.show(&mut ben);
     assert_eq!(ben.waiting_texts().unwrap().len(), 1, "the message is still to be sent");
@@ -487,9 +490,9 @@ fn an_empty_entry_does_not_pass_for_a_message_that_waits() {
     assert_eq!(texts(&fay), ["not sent yet"]);
 }
 
-/// Back after the room's entries expired: that is said, is kept to be read, and explains what is missing; no more than that.
+/// A member returns after the room's entries expired: the client says so once, and the row excuses only the entries it names.
 #[test]
-fn what_expired_unread_is_said_and_accuses_nobody() {
+fn expired_entries_are_told_without_alarm() {
     const DAY: u64 = 24 * 3_600_000;
     let mut log = Log::default();
     let mut fay = found("Fay", Suite::X25519);
@@ -506,22 +509,22 @@ fn what_expired_unread_is_said_and_accuses_nobody() {
     assert_eq!(last_row(&ben).notices, []);
     ben.erase_expired(THEN).unwrap();
     assert!(rows(&ben).contains(&expired));
-    // One more than had expired is missed all the same.
+    // One more message is missing than had expired.
     say(&mut fay, &mut log, "five");
     log.entries.pop();
     say(&mut fay, &mut log, "six");
     let last = log.entries.last().unwrap().clone();
     ben.handle_entries(&[Entry { seq: Seq(last.seq.0 + 1), ..last }], THEN).unwrap();
     assert!(last_row(&ben).notices.contains(&Notice::Gap(1)));
-    // All of it is old now; what the relay must show again stays.
+    // Everything is old now; the client keeps only the last row, because the relay must deliver that entry again.
     ben.erase_expired(Moment::agreed(NOW.plus(31 * DAY))).unwrap();
     assert_eq!((texts(&ben), rows(&ben).len()), (Vec::<String>::new(), 1));
     assert!(!rows(&ben).contains(&expired));
 }
 
-/// Commits outlive words: whoever was away for longer than these follows the room all the same.
+/// The relay keeps commits longer than messages, so a member who was away longer than the retention still follows the room.
 #[test]
-fn who_missed_words_that_expired_follows_by_the_commits() {
+fn commits_outlast_expired_messages() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
     let away = ben.cursor().seq;
     for round in 0..3 {
@@ -532,7 +535,7 @@ fn who_missed_words_that_expired_follows_by_the_commits() {
     }
     let floor = fay.cursor().seq;
     say(&mut fay, &mut log, "and still here");
-    // The relay has the commits, and what is younger.
+    // The relay still has the commits and every younger entry.
     let missed = log.entries.iter().filter(|entry| entry.seq > away);
     let kept = missed.map(|entry| match &entry.content {
         EntryContent::Payload(payload) if entry.seq <= floor => {
@@ -548,20 +551,20 @@ fn who_missed_words_that_expired_follows_by_the_commits() {
     assert_eq!(texts(&ben), ["and still here"]);
     let alarms = rows(&ben).into_iter().flat_map(|row| row.notices).filter(Notice::is_alarm);
     assert_eq!(alarms.count(), 0);
-    // Who comes back is shown the last entry once more, or that it is gone.
+    // On reconnecting, the relay delivers the last entry again or says that it expired.
     let last = ben.cursor().seq;
     assert!(ben.handle_entries(&[kept.last().unwrap().clone()], THEN).is_ok());
     assert!(ben.handle_entries(&[expired(last)], THEN).is_ok());
 }
 
-/// Whoever is in a room that the others went on without comes back by an invite, to the same history; words that wait stay, and go
-/// out when they are sent.
+/// A member left behind can rejoin with a new invite and keeps their history. Waiting messages stay, and go out when the member
+/// sends them.
 #[test]
-fn who_is_left_behind_knocks_again_and_says_what_waited() {
+fn member_left_behind_rejoins() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
     say(&mut fay, &mut log, "before");
     log.show(&mut ben);
-    // Cleo renews her keys, and Ben is shown noise in its place.
+    // Cleo renews her keys, and the relay delivers noise to Ben in place of the commit.
     let renewal = cleo.renew(None, NOW).unwrap();
     let seq = log.take(renewal);
     for room in [&mut fay, &mut cleo] {
@@ -606,7 +609,7 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
     log.show(&mut fay);
     assert_eq!(texts(&fay), ["before", "unreadable to Ben", "what I meant to say"]);
     assert_eq!(last_row(&fay).notices, []);
-    // Of his removal he has no record. That is no break of his log.
+    // Ben has no record of his own removal. The gap does not break his log.
     let announced = fay.act(Act::Announce("Good to have you back.".into()), NOW).unwrap();
     log.take(announced);
     log.show(&mut ben);
@@ -616,14 +619,14 @@ fn who_is_left_behind_knocks_again_and_says_what_waited() {
 }
 
 #[test]
-fn nothing_is_said_after_a_goodbye_that_waits() {
+fn nothing_follows_a_waiting_goodbye() {
     let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
     ben.queue_text("before".into(), NOW).unwrap();
     ben.queue_departure(false, NOW).unwrap();
-    // There was no connection. What is said now would come after it, when nothing of his is taken.
+    // Ben is offline. A later message would follow his goodbye, when the relay takes nothing from him.
     let said = ben.queue_text("after".into(), NOW);
     assert!(matches!(said, Err(EngineError::NotMember(_))), "{said:?}");
-    // The same words again are the ones that wait.
+    // Repeating a waiting text adds nothing.
     assert!(ben.queue_text("before".into(), NOW).is_ok());
     log.flush(&mut ben);
     log.show(&mut fay);
@@ -631,7 +634,7 @@ fn nothing_is_said_after_a_goodbye_that_waits() {
 }
 
 #[test]
-fn an_outbox_takes_so_many_texts_and_they_go_out_in_order() {
+fn outbox_is_bounded_and_ordered() {
     let mut log = Log::default();
     let mut fay = found("Fay", Suite::XWing);
     let mut ben = join(&mut fay, &mut log, "Ben");
@@ -641,9 +644,9 @@ fn an_outbox_takes_so_many_texts_and_they_go_out_in_order() {
     let last = ben.queue_text("the last".into(), NOW).unwrap();
     let more = ben.queue_text("one more".into(), NOW);
     assert!(matches!(more, Err(EngineError::OutboxFull)), "{more:?}");
-    // What waits already is no other text.
+    // A text that waits already is not queued again.
     assert_eq!(ben.queue_text("the last".into(), NOW).unwrap(), last);
-    // His own are known again among others', also by a process that did not send them.
+    // His client recognises his own entries, even in a process that did not send them.
     for number in 1..4 {
         say(&mut fay, &mut log, &format!("Fay's {number}"));
         let submission = ben.next_submission().unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! A room of four, one of whom runs a modified client, and a relay that shows anything to anybody.
+//! A room of four with one modified client, and a relay that delivers anything to anybody.
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{Digest, MemberKey, handshake};
@@ -21,13 +21,13 @@ use crate::{
     store::RoomNo,
 };
 
-/// Founded the room.
+/// The founder.
 pub(super) const FAY: usize = 0;
-/// Co-facilitates.
+/// The co-facilitator.
 pub(super) const CLEO: usize = 1;
-/// Is a member.
+/// An honest member.
 pub(super) const BEN: usize = 2;
-/// Is a member; mostly the one with the modified client.
+/// A member, mostly the one with the modified client.
 pub(super) const MAL: usize = 3;
 
 /// The room and its relay.
@@ -36,13 +36,13 @@ pub(super) struct World {
     pub(super) rooms: Vec<TestRoom>,
 }
 
-/// By how many milliseconds clocks are wrong.
+/// Deviations of the members' clocks, in milliseconds.
 pub(super) const WRONG: [i64; 4] = [-3 * HOUR, 85 * DAY, -365 * DAY, 300 * DAY];
 pub(super) const HOUR: i64 = 3_600_000;
 pub(super) const DAY: i64 = 24 * HOUR;
 
 impl World {
-    /// A room whose members came in with the right time, and whose clocks are all wrong since.
+    /// A room whose members joined with the right time; since then all their clocks are wrong.
     pub(super) fn new() -> Self {
         Self::with(Suite::X25519, WRONG)
     }
@@ -80,14 +80,14 @@ impl World {
         self.rooms[FAY].policy().unwrap()
     }
 
-    /// Shows everybody what they have not seen.
+    /// Delivers every new entry to every member.
     pub(super) fn show(&mut self) {
         for room in &mut self.rooms {
             self.log.show(room);
         }
     }
 
-    /// Does something by the rules, and everybody sees it.
+    /// Commits an act by the rules and delivers it to every member.
     pub(super) fn act(&mut self, who: usize, act: Act) -> Seq {
         let submission = self.rooms[who].act(act, NOW).unwrap();
         let seq = self.log.take(submission);
@@ -95,19 +95,19 @@ impl World {
         seq
     }
 
-    /// Says something, and everybody sees it.
+    /// Posts a text and delivers it to every member.
     pub(super) fn say(&mut self, who: usize, text: &str) -> MessageId {
         let id = say(&mut self.rooms[who], &mut self.log, text);
         self.show();
         id
     }
 
-    /// Takes a commit that an honest relay would refuse.
+    /// Makes a commit that an honest client would not make.
     pub(super) fn forge(&mut self, who: usize, forgery: &Forgery<'_>) -> Committed {
         forge(&mut self.rooms[who], forgery)
     }
 
-    /// Sends a proposal on its own.
+    /// Makes a bare proposal.
     pub(super) fn propose(&mut self, who: usize, bare: &Bare<'_>) -> Vec<u8> {
         let room = &mut self.rooms[who];
         let (state, key, mine) = (room.state.clone(), room.signing_key(), ack_of(room));
@@ -116,13 +116,13 @@ impl World {
         group.propose(&provider, identity(&state, &key, &mine, &companion), bare)
     }
 
-    /// The record of an act, as it would be if the actor were allowed to.
+    /// The record of an act, as if the actor were allowed to do it.
     pub(super) fn record(&mut self, actor: usize, act: Act) -> Record {
         let actor = self.key(actor);
         self.policy().record_for(actor, NOW, act)
     }
 
-    /// The policy after a record, by nobody's leave.
+    /// The policy after a record, without asking whether it is allowed.
     pub(super) fn after(&mut self, record: &Record, added: Option<&Leaf>) -> RoomPolicy {
         let room = &mut self.rooms[FAY];
         let (policy, roster, mine) = (room.policy().unwrap(), room.roster().unwrap(), ack_of(room));
@@ -139,7 +139,7 @@ impl World {
         )
     }
 
-    /// A commit for an act, by a member whose client does not ask whether they may.
+    /// A commit for an act by a client that does not check its permission.
     pub(super) fn forged_act(&mut self, who: usize, act: Act) -> Vec<u8> {
         let record = self.record(who, act);
         let policy = self.after(&record, None);
@@ -152,24 +152,24 @@ impl World {
         self.forge(who, &Forgery { context, ..Forgery::default() }).commit
     }
 
-    /// Everybody but one refuses an entry, is told whose it was, and goes on.
+    /// Every member except the culprit refuses an entry, learns its sender and goes on.
     pub(super) fn refuses(&mut self, culprit: usize, payload: Vec<u8>, refusal: &Refusal) {
         let notice = Notice::RefusedCommit(refusal.to_string());
         self.stands_against(Some(culprit), payload, &notice);
     }
 
-    /// Like [`Self::refuses`], for what OpenMLS itself refuses.
+    /// Like [`Self::refuses`], for entries that OpenMLS itself refuses.
     pub(super) fn cannot_read(&mut self, culprit: usize, payload: Vec<u8>) {
         self.stands_against(Some(culprit), payload, &Notice::Unreadable);
     }
 
-    /// Like [`Self::cannot_read`], for what comes from outside.
+    /// Like [`Self::cannot_read`], for entries from outside the group.
     pub(super) fn nobody_reads(&mut self, payload: Vec<u8>) {
         self.stands_against(None, payload, &Notice::Unreadable);
     }
 
-    /// Like [`Self::cannot_read`], for a commit of an epoch that all are past of: somebody may have gone on from there. They go
-    /// on once they know that nobody did.
+    /// Like [`Self::cannot_read`], for a commit of a past epoch: some member may have gone on from it, so the others hold their
+    /// messages until they decide to go on.
     pub(super) fn comes_too_late(&mut self, culprit: Option<usize>, payload: Vec<u8>) {
         self.is_shown(culprit, payload, &Notice::Split);
         for room in &mut self.rooms {
@@ -210,7 +210,7 @@ impl World {
         }
     }
 
-    /// A good commit for the same epoch still works, for everybody.
+    /// A good commit for the same epoch still works for every member.
     pub(super) fn goes_on(&mut self) {
         let before = self.rooms[BEN].epoch().unwrap();
         let renewal = self.rooms[BEN].renew(None, NOW).unwrap();
@@ -224,7 +224,7 @@ impl World {
     }
 }
 
-/// What must not change.
+/// The state that a refusal must not change.
 fn condition(room: &mut TestRoom) -> (u64, Vec<Leaf>, RoomPolicy) {
     (room.epoch().unwrap().0, room.roster().unwrap(), room.policy().unwrap())
 }
@@ -247,7 +247,7 @@ pub(super) fn try_forge(
     group.forge(&provider, identity(&state, &key, &mine, &companion), forgery)
 }
 
-/// Somebody who is not in the room, with a client that asks nobody.
+/// A stranger with a client that checks nothing.
 pub(super) struct Ghost {
     profile: &'static Profile,
     no: RoomNo,
@@ -260,7 +260,7 @@ pub(super) struct Ghost {
 }
 
 impl Ghost {
-    /// A ghost who acknowledges as an honest newcomer would.
+    /// A ghost with the acknowledgement of an honest newcomer.
     pub(super) fn new(world: &World, seed: u8) -> Self {
         let agreement = current(&world.rooms[FAY]);
         Self::acknowledging(world.rooms[FAY].id(), &agreement, seed, NOW)
@@ -330,12 +330,12 @@ impl Ghost {
         }
     }
 
-    /// Comes in by a Welcome of a commit that everybody refuses.
+    /// Joins by the Welcome of a commit that every member refuses.
     pub(super) fn haunt(&mut self, welcome: &[u8]) {
         self.group = Some(Group::join_unchecked(&self.provider(), welcome).unwrap());
     }
 
-    /// Tries to decrypt everything that the relay has; returns how much it could.
+    /// Tries to decrypt every entry of the relay and returns how many it could.
     pub(super) fn reads(&mut self, log: &Log) -> usize {
         let crypto = lawless::crypto(Clock::from_fn(|| NOW));
         let provider = Provider::new(&crypto, &self.profile.store, self.no);
@@ -354,7 +354,7 @@ pub(super) fn current(room: &TestRoom) -> Agreement {
     room.agreement(&room.state.agreement).unwrap().unwrap()
 }
 
-/// The act that would admit a leaf, with a good countersignature of the actor.
+/// The act that would admit a leaf, with the actor's valid countersignature.
 pub(super) fn admission(actor: &TestRoom, leaf: &Leaf, role: Role) -> Act {
     let digest = leaf.acknowledgement.digest();
     let transcript = countersign_transcript(&actor.id(), &digest, NOW);
@@ -363,7 +363,7 @@ pub(super) fn admission(actor: &TestRoom, leaf: &Leaf, role: Role) -> Act {
 }
 
 impl World {
-    /// A commit of a modified facilitator that admits somebody, whatever their acknowledgement is worth.
+    /// A modified facilitator's commit that admits a ghost, whether or not its acknowledgement is valid.
     pub(super) fn forged_admission(&mut self, who: usize, ghost: &Ghost) -> Committed {
         let leaf = ghost.leaf();
         let act = admission(&self.rooms[who], &leaf, Role::Member);
@@ -373,7 +373,7 @@ impl World {
         self.forge(who, &Forgery { adds: vec![&ghost.package], context, ..Forgery::default() })
     }
 
-    /// Everybody refuses to let somebody in, who then reads nothing of what is said.
+    /// Every member refuses to admit a ghost, which then decrypts nothing.
     pub(super) fn keeps_out(&mut self, who: usize, ghost: &mut Ghost, refusal: &Refusal) {
         let committed = self.forged_admission(who, ghost);
         ghost.haunt(committed.welcome.as_ref().unwrap());
@@ -390,7 +390,7 @@ pub(super) fn rule(error: RuleError) -> Refusal {
     Refusal::Rule(error)
 }
 
-/// A key that belongs to nobody.
+/// The key of a stranger.
 pub(super) fn nobody() -> MemberKey {
     MemberKey(SigningKey::from_bytes(&[99; 32]).verifying_key().to_bytes())
 }

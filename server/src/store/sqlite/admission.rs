@@ -1,4 +1,4 @@
-//! Opening a room, previewing and burning an invite, knocking: loads, has the rules decide, saves.
+//! Opening a room, previewing and burning an invite, knocking: loads, lets the rules decide, saves.
 
 use hearth_protocol::{MemberKey, Millis, RejectCode, RoomId, Secret32, codec, frame::Standing};
 use hearth_rules::{
@@ -47,7 +47,7 @@ pub(crate) fn open_room(
         ])?;
     let key = batch.db.last_insert_rowid();
     if key > ROOM_KEY_MAX {
-        // The keys of entries have no more room; not reached in the life of one relay.
+        // No further keys for entries exist; one relay never reaches this number.
         return Err(Fault::Store(rusqlite::Error::StatementChangedRows(0)));
     }
     grants::spend(batch.db, &opening.grant)?;
@@ -55,13 +55,13 @@ pub(crate) fn open_room(
     Ok(founder.standing())
 }
 
-/// Whether a token is an invite's. An absent room and an absent invite are one answer.
+/// Checks that a token is an invite's. Missing rooms and missing invites get the same answer.
 pub(crate) fn check_token(db: &Connection, room: &RoomId, token: &Secret32) -> Result<(), Fault> {
     let key = rows::room_or_none(db, room)?;
     load::invite(db, key, token)?.map(|_| ()).ok_or_else(|| RejectCode::InviteInvalid.into())
 }
 
-/// Whether a grant opens a room, or the room is open already and its founder asks again.
+/// Checks that a grant opens a room, or that its founder repeats the request for an open room.
 pub(crate) fn check_grant(
     db: &Connection,
     now: Millis,
@@ -74,7 +74,7 @@ pub(crate) fn check_grant(
     Ok(admission::check_grant(terms, founder.as_ref(), now)?)
 }
 
-/// Returns an invite's sealed preview. An absent room and an absent invite are one answer.
+/// Returns an invite's sealed preview. Missing rooms and missing invites get the same answer.
 pub(crate) fn preview(
     db: &Connection,
     now: Millis,
@@ -102,7 +102,7 @@ pub(crate) fn burn(
     Ok(())
 }
 
-/// Takes a knock: the gate at the relay.
+/// Accepts a knock: the gate at the relay.
 pub(crate) fn knock(
     batch: &mut Batch<'_>,
     now: Millis,
@@ -118,7 +118,7 @@ pub(crate) fn knock(
     if let Some(standing) = admission::check_knock(&room, now, &candidate, &knock)? {
         return Ok(standing);
     }
-    // Each look waits for the last refusal before it, because many keys may have used an invite.
+    // Each search runs only after the refusals before it, because many keys may have used an invite.
     let crowd = load::crowd(db, key, &candidate.key)?;
     let taken = batch
         .decide(now, |context| admission::pace_knock(&room, context, &candidate, crowd, &knock))?;
@@ -131,7 +131,7 @@ pub(crate) fn knock(
     Ok(standing)
 }
 
-/// Takes a pending knock back.
+/// Withdraws a pending knock.
 pub(crate) fn cancel(batch: &mut Batch<'_>, proof: &Proved) -> Result<(), Fault> {
     let (key, _) = rows::room(batch.db, proof.room())?.ok_or(RejectCode::NotMember)?;
     let deleted = batch
@@ -141,7 +141,7 @@ pub(crate) fn cancel(batch: &mut Batch<'_>, proof: &Proved) -> Result<(), Fault>
     if deleted == 0 { Err(RejectCode::NotFound.into()) } else { Ok(()) }
 }
 
-/// Whether a key is known to a room at all; absent rooms and unknown keys are one answer.
+/// Returns a key's standing in a room; missing rooms and unknown keys get the same answer.
 pub(crate) fn standing(db: &Connection, room: &RoomId, member: &MemberKey) -> Result<View, Fault> {
     let key = rows::room_or_none(db, room)?;
     let row = rows::member(db, key, member)?;

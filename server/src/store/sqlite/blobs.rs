@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Batch, Fault, load, rows, save};
 use crate::{auth::Proved, store::Part};
 
-/// Stores a whole blob; its bytes were checked against its id. Facilitators only.
+/// Stores a whole blob, whose bytes the caller checked against its id. Facilitators only.
 pub(crate) fn put(
     batch: &mut Batch<'_>,
     now: Millis,
@@ -26,7 +26,7 @@ pub(crate) fn put(
     Ok(save::changes(batch.db, key, &room)?)
 }
 
-/// Reads part of the blob that is addressed to a member.
+/// Reads a part of the blob that is addressed to a member.
 pub(crate) fn part(
     db: &Connection,
     proof: &Proved,
@@ -48,7 +48,7 @@ pub(crate) fn part(
     part.ok_or_else(|| RejectCode::NotFound.into())
 }
 
-/// Forgets a member's Welcome once they have subscribed past their admission.
+/// Deletes a member's Welcome once they have subscribed past their admission.
 pub(crate) fn fetched(batch: &mut Batch<'_>, proof: &Proved, after: Seq) -> Result<(), Fault> {
     let (key, row) = rows::room(batch.db, proof.room())?.ok_or(RejectCode::NotMember)?;
     let member = rows::member(batch.db, key, proof.member())?.ok_or(RejectCode::NotMember)?;

@@ -1,4 +1,4 @@
-//! The bounds that the writer keeps in memory, and the look at the disk.
+//! The limits that the writer keeps in memory, and the check of the disk.
 
 use std::{
     path::PathBuf,
@@ -11,11 +11,11 @@ use hearth_rules::{CommitPace, Disk, Quota, quota::Limits};
 
 use crate::metrics::Metrics;
 
-/// Bytes of the disk that only those who moderate may fill.
+/// Bytes of the disk that only moderators may fill.
 const DISK_RESERVE: u64 = 64 * 1024 * 1024;
-/// Minimum time between two looks at the disk.
+/// Minimum pause between two checks of the disk.
 const DISK_PAUSE: Duration = Duration::from_millis(250);
-/// Minimum time between two lines of the log about refusals.
+/// Minimum pause between two log lines about refusals.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// State of the rules that outlives a transaction.
@@ -41,7 +41,7 @@ impl Disk for DataDisk {
         let now = Instant::now();
         if self.looked.is_none_or(|at| now.saturating_duration_since(at) >= DISK_PAUSE) {
             self.looked = Some(now);
-            // A disk that does not say is judged by its writes.
+            // If the file system reports nothing, writes will show whether it is full.
             if let Ok(disk) = rustix::fs::statvfs(&self.dir) {
                 let free = disk.f_bavail.saturating_mul(disk.f_frsize);
                 self.low = free < DISK_RESERVE;
@@ -64,13 +64,13 @@ impl Bounds {
         }
     }
 
-    /// Forgets what is in memory only, after a transaction that failed.
+    /// Drops the state in memory, after a failed transaction.
     pub(super) fn forget(&mut self) {
         self.pace = CommitPace::default();
         self.quota.forget();
     }
 
-    /// Counts what a bound of bytes refused, and says it now and then.
+    /// Counts a refusal by a byte limit, and logs it from time to time.
     pub(super) fn note_refused(&mut self) {
         let Some((code, bytes)) = self.quota.take_refused() else { return };
         self.metrics.bytes_refused.fetch_add(bytes, Ordering::Relaxed);
@@ -96,7 +96,7 @@ impl Bounds {
         }
     }
 
-    /// A disk without room for members' posts.
+    /// Pretends that the disk has no space for members' posts.
     #[cfg(test)]
     pub(crate) fn fill_disk(&mut self, low: bool) {
         self.disk.looked = Instant::now().checked_add(Duration::from_secs(3600));

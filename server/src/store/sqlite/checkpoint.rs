@@ -1,11 +1,11 @@
 //! The thread that moves the write-ahead log into the database.
 //!
-//! SQLite would do so inside a commit, and whoever waited for that commit would pay for a thousand pages and two more
-//! syncs. Here it happens beside the commits, which are held up only for the last few pages. As a rule the file keeps
-//! its length and is overwritten from its start: to cut a file of some megabytes takes the file system tens of
-//! milliseconds in which nobody can commit. It is cut when bytes were deleted that must not stay in it.
+//! SQLite would do so inside a commit, and the request waiting for that commit would pay for a thousand pages and two more
+//! syncs. Here it happens beside the commits, which wait only for the last few pages. As a rule the file keeps
+//! its length and is overwritten from its start, because truncating a file of some megabytes takes the file system tens of
+//! milliseconds in which nothing can commit. It is truncated when deleted bytes must not stay in it.
 //!
-//! A sync of the database that fails ends the process. The kernel then calls the pages clean that it could not write, so that a later
+//! A failed sync of the database ends the process. After it the kernel treats the unwritten pages as clean, so that a later
 //! sync would succeed without them, and the log, which still has them, would be overwritten (Rebello et al., "Can
 //! Applications Recover from fsync Failures?", USENIX ATC 2020). The next start applies the log from its beginning.
 
@@ -27,37 +27,37 @@ use rusqlite::{Connection, ffi, hooks::Action};
 use super::schema;
 use crate::store::OpenError;
 
-/// Between two looks at the log.
+/// Pause between two checks of the log.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Changed rows from which on the log is moved. A page that many of them changed is moved once: the more, the cheaper.
+/// Changed rows that trigger a move of the log. A page is moved once however often it changed, so more changes make it cheaper.
 const MOVE_CHANGES: u64 = 8_192;
-/// Bytes that the log's file may keep when nobody writes.
+/// Maximum bytes of the log's file while no member writes.
 const QUIET_BYTES: u64 = 16 * 1024 * 1024;
-/// Between two cuts, however often something is deleted.
+/// Minimum pause between two truncations, however often content is deleted.
 const CUT_PAUSE: Duration = Duration::from_secs(1);
-/// Pages for which writers may wait: at some microseconds each, and a sync, they do not notice.
+/// Pages for which writers may wait: at some microseconds each, plus a sync, members do not notice.
 const REST_PAGES: i64 = 512;
-/// Times that the log is moved and synced beside the writers, who meanwhile add to it, before they wait for the rest.
+/// Maximum rounds of moving and syncing beside the writers before they wait for the rest.
 const ROUNDS_MAX: u32 = 3;
-/// For how long writers are held up for a reader who still needs the log. The next look tries again.
+/// Time for which writers wait for a reader that still needs the log. The next round tries again.
 const READERS_WAIT: Duration = Duration::from_millis(20);
 
-/// What the writer tells about the log.
+/// The writer's notes about the log.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     /// Rows changed by commits.
     changes: AtomicU64,
-    /// Whether the transaction under way deletes content.
+    /// Whether the present transaction deletes content.
     deleting: AtomicBool,
-    /// Whether a commit deleted content which the log may still hold.
+    /// Whether a commit deleted content that the log may still hold.
     deleted: AtomicBool,
 }
 
 impl Log {
-    /// Has the connection tell when it deletes what somebody wrote.
+    /// Makes the connection note deletions of content.
     ///
-    /// SQLite tells of tables with row ids. Those are the ones with content: entries, knocks, invites, blobs. Retention
-    /// deletes from the others, too, and says so itself, see [`Self::deletes`].
+    /// SQLite reports changes of tables with row ids only. Those are the ones with content: entries, knocks, invites, blobs. Retention
+    /// deletes from other tables, too, and calls [`Self::deletes`] itself.
     pub(super) fn watch(self: &Arc<Self>, connection: &mut Connection) -> rusqlite::Result<()> {
         let log = self.clone();
         connection.update_hook(Some(move |action, _: &str, table: &str, _| {
@@ -68,7 +68,7 @@ impl Log {
         }))
     }
 
-    /// Notes that the transaction under way deletes what must not stay in the log.
+    /// Notes that the present transaction deletes content that must not stay in the log.
     pub(super) fn deletes(&self) {
         self.deleting.store(true, Ordering::Relaxed);
     }
@@ -82,7 +82,7 @@ impl Log {
     }
 }
 
-/// Keeps the checkpointer running as long as it lives.
+/// Keeps the checkpointer running while it exists.
 pub(super) type Guard = Sender<()>;
 
 /// Why the log was not moved.
@@ -90,7 +90,7 @@ pub(super) type Guard = Sender<()>;
 enum MoveError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// The log could not be synced; the database was not touched.
+    /// The log could not be synced; the database is untouched.
     #[error(transparent)]
     Log(io::Error),
     /// The database could not be synced.
@@ -100,8 +100,8 @@ enum MoveError {
 
 pub(super) struct Checkpointer {
     connection: Connection,
-    /// To sync the database without SQLite, which does it only while writers wait. Closing it would end SQLite's locks:
-    /// POSIX counts them by process and file.
+    /// Handle that syncs the database without SQLite, which syncs only while writers wait. Closing it would release SQLite's locks,
+    /// because POSIX counts them by process and file.
     database: Arc<File>,
     file: PathBuf,
     log: Arc<Log>,
@@ -119,7 +119,7 @@ impl Checkpointer {
         Ok(Self { connection, database, file, log, guard, ended })
     }
 
-    /// What must not be closed before every connection is.
+    /// Returns the handle that must stay open until every connection is closed.
     pub(super) fn database(&self) -> Arc<File> {
         self.database.clone()
     }
@@ -131,7 +131,7 @@ impl Checkpointer {
     pub(super) fn run(self) {
         let Self { connection, database, file, log, guard, ended } = self;
         drop(guard);
-        // What was deleted just before the last end may be in the log still.
+        // The log may still hold content that was deleted just before the last end.
         log.deleted.store(true, Ordering::Release);
         let (mut cut_at, mut seen): (Option<Instant>, _) = (None, 0);
         while ended.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
@@ -145,7 +145,7 @@ impl Checkpointer {
             }
             if cuts {
                 cut_at = Some(Instant::now());
-                // Before: what is deleted meanwhile counts for the next cut.
+                // Reset first, so that a deletion meanwhile counts for the next truncation.
                 log.deleted.store(false, Ordering::Release);
             }
             let moved = sync_log(&file)
@@ -162,7 +162,7 @@ impl Checkpointer {
                 Ok(false) => tracing::debug!("a reader still needs the write-ahead log"),
                 Err(MoveError::Sync(error)) => end_process(&error),
                 Err(MoveError::Sqlite(error)) if is_sync(&error) => end_process(&error),
-                // The log keeps everything until it works; the writer notices a full disk by itself.
+                // The log keeps everything until it works; the writer itself notices a full disk.
                 Err(error) => tracing::debug!(%error, "the write-ahead log could not be moved"),
             }
             if cuts {
@@ -172,7 +172,7 @@ impl Checkpointer {
     }
 }
 
-/// The log of a database.
+/// Returns the path of a database's log.
 pub(super) fn log_path(database: &Path) -> PathBuf {
     database.with_extension("db-wal")
 }
@@ -181,12 +181,12 @@ fn length(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
 
-/// Syncs the log, on a handle of its own. Where that fails, the database was not touched yet, and it may be tried again.
+/// Syncs the log through its own handle. After a failure the database is untouched, and the caller may try again.
 pub(super) fn sync_log(file: &Path) -> io::Result<()> {
     File::open(file)?.sync_data()
 }
 
-/// Moves the log into the database and syncs that, and goes on until writers added little meanwhile. SQLite itself would
+/// Moves the log into the database and syncs that, and repeats until writers added little meanwhile, because SQLite itself would
 /// sync all of it while they wait.
 fn beside_writers(connection: &Connection, database: &File) -> Result<(), MoveError> {
     let mut before = 0;
@@ -208,7 +208,7 @@ pub(super) fn is_sync(error: &rusqlite::Error) -> bool {
         if error.extended_code == ffi::SQLITE_IOERR_FSYNC)
 }
 
-/// Ends the process after a sync that failed while the log was moved.
+/// Ends the process after a failed sync during a move of the log.
 pub(super) fn end_process(error: &dyn std::error::Error) -> ! {
     tracing::error!(
         %error,
@@ -218,14 +218,14 @@ pub(super) fn end_process(error: &dyn std::error::Error) -> ! {
     process::exit(1)
 }
 
-/// Moves the whole log into the database, so that the next commit overwrites it from its start. `false` if a reader is in
-/// the way.
+/// Moves the whole log into the database, so that the next commit overwrites it from its start. `false` if a reader
+/// prevents it.
 fn restart(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
-/// Moves the whole log into the database and empties it, so that deleted bytes are gone from both. `false` if a reader is
-/// in the way.
+/// Moves the whole log into the database and empties it, so that deleted bytes are gone from both. `false` if a reader
+/// prevents it.
 pub(crate) fn truncate(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(
         "PRAGMA wal_checkpoint(TRUNCATE)",
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_who_needs_the_log_is_told_of() {
+    fn reader_of_the_log_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let writer = schema::open_writer(&path).unwrap();
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_content_in_the_log_is_told() {
+    fn content_left_in_log_is_noted() {
         let dir = tempfile::tempdir().unwrap();
         let mut connection = schema::open_writer(&dir.path().join("a.db")).unwrap();
         let log = Arc::new(Log::default());
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_moved_beside_writers_is_in_the_database() {
+    fn log_moved_beside_writers_reaches_database() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let writer = schema::open_writer(&path).unwrap();
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_sync_that_failed_is_one() {
+    fn only_failed_syncs_count_as_such() {
         let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
         assert!(is_sync(&failure(ffi::SQLITE_IOERR_FSYNC)));
         assert!(!is_sync(&failure(ffi::SQLITE_IOERR_WRITE)));

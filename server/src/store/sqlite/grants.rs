@@ -1,4 +1,4 @@
-//! Grants: the operator's permission to open rooms. Only a hash of the secret is kept.
+//! Grants: the operator's permission to open rooms. The store keeps only a hash of the secret.
 
 use hearth_protocol::{Millis, Secret32, hash};
 use hearth_rules::admission::Terms;
@@ -10,7 +10,7 @@ fn name(secret: &Secret32) -> [u8; 32] {
     hash::labelled("hearth relay grant v1", &[secret.expose()])
 }
 
-/// Writes a grant down.
+/// Stores a grant.
 pub(crate) fn add(db: &Connection, secret: &Secret32, terms: &Terms) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO grants VALUES (?1, ?2, ?3, ?4)",
@@ -19,7 +19,7 @@ pub(crate) fn add(db: &Connection, secret: &Secret32, terms: &Terms) -> rusqlite
     Ok(())
 }
 
-/// Loads what a grant allows.
+/// Loads the terms of a grant.
 pub(super) fn terms(db: &Connection, secret: &Secret32) -> rusqlite::Result<Option<Terms>> {
     db.prepare_cached("SELECT rooms_left, members_max, expires FROM grants WHERE hash = ?1")?
         .query_row([name(secret)], |row| {
@@ -32,7 +32,7 @@ pub(super) fn terms(db: &Connection, secret: &Secret32) -> rusqlite::Result<Opti
         .optional()
 }
 
-/// Uses a grant once.
+/// Spends one use of a grant.
 pub(super) fn spend(db: &Connection, secret: &Secret32) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE grants SET rooms_left = rooms_left - 1 WHERE hash = ?1")?
         .execute([name(secret)])?;

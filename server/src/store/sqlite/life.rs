@@ -1,8 +1,8 @@
-//! The store's identity and its lives: what notices that a backup was put in its place.
+//! The store's identity, and its counters that reveal a restored backup.
 //!
-//! A small file beside the database, `stream`, holds what the database held when the relay last looked; another, `acknowledged`, the
-//! number of transactions that were answered. If the database is behind either, is another file, or `stream` is missing, the log
-//! that members remember may not be the log that is here: the stream id changes, and every client says so to its member.
+//! A small file beside the database, `stream`, holds the counters that the relay last saw in it; another, `acknowledged`, the
+//! number of acknowledged transactions. If the database is behind either, is another file, or `stream` is missing, the log
+//! that members remember may differ from the log here: the stream id changes, and every client tells its member.
 
 use std::{
     fs,
@@ -21,10 +21,10 @@ use sha2::Sha256;
 use super::schema::uint;
 use crate::store::OpenError;
 
-/// What the store knows of itself.
+/// The store's identity and its secret key.
 #[derive(Clone)]
 pub(crate) struct Secrets {
-    /// Who this relay is.
+    /// The relay's identity.
     pub(crate) relay: RelayId,
     /// Keyed once; cloned for each use.
     mac: Hmac<Sha256>,
@@ -53,7 +53,7 @@ impl Secrets {
     }
 }
 
-/// Reads the store's secrets, drawing them at the first start.
+/// Reads the store's secrets; the first start draws them.
 pub(crate) fn secrets(db: &Connection) -> Result<Secrets, OpenError> {
     let relay = RelayId(value(db, "relay")?);
     let key: [u8; 32] = value(db, "dedup key")?;
@@ -71,7 +71,7 @@ fn value<const N: usize>(db: &Connection, name: &'static str) -> Result<[u8; N],
     bytes.and_then(|b| b.try_into().ok()).ok_or(OpenError::Incomplete(name))
 }
 
-/// Returns the pin of the key that links of this store name.
+/// Returns the pin that links of this store name.
 pub(crate) fn pin(db: &Connection) -> rusqlite::Result<Option<Pin>> {
     let value: Option<Vec<u8>> = db
         .query_row("SELECT value FROM meta WHERE name = 'pin'", [], |row| row.get(0))
@@ -79,7 +79,7 @@ pub(crate) fn pin(db: &Connection) -> rusqlite::Result<Option<Pin>> {
     Ok(value.and_then(|bytes| bytes.try_into().ok()).map(Pin))
 }
 
-/// Writes down the pin of the key that links name; `None` where an authority vouches for the certificate.
+/// Stores the pin that links name; `None` if an authority vouches for the certificate.
 pub(crate) fn remember_pin(db: &Connection, now: Option<Pin>) -> rusqlite::Result<()> {
     if pin(db)? == now {
         return Ok(());
@@ -93,23 +93,23 @@ pub(crate) fn remember_pin(db: &Connection, now: Option<Pin>) -> rusqlite::Resul
     Ok(())
 }
 
-/// Where the store stands in its life.
+/// The store's counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Life {
-    /// Starts and orderly ends.
+    /// Number of starts and orderly ends.
     pub(crate) generation: u64,
-    /// Transactions that changed something.
+    /// Number of transactions that changed something.
     pub(crate) writes: u64,
 }
 
-/// Reads where the store stands.
+/// Reads the store's counters.
 pub(crate) fn life(db: &Connection) -> rusqlite::Result<Life> {
     db.query_row("SELECT generation, writes FROM life", [], |row| {
         Ok(Life { generation: uint(row.get(0)?), writes: uint(row.get(1)?) })
     })
 }
 
-/// Begins a generation and returns the stream id: a new one if the store is not the one that was last here.
+/// Begins a generation and returns the stream id, which is new if the store is not the last one here.
 pub(crate) fn begin(db: &Connection, dir: &Path, database: &Path) -> Result<StreamId, OpenError> {
     let stream = StreamId(value(db, "stream")?);
     let stored = life(db)?;
@@ -117,7 +117,7 @@ pub(crate) fn begin(db: &Connection, dir: &Path, database: &Path) -> Result<Stre
     let same = lost == 0
         && match Sidecar::read(dir) {
             Some(sidecar) => sidecar.is_of(stream, stored, &file_identity(database)),
-            // A first start has no history that could have been lost.
+            // At a first start there is no history to lose.
             None => stored.generation == 0,
         };
     if lost > 0 {
@@ -131,14 +131,14 @@ pub(crate) fn begin(db: &Connection, dir: &Path, database: &Path) -> Result<Stre
     Ok(stream)
 }
 
-/// Ends a generation in an orderly way, so that a copy made during it is behind.
+/// Ends a generation in an orderly way, so that a copy made during it is recognised as older.
 pub(crate) fn advance(
     db: &Connection,
     dir: &Path,
     database: &Path,
     stream: StreamId,
 ) -> Result<(), OpenError> {
-    // The store first: after a crash between the two it is ahead of the file, which is no regress.
+    // The store comes first: after a crash in between, it is ahead of the file, which is harmless.
     end_generation(db)?;
     note(dir, database, stream, life(db)?)?;
     Ok(())
@@ -148,7 +148,7 @@ pub(crate) fn end_generation(db: &Connection) -> rusqlite::Result<()> {
     db.execute("UPDATE life SET generation = generation + 1", []).map(|_| ())
 }
 
-/// Writes down where the store stands.
+/// Records the store's counters.
 pub(crate) fn note(
     dir: &Path,
     database: &Path,
@@ -158,12 +158,12 @@ pub(crate) fn note(
     Sidecar { stream, life, file: file_identity(database) }.write(dir)
 }
 
-/// The count of transactions that were acknowledged, in a small file beside the database.
+/// The number of acknowledged transactions, in a small file beside the database.
 ///
-/// It is written after each of them and never synced, which costs a system call. The store is synced before, so that after a
-/// power cut the file is behind the store and never ahead of it: where it is ahead, acknowledged transactions are gone.
+/// It is written after each of them and never synced, so it costs only a system call. The store is synced before, so that after a
+/// power cut the file is behind the store and never ahead of it: a file that is ahead shows that acknowledged transactions are gone.
 pub(super) struct Mark {
-    /// `None` where it cannot be written; a loss is then noticed by the sidecar, or not at all.
+    /// `None` if it cannot be written; then only the sidecar can reveal a loss.
     file: Option<fs::File>,
     writes: u64,
 }
@@ -176,7 +176,7 @@ impl Mark {
         text.trim().parse().unwrap_or(0)
     }
 
-    /// Opens the file, after [`begin`] has looked at it.
+    /// Opens the file after [`begin`] has read it.
     pub(super) fn open(dir: &Path, life: Life) -> Self {
         let path = dir.join(Self::NAME);
         let mut options = fs::OpenOptions::new();
@@ -190,7 +190,7 @@ impl Mark {
         mark
     }
 
-    /// Goes on from where the store stands.
+    /// Continues from the store's counter.
     pub(super) fn resume(&mut self, life: Life) {
         self.writes = life.writes;
         self.write();
@@ -203,7 +203,7 @@ impl Mark {
     }
 
     fn write(&self) {
-        // Always as long, so that nothing of an older number stays behind it. A disk that takes no more says so elsewhere.
+        // Always the same length, so that no digit of an older number remains. Other code reports a full disk.
         if let Some(file) = &self.file {
             let _ = file.write_all_at(format!("{:020}\n", self.writes).as_bytes(), 0);
         }
@@ -221,7 +221,7 @@ fn new_stream(db: &Connection) -> Result<StreamId, OpenError> {
 struct Sidecar {
     stream: StreamId,
     life: Life,
-    /// Inode and birth time of the database: a directory that was copied back whole has others.
+    /// Inode and birth time of the database; a directory that was copied back whole has others.
     file: String,
 }
 
@@ -260,7 +260,7 @@ impl Sidecar {
     }
 }
 
-/// Returns what tells a file from any other that is put in its place: its inode and birth time.
+/// Returns a file's inode and birth time, which tell it from any replacement.
 pub(super) fn file_identity(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata(path).map_or_else(
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_copy_gets_another_stream() {
+    fn restored_copy_changes_stream() {
         let dir = tempfile::tempdir().unwrap();
         let database = database_path(dir.path());
         let (db, first) = open(dir.path());
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn b6_log_that_was_cut_gets_another_stream() {
+    fn b6_cut_log_changes_stream() {
         let dir = tempfile::tempdir().unwrap();
         let (db, first) = open(dir.path());
         truncate(&db).unwrap();
@@ -330,7 +330,7 @@ mod tests {
             mark.acknowledged();
         }
         drop(db);
-        // All is there.
+        // Nothing is lost.
         let (db, second) = open(dir.path());
         assert_eq!(first, second);
         drop(db);
@@ -338,17 +338,17 @@ mod tests {
         fs::write(database_path(dir.path()), kept).unwrap();
         let (db, third) = open(dir.path());
         assert_ne!(first, third);
-        // It is said once.
+        // The new stream is kept after that.
         Mark::open(dir.path(), life(&db).unwrap());
         drop(db);
         assert_eq!(open(dir.path()).1, third);
-        // A file that says nothing is no loss.
+        // An unreadable file does not count as a loss.
         fs::write(dir.path().join(Mark::NAME), "what?").unwrap();
         assert_eq!(open(dir.path()).1, third);
     }
 
     #[test]
-    fn a_missing_or_foreign_sidecar_gets_another_stream() {
+    fn missing_or_foreign_sidecar_changes_stream() {
         let dir = tempfile::tempdir().unwrap();
         let (db, first) = open(dir.path());
         drop(db);

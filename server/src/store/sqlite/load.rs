@@ -1,4 +1,4 @@
-//! Parts of a room that verbs ask for, beside its row and its members' (see `rows`).
+//! Loads the parts of a room that verbs need, besides its row and its members' (see `rows`).
 
 use hearth_protocol::{
     BlobId, Commitment, Digest, InviteId, MemberKey, Millis, Secret32, Seq, invite, mls_header,
@@ -16,7 +16,7 @@ use super::{
     schema::{entry_key, int, uint},
 };
 
-/// Loads what effects need; nothing for a plain post.
+/// Loads the parts that effects need; nothing for a plain post.
 pub(super) fn needed(
     db: &Connection,
     key: i64,
@@ -48,7 +48,7 @@ pub(super) fn needed(
     Ok(())
 }
 
-/// Loads a member's posts of the budget's day.
+/// Loads a member's posts within the budget's day.
 pub(super) fn spent(
     db: &Connection,
     room: i64,
@@ -154,7 +154,7 @@ fn entry(db: &Connection, room: i64, seq: Seq) -> rusqlite::Result<Option<Logged
         .optional()
 }
 
-/// Loads what a room holds of a key that knocks with an invite: a row each.
+/// Loads a room's records of a key that knocks with an invite, one row each.
 pub(super) fn candidate(
     db: &Connection,
     room: i64,
@@ -189,7 +189,7 @@ pub(super) fn candidate(
     Ok(Candidate { key, invite, member, before, last: last.map(|at| Millis(uint(at))) })
 }
 
-/// Looks through the keys that used invites of a room, and the knocks that wait.
+/// Searches the keys that used invites of a room, and counts the pending knocks.
 pub(super) fn crowd(db: &Connection, room: i64, key: &MemberKey) -> rusqlite::Result<Crowd> {
     let last: Option<i64> = db
         .prepare_cached("SELECT max(at) FROM knockers WHERE room = ?1 AND member = ?2")?
@@ -198,7 +198,7 @@ pub(super) fn crowd(db: &Connection, room: i64, key: &MemberKey) -> rusqlite::Re
     Ok(Crowd { last: last.map(|at| Millis(uint(at))), pending })
 }
 
-/// Returns when the last knock by an invite came that was taken back since, by whatever key.
+/// Returns the time of the last withdrawn knock with an invite, by any key.
 pub(super) fn last_taken_back(
     db: &Connection,
     room: i64,

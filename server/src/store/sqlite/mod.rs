@@ -1,8 +1,8 @@
 //! The store in one SQLite file.
 //!
-//! One thread writes, and commits many requests at once; an answer leaves only after the commit that holds it is on disk. Reading
-//! has connections of its own and goes on when writing cannot. A verb is a function of a [`Batch`] (or a read connection), its
-//! arguments and a `now` that is passed in: it loads, has `hearth-rules` decide, and saves.
+//! One thread writes and commits many requests at once; an answer leaves only after its commit is on disk. Reading
+//! uses its own connections and goes on when writing fails. A verb is a function of a [`Batch`] (or a read connection), its
+//! arguments and a `now` that is passed in: it loads, lets `hearth-rules` decide, and saves.
 
 pub(super) mod admission;
 pub(super) mod blobs;
@@ -43,24 +43,24 @@ use bounds::Bounds;
 use checkpoint::truncate;
 pub(super) use schema::SCHEMA_VERSION;
 
-/// Requests that wait for the writer; beyond it, senders wait at their sockets.
+/// Maximum requests that wait for the writer; beyond it, senders wait at their sockets.
 const WRITE_QUEUE: usize = 4096;
-/// Bytes of the requests that wait for the writer or are in its transaction; beyond it, senders wait at their sockets.
+/// Maximum bytes of the requests that wait for the writer or are in its transaction; beyond it, senders wait at their sockets.
 const WRITE_QUEUE_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes that a request costs beside its content.
+/// Bytes that a request costs besides its content.
 const JOB_BYTES: usize = 512;
-/// Requests that wait for one reader.
+/// Maximum requests that wait for one reader.
 const READ_QUEUE: usize = 256;
-/// Threads that read. Catch-up is bound by one core's copying, not by seeking.
+/// Threads that read. One core's copying limits catch-up, not seeking.
 const READERS: usize = 2;
 
-/// Why a verb did nothing: by a rule, or because the store failed.
+/// Why a verb changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
-    /// By a rule. Nothing was written.
+    /// A rule refused it before anything was written.
     #[error("refused")]
     Refused(Refusal),
-    /// The store failed; the whole transaction is given up.
+    /// The store failed; the whole transaction is dropped.
     #[error("the store failed")]
     Store(#[from] rusqlite::Error),
 }
@@ -77,13 +77,13 @@ impl From<RejectCode> for Fault {
     }
 }
 
-/// One transaction being filled: what verbs write to.
+/// One open transaction that verbs write to.
 pub(super) struct Batch<'a> {
     pub(super) db: &'a Connection,
     secrets: &'a life::Secrets,
     bounds: &'a mut Bounds,
     published: Vec<Publication>,
-    /// Whether something was deleted for its age.
+    /// Whether expired rows were deleted.
     forgot: bool,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Batch<'a> {
         Self { db, secrets, bounds, published: Vec::new(), forgot: false }
     }
 
-    /// Has a rule decide. Where it refuses, nothing was written yet, so nothing is undone.
+    /// Lets a rule decide. A refusal needs no undo, because nothing was written yet.
     fn decide<T>(
         &mut self,
         now: Millis,
@@ -104,7 +104,7 @@ impl<'a> Batch<'a> {
         Ok(decided?)
     }
 
-    /// Tells those who wait in memory, once the transaction is on disk.
+    /// Notifies listeners in memory once the transaction is on disk.
     fn publish(&mut self, room: &mut Room, entry: Option<Arc<[u8]>>) {
         let hearth_rules::News { roster, knocked, tombstones } = std::mem::take(&mut room.news);
         let (id, head) = (room.row.id, room.row.head);
@@ -113,7 +113,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What answers once the transaction is on disk; dropped if it never gets there.
+/// Sends the answer once the transaction is on disk; dropped if it never gets there.
 type Finish = Box<dyn FnOnce() + Send>;
 /// One request to the writer.
 type Job = Box<dyn FnOnce(&mut Batch<'_>) -> rusqlite::Result<Finish> + Send>;
@@ -122,10 +122,10 @@ type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 
 /// The writer and the readers of an open database.
 pub(super) struct Sqlite {
-    /// Where the caller's thread does the work instead of the store's threads; a simulation only.
+    /// The writer and reader that run on the caller's thread; in a simulation only.
     here: Option<std::sync::Mutex<Here>>,
     writer: mpsc::Sender<Job>,
-    /// Bytes that may still wait for the writer.
+    /// Permits for bytes that wait for the writer.
     places: Arc<Semaphore>,
     readers: Vec<mpsc::Sender<ReadJob>>,
     next_reader: AtomicUsize,
@@ -137,13 +137,13 @@ pub(super) struct Sqlite {
     _open: checkpoint::Guard,
 }
 
-/// The writer and a reader without threads of their own.
+/// A writer and a reader without threads.
 struct Here {
     writer: writer::Writer,
     reader: Connection,
 }
 
-/// The threads of an open store; joined at the end.
+/// The threads of an open store, to be joined at the end.
 pub(crate) struct Threads {
     threads: Vec<std::thread::JoinHandle<()>>,
     /// Closed when no connection is left; see [`checkpoint::Checkpointer::database`].
@@ -221,8 +221,8 @@ impl Sqlite {
         Ok((store, Threads { threads, _database: database }))
     }
 
-    /// Opens a store whose verbs run where they are called, each in a transaction of its own: in a simulation, what
-    /// happens depends on no thread.
+    /// Opens a store whose verbs run on the caller's thread, each in its own transaction, so that a simulation depends on no
+    /// thread.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -259,17 +259,17 @@ impl Sqlite {
         })
     }
 
-    /// Requests that wait for the writer.
+    /// Returns the number of requests that wait for the writer.
     pub(super) fn queue_depth(&self) -> usize {
         WRITE_QUEUE - self.writer.capacity()
     }
 
-    /// Bytes of the requests that wait for the writer or are in its transaction.
+    /// Returns the bytes of the requests that wait for the writer or are in its transaction.
     pub(super) fn queue_bytes(&self) -> usize {
         WRITE_QUEUE_BYTES - self.places.available_permits()
     }
 
-    /// Hands a verb to the writer. The returned answer comes after the commit that holds it is on disk.
+    /// Hands a verb to the writer. The returned answer comes after its commit is on disk.
     ///
     /// Waits only for a place in the writer's queue; requests of one caller are applied in order.
     pub(super) async fn write<T: Send + 'static>(
@@ -279,7 +279,7 @@ impl Sqlite {
         self.write_bytes(0, verb).await
     }
 
-    /// Hands a verb that holds so many bytes to the writer, like [`Self::write`].
+    /// Hands a verb with its number of bytes to the writer, like [`Self::write`].
     pub(super) async fn write_bytes<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -307,7 +307,7 @@ impl Sqlite {
             };
             Ok(Box::new(move || {
                 drop(place);
-                // Nobody waits for it any more if the connection is gone; the entry stays.
+                // If the connection is gone, nothing waits for the answer; the entry stays.
                 let _ = answer.send(result);
             }))
         });

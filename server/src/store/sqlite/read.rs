@@ -1,4 +1,4 @@
-//! What members read: entries, knocks, the room's state.
+//! Reads for members: entries, knocks, the room's state.
 
 use hearth_protocol::{
     Commitment, Digest, Entry, EntryContent, InviteId, MemberKey, Millis, RejectCode, RoomId, Seq,
@@ -22,7 +22,7 @@ use crate::{
     batch::{BATCH_BYTES_MAX, EntryBatch},
 };
 
-/// Returns where a room's log stands, for somebody who is or was in the roster.
+/// Returns the position of a room's log, for a present or former member.
 pub(crate) fn position(db: &Connection, proof: &Proved) -> Result<Position, Fault> {
     let (key, room) = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
     let member = rows::member(db, key, proof.member())?.ok_or(RejectCode::NotMember)?;
@@ -31,8 +31,8 @@ pub(crate) fn position(db: &Connection, proof: &Proved) -> Result<Position, Faul
 
 /// Reads entries in `(after, upto]`, as many as fit into one frame.
 ///
-/// The batch ends at `upto` if nothing up to there is left out for size. Of entries that retention deleted in a row, the last
-/// is said to have expired.
+/// The batch ends at `upto` if nothing before it is left out for size. A row of entries that retention deleted is represented by its
+/// last one, as expired.
 pub(crate) fn entries(
     db: &Connection,
     room: &RoomId,
@@ -76,19 +76,19 @@ pub(crate) fn entries(
     Ok(batch)
 }
 
-/// Rows that a reader looks at in one step.
+/// Maximum rows that a reader searches in one step.
 const SEARCH_ROWS_MAX: usize = 4096;
 
-/// What a reader found of a submission.
+/// Result of one step of a search.
 pub(crate) enum Earlier {
     Found(Accepted),
-    /// Not yet; to be continued after this seq.
+    /// Not found yet; continue after this seq.
     More(Seq),
-    /// It is not there up to this head.
+    /// Absent up to this head.
     Nothing(Seq),
 }
 
-/// Looks for a submission among the entries after a seq, one step of the way to the head.
+/// Searches the entries after a seq for a submission, one step towards the head.
 pub(crate) fn earlier(
     db: &Connection,
     room: &RoomId,
@@ -130,7 +130,7 @@ pub(crate) fn knocks(
             },
             body: row.get(6)?,
         };
-        // Beside the body: two keys, a hash, a signature, an invite and their CBOR heads.
+        // Besides the body: two keys, a hash, a signature, an invite and their CBOR heads.
         bytes += knock.body.len() + 256;
         if bytes > BATCH_BYTES_MAX && !knocks.is_empty() {
             return Ok((knocks, true));
@@ -142,13 +142,13 @@ pub(crate) fn knocks(
 
 const _: () = assert!(BATCH_BYTES_MAX + 4096 <= FRAME_BYTES_MAX);
 
-/// Returns the room's state as a member may see it.
+/// Returns the room's state as a member may read it.
 pub(crate) fn status(
     db: &Connection,
     proof: &Proved,
     stream: StreamId,
 ) -> Result<RoomStatus, Fault> {
-    // One state of the room: members compare the rest with the log up to the head.
+    // Read in one transaction, because members compare the rest with the log up to the head.
     let db = &*db.unchecked_transaction()?;
     let (key, row) = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
     let member = reading::member(rows::member(db, key, proof.member())?)?;

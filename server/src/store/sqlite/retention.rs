@@ -1,4 +1,4 @@
-//! Forgetting: what is past its time is overwritten, not only unlinked (`secure_delete`, then a checkpoint).
+//! Retention: expired content is overwritten, not only unlinked (`secure_delete`, then a checkpoint).
 
 use hearth_protocol::{InviteId, Millis, RoomNumbers, codec, limits::MARKED_MILLIS, mls_header};
 use hearth_rules::{
@@ -15,22 +15,22 @@ use super::{
     schema::{entry_key, int, seq_of, uint},
 };
 
-/// Entries deleted in one step: what one transaction may hold up others for.
+/// Maximum entries deleted in one step, so that its transaction holds other requests up only briefly.
 const ENTRIES_PER_STEP: usize = 500;
-/// Rooms looked at in one step.
+/// Maximum rooms checked in one step.
 const ROOMS_PER_STEP: usize = 200;
 
-/// What one step did.
+/// Result of one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Step {
     /// Continue after this room; `None` when the round is over.
     pub(crate) next: Option<i64>,
-    /// Rows deleted.
+    /// Number of deleted rows.
     pub(crate) deleted: u64,
 }
 
-/// Deletes some of what is past its time, starting after a room. A step that is never followed by the next
-/// one leaves the store whole: the next round begins again.
+/// Deletes some expired rows, starting after a room. An interrupted round leaves the store whole, because the next round starts
+/// again.
 pub(crate) fn step(batch: &mut Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
     let step = delete(batch, now, after)?;
     batch.forgot |= step.deleted > 0;
@@ -64,7 +64,7 @@ fn delete(batch: &Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
         let purged = purge_room(batch.db, &room)?;
         deleted += purged;
         if purged >= ENTRIES_PER_STEP as u64 {
-            // The same room once more, in another transaction.
+            // Continue with the same room in another transaction.
             return Ok(Step { next: Some(key - 1), deleted });
         }
     }
@@ -78,7 +78,7 @@ struct Room {
     expiry: Expiry,
 }
 
-/// Deletes what expired of a room's log: all up to the floor, commits later.
+/// Deletes the expired part of a room's log: all entries up to the floor, commits later.
 fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
     // Times follow seqs closely; a clock that was set back keeps an entry longer, never shorter.
     let expired: Vec<(i64, i64)> = db
@@ -98,7 +98,7 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
     let floor = last.map_or(room.floor, |(key, _)| seq_of(*key));
     let passed = last.map_or(0, |(key, _)| expired.iter().filter(|(k, _)| k <= key).count());
     let more = passed >= ENTRIES_PER_STEP;
-    // `substr` counts from 1. A tombstone has no payload, and goes.
+    // `substr` counts from 1. A tombstone has no payload, so it is deleted.
     let mut deleted = db
         .prepare_cached(
             "DELETE FROM entries WHERE key > ?1 AND key <= ?2 AND substr(payload, ?3, 1) IS NOT ?4",
@@ -121,22 +121,22 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
             commits_cutoff,
             ENTRIES_PER_STEP as i64
         ])?;
-    // A submission without an entry is remembered as long as an entry would be.
+    // The record of a submission without an entry is kept as long as an entry.
     let acts = db
         .prepare_cached("DELETE FROM acts WHERE room = ?1 AND at < ?2")?
         .execute(params![room.key, int(room.expiry.cutoff)])?;
     deleted += acts;
-    // An entry gives its bytes back by a trigger.
+    // Triggers subtract the bytes of entries.
     db.prepare_cached("UPDATE rooms SET bytes = max(0, bytes - ?2) WHERE key = ?1")?
         .execute(params![room.key, int((acts as u64).saturating_mul(ROW_BYTES))])?;
-    // Who was removed is told so for as long as the commit that did it can be read.
+    // A removed member is told so for as long as the commit that removed them can be read.
     deleted += db
         .prepare_cached("DELETE FROM members WHERE room = ?1 AND state = 2 AND gone_at < ?2")?
         .execute(params![room.key, commits_cutoff])?;
     let act: Option<i64> = db
         .prepare_cached("SELECT min(at) FROM acts WHERE room = ?1")?
         .query_row([room.key], |row| row.get(0))?;
-    // The next to expire: entries go in order, so one behind it waits for it.
+    // The next entry to expire: entries expire in order, so a later one waits for it.
     let entry: Option<i64> = db
         .prepare_cached("SELECT at FROM entries WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT 1")?
         .query_row(params![entry_key(room.key, floor), entry_key(room.key, room.head)], |row| {
@@ -174,7 +174,7 @@ fn purge_others(db: &Connection, now: Millis) -> Result<u64, Fault> {
     deleted += db
         .prepare_cached("DELETE FROM posts WHERE quarter < ?1")?
         .execute([int(posts::first_quarter(now)) - 1])?;
-    // The pace of members is kept only while a rule needs it.
+    // Members' pace is kept only while a rule needs it.
     db.prepare_cached(
         "UPDATE members SET full_at = 0, marked_at = 0
          WHERE (full_at > 0 OR marked_at > 0) AND full_at < ?1 AND marked_at < ?2",

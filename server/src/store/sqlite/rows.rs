@@ -1,4 +1,4 @@
-//! Rows of rooms and members, in and out of the tables.
+//! Loads and saves the rows of rooms and members.
 
 use hearth_protocol::{
     BlobId, Commitment, Epoch, MemberKey, Millis, Role, RoomId, Seq, codec, frame::Standing,
@@ -53,12 +53,12 @@ const fn state_to(state: State) -> i64 {
     }
 }
 
-/// The number of no room.
+/// A number that no room has.
 const NO_ROOM: i64 = 0;
 
 /// Returns the number of a room, or one that no room has.
 ///
-/// For those who may not learn whether it exists: they are asked about in either, in as many steps. The index alone answers.
+/// For callers that must not learn whether a room exists: both cases take the same steps, and the index alone answers.
 pub(crate) fn room_or_none(db: &Connection, id: &RoomId) -> rusqlite::Result<i64> {
     let key = db
         .prepare_cached("SELECT key FROM rooms WHERE room = ?1")?
@@ -67,7 +67,7 @@ pub(crate) fn room_or_none(db: &Connection, id: &RoomId) -> rusqlite::Result<i64
     Ok(key.unwrap_or(NO_ROOM))
 }
 
-/// Loads a room, and its number.
+/// Loads a room with its number.
 pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<(i64, RoomRow)>> {
     db.prepare_cached(
         "SELECT key, epoch, control, agreement, numbers, head, floor, members_max, oldest_at, bytes
@@ -93,7 +93,7 @@ pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<(i64
     .optional()
 }
 
-/// Writes what plain posts change.
+/// Saves the columns that plain posts change.
 pub(super) fn save_room_head(db: &Connection, key: i64, room: &RoomRow) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE rooms SET epoch = ?2, control = ?3, head = ?4, oldest_at = ?5, bytes = bytes + ?6
@@ -110,7 +110,7 @@ pub(super) fn save_room_head(db: &Connection, key: i64, room: &RoomRow) -> rusql
     Ok(())
 }
 
-/// Writes what plain posts change of their sender.
+/// Saves the sender's columns that plain posts change.
 pub(crate) fn save_member_pace(
     db: &Connection,
     room: i64,
@@ -130,7 +130,7 @@ pub(crate) fn save_member_pace(
     Ok(())
 }
 
-/// Writes what effects change.
+/// Saves the columns that effects change.
 pub(super) fn save_room_rules(db: &Connection, key: i64, room: &RoomRow) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE rooms SET agreement = ?2, numbers = ?3 WHERE key = ?1")?
         .execute(params![key, room.agreement.as_bytes(), codec::encode(&room.numbers)])?;
@@ -152,7 +152,7 @@ pub(crate) fn member(
     .optional()
 }
 
-/// Loads those who are in the roster or have left and are not yet removed.
+/// Loads present members, and those who left but are not removed yet.
 pub(crate) fn roster(db: &Connection, room: i64) -> rusqlite::Result<Vec<MemberRow>> {
     db.prepare_cached(
         "SELECT member, role, state, joined, gone, gone_at, timeout_until, last_post_at, welcome,
@@ -205,7 +205,7 @@ pub(crate) fn save_member(db: &Connection, room: i64, member: &MemberRow) -> rus
     Ok(())
 }
 
-/// Loads the standing of a key by its knock.
+/// Loads the standing of a key that knocked.
 pub(super) fn knock_standing(
     db: &Connection,
     room: i64,

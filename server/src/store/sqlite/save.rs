@@ -1,4 +1,4 @@
-//! Writes what the rules marked as changed.
+//! Saves the changes that the rules marked.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     schema::{entry_key, int},
 };
 
-/// Saves a submission; returns its entry as members get it.
+/// Saves a submission; returns its entry as delivered to members.
 pub(super) fn submission(
     db: &Connection,
     key: i64,
@@ -68,7 +68,7 @@ fn entry(db: &Connection, key: i64, append: Append, print: &Print) -> rusqlite::
     Ok(codec::encode(&Entry { seq, at, content: EntryContent::Payload(payload) }).into())
 }
 
-/// Saves the changes beside the room's row, in their order.
+/// Saves the changes besides the room's row, in order.
 pub(super) fn changes(db: &Connection, key: i64, room: &Room) -> rusqlite::Result<()> {
     room.changes.iter().try_for_each(|change| self::change(db, key, change))
 }
@@ -97,7 +97,7 @@ pub(super) fn change(db: &Connection, key: i64, change: &Change) -> rusqlite::Re
             )?;
             run("DELETE FROM invites WHERE room = ?1 AND issuer = ?2", params![key, issuer])
         }
-        // An update, and no `REPLACE`, of which SQLite would not tell: the old body must leave the log (`checkpoint::Log`).
+        // An update and not `REPLACE`, which SQLite would not report: the old body must leave the log (`checkpoint::Log`).
         Change::Knock { member, invite, acknowledgement: ack, body, at } => run(
             "INSERT INTO knocks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,0,x'')
              ON CONFLICT(room, member) DO UPDATE SET invite = ?3, agreement = ?4, digest = ?5,
@@ -158,7 +158,7 @@ pub(super) fn change(db: &Connection, key: i64, change: &Change) -> rusqlite::Re
     }
 }
 
-/// Forgets an invite and which keys used it.
+/// Deletes an invite and the record of the keys that used it.
 pub(super) fn forget_invite(db: &Connection, room: i64, invite: &InviteId) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM knockers WHERE room = ?1 AND invite = ?2")?
         .execute(params![room, invite.as_bytes()])?;

@@ -1,4 +1,4 @@
-//! The tables, and how a database file becomes one of ours.
+//! The tables, and opening a database file.
 
 use std::path::Path;
 
@@ -10,22 +10,22 @@ use crate::store::OpenError;
 /// Version of the tables; kept in `PRAGMA user_version`.
 pub(crate) const SCHEMA_VERSION: i64 = 3;
 
-/// Milliseconds for which a statement waits for the other process (`hearthd grant`, `hearthd backup`).
+/// Milliseconds for which a statement waits for another process (`hearthd grant`, `hearthd backup`).
 const BUSY_MILLIS: u64 = 5_000;
 
-/// What is said of the tables and not of single statements.
+/// The tables.
 ///
-/// - `entries.key` is the room's number and the seq in one integer (see [`entry_key`]): one B-tree, clustered by
-///   room, and no second index to write. There is deliberately no column for who wrote an entry.
-/// - `entries.name` and `acts.name` are a submission's id, keyed by a secret of the store, so that a stolen table does not say
-///   by itself who wrote what. A name stands before the payload, so that a search of names reads no long payload.
+/// - `entries.key` combines the room's number and the seq in one integer (see [`entry_key`]): one B-tree, clustered by
+///   room, without a second index to write. No column names an entry's author, on purpose.
+/// - `entries.name` and `acts.name` are a submission's id, hashed under a secret of the store, so that a stolen table alone does
+///   not show the author. A name stands before the payload, so that a search of names reads no long payload.
 /// - `entries.digest` is the payload's SHA-256, which a tombstone keeps; `effects` tells one submission's effects from another's.
 /// - `acts` holds the submissions without an entry.
-/// - `posts` counts in quarters of an hour and only in rooms that have a budget; `members.last_post_at` is written
-///   only in rooms that have slow mode, `members.full_at` only of those who send fast (see `quota`), `members.marked_at` only
-///   of those who retract; both are set back once they say nothing any more.
-/// - `rooms.bytes` counts what the room keeps. Submissions add to it; triggers do the rest, because no way to delete may
-///   forget it. 128 is [`hearth_rules::quota::ROW_BYTES`], 40 is [`SEQ_BITS`].
+/// - `posts` counts in quarters of an hour, and only in rooms with a budget; `members.last_post_at` is written
+///   only in rooms with slow mode, `members.full_at` only for members who send fast (see `quota`), `members.marked_at` only
+///   for members who retract; the last two are reset once they have no effect.
+/// - `rooms.bytes` counts the bytes that the room keeps. Submissions add to it; triggers do the rest, so that no deletion can
+///   be forgotten. 128 is [`hearth_rules::quota::ROW_BYTES`], 40 is [`SEQ_BITS`].
 const TABLES: &str = "
 CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE life(id INTEGER PRIMARY KEY CHECK(id = 1), generation INTEGER NOT NULL, writes INTEGER NOT NULL) STRICT;
@@ -101,10 +101,10 @@ CREATE TRIGGER blob_gone AFTER DELETE ON blobs BEGIN
 END;
 ";
 
-/// Greatest number of a room: [`entry_key`] has place for 4 million beside the seq.
+/// Highest number of a room: [`entry_key`] has space for 4 million rooms beside the seq.
 pub(crate) const ROOM_KEY_MAX: i64 = (1 << (62 - SEQ_BITS)) - 1;
 
-/// Returns the key of an entry: the room's number above, the seq below.
+/// Returns the key of an entry: the room's number in the upper bits, the seq in the lower ones.
 pub(crate) fn entry_key(room: i64, seq: u64) -> i64 {
     (room << SEQ_BITS) | int(seq.min(SEQ_MAX))
 }
@@ -114,22 +114,22 @@ pub(crate) fn seq_of(key: i64) -> u64 {
     uint(key) & SEQ_MAX
 }
 
-/// Turns a number of ours into one of SQLite's, saturating.
+/// Converts a number to SQLite's type, saturating.
 pub(crate) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Turns a number of SQLite's into one of ours; the greatest stands for "never", as [`int`] made it.
+/// Converts a number from SQLite's type; the maximum stands for "never", as [`int`] made it.
 pub(crate) fn uint(value: i64) -> u64 {
     if value == i64::MAX { u64::MAX } else { u64::try_from(value).unwrap_or(0) }
 }
 
-/// Opens the database for writing, and makes the tables if the file is new.
+/// Opens the database for writing, and creates the tables in a new file.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     open_with(path, OpenFlags::SQLITE_OPEN_CREATE)
 }
 
-/// Opens a database for writing that was open before. Where it is gone, none is made in its place.
+/// Opens an earlier database for writing again. If it is gone, none is created in its place.
 pub(crate) fn reopen_writer(path: &Path) -> Result<Connection, OpenError> {
     open_with(path, OpenFlags::empty())
 }
@@ -139,8 +139,8 @@ fn open_with(path: &Path, create: OpenFlags) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let mut connection = Connection::open_with_flags(path, flags)?;
     configure(&connection)?;
-    // SQLite reports a switch that failed only by the mode that it stays in. Without the WAL, a commit that is on disk can
-    // be undone by a power cut: the journal's deletion is not synced.
+    // SQLite reports a failed switch only by the mode that stays in effect. Without the WAL, a power cut can undo a commit that is
+    // on disk, because the journal's deletion is not synced.
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -148,7 +148,7 @@ fn open_with(path: &Path, create: OpenFlags) -> Result<Connection, OpenError> {
     }
     connection.pragma_update(None, "synchronous", synchronous())?;
     connection.pragma_update(None, "secure_delete", "ON")?;
-    // A thread of its own does it, see `checkpoint`.
+    // A separate thread checkpoints, see `checkpoint`.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -173,7 +173,7 @@ fn open_with(path: &Path, create: OpenFlags) -> Result<Connection, OpenError> {
 }
 
 /// Oldest SQLite that may touch a store. Versions 3.7.0 to 3.51.2 can corrupt a database in WAL mode when one connection
-/// checkpoints while another writes, which is what the relay does (`checkpoint`).
+/// checkpoints while another writes, as the relay's do (`checkpoint`).
 const SQLITE_MIN: i32 = 3_051_003;
 
 fn check_library(version: i32) -> Result<(), OpenError> {
@@ -190,14 +190,14 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
 }
 
 fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
-    // Whoever closes last would sync the log and move it, also after a sync that failed: the second one succeeds without
-    // the pages that the kernel gave up, and half a transaction could get into the tables. Ends in good order move the
+    // The connection that closes last would sync the log and move it, even after a failed sync: the second sync succeeds without
+    // the pages that the kernel gave up, and half a transaction could reach the tables. Orderly ends move the
     // log themselves, see `checkpoint`; otherwise it waits for the next start.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MILLIS))?;
     connection.set_prepared_statement_cache_capacity(96);
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // A damaged or hostile file must not run anything.
+    // A damaged or hostile file must not run code.
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update(None, "cell_size_check", "ON")
 }
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entry_keys_keep_room_and_seq_apart() {
+    fn entry_keys_separate_room_and_seq() {
         assert_eq!(seq_of(entry_key(7, 12)), 12);
         assert!(entry_key(7, SEQ_MAX) < entry_key(8, 0));
         assert!(entry_key(ROOM_KEY_MAX, SEQ_MAX) > 0);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_closes_last_leaves_the_log_alone() {
+    fn last_closing_connection_keeps_the_log() {
         let dir = tempfile::tempdir().unwrap();
         let (path, log) = (dir.path().join("a.db"), dir.path().join("a.db-wal"));
         drop(open_writer(&path).unwrap());
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemas_and_foreign_files_are_refused() {
+    fn other_schemas_and_files_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let newer = dir.path().join("newer.db");
         open_writer(&newer).unwrap().pragma_update(None, "user_version", 4).unwrap();

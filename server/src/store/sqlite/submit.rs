@@ -1,4 +1,4 @@
-//! Submissions: finds an earlier attempt, loads the room, has the rules decide, saves.
+//! Submissions: finds an earlier attempt, loads the room, lets the rules decide, saves.
 
 use hearth_protocol::{Digest, Millis, RejectCode, Seq};
 use hearth_rules::{
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{auth::Proved, store::Submitted};
 
-/// Rows that one submission is searched for within a transaction, which holds up all others meanwhile. Further back, a reader
-/// searches, see [`crate::store::Store::submit_far`].
+/// Maximum rows searched for one submission within a transaction, which holds up all other requests. A reader searches
+/// further back, see [`crate::store::Store::submit_far`].
 pub(crate) const SEARCH_ROWS_MAX: usize = 512;
 
 /// Applies a submission.
 ///
-/// Atomic: entry, epoch, every effect and the submission's name are one, or nothing happened. The same id again is answered with
+/// Atomic: entry, epoch, every effect and the submission's name are stored together or not at all. A repeated id is answered with
 /// the entry's seq and time and the present control version, for as long as the entry is kept; with another payload it is
 /// refused.
 pub(crate) fn submit(
@@ -32,7 +32,7 @@ pub(crate) fn submit(
         return Err(RejectCode::NotMember.into());
     };
     let print = Print::of(batch.secrets, proof.room(), proof.member(), &submission);
-    // Before anything else, because a retry whose first answer was lost must not be judged by a later state.
+    // Checked first, because a retry whose first answer was lost must not be judged by a later state.
     let found = if submission.payload.is_empty() {
         act(batch.db, key, &print)?
     } else {
@@ -61,15 +61,15 @@ pub(crate) fn submit(
     Ok(Submitted::Accepted(accepted))
 }
 
-/// Where a submission was found.
+/// Result of a search for a submission.
 pub(super) enum Search {
     Found(Seq, Millis),
-    /// Not in these rows; the search goes on after this key.
+    /// Not in these rows; continue after this key.
     More(i64),
     Nothing,
 }
 
-/// Looks for a submission among the entries with keys in `(from, upto]`, in so many rows.
+/// Searches the entries with keys in `(from, upto]` for a submission, up to a number of rows.
 pub(super) fn search(
     db: &Connection,
     from: i64,
@@ -90,7 +90,7 @@ pub(super) fn search(
         }
     }
     match found.next()? {
-        // The last of the rows that were looked at is the one before.
+        // The last row searched is the one before.
         Some(row) => Ok(Search::More(row.get::<_, i64>(0)? - 1)),
         None => Ok(Search::Nothing),
     }

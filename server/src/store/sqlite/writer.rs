@@ -1,4 +1,4 @@
-//! The thread that writes: many requests, one transaction, one sync.
+//! The writer thread: many requests, one transaction, one sync.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,20 +17,20 @@ use super::{
 };
 use crate::{metrics::Metrics, registry::Registry, store::OpenError};
 
-/// Requests of one transaction: all that wait, so that they share a sync. The queue bounds them in bytes, see
+/// Maximum requests of one transaction: all waiting ones, so that they share a sync. The queue bounds them in bytes, see
 /// [`super::WRITE_QUEUE_BYTES`].
 const BATCH_MAX: usize = super::WRITE_QUEUE;
-/// How long a failed store rests before the next attempt to open it.
+/// Pause of a failed store before the next attempt to open it.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct Writer {
     path: PathBuf,
-    /// Which file it is, see [`life::file_identity`].
+    /// Identity of the file, see [`life::file_identity`].
     file: String,
     /// `None` after a failure, until the database is open again.
     connection: Option<Connection>,
     failed_at: Instant,
-    /// Whether it was said that the file is not where it was.
+    /// Whether the log has reported that the file is gone or replaced.
     missed: bool,
     secrets: Secrets,
     memory: Memory,
@@ -126,11 +126,11 @@ impl Writer {
                 tracing::error!(%error, "nothing can be stored; what asks for it is refused. {advice}");
                 self.metrics.commit_failures.fetch_add(1, Ordering::Relaxed);
                 self.metrics.store_ready.store(false, Ordering::Release);
-                // Dropping them answers them.
+                // Dropping the requests answers them.
                 finishes.clear();
                 batch.clear();
-                // After a failed sync the kernel may call the same pages clean: never sync on that handle
-                // again, never go on with a transaction that failed.
+                // After a failed sync the kernel may treat the same pages as clean: never sync on that handle
+                // again, and never continue a failed transaction.
                 self.connection = None;
                 self.failed_at = Instant::now();
                 self.memory.bounds.forget();
@@ -170,7 +170,7 @@ impl Writer {
     }
 }
 
-/// What to do about a transaction that failed, in one line for who reads the log.
+/// Returns advice about a failed transaction, in one line for the log.
 fn advice(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => {
@@ -184,15 +184,15 @@ fn advice(error: &rusqlite::Error) -> &'static str {
     }
 }
 
-/// Opens the store again after a failure: the same file, since the readers still have it open. Where a disk is gone, an
-/// empty folder may be in its place, and a new store there would refuse every member as a stranger.
+/// Opens the store again after a failure. It must be the same file, because the readers still have it open. After a disk vanished,
+/// an empty folder may be in its place, and a new store there would refuse every member as a stranger.
 fn reopen(path: &Path, file: &str) -> Result<Connection, OpenError> {
     if life::file_identity(path) != file {
         return Err(OpenError::Elsewhere);
     }
     let connection = schema::reopen_writer(path)?;
     checkpoint::sync_log(&checkpoint::log_path(path))?;
-    // A clean WAL: nothing acknowledged from now on depends on bytes whose sync had failed.
+    // With an empty WAL, nothing acknowledged from now on depends on bytes whose sync failed.
     if !checkpoint::truncate(&connection)? {
         return Err(OpenError::Reader);
     }
@@ -200,8 +200,8 @@ fn reopen(path: &Path, file: &str) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Applies requests in one transaction and returns how many entries it appended; `finishes` may be run once it
-/// is on disk, which is when this returns.
+/// Applies requests in one transaction and returns the number of appended entries. The transaction is on disk when this
+/// returns, so `finishes` may run then.
 fn commit(
     connection: &Connection,
     secrets: &Secrets,
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_opened_again_where_it_was_and_no_other_in_its_place() {
+    fn only_the_same_store_is_reopened() {
         let dir = tempfile::tempdir().unwrap();
         let (path, away) = (dir.path().join("a.db"), dir.path().join("away"));
         let connection = schema::open_writer(&path).unwrap();
@@ -258,26 +258,26 @@ mod tests {
         };
         let long_ago = || Instant::now().checked_sub(RECOVERY_PAUSE).unwrap();
         assert!(opens(&mut writer, long_ago()));
-        // Not in the same moment.
+        // Not before the pause is over.
         assert!(!opens(&mut writer, Instant::now()));
 
-        // It is gone, as with a disk that was mounted there.
+        // The file is gone, as with an unmounted disk.
         std::fs::rename(&path, &away).unwrap();
         assert!(!opens(&mut writer, long_ago()));
         assert!(!path.exists());
         assert!(writer.missed);
-        // Something else is there, or another store.
+        // A folder or another store is in its place.
         std::fs::create_dir(&path).unwrap();
         assert!(!opens(&mut writer, long_ago()));
         std::fs::remove_dir(&path).unwrap();
         drop(schema::open_writer(&path).unwrap());
         assert!(!opens(&mut writer, long_ago()));
 
-        // It is back.
+        // The file is back.
         std::fs::rename(&away, &path).unwrap();
         assert!(opens(&mut writer, long_ago()));
         assert!(!writer.missed);
-        // It is the same file, and damaged.
+        // The same file is damaged.
         writer.connection = None;
         std::fs::remove_file(path.with_extension("db-wal")).unwrap();
         std::fs::write(&path, [7; 8192]).unwrap();
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_to_do_is_said_as_the_failure_is() {
+    fn advice_matches_the_failure() {
         let said =
             |code| advice(&rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
         assert!(said(rusqlite::ffi::SQLITE_FULL).starts_with("Free some space"));

@@ -1,9 +1,9 @@
-//! What is forgotten, when, and what of it is told.
+//! Retention: what expires, when, and what the relay says about it.
 
 use super::*;
 
 #[test]
-fn retention_deletes_entries_their_ids_and_their_bytes() {
+fn retention_deletes_entries_ids_and_bytes() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let canary = b"the canary that must be gone from every file";
@@ -13,7 +13,7 @@ fn retention_deletes_entries_their_ids_and_their_bytes() {
     bench.say(START + 3 * DAY, 1_200, b"younger");
     assert!(bench.holds(canary));
     assert_eq!(bench.forget(START + 7 * DAY).1, 0);
-    // Several transactions, each of which leaves a whole store.
+    // Several transactions, each of which leaves a consistent store.
     let (steps, deleted) = bench.forget(START + 7 * DAY + 1);
     assert!(steps >= 3, "{steps}");
     assert!(deleted >= 1_200, "{deleted}");
@@ -24,14 +24,14 @@ fn retention_deletes_entries_their_ids_and_their_bytes() {
     assert_eq!((position.floor, position.head), (Seq(1_200), Seq(1_201)));
     let batch = read::entries(&bench.db, &ROOM, Seq(0), Seq(1_201)).unwrap();
     assert_eq!(batch.last(), Some(Seq(1_201)));
-    // The seq goes on where it was when everything is gone.
+    // The seq continues after all entries were deleted.
     bench.forget(START + 30 * DAY);
     assert_eq!(bench.count("entries"), 0);
     assert_eq!(bench.say(START + 30 * DAY, 5, b"next").seq, Seq(1_202));
 }
 
 #[test]
-fn an_entry_is_kept_to_the_last_moment_of_its_time() {
+fn entry_is_kept_to_last_millisecond() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     for id in 0..3 {
@@ -42,19 +42,19 @@ fn an_entry_is_kept_to_the_last_moment_of_its_time() {
     assert_eq!(bench.count("entries"), 2);
 }
 
-/// What is counted is cut from the log.
+/// Counted deletions are cut from the write-ahead log.
 #[test]
-fn whatever_a_room_forgets_is_counted() {
+fn every_expired_row_is_counted() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let ben = bench.admit(1);
     let (founder, member) = (bench.founder.clone(), *ben.member());
     bench.submit(&founder, commit(3, 1, vec![Effect::Remove { member }])).unwrap();
-    // The invite alone has no entry.
+    // The invite has no entry.
     assert_eq!(bench.count("acts"), 1);
     assert_eq!(bench.forget(START + 7 * DAY + 1).1, 1);
     assert_eq!(bench.count("acts"), 0);
-    // Two commits, and who was removed.
+    // Two commits, and the removed member's row.
     assert_eq!((bench.count("entries"), bench.count("members")), (2, 2));
     bench.forget(START + 366 * DAY);
     assert_eq!((bench.count("entries"), bench.count("members")), (2, 2));
@@ -63,7 +63,7 @@ fn whatever_a_room_forgets_is_counted() {
 }
 
 #[test]
-fn what_is_said_after_all_was_forgotten_is_forgotten_in_its_time() {
+fn later_entries_expire_in_their_time() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     for round in 0..3 {
@@ -76,9 +76,9 @@ fn what_is_said_after_all_was_forgotten_is_forgotten_in_its_time() {
     }
 }
 
-/// One transaction is enough for few entries, however much goes with them.
+/// One transaction suffices for few entries, however many rows are deleted with them.
 #[test]
-fn few_entries_are_forgotten_in_one_step() {
+fn few_entries_expire_in_one_step() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     for id in 0..300 {
@@ -88,9 +88,10 @@ fn few_entries_are_forgotten_in_one_step() {
     assert_eq!((steps, bench.count("entries"), bench.count("acts")), (1, 0, 0));
 }
 
-/// Without a commit nobody could follow the room who was away: it outlives the words around it.
+/// An absent member could not follow the room without the commits, so that they outlive the entries around them.
+/// The relay says which entries around them expired.
 #[test]
-fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
+fn commits_are_kept_for_a_year() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let mut epoch = 0;
@@ -130,7 +131,7 @@ fn a_commit_is_kept_for_a_year_and_what_is_gone_around_it_is_said() {
 }
 
 #[test]
-fn a_clock_that_jumps_deletes_nothing_early_and_does_not_panic() {
+fn clock_jump_deletes_nothing_early() {
     let mut bench = Bench::new(RoomNumbers::default());
     bench.say(START, 1, b"now");
     bench.say(0, 2, b"in 1970");
@@ -151,9 +152,9 @@ fn a_clock_that_jumps_deletes_nothing_early_and_does_not_panic() {
     }
 }
 
-/// Invites, knocks, uploads and Welcomes: each is there to the last millisecond of its time, and then gone.
+/// Invites, knocks, uploads and Welcomes are kept to the last millisecond of their time, and then deleted.
 #[test]
-fn what_waits_is_kept_for_its_time_and_no_longer() {
+fn waiting_items_expire_on_time() {
     let numbers = RoomNumbers { retention_seconds: 7 * DAY / 1000, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
     let founder = bench.founder.clone();
@@ -192,7 +193,7 @@ fn what_waits_is_kept_for_its_time_and_no_longer() {
 }
 
 #[test]
-fn a_round_that_deletes_nothing_leaves_the_log_alone() {
+fn empty_retention_round_keeps_the_log() {
     let mut bench = Bench::new(RoomNumbers::default());
     bench.say(START, 1, b"word");
     let forgets = |bench: &mut Bench, now| {
@@ -202,9 +203,9 @@ fn a_round_that_deletes_nothing_leaves_the_log_alone() {
     assert!(forgets(&mut bench, START + 400 * DAY));
 }
 
-/// What somebody posted is counted for a day, by quarters of an hour, and then forgotten.
+/// A member's posts are counted for a day, in quarters of an hour, and the counts then deleted.
 #[test]
-fn how_much_somebody_posted_is_forgotten_after_a_day() {
+fn post_counts_expire_after_a_day() {
     const QUARTER: u64 = 15 * 60 * 1000;
     let mut bench = Bench::new(RoomNumbers::default());
     for at in [START, START + QUARTER] {
@@ -221,7 +222,7 @@ fn how_much_somebody_posted_is_forgotten_after_a_day() {
 }
 
 #[test]
-fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
+fn knocks_are_capped_and_expire() {
     let mut bench = Bench::new(RoomNumbers::default());
     let token = bench.invite(1_000, Millis::NEVER);
     for number in 0..=KNOCKS_MAX {
@@ -238,12 +239,12 @@ fn a_room_holds_so_many_knocks_and_forgets_them_in_the_end() {
     assert_eq!(bench.count("knocks"), 0);
 }
 
-/// Whoever comes and goes all day costs what one does who stays, but for the entries, which have their time.
+/// A member who leaves and returns all day leaves as many rows as one who stays, except for entries, which expire.
 #[test]
-fn of_ten_thousand_who_come_and_go_little_is_kept() {
+fn returning_members_leave_few_rows() {
     const TIMES: u32 = 10_000;
     let mut bench = Bench::new(RoomNumbers::default());
-    // What is counted here are rows, not what a power cut leaves of them.
+    // The test counts rows and not what survives a power cut.
     bench.db.pragma_update(None, "synchronous", "OFF").unwrap();
     let founder = bench.founder.clone();
     let token = bench.invite(TIMES, Millis::NEVER);
@@ -251,7 +252,7 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
         bench.db.query_row("SELECT uses_left FROM invites", [], |row| row.get(0)).unwrap()
     };
 
-    // One key at the door, again and again.
+    // One key that knocks repeatedly.
     let (proof, knock, digest) = knocker(0, &token);
     for time in 0..u64::from(TIMES) {
         let now = Millis(START + time * 30_000);
@@ -261,7 +262,7 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
     assert_eq!((bench.count("knocks"), bench.count("knockers")), (0, 1));
     assert_eq!(uses(&bench), TIMES - 1);
 
-    // Many keys at the door, of whom nobody goes.
+    // Many keys that knock and do not cancel.
     let mut refused = 0;
     for number in 1..=TIMES / 10 {
         let (proof, knock, _) = knocker(number, &token);
@@ -276,14 +277,14 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
     let waiting = i64::try_from(KNOCKS_MAX).unwrap();
     assert_eq!(i64::from(refused), i64::from(TIMES / 10) - waiting);
     assert_eq!((bench.count("knocks"), bench.count("knockers")), (waiting, waiting + 1));
-    // Who was refused did not spend anything.
+    // A refused knock spends no use.
     assert_eq!(i64::from(uses(&bench)), i64::from(TIMES) - 1 - waiting);
     for number in 1..=u32::try_from(KNOCKS_MAX).unwrap() {
         let proof = knocker(number, &token).0;
         bench.run(|batch| admission::cancel(batch, &proof)).unwrap();
     }
 
-    // One key inside and out again.
+    // One key that is admitted and removed repeatedly.
     let blob = BlobId(hash::sha256(b"welcome").0);
     let (mut epoch, cycles) = (0, u64::from(TIMES / 10));
     for cycle in 0..cycles {
@@ -301,7 +302,7 @@ fn of_ten_thousand_who_come_and_go_little_is_kept() {
     }
     let kept = ["members", "knocks", "knockers", "blobs"].map(|table| bench.count(table));
     assert_eq!(kept, [2, 0, waiting, 0]);
-    // Every time they came by another use of the invite: one that has led in leads in no more.
+    // Every admission spent another use: a knock that was admitted does not admit twice.
     assert_eq!(
         i64::from(uses(&bench)),
         i64::from(TIMES) - waiting - i64::try_from(cycles).unwrap()

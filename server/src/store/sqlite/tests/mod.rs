@@ -1,4 +1,4 @@
-//! A bench on which verbs of the store run in a time of the tests' own.
+//! A bench that runs verbs of the store with a clock that the tests set.
 
 mod forgetting;
 mod membership;
@@ -57,7 +57,7 @@ impl Bench {
         let opening = Opening { grant, numbers, agreement };
         let founder = bench.founder.clone();
         bench.run(|batch| admission::open_room(batch, Millis(START), &founder, &opening)).unwrap();
-        // The spent grant is the first thing to be forgotten.
+        // Retention deletes the spent grant first.
         assert_eq!(bench.forget(START), (1, 1));
         bench
     }
@@ -105,7 +105,7 @@ impl Bench {
         self.submit(&founder, submission)
     }
 
-    /// Has the founder invite somebody, who knocks, and admit them.
+    /// Has the founder invite and admit a new member, who knocks.
     fn admit(&mut self, number: u32) -> Proved {
         self.admit_in(0, number, b"welcome")
     }
@@ -130,7 +130,7 @@ impl Bench {
         proof
     }
 
-    /// Runs retention to the end of a round; returns how many steps it took and rows it deleted.
+    /// Runs a whole round of retention; returns its number of steps and of deleted rows.
     fn forget(&mut self, now: u64) -> (u32, u64) {
         let (mut after, mut steps, mut deleted) = (0, 0, 0);
         loop {
@@ -149,7 +149,7 @@ impl Bench {
         self.db.query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 
-    /// Whether some bytes are anywhere in the data directory.
+    /// Returns whether any file in the data directory holds some bytes.
     fn holds(&self, bytes: &[u8]) -> bool {
         holds(self.dir.path(), bytes)
     }
@@ -166,7 +166,7 @@ fn say(id: u64, body: &[u8]) -> Submission {
     Submission { id: MessageId(whole), payload, expect: None, effects: vec![], after: Seq(0) }
 }
 
-/// A marked entry of epoch 1: an own retraction or a departure, of so many bytes.
+/// A marked entry of epoch 1 and a given size: an own retraction or a departure.
 fn marked(id: u64, bytes: usize, effects: Vec<Effect>) -> Submission {
     let mut submission = Submission { effects, ..say(id, b"") }.of_epoch(1);
     submission.payload.pop();
@@ -203,7 +203,7 @@ impl Submitted {
     }
 }
 
-/// Submits what is not far back.
+/// Submits an entry whose retry, if any, is within the rows that a transaction searches.
 fn submit(
     batch: &mut Batch<'_>,
     now: Millis,
@@ -220,7 +220,7 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, Fault>) -> RejectCode {
     }
 }
 
-/// Somebody with a key, and their knock.
+/// A newcomer's key and knock.
 fn knocker(number: u32, token: &Secret32) -> (Proved, Knock, Digest) {
     use hearth_protocol::{frame::AckTriple, handshake};
     let mut seed = [0x5a; 32];
@@ -242,7 +242,7 @@ fn open(dir: &Path) -> (Arc<Store>, Threads, Arc<Registry>, Arc<Metrics>) {
     (store, threads, registry, metrics)
 }
 
-/// Whether some bytes are anywhere in a data directory.
+/// Returns whether any file in a data directory holds some bytes.
 fn holds(dir: &Path, bytes: &[u8]) -> bool {
     std::fs::read_dir(dir).unwrap().any(|file| {
         let content = std::fs::read(file.unwrap().path()).unwrap();

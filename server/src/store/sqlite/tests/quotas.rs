@@ -1,4 +1,4 @@
-//! What a member, a room and the disk hold, who is exempt from what, and what gives bytes back.
+//! Quotas of a member, a room and the disk: exemptions, and what gives bytes back.
 
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,7 @@ const LIMITS: Limits = Limits {
     room_bytes_max: 64 * 1024 * 1024,
 };
 
-/// Posts of so many bytes.
+/// A post of a given size.
 fn large(id: u64, bytes: usize) -> Submission {
     let header = say(0, b"").payload.len();
     say(id, &vec![7; bytes - header]).of_epoch(1)
@@ -39,7 +39,7 @@ impl Bench {
         }
     }
 
-    /// What a room says that it holds, and what it holds.
+    /// The bytes that a room records, and those that it holds.
     fn bytes(&self) -> (u64, u64) {
         let number = |sql: &str| -> i64 { self.db.query_row(sql, [], |row| row.get(0)).unwrap() };
         let rows = self.count("entries")
@@ -55,14 +55,14 @@ impl Bench {
         (schema::uint(number("SELECT bytes FROM rooms")), schema::uint(held))
     }
 
-    /// As a restart of the relay: what was in memory is gone.
+    /// Simulates a restart of the relay, which clears memory.
     fn restart(&mut self, limits: Limits) {
         self.bounds = Bounds::new(limits, self.dir.path().to_owned(), Arc::default());
         self.bounds.fill_disk(false);
     }
 }
 
-/// A2: no effect exempts words. What is exempt is marked, small and rare.
+/// A2: no effect exempts a post. Exempt entries are marked, small and rare.
 #[test]
 fn a2_effects_exempt_no_words() {
     let mut bench = Bench::new(RoomNumbers { slow_seconds: 600, ..RoomNumbers::default() });
@@ -86,7 +86,7 @@ fn a2_effects_exempt_no_words() {
     bench.at(START, &ben, marked(4, MARKED_BYTES_MAX, retract(said, 1))).unwrap();
 }
 
-/// A2: members see in the marked entry who took words back or left; without it they would blame the relay.
+/// A2: members see in the marked entry who retracted or left; without it they would blame the relay.
 #[test]
 fn a2_unmarked_effects_are_refused() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -107,7 +107,7 @@ fn a2_unmarked_effects_are_refused() {
         }
         bench.at(START, who, marked(2, 500, retract(said, 1))).unwrap();
     }
-    // A moderator retracts another's words beside a commit that says so.
+    // A moderator retracts another member's entry with a commit that records it.
     let said = bench.at(START, &ben, say(3, b"words").of_epoch(1)).unwrap().seq;
     let moderates = vec![Effect::Retract { seq: said, own: None }];
     bench.at(START, &founder, commit(3, 1, moderates)).unwrap();
@@ -129,7 +129,7 @@ fn departure_can_be_retried_after_removal() {
     assert_eq!(bench.at(START, &ben, another), Err((RejectCode::NotMember, None)));
 }
 
-/// A2: the store counts the pace of marked entries, so that a restart changes nothing. A departure has none.
+/// A2: the store records the pace of marked entries, so that a restart does not reset it. A departure has no pace.
 #[test]
 fn a2_marked_entries_have_a_pace() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -143,13 +143,13 @@ fn a2_marked_entries_have_a_pace() {
     assert_eq!(bench.at(START + 9_999, &ben, marked(11, 500, retract(said[1], 2))), soon);
     bench.restart(Limits::NONE);
     assert_eq!(bench.at(START + 9_999, &ben, marked(11, 500, retract(said[1], 2))), soon);
-    // The first one again, whose answer was lost.
+    // A retry of the first one, whose answer was lost.
     bench.at(START + 9_999, &ben, marked(10, 500, retract(said[0], 1))).unwrap();
     bench.at(START + MARKED_MILLIS, &ben, marked(11, 500, retract(said[1], 2))).unwrap();
-    // A clock that was set back.
+    // A clock that went back.
     bench.at(START, &ben, marked(12, 500, retract(said[2], 3))).unwrap();
     bench.at(START, &ben, marked(13, 500, vec![Effect::Leave])).unwrap();
-    // Moderators have it, too: no rule and no bound of the room stops these entries.
+    // The pace binds moderators too, because no rule and no bound of the room stops these entries.
     let founder = bench.founder.clone();
     let said: Vec<_> = (1..=2)
         .map(|id| bench.at(START, &founder, say(id, b"words").of_epoch(1)).unwrap().seq)
@@ -172,7 +172,7 @@ fn a2_marked_entry_cannot_be_retracted() {
     assert_eq!(bench.at(later, &founder, commit(4, 1, retract)), absent);
 }
 
-/// The time of the last marked entry and what was spent are forgotten once they say nothing any more.
+/// The time of the last marked entry and the spent bytes are deleted once they have no effect.
 #[test]
 fn paces_are_forgotten() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -194,7 +194,7 @@ fn paces_are_forgotten() {
     assert_eq!(paces(&bench), (0, 0));
 }
 
-/// A5: what has a record comes beside the commit that carries it.
+/// A5: an effect with a record needs the commit that carries it.
 #[test]
 fn a5_acts_with_records_need_commits() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -218,7 +218,7 @@ fn a5_acts_with_records_need_commits() {
     }
 }
 
-/// A5: a co-facilitator who shortens the retention would have everything deleted unread.
+/// A5: a co-facilitator who shortened the retention could have every entry deleted unread.
 #[test]
 fn a5_facilitators_alone_set_retention() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -240,9 +240,9 @@ fn a5_facilitators_alone_set_retention() {
     bench.at(START, &founder, commit(22, 3, set(60, 9))).unwrap();
 }
 
-/// B1: of a member in a room, by bytes; commits and words alike. A restart gives little back, and nobody is trapped.
+/// B1: a member's bytes in a room, commits and posts alike. A restart gives little back, and every member may leave.
 #[test]
-fn b1_member_has_a_burst_and_a_rate() {
+fn b1_member_has_burst_and_rate() {
     const POST: usize = 100_000;
     let mut bench = Bench::new(RoomNumbers::default());
     bench.restart(LIMITS);
@@ -263,19 +263,19 @@ fn b1_member_has_a_burst_and_a_rate() {
     let (seqs, retry_at) = flood(&mut bench, 1);
     assert_eq!(seqs.len(), 4 * 1024 * 1024 / (POST + ROW_BYTES as usize));
     assert!(retry_at < 2_000, "{retry_at}");
-    // Not all of it was in memory alone.
+    // Part of it was on disk.
     bench.restart(LIMITS);
     let (more, _) = flood(&mut bench, 1_000);
     assert!(more.len() <= 3, "{more:?}");
-    // A commit of theirs counts.
+    // A commit of the member counts.
     let mut renewal = commit(2_000, 1, vec![]);
     renewal.payload.resize(POST, 7);
     let refused = bench.at(START, &ben, renewal);
     assert!(matches!(refused, Err((RejectCode::RateLimited, Some(_)))), "{refused:?}");
-    // What they wrote can be taken back, and they can go.
+    // The member can retract their entries, and leave.
     bench.at(START, &ben, marked(3_000, 500, retract(seqs[0], 1))).unwrap();
     bench.at(START, &ben, marked(3_001, 500, vec![Effect::Leave])).unwrap();
-    // Who moderates has the room's bytes alone as a bound.
+    // A moderator is bounded only by the room's bytes.
     for id in 4_000..4_050 {
         bench.at(START, &founder, large(id, POST)).unwrap();
     }
@@ -283,7 +283,7 @@ fn b1_member_has_a_burst_and_a_rate() {
     assert_eq!(said, held);
 }
 
-/// B1: the last tenth of a room is for those who moderate, and retention gives it back.
+/// B1: the last tenth of a room is reserved for moderators, and retention gives it back.
 #[test]
 fn b1_room_has_a_bound() {
     let limits = Limits { room_bytes_max: 4 * 1024 * 1024, ..Limits::NONE };
@@ -300,7 +300,7 @@ fn b1_room_has_a_bound() {
     assert_eq!(refused, spent);
     let most = limits.room_bytes_max;
     assert!(held <= most - most / 10 && held > most - most / 10 - 60_000, "{held}");
-    // Nor may strangers, or those who renew their keys.
+    // Strangers and members who renew their keys are refused too.
     let token = bench.invite(9, Millis::NEVER);
     let (stranger, knock, _) = knocker(7, &token);
     let knock = Knock { body: vec![0; 24_000], ..knock };
@@ -317,12 +317,12 @@ fn b1_room_has_a_bound() {
     let mut renewal = commit(900, 1, vec![]);
     renewal.payload.resize(60_000, 7);
     assert_eq!(bench.at(START, &ben, renewal.clone()), Err(spent));
-    // What is small still fits here and there; one who moderates speaks on.
+    // Small entries still fit; a moderator may go on posting.
     let (refused, held) = fill(&mut bench, &founder, 10_000);
     assert_eq!(refused, spent);
     assert!(held > most - most / 100 - 60_000, "{held}");
     assert_eq!(refusal(knocks(&mut bench)), RejectCode::QuotaSpent);
-    // And rules, when nobody can speak any more.
+    // A moderator can still moderate when no member can post.
     let removal = commit(20_000, 1, vec![Effect::Remove { member: *ben.member() }]);
     bench.at(START, &founder, removal).unwrap();
     let revoke = vec![Effect::RevokeInvite { invite: hearth_protocol::invite::invite_id(&token) }];
@@ -338,7 +338,7 @@ fn b1_room_has_a_bound() {
     bench.at(START + month + 1, &founder, later).unwrap();
 }
 
-/// B1: whatever adds and deletes, the room's count is what it holds.
+/// B1: the room's count equals what it holds, after any addition and deletion.
 #[test]
 fn b1_room_counts_what_it_holds() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -397,11 +397,11 @@ fn b1_room_counts_what_it_holds() {
         .unwrap();
     check(&bench, "removed");
     bench.forget(START + 400 * DAY);
-    // The invite does not end.
+    // The invite does not expire.
     assert!(check(&bench, "forgotten") < 1_000);
 }
 
-/// B1: the last of the disk is for those who moderate.
+/// B1: the last of the disk is reserved for moderators.
 #[test]
 fn b1_low_disk_stops_members_alone() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -422,7 +422,7 @@ fn b1_low_disk_stops_members_alone() {
     bench.at(START, &ben, say(2, b"words").of_epoch(1)).unwrap();
 }
 
-/// B4: a knock is replaced now and then, and a replacement is no news.
+/// B4: replacements of a knock are paced, and moderators are not notified of them.
 #[test]
 fn b4_replaced_knock_is_paced_and_silent() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -453,12 +453,12 @@ fn b4_replaced_knock_is_paced_and_silent() {
     let knocking = || Ok(hearth_protocol::frame::Standing::Knocking);
     let soon = |at| Err((RejectCode::RateLimited, at));
     assert_eq!(knock(&mut bench, 0, 1), (knocking(), true));
-    // Its answer was lost.
+    // A retry; the answer was lost.
     assert_eq!(knock(&mut bench, 1, 1), (knocking(), false));
     assert_eq!(knock(&mut bench, 29_999, 2), (soon(30_000), false));
     assert_eq!(knock(&mut bench, 30_000, 2), (knocking(), false));
     assert_eq!(knock(&mut bench, 59_999, 3), (soon(60_000), false));
-    // To take it back makes the next one neither sooner nor louder.
+    // A cancelled knock makes the next one neither sooner nor newly notified.
     bench.run(|batch| admission::cancel(batch, &ann)).unwrap();
     assert_eq!(knock(&mut bench, 59_999, 3), (soon(60_000), false));
     assert_eq!(knock(&mut bench, 60_000, 3), (knocking(), false));
@@ -466,7 +466,7 @@ fn b4_replaced_knock_is_paced_and_silent() {
     assert_eq!(knock(&mut bench, 660_000, 3), (knocking(), true));
 }
 
-/// E12: what an invite brought to the door goes with it.
+/// E12: the knocks of an invite are deleted with it.
 #[test]
 fn e12_revoked_invite_drops_its_knocks() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -517,7 +517,7 @@ fn b7_checkpoints_beside_writer_corrupt_nothing() {
             scope.spawn(move || {
                 let mover = schema::open_writer(path).unwrap();
                 while !done.load(Ordering::Relaxed) {
-                    // A writer may be in the way.
+                    // A writer may block it.
                     let sql = format!("PRAGMA wal_checkpoint({mode})");
                     let _ = mover.query_row(&sql, [], |row| row.get::<_, i64>(0));
                 }
@@ -542,7 +542,7 @@ fn b7_checkpoints_beside_writer_corrupt_nothing() {
     assert_eq!(count, 20);
 }
 
-/// B5: the queue is bounded by bytes, whatever its number of requests.
+/// B5: the queue is bounded by bytes, for any number of requests.
 #[tokio::test]
 async fn b5_queue_is_bounded_by_bytes() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
@@ -583,7 +583,7 @@ async fn b5_queue_is_bounded_by_bytes() {
     threads.join();
 }
 
-/// B6: a folder that was a relay's is no place for a new store.
+/// B6: the relay makes no new store in a folder that belonged to a relay.
 #[test]
 fn b6_vanished_store_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
-//! Requests that share a transaction, come again or fail.
+//! Requests that share a transaction, are repeated or fail.
 
 use super::*;
 
-/// G7: whatever the room does meanwhile, and through another opening of the store, an id has its effect once.
-/// `HEARTH_RETRIES=1000000` makes a campaign of it.
+/// G7: an id has its effect once, through any change of the room and another opening of the store.
+/// `HEARTH_RETRIES=1000000` runs a campaign.
 #[test]
-fn a_hundred_thousand_retries_have_no_effect() {
+fn hundred_thousand_retries_have_no_effect() {
     const MESSAGES: u64 = 500;
     let wanted = std::env::var("HEARTH_RETRIES").map_or(100_000, |n| n.parse().unwrap());
     let mut bench = Bench::new(RoomNumbers::default());
@@ -23,11 +23,11 @@ fn a_hundred_thousand_retries_have_no_effect() {
         assert_eq!(again.unwrap(), first);
         retries += MESSAGES;
         round += 1;
-        // Another content under an id that is taken changes nothing either.
+        // Other content under a used id also changes nothing.
         let other = bench.run(|batch| submit(batch, now, &founder, say(round % MESSAGES, b"!")));
         assert_eq!(refusal(other), RejectCode::IdConflict);
         match round {
-            // Nothing of these epochs would be taken any more.
+            // After it, the store accepts no new entry of these epochs.
             20 => {
                 let mut commit = say(MESSAGES, b"a commit");
                 commit.payload[29] = 3;
@@ -44,9 +44,9 @@ fn a_hundred_thousand_retries_have_no_effect() {
     assert_eq!(bench.count("acts"), 0);
 }
 
-/// Its answer was lost; it was accepted, and is no storm.
+/// A commit whose answer was lost was accepted, and its retry is no storm.
 #[test]
-fn a_commit_that_comes_again_costs_its_author_no_pace() {
+fn repeated_commit_costs_no_pace() {
     let mut bench = Bench::new(RoomNumbers::default());
     let ben = bench.admit(1);
     let seq = bench.submit(&ben, commit(10, 1, vec![])).unwrap().seq;
@@ -56,15 +56,16 @@ fn a_commit_that_comes_again_costs_its_author_no_pace() {
     assert_eq!(bench.submit(&ben, commit(11, 2, vec![])).unwrap().seq.0, seq.0 + 1);
 }
 
+/// The store recovers by itself.
 #[tokio::test]
-async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
+async fn failed_transaction_acknowledges_nothing() {
     let bench = Bench::new(RoomNumbers::default());
     let Bench { dir, db, founder, .. } = bench;
     drop(db);
     let (store, threads, _registry, metrics) = open(dir.path());
     let say_it = |id: u64| store.submit(Millis(START), founder.clone(), say(id, b"word"));
     assert_eq!(say_it(1).await.await.unwrap().accepted().seq, Seq(1));
-    // As a full disk or a failed sync would: in the middle of somebody's transaction.
+    // As with a full disk or a failed sync: in the middle of a request's transaction.
     let failing = store
         .sqlite
         .write(|batch| {
@@ -84,7 +85,7 @@ async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
         }
     };
     tokio::time::timeout(limit, noticed).await.unwrap();
-    // Reading goes on.
+    // Reads are still served.
     let reader = founder.clone();
     let position = store.sqlite.read(move |db| read::position(db, &reader)).await.unwrap();
     assert_eq!(position.head, Seq(1));
@@ -103,7 +104,7 @@ async fn a_failed_transaction_acknowledges_nothing_and_the_store_recovers() {
 }
 
 #[tokio::test]
-async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
+async fn one_refusal_spares_other_requests() {
     let bench = Bench::new(RoomNumbers::default());
     let Bench { dir, db, founder, .. } = bench;
     drop(db);
@@ -141,9 +142,9 @@ async fn one_refusal_in_a_transaction_leaves_the_others_alone() {
     threads.join();
 }
 
-/// What comes while the writer is at work shares one transaction and its sync.
+/// Requests that arrive while the writer is busy share one transaction and its sync.
 #[tokio::test]
-async fn requests_that_wait_share_a_transaction() {
+async fn waiting_requests_share_a_transaction() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
     drop(db);
     let (store, threads, _registry, metrics) = open(dir.path());
@@ -172,9 +173,9 @@ async fn requests_that_wait_share_a_transaction() {
     threads.join();
 }
 
-/// By the count a restored copy of the store is told from the store.
+/// The count distinguishes a restored copy of the store from the store.
 #[tokio::test]
-async fn every_transaction_that_changes_something_is_counted() {
+async fn every_changing_transaction_is_counted() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
     let (store, threads, _registry, _metrics) = open(dir.path());
     let writes =
@@ -191,7 +192,7 @@ async fn every_transaction_that_changes_something_is_counted() {
 }
 
 #[test]
-fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
+fn posts_in_one_transaction_are_sequential() {
     let numbers = RoomNumbers { slow_seconds: 60, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers.clone());
     let founder = bench.founder.clone();
@@ -206,7 +207,7 @@ fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
                 |proof: &Proved, id| submit(batch, Millis(START), proof, say(id, b"word"));
             assert_eq!(post(&founder, 1)?.seq, Seq(1));
             assert_eq!(post(&member, 2)?.seq, Seq(2));
-            // The rule holds within the transaction, and a refusal takes no number.
+            // The rule holds within the transaction, and a refusal uses no number.
             assert_eq!(refusal(post(&member, 3)), RejectCode::SlowMode);
             assert_eq!(post(&founder, 1)?.seq, Seq(1), "the same id again");
             let mut numbers = numbers;
@@ -226,9 +227,9 @@ fn posts_of_one_transaction_see_each_other_and_what_happens_between_them() {
     assert_eq!(bench.count("entries"), 4);
 }
 
-/// Whoever stops the relay waits for what the store was handed before.
+/// A stop of the relay waits for requests that the store accepted before.
 #[tokio::test]
-async fn what_was_handed_over_is_written_before_the_end() {
+async fn accepted_requests_are_written_before_exit() {
     use futures_util::FutureExt as _;
     let Bench { dir, db, .. } = Bench::new(RoomNumbers::default());
     drop(db);
@@ -247,7 +248,7 @@ async fn what_was_handed_over_is_written_before_the_end() {
     assert_eq!(much.now_or_never().unwrap().unwrap(), 50_000);
 }
 
-/// The names stay with the tombstone: a retry is no new message.
+/// The ids stay with the tombstone, so that a retry is not a new message.
 #[test]
 fn retry_of_retracted_entry_is_answered() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -261,7 +262,7 @@ fn retry_of_retracted_entry_is_answered() {
     assert_eq!(bench.count("entries"), 2);
 }
 
-/// An earlier attempt is behind what its sender had read; whoever says otherwise repeats a post of their own.
+/// An earlier attempt is after the position that its sender had read; a false position only repeats the sender's own post.
 #[test]
 fn retry_is_searched_after_its_position() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -285,7 +286,7 @@ fn another_members_id_is_not_found() {
     assert_eq!(bench.submit(&ben, word()).unwrap().seq.0, first.0 + 1);
 }
 
-/// Further back than a transaction searches, a reader does.
+/// A reader searches beyond the rows that a transaction searches.
 #[tokio::test]
 async fn retry_from_far_back_is_found() {
     let mut bench = Bench::new(RoomNumbers::default());
@@ -319,7 +320,7 @@ async fn retry_from_far_back_is_found() {
     threads.join();
 }
 
-/// A member who asks for long searches has one at a time.
+/// A member may run one long search at a time.
 #[tokio::test]
 async fn far_searches_wait_for_each_other() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());

@@ -1,4 +1,4 @@
-//! Single verbs, and where they end.
+//! Single verbs and their bounds.
 
 use hearth_protocol::{
     InviteId, Role,
@@ -10,7 +10,7 @@ use hearth_protocol::{
 use super::*;
 
 #[test]
-fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
+fn unclaimed_blobs_yield_to_new_ones() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     for number in 0..40_u8 {
@@ -26,9 +26,9 @@ fn blobs_that_nobody_waits_for_make_place_for_new_ones() {
     assert_eq!(bench.count("blobs"), 0);
 }
 
-/// New keys are no post: no rule keeps a member from making them.
+/// New keys are not a post, so that no rule stops a member from making them.
 #[test]
-fn a_member_renews_keys_whatever_holds_posts_back() {
+fn member_renews_keys_despite_post_rules() {
     let numbers =
         RoomNumbers { door: hearth_protocol::frame::Door::Closed, ..RoomNumbers::default() };
     let mut bench = Bench::new(numbers);
@@ -38,9 +38,9 @@ fn a_member_renews_keys_whatever_holds_posts_back() {
     assert_eq!(accepted.seq, Seq(2));
 }
 
-/// A facilitator gets all knocks that wait, in parts that fit a frame.
+/// A facilitator gets all pending knocks, in parts that fit a frame.
 #[test]
-fn knocks_come_in_parts_that_fit_a_frame() {
+fn knocks_are_paged_by_frame_size() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let token = bench.invite(1_000, Millis::NEVER);
@@ -64,14 +64,14 @@ fn knocks_come_in_parts_that_fit_a_frame() {
         }
         assert!(!knocks.is_empty());
     }
-    // Not one by one, either.
+    // The parts are not single knocks either.
     let few = 2 * (KNOCKS_MAX * KNOCK_BYTES_MAX / BATCH_BYTES_MAX + 1);
     assert!((2..=few).contains(&parts), "{parts}");
     assert_eq!(got, waiting);
 }
 
 #[test]
-fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
+fn spent_invite_yields_unless_knock_pends() {
     let mut bench = Bench::new(RoomNumbers::default());
     let token = |number: usize| Secret32::new([u8::try_from(number % 256).unwrap(); 32]);
     let (waited_with, burnt, late) =
@@ -93,15 +93,15 @@ fn a_spent_invite_makes_room_for_another_unless_somebody_waits_with_it() {
     assert_eq!(shown(&late).unwrap(), [1]);
     assert_eq!(bench.count("invites"), i64::try_from(INVITES_MAX).unwrap());
 
-    // Who waited takes it back, or is admitted or declined: nobody needs it any more.
+    // After a cancelled, admitted or declined knock, the spent invite is no longer needed.
     bench.run(|batch| admission::cancel(batch, &proof)).unwrap();
     bench.add_invite(302, &token(burnt), 1, Millis::NEVER).unwrap();
     assert_eq!((bench.count("invites"), bench.count("knockers")), (256, 0));
 }
 
-/// A Welcome is for one member, who gets it in parts, until they are past their admission.
+/// A Welcome is for one member, who gets it in parts until they have read past their admission.
 #[test]
-fn a_welcome_waits_for_its_member_alone_until_they_are_in() {
+fn welcome_is_for_its_member_only() {
     const SIZE: usize = 2 * BLOB_PART_BYTES_MAX + 1;
     let mut bench = Bench::new(RoomNumbers::default());
     let welcome: Vec<u8> = (0..SIZE).map(|at| at as u8).collect();
@@ -125,13 +125,13 @@ fn a_welcome_waits_for_its_member_alone_until_they_are_in() {
     bench.run(|batch| blobs::fetched(batch, &ben, Seq(1))).unwrap();
     assert_eq!(refusal(part(&bench, &ben, 0)), RejectCode::NotFound);
     assert_eq!(bench.count("blobs"), 0);
-    // Once more changes nothing.
+    // A repetition changes nothing.
     bench.run(|batch| blobs::fetched(batch, &ben, Seq(1))).unwrap();
 }
 
 /// Each rule holds to its last moment and its last byte, and no further.
 #[test]
-fn a_rule_ends_where_it_says() {
+fn post_rules_end_on_time() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
     let epoch = std::cell::Cell::new(1);
@@ -168,7 +168,7 @@ fn a_rule_ends_where_it_says() {
     assert_eq!(post(&mut bench, 5_000, b""), Some((RejectCode::SlowMode, Some(7_000))));
     assert_eq!(post(&mut bench, 6_999, b""), Some((RejectCode::SlowMode, Some(7_000))));
     assert_eq!(post(&mut bench, 7_000, b""), None);
-    // A clock that was set back silences nobody.
+    // A clock that went back silences no member.
     assert_eq!(post(&mut bench, 6_000, b""), None);
 
     let whole = say(0, b"words").payload.len() as u32;
@@ -188,7 +188,7 @@ fn a_rule_ends_where_it_says() {
 }
 
 #[test]
-fn a_room_keeps_its_entries_for_a_minute_to_ten_years() {
+fn retention_is_minute_to_ten_years() {
     let years = 3_660 * DAY / 1000;
     for (seconds, taken) in [(59, false), (60, true), (years, true), (years + 1, false)] {
         let numbers = RoomNumbers { retention_seconds: seconds, ..RoomNumbers::default() };
@@ -196,9 +196,9 @@ fn a_room_keeps_its_entries_for_a_minute_to_ten_years() {
     }
 }
 
-/// The key of an entry holds so many rooms.
+/// The key of an entry bounds the number of rooms.
 #[test]
-fn a_room_beyond_the_last_is_not_opened() {
+fn room_beyond_the_last_is_refused() {
     let mut bench = Bench::new(RoomNumbers::default());
     let grant = Secret32::new([8; 32]);
     let terms = Terms { rooms_left: 2, members_max: 9, expires: Millis::NEVER };
@@ -218,9 +218,9 @@ fn a_room_beyond_the_last_is_not_opened() {
     assert!(matches!(open(12), Err(Fault::Store(_))));
 }
 
-/// As much as is allowed is taken, and nothing beyond it.
+/// The largest permitted submission is accepted, and nothing beyond it.
 #[test]
-fn a_submission_is_as_large_as_it_may_be_and_no_larger() {
+fn submission_size_is_bounded() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let room_for = PAYLOAD_BYTES_MAX - say(0, b"").payload.len();
@@ -235,9 +235,9 @@ fn a_submission_is_as_large_as_it_may_be_and_no_larger() {
     assert_eq!(refusal(bench.submit(&founder, nothing)), RejectCode::BadFrame);
 }
 
-/// The key of an entry holds so many of a room.
+/// The key of an entry bounds the number of entries of a room.
 #[test]
-fn an_entry_beyond_the_last_is_refused() {
+fn entry_beyond_the_last_is_refused() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let before_last = [schema::int(SEQ_MAX - 1)];
@@ -247,7 +247,7 @@ fn an_entry_beyond_the_last_is_refused() {
 }
 
 #[test]
-fn an_invite_can_be_used_and_its_preview_fits_a_frame() {
+fn unusable_or_large_invites_are_refused() {
     let mut bench = Bench::new(RoomNumbers::default());
     let founder = bench.founder.clone();
     let mut ids = 1_u8..;
@@ -264,9 +264,9 @@ fn an_invite_can_be_used_and_its_preview_fits_a_frame() {
     assert_eq!(invite(1, START, 0), Some(RejectCode::BadFrame));
 }
 
-/// Who moderates is for facilitators to say; what else somebody is, for co-facilitators, too.
+/// Facilitators appoint moderators; co-facilitators may set the other roles.
 #[test]
-fn a_co_facilitator_makes_observers_and_no_facilitators() {
+fn co_facilitator_sets_only_lesser_roles() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (founder, ben) = (bench.founder.clone(), bench.admit(1));
     let set = |member: &Proved, role| vec![Effect::SetRole { member: *member.member(), role }];
@@ -280,7 +280,7 @@ fn a_co_facilitator_makes_observers_and_no_facilitators() {
 }
 
 #[test]
-fn members_retract_their_own_words_and_nobody_else_s() {
+fn members_retract_only_own_entries() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, cleo) = (bench.admit(1), bench.admit_in(1, 2, b"another welcome"));
     let words = say(1, b"words").of_epoch(2);
@@ -297,7 +297,7 @@ fn members_retract_their_own_words_and_nobody_else_s() {
 }
 
 #[test]
-fn the_note_of_a_refusal_is_as_long_as_it_may_be_and_no_longer() {
+fn note_of_declined_knock_is_bounded() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (founder, token) = (bench.founder.clone(), bench.invite(9, Millis::NEVER));
     let (proof, knock, _) = knocker(1, &token);
@@ -312,9 +312,9 @@ fn the_note_of_a_refusal_is_as_long_as_it_may_be_and_no_longer() {
     assert!(bench.submit(&founder, decline(21, NOTE_BYTES_MAX)).is_ok());
 }
 
-/// When and how much somebody posted is kept where a rule needs it, and nowhere else.
+/// Times and sizes of posts are stored only where a rule needs them.
 #[test]
-fn a_room_without_pace_or_budget_keeps_no_account_of_posts() {
+fn posts_are_recorded_only_for_rules() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
     let account = |bench: &Bench| -> (i64, i64) {
@@ -333,9 +333,9 @@ fn a_room_without_pace_or_budget_keeps_no_account_of_posts() {
     assert_eq!(account(&bench), (1, schema::int(START)));
 }
 
-/// A facilitator sees who has left and is still a leaf of the group.
+/// A facilitator sees departed members who are still leaves of the group.
 #[test]
-fn a_facilitator_sees_who_has_left_and_who_waits() {
+fn facilitator_sees_departures_and_knocks() {
     let mut bench = Bench::new(RoomNumbers::default());
     let (ben, founder) = (bench.admit(1), bench.founder.clone());
     let cleo = bench.admit_in(1, 2, b"another welcome");
@@ -353,18 +353,18 @@ fn a_facilitator_sees_who_has_left_and_who_waits() {
         [Some(false), Some(true), Some(false), None]
     );
     assert_eq!(status.knocks, 1);
-    // A short one comes, too.
+    // A short list is served too.
     let (knocks, more) = read::knocks(&bench.db, &founder, None).unwrap();
     assert_eq!((knocks.len(), more), (1, false));
-    // Members see no roster, and whoever has left nothing.
+    // Members see no roster, and former members see nothing.
     assert!(read::status(&bench.db, &cleo, stream).unwrap().roster.is_empty());
     assert_eq!(refusal(read::status(&bench.db, &ben, stream)), RejectCode::NotMember);
     assert_eq!(refusal(read::knocks(&bench.db, &cleo, None)), RejectCode::NotFacilitator);
 }
 
-/// An invite opens the door of its own room, whatever number that has.
+/// An invite admits only to its own room, whatever the room's number.
 #[test]
-fn an_invite_is_of_one_room() {
+fn invite_works_for_one_room() {
     let mut bench = Bench::new(RoomNumbers::default());
     let grant = Secret32::new([8; 32]);
     let terms = Terms { rooms_left: 1, members_max: 9, expires: Millis::NEVER };

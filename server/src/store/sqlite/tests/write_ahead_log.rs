@@ -1,4 +1,4 @@
-//! What is in the write-ahead log, and for how long.
+//! Contents of the write-ahead log, and for how long.
 
 use super::*;
 
@@ -13,9 +13,9 @@ async fn log_is_emptied(dir: &Path) {
     tokio::time::timeout(std::time::Duration::from_secs(20), emptied).await.unwrap();
 }
 
-/// Grants have no row ids, and SQLite does not tell that one was deleted.
+/// Grants have no row ids, and SQLite does not report their deletion.
 #[tokio::test]
-async fn whatever_retention_deletes_empties_the_log() {
+async fn retention_empties_the_log() {
     let Bench { dir, db, .. } = Bench::new(RoomNumbers::default());
     let (store, threads, _registry, _metrics) = open(dir.path());
     log_is_emptied(dir.path()).await;
@@ -29,9 +29,9 @@ async fn whatever_retention_deletes_empties_the_log() {
     threads.join();
 }
 
-/// A log that grew long while much was written is cut when nobody writes, though nothing was deleted.
+/// A log that grew long is cut when nobody writes, even if nothing was deleted.
 #[tokio::test]
-async fn a_long_log_is_cut_when_nobody_writes() {
+async fn long_log_is_cut_when_idle() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
     drop(db);
     let (store, threads, _registry, _metrics) = open(dir.path());
@@ -50,12 +50,12 @@ async fn a_long_log_is_cut_when_nobody_writes() {
     threads.join();
 }
 
-/// When the log is moved into the database, when it is cut, and when it is left alone.
+/// The relay moves the log into the database after many changes, cuts it after deletions, and otherwise leaves it.
 #[tokio::test]
-async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_was_deleted() {
+async fn log_moves_and_cuts_are_paced() {
     use std::time::{Duration, Instant};
     const CUT_PAUSE: Duration = Duration::from_secs(1);
-    /// Several looks at the log.
+    /// The time of several checks of the log.
     const LOOKS: Duration = Duration::from_millis(500);
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
     drop(db);
@@ -78,7 +78,7 @@ async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_w
         tokio::time::timeout(Duration::from_secs(20), met).await.unwrap();
     };
 
-    // Little is written and nothing deleted: whoever writes and whoever does not, the log is left alone.
+    // Few writes and no deletions: the log is left alone, during writes and without them.
     log_is_emptied(dir.path()).await;
     let (began, mut longest, mut id) = (Instant::now(), 0, 0);
     while began.elapsed() < CUT_PAUSE + 2 * LOOKS {
@@ -92,7 +92,7 @@ async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_w
     }
     assert!(!is_moved(b"words that are in the log alone"));
 
-    // Much was changed: it is moved, and keeps its length.
+    // Many changes: the log is moved and keeps its length.
     store
         .sqlite
         .write(|batch| {
@@ -107,7 +107,7 @@ async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_w
     until(&|| is_moved(b"words that are in the log alone")).await;
     assert!(length() >= longest, "cut without need");
 
-    // Content was deleted twice: each time it is cut, and not in the same second.
+    // Two deletions of content: the log is cut after each, and not twice in one second.
     let began = Instant::now();
     for seq in [1, 2] {
         let own = Some(self::say(seq, b"").id);
@@ -123,21 +123,21 @@ async fn the_log_is_moved_when_much_changed_and_cut_once_a_second_when_content_w
 }
 
 #[tokio::test]
-async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
+async fn retracted_entry_leaves_every_file_soon() {
     let Bench { dir, db, founder, .. } = Bench::new(RoomNumbers::default());
     drop(db);
     let (store, threads, _registry, _metrics) = open(dir.path());
-    // Every start empties the log; what is tested is not that.
+    // Every start empties the log; the test waits for that first.
     log_is_emptied(dir.path()).await;
     let canary = b"the canary that must be gone from every file";
-    // Of several pages: what is said afterwards would overwrite a short one by itself.
+    // Several pages, because later entries would overwrite a short one anyway.
     let words = say(1, &canary.repeat(400));
     let said = store.submit(Millis(START), founder.clone(), words).await.await.unwrap();
     assert!(holds(dir.path(), canary));
     let id = say(1, b"").id;
     let retract = marked(2, 500, vec![Effect::Retract { seq: said.accepted().seq, own: Some(id) }])
         .of_epoch(0);
-    // A reader who began before it needs the log as it was, and holds up nobody for it.
+    // A reader that began earlier needs the old log, and delays no writer.
     let reader = schema::open_reader(&database_path(dir.path())).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM entries;").unwrap();
     let _: i64 = reader.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).unwrap();
@@ -159,9 +159,9 @@ async fn what_is_retracted_is_soon_in_no_file_of_a_running_relay() {
     threads.join();
 }
 
-/// SQLite tells nobody of a row that gives way to another.
+/// SQLite does not report a row that another replaces.
 #[tokio::test]
-async fn a_knock_that_another_replaced_is_soon_in_no_file_of_a_running_relay() {
+async fn replaced_knock_leaves_every_file_soon() {
     let mut bench = Bench::new(RoomNumbers::default());
     let token = bench.invite(1, Millis::NEVER);
     let Bench { dir, db, .. } = bench;
