@@ -119,7 +119,7 @@ pub struct Acknowledgement {
     #[n(8)]
     #[cbor(with = "minicbor::bytes")]
     pub nonce: [u8; 16],
-    /// Admits nobody after this time.
+    /// The agreement admits no member after this time.
     #[n(9)]
     pub expires: Millis,
     /// Answers to the facilitator's comprehension questions, if any.

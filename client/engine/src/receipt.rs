@@ -64,7 +64,7 @@ impl Receipt {
     /// [`EngineError::BadReceipt`] or [`EngineError::Acknowledgement`].
     pub fn verify(&self) -> Result<(), EngineError> {
         let ack = &self.acknowledgement;
-        // This is not the refusal of an admission: somebody altered the receipt.
+        // This is not the refusal of an admission: the receipt was altered.
         if ack.verify(&self.room, &ack.member).is_err() {
             return Err(EngineError::BadReceipt("the acknowledgement's signature does not verify"));
         }

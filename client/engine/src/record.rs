@@ -81,7 +81,7 @@ pub enum Category {
     /// Confidentiality was breached.
     #[n(1)]
     Confidentiality,
-    /// The member hurt somebody.
+    /// The member hurt another person.
     #[n(2)]
     Conduct,
     /// A person may be in danger.

@@ -217,7 +217,7 @@ impl Group {
         self.inner.pending_proposals().next().is_some()
     }
 
-    /// Adds many members at once without asking anybody.
+    /// Adds many members at once without their knocks.
     pub(crate) fn fill(
         &mut self,
         provider: &Provider<'_>,

@@ -244,7 +244,7 @@ fn read_header(home: &Path) -> Result<Option<Header>> {
     }
 }
 
-/// Removes the files of an interrupted creation. Nobody ever opened that profile, so it holds nothing.
+/// Removes the files of an interrupted creation. That profile was never opened, so it holds nothing.
 fn discard_unfinished(home: &Path) -> Result<()> {
     if home.join(PROFILE_NEW).try_exists()? {
         for name in [DATABASE].into_iter().chain(DATABASE_LOGS).chain([PROFILE_NEW]) {

@@ -182,7 +182,7 @@ fn expired_or_future_acknowledgement_admits_nobody() {
     ack.expires = Millis::NEVER;
     let ghost = Ghost::with(key.clone(), signed(&key, ack), "Gus");
     never_admits(&mut world, ghost, AckError::TooLasting);
-    // A clock ten minutes ahead keeps nobody out, nor does the last moment of the year.
+    // A clock ten minutes ahead does not prevent an admission, nor does the last moment of the year.
     for signed_at in [NOW.plus(600_000), year_ago.plus(1)] {
         let mut world = World::new();
         let (room, agreement) = (world.rooms[FAY].id(), current(&world.rooms[FAY]));
@@ -395,7 +395,7 @@ fn relay_without_gate_yields_no_key() {
         world.say(if round % 2 == 0 { FAY } else { BEN }, &format!("secret {round}"));
     }
     assert_eq!(ghost.reads(&world.log), 0);
-    // And what the ghost posts is nobody's.
+    // No member reads the ghost's post.
     let (provider, key) = (ghost.provider(), ghost.key.clone());
     let post = ghost.group.as_mut().unwrap().encrypt(&provider, &key, b"boo", false).unwrap();
     world.nobody_reads(post);

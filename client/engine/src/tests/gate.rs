@@ -326,7 +326,7 @@ fn mute_hides_only_messages() {
     world.act(FAY, Act::Retract { message: id, seq, category: Category::Request });
     let member = world.key(MAL);
     let seen = world.act(FAY, removal(member));
-    // The tombstone names actor and category for Ben, who muted Fay, as for everybody.
+    // For Ben, who muted Fay, the tombstone names actor and category too.
     for who in [CLEO, BEN] {
         let row = world.rooms[who].history(seq, 1).unwrap().remove(0);
         let tombstone = RowContent::Tombstone { by: Some(fay), category: Some(Category::Request) };

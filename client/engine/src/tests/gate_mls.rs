@@ -59,7 +59,7 @@ fn proposals_by_reference_are_refused() {
         let committed = world.forge(MAL, &forgery);
         let (provider, group) = world.rooms[MAL].group().unwrap();
         group.forget_proposals(&provider);
-        // The relay helps and delivers both to everybody, in order.
+        // The relay helps and delivers both to every member, in order.
         world.log.append(payload);
         world.show();
         world.refuses(MAL, committed.commit, &Refusal::Unusable);

@@ -341,7 +341,7 @@ fn preview_needs_the_pinned_facilitators_signature() {
     let link = &waiting.link;
     assert!(open_preview(link, &sealed).is_ok());
     let preview = open_preview(link, &sealed).unwrap();
-    // Anybody with the link can seal another preview, but not sign it for the facilitator.
+    // Any holder of the link can seal another preview, but not sign it for the facilitator.
     let key = SigningKey::from_bytes(&[85; 32]);
     let mallory = MemberKey(key.verifying_key().to_bytes());
     let reseal = |preview: &crate::agreement::Preview| {

@@ -205,7 +205,7 @@ fn later_messages_vouch_and_count() {
     assert_eq!(told, 32);
 }
 
-/// The message counts all the same.
+/// The message is still counted.
 #[test]
 fn text_under_mark_is_never_shown() {
     let mut world = World::new();

@@ -78,7 +78,7 @@ fn fullest(policy: &RoomPolicy, roles: usize) -> RoomPolicy {
     }
 }
 
-/// Bytes of a commit that admits a member, makes the longest record and encrypts to everybody: more than any single act does.
+/// Bytes of a commit that admits a member, makes the longest record and encrypts to all members: more than any single act does.
 fn largest(suite: Suite) -> usize {
     let mut fay = found("Fay", suite);
     let (id, agreement, policy) = (fay.id(), current(&fay), fay.policy().unwrap());

@@ -46,7 +46,7 @@ pub(super) fn invite_issued(role: Role) -> Body {
     }
 }
 
-/// Delivers a member's envelope to everybody else and returns the row that Ben's client makes of it.
+/// Delivers a member's envelope to all others and returns the row that Ben's client makes of it.
 pub(super) fn ben_sees(world: &mut World, who: usize, envelope: &Envelope) -> Row {
     let payload = posts(&mut world.rooms[who], envelope);
     world.log.append(payload);
@@ -69,7 +69,7 @@ fn reencrypted_message_is_shown_once() {
 #[test]
 fn copied_message_id_hides_nothing() {
     let mut world = World::new();
-    // The relay shows Mal Fay's message before anybody else sees it; he posts first under her id.
+    // The relay delivers Fay's message to Mal before the others; he posts first under her id.
     world.rooms[FAY].queue_text("Fay's words".into(), NOW).unwrap();
     let fays = world.rooms[FAY].next_submission().unwrap().unwrap();
     let copy = Envelope { id: fays.id, ..text(1, 1, "Fay's words") };

@@ -133,7 +133,7 @@ fn cost_of_sending(room: &mut TestRoom) -> (Duration, usize) {
     (times.into_iter().min().unwrap(), opened.into_iter().min().unwrap())
 }
 
-/// T17, with a relay that accepts what it should refuse. A stored proposal would stop members from sending until somebody commits
+/// T17, with a relay that accepts what it should refuse. A stored proposal would stop members from sending until a member commits
 /// it.
 #[test]
 fn thousand_proposals_leave_only_rows() {

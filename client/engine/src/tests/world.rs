@@ -1,4 +1,4 @@
-//! A room of four with one modified client, and a relay that delivers anything to anybody.
+//! A room of four with one modified client, and a relay that delivers any entry to any member.
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{Digest, MemberKey, handshake};
