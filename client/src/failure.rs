@@ -177,7 +177,7 @@ impl From<LiveError> for Failure {
                     exit::LIED,
                     "left_behind",
                     error.to_string(),
-                    "What you wrote waits in the outbox. Tell a facilitator by another way: they remove you, and you join by a new invite, with your history. If you are the facilitator, and nobody else is one, `hearth recover ROOM` takes the room back to where you are.",
+                    "What you wrote waits in the outbox. Ask the others by another way whether they can speak. If they can, a facilitator removes you, and you join by a new invite, with your history. If nobody can, somebody made the change up: one facilitator runs `hearth recover ROOM`, which takes the room back to where they are.",
                 )
             },
             LiveError::EpochUsedUp => Self {

@@ -170,11 +170,6 @@ impl ConsoleReader {
         }
     }
 
-    /// Returns what is being typed, where lines are edited.
-    pub fn words(&self) -> String {
-        lock(&self.shared.editor).as_ref().map(LineEditor::words).unwrap_or_default()
-    }
-
     /// Waits for Enter on an empty line, asking again after any other line, or for the end of the input. Keys until then are
     /// dropped.
     pub async fn await_enter(mut self, ask: impl Fn()) {

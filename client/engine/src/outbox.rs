@@ -233,6 +233,15 @@ impl Room<'_> {
         Ok(texts.collect())
     }
 
+    /// Whether a waiting text was encrypted and may have reached the relay, which has not refused it.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn is_under_way(&self, id: &MessageId) -> Result<bool> {
+        let mut waiting = self.outgoing()?.into_iter().map(|(_, outgoing)| outgoing);
+        Ok(waiting.any(|o| o.id == *id && o.held.is_none() && !o.refused && !o.payload.is_empty()))
+    }
+
     /// Drops a waiting text; returns whether it was there.
     ///
     /// # Errors

@@ -189,7 +189,6 @@ pub(super) async fn run(
             if alternate {
                 chat.out = context.out.clone();
             }
-            chat.keep_draft(&reader.words());
             chat.keep_typed_ahead(&reader.typed_ahead().await);
             Ok(())
         }

@@ -76,6 +76,14 @@ fn outbox(room: &mut Room<'_>, out: &Output, asked: (Option<&str>, Option<&str>)
     match asked {
         (Some(wanted), _) => {
             let id = find_waiting(room, wanted)?;
+            if room.is_under_way(&id)? {
+                return Err(Failure::new(
+                    exit::REFUSED,
+                    "under_way",
+                    format!("the message {} may be in the room already", id.short()),
+                    "`hearth read ROOM` shows whether it is; `hearth retract ROOM ID` takes it back there.",
+                ));
+            }
             let dropped = room.drop_waiting(&id)?;
             let text = format!("Dropped the message {}; nobody gets it.", id.short());
             return Ok(out.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)?);

@@ -94,8 +94,11 @@ fn refused_text_stays_with_its_reason() {
         let ben = &mut world.rooms[BEN];
         let first = ben.queue_text("refused".into(), NOW).unwrap();
         ben.queue_text("behind".into(), NOW).unwrap();
+        assert!(!ben.is_under_way(&first).unwrap());
         let number = ben.next_submission().unwrap().unwrap().number;
+        assert!(ben.is_under_way(&first).unwrap());
         assert!(ben.hold(number, code).unwrap());
+        assert!(!ben.is_under_way(&first).unwrap());
         let held = ben.held_texts().unwrap();
         assert_eq!((held[0], held.len()), ((first, Held::Refused(code)), behind));
         assert_eq!(ben.next_submission().unwrap().is_none(), behind == 2);
