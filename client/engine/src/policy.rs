@@ -155,7 +155,7 @@ pub enum RuleError {
     /// [`ROLES_MAX`] members have a role already.
     #[error("{ROLES_MAX} members have a role of their own already")]
     TooManyRoles,
-    /// [`DRAFTS_MAX`] amendments were withdrawn or superseded already.
+    /// `DRAFTS_MAX` amendments were withdrawn or superseded already.
     #[error("{DRAFTS_MAX} amendments were given up already; let one take effect")]
     TooManyDrafts,
     /// A text or list exceeds its bound.
