@@ -68,6 +68,28 @@ struct Shared {
 }
 
 impl Shared {
+    /// Joins the parts that are opened with the parts that start empty.
+    fn new(
+        config: Config,
+        store: Arc<store::Store>,
+        registry: Arc<registry::Registry>,
+        metrics: Arc<metrics::Metrics>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            store,
+            registry,
+            metrics,
+            guesses: rate_limit::Guesses::default(),
+            occupancy: Arc::default(),
+            uploads: uploads::Uploads::default(),
+            arrivals: rate_limit::Arrivals::new(tokio::time::Instant::now()).into(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            killed: CancellationToken::new(),
+        })
+    }
+
     fn now(&self) -> Millis {
         self.config.clock.now()
     }

@@ -20,7 +20,6 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Config, DataDirError, OpenError, Shared, TlsError, admin,
@@ -28,11 +27,9 @@ use crate::{
     data_dir::{Address, DataDir, split_url},
     listener,
     metrics::Metrics,
-    rate_limit::{Arrivals, Guesses, Occupancy},
     registry::Registry,
     store::{self, Store, Threads},
     tls::{Identity, Reload},
-    uploads::Uploads,
     words,
 };
 
@@ -259,19 +256,7 @@ impl Relay {
         }
         let transport = config.transport;
         data_dir.record_address(&Address { authority, transport, pin: link_pin(&identity) })?;
-        let shared = Arc::new(Shared {
-            config,
-            store,
-            registry,
-            metrics,
-            guesses: Guesses::default(),
-            occupancy: Arc::new(Occupancy::default()),
-            uploads: Uploads::default(),
-            arrivals: Arrivals::new(Instant::now()).into(),
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            killed: CancellationToken::new(),
-        });
+        let shared = Shared::new(config, store, registry, metrics);
         Ok(Self {
             data_dir,
             listener,

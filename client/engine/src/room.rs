@@ -376,8 +376,7 @@ impl<'s> Room<'s> {
         Ok(())
     }
 
-    /// Keeps words that were begun and not sent, sealed like all of the room, in place of what was kept before. Empty words
-    /// keep nothing.
+    /// Keeps an unsent draft, sealed, in place of the last one. An empty draft deletes it.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -388,7 +387,7 @@ impl<'s> Room<'s> {
         }
     }
 
-    /// Returns the words that were begun and not sent; they stay until [`Self::keep_draft`] changes them.
+    /// Returns the unsent draft. It stays until [`Self::keep_draft`] changes it.
     ///
     /// # Errors
     /// See [`EngineError`].

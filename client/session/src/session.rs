@@ -18,7 +18,7 @@ use crate::{
 /// A connection that held for so long begins the back-off afresh.
 const STEADY: Duration = Duration::from_secs(60);
 
-/// What a session tells.
+/// Events of a session.
 #[derive(Debug)]
 pub enum Event {
     /// There is a connection; what came before it is in the room.
@@ -34,24 +34,24 @@ pub enum Event {
     },
     /// Something came in, or was done: the room may have news.
     News,
-    /// Somebody knocks.
+    /// A newcomer knocks.
     Knock,
-    /// Something that is due does not get done, for a reason that was not told yet. The rest goes on.
+    /// Due work failed, for a reason that was not told yet. The rest goes on.
     Trouble(LiveError),
 }
 
-/// What there is to know of a new connection.
+/// Properties of a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Up {
     /// A reason for the connection before this one to be away was told.
     pub again: bool,
-    /// What passes stays secret from a quantum computer that comes later.
+    /// The key exchange resists a later quantum computer.
     pub post_quantum: bool,
     /// The relay's store was moved or restored, and nothing that was seen is missing.
     pub moved: bool,
 }
 
-/// What [`Session::turn`] has to do.
+/// Work for [`Session::turn`].
 #[derive(Debug)]
 pub enum Ready {
     /// Something is to be told.
@@ -60,7 +60,7 @@ pub enum Ready {
     Connect,
     /// Something arrived, or fell due.
     Incoming(Result<Incoming, LiveError>),
-    /// What is due is to be done.
+    /// Due work, such as a departure to carry out.
     Tend,
 }
 
@@ -82,11 +82,11 @@ pub struct Session<'s> {
     up: Option<Instant>,
     /// Why there is no connection, as it was told.
     away: Option<String>,
-    /// What is in the way of something that is due, as it was told.
+    /// The error of due work, as it was told.
     trouble: Option<String>,
-    /// Whether what is due is to be done before anything is waited for.
+    /// Whether due work comes before the next wait.
     tends: bool,
-    /// What is to be told before anything else is done.
+    /// Events to tell before any other work.
     untold: VecDeque<Event>,
     missed: Box<dyn Fn(u64) + 's>,
 }
@@ -157,7 +157,7 @@ impl<'s> Session<'s> {
     /// next turn connects again or goes on.
     ///
     /// # Errors
-    /// What no connection mends, see [`LiveError::is_final`].
+    /// An error that no new connection mends, see [`LiveError::is_final`].
     pub async fn turn(&mut self, ready: Ready) -> Result<Event, LiveError> {
         match ready {
             Ready::Tell(event) => Ok(event),

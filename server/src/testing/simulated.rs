@@ -8,23 +8,20 @@ use std::{net::IpAddr, path::Path, sync::Arc};
 use futures_util::{FutureExt as _, StreamExt as _};
 use hearth_protocol::{Millis, RelayId, Secret32, limits::MEMBERS_MAX};
 use hearth_rules::admission::Terms;
-use tokio::{io::DuplexStream, task::unconstrained, time::Instant};
+use tokio::{io::DuplexStream, task::unconstrained};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Clock, Config, OpenError, Shared,
     connection::{Connection, Socket},
     io::Progress,
     metrics::Metrics,
-    rate_limit::{Arrivals, Guesses, Occupancy},
     registry::Registry,
     relay::delete_expired,
     store::{self, Store},
-    uploads::Uploads,
 };
 
 /// Bytes between a connection and its far end, the maximum that one turn may write.
@@ -89,19 +86,7 @@ pub(crate) fn alone(dir: &Path, clock: Clock) -> Result<Arc<Shared>, OpenError> 
     let (registry, metrics) = (Arc::new(Registry::default()), Arc::new(Metrics::default()));
     let config = Config { clock, ..Config::new(dir) };
     let store = Store::open_here(dir, registry.clone(), metrics.clone(), config.limits())?;
-    Ok(Arc::new(Shared {
-        config,
-        store,
-        registry,
-        metrics,
-        guesses: Guesses::default(),
-        occupancy: Arc::new(Occupancy::default()),
-        uploads: Uploads::default(),
-        arrivals: Arrivals::new(Instant::now()).into(),
-        tasks: TaskTracker::new(),
-        stopping: CancellationToken::new(),
-        killed: CancellationToken::new(),
-    }))
+    Ok(Shared::new(config, store, registry, metrics))
 }
 
 impl Wire {

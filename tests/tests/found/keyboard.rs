@@ -1,8 +1,10 @@
 //! People at the keyboard: what ends a chat, what is asked first, and what is said.
 
-use std::{ffi::OsString, fs};
+use std::fs;
 
-use hearth_kit::{AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, text_file, wait_until};
+use hearth_kit::{
+    AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, clock, text_file, wait_until,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -594,24 +596,6 @@ fn d14_waiting_words_are_not_lost() {
     let said = circle.history(&circle.fay);
     assert_eq!(texts(&said), ["Hi", "Well", "Written without a connection"]);
     assert!(!said.iter().any(|row| row["kind"] == "notice"), "{said:?}");
-}
-
-/// Returns the words that put a program under a wall clock of its own, if there is `faketime`.
-fn clock(spec: &str) -> Option<Vec<OsString>> {
-    let folders = fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
-    let libraries = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
-    let Some(library) = libraries.into_iter().find(|path| path.exists()) else {
-        hearth_kit::skip::lacks("faketime");
-        return None;
-    };
-    let words = [
-        "/usr/bin/env".to_owned(),
-        format!("LD_PRELOAD={}", library.display()),
-        format!("FAKETIME={spec}"),
-        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
-        "DONT_FAKE_MONOTONIC=1".to_owned(),
-    ];
-    Some(words.map(OsString::from).to_vec())
 }
 
 #[test]

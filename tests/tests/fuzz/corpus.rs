@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hearth_kit::Dice;
+
 use super::Target;
 
 /// Files of one target that are worth keeping.
@@ -34,55 +36,30 @@ pub fn write_seeds(target: &Target) {
     }
 }
 
-/// Numbers that are random enough for mutations, and the same for the same seed (SplitMix64).
-pub struct Numbers(u64);
-
-impl Numbers {
-    /// Starts from a seed.
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// Returns the next number.
-    pub const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Returns a number below a bound; 0 if the bound is.
-    pub fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound).unwrap().max(1);
-        usize::try_from(self.next() % bound).unwrap()
-    }
-}
-
 /// Makes something new of some entries: bits flipped, bytes set, cut, doubled, or spliced with another.
-pub fn mutate(entries: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
+pub fn mutate(entries: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
     /// What lengths, counts and types turn on.
     const TELLING: [u8; 8] = [0x00, 0x01, 0x7f, 0x80, 0xff, 0x9f, 0xbf, 0xf6];
-    let mut bytes = entries[numbers.below(entries.len())].clone();
-    for _ in 0..=numbers.below(4) {
-        let at = numbers.below(bytes.len());
-        match numbers.below(7) {
-            _ if bytes.is_empty() => bytes.push(TELLING[numbers.below(8)]),
-            0 => bytes[at] ^= 1 << numbers.below(8),
-            1 => bytes[at] = TELLING[numbers.below(8)],
+    let mut bytes = entries[dice.below(entries.len())].clone();
+    for _ in 0..=dice.below(4) {
+        let at = dice.below(bytes.len());
+        match dice.below(7) {
+            _ if bytes.is_empty() => bytes.push(TELLING[dice.below(8)]),
+            0 => bytes[at] ^= 1 << dice.below(8),
+            1 => bytes[at] = TELLING[dice.below(8)],
             2 => bytes.truncate(at),
-            3 => bytes.insert(at, TELLING[numbers.below(8)]),
+            3 => bytes.insert(at, TELLING[dice.below(8)]),
             4 => {
                 bytes.remove(at);
             }
             5 => {
-                let piece = bytes[at..bytes.len().min(at + 1 + numbers.below(32))].to_vec();
+                let piece = bytes[at..bytes.len().min(at + 1 + dice.below(32))].to_vec();
                 bytes.splice(at..at, piece);
             }
             _ => {
-                let other = &entries[numbers.below(entries.len())];
+                let other = &entries[dice.below(entries.len())];
                 bytes.truncate(at);
-                bytes.extend(&other[numbers.below(other.len())..]);
+                bytes.extend(&other[dice.below(other.len())..]);
             }
         }
     }

@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
+use hearth_engine::content::TEXT_BYTES_MAX;
+use hearth_kit::Dice;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::fuzz::{TARGETS, Target, corpus};
-use hearth_engine::content::TEXT_BYTES_MAX;
 
 /// Mutations of each target in continuous integration.
 const TRIES: usize = 2_000;
@@ -49,9 +50,9 @@ fn replay(name: &str) {
     }
     let tries = number("HEARTH_FUZZ_N").unwrap_or(TRIES / target.slowness);
     let seed = u64::try_from(number("HEARTH_FUZZ_SEED").unwrap_or(1)).unwrap();
-    let mut numbers = corpus::Numbers::new(seed);
+    let mut dice = Dice::new(seed);
     for _ in 0..tries {
-        let bytes = corpus::mutate(&entries, &mut numbers);
+        let bytes = corpus::mutate(&entries, &mut dice);
         slowest = slowest.max(try_one(target, &bytes));
     }
     eprintln!("{name}: {} entries and {tries} mutations, slowest {slowest:?}", entries.len());

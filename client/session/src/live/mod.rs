@@ -1212,8 +1212,8 @@ async fn last_in_common(network: &Network, room: &Room<'_>, head: Seq) -> Result
     }
 }
 
-/// Compares the entries of a range, the first excluded, in order. Returns the last before one that differs; `None` if the first
-/// that can be compared differs already.
+/// Compares the entries of a range, the first excluded, in order. Returns the last entry before one that differs; `None` if the
+/// first entry of the range differs already.
 async fn compare(
     network: &Network,
     room: &Room<'_>,
