@@ -3,7 +3,10 @@
 //! Every change runs in one transaction of the store that covers MLS state, outbox, cursor and history. After a failed transaction
 //! the group in memory is dropped and loaded again, because it may be ahead of the store.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+};
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
@@ -31,6 +34,9 @@ pub const FOUND_MAX: usize = 8;
 pub(super) const STATE: &[u8] = b"state";
 pub(super) const CURSOR: &[u8] = b"cursor";
 const DRAFT: &[u8] = b"draft";
+
+/// Names by key.
+pub type Names = HashMap<MemberKey, String>;
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -207,8 +213,8 @@ impl<'s> Room<'s> {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn known_names(&mut self) -> Result<std::collections::HashMap<MemberKey, String>> {
-        let mut names = std::collections::HashMap::new();
+    pub fn known_names(&mut self) -> Result<Names> {
+        let mut names = Names::new();
         for row in self.history(Seq(0), usize::MAX)? {
             if let (Some(from), false) = (row.from, row.name.is_empty()) {
                 names.insert(from, row.name);

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod backoff;
+pub mod client;
 pub mod connection;
 pub mod live;
 pub mod network;

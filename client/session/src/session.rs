@@ -190,13 +190,14 @@ impl<'s> Session<'s> {
         self.passes(flushed)
     }
 
-    /// Gives the connection up, because a command found it to be of no use, and comes back.
-    pub fn reconnect(&mut self) {
+    /// Gives the connection up, because a command found it to be of no use, and comes back. Returns when.
+    pub fn reconnect(&mut self) -> Instant {
         let retry = self.next_attempt();
         self.link = match self.link.take() {
             Some(Link::Up(live)) => Some(Link::Down { room: Box::new(live.into_room()), retry }),
             link => link,
         };
+        retry
     }
 
     /// Returns when the next attempt is made. One that follows a connection that held comes soon.

@@ -1,0 +1,367 @@
+//! Commands that need the relay, each done on a room that is caught up.
+
+use std::sync::Arc;
+
+use hearth_engine::{
+    EngineError, Room,
+    accord::Waits,
+    act::{Due, InviteTerms, Knock},
+    agreement::Change,
+    policy::{Act, Category, RuleError},
+    state::{Row, RowContent},
+};
+use hearth_protocol::{Effect, MemberKey, MessageId, Millis, Role, Seq, frame::PendingKnock};
+use hearth_text::escape;
+
+use super::command::{AskError, Command, Knocker, Outcome};
+use crate::live::{Live, LiveError};
+
+/// Difference of clocks with which nobody amends an agreement: a day.
+const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
+/// Rows of history read at once.
+const PAGE: usize = 256;
+
+type Result<T = Outcome, E = AskError> = std::result::Result<T, E>;
+
+/// The knocks that were listed last, so that what a person saw is what they admit.
+pub(super) type Listed = Vec<(PendingKnock, Result<Knock, Arc<EngineError>>)>;
+
+/// Does one command.
+pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Command) -> Result {
+    match command {
+        Command::Act(act) => moderate(live, act).await,
+        Command::Pause { millis, comment } => {
+            let comment = words(&comment)?;
+            let until = live.relay_now().plus(millis);
+            moderate(live, Act::Pause { until, comment }).await
+        }
+        Command::TimeOut { member, millis, note } => time_out(live, member, millis, note).await,
+        Command::Invite { uses, millis, role } => {
+            let expires = live.relay_now().plus(millis);
+            let terms = InviteTerms { uses, expires, role };
+            let now = live.room.now();
+            let (link, _) = live.room.invite(terms, now)?;
+            live.flush().await?;
+            Ok(Outcome::Invited { link: Box::new(link), expires })
+        }
+        Command::Revoke(invite) => {
+            live.effects_only(vec![Effect::RevokeInvite { invite }]).await?;
+            Ok(Outcome::Done)
+        }
+        Command::Knocks => {
+            *listed = list(live).await?;
+            Ok(Outcome::Knocks(knockers(live, listed)))
+        }
+        Command::Admit(member) => {
+            let knock = knock_of(live, listed, member).await?.1.map_err(AskError::Knock)?;
+            let seq = live.admit(&knock).await?;
+            Ok(Outcome::Admitted { name: knock.name, member, seq })
+        }
+        Command::Decline { member, words } => {
+            let (pending, opened) = knock_of(live, listed, member).await?;
+            let unsaid = opened.is_err() && !words.is_empty();
+            let now = live.room.now();
+            let (name, effect) = match opened {
+                Ok(knock) => (Some(knock.name.clone()), live.room.decline(&knock, words, now)?),
+                Err(_) => (None, live.room.decline_unread(pending.member)?),
+            };
+            live.effects_only(vec![effect]).await?;
+            Ok(Outcome::Declined { name, unsaid })
+        }
+        Command::Retract { place, category } => {
+            let mut rows = live.room.history(place, 1)?;
+            rows.retain(|row| row.place == place);
+            retract(live, rows, category).await
+        }
+        Command::RetractAll { member, category } => {
+            let rows = rows_of(&live.room, member)?;
+            retract(live, rows, category).await
+        }
+        Command::RestoreRules => {
+            let restored = live.restore_rules().await?;
+            Ok(Outcome::Restored { restored, remain: live.room.mismatches()? })
+        }
+        Command::Depart { withdrawn, goodbye } => depart(live, withdrawn, goodbye).await,
+        Command::Status => {
+            live.compare().await?;
+            let status = Box::new(live.status().await?);
+            let (untold, mismatches) = (live.room.untold()?, live.room.mismatches()?);
+            Ok(Outcome::Status { status, mismatches, untold })
+        }
+        Command::Amend { text, change, millis } => amend(live, text, change, millis).await,
+        Command::Acknowledge(agreement) => {
+            live.acknowledge(&agreement).await?;
+            Ok(Outcome::Done)
+        }
+        Command::Enact => enact(live).await,
+        Command::WithdrawAmendment => {
+            live.commit(|room, now| room.withdraw_amendment(now)).await?;
+            Ok(Outcome::Done)
+        }
+        // Done without the relay, see `local`.
+        _ => Ok(Outcome::Done),
+    }
+}
+
+/// Makes words harmless that a person typed; none stay none.
+fn words(text: &str) -> Result<String> {
+    if text.is_empty() { Ok(String::new()) } else { Ok(escape::sanitize_input(text)?) }
+}
+
+async fn moderate(live: &mut Live<'_>, act: Act) -> Result {
+    let act = match act {
+        Act::Announce(text) => Act::Announce(escape::sanitize_input(&text)?),
+        act => act,
+    };
+    let target = act.target();
+    let target = live.room.roster()?.into_iter().find(|leaf| Some(leaf.member) == target);
+    let seq = live.act(act.clone()).await?;
+    Ok(Outcome::Acted { act, target, seq })
+}
+
+async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: String) -> Result {
+    let leaf = live.room.roster()?.into_iter().find(|leaf| leaf.member == member);
+    let leaf = leaf.ok_or(EngineError::Rule(RuleError::NoSuchMember))?;
+    if live.room.policy()?.role(&member).moderates() {
+        return Err(AskError::ModeratorTimeOut);
+    }
+    let now_there = live.relay_now();
+    if millis == 0 {
+        let lasts = |until: Millis| until > now_there;
+        let status = live.status().await?;
+        let enforced = status.roster.iter().any(|r| r.member == member && lasts(r.timed_out_until));
+        if !enforced && !live.room.recorded_time_out(&member)?.is_some_and(lasts) {
+            return Err(AskError::NoTimeOut(leaf.name));
+        }
+    }
+    let until = if millis == 0 { Millis(0) } else { now_there.plus(millis) };
+    let now = live.room.now();
+    let time_out = live.room.queue_time_out(member, until, note, now)?;
+    live.flush().await?;
+    let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
+    Ok(Outcome::TimedOut { leaf, until, seq })
+}
+
+async fn list(live: &mut Live<'_>) -> Result<Listed> {
+    if !live.room.my_role()?.moderates() {
+        return Err(EngineError::Rule(RuleError::NotFacilitator).into());
+    }
+    let knocks = live.knocks().await?;
+    Ok(knocks.into_iter().map(|(pending, opened)| (pending, opened.map_err(Arc::new))).collect())
+}
+
+fn knockers(live: &mut Live<'_>, listed: &Listed) -> Vec<Knocker> {
+    let moment = live.moment();
+    let knockers = listed.iter().map(|(pending, opened)| {
+        let opened = opened.clone();
+        // As an admission does, by whichever clock it is good.
+        let dates = opened.as_ref().ok().and_then(|knock| {
+            let judge = |at| knock.acknowledgement.judge_dates(at);
+            judge(moment.earlier()).or_else(|_| judge(moment.own.max(moment.relay))).err()
+        });
+        let others_can = match opened.as_ref().map(|knock| live.room.check_vouched(knock)) {
+            Ok(Err(EngineError::NotVouched(names))) => Some(names),
+            _ => None,
+        };
+        let dates = dates.map(|error| error.to_string());
+        Knocker { pending: pending.clone(), opened, dates, others_can }
+    });
+    knockers.collect()
+}
+
+/// Returns the knock of a key as it was listed last, or as the relay has it.
+async fn knock_of(
+    live: &mut Live<'_>,
+    listed: &mut Listed,
+    member: MemberKey,
+) -> Result<(PendingKnock, Result<Knock, Arc<EngineError>>)> {
+    if !listed.iter().any(|(pending, _)| pending.member == member) {
+        *listed = list(live).await?;
+    }
+    let found = listed.iter().find(|(pending, _)| pending.member == member);
+    found.cloned().ok_or(AskError::NoSuchKnock)
+}
+
+fn rows_of(room: &Room<'_>, member: MemberKey) -> Result<Vec<Row>> {
+    let mut all = Vec::new();
+    let mut from = Seq(0);
+    loop {
+        let rows = room.history(from, PAGE)?;
+        let Some(last) = rows.last() else { return Ok(all) };
+        from = Seq(last.place.0.saturating_add(1));
+        all.extend(rows.into_iter().filter(|row| {
+            row.from == Some(member)
+                && matches!(row.content, RowContent::Text(_) | RowContent::Held(_))
+        }));
+    }
+}
+
+async fn retract(live: &mut Live<'_>, rows: Vec<Row>, category: Category) -> Result {
+    let moderates = live.room.my_role()?.moderates();
+    let me = live.room.me();
+    let mut count = 0u32;
+    for row in rows {
+        let Some(message) = row.id else { continue };
+        // What a restored relay no longer has cannot be retracted there; another entry may have its number.
+        let gone = live.room.cursor().place(row.seq) != row.place;
+        // Retractions and departures must stay readable, or what they explain would look like the relay's doing.
+        let is_said = matches!(row.content, RowContent::Text(_) | RowContent::Held(_));
+        if gone || !is_said {
+            continue;
+        }
+        if row.from == Some(me) {
+            let now = live.room.now();
+            live.room.queue_own_retraction(row.seq, now)?;
+            live.flush().await?;
+        } else if moderates {
+            live.act(Act::Retract { message, seq: row.seq, category }).await?;
+        } else {
+            return Err(EngineError::NotAuthor.into());
+        }
+        count += 1;
+    }
+    if count == 0 {
+        return Err(EngineError::Rule(RuleError::Nothing).into());
+    }
+    Ok(Outcome::Retracted(count))
+}
+
+async fn depart(live: &mut Live<'_>, withdrawn: bool, goodbye: Option<String>) -> Result {
+    live.room.check_may_leave()?;
+    let unsaid = match goodbye {
+        Some(text) => say_goodbye(live, words(&text)?).await?,
+        None => None,
+    };
+    let dropped = live.room.waiting_texts()?.len();
+    let now = live.room.now();
+    live.room.queue_departure(withdrawn, now)?;
+    live.flush().await?;
+    Ok(Outcome::Departed { dropped, unsaid })
+}
+
+/// Sends words before a departure. A rule of the room that stops them does not stop the departure.
+async fn say_goodbye(live: &mut Live<'_>, text: String) -> Result<Option<LiveError>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let now = live.room.now();
+    let id = live.room.queue_text(text, now)?;
+    match live.flush().await {
+        Err(error @ LiveError::Refused { .. }) => {
+            live.room.drop_waiting(&id)?;
+            Ok(Some(error))
+        }
+        sent => Ok(sent.map(|()| None)?),
+    }
+}
+
+async fn amend(live: &mut Live<'_>, text: String, change: Change, millis: u64) -> Result {
+    if change == Change::Editorial && live.room.policy()?.pending.is_some() {
+        return Err(AskError::AmendmentPending);
+    }
+    let moment = live.moment();
+    // By a clock that is wrong by days people would have too little time or far too much, and what they sign would be misdated.
+    if moment.apart() > CLOCK_WRONG_MILLIS {
+        return Err(AskError::ClockWrong(moment));
+    }
+    let effective = match millis {
+        0 => moment.earlier(),
+        // People have so long by either clock.
+        millis => moment.own.max(moment.relay).plus(millis),
+    };
+    let agreement = live.room.queue_amendment(text, change, effective, moment.earlier())?;
+    let at_once = change == Change::Material && millis == 0;
+    live.amend(&agreement, at_once).await?;
+    Ok(Outcome::Amended { agreement, in_force: at_once || change == Change::Editorial })
+}
+
+async fn enact(live: &mut Live<'_>) -> Result {
+    let now = live.moment().earlier();
+    if let Some(pending) = live.room.policy()?.pending.filter(|p| p.effective > now)
+        && live.room.my_role()? == Role::Facilitator
+    {
+        return Err(AskError::NotYet(pending.effective));
+    }
+    match live.room.due_amendment(now)? {
+        Some(Due { version, waits: Some(Waits::Unsigned) }) => {
+            return Err(AskError::Unsigned(version));
+        }
+        Some(Due { waits: Some(Waits::NoText), .. }) => {
+            return Err(AskError::NoText(live.room.state().standing.clone()));
+        }
+        _ => {}
+    }
+    live.enact().await?;
+    Ok(Outcome::Done)
+}
+
+/// Does a command that needs no connection; gives it back if it needs one.
+pub(super) fn local(room: &mut Room<'_>, command: Command) -> Result<Outcome, Undone> {
+    let done = match command {
+        Command::Log => log(room),
+        Command::Verify(member) => verify(room, member),
+        Command::Mute { member, muted } => {
+            room.set_muted(member, muted).map(|()| Outcome::Done).map_err(AskError::from)
+        }
+        Command::DropWaiting(id) => drop_waiting(room, id),
+        Command::KeepDraft(text) => {
+            room.keep_draft(&text).map(|()| Outcome::Done).map_err(AskError::from)
+        }
+        Command::Draft => room.draft().map(Outcome::Draft).map_err(AskError::from),
+        Command::Agreements => agreements(room),
+        Command::Shown(place) => {
+            room.mark_shown(place).map(|()| Outcome::Done).map_err(AskError::from)
+        }
+        Command::Told => room.mark_told().map(|()| Outcome::Done).map_err(AskError::from),
+        command => return Err(Undone::NeedsRelay(command)),
+    };
+    done.map_err(Undone::Failed)
+}
+
+/// Why [`local`] did not do a command.
+pub(super) enum Undone {
+    /// It needs the relay.
+    NeedsRelay(Command),
+    /// It failed.
+    Failed(AskError),
+}
+
+fn log(room: &mut Room<'_>) -> Result {
+    let records = room.log()?;
+    let broken = room.broken_record(&records)?;
+    Ok(Outcome::Log { records, broken })
+}
+
+fn verify(room: &mut Room<'_>, member: Option<MemberKey>) -> Result {
+    Ok(match member {
+        Some(member) => Outcome::MemberCode(room.verification_code(&member)),
+        None => Outcome::RoomCode {
+            code: room.safety_code()?,
+            epoch: room.epoch()?,
+            unconfirmed: room.unconfirmed()?,
+        },
+    })
+}
+
+fn drop_waiting(room: &mut Room<'_>, id: MessageId) -> Result {
+    if room.is_under_way(&id)? {
+        return Err(AskError::UnderWay(id));
+    }
+    Ok(Outcome::Dropped(room.drop_waiting(&id)?))
+}
+
+fn agreements(room: &mut Room<'_>) -> Result {
+    let text = |room: &Room<'_>, id| room.agreement(&id);
+    let mine = room.acknowledgement()?.agreement;
+    let coming = room.coming_agreement()?;
+    let current = match room.policy() {
+        Ok(policy) => policy.agreement.id,
+        Err(EngineError::NotMember(_)) => room.state().agreement,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Outcome::Agreements {
+        current: text(room, current)?,
+        mine: text(room, mine)?,
+        coming: coming.map(|id| text(room, id)).transpose()?,
+    })
+}

@@ -1,0 +1,418 @@
+//! What a shell asks of a room, and what became of it.
+
+use std::sync::Arc;
+
+use hearth_engine::{
+    EngineError,
+    accord::Mismatch,
+    act::Knock,
+    agreement::{Agreement, Change},
+    confirmed::Unconfirmed,
+    policy::{Act, Category, Leaf, Record},
+    state::Standing,
+};
+use hearth_protocol::{
+    Epoch, InviteId, MemberKey, MessageId, Millis, Role, Seq,
+    frame::{PendingKnock, RoomStatus},
+    invite::Invite,
+};
+
+use crate::live::{LiveError, Recovery};
+
+/// A command in one room. It names members by key and messages by place: a shell resolves words.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Catch up with the relay, if it can be reached.
+    Refresh,
+    /// Say something. What cannot go out now waits in the outbox.
+    Say {
+        /// The words as they were typed.
+        text: String,
+    },
+    /// An act of moderation that needs no clock of the relay.
+    Act(Act),
+    /// Pause the room.
+    Pause {
+        /// How long, from now by the relay's clock.
+        millis: u64,
+        /// Words to the room.
+        comment: String,
+    },
+    /// Give a member a time-out.
+    TimeOut {
+        /// The member.
+        member: MemberKey,
+        /// How long, from now by the relay's clock; 0 ends it.
+        millis: u64,
+        /// Words to the member.
+        note: String,
+    },
+    /// Make an invite.
+    Invite {
+        /// How many people can knock with it.
+        uses: u32,
+        /// How long it is good, from now by the relay's clock.
+        millis: u64,
+        /// The role that it gives.
+        role: Role,
+    },
+    /// Void an invite.
+    Revoke(InviteId),
+    /// List the knocks.
+    Knocks,
+    /// Admit somebody who knocks.
+    Admit(MemberKey),
+    /// Decline a knock.
+    Decline {
+        /// The knocker.
+        member: MemberKey,
+        /// Words that only the knocker can read.
+        words: String,
+    },
+    /// Retract one message.
+    Retract {
+        /// Its place in this profile's history.
+        place: Seq,
+        /// Why, where it is another member's.
+        category: Category,
+    },
+    /// Retract every message of a member, present or past.
+    RetractAll {
+        /// The member.
+        member: MemberKey,
+        /// Why.
+        category: Category,
+    },
+    /// Put the relay's rules back to what the room's log says.
+    RestoreRules,
+    /// Leave the room.
+    Depart {
+        /// Whether the acknowledgement is withdrawn.
+        withdrawn: bool,
+        /// Words to the room.
+        goodbye: Option<String>,
+    },
+    /// Go on after a restored backup or a split, or take the room back.
+    Recover,
+    /// Ask what is in force.
+    Status,
+    /// Read the log of moderation.
+    Log,
+    /// Read the digits to compare with a member, or for the whole room.
+    Verify(Option<MemberKey>),
+    /// Show or hide a member's words on this device.
+    Mute {
+        /// The member.
+        member: MemberKey,
+        /// Whether to hide them.
+        muted: bool,
+    },
+    /// Drop a message that waits.
+    DropWaiting(MessageId),
+    /// Send a message that is held.
+    SendHeld(MessageId),
+    /// Keep an unfinished text, in place of the last one. An empty one deletes it.
+    KeepDraft(String),
+    /// Read the unfinished text.
+    Draft,
+    /// Read the versions of the agreement that this profile has.
+    Agreements,
+    /// Issue a version of the agreement.
+    Amend {
+        /// Its text.
+        text: String,
+        /// Whether the meaning changes.
+        change: Change,
+        /// How long people have to acknowledge it; 0: at once.
+        millis: u64,
+    },
+    /// Acknowledge a version of the agreement that a member was shown.
+    Acknowledge(Agreement),
+    /// Put the pending version in force.
+    Enact,
+    /// Withdraw the pending version.
+    WithdrawAmendment,
+    /// History up to a place was displayed.
+    Shown(Seq),
+    /// The mismatches of the view were displayed.
+    Told,
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done, and there is nothing to tell.
+    Done,
+    /// The room is as the relay has it; or why it may not be.
+    Fresh(Option<Arc<LiveError>>),
+    /// The message is on the relay's disk.
+    Sent {
+        /// Its id.
+        id: MessageId,
+        /// Its place in this profile's history.
+        place: Seq,
+    },
+    /// The message waits in the outbox.
+    Kept {
+        /// Its id.
+        id: MessageId,
+        /// Why it waits.
+        why: Option<Arc<LiveError>>,
+    },
+    /// The act is in the log.
+    Acted {
+        /// The act.
+        act: Act,
+        /// The member whom it touches.
+        target: Option<Leaf>,
+        /// The entry that carries it.
+        seq: Seq,
+    },
+    /// The time-out began, or ended.
+    TimedOut {
+        /// The member.
+        leaf: Leaf,
+        /// When it ends; 0: now.
+        until: Millis,
+        /// The entry that carries it.
+        seq: Seq,
+    },
+    /// The invite is announced.
+    Invited {
+        /// The link.
+        link: Box<Invite>,
+        /// When it ends.
+        expires: Millis,
+    },
+    /// The knocks, each opened or with the reason.
+    Knocks(Vec<Knocker>),
+    /// The knocker is in the room.
+    Admitted {
+        /// Their name.
+        name: String,
+        /// Their key.
+        member: MemberKey,
+        /// The entry that carries the admission.
+        seq: Seq,
+    },
+    /// The knock is declined.
+    Declined {
+        /// The knocker's name, if the knock opens.
+        name: Option<String>,
+        /// Whether words were given that could not be sealed to the knocker.
+        unsaid: bool,
+    },
+    /// Messages were retracted.
+    Retracted(u32),
+    /// What of the relay's rules was put back.
+    Restored {
+        /// Whether there was anything to put back.
+        restored: bool,
+        /// What remains.
+        remain: Vec<Mismatch>,
+    },
+    /// This profile has left the room.
+    Departed {
+        /// Messages that waited and were dropped.
+        dropped: usize,
+        /// Why the goodbye was not sent.
+        unsaid: Option<LiveError>,
+    },
+    /// The room goes on.
+    Recovered {
+        /// Whether the relay does not keep to the room's rules.
+        rules_differ: bool,
+    },
+    /// What the relay enforces.
+    Status {
+        /// The relay's word.
+        status: Box<RoomStatus>,
+        /// What does not agree with the log.
+        mismatches: Vec<Mismatch>,
+        /// Those of them that were not displayed before.
+        untold: Vec<Mismatch>,
+    },
+    /// The log of moderation.
+    Log {
+        /// Its records, oldest first.
+        records: Vec<Record>,
+        /// The first record that does not follow from the one before.
+        broken: Option<u64>,
+    },
+    /// Digits to compare with one member.
+    MemberCode(String),
+    /// Digits to compare in the whole room.
+    RoomCode {
+        /// The digits.
+        code: String,
+        /// The epoch that they are of.
+        epoch: Epoch,
+        /// From whom nothing has come since the last change of who is here.
+        unconfirmed: Unconfirmed,
+    },
+    /// A message no longer waits.
+    Dropped(bool),
+    /// A held message goes out, under this id.
+    Released(MessageId),
+    /// The unfinished text.
+    Draft(Option<String>),
+    /// Versions of the agreement.
+    Agreements {
+        /// The version in force.
+        current: Option<Agreement>,
+        /// The version that this member acknowledged last.
+        mine: Option<Agreement>,
+        /// The version that waits for this member's acknowledgement; `Some(None)` if its text has not come.
+        coming: Option<Option<Agreement>>,
+    },
+    /// The version is issued.
+    Amended {
+        /// The version.
+        agreement: Agreement,
+        /// Whether it is in force.
+        in_force: bool,
+    },
+}
+
+/// Somebody who knocks.
+#[derive(Clone, Debug)]
+pub struct Knocker {
+    /// The knock as the relay has it.
+    pub pending: PendingKnock,
+    /// The knock, opened; or why it does not open.
+    pub opened: Result<Knock, Arc<EngineError>>,
+    /// Why no clock lets its acknowledgement in.
+    pub dates: Option<String>,
+    /// Who else can admit them, if this member cannot: the invite is older than their role.
+    pub others_can: Option<Vec<String>>,
+}
+
+/// What a person is asked before a command that a slip of the finger must not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Leave the room, and drop what waits.
+    Depart {
+        /// Whether the acknowledgement is withdrawn.
+        withdrawn: bool,
+        /// Messages that wait.
+        waiting: usize,
+    },
+    /// Retract every message of a member.
+    RetractAll(String),
+    /// Take a member out.
+    Remove(String),
+    /// Give up the own role.
+    StepDown(Role),
+    /// Delete what is older, for everybody.
+    Expire {
+        /// Seconds that messages are kept.
+        seconds: u64,
+    },
+    /// Pause the room for long.
+    LongPause {
+        /// How long.
+        millis: u64,
+    },
+    /// Give a member a long time-out.
+    LongTimeOut {
+        /// The member's name.
+        name: String,
+        /// How long.
+        millis: u64,
+    },
+    /// Send a message that others may have.
+    SendAgain(MessageId),
+    /// Go on, take back, or go on from a backup.
+    Recover(Recovery),
+    /// Put a new agreement in force before the others have acknowledged it.
+    AmendAtOnce {
+        /// Members who would be out until they acknowledge it.
+        others: usize,
+    },
+}
+
+impl Question {
+    /// Whether a program, too, has to answer it: what follows cannot be taken back.
+    pub const fn is_for_programs(&self) -> bool {
+        matches!(self, Self::SendAgain(_) | Self::Recover(_))
+    }
+}
+
+/// Whether a person agreed to what a command does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// Nobody was asked.
+    Unasked,
+    /// To this question.
+    To(Question),
+    /// To whatever there is to ask.
+    Whatever,
+}
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// A person has to agree first.
+    #[error("this needs consent")]
+    NeedsConsent(Question),
+    /// The text cannot be sent as it is.
+    #[error(transparent)]
+    Text(#[from] hearth_text::escape::TextError),
+    /// There is no connection; nothing was done.
+    #[error("the relay cannot be reached now")]
+    Unreachable(Arc<LiveError>),
+    /// The room, the relay or this device refuses or fails.
+    #[error(transparent)]
+    Live(#[from] Arc<LiveError>),
+    /// A knock does not open, or does not verify.
+    #[error(transparent)]
+    Knock(Arc<EngineError>),
+    /// A message did not go out, and stays in the outbox until its author sends or drops it.
+    #[error("{0}")]
+    Held(Arc<LiveError>),
+    /// Who moderates cannot be timed out.
+    #[error("facilitators and co-facilitators cannot be timed out")]
+    ModeratorTimeOut,
+    /// The member, named here, is in no time-out.
+    #[error("{0} is not in a time-out")]
+    NoTimeOut(String),
+    /// Nobody knocks under that key.
+    #[error("that knock is gone")]
+    NoSuchKnock,
+    /// The message may be in the room already.
+    #[error("the message {} may be in the room already", .0.short())]
+    UnderWay(MessageId),
+    /// Another version of the agreement is pending.
+    #[error("another version of the agreement is pending")]
+    AmendmentPending,
+    /// People have until then to acknowledge.
+    #[error("people have time to acknowledge")]
+    NotYet(Millis),
+    /// This member has not acknowledged the version, given here.
+    #[error("you have not acknowledged version {0} yourself")]
+    Unsigned(u32),
+    /// The text of a version is not here.
+    #[error("the text of that version has not reached this device")]
+    NoText(Standing),
+    /// The clocks are too far apart.
+    #[error("this computer's clock is wrong")]
+    ClockWrong(hearth_engine::clock::Moment),
+    /// As many commands wait as the client takes.
+    #[error("too many commands wait")]
+    Busy,
+    /// The client was closed or locked.
+    #[error("the client is closed")]
+    Closed,
+}
+
+impl From<LiveError> for AskError {
+    fn from(error: LiveError) -> Self {
+        Self::Live(Arc::new(error))
+    }
+}
+
+impl From<EngineError> for AskError {
+    fn from(error: EngineError) -> Self {
+        LiveError::from(error).into()
+    }
+}

@@ -1,0 +1,524 @@
+//! One room of a client: its session, the commands that it is asked, and the view that it shows.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use hearth_engine::{
+    Crypto, EngineError, Room, agreement::Change, content::TEXT_BYTES_MAX, policy::Act,
+    store::Store,
+};
+use hearth_protocol::MessageId;
+use hearth_text::escape;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    act::{self, Listed, Undone},
+    command::{AskError, Command, Consent, Outcome, Question},
+    event::Event,
+    hub::Teller,
+    view::{Link, RoomView},
+};
+use crate::{
+    live::{Live, LiveError},
+    network::Network,
+    session::{self, Ready, Session},
+};
+
+/// Commands that wait for the first attempt to connect.
+const PENDING_MAX: usize = 64;
+/// Length above which a pause or a time-out is asked about, because nobody means it: a week.
+const LONG_MILLIS: u64 = 7 * 24 * 3_600_000;
+
+/// A command, and where its outcome goes. A shell that no longer waits undoes nothing.
+pub(super) struct Asked {
+    pub(super) command: Command,
+    pub(super) consent: Consent,
+    pub(super) reply: oneshot::Sender<Result<Outcome, AskError>>,
+}
+
+/// A command that waits for an attempt to connect.
+enum Pending {
+    Command(Asked),
+    /// A message, which is in the outbox already where it has an id.
+    Say {
+        text: String,
+        id: Option<MessageId>,
+        reply: oneshot::Sender<Result<Outcome, AskError>>,
+    },
+}
+
+/// Where a room is.
+enum Place<'s> {
+    /// Kept in step with the relay.
+    Live(Box<Session<'s>>),
+    /// No connection helps.
+    Ended(Box<Room<'s>>),
+}
+
+/// One room of a client.
+pub(super) struct RoomTask<'s> {
+    store: &'s Store,
+    crypto: &'s Crypto,
+    network: Network,
+    name: String,
+    place: Place<'s>,
+    link: Link,
+    /// The relay's clock less this device's, in milliseconds.
+    relay_ahead: i64,
+    listed: Listed,
+    pending: VecDeque<Pending>,
+    teller: Teller,
+    view: watch::Sender<Arc<RoomView>>,
+}
+
+impl<'s> RoomTask<'s> {
+    /// Takes a room; returns its task and its view.
+    pub(super) fn new(
+        network: Network,
+        mut room: Room<'s>,
+        teller: Teller,
+    ) -> Result<(Self, watch::Receiver<Arc<RoomView>>), EngineError> {
+        let (store, crypto, name) = room.parts();
+        let view = RoomView::of(&mut room, Link::Connecting, 0)?;
+        let (view, seen) = watch::channel(Arc::new(view));
+        let place = Place::Live(Box::new(session_of(&network, room, &teller)));
+        let (listed, pending) = Default::default();
+        let link = Link::Connecting;
+        let relay_ahead = 0;
+        let task = Self {
+            store,
+            crypto,
+            network,
+            name,
+            place,
+            link,
+            relay_ahead,
+            listed,
+            pending,
+            teller,
+            view,
+        };
+        Ok((task, seen))
+    }
+
+    /// Runs until no shell can ask anything any more, then says goodbye to the relay.
+    pub(super) async fn run(mut self, mut asked: mpsc::Receiver<Asked>) {
+        loop {
+            let ready = match &mut self.place {
+                Place::Live(session) => tokio::select! {
+                    biased;
+                    next = asked.recv() => Err(next),
+                    ready = session.ready() => Ok(ready),
+                },
+                Place::Ended(_) => Err(asked.recv().await),
+            };
+            match ready {
+                Ok(ready) => self.turn(ready, &mut asked).await,
+                Err(Some(next)) => self.take(next).await,
+                Err(None) => break,
+            }
+            self.publish();
+        }
+        if let Place::Live(session) = self.place {
+            session.leave().await;
+        }
+    }
+
+    /// Does what there is to do. While a connection is being made, commands that need none are done between.
+    async fn turn(&mut self, ready: Ready, asked: &mut mpsc::Receiver<Asked>) {
+        let Place::Live(session) = &mut self.place else { return };
+        let connects = matches!(ready, Ready::Connect);
+        let mut meanwhile = None;
+        let done = {
+            let mut turn = Box::pin(session.turn(ready));
+            loop {
+                tokio::select! {
+                    biased;
+                    done = &mut turn => break Some(done),
+                    next = asked.recv(), if connects => match next {
+                        None => break None,
+                        Some(next) if needs_attempt(&next.command) => {
+                            wait(&mut self.pending, next);
+                        }
+                        // The attempt is given up and made again: the store has the room meanwhile.
+                        Some(next) => {
+                            meanwhile = Some(next);
+                            break None;
+                        }
+                    },
+                }
+            }
+        };
+        match done {
+            Some(Ok(event)) => self.happened(event).await,
+            Some(Err(error)) => self.end(Arc::new(error)).await,
+            None => {}
+        }
+        if let Some(next) = meanwhile {
+            self.take(next).await;
+        }
+    }
+
+    async fn happened(&mut self, event: session::Event) {
+        match event {
+            session::Event::Up(up) => {
+                self.link = Link::Up(up);
+                self.publish();
+                self.teller.tell(Event::Up(up));
+                self.take_pending().await;
+            }
+            session::Event::Down { why, retry } => {
+                let why = why.map(Arc::new);
+                let told = match &self.link {
+                    Link::Down { why, .. } => Some(Arc::clone(why)),
+                    _ => None,
+                };
+                if let Some(because) = why.clone().or(told) {
+                    self.link = Link::Down { why: because, retry };
+                }
+                self.publish();
+                self.teller.tell(Event::Down { why, retry });
+                self.take_pending().await;
+            }
+            session::Event::News => {}
+            session::Event::Knock => {
+                self.listed.clear();
+                self.teller.tell(Event::Knock);
+            }
+            session::Event::Trouble(error) => self.teller.tell(Event::Trouble(Arc::new(error))),
+        }
+    }
+
+    /// Ends the session: its history stays readable.
+    async fn end(&mut self, why: Arc<LiveError>) {
+        self.link = Link::Ended(Arc::clone(&why));
+        // Where the store fails, the room is as it was read last, and each command says so.
+        if let Ok(room) = Room::open(self.store, self.crypto, &self.name) {
+            self.place = Place::Ended(Box::new(room));
+        }
+        self.publish();
+        self.teller.tell(Event::Ended(why));
+        self.take_pending().await;
+    }
+
+    fn room(&mut self) -> Result<&mut Room<'s>, EngineError> {
+        match &mut self.place {
+            Place::Live(session) => session.room(),
+            Place::Ended(room) => Ok(room),
+        }
+    }
+
+    /// Shows the room as it is now, and tells what changed.
+    fn publish(&mut self) {
+        if let Place::Live(session) = &mut self.place
+            && let Some(live) = session.live()
+        {
+            let moment = live.moment();
+            let (relay, own) = (moment.relay.0, moment.own.0);
+            self.relay_ahead = i64::try_from(relay).unwrap_or(0) - i64::try_from(own).unwrap_or(0);
+        }
+        let (link, relay_ahead) = (self.link.clone(), self.relay_ahead);
+        let view = match self.room().and_then(|room| RoomView::of(room, link, relay_ahead)) {
+            Ok(view) => Arc::new(view),
+            // The next command, or the session itself, meets the same failure and tells it.
+            Err(_) => return,
+        };
+        let before = self.view.send_replace(Arc::clone(&view));
+        if before.last != view.last || before.seq != view.seq {
+            self.teller.tell(Event::Rows);
+        }
+        if !before.looks_like(&view) {
+            self.teller.tell(Event::View);
+        }
+    }
+
+    async fn take(&mut self, asked: Asked) {
+        if matches!(self.link, Link::Connecting) && needs_attempt(&asked.command) {
+            return wait(&mut self.pending, asked);
+        }
+        let Asked { command, consent, reply } = asked;
+        if let Command::Say { text } = command {
+            return self.take_words(text, reply).await;
+        }
+        let outcome = self.perform(command, consent).await;
+        self.publish();
+        // A shell that no longer waits undoes nothing.
+        let _ = reply.send(outcome);
+    }
+
+    /// Does what waited for the attempt to connect.
+    async fn take_pending(&mut self) {
+        for pending in std::mem::take(&mut self.pending) {
+            match pending {
+                Pending::Command(asked) => Box::pin(self.take(asked)).await,
+                Pending::Say { text, id, reply } => {
+                    let outcome = self.say_now(text, id).await;
+                    self.publish();
+                    let _ = reply.send(outcome);
+                }
+            }
+        }
+    }
+
+    /// Keeps words before anything else, then sends them as soon as there is a connection.
+    async fn take_words(
+        &mut self,
+        text: String,
+        reply: oneshot::Sender<Result<Outcome, AskError>>,
+    ) {
+        let text = match escape::sanitize_input(&text) {
+            Ok(text) => text,
+            Err(error) => return drop(reply.send(Err(error.into()))),
+        };
+        let connecting = matches!(self.link, Link::Connecting);
+        let queued = self.queue(text.clone());
+        let outcome = match queued {
+            // The rule that this profile knows may have been lifted, or the knock answered.
+            Err(EngineError::TooLong { .. } | EngineError::NotMember(_))
+                if connecting && text.len() <= TEXT_BYTES_MAX =>
+            {
+                return self.wait_to_say(text, None, reply);
+            }
+            Ok(id) if connecting => return self.wait_to_say(text, Some(id), reply),
+            Ok(id) => self.say_now(text, Some(id)).await,
+            Err(error) => Err(error.into()),
+        };
+        self.publish();
+        let _ = reply.send(outcome);
+    }
+
+    fn wait_to_say(
+        &mut self,
+        text: String,
+        id: Option<MessageId>,
+        reply: oneshot::Sender<Result<Outcome, AskError>>,
+    ) {
+        self.pending.push_back(Pending::Say { text, id, reply });
+    }
+
+    fn queue(&mut self, text: String) -> Result<MessageId, EngineError> {
+        let room = self.room()?;
+        let now = room.now();
+        room.queue_text(text, now)
+    }
+
+    /// Sends words that are in the outbox, or puts them there first.
+    async fn say_now(&mut self, text: String, id: Option<MessageId>) -> Result<Outcome, AskError> {
+        let id = match id {
+            Some(id) => id,
+            None => self.queue(text).map_err(|error| match (&self.link, error) {
+                // Why there is no connection says more than that there are no keys.
+                (Link::Down { why, .. } | Link::Ended(why), EngineError::NotMember(_)) => {
+                    AskError::Live(Arc::clone(why))
+                }
+                (_, error) => error.into(),
+            })?,
+        };
+        let why = match &self.link {
+            Link::Down { why, .. } | Link::Ended(why) => Some(Arc::clone(why)),
+            Link::Connecting | Link::Up(_) => None,
+        };
+        let Place::Live(session) = &mut self.place else {
+            return Ok(Outcome::Kept { id, why });
+        };
+        let Some(live) = session.live() else {
+            return Ok(Outcome::Kept { id, why });
+        };
+        match live.send_queued(&id).await {
+            Ok(()) => Ok(Outcome::Sent { id, place: live.room.own_message(&id)?.place }),
+            Err(error) => {
+                let refused_for_now = matches!(&error, LiveError::Refused { kept: true, .. });
+                let held = live.room.held_texts()?.iter().any(|(held, _)| *held == id);
+                let lost = error.is_connection();
+                let error = Arc::new(error);
+                self.after(&error).await;
+                Err(match (lost, held && !refused_for_now) {
+                    (true, _) => return Ok(Outcome::Kept { id, why: Some(error) }),
+                    (false, true) => AskError::Held(error),
+                    (false, false) => AskError::Live(error),
+                })
+            }
+        }
+    }
+
+    /// Takes from an error what it says of the connection and of the room.
+    async fn after(&mut self, error: &Arc<LiveError>) {
+        if error.is_final() {
+            return Box::pin(self.end(Arc::clone(error))).await;
+        }
+        if error.is_connection()
+            && let Place::Live(session) = &mut self.place
+        {
+            let retry = session.reconnect();
+            self.link = Link::Down { why: Arc::clone(error), retry };
+        }
+    }
+
+    async fn perform(&mut self, command: Command, consent: Consent) -> Result<Outcome, AskError> {
+        if matches!(command, Command::Refresh) {
+            return self.fresh();
+        }
+        if matches!(command, Command::Recover) {
+            return self.recover(consent).await;
+        }
+        if let Some(question) = self.question(&command)? {
+            agree(question, &consent)?;
+        }
+        let command = match act::local(self.room()?, command) {
+            Ok(outcome) => return Ok(outcome),
+            Err(Undone::Failed(error)) => return Err(error),
+            Err(Undone::NeedsRelay(command)) => command,
+        };
+        if let Command::SendHeld(id) = command {
+            return self.send_held(id).await;
+        }
+        let why = match &self.link {
+            Link::Up(_) | Link::Connecting => None,
+            Link::Down { why, .. } => Some(AskError::Unreachable(Arc::clone(why))),
+            Link::Ended(why) => Some(AskError::Live(Arc::clone(why))),
+        };
+        if let Some(why) = why {
+            return Err(why);
+        }
+        let Place::Live(session) = &mut self.place else { return Err(AskError::Closed) };
+        // What waits goes first: so that nobody reads an answer before its question.
+        if !session.room()?.waiting_texts()?.is_empty()
+            && let Some(event) = session.send_waiting().await?
+        {
+            Box::pin(self.happened(event)).await;
+        }
+        let Place::Live(session) = &mut self.place else { return Err(AskError::Closed) };
+        let Some(live) = session.live() else {
+            return Err(match &self.link {
+                Link::Down { why, .. } => AskError::Unreachable(Arc::clone(why)),
+                _ => AskError::Closed,
+            });
+        };
+        let outcome = act::act(live, &mut self.listed, command).await;
+        if let Err(AskError::Live(error)) = &outcome {
+            let error = Arc::clone(error);
+            self.after(&error).await;
+        }
+        outcome
+    }
+
+    fn fresh(&self) -> Result<Outcome, AskError> {
+        Ok(Outcome::Fresh(match &self.link {
+            Link::Up(_) | Link::Connecting => None,
+            Link::Down { why, .. } | Link::Ended(why) => Some(Arc::clone(why)),
+        }))
+    }
+
+    async fn send_held(&mut self, id: MessageId) -> Result<Outcome, AskError> {
+        let room = self.room()?;
+        let now = room.now();
+        let id = room.release(&id, now)?.unwrap_or(id);
+        if let Place::Live(session) = &mut self.place
+            && let Some(event) = session.send_waiting().await?
+        {
+            Box::pin(self.happened(event)).await;
+        }
+        Ok(Outcome::Released(id))
+    }
+
+    /// Goes on from what the relay has, on connections of its own.
+    async fn recover(&mut self, consent: Consent) -> Result<Outcome, AskError> {
+        let room = Room::open(self.store, self.crypto, &self.name)?;
+        let (room, agreed) = match consent {
+            Consent::Whatever => (room, None),
+            Consent::To(Question::Recover(agreed)) => (room, Some(agreed)),
+            // Only the relay knows what there is to ask.
+            _ => {
+                let (_, recovery) = Live::recovery(&self.network, room).await?;
+                return Err(AskError::NeedsConsent(Question::Recover(recovery)));
+            }
+        };
+        let mut live = Live::recover(&self.network, room, agreed).await?;
+        let compared = live.compare().await;
+        let rules_differ =
+            live.room.mismatches()?.iter().any(hearth_engine::accord::Mismatch::is_alarm);
+        let room = live.leave().await;
+        self.link = Link::Connecting;
+        self.place = Place::Live(Box::new(session_of(&self.network, room, &self.teller)));
+        compared?;
+        Ok(Outcome::Recovered { rules_differ })
+    }
+
+    /// Returns what a person is asked before a command.
+    fn question(&mut self, command: &Command) -> Result<Option<Question>, AskError> {
+        let room = self.room()?;
+        let name_of = |room: &mut Room<'_>, member| {
+            let names = room.known_names();
+            names.map(|names| names.get(member).cloned().unwrap_or_default())
+        };
+        Ok(match command {
+            Command::Depart { withdrawn, .. } => Some(Question::Depart {
+                withdrawn: *withdrawn,
+                waiting: room.waiting_texts()?.len(),
+            }),
+            Command::RetractAll { member, .. } => {
+                Some(Question::RetractAll(name_of(room, member)?))
+            }
+            Command::Act(Act::Remove { member, .. }) => {
+                Some(Question::Remove(name_of(room, member)?))
+            }
+            Command::Act(Act::SetRole { member, role }) if *member == room.me() => {
+                Some(Question::StepDown(*role))
+            }
+            Command::Act(Act::Expire(seconds)) => Some(Question::Expire { seconds: *seconds }),
+            Command::Pause { millis, .. } if *millis > LONG_MILLIS => {
+                Some(Question::LongPause { millis: *millis })
+            }
+            Command::TimeOut { member, millis, .. } if *millis > LONG_MILLIS => {
+                Some(Question::LongTimeOut { name: name_of(room, member)?, millis: *millis })
+            }
+            Command::SendHeld(id) if room.doubtful_texts()?.contains(id) => {
+                Some(Question::SendAgain(*id))
+            }
+            Command::Amend { change: Change::Material, millis: 0, .. } => {
+                let others = room.roster_len()?.saturating_sub(1);
+                (others > 0).then_some(Question::AmendAtOnce { others })
+            }
+            _ => None,
+        })
+    }
+}
+
+/// Puts a command off until an attempt to connect has ended.
+fn wait(pending: &mut VecDeque<Pending>, asked: Asked) {
+    if pending.len() >= PENDING_MAX {
+        let _ = asked.reply.send(Err(AskError::Busy));
+        return;
+    }
+    pending.push_back(Pending::Command(asked));
+}
+
+fn agree(question: Question, consent: &Consent) -> Result<(), AskError> {
+    match consent {
+        Consent::Whatever => Ok(()),
+        Consent::To(agreed) if *agreed == question => Ok(()),
+        _ => Err(AskError::NeedsConsent(question)),
+    }
+}
+
+/// Whether a command waits until the first attempt to connect has ended. Words wait in the outbox instead.
+const fn needs_attempt(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Say { .. }
+            | Command::Log
+            | Command::Verify(_)
+            | Command::Mute { .. }
+            | Command::DropWaiting(_)
+            | Command::KeepDraft(_)
+            | Command::Draft
+            | Command::Agreements
+            | Command::Shown(_)
+            | Command::Told
+            | Command::Recover
+    )
+}
+
+fn session_of<'s>(network: &Network, room: Room<'s>, teller: &Teller) -> Session<'s> {
+    let teller = teller.clone();
+    Session::new(network.clone(), room, move |missed| teller.tell(Event::CatchingUp(missed)))
+}

@@ -1,0 +1,206 @@
+//! A room as a shell shows it, without its history.
+
+use std::sync::Arc;
+
+use hearth_engine::{
+    EngineError, Room,
+    accord::Mismatch,
+    policy::{Leaf, RoomPolicy},
+    state::{Held, Standing},
+};
+use hearth_protocol::{
+    Digest, Epoch, MemberKey, MessageId, Millis, Role, RoomId, Seq, invite::RelayAddress,
+};
+use tokio::time::Instant;
+
+use crate::{live::LiveError, session::Up};
+
+/// A room at one moment.
+#[derive(Clone, Debug)]
+pub struct RoomView {
+    /// The local name, which commands take.
+    pub room: Arc<str>,
+    /// The room's id.
+    pub id: RoomId,
+    /// The title.
+    pub title: String,
+    /// The relay that hosts it.
+    pub address: RelayAddress,
+    /// This member's key.
+    pub me: MemberKey,
+    /// This member's name.
+    pub name: String,
+    /// This member's standing.
+    pub standing: Standing,
+    /// The connection.
+    pub link: Link,
+    /// What members agree on; none outside of the room.
+    pub policy: Option<RoomPolicy>,
+    /// The members; none outside of the room.
+    pub roster: Vec<Leaf>,
+    /// Members who have said goodbye and still have the keys.
+    pub departing: Vec<MemberKey>,
+    /// The epoch; none outside of the room.
+    pub epoch: Option<Epoch>,
+    /// The last entry that was read.
+    pub seq: Seq,
+    /// The last place in the history.
+    pub last: Seq,
+    /// The last place that was displayed.
+    pub shown: Seq,
+    /// Members whose words this device hides.
+    pub muted: Vec<MemberKey>,
+    /// When this member's own time-out ends.
+    pub timed_out_until: Millis,
+    /// Messages that wait to be sent, oldest first.
+    pub outbox: Vec<Waiting>,
+    /// What does not agree between the relay and the log.
+    pub mismatches: Vec<Mismatch>,
+    /// Those that were not displayed yet.
+    pub untold: Vec<Mismatch>,
+    /// The version of the agreement that waits for this member's acknowledgement.
+    pub coming: Option<Digest>,
+    /// The version that this member acknowledged last.
+    pub acknowledged: Digest,
+    /// The relay's clock and this device's, at the last frame; equal before there was one.
+    pub relay_ahead: i64,
+}
+
+/// A message that waits in the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its id.
+    pub id: MessageId,
+    /// When it was written.
+    pub written_at: Millis,
+    /// Its words.
+    pub text: String,
+    /// Why it waits for its author; `None` if it goes out by itself.
+    pub held: Option<Held>,
+    /// Whether a later rule made it too long.
+    pub too_long: bool,
+    /// Whether others may have it all the same.
+    pub doubtful: bool,
+}
+
+/// A room's connection.
+#[derive(Clone, Debug)]
+pub enum Link {
+    /// The first attempt is being made.
+    Connecting,
+    /// There is one.
+    Up(Up),
+    /// There is none.
+    Down {
+        /// Why.
+        why: Arc<LiveError>,
+        /// When the next attempt is made.
+        retry: Instant,
+    },
+    /// There will be none.
+    Ended(Arc<LiveError>),
+}
+
+impl RoomView {
+    /// Returns this member's role; none outside of the room.
+    pub fn role(&self) -> Option<Role> {
+        self.policy.as_ref().map(|policy| policy.role(&self.me))
+    }
+
+    /// Whether this member moderates.
+    pub fn moderates(&self) -> bool {
+        self.role().is_some_and(Role::moderates)
+    }
+
+    /// Returns the time by the relay's clock, as far as it is known.
+    pub fn relay_now(&self, own: Millis) -> Millis {
+        Millis(own.0.saturating_add_signed(self.relay_ahead))
+    }
+
+    /// Returns a message that waits, by the first characters of its id.
+    pub fn waiting(&self, wanted: &str) -> Option<&Waiting> {
+        let wanted = wanted.to_ascii_lowercase();
+        self.outbox.iter().find(|waiting| {
+            waiting.id.to_hex().starts_with(&wanted) || waiting.id.short().starts_with(&wanted)
+        })
+    }
+
+    /// Whether a shell shows the same, but for the history.
+    pub(super) fn looks_like(&self, other: &Self) -> bool {
+        let link = |view: &Self| match &view.link {
+            Link::Connecting => 0,
+            Link::Up(_) => 1,
+            Link::Down { .. } => 2,
+            Link::Ended(_) => 3,
+        };
+        link(self) == link(other)
+            && self.policy == other.policy
+            && self.roster == other.roster
+            && self.departing == other.departing
+            && self.standing == other.standing
+            && self.timed_out_until == other.timed_out_until
+            && self.outbox == other.outbox
+            && self.mismatches == other.mismatches
+            && self.untold == other.untold
+            && self.coming == other.coming
+            && self.acknowledged == other.acknowledged
+            && self.muted == other.muted
+            && self.title == other.title
+    }
+
+    pub(super) fn of(
+        room: &mut Room<'_>,
+        link: Link,
+        relay_ahead: i64,
+    ) -> Result<Self, EngineError> {
+        let policy = inside(room.policy())?;
+        let state = room.state().clone();
+        let (held, doubtful) = (room.held_texts()?, room.doubtful_texts()?);
+        let overlong = room.overlong_texts()?;
+        let outbox = room.waiting_texts()?.into_iter().map(|(id, written_at, text)| Waiting {
+            id,
+            written_at,
+            text,
+            held: held.iter().find(|(other, _)| *other == id).map(|(_, why)| *why),
+            too_long: overlong.contains(&id),
+            doubtful: doubtful.contains(&id),
+        });
+        let outbox = outbox.collect();
+        let last = room.history_back(Seq(u64::MAX), 1)?.pop().map_or(Seq(0), |row| row.place);
+        Ok(Self {
+            room: state.local_name.as_str().into(),
+            id: room.id(),
+            address: state.address(),
+            me: room.me(),
+            link,
+            roster: inside(room.roster())?.unwrap_or_default(),
+            departing: inside(room.departing())?.unwrap_or_default(),
+            epoch: inside(room.epoch())?,
+            seq: room.cursor().seq,
+            last,
+            outbox,
+            mismatches: room.mismatches()?,
+            untold: room.untold()?,
+            coming: inside(room.coming_agreement())?.flatten(),
+            acknowledged: inside(room.acknowledgement().map(|mine| mine.agreement))?
+                .unwrap_or(state.agreement),
+            relay_ahead,
+            policy,
+            title: state.title,
+            name: state.name,
+            standing: state.standing,
+            shown: state.shown,
+            muted: state.muted,
+            timed_out_until: state.timed_out_until,
+        })
+    }
+}
+
+/// Takes that this profile is not in the room for nothing to show.
+fn inside<T>(result: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(EngineError::NotMember(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
