@@ -932,6 +932,22 @@ impl AgreementCommand {
 }
 
 impl InRoom {
+    /// Whether the command line agrees to whatever there is to ask.
+    pub const fn is_agreed(&self) -> bool {
+        match self {
+            Self::Leave { yes, .. }
+            | Self::Withdraw { yes, .. }
+            | Self::Retract { yes, .. }
+            | Self::Remove { yes, .. }
+            | Self::Expire { yes, .. }
+            | Self::Pause { yes, .. }
+            | Self::Timeout { yes, .. }
+            | Self::Outbox { yes, .. }
+            | Self::Recover { yes, .. } => *yes,
+            _ => false,
+        }
+    }
+
     /// Returns the room that the command names.
     pub fn room(&self) -> &str {
         match self {

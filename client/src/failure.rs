@@ -4,11 +4,21 @@ use std::io;
 
 use hearth_console::line::AskError;
 use hearth_engine::{
-    EngineError, accord::Reason, agreement::AckError, content::ContentError, gate::Refusal,
-    mls::MlsError, policy::RuleError, profile::ProfileError, state::Standing, store::StoreError,
+    EngineError,
+    accord::Reason,
+    agreement::AckError,
+    clock::Moment,
+    content::ContentError,
+    gate::Refusal,
+    mls::MlsError,
+    policy::RuleError,
+    profile::{ProfileError, ProfileFile},
+    state::Standing,
+    store::StoreError,
 };
 use hearth_protocol::{Millis, RejectCode, invite::LinkError};
 use hearth_session::{
+    client,
     connection::{ConnectError, RequestError, network_words, refusal_words},
     live::LiveError,
 };
@@ -110,6 +120,12 @@ impl Failure {
 
 impl From<LiveError> for Failure {
     fn from(error: LiveError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&LiveError> for Failure {
+    fn from(error: &LiveError) -> Self {
         match error {
             LiveError::Engine(error) => error.into(),
             LiveError::Connect(error) => error.into(),
@@ -117,7 +133,7 @@ impl From<LiveError> for Failure {
                 Self::new(error.exit_code(), "connection_lost", error.to_string(), error.advice())
             }
             LiveError::Request(RequestError::Rejected { code, retry_at }) => {
-                refused(code, retry_at, false, Reason::Unknown)
+                refused(*code, *retry_at, false, Reason::Unknown)
             }
             LiveError::Request(error) => Self::new(
                 exit::UNREACHABLE,
@@ -126,7 +142,7 @@ impl From<LiveError> for Failure {
                 "Check your network and try again; nothing that you wrote is lost.",
             ),
             LiveError::Refused { code, retry_at, kept, reason } => {
-                refused(code, retry_at, kept, reason)
+                refused(*code, *retry_at, *kept, *reason)
             }
             LiveError::UnexpectedReply => Self::new(
                 exit::LIED,
@@ -146,7 +162,7 @@ impl From<LiveError> for Failure {
                 error.to_string(),
                 "Ask a facilitator by another way; your history stays on this device.",
             ),
-            LiveError::NotInside(standing) => not_inside(&standing),
+            LiveError::NotInside(standing) => not_inside(standing),
             LiveError::KnockForgotten => Self::new(
                 exit::REFUSED,
                 "knock_forgotten",
@@ -210,6 +226,12 @@ impl From<LiveError> for Failure {
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&ConnectError> for Failure {
+    fn from(error: &ConnectError) -> Self {
         Self::new(error.exit_code(), error.code(), error.to_string(), error.advice())
     }
 }
@@ -420,9 +442,15 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&EngineError> for Failure {
+    fn from(error: &EngineError) -> Self {
         let message = error.to_string();
         if error.is_verification_failure() {
-            let advice = match &error {
+            let advice = match error {
                 EngineError::HistoryBackwards(_) | EngineError::StreamChanged => {
                     "Nothing was merged and nothing is lost here. Tell a facilitator: the operator restored a backup (then run `hearth recover ROOM`), or the relay lies."
                 }
@@ -446,9 +474,9 @@ impl From<EngineError> for Failure {
         }
         match error {
             EngineError::Rule(rule) | EngineError::Refused(Refusal::Rule(rule)) => {
-                rule_failure(&rule)
+                rule_failure(rule)
             }
-            EngineError::Acknowledgement(ack) => ack_failure(ack, message),
+            EngineError::Acknowledgement(ack) => ack_failure(*ack, message),
             EngineError::NotMember(_) => {
                 let (code, advice) = if message.contains("acknowledgement") {
                     (
@@ -613,8 +641,132 @@ const fn ack_advice(ack: AckError) -> &'static str {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        ProfileError::from(error).into()
+        Self::from(&error)
     }
+}
+
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        let profile = match error {
+            StoreError::Damaged(_) | StoreError::DamagedFile(_) => {
+                ProfileError::Damaged(ProfileFile::Database)
+            }
+            StoreError::WentBack => ProfileError::WentBack,
+            StoreError::NewerVersion(version) => ProfileError::NewerVersion(*version),
+            StoreError::OlderVersion(version) => ProfileError::OlderVersion(*version),
+            StoreError::ReadOnly(_) => ProfileError::ReadOnly,
+            StoreError::DiskFull(_) => ProfileError::DiskFull,
+            StoreError::Randomness => ProfileError::Randomness,
+            StoreError::DiskFailed(_) => {
+                return Self::new(exit::FAILED, "disk_failed", error.to_string(), DISK_FAILED);
+            }
+            StoreError::OldSqlite(_) | StoreError::Nested | StoreError::Sqlite(_) => {
+                return Self::new(exit::FAILED, "profile", error.to_string(), PROFILE_FAILED);
+            }
+        };
+        profile.into()
+    }
+}
+
+/// Advice where a disk fails.
+const DISK_FAILED: &str =
+    "Check the disk. Look at the room and your outbox before you repeat what you did.";
+/// Advice where nothing better is known.
+const PROFILE_FAILED: &str = "Check the folder given with --home; nothing was changed.";
+
+impl From<client::AskError> for Failure {
+    fn from(error: client::AskError) -> Self {
+        use client::AskError as Ask;
+        let message = error.to_string();
+        match error {
+            Ask::NeedsConsent(_) => Self::usage(message, "Repeat it with --yes."),
+            Ask::Text(error) => error.into(),
+            Ask::Unreachable(error) | Ask::Live(error) => Self::from(&*error),
+            Ask::Knock(error) => Self::from(&*error),
+            Ask::Held(error) => {
+                let mut failure = Self::from(&*error);
+                failure.kept = true;
+                failure.advice.push_str(" Your words stay in your outbox: `hearth outbox ROOM`.");
+                failure
+            }
+            Ask::ModeratorTimeOut => Self::new(
+                exit::REFUSED,
+                "is_facilitator",
+                message,
+                "Change the role first: `hearth role ROOM NAME member`.",
+            ),
+            Ask::NoTimeOut(name) => Self::new(
+                exit::REFUSED,
+                "nothing_to_change",
+                format!("{} is not in a time-out", one_line(&name)),
+                "`hearth status ROOM` shows who is.",
+            ),
+            Ask::NoSuchKnock => Self::new(
+                exit::USAGE,
+                "no_such_knock",
+                message,
+                "`hearth knocks ROOM` lists who knocks.",
+            ),
+            Ask::UnderWay(_) => Self::new(
+                exit::REFUSED,
+                "under_way",
+                message,
+                "`hearth read ROOM` shows whether it is; `hearth retract ROOM ID` takes it back there.",
+            ),
+            Ask::AmendmentPending => Self::new(
+                exit::REFUSED,
+                "amendment_pending",
+                message,
+                "Wait until it takes effect, or withdraw it first: `hearth agreement withdraw ROOM`.",
+            ),
+            Ask::NotYet(effective) => Self::new(
+                exit::REFUSED,
+                "not_yet",
+                format!("people have until {} to acknowledge", show::clock(effective)),
+                "It takes effect by itself then; a new amendment can set another time.",
+            ),
+            Ask::Unsigned(_) => Self::new(
+                exit::REFUSED,
+                "not_acknowledged",
+                message,
+                "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
+            ),
+            Ask::NoText(standing) => text_missing(&standing),
+            Ask::ClockWrong(moment) => {
+                clock_wrong(moment, "Set the clock, then repeat the command.")
+            }
+            Ask::Busy => Self::new(
+                exit::FAILED,
+                "busy",
+                message,
+                "Repeat the command in a moment; this one was not done.",
+            ),
+            Ask::Closed => Self::new(
+                exit::FAILED,
+                "closed",
+                message,
+                "Start hearth again; what you wrote is kept.",
+            ),
+        }
+    }
+}
+
+/// Says that the text of a version of the agreement is not on this device.
+pub(crate) fn text_missing(standing: &Standing) -> Failure {
+    let advice = match standing {
+        Standing::Member => {
+            "A facilitator's next command sends it: repeat this afterwards. Otherwise ask a facilitator for `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`."
+        }
+        _ => "Ask a facilitator for an invite, and `hearth join`: your history stays.",
+    };
+    Failure { advice: advice.into(), ..EngineError::NoText.into() }
+}
+
+/// Says that two clocks are too far apart.
+pub(crate) fn clock_wrong(moment: Moment, advice: &'static str) -> Failure {
+    let (own, relay) = (show::rfc3339(moment.own), show::rfc3339(moment.relay));
+    let message = format!("this computer's clock says {own}, and the relay's {relay}");
+    Failure::new(exit::FAILED, "clock_wrong", message, advice)
 }
 
 impl From<LinkError> for Failure {
@@ -755,12 +907,11 @@ impl From<ProfileError> for Failure {
             ProfileError::Store(StoreError::DiskFull(_)) => {
                 ("disk_full", "Free some space and repeat the command; nothing was changed.")
             }
-            ProfileError::Io(_) | ProfileError::Store(StoreError::DiskFailed(_)) => (
-                "disk_failed",
-                "Check the disk. Look at the room and your outbox before you repeat what you did.",
-            ),
+            ProfileError::Io(_) | ProfileError::Store(StoreError::DiskFailed(_)) => {
+                ("disk_failed", DISK_FAILED)
+            }
             ProfileError::Missing => ("no_profile", "Create or join a room first."),
-            _ => ("profile", "Check the folder given with --home; nothing was changed."),
+            _ => ("profile", PROFILE_FAILED),
         };
         let exit = match error {
             ProfileError::Missing => exit::USAGE,

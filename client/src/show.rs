@@ -12,6 +12,7 @@ use hearth_engine::{
     accord::{Mismatch, Waits},
     agreement::Change,
     policy::{Act, Leaf, Record, RoomPolicy},
+    room::Names,
     state::{Notice, Row, RowContent},
 };
 use hearth_protocol::{MemberKey, Millis, Role, frame::Door};
@@ -559,9 +560,6 @@ fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) {
         }
     }
 }
-
-/// Names by key.
-pub type Names = std::collections::HashMap<MemberKey, String>;
 
 /// Says what the relay does and no record says, and what helps.
 pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {

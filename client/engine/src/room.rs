@@ -561,7 +561,10 @@ pub(super) fn identity<'a>(
 }
 
 /// Finds a leaf by name, or by the first characters of its key.
-pub(super) fn find_member<'a>(roster: &'a [Leaf], wanted: &str) -> Result<&'a Leaf> {
+///
+/// # Errors
+/// [`EngineError::NoSuchMember`] or [`EngineError::Ambiguous`].
+pub fn find_member<'a>(roster: &'a [Leaf], wanted: &str) -> Result<&'a Leaf> {
     let wanted = wanted.trim();
     let lower = wanted.to_ascii_lowercase();
     let by_name = roster.iter().filter(|l| l.name == wanted);

@@ -191,7 +191,8 @@ impl<'s> Session<'s> {
     }
 
     /// Gives the connection up, because a command found it to be of no use, and comes back. Returns when.
-    pub fn reconnect(&mut self) -> Instant {
+    pub fn reconnect(&mut self, why: &LiveError) -> Instant {
+        self.away = Some(why.to_string());
         let retry = self.next_attempt();
         self.link = match self.link.take() {
             Some(Link::Up(live)) => Some(Link::Down { room: Box::new(live.into_room()), retry }),

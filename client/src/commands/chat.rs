@@ -10,20 +10,25 @@ use hearth_console::{
     signals,
 };
 use hearth_engine::{
-    Crypto, Room,
+    EngineError,
+    policy::RuleError,
     state::{RowContent, Standing},
-    store::Store,
 };
-use hearth_protocol::{Millis, Role};
+use hearth_protocol::{Millis, Role, Seq};
 use hearth_session::{
-    live::{Live, now},
-    network::Network,
-    session::{Event, Session},
+    client::{
+        AskError, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
+    },
+    live::now,
 };
 use hearth_text::{count::counted, escape};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Context, Open, Result, inside, listing, read, slip};
+use super::{
+    Context, Result, inside,
+    shell::{Did, Shell, question_words},
+    slip,
+};
 use crate::{
     advice,
     cli::InRoom,
@@ -88,17 +93,12 @@ impl Stop {
 }
 
 /// Everything one chat needs.
-struct Chat<'s> {
-    store: &'s Store,
-    crypto: &'s Crypto,
-    room: String,
-    out: Output,
-    /// Whether it was said that the connection is not post-quantum.
-    told_classical: bool,
+struct Chat {
+    shell: Shell,
     /// Whether it was said that somebody knocks, and nobody has looked since.
     told_knock: bool,
-    /// How many texts were too long when it was told.
-    told_overlong: usize,
+    /// How many texts waited for their author when it was told.
+    told_held: usize,
     /// What the person was asked.
     asked: Option<Asked>,
 }
@@ -106,7 +106,7 @@ struct Chat<'s> {
 /// What the next line may answer.
 enum Asked {
     /// Whether to do this.
-    Act(InRoom),
+    Act(InRoom, Question),
     /// Whether to say this word, which is a command without its slash.
     Say(String),
 }
@@ -148,31 +148,25 @@ pub(super) async fn run(
 ) -> Result<()> {
     let idle = when::parse_duration(lock_after)
         .map_err(|e| Failure::usage(e.to_string(), "For example: --lock-after 30m"))?;
-    let open = context.open()?;
-    let room = Room::open(open.store(), &open.crypto, room)?;
-    let (_, _, name) = room.parts();
+    let client = context.client()?;
+    let events = client.events();
+    let shell = Shell::new(&client, room, &context.out).await?;
+    let name = shell.room.clone();
+    let shell = shell.following(context.out.clone().in_chat(&name));
     let mut console = None;
-    let mut chat = Chat {
-        store: Open::store(&open),
-        crypto: &open.crypto,
-        out: context.out.clone().in_chat(&name),
-        room: name.clone(),
-        told_classical: false,
-        told_knock: false,
-        told_overlong: 0,
-        asked: None,
-    };
+    let mut chat = Chat { shell, told_knock: false, told_held: 0, asked: None };
     let talk = async {
         let started = Console::start("> ", alternate);
         let (reader, printer) = started.map_err(|error| Stop::Failed(error.into()))?;
         let reader = console.insert(reader);
-        if !chat.out.is_json() {
-            chat.out = chat.out.clone().above(printer);
+        if !chat.shell.out.is_json() {
+            chat.shell.out = chat.shell.out.clone().above(printer);
         }
         if alternate && reader.is_at_terminal() && !reader.edits() {
-            chat.out.remark("-- this terminal has no alternate screen: what is shown here stays");
+            let out = &chat.shell.out;
+            out.remark("-- this terminal has no alternate screen: what is shown here stays");
         }
-        chat.run(room, reader, idle).await
+        chat.run(events, reader, idle).await
     };
     // Before the terminal is changed, and above all that waits for the relay: a signal that finds the default would
     // leave the terminal without echo, and a relay that says nothing must not keep anybody from ending. What was in
@@ -182,21 +176,21 @@ pub(super) async fn run(
         () = signals::stop() => None,
         result = talk => Some(result),
     };
-    match (ended, console) {
+    let ended = match (ended, console) {
         // In order: what follows /quit is meant for nobody.
         (Some(Ok(End::Quit | End::InputOver)), _) | (None, None) => Ok(()),
         (None, Some(reader)) => {
             if alternate {
-                chat.out = context.out.clone();
+                chat.shell.out = context.out.clone();
             }
-            chat.keep_typed_ahead(&reader.typed_ahead().await);
+            chat.keep_typed_ahead(&reader.typed_ahead().await).await;
             Ok(())
         }
         (Some(Err(stop)), None) => stop.result(false),
         (Some(Err(stop)), Some(reader)) if !reader.is_at_terminal() => {
-            chat.keep_typed_ahead(&reader.typed_ahead().await);
+            chat.keep_typed_ahead(&reader.typed_ahead().await).await;
             if matches!(stop, Stop::Idle) {
-                chat.out.remark(&stop.words(&name));
+                chat.shell.out.remark(&stop.words(&name));
             }
             stop.result(false)
         }
@@ -206,12 +200,12 @@ pub(super) async fn run(
             if matches!(stop, Stop::Idle) {
                 reader.hide();
             }
-            chat.keep_draft(&draft);
-            chat.keep_typed_ahead(&reader.take_typed_ahead().await);
-            let out = chat.out.clone();
+            chat.keep_draft(&draft).await;
+            chat.keep_typed_ahead(&reader.take_typed_ahead().await).await;
+            let out = chat.shell.out.clone();
             // The profile is free for others meanwhile.
             drop(chat);
-            drop(open);
+            client.close().await;
             out.remark(&stop.words(&name));
             let ask = || {
                 out.remark("-- the chat has ended; nothing that you type is sent. Press Enter alone to leave.");
@@ -221,27 +215,28 @@ pub(super) async fn run(
                 () = signals::stop() => {}
                 () = reader.await_enter(ask) => {}
             }
-            stop.result(true)
+            return stop.result(true);
         }
-    }
+    };
+    drop(chat);
+    client.close().await;
+    ended
 }
 
-impl<'s> Chat<'s> {
+impl Chat {
     async fn run(
         &mut self,
-        mut room: Room<'s>,
+        mut events: Events,
         reader: &mut ConsoleReader,
         idle: Duration,
     ) -> Result<End, Stop> {
-        self.greet(&mut room)?;
-        self.take_draft(&room)?;
-        let out = self.out.clone();
-        let mut session = Session::new(Network::machine(), room, move |missed| {
-            inside::tell_missed(&out, missed);
-        });
+        self.greet().await?;
+        self.take_draft().await?;
         // Lines that are there already are for the room as the relay has it.
-        let event = session.next().await.map_err(Failure::from)?;
-        self.happened(&mut session, event).await?;
+        while matches!(self.shell.view().link, Link::Connecting) {
+            let Some(heard) = events.next().await else { break };
+            self.heard(heard).await?;
+        }
         let mut lock_at = Instant::now() + idle;
         let keys = reader.keys();
         loop {
@@ -252,373 +247,350 @@ impl<'s> Chat<'s> {
                     match typed {
                         None => return Ok(End::InputOver),
                         Some(Err(error)) => {
-                            self.out.remark(&format!("-- {error}"));
+                            self.shell.out.remark(&format!("-- {error}"));
                             if matches!(error, LineError::Broken(_)) {
                                 return Ok(End::InputOver);
                             }
                         }
                         Some(Ok(line)) => {
-                            if self.typed(&mut session, &line).await? == Next::Quit {
+                            if self.typed(&line).await? == Next::Quit {
                                 return Ok(End::Quit);
                             }
                         }
                     }
                 }
                 () = keys.pressed() => lock_at = Instant::now() + idle,
-                ready = session.ready() => {
-                    let event = session.turn(ready).await.map_err(Failure::from)?;
-                    self.happened(&mut session, event).await?;
-                }
+                heard = events.next() => match heard {
+                    Some(heard) => self.heard(heard).await?,
+                    None => return Err(Failure::from(AskError::Closed).into()),
+                },
                 () = sleep_until(lock_at) => return Err(Stop::Idle),
             }
         }
     }
 
+    fn out(&self) -> &Output {
+        &self.shell.out
+    }
+
     /// Shows the last lines and what to know about the room.
-    fn greet(&self, room: &mut Room<'_>) -> Result<()> {
-        let since = read::kept_since(room)?;
-        let state = room.state();
-        let speak = match state.standing {
+    async fn greet(&self) -> Result<()> {
+        let view = self.shell.view();
+        let speak = match view.standing {
             Standing::Member => {
                 " Type and press Enter to speak; /help lists what else you can do; /quit ends."
             }
             _ => "",
         };
-        self.out.remark(&format!(
+        self.out().remark(&format!(
             "{} - you are {}.{speak}",
-            escape::one_line(&state.title),
-            escape::one_line(&state.name)
+            escape::one_line(&view.title),
+            escape::one_line(&view.name)
         ));
-        let shown = state.shown;
-        let view = crate::show::View {
-            room: &state.local_name,
-            me: room.me(),
-            muted: &state.muted,
-            held: false,
-        };
-        let rows =
-            room.history_back(hearth_protocol::Seq(shown.0.saturating_add(1)), ROWS_AT_START)?;
-        for mut row in rows {
-            read::expire(&mut row, since);
-            view.row(&self.out, &row)?;
-        }
+        let page = Page::Before(Seq(view.shown.0.saturating_add(1)), ROWS_AT_START);
+        let rows = self.shell.client.rows(&self.shell.room, page).await?;
+        self.shell.print(&rows, false)?;
         Ok(())
     }
 
-    /// Shows what a session tells, and what is new in the room.
-    async fn happened(&mut self, session: &mut Session<'s>, event: Event) -> Result<(), Stop> {
+    async fn heard(&mut self, heard: Heard) -> Result<(), Stop> {
+        match heard {
+            Heard::Told(told) if *told.room == *self.shell.room => self.happened(told.event).await,
+            Heard::Told(_) => Ok(()),
+            // The rows are there, whatever of their events was lost.
+            Heard::Lagged(_) => Ok(self.show().await?),
+        }
+    }
+
+    /// Shows what the client tells, and what is new in the room.
+    async fn happened(&mut self, event: Event) -> Result<(), Stop> {
         match event {
             Event::Up(up) => {
-                inside::tell_of_connection(&self.out, up, &mut self.told_classical);
+                self.shell.remark(&event);
                 if up.again {
-                    self.out.remark("-- connected again");
+                    self.out().remark("-- connected again");
                 }
-                self.show(session.room().map_err(Failure::from)?)?;
-                if let Some(live) = session.live() {
-                    self.remind(live).await?;
-                }
+                self.show().await?;
+                self.remind().await?;
                 return Ok(());
             }
             Event::Down { why: None, .. } => return Ok(()),
-            Event::Down { why: Some(error), .. } if error.is_connection() => {
-                self.out.remark(&format!(
-                    "-- {error}. Trying again; what you write meanwhile is kept and sent then."
+            Event::Down { why: Some(why), .. } if why.is_connection() => {
+                self.out().remark(&format!(
+                    "-- {why}. Trying again; what you write meanwhile is kept and sent then."
                 ));
                 return Ok(());
             }
-            Event::Down { why: Some(error), .. } => {
-                self.tell(&Failure::from(error));
-                self.out.remark("-- Trying again from time to time; what you write is kept.");
+            Event::Down { why: Some(why), .. } => {
+                self.tell(&Failure::from(&*why));
+                self.out().remark("-- Trying again from time to time; what you write is kept.");
                 return Ok(());
             }
-            Event::Trouble(error) => self.tell(&Failure::from(error)),
+            Event::Ended(why) => return Err(Failure::from(&*why).into()),
+            Event::Trouble(_) | Event::CatchingUp(_) => self.shell.remark(&event),
             // Once until somebody looks: a knock can be repeated without end.
             Event::Knock => {
                 if !std::mem::replace(&mut self.told_knock, true) {
-                    self.out.remark("-- somebody knocks: /knocks, then /admit NAME");
+                    self.out().remark("-- somebody knocks: /knocks, then /admit NAME");
                 }
             }
-            Event::News => {}
+            // Before the first attempt to connect has ended, nothing is shown that the relay may have changed.
+            Event::Rows | Event::View if matches!(self.shell.view().link, Link::Connecting) => {
+                return Ok(());
+            }
+            Event::Rows | Event::View => {}
         }
-        self.show(session.room().map_err(Failure::from)?)?;
+        self.show().await?;
         Ok(())
     }
 
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
-    async fn remind(&mut self, live: &mut Live<'_>) -> Result<()> {
-        let overlong = live.room.overlong_texts()?.len();
-        if overlong != self.told_overlong {
-            inside::tell_overlong(&mut live.room, &self.out)?;
-            self.told_overlong = overlong;
+    async fn remind(&mut self) -> Result<()> {
+        let view = self.shell.view();
+        let held = waits_for_me(&view);
+        if held != self.told_held {
+            self.shell.tell_held();
+            self.told_held = held;
         }
-        for pin in live.room.policy().map(|p| p.pins).unwrap_or_default() {
-            if let Ok(Some(row)) = live.room.row(pin.seq)
-                && row.id == Some(pin.message)
-                && let RowContent::Text(text) = &row.content
-            {
+        for row in self.shell.pinned(&view).await? {
+            if let RowContent::Text(text) = &row.content {
                 let (name, text) = (escape::one_line(&row.name), escape::one_line(text));
-                self.out.remark(&format!("** pinned, by {name}: {text} **"));
+                self.out().remark(&format!("** pinned, by {name}: {text} **"));
             }
         }
         // By the log; where the relay does otherwise, that was told apart.
-        let now = live.relay_now();
-        let paused_until = live.room.policy().map_or(Millis(0), |p| p.numbers.paused_until);
+        let now = view.relay_now(now());
+        let paused_until = view.policy.as_ref().map_or(Millis(0), |p| p.numbers.paused_until);
         if paused_until > now {
             let left = when::remaining(paused_until, now);
-            self.out.remark(&format!("-- the room is paused; it ends {left}"));
+            self.out().remark(&format!("-- the room is paused; it ends {left}"));
         }
-        let timed_out_until = live.room.state().timed_out_until;
-        if timed_out_until > now {
-            let left = when::remaining(timed_out_until, now);
-            self.out.remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
+        if view.timed_out_until > now {
+            let left = when::remaining(view.timed_out_until, now);
+            self.out().remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
         }
-        let Ok(status) = live.status().await else { return Ok(()) };
-        if status.knocks > 0 && !std::mem::replace(&mut self.told_knock, true) {
-            let knocks = counted(status.knocks, "knock waits", "knocks wait");
-            self.out.remark(&format!("-- {knocks} for an answer: /knocks"));
+        if !view.moderates() {
+            return Ok(());
+        }
+        let knocks = match self.shell.ask(Command::Knocks).await {
+            Ok(Outcome::Knocks(knocks)) => knocks.len(),
+            _ => return Ok(()),
+        };
+        if knocks > 0 && !std::mem::replace(&mut self.told_knock, true) {
+            let knocks = counted(knocks, "knock waits", "knocks wait");
+            self.out().remark(&format!("-- {knocks} for an answer: /knocks"));
         }
         Ok(())
     }
 
     /// Shows new rows. Rows that do not verify are marked, and the chat goes on.
-    fn show(&self, room: &mut Room<'_>) -> Result<()> {
-        match read::print_rows(room, &self.out, false, false) {
+    async fn show(&self) -> Result<()> {
+        match self.shell.print_rows(false, false).await {
             Err(failure) if failure.exit == exit::LIED => Ok(()),
             result => result.map(|_| ()),
         }
     }
 
-    async fn typed(&mut self, session: &mut Session<'s>, line: &str) -> Result<Next, Stop> {
+    async fn typed(&mut self, line: &str) -> Result<Next, Stop> {
         let typed = Line::of(line);
         match (self.asked.take(), &typed) {
-            (Some(Asked::Act(command)), Line::Words(yes)) if yes.eq_ignore_ascii_case("yes") => {
-                return self.act(session, &command).await;
+            (Some(Asked::Act(command, question)), Line::Words(yes))
+                if yes.eq_ignore_ascii_case("yes") =>
+            {
+                return self.act(&command, Consent::To(question)).await;
             }
-            (Some(Asked::Act(_)), Line::Words(_)) => {
-                self.out.remark("-- nothing was done, and what you typed was not sent");
+            (Some(Asked::Act(..)), Line::Words(_)) => {
+                self.out().remark("-- nothing was done, and what you typed was not sent");
                 return Ok(Next::On);
             }
-            (Some(Asked::Act(_)), _) => self.out.remark("-- nothing was done"),
+            (Some(Asked::Act(..)), _) => self.out().remark("-- nothing was done"),
             (Some(Asked::Say(word)), Line::Words(again)) if word == *again => {
-                return self.say(session, again).await;
+                return self.say(again).await;
             }
             _ => {}
         }
         match typed {
             Line::Empty => Ok(Next::On),
-            Line::Command(command) => self.command(session, command).await,
+            Line::Command(command) => self.command(command).await,
             Line::Words(text) => {
-                if let Some(command) =
-                    slip::meant(text, || session.room().map(names).unwrap_or_default())
-                {
+                if let Some(command) = slip::meant(text, || names(&self.shell.view())) {
                     let text = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
-                    self.out.remark(&format!(
+                    self.out().remark(&format!(
                         "-- \"{text}\" was not said to the room. Did you mean /{}? To say it, enter the same again (the Up key brings it).",
                         escape::one_line(&command)
                     ));
                     self.asked = Some(Asked::Say(text.to_owned()));
                     return Ok(Next::On);
                 }
-                self.say(session, text).await
+                self.say(text).await
             }
         }
     }
 
-    async fn say(&mut self, session: &mut Session<'s>, text: &str) -> Result<Next, Stop> {
-        let command = InRoom::Send { room: self.room.clone(), text: text.to_owned() };
-        self.perform(session, &command).await?;
-        Ok(Next::On)
+    async fn say(&mut self, text: &str) -> Result<Next, Stop> {
+        let command = InRoom::Send { room: self.shell.room.clone(), text: text.to_owned() };
+        self.act(&command, Consent::Unasked).await
     }
 
     /// Keeps a sentence that was not finished for the next chat.
-    fn keep_draft(&self, words: &str) {
+    async fn keep_draft(&self, words: &str) {
         if words.trim().is_empty() {
             return;
         }
-        let room = Room::open(self.store, self.crypto, &self.room);
-        if room.and_then(|room| room.keep_draft(words)).is_ok() {
-            self.out.remark("-- what you had begun to type is kept for the next chat");
+        if self.shell.ask(Command::KeepDraft(words.to_owned())).await.is_ok() {
+            self.out().remark("-- what you had begun to type is kept for the next chat");
         }
     }
 
     /// Puts a sentence that was not finished back into the line.
-    fn take_draft(&self, room: &Room<'_>) -> Result<()> {
-        if let Some(words) = room.draft()?
-            && self.out.give_back(&words)
+    async fn take_draft(&self) -> Result<()> {
+        if let Outcome::Draft(Some(words)) = self.shell.ask(Command::Draft).await?
+            && self.out().give_back(&words)
         {
-            room.keep_draft("")?;
-            self.out.remark("-- what you had begun to type is back in the line");
+            self.shell.ask(Command::KeepDraft(String::new())).await?;
+            self.out().remark("-- what you had begun to type is back in the line");
         }
         Ok(())
     }
 
     /// Keeps the words that were entered while something else was being done, in which the chat was ended. Commands are
     /// not done: who ended the chat does not see what they lead to.
-    fn keep_typed_ahead(&self, lines: &[String]) {
-        let lines: Vec<&String> = lines.iter().filter(|line| !line.trim().is_empty()).collect();
-        let undone = lines.iter().filter(|line| !self.kept(line)).count();
-        if lines.len() > undone {
-            self.out.remark(
+    async fn keep_typed_ahead(&self, lines: &[String]) {
+        let (mut kept, mut undone) = (0, 0);
+        for line in lines.iter().filter(|line| !line.trim().is_empty()) {
+            match self.kept(line).await {
+                true => kept += 1,
+                false => undone += 1,
+            }
+        }
+        if kept > 0 {
+            self.out().remark(
                 "-- what you typed last is kept; it goes out with your next message or command",
             );
         }
         if undone > 0 {
             let lines = counted(undone, "line", "lines");
-            self.out.remark(&format!(
+            self.out().remark(&format!(
                 "-- {lines} of what you typed last went nowhere. Type it again when you are back."
             ));
         }
     }
 
     /// Whether nothing of a line is lost.
-    fn kept(&self, line: &str) -> bool {
+    async fn kept(&self, line: &str) -> bool {
         let text = match Line::of(line) {
             Line::Empty => return true,
             Line::Command(_) => return false,
             Line::Words(text) => text,
         };
-        let (Ok(mut room), Ok(clean)) =
-            (Room::open(self.store, self.crypto, &self.room), escape::sanitize_input(text))
-        else {
-            return false;
-        };
         // It may have been meant for the chat, and nobody was asked yet.
-        slip::meant(text, || names(&mut room)).is_none() && room.queue_text(clean, now()).is_ok()
+        slip::meant(text, || names(&self.shell.view())).is_none()
+            && self.shell.ask(Command::Queue(text.to_owned())).await.is_ok()
     }
 
-    async fn command(&mut self, session: &mut Session<'s>, line: &str) -> Result<Next, Stop> {
+    async fn command(&mut self, line: &str) -> Result<Next, Stop> {
         let line = line.trim();
         let word = line.split_whitespace().next().unwrap_or_default().to_lowercase();
         match word.as_str() {
             "quit" | "exit" | "q" => return Ok(Next::Quit),
             "help" | "?" | "" => {
                 let text = match line.split_whitespace().nth(1) {
-                    Some(wanted) => self.out.advice(&slip::one(&wanted.to_lowercase())),
+                    Some(wanted) => self.out().advice(&slip::one(&wanted.to_lowercase())),
                     None => {
-                        let role = session.room().and_then(Room::my_role);
+                        let role = self.shell.view().role();
                         slip::list(role.unwrap_or(Role::Member), line::columns())
                     }
                 };
                 let text = line::columns().map_or_else(|| text.clone(), |c| wrap::lines(&text, c));
-                self.out.remark(&text);
+                self.out().remark(&text);
                 return Ok(Next::On);
             }
             _ => {}
         }
         // The chat takes room commands only, even if the command line has another of that name.
         let Some(entry) = slip::find(&word) else {
-            self.out.remark(&format!("-- {}", slip::unknown(&word)));
+            self.out().remark(&format!("-- {}", slip::unknown(&word)));
             return Ok(Next::On);
         };
-        let mut words = vec![word.clone(), self.room.clone()];
+        let mut words = vec![word.clone(), self.shell.room.clone()];
         words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
         match slip::parse(words) {
             Ok(command) => {
-                self.send_waiting(session, &command).await?;
-                let room = session.room().map_err(Failure::from)?;
-                let waiting = match inside::asks_of_outbox(&command) {
-                    true => room.waiting_texts().map_err(Failure::from)?.len(),
-                    false => 0,
-                };
-                let question = match listing::question_about_posted(room, &command) {
-                    Ok(question) => question.or(inside::question_before(&command, waiting)),
-                    // The command itself says what is wrong.
-                    Err(_) => None,
-                };
-                if let Some((false, question)) = question {
-                    self.out.remark(&format!("-- {question} Type yes to go on."));
-                    self.asked = Some(Asked::Act(command));
-                    return Ok(Next::On);
-                }
-                self.act(session, &command).await
+                let consent =
+                    if command.is_agreed() { Consent::Whatever } else { Consent::Unasked };
+                self.act(&command, consent).await
             }
             Err(error) => {
-                self.out.remark(&self.out.advice(&format!("-- {}", slip::wrong(entry, &error))));
+                let role = self.shell.view().role();
+                // What would help with the command helps nobody who may not use it.
+                if !error.use_stderr() || role.is_none_or(|role| entry.who.includes(role)) {
+                    let wrong = slip::wrong(entry, &error);
+                    self.out().remark(&self.out().advice(&format!("-- {wrong}")));
+                } else {
+                    let rule = EngineError::Rule(RuleError::NotFacilitator);
+                    self.tell(&Failure::from(rule));
+                }
                 Ok(Next::On)
             }
         }
     }
 
-    /// Sends what waits before a command that needs the relay, as the command line does.
-    async fn send_waiting(
-        &mut self,
-        session: &mut Session<'s>,
-        command: &InRoom,
-    ) -> Result<(), Stop> {
-        let waiting = session.room().and_then(|room| room.waiting_texts());
-        if is_local(command) || waiting.map_err(Failure::from)?.is_empty() {
-            return Ok(());
-        }
-        match session.send_waiting().await.map_err(Failure::from)? {
-            Some(event) => self.happened(session, event).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn act(&mut self, session: &mut Session<'s>, command: &InRoom) -> Result<Next, Stop> {
+    async fn act(&mut self, command: &InRoom, consent: Consent) -> Result<Next, Stop> {
         if matches!(command, InRoom::Knocks { .. } | InRoom::Admit { .. } | InRoom::Decline { .. })
         {
             self.told_knock = false;
         }
-        self.perform(session, command).await?;
-        let standing = &session.room().map_err(Failure::from)?.state().standing;
+        if let Some(failure) = outside_only(command) {
+            self.tell(&failure);
+            return Ok(Next::On);
+        }
+        let out = self.out().clone();
+        if !answers_itself(command) {
+            self.shell.out = out.clone().quiet();
+        }
+        let did = match command {
+            InRoom::Send { text, .. } => self.send(text, &out).await,
+            command => self.shell.act(command, consent).await,
+        };
+        self.shell.out = out;
+        match did {
+            Ok(Did::Done) => self.show().await?,
+            Ok(Did::Asks(question)) => {
+                let words = self.out().advice(&question_words(&question));
+                self.out().remark(&format!("-- {words} Type yes to go on."));
+                self.asked = Some(Asked::Act(command.clone(), question));
+                return Ok(Next::On);
+            }
+            Err(failure) => {
+                // A disk that fails ends the chat: with what became of the words, if it was theirs.
+                if self.show().await.is_err() {
+                    return Err(Stop::Failed(failure));
+                }
+                self.tell(&failure);
+                self.give_back(command, &failure);
+            }
+        }
         let left = matches!(command, InRoom::Leave { .. } | InRoom::Withdraw { .. })
-            && *standing != Standing::Member;
+            && self.shell.view().standing != Standing::Member;
         if left {
-            self.out.remark(
+            self.out().remark(
                 "-- You have left. The duty about what you heard goes on; your receipt stays here.",
             );
         }
         Ok(if left { Next::Quit } else { Next::On })
     }
 
-    async fn perform(&mut self, session: &mut Session<'s>, command: &InRoom) -> Result<(), Stop> {
-        let Some(live) = session.live() else {
-            let room = session.room().map_err(Failure::from)?;
-            let result = match command {
-                InRoom::Send { text, .. } => self.keep(room, text),
-                InRoom::Read { all, held, .. } => read::read(room, &self.out, *all, *held),
-                _ if is_local(command) => listing::local(room, &self.out, command),
-                _ => Err(inside::outside_only(command).unwrap_or_else(|| {
-                    Failure::new(
-                        exit::UNREACHABLE,
-                        "unreachable",
-                        "the relay cannot be reached now",
-                        "Try again when the connection is back; nothing was done.",
-                    )
-                })),
-            };
-            if let Err(failure) = result {
-                self.tell(&failure);
-                self.give_back(command, &failure);
+    /// Says something; what cannot go out now is kept.
+    async fn send(&self, text: &str, out: &Output) -> Result<Did> {
+        let say = Command::Say { text: text.to_owned() };
+        match self.shell.client.ask(&self.shell.room, say, Consent::Unasked).await {
+            Ok(Outcome::Kept { .. }) => {
+                out.remark("-- kept; it goes out when the connection is back");
+                Ok(Did::Done)
             }
-            return Ok(());
-        };
-        let quiet = self.out.clone().quiet();
-        let out = if answers_itself(command) { &self.out } else { &quiet };
-        let result = inside::act(live, out, command).await;
-        let shown = self.show(&mut live.room);
-        match (result, shown) {
-            // A disk that fails ends the chat: with what became of the words, if it was theirs.
-            (Err(failure), Err(_)) | (Ok(()), Err(failure)) => Err(Stop::Failed(failure)),
-            (Ok(()), Ok(())) => Ok(()),
-            (Err(failure), Ok(())) => {
-                self.tell(&failure);
-                if failure.exit == exit::UNREACHABLE {
-                    session.reconnect();
-                } else {
-                    self.give_back(command, &failure);
-                }
-                Ok(())
-            }
+            Ok(_) => Ok(Did::Done),
+            Err(error) => Err(inside::unsent(error.into())),
         }
-    }
-
-    fn keep(&self, room: &mut Room<'_>, text: &str) -> Result<()> {
-        let text = escape::sanitize_input(text)?;
-        room.queue_text(text, now()).map_err(|error| inside::unsent(error.into()))?;
-        self.out.remark("-- kept; it goes out when the connection is back");
-        Ok(())
     }
 
     /// Gives words that went nowhere back to the person who wrote them.
@@ -628,7 +600,7 @@ impl<'s> Chat<'s> {
         if let InRoom::Send { text, .. } = command
             && nowhere
         {
-            let words = if self.out.give_back(text) {
+            let words = if self.out().give_back(text) {
                 "-- your words are back in the line: change them, or press Ctrl-U to drop them"
                     .to_owned()
             } else {
@@ -636,32 +608,34 @@ impl<'s> Chat<'s> {
                 let shown = escape::truncate(&escape::one_line(text), GIVEN_BACK_COLUMNS);
                 format!("-- your words are kept nowhere; copy them from here: {shown}")
             };
-            self.out.remark(&words);
+            self.out().remark(&words);
         }
     }
 
     fn tell(&self, failure: &Failure) {
-        let advice = self.out.advice(&failure.advice);
-        self.out.remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
+        let advice = self.out().advice(&failure.advice);
+        self.out().remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
     }
 }
 
-/// Returns the members' names; none where the room has no keys yet.
-fn names(room: &mut Room<'_>) -> Vec<String> {
-    room.roster().unwrap_or_default().into_iter().map(|leaf| leaf.name).collect()
+/// Returns how many messages wait for this member to send or drop them.
+fn waits_for_me(view: &RoomView) -> usize {
+    view.outbox.iter().filter(|waiting| waiting.held.is_some() || waiting.too_long).count()
 }
 
-/// Whether a command needs no relay.
-const fn is_local(command: &InRoom) -> bool {
-    matches!(
-        command,
-        InRoom::Who { .. }
-            | InRoom::Log { .. }
-            | InRoom::Verify { .. }
-            | InRoom::Outbox { .. }
-            | InRoom::Mute { .. }
-            | InRoom::Unmute { .. }
-    )
+/// Returns the members' names; none where the room has no keys yet.
+fn names(view: &RoomView) -> Vec<String> {
+    view.roster.iter().map(|leaf| leaf.name.clone()).collect()
+}
+
+/// Refuses what works outside of a chat only.
+fn outside_only(command: &InRoom) -> Option<Failure> {
+    let advice = match command {
+        InRoom::Follow { .. } => "Type /quit, then `hearth follow ROOM`.",
+        InRoom::Recover { .. } => "Type /quit, then `hearth recover ROOM`.",
+        _ => return None,
+    };
+    Some(Failure::usage("the chat does not take that command", advice))
 }
 
 /// Whether a command has an answer of its own; of the others, the room's new line says enough.

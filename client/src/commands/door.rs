@@ -1,19 +1,18 @@
 //! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hearth_console::line;
 use hearth_engine::{
     EngineError, Room,
-    accord::Waits,
-    act::Due,
     agreement::{Agreement, CLOCK_SKEW_MILLIS, Change, Preview},
     clock::Moment,
     join::Joining,
     state::Standing,
 };
-use hearth_protocol::{ClientFrame, Digest, Millis, RejectCode, Role, invite::Invite};
+use hearth_protocol::{ClientFrame, Digest, Millis, RejectCode, invite::Invite};
 use hearth_session::{
+    client::{Command, Outcome, RoomView},
     connection::{Connection, RequestError},
     live::{self, Answer, Live, LiveError, now},
     network::Network,
@@ -22,14 +21,13 @@ use hearth_text::{escape, name};
 use serde_json::json;
 
 use super::{
-    Context, Open, Result, Wanted,
-    inside::{NOT_POST_QUANTUM, enter},
-    interactive, rooms,
+    Context, NOT_POST_QUANTUM, Open, Result, Wanted, interactive, rooms,
+    shell::{Shell, outdated},
 };
 use crate::{
     cli::{AgreementCommand, Join},
-    failure::{Failure, exit},
-    show,
+    failure::{Failure, clock_wrong, exit, text_missing},
+    show::{self, Output},
     text::link,
     text::when,
 };
@@ -179,12 +177,6 @@ fn check_clock(context: &Context, relay: Millis, advice: &'static str) -> Result
         ));
     }
     Ok(())
-}
-
-fn clock_wrong(moment: Moment, advice: &'static str) -> Failure {
-    let (own, relay) = (show::rfc3339(moment.own), show::rfc3339(moment.relay));
-    let message = format!("this computer's clock says {own}, and the relay's {relay}");
-    Failure::new(exit::FAILED, "clock_wrong", message, advice)
 }
 
 /// Waits at the door, over lost connections, until a facilitator answers.
@@ -379,44 +371,12 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
             Box::pin(acknowledge_again(context, &room, acknowledge, no_wait)).await
         }
         AgreementCommand::Enact { room } => {
-            let open = context.open()?;
-            let room = Room::open(open.store(), &open.crypto, &room)?;
-            let mut live = enter(&context.out, room).await?;
-            let now = live.moment().earlier();
-            if let Some(pending) = live.room.policy()?.pending.filter(|p| p.effective > now)
-                && live.room.my_role()? == Role::Facilitator
-            {
-                return Err(Failure::new(
-                    exit::REFUSED,
-                    "not_yet",
-                    format!("people have until {} to acknowledge", show::clock(pending.effective)),
-                    "It takes effect by itself then; a new amendment can set another time.",
-                ));
-            }
-            match live.room.due_amendment(now)? {
-                Some(Due { version, waits: Some(Waits::Unsigned) }) => {
-                    return Err(Failure::new(
-                        exit::REFUSED,
-                        "not_acknowledged",
-                        format!("you have not acknowledged version {version} yourself"),
-                        "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
-                    ));
-                }
-                Some(Due { waits: Some(Waits::NoText), .. }) => {
-                    return Err(text_missing(&live.room));
-                }
-                _ => {}
-            }
-            live.enact().await?;
-            live.leave().await;
+            let asked = of_room(context, &room, Command::Enact).await;
+            asked?;
             Ok(context.out.say(&json!({"done": "enact"}), "The new agreement is in force.")?)
         }
         AgreementCommand::Withdraw { room } => {
-            let open = context.open()?;
-            let room = Room::open(open.store(), &open.crypto, &room)?;
-            let mut live = Live::enter(&Network::machine(), room).await?;
-            live.commit(|room, now| room.withdraw_amendment(now)).await?;
-            live.leave().await;
+            of_room(context, &room, Command::WithdrawAmendment).await?;
             let text =
                 "The amendment is withdrawn. The version in force stays; nobody has to sign again.";
             Ok(context.out.say(&json!({"done": "withdraw_amendment"}), text)?)
@@ -442,16 +402,6 @@ fn kind_missing(room: &str, file: &std::path::Path) -> Failure {
             "`{command} --material` if the meaning changes: everyone acknowledges again. `{command} --editorial` if the wording alone changes."
         ),
     )
-}
-
-fn text_missing(room: &Room<'_>) -> Failure {
-    let advice = match room.state().standing {
-        Standing::Member => {
-            "A facilitator's next command sends it: repeat this afterwards. Otherwise ask a facilitator for `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`."
-        }
-        _ => "Ask a facilitator for an invite, and `hearth join`: your history stays.",
-    };
-    Failure { advice: advice.into(), ..EngineError::NoText.into() }
 }
 
 fn time_failure(error: when::WhenError) -> Failure {
@@ -484,32 +434,53 @@ fn is_link(text: &str) -> bool {
     link::is_meant(text) || lower.starts_with("hearth:") || lower.starts_with("hearth+plain")
 }
 
-/// Catches up if the relay can be reached; says so if not.
-async fn catch_up<'s>(context: &Context, room: Room<'s>) -> Result<Room<'s>> {
-    super::inside::refreshed(&context.out, room).await
+/// Does one command in a room on a client of its own, asking a person for what it needs, and tells what was found beside it.
+async fn of_room(context: &Context, room: &str, command: Command) -> Result<Outcome> {
+    let client = context.client()?;
+    let mut events = client.events();
+    let mut shell = Shell::new(&client, room, &context.out).await?;
+    let became = shell.ask_person(command).await;
+    shell.remark_all(&mut events);
+    let told = shell.tell_mismatches().await;
+    drop(shell);
+    client.close().await;
+    let became = became?;
+    told?;
+    Ok(became)
 }
 
-async fn show_of_room(context: &Context, target: &str) -> Result<()> {
-    let open = context.open()?;
-    let room = Room::open(open.store(), &open.crypto, target)?;
-    let mut room = catch_up(context, room).await?;
-    let id = room.coming_agreement()?.unwrap_or(room.state().agreement);
-    let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room))?;
-    print_agreement(context, &agreement, &room.state().title)
+/// Returns the texts of the agreement that this profile has, as the relay has them if it can be reached.
+async fn agreements(context: &Context, room: &str) -> Result<(Outcome, Arc<RoomView>)> {
+    let client = context.client()?;
+    let mut events = client.events();
+    let mut shell = Shell::new(&client, room, &context.out).await?;
+    let fresh = shell.refresh().await;
+    shell.remark_all(&mut events);
+    let agreements = shell.ask(Command::Agreements).await;
+    let view = shell.view();
+    drop(shell);
+    client.close().await;
+    fresh?;
+    Ok((agreements?, view))
+}
+
+async fn show_of_room(context: &Context, room: &str) -> Result<()> {
+    let (became, view) = agreements(context, room).await?;
+    let Outcome::Agreements { current, coming, .. } = became else { return Ok(()) };
+    let agreement = coming.unwrap_or(current).ok_or_else(|| text_missing(&view.standing))?;
+    print_agreement(context, &agreement, &view.title)
 }
 
 async fn diff(context: &Context, room: &str) -> Result<()> {
-    let open = context.open()?;
-    let room = Room::open(open.store(), &open.crypto, room)?;
-    let mut room = catch_up(context, room).await?;
-    let mine = room.acknowledgement()?.agreement;
-    let Some(new) = room.coming_agreement()? else {
+    let (became, view) = agreements(context, room).await?;
+    let Outcome::Agreements { mine, coming, .. } = became else { return Ok(()) };
+    let Some(new) = coming else {
         return Ok(context
             .out
             .say(&json!({"changed": false}), "Nothing changed since you acknowledged.")?);
     };
-    let old = room.agreement(&mine)?.ok_or_else(|| text_missing(&room))?;
-    let new = room.agreement(&new)?.ok_or_else(|| text_missing(&room))?;
+    let old = mine.ok_or_else(|| text_missing(&view.standing))?;
+    let new = new.ok_or_else(|| text_missing(&view.standing))?;
     let (gone, come) = (lines_only_in(&old, &new), lines_only_in(&new, &old));
     let object = json!({
         "changed": true,
@@ -537,46 +508,56 @@ async fn amend(
     room: &str,
     text: String,
     change: Change,
-    wait: u64,
+    millis: u64,
 ) -> Result<()> {
-    let open = context.open()?;
-    let room = Room::open(open.store(), &open.crypto, room)?;
-    let mut live = enter(&context.out, room).await?;
-    live.tend().await?;
-    if change == Change::Editorial && live.room.policy()?.pending.is_some() {
-        return Err(Failure::new(
-            exit::REFUSED,
-            "amendment_pending",
-            "another version of the agreement is pending",
-            "Wait until it takes effect, or withdraw it first: `hearth agreement withdraw ROOM`.",
-        ));
-    }
-    let moment = live.moment();
-    // By a clock that is wrong by days people would have too little time or far too much, and what they sign would be misdated.
-    if moment.apart() > CLOCK_WRONG_MILLIS {
-        return Err(clock_wrong(moment, SET_THE_CLOCK));
-    }
-    let effective = match wait {
-        0 => moment.earlier(),
-        // People have so long by either clock.
-        wait => moment.own.max(moment.relay).plus(wait),
-    };
-    let agreement = live.room.queue_amendment(text, change, effective, moment.earlier())?;
-    let at_once = change == Change::Material && wait == 0;
-    live.amend(&agreement, at_once).await?;
-    live.leave().await;
+    let amended = of_room(context, room, Command::Amend { text, change, millis }).await?;
+    let Outcome::Amended { agreement, in_force } = amended else { return Ok(()) };
     let id = agreement.id().to_hex();
     let object = json!({
         "done": "amend",
         "agreement": id,
         "version": agreement.version,
-        "in_force": at_once || change == Change::Editorial,
+        "in_force": in_force,
         "acknowledged": change == Change::Material,
         "effective": show::rfc3339(agreement.effective),
     });
     let signed = if change == Change::Material { "; you have signed it" } else { "" };
     let text = format!("Version {} issued, id {id}{signed}", agreement.version);
     Ok(context.out.say(&object, &text)?)
+}
+
+/// Catches up if the relay can be reached, and says so if not; fails only if something lied.
+async fn catch_up<'s>(context: &Context, room: Room<'s>) -> Result<Room<'s>> {
+    let (store, crypto, name) = room.parts();
+    let caught_up = async {
+        let mut live = enter(&context.out, room).await?;
+        live.tend().await?;
+        match live.flush().await {
+            Ok(()) | Err(LiveError::Refused { .. }) => {}
+            Err(error) if error.holds_back() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(live.leave().await)
+    };
+    let error = match caught_up.await {
+        Ok(room) => return Ok(room),
+        Err(error) => error,
+    };
+    let room = Room::open(store, crypto, &name)?;
+    // Out of the room there is nothing to catch up with; the history stays readable.
+    if !matches!(error, LiveError::NotInside(_)) {
+        outdated(&context.out, error.into())?;
+    }
+    Ok(room)
+}
+
+/// Enters a room, and tells what there is to know of its relay and the connection.
+async fn enter<'s>(out: &Output, room: Room<'s>) -> Result<Live<'s>, LiveError> {
+    let live = Live::enter(&Network::machine(), room).await?;
+    if !live.is_post_quantum() {
+        out.remark(NOT_POST_QUANTUM);
+    }
+    Ok(live)
 }
 
 async fn acknowledge_again(
@@ -597,7 +578,8 @@ async fn acknowledge_again(
                 let text = "You have acknowledged the current agreement.";
                 return Ok(context.out.say(&object, text)?);
             };
-            let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room))?;
+            let agreement =
+                room.agreement(&id)?.ok_or_else(|| text_missing(&room.state().standing))?;
             acknowledge(
                 context,
                 &agreement,
@@ -645,8 +627,9 @@ async fn come_back(
     no_wait: bool,
     replaces: bool,
 ) -> Result<()> {
-    let link = room.return_link()?.ok_or_else(|| text_missing(&room))?;
-    let agreement = room.agreement(&link.agreement)?.ok_or_else(|| text_missing(&room))?;
+    let link = room.return_link()?.ok_or_else(|| text_missing(&room.state().standing))?;
+    let agreement =
+        room.agreement(&link.agreement)?.ok_or_else(|| text_missing(&room.state().standing))?;
     acknowledge(
         context,
         &agreement,

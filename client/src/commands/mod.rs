@@ -1,12 +1,13 @@
-//! What each command does. One file per family; `inside` serves the command line and `chat` alike.
+//! What each command does. One file per family; `shell` serves the command line and `chat` alike.
 
 mod chat;
 mod door;
+mod follow;
 mod inside;
-mod listing;
+mod outcome;
 mod profile;
-mod read;
 mod rooms;
+mod shell;
 mod slip;
 mod steward;
 mod template;
@@ -29,6 +30,7 @@ use hearth_protocol::{
     Millis,
     invite::{Grant, Invite},
 };
+use hearth_session::client::Client;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -45,6 +47,10 @@ type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Bytes of a passphrase file that are read.
 const PASSPHRASE_BYTES_MAX: u64 = 4096;
+
+/// Says that a connection could be recorded now and read later, by somebody with a quantum computer.
+const NOT_POST_QUANTUM: &str = "The connection to the relay is encrypted, but not against a quantum computer that comes later. What is said stays \
+     protected in a room with the post-quantum suite; who connects when may be seen then.";
 
 /// Bits of a file's mode that let others read or change it.
 const EXPOSED: u32 = 0o077;
@@ -180,6 +186,12 @@ impl Context {
             )),
             state => self.open_existing(&home, &state),
         }
+    }
+
+    /// Opens the profile, which must exist, and starts a client of it.
+    pub(crate) fn client(&self) -> Result<Client> {
+        let Open { profile, crypto } = self.open()?;
+        Ok(Client::start(profile, crypto)?)
     }
 
     /// Opens the profile, or makes a new one.

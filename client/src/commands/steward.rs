@@ -1,22 +1,14 @@
 //! A facilitator who never sleeps: admits whoever has acknowledged, by rule, without a person watching.
 
 use hearth_console::signals;
-use hearth_engine::{EngineError, Room, policy::RuleError};
+use hearth_engine::{EngineError, policy::RuleError};
 use hearth_protocol::{MemberKey, Millis};
-use hearth_session::{
-    live::{Live, LiveError},
-    network::Network,
-    session::{Event, Session},
-};
+use hearth_session::client::{Command, Consent, Event, Events, Heard, Link, Outcome};
 use hearth_text::{escape, name};
 use serde_json::json;
 
-use super::{
-    Context, Result,
-    inside::{tell_missed, tell_of_connection, tell_overlong},
-    read::{tell_mismatches, tell_trouble},
-};
-use crate::{failure::Failure, show::Output};
+use super::{Context, Result, shell::Shell};
+use crate::failure::Failure;
 
 /// The rule by which knocks are admitted.
 struct Rule {
@@ -30,105 +22,136 @@ pub(super) async fn run(
     only: Vec<String>,
     count: Option<u32>,
 ) -> Result<()> {
-    let open = context.open()?;
-    let room = Room::open(open.store(), &open.crypto, room)?;
-    let out = context.out.clone().in_room(&room.state().local_name);
-    let mut door = Door { out: &out, rule: Rule { only, left: count }, told: Vec::new() };
-    tokio::select! {
+    let client = context.client()?;
+    let events = client.events();
+    let shell = Shell::new(&client, room, &context.out).await?;
+    let mut steward = Steward { shell, rule: Rule { only, left: count }, told: Vec::new() };
+    let ended = tokio::select! {
         biased;
         () = signals::stop() => Ok(()),
-        ended = door.keep(room) => ended,
-    }
+        ended = steward.keep(events) => ended,
+    };
+    drop(steward);
+    client.close().await;
+    ended
 }
 
 /// What a steward knows of the room's door.
-struct Door<'a> {
-    out: &'a Output,
+struct Steward {
+    shell: Shell,
     rule: Rule,
     /// Knocks that cannot be admitted, and of which that was said.
     told: Vec<(MemberKey, Millis)>,
 }
 
-impl Door<'_> {
+impl Steward {
     /// Admits whoever knocks; returns when the count is reached.
-    async fn keep(&mut self, room: Room<'_>) -> Result<()> {
-        let out = self.out;
-        let mut session = Session::new(Network::machine(), room, |missed| tell_missed(out, missed));
-        let mut told_classical = false;
+    async fn keep(&mut self, mut events: Events) -> Result<()> {
         loop {
-            match session.next().await? {
-                Event::Up(up) => {
-                    tell_of_connection(out, up, &mut told_classical);
-                    if !session.room()?.my_role()?.moderates() {
+            let Some(heard) = events.next().await else { return Ok(()) };
+            let event = match heard {
+                Heard::Lagged(_) => Event::Rows,
+                Heard::Told(told) if *told.room == *self.shell.room => told.event,
+                Heard::Told(_) => continue,
+            };
+            match &event {
+                Event::Up(_) => {
+                    self.shell.remark(&event);
+                    if !self.shell.view().moderates() {
                         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
                     }
-                    out.remark("Waiting for knocks.");
-                    tell_overlong(session.room()?, out)?;
+                    self.shell.out.remark("Waiting for knocks.");
+                    self.shell.tell_held();
                 }
-                Event::Down { why: Some(error), .. } if !error.is_connection() => {
-                    return Err(error.into());
+                Event::Ended(why) => return Err(Failure::from(&**why)),
+                Event::Down { why: Some(why), .. } if !why.is_connection() => {
+                    return Err(Failure::from(&**why));
                 }
                 Event::Down { why, .. } => {
-                    if let Some(error) = why {
-                        out.remark(&format!("{error}; trying again."));
+                    if let Some(why) = why {
+                        self.shell.out.remark(&format!("{why}; trying again."));
                     }
                     continue;
                 }
-                Event::Trouble(error) => tell_trouble(out, error),
-                Event::News | Event::Knock => {}
+                event => self.shell.remark(event),
             }
-            tell_mismatches(session.room()?, out)?;
-            let Some(live) = session.live() else { continue };
-            match self.answer_knocks(live).await {
+            self.shell.tell_mismatches().await?;
+            if !matches!(self.shell.view().link, Link::Up(_)) {
+                continue;
+            }
+            match self.answer_knocks().await {
                 Ok(false) => {}
-                Ok(true) => {
-                    session.leave().await;
-                    return Ok(());
-                }
-                Err(error) if error.is_connection() => session.reconnect(),
-                Err(error) => return Err(error.into()),
+                Ok(true) => return Ok(()),
+                Err(failure) if failure.exit == crate::failure::exit::UNREACHABLE => {}
+                Err(failure) => return Err(failure),
             }
         }
     }
 
     /// Admits by the rule whoever waits; says whether that reached the count.
-    async fn answer_knocks(&mut self, live: &mut Live<'_>) -> Result<bool, LiveError> {
-        let knocks = live.knocks().await?;
-        self.told.retain(|knock| knocks.iter().any(|(p, _)| (p.member, p.at) == *knock));
-        for (pending, opened) in knocks {
+    async fn answer_knocks(&mut self) -> Result<bool> {
+        let Outcome::Knocks(knockers) = self.shell.ask(Command::Knocks).await? else {
+            return Ok(false);
+        };
+        let known = |told: &(MemberKey, Millis)| {
+            knockers.iter().any(|knocker| (knocker.pending.member, knocker.pending.at) == *told)
+        };
+        self.told.retain(known);
+        for knocker in knockers {
+            let pending = knocker.pending;
             let (id, known) = (pending.member.short(), (pending.member, pending.at));
             let first = !self.told.contains(&known);
-            match opened {
-                Ok(knock) if self.rule.admits(&knock.name) => match live.admit(&knock).await {
-                    Ok(seq) => {
-                        let object = json!({"admitted": knock.name, "key": knock.member.to_hex(), "seq": seq.0});
-                        let text = format!("admitted {} ({id})", escape::one_line(&knock.name));
-                        self.out.say(&object, &text).map_err(|_| LiveError::OutputClosed)?;
-                        if self.rule.spent() {
-                            return Ok(true);
+            let refused = match knocker.opened {
+                Ok(knock) if self.rule.admits(&knock.name) => {
+                    let client = &self.shell.client;
+                    let admit = Command::Admit(pending.member);
+                    match client.ask(&self.shell.room, admit, Consent::Whatever).await {
+                        Ok(Outcome::Admitted { name, member, seq }) => {
+                            let object =
+                                json!({"admitted": name, "key": member.to_hex(), "seq": seq.0});
+                            let text = format!("admitted {} ({id})", escape::one_line(&name));
+                            self.shell.out.say(&object, &text)?;
+                            if self.rule.spent() {
+                                return Ok(true);
+                            }
+                            continue;
                         }
-                    }
-                    Err(LiveError::Engine(error)) => {
-                        if first {
+                        Ok(_) => continue,
+                        Err(error) if is_of_the_knock(&error) => {
                             let Failure { message, advice, .. } = Failure::from(error);
-                            let (message, advice) =
-                                (escape::one_line(&message), self.out.advice(&advice));
-                            self.out.remark(&format!("not admitted ({id}): {message}. {advice}"));
-                            self.told.push(known);
+                            let message = escape::one_line(&message);
+                            let advice = self.shell.out.advice(&advice);
+                            format!("not admitted ({id}): {message}. {advice}")
                         }
+                        Err(error) => return Err(error.into()),
                     }
-                    Err(error) => return Err(error),
-                },
-                Ok(_) => {}
-                Err(error) if first => {
-                    self.out.remark(&format!("cannot be admitted ({id}): {error}"));
-                    self.told.push(known);
                 }
-                Err(_) => {}
+                Ok(_) => continue,
+                Err(error) => format!("cannot be admitted ({id}): {error}"),
+            };
+            if first {
+                self.shell.out.remark(&refused);
+                self.told.push(known);
             }
         }
         Ok(false)
     }
+}
+
+/// Whether an admission failed by the knock or a rule, and not by the relay: the other knocks go on.
+fn is_of_the_knock(error: &hearth_session::client::AskError) -> bool {
+    use hearth_session::{client::AskError, live::LiveError};
+    match error {
+        AskError::Knock(_) | AskError::NoSuchKnock => true,
+        AskError::Live(error) => {
+            matches!(&**error, LiveError::Engine(error) if !is_of_the_store(error))
+        }
+        _ => false,
+    }
+}
+
+const fn is_of_the_store(error: &EngineError) -> bool {
+    matches!(error, EngineError::Store(_) | EngineError::DamagedRecord)
 }
 
 impl Rule {

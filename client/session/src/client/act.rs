@@ -304,10 +304,6 @@ pub(super) fn local(room: &mut Room<'_>, command: Command) -> Result<Outcome, Un
             room.set_muted(member, muted).map(|()| Outcome::Done).map_err(AskError::from)
         }
         Command::DropWaiting(id) => drop_waiting(room, id),
-        Command::KeepDraft(text) => {
-            room.keep_draft(&text).map(|()| Outcome::Done).map_err(AskError::from)
-        }
-        Command::Draft => room.draft().map(Outcome::Draft).map_err(AskError::from),
         Command::Agreements => agreements(room),
         Command::Shown(place) => {
             room.mark_shown(place).map(|()| Outcome::Done).map_err(AskError::from)

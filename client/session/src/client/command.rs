@@ -29,6 +29,8 @@ pub enum Command {
         /// The words as they were typed.
         text: String,
     },
+    /// Keep words in the outbox, to go out with the next message or command.
+    Queue(String),
     /// An act of moderation that needs no clock of the relay.
     Act(Act),
     /// Pause the room.

@@ -17,6 +17,7 @@ use hearth_engine::{
     store::Store,
 };
 use hearth_protocol::{Millis, Seq};
+use hearth_text::escape;
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
     time::timeout,
@@ -35,7 +36,7 @@ pub(super) const REQUESTS_MAX: usize = 64;
 /// Rows of one page.
 pub const PAGE_MAX: usize = 256;
 /// Longest wait for the relays' goodbyes at the end.
-const GOODBYE: Duration = Duration::from_secs(2);
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A part of a room's history, oldest first; at most [`PAGE_MAX`] rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +143,18 @@ impl<'s> Hub<'s> {
     fn serve(&mut self, request: Request) {
         // A shell that no longer waits undoes nothing.
         match request {
+            // At once, whatever the room's connection waits for: nobody's words wait for a relay.
+            Request::Ask { room, command: Command::Queue(text), reply, .. } => {
+                drop(reply.send(self.queue(&room, &text)));
+            }
+            Request::Ask { room, command: Command::KeepDraft(text), reply, .. } => {
+                let kept = self.open(&room).and_then(|room| room.keep_draft(&text));
+                drop(reply.send(kept.map(|()| Outcome::Done).map_err(AskError::from)));
+            }
+            Request::Ask { room, command: Command::Draft, reply, .. } => {
+                let draft = self.open(&room).and_then(|room| room.draft());
+                drop(reply.send(draft.map(Outcome::Draft).map_err(AskError::from)));
+            }
             Request::Ask { room, command, consent, reply } => match self.kept(&room) {
                 Ok(kept) => {
                     let asked = Asked { command, consent, reply };
@@ -172,6 +185,14 @@ impl<'s> Hub<'s> {
                 drop(reply.send(rooms.map_err(AskError::from)));
             }
         }
+    }
+
+    fn queue(&self, room: &str, text: &str) -> Result<Outcome, AskError> {
+        let text = escape::sanitize_input(text)?;
+        let mut room = self.open(room)?;
+        let now = room.now();
+        let id = room.queue_text(text, now)?;
+        Ok(Outcome::Kept { id, why: None })
     }
 
     fn open(&self, wanted: &str) -> Result<Room<'s>, EngineError> {

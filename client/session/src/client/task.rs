@@ -348,8 +348,9 @@ impl<'s> RoomTask<'s> {
         if error.is_connection()
             && let Place::Live(session) = &mut self.place
         {
-            let retry = session.reconnect();
+            let retry = session.reconnect(error);
             self.link = Link::Down { why: Arc::clone(error), retry };
+            self.teller.tell(Event::Down { why: Some(Arc::clone(error)), retry });
         }
     }
 
@@ -509,8 +510,6 @@ const fn needs_attempt(command: &Command) -> bool {
             | Command::Verify(_)
             | Command::Mute { .. }
             | Command::DropWaiting(_)
-            | Command::KeepDraft(_)
-            | Command::Draft
             | Command::Agreements
             | Command::Shown(_)
             | Command::Told

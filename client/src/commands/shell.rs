@@ -1,0 +1,733 @@
+//! What every line shell does with a room: asks the client, and prints what became of it.
+
+use std::{sync::Arc, time::Duration};
+
+use hearth_engine::{
+    EngineError,
+    policy::{Act, Leaf, Pin, RuleError},
+    room::{any_alarm, find_member, one_message},
+    state::{Row, RowContent, Standing},
+};
+use hearth_protocol::{
+    MemberKey, Seq,
+    frame::Door,
+    invite::{Invite, invite_id},
+};
+use hearth_session::{
+    client::{
+        AskError, Client, Command, Consent, Event, Events, Heard, Knocker, Outcome, Page, Question,
+        RoomView,
+    },
+    live::{LiveError, now},
+    session::Up,
+};
+use hearth_text::{count::counted, escape, name::Look};
+use tokio::sync::watch;
+
+use super::{
+    Result,
+    outcome::{self, Told, not_verified},
+    rooms::{confirm, confirm_person},
+};
+use crate::{
+    cli::{InRoom, Switch},
+    failure::{Failure, exit},
+    show::{self, Output, View},
+    text::link,
+    text::when::{self, WhenError},
+};
+
+/// Length of a pause where none is given: ten minutes.
+const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
+/// Shortest time for which the room's rules keep messages.
+const EXPIRE_SECONDS_MIN: u64 = 3600;
+
+/// A room as one shell sees it.
+pub(super) struct Shell {
+    pub(super) client: Client,
+    pub(super) out: Output,
+    /// The room's local name.
+    pub(super) room: String,
+    view: watch::Receiver<Arc<RoomView>>,
+    /// Whether it was said that a connection is not post-quantum.
+    told_classical: bool,
+    /// Whether the reader sees the room all the time, and needs not be told that it is not up to date.
+    follows: bool,
+}
+
+/// Whether a command was done, or waits for a person's word.
+pub(super) enum Did {
+    Done,
+    Asks(Question),
+}
+
+impl Shell {
+    /// Looks at a room. Its commands are printed to `out` as of the room's local name.
+    pub(super) async fn new(client: &Client, room: &str, out: &Output) -> Result<Self> {
+        let view = client.view(room).await?;
+        let room = view.borrow().room.to_string();
+        let out = out.clone().in_room(&room);
+        let (client, told_classical, follows) = (client.clone(), false, false);
+        Ok(Self { client, out, room, view, told_classical, follows })
+    }
+
+    /// Prints elsewhere, to a reader who sees the room all the time.
+    pub(super) fn following(self, out: Output) -> Self {
+        Self { out, follows: true, ..self }
+    }
+
+    /// Returns the room as it is now.
+    pub(super) fn view(&self) -> Arc<RoomView> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    /// Asks the client, without anything to agree to.
+    pub(super) async fn ask(&self, command: Command) -> Result<Outcome> {
+        Ok(self.client.ask(&self.room, command, Consent::Whatever).await?)
+    }
+
+    /// Tells what there is to know of an event, beside the room's rows.
+    pub(super) fn remark(&mut self, event: &Event) {
+        match event {
+            Event::Up(up) => self.tell_of_connection(*up),
+            Event::CatchingUp(missed) => {
+                let entries = counted(*missed, "entry", "entries");
+                self.out.remark(&format!("Catching up with {entries} ..."));
+            }
+            Event::Trouble(error) => {
+                let failure = Failure::from(&**error);
+                let advice = self.out.advice(&failure.advice);
+                let message = escape::one_line(&failure.message);
+                self.out.remark(&format!("-- {message}. {advice}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_of_connection(&mut self, up: Up) {
+        if !up.post_quantum && !std::mem::replace(&mut self.told_classical, true) {
+            self.out.remark(super::NOT_POST_QUANTUM);
+        }
+        if up.moved {
+            self.out.remark(
+                "The relay's store was moved or restored. Nothing that you had seen is missing.",
+            );
+        }
+    }
+
+    /// Tells the events that are there.
+    pub(super) fn remark_all(&mut self, events: &mut Events) {
+        while let Some(heard) = events.try_next() {
+            if let Heard::Told(told) = heard
+                && *told.room == *self.room
+            {
+                self.remark(&told.event);
+            }
+        }
+    }
+
+    /// Does a command and prints what became of it.
+    pub(super) async fn act(&self, command: &InRoom, consent: Consent) -> Result<Did> {
+        let asked = match command {
+            InRoom::Read { all, held, .. } => return self.read(*all, *held).await,
+            InRoom::Who { .. } => {
+                self.refresh().await?;
+                return done(outcome::who(&self.out, &self.view()));
+            }
+            InRoom::Outbox { drop: None, send: None, .. } => {
+                return done(outcome::outbox(&self.out, &self.view()));
+            }
+            InRoom::Status { .. } => return self.status().await,
+            InRoom::Log { export, .. } => {
+                self.refresh().await?;
+                let Outcome::Log { records, broken } = self.ask(Command::Log).await? else {
+                    return Err(unexpected());
+                };
+                let names = self.client.names(&self.room).await?;
+                return done(outcome::log(&self.out, &records, broken, &names, export.as_deref()));
+            }
+            InRoom::Verify { member, .. } => return self.verify(member.as_deref()).await,
+            command => self.command(command).await?,
+        };
+        let before = self.view();
+        match self.client.ask(&self.room, asked.clone(), consent).await {
+            Ok(became) => {
+                let told = Told { out: &self.out, view: &self.view(), before: &before };
+                told.outcome(command, &asked, became)?;
+                Ok(Did::Done)
+            }
+            Err(AskError::NeedsConsent(question)) => Ok(Did::Asks(question)),
+            Err(AskError::Unreachable(why)) if self.follows => Err(nothing_done(&why)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Resolves the words of a command.
+    async fn command(&self, command: &InRoom) -> Result<Command> {
+        Ok(match command {
+            InRoom::Send { text, .. } => Command::Say { text: text.clone() },
+            InRoom::Announce { text, .. } => Command::Act(Act::Announce(text.clone())),
+            InRoom::Pause { args, .. } => {
+                self.moderating()?;
+                let (millis, comment) = time_and_words(args)?;
+                Command::Pause { millis: millis.unwrap_or(PAUSE_MILLIS), comment }
+            }
+            InRoom::Resume { .. } => Command::Act(Act::Resume),
+            InRoom::Timeout { member, args, .. } => {
+                self.moderating()?;
+                let (millis, note) = time_and_words(args)?;
+                let millis = millis.ok_or_else(|| time_failure(WhenError::Duration))?;
+                Command::TimeOut { member: self.member(member).await?.member, millis, note }
+            }
+            InRoom::Untimeout { member, .. } => {
+                let member = self.member(member).await?.member;
+                Command::TimeOut { member, millis: 0, note: String::new() }
+            }
+            InRoom::Slow { time, .. } => {
+                let time = when::parse_duration_or_off(&time.join(" ")).map_err(time_failure)?;
+                let seconds = time.map_or(0, |t| u32::try_from(t.as_secs()).unwrap_or(u32::MAX));
+                Command::Act(Act::Slow(seconds))
+            }
+            InRoom::Budget { posts, .. } => {
+                let posts = when::parse_rate(&posts.join(" ")).map_err(|error| {
+                    Failure::usage(error.to_string(), "For example: 20/day, or off.")
+                })?;
+                Command::Act(Act::Budget(posts.unwrap_or(0)))
+            }
+            InRoom::Len { chars, .. } => {
+                let number = if when::is_off(chars) { Ok(0) } else { chars.parse() };
+                let number = number.map_err(|_| {
+                    Failure::usage(
+                        format!("{} is not a number of characters", escape::one_line(chars)),
+                        "For example: 1200, or off.",
+                    )
+                })?;
+                Command::Act(Act::Length(number))
+            }
+            InRoom::Hours { hours, .. } => {
+                let now = self.view().relay_now(now());
+                let parsed = when::parse_hours(hours, now).map_err(time_failure)?;
+                let text = if parsed.is_some() { hours.clone() } else { String::new() };
+                Command::Act(Act::Hours { text, hours: parsed })
+            }
+            InRoom::Open { by_hours, .. } => {
+                Command::Act(Act::Door(if *by_hours { Door::ByHours } else { Door::Open }))
+            }
+            InRoom::Close { .. } => Command::Act(Act::Door(Door::Closed)),
+            InRoom::Lock { switch, .. } => Command::Act(Act::Lock(*switch == Switch::On)),
+            InRoom::Remove { member, reason, goodbye, .. } => Command::Act(Act::Remove {
+                member: self.member(member).await?.member,
+                category: (*reason).into(),
+                goodbye: goodbye.clone().unwrap_or_default(),
+            }),
+            InRoom::Role { member, role, .. } => Command::Act(Act::SetRole {
+                member: self.member(member).await?.member,
+                role: (*role).into(),
+            }),
+            InRoom::Pin { id, .. } => Command::Act(Act::Pin(self.pin(id).await?)),
+            InRoom::Unpin { id, .. } => Command::Act(Act::Unpin(self.pin(id).await?)),
+            InRoom::Rekey { .. } => Command::Act(Act::Rekey),
+            InRoom::Expire { time, .. } => Command::Act(Act::Expire(expire_seconds(time)?)),
+            InRoom::Retract { id: Some(id), reason, .. } => {
+                Command::Retract { place: self.to_retract(id).await?, category: (*reason).into() }
+            }
+            InRoom::Retract { all_from: Some(member), reason, .. } => Command::RetractAll {
+                member: self.sender(member).await?,
+                category: (*reason).into(),
+            },
+            InRoom::Retract { .. } => return Err(EngineError::Rule(RuleError::Nothing).into()),
+            InRoom::Invite { uses, expires, role, .. } => Command::Invite {
+                uses: *uses,
+                millis: parse_millis(expires)?,
+                role: (*role).into(),
+            },
+            InRoom::Revoke { link, .. } => {
+                let link = link::find(link.as_deref().unwrap_or_default(), Invite::parse)?;
+                Command::Revoke(invite_id(&link.token()))
+            }
+            InRoom::Knocks { .. } => Command::Knocks,
+            InRoom::Admit { member, .. } => {
+                Command::Admit(self.knocker(member).await?.pending.member)
+            }
+            InRoom::Decline { member, note, .. } => Command::Decline {
+                member: self.knocker(member).await?.pending.member,
+                words: note.clone().unwrap_or_default(),
+            },
+            InRoom::Mute { member, .. } => {
+                Command::Mute { member: self.member(member).await?.member, muted: true }
+            }
+            InRoom::Unmute { member, .. } => {
+                Command::Mute { member: self.member(member).await?.member, muted: false }
+            }
+            InRoom::Outbox { drop: Some(wanted), .. } => {
+                Command::DropWaiting(self.waiting(wanted)?)
+            }
+            InRoom::Outbox { send: Some(wanted), .. } => Command::SendHeld(self.waiting(wanted)?),
+            InRoom::RestoreRules { .. } => Command::RestoreRules,
+            InRoom::Leave { goodbye, .. } => {
+                Command::Depart { withdrawn: false, goodbye: goodbye.clone() }
+            }
+            InRoom::Withdraw { goodbye, .. } => {
+                Command::Depart { withdrawn: true, goodbye: goodbye.clone() }
+            }
+            InRoom::Recover { .. } => Command::Recover,
+            // Printed from the view, see `act`, or a shell of its own.
+            InRoom::Read { .. }
+            | InRoom::Follow { .. }
+            | InRoom::Who { .. }
+            | InRoom::Status { .. }
+            | InRoom::Log { .. }
+            | InRoom::Verify { .. }
+            | InRoom::Outbox { .. } => Command::Refresh,
+        })
+    }
+
+    /// Refuses what only those who moderate may do, before anything is asked.
+    fn moderating(&self) -> Result<()> {
+        match self.view().role() {
+            Some(role) if !role.moderates() => {
+                Err(EngineError::Rule(RuleError::NotFacilitator).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn member(&self, wanted: &str) -> Result<Leaf> {
+        // Somebody may have come in since this profile was here last.
+        self.ask(Command::Refresh).await?;
+        let view = self.view();
+        if view.policy.is_none() {
+            return Err(view_failure(&view));
+        }
+        Ok(find_member(&view.roster, wanted)?.clone())
+    }
+
+    async fn message(&self, wanted: &str) -> Result<Vec<Row>> {
+        self.ask(Command::Refresh).await?;
+        Ok(self.client.find(&self.room, wanted).await?)
+    }
+
+    async fn pin(&self, wanted: &str) -> Result<Pin> {
+        let row = one_message(wanted, self.message(wanted).await?)?;
+        let message = row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?;
+        Ok(Pin { message, seq: row.seq })
+    }
+
+    /// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
+    async fn to_retract(&self, wanted: &str) -> Result<Seq> {
+        let mut found = self.message(wanted).await?;
+        let view = self.view();
+        if !view.moderates() && found.iter().any(|row| row.from == Some(view.me)) {
+            found.retain(|row| row.from == Some(view.me));
+        }
+        Ok(one_message(wanted, found)?.place)
+    }
+
+    fn waiting(&self, wanted: &str) -> Result<hearth_protocol::MessageId> {
+        let view = self.view();
+        let waiting = view.waiting(wanted).map(|waiting| waiting.id);
+        Ok(waiting.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?)
+    }
+
+    /// Finds a member, or a former one by the history: their words stay after them.
+    async fn sender(&self, wanted: &str) -> Result<MemberKey> {
+        self.ask(Command::Refresh).await?;
+        let nobody = match find_member(&self.view().roster, wanted) {
+            Err(error @ EngineError::NoSuchMember(_)) => error,
+            found => return Ok(found?.member),
+        };
+        let names = self.client.names(&self.room).await?;
+        let all = names.into_iter().map(|(member, name)| (member, Some(name)));
+        match fitting(all, wanted).as_slice() {
+            [] => Err(nobody.into()),
+            [one] => Ok(*one),
+            _ => Err(EngineError::Ambiguous(wanted.to_owned()).into()),
+        }
+    }
+
+    /// Finds a knock by id, or by name if it opens.
+    async fn knocker(&self, wanted: &str) -> Result<Knocker> {
+        let Outcome::Knocks(knockers) = self.ask(Command::Knocks).await? else {
+            return Err(unexpected());
+        };
+        let all = knockers.iter().map(|knocker| {
+            let name = knocker.opened.as_ref().ok().map(|knock| knock.name.clone());
+            (knocker.pending.member, name)
+        });
+        match fitting(all, wanted).as_slice() {
+            [] => Err(Failure::new(
+                exit::USAGE,
+                "no_such_knock",
+                format!("nobody called {:?} knocks", escape::one_line(wanted.trim())),
+                "`hearth knocks ROOM` lists who does.",
+            )),
+            [one] => {
+                let found = knockers.into_iter().find(|knocker| knocker.pending.member == *one);
+                Ok(found.ok_or(AskError::NoSuchKnock)?)
+            }
+            _ => Err(EngineError::Ambiguous(wanted.trim().to_owned()).into()),
+        }
+    }
+
+    /// Catches up if the relay can be reached, and says so if not; fails only if something lied.
+    pub(super) async fn refresh(&self) -> Result<()> {
+        match self.outdated().await? {
+            Some(failure) if !self.follows => outdated(&self.out, failure),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does a command, asking a person for what it needs.
+    pub(super) async fn ask_person(&self, command: Command) -> Result<Outcome> {
+        let mut consent = Consent::Unasked;
+        loop {
+            match self.client.ask(&self.room, command.clone(), consent).await {
+                Err(AskError::NeedsConsent(question)) => {
+                    self.confirm(&question)?;
+                    consent = Consent::To(question);
+                }
+                became => return Ok(became?),
+            }
+        }
+    }
+
+    /// Asks a person at the command line.
+    pub(super) fn confirm(&self, question: &Question) -> Result<()> {
+        let words = self.out.advice(&question_words(question));
+        match question.is_for_programs() {
+            true => confirm(false, &words),
+            false => confirm_person(false, &words),
+        }
+    }
+
+    /// Catches up; returns why that failed.
+    async fn outdated(&self) -> Result<Option<Failure>> {
+        match self.ask(Command::Refresh).await? {
+            Outcome::Fresh(why) => Ok(why.map(|why| Failure::from(&*why))),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn read(&self, all: bool, held: bool) -> Result<Did> {
+        if self.follows {
+            if !self.print_rows(all, held).await? {
+                self.out.say_none(nothing_new(all))?;
+            }
+            return Ok(Did::Done);
+        }
+        // Out of the room there is nothing to catch up with; the history stays readable.
+        let failure = self
+            .outdated()
+            .await?
+            .filter(|failure| !matches!(failure.code, "not_member" | "not_acknowledged"));
+        let standing = self.view().standing.clone();
+        let printed = self.print_rows(all, held).await;
+        if failure.is_none() && standing == Standing::Member && matches!(printed, Ok(false)) {
+            self.out.say_none(nothing_new(all))?;
+        }
+        // What it says stands below, with the words of a decline.
+        let printed = printed.or_else(|failure| match failure.code {
+            "not_member" if standing != Standing::Member => Ok(true),
+            _ => Err(failure),
+        });
+        if standing != Standing::Member && failure.is_none() {
+            let Failure { message, advice, .. } = crate::failure::not_inside(&standing);
+            self.out.remark(&format!("-- {message}. {}", self.out.advice(&advice)));
+        }
+        printed?;
+        failure.map_or(Ok(Did::Done), Err)
+    }
+
+    /// Prints rows that were not displayed yet, or all; then remembers that they were. Returns whether there were any.
+    ///
+    /// # Errors
+    /// `verification_failed` if an alarm was among them.
+    pub(super) async fn print_rows(&self, all: bool, held: bool) -> Result<bool> {
+        let (mut alarm, mut any) = (false, false);
+        let shown = self.view().shown;
+        let mut from = if all { Seq(0) } else { Seq(shown.0.saturating_add(1)) };
+        loop {
+            let rows = self.client.rows(&self.room, Page::From(from)).await?;
+            let Some(last) = rows.last().map(|row| row.place) else { break };
+            any |= self.print(&rows, held)?;
+            let fresh: Vec<Row> = rows.into_iter().filter(|row| row.place > shown).collect();
+            alarm |= any_alarm(&fresh);
+            self.ask(Command::Shown(last)).await?;
+            from = Seq(last.0.saturating_add(1));
+        }
+        any |= !self.view().untold.is_empty();
+        alarm |= self.tell_mismatches().await?;
+        if alarm { Err(not_verified()) } else { Ok(any) }
+    }
+
+    /// Prints rows; returns whether there was something to print.
+    pub(super) fn print(&self, rows: &[Row], held: bool) -> Result<bool> {
+        let state = self.view();
+        let view = View { room: &self.room, me: state.me, muted: &state.muted, held };
+        let mut any = false;
+        for row in rows {
+            any |= view.row(&self.out, row)?;
+        }
+        Ok(any)
+    }
+
+    /// Prints what the relay does and no record says, each once while it lasts; returns whether an alarm was among it.
+    pub(super) async fn tell_mismatches(&self) -> Result<bool> {
+        let state = self.view();
+        if state.untold.is_empty() {
+            return Ok(false);
+        }
+        let names = self.client.names(&self.room).await?;
+        let view = View { room: &self.room, me: state.me, muted: &state.muted, held: false };
+        for what in &state.untold {
+            view.mismatch(&self.out, what, &names)?;
+        }
+        self.ask(Command::Told).await?;
+        Ok(state.untold.iter().any(hearth_engine::accord::Mismatch::is_alarm))
+    }
+
+    /// Tells of words in the outbox that nothing sends but their author.
+    pub(super) fn tell_held(&self) {
+        outcome::held(&self.out, &self.view());
+    }
+
+    async fn status(&self) -> Result<Did> {
+        let asked = self.client.ask(&self.room, Command::Status, Consent::Unasked).await;
+        let (status, told) = match asked {
+            Ok(Outcome::Status { status, mismatches, untold }) => {
+                (Some(status), Some((mismatches, untold)))
+            }
+            Ok(_) => return Err(unexpected()),
+            // What this profile knows is worth showing, as of the last connection.
+            Err(AskError::Unreachable(why)) if self.view().policy.is_some() => {
+                let why = Failure::from(&*why);
+                if !self.follows && why.exit != exit::UNREACHABLE {
+                    return Err(why);
+                }
+                self.out.remark(&format!("Not up to date: {}", why.message));
+                (None, None)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let names = self.client.names(&self.room).await?;
+        let view = self.view();
+        let pinned = self.pinned(&view).await?;
+        let printed = outcome::status(
+            &self.out,
+            &view,
+            status.as_deref(),
+            told.as_ref().map(|(mismatches, untold)| (&mismatches[..], &untold[..])),
+            &names,
+            &pinned,
+        );
+        if told.is_some() {
+            self.ask(Command::Told).await?;
+        }
+        printed.map(|()| Did::Done)
+    }
+
+    /// Returns the rows of the pinned messages that are still there.
+    pub(super) async fn pinned(&self, view: &RoomView) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        for pin in view.policy.iter().flat_map(|policy| &policy.pins) {
+            let found = self.client.find(&self.room, &pin.message.to_hex()).await?;
+            rows.extend(found.into_iter().find(|row| {
+                row.id == Some(pin.message)
+                    && row.seq == pin.seq
+                    && matches!(row.content, RowContent::Text(_))
+            }));
+        }
+        Ok(rows)
+    }
+
+    async fn verify(&self, member: Option<&str>) -> Result<Did> {
+        // The digits are wanted most where the relay lied.
+        let fresh = self.refresh().await;
+        let leaf = match member {
+            Some(wanted) => {
+                let view = self.view();
+                if view.policy.is_none() {
+                    return Err(view_failure(&view));
+                }
+                Some(find_member(&view.roster, wanted)?.clone())
+            }
+            None => None,
+        };
+        let became = self.ask(Command::Verify(leaf.as_ref().map(|leaf| leaf.member))).await?;
+        outcome::verify(&self.out, leaf.as_ref(), became)?;
+        fresh.map(|()| Did::Done)
+    }
+}
+
+/// Says why a room is not up to date; fails only if something lied.
+pub(super) fn outdated(out: &Output, failure: Failure) -> Result<()> {
+    match failure.code {
+        _ if failure.exit == exit::UNREACHABLE => {
+            out.remark(&format!("Not up to date: {}", failure.message));
+            Ok(())
+        }
+        "not_member" | "not_acknowledged" => Ok(()),
+        "knock_forgotten" | "welcome_gone" => {
+            let advice = out.advice(&failure.advice);
+            out.remark(&format!("Not up to date: {}. {advice}", failure.message));
+            Ok(())
+        }
+        _ => Err(failure),
+    }
+}
+
+/// Says why a command that needs the relay was not done, to a reader who knows that there is no connection.
+fn nothing_done(why: &LiveError) -> Failure {
+    let mut failure = Failure::from(why);
+    if failure.exit != exit::UNREACHABLE {
+        failure.message.push_str("; nothing was done");
+        return failure;
+    }
+    Failure::new(
+        exit::UNREACHABLE,
+        "unreachable",
+        "the relay cannot be reached now",
+        "Try again when the connection is back; nothing was done.",
+    )
+}
+
+fn done(result: Result<()>) -> Result<Did> {
+    result.map(|()| Did::Done)
+}
+
+const fn nothing_new(all: bool) -> &'static str {
+    if all { "The history is empty." } else { "You have read everything." }
+}
+
+/// Says why there are no members to look among.
+fn view_failure(view: &RoomView) -> Failure {
+    crate::failure::not_inside(&view.standing)
+}
+
+/// An outcome that does not belong to its command.
+fn unexpected() -> Failure {
+    Failure::from(AskError::Closed)
+}
+
+/// Returns the keys that fit: by name, else by a name that looks alike ("ben"), else by id.
+fn fitting(all: impl Iterator<Item = (MemberKey, Option<String>)>, wanted: &str) -> Vec<MemberKey> {
+    let (wanted, lower) = (wanted.trim(), wanted.trim().to_ascii_lowercase());
+    let look = Look::of(wanted);
+    let (mut exact, mut alike, mut by_id) = (Vec::new(), Vec::new(), Vec::new());
+    for (member, name) in all {
+        let has_id = lower.len() >= 4
+            && (member.to_hex().starts_with(&lower) || member.short().starts_with(&lower));
+        match name {
+            Some(name) if name == wanted => exact.push(member),
+            Some(name) if look.is_like(&Look::of(&name)) => alike.push(member),
+            _ if has_id => by_id.push(member),
+            _ => {}
+        }
+    }
+    [exact, alike, by_id].into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// Takes a time, in one word or several, and the words behind it. What begins like a time and is none is refused: nobody means
+/// "2 Stunden" as words.
+fn time_and_words(args: &[String]) -> Result<(Option<u64>, String)> {
+    let text = args.join(" ");
+    // What stands in quotes behind a time is words, whatever it begins with.
+    let (time, words) = match args {
+        [time, words] if when::parse_duration(time).is_ok() => {
+            (when::parse_duration(time).ok(), words.as_str())
+        }
+        _ => when::split_duration(&text).map_err(time_failure)?,
+    };
+    if args.len() > 1 && time.is_none() {
+        // The first of several words is the time, or a slip: words alone stand in quotes.
+        return Err(time_failure(WhenError::Duration));
+    }
+    let millis = time.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
+    Ok((millis, words.to_owned()))
+}
+
+fn parse_millis(time: &str) -> Result<u64> {
+    let time = when::parse_duration(time).map_err(time_failure)?;
+    Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Takes the time for which messages are kept, within the room's bounds.
+fn expire_seconds(time: &[String]) -> Result<u64> {
+    let seconds = parse_millis(&time.join(" "))? / 1000;
+    if seconds < EXPIRE_SECONDS_MIN {
+        return Err(Failure::new(
+            exit::REFUSED,
+            "out_of_range",
+            format!("messages are kept for 1 h at least, not {}", when::span(seconds)),
+            "Nothing was done. For example: `hearth expire ROOM 30d`.",
+        ));
+    }
+    Ok(seconds)
+}
+
+fn time_failure(error: WhenError) -> Failure {
+    let advice = match error {
+        WhenError::Hours | WhenError::Zone | WhenError::TooManyIntervals => {
+            "Nothing was done. For example: `hearth hours ROOM \"Mon-Fri 17:00-20:00 Europe/Paris\"`."
+        }
+        _ => "Nothing was done. For example: 30m, 2h, 10 min, 7 days.",
+    };
+    Failure::usage(error.to_string(), advice)
+}
+
+/// Returns what a person is asked before a command.
+pub(super) fn question_words(question: &Question) -> String {
+    let name = |name: &str| escape::one_line(name);
+    match question {
+        Question::Depart { withdrawn, waiting } => {
+            let dropped = match waiting {
+                0 => String::new(),
+                waiting => format!(
+                    " {} in your outbox and would be dropped.",
+                    counted(*waiting, "message waits", "messages wait")
+                ),
+            };
+            match withdrawn {
+                false => format!(
+                    "Leave this room?{dropped} To come back you need a new invite. What was said stays confidential."
+                ),
+                true => format!(
+                    "Withdraw your acknowledgement and leave this room?{dropped} To come back you need a new invite."
+                ),
+            }
+        }
+        Question::RetractAll(member) => {
+            format!("Retract every message of {}? That cannot be undone.", name(member))
+        }
+        Question::Remove(member) => {
+            format!("Remove {}? To come back they need a new invite.", name(member))
+        }
+        Question::StepDown(role) => format!(
+            "Make yourself {}? Somebody else who moderates would have to give your role back.",
+            show::role_words(*role)
+        ),
+        Question::Expire { seconds } => format!(
+            "Keep messages for {}? What is older is deleted for everybody. That cannot be undone.",
+            show::span(*seconds)
+        ),
+        Question::LongPause { millis } => {
+            format!("Pause the room for {}?", when::duration(Duration::from_millis(*millis)))
+        }
+        Question::LongTimeOut { name: member, millis } => format!(
+            "Give {} a time-out of {}?",
+            name(member),
+            when::duration(Duration::from_millis(*millis))
+        ),
+        Question::SendAgain(id) => format!(
+            "The message {} may have been posted already. Send it, so that the others may read it twice?",
+            id.short()
+        ),
+        Question::Recover(recovery) => outcome::recovery_question(*recovery).to_owned(),
+        Question::AmendAtOnce { others } => {
+            let others = counted(*others, "other member is", "other members are");
+            format!(
+                "Put it in force at once? {others} out of the room then until they acknowledge it. With --effective 3d people have three days first."
+            )
+        }
+    }
+}
