@@ -169,7 +169,8 @@ fn whole_words(text: &str, words: &str) -> Vec<usize> {
     let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let found = text.match_indices(words).filter(|(at, _)| {
         let end = at + words.len();
-        !is_word(text[..*at].chars().next_back()) && !is_word(text[end..].chars().next())
+        let joined = is_word(words.chars().next()) && is_word(text[..*at].chars().next_back());
+        !joined && !is_word(text[end..].chars().next())
     });
     found.map(|(at, _)| at + words.len()).collect()
 }
