@@ -233,6 +233,11 @@ impl Printer {
         true
     }
 
+    /// Returns the columns of the terminal, where lines are edited.
+    pub fn columns(&self) -> Option<usize> {
+        lock(&self.shared.editor).as_ref().map(|_| drawn_columns())
+    }
+
     /// Prints a text of one or more lines. It must be inert: see [`escape`].
     ///
     /// If standard output is closed, [`ConsoleReader::next`] ends instead of an error here.
