@@ -38,7 +38,7 @@ pub mod exit {
 }
 
 /// Why a command failed, for people and programs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// The word in JSON.
     pub code: &'static str,
@@ -254,6 +254,9 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
     Failure { kept, ..Failure::new(exit::REFUSED, code, message, advice) }
 }
 
+/// Said of words that were refused for good.
+const STAYS: &str = "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID.";
+
 /// Says what becomes of words that cannot go out now: the one rule for every reason that ends by itself or by somebody's act.
 pub(crate) fn kept_until(kept: bool, end: Option<&str>) -> String {
     let after = end.map(|end| format!(" after {end}")).unwrap_or_default();
@@ -308,13 +311,18 @@ fn waits(
 
 fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
     let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
+    // What the relay refuses for good does not go out by itself.
+    let held = kept && !code.may_retry() && code != RejectCode::TooLong;
     if reason == Reason::Unrecorded {
         let words = refusal_words(code);
         let message =
             format!("the relay refuses your posts{until} ({words}), and no record says why");
         let advice = format!(
             "{} Tell a facilitator by another way: they run `hearth restore-rules ROOM`.",
-            kept_until(kept, (!until.is_empty()).then_some("that"))
+            match held {
+                true => STAYS.to_owned(),
+                false => kept_until(kept, (!until.is_empty()).then_some("that")),
+            }
         );
         return Failure {
             retry_at,
@@ -399,13 +407,7 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             "Update hearth; if it stays, tell the operator of the relay.",
         ),
     };
-    let held = kept && !code.may_retry() && code != RejectCode::TooLong;
-    let advice = match held {
-        true => {
-            "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID."
-        }
-        false => advice,
-    };
+    let advice = if held { STAYS } else { advice };
     let exit = match code {
         RejectCode::ShuttingDown => exit::UNREACHABLE,
         RejectCode::BadFrame
@@ -746,7 +748,7 @@ impl From<ProfileError> for Failure {
             ),
             ProfileError::Damaged(_) | ProfileError::Store(StoreError::Damaged(_)) => (
                 "profile_damaged",
-                "Nothing was changed. Copy the folder away first; then restore a backup or join anew.",
+                "Nothing was changed, and no command mends it. `hearth profile show` names the folder: move it away, ask a facilitator to remove you, and join by a new invite. Do not put an older copy in its place: it would use keys twice.",
             ),
             ProfileError::WentBack | ProfileError::Store(StoreError::WentBack) => (
                 "profile_went_back",

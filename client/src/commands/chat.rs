@@ -10,7 +10,8 @@ use hearth_console::{
     signals,
 };
 use hearth_engine::{
-    Crypto, Room,
+    Crypto, EngineError, Room,
+    policy::RuleError,
     state::{RowContent, Standing},
     store::Store,
 };
@@ -99,6 +100,8 @@ struct Chat<'s> {
     told_knock: bool,
     /// How many texts were too long when it was told.
     told_overlong: usize,
+    /// Why there is no connection, unless it is the network.
+    away: Option<Failure>,
     /// What the person was asked.
     asked: Option<Asked>,
 }
@@ -160,6 +163,7 @@ pub(super) async fn run(
         told_classical: false,
         told_knock: false,
         told_overlong: 0,
+        away: None,
         asked: None,
     };
     let talk = async {
@@ -309,6 +313,7 @@ impl<'s> Chat<'s> {
     async fn happened(&mut self, session: &mut Session<'s>, event: Event) -> Result<(), Stop> {
         match event {
             Event::Up(up) => {
+                self.away = None;
                 inside::tell_of_connection(&self.out, up, &mut self.told_classical);
                 if up.again {
                     self.out.remark("-- connected again");
@@ -321,13 +326,16 @@ impl<'s> Chat<'s> {
             }
             Event::Down { why: None, .. } => return Ok(()),
             Event::Down { why: Some(error), .. } if error.is_connection() => {
+                self.away = None;
                 self.out.remark(&format!(
                     "-- {error}. Trying again; what you write meanwhile is kept and sent then."
                 ));
                 return Ok(());
             }
             Event::Down { why: Some(error), .. } => {
-                self.tell(&Failure::from(error));
+                let failure = Failure::from(error);
+                self.tell(&failure);
+                self.away = Some(failure);
                 self.out.remark("-- Trying again from time to time; what you write is kept.");
                 return Ok(());
             }
@@ -412,8 +420,9 @@ impl<'s> Chat<'s> {
                     slip::meant(text, || session.room().map(names).unwrap_or_default())
                 {
                     let text = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
+                    let up = if self.out.edits() { " (the Up key brings it)" } else { "" };
                     self.out.remark(&format!(
-                        "-- \"{text}\" was not said to the room. Did you mean /{}? To say it, enter the same again (the Up key brings it).",
+                        "-- \"{text}\" was not said to the room. Did you mean /{}? To say it, enter the same again{up}.",
                         escape::one_line(&command)
                     ));
                     self.asked = Some(Asked::Say(text.to_owned()));
@@ -515,15 +524,20 @@ impl<'s> Chat<'s> {
         match slip::parse(words) {
             Ok(command) => {
                 self.send_waiting(session, &command).await?;
+                let is_up = session.live().is_some();
                 let room = session.room().map_err(Failure::from)?;
-                let waiting = match inside::asks_of_outbox(&command) {
-                    true => room.waiting_texts().map_err(Failure::from)?.len(),
-                    false => 0,
+                let waiting = room.waiting_texts().map_err(Failure::from)?.len();
+                let checked = match is_up {
+                    true => inside::check_first(room, &command),
+                    false => Ok(()),
                 };
-                let question = match listing::question_about_posted(room, &command) {
-                    Ok(question) => question.or(inside::question_before(&command, waiting)),
+                let question = match (checked, listing::question_about_posted(room, &command)) {
+                    (Ok(()), Ok(None)) if is_up => {
+                        inside::question_before(room, &command, waiting)
+                    }
+                    (Ok(()), Ok(question)) => question,
                     // The command itself says what is wrong.
-                    Err(_) => None,
+                    _ => None,
                 };
                 if let Some((false, question)) = question {
                     self.out.remark(&format!("-- {question} Type yes to go on."));
@@ -533,7 +547,15 @@ impl<'s> Chat<'s> {
                 self.act(session, &command).await
             }
             Err(error) => {
-                self.out.remark(&self.out.advice(&format!("-- {}", slip::wrong(entry, &error))));
+                let role = session.room().and_then(Room::my_role);
+                // What would help with the command helps nobody who may not use it.
+                if !error.use_stderr() || role.is_ok_and(|role| entry.who.includes(role)) {
+                    let wrong = slip::wrong(entry, &error);
+                    self.out.remark(&self.out.advice(&format!("-- {wrong}")));
+                } else {
+                    let rule = EngineError::Rule(RuleError::NotFacilitator);
+                    self.tell(&Failure::from(rule));
+                }
                 Ok(Next::On)
             }
         }
@@ -579,14 +601,7 @@ impl<'s> Chat<'s> {
                 InRoom::Send { text, .. } => self.keep(room, text),
                 InRoom::Read { all, held, .. } => read::read(room, &self.out, *all, *held),
                 _ if is_local(command) => listing::local(room, &self.out, command),
-                _ => Err(inside::outside_only(command).unwrap_or_else(|| {
-                    Failure::new(
-                        exit::UNREACHABLE,
-                        "unreachable",
-                        "the relay cannot be reached now",
-                        "Try again when the connection is back; nothing was done.",
-                    )
-                })),
+                _ => Err(inside::outside_only(command).unwrap_or_else(|| self.no_connection())),
             };
             if let Err(failure) = result {
                 self.tell(&failure);
@@ -611,6 +626,22 @@ impl<'s> Chat<'s> {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Says why a command that needs the relay was not done.
+    fn no_connection(&self) -> Failure {
+        match self.away.clone() {
+            Some(mut failure) => {
+                failure.message.push_str("; nothing was done");
+                failure
+            }
+            None => Failure::new(
+                exit::UNREACHABLE,
+                "unreachable",
+                "the relay cannot be reached now",
+                "Try again when the connection is back; nothing was done.",
+            ),
         }
     }
 

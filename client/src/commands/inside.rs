@@ -1,6 +1,9 @@
 //! What is done in a room: the same for the command line and for `chat`.
 
-use std::{io::Read as _, time::Duration};
+use std::{
+    io::{IsTerminal as _, Read as _},
+    time::Duration,
+};
 
 use hearth_engine::{
     EngineError, Room,
@@ -25,13 +28,13 @@ use hearth_text::{count::counted, escape, name::Look};
 use serde_json::json;
 
 use super::{
-    Context, Result, Wanted, interactive,
+    Context, Result, Wanted,
     listing::{knocks, local, question_about_posted, status},
     read::{follow, print_rows, read, tell_mismatches},
     rooms::{confirm, confirm_person},
 };
 use crate::{
-    cli::{CategoryArg, InRoom, RoleArg, Switch},
+    cli::{CategoryArg, InRoom, RoleArg, Switch, Who},
     failure::{Failure, exit, kept_until, not_inside},
     show::{self, Output},
     text::link,
@@ -54,12 +57,20 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     };
     let mut room = Room::open(open.store(), &open.crypto, command.room())?;
     let out = &context.out.clone().in_room(&room.state().local_name);
-    if asks_of_outbox(&command) && interactive() && !room.waiting_texts()?.is_empty() {
-        // What can go out now is not dropped.
-        room = refresh(out, room).await.0;
-    }
-    if let Some((yes, question)) = question_before(&command, room.waiting_texts()?.len()) {
-        confirm_person(yes, &question)?;
+    let waiting = room.waiting_texts()?.len();
+    let asks = matches!(question_before(&mut room, &command, waiting), Some((false, _)));
+    if asks && std::io::stdin().is_terminal() {
+        // A person is asked about what the room is now, and about nothing that it refuses. What can go out now is not dropped.
+        let (refreshed, failure) = refresh(out, room).await;
+        room = refreshed;
+        failure.map_or(Ok(()), Err)?;
+        if room.state().standing == Standing::Member {
+            check_first(&mut room, &command)?;
+            let waiting = room.waiting_texts()?.len();
+            if let Some((yes, question)) = question_before(&mut room, &command, waiting) {
+                confirm_person(yes, &question)?;
+            }
+        }
     }
     if let Some((yes, question)) = question_about_posted(&room, &command)? {
         confirm(yes, &question)?;
@@ -133,14 +144,83 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     Ok(())
 }
 
-/// Whether a person is asked about what waits in the outbox before a command.
-pub(super) const fn asks_of_outbox(command: &InRoom) -> bool {
-    matches!(command, InRoom::Leave { yes: false, .. } | InRoom::Withdraw { yes: false, .. })
+/// Refuses what a rule of the room forbids whatever the rest of the command says, before anybody is asked about it or told of
+/// another mistake in it.
+///
+/// # Errors
+/// As the command itself would fail.
+pub(super) fn check_first(room: &mut Room<'_>, command: &InRoom) -> Result<()> {
+    let not_facilitator = || EngineError::Rule(RuleError::NotFacilitator);
+    let mine = match command.who() {
+        // Some of these work without a room's keys.
+        Who::Members => Role::Member,
+        who => {
+            let mine = room.my_role()?;
+            who.includes(mine).then_some(()).ok_or_else(not_facilitator)?;
+            mine
+        }
+    };
+    match command {
+        InRoom::Remove { member, .. } => {
+            let leaf = room.find_member(member)?;
+            if leaf.member == room.me() {
+                room.check_may_leave()?;
+                return Err(Failure::new(
+                    exit::REFUSED,
+                    "is_you",
+                    "you cannot remove yourself",
+                    "You leave with `hearth leave ROOM`.",
+                ));
+            }
+            if mine != Role::Facilitator && room.policy()?.role(&leaf.member).moderates() {
+                return Err(not_facilitator().into());
+            }
+        }
+        InRoom::Role { member, role, .. } => {
+            let (member, new) = (room.find_member(member)?.member, Role::from(*role));
+            let policy = room.policy()?;
+            let old = policy.role(&member);
+            if mine != Role::Facilitator && (new.moderates() || old.moderates()) {
+                return Err(not_facilitator().into());
+            }
+            if old == new {
+                return Err(EngineError::Rule(RuleError::Nothing).into());
+            }
+            let facilitators = policy.roles.iter().filter(|r| r.role == Role::Facilitator).count();
+            if old == Role::Facilitator && facilitators == 1 {
+                return Err(EngineError::Rule(RuleError::LastFacilitator).into());
+            }
+        }
+        InRoom::Timeout { member, .. } | InRoom::Untimeout { member, .. } => {
+            let leaf = room.find_member(member)?;
+            if room.policy()?.role(&leaf.member).moderates() {
+                return Err(Failure::new(
+                    exit::REFUSED,
+                    "is_facilitator",
+                    "facilitators and co-facilitators cannot be timed out",
+                    "Change the role first: `hearth role ROOM NAME member`.",
+                ));
+            }
+        }
+        InRoom::Retract { all_from: Some(member), .. } => {
+            let sender = find_sender(room, member)?;
+            if sender != room.me() && !room.my_role()?.moderates() {
+                return Err(EngineError::NotAuthor.into());
+            }
+        }
+        InRoom::Leave { .. } | InRoom::Withdraw { .. } => room.check_may_leave()?,
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Returns what a person is asked before a command that a slip of the finger must not do, and whether they said yes already.
 /// A departure drops what waits in the outbox.
-pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool, String)> {
+pub(super) fn question_before(
+    room: &mut Room<'_>,
+    command: &InRoom,
+    waiting: usize,
+) -> Option<(bool, String)> {
     let dropped = match waiting {
         0 => String::new(),
         waiting => format!(
@@ -175,6 +255,18 @@ pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool,
                 escape::one_line(member.trim())
             ),
         )),
+        InRoom::Role { member, role, yes, .. } => {
+            // What finds nobody is refused, and not asked about.
+            let leaf = room.find_member(member).ok()?;
+            let new = Role::from(*role);
+            (leaf.member == room.me() && new != Role::Facilitator).then(|| {
+                let words = show::role_words(new);
+                let question = format!(
+                    "Give up your own role and become {words}? Only a facilitator can give it back to you."
+                );
+                (*yes, question)
+            })
+        }
         InRoom::Expire { time, yes, .. } if expire_seconds(time).is_ok() => Some((
             *yes,
             format!(
@@ -196,7 +288,7 @@ pub(super) fn question_before(command: &InRoom, waiting: usize) -> Option<(bool,
 fn long(args: &[String]) -> Option<String> {
     let (millis, _) = time_and_words(args).ok()?;
     let time = Duration::from_millis(millis.filter(|millis| *millis > LONG_MILLIS)?);
-    Some(when::duration(time))
+    Some(when::exact(time))
 }
 
 /// Tells of words in the outbox that stay there, because a rule made since forbids them or because they were refused.
@@ -462,6 +554,7 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
     if let Some(failure) = outside_only(command) {
         return Err(failure);
     }
+    check_first(&mut live.room, command)?;
     match command {
         InRoom::Send { text, .. } => {
             // Only on the command line does `-` stand for standard input.
@@ -641,14 +734,6 @@ async fn time_out(
     note: String,
 ) -> Result<()> {
     let leaf = live.room.find_member(member)?;
-    if live.room.policy()?.role(&leaf.member).moderates() {
-        return Err(Failure::new(
-            exit::REFUSED,
-            "is_facilitator",
-            "facilitators and co-facilitators cannot be timed out",
-            "Change the role first: `hearth role ROOM NAME member`.",
-        ));
-    }
     let now_there = live.relay_now();
     if millis == 0 {
         let lasts = |until: Millis| until > now_there;
@@ -822,6 +907,7 @@ fn find_sender(room: &mut Room<'_>, wanted: &str) -> Result<MemberKey> {
 
 /// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
 fn to_retract(live: &mut Live<'_>, wanted: &str) -> Result<Row> {
+    let wanted = bare_id(wanted);
     let mut found = live.room.find_messages(wanted)?;
     let me = live.room.me();
     if !live.room.my_role()?.moderates() && found.iter().any(|row| row.from == Some(me)) {
@@ -916,7 +1002,14 @@ async fn find_knock(
     }
 }
 
+/// Takes a message's id out of the brackets in which it is shown.
+pub(super) fn bare_id(wanted: &str) -> &str {
+    let wanted = wanted.trim();
+    wanted.strip_prefix('[').and_then(|id| id.strip_suffix(']')).unwrap_or(wanted).trim()
+}
+
 fn pin_of(room: &Room<'_>, wanted: &str) -> Result<Pin> {
+    let wanted = bare_id(wanted);
     let row = room.find_message(wanted)?;
     let message = row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?;
     Ok(Pin { message, seq: row.seq })

@@ -1,5 +1,12 @@
 //! Listings: who is here, what was done, what is in force, what waits.
 
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
 use hearth_engine::{
     EngineError, Room,
     accord::Mismatch,
@@ -14,10 +21,10 @@ use hearth_session::{
 use hearth_text::{count::counted, escape, name::Look};
 use serde_json::{Value, json};
 
-use super::{Result, read::not_verified};
+use super::{Result, inside::bare_id, read::not_verified};
 use crate::{
     cli::InRoom,
-    failure::{Failure, exit},
+    failure::{Failure, exit, io_words},
     show::{self, Output},
     text::when,
 };
@@ -49,7 +56,7 @@ fn mute(room: &mut Room<'_>, out: &Output, member: &str, muted: bool) -> Result<
 
 /// Finds a message that waits in the outbox.
 fn find_waiting(room: &Room<'_>, wanted: &str) -> Result<MessageId, EngineError> {
-    let wanted = wanted.to_ascii_lowercase();
+    let wanted = bare_id(wanted).to_ascii_lowercase();
     let mut ids = room.waiting_texts()?.into_iter().map(|(id, ..)| id);
     ids.find(|id| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted))
         .ok_or(EngineError::NoSuchMessage(wanted))
@@ -169,7 +176,7 @@ fn who(room: &mut Room<'_>, out: &Output) -> Result<()> {
     Ok(())
 }
 
-fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> Result<()> {
+fn log(room: &mut Room<'_>, out: &Output, export: Option<&Path>) -> Result<()> {
     let records = room.log()?;
     let broken = room.broken_record(&records)?;
     let names = room.known_names()?;
@@ -196,7 +203,7 @@ fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> R
     }
     if let Some(path) = export {
         let written = lines.iter().fold(String::new(), |all, line| all + line + "\n");
-        std::fs::write(path, written)?;
+        write_new(path, &written)?;
         let count = counted(lines.len(), "record", "records");
         let text = format!("wrote {count} to {}", path.display());
         out.say(&json!({"exported": lines.len()}), &text)?;
@@ -212,6 +219,24 @@ fn log(room: &mut Room<'_>, out: &Output, export: Option<&std::path::Path>) -> R
         ));
     }
     Ok(())
+}
+
+/// Writes a file that only this account can read. A file that is there already may be all that is left of an earlier log.
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let failed = |error: io::Error| {
+        let shown = path.display();
+        let (words, advice) = match error.kind() {
+            io::ErrorKind::AlreadyExists => (
+                "it is there already, and stays as it was".to_owned(),
+                "Name a new file: `hearth log ROOM --export FILE`.",
+            ),
+            _ => (io_words(&error), "Name a file in a folder that you may write to."),
+        };
+        Failure::new(exit::FAILED, "not_written", format!("cannot write {shown}: {words}"), advice)
+    };
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 fn verify(room: &mut Room<'_>, out: &Output, member: Option<&str>) -> Result<()> {

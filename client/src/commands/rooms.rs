@@ -102,8 +102,8 @@ pub(super) fn confirm(yes: bool, question: &str) -> Result<()> {
     }
     if !interactive() {
         return Err(Failure::usage(
-            "this cannot be undone and needs --yes",
-            "Repeat it with --yes.",
+            format!("nothing was done, because nobody can be asked here: {question}"),
+            "Repeat it with --yes, or where standard input and standard error are a terminal.",
         ));
     }
     let answer = line::ask(&format!("{question} Type yes: "))?;
