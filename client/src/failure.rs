@@ -4,8 +4,16 @@ use std::io;
 
 use hearth_console::line::AskError;
 use hearth_engine::{
-    EngineError, accord::Reason, agreement::AckError, content::ContentError, gate::Refusal,
-    mls::MlsError, policy::RuleError, profile::ProfileError, state::Standing, store::StoreError,
+    EngineError,
+    accord::Reason,
+    agreement::AckError,
+    content::ContentError,
+    gate::Refusal,
+    mls::MlsError,
+    policy::RuleError,
+    profile::{ProfileError, ProfileFile},
+    state::Standing,
+    store::StoreError,
 };
 use hearth_protocol::{Millis, RejectCode, invite::LinkError};
 use hearth_session::{
@@ -746,9 +754,13 @@ impl From<ProfileError> for Failure {
                 "read_only",
                 "Make the disk or folder writable, then repeat the command; nothing was changed.",
             ),
+            ProfileError::Damaged(ProfileFile::Key) => (
+                "profile_damaged",
+                "Nothing was changed. Put a copy of the key file in its place. Without a copy the profile stays closed: move its folder away (the one given with --home, or ~/.local/share/hearth), ask a facilitator to remove you, and join by a new invite.",
+            ),
             ProfileError::Damaged(_) | ProfileError::Store(StoreError::Damaged(_)) => (
                 "profile_damaged",
-                "Nothing was changed, and no command mends it. `hearth profile show` names the folder: move it away, ask a facilitator to remove you, and join by a new invite. Do not put an older copy in its place: it would use keys twice.",
+                "Nothing was changed, and no command mends it. Move the folder away (the one given with --home, or ~/.local/share/hearth), ask a facilitator to remove you, and join by a new invite. Put no older copy in its place: it would use keys twice.",
             ),
             ProfileError::WentBack | ProfileError::Store(StoreError::WentBack) => (
                 "profile_went_back",
@@ -803,6 +815,26 @@ mod tests {
         assert!(kept.advice.starts_with("Your words are kept"), "{}", kept.advice);
         let unsent = refused(code, None, false, Reason::Recorded);
         assert!(unsent.advice.starts_with("Nothing was sent"), "{}", unsent.advice);
+    }
+
+    #[test]
+    fn observers_words_are_not_said_sent() {
+        for reason in [Reason::Recorded, Reason::Unrecorded] {
+            let advice = refused(RejectCode::Observer, None, true, reason).advice;
+            assert!(advice.contains("stay in your outbox"), "{advice}");
+            assert!(!advice.contains("go out"), "{advice}");
+        }
+    }
+
+    #[test]
+    fn damaged_profile_advice_can_be_done() {
+        for file in [ProfileFile::Database, ProfileFile::Profile, ProfileFile::Key] {
+            let advice = Failure::from(ProfileError::Damaged(file)).advice;
+            assert!(!advice.contains("backup"), "{advice}");
+            for words in ["folder away", "remove you", "new invite"] {
+                assert!(advice.contains(words), "{words}: {advice}");
+            }
+        }
     }
 
     #[test]

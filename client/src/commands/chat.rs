@@ -532,9 +532,7 @@ impl<'s> Chat<'s> {
                     false => Ok(()),
                 };
                 let question = match (checked, listing::question_about_posted(room, &command)) {
-                    (Ok(()), Ok(None)) if is_up => {
-                        inside::question_before(room, &command, waiting)
-                    }
+                    (Ok(()), Ok(None)) if is_up => inside::question_before(room, &command, waiting),
                     (Ok(()), Ok(question)) => question,
                     // The command itself says what is wrong.
                     _ => None,

@@ -168,7 +168,10 @@ pub(super) fn agreement_text(path: &std::path::Path) -> Result<String> {
         return Err(Failure::new(
             exit::USAGE,
             "agreement_template",
-            format!("the agreement still has places of the template to fill in: {}", left.join("; ")),
+            format!(
+                "the agreement still has places of the template to fill in: {}",
+                left.join("; ")
+            ),
             format!(
                 "Edit these lines of {}, then repeat the command; people sign what is there.",
                 path.display()

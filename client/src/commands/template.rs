@@ -396,7 +396,8 @@ mod tests {
 
     /// Returns the template as a facilitator fills it in, with some words in each place, or in the one that has these words.
     fn filled(only: Option<&str>, with: &str) -> String {
-        let text = TEMPLATE.replace("A template. The facilitator edits every line in [brackets]", "");
+        let text =
+            TEMPLATE.replace("A template. The facilitator edits every line in [brackets]", "");
         let (_, text) = text.split_once("Delete this paragraph.").unwrap();
         let mut pieces = text.split('[');
         let mut out = pieces.next().unwrap().to_owned();
@@ -417,8 +418,27 @@ mod tests {
     #[test]
     fn place_without_words_is_refused() {
         let gaps = [
-            "[ ]", "[]", "( )", "___", "[___]", "…", "...", "TODO", "[TODO]", "TBD", "tba", "xxx",
-            "[x]", "[xx]", "[ … ]", "[?]", "【 】", "??", "TODO: ask Sam", "[TODO: ask Sam]", "—",
+            "[ ]",
+            "[]",
+            "( )",
+            "___",
+            "[___]",
+            "…",
+            "...",
+            "TODO",
+            "[TODO]",
+            "TBD",
+            "tba",
+            "xxx",
+            "[x]",
+            "[xx]",
+            "[ … ]",
+            "[?]",
+            "【 】",
+            "??",
+            "TODO: ask Sam",
+            "[TODO: ask Sam]",
+            "—",
         ];
         for own in places_to_fill() {
             for gap in gaps {
@@ -437,7 +457,9 @@ mod tests {
         let named = unfilled("One.\nIn danger, I call [ ], or my sister, or go to ___.");
         assert_eq!(
             named,
-            ["line 2: nothing in place of [emergency number]: In danger, I call [ ], or my sister, or go to ___."]
+            [
+                "line 2: nothing in place of [emergency number]: In danger, I call [ ], or my sister, or go to ___."
+            ]
         );
     }
 

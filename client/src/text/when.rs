@@ -519,6 +519,14 @@ fn offsets(zone: &TimeZone, now: Millis) -> Result<Vec<Offset>, WhenError> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn exact_durations_round_nothing() {
+        for text in ["7 days 1 min", "1 day 1 h 1 min 1 s", "30 days", "45 s", "2 h"] {
+            assert_eq!(exact(parse_duration(text).unwrap()), text);
+        }
+        assert_eq!(exact(Duration::ZERO), "0 s");
+    }
+
     /// 2026-11-23T12:00Z, a Monday.
     const NOON: Millis = Millis(1_795_435_200_000);
 

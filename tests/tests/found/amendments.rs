@@ -184,7 +184,8 @@ fn steward_says_what_it_does() {
     // Kim has not signed, and may not put it in force.
     let mut helpless = kim.starts_plainly(&["steward", &circle.room]);
     let line = helpless.await_line("what waits", |line| line.contains("version 2"));
-    for words in ["cannot put it in force", "you have not signed it", "hearth agreement acknowledge"]
+    for words in
+        ["cannot put it in force", "you have not signed it", "hearth agreement acknowledge"]
     {
         assert!(line.contains(words), "{line}");
     }
