@@ -4,7 +4,10 @@
 
 #![allow(rustdoc::broken_intra_doc_links, reason = "[E], [R] and [C] are words of the help")]
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hearth_protocol::Role;
@@ -38,22 +41,33 @@ where
     let mut joined = Vec::with_capacity(words.len());
     let mut rest = words.as_slice();
     while let [word, after @ ..] = rest {
-        joined.push(word.clone());
         rest = after;
-        if word == "--" {
-            break;
-        }
-        if !TIME_FLAGS.iter().any(|flag| word == flag) {
-            continue;
-        }
-        let time = (2..=rest.len().min(TIME_WORDS_MAX)).rev().find_map(|count| {
+        let (flag, begun) = match word.to_str().and_then(|word| word.split_once('=')) {
+            Some((flag, begun)) => (OsStr::new(flag), Some(begun)),
+            None => (word.as_os_str(), None),
+        };
+        let count_max = match TIME_FLAGS.iter().any(|known| flag == *known) {
+            true => rest.len().min(TIME_WORDS_MAX),
+            false => 0,
+        };
+        let time = (1..=count_max).rev().find_map(|count| {
             let words: Option<Vec<&str>> = rest[..count].iter().map(|word| word.to_str()).collect();
-            let time = words?.join(" ");
+            let time = begun.into_iter().chain(words?).collect::<Vec<_>>().join(" ");
             when::parse_duration(&time).is_ok().then_some((count, time))
         });
-        if let Some((count, time)) = time {
-            joined.push(time.into());
-            rest = &rest[count..];
+        match (time, begun) {
+            (Some((count, time)), None) => {
+                joined.extend([word.clone(), time.into()]);
+                rest = &rest[count..];
+            }
+            (Some((count, time)), Some(_)) => {
+                joined.extend([flag.to_owned(), time.into()]);
+                rest = &rest[count..];
+            }
+            (None, _) => joined.push(word.clone()),
+        }
+        if word == "--" {
+            break;
         }
     }
     joined.extend_from_slice(rest);
@@ -1094,6 +1108,8 @@ mod tests {
         for (line, expected) in [
             ("invite room --expires 2 days", "invite|room|--expires|2 days"),
             ("invite --expires 2 days room", "invite|--expires|2 days|room"),
+            ("invite room --expires=2 days --uses 3", "invite|room|--expires|2 days|--uses|3"),
+            ("invite --expires=2d room", "invite|--expires=2d|room"),
             ("invite --expires 2d room", "invite|--expires|2d|room"),
             (
                 "invite room --expires 1 hour and 30 minutes --uses 2",

@@ -73,9 +73,9 @@ impl Output {
         self.columns().map_or_else(|| text.to_owned(), |columns| wrap::lines(text, columns))
     }
 
-    /// Puts words back into the line that is being typed; false where there is none.
-    pub fn give_back(&self, text: &str) -> bool {
-        self.printer.as_ref().is_some_and(|printer| printer.give_back(text))
+    /// Gives words back to the person who types, where lines are edited.
+    pub fn give_back(&self, text: &str) -> Option<hearth_console::line::GivenBack> {
+        self.printer.as_ref().and_then(|printer| printer.give_back(text))
     }
 
     /// Names the room in the commands of its advice.

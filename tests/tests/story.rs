@@ -129,7 +129,6 @@ fn everybody_reads_the_same_chained_log() {
         assert!(all.ends_with(&digests(&theirs)), "{theirs:?}");
         assert!(theirs.iter().all(|r| r["actor"] == "Fay"));
     }
-    let file = tempfile::NamedTempFile::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("log.jsonl");
     circle.fay("log", &["--export", file.to_str().unwrap()]);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use hearth_console::{
-    line::{self, Console, ConsoleReader, LineError},
+    line::{self, Console, ConsoleReader, GivenBack, LineError},
     signals,
 };
 use hearth_engine::{
@@ -453,10 +453,13 @@ impl<'s> Chat<'s> {
     /// Puts a sentence that was not finished back into the line.
     fn take_draft(&self, room: &Room<'_>) -> Result<()> {
         if let Some(words) = room.draft()?
-            && self.out.give_back(&words)
+            && let Some(place) = self.out.give_back(&words)
         {
             room.keep_draft("")?;
-            self.out.remark("-- what you had begun to type is back in the line");
+            self.out.remark(match place {
+                GivenBack::Line => "-- what you had begun to type is back in the line",
+                GivenBack::History => "-- the Up key brings back what you had begun to type",
+            });
         }
         Ok(())
     }
@@ -646,7 +649,10 @@ impl<'s> Chat<'s> {
     fn keep(&self, room: &mut Room<'_>, text: &str) -> Result<()> {
         let text = escape::sanitize_input(text)?;
         room.queue_text(text, now()).map_err(|error| inside::unsent(error.into()))?;
-        self.out.remark("-- kept; it goes out when the connection is back");
+        self.out.remark(match self.away {
+            None => "-- kept; it goes out when the connection is back",
+            Some(_) => "-- kept; it goes out when that is put right",
+        });
         Ok(())
     }
 
@@ -657,13 +663,19 @@ impl<'s> Chat<'s> {
         if let InRoom::Send { text, .. } = command
             && nowhere
         {
-            let words = if self.out.give_back(text) {
-                "-- your words are back in the line: change them, or press Ctrl-U to drop them"
-                    .to_owned()
-            } else {
+            let words = match self.out.give_back(text) {
+                Some(GivenBack::Line) => {
+                    "-- your words are back in the line: change them, or press Ctrl-U to drop them"
+                        .to_owned()
+                }
+                Some(GivenBack::History) => {
+                    "-- the Up key brings your words back; what you type now stays".to_owned()
+                }
                 // A line that is not edited takes no draft, so they stand where they can be copied.
-                let shown = escape::truncate(&escape::one_line(text), GIVEN_BACK_COLUMNS);
-                format!("-- your words are kept nowhere; copy them from here: {shown}")
+                None => {
+                    let shown = escape::truncate(&escape::one_line(text), GIVEN_BACK_COLUMNS);
+                    format!("-- your words are kept nowhere; copy them from here: {shown}")
+                }
             };
             self.out.remark(&words);
         }

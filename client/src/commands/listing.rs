@@ -57,9 +57,16 @@ fn mute(room: &mut Room<'_>, out: &Output, member: &str, muted: bool) -> Result<
 /// Finds a message that waits in the outbox.
 fn find_waiting(room: &Room<'_>, wanted: &str) -> Result<MessageId, EngineError> {
     let wanted = bare_id(wanted).to_ascii_lowercase();
-    let mut ids = room.waiting_texts()?.into_iter().map(|(id, ..)| id);
-    ids.find(|id| id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted))
-        .ok_or(EngineError::NoSuchMessage(wanted))
+    let fits = |id: &MessageId| {
+        let begins = id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted);
+        begins && !wanted.is_empty()
+    };
+    let ids = room.waiting_texts()?.into_iter().map(|(id, ..)| id).filter(fits);
+    match ids.collect::<Vec<_>>().as_slice() {
+        [] => Err(EngineError::NoSuchMessage(wanted)),
+        [id] => Ok(*id),
+        _ => Err(EngineError::Ambiguous(wanted)),
+    }
 }
 
 /// Returns what a person is asked before a held message goes out that the others may have already, and whether they said yes.

@@ -42,6 +42,8 @@ const REMOVABLE: [&str; 6] = [
 ];
 /// Words that say that something is still to come, where they stand alone in a place of the template.
 const TO_COME: [&str; 6] = ["todo", "tbd", "tba", "tbc", "tbs", "fixme"];
+/// Words that begin such a sign of several words.
+const TO_COME_BEGINS: [&str; 5] = ["to do", "to be ", "fill in", "fill this in", "insert "];
 /// Columns of a line of the agreement that are quoted.
 const QUOTED_COLUMNS: usize = 80;
 /// Bytes between two places of the template in one sentence.
@@ -204,6 +206,9 @@ fn is_empty_place(rest: &str, place: &Place, labels: &[&str], ticked: bool) -> b
         c == ' ' || bracket || line
     };
     let (marks, behind) = rest.split_at(rest.find(|c| !is_mark(c)).unwrap_or(rest.len()));
+    if TO_COME_BEGINS.iter().any(|words| behind.starts_with(words)) {
+        return true;
+    }
     let word_end = behind.find(|c: char| !c.is_alphanumeric()).unwrap_or(behind.len());
     let (word, after_word) = behind.split_at(word_end);
     if TO_COME.contains(&word) || (word.len() > 1 && word.bytes().all(|byte| byte == b'x')) {
@@ -437,6 +442,9 @@ mod tests {
             "【 】",
             "??",
             "TODO: ask Sam",
+            "[to be decided]",
+            "fill in",
+            "[insert it here]",
             "[TODO: ask Sam]",
             "—",
         ];

@@ -147,6 +147,9 @@ fn shown_ids_and_times_are_taken() {
     let shown = ben.sees(&["outbox", &circle.room]).stdout;
     let id = shown.split(' ').next().unwrap();
     assert!(id.starts_with('['), "{shown}");
+    for none in ["", "[]", "[ ]"] {
+        ben.run(&["outbox", &circle.room, "--drop", none]).refused(2, "no_such_message");
+    }
     let released = ben.run(&["outbox", &circle.room, "--send", id]);
     assert_eq!(released.lines[0]["released"], true, "{released:?}");
     assert_eq!(circle.by(&ben, "outbox", &["--drop", id])[0]["dropped"], true);
