@@ -272,7 +272,7 @@ pub struct File {
 pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     text.trim().parse().map_err(|_| {
         format!(
-            "{text:?} is no IP address with a port: 127.0.0.1:7443 is for this computer alone, 0.0.0.0:7443 for every network, [::]:7443 for IPv6"
+            "{text:?} is not an IP address with a port: 127.0.0.1:7443 is for this computer alone, 0.0.0.0:7443 for every network, [::]:7443 for IPv6"
         )
     })
 }

@@ -193,7 +193,7 @@ impl Door<'_> {
         let what = match (enacts, signed, policy.role(&me)) {
             (true, ..) => "this steward puts it in force then",
             (_, true, _) => {
-                "this steward cannot put it in force, because you are no facilitator: a facilitator's next command does"
+                "this steward cannot put it in force, because you are not a facilitator: a facilitator's next command does"
             }
             (_, false, Role::Facilitator) => {
                 "this steward cannot put it in force, because you have not signed it, and you are out when another facilitator does. Stop the steward, then `hearth agreement diff ROOM` and `hearth agreement acknowledge ROOM`"
