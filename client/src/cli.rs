@@ -4,10 +4,15 @@
 
 #![allow(rustdoc::broken_intra_doc_links, reason = "[E], [R] and [C] are words of the help")]
 
-use std::path::PathBuf;
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hearth_protocol::Role;
+
+use crate::text::when;
 
 /// How the enforcement classes in the help are meant.
 const ENFORCEMENT: &str = "\
@@ -21,6 +26,53 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a rule, 4 relay unreachable,
 
 /// How many people can knock with one invite.
 pub const INVITE_USES_MAX: i64 = 1000;
+
+/// Flags that take a length of time.
+const TIME_FLAGS: [&str; 3] = ["--expires", "--effective", "--lock-after"];
+/// Words of a length of time: "1 week 2 days and 3 hours 4 minutes".
+const TIME_WORDS_MAX: usize = 9;
+
+/// Joins the words of a length of time behind its flag, so that `--expires 2 days` needs no quotes.
+pub fn with_joined_times<W>(words: impl IntoIterator<Item = W>) -> Vec<OsString>
+where
+    OsString: From<W>,
+{
+    let words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
+    let mut joined = Vec::with_capacity(words.len());
+    let mut rest = words.as_slice();
+    while let [word, after @ ..] = rest {
+        rest = after;
+        let (flag, begun) = match word.to_str().and_then(|word| word.split_once('=')) {
+            Some((flag, begun)) => (OsStr::new(flag), Some(begun)),
+            None => (word.as_os_str(), None),
+        };
+        let count_max = match TIME_FLAGS.iter().any(|known| flag == *known) {
+            true => rest.len().min(TIME_WORDS_MAX),
+            false => 0,
+        };
+        let time = (1..=count_max).rev().find_map(|count| {
+            let words: Option<Vec<&str>> = rest[..count].iter().map(|word| word.to_str()).collect();
+            let time = begun.into_iter().chain(words?).collect::<Vec<_>>().join(" ");
+            when::parse_duration(&time).is_ok().then_some((count, time))
+        });
+        match (time, begun) {
+            (Some((count, time)), None) => {
+                joined.extend([word.clone(), time.into()]);
+                rest = &rest[count..];
+            }
+            (Some((count, time)), Some(_)) => {
+                joined.extend([flag.to_owned(), time.into()]);
+                rest = &rest[count..];
+            }
+            (None, _) => joined.push(word.clone()),
+        }
+        if word == "--" {
+            break;
+        }
+    }
+    joined.extend_from_slice(rest);
+    joined
+}
 
 /// Encrypted peer-support rooms.
 #[derive(Debug, Parser)]
@@ -469,6 +521,9 @@ pub enum InRoom {
         /// The role.
         #[arg(ignore_case = true)]
         role: RoleArg,
+        /// Do not ask before I give up my own role. hearth never asks where standard input is not a terminal.
+        #[arg(long)]
+        yes: bool,
     },
     /// Say something marked as from the facilitators. F, CF [E]
     Announce {
@@ -943,8 +998,52 @@ impl InRoom {
             | Self::Pause { yes, .. }
             | Self::Timeout { yes, .. }
             | Self::Outbox { yes, .. }
+            | Self::Role { yes, .. }
             | Self::Recover { yes, .. } => *yes,
             _ => false,
+        }
+    }
+
+    /// Returns who may use the command, whatever it is used on.
+    pub const fn who(&self) -> Who {
+        match self {
+            Self::Send { .. }
+            | Self::Read { .. }
+            | Self::Follow { .. }
+            | Self::Who { .. }
+            | Self::Status { .. }
+            | Self::Log { .. }
+            | Self::Outbox { .. }
+            | Self::Retract { .. }
+            | Self::Mute { .. }
+            | Self::Unmute { .. }
+            | Self::Leave { .. }
+            | Self::Withdraw { .. }
+            | Self::Recover { .. }
+            | Self::Verify { .. } => Who::Members,
+            Self::Invite { .. }
+            | Self::Revoke { .. }
+            | Self::Knocks { .. }
+            | Self::Admit { .. }
+            | Self::Decline { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
+            | Self::Timeout { .. }
+            | Self::Untimeout { .. }
+            | Self::Slow { .. }
+            | Self::Budget { .. }
+            | Self::Len { .. }
+            | Self::Hours { .. }
+            | Self::Open { .. }
+            | Self::Close { .. }
+            | Self::Lock { .. }
+            | Self::Remove { .. }
+            | Self::Role { .. }
+            | Self::Announce { .. }
+            | Self::Pin { .. }
+            | Self::Unpin { .. }
+            | Self::Rekey { .. } => Who::Moderators,
+            Self::RestoreRules { .. } | Self::Expire { .. } => Who::Facilitators,
         }
     }
 
@@ -1019,5 +1118,32 @@ mod tests {
             assert_eq!(entry.who, expected, "{name}: {about}");
         }
         assert_eq!(names.len(), ROOM_COMMANDS.len());
+    }
+
+    #[test]
+    fn time_behind_flag_needs_no_quotes() {
+        for (line, expected) in [
+            ("invite room --expires 2 days", "invite|room|--expires|2 days"),
+            ("invite --expires 2 days room", "invite|--expires|2 days|room"),
+            ("invite room --expires=2 days --uses 3", "invite|room|--expires|2 days|--uses|3"),
+            ("invite --expires=2d room", "invite|--expires=2d|room"),
+            ("invite --expires 2d room", "invite|--expires|2d|room"),
+            (
+                "invite room --expires 1 hour and 30 minutes --uses 2",
+                "invite|room|--expires|1 hour and 30 minutes|--uses|2",
+            ),
+            ("invite room --expires 2 Stunden", "invite|room|--expires|2|Stunden"),
+            (
+                "agreement amend room file --material --effective 3 days",
+                "agreement|amend|room|file|--material|--effective|3 days",
+            ),
+            ("chat room --lock-after half an hour", "chat|room|--lock-after|half an hour"),
+            ("send -- --expires 2 days", "send|--|--expires|2|days"),
+            ("invite room --expires", "invite|room|--expires"),
+        ] {
+            let joined = with_joined_times(line.split(' '));
+            let joined: Vec<&str> = joined.iter().map(|word| word.to_str().unwrap()).collect();
+            assert_eq!(joined.join("|"), expected);
+        }
     }
 }

@@ -48,7 +48,7 @@ pub mod exit {
 }
 
 /// Why a command failed, for people and programs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// The word in JSON.
     pub code: &'static str,
@@ -276,6 +276,9 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
     Failure { kept, ..Failure::new(exit::REFUSED, code, message, advice) }
 }
 
+/// Said of words that were refused for good.
+const STAYS: &str = "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID.";
+
 /// Says what becomes of words that cannot go out now: the one rule for every reason that ends by itself or by somebody's act.
 pub(crate) fn kept_until(kept: bool, end: Option<&str>) -> String {
     let after = end.map(|end| format!(" after {end}")).unwrap_or_default();
@@ -330,13 +333,18 @@ fn waits(
 
 fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
     let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
+    // What the relay refuses for good does not go out by itself.
+    let held = kept && !code.may_retry() && code != RejectCode::TooLong;
     if reason == Reason::Unrecorded {
         let words = refusal_words(code);
         let message =
             format!("the relay refuses your posts{until} ({words}), and no record says why");
         let advice = format!(
             "{} Tell a facilitator by another way: they run `hearth restore-rules ROOM`.",
-            kept_until(kept, (!until.is_empty()).then_some("that"))
+            match held {
+                true => STAYS.to_owned(),
+                false => kept_until(kept, (!until.is_empty()).then_some("that")),
+            }
         );
         return Failure {
             retry_at,
@@ -421,13 +429,7 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             "Update hearth; if it stays, tell the operator of the relay.",
         ),
     };
-    let held = kept && !code.may_retry() && code != RejectCode::TooLong;
-    let advice = match held {
-        true => {
-            "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID."
-        }
-        false => advice,
-    };
+    let advice = if held { STAYS } else { advice };
     let exit = match code {
         RejectCode::ShuttingDown => exit::UNREACHABLE,
         RejectCode::BadFrame
@@ -695,6 +697,9 @@ impl From<client::AskError> for Failure {
                 message,
                 "Change the role first: `hearth role ROOM NAME member`.",
             ),
+            Ask::IsYou => {
+                Self::new(exit::REFUSED, "is_you", message, "You leave with `hearth leave ROOM`.")
+            }
             Ask::NoTimeOut(name) => Self::new(
                 exit::REFUSED,
                 "nothing_to_change",
@@ -896,9 +901,13 @@ impl From<ProfileError> for Failure {
                 "read_only",
                 "Make the disk or folder writable, then repeat the command; nothing was changed.",
             ),
+            ProfileError::Damaged(ProfileFile::Key) => (
+                "profile_damaged",
+                "Nothing was changed. Put a copy of the key file in its place. Without a copy the profile stays closed: move its folder away (the one given with --home, or ~/.local/share/hearth), ask a facilitator to remove you, and join by a new invite.",
+            ),
             ProfileError::Damaged(_) | ProfileError::Store(StoreError::Damaged(_)) => (
                 "profile_damaged",
-                "Nothing was changed. Copy the folder away first; then restore a backup or join anew.",
+                "Nothing was changed, and no command mends it. Move the folder away (the one given with --home, or ~/.local/share/hearth), ask a facilitator to remove you, and join by a new invite. Put no older copy in its place: it would use keys twice.",
             ),
             ProfileError::WentBack | ProfileError::Store(StoreError::WentBack) => (
                 "profile_went_back",
@@ -952,6 +961,26 @@ mod tests {
         assert!(kept.advice.starts_with("Your words are kept"), "{}", kept.advice);
         let unsent = refused(code, None, false, Reason::Recorded);
         assert!(unsent.advice.starts_with("Nothing was sent"), "{}", unsent.advice);
+    }
+
+    #[test]
+    fn observers_words_are_not_said_sent() {
+        for reason in [Reason::Recorded, Reason::Unrecorded] {
+            let advice = refused(RejectCode::Observer, None, true, reason).advice;
+            assert!(advice.contains("stay in your outbox"), "{advice}");
+            assert!(!advice.contains("go out"), "{advice}");
+        }
+    }
+
+    #[test]
+    fn damaged_profile_advice_can_be_done() {
+        for file in [ProfileFile::Database, ProfileFile::Profile, ProfileFile::Key] {
+            let advice = Failure::from(ProfileError::Damaged(file)).advice;
+            assert!(!advice.contains("backup"), "{advice}");
+            for words in ["folder away", "remove you", "new invite"] {
+                assert!(advice.contains(words), "{words}: {advice}");
+            }
+        }
     }
 
     #[test]

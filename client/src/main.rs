@@ -7,7 +7,7 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 use hearth_client::{
-    cli::Cli,
+    cli::{Cli, with_joined_times},
     commands,
     failure::{Failure, exit},
     fault,
@@ -19,7 +19,7 @@ use hearth_text::escape;
 
 fn main() -> ExitCode {
     fault::say_place_only();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(with_joined_times(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return usage(&with_nearest(error)),
     };

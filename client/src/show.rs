@@ -19,7 +19,10 @@ use hearth_protocol::{MemberKey, Millis, Role, frame::Door};
 use hearth_text::{count::counted, escape};
 use serde_json::{Map, Value, json};
 
-use crate::{advice, text::when};
+use crate::{
+    advice,
+    text::{when, wrap},
+};
 
 /// What the second and later lines of a message begin with, so that no message can pose as another line of ours.
 const INDENT: &str = "      | ";
@@ -56,9 +59,24 @@ impl Output {
         Self { json: false, printer: Some(printer), ..self }
     }
 
-    /// Puts words back into the line that is being typed; false where there is none.
-    pub fn give_back(&self, text: &str) -> bool {
-        self.printer.as_ref().is_some_and(|printer| printer.give_back(text))
+    /// Whether the line that is being typed is edited in place.
+    pub fn edits(&self) -> bool {
+        self.columns().is_some()
+    }
+
+    /// Returns the columns of a screen on which lines are edited.
+    fn columns(&self) -> Option<usize> {
+        self.printer.as_ref().and_then(hearth_console::line::Printer::columns)
+    }
+
+    /// Breaks the lines of a text between words where that is for the eye: not for a pipe, nor for a screen reader.
+    fn wrapped(&self, text: &str) -> String {
+        self.columns().map_or_else(|| text.to_owned(), |columns| wrap::lines(text, columns))
+    }
+
+    /// Gives words back to the person who types, where lines are edited.
+    pub fn give_back(&self, text: &str) -> Option<hearth_console::line::GivenBack> {
+        self.printer.as_ref().and_then(|printer| printer.give_back(text))
     }
 
     /// Names the room in the commands of its advice.
@@ -102,7 +120,7 @@ impl Output {
         } else if text.is_empty() {
             Ok(())
         } else {
-            self.line(text)
+            self.line(&self.wrapped(text))
         }
     }
 
@@ -111,7 +129,7 @@ impl Output {
     /// # Errors
     /// If standard output is closed.
     pub fn say_none(&self, text: &str) -> io::Result<()> {
-        if self.quiet || self.json { Ok(()) } else { self.line(text) }
+        if self.quiet || self.json { Ok(()) } else { self.line(&self.wrapped(text)) }
     }
 
     /// Prints one line as it is.
@@ -129,7 +147,7 @@ impl Output {
     /// Prints a remark that is no result: to standard error, so that a program's input stays clean.
     pub fn remark(&self, text: &str) {
         if let Some(printer) = &self.printer {
-            printer.print(text);
+            printer.print(&self.wrapped(text));
             return;
         }
         // Nobody can be told that standard error is closed.

@@ -7,7 +7,7 @@ use hearth_protocol::invite::Transport;
 
 use crate::{
     Clock, Config, Grant, Relay, StartError,
-    config::{ConfigError, File},
+    config::{ConfigError, File, parse_listen},
     relay,
     telemetry::{self, LogFormat},
 };
@@ -30,11 +30,11 @@ struct Cli {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Serve {
-    /// Where members connect; port 0 picks one [default: 127.0.0.1:7443]
-    #[arg(long, env = "HEARTHD_LISTEN", value_name = "ADDR")]
+    /// Where members connect, as IP:PORT; port 0 picks one [default: 127.0.0.1:7443]
+    #[arg(long, env = "HEARTHD_LISTEN", value_name = "IP:PORT", value_parser = parse_listen)]
     listen: Option<SocketAddr>,
-    /// Where /healthz, /readyz and /metrics are; loopback only [default: 127.0.0.1:7444]
-    #[arg(long, env = "HEARTHD_ADMIN_LISTEN", value_name = "ADDR")]
+    /// Where /healthz, /readyz and /metrics are, as IP:PORT; loopback only [default: 127.0.0.1:7444]
+    #[arg(long, env = "HEARTHD_ADMIN_LISTEN", value_name = "IP:PORT", value_parser = parse_listen)]
     admin_listen: Option<SocketAddr>,
     /// Certificate chain in PEM, instead of the self-signed one
     #[arg(long, env = "HEARTHD_TLS_CERT", value_name = "FILE")]

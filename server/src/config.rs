@@ -10,7 +10,7 @@ use std::{
 };
 
 use hearth_protocol::{Millis, invite::Transport, limits::ADDRESS_BYTES_MAX};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use hearth_rules::quota::Limits;
 
@@ -233,8 +233,10 @@ pub struct File {
     /// See [`Config::data_dir`].
     pub data_dir: Option<PathBuf>,
     /// See [`Config::listen`].
+    #[serde(default, deserialize_with = "listen_address")]
     pub listen: Option<SocketAddr>,
     /// See [`Config::admin_listen`].
+    #[serde(default, deserialize_with = "listen_address")]
     pub admin_listen: Option<SocketAddr>,
     /// See [`Config::tls_files`].
     pub tls_cert: Option<PathBuf>,
@@ -264,6 +266,19 @@ pub struct File {
     pub room_bytes_max: Option<u64>,
     /// `text` or `json`.
     pub log_format: Option<crate::telemetry::LogFormat>,
+}
+
+/// Parses an address to listen on. A name is refused, because it may stand for several addresses, or for another machine.
+pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    text.trim().parse().map_err(|_| {
+        format!(
+            "{text:?} is not an IP address with a port: 127.0.0.1:7443 is for this computer alone, 0.0.0.0:7443 for every network, [::]:7443 for IPv6"
+        )
+    })
+}
+
+fn listen_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    parse_listen(&String::deserialize(from)?).map(Some).map_err(de::Error::custom)
 }
 
 impl File {
@@ -316,6 +331,21 @@ mod tests {
             }
         }
         parse("listen = \"127.0.0.1:1\"").unwrap();
+    }
+
+    #[test]
+    fn listen_name_is_told_the_form() {
+        for text in ["localhost:7443", "localhost", "127.0.0.1", "7443", ":7443", "::1:7443", ""] {
+            let error = parse_listen(text).unwrap_err();
+            assert!(error.contains(text) && error.contains("127.0.0.1:7443"), "{error}");
+            match parse(&format!("admin_listen = {text:?}\n")) {
+                Err(ConfigError::Parse { message, line: 1, .. }) => {
+                    assert!(message.contains("127.0.0.1:7443"), "{message}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        assert!(parse_listen("[::1]:7443").is_ok());
     }
 
     #[test]

@@ -260,8 +260,9 @@ fn rooms_members_and_messages_that_are_not_there() {
     for command in [vec!["admit", room, "Ghost"], vec!["decline", room, "Ghost"]] {
         circle.fay.run(&command).refused(2, "no_such_knock");
     }
+    circle.admit("Ben");
     for command in [
-        vec!["timeout", room, "Fay", "soon"],
+        vec!["timeout", room, "Ben", "soon"],
         vec!["pause", room, "soon", "x"],
         vec!["slow", room, "fast"],
         vec!["budget", room, "20"],

@@ -214,7 +214,7 @@ fn a_passphrase_opens_and_only_it() {
     assert!(!home.join("key").exists());
     let with = |flags: &[&str]| Person::at(home).with_flags(flags).run(&["room", "list"]);
     with(&["--passphrase-file", &path(&wrong)]).refused(1, "wrong_passphrase");
-    with(&["--passphrase-file", &path(&empty)]).refused(1, "wrong_passphrase");
+    with(&["--passphrase-file", &path(&empty)]).refused(2, "passphrase_file_empty");
     with(&["--passphrase-file", "/nonexistent"]).refused(2, "usage");
     with(&[]).refused(1, "passphrase_needed");
     circle.fay.does(&["profile", "passphrase", "--new-passphrase-file", &path(&wrong)]);

@@ -129,9 +129,10 @@ fn everybody_reads_the_same_chained_log() {
         assert!(all.ends_with(&digests(&theirs)), "{theirs:?}");
         assert!(theirs.iter().all(|r| r["actor"] == "Fay"));
     }
-    let file = tempfile::NamedTempFile::new().unwrap();
-    circle.fay("log", &["--export", file.path().to_str().unwrap()]);
-    assert_eq!(fs::read_to_string(file.path()).unwrap().lines().count(), log.len());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.jsonl");
+    circle.fay("log", &["--export", file.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), log.len());
 }
 
 #[test]

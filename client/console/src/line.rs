@@ -216,6 +216,15 @@ impl Keys {
     }
 }
 
+/// Where a text is that was given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenBack {
+    /// In the line, as a draft.
+    Line,
+    /// In the history, because something else is being typed.
+    History,
+}
+
 /// Prints above the line that is being typed. Clones print to the same terminal, one text at a time.
 #[derive(Clone, Debug)]
 pub struct Printer {
@@ -223,14 +232,19 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// Puts an entered text back into the line as a draft; if the line is not empty, into the history. Returns false if lines are
+    /// Puts an entered text back into the line as a draft; if the line is not empty, into the history. Returns `None` if lines are
     /// not edited.
-    pub fn give_back(&self, text: &str) -> bool {
+    pub fn give_back(&self, text: &str) -> Option<GivenBack> {
         let mut editor = lock(&self.shared.editor);
-        let Some(editor) = &mut *editor else { return false };
-        editor.give_back(text);
+        let editor = editor.as_mut()?;
+        let place = editor.give_back(text);
         self.shared.write(&editor.draw(drawn_columns()));
-        true
+        Some(place)
+    }
+
+    /// Returns the columns of the terminal, where lines are edited.
+    pub fn columns(&self) -> Option<usize> {
+        lock(&self.shared.editor).as_ref().map(|_| drawn_columns())
     }
 
     /// Prints a text of one or more lines. It must be inert: see [`escape`].

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use hearth_console::{
-    line::{self, Console, ConsoleReader, LineError},
+    line::{self, Console, ConsoleReader, GivenBack, LineError},
     signals,
 };
 use hearth_engine::{
@@ -415,8 +415,9 @@ impl Chat {
             Line::Words(text) => {
                 if let Some(command) = slip::meant(text, || names(&self.shell.view())) {
                     let text = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
+                    let up = if self.out().edits() { " (the Up key brings it)" } else { "" };
                     self.out().remark(&format!(
-                        "-- \"{text}\" was not said to the room. Did you mean /{}? To say it, enter the same again (the Up key brings it).",
+                        "-- \"{text}\" was not said to the room. Did you mean /{}? To say it, enter the same again{up}.",
                         escape::one_line(&command)
                     ));
                     self.asked = Some(Asked::Say(text.to_owned()));
@@ -445,10 +446,13 @@ impl Chat {
     /// Puts a sentence that was not finished back into the line.
     async fn take_draft(&self) -> Result<()> {
         if let Outcome::Draft(Some(words)) = self.shell.ask(Command::Draft).await?
-            && self.out().give_back(&words)
+            && let Some(place) = self.out().give_back(&words)
         {
             self.shell.ask(Command::KeepDraft(String::new())).await?;
-            self.out().remark("-- what you had begun to type is back in the line");
+            self.out().remark(match place {
+                GivenBack::Line => "-- what you had begun to type is back in the line",
+                GivenBack::History => "-- the Up key brings back what you had begun to type",
+            });
         }
         Ok(())
     }
@@ -584,8 +588,12 @@ impl Chat {
     async fn send(&self, text: &str, out: &Output) -> Result<Did> {
         let say = Command::Say { text: text.to_owned() };
         match self.shell.client.ask(&self.shell.room, say, Consent::Unasked).await {
-            Ok(Outcome::Kept { .. }) => {
-                out.remark("-- kept; it goes out when the connection is back");
+            Ok(Outcome::Kept { why, .. }) => {
+                let is_network = why.is_none_or(|why| why.is_connection());
+                out.remark(match is_network {
+                    true => "-- kept; it goes out when the connection is back",
+                    false => "-- kept; it goes out when that is put right",
+                });
                 Ok(Did::Done)
             }
             Ok(_) => Ok(Did::Done),
@@ -600,13 +608,19 @@ impl Chat {
         if let InRoom::Send { text, .. } = command
             && nowhere
         {
-            let words = if self.out().give_back(text) {
-                "-- your words are back in the line: change them, or press Ctrl-U to drop them"
-                    .to_owned()
-            } else {
+            let words = match self.out().give_back(text) {
+                Some(GivenBack::Line) => {
+                    "-- your words are back in the line: change them, or press Ctrl-U to drop them"
+                        .to_owned()
+                }
+                Some(GivenBack::History) => {
+                    "-- the Up key brings your words back; what you type now stays".to_owned()
+                }
                 // A line that is not edited takes no draft, so they stand where they can be copied.
-                let shown = escape::truncate(&escape::one_line(text), GIVEN_BACK_COLUMNS);
-                format!("-- your words are kept nowhere; copy them from here: {shown}")
+                None => {
+                    let shown = escape::truncate(&escape::one_line(text), GIVEN_BACK_COLUMNS);
+                    format!("-- your words are kept nowhere; copy them from here: {shown}")
+                }
             };
             self.out().remark(&words);
         }

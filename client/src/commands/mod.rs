@@ -405,6 +405,14 @@ pub(crate) fn passphrase_of(path: &Path) -> Result<Zeroizing<String>> {
     }
     let read = file.take(PASSPHRASE_BYTES_MAX).read_to_string(&mut text);
     read.map_err(|error| unreadable(path, &error))?;
+    if text.lines().next().unwrap_or_default().trim().is_empty() {
+        return Err(Failure::new(
+            exit::USAGE,
+            "passphrase_file_empty",
+            format!("the first line of the passphrase file {} is empty", path.display()),
+            "Nothing was opened. Write the passphrase on the first line of that file.",
+        ));
+    }
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 

@@ -1,6 +1,11 @@
 //! What a line shell prints of an outcome: who is here, what was done, what is in force, what waits.
 
-use std::path::Path;
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
 use hearth_engine::{
     accord::Mismatch,
@@ -23,7 +28,7 @@ use serde_json::{Value, json};
 use super::Result;
 use crate::{
     cli::InRoom,
-    failure::{Failure, exit, kept_until},
+    failure::{Failure, exit, io_words, kept_until},
     show::{self, Output},
     text::{qr, when},
 };
@@ -399,7 +404,7 @@ pub(super) fn log(
     }
     if let Some(path) = export {
         let written = lines.iter().fold(String::new(), |all, line| all + line + "\n");
-        std::fs::write(path, written)?;
+        write_new(path, &written)?;
         let count = counted(lines.len(), "record", "records");
         let text = format!("wrote {count} to {}", path.display());
         out.say(&json!({"exported": lines.len()}), &text)?;
@@ -415,6 +420,24 @@ pub(super) fn log(
             "`hearth profile check` looks for damage on this device.",
         )),
     }
+}
+
+/// Writes a file that only this account can read. A file that is there already may be all that is left of an earlier log.
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let failed = |error: io::Error| {
+        let shown = path.display();
+        let (words, advice) = match error.kind() {
+            io::ErrorKind::AlreadyExists => (
+                "it is there already, and stays as it was".to_owned(),
+                "Name a new file: `hearth log ROOM --export FILE`.",
+            ),
+            _ => (io_words(&error), "Name a file in a folder that you may write to."),
+        };
+        Failure::new(exit::FAILED, "not_written", format!("cannot write {shown}: {words}"), advice)
+    };
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 /// Prints digits to compare.

@@ -102,8 +102,8 @@ pub(super) fn confirm(yes: bool, question: &str) -> Result<()> {
     }
     if !interactive() {
         return Err(Failure::usage(
-            "this cannot be undone and needs --yes",
-            "Repeat it with --yes.",
+            format!("nothing was done, because nobody can be asked here: {question}"),
+            "Repeat it with --yes, or where standard input and standard error are a terminal.",
         ));
     }
     let answer = line::ask(&format!("{question} Type yes: "))?;
@@ -168,7 +168,10 @@ pub(super) fn agreement_text(path: &std::path::Path) -> Result<String> {
         return Err(Failure::new(
             exit::USAGE,
             "agreement_template",
-            format!("the agreement still has words of the template: {}", left.join("; ")),
+            format!(
+                "the agreement still has places of the template to fill in: {}",
+                left.join("; ")
+            ),
             format!(
                 "Edit these lines of {}, then repeat the command; people sign what is there.",
                 path.display()

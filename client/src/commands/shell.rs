@@ -9,7 +9,7 @@ use hearth_engine::{
     state::{Row, RowContent, Standing},
 };
 use hearth_protocol::{
-    MemberKey, Seq,
+    MemberKey, MessageId, Seq,
     frame::Door,
     invite::{Invite, invite_id},
 };
@@ -164,23 +164,23 @@ impl Shell {
 
     /// Resolves the words of a command.
     async fn command(&self, command: &InRoom) -> Result<Command> {
+        self.check_role(command)?;
         Ok(match command {
             InRoom::Send { text, .. } => Command::Say { text: text.clone() },
             InRoom::Announce { text, .. } => Command::Act(Act::Announce(text.clone())),
             InRoom::Pause { args, .. } => {
-                self.moderating()?;
                 let (millis, comment) = time_and_words(args)?;
                 Command::Pause { millis: millis.unwrap_or(PAUSE_MILLIS), comment }
             }
             InRoom::Resume { .. } => Command::Act(Act::Resume),
             InRoom::Timeout { member, args, .. } => {
-                self.moderating()?;
+                let member = self.at_rest(member).await?;
                 let (millis, note) = time_and_words(args)?;
                 let millis = millis.ok_or_else(|| time_failure(WhenError::Duration))?;
-                Command::TimeOut { member: self.member(member).await?.member, millis, note }
+                Command::TimeOut { member, millis, note }
             }
             InRoom::Untimeout { member, .. } => {
-                let member = self.member(member).await?.member;
+                let member = self.at_rest(member).await?;
                 Command::TimeOut { member, millis: 0, note: String::new() }
             }
             InRoom::Slow { time, .. } => {
@@ -282,13 +282,23 @@ impl Shell {
         })
     }
 
-    /// Refuses what only those who moderate may do, before anything is asked.
-    fn moderating(&self) -> Result<()> {
+    /// Refuses what this member's role does not allow, before another mistake is told.
+    fn check_role(&self, command: &InRoom) -> Result<()> {
         match self.view().role() {
-            Some(role) if !role.moderates() => {
+            Some(role) if !command.who().includes(role) => {
                 Err(EngineError::Rule(RuleError::NotFacilitator).into())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Finds a member who can be given a time-out.
+    async fn at_rest(&self, wanted: &str) -> Result<MemberKey> {
+        let member = self.member(wanted).await?.member;
+        let view = self.view();
+        match view.policy.as_ref().map(|policy| policy.role(&member)) {
+            Some(role) if role.moderates() => Err(AskError::ModeratorTimeOut.into()),
+            _ => Ok(member),
         }
     }
 
@@ -308,6 +318,7 @@ impl Shell {
     }
 
     async fn pin(&self, wanted: &str) -> Result<Pin> {
+        let wanted = bare_id(wanted);
         let row = one_message(wanted, self.message(wanted).await?)?;
         let message = row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?;
         Ok(Pin { message, seq: row.seq })
@@ -315,6 +326,7 @@ impl Shell {
 
     /// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
     async fn to_retract(&self, wanted: &str) -> Result<Seq> {
+        let wanted = bare_id(wanted);
         let mut found = self.message(wanted).await?;
         let view = self.view();
         if !view.moderates() && found.iter().any(|row| row.from == Some(view.me)) {
@@ -323,10 +335,14 @@ impl Shell {
         Ok(one_message(wanted, found)?.place)
     }
 
-    fn waiting(&self, wanted: &str) -> Result<hearth_protocol::MessageId> {
+    fn waiting(&self, wanted: &str) -> Result<MessageId> {
         let view = self.view();
-        let waiting = view.waiting(wanted).map(|waiting| waiting.id);
-        Ok(waiting.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?)
+        let wanted = bare_id(wanted).to_ascii_lowercase();
+        match view.waiting(&wanted).as_slice() {
+            [] => Err(EngineError::NoSuchMessage(wanted).into()),
+            [one] => Ok(one.id),
+            _ => Err(EngineError::Ambiguous(wanted).into()),
+        }
     }
 
     /// Finds a member, or a former one by the history: their words stay after them.
@@ -591,6 +607,12 @@ fn nothing_done(why: &LiveError) -> Failure {
     )
 }
 
+/// Takes a message's id out of the brackets in which it is shown.
+fn bare_id(wanted: &str) -> &str {
+    let wanted = wanted.trim();
+    wanted.strip_prefix('[').and_then(|id| id.strip_suffix(']')).unwrap_or(wanted).trim()
+}
+
 fn done(result: Result<()>) -> Result<Did> {
     result.map(|()| Did::Done)
 }
@@ -703,7 +725,7 @@ pub(super) fn question_words(question: &Question) -> String {
             format!("Remove {}? To come back they need a new invite.", name(member))
         }
         Question::StepDown(role) => format!(
-            "Make yourself {}? Somebody else who moderates would have to give your role back.",
+            "Give up your own role and become {}? Only a facilitator can give it back to you.",
             show::role_words(*role)
         ),
         Question::Expire { seconds } => format!(
@@ -711,12 +733,12 @@ pub(super) fn question_words(question: &Question) -> String {
             show::span(*seconds)
         ),
         Question::LongPause { millis } => {
-            format!("Pause the room for {}?", when::duration(Duration::from_millis(*millis)))
+            format!("Pause the room for {}?", when::exact(Duration::from_millis(*millis)))
         }
         Question::LongTimeOut { name: member, millis } => format!(
             "Give {} a time-out of {}?",
             name(member),
-            when::duration(Duration::from_millis(*millis))
+            when::exact(Duration::from_millis(*millis))
         ),
         Question::SendAgain(id) => format!(
             "The message {} may have been posted already. Send it, so that the others may read it twice?",

@@ -8,7 +8,7 @@ use hearth_protocol::Role;
 use hearth_text::escape;
 
 use crate::{
-    cli::{Cli, Entry, INVITE_USES_MAX, InRoom, ROOM_COMMANDS, Topic},
+    cli::{Cli, Entry, INVITE_USES_MAX, InRoom, ROOM_COMMANDS, Topic, with_joined_times},
     text::link,
     text::nearest,
     text::when,
@@ -170,7 +170,7 @@ pub(super) fn parse(words: Vec<String>) -> Result<InRoom, clap::Error> {
     // Not the whole command line: the chat has its profile, and prints as it does.
     let parser = InRoom::augment_subcommands(clap::Command::new("hearth"));
     let words = std::iter::once("hearth".to_owned()).chain(words);
-    InRoom::from_arg_matches(&parser.try_get_matches_from(words)?)
+    InRoom::from_arg_matches(&parser.try_get_matches_from(with_joined_times(words))?)
 }
 
 /// Says what was wrong with a line: what the command takes, and an example.
@@ -418,6 +418,7 @@ mod tests {
             let line = [entry.name, "room"].map(str::to_owned).into_iter().chain(words);
             let parsed = parse(line.collect());
             assert!(parsed.is_ok(), "{}: {parsed:?}", entry.name);
+            assert_eq!(parsed.unwrap().who(), entry.who, "{}", entry.name);
         }
     }
 

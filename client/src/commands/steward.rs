@@ -1,14 +1,21 @@
 //! A facilitator who never sleeps: admits whoever has acknowledged, by rule, without a person watching.
 
 use hearth_console::signals;
-use hearth_engine::{EngineError, policy::RuleError};
-use hearth_protocol::{MemberKey, Millis};
-use hearth_session::client::{Command, Consent, Event, Events, Heard, Link, Outcome};
+use hearth_engine::{
+    EngineError,
+    policy::{Act, RuleError},
+    state::RowContent,
+};
+use hearth_protocol::{MemberKey, Millis, Role, Seq};
+use hearth_session::{
+    client::{Command, Consent, Event, Events, Heard, Link, Outcome, Page, RoomView},
+    live::now,
+};
 use hearth_text::{escape, name};
 use serde_json::json;
 
 use super::{Context, Result, shell::Shell};
-use crate::failure::Failure;
+use crate::{failure::Failure, show};
 
 /// The rule by which knocks are admitted.
 struct Rule {
@@ -25,7 +32,16 @@ pub(super) async fn run(
     let client = context.client()?;
     let events = client.events();
     let shell = Shell::new(&client, room, &context.out).await?;
-    let mut steward = Steward { shell, rule: Rule { only, left: count }, told: Vec::new() };
+    let view = shell.view();
+    let mut steward = Steward {
+        shell,
+        rule: Rule { only, left: count },
+        told: Vec::new(),
+        seen: view.last,
+        // A room without keys has nobody in it yet.
+        inside: names(&view),
+        told_coming: None,
+    };
     let ended = tokio::select! {
         biased;
         () = signals::stop() => Ok(()),
@@ -42,6 +58,17 @@ struct Steward {
     rule: Rule,
     /// Knocks that cannot be admitted, and of which that was said.
     told: Vec<(MemberKey, Millis)>,
+    /// The last place of which it was said what this steward did.
+    seen: Seq,
+    /// Members at that place, by name.
+    inside: Vec<(MemberKey, String)>,
+    /// Version of the coming agreement that was told, and whether it was signed then.
+    told_coming: Option<(u32, bool)>,
+}
+
+/// Returns the members by name.
+fn names(view: &RoomView) -> Vec<(MemberKey, String)> {
+    view.roster.iter().map(|leaf| (leaf.member, leaf.name.clone())).collect()
 }
 
 impl Steward {
@@ -75,6 +102,8 @@ impl Steward {
                 }
                 event => self.shell.remark(event),
             }
+            self.tell_done().await?;
+            self.tell_coming()?;
             self.shell.tell_mismatches().await?;
             if !matches!(self.shell.view().link, Link::Up(_)) {
                 continue;
@@ -86,6 +115,100 @@ impl Steward {
                 Err(failure) => return Err(failure),
             }
         }
+    }
+
+    /// Prints a line for each thing that came due and that this steward did: an agreement put in force, a departure carried out.
+    async fn tell_done(&mut self) -> Result<()> {
+        let view = self.shell.view();
+        let (mut enacted, mut gone) = (None, Vec::new());
+        loop {
+            let from = Page::From(Seq(self.seen.0.saturating_add(1)));
+            let rows = self.shell.client.rows(&self.shell.room, from).await?;
+            let Some(last) = rows.last().map(|row| row.place) else { break };
+            for row in rows {
+                let RowContent::Moderation { record, target } = row.content else { continue };
+                let own = row.from == Some(view.me);
+                match record.act {
+                    Act::Enact if own => enacted = Some(row.place),
+                    Act::Depart(_) if own => {
+                        let object = json!({"done": "depart", "name": target, "seq": row.place.0});
+                        let name = escape::one_line(&target);
+                        self.shell
+                            .out
+                            .say(&object, &format!("took {name} out of the room, who left"))?;
+                    }
+                    _ => {}
+                }
+                if matches!(record.act, Act::Depart(_) | Act::Remove { .. }) {
+                    gone.extend(record.act.target());
+                }
+            }
+            self.seen = last;
+        }
+        let inside = names(&view);
+        if let Some(seq) = enacted {
+            let version = view.policy.as_ref().map_or(0, |policy| policy.agreement.version);
+            let is_out = |(key, _): &&(MemberKey, String)| {
+                !gone.contains(key) && inside.iter().all(|(other, _)| other != key)
+            };
+            let out: Vec<&str> =
+                self.inside.iter().filter(is_out).map(|(_, name)| name.as_str()).collect();
+            let object = json!({"done": "enact", "version": version, "out": out, "seq": seq.0});
+            let who = match out.as_slice() {
+                [] => "everybody had signed it".to_owned(),
+                out => format!("out until they sign it: {}", escape::one_line(&out.join(", "))),
+            };
+            let text = format!("put version {version} of the agreement in force; {who}");
+            self.shell.out.say(&object, &text)?;
+        }
+        self.inside = inside;
+        Ok(())
+    }
+
+    /// Prints a line about an agreement that is to come: what this steward will do, or cannot do.
+    fn tell_coming(&mut self) -> Result<()> {
+        let view = self.shell.view();
+        let Some(policy) = &view.policy else { return Ok(()) };
+        let me = view.me;
+        let Some(coming) = policy.pending else {
+            self.told_coming = None;
+            return Ok(());
+        };
+        let signed = view.acknowledged == coming.id;
+        if self.told_coming.replace((coming.version, signed)) == Some((coming.version, signed)) {
+            return Ok(());
+        }
+        let unsigned =
+            view.roster.iter().filter(|leaf| leaf.acknowledgement.agreement != coming.id);
+        let unsigned: Vec<&str> =
+            unsigned.filter(|leaf| leaf.member != me).map(|leaf| leaf.name.as_str()).collect();
+        let enacts = signed && policy.role(&me) == Role::Facilitator;
+        let object = json!({
+            "waits": "agreement", "version": coming.version, "acknowledged": signed,
+            "effective": show::rfc3339(coming.effective), "enacts": enacts, "unsigned": unsigned,
+        });
+        let due = match coming.effective <= now() {
+            true => "is due".to_owned(),
+            false => format!("is due on {}", show::date(coming.effective)),
+        };
+        let what = match (enacts, signed, policy.role(&me)) {
+            (true, ..) => "this steward puts it in force then",
+            (_, true, _) => {
+                "this steward cannot put it in force, because you are not a facilitator: a facilitator's next command does"
+            }
+            (_, false, Role::Facilitator) => {
+                "this steward cannot put it in force, because you have not signed it, and you are out when another facilitator does. Stop the steward, then `hearth agreement diff ROOM` and `hearth agreement acknowledge ROOM`"
+            }
+            _ => {
+                "this steward cannot put it in force, and you are out when a facilitator does, because you have not signed it. Stop the steward, then `hearth agreement diff ROOM` and `hearth agreement acknowledge ROOM`"
+            }
+        };
+        let others = match unsigned.as_slice() {
+            [] => String::new(),
+            names => format!(". Not signed yet by: {}", escape::one_line(&names.join(", "))),
+        };
+        let text = format!("version {} of the agreement {due}; {what}{others}", coming.version);
+        Ok(self.shell.out.say(&object, &self.shell.out.advice(&text))?)
     }
 
     /// Admits by the rule whoever waits; says whether that reached the count.
@@ -126,7 +249,10 @@ impl Steward {
                         Err(error) => return Err(error.into()),
                     }
                 }
-                Ok(_) => continue,
+                Ok(knock) => format!(
+                    "left at the door ({id}): {} is not named with --only",
+                    escape::one_line(&knock.name)
+                ),
                 Err(error) => format!("cannot be admitted ({id}): {error}"),
             };
             if first {

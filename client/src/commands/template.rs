@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use hearth_text::escape::is_invisible;
+use hearth_text::escape::{is_invisible, one_line, truncate};
 
 /// The template.
 pub(super) const TEMPLATE: &str = include_str!("../agreement.md");
@@ -31,21 +31,56 @@ const OWN_WORDS: [&str; 8] = [
     "do / do not copy words from this room",
 ];
 
+/// What stands in a bracket that may be taken away with nothing in its place.
+const REMOVABLE: [&str; 6] = [
+    "Adapt to your country, or remove.",
+    "unless it has been since",
+    "Choose:",
+    "do / do not",
+    "know / do not know",
+    "How to see or correct a record.",
+];
+/// Words that say that something is still to come, where they stand alone in a place of the template.
+const TO_COME: [&str; 6] = ["todo", "tbd", "tba", "tbc", "tbs", "fixme"];
+/// Words that begin such a sign of several words.
+const TO_COME_BEGINS: [&str; 5] = ["to do", "to be ", "fill in", "fill this in", "insert "];
+/// Columns of a line of the agreement that are quoted.
+const QUOTED_COLUMNS: usize = 80;
+/// Bytes between two places of the template in one sentence.
+const APART_BYTES_MAX: usize = 300;
+
 /// Says line by line what of the template is still to be filled in, each with its number; nothing if the text is somebody's own.
 ///
 /// A bracket that is not the template's is the facilitator's.
 pub(super) fn unfilled(text: &str) -> Vec<String> {
     let wanted = own_brackets();
     let folded = Folded::of(text);
+    let mut found = bracketed(text, &folded, &wanted);
+    for (place, own) in emptied(text, &folded) {
+        let line = line_of(text, place);
+        // One of these says it.
+        if !found.iter().any(|(at, _)| *at == line) {
+            let quoted = text.lines().nth(line - 1).unwrap_or_default().trim();
+            let quoted = truncate(&one_line(quoted), QUOTED_COLUMNS);
+            found.push((line, format!("nothing in place of [{own}]: {quoted}")));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found.into_iter().map(|(line, words)| format!("line {line}: {words}")).collect()
+}
+
+/// Finds the template's own words.
+fn bracketed(text: &str, folded: &Folded, wanted: &[String]) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
-    for (at, inner) in brackets(&folded, '[', ']') {
+    for (at, inner) in brackets(folded, '[', ']') {
         if let Some(own) = wanted.iter().find(|own| own.to_lowercase() == inner) {
             found.push((line_of(text, at), format!("[{own}]")));
         } else if is_gap(&inner) || wanted.iter().any(|own| is_nearly(own, &inner)) {
             found.push((line_of(text, at), format!("[{inner}]")));
         }
     }
-    for (at, inner) in brackets(&folded, '(', ')') {
+    for (at, inner) in brackets(folded, '(', ')') {
         if wanted.iter().any(|own| has_words(own) && inner.contains(&own.to_lowercase())) {
             found.push((line_of(text, at), format!("({inner})")));
         }
@@ -63,9 +98,149 @@ pub(super) fn unfilled(text: &str) -> Vec<String> {
             found.push((line, own.to_owned()));
         }
     }
-    found.sort();
-    found.dedup();
-    found.into_iter().map(|(line, words)| format!("line {line}: {words}")).collect()
+    found
+}
+
+/// A place of the template that is to be filled in, by the words around it.
+struct Place {
+    before: String,
+    after: String,
+    own: String,
+    /// Whether only the words of the place before tell where this one is.
+    follows: bool,
+}
+
+/// Returns the places of the template in their order.
+fn own_places() -> Vec<Place> {
+    let folded = Folded::of(TEMPLATE).text;
+    let mut pieces = folded.split('[');
+    let mut before = pieces.next().unwrap_or_default();
+    let mut places = Vec::new();
+    for (piece, own) in pieces.zip(own_brackets()) {
+        let Some((_, behind)) = piece.split_once(']') else { break };
+        let words: Vec<&str> = before.split_whitespace().collect();
+        let words = match words.as_slice() {
+            [.., end, last] if end.ends_with(['.', ':']) => vec![*last],
+            [.., last_but_one, last] => vec![*last_but_one, *last],
+            all => all.to_vec(),
+        };
+        let after = match behind.strip_prefix('.') {
+            Some(_) => ".".to_owned(),
+            None => behind.split_whitespace().take(2).collect::<Vec<_>>().join(" "),
+        };
+        let before_words = words.join(" ");
+        let follows = before_words.starts_with(',');
+        places.push(Place { before: before_words, after, own, follows });
+        before = behind;
+    }
+    places
+}
+
+/// Finds the places of the template in which nothing stands, or only a sign that something is to come.
+fn emptied(text: &str, folded: &Folded) -> Vec<(usize, String)> {
+    let places = own_places();
+    let labels: Vec<&str> = places.iter().map(|place| place.before.as_str()).collect();
+    let labels = labels.into_iter().filter(|before| before.ends_with(':'));
+    let labels: Vec<&str> = labels.chain(["facilitator keys:"]).collect();
+    let mut found = Vec::new();
+    let mut previous = Vec::new();
+    for place in &places {
+        let ends: Vec<usize> = match place.follows {
+            false => whole_words(&folded.text, &place.before),
+            true => previous.iter().filter_map(|at| behind(&folded.text, *at, place)).collect(),
+        };
+        for end in &ends {
+            let rest = folded.text.get(*end..).unwrap_or_default();
+            // The words of a place may begin on the next line.
+            let begins = end + (rest.len() - rest.trim_start().len());
+            let at = folded.places.get(begins).copied().unwrap_or(text.len());
+            let ticked = text.lines().nth(line_of(text, at) - 1).is_some_and(has_tick);
+            if is_empty_place(rest, place, &labels, ticked) {
+                let is_there = rest.trim_start().starts_with(['[', '_', '.']);
+                let before = folded.places.get(end - 1).copied();
+                found.push((before.filter(|_| !is_there).unwrap_or(at), place.own.clone()));
+            }
+        }
+        previous = ends;
+    }
+    found
+}
+
+/// Returns where some words end in a text.
+fn whole_words(text: &str, words: &str) -> Vec<usize> {
+    let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let found = text.match_indices(words).filter(|(at, _)| {
+        let end = at + words.len();
+        let joined = is_word(words.chars().next()) && is_word(text[..*at].chars().next_back());
+        !joined && !is_word(text[end..].chars().next())
+    });
+    found.map(|(at, _)| at + words.len()).collect()
+}
+
+/// Returns where the words before a place end that stands behind another place of the same sentence.
+fn behind(text: &str, at: usize, place: &Place) -> Option<usize> {
+    let rest = text.get(at..)?;
+    let found = whole_words(rest, &place.before).into_iter().next()?;
+    (found <= APART_BYTES_MAX).then_some(at + found)
+}
+
+/// Whether nothing stands in a place: no word before the template goes on, an empty bracket, a line or dots, a word that says that
+/// something is to come. A ticked box is an answer where words follow it.
+fn is_empty_place(rest: &str, place: &Place, labels: &[&str], ticked: bool) -> bool {
+    let goes_on = |rest: &str| {
+        let rest = rest.trim_start();
+        let after = !matches!(place.after.as_str(), "" | ".") && rest.starts_with(&place.after);
+        after
+            || rest.is_empty()
+            || is_clause(rest)
+            || rest.starts_with("by acknowledging, i say")
+            || labels.iter().any(|label| rest.starts_with(label))
+    };
+    let removable = REMOVABLE.iter().any(|own| place.own.starts_with(own));
+    if goes_on(rest) {
+        return !removable;
+    }
+    let is_mark = |c: char| {
+        let bracket = matches!(c, '[' | ']' | '(' | ')');
+        let line = matches!(c, '_' | '.' | '-' | '?' | '*' | '\u{2013}' | '\u{2014}');
+        c == ' ' || bracket || line
+    };
+    let (marks, behind) = rest.split_at(rest.find(|c| !is_mark(c)).unwrap_or(rest.len()));
+    if TO_COME_BEGINS.iter().any(|words| behind.starts_with(words)) {
+        return true;
+    }
+    let word_end = behind.find(|c: char| !c.is_alphanumeric()).unwrap_or(behind.len());
+    let (word, after_word) = behind.split_at(word_end);
+    if TO_COME.contains(&word) || (word.len() > 1 && word.bytes().all(|byte| byte == b'x')) {
+        return true;
+    }
+    if word == "x" {
+        let after_word = after_word.trim_start_matches([' ', ']', ')']);
+        return goes_on(after_word) || after_word.starts_with([',', ';', '.']);
+    }
+    let close: String = marks.chars().filter(|c| *c != ' ').collect();
+    if ["__", "...", "--", "??", "\u{2014}\u{2014}"].iter().any(|line| close.contains(line)) {
+        return true;
+    }
+    if close.contains("[]") || close.contains("()") {
+        return !ticked;
+    }
+    let sentence_ends = place.after == "." && close.contains('.');
+    !removable && (sentence_ends || (!close.is_empty() && goes_on(behind)))
+}
+
+/// Whether a text begins with a clause's id, such as "(c1)".
+fn is_clause(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next() == Some('(')
+        && chars.next().is_some_and(|c| c.is_ascii_alphabetic())
+        && chars.next().is_some_and(|c| c.is_ascii_digit())
+        && chars.next() == Some(')')
+}
+
+/// Whether a box is ticked in a line.
+fn has_tick(line: &str) -> bool {
+    ["[x]", "[X]", "(x)", "(X)", "\u{2611}", "\u{2612}"].iter().any(|tick| line.contains(tick))
 }
 
 /// Whether words in a bracket say that something is still to come.
@@ -222,6 +397,97 @@ mod tests {
             unfilled("I call 【ｅｍｅｒｇｅｎｃｙ　ｎｕｍｂｅｒ】."),
             unfilled("I call [emergency number].")
         );
+    }
+
+    /// Returns the template as a facilitator fills it in, with some words in each place, or in the one that has these words.
+    fn filled(only: Option<&str>, with: &str) -> String {
+        let text =
+            TEMPLATE.replace("A template. The facilitator edits every line in [brackets]", "");
+        let (_, text) = text.split_once("Delete this paragraph.").unwrap();
+        let mut pieces = text.split('[');
+        let mut out = pieces.next().unwrap().to_owned();
+        for piece in pieces {
+            let (own, behind) = piece.split_once(']').unwrap();
+            let flat = own.split_whitespace().collect::<Vec<_>>().join(" ");
+            let words = if only.is_none_or(|only| only == flat) { with } else { "what we agreed" };
+            out.push_str(words);
+            out.push_str(behind);
+        }
+        out
+    }
+
+    fn places_to_fill() -> Vec<String> {
+        own_brackets().into_iter().filter(|own| own != "brackets").collect()
+    }
+
+    #[test]
+    fn place_without_words_is_refused() {
+        let gaps = [
+            "[ ]",
+            "[]",
+            "( )",
+            "___",
+            "[___]",
+            "…",
+            "...",
+            "TODO",
+            "[TODO]",
+            "TBD",
+            "tba",
+            "xxx",
+            "[x]",
+            "[xx]",
+            "[ … ]",
+            "[?]",
+            "【 】",
+            "??",
+            "TODO: ask Sam",
+            "[to be decided]",
+            "fill in",
+            "[insert it here]",
+            "[TODO: ask Sam]",
+            "—",
+        ];
+        for own in places_to_fill() {
+            for gap in gaps {
+                let named = unfilled(&filled(Some(&own), gap));
+                // A dash or a mark may stand where nothing has to.
+                let may_be_nothing = REMOVABLE.iter().any(|may| own.starts_with(may));
+                if may_be_nothing && gap == "—" {
+                    continue;
+                }
+                assert!(!named.is_empty(), "{gap} for {own}");
+            }
+            let named = unfilled(&filled(Some(&own), ""));
+            let may_be_nothing = REMOVABLE.iter().any(|may| own.starts_with(may));
+            assert_eq!(named.is_empty(), may_be_nothing, "nothing for {own}: {named:?}");
+        }
+        let named = unfilled("One.\nIn danger, I call [ ], or my sister, or go to ___.");
+        assert_eq!(
+            named,
+            [
+                "line 2: nothing in place of [emergency number]: In danger, I call [ ], or my sister, or go to ___."
+            ]
+        );
+    }
+
+    #[test]
+    fn words_in_brackets_fill_a_place() {
+        for words in [
+            "[Fay]",
+            "【phone】",
+            "(112)",
+            "- Fay",
+            "\n- Fay\n- Ben",
+            "112",
+            "[x] yes [ ] no",
+            "[ ] yes [x] no",
+            "n/a",
+            "none",
+            "Xaver",
+        ] {
+            assert_eq!(unfilled(&filled(None, words)), Vec::<String>::new(), "{words}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use hearth_protocol::{invite::LinkError, limits::LINK_CHARS_MAX};
 
 use hearth_text::escape::is_invisible;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Bytes that are looked through for a link.
 pub const PASTED_BYTES_MAX: usize = 16 * 1024;
@@ -13,7 +14,11 @@ const ESCAPED: [&str; 2] = ["hearth%3a%2f%2f", "hearth%2bplain%3a%2f%2f"];
 /// Places at which a link may begin.
 const PLACES_MAX: usize = 8;
 /// What may stick to the end of a link, and can stand in one: the end of a sentence, or of an address.
-const TRAILING: [char; 7] = ['.', ':', ']', '/', '#', '%', '_'];
+const TRAILING: [char; 8] = ['.', ':', ']', '/', '#', '%', '_', '-'];
+/// What a program may have made of one hyphen and of two. The checksum says which it was.
+const DASHES: [[&str; 2]; 4] = [["-", "--"], ["--", "--"], ["-", "-"], ["--", "---"]];
+/// Digits of a character's number in HTML.
+const ENTITY_DIGITS_MAX: usize = 4;
 
 /// Finds the link in what somebody pasted.
 ///
@@ -29,17 +34,24 @@ pub fn find<T>(pasted: &str, parse: impl Fn(&str) -> Result<T, LinkError>) -> Re
     {
         return whole;
     }
-    let text = plain(pasted);
-    let lower = text.to_ascii_lowercase();
     let mut error = None;
-    for scheme in SCHEMES {
-        for (at, _) in lower.match_indices(scheme).take(PLACES_MAX) {
-            let rest = text.get(at + scheme.len()..).unwrap_or_default();
-            match grow(scheme, rest, &parse) {
-                Ok(link) => return Ok(link),
-                Err(why) => error = Some(why),
+    let mut tried = Vec::new();
+    for dashes in DASHES {
+        let text = plain(pasted, dashes);
+        if tried.contains(&text) {
+            continue;
+        }
+        let lower = text.to_ascii_lowercase();
+        for scheme in SCHEMES {
+            for (at, _) in lower.match_indices(scheme).take(PLACES_MAX) {
+                let rest = text.get(at + scheme.len()..).unwrap_or_default();
+                match grow(scheme, rest, &parse) {
+                    Ok(link) => return Ok(link),
+                    Err(why) => error = Some(why),
+                }
             }
         }
+        tried.push(text);
     }
     match error {
         Some(error) => Err(error),
@@ -49,7 +61,7 @@ pub fn find<T>(pasted: &str, parse: impl Fn(&str) -> Result<T, LinkError>) -> Re
 
 /// Whether a text is meant as a link.
 pub fn is_meant(text: &str) -> bool {
-    let lower = plain(text).to_ascii_lowercase();
+    let lower = plain(text, DASHES[0]).to_ascii_lowercase();
     SCHEMES.iter().any(|scheme| lower.contains(scheme))
 }
 
@@ -67,9 +79,13 @@ fn grow<T>(
         }
         let shorter = link.strip_suffix(TRAILING).unwrap_or(&link);
         for candidate in [link.as_str(), shorter, link.trim_end_matches(TRAILING)] {
-            match parse(candidate) {
-                Err(LinkError::Damaged | LinkError::NotALink) => {}
-                answer => return answer,
+            // Some programs escape only a part of a link.
+            let escaped = candidate.contains('%').then(|| unescaped(candidate));
+            for candidate in [Some(candidate), escaped.as_deref()].into_iter().flatten() {
+                match parse(candidate) {
+                    Err(LinkError::Damaged | LinkError::NotALink) => {}
+                    answer => return answer,
+                }
             }
         }
     }
@@ -80,31 +96,67 @@ const fn may_stand_in_link(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '#' | '[' | ']' | '%')
 }
 
-/// Undoes what programs do to a link on its way, and separates schemes that were broken over lines.
-fn plain(pasted: &str) -> String {
+/// Undoes what programs do to a link on its way, and separates schemes that were broken over lines. A short and a long dash stand
+/// for these hyphens.
+fn plain(pasted: &str, [short, long]: [&str; 2]) -> String {
     let mut text = String::with_capacity(pasted.len());
     for c in pasted.chars().filter(|c| !is_invisible(*c) || c.is_whitespace()) {
         match c {
-            '\u{2010}' | '\u{2011}' | '\u{2013}' => text.push('-'),
-            // What some keyboards make of two hyphens.
-            '\u{2014}' => text.push_str("--"),
+            '\u{2010}' | '\u{2011}' | '\u{2012}' | '\u{2212}' => text.push('-'),
+            '\u{2013}' => text.push_str(short),
+            '\u{2014}' | '\u{2015}' => text.push_str(long),
+            // Full-width letters and signs, as some keyboards make them.
+            c if !c.is_whitespace() => text.extend(std::iter::once(c).nfkc()),
             c => text.push(c),
         }
     }
-    for sign in ["&#35;", "&#x23;", "&num;"] {
-        text = text.replace(sign, "#");
-    }
+    let mut text = without_entities(&text);
     // A program that checks links puts them into one of its own.
     if ESCAPED.iter().any(|mark| text.to_ascii_lowercase().contains(mark)) {
         text = unescaped(&text);
-    }
-    if !text.contains('#') {
-        text = text.replace("%23", "#");
     }
     for broken in ["hearth:", "hearth+plain:"] {
         text = heal(&text, broken);
     }
     text
+}
+
+/// Replaces the signs that HTML writes by name or number.
+fn without_entities(text: &str) -> String {
+    let mut pieces = text.split('&');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let sign = piece.split_once(';').and_then(|(name, rest)| Some((entity(name)?, rest)));
+        match sign {
+            Some((sign, rest)) => {
+                out.push(sign);
+                out.push_str(rest);
+            }
+            None => {
+                out.push('&');
+                out.push_str(piece);
+            }
+        }
+    }
+    out
+}
+
+fn entity(name: &str) -> Option<char> {
+    let digits = match name.to_ascii_lowercase() {
+        name if name.len() > ENTITY_DIGITS_MAX + 2 => return None,
+        name => name,
+    };
+    let number = match digits.as_str() {
+        "num" => return Some('#'),
+        "colon" => return Some(':'),
+        "sol" => return Some('/'),
+        "lt" | "gt" | "quot" | "apos" => return Some(' '),
+        digits => match digits.strip_prefix('#')? {
+            hex if hex.starts_with('x') => u8::from_str_radix(&hex[1..], 16).ok()?,
+            decimal => decimal.parse::<u8>().ok()?,
+        },
+    };
+    number.is_ascii().then_some(char::from(number))
 }
 
 /// Undoes percent encoding (RFC 3986 section 2.1) of ASCII.
@@ -127,7 +179,7 @@ fn unescaped(text: &str) -> String {
     out
 }
 
-/// Joins a scheme to its slashes where a line was broken between them.
+/// Joins a scheme to its slashes where a line was broken between them, or behind them, or where one of them is gone.
 fn heal(text: &str, scheme: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut out = String::with_capacity(text.len());
@@ -135,14 +187,15 @@ fn heal(text: &str, scheme: &str) -> String {
     for (at, _) in lower.match_indices(scheme) {
         let end = at + scheme.len();
         let behind = text.get(end..).unwrap_or_default();
-        let slashes: String = behind.chars().filter(|c| !c.is_whitespace()).take(2).collect();
-        if end < done || slashes != "//" {
-            continue;
-        }
+        let is_gap = |c: char| c.is_whitespace() || c == '=' || c == '>' || c == '\\';
+        let rest = behind.trim_start_matches(is_gap);
+        let Some(one) = rest.strip_prefix('/').filter(|_| end >= done) else { continue };
+        // A program that cleans paths takes two slashes for one.
+        let rest = one.trim_start_matches(is_gap);
+        let rest = rest.strip_prefix('/').unwrap_or(one);
         out.push_str(text.get(done..end).unwrap_or_default());
         out.push_str("//");
-        let second = behind.match_indices('/').nth(1).map_or(0, |(at, _)| at + 1);
-        done = end + second;
+        done = text.len() - rest.len();
     }
     out.push_str(text.get(done..).unwrap_or_default());
     out
@@ -205,6 +258,31 @@ mod tests {
                 link.replace('#', "%23"),
                 link.replace('#', "#\n"),
                 link.replace("--", "\u{2014}"),
+                link.replace("--", "\u{2013}"),
+                link.replace('-', "\u{2014}"),
+                link.replace('-', "\u{2212}"),
+                link.replace("hearth://", "HEARTH://"),
+                link.replace("hearth://", "hearth:// "),
+                link.replace("hearth://", "hearth:/"),
+                link.replace("hearth://", "hearth:\\/\\/"),
+                link.replace("hearth://", "hearth:=\n//"),
+                link.replace("hearth://", "hearth\u{ff1a}\u{ff0f}\u{ff0f}"),
+                link.replace('#', "&num;").replace('/', "&#x2F;").replace(':', "&#58;"),
+                format!("Link:{link}"),
+                format!("Link #2: {}", link.replace('#', "%23")),
+                format!("&lt;{link}&gt;"),
+                format!("\u{2018}{link}\u{2019} \u{ab}{link}\u{bb}"),
+                format!("[{link}]({link})"),
+                format!("{link}\u{2026}"),
+                format!("{link}-"),
+                broken("\u{ad}"),
+                broken("\u{ad}\n"),
+                broken("=\r\n"),
+                broken("\\\n"),
+                broken("\n| "),
+                broken("\n\u{bb} "),
+                link.replace('_', "\\_").replace('-', "\\-").replace('#', "\\#"),
+                link.replacen(':', "%3A", 2).replacen("%3A", ":", 1).replace('#', "%23"),
                 format!("_{link}_"),
                 format!("**_{link}_**."),
                 link.replace('#', "&#35;"),

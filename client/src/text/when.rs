@@ -406,6 +406,22 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// Renders a duration in as many units as it has: `7 days 1 min`. Rounds to nothing above a second.
+pub fn exact(duration: Duration) -> String {
+    let mut rest = duration.as_secs();
+    let mut words = Vec::new();
+    for (seconds, one, many) in
+        [(DAY, "day", "days"), (HOUR, "h", "h"), (MINUTE, "min", "min"), (1, "s", "s")]
+    {
+        let count = rest / seconds;
+        rest %= seconds;
+        if count > 0 {
+            words.push(format!("{count} {}", if count == 1 { one } else { many }));
+        }
+    }
+    if words.is_empty() { "0 s".to_owned() } else { words.join(" ") }
+}
+
 /// Renders a number of seconds like [`duration`].
 pub fn span(seconds: u64) -> String {
     duration(Duration::from_secs(seconds))
@@ -502,6 +518,14 @@ fn offsets(zone: &TimeZone, now: Millis) -> Result<Vec<Offset>, WhenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exact_durations_round_nothing() {
+        for text in ["7 days 1 min", "1 day 1 h 1 min 1 s", "30 days", "45 s", "2 h"] {
+            assert_eq!(exact(parse_duration(text).unwrap()), text);
+        }
+        assert_eq!(exact(Duration::ZERO), "0 s");
+    }
 
     /// 2026-11-23T12:00Z, a Monday.
     const NOON: Millis = Millis(1_795_435_200_000);

@@ -27,6 +27,19 @@ pub fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
+/// Joins the lines that were broken between words: what goes on stands further in.
+pub fn unwrapped(screen: &str) -> String {
+    let mut lines = screen.split("\r\n");
+    let mut joined = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        match line.strip_prefix("  ") {
+            Some(rest) => joined.extend([" ", rest.trim_start()]),
+            None => joined.extend(["\r\n", line]),
+        }
+    }
+    joined
+}
+
 /// Waits for the end of a process that prints little.
 pub fn end_of(child: &mut Child) -> ExitStatus {
     let mut status = None;
@@ -99,9 +112,10 @@ impl AtTerminal {
         Self { child, outer, inner: Some(inner.into()), before, seen, eyes }
     }
 
-    /// Whether some words were shown.
+    /// Whether some words were shown, in one line or in several.
     pub fn sees(&self, words: &str) -> bool {
-        self.screen().contains(words)
+        let screen = self.screen();
+        screen.contains(words) || unwrapped(&screen).contains(words)
     }
 
     /// Everything that was shown so far.

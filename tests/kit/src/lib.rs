@@ -26,7 +26,7 @@ mod proxy;
 mod relay;
 pub mod skip;
 
-pub use at_terminal::{AtTerminal, end_of, wait_until};
+pub use at_terminal::{AtTerminal, end_of, unwrapped, wait_until};
 pub use circle::{AGREEMENT, Circle, text_file};
 pub use clock::clock;
 pub use cutter::Cutter;

@@ -172,3 +172,63 @@ fn a6_misdated_return_knocks_again() {
         circle.say(person, "Back");
     }
 }
+
+#[test]
+fn steward_says_what_it_does() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let [kim, ben] = ["Kim", "Ben"].map(|name| circle.admit(name));
+    circle.fay("role", &["Kim", "cofacilitator"]);
+    circle.news(&kim);
+    let next = amend(&circle, &circle.fay, &["--effective", "8s"]);
+    // Kim has not signed, and may not put it in force.
+    let mut helpless = kim.starts_plainly(&["steward", &circle.room]);
+    let line = helpless.await_line("what waits", |line| line.contains("version 2"));
+    for words in
+        ["cannot put it in force", "you have not signed it", "hearth agreement acknowledge"]
+    {
+        assert!(line.contains(words), "{line}");
+    }
+    helpless.terminate();
+    assert_eq!(helpless.wait_open().code, Some(0));
+    sign(&circle, &kim, &next);
+    sign(&circle, &ben, &next);
+    let mut steward = circle.fay.starts_plainly(&["steward", &circle.room]);
+    steward.await_line("what waits", |line| line.contains("this steward puts it in force then"));
+    let line = steward.await_line("what it did", |line| line.contains("in force;"));
+    assert_eq!(line.trim_end(), "put version 2 of the agreement in force; everybody had signed it");
+    steward.terminate();
+    assert_eq!(steward.wait_open().code, Some(0));
+}
+
+#[test]
+fn steward_names_members_put_out() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let next = amend(&circle, &circle.fay, &["--effective", "2s"]);
+    let mut steward = circle.fay.starts(&["steward", &circle.room]);
+    let line = steward.await_line("what it did", |line| line.contains("\"enact\""));
+    let object: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&object["version"], &object["out"]), (&2.into(), &serde_json::json!(["Ben"])));
+    sign(&circle, &ben, &next);
+    steward.await_line("Ben is back", |line| line.contains("admitted"));
+    ben.does(&["leave", &circle.room, "--yes"]);
+    let line = steward.await_line("a departure", |line| line.contains("\"depart\""));
+    assert!(line.contains("Ben"), "{line}");
+    steward.terminate();
+    assert_eq!(steward.wait_open().code, Some(0));
+}
+
+#[test]
+fn steward_says_whom_it_leaves() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let cleo = Person::new();
+    circle.knock(&cleo, "Cleo");
+    let mut steward = circle.fay.starts(&["steward", &circle.room, "--only", "Ben"]);
+    steward.await_remark("Cleo is not named with --only");
+    steward.terminate();
+    assert_eq!(steward.wait_open().code, Some(0));
+    assert_eq!(circle.fay("knocks", &[])[0]["name"], "Cleo");
+}

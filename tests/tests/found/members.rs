@@ -327,6 +327,9 @@ fn a5_operators_changes_are_told() {
     let refused = ben.run(&["send", &circle.room, "hello"]);
     let failure = refused.failed(5, "observer");
     assert!(failure["message"].as_str().unwrap().contains("no record says why"), "{failure}");
+    // They do not go out by themselves, not even when the role is put back.
+    let advice = failure["try"].as_str().unwrap();
+    assert!(advice.contains("stay in your outbox") && !advice.contains("go out"), "{failure}");
     assert_eq!(circle.fay.run(&["read", &circle.room]).code, Some(5));
     let restored = circle.fay("restore-rules", &[]);
     assert_eq!(restored[0]["remain"], serde_json::json!([]), "{restored:?}");

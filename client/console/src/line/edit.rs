@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use hearth_text::escape;
 
-use super::{LINE_BYTES_MAX, LineError};
+use super::{GivenBack, LINE_BYTES_MAX, LineError};
 
 /// Lines of history for the arrow keys. They stay in memory.
 const HISTORY_LINES_MAX: usize = 100;
@@ -202,12 +202,15 @@ impl LineEditor {
     }
 
     /// Makes a text the line's draft; if the line is not empty, adds it to the history.
-    pub(super) fn give_back(&mut self, text: &str) {
+    pub(super) fn give_back(&mut self, text: &str) -> GivenBack {
         if self.text().is_empty() && self.back == 0 && !self.pasting {
             self.replace(text);
-        } else if self.history.back().is_none_or(|last| last != text) {
+            return GivenBack::Line;
+        }
+        if self.history.back().is_none_or(|last| last != text) {
             self.remember(text.to_owned());
         }
+        GivenBack::History
     }
 
     fn remember(&mut self, line: String) {
@@ -365,11 +368,11 @@ mod tests {
     #[test]
     fn returned_text_is_a_draft() {
         let mut editor = LineEditor::new("");
-        editor.give_back("a long\nsentence");
+        assert_eq!(editor.give_back("a long\nsentence"), GivenBack::Line);
         assert_eq!(typed(&mut editor, b"\x7f!\r"), [line("a long\nsentenc!")]);
         // The current line stays.
         typed(&mut editor, b"half");
-        editor.give_back("refused");
+        assert_eq!(editor.give_back("refused"), GivenBack::History);
         assert_eq!(typed(&mut editor, b"\x1b[A\r"), [line("refused")]);
     }
 

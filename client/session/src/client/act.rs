@@ -122,9 +122,6 @@ async fn moderate(live: &mut Live<'_>, act: Act) -> Result {
 async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: String) -> Result {
     let leaf = live.room.roster()?.into_iter().find(|leaf| leaf.member == member);
     let leaf = leaf.ok_or(EngineError::Rule(RuleError::NoSuchMember))?;
-    if live.room.policy()?.role(&member).moderates() {
-        return Err(AskError::ModeratorTimeOut);
-    }
     let now_there = live.relay_now();
     if millis == 0 {
         let lasts = |until: Millis| until > now_there;

@@ -375,6 +375,9 @@ pub enum AskError {
     /// Who moderates cannot be timed out.
     #[error("facilitators and co-facilitators cannot be timed out")]
     ModeratorTimeOut,
+    /// A member leaves, and does not remove themselves.
+    #[error("you cannot remove yourself")]
+    IsYou,
     /// The member, named here, is in no time-out.
     #[error("{0} is not in a time-out")]
     NoTimeOut(String),

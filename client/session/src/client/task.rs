@@ -3,10 +3,13 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use hearth_engine::{
-    Crypto, EngineError, Room, agreement::Change, content::TEXT_BYTES_MAX, policy::Act,
+    Crypto, EngineError, Room,
+    agreement::Change,
+    content::TEXT_BYTES_MAX,
+    policy::{Act, RuleError},
     store::Store,
 };
-use hearth_protocol::MessageId;
+use hearth_protocol::{MessageId, Role};
 use hearth_text::escape;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -361,15 +364,15 @@ impl<'s> RoomTask<'s> {
         if matches!(command, Command::Recover) {
             return self.recover(consent).await;
         }
-        if let Some(question) = self.question(&command)? {
-            agree(question, &consent)?;
-        }
         let command = match act::local(self.room()?, command) {
             Ok(outcome) => return Ok(outcome),
             Err(Undone::Failed(error)) => return Err(error),
             Err(Undone::NeedsRelay(command)) => command,
         };
         if let Command::SendHeld(id) = command {
+            if self.room()?.doubtful_texts()?.contains(&id) {
+                agree(Question::SendAgain(id), &consent)?;
+            }
             return self.send_held(id).await;
         }
         let why = match &self.link {
@@ -394,6 +397,11 @@ impl<'s> RoomTask<'s> {
                 _ => AskError::Closed,
             });
         };
+        // A person is asked about what the room is now, and about nothing that it refuses.
+        check(&mut live.room, &command)?;
+        if let Some(question) = question(&mut live.room, &command)? {
+            agree(question, &consent)?;
+        }
         let outcome = act::act(live, &mut self.listed, command).await;
         if let Err(AskError::Live(error)) = &outcome {
             let error = Arc::clone(error);
@@ -443,45 +451,85 @@ impl<'s> RoomTask<'s> {
         compared?;
         Ok(Outcome::Recovered { rules_differ })
     }
+}
 
-    /// Returns what a person is asked before a command.
-    fn question(&mut self, command: &Command) -> Result<Option<Question>, AskError> {
-        let room = self.room()?;
-        let name_of = |room: &mut Room<'_>, member| {
-            let names = room.known_names();
-            names.map(|names| names.get(member).cloned().unwrap_or_default())
-        };
-        Ok(match command {
-            Command::Depart { withdrawn, .. } => Some(Question::Depart {
-                withdrawn: *withdrawn,
-                waiting: room.waiting_texts()?.len(),
-            }),
-            Command::RetractAll { member, .. } => {
-                Some(Question::RetractAll(name_of(room, member)?))
+/// Refuses what a rule of the room forbids, whatever a person would answer.
+fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
+    let not_facilitator = || AskError::from(EngineError::Rule(RuleError::NotFacilitator));
+    let (me, mine) = (room.me(), room.my_role()?);
+    match command {
+        Command::Act(Act::Remove { member, .. }) => {
+            if *member == me {
+                room.check_may_leave()?;
+                return Err(AskError::IsYou);
             }
-            Command::Act(Act::Remove { member, .. }) => {
-                Some(Question::Remove(name_of(room, member)?))
+            if mine != Role::Facilitator && room.policy()?.role(member).moderates() {
+                return Err(not_facilitator());
             }
-            Command::Act(Act::SetRole { member, role }) if *member == room.me() => {
-                Some(Question::StepDown(*role))
+        }
+        Command::Act(Act::SetRole { member, role }) => {
+            let policy = room.policy()?;
+            let old = policy.role(member);
+            if mine != Role::Facilitator && (role.moderates() || old.moderates()) {
+                return Err(not_facilitator());
             }
-            Command::Act(Act::Expire(seconds)) => Some(Question::Expire { seconds: *seconds }),
-            Command::Pause { millis, .. } if *millis > LONG_MILLIS => {
-                Some(Question::LongPause { millis: *millis })
+            if old == *role {
+                return Err(EngineError::Rule(RuleError::Nothing).into());
             }
-            Command::TimeOut { member, millis, .. } if *millis > LONG_MILLIS => {
-                Some(Question::LongTimeOut { name: name_of(room, member)?, millis: *millis })
+            let facilitators = policy.roles.iter().filter(|r| r.role == Role::Facilitator).count();
+            if old == Role::Facilitator && facilitators == 1 {
+                return Err(EngineError::Rule(RuleError::LastFacilitator).into());
             }
-            Command::SendHeld(id) if room.doubtful_texts()?.contains(id) => {
-                Some(Question::SendAgain(*id))
+        }
+        Command::Act(Act::Expire(_)) | Command::RestoreRules if mine != Role::Facilitator => {
+            return Err(not_facilitator());
+        }
+        Command::Pause { .. } if !mine.moderates() => return Err(not_facilitator()),
+        Command::TimeOut { member, .. } => {
+            if !mine.moderates() {
+                return Err(not_facilitator());
             }
-            Command::Amend { change: Change::Material, millis: 0, .. } => {
-                let others = room.roster_len()?.saturating_sub(1);
-                (others > 0).then_some(Question::AmendAtOnce { others })
+            if room.policy()?.role(member).moderates() {
+                return Err(AskError::ModeratorTimeOut);
             }
-            _ => None,
-        })
+        }
+        Command::RetractAll { member, .. } if *member != me && !mine.moderates() => {
+            return Err(EngineError::NotAuthor.into());
+        }
+        Command::Depart { .. } => room.check_may_leave()?,
+        _ => {}
     }
+    Ok(())
+}
+
+/// Returns what a person is asked before a command.
+fn question(room: &mut Room<'_>, command: &Command) -> Result<Option<Question>, EngineError> {
+    let name_of = |room: &mut Room<'_>, member| {
+        let names = room.known_names();
+        names.map(|names| names.get(member).cloned().unwrap_or_default())
+    };
+    Ok(match command {
+        Command::Depart { withdrawn, .. } => {
+            Some(Question::Depart { withdrawn: *withdrawn, waiting: room.waiting_texts()?.len() })
+        }
+        Command::RetractAll { member, .. } => Some(Question::RetractAll(name_of(room, member)?)),
+        Command::Act(Act::Remove { member, .. }) => Some(Question::Remove(name_of(room, member)?)),
+        Command::Act(Act::SetRole { member, role }) if *member == room.me() => {
+            Some(Question::StepDown(*role))
+        }
+        Command::Act(Act::Expire(seconds)) => Some(Question::Expire { seconds: *seconds }),
+        Command::Pause { millis, .. } if *millis > LONG_MILLIS => {
+            Some(Question::LongPause { millis: *millis })
+        }
+        Command::TimeOut { member, millis, .. } if *millis > LONG_MILLIS => {
+            Some(Question::LongTimeOut { name: name_of(room, member)?, millis: *millis })
+        }
+        Command::Amend { change: Change::Material, millis: 0, .. } => {
+            let others = room.roster_len()?.saturating_sub(1);
+            (others > 0).then_some(Question::AmendAtOnce { others })
+        }
+        _ => None,
+    })
 }
 
 /// Puts a command off until an attempt to connect has ended.

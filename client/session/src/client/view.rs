@@ -117,12 +117,15 @@ impl RoomView {
         Millis(own.0.saturating_add_signed(self.relay_ahead))
     }
 
-    /// Returns a message that waits, by the first characters of its id.
-    pub fn waiting(&self, wanted: &str) -> Option<&Waiting> {
+    /// Returns the messages that wait whose id begins so, short or hexadecimal.
+    pub fn waiting(&self, wanted: &str) -> Vec<&Waiting> {
         let wanted = wanted.to_ascii_lowercase();
-        self.outbox.iter().find(|waiting| {
-            waiting.id.to_hex().starts_with(&wanted) || waiting.id.short().starts_with(&wanted)
-        })
+        let fits = |waiting: &&Waiting| {
+            let id = waiting.id;
+            let begins = id.to_hex().starts_with(&wanted) || id.short().starts_with(&wanted);
+            begins && !wanted.is_empty()
+        };
+        self.outbox.iter().filter(fits).collect()
     }
 
     /// Whether a shell shows the same, but for the history.
