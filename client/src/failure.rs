@@ -125,6 +125,12 @@ impl From<LiveError> for Failure {
                 error.to_string(),
                 "Check your network and try again; nothing that you wrote is lost.",
             ),
+            LiveError::Unanswered(_) => Self::new(
+                exit::UNREACHABLE,
+                "no_answer",
+                error.to_string(),
+                "`hearth log ROOM` shows what was done, `hearth who ROOM` who is in the room; what was not done yet goes out with that. If neither shows it, run the same command again.",
+            ),
             LiveError::Refused { code, retry_at, kept, reason } => {
                 refused(code, retry_at, kept, reason)
             }
@@ -331,10 +337,9 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
         return Failure { retry_at, kept, ..Failure::new(exit, code.as_str(), message, advice) };
     }
     let (message, advice): (String, &str) = match code {
-        RejectCode::TooLong if kept => (
-            "a message in your outbox is longer than the room allows".into(),
-            "`hearth outbox ROOM` shows it. Send it in shorter parts, and drop it there with --drop ID.",
-        ),
+        RejectCode::TooLong if kept => {
+            ("a message in your outbox is longer than the room allows".into(), "")
+        }
         RejectCode::TooLong => {
             ("the message is longer than the room allows".into(), "Send it in shorter parts.")
         }
@@ -399,7 +404,7 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             "Update hearth; if it stays, tell the operator of the relay.",
         ),
     };
-    let held = kept && !code.may_retry() && code != RejectCode::TooLong;
+    let held = kept && !code.may_retry();
     let advice = match held {
         true => {
             "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID."
@@ -580,6 +585,10 @@ fn rule_failure(rule: &RuleError) -> Failure {
             "Make somebody a plain member first: `hearth role ROOM NAME member`.",
         ),
         RuleError::TooLong => ("too_long", "Use fewer words."),
+        RuleError::NotNextVersion => (
+            "amended_meanwhile",
+            "`hearth agreement diff ROOM` shows the other one. Then amend again: `hearth agreement amend ROOM FILE`.",
+        ),
         RuleError::OutOfRange => ("out_of_range", "`hearth help COMMAND` says what is allowed."),
         RuleError::Nothing => ("nothing_to_change", "`hearth status ROOM` shows what is in force."),
         _ => ("refused", "Repeat the command; if it stays, ask for help with this line."),

@@ -98,7 +98,7 @@ struct Chat<'s> {
     /// Whether it was said that somebody knocks, and nobody has looked since.
     told_knock: bool,
     /// How many texts were too long when it was told.
-    told_overlong: usize,
+    told_held: usize,
     /// What the person was asked.
     asked: Option<Asked>,
 }
@@ -159,7 +159,7 @@ pub(super) async fn run(
         room: name.clone(),
         told_classical: false,
         told_knock: false,
-        told_overlong: 0,
+        told_held: 0,
         asked: None,
     };
     let talk = async {
@@ -346,10 +346,10 @@ impl<'s> Chat<'s> {
 
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
     async fn remind(&mut self, live: &mut Live<'_>) -> Result<()> {
-        let overlong = live.room.overlong_texts()?.len();
-        if overlong != self.told_overlong {
-            inside::tell_overlong(&mut live.room, &self.out)?;
-            self.told_overlong = overlong;
+        let held = live.room.held_texts()?.len();
+        if held != self.told_held {
+            inside::tell_held(&mut live.room, &self.out)?;
+            self.told_held = held;
         }
         for pin in live.room.policy().map(|p| p.pins).unwrap_or_default() {
             if let Ok(Some(row)) = live.room.row(pin.seq)

@@ -561,7 +561,10 @@ async fn amend(
         // People have so long by either clock.
         wait => moment.own.max(moment.relay).plus(wait),
     };
-    let agreement = live.room.queue_amendment(text, change, effective, moment.earlier())?;
+    // The text goes ahead, so that everybody has it when the act names it.
+    let queue =
+        |room: &mut Room<'_>| room.queue_amendment(text, change, effective, moment.earlier());
+    let agreement = live.send_own(queue).await?;
     let at_once = change == Change::Material && wait == 0;
     live.amend(&agreement, at_once).await?;
     live.leave().await;

@@ -123,8 +123,8 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     }
     let mut live = enter(out, room).await?;
     live.tend().await?;
-    flush_quietly(&mut live).await?;
-    tell_overlong(&mut live.room, out)?;
+    flush_quietly(&mut live, out).await?;
+    tell_held(&mut live.room, out)?;
     let acted = act(&mut live, out, &command).await;
     // Also what was found because the command was refused.
     tell_mismatches(&mut live.room, out)?;
@@ -199,26 +199,8 @@ fn long(args: &[String]) -> Option<String> {
     Some(when::duration(time))
 }
 
-/// Tells of words in the outbox that stay there, because a rule made since forbids them or because they were refused.
-pub(super) fn tell_overlong(room: &mut Room<'_>, out: &Output) -> Result<()> {
-    tell_held(room, out)?;
-    let count = room.overlong_texts()?.len();
-    if count > 0 {
-        let messages = counted(count, "message", "messages");
-        let are = if count == 1 {
-            "is longer than the room allows now and stays"
-        } else {
-            "are longer than the room allows now and stay"
-        };
-        out.remark(&out.advice(&format!(
-            "-- {messages} in your outbox {are} there: `hearth outbox ROOM` lists what waits, `hearth outbox ROOM --drop ID` drops a message"
-        )));
-    }
-    Ok(())
-}
-
 /// Tells of words in the outbox that nothing sends but their author.
-fn tell_held(room: &mut Room<'_>, out: &Output) -> Result<()> {
+pub(super) fn tell_held(room: &mut Room<'_>, out: &Output) -> Result<()> {
     let count = room.held_texts()?.len();
     if count > 0 {
         let messages = counted(count, "message", "messages");
@@ -401,10 +383,20 @@ pub(super) fn unsent(mut failure: Failure) -> Failure {
     failure
 }
 
-/// Sends what waited from before; that a rule still holds it back fails no other command.
-pub(super) async fn flush_quietly(live: &mut Live<'_>) -> Result<()> {
+/// Sends what waited from before. What the relay refuses of it is told, and fails no other command.
+async fn flush_quietly(live: &mut Live<'_>, out: &Output) -> Result<()> {
     match live.flush().await {
-        Ok(()) | Err(LiveError::Refused { kept: true, .. }) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(error @ LiveError::Refused { code, kept, .. }) => {
+            // Held words are told apart.
+            if !kept || code.may_retry() {
+                let Failure { message, advice, .. } = Failure::from(error);
+                let what = if kept { "did not go out" } else { "was refused" };
+                let advice = if kept { out.advice(&advice) } else { String::new() };
+                out.remark(format!("-- what waited {what}: {message}. {advice}").trim_end());
+            }
+            Ok(())
+        }
         Err(error) if error.holds_back() => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -496,7 +488,12 @@ pub(super) async fn act(live: &mut Live<'_>, out: &Output, command: &InRoom) -> 
         }
         InRoom::Knocks { .. } => knocks(live, out).await,
         InRoom::Admit { member, .. } => {
-            let knock = find_knock(live, member).await?.1?;
+            let knock = match find_knock(live, member).await {
+                Err(failure) if failure.code == "no_such_knock" => {
+                    return admitted_already(live, out, member).ok_or(failure)?;
+                }
+                found => found?.1?,
+            };
             let seq = live.admit(&knock).await?;
             let object = json!({
                 "done": "admit", "name": knock.name, "key": knock.member.to_hex(), "seq": seq.0,
@@ -665,8 +662,8 @@ async fn time_out(
         }
     }
     let until = if millis == 0 { Millis(0) } else { now_there.plus(millis) };
-    let time_out = live.room.queue_time_out(leaf.member, until, note, now())?;
-    live.flush().await?;
+    let queue = |room: &mut Room<'_>| room.queue_time_out(leaf.member, until, note, now());
+    let time_out = live.send_own(queue).await?;
     let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
     let word = if millis == 0 { "untimeout" } else { "timeout" };
     let object = json!({
@@ -716,8 +713,7 @@ async fn depart(
         say_goodbye(live, out, escape::sanitize_input(&text)?).await?;
     }
     let waiting = live.room.waiting_texts()?.len();
-    live.room.queue_departure(withdrawn, now())?;
-    live.flush().await?;
+    live.send_own(|room| room.queue_departure(withdrawn, now())).await?;
     if waiting > 0 {
         let dropped = counted(waiting, "message that waited", "messages that waited");
         out.remark(&format!("Your departure dropped {dropped} in your outbox."));
@@ -733,8 +729,10 @@ async fn say_goodbye(live: &mut Live<'_>, out: &Output, text: String) -> Result<
         return Ok(());
     }
     let id = live.room.queue_text(text, now())?;
-    match live.flush().await {
-        Err(error @ LiveError::Refused { .. }) => {
+    match live.send_queued(&id).await {
+        Err(
+            error @ (LiveError::Refused { .. } | LiveError::Engine(EngineError::TooLong { .. })),
+        ) => {
             live.room.drop_waiting(&id)?;
             let why = Failure::from(error).message;
             out.remark(&format!("Your words were not sent: {why}."));
@@ -770,15 +768,14 @@ async fn retract(
     for row in rows {
         let Some(message) = row.id else { continue };
         // What a restored relay no longer has cannot be retracted there; another entry may have its number.
-        let gone = live.room.cursor().place(row.seq) != row.place;
-        if gone || matches!(row.content, RowContent::Tombstone { .. }) {
+        let Some(seq) = live.room.present_seq(&row)? else { continue };
+        if matches!(row.content, RowContent::Tombstone { .. }) {
             continue;
         }
         if row.from == Some(me) {
-            live.room.queue_own_retraction(row.seq, now())?;
-            live.flush().await?;
+            live.send_own(|room| room.queue_own_retraction(seq, now())).await?;
         } else if moderates {
-            live.act(Act::Retract { message, seq: row.seq, category }).await?;
+            live.act(Act::Retract { message, seq, category }).await?;
         } else {
             return Err(EngineError::NotAuthor.into());
         }
@@ -851,8 +848,7 @@ async fn invite(
 ) -> Result<()> {
     let expires = live.relay_now().plus(parse_millis(expires)?);
     let terms = InviteTerms { uses, expires, role: role.into() };
-    let (link, _) = live.room.invite(terms, now())?;
-    live.flush().await?;
+    let (link, _) = live.send_own(|room| room.invite(terms, now())).await?;
     let text = link.to_link();
     let object = json!({
         "link": text, "uses": uses, "expires": show::rfc3339(expires),
@@ -877,6 +873,16 @@ fn terminal_columns() -> usize {
     const PLAIN: usize = 80;
     let size = rustix::termios::tcgetwinsize(std::io::stdout());
     size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(PLAIN)
+}
+
+/// Says that somebody is in the room whose admission was answered already, perhaps over a connection that broke.
+fn admitted_already(live: &mut Live<'_>, out: &Output, wanted: &str) -> Option<Result<()>> {
+    let leaf = live.room.find_member(wanted).ok()?;
+    let object = json!({
+        "done": "admit", "already": true, "name": leaf.name, "key": leaf.member.to_hex(),
+    });
+    let text = format!("{} is in the room already.", escape::one_line(&leaf.name));
+    Some(out.say(&object, &text).map_err(Failure::from))
 }
 
 /// Finds a knock by id, or by name if it opens.

@@ -97,21 +97,14 @@ fn outbox(room: &mut Room<'_>, out: &Output, asked: (Option<&str>, Option<&str>)
         (None, None) => {}
     }
     let (waiting, held) = (room.waiting_texts()?, room.held_texts()?);
-    let (overlong, doubtful) = (room.overlong_texts()?, room.doubtful_texts()?);
+    let doubtful = room.doubtful_texts()?;
     if waiting.is_empty() {
         out.say_none("Nothing waits in your outbox.")?;
     }
     for (id, at, text) in waiting {
-        let too_long = overlong.contains(&id);
         let held = held.iter().find(|(other, _)| *other == id).map(|(_, why)| *why);
         let mut object = json!({"id": id.to_hex(), "written_at": show::rfc3339(at), "text": text});
-        if too_long {
-            object["too_long"] = json!(true);
-        }
         let mut mark = String::new();
-        if too_long {
-            mark = " (too long for the room: it stays here)".into();
-        }
         if let Some(why) = held {
             let (word, words) = held_words(why);
             object["held"] = json!(word);
@@ -370,7 +363,6 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
     let paused = numbers.paused_until > now;
     let (open, opens) = openness(numbers, now);
     let signed = room.acknowledgement()?.agreement;
-    let overlong = room.overlong_texts()?.len();
     let (members, waiting) = (room.roster_len()?, room.waiting_texts()?.len());
     let mut object = json!({
         "room": state.local_name,
@@ -502,11 +494,6 @@ pub(super) async fn status(live: &mut Live<'_>, out: &Output) -> Result<()> {
     if object["held"] != json!(0) {
         let held = format!("{} of them stay there until you send or drop them", object["held"]);
         lines.push(out.advice(&format!("{held}: `hearth outbox ROOM`")));
-    }
-    if overlong > 0 {
-        let them = counted(overlong, "of them is", "of them are");
-        lines
-            .push(out.advice(&format!("{them} longer than the room allows: `hearth outbox ROOM`")));
     }
     lines.push(format!(
         "for support: entry {}, keys {} here and {} at the relay",

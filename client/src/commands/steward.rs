@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     Context, Result,
-    inside::{tell_missed, tell_of_connection, tell_overlong},
+    inside::{tell_held, tell_missed, tell_of_connection},
     read::{tell_mismatches, tell_trouble},
 };
 use crate::{failure::Failure, show::Output};
@@ -63,7 +63,7 @@ impl Door<'_> {
                         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
                     }
                     out.remark("Waiting for knocks.");
-                    tell_overlong(session.room()?, out)?;
+                    tell_held(session.room()?, out)?;
                 }
                 Event::Down { why: Some(error), .. } if !error.is_connection() => {
                     return Err(error.into());

@@ -161,7 +161,9 @@ fn a6_refused_enactment_stops_nothing() {
         let amended = fay.visit(async |live| {
             let now = live.moment().earlier();
             let text = "What is said here stays here. Phones stay outside.".to_owned();
-            let agreement = live.room.queue_amendment(text, Change::Material, now, now)?;
+            let queue =
+                |room: &mut Room<'_>| room.queue_amendment(text, Change::Material, now, now);
+            let agreement = live.send_own(queue).await?;
             live.amend(&agreement, false).await
         });
         amended.await.unwrap();

@@ -189,7 +189,7 @@ async fn act(sim: &Sim, person: &mut Member, action: Action) -> Result {
 /// Counts what the relay refused for good, whether it stays in the outbox or not.
 fn count_refusal(sim: &Sim, who: usize, result: &Result) {
     let Err(LiveError::Refused { code, kept, .. }) = result else { return };
-    if !kept || !code.may_retry() && *code != RejectCode::TooLong {
+    if !kept || !code.may_retry() {
         *sim.given_up.borrow_mut().entry(who).or_default() += 1;
     }
 }
