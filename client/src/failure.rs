@@ -804,6 +804,15 @@ mod tests {
     }
 
     #[test]
+    fn amendment_race_names_next_commands() {
+        let failure = Failure::from(EngineError::Rule(RuleError::NotNextVersion));
+        assert!(failure.message.contains("another amendment"), "{}", failure.message);
+        for command in ["`hearth agreement diff ROOM`", "`hearth agreement amend ROOM FILE`"] {
+            assert!(failure.advice.contains(command), "{}", failure.advice);
+        }
+    }
+
+    #[test]
     fn rate_limited_words_are_said_kept() {
         let code = RejectCode::RateLimited;
         let kept = refused(code, Some(Millis(1_000)), true, Reason::Recorded);

@@ -9,7 +9,7 @@ use hearth_engine::{
     state::{RowContent, Standing},
 };
 use hearth_protocol::{
-    MemberKey, MessageId, Millis, RejectCode, Role, Seq,
+    MemberKey, MessageId, Millis, Role, Seq,
     frame::Door,
     hours::{Hours, Offset, Window},
 };
