@@ -327,7 +327,7 @@ impl Room<'_> {
         // Held texts wait for their author.
         waiting.retain(|(_, outgoing)| outgoing.held.is_none());
         let stops = waiting.iter().any(|(n, o)| refused.contains(n) && text_of(o).is_some());
-        waiting.retain(|(n, o)| !refused.contains(n) && !(stops && text_of(o).is_some()));
+        waiting.retain(|(n, o)| !(refused.contains(n) || stops && text_of(o).is_some()));
         let at = match waiting.first() {
             Some((_, first)) if first.refused && text_of(first).is_some() => {
                 waiting.iter().position(|(_, outgoing)| is_marked(outgoing)).unwrap_or(0)

@@ -315,6 +315,7 @@ impl<'s> Chat<'s> {
                 }
                 self.show(session.room().map_err(Failure::from)?)?;
                 if let Some(live) = session.live() {
+                    self.tell_held(&mut live.room)?;
                     self.remind(live).await?;
                 }
                 return Ok(());
@@ -340,17 +341,22 @@ impl<'s> Chat<'s> {
             }
             Event::News => {}
         }
-        self.show(session.room().map_err(Failure::from)?)?;
+        let room = session.room().map_err(Failure::from)?;
+        self.show(room)?;
+        Ok(self.tell_held(room)?)
+    }
+
+    /// Tells of words that wait for their author, once for each number of them.
+    fn tell_held(&mut self, room: &mut Room<'_>) -> Result<()> {
+        let held = room.held_texts()?.len();
+        if std::mem::replace(&mut self.told_held, held) != held {
+            inside::tell_held(room, &self.out)?;
+        }
         Ok(())
     }
 
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
     async fn remind(&mut self, live: &mut Live<'_>) -> Result<()> {
-        let held = live.room.held_texts()?.len();
-        if held != self.told_held {
-            inside::tell_held(&mut live.room, &self.out)?;
-            self.told_held = held;
-        }
         for pin in live.room.policy().map(|p| p.pins).unwrap_or_default() {
             if let Ok(Some(row)) = live.room.row(pin.seq)
                 && row.id == Some(pin.message)

@@ -352,8 +352,12 @@ async fn send_alone(mut room: Room<'_>, out: &Output, text: &str) -> Result<()> 
             Err(failure)
         }
     };
+    let mut room = Room::open(store, crypto, &local)?;
+    if result.is_ok() {
+        tell_held(&mut room, out)?;
+    }
     // Also what was found because it was refused.
-    tell_mismatches(&mut Room::open(store, crypto, &local)?, out)?;
+    tell_mismatches(&mut room, out)?;
     result
 }
 
