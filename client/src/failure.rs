@@ -312,15 +312,22 @@ fn waits(
     })
 }
 
+/// What becomes of words that nothing sends but their author.
+const HELD: &str = "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID.";
+
 fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
     let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
+    let held = kept && !code.may_retry();
     if reason == Reason::Unrecorded {
         let words = refusal_words(code);
         let message =
             format!("the relay refuses your posts{until} ({words}), and no record says why");
+        let kept_words = match held {
+            true => HELD.to_owned(),
+            false => kept_until(kept, (!until.is_empty()).then_some("that")),
+        };
         let advice = format!(
-            "{} Tell a facilitator by another way: they run `hearth restore-rules ROOM`.",
-            kept_until(kept, (!until.is_empty()).then_some("that"))
+            "{kept_words} Tell a facilitator by another way: they run `hearth restore-rules ROOM`."
         );
         return Failure {
             retry_at,
@@ -404,13 +411,7 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             "Update hearth; if it stays, tell the operator of the relay.",
         ),
     };
-    let held = kept && !code.may_retry();
-    let advice = match held {
-        true => {
-            "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID."
-        }
-        false => advice,
-    };
+    let advice = if held { HELD } else { advice };
     let exit = match code {
         RejectCode::ShuttingDown => exit::UNREACHABLE,
         RejectCode::BadFrame
@@ -799,6 +800,17 @@ mod tests {
             assert!(told.contains(whose), "{told}");
             for own in ["profile check", "damaged or in the way", "expired"] {
                 assert!(!told.contains(own), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn held_words_go_out_by_command() {
+        for code in [RejectCode::TooLong, RejectCode::Observer, RejectCode::IdConflict] {
+            for reason in [Reason::Recorded, Reason::Unrecorded] {
+                let failure = refused(code, None, true, reason);
+                assert!(failure.advice.starts_with(HELD), "{}", failure.advice);
+                assert!(!failure.advice.contains("go out with"), "{}", failure.advice);
             }
         }
     }

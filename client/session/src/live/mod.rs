@@ -612,8 +612,8 @@ impl<'s> Live<'s> {
                 Err(error @ LiveError::Refused { code, .. }) if !error.is_connection() => {
                     refused.insert(submission.number);
                     refusals.push((submission.number, error));
-                    // The relay takes nothing else, either.
-                    if code == RejectCode::NotMember || code == RejectCode::StoreUnavailable {
+                    // The relay takes nothing of a stranger.
+                    if code == RejectCode::NotMember {
                         break;
                     }
                 }
