@@ -141,6 +141,12 @@ impl From<&LiveError> for Failure {
                 error.to_string(),
                 "Check your network and try again; nothing that you wrote is lost.",
             ),
+            LiveError::Unanswered(_) => Self::new(
+                exit::UNREACHABLE,
+                "no_answer",
+                error.to_string(),
+                "`hearth log ROOM` shows what was done, `hearth who ROOM` who is in the room; what was not done yet goes out with that. If neither shows it, run the same command again.",
+            ),
             LiveError::Refused { code, retry_at, kept, reason } => {
                 refused(*code, *retry_at, *kept, *reason)
             }
@@ -276,9 +282,6 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
     Failure { kept, ..Failure::new(exit::REFUSED, code, message, advice) }
 }
 
-/// Said of words that were refused for good.
-const STAYS: &str = "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID.";
-
 /// Says what becomes of words that cannot go out now: the one rule for every reason that ends by itself or by somebody's act.
 pub(crate) fn kept_until(kept: bool, end: Option<&str>) -> String {
     let after = end.map(|end| format!(" after {end}")).unwrap_or_default();
@@ -331,20 +334,22 @@ fn waits(
     })
 }
 
+/// What becomes of words that nothing sends but their author.
+const HELD: &str = "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID.";
+
 fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
     let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
-    // What the relay refuses for good does not go out by itself.
-    let held = kept && !code.may_retry() && code != RejectCode::TooLong;
+    let held = kept && !code.may_retry();
     if reason == Reason::Unrecorded {
         let words = refusal_words(code);
         let message =
             format!("the relay refuses your posts{until} ({words}), and no record says why");
+        let kept_words = match held {
+            true => HELD.to_owned(),
+            false => kept_until(kept, (!until.is_empty()).then_some("that")),
+        };
         let advice = format!(
-            "{} Tell a facilitator by another way: they run `hearth restore-rules ROOM`.",
-            match held {
-                true => STAYS.to_owned(),
-                false => kept_until(kept, (!until.is_empty()).then_some("that")),
-            }
+            "{kept_words} Tell a facilitator by another way: they run `hearth restore-rules ROOM`."
         );
         return Failure {
             retry_at,
@@ -361,10 +366,9 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
         return Failure { retry_at, kept, ..Failure::new(exit, code.as_str(), message, advice) };
     }
     let (message, advice): (String, &str) = match code {
-        RejectCode::TooLong if kept => (
-            "a message in your outbox is longer than the room allows".into(),
-            "`hearth outbox ROOM` shows it. Send it in shorter parts, and drop it there with --drop ID.",
-        ),
+        RejectCode::TooLong if kept => {
+            ("a message in your outbox is longer than the room allows".into(), "")
+        }
         RejectCode::TooLong => {
             ("the message is longer than the room allows".into(), "Send it in shorter parts.")
         }
@@ -429,7 +433,7 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
             "Update hearth; if it stays, tell the operator of the relay.",
         ),
     };
-    let advice = if held { STAYS } else { advice };
+    let advice = if held { HELD } else { advice };
     let exit = match code {
         RejectCode::ShuttingDown => exit::UNREACHABLE,
         RejectCode::BadFrame
@@ -610,6 +614,10 @@ fn rule_failure(rule: &RuleError) -> Failure {
             "Make somebody a plain member first: `hearth role ROOM NAME member`.",
         ),
         RuleError::TooLong => ("too_long", "Use fewer words."),
+        RuleError::NotNextVersion => (
+            "amended_meanwhile",
+            "`hearth agreement diff ROOM` shows the other one. Then amend again: `hearth agreement amend ROOM FILE`.",
+        ),
         RuleError::OutOfRange => ("out_of_range", "`hearth help COMMAND` says what is allowed."),
         RuleError::Nothing => ("nothing_to_change", "`hearth status ROOM` shows what is in force."),
         _ => ("refused", "Repeat the command; if it stays, ask for help with this line."),
@@ -951,6 +959,26 @@ mod tests {
             for own in ["profile check", "damaged or in the way", "expired"] {
                 assert!(!told.contains(own), "{told}");
             }
+        }
+    }
+
+    #[test]
+    fn held_words_go_out_by_command() {
+        for code in [RejectCode::TooLong, RejectCode::Observer, RejectCode::IdConflict] {
+            for reason in [Reason::Recorded, Reason::Unrecorded] {
+                let failure = refused(code, None, true, reason);
+                assert!(failure.advice.starts_with(HELD), "{}", failure.advice);
+                assert!(!failure.advice.contains("go out with"), "{}", failure.advice);
+            }
+        }
+    }
+
+    #[test]
+    fn amendment_race_names_next_commands() {
+        let failure = Failure::from(EngineError::Rule(RuleError::NotNextVersion));
+        assert!(failure.message.contains("another amendment"), "{}", failure.message);
+        for command in ["`hearth agreement diff ROOM`", "`hearth agreement amend ROOM FILE`"] {
+            assert!(failure.advice.contains(command), "{}", failure.advice);
         }
     }
 

@@ -3,17 +3,21 @@
 //! Messages go out one at a time and in order. A message keeps its id over retries; after an epoch conflict it is
 //! encrypted again under the next epoch with the same id and counter. A commit that lost its race is dropped.
 
-use std::{cell::RefMut, collections::BTreeMap};
+use std::{
+    cell::RefMut,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use hearth_protocol::{
-    BlobId, Digest, Effect, MessageId, Millis, RejectCode, Role, Seq, codec, frame::Entry, hash,
-    mls_header,
+    BlobId, Digest, Effect, MemberKey, MessageId, Millis, RejectCode, Role, Seq, codec,
+    frame::Entry, hash, mls_header,
 };
 
 use super::{
     agreement::Departure,
     content::{Body, Envelope, TEXT_BYTES_MAX},
     error::EngineError,
+    policy::RoomPolicy,
     room::{Room, decode, random},
     state::{Held, Outgoing, OutgoingKind, Standing},
 };
@@ -68,14 +72,7 @@ impl Room<'_> {
 
     /// Checks whether a text may be queued; returns the id of the same text if it already waits.
     fn check_text(&mut self, text: &str) -> Result<Option<MessageId>> {
-        let policy = self.policy()?;
-        let chars = text.chars().count();
-        let max = policy.message_chars_max;
-        let exempt = policy.role(&self.me()).moderates();
-        if text.len() > TEXT_BYTES_MAX || (max > 0 && chars > max as usize && !exempt) {
-            let max = if max > 0 { max } else { u32::try_from(TEXT_BYTES_MAX).unwrap_or(0) };
-            return Err(EngineError::TooLong { chars, max });
-        }
+        self.check_length(text)?;
         for (_, outgoing) in &self.outgoing()? {
             let OutgoingKind::Message { body, .. } = &outgoing.what else { continue };
             match body {
@@ -263,36 +260,26 @@ impl Room<'_> {
     /// # Errors
     /// [`EngineError::Split`] if something waits in such a room; see [`EngineError`].
     pub fn next_submission(&mut self) -> Result<Option<Submission>> {
-        // Load the first one only, because many may wait.
-        let limit = if self.cursor.split.is_some() { usize::MAX } else { 1 };
-        let mut waiting = self.outgoing_up_to(limit)?;
-        if waiting.first().is_some_and(|(_, first)| first.held.is_some()) {
-            waiting = self.outgoing()?;
-        }
-        // Held texts wait for their author.
-        waiting.retain(|(_, outgoing)| outgoing.held.is_none());
-        if self.cursor.split.is_some() && !waiting.is_empty() {
-            waiting.retain(|(_, outgoing)| {
-                matches!(outgoing.what, OutgoingKind::Message { body: Body::Depart { .. }, .. })
-            });
-            if waiting.is_empty() {
-                self.check_whole()?;
-            }
-        }
-        if let Some(at) = self.goes_first(&waiting)? {
-            waiting = vec![at];
-        } else if waiting.first().is_some_and(|(_, first)| is_overlong(first, 0))
-            && let Some(max) = self.length_limit()?
-            && waiting.first().is_some_and(|(_, first)| is_overlong(first, max))
-        {
-            // An overlong text waits for its author and does not block the submissions behind it.
-            waiting = self.outgoing()?;
-            waiting.retain(|(_, o)| o.held.is_none() && !is_overlong(o, max));
-        }
-        let Some((number, outgoing)) = waiting.into_iter().next() else { return Ok(None) };
+        self.next_beside(&BTreeSet::new())
+    }
+
+    /// Does the same beside submissions that the relay refused just now. Texts stay behind a refused text, because their order is
+    /// their author's; anything else goes.
+    ///
+    /// # Errors
+    /// See [`Self::next_submission`].
+    pub fn next_beside(&mut self, refused: &BTreeSet<u64>) -> Result<Option<Submission>> {
+        let next = match (self.cursor.split, self.under_way()?) {
+            (Some(_), _) => self.departure()?,
+            // It has used its number, so nothing goes out before it.
+            (None, Some(under_way)) => Some(under_way),
+            (None, None) => self.first_unsent(refused)?,
+        };
+        let next = next.filter(|(number, _)| !refused.contains(number));
+        let Some((number, outgoing)) = next else { return Ok(None) };
         if outgoing.payload.is_empty() && !self.may_still_say(&outgoing)? {
             self.delete_outgoing(number)?;
-            return self.next_submission();
+            return self.next_beside(refused);
         }
         let outgoing = if outgoing.payload.is_empty() {
             self.encrypt_outgoing(number, outgoing)?
@@ -300,6 +287,54 @@ impl Room<'_> {
             outgoing
         };
         Ok(Some(submission(number, outgoing)))
+    }
+
+    /// Returns the oldest submission that may have reached the relay.
+    fn under_way(&self) -> Result<Option<(u64, Outgoing)>> {
+        let numbers: Vec<u64> = self.sent()?.keys().copied().collect();
+        for number in numbers {
+            if let Some(outgoing) = self.outgoing_at(number)?.filter(|o| o.held.is_none()) {
+                return Ok(Some((number, outgoing)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the departure that waits in a room that has split.
+    fn departure(&self) -> Result<Option<(u64, Outgoing)>> {
+        let mut waiting = self.outgoing()?;
+        waiting.retain(|(_, outgoing)| outgoing.held.is_none());
+        let any = !waiting.is_empty();
+        let departs = |outgoing: &Outgoing| {
+            matches!(outgoing.what, OutgoingKind::Message { body: Body::Depart { .. }, .. })
+        };
+        let departure = waiting.into_iter().find(|(_, outgoing)| departs(outgoing));
+        if any && departure.is_none() {
+            self.check_whole()?;
+        }
+        Ok(departure)
+    }
+
+    /// Returns the first submission to encrypt, if none is under way. A retraction or a departure goes before texts that the relay has
+    /// refused for now, because a rule that stops texts must not stop these.
+    fn first_unsent(&self, refused: &BTreeSet<u64>) -> Result<Option<(u64, Outgoing)>> {
+        // Load the first one only, because many may wait.
+        let mut waiting = self.outgoing_up_to(1)?;
+        if waiting.first().is_none_or(|(_, first)| first.held.is_none() && !first.refused) {
+            return Ok(waiting.pop());
+        }
+        waiting = self.outgoing()?;
+        // Held texts wait for their author.
+        waiting.retain(|(_, outgoing)| outgoing.held.is_none());
+        let stops = waiting.iter().any(|(n, o)| refused.contains(n) && text_of(o).is_some());
+        waiting.retain(|(n, o)| !(refused.contains(n) || stops && text_of(o).is_some()));
+        let at = match waiting.first() {
+            Some((_, first)) if first.refused && text_of(first).is_some() => {
+                waiting.iter().position(|(_, outgoing)| is_marked(outgoing)).unwrap_or(0)
+            }
+            _ => 0,
+        };
+        Ok((at < waiting.len()).then(|| waiting.swap_remove(at)))
     }
 
     /// Whether a message still counts from this member in the current epoch: their role may have changed since it was queued. A message
@@ -317,79 +352,68 @@ impl Room<'_> {
         })
     }
 
-    /// Returns the room's limit on the length of my messages, if any.
-    fn length_limit(&mut self) -> Result<Option<u32>> {
-        let me = self.me();
-        let policy = match self.policy() {
-            Ok(policy) => policy,
-            // Nothing goes out from a room that I am not in.
-            Err(EngineError::NotMember(_)) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let exempt = policy.message_chars_max == 0 || policy.role(&me).moderates();
-        Ok((!exempt).then_some(policy.message_chars_max))
-    }
-
-    /// Returns the texts in the outbox that a later rule made too long: they wait until their author drops them, or the rule is
-    /// lifted.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub fn overlong_texts(&mut self) -> Result<Vec<MessageId>> {
-        let Some(max) = self.length_limit()? else { return Ok(Vec::new()) };
-        let all = self.outgoing()?;
-        let held = all.into_iter().filter(|(_, o)| o.held.is_none() && is_overlong(o, max));
-        Ok(held.map(|(_, outgoing)| outgoing.id).collect())
-    }
-
-    /// Checks a text in the outbox against the room's present limit on length.
-    ///
-    /// # Errors
-    /// [`EngineError::TooLong`] if it is longer; see [`EngineError`].
-    pub fn check_length_of(&mut self, id: &MessageId) -> Result<()> {
-        let Some(max) = self.length_limit()? else { return Ok(()) };
-        for (_, outgoing) in self.outgoing()? {
-            if outgoing.id == *id && is_overlong(&outgoing, max) {
-                return Err(EngineError::TooLong { chars: chars_of(&outgoing), max });
+    /// Holds the texts that a rule makes too long, so that none goes out by itself once the rule is lifted. One that may have reached
+    /// the relay stays until the relay answers.
+    pub(super) fn hold_overlong_texts(&mut self, policy: &RoomPolicy) -> Result<()> {
+        let Some(max) = length_limit(policy, &self.me()) else { return Ok(()) };
+        for (number, mut outgoing) in self.outgoing()? {
+            let unsent = outgoing.payload.is_empty() && outgoing.held.is_none();
+            if unsent && chars_of(&outgoing) > max as usize {
+                hold(&mut outgoing, TOO_LONG);
+                self.save_outgoing(number, &outgoing)?;
             }
         }
         Ok(())
     }
 
-    /// Whether this text is the next to go out.
+    /// Takes a text out of the outbox if it is held because of its length, for the person who is there to shorten it. One that others
+    /// may have stays.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn is_next(&self, id: &MessageId) -> Result<bool> {
+    pub fn take_overlong(&mut self, id: &MessageId) -> Result<Option<String>> {
         let all = self.outgoing()?;
-        let next = all.into_iter().find(|(_, outgoing)| outgoing.held.is_none());
-        Ok(next.is_some_and(|(_, outgoing)| outgoing.id == *id))
-    }
-
-    /// Whether a waiting submission is a text.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub fn is_text(&self, number: u64) -> Result<bool> {
-        Ok(self.outgoing_at(number)?.is_some_and(|outgoing| {
-            matches!(outgoing.what, OutgoingKind::Message { body: Body::Text(_), .. })
-        }))
-    }
-
-    /// Finds a retraction or a departure behind texts that the relay has refused for now, because a rule that stops texts must not stop
-    /// these. It stays behind a text that the relay may have accepted, because that text has used its number.
-    fn goes_first(&self, first: &[(u64, Outgoing)]) -> Result<Option<(u64, Outgoing)>> {
-        let is_text = |outgoing: &Outgoing| {
-            matches!(&outgoing.what, OutgoingKind::Message { body: Body::Text(_), .. })
-        };
-        if !first.first().is_some_and(|(_, o)| is_text(o) && o.refused && o.payload.is_empty()) {
+        let overlong = |o: &Outgoing| o.id == *id && o.held == Some(TOO_LONG) && !o.doubtful;
+        let Some((number, outgoing)) = all.into_iter().find(|(_, o)| overlong(o)) else {
             return Ok(None);
+        };
+        self.delete_outgoing(number)?;
+        Ok(text_of(&outgoing).cloned())
+    }
+
+    /// Checks a text against the room's limit on the length of my messages.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLong`] if it is longer; see [`EngineError`].
+    pub fn check_length(&mut self, text: &str) -> Result<()> {
+        let max = length_limit(&self.policy()?, &self.me());
+        let chars = text.chars().count();
+        match max {
+            Some(max) if chars > max as usize => Err(EngineError::TooLong { chars, max }),
+            _ if text.len() > TEXT_BYTES_MAX => {
+                let bytes = u32::try_from(TEXT_BYTES_MAX).unwrap_or(u32::MAX);
+                Err(EngineError::TooLong { chars, max: max.unwrap_or(bytes) })
+            }
+            _ => Ok(()),
         }
-        let all = self.outgoing()?;
-        let unsent = all.into_iter().take_while(|(_, o)| !is_text(o) || o.payload.is_empty());
-        Ok(unsent.into_iter().find(
-            |(_, o)| matches!(&o.what, OutgoingKind::Message { body, .. } if body.is_marked()),
-        ))
+    }
+
+    /// Returns the numbers of what goes out by itself, oldest first.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn waiting_numbers(&self) -> Result<Vec<u64>> {
+        let all = self.outgoing()?.into_iter();
+        Ok(all.filter(|(_, outgoing)| outgoing.held.is_none()).map(|(number, _)| number).collect())
+    }
+
+    /// Returns the number of a text in the outbox.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn number_of(&self, id: &MessageId) -> Result<Option<u64>> {
+        let found = self.outgoing()?.into_iter().find(|(_, outgoing)| outgoing.id == *id);
+        Ok(found.map(|(number, _)| number))
     }
 
     /// Handles the relay's temporary refusal of a message: its number is unused, so the message is encrypted again when it goes
@@ -467,12 +491,10 @@ impl Room<'_> {
         let Some(outgoing) = self.outgoing_at(number)? else { return Ok(false) };
         match outgoing.what {
             OutgoingKind::Message { .. } => {
-                // The epoch may have ended with a rule that forbids the text. Its number is unused, unless that is in doubt.
-                if let Some(max) = self.length_limit()?
-                    && chars_of(&outgoing) > max as usize
-                    && !outgoing.doubtful
-                {
-                    self.refused_for_now(number)?;
+                // The epoch may have ended with a rule that forbids the text.
+                let max = length_limit(&self.policy()?, &self.me());
+                if max.is_some_and(|max| chars_of(&outgoing) > max as usize) {
+                    self.hold(number, RejectCode::TooLong)?;
                     return Ok(false);
                 }
                 if !self.may_still_say(&outgoing)? {
@@ -705,9 +727,13 @@ impl Room<'_> {
     }
 }
 
-/// Whether an unsent text is longer than the room allows.
-fn is_overlong(outgoing: &Outgoing, max: u32) -> bool {
-    outgoing.payload.is_empty() && chars_of(outgoing) > max as usize
+/// Why a text is held that is longer than the room allows, whether the record or the relay says so first.
+const TOO_LONG: Held = Held::Refused(RejectCode::TooLong);
+
+/// Returns the room's limit on the length of a member's messages, if any.
+fn length_limit(policy: &RoomPolicy, member: &MemberKey) -> Option<u32> {
+    let exempt = policy.message_chars_max == 0 || policy.role(member).moderates();
+    (!exempt).then_some(policy.message_chars_max)
 }
 
 /// Returns the characters of a text; 0 for other messages.
@@ -722,14 +748,24 @@ const fn text_of(outgoing: &Outgoing) -> Option<&String> {
     }
 }
 
-/// Holds a text: it would go out as a new message. Its `doubtful` stays, so that its author learns that others may have it.
+/// Holds a text: it would go out as a new message. One that others may have keeps its ciphertext, so that its entry is recognised if it
+/// comes.
 fn hold(outgoing: &mut Outgoing, why: Held) {
+    outgoing.held = Some(why);
+    outgoing.refused = false;
+    if outgoing.doubtful {
+        return;
+    }
     if let OutgoingKind::Message { counter, seen, .. } = &mut outgoing.what {
         (*counter, *seen) = (0, Seq(0));
     }
     outgoing.payload.clear();
-    (outgoing.after, outgoing.refused) = (Seq(0), false);
-    outgoing.held = Some(why);
+    outgoing.after = Seq(0);
+}
+
+/// Whether a message is an own retraction or a departure.
+fn is_marked(outgoing: &Outgoing) -> bool {
+    matches!(&outgoing.what, OutgoingKind::Message { body, .. } if body.is_marked())
 }
 
 /// Returns the hash of a ciphertext; none before encryption, so that an empty entry does not match.
@@ -738,10 +774,9 @@ fn digest_of(outgoing: &Outgoing) -> Option<Digest> {
 }
 
 pub(super) fn submission(number: u64, outgoing: Outgoing) -> Submission {
+    let is_marked = is_marked(&outgoing);
     let blob = (!outgoing.welcome.is_empty())
         .then(|| (BlobId(hash::sha256(&outgoing.welcome).0), outgoing.welcome));
-    let is_marked =
-        matches!(&outgoing.what, OutgoingKind::Message { body, .. } if body.is_marked());
     Submission {
         number,
         is_marked,

@@ -161,6 +161,11 @@ pub enum RuleError {
     /// A text or list exceeds its bound.
     #[error("longer than the room's rules allow")]
     TooLong,
+    /// The version of the amendment is not the next one.
+    #[error(
+        "that version of the agreement is not the next one: another amendment was made at the same time"
+    )]
+    NotNextVersion,
     /// A number is out of range.
     #[error("the numbers are out of range")]
     OutOfRange,
@@ -523,7 +528,7 @@ impl RoomPolicy {
 
     fn amend(&mut self, agreement: AgreementRef, change: Change) -> Result<(), RuleError> {
         if agreement.version != self.next_version() {
-            return Err(RuleError::OutOfRange);
+            return Err(RuleError::NotNextVersion);
         }
         match change {
             Change::Initial => return Err(RuleError::OutOfRange),

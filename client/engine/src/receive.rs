@@ -16,7 +16,7 @@ use super::{
     mls::{MlsError, Processed, hpke},
     note::{Note, Purpose, TimeOut},
     policy::{Act, Applied, Category, Leaf, RoomPolicy},
-    room::{Room, read, write},
+    room::{Room, decode, read, write},
     state::{
         Break, Countersignature, KnownInvite, Notice, Outgoing, OutgoingKind, ReturnInvite, Row,
         RowContent, Standing,
@@ -113,6 +113,14 @@ impl Room<'_> {
         // What this profile has stays where it is; what comes now goes behind it.
         let newest = self.store.last(Kind::History, self.no)?.map_or(0, |(place, _)| place);
         let last = self.cursor.place(self.cursor.seq).max(Seq(newest));
+        // Their authors may send the same bytes again.
+        let gone = self.cursor.place(common).0.saturating_add(1);
+        for (_, row) in self.store.range(Kind::History, self.no, gone, usize::MAX)? {
+            let row: Row = decode(&row)?;
+            if row.was_read() {
+                write(self.store, Kind::Commit, self.no, &row.digest.0, &row.place)?;
+            }
+        }
         self.cursor.breaks.retain(|b| b.after < common);
         self.cursor.breaks.push(Break { after: common, base: last.0.saturating_sub(common.0) });
         self.cursor.stream = Some(stream);
@@ -157,7 +165,8 @@ impl Room<'_> {
         Ok(self.store.get(Kind::Commit, self.no, &digest.0)?.is_some())
     }
 
-    /// Remembers a commit, whatever its outcome, for as long as its row exists.
+    /// Remembers a commit, whatever its outcome, for as long as its row exists. After a restored backup, entries that the relay lacks
+    /// are remembered in the same way.
     fn remember_commit(&self, row: &Row, payload: &[u8]) -> Result<()> {
         let header = mls_header::parse(payload).filter(|header| header.room == self.id());
         if header.is_some_and(|header| header.content == ContentType::Commit) {
@@ -343,6 +352,9 @@ impl Room<'_> {
     }
 
     fn handle_foreign(&mut self, row: &mut Row, payload: &[u8]) -> Result<()> {
+        if self.take_resent(row)? {
+            return Ok(());
+        }
         let room = self.id();
         let roster = self.roster()?;
         let (provider, group) = self.group()?;
@@ -397,6 +409,52 @@ impl Room<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Recognises an entry that this profile read before the relay was restored from a copy without it: its author, whose answer was
+    /// lost with the entry, sent the same bytes again. Each is recognised once, because anything more is the relay's replay.
+    fn take_resent(&self, row: &mut Row) -> Result<bool> {
+        if self.cursor.breaks.is_empty() {
+            return Ok(false);
+        }
+        let Some(known) = self.last_with(row.digest)? else { return Ok(false) };
+        let is_gone = self.cursor.place(known.seq) != known.place;
+        if !is_gone || !known.was_read() {
+            return Ok(false);
+        }
+        (row.from, row.name) = (known.from, known.name);
+        row.notices.push(Notice::Duplicate);
+        write(self.store, Kind::Commit, self.no, &row.digest.0, &row.place)?;
+        Ok(true)
+    }
+
+    /// Returns the last row that is remembered by its digest: of a commit, or of an entry that a restored relay lacked.
+    fn last_with(&self, digest: Digest) -> Result<Option<Row>> {
+        let place: Option<Seq> = read(self.store, Kind::Commit, self.no, &digest.0)?;
+        Ok(place.map(|place| self.row_at(place)).transpose()?.flatten())
+    }
+
+    /// Returns the seq of a message in the relay's present log; `None` if a restored relay lacks it.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn present_seq(&self, row: &Row) -> Result<Option<Seq>> {
+        let is_present = |row: &Row| self.cursor.place(row.seq) == row.place;
+        if is_present(row) {
+            return Ok(Some(row.seq));
+        }
+        let again = self.last_with(row.digest)?.filter(is_present);
+        Ok(again.map(|again| again.seq))
+    }
+
+    /// Returns the row that shows a message, given one at its seq: the first copy's, if it came again.
+    fn shown_row(&self, row: Row, message: &MessageId) -> Result<Row> {
+        if !row.notices.contains(&Notice::Duplicate) {
+            return Ok(row);
+        }
+        let first = self.uses_of(message)?.into_iter().find(|by| Some(by.sender) == row.from);
+        let first = first.map(|first| self.row_at(first.place)).transpose()?.flatten();
+        Ok(first.unwrap_or(row))
     }
 
     /// Returns the roster after a commit plus the members that it removed, whose names the row still needs.
@@ -468,10 +526,10 @@ impl Room<'_> {
         let mut uses = self.uses_of(id)?;
         if let Some(first) = uses.iter().find(|by| by.sender != sender).copied() {
             let by = self.name_of(&first.sender)?;
-            row.notices.push(Notice::SameId { seq: first.seq, by });
+            row.notices.push(Notice::SameId { seq: first.place, by });
         }
         uses.retain(|by| by.sender != sender);
-        uses.push(IdUse { sender, seq: row.seq });
+        uses.push(IdUse { sender, place: row.place });
         write(self.store, Kind::Seen, self.no, id.as_bytes(), &uses)
     }
 
@@ -629,6 +687,7 @@ impl Room<'_> {
                     // This profile did not get the notes of time-outs from before it moderated.
                     self.excuse_others()?;
                     self.drop_stale_texts(policy)?;
+                    self.hold_overlong_texts(policy)?;
                 }
             }
             Act::Remove { member, .. } => {
@@ -641,7 +700,8 @@ impl Room<'_> {
             }
             Act::Retract { message, seq, category } => {
                 self.explain(*seq, record.actor, Some(*category))?;
-                if let Some(mut hit) = self.row(*seq)?.filter(|r| r.id == Some(*message)) {
+                let hit = self.row(*seq)?.map(|row| self.shown_row(row, message)).transpose()?;
+                if let Some(mut hit) = hit.filter(|row| row.id == Some(*message)) {
                     target.clone_from(&hit.name);
                     hit.content =
                         RowContent::Tombstone { by: Some(record.actor), category: Some(*category) };
@@ -660,6 +720,7 @@ impl Room<'_> {
                 self.drop_stale_texts(policy)?;
             }
             Act::Withdraw => self.drop_stale_texts(policy)?,
+            Act::Length(_) => self.hold_overlong_texts(policy)?,
             _ => {}
         }
         row.content =
@@ -694,12 +755,7 @@ impl Room<'_> {
         message: MessageId,
         seq: Seq,
     ) -> Result<()> {
-        let mut target = self.row(seq)?;
-        if target.as_ref().is_some_and(|row| row.notices.contains(&Notice::Duplicate)) {
-            // The message was sent again after the relay had forgotten it: the first copy is the one shown.
-            let first = self.uses_of(&message)?.into_iter().find(|by| by.sender == sender);
-            target = first.map(|first| self.row(first.seq)).transpose()?.flatten();
-        }
+        let target = self.row(seq)?.map(|row| self.shown_row(row, &message)).transpose()?;
         let known = target.as_ref().and_then(|target| target.from);
         let is_theirs = target.as_ref().is_none_or(|target| target.id == Some(message));
         let false_one = known.is_some_and(|from| from != sender || !is_theirs) || seq >= row.seq;
@@ -901,9 +957,9 @@ pub(super) struct IdUse {
     /// The message's sender.
     #[n(0)]
     pub(super) sender: MemberKey,
-    /// The message's place.
+    /// The message's place in this profile's history.
     #[n(1)]
-    pub(super) seq: Seq,
+    pub(super) place: Seq,
 }
 
 /// Names the record of the end of a member's last time-out.

@@ -328,7 +328,7 @@ impl<'s> Room<'s> {
     pub fn own_message(&self, id: &MessageId) -> Result<Row> {
         let me = self.me();
         let own = self.uses_of(id)?.into_iter().find(|by| by.sender == me);
-        let row = own.map(|own| self.row(own.seq)).transpose()?.flatten();
+        let row = own.map(|own| self.row_at(own.place)).transpose()?.flatten();
         row.ok_or_else(|| EngineError::NoSuchMessage(id.short()))
     }
 
@@ -525,7 +525,12 @@ impl<'s> Room<'s> {
     /// # Errors
     /// See [`EngineError`].
     pub fn row(&self, seq: Seq) -> Result<Option<Row>> {
-        let bytes = self.store.get_at(Kind::History, self.no, self.cursor.place(seq).0)?;
+        self.row_at(self.cursor.place(seq))
+    }
+
+    /// Returns the row at a place in this profile's history.
+    pub(super) fn row_at(&self, place: Seq) -> Result<Option<Row>> {
+        let bytes = self.store.get_at(Kind::History, self.no, place.0)?;
         bytes.map(|b| decode(&b)).transpose()
     }
 

@@ -329,6 +329,15 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether the entry was read and accepted.
+    pub(super) fn was_read(&self) -> bool {
+        let unread = |notice: &Notice| {
+            use Notice::{NotMine, RefusedCommit, Split, Unreadable};
+            matches!(notice, Unreadable | RefusedCommit(_) | NotMine | Split)
+        };
+        self.from.is_some() && !self.notices.iter().any(unread)
+    }
+
     /// Whether only the entry's existence is known, not its content.
     pub fn is_unknown(&self) -> bool {
         self.digest == Digest([0; 32])
@@ -529,7 +538,7 @@ pub struct Outgoing {
 /// Why a text is held in the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Held {
-    /// The relay refused it for good.
+    /// The relay refused it for good, or a rule does.
     #[n(0)]
     Refused(#[n(0)] RejectCode),
     /// The stay in which it was written has ended.

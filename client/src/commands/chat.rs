@@ -311,6 +311,7 @@ impl Chat {
                     self.out().remark("-- connected again");
                 }
                 self.show().await?;
+                self.tell_held();
                 self.remind().await?;
                 return Ok(());
             }
@@ -341,17 +342,21 @@ impl Chat {
             Event::Rows | Event::View => {}
         }
         self.show().await?;
+        self.tell_held();
         Ok(())
+    }
+
+    /// Tells of words that wait for their author, once for each number of them.
+    fn tell_held(&mut self) {
+        let held = waits_for_me(&self.shell.view());
+        if std::mem::replace(&mut self.told_held, held) != held {
+            self.shell.tell_held();
+        }
     }
 
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
     async fn remind(&mut self) -> Result<()> {
         let view = self.shell.view();
-        let held = waits_for_me(&view);
-        if held != self.told_held {
-            self.shell.tell_held();
-            self.told_held = held;
-        }
         for row in self.shell.pinned(&view).await? {
             if let RowContent::Text(text) = &row.content {
                 let (name, text) = (escape::one_line(&row.name), escape::one_line(text));
@@ -634,7 +639,7 @@ impl Chat {
 
 /// Returns how many messages wait for this member to send or drop them.
 fn waits_for_me(view: &RoomView) -> usize {
-    view.outbox.iter().filter(|waiting| waiting.held.is_some() || waiting.too_long).count()
+    view.outbox.iter().filter(|waiting| waiting.held.is_some()).count()
 }
 
 /// Returns the members' names; none where the room has no keys yet.

@@ -41,7 +41,8 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     }
     let done = done(&mut shell, &mut events, &command).await;
     shell.remark_all(&mut events);
-    if !matches!(command, InRoom::Outbox { .. }) {
+    // A refusal of words says itself what becomes of them.
+    if !matches!(command, InRoom::Outbox { .. }) && (done.is_ok() || !is_send) {
         shell.tell_held();
     }
     // Also what was found because the command was refused.

@@ -87,6 +87,13 @@ impl Told<'_> {
                 });
                 say(out, &object, &format!("{} is in the room.", escape::one_line(&name)))
             }
+            Outcome::InAlready { leaf } => {
+                let object = json!({
+                    "done": "admit", "already": true, "name": leaf.name, "key": leaf.member.to_hex(),
+                });
+                let text = format!("{} is in the room already.", escape::one_line(&leaf.name));
+                say(out, &object, &text)
+            }
             Outcome::Declined { name, unsaid } => declined(out, name.as_deref(), unsaid),
             Outcome::Retracted(count) => {
                 let object = json!({"done": "retract", "count": count});
@@ -220,7 +227,7 @@ fn draw_code(out: &Output, link: &str) -> Result<()> {
 /// Columns of the terminal; those of a plain one where it does not tell, or where output is none.
 fn terminal_columns() -> usize {
     const PLAIN: usize = 80;
-    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    let size = rustix::termios::tcgetwinsize(io::stdout());
     size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(PLAIN)
 }
 
@@ -286,18 +293,6 @@ pub(super) fn held(out: &Output, view: &RoomView) {
             "-- {messages} in your outbox {were} not sent: `hearth outbox ROOM` says why, `hearth outbox ROOM --send ID` sends a message, `hearth outbox ROOM --drop ID` drops it"
         )));
     }
-    let count = view.outbox.iter().filter(|waiting| waiting.too_long).count();
-    if count > 0 {
-        let messages = counted(count, "message", "messages");
-        let are = if count == 1 {
-            "is longer than the room allows now and stays"
-        } else {
-            "are longer than the room allows now and stay"
-        };
-        out.remark(&out.advice(&format!(
-            "-- {messages} in your outbox {are} there: `hearth outbox ROOM` lists what waits, `hearth outbox ROOM --drop ID` drops a message"
-        )));
-    }
 }
 
 /// Lists what waits in the outbox.
@@ -312,10 +307,6 @@ pub(super) fn outbox(out: &Output, view: &RoomView) -> Result<()> {
             "text": waiting.text,
         });
         let mut mark = String::new();
-        if waiting.too_long {
-            object["too_long"] = json!(true);
-            mark = " (too long for the room: it stays here)".into();
-        }
         if let Some(why) = waiting.held {
             let (word, words) = held_words(why);
             object["held"] = json!(word);
@@ -587,7 +578,6 @@ pub(super) fn status(
     let paused = numbers.paused_until > now;
     let (open, opens) = openness(numbers, now);
     let signed = view.acknowledged;
-    let overlong = view.outbox.iter().filter(|waiting| waiting.too_long).count();
     let held = view.outbox.iter().filter(|waiting| waiting.held.is_some()).count();
     let (members, waiting) = (view.roster.len(), view.outbox.len());
     let epoch = view.epoch.map(|epoch| epoch.0);
@@ -721,11 +711,6 @@ pub(super) fn status(
     if held > 0 {
         let held = format!("{held} of them stay there until you send or drop them");
         lines.push(out.advice(&format!("{held}: `hearth outbox ROOM`")));
-    }
-    if overlong > 0 {
-        let them = counted(overlong, "of them is", "of them are");
-        lines
-            .push(out.advice(&format!("{them} longer than the room allows: `hearth outbox ROOM`")));
     }
     let number = |number: Option<u64>| number.map_or("unknown".to_owned(), |n| n.to_string());
     lines.push(format!(

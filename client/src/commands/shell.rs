@@ -246,9 +246,13 @@ impl Shell {
                 Command::Revoke(invite_id(&link.token()))
             }
             InRoom::Knocks { .. } => Command::Knocks,
-            InRoom::Admit { member, .. } => {
-                Command::Admit(self.knocker(member).await?.pending.member)
-            }
+            InRoom::Admit { member, .. } => Command::Admit(match self.knocker(member).await {
+                // They may be in already: the answer of an earlier command was lost.
+                Err(failure) if failure.code == "no_such_knock" => {
+                    self.member(member).await.map_err(|_| failure)?.member
+                }
+                knocker => knocker?.pending.member,
+            }),
             InRoom::Decline { member, note, .. } => Command::Decline {
                 member: self.knocker(member).await?.pending.member,
                 words: note.clone().unwrap_or_default(),

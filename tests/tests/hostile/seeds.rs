@@ -1,5 +1,7 @@
 //! The hostile relay: seeds, and the proof that the harness notices when a defence is off.
 
+use std::time::Duration;
+
 use super::scene::{Lies, Scene};
 use crate::world::{
     Outcome, Person, WRONG_CLOCKS, World,
@@ -7,12 +9,16 @@ use crate::world::{
     play::{self, block_on},
 };
 use hearth_engine::{
+    Room,
     accord::{Mismatch, Waits},
+    act::InviteTerms,
     agreement::Change,
     policy::{Act, Category},
     state::{Notice, Row, RowContent},
 };
-use hearth_session::live::LiveError;
+use hearth_protocol::{RejectCode, Role};
+use hearth_session::live::{Live, LiveError};
+use tokio::time::Instant;
 
 /// Seeds of a run where none is asked for.
 const SEEDS: u64 = 50;
@@ -161,7 +167,9 @@ fn a6_refused_enactment_stops_nothing() {
         let amended = fay.visit(async |live| {
             let now = live.moment().earlier();
             let text = "What is said here stays here. Phones stay outside.".to_owned();
-            let agreement = live.room.queue_amendment(text, Change::Material, now, now)?;
+            let change = Change::Material;
+            let agreement =
+                live.send_own(|room| room.queue_amendment(text, change, now, now)).await?;
             live.amend(&agreement, false).await
         });
         amended.await.unwrap();
@@ -182,6 +190,76 @@ fn a6_refused_enactment_stops_nothing() {
         world.stage().refuses_agreements = false;
         fay.visit(async |live| live.tend().await).await.unwrap();
         assert_eq!(fay.room().unwrap().policy().unwrap().agreement.version, 2);
+    });
+}
+
+/// The relay refuses a long text because the room is full: what else waits goes out, and commands answer for themselves.
+#[test]
+fn refused_text_fails_no_command() {
+    block_on(async {
+        let world = World::hostile(1, &["Fay", "Ben"], 0);
+        let [mut fay, mut ben] = [0, 1].map(|who| Person::in_world(&world, who));
+        fay.found(&world.grant).await.unwrap();
+        ben.knock(&fay.invite(1).await.unwrap()).await.unwrap();
+        assert!(fay.admit("Ben").await.unwrap());
+        world.stage().message_bytes_max = 9_000;
+        fay.room().unwrap().queue_text("long ".repeat(2_000), fay.now()).unwrap();
+        let full = |sent: Result<(), LiveError>| {
+            let full = RejectCode::QuotaSpent;
+            assert!(
+                matches!(sent, Err(LiveError::Refused { code, kept: true, .. }) if code == full)
+            );
+        };
+        let did = fay.visit(async |live| {
+            full(live.flush().await);
+            let (now, ben) = (live.room.now(), live.room.find_member("Ben")?.member);
+            let until = live.relay_now().plus(60_000);
+            let queue = |room: &mut Room<'_>| room.queue_time_out(ben, until, String::new(), now);
+            let time_out = live.send_own(queue).await?;
+            live.commit(|room, now| room.time_out(&time_out, now)).await?;
+            let terms = InviteTerms { uses: 1, expires: until, role: Role::Member };
+            live.send_own(|room| room.invite(terms, now)).await?;
+            live.act(Act::Announce("All goes on.".into())).await?;
+            // Texts keep their order.
+            let id = live.room.queue_text("short".into(), now)?;
+            full(live.send_queued(&id).await);
+            Ok(())
+        });
+        did.await.unwrap();
+        world.stage().message_bytes_max = usize::MAX;
+        fay.visit(async |live| live.flush().await).await.unwrap();
+        ben.visit(async |live| live.tend().await).await.unwrap();
+        let texts: Vec<usize> = ben
+            .rows()
+            .iter()
+            .filter_map(|row| match &row.content {
+                RowContent::Text(text) => Some(text.len()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(texts, [10_000, 5]);
+        assert!(!ben.warned(), "{:?}", ben.rows());
+    });
+}
+
+/// A long history over a slow network is compared to its end, because each arrival gives the relay more time.
+#[test]
+fn slow_history_is_compared_whole() {
+    block_on(async {
+        let world = World::hostile(1, &["Fay", "Ben"], 0);
+        let [mut fay, mut ben] = [0, 1].map(|who| Person::in_world(&world, who));
+        fay.found(&world.grant).await.unwrap();
+        ben.knock(&fay.invite(1).await.unwrap()).await.unwrap();
+        assert!(fay.admit("Ben").await.unwrap());
+        let words = (0..40).map(|number| format!("{number} ").repeat(3_000));
+        for text in words {
+            fay.visit(async |live| live.send(text).await).await.unwrap();
+        }
+        world.links[0].slow_down(Duration::from_secs(15));
+        let before = Instant::now();
+        let answer = Live::recovery(&fay.network, fay.room().unwrap()).await;
+        assert!(matches!(answer, Err(LiveError::NothingToRecover)), "{:?}", answer.err());
+        assert!(before.elapsed() > Duration::from_secs(40), "{:?}", before.elapsed());
     });
 }
 

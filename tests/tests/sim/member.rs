@@ -9,7 +9,7 @@ use hearth_engine::{
     state::{RowContent, Standing},
 };
 use hearth_protocol::{
-    MemberKey, MessageId, Millis, RejectCode, Role, Seq,
+    MemberKey, MessageId, Millis, Role, Seq,
     frame::Door,
     hours::{Hours, Offset, Window},
 };
@@ -189,7 +189,7 @@ async fn act(sim: &Sim, person: &mut Member, action: Action) -> Result {
 /// Counts what the relay refused for good, whether it stays in the outbox or not.
 fn count_refusal(sim: &Sim, who: usize, result: &Result) {
     let Err(LiveError::Refused { code, kept, .. }) = result else { return };
-    if !kept || !code.may_retry() && *code != RejectCode::TooLong {
+    if !kept || !code.may_retry() {
         *sim.given_up.borrow_mut().entry(who).or_default() += 1;
     }
 }

@@ -45,6 +45,8 @@ pub struct Link {
     cut_until: RefCell<Option<Instant>>,
     /// Until then nothing arrives, and nobody is told.
     silent_until: RefCell<Option<Instant>>,
+    /// Time between two frames that arrive.
+    gap: Cell<Duration>,
 }
 
 /// The fate of a frame.
@@ -74,11 +76,20 @@ pub struct Conn {
 impl Link {
     pub fn new(seed: u64) -> Self {
         let dice = RefCell::new(Dice::new(seed));
-        Self { dice, cut_until: RefCell::default(), silent_until: RefCell::default() }
+        Self {
+            dice,
+            cut_until: RefCell::default(),
+            silent_until: RefCell::default(),
+            gap: Cell::default(),
+        }
     }
 
     pub fn cut(&self, until: Instant) {
         *self.cut_until.borrow_mut() = Some(until);
+    }
+
+    pub fn slow_down(&self, gap: Duration) {
+        self.gap.set(gap);
     }
 
     pub fn silence(&self, until: Instant) {
@@ -104,7 +115,7 @@ impl Link {
         let slow = if dice.chance(10) { 3_000 } else { 120 };
         let millis = dice.below(slow) as u64;
         let at = Instant::now() + Duration::from_millis(millis);
-        queue.back().map_or(at, |(last, _)| at.max(*last))
+        queue.back().map_or(at, |(last, _)| at.max(*last + self.gap.get()))
     }
 
     fn fate(&self, loss: u64) -> Fate {

@@ -2,7 +2,10 @@
 
 use hearth_protocol::Digest;
 
-use super::*;
+use super::{
+    world::{CLEO, FAY, World},
+    *,
+};
 use crate::{
     EngineError,
     accord::{Mismatch, Waits},
@@ -372,4 +375,42 @@ fn a6_withdrawal_drops_waiting_repetition() {
     circle.log.flush(&mut circle.ann);
     circle.show();
     circle.is_whole();
+}
+
+/// Two facilitators amend at once: the relay takes one, and the other learns why theirs fails.
+#[test]
+fn second_of_two_amendments_is_told() {
+    let mut world = World::new();
+    let act = Act::SetRole { member: world.key(CLEO), role: Role::Facilitator };
+    world.act(FAY, act);
+    for (first, second) in
+        [(Change::Material, Change::Material), (Change::Editorial, Change::Material)]
+    {
+        let [mine, theirs] = [(FAY, first), (CLEO, second)].map(|(who, change)| {
+            let room = &mut world.rooms[who];
+            let agreement = room.queue_amendment("New.".into(), change, NOW, NOW).unwrap();
+            world.log.flush(room);
+            agreement
+        });
+        world.show();
+        let faster = world.rooms[FAY].amend(&mine, NOW).unwrap();
+        let slower = world.rooms[CLEO].amend(&theirs, NOW).unwrap();
+        world.log.take(faster);
+        world.show();
+        assert!(!world.rooms[CLEO].is_waiting(slower.number).unwrap());
+        let refused = world.rooms[CLEO].amend(&theirs, NOW).err();
+        let rule = EngineError::Rule(RuleError::NotNextVersion);
+        assert_eq!(refused.map(|error| error.to_string()), Some(rule.to_string()));
+        // It is made again with the next number.
+        let again = world.rooms[CLEO].queue_amendment("Ours.".into(), second, NOW, NOW).unwrap();
+        world.log.flush(&mut world.rooms[CLEO]);
+        world.show();
+        let amended = world.rooms[CLEO].amend(&again, NOW).unwrap();
+        world.log.take(amended);
+        world.show();
+        assert_eq!(world.policy().pending.map(|p| p.version), Some(again.version));
+        let withdrawn = world.rooms[FAY].withdraw_amendment(NOW).unwrap();
+        world.log.take(withdrawn);
+        world.show();
+    }
 }

@@ -20,6 +20,7 @@ mod messages;
 mod order;
 mod rules;
 mod talk;
+mod waiting;
 mod world;
 
 use hearth_protocol::{

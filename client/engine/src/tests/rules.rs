@@ -157,7 +157,7 @@ fn agreement_versions_are_consecutive() {
     let amend = |agreement, change| Act::Amend { agreement, change };
     for version in [0, 1, 3] {
         let act = amend(next(version, 3), Change::Editorial);
-        bench.refuses(act, &RuleError::OutOfRange);
+        bench.refuses(act, &RuleError::NotNextVersion);
     }
     bench.refuses(amend(next(2, 3), Change::Initial), &RuleError::OutOfRange);
     bench.refuses(Act::Enact, &RuleError::Nothing);
@@ -168,10 +168,10 @@ fn agreement_versions_are_consecutive() {
     let later = AgreementRef { effective: NOW.plus(1), ..next(3, 4) };
     bench.act(amend(later, Change::Material));
     assert_eq!((bench.policy.agreement, bench.policy.pending), (next(2, 3), Some(later)));
-    bench.refuses(amend(next(3, 5), Change::Editorial), &RuleError::OutOfRange);
+    bench.refuses(amend(next(3, 5), Change::Editorial), &RuleError::NotNextVersion);
     bench.refuses(Act::Enact, &RuleError::OutOfRange);
     // The next draft needs its own number.
-    bench.refuses(amend(next(3, 6), Change::Material), &RuleError::OutOfRange);
+    bench.refuses(amend(next(3, 6), Change::Material), &RuleError::NotNextVersion);
     bench.act(amend(next(4, 6), Change::Material));
     assert_eq!(bench.policy.drafts, [Draft { id: Digest([4; 32]), version: 3 }]);
     let unsigned = RuleError::NotAcknowledged(AckError::OtherAgreement);

@@ -40,8 +40,7 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             let expires = live.relay_now().plus(millis);
             let terms = InviteTerms { uses, expires, role };
             let now = live.room.now();
-            let (link, _) = live.room.invite(terms, now)?;
-            live.flush().await?;
+            let (link, _) = live.send_own(|room| room.invite(terms, now)).await?;
             Ok(Outcome::Invited { link: Box::new(link), expires })
         }
         Command::Revoke(invite) => {
@@ -53,7 +52,15 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             Ok(Outcome::Knocks(knockers(live, listed)))
         }
         Command::Admit(member) => {
-            let knock = knock_of(live, listed, member).await?.1.map_err(AskError::Knock)?;
+            let knock = match knock_of(live, listed, member).await {
+                // It was answered already, perhaps over a connection that broke.
+                Err(AskError::NoSuchKnock) => {
+                    let leaf = live.room.roster()?.into_iter().find(|leaf| leaf.member == member);
+                    let leaf = leaf.ok_or(AskError::NoSuchKnock)?;
+                    return Ok(Outcome::InAlready { leaf });
+                }
+                knock => knock?.1.map_err(AskError::Knock)?,
+            };
             let seq = live.admit(&knock).await?;
             Ok(Outcome::Admitted { name: knock.name, member, seq })
         }
@@ -133,8 +140,8 @@ async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: Str
     }
     let until = if millis == 0 { Millis(0) } else { now_there.plus(millis) };
     let now = live.room.now();
-    let time_out = live.room.queue_time_out(member, until, note, now)?;
-    live.flush().await?;
+    let queue = |room: &mut Room<'_>| room.queue_time_out(member, until, note, now);
+    let time_out = live.send_own(queue).await?;
     let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
     Ok(Outcome::TimedOut { leaf, until, seq })
 }
@@ -200,18 +207,17 @@ async fn retract(live: &mut Live<'_>, rows: Vec<Row>, category: Category) -> Res
     for row in rows {
         let Some(message) = row.id else { continue };
         // What a restored relay no longer has cannot be retracted there; another entry may have its number.
-        let gone = live.room.cursor().place(row.seq) != row.place;
+        let Some(seq) = live.room.present_seq(&row)? else { continue };
         // Retractions and departures must stay readable, or what they explain would look like the relay's doing.
         let is_said = matches!(row.content, RowContent::Text(_) | RowContent::Held(_));
-        if gone || !is_said {
+        if !is_said {
             continue;
         }
         if row.from == Some(me) {
             let now = live.room.now();
-            live.room.queue_own_retraction(row.seq, now)?;
-            live.flush().await?;
+            live.send_own(|room| room.queue_own_retraction(seq, now)).await?;
         } else if moderates {
-            live.act(Act::Retract { message, seq: row.seq, category }).await?;
+            live.act(Act::Retract { message, seq, category }).await?;
         } else {
             return Err(EngineError::NotAuthor.into());
         }
@@ -231,8 +237,7 @@ async fn depart(live: &mut Live<'_>, withdrawn: bool, goodbye: Option<String>) -
     };
     let dropped = live.room.waiting_texts()?.len();
     let now = live.room.now();
-    live.room.queue_departure(withdrawn, now)?;
-    live.flush().await?;
+    live.send_own(|room| room.queue_departure(withdrawn, now)).await?;
     Ok(Outcome::Departed { dropped, unsaid })
 }
 
@@ -243,8 +248,10 @@ async fn say_goodbye(live: &mut Live<'_>, text: String) -> Result<Option<LiveErr
     }
     let now = live.room.now();
     let id = live.room.queue_text(text, now)?;
-    match live.flush().await {
-        Err(error @ LiveError::Refused { .. }) => {
+    match live.send_queued(&id).await {
+        Err(
+            error @ (LiveError::Refused { .. } | LiveError::Engine(EngineError::TooLong { .. })),
+        ) => {
             live.room.drop_waiting(&id)?;
             Ok(Some(error))
         }
@@ -266,7 +273,10 @@ async fn amend(live: &mut Live<'_>, text: String, change: Change, millis: u64) -
         // People have so long by either clock.
         millis => moment.own.max(moment.relay).plus(millis),
     };
-    let agreement = live.room.queue_amendment(text, change, effective, moment.earlier())?;
+    // The text goes ahead, so that everybody has it when the act names it.
+    let queue =
+        |room: &mut Room<'_>| room.queue_amendment(text, change, effective, moment.earlier());
+    let agreement = live.send_own(queue).await?;
     let at_once = change == Change::Material && millis == 0;
     live.amend(&agreement, at_once).await?;
     Ok(Outcome::Amended { agreement, in_force: at_once || change == Change::Editorial })

@@ -197,6 +197,11 @@ pub enum Outcome {
         /// The entry that carries the admission.
         seq: Seq,
     },
+    /// The member is in the room, and was before.
+    InAlready {
+        /// The member.
+        leaf: Leaf,
+    },
     /// The knock is declined.
     Declined {
         /// The knocker's name, if the knock opens.

@@ -77,8 +77,6 @@ pub struct Waiting {
     pub text: String,
     /// Why it waits for its author; `None` if it goes out by itself.
     pub held: Option<Held>,
-    /// Whether a later rule made it too long.
-    pub too_long: bool,
     /// Whether others may have it all the same.
     pub doubtful: bool,
 }
@@ -159,13 +157,11 @@ impl RoomView {
         let policy = inside(room.policy())?;
         let state = room.state().clone();
         let (held, doubtful) = (room.held_texts()?, room.doubtful_texts()?);
-        let overlong = room.overlong_texts()?;
         let outbox = room.waiting_texts()?.into_iter().map(|(id, written_at, text)| Waiting {
             id,
             written_at,
             text,
             held: held.iter().find(|(other, _)| *other == id).map(|(_, why)| *why),
-            too_long: overlong.contains(&id),
             doubtful: doubtful.contains(&id),
         });
         let outbox = outbox.collect();

@@ -20,6 +20,9 @@ pub enum LiveError {
     /// A request failed.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The connection broke after an act of a command was sent, and before its answer: the relay may have carried it out.
+    #[error("{0}, and it may have been done")]
+    Unanswered(RequestError),
     /// The relay refused a submission.
     #[error("{}", refusal_words(*.code))]
     Refused {
@@ -79,6 +82,17 @@ impl From<StoreError> for LiveError {
 }
 
 impl LiveError {
+    /// Says of an act that was asked for, and whose answer was lost, that it may have been done.
+    pub(super) fn of_own(self) -> Self {
+        match self {
+            Self::Request(error @ (RequestError::Timeout | RequestError::Lost(_))) => {
+                Self::Unanswered(error)
+            }
+            Self::Lost(lost) => Self::Unanswered(RequestError::Lost(lost)),
+            error => error,
+        }
+    }
+
     /// Whether what waits stays in the outbox, until people have cleared something up.
     pub const fn holds_back(&self) -> bool {
         matches!(
@@ -108,7 +122,9 @@ impl LiveError {
     pub const fn is_connection(&self) -> bool {
         match self {
             Self::Connect(error) => error.may_retry(),
-            Self::Lost(_) | Self::Request(RequestError::Timeout | RequestError::Lost(_)) => true,
+            Self::Lost(_)
+            | Self::Unanswered(_)
+            | Self::Request(RequestError::Timeout | RequestError::Lost(_)) => true,
             Self::Request(RequestError::Rejected { code, .. }) | Self::Refused { code, .. } => {
                 matches!(code, RejectCode::ShuttingDown)
             }

@@ -6,7 +6,7 @@
 mod door;
 mod error;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use hearth_engine::{
     EngineError, Room,
@@ -585,13 +585,21 @@ impl<'s> Live<'s> {
         }
     }
 
-    /// Sends everything that waits in the outbox, oldest first.
+    /// Sends everything that waits in the outbox, oldest first. A refused submission stops only the texts behind a text.
     ///
     /// # Errors
-    /// [`LiveError::Refused`] says whether the refused submission is kept.
+    /// [`LiveError::Refused`], the first of something that is dropped, or else the first; see [`LiveError`].
     pub async fn flush(&mut self) -> Result<()> {
-        let mut tries = 0;
-        while let Some(submission) = self.room.next_submission()? {
+        let refusals = self.flush_all().await?.into_iter().map(|(_, error)| error);
+        let first =
+            refusals.min_by_key(|error| matches!(error, LiveError::Refused { kept: true, .. }));
+        first.map_or(Ok(()), Err)
+    }
+
+    /// Sends everything that waits; returns what the relay refused, by its number in the outbox.
+    async fn flush_all(&mut self) -> Result<Vec<(u64, LiveError)>> {
+        let (mut tries, mut refused, mut refusals) = (0, BTreeSet::new(), Vec::new());
+        while let Some(submission) = self.room.next_beside(&refused)? {
             match Box::pin(self.submit(&submission)).await {
                 Ok(Outcome::Accepted(_)) => tries = 0,
                 Ok(Outcome::Lost | Outcome::Again) => tries += 1,
@@ -601,13 +609,48 @@ impl<'s> Live<'s> {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(MARKED_MILLIS)).await;
                 }
+                Err(error @ LiveError::Refused { code, .. }) if !error.is_connection() => {
+                    refused.insert(submission.number);
+                    refusals.push((submission.number, error));
+                    // The relay takes nothing of a stranger.
+                    if code == RejectCode::NotMember {
+                        break;
+                    }
+                }
                 Err(error) => return Err(error),
             }
             if tries >= TRIES_MAX {
                 return Err(LiveError::TooManyRaces);
             }
         }
-        Ok(())
+        Ok(refusals)
+    }
+
+    /// Sends what waits; fails only by what became of the caller's own submissions, because others are told of beside it.
+    async fn flush_for(&mut self, own: impl Fn(u64) -> bool) -> Result<()> {
+        let mut refusals = self.flush_all().await?;
+        let at = refusals.iter().position(|(number, _)| own(*number));
+        // What waits behind a refused text has that text's reason.
+        let waits = at.is_none() && self.room.waiting_numbers()?.into_iter().any(own);
+        match at {
+            Some(at) => Err(refusals.swap_remove(at).1),
+            None if waits => refusals.into_iter().next().map_or(Ok(()), |(_, error)| Err(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Queues a message of a command and sends it. A refusal of what waited before is not the command's.
+    ///
+    /// # Errors
+    /// [`LiveError::Unanswered`] if the relay's answer was lost; see [`LiveError`].
+    pub async fn send_own<T>(
+        &mut self,
+        queue: impl FnOnce(&mut Room<'s>) -> Result<T, EngineError>,
+    ) -> Result<T> {
+        let before = self.room.waiting_numbers()?;
+        let queued = queue(&mut self.room)?;
+        let sent = self.flush_for(|number| !before.contains(&number)).await;
+        sent.map_err(LiveError::of_own).map(|()| queued)
     }
 
     /// Sends a text and returns its id, after it is on the relay's disk.
@@ -626,20 +669,17 @@ impl<'s> Live<'s> {
     /// # Errors
     /// [`EngineError::TooLong`], or the relay's word for it; see [`LiveError`].
     pub async fn send_queued(&mut self, id: &MessageId) -> Result<()> {
-        let sent = self.send_waiting().await;
-        if let Err(error) = self.room.check_length_of(id) {
-            self.room.drop_waiting(id)?;
-            return Err(error.into());
-        }
-        match sent {
-            Err(LiveError::Refused { code: RejectCode::TooLong, retry_at, reason, .. })
-                if self.room.is_next(id)? =>
-            {
-                self.room.drop_waiting(id)?;
-                Err(LiveError::Refused { code: RejectCode::TooLong, retry_at, kept: false, reason })
-            }
-            sent => sent,
-        }
+        let own = self.room.number_of(id)?;
+        self.carry_out_departures().await?;
+        let sent = self.flush_for(|number| own == Some(number)).await;
+        let Some(text) = self.room.take_overlong(id)? else { return sent };
+        self.room.check_length(&text)?;
+        // The relay alone says so.
+        let (retry_at, reason) = match sent {
+            Err(LiveError::Refused { retry_at, reason, .. }) => (retry_at, reason),
+            _ => (None, Reason::Unknown),
+        };
+        Err(LiveError::Refused { code: RejectCode::TooLong, retry_at, kept: false, reason })
     }
 
     /// Sends what waits, after carrying out open departures: whoever has left is out before more is said.
@@ -667,8 +707,16 @@ impl<'s> Live<'s> {
     /// its own record, and no amendment takes effect while either clock says that there is time.
     ///
     /// # Errors
-    /// See [`LiveError`].
+    /// [`LiveError::Unanswered`] if the relay's answer was lost; see [`LiveError`].
     pub async fn commit(
+        &mut self,
+        make: impl FnMut(&mut Room<'s>, Millis) -> Result<Submission, EngineError>,
+    ) -> Result<Seq> {
+        self.commit_unasked(make).await.map_err(LiveError::of_own)
+    }
+
+    /// Does the same for what is due and nobody asked for.
+    async fn commit_unasked(
         &mut self,
         mut make: impl FnMut(&mut Room<'s>, Millis) -> Result<Submission, EngineError>,
     ) -> Result<Seq> {
@@ -713,13 +761,11 @@ impl<'s> Live<'s> {
         Ok(seq)
     }
 
-    /// Issues an amendment and signs it for its author, who wrote it; one that is to take effect at once does.
+    /// Issues an amendment, whose text was sent, and signs it for its author, who wrote it; one that is to take effect at once does.
     ///
     /// # Errors
-    /// See [`LiveError`].
+    /// [`RuleError::NotNextVersion`] if another amendment was made at the same time; see [`LiveError`].
     pub async fn amend(&mut self, agreement: &Agreement, at_once: bool) -> Result<()> {
-        // The text goes ahead, so that everybody has it when the act names it.
-        self.flush().await?;
         self.commit(|room, now| room.amend(agreement, now)).await?;
         if agreement.change != Change::Material {
             return Ok(());
@@ -769,7 +815,7 @@ impl<'s> Live<'s> {
     /// # Errors
     /// See [`LiveError`].
     pub async fn effects_only(&mut self, effects: Vec<Effect>) -> Result<()> {
-        self.effects_if(None, effects).await.map(|_| ())
+        self.effects_if(None, effects).await.map(|_| ()).map_err(LiveError::of_own)
     }
 
     async fn effects_if(
@@ -820,6 +866,8 @@ impl<'s> Live<'s> {
         match self.do_what_is_due().await {
             // What does not agree is told, and nothing is due before a facilitator has put it back.
             Ok(()) | Err(LiveError::EpochTakenBack) => {}
+            // Nobody asked for it, and it goes on by itself.
+            Err(LiveError::Unanswered(error)) => return Err(error.into()),
             Err(error) => return Err(error),
         }
         self.compare_if_due().await
@@ -846,7 +894,7 @@ impl<'s> Live<'s> {
         // A clock that was ahead at the last one must not put the next one off.
         let due = renewed.plus(RENEWAL_MILLIS) <= now || renewed > now.plus(RENEWAL_MILLIS);
         if due && self.room.roster()?.len() > 1 {
-            match self.commit(|room, now| room.renew(None, now)).await {
+            match self.commit_unasked(|room, now| room.renew(None, now)).await {
                 // A renewal is not worth failing a command for: it is due again with the next one.
                 Ok(_)
                 | Err(
@@ -926,7 +974,7 @@ impl<'s> Live<'s> {
                 let act = Act::Depart(departure.clone());
                 if still_open { room.act(act, now) } else { Err(EngineError::Busy) }
             };
-            match self.commit(act).await {
+            match self.commit_unasked(act).await {
                 // Somebody else carried it out meanwhile.
                 Ok(_) | Err(LiveError::Engine(EngineError::Busy)) => {}
                 // The others are as fast, or the relay is busy: it is open still when this profile comes again.
@@ -1048,9 +1096,7 @@ impl<'s> Live<'s> {
             }
             Err(RequestError::Rejected { code, retry_at }) => {
                 // Words that a rule forbids stay for the person who wrote them.
-                let too_long = code == RejectCode::TooLong;
-                let kept = code.may_retry() && !submission.is_commit
-                    || too_long && self.room.is_text(submission.number)?;
+                let kept = code.may_retry() && !submission.is_commit;
                 if kept {
                     self.room.refused_for_now(submission.number)?;
                 }
@@ -1223,24 +1269,28 @@ async fn compare(
     door::authenticate(&mut connection, room).await?;
     let id = room.id();
     connection.request(|req| ClientFrame::Subscribe { req, room: id, after }).await?;
-    let mut common = None;
-    let shown = async {
-        loop {
-            let ServerFrame::Entries { room: of, entries, .. } = connection.next().await? else {
-                continue;
-            };
-            for entry in entries.iter().filter(|_| of == id) {
-                if entry.seq > until || room.had_entry(entry)? == Some(false) {
-                    return Ok::<_, LiveError>(());
-                }
-                common = Some(entry.seq);
-                if entry.seq == until {
-                    return Ok(());
+    let (mut seen, mut common) = (after, None);
+    'shown: while seen < until {
+        // Only an entry that was not shown before gives the relay more time.
+        let arrival = async {
+            loop {
+                if let ServerFrame::Entries { room: of, entries, .. } = connection.next().await?
+                    && of == id
+                    && entries.iter().any(|entry| entry.seq > seen)
+                {
+                    return Ok::<_, LiveError>(entries);
                 }
             }
+        };
+        let arrived = timeout(ENTRIES_DEADLINE, arrival).await;
+        for entry in arrived.map_err(|_| LiveError::Withheld(until))?? {
+            if entry.seq > until || room.had_entry(&entry)? == Some(false) {
+                break 'shown;
+            }
+            seen = seen.max(entry.seq);
+            common = Some(entry.seq);
         }
-    };
-    timeout(ENTRIES_DEADLINE, shown).await.map_err(|_| LiveError::Withheld(until))??;
+    }
     connection.close().await;
     Ok(common)
 }

@@ -80,6 +80,8 @@ pub struct Stage {
     forgotten: HashSet<(MemberKey, MessageId)>,
     /// No version of the agreement comes into force.
     pub refuses_agreements: bool,
+    /// A longer message is refused, as in a room that is full.
+    pub message_bytes_max: usize,
     /// The relay is not told to pause.
     pub hide_numbers: bool,
     /// Frames and entries handled while lies were told.
@@ -123,6 +125,7 @@ impl Stage {
             colluders: HashSet::new(),
             forgotten: HashSet::new(),
             refuses_agreements: false,
+            message_bytes_max: usize::MAX,
             hide_numbers: false,
             events: 0,
             lies: HashMap::new(),
@@ -465,6 +468,14 @@ impl Stage {
         let enacts = |effect: &Effect| matches!(effect, Effect::SetAgreement { .. });
         if self.refuses_agreements && submitted.effects.iter().any(enacts) {
             let code = RejectCode::RoomFull;
+            return vec![answer(&ServerFrame::Reject { req, code, retry_at: None })];
+        }
+        let commits = mls_header::parse(&payload).is_some_and(|h| h.content == ContentType::Commit);
+        if payload.len() > self.message_bytes_max && !commits {
+            if let Some((_, refused)) = self.submitted.get_mut(&(member, submitted.id)) {
+                *refused = true;
+            }
+            let code = RejectCode::QuotaSpent;
             return vec![answer(&ServerFrame::Reject { req, code, retry_at: None })];
         }
         if self.hide_numbers {
