@@ -36,6 +36,8 @@ pub enum Event {
     News,
     /// A newcomer knocks.
     Knock,
+    /// A rule holds back what waits in the outbox, for a reason that was not told yet.
+    Waits(LiveError),
     /// Due work failed, for a reason that was not told yet. The rest goes on.
     Trouble(LiveError),
 }
@@ -86,6 +88,8 @@ pub struct Session<'s> {
     trouble: Option<String>,
     /// Whether due work comes before the next wait.
     tends: bool,
+    /// Whether the next connection is told before due work is done.
+    puts_off: bool,
     /// Events to tell before any other work.
     untold: VecDeque<Event>,
     missed: Box<dyn Fn(u64) + 's>,
@@ -106,6 +110,7 @@ impl<'s> Session<'s> {
             away: None,
             trouble: None,
             tends: false,
+            puts_off: false,
             untold: VecDeque::new(),
             missed: Box::new(missed),
         }
@@ -186,7 +191,7 @@ impl<'s> Session<'s> {
     /// See [`Self::turn`].
     pub async fn send_waiting(&mut self) -> Result<Option<Event>, LiveError> {
         let Some(Link::Up(live)) = &mut self.link else { return Ok(None) };
-        let flushed = flush(live).await;
+        let flushed = live.flush().await;
         self.passes(flushed)
     }
 
@@ -207,6 +212,11 @@ impl<'s> Session<'s> {
             self.backoff.reset();
         }
         Instant::now() + self.backoff.next_delay()
+    }
+
+    /// Tells the next connection before due work is done, because a command is about that work.
+    pub const fn put_off_due_work(&mut self) {
+        self.puts_off = true;
     }
 
     /// Says goodbye to the relay.
@@ -233,7 +243,13 @@ impl<'s> Session<'s> {
         };
         let (post_quantum, moved) = (live.is_post_quantum(), live.was_moved());
         self.link = Some(Link::Up(live));
-        let done = self.tend().await?;
+        let done = match std::mem::take(&mut self.puts_off) {
+            true => {
+                self.tends = true;
+                Event::News
+            }
+            false => self.tend().await?,
+        };
         if matches!(done, Event::Down { .. }) {
             return Ok(done);
         }
@@ -241,7 +257,7 @@ impl<'s> Session<'s> {
         let again = self.away.take().is_some();
         let up = Event::Up(Up { again, post_quantum, moved });
         Ok(match done {
-            Event::Trouble(_) => {
+            Event::Trouble(_) | Event::Waits(_) => {
                 self.untold.push_back(up);
                 done
             }
@@ -259,7 +275,7 @@ impl<'s> Session<'s> {
         let tended = live.tend().await;
         let done = match tended {
             Err(error) if breaks(&error) => Err(error),
-            tended => match (tended, flush(live).await) {
+            tended => match (tended, live.flush().await) {
                 (_, Err(error)) if breaks(&error) => Err(error),
                 // One reason is told at a time; the other is found again.
                 (tended, flushed) => tended.and(flushed),
@@ -285,7 +301,8 @@ impl<'s> Session<'s> {
             return Ok(None);
         }
         self.trouble = Some(why);
-        Ok(Some(Event::Trouble(error)))
+        let waits = matches!(error, LiveError::Refused { kept: true, .. });
+        Ok(Some(if waits { Event::Waits(error) } else { Event::Trouble(error) }))
     }
 
     /// Schedules the next attempt after any error that is not final.
@@ -308,15 +325,6 @@ impl<'s> Session<'s> {
         let why = (self.away.as_ref() != Some(&text)).then_some(error);
         self.away = Some(text);
         Ok(Event::Down { why, retry: at })
-    }
-}
-
-/// Sends what waits; what a rule holds back stays.
-async fn flush(live: &mut Live<'_>) -> Result<(), LiveError> {
-    match live.flush().await {
-        // The sender was shown the refusal.
-        Err(LiveError::Refused { kept: true, .. }) => Ok(()),
-        flushed => flushed,
     }
 }
 

@@ -329,6 +329,8 @@ impl Chat {
             }
             Event::Ended(why) => return Err(Failure::from(&*why).into()),
             Event::Trouble(_) | Event::CatchingUp(_) => self.shell.remark(&event),
+            // The sender was shown the refusal.
+            Event::Waits(_) => return Ok(()),
             // Once until somebody looks: a knock can be repeated without end.
             Event::Knock => {
                 if !std::mem::replace(&mut self.told_knock, true) {

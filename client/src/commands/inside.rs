@@ -8,7 +8,7 @@ use hearth_text::escape;
 
 use super::{
     Context, Result, Wanted, follow,
-    shell::{Did, Shell},
+    shell::{Did, Shell, is_local},
 };
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg},
@@ -40,7 +40,10 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
         *link = Some(context.link(link.as_deref(), Wanted::Invite(&on_input))?.to_string());
     }
     let done = done(&mut shell, &mut events, &command).await;
-    shell.remark_all(&mut events);
+    // What refuses words refused them before, too: it is told once.
+    if !is_send {
+        shell.remark_all(&mut events);
+    }
     // A refusal of words says itself what becomes of them.
     if !matches!(command, InRoom::Outbox { .. }) && (done.is_ok() || !is_send) {
         shell.tell_held();
@@ -72,18 +75,6 @@ async fn done(shell: &mut Shell, events: &mut Events, command: &InRoom) -> Resul
             Err(failure) => return Err(failure),
         }
     }
-}
-
-/// Whether a command is of this device alone.
-const fn is_local(command: &InRoom) -> bool {
-    matches!(
-        command,
-        InRoom::Mute { .. }
-            | InRoom::Unmute { .. }
-            | InRoom::Outbox { send: None, .. }
-            | InRoom::Recover { .. }
-            | InRoom::Send { .. }
-    )
 }
 
 /// Says of words that the disk did not take that they went nowhere.

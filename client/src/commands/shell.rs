@@ -15,8 +15,8 @@ use hearth_protocol::{
 };
 use hearth_session::{
     client::{
-        AskError, Client, Command, Consent, Event, Events, Heard, Knocker, Outcome, Page, Question,
-        RoomView,
+        AskError, Client, Command, Consent, Event, Events, Heard, Knocker, Link, Outcome, Page,
+        Question, RoomView,
     },
     live::{LiveError, now},
     session::Up,
@@ -94,6 +94,12 @@ impl Shell {
                 let entries = counted(*missed, "entry", "entries");
                 self.out.remark(&format!("Catching up with {entries} ..."));
             }
+            Event::Waits(error) if !self.follows => {
+                let Failure { message, advice, .. } = Failure::from(&**error);
+                let advice = self.out.advice(&advice);
+                let message = escape::one_line(&message);
+                self.out.remark(&format!("-- what waited did not go out: {message}. {advice}"));
+            }
             Event::Trouble(error) => {
                 let failure = Failure::from(&**error);
                 let advice = self.out.advice(&failure.advice);
@@ -165,6 +171,12 @@ impl Shell {
     /// Resolves the words of a command.
     async fn command(&self, command: &InRoom) -> Result<Command> {
         self.check_role(command)?;
+        if let Link::Down { why, .. } = &self.view().link
+            && self.follows
+            && !is_local(command)
+        {
+            return Err(nothing_done(why));
+        }
         Ok(match command {
             InRoom::Send { text, .. } => Command::Say { text: text.clone() },
             InRoom::Announce { text, .. } => Command::Act(Act::Announce(text.clone())),
@@ -524,7 +536,8 @@ impl Shell {
                 if !self.follows && why.exit != exit::UNREACHABLE {
                     return Err(why);
                 }
-                self.out.remark(&format!("Not up to date: {}", why.message));
+                let mark = if self.follows { "-- not" } else { "Not" };
+                self.out.remark(&format!("{mark} up to date: {}", why.message));
                 (None, None)
             }
             Err(error) => return Err(error.into()),
@@ -577,6 +590,18 @@ impl Shell {
         outcome::verify(&self.out, leaf.as_ref(), became)?;
         fresh.map(|()| Did::Done)
     }
+}
+
+/// Whether a command is of this device alone, or waits in the outbox for a connection.
+pub(super) const fn is_local(command: &InRoom) -> bool {
+    matches!(
+        command,
+        InRoom::Mute { .. }
+            | InRoom::Unmute { .. }
+            | InRoom::Outbox { send: None, .. }
+            | InRoom::Recover { .. }
+            | InRoom::Send { .. }
+    )
 }
 
 /// Says why a room is not up to date; fails only if something lied.
@@ -734,7 +759,7 @@ pub(super) fn question_words(question: &Question) -> String {
         ),
         Question::Expire { seconds } => format!(
             "Keep messages for {}? What is older is deleted for everybody. That cannot be undone.",
-            show::span(*seconds)
+            when::exact(Duration::from_secs(*seconds))
         ),
         Question::LongPause { millis } => {
             format!("Pause the room for {}?", when::exact(Duration::from_millis(*millis)))

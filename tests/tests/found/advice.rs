@@ -214,7 +214,7 @@ fn chat_says_why_nothing_goes() {
     let mut chat = enter(&circle, &circle.fay);
     relay.stop();
     chat.await_line("the loss", |line| line.contains("what you write meanwhile is kept"));
-    answers(&mut chat, &[("/status", "the relay cannot be reached now")]);
+    answers(&mut chat, &[("/knocks", "the relay cannot be reached now")]);
     for entry in fs::read_dir(relay.data()).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.is_file() {
             fs::remove_file(entry).unwrap();
@@ -223,7 +223,8 @@ fn chat_says_why_nothing_goes() {
     copy(saved.path(), relay.data());
     relay.restart();
     chat.await_line("what is wrong", |line| line.contains("Trying again from time to time"));
-    for line in ["/status", "/pause 5m", "/pause 400d", "/remove Nobody --reason conduct"] {
+    answers(&mut chat, &[("/status", "not up to date: history went backwards")]);
+    for line in ["/pause 5m", "/pause 400d", "/remove Nobody --reason conduct"] {
         chat.type_line(line);
         let answer = chat.await_line("why", |line| line.contains("nothing was done"));
         assert!(answer.contains("backwards") && answer.contains("/quit"), "{answer}");

@@ -551,7 +551,7 @@ fn d13_nobody_reads_engineers_words() {
     for args in [
         vec!["send", circle.room.as_str(), "hello"],
         vec!["read", &circle.room],
-        vec!["status", &circle.room],
+        vec!["knocks", &circle.room],
         vec!["receipt", "verify", "/nonexistent"],
         vec!["receipt", "verify", "/"],
         vec!["--passphrase-file", "/nonexistent", "room", "list"],

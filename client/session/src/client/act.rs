@@ -302,31 +302,33 @@ async fn enact(live: &mut Live<'_>) -> Result {
     Ok(Outcome::Done)
 }
 
-/// Does a command that needs no connection; gives it back if it needs one.
-pub(super) fn local(room: &mut Room<'_>, command: Command) -> Result<Outcome, Undone> {
-    let done = match command {
-        Command::Log => log(room),
-        Command::Verify(member) => verify(room, member),
-        Command::Mute { member, muted } => {
-            room.set_muted(member, muted).map(|()| Outcome::Done).map_err(AskError::from)
-        }
-        Command::DropWaiting(id) => drop_waiting(room, id),
-        Command::Agreements => agreements(room),
-        Command::Shown(place) => {
-            room.mark_shown(place).map(|()| Outcome::Done).map_err(AskError::from)
-        }
-        Command::Told => room.mark_told().map(|()| Outcome::Done).map_err(AskError::from),
-        command => return Err(Undone::NeedsRelay(command)),
-    };
-    done.map_err(Undone::Failed)
+/// Whether a command needs no connection.
+pub(super) const fn is_local(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Log
+            | Command::Verify(_)
+            | Command::Mute { .. }
+            | Command::DropWaiting(_)
+            | Command::Agreements
+            | Command::Shown(_)
+            | Command::Told
+    )
 }
 
-/// Why [`local`] did not do a command.
-pub(super) enum Undone {
-    /// It needs the relay.
-    NeedsRelay(Command),
-    /// It failed.
-    Failed(AskError),
+/// Does a command that needs no connection.
+pub(super) fn local(room: &mut Room<'_>, command: &Command) -> Result {
+    match *command {
+        Command::Log => return log(room),
+        Command::Verify(member) => return verify(room, member),
+        Command::DropWaiting(id) => return drop_waiting(room, id),
+        Command::Agreements => return agreements(room),
+        Command::Mute { member, muted } => room.set_muted(member, muted)?,
+        Command::Shown(place) => room.mark_shown(place)?,
+        Command::Told => room.mark_told()?,
+        _ => {}
+    }
+    Ok(Outcome::Done)
 }
 
 fn log(room: &mut Room<'_>) -> Result {

@@ -42,6 +42,8 @@ pub enum Event {
     CatchingUp(u64),
     /// Somebody knocks.
     Knock,
+    /// A rule holds back what waits in the outbox, for now.
+    Waits(Arc<LiveError>),
     /// Due work failed; the rest goes on.
     Trouble(Arc<LiveError>),
 }

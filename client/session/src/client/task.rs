@@ -14,7 +14,7 @@ use hearth_text::escape;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    act::{self, Listed, Undone},
+    act::{self, Listed},
     command::{AskError, Command, Consent, Outcome, Question},
     event::Event,
     hub::Teller,
@@ -47,6 +47,17 @@ enum Pending {
         id: Option<MessageId>,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     },
+}
+
+impl Pending {
+    /// Whether the command is about what would be done by itself: it has to come before that.
+    const fn comes_before_due_work(&self) -> bool {
+        matches!(self, Self::Command(Asked { command, .. }) if is_about_due_work(command))
+    }
+}
+
+const fn is_about_due_work(command: &Command) -> bool {
+    matches!(command, Command::Enact | Command::WithdrawAmendment)
 }
 
 /// Where a room is.
@@ -130,6 +141,9 @@ impl<'s> RoomTask<'s> {
     async fn turn(&mut self, ready: Ready, asked: &mut mpsc::Receiver<Asked>) {
         let Place::Live(session) = &mut self.place else { return };
         let connects = matches!(ready, Ready::Connect);
+        if connects && self.pending.iter().any(Pending::comes_before_due_work) {
+            session.put_off_due_work();
+        }
         let mut meanwhile = None;
         let done = {
             let mut turn = Box::pin(session.turn(ready));
@@ -140,7 +154,11 @@ impl<'s> RoomTask<'s> {
                     next = asked.recv(), if connects => match next {
                         None => break None,
                         Some(next) if needs_attempt(&next.command) => {
+                            let again = is_about_due_work(&next.command);
                             wait(&mut self.pending, next);
+                            if again {
+                                break None;
+                            }
                         }
                         // The attempt is given up and made again: the store has the room meanwhile.
                         Some(next) => {
@@ -187,6 +205,7 @@ impl<'s> RoomTask<'s> {
                 self.listed.clear();
                 self.teller.tell(Event::Knock);
             }
+            session::Event::Waits(error) => self.teller.tell(Event::Waits(Arc::new(error))),
             session::Event::Trouble(error) => self.teller.tell(Event::Trouble(Arc::new(error))),
         }
     }
@@ -327,7 +346,14 @@ impl<'s> RoomTask<'s> {
             return Ok(Outcome::Kept { id, why });
         };
         match live.send_queued(&id).await {
-            Ok(()) => Ok(Outcome::Sent { id, place: live.room.own_message(&id)?.place }),
+            Ok(()) => match live.room.own_message(&id) {
+                Ok(row) => Ok(Outcome::Sent { id, place: row.place }),
+                // It went out with what waited, and was refused there.
+                Err(error) => Err(match live.refusal_of(&id).await? {
+                    Some(refusal) => AskError::Live(Arc::new(refusal)),
+                    None => error.into(),
+                }),
+            },
             Err(error) => {
                 let refused_for_now = matches!(&error, LiveError::Refused { kept: true, .. });
                 let held = live.room.held_texts()?.iter().any(|(held, _)| *held == id);
@@ -364,11 +390,9 @@ impl<'s> RoomTask<'s> {
         if matches!(command, Command::Recover) {
             return self.recover(consent).await;
         }
-        let command = match act::local(self.room()?, command) {
-            Ok(outcome) => return Ok(outcome),
-            Err(Undone::Failed(error)) => return Err(error),
-            Err(Undone::NeedsRelay(command)) => command,
-        };
+        if act::is_local(&command) {
+            return act::local(self.room()?, &command);
+        }
         if let Command::SendHeld(id) = command {
             if self.room()?.doubtful_texts()?.contains(&id) {
                 agree(Question::SendAgain(id), &consent)?;
@@ -551,18 +575,7 @@ fn agree(question: Question, consent: &Consent) -> Result<(), AskError> {
 
 /// Whether a command waits until the first attempt to connect has ended. Words wait in the outbox instead.
 const fn needs_attempt(command: &Command) -> bool {
-    !matches!(
-        command,
-        Command::Say { .. }
-            | Command::Log
-            | Command::Verify(_)
-            | Command::Mute { .. }
-            | Command::DropWaiting(_)
-            | Command::Agreements
-            | Command::Shown(_)
-            | Command::Told
-            | Command::Recover
-    )
+    !act::is_local(command) && !matches!(command, Command::Say { .. } | Command::Recover)
 }
 
 fn session_of<'s>(network: &Network, room: Room<'s>, teller: &Teller) -> Session<'s> {

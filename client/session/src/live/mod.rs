@@ -16,7 +16,7 @@ use hearth_engine::{
     clock::{Clock, Moment},
     outbox::Submission,
     policy::{Act, RuleError},
-    state::Standing,
+    state::{Held, Standing},
 };
 use hearth_protocol::{
     ClientFrame, Effect, Entry, EntryContent, Epoch, MessageId, Millis, RejectCode, Role, RoomId,
@@ -1107,6 +1107,22 @@ impl<'s> Live<'s> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Returns why a text is held that this profile sent.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn refusal_of(&mut self, id: &MessageId) -> Result<Option<LiveError>> {
+        let held = self.room.held_texts()?.into_iter().find(|(held, _)| held == id);
+        Ok(match held {
+            None => None,
+            Some((_, Held::Out)) => Some(LiveError::NotInside(self.room.state().standing.clone())),
+            Some((_, Held::Refused(code))) => {
+                let reason = self.reason(code, None).await?;
+                Some(LiveError::Refused { code, retry_at: None, kept: true, reason })
+            }
+        })
     }
 
     /// Looks for the record that says why something is refused: it may have come just now.
