@@ -47,7 +47,19 @@ fn with_room(command: &str, room: &str) -> String {
 /// Returns a room command as it is typed in the chat; nothing if the chat does not take it.
 fn in_chat_alone(command: &str) -> Option<String> {
     let mut words = command.strip_prefix(PROGRAM)?.split(' ');
-    let name = words.next()?;
+    let name = match words.next()? {
+        // The chat has these two by themselves.
+        "agreement" => match words.next()? {
+            "show" => "agreement",
+            "diff" => "agreement diff",
+            "acknowledge" => "acknowledge",
+            _ => return None,
+        },
+        name => name,
+    };
+    if name.starts_with("agreement") || name == "acknowledge" {
+        return Some(format!("/{name}"));
+    }
     let taken = ROOM_COMMANDS.iter().any(|entry| entry.topic.is_some() && entry.name == name);
     if !taken && name != "help" {
         return None;
@@ -73,8 +85,12 @@ mod tests {
             ("Ask a facilitator.", "Ask a facilitator."),
             ("Take `--as NAME`.", "Take `--as NAME`."),
             (
-                "Read it with `hearth agreement show ROOM`.",
-                "Read it with `hearth agreement show tuesday`. (Type /quit first: it works outside of the chat.)",
+                "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
+                "Read it with `/agreement`, then `/acknowledge`.",
+            ),
+            (
+                "Run `hearth agreement enact ROOM`.",
+                "Run `hearth agreement enact tuesday`. (Type /quit first: it works outside of the chat.)",
             ),
             ("Type /quit, then `hearth follow ROOM`.", "Type /quit, then `hearth follow tuesday`."),
         ] {

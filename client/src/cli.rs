@@ -11,6 +11,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hearth_protocol::Role;
+use serde::{Deserialize, Serialize};
 
 use crate::text::when;
 
@@ -146,6 +147,8 @@ pub enum Command {
         #[arg(long, value_name = "N")]
         count: Option<u32>,
     },
+    /// Do commands from standard input and print events, for programs: one JSON object a line, see docs/lines.md.
+    Lines,
     /// Show or change the profile itself.
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -307,7 +310,7 @@ pub enum ProfileCommand {
 }
 
 /// What is done in a room, by command or with a slash in `chat`.
-#[derive(Clone, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand, Serialize, Deserialize)]
 pub enum InRoom {
     /// Say something. M [E; R]
     Send {
@@ -636,7 +639,7 @@ pub enum InRoom {
 }
 
 /// Roles by the words people type.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize, Deserialize)]
 pub enum RoleArg {
     /// Holds the room; appoints others.
     Facilitator,
@@ -649,7 +652,7 @@ pub enum RoleArg {
 }
 
 /// Categories by the words people type.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the words say it")]
 pub enum CategoryArg {
     Unspecified,
@@ -661,7 +664,7 @@ pub enum CategoryArg {
 }
 
 /// On or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Switch {
     /// On.
     On,
@@ -955,6 +958,29 @@ pub const ROOM_COMMANDS: [Entry; 38] = {
         },
     ]
 };
+
+/// Commands that only a chat has, because the command line has them in another form.
+pub const CHAT_COMMANDS: [Entry; 4] = {
+    use Topic as T;
+    use Who as W;
+    [
+        entry(
+            "agreement",
+            W::Members,
+            T::Looking,
+            ["[diff]", "diff"],
+            "read the agreement, or what changed in it",
+        ),
+        entry("acknowledge", W::Members, T::Looking, ["", ""], "sign the new agreement"),
+        entry("rooms", W::Members, T::Looking, ["", ""], "list your rooms"),
+        entry("room", W::Members, T::Looking, ["NAME", "skills-group"], "go to another room"),
+    ]
+};
+
+/// Returns every command that a chat lists or names.
+pub fn chat_commands() -> impl Iterator<Item = &'static Entry> {
+    ROOM_COMMANDS.iter().chain(&CHAT_COMMANDS)
+}
 
 impl Command {
     /// Returns the room that the command names.

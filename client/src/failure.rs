@@ -1,6 +1,6 @@
 //! How a command fails: what failed, what to try next, a code for programs, and the exit code.
 
-use std::io;
+use std::{borrow::Cow, io};
 
 use hearth_console::line::AskError;
 use hearth_engine::{
@@ -51,7 +51,7 @@ pub mod exit {
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The word in JSON.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What failed, in one line.
     pub message: String,
     /// What to try next, in one line.
@@ -70,12 +70,12 @@ impl Failure {
     /// Makes one.
     pub fn new(
         exit: u8,
-        code: &'static str,
+        code: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
         Self {
-            code,
+            code: code.into(),
             message: message.into(),
             advice: advice.into(),
             exit,

@@ -4,8 +4,9 @@
 //! characters by itself.
 
 use std::{
+    collections::VecDeque,
     io::{self, Write as _},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use hearth_engine::{
@@ -17,7 +18,9 @@ use hearth_engine::{
 };
 use hearth_protocol::{MemberKey, Millis, Role, frame::Door};
 use hearth_text::{count::counted, escape};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use crate::{
     advice,
@@ -33,7 +36,54 @@ pub struct Output {
     json: bool,
     quiet: bool,
     printer: Option<hearth_console::line::Printer>,
+    sink: Option<Arc<Sink>>,
     place: Place,
+}
+
+/// Lines for a reader in another process.
+#[derive(Default)]
+pub struct Sink {
+    lines: Mutex<VecDeque<Printed>>,
+    printed: Notify,
+    /// Columns of the reader's terminal.
+    columns: Option<usize>,
+}
+
+/// One printed line, by where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Printed {
+    /// For standard output.
+    Out(String),
+    /// For standard error.
+    Err(String),
+}
+
+impl Sink {
+    /// Makes one for a reader whose terminal has so many columns, if it has any.
+    pub fn new(columns: Option<usize>) -> Self {
+        Self { columns, ..Self::default() }
+    }
+
+    /// Waits until something was printed. Cancel safe.
+    pub async fn printed(&self) {
+        self.printed.notified().await;
+    }
+
+    /// Returns what was printed since the last call, oldest first.
+    pub fn take(&self) -> Vec<Printed> {
+        self.lock().drain(..).collect()
+    }
+
+    fn put(&self, line: Printed) {
+        self.lock().push_back(line);
+        self.printed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Printed>> {
+        // A panic elsewhere leaves whole lines.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where the reader types commands.
@@ -51,7 +101,25 @@ enum Place {
 impl Output {
     /// Prints to standard output.
     pub fn stdout(json: bool) -> Self {
-        Self { json, quiet: false, printer: None, place: Place::default() }
+        Self { json, quiet: false, printer: None, sink: None, place: Place::default() }
+    }
+
+    /// Prints to a reader in another process.
+    pub fn to(json: bool, sink: Arc<Sink>) -> Self {
+        Self { sink: Some(sink), ..Self::stdout(json) }
+    }
+
+    /// Returns the columns of the terminal that results are printed to; those of a plain one where it does not tell.
+    pub fn terminal_columns(&self) -> usize {
+        const PLAIN: usize = 80;
+        let columns = match &self.sink {
+            Some(sink) => sink.columns,
+            None => {
+                let size = rustix::termios::tcgetwinsize(io::stdout());
+                size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+            }
+        };
+        columns.unwrap_or(PLAIN)
     }
 
     /// Prints above the line that is being typed.
@@ -137,6 +205,10 @@ impl Output {
     /// # Errors
     /// If standard output is closed.
     pub fn line(&self, text: &str) -> io::Result<()> {
+        if let Some(sink) = &self.sink {
+            sink.put(Printed::Out(text.to_owned()));
+            return Ok(());
+        }
         if let Some(printer) = &self.printer {
             printer.print(text);
             return Ok(());
@@ -146,6 +218,9 @@ impl Output {
 
     /// Prints a remark that is no result: to standard error, so that a program's input stays clean.
     pub fn remark(&self, text: &str) {
+        if let Some(sink) = &self.sink {
+            return sink.put(Printed::Err(text.to_owned()));
+        }
         if let Some(printer) = &self.printer {
             printer.print(&self.wrapped(text));
             return;

@@ -63,8 +63,8 @@ fn a_profile_in_use_is_not_shared() {
     let (_relay, circle) = lived_in();
     let mut following = circle.fay.starts(&["follow", &circle.room]);
     following.await_line("the past", |line| line.contains("Something to keep"));
-    circle.fay.run(&["send", &circle.room, "x"]).refused(1, "profile_in_use");
-    circle.fay.run(&["read", &circle.room]).refused(1, "profile_in_use");
+    circle.fay.run(&["profile", "check"]).refused(1, "profile_in_use");
+    circle.fay.run(&["receipt", &circle.room]).refused(1, "profile_in_use");
     following.close_input();
     assert_eq!(following.wait().code, Some(0));
     circle.say(&circle.fay, "x");

@@ -34,6 +34,7 @@ mod power;
 mod read_only;
 mod recovery;
 mod roster;
+mod shared_profile;
 mod sim;
 mod soak;
 mod storm;

@@ -3,7 +3,7 @@
 //! What is typed goes out; what starts with a slash is a room command, parsed by the same table as the command line.
 //! While the relay is away, words are kept in the outbox, and the member is told.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hearth_console::{
     line::{self, Console, ConsoleReader, GivenBack, LineError},
@@ -11,6 +11,7 @@ use hearth_console::{
 };
 use hearth_engine::{
     EngineError,
+    agreement::Agreement,
     policy::RuleError,
     state::{RowContent, Standing},
 };
@@ -18,21 +19,23 @@ use hearth_protocol::{Millis, Role, Seq};
 use hearth_session::{
     client::{
         AskError, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
+        Told,
     },
     live::now,
 };
 use hearth_text::{count::counted, escape};
+use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Context, Result, inside,
+    Context, Result, agreement, inside,
     shell::{Did, Shell, question_words},
-    slip,
+    slip, socket,
 };
 use crate::{
     advice,
-    cli::InRoom,
-    failure::{Failure, exit},
+    cli::{Entry, InRoom},
+    failure::{Failure, exit, text_missing},
     show::Output,
     text::when,
     text::wrap,
@@ -99,6 +102,8 @@ struct Chat {
     told_knock: bool,
     /// How many texts waited for their author when it was told.
     told_held: usize,
+    /// Other rooms of which it was said that there is something new, with the last place then.
+    elsewhere: HashMap<Arc<str>, Seq>,
     /// What the person was asked.
     asked: Option<Asked>,
 }
@@ -109,6 +114,8 @@ enum Asked {
     Act(InRoom, Question),
     /// Whether to say this word, which is a command without its slash.
     Say(String),
+    /// Whether to sign this version of the agreement, which was shown.
+    Acknowledge(Box<Agreement>),
 }
 
 /// What a typed line is.
@@ -154,7 +161,8 @@ pub(super) async fn run(
     let name = shell.room.clone();
     let shell = shell.following(context.out.clone().in_chat(&name));
     let mut console = None;
-    let mut chat = Chat { shell, told_knock: false, told_held: 0, asked: None };
+    let (elsewhere, asked) = Default::default();
+    let mut chat = Chat { shell, told_knock: false, told_held: 0, elsewhere, asked };
     let talk = async {
         let started = Console::start("> ", alternate);
         let (reader, printer) = started.map_err(|error| Stop::Failed(error.into()))?;
@@ -168,6 +176,7 @@ pub(super) async fn run(
         }
         chat.run(events, reader, idle).await
     };
+    let talk = socket::beside(socket::serve(context, &client), talk);
     // Before the terminal is changed, and above all that waits for the relay: a signal that finds the default would
     // leave the terminal without echo, and a relay that says nothing must not keep anybody from ending. What was in
     // the middle is in the store, as after a power cut.
@@ -296,10 +305,25 @@ impl Chat {
     async fn heard(&mut self, heard: Heard) -> Result<(), Stop> {
         match heard {
             Heard::Told(told) if *told.room == *self.shell.room => self.happened(told.event).await,
-            Heard::Told(_) => Ok(()),
+            Heard::Told(told) => Ok(self.elsewhere(&told).await?),
             // The rows are there, whatever of their events was lost.
             Heard::Lagged(_) => Ok(self.show().await?),
         }
+    }
+
+    /// Says once of another room that there is something new.
+    async fn elsewhere(&mut self, told: &Told) -> Result<()> {
+        let view = self.shell.client.view(&told.room).await?;
+        let is_new = view.borrow().last > view.borrow().shown;
+        if matches!(told.event, Event::Rows) && is_new {
+            let last = view.borrow().last;
+            let before = self.elsewhere.insert(Arc::clone(&told.room), last);
+            if before.is_none_or(|before| before < view.borrow().shown) {
+                let room = escape::one_line(&told.room);
+                self.out().remark(&format!("-- something new in {room}: /room {room}"));
+            }
+        }
+        Ok(())
     }
 
     /// Shows what the client tells, and what is new in the room.
@@ -411,6 +435,10 @@ impl Chat {
                 return Ok(Next::On);
             }
             (Some(Asked::Act(..)), _) => self.out().remark("-- nothing was done"),
+            (Some(Asked::Acknowledge(agreement)), Line::Words(typed)) => {
+                return self.sign(*agreement, typed).await;
+            }
+            (Some(Asked::Acknowledge(_)), _) => self.out().remark("-- nothing was signed"),
             (Some(Asked::Say(word)), Line::Words(again)) if word == *again => {
                 return self.say(again).await;
             }
@@ -523,6 +551,10 @@ impl Chat {
             self.out().remark(&format!("-- {}", slip::unknown(&word)));
             return Ok(Next::On);
         };
+        if slip::is_of_chat_alone(entry) {
+            let rest = line.get(word.len()..).unwrap_or_default().trim();
+            return self.of_chat(entry, rest).await;
+        }
         let mut words = vec![word.clone(), self.shell.room.clone()];
         words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
         match slip::parse(words) {
@@ -544,6 +576,79 @@ impl Chat {
                 Ok(Next::On)
             }
         }
+    }
+
+    /// Does a command that only a chat has.
+    async fn of_chat(&mut self, entry: &Entry, rest: &str) -> Result<Next, Stop> {
+        let done = match (entry.name, rest) {
+            ("agreement", "") => agreement::show(&self.shell).await,
+            ("agreement", "diff") => agreement::diff(&self.shell).await,
+            ("acknowledge", "") => self.ask_to_sign().await,
+            ("rooms", "") => self.list_rooms().await,
+            ("room", wanted) if !wanted.is_empty() => self.go_to(wanted).await,
+            _ => {
+                let usage = slip::usage(entry);
+                self.out().remark(&format!("-- nothing was sent. It goes: {usage}"));
+                Ok(())
+            }
+        };
+        if let Err(failure) = done {
+            self.tell(&failure);
+        }
+        Ok(Next::On)
+    }
+
+    /// Shows the version that waits for this member, and asks for the words.
+    async fn ask_to_sign(&mut self) -> Result<()> {
+        let versions = agreement::versions(&self.shell).await?;
+        let view = self.shell.view();
+        let Some(coming) = versions.coming else {
+            self.out().remark("-- you have acknowledged the current agreement");
+            return Ok(());
+        };
+        let coming = coming.ok_or_else(|| text_missing(&view.standing))?;
+        agreement::print(self.out(), &coming, &view.title)?;
+        self.out().remark(
+            "-- To accept all of the above, type I acknowledge. Anything else signs nothing.",
+        );
+        self.asked = Some(Asked::Acknowledge(Box::new(coming)));
+        Ok(())
+    }
+
+    async fn sign(&mut self, agreement: Agreement, typed: &str) -> Result<Next, Stop> {
+        if !agreement::is_acknowledged(typed) {
+            self.out().remark(
+                "-- nothing was signed, and what you typed was not sent. /acknowledge asks again.",
+            );
+            return Ok(Next::On);
+        }
+        match self.shell.ask(Command::Acknowledge(agreement)).await {
+            Ok(_) => self.out().remark("-- you have signed it; /status shows it"),
+            Err(failure) => self.tell(&failure),
+        }
+        self.show().await?;
+        Ok(Next::On)
+    }
+
+    async fn list_rooms(&self) -> Result<()> {
+        for room in self.shell.client.rooms().await? {
+            let here = if room.name == self.shell.room { " (here)" } else { "" };
+            let title = escape::one_line(&room.title);
+            let standing = room.standing.as_str();
+            let text = format!("{:24} {standing:10} {title}{here}", room.name);
+            self.out().say(&json!({"room": room.name, "standing": standing}), &text)?;
+        }
+        Ok(())
+    }
+
+    /// Goes to another room of the profile. Both stay in step with their relays.
+    async fn go_to(&mut self, wanted: &str) -> Result<()> {
+        let out = self.out().clone();
+        let shell = Shell::new(&self.shell.client, wanted, &out).await?;
+        let room = shell.room.clone();
+        self.shell = shell.following(out.in_chat(&room));
+        self.greet().await?;
+        self.show().await
     }
 
     async fn act(&mut self, command: &InRoom, consent: Consent) -> Result<Next, Stop> {
@@ -611,7 +716,7 @@ impl Chat {
     /// Gives words that went nowhere back to the person who wrote them.
     fn give_back(&self, command: &InRoom, failure: &Failure) {
         let nowhere =
-            !failure.kept && matches!(failure.code, "too_long" | "bad_text" | "outbox_full");
+            !failure.kept && matches!(&*failure.code, "too_long" | "bad_text" | "outbox_full");
         if let InRoom::Send { text, .. } = command
             && nowhere
         {

@@ -1,20 +1,34 @@
 //! `hearth follow`: what is new and what comes, over lost connections.
 
 use hearth_console::signals;
-use hearth_session::client::{Event, Events, Heard};
+use hearth_session::client::{Client, Event, Heard, Link};
 use tokio::io::AsyncReadExt as _;
 
 use super::{Result, shell::Shell};
-use crate::failure::{Failure, exit};
+use crate::{
+    failure::{Failure, exit},
+    show::Output,
+};
 
-/// Prints what is new and what comes until end of input or a signal. What is there already is printed in any case, even where
-/// standard input is empty.
-pub(super) async fn run(shell: &mut Shell, mut events: Events) -> Result<()> {
-    let mut stop = std::pin::pin!(signals::stop());
-    let mut end = std::pin::pin!(end_of_input());
+/// Prints what is new and what comes until somebody stops it. What is there already is printed before `until.end` is heeded.
+pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
+    client: &Client,
+    room: &str,
+    out: &Output,
+    until: Until<S, E>,
+) -> Result<()> {
+    let mut events = client.events();
+    let shell = &mut Shell::new(client, room, out).await?;
+    let mut stop = std::pin::pin!(until.stop);
+    let mut end = std::pin::pin!(until.end);
     let mut lied: Option<Failure> = None;
     // The end of input ends nothing before what is there was printed.
     let mut printed = false;
+    // Another window may have connected already.
+    if !matches!(shell.view().link, Link::Connecting) {
+        lied = shown(shell).await?;
+        printed = true;
+    }
     loop {
         let heard = tokio::select! {
             // First, so that a signal never finds the default once the relay is talked to.
@@ -43,15 +57,31 @@ pub(super) async fn run(shell: &mut Shell, mut events: Events) -> Result<()> {
             },
             Some(Heard::Told(_)) => continue,
         }
-        match shell.print_rows(false, false).await {
-            Err(failure) if failure.exit == exit::LIED => lied = Some(failure),
-            result => {
-                result?;
-            }
-        }
+        lied = shown(shell).await?.or(lied);
         printed = true;
     }
     lied.map_or(Ok(()), Err)
+}
+
+/// Prints what is new; returns the failure that alarms among it end in.
+async fn shown(shell: &Shell) -> Result<Option<Failure>> {
+    match shell.print_rows(false, false).await {
+        Err(failure) if failure.exit == exit::LIED => Ok(Some(failure)),
+        result => result.map(|_| None),
+    }
+}
+
+/// What ends it.
+pub(super) struct Until<S, E> {
+    /// At once.
+    pub(super) stop: S,
+    /// Once what is there was printed.
+    pub(super) end: E,
+}
+
+/// A signal ends it, and the end of standard input.
+pub(super) fn until_stopped() -> Until<impl Future<Output = ()>, impl Future<Output = ()>> {
+    Until { stop: signals::stop(), end: end_of_input() }
 }
 
 /// Resolves at end of standard input, or at a signal to stop.

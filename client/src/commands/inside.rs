@@ -2,44 +2,81 @@
 
 use std::io::Read as _;
 
-use hearth_engine::content::TEXT_BYTES_MAX;
-use hearth_session::client::{Command, Consent, Events};
+use hearth_engine::{content::TEXT_BYTES_MAX, policy::Category};
+use hearth_protocol::Role;
+use hearth_session::client::{Client, Command, Consent, Events, Question};
 use hearth_text::escape;
 
 use super::{
     Context, Result, Wanted, follow,
-    shell::{Did, Shell, is_local},
+    rooms::{confirm, confirm_person},
+    shell::{Did, Shell, is_local, question_words},
+    socket,
 };
 use crate::{
     cli::{CategoryArg, InRoom, RoleArg},
     failure::Failure,
+    show::Output,
 };
-use hearth_engine::policy::Category;
-use hearth_protocol::Role;
 
-/// Runs one room command on a client of its own.
+/// Runs one room command on a client of its own, or on the one that has the profile open.
 pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     let is_send = matches!(command, InRoom::Send { .. });
-    if let InRoom::Send { text, .. } = &mut command {
-        *text = read_words(text)?;
+    match &mut command {
+        InRoom::Send { text, .. } => *text = read_words(text)?,
+        InRoom::Revoke { room, link, .. } => {
+            let on_input = format!("revoke {room}");
+            *link = Some(context.link(link.as_deref(), Wanted::Invite(&on_input))?.to_string());
+        }
+        InRoom::Log { export: Some(file), .. } => *file = std::path::absolute(&file)?,
+        _ => {}
     }
     let client = match context.client() {
+        Err(failure) if failure.code == "profile_in_use" => {
+            return socket::run(context, command, failure).await;
+        }
         Err(failure) if is_send => return Err(unsent(failure)),
         client => client?,
     };
+    let done = match command {
+        InRoom::Follow { .. } => {
+            let until = follow::until_stopped();
+            let serving = socket::serve(context, &client);
+            let followed = follow::run(&client, command.room(), &context.out, until);
+            socket::beside(serving, followed).await
+        }
+        command => {
+            perform(&client, &command, &context.out, async |asked: Asking<'_>| {
+                let Asking { question, words } = asked;
+                match question.is_for_programs() {
+                    true => confirm(false, words),
+                    false => confirm_person(false, words),
+                }
+            })
+            .await
+        }
+    };
+    client.close().await;
+    done
+}
+
+/// What a person is asked.
+pub(super) struct Asking<'a> {
+    pub(super) question: &'a Question,
+    pub(super) words: &'a str,
+}
+
+/// Does one command in a room, and tells what was found beside it. `ask` fails if the person does not agree.
+pub(super) async fn perform(
+    client: &Client,
+    command: &InRoom,
+    out: &Output,
+    ask: impl AsyncFn(Asking<'_>) -> Result<()>,
+) -> Result<()> {
+    let is_send = matches!(command, InRoom::Send { .. });
     let mut events = client.events();
-    let mut shell = Shell::new(&client, command.room(), &context.out).await?;
-    if let InRoom::Follow { .. } = command {
-        let followed = follow::run(&mut shell, events).await;
-        drop(shell);
-        client.close().await;
-        return followed;
-    }
-    if let InRoom::Revoke { link, .. } = &mut command {
-        let on_input = format!("revoke {}", shell.room);
-        *link = Some(context.link(link.as_deref(), Wanted::Invite(&on_input))?.to_string());
-    }
-    let done = done(&mut shell, &mut events, &command).await;
+    let mut shell = Shell::new(client, command.room(), out).await?;
+    let done = done(&mut shell, &mut events, command, ask).await;
     // What refuses words refused them before, too: it is told once.
     if !is_send {
         shell.remark_all(&mut events);
@@ -50,14 +87,16 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     }
     // Also what was found because the command was refused.
     let told = shell.tell_mismatches().await;
-    drop(shell);
-    client.close().await;
-    done?;
+    done.map_err(|failure| failure.in_room(&shell.room))?;
     told.map(|_| ())
 }
 
-/// Does the command, asking a person for what it needs.
-async fn done(shell: &mut Shell, events: &mut Events, command: &InRoom) -> Result<()> {
+async fn done(
+    shell: &mut Shell,
+    events: &mut Events,
+    command: &InRoom,
+    ask: impl AsyncFn(Asking<'_>) -> Result<()>,
+) -> Result<()> {
     if !is_local(command) {
         // What waited goes out, and what is due is done, before the command.
         shell.ask(Command::Refresh).await?;
@@ -68,7 +107,8 @@ async fn done(shell: &mut Shell, events: &mut Events, command: &InRoom) -> Resul
         match shell.act(command, consent).await {
             Ok(Did::Done) => return Ok(()),
             Ok(Did::Asks(question)) => {
-                shell.confirm(&question)?;
+                let words = shell.out.advice(&question_words(&question));
+                ask(Asking { question: &question, words: &words }).await?;
                 consent = Consent::To(question);
             }
             Err(failure) if matches!(command, InRoom::Send { .. }) => return Err(unsent(failure)),
@@ -79,7 +119,7 @@ async fn done(shell: &mut Shell, events: &mut Events, command: &InRoom) -> Resul
 
 /// Says of words that the disk did not take that they went nowhere.
 pub(super) fn unsent(mut failure: Failure) -> Failure {
-    failure.advice = match failure.code {
+    failure.advice = match &*failure.code {
         "disk_full" => "Free some space, then send it again.",
         "read_only" => "Make the disk or folder writable, then send it again.",
         // The outbox may have them all the same; the same words wait there once.

@@ -1,14 +1,17 @@
 //! What each command does. One file per family; `shell` serves the command line and `chat` alike.
 
+mod agreement;
 mod chat;
 mod door;
 mod follow;
 mod inside;
+mod lines;
 mod outcome;
 mod profile;
 mod rooms;
 mod shell;
 mod slip;
+mod socket;
 mod steward;
 mod template;
 
@@ -121,6 +124,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Steward { room, only, count } => {
             Box::pin(steward::run(&context, &room, only, count)).await
         }
+        Command::Lines => Box::pin(lines::run(&context)).await,
         Command::Profile(command) => profile::run(&context, command),
         Command::Completions { shell } => Ok(profile::completions(shell)?),
         Command::Man { dir } => profile::manual(&dir),

@@ -215,20 +215,13 @@ fn declined(out: &Output, name: Option<&str>, unsaid: bool) -> Result<()> {
 }
 
 fn draw_code(out: &Output, link: &str) -> Result<()> {
-    match qr::draw(link, qr::Drawing::HalfBlocks, terminal_columns()) {
+    match qr::draw(link, qr::Drawing::HalfBlocks, out.terminal_columns()) {
         Ok(drawn) => Ok(out.line(&drawn)?),
         Err(error) => {
             out.remark(&format!("The QR code is left out: {error}. The link above says the same."));
             Ok(())
         }
     }
-}
-
-/// Columns of the terminal; those of a plain one where it does not tell, or where output is none.
-fn terminal_columns() -> usize {
-    const PLAIN: usize = 80;
-    let size = rustix::termios::tcgetwinsize(io::stdout());
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(PLAIN)
 }
 
 /// Says what of the relay's rules was put back, and what remains.

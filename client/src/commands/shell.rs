@@ -1,6 +1,6 @@
 //! What every line shell does with a room: asks the client, and prints what became of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use hearth_engine::{
     EngineError,
@@ -51,6 +51,8 @@ pub(super) struct Shell {
     view: watch::Receiver<Arc<RoomView>>,
     /// Whether it was said that a connection is not post-quantum.
     told_classical: bool,
+    /// The last place that was printed here: other windows print for themselves.
+    printed: Cell<Seq>,
     /// Whether the reader sees the room all the time, and needs not be told that it is not up to date.
     follows: bool,
 }
@@ -68,7 +70,8 @@ impl Shell {
         let room = view.borrow().room.to_string();
         let out = out.clone().in_room(&room);
         let (client, told_classical, follows) = (client.clone(), false, false);
-        Ok(Self { client, out, room, view, told_classical, follows })
+        let printed = Cell::new(view.borrow().shown);
+        Ok(Self { client, out, room, view, told_classical, printed, follows })
     }
 
     /// Prints elsewhere, to a reader who sees the room all the time.
@@ -451,14 +454,14 @@ impl Shell {
         let failure = self
             .outdated()
             .await?
-            .filter(|failure| !matches!(failure.code, "not_member" | "not_acknowledged"));
+            .filter(|failure| !matches!(&*failure.code, "not_member" | "not_acknowledged"));
         let standing = self.view().standing.clone();
         let printed = self.print_rows(all, held).await;
         if failure.is_none() && standing == Standing::Member && matches!(printed, Ok(false)) {
             self.out.say_none(nothing_new(all))?;
         }
         // What it says stands below, with the words of a decline.
-        let printed = printed.or_else(|failure| match failure.code {
+        let printed = printed.or_else(|failure| match &*failure.code {
             "not_member" if standing != Standing::Member => Ok(true),
             _ => Err(failure),
         });
@@ -476,7 +479,7 @@ impl Shell {
     /// `verification_failed` if an alarm was among them.
     pub(super) async fn print_rows(&self, all: bool, held: bool) -> Result<bool> {
         let (mut alarm, mut any) = (false, false);
-        let shown = self.view().shown;
+        let shown = self.printed.get();
         let mut from = if all { Seq(0) } else { Seq(shown.0.saturating_add(1)) };
         loop {
             let rows = self.client.rows(&self.room, Page::From(from)).await?;
@@ -484,6 +487,7 @@ impl Shell {
             any |= self.print(&rows, held)?;
             let fresh: Vec<Row> = rows.into_iter().filter(|row| row.place > shown).collect();
             alarm |= any_alarm(&fresh);
+            self.printed.set(last.max(self.printed.get()));
             self.ask(Command::Shown(last)).await?;
             from = Seq(last.0.saturating_add(1));
         }
@@ -606,7 +610,7 @@ pub(super) const fn is_local(command: &InRoom) -> bool {
 
 /// Says why a room is not up to date; fails only if something lied.
 pub(super) fn outdated(out: &Output, failure: Failure) -> Result<()> {
-    match failure.code {
+    match &*failure.code {
         _ if failure.exit == exit::UNREACHABLE => {
             out.remark(&format!("Not up to date: {}", failure.message));
             Ok(())

@@ -8,7 +8,9 @@ use hearth_protocol::Role;
 use hearth_text::escape;
 
 use crate::{
-    cli::{Cli, Entry, INVITE_USES_MAX, InRoom, ROOM_COMMANDS, Topic, with_joined_times},
+    cli::{
+        CHAT_COMMANDS, Cli, Entry, INVITE_USES_MAX, InRoom, Topic, chat_commands, with_joined_times,
+    },
     text::link,
     text::nearest,
     text::when,
@@ -25,7 +27,12 @@ const ASKING: [&str; 6] = ["help", "quit", "exit", "q", "?", "logout"];
 
 /// Finds a command that works in the chat.
 pub(super) fn find(word: &str) -> Option<&'static Entry> {
-    ROOM_COMMANDS.iter().find(|entry| entry.name.eq_ignore_ascii_case(word))
+    chat_commands().find(|entry| entry.name.eq_ignore_ascii_case(word))
+}
+
+/// Whether the command line has the command in another form.
+pub(super) fn is_of_chat_alone(entry: &Entry) -> bool {
+    CHAT_COMMANDS.iter().any(|other| other.name == entry.name)
 }
 
 /// Returns the command that a line without a slash may have been meant as: a command's word alone, or with what the command
@@ -91,8 +98,7 @@ fn begins_with_name(text: &str, names: &[String]) -> bool {
 pub(super) fn list(role: Role, columns: Option<usize>) -> String {
     let mut lines = Vec::new();
     for topic in Topic::ALL {
-        let of_topic = ROOM_COMMANDS
-            .iter()
+        let of_topic = chat_commands()
             .filter(|entry| entry.topic == Some(topic) && entry.who.includes(role))
             // A plain line does the same.
             .filter(|entry| entry.name != "send")
@@ -125,7 +131,10 @@ pub(super) fn one(word: &str) -> String {
     let Some(entry) = find(word) else { return unknown(word) };
     let cli = Cli::command();
     let mut lines = vec![usage(entry)];
-    if let Some(command) = cli.find_subcommand(entry.name) {
+    if is_of_chat_alone(entry) {
+        lines.push(format!("{}{}.", entry.does[..1].to_uppercase(), &entry.does[1..]));
+        lines.push(format!("For {}.", entry.who.words()));
+    } else if let Some(command) = cli.find_subcommand(entry.name) {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         lines.push(without_codes(&about).to_owned());
         lines.push(format!("For {}.", entry.who.words()));
@@ -301,7 +310,7 @@ pub(super) fn unknown(word: &str) -> String {
 
 /// Finds the command that a word is a slip or the beginning of.
 fn nearest_usage(word: &str) -> Option<String> {
-    let of_room = ROOM_COMMANDS.iter().filter(|entry| entry.topic.is_some());
+    let of_room = chat_commands().filter(|entry| entry.topic.is_some());
     let names = of_room.map(|entry| entry.name).chain(["help", "quit"]);
     let name = nearest::nearest(word, names)?;
     Some(find(name).map_or_else(|| format!("/{name}"), usage))
@@ -326,6 +335,8 @@ fn without_codes(about: &str) -> &str {
 mod tests {
     use super::*;
 
+    use crate::cli::ROOM_COMMANDS;
+
     #[test]
     fn help_lists_what_the_role_may() {
         let (facilitator, member, observer) =
@@ -345,9 +356,9 @@ mod tests {
 
     #[test]
     fn every_command_is_explained_without_codes() {
-        for entry in ROOM_COMMANDS {
+        for entry in chat_commands() {
             let text = crate::advice::in_chat(&one(entry.name), "tuesday");
-            assert!(text.starts_with(&usage(&entry)) && text.lines().count() > 2, "{text}");
+            assert!(text.starts_with(&usage(entry)) && text.lines().count() > 2, "{text}");
             assert!(text.contains(entry.who.words()), "{text}");
             for code in ["CF", "[E]", "[R]", "F [", "M [", "ROOM"] {
                 assert!(!text.contains(code), "{code}: {text}");
@@ -413,7 +424,7 @@ mod tests {
 
     #[test]
     fn examples_are_taken() {
-        for entry in ROOM_COMMANDS {
+        for entry in &ROOM_COMMANDS {
             let words = super::super::chat::arguments(entry.name, entry.example);
             let line = [entry.name, "room"].map(str::to_owned).into_iter().chain(words);
             let parsed = parse(line.collect());

@@ -14,7 +14,7 @@ use hearth_session::{
 use hearth_text::{escape, name};
 use serde_json::json;
 
-use super::{Context, Result, shell::Shell};
+use super::{Context, Result, shell::Shell, socket};
 use crate::{failure::Failure, show};
 
 /// The rule by which knocks are admitted.
@@ -42,11 +42,14 @@ pub(super) async fn run(
         inside: names(&view),
         told_coming: None,
     };
-    let ended = tokio::select! {
-        biased;
-        () = signals::stop() => Ok(()),
-        ended = steward.keep(events) => ended,
+    let kept = async {
+        tokio::select! {
+            biased;
+            () = signals::stop() => Ok(()),
+            ended = steward.keep(events) => ended,
+        }
     };
+    let ended = socket::beside(socket::serve(context, &client), kept).await;
     drop(steward);
     client.close().await;
     ended

@@ -357,7 +357,7 @@ async fn e8_unsupported_answers_one_request() {
     let mut live = Live::enter(&Network::machine(), room.await).await.unwrap();
     let refused = live.effects_only(vec![Effect::Leave]).await.unwrap_err();
     let failure = hearth_client::failure::Failure::from(refused);
-    assert_eq!((failure.code, failure.exit), ("unsupported", 1));
+    assert_eq!((&*failure.code, failure.exit), ("unsupported", 1));
     assert!(failure.advice.contains("hearthd"), "{}", failure.advice);
     live.effects_only(vec![Effect::Leave]).await.unwrap();
 }

@@ -6,7 +6,7 @@ use hearth_kit::{
     AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, clock, text_file, wait_until,
 };
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Enters the chat over pipes and waits until it is there.
 fn enter(circle: &Circle, person: &Person) -> hearth_kit::Running {
@@ -820,7 +820,7 @@ fn chat_advice_names_slash_commands() {
         ("/role Nobody member", "`/who` lists"),
         ("/pin zzzz", "`/read --all` shows"),
         ("/follow", "Type /quit, then `hearth follow tuesday-evening`"),
-        ("/agreement", "Type /quit, then `hearth agreement`"),
+        ("/profile", "Type /quit, then `hearth profile`"),
     ] {
         chat.type_line(line);
         let told = chat.await_line("advice", |told| told.contains('`'));
@@ -1161,6 +1161,73 @@ fn grave_commands_ask_first() {
     assert_eq!(chat.wait_open().code, Some(0));
     assert_eq!(ben.run(&["read", &circle.room]).code, Some(0));
     assert_eq!(ben.does(&["room", "list"])[0]["standing"], "removed");
+}
+
+#[test]
+fn d3_agreement_is_signed_in_chat() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let text = text_file("What is said here stays here. I tell nobody who is here.");
+    let path = text.path().to_str().unwrap();
+    let mut chat = enter(&circle, &ben);
+    circle.fay.does(&["agreement", "amend", &circle.room, path, "--material", "--effective", "3d"]);
+    chat.await_line("the amendment", |line| line.contains("issued version 2"));
+    chat.type_line("/agreement diff");
+    chat.await_line("what is new", |line| line.starts_with("+ ") && line.contains("who is here"));
+    chat.type_line("/acknowledge");
+    chat.await_line("the text", |line| line.contains("I tell nobody who is here"));
+    chat.await_line("the question", |line| line.contains("type I acknowledge"));
+    chat.type_line("not yet");
+    chat.await_line("that nothing was signed", |line| line.contains("nothing was signed"));
+    assert_eq!(circle.fay("status", &[])[0]["pending_unsigned"], json!(["Ben"]));
+    chat.type_line("/acknowledge");
+    chat.await_line("the question", |line| line.contains("type I acknowledge"));
+    chat.type_line("I acknowledge");
+    chat.await_line("that it is signed", |line| line.contains("you have signed it"));
+    assert_eq!(circle.fay("status", &[])[0]["pending_unsigned"], json!([]));
+    chat.type_line("/agreement");
+    chat.await_line("the text", |line| line.contains("Agreement id:"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+}
+
+#[test]
+fn d3_amending_at_once_is_asked() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    circle.admit("Ben");
+    let text = text_file("What is said here stays here. I tell nobody who is here.");
+    let path = text.path().to_str().unwrap();
+    let args = ["agreement", "amend", &circle.room, path, "--material"];
+    let mut terminal = AtTerminal::start(&circle.fay, "xterm", &args);
+    terminal.await_words("out of the room then until they acknowledge it");
+    terminal.types("no\r");
+    let (status, _) = terminal.ends();
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(circle.fay("status", &[])[0]["agreement_version"], 1);
+}
+
+#[test]
+fn d12_local_data_is_readable_offline() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    circle.say(&circle.fay, "Said before");
+    let mut chat = enter(&circle, &circle.fay);
+    relay.stop();
+    chat.await_line("the loss", |line| line.contains("what you write meanwhile is kept"));
+    chat.type_line("/read --all");
+    chat.await_line("the past", |line| line.contains("Said before"));
+    chat.type_line("/status");
+    chat.await_line("the rules", |line| line.contains("; agreement version"));
+    // A second window reads and writes, too.
+    assert_eq!(texts(&circle.fay.run(&["read", &circle.room, "--all"]).lines), ["Said before"]);
+    let kept = circle.fay.run(&["send", &circle.room, "For later"]);
+    assert_eq!((kept.code, &kept.lines[0]["kept"]), (Some(4), &json!(true)));
+    chat.type_line("/outbox");
+    chat.await_line("what waits", |line| line.contains("For later"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use hearth_text::escape;
 use super::command::{AskError, Command, Knocker, Outcome};
 use crate::live::{Live, LiveError};
 
-/// Difference of clocks with which nobody amends an agreement: a day.
+/// Difference of clocks with which nobody amends or signs an agreement: a day.
 const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
 /// Rows of history read at once.
 const PAGE: usize = 256;
@@ -97,6 +97,11 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
         }
         Command::Amend { text, change, millis } => amend(live, text, change, millis).await,
         Command::Acknowledge(agreement) => {
+            let moment = live.moment();
+            // Every member judges the dates of what is signed.
+            if moment.apart() > CLOCK_WRONG_MILLIS {
+                return Err(AskError::ClockWrong(moment));
+            }
             live.acknowledge(&agreement).await?;
             Ok(Outcome::Done)
         }

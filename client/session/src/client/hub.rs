@@ -13,10 +13,10 @@ use futures_util::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnorde
 use hearth_engine::{
     Crypto, EngineError, Room,
     room::Names,
-    state::{Row, RowContent},
+    state::{Row, RowContent, Standing},
     store::Store,
 };
-use hearth_protocol::{Millis, Seq};
+use hearth_protocol::{Millis, RoomId, Seq, invite::RelayAddress};
 use hearth_text::escape;
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
@@ -74,7 +74,7 @@ pub(super) enum Request {
         reply: oneshot::Sender<Result<Names, AskError>>,
     },
     Rooms {
-        reply: oneshot::Sender<Result<Vec<String>, AskError>>,
+        reply: oneshot::Sender<Result<Vec<Summary>, AskError>>,
     },
 }
 
@@ -91,6 +91,40 @@ impl Teller {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         // Nobody may listen.
         let _ = self.events.send(Told { number, room: Arc::clone(&self.room), event });
+    }
+}
+
+/// A room of the profile, in brief.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The local name, which commands take.
+    pub name: String,
+    /// The room's id.
+    pub id: RoomId,
+    /// The title.
+    pub title: String,
+    /// This member's name.
+    pub me: String,
+    /// This member's standing.
+    pub standing: Standing,
+    /// The relay that hosts it.
+    pub address: RelayAddress,
+    /// The last entry that was read.
+    pub seq: Seq,
+}
+
+impl Summary {
+    fn of(room: &Room<'_>) -> Self {
+        let state = room.state();
+        Self {
+            name: state.local_name.clone(),
+            id: room.id(),
+            title: state.title.clone(),
+            me: state.name.clone(),
+            standing: state.standing.clone(),
+            address: state.address(),
+            seq: room.cursor().seq,
+        }
     }
 }
 
@@ -179,9 +213,8 @@ impl<'s> Hub<'s> {
                 drop(reply.send(names.map_err(AskError::from)));
             }
             Request::Rooms { reply } => {
-                let rooms = Room::all(self.store, self.crypto).map(|rooms| {
-                    rooms.iter().map(|room| room.state().local_name.clone()).collect()
-                });
+                let rooms = Room::all(self.store, self.crypto)
+                    .map(|rooms| rooms.iter().map(Summary::of).collect());
                 drop(reply.send(rooms.map_err(AskError::from)));
             }
         }

@@ -19,7 +19,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 pub use self::{
     command::{AskError, Command, Consent, Knocker, Outcome, Question},
     event::{Event, Events, Heard, Told},
-    hub::{PAGE_MAX, Page},
+    hub::{PAGE_MAX, Page, Summary},
     view::{Link, RoomView, Waiting},
 };
 
@@ -137,11 +137,11 @@ impl Client {
         self.request(|reply| Request::Names { room, reply }).await?
     }
 
-    /// Returns the local names of the profile's rooms.
+    /// Returns the profile's rooms.
     ///
     /// # Errors
     /// See [`AskError`].
-    pub async fn rooms(&self) -> Result<Vec<String>> {
+    pub async fn rooms(&self) -> Result<Vec<Summary>> {
         self.request(|reply| Request::Rooms { reply }).await?
     }
 
