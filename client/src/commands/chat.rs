@@ -661,7 +661,7 @@ impl Chat {
             return Ok(Next::On);
         }
         let out = self.out().clone();
-        if !answers_itself(command) {
+        if !command.entry().answers {
             self.shell.out = out.clone().quiet();
         }
         let did = match command {
@@ -756,34 +756,10 @@ fn names(view: &RoomView) -> Vec<String> {
 
 /// Refuses what works outside of a chat only.
 fn outside_only(command: &InRoom) -> Option<Failure> {
-    let advice = match command {
-        InRoom::Follow { .. } => "Type /quit, then `hearth follow ROOM`.",
-        InRoom::Recover { .. } => "Type /quit, then `hearth recover ROOM`.",
-        _ => return None,
-    };
-    Some(Failure::usage("the chat does not take that command", advice))
-}
-
-/// Whether a command has an answer of its own; of the others, the room's new line says enough.
-const fn answers_itself(command: &InRoom) -> bool {
-    matches!(
-        command,
-        InRoom::Read { .. }
-            | InRoom::Who { .. }
-            | InRoom::Status { .. }
-            | InRoom::Log { .. }
-            | InRoom::Outbox { .. }
-            | InRoom::Invite { .. }
-            | InRoom::Revoke { .. }
-            | InRoom::Knocks { .. }
-            | InRoom::RestoreRules { .. }
-            | InRoom::Decline { .. }
-            | InRoom::Timeout { .. }
-            | InRoom::Untimeout { .. }
-            | InRoom::Mute { .. }
-            | InRoom::Unmute { .. }
-            | InRoom::Verify { .. }
-    )
+    let entry = command.entry();
+    let advice = format!("Type /quit, then `hearth {} ROOM`.", entry.name);
+    let outside = entry.topic.is_none();
+    outside.then(|| Failure::usage("the chat does not take that command", advice))
 }
 
 /// Splits what follows a slash command. Double quotes group; where a command ends in free words, quotes are not

@@ -10,7 +10,7 @@ use hearth_text::escape;
 use super::{
     Context, Result, Wanted, follow,
     rooms::{confirm, confirm_person},
-    shell::{Did, Shell, is_local, question_words},
+    shell::{Did, Shell, question_words},
     socket,
 };
 use crate::{
@@ -97,7 +97,7 @@ async fn done(
     command: &InRoom,
     ask: impl AsyncFn(Asking<'_>) -> Result<()>,
 ) -> Result<()> {
-    if !is_local(command) {
+    if !command.entry().offline {
         // What waited goes out, and what is due is done, before the command.
         shell.ask(Command::Refresh).await?;
         shell.remark_all(events);

@@ -176,7 +176,7 @@ impl Shell {
         self.check_role(command)?;
         if let Link::Down { why, .. } = &self.view().link
             && self.follows
-            && !is_local(command)
+            && !command.entry().offline
         {
             return Err(nothing_done(why));
         }
@@ -304,7 +304,7 @@ impl Shell {
     /// Refuses what this member's role does not allow, before another mistake is told.
     fn check_role(&self, command: &InRoom) -> Result<()> {
         match self.view().role() {
-            Some(role) if !command.who().includes(role) => {
+            Some(role) if !command.entry().who.includes(role) => {
                 Err(EngineError::Rule(RuleError::NotFacilitator).into())
             }
             _ => Ok(()),
@@ -594,18 +594,6 @@ impl Shell {
         outcome::verify(&self.out, leaf.as_ref(), became)?;
         fresh.map(|()| Did::Done)
     }
-}
-
-/// Whether a command is of this device alone, or waits in the outbox for a connection.
-pub(super) const fn is_local(command: &InRoom) -> bool {
-    matches!(
-        command,
-        InRoom::Mute { .. }
-            | InRoom::Unmute { .. }
-            | InRoom::Outbox { send: None, .. }
-            | InRoom::Recover { .. }
-            | InRoom::Send { .. }
-    )
 }
 
 /// Says why a room is not up to date; fails only if something lied.

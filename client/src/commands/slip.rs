@@ -429,7 +429,7 @@ mod tests {
             let line = [entry.name, "room"].map(str::to_owned).into_iter().chain(words);
             let parsed = parse(line.collect());
             assert!(parsed.is_ok(), "{}: {parsed:?}", entry.name);
-            assert_eq!(parsed.unwrap().who(), entry.who, "{}", entry.name);
+            assert_eq!(parsed.unwrap().entry().name, entry.name, "{}", entry.name);
         }
     }
 
