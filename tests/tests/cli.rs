@@ -32,6 +32,7 @@ fn help_needs_no_profile_and_names_who_enforces() {
         "room",
         "agreement",
         "chat",
+        "lines",
         "profile",
         "completions",
         "man",
