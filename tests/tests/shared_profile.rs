@@ -13,7 +13,7 @@ fn enter(circle: &Circle, person: &Person) -> Running {
 }
 
 /// Opens a second room of Fay's.
-fn second_room(relay: &Relay, circle: &Circle) -> String {
+pub fn second_room(relay: &Relay, circle: &Circle) -> String {
     let agreement = hearth_kit::text_file("What is said here stays here.");
     let path = agreement.path().to_str().unwrap().to_owned();
     let args = ["room", "create", "Skills group", "--agreement", &path, "--as", "Fay", "--grant"];
