@@ -1,0 +1,238 @@
+//! Letting people in: invites, knocks, admissions.
+
+use hearth_protocol::{
+    Digest, Effect, MemberKey, MessageId, Millis, Role, Secret32, codec,
+    frame::PendingKnock,
+    handshake,
+    invite::{self, Invite},
+    limits::NOTE_BYTES_MAX,
+    seal::{self, Purpose},
+};
+use hearth_text::name::Look;
+
+use super::{InviteTerms, Knock, Result};
+use crate::{
+    agreement::{Agreement, Preview, countersign_transcript},
+    content::Body,
+    error::EngineError,
+    note::{self, Note, Recipient},
+    outbox::Submission,
+    policy::{Act, COMMENT_CHARS_MAX, Leaf, Record, RuleError},
+    receive::return_name,
+    room::{Room, decode, random, random_secret, read},
+    state::{KnockBody, KnownInvite, ReturnInvite},
+    store::Kind,
+};
+
+impl Room<'_> {
+    /// Makes an invite: returns the link's content and queues the message that announces it to relay and room.
+    ///
+    /// # Errors
+    /// [`RuleError::NotFacilitator`] if this member does not moderate.
+    pub fn invite(&mut self, terms: InviteTerms, now: Millis) -> Result<(Invite, MessageId)> {
+        let policy = self.policy()?;
+        let role = policy.role(&self.me());
+        let appoints = terms.role.moderates() && role != Role::Facilitator;
+        if !role.moderates() || appoints {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        let secret = random_secret()?;
+        let agreement = self.agreement(&policy.agreement.id)?.ok_or(EngineError::DamagedRecord)?;
+        let facilitators = policy.moderators();
+        let effect =
+            self.invite_effect(&secret, agreement, terms.uses, terms.expires, facilitators)?;
+        let token = invite::invite_token(&secret);
+        let body = Body::InviteIssued {
+            invite: invite::invite_id(&token),
+            knock_key: invite::knock_key(&secret),
+            uses: terms.uses,
+            expires: terms.expires,
+            role: terms.role,
+        };
+        let id = self.queue(body, vec![effect], now)?;
+        let link = Invite {
+            address: self.state.address(),
+            room: self.id(),
+            facilitator: self.me(),
+            agreement: policy.agreement.id,
+            secret,
+            expires: terms.expires,
+        };
+        Ok((link, id))
+    }
+
+    /// Opens a knock and runs every check of it that the gate will run.
+    ///
+    /// # Errors
+    /// [`EngineError::BadKnock`] if an honest client would not send it; [`EngineError::Acknowledgement`].
+    pub fn open_knock(&mut self, pending: &PendingKnock) -> Result<Knock> {
+        let room = self.id();
+        let known: KnownInvite =
+            read(self.store, Kind::Invite, self.no, pending.invite.as_bytes())?
+                .ok_or(EngineError::BadKnock("its invite is unknown to this profile"))?;
+        let body = seal::open(&known.knock_key, Purpose::Knock, &room, &pending.body)
+            .ok_or(EngineError::BadKnock("it does not open with its invite's key"))?;
+        let body: KnockBody =
+            codec::decode(&body).map_err(|_| EngineError::BadKnock("its content is malformed"))?;
+        if body.offer.is_some() {
+            return Err(EngineError::BadKnock("it is from a newer version of Hearth"));
+        }
+        let provider = self.provider();
+        let leaf = self.group()?.1.read_key_package(&provider, &body.key_package)?;
+        if leaf.member != pending.member || leaf.name != body.name {
+            return Err(EngineError::BadKnock("its key package is another's"));
+        }
+        if leaf.acknowledgement.digest() != pending.acknowledgement.digest {
+            return Err(EngineError::BadKnock("it acknowledges something else than it says"));
+        }
+        self.policy()?.judge_acknowledgement(&room, &leaf.member, &leaf.acknowledgement)?;
+        Ok(Knock {
+            member: leaf.member,
+            name: leaf.name,
+            at: pending.at,
+            acknowledgement: leaf.acknowledgement,
+            companion: leaf.companion,
+            role: known.role,
+            vouched: known.vouched,
+            key_package: body.key_package,
+            reply_key: body.reply_key,
+        })
+    }
+
+    /// Admits the sender of a knock.
+    ///
+    /// # Errors
+    /// [`EngineError::NotVouched`], [`EngineError::NameTaken`], or the gate's refusal.
+    pub fn admit(&mut self, knock: &Knock, now: Millis) -> Result<Submission> {
+        self.check_vouched(knock)?;
+        let roster = self.roster()?;
+        let look = Look::of(&knock.name);
+        if roster.iter().any(|l| look.is_like(&Look::of(&l.name))) {
+            return Err(EngineError::NameTaken);
+        }
+        let digest = knock.acknowledgement.digest();
+        let transcript = countersign_transcript(&self.id(), &digest, now);
+        let act = Act::Admit {
+            member: knock.member,
+            acknowledgement: digest,
+            countersignature: handshake::sign(&self.signing_key(), &transcript),
+            role: knock.role,
+        };
+        let leaf = Leaf {
+            member: knock.member,
+            name: knock.name.clone(),
+            acknowledgement: knock.acknowledgement.clone(),
+            companion: knock.companion.clone(),
+        };
+        self.commit_act(act, now, Some((&leaf, &knock.key_package)), Vec::new())
+    }
+
+    /// Refuses to admit a knocker who would reject my Welcome, because the invite is older than my role.
+    ///
+    /// # Errors
+    /// [`EngineError::NotVouched`] names the members who can admit the knocker; see [`EngineError`].
+    pub fn check_vouched(&mut self, knock: &Knock) -> Result<()> {
+        let me = self.me();
+        let vouched = knock.vouched.as_ref().filter(|keys| !keys.contains(&me));
+        let Some(vouched) = vouched.filter(|_| self.crypto.laws().are_kept()) else {
+            return Ok(());
+        };
+        let policy = self.policy()?;
+        let may = |member: &MemberKey| {
+            let role = policy.role(member);
+            role == Role::Facilitator || (role.moderates() && !knock.role.moderates())
+        };
+        if !may(&me) {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        let others = self.roster()?.into_iter();
+        let others = others.filter(|leaf| vouched.contains(&leaf.member) && may(&leaf.member));
+        Err(EngineError::NotVouched(others.map(|leaf| leaf.name).collect()))
+    }
+
+    /// Returns the effect that declines a knock, with a signed note that only the knocker can read.
+    ///
+    /// # Errors
+    /// [`RuleError::TooLong`]; see [`EngineError`].
+    pub fn decline(&mut self, knock: &Knock, words: String, now: Millis) -> Result<Effect> {
+        if !self.my_role()?.moderates() {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        if words.chars().count() > COMMENT_CHARS_MAX {
+            return Err(RuleError::TooLong.into());
+        }
+        let id = MessageId(random()?);
+        let key = self.signing_key();
+        let content = codec::encode(&Body::Text(words));
+        let note =
+            Note::sign(&key, id, self.id(), knock.member, note::Purpose::Decline, now, content);
+        let to = Recipient { member: knock.member, number: 0, key: &knock.reply_key };
+        // An unusable key is the knocker's fault and no reason to admit them.
+        let note = note.seal(self.crypto, self.state.suite(), &to).unwrap_or_default();
+        if note.len() > NOTE_BYTES_MAX {
+            return Err(RuleError::TooLong.into());
+        }
+        Ok(Effect::Decline { member: knock.member, note })
+    }
+
+    /// Returns the effect that declines an unreadable knock; without a note, because there is no key to seal it to.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn decline_unread(&mut self, member: MemberKey) -> Result<Effect> {
+        if !self.my_role()?.moderates() {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        Ok(Effect::Decline { member, note: Vec::new() })
+    }
+
+    /// Returns the invite by which this profile returns, if it lapsed by the amendment in force.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn return_link(&self) -> Result<Option<Invite>> {
+        let agreement = self.state.agreement;
+        let Some(back) = self.return_invite_of(&agreement)? else { return Ok(None) };
+        // The log ends with the record by which this profile lapsed. Its actor signed the preview, whether or not they wrote the text.
+        let last = self.store.last(Kind::Log, self.no)?;
+        let last: Option<Record> = last.map(|(_, bytes)| decode(&bytes)).transpose()?;
+        Ok(last.filter(|record| record.act == Act::Enact).map(|record| Invite {
+            address: self.state.address(),
+            room: self.id(),
+            facilitator: record.actor,
+            agreement,
+            secret: back.secret,
+            expires: back.expires,
+        }))
+    }
+
+    pub(crate) fn return_invite_of(&self, agreement: &Digest) -> Result<Option<ReturnInvite>> {
+        read(self.store, Kind::Pending, self.no, &return_name(agreement))
+    }
+
+    pub(super) fn invite_effect(
+        &mut self,
+        secret: &Secret32,
+        agreement: Agreement,
+        uses: u32,
+        expires: Millis,
+        facilitators: Vec<MemberKey>,
+    ) -> Result<Effect> {
+        let policy = self.policy()?;
+        let room = self.id();
+        let preview = Preview::sign(
+            &self.signing_key(),
+            &room,
+            policy.title.clone(),
+            agreement,
+            facilitators,
+            self.state.suite,
+        );
+        let key = invite::preview_key(secret);
+        let content = codec::encode(&preview);
+        let preview = seal::seal(&key, random()?, Purpose::Preview, &room, &content)
+            .ok_or(EngineError::Content(crate::content::ContentError::TooLong))?;
+        let invite = invite::invite_id(&invite::invite_token(secret));
+        Ok(Effect::AddInvite { invite, uses, expires, preview })
+    }
+}

@@ -1,0 +1,97 @@
+//! Sealed notes that wait for their record, and the time-outs that they announce.
+
+use hearth_protocol::{Digest, MemberKey, Millis, codec};
+
+use super::Result;
+use crate::{
+    mls::hpke,
+    note::{Note, Purpose, TimeOut},
+    room::{Room, read, write},
+    state::RowContent,
+    store::Kind,
+};
+
+impl Room<'_> {
+    /// Stores the notes for this profile until a record commits to them.
+    pub(super) fn take_notes(
+        &mut self,
+        sender: MemberKey,
+        notes: &[minicbor::bytes::ByteVec],
+    ) -> Result<()> {
+        let suite = self.state.suite();
+        for sealed in notes {
+            let own = &self.state.companion;
+            let key = |number| {
+                let pair = (number == own.number)
+                    .then(|| hpke::key_pair(self.crypto, suite, own.seed.expose()));
+                Some(pair??.0)
+            };
+            let (room, me) = (self.id(), self.me());
+            let note = Note::open(self.crypto, suite, &room, &me, Purpose::TimeOut, key, sealed);
+            let Some(note) = note.filter(|note| note.from == sender) else { continue };
+            if let Ok(time_out) = codec::decode::<TimeOut>(&note.content) {
+                self.save_time_out(&time_out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a time-out under the commitment that its record will name.
+    pub(crate) fn save_time_out(&self, time_out: &TimeOut) -> Result<()> {
+        let commitment = time_out.commitment();
+        let mut waiting = self.waiting_notes()?;
+        waiting.retain(|other| *other != commitment);
+        waiting.push(commitment);
+        if waiting.len() > NOTES_MAX {
+            let oldest = waiting.remove(0);
+            self.store.delete(Kind::Note, self.no, oldest.as_bytes())?;
+        }
+        write(self.store, Kind::Pending, self.no, NOTES, &waiting)?;
+        write(self.store, Kind::Note, self.no, commitment.as_bytes(), time_out)
+    }
+
+    /// Returns the commitments of the notes that await their record, oldest first.
+    pub(super) fn waiting_notes(&self) -> Result<Vec<Digest>> {
+        Ok(read(self.store, Kind::Pending, self.no, NOTES)?.unwrap_or_default())
+    }
+
+    /// Handles the record of a time-out: only members with its note learn whose it is.
+    pub(super) fn take_time_out(&mut self, commitment: &Digest) -> Result<Option<RowContent>> {
+        let known: Option<TimeOut> = read(self.store, Kind::Note, self.no, commitment.as_bytes())?;
+        let Some(TimeOut { member, until, words, .. }) = known else {
+            self.excuse_others()?;
+            return Ok(None);
+        };
+        // The words stay in the addressee's row only, and go with it.
+        self.store.delete(Kind::Note, self.no, commitment.as_bytes())?;
+        let mut waiting = self.waiting_notes()?;
+        waiting.retain(|other| other != commitment);
+        write(self.store, Kind::Pending, self.no, NOTES, &waiting)?;
+        write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;
+        if member != self.me() {
+            return Ok(None);
+        }
+        self.state.timed_out_until = until;
+        self.save_state()?;
+        Ok(Some(RowContent::MyTimeout { until, note: words }))
+    }
+
+    /// Returns the end of a member's time-out by the last record that this profile could open; `None` if there is none.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn recorded_time_out(&self, member: &MemberKey) -> Result<Option<Millis>> {
+        read(self.store, Kind::Note, self.no, &time_out_name(member))
+    }
+}
+
+/// Name of the list of notes that wait for their record.
+pub(super) const NOTES: &[u8] = b"notes";
+
+/// Notes that wait at one time; a moderator who sends more loses the oldest.
+pub(super) const NOTES_MAX: usize = 64;
+
+/// Names the record of the end of a member's last time-out.
+pub(super) fn time_out_name(member: &MemberKey) -> Vec<u8> {
+    [b"until", member.as_bytes().as_slice()].concat()
+}

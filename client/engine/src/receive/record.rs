@@ -1,0 +1,190 @@
+//! Incoming records of moderation: what each does to this profile.
+
+use hearth_protocol::{MemberKey, Millis, Role, invite};
+
+use super::{ADMITTED, Result, message::counter_name, notes::time_out_name, return_name};
+use crate::{
+    content::Body,
+    policy::{Act, Applied, Leaf, RoomPolicy},
+    room::{Room, read, write},
+    state::{Countersignature, KnownInvite, OutgoingKind, ReturnInvite, Row, RowContent, Standing},
+    store::Kind,
+};
+
+impl Room<'_> {
+    /// Writes a record of moderation into log and history, and carries out its effects on this profile.
+    pub(crate) fn take_record(
+        &mut self,
+        row: &mut Row,
+        policy: &RoomPolicy,
+        roster: &[Leaf],
+    ) -> Result<()> {
+        let record = &policy.record;
+        self.save_record(record)?;
+        let name_of = |member: &MemberKey| {
+            roster.iter().find(|l| l.member == *member).map(|l| l.name.clone()).unwrap_or_default()
+        };
+        let mut target = String::new();
+        let mut content = None;
+        match &record.act {
+            Act::Admit { member, .. } => {
+                target = name_of(member);
+                // A member who returns under the same key, after lapsing, counts from one again.
+                self.forget_member(member)?;
+                write(self.store, Kind::Pending, self.no, ADMITTED, &row.seq)?;
+                if *member != self.me() {
+                    // A member who sees the admission would miss even the newcomer's first message.
+                    write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
+                }
+            }
+            Act::SetRole { member, role } => {
+                target = name_of(member);
+                if role.moderates() {
+                    // A moderator has no time-out; the relay gives them none, either.
+                    self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
+                    if *member == self.me() {
+                        self.state.timed_out_until = Millis(0);
+                        self.save_state()?;
+                    }
+                }
+                if *member == self.me() {
+                    // This profile did not get the notes of time-outs from before it moderated.
+                    self.excuse_others()?;
+                    self.drop_stale_texts(policy)?;
+                    self.hold_overlong_texts(policy)?;
+                }
+            }
+            Act::Remove { member, .. } => {
+                target = name_of(member);
+                self.forget_member(member)?;
+            }
+            Act::Depart(departure) => {
+                target = name_of(&departure.member);
+                self.forget_member(&departure.member)?;
+            }
+            Act::Retract { message, seq, category } => {
+                self.explain(*seq, record.actor, Some(*category))?;
+                let hit = self.row(*seq)?.map(|row| self.shown_row(row, message)).transpose()?;
+                if let Some(mut hit) = hit.filter(|row| row.id == Some(*message)) {
+                    target.clone_from(&hit.name);
+                    hit.content =
+                        RowContent::Tombstone { by: Some(record.actor), category: Some(*category) };
+                    self.save_row(&hit)?;
+                }
+            }
+            Act::Timeout(commitment) | Act::Untimeout(commitment) => {
+                content = self.take_time_out(commitment)?;
+            }
+            Act::Amend { .. } | Act::Enact => {
+                if matches!(record.act, Act::Enact) {
+                    self.vouch_for_return(policy)?;
+                }
+                self.state.agreement = policy.agreement.id;
+                self.save_state()?;
+                self.drop_stale_texts(policy)?;
+            }
+            Act::Withdraw => self.drop_stale_texts(policy)?,
+            Act::Length(_) => self.hold_overlong_texts(policy)?,
+            _ => {}
+        }
+        row.content =
+            content.unwrap_or_else(|| RowContent::Moderation { record: record.clone(), target });
+        Ok(())
+    }
+
+    /// Drops texts of an agreement from the outbox that no longer count, because every member would be told of them.
+    pub(super) fn drop_stale_texts(&mut self, policy: &RoomPolicy) -> Result<()> {
+        let (me, pending) = (self.me(), policy.pending.map(|p| p.id));
+        let role = policy.role(&me);
+        for (number, outgoing) in self.outgoing()? {
+            if let OutgoingKind::Message { body: Body::AgreementText { agreement, .. }, .. } =
+                &outgoing.what
+            {
+                let issues = role == Role::Facilitator && agreement.signer == me;
+                let repeats = role.moderates() && pending == Some(agreement.id());
+                // A text with a payload may be in the log already.
+                if !issues && !repeats && outgoing.payload.is_empty() {
+                    self.delete_outgoing(number)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores who moderates when the return invite for lapsed members is made.
+    pub(super) fn vouch_for_return(&self, policy: &RoomPolicy) -> Result<()> {
+        let back: Option<ReturnInvite> =
+            read(self.store, Kind::Pending, self.no, &return_name(&policy.agreement.id))?;
+        let Some(back) = back else { return Ok(()) };
+        let id = invite::invite_id(&invite::invite_token(&back.secret));
+        let known: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, id.as_bytes())?;
+        let Some(known) = known else { return Ok(()) };
+        let vouched = Some(policy.moderators());
+        write(self.store, Kind::Invite, self.no, id.as_bytes(), &KnownInvite { vouched, ..known })
+    }
+
+    pub(super) fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
+        self.store.delete(Kind::Pending, self.no, member.as_bytes())?;
+        self.store.delete(Kind::Seen, self.no, &counter_name(member))?;
+        self.forget_fork(member)
+    }
+
+    pub(super) fn take_removal(&mut self, applied: &Applied) -> Result<()> {
+        self.state.standing = match &applied.policy.record.act {
+            Act::Enact => Standing::Lapsed,
+            Act::Remove { category, .. } => Standing::Removed(*category),
+            _ => Standing::Left,
+        };
+        self.save_state()?;
+        self.drop_keys()
+    }
+
+    /// Ends the stay if a departure was sent and its entry has expired unread; returns whether that is so.
+    ///
+    /// Call it only after the relay said that this profile is out.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn leave_unread(&mut self) -> Result<bool> {
+        let sent = self.outgoing()?.into_iter().any(|(_, outgoing)| {
+            let message =
+                matches!(outgoing.what, OutgoingKind::Message { body: Body::Depart { .. }, .. });
+            message && !outgoing.payload.is_empty()
+        });
+        if sent {
+            self.change(|room| {
+                room.state.standing = Standing::Left;
+                room.save_state()?;
+                room.clear_outgoing()?;
+                room.drop_keys()
+            })?;
+        }
+        Ok(sent)
+    }
+
+    /// Deletes the group's keys, because this profile is out.
+    pub(crate) fn drop_keys(&mut self) -> Result<()> {
+        self.hold_waiting_texts(true)?;
+        let provider = self.provider();
+        if self.group.is_none() {
+            self.group = crate::mls::Group::load(&provider, self.state.room)?;
+        }
+        if let Some(group) = self.group.take() {
+            group.delete(&provider)?;
+        }
+        self.store.clear(Kind::Mls, self.no)?;
+        Ok(())
+    }
+
+    /// Remembers the countersignature under my acknowledgement, from the record that admitted me.
+    pub(crate) fn take_countersignature(&mut self, policy: &RoomPolicy) {
+        let record = &policy.record;
+        if let Act::Admit { countersignature, .. } = &record.act {
+            self.state.countersigned = Some(Countersignature {
+                facilitator: record.actor,
+                signature: *countersignature,
+                at: record.at,
+            });
+        }
+    }
+}
