@@ -132,6 +132,14 @@ impl AtTerminal {
         }
     }
 
+    /// Gives the terminal another size, of 24 rows.
+    pub fn resizes(&self, columns: u16) {
+        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.outer, size).unwrap();
+        // Of a terminal that is nobody's controlling terminal, the system tells nobody.
+        self.signal(Signal::WINCH);
+    }
+
     /// Types keys.
     pub fn types(&mut self, keys: &str) {
         self.outer.write_all(keys.as_bytes()).unwrap();

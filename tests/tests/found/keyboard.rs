@@ -1338,3 +1338,51 @@ fn refused_words_are_shown_plainly() {
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
 }
+
+/// The terminal of a person breaks rows that are too long; this one answers in its place. On 0.1 a piece stayed above.
+#[test]
+fn d15_narrowed_window_keeps_no_piece() {
+    const DRAFT: &str = "this is a sentence of more than forty columns";
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types(DRAFT);
+    chat.await_words(&format!("> {DRAFT}"));
+    chat.resizes(40);
+    chat.await_words("\x1b[6n");
+    let asked = chat.screen().len();
+    // Nothing is drawn where the line may not be.
+    chat.types("!");
+    chat.types(&format!("\x1b[24;{}R", 2 + DRAFT.len() - 40 + 1));
+    chat.await_words("than forty columns!");
+    assert!(
+        chat.screen()[asked..].starts_with("\r\x1b[1A\x1b[J\r\x1b[K> …"),
+        "{:?}",
+        chat.screen()
+    );
+    // What fits is drawn at once; what waits for a terminal that says nothing is drawn later.
+    let shown = chat.screen().len();
+    chat.resizes(60);
+    wait_until("the line", || chat.screen()[shown..].contains(&format!("> {DRAFT}!")));
+    let shown = chat.screen().len();
+    chat.resizes(30);
+    wait_until("the line", || chat.screen()[shown..].contains("\r\x1b[J\r\x1b[K> …"));
+    chat.types("\r");
+    chat.await_words(&format!("Fay: {DRAFT}!"));
+    chat.types("/quit\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+}
+
+#[test]
+fn d15_backspace_removes_joined_emoji() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types("with 👨\u{200d}👩\u{200d}👧🇫🇷\x7f\x7fyou\r");
+    chat.await_words("Fay: with you");
+    chat.types("/quit\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+    assert_eq!(texts(&circle.history(&circle.fay)), ["with you"]);
+}

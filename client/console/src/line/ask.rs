@@ -14,14 +14,14 @@ use std::{
     time::Duration,
 };
 
-use hearth_text::escape;
+use hearth_text::{escape, wrap};
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
     tcgetattr, tcgetpgrp, tcsetattr,
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{LINE_BYTES_MAX, LineError, lock, plain};
+use super::{LINE_BYTES_MAX, LineError, lock, plain, size_of_stderr};
 use crate::signals;
 
 /// Bytes of a passphrase.
@@ -157,7 +157,7 @@ pub fn drop_typed(note: &str) -> io::Result<()> {
     }
     forget_pasted();
     loop {
-        show(note)?;
+        show(&wrapped(note))?;
         match secret_keys(&mut Keys, LINE_BYTES_MAX) {
             Ok(line) if !line.trim().is_empty() => {}
             Err(AskError::SecretTooLong(_) | AskError::Line(_)) => forget_pasted(),
@@ -239,7 +239,7 @@ fn typed_unseen(
     SECRET.store(true, Ordering::SeqCst);
     forget_typed();
     unseen_keys()?;
-    show(prompt)?;
+    show(&wrapped(prompt))?;
     let secret = read(&mut Keys);
     // Discards the rest of too long a secret or of a paste.
     if secret.is_err() || typed() > 0 {
@@ -317,7 +317,7 @@ pub fn ask(prompt: &str) -> Result<String, AskError> {
 }
 
 fn ask_of(input: &mut impl BufRead, prompt: &str) -> Result<String, AskError> {
-    show(&escape::one_line(prompt))?;
+    show(&wrapped(&escape::one_line(prompt)))?;
     let line = plain::read_line(input, LINE_BYTES_MAX)?;
     Ok(line.ok_or(AskError::Ended)??)
 }
@@ -354,6 +354,13 @@ fn show(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Breaks a prompt between words, because a terminal breaks it anywhere. The space behind it stays.
+fn wrapped(prompt: &str) -> String {
+    let Some((columns, _)) = size_of_stderr() else { return prompt.to_owned() };
+    let words = prompt.trim_end_matches(' ');
+    format!("{}{}", wrap::lines(words, columns), &prompt[words.len()..])
+}
+
 fn yes_or_no(answer: &str) -> Option<bool> {
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Some(true),
@@ -388,8 +395,12 @@ fn secret_keys(input: &mut impl Read, bytes_max: usize) -> Result<Zeroizing<Stri
             Some(4) if bytes.is_empty() => return Err(AskError::Ended),
             Some(4 | b'\n' | b'\r') => break,
             Some(8 | 0x7f) => {
-                // Removes all bytes of a character.
-                while bytes.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+                let kept = match core::str::from_utf8(&bytes) {
+                    Ok(text) => escape::cluster_before(text, text.len()),
+                    Err(_) => bytes.len().saturating_sub(1),
+                };
+                bytes[kept..].zeroize();
+                bytes.truncate(kept);
             }
             Some(0x15) => {
                 bytes.zeroize();
@@ -452,6 +463,7 @@ mod tests {
             (&b"hunter2\n"[..], "hunter2"),
             (b"hunter3\x7f2\r", "hunter2"),
             ("né\x7fe\n".as_bytes(), "ne"),
+            ("a👨\u{200d}👩\u{200d}👧\x7fb\n".as_bytes(), "ab"),
             (b"\x7f\x08ok\n", "ok"),
             (b"wrong\x15right\n", "right"),
             (b"two words\x04", "two words"),

@@ -1,6 +1,6 @@
 //! Lines that break between words, because a terminal breaks them anywhere.
 
-use hearth_text::escape;
+use crate::escape;
 
 /// Columns by which what continues a line stands further in.
 const HANGING: usize = 2;
