@@ -74,6 +74,11 @@ impl Output {
         self.columns().map_or_else(|| text.to_owned(), |columns| wrap::lines(text, columns))
     }
 
+    /// Takes everything but the typed line from the screen and its scrollback; false where lines are not edited.
+    pub fn clear(&self) -> bool {
+        self.printer.as_ref().is_some_and(hearth_console::line::Printer::clear)
+    }
+
     /// Gives words back to the person who types, where lines are edited.
     pub fn give_back(&self, text: &str) -> Option<hearth_console::line::GivenBack> {
         self.printer.as_ref().and_then(|printer| printer.give_back(text))
@@ -194,9 +199,8 @@ impl View<'_> {
         for notice in &row.notices {
             shown |= self.notice(out, row, notice)?;
         }
-        let muted = row.from.is_some_and(|from| self.muted.contains(&from));
         let Some((kind, text, more)) = self.content(row) else { return Ok(shown) };
-        if muted && matches!(kind, "text" | "held") {
+        if self.hides(row) {
             return Ok(shown);
         }
         let mut object = self.base(row, kind);
@@ -206,6 +210,12 @@ impl View<'_> {
         object.extend(more);
         out.say(&Value::Object(object), &self.plain(row, kind, &text))?;
         Ok(true)
+    }
+
+    /// Whether the words of a row are those of a muted member.
+    pub fn hides(&self, row: &Row) -> bool {
+        row.from.is_some_and(|from| self.muted.contains(&from))
+            && matches!(row.content, RowContent::Text(_) | RowContent::Held(_))
     }
 
     /// Prints what does not agree between the relay and the log.

@@ -30,7 +30,7 @@ use tokio::{
 pub use ask::leave_terminal_and_exit;
 pub use ask::{
     AskError, ask, confirm, drop_typed, leave_alternate_screen, read_pasted, read_secret,
-    restore_terminal,
+    restore_terminal, show_pages,
 };
 
 use hearth_text::escape;

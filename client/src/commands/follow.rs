@@ -4,7 +4,7 @@ use hearth_console::signals;
 use hearth_session::client::{Event, Events, Heard};
 use tokio::io::AsyncReadExt as _;
 
-use super::{Result, shell::Shell};
+use super::{Result, displayed::gone_words, shell::Shell};
 use crate::failure::{Failure, exit};
 
 /// Prints what is new and what comes until end of input or a signal. What is there already is printed in any case, even where
@@ -50,6 +50,12 @@ pub(super) async fn run(shell: &mut Shell, mut events: Events) -> Result<()> {
             }
         }
         printed = true;
+        let gone = shell.taken_back().await?;
+        // Programs read it in the row of the retraction.
+        if !gone.is_empty() && !shell.out.is_json() {
+            let gone = gone_words(&gone);
+            shell.out.remark(&format!("-- {gone}. The words may still stand above"));
+        }
     }
     lied.map_or(Ok(()), Err)
 }

@@ -1,6 +1,7 @@
 //! What each command does. One file per family; `shell` serves the command line and `chat` alike.
 
 mod chat;
+mod displayed;
 mod door;
 mod follow;
 mod inside;
