@@ -155,9 +155,22 @@ impl Output {
             printer.print(&self.wrapped(text));
             return;
         }
-        // Nobody can be told that standard error is closed.
-        let _ = writeln!(io::stderr(), "{text}");
+        remark(text);
     }
+
+    /// Prints a command as a remark, alone on its line and whole, so that it can be copied.
+    pub fn command(&self, text: &str) {
+        // Nobody can be told that standard error is closed.
+        let _ = writeln!(io::stderr(), "\n  {text}\n");
+    }
+}
+
+/// Prints to standard error, broken between words where it is read on a screen.
+pub fn remark(text: &str) {
+    let columns = hearth_console::line::columns_of_stderr();
+    let wrapped = columns.map(|columns| wrap::lines(text, columns));
+    // Nobody can be told that standard error is closed.
+    let _ = writeln!(io::stderr(), "{}", wrapped.as_deref().unwrap_or(text));
 }
 
 /// Standard output takes nothing more: a pipe that nobody reads, or a full disk.

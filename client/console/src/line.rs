@@ -481,6 +481,11 @@ pub fn size_of_stderr() -> Option<(usize, usize)> {
     (columns > 0 && rows > 0).then_some((columns, rows))
 }
 
+/// Returns the columns of the terminal of standard error; `None` if there is none, or text for the eye is unwelcome.
+pub fn columns_of_stderr() -> Option<usize> {
+    size_of_stderr().filter(|_| !is_plain()).map(|(columns, _)| columns)
+}
+
 /// Returns the rows of the terminal; `None` if it does not report them, or standard output is not a terminal.
 pub fn rows() -> Option<usize> {
     let size = tcgetwinsize(io::stdout()).ok()?;
@@ -495,8 +500,11 @@ fn drawn_columns() -> usize {
 /// Whether lines can be edited in place.
 fn capable_terminal() -> bool {
     let named = env::var("TERM").is_ok_and(|term| is_capable(&term));
-    let wanted = env::var_os("HEARTH_PLAIN").is_none_or(|value| value.is_empty());
-    named && wanted && io::stdin().is_terminal() && io::stdout().is_terminal()
+    named && !is_plain() && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+fn is_plain() -> bool {
+    env::var_os("HEARTH_PLAIN").is_some_and(|value| !value.is_empty())
 }
 
 fn is_capable(term: &str) -> bool {

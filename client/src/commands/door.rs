@@ -30,7 +30,6 @@ use crate::{
     show::{self, Output},
     text::link,
     text::when,
-    text::wrap,
 };
 
 /// Difference of clocks above which nobody knocks: a day.
@@ -138,15 +137,8 @@ fn name_in_room(context: &Context, mut given: Option<String>) -> Result<String> 
             Err(line::AskError::Line(error)) => error.to_string(),
             Err(error) => return Err(error.into()),
         };
-        tell(context, &format!("-- {refused}. Type another name, or press Ctrl-C to stop."));
+        context.out.remark(&format!("-- {refused}. Type another name, or press Ctrl-C to stop."));
     }
-}
-
-/// Tells a person something, broken between words on a terminal.
-fn tell(context: &Context, text: &str) {
-    let columns = line::size_of_stderr().map(|(columns, _)| columns);
-    let wrapped = columns.map(|columns| wrap::lines(text, columns));
-    context.out.remark(wrapped.as_deref().unwrap_or(text));
 }
 
 /// Whether a person reads what is said beside the results.
@@ -160,9 +152,7 @@ fn tell_knocked(context: &Context, room: &Room<'_>) -> Result<()> {
         None => "`hearth join` with the same link".to_owned(),
         Some(_) => format!("`hearth agreement acknowledge {}`", room.state().local_name),
     };
-    tell(
-        context,
-        &format!(
+    context.out.remark(&format!(
             "You have knocked. A facilitator lets you in, or declines; that may take a while. You can close this: {again} goes on waiting."
         ),
     );
@@ -172,12 +162,12 @@ fn tell_knocked(context: &Context, room: &Room<'_>) -> Result<()> {
 /// Tells a newcomer what comes next. The command stands alone, so that it can be copied.
 fn tell_next(context: &Context, room: &Room<'_>) {
     let state = room.state();
-    tell(
-        context,
-        &format!("You are in: {}. To read and to talk, type", escape::one_line(&state.title)),
-    );
-    context.out.remark(&format!("\n  hearth chat {}\n", state.local_name));
-    tell(context, "There, /help lists what you can do, and /quit ends the chat.");
+    context.out.remark(&format!(
+        "You are in: {}. To read and to talk, type",
+        escape::one_line(&state.title)
+    ));
+    context.out.command(&format!("hearth chat {}", state.local_name));
+    context.out.remark("There, /help lists what you can do, and /quit ends the chat.");
 }
 
 /// Asks the relay and the log whether this profile is in the room, and says so if it is. Otherwise it goes on as a newcomer.
@@ -238,9 +228,7 @@ fn check_clock(context: &Context, relay: Millis, advice: &'static str) -> Result
         return Err(clock_wrong(moment, advice));
     }
     if ahead > CLOCK_SKEW_MILLIS {
-        tell(
-            context,
-            &format!(
+        context.out.remark(&format!(
                 "This computer's clock is {} ahead of the relay's; before that has passed you may not be admitted.",
                 when::duration(Duration::from_millis(ahead))
             ),
@@ -270,7 +258,7 @@ async fn wait(
             biased;
             answer = live::await_answer(&mut connection, &mut room) => answer,
             () = &mut long_wait, if !is_told => {
-                tell(context, UNANSWERED);
+                context.out.remark(UNANSWERED);
                 is_told = true;
                 continue;
             }
@@ -309,7 +297,7 @@ async fn go_on_waiting(context: &Context, mut room: Room<'_>, no_wait: bool) -> 
         }
         Some(Answer::Declined { words, signed }) => Err(declined(&words, signed)),
         None => {
-            tell(context, UNANSWERED);
+            context.out.remark(UNANSWERED);
             wait(context, room, connection, no_wait).await
         }
     }
@@ -406,7 +394,7 @@ fn acknowledge(
         if words.is_empty() || words.eq_ignore_ascii_case("no") {
             break;
         }
-        tell(context, "-- That accepts nothing yet. To stop, press Enter alone.");
+        context.out.remark("-- That accepts nothing yet. To stop, press Enter alone.");
     }
     Err(Failure::new(
         exit::REFUSED,

@@ -3,7 +3,7 @@
 use std::fs;
 
 use hearth_kit::{
-    AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, clock, text_file, wait_until,
+    AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, clock, text_file, unwrapped, wait_until,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -1452,7 +1452,7 @@ fn d5_cleared_screen_repeats_the_question() {
     circle.say(&ben, "something of mine");
     let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
     chat.await_words("something of mine");
-    chat.types("/remove Ben\r");
+    chat.types("/remove Ben --reason request\r");
     chat.await_words("Type yes to go on.");
     let id = circle.history(&ben).last().unwrap()["id"].as_str().unwrap().to_owned();
     circle.by(&ben, "retract", &[&id]);
@@ -1472,7 +1472,7 @@ fn d5_cleared_screen_repeats_the_question() {
 fn d5_plain_screens_tell_of_retractions() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
-    let ben = circle.admit("Ben");
+    let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
     let first = circle.say(&circle.fay, "something of mine");
     let second = circle.say(&circle.fay, "another of mine");
     let told = |screen: &str| screen.matches("The words may still stand above").count();
@@ -1486,23 +1486,20 @@ fn d5_plain_screens_tell_of_retractions() {
     assert_eq!(told(&screen), 1, "{screen}");
     assert!(!screen.contains('\x1b'), "{screen:?}");
     let mut chat = enter(&circle, &ben);
-    let mut follow = circle.fay.starts_plainly(&["follow", &circle.room]);
-    circle.say(&ben, "for the one who follows");
-    follow.await_line("the words", |line| line.contains("who follows"));
-    let third = circle.history(&ben).last().unwrap()["id"].as_str().unwrap().to_owned();
+    let mut follow = cleo.starts_plainly(&["follow", &circle.room]);
+    follow.await_line("the words", |line| line.contains("another of mine"));
     circle.fay("retract", &[&second]);
     chat.await_line("the retraction", |line| told(line) == 1);
-    circle.by(&ben, "retract", &[&third]);
     follow.await_remark("The words may still stand above");
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
     follow.close_input();
-    assert_eq!(follow.wait().code, Some(0));
+    assert_eq!(follow.wait_open().code, Some(0));
 }
 
-/// Words that become too old are taken from the screen as those that somebody takes back.
+/// A shorter time for which words are kept clears the screen only if some on it are older.
 #[test]
-fn d5_expired_words_leave_open_screens() {
+fn d5_young_words_stay_on_screen() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
@@ -1571,7 +1568,8 @@ fn d7_newcomer_is_led_to_the_chat() {
             join.types(if page == 2 { "I acknowledge\r" } else { "\r" });
         }
         let read = join.screen();
-        assert_eq!(read.matches(question.trim()).count(), 1, "{read}");
+        let times = |join: &AtTerminal, words| unwrapped(&join.screen()).matches(words).count();
+        assert_eq!(times(&join, question), 1, "{read}");
         let shown: Vec<&str> = read.split_whitespace().collect();
         for (number, rule) in (1..).zip(text.split("\n\n").skip(1).take(40)) {
             let words: Vec<&str> = rule.split_whitespace().collect();
@@ -1579,9 +1577,9 @@ fn d7_newcomer_is_led_to_the_chat() {
             assert!(words.iter().all(|word| shown.contains(word)), "{rule}: {read}");
         }
         for slip in ["I aknowledge", "yes", "ok", "what?"] {
-            let asked = join.screen().matches(question).count();
+            let asked = times(&join, question);
             join.types(&format!("{slip}\r"));
-            wait_until("the question", || join.screen().matches(question).count() > asked);
+            wait_until("the question", || times(&join, question) > asked);
         }
         join.types("\"I acknowledge.\"\r");
         join.await_words("Your name in the room (not your real one): ");
@@ -1592,8 +1590,8 @@ fn d7_newcomer_is_led_to_the_chat() {
         ] {
             join.types(&format!("{slip}\r"));
             join.await_words(why);
-            let asked = join.screen().matches("Type another name").count();
-            wait_until("the question", || join.screen().matches("one): ").count() > asked);
+            let refused = times(&join, "Type another name");
+            wait_until("the question", || times(&join, "real one): ") > refused);
         }
         join.types(&format!("{name}\r"));
         join.await_words("You have knocked");
@@ -1605,7 +1603,9 @@ fn d7_newcomer_is_led_to_the_chat() {
         let (_, next) = screen.split_once("You are in: Tuesday evening").unwrap();
         assert!(next.contains(&format!("\n  hearth chat {}\r\n", circle.room)), "{next}");
         assert!(next.contains("/help") && next.contains("/quit"), "{next}");
-        for line in screen.lines().map(str::trim_end) {
+        // What was typed stands behind its question.
+        let told = screen.lines().filter(|line| !line.contains("I acknowledge"));
+        for line in told.map(str::trim_end) {
             let fits = line.chars().count() <= usize::from(columns);
             assert!(fits || !line.trim().contains(' '), "{columns}: {line:?}");
         }
