@@ -10,7 +10,7 @@ use hearth_client::{
     cli::{Cli, with_joined_times},
     commands,
     failure::{Failure, exit},
-    fault,
+    fault, show,
     text::nearest::nearest,
     text::wrap,
 };
@@ -96,7 +96,7 @@ fn report(failure: &Failure, json: bool) -> ExitCode {
         let _ = writeln!(std::io::stdout(), "{}", failure.to_json());
     }
     if !failure.told {
-        let _ = writeln!(std::io::stderr(), "{}", failure.to_text());
+        show::remark(&failure.to_text());
     }
     ExitCode::from(failure.exit)
 }

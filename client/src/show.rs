@@ -142,6 +142,11 @@ impl Output {
         self.columns().map_or_else(|| text.to_owned(), |columns| wrap::lines(text, columns))
     }
 
+    /// Takes everything but the typed line from the screen and its scrollback; false where lines are not edited.
+    pub fn clear(&self) -> bool {
+        self.printer.as_ref().is_some_and(hearth_console::line::Printer::clear)
+    }
+
     /// Gives words back to the person who types, where lines are edited.
     pub fn give_back(&self, text: &str) -> Option<hearth_console::line::GivenBack> {
         self.printer.as_ref().and_then(|printer| printer.give_back(text))
@@ -225,9 +230,22 @@ impl Output {
             printer.print(&self.wrapped(text));
             return;
         }
-        // Nobody can be told that standard error is closed.
-        let _ = writeln!(io::stderr(), "{text}");
+        remark(text);
     }
+
+    /// Prints a command as a remark, alone on its line and whole, so that it can be copied.
+    pub fn command(&self, text: &str) {
+        // Nobody can be told that standard error is closed.
+        let _ = writeln!(io::stderr(), "\n  {text}\n");
+    }
+}
+
+/// Prints to standard error, broken between words where it is read on a screen.
+pub fn remark(text: &str) {
+    let columns = hearth_console::line::columns_of_stderr();
+    let wrapped = columns.map(|columns| wrap::lines(text, columns));
+    // Nobody can be told that standard error is closed.
+    let _ = writeln!(io::stderr(), "{}", wrapped.as_deref().unwrap_or(text));
 }
 
 /// Standard output takes nothing more: a pipe that nobody reads, or a full disk.
@@ -269,9 +287,8 @@ impl View<'_> {
         for notice in &row.notices {
             shown |= self.notice(out, row, notice)?;
         }
-        let muted = row.from.is_some_and(|from| self.muted.contains(&from));
         let Some((kind, text, more)) = self.content(row) else { return Ok(shown) };
-        if muted && matches!(kind, "text" | "held") {
+        if self.hides(row) {
             return Ok(shown);
         }
         let mut object = self.base(row, kind);
@@ -281,6 +298,12 @@ impl View<'_> {
         object.extend(more);
         out.say(&Value::Object(object), &self.plain(row, kind, &text))?;
         Ok(true)
+    }
+
+    /// Whether the words of a row are those of a muted member.
+    pub fn hides(&self, row: &Row) -> bool {
+        row.from.is_some_and(|from| self.muted.contains(&from))
+            && matches!(row.content, RowContent::Text(_) | RowContent::Held(_))
     }
 
     /// Prints what does not agree between the relay and the log.

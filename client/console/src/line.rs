@@ -12,20 +12,25 @@ use std::{
     env,
     io::{self, IsTerminal as _, Read as _, Write as _},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use edit::{LineEditor, Typed};
 use rustix::termios::tcgetwinsize;
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    signal::unix::Signal,
+    sync::{Notify, mpsc},
+    time::sleep,
+};
 
 pub use ask::leave_terminal_and_exit;
 pub use ask::{
     AskError, ask, confirm, drop_typed, leave_alternate_screen, read_pasted, read_secret,
-    restore_terminal,
+    restore_terminal, show_pages,
 };
 
 use hearth_text::escape;
@@ -51,6 +56,10 @@ const PUT_AWAY: &str =
 /// Takes everything from the screen, and the cursor to its top.
 const ERASE_SCREEN: &str = "\x1b[H\x1b[2J";
 const ERASE_ROW: &str = "\r\x1b[K";
+/// Takes the rows that have left the screen, too: after [`ERASE_SCREEN`], which moves the rows there on some terminals.
+const ERASE_SCROLLBACK: &str = "\x1b[3J";
+/// Time within which a terminal says where its cursor is.
+const CURSOR_WAIT: Duration = Duration::from_secs(1);
 
 /// Reasons to refuse a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +107,10 @@ impl Console {
             shared.write(BRACKETED_PASTE_ON);
         }
         let reader = Reader { lines, shared: shared.clone() };
+        if edits {
+            let shared = Arc::downgrade(&shared);
+            signals::follow_size(|sizes| Shared::follow_size(shared, sizes))?;
+        }
         let prompt = escape::one_line(prompt);
         thread::Builder::new()
             .name("console".into())
@@ -242,6 +255,18 @@ impl Printer {
         Some(place)
     }
 
+    /// Takes everything from the screen but the line that is being typed, and from the rows that have left it; false if lines
+    /// are not edited.
+    pub fn clear(&self) -> bool {
+        let mut editor = lock(&self.shared.editor);
+        let Some(editor) = &mut *editor else { return false };
+        // Nothing leaves the alternate screen; what has left the main one was there before the chat.
+        let left = if self.shared.alternate { "" } else { ERASE_SCROLLBACK };
+        let line = editor.draw(drawn_columns());
+        self.shared.write(&format!("{ERASE_SCREEN}{left}{line}"));
+        true
+    }
+
     /// Returns the columns of the terminal, where lines are edited.
     pub fn columns(&self) -> Option<usize> {
         lock(&self.shared.editor).as_ref().map(|_| drawn_columns())
@@ -251,8 +276,8 @@ impl Printer {
     ///
     /// If standard output is closed, [`ConsoleReader::next`] ends instead of an error here.
     pub fn print(&self, text: &str) {
-        let editor = lock(&self.shared.editor);
-        match &*editor {
+        let mut editor = lock(&self.shared.editor);
+        match &mut *editor {
             Some(editor) => {
                 let line = editor.draw(drawn_columns());
                 self.shared.write(&format!("{ERASE_ROW}{text}\n{line}"));
@@ -286,6 +311,31 @@ impl Shared {
         let mut out = io::stdout().lock();
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
             self.closed.notify_one();
+        }
+    }
+
+    /// Writes what the editor returns for the columns of the terminal.
+    fn draw(&self, what: impl FnOnce(&mut LineEditor, usize) -> String) {
+        if let Some(editor) = &mut *lock(&self.editor) {
+            self.write(&what(editor, drawn_columns()));
+        }
+    }
+
+    /// Draws the line again whenever the terminal's size changes, as long as there is a console.
+    async fn follow_size(shared: Weak<Self>, mut sizes: Signal) {
+        let mut asked = false;
+        loop {
+            let changed = tokio::select! {
+                size = sizes.recv() => size,
+                () = sleep(CURSOR_WAIT), if asked => None,
+            };
+            let Some(shared) = shared.upgrade() else { return };
+            asked = changed.is_some();
+            match changed {
+                // Few terminals break the rows of the alternate screen.
+                Some(()) => shared.draw(|e, columns| e.resized(columns, !shared.alternate)),
+                None => shared.draw(LineEditor::cursor_is_unknown),
+            }
         }
     }
 
@@ -333,6 +383,10 @@ impl Reader {
                 };
                 let line = match typed {
                     Typed::Line(line) => line,
+                    Typed::CursorAt(column) => {
+                        self.shared.draw(|editor, columns| editor.cursor_is_at(column, columns));
+                        continue;
+                    }
                     Typed::PutAway => {
                         self.shared.write(&format!("{ERASE_ROW}{PUT_AWAY}\n"));
                         continue;
@@ -372,8 +426,8 @@ impl Reader {
 
     /// Stops the process as Ctrl-Z does in other programs, with the terminal restored and the line erased.
     fn suspend(&self) {
-        let editor = lock(&self.shared.editor);
-        let Some(shown) = &*editor else { return };
+        let mut editor = lock(&self.shared.editor);
+        let Some(shown) = &mut *editor else { return };
         self.shared.write(&format!("{ERASE_ROW}{BRACKETED_PASTE_OFF}"));
         restore_terminal();
         signals::suspend();
@@ -385,9 +439,7 @@ impl Reader {
     }
 
     fn redraw(&self) {
-        if let Some(editor) = &*lock(&self.shared.editor) {
-            self.shared.write(&editor.draw(drawn_columns()));
-        }
+        self.shared.draw(LineEditor::redraw);
     }
 
     fn read(&self, prompt: &str) {
@@ -422,6 +474,24 @@ pub fn columns() -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
+/// Returns columns and rows of the terminal of standard error; `None` if it does not report them, or is not a terminal.
+pub fn size_of_stderr() -> Option<(usize, usize)> {
+    let size = tcgetwinsize(io::stderr()).ok()?;
+    let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
+    (columns > 0 && rows > 0).then_some((columns, rows))
+}
+
+/// Returns the columns of the terminal of standard error; `None` if there is none, or text for the eye is unwelcome.
+pub fn columns_of_stderr() -> Option<usize> {
+    size_of_stderr().filter(|_| !is_plain()).map(|(columns, _)| columns)
+}
+
+/// Returns the rows of the terminal; `None` if it does not report them, or standard output is not a terminal.
+pub fn rows() -> Option<usize> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_row)).filter(|rows| *rows > 0)
+}
+
 /// Returns the columns for drawing the line.
 fn drawn_columns() -> usize {
     columns().unwrap_or(COLUMNS_DEFAULT)
@@ -430,8 +500,11 @@ fn drawn_columns() -> usize {
 /// Whether lines can be edited in place.
 fn capable_terminal() -> bool {
     let named = env::var("TERM").is_ok_and(|term| is_capable(&term));
-    let wanted = env::var_os("HEARTH_PLAIN").is_none_or(|value| value.is_empty());
-    named && wanted && io::stdin().is_terminal() && io::stdout().is_terminal()
+    named && !is_plain() && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+fn is_plain() -> bool {
+    env::var_os("HEARTH_PLAIN").is_some_and(|value| !value.is_empty())
 }
 
 fn is_capable(term: &str) -> bool {

@@ -80,6 +80,20 @@ pub(crate) fn suspend() {
     });
 }
 
+/// Runs something on a thread of its own that gets the signals that the terminal's size has changed, from now on.
+pub(crate) fn follow_size<F: Future<Output = ()> + Send + 'static>(
+    what: impl FnOnce(Signal) -> F,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let sizes = {
+        let _inside = runtime.enter();
+        signal(SignalKind::window_change())?
+    };
+    let what = what(sizes);
+    thread::Builder::new().name("size".into()).spawn(move || runtime.block_on(what))?;
+    Ok(())
+}
+
 fn listen(begun: &SyncSender<io::Result<()>>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
         Ok(runtime) => runtime,

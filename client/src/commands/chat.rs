@@ -28,7 +28,9 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Context, Result, agreement, inside,
+    Context, Result, agreement,
+    displayed::gone_words,
+    inside,
     shell::{Did, Shell, question_words},
     slip, socket,
 };
@@ -49,6 +51,9 @@ const SHOWN_COLUMNS: usize = 50;
 const GIVEN_BACK_COLUMNS: usize = 4_000;
 /// Where something is typed after the chat has ended against the person's will.
 const ENDED_PROMPT: &str = "(Enter leaves) ";
+
+/// Asks for the words that sign an agreement.
+const ACCEPT: &str = "-- To accept the agreement, type I acknowledge. Anything else signs nothing; /acknowledge shows it again.";
 
 /// How the person who chats ends it; a signal is the third way. Whatever else happens becomes a state of the link.
 enum End {
@@ -417,9 +422,59 @@ impl Chat {
     /// Shows new rows. Rows that do not verify are marked, and the chat goes on.
     async fn show(&self) -> Result<()> {
         match self.shell.print_rows(false, false).await {
-            Err(failure) if failure.exit == exit::LIED => Ok(()),
-            result => result.map(|_| ()),
+            Err(failure) if failure.exit == exit::LIED => {}
+            result => {
+                result?;
+            }
         }
+        self.take_back().await
+    }
+
+    /// Takes words that were taken back from the screen; where that cannot be done, it says that they may still stand there.
+    async fn take_back(&self) -> Result<()> {
+        let gone = self.shell.taken_back().await?;
+        if gone.is_empty() || self.out().is_json() {
+            return Ok(());
+        }
+        let gone = gone_words(&gone);
+        if !self.out().clear() {
+            self.out().remark(&format!("-- {gone}. The words may still stand above"));
+            return Ok(());
+        }
+        // All rows that stood on the screen, and what is no row and was told once.
+        let last = {
+            let mut displayed = self.shell.displayed.borrow_mut();
+            displayed.clear();
+            displayed.last()
+        };
+        let count = line::rows().unwrap_or_default().max(ROWS_AT_START);
+        let page = Page::Before(Seq(last.0.saturating_add(1)), count);
+        let rows = self.shell.client.rows(&self.shell.room, page).await?;
+        self.shell.print(&rows, false)?;
+        self.shell.repeat_mismatches().await?;
+        if waits_for_me(&self.shell.view()) > 0 {
+            self.shell.tell_held();
+        }
+        self.out().remark(&format!(
+            "-- {gone}. This screen was cleared, so that the words are off it; /read --all shows the rest."
+        ));
+        match &self.asked {
+            Some(Asked::Act(_, question)) => self.ask_consent(question),
+            Some(Asked::Say(word)) => {
+                let word = escape::truncate(&escape::one_line(word), SHOWN_COLUMNS);
+                self.out().remark(&format!(
+                    "-- \"{word}\" was not said to the room. To say it, enter the same again."
+                ));
+            }
+            Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn ask_consent(&self, question: &Question) {
+        let words = self.out().advice(&question_words(question));
+        self.out().remark(&format!("-- {words} Type yes to go on."));
     }
 
     async fn typed(&mut self, line: &str) -> Result<Next, Stop> {
@@ -608,9 +663,7 @@ impl Chat {
         };
         let coming = coming.ok_or_else(|| text_missing(&view.standing))?;
         agreement::print(self.out(), &coming, &view.title)?;
-        self.out().remark(
-            "-- To accept all of the above, type I acknowledge. Anything else signs nothing.",
-        );
+        self.out().remark(ACCEPT);
         self.asked = Some(Asked::Acknowledge(Box::new(coming)));
         Ok(())
     }
@@ -672,8 +725,7 @@ impl Chat {
         match did {
             Ok(Did::Done) => self.show().await?,
             Ok(Did::Asks(question)) => {
-                let words = self.out().advice(&question_words(&question));
-                self.out().remark(&format!("-- {words} Type yes to go on."));
+                self.ask_consent(&question);
                 self.asked = Some(Asked::Act(command.clone(), question));
                 return Ok(Next::On);
             }

@@ -1,6 +1,6 @@
 //! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
 use hearth_console::line;
 use hearth_engine::{
@@ -42,9 +42,6 @@ const LONG_WAIT: Duration = Duration::from_secs(10 * 60);
 /// Said to a knocker whom nobody has answered for long.
 const UNANSWERED: &str = "Nobody has answered your knock yet. Those who moderated the room when your invite was made can let you in. \
      Ask the person who invited you to admit you, or to decline this knock and give you a new invite.";
-
-/// Times that a person is asked for the words of an acknowledgement.
-const ACKNOWLEDGE_TRIES_MAX: u32 = 3;
 
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let link = context.invite(join.link.as_deref(), Wanted::Invite("join"))?;
@@ -93,6 +90,17 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     if !connection.is_post_quantum() {
         context.out.remark(NOT_POST_QUANTUM);
     }
+    // Somebody who reads takes longer than a relay waits for a client that says nothing.
+    let asks = interactive()
+        && (join.acknowledge.is_none()
+            || join.name.as_deref().is_none_or(|name| name::parse_name(name).is_err()));
+    let connection = match asks {
+        true => {
+            connection.close().await;
+            None
+        }
+        false => Some(connection),
+    };
     let how = "Read it with `hearth agreement show -` and the same link on standard input, then repeat with its id: `hearth join - --as NAME --acknowledge AGREEMENT_ID`.";
     let acknowledged = acknowledge(
         context,
@@ -102,15 +110,64 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         [how, "You can come back at any time; `hearth burn-invite` gives the invite back."],
     )?;
     debug_assert_eq!(acknowledged, link.agreement);
-    let name = match join.name {
-        Some(name) => name,
-        None if interactive() => line::ask("Your name in the room (not your real one): ")?,
-        None => return Err(Failure::usage("no name was given", "Give one with --as NAME.")),
-    };
-    let name = name::parse_name(&name)?.into_string();
+    let name = name_in_room(context, join.name)?;
     let local_name = rooms::free_local_name(&open, &preview.title, Some(link.room))?;
     let joining = Joining { name, local_name, answers: Vec::new() };
+    let connection = match connection {
+        Some(connection) => connection,
+        None => live::look(&Network::machine(), &link).await?.0,
+    };
     knock(context, &open, connection, &link, &preview, joining, join.no_wait).await
+}
+
+/// Returns the name that a newcomer gives, or asks for it. A slip asks again, and says why: all before it stays done.
+fn name_in_room(context: &Context, mut given: Option<String>) -> Result<String> {
+    loop {
+        let typed = match given.take() {
+            Some(name) => Ok(name),
+            None if interactive() => line::ask("Your name in the room (not your real one): "),
+            None => return Err(Failure::usage("no name was given", "Give one with --as NAME.")),
+        };
+        let refused = match typed {
+            Ok(typed) => match name::parse_name(&typed) {
+                Ok(name) => return Ok(name.into_string()),
+                Err(error) if !interactive() => return Err(error.into()),
+                Err(error) => error.to_string(),
+            },
+            Err(line::AskError::Line(error)) => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        context.out.remark(&format!("-- {refused}. Type another name, or press Ctrl-C to stop."));
+    }
+}
+
+/// Whether a person reads what is said beside the results.
+fn is_read(context: &Context) -> bool {
+    !context.out.is_json() && std::io::stderr().is_terminal()
+}
+
+/// Tells somebody who has knocked what happens now.
+fn tell_knocked(context: &Context, room: &Room<'_>) -> Result<()> {
+    let again = match room.return_link()? {
+        None => "`hearth join` with the same link".to_owned(),
+        Some(_) => format!("`hearth agreement acknowledge {}`", room.state().local_name),
+    };
+    context.out.remark(&format!(
+            "You have knocked. A facilitator lets you in, or declines; that may take a while. You can close this: {again} goes on waiting."
+        ),
+    );
+    Ok(())
+}
+
+/// Tells a newcomer what comes next. The command stands alone, so that it can be copied.
+fn tell_next(context: &Context, room: &Room<'_>) {
+    let state = room.state();
+    context.out.remark(&format!(
+        "You are in: {}. To read and to talk, type",
+        escape::one_line(&state.title)
+    ));
+    context.out.command(&format!("hearth chat {}", state.local_name));
+    context.out.remark("There, /help lists what you can do, and /quit ends the chat.");
 }
 
 /// Asks the relay and the log whether this profile is in the room, and says so if it is. Otherwise it goes on as a newcomer.
@@ -172,9 +229,10 @@ fn check_clock(context: &Context, relay: Millis, advice: &'static str) -> Result
     }
     if ahead > CLOCK_SKEW_MILLIS {
         context.out.remark(&format!(
-            "This computer's clock is {} ahead of the relay's; before that has passed you may not be admitted.",
-            when::duration(Duration::from_millis(ahead))
-        ));
+                "This computer's clock is {} ahead of the relay's; before that has passed you may not be admitted.",
+                when::duration(Duration::from_millis(ahead))
+            ),
+        );
     }
     Ok(())
 }
@@ -186,11 +244,13 @@ async fn wait(
     mut connection: Connection,
     no_wait: bool,
 ) -> Result<()> {
+    if !no_wait || is_read(context) {
+        tell_knocked(context, &room)?;
+    }
     if no_wait {
         connection.close().await;
         return say_joined(context, &mut room, "knocking");
     }
-    context.out.remark("You have knocked. A facilitator lets you in; you can close this and come back with any command.");
     let mut long_wait = std::pin::pin!(tokio::time::sleep(LONG_WAIT));
     let mut is_told = false;
     loop {
@@ -281,7 +341,11 @@ fn say_joined(context: &Context, room: &mut Room<'_>, standing: &str) -> Result<
         "agreement": state.agreement.to_hex(),
         "key": room.me().to_hex(),
     });
-    Ok(context.out.say(&object, &state.local_name)?)
+    context.out.say(&object, &state.local_name)?;
+    if standing == "member" && is_read(context) {
+        tell_next(context, room);
+    }
+    Ok(())
 }
 
 /// Shows the agreement and gets it acknowledged, by its id on the command line or by typed words. `how` says which commands do
@@ -308,19 +372,29 @@ fn acknowledge(
             how,
         ));
     }
-    context.out.remark(&format!("{}\n", escape::one_line(title)));
-    context.out.remark(&escape::many_lines(&agreement.text, ""));
-    context.out.remark(&format!("\nVersion {}, id {id}\n", agreement.version));
-    for _ in 0..ACKNOWLEDGE_TRIES_MAX {
-        let typed = line::ask("To accept all of the above, type \"I acknowledge\": ")?;
-        let typed = typed.trim().trim_end_matches('.');
-        if typed.eq_ignore_ascii_case("i acknowledge") {
+    line::show_pages(&format!(
+        "{}\n\n{}\n\nVersion {}, id {id}\n",
+        escape::one_line(title),
+        escape::many_lines(agreement.text.trim_end(), ""),
+        agreement.version
+    ))?;
+    loop {
+        let typed = match line::ask("To accept all of the above, type \"I acknowledge\": ") {
+            Ok(typed) => typed,
+            // It accepts nothing, as any other slip.
+            Err(line::AskError::Line(_)) => "?".to_owned(),
+            Err(error) => return Err(error.into()),
+        };
+        let words: Vec<&str> = typed.split_whitespace().collect();
+        let words = words.join(" ");
+        let words = words.trim_matches(['"', '\'', '“', '”', '.', '!', ' ']);
+        if words.eq_ignore_ascii_case("i acknowledge") {
             return Ok(id);
         }
-        if ["", "no"].iter().any(|no| typed.eq_ignore_ascii_case(no)) {
+        if words.is_empty() || words.eq_ignore_ascii_case("no") {
             break;
         }
-        context.out.remark("That accepts nothing yet. To stop, press Enter alone.");
+        context.out.remark("-- That accepts nothing yet. To stop, press Enter alone.");
     }
     Err(Failure::new(
         exit::REFUSED,

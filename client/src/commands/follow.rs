@@ -4,7 +4,7 @@ use hearth_console::signals;
 use hearth_session::client::{Client, Event, Heard, Link};
 use tokio::io::AsyncReadExt as _;
 
-use super::{Result, shell::Shell};
+use super::{Result, displayed::gone_words, shell::Shell};
 use crate::{
     failure::{Failure, exit},
     show::Output,
@@ -59,6 +59,12 @@ pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
         }
         lied = shown(shell).await?.or(lied);
         printed = true;
+        let gone = shell.taken_back().await?;
+        // Programs read it in the row of the retraction.
+        if !gone.is_empty() && !shell.out.is_json() {
+            let gone = gone_words(&gone);
+            shell.out.remark(&format!("-- {gone}. The words may still stand above"));
+        }
     }
     lied.map_or(Ok(()), Err)
 }

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod chat;
+mod displayed;
 mod door;
 mod follow;
 mod inside;

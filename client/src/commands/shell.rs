@@ -1,6 +1,10 @@
 //! What every line shell does with a room: asks the client, and prints what became of it.
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+    time::Duration,
+};
 
 use hearth_engine::{
     EngineError,
@@ -26,6 +30,7 @@ use tokio::sync::watch;
 
 use super::{
     Result,
+    displayed::Displayed,
     outcome::{self, Told, not_verified},
     rooms::{confirm, confirm_person},
 };
@@ -55,6 +60,8 @@ pub(super) struct Shell {
     printed: Cell<Seq>,
     /// Whether the reader sees the room all the time, and needs not be told that it is not up to date.
     follows: bool,
+    /// The messages that stand on the screen.
+    pub(super) displayed: RefCell<Displayed>,
 }
 
 /// Whether a command was done, or waits for a person's word.
@@ -71,7 +78,8 @@ impl Shell {
         let out = out.clone().in_room(&room);
         let (client, told_classical, follows) = (client.clone(), false, false);
         let printed = Cell::new(view.borrow().shown);
-        Ok(Self { client, out, room, view, told_classical, printed, follows })
+        let displayed = RefCell::new(Displayed::from(view.borrow().last));
+        Ok(Self { client, out, room, view, told_classical, printed, follows, displayed })
     }
 
     /// Prints elsewhere, to a reader who sees the room all the time.
@@ -503,6 +511,9 @@ impl Shell {
         let mut any = false;
         for row in rows {
             any |= view.row(&self.out, row)?;
+            if !view.hides(row) {
+                self.displayed.borrow_mut().add(row, held);
+            }
         }
         Ok(any)
     }
@@ -520,6 +531,17 @@ impl Shell {
         }
         self.ask(Command::Told).await?;
         Ok(state.untold.iter().any(hearth_engine::accord::Mismatch::is_alarm))
+    }
+
+    /// Prints again what the relay does and no record says, as far as it was printed.
+    pub(super) async fn repeat_mismatches(&self) -> Result<()> {
+        let state = self.view();
+        let names = self.client.names(&self.room).await?;
+        let view = View { room: &self.room, me: state.me, muted: &state.muted, held: false };
+        for what in state.mismatches.iter().filter(|what| !state.untold.contains(what)) {
+            view.mismatch(&self.out, what, &names)?;
+        }
+        Ok(())
     }
 
     /// Tells of words in the outbox that nothing sends but their author.
@@ -574,6 +596,7 @@ impl Shell {
                     && matches!(row.content, RowContent::Text(_))
             }));
         }
+        rows.iter().for_each(|row| self.displayed.borrow_mut().add(row, false));
         Ok(rows)
     }
 

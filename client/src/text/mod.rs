@@ -4,4 +4,5 @@ pub mod link;
 pub mod nearest;
 pub mod qr;
 pub mod when;
-pub mod wrap;
+
+pub use hearth_text::wrap;

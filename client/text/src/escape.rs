@@ -9,7 +9,8 @@
 use std::fmt::Write as _;
 
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr as _};
 
 /// Bytes of one typed message; leaves room for its envelope in the largest padding bucket.
 pub const INPUT_BYTES_MAX: usize = 16 * 1024;
@@ -64,14 +65,37 @@ pub fn without_link_secrets(text: &str, words: &[String]) -> String {
         .fold(text.to_owned(), |text, (_, secret)| text.replace(secret, "..."))
 }
 
-/// Returns the columns that inert text takes on a terminal.
+/// Returns the columns that inert text takes on a terminal, at most: many terminals draw the parts of a joined emoji side by side.
 pub fn width(text: &str) -> usize {
-    text.width()
+    text.graphemes(true).map(cluster_width).sum()
+}
+
+fn cluster_width(cluster: &str) -> usize {
+    let parts: usize = cluster.chars().filter_map(UnicodeWidthChar::width).sum();
+    parts.max(cluster.width())
+}
+
+/// Splits a text into characters as a reader counts them.
+pub fn clusters(text: &str) -> impl Iterator<Item = &str> {
+    text.graphemes(true)
+}
+
+/// Returns where the character begins that ends at a byte of a text; a joined emoji, a flag, a syllable or a letter with its marks
+/// is one.
+pub fn cluster_before(text: &str, at: usize) -> usize {
+    // The text is whole, so the boundary is known.
+    GraphemeCursor::new(at, text.len(), true).prev_boundary(text, 0).ok().flatten().unwrap_or(0)
+}
+
+/// Returns where the character ends that begins at a byte of a text.
+pub fn cluster_after(text: &str, at: usize) -> usize {
+    let next = GraphemeCursor::new(at, text.len(), true).next_boundary(text, 0);
+    next.ok().flatten().unwrap_or(text.len())
 }
 
 /// Cuts inert text to a number of columns, with an ellipsis for the omitted part. Keeps emoji and marks whole.
 pub fn truncate(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
+    if width(text) <= columns {
         return text.to_owned();
     }
     let Some(room) = columns.checked_sub(1) else {
@@ -79,8 +103,8 @@ pub fn truncate(text: &str, columns: usize) -> String {
     };
     let mut used = 0;
     let mut end = 0;
-    for cluster in clusters(text) {
-        used += cluster.width();
+    for cluster in text.graphemes(true) {
+        used += cluster_width(cluster);
         if used > room {
             break;
         }
@@ -93,23 +117,22 @@ pub fn truncate(text: &str, columns: usize) -> String {
 
 /// Cuts inert text to its last columns, with an ellipsis for the omitted part.
 pub fn truncate_start(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
+    if width(text) <= columns {
         return text.to_owned();
     }
     let Some(room) = columns.checked_sub(1) else {
         return String::new();
     };
-    let mut rest = text;
-    let mut width = text.width();
-    for cluster in clusters(text) {
-        if width <= room {
+    let mut used = 0;
+    let mut begin = text.len();
+    for (at, cluster) in text.grapheme_indices(true).rev() {
+        used += cluster_width(cluster);
+        if used > room {
             break;
         }
-        // The widths of the parts may differ in sum from the whole where letters combine.
-        rest = &rest[cluster.len()..];
-        width = rest.width();
+        begin = at;
     }
-    format!("…{rest}")
+    format!("…{}", &text[begin..])
 }
 
 /// Checks and normalises (NFC) a member's typed text. Line feeds and tabs are kept, trailing white space is removed.
@@ -135,15 +158,6 @@ pub fn sanitize_input(text: &str) -> Result<String, TextError> {
 /// Whether the text has no visible character.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
-}
-
-/// Whether a character attaches to the one before it: a mark, a joiner, a selector, a skin tone.
-pub fn is_attached(c: char) -> bool {
-    c == ZWJ
-        || is_variation_selector(c)
-        || is_skin_tone(c)
-        || is_combining_mark(c)
-        || c.width() == Some(0)
 }
 
 /// Whether a character is invisible or reorders text; names may not contain one.
@@ -180,10 +194,6 @@ const fn is_variation_selector(c: char) -> bool {
     matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-const fn is_skin_tone(c: char) -> bool {
-    matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
-}
-
 /// Whether a character may be part of an emoji sequence with joiners.
 const fn is_pictograph(c: char) -> bool {
     matches!(c, '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2190}'..='\u{21ff}'
@@ -195,25 +205,6 @@ const fn is_pictograph(c: char) -> bool {
 const fn takes_joiners(c: char) -> bool {
     matches!(c, '\u{600}'..='\u{8ff}' | '\u{900}'..='\u{dff}' | '\u{f00}'..='\u{109f}'
         | '\u{1780}'..='\u{18af}' | '\u{fb50}'..='\u{fdcf}' | '\u{fe70}'..='\u{fefc}')
-}
-
-/// Splits text where a cut separates neither an emoji nor a base from its marks.
-fn clusters(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    core::iter::from_fn(move || {
-        let mut chars = rest.char_indices();
-        let (_, mut last) = chars.next()?;
-        let end = chars
-            .find(|(_, c)| {
-                let joined = last == ZWJ || is_attached(*c);
-                last = *c;
-                !joined
-            })
-            .map_or(rest.len(), |(at, _)| at);
-        let (cluster, tail) = rest.split_at(end);
-        rest = tail;
-        Some(cluster)
-    })
 }
 
 struct Escaper<'a> {
@@ -484,7 +475,40 @@ mod tests {
             assert!(width(&cut) <= columns);
         }
         let text = format!("{family}{family}");
-        assert_eq!(truncate(&text, 3), format!("{family}…"));
+        assert_eq!(truncate(&text, 7), format!("{family}…"));
+        assert_eq!(truncate(&text, 6), "…");
+        assert_eq!(truncate_start(&text, 7), format!("…{family}"));
+        assert_eq!(truncate_start("日本語", 4), "…語");
+    }
+
+    /// A terminal that joins nothing draws each part of an emoji.
+    #[test]
+    fn width_counts_unjoined_parts() {
+        for (text, columns) in [
+            ("👨\u{200d}👩\u{200d}👧", 6),
+            ("👍🏽", 4),
+            ("🇫🇷", 2),
+            ("❤\u{fe0f}", 2),
+            ("e\u{301}", 1),
+            ("\u{1112}\u{1161}\u{11ab}", 2),
+            ("日本", 4),
+        ] {
+            assert_eq!(width(text), columns, "{text}");
+        }
+    }
+
+    #[test]
+    fn clusters_have_whole_boundaries() {
+        let text = "a👨\u{200d}👩\u{200d}👧🇫🇷🇩🇪e\u{301}\u{1112}\u{1161}\u{11ab}";
+        let mut steps = vec![0];
+        while let Some(at) = steps.last().copied().filter(|at| *at < text.len()) {
+            steps.push(cluster_after(text, at));
+        }
+        assert_eq!(steps.len(), 7, "{steps:?}");
+        for pair in steps.windows(2) {
+            assert_eq!(cluster_before(text, pair[1]), pair[0]);
+        }
+        assert_eq!((cluster_before(text, 0), cluster_after(text, text.len())), (0, text.len()));
     }
 
     #[test]

@@ -5,3 +5,4 @@
 pub mod count;
 pub mod escape;
 pub mod name;
+pub mod wrap;

@@ -71,15 +71,26 @@ impl AtTerminal {
 
     /// Starts a command of a person's at a terminal of so many columns.
     pub fn start_with(person: &Person, term: &str, args: &[&str], columns: u16) -> Self {
-        Self::start_as(person, term, args, columns, true)
+        Self::start_sized(person, term, args, (columns, 24))
+    }
+
+    /// Starts a command of a person's at a terminal of so many columns and rows.
+    pub fn start_sized(person: &Person, term: &str, args: &[&str], size: (u16, u16)) -> Self {
+        Self::start_as(person, term, args, size, true)
     }
 
     /// Starts a command of a person's whose standard error goes elsewhere.
     pub fn start_without_stderr(person: &Person, term: &str, args: &[&str]) -> Self {
-        Self::start_as(person, term, args, 80, false)
+        Self::start_as(person, term, args, (80, 24), false)
     }
 
-    fn start_as(person: &Person, term: &str, args: &[&str], columns: u16, stderr: bool) -> Self {
+    fn start_as(
+        person: &Person,
+        term: &str,
+        args: &[&str],
+        (columns, rows): (u16, u16),
+        stderr: bool,
+    ) -> Self {
         let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&outer).unwrap();
         unlockpt(&outer).unwrap();
@@ -89,7 +100,7 @@ impl AtTerminal {
             options.read(true).write(true).open(name.to_str().unwrap()).unwrap()
         };
         let inner = open();
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&inner, size).unwrap();
         let before = tcgetattr(&inner).unwrap();
         assert!(before.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON));
@@ -130,6 +141,14 @@ impl AtTerminal {
             assert!(Instant::now() < end, "never showed {words}: {}", self.screen());
             std::thread::yield_now();
         }
+    }
+
+    /// Gives the terminal another size, of 24 rows.
+    pub fn resizes(&self, columns: u16) {
+        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.outer, size).unwrap();
+        // Of a terminal that is nobody's controlling terminal, the system tells nobody.
+        self.signal(Signal::WINCH);
     }
 
     /// Types keys.

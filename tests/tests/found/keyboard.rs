@@ -3,7 +3,7 @@
 use std::fs;
 
 use hearth_kit::{
-    AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, clock, text_file, wait_until,
+    AtTerminal, Circle, Person, Proxy, Relay, RelayOptions, clock, text_file, unwrapped, wait_until,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -1404,4 +1404,317 @@ fn refused_words_are_shown_plainly() {
     chat.await_line("the words", |line| line.contains(&shown));
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
+}
+
+/// The terminal of a person breaks rows that are too long; this one answers in its place. On 0.1 a piece stayed above.
+#[test]
+fn d15_narrowed_window_keeps_no_piece() {
+    const DRAFT: &str = "this is a sentence of more than forty columns";
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types(DRAFT);
+    chat.await_words(&format!("> {DRAFT}"));
+    chat.resizes(40);
+    chat.await_words("\x1b[6n");
+    let asked = chat.screen().len();
+    // Nothing is drawn where the line may not be.
+    chat.types("!");
+    chat.types(&format!("\x1b[24;{}R", 2 + DRAFT.len() - 40 + 1));
+    chat.await_words("than forty columns!");
+    assert!(
+        chat.screen()[asked..].starts_with("\r\x1b[1A\x1b[J\r\x1b[K> …"),
+        "{:?}",
+        chat.screen()
+    );
+    // What fits is drawn at once; what waits for a terminal that says nothing is drawn later.
+    let shown = chat.screen().len();
+    chat.resizes(60);
+    wait_until("the line", || chat.screen()[shown..].contains(&format!("> {DRAFT}!")));
+    let shown = chat.screen().len();
+    chat.resizes(30);
+    wait_until("the line", || chat.screen()[shown..].contains("\r\x1b[J\r\x1b[K> …"));
+    chat.types("\r");
+    chat.await_words(&format!("Fay: {DRAFT}!"));
+    chat.types("/quit\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+}
+
+#[test]
+fn d15_backspace_removes_joined_emoji() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    chat.await_words("/quit ends");
+    chat.types("with 👨\u{200d}👩\u{200d}👧🇫🇷\x7f\x7fyou\r");
+    chat.await_words("Fay: with you");
+    chat.types("/quit\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+    assert_eq!(texts(&circle.history(&circle.fay)), ["with you"]);
+}
+
+/// What a terminal takes for an order to empty its screen, and the rows that have left it.
+const CLEARED: &str = "\x1b[H\x1b[2J\x1b[3J";
+
+#[test]
+fn d5_retracted_words_leave_open_screens() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
+    circle.say(&circle.fay, "said before");
+    circle.say(&cleo, "my brother drinks");
+    circle.say(&cleo, "he shouts at night");
+    let id = |text: &str| {
+        let rows = circle.history(&circle.fay);
+        let row = rows.iter().find(|row| row["text"] == text).unwrap();
+        row["id"].as_str().unwrap().to_owned()
+    };
+    for more in [&[][..], &["--alternate-screen"]] {
+        let args = [&["chat", &circle.room][..], more].concat();
+        let mut chat = AtTerminal::start(&ben, "xterm", &args);
+        chat.await_words("/quit ends");
+        let own = format!("of mine {}", more.len());
+        chat.types(&format!("{own}\r"));
+        chat.await_words(&format!("Ben: {own}"));
+        chat.types("half a sent");
+        chat.await_words("> half a sent");
+        // By its author, then by a facilitator.
+        let (words, by) = match more {
+            [] => ("my brother drinks", &cleo),
+            _ => ("he shouts at night", &circle.fay),
+        };
+        assert!(chat.sees(words), "{}", chat.screen());
+        circle.by(by, "retract", &[&id(words)]);
+        chat.await_words("1 message was taken back (of Cleo, ");
+        let screen = chat.screen();
+        let cleared = if more.is_empty() { CLEARED } else { "\x1b[H\x1b[2J" };
+        let (before, after) = screen.rsplit_once(cleared).unwrap();
+        assert!(before.contains(words), "{screen:?}");
+        assert!(!after.contains(words), "{screen:?}");
+        // What else stood there is there again, and the line goes on.
+        assert!(after.contains("said before") && after.contains(&own), "{after:?}");
+        assert!(after.contains("a message was retracted"), "{after:?}");
+        assert!(after.contains("> half a sent"), "{after:?}");
+        // One's own words go, too, and with them the line in which they were typed.
+        chat.types(&format!("ence {}\r", more.len()));
+        chat.await_words(&format!("Ben: half a sentence {}", more.len()));
+        chat.types(&format!("/retract {}\r", id(&own)));
+        chat.await_words("1 message was taken back (of Ben, ");
+        chat.types("/quit\r");
+        let (status, screen) = chat.ends();
+        assert_eq!(status.code(), Some(0), "{screen}");
+        let (_, after) = screen.rsplit_once(cleared).unwrap();
+        assert!(!after.contains(&own), "{after:?}");
+        assert!(after.contains(&format!("half a sentence {}", more.len())), "{after:?}");
+    }
+}
+
+/// A question that waits for an answer stands below the words that are left.
+#[test]
+fn d5_cleared_screen_repeats_the_question() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.say(&ben, "something of mine");
+    let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
+    chat.await_words("something of mine");
+    chat.types("/remove Ben --reason request\r");
+    chat.await_words("Type yes to go on.");
+    let id = circle.history(&ben).last().unwrap()["id"].as_str().unwrap().to_owned();
+    circle.by(&ben, "retract", &[&id]);
+    chat.await_words("1 message was taken back (of Ben, ");
+    wait_until("the question", || {
+        let screen = chat.screen();
+        screen.rsplit_once(CLEARED).unwrap().1.contains("Type yes to go on.")
+    });
+    chat.types("yes\r");
+    chat.await_words("removed Ben");
+    chat.types("/quit\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+}
+
+/// A plain terminal, a screen reader and a pipe take nothing back; they say it.
+#[test]
+fn d5_plain_screens_tell_of_retractions() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
+    let first = circle.say(&circle.fay, "something of mine");
+    let second = circle.say(&circle.fay, "another of mine");
+    let told = |screen: &str| screen.matches("The words may still stand above").count();
+    let mut chat = AtTerminal::start(&ben, "dumb", &["chat", &circle.room]);
+    chat.await_words("another of mine");
+    circle.fay("retract", &[&first]);
+    chat.await_words("1 message was taken back (of Fay, ");
+    chat.types("/quit\n");
+    let (status, screen) = chat.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
+    assert_eq!(told(&screen), 1, "{screen}");
+    assert!(!screen.contains('\x1b'), "{screen:?}");
+    let mut chat = enter(&circle, &ben);
+    let mut follow = cleo.starts_plainly(&["follow", &circle.room]);
+    follow.await_line("the words", |line| line.contains("another of mine"));
+    circle.fay("retract", &[&second]);
+    chat.await_line("the retraction", |line| told(line) == 1);
+    follow.await_remark("The words may still stand above");
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    follow.close_input();
+    assert_eq!(follow.wait_open().code, Some(0));
+}
+
+/// A shorter time for which words are kept clears the screen only if some on it are older.
+#[test]
+fn d5_young_words_stay_on_screen() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.say(&circle.fay, "something of mine");
+    let mut chat = AtTerminal::start(&ben, "xterm", &["chat", &circle.room]);
+    chat.await_words("something of mine");
+    circle.fay("expire", &["30d", "--yes"]);
+    chat.await_words("limited how long messages are kept");
+    // Nothing is that old.
+    chat.types("/status\r");
+    chat.await_words("; agreement version");
+    assert!(!chat.screen().contains(CLEARED), "{}", chat.screen());
+    chat.types("/quit\r");
+    assert_eq!(chat.ends().0.code(), Some(0));
+}
+
+/// Opens a room with an agreement of many rules.
+fn with_long_agreement(relay: &Relay) -> (Circle, String) {
+    let rules: Vec<String> = (1..=40)
+        .map(|n| format!("{n}. What is said here in confidence stays among those who heard it."))
+        .collect();
+    let text = format!("# What we agree on\n\n{}\n\nThis was the last rule.\n", rules.join("\n\n"));
+    let (file, fay) = (text_file(&text), Person::new());
+    let grant = relay.grant();
+    let path = file.path().to_str().unwrap();
+    let args = [
+        "room",
+        "create",
+        "Tuesday evening",
+        "--grant",
+        &grant,
+        "--agreement",
+        path,
+        "--as",
+        "Fay",
+    ];
+    let made = fay.does(&args);
+    let word = |field: &str| made[0][field].as_str().unwrap().to_owned();
+    (Circle { room: word("room"), agreement: word("agreement"), fay }, text)
+}
+
+/// The agreement is read page by page to its end, every slip asks again, and the newcomer learns what comes next.
+#[test]
+fn d7_newcomer_is_led_to_the_chat() {
+    let relay = Relay::start();
+    let (circle, text) = with_long_agreement(&relay);
+    for (name, columns, rows) in [("Ben", 40, 20), ("Cleo", 80, 24)] {
+        let (link, person) = (circle.invite(&[]), Person::new());
+        let size = (columns, rows);
+        let mut join = AtTerminal::start_sized(&person, "xterm", &["join", &link], size);
+        join.await_words("key file beside the profile): ");
+        join.types("\r");
+        join.await_words("Type yes to go on without one");
+        join.types("yes\r");
+        let question = "type \"I acknowledge\": ";
+        for page in 1.. {
+            let prompt = format!("-- page {page} of ");
+            wait_until("a page", || join.sees(&prompt) || join.sees(question));
+            if join.sees(question) {
+                assert!(page > 3, "{}", join.screen());
+                break;
+            }
+            let last = join.sees(", the end: press Enter");
+            assert_eq!(join.sees("This was the last rule."), last, "{}", join.screen());
+            // Whatever is typed here accepts nothing.
+            join.types(if page == 2 { "I acknowledge\r" } else { "\r" });
+        }
+        let read = join.screen();
+        let times = |join: &AtTerminal, words| unwrapped(&join.screen()).matches(words).count();
+        assert_eq!(times(&join, question), 1, "{read}");
+        let shown: Vec<&str> = read.split_whitespace().collect();
+        for (number, rule) in (1..).zip(text.split("\n\n").skip(1).take(40)) {
+            let words: Vec<&str> = rule.split_whitespace().collect();
+            assert!(shown.contains(&format!("{number}.").as_str()), "{read}");
+            assert!(words.iter().all(|word| shown.contains(word)), "{rule}: {read}");
+        }
+        for slip in ["I aknowledge", "yes", "ok", "what?"] {
+            let asked = times(&join, question);
+            join.types(&format!("{slip}\r"));
+            wait_until("the question", || times(&join, question) > asked);
+        }
+        join.types("\"I acknowledge.\"\r");
+        join.await_words("Your name in the room (not your real one): ");
+        for (slip, why) in [
+            ("", "at least one letter"),
+            ("facilitator", "could be mistaken"),
+            (&"x".repeat(100)[..], "at most"),
+        ] {
+            join.types(&format!("{slip}\r"));
+            join.await_words(why);
+            let refused = times(&join, "Type another name");
+            wait_until("the question", || times(&join, "real one): ") > refused);
+        }
+        join.types(&format!("{name}\r"));
+        join.await_words("You have knocked");
+        join.await_words("`hearth join` with the same link goes on waiting");
+        circle.fay("admit", &[name]);
+        let (status, screen) = join.ends();
+        assert_eq!(status.code(), Some(0), "{screen}");
+        assert_eq!(screen.matches("You have knocked").count(), 1, "{screen}");
+        let (_, next) = screen.split_once("You are in: Tuesday evening").unwrap();
+        assert!(next.contains(&format!("\n  hearth chat {}\r\n", circle.room)), "{next}");
+        assert!(next.contains("/help") && next.contains("/quit"), "{next}");
+        // What was typed stands behind its question.
+        let told =
+            screen.lines().filter(|line| !line.contains("I acknowledge") && !line.contains("xxx"));
+        for line in told.map(str::trim_end) {
+            let fits = line.chars().count() <= usize::from(columns);
+            assert!(fits || !line.trim().contains(' '), "{columns}: {line:?}");
+        }
+    }
+}
+
+#[test]
+fn d7_standard_output_stays_the_room() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (link, ben) = (circle.invite(&[]), Person::new());
+    let args = ["join", &link, "--as", "Ben", "--acknowledge", &circle.agreement];
+    let waiting = ben.starts_plainly(&args);
+    circle.await_knock("Ben");
+    circle.fay("admit", &["Ben"]);
+    let ended = waiting.wait_open();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout, format!("{}\n", circle.room), "{ended:?}");
+    assert!(!ended.stderr.contains("hearth chat"), "{ended:?}");
+    // A name that cannot be asked for again is refused.
+    let args = ["join", &circle.invite(&[]), "--as", "facilitator", "--acknowledge"];
+    let refused = Person::new().run(&[&args[..], &[&circle.agreement]].concat());
+    assert_ne!(refused.code, Some(0), "{}", refused.stderr);
+}
+
+/// A bad name of the command line costs nobody what they have read.
+#[test]
+fn d7_bad_given_name_asks_again() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    // A profile is there already, so that nothing asks for a passphrase.
+    let ben = circle.admit("Ben");
+    let other = Circle::open(&relay);
+    let link = other.invite(&[]);
+    let args = ["join", &link, "--as", "moderator", "--acknowledge", &other.agreement];
+    let mut join = AtTerminal::start_with(&ben, "xterm", &args, 40);
+    join.await_words("could be mistaken");
+    join.await_words("Your name in the room");
+    join.types("Ben\r");
+    join.await_words("You have knocked");
+    other.fay("admit", &["Ben"]);
+    let (status, screen) = join.ends();
+    assert_eq!(status.code(), Some(0), "{screen}");
 }

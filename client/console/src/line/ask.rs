@@ -14,20 +14,24 @@ use std::{
     time::Duration,
 };
 
-use hearth_text::escape;
+use hearth_text::{escape, wrap};
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
     tcgetattr, tcgetpgrp, tcsetattr,
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{LINE_BYTES_MAX, LineError, lock, plain};
+use super::{LINE_BYTES_MAX, LineError, lock, plain, size_of_stderr};
 use crate::signals;
 
 /// Bytes of a passphrase.
 const SECRET_BYTES_MAX: usize = 1024;
 /// Attempts at a yes or no.
 const TRIES_MAX: usize = 3;
+/// Rows of the prompt below a page.
+const PAGE_PROMPT_ROWS: usize = 1;
+/// Rows kept for the question below the last page.
+const QUESTION_ROWS: usize = 6;
 /// Time without a key after which a paste has ended.
 const PASTE_QUIET: Duration = Duration::from_millis(100);
 /// Waits of [`PASTE_QUIET`] for the end of a paste.
@@ -157,7 +161,7 @@ pub fn drop_typed(note: &str) -> io::Result<()> {
     }
     forget_pasted();
     loop {
-        show(note)?;
+        show(&wrapped(note))?;
         match secret_keys(&mut Keys, LINE_BYTES_MAX) {
             Ok(line) if !line.trim().is_empty() => {}
             Err(AskError::SecretTooLong(_) | AskError::Line(_)) => forget_pasted(),
@@ -239,7 +243,7 @@ fn typed_unseen(
     SECRET.store(true, Ordering::SeqCst);
     forget_typed();
     unseen_keys()?;
-    show(prompt)?;
+    show(&wrapped(prompt))?;
     let secret = read(&mut Keys);
     // Discards the rest of too long a secret or of a paste.
     if secret.is_err() || typed() > 0 {
@@ -316,8 +320,59 @@ pub fn ask(prompt: &str) -> Result<String, AskError> {
     answer
 }
 
+/// Shows a text on standard error, broken between words. On a terminal of a known height it is shown a page at a time: Enter shows
+/// the next, and the end is reached before this returns, with room below it for a question.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn show_pages(text: &str) -> Result<(), AskError> {
+    let Some((columns, rows)) = size_of_stderr() else { return Ok(show(&format!("{text}\n"))?) };
+    let wrapped = wrap::lines(text, columns);
+    let pages = pages(&wrapped, columns, rows.saturating_sub(PAGE_PROMPT_ROWS));
+    let count = pages.len();
+    for (number, page) in (1..).zip(&pages) {
+        show(&format!("{}\n", page.join("\n")))?;
+        let prompt = match number == count {
+            false => format!("-- page {number} of {count}: Enter shows the next "),
+            true if rows_of(page, columns) + QUESTION_ROWS > rows => {
+                format!("-- page {number} of {count}, the end: press Enter ")
+            }
+            true => continue,
+        };
+        match ask(&prompt) {
+            // Whatever is typed here accepts nothing.
+            Ok(_) | Err(AskError::Line(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Splits lines into pages of so many rows.
+fn pages(text: &str, columns: usize, rows: usize) -> Vec<Vec<&str>> {
+    let mut pages: Vec<Vec<&str>> = vec![Vec::new()];
+    let mut used = 0;
+    for line in text.split('\n') {
+        let wanted = rows_of(&[line], columns);
+        if used > 0 && used + wanted > rows {
+            pages.push(Vec::new());
+            used = 0;
+        }
+        used += wanted;
+        if let Some(page) = pages.last_mut() {
+            page.push(line);
+        }
+    }
+    pages
+}
+
+/// Returns the rows of lines, of which one may be a word that is broken.
+fn rows_of(lines: &[&str], columns: usize) -> usize {
+    lines.iter().map(|line| escape::width(line).div_ceil(columns).max(1)).sum()
+}
+
 fn ask_of(input: &mut impl BufRead, prompt: &str) -> Result<String, AskError> {
-    show(&escape::one_line(prompt))?;
+    show(&wrapped(&escape::one_line(prompt)))?;
     let line = plain::read_line(input, LINE_BYTES_MAX)?;
     Ok(line.ok_or(AskError::Ended)??)
 }
@@ -354,6 +409,13 @@ fn show(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Breaks a prompt between words, because a terminal breaks it anywhere. The space behind it stays.
+fn wrapped(prompt: &str) -> String {
+    let Some((columns, _)) = size_of_stderr() else { return prompt.to_owned() };
+    let words = prompt.trim_end_matches(' ');
+    format!("{}{}", wrap::lines(words, columns), &prompt[words.len()..])
+}
+
 fn yes_or_no(answer: &str) -> Option<bool> {
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Some(true),
@@ -388,8 +450,12 @@ fn secret_keys(input: &mut impl Read, bytes_max: usize) -> Result<Zeroizing<Stri
             Some(4) if bytes.is_empty() => return Err(AskError::Ended),
             Some(4 | b'\n' | b'\r') => break,
             Some(8 | 0x7f) => {
-                // Removes all bytes of a character.
-                while bytes.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+                let kept = match core::str::from_utf8(&bytes) {
+                    Ok(text) => escape::cluster_before(text, text.len()),
+                    Err(_) => bytes.len().saturating_sub(1),
+                };
+                bytes[kept..].zeroize();
+                bytes.truncate(kept);
             }
             Some(0x15) => {
                 bytes.zeroize();
@@ -452,6 +518,7 @@ mod tests {
             (&b"hunter2\n"[..], "hunter2"),
             (b"hunter3\x7f2\r", "hunter2"),
             ("né\x7fe\n".as_bytes(), "ne"),
+            ("a👨\u{200d}👩\u{200d}👧\x7fb\n".as_bytes(), "ab"),
             (b"\x7f\x08ok\n", "ok"),
             (b"wrong\x15right\n", "right"),
             (b"two words\x04", "two words"),
@@ -501,6 +568,19 @@ mod tests {
         }
         assert!(read("Dear Ben,\n\n").unwrap_err().contains("ended"));
         assert!(read(&"\n".repeat(200)).unwrap_err().contains("100 bytes"));
+    }
+
+    #[test]
+    fn pages_hold_every_line_once() {
+        let text = (0..50).map(|n| format!("{n}")).collect::<Vec<_>>().join("\n");
+        for rows in 0..60 {
+            let pages = pages(&text, 40, rows);
+            assert_eq!(pages.concat().join("\n"), text);
+            assert!(pages.iter().all(|page| (1..=rows.max(1)).contains(&page.len())), "{rows}");
+        }
+        // A word of three rows.
+        let text = format!("one\n{}\ntwo", "x".repeat(50));
+        assert_eq!(pages(&text, 20, 4), [vec!["one", &"x".repeat(50)], vec!["two"]]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use hearth_text::escape;
 
-use super::{GivenBack, LINE_BYTES_MAX, LineError};
+use super::{ERASE_ROW, GivenBack, LINE_BYTES_MAX, LineError};
 
 /// Lines of history for the arrow keys. They stay in memory.
 const HISTORY_LINES_MAX: usize = 100;
@@ -12,6 +12,12 @@ const HISTORY_LINES_MAX: usize = 100;
 const DRAWN_CHARS_MAX: usize = 1000;
 /// Bytes of a key's escape sequence; a longer one is not a key.
 const SEQUENCE_BYTES_MAX: usize = 16;
+
+/// The terminal answers this with `ESC [ row ; column R`.
+const ASK_CURSOR: &str = "\x1b[6n";
+const ERASE_BELOW: &str = "\x1b[J";
+const SAVE_CURSOR: &str = "\x1b7";
+const RESTORE_CURSOR: &str = "\x1b8";
 
 /// Result of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +30,17 @@ pub(super) enum Typed {
     End,
     /// Ctrl-Z.
     Suspend,
+    /// The terminal says in which column its cursor is, the first being 1.
+    CursorAt(usize),
 }
 
 /// A line editor of one row, which scrolls sideways for a longer line.
 #[derive(Debug, Default)]
 pub(super) struct LineEditor {
     prompt: String,
-    left: Vec<char>,
-    /// In reverse: the character under the cursor is last.
-    right: Vec<char>,
-    bytes: usize,
+    text: String,
+    /// Byte of the text at which the cursor is.
+    cursor: usize,
     too_long: bool,
     decoding: Decoding,
     pasting: bool,
@@ -43,6 +50,10 @@ pub(super) struct LineEditor {
     draft: String,
     /// Displays only the prompt.
     unseen: bool,
+    /// The row left of the cursor, as it was drawn last.
+    drawn: String,
+    /// The terminal was asked where its cursor is, because it became narrower than that row. Nothing is drawn until it answers.
+    asks: bool,
 }
 
 /// The sequence that the bytes so far begin.
@@ -67,7 +78,7 @@ impl LineEditor {
 
     /// Returns what is being typed.
     pub(super) fn words(&self) -> String {
-        self.left.iter().chain(self.right.iter().rev()).collect()
+        self.text.clone()
     }
 
     /// Takes one byte from the terminal.
@@ -101,6 +112,7 @@ impl LineEditor {
             }
             Decoding::Sequence(mut bytes) => {
                 match byte {
+                    b'R' if self.asks => return column(&bytes).map(Typed::CursorAt),
                     0x40..=0x7e => self.key(&bytes, byte),
                     // A sequence that is too long for a key is still read to its end.
                     0x20..=0x3f => {
@@ -125,25 +137,25 @@ impl LineEditor {
             // Control characters in a paste are not keys.
             0..=0x1f | 0x7f if self.pasting => {}
             // Ctrl-C, Ctrl-D.
-            3 if self.bytes == 0 && !self.too_long => return Some(Typed::End),
+            3 if self.text.is_empty() && !self.too_long => return Some(Typed::End),
             3 => {
                 let _ = self.accept();
                 return Some(Typed::PutAway);
             }
-            4 if self.bytes == 0 && !self.too_long => return Some(Typed::End),
+            4 if self.text.is_empty() && !self.too_long => return Some(Typed::End),
             4 => self.delete(),
             // Ctrl-A, Ctrl-E, Ctrl-B, Ctrl-F.
-            1 => while self.move_left() {},
-            5 => while self.move_right() {},
+            1 => self.cursor = 0,
+            5 => self.cursor = self.text.len(),
             2 => self.step_left(),
             6 => self.step_right(),
             8 | 0x7f => self.backspace(),
             // Ctrl-U, Ctrl-K, Ctrl-W.
-            0x15 => while self.remove_left() {},
-            0x0b => while self.remove_right() {},
+            0x15 => self.remove_from(0),
+            0x0b => self.text.truncate(self.cursor),
             0x17 => {
-                while self.left.last().is_some_and(|c| c.is_whitespace()) && self.remove_left() {}
-                while self.left.last().is_some_and(|c| !c.is_whitespace()) && self.remove_left() {}
+                let left = self.text[..self.cursor].trim_end();
+                self.remove_from(left.trim_end_matches(|c: char| !c.is_whitespace()).len());
             }
             // Ctrl-Z.
             0x1a => return Some(Typed::Suspend),
@@ -169,8 +181,8 @@ impl LineEditor {
             (b"", b'B') => self.recall(self.back.saturating_sub(1)),
             (b"", b'C') => self.step_right(),
             (b"", b'D') => self.step_left(),
-            (b"", b'H') | (b"1" | b"7", b'~') => while self.move_left() {},
-            (b"", b'F') | (b"4" | b"8", b'~') => while self.move_right() {},
+            (b"", b'H') | (b"1" | b"7", b'~') => self.cursor = 0,
+            (b"", b'F') | (b"4" | b"8", b'~') => self.cursor = self.text.len(),
             (b"3", b'~') => self.delete(),
             _ => {}
         }
@@ -178,16 +190,16 @@ impl LineEditor {
 
     fn insert(&mut self, c: char) {
         // The line is refused whole when it is entered; until then it does not grow.
-        if self.bytes + c.len_utf8() > LINE_BYTES_MAX {
+        if self.text.len() + c.len_utf8() > LINE_BYTES_MAX {
             self.too_long = true;
         } else {
-            self.bytes += c.len_utf8();
-            self.left.push(c);
+            self.text.insert(self.cursor, c);
+            self.cursor += c.len_utf8();
         }
     }
 
     fn accept(&mut self) -> Result<String, LineError> {
-        let line = self.text();
+        let line = self.text.clone();
         let too_long = self.too_long;
         self.replace("");
         self.back = 0;
@@ -203,7 +215,7 @@ impl LineEditor {
 
     /// Makes a text the line's draft; if the line is not empty, adds it to the history.
     pub(super) fn give_back(&mut self, text: &str) -> GivenBack {
-        if self.text().is_empty() && self.back == 0 && !self.pasting {
+        if self.text.is_empty() && self.back == 0 && !self.pasting {
             self.replace(text);
             return GivenBack::Line;
         }
@@ -220,14 +232,9 @@ impl LineEditor {
         self.history.push_back(line);
     }
 
-    fn text(&self) -> String {
-        self.left.iter().chain(self.right.iter().rev()).collect()
-    }
-
     fn replace(&mut self, text: &str) {
-        self.left = text.chars().collect();
-        self.right = Vec::new();
-        self.bytes = text.len();
+        text.clone_into(&mut self.text);
+        self.cursor = text.len();
         self.too_long = false;
     }
 
@@ -236,7 +243,7 @@ impl LineEditor {
             return;
         }
         if self.back == 0 {
-            self.draft = self.text();
+            self.draft.clone_from(&self.text);
         }
         self.back = back;
         let text = match back {
@@ -246,67 +253,111 @@ impl LineEditor {
         self.replace(&text);
     }
 
-    fn move_left(&mut self) -> bool {
-        self.left.pop().map(|c| self.right.push(c)).is_some()
-    }
-
-    fn move_right(&mut self) -> bool {
-        self.right.pop().map(|c| self.left.push(c)).is_some()
-    }
-
-    fn remove_left(&mut self) -> bool {
-        self.left.pop().map(|c| self.bytes -= c.len_utf8()).is_some()
-    }
-
-    fn remove_right(&mut self) -> bool {
-        self.right.pop().map(|c| self.bytes -= c.len_utf8()).is_some()
-    }
-
-    /// Moves over one character with its marks.
+    /// Moves over one character as a reader counts them: a joined emoji, a flag or a letter with its marks is one.
     fn step_left(&mut self) {
-        while self.move_left() && self.right.last().is_some_and(|c| escape::is_attached(*c)) {}
+        self.cursor = escape::cluster_before(&self.text, self.cursor);
     }
 
     fn step_right(&mut self) {
-        while self.move_right() && self.right.last().is_some_and(|c| escape::is_attached(*c)) {}
+        self.cursor = escape::cluster_after(&self.text, self.cursor);
     }
 
     fn backspace(&mut self) {
-        while self.left.last().is_some_and(|c| escape::is_attached(*c)) && self.remove_left() {}
-        self.remove_left();
-        if self.bytes == 0 {
+        self.remove_from(escape::cluster_before(&self.text, self.cursor));
+        if self.text.is_empty() {
             self.too_long = false;
         }
     }
 
     fn delete(&mut self) {
-        while self.remove_right() && self.right.last().is_some_and(|c| escape::is_attached(*c)) {}
+        let end = escape::cluster_after(&self.text, self.cursor);
+        self.text.replace_range(self.cursor..end, "");
+    }
+
+    /// Removes the text from a byte on up to the cursor.
+    fn remove_from(&mut self, begin: usize) {
+        self.text.replace_range(begin..self.cursor, "");
+        self.cursor = begin;
     }
 
     /// Returns the output that draws the line on its own row, in fewer than that many columns, with the cursor placed.
-    pub(super) fn draw(&self, columns: usize) -> String {
+    pub(super) fn draw(&mut self, columns: usize) -> String {
+        self.asks = false;
         let columns = columns.saturating_sub(1).max(1);
         if self.unseen {
-            return format!("\r\x1b[K{}", escape::truncate(&self.prompt, columns));
+            self.drawn = escape::truncate(&self.prompt, columns);
+            return format!("{ERASE_ROW}{}", self.drawn);
         }
         let prompt = escape::truncate(&self.prompt, columns / 2);
         let room = columns - escape::width(&prompt);
-        let from = self.left.len().saturating_sub(DRAWN_CHARS_MAX);
-        let left = shown(self.left[from..].iter());
-        let right = shown(self.right.iter().rev().take(DRAWN_CHARS_MAX));
+        let (left, right) = self.text.split_at(self.cursor);
+        let from = left.char_indices().rev().nth(DRAWN_CHARS_MAX).map_or(0, |(at, _)| at);
+        let (left, right) =
+            (shown(left[from..].chars()), shown(right.chars().take(DRAWN_CHARS_MAX)));
         // The text right of the cursor gets a quarter of the row if the line does not fit.
         let kept = escape::width(&right).min(room / 4);
         let left = escape::truncate_start(&left, room - kept);
         let right = escape::truncate(&right, room - escape::width(&left));
-        let column = escape::width(&prompt) + escape::width(&left);
-        let place = if column == 0 { String::new() } else { format!("\x1b[{column}C") };
-        format!("\r\x1b[K{prompt}{left}{right}\r{place}")
+        self.drawn = format!("{prompt}{left}");
+        // The terminal knows how wide it drew what is left of the cursor: a count may differ where emoji are joined.
+        let right = match right.as_str() {
+            "" => String::new(),
+            right => format!("{SAVE_CURSOR}{right}{RESTORE_CURSOR}"),
+        };
+        format!("{ERASE_ROW}{}{right}", self.drawn)
+    }
+
+    /// Returns the output that draws the line after a key; nothing while the terminal is asked where its cursor is.
+    pub(super) fn redraw(&mut self, columns: usize) -> String {
+        if self.asks { String::new() } else { self.draw(columns) }
+    }
+
+    /// Returns the output after the terminal's width changed. With `reflows`, it breaks rows that have become too long, and moves the
+    /// cursor with its text: how far, only the terminal can say.
+    pub(super) fn resized(&mut self, columns: usize, reflows: bool) -> String {
+        if reflows && escape::width(&self.drawn) >= columns {
+            self.asks = true;
+            return ASK_CURSOR.to_owned();
+        }
+        format!("\r{ERASE_BELOW}{}", self.draw(columns))
+    }
+
+    /// Returns the output that draws the line after the terminal has said in which column its cursor is.
+    pub(super) fn cursor_is_at(&mut self, column: usize, columns: usize) -> String {
+        // In the last column it was held back by the edge: the row is cut off, and not broken.
+        let above = if column < columns { rows_above(&self.drawn, columns) } else { 0 };
+        let up = if above == 0 { String::new() } else { format!("\x1b[{above}A") };
+        format!("\r{up}{ERASE_BELOW}{}", self.draw(columns))
+    }
+
+    /// Returns the output that draws the line where the terminal does not say where its cursor is.
+    pub(super) fn cursor_is_unknown(&mut self, columns: usize) -> String {
+        if self.asks { format!("\r{ERASE_BELOW}{}", self.draw(columns)) } else { String::new() }
     }
 }
 
+/// Returns how many rows are full before the end of a text that is broken at that many columns.
+fn rows_above(text: &str, columns: usize) -> usize {
+    let (mut rows, mut column) = (0, 0);
+    for cluster in escape::clusters(text) {
+        let width = escape::width(cluster);
+        if column + width > columns {
+            (rows, column) = (rows + 1, 0);
+        }
+        column += width;
+    }
+    // A cursor behind a full row is on the next one.
+    rows + usize::from(column >= columns)
+}
+
+/// Reads the column out of a cursor report, `row;column`.
+fn column(report: &[u8]) -> Option<usize> {
+    core::str::from_utf8(report).ok()?.split_once(';')?.1.parse().ok()
+}
+
 /// Makes typed text inert too, because a paste may come from another person.
-fn shown<'a>(chars: impl Iterator<Item = &'a char>) -> String {
-    let text: String = chars.map(|c| if *c == '\n' { '↵' } else { *c }).collect();
+fn shown(chars: impl Iterator<Item = char>) -> String {
+    let text: String = chars.map(|c| if c == '\n' { '↵' } else { c }).collect();
     escape::one_line(&text)
 }
 
@@ -324,7 +375,7 @@ mod tests {
 
     #[test]
     fn keys_edit_the_line() {
-        let cases: [(&[u8], &str); 16] = [
+        let cases: [(&[u8], &str); 24] = [
             (b"hello\r", "hello"),
             (b"helo\x1b[Dl\r", "hello"),
             (b"ello\x01h\x05!\r", "hello!"),
@@ -339,6 +390,20 @@ mod tests {
             ("né\x7fe\r".as_bytes(), "ne"),
             ("e\u{301}\x7fx\r".as_bytes(), "x"),
             ("日本\x1b[D語\r".as_bytes(), "日語本"),
+            ("a👨\u{200d}👩\u{200d}👧\x7fb\r".as_bytes(), "ab"),
+            ("👍🏽🇫🇷🇩🇪\x7f\x7f!\r".as_bytes(), "👍🏽!"),
+            ("🇫🇷🇩🇪\x01\x04\r".as_bytes(), "🇩🇪"),
+            ("x👨\u{200d}👩\u{200d}👧\x1b[D\x1b[Da\x1b[3~\r".as_bytes(), "a👨\u{200d}👩\u{200d}👧"),
+            (
+                "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1161}\x7f\r".as_bytes(),
+                "\u{1112}\u{1161}\u{11ab}",
+            ),
+            (
+                "❤\u{fe0f}\u{200d}🔥1\u{fe0f}\u{20e3}\x02\x02\x06\x7fx\r".as_bytes(),
+                "x1\u{fe0f}\u{20e3}",
+            ),
+            ("क्\u{200d}ष\x7f.\r".as_bytes(), "."),
+            ("two  words \u{3000}\x17\x17b\r".as_bytes(), "b"),
             (b"a\x1b[1;5Cb\x1b[99999999999999999999999~c\x07\r", "abc"),
             (b"a\tb\r", "a\tb"),
         ];
@@ -425,14 +490,64 @@ mod tests {
             for columns in [0, 1, 2, 10, 40, 80] {
                 let drawn = editor.draw(columns);
                 let row = drawn.strip_prefix("\r\x1b[K").unwrap();
-                let (row, cursor) = row.rsplit_once('\r').unwrap();
-                let width = escape::width(row);
+                let (left, right) = row.split_once(SAVE_CURSOR).unwrap_or((row, ""));
+                let right = right.trim_end_matches(RESTORE_CURSOR);
+                let width = escape::width(left) + escape::width(right);
                 assert!(width < columns.max(2), "{width} of {columns}: {row}");
-                let column = cursor.trim_start_matches("\x1b[").trim_end_matches('C');
-                assert!(column.parse().unwrap_or(0) <= width);
+                assert_eq!(editor.drawn, left);
             }
         }
-        assert_eq!(LineEditor::new("> ").draw(80), "\r\x1b[K> \r\x1b[2C");
+        assert_eq!(LineEditor::new("> ").draw(80), "\r\x1b[K> ");
+        let mut editor = LineEditor::new("> ");
+        typed(&mut editor, b"left right\x02\x02\x02\x02\x02");
+        assert_eq!(editor.draw(80), "\r\x1b[K> left \x1b7right\x1b8");
+    }
+
+    /// The row of 63 columns is broken into two of 40, or into four of 20, and the cursor is behind its end.
+    #[test]
+    fn narrower_terminal_keeps_no_piece() {
+        let mut editor = LineEditor::new("> ");
+        typed(&mut editor, format!("{}!", "word ".repeat(12)).as_bytes());
+        for (columns, column, up) in
+            [(40, 24, "\x1b[1A"), (20, 4, "\x1b[3A"), (64, 64, ""), (20, 20, "")]
+        {
+            editor.draw(80);
+            let asked = editor.resized(columns, true);
+            if columns == 64 {
+                assert!(asked.starts_with("\r\x1b[J\r\x1b[K> word"), "{asked:?}");
+                continue;
+            }
+            assert_eq!(asked, ASK_CURSOR);
+            // Nothing is drawn until the terminal has answered.
+            assert_eq!(editor.redraw(columns), "");
+            let answer = format!("\x1b[24;{column}R");
+            assert_eq!(typed(&mut editor, answer.as_bytes()), [Typed::CursorAt(column)]);
+            let drawn = editor.cursor_is_at(column, columns);
+            assert!(drawn.starts_with(&format!("\r{up}\x1b[J\r\x1b[K> …")), "{columns}: {drawn:?}");
+            // A second answer is a key that nobody knows.
+            assert_eq!(typed(&mut editor, answer.as_bytes()), []);
+            assert_eq!(editor.cursor_is_unknown(columns), "");
+        }
+        editor.draw(80);
+        editor.resized(40, true);
+        assert!(editor.cursor_is_unknown(40).starts_with("\r\x1b[J\r\x1b[K> "));
+        // A screen that cuts rows off moves nothing.
+        editor.draw(80);
+        assert!(editor.resized(40, false).starts_with("\r\x1b[J\r\x1b[K> "));
+    }
+
+    #[test]
+    fn broken_rows_are_counted() {
+        for (text, columns, rows) in [
+            ("", 10, 0),
+            ("123456789", 10, 0),
+            ("1234567890", 10, 1),
+            ("12345678901", 10, 1),
+            ("日本語", 5, 1),
+            ("日本語日本語", 5, 2),
+        ] {
+            assert_eq!(rows_above(text, columns), rows, "{text}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Lines that break between words, because a terminal breaks them anywhere.
 
-use hearth_text::escape;
+use crate::escape;
 
 /// Columns by which what continues a line stands further in.
 const HANGING: usize = 2;
 
-/// Breaks every line that does not fit into less than that many columns at its spaces. A longer word stays whole. Spaces at the
-/// beginning of a line and inside of it stay.
+/// Breaks every line that does not fit into less than that many columns at its spaces. A longer word stays whole, and so does a command
+/// in backquotes that fits into a line, because it is copied. Spaces at the beginning of a line and inside of it stay.
 pub fn lines(text: &str, columns: usize) -> String {
     let wrapped: Vec<String> = text.split('\n').map(|text| line(text, columns)).collect();
     wrapped.join("\n")
@@ -22,7 +22,7 @@ fn line(text: &str, columns: usize) -> String {
     let (first, rest) = (indent.min(columns / 4), (indent + HANGING).min(columns / 4));
     let mut wrapped = " ".repeat(first);
     let (mut width, mut begun) = (first, false);
-    for word in words.split(' ') {
+    for word in units(words, columns.saturating_sub(rest)) {
         let wanted = escape::width(word);
         if begun && width + 1 + wanted >= columns {
             wrapped.truncate(wrapped.trim_end_matches(' ').len());
@@ -44,6 +44,28 @@ fn line(text: &str, columns: usize) -> String {
     wrapped
 }
 
+/// Splits a line at its spaces, but for those in a command of less than that many columns.
+fn units(line: &str, columns: usize) -> impl Iterator<Item = &str> {
+    let mut left = Some(line);
+    core::iter::from_fn(move || {
+        let text = left?;
+        let mut end = text.find(' ');
+        if let Some(space) = end
+            && let Some(begin) = text[..space].find('`')
+            && text[begin + 1..space].find('`').is_none()
+            && let Some(close) = text[space..].find('`')
+        {
+            let behind = space + close + 1;
+            let whole = text[behind..].find(' ').map(|space| behind + space);
+            if escape::width(&text[..whole.unwrap_or(text.len())]) < columns {
+                end = whole;
+            }
+        }
+        left = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +78,15 @@ mod tests {
         assert_eq!(lines(text, 20), expected);
         assert_eq!(lines(text, 80), text);
         assert_eq!(lines("a sesquipedalian word", 8), "a\n  sesquipedalian\n  word");
+    }
+
+    #[test]
+    fn commands_stay_whole() {
+        let text = "Go on with (`hearth join -`), or `hearth agreement show ROOM` here.";
+        let expected =
+            "Go on with\n  (`hearth join -`), or\n  `hearth agreement\n  show ROOM` here.";
+        assert_eq!(lines(text, 24), expected);
+        assert_eq!(lines("one ` two three", 9), "one `\n  two\n  three");
     }
 
     #[test]
