@@ -14,18 +14,19 @@ use hearth_engine::{
     policy::RuleError,
     state::{RowContent, Standing},
 };
-use hearth_protocol::{Millis, Role, Seq};
+use hearth_protocol::{MessageId, Millis, Role, Seq};
 use hearth_session::{
     client::{
         AskError, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
+        Waiting,
     },
-    live::now,
+    live::{LiveError, now},
 };
 use hearth_text::{count::counted, escape};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Context, Result, inside,
+    Context, Result, inside, outcome,
     shell::{Did, Shell, question_words},
     slip,
 };
@@ -109,6 +110,8 @@ enum Asked {
     Act(InRoom, Question),
     /// Whether to say this word, which is a command without its slash.
     Say(String),
+    /// Whether to send these messages, which were held.
+    Held(Vec<MessageId>),
 }
 
 /// What a typed line is.
@@ -311,7 +314,10 @@ impl Chat {
                     self.out().remark("-- connected again");
                 }
                 self.show().await?;
-                self.tell_held();
+                let held = waits_for_me(&self.shell.view());
+                if std::mem::replace(&mut self.told_held, held) != held {
+                    self.offer_held();
+                }
                 self.remind().await?;
                 return Ok(());
             }
@@ -331,6 +337,12 @@ impl Chat {
             Event::Trouble(_) | Event::CatchingUp(_) => self.shell.remark(&event),
             // The sender was shown the refusal.
             Event::Waits(_) => return Ok(()),
+            Event::Over(block) => {
+                self.out().remark(&outcome::over_words(&block, &self.shell.view()));
+                self.told_held = waits_for_me(&self.shell.view());
+                self.offer_held();
+                return Ok(());
+            }
             // Once until somebody looks: a knock can be repeated without end.
             Event::Knock => {
                 if !std::mem::replace(&mut self.told_knock, true) {
@@ -354,6 +366,50 @@ impl Chat {
         if std::mem::replace(&mut self.told_held, held) != held {
             self.shell.tell_held();
         }
+    }
+
+    /// Asks whether to send what was held for a time, where it can be sent now; tells of it otherwise.
+    fn offer_held(&mut self) {
+        let view = self.shell.view();
+        let held: Vec<&Waiting> = view.held_for_a_time().collect();
+        // One question at a time, so that a yes is the answer to what was read.
+        if held.is_empty() || view.blocked.is_some() || self.asked.is_some() {
+            return self.shell.tell_held();
+        }
+        outcome::quoted(self.out(), &held);
+        let (them, order) = match held.len() {
+            1 => ("it", ""),
+            _ => ("them", " in this order"),
+        };
+        let drop = self.out().advice("`hearth outbox ROOM --drop ID`");
+        self.out().remark(&format!(
+            "-- Type yes to send {them}{order}, or {drop}. Anything else leaves {them} in your outbox."
+        ));
+        self.asked = Some(Asked::Held(held.iter().map(|waiting| waiting.id).collect()));
+    }
+
+    /// Sends what was held, in order, up to the first that is refused.
+    async fn send_held(&mut self, ids: &[MessageId]) -> Result<Next, Stop> {
+        for id in ids {
+            // Dropped or sent elsewhere meanwhile.
+            if !self.shell.view().held_for_a_time().any(|waiting| waiting.id == *id) {
+                continue;
+            }
+            let send = Command::SendHeld(*id);
+            match self.shell.client.ask(&self.shell.room, send, Consent::Unasked).await {
+                Ok(Outcome::Kept { why, .. }) => kept(self.out(), why.as_deref()),
+                Ok(_) => {}
+                Err(error) => {
+                    self.show().await?;
+                    self.tell(&Failure::from(error));
+                    self.told_held = waits_for_me(&self.shell.view());
+                    return Ok(Next::On);
+                }
+            }
+        }
+        self.told_held = waits_for_me(&self.shell.view());
+        self.show().await?;
+        Ok(Next::On)
     }
 
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
@@ -414,6 +470,10 @@ impl Chat {
             (Some(Asked::Say(word)), Line::Words(again)) if word == *again => {
                 return self.say(again).await;
             }
+            (Some(Asked::Held(ids)), Line::Words(yes)) if yes.eq_ignore_ascii_case("yes") => {
+                return self.send_held(&ids).await;
+            }
+            (Some(Asked::Held(ids)), Line::Empty) => self.asked = Some(Asked::Held(ids)),
             _ => {}
         }
         match typed {
@@ -578,6 +638,9 @@ impl Chat {
                     return Err(Stop::Failed(failure));
                 }
                 self.tell(&failure);
+                if failure.kept {
+                    self.told_held = waits_for_me(&self.shell.view());
+                }
                 self.give_back(command, &failure);
             }
         }
@@ -596,11 +659,7 @@ impl Chat {
         let say = Command::Say { text: text.to_owned() };
         match self.shell.client.ask(&self.shell.room, say, Consent::Unasked).await {
             Ok(Outcome::Kept { why, .. }) => {
-                let is_network = why.is_none_or(|why| why.is_connection());
-                out.remark(match is_network {
-                    true => "-- kept; it goes out when the connection is back",
-                    false => "-- kept; it goes out when that is put right",
-                });
+                kept(out, why.as_deref());
                 Ok(Did::Done)
             }
             Ok(_) => Ok(Did::Done),
@@ -637,6 +696,14 @@ impl Chat {
         let advice = self.out().advice(&failure.advice);
         self.out().remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
     }
+}
+
+/// Says that words go out later.
+fn kept(out: &Output, why: Option<&LiveError>) {
+    out.remark(match why.is_none_or(LiveError::is_connection) {
+        true => "-- kept; it goes out when the connection is back",
+        false => "-- kept; it goes out when that is put right",
+    });
 }
 
 /// Returns how many messages wait for this member to send or drop them.

@@ -4,7 +4,7 @@ use hearth_console::signals;
 use hearth_session::client::{Event, Events, Heard};
 use tokio::io::AsyncReadExt as _;
 
-use super::{Result, shell::Shell};
+use super::{Result, outcome, shell::Shell};
 use crate::failure::{Failure, exit};
 
 /// Prints what is new and what comes until end of input or a signal. What is there already is printed in any case, even where
@@ -35,6 +35,11 @@ pub(super) async fn run(shell: &mut Shell, mut events: Events) -> Result<()> {
                     if let Some(why) = why {
                         shell.out.remark(&format!("{why}; trying again."));
                     }
+                    continue;
+                }
+                Event::Over(block) => {
+                    shell.out.remark(&outcome::over_words(block, &shell.view()));
+                    shell.tell_held();
                     continue;
                 }
                 // The first attempt to connect has not ended.

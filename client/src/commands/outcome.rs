@@ -9,6 +9,7 @@ use std::{
 
 use hearth_engine::{
     accord::Mismatch,
+    block::Block,
     policy::{Act, Leaf, Record},
     room::Names,
     state::{Held, Row, RowContent},
@@ -18,7 +19,7 @@ use hearth_protocol::{
     frame::{Door, RoomStatus},
 };
 use hearth_session::{
-    client::{Command, Knocker, Outcome, RoomView},
+    client::{Command, Knocker, Outcome, RoomView, Waiting},
     connection::refusal_words,
     live::{Recovery, now},
 };
@@ -32,6 +33,11 @@ use crate::{
     show::{self, Output},
     text::{qr, when},
 };
+
+/// Held messages that are quoted at once.
+const QUOTED_MAX: usize = 3;
+/// Columns of a quoted message.
+const QUOTED_COLUMNS: usize = 50;
 
 /// Prints what became of a command.
 pub(super) struct Told<'a> {
@@ -292,6 +298,37 @@ pub(super) fn held(out: &Output, view: &RoomView) {
         out.remark(&out.advice(&format!(
             "-- {messages} in your outbox {were} not sent: `hearth outbox ROOM` says why, `hearth outbox ROOM --send ID` sends a message, `hearth outbox ROOM --drop ID` drops it"
         )));
+    }
+}
+
+/// Says that what kept this member from posting has ended, and what still does.
+pub(super) fn over_words(over: &Block, view: &RoomView) -> String {
+    let ended = match over.why {
+        // Their role changed, and the rule is still there.
+        _ if view.moderates() => "you can post now",
+        RejectCode::Paused => "the pause is over",
+        RejectCode::TimedOut => "your time-out is over",
+        RejectCode::Closed => "the room is open again",
+        RejectCode::QuotaSpent => "the room has space for messages again",
+        _ => "you can post again",
+    };
+    match view.blocked.map(|block| block.why) {
+        None => format!("-- {ended}"),
+        Some(RejectCode::TimedOut) => format!("-- {ended}; you are in a time-out"),
+        Some(why) => format!("-- {ended}; {}", refusal_words(why)),
+    }
+}
+
+/// Quotes messages that wait for their author, a line each, and the number of the rest.
+pub(super) fn quoted(out: &Output, waiting: &[&Waiting]) {
+    for waiting in waiting.iter().take(QUOTED_MAX) {
+        let text = escape::truncate(&escape::one_line(&waiting.text), QUOTED_COLUMNS);
+        out.remark(&format!("-- not sent: [{}] \"{text}\"", waiting.id.short()));
+    }
+    let more = waiting.len().saturating_sub(QUOTED_MAX);
+    if more > 0 {
+        let more = counted(more, "more message", "more messages");
+        out.remark(&out.advice(&format!("-- and {more}: `hearth outbox ROOM` lists them")));
     }
 }
 
