@@ -301,7 +301,11 @@ impl Chat {
             Heard::Told(told) if *told.room == *self.shell.room => self.happened(told.event).await,
             Heard::Told(_) => Ok(()),
             // The rows are there, whatever of their events was lost.
-            Heard::Lagged(_) => Ok(self.show().await?),
+            Heard::Lagged(_) => {
+                self.show().await?;
+                self.offer_held();
+                Ok(())
+            }
         }
     }
 
@@ -314,10 +318,7 @@ impl Chat {
                     self.out().remark("-- connected again");
                 }
                 self.show().await?;
-                let held = waits_for_me(&self.shell.view());
-                if std::mem::replace(&mut self.told_held, held) != held {
-                    self.offer_held();
-                }
+                self.tell_held();
                 self.remind().await?;
                 return Ok(());
             }
@@ -338,6 +339,10 @@ impl Chat {
             // The sender was shown the refusal.
             Event::Waits(_) => return Ok(()),
             Event::Over(block) => {
+                // The record of it comes first.
+                if !matches!(self.shell.view().link, Link::Connecting) {
+                    self.show().await?;
+                }
                 self.out().remark(&outcome::over_words(&block, &self.shell.view()));
                 self.told_held = waits_for_me(&self.shell.view());
                 self.offer_held();
@@ -363,38 +368,46 @@ impl Chat {
     /// Tells of words that wait for their author, once for each number of them.
     fn tell_held(&mut self) {
         let held = waits_for_me(&self.shell.view());
-        if std::mem::replace(&mut self.told_held, held) != held {
+        if std::mem::replace(&mut self.told_held, held) != held && !self.offer_held() {
             self.shell.tell_held();
         }
     }
 
-    /// Asks whether to send what was held for a time, where it can be sent now; tells of it otherwise.
-    fn offer_held(&mut self) {
+    /// Asks whether to send what was held for a time, if it can be sent now; returns whether there is something to send.
+    fn offer_held(&mut self) -> bool {
         let view = self.shell.view();
         let held: Vec<&Waiting> = view.held_for_a_time().collect();
-        // One question at a time, so that a yes is the answer to what was read.
-        if held.is_empty() || view.blocked.is_some() || self.asked.is_some() {
-            return self.shell.tell_held();
+        if held.is_empty() || view.blocked.is_some() {
+            return false;
+        }
+        // One question at a time, so that a yes is the answer to what was read last.
+        if self.asked.is_some() {
+            self.shell.tell_held();
+            return true;
         }
         outcome::quoted(self.out(), &held);
-        let (them, order) = match held.len() {
-            1 => ("it", ""),
-            _ => ("them", " in this order"),
+        let (them, drop) = match &held[..] {
+            [only] => ("it", format!("`hearth outbox ROOM --drop {}`", only.id.short())),
+            _ => ("them in this order", "`hearth outbox ROOM --drop all`".to_owned()),
         };
-        let drop = self.out().advice("`hearth outbox ROOM --drop ID`");
+        let drop = self.out().advice(&drop);
         self.out().remark(&format!(
-            "-- Type yes to send {them}{order}, or {drop}. Anything else leaves {them} in your outbox."
+            "-- Type yes to send {them}, or {drop}. Until then it stays in your outbox."
         ));
         self.asked = Some(Asked::Held(held.iter().map(|waiting| waiting.id).collect()));
+        true
     }
 
     /// Sends what was held, in order, up to the first that is refused.
     async fn send_held(&mut self, ids: &[MessageId]) -> Result<Next, Stop> {
+        let still =
+            |id: &&MessageId| self.shell.view().held_for_a_time().any(|waiting| waiting.id == **id);
+        let ids: Vec<&MessageId> = ids.iter().filter(still).collect();
+        if ids.is_empty() {
+            self.out()
+                .remark("-- nothing of it waits any more, and \"yes\" was not said to the room");
+        }
         for id in ids {
-            // Dropped or sent elsewhere meanwhile.
-            if !self.shell.view().held_for_a_time().any(|waiting| waiting.id == *id) {
-                continue;
-            }
             let send = Command::SendHeld(*id);
             match self.shell.client.ask(&self.shell.room, send, Consent::Unasked).await {
                 Ok(Outcome::Kept { why, .. }) => kept(self.out(), why.as_deref()),
@@ -473,7 +486,10 @@ impl Chat {
             (Some(Asked::Held(ids)), Line::Words(yes)) if yes.eq_ignore_ascii_case("yes") => {
                 return self.send_held(&ids).await;
             }
-            (Some(Asked::Held(ids)), Line::Empty) => self.asked = Some(Asked::Held(ids)),
+            // Neither answers the question.
+            (Some(Asked::Held(ids)), Line::Empty | Line::Command("outbox")) => {
+                self.asked = Some(Asked::Held(ids));
+            }
             _ => {}
         }
         match typed {

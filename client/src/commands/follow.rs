@@ -40,7 +40,9 @@ pub(super) async fn run(shell: &mut Shell, mut events: Events) -> Result<()> {
                 Event::Over(block) => {
                     shell.out.remark(&outcome::over_words(block, &shell.view()));
                     shell.tell_held();
-                    continue;
+                    if !printed {
+                        continue;
+                    }
                 }
                 // The first attempt to connect has not ended.
                 Event::Rows | Event::View if !printed => continue,

@@ -281,15 +281,16 @@ impl<'s> RoomTask<'s> {
             }
         };
         let before = self.view.send_replace(Arc::clone(&view));
+        // First, so that a shell that shows the view says what has ended before it lists what is held.
+        let ended = |was: &Block| view.blocked.is_none_or(|now| now.why != was.why);
+        if let Some(over) = before.blocked.filter(ended).filter(|_| view.posts()) {
+            self.teller.tell(Event::Over(over));
+        }
         if before.last != view.last || before.seq != view.seq {
             self.teller.tell(Event::Rows);
         }
         if !before.looks_like(&view) {
             self.teller.tell(Event::View);
-        }
-        let ended = |was: &Block| view.blocked.is_none_or(|now| now.why != was.why);
-        if let Some(over) = before.blocked.filter(ended).filter(|_| view.posts()) {
-            self.teller.tell(Event::Over(over));
         }
     }
 
