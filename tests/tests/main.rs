@@ -25,6 +25,7 @@ mod dos;
 mod found;
 mod full_disk;
 mod fuzz;
+mod handle;
 mod hardened;
 mod hostile;
 mod killed;
