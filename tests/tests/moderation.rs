@@ -67,7 +67,7 @@ fn pause_holds_posts_until_sent() {
     assert_eq!(outbox(&circle, &ben), 0);
     assert_eq!(
         texts(&circle.news(&circle.fay)),
-        ["Said after it", "But I want to say", "And this"]
+        ["Feet on the ground", "Said after it", "But I want to say", "And this"]
     );
 }
 

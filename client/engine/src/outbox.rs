@@ -458,9 +458,10 @@ impl Room<'_> {
     /// has not read its stay to the end, an encrypted text may have been posted.
     pub(super) fn hold_waiting_texts(&self, read_to_end: bool) -> Result<()> {
         for (number, mut outgoing) in self.outgoing()? {
+            let passes = |why| matches!(why, Held::Refused(code) if code.may_retry());
             if text_of(&outgoing).is_none() {
                 self.delete_outgoing(number)?;
-            } else if outgoing.held.is_none() {
+            } else if outgoing.held.is_none_or(passes) {
                 outgoing.doubtful |= !read_to_end && !outgoing.payload.is_empty();
                 hold(&mut outgoing, Held::Out);
                 self.save_outgoing(number, &outgoing)?;

@@ -392,7 +392,7 @@ impl Chat {
         };
         let drop = self.out().advice(&drop);
         self.out().remark(&format!(
-            "-- Type yes to send {them}, or {drop}. Until then it stays in your outbox."
+            "-- Type yes to send {them}, or {drop}. Nothing of it goes out otherwise."
         ));
         self.asked = Some(Asked::Held(held.iter().map(|waiting| waiting.id).collect()));
         true

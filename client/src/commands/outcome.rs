@@ -364,8 +364,19 @@ pub(super) fn outbox(out: &Output, view: &RoomView) -> Result<()> {
 fn held_words(why: Held) -> (&'static str, &'static str) {
     match why {
         Held::Out => ("out", "you were out of the room"),
-        Held::Refused(RejectCode::Observer) => ("observer", "observers read, and do not post"),
-        Held::Refused(code) => (code.as_str(), refusal_words(code)),
+        Held::Refused(code) => (
+            code.as_str(),
+            match code {
+                RejectCode::Observer => "observers read, and do not post",
+                // What held them may be over.
+                RejectCode::Paused => "the room was paused",
+                RejectCode::TimedOut => "the relay refused your posts for a time, as in a time-out",
+                RejectCode::Closed => "the room was closed",
+                RejectCode::BudgetSpent => "your posts of the day were spent",
+                RejectCode::QuotaSpent => "the room had used up its space for messages",
+                code => refusal_words(code),
+            },
+        ),
     }
 }
 

@@ -305,6 +305,21 @@ fn passing_rule_holds_texts_in_order() {
     }
 }
 
+/// Another stay may be with other people, whatever held a text in this one.
+#[test]
+fn end_of_stay_outlasts_pause() {
+    let mut world = World::new();
+    let id = queue(&mut world, BEN, "for those who were here");
+    let ben = &mut world.rooms[BEN];
+    let number = ben.next_submission().unwrap().unwrap().number;
+    assert!(ben.refused(number, RejectCode::Paused).unwrap());
+    let act = removal(world.key(BEN));
+    world.act(FAY, act);
+    assert_eq!(held(&world, BEN), [(id, Held::Out)]);
+    assert_eq!(world.rooms[BEN].doubtful_texts().unwrap(), []);
+    assert_eq!(world.rooms[BEN].block(NOW).unwrap(), None);
+}
+
 /// What is about pace ends within minutes, and asks nobody.
 #[test]
 fn refusal_of_pace_holds_nothing() {
