@@ -1406,7 +1406,7 @@ fn d6_talking_on_sends_nothing_late() {
     circle.say(&ben, "and from outside");
     assert_eq!(texts(&circle.history(&circle.fay)), ["good evening", "yes", "and from outside"]);
     // The next chat asks again, because it is still there.
-    let mut chat = enter(&circle, &ben);
+    let mut chat = ben.starts_plainly(&["chat", &circle.room]);
     chat.await_line("the question", |line| line.contains("Type yes to send it"));
     let id = waiting_id(&mut chat);
     chat.type_line(&format!("/outbox --drop {id}"));
@@ -1437,12 +1437,13 @@ fn d6_every_end_is_told() {
         let mut chat = enter(&circle, &ben);
         circle.fay(begin, &args);
         chat.await_line("the record", |line| line.contains("to rest") || line.contains("closed"));
-        is_held(&mut chat, begin);
+        let words = format!("said against {begin}");
+        is_held(&mut chat, &words);
         circle.fay(end, &back);
         chat.await_line("the end", |line| line.trim_end() == told);
         chat.await_line("the question", |line| line.contains("Type yes to send it"));
         chat.type_line("yes");
-        chat.await_line("it", |line| line.contains(&format!("Ben: {begin}")));
+        chat.await_line("it", |line| line.contains(&format!("Ben: {words}")));
         chat.type_line("/quit");
         assert_eq!(chat.wait_open().code, Some(0));
     }
@@ -1450,7 +1451,7 @@ fn d6_every_end_is_told() {
     let refused = ben.sees(&["send", &circle.room, "kept"]);
     assert_eq!(refused.code, Some(3), "{refused:?}");
     circle.fay("resume", &[]);
-    let mut chat = enter(&circle, &ben);
+    let mut chat = ben.starts_plainly(&["chat", &circle.room]);
     chat.await_line("the end", |line| line.trim_end() == "-- the pause is over");
     chat.await_line("the question", |line| line.contains("Type yes to send it"));
     chat.type_line("/quit");
@@ -1471,6 +1472,6 @@ fn d6_every_end_is_told() {
     assert!(!ended.stderr.contains("Type yes"), "{ended:?}");
     assert_eq!(
         texts(&circle.history(&circle.fay)),
-        ["timeout", "close", "in the pause", "after it"]
+        ["said against timeout", "said against close", "in the pause", "after it"]
     );
 }
