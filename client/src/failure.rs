@@ -339,7 +339,7 @@ const HELD: &str = "Your words stay in your outbox: `hearth outbox ROOM` lists t
 
 fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reason) -> Failure {
     let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
-    let held = kept && !code.may_retry();
+    let held = kept && code.holds_text();
     if reason == Reason::Unrecorded {
         let words = refusal_words(code);
         let message =
@@ -358,7 +358,13 @@ fn refused(code: RejectCode, retry_at: Option<Millis>, kept: bool, reason: Reaso
         };
     }
     if let Some((message, end, more)) = waits(code, &until, reason) {
-        let advice = format!("{}{more}", kept_until(kept, end));
+        let advice = match held {
+            true => {
+                let end = end.unwrap_or("that");
+                format!("{HELD} They do not go out by themselves after {end}.{more}")
+            }
+            false => format!("{}{more}", kept_until(kept, end)),
+        };
         let exit = match code {
             RejectCode::StoreUnavailable => exit::UNREACHABLE,
             _ => exit::REFUSED,
@@ -964,7 +970,16 @@ mod tests {
 
     #[test]
     fn held_words_go_out_by_command() {
-        for code in [RejectCode::TooLong, RejectCode::Observer, RejectCode::IdConflict] {
+        for code in [
+            RejectCode::TooLong,
+            RejectCode::Observer,
+            RejectCode::IdConflict,
+            RejectCode::Paused,
+            RejectCode::TimedOut,
+            RejectCode::Closed,
+            RejectCode::BudgetSpent,
+            RejectCode::QuotaSpent,
+        ] {
             for reason in [Reason::Recorded, Reason::Unrecorded] {
                 let failure = refused(code, None, true, reason);
                 assert!(failure.advice.starts_with(HELD), "{}", failure.advice);

@@ -121,6 +121,16 @@ impl RejectCode {
         (self as u8) >= Self::Paused as u8 && !matches!(self, Self::TooLong | Self::IdConflict)
     }
 
+    /// Whether a client holds a text that was refused so until its author sends or drops it. What ends after hours or by a
+    /// person's act does, because the words may no longer fit then; what is about pace does not.
+    pub const fn holds_text(self) -> bool {
+        let lasts = matches!(
+            self,
+            Self::Paused | Self::TimedOut | Self::BudgetSpent | Self::Closed | Self::QuotaSpent
+        );
+        lasts || !self.may_retry()
+    }
+
     /// Decodes a code; a code of a later version means what its range means (`docs/protocol.md` section 8).
     pub(crate) fn decode_any<C>(
         decoder: &mut Decoder<'_>,

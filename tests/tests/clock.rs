@@ -205,7 +205,7 @@ fn monotonic_clocks_a_year_apart_make_no_difference() {
     circle.fay("pause", &["10m"]);
     ben.run_under(&ahead, &["send", &circle.room, "held"]).refused(3, "paused");
     circle.fay("resume", &[]);
-    run(&ahead, &["read", &circle.room]);
+    run(&ahead, &["outbox", &circle.room, "--send", "all"]);
     assert_eq!(texts(&circle.history(&circle.fay)).last(), Some(&"held"));
 }
 

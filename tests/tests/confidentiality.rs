@@ -137,6 +137,7 @@ fn live_a_whole_life(relay: &Relay) -> (Vec<Person>, Invite) {
     circle.fay("pause", &["10m", &canary("Process")]);
     ben.run(&["send", &circle.room, &canary("Held")]).refused(3, "paused");
     circle.fay("resume", &[]);
+    circle.by(&ben, "outbox", &["--send", "all"]);
     circle.fay("timeout", &[&canary("Member"), "10m", &canary("Rest")]);
     circle.fay("untimeout", &[&canary("Member")]);
     circle.news(&ben);

@@ -14,6 +14,7 @@ mod agreement;
 mod bad_input;
 mod bad_profile;
 mod bad_relay;
+mod blocked;
 mod certificate;
 mod chat;
 mod cli;

@@ -23,17 +23,25 @@ fn outbox(circle: &Circle, person: &Person) -> usize {
     circle.by(person, "outbox", &[]).len()
 }
 
+/// Sends everything that is held for its author.
+fn sends_held(circle: &Circle, person: &Person) {
+    circle.by(person, "outbox", &["--send", "all"]);
+}
+
 #[test]
-fn a_pause_holds_posts_and_resume_lets_them_out() {
+fn pause_holds_posts_until_sent() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     circle.fay("pause", &["10m", "Let us breathe together"]);
-    let refusal = send(&circle, &ben, "But I want to say");
-    let refusal = refusal.refused(3, "paused");
+    let answer = send(&circle, &ben, "But I want to say");
+    let refusal = answer.refused(3, "paused");
     assert_eq!(refusal["kept"], true);
     assert!(refusal["retry_at"].is_string());
-    assert_eq!(outbox(&circle, &ben), 1);
+    let advice = refusal["try"].as_str().unwrap();
+    assert!(advice.contains(&format!("hearth outbox {}", circle.room)), "{advice}");
+    assert!(advice.contains("do not go out by themselves after the pause"), "{advice}");
+    assert_eq!(circle.by(&ben, "outbox", &[])[0]["held"], "paused");
     let news = circle.news(&ben);
     let pause = acts(&news, "pause");
     assert_eq!(pause[0]["comment"], "Let us breathe together");
@@ -44,13 +52,23 @@ fn a_pause_holds_posts_and_resume_lets_them_out() {
     assert_eq!(texts(&circle.news(&ben)), ["Feet on the ground"]);
     let answer = ben.run(&["resume", &circle.room]);
     answer.failed(3, "not_facilitator");
-    assert!(answer.stderr.contains("what waited did not go out: the room is paused"), "{answer:?}");
+    // Sent too early, it stays.
+    let id = circle.by(&ben, "outbox", &[])[0]["id"].as_str().unwrap().to_owned();
+    let early = ben.run(&["outbox", &circle.room, "--send", &id]);
+    assert_eq!(early.refused(3, "paused")["kept"], true);
+    send(&circle, &ben, "And this").refused(3, "paused");
 
     circle.fay("resume", &[]);
-    // What was kept goes out with the next command, whatever it is.
-    assert_eq!(texts(&circle.news(&ben)), ["But I want to say"]);
+    // No command takes them along.
+    assert!(texts(&circle.news(&ben)).is_empty());
+    circle.say(&ben, "Said after it");
+    assert_eq!(outbox(&circle, &ben), 2);
+    sends_held(&circle, &ben);
     assert_eq!(outbox(&circle, &ben), 0);
-    assert_eq!(texts(&circle.news(&circle.fay)).last(), Some(&"But I want to say"));
+    assert_eq!(
+        texts(&circle.news(&circle.fay)),
+        ["Feet on the ground", "Said after it", "But I want to say", "And this"]
+    );
 }
 
 #[test]
@@ -61,9 +79,10 @@ fn a_pause_ends_by_itself() {
     circle.fay("pause", &["2s"]);
     send(&circle, &ben, "Was that long?").refused(3, "paused");
     until("the end of the pause", || {
-        circle.news(&ben);
-        (outbox(&circle, &ben) == 0).then_some(())
+        let sent = ben.run(&["outbox", &circle.room, "--send", "all"]);
+        (sent.code == Some(0)).then_some(())
     });
+    assert_eq!(outbox(&circle, &ben), 0);
     let news = circle.news(&circle.fay);
     assert_eq!(texts(&news), ["Was that long?"]);
     assert!(acts(&news, "resume").is_empty());
@@ -100,7 +119,9 @@ fn a_time_out_is_known_to_its_member_alone() {
     assert_eq!(circle.fay("status", &[])[0]["timed_out"][0]["name"], "Ben");
 
     circle.fay("untimeout", &["Ben"]);
-    assert_eq!(texts(&circle.news(&ben)), ["I go on", "Why?"]);
+    assert_eq!(texts(&circle.news(&ben)), ["I go on"]);
+    sends_held(&circle, &ben);
+    assert_eq!(texts(&circle.news(&ben)), ["Why?"]);
     circle.say(&ben, "I am back");
     assert_eq!(texts(&circle.news(&cleo)), ["I go on", "Why?", "I am back"]);
 }
@@ -182,21 +203,21 @@ fn hours_and_the_door_open_and_close_the_room() {
 
     // Opened against the hours; closed; by the hours again.
     circle.fay("open", &[]);
-    assert_eq!(texts(&circle.news(&ben)), ["Is anybody here?"]);
+    assert!(texts(&circle.news(&ben)).is_empty());
+    sends_held(&circle, &ben);
     circle.fay("open", &["--by-hours"]);
     send(&circle, &ben, "And now?").refused(3, "closed");
     circle.fay("hours", &["off"]);
     circle.news(&ben);
     circle.say(&ben, "Yes");
+    let waiting = circle.by(&ben, "outbox", &["--drop", "all"]);
+    assert_eq!(waiting[0]["dropped"], true);
     circle.fay("close", &[]);
     send(&circle, &ben, "And now again?").refused(3, "closed");
     assert_eq!(circle.by(&ben, "status", &[])[0]["door"], "closed");
     circle.fay("open", &[]);
-    circle.news(&ben);
-    assert_eq!(
-        texts(&circle.news(&circle.fay)),
-        ["Is anybody here?", "And now?", "Yes", "And now again?"]
-    );
+    sends_held(&circle, &ben);
+    assert_eq!(texts(&circle.news(&circle.fay)), ["Is anybody here?", "Yes", "And now again?"]);
 }
 
 #[test]

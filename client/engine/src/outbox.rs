@@ -111,7 +111,10 @@ impl Room<'_> {
             self.delete_outgoing(number)?;
             return Ok(Some(waits));
         }
-        self.queue_anew(Some(number), text, now).map(Some)
+        // In its place, so that texts keep their order if they are held again.
+        let outgoing = unsent(random()?, Body::Text(text), Vec::new(), now);
+        self.change(|room| room.save_outgoing(number, &outgoing))?;
+        Ok(Some(outgoing.id))
     }
 
     /// Returns the texts that wait for their author to send or drop them, with the reason.
@@ -133,7 +136,7 @@ impl Room<'_> {
         Ok(all.filter(|(_, o)| o.held.is_some() && o.doubtful).map(|(_, o)| o.id).collect())
     }
 
-    /// Handles the relay's final refusal of a submission: a text is held for its author, anything else is dropped. Returns whether it
+    /// Handles a refusal after which nothing goes out by itself: a text is held for its author, anything else is dropped. Returns whether it
     /// was a text.
     ///
     /// # Errors
@@ -148,12 +151,32 @@ impl Room<'_> {
             outgoing.doubtful |= code == RejectCode::IdConflict;
             hold(&mut outgoing, Held::Refused(code));
             room.save_outgoing(number, &outgoing)?;
-            // The relay would refuse the texts behind it for the same reason.
-            if code == RejectCode::Observer {
+            // The relay would refuse the texts behind it for the same reason; or take them before it, if the reason ends meanwhile.
+            if code == RejectCode::Observer || code.may_retry() {
                 room.hold_unsent_texts(Held::Refused(code))?;
             }
             Ok(true)
         })
+    }
+
+    /// Handles the relay's refusal of a submission. A text is held for its author, or goes out again by itself if the refusal is about
+    /// pace; another message goes out again if the refusal passes, and is dropped otherwise, as a commit is. Returns whether it stays in
+    /// the outbox.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn refused(&mut self, number: u64, code: RejectCode) -> Result<bool> {
+        let Some(outgoing) = self.outgoing_at(number)? else { return Ok(false) };
+        let goes_again = match &outgoing.what {
+            OutgoingKind::Commit { .. } => false,
+            OutgoingKind::Message { body: Body::Text(_), .. } => !code.holds_text(),
+            OutgoingKind::Message { .. } => code.may_retry(),
+        };
+        if goes_again {
+            self.refused_for_now(number)?;
+            return Ok(true);
+        }
+        self.hold(number, code)
     }
 
     fn hold_unsent_texts(&self, why: Held) -> Result<()> {
@@ -187,21 +210,9 @@ impl Room<'_> {
         effects: Vec<Effect>,
         now: Millis,
     ) -> Result<MessageId> {
-        let id = MessageId(random()?);
-        let outgoing = Outgoing {
-            id,
-            written_at: now,
-            what: OutgoingKind::Message { body, counter: 0, seen: Seq(0) },
-            effects,
-            welcome: Vec::new(),
-            payload: Vec::new(),
-            doubtful: false,
-            after: Seq(0),
-            refused: false,
-            held: None,
-        };
+        let outgoing = unsent(random()?, body, effects, now);
         self.push_outgoing(&outgoing)?;
-        Ok(id)
+        Ok(outgoing.id)
     }
 
     /// Queues the retraction of an own message.
@@ -416,7 +427,7 @@ impl Room<'_> {
         Ok(found.map(|(number, _)| number))
     }
 
-    /// Handles the relay's temporary refusal of a message: its number is unused, so the message is encrypted again when it goes
+    /// Handles a refusal after which a message goes out again by itself: its number is unused, so the message is encrypted again when it goes
     /// out.
     ///
     /// # Errors
@@ -447,9 +458,10 @@ impl Room<'_> {
     /// has not read its stay to the end, an encrypted text may have been posted.
     pub(super) fn hold_waiting_texts(&self, read_to_end: bool) -> Result<()> {
         for (number, mut outgoing) in self.outgoing()? {
+            let passes = |why| matches!(why, Held::Refused(code) if code.may_retry());
             if text_of(&outgoing).is_none() {
                 self.delete_outgoing(number)?;
-            } else if outgoing.held.is_none() {
+            } else if outgoing.held.is_none_or(passes) {
                 outgoing.doubtful |= !read_to_end && !outgoing.payload.is_empty();
                 hold(&mut outgoing, Held::Out);
                 self.save_outgoing(number, &outgoing)?;
@@ -724,6 +736,22 @@ impl Room<'_> {
             room.save_outgoing(number, &outgoing)?;
             Ok(outgoing)
         })
+    }
+}
+
+/// Makes a message that was not encrypted yet.
+const fn unsent(id: [u8; 16], body: Body, effects: Vec<Effect>, now: Millis) -> Outgoing {
+    Outgoing {
+        id: MessageId(id),
+        written_at: now,
+        what: OutgoingKind::Message { body, counter: 0, seen: Seq(0) },
+        effects,
+        welcome: Vec::new(),
+        payload: Vec::new(),
+        doubtful: false,
+        after: Seq(0),
+        refused: false,
+        held: None,
     }
 }
 

@@ -538,7 +538,7 @@ pub struct Outgoing {
 /// Why a text is held in the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Held {
-    /// The relay refused it for good, or a rule does.
+    /// The relay refused it, or a rule does.
     #[n(0)]
     Refused(#[n(0)] RejectCode),
     /// The stay in which it was written has ended.

@@ -62,10 +62,10 @@ pub enum InRoom {
     Outbox {
         /// The room.
         room: String,
-        /// Drop the waiting message of this id.
+        /// Drop the waiting message of this id; `all`: every message that stays there.
         #[arg(long, value_name = "ID")]
         drop: Option<String>,
-        /// Send the message of this id that stays there.
+        /// Send the message of this id that stays there; `all`: every such message, in order.
         #[arg(long, value_name = "ID", conflicts_with = "drop")]
         send: Option<String>,
         /// Do not ask before `--send` of a message that may have been posted already; required without a terminal.

@@ -15,13 +15,13 @@ use hearth_engine::{
     policy::RuleError,
     state::{RowContent, Standing},
 };
-use hearth_protocol::{Millis, Role, Seq};
+use hearth_protocol::{MessageId, Millis, Role, Seq};
 use hearth_session::{
     client::{
         AskError, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
-        Told,
+        Told, Waiting,
     },
-    live::now,
+    live::{LiveError, now},
 };
 use hearth_text::{count::counted, escape};
 use serde_json::json;
@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Context, Result, agreement,
     displayed::gone_words,
-    inside,
+    inside, outcome,
     shell::{Did, Shell, question_words},
     slip, socket,
 };
@@ -121,6 +121,8 @@ enum Asked {
     Say(String),
     /// Whether to sign this version of the agreement, which was shown.
     Acknowledge(Box<Agreement>),
+    /// Whether to send these messages, which were held.
+    Held(Vec<MessageId>),
 }
 
 /// What a typed line is.
@@ -312,7 +314,11 @@ impl Chat {
             Heard::Told(told) if *told.room == *self.shell.room => self.happened(told.event).await,
             Heard::Told(told) => Ok(self.elsewhere(&told).await?),
             // The rows are there, whatever of their events was lost.
-            Heard::Lagged(_) => Ok(self.show().await?),
+            Heard::Lagged(_) => {
+                self.show().await?;
+                self.offer_held();
+                Ok(())
+            }
         }
     }
 
@@ -360,6 +366,16 @@ impl Chat {
             Event::Trouble(_) | Event::CatchingUp(_) => self.shell.remark(&event),
             // The sender was shown the refusal.
             Event::Waits(_) => return Ok(()),
+            Event::Over(block) => {
+                // The record of it comes first.
+                if !matches!(self.shell.view().link, Link::Connecting) {
+                    self.show().await?;
+                }
+                self.out().remark(&outcome::over_words(&block, &self.shell.view()));
+                self.told_held = waits_for_me(&self.shell.view());
+                self.offer_held();
+                return Ok(());
+            }
             // Once until somebody looks: a knock can be repeated without end.
             Event::Knock => {
                 if !std::mem::replace(&mut self.told_knock, true) {
@@ -380,9 +396,61 @@ impl Chat {
     /// Tells of words that wait for their author, once for each number of them.
     fn tell_held(&mut self) {
         let held = waits_for_me(&self.shell.view());
-        if std::mem::replace(&mut self.told_held, held) != held {
+        if std::mem::replace(&mut self.told_held, held) != held && !self.offer_held() {
             self.shell.tell_held();
         }
+    }
+
+    /// Asks whether to send what was held for a time, if it can be sent now; returns whether there is something to send.
+    fn offer_held(&mut self) -> bool {
+        let view = self.shell.view();
+        let held: Vec<&Waiting> = view.held_for_a_time().collect();
+        if held.is_empty() || view.blocked.is_some() {
+            return false;
+        }
+        // One question at a time, so that a yes is the answer to what was read last.
+        if self.asked.is_some() {
+            self.shell.tell_held();
+            return true;
+        }
+        outcome::quoted(self.out(), &held);
+        let (them, drop) = match &held[..] {
+            [only] => ("it", format!("`hearth outbox ROOM --drop {}`", only.id.short())),
+            _ => ("them in this order", "`hearth outbox ROOM --drop all`".to_owned()),
+        };
+        let drop = self.out().advice(&drop);
+        self.out().remark(&format!(
+            "-- Type yes to send {them}, or {drop}. Nothing of it goes out otherwise."
+        ));
+        self.asked = Some(Asked::Held(held.iter().map(|waiting| waiting.id).collect()));
+        true
+    }
+
+    /// Sends what was held, in order, up to the first that is refused.
+    async fn send_held(&mut self, ids: &[MessageId]) -> Result<Next, Stop> {
+        let still =
+            |id: &&MessageId| self.shell.view().held_for_a_time().any(|waiting| waiting.id == **id);
+        let ids: Vec<&MessageId> = ids.iter().filter(still).collect();
+        if ids.is_empty() {
+            self.out()
+                .remark("-- nothing of it waits any more, and \"yes\" was not said to the room");
+        }
+        for id in ids {
+            let send = Command::SendHeld(*id);
+            match self.shell.client.ask(&self.shell.room, send, Consent::Unasked).await {
+                Ok(Outcome::Kept { why, .. }) => kept(self.out(), why.as_deref()),
+                Ok(_) => {}
+                Err(error) => {
+                    self.show().await?;
+                    self.tell(&Failure::from(error));
+                    self.told_held = waits_for_me(&self.shell.view());
+                    return Ok(Next::On);
+                }
+            }
+        }
+        self.told_held = waits_for_me(&self.shell.view());
+        self.show().await?;
+        Ok(Next::On)
     }
 
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
@@ -467,6 +535,9 @@ impl Chat {
                 ));
             }
             Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
+            Some(Asked::Held(_)) => {
+                self.out().remark("-- Type yes to send what was held; /outbox shows it.");
+            }
             None => {}
         }
         Ok(())
@@ -496,6 +567,13 @@ impl Chat {
             (Some(Asked::Acknowledge(_)), _) => self.out().remark("-- nothing was signed"),
             (Some(Asked::Say(word)), Line::Words(again)) if word == *again => {
                 return self.say(again).await;
+            }
+            (Some(Asked::Held(ids)), Line::Words(yes)) if yes.eq_ignore_ascii_case("yes") => {
+                return self.send_held(&ids).await;
+            }
+            // Neither answers the question.
+            (Some(Asked::Held(ids)), Line::Empty | Line::Command("outbox")) => {
+                self.asked = Some(Asked::Held(ids));
             }
             _ => {}
         }
@@ -735,6 +813,9 @@ impl Chat {
                     return Err(Stop::Failed(failure));
                 }
                 self.tell(&failure);
+                if failure.kept {
+                    self.told_held = waits_for_me(&self.shell.view());
+                }
                 self.give_back(command, &failure);
             }
         }
@@ -753,11 +834,7 @@ impl Chat {
         let say = Command::Say { text: text.to_owned() };
         match self.shell.client.ask(&self.shell.room, say, Consent::Unasked).await {
             Ok(Outcome::Kept { why, .. }) => {
-                let is_network = why.is_none_or(|why| why.is_connection());
-                out.remark(match is_network {
-                    true => "-- kept; it goes out when the connection is back",
-                    false => "-- kept; it goes out when that is put right",
-                });
+                kept(out, why.as_deref());
                 Ok(Did::Done)
             }
             Ok(_) => Ok(Did::Done),
@@ -794,6 +871,14 @@ impl Chat {
         let advice = self.out().advice(&failure.advice);
         self.out().remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
     }
+}
+
+/// Says that words go out later.
+fn kept(out: &Output, why: Option<&LiveError>) {
+    out.remark(match why.is_none_or(LiveError::is_connection) {
+        true => "-- kept; it goes out when the connection is back",
+        false => "-- kept; it goes out when that is put right",
+    });
 }
 
 /// Returns how many messages wait for this member to send or drop them.

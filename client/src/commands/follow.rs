@@ -4,7 +4,7 @@ use hearth_console::signals;
 use hearth_session::client::{Client, Event, Heard, Link};
 use tokio::io::AsyncReadExt as _;
 
-use super::{Result, displayed::gone_words, shell::Shell};
+use super::{Result, displayed::gone_words, outcome, shell::Shell};
 use crate::{
     failure::{Failure, exit},
     show::Output,
@@ -50,6 +50,13 @@ pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
                         shell.out.remark(&format!("{why}; trying again."));
                     }
                     continue;
+                }
+                Event::Over(block) => {
+                    shell.out.remark(&outcome::over_words(block, &shell.view()));
+                    shell.tell_held();
+                    if !printed {
+                        continue;
+                    }
                 }
                 // The first attempt to connect has not ended.
                 Event::Rows | Event::View if !printed => continue,

@@ -188,6 +188,7 @@ fn event_json(event: &Event) -> Option<Value> {
         }
         Event::Down { why: None, .. } => return None,
         Event::Ended(why) => json!({"event": "ended", "why": Failure::from(&**why).to_json()}),
+        Event::Over(block) => json!({"event": "over", "why": block.why.as_str()}),
         Event::CatchingUp(entries) => json!({"event": "catching_up", "entries": entries}),
         Event::Knock => json!({"event": "knock"}),
         Event::Waits(why) => json!({"event": "waits", "why": Failure::from(&**why).to_json()}),

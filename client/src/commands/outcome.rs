@@ -9,6 +9,7 @@ use std::{
 
 use hearth_engine::{
     accord::Mismatch,
+    block::Block,
     policy::{Act, Leaf, Record},
     room::Names,
     state::{Held, Row, RowContent},
@@ -18,7 +19,7 @@ use hearth_protocol::{
     frame::{Door, RoomStatus},
 };
 use hearth_session::{
-    client::{Command, Knocker, Outcome, RoomView},
+    client::{Command, Knocker, Outcome, RoomView, Waiting},
     connection::refusal_words,
     live::{Recovery, now},
 };
@@ -32,6 +33,11 @@ use crate::{
     show::{self, Output},
     text::{qr, when},
 };
+
+/// Held messages that are quoted at once.
+const QUOTED_MAX: usize = 3;
+/// Columns of a quoted message.
+const QUOTED_COLUMNS: usize = 50;
 
 /// Prints what became of a command.
 pub(super) struct Told<'a> {
@@ -288,6 +294,37 @@ pub(super) fn held(out: &Output, view: &RoomView) {
     }
 }
 
+/// Says that what kept this member from posting has ended, and what still does.
+pub(super) fn over_words(over: &Block, view: &RoomView) -> String {
+    let ended = match over.why {
+        // Their role changed, and the rule is still there.
+        _ if view.moderates() => "you can post now",
+        RejectCode::Paused => "the pause is over",
+        RejectCode::TimedOut => "your time-out is over",
+        RejectCode::Closed => "the room is open again",
+        RejectCode::QuotaSpent => "the room has space for messages again",
+        _ => "you can post again",
+    };
+    match view.blocked.map(|block| block.why) {
+        None => format!("-- {ended}"),
+        Some(RejectCode::TimedOut) => format!("-- {ended}; you are in a time-out"),
+        Some(why) => format!("-- {ended}; {}", refusal_words(why)),
+    }
+}
+
+/// Quotes messages that wait for their author, a line each, and the number of the rest.
+pub(super) fn quoted(out: &Output, waiting: &[&Waiting]) {
+    for waiting in waiting.iter().take(QUOTED_MAX) {
+        let text = escape::truncate(&escape::one_line(&waiting.text), QUOTED_COLUMNS);
+        out.remark(&format!("-- not sent: [{}] \"{text}\"", waiting.id.short()));
+    }
+    let more = waiting.len().saturating_sub(QUOTED_MAX);
+    if more > 0 {
+        let more = counted(more, "more message", "more messages");
+        out.remark(&out.advice(&format!("-- and {more}: `hearth outbox ROOM` lists them")));
+    }
+}
+
 /// Lists what waits in the outbox.
 pub(super) fn outbox(out: &Output, view: &RoomView) -> Result<()> {
     if view.outbox.is_empty() {
@@ -320,8 +357,19 @@ pub(super) fn outbox(out: &Output, view: &RoomView) -> Result<()> {
 fn held_words(why: Held) -> (&'static str, &'static str) {
     match why {
         Held::Out => ("out", "you were out of the room"),
-        Held::Refused(RejectCode::Observer) => ("observer", "observers read, and do not post"),
-        Held::Refused(code) => (code.as_str(), refusal_words(code)),
+        Held::Refused(code) => (
+            code.as_str(),
+            match code {
+                RejectCode::Observer => "observers read, and do not post",
+                // What held them may be over.
+                RejectCode::Paused => "the room was paused",
+                RejectCode::TimedOut => "the relay refused your posts for a time, as in a time-out",
+                RejectCode::Closed => "the room was closed",
+                RejectCode::BudgetSpent => "your posts of the day were spent",
+                RejectCode::QuotaSpent => "the room had used up its space for messages",
+                code => refusal_words(code),
+            },
+        ),
     }
 }
 

@@ -44,6 +44,8 @@ use crate::{
 
 /// Length of a pause where none is given: ten minutes.
 const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
+/// Stands for every message of the outbox that waits for its author.
+const ALL: &str = "all";
 /// Shortest time for which the room's rules keep messages.
 const EXPIRE_SECONDS_MIN: u64 = 3600;
 
@@ -154,6 +156,12 @@ impl Shell {
             InRoom::Outbox { drop: None, send: None, .. } => {
                 return done(outcome::outbox(&self.out, &self.view()));
             }
+            InRoom::Outbox { drop: Some(all), .. } if all == ALL => {
+                return self.each_held(command, Command::DropWaiting, consent).await;
+            }
+            InRoom::Outbox { send: Some(all), .. } if all == ALL => {
+                return self.each_held(command, Command::SendHeld, consent).await;
+            }
             InRoom::Status { .. } => return self.status().await,
             InRoom::Log { export, .. } => {
                 self.refresh().await?;
@@ -166,6 +174,31 @@ impl Shell {
             InRoom::Verify { member, .. } => return self.verify(member.as_deref()).await,
             command => self.command(command).await?,
         };
+        self.do_one(command, asked, consent).await
+    }
+
+    /// Does the same to each message that waits for its author, oldest first, up to the first failure.
+    async fn each_held(
+        &self,
+        command: &InRoom,
+        each: fn(MessageId) -> Command,
+        consent: Consent,
+    ) -> Result<Did> {
+        let view = self.view();
+        let mut held = view.outbox.iter().filter(|waiting| waiting.held.is_some()).peekable();
+        if held.peek().is_none() {
+            self.out.say_none("Nothing in your outbox waits for you.")?;
+        }
+        for waiting in held {
+            match self.do_one(command, each(waiting.id), consent.clone()).await? {
+                Did::Done => {}
+                asks @ Did::Asks(_) => return Ok(asks),
+            }
+        }
+        Ok(Did::Done)
+    }
+
+    async fn do_one(&self, command: &InRoom, asked: Command, consent: Consent) -> Result<Did> {
         let before = self.view();
         match self.client.ask(&self.room, asked.clone(), consent).await {
             Ok(became) => {

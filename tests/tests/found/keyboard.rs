@@ -1718,3 +1718,140 @@ fn d7_bad_given_name_asks_again() {
     let (status, screen) = join.ends();
     assert_eq!(status.code(), Some(0), "{screen}");
 }
+
+/// Says something that a rule holds, and waits until that was told.
+fn is_held(chat: &mut hearth_kit::Running, text: &str) {
+    chat.type_line(text);
+    chat.await_line("that it stays", |line| line.contains("do not go out by themselves"));
+}
+
+/// On 0.1 nobody was told when a pause was over, and what had waited went out late with the next line.
+#[test]
+fn d6_yes_sends_what_pause_held() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let mut chat = enter(&circle, &ben);
+    circle.fay("pause", &["10m"]);
+    let said = ["one", "two", "three", "four"];
+    for text in said {
+        is_held(&mut chat, text);
+    }
+    circle.fay("resume", &[]);
+    chat.await_line("the record", |line| line.contains("ended the pause"));
+    chat.await_line("the end", |line| line.trim_end() == "-- the pause is over");
+    for text in &said[..3] {
+        chat.await_line("the words", |line| {
+            line.contains("not sent: [") && line.contains(&format!("\"{text}\""))
+        });
+    }
+    chat.await_line("the rest", |line| line.contains("and 1 more message"));
+    chat.await_line("the question", |line| {
+        line.contains("Type yes to send them") && line.contains("/outbox --drop all")
+    });
+    assert!(texts(&circle.history(&circle.fay)).is_empty());
+    // To look does not answer.
+    chat.type_line("/outbox");
+    chat.await_line("the list", |line| line.contains("the room was paused): four"));
+    chat.type_line("YES");
+    chat.await_line("the last of them", |line| line.contains("Ben: four"));
+    chat.type_line("on we go");
+    chat.await_line("it", |line| line.contains("Ben: on we go"));
+    chat.type_line("/quit");
+    let ended = chat.wait_open();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout.matches("the pause is over").count(), 1, "{ended:?}");
+    assert_eq!(texts(&circle.history(&circle.fay)), ["one", "two", "three", "four", "on we go"]);
+    assert!(circle.by(&ben, "outbox", &[]).is_empty());
+}
+
+/// A pause that ends by time is told as well. Whoever talks on sends nothing late, now or in the next chat.
+#[test]
+fn d6_talking_on_sends_nothing_late() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let mut chat = enter(&circle, &ben);
+    circle.fay("pause", &["3s"]);
+    is_held(&mut chat, "meant for then");
+    chat.await_line("the end", |line| line.trim_end() == "-- the pause is over");
+    chat.await_line("the question", |line| line.contains("Type yes to send it"));
+    chat.type_line("good evening");
+    chat.await_line("it", |line| line.contains("Ben: good evening"));
+    // No answer to a question any more, but words.
+    chat.type_line("yes");
+    chat.await_line("it", |line| line.contains("Ben: yes"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    circle.say(&ben, "and from outside");
+    assert_eq!(texts(&circle.history(&circle.fay)), ["good evening", "yes", "and from outside"]);
+    // The next chat asks again, because it is still there.
+    let mut chat = ben.starts_plainly(&["chat", &circle.room]);
+    chat.await_line("the question", |line| line.contains("Type yes to send it"));
+    let id = waiting_id(&mut chat);
+    chat.type_line(&format!("/outbox --drop {id}"));
+    chat.await_line("that it is dropped", |line| line.contains("nobody gets it"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    assert!(circle.by(&ben, "outbox", &[]).is_empty());
+}
+
+/// Returns the id of the one message that the outbox lists.
+fn waiting_id(chat: &mut hearth_kit::Running) -> String {
+    chat.type_line("/outbox");
+    let line = chat.await_line("the list", |line| line.starts_with('[')).to_owned();
+    line.trim_start_matches('[').split(']').next().unwrap().to_owned()
+}
+
+/// A time-out, and a room that opens again, are told as a pause is; also to whoever was away, and to `follow`.
+#[test]
+fn d6_every_end_is_told() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    let ends = [
+        ("timeout", vec!["Ben", "10m"], "untimeout", vec!["Ben"], "-- your time-out is over"),
+        ("close", vec![], "open", vec![], "-- the room is open again"),
+    ];
+    for (begin, args, end, back, told) in ends {
+        let mut chat = enter(&circle, &ben);
+        circle.fay(begin, &args);
+        chat.await_line("the record", |line| line.contains("to rest") || line.contains("closed"));
+        let words = format!("said against {begin}");
+        is_held(&mut chat, &words);
+        circle.fay(end, &back);
+        chat.await_line("the end", |line| line.trim_end() == told);
+        chat.await_line("the question", |line| line.contains("Type yes to send it"));
+        chat.type_line("yes");
+        chat.await_line("it", |line| line.contains(&format!("Ben: {words}")));
+        chat.type_line("/quit");
+        assert_eq!(chat.wait_open().code, Some(0));
+    }
+    circle.fay("pause", &["10m"]);
+    let refused = ben.sees(&["send", &circle.room, "kept"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    circle.fay("resume", &[]);
+    let mut chat = ben.starts_plainly(&["chat", &circle.room]);
+    chat.await_line("the end", |line| line.trim_end() == "-- the pause is over");
+    chat.await_line("the question", |line| line.contains("Type yes to send it"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    circle.fay("pause", &["10m"]);
+    circle.news(&ben);
+    let mut following = ben.starts(&["follow", &circle.room]);
+    circle.say(&circle.fay, "in the pause");
+    following.await_line("that it follows", |line| line.contains("in the pause"));
+    circle.fay("resume", &[]);
+    following.await_line("the record", |line| line.contains("resume"));
+    circle.say(&circle.fay, "after it");
+    following.await_line("the rest", |line| line.contains("after it"));
+    following.close_input();
+    let ended = following.wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr.matches("the pause is over").count(), 1, "{ended:?}");
+    assert!(!ended.stderr.contains("Type yes"), "{ended:?}");
+    assert_eq!(
+        texts(&circle.history(&circle.fay)),
+        ["said against timeout", "said against close", "in the pause", "after it"]
+    );
+}

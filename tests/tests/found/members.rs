@@ -398,9 +398,10 @@ fn a9_operators_time_out_names_nobody() {
         let all = format!("{}{}", seen.stdout, seen.stderr);
         assert!(!all.contains("asks you to rest") && !all.contains("facilitator asks"), "{all}");
     }
-    // A facilitator sees it, too, and ends it; what waited goes out.
+    // A facilitator sees it, too, and ends it; what waited goes out when its author says so.
     assert_eq!(circle.fay.run(&["read", &circle.room]).code, Some(5));
     circle.fay("restore-rules", &[]);
+    circle.by(&ben, "outbox", &["--send", "all"]);
     circle.say(&ben, "thank you");
     let texts: Vec<String> = circle
         .news(&circle.fay)

@@ -74,12 +74,13 @@ fn observers_waiting_words_are_kept() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
-    circle.fay("pause", &["1h"]);
+    circle.fay("slow", &["1h"]);
+    circle.say(&ben, "zero");
     for text in ["one", "two"] {
-        ben.run(&["send", &circle.room, text]).failed(3, "paused");
+        ben.run(&["send", &circle.room, text]).failed(3, "slow_mode");
     }
     circle.fay("role", &["Ben", "observer"]);
-    circle.fay("resume", &[]);
+    circle.fay("slow", &["off"]);
     let read = ben.sees(&["read", &circle.room]);
     assert_eq!(read.code, Some(0), "{}", read.stderr);
     assert!(read.stderr.contains("2 messages in your outbox were not sent"), "{}", read.stderr);
@@ -100,7 +101,7 @@ fn observers_waiting_words_are_kept() {
     // The same words once more are those that were kept.
     circle.say(&ben, "three");
     assert!(outbox(&circle, &ben).is_empty());
-    assert_eq!(texts(&circle.history(&circle.fay)), ["and now", "one", "three"]);
+    assert_eq!(texts(&circle.history(&circle.fay)), ["zero", "and now", "one", "three"]);
 }
 
 #[test]

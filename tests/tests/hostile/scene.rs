@@ -3,16 +3,17 @@
 use std::rc::Rc;
 
 use hearth_engine::{
+    EngineError,
     accord::Reason,
     clock::Moment,
     content::Body,
     policy::{Act, Category},
-    state::{Row, RowContent, Standing},
+    state::{Held, Row, RowContent, Standing},
 };
 use hearth_protocol::{
     Effect, Entry, InviteId, MemberKey, MessageId, RejectCode, Role, Secret32, Seq, invite::Invite,
 };
-use hearth_session::live::LiveError;
+use hearth_session::live::{Live, LiveError};
 use tokio::{
     task::{JoinHandle, spawn_local},
     time::sleep_until,
@@ -289,10 +290,14 @@ impl Scene {
     async fn visit<T>(
         &mut self,
         who: usize,
-        act: impl AsyncFnOnce(&mut hearth_session::live::Live<'_>) -> Result<T, LiveError>,
+        act: impl AsyncFnOnce(&mut Live<'_>) -> Result<T, LiveError>,
     ) -> Option<T> {
         let killed_after = self.faults.as_mut().and_then(|(dice, _)| killed_after(dice, 1_500));
-        match until(self.people[who].visit(act), killed_after, HANG).await {
+        let visit = self.people[who].visit(async |live| {
+            release(live)?;
+            act(live).await
+        });
+        match until(visit, killed_after, HANG).await {
             Ended::Done(result) => self.note(who, result),
             Ended::Killed => {
                 self.world.count("killed");
@@ -842,4 +847,24 @@ impl Scene {
         drop(stage);
         self.world.finish()
     }
+}
+
+/// Has what was held for a time go out with the next message once it may be said, as a person does who is asked.
+fn release(live: &mut Live<'_>) -> Result<(), LiveError> {
+    let (now, relay_now) = (live.room.now(), live.relay_now());
+    if live.room.block(relay_now)?.is_some() {
+        return Ok(());
+    }
+    let doubtful = live.room.doubtful_texts()?;
+    for (id, why) in live.room.held_texts()? {
+        let passes = matches!(why, Held::Refused(code) if code.may_retry());
+        if passes && !doubtful.contains(&id) {
+            match live.room.release(&id, now) {
+                // A rule forbids it meanwhile, or its author has left.
+                Err(EngineError::TooLong { .. } | EngineError::NotMember(_)) => {}
+                released => drop(released?),
+            }
+        }
+    }
+    Ok(())
 }

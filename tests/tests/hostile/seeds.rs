@@ -220,14 +220,20 @@ fn refused_text_fails_no_command() {
             let terms = InviteTerms { uses: 1, expires: until, role: Role::Member };
             live.send_own(|room| room.invite(terms, now)).await?;
             live.act(Act::Announce("All goes on.".into())).await?;
-            // Texts keep their order.
-            let id = live.room.queue_text("short".into(), now)?;
-            full(live.send_queued(&id).await);
             Ok(())
         });
         did.await.unwrap();
+        // The long text waits for its author, and what is short goes out.
+        fay.visit(async |live| live.send("short".into()).await).await.unwrap();
         world.stage().message_bytes_max = usize::MAX;
-        fay.visit(async |live| live.flush().await).await.unwrap();
+        let sent = fay.visit(async |live| {
+            let held = live.room.held_texts()?;
+            assert_eq!(held.len(), 1);
+            let now = live.room.now();
+            live.room.release(&held[0].0, now)?;
+            live.flush().await
+        });
+        sent.await.unwrap();
         ben.visit(async |live| live.tend().await).await.unwrap();
         let texts: Vec<usize> = ben
             .rows()
@@ -237,7 +243,7 @@ fn refused_text_fails_no_command() {
                 _ => None,
             })
             .collect();
-        assert_eq!(texts, [10_000, 5]);
+        assert_eq!(texts, [5, 10_000]);
         assert!(!ben.warned(), "{:?}", ben.rows());
     });
 }

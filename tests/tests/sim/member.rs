@@ -6,7 +6,7 @@ use hearth_engine::{
     EngineError, Room,
     act::InviteTerms,
     policy::{Act, Category},
-    state::{RowContent, Standing},
+    state::{Held, RowContent, Standing},
 };
 use hearth_protocol::{
     MemberKey, MessageId, Millis, Role, Seq,
@@ -181,7 +181,8 @@ async fn act(sim: &Sim, person: &mut Member, action: Action) -> Result {
         write(sim, person, action)?;
     }
     let Some(room) = person.person.room() else { return Ok(()) };
-    let result = Box::pin(inside(sim, &person.person.network, room, (person.who, action))).await;
+    let (network, queued) = (&person.person.network, &mut person.queued);
+    let result = Box::pin(inside(sim, network, room, (person.who, action), queued)).await;
     count_refusal(sim, person.who, &result);
     result
 }
@@ -242,9 +243,11 @@ async fn inside(
     network: &Network,
     room: Room<'_>,
     (who, action): (usize, Action),
+    queued: &mut [MessageId],
 ) -> Result {
     let mut live = Box::pin(Live::enter(network, room)).await?;
     Box::pin(live.tend()).await?;
+    release(sim, &mut live, queued)?;
     if let Action::Say(_) | Action::SayLong = action {
         let waiting = unheld(&live.room)?;
         Box::pin(live.send_waiting()).await?;
@@ -260,6 +263,34 @@ async fn inside(
         Box::pin(command(sim, &mut live, action)).await?;
     }
     live.leave().await;
+    Ok(())
+}
+
+/// Sends what was held for a time once it may be said, as a person does who is asked. It has another id then.
+fn release(sim: &Sim, live: &mut Live<'_>, queued: &mut [MessageId]) -> Result {
+    let (now, relay_now) = (live.room.now(), live.relay_now());
+    if live.room.block(relay_now)?.is_some() {
+        return Ok(());
+    }
+    let doubtful = live.room.doubtful_texts()?;
+    for (id, why) in live.room.held_texts()? {
+        let passes = matches!(why, Held::Refused(code) if code.may_retry());
+        if !passes || doubtful.contains(&id) {
+            continue;
+        }
+        let released = match live.room.release(&id, now) {
+            // A rule forbids it meanwhile, or its author has left.
+            Err(EngineError::TooLong { .. } | EngineError::NotMember(_)) => continue,
+            released => released?,
+        };
+        let Some(new) = released else { continue };
+        let written = sim.texts.borrow().get(&id).cloned();
+        if let Some(written) = written {
+            sim.texts.borrow_mut().insert(new, written);
+        }
+        queued.iter_mut().filter(|queued| **queued == id).for_each(|queued| *queued = new);
+        sim.count("released");
+    }
     Ok(())
 }
 

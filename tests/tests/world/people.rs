@@ -20,6 +20,7 @@ use hearth_protocol::{
     invite::{Grant, Invite},
 };
 use hearth_session::{
+    client::Client,
     live::{Live, LiveError, knock, look, open_room},
     network::Network,
 };
@@ -183,6 +184,11 @@ impl Person {
         connection.close().await;
         self.key = Some(key);
         Ok(())
+    }
+
+    /// Returns a handle of this person's rooms, and the future that serves it.
+    pub fn client(&self) -> (Client, impl Future<Output = ()> + '_) {
+        Client::over(self.store(), self.crypto(), self.network.clone())
     }
 
     /// Enters the room, acts and leaves.

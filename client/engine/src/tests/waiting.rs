@@ -2,11 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use hearth_protocol::{RejectCode, StreamId};
+use hearth_protocol::{
+    RejectCode, StreamId,
+    frame::Door,
+    hours::{Hours, Offset, Window},
+};
 
 use super::{world::*, *};
 use crate::{
     EngineError,
+    block::Block,
     policy::{Act, Category},
     state::{Held, Notice},
 };
@@ -249,4 +254,120 @@ fn resent_refused_commit_is_no_duplicate() {
     world.log.show(&mut world.rooms[FAY]);
     assert_eq!(last_row(&world.rooms[FAY]).notices, [Notice::Unreadable]);
     assert!(world.rooms[FAY].saw_epoch_used_up().unwrap());
+}
+
+/// What ends after hours or by a person's act: the texts that wait may not fit then, and their order is their author's.
+#[test]
+fn passing_rule_holds_texts_in_order() {
+    let mut world = World::new();
+    let said = world.say(BEN, "said");
+    let seq = rows(&world.rooms[BEN]).iter().find(|row| row.id == Some(said)).unwrap().seq;
+    for code in [
+        RejectCode::Paused,
+        RejectCode::TimedOut,
+        RejectCode::Closed,
+        RejectCode::BudgetSpent,
+        RejectCode::QuotaSpent,
+    ] {
+        let why = Held::Refused(code);
+        let (first, second) = (queue(&mut world, BEN, "first"), queue(&mut world, BEN, "second"));
+        let ben = &mut world.rooms[BEN];
+        let number = ben.next_submission().unwrap().unwrap().number;
+        assert!(ben.refused(number, code).unwrap());
+        assert_eq!(ben.held_texts().unwrap(), [(first, why), (second, why)]);
+        // Not a text: it goes out, and its refusal holds nothing.
+        ben.queue_own_retraction(seq, NOW).unwrap();
+        let retraction = ben.next_submission().unwrap().unwrap();
+        assert!(retraction.is_marked);
+        assert!(ben.refused(retraction.number, code).unwrap());
+        assert_eq!(ben.held_texts().unwrap().len(), 2);
+        assert_eq!(ben.next_submission().unwrap().unwrap().number, retraction.number);
+        ben.hold(retraction.number, RejectCode::NotFound).unwrap();
+        assert!(ben.next_submission().unwrap().is_none());
+        // Released while the rule holds still: held again, in its place.
+        let first = ben.release(&first, NOW).unwrap().unwrap();
+        let number = ben.next_submission().unwrap().unwrap().number;
+        assert!(ben.refused(number, code).unwrap());
+        assert_eq!(ben.held_texts().unwrap(), [(first, why), (second, why)]);
+        // Words that are said meanwhile go before them.
+        let between = queue(&mut world, BEN, "between");
+        world.log.flush(&mut world.rooms[BEN]);
+        assert_eq!(held(&world, BEN), [(first, why), (second, why)]);
+        assert!(world.rooms[BEN].own_message(&between).is_ok());
+        for id in [first, second] {
+            world.rooms[BEN].release(&id, NOW).unwrap().unwrap();
+        }
+        world.log.flush(&mut world.rooms[BEN]);
+        world.show();
+        let texts = texts(&world.rooms[FAY]);
+        assert_eq!(texts[texts.len() - 3..], ["between", "first", "second"], "{code:?}");
+        assert_eq!(last_row(&world.rooms[FAY]).notices, []);
+    }
+}
+
+/// Another stay may be with other people, whatever held a text in this one.
+#[test]
+fn end_of_stay_outlasts_pause() {
+    let mut world = World::new();
+    let id = queue(&mut world, BEN, "for those who were here");
+    let ben = &mut world.rooms[BEN];
+    let number = ben.next_submission().unwrap().unwrap().number;
+    assert!(ben.refused(number, RejectCode::Paused).unwrap());
+    let act = removal(world.key(BEN));
+    world.act(FAY, act);
+    assert_eq!(held(&world, BEN), [(id, Held::Out)]);
+    assert_eq!(world.rooms[BEN].doubtful_texts().unwrap(), []);
+    assert_eq!(world.rooms[BEN].block(NOW).unwrap(), None);
+}
+
+/// What is about pace ends within minutes, and asks nobody.
+#[test]
+fn refusal_of_pace_holds_nothing() {
+    let mut world = World::new();
+    for code in [RejectCode::SlowMode, RejectCode::RateLimited, RejectCode::StoreUnavailable] {
+        queue(&mut world, BEN, "first");
+        queue(&mut world, BEN, "second");
+        let ben = &mut world.rooms[BEN];
+        let number = ben.next_submission().unwrap().unwrap().number;
+        assert!(ben.refused(number, code).unwrap());
+        assert_eq!(ben.held_texts().unwrap(), []);
+        world.log.flush(&mut world.rooms[BEN]);
+        world.show();
+        let texts = texts(&world.rooms[FAY]);
+        assert_eq!(texts[texts.len() - 2..], ["first", "second"], "{code:?}");
+    }
+}
+
+/// The client says what keeps a member from posting as the relay does: the time-out first, and nothing of those who moderate.
+#[test]
+fn block_is_the_relays() {
+    let mut world = World::new();
+    let (soon, later) = (NOW.plus(1_000), NOW.plus(2_000));
+    let block = |world: &mut World, who: usize, at| world.rooms[who].block(at).unwrap();
+    let until = |why, until| Some(Block { why, until: Some(until) });
+    assert_eq!(block(&mut world, BEN, NOW), None);
+    // A minute of Monday; NOW is a Friday.
+    let hours = Hours {
+        windows: vec![Window { start_minute: 0, end_minute: 1 }],
+        offsets: vec![Offset { from: Millis(0), minutes: 0 }],
+    };
+    let opens = hours.next_opening(NOW);
+    world.act(FAY, Act::Hours { text: "evenings".into(), hours: Some(hours) });
+    let closed = |until| Some(Block { why: RejectCode::Closed, until });
+    assert_eq!(block(&mut world, BEN, NOW), closed(opens));
+    world.act(FAY, Act::Door(Door::Closed));
+    assert_eq!(block(&mut world, BEN, NOW), closed(None));
+    world.act(FAY, Act::Pause { until: later, comment: String::new() });
+    assert_eq!(block(&mut world, BEN, NOW), until(RejectCode::Paused, later));
+    world.rooms[BEN].state.timed_out_until = soon;
+    assert_eq!(block(&mut world, BEN, NOW), until(RejectCode::TimedOut, soon));
+    assert_eq!(block(&mut world, BEN, soon), until(RejectCode::Paused, later));
+    for who in [FAY, CLEO] {
+        assert_eq!(block(&mut world, who, NOW), None);
+    }
+    world.act(FAY, Act::Door(Door::Open));
+    assert_eq!(block(&mut world, BEN, later), None);
+    let act = Act::SetRole { member: world.key(BEN), role: Role::Observer };
+    world.act(FAY, act);
+    assert_eq!(block(&mut world, BEN, NOW), None, "a role is no block that ends");
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hearth_engine::block::Block;
 use tokio::{sync::broadcast, time::Instant};
 
 use crate::{live::LiveError, session::Up};
@@ -44,6 +45,8 @@ pub enum Event {
     Knock,
     /// A rule holds back what waits in the outbox, for now.
     Waits(Arc<LiveError>),
+    /// What kept this member from posting has ended, by a record or by time. What is held because of it waits for their word.
+    Over(Block),
     /// Due work failed; the rest goes on.
     Trouble(Arc<LiveError>),
 }

@@ -1,17 +1,21 @@
 //! One room of a client: its session, the commands that it is asked, and the view that it shows.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use hearth_engine::{
     Crypto, EngineError, Room,
     agreement::Change,
+    block::Block,
     content::TEXT_BYTES_MAX,
     policy::{Act, RuleError},
     store::Store,
 };
-use hearth_protocol::{MessageId, Role};
+use hearth_protocol::{MessageId, Millis, RejectCode, Role};
 use hearth_text::escape;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
 
 use super::{
     act::{self, Listed},
@@ -28,6 +32,10 @@ use crate::{
 
 /// Commands that wait for the first attempt to connect.
 const PENDING_MAX: usize = 64;
+/// Longest wait for the end of a block before the clocks are read again, because one may have been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
+/// Shortest such wait, so that a clock that stands still makes no loop.
+const LOOK_SOONEST: Duration = Duration::from_millis(20);
 /// Length above which a pause or a time-out is asked about, because nobody means it: a week.
 const LONG_MILLIS: u64 = 7 * 24 * 3_600_000;
 
@@ -78,6 +86,10 @@ pub(super) struct RoomTask<'s> {
     link: Link,
     /// The relay's clock less this device's, in milliseconds.
     relay_ahead: i64,
+    /// What the relay said of a post that no record explains: the member's budget, or the room's space, is spent.
+    spent: Option<Block>,
+    /// When what keeps this member from posting ends.
+    over_at: Option<Instant>,
     listed: Listed,
     pending: VecDeque<Pending>,
     teller: Teller,
@@ -92,7 +104,8 @@ impl<'s> RoomTask<'s> {
         teller: Teller,
     ) -> Result<(Self, watch::Receiver<Arc<RoomView>>), EngineError> {
         let (store, crypto, name) = room.parts();
-        let view = RoomView::of(&mut room, Link::Connecting, 0)?;
+        let view = RoomView::of(&mut room, Link::Connecting, 0, None)?;
+        let over_at = over_at(&view, room.now());
         let (view, seen) = watch::channel(Arc::new(view));
         let place = Place::Live(Box::new(session_of(&network, room, &teller)));
         let (listed, pending) = Default::default();
@@ -106,6 +119,8 @@ impl<'s> RoomTask<'s> {
             place,
             link,
             relay_ahead,
+            spent: None,
+            over_at,
             listed,
             pending,
             teller,
@@ -117,11 +132,16 @@ impl<'s> RoomTask<'s> {
     /// Runs until no shell can ask anything any more, then says goodbye to the relay.
     pub(super) async fn run(mut self, mut asked: mpsc::Receiver<Asked>) {
         loop {
+            let over = until(self.over_at);
             let ready = match &mut self.place {
                 Place::Live(session) => tokio::select! {
                     biased;
                     next = asked.recv() => Err(next),
                     ready = session.ready() => Ok(ready),
+                    () = over => {
+                        self.publish();
+                        continue;
+                    }
                 },
                 Place::Ended(_) => Err(asked.recv().await),
             };
@@ -237,14 +257,35 @@ impl<'s> RoomTask<'s> {
             let moment = live.moment();
             let (relay, own) = (moment.relay.0, moment.own.0);
             self.relay_ahead = i64::try_from(relay).unwrap_or(0) - i64::try_from(own).unwrap_or(0);
+            if let Some(said) = live.last_post() {
+                self.spent = said.err().filter(|said| {
+                    matches!(said.why, RejectCode::BudgetSpent | RejectCode::QuotaSpent)
+                });
+            }
         }
-        let (link, relay_ahead) = (self.link.clone(), self.relay_ahead);
-        let view = match self.room().and_then(|room| RoomView::of(room, link, relay_ahead)) {
-            Ok(view) => Arc::new(view),
+        let (link, relay_ahead, spent) = (self.link.clone(), self.relay_ahead, self.spent);
+        let read = self.room().and_then(|room| {
+            let view = RoomView::of(room, link, relay_ahead, spent)?;
+            let over_at = over_at(&view, room.now());
+            Ok((Arc::new(view), over_at))
+        });
+        let view = match read {
+            Ok((view, over_at)) => {
+                self.over_at = over_at;
+                view
+            }
             // The next command, or the session itself, meets the same failure and tells it.
-            Err(_) => return,
+            Err(_) => {
+                self.over_at = None;
+                return;
+            }
         };
         let before = self.view.send_replace(Arc::clone(&view));
+        // First, so that a shell that shows the view says what has ended before it lists what is held.
+        let ended = |was: &Block| view.blocked.is_none_or(|now| now.why != was.why);
+        if let Some(over) = before.blocked.filter(ended).filter(|_| view.posts()) {
+            self.teller.tell(Event::Over(over));
+        }
         if before.last != view.last || before.seq != view.seq {
             self.teller.tell(Event::Rows);
         }
@@ -345,7 +386,19 @@ impl<'s> RoomTask<'s> {
         let Some(live) = session.live() else {
             return Ok(Outcome::Kept { id, why });
         };
-        match live.send_queued(&id).await {
+        let sent = live.send_queued(&id).await;
+        self.said(id, sent).await
+    }
+
+    /// Says what became of words that were sent.
+    async fn said(
+        &mut self,
+        id: MessageId,
+        sent: Result<(), LiveError>,
+    ) -> Result<Outcome, AskError> {
+        let Place::Live(session) = &mut self.place else { return Err(AskError::Closed) };
+        let Some(live) = session.live() else { return Err(AskError::Closed) };
+        match sent {
             Ok(()) => match live.room.own_message(&id) {
                 Ok(row) => Ok(Outcome::Sent { id, place: row.place }),
                 // It went out with what waited, and was refused there.
@@ -355,12 +408,12 @@ impl<'s> RoomTask<'s> {
                 }),
             },
             Err(error) => {
-                let refused_for_now = matches!(&error, LiveError::Refused { kept: true, .. });
+                let says_kept = matches!(&error, LiveError::Refused { kept: true, .. });
                 let held = live.room.held_texts()?.iter().any(|(held, _)| *held == id);
                 let lost = error.is_connection();
                 let error = Arc::new(error);
                 self.after(&error).await;
-                Err(match (lost, held && !refused_for_now) {
+                Err(match (lost, held && !says_kept) {
                     (true, _) => return Ok(Outcome::Kept { id, why: Some(error) }),
                     (false, true) => AskError::Held(error),
                     (false, false) => AskError::Live(error),
@@ -441,16 +494,22 @@ impl<'s> RoomTask<'s> {
         }))
     }
 
+    /// Sends a text that is held; one that goes out by itself is sent now.
     async fn send_held(&mut self, id: MessageId) -> Result<Outcome, AskError> {
         let room = self.room()?;
         let now = room.now();
         let id = room.release(&id, now)?.unwrap_or(id);
-        if let Place::Live(session) = &mut self.place
-            && let Some(event) = session.send_waiting().await?
-        {
-            Box::pin(self.happened(event)).await;
+        let why = match &self.link {
+            Link::Down { why, .. } | Link::Ended(why) => Some(Arc::clone(why)),
+            Link::Connecting | Link::Up(_) => None,
+        };
+        let Place::Live(session) = &mut self.place else { return Ok(Outcome::Kept { id, why }) };
+        let Some(live) = session.live() else { return Ok(Outcome::Kept { id, why }) };
+        let sent = live.send_released(&id).await;
+        match self.said(id, sent).await? {
+            Outcome::Sent { id, .. } => Ok(Outcome::Released(id)),
+            outcome => Ok(outcome),
         }
-        Ok(Outcome::Released(id))
     }
 
     /// Goes on from what the relay has, on connections of its own.
@@ -474,6 +533,21 @@ impl<'s> RoomTask<'s> {
         self.place = Place::Live(Box::new(session_of(&self.network, room, &self.teller)));
         compared?;
         Ok(Outcome::Recovered { rules_differ })
+    }
+}
+
+/// Returns when what keeps a member from posting ends, by the runtime's clock, or when to look again.
+fn over_at(view: &RoomView, own: Millis) -> Option<Instant> {
+    let until = view.blocked?.until?;
+    let left = Duration::from_millis(until.0.saturating_sub(view.relay_now(own).0));
+    Some(Instant::now() + left.clamp(LOOK_SOONEST, LOOK_AGAIN))
+}
+
+/// Waits until a time; forever if there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

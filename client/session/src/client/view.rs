@@ -5,11 +5,13 @@ use std::sync::Arc;
 use hearth_engine::{
     EngineError, Room,
     accord::Mismatch,
+    block::Block,
     policy::{Leaf, RoomPolicy},
     state::{Held, Standing},
 };
 use hearth_protocol::{
-    Digest, Epoch, MemberKey, MessageId, Millis, Role, RoomId, Seq, invite::RelayAddress,
+    Digest, Epoch, MemberKey, MessageId, Millis, RejectCode, Role, RoomId, Seq,
+    invite::RelayAddress,
 };
 use tokio::time::Instant;
 
@@ -52,6 +54,8 @@ pub struct RoomView {
     pub muted: Vec<MemberKey>,
     /// When this member's own time-out ends.
     pub timed_out_until: Millis,
+    /// What keeps this member from posting for now.
+    pub blocked: Option<Block>,
     /// Messages that wait to be sent, oldest first.
     pub outbox: Vec<Waiting>,
     /// What does not agree between the relay and the log.
@@ -105,6 +109,18 @@ impl RoomView {
         self.policy.as_ref().map(|policy| policy.role(&self.me))
     }
 
+    /// Whether this member's role lets them post.
+    pub fn posts(&self) -> bool {
+        self.role().is_some_and(Role::posts)
+    }
+
+    /// Returns the messages that wait for their author because of something that passes, oldest first. One that others may have is not
+    /// among them, because its author has to look first.
+    pub fn held_for_a_time(&self) -> impl Iterator<Item = &Waiting> {
+        let passes = |held: Held| matches!(held, Held::Refused(code) if code.may_retry());
+        self.outbox.iter().filter(move |w| w.held.is_some_and(passes) && !w.doubtful)
+    }
+
     /// Whether this member moderates.
     pub fn moderates(&self) -> bool {
         self.role().is_some_and(Role::moderates)
@@ -140,6 +156,7 @@ impl RoomView {
             && self.departing == other.departing
             && self.standing == other.standing
             && self.timed_out_until == other.timed_out_until
+            && self.blocked == other.blocked
             && self.outbox == other.outbox
             && self.mismatches == other.mismatches
             && self.untold == other.untold
@@ -153,8 +170,20 @@ impl RoomView {
         room: &mut Room<'_>,
         link: Link,
         relay_ahead: i64,
+        said: Option<Block>,
     ) -> Result<Self, EngineError> {
         let policy = inside(room.policy())?;
+        let now = Millis(room.now().0.saturating_add_signed(relay_ahead));
+        let me = room.me();
+        let counts = |policy: &RoomPolicy| {
+            policy.numbers.budget_per_day > 0 && !policy.role(&me).moderates()
+        };
+        let spent = said.filter(|said| {
+            let lifted =
+                said.why == RejectCode::BudgetSpent && !policy.as_ref().is_some_and(counts);
+            !lifted && said.until.is_some_and(|until| until > now)
+        });
+        let blocked = room.block(now)?.or(spent);
         let state = room.state().clone();
         let (held, doubtful) = (room.held_texts()?, room.doubtful_texts()?);
         let outbox = room.waiting_texts()?.into_iter().map(|(id, written_at, text)| Waiting {
@@ -191,6 +220,7 @@ impl RoomView {
             shown: state.shown,
             muted: state.muted,
             timed_out_until: state.timed_out_until,
+            blocked,
         })
     }
 }

@@ -13,6 +13,7 @@ use hearth_engine::{
     accord::{Reason, Waits},
     act::Knock,
     agreement::{AckError, Agreement, Change, Departure},
+    block::Block,
     clock::{Clock, Moment},
     outbox::Submission,
     policy::{Act, RuleError},
@@ -74,6 +75,8 @@ pub struct Live<'s> {
     refused_version: Option<u32>,
     /// Whether newcomers who lack a text were looked for over this connection.
     looked_for_newcomers: bool,
+    /// What the relay said to the last post over this connection.
+    last_post: Option<Result<(), Block>>,
 }
 
 /// What came in.
@@ -181,6 +184,7 @@ impl<'s> Live<'s> {
             refused: Vec::new(),
             refused_version: None,
             looked_for_newcomers: false,
+            last_post: None,
         }
     }
 
@@ -1087,6 +1091,9 @@ impl<'s> Live<'s> {
             .await;
         match sent {
             Ok(ServerFrame::Accepted { seq, at, .. }) => {
+                if !submission.is_commit && !submission.is_marked {
+                    self.last_post = Some(Ok(()));
+                }
                 self.await_own(submission, seq, at).await?;
                 Ok(Outcome::Accepted(seq))
             }
@@ -1096,12 +1103,10 @@ impl<'s> Live<'s> {
             }
             Err(RequestError::Rejected { code, retry_at }) => {
                 // Words that a rule forbids stay for the person who wrote them.
-                let kept = code.may_retry() && !submission.is_commit;
-                if kept {
-                    self.room.refused_for_now(submission.number)?;
+                let kept = self.room.refused(submission.number, code)?;
+                if kept && code.holds_text() {
+                    self.last_post = Some(Err(Block { why: code, until: retry_at }));
                 }
-                // Words that are refused for good stay with the reason.
-                let kept = kept || self.room.hold(submission.number, code)?;
                 let reason = self.reason(code, retry_at).await?;
                 Err(LiveError::Refused { code, retry_at, kept, reason })
             }
@@ -1119,10 +1124,27 @@ impl<'s> Live<'s> {
             None => None,
             Some((_, Held::Out)) => Some(LiveError::NotInside(self.room.state().standing.clone())),
             Some((_, Held::Refused(code))) => {
-                let reason = self.reason(code, None).await?;
-                Some(LiveError::Refused { code, retry_at: None, kept: true, reason })
+                // The relay said so of this text, or of one before it.
+                let said = self.last_post.and_then(Result::err).filter(|said| said.why == code);
+                let retry_at = said.and_then(|said| said.until);
+                let reason = self.reason(code, retry_at).await?;
+                Some(LiveError::Refused { code, retry_at, kept: true, reason })
             }
         })
+    }
+
+    /// Returns what the relay said to the last post over this connection: that it took it, or why not; `None` if there was none.
+    pub const fn last_post(&self) -> Option<Result<(), Block>> {
+        self.last_post
+    }
+
+    /// Sends what waits, with a text that its author released. If the relay refuses it, it is held again.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn send_released(&mut self, id: &MessageId) -> Result<()> {
+        let own = self.room.number_of(id)?;
+        self.flush_for(|number| own == Some(number)).await
     }
 
     /// Looks for the record that says why something is refused: it may have come just now.

@@ -1,0 +1,47 @@
+//! What keeps a member from posting for a time, by the room's records and the relay's clock.
+
+use hearth_protocol::{Millis, RejectCode, frame::Door};
+
+use super::{error::EngineError, room::Room, state::Standing};
+
+/// What keeps a member from posting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// How the relay refuses a post meanwhile.
+    pub why: RejectCode,
+    /// When it ends by itself; `None` if it does not.
+    pub until: Option<Millis>,
+}
+
+impl Room<'_> {
+    /// Returns what keeps this member from posting at a time of the relay, as the relay would say it. Pauses, hours and time-outs do not
+    /// hold for those who moderate.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn block(&mut self, now: Millis) -> Result<Option<Block>, EngineError> {
+        if self.state.standing != Standing::Member {
+            return Ok(None);
+        }
+        let policy = self.policy()?;
+        let role = policy.role(&self.me());
+        if role.moderates() || !role.posts() {
+            return Ok(None);
+        }
+        let numbers = &policy.numbers;
+        let until = |why, until| Some(Block { why, until: Some(until) });
+        if self.state.timed_out_until > now {
+            return Ok(until(RejectCode::TimedOut, self.state.timed_out_until));
+        }
+        if numbers.paused_until > now {
+            return Ok(until(RejectCode::Paused, numbers.paused_until));
+        }
+        let closed = |until| Some(Block { why: RejectCode::Closed, until });
+        Ok(match (numbers.door, &numbers.hours) {
+            (Door::Open, _) | (Door::ByHours, None) => None,
+            (Door::Closed, _) => closed(None),
+            (Door::ByHours, Some(hours)) if hours.is_open(now) => None,
+            (Door::ByHours, Some(hours)) => closed(hours.next_opening(now)),
+        })
+    }
+}
