@@ -19,7 +19,7 @@ fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files(&path, found);
-        } else {
+        } else if path.is_file() {
             found.push((path.display().to_string(), fs::read(&path).unwrap()));
         }
     }

@@ -1,14 +1,18 @@
 //! The client's handle over the real relay: what every shell may rely on.
 
-use std::{net::TcpListener, time::Duration};
+use std::{net::TcpListener, task::Poll, time::Duration};
 
 use futures_util::FutureExt as _;
-use hearth_engine::{Crypto, agreement::Change, profile::Profile, state::RowContent};
+use hearth_engine::{Crypto, Room, agreement::Change, profile::Profile, state::RowContent};
 use hearth_kit::{Circle, DEADLINE, Person, Relay};
 use hearth_protocol::Seq;
 use hearth_session::client::{
     AskError, Client, Command, Consent, Event, Heard, Link, Outcome, PAGE_MAX, Page, Question,
     RoomView,
+};
+use hearth_session::{
+    network::Network,
+    session::{self, Session},
 };
 use tokio::time::timeout;
 
@@ -174,6 +178,36 @@ async fn pages_of_history_are_bounded() {
     assert_eq!((rows.len(), rows.last().map(|row| row.place)), (PAGE_MAX, Some(last)));
     assert_eq!(client.rows(&circle.room, Page::From(Seq(0))).await.unwrap().len(), PAGE_MAX);
     client.close().await;
+}
+
+/// Whatever moment a connection that is being made is given up in, the next turn makes one that is told.
+#[tokio::test]
+async fn dropped_connection_is_made_again() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let (profile, crypto) = (Profile::open(circle.fay.home(), None).unwrap(), Crypto::default());
+    for polls in [1, 2, 4, 5, 6, 7, 8, 10, 13, 17, 22] {
+        let room = Room::open(profile.store(), &crypto, &circle.room).unwrap();
+        let mut session = Session::new(Network::machine(), room, |_| ());
+        let ready = session.ready().await;
+        let mut left = polls;
+        let whole = {
+            let mut turn = Box::pin(session.turn(ready));
+            let cut = std::future::poll_fn(|context| {
+                left -= 1;
+                let done = turn.as_mut().poll(context).is_ready();
+                if done || left == 0 { Poll::Ready(done) } else { Poll::Pending }
+            });
+            cut.await
+        };
+        if whole {
+            session.leave().await;
+            return;
+        }
+        let up = async { while !matches!(session.next().await.unwrap(), session::Event::Up(_)) {} };
+        assert!(timeout(Duration::from_secs(5), up).await.is_ok(), "{polls} polls");
+        session.leave().await;
+    }
 }
 
 #[tokio::test]

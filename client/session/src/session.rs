@@ -146,6 +146,8 @@ impl<'s> Session<'s> {
             return Ready::Tell(event);
         }
         match &mut self.link {
+            // The turn that made it was dropped before it told.
+            Some(Link::Up(_)) if self.up.is_none() => Ready::Connect,
             Some(Link::Up(_)) if self.tends => Ready::Tend,
             Some(Link::Up(live)) => Ready::Incoming(live.next_or_due().await),
             // The first attempt asks no timer: it must not depend on a clock that moves.
@@ -233,8 +235,8 @@ impl<'s> Session<'s> {
     async fn connect(&mut self) -> Result<Event, LiveError> {
         let room = match self.link.take() {
             Some(Link::Down { room, .. }) => *room,
-            Some(Link::Up(live)) => live.into_room(),
-            None => self.reopen()?,
+            // What was under way on a connection that is not told yet is as after a power cut.
+            Some(Link::Up(_)) | None => self.reopen()?,
         };
         let entered = Live::enter_telling(&self.network, room, |missed| (self.missed)(missed));
         let live = match Box::pin(entered).await {
