@@ -99,7 +99,7 @@ impl Room<'_> {
         })
     }
 
-    /// Queues a held text again, as a new message; returns its id, or `None` if no held text has the given id.
+    /// Queues a held text again, as a new message unless it was refused for a time only; returns its id, or `None` if no held text has the given id.
     ///
     /// # Errors
     /// See [`Self::queue_text`].
@@ -111,8 +111,13 @@ impl Room<'_> {
             self.delete_outgoing(number)?;
             return Ok(Some(waits));
         }
+        // One that a relay refused for a time keeps its id, so that a relay that took it all the same shows it once.
+        let again = match outgoing.held {
+            Some(Held::Refused(code)) if code.may_retry() && !outgoing.doubtful => outgoing.id.0,
+            _ => random()?,
+        };
         // In its place, so that texts keep their order if they are held again.
-        let outgoing = unsent(random()?, Body::Text(text), Vec::new(), now);
+        let outgoing = unsent(again, Body::Text(text), Vec::new(), now);
         self.change(|room| room.save_outgoing(number, &outgoing))?;
         Ok(Some(outgoing.id))
     }
