@@ -639,6 +639,7 @@ fn effects_see_earlier_effects() {
         (vec![remove(2), revoke(2)], None),
         (vec![remove(2), revoke(2), revoke(2)], Some(NotFound)),
         (vec![remove(2), revoke(1)], None),
+        (vec![remove(2), revoke(3)], None),
         (vec![revoke(3), revoke(3)], Some(NotFound)),
         (vec![agree(9), decline(7)], Some(NotFound)),
         (vec![agree(9), revoke(1)], Some(NotFound)),
@@ -759,6 +760,77 @@ fn roles_are_granted_from_above() {
     assert_eq!(world.refusal(1, leaves()).0, RejectCode::LastFacilitator);
     world.members.retain(|member| member.key == key(1) || !member.is_in());
     world.submit(1, leaves()).unwrap();
+}
+
+#[test]
+fn permitted_effects_are_accepted() {
+    let world = World::new();
+    // Eve left, so any member may commit her departure.
+    for (sender, effect) in [
+        (CLEO, Effect::Remove { member: key(5) }),
+        (2, Effect::SetRole { member: key(CLEO), role: Role::Observer }),
+        (2, Effect::SetNumbers { numbers: RoomNumbers::default() }),
+    ] {
+        world.submit(sender, commits(vec![effect])).unwrap();
+    }
+}
+
+#[test]
+fn departure_is_saved_with_its_traces() {
+    let mut world = World::new();
+    world.members[1].welcome = Some(BlobId([1; 32]));
+    let removal = commits(vec![Effect::Remove { member: key(2) }]);
+    let (_, room) = world.submit(1, removal).unwrap();
+    let gone = MemberRow {
+        state: State::Gone,
+        gone: Seq(HEAD.0 + 1),
+        gone_at: NOW,
+        welcome: None,
+        ..world.members[1].clone()
+    };
+    let traces = [
+        Change::Member(gone),
+        Change::DropUnusedBlob(BlobId([1; 32])),
+        Change::ForgetInvitesOf([2; 16]),
+    ];
+    assert_eq!(room.changes, traces);
+}
+
+/// Moderators learn that a knock went with its invite.
+#[test]
+fn revoked_invite_reports_its_knocks() {
+    let told = [1, 3].map(|id| {
+        let revoke = acts(vec![Effect::RevokeInvite { invite: InviteId([id; 16]) }]);
+        World::new().submit(1, revoke).unwrap().1.news.roster
+    });
+    assert_eq!(told, [true, false]);
+}
+
+/// A knock and a Welcome cost their bytes and a row, to the last byte of a room.
+#[test]
+fn rows_count_against_the_room() {
+    const MAX: u64 = 1_000_000;
+    let limits = Limits { room_bytes_max: MAX, ..Limits::NONE };
+    let (_, open, mut knock) = knocking();
+    knock.body = vec![0; KNOCK_BYTES_MAX];
+    let filled = |bytes| Room::new(RoomRow { bytes, ..row() });
+    let knocks = |bytes| {
+        let room = filled(bytes);
+        assert_eq!(admission::check_knock(&room, NOW, &open, &knock), Ok(None));
+        decide_within(limits, |context| {
+            admission::pace_knock(&room, context, &open, Crowd::default(), &knock).is_ok()
+        })
+    };
+    let last = MAX - MAX / 10 - KNOCK_BYTES_MAX as u64 - quota::ROW_BYTES;
+    assert_eq!([last, last + 1].map(knocks), [true, false]);
+    let puts = |bytes| {
+        let (mut room, staged) = (filled(bytes), blobs::Staged::default());
+        decide_within(limits, |context| {
+            blobs::put(&mut room, context, staged, BlobId([2; 32]), vec![7; 10]).is_ok()
+        })
+    };
+    let last = MAX - 10 - quota::ROW_BYTES;
+    assert_eq!([last, last + 1].map(puts), [true, false]);
 }
 
 /// A room that is full for posts can still be moderated.
