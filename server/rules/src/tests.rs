@@ -8,6 +8,7 @@ use hearth_protocol::{
     Role, RoomId, RoomNumbers, Secret32, Seq, Signature,
     frame::{AckTriple, Door, Standing},
     handshake,
+    hours::{Hours, Offset, Window},
     limits::{
         EFFECTS_MAX, INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX, MARKED_BYTES_MAX, MARKED_MILLIS,
         NOTE_BYTES_MAX, PAYLOAD_BYTES_MAX, PREVIEW_BYTES_MAX,
@@ -248,6 +249,7 @@ fn ruled(change: impl FnOnce(&mut RoomNumbers)) -> World {
 }
 
 const CLEO: u8 = 3;
+const DAY: u64 = 24 * 3_600_000;
 
 #[test]
 fn numbers_refuse_posts_of_members() {
@@ -557,6 +559,7 @@ fn rules_hold_to_the_last_byte() {
     assert_eq!(world.refusal(1, invite(0, later, 0)).0, RejectCode::BadFrame);
     assert_eq!(world.refusal(1, invite(1, NOW, 0)).0, RejectCode::BadFrame);
     let mut last = World::new();
+    assert_eq!(SEQ_MAX, 0xff_ffff_ffff);
     last.row.head = Seq(SEQ_MAX - 1);
     assert_eq!(last.submit(1, says()).unwrap().0.seq, Seq(SEQ_MAX));
 }
@@ -919,7 +922,44 @@ fn entries_expire_to_the_moment() {
     assert_eq!((expiry(cutoff), expiry(u64::MAX)), (None, None));
     let due = expiry(cutoff - 1).unwrap();
     assert_eq!(due.cutoff, cutoff);
-    assert_eq!(due.commits_cutoff(), NOW.0 - 366 * 24 * 3_600_000);
+    assert_eq!(due.commits_cutoff(), NOW.0 - 366 * DAY);
+    assert_eq!(retention::STAGED_KEPT_MILLIS, DAY);
+    assert_eq!(retention::INVITE_KEPT_MILLIS, DAY);
+    assert_eq!(retention::WELCOME_KEPT_MILLIS, 84 * DAY);
+    assert_eq!(retention::KNOCK_KEPT_MILLIS, 30 * DAY);
+}
+
+#[test]
+fn budget_counts_by_the_quarter() {
+    const QUARTER: u64 = DAY / 96;
+    let quarters = |now| (posts::quarter(Millis(now)), posts::first_quarter(Millis(now)));
+    assert_eq!(quarters(DAY), (96, 0));
+    assert_eq!(quarters(DAY + 2 * QUARTER - 1), (97, 1));
+    assert_eq!(quarters(DAY + 2 * QUARTER), (98, 2));
+}
+
+#[test]
+fn hours_close_the_room_between() {
+    // 2001-09-09T01:46:40Z, a Sunday.
+    let minute = 6 * 24 * 60 + 106;
+    let hours = |start_minute, end_minute| Hours {
+        windows: vec![Window { start_minute, end_minute }],
+        offsets: vec![Offset { from: Millis(0), minutes: 0 }],
+    };
+    let by_hours = |hours| {
+        ruled(|numbers| (numbers.door, numbers.hours) = (Door::ByHours, Some(hours)))
+    };
+    by_hours(hours(minute, minute + 1)).submit(CLEO, says()).unwrap();
+    let closed = by_hours(hours(minute + 60, minute + 61)).refusal(CLEO, says());
+    assert_eq!(closed, (RejectCode::Closed, Some(Millis(NOW.0 - 40_000 + 3_600_000))));
+}
+
+#[test]
+fn submission_counts_its_whole_memory() {
+    let note = vec![0; 100];
+    let whole = submission(vec![0; 1000], vec![Effect::Decline { member: key(7), note }]);
+    assert_eq!(whole.bytes(), 1000 + 100 + size_of::<Effect>());
+    assert_eq!(acts(vec![Effect::Leave, Effect::Leave]).bytes(), 2 * size_of::<Effect>());
 }
 
 /// A deterministic source of choices (xorshift64).
