@@ -397,6 +397,9 @@ fn spent_invites_yield_oldest_first() {
     // Gil waits with invite 2, so invite 3 goes.
     let (_, room) = world.submit(1, add()).unwrap();
     assert_eq!(room.changes[0], Change::ForgetInvite(InviteId([3; 16])));
+    let mut left = world.invites.clone();
+    left.remove(2);
+    assert_eq!(room.invites.unwrap()[..INVITES_MAX - 1], left);
     world.invites[2].uses_left = 1;
     assert_eq!(world.refusal(1, add()).0, RejectCode::RoomFull);
 }
