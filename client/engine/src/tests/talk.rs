@@ -56,6 +56,24 @@ fn three_members_talk_in_both_suites() {
     }
 }
 
+#[test]
+fn safety_code_differs_by_epoch() {
+    let (log, mut fay, mut ben, _) = three(Suite::X25519);
+    log.show(&mut fay);
+    let before = fay.safety_code().unwrap();
+    assert_eq!(before, ben.safety_code().unwrap());
+    // The relay splits the room: each side goes on from a commit that the other does not see.
+    let (hers, his) = (fay.renew(None, NOW).unwrap(), ben.renew(None, NOW).unwrap());
+    let split = [(&mut fay, hers), (&mut ben, his)].map(|(room, submission)| {
+        let mut own = Log { entries: log.entries.clone(), ..Log::default() };
+        own.take(submission);
+        own.show(room);
+        room.safety_code().unwrap()
+    });
+    assert!(!split.contains(&before));
+    assert_ne!(split[0], split[1]);
+}
+
 /// The chain of records verifies for members who were away.
 #[test]
 fn every_act_reaches_every_member() {
