@@ -437,6 +437,32 @@ mod tests {
     }
 
     #[test]
+    fn acknowledgement_parses_within_its_bounds() {
+        let ack = signed(&SigningKey::from_bytes(&[9; 32]));
+        let parses = |ack: &Acknowledgement| Acknowledgement::parse(&ack.to_bytes()).is_ok();
+        let answers = |many: usize, bytes: usize| {
+            let answers = vec!["a".repeat(bytes); many];
+            parses(&Acknowledgement { answers, ..ack.clone() })
+        };
+        assert!(answers(ANSWERS_MAX, ANSWER_BYTES_MAX));
+        assert!(!answers(ANSWERS_MAX + 1, 1) && !answers(1, ANSWER_BYTES_MAX + 1));
+        let language =
+            |bytes| parses(&Acknowledgement { language: "e".repeat(bytes), ..ack.clone() });
+        assert!(language(35) && !language(36));
+        assert!(
+            [1, 3]
+                .iter()
+                .all(|format| !parses(&Acknowledgement { format: *format, ..ack.clone() }))
+        );
+        // The same content in longer bytes: format 2 in two bytes.
+        let bytes = ack.to_bytes();
+        let at = bytes.iter().position(|byte| *byte == 2).unwrap();
+        let longer = [&bytes[..at], &[0x18, 2], &bytes[at + 1..]].concat();
+        assert_eq!(codec::decode::<Acknowledgement>(&longer).ok().as_ref(), Some(&ack));
+        assert!(Acknowledgement::parse(&longer).is_err());
+    }
+
+    #[test]
     fn acknowledgement_fails_in_another_room() {
         let ack = signed(&SigningKey::from_bytes(&[9; 32]));
         assert_eq!(ack.verify(&RoomId([0; 16]), &ack.member), Err(AckError::OtherRoom));
@@ -448,7 +474,15 @@ mod tests {
         let departure = Departure::sign(&key, RoomId([5; 16]), Digest([1; 32]), true, Millis(5));
         assert!(departure.verify(&RoomId([5; 16])));
         assert!(!departure.verify(&RoomId([6; 16])));
-        let forged = Departure { member: MemberKey([3; 32]), ..departure };
+        let forged = Departure { member: MemberKey([3; 32]), ..departure.clone() };
         assert!(!forged.verify(&RoomId([5; 16])));
+        for altered in [
+            Departure { room: RoomId([6; 16]), ..departure.clone() },
+            Departure { acknowledgement: Digest([2; 32]), ..departure.clone() },
+            Departure { withdrawn: false, ..departure.clone() },
+            Departure { at: Millis(6), ..departure.clone() },
+        ] {
+            assert!(!altered.verify(&altered.room), "{altered:?}");
+        }
     }
 }

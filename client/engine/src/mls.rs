@@ -540,11 +540,6 @@ impl Group {
         self.leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
     }
 
-    /// Deletes the group's keys.
-    pub(crate) fn delete(mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
-        self.inner.delete(provider.storage()).map_err(|_| MlsError::State)
-    }
-
     fn of(inner: MlsGroup) -> Self {
         Self { inner: Box::new(inner), roster: None }
     }

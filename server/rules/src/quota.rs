@@ -197,7 +197,7 @@ pub fn content(effects: &[Effect]) -> u64 {
 #[cfg(test)]
 mod tests {
     use hearth_protocol::{
-        Commitment, Epoch, Role, RoomNumbers, Seq, limits::RETENTION_SECONDS_DEFAULT,
+        Commitment, Epoch, InviteId, Role, RoomNumbers, Seq, limits::RETENTION_SECONDS_DEFAULT,
     };
 
     use super::*;
@@ -287,6 +287,25 @@ mod tests {
     }
 
     #[test]
+    fn b1_largest_entry_fits_any_burst() {
+        let mut quota = Quota::new(Limits { member_bytes_burst: 1, ..LIMITS });
+        let ann = member(1);
+        let largest = PAYLOAD_BYTES_MAX as u64 + ROW_BYTES;
+        assert!(quota.check_member(ROOM, &ann, largest + 1, Millis(NOW)).is_err());
+        quota.check_member(ROOM, &ann, largest, Millis(NOW)).unwrap();
+    }
+
+    #[test]
+    fn b1_forgotten_spending_is_unspent() {
+        let mut quota = quota();
+        let ann = member(1);
+        assert_eq!(quota.take(ROOM, &ann, 60_000, Millis(NOW)), None);
+        assert!(quota.check_member(ROOM, &ann, 1_000_000, Millis(NOW)).is_err());
+        quota.forget();
+        quota.check_member(ROOM, &ann, 1_000_000, Millis(NOW)).unwrap();
+    }
+
+    #[test]
     fn b1_members_in_memory_are_few() {
         let mut quota = quota();
         for number in 0..MEMBERS_MAX as u64 {
@@ -317,8 +336,25 @@ mod tests {
         let expires = NOW + RETENTION_SECONDS_DEFAULT * 1000;
         let wanted = Refusal { code: RejectCode::QuotaSpent, retry_at: Some(Millis(expires)) };
         assert_eq!(refusal, wanted);
+        let late = quota.check_room(&full, Share::Member, 1, Millis(expires));
+        assert_eq!(late.unwrap_err().retry_at, None);
         let empty = quota.check_room(&room(10_000, Millis::NEVER), Share::Member, 1, Millis(NOW));
         assert_eq!(empty.unwrap_err().retry_at, None);
+    }
+
+    #[test]
+    fn b1_effects_cost_their_content() {
+        let effects = [
+            Effect::AddInvite {
+                invite: InviteId([1; 16]),
+                uses: 1,
+                expires: Millis(1),
+                preview: vec![0; 10],
+            },
+            Effect::Decline { member: MemberKey([1; 32]), note: vec![0; 5] },
+            Effect::Leave,
+        ];
+        assert_eq!(content(&effects), 10 + ROW_BYTES + 5);
     }
 
     #[test]

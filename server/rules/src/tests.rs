@@ -8,6 +8,7 @@ use hearth_protocol::{
     Role, RoomId, RoomNumbers, Secret32, Seq, Signature,
     frame::{AckTriple, Door, Standing},
     handshake,
+    hours::{Hours, Offset, Window},
     limits::{
         EFFECTS_MAX, INVITES_MAX, KNOCK_BYTES_MAX, KNOCKS_MAX, MARKED_BYTES_MAX, MARKED_MILLIS,
         NOTE_BYTES_MAX, PAYLOAD_BYTES_MAX, PREVIEW_BYTES_MAX,
@@ -248,6 +249,7 @@ fn ruled(change: impl FnOnce(&mut RoomNumbers)) -> World {
 }
 
 const CLEO: u8 = 3;
+const DAY: u64 = 24 * 3_600_000;
 
 #[test]
 fn numbers_refuse_posts_of_members() {
@@ -395,6 +397,9 @@ fn spent_invites_yield_oldest_first() {
     // Gil waits with invite 2, so invite 3 goes.
     let (_, room) = world.submit(1, add()).unwrap();
     assert_eq!(room.changes[0], Change::ForgetInvite(InviteId([3; 16])));
+    let mut left = world.invites.clone();
+    left.remove(2);
+    assert_eq!(room.invites.unwrap()[..INVITES_MAX - 1], left);
     world.invites[2].uses_left = 1;
     assert_eq!(world.refusal(1, add()).0, RejectCode::RoomFull);
 }
@@ -557,6 +562,7 @@ fn rules_hold_to_the_last_byte() {
     assert_eq!(world.refusal(1, invite(0, later, 0)).0, RejectCode::BadFrame);
     assert_eq!(world.refusal(1, invite(1, NOW, 0)).0, RejectCode::BadFrame);
     let mut last = World::new();
+    assert_eq!(SEQ_MAX, 0xff_ffff_ffff);
     last.row.head = Seq(SEQ_MAX - 1);
     assert_eq!(last.submit(1, says()).unwrap().0.seq, Seq(SEQ_MAX));
 }
@@ -639,6 +645,7 @@ fn effects_see_earlier_effects() {
         (vec![remove(2), revoke(2)], None),
         (vec![remove(2), revoke(2), revoke(2)], Some(NotFound)),
         (vec![remove(2), revoke(1)], None),
+        (vec![remove(2), revoke(3)], None),
         (vec![revoke(3), revoke(3)], Some(NotFound)),
         (vec![agree(9), decline(7)], Some(NotFound)),
         (vec![agree(9), revoke(1)], Some(NotFound)),
@@ -761,6 +768,77 @@ fn roles_are_granted_from_above() {
     world.submit(1, leaves()).unwrap();
 }
 
+#[test]
+fn permitted_effects_are_accepted() {
+    let world = World::new();
+    // Eve left, so any member may commit her departure.
+    for (sender, effect) in [
+        (CLEO, Effect::Remove { member: key(5) }),
+        (2, Effect::SetRole { member: key(CLEO), role: Role::Observer }),
+        (2, Effect::SetNumbers { numbers: RoomNumbers::default() }),
+    ] {
+        world.submit(sender, commits(vec![effect])).unwrap();
+    }
+}
+
+#[test]
+fn departure_is_saved_with_its_traces() {
+    let mut world = World::new();
+    world.members[1].welcome = Some(BlobId([1; 32]));
+    let removal = commits(vec![Effect::Remove { member: key(2) }]);
+    let (_, room) = world.submit(1, removal).unwrap();
+    let gone = MemberRow {
+        state: State::Gone,
+        gone: Seq(HEAD.0 + 1),
+        gone_at: NOW,
+        welcome: None,
+        ..world.members[1].clone()
+    };
+    let traces = [
+        Change::Member(gone),
+        Change::DropUnusedBlob(BlobId([1; 32])),
+        Change::ForgetInvitesOf([2; 16]),
+    ];
+    assert_eq!(room.changes, traces);
+}
+
+/// Moderators learn that a knock went with its invite.
+#[test]
+fn revoked_invite_reports_its_knocks() {
+    let told = [1, 3].map(|id| {
+        let revoke = acts(vec![Effect::RevokeInvite { invite: InviteId([id; 16]) }]);
+        World::new().submit(1, revoke).unwrap().1.news.roster
+    });
+    assert_eq!(told, [true, false]);
+}
+
+/// A knock and a Welcome cost their bytes and a row, to the last byte of a room.
+#[test]
+fn rows_count_against_the_room() {
+    const MAX: u64 = 1_000_000;
+    let limits = Limits { room_bytes_max: MAX, ..Limits::NONE };
+    let (_, open, mut knock) = knocking();
+    knock.body = vec![0; KNOCK_BYTES_MAX];
+    let filled = |bytes| Room::new(RoomRow { bytes, ..row() });
+    let knocks = |bytes| {
+        let room = filled(bytes);
+        assert_eq!(admission::check_knock(&room, NOW, &open, &knock), Ok(None));
+        decide_within(limits, |context| {
+            admission::pace_knock(&room, context, &open, Crowd::default(), &knock).is_ok()
+        })
+    };
+    let last = MAX - MAX / 10 - KNOCK_BYTES_MAX as u64 - quota::ROW_BYTES;
+    assert_eq!([last, last + 1].map(knocks), [true, false]);
+    let puts = |bytes| {
+        let (mut room, staged) = (filled(bytes), blobs::Staged::default());
+        decide_within(limits, |context| {
+            blobs::put(&mut room, context, staged, BlobId([2; 32]), vec![7; 10]).is_ok()
+        })
+    };
+    let last = MAX - 10 - quota::ROW_BYTES;
+    assert_eq!([last, last + 1].map(puts), [true, false]);
+}
+
 /// A room that is full for posts can still be moderated.
 #[test]
 fn shares_of_a_full_room_differ() {
@@ -847,7 +925,43 @@ fn entries_expire_to_the_moment() {
     assert_eq!((expiry(cutoff), expiry(u64::MAX)), (None, None));
     let due = expiry(cutoff - 1).unwrap();
     assert_eq!(due.cutoff, cutoff);
-    assert_eq!(due.commits_cutoff(), NOW.0 - 366 * 24 * 3_600_000);
+    assert_eq!(due.commits_cutoff(), NOW.0 - 366 * DAY);
+    assert_eq!(retention::STAGED_KEPT_MILLIS, DAY);
+    assert_eq!(retention::INVITE_KEPT_MILLIS, DAY);
+    assert_eq!(retention::WELCOME_KEPT_MILLIS, 84 * DAY);
+    assert_eq!(retention::KNOCK_KEPT_MILLIS, 30 * DAY);
+}
+
+#[test]
+fn budget_counts_by_the_quarter() {
+    const QUARTER: u64 = DAY / 96;
+    let quarters = |now| (posts::quarter(Millis(now)), posts::first_quarter(Millis(now)));
+    assert_eq!(quarters(DAY), (96, 0));
+    assert_eq!(quarters(DAY + 2 * QUARTER - 1), (97, 1));
+    assert_eq!(quarters(DAY + 2 * QUARTER), (98, 2));
+}
+
+#[test]
+fn hours_close_the_room_between() {
+    // 2001-09-09T01:46:40Z, a Sunday.
+    let minute = 6 * 24 * 60 + 106;
+    let hours = |start_minute, end_minute| Hours {
+        windows: vec![Window { start_minute, end_minute }],
+        offsets: vec![Offset { from: Millis(0), minutes: 0 }],
+    };
+    let by_hours =
+        |hours| ruled(|numbers| (numbers.door, numbers.hours) = (Door::ByHours, Some(hours)));
+    by_hours(hours(minute, minute + 1)).submit(CLEO, says()).unwrap();
+    let closed = by_hours(hours(minute + 60, minute + 61)).refusal(CLEO, says());
+    assert_eq!(closed, (RejectCode::Closed, Some(Millis(NOW.0 - 40_000 + 3_600_000))));
+}
+
+#[test]
+fn submission_counts_its_whole_memory() {
+    let note = vec![0; 100];
+    let whole = submission(vec![0; 1000], vec![Effect::Decline { member: key(7), note }]);
+    assert_eq!(whole.bytes(), 1000 + 100 + size_of::<Effect>());
+    assert_eq!(acts(vec![Effect::Leave, Effect::Leave]).bytes(), 2 * size_of::<Effect>());
 }
 
 /// A deterministic source of choices (xorshift64).

@@ -68,6 +68,8 @@ pub(crate) struct Forgery<'a> {
     pub(crate) in_clear: bool,
     /// Also commits the proposals sent before, by reference.
     pub(crate) by_reference: bool,
+    /// The commit's authenticated data.
+    pub(crate) aad: &'a [u8],
 }
 
 /// A bare proposal.
@@ -116,6 +118,7 @@ impl Group {
         if forgery.in_clear {
             self.use_plaintext(provider, true);
         }
+        self.inner.set_aad(forgery.aad.to_vec());
         let mut builder = self
             .inner
             .commit_builder()

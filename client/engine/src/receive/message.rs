@@ -214,7 +214,7 @@ impl Room<'_> {
             return Ok(());
         }
         self.explain(seq, sender, None)?;
-        if let Some(mut target) = target.filter(|_| known == Some(sender) && is_theirs) {
+        if let Some(mut target) = target.filter(|_| known == Some(sender)) {
             target.content = RowContent::Tombstone { by: Some(sender), category: None };
             self.save_row(&target)?;
         }

@@ -165,13 +165,7 @@ impl Room<'_> {
     /// Deletes the group's keys, because this profile is out.
     pub(crate) fn drop_keys(&mut self) -> Result<()> {
         self.hold_waiting_texts(true)?;
-        let provider = self.provider();
-        if self.group.is_none() {
-            self.group = crate::mls::Group::load(&provider, self.state.room)?;
-        }
-        if let Some(group) = self.group.take() {
-            group.delete(&provider)?;
-        }
+        self.group = None;
         self.store.clear(Kind::Mls, self.no)?;
         Ok(())
     }

@@ -193,6 +193,53 @@ fn unofficial_text_stops_no_enactment() {
     assert_eq!(back.agreement, official.id());
 }
 
+/// Its text is not the one that newcomers wait for, and its return invite is another.
+#[test]
+fn unofficial_text_replaces_no_official() {
+    let mut circle = Circle::new();
+    let official = circle.amend("The official draft.");
+    circle.newcomer("Dan");
+    let fay = &mut circle.fay;
+    fay.queue_amendment("Never official.".into(), Change::Material, NOW, NOW).unwrap();
+    circle.log.flush(fay);
+    circle.show();
+    assert!(circle.fay.newcomers_lack_text().unwrap());
+    for room in [&circle.fay, &circle.ben] {
+        let back = room.return_invite_of(&official.id()).unwrap().unwrap();
+        assert_eq!(back.agreement, official.id());
+    }
+}
+
+/// A waiting text goes with its reason: its author's office, or the pending version that it repeats.
+#[test]
+fn waiting_text_stays_while_it_counts() {
+    let waits = |room: &TestRoom| room.outgoing().unwrap().len();
+    let mut circle = Circle::new();
+    circle.appoint_ann();
+    circle.amend("A draft.");
+    assert!(circle.ann.queue_coming_text(NOW).unwrap());
+    // A co-facilitator repeats it, too.
+    let act = Act::SetRole { member: circle.ann.me(), role: Role::CoFacilitator };
+    let submission = circle.fay.act(act, NOW).unwrap();
+    circle.log.take(submission);
+    circle.show();
+    assert_eq!(waits(&circle.ann), 1);
+    circle.appoint_ann();
+    circle.fay.queue_amendment("Another.".into(), Change::Material, NOW, NOW).unwrap();
+    let submission = circle.ann.withdraw_amendment(NOW).unwrap();
+    circle.log.take(submission);
+    circle.show();
+    assert_eq!((waits(&circle.ann), waits(&circle.fay)), (0, 1));
+    // One that was encrypted may be in the log already.
+    circle.log.flush(&mut circle.fay);
+    circle.show();
+    circle.amend("The last.");
+    assert!(circle.ann.queue_coming_text(NOW).unwrap());
+    circle.ann.next_submission().unwrap().unwrap();
+    circle.withdraw();
+    assert_eq!(waits(&circle.ann), 1);
+}
+
 /// Newcomers cannot read earlier messages but must be able to sign the coming agreement.
 #[test]
 fn newcomer_gets_the_coming_text() {
@@ -271,6 +318,8 @@ fn a6_return_preview_names_who_enacts() {
         let (store, crypto) = (circle.ben.store, circle.ben.crypto);
         let (ben, request) = Room::knock(store, crypto, &link, &preview, joining, NOW).unwrap();
         let opened = circle.ann.open_knock(&pending(&ben, &link, &request)).unwrap();
+        // The preview names the members who moderated at that moment.
+        assert_eq!(opened.vouched, Some(circle.ann.policy().unwrap().moderators()));
         let submission = circle.ann.admit(&opened, NOW).unwrap();
         circle.log.take(submission);
         circle.ben = ben;

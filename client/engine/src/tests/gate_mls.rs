@@ -66,6 +66,17 @@ fn proposals_by_reference_are_refused() {
     }
 }
 
+/// The relay takes a marked entry for a departure or a retraction.
+#[test]
+fn commit_with_authenticated_data_is_refused() {
+    let mut world = World::new();
+    for aad in [&mls_header::MARK[..], b"more"] {
+        let forgery = Forgery { aad, ..Forgery::default() };
+        let committed = world.forge(MAL, &forgery);
+        world.refuses(MAL, committed.commit, &Refusal::Unusable);
+    }
+}
+
 #[test]
 fn commit_without_path_is_refused() {
     let mut world = World::new();

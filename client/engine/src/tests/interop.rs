@@ -14,7 +14,10 @@ use crate::{
     companion::{Companion, NoteKey},
     content::{Body, Envelope, Seen, Window},
     gate::{LeafError, Refusal},
-    mls::modified::{Forgery, OwnLeaf, PackageForgery, forged_package, with_leaf_key},
+    mls::{
+        hpke,
+        modified::{Forgery, OwnLeaf, PackageForgery, forged_package, with_leaf_key},
+    },
     note::TimeOut,
     policy::{Act, RuleError},
     state::{Notice, OutgoingKind, Standing},
@@ -417,4 +420,14 @@ fn declining_needs_no_reply_key() {
     world.log.take(submission);
     world.show();
     world.goes_on();
+}
+
+#[test]
+fn notes_need_a_usable_key() {
+    let crypto = clock(0);
+    let (_, key) = hpke::key_pair(&crypto, Suite::X25519, &[3; 32]).unwrap();
+    let seals = |to: &[u8]| hpke::seal(&crypto, Suite::X25519, to, b"", b"", b"note").is_some();
+    assert!(seals(&key));
+    // Every secret with the point at infinity is the same; and a key of another length is of another suite.
+    assert!(!seals(&[0; 32]) && !seals(&key[1..]));
 }

@@ -117,3 +117,67 @@ fn refused_text_stays_with_its_reason() {
     assert!(world.rooms[BEN].waiting_texts().unwrap().is_empty());
     assert_eq!(texts(&world.rooms[FAY]).last().unwrap(), "again");
 }
+
+#[test]
+fn unanswered_founding_is_found_again() {
+    let profile = Profile::new();
+    let grant =
+        |secret| Grant { address: address(), secret: hearth_protocol::Secret32::new([secret; 32]) };
+    let founding = || Founding {
+        title: "Tuesday evening".into(),
+        agreement: "What is said here stays here.".into(),
+        language: "en".into(),
+        name: "Fay".into(),
+        local_name: "room".into(),
+        suite: Suite::X25519,
+        numbers: hearth_protocol::RoomNumbers::default(),
+    };
+    let (store, crypto) = (&profile.store, &profile.crypto);
+    let mut begun = Room::found(store, crypto, &grant(2), founding(), NOW).unwrap();
+    let again = |secret, founding: Founding| {
+        let room = Room::being_opened(store, crypto, &grant(secret), &founding).unwrap();
+        room.map(|room| room.id())
+    };
+    assert_eq!(again(2, founding()), Some(begun.id()));
+    assert_eq!(again(2, Founding { local_name: "other".into(), ..founding() }), Some(begun.id()));
+    assert_eq!(again(3, founding()), None);
+    for other in [
+        Founding { title: "Wednesday".into(), ..founding() },
+        Founding { agreement: "Another.".into(), ..founding() },
+        Founding { language: "de".into(), ..founding() },
+        Founding { name: "Ann".into(), ..founding() },
+        Founding { suite: Suite::XWing, ..founding() },
+    ] {
+        assert_eq!(again(2, other), None);
+    }
+    begun.opened().unwrap();
+    assert_eq!(again(2, founding()), None);
+}
+
+/// Another member went on from a past epoch, and this one comes back by an invite.
+#[test]
+fn member_of_split_room_rejoins() {
+    let mut world = World::with_clocks([0; 4]);
+    let late = world.rooms[MAL].renew(None, NOW).unwrap().payload;
+    let renewal = world.rooms[CLEO].renew(None, NOW).unwrap();
+    world.log.take(renewal);
+    world.show();
+    world.log.append(late);
+    world.show();
+    world.rooms[FAY].go_on().unwrap();
+    assert!(world.rooms[BEN].cursor().split.is_some());
+    let before = world.key(BEN);
+    knocks_again(&mut world, BEN);
+    assert_eq!(world.rooms[BEN].state().standing, Standing::Knocking);
+    assert_ne!(world.key(BEN), before);
+}
+
+#[test]
+fn admission_names_the_admitting_facilitator() {
+    let mut world = World::new();
+    let (fay, log) = (&mut world.rooms[FAY], &mut world.log);
+    let dan = join(fay, log, "Dan");
+    let row = last_row(&dan);
+    assert_eq!((row.from, row.name.as_str()), (Some(world.key(FAY)), "Fay"));
+    assert_eq!(dan.state().address(), address());
+}

@@ -19,6 +19,7 @@ mod membership;
 mod messages;
 mod order;
 mod rules;
+mod stream;
 mod talk;
 mod waiting;
 mod world;

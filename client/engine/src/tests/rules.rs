@@ -1,6 +1,6 @@
 //! Limits of single acts, tested on the policy alone.
 
-use crate::policy::{DRAFTS_MAX, Draft, Pin};
+use crate::policy::{ACCEPTED_MAX, DRAFTS_MAX, Draft, Pin};
 use hearth_protocol::{
     Digest, MemberKey,
     hours::{Hours, Offset, Window as Opening},
@@ -169,6 +169,7 @@ fn agreement_versions_are_consecutive() {
     bench.act(amend(later, Change::Material));
     assert_eq!((bench.policy.agreement, bench.policy.pending), (next(2, 3), Some(later)));
     bench.refuses(amend(next(3, 5), Change::Editorial), &RuleError::NotNextVersion);
+    bench.refuses(amend(next(4, 5), Change::Editorial), &RuleError::OutOfRange);
     bench.refuses(Act::Enact, &RuleError::OutOfRange);
     // The next draft needs its own number.
     bench.refuses(amend(next(3, 6), Change::Material), &RuleError::NotNextVersion);
@@ -181,6 +182,22 @@ fn agreement_versions_are_consecutive() {
     bench.refuses(Act::Withdraw, &RuleError::Nothing);
     bench.act(amend(next(5, 7), Change::Editorial));
     assert_eq!(bench.policy.agreement, next(5, 7));
+}
+
+#[test]
+fn accepted_versions_are_bounded() {
+    let mut bench = Bench::new();
+    let amend = |version: u8| {
+        let id = Digest([version; 32]);
+        let agreement = AgreementRef { id, version: version.into(), effective: NOW };
+        Act::Amend { agreement, change: Change::Editorial }
+    };
+    let last = u8::try_from(ACCEPTED_MAX).unwrap();
+    for version in 2..=last {
+        bench.act(amend(version));
+    }
+    assert_eq!(bench.policy.accepted.len(), ACCEPTED_MAX);
+    bench.refuses(amend(last + 1), &RuleError::OutOfRange);
 }
 
 #[test]

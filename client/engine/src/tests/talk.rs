@@ -13,6 +13,7 @@ use crate::{
     EngineError,
     agreement::{AckTerms, Acknowledgement, Change},
     content::Body,
+    note::TimeOut,
     outbox::OUTBOX_MAX,
     policy::{Act, Category, RuleError},
     receipt::Receipt,
@@ -53,6 +54,24 @@ fn three_members_talk_in_both_suites() {
         }
         assert_eq!(fay.safety_code().unwrap(), cleo.safety_code().unwrap());
     }
+}
+
+#[test]
+fn safety_code_differs_by_epoch() {
+    let (log, mut fay, mut ben, _) = three(Suite::X25519);
+    log.show(&mut fay);
+    let before = fay.safety_code().unwrap();
+    assert_eq!(before, ben.safety_code().unwrap());
+    // The relay splits the room: each side goes on from a commit that the other does not see.
+    let (hers, his) = (fay.renew(None, NOW).unwrap(), ben.renew(None, NOW).unwrap());
+    let split = [(&mut fay, hers), (&mut ben, his)].map(|(room, submission)| {
+        let mut own = Log { entries: log.entries.clone(), ..Log::default() };
+        own.take(submission);
+        own.show(room);
+        room.safety_code().unwrap()
+    });
+    assert!(!split.contains(&before));
+    assert_ne!(split[0], split[1]);
 }
 
 /// The chain of records verifies for members who were away.
@@ -151,6 +170,11 @@ fn any_member_carries_out_a_departure() {
     assert_eq!(fay.roster().unwrap().len(), 2);
     assert!(fay.open_departures().unwrap().is_empty());
     assert!(fay.policy().unwrap().revoked.contains(&departure.member));
+    let row = last_row(&fay);
+    assert!(matches!(row.content, RowContent::Moderation { target, .. } if target == "Ben"));
+    // The departure went with the member.
+    let kept = fay.store.get(Kind::Pending, fay.no, departure.member.as_bytes());
+    assert!(kept.unwrap().is_none());
     ben.receipt().unwrap().verify().unwrap();
 }
 
@@ -249,6 +273,53 @@ fn notes_without_a_record_are_bounded() {
         ben.store.get(Kind::Note, ben.no, name.as_bytes()).unwrap().is_some()
     });
     assert_eq!(kept.count(), 64);
+}
+
+/// A recorded note leaves the others waiting, oldest first.
+#[test]
+fn recorded_note_leaves_others_waiting() {
+    let (mut log, mut fay, mut ben, _) = three(Suite::X25519);
+    let member = ben.me();
+    let wait = |fay: &mut TestRoom, log: &mut Log, numbers: std::ops::Range<u64>| {
+        let note = |number| {
+            let until = NOW.plus(60_000 + number);
+            fay.queue_time_out(member, until, String::new(), NOW).unwrap()
+        };
+        let made: Vec<TimeOut> = numbers.map(note).collect();
+        log.flush(fay);
+        made
+    };
+    let made = wait(&mut fay, &mut log, 0..2);
+    let submission = fay.time_out(&made[1], NOW).unwrap();
+    log.take(submission);
+    let kept = |ben: &TestRoom| {
+        let name = made[0].commitment();
+        ben.store.get(Kind::Note, ben.no, name.as_bytes()).unwrap().is_some()
+    };
+    wait(&mut fay, &mut log, 2..65);
+    log.show(&mut ben);
+    assert!(kept(&ben), "one of 64 that wait");
+    wait(&mut fay, &mut log, 65..66);
+    log.show(&mut ben);
+    assert!(!kept(&ben));
+}
+
+#[test]
+fn time_outs_are_of_one_member() {
+    let (mut log, mut fay, mut ben, cleo) = three(Suite::X25519);
+    let ends = [(cleo.me(), NOW.plus(60_000)), (ben.me(), NOW.plus(90_000))];
+    for (member, until) in ends {
+        let time_out = fay.queue_time_out(member, until, String::new(), NOW).unwrap();
+        log.flush(&mut fay);
+        let submission = fay.time_out(&time_out, NOW).unwrap();
+        log.take(submission);
+        log.show(&mut fay);
+    }
+    log.show(&mut ben);
+    for (member, until) in ends {
+        assert_eq!(fay.recorded_time_out(&member).unwrap(), Some(until));
+    }
+    assert_eq!(ben.state().timed_out_until, ends[1].1);
 }
 
 #[test]
