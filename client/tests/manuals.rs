@@ -79,7 +79,7 @@ fn every_command_of_the_manuals_is_taken() {
 /// Files in which advice stands.
 const ADVICE: [(&str, &str); 12] = [
     ("failure.rs", include_str!("../src/failure.rs")),
-    ("show.rs", include_str!("../src/show.rs")),
+    ("findings.rs", include_str!("../src/show/findings.rs")),
     ("chat.rs", include_str!("../src/commands/chat.rs")),
     ("door.rs", include_str!("../src/commands/door.rs")),
     ("inside.rs", include_str!("../src/commands/inside.rs")),

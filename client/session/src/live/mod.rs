@@ -3,52 +3,47 @@
 //! Every command works the same way: enter the room, catch up, do what is due, act, and leave. What is sent is in
 //! the store before; what is lost on the way is repeated under the same id.
 
+mod act;
 mod door;
+mod due;
 mod error;
+mod recovery;
+mod submit;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use hearth_engine::{
     EngineError, Room,
-    accord::{Reason, Waits},
     act::Knock,
-    agreement::{AckError, Agreement, Change, Departure},
+    agreement::Departure,
     block::Block,
     clock::{Clock, Moment},
-    outbox::Submission,
     policy::{Act, RuleError},
-    state::{Held, Standing},
+    state::Standing,
 };
 use hearth_protocol::{
-    ClientFrame, Effect, Entry, EntryContent, Epoch, MessageId, Millis, RejectCode, Role, RoomId,
-    Seq, ServerFrame,
+    ClientFrame, Effect, Entry, EntryContent, Epoch, MessageId, Millis, RejectCode, Role, Seq,
+    ServerFrame,
     frame::{Notice, PendingKnock, RequestId, RoomStatus, Standing as RelayStanding},
-    limits::BLOB_PART_BYTES_MAX,
-    limits::MARKED_MILLIS,
     mls_header::{self, ContentType},
 };
 use tokio::time::timeout;
 
-pub use door::{Answer, await_answer, knock, look, open_room, resume_waiting};
-pub use error::LiveError;
+pub use self::{
+    door::{Answer, await_answer, knock, look, open_room, resume_waiting},
+    error::LiveError,
+};
 
+use self::{act::TRIES_MAX, submit::Outcome};
 use crate::{
     connection::{Connection, RequestError},
     network::Network,
 };
 
-/// Races lost in a row before a command gives up.
-const TRIES_MAX: usize = 8;
-/// Epochs by which a room can be taken back. A relay that names more is not followed.
-const TAKEN_BACK_MAX: u64 = 4096;
 /// Entries that take long enough to be spoken of.
 const MISSED_WORTH_TELLING: u64 = 500;
 /// Longest wait for entries that the relay has announced.
 const ENTRIES_DEADLINE: Duration = Duration::from_secs(20);
-/// Members renew their leaf this often: a week. (A leaf that never commits can't be joined to after 84 days.)
-const RENEWAL_MILLIS: u64 = 7 * 24 * 3600 * 1000;
-/// While entries come, what the relay enforces is compared with the log this often: a minute.
-const COMPARE_MILLIS: u64 = 60 * 1000;
 
 type Result<T, E = LiveError> = std::result::Result<T, E>;
 
@@ -99,25 +94,6 @@ pub enum Recovery {
     Split,
     /// Where this profile is, in a room that went on without it.
     LeftBehind,
-}
-
-/// A room that does not get on, and what the relay has of it.
-struct Loss<'s> {
-    live: Live<'s>,
-    status: RoomStatus,
-    recovery: Recovery,
-    /// The last entry that the relay and this profile both have.
-    common: Seq,
-}
-
-/// What became of a submission.
-enum Outcome {
-    /// On disk at the relay, and handled here.
-    Accepted(Seq),
-    /// A commit that lost its race.
-    Lost,
-    /// A message that goes out again.
-    Again,
 }
 
 /// Returns the time by this computer's clock.
@@ -246,67 +222,6 @@ impl<'s> Live<'s> {
         self.moved
     }
 
-    /// Asks the relay what there is to go on from, and changes nothing but the standing.
-    ///
-    /// # Errors
-    /// See [`LiveError`].
-    pub async fn recovery(network: &Network, room: Room<'s>) -> Result<(Room<'s>, Recovery)> {
-        let Loss { live, recovery, .. } = Self::at_a_loss(network, room).await?;
-        Ok((live.leave().await, recovery))
-    }
-
-    /// Goes on, by the member's decision, in a room whose relay was restored from an older copy, or that seemed to have split; or
-    /// takes a room back that went on without its facilitator. Where something was agreed to, it is that or nothing.
-    ///
-    /// A facilitator also tells the relay which epoch the room is in.
-    ///
-    /// # Errors
-    /// [`LiveError::EpochUsedUp`] if a facilitator has to do it first; [`LiveError::LeftBehind`] if only an invite brings
-    /// this profile back; [`LiveError::UnexpectedReply`] if the relay says otherwise than when it was agreed to; see
-    /// [`LiveError`].
-    pub async fn recover(
-        network: &Network,
-        room: Room<'s>,
-        agreed: Option<Recovery>,
-    ) -> Result<Self> {
-        let Loss { mut live, status, recovery, common } = Self::at_a_loss(network, room).await?;
-        if agreed.is_some_and(|agreed| agreed != recovery) {
-            return Err(LiveError::UnexpectedReply);
-        }
-        let epoch = live.room.epoch()?;
-        match recovery {
-            Recovery::LeftBehind | Recovery::Split => {
-                if recovery == Recovery::LeftBehind {
-                    live.take_back(epoch, &status).await?;
-                }
-                live.room.go_on()?;
-            }
-            Recovery::Restored => {
-                if status.epoch < epoch {
-                    if live.room.my_role()? != Role::Facilitator {
-                        let same = live.room.cursor().stream == Some(status.stream);
-                        let wait = LiveError::EpochUsedUp;
-                        return Err(if same { LiveError::EpochTakenBack } else { wait });
-                    }
-                    live.reopen(epoch, status.control).await?;
-                }
-                live.room.adopt_stream(status.stream, common)?;
-            }
-        }
-        live.subscribe().await?;
-        // After a restored backup `restore-rules` does it, when the facilitator wants it.
-        if recovery == Recovery::LeftBehind && live.room.my_role()? == Role::Facilitator {
-            live.catch_up().await?;
-            match live.restore_rules().await {
-                // What remains is told.
-                Ok(_)
-                | Err(LiveError::Refused { .. } | LiveError::Engine(EngineError::Rule(_))) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(live)
-    }
-
     /// Puts what the relay enforces back to what members have verified; returns whether there was anything to put back.
     ///
     /// # Errors
@@ -427,64 +342,6 @@ impl<'s> Live<'s> {
         Ok(())
     }
 
-    /// Compares if something says that it is time.
-    async fn compare_if_due(&mut self) -> Result<()> {
-        let due = self.compared.is_none_or(|(at, seq)| {
-            let now = self.room.now();
-            let is_over = now < at || now >= at.plus(COMPARE_MILLIS);
-            is_over && self.room.cursor().seq > seq
-        });
-        if due {
-            self.compare().await?;
-        }
-        Ok(())
-    }
-
-    /// Connects without catching up, and compares what the relay says of its log with what this profile has seen.
-    async fn at_a_loss(network: &Network, mut room: Room<'s>) -> Result<Loss<'s>> {
-        let mut connection = Connection::open(network, &room.state().address()).await?;
-        let standing = door::authenticate(&mut connection, &room).await?;
-        door::settle(&mut connection, &mut room, standing).await?;
-        let mut live = Self::over(room, connection, None);
-        let status = live.status().await?;
-        let left_behind = live.room.is_left_behind()?;
-        let common = last_in_common(network, &live.room, status.head).await?;
-        let cursor = live.room.cursor();
-        let same_store = cursor.stream == Some(status.stream) && cursor.seq == common;
-        let given_back = status.epoch < live.room.epoch()?;
-        let recovery = match (same_store, left_behind, live.room.cursor().split) {
-            (true, true, _) => Recovery::LeftBehind,
-            (true, false, Some(_)) => Recovery::Split,
-            (true, false, None) if !given_back && !live.room.saw_epoch_used_up()? => {
-                return Err(LiveError::NothingToRecover);
-            }
-            (true, false, None) | (false, ..) => Recovery::Restored,
-        };
-        Ok(Loss { live, status, recovery, common })
-    }
-
-    /// Takes the room back to the epoch of this profile, a facilitator's, if the relay is past it: whoever went on has to come in
-    /// anew.
-    async fn take_back(&mut self, ours: Epoch, status: &RoomStatus) -> Result<()> {
-        let theirs = status.epoch;
-        if theirs <= ours {
-            // Whatever named a later epoch, the relay did not take it for one.
-            return Ok(());
-        }
-        if theirs.0 - ours.0 > TAKEN_BACK_MAX {
-            return Err(LiveError::UnexpectedReply);
-        }
-        if self.room.my_role()? != Role::Facilitator {
-            return Err(LiveError::LeftBehind);
-        }
-        // The relay goes back by one at a time.
-        let mut control = status.control;
-        for epoch in (ours.0..theirs.0).rev() {
-            control = self.reopen(Epoch(epoch), control).await?;
-        }
-        Ok(())
-    }
-
     /// Tells the relay which epoch the room is in, if nobody acted since its status; returns its control version. An epoch that
     /// another has given back already, and that was used since, must not be given back again.
     async fn reopen(&mut self, epoch: Epoch, control: u64) -> Result<u64> {
@@ -589,112 +446,6 @@ impl<'s> Live<'s> {
         }
     }
 
-    /// Sends everything that waits in the outbox, oldest first. A refused submission stops only the texts behind a text.
-    ///
-    /// # Errors
-    /// [`LiveError::Refused`], the first of something that is dropped, or else the first; see [`LiveError`].
-    pub async fn flush(&mut self) -> Result<()> {
-        let refusals = self.flush_all().await?.into_iter().map(|(_, error)| error);
-        let first =
-            refusals.min_by_key(|error| matches!(error, LiveError::Refused { kept: true, .. }));
-        first.map_or(Ok(()), Err)
-    }
-
-    /// Sends everything that waits; returns what the relay refused, by its number in the outbox.
-    async fn flush_all(&mut self) -> Result<Vec<(u64, LiveError)>> {
-        let (mut tries, mut refused, mut refusals) = (0, BTreeSet::new(), Vec::new());
-        while let Some(submission) = self.room.next_beside(&refused)? {
-            match Box::pin(self.submit(&submission)).await {
-                Ok(Outcome::Accepted(_)) => tries = 0,
-                Ok(Outcome::Lost | Outcome::Again) => tries += 1,
-                Err(LiveError::Refused { code: RejectCode::RateLimited, kept: true, .. })
-                    if submission.is_marked =>
-                {
-                    tries += 1;
-                    tokio::time::sleep(Duration::from_millis(MARKED_MILLIS)).await;
-                }
-                Err(error @ LiveError::Refused { code, .. }) if !error.is_connection() => {
-                    refused.insert(submission.number);
-                    refusals.push((submission.number, error));
-                    // The relay takes nothing of a stranger.
-                    if code == RejectCode::NotMember {
-                        break;
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-            if tries >= TRIES_MAX {
-                return Err(LiveError::TooManyRaces);
-            }
-        }
-        Ok(refusals)
-    }
-
-    /// Sends what waits; fails only by what became of the caller's own submissions, because others are told of beside it.
-    async fn flush_for(&mut self, own: impl Fn(u64) -> bool) -> Result<()> {
-        let mut refusals = self.flush_all().await?;
-        let at = refusals.iter().position(|(number, _)| own(*number));
-        // What waits behind a refused text has that text's reason.
-        let waits = at.is_none() && self.room.waiting_numbers()?.into_iter().any(own);
-        match at {
-            Some(at) => Err(refusals.swap_remove(at).1),
-            None if waits => refusals.into_iter().next().map_or(Ok(()), |(_, error)| Err(error)),
-            None => Ok(()),
-        }
-    }
-
-    /// Queues a message of a command and sends it. A refusal of what waited before is not the command's.
-    ///
-    /// # Errors
-    /// [`LiveError::Unanswered`] if the relay's answer was lost; see [`LiveError`].
-    pub async fn send_own<T>(
-        &mut self,
-        queue: impl FnOnce(&mut Room<'s>) -> Result<T, EngineError>,
-    ) -> Result<T> {
-        let before = self.room.waiting_numbers()?;
-        let queued = queue(&mut self.room)?;
-        let sent = self.flush_for(|number| !before.contains(&number)).await;
-        sent.map_err(LiveError::of_own).map(|()| queued)
-    }
-
-    /// Sends a text and returns its id, after it is on the relay's disk.
-    ///
-    /// # Errors
-    /// See [`LiveError`]; what is kept in the outbox goes out with the next command.
-    pub async fn send(&mut self, text: String) -> Result<MessageId> {
-        let id = self.room.queue_text(text, self.room.now())?;
-        self.send_queued(&id).await?;
-        Ok(id)
-    }
-
-    /// Sends what waits, with a text that was queued for the person who is there. If a rule that was not known when it was
-    /// queued forbids its length, it goes back to that person, and does not wait.
-    ///
-    /// # Errors
-    /// [`EngineError::TooLong`], or the relay's word for it; see [`LiveError`].
-    pub async fn send_queued(&mut self, id: &MessageId) -> Result<()> {
-        let own = self.room.number_of(id)?;
-        self.carry_out_departures().await?;
-        let sent = self.flush_for(|number| own == Some(number)).await;
-        let Some(text) = self.room.take_overlong(id)? else { return sent };
-        self.room.check_length(&text)?;
-        // The relay alone says so.
-        let (retry_at, reason) = match sent {
-            Err(LiveError::Refused { retry_at, reason, .. }) => (retry_at, reason),
-            _ => (None, Reason::Unknown),
-        };
-        Err(LiveError::Refused { code: RejectCode::TooLong, retry_at, kept: false, reason })
-    }
-
-    /// Sends what waits, after carrying out open departures: whoever has left is out before more is said.
-    ///
-    /// # Errors
-    /// See [`LiveError`].
-    pub async fn send_waiting(&mut self) -> Result<()> {
-        self.carry_out_departures().await?;
-        self.flush().await
-    }
-
     /// Returns the time by the own clock and by the relay's.
     pub fn moment(&self) -> Moment {
         Moment { own: self.room.now(), relay: self.connection.server_now() }
@@ -703,143 +454,6 @@ impl<'s> Live<'s> {
     /// Returns the time by the relay's clock: the one by which it ends pauses, time-outs and invites.
     pub fn relay_now(&self) -> Millis {
         self.connection.server_now()
-    }
-
-    /// Makes a commit and gets it ordered, making it anew for each epoch it loses.
-    ///
-    /// It is dated by the earlier of the own clock and the relay's: so a pause that the relay ends by its clock does not end before
-    /// its own record, and no amendment takes effect while either clock says that there is time.
-    ///
-    /// # Errors
-    /// [`LiveError::Unanswered`] if the relay's answer was lost; see [`LiveError`].
-    pub async fn commit(
-        &mut self,
-        make: impl FnMut(&mut Room<'s>, Millis) -> Result<Submission, EngineError>,
-    ) -> Result<Seq> {
-        self.commit_unasked(make).await.map_err(LiveError::of_own)
-    }
-
-    /// Does the same for what is due and nobody asked for.
-    async fn commit_unasked(
-        &mut self,
-        mut make: impl FnMut(&mut Room<'s>, Millis) -> Result<Submission, EngineError>,
-    ) -> Result<Seq> {
-        for _ in 0..TRIES_MAX {
-            self.flush_commits_first().await?;
-            let now = self.moment().earlier();
-            let submission = make(&mut self.room, now)?;
-            if let Outcome::Accepted(seq) = Box::pin(self.submit(&submission)).await? {
-                return Ok(seq);
-            }
-        }
-        Err(LiveError::TooManyRaces)
-    }
-
-    /// Does an act of moderation.
-    ///
-    /// # Errors
-    /// See [`LiveError`].
-    pub async fn act(&mut self, act: Act) -> Result<Seq> {
-        self.commit(|room, now| room.act(act.clone(), now)).await
-    }
-
-    /// Admits somebody who knocks. Their acknowledgement is held against the own clock and against the relay's: one that is wrong
-    /// keeps nobody out.
-    ///
-    /// # Errors
-    /// See [`LiveError`].
-    pub async fn admit(&mut self, knock: &Knock) -> Result<Seq> {
-        let Moment { own, relay } = self.moment();
-        let later = own.max(relay);
-        let seq = self
-            .commit(|room, now| match room.admit(knock, now) {
-                Err(EngineError::Rule(RuleError::NotAcknowledged(
-                    AckError::Future | AckError::Expired,
-                ))) => room.admit(knock, later),
-                result => result,
-            })
-            .await?;
-        if self.room.queue_coming_text(own.min(relay))? {
-            self.flush_text().await?;
-        }
-        Ok(seq)
-    }
-
-    /// Issues an amendment, whose text was sent, and signs it for its author, who wrote it; one that is to take effect at once does.
-    ///
-    /// # Errors
-    /// [`RuleError::NotNextVersion`] if another amendment was made at the same time; see [`LiveError`].
-    pub async fn amend(&mut self, agreement: &Agreement, at_once: bool) -> Result<()> {
-        self.commit(|room, now| room.amend(agreement, now)).await?;
-        if agreement.change != Change::Material {
-            return Ok(());
-        }
-        // Whoever was admitted between the two has not read the text.
-        if self.room.newcomers_lack_text()? && self.room.queue_coming_text(self.earlier_now())? {
-            self.flush_text().await?;
-        }
-        self.acknowledge(agreement).await?;
-        if at_once {
-            self.enact().await?;
-        }
-        Ok(())
-    }
-
-    /// Acknowledges a version of the agreement by a renewal of the own leaf.
-    ///
-    /// # Errors
-    /// See [`LiveError`].
-    pub async fn acknowledge(&mut self, agreement: &Agreement) -> Result<Seq> {
-        self.commit(|room, now| {
-            let acknowledgement = room.sign_acknowledgement(agreement, now, Vec::new())?;
-            room.renew(Some(&acknowledgement), now)
-        })
-        .await
-    }
-
-    /// Puts the pending amendment in force.
-    ///
-    /// # Errors
-    /// See [`LiveError`].
-    pub async fn enact(&mut self) -> Result<Seq> {
-        let relay_now = self.relay_now();
-        self.commit(|room, now| room.enact(now, relay_now)).await
-    }
-
-    /// Sends a text that is repeated for newcomers: what nobody waits for fails nothing.
-    async fn flush_text(&mut self) -> Result<()> {
-        match self.flush().await {
-            Err(error @ LiveError::Refused { .. }) if !error.is_connection() => Ok(()),
-            flushed => flushed,
-        }
-    }
-
-    /// Asks the relay for effects that need no entry.
-    ///
-    /// # Errors
-    /// See [`LiveError`].
-    pub async fn effects_only(&mut self, effects: Vec<Effect>) -> Result<()> {
-        self.effects_if(None, effects).await.map(|_| ()).map_err(LiveError::of_own)
-    }
-
-    async fn effects_if(
-        &mut self,
-        expect: Option<u64>,
-        effects: Vec<Effect>,
-    ) -> Result<ServerFrame> {
-        let (room, after) = (self.room.id(), self.room.cursor().seq);
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|_| EngineError::Random)?;
-        let frame = |req| ClientFrame::Submit {
-            req,
-            room,
-            id: MessageId(id),
-            payload: Vec::new(),
-            expect,
-            effects,
-            after,
-        };
-        Ok(self.request(frame).await?)
     }
 
     /// Sends one request over the room's connection and waits for its answer; see [`Connection::request`].
@@ -851,176 +465,6 @@ impl<'s> Live<'s> {
         make: impl FnOnce(RequestId) -> ClientFrame,
     ) -> Result<ServerFrame, RequestError> {
         self.connection.request(make).await
-    }
-
-    /// Does what is due and nobody asked for: carries out departures, renews keys, enacts an amendment.
-    ///
-    /// # Errors
-    /// See [`LiveError`].
-    pub async fn tend(&mut self) -> Result<()> {
-        if self.room.state().standing != Standing::Member {
-            return Ok(());
-        }
-        let moment = self.moment();
-        self.room.erase_expired(moment)?;
-        if self.room.cursor().split.is_some() {
-            // What is due would be done in a room that may not be the others'.
-            return Ok(());
-        }
-        match self.do_what_is_due().await {
-            // What does not agree is told, and nothing is due before a facilitator has put it back.
-            Ok(()) | Err(LiveError::EpochTakenBack) => {}
-            // Nobody asked for it, and it goes on by itself.
-            Err(LiveError::Unanswered(error)) => return Err(error.into()),
-            Err(error) => return Err(error),
-        }
-        self.compare_if_due().await
-    }
-
-    async fn do_what_is_due(&mut self) -> Result<()> {
-        // What a killed process left behind comes first: a commit of ours may stand in the way of everything.
-        self.flush_commits_first().await?;
-        let moderates = self.room.my_role()?.moderates();
-        if moderates {
-            self.carry_out_departures().await?;
-            self.enact_if_due().await?;
-            if self.room.state().standing != Standing::Member {
-                return Ok(());
-            }
-            // Once over each connection, because whoever admits somebody, or amends, repeats the text first. It goes out with what waits.
-            if !std::mem::replace(&mut self.looked_for_newcomers, true)
-                && self.room.newcomers_lack_text()?
-            {
-                self.room.queue_coming_text(self.earlier_now())?;
-            }
-        }
-        let (renewed, now) = (self.room.state().renewed_at, self.room.now());
-        // A clock that was ahead at the last one must not put the next one off.
-        let due = renewed.plus(RENEWAL_MILLIS) <= now || renewed > now.plus(RENEWAL_MILLIS);
-        if due && self.room.roster()?.len() > 1 {
-            match self.commit_unasked(|room, now| room.renew(None, now)).await {
-                // A renewal is not worth failing a command for: it is due again with the next one.
-                Ok(_)
-                | Err(
-                    LiveError::TooManyRaces
-                    | LiveError::Refused { .. }
-                    | LiveError::LeftBehind
-                    | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
-                ) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts an amendment in force that is due. One that waits for a signature, or that the relay or a rule refuses, is told once and
-    /// stops nothing else.
-    async fn enact_if_due(&mut self) -> Result<()> {
-        let Some(due) = self.room.due_amendment(self.moment().earlier())? else {
-            return Ok(self.room.amendment_waits(None)?);
-        };
-        if let Some(waits) = due.waits {
-            return Ok(self.room.amendment_waits(Some((due.version, waits)))?);
-        }
-        if self.refused_version == Some(due.version) {
-            return Ok(());
-        }
-        match self.enact().await {
-            // Somebody else may have been faster.
-            Ok(_) | Err(LiveError::Engine(EngineError::Rule(RuleError::Nothing))) => {
-                Ok(self.room.amendment_waits(None)?)
-            }
-            Err(error) if error.is_connection() => Err(error),
-            // It is due still when this profile comes again.
-            Err(
-                LiveError::TooManyRaces
-                | LiveError::Refused {
-                    code:
-                        RejectCode::RateLimited | RejectCode::QuotaSpent | RejectCode::StoreUnavailable,
-                    ..
-                },
-            ) => Ok(()),
-            Err(
-                LiveError::Refused { .. }
-                | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
-            ) => {
-                if self.room.state().standing != Standing::Member {
-                    return Ok(());
-                }
-                // The relay looks at its roster before it compares epochs.
-                self.head = self.head.max(self.status().await?.head);
-                self.catch_up().await?;
-                let standing = &self.room.state().standing;
-                if *standing == Standing::Member
-                    && self.room.due_amendment(self.moment().earlier())? == Some(due)
-                {
-                    self.refused_version = Some(due.version);
-                    self.room.amendment_waits(Some((due.version, Waits::Refused)))?;
-                }
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Carries out open departures. One that the relay or a rule refuses is told once and left to those who moderate: it stops
-    /// neither the others nor anything else.
-    async fn carry_out_departures(&mut self) -> Result<()> {
-        for departure in self.room.open_departures()? {
-            let lately = self.room.is_departure_refused(&departure.member, self.room.now())?;
-            // Who moderates may do what plain members may not: their client tries once over each connection.
-            let leave_it = lately && !self.room.my_role()?.moderates();
-            if leave_it || self.refused.contains(&departure) {
-                continue;
-            }
-            let act = |room: &mut Room<'s>, now| {
-                let still_open = room.open_departures()?.contains(&departure);
-                let act = Act::Depart(departure.clone());
-                if still_open { room.act(act, now) } else { Err(EngineError::Busy) }
-            };
-            match self.commit_unasked(act).await {
-                // Somebody else carried it out meanwhile.
-                Ok(_) | Err(LiveError::Engine(EngineError::Busy)) => {}
-                // The others are as fast, or the relay is busy: it is open still when this profile comes again.
-                Err(
-                    LiveError::TooManyRaces
-                    | LiveError::Refused {
-                        code:
-                            RejectCode::RateLimited
-                            | RejectCode::QuotaSpent
-                            | RejectCode::StoreUnavailable
-                            | RejectCode::ShuttingDown,
-                        ..
-                    },
-                ) => break,
-                Err(
-                    LiveError::Refused { .. }
-                    | LiveError::Engine(EngineError::Rule(_) | EngineError::Refused(_)),
-                ) => {
-                    // Somebody may have been faster: the relay looks at its roster before it compares epochs.
-                    self.head = self.head.max(self.status().await?.head);
-                    self.catch_up().await?;
-                    if self.room.open_departures()?.contains(&departure) {
-                        self.room.departure_refused(&departure, self.room.now())?;
-                        self.refused.push(departure);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends on a commit that an earlier process left in the outbox. One that the relay refuses is given up, and stops nothing
-    /// else: nobody waits for its answer any more.
-    async fn flush_commits_first(&mut self) -> Result<()> {
-        while let Some(submission) = self.room.waiting_commit()? {
-            match Box::pin(self.submit(&submission)).await {
-                Ok(_) | Err(LiveError::Refused { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 
     /// Returns pending knocks as the relay has them.
@@ -1072,67 +516,6 @@ impl<'s> Live<'s> {
         }
     }
 
-    async fn submit(&mut self, submission: &Submission) -> Result<Outcome> {
-        let room = self.room.id();
-        if let Some((blob, bytes)) = &submission.blob {
-            upload(&mut self.connection, room, *blob, bytes).await?;
-        }
-        let sent = self
-            .connection
-            .request(|req| ClientFrame::Submit {
-                req,
-                room,
-                id: submission.id,
-                payload: submission.payload.clone(),
-                expect: None,
-                effects: submission.effects.clone(),
-                after: submission.after,
-            })
-            .await;
-        match sent {
-            Ok(ServerFrame::Accepted { seq, at, .. }) => {
-                if !submission.is_commit && !submission.is_marked {
-                    self.last_post = Some(Ok(()));
-                }
-                self.await_own(submission, seq, at).await?;
-                Ok(Outcome::Accepted(seq))
-            }
-            Ok(_) => Err(LiveError::UnexpectedReply),
-            Err(RequestError::Rejected { code: RejectCode::EpochConflict, .. }) => {
-                self.after_conflict(submission).await
-            }
-            Err(RequestError::Rejected { code, retry_at }) => {
-                // Words that a rule forbids stay for the person who wrote them.
-                let kept = self.room.refused(submission.number, code)?;
-                if kept && code.holds_text() {
-                    self.last_post = Some(Err(Block { why: code, until: retry_at }));
-                }
-                let reason = self.reason(code, retry_at).await?;
-                Err(LiveError::Refused { code, retry_at, kept, reason })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Returns why a text is held that this profile sent.
-    ///
-    /// # Errors
-    /// See [`LiveError`].
-    pub async fn refusal_of(&mut self, id: &MessageId) -> Result<Option<LiveError>> {
-        let held = self.room.held_texts()?.into_iter().find(|(held, _)| held == id);
-        Ok(match held {
-            None => None,
-            Some((_, Held::Out)) => Some(LiveError::NotInside(self.room.state().standing.clone())),
-            Some((_, Held::Refused(code))) => {
-                // The relay said so of this text, or of one before it.
-                let said = self.last_post.and_then(Result::err).filter(|said| said.why == code);
-                let retry_at = said.and_then(|said| said.until);
-                let reason = self.reason(code, retry_at).await?;
-                Some(LiveError::Refused { code, retry_at, kept: true, reason })
-            }
-        })
-    }
-
     /// Returns what the relay said to the last post over this connection: that it took it, or why not; `None` if there was none.
     pub const fn last_post(&self) -> Option<Result<(), Block>> {
         self.last_post
@@ -1145,92 +528,6 @@ impl<'s> Live<'s> {
     pub async fn send_released(&mut self, id: &MessageId) -> Result<()> {
         let own = self.room.number_of(id)?;
         self.flush_for(|number| own == Some(number)).await
-    }
-
-    /// Looks for the record that says why something is refused: it may have come just now.
-    async fn reason(&mut self, code: RejectCode, retry_at: Option<Millis>) -> Result<Reason> {
-        if self.room.state().standing != Standing::Member {
-            return Ok(Reason::Unknown);
-        }
-        if code == RejectCode::NotMember {
-            self.look_for_removal().await?;
-            return Ok(Reason::Unknown);
-        }
-        match self.room.reason(code, retry_at, self.earlier_now())? {
-            Reason::Unrecorded => {}
-            known => return Ok(known),
-        }
-        if code == RejectCode::Observer {
-            self.role = None;
-        }
-        self.compare().await?;
-        if self.room.state().standing != Standing::Member {
-            return Ok(Reason::Unknown);
-        }
-        Ok(self.room.reason(code, retry_at, self.earlier_now())?)
-    }
-
-    /// Takes entries in up to our own, so that what was accepted is also part of this profile's history.
-    async fn await_own(&mut self, submission: &Submission, seq: Seq, at: Millis) -> Result<()> {
-        while self.room.is_waiting(submission.number)? && self.room.cursor().seq < seq {
-            match timeout(ENTRIES_DEADLINE, self.next_entry()).await {
-                Ok(entered) => entered?,
-                // Delivery to somebody who left may stop right before the entry that says so.
-                Err(_) if submission.effects.contains(&Effect::Leave) => {
-                    let moment = self.moment();
-                    return Ok(self.room.accepted_last(submission.number, seq, at, moment)?);
-                }
-                // A network or a relay that stalls: it stays in the outbox, and goes out under its id until it comes back.
-                Err(_) => return Err(RequestError::Timeout.into()),
-            }
-        }
-        // A place that we are past of: ours may have expired or been retracted there, or the relay lies.
-        Ok(self.room.accepted_before(submission.number, seq)?)
-    }
-
-    async fn after_conflict(&mut self, submission: &Submission) -> Result<Outcome> {
-        let status = self.status().await?;
-        self.head = self.head.max(status.head);
-        self.catch_up().await?;
-        let epoch = self.room.epoch()?;
-        if !self.room.is_waiting(submission.number)? {
-            // It was ours all along: the relay had taken it, and the answer was lost.
-            return Ok(if submission.is_commit { Outcome::Lost } else { Outcome::Again });
-        }
-        if status.epoch < epoch {
-            // Nobody went on from there, as far as the log goes: the relay alone is there.
-            if submission.is_commit {
-                self.room.epoch_conflict(submission.number)?;
-            }
-            return Err(LiveError::EpochTakenBack);
-        }
-        if status.epoch != epoch {
-            if status.epoch > epoch && !self.room.saw_epoch_used_up()? {
-                // To give the epoch back now would tear the room: there may be a good commit that we are not shown.
-                let left_behind = self.room.is_left_behind()?;
-                return Err(if left_behind {
-                    LiveError::LeftBehind
-                } else {
-                    LiveError::Withheld(status.head)
-                });
-            }
-            // A commit that everybody refuses used the epoch up; a facilitator gives it back.
-            let facilitates = self.room.my_role()? == Role::Facilitator;
-            if status.epoch.0 != epoch.0.saturating_add(1) || !facilitates {
-                return Err(LiveError::EpochUsedUp);
-            }
-            match self.reopen(epoch, status.control).await {
-                // Another facilitator may have been faster.
-                Ok(_)
-                | Err(LiveError::Request(RequestError::Rejected {
-                    code: RejectCode::StateChanged,
-                    ..
-                })) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let again = self.room.epoch_conflict(submission.number)?;
-        Ok(if again { Outcome::Again } else { Outcome::Lost })
     }
 }
 
@@ -1250,85 +547,4 @@ fn may_change_rules(entry: &Entry) -> bool {
         }
         EntryContent::Tombstone(_) | EntryContent::Expired => true,
     }
-}
-
-/// Uploads a blob in parts.
-async fn upload(
-    connection: &mut Connection,
-    room: RoomId,
-    blob: hearth_protocol::BlobId,
-    bytes: &[u8],
-) -> Result<()> {
-    let total = u32::try_from(bytes.len()).map_err(|_| LiveError::UnexpectedReply)?;
-    let mut offset = 0;
-    for part in bytes.chunks(BLOB_PART_BYTES_MAX) {
-        let part = part.to_vec();
-        let length = u32::try_from(part.len()).map_err(|_| LiveError::UnexpectedReply)?;
-        connection
-            .request(|req| ClientFrame::PutBlob { req, room, blob, total, offset, part })
-            .await?;
-        offset += length;
-    }
-    Ok(())
-}
-
-/// Entries of the past that are compared first; where they all differ, more are.
-const COMPARED_FIRST: u64 = 256;
-
-/// Finds the last entry that the relay and this profile both have, on a connection of its own. `head` is the relay's.
-async fn last_in_common(network: &Network, room: &Room<'_>, head: Seq) -> Result<Seq> {
-    let last = room.cursor().seq;
-    let mut back = COMPARED_FIRST;
-    loop {
-        let after = Seq(last.0.saturating_sub(back)).max(room.state().joined);
-        let until = last.min(head);
-        if until <= after {
-            // The relay has nothing of what is compared here.
-            if after <= room.state().joined {
-                return Ok(until);
-            }
-        } else if let Some(common) = compare(network, room, (after, until)).await? {
-            return Ok(common);
-        } else if after <= room.state().joined {
-            return Ok(after);
-        }
-        back = back.saturating_mul(16);
-    }
-}
-
-/// Compares the entries of a range, the first excluded, in order. Returns the last entry before one that differs; `None` if the
-/// first entry of the range differs already.
-async fn compare(
-    network: &Network,
-    room: &Room<'_>,
-    (after, until): (Seq, Seq),
-) -> Result<Option<Seq>> {
-    let mut connection = Box::pin(Connection::open(network, &room.state().address())).await?;
-    door::authenticate(&mut connection, room).await?;
-    let id = room.id();
-    connection.request(|req| ClientFrame::Subscribe { req, room: id, after }).await?;
-    let (mut seen, mut common) = (after, None);
-    'shown: while seen < until {
-        // Only an entry that was not shown before gives the relay more time.
-        let arrival = async {
-            loop {
-                if let ServerFrame::Entries { room: of, entries, .. } = connection.next().await?
-                    && of == id
-                    && entries.iter().any(|entry| entry.seq > seen)
-                {
-                    return Ok::<_, LiveError>(entries);
-                }
-            }
-        };
-        let arrived = timeout(ENTRIES_DEADLINE, arrival).await;
-        for entry in arrived.map_err(|_| LiveError::Withheld(until))?? {
-            if entry.seq > until || room.had_entry(&entry)? == Some(false) {
-                break 'shown;
-            }
-            seen = seen.max(entry.seq);
-            common = Some(entry.seq);
-        }
-    }
-    connection.close().await;
-    Ok(common)
 }

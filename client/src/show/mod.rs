@@ -1,0 +1,267 @@
+//! What people and programs read: rows, rosters and logs as lines of text or as JSON, one object a line.
+//!
+//! Everything that came from somebody else is made inert before it reaches a terminal. JSON escapes control
+//! characters by itself.
+
+mod acts;
+mod findings;
+mod output;
+
+use std::io::{self, Write as _};
+
+use hearth_engine::{
+    accord::Mismatch,
+    policy::Act,
+    room::Names,
+    state::{Notice, Row, RowContent},
+};
+use hearth_protocol::{MemberKey, Millis};
+use hearth_text::{count::counted, escape};
+use serde_json::{Map, Value, json};
+
+use crate::text::{when, wrap};
+
+pub use self::{
+    acts::{act_sentence, act_text, member_json, record_json, role_words, rule_text},
+    findings::mismatch_text,
+    output::{Output, OutputLost, Printed, Sink, print},
+};
+
+use self::{
+    acts::{act_fields, departed, with_words},
+    findings::notice_text,
+};
+
+/// What the second and later lines of a message begin with, so that no message can pose as another line of ours.
+const INDENT: &str = "      | ";
+
+/// Prints to standard error, broken between words where it is read on a screen.
+pub fn remark(text: &str) {
+    let columns = hearth_console::line::columns_of_stderr();
+    let wrapped = columns.map(|columns| wrap::lines(text, columns));
+    // Nobody can be told that standard error is closed.
+    let _ = writeln!(io::stderr(), "{}", wrapped.as_deref().unwrap_or(text));
+}
+
+/// How rows are shown to this member.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The room's local name.
+    pub room: &'a str,
+    /// My key.
+    pub me: MemberKey,
+    /// Members whose messages are not shown.
+    pub muted: &'a [MemberKey],
+    /// Whether held posts are shown with their words.
+    pub held: bool,
+}
+
+impl View<'_> {
+    /// Prints a row; says whether there was something to show.
+    ///
+    /// # Errors
+    /// If standard output is closed.
+    pub fn row(&self, out: &Output, row: &Row) -> io::Result<bool> {
+        let mut shown = false;
+        for notice in &row.notices {
+            shown |= self.notice(out, row, notice)?;
+        }
+        let Some((kind, text, more)) = self.content(row) else { return Ok(shown) };
+        if self.hides(row) {
+            return Ok(shown);
+        }
+        let mut object = self.base(row, kind);
+        if !text.is_empty() {
+            object.insert("text".into(), json!(text));
+        }
+        object.extend(more);
+        out.say(&Value::Object(object), &self.plain(row, kind, &text))?;
+        Ok(true)
+    }
+
+    /// Whether the words of a row are those of a muted member.
+    pub fn hides(&self, row: &Row) -> bool {
+        row.from.is_some_and(|from| self.muted.contains(&from))
+            && matches!(row.content, RowContent::Text(_) | RowContent::Held(_))
+    }
+
+    /// Prints what does not agree between the relay and the log.
+    ///
+    /// # Errors
+    /// If standard output is closed.
+    pub fn mismatch(&self, out: &Output, what: &Mismatch, names: &Names) -> io::Result<()> {
+        let text = out.advice(&mismatch_text(what, self.me, names));
+        let object = json!({
+            "room": self.room,
+            "seq": null,
+            "kind": "notice",
+            "notice": what.as_str(),
+            "text": text,
+            "alarm": what.is_alarm(),
+            "member_key": what.member().map(|member| member.to_hex()),
+        });
+        let mark = if what.is_alarm() { "!!" } else { "--" };
+        out.say(&object, &format!("{mark} {}", escape::one_line(&text)))
+    }
+
+    fn base(&self, row: &Row, kind: &str) -> Map<String, Value> {
+        let mut object = Map::new();
+        object.insert("room".into(), json!(self.room));
+        object.insert("seq".into(), json!(row.place.0));
+        object.insert("id".into(), json!(row.id.map(|id| id.to_hex())));
+        object.insert("from".into(), json!((!row.name.is_empty()).then_some(&row.name)));
+        object.insert("from_key".into(), json!(row.from.map(|from| from.to_hex())));
+        object.insert("at".into(), json!(rfc3339(row.at)));
+        object.insert("kind".into(), json!(kind));
+        if row.from == Some(self.me) {
+            object.insert("mine".into(), json!(true));
+        }
+        object
+    }
+
+    fn notice(&self, out: &Output, row: &Row, notice: &Notice) -> io::Result<bool> {
+        let (word, text) = notice_text(row, notice);
+        if word == "duplicate" {
+            return Ok(false);
+        }
+        let text = out.advice(&text);
+        let mut object = self.base(row, "notice");
+        object.insert("notice".into(), json!(word));
+        object.insert("text".into(), json!(text));
+        object.insert("alarm".into(), json!(notice.is_alarm()));
+        let mark = if notice.is_alarm() { "!!" } else { "--" };
+        out.say(&Value::Object(object), &format!("{mark} {}", escape::one_line(&text)))?;
+        Ok(true)
+    }
+
+    /// Returns kind, text and further fields of a row; `None` if it is not shown.
+    fn content(&self, row: &Row) -> Option<(&'static str, String, Map<String, Value>)> {
+        let mut more = Map::new();
+        let (kind, text) = match &row.content {
+            RowContent::Text(text) => ("text", text.clone()),
+            RowContent::Held(text) => {
+                let shown = if self.held { text.clone() } else { String::new() };
+                ("held", shown)
+            }
+            RowContent::Tombstone { by, category } => {
+                more.insert("by".into(), json!(by.map(|b| b.to_hex())));
+                more.insert("category".into(), json!(category.map(|c| c.as_str())));
+                ("tombstone", String::new())
+            }
+            RowContent::Moderation { record, target } => {
+                more.insert("act".into(), json!(record.act.as_str()));
+                more.insert("number".into(), json!(record.number));
+                if !target.is_empty() {
+                    more.insert("target".into(), json!(target));
+                }
+                act_fields(&record.act, &mut more);
+                let is_roster = matches!(
+                    record.act,
+                    Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::SetRole { .. }
+                );
+                let kind = if is_roster { "roster" } else { "moderation" };
+                (kind, with_words(act_text(&record.act, target, row.at), &record.act))
+            }
+            RowContent::Goodbye { withdrawn } => {
+                more.insert("act".into(), json!(if *withdrawn { "withdraw" } else { "goodbye" }));
+                ("roster", String::new())
+            }
+            RowContent::InviteIssued { uses, expires } => {
+                more.insert("act".into(), json!("invite"));
+                more.insert("uses".into(), json!(uses));
+                more.insert("expires".into(), json!(rfc3339(*expires)));
+                let uses = counted(*uses, "person", "people");
+                let until = when::local_moment(*expires, row.at);
+                ("moderation", format!("made an invite for {uses}, good until {until}"))
+            }
+            RowContent::AgreementText(id) => {
+                more.insert("agreement".into(), json!(id.to_hex()));
+                ("agreement", "sent the text of a new version of the agreement".into())
+            }
+            RowContent::MyTimeout { until, note } => {
+                let act = if *until > row.at { "timeout" } else { "untimeout" };
+                more.insert("act".into(), json!(act));
+                more.insert("you".into(), json!(true));
+                more.insert("until".into(), json!(rfc3339(*until)));
+                ("moderation", note.clone())
+            }
+            RowContent::Retraction(id) => {
+                more.insert("act".into(), json!("retract_own"));
+                more.insert("message".into(), json!(id.to_hex()));
+                ("moderation", format!("took back the message {}", id.short()))
+            }
+            RowContent::Unknown => {
+                ("unknown", "sent something that this version of hearth does not know; update hearth to see it. More of its kind is not told again".into())
+            }
+            RowContent::Renewal | RowContent::Nothing => return None,
+        };
+        Some((kind, text, more))
+    }
+
+    fn plain(&self, row: &Row, kind: &str, text: &str) -> String {
+        let time = clock(row.at);
+        let name = escape::one_line(&row.name);
+        let id = row.id.map(|id| id.short()).unwrap_or_default();
+        match (kind, &row.content) {
+            ("text", _) => format!("{time} {name}: {}  [{id}]", escape::many_lines(text, INDENT)),
+            ("held", _) if self.held => {
+                format!("{time} {name} (held): {}", escape::many_lines(text, INDENT))
+            }
+            ("held", _) => format!(
+                "{time} -- a post by {name} is held back: the room was paused, or they only observe"
+            ),
+            ("tombstone", RowContent::Tombstone { category, .. }) => match category {
+                Some(c) => format!("{time} -- a message was retracted ({})", c.as_str()),
+                None => format!("{time} -- a message was retracted"),
+            },
+            (_, RowContent::Goodbye { withdrawn, .. }) => {
+                let what = if *withdrawn { "withdraws, says goodbye" } else { "says goodbye" };
+                format!("{time} -- {name} {what} and still has the keys")
+            }
+            (_, RowContent::MyTimeout { until, .. }) if *until > row.at => format!(
+                "{time} -- {name} asks you to rest until {}. You can read; the others see that somebody rests, not who. {}",
+                clock(*until),
+                escape::many_lines(text, INDENT)
+            ),
+            (_, RowContent::MyTimeout { .. }) => format!("{time} -- your time-out is over"),
+            (_, RowContent::Moderation { record, .. }) => match &record.act {
+                Act::Announce(text) => {
+                    format!("{time} ** {name}: {} **", escape::many_lines(text, INDENT))
+                }
+                Act::Depart(_) => {
+                    format!("{time} -- {}", departed(&escape::one_line(text), &name))
+                }
+                _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
+            },
+            _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
+        }
+    }
+}
+
+/// Returns a time for text, or "never".
+pub fn moment(at: Millis) -> String {
+    if at == Millis::NEVER { "never".into() } else { clock(at) }
+}
+
+/// Returns a time as RFC 3339 in UTC, to the millisecond.
+pub fn rfc3339(at: Millis) -> String {
+    i64::try_from(at.0)
+        .ok()
+        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
+        .map_or_else(|| "never".into(), |t| format!("{t:.3}"))
+}
+
+/// Returns a time as people of this computer's time zone read it.
+pub fn clock(at: Millis) -> String {
+    when::local_moment(at, hearth_session::live::now())
+}
+
+/// Returns a time with its date and zone, for what is kept or read elsewhere.
+pub fn date(at: Millis) -> String {
+    when::full_moment(at, &jiff::tz::TimeZone::system())
+}
+
+/// Returns a length of time in words.
+pub fn span(seconds: u64) -> String {
+    when::duration(std::time::Duration::from_secs(seconds))
+}
