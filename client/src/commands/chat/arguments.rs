@@ -1,0 +1,100 @@
+//! What follows a slash command, split into words.
+
+use crate::text::when;
+
+/// Splits what follows a slash command. Double quotes group; where a command ends in free words, quotes are not
+/// needed: `/announce Back at six` is one announcement.
+pub(in crate::commands) fn arguments(word: &str, rest: &str) -> Vec<String> {
+    let rest = rest.trim();
+    let (mut words, tail) = match word {
+        "send" | "announce" | "hours" => (Vec::new(), rest),
+        "leave" | "withdraw" => match rest.strip_prefix("--yes") {
+            Some(after) if after.is_empty() || after.starts_with(char::is_whitespace) => {
+                (vec!["--yes".to_owned()], after)
+            }
+            _ => (Vec::new(), rest),
+        },
+        "pause" => time_first(Vec::new(), rest),
+        "decline" => split_words(rest, 1),
+        "timeout" => {
+            let (name, rest) = split_words(rest, 1);
+            time_first(name, rest)
+        }
+        _ => return split_words(rest, usize::MAX).0,
+    };
+    let tail = tail.trim();
+    let tail = tail.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(tail);
+    if !tail.is_empty() {
+        if tail.starts_with('-') {
+            // Words, and no flag.
+            words.push("--".to_owned());
+        }
+        words.push(tail.to_owned());
+    }
+    words
+}
+
+/// Takes a time of one or several words from the front. What is none stays whole, for the command to judge.
+pub(super) fn time_first(mut words: Vec<String>, rest: &str) -> (Vec<String>, &str) {
+    match when::split_duration(rest) {
+        Ok((Some(_), behind)) => {
+            let time = rest.get(..rest.len() - behind.len()).unwrap_or(rest);
+            words.push(time.trim().to_owned());
+            (words, behind)
+        }
+        _ => (words, rest),
+    }
+}
+
+/// Takes up to `count` words, and returns what remains.
+pub(super) fn split_words(text: &str, count: usize) -> (Vec<String>, &str) {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while words.len() < count && !rest.is_empty() {
+        let (word, after) = match rest.strip_prefix('"').and_then(|r| r.split_once('"')) {
+            Some((word, after)) => (word, after),
+            None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        words.push(word.to_owned());
+        rest = after.trim_start();
+    }
+    (words, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(line: &str) -> Vec<String> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        arguments(word, rest)
+    }
+
+    #[test]
+    fn free_words_need_no_quotes() {
+        assert_eq!(split("announce Back at six, don't worry"), ["Back at six, don't worry"]);
+        assert_eq!(split("pause 5m let us breathe"), ["5m", "let us breathe"]);
+        assert_eq!(split("pause 5m \"let us breathe\""), ["5m", "let us breathe"]);
+        assert_eq!(split("pause \"let us breathe\""), ["let us breathe"]);
+        assert_eq!(split("timeout \"Ben B\" 30m rest a little"), ["Ben B", "30m", "rest a little"]);
+        assert_eq!(split("remove Ben --reason conduct"), ["Ben", "--reason", "conduct"]);
+        assert_eq!(split("resume"), Vec::<String>::new());
+        assert_eq!(split("announce - one - two"), ["--", "- one - two"]);
+        assert_eq!(split("leave --yes so long"), ["--yes", "so long"]);
+        assert_eq!(split("leave so long"), ["so long"]);
+    }
+
+    #[test]
+    fn a_time_may_have_several_words() {
+        assert_eq!(split("pause 2 hours"), ["2 hours"]);
+        assert_eq!(split("pause 10 min. Let us breathe"), ["10 min.", "Let us breathe"]);
+        assert_eq!(
+            split("timeout Ben 1 hour and 30 minutes rest"),
+            ["Ben", "1 hour and 30 minutes", "rest"]
+        );
+        assert_eq!(split("pause 1h 30"), ["1h 30"]);
+        // Not a time, and not taken for words either: the command refuses it.
+        assert_eq!(split("pause 2 Stunden"), ["2 Stunden"]);
+        assert_eq!(split("timeout Ben 2 Stunden"), ["Ben", "2 Stunden"]);
+    }
+}

@@ -1,0 +1,271 @@
+//! What the room, its rules or its cryptography refuse.
+
+use hearth_engine::{
+    EngineError, agreement::AckError, clock::Moment, content::ContentError, gate::Refusal,
+    mls::MlsError, policy::RuleError, state::Standing,
+};
+use hearth_text::escape::one_line;
+
+use super::{Failure, exit};
+use crate::show;
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&EngineError> for Failure {
+    fn from(error: &EngineError) -> Self {
+        let message = error.to_string();
+        if error.is_verification_failure() {
+            let advice = match error {
+                EngineError::HistoryBackwards(_) | EngineError::StreamChanged => {
+                    "Nothing was merged and nothing is lost here. Tell a facilitator: the operator restored a backup (then run `hearth recover ROOM`), or the relay lies."
+                }
+                EngineError::BadPreview => {
+                    "Nothing was signed. Ask the facilitator for a new invite by another way."
+                }
+                EngineError::BadWelcome => {
+                    "You are not in the room, and your device is sound. Update hearth, and ask the facilitator to do the same, to remove you, and to invite you again."
+                }
+                EngineError::BadKnock(_) => {
+                    "The knocker's program is at fault, and nothing of yours: `hearth decline ROOM ID`, then give them a new invite."
+                }
+                EngineError::BadReceipt(_) => "Ask for the receipt again; do not rely on this one.",
+                EngineError::Split(_) => {
+                    "Nothing goes out; what you wrote waits in your outbox. Compare `hearth verify ROOM` with a facilitator by another way: the same digits, then `hearth recover ROOM`; others, then they remove you, and you join by a new invite."
+                }
+                _ => "Nothing was accepted. Tell a facilitator by another way.",
+            };
+            let kept = matches!(error, EngineError::Split(_));
+            return Self { kept, ..Self::new(exit::LIED, "verification_failed", message, advice) };
+        }
+        match error {
+            EngineError::Rule(rule) | EngineError::Refused(Refusal::Rule(rule)) => {
+                rule_failure(rule)
+            }
+            EngineError::Acknowledgement(ack) => ack_failure(*ack, message),
+            EngineError::NotMember(_) => {
+                let (code, advice) = if message.contains("acknowledgement") {
+                    (
+                        "not_acknowledged",
+                        "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
+                    )
+                } else {
+                    ("not_member", "`hearth room list` shows your rooms and where you stand.")
+                };
+                Self::new(exit::REFUSED, code, message, advice)
+            }
+            EngineError::AgreementMismatch => Self::new(
+                exit::REFUSED,
+                "not_acknowledged",
+                message,
+                "Read it with `hearth agreement show ROOM`, and give the id that it prints.",
+            ),
+            EngineError::NoText => Self::new(
+                exit::REFUSED,
+                "agreement_missing",
+                message,
+                "Another facilitator's next command sends it, or puts the version in force; otherwise `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`.",
+            ),
+            EngineError::NameTaken | EngineError::Refused(Refusal::NameConfusable) => Self::new(
+                exit::REFUSED,
+                "name_taken",
+                "that name looks like the name of somebody in the room",
+                "The knocker joins again under another name (`--as`); decline this knock with `hearth decline ROOM ID`.",
+            ),
+            EngineError::NotVouched(names) => {
+                let names: Vec<String> = names.iter().map(|name| one_line(name)).collect();
+                let advice = match names.as_slice() {
+                    [] => "`hearth decline ROOM ID`, then give them a new invite of yours.".into(),
+                    names => format!(
+                        "{} can admit them; or `hearth decline ROOM ID`, and give them a new invite of yours.",
+                        names.join(" or ")
+                    ),
+                };
+                Self::new(exit::REFUSED, "not_vouched", message, advice)
+            }
+            EngineError::NoSuchMember(_) => Self::new(
+                exit::USAGE,
+                "no_such_member",
+                message,
+                "`hearth who ROOM` lists names and ids.",
+            ),
+            EngineError::Ambiguous(_) => {
+                Self::new(exit::USAGE, "ambiguous", message, "Give the id, or more of it.")
+            }
+            EngineError::SeveralMessages { .. } => Self::new(
+                exit::USAGE,
+                "ambiguous",
+                message,
+                "Give the number of one of them in place of the id.",
+            ),
+            EngineError::NoSuchMessage(_) => Self::new(
+                exit::USAGE,
+                "no_such_message",
+                message,
+                "`hearth read ROOM --all` shows ids in brackets.",
+            ),
+            EngineError::NotAuthor => {
+                Self::new(exit::REFUSED, "not_author", message, "Ask a facilitator to retract it.")
+            }
+            EngineError::TooLong { .. } | EngineError::Content(ContentError::TooLong) => Self::new(
+                exit::REFUSED,
+                "too_long",
+                message,
+                "Nothing was sent; send it in shorter parts.",
+            ),
+            EngineError::OutboxFull => Self::new(
+                exit::REFUSED,
+                "outbox_full",
+                message,
+                "This one was not kept. They go out with the next command that reaches the relay, \
+                 for example `hearth read ROOM`.",
+            ),
+            EngineError::Busy => Self::new(
+                exit::FAILED,
+                "busy",
+                message,
+                "Repeat the command; it looks again and goes on.",
+            ),
+            EngineError::Mls(MlsError::BadKeyPackage) => Self::new(
+                exit::REFUSED,
+                "bad_knock",
+                message,
+                "Nothing of yours is damaged. `hearth decline ROOM ID`; they update hearth, and join by a new invite.",
+            ),
+            EngineError::Store(error) => error.into(),
+            EngineError::Mls(MlsError::Clock) => Self::new(
+                exit::FAILED,
+                "clock_wrong",
+                message,
+                "Set the clock, then repeat the command; nothing was changed.",
+            ),
+            EngineError::Random => Self::new(
+                exit::FAILED,
+                "no_random",
+                message,
+                "Restart the computer; if it stays, it must not be used for this.",
+            ),
+            _ => Self::new(
+                exit::FAILED,
+                "failed",
+                message,
+                "`hearth profile check` looks for damage; ask for help with this line.",
+            ),
+        }
+    }
+}
+
+pub(super) fn rule_failure(rule: &RuleError) -> Failure {
+    let (code, advice) = match rule {
+        RuleError::NotFacilitator => ("not_facilitator", "Ask a facilitator."),
+        RuleError::LastFacilitator => ("last_facilitator", MAKE_FACILITATOR),
+        RuleError::Locked => {
+            ("locked_room", "A facilitator unlocks it with `hearth lock ROOM off`.")
+        }
+        RuleError::NotAcknowledged(ack) => (ack_code(*ack), ack_advice(*ack)),
+        RuleError::NoSuchMember => ("no_such_member", "`hearth who ROOM` lists the members."),
+        RuleError::AlreadyMember => ("already_member", "`hearth who ROOM` lists the members."),
+        RuleError::Full(_) => (
+            "room_full",
+            "Found a second room, or, for more than 100 people, one with `--suite x25519`.",
+        ),
+        RuleError::TooManyRoles => (
+            "too_many_roles",
+            "Make somebody a plain member first: `hearth role ROOM NAME member`.",
+        ),
+        RuleError::TooLong => ("too_long", "Use fewer words."),
+        RuleError::NotNextVersion => (
+            "amended_meanwhile",
+            "`hearth agreement diff ROOM` shows the other one. Then amend again: `hearth agreement amend ROOM FILE`.",
+        ),
+        RuleError::OutOfRange => ("out_of_range", "`hearth help COMMAND` says what is allowed."),
+        RuleError::Nothing => ("nothing_to_change", "`hearth status ROOM` shows what is in force."),
+        _ => ("refused", "Repeat the command; if it stays, ask for help with this line."),
+    };
+    Failure::new(exit::REFUSED, code, rule.to_string(), advice)
+}
+
+pub(super) fn ack_failure(ack: AckError, message: String) -> Failure {
+    Failure::new(exit::REFUSED, ack_code(ack), message, ack_advice(ack))
+}
+
+pub(super) const fn ack_code(ack: AckError) -> &'static str {
+    match ack {
+        AckError::Expired => "acknowledgement_expired",
+        AckError::Future => "clock_wrong",
+        _ => "not_acknowledged",
+    }
+}
+
+pub(super) const fn ack_advice(ack: AckError) -> &'static str {
+    match ack {
+        AckError::Future => {
+            "The person who signed it sets their computer's clock and knocks again; if their clock is right, set yours."
+        }
+        AckError::TooLasting | AckError::Malformed | AckError::BadSignature => {
+            "The program of the person who signed it is at fault: they update hearth, and join by a new invite."
+        }
+        _ => "The person needs a new invite, and to read and acknowledge its agreement.",
+    }
+}
+
+pub(super) const MAKE_FACILITATOR: &str =
+    "Make somebody else facilitator first: `hearth role ROOM NAME facilitator`.";
+
+/// Why a member who is not in a room cannot do what is done inside.
+pub(crate) fn not_inside(standing: &Standing) -> Failure {
+    if let Standing::Declined { words, by: Some(_) } = standing
+        && !words.is_empty()
+    {
+        let message = format!("the facilitator declined your knock: {}", one_line(words));
+        let advice = "Only you learn of it. Ask the person who invited you.";
+        return Failure::new(exit::REFUSED, "not_member", message, advice);
+    }
+    let (message, advice) = match standing {
+        Standing::Knocking => {
+            ("you wait to be admitted", "Wait for a facilitator; then use the same command again.")
+        }
+        Standing::Declined { by: Some(_), .. } => {
+            ("your knock was declined", "Ask the facilitator who invited you.")
+        }
+        Standing::Declined { by: None, .. } => (
+            "the relay says that your knock was declined, and no facilitator's signature says so",
+            "Ask the facilitator who invited you, by another way.",
+        ),
+        Standing::Lapsed => (
+            "the agreement changed, and waits for your acknowledgement",
+            "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
+        ),
+        Standing::Left => ("you left this room", "Ask for a new invite if you want to come back."),
+        Standing::Removed(_) => ("you were removed from this room", "Ask a facilitator."),
+        Standing::Member => ("the relay does not know you in this room", "Ask a facilitator."),
+        Standing::Opening(_) => (
+            "the relay has not opened this room yet",
+            "What you wrote waits. Repeat the same command with the same grant: `hearth room create TITLE --agreement FILE --as NAME`; or give it up with `hearth room wipe ROOM`.",
+        ),
+    };
+    let code = if *standing == Standing::Lapsed { "not_acknowledged" } else { "not_member" };
+    let kept = matches!(standing, Standing::Opening(_));
+    Failure { kept, ..Failure::new(exit::REFUSED, code, message, advice) }
+}
+
+/// Says that the text of a version of the agreement is not on this device.
+pub(crate) fn text_missing(standing: &Standing) -> Failure {
+    let advice = match standing {
+        Standing::Member => {
+            "A facilitator's next command sends it: repeat this afterwards. Otherwise ask a facilitator for `hearth agreement withdraw ROOM`, then `hearth agreement amend ROOM FILE --material`."
+        }
+        _ => "Ask a facilitator for an invite, and `hearth join`: your history stays.",
+    };
+    Failure { advice: advice.into(), ..EngineError::NoText.into() }
+}
+
+/// Says that two clocks are too far apart.
+pub(crate) fn clock_wrong(moment: Moment, advice: &'static str) -> Failure {
+    let (own, relay) = (show::rfc3339(moment.own), show::rfc3339(moment.relay));
+    let message = format!("this computer's clock says {own}, and the relay's {relay}");
+    Failure::new(exit::FAILED, "clock_wrong", message, advice)
+}
