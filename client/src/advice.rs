@@ -48,6 +48,7 @@ fn with_room(command: &str, room: &str) -> String {
 fn in_chat_alone(command: &str) -> Option<String> {
     let mut words = command.strip_prefix(PROGRAM)?.split(' ');
     let name = match words.next()? {
+        "room" if words.next() == Some("list") => return Some("/rooms".to_owned()),
         // The chat has these two by themselves.
         "agreement" => match words.next()? {
             "show" => "agreement",

@@ -14,6 +14,7 @@ use hearth_session::{
     network::Network,
     session::{self, Session},
 };
+use rustix::process::Signal;
 use tokio::time::timeout;
 
 use super::shared_profile::second_room;
@@ -117,6 +118,33 @@ async fn dropped_wait_undoes_nothing() {
     await_view(&client, &circle.room, |view| view.outbox.is_empty() && view.last > Seq(0)).await;
     assert_eq!(texts(&client, &circle.room).await, ["Nobody waits"]);
     client.close().await;
+}
+
+/// Words are stored while the room's task waits for the relay on behalf of another command.
+#[tokio::test]
+async fn busy_room_delays_no_words() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let client = client_of(&circle.fay);
+    await_view(&client, &circle.room, |view| matches!(view.link, Link::Up(_))).await;
+    relay.signal(Signal::STOP);
+    {
+        let status = client.ask(&circle.room, Command::Status, Consent::Unasked);
+        let mut status = std::pin::pin!(status);
+        assert!((&mut status).now_or_never().is_none());
+        let saying = say(&client, &circle.room, "Said meanwhile");
+        assert!(saying.now_or_never().is_none());
+        // The program ends before the relay answers.
+        client.rooms().await.unwrap();
+    }
+    timeout(Duration::from_secs(10), client.close())
+        .await
+        .expect("it closes beside a silent relay");
+    relay.signal(Signal::CONT);
+    let outbox = circle.fay("outbox", &[]);
+    let sent = circle.history(&circle.fay);
+    let has = |rows: &[serde_json::Value]| rows.iter().any(|row| row["text"] == "Said meanwhile");
+    assert!(has(&outbox) || has(&sent), "{outbox:?} {sent:?}");
 }
 
 #[tokio::test]

@@ -73,6 +73,36 @@ fn second_program_follows_open_profile() {
 }
 
 #[test]
+fn agreement_is_amended_beside_a_chat() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = enter(&circle, &circle.fay);
+    let text = hearth_kit::text_file("What is said here stays here. I tell nobody who is here.");
+    let path = text.path().to_str().unwrap();
+    let rooms = circle.fay.does(&["room", "list"]);
+    assert_eq!(rooms[0]["room"], json!(circle.room));
+    circle.fay.does(&["agreement", "amend", &circle.room, path, "--material"]);
+    chat.await_line("the amendment", |line| line.contains("issued version 2"));
+    let shown = circle.fay.does(&["agreement", "show", &circle.room]);
+    assert_eq!(shown[0]["version"], 2);
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+}
+
+#[test]
+fn failed_room_keeps_next_words_back() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let mut chat = enter(&circle, &circle.fay);
+    chat.type_line("/room nosuch");
+    chat.type_line("meant for others");
+    chat.await_line("that it is not said", |line| line.contains("you are still in"));
+    chat.type_line("/quit");
+    assert_eq!(chat.wait_open().code, Some(0));
+    assert!(circle.history(&circle.fay).is_empty());
+}
+
+#[test]
 fn stale_socket_is_replaced() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);

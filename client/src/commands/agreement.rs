@@ -1,15 +1,117 @@
 //! A room's agreement: its versions, read, compared and acknowledged by a member.
 
-use hearth_engine::agreement::Agreement;
-use hearth_session::client::{Command, Outcome};
+use hearth_engine::agreement::{Agreement, Change};
+use hearth_session::client::{AskError, Client, Command, Consent, Outcome};
 use hearth_text::escape;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Result, shell::Shell};
+use super::{
+    Result,
+    inside::Asking,
+    shell::{Shell, question_words},
+};
 use crate::{
     failure::text_missing,
     show::{self, Output},
 };
+
+/// A command about a room's agreement that needs nobody's signature at a terminal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum OfAgreement {
+    Show,
+    Diff,
+    Amend { text: String, material: bool, millis: u64 },
+    Enact,
+    Withdraw,
+}
+
+/// Does one command, and tells what was found beside it. `ask` fails if the person does not agree.
+pub(super) async fn perform(
+    client: &Client,
+    room: &str,
+    out: &Output,
+    command: &OfAgreement,
+    ask: impl AsyncFn(Asking<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut events = client.events();
+    let mut shell = Shell::new(client, room, out).await?;
+    let done = done(&shell, command, ask).await;
+    shell.remark_all(&mut events);
+    let told = shell.tell_mismatches().await;
+    done.map_err(|failure| failure.in_room(&shell.room))?;
+    told.map(|_| ())
+}
+
+async fn done(
+    shell: &Shell,
+    command: &OfAgreement,
+    ask: impl AsyncFn(Asking<'_>) -> Result<()>,
+) -> Result<()> {
+    let out = &shell.out;
+    match command {
+        OfAgreement::Show => {
+            shell.refresh().await?;
+            show(shell).await
+        }
+        OfAgreement::Diff => {
+            shell.refresh().await?;
+            diff(shell).await
+        }
+        OfAgreement::Amend { text, material, millis } => {
+            let change = if *material { Change::Material } else { Change::Editorial };
+            let command = Command::Amend { text: text.clone(), change, millis: *millis };
+            match asked(shell, command, ask).await? {
+                Outcome::Amended { agreement, in_force } => amended(out, &agreement, in_force),
+                _ => Ok(()),
+            }
+        }
+        OfAgreement::Enact => {
+            asked(shell, Command::Enact, ask).await?;
+            Ok(out.say(&json!({"done": "enact"}), "The new agreement is in force.")?)
+        }
+        OfAgreement::Withdraw => {
+            asked(shell, Command::WithdrawAmendment, ask).await?;
+            let text =
+                "The amendment is withdrawn. The version in force stays; nobody has to sign again.";
+            Ok(out.say(&json!({"done": "withdraw_amendment"}), text)?)
+        }
+    }
+}
+
+/// Asks the room, and a person for what it needs.
+async fn asked(
+    shell: &Shell,
+    command: Command,
+    ask: impl AsyncFn(Asking<'_>) -> Result<()>,
+) -> Result<Outcome> {
+    let mut consent = Consent::Unasked;
+    loop {
+        match shell.client.ask(&shell.room, command.clone(), consent).await {
+            Err(AskError::NeedsConsent(question)) => {
+                let words = shell.out.advice(&question_words(&question));
+                ask(Asking { question: &question, words: &words }).await?;
+                consent = Consent::To(question);
+            }
+            became => return Ok(became?),
+        }
+    }
+}
+
+fn amended(out: &Output, agreement: &Agreement, in_force: bool) -> Result<()> {
+    let id = agreement.id().to_hex();
+    let material = agreement.change == Change::Material;
+    let object = json!({
+        "done": "amend",
+        "agreement": id,
+        "version": agreement.version,
+        "in_force": in_force,
+        "acknowledged": material,
+        "effective": show::rfc3339(agreement.effective),
+    });
+    let signed = if material { "; you have signed it" } else { "" };
+    Ok(out.say(&object, &format!("Version {} issued, id {id}{signed}", agreement.version))?)
+}
 
 /// The versions of an agreement that a member deals with.
 pub(super) struct Versions {
@@ -29,12 +131,20 @@ pub(super) async fn versions(shell: &Shell) -> Result<Versions> {
     }
 }
 
+/// Returns the coming version, or the one in force.
+async fn newest(shell: &Shell) -> Result<Agreement> {
+    let Versions { current, coming, .. } = versions(shell).await?;
+    coming.unwrap_or(current).ok_or_else(|| text_missing(&shell.view().standing))
+}
+
+/// Returns the coming version, or the one in force, as people read it.
+pub(super) async fn shown(shell: &Shell) -> Result<String> {
+    Ok(text(&newest(shell).await?, &shell.view().title))
+}
+
 /// Prints the coming version, or the one in force.
 pub(super) async fn show(shell: &Shell) -> Result<()> {
-    let Versions { current, coming, .. } = versions(shell).await?;
-    let view = shell.view();
-    let agreement = coming.unwrap_or(current).ok_or_else(|| text_missing(&view.standing))?;
-    print(&shell.out, &agreement, &view.title)
+    print(&shell.out, &newest(shell).await?, &shell.view().title)
 }
 
 /// Prints what changed since the version that this member acknowledged.
@@ -81,13 +191,18 @@ pub(super) fn print(out: &Output, agreement: &Agreement, title: &str) -> Result<
         "title": title,
         "text": agreement.text,
     });
-    let text = format!(
-        "{}\n\n{}\n\nVersion {}\nAgreement id: {id}",
+    Ok(out.say(&object, &text(agreement, title))?)
+}
+
+/// Returns one version as people read it.
+pub(super) fn text(agreement: &Agreement, title: &str) -> String {
+    format!(
+        "{}\n\n{}\n\nVersion {}\nAgreement id: {}",
         escape::one_line(title),
         escape::many_lines(agreement.text.trim_end(), ""),
-        agreement.version
-    );
-    Ok(out.say(&object, &text)?)
+        agreement.version,
+        agreement.id()
+    )
 }
 
 /// Whether somebody typed that they acknowledge.

@@ -1,18 +1,17 @@
 //! At the door: reading an agreement, acknowledging it, knocking, waiting, coming back.
 
-use std::{io::IsTerminal as _, sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, time::Duration};
 
 use hearth_console::line;
 use hearth_engine::{
     EngineError, Room,
-    agreement::{Agreement, CLOCK_SKEW_MILLIS, Change, Preview},
+    agreement::{Agreement, CLOCK_SKEW_MILLIS, Preview},
     clock::Moment,
     join::Joining,
     state::Standing,
 };
 use hearth_protocol::{ClientFrame, Digest, Millis, RejectCode, invite::Invite};
 use hearth_session::{
-    client::{Command, Outcome, RoomView},
     connection::{Connection, RequestError},
     live::{self, Answer, Live, LiveError, now},
     network::Network,
@@ -21,8 +20,12 @@ use hearth_text::{escape, name};
 use serde_json::json;
 
 use super::{
-    Context, NOT_POST_QUANTUM, Open, Result, Wanted, interactive, rooms,
-    shell::{Shell, outdated},
+    Context, NOT_POST_QUANTUM, Open, Result, Wanted,
+    agreement::{self as versions, OfAgreement},
+    inside::ask_here,
+    interactive, rooms,
+    shell::outdated,
+    socket,
 };
 use crate::{
     cli::{AgreementCommand, Join},
@@ -419,15 +422,17 @@ pub(super) async fn burn(context: &Context, link: Option<String>) -> Result<()> 
 pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> Result<()> {
     match command {
         AgreementCommand::Show { target } => match target.as_deref().map(str::trim) {
-            Some(room) if room != "-" && !is_link(room) => show_of_room(context, room).await,
+            Some(room) if room != "-" && !is_link(room) => {
+                of_room(context, room, OfAgreement::Show).await
+            }
             link => {
                 let link = context.invite(link, Wanted::Invite("agreement show"))?;
                 let (connection, preview) = live::look(&Network::machine(), &link).await?;
                 connection.close().await;
-                print_agreement(context, &preview.agreement, &preview.title)
+                versions::print(&context.out, &preview.agreement, &preview.title)
             }
         },
-        AgreementCommand::Diff { room } => diff(context, &room).await,
+        AgreementCommand::Diff { room } => of_room(context, &room, OfAgreement::Diff).await,
         AgreementCommand::Amend { room, file, material, editorial, effective } => {
             if !material && !editorial {
                 return Err(kind_missing(&room, &file));
@@ -438,23 +443,13 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
                 None => 0,
             };
             let wait = u64::try_from(wait).unwrap_or(u64::MAX);
-            let change = if material { Change::Material } else { Change::Editorial };
-            amend(context, &room, text, change, wait).await
+            of_room(context, &room, OfAgreement::Amend { text, material, millis: wait }).await
         }
         AgreementCommand::Acknowledge { room, acknowledge, no_wait } => {
             Box::pin(acknowledge_again(context, &room, acknowledge, no_wait)).await
         }
-        AgreementCommand::Enact { room } => {
-            let asked = of_room(context, &room, Command::Enact).await;
-            asked?;
-            Ok(context.out.say(&json!({"done": "enact"}), "The new agreement is in force.")?)
-        }
-        AgreementCommand::Withdraw { room } => {
-            of_room(context, &room, Command::WithdrawAmendment).await?;
-            let text =
-                "The amendment is withdrawn. The version in force stays; nobody has to sign again.";
-            Ok(context.out.say(&json!({"done": "withdraw_amendment"}), text)?)
-        }
+        AgreementCommand::Enact { room } => of_room(context, &room, OfAgreement::Enact).await,
+        AgreementCommand::Withdraw { room } => of_room(context, &room, OfAgreement::Withdraw).await,
         // Handled before a profile is needed.
         AgreementCommand::Template => Ok(()),
     }
@@ -482,122 +477,24 @@ fn time_failure(error: when::WhenError) -> Failure {
     Failure::usage(error.to_string(), "For example: 30m, 2h, 7d.")
 }
 
-fn print_agreement(context: &Context, agreement: &Agreement, title: &str) -> Result<()> {
-    let id = agreement.id().to_hex();
-    let object = json!({
-        "agreement": id,
-        "id": id,
-        "version": agreement.version,
-        "language": agreement.language,
-        "effective": show::rfc3339(agreement.effective),
-        "title": title,
-        "text": agreement.text,
-    });
-    let text = format!(
-        "{}\n\n{}\n\nVersion {}\nAgreement id: {id}",
-        escape::one_line(title),
-        escape::many_lines(agreement.text.trim_end(), ""),
-        agreement.version
-    );
-    Ok(context.out.say(&object, &text)?)
-}
-
 /// Whether a text is meant as a link, and not as a room.
 fn is_link(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     link::is_meant(text) || lower.starts_with("hearth:") || lower.starts_with("hearth+plain")
 }
 
-/// Does one command in a room on a client of its own, asking a person for what it needs, and tells what was found beside it.
-async fn of_room(context: &Context, room: &str, command: Command) -> Result<Outcome> {
-    let client = context.client()?;
-    let mut events = client.events();
-    let mut shell = Shell::new(&client, room, &context.out).await?;
-    let became = shell.ask_person(command).await;
-    shell.remark_all(&mut events);
-    let told = shell.tell_mismatches().await;
-    drop(shell);
-    client.close().await;
-    let became = became?;
-    told?;
-    Ok(became)
-}
-
-/// Returns the texts of the agreement that this profile has, as the relay has them if it can be reached.
-async fn agreements(context: &Context, room: &str) -> Result<(Outcome, Arc<RoomView>)> {
-    let client = context.client()?;
-    let mut events = client.events();
-    let mut shell = Shell::new(&client, room, &context.out).await?;
-    let fresh = shell.refresh().await;
-    shell.remark_all(&mut events);
-    let agreements = shell.ask(Command::Agreements).await;
-    let view = shell.view();
-    drop(shell);
-    client.close().await;
-    fresh?;
-    Ok((agreements?, view))
-}
-
-async fn show_of_room(context: &Context, room: &str) -> Result<()> {
-    let (became, view) = agreements(context, room).await?;
-    let Outcome::Agreements { current, coming, .. } = became else { return Ok(()) };
-    let agreement = coming.unwrap_or(current).ok_or_else(|| text_missing(&view.standing))?;
-    print_agreement(context, &agreement, &view.title)
-}
-
-async fn diff(context: &Context, room: &str) -> Result<()> {
-    let (became, view) = agreements(context, room).await?;
-    let Outcome::Agreements { mine, coming, .. } = became else { return Ok(()) };
-    let Some(new) = coming else {
-        return Ok(context
-            .out
-            .say(&json!({"changed": false}), "Nothing changed since you acknowledged.")?);
+/// Does one command about a room's agreement on a client of its own, or on the one that has the profile open.
+async fn of_room(context: &Context, room: &str, command: OfAgreement) -> Result<()> {
+    let client = match context.client() {
+        Err(failure) if failure.code == "profile_in_use" => {
+            let wanted = socket::Wanted::Agreement { room: room.to_owned(), command };
+            return socket::run(context, wanted, failure).await;
+        }
+        client => client?,
     };
-    let old = mine.ok_or_else(|| text_missing(&view.standing))?;
-    let new = new.ok_or_else(|| text_missing(&view.standing))?;
-    let (gone, come) = (lines_only_in(&old, &new), lines_only_in(&new, &old));
-    let object = json!({
-        "changed": true,
-        "agreement": new.id().to_hex(),
-        "version": new.version,
-        "removed": gone,
-        "added": come,
-    });
-    let mut text: Vec<String> = gone.iter().map(|l| format!("- {}", escape::one_line(l))).collect();
-    text.extend(come.iter().map(|l| format!("+ {}", escape::one_line(l))));
-    if text.is_empty() {
-        text.push(format!("Version {} has the lines that you acknowledged.", new.version));
-    }
-    Ok(context.out.say(&object, &text.join("\n"))?)
-}
-
-fn lines_only_in<'a>(one: &'a Agreement, other: &Agreement) -> Vec<&'a str> {
-    let others: std::collections::HashSet<&str> = other.text.lines().map(str::trim).collect();
-    let lines = one.text.lines().filter(|l| !l.trim().is_empty());
-    lines.filter(|l| !others.contains(l.trim())).collect()
-}
-
-async fn amend(
-    context: &Context,
-    room: &str,
-    text: String,
-    change: Change,
-    millis: u64,
-) -> Result<()> {
-    let amended = of_room(context, room, Command::Amend { text, change, millis }).await?;
-    let Outcome::Amended { agreement, in_force } = amended else { return Ok(()) };
-    let id = agreement.id().to_hex();
-    let object = json!({
-        "done": "amend",
-        "agreement": id,
-        "version": agreement.version,
-        "in_force": in_force,
-        "acknowledged": change == Change::Material,
-        "effective": show::rfc3339(agreement.effective),
-    });
-    let signed = if change == Change::Material { "; you have signed it" } else { "" };
-    let text = format!("Version {} issued, id {id}{signed}", agreement.version);
-    Ok(context.out.say(&object, &text)?)
+    let done = versions::perform(&client, room, &context.out, &command, ask_here).await;
+    client.close().await;
+    done
 }
 
 /// Catches up if the relay can be reached, and says so if not; fails only if something lied.

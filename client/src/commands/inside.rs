@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     }
     let client = match context.client() {
         Err(failure) if failure.code == "profile_in_use" => {
-            return socket::run(context, command, failure).await;
+            return socket::run(context, socket::Wanted::Room(command), failure).await;
         }
         Err(failure) if is_send => return Err(unsent(failure)),
         client => client?,
@@ -45,16 +45,7 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
             let followed = follow::run(&client, command.room(), &context.out, until);
             socket::beside(serving, followed).await
         }
-        command => {
-            perform(&client, &command, &context.out, async |asked: Asking<'_>| {
-                let Asking { question, words } = asked;
-                match question.is_for_programs() {
-                    true => confirm(false, words),
-                    false => confirm_person(false, words),
-                }
-            })
-            .await
-        }
+        command => perform(&client, &command, &context.out, ask_here).await,
     };
     client.close().await;
     done
@@ -64,6 +55,15 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
 pub(super) struct Asking<'a> {
     pub(super) question: &'a Question,
     pub(super) words: &'a str,
+}
+
+/// Asks the person at this terminal.
+pub(super) async fn ask_here(asked: Asking<'_>) -> Result<()> {
+    let Asking { question, words } = asked;
+    match question.is_for_programs() {
+        true => confirm(false, words),
+        false => confirm_person(false, words),
+    }
 }
 
 /// Does one command in a room, and tells what was found beside it. `ask` fails if the person does not agree.

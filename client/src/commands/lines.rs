@@ -106,6 +106,10 @@ impl<'a> Lines<'a> {
                 return tell(&[failed(&Value::Null, &Failure::usage(error.to_string(), HOW))]);
             }
         };
+        if asked.watch.is_some() != asked.args.is_empty() {
+            let failure = Failure::usage("a line has either args or watch", HOW);
+            return tell(&[failed(&asked.id, &failure)]);
+        }
         if let Some(room) = &asked.watch {
             let watched = self.watch(room).await;
             let answer = match watched {
@@ -204,7 +208,13 @@ fn room_command(args: &[String]) -> Result<InRoom> {
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         Failure::usage(first.to_owned(), HOW)
     })?;
+    if cli.home.is_some() && args.iter().any(|word| word.starts_with("--home")) {
+        return Err(Failure::usage("the profile is that of `hearth lines`", HOW));
+    }
     match cli.command {
+        Command::In(InRoom::Send { text, .. }) if text == "-" => {
+            Err(Failure::usage("standard input has the commands here: give the words", HOW))
+        }
         Command::In(InRoom::Follow { .. }) => Err(Failure::usage("rows are told by watching", HOW)),
         Command::In(command) => Ok(command),
         _ => Err(Failure::usage("that is not a command in a room", HOW)),

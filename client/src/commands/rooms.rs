@@ -7,14 +7,15 @@ use hearth_engine::{
     Room, agreement::AGREEMENT_BYTES_MAX, join::Founding, mls::Suite, policy::TITLE_CHARS_MAX,
 };
 use hearth_protocol::RoomNumbers;
-use hearth_session::{live, network::Network};
+use hearth_session::{client::Client, live, network::Network};
 use hearth_text::{escape, name};
 use serde_json::json;
 
-use super::{Context, Open, Result, interactive, read_text, template};
+use super::{Context, Open, Result, interactive, read_text, socket, template};
 use crate::{
     cli::{RoomCommand, SuiteArg},
     failure::{Failure, exit},
+    show::Output,
 };
 
 pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
@@ -59,7 +60,7 @@ pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
             });
             Ok(context.out.say(&object, &state.local_name)?)
         }
-        RoomCommand::List => list(context),
+        RoomCommand::List => list(context).await,
         RoomCommand::Rename { room, name } => {
             let open = context.open()?;
             let wanted = slug(&name);
@@ -124,31 +125,42 @@ pub(super) fn confirm_person(yes: bool, question: &str) -> Result<()> {
     confirm(yes || !std::io::stdin().is_terminal(), question)
 }
 
-fn list(context: &Context) -> Result<()> {
-    let open = context.open()?;
-    let rooms = Room::all(open.store(), &open.crypto)?;
+async fn list(context: &Context) -> Result<()> {
+    let client = match context.client() {
+        Err(failure) if failure.code == "profile_in_use" => {
+            return socket::run(context, socket::Wanted::Rooms, failure).await;
+        }
+        client => client?,
+    };
+    let done = list_of(&client, &context.out).await;
+    client.close().await;
+    done
+}
+
+/// Lists a client's rooms.
+pub(super) async fn list_of(client: &Client, out: &Output) -> Result<()> {
+    let rooms = client.rooms().await?;
     if rooms.is_empty() {
-        context.out.say_none("This profile has no room yet. `hearth join` takes an invite.")?;
+        out.say_none("This profile has no room yet. `hearth join` takes an invite.")?;
     }
     for room in rooms {
-        let state = room.state();
         let object = json!({
-            "room": state.local_name,
-            "id": state.room.to_hex(),
-            "title": state.title,
-            "name": state.name,
-            "standing": state.standing.as_str(),
-            "relay": state.address().to_string(),
-            "seq": room.cursor().seq.0,
+            "room": room.name,
+            "id": room.id.to_hex(),
+            "title": room.title,
+            "name": room.me,
+            "standing": room.standing.as_str(),
+            "relay": room.address.to_string(),
+            "seq": room.seq.0,
         });
         let text = format!(
             "{:24} {:10} {} (as {})",
-            state.local_name,
-            state.standing.as_str(),
-            escape::one_line(&state.title),
-            escape::one_line(&state.name)
+            room.name,
+            room.standing.as_str(),
+            escape::one_line(&room.title),
+            escape::one_line(&room.me)
         );
-        context.out.say(&object, &text)?;
+        out.say(&object, &text)?;
     }
     Ok(())
 }

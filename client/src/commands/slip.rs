@@ -296,8 +296,10 @@ pub(super) fn unknown(word: &str) -> String {
     let word = escape::one_line(word);
     let outside = Cli::command().get_subcommands().any(|c| c.get_name() == word);
     if outside {
+        let room =
+            if matches!(word.as_str(), "steward" | "chat" | "receipt") { " ROOM" } else { "" };
         return format!(
-            "/{word} does not work in the chat; nothing was sent. Type /quit, then `hearth {word}`."
+            "/{word} does not work in the chat; nothing was sent. Type /quit, then `hearth {word}{room}`."
         );
     }
     match nearest_usage(&word) {

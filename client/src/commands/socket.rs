@@ -27,9 +27,11 @@ use tokio::{
 };
 
 use super::{
-    Context, Result, follow,
+    Context, Result,
+    agreement::{self, OfAgreement},
+    follow,
     inside::{Asking, perform},
-    rooms::{confirm, confirm_person},
+    rooms::{self, confirm, confirm_person},
 };
 use crate::{
     cli::InRoom,
@@ -40,7 +42,9 @@ use crate::{
 /// The socket's name in the profile's folder.
 const NAME: &str = "hearth.sock";
 /// Other processes that are answered at a time.
-const PEERS_MAX: usize = 8;
+const PEERS_MAX: usize = 32;
+/// Wait after a connection that cannot be accepted.
+const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// Bytes of one line: the longest text, escaped.
 const LINE_BYTES_MAX: u64 = 256 * 1024;
 /// Longest wait for a request after a connection, and for an answer of the process that has the profile.
@@ -55,7 +59,18 @@ struct Request {
     version: String,
     json: bool,
     columns: Option<usize>,
-    command: InRoom,
+    wanted: Wanted,
+}
+
+/// A command that the program with the open profile does for another.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Wanted {
+    /// In a room.
+    Room(InRoom),
+    /// About a room's agreement.
+    Agreement { room: String, command: OfAgreement },
+    /// The profile's rooms.
+    Rooms,
 }
 
 /// What it is answered, line by line.
@@ -116,11 +131,14 @@ pub(super) async fn serve(context: &Context, client: &Client) {
     loop {
         tokio::select! {
             accepted = listening.socket.accept(), if peers.len() < PEERS_MAX => {
-                if let Ok((stream, _)) = accepted
-                    && is_own(&stream)
-                {
+                match accepted {
                     // A peer that goes away in the middle undoes nothing.
-                    peers.push(answer(stream, client).map(|_| ()));
+                    Ok((stream, _)) if is_own(&stream) => {
+                        peers.push(answer(stream, client).map(|_| ()));
+                    }
+                    Ok(_) => {}
+                    // Where descriptors are short, to try at once would only cost time.
+                    Err(_) => tokio::time::sleep(AFTER_FAILURE).await,
                 }
             }
             Some(()) = peers.next(), if !peers.is_empty() => {}
@@ -197,15 +215,17 @@ async fn answer(stream: UnixStream, client: &Client) -> io::Result<()> {
     let (reader, writer) = (Mutex::new(reader), Mutex::new(writer));
     let ended = {
         let work = async {
-            match &asked.command {
-                InRoom::Follow { room } => {
-                    let until = follow::Until { stop: gone(&reader), end: std::future::pending() };
+            let ask = async |asking: Asking<'_>| ask(&reader, &writer, &sink, asking).await;
+            match &asked.wanted {
+                Wanted::Room(InRoom::Follow { room }) => {
+                    let until = follow::Until { stop: std::future::pending(), end: gone(&reader) };
                     follow::run(client, room, &out, until).await
                 }
-                command => {
-                    let ask = async |asking: Asking<'_>| ask(&reader, &writer, &sink, asking).await;
-                    perform(client, command, &out, ask).await
+                Wanted::Room(command) => perform(client, command, &out, ask).await,
+                Wanted::Agreement { room, command } => {
+                    agreement::perform(client, room, &out, command, ask).await
                 }
+                Wanted::Rooms => rooms::list_of(client, &out).await,
             }
         };
         let mut work = std::pin::pin!(work);
@@ -278,7 +298,7 @@ async fn print(writer: &mut OwnedWriteHalf, sink: &Sink) -> io::Result<()> {
 }
 
 /// Has a command done by the process that has the profile open. `in_use` is what there is to say if that one does not answer.
-pub(super) async fn run(context: &Context, command: InRoom, in_use: Failure) -> Result<()> {
+pub(super) async fn run(context: &Context, wanted: Wanted, in_use: Failure) -> Result<()> {
     let path = context.home()?.join(NAME);
     let Ok(stream) = UnixStream::connect(&path).await else { return Err(in_use) };
     if !is_own(&stream) {
@@ -290,7 +310,7 @@ pub(super) async fn run(context: &Context, command: InRoom, in_use: Failure) -> 
         version: env!("CARGO_PKG_VERSION").to_owned(),
         json: context.out.is_json(),
         columns: line::columns(),
-        command,
+        wanted,
     };
     let taken = async {
         write(&mut writer, &request).await?;
@@ -301,8 +321,28 @@ pub(super) async fn run(context: &Context, command: InRoom, in_use: Failure) -> 
         Ok(Answer::End(Some(told))) => return Err(told.into()),
         _ => return Err(in_use),
     }
+    // A follower ends by a signal, or with its input once what is there was printed, as one without a socket does.
+    let follows = matches!(request.wanted, Wanted::Room(InRoom::Follow { .. }));
+    let until = follow::until_stopped();
+    let (mut stop, mut end) = (std::pin::pin!(until.stop), std::pin::pin!(until.end));
+    let mut open = true;
     loop {
-        match read::<Answer>(&mut reader).await {
+        let answer = {
+            let mut reading = std::pin::pin!(read::<Answer>(&mut reader));
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut stop, if follows => return Ok(()),
+                    answer = &mut reading => break answer,
+                    () = &mut end, if follows && open => {
+                        open = false;
+                        // If the other end has gone, the next read says so.
+                        let _ = writer.shutdown().await;
+                    }
+                }
+            }
+        };
+        match answer {
             Ok(Answer::Taken) => {}
             Ok(Answer::Print(Printed::Out(text))) => context.out.line(&text)?,
             Ok(Answer::Print(Printed::Err(text))) => context.out.remark(&text),
@@ -323,7 +363,7 @@ pub(super) async fn run(context: &Context, command: InRoom, in_use: Failure) -> 
                     exit::FAILED,
                     "profile_in_use",
                     "the other hearth ended before it answered",
-                    "`hearth log ROOM` and `hearth read ROOM` show what was done; what you wrote is kept.",
+                    "Look before you repeat it: `hearth outbox ROOM` lists what waits, `hearth read ROOM` and `hearth log ROOM` show what was done.",
                 ));
             }
         }

@@ -1180,8 +1180,13 @@ fn d3_agreement_is_signed_in_chat() {
     chat.type_line("/acknowledge");
     chat.await_line("the text", |line| line.contains("I tell nobody who is here"));
     chat.await_line("the question", |line| line.contains("type I acknowledge"));
-    chat.type_line("not yet");
+    chat.type_line("I acknowlege");
     chat.await_line("that nothing was signed", |line| line.contains("nothing was signed"));
+    chat.type_line("");
+    chat.await_line("that nothing was signed", |line| line.contains("nothing was signed"));
+    // Nobody posts that sentence by a slip.
+    chat.type_line("I acknowledge");
+    chat.await_line("where it is signed", |line| line.contains("not said to the room"));
     assert_eq!(circle.fay("status", &[])[0]["pending_unsigned"], json!(["Ben"]));
     chat.type_line("/acknowledge");
     chat.await_line("the question", |line| line.contains("type I acknowledge"));
@@ -1729,7 +1734,7 @@ fn is_held(chat: &mut hearth_kit::Running, text: &str) {
 
 /// On 0.1 nobody was told when a pause was over, and what had waited went out late with the next line.
 #[test]
-fn d6_yes_sends_what_pause_held() {
+fn d6_command_sends_what_pause_held() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
@@ -1749,13 +1754,13 @@ fn d6_yes_sends_what_pause_held() {
     }
     chat.await_line("the rest", |line| line.contains("and 1 more message"));
     chat.await_line("the question", |line| {
-        line.contains("Type yes to send them") && line.contains("/outbox --drop all")
+        line.contains("`/outbox --send all` sends them") && line.contains("/outbox --drop all")
     });
     assert!(texts(&circle.history(&circle.fay)).is_empty());
     // To look does not answer.
     chat.type_line("/outbox");
     chat.await_line("the list", |line| line.contains("the room was paused): four"));
-    chat.type_line("YES");
+    chat.type_line("/outbox --send all");
     chat.await_line("the last of them", |line| line.contains("Ben: four"));
     chat.type_line("on we go");
     chat.await_line("it", |line| line.contains("Ben: on we go"));
@@ -1777,10 +1782,10 @@ fn d6_talking_on_sends_nothing_late() {
     circle.fay("pause", &["3s"]);
     is_held(&mut chat, "meant for then");
     chat.await_line("the end", |line| line.trim_end() == "-- the pause is over");
-    chat.await_line("the question", |line| line.contains("Type yes to send it"));
+    chat.await_line("the question", |line| line.contains("sends it, `/outbox --drop"));
     chat.type_line("good evening");
     chat.await_line("it", |line| line.contains("Ben: good evening"));
-    // No answer to a question any more, but words.
+    // No answer to a question, but words to somebody else.
     chat.type_line("yes");
     chat.await_line("it", |line| line.contains("Ben: yes"));
     chat.type_line("/quit");
@@ -1789,7 +1794,7 @@ fn d6_talking_on_sends_nothing_late() {
     assert_eq!(texts(&circle.history(&circle.fay)), ["good evening", "yes", "and from outside"]);
     // The next chat asks again, because it is still there.
     let mut chat = ben.starts_plainly(&["chat", &circle.room]);
-    chat.await_line("the question", |line| line.contains("Type yes to send it"));
+    chat.await_line("the question", |line| line.contains("sends it, `/outbox --drop"));
     let id = waiting_id(&mut chat);
     chat.type_line(&format!("/outbox --drop {id}"));
     chat.await_line("that it is dropped", |line| line.contains("nobody gets it"));
@@ -1823,8 +1828,8 @@ fn d6_every_end_is_told() {
         is_held(&mut chat, &words);
         circle.fay(end, &back);
         chat.await_line("the end", |line| line.trim_end() == told);
-        chat.await_line("the question", |line| line.contains("Type yes to send it"));
-        chat.type_line("yes");
+        chat.await_line("the question", |line| line.contains("sends it, `/outbox --drop"));
+        chat.type_line("/outbox --send all");
         chat.await_line("it", |line| line.contains(&format!("Ben: {words}")));
         chat.type_line("/quit");
         assert_eq!(chat.wait_open().code, Some(0));
@@ -1835,7 +1840,7 @@ fn d6_every_end_is_told() {
     circle.fay("resume", &[]);
     let mut chat = ben.starts_plainly(&["chat", &circle.room]);
     chat.await_line("the end", |line| line.trim_end() == "-- the pause is over");
-    chat.await_line("the question", |line| line.contains("Type yes to send it"));
+    chat.await_line("the question", |line| line.contains("sends it, `/outbox --drop"));
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
     circle.fay("pause", &["10m"]);

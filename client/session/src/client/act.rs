@@ -102,6 +102,10 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             if moment.apart() > CLOCK_WRONG_MILLIS {
                 return Err(AskError::ClockWrong(moment));
             }
+            // The version may have been withdrawn since it was shown.
+            if live.room.coming_agreement()? != Some(agreement.id()) {
+                return Err(EngineError::AgreementMismatch.into());
+            }
             live.acknowledge(&agreement).await?;
             Ok(Outcome::Done)
         }
@@ -357,7 +361,11 @@ fn drop_waiting(room: &mut Room<'_>, id: MessageId) -> Result {
     if room.is_under_way(&id)? {
         return Err(AskError::UnderWay(id));
     }
-    Ok(Outcome::Dropped(room.drop_waiting(&id)?))
+    match room.drop_waiting(&id)? {
+        true => Ok(Outcome::Dropped(true)),
+        // It went out meanwhile, or somebody dropped it.
+        false => Err(EngineError::NoSuchMessage(id.short()).into()),
+    }
 }
 
 fn agreements(room: &mut Room<'_>) -> Result {

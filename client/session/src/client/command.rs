@@ -29,6 +29,13 @@ pub enum Command {
         /// The words as they were typed.
         text: String,
     },
+    /// Send words that the client has put into the outbox.
+    SendQueued {
+        /// The words.
+        text: String,
+        /// Their id there.
+        id: MessageId,
+    },
     /// Keep words in the outbox, to go out with the next message or command.
     Queue(String),
     /// An act of moderation that needs no clock of the relay.

@@ -29,7 +29,7 @@ use super::{
     task::{Asked, RoomTask},
     view::RoomView,
 };
-use crate::network::Network;
+use crate::{live::LiveError, network::Network};
 
 /// Requests that wait for the thread, and commands that wait for one room.
 pub(super) const REQUESTS_MAX: usize = 64;
@@ -189,17 +189,15 @@ impl<'s> Hub<'s> {
                 let draft = self.open(&room).and_then(|room| room.draft());
                 drop(reply.send(draft.map(Outcome::Draft).map_err(AskError::from)));
             }
-            Request::Ask { room, command, consent, reply } => match self.kept(&room) {
-                Ok(kept) => {
-                    let asked = Asked { command, consent, reply };
-                    if let Err(mpsc::error::TrySendError::Full(asked)) =
-                        kept.commands.try_send(asked)
-                    {
-                        let _ = asked.reply.send(Err(AskError::Busy));
-                    }
+            Request::Ask { room, command: Command::Say { text }, consent, reply } => {
+                match self.stored(&room, text) {
+                    Ok(command) => self.forward(&room, Asked { command, consent, reply }),
+                    Err(error) => drop(reply.send(Err(error))),
                 }
-                Err(error) => drop(reply.send(Err(error))),
-            },
+            }
+            Request::Ask { room, command, consent, reply } => {
+                self.forward(&room, Asked { command, consent, reply });
+            }
             Request::View { room, reply } => {
                 drop(reply.send(self.kept(&room).map(|kept| kept.view.clone())));
             }
@@ -217,6 +215,36 @@ impl<'s> Hub<'s> {
                     .map(|rooms| rooms.iter().map(Summary::of).collect());
                 drop(reply.send(rooms.map_err(AskError::from)));
             }
+        }
+    }
+
+    /// Hands a command to its room.
+    fn forward(&mut self, room: &str, asked: Asked) {
+        match self.kept(room) {
+            Ok(kept) => {
+                if let Err(mpsc::error::TrySendError::Full(asked)) = kept.commands.try_send(asked) {
+                    let _ = asked.reply.send(Err(AskError::Busy));
+                }
+            }
+            Err(error) => drop(asked.reply.send(Err(error))),
+        }
+    }
+
+    /// Puts words into the outbox before anything else, whatever the room waits for. Words that do not fit what this profile knows
+    /// of the room are left to the room, which may know more once it is connected.
+    fn stored(&self, room: &str, text: String) -> Result<Command, AskError> {
+        match self.queue(room, &text) {
+            Ok(Outcome::Kept { id, .. }) => Ok(Command::SendQueued { text, id }),
+            Err(AskError::Live(error))
+                if matches!(
+                    &*error,
+                    LiveError::Engine(EngineError::TooLong { .. } | EngineError::NotMember(_))
+                ) =>
+            {
+                Ok(Command::Say { text })
+            }
+            Ok(_) => Ok(Command::Say { text }),
+            Err(error) => Err(error),
         }
     }
 

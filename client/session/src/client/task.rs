@@ -299,8 +299,12 @@ impl<'s> RoomTask<'s> {
             return wait(&mut self.pending, asked);
         }
         let Asked { command, consent, reply } = asked;
-        if let Command::Say { text } = command {
-            return self.take_words(text, reply).await;
+        match command {
+            Command::Say { text } => return self.take_words(text, None, reply).await,
+            Command::SendQueued { text, id } => {
+                return self.take_words(text, Some(id), reply).await;
+            }
+            _ => {}
         }
         let outcome = self.perform(command, consent).await;
         self.publish();
@@ -326,6 +330,7 @@ impl<'s> RoomTask<'s> {
     async fn take_words(
         &mut self,
         text: String,
+        id: Option<MessageId>,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     ) {
         let text = match escape::sanitize_input(&text) {
@@ -333,7 +338,7 @@ impl<'s> RoomTask<'s> {
             Err(error) => return drop(reply.send(Err(error.into()))),
         };
         let connecting = matches!(self.link, Link::Connecting);
-        let queued = self.queue(text.clone());
+        let queued = id.map_or_else(|| self.queue(text.clone()), Ok);
         let outcome = match queued {
             // The rule that this profile knows may have been lifted, or the knock answered.
             Err(EngineError::TooLong { .. } | EngineError::NotMember(_))
@@ -583,11 +588,11 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
             return Err(not_facilitator());
         }
         Command::Pause { .. } if !mine.moderates() => return Err(not_facilitator()),
-        Command::TimeOut { member, .. } => {
+        Command::TimeOut { member, millis, .. } => {
             if !mine.moderates() {
                 return Err(not_facilitator());
             }
-            if room.policy()?.role(member).moderates() {
+            if *millis > 0 && room.policy()?.role(member).moderates() {
                 return Err(AskError::ModeratorTimeOut);
             }
         }
@@ -649,7 +654,8 @@ fn agree(question: Question, consent: &Consent) -> Result<(), AskError> {
 
 /// Whether a command waits until the first attempt to connect has ended. Words wait in the outbox instead.
 const fn needs_attempt(command: &Command) -> bool {
-    !act::is_local(command) && !matches!(command, Command::Say { .. } | Command::Recover)
+    !act::is_local(command)
+        && !matches!(command, Command::Say { .. } | Command::SendQueued { .. } | Command::Recover)
 }
 
 fn session_of<'s>(network: &Network, room: Room<'s>, teller: &Teller) -> Session<'s> {

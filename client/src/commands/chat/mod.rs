@@ -5,7 +5,11 @@
 
 mod arguments;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use hearth_console::{
     line::{self, Console, ConsoleReader, GivenBack, LineError},
@@ -17,7 +21,7 @@ use hearth_engine::{
     policy::RuleError,
     state::{RowContent, Standing},
 };
-use hearth_protocol::{MessageId, Millis, Role, Seq};
+use hearth_protocol::{Millis, Role, Seq};
 use hearth_session::{
     client::{
         AskError, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
@@ -58,6 +62,11 @@ const ENDED_PROMPT: &str = "(Enter leaves) ";
 
 /// Asks for the words that sign an agreement.
 const ACCEPT: &str = "-- To accept the agreement, type I acknowledge. Anything else signs nothing; /acknowledge shows it again.";
+
+/// Says how a text goes on.
+const NEXT_PAGE: &str = "-- there is more: press Enter alone";
+/// Rows of a screen that a page leaves to the line and what is told below it.
+const PAGE_MARGIN: usize = 4;
 
 /// How the person who chats ends it; a signal is the third way. Whatever else happens becomes a state of the link.
 enum End {
@@ -125,8 +134,10 @@ enum Asked {
     Say(String),
     /// Whether to sign this version of the agreement, which was shown.
     Acknowledge(Box<Agreement>),
-    /// Whether to send these messages, which were held.
-    Held(Vec<MessageId>),
+    /// Whether words are for this room, though another was asked for.
+    Still,
+    /// Whether to show the next page; then to sign the version that is read, if there is one.
+    Reading { rest: VecDeque<String>, signs: Option<Box<Agreement>> },
 }
 
 /// What a typed line is.
@@ -333,7 +344,7 @@ impl Chat {
         if matches!(told.event, Event::Rows) && is_new {
             let last = view.borrow().last;
             let before = self.elsewhere.insert(Arc::clone(&told.room), last);
-            if before.is_none_or(|before| before < view.borrow().shown) {
+            if before.is_none_or(|before| before <= view.borrow().shown) {
                 let room = escape::one_line(&told.room);
                 self.out().remark(&format!("-- something new in {room}: /room {room}"));
             }
@@ -406,55 +417,23 @@ impl Chat {
     }
 
     /// Asks whether to send what was held for a time, if it can be sent now; returns whether there is something to send.
-    fn offer_held(&mut self) -> bool {
+    fn offer_held(&self) -> bool {
         let view = self.shell.view();
         let held: Vec<&Waiting> = view.held_for_a_time().collect();
         if held.is_empty() || view.blocked.is_some() {
             return false;
         }
-        // One question at a time, so that a yes is the answer to what was read last.
-        if self.asked.is_some() {
-            self.shell.tell_held();
-            return true;
-        }
         outcome::quoted(self.out(), &held);
-        let (them, drop) = match &held[..] {
-            [only] => ("it", format!("`hearth outbox ROOM --drop {}`", only.id.short())),
-            _ => ("them in this order", "`hearth outbox ROOM --drop all`".to_owned()),
+        let (them, id) = match &held[..] {
+            [only] => ("it", only.id.short()),
+            _ => ("them in this order", "all".to_owned()),
         };
-        let drop = self.out().advice(&drop);
-        self.out().remark(&format!(
-            "-- Type yes to send {them}, or {drop}. Nothing of it goes out otherwise."
-        ));
-        self.asked = Some(Asked::Held(held.iter().map(|waiting| waiting.id).collect()));
+        let text = format!(
+            "-- `hearth outbox ROOM --send {id}` sends {them}, `hearth outbox ROOM --drop {id}` drops {}. Nothing of it goes out otherwise.",
+            if held.len() == 1 { "it" } else { "them" }
+        );
+        self.out().remark(&self.out().advice(&text));
         true
-    }
-
-    /// Sends what was held, in order, up to the first that is refused.
-    async fn send_held(&mut self, ids: &[MessageId]) -> Result<Next, Stop> {
-        let still =
-            |id: &&MessageId| self.shell.view().held_for_a_time().any(|waiting| waiting.id == **id);
-        let ids: Vec<&MessageId> = ids.iter().filter(still).collect();
-        if ids.is_empty() {
-            self.out()
-                .remark("-- nothing of it waits any more, and \"yes\" was not said to the room");
-        }
-        for id in ids {
-            let send = Command::SendHeld(*id);
-            match self.shell.client.ask(&self.shell.room, send, Consent::Unasked).await {
-                Ok(Outcome::Kept { why, .. }) => kept(self.out(), why.as_deref()),
-                Ok(_) => {}
-                Err(error) => {
-                    self.show().await?;
-                    self.tell(&Failure::from(error));
-                    self.told_held = waits_for_me(&self.shell.view());
-                    return Ok(Next::On);
-                }
-            }
-        }
-        self.told_held = waits_for_me(&self.shell.view());
-        self.show().await?;
-        Ok(Next::On)
     }
 
     /// Shows what is pinned; tells facilitators of knocks that wait, and everybody of the pause in force.
@@ -476,6 +455,14 @@ impl Chat {
         if view.timed_out_until > now {
             let left = when::remaining(view.timed_out_until, now);
             self.out().remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
+        }
+        if view.coming.is_some() && view.standing == Standing::Member {
+            let pending = view.policy.as_ref().and_then(|policy| policy.pending);
+            let by =
+                pending.map_or("the next change".to_owned(), |p| crate::show::date(p.effective));
+            self.out().remark(&format!(
+                "-- a new agreement waits for you: /agreement diff shows what changed, /acknowledge signs it. Who has not signed by {by} is out until they do."
+            ));
         }
         if !view.moderates() {
             return Ok(());
@@ -539,9 +526,8 @@ impl Chat {
                 ));
             }
             Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
-            Some(Asked::Held(_)) => {
-                self.out().remark("-- Type yes to send what was held; /outbox shows it.");
-            }
+            Some(Asked::Reading { .. }) => self.out().remark(NEXT_PAGE),
+            Some(Asked::Still) => {}
             None => {}
         }
         Ok(())
@@ -566,24 +552,50 @@ impl Chat {
             }
             (Some(Asked::Act(..)), _) => self.out().remark("-- nothing was done"),
             (Some(Asked::Acknowledge(agreement)), Line::Words(typed)) => {
-                return self.sign(*agreement, typed).await;
+                return self.sign(agreement, typed).await;
             }
-            (Some(Asked::Acknowledge(_)), _) => self.out().remark("-- nothing was signed"),
+            (Some(Asked::Acknowledge(_)), Line::Empty) => {
+                self.out().remark("-- nothing was signed");
+            }
+            // The text was shown; to look at something else does not answer.
+            (Some(Asked::Acknowledge(agreement)), Line::Command(_)) => {
+                self.asked = Some(Asked::Acknowledge(agreement));
+            }
+            (Some(Asked::Still), Line::Words(text)) => {
+                let room = escape::one_line(&self.shell.room);
+                self.out().remark(&format!(
+                    "-- you are still in {room}, and that was not said there. To say it, enter the same again."
+                ));
+                self.asked = Some(Asked::Say((*text).to_owned()));
+                return Ok(Next::On);
+            }
+            (Some(Asked::Reading { rest, signs }), Line::Empty) => {
+                self.show_page(rest, signs);
+                return Ok(Next::On);
+            }
+            (Some(Asked::Reading { rest, signs: Some(agreement) }), Line::Words(_)) => {
+                self.out().remark(
+                    "-- what you typed was not sent, and nothing is signed yet: press Enter to read on",
+                );
+                self.asked = Some(Asked::Reading { rest, signs: Some(agreement) });
+                return Ok(Next::On);
+            }
             (Some(Asked::Say(word)), Line::Words(again)) if word == *again => {
                 return self.say(again).await;
-            }
-            (Some(Asked::Held(ids)), Line::Words(yes)) if yes.eq_ignore_ascii_case("yes") => {
-                return self.send_held(&ids).await;
-            }
-            // Neither answers the question.
-            (Some(Asked::Held(ids)), Line::Empty | Line::Command("outbox")) => {
-                self.asked = Some(Asked::Held(ids));
             }
             _ => {}
         }
         match typed {
             Line::Empty => Ok(Next::On),
             Line::Command(command) => self.command(command).await,
+            Line::Words(text)
+                if agreement::is_acknowledged(text) && self.shell.view().coming.is_some() =>
+            {
+                self.out().remark(
+                    "-- that signed nothing, and was not said to the room: /acknowledge shows the agreement, and asks",
+                );
+                Ok(Next::On)
+            }
             Line::Words(text) => {
                 if let Some(command) = slip::meant(text, || names(&self.shell.view())) {
                     let text = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
@@ -685,7 +697,7 @@ impl Chat {
         }
         // The chat takes room commands only, even if the command line has another of that name.
         let Some(entry) = slip::find(&word) else {
-            self.out().remark(&format!("-- {}", slip::unknown(&word)));
+            self.out().remark(&self.out().advice(&format!("-- {}", slip::unknown(&word))));
             return Ok(Next::On);
         };
         if slip::is_of_chat_alone(entry) {
@@ -718,7 +730,7 @@ impl Chat {
     /// Does a command that only a chat has.
     async fn of_chat(&mut self, entry: &Entry, rest: &str) -> Result<Next, Stop> {
         let done = match (entry.name, rest) {
-            ("agreement", "") => agreement::show(&self.shell).await,
+            ("agreement", "") => self.read_agreement().await,
             ("agreement", "diff") => agreement::diff(&self.shell).await,
             ("acknowledge", "") => self.ask_to_sign().await,
             ("rooms", "") => self.list_rooms().await,
@@ -732,7 +744,19 @@ impl Chat {
         if let Err(failure) = done {
             self.tell(&failure);
         }
+        // What is typed ahead was meant for the other room.
+        if entry.name == "room" && (rest.is_empty() || !self.is_in(rest)) {
+            self.asked = Some(Asked::Still);
+        }
         Ok(Next::On)
+    }
+
+    /// Whether the room in front is the one that was asked for.
+    fn is_in(&self, wanted: &str) -> bool {
+        let view = self.shell.view();
+        self.shell.room.eq_ignore_ascii_case(wanted)
+            || view.title == wanted
+            || (wanted.len() >= 8 && view.id.to_hex().starts_with(wanted))
     }
 
     /// Shows the version that waits for this member, and asks for the words.
@@ -744,20 +768,55 @@ impl Chat {
             return Ok(());
         };
         let coming = coming.ok_or_else(|| text_missing(&view.standing))?;
-        agreement::print(self.out(), &coming, &view.title)?;
-        self.out().remark(ACCEPT);
-        self.asked = Some(Asked::Acknowledge(Box::new(coming)));
+        let pages = self.pages(&agreement::text(&coming, &view.title));
+        self.show_page(pages, Some(Box::new(coming)));
         Ok(())
     }
 
-    async fn sign(&mut self, agreement: Agreement, typed: &str) -> Result<Next, Stop> {
+    /// Breaks a text into pages of the terminal; where lines are not edited, it is one page.
+    fn pages(&self, text: &str) -> VecDeque<String> {
+        let (Some(columns), Some(rows)) = (line::columns(), line::rows()) else {
+            return VecDeque::from([text.to_owned()]);
+        };
+        if !self.out().edits() {
+            return VecDeque::from([text.to_owned()]);
+        }
+        let wrapped = wrap::lines(text, columns);
+        let lines: Vec<&str> = wrapped.lines().collect();
+        let page = rows.saturating_sub(PAGE_MARGIN).max(1);
+        lines.chunks(page).map(|lines| lines.join("\n")).collect()
+    }
+
+    /// Shows one page, and says how the next one comes; after the last, asks for the words that sign.
+    fn show_page(&mut self, mut rest: VecDeque<String>, signs: Option<Box<Agreement>>) {
+        if let Some(page) = rest.pop_front() {
+            self.out().remark(&page);
+        }
+        if !rest.is_empty() {
+            self.out().remark(NEXT_PAGE);
+            self.asked = Some(Asked::Reading { rest, signs });
+        } else if let Some(agreement) = signs {
+            self.out().remark(ACCEPT);
+            self.asked = Some(Asked::Acknowledge(agreement));
+        }
+    }
+
+    async fn read_agreement(&mut self) -> Result<()> {
+        let text = agreement::shown(&self.shell).await?;
+        let pages = self.pages(&text);
+        self.show_page(pages, None);
+        Ok(())
+    }
+
+    async fn sign(&mut self, agreement: Box<Agreement>, typed: &str) -> Result<Next, Stop> {
         if !agreement::is_acknowledged(typed) {
             self.out().remark(
-                "-- nothing was signed, and what you typed was not sent. /acknowledge asks again.",
+                "-- nothing was signed, and what you typed was not sent. Type I acknowledge, or press Enter alone to stop.",
             );
+            self.asked = Some(Asked::Acknowledge(agreement));
             return Ok(Next::On);
         }
-        match self.shell.ask(Command::Acknowledge(agreement)).await {
+        match self.shell.ask(Command::Acknowledge(*agreement)).await {
             Ok(_) => self.out().remark("-- you have signed it; /status shows it"),
             Err(failure) => self.tell(&failure),
         }
@@ -783,7 +842,12 @@ impl Chat {
         let room = shell.room.clone();
         self.shell = shell.following(out.in_chat(&room));
         self.greet().await?;
-        self.show().await
+        self.show().await?;
+        self.told_held = waits_for_me(&self.shell.view());
+        if self.told_held > 0 && !self.offer_held() {
+            self.shell.tell_held();
+        }
+        Ok(())
     }
 
     async fn act(&mut self, command: &InRoom, consent: Consent) -> Result<Next, Stop> {

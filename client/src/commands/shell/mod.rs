@@ -29,7 +29,6 @@ use super::{
     Result,
     displayed::Displayed,
     outcome::{self, Told, not_verified},
-    rooms::{confirm, confirm_person},
 };
 use crate::{
     cli::InRoom,
@@ -206,29 +205,6 @@ impl Shell {
         match self.outdated().await? {
             Some(failure) if !self.follows => outdated(&self.out, failure),
             _ => Ok(()),
-        }
-    }
-
-    /// Does a command, asking a person for what it needs.
-    pub(super) async fn ask_person(&self, command: Command) -> Result<Outcome> {
-        let mut consent = Consent::Unasked;
-        loop {
-            match self.client.ask(&self.room, command.clone(), consent).await {
-                Err(AskError::NeedsConsent(question)) => {
-                    self.confirm(&question)?;
-                    consent = Consent::To(question);
-                }
-                became => return Ok(became?),
-            }
-        }
-    }
-
-    /// Asks a person at the command line.
-    pub(super) fn confirm(&self, question: &Question) -> Result<()> {
-        let words = self.out.advice(&question_words(question));
-        match question.is_for_programs() {
-            true => confirm(false, &words),
-            false => confirm_person(false, &words),
         }
     }
 

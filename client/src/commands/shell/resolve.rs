@@ -51,7 +51,7 @@ impl Shell {
                 Command::TimeOut { member, millis, note }
             }
             InRoom::Untimeout { member, .. } => {
-                let member = self.at_rest(member).await?;
+                let member = self.member(member).await?.member;
                 Command::TimeOut { member, millis: 0, note: String::new() }
             }
             InRoom::Slow { time, .. } => {
