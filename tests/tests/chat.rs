@@ -37,8 +37,8 @@ fn two_people_talk() {
     his.await_line("the refusal", |line| line.contains("paused"));
     hers.type_line("/resume");
     his.await_line("the end of the pause", |line| line.contains("ended the pause"));
-    his.await_line("the question", |line| line.contains("Type yes to send it"));
-    his.type_line("yes");
+    his.await_line("what sends it", |line| line.contains("/outbox --send "));
+    his.type_line("/outbox --send all");
     hers.await_line("his words", |line| line.contains("Ben: But"));
     his.type_line("/quit");
     assert_eq!(his.wait_open().code, Some(0));

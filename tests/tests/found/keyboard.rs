@@ -901,8 +901,8 @@ fn kept_words_follow_one_rule() {
     let mut chat = enter(&circle, &ben);
     circle.fay("open", &[]);
     chat.await_line("the opening", |line| line.contains("opened the room"));
-    chat.await_line("the question", |line| line.contains("Type yes to send them"));
-    chat.type_line("yes");
+    chat.await_line("what sends them", |line| line.contains("`/outbox --send all` sends them"));
+    chat.type_line("/outbox --send all");
     chat.await_line("the kept words", |line| line.contains("Ben: three"));
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
