@@ -449,7 +449,11 @@ mod tests {
         let language =
             |bytes| parses(&Acknowledgement { language: "e".repeat(bytes), ..ack.clone() });
         assert!(language(35) && !language(36));
-        assert!([1, 3].iter().all(|format| !parses(&Acknowledgement { format: *format, ..ack.clone() })));
+        assert!(
+            [1, 3]
+                .iter()
+                .all(|format| !parses(&Acknowledgement { format: *format, ..ack.clone() }))
+        );
         // The same content in longer bytes: format 2 in two bytes.
         let bytes = ack.to_bytes();
         let at = bytes.iter().position(|byte| *byte == 2).unwrap();

@@ -949,9 +949,8 @@ fn hours_close_the_room_between() {
         windows: vec![Window { start_minute, end_minute }],
         offsets: vec![Offset { from: Millis(0), minutes: 0 }],
     };
-    let by_hours = |hours| {
-        ruled(|numbers| (numbers.door, numbers.hours) = (Door::ByHours, Some(hours)))
-    };
+    let by_hours =
+        |hours| ruled(|numbers| (numbers.door, numbers.hours) = (Door::ByHours, Some(hours)));
     by_hours(hours(minute, minute + 1)).submit(CLEO, says()).unwrap();
     let closed = by_hours(hours(minute + 60, minute + 61)).refusal(CLEO, says());
     assert_eq!(closed, (RejectCode::Closed, Some(Millis(NOW.0 - 40_000 + 3_600_000))));

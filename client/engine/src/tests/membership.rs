@@ -121,10 +121,8 @@ fn refused_text_stays_with_its_reason() {
 #[test]
 fn unanswered_founding_is_found_again() {
     let profile = Profile::new();
-    let grant = |secret| Grant {
-        address: address(),
-        secret: hearth_protocol::Secret32::new([secret; 32]),
-    };
+    let grant =
+        |secret| Grant { address: address(), secret: hearth_protocol::Secret32::new([secret; 32]) };
     let founding = || Founding {
         title: "Tuesday evening".into(),
         agreement: "What is said here stays here.".into(),

@@ -198,7 +198,8 @@ fn reordered_messages_are_read() {
     }
     let after = world.rooms[BEN].cursor().seq;
     let said = world.log.entries.iter().filter(|entry| entry.seq > after).rev();
-    let turned = said.zip(after.0 + 1..).map(|(entry, seq)| Entry { seq: Seq(seq), ..entry.clone() });
+    let turned =
+        said.zip(after.0 + 1..).map(|(entry, seq)| Entry { seq: Seq(seq), ..entry.clone() });
     let turned: Vec<Entry> = turned.collect();
     world.rooms[BEN].handle_entries(&turned, THEN).unwrap();
     let expected: Vec<String> = (0..10).rev().map(|number| number.to_string()).collect();
