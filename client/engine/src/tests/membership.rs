@@ -179,5 +179,7 @@ fn admission_names_the_admitting_facilitator() {
     let dan = join(fay, log, "Dan");
     let row = last_row(&dan);
     assert_eq!((row.from, row.name.as_str()), (Some(world.key(FAY)), "Fay"));
-    assert_eq!(dan.state().address(), address());
+    for room in [&dan, &world.rooms[FAY]] {
+        assert_eq!(room.state().address(), address());
+    }
 }
