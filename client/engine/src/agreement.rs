@@ -436,6 +436,14 @@ mod tests {
         }
     }
 
+    /// The numbers of `docs/protocol.md`.
+    #[test]
+    fn limits_are_the_protocols() {
+        const DAY: u64 = 86_400_000;
+        assert_eq!(AGREEMENT_BYTES_MAX, 49_152);
+        assert_eq!((ACKNOWLEDGEMENT_MILLIS, CLOCK_SKEW_MILLIS), (365 * DAY, 600_000));
+    }
+
     #[test]
     fn acknowledgement_parses_within_its_bounds() {
         let ack = signed(&SigningKey::from_bytes(&[9; 32]));

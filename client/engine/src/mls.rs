@@ -610,8 +610,7 @@ impl Group {
         if context_proposed {
             view.policy = Some(policy_of(new));
         }
-        view.context_changed_otherwise = !same_but_policy(old, new)
-            || !is_ours(new)
+        view.context_changed_otherwise = !is_ours(new)
             || (!context_proposed
                 && old.unknown(POLICY_EXTENSION) != new.unknown(POLICY_EXTENSION));
         view
@@ -781,17 +780,6 @@ fn is_ours(extensions: &Extensions<GroupContext>) -> bool {
     let kinds = [ExtensionType::RequiredCapabilities, ExtensionType::Unknown(POLICY_EXTENSION)];
     extensions.iter().map(Extension::extension_type).eq(kinds)
         && extensions.iter().next() == Some(&required_capabilities())
-}
-
-fn same_but_policy(old: &Extensions<GroupContext>, new: &Extensions<GroupContext>) -> bool {
-    let others = |extensions: &Extensions<GroupContext>| -> Vec<Extension> {
-        extensions
-            .iter()
-            .filter(|e| e.extension_type() != ExtensionType::Unknown(POLICY_EXTENSION))
-            .cloned()
-            .collect()
-    };
-    others(old) == others(new)
 }
 
 /// Whether a commit fails only by its confirmation tag (RFC 9420 section 6.1).

@@ -232,6 +232,30 @@ mod tests {
     }
 
     #[test]
+    fn signature_binds_the_whole_note() {
+        let suite = Suite::X25519;
+        let (crypto, me, sealed, private) = sealed(suite, "Not this week.");
+        let open = |bytes: &[u8]| {
+            let key = |_| Some(private.clone());
+            Note::open(&crypto, suite, &ROOM, &me, Purpose::Decline, key, bytes)
+        };
+        let note = open(&sealed).unwrap();
+        let (_, public) = hpke::key_pair(&crypto, suite, &[7; 32]).unwrap();
+        let to = Recipient { member: me, number: 3, key: &public };
+        for altered in [
+            Note { content: b"Come in.".to_vec(), ..note.clone() },
+            Note { at: Millis(2), ..note.clone() },
+            Note { from: MemberKey([1; 32]), ..note.clone() },
+            Note { format: 2, ..note.clone() },
+        ] {
+            assert!(open(&altered.seal(&crypto, suite, &to).unwrap()).is_none(), "{altered:?}");
+        }
+        // The authenticated data of docs/protocol.md: room, id, reader.
+        let aad = [&ROOM.0[..], &[4; 16], &me.0].concat();
+        assert!(hpke::open(&crypto, suite, &private, INFO, &aad, &sealed[20..]).is_some());
+    }
+
+    #[test]
     fn longer_notes_take_the_next_class() {
         assert_eq!(sealed(Suite::X25519, &"w".repeat(1000)).2.len(), 52 + 4096 + 16);
     }

@@ -8,7 +8,7 @@ use crate::{
     agreement::{Change, Departure},
     gate::{PolicyError, Refusal},
     mls::modified::{Context, Forgery},
-    policy::{Act, AgreementRef, Category, Record, RoleEntry, RuleError},
+    policy::{Act, AgreementRef, Category, Record, RoleEntry, RoomPolicy, RuleError},
     state::{Notice, Standing},
 };
 
@@ -206,7 +206,7 @@ fn policy_must_match_its_record() {
     let announce = world.record(FAY, Act::Announce("Good evening.".into()));
     let plain = world.after(&announce, None);
     let mut forgeries = Vec::new();
-    let edits: [&dyn Fn(&mut crate::policy::RoomPolicy); 12] = [
+    let edits: [&dyn Fn(&mut RoomPolicy); 12] = [
         &|p| p.title.push('!'),
         &|p| p.roles.push(RoleEntry { member: nobody, role: Role::Facilitator }),
         &|p| p.roles.retain(|r| r.role == Role::Facilitator),
@@ -248,7 +248,13 @@ fn a_malformed_policy_is_refused() {
     let mut longer = bytes.clone();
     longer.push(0xf6);
     let empty = Vec::new();
-    for bytes in [longer, empty, vec![0xff; 40], bytes[..bytes.len() - 1].to_vec()] {
+    let later = hearth_protocol::codec::encode(&RoomPolicy { format: 3, ..policy.clone() });
+    let desk = hearth_protocol::codec::encode(&RoomPolicy {
+        desk: Some([1; 16].into()),
+        ..policy.clone()
+    });
+    let short = bytes[..bytes.len() - 1].to_vec();
+    for bytes in [longer, empty, vec![0xff; 40], short, later, desk] {
         let context = Context::PolicyBytes(bytes);
         let forged = world.forge(FAY, &Forgery { context, ..Forgery::default() }).commit;
         world.refuses(FAY, forged, &PolicyError.into());

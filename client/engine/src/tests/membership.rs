@@ -179,5 +179,30 @@ fn admission_names_the_admitting_facilitator() {
     let dan = join(fay, log, "Dan");
     let row = last_row(&dan);
     assert_eq!((row.from, row.name.as_str()), (Some(world.key(FAY)), "Fay"));
-    assert_eq!(dan.state().address(), address());
+    for room in [&dan, &world.rooms[FAY]] {
+        assert_eq!(room.state().address(), address());
+    }
+}
+
+/// The profile's history goes on, and with it what it knows of the relay's store and clock.
+#[test]
+fn returning_member_remembers_the_relay() {
+    let mut world = World::with_clocks([0; 4]);
+    let stream = hearth_protocol::StreamId([1; 16]);
+    let common = world.rooms[BEN].cursor().seq;
+    world.say(FAY, "lost");
+    world.log.entries.pop();
+    for room in &mut world.rooms {
+        room.adopt_stream(stream, common).unwrap();
+    }
+    let breaks = world.rooms[BEN].cursor().breaks.clone();
+    assert_eq!(breaks.len(), 1);
+    let act = removal(&world, BEN);
+    world.act(FAY, act);
+    let (link, request) = knocks_again(&mut world, BEN);
+    enters(&mut world, BEN, &link, &request);
+    let cursor = world.rooms[BEN].cursor();
+    assert_eq!((cursor.stream, &cursor.breaks), (Some(stream), &breaks));
+    assert_eq!((cursor.own_clock, cursor.relay_clock), (NOW, NOW));
+    assert_eq!(cursor.seq, world.rooms[BEN].state().joined);
 }

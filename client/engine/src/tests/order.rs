@@ -188,3 +188,20 @@ fn proposals(turns: usize) -> [Duration; 2] {
     world.goes_on();
     [sending.0, time]
 }
+
+/// A relay that delivers ten messages of one member in another order hides none of them.
+#[test]
+fn reordered_messages_are_read() {
+    let mut world = World::new();
+    for number in 0..10 {
+        say(&mut world.rooms[MAL], &mut world.log, &number.to_string());
+    }
+    let after = world.rooms[BEN].cursor().seq;
+    let said = world.log.entries.iter().filter(|entry| entry.seq > after).rev();
+    let turned =
+        said.zip(after.0 + 1..).map(|(entry, seq)| Entry { seq: Seq(seq), ..entry.clone() });
+    let turned: Vec<Entry> = turned.collect();
+    world.rooms[BEN].handle_entries(&turned, THEN).unwrap();
+    let expected: Vec<String> = (0..10).rev().map(|number| number.to_string()).collect();
+    assert_eq!(texts(&world.rooms[BEN]), expected);
+}

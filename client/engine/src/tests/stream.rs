@@ -2,7 +2,16 @@
 
 use hearth_protocol::{Digest, StreamId};
 
-use super::{world::*, *};
+use super::{
+    messages::{ben_sees, text},
+    world::*,
+    *,
+};
+use crate::{
+    content::{Envelope, Seen, WINDOW_ENTRIES_MAX, WINDOWS_MAX, Window},
+    state::Notice,
+    store::Kind,
+};
 
 const STREAM: StreamId = StreamId([1; 16]);
 
@@ -95,4 +104,84 @@ fn late_commit_ends_being_behind() {
     });
     assert_eq!(behind, [true, false]);
     assert_eq!(world.rooms[BEN].epoch().unwrap(), world.rooms[FAY].epoch().unwrap());
+}
+
+/// Returns the notices about a message of a sender who saw another log since an entry, up to Ben's last one.
+fn vouches_wrongly(world: &mut World, who: usize, id: u8, since: u64) -> Vec<Notice> {
+    let (seq, digest) = (world.rooms[BEN].cursor().seq, world.rooms[BEN].cursor().digest.unwrap());
+    let windows = vec![Window { since: Seq(since), hash: Digest([1; 32]) }];
+    let message = text(id, id.into(), "hm");
+    ben_sees(world, who, &Envelope { seen: Some(Seen { seq, digest, windows }), ..message }).notices
+}
+
+#[test]
+fn fork_is_told_of_each_sender() {
+    let mut world = World::new();
+    let at = world.rooms[BEN].cursor().seq;
+    let fork = [Notice::Fork(Seq(at.0 + 1))];
+    world.say(FAY, "one");
+    world.say(FAY, "two");
+    assert_eq!(vouches_wrongly(&mut world, MAL, 1, at.0), fork);
+    // Cleo's differs from an earlier entry than she had told of; Mal's is told already.
+    assert_eq!(vouches_wrongly(&mut world, CLEO, 101, at.0), fork);
+    assert_eq!(vouches_wrongly(&mut world, MAL, 2, at.0), []);
+    let record = [b"forked", world.key(MAL).as_bytes().as_slice()].concat();
+    let told = |world: &World| {
+        let ben = &world.rooms[BEN];
+        ben.store.get(Kind::Seen, ben.no, &record).unwrap().is_some()
+    };
+    assert!(told(&world));
+    let act = removal(world.key(MAL));
+    world.act(FAY, act);
+    assert!(!told(&world));
+}
+
+#[test]
+fn window_begins_at_the_admission() {
+    let mut world = World::new();
+    let joined = world.rooms[BEN].state().joined.0;
+    assert_eq!(vouches_wrongly(&mut world, MAL, 1, joined - 1), []);
+    let notices = vouches_wrongly(&mut world, MAL, 2, joined);
+    assert_eq!(notices, [Notice::Fork(Seq(joined + 1))]);
+}
+
+#[test]
+fn longest_window_has_512_entries() {
+    let mut world = World::new();
+    for number in 0..WINDOW_ENTRIES_MAX {
+        world.log.append(number.to_be_bytes().to_vec());
+    }
+    world.show();
+    let first = world.rooms[BEN].cursor().seq.0 - WINDOW_ENTRIES_MAX;
+    assert_eq!(vouches_wrongly(&mut world, MAL, 1, first - 1), []);
+    let notices = vouches_wrongly(&mut world, MAL, 2, first + 1);
+    assert_eq!(notices, [Notice::Fork(Seq(first + 2))]);
+}
+
+/// Rows that a device erased by age are no difference.
+#[test]
+fn erased_rows_raise_no_fork() {
+    let mut world = World::with_clocks([0; 4]);
+    for number in 0..5 {
+        world.say(FAY, &number.to_string());
+    }
+    let late = Moment::agreed(NOW.plus(31 * 24 * 3_600_000));
+    world.rooms[BEN].erase_expired(late).unwrap();
+    assert_eq!(rows(&world.rooms[BEN]).len(), 1);
+    world.say(BEN, "hm");
+    for who in [FAY, CLEO, MAL] {
+        assert_eq!(last_row(&world.rooms[who]).notices, []);
+    }
+}
+
+#[test]
+fn view_has_at_most_five_windows() {
+    let mut world = World::new();
+    let (fay, log) = (&mut world.rooms[FAY], &mut world.log);
+    for name in ["Dan", "Eve", "Gus"] {
+        join(fay, log, name);
+    }
+    say(fay, log, "one");
+    say(fay, log, "two");
+    assert_eq!(fay.seen().unwrap().unwrap().windows.len(), WINDOWS_MAX);
 }
