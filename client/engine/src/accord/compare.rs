@@ -22,7 +22,7 @@ impl Room<'_> {
     /// a status of another entry than the last one read is not comparable.
     ///
     /// # Errors
-    /// See [`EngineError`].
+    /// See [`EngineError`](crate::EngineError).
     pub fn compare(
         &mut self,
         status: &RoomStatus,

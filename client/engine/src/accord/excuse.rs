@@ -12,7 +12,7 @@ impl Room<'_> {
     /// Whether the relay recently refused to carry a departure out.
     ///
     /// # Errors
-    /// See [`EngineError`].
+    /// See [`EngineError`](crate::EngineError).
     pub fn is_departure_refused(&self, member: &MemberKey, now: Millis) -> Result<bool> {
         let refused = self.accord()?.refused;
         let last = refused.iter().find(|refused| refused.member == *member);
@@ -23,7 +23,7 @@ impl Room<'_> {
     /// Stores the relay's refusal to carry a departure out: it is told once and left to the moderators.
     ///
     /// # Errors
-    /// See [`EngineError`].
+    /// See [`EngineError`](crate::EngineError).
     pub fn departure_refused(&mut self, departure: &Departure, now: Millis) -> Result<()> {
         let mut accord = self.accord()?;
         let member = departure.member;
@@ -40,7 +40,7 @@ impl Room<'_> {
     /// Stores why a due amendment is not put in force, to be told once; `None` if none is due or nothing prevents it.
     ///
     /// # Errors
-    /// See [`EngineError`].
+    /// See [`EngineError`](crate::EngineError).
     pub fn amendment_waits(&mut self, waits: Option<(u32, Waits)>) -> Result<()> {
         let mut accord = self.accord()?;
         let before = accord.clone();

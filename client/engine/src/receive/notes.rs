@@ -79,7 +79,7 @@ impl Room<'_> {
     /// Returns the end of a member's time-out by the last record that this profile could open; `None` if there is none.
     ///
     /// # Errors
-    /// See [`EngineError`].
+    /// See [`EngineError`](crate::EngineError).
     pub fn recorded_time_out(&self, member: &MemberKey) -> Result<Option<Millis>> {
         read(self.store, Kind::Note, self.no, &time_out_name(member))
     }

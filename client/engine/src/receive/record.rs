@@ -144,7 +144,7 @@ impl Room<'_> {
     /// Call it only after the relay said that this profile is out.
     ///
     /// # Errors
-    /// See [`EngineError`].
+    /// See [`EngineError`](crate::EngineError).
     pub fn leave_unread(&mut self) -> Result<bool> {
         let sent = self.outgoing()?.into_iter().any(|(_, outgoing)| {
             let message =
