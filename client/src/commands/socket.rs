@@ -4,6 +4,7 @@
 //! second process sends one line, the command; the first answers with lines to print, questions to ask, and how it ended.
 
 use std::{
+    convert::Infallible,
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -151,14 +152,14 @@ pub(super) async fn beside<T>(
     serving: impl Future<Output = ()>,
     matters: impl Future<Output = T>,
 ) -> T {
-    let mut serving = std::pin::pin!(serving.fuse());
-    let mut matters = std::pin::pin!(matters);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut matters => return done,
-            () = &mut serving, if !futures_util::future::FusedFuture::is_terminated(&serving) => {}
-        }
+    let serving = async {
+        serving.await;
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        biased;
+        done = matters => done,
+        never = serving => match never {},
     }
 }
 
@@ -240,6 +241,7 @@ async fn answer(stream: UnixStream, client: &Client) -> io::Result<()> {
     print(&mut writer, &sink).await?;
     write(&mut writer, &Answer::End(ended.err().map(Told::from))).await
 }
+
 type Reader = BufReader<OwnedReadHalf>;
 
 /// Asks the person at the other end.

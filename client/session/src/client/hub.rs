@@ -16,7 +16,7 @@ use hearth_engine::{
     state::{Row, RowContent, Standing},
     store::Store,
 };
-use hearth_protocol::{Millis, RoomId, Seq, invite::RelayAddress};
+use hearth_protocol::{MessageId, Millis, RoomId, Seq, invite::RelayAddress};
 use hearth_text::escape;
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
@@ -179,7 +179,8 @@ impl<'s> Hub<'s> {
         match request {
             // At once, whatever the room's connection waits for: nobody's words wait for a relay.
             Request::Ask { room, command: Command::Queue(text), reply, .. } => {
-                drop(reply.send(self.queue(&room, &text)));
+                let queued = self.queue(&room, &text);
+                drop(reply.send(queued.map(|id| Outcome::Kept { id, why: None })));
             }
             Request::Ask { room, command: Command::KeepDraft(text), reply, .. } => {
                 let kept = self.open(&room).and_then(|room| room.keep_draft(&text));
@@ -223,7 +224,11 @@ impl<'s> Hub<'s> {
         match self.kept(room) {
             Ok(kept) => {
                 if let Err(mpsc::error::TrySendError::Full(asked)) = kept.commands.try_send(asked) {
-                    let _ = asked.reply.send(Err(AskError::Busy));
+                    let _ = asked.reply.send(match asked.command {
+                        // It is in the outbox, and goes out with the others.
+                        Command::SendQueued { id, .. } => Ok(Outcome::Kept { id, why: None }),
+                        _ => Err(AskError::Busy),
+                    });
                 }
             }
             Err(error) => drop(asked.reply.send(Err(error))),
@@ -234,7 +239,7 @@ impl<'s> Hub<'s> {
     /// of the room are left to the room, which may know more once it is connected.
     fn stored(&self, room: &str, text: String) -> Result<Command, AskError> {
         match self.queue(room, &text) {
-            Ok(Outcome::Kept { id, .. }) => Ok(Command::SendQueued { text, id }),
+            Ok(id) => Ok(Command::SendQueued { text, id }),
             Err(AskError::Live(error))
                 if matches!(
                     &*error,
@@ -243,17 +248,15 @@ impl<'s> Hub<'s> {
             {
                 Ok(Command::Say { text })
             }
-            Ok(_) => Ok(Command::Say { text }),
             Err(error) => Err(error),
         }
     }
 
-    fn queue(&self, room: &str, text: &str) -> Result<Outcome, AskError> {
+    fn queue(&self, room: &str, text: &str) -> Result<MessageId, AskError> {
         let text = escape::sanitize_input(text)?;
         let mut room = self.open(room)?;
         let now = room.now();
-        let id = room.queue_text(text, now)?;
-        Ok(Outcome::Kept { id, why: None })
+        Ok(room.queue_text(text, now)?)
     }
 
     fn open(&self, wanted: &str) -> Result<Room<'s>, EngineError> {

@@ -360,7 +360,12 @@ impl<'s> RoomTask<'s> {
         id: Option<MessageId>,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     ) {
-        self.pending.push_back(Pending::Say { text, id, reply });
+        if self.pending.len() < PENDING_MAX {
+            return self.pending.push_back(Pending::Say { text, id, reply });
+        }
+        // What is in the outbox goes out with the others.
+        let _ =
+            reply.send(id.map_or(Err(AskError::Busy), |id| Ok(Outcome::Kept { id, why: None })));
     }
 
     fn queue(&mut self, text: String) -> Result<MessageId, EngineError> {

@@ -416,7 +416,7 @@ impl Chat {
         }
     }
 
-    /// Asks whether to send what was held for a time, if it can be sent now; returns whether there is something to send.
+    /// Shows what was held for a time, with the commands that send and drop it; returns whether there is something that can go out now.
     fn offer_held(&self) -> bool {
         let view = self.shell.view();
         let held: Vec<&Waiting> = view.held_for_a_time().collect();
@@ -598,10 +598,10 @@ impl Chat {
             }
             Line::Words(text) => {
                 if let Some(command) = slip::meant(text, || names(&self.shell.view())) {
-                    let text = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
+                    let shown = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
                     let up = if self.out().edits() { " (the Up key brings it)" } else { "" };
                     self.out().remark(&format!(
-                        "-- \"{text}\" was not said to the room. Did you mean /{}? To say it, enter the same again{up}.",
+                        "-- \"{shown}\" was not said to the room. Did you mean /{}? To say it, enter the same again{up}.",
                         escape::one_line(&command)
                     ));
                     self.asked = Some(Asked::Say(text.to_owned()));
@@ -741,22 +741,14 @@ impl Chat {
                 Ok(())
             }
         };
+        // What is typed ahead was meant for the other room.
+        if entry.name == "room" && (rest.is_empty() || done.is_err()) {
+            self.asked = Some(Asked::Still);
+        }
         if let Err(failure) = done {
             self.tell(&failure);
         }
-        // What is typed ahead was meant for the other room.
-        if entry.name == "room" && (rest.is_empty() || !self.is_in(rest)) {
-            self.asked = Some(Asked::Still);
-        }
         Ok(Next::On)
-    }
-
-    /// Whether the room in front is the one that was asked for.
-    fn is_in(&self, wanted: &str) -> bool {
-        let view = self.shell.view();
-        self.shell.room.eq_ignore_ascii_case(wanted)
-            || view.title == wanted
-            || (wanted.len() >= 8 && view.id.to_hex().starts_with(wanted))
     }
 
     /// Shows the version that waits for this member, and asks for the words.
