@@ -382,7 +382,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// Takes a text out of the outbox if it is held because of its length, for the person who is there to shorten it. One that others
+    /// Removes and returns a text that is held because of its length, so that its author can shorten it. One that others
     /// may have stays.
     ///
     /// # Errors
@@ -414,7 +414,7 @@ impl Room<'_> {
         }
     }
 
-    /// Returns the numbers of what goes out by itself, oldest first.
+    /// Returns the numbers of the submissions that are not held, oldest first.
     ///
     /// # Errors
     /// See [`EngineError`].

@@ -127,7 +127,7 @@ mod tests {
 
     /// Whose fault it is, and what helps: a stranger's bad bytes are no damage of the reader's own profile.
     #[test]
-    fn a_strangers_fault_is_not_the_readers() {
+    fn strangers_fault_is_not_the_readers() {
         for (error, whose) in [
             (EngineError::Mls(MlsError::BadKeyPackage), "decline"),
             (EngineError::BadKnock("its content is malformed"), "decline"),

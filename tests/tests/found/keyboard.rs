@@ -1617,7 +1617,7 @@ fn with_long_agreement(relay: &Relay) -> (Circle, String) {
 
 /// The agreement is read page by page to its end, every slip asks again, and the newcomer learns what comes next.
 #[test]
-fn d7_newcomer_is_led_to_the_chat() {
+fn d7_newcomer_is_led_to_chat() {
     let relay = Relay::start();
     let (circle, text) = with_long_agreement(&relay);
     for (name, columns, rows) in [("Ben", 40, 20), ("Cleo", 80, 24)] {

@@ -175,7 +175,7 @@ impl Room<'_> {
         Ok(Effect::Decline { member: knock.member, note })
     }
 
-    /// Returns the effect that declines an unreadable knock; without a note, because there is no key to seal it to.
+    /// Returns the effect that declines an unreadable knock. It carries no note, because no key is known that could seal one.
     ///
     /// # Errors
     /// See [`EngineError`].

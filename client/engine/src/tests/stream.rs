@@ -158,7 +158,7 @@ fn longest_window_has_512_entries() {
     assert_eq!(notices, [Notice::Fork(Seq(first + 2))]);
 }
 
-/// Rows that a device erased by age are no difference.
+/// A row that a device erased by age is not a difference.
 #[test]
 fn erased_rows_raise_no_fork() {
     let mut world = World::with_clocks([0; 4]);

@@ -98,7 +98,7 @@ fn encrypted_overlong_text_is_held() {
     assert_eq!(texts(&world.rooms[FAY]), ["one", "two"]);
 }
 
-/// An overlong text goes back to the person who is there to shorten it.
+/// An overlong text goes back to its author.
 #[test]
 fn overlong_text_returns_to_its_writer() {
     let mut world = World::new();
@@ -369,5 +369,5 @@ fn block_is_the_relays() {
     assert_eq!(block(&mut world, BEN, later), None);
     let act = Act::SetRole { member: world.key(BEN), role: Role::Observer };
     world.act(FAY, act);
-    assert_eq!(block(&mut world, BEN, NOW), None, "a role is no block that ends");
+    assert_eq!(block(&mut world, BEN, NOW), None, "a role does not end by itself");
 }
