@@ -386,10 +386,7 @@ impl<'s> RoomTask<'s> {
                 (_, error) => error.into(),
             })?,
         };
-        let why = match &self.link {
-            Link::Down { why, .. } | Link::Ended(why) => Some(Arc::clone(why)),
-            Link::Connecting | Link::Up(_) => None,
-        };
+        let why = self.away();
         let Place::Live(session) = &mut self.place else {
             return Ok(Outcome::Kept { id, why });
         };
@@ -448,7 +445,7 @@ impl<'s> RoomTask<'s> {
 
     async fn perform(&mut self, command: Command, consent: Consent) -> Result<Outcome, AskError> {
         if matches!(command, Command::Refresh) {
-            return self.fresh();
+            return Ok(Outcome::Fresh(self.away()));
         }
         if matches!(command, Command::Recover) {
             return self.recover(consent).await;
@@ -497,11 +494,12 @@ impl<'s> RoomTask<'s> {
         outcome
     }
 
-    fn fresh(&self) -> Result<Outcome, AskError> {
-        Ok(Outcome::Fresh(match &self.link {
-            Link::Up(_) | Link::Connecting => None,
+    /// Returns why there is no connection.
+    fn away(&self) -> Option<Arc<LiveError>> {
+        match &self.link {
             Link::Down { why, .. } | Link::Ended(why) => Some(Arc::clone(why)),
-        }))
+            Link::Connecting | Link::Up(_) => None,
+        }
     }
 
     /// Sends a text that is held; one that goes out by itself is sent now.
@@ -509,10 +507,7 @@ impl<'s> RoomTask<'s> {
         let room = self.room()?;
         let now = room.now();
         let id = room.release(&id, now)?.unwrap_or(id);
-        let why = match &self.link {
-            Link::Down { why, .. } | Link::Ended(why) => Some(Arc::clone(why)),
-            Link::Connecting | Link::Up(_) => None,
-        };
+        let why = self.away();
         let Place::Live(session) = &mut self.place else { return Ok(Outcome::Kept { id, why }) };
         let Some(live) = session.live() else { return Ok(Outcome::Kept { id, why }) };
         let sent = live.send_released(&id).await;
