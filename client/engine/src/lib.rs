@@ -37,6 +37,7 @@ pub mod state;
 pub mod store;
 pub mod times;
 mod vouch;
+pub mod words;
 
 pub use error::EngineError;
 pub use provider::Crypto;

@@ -37,7 +37,7 @@ impl Shell {
             return Err(nothing_done(why));
         }
         Ok(match command {
-            InRoom::Send { text, .. } => Command::Say { text: text.clone() },
+            InRoom::Send { text, .. } => Command::Say(text.clone().into()),
             InRoom::Announce { text, .. } => Command::Act(Act::Announce(text.clone())),
             InRoom::Pause { args, .. } => {
                 let (millis, comment) = time_and_words(args)?;
