@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::{fs, path::PathBuf};
+
 use clap::Parser as _;
 use hearth_client::cli::Cli;
 
@@ -76,37 +78,34 @@ fn every_command_of_the_manuals_is_taken() {
     assert!(checked > 60, "only {checked} commands were found");
 }
 
-/// Files in which advice stands.
-const ADVICE: [(&str, &str); 16] = [
-    ("device.rs", include_str!("../src/failure/device.rs")),
-    ("engine.rs", include_str!("../src/failure/engine.rs")),
-    ("relay.rs", include_str!("../src/failure/relay.rs")),
-    ("resolve.rs", include_str!("../src/commands/shell/resolve.rs")),
-    ("status.rs", include_str!("../src/commands/outcome/status.rs")),
-    ("findings.rs", include_str!("../src/show/findings.rs")),
-    ("chat.rs", include_str!("../src/commands/chat/mod.rs")),
-    ("door.rs", include_str!("../src/commands/door.rs")),
-    ("inside.rs", include_str!("../src/commands/inside.rs")),
-    ("outcome.rs", include_str!("../src/commands/outcome/mod.rs")),
-    ("mod.rs", include_str!("../src/commands/mod.rs")),
-    ("profile.rs", include_str!("../src/commands/profile.rs")),
-    ("shell.rs", include_str!("../src/commands/shell/mod.rs")),
-    ("rooms.rs", include_str!("../src/commands/rooms.rs")),
-    ("slip.rs", include_str!("../src/commands/slip.rs")),
-    ("error.rs", include_str!("../session/src/connection/error.rs")),
-];
+/// Returns the sources in which advice stands, each with its path.
+fn sources() -> Vec<(String, String)> {
+    let mut folders = vec![PathBuf::from("src"), PathBuf::from("session/src")];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    sources
+}
 
 /// Advice is a command with all that it needs: a reader at night repeats it as it stands.
 #[test]
 fn advice_names_whole_commands() {
     let mut checked = 0;
-    for (name, source) in ADVICE {
+    for (name, source) in sources() {
         let lines = source.lines().take_while(|line| !line.contains("#[cfg(test)]"));
         for line in lines.filter(|line| !line.trim_start().starts_with("//")) {
-            for span in line.split('`').skip(1).step_by(2) {
+            let spans = line.split('`').skip(1).step_by(2);
+            for span in spans.filter(|span| span.starts_with("hearth ") && !span.contains('{')) {
                 let words = words(span);
-                let is_command = words.first().is_some_and(|word| word == "hearth");
-                if !is_command || span.contains('{') || words.get(1).is_some_and(|w| w == "help") {
+                if words.get(1).is_some_and(|word| word == "help") {
                     continue;
                 }
                 if let Err(error) = Cli::try_parse_from(&words) {

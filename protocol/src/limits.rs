@@ -79,6 +79,12 @@ pub const RETENTION_SECONDS_MIN: u64 = 60;
 /// Maximum seconds for which a relay keeps an entry: ten years.
 pub const RETENTION_SECONDS_MAX: u64 = 122 * RETENTION_SECONDS_DEFAULT;
 
+/// Minimum seconds for which a room's own rules keep messages: an hour, so that members who look in rarely can read them.
+pub const EXPIRE_SECONDS_MIN: u64 = 3600;
+
+/// Maximum seconds for which a room's own rules keep messages: ten years of 365 days.
+pub const EXPIRE_SECONDS_MAX: u64 = 10 * 365 * 24 * 3600;
+
 /// Minimum milliseconds between two knocks of one key.
 pub const KNOCK_MILLIS: u64 = 30_000;
 
@@ -92,6 +98,8 @@ pub const PADDING_BUCKETS: [usize; 5] = [256, 1024, 4096, 16 * 1024, 64 * 1024];
 const REMOVE_BYTES_MAX: usize = 40;
 
 const _: () = assert!(PAYLOAD_BYTES_MAX + EFFECTS_MAX * REMOVE_BYTES_MAX + 4096 < FRAME_BYTES_MAX);
+const _: () = assert!(RETENTION_SECONDS_MIN <= EXPIRE_SECONDS_MIN);
+const _: () = assert!(EXPIRE_SECONDS_MAX <= RETENTION_SECONDS_MAX);
 const _: () = assert!(PREVIEW_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(BLOB_PART_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(PADDING_BUCKETS[4] < PAYLOAD_BYTES_MAX);

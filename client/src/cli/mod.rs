@@ -4,9 +4,6 @@
 
 #![allow(rustdoc::broken_intra_doc_links, reason = "[E], [R] and [C] are words of the help")]
 
-mod room;
-mod table;
-
 use std::{
     ffi::{OsStr, OsString},
     path::PathBuf,
@@ -14,10 +11,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::{
-    room::{CategoryArg, InRoom, RoleArg, Switch},
-    table::{CHAT_COMMANDS, Entry, ROOM_COMMANDS, Topic, Who, chat_commands},
-};
+pub use crate::commands::{CHAT_COMMANDS, Entry, InRoom, May, ROOM_COMMANDS, Topic, chat_commands};
 
 use crate::text::when;
 

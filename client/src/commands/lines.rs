@@ -212,10 +212,12 @@ fn room_command(args: &[String]) -> Result<InRoom> {
         return Err(Failure::usage("the profile is that of `hearth lines`", HOW));
     }
     match cli.command {
-        Command::In(InRoom::Send { text, .. }) if text == "-" => {
+        Command::In(command) if command.words() == Some("-") => {
             Err(Failure::usage("standard input has the commands here: give the words", HOW))
         }
-        Command::In(InRoom::Follow { .. }) => Err(Failure::usage("rows are told by watching", HOW)),
+        Command::In(command) if command.follows() => {
+            Err(Failure::usage("rows are told by watching", HOW))
+        }
         Command::In(command) => Ok(command),
         _ => Err(Failure::usage("that is not a command in a room", HOW)),
     }

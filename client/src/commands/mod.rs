@@ -9,6 +9,7 @@ mod inside;
 mod lines;
 mod outcome;
 mod profile;
+mod room;
 mod rooms;
 mod shell;
 mod slip;
@@ -36,6 +37,8 @@ use hearth_protocol::{
 };
 use hearth_session::client::Client;
 use zeroize::Zeroizing;
+
+pub use self::room::{CHAT_COMMANDS, Entry, InRoom, May, ROOM_COMMANDS, Topic, chat_commands};
 
 use crate::{
     cli::{AgreementCommand, Cli, Command},

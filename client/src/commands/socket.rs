@@ -32,10 +32,10 @@ use super::{
     agreement::{self, OfAgreement},
     follow,
     inside::{Asking, perform},
+    room::InRoom,
     rooms::{self, confirm, confirm_person},
 };
 use crate::{
-    cli::InRoom,
     failure::{Failure, exit},
     show::{Output, Printed, Sink},
 };
@@ -218,9 +218,9 @@ async fn answer(stream: UnixStream, client: &Client) -> io::Result<()> {
         let work = async {
             let ask = async |asking: Asking<'_>| ask(&reader, &writer, &sink, asking).await;
             match &asked.wanted {
-                Wanted::Room(InRoom::Follow { room }) => {
+                Wanted::Room(command) if command.follows() => {
                     let until = follow::Until { stop: std::future::pending(), end: gone(&reader) };
-                    follow::run(client, room, &out, until).await
+                    follow::run(client, command.room(), &out, until).await
                 }
                 Wanted::Room(command) => perform(client, command, &out, ask).await,
                 Wanted::Agreement { room, command } => {
@@ -324,7 +324,7 @@ pub(super) async fn run(context: &Context, wanted: Wanted, in_use: Failure) -> R
         _ => return Err(in_use),
     }
     // A follower ends by a signal, or with its input once what is there was printed, as one without a socket does.
-    let follows = matches!(request.wanted, Wanted::Room(InRoom::Follow { .. }));
+    let follows = matches!(&request.wanted, Wanted::Room(command) if command.follows());
     let until = follow::until_stopped();
     let (mut stop, mut end) = (std::pin::pin!(until.stop), std::pin::pin!(until.end));
     let mut open = true;

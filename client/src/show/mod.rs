@@ -55,6 +55,8 @@ pub struct View<'a> {
     pub muted: &'a [MemberKey],
     /// Whether held posts are shown with their words.
     pub held: bool,
+    /// Whether words under a moderator's content note are shown.
+    pub open: bool,
 }
 
 impl View<'_> {
@@ -219,8 +221,10 @@ impl View<'_> {
             ("text", _) => {
                 let (before, after) = (talk::before_words(row), talk::after_words(row));
                 let words = match &row.talk.cover {
-                    Some(_) => out.advice(&format!("`hearth show ROOM {id}` reads it")),
-                    None => escape::many_lines(text, INDENT),
+                    Some(_) if !self.open => {
+                        out.advice(&format!("`hearth show ROOM {id}` reads it"))
+                    }
+                    _ => escape::many_lines(text, INDENT),
                 };
                 format!("{time} {name}{before}: {words}  [{id}]{after}")
             }

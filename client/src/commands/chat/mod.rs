@@ -37,6 +37,7 @@ use super::{
     Context, Result, agreement,
     displayed::gone_words,
     inside, outcome,
+    room::{door::Door, going::Going},
     shell::{Did, Shell, question_words},
     slip, socket,
 };
@@ -613,7 +614,7 @@ impl Chat {
     }
 
     async fn say(&mut self, text: &str) -> Result<Next, Stop> {
-        let command = InRoom::Send { room: self.shell.room.clone(), text: text.to_owned() };
+        let command = InRoom::say(&self.shell.room, text);
         self.act(&command, Consent::Unasked).await
     }
 
@@ -843,8 +844,7 @@ impl Chat {
     }
 
     async fn act(&mut self, command: &InRoom, consent: Consent) -> Result<Next, Stop> {
-        if matches!(command, InRoom::Knocks { .. } | InRoom::Admit { .. } | InRoom::Decline { .. })
-        {
+        if matches!(command, InRoom::Door(Door::Knocks(_) | Door::Admit(_) | Door::Decline(_))) {
             self.told_knock = false;
         }
         if let Some(failure) = outside_only(command) {
@@ -855,9 +855,9 @@ impl Chat {
         if !command.entry().answers {
             self.shell.out = out.clone().quiet();
         }
-        let did = match command {
-            InRoom::Send { text, .. } => self.send(text, &out).await,
-            command => self.shell.act(command, consent).await,
+        let did = match command.words() {
+            Some(text) => self.send(text, &out).await,
+            None => self.shell.act(command, consent).await,
         };
         self.shell.out = out;
         match did {
@@ -879,7 +879,7 @@ impl Chat {
                 self.give_back(command, &failure);
             }
         }
-        let left = matches!(command, InRoom::Leave { .. } | InRoom::Withdraw { .. })
+        let left = matches!(command, InRoom::Going(Going::Leave(_) | Going::Withdraw(_)))
             && self.shell.view().standing != Standing::Member;
         if left {
             self.out().remark(
@@ -906,7 +906,7 @@ impl Chat {
     fn give_back(&self, command: &InRoom, failure: &Failure) {
         let nowhere =
             !failure.kept && matches!(&*failure.code, "too_long" | "bad_text" | "outbox_full");
-        if let InRoom::Send { text, .. } = command
+        if let Some(text) = command.words()
             && nowhere
         {
             let words = match self.out().give_back(text) {

@@ -8,7 +8,7 @@ use hearth_engine::{
     block::Block,
     policy::{Act, Leaf},
 };
-use hearth_protocol::{Millis, RejectCode};
+use hearth_protocol::{Millis, RejectCode, invite::Invite};
 use hearth_session::{
     client::{Command, Outcome, RoomView, Waiting},
     connection::refusal_words,
@@ -21,7 +21,6 @@ use self::listing::knocks;
 
 use super::Result;
 use crate::{
-    cli::InRoom,
     failure::{Failure, exit, kept_until},
     show::{self, Output},
     text::qr,
@@ -48,7 +47,7 @@ pub(super) struct Told<'a> {
 
 impl Told<'_> {
     /// Prints one outcome. Words that wait for the relay are a failure, because they are not said yet.
-    pub(super) fn outcome(&self, typed: &InRoom, asked: &Command, outcome: Outcome) -> Result<()> {
+    pub(super) fn outcome(&self, asked: &Command, outcome: Outcome) -> Result<()> {
         let out = self.out;
         match outcome {
             Outcome::Sent { id, place } => {
@@ -73,16 +72,6 @@ impl Told<'_> {
                     false => format!("{name} rests until {}; {learns}", show::clock(until)),
                 };
                 say(out, &object, &text)
-            }
-            Outcome::Invited { link, expires } => {
-                let InRoom::Invite { uses, qr: draw, .. } = typed else { return Ok(()) };
-                let text = link.to_link();
-                let object = json!({
-                    "link": text, "uses": uses, "expires": show::rfc3339(expires),
-                    "agreement": link.agreement.to_hex(),
-                });
-                say(out, &object, &text)?;
-                if *draw && !out.is_json() { draw_code(out, &text) } else { Ok(()) }
             }
             Outcome::Knocks(knockers) => knocks(out, self.view, &knockers),
             Outcome::Admitted { name, member, seq } => {
@@ -132,7 +121,7 @@ impl Told<'_> {
                 say(out, &json!({"released": true, "id": id.to_hex()}), "It goes out now.")
             }
             Outcome::Done => self.done(asked),
-            // A shell prints these by functions of their own.
+            // A shell or a command prints these by functions of their own.
             Outcome::Fresh(_)
             | Outcome::Status { .. }
             | Outcome::Log { .. }
@@ -140,8 +129,26 @@ impl Told<'_> {
             | Outcome::RoomCode { .. }
             | Outcome::Draft(_)
             | Outcome::Agreements { .. }
-            | Outcome::Amended { .. } => Ok(()),
+            | Outcome::Amended { .. }
+            | Outcome::Invited { .. } => Ok(()),
         }
+    }
+
+    /// Prints an invite, and draws it if the member asked for that.
+    pub(super) fn invited(
+        &self,
+        link: &Invite,
+        expires: Millis,
+        uses: u32,
+        is_drawn: bool,
+    ) -> Result<()> {
+        let text = link.to_link();
+        let object = json!({
+            "link": text, "uses": uses, "expires": show::rfc3339(expires),
+            "agreement": link.agreement.to_hex(),
+        });
+        say(self.out, &object, &text)?;
+        if is_drawn && !self.out.is_json() { draw_code(self.out, &text) } else { Ok(()) }
     }
 
     fn done(&self, asked: &Command) -> Result<()> {

@@ -1,7 +1,5 @@
 //! What every line shell does with a room: asks the client, and prints what became of it.
 
-mod resolve;
-
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
@@ -12,7 +10,7 @@ use hearth_engine::{
     room::{any_alarm, find_member},
     state::{Row, RowContent, Standing},
 };
-use hearth_protocol::{MessageId, Seq};
+use hearth_protocol::Seq;
 use hearth_session::{
     client::{
         AskError, Client, Command, Consent, Event, Events, Heard, Outcome, Page, Question, RoomView,
@@ -23,15 +21,12 @@ use hearth_session::{
 use hearth_text::{count::counted, escape};
 use tokio::sync::watch;
 
-use self::resolve::ALL;
-
 use super::{
     Result,
     displayed::Displayed,
-    outcome::{self, Told, not_verified},
+    outcome::{self, not_verified},
 };
 use crate::{
-    cli::InRoom,
     failure::{Failure, exit},
     show::{self, Output, View},
     text::when::{self},
@@ -49,7 +44,7 @@ pub(super) struct Shell {
     /// The last place that was printed here: other windows print for themselves.
     printed: Cell<Seq>,
     /// Whether the reader sees the room all the time, and needs not be told that it is not up to date.
-    follows: bool,
+    pub(super) follows: bool,
     /// The messages that stand on the screen.
     pub(super) displayed: RefCell<Displayed>,
 }
@@ -133,73 +128,6 @@ impl Shell {
         }
     }
 
-    /// Does a command and prints what became of it.
-    pub(super) async fn act(&self, command: &InRoom, consent: Consent) -> Result<Did> {
-        let asked = match command {
-            InRoom::Read { all, held, .. } => return self.read(*all, *held).await,
-            InRoom::Who { .. } => {
-                self.refresh().await?;
-                return done(outcome::who(&self.out, &self.view()));
-            }
-            InRoom::Outbox { drop: None, send: None, .. } => {
-                return done(outcome::outbox(&self.out, &self.view()));
-            }
-            InRoom::Outbox { drop: Some(all), .. } if all == ALL => {
-                return self.each_held(command, Command::DropWaiting, consent).await;
-            }
-            InRoom::Outbox { send: Some(all), .. } if all == ALL => {
-                return self.each_held(command, Command::SendHeld, consent).await;
-            }
-            InRoom::Status { .. } => return self.status().await,
-            InRoom::Log { export, .. } => {
-                self.refresh().await?;
-                let Outcome::Log { records, broken } = self.ask(Command::Log).await? else {
-                    return Err(unexpected());
-                };
-                let names = self.client.names(&self.room).await?;
-                return done(outcome::log(&self.out, &records, broken, &names, export.as_deref()));
-            }
-            InRoom::Verify { member, .. } => return self.verify(member.as_deref()).await,
-            command => self.command(command).await?,
-        };
-        self.do_one(command, asked, consent).await
-    }
-
-    /// Does the same to each message that waits for its author, oldest first, up to the first failure.
-    async fn each_held(
-        &self,
-        command: &InRoom,
-        each: fn(MessageId) -> Command,
-        consent: Consent,
-    ) -> Result<Did> {
-        let view = self.view();
-        let mut held = view.outbox.iter().filter(|waiting| waiting.held.is_some()).peekable();
-        if held.peek().is_none() {
-            self.out.say_none("Nothing in your outbox waits for you.")?;
-        }
-        for waiting in held {
-            match self.do_one(command, each(waiting.id), consent.clone()).await? {
-                Did::Done => {}
-                asks @ Did::Asks(_) => return Ok(asks),
-            }
-        }
-        Ok(Did::Done)
-    }
-
-    async fn do_one(&self, command: &InRoom, asked: Command, consent: Consent) -> Result<Did> {
-        let before = self.view();
-        match self.client.ask(&self.room, asked.clone(), consent).await {
-            Ok(became) => {
-                let told = Told { out: &self.out, view: &self.view(), before: &before };
-                told.outcome(command, &asked, became)?;
-                Ok(Did::Done)
-            }
-            Err(AskError::NeedsConsent(question)) => Ok(Did::Asks(question)),
-            Err(AskError::Unreachable(why)) if self.follows => Err(nothing_done(&why)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Catches up if the relay can be reached, and says so if not; fails only if something lied.
     pub(super) async fn refresh(&self) -> Result<()> {
         match self.outdated().await? {
@@ -216,12 +144,13 @@ impl Shell {
         }
     }
 
-    async fn read(&self, all: bool, held: bool) -> Result<Did> {
+    /// Prints what is new, or the whole history.
+    pub(super) async fn read(&self, all: bool, held: bool) -> Result<()> {
         if self.follows {
             if !self.print_rows(all, held).await? {
                 self.out.say_none(nothing_new(all))?;
             }
-            return Ok(Did::Done);
+            return Ok(());
         }
         // Out of the room there is nothing to catch up with; the history stays readable.
         let failure = self
@@ -243,7 +172,7 @@ impl Shell {
             self.out.remark(&format!("-- {message}. {}", self.out.advice(&advice)));
         }
         printed?;
-        failure.map_or(Ok(Did::Done), Err)
+        failure.map_or(Ok(()), Err)
     }
 
     /// Prints rows that were not displayed yet, or all; then remembers that they were. Returns whether there were any.
@@ -272,7 +201,7 @@ impl Shell {
     /// Prints rows; returns whether there was something to print.
     pub(super) fn print(&self, rows: &[Row], held: bool) -> Result<bool> {
         let state = self.view();
-        let view = View { room: &self.room, me: state.me, muted: &state.muted, held };
+        let view = View { room: &self.room, me: state.me, muted: &state.muted, held, open: false };
         let mut any = false;
         for row in rows {
             any |= view.row(&self.out, row)?;
@@ -283,6 +212,23 @@ impl Shell {
         Ok(any)
     }
 
+    /// Prints a message with its words, whatever content note it is under.
+    pub(super) async fn show_covered(&self, place: Seq) -> Result<()> {
+        let page = Page::Before(Seq(place.0.saturating_add(1)), 1);
+        let mut rows = self.client.rows(&self.room, page).await?;
+        rows.retain(|row| row.place == place && matches!(row.content, RowContent::Text(_)));
+        let state = self.view();
+        let view = View { room: &self.room, me: state.me, muted: &[], held: false, open: true };
+        for row in &rows {
+            view.row(&self.out, row)?;
+            self.displayed.borrow_mut().add(row, false);
+        }
+        match rows.as_slice() {
+            [] => Err(hearth_engine::EngineError::NoWords(place).into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Prints what the relay does and no record says, each once while it lasts; returns whether an alarm was among it.
     pub(super) async fn tell_mismatches(&self) -> Result<bool> {
         let state = self.view();
@@ -290,7 +236,8 @@ impl Shell {
             return Ok(false);
         }
         let names = self.client.names(&self.room).await?;
-        let view = View { room: &self.room, me: state.me, muted: &state.muted, held: false };
+        let view =
+            View { room: &self.room, me: state.me, muted: &state.muted, held: false, open: false };
         for what in &state.untold {
             view.mismatch(&self.out, what, &names)?;
         }
@@ -302,7 +249,8 @@ impl Shell {
     pub(super) async fn repeat_mismatches(&self) -> Result<()> {
         let state = self.view();
         let names = self.client.names(&self.room).await?;
-        let view = View { room: &self.room, me: state.me, muted: &state.muted, held: false };
+        let view =
+            View { room: &self.room, me: state.me, muted: &state.muted, held: false, open: false };
         for what in state.mismatches.iter().filter(|what| !state.untold.contains(what)) {
             view.mismatch(&self.out, what, &names)?;
         }
@@ -314,7 +262,8 @@ impl Shell {
         outcome::held(&self.out, &self.view());
     }
 
-    async fn status(&self) -> Result<Did> {
+    /// Prints what is in force.
+    pub(super) async fn status(&self) -> Result<()> {
         let asked = self.client.ask(&self.room, Command::Status, Consent::Unasked).await;
         let (status, told) = match asked {
             Ok(Outcome::Status { status, mismatches, untold }) => {
@@ -347,7 +296,7 @@ impl Shell {
         if told.is_some() {
             self.ask(Command::Told).await?;
         }
-        printed.map(|()| Did::Done)
+        printed
     }
 
     /// Returns the rows of the pinned messages that are still there.
@@ -365,7 +314,8 @@ impl Shell {
         Ok(rows)
     }
 
-    async fn verify(&self, member: Option<&str>) -> Result<Did> {
+    /// Prints digits to compare.
+    pub(super) async fn verify(&self, member: Option<&str>) -> Result<()> {
         // The digits are wanted most where the relay lied.
         let fresh = self.refresh().await;
         let leaf = match member {
@@ -380,7 +330,7 @@ impl Shell {
         };
         let became = self.ask(Command::Verify(leaf.as_ref().map(|leaf| leaf.member))).await?;
         outcome::verify(&self.out, leaf.as_ref(), became)?;
-        fresh.map(|()| Did::Done)
+        fresh
     }
 }
 
@@ -402,7 +352,7 @@ pub(super) fn outdated(out: &Output, failure: Failure) -> Result<()> {
 }
 
 /// Says why a command that needs the relay was not done, to a reader who knows that there is no connection.
-fn nothing_done(why: &LiveError) -> Failure {
+pub(super) fn nothing_done(why: &LiveError) -> Failure {
     let mut failure = Failure::from(why);
     if failure.exit != exit::UNREACHABLE {
         failure.message.push_str("; nothing was done");
@@ -416,21 +366,17 @@ fn nothing_done(why: &LiveError) -> Failure {
     )
 }
 
-fn done(result: Result<()>) -> Result<Did> {
-    result.map(|()| Did::Done)
-}
-
 const fn nothing_new(all: bool) -> &'static str {
     if all { "The history is empty." } else { "You have read everything." }
 }
 
 /// Says why there are no members to look among.
-fn view_failure(view: &RoomView) -> Failure {
+pub(super) fn view_failure(view: &RoomView) -> Failure {
     crate::failure::not_inside(&view.standing)
 }
 
 /// An outcome that does not belong to its command.
-fn unexpected() -> Failure {
+pub(super) fn unexpected() -> Failure {
     Failure::from(AskError::Closed)
 }
 

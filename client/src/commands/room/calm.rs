@@ -1,0 +1,283 @@
+//! Holding the room: its rules, and what stands at its top.
+
+use clap::Args;
+use hearth_engine::policy::Act;
+use hearth_protocol::{frame, limits::EXPIRE_SECONDS_MIN};
+use hearth_session::{client::Command, live::now};
+use hearth_text::escape;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Asked, RoomCommand,
+    row::{Entry, May, Topic, row},
+    times::{parse_millis, time_and_words, time_failure},
+};
+use crate::{
+    commands::{Result, shell::Shell},
+    failure::{Failure, exit},
+    text::when,
+};
+
+/// Length of a pause where none is given: ten minutes.
+const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
+
+topic! { Calm: Pause, Resume, Slow, Budget, Len, Hours, Open, Close, Pin, Unpin, Rekey, RestoreRules, Expire }
+
+/// Stop all posts but those of facilitators and co-facilitators, until a time.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Pause {
+    /// How long (10m, 2 hours; ten minutes if absent), then words to the room.
+    #[arg(num_args = 0.., value_name = "TIME WORDS")]
+    args: Vec<String>,
+    /// Do not ask before a pause of more than a week. hearth never asks where standard input is not a terminal.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl RoomCommand for Pause {
+    const ROW: Entry = row(Topic::Calm, "pause", May::Moderators, "stop everybody for a moment")
+        .takes("[TIME] [WORDS]", "10m Let us breathe")
+        .time_and_words(0)
+        .enforced("E held by receivers; R");
+
+    fn is_agreed(&self) -> bool {
+        self.yes
+    }
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let (millis, comment) = time_and_words(&self.args)?;
+        Ok(Command::Pause { millis: millis.unwrap_or(PAUSE_MILLIS), comment }.into())
+    }
+}
+
+/// End the pause early.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Resume {}
+
+impl RoomCommand for Resume {
+    const ROW: Entry =
+        row(Topic::Calm, "resume", May::Moderators, "end the pause").enforced("E; R");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(Command::Act(Act::Resume).into())
+    }
+}
+
+/// Set the least time between two posts of a member (10m, off).
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Slow {
+    /// The time, or `off`.
+    #[arg(num_args = 1.., required = true, value_name = "TIME")]
+    time: Vec<String>,
+}
+
+impl RoomCommand for Slow {
+    const ROW: Entry =
+        row(Topic::Calm, "slow", May::Moderators, "set the least time between two posts")
+            .takes("TIME|off", "10m")
+            .enforced("R; C countdown");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let time = when::parse_duration_or_off(&self.time.join(" ")).map_err(time_failure)?;
+        let seconds = time.map_or(0, |t| u32::try_from(t.as_secs()).unwrap_or(u32::MAX));
+        Ok(Command::Act(Act::Slow(seconds)).into())
+    }
+}
+
+/// Limit the posts of each member a day (20/day, off).
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Budget {
+    /// The number, or `off`.
+    #[arg(num_args = 1.., required = true, value_name = "NUMBER/day")]
+    posts: Vec<String>,
+}
+
+impl RoomCommand for Budget {
+    const ROW: Entry =
+        row(Topic::Calm, "budget", May::Moderators, "limit each member's posts a day")
+            .takes("N/day|off", "20/day")
+            .enforced("R; C");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let posts = when::parse_rate(&self.posts.join(" "))
+            .map_err(|error| Failure::usage(error.to_string(), "For example: 20/day, or off."))?;
+        Ok(Command::Act(Act::Budget(posts.unwrap_or(0))).into())
+    }
+}
+
+/// Limit the characters of a message (1200, off).
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Len {
+    /// The number, or `off`.
+    chars: String,
+}
+
+impl RoomCommand for Len {
+    const ROW: Entry =
+        row(Topic::Calm, "len", May::Moderators, "limit the characters of a message")
+            .takes("N|off", "1200")
+            .enforced("R by size class; C exactly");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let number = if when::is_off(&self.chars) { Ok(0) } else { self.chars.parse() };
+        let number = number.map_err(|_| {
+            Failure::usage(
+                format!("{} is not a number of characters", escape::one_line(&self.chars)),
+                "For example: 1200, or off.",
+            )
+        })?;
+        Ok(Command::Act(Act::Length(number)).into())
+    }
+}
+
+/// Set the opening hours ("Mon-Fri 17:00-20:00 Europe/Paris", off).
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Hours {
+    /// The hours, or `off`.
+    hours: String,
+}
+
+impl RoomCommand for Hours {
+    const ROW: Entry = row(Topic::Calm, "hours", May::Moderators, "set the opening hours")
+        .takes("HOURS|off", "Mon-Fri 17:00-20:00 Europe/Paris")
+        .words(0)
+        .enforced("R; C");
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let now = shell.view().relay_now(now());
+        let hours = when::parse_hours(&self.hours, now).map_err(time_failure)?;
+        let text = if hours.is_some() { self.hours.clone() } else { String::new() };
+        Ok(Command::Act(Act::Hours { text, hours }).into())
+    }
+}
+
+/// Open the room whatever its hours say.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Open {
+    /// Go back to the hours.
+    #[arg(long)]
+    by_hours: bool,
+}
+
+impl RoomCommand for Open {
+    const ROW: Entry = row(Topic::Calm, "open", May::Moderators, "open the room against its hours")
+        .takes("[--by-hours]", "--by-hours")
+        .enforced("R; C");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let door = if self.by_hours { frame::Door::ByHours } else { frame::Door::Open };
+        Ok(Command::Act(Act::Door(door)).into())
+    }
+}
+
+/// Close the room to posts whatever its hours say.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Close {}
+
+impl RoomCommand for Close {
+    const ROW: Entry =
+        row(Topic::Calm, "close", May::Moderators, "close the room against its hours")
+            .enforced("R; C");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(Command::Act(Act::Door(frame::Door::Closed)).into())
+    }
+}
+
+/// Keep a message at the top.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Pin {
+    /// The message's id, or its number.
+    id: String,
+}
+
+impl RoomCommand for Pin {
+    const ROW: Entry = row(Topic::Calm, "pin", May::Moderators, "keep a message at the top")
+        .takes("ID", "ab12")
+        .enforced("E");
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        Ok(Command::Act(Act::Pin(shell.pin(&self.id).await?)).into())
+    }
+}
+
+/// Keep a message at the top no longer.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Unpin {
+    /// The message's id, or its number.
+    id: String,
+}
+
+impl RoomCommand for Unpin {
+    const ROW: Entry =
+        row(Topic::Calm, "unpin", May::Moderators, "keep a message at the top no longer")
+            .takes("ID", "ab12")
+            .enforced("E");
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        Ok(Command::Act(Act::Unpin(shell.pin(&self.id).await?)).into())
+    }
+}
+
+/// Give all members new keys; the roster stays.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Rekey {}
+
+impl RoomCommand for Rekey {
+    const ROW: Entry =
+        row(Topic::Calm, "rekey", May::Moderators, "give everybody new keys").enforced("E");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(Command::Act(Act::Rekey).into())
+    }
+}
+
+/// Put the relay's rules, roles, roster and time-outs back to what the room's log says.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct RestoreRules {}
+
+impl RoomCommand for RestoreRules {
+    const ROW: Entry =
+        row(Topic::Calm, "restore-rules", May::Facilitators, "make the relay do what the log says")
+            .enforced("E; R")
+            .answers();
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(Command::RestoreRules.into())
+    }
+}
+
+/// Set how long the relay and members keep messages (30d).
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Expire {
+    /// The time.
+    #[arg(num_args = 1.., required = true, value_name = "TIME")]
+    time: Vec<String>,
+    /// Do not ask first. hearth never asks where standard input is not a terminal.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl RoomCommand for Expire {
+    const ROW: Entry =
+        row(Topic::Calm, "expire", May::Facilitators, "set how long messages are kept")
+            .takes("TIME", "30d")
+            .enforced("R; C");
+
+    fn is_agreed(&self) -> bool {
+        self.yes
+    }
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let seconds = parse_millis(&self.time.join(" "))? / 1000;
+        if seconds < EXPIRE_SECONDS_MIN {
+            return Err(Failure::new(
+                exit::REFUSED,
+                "out_of_range",
+                format!("messages are kept for 1 h at least, not {}", when::span(seconds)),
+                "Nothing was done. For example: `hearth expire ROOM 30d`.",
+            ));
+        }
+        Ok(Command::Act(Act::Expire(seconds)).into())
+    }
+}

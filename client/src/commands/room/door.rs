@@ -1,0 +1,167 @@
+//! Letting people in: invites and knocks.
+
+use clap::Args;
+use hearth_engine::policy::Act;
+use hearth_protocol::invite;
+use hearth_session::client::{Command, Outcome};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Asked, RoleArg, RoomCommand, Switch,
+    row::{Entry, May, Topic, row},
+    times::parse_millis,
+};
+use crate::{
+    cli::INVITE_USES_MAX,
+    commands::{Context, Result, Wanted, outcome::Told, shell::Shell},
+    text::link,
+};
+
+topic! { Door: Invite, Revoke, Knocks, Admit, Decline, Lock }
+
+/// Make an invite link.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Invite {
+    /// How many people can knock with it.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=INVITE_USES_MAX))]
+    uses: u32,
+    /// How long it is valid.
+    #[arg(long, default_value = "7d", value_name = "TIME")]
+    expires: String,
+    /// The role that an admitted holder gets.
+    #[arg(long, default_value = "member", ignore_case = true)]
+    role: RoleArg,
+    /// Also draw it as a QR code.
+    #[arg(long)]
+    qr: bool,
+}
+
+impl RoomCommand for Invite {
+    const ROW: Entry = row(Topic::Door, "invite", May::Moderators, "make an invite link")
+        .takes("[--uses N] [--expires TIME] [--role ROLE] [--qr]", "--uses 3 --expires 2d")
+        .enforced("E pinned key; R uses and expiry")
+        .answers();
+
+    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        match outcome {
+            Outcome::Invited { link, expires } => told.invited(&link, expires, self.uses, self.qr),
+            outcome => told.outcome(asked, outcome),
+        }
+    }
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let millis = parse_millis(&self.expires)?;
+        Ok(Command::Invite { uses: self.uses, millis, role: self.role.into() }.into())
+    }
+}
+
+/// Void an invite.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Revoke {
+    /// The invite's link; asked for unseen if absent, from standard input if `-`.
+    link: Option<String>,
+}
+
+impl RoomCommand for Revoke {
+    const ROW: Entry = row(Topic::Door, "revoke", May::Moderators, "void an invite link")
+        .takes("LINK", "hearth://...")
+        .enforced("R")
+        .answers();
+
+    fn complete(&mut self, room: &str, context: &Context) -> Result<()> {
+        let on_input = format!("revoke {room}");
+        let link = context.link(self.link.as_deref(), Wanted::Invite(&on_input))?;
+        self.link = Some(link.to_string());
+        Ok(())
+    }
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let link = link::find(self.link.as_deref().unwrap_or_default(), invite::Invite::parse)?;
+        Ok(Command::Revoke(invite::invite_id(&link.token())).into())
+    }
+}
+
+/// List people who ask to be admitted, and verify each acknowledgement.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Knocks {}
+
+impl RoomCommand for Knocks {
+    const ROW: Entry =
+        row(Topic::Door, "knocks", May::Moderators, "list people who ask to come in")
+            .enforced("E")
+            .answers();
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(Command::Knocks.into())
+    }
+}
+
+/// Admit a person who has acknowledged.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Admit {
+    /// Name or id from `knocks`.
+    member: String,
+}
+
+impl RoomCommand for Admit {
+    const ROW: Entry = row(Topic::Door, "admit", May::Moderators, "let somebody in")
+        .takes("NAME", "Ben")
+        .enforced("E; R");
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        Ok(Command::Admit(match shell.knocker(&self.member).await {
+            // They may be in already: the answer of an earlier command was lost.
+            Err(failure) if failure.code == "no_such_knock" => {
+                shell.member(&self.member).await.map_err(|_| failure)?.member
+            }
+            knocker => knocker?.pending.member,
+        })
+        .into())
+    }
+}
+
+/// Decline a knock; only the knocker learns of it.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Decline {
+    /// Name or id from `knocks`.
+    member: String,
+    /// Words to the knocker.
+    note: Option<String>,
+}
+
+impl RoomCommand for Decline {
+    const ROW: Entry = row(
+        Topic::Door,
+        "decline",
+        May::Moderators,
+        "decline a knock; only the knocker learns of it",
+    )
+    .takes("NAME [WORDS]", "Ben Please call me first")
+    .words(1)
+    .enforced("R")
+    .answers();
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let member = shell.knocker(&self.member).await?.pending.member;
+        Ok(Command::Decline { member, words: self.note.clone().unwrap_or_default() }.into())
+    }
+}
+
+/// Admit nobody while it is on.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Lock {
+    /// On or off.
+    #[arg(ignore_case = true)]
+    switch: Switch,
+}
+
+impl RoomCommand for Lock {
+    const ROW: Entry =
+        row(Topic::Door, "lock", May::Moderators, "let nobody in, or let people in again")
+            .takes("on|off", "on")
+            .enforced("E; R");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(Command::Act(Act::Lock(self.switch == Switch::On)).into())
+    }
+}

@@ -1,0 +1,220 @@
+//! Members, messages and knocks, found by the words that people type.
+
+use hearth_engine::{
+    EngineError,
+    policy::{Leaf, Pin},
+    room::{find_member, one_message},
+    state::{Row, RowContent},
+};
+use hearth_protocol::{MemberKey, MessageId, Seq};
+use hearth_session::client::{AskError, Command, Knocker, Outcome, PAGE_MAX, Page};
+use hearth_text::{escape, name::Look};
+
+use crate::{
+    commands::{
+        Result,
+        shell::{Shell, unexpected, view_failure},
+    },
+    failure::{Failure, exit},
+};
+
+impl Shell {
+    /// Finds a member who can be given a time-out.
+    pub(super) async fn at_rest(&self, wanted: &str) -> Result<MemberKey> {
+        let member = self.member(wanted).await?.member;
+        let view = self.view();
+        match view.policy.as_ref().map(|policy| policy.role(&member)) {
+            Some(role) if role.moderates() => Err(AskError::ModeratorTimeOut.into()),
+            _ => Ok(member),
+        }
+    }
+
+    pub(super) async fn member(&self, wanted: &str) -> Result<Leaf> {
+        // Somebody may have come in since this profile was here last.
+        self.ask(Command::Refresh).await?;
+        let view = self.view();
+        if view.policy.is_none() {
+            return Err(view_failure(&view));
+        }
+        Ok(find_member(&view.roster, wanted)?.clone())
+    }
+
+    /// Finds the place of a message: by id or number, or `last`.
+    pub(super) async fn message_place(&self, wanted: &str) -> Result<Seq> {
+        let wanted = bare_id(wanted);
+        if wanted.eq_ignore_ascii_case(LAST) {
+            return self.last_message(Whose::Others).await;
+        }
+        Ok(one_message(wanted, self.message(wanted).await?)?.place)
+    }
+
+    /// Finds the last message that has words.
+    pub(super) async fn last_message(&self, whose: Whose) -> Result<Seq> {
+        self.ask(Command::Refresh).await?;
+        let me = self.view().me;
+        let mut before = Seq(u64::MAX);
+        loop {
+            let rows = self.client.rows(&self.room, Page::Before(before, PAGE_MAX)).await?;
+            let Some(first) = rows.first() else { break };
+            before = first.place;
+            let fits = |row: &&Row| {
+                let mine = row.from == Some(me);
+                matches!(row.content, RowContent::Text(_)) && mine == (whose == Whose::Mine)
+            };
+            if let Some(row) = rows.iter().rev().find(fits) {
+                return Ok(row.place);
+            }
+        }
+        let (message, advice) = match whose {
+            Whose::Mine => ("you have said nothing here yet", "Type something first."),
+            Whose::Others => {
+                ("nobody else has said anything here yet", "Name a message by its id.")
+            }
+        };
+        Err(Failure::new(exit::USAGE, "no_such_message", message, advice))
+    }
+
+    /// Takes a message from the front of what was typed, if one is named there, and the words behind it.
+    pub(super) async fn message_and_words(
+        &self,
+        args: &[String],
+        whose: Whose,
+    ) -> Result<(Seq, String)> {
+        let Some((first, words)) = args.split_first() else {
+            return Ok((self.last_message(whose).await?, String::new()));
+        };
+        let last = bare_id(first).eq_ignore_ascii_case(LAST) && !words.is_empty();
+        let named = !last && !first.contains(char::is_whitespace) && names_message(first);
+        if named {
+            let found = self.message(bare_id(first)).await?;
+            // What could be an id and is none is a word, unless nothing but an id looks like that.
+            if !found.is_empty() || !is_word(first) {
+                return Ok((one_message(bare_id(first), found)?.place, words.join(" ")));
+            }
+        }
+        let place = self.last_message(whose).await?;
+        Ok((place, if last { words.join(" ") } else { args.join(" ") }))
+    }
+
+    async fn message(&self, wanted: &str) -> Result<Vec<Row>> {
+        self.ask(Command::Refresh).await?;
+        Ok(self.client.find(&self.room, wanted).await?)
+    }
+
+    pub(super) async fn pin(&self, wanted: &str) -> Result<Pin> {
+        let wanted = bare_id(wanted);
+        let row = one_message(wanted, self.message(wanted).await?)?;
+        let message = row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?;
+        Ok(Pin { message, seq: row.seq })
+    }
+
+    /// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
+    pub(super) async fn to_retract(&self, wanted: &str) -> Result<Seq> {
+        let wanted = bare_id(wanted);
+        let mut found = self.message(wanted).await?;
+        let view = self.view();
+        if !view.moderates() && found.iter().any(|row| row.from == Some(view.me)) {
+            found.retain(|row| row.from == Some(view.me));
+        }
+        Ok(one_message(wanted, found)?.place)
+    }
+
+    pub(super) fn waiting(&self, wanted: &str) -> Result<MessageId> {
+        let view = self.view();
+        let wanted = bare_id(wanted).to_ascii_lowercase();
+        match view.waiting(&wanted).as_slice() {
+            [] => Err(EngineError::NoSuchMessage(wanted).into()),
+            [one] => Ok(one.id),
+            _ => Err(EngineError::Ambiguous(wanted).into()),
+        }
+    }
+
+    /// Finds a member, or a former one by the history: their words stay after them.
+    pub(super) async fn sender(&self, wanted: &str) -> Result<MemberKey> {
+        self.ask(Command::Refresh).await?;
+        let nobody = match find_member(&self.view().roster, wanted) {
+            Err(error @ EngineError::NoSuchMember(_)) => error,
+            found => return Ok(found?.member),
+        };
+        let names = self.client.names(&self.room).await?;
+        let all = names.into_iter().map(|(member, name)| (member, Some(name)));
+        match fitting(all, wanted).as_slice() {
+            [] => Err(nobody.into()),
+            [one] => Ok(*one),
+            _ => Err(EngineError::Ambiguous(wanted.to_owned()).into()),
+        }
+    }
+
+    /// Finds a knock by id, or by name if it opens.
+    pub(super) async fn knocker(&self, wanted: &str) -> Result<Knocker> {
+        let Outcome::Knocks(knockers) = self.ask(Command::Knocks).await? else {
+            return Err(unexpected());
+        };
+        let all = knockers.iter().map(|knocker| {
+            let name = knocker.opened.as_ref().ok().map(|knock| knock.name.clone());
+            (knocker.pending.member, name)
+        });
+        match fitting(all, wanted).as_slice() {
+            [] => Err(Failure::new(
+                exit::USAGE,
+                "no_such_knock",
+                format!("nobody called {:?} knocks", escape::one_line(wanted.trim())),
+                "`hearth knocks ROOM` lists who does.",
+            )),
+            [one] => {
+                let found = knockers.into_iter().find(|knocker| knocker.pending.member == *one);
+                Ok(found.ok_or(AskError::NoSuchKnock)?)
+            }
+            _ => Err(EngineError::Ambiguous(wanted.trim().to_owned()).into()),
+        }
+    }
+}
+
+/// Stands for the last message.
+const LAST: &str = "last";
+
+/// Whose message is meant where none is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The member's own.
+    Mine,
+    /// Anybody else's.
+    Others,
+}
+
+/// Whether a word has the form of a message's id or number.
+fn names_message(word: &str) -> bool {
+    let bare = bare_id(word);
+    let id = bare.len() >= 4 && bare.chars().all(|c| c.is_ascii_alphanumeric());
+    let number = bare.strip_prefix('#').is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
+    id || number
+}
+
+/// Whether a word could be meant as a word: nobody writes `[ab12]`, `#12` or `ab12` in a sentence's place.
+fn is_word(word: &str) -> bool {
+    word.chars().all(char::is_alphabetic)
+}
+
+/// Takes a message's id out of the brackets in which it is shown.
+fn bare_id(wanted: &str) -> &str {
+    let wanted = wanted.trim();
+    wanted.strip_prefix('[').and_then(|id| id.strip_suffix(']')).unwrap_or(wanted).trim()
+}
+
+/// Returns the keys that fit: by name, else by a name that looks alike ("ben"), else by id.
+fn fitting(all: impl Iterator<Item = (MemberKey, Option<String>)>, wanted: &str) -> Vec<MemberKey> {
+    let (wanted, lower) = (wanted.trim(), wanted.trim().to_ascii_lowercase());
+    let look = Look::of(wanted);
+    let (mut exact, mut alike, mut by_id) = (Vec::new(), Vec::new(), Vec::new());
+    for (member, name) in all {
+        let has_id = lower.len() >= 4
+            && (member.to_hex().starts_with(&lower) || member.short().starts_with(&lower));
+        match name {
+            Some(name) if name == wanted => exact.push(member),
+            Some(name) if look.is_like(&Look::of(&name)) => alike.push(member),
+            _ if has_id => by_id.push(member),
+            _ => {}
+        }
+    }
+    [exact, alike, by_id].into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+}

@@ -1,0 +1,41 @@
+//! Lengths of time as people type them, with words behind.
+
+use crate::{
+    commands::Result,
+    failure::Failure,
+    text::when::{self, WhenError},
+};
+
+/// Takes a time, in one word or several, and the words behind it. What begins like a time and is none is refused: nobody means
+/// "2 Stunden" as words.
+pub(super) fn time_and_words(args: &[String]) -> Result<(Option<u64>, String)> {
+    let text = args.join(" ");
+    // What stands in quotes behind a time is words, whatever it begins with.
+    let (time, words) = match args {
+        [time, words] if when::parse_duration(time).is_ok() => {
+            (when::parse_duration(time).ok(), words.as_str())
+        }
+        _ => when::split_duration(&text).map_err(time_failure)?,
+    };
+    if args.len() > 1 && time.is_none() {
+        // The first of several words is the time, or a slip: words alone stand in quotes.
+        return Err(time_failure(WhenError::Duration));
+    }
+    let millis = time.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
+    Ok((millis, words.to_owned()))
+}
+
+pub(super) fn parse_millis(time: &str) -> Result<u64> {
+    let time = when::parse_duration(time).map_err(time_failure)?;
+    Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+pub(super) fn time_failure(error: WhenError) -> Failure {
+    let advice = match error {
+        WhenError::Hours | WhenError::Zone | WhenError::TooManyIntervals => {
+            "Nothing was done. For example: `hearth hours ROOM \"Mon-Fri 17:00-20:00 Europe/Paris\"`."
+        }
+        _ => "Nothing was done. For example: 30m, 2h, 10 min, 7 days.",
+    };
+    Failure::usage(error.to_string(), advice)
+}
