@@ -11,6 +11,7 @@ pub mod companion;
 pub mod confirmed;
 pub mod content;
 pub mod error;
+pub mod floor;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
