@@ -7,7 +7,12 @@ use hearth_protocol::{
 };
 use minicbor::{Decode, Encode};
 
-use super::agreement::{Agreement, Departure};
+use super::{
+    agreement::{Agreement, Departure},
+    floor,
+};
+
+pub use super::floor::Ref;
 
 /// Entries that one message vouches for at most. A reader looks each one up.
 pub const WINDOW_ENTRIES_MAX: u64 = 512;
@@ -186,6 +191,31 @@ pub enum Body {
         #[n(2)]
         text: String,
     },
+    /// A change of the round, or of the queue of hands.
+    #[n(8)]
+    Floor(#[n(0)] floor::Op),
+    /// A moderator asks something of all.
+    #[n(9)]
+    Ask(#[n(0)] floor::Ask),
+    /// An answer to what was asked.
+    #[n(10)]
+    Answer {
+        /// What was asked.
+        #[n(0)]
+        ask: Ref,
+        /// Number of an option, from 0.
+        #[n(1)]
+        choice: Option<u64>,
+        /// The words.
+        #[n(2)]
+        text: Option<String>,
+    },
+    /// A moderator closes what was asked.
+    #[n(11)]
+    Close(#[n(0)] floor::Close),
+    /// The floor as a moderator's client has it, for who lacks entries.
+    #[n(13)]
+    Recap(#[n(0)] floor::Recap),
     /// Sealed notes, each for one member: see [`super::note`].
     #[n(26)]
     Sealed {
@@ -203,18 +233,9 @@ pub enum Body {
         #[n(1)]
         topic: String,
     },
-}
-
-/// An earlier entry, by its position and the hash of its payload: so it means the same entry on every device, also once the relay
-/// keeps a tombstone only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Ref {
-    /// Position in the log.
-    #[n(0)]
-    pub seq: Seq,
-    /// SHA-256 of the payload.
-    #[n(1)]
-    pub digest: Digest,
+    /// A moderator is here for the room until a time of the relay; 0: no longer.
+    #[n(28)]
+    Duty(#[n(0)] Millis),
 }
 
 impl Body {
@@ -223,10 +244,34 @@ impl Body {
         matches!(self, Self::Retract { .. } | Self::Depart { .. })
     }
 
+    /// Whether it means something now only: refused, it is not sent later.
+    pub const fn is_of_the_moment(&self) -> bool {
+        match self {
+            Self::React { .. }
+            | Self::Edit { .. }
+            | Self::Cover { .. }
+            | Self::Floor(_)
+            | Self::Ask(_)
+            | Self::Answer { .. }
+            | Self::Close(_)
+            | Self::Recap(_)
+            | Self::Duty(_) => true,
+            Self::Text(_)
+            | Self::Say { .. }
+            | Self::Retract { .. }
+            | Self::Depart { .. }
+            | Self::InviteIssued { .. }
+            | Self::AgreementText { .. }
+            | Self::Sealed { .. } => false,
+        }
+    }
+
     /// Returns the words of a message that its author wrote for the room: they wait, are held and are given back as they are.
     pub const fn words(&self) -> Option<&String> {
         match self {
-            Self::Text(text) | Self::Say { text, .. } => Some(text),
+            Self::Text(text) | Self::Say { text, .. } | Self::Answer { text: Some(text), .. } => {
+                Some(text)
+            }
             _ => None,
         }
     }

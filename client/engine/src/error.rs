@@ -4,6 +4,7 @@ use hearth_protocol::Seq;
 
 use super::{
     agreement::AckError, content::ContentError, gate::Refusal, mls::MlsError, policy::RuleError,
+    turns::FloorError,
 };
 use crate::store::StoreError;
 
@@ -52,6 +53,9 @@ pub enum EngineError {
     /// This profile lacks the text of a version of the agreement.
     #[error("the text of that version has not reached this device")]
     NoText,
+    /// Turns or questions do not allow it now.
+    #[error("{0}")]
+    Floor(FloorError),
     /// The entry at a place has no words that could be answered, or no longer.
     #[error("there are no words at {0} to refer to: taken back, expired, or something else")]
     NoWords(Seq),

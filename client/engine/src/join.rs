@@ -314,11 +314,14 @@ impl<'s> Room<'s> {
                 arrived: now,
                 said: Millis(0),
                 talk: Talk::default(),
+                changes: Vec::new(),
+                shows: Vec::new(),
             };
             if let Some(actor) = roster.iter().find(|l| l.member == policy.record.actor) {
                 row.name.clone_from(&actor.name);
             }
             room.store.clear(Kind::Seen, room.no)?;
+            room.floor = None;
             room.begin_accord()?;
             room.take_record(&mut row, &policy, &roster)?;
             room.save_row(&row)?;

@@ -37,6 +37,7 @@ pub mod room;
 pub mod state;
 pub mod store;
 pub mod times;
+pub mod turns;
 mod vouch;
 pub mod words;
 

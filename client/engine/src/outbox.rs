@@ -186,10 +186,7 @@ impl Room<'_> {
             OutgoingKind::Commit { .. } => false,
             OutgoingKind::Message { body, .. } if body.words().is_some() => !code.holds_text(),
             // Nobody means a reaction or an edit that comes when the pause is over.
-            OutgoingKind::Message {
-                body: Body::React { .. } | Body::Edit { .. } | Body::Cover { .. },
-                ..
-            } => false,
+            OutgoingKind::Message { body, .. } if body.is_of_the_moment() => false,
             OutgoingKind::Message { .. } => code.may_retry(),
         };
         if goes_again {
@@ -309,6 +306,16 @@ impl Room<'_> {
         if outgoing.payload.is_empty() && !self.may_still_say(&outgoing)? {
             self.delete_outgoing(number)?;
             return self.next_beside(refused);
+        }
+        if outgoing.payload.is_empty() && text_of(&outgoing).is_some() {
+            let now = self.relay_time();
+            // Nobody's words go out unasked when their turn comes.
+            if self.waits_for_turn(now)?.is_some() {
+                let mut kept = outgoing;
+                hold(&mut kept, Held::Turn);
+                self.change(|room| room.save_outgoing(number, &kept))?;
+                return self.next_beside(refused);
+            }
         }
         let outgoing = if outgoing.payload.is_empty() {
             self.encrypt_outgoing(number, outgoing)?
@@ -476,10 +483,9 @@ impl Room<'_> {
     /// has not read its stay to the end, an encrypted text may have been posted.
     pub(super) fn hold_waiting_texts(&self, read_to_end: bool) -> Result<()> {
         for (number, mut outgoing) in self.outgoing()? {
-            let passes = |why| matches!(why, Held::Refused(code) if code.may_retry());
             if text_of(&outgoing).is_none() {
                 self.delete_outgoing(number)?;
-            } else if outgoing.held.is_none_or(passes) {
+            } else if outgoing.held.is_none_or(Held::passes) {
                 outgoing.doubtful |= !read_to_end && !outgoing.payload.is_empty();
                 hold(&mut outgoing, Held::Out);
                 self.save_outgoing(number, &outgoing)?;

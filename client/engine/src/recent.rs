@@ -104,6 +104,8 @@ mod tests {
             arrived: Millis(0),
             said: Millis(0),
             talk: crate::words::Talk::default(),
+            changes: Vec::new(),
+            shows: Vec::new(),
         }
     }
 

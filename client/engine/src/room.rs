@@ -19,6 +19,7 @@ use super::{
     agreement::{Acknowledgement, Agreement},
     companion::{Companion, NoteKey},
     error::{EngineError, Fits},
+    floor::{Floor, What},
     mls::{Group, Identity, hpke},
     policy::{Act, Leaf, Record, RoomPolicy},
     provider::{Crypto, Provider},
@@ -51,6 +52,10 @@ pub struct Room<'s> {
     pub(super) recent: RefCell<Recent>,
     /// Hashes of the ciphertexts in the outbox by number; `None` until first needed.
     pub(super) sent: RefCell<Option<BTreeMap<u64, Digest>>>,
+    /// Whose turn it is and what is asked; `None` until first needed.
+    pub(super) floor: Option<Floor>,
+    /// What the message that is being read means to the floor.
+    pub(super) heard: Option<What>,
 }
 
 impl<'s> Room<'s> {
@@ -109,8 +114,8 @@ impl<'s> Room<'s> {
         state: RoomState,
         cursor: Cursor,
     ) -> Self {
-        let (recent, sent) = Default::default();
-        Self { store, crypto, no, state, cursor, group: None, recent, sent }
+        let (recent, sent, floor, heard) = Default::default();
+        Self { store, crypto, no, state, cursor, group: None, recent, sent, floor, heard }
     }
 
     /// Returns the slow-changing part of the room.
@@ -496,6 +501,8 @@ impl<'s> Room<'s> {
             self.state = state;
             self.cursor = cursor;
             self.group = None;
+            self.floor = None;
+            self.heard = None;
             self.recent.get_mut().clear();
             *self.sent.get_mut() = None;
         }

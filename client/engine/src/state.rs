@@ -9,7 +9,8 @@ use hearth_protocol::{
 use minicbor::{Decode, Encode};
 
 use super::{
-    content::Body,
+    content::{Body, Ref},
+    floor::{Ask, Change, Op},
     mls::Suite,
     policy::{Category, Record},
     words::Talk,
@@ -331,6 +332,14 @@ pub struct Row {
     #[n(12)]
     #[cbor(default)]
     pub talk: Talk,
+    /// What the entry changed on the floor.
+    #[n(13)]
+    #[cbor(default)]
+    pub changes: Vec<Change>,
+    /// Places of earlier words that are shown with this entry, and not at their own place.
+    #[n(14)]
+    #[cbor(default)]
+    pub shows: Vec<Seq>,
 }
 
 impl Row {
@@ -451,6 +460,28 @@ pub enum RowContent {
         #[n(1)]
         topic: String,
     },
+    /// A moderator asked something of all.
+    #[n(15)]
+    Asked(#[n(0)] Ask),
+    /// A member voted.
+    #[n(16)]
+    Vote {
+        /// The question.
+        #[n(0)]
+        ask: Ref,
+        /// Number of the option, from 0.
+        #[n(1)]
+        choice: u64,
+        /// The option's words, if the question is known.
+        #[n(2)]
+        option: Option<String>,
+    },
+    /// A moderator is here for the room until a time of the relay; 0: no longer.
+    #[n(17)]
+    Duty(#[n(0)] Millis),
+    /// Something about turns or questions; the row's changes say what became of it.
+    #[n(18)]
+    Floor(#[n(0)] Option<Op>),
 }
 
 /// A finding about an entry that the member must be told.
@@ -579,6 +610,20 @@ pub enum Held {
     /// The stay in which it was written has ended.
     #[n(1)]
     Out,
+    /// It was another member's turn.
+    #[n(2)]
+    Turn,
+}
+
+impl Held {
+    /// Whether the reason ends by itself or by somebody's act, and the text can go out then.
+    pub const fn passes(self) -> bool {
+        match self {
+            Self::Refused(code) => code.may_retry(),
+            Self::Turn => true,
+            Self::Out => false,
+        }
+    }
 }
 
 /// Kind of a submission.

@@ -11,6 +11,7 @@ use super::{
     error::EngineError,
     room::Room,
     state::{Row, RowContent},
+    turns::Later,
 };
 
 /// Characters of a content note at most.
@@ -90,6 +91,12 @@ pub struct Talk {
     #[n(4)]
     #[cbor(default)]
     pub reactions: Vec<Reacted>,
+    /// Why they are shown with a later entry: see [`Row::shows`].
+    #[n(5)]
+    pub later: Option<Later>,
+    /// The question that they answer.
+    #[n(6)]
+    pub answers: Option<Ref>,
     /// What the row answers, reacts to, covers or edits, as it stands now. Not stored: see [`Room::quote`].
     #[cbor(skip)]
     pub quote: Option<Quote>,
@@ -170,6 +177,8 @@ pub struct Words {
     pub reply: Option<Seq>,
     /// Their content note.
     pub topic: Option<String>,
+    /// Place in the relay's log of the question that they answer.
+    pub answers: Option<Seq>,
 }
 
 impl From<String> for Words {
@@ -180,8 +189,12 @@ impl From<String> for Words {
 
 impl Room<'_> {
     /// Returns the body that carries some words.
-    pub(super) fn body_of(&self, words: Words) -> Result<Body> {
-        let Words { text, reply, topic } = words;
+    pub(super) fn body_of(&mut self, words: Words) -> Result<Body> {
+        let Words { text, reply, topic, answers } = words;
+        if let Some(ask) = answers {
+            let ask = self.answerable(ask)?;
+            return Ok(Body::Answer { ask, choice: None, text: Some(text) });
+        }
         if let Some(topic) = &topic {
             check_topic(topic)?;
         }

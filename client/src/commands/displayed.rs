@@ -198,6 +198,8 @@ mod tests {
             arrived: Millis(0),
             said: Millis(0),
             talk: hearth_engine::words::Talk::default(),
+            changes: Vec::new(),
+            shows: Vec::new(),
         }
     }
 

@@ -166,7 +166,7 @@ impl<'a> Lines<'a> {
             let Some(last) = rows.last().map(|row| row.place) else { return Ok(()) };
             let sink = Arc::new(Sink::default());
             let out = std::mem::replace(&mut shell.out, Output::to(true, Arc::clone(&sink)));
-            let printed = shell.print(&rows, false);
+            let printed = shell.print(&rows, false).await;
             shell.out = out;
             printed?;
             for row in objects(&sink) {

@@ -1,6 +1,7 @@
 //! What the room, its rules or its cryptography refuse.
 
 use hearth_engine::{
+    turns::FloorError,
     EngineError, agreement::AckError, clock::Moment, content::ContentError, gate::Refusal,
     mls::MlsError, policy::RuleError, state::Standing,
 };
@@ -119,6 +120,9 @@ impl From<&EngineError> for Failure {
                 message,
                 "Nothing was done. `hearth read ROOM --all` shows what is there.",
             ),
+            EngineError::Floor(why) => {
+                Self::new(exit::REFUSED, why.code(), message, floor_advice(why))
+            }
             EngineError::TooLateToEdit | EngineError::TooManyEdits => Self::new(
                 exit::REFUSED,
                 "not_editable",
@@ -289,4 +293,36 @@ pub(crate) fn clock_wrong(moment: Moment, advice: &'static str) -> Failure {
     let (own, relay) = (show::rfc3339(moment.own), show::rfc3339(moment.relay));
     let message = format!("this computer's clock says {own}, and the relay's {relay}");
     Failure::new(exit::FAILED, "clock_wrong", message, advice)
+}
+
+/// Says what to do where turns or questions do not allow something now.
+fn floor_advice(why: &FloorError) -> &'static str {
+    match why {
+        FloorError::NoRound => "Nothing was done. `hearth round ROOM start` begins one.",
+        FloorError::RoundOn => {
+            "Nothing was done. `hearth round ROOM end` ends it; `hearth hands ROOM` shows whose turn it is."
+        }
+        FloorError::NotYourTurn => {
+            "Nothing was done. `hearth hands ROOM` shows whose turn it is; `hearth hand ROOM` asks for one."
+        }
+        FloorError::HandIsUp => "`hearth lower ROOM` takes it down.",
+        FloorError::HandIsDown => "`hearth hand ROOM` asks for a turn.",
+        FloorError::NobodyToTurn => {
+            "Nothing was done. `hearth who ROOM` lists the members; facilitators and observers take no turns."
+        }
+        FloorError::NothingAsked | FloorError::NotAsked => {
+            "Nothing was sent. `hearth asks ROOM` lists what is asked; `hearth send ROOM WORDS` says it without a question."
+        }
+        FloorError::TooManyAsks => "Nothing was asked. `hearth close-ask ROOM #N` closes a question.",
+        FloorError::Size => {
+            "Nothing was done. A topic has 200 characters at most, a question 1,000; a poll has two to ten options of 80."
+        }
+        FloorError::NoSuchOption => "Nothing was sent. `hearth asks ROOM` lists the options.",
+        FloorError::WantsWords => "Nothing was sent. `hearth answer ROOM WORDS` answers it.",
+        FloorError::Until => "Nothing was done. A round lasts 12 hours at most. For example: --ends 2h.",
+        FloorError::Unknown => {
+            "Nothing was done. A facilitator's next round or question is known here again."
+        }
+        FloorError::TooLate => "Nothing was done. `hearth hands ROOM` shows how it stands now.",
+    }
 }

@@ -5,6 +5,7 @@
 
 mod acts;
 mod findings;
+mod floor;
 mod output;
 mod talk;
 
@@ -12,9 +13,11 @@ use std::io::{self, Write as _};
 
 use hearth_engine::{
     accord::Mismatch,
-    policy::Act,
+    floor::Change,
+    policy::{Act, Leaf},
     room::Names,
     state::{Notice, Row, RowContent},
+    turns::Later,
 };
 use hearth_protocol::{MemberKey, Millis};
 use hearth_text::{count::counted, escape};
@@ -25,6 +28,7 @@ use crate::text::{when, wrap};
 pub use self::{
     acts::{act_sentence, act_text, member_json, record_json, role_words, rule_text},
     findings::mismatch_text,
+    floor::{form_word, left as time_left},
     output::{Output, OutputLost, Printed, Sink, print},
 };
 
@@ -51,6 +55,8 @@ pub struct View<'a> {
     pub room: &'a str,
     /// My key.
     pub me: MemberKey,
+    /// The members, by whose names others are called.
+    pub roster: &'a [Leaf],
     /// Members whose messages are not shown.
     pub muted: &'a [MemberKey],
     /// Whether held posts are shown with their words.
@@ -69,17 +75,54 @@ impl View<'_> {
         for notice in &row.notices {
             shown |= self.notice(out, row, notice)?;
         }
-        let Some((kind, text, more)) = self.content(row) else { return Ok(shown) };
-        if self.hides(row) {
-            return Ok(shown);
+        if let Some(content) = self.content(row).filter(|_| !self.hides(row)) {
+            self.said(out, row, content)?;
+            shown = true;
         }
+        for change in &row.changes {
+            shown |= self.change(out, row, change)?;
+        }
+        Ok(shown)
+    }
+
+    fn said(
+        &self,
+        out: &Output,
+        row: &Row,
+        (kind, text, more): (&'static str, String, Map<String, Value>),
+    ) -> io::Result<()> {
         let mut object = self.base(row, kind);
         if !text.is_empty() {
             object.insert("text".into(), json!(text));
         }
         object.extend(more);
         out.say(&Value::Object(object), &self.plain(out, row, kind, &text))?;
+        if let RowContent::Asked(ask) = &row.content
+            && !out.is_json()
+        {
+            for line in floor::ask_lines(ask, row.place.0) {
+                out.line(&out.advice(&line))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&self, out: &Output, row: &Row, change: &Change) -> io::Result<bool> {
+        let Some((word, text, alarm)) = floor::change(self, change) else { return Ok(false) };
+        let text = out.advice(&text);
+        let mut object = self.base(row, "floor");
+        object.insert("floor".into(), json!(word));
+        object.insert("text".into(), json!(text));
+        object.insert("alarm".into(), json!(alarm));
+        let mark = if alarm { "!!" } else { "--" };
+        out.say(&Value::Object(object), &format!("{mark} {}.", escape::one_line(&text)))?;
         Ok(true)
+    }
+
+    /// Returns a member's name; the short form of the key of somebody who is not here.
+    fn name(&self, member: &MemberKey) -> String {
+        let leaf = self.roster.iter().find(|leaf| leaf.member == *member);
+        leaf.map_or_else(|| member.short(), |leaf| leaf.name.clone())
     }
 
     /// Whether the words of a row are those of a muted member.
@@ -91,6 +134,7 @@ impl View<'_> {
                     | RowContent::Held(_)
                     | RowContent::Reaction { .. }
                     | RowContent::Edit { .. }
+                    | RowContent::Vote { .. }
             )
     }
 
@@ -147,6 +191,19 @@ impl View<'_> {
     fn content(&self, row: &Row) -> Option<(&'static str, String, Map<String, Value>)> {
         let mut more = Map::new();
         let (kind, text) = match &row.content {
+            // Shown with a later row; until then their author alone sees them.
+            RowContent::Text(_) | RowContent::Vote { .. }
+                if row.talk.later == Some(Later::Turn) && row.from != Some(self.me) =>
+            {
+                return None;
+            }
+            RowContent::Text(_) if row.talk.later == Some(Later::OwnAnswer) => {
+                ("answered", "has answered; you see it after your own answer".into())
+            }
+            RowContent::Asked(_)
+            | RowContent::Vote { .. }
+            | RowContent::Duty(_)
+            | RowContent::Floor(_) => return floor::content(self, row),
             RowContent::Text(text) => {
                 talk::fields(row, &mut more);
                 ("text", text.clone())

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use super::{Result, return_name, text_name};
 use crate::{
     content::{Body, ContentError, Envelope, Head, LaterKind},
+    floor::{Answer, What},
     policy::Category,
     room::{Room, read, write},
     state::{KnownInvite, Notice, ReturnInvite, Row, RowContent},
@@ -115,8 +116,45 @@ impl Room<'_> {
 
     pub(super) fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
         match body {
-            Body::Text(text) => row.content = RowContent::Text(text),
-            Body::Say { text, reply, topic } => self.take_say(row, text, reply, topic),
+            Body::Text(text) => {
+                self.heard = Some(What::Words(None));
+                row.content = RowContent::Text(text);
+            }
+            Body::Say { text, reply, topic } => {
+                self.heard = Some(What::Words(None));
+                self.take_say(row, text, reply, topic);
+            }
+            Body::Floor(op) => {
+                self.heard = Some(What::Op(op.clone()));
+                row.content = RowContent::Floor(Some(op));
+            }
+            Body::Ask(ask) => {
+                self.heard = Some(What::Ask(ask.clone()));
+                row.content = RowContent::Asked(ask);
+            }
+            Body::Answer { ask, choice, text: Some(text) } => {
+                self.heard = Some(What::Words(Some(Answer { ask, choice })));
+                row.content = RowContent::Text(text);
+                row.talk.answers = Some(ask);
+            }
+            Body::Answer { ask, choice: Some(choice), text: None }
+                if self.may_post(&sender, row.said)? =>
+            {
+                self.heard = Some(What::Words(Some(Answer { ask, choice: Some(choice) })));
+                row.content = RowContent::Vote { ask, choice, option: None };
+            }
+            Body::Answer { text: None, .. } => {}
+            Body::Close(close) => {
+                self.heard = Some(What::Close(close));
+                row.content = RowContent::Floor(None);
+            }
+            Body::Recap(recap) => {
+                self.heard = Some(What::Recap(recap));
+                row.content = RowContent::Floor(None);
+            }
+            Body::Duty(until) => {
+                self.take_duty(row, sender, until)?;
+            }
             Body::React { to, kind } if self.may_post(&sender, row.said)? => {
                 self.take_reaction(row, sender, to, kind)?;
             }
@@ -230,6 +268,7 @@ impl Room<'_> {
         for edit in edits.iter().take(EDITS_MAX).filter(|edit| **edit > seq && **edit < row.seq) {
             self.explain(*edit, sender, None)?;
         }
+        self.heard = Some(What::Retract(seq));
         if let Some(target) = target.filter(|_| known == Some(sender)) {
             self.bury(target, &RowContent::Tombstone { by: Some(sender), category: None })?;
         }

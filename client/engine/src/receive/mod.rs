@@ -51,6 +51,7 @@ impl Room<'_> {
             for entry in entries {
                 room.handle_entry(entry, moment)?;
             }
+            room.save_floor()?;
             room.save_cursor()
         })
     }
@@ -88,6 +89,8 @@ impl Room<'_> {
             arrived: times.arrived,
             said: times.said,
             talk: Talk::default(),
+            changes: Vec::new(),
+            shows: Vec::new(),
         };
         let expired = matches!(entry.content, EntryContent::Expired);
         if entry.seq > next && !expired {
@@ -133,6 +136,7 @@ impl Room<'_> {
         }
         self.cursor.seq = entry.seq;
         self.cursor.digest = (!expired).then_some(digest);
+        self.advance_floor(&mut row, entry)?;
         self.save_row(&row)
     }
 

@@ -5,6 +5,7 @@ use hearth_protocol::{MemberKey, Millis, Role, invite};
 use super::{ADMITTED, Result, message::counter_name, notes::time_out_name, return_name};
 use crate::{
     content::Body,
+    floor::What,
     policy::{Act, Applied, Leaf, RoomPolicy},
     room::{Room, read, write},
     state::{Countersignature, KnownInvite, OutgoingKind, ReturnInvite, Row, RowContent, Standing},
@@ -64,6 +65,7 @@ impl Room<'_> {
             }
             Act::Retract { message, seq, category } => {
                 self.explain(*seq, record.actor, Some(*category))?;
+                self.heard = Some(What::Retract(*seq));
                 let hit = self.row(*seq)?.map(|row| self.shown_row(row, message)).transpose()?;
                 if let Some(hit) = hit.filter(|row| row.id == Some(*message)) {
                     target.clone_from(&hit.name);

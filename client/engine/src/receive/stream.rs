@@ -93,6 +93,7 @@ impl Room<'_> {
         self.cursor.split = None;
         self.cursor.unexplained.clear();
         self.drop_retractions()?;
+        self.drop_floor()?;
         self.save_cursor()
     }
 

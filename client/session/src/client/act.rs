@@ -7,6 +7,7 @@ use hearth_engine::{
     accord::Waits,
     act::{Due, InviteTerms, Knock},
     agreement::Change,
+    floor::Ask,
     policy::{Act, Category, RuleError},
     state::{Row, RowContent},
     words::Words,
@@ -14,7 +15,7 @@ use hearth_engine::{
 use hearth_protocol::{Effect, MemberKey, MessageId, Millis, Role, Seq, frame::PendingKnock};
 use hearth_text::escape;
 
-use super::command::{AskError, Command, Knocker, Outcome};
+use super::command::{AskError, Command, Knocker, Outcome, Turn};
 use crate::live::{Live, LiveError};
 
 /// Difference of clocks with which nobody amends or signs an agreement: a day.
@@ -92,6 +93,23 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             live.send_own(|room| room.queue_cover(place, topic, now)).await?;
             Ok(Outcome::Done)
         }
+        Command::Turn(turn) => take_turn(live, turn).await,
+        Command::Ask { ask, millis } => {
+            let until = live.relay_now().plus(millis);
+            let text = escape::sanitize_input(&ask.text)?;
+            let options: Result<Vec<String>, _> =
+                ask.options.iter().map(|option| escape::sanitize_input(option)).collect();
+            let ask = Ask { text, options: options?, until, ..ask };
+            on_floor(live, |room, now| room.queue_ask(ask, now)).await
+        }
+        Command::Vote { ask, choice } => {
+            on_floor(live, |room, now| room.queue_vote(ask, choice, now)).await
+        }
+        Command::CloseAsk(ask) => on_floor(live, |room, now| room.queue_close(ask, now)).await,
+        Command::Duty { millis } => {
+            let until = if millis == 0 { Millis(0) } else { live.relay_now().plus(millis) };
+            on_floor(live, |room, now| room.queue_duty(until, now)).await
+        }
         Command::Retract { place, category } => {
             let mut rows = live.room.history(place, 1)?;
             rows.retain(|row| row.place == place);
@@ -133,6 +151,50 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
         }
         // Done without the relay, see `local`.
         _ => Ok(Outcome::Done),
+    }
+}
+
+async fn take_turn(live: &mut Live<'_>, turn: Turn) -> Result {
+    let later = |live: &Live<'_>, millis| live.relay_now().plus(millis);
+    match turn {
+        Turn::Hand => on_floor(live, |room, now| room.queue_hand(true, now)).await,
+        Turn::Lower => on_floor(live, |room, now| room.queue_hand(false, now)).await,
+        Turn::Pass | Turn::Done | Turn::Next => {
+            on_floor(live, |room, now| room.queue_move(now)).await
+        }
+        Turn::Start { order, topic, seconds, millis } => {
+            let (topic, until) = (words(&topic)?, later(live, millis));
+            on_floor(live, |room, now| {
+                let order = room.turn_order(order)?;
+                room.queue_round(order, topic, seconds, until, now)
+            })
+            .await
+        }
+        Turn::Call { member, millis } => {
+            let until = later(live, millis);
+            on_floor(live, |room, now| {
+                room.queue_round(vec![member], String::new(), 0, until, now)
+            })
+            .await
+        }
+        Turn::Extend { millis } => {
+            let until = later(live, millis);
+            on_floor(live, |room, now| room.queue_extension(until, now)).await
+        }
+        Turn::End => on_floor(live, |room, now| room.queue_round_end(now)).await,
+    }
+}
+
+/// Sends what changes the floor; fails if somebody was faster, and it changed nothing.
+async fn on_floor<'s>(
+    live: &mut Live<'s>,
+    queue: impl FnOnce(&mut Room<'s>, Millis) -> Result<MessageId, EngineError>,
+) -> Result {
+    let now = live.room.now();
+    let id = live.send_own(|room| queue(room, now)).await?;
+    match live.room.ignored(&id)? {
+        Some(why) => Err(EngineError::Floor(why).into()),
+        None => Ok(Outcome::Done),
     }
 }
 

@@ -7,9 +7,11 @@ use hearth_engine::{
     accord::Mismatch,
     act::Knock,
     agreement::{Agreement, Change},
+    floor::Ask,
     confirmed::Unconfirmed,
     policy::{Act, Category, Leaf, Record},
     state::Standing,
+    turns::Order,
     words::{Reaction, Words},
 };
 use hearth_protocol::{
@@ -97,6 +99,29 @@ pub enum Command {
         /// What it is about.
         topic: String,
     },
+    /// Take part in turns, or hold a round.
+    Turn(Turn),
+    /// Ask everybody something.
+    Ask {
+        /// The question.
+        ask: Ask,
+        /// How long it is open, from now by the relay's clock.
+        millis: u64,
+    },
+    /// Vote in an open poll.
+    Vote {
+        /// Place of its entry in the relay's log.
+        ask: Seq,
+        /// Number of the option, from 0.
+        choice: u64,
+    },
+    /// Close a question, by the place of its entry in the relay's log.
+    CloseAsk(Seq),
+    /// Say that this moderator is here for the room.
+    Duty {
+        /// How long, from now by the relay's clock; 0: no longer.
+        millis: u64,
+    },
     /// Retract one message.
     Retract {
         /// Its place in this profile's history.
@@ -164,6 +189,46 @@ pub enum Command {
     Shown(Seq),
     /// The mismatches of the view were displayed.
     Told,
+}
+
+/// Taking part in turns, or holding a round.
+#[derive(Clone, Debug)]
+pub enum Turn {
+    /// Ask for a turn.
+    Hand,
+    /// Ask no longer.
+    Lower,
+    /// Let the own turn go by.
+    Pass,
+    /// End the own turn.
+    Done,
+    /// Go on to the next one.
+    Next,
+    /// Begin a round.
+    Start {
+        /// Who comes first.
+        order: Order,
+        /// What it is about.
+        topic: String,
+        /// Seconds of a turn; 0: no limit.
+        seconds: u64,
+        /// When it ends by itself, from now by the relay's clock.
+        millis: u64,
+    },
+    /// Give one member the floor.
+    Call {
+        /// The member.
+        member: MemberKey,
+        /// When it ends by itself, from now by the relay's clock.
+        millis: u64,
+    },
+    /// Move the round's end.
+    Extend {
+        /// From now by the relay's clock.
+        millis: u64,
+    },
+    /// End the round.
+    End,
 }
 
 /// What became of a command.

@@ -17,7 +17,7 @@ use hearth_engine::{Crypto, profile::Profile, room::Names, state::Row, store::St
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use self::{
-    command::{AskError, Command, Consent, Knocker, Outcome, Question},
+    command::{AskError, Command, Consent, Knocker, Outcome, Question, Turn},
     event::{Event, Events, Heard, Told},
     hub::{PAGE_MAX, Page, Summary},
     view::{Link, RoomView, Waiting},

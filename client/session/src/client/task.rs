@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use hearth_engine::{
     Crypto, EngineError, Room,
     agreement::Change,
-    block::Block,
+    block::{Block, Stop},
     content::TEXT_BYTES_MAX,
     policy::{Act, RuleError},
     store::Store,
@@ -259,7 +259,8 @@ impl<'s> RoomTask<'s> {
             self.relay_ahead = i64::try_from(relay).unwrap_or(0) - i64::try_from(own).unwrap_or(0);
             if let Some(said) = live.last_post() {
                 self.spent = said.err().filter(|said| {
-                    matches!(said.why, RejectCode::BudgetSpent | RejectCode::QuotaSpent)
+                    use RejectCode::{BudgetSpent, QuotaSpent};
+                    matches!(said.why, Stop::Refused(BudgetSpent | QuotaSpent))
                 });
             }
         }

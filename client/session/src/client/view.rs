@@ -5,9 +5,11 @@ use std::sync::Arc;
 use hearth_engine::{
     EngineError, Room,
     accord::Mismatch,
-    block::Block,
+    block::{Block, Stop},
+    floor,
     policy::{Leaf, RoomPolicy},
     state::{Held, Standing},
+    turns::Duty,
 };
 use hearth_protocol::{
     Digest, Epoch, MemberKey, MessageId, Millis, RejectCode, Role, RoomId, Seq,
@@ -56,6 +58,12 @@ pub struct RoomView {
     pub timed_out_until: Millis,
     /// What keeps this member from posting for now.
     pub blocked: Option<Block>,
+    /// Whose turn it is, who asks for one, what is asked.
+    pub floor: floor::State,
+    /// Whether a round may be on that this device did not see begin.
+    pub floor_unknown: bool,
+    /// The moderators who are here for the room; some may be over.
+    pub on_duty: Vec<Duty>,
     /// Messages that wait to be sent, oldest first.
     pub outbox: Vec<Waiting>,
     /// What does not agree between the relay and the log.
@@ -117,13 +125,18 @@ impl RoomView {
     /// Returns the messages that wait for their author because of something that passes, oldest first. One that others may have is not
     /// among them, because its author has to look first.
     pub fn held_for_a_time(&self) -> impl Iterator<Item = &Waiting> {
-        let passes = |held: Held| matches!(held, Held::Refused(code) if code.may_retry());
-        self.outbox.iter().filter(move |w| w.held.is_some_and(passes) && !w.doubtful)
+        self.outbox.iter().filter(move |w| w.held.is_some_and(Held::passes) && !w.doubtful)
     }
 
     /// Whether this member moderates.
     pub fn moderates(&self) -> bool {
         self.role().is_some_and(Role::moderates)
+    }
+
+    /// Returns whose turn it is.
+    pub fn holder(&self) -> Option<MemberKey> {
+        let round = self.floor.round.as_ref()?;
+        round.order.get(usize::try_from(round.turn).ok()?).copied()
     }
 
     /// Returns the time by the relay's clock, as far as it is known.
@@ -157,6 +170,8 @@ impl RoomView {
             && self.standing == other.standing
             && self.timed_out_until == other.timed_out_until
             && self.blocked == other.blocked
+            && self.floor == other.floor
+            && self.on_duty == other.on_duty
             && self.outbox == other.outbox
             && self.mismatches == other.mismatches
             && self.untold == other.untold
@@ -180,7 +195,7 @@ impl RoomView {
         };
         let spent = said.filter(|said| {
             let lifted =
-                said.why == RejectCode::BudgetSpent && !policy.as_ref().is_some_and(counts);
+                said.why == Stop::Refused(RejectCode::BudgetSpent) && !policy.as_ref().is_some_and(counts);
             !lifted && said.until.is_some_and(|until| until > now)
         });
         let blocked = room.block(now)?.or(spent);
@@ -194,6 +209,10 @@ impl RoomView {
             doubtful: doubtful.contains(&id),
         });
         let outbox = outbox.collect();
+        let (floor, floor_unknown) = match inside(room.floor())? {
+            Some(floor) => (floor.state().clone(), floor.is_unknown()),
+            None => Default::default(),
+        };
         let last = room.history_back(Seq(u64::MAX), 1)?.pop().map_or(Seq(0), |row| row.place);
         Ok(Self {
             room: state.local_name.as_str().into(),
@@ -207,6 +226,9 @@ impl RoomView {
             seq: room.cursor().seq,
             last,
             outbox,
+            floor,
+            floor_unknown,
+            on_duty: inside(room.on_duty())?.unwrap_or_default(),
             mismatches: room.mismatches()?,
             untold: room.untold()?,
             coming: inside(room.coming_agreement())?.flatten(),

@@ -35,6 +35,9 @@ pub enum LiveError {
         /// Whether the room's log says why.
         reason: Reason,
     },
+    /// It is another member's turn, whose name is given here; the words are kept.
+    #[error("it is {}", .0.as_ref().map_or_else(|| "not your turn".to_owned(), |name| format!("{name}'s turn")))]
+    OffTurn(Option<String>),
     /// The relay's answer is not one to the question.
     #[error("the relay gave an answer that does not fit")]
     UnexpectedReply,

@@ -2,7 +2,7 @@
 
 use hearth_engine::{
     accord::Reason,
-    block::Block,
+    block::{Block, Stop},
     outbox::Submission,
     state::{Held, Standing},
 };
@@ -49,7 +49,7 @@ impl<'s> Live<'s> {
                 // Words that a rule forbids stay for the person who wrote them.
                 let kept = self.room.refused(submission.number, code)?;
                 if kept && code.holds_text() {
-                    self.last_post = Some(Err(Block { why: code, until: retry_at }));
+                    self.last_post = Some(Err(Block { why: Stop::Refused(code), until: retry_at }));
                 }
                 let reason = self.reason(code, retry_at).await?;
                 Err(LiveError::Refused { code, retry_at, kept, reason })
@@ -67,9 +67,16 @@ impl<'s> Live<'s> {
         Ok(match held {
             None => None,
             Some((_, Held::Out)) => Some(LiveError::NotInside(self.room.state().standing.clone())),
+            Some((_, Held::Turn)) => {
+                let now = self.relay_now();
+                let holder = self.room.waits_for_turn(now)?.map(|(holder, _)| holder);
+                let roster = self.room.roster()?;
+                let holder = roster.into_iter().find(|leaf| Some(leaf.member) == holder);
+                Some(LiveError::OffTurn(holder.map(|leaf| leaf.name)))
+            }
             Some((_, Held::Refused(code))) => {
                 // The relay said so of this text, or of one before it.
-                let said = self.last_post.and_then(Result::err).filter(|said| said.why == code);
+                let said = self.last_post.and_then(Result::err).filter(|said| said.why == Stop::Refused(code));
                 let retry_at = said.and_then(|said| said.until);
                 let reason = self.reason(code, retry_at).await?;
                 Some(LiveError::Refused { code, retry_at, kept: true, reason })

@@ -321,7 +321,7 @@ impl Chat {
         ));
         let page = Page::Before(Seq(view.shown.0.saturating_add(1)), ROWS_AT_START);
         let rows = self.shell.client.rows(&self.shell.room, page).await?;
-        self.shell.print(&rows, false)?;
+        self.shell.print(&rows, false).await?;
         Ok(())
     }
 
@@ -510,7 +510,7 @@ impl Chat {
         let count = line::rows().unwrap_or_default().max(ROWS_AT_START);
         let page = Page::Before(Seq(last.0.saturating_add(1)), count);
         let rows = self.shell.client.rows(&self.shell.room, page).await?;
-        self.shell.print(&rows, false)?;
+        self.shell.print(&rows, false).await?;
         self.shell.repeat_mismatches().await?;
         if waits_for_me(&self.shell.view()) > 0 {
             self.shell.tell_held();

@@ -59,6 +59,7 @@ pub(in crate::commands) fn outbox(out: &Output, view: &RoomView) -> Result<()> {
 pub(super) fn held_words(why: Held) -> (&'static str, &'static str) {
     match why {
         Held::Out => ("out", "you were out of the room"),
+        Held::Turn => ("turn", "it was another member's turn"),
         Held::Refused(code) => (
             code.as_str(),
             match code {

@@ -2,15 +2,16 @@
 
 mod listing;
 mod status;
+mod turns;
 
 use hearth_engine::{
     accord::Mismatch,
-    block::Block,
+    block::{Block, Stop},
     policy::{Act, Leaf},
 };
 use hearth_protocol::{Millis, RejectCode, invite::Invite};
 use hearth_session::{
-    client::{Command, Outcome, RoomView, Waiting},
+    client::{Command, Outcome, RoomView, Turn, Waiting},
     connection::refusal_words,
     live::{Recovery, now},
 };
@@ -29,6 +30,7 @@ use crate::{
 pub(super) use self::{
     listing::{log, outbox, verify, who},
     status::status,
+    turns::{asks, turns},
 };
 
 /// Held messages that are quoted at once.
@@ -153,6 +155,9 @@ impl Told<'_> {
 
     fn done(&self, asked: &Command) -> Result<()> {
         match asked {
+            Command::Turn(Turn::Pass) => {
+                say(self.out, &json!({"done": "pass"}), "You passed. That is always fine.")
+            }
             Command::Revoke(_) => say(self.out, &json!({"done": "revoke"}), "The invite is void."),
             Command::Mute { member, muted } => {
                 let name = self.before.roster.iter().find(|leaf| leaf.member == *member);
@@ -304,16 +309,19 @@ pub(super) fn over_words(over: &Block, view: &RoomView) -> String {
     let ended = match over.why {
         // Their role changed, and the rule is still there.
         _ if view.moderates() => "you can post now",
-        RejectCode::Paused => "the pause is over",
-        RejectCode::TimedOut => "your time-out is over",
-        RejectCode::Closed => "the room is open again",
-        RejectCode::QuotaSpent => "the room has space for messages again",
-        _ => "you can post again",
+        Stop::Turn if view.holder() == Some(view.me) => "it is your turn",
+        Stop::Turn => "the round is over",
+        Stop::Refused(RejectCode::Paused) => "the pause is over",
+        Stop::Refused(RejectCode::TimedOut) => "your time-out is over",
+        Stop::Refused(RejectCode::Closed) => "the room is open again",
+        Stop::Refused(RejectCode::QuotaSpent) => "the room has space for messages again",
+        Stop::Refused(_) => "you can post again",
     };
     match view.blocked.map(|block| block.why) {
         None => format!("-- {ended}"),
-        Some(RejectCode::TimedOut) => format!("-- {ended}; you are in a time-out"),
-        Some(why) => format!("-- {ended}; {}", refusal_words(why)),
+        Some(Stop::Turn) => format!("-- {ended}; a round is on, and it is another member's turn"),
+        Some(Stop::Refused(RejectCode::TimedOut)) => format!("-- {ended}; you are in a time-out"),
+        Some(Stop::Refused(why)) => format!("-- {ended}; {}", refusal_words(why)),
     }
 }
 

@@ -2,9 +2,11 @@
 
 use hearth_engine::{
     EngineError,
+    floor::{Asked, Form},
     policy::{Leaf, Pin},
     room::{find_member, one_message},
     state::{Row, RowContent},
+    turns::FloorError,
 };
 use hearth_protocol::{MemberKey, MessageId, Seq};
 use hearth_session::client::{AskError, Command, Knocker, Outcome, PAGE_MAX, Page};
@@ -94,6 +96,43 @@ impl Shell {
         }
         let place = self.last_message(whose).await?;
         Ok((place, if last { words.join(" ") } else { args.join(" ") }))
+    }
+
+    /// Takes a question from the front of what was typed, if one is named there or only one is open; returns its place in the
+    /// relay's log and the words behind it.
+    pub(super) fn open_ask(&self, args: &[String]) -> Result<(Seq, String)> {
+        let (asked, words) = self.open_one(args, |_| true)?;
+        Ok((asked.ask.seq, words))
+    }
+
+    /// Does the same with an open poll.
+    pub(super) fn open_poll(&self, args: &[String]) -> Result<(Asked, String)> {
+        self.open_one(args, |asked| asked.form == Form::Poll)
+    }
+
+    fn open_one(&self, args: &[String], fits: fn(&Asked) -> bool) -> Result<(Asked, String)> {
+        let view = self.view();
+        let named = args.first().and_then(|first| first.strip_prefix('#')?.parse().ok());
+        let open = || view.floor.asks.iter().filter(|asked| fits(asked));
+        let words = |from: usize| args.get(from..).unwrap_or_default().join(" ");
+        if let Some(seq) = named.map(Seq) {
+            let found = open().find(|asked| asked.ask.seq == seq).cloned();
+            let found = found.ok_or(EngineError::Floor(FloorError::NotAsked))?;
+            return Ok((found, words(1)));
+        }
+        match (open().next(), open().count()) {
+            (Some(only), 1) => Ok((only.clone(), words(0))),
+            (None, _) => Err(EngineError::Floor(FloorError::NothingAsked).into()),
+            (Some(first), _) => Err(Failure::new(
+                exit::USAGE,
+                "several_asks",
+                "several questions are open",
+                format!(
+                    "Name one by its number: `hearth asks ROOM` lists them; `hearth answer ROOM #{} WORDS` answers the first.",
+                    first.ask.seq.0
+                ),
+            )),
+        }
     }
 
     async fn message(&self, wanted: &str) -> Result<Vec<Row>> {

@@ -34,6 +34,7 @@ macro_rules! topic {
     };
 }
 
+pub(super) mod asking;
 pub(super) mod calm;
 pub(super) mod door;
 mod find;
@@ -43,6 +44,7 @@ pub(super) mod members;
 mod row;
 pub(super) mod talking;
 mod times;
+pub(super) mod turns;
 
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand, ValueEnum, error::ErrorKind};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
@@ -55,8 +57,8 @@ use hearth_session::client::{AskError, Command, Consent, Link, Outcome};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    calm::Calm, door::Door, going::Going, looking::Looking, members::Members, row::Needs,
-    talking::Talking,
+    asking::Asking, calm::Calm, door::Door, going::Going, looking::Looking, members::Members, row::Needs,
+    talking::Talking, turns::Turns,
 };
 
 pub(super) use self::row::Tail;
@@ -218,7 +220,7 @@ macro_rules! topics {
     };
 }
 
-topics!(Talking, Looking, Door, Calm, Members, Going);
+topics!(Talking, Turns, Asking, Looking, Door, Calm, Members, Going);
 
 /// Every room command: who may use it, and how `chat` lists it.
 pub static ROOM_COMMANDS: [Entry; COUNT] = {

@@ -38,6 +38,8 @@ impl May {
 #[allow(missing_docs, reason = "the words say it")]
 pub enum Topic {
     Talking,
+    Turns,
+    Asking,
     Looking,
     Door,
     Calm,
@@ -47,13 +49,23 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 6] =
-        [Self::Talking, Self::Looking, Self::Door, Self::Calm, Self::Members, Self::Going];
+    pub const ALL: [Self; 8] = [
+        Self::Talking,
+        Self::Turns,
+        Self::Asking,
+        Self::Looking,
+        Self::Door,
+        Self::Calm,
+        Self::Members,
+        Self::Going,
+    ];
 
     /// Returns its heading.
     pub const fn heading(self) -> &'static str {
         match self {
             Self::Talking => "Talking",
+            Self::Turns => "Taking turns",
+            Self::Asking => "Asking and answering",
             Self::Looking => "Looking",
             Self::Door => "Letting people in",
             Self::Calm => "Holding the room",

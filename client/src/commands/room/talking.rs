@@ -93,7 +93,7 @@ impl RoomCommand for Reply {
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let (place, text) = shell.message_and_words(&self.args, Whose::Others).await?;
         let text = words_of("reply", text)?;
-        Ok(Command::Say(Words { text, reply: Some(place), topic: None }).into())
+        Ok(Command::Say(Words { reply: Some(place), ..Words::from(text) }).into())
     }
 }
 
@@ -189,7 +189,7 @@ impl RoomCommand for Cw {
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         let topic = Some(self.topic.clone());
-        Ok(Command::Say(Words { text: self.words.join(" "), reply: None, topic }).into())
+        Ok(Command::Say(Words { topic, ..Words::from(self.words.join(" ")) }).into())
     }
 }
 

@@ -186,7 +186,7 @@ impl Shell {
         loop {
             let rows = self.client.rows(&self.room, Page::From(from)).await?;
             let Some(last) = rows.last().map(|row| row.place) else { break };
-            any |= self.print(&rows, held)?;
+            any |= self.print(&rows, held).await?;
             let fresh: Vec<Row> = rows.into_iter().filter(|row| row.place > shown).collect();
             alarm |= any_alarm(&fresh);
             self.printed.set(last.max(self.printed.get()));
@@ -199,14 +199,28 @@ impl Shell {
     }
 
     /// Prints rows; returns whether there was something to print.
-    pub(super) fn print(&self, rows: &[Row], held: bool) -> Result<bool> {
+    pub(super) async fn print(&self, rows: &[Row], held: bool) -> Result<bool> {
         let state = self.view();
-        let view = View { room: &self.room, me: state.me, muted: &state.muted, held, open: false };
+        let view = View { room: &self.room, me: state.me, roster: &state.roster, muted: &state.muted, held, open: false };
         let mut any = false;
         for row in rows {
             any |= view.row(&self.out, row)?;
             if !view.hides(row) {
                 self.displayed.borrow_mut().add(row, held);
+            }
+            for place in &row.shows {
+                let page = Page::Before(Seq(place.0.saturating_add(1)), 1);
+                for mut later in self.client.rows(&self.room, page).await? {
+                    if later.place != *place {
+                        continue;
+                    }
+                    later.talk.later = None;
+                    later.changes.clear();
+                    any |= view.row(&self.out, &later)?;
+                    if !view.hides(&later) {
+                        self.displayed.borrow_mut().add(&later, held);
+                    }
+                }
             }
         }
         Ok(any)
@@ -218,7 +232,14 @@ impl Shell {
         let mut rows = self.client.rows(&self.room, page).await?;
         rows.retain(|row| row.place == place && matches!(row.content, RowContent::Text(_)));
         let state = self.view();
-        let view = View { room: &self.room, me: state.me, muted: &[], held: false, open: true };
+        let view = View {
+                room: &self.room,
+                me: state.me,
+                roster: &state.roster,
+                muted: &[],
+                held: false,
+                open: true,
+            };
         for row in &rows {
             view.row(&self.out, row)?;
             self.displayed.borrow_mut().add(row, false);
@@ -237,7 +258,7 @@ impl Shell {
         }
         let names = self.client.names(&self.room).await?;
         let view =
-            View { room: &self.room, me: state.me, muted: &state.muted, held: false, open: false };
+            View { room: &self.room, me: state.me, roster: &state.roster, muted: &state.muted, held: false, open: false };
         for what in &state.untold {
             view.mismatch(&self.out, what, &names)?;
         }
@@ -250,7 +271,7 @@ impl Shell {
         let state = self.view();
         let names = self.client.names(&self.room).await?;
         let view =
-            View { room: &self.room, me: state.me, muted: &state.muted, held: false, open: false };
+            View { room: &self.room, me: state.me, roster: &state.roster, muted: &state.muted, held: false, open: false };
         for what in state.mismatches.iter().filter(|what| !state.untold.contains(what)) {
             view.mismatch(&self.out, what, &names)?;
         }

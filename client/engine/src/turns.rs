@@ -1,0 +1,620 @@
+//! The floor of a room of this profile: kept beside the log, and what a member sends to change it.
+
+use std::collections::BTreeMap;
+
+use hearth_protocol::{Entry, EntryContent, MemberKey, MessageId, Millis, Seq};
+use minicbor::{Decode, Encode};
+
+use super::{
+    content::{Body, Ref},
+    error::EngineError,
+    floor::{
+        self, Ask, Asked, Change, Close, Floor, Form, Members, Op, What,
+        wire::{ORDER_MAX, TOPIC_CHARS_MAX},
+    },
+    policy::{Leaf, RuleError},
+    room::{Room, read, write},
+    state::{Notice, Row, RowContent},
+};
+use crate::store::Kind;
+
+/// Names the record of the floor.
+const FLOOR: &[u8] = b"floor";
+/// Names the record of the answers that wait for one's own.
+const VEILED: &[u8] = b"veiled";
+/// Names the record of who is here for the room.
+const ON_DUTY: &[u8] = b"on duty";
+/// Longest time for which somebody is here for the room.
+pub const DUTY_MILLIS_MAX: u64 = 24 * 3_600_000;
+/// Answers that wait at most; more are shown at once.
+const VEILED_MAX: usize = 1_024;
+/// Silence that ends a sitting: whose words are counted for the order of a round.
+const SITTING_MILLIS: u64 = 3 * 3_600_000;
+/// Rows of history read at once.
+const PAGE: usize = 256;
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Why something about turns or questions cannot be done now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum FloorError {
+    #[error("no round is on")]
+    NoRound,
+    #[error("a round is on already")]
+    RoundOn,
+    #[error("it is not your turn")]
+    NotYourTurn,
+    #[error("your hand is up already")]
+    HandIsUp,
+    #[error("your hand is not up")]
+    HandIsDown,
+    #[error("nobody is here who could have a turn")]
+    NobodyToTurn,
+    #[error("nothing is asked now")]
+    NothingAsked,
+    #[error("that is not asked, or no longer")]
+    NotAsked,
+    #[error("four questions are open already")]
+    TooManyAsks,
+    #[error("that is too long, or has too few or too many options")]
+    Size,
+    #[error("a poll has no such option")]
+    NoSuchOption,
+    #[error("that question wants words, not a vote")]
+    WantsWords,
+    #[error("that time is past, or longer than the room keeps a round or a question open")]
+    Until,
+    #[error("this device did not see how the round or the question began")]
+    Unknown,
+    #[error("somebody else was faster")]
+    TooLate,
+}
+
+impl FloorError {
+    /// Returns the word for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoRound => "no_round",
+            Self::RoundOn => "round_on",
+            Self::NotYourTurn => "not_your_turn",
+            Self::HandIsUp => "hand_is_up",
+            Self::HandIsDown => "hand_is_down",
+            Self::NobodyToTurn => "nobody_to_turn",
+            Self::NothingAsked | Self::NotAsked => "not_asked",
+            Self::TooManyAsks => "too_many_asks",
+            Self::Size => "out_of_range",
+            Self::NoSuchOption => "no_such_option",
+            Self::WantsWords => "wants_words",
+            Self::Until => "out_of_range",
+            Self::Unknown => "floor_unknown",
+            Self::TooLate => "too_late",
+        }
+    }
+}
+
+impl From<FloorError> for EngineError {
+    fn from(error: FloorError) -> Self {
+        Self::Floor(error)
+    }
+}
+
+/// Order of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Raised hands first, in their order; then the others as the roster has them.
+    Queue,
+    /// As the roster has the members.
+    Roster,
+    /// Fewest words of this sitting first.
+    Quiet,
+}
+
+/// Why words are shown with a later entry than their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Later {
+    /// It was not their author's turn.
+    #[n(0)]
+    Turn,
+    /// They answer a question whose answers are shown after one's own.
+    #[n(1)]
+    OwnAnswer,
+}
+
+/// A moderator who is here for the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Duty {
+    /// The moderator.
+    #[n(0)]
+    pub member: MemberKey,
+    /// Until when, by the relay's clock.
+    #[n(1)]
+    pub until: Millis,
+}
+
+/// An answer that waits for one's own.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+struct Veiled {
+    #[n(0)]
+    ask: Seq,
+    #[n(1)]
+    place: Seq,
+}
+
+impl Room<'_> {
+    /// Returns the floor: whose turn it is, who asks for one, what is asked.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn floor(&mut self) -> Result<&Floor> {
+        let floor = match self.floor.take() {
+            Some(floor) => floor,
+            None => self.read_floor()?,
+        };
+        Ok(self.floor.insert(floor))
+    }
+
+    fn read_floor(&self) -> Result<Floor> {
+        let kept = read(self.store, Kind::Seen, self.no, FLOOR)?;
+        Ok(kept.unwrap_or_else(|| {
+            let founder = self.state.joined == Seq(0) && self.cursor.breaks.is_empty();
+            match self.cursor.seq {
+                Seq(0) if founder => Floor::founded(),
+                seq => Floor::joined(seq),
+            }
+        }))
+    }
+
+    /// Forgets the floor, because the log goes on from another place.
+    pub(super) fn drop_floor(&mut self) -> Result<()> {
+        self.floor = None;
+        self.store.delete(Kind::Seen, self.no, FLOOR)?;
+        Ok(())
+    }
+
+    pub(super) fn save_floor(&self) -> Result<()> {
+        match &self.floor {
+            Some(floor) => write(self.store, Kind::Seen, self.no, FLOOR, floor),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets an entry change the floor; stores with its row what it changed.
+    pub(super) fn advance_floor(&mut self, row: &mut Row, entry: &Entry) -> Result<()> {
+        let heard = self.heard.take();
+        if matches!(entry.content, EntryContent::Expired) {
+            return Ok(());
+        }
+        let Some(members) = self.floor_members()? else { return Ok(()) };
+        let counts = row.was_read() && !row.notices.contains(&Notice::Duplicate);
+        let what = match (&entry.content, heard) {
+            (EntryContent::Tombstone(_), _) => What::Hole,
+            // What a pause stops is not said.
+            (_, Some(What::Words(_) | What::Op(_))) if !self.may_say(row)? => What::Other,
+            (_, Some(what)) if counts => what,
+            _ if row.notices.iter().any(|n| matches!(n, Notice::Unreadable | Notice::NotMine)) => {
+                What::Hole
+            }
+            _ => What::Other,
+        };
+        let gap = row.notices.iter().any(|n| matches!(n, Notice::Gap(_) | Notice::Missing { .. }));
+        let answer = match &what {
+            What::Words(answer) => *answer,
+            _ => None,
+        };
+        let entry = floor::Entry {
+            seq: entry.seq,
+            digest: row.digest,
+            at: entry.at,
+            from: row.from,
+            gap,
+            what,
+        };
+        self.floor()?;
+        let Some(floor) = &mut self.floor else { return Ok(()) };
+        let mut changes = floor.apply(&entry, &members);
+        self.take_changes(row, &mut changes)?;
+        if let Some(answer) = answer {
+            self.take_answer(row, answer, &changes, &members)?;
+        }
+        row.changes = changes;
+        Ok(())
+    }
+
+    fn may_say(&mut self, row: &Row) -> Result<bool> {
+        match row.from {
+            Some(from) => self.may_post(&from, row.said),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns who is in the room; `None` outside of it.
+    fn floor_members(&mut self) -> Result<Option<Members>> {
+        let policy = match self.policy() {
+            Ok(policy) => policy,
+            Err(EngineError::NotMember(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let roles = self.roster()?.into_iter().map(|leaf| (leaf.member, policy.role(&leaf.member)));
+        let retention_seconds = policy.numbers.retention_seconds;
+        Ok(Some(Members { roles: roles.collect::<BTreeMap<_, _>>(), retention_seconds }))
+    }
+
+    /// Takes from the changes what moves words, and keeps of them what is shown.
+    fn take_changes(&mut self, row: &mut Row, changes: &mut Vec<Change>) -> Result<()> {
+        let mine = row.from == Some(self.me());
+        for change in &*changes {
+            match change {
+                Change::Held => row.talk.later = Some(Later::Turn),
+                Change::Released(seqs) => {
+                    row.shows.extend(seqs.iter().map(|seq| self.cursor.place(*seq)));
+                }
+                Change::AskClosed { asked, .. } => self.unveil(row, Some(asked.ask.seq))?,
+                Change::Unknown => self.unveil(row, None)?,
+                _ => {}
+            }
+        }
+        changes.retain(|change| {
+            let told = mine || !change.is_for_author();
+            // The engine tells of times with some slack, because a clock may be set.
+            told && !matches!(change, Change::Released(_) | Change::TimesRunBack { .. })
+        });
+        Ok(())
+    }
+
+    /// Takes an answer that counts: others' answers show after one's own, where the question says so.
+    fn take_answer(
+        &mut self,
+        row: &mut Row,
+        answer: floor::Answer,
+        changes: &[Change],
+        members: &Members,
+    ) -> Result<()> {
+        let ask = answer.ask;
+        let counts = !changes.iter().any(|change| matches!(change, Change::Ignored(_)));
+        let asked = self.floor()?.state().asks.iter().find(|asked| asked.ask == ask).cloned();
+        let Some(asked) = asked.filter(|_| counts && row.from.is_some()) else { return Ok(()) };
+        if let RowContent::Vote { choice, option, .. } = &mut row.content {
+            let words = usize::try_from(*choice).ok().and_then(|n| asked.options.get(n));
+            *option = words.cloned();
+        }
+        let me = self.me();
+        if row.from == Some(me) {
+            return self.unveil(row, Some(ask.seq));
+        }
+        let waits = asked.after_own
+            && !members.moderates(&me)
+            && !self.floor()?.has_answered(ask.seq, &me);
+        if !waits || row.talk.later.is_some() {
+            return Ok(());
+        }
+        let mut veiled: Vec<Veiled> = self.veiled()?;
+        if veiled.len() < VEILED_MAX {
+            veiled.push(Veiled { ask: ask.seq, place: row.place });
+            row.talk.later = Some(Later::OwnAnswer);
+            write(self.store, Kind::Seen, self.no, VEILED, &veiled)?;
+        }
+        Ok(())
+    }
+
+    fn veiled(&self) -> Result<Vec<Veiled>> {
+        Ok(read(self.store, Kind::Seen, self.no, VEILED)?.unwrap_or_default())
+    }
+
+    /// Shows the answers that waited, of one question or of all.
+    fn unveil(&self, row: &mut Row, ask: Option<Seq>) -> Result<()> {
+        let (shown, rest): (Vec<Veiled>, Vec<Veiled>) =
+            self.veiled()?.into_iter().partition(|veiled| ask.is_none_or(|ask| ask == veiled.ask));
+        if !shown.is_empty() {
+            row.shows.extend(shown.into_iter().map(|veiled| veiled.place));
+            write(self.store, Kind::Seen, self.no, VEILED, &rest)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whose turn it is at a time of the relay, and until when at most, if that keeps this member's words from the others.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn waits_for_turn(&mut self, now: Millis) -> Result<Option<(MemberKey, Millis)>> {
+        let (me, role) = (self.me(), self.my_role()?);
+        let floor = self.floor()?;
+        let until = floor.state().round.as_ref().map(|round| round.until);
+        let holder = floor.holder().zip(until);
+        Ok(holder.filter(|(_, until)| *until > now && !floor.may_speak(&me, role)))
+    }
+
+    /// Returns the relay's time, as far as it is known.
+    pub(super) fn relay_time(&self) -> Millis {
+        let since = self.now().0.saturating_sub(self.cursor.own_clock.0);
+        self.cursor.relay_clock.plus(since)
+    }
+
+    fn check_moderates(&mut self) -> Result<()> {
+        if self.my_role()?.moderates() {
+            return Ok(());
+        }
+        Err(EngineError::Rule(RuleError::NotFacilitator))
+    }
+
+    fn queue_op(&mut self, op: Op, now: Millis) -> Result<MessageId> {
+        self.queue(Body::Floor(op), Vec::new(), now)
+    }
+
+    /// Queues the raising of a hand, or its lowering.
+    ///
+    /// # Errors
+    /// [`FloorError::HandIsUp`] or [`FloorError::HandIsDown`]; see [`EngineError`].
+    pub fn queue_hand(&mut self, up: bool, now: Millis) -> Result<MessageId> {
+        let me = self.me();
+        let is_up = self.floor()?.state().hands.iter().any(|hand| hand.member == me);
+        match (up, is_up) {
+            (true, true) => Err(FloorError::HandIsUp.into()),
+            (false, false) => Err(FloorError::HandIsDown.into()),
+            (true, false) => self.queue_op(Op::Hand, now),
+            (false, true) => self.queue_op(Op::Lower, now),
+        }
+    }
+
+    /// Queues the passing on of the floor: by whose turn it is, or by who moderates.
+    ///
+    /// # Errors
+    /// [`FloorError::NoRound`], [`FloorError::NotYourTurn`]; see [`EngineError`].
+    pub fn queue_move(&mut self, now: Millis) -> Result<MessageId> {
+        let (me, moderates) = (self.me(), self.my_role()?.moderates());
+        let floor = self.floor()?;
+        let (round, turn) = this_round(floor)?;
+        if floor.holder() != Some(me) && !moderates {
+            return Err(FloorError::NotYourTurn.into());
+        }
+        self.queue_op(Op::Move { round, turn }, now)
+    }
+
+    /// Queues the beginning of a round.
+    ///
+    /// # Errors
+    /// [`FloorError::RoundOn`], [`FloorError::NobodyToTurn`], [`FloorError::Size`]; see [`EngineError`].
+    pub fn queue_round(
+        &mut self,
+        order: Vec<MemberKey>,
+        topic: String,
+        seconds: u64,
+        until: Millis,
+        now: Millis,
+    ) -> Result<MessageId> {
+        self.check_moderates()?;
+        let floor = self.floor()?;
+        if floor.state().round.is_some() {
+            return Err(FloorError::RoundOn.into());
+        }
+        if order.is_empty() {
+            return Err(FloorError::NobodyToTurn.into());
+        }
+        if topic.chars().count() > TOPIC_CHARS_MAX || order.len() > ORDER_MAX {
+            return Err(FloorError::Size.into());
+        }
+        self.queue_op(Op::Start { order, topic, seconds, until }, now)
+    }
+
+    /// Queues another end of the round.
+    ///
+    /// # Errors
+    /// [`FloorError::NoRound`]; see [`EngineError`].
+    pub fn queue_extension(&mut self, until: Millis, now: Millis) -> Result<MessageId> {
+        self.check_moderates()?;
+        let (round, _) = this_round(self.floor()?)?;
+        self.queue_op(Op::Extend { round, until }, now)
+    }
+
+    /// Queues the round's end.
+    ///
+    /// # Errors
+    /// [`FloorError::NoRound`]; see [`EngineError`].
+    pub fn queue_round_end(&mut self, now: Millis) -> Result<MessageId> {
+        self.check_moderates()?;
+        let (round, _) = this_round(self.floor()?)?;
+        self.queue_op(Op::End { round }, now)
+    }
+
+    /// Queues a question to all.
+    ///
+    /// # Errors
+    /// [`FloorError::TooManyAsks`], [`FloorError::Size`]; see [`EngineError`].
+    pub fn queue_ask(&mut self, ask: Ask, now: Millis) -> Result<MessageId> {
+        self.check_moderates()?;
+        if self.floor()?.state().asks.len() >= floor::wire::ASKS_MAX {
+            return Err(FloorError::TooManyAsks.into());
+        }
+        if !ask.is_bounded() || ask.text.is_empty() {
+            return Err(FloorError::Size.into());
+        }
+        self.queue(Body::Ask(ask), Vec::new(), now)
+    }
+
+    /// Returns a question that is open, by the place of its entry in the relay's log.
+    fn asked(&mut self, ask: Seq) -> Result<Asked> {
+        let floor = self.floor()?;
+        let asked = floor.state().asks.iter().find(|asked| asked.ask.seq == ask).cloned();
+        match asked {
+            Some(asked) => Ok(asked),
+            None if floor.is_unknown() => Err(FloorError::Unknown.into()),
+            None => Err(FloorError::NotAsked.into()),
+        }
+    }
+
+    /// Returns the reference to a question that can be answered with words.
+    pub(super) fn answerable(&mut self, ask: Seq) -> Result<Ref> {
+        Ok(self.asked(ask)?.ask)
+    }
+
+    /// Queues a vote in an open poll.
+    ///
+    /// # Errors
+    /// [`FloorError::NotAsked`], [`FloorError::WantsWords`], [`FloorError::NoSuchOption`]; see [`EngineError`].
+    pub fn queue_vote(&mut self, ask: Seq, choice: u64, now: Millis) -> Result<MessageId> {
+        let asked = self.asked(ask)?;
+        if asked.form != Form::Poll {
+            return Err(FloorError::WantsWords.into());
+        }
+        if !asked.content().offers(choice) {
+            return Err(FloorError::NoSuchOption.into());
+        }
+        let answer = Body::Answer { ask: asked.ask, choice: Some(choice), text: None };
+        self.queue(answer, Vec::new(), now)
+    }
+
+    /// Queues the end of a question.
+    ///
+    /// # Errors
+    /// [`FloorError::NotAsked`]; see [`EngineError`].
+    pub fn queue_close(&mut self, ask: Seq, now: Millis) -> Result<MessageId> {
+        self.check_moderates()?;
+        let ask = self.asked(ask)?.ask;
+        self.queue(Body::Close(Close { ask, ballots: None }), Vec::new(), now)
+    }
+
+    /// Takes a moderator's word that they are here for the room, or no longer.
+    pub(super) fn take_duty(
+        &mut self,
+        row: &mut Row,
+        sender: MemberKey,
+        until: Millis,
+    ) -> Result<()> {
+        if !self.policy()?.role(&sender).moderates() {
+            return Ok(());
+        }
+        let mut on_duty = self.on_duty()?;
+        on_duty.retain(|duty| duty.member != sender);
+        if until > row.stamp {
+            on_duty.push(Duty { member: sender, until: until.min(row.stamp.plus(DUTY_MILLIS_MAX)) });
+        }
+        write(self.store, Kind::Seen, self.no, ON_DUTY, &on_duty)?;
+        row.content = RowContent::Duty(until);
+        Ok(())
+    }
+
+    /// Returns the moderators who said that they are here for the room, and until when by the relay's clock. Some may be over.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn on_duty(&mut self) -> Result<Vec<Duty>> {
+        let kept: Option<Vec<Duty>> = read(self.store, Kind::Seen, self.no, ON_DUTY)?;
+        let policy = self.policy()?;
+        let mut kept = kept.unwrap_or_default();
+        kept.retain(|duty| policy.role(&duty.member).moderates());
+        Ok(kept)
+    }
+
+    /// Queues the word that this moderator is here for the room until a time of the relay; 0: no longer.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn queue_duty(&mut self, until: Millis, now: Millis) -> Result<MessageId> {
+        self.check_moderates()?;
+        self.queue(Body::Duty(until), Vec::new(), now)
+    }
+
+    /// Queues the floor as this moderator has it, for who comes in now; `None` if nothing is alive, or this profile lacks entries.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn queue_recap(&mut self, now: Millis) -> Result<Option<MessageId>> {
+        if !self.my_role()?.moderates() {
+            return Ok(None);
+        }
+        let recap = self.floor()?.live().filter(|recap| !recap.state.is_empty());
+        recap.map(|recap| self.queue(Body::Recap(recap), Vec::new(), now)).transpose()
+    }
+
+    /// Returns the order of a round: those who can hold a turn and do not moderate.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn turn_order(&mut self, order: Order) -> Result<Vec<MemberKey>> {
+        let policy = self.policy()?;
+        let takes_turns = |leaf: &Leaf| {
+            let role = policy.role(&leaf.member);
+            role.posts() && !role.moderates()
+        };
+        let mut members: Vec<MemberKey> =
+            self.roster()?.iter().filter(|leaf| takes_turns(leaf)).map(|leaf| leaf.member).collect();
+        match order {
+            Order::Roster => {}
+            Order::Queue => {
+                let hands: Vec<MemberKey> =
+                    self.floor()?.state().hands.iter().map(|hand| hand.member).collect();
+                let place = |member: &MemberKey| hands.iter().position(|hand| hand == member);
+                members.sort_by_key(|member| place(member).unwrap_or(usize::MAX));
+            }
+            Order::Quiet => {
+                let words = self.words_of_sitting()?;
+                members.sort_by_key(|member| words.get(member).copied().unwrap_or(0));
+            }
+        }
+        members.truncate(ORDER_MAX);
+        Ok(members)
+    }
+
+    /// Counts each member's words since nobody wrote for [`SITTING_MILLIS`].
+    fn words_of_sitting(&self) -> Result<BTreeMap<MemberKey, usize>> {
+        let mut words = BTreeMap::new();
+        let (mut before, mut later) = (Seq(u64::MAX), None);
+        loop {
+            let rows = self.history_back(before, PAGE)?;
+            let Some(first) = rows.first() else { return Ok(words) };
+            before = first.place;
+            for row in rows.iter().rev() {
+                let (RowContent::Text(text), Some(from)) = (&row.content, row.from) else {
+                    continue;
+                };
+                let gap = |later: Millis| later.0.saturating_sub(row.stamp.0) > SITTING_MILLIS;
+                if later.replace(row.stamp).is_some_and(gap) {
+                    return Ok(words);
+                }
+                let count: &mut usize = words.entry(from).or_default();
+                *count = count.saturating_add(text.split_whitespace().count());
+            }
+        }
+    }
+
+    /// Returns why the floor ignored an own message.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn ignored(&self, id: &MessageId) -> Result<Option<FloorError>> {
+        let row = self.own_message(id)?;
+        let why = row.changes.iter().find_map(|change| match change {
+            Change::Ignored(why) => Some(*why),
+            _ => None,
+        });
+        Ok(why.map(|why| match why {
+            floor::Why::RoundOn => FloorError::RoundOn,
+            floor::Why::NoRound => FloorError::NoRound,
+            floor::Why::NotHolder => FloorError::NotYourTurn,
+            floor::Why::Until => FloorError::Until,
+            floor::Why::Order => FloorError::NobodyToTurn,
+            floor::Why::Size | floor::Why::TooManyAnswers => FloorError::Size,
+            floor::Why::TooManyAsks => FloorError::TooManyAsks,
+            floor::Why::NoAsk | floor::Why::NotInTheRoom => FloorError::NotAsked,
+            floor::Why::HandIsUp => FloorError::HandIsUp,
+            floor::Why::NoHand => FloorError::HandIsDown,
+            floor::Why::Choice => FloorError::NoSuchOption,
+            floor::Why::Unknown => FloorError::Unknown,
+            floor::Why::OldTurn
+            | floor::Why::MayNotPost
+            | floor::Why::NotModerating
+            | floor::Why::RecapPlace => FloorError::TooLate,
+        }))
+    }
+}
+
+/// Returns the round that is on, and the number of its turn.
+fn this_round(floor: &Floor) -> Result<(Seq, u64)> {
+    match &floor.state().round {
+        Some(round) => Ok((round.seq, round.turn)),
+        None if floor.is_unknown() => Err(FloorError::Unknown.into()),
+        None => Err(FloorError::NoRound.into()),
+    }
+}
+

@@ -1,0 +1,203 @@
+//! Asking everybody: prompts, polls, and who is here for the room.
+
+use clap::Args;
+use hearth_engine::{
+    floor::{Ask, Form},
+    words::Words,
+};
+use hearth_protocol::Millis;
+use hearth_session::client::Command;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Asked, RoomCommand,
+    row::{Entry, May, Topic, row},
+    times::parse_millis,
+};
+use crate::{
+    commands::{Result, outcome, shell::Shell},
+    failure::Failure,
+    text::when,
+};
+
+/// How long something is asked where no time is given: two hours.
+const ASKED: &str = "2h";
+/// How long a facilitator is on duty where no time is given: two hours.
+const DUTY: &str = "2h";
+
+topic! { Asking: Prompt, Answer, Asks, Poll, Vote, CloseAsk, Duty }
+
+/// Ask everybody a question.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The question.
+    #[arg(num_args = 1.., required = true)]
+    text: Vec<String>,
+    /// Each sees the others' answers after their own.
+    #[arg(long)]
+    after_own: bool,
+    /// How long it is asked.
+    #[arg(long, value_name = "TIME", default_value = ASKED)]
+    ends: String,
+}
+
+impl RoomCommand for Prompt {
+    const ROW: Entry = row(Topic::Asking, "prompt", May::Moderators, "ask everybody a question")
+        .takes("WORDS [--after-own] [--ends TIME]", "What was it like? --after-own")
+        .enforced("E; C after-own");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let text = self.text.join(" ");
+        ask(Form::Prompt, text, Vec::new(), self.after_own, &self.ends)
+    }
+}
+
+/// Makes what is asked of everybody.
+fn ask(
+    form: Form,
+    text: String,
+    options: Vec<String>,
+    after_own: bool,
+    ends: &str,
+) -> Result<Asked> {
+    let millis = parse_millis(ends)?;
+    // The relay's clock, which the room's task knows, says until when.
+    let ask = Ask { form, text, options, until: Millis(0), after_own, part: None };
+    Ok(Command::Ask { ask, millis }.into())
+}
+
+/// Answer what is asked.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    /// The question's number, if several are open; then the words.
+    #[arg(num_args = 1.., required = true, value_name = "WORDS")]
+    args: Vec<String>,
+}
+
+impl RoomCommand for Answer {
+    const ROW: Entry = row(Topic::Asking, "answer", May::Members, "answer what is asked")
+        .takes("[#N] WORDS", "It was hard to watch")
+        .words(1)
+        .enforced("E; R")
+        .offline();
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let (ask, text) = shell.open_ask(&self.args)?;
+        let words = Words { answers: Some(ask), ..Words::from(text) };
+        Ok(Command::Say(words).into())
+    }
+}
+
+/// Show what is asked.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Asks {}
+
+impl RoomCommand for Asks {
+    const ROW: Entry = row(Topic::Asking, "asks", May::Members, "show what is asked").looks();
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        shell.refresh().await?;
+        outcome::asks(&shell.out, &shell.view())?;
+        Ok(Asked::Nothing)
+    }
+}
+
+/// Let everybody choose. The votes are in the room, and everybody sees who chose what.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Poll {
+    /// The question, then the options; quotes hold several words together.
+    #[arg(num_args = 3..=11, required = true, value_name = "QUESTION OPTION OPTION")]
+    args: Vec<String>,
+    /// How long it is asked.
+    #[arg(long, value_name = "TIME", default_value = ASKED)]
+    ends: String,
+}
+
+impl RoomCommand for Poll {
+    const ROW: Entry = row(Topic::Asking, "poll", May::Moderators, "let everybody choose, openly")
+        .takes("\"QUESTION\" \"OPTION\" \"OPTION\"", "\"When?\" \"at six\" \"at eight\"")
+        .enforced("E");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let split = self.args.split_first();
+        let (text, options) = split.map_or_else(Default::default, |(t, o)| (t.clone(), o.to_vec()));
+        ask(Form::Poll, text, options, false, &self.ends)
+    }
+}
+
+/// Choose in a poll; your last vote counts, and everybody sees it.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Vote {
+    /// The poll's number, if several are open; then the option's number, from 1, or its words.
+    #[arg(num_args = 1.., required = true, value_name = "N")]
+    args: Vec<String>,
+}
+
+impl RoomCommand for Vote {
+    const ROW: Entry = row(Topic::Asking, "vote", May::Members, "choose in a poll")
+        .takes("[#N] OPTION", "2")
+        .words(1)
+        .enforced("E");
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let (ask, option) = shell.open_poll(&self.args)?;
+        let wanted = option.trim();
+        let by_number = wanted.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        let by_number = by_number.filter(|n| *n < ask.options.len());
+        let by_words =
+            || ask.options.iter().position(|option| option.to_lowercase() == wanted.to_lowercase());
+        let Some(choice) = by_number.or_else(by_words) else {
+            return Err(Failure::usage(
+                format!("there is no option {:?}", hearth_text::escape::one_line(wanted)),
+                format!("`hearth asks ROOM` lists them; `hearth vote ROOM 1` to `{}`.", ask.options.len()),
+            ));
+        };
+        let choice = u64::try_from(choice).unwrap_or(u64::MAX);
+        Ok(Command::Vote { ask: ask.ask.seq, choice }.into())
+    }
+}
+
+/// Close what is asked; of a poll, the result is shown.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct CloseAsk {
+    /// Its number, if several are open.
+    ask: Option<String>,
+}
+
+impl RoomCommand for CloseAsk {
+    const ROW: Entry =
+        row(Topic::Asking, "close-ask", May::Moderators, "close a prompt or a poll")
+            .takes("[#N]", "")
+            .enforced("E");
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let args: Vec<String> = self.ask.iter().cloned().collect();
+        let (ask, _) = shell.open_ask(&args)?;
+        Ok(Command::CloseAsk(ask).into())
+    }
+}
+
+/// Say that you are here for the room, for a time; or that you no longer are.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Duty {
+    /// `on` and how long (two hours if absent), or `off`.
+    #[arg(num_args = 1.., required = true, value_name = "on [TIME] | off")]
+    args: Vec<String>,
+}
+
+impl RoomCommand for Duty {
+    const ROW: Entry =
+        row(Topic::Asking, "duty", May::Moderators, "say that you are here, or no longer")
+            .takes("on [TIME] | off", "on 2h")
+            .enforced("E");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let text = self.args.join(" ");
+        if when::is_off(&text) {
+            return Ok(Command::Duty { millis: 0 }.into());
+        }
+        let time = text.strip_prefix("on").map(str::trim).unwrap_or(&text);
+        let millis = parse_millis(if time.is_empty() { DUTY } else { time })?;
+        Ok(Command::Duty { millis }.into())
+    }
+}

@@ -1,0 +1,188 @@
+//! Turns, hands and questions, as lines and as JSON.
+
+use hearth_engine::{
+    floor::{Ask, Asked, Change, Down, Ending, Form, Op, Outcome, Verdict},
+    state::{Row, RowContent},
+};
+use hearth_protocol::{MemberKey, Millis};
+use hearth_text::escape;
+use serde_json::{Map, Value, json};
+
+use super::{View, clock, rfc3339, span};
+
+/// Returns kind, text and further fields of a row about turns or questions.
+pub(super) fn content(
+    view: &View<'_>,
+    row: &Row,
+) -> Option<(&'static str, String, Map<String, Value>)> {
+    let mut more = Map::new();
+    let (kind, text) = match &row.content {
+        RowContent::Floor(Some(Op::Start { order, topic, seconds, until })) => {
+            let names: Vec<String> = order.iter().map(|member| view.name(member)).collect();
+            more.insert("order".into(), json!(names));
+            more.insert("topic".into(), json!(topic));
+            more.insert("seconds".into(), json!(seconds));
+            more.insert("until".into(), json!(rfc3339(*until)));
+            ("round", round_words(&names, topic, *seconds))
+        }
+        RowContent::Asked(ask) => {
+            more.insert("form".into(), json!(form_word(ask.form)));
+            more.insert("options".into(), json!(ask.options));
+            more.insert("after_own".into(), json!(ask.after_own));
+            more.insert("until".into(), json!(rfc3339(ask.until)));
+            if let Some(part) = ask.part {
+                more.insert("step".into(), json!(part.step));
+                more.insert("steps".into(), json!(part.of));
+            }
+            ("ask", format!("asks: {}", ask.text))
+        }
+        RowContent::Vote { choice, option, .. } => {
+            more.insert("choice".into(), json!(choice.saturating_add(1)));
+            more.insert("option".into(), json!(option));
+            let option = option.clone();
+            let words = option.unwrap_or_else(|| format!("option {}", choice.saturating_add(1)));
+            ("vote", format!("votes: {words}"))
+        }
+        RowContent::Duty(until) => {
+            let on = *until > row.stamp;
+            more.insert("on".into(), json!(on));
+            more.insert("until".into(), json!(rfc3339(*until)));
+            let words = if on {
+                format!("is here for the room until {}", clock(*until))
+            } else {
+                "is no longer here for the room".into()
+            };
+            ("duty", words)
+        }
+        _ => return None,
+    };
+    Some((kind, text, more))
+}
+
+fn round_words(names: &[String], topic: &str, seconds: u64) -> String {
+    let mut words = "begins a round".to_owned();
+    if !topic.is_empty() {
+        words.push_str(": ");
+        words.push_str(topic);
+    }
+    if seconds > 0 {
+        words.push_str(&format!(" ({} each; nothing is cut off)", span(seconds)));
+    }
+    if let Some((first, rest)) = names.split_first() {
+        words.push_str(&format!(". {first} has the floor"));
+        if !rest.is_empty() {
+            words.push_str(&format!(", then {}", rest.join(", ")));
+        }
+    }
+    words
+}
+
+/// Returns the word of a form in JSON.
+pub fn form_word(form: Form) -> &'static str {
+    match form {
+        Form::Prompt => "prompt",
+        Form::Step => "step",
+        Form::Poll => "poll",
+        Form::HiddenPoll => "hidden_poll",
+    }
+}
+
+/// Lists a poll's options, a line each; says how to answer.
+pub(super) fn ask_lines(asked: &Ask, number: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (n, option) in (1..).zip(&asked.options) {
+        lines.push(format!("   {n}  {}", escape::one_line(option)));
+    }
+    lines.push(match asked.form {
+        Form::Poll => format!("   `hearth vote ROOM #{number} 1` votes; everybody sees who votes for what."),
+        Form::HiddenPoll => "   Answers go to the facilitators.".into(),
+        Form::Prompt | Form::Step if asked.after_own => {
+            format!("   `hearth answer ROOM #{number} WORDS` answers. You see the others' answers after your own.")
+        }
+        Form::Prompt | Form::Step => format!("   `hearth answer ROOM #{number} WORDS` answers; passing is fine."),
+    });
+    lines
+}
+
+/// Returns a change as a word, a sentence and whether it is an alarm; `None` if nobody needs to be told.
+pub(super) fn change(
+    view: &View<'_>,
+    change: &Change,
+) -> Option<(&'static str, String, bool)> {
+    let is_me = |member: &MemberKey| *member == view.me;
+    let name = |member: &MemberKey| view.name(member);
+    let words = match change {
+        Change::Began { holder, .. } | Change::Turn { holder, .. } if is_me(holder) => (
+            "turn",
+            "It is your turn. Take your time. `hearth done ROOM` ends your turn, `hearth pass ROOM` lets it go by".into(),
+        ),
+        // The line of the round says so.
+        Change::Began { .. } => return None,
+        Change::Turn { holder, .. } if view.muted.contains(holder) => {
+            ("turn", format!("Next: {} (you muted them)", name(holder)))
+        }
+        Change::Turn { holder, .. } => ("turn", format!("Next: {}", name(holder))),
+        Change::Extended { until } => {
+            ("extended", format!("The round ends at {} at the latest", clock(*until)))
+        }
+        Change::Ended { how: Ending::By(by), .. } if !is_me(by) => {
+            ("round_over", format!("{} has ended the round", name(by)))
+        }
+        Change::Ended { .. } => ("round_over", "The round is over".into()),
+        Change::HandUp(member) if is_me(member) => ("hand_up", "Your hand is up".into()),
+        Change::HandUp(member) => ("hand_up", format!("{} asks for a turn", name(member))),
+        Change::HandDown { member, why: Down::Lowered } if is_me(member) => {
+            ("hand_down", "Your hand is down".into())
+        }
+        Change::HandDown { member, why: Down::Lowered } => {
+            ("hand_down", format!("{} does not ask for a turn any more", name(member)))
+        }
+        Change::HandDown { .. } => return None,
+        Change::AskOpened => return None,
+        Change::AskClosed { asked, outcome, .. } => ("ask_closed", closed_words(asked, outcome)),
+        Change::Held => (
+            "kept",
+            "Kept for your turn. Only you see it. It shows when your turn comes or the round ends"
+                .into(),
+        ),
+        Change::Crowded | Change::Released(_) | Change::Ignored(_) | Change::TimesRunBack { .. } => {
+            return None;
+        }
+        Change::Unknown => (
+            "floor_unknown",
+            "This device has missed a message, so it does not know whose turn it is or what is asked. A facilitator's next round is known again".into(),
+        ),
+        Change::Recap { verdict, by } => match verdict {
+            Verdict::Differs | Verdict::Unsound | Verdict::Contradicts { .. } => (
+                "false_recap",
+                format!("{} sent newcomers another state of turns and questions than the log has", name(by)),
+            ),
+            Verdict::Agrees | Verdict::Taken | Verdict::Early => return None,
+        },
+    };
+    let (word, words) = words;
+    Some((word, words, change.is_alarm()))
+}
+
+fn closed_words(asked: &Asked, outcome: &Outcome) -> String {
+    let what = format!("Closed: “{}”", asked.text);
+    let result = match outcome {
+        Outcome::NoPoll => return what,
+        Outcome::Totals(totals) => {
+            let each = asked.options.iter().zip(totals);
+            let each: Vec<String> = each.map(|(option, votes)| format!("{option}: {votes}")).collect();
+            each.join(", ")
+        }
+        Outcome::Uncounted => "this device has not seen all votes".into(),
+        Outcome::Unpublished => "too few votes to show any".into(),
+        Outcome::Flawed(_) => "the published votes are wrong, and not counted".into(),
+    };
+    format!("{what}. {result}")
+}
+
+/// Says how long something is still open.
+pub fn left(until: Millis, now: Millis) -> String {
+    let seconds = until.0.saturating_sub(now.0) / 1000;
+    if seconds == 0 { "over".into() } else { format!("{} left", span(seconds)) }
+}
+
