@@ -57,9 +57,6 @@ pub enum Flaw {
     /// A choice that the poll does not offer.
     #[n(3)]
     Choice,
-    /// Ballots of an ask that is not a hidden poll.
-    #[n(4)]
-    NotHidden,
 }
 
 /// Counts the ballots of a hidden poll by option.
