@@ -40,12 +40,14 @@ impl Shell {
             InRoom::Send { text, .. } => Command::Say { text: text.clone() },
             InRoom::Announce { text, .. } => Command::Act(Act::Announce(text.clone())),
             InRoom::Pause { args, .. } => {
+                not_off(args, "`hearth resume ROOM` ends the pause.")?;
                 let (millis, comment) = time_and_words(args)?;
                 Command::Pause { millis: millis.unwrap_or(PAUSE_MILLIS), comment }
             }
             InRoom::Resume { .. } => Command::Act(Act::Resume),
             InRoom::Timeout { member, args, .. } => {
                 let member = self.at_rest(member).await?;
+                not_off(args, "`hearth untimeout ROOM NAME` ends a time-out.")?;
                 let (millis, note) = time_and_words(args)?;
                 let millis = millis.ok_or_else(|| time_failure(WhenError::Duration))?;
                 Command::TimeOut { member, millis, note }
@@ -295,6 +297,20 @@ pub(super) fn fitting(
         }
     }
     [exact, alike, by_id].into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// Refuses "off" where a length of time is taken: it is no remark to the room, and something else ends what was begun. `how` says what.
+fn not_off(args: &[String], how: &str) -> Result<()> {
+    const ENDS: [&str; 4] = ["end", "stop", "over", "no"];
+    let words = args.join(" ");
+    let off = when::is_off(&words) || ENDS.iter().any(|word| words.eq_ignore_ascii_case(word));
+    match off {
+        true => Err(Failure::usage(
+            format!("\"{}\" is not a length of time", escape::one_line(&words)),
+            format!("Nothing was done. {how}"),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Takes a time, in one word or several, and the words behind it. What begins like a time and is none is refused: nobody means
