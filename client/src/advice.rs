@@ -2,12 +2,63 @@
 //!
 //! Advice is written once, for the command line, with `ROOM` for the room.
 
+use hearth_text::escape;
+
 use crate::cli::ROOM_COMMANDS;
 
 /// Stands for the room in advice.
 const ROOM: &str = "ROOM";
 /// What a command line begins with.
 const PROGRAM: &str = "hearth ";
+
+/// Flags of a command line that the next command needs as well, because they say which profile it is.
+const OF_PROFILE: [&str; 3] = ["--home", "--passphrase-file", "--key-file"];
+/// What a shell takes as it is in a path, beside letters and digits.
+const PLAIN_SIGNS: &str = "/._-+,:@%=";
+
+/// Returns the flags of a command line that say which profile it is, as they are typed again; empty if none was given.
+pub fn flags_of(words: &[String]) -> String {
+    let mut flags = String::new();
+    let mut words = words.iter().take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        let (flag, joined) = match word.split_once('=') {
+            Some((flag, value)) => (flag, Some(value)),
+            None => (word.as_str(), None),
+        };
+        if OF_PROFILE.contains(&flag)
+            && let Some(value) = joined.or_else(|| words.next().map(String::as_str))
+        {
+            flags.push_str(&format!("{flag} {} ", quoted(flag, value)));
+        }
+    }
+    flags
+}
+
+/// Returns a path as it is typed to a shell. A path that no line can hold is named by its kind.
+fn quoted(flag: &str, path: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || PLAIN_SIGNS.contains(c);
+    // A backquote would end the command in the advice.
+    let is_strange = |c: char| {
+        c == '`'
+            || c == '\u{fffd}'
+            || escape::one_line(c.encode_utf8(&mut [0; 4])).chars().count() != 1
+    };
+    match path {
+        path if path.chars().any(is_strange) => {
+            if flag == "--home" { "DIR" } else { "FILE" }.to_owned()
+        }
+        path if !path.is_empty() && path.chars().all(is_plain) => path.to_owned(),
+        path => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}
+
+/// Puts the flags of [`flags_of`] into the commands of some advice that are for the command line.
+pub fn with_flags(advice: &str, flags: &str) -> String {
+    rewritten(advice, |command| match command.strip_prefix(PROGRAM) {
+        Some(rest) if !rest.starts_with('-') => format!("{PROGRAM}{flags}{rest}"),
+        _ => command.to_owned(),
+    })
+}
 
 /// Puts the room's name into the commands of some advice.
 pub fn in_room(advice: &str, room: &str) -> String {
@@ -97,6 +148,38 @@ mod tests {
         ] {
             assert_eq!(in_chat(advice, "tuesday"), expected);
         }
+    }
+
+    #[test]
+    fn advice_repeats_the_profile() {
+        for (line, flags) in [
+            ("hearth room list", ""),
+            ("hearth --home /media/stick/me chat room", "--home /media/stick/me "),
+            ("hearth chat room --home=me", "--home me "),
+            ("hearth --home me --key-file k --json who room", "--home me --key-file k "),
+            ("hearth send room -- --home me", ""),
+            ("hearth who room --home", ""),
+        ] {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(flags_of(&words), flags, "{line}");
+        }
+        for (path, typed) in [
+            ("my files/me", "'my files/me'"),
+            ("$HOME", "'$HOME'"),
+            ("Zoë's", r"'Zoë'\''s'"),
+            ("a`b", "DIR"),
+            ("a\nb", "DIR"),
+            ("", "''"),
+        ] {
+            let words = ["hearth", "--home", path].map(str::to_owned);
+            assert_eq!(flags_of(&words), format!("--home {typed} "));
+        }
+        let advice = "`hearth who ROOM` lists names; `--as NAME`, `/who`.";
+        let expected = "`hearth --home me who ROOM` lists names; `--as NAME`, `/who`.";
+        let told = with_flags(advice, "--home me ");
+        assert_eq!(told, expected);
+        assert_eq!(with_flags(&told, "--home me "), expected);
+        assert_eq!(with_flags(advice, ""), advice);
     }
 
     #[test]

@@ -2,16 +2,13 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use clap::{
-    Parser as _,
-    error::{ContextKind, ContextValue},
-};
+use clap::{Parser as _, error::ErrorKind};
 use hearth_client::{
+    advice,
     cli::{Cli, with_joined_times},
     commands,
-    failure::{Failure, exit},
+    failure::Failure,
     fault, show,
-    text::nearest::nearest,
     text::wrap,
 };
 use hearth_console::line;
@@ -19,9 +16,12 @@ use hearth_text::escape;
 
 fn main() -> ExitCode {
     fault::say_place_only();
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let of_profile = advice::flags_of(&words);
     let cli = match Cli::try_parse_from(with_joined_times(std::env::args_os())) {
-        Ok(cli) => cli,
-        Err(error) => return usage(&with_nearest(error)),
+        Ok(cli) => Cli { of_profile, ..cli },
+        Err(error) => return usage(&error, &words, &of_profile),
     };
     let json = cli.json;
     harden();
@@ -49,46 +49,25 @@ fn harden() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Leaves the nearest of the commands that clap suggests: it goes by common letters, and `paus` has most of `status`.
-fn with_nearest(mut error: clap::Error) -> clap::Error {
-    let typed = match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(typed)) => typed.clone(),
-        _ => return error,
-    };
-    if let Some(ContextValue::Strings(all)) = error.get(ContextKind::SuggestedSubcommand)
-        && let Some(word) = nearest(&typed, all.iter().map(String::as_str))
-    {
-        let one = ContextValue::Strings(vec![word.to_owned()]);
-        error.insert(ContextKind::SuggestedSubcommand, one);
-    }
-    error
-}
-
-fn usage(error: &clap::Error) -> ExitCode {
-    let words: Vec<String> =
-        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+/// Prints the help that was asked for, or says what was wrong with the command line.
+fn usage(error: &clap::Error, words: &[String], of_profile: &str) -> ExitCode {
     let text = error.to_string();
-    let shown = escape::without_link_secrets(&text, &words);
+    let shown = escape::without_link_secrets(&text, words);
     // Nobody can be told that the terminal is closed.
-    let _ = match error.use_stderr() {
-        true => write!(std::io::stderr(), "{shown}"),
+    if !error.use_stderr() {
         // clap leaves the line of usage whole.
-        false => {
-            let columns = line::columns().map_or(usize::MAX, |columns| columns + 1);
-            write!(std::io::stdout(), "{}", wrap::lines(&shown, columns))
-        }
-    };
-    if error.use_stderr() {
-        if std::env::args_os().any(|a| a == "--json") {
-            let failure = Failure::usage(
-                error.kind().to_string(),
-                "`hearth help` lists the commands and what they take.",
-            );
-            let _ = writeln!(std::io::stdout(), "{}", failure.to_json());
-        }
-        return ExitCode::from(exit::USAGE);
+        let columns = line::columns().map_or(usize::MAX, |columns| columns + 1);
+        let _ = write!(std::io::stdout(), "{}", wrap::lines(&shown, columns));
+        return ExitCode::SUCCESS;
     }
-    ExitCode::SUCCESS
+    let json = words.iter().any(|word| word == "--json");
+    if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return report(&commands::usage::failure(error, words).with_flags(of_profile), json);
+    }
+    let _ = write!(std::io::stderr(), "{shown}");
+    let advice = "`hearth help` lists the commands and what they take.";
+    let failure = Failure::usage("there is no command in the command line", advice);
+    report(&Failure { told: true, ..failure.with_flags(of_profile) }, json)
 }
 
 fn report(failure: &Failure, json: bool) -> ExitCode {

@@ -110,7 +110,7 @@ fn wrong_usage_is_told_with_exit_code_two() {
     }
     for (typed, meant) in [("paus", "pause"), ("retrct", "retract")] {
         let ended = hearth(&[typed, "room"]);
-        assert!(ended.stderr.contains(&format!("exists: '{meant}'")), "{ended:?}");
+        assert!(ended.stderr.contains(&format!("Did you mean `hearth {meant}`?")), "{ended:?}");
     }
 }
 

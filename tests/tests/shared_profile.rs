@@ -195,6 +195,8 @@ fn bad_lines_are_answered() {
         let answer = told(&mut lines, |object| object["error"].is_object());
         assert!(answer["end"].as_u64().unwrap() > 0, "{line}: {answer}");
         assert!(answer["error"]["try"].is_string(), "{answer}");
+        let has_id = line.starts_with('{');
+        assert_eq!(answer["id"], if has_id { json!(1) } else { Value::Null }, "{line}");
     }
     lines.type_bytes(b"\xff\xfe\n");
     told(&mut lines, |object| object["error"].is_object());

@@ -24,7 +24,7 @@ use rustix::termios::tcgetwinsize;
 use tokio::{
     signal::unix::Signal,
     sync::{Notify, mpsc},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 pub use ask::leave_terminal_and_exit;
@@ -60,6 +60,8 @@ const ERASE_ROW: &str = "\r\x1b[K";
 const ERASE_SCROLLBACK: &str = "\x1b[3J";
 /// Time within which a terminal says where its cursor is.
 const CURSOR_WAIT: Duration = Duration::from_secs(1);
+/// Time within which a terminal hands over the beginning of a line.
+const BEGUN_WAIT: Duration = Duration::from_millis(200);
 
 /// Reasons to refuse a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,11 +165,26 @@ impl ConsoleReader {
         Keys { shared: self.shared.clone() }
     }
 
+    /// Whether more of a line was typed since the last call at a terminal that edits lines by itself, and keeps them until Enter.
+    /// The terminal cannot delete that part of the line after this.
+    pub async fn has_more_begun(&self) -> bool {
+        if self.edits() || !self.is_at_terminal() || ask::hand_over_line().is_err() {
+            return false;
+        }
+        let more = timeout(BEGUN_WAIT, self.shared.keys.notified()).await.is_ok();
+        ask::edit_lines_again();
+        more
+    }
+
     /// Takes the line that is being typed from the screen and goes back from the alternate screen: nothing more is said here.
     /// Lines go on to come, so that they do not go to the shell. Returns what was being typed.
-    pub fn stop_talking(&self, prompt: &str) -> String {
+    pub async fn stop_talking(&self, prompt: &str) -> String {
+        self.has_more_begun().await;
         let mut editor = lock(&self.shared.editor);
-        let words = editor.as_ref().map(LineEditor::words).unwrap_or_default();
+        let words = match editor.as_ref() {
+            Some(editor) => editor.words(),
+            None => String::from_utf8_lossy(&std::mem::take(&mut *lock(&self.shared.begun))).into(),
+        };
         if editor.is_some() {
             *editor = Some(LineEditor::unseen(prompt));
             self.shared.write(ERASE_ROW);
@@ -255,6 +272,14 @@ impl Printer {
         Some(place)
     }
 
+    /// Takes lines from the history of the arrow keys, and the one that is recalled if it is among them.
+    pub fn forget(&self, is_gone: impl Fn(&str) -> bool) {
+        if let Some(editor) = &mut *lock(&self.shared.editor) {
+            editor.forget(is_gone);
+            self.shared.write(&editor.draw(drawn_columns()));
+        }
+    }
+
     /// Takes everything from the screen but the line that is being typed, and from the rows that have left it; false if lines
     /// are not edited.
     pub fn clear(&self) -> bool {
@@ -294,6 +319,8 @@ impl Printer {
 struct Shared {
     /// The line on the screen; `None` for plain lines, and after the end.
     editor: Mutex<Option<LineEditor>>,
+    /// What was handed over of a plain line that is not ended.
+    begun: Mutex<Vec<u8>>,
     /// Whether the alternate screen was displayed; it ends with the editor, and later output is dropped.
     alternate: bool,
     /// Number of entered lines.
@@ -449,7 +476,13 @@ impl Reader {
                 let _order = lock(&self.shared.editor);
                 self.shared.write(prompt);
             }
-            let line = match plain::read_line(&mut io::stdin().lock(), LINE_BYTES_MAX) {
+            let begun = |line: &[u8]| {
+                line.clone_into(&mut lock(&self.shared.begun));
+                self.shared.keys.notify_one();
+            };
+            let read = plain::read_line(&mut io::stdin().lock(), LINE_BYTES_MAX, begun);
+            lock(&self.shared.begun).clear();
+            let line = match read {
                 Ok(None) => return,
                 Ok(Some(line)) => line,
                 Err(error) => Err(LineError::Broken(error.kind())),
@@ -472,6 +505,11 @@ impl Reader {
 pub fn columns() -> Option<usize> {
     let size = tcgetwinsize(io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Returns the columns of the terminal of standard output; `None` if there is none, or text for the eye is unwelcome.
+pub fn columns_for_the_eye() -> Option<usize> {
+    columns().filter(|_| !is_plain())
 }
 
 /// Returns columns and rows of the terminal of standard error; `None` if it does not report them, or is not a terminal.

@@ -283,9 +283,8 @@ impl Room<'_> {
         if row.from == Some(me) {
             return self.unveil(row, Some(ask.seq));
         }
-        let waits = asked.after_own
-            && !members.moderates(&me)
-            && !self.floor()?.has_answered(ask.seq, &me);
+        let waits =
+            asked.after_own && !members.moderates(&me) && !self.floor()?.has_answered(ask.seq, &me);
         if !waits || row.talk.later.is_some() {
             return Ok(());
         }
@@ -487,7 +486,8 @@ impl Room<'_> {
         let mut on_duty = self.on_duty()?;
         on_duty.retain(|duty| duty.member != sender);
         if until > row.stamp {
-            on_duty.push(Duty { member: sender, until: until.min(row.stamp.plus(DUTY_MILLIS_MAX)) });
+            on_duty
+                .push(Duty { member: sender, until: until.min(row.stamp.plus(DUTY_MILLIS_MAX)) });
         }
         write(self.store, Kind::Seen, self.no, ON_DUTY, &on_duty)?;
         row.content = RowContent::Duty(until);
@@ -537,8 +537,12 @@ impl Room<'_> {
             let role = policy.role(&leaf.member);
             role.posts() && !role.moderates()
         };
-        let mut members: Vec<MemberKey> =
-            self.roster()?.iter().filter(|leaf| takes_turns(leaf)).map(|leaf| leaf.member).collect();
+        let mut members: Vec<MemberKey> = self
+            .roster()?
+            .iter()
+            .filter(|leaf| takes_turns(leaf))
+            .map(|leaf| leaf.member)
+            .collect();
         match order {
             Order::Roster => {}
             Order::Queue => {
@@ -617,4 +621,3 @@ fn this_round(floor: &Floor) -> Result<(Seq, u64)> {
         None => Err(FloorError::NoRound.into()),
     }
 }
-

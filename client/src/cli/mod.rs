@@ -97,6 +97,9 @@ pub struct Cli {
         conflicts_with = "passphrase_file"
     )]
     pub key_file: Option<PathBuf>,
+    /// The flags that say which profile it is, as they were typed.
+    #[arg(skip)]
+    pub of_profile: String,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

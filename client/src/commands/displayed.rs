@@ -1,6 +1,9 @@
 //! The messages whose words stand on an open screen, so that those that are taken back can be taken from it.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use hearth_engine::{
     policy::Act,
@@ -25,6 +28,8 @@ pub(super) struct Message {
     id: MessageId,
     name: String,
     at: Millis,
+    /// Sign of its words, which are not kept here.
+    sign: Option<u64>,
     /// Whether it became too old, and nobody took it back.
     expired: bool,
 }
@@ -61,19 +66,23 @@ impl Displayed {
     pub(super) fn add(&mut self, row: &Row, held: bool) {
         self.last = self.last.max(row.place);
         if let Some(id) = row.id.filter(|_| has_words(row, held)) {
-            self.remember(row.place, id, &row.name, row.at);
+            let sign = match &row.content {
+                RowContent::Text(text) | RowContent::Held(text) => Some(sign_of(text)),
+                _ => None,
+            };
+            self.remember(row.place, id, &row.name, row.at, sign);
         }
         // A quote shows another message's words, and so does the row of its edit.
         if let Some(quote) = &row.talk.quote
             && let Some(id) = quote.id
             && self.messages.iter().all(|message| message.place != quote.place)
         {
-            self.remember(quote.place, id, &quote.name, quote.at);
+            self.remember(quote.place, id, &quote.name, quote.at, None);
         }
     }
 
-    fn remember(&mut self, place: Seq, id: MessageId, name: &str, at: Millis) {
-        let message = Message { place, id, name: name.to_owned(), at, expired: false };
+    fn remember(&mut self, place: Seq, id: MessageId, name: &str, at: Millis, sign: Option<u64>) {
+        let message = Message { place, id, name: name.to_owned(), at, sign, expired: false };
         self.messages.retain(|other| other.place != place);
         if self.messages.len() == DISPLAYED_MAX {
             self.messages.pop_front();
@@ -96,6 +105,28 @@ impl Displayed {
         };
         self.messages.iter().filter(is_meant).cloned().collect()
     }
+}
+
+/// Returns a number that tells words apart, whatever space is between them.
+fn sign_of(words: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    words.split_whitespace().for_each(|word| word.hash(&mut hasher));
+    hasher.finish()
+}
+
+/// Whether a typed line said the words of one of these messages.
+pub(super) fn said(line: &str, messages: &[Message]) -> bool {
+    let line = line.trim();
+    let words = match line.strip_prefix('/') {
+        Some(rest) if rest.starts_with('/') => rest,
+        Some(command) => match command.split_once(char::is_whitespace) {
+            Some((word, words)) if word.eq_ignore_ascii_case("send") => words,
+            _ => return false,
+        },
+        None => line,
+    };
+    let sign = Some(sign_of(words));
+    messages.iter().any(|message| message.sign == sign)
 }
 
 fn has_words(row: &Row, held: bool) -> bool {
@@ -216,6 +247,21 @@ mod tests {
         let newest = row(2 * DISPLAYED_MAX as u64, RowContent::Nothing);
         assert_eq!(displayed.suspects(&[Takes::One(newest.id.unwrap())]).len(), 1);
         assert_eq!(displayed.suspects(&[Takes::One(row(1, RowContent::Nothing).id.unwrap())]), []);
+    }
+
+    #[test]
+    fn lines_of_taken_messages_are_known() {
+        let mut displayed = Displayed::from(Seq(0));
+        displayed.add(&row(1, RowContent::Text("what I\nregret".into())), false);
+        displayed.add(&row(2, RowContent::Text("/kept".into())), false);
+        let gone = displayed.suspects(&[Takes::Older]);
+        for line in ["what I regret", " what I\nregret ", "/send what I regret", "//kept"] {
+            assert!(said(line, &gone), "{line}");
+        }
+        for line in ["what I", "what Iregret", "/pin what I regret", "/kept", "", "kept"] {
+            assert!(!said(line, &gone), "{line}");
+        }
+        assert!(!said("what I regret", &[]));
     }
 
     #[test]

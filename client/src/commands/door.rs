@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     cli::{AgreementCommand, Join},
-    failure::{Failure, clock_wrong, exit, text_missing},
+    failure::{DECLINED, Failure, clock_wrong, exit, text_missing},
     show::{self, Output},
     text::link,
     text::when,
@@ -110,7 +110,10 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         &preview.agreement,
         &preview.title,
         join.acknowledge,
-        [how, "You can come back at any time; `hearth burn-invite` gives the invite back."],
+        [
+            how,
+            "To go on at any time, run the same command: the invite is still good. `hearth burn-invite` gives it back.",
+        ],
     )?;
     debug_assert_eq!(acknowledged, link.agreement);
     let name = name_in_room(context, join.name)?;
@@ -155,10 +158,9 @@ fn tell_knocked(context: &Context, room: &Room<'_>) -> Result<()> {
         None => "`hearth join` with the same link".to_owned(),
         Some(_) => format!("`hearth agreement acknowledge {}`", room.state().local_name),
     };
-    context.out.remark(&format!(
-            "You have knocked. A facilitator lets you in, or declines; that may take a while. You can close this: {again} goes on waiting."
-        ),
-    );
+    context.out.remark(&context.out.advice(&format!(
+        "You have knocked. A facilitator lets you in, or declines; that may take a while. You can close this: {again} goes on waiting."
+    )));
     Ok(())
 }
 
@@ -271,7 +273,7 @@ async fn wait(
                 connection.close().await;
                 return enter_first(context, room).await;
             }
-            Ok(Answer::Declined { words, signed }) => return Err(declined(&words, signed)),
+            Ok(Answer::Declined { words, signed }) => return Err(declined(&room, &words, signed)),
             Err(error) if error.is_connection() => {
                 let address = room.state().address();
                 connection = Connection::open_again(&Network::machine(), &address).await?;
@@ -281,7 +283,7 @@ async fn wait(
                         return enter_first(context, room).await;
                     }
                     Some(Answer::Declined { words, signed }) => {
-                        return Err(declined(&words, signed));
+                        return Err(declined(&room, &words, signed));
                     }
                     None => {}
                 }
@@ -298,7 +300,7 @@ async fn go_on_waiting(context: &Context, mut room: Room<'_>, no_wait: bool) -> 
             connection.close().await;
             enter_first(context, room).await
         }
-        Some(Answer::Declined { words, signed }) => Err(declined(&words, signed)),
+        Some(Answer::Declined { words, signed }) => Err(declined(&room, &words, signed)),
         None => {
             context.out.remark(UNANSWERED);
             wait(context, room, connection, no_wait).await
@@ -306,13 +308,13 @@ async fn go_on_waiting(context: &Context, mut room: Room<'_>, no_wait: bool) -> 
     }
 }
 
-fn declined(words: &str, signed: bool) -> Failure {
+fn declined(room: &Room<'_>, words: &str, signed: bool) -> Failure {
     if !signed {
         return Failure::new(
             exit::REFUSED,
             "declined",
             "the relay says that your knock was declined, and no facilitator's signature says so",
-            "Ask the person who invited you.",
+            "Ask the person who invited you, by another way.",
         );
     }
     let words =
@@ -321,8 +323,14 @@ fn declined(words: &str, signed: bool) -> Failure {
         exit::REFUSED,
         "declined",
         format!("the facilitator declined{words}"),
-        "Only you learn of it. Ask the person who invited you.",
+        match room.return_link() {
+            Ok(Some(_)) => {
+                "Only you learn of it. Ask a facilitator; `hearth agreement acknowledge ROOM` knocks again."
+            }
+            _ => DECLINED,
+        },
     )
+    .in_room(&room.state().local_name)
 }
 
 /// Catches up for the first time, and renews the leaf whose first keys travelled in the knock.
@@ -381,6 +389,7 @@ fn acknowledge(
         escape::many_lines(agreement.text.trim_end(), ""),
         agreement.version
     ))?;
+    let mut told_how = false;
     loop {
         let typed = match line::ask("To accept all of the above, type \"I acknowledge\": ") {
             Ok(typed) => typed,
@@ -394,15 +403,17 @@ fn acknowledge(
         if words.eq_ignore_ascii_case("i acknowledge") {
             return Ok(id);
         }
-        if words.is_empty() || words.eq_ignore_ascii_case("no") {
+        // One Enter too many behind the last page ends nothing.
+        if words.eq_ignore_ascii_case("no") || (words.is_empty() && told_how) {
             break;
         }
+        told_how = true;
         context.out.remark("-- That accepts nothing yet. To stop, press Enter alone.");
     }
     Err(Failure::new(
         exit::REFUSED,
         "not_acknowledged",
-        "nothing was signed and nothing was sent",
+        "you stopped before you accepted: nothing was signed and nothing was sent",
         later,
     ))
 }
@@ -566,7 +577,7 @@ async fn acknowledge_again(
             Ok(context.out.say(&object, "Acknowledged.")?)
         }
         // Told before anybody signs again.
-        Standing::Declined { words, by } if waited => Err(declined(&words, by.is_some())),
+        Standing::Declined { words, by } if waited => Err(declined(&room, &words, by.is_some())),
         Standing::Knocking if room.return_link()?.is_some() => {
             // One that no clock admits is replaced under the same key.
             if room.acknowledgement()?.judge_dates(now()).is_err() {

@@ -18,7 +18,7 @@ use super::{
     Context, Result,
     inside::{Asking, perform},
     shell::Shell,
-    socket,
+    socket, usage,
 };
 use crate::{
     cli::{Cli, Command, InRoom},
@@ -100,11 +100,9 @@ impl<'a> Lines<'a> {
         if line.trim().is_empty() {
             return Ok(());
         }
-        let asked: Asked = match serde_json::from_str(line) {
+        let asked = match parse(line) {
             Ok(asked) => asked,
-            Err(error) => {
-                return tell(&[failed(&Value::Null, &Failure::usage(error.to_string(), HOW))]);
-            }
+            Err((id, why)) => return tell(&[failed(&id, &Failure::usage(why, HOW))]),
         };
         if asked.watch.is_some() != asked.args.is_empty() {
             let failure = Failure::usage("a line has either args or watch", HOW);
@@ -200,14 +198,22 @@ fn event_json(event: &Event) -> Option<Value> {
     })
 }
 
+/// Parses a line; where it asks for nothing that is known, returns its id and why.
+fn parse(line: &str) -> Result<Asked, (Value, String)> {
+    let value: Value =
+        serde_json::from_str(line).map_err(|error| (Value::Null, error.to_string()))?;
+    if !value.is_object() {
+        return Err((Value::Null, "a line is one JSON object".to_owned()));
+    }
+    let id = value.get("id").cloned().unwrap_or_default();
+    serde_json::from_value(value).map_err(|error| (id, error.to_string()))
+}
+
 /// Parses a room command. What asks a person, or goes on for ever, has no place here.
 fn room_command(args: &[String]) -> Result<InRoom> {
     let words = std::iter::once("hearth").chain(args.iter().map(String::as_str));
-    let cli = Cli::try_parse_from(words).map_err(|error| {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Failure::usage(first.to_owned(), HOW)
-    })?;
+    let cli = Cli::try_parse_from(words)
+        .map_err(|error| Failure { advice: HOW.into(), ..usage::failure(&error, args) })?;
     if cli.home.is_some() && args.iter().any(|word| word.starts_with("--home")) {
         return Err(Failure::usage("the profile is that of `hearth lines`", HOW));
     }
@@ -291,4 +297,24 @@ async fn read_line(
         return Ok(Some(Err("the line is too long; nothing was done")));
     }
     Ok(Some(String::from_utf8(bytes).map_err(|_| "the line is not UTF-8; nothing was done")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_lines_keep_their_id() {
+        for (line, id) in [
+            (r#"{"id": 1, "unknown": 2}"#, json!(1)),
+            (r#"{"id": "a", "args": "who"}"#, json!("a")),
+            (r#"{"id": {"n": 1}, "watch": 5}"#, json!({"n": 1})),
+            (r#"{"args": [1]}"#, Value::Null),
+            ("[1]", Value::Null),
+            (r#"{"id": 1"#, Value::Null),
+        ] {
+            assert_eq!(parse(line).unwrap_err().0, id, "{line}");
+        }
+        assert_eq!(parse(r#"{"id": 1, "watch": "evening"}"#).unwrap().id, json!(1));
+    }
 }

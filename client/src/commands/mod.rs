@@ -16,6 +16,7 @@ mod slip;
 mod socket;
 mod steward;
 mod template;
+pub mod usage;
 
 use std::{
     fs::File,
@@ -91,10 +92,12 @@ impl Open {
 /// What failed and what to try next.
 pub async fn run(cli: Cli) -> Result<()> {
     let room = cli.command.room().filter(|room| is_plain(room)).map(str::to_owned);
-    dispatch(cli).await.map_err(|failure| match room {
+    let flags = cli.of_profile.clone();
+    let failed = |failure: Failure| match room {
         Some(room) => failure.in_room(&room),
         None => failure,
-    })
+    };
+    dispatch(cli).await.map_err(|failure| failed(failure).with_flags(&flags))
 }
 
 /// Whether a room's name can be put into a command as it is.
@@ -105,7 +108,7 @@ fn is_plain(name: &str) -> bool {
 async fn dispatch(cli: Cli) -> Result<()> {
     check_system_clock()?;
     let context = Context {
-        out: Output::stdout(cli.json),
+        out: Output::stdout(cli.json).with_flags(&cli.of_profile),
         home: cli.home,
         passphrase_file: cli.passphrase_file,
         key_file: cli.key_file,
@@ -254,7 +257,7 @@ impl Context {
             return self.unlock(&ProfileState::New);
         }
         if !interactive() {
-            self.out.remark("The new profile has no passphrase: who gets this device can read what is said. `hearth profile passphrase` sets one.");
+            self.out.remark(&self.out.advice("The new profile has no passphrase: who gets this device can read what is said. `hearth profile passphrase` sets one."));
             return Ok(None);
         }
         self.out.remark("This makes a new profile on this device. A passphrase keeps what is said from whoever gets the device.");
@@ -317,11 +320,11 @@ impl Context {
             Some("-") => pasted(),
             Some(link) => {
                 // Also where no person is: a script shows its links to the others for as long as it runs.
-                self.out.remark(&format!(
+                self.out.remark(&self.out.advice(&format!(
                     "Other users of this computer can read the {} in the list of processes. Next time, `{}` takes it from standard input; or leave it out, and hearth asks for it.",
                     what.name(),
                     what.on_input()
-                ));
+                )));
                 Ok(Zeroizing::new(link.to_owned()))
             }
         }

@@ -141,7 +141,7 @@ async fn list(context: &Context) -> Result<()> {
 pub(super) async fn list_of(client: &Client, out: &Output) -> Result<()> {
     let rooms = client.rooms().await?;
     if rooms.is_empty() {
-        out.say_none("This profile has no room yet. `hearth join` takes an invite.")?;
+        out.say_none(&out.advice("This profile has no room yet. `hearth join` takes an invite."))?;
     }
     for room in rooms {
         let object = json!({

@@ -25,6 +25,34 @@ const SHOWN_COLUMNS: usize = 50;
 /// Words that somebody types who looks for the way out, or for help.
 const ASKING: [&str; 6] = ["help", "quit", "exit", "q", "?", "logout"];
 
+/// What stands for a slash on some keyboards.
+const SLASHES: [char; 6] = ['\\', '\u{ff0f}', '\u{ff3c}', '\u{2044}', '\u{2215}', '\u{29f8}'];
+/// What begins a command in other programs.
+const MARKS: [char; 5] = ['!', '.', ':', '-', '#'];
+/// What a command stands in where somebody copied it from advice.
+const QUOTES: [(char, char); 5] =
+    [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}')];
+/// What other programs call our commands.
+const ALIASES: [(&str, &[&str]); 12] = [
+    ("remove", &["kick", "ban", "expel"]),
+    ("admit", &["accept", "approve", "let"]),
+    ("decline", &["reject", "refuse", "deny"]),
+    ("timeout", &["silence"]),
+    ("mute", &["hide", "ignore", "block"]),
+    ("unmute", &["unhide", "unignore", "unblock"]),
+    ("retract", &["delete", "undo", "unsend"]),
+    ("pause", &["freeze", "stop"]),
+    ("resume", &["unpause", "continue"]),
+    ("who", &["members", "names", "users", "people"]),
+    ("send", &["say", "msg"]),
+    ("acknowledge", &["sign"]),
+];
+
+/// Finds our command by the word that another program has for it.
+pub(super) fn alias_of(word: &str) -> Option<&'static str> {
+    ALIASES.iter().find(|(_, words)| words.contains(&word)).map(|(name, _)| *name)
+}
+
 /// Finds a command that works in the chat.
 pub(super) fn find(word: &str) -> Option<&'static Entry> {
     chat_commands().find(|entry| entry.name.eq_ignore_ascii_case(word))
@@ -39,10 +67,25 @@ pub(super) fn is_of_chat_alone(entry: &Entry) -> bool {
 /// takes. `names` are those of the members.
 pub(super) fn meant(line: &str, names: impl FnOnce() -> Vec<String>) -> Option<String> {
     let line = line.trim();
+    if let Some(slashed) = slashed(line) {
+        return nearly(slashed);
+    }
+    let line = match line.strip_prefix(MARKS) {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic()) => rest,
+        _ => line,
+    };
     if let Some((word, rest)) = line.split_once(char::is_whitespace) {
         let (word, rest) = (word.to_lowercase(), rest.trim());
+        if let Some(name) = alias_of(&word).filter(|name| of_room(name)) {
+            let person = find(name).is_some_and(|entry| entry.takes.contains("NAME"));
+            return (person && is_name(rest, &names())).then(|| format!("{name} {rest}"));
+        }
         let takes = match word.as_str() {
             "help" => find(rest.trim_end_matches(['?', '.', '!'])).is_some(),
+            // Copied from a text about the command line.
+            "hearth" => {
+                return nearly(rest).map(|line| first_word(&line).to_owned());
+            }
             word => takes(find(word).filter(|entry| entry.topic.is_some())?, rest, names),
         };
         return takes.then(|| escape::truncate(&format!("{word} {rest}"), SHOWN_COLUMNS));
@@ -59,6 +102,40 @@ pub(super) fn meant(line: &str, names: impl FnOnce() -> Vec<String>) -> Option<S
     }
 }
 
+/// Returns a line without what stands in place of the slash, where it begins with that.
+fn slashed(line: &str) -> Option<&str> {
+    if let Some(rest) = line.strip_prefix(SLASHES) {
+        return Some(rest);
+    }
+    let (_, close) = QUOTES.iter().find(|(open, _)| line.starts_with(*open))?;
+    let inner = line.strip_suffix(*close)?.get(line.chars().next()?.len_utf8()..)?;
+    inner.strip_prefix('/').or_else(|| inner.strip_prefix(SLASHES))
+}
+
+/// Returns a line whose first word is a command, or nearly one, with the command's word.
+fn nearly(line: &str) -> Option<String> {
+    let first = first_word(line);
+    let is_word = !first.is_empty() && first.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+    let name = nearest_name(&first.to_lowercase()).filter(|_| is_word)?;
+    let rest = line.trim_start().get(first.len()..).unwrap_or_default();
+    Some(escape::truncate(&format!("{name}{rest}"), SHOWN_COLUMNS))
+}
+
+fn first_word(line: &str) -> &str {
+    line.split_whitespace().next().unwrap_or_default()
+}
+
+/// Whether a command works in the chat.
+fn of_room(name: &str) -> bool {
+    find(name).is_some_and(|entry| entry.topic.is_some())
+}
+
+/// Whether a text is one of these names.
+fn is_name(text: &str, names: &[String]) -> bool {
+    let text = text.trim_matches('"').to_lowercase();
+    names.iter().any(|name| name.to_lowercase() == text)
+}
+
 /// Whether words behind a command's word have the shape of what it takes. Free words have none.
 fn takes(entry: &Entry, rest: &str, names: impl FnOnce() -> Vec<String>) -> bool {
     let first = rest.split_whitespace().next().unwrap_or_default();
@@ -69,6 +146,7 @@ fn takes(entry: &Entry, rest: &str, names: impl FnOnce() -> Vec<String>) -> bool
     let off = entry.takes.contains("off") && alone && when::is_off(first);
     match entry.name {
         "lock" => alone && ["on", "off"].iter().any(|word| first.eq_ignore_ascii_case(word)),
+        "pause" if when::is_now(rest) => true,
         "pause" | "slow" | "expire" => {
             off || matches!(when::split_duration(rest), Ok((Some(_), _)))
         }
@@ -187,7 +265,7 @@ pub(super) fn wrong(entry: &Entry, error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelp {
         return one(entry.name);
     }
-    let what = mistake(entry, error);
+    let what = mistake(&format!("/{}", entry.name), entry.takes, error);
     let typed = error.to_string();
     let what = escape::one_line(&escape::without_link_secrets(&what, std::slice::from_ref(&typed)));
     let example = match (entry.takes, entry.example) {
@@ -197,9 +275,8 @@ pub(super) fn wrong(entry: &Entry, error: &clap::Error) -> String {
     format!("{what}; nothing was sent. It goes: {}{example}", usage(entry))
 }
 
-/// Names the mistake in a line.
-fn mistake(entry: &Entry, error: &clap::Error) -> String {
-    let name = entry.name;
+/// Names the mistake in a line. `form` is the command as it is typed, `takes` what follows it.
+pub(super) fn mistake(form: &str, takes: &str, error: &clap::Error) -> String {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
@@ -214,10 +291,10 @@ fn mistake(entry: &Entry, error: &clap::Error) -> String {
         ErrorKind::MissingRequiredArgument => {
             let missing: Vec<String> =
                 list(ContextKind::InvalidArg).iter().map(|word| ours(word)).collect();
-            format!("/{name} needs {}", listed(&missing, "and"))
+            format!("{form} needs {}", listed(&missing, "and"))
         }
         ErrorKind::InvalidValue => {
-            let taker = taker(name, argument);
+            let taker = taker(form, argument);
             let takes = match list(ContextKind::ValidValue) {
                 [] => ours(argument).rsplit(' ').next().unwrap_or_default().to_owned(),
                 values => listed(values, "or"),
@@ -231,34 +308,37 @@ fn mistake(entry: &Entry, error: &clap::Error) -> String {
             format!("--uses takes a number from 1 to {INVITE_USES_MAX}, not \"{value}\"")
         }
         ErrorKind::ValueValidation => {
-            format!("{} does not take \"{value}\"", taker(name, argument))
+            format!("{} does not take \"{value}\"", taker(form, argument))
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
-            format!("/{name} has no {argument}")
+            format!("{form} has no {argument}")
         }
-        ErrorKind::UnknownArgument if entry.takes.contains("NAME") => format!(
-            "\"{argument}\" is one word too many for /{name}; a name of several words stands in quotes"
+        ErrorKind::UnknownArgument if takes.contains("NAME") => format!(
+            "\"{argument}\" is one word too many for {form}; a name of several words stands in quotes"
         ),
+        ErrorKind::UnknownArgument if takes.contains("WORDS") => {
+            format!("\"{argument}\" is one word too many for {form}; several words stand in quotes")
+        }
         ErrorKind::UnknownArgument => {
-            format!("\"{argument}\" is one word too many for /{name}")
+            format!("\"{argument}\" is one word too many for {form}")
         }
         ErrorKind::ArgumentConflict => {
             let other = list(ContextKind::PriorArg).first().map(|word| ours(word));
             let (one, other) = (ours(argument), other.unwrap_or_default());
             match one == other {
-                true => format!("/{name} takes {one} once"),
-                false => format!("/{name} takes {one} or {other}, not both"),
+                true => format!("{form} takes {one} once"),
+                false => format!("{form} takes {one} or {other}, not both"),
             }
         }
-        _ => format!("/{name} does not take that"),
+        _ => format!("{form} does not take that"),
     }
 }
 
 /// Names what takes a value: the flag, or the command itself.
-fn taker(name: &str, argument: &str) -> String {
+fn taker(form: &str, argument: &str) -> String {
     match argument.split(' ').next().filter(|word| word.starts_with("--")) {
         Some(flag) => flag.to_owned(),
-        None => format!("/{name}"),
+        None => form.to_owned(),
     }
 }
 
@@ -283,7 +363,7 @@ fn ours(argument: &str) -> String {
 }
 
 /// Lists words as people do: `a, b and c`.
-fn listed(words: &[String], last: &str) -> String {
+pub(super) fn listed(words: &[String], last: &str) -> String {
     match words {
         [] => "more".into(),
         [one] => one.clone(),
@@ -310,11 +390,18 @@ pub(super) fn unknown(word: &str) -> String {
     }
 }
 
-/// Finds the command that a word is a slip or the beginning of.
+/// Finds the command that a word is, is a slip or the beginning of, or stands for in other programs.
+fn nearest_name(word: &str) -> Option<&'static str> {
+    let names = || {
+        let of_room = chat_commands().filter(|entry| entry.topic.is_some());
+        of_room.map(|entry| entry.name).chain(["help", "quit"])
+    };
+    let exact = names().find(|name| *name == word);
+    exact.or_else(|| alias_of(word)).or_else(|| nearest::nearest(word, names()))
+}
+
 fn nearest_usage(word: &str) -> Option<String> {
-    let of_room = chat_commands().filter(|entry| entry.topic.is_some());
-    let names = of_room.map(|entry| entry.name).chain(["help", "quit"]);
-    let name = nearest::nearest(word, names)?;
+    let name = nearest_name(word)?;
     Some(find(name).map_or_else(|| format!("/{name}"), usage))
 }
 
@@ -450,6 +537,8 @@ mod tests {
             ("hepl", "/help?"),
             ("quti", "/quit?"),
             ("knock", "/knocks?"),
+            ("kick", "/remove NAME"),
+            ("members", "/who?"),
         ] {
             let told = unknown(word);
             assert!(told.contains(&format!("Did you mean {command}")), "{word}: {told}");
@@ -475,10 +564,51 @@ mod tests {
             ("Leave", "leave"),
             ("help?", "help"),
             ("help pause", "help pause"),
+            ("\\pause", "pause"),
+            ("\u{ff0f}pause 10m", "pause 10m"),
+            ("\u{2044}who", "who"),
+            ("\\paus 10m", "pause 10m"),
+            ("\\QUIT", "quit"),
+            ("\u{ff0f}kick Ben", "remove Ben"),
+            ("\"/pause 10m\"", "pause 10m"),
+            ("`/leave`", "leave"),
+            ("\u{201c}/who\u{201d}", "who"),
+            ("!pause 10m", "pause 10m"),
+            (".leave", "leave"),
+            ("-help", "help"),
+            ("hearth pause evening 10m", "pause"),
+            ("hearth quit", "quit"),
         ] {
             assert_eq!(meant(line, Vec::new).as_deref(), Some(command), "{line}");
         }
-        for line in ["help me", "Who?", "I quit", "quit smoking", "follow", "", "."] {
+        for line in [
+            "help me",
+            "Who?",
+            "I quit",
+            "quit smoking",
+            "follow",
+            "",
+            ".",
+            "\\o/",
+            "\\o/ hurray",
+            "\\_(o)_/",
+            "\\",
+            "\u{ff0f}",
+            "!",
+            "... leave me alone",
+            "!leave me alone",
+            "- leave me alone",
+            "-who is that",
+            "\"leave\" is what he said",
+            "\"/who\" lists the members",
+            "hearth is quiet today",
+            "kick the habit",
+            "ban it all",
+            "ignore them",
+            "stop it",
+            "people",
+            "let me think",
+        ] {
             assert_eq!(meant(line, Vec::new), None, "{line}");
         }
     }
@@ -508,6 +638,12 @@ mod tests {
             "read --all",
             "retract --all-from Dan",
             "invite --uses 3",
+            "kick Dan",
+            "Kick ben b",
+            "ban \"Ben B\"",
+            "ignore Zoë",
+            "silence Dan",
+            "pause now",
         ] {
             assert!(meant(line, names).is_some(), "{line}");
         }
@@ -526,6 +662,9 @@ mod tests {
             "lock the door",
             "pin it",
             "close to Dan",
+            "ignore Dan, he is joking",
+            "accept that Dan left",
+            "silence is golden",
         ] {
             assert_eq!(meant(line, names), None, "{line}");
         }

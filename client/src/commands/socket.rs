@@ -53,6 +53,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for a person's answer.
 const ASKED: Duration = Duration::from_secs(10 * 60);
 
+/// Longest wait for another process to take one line: a reader that takes nothing keeps others from the socket.
+const STALLED: Duration = Duration::from_secs(10 * 60);
+
 /// What a second process asks for.
 #[derive(Debug, Serialize, Deserialize)]
 struct Request {
@@ -60,6 +63,8 @@ struct Request {
     version: String,
     json: bool,
     columns: Option<usize>,
+    /// The flags with which the other one found the profile.
+    flags: String,
     wanted: Wanted,
 }
 
@@ -212,7 +217,7 @@ async fn answer(stream: UnixStream, client: &Client) -> io::Result<()> {
     }
     write(&mut writer, &Answer::Taken).await?;
     let sink = Arc::new(Sink::new(asked.columns));
-    let out = Output::to(asked.json, Arc::clone(&sink));
+    let out = Output::to(asked.json, Arc::clone(&sink)).with_flags(&asked.flags);
     let (reader, writer) = (Mutex::new(reader), Mutex::new(writer));
     let ended = {
         let work = async {
@@ -289,7 +294,7 @@ async fn read<T: for<'a> Deserialize<'a>>(reader: &mut Reader) -> io::Result<T> 
 async fn write(writer: &mut OwnedWriteHalf, value: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
-    writer.write_all(&line).await
+    timeout(STALLED, writer.write_all(&line)).await?
 }
 
 async fn print(writer: &mut OwnedWriteHalf, sink: &Sink) -> io::Result<()> {
@@ -312,6 +317,7 @@ pub(super) async fn run(context: &Context, wanted: Wanted, in_use: Failure) -> R
         version: env!("CARGO_PKG_VERSION").to_owned(),
         json: context.out.is_json(),
         columns: line::columns(),
+        flags: context.out.flags().to_owned(),
         wanted,
     };
     let taken = async {
@@ -346,7 +352,7 @@ pub(super) async fn run(context: &Context, wanted: Wanted, in_use: Failure) -> R
         };
         match answer {
             Ok(Answer::Taken) => {}
-            Ok(Answer::Print(Printed::Out(text))) => context.out.line(&text)?,
+            Ok(Answer::Print(Printed::Out(text))) => context.out.made(&text)?,
             Ok(Answer::Print(Printed::Err(text))) => context.out.remark(&text),
             Ok(Answer::Ask { words, programs }) => {
                 let agreed = match programs {
@@ -360,6 +366,14 @@ pub(super) async fn run(context: &Context, wanted: Wanted, in_use: Failure) -> R
             }
             Ok(Answer::End(None)) => return Ok(()),
             Ok(Answer::End(Some(told))) => return Err(told.into()),
+            Err(_) if follows => {
+                return Err(Failure::new(
+                    exit::FAILED,
+                    "profile_in_use",
+                    "the other hearth ended, or nothing of this was read for 10 minutes",
+                    "`hearth follow ROOM` goes on where it stopped.",
+                ));
+            }
             Err(_) => {
                 return Err(Failure::new(
                     exit::FAILED,
@@ -369,5 +383,27 @@ pub(super) async fn run(context: &Context, wanted: Wanted, in_use: Failure) -> R
                 ));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn stalled_reader_is_given_up() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (_reader, mut writer) = ours.into_split();
+        let line = Answer::Print(Printed::Out("x".repeat(100_000)));
+        let mut lines = 0;
+        let error = loop {
+            match write(&mut writer, &line).await {
+                Ok(()) => lines += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(lines < 1_000);
+        drop(theirs);
     }
 }

@@ -1,10 +1,12 @@
 //! A facilitator who never sleeps: admits whoever has acknowledged, by rule, without a person watching.
 
+use std::time::Duration;
+
 use hearth_console::signals;
 use hearth_engine::{
     EngineError,
     policy::{Act, RuleError},
-    state::RowContent,
+    state::{RowContent, Standing},
 };
 use hearth_protocol::{MemberKey, Millis, Role, Seq};
 use hearth_session::{
@@ -13,9 +15,13 @@ use hearth_session::{
 };
 use hearth_text::{escape, name};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{Context, Result, shell::Shell, socket};
-use crate::{failure::Failure, show};
+use crate::{
+    failure::{Failure, not_inside},
+    show,
+};
 
 /// The rule by which knocks are admitted.
 struct Rule {
@@ -41,6 +47,7 @@ pub(super) async fn run(
         // A room without keys has nobody in it yet.
         inside: names(&view),
         told_coming: None,
+        issuer: None,
     };
     let kept = async {
         tokio::select! {
@@ -67,7 +74,12 @@ struct Steward {
     inside: Vec<(MemberKey, String)>,
     /// Version of the coming agreement that was told, and whether it was signed then.
     told_coming: Option<(u32, bool)>,
+    /// Member who issued the last amendment that was seen: their acknowledgement is the entry behind it.
+    issuer: Option<MemberKey>,
 }
+
+/// Longest wait for the entry by which a member is out of the room, after the relay refused them.
+const OUT_WAIT: Duration = Duration::from_secs(10);
 
 /// Returns the members by name.
 fn names(view: &RoomView) -> Vec<(MemberKey, String)> {
@@ -95,7 +107,8 @@ impl Steward {
                 }
                 Event::Ended(why) => return Err(Failure::from(&**why)),
                 Event::Down { why: Some(why), .. } if !why.is_connection() => {
-                    return Err(Failure::from(&**why));
+                    let failure = Failure::from(&**why);
+                    return Err(self.why_out(&mut events, failure).await);
                 }
                 Event::Down { why, .. } => {
                     if let Some(why) = why {
@@ -115,9 +128,34 @@ impl Steward {
                 Ok(false) => {}
                 Ok(true) => return Ok(()),
                 Err(failure) if failure.exit == crate::failure::exit::UNREACHABLE => {}
-                Err(failure) => return Err(failure),
+                Err(failure) => return Err(self.why_out(&mut events, failure).await),
             }
         }
+    }
+
+    /// Returns why this steward is out of the room, where the relay refused it as a stranger before the entry came that says why.
+    async fn why_out(&self, events: &mut Events, failure: Failure) -> Failure {
+        if !matches!(&*failure.code, "not_member" | "said_gone") {
+            return failure;
+        }
+        let known = async {
+            loop {
+                let view = self.shell.view();
+                if view.standing != Standing::Member {
+                    return Some(not_inside(&view.standing));
+                }
+                match events.next().await {
+                    Some(Heard::Told(told)) if *told.room == *self.shell.room => {
+                        if let Event::Ended(why) = told.event {
+                            return Some(Failure::from(&*why));
+                        }
+                    }
+                    Some(_) => {}
+                    None => return None,
+                }
+            }
+        };
+        timeout(OUT_WAIT, known).await.ok().flatten().unwrap_or(failure)
     }
 
     /// Prints a line for each thing that came due and that this steward did: an agreement put in force, a departure carried out.
@@ -132,6 +170,7 @@ impl Steward {
                 let RowContent::Moderation { record, target } = row.content else { continue };
                 let own = row.from == Some(view.me);
                 match record.act {
+                    Act::Amend { .. } => self.issuer = row.from,
                     Act::Enact if own => enacted = Some(row.place),
                     Act::Depart(_) if own => {
                         let object = json!({"done": "depart", "name": target, "seq": row.place.0});
@@ -183,8 +222,10 @@ impl Steward {
         }
         let unsigned =
             view.roster.iter().filter(|leaf| leaf.acknowledgement.agreement != coming.id);
-        let unsigned: Vec<&str> =
-            unsigned.filter(|leaf| leaf.member != me).map(|leaf| leaf.name.as_str()).collect();
+        let unsigned: Vec<&str> = unsigned
+            .filter(|leaf| leaf.member != me && Some(leaf.member) != self.issuer)
+            .map(|leaf| leaf.name.as_str())
+            .collect();
         let enacts = signed && policy.role(&me) == Role::Facilitator;
         let object = json!({
             "waits": "agreement", "version": coming.version, "acknowledged": signed,

@@ -44,6 +44,33 @@ const REMOVABLE: [&str; 6] = [
 const TO_COME: [&str; 6] = ["todo", "tbd", "tba", "tbc", "tbs", "fixme"];
 /// Words that begin such a sign of several words.
 const TO_COME_BEGINS: [&str; 5] = ["to do", "to be ", "fill in", "fill this in", "insert "];
+/// Places of the template that are a choice: one of two words has to stand there, or none.
+const CHOICES: [&str; 2] = ["do / do not", "know / do not know"];
+/// Ways to write that a place does not apply. A place that has to be filled in is not filled in by them.
+const NOT_APPLICABLE: [&str; 4] = ["n/a", "n.a.", "n.a", "n. a."];
+/// Words that stand for an answer where they are all that a bracket holds.
+const STAND_INS: [&str; 18] = [
+    "null",
+    "blank",
+    "empty",
+    "example",
+    "sample",
+    "placeholder",
+    "pending",
+    "later",
+    "unknown",
+    "to come",
+    "to follow",
+    "text",
+    "name",
+    "names",
+    "number",
+    "date",
+    "place",
+    "time",
+];
+/// Words that begin a bracket which says how an answer looks.
+const SAMPLE_BEGINS: [&str; 6] = ["e.g", "eg ", "for example", "example:", "z.b.", "your "];
 /// Columns of a line of the agreement that are quoted.
 const QUOTED_COLUMNS: usize = 80;
 /// Bytes between two places of the template in one sentence.
@@ -200,12 +227,17 @@ fn is_empty_place(rest: &str, place: &Place, labels: &[&str], ticked: bool) -> b
     if goes_on(rest) {
         return !removable;
     }
-    let is_mark = |c: char| {
-        let bracket = matches!(c, '[' | ']' | '(' | ')');
-        let line = matches!(c, '_' | '.' | '-' | '?' | '*' | '\u{2013}' | '\u{2014}');
-        c == ' ' || bracket || line
+    // The template goes on with a comma or a semicolon behind some places.
+    let is_mark = |c: char| !c.is_alphanumeric() && !matches!(c, ',' | ';');
+    let words_at = rest.find(|c| !is_mark(c)).unwrap_or(rest.len());
+    // The bracket of the next clause is none of the place.
+    let clause_at = words_at.saturating_sub(1);
+    let is_clause_next = rest.get(clause_at..).is_some_and(is_clause);
+    let (marks, behind) = rest.split_at(if is_clause_next { clause_at } else { words_at });
+    let ends = |rest: &str| {
+        let rest = rest.trim_start_matches([' ', ']', ')']);
+        goes_on(rest) || rest.starts_with([',', ';', '.'])
     };
-    let (marks, behind) = rest.split_at(rest.find(|c| !is_mark(c)).unwrap_or(rest.len()));
     if TO_COME_BEGINS.iter().any(|words| behind.starts_with(words)) {
         return true;
     }
@@ -215,8 +247,13 @@ fn is_empty_place(rest: &str, place: &Place, labels: &[&str], ticked: bool) -> b
         return true;
     }
     if word == "x" {
-        let after_word = after_word.trim_start_matches([' ', ']', ')']);
-        return goes_on(after_word) || after_word.starts_with([',', ';', '.']);
+        return ends(after_word);
+    }
+    let may_be_nothing = removable && !CHOICES.contains(&place.own.as_str());
+    let stands_in = is_stand_in(marks, behind, ends)
+        || (!may_be_nothing && is_not_applicable(marks, behind, ends));
+    if stands_in && !ticked {
+        return true;
     }
     let close: String = marks.chars().filter(|c| *c != ' ').collect();
     if ["__", "...", "--", "??", "\u{2014}\u{2014}"].iter().any(|line| close.contains(line)) {
@@ -226,7 +263,28 @@ fn is_empty_place(rest: &str, place: &Place, labels: &[&str], ticked: bool) -> b
         return !ticked;
     }
     let sentence_ends = place.after == "." && close.contains('.');
-    !removable && (sentence_ends || (!close.is_empty() && goes_on(behind)))
+    let is_sign = sentence_ends || (!close.is_empty() && goes_on(behind));
+    // A dash says that nothing has to stand there; a question mark asks.
+    is_sign && (!may_be_nothing || close.starts_with('?'))
+}
+
+/// Whether the words of a place, behind some marks, say that it does not apply: "n/a", "[none]". `ends` says whether the template
+/// goes on.
+fn is_not_applicable(marks: &str, behind: &str, ends: impl Fn(&str) -> bool) -> bool {
+    let none = if marks.contains(['[', '(']) { &["none", "nil", "na"][..] } else { &[] };
+    let mut words = NOT_APPLICABLE.iter().chain(none);
+    words.any(|words| behind.strip_prefix(words).is_some_and(&ends))
+}
+
+/// Whether a bracket in a place, behind some marks, only stands for an answer: "[e.g. 112]", "[blank]".
+fn is_stand_in(marks: &str, behind: &str, ends: impl Fn(&str) -> bool) -> bool {
+    if !marks.contains(['[', '(']) {
+        return false;
+    }
+    let inner = behind.find([']', ')']).map_or("", |end| &behind[..end]);
+    let words = inner.trim_end_matches(|c: char| !c.is_alphanumeric());
+    SAMPLE_BEGINS.iter().any(|words| behind.starts_with(words))
+        || (STAND_INS.contains(&words) && ends(&behind[inner.len()..]))
 }
 
 /// Whether a text begins with a clause's id, such as "(c1)".
@@ -422,6 +480,11 @@ mod tests {
 
     #[test]
     fn place_without_words_is_refused() {
+        /// What says that nothing has to stand there.
+        const NOTHING: [&str; 15] = [
+            "\u{2014}", "-", "[-]", "n/a", "N/A", "N.A.", "[n/a]", "(n/a)", "[none]", "*", "/",
+            "~", "\u{2022}", "!!!", "[ / ]",
+        ];
         let gaps = [
             "[ ]",
             "[]",
@@ -447,13 +510,40 @@ mod tests {
             "[insert it here]",
             "[TODO: ask Sam]",
             "—",
+            "-",
+            "?",
+            "[?]",
+            "[-]",
+            "n/a",
+            "N/A",
+            "N.A.",
+            "[n/a]",
+            "(n/a)",
+            "[none]",
+            "[e.g. 112]",
+            "(e.g., Fay)",
+            "[for example Fay]",
+            "[example]",
+            "[blank]",
+            "[empty]",
+            "[your text here]",
+            "[...]",
+            "*",
+            "/",
+            "~",
+            "\u{2022}",
+            "!!!",
+            "[ / ]",
+            "[pending]",
+            "[to come]",
         ];
         for own in places_to_fill() {
             for gap in gaps {
                 let named = unfilled(&filled(Some(&own), gap));
                 // A dash or a mark may stand where nothing has to.
                 let may_be_nothing = REMOVABLE.iter().any(|may| own.starts_with(may));
-                if may_be_nothing && gap == "—" {
+                let is_choice = CHOICES.contains(&own.as_str());
+                if may_be_nothing && !is_choice && NOTHING.contains(&gap) {
                     continue;
                 }
                 assert!(!named.is_empty(), "{gap} for {own}");
@@ -482,8 +572,17 @@ mod tests {
             "112",
             "[x] yes [ ] no",
             "[ ] yes [x] no",
-            "n/a",
             "none",
+            "e.g. Fay or Ben",
+            "Fay (for example)",
+            "+33 1 40",
+            "\u{201c}Fay\u{201d}",
+            "\u{260e} 112",
+            "[name of Fay]",
+            "None but Fay",
+            "[No one but Fay]",
+            "Nadia",
+            "\u{5317}\u{4eac}",
             "Xaver",
         ] {
             assert_eq!(unfilled(&filled(None, words)), Vec::<String>::new(), "{words}");

@@ -1,9 +1,8 @@
 //! What the room, its rules or its cryptography refuse.
 
 use hearth_engine::{
-    turns::FloorError,
     EngineError, agreement::AckError, clock::Moment, content::ContentError, gate::Refusal,
-    mls::MlsError, policy::RuleError, state::Standing,
+    mls::MlsError, policy::RuleError, state::Standing, turns::FloorError,
 };
 use hearth_text::escape::one_line;
 
@@ -74,7 +73,7 @@ impl From<&EngineError> for Failure {
                 exit::REFUSED,
                 "name_taken",
                 "that name looks like the name of somebody in the room",
-                "The knocker joins again under another name (`--as`); decline this knock with `hearth decline ROOM ID`.",
+                "Decline this knock, and say why: `hearth decline ROOM ID \"That name is taken\"`. Then give them a new invite, because this one is used up; they join by it under another name (`--as`).",
             ),
             EngineError::NotVouched(names) => {
                 let names: Vec<String> = names.iter().map(|name| one_line(name)).collect();
@@ -240,22 +239,22 @@ pub(super) const fn ack_advice(ack: AckError) -> &'static str {
 pub(super) const MAKE_FACILITATOR: &str =
     "Make somebody else facilitator first: `hearth role ROOM NAME facilitator`.";
 
+/// Advice to somebody whose knock a facilitator declined: the knock took its place in the invite.
+pub(crate) const DECLINED: &str = "Only you learn of it. Your invite is used up, unless it was for several people: to knock again, ask the person who invited you for a new one, then `hearth join`, under another name if yours is taken.";
+
 /// Why a member who is not in a room cannot do what is done inside.
 pub(crate) fn not_inside(standing: &Standing) -> Failure {
     if let Standing::Declined { words, by: Some(_) } = standing
         && !words.is_empty()
     {
         let message = format!("the facilitator declined your knock: {}", one_line(words));
-        let advice = "Only you learn of it. Ask the person who invited you.";
-        return Failure::new(exit::REFUSED, "not_member", message, advice);
+        return Failure::new(exit::REFUSED, "not_member", message, DECLINED);
     }
     let (message, advice) = match standing {
         Standing::Knocking => {
             ("you wait to be admitted", "Wait for a facilitator; then use the same command again.")
         }
-        Standing::Declined { by: Some(_), .. } => {
-            ("your knock was declined", "Ask the facilitator who invited you.")
-        }
+        Standing::Declined { by: Some(_), .. } => ("your knock was declined", DECLINED),
         Standing::Declined { by: None, .. } => (
             "the relay says that your knock was declined, and no facilitator's signature says so",
             "Ask the facilitator who invited you, by another way.",
@@ -313,13 +312,17 @@ fn floor_advice(why: &FloorError) -> &'static str {
         FloorError::NothingAsked | FloorError::NotAsked => {
             "Nothing was sent. `hearth asks ROOM` lists what is asked; `hearth send ROOM WORDS` says it without a question."
         }
-        FloorError::TooManyAsks => "Nothing was asked. `hearth close-ask ROOM #N` closes a question.",
+        FloorError::TooManyAsks => {
+            "Nothing was asked. `hearth close-ask ROOM #N` closes a question."
+        }
         FloorError::Size => {
             "Nothing was done. A topic has 200 characters at most, a question 1,000; a poll has two to ten options of 80."
         }
         FloorError::NoSuchOption => "Nothing was sent. `hearth asks ROOM` lists the options.",
         FloorError::WantsWords => "Nothing was sent. `hearth answer ROOM WORDS` answers it.",
-        FloorError::Until => "Nothing was done. A round lasts 12 hours at most. For example: --ends 2h.",
+        FloorError::Until => {
+            "Nothing was done. A round lasts 12 hours at most. For example: --ends 2h."
+        }
         FloorError::Unknown => {
             "Nothing was done. A facilitator's next round or question is known here again."
         }

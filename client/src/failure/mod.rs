@@ -16,7 +16,7 @@ use crate::{
 
 pub(crate) use self::{
     device::io_words,
-    engine::{clock_wrong, not_inside, text_missing},
+    engine::{DECLINED, clock_wrong, not_inside, text_missing},
     relay::kept_until,
 };
 
@@ -81,6 +81,12 @@ impl Failure {
     #[must_use]
     pub fn in_room(self, room: &str) -> Self {
         Self { advice: advice::in_room(&self.advice, room), ..self }
+    }
+
+    /// Repeats the flags that say which profile it is in the commands of the advice.
+    #[must_use]
+    pub fn with_flags(self, flags: &str) -> Self {
+        Self { advice: advice::with_flags(&self.advice, flags), ..self }
     }
 
     /// Returns the JSON object of the contract.

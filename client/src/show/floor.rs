@@ -105,10 +105,7 @@ pub(super) fn ask_lines(asked: &Ask, number: u64) -> Vec<String> {
 }
 
 /// Returns a change as a word, a sentence and whether it is an alarm; `None` if nobody needs to be told.
-pub(super) fn change(
-    view: &View<'_>,
-    change: &Change,
-) -> Option<(&'static str, String, bool)> {
+pub(super) fn change(view: &View<'_>, change: &Change) -> Option<(&'static str, String, bool)> {
     let is_me = |member: &MemberKey| *member == view.me;
     let name = |member: &MemberKey| view.name(member);
     let words = match change {
@@ -170,7 +167,8 @@ fn closed_words(asked: &Asked, outcome: &Outcome) -> String {
         Outcome::NoPoll => return what,
         Outcome::Totals(totals) => {
             let each = asked.options.iter().zip(totals);
-            let each: Vec<String> = each.map(|(option, votes)| format!("{option}: {votes}")).collect();
+            let each: Vec<String> =
+                each.map(|(option, votes)| format!("{option}: {votes}")).collect();
             each.join(", ")
         }
         Outcome::Uncounted => "this device has not seen all votes".into(),
@@ -185,4 +183,3 @@ pub fn left(until: Millis, now: Millis) -> String {
     let seconds = until.0.saturating_sub(now.0) / 1000;
     if seconds == 0 { "over".into() } else { format!("{} left", span(seconds)) }
 }
-

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use hearth_console::line;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -18,9 +19,11 @@ use crate::{advice, text::wrap};
 pub struct Output {
     json: bool,
     quiet: bool,
-    printer: Option<hearth_console::line::Printer>,
+    printer: Option<line::Printer>,
     sink: Option<Arc<Sink>>,
     place: Place,
+    /// What the commands of advice begin with, see [`advice::flags_of`].
+    flags: Arc<str>,
 }
 
 /// Lines for a reader in another process.
@@ -84,12 +87,23 @@ pub(super) enum Place {
 impl Output {
     /// Prints to standard output.
     pub fn stdout(json: bool) -> Self {
-        Self { json, quiet: false, printer: None, sink: None, place: Place::default() }
+        let (place, flags) = Default::default();
+        Self { json, quiet: false, printer: None, sink: None, place, flags }
     }
 
     /// Prints to a reader in another process.
     pub fn to(json: bool, sink: Arc<Sink>) -> Self {
         Self { sink: Some(sink), ..Self::stdout(json) }
+    }
+
+    /// Repeats the flags that say which profile it is in the commands of its advice.
+    pub fn with_flags(self, flags: &str) -> Self {
+        Self { flags: flags.into(), ..self }
+    }
+
+    /// Returns those flags.
+    pub fn flags(&self) -> &str {
+        &self.flags
     }
 
     /// Returns the columns of the terminal that results are printed to; those of a plain one where it does not tell.
@@ -106,7 +120,7 @@ impl Output {
     }
 
     /// Prints above the line that is being typed.
-    pub fn above(self, printer: hearth_console::line::Printer) -> Self {
+    pub fn above(self, printer: line::Printer) -> Self {
         Self { json: false, printer: Some(printer), ..self }
     }
 
@@ -117,22 +131,36 @@ impl Output {
 
     /// Returns the columns of a screen on which lines are edited.
     fn columns(&self) -> Option<usize> {
-        self.printer.as_ref().and_then(hearth_console::line::Printer::columns)
+        self.printer.as_ref().and_then(line::Printer::columns)
     }
 
     /// Breaks the lines of a text between words where that is for the eye: not for a pipe, nor for a screen reader.
     fn wrapped(&self, text: &str) -> String {
-        self.columns().map_or_else(|| text.to_owned(), |columns| wrap::lines(text, columns))
+        let columns = match (&self.printer, &self.sink) {
+            (Some(_), _) => self.columns(),
+            // The reader's process breaks them.
+            (_, Some(_)) => None,
+            // A line may fill its row: nothing is typed behind it.
+            (None, None) => line::columns_for_the_eye().map(|columns| columns + 1),
+        };
+        columns.map_or_else(|| text.to_owned(), |columns| wrap::lines(text, columns))
     }
 
     /// Takes everything but the typed line from the screen and its scrollback; false where lines are not edited.
     pub fn clear(&self) -> bool {
-        self.printer.as_ref().is_some_and(hearth_console::line::Printer::clear)
+        self.printer.as_ref().is_some_and(line::Printer::clear)
     }
 
     /// Gives words back to the person who types, where lines are edited.
-    pub fn give_back(&self, text: &str) -> Option<hearth_console::line::GivenBack> {
+    pub fn give_back(&self, text: &str) -> Option<line::GivenBack> {
         self.printer.as_ref().and_then(|printer| printer.give_back(text))
+    }
+
+    /// Takes lines that were typed from the history of the arrow keys.
+    pub fn forget(&self, is_gone: impl Fn(&str) -> bool) {
+        if let Some(printer) = &self.printer {
+            printer.forget(is_gone);
+        }
     }
 
     /// Names the room in the commands of its advice.
@@ -152,11 +180,12 @@ impl Output {
 
     /// Returns some advice with its commands as the reader types them here.
     pub fn advice(&self, text: &str) -> String {
-        match &self.place {
+        let text = match &self.place {
             Place::Anywhere => text.to_owned(),
             Place::Room(room) => advice::in_room(text, room),
             Place::Chat(room) => advice::in_chat(text, room),
-        }
+        };
+        advice::with_flags(&text, &self.flags)
     }
 
     /// Whether output is JSON.
@@ -186,6 +215,14 @@ impl Output {
     /// If standard output is closed.
     pub fn say_none(&self, text: &str) -> io::Result<()> {
         if self.quiet || self.json { Ok(()) } else { self.line(&self.wrapped(text)) }
+    }
+
+    /// Prints what another process made for this output.
+    ///
+    /// # Errors
+    /// If standard output is closed.
+    pub fn made(&self, text: &str) -> io::Result<()> {
+        if self.json { self.line(text) } else { self.line(&self.wrapped(text)) }
     }
 
     /// Prints one line as it is.
@@ -218,8 +255,9 @@ impl Output {
 
     /// Prints a command as a remark, alone on its line and whole, so that it can be copied.
     pub fn command(&self, text: &str) {
+        let text = self.advice(&format!("`{text}`"));
         // Nobody can be told that standard error is closed.
-        let _ = writeln!(io::stderr(), "\n  {text}\n");
+        let _ = writeln!(io::stderr(), "\n  {}\n", text.trim_matches('`'));
     }
 }
 

@@ -133,6 +133,14 @@ pub fn is_off(text: &str) -> bool {
     ["off", "none", "0"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
+/// Whether the text says that something shall be at once.
+pub fn is_now(text: &str) -> bool {
+    let text = text.trim().trim_end_matches(['.', '!']);
+    ["now", "right now", "at once", "immediately"]
+        .iter()
+        .any(|words| text.eq_ignore_ascii_case(words))
+}
+
 /// Parses a duration such as `90s`, `30m`, `2h30m`, `10 min`, `2 hours` or `7 days`: whole numbers, larger units first,
 /// each unit once.
 ///
@@ -156,11 +164,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, WhenError> {
 /// one must not be taken for a remark.
 pub fn split_duration(text: &str) -> Result<(Option<Duration>, &str), WhenError> {
     let begun = text.trim();
+    if is_now(begun) {
+        return Ok((None, ""));
+    }
     let (first, behind) = begun.split_once(char::is_whitespace).unwrap_or((begun, ""));
     if MOMENTS.iter().any(|word| first.eq_ignore_ascii_case(word)) {
         return Err(WhenError::Duration);
     }
-    let mut rest = if first.eq_ignore_ascii_case("for") { behind.trim_start() } else { begun };
+    // "now 10m" says twice when a length of time begins.
+    let leads = ["for", "now"].iter().any(|word| first.eq_ignore_ascii_case(word));
+    let mut rest = if leads { behind.trim_start() } else { begun };
     if let Some(after) = word_prefix(rest, "half an hour") {
         return Ok((Some(Duration::from_secs(30 * MINUTE)), after));
     }
@@ -212,7 +225,7 @@ pub fn split_duration(text: &str) -> Result<(Option<Duration>, &str), WhenError>
     }
     let duration = Duration::from_secs(seconds);
     if (DURATION_MIN..=DURATION_MAX).contains(&duration) {
-        Ok((Some(duration), rest.trim()))
+        Ok((Some(duration), if is_now(rest) { "" } else { rest.trim() }))
     } else {
         Err(WhenError::DurationRange)
     }

@@ -105,7 +105,7 @@ impl AtTerminal {
         let before = tcgetattr(&inner).unwrap();
         assert!(before.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON));
         let mut command = Person::bare();
-        command.env("TERM", term).arg("--home").arg(person.home()).args(args);
+        command.env("TERM", term).env("HEARTH_HOME", person.home()).args(args);
         command.stdin(open()).stdout(open());
         command.stderr(if stderr { open().into() } else { Stdio::null() });
         // As a shell starts it: a process of a group without a parent outside of it cannot be suspended.

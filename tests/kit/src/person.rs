@@ -76,7 +76,7 @@ impl Person {
 
     fn command<S: AsRef<OsStr>>(&self, form: &[&str], args: &[S]) -> Command {
         let mut command = Self::bare();
-        command.arg("--home").arg(&self.home).args(form).args(&self.flags).args(args);
+        command.env("HEARTH_HOME", &self.home).args(form).args(&self.flags).args(args);
         command
     }
 

@@ -26,7 +26,7 @@ fn behind_proxy() -> (Proxy, Relay, Circle) {
     (proxy, relay, circle)
 }
 
-fn texts(rows: &[Value]) -> Vec<&str> {
+pub(super) fn texts(rows: &[Value]) -> Vec<&str> {
     rows.iter().filter(|row| row["kind"] == "text").map(|r| r["text"].as_str().unwrap()).collect()
 }
 
@@ -1591,7 +1591,7 @@ fn d5_young_words_stay_on_screen() {
 }
 
 /// Opens a room with an agreement of many rules.
-fn with_long_agreement(relay: &Relay) -> (Circle, String) {
+pub(super) fn with_long_agreement(relay: &Relay) -> (Circle, String) {
     let rules: Vec<String> = (1..=40)
         .map(|n| format!("{n}. What is said here in confidence stays among those who heard it."))
         .collect();
@@ -1639,7 +1639,13 @@ fn d7_newcomer_is_led_to_chat() {
             let last = join.sees(", the end: press Enter");
             assert_eq!(join.sees("This was the last rule."), last, "{}", join.screen());
             // Whatever is typed here accepts nothing.
-            join.types(if page == 2 { "I acknowledge\r" } else { "\r" });
+            if page == 2 {
+                join.types("I acknowledge\r");
+                join.await_words("answers nothing and went nowhere");
+                let again = || join.screen().matches(&prompt).count() > 1;
+                wait_until("the page's question", again);
+            }
+            join.types("\r");
         }
         let read = join.screen();
         let times = |join: &AtTerminal, words| unwrapped(&join.screen()).matches(words).count();

@@ -9,3 +9,4 @@ mod members;
 mod membership;
 mod relay;
 mod scan;
+mod typed;

@@ -30,6 +30,9 @@ const SECRET_BYTES_MAX: usize = 1024;
 const TRIES_MAX: usize = 3;
 /// Rows of the prompt below a page.
 const PAGE_PROMPT_ROWS: usize = 1;
+/// Said to a person who types something where a text goes on.
+const TYPED_AT_PAGE: &str =
+    "-- What you typed answers nothing and went nowhere: it was asked only whether to read on.";
 /// Rows kept for the question below the last page.
 const QUESTION_ROWS: usize = 6;
 /// Time without a key after which a paste has ended.
@@ -221,6 +224,21 @@ pub(super) fn key_by_key() -> bool {
     changed.is_ok()
 }
 
+/// Makes the terminal hand over what was typed of a line that is not ended, which it keeps while it edits lines. It cannot delete
+/// that part of the line after this. [`edit_lines_again`] undoes it.
+pub(super) fn hand_over_line() -> io::Result<()> {
+    change_terminal(OptionalActions::Now, |modes| {
+        modes.local_modes -= LocalModes::ICANON;
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    })
+}
+
+/// Makes the terminal edit lines by itself, as before [`hand_over_line`].
+pub(super) fn edit_lines_again() {
+    restore(lock(&REMEMBERED).as_ref());
+}
+
 /// Asks for a secret without displaying it. Without a terminal it reads one line, and prints no question.
 ///
 /// # Errors
@@ -327,8 +345,8 @@ pub fn ask(prompt: &str) -> Result<String, AskError> {
 /// See [`AskError`].
 pub fn show_pages(text: &str) -> Result<(), AskError> {
     let Some((columns, rows)) = size_of_stderr() else { return Ok(show(&format!("{text}\n"))?) };
-    let wrapped = wrap::lines(text, columns);
-    let pages = pages(&wrapped, columns, rows.saturating_sub(PAGE_PROMPT_ROWS));
+    let broken = wrap::lines(text, columns);
+    let pages = pages(&broken, columns, rows.saturating_sub(PAGE_PROMPT_ROWS));
     let count = pages.len();
     for (number, page) in (1..).zip(&pages) {
         show(&format!("{}\n", page.join("\n")))?;
@@ -339,10 +357,12 @@ pub fn show_pages(text: &str) -> Result<(), AskError> {
             }
             true => continue,
         };
-        match ask(&prompt) {
-            // Whatever is typed here accepts nothing.
-            Ok(_) | Err(AskError::Line(_)) => {}
-            Err(error) => return Err(error),
+        loop {
+            match ask(&prompt) {
+                Ok(line) if line.trim().is_empty() => break,
+                Ok(_) | Err(AskError::Line(_)) => show(&format!("{}\n", wrapped(TYPED_AT_PAGE)))?,
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(())
@@ -373,7 +393,7 @@ fn rows_of(lines: &[&str], columns: usize) -> usize {
 
 fn ask_of(input: &mut impl BufRead, prompt: &str) -> Result<String, AskError> {
     show(&wrapped(&escape::one_line(prompt)))?;
-    let line = plain::read_line(input, LINE_BYTES_MAX)?;
+    let line = plain::read_line(input, LINE_BYTES_MAX, |_| {})?;
     Ok(line.ok_or(AskError::Ended)??)
 }
 

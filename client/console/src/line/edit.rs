@@ -225,6 +225,24 @@ impl LineEditor {
         GivenBack::History
     }
 
+    /// Takes lines from the history. Where one of them was recalled and not changed, the line that was being typed comes back.
+    pub(super) fn forget(&mut self, is_gone: impl Fn(&str) -> bool) {
+        if self.back > 0 && is_gone(&self.text) {
+            self.recall(0);
+        }
+        let place = self.history.len() - self.back;
+        let newer = self.history.iter().skip(place).filter(|line| !is_gone(line)).count();
+        if self.back > 0 {
+            self.back = newer;
+        }
+        self.history.retain(|line| !is_gone(line));
+        // A recalled and changed line that has none beside it is the line now, and the draft is not lost.
+        if self.back == 0 && !self.draft.trim().is_empty() {
+            let draft = core::mem::take(&mut self.draft);
+            self.remember(draft);
+        }
+    }
+
     fn remember(&mut self, line: String) {
         if self.history.len() == HISTORY_LINES_MAX {
             self.history.pop_front();
@@ -428,6 +446,27 @@ mod tests {
             typed(&mut editor, b"x\ry\r");
         }
         assert_eq!(editor.history.len(), HISTORY_LINES_MAX);
+    }
+
+    #[test]
+    fn forgotten_lines_are_not_recalled() {
+        let gone = |line: &str| line == "secret";
+        let mut editor = LineEditor::new("");
+        typed(&mut editor, b"one\rsecret\rtwo\rsecret\r");
+        editor.forget(gone);
+        assert_eq!(editor.history, ["one", "two"]);
+        assert_eq!(typed(&mut editor, b"draft\x10\x10\r"), [line("one")]);
+        // One that is recalled gives way to the draft.
+        typed(&mut editor, b"secret\rdraft\x10");
+        assert_eq!(editor.words(), "secret");
+        editor.forget(gone);
+        assert_eq!(typed(&mut editor, b"!\r"), [line("draft!")]);
+        // A changed line stays, and the keys go on from it.
+        typed(&mut editor, b"older\rsecret\rnewer\r\x10\x10\x10+");
+        editor.forget(gone);
+        assert_eq!(editor.words(), "older+");
+        typed(&mut editor, b"\x0e");
+        assert_eq!(editor.words(), "newer");
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::io::{self, BufRead};
 use super::LineError;
 
 /// Reads one line without its line feed (or CR LF); `None` at the end. A line that is too long is read to its end
-/// and refused whole, in bounded memory.
+/// and refused whole, in bounded memory. `begun` gets what has come of the line, as often as more of it comes without its end.
 pub(super) fn read_line(
     input: &mut impl BufRead,
     bytes_max: usize,
+    mut begun: impl FnMut(&[u8]),
 ) -> io::Result<Option<Result<String, LineError>>> {
     let mut line = Vec::new();
-    let mut begun = false;
+    let mut any = false;
     let mut too_long = false;
     loop {
         let available = match input.fill_buf() {
@@ -22,7 +23,7 @@ pub(super) fn read_line(
         if available.is_empty() {
             break;
         }
-        begun = true;
+        any = true;
         let end = available.iter().position(|byte| *byte == b'\n');
         let part = &available[..end.unwrap_or(available.len())];
         // One more for a CR before the line feed.
@@ -38,8 +39,9 @@ pub(super) fn read_line(
         if end.is_some() {
             break;
         }
+        begun(&line);
     }
-    if !begun {
+    if !any {
         return Ok(None);
     }
     if line.last() == Some(&b'\r') {
@@ -75,8 +77,8 @@ mod tests {
         let mut whole = bytes;
         let mut stuttering = BufReader::new(Stutter(bytes, false));
         let mut lines = Vec::new();
-        while let Some(line) = read_line(&mut whole, bytes_max).unwrap() {
-            assert_eq!(read_line(&mut stuttering, bytes_max).unwrap(), Some(line.clone()));
+        while let Some(line) = read_line(&mut whole, bytes_max, |_| {}).unwrap() {
+            assert_eq!(read_line(&mut stuttering, bytes_max, |_| {}).unwrap(), Some(line.clone()));
             lines.push(line);
         }
         lines
@@ -100,8 +102,18 @@ mod tests {
         let mut megabyte = vec![b'x'; 1 << 20];
         megabyte.extend(b"\nnext\n");
         let mut input = megabyte.as_slice();
-        assert_eq!(read_line(&mut input, 1024).unwrap(), Some(Err(LineError::TooLong)));
-        assert_eq!(read_line(&mut input, 1024).unwrap(), Some(Ok("next".into())));
+        assert_eq!(read_line(&mut input, 1024, |_| {}).unwrap(), Some(Err(LineError::TooLong)));
+        assert_eq!(read_line(&mut input, 1024, |_| {}).unwrap(), Some(Ok("next".into())));
+    }
+
+    #[test]
+    fn begun_line_is_told() {
+        let mut told = Vec::new();
+        let mut input = BufReader::new(Stutter(b"ab\nc", false));
+        let mut next = || read_line(&mut input, 100, |line| told.push(line.to_vec())).unwrap();
+        assert_eq!(next(), Some(Ok("ab".into())));
+        assert_eq!(next(), Some(Ok("c".into())));
+        assert_eq!(told, [&b"a"[..], b"ab", b"c"]);
     }
 
     #[test]

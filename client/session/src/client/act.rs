@@ -172,10 +172,8 @@ async fn take_turn(live: &mut Live<'_>, turn: Turn) -> Result {
         }
         Turn::Call { member, millis } => {
             let until = later(live, millis);
-            on_floor(live, |room, now| {
-                room.queue_round(vec![member], String::new(), 0, until, now)
-            })
-            .await
+            on_floor(live, |room, now| room.queue_round(vec![member], String::new(), 0, until, now))
+                .await
         }
         Turn::Extend { millis } => {
             let until = later(live, millis);

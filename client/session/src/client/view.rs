@@ -194,8 +194,8 @@ impl RoomView {
             policy.numbers.budget_per_day > 0 && !policy.role(&me).moderates()
         };
         let spent = said.filter(|said| {
-            let lifted =
-                said.why == Stop::Refused(RejectCode::BudgetSpent) && !policy.as_ref().is_some_and(counts);
+            let lifted = said.why == Stop::Refused(RejectCode::BudgetSpent)
+                && !policy.as_ref().is_some_and(counts);
             !lifted && said.until.is_some_and(|until| until > now)
         });
         let blocked = room.block(now)?.or(spent);

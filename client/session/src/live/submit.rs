@@ -76,7 +76,10 @@ impl<'s> Live<'s> {
             }
             Some((_, Held::Refused(code))) => {
                 // The relay said so of this text, or of one before it.
-                let said = self.last_post.and_then(Result::err).filter(|said| said.why == Stop::Refused(code));
+                let said = self
+                    .last_post
+                    .and_then(Result::err)
+                    .filter(|said| said.why == Stop::Refused(code));
                 let retry_at = said.and_then(|said| said.until);
                 let reason = self.reason(code, retry_at).await?;
                 Some(LiveError::Refused { code, retry_at, kept: true, reason })

@@ -35,14 +35,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Context, Result, agreement,
-    displayed::gone_words,
+    displayed::{gone_words, said},
     inside, outcome,
     room::{door::Door, going::Going},
     shell::{Did, Shell, question_words},
     slip, socket,
 };
 use crate::{
-    advice,
     cli::{Entry, InRoom},
     failure::{Failure, exit, text_missing},
     show::Output,
@@ -66,6 +65,10 @@ const ACCEPT: &str = "-- To accept the agreement, type I acknowledge. Anything e
 
 /// Says how a text goes on.
 const NEXT_PAGE: &str = "-- there is more: press Enter alone";
+/// Time without a key, where keys are only seen when a chat is about to lock.
+const AFTER_KEYS: Duration = Duration::from_secs(60);
+/// Said to a person who has typed for long without Enter, where the terminal edits the line.
+const BEGUN: &str = "-- it is long since you pressed Enter. What you have begun to type stays in the line, but Backspace no longer reaches that part. If you stop typing, this chat locks, and your words are kept.";
 /// Rows of a screen that a page leaves to the line and what is told below it.
 const PAGE_MARGIN: usize = 4;
 
@@ -93,13 +96,14 @@ impl From<Failure> for Stop {
 
 impl Stop {
     /// Returns what is told at the end of the chat of a room; its commands are for the command line.
-    fn words(&self, room: &str) -> String {
+    fn words(&self, out: &Output, room: &str) -> String {
+        let out = out.clone().in_room(room);
         match self {
             Self::Idle => {
-                format!("-- locked: nobody typed for a while. `hearth chat {room}` goes on.")
+                out.advice("-- locked: nobody typed for a while. `hearth chat ROOM` goes on.")
             }
             Self::Failed(failure) => {
-                let advice = advice::in_room(&failure.advice, room);
+                let advice = out.advice(&failure.advice);
                 format!("-- {}. {advice}", escape::one_line(&failure.message))
             }
         }
@@ -138,7 +142,17 @@ enum Asked {
     /// Whether words are for this room, though another was asked for.
     Still,
     /// Whether to show the next page; then to sign the version that is read, if there is one.
-    Reading { rest: VecDeque<String>, signs: Option<Box<Agreement>> },
+    Reading(Box<Reading>),
+}
+
+/// A text that is read page by page.
+struct Reading {
+    /// The pages that were not shown.
+    rest: VecDeque<String>,
+    /// The version that the text asks to sign.
+    signs: Option<Box<Agreement>>,
+    /// Words that were typed instead of Enter, and are said if they are entered again.
+    words: String,
 }
 
 /// What a typed line is.
@@ -153,7 +167,9 @@ enum Line<'a> {
 impl<'a> Line<'a> {
     fn of(line: &'a str) -> Self {
         let line = line.trim();
-        match line.strip_prefix('/') {
+        // A text that was copied may begin with what is not seen.
+        let seen = line.trim_start_matches(|c: char| c.is_whitespace() || escape::is_invisible(c));
+        match seen.strip_prefix('/') {
             _ if line.is_empty() => Self::Empty,
             // Two slashes say a line that starts with one.
             Some(rest) if rest.starts_with('/') => Self::Words(rest),
@@ -178,7 +194,7 @@ pub(super) async fn run(
 ) -> Result<()> {
     let idle = when::parse_duration(lock_after)
         .map_err(|e| Failure::usage(e.to_string(), "For example: --lock-after 30m"))?;
-    let client = context.client()?;
+    let client = context.client().map_err(|failure| elsewhere_open(failure, room))?;
     let events = client.events();
     let shell = Shell::new(&client, room, &context.out).await?;
     let name = shell.room.clone();
@@ -222,13 +238,13 @@ pub(super) async fn run(
         (Some(Err(stop)), Some(reader)) if !reader.is_at_terminal() => {
             chat.keep_typed_ahead(&reader.typed_ahead().await).await;
             if matches!(stop, Stop::Idle) {
-                chat.shell.out.remark(&stop.words(&name));
+                chat.shell.out.remark(&stop.words(&context.out, &name));
             }
             stop.result(false)
         }
         (Some(Err(stop)), Some(mut reader)) => {
             // Somebody may be in the middle of a private sentence: it must not go to the shell, which runs it and keeps it.
-            let draft = reader.stop_talking(ENDED_PROMPT);
+            let draft = reader.stop_talking(ENDED_PROMPT).await;
             if matches!(stop, Stop::Idle) {
                 reader.hide();
             }
@@ -238,7 +254,7 @@ pub(super) async fn run(
             // The profile is free for others meanwhile.
             drop(chat);
             client.close().await;
-            out.remark(&stop.words(&name));
+            out.remark(&stop.words(&context.out, &name));
             let ask = || {
                 out.remark("-- the chat has ended; nothing that you type is sent. Press Enter alone to leave.");
             };
@@ -263,13 +279,13 @@ impl Chat {
         idle: Duration,
     ) -> Result<End, Stop> {
         self.greet().await?;
-        self.take_draft().await?;
+        self.take_draft(reader).await?;
         // Lines that are there already are for the room as the relay has it.
         while matches!(self.shell.view().link, Link::Connecting) {
             let Some(heard) = events.next().await else { break };
             self.heard(heard).await?;
         }
-        let mut lock_at = Instant::now() + idle;
+        let (mut lock_at, mut told_begun) = (Instant::now() + idle, false);
         let keys = reader.keys();
         loop {
             tokio::select! {
@@ -296,7 +312,15 @@ impl Chat {
                     Some(heard) => self.heard(heard).await?,
                     None => return Err(Failure::from(AskError::Closed).into()),
                 },
-                () = sleep_until(lock_at) => return Err(Stop::Idle),
+                () = sleep_until(lock_at) => {
+                    if !reader.has_more_begun().await {
+                        return Err(Stop::Idle);
+                    }
+                    lock_at = Instant::now() + idle.min(AFTER_KEYS);
+                    if !std::mem::replace(&mut told_begun, true) {
+                        self.shell.out.remark(BEGUN);
+                    }
+                }
             }
         }
     }
@@ -496,6 +520,8 @@ impl Chat {
         if gone.is_empty() || self.out().is_json() {
             return Ok(());
         }
+        // The Up key would bring them back.
+        self.out().forget(|line| said(line, &gone));
         let gone = gone_words(&gone);
         if !self.out().clear() {
             self.out().remark(&format!("-- {gone}. The words may still stand above"));
@@ -527,7 +553,7 @@ impl Chat {
                 ));
             }
             Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
-            Some(Asked::Reading { .. }) => self.out().remark(NEXT_PAGE),
+            Some(Asked::Reading(_)) => self.out().remark(NEXT_PAGE),
             Some(Asked::Still) => {}
             None => {}
         }
@@ -556,7 +582,9 @@ impl Chat {
                 return self.sign(agreement, typed).await;
             }
             (Some(Asked::Acknowledge(_)), Line::Empty) => {
-                self.out().remark("-- nothing was signed");
+                self.out().remark(
+                    "-- nothing was signed yet, and you can take your time: /acknowledge shows the agreement again, and asks",
+                );
             }
             // The text was shown; to look at something else does not answer.
             (Some(Asked::Acknowledge(agreement)), Line::Command(_)) => {
@@ -570,16 +598,16 @@ impl Chat {
                 self.asked = Some(Asked::Say((*text).to_owned()));
                 return Ok(Next::On);
             }
-            (Some(Asked::Reading { rest, signs }), Line::Empty) => {
-                self.show_page(rest, signs);
+            (Some(Asked::Reading(reading)), Line::Empty) => {
+                self.show_page(reading.rest, reading.signs);
                 return Ok(Next::On);
             }
-            (Some(Asked::Reading { rest, signs: Some(agreement) }), Line::Words(_)) => {
-                self.out().remark(
-                    "-- what you typed was not sent, and nothing is signed yet: press Enter to read on",
-                );
-                self.asked = Some(Asked::Reading { rest, signs: Some(agreement) });
-                return Ok(Next::On);
+            (Some(Asked::Reading(reading)), Line::Words(text)) => {
+                return self.typed_at_page(reading, text).await;
+            }
+            // The text goes on where it was.
+            (Some(Asked::Reading(reading)), Line::Command(_)) => {
+                self.asked = Some(Asked::Reading(reading));
             }
             (Some(Asked::Say(word)), Line::Words(again)) if word == *again => {
                 return self.say(again).await;
@@ -613,6 +641,26 @@ impl Chat {
         }
     }
 
+    /// Takes words that were typed where a text goes on: they are said if they are entered again.
+    async fn typed_at_page(&mut self, mut reading: Box<Reading>, text: &str) -> Result<Next, Stop> {
+        let signs = agreement::is_acknowledged(text);
+        if !signs && reading.words == text {
+            reading.words.clear();
+            self.asked = Some(Asked::Reading(reading));
+            return self.say(text).await;
+        }
+        let shown = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
+        self.out().remark(&match signs {
+            true => "-- that signed nothing yet, and was not said to the room: press Enter alone to read on".to_owned(),
+            false => format!(
+                "-- \"{shown}\" was not said to the room. To say it, enter the same again; to read on, press Enter alone."
+            ),
+        });
+        text.clone_into(&mut reading.words);
+        self.asked = Some(Asked::Reading(reading));
+        Ok(Next::On)
+    }
+
     async fn say(&mut self, text: &str) -> Result<Next, Stop> {
         let command = InRoom::say(&self.shell.room, text);
         self.act(&command, Consent::Unasked).await
@@ -628,17 +676,24 @@ impl Chat {
         }
     }
 
-    /// Puts a sentence that was not finished back into the line.
-    async fn take_draft(&self) -> Result<()> {
-        if let Outcome::Draft(Some(words)) = self.shell.ask(Command::Draft).await?
-            && let Some(place) = self.out().give_back(&words)
-        {
-            self.shell.ask(Command::KeepDraft(String::new())).await?;
-            self.out().remark(match place {
-                GivenBack::Line => "-- what you had begun to type is back in the line",
-                GivenBack::History => "-- the Up key brings back what you had begun to type",
-            });
-        }
+    /// Puts a sentence that was not finished back into the line, or shows it where lines are not edited.
+    async fn take_draft(&self, reader: &ConsoleReader) -> Result<()> {
+        let Outcome::Draft(Some(words)) = self.shell.ask(Command::Draft).await? else {
+            return Ok(());
+        };
+        let told = match self.out().give_back(&words) {
+            Some(GivenBack::Line) => "-- what you had begun to type is back in the line".to_owned(),
+            Some(GivenBack::History) => {
+                "-- the Up key brings back what you had begun to type".to_owned()
+            }
+            None if reader.is_at_terminal() && !self.out().is_json() => {
+                let shown = escape::truncate(&escape::one_line(&words), GIVEN_BACK_COLUMNS);
+                format!("-- what you had begun to type was not sent; copy it from here: {shown}")
+            }
+            None => return Ok(()),
+        };
+        self.shell.ask(Command::KeepDraft(String::new())).await?;
+        self.out().remark(&told);
         Ok(())
     }
 
@@ -787,7 +842,8 @@ impl Chat {
         }
         if !rest.is_empty() {
             self.out().remark(NEXT_PAGE);
-            self.asked = Some(Asked::Reading { rest, signs });
+            let words = String::new();
+            self.asked = Some(Asked::Reading(Box::new(Reading { rest, signs, words })));
         } else if let Some(agreement) = signs {
             self.out().remark(ACCEPT);
             self.asked = Some(Asked::Acknowledge(agreement));
@@ -834,6 +890,8 @@ impl Chat {
         let shell = Shell::new(&self.shell.client, wanted, &out).await?;
         let room = shell.room.clone();
         self.shell = shell.following(out.in_chat(&room));
+        // What was asked was of the other room.
+        self.asked = None;
         self.greet().await?;
         self.show().await?;
         self.told_held = waits_for_me(&self.shell.view());
@@ -930,6 +988,20 @@ impl Chat {
     fn tell(&self, failure: &Failure) {
         let advice = self.out().advice(&failure.advice);
         self.out().remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
+    }
+}
+
+/// Says to a person who has a chat open how to get to another room.
+fn elsewhere_open(failure: Failure, room: &str) -> Failure {
+    match &*failure.code {
+        "profile_in_use" => Failure {
+            advice: format!(
+                "If a chat is open in another window, type /room {} there: one chat goes to every room. Otherwise close the other hearth (follow, lines or steward).",
+                escape::one_line(room)
+            ),
+            ..failure
+        },
+        _ => failure,
     }
 }
 

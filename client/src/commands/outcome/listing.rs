@@ -276,7 +276,7 @@ pub(super) fn knocks(out: &Output, view: &RoomView, knockers: &[Knocker]) -> Res
             if let Some(leaf) = alike {
                 object["looks_like"] = json!(leaf.name);
                 text += &format!(
-                    "\n          !! looks like {}, who is in the room: cannot be admitted under this name",
+                    "\n          !! looks like {}, who is in the room: cannot be admitted under this name. Decline them, and give them a new invite",
                     escape::one_line(&leaf.name)
                 );
             }

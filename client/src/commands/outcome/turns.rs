@@ -46,10 +46,17 @@ pub(in crate::commands) fn turns(out: &Output, view: &RoomView) -> Result<()> {
             if !next.is_empty() {
                 lines.push(format!("Then: {}.", next.join(", ")));
             }
-            lines.push(format!("The round ends at {} at the latest ({}).", show::clock(round.until), show::time_left(round.until, now)));
+            lines.push(format!(
+                "The round ends at {} at the latest ({}).",
+                show::clock(round.until),
+                show::time_left(round.until, now)
+            ));
         }
         None if view.floor_unknown => {
-            lines.push("This device has missed a message, so it does not know whether a round is on.".into());
+            lines.push(
+                "This device has missed a message, so it does not know whether a round is on."
+                    .into(),
+            );
         }
         None => lines.push("No round is on: everybody can write.".into()),
     }
@@ -83,7 +90,9 @@ pub(in crate::commands) fn asks(out: &Output, view: &RoomView) -> Result<()> {
         let how = match asked.form {
             Form::Poll => format!("   `hearth vote ROOM #{number} 1` votes."),
             Form::HiddenPoll => "   Answers go to the facilitators.".to_owned(),
-            Form::Prompt | Form::Step => format!("   `hearth answer ROOM #{number} WORDS` answers."),
+            Form::Prompt | Form::Step => {
+                format!("   `hearth answer ROOM #{number} WORDS` answers.")
+            }
         };
         lines.push(out.advice(&how));
         out.say(&object, &lines.join("\n"))?;

@@ -149,7 +149,10 @@ impl RoomCommand for Vote {
         let Some(choice) = by_number.or_else(by_words) else {
             return Err(Failure::usage(
                 format!("there is no option {:?}", hearth_text::escape::one_line(wanted)),
-                format!("`hearth asks ROOM` lists them; `hearth vote ROOM 1` to `{}`.", ask.options.len()),
+                format!(
+                    "`hearth asks ROOM` lists them; `hearth vote ROOM 1` to `{}`.",
+                    ask.options.len()
+                ),
             ));
         };
         let choice = u64::try_from(choice).unwrap_or(u64::MAX);
@@ -165,10 +168,9 @@ pub struct CloseAsk {
 }
 
 impl RoomCommand for CloseAsk {
-    const ROW: Entry =
-        row(Topic::Asking, "close-ask", May::Moderators, "close a prompt or a poll")
-            .takes("[#N]", "")
-            .enforced("E");
+    const ROW: Entry = row(Topic::Asking, "close-ask", May::Moderators, "close a prompt or a poll")
+        .takes("[#N]", "")
+        .enforced("E");
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let args: Vec<String> = self.ask.iter().cloned().collect();

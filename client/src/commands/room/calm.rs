@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Asked, RoomCommand,
     row::{Entry, May, Topic, row},
-    times::{parse_millis, time_and_words, time_failure},
+    times::{not_off, parse_millis, time_and_words, time_failure},
 };
 use crate::{
     commands::{Result, shell::Shell},
@@ -45,6 +45,7 @@ impl RoomCommand for Pause {
     }
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        not_off(&self.args, "`hearth resume ROOM` ends the pause.")?;
         let (millis, comment) = time_and_words(&self.args)?;
         Ok(Command::Pause { millis: millis.unwrap_or(PAUSE_MILLIS), comment }.into())
     }

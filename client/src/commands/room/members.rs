@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Asked, CategoryArg, RoleArg, RoomCommand,
     row::{Entry, May, Topic, row},
-    times::{time_and_words, time_failure},
+    times::{not_off, time_and_words, time_failure},
 };
 use crate::{
     commands::{Result, shell::Shell},
@@ -43,6 +43,7 @@ impl RoomCommand for Timeout {
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let member = shell.at_rest(&self.member).await?;
+        not_off(&self.args, "`hearth untimeout ROOM NAME` ends a time-out.")?;
         let (millis, note) = time_and_words(&self.args)?;
         let millis = millis.ok_or_else(|| time_failure(WhenError::Duration))?;
         Ok(Command::TimeOut { member, millis, note }.into())

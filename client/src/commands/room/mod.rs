@@ -57,8 +57,8 @@ use hearth_session::client::{AskError, Command, Consent, Link, Outcome};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    asking::Asking, calm::Calm, door::Door, going::Going, looking::Looking, members::Members, row::Needs,
-    talking::Talking, turns::Turns,
+    asking::Asking, calm::Calm, door::Door, going::Going, looking::Looking, members::Members,
+    row::Needs, talking::Talking, turns::Turns,
 };
 
 pub(super) use self::row::Tail;

@@ -6,6 +6,20 @@ use crate::{
     text::when::{self, WhenError},
 };
 
+/// Refuses "off" where a length of time is taken: it is no remark to the room, and something else ends what was begun. `how` says what.
+pub(super) fn not_off(args: &[String], how: &str) -> Result<()> {
+    const ENDS: [&str; 4] = ["end", "stop", "over", "no"];
+    let words = args.join(" ");
+    let off = when::is_off(&words) || ENDS.iter().any(|word| words.eq_ignore_ascii_case(word));
+    match off {
+        true => Err(Failure::usage(
+            format!("\"{}\" is not a length of time", hearth_text::escape::one_line(&words)),
+            format!("Nothing was done. {how}"),
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Takes a time, in one word or several, and the words behind it. What begins like a time and is none is refused: nobody means
 /// "2 Stunden" as words.
 pub(super) fn time_and_words(args: &[String]) -> Result<(Option<u64>, String)> {

@@ -201,7 +201,14 @@ impl Shell {
     /// Prints rows; returns whether there was something to print.
     pub(super) async fn print(&self, rows: &[Row], held: bool) -> Result<bool> {
         let state = self.view();
-        let view = View { room: &self.room, me: state.me, roster: &state.roster, muted: &state.muted, held, open: false };
+        let view = View {
+            room: &self.room,
+            me: state.me,
+            roster: &state.roster,
+            muted: &state.muted,
+            held,
+            open: false,
+        };
         let mut any = false;
         for row in rows {
             any |= view.row(&self.out, row)?;
@@ -233,13 +240,13 @@ impl Shell {
         rows.retain(|row| row.place == place && matches!(row.content, RowContent::Text(_)));
         let state = self.view();
         let view = View {
-                room: &self.room,
-                me: state.me,
-                roster: &state.roster,
-                muted: &[],
-                held: false,
-                open: true,
-            };
+            room: &self.room,
+            me: state.me,
+            roster: &state.roster,
+            muted: &[],
+            held: false,
+            open: true,
+        };
         for row in &rows {
             view.row(&self.out, row)?;
             self.displayed.borrow_mut().add(row, false);
@@ -257,8 +264,14 @@ impl Shell {
             return Ok(false);
         }
         let names = self.client.names(&self.room).await?;
-        let view =
-            View { room: &self.room, me: state.me, roster: &state.roster, muted: &state.muted, held: false, open: false };
+        let view = View {
+            room: &self.room,
+            me: state.me,
+            roster: &state.roster,
+            muted: &state.muted,
+            held: false,
+            open: false,
+        };
         for what in &state.untold {
             view.mismatch(&self.out, what, &names)?;
         }
@@ -270,8 +283,14 @@ impl Shell {
     pub(super) async fn repeat_mismatches(&self) -> Result<()> {
         let state = self.view();
         let names = self.client.names(&self.room).await?;
-        let view =
-            View { room: &self.room, me: state.me, roster: &state.roster, muted: &state.muted, held: false, open: false };
+        let view = View {
+            room: &self.room,
+            me: state.me,
+            roster: &state.roster,
+            muted: &state.muted,
+            held: false,
+            open: false,
+        };
         for what in state.mismatches.iter().filter(|what| !state.untold.contains(what)) {
             view.mismatch(&self.out, what, &names)?;
         }
