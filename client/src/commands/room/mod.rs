@@ -86,8 +86,8 @@ pub(super) trait RoomCommand {
     async fn resolve(&self, shell: &Shell) -> Result<Asked>;
 
     /// Prints what became of it.
-    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
-        told.outcome(asked, outcome)
+    fn tell(&self, told: &Told<'_>, _asked: &Command, outcome: Outcome) -> Result<()> {
+        told.outcome(outcome)
     }
 }
 

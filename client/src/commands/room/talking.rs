@@ -8,16 +8,21 @@ use hearth_engine::{
     content::TEXT_BYTES_MAX,
     policy::{Act, RuleError},
 };
-use hearth_session::client::Command;
-use hearth_text::escape;
+use hearth_session::client::{Command, Outcome};
+use hearth_text::{count::counted, escape};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Asked, CategoryArg, RoomCommand,
     row::{Entry, May, Topic, row},
 };
 use crate::{
-    commands::{Context, Result, outcome, shell::Shell},
+    commands::{
+        Context, Result,
+        outcome::{self, Told},
+        shell::Shell,
+    },
     failure::Failure,
 };
 
@@ -56,6 +61,13 @@ impl RoomCommand for Send {
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         Ok(Command::Say { text: self.text.clone() }.into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Sent { id, place } = outcome else { return told.outcome(outcome) };
+        let object =
+            json!({"room": *told.view.room, "id": id.to_hex(), "seq": place.0, "sent": true});
+        told.say(&object, &format!("sent [{}]", id.short()))
     }
 }
 
@@ -132,6 +144,14 @@ impl RoomCommand for Retract {
         }
         .into())
     }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Retracted(count) = outcome else { return told.outcome(outcome) };
+        let object = json!({"done": "retract", "count": count});
+        let messages = counted(count, "message", "messages");
+        let text = format!("You retracted {messages}; a mark stays. Copies on devices may remain.");
+        told.say(&object, &text)
+    }
 }
 
 /// List the messages that wait in my outbox, or drop or send one.
@@ -170,5 +190,18 @@ impl RoomCommand for Outbox {
                 Asked::Nothing
             }
         })
+    }
+
+    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        match (outcome, asked) {
+            (Outcome::Dropped(dropped), Command::DropWaiting(id)) => {
+                let text = format!("Dropped the message {}; nobody gets it.", id.short());
+                told.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)
+            }
+            (Outcome::Released(id), _) => {
+                told.say(&json!({"released": true, "id": id.to_hex()}), "It goes out now.")
+            }
+            (outcome, _) => told.outcome(outcome),
+        }
     }
 }
