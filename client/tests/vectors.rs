@@ -239,7 +239,7 @@ fn records_are_as_documented() {
         ("envelope text", hex(&envelope(Some(seen.clone()), Body::Text("hello".into())))),
         (
             "envelope retract, nothing seen",
-            hex(&envelope(None, Body::Retract { message: ID, seq: Seq(40) })),
+            hex(&envelope(None, Body::Retract { message: ID, seq: Seq(40), edits: None })),
         ),
         ("envelope depart", hex(&envelope(Some(seen.clone()), Body::Depart { departure }))),
         ("envelope invite-issued", hex(&envelope(Some(seen.clone()), issued))),

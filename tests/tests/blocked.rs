@@ -32,7 +32,8 @@ impl Handle {
 
     /// Says something that the relay refuses for now.
     async fn is_held(&self, text: &str, why: RejectCode) {
-        let said = self.ask(Command::Say { text: text.into() }).await;
+        let said =
+            self.ask(Command::Say(hearth_engine::words::Words::from(String::from(text)))).await;
         let Err(AskError::Live(error)) = said else { panic!("{said:?}") };
         let LiveError::Refused { code, kept, .. } = &*error else { panic!("{error:?}") };
         assert_eq!((*code, *kept), (why, true));
@@ -133,7 +134,9 @@ fn pause_end_is_told_on_time() {
         let again = timeout(Duration::from_hours(2), ben.over()).await;
         assert!(again.is_err(), "told twice");
         // What is said meanwhile takes nothing along.
-        ben.ask(Command::Say { text: "meanwhile".into() }).await.unwrap();
+        ben.ask(Command::Say(hearth_engine::words::Words::from("meanwhile".to_owned())))
+            .await
+            .unwrap();
         assert_eq!(texts(fay).await, ["meanwhile"]);
         ben.sends_all().await;
         assert_eq!(texts(fay).await, ["meanwhile", "first", "second"]);
@@ -184,7 +187,7 @@ fn end_by_record_is_told() {
 fn spent_budget_end_is_told() {
     with_handle(async |fay, ben| {
         acts(fay, Act::Budget(1)).await;
-        ben.ask(Command::Say { text: "one".into() }).await.unwrap();
+        ben.ask(Command::Say(hearth_engine::words::Words::from("one".to_owned()))).await.unwrap();
         ben.is_held("two", RejectCode::BudgetSpent).await;
         let begun = Instant::now();
         assert_eq!(ben.over().await, RejectCode::BudgetSpent);

@@ -26,7 +26,13 @@ fn client_of(person: &Person) -> Client {
 }
 
 async fn say(client: &Client, room: &str, text: &str) -> Result<Outcome, AskError> {
-    client.ask(room, Command::Say { text: text.to_owned() }, Consent::Unasked).await
+    client
+        .ask(
+            room,
+            Command::Say(hearth_engine::words::Words::from(text.to_owned())),
+            Consent::Unasked,
+        )
+        .await
 }
 
 /// Waits until a room's view is as wanted.

@@ -107,6 +107,9 @@ pub enum Body {
         /// Place of that message.
         #[n(1)]
         seq: Seq,
+        /// Places of its edits, which the relay deletes with it.
+        #[n(2)]
+        edits: Option<Vec<Seq>>,
     },
     /// The sender leaves.
     #[n(2)]
@@ -147,6 +150,42 @@ pub enum Body {
         #[n(2)]
         return_expires: Millis,
     },
+    /// Words that answer an earlier message or carry a content note.
+    #[n(5)]
+    Say {
+        /// The words.
+        #[n(0)]
+        text: String,
+        /// The message that they answer.
+        #[n(1)]
+        reply: Option<Ref>,
+        /// The content note: what the words are about, for those who would rather not read them now.
+        #[n(2)]
+        topic: Option<String>,
+    },
+    /// A reaction to a message.
+    #[n(6)]
+    React {
+        /// The message.
+        #[n(0)]
+        to: Ref,
+        /// One of [`crate::words::Reaction`]; 0 takes the sender's reaction back.
+        #[n(1)]
+        kind: u32,
+    },
+    /// Other words in place of those of an own message.
+    #[n(7)]
+    Edit {
+        /// Id of that message.
+        #[n(0)]
+        message: MessageId,
+        /// Place of that message.
+        #[n(1)]
+        seq: Seq,
+        /// The words.
+        #[n(2)]
+        text: String,
+    },
     /// Sealed notes, each for one member: see [`super::note`].
     #[n(26)]
     Sealed {
@@ -154,12 +193,42 @@ pub enum Body {
         #[n(0)]
         notes: Vec<minicbor::bytes::ByteVec>,
     },
+    /// A moderator puts a content note on another member's words.
+    #[n(27)]
+    Cover {
+        /// The message.
+        #[n(0)]
+        to: Ref,
+        /// The content note; empty takes it off.
+        #[n(1)]
+        topic: String,
+    },
+}
+
+/// An earlier entry, by its position and the hash of its payload: so it means the same entry on every device, also once the relay
+/// keeps a tombstone only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Ref {
+    /// Position in the log.
+    #[n(0)]
+    pub seq: Seq,
+    /// SHA-256 of the payload.
+    #[n(1)]
+    pub digest: Digest,
 }
 
 impl Body {
     /// Whether its entry is marked: no rule of the room stops it, and it holds no text.
     pub const fn is_marked(&self) -> bool {
         matches!(self, Self::Retract { .. } | Self::Depart { .. })
+    }
+
+    /// Returns the words of a message that its author wrote for the room: they wait, are held and are given back as they are.
+    pub const fn words(&self) -> Option<&String> {
+        match self {
+            Self::Text(text) | Self::Say { text, .. } => Some(text),
+            _ => None,
+        }
     }
 }
 

@@ -52,6 +52,18 @@ pub enum EngineError {
     /// This profile lacks the text of a version of the agreement.
     #[error("the text of that version has not reached this device")]
     NoText,
+    /// The entry at a place has no words that could be answered, or no longer.
+    #[error("there are no words at {0} to refer to: taken back, expired, or something else")]
+    NoWords(Seq),
+    /// An edit comes too late.
+    #[error("a message can be changed for 15 minutes")]
+    TooLateToEdit,
+    /// The message was edited as often as counts.
+    #[error("a message can be changed five times")]
+    TooManyEdits,
+    /// A content note is too long; its characters are given here.
+    #[error("a content note has at most 80 characters, this one has {0}")]
+    TopicTooLong(usize),
     /// The name looks like a present member's.
     #[error("that name looks like the name of somebody in the room")]
     NameTaken,

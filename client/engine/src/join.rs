@@ -19,6 +19,7 @@ use super::{
     provider::Crypto,
     room::{Room, identity, random, random_secret},
     state::{Cursor, KnockBody, OwnCompanion, RoomState, Row, RowContent, Standing, opening},
+    words::Talk,
 };
 use crate::store::{Kind, Store};
 
@@ -312,6 +313,7 @@ impl<'s> Room<'s> {
                 stamp: Millis(0),
                 arrived: now,
                 said: Millis(0),
+                talk: Talk::default(),
             };
             if let Some(actor) = roster.iter().find(|l| l.member == policy.record.actor) {
                 row.name.clone_from(&actor.name);

@@ -11,6 +11,7 @@ pub mod companion;
 pub mod confirmed;
 pub mod content;
 pub mod error;
+pub mod floor;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -37,6 +38,7 @@ pub mod state;
 pub mod store;
 pub mod times;
 mod vouch;
+pub mod words;
 
 pub use error::EngineError;
 pub use provider::Crypto;

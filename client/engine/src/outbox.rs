@@ -20,6 +20,7 @@ use super::{
     policy::RoomPolicy,
     room::{Room, decode, random},
     state::{Held, Outgoing, OutgoingKind, Standing},
+    words::Words,
 };
 use crate::{clock::Moment, store::Kind};
 
@@ -57,7 +58,17 @@ impl Room<'_> {
     /// [`EngineError::TooLong`] if the room's rules forbid the length; [`EngineError::NotMember`] if a departure waits;
     /// [`EngineError::OutboxFull`] if [`OUTBOX_MAX`] wait; see [`EngineError`].
     pub fn queue_text(&mut self, text: String, now: Millis) -> Result<MessageId> {
-        if let Some(waits) = self.check_text(&text)? {
+        self.queue_words(text.into(), now)
+    }
+
+    /// Does the same with words that answer a message or carry a content note.
+    ///
+    /// # Errors
+    /// [`EngineError::NoWords`] if there is nothing to answer at that place; [`EngineError::TopicTooLong`]; see [`Self::queue_text`].
+    pub fn queue_words(&mut self, words: Words, now: Millis) -> Result<MessageId> {
+        self.check_length(&words.text)?;
+        let body = self.body_of(words)?;
+        if let Some(waits) = self.check_words(&body)? {
             return Ok(waits);
         }
         let waiting = self.outgoing()?;
@@ -65,20 +76,18 @@ impl Room<'_> {
             return Err(EngineError::OutboxFull);
         }
         // The same text was held; it is sent now.
-        let held = waiting.iter().find(|(_, o)| o.held.is_some() && text_of(o) == Some(&text));
+        let held = waiting.iter().find(|(_, o)| o.held.is_some() && body_of(o) == Some(&body));
         let held = held.map(|(number, _)| *number);
-        self.queue_anew(held, text, now)
+        self.queue_anew(held, body, now)
     }
 
-    /// Checks whether a text may be queued; returns the id of the same text if it already waits.
-    fn check_text(&mut self, text: &str) -> Result<Option<MessageId>> {
-        self.check_length(text)?;
+    /// Checks whether words may be queued; returns the id of the same words if they already wait.
+    fn check_words(&mut self, wanted: &Body) -> Result<Option<MessageId>> {
+        self.check_length(wanted.words().map_or("", String::as_str))?;
         for (_, outgoing) in &self.outgoing()? {
             let OutgoingKind::Message { body, .. } = &outgoing.what else { continue };
             match body {
-                Body::Text(waiting) if waiting == text && outgoing.held.is_none() => {
-                    return Ok(Some(outgoing.id));
-                }
+                _ if body == wanted && outgoing.held.is_none() => return Ok(Some(outgoing.id)),
                 // The text would follow the departure, after which the relay accepts nothing of ours, and be lost silently.
                 Body::Depart { .. } => {
                     return Err(EngineError::NotMember("your goodbye is already on its way"));
@@ -89,13 +98,13 @@ impl Room<'_> {
         Ok(None)
     }
 
-    /// Queues a text and deletes its held copy.
-    fn queue_anew(&mut self, held: Option<u64>, text: String, now: Millis) -> Result<MessageId> {
+    /// Queues words and deletes their held copy.
+    fn queue_anew(&mut self, held: Option<u64>, body: Body, now: Millis) -> Result<MessageId> {
         self.change(|room| {
             if let Some(number) = held {
                 room.delete_outgoing(number)?;
             }
-            room.queue_within(Body::Text(text), Vec::new(), now)
+            room.queue_within(body, Vec::new(), now)
         })
     }
 
@@ -106,8 +115,9 @@ impl Room<'_> {
     pub fn release(&mut self, id: &MessageId, now: Millis) -> Result<Option<MessageId>> {
         let held = self.outgoing()?.into_iter().find(|(_, o)| o.id == *id && o.held.is_some());
         let Some((number, outgoing)) = held else { return Ok(None) };
-        let Some(text) = text_of(&outgoing).cloned() else { return Ok(None) };
-        if let Some(waits) = self.check_text(&text)? {
+        let body = body_of(&outgoing).filter(|body| body.words().is_some()).cloned();
+        let Some(body) = body else { return Ok(None) };
+        if let Some(waits) = self.check_words(&body)? {
             self.delete_outgoing(number)?;
             return Ok(Some(waits));
         }
@@ -117,7 +127,7 @@ impl Room<'_> {
             _ => random()?,
         };
         // In its place, so that texts keep their order if they are held again.
-        let outgoing = unsent(again, Body::Text(text), Vec::new(), now);
+        let outgoing = unsent(again, body, Vec::new(), now);
         self.change(|room| room.save_outgoing(number, &outgoing))?;
         Ok(Some(outgoing.id))
     }
@@ -174,7 +184,12 @@ impl Room<'_> {
         let Some(outgoing) = self.outgoing_at(number)? else { return Ok(false) };
         let goes_again = match &outgoing.what {
             OutgoingKind::Commit { .. } => false,
-            OutgoingKind::Message { body: Body::Text(_), .. } => !code.holds_text(),
+            OutgoingKind::Message { body, .. } if body.words().is_some() => !code.holds_text(),
+            // Nobody means a reaction or an edit that comes when the pause is over.
+            OutgoingKind::Message {
+                body: Body::React { .. } | Body::Edit { .. } | Body::Cover { .. },
+                ..
+            } => false,
             OutgoingKind::Message { .. } => code.may_retry(),
         };
         if goes_again {
@@ -228,8 +243,13 @@ impl Room<'_> {
         let row = self.row(seq)?.ok_or(EngineError::NotAuthor)?;
         let message = row.id.filter(|_| row.from == Some(self.me()));
         let message = message.ok_or(EngineError::NotAuthor)?;
-        let effect = Effect::Retract { seq, own: Some(message) };
-        self.queue(Body::Retract { message, seq }, vec![effect], now)
+        // Its edits hold the same words, so their ciphertext goes, too.
+        let edits = row.talk.edits.iter().map(|edit| (edit.seq, edit.message));
+        let all = std::iter::once((seq, message)).chain(edits);
+        let effects = all.map(|(seq, own)| Effect::Retract { seq, own: Some(own) }).collect();
+        let edits: Vec<Seq> = row.talk.edits.iter().map(|edit| edit.seq).collect();
+        let edits = (!edits.is_empty()).then_some(edits);
+        self.queue(Body::Retract { message, seq, edits }, effects, now)
     }
 
     /// Returns the texts in the outbox, oldest first.
@@ -237,13 +257,8 @@ impl Room<'_> {
     /// # Errors
     /// See [`EngineError`].
     pub fn waiting_texts(&self) -> Result<Vec<(MessageId, Millis, String)>> {
-        let texts = self.outgoing()?.into_iter().filter_map(|(_, o)| match o.what {
-            OutgoingKind::Message { body: Body::Text(text), .. } => {
-                Some((o.id, o.written_at, text))
-            }
-            _ => None,
-        });
-        Ok(texts.collect())
+        let texts = self.outgoing()?.into_iter();
+        Ok(texts.filter_map(|(_, o)| Some((o.id, o.written_at, text_of(&o)?.clone()))).collect())
     }
 
     /// Whether a waiting text was encrypted and may have reached the relay, which has not refused it.
@@ -261,9 +276,7 @@ impl Room<'_> {
     /// See [`EngineError`].
     pub fn drop_waiting(&mut self, id: &MessageId) -> Result<bool> {
         for (number, outgoing) in self.outgoing()? {
-            let is_text =
-                matches!(outgoing.what, OutgoingKind::Message { body: Body::Text(_), .. });
-            if outgoing.id == *id && is_text {
+            if outgoing.id == *id && text_of(&outgoing).is_some() {
                 return self.delete_outgoing(number);
             }
         }
@@ -774,11 +787,15 @@ fn chars_of(outgoing: &Outgoing) -> usize {
     text_of(outgoing).map_or(0, |text| text.chars().count())
 }
 
-const fn text_of(outgoing: &Outgoing) -> Option<&String> {
+const fn body_of(outgoing: &Outgoing) -> Option<&Body> {
     match &outgoing.what {
-        OutgoingKind::Message { body: Body::Text(text), .. } => Some(text),
-        _ => None,
+        OutgoingKind::Message { body, .. } => Some(body),
+        OutgoingKind::Commit { .. } => None,
     }
+}
+
+fn text_of(outgoing: &Outgoing) -> Option<&String> {
+    body_of(outgoing).and_then(Body::words)
 }
 
 /// Holds a text: it would go out as a new message. One that others may have keeps its ciphertext, so that its entry is recognised if it

@@ -103,6 +103,7 @@ mod tests {
             stamp: Millis(0),
             arrived: Millis(0),
             said: Millis(0),
+            talk: crate::words::Talk::default(),
         }
     }
 

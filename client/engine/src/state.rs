@@ -12,6 +12,7 @@ use super::{
     content::Body,
     mls::Suite,
     policy::{Category, Record},
+    words::Talk,
 };
 
 /// A member's standing in a room, as this profile knows it.
@@ -326,6 +327,10 @@ pub struct Row {
     /// The relay's time, bounded by the relay's own clock; 0 if it gave none.
     #[n(11)]
     pub said: Millis,
+    /// What belongs to the words.
+    #[n(12)]
+    #[cbor(default)]
+    pub talk: Talk,
 }
 
 impl Row {
@@ -416,6 +421,36 @@ pub enum RowContent {
     /// A kind of message that this version does not know.
     #[n(11)]
     Unknown,
+    /// A member reacted to a message.
+    #[n(12)]
+    Reaction {
+        /// Place of that message.
+        #[n(0)]
+        to: Seq,
+        /// See [`super::words::Reaction`]; 0: taken back.
+        #[n(1)]
+        kind: u32,
+    },
+    /// A member changed the words of an own message.
+    #[n(13)]
+    Edit {
+        /// Place of that message.
+        #[n(0)]
+        of: Seq,
+        /// The words.
+        #[n(1)]
+        text: String,
+    },
+    /// A moderator put a content note on a message.
+    #[n(14)]
+    Cover {
+        /// Place of that message.
+        #[n(0)]
+        to: Seq,
+        /// The content note; empty: taken off.
+        #[n(1)]
+        topic: String,
+    },
 }
 
 /// A finding about an entry that the member must be told.

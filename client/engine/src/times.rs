@@ -3,14 +3,14 @@
 //! A relay can date an entry as it likes, and a member's clock can be wrong. So displayed times are bounded by both clocks, erasing
 //! goes by the time of arrival, and no member is excluded from anything because of either clock.
 
-use hearth_protocol::{Entry, Millis, Seq};
+use hearth_protocol::{Entry, MemberKey, Millis, Seq};
 
 use super::{
     error::EngineError,
     room::Room,
     state::{Cursor, Notice, Row, RowContent},
 };
-use crate::{clock::Moment, store::Kind};
+use crate::{clock::Moment, store::Kind, words::Talk};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -121,13 +121,18 @@ impl Room<'_> {
         let (RowContent::Text(text), Some(sender)) = (&row.content, row.from) else {
             return Ok(());
         };
-        let policy = self.policy()?;
-        let role = policy.role(&sender);
-        let paused = policy.numbers.paused_until > said && !role.moderates();
-        if paused || !role.posts() {
+        if !self.may_post(&sender, said)? {
             row.content = RowContent::Held(text.clone());
         }
         Ok(())
+    }
+
+    /// Whether the room's rules let a member post at a time of the relay: neither a pause nor their role forbids it.
+    pub(super) fn may_post(&mut self, member: &MemberKey, said: Millis) -> Result<bool> {
+        let policy = self.policy()?;
+        let role = policy.role(member);
+        let paused = policy.numbers.paused_until > said && !role.moderates();
+        Ok(!paused && role.posts())
     }
 
     /// Tells, at most once a day, that the relay's times are inconsistent.
@@ -199,6 +204,7 @@ impl Room<'_> {
             && row.content != RowContent::Nothing
         {
             (row.content, row.name, row.from) = (RowContent::Nothing, String::new(), None);
+            row.talk = Talk::default();
             self.save_row(&row)?;
         }
         Ok(())

@@ -61,14 +61,24 @@ impl Displayed {
     pub(super) fn add(&mut self, row: &Row, held: bool) {
         self.last = self.last.max(row.place);
         if let Some(id) = row.id.filter(|_| has_words(row, held)) {
-            let (place, name, at) = (row.place, row.name.clone(), row.at);
-            let message = Message { place, id, name, at, expired: false };
-            self.messages.retain(|other| other.place != row.place);
-            if self.messages.len() == DISPLAYED_MAX {
-                self.messages.pop_front();
-            }
-            self.messages.push_back(message);
+            self.remember(row.place, id, &row.name, row.at);
         }
+        // A quote shows another message's words, and so does the row of its edit.
+        if let Some(quote) = &row.talk.quote
+            && let Some(id) = quote.id
+            && self.messages.iter().all(|message| message.place != quote.place)
+        {
+            self.remember(quote.place, id, &quote.name, quote.at);
+        }
+    }
+
+    fn remember(&mut self, place: Seq, id: MessageId, name: &str, at: Millis) {
+        let message = Message { place, id, name: name.to_owned(), at, expired: false };
+        self.messages.retain(|other| other.place != place);
+        if self.messages.len() == DISPLAYED_MAX {
+            self.messages.pop_front();
+        }
+        self.messages.push_back(message);
     }
 
     /// Forgets what is displayed no longer.
@@ -187,6 +197,7 @@ mod tests {
             stamp: Millis(0),
             arrived: Millis(0),
             said: Millis(0),
+            talk: hearth_engine::words::Talk::default(),
         }
     }
 

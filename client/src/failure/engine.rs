@@ -107,9 +107,30 @@ impl From<&EngineError> for Failure {
                 message,
                 "`hearth read ROOM --all` shows ids in brackets.",
             ),
-            EngineError::NotAuthor => {
-                Self::new(exit::REFUSED, "not_author", message, "Ask a facilitator to retract it.")
-            }
+            EngineError::NotAuthor => Self::new(
+                exit::REFUSED,
+                "not_author",
+                message,
+                "Nothing was done. You can retract or change your own messages only; ask a facilitator about others.",
+            ),
+            EngineError::NoWords(_) => Self::new(
+                exit::REFUSED,
+                "no_words",
+                message,
+                "Nothing was done. `hearth read ROOM --all` shows what is there.",
+            ),
+            EngineError::TooLateToEdit | EngineError::TooManyEdits => Self::new(
+                exit::REFUSED,
+                "not_editable",
+                message,
+                "Nothing was changed. Say it in a new message, or take the old one back with `hearth retract ROOM ID`.",
+            ),
+            EngineError::TopicTooLong(_) => Self::new(
+                exit::REFUSED,
+                "topic_too_long",
+                message,
+                "Nothing was sent. A word or two say what it is about.",
+            ),
             EngineError::TooLong { .. } | EngineError::Content(ContentError::TooLong) => Self::new(
                 exit::REFUSED,
                 "too_long",

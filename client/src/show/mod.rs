@@ -6,6 +6,7 @@
 mod acts;
 mod findings;
 mod output;
+mod talk;
 
 use std::io::{self, Write as _};
 
@@ -54,6 +55,8 @@ pub struct View<'a> {
     pub muted: &'a [MemberKey],
     /// Whether held posts are shown with their words.
     pub held: bool,
+    /// Whether words under a moderator's content note are shown.
+    pub open: bool,
 }
 
 impl View<'_> {
@@ -75,14 +78,20 @@ impl View<'_> {
             object.insert("text".into(), json!(text));
         }
         object.extend(more);
-        out.say(&Value::Object(object), &self.plain(row, kind, &text))?;
+        out.say(&Value::Object(object), &self.plain(out, row, kind, &text))?;
         Ok(true)
     }
 
     /// Whether the words of a row are those of a muted member.
     pub fn hides(&self, row: &Row) -> bool {
         row.from.is_some_and(|from| self.muted.contains(&from))
-            && matches!(row.content, RowContent::Text(_) | RowContent::Held(_))
+            && matches!(
+                row.content,
+                RowContent::Text(_)
+                    | RowContent::Held(_)
+                    | RowContent::Reaction { .. }
+                    | RowContent::Edit { .. }
+            )
     }
 
     /// Prints what does not agree between the relay and the log.
@@ -138,7 +147,13 @@ impl View<'_> {
     fn content(&self, row: &Row) -> Option<(&'static str, String, Map<String, Value>)> {
         let mut more = Map::new();
         let (kind, text) = match &row.content {
-            RowContent::Text(text) => ("text", text.clone()),
+            RowContent::Text(text) => {
+                talk::fields(row, &mut more);
+                ("text", text.clone())
+            }
+            RowContent::Reaction { .. } | RowContent::Edit { .. } | RowContent::Cover { .. } => {
+                return talk::content(row);
+            }
             RowContent::Held(text) => {
                 let shown = if self.held { text.clone() } else { String::new() };
                 ("held", shown)
@@ -198,12 +213,21 @@ impl View<'_> {
         Some((kind, text, more))
     }
 
-    fn plain(&self, row: &Row, kind: &str, text: &str) -> String {
+    fn plain(&self, out: &Output, row: &Row, kind: &str, text: &str) -> String {
         let time = clock(row.at);
         let name = escape::one_line(&row.name);
         let id = row.id.map(|id| id.short()).unwrap_or_default();
         match (kind, &row.content) {
-            ("text", _) => format!("{time} {name}: {}  [{id}]", escape::many_lines(text, INDENT)),
+            ("text", _) => {
+                let (before, after) = (talk::before_words(row), talk::after_words(row));
+                let words = match &row.talk.cover {
+                    Some(_) if !self.open => {
+                        out.advice(&format!("`hearth show ROOM {id}` reads it"))
+                    }
+                    _ => escape::many_lines(text, INDENT),
+                };
+                format!("{time} {name}{before}: {words}  [{id}]{after}")
+            }
             ("held", _) if self.held => {
                 format!("{time} {name} (held): {}", escape::many_lines(text, INDENT))
             }

@@ -397,7 +397,7 @@ fn e9_authenticated_data_is_empty_or_the_mark() {
         let body = Body::Text("words".into());
         codec::encode(&fox_says(stage, None, body))
     };
-    let retraction = Body::Retract { message: MessageId([7; 16]), seq: Seq(1) };
+    let retraction = Body::Retract { message: MessageId([7; 16]), seq: Seq(1), edits: None };
     // Of another kind than the mark says.
     let marked = padding::pad_marked(&words(&mut stage)).unwrap();
     let unmarked = codec::encode(&fox_says(&mut stage, None, retraction));

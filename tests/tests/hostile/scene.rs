@@ -516,7 +516,7 @@ impl Scene {
                     }
                     3 => {
                         let (message, seq) = theirs.unwrap_or((id, Seq(1)));
-                        (id, Body::Retract { message, seq }, true, retracts)
+                        (id, Body::Retract { message, seq, edits: None }, true, retracts)
                     }
                     _ => {
                         let knock_key = Secret32::new([1; 32]);

@@ -10,6 +10,7 @@ use crate::{
     room::{Room, read, write},
     state::{KnownInvite, Notice, ReturnInvite, Row, RowContent},
     store::Kind,
+    words::EDITS_MAX,
 };
 
 impl Room<'_> {
@@ -115,8 +116,19 @@ impl Room<'_> {
     pub(super) fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
         match body {
             Body::Text(text) => row.content = RowContent::Text(text),
-            Body::Retract { message, seq } => {
-                self.take_retraction(row, sender, message, seq)?;
+            Body::Say { text, reply, topic } => self.take_say(row, text, reply, topic),
+            Body::React { to, kind } if self.may_post(&sender, row.said)? => {
+                self.take_reaction(row, sender, to, kind)?;
+            }
+            Body::Edit { message, seq, text } if self.may_post(&sender, row.said)? => {
+                self.take_edit(row, sender, message, seq, text)?;
+            }
+            // What a pause stops changes nothing.
+            Body::React { .. } | Body::Edit { .. } => {}
+            Body::Cover { to, topic } => self.take_cover(row, sender, to, &topic)?,
+            Body::Retract { message, seq, edits } => {
+                let edits = edits.unwrap_or_default();
+                self.take_retraction(row, sender, message, seq, &edits)?;
             }
             Body::Depart { departure } => {
                 if departure.member != sender || !departure.verify(&self.id()) {
@@ -204,6 +216,7 @@ impl Room<'_> {
         sender: MemberKey,
         message: MessageId,
         seq: Seq,
+        edits: &[Seq],
     ) -> Result<()> {
         let target = self.row(seq)?.map(|row| self.shown_row(row, &message)).transpose()?;
         let known = target.as_ref().and_then(|target| target.from);
@@ -214,9 +227,11 @@ impl Room<'_> {
             return Ok(());
         }
         self.explain(seq, sender, None)?;
-        if let Some(mut target) = target.filter(|_| known == Some(sender)) {
-            target.content = RowContent::Tombstone { by: Some(sender), category: None };
-            self.save_row(&target)?;
+        for edit in edits.iter().take(EDITS_MAX).filter(|edit| **edit > seq && **edit < row.seq) {
+            self.explain(*edit, sender, None)?;
+        }
+        if let Some(target) = target.filter(|_| known == Some(sender)) {
+            self.bury(target, &RowContent::Tombstone { by: Some(sender), category: None })?;
         }
         row.content = RowContent::Retraction(message);
         Ok(())

@@ -19,7 +19,7 @@ use super::{
     room::{Room, read, write},
     state::{Notice, Outgoing, OutgoingKind, Row, RowContent, Standing},
 };
-use crate::{clock::Moment, store::Kind};
+use crate::{clock::Moment, store::Kind, words::Talk};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -87,6 +87,7 @@ impl Room<'_> {
             stamp: entry.at,
             arrived: times.arrived,
             said: times.said,
+            talk: Talk::default(),
         };
         let expired = matches!(entry.content, EntryContent::Expired);
         if entry.seq > next && !expired {
@@ -284,7 +285,7 @@ impl Room<'_> {
     }
 
     /// Returns the row that shows a message, given one at its seq: the first copy's, if it came again.
-    fn shown_row(&self, row: Row, message: &MessageId) -> Result<Row> {
+    pub(crate) fn shown_row(&self, row: Row, message: &MessageId) -> Result<Row> {
         if !row.notices.contains(&Notice::Duplicate) {
             return Ok(row);
         }

@@ -65,11 +65,10 @@ impl Room<'_> {
             Act::Retract { message, seq, category } => {
                 self.explain(*seq, record.actor, Some(*category))?;
                 let hit = self.row(*seq)?.map(|row| self.shown_row(row, message)).transpose()?;
-                if let Some(mut hit) = hit.filter(|row| row.id == Some(*message)) {
+                if let Some(hit) = hit.filter(|row| row.id == Some(*message)) {
                     target.clone_from(&hit.name);
-                    hit.content =
-                        RowContent::Tombstone { by: Some(record.actor), category: Some(*category) };
-                    self.save_row(&hit)?;
+                    let (by, category) = (Some(record.actor), Some(*category));
+                    self.bury(hit, &RowContent::Tombstone { by, category })?;
                 }
             }
             Act::Timeout(commitment) | Act::Untimeout(commitment) => {

@@ -350,7 +350,7 @@ fn unexplained_tombstone_is_told() {
     assert!(what.is_alarm() && what.lasts());
     // Another member's retraction explains nothing to members who have the message.
     let message = world.rooms[BEN].row(three).unwrap().unwrap().id.unwrap();
-    let body = Body::Retract { message, seq: three };
+    let body = Body::Retract { message, seq: three, edits: None };
     world.log.show(&mut world.rooms[MAL]);
     world.log.show(&mut world.rooms[FAY]);
     let sees = ben_sees(&mut world, CLEO, &envelope(9, 1, body));
@@ -380,7 +380,7 @@ fn marked_entry_carries_no_text() {
     let marked = posts_marked(&mut world.rooms[MAL], &marked_padding(&words), true);
     let departure = own_departure(&world, MAL);
     let unmarked = [
-        envelope(8, 3, Body::Retract { message: own, seq }),
+        envelope(8, 3, Body::Retract { message: own, seq, edits: None }),
         envelope(9, 4, Body::Depart { departure }),
     ];
     let mut payloads = vec![marked];
@@ -476,7 +476,7 @@ fn messages_with_one_id_stay_distinct() {
     assert_eq!(world.rooms[FAY].own_message(&pinned).unwrap().seq, first);
     assert_eq!(world.rooms[CLEO].find_messages(&pinned.to_hex()).unwrap().len(), 2);
     // An author's retraction by place and id removes only their own message.
-    let body = Body::Retract { message: pinned, seq: second };
+    let body = Body::Retract { message: pinned, seq: second, edits: None };
     ben_sees(&mut world, MAL, &envelope(5, 2, body));
     assert_eq!(texts(&world.rooms[BEN]), ["the first"]);
 }

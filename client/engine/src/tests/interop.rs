@@ -64,7 +64,8 @@ fn ciphertexts_are_multiples_of_256_bytes() {
         let digest = ack_of(&world.rooms[BEN]).digest();
         let departure =
             Departure::sign(&ben, world.rooms[BEN].id(), digest, true, Millis(u64::MAX));
-        let retraction = Body::Retract { message: MessageId([7; 16]), seq: Seq(u64::MAX) };
+        let retraction =
+            Body::Retract { message: MessageId([7; 16]), seq: Seq(u64::MAX), edits: None };
         for body in [retraction, Body::Depart { departure }] {
             let payload = posts(&mut world.rooms[BEN], &fullest(body));
             assert_eq!(ciphertext_bytes(&payload) % 256, 0);
@@ -212,7 +213,7 @@ fn later_messages_vouch_and_count() {
 #[test]
 fn text_under_mark_is_never_shown() {
     let mut world = World::new();
-    let retraction = Body::Retract { message: MessageId([9; 16]), seq: Seq(1) };
+    let retraction = Body::Retract { message: MessageId([9; 16]), seq: Seq(1), edits: None };
     for (counter, body, marked) in
         [(1, Body::Text("disguised".into()), true), (2, retraction, false)]
     {

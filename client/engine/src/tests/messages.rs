@@ -437,16 +437,16 @@ fn only_the_author_can_retract() {
     let mut world = World::new();
     let message = world.say(FAY, "stays");
     let seq = world.rooms[FAY].find_message(&message.short()).unwrap().seq;
-    ben_sees(&mut world, MAL, &envelope(1, 1, Body::Retract { message, seq }));
+    ben_sees(&mut world, MAL, &envelope(1, 1, Body::Retract { message, seq, edits: None }));
     // Nor by an id of his own at the place of her message.
     let own = MessageId([1; 16]);
-    ben_sees(&mut world, MAL, &envelope(2, 2, Body::Retract { message: own, seq }));
+    ben_sees(&mut world, MAL, &envelope(2, 2, Body::Retract { message: own, seq, edits: None }));
     // A co-facilitator retracts with a record, not with a message that claims to be the author's.
-    ben_sees(&mut world, CLEO, &envelope(3, 1, Body::Retract { message, seq }));
+    ben_sees(&mut world, CLEO, &envelope(3, 1, Body::Retract { message, seq, edits: None }));
     for who in [FAY, CLEO, BEN] {
         assert_eq!(texts(&world.rooms[who]), ["stays"]);
     }
-    ben_sees(&mut world, FAY, &envelope(4, 99, Body::Retract { message, seq }));
+    ben_sees(&mut world, FAY, &envelope(4, 99, Body::Retract { message, seq, edits: None }));
     assert!(texts(&world.rooms[BEN]).is_empty());
     let row = world.rooms[BEN].history(seq, 1).unwrap().remove(0);
     let fay = world.key(FAY);

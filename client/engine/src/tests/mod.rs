@@ -22,6 +22,7 @@ mod rules;
 mod stream;
 mod talk;
 mod waiting;
+mod words;
 mod world;
 
 use hearth_protocol::{

@@ -9,6 +9,7 @@ use hearth_engine::{
     agreement::Change,
     policy::{Act, Category, RuleError},
     state::{Row, RowContent},
+    words::Words,
 };
 use hearth_protocol::{Effect, MemberKey, MessageId, Millis, Role, Seq, frame::PendingKnock};
 use hearth_text::escape;
@@ -75,6 +76,22 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             live.effects_only(vec![effect]).await?;
             Ok(Outcome::Declined { name, unsaid })
         }
+        Command::React { place, reaction } => {
+            let now = live.room.now();
+            live.send_own(|room| room.queue_reaction(place, reaction, now)).await?;
+            Ok(Outcome::Done)
+        }
+        Command::Edit { place, text } => {
+            let text = escape::sanitize_input(&text)?;
+            let (now, relay_now) = (live.room.now(), live.relay_now());
+            live.send_own(|room| room.queue_edit(place, text, relay_now, now)).await?;
+            Ok(Outcome::Done)
+        }
+        Command::Cover { place, topic } => {
+            let (now, topic) = (live.room.now(), words(&topic)?);
+            live.send_own(|room| room.queue_cover(place, topic, now)).await?;
+            Ok(Outcome::Done)
+        }
         Command::Retract { place, category } => {
             let mut rows = live.room.history(place, 1)?;
             rows.retain(|row| row.place == place);
@@ -117,6 +134,13 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
         // Done without the relay, see `local`.
         _ => Ok(Outcome::Done),
     }
+}
+
+/// Makes words for the room harmless, as they were typed.
+pub(super) fn inert(words: Words) -> Result<Words> {
+    let text = escape::sanitize_input(&words.text)?;
+    let topic = words.topic.as_deref().map(escape::sanitize_input).transpose()?;
+    Ok(Words { text, topic, ..words })
 }
 
 /// Makes words harmless that a person typed; none stay none.
@@ -222,11 +246,17 @@ async fn retract(live: &mut Live<'_>, rows: Vec<Row>, category: Category) -> Res
         if !is_said {
             continue;
         }
+        let edits = row.talk.edits.clone();
         if row.from == Some(me) {
             let now = live.room.now();
             live.send_own(|room| room.queue_own_retraction(seq, now)).await?;
         } else if moderates {
             live.act(Act::Retract { message, seq, category }).await?;
+            // They hold the same words.
+            for edit in edits {
+                let act = Act::Retract { message: edit.message, seq: edit.seq, category };
+                live.act(act).await?;
+            }
         } else {
             return Err(EngineError::NotAuthor.into());
         }

@@ -10,6 +10,7 @@ use hearth_engine::{
     confirmed::Unconfirmed,
     policy::{Act, Category, Leaf, Record},
     state::Standing,
+    words::{Reaction, Words},
 };
 use hearth_protocol::{
     Epoch, InviteId, MemberKey, MessageId, Millis, Role, Seq,
@@ -25,14 +26,11 @@ pub enum Command {
     /// Catch up with the relay, if it can be reached.
     Refresh,
     /// Say something. What cannot go out now waits in the outbox.
-    Say {
-        /// The words as they were typed.
-        text: String,
-    },
+    Say(Words),
     /// Send words that the client has put into the outbox.
     SendQueued {
         /// The words.
-        text: String,
+        words: Words,
         /// Their id there.
         id: MessageId,
     },
@@ -77,6 +75,27 @@ pub enum Command {
         member: MemberKey,
         /// Words that only the knocker can read.
         words: String,
+    },
+    /// React to a message; `None` takes the reaction back.
+    React {
+        /// Its place in this profile's history.
+        place: Seq,
+        /// The reaction.
+        reaction: Option<Reaction>,
+    },
+    /// Put other words in place of those of an own message.
+    Edit {
+        /// Its place in this profile's history.
+        place: Seq,
+        /// The words.
+        text: String,
+    },
+    /// Put a content note on a message; an empty one takes it off.
+    Cover {
+        /// Its place in this profile's history.
+        place: Seq,
+        /// What it is about.
+        topic: String,
     },
     /// Retract one message.
     Retract {

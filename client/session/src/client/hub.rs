@@ -15,15 +15,16 @@ use hearth_engine::{
     room::Names,
     state::{Row, RowContent, Standing},
     store::Store,
+    words::{Talk, Words},
 };
 use hearth_protocol::{MessageId, Millis, RoomId, Seq, invite::RelayAddress};
-use hearth_text::escape;
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
     time::timeout,
 };
 
 use super::{
+    act::inert,
     command::{AskError, Command, Consent, Outcome},
     event::{Event, Told},
     task::{Asked, RoomTask},
@@ -179,7 +180,7 @@ impl<'s> Hub<'s> {
         match request {
             // At once, whatever the room's connection waits for: nobody's words wait for a relay.
             Request::Ask { room, command: Command::Queue(text), reply, .. } => {
-                let queued = self.queue(&room, &text);
+                let queued = self.queue(&room, text.into());
                 drop(reply.send(queued.map(|id| Outcome::Kept { id, why: None })));
             }
             Request::Ask { room, command: Command::KeepDraft(text), reply, .. } => {
@@ -190,8 +191,8 @@ impl<'s> Hub<'s> {
                 let draft = self.open(&room).and_then(|room| room.draft());
                 drop(reply.send(draft.map(Outcome::Draft).map_err(AskError::from)));
             }
-            Request::Ask { room, command: Command::Say { text }, consent, reply } => {
-                match self.stored(&room, text) {
+            Request::Ask { room, command: Command::Say(words), consent, reply } => {
+                match self.stored(&room, words) {
                     Ok(command) => self.forward(&room, Asked { command, consent, reply }),
                     Err(error) => drop(reply.send(Err(error))),
                 }
@@ -237,26 +238,26 @@ impl<'s> Hub<'s> {
 
     /// Puts words into the outbox before anything else, whatever the room waits for. Words that do not fit what this profile knows
     /// of the room are left to the room, which may know more once it is connected.
-    fn stored(&self, room: &str, text: String) -> Result<Command, AskError> {
-        match self.queue(room, &text) {
-            Ok(id) => Ok(Command::SendQueued { text, id }),
+    fn stored(&self, room: &str, words: Words) -> Result<Command, AskError> {
+        match self.queue(room, words.clone()) {
+            Ok(id) => Ok(Command::SendQueued { words, id }),
             Err(AskError::Live(error))
                 if matches!(
                     &*error,
                     LiveError::Engine(EngineError::TooLong { .. } | EngineError::NotMember(_))
                 ) =>
             {
-                Ok(Command::Say { text })
+                Ok(Command::Say(words))
             }
             Err(error) => Err(error),
         }
     }
 
-    fn queue(&self, room: &str, text: &str) -> Result<MessageId, AskError> {
-        let text = escape::sanitize_input(text)?;
+    fn queue(&self, room: &str, words: Words) -> Result<MessageId, AskError> {
+        let words = inert(words)?;
         let mut room = self.open(room)?;
         let now = room.now();
-        Ok(room.queue_text(text, now)?)
+        Ok(room.queue_words(words, now)?)
     }
 
     fn open(&self, wanted: &str) -> Result<Room<'s>, EngineError> {
@@ -293,8 +294,10 @@ impl<'s> Hub<'s> {
             // A row without a time says what expired unread.
             if row.arrived < since && row.arrived > Millis(0) {
                 row.content = RowContent::Nothing;
+                row.talk = Talk::default();
             }
         }
+        room.quote(&mut rows, since)?;
         Ok(rows)
     }
 

@@ -9,16 +9,16 @@ use hearth_engine::{
     content::TEXT_BYTES_MAX,
     policy::{Act, RuleError},
     store::Store,
+    words::Words,
 };
 use hearth_protocol::{MessageId, Millis, RejectCode, Role};
-use hearth_text::escape;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
 
 use super::{
-    act::{self, Listed},
+    act::{self, Listed, inert},
     command::{AskError, Command, Consent, Outcome, Question},
     event::Event,
     hub::Teller,
@@ -51,7 +51,7 @@ enum Pending {
     Command(Asked),
     /// A message, which is in the outbox already where it has an id.
     Say {
-        text: String,
+        words: Words,
         id: Option<MessageId>,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     },
@@ -300,9 +300,9 @@ impl<'s> RoomTask<'s> {
         }
         let Asked { command, consent, reply } = asked;
         match command {
-            Command::Say { text } => return self.take_words(text, None, reply).await,
-            Command::SendQueued { text, id } => {
-                return self.take_words(text, Some(id), reply).await;
+            Command::Say(words) => return self.take_words(words, None, reply).await,
+            Command::SendQueued { words, id } => {
+                return self.take_words(words, Some(id), reply).await;
             }
             _ => {}
         }
@@ -317,8 +317,8 @@ impl<'s> RoomTask<'s> {
         for pending in std::mem::take(&mut self.pending) {
             match pending {
                 Pending::Command(asked) => Box::pin(self.take(asked)).await,
-                Pending::Say { text, id, reply } => {
-                    let outcome = self.say_now(text, id).await;
+                Pending::Say { words, id, reply } => {
+                    let outcome = self.say_now(words, id).await;
                     self.publish();
                     let _ = reply.send(outcome);
                 }
@@ -329,25 +329,25 @@ impl<'s> RoomTask<'s> {
     /// Keeps words before anything else, then sends them as soon as there is a connection.
     async fn take_words(
         &mut self,
-        text: String,
+        words: Words,
         id: Option<MessageId>,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     ) {
-        let text = match escape::sanitize_input(&text) {
-            Ok(text) => text,
-            Err(error) => return drop(reply.send(Err(error.into()))),
+        let words = match inert(words) {
+            Ok(words) => words,
+            Err(error) => return drop(reply.send(Err(error))),
         };
         let connecting = matches!(self.link, Link::Connecting);
-        let queued = id.map_or_else(|| self.queue(text.clone()), Ok);
+        let queued = id.map_or_else(|| self.queue(words.clone()), Ok);
         let outcome = match queued {
             // The rule that this profile knows may have been lifted, or the knock answered.
             Err(EngineError::TooLong { .. } | EngineError::NotMember(_))
-                if connecting && text.len() <= TEXT_BYTES_MAX =>
+                if connecting && words.text.len() <= TEXT_BYTES_MAX =>
             {
-                return self.wait_to_say(text, None, reply);
+                return self.wait_to_say(words, None, reply);
             }
-            Ok(id) if connecting => return self.wait_to_say(text, Some(id), reply),
-            Ok(id) => self.say_now(text, Some(id)).await,
+            Ok(id) if connecting => return self.wait_to_say(words, Some(id), reply),
+            Ok(id) => self.say_now(words, Some(id)).await,
             Err(error) => Err(error.into()),
         };
         self.publish();
@@ -356,29 +356,29 @@ impl<'s> RoomTask<'s> {
 
     fn wait_to_say(
         &mut self,
-        text: String,
+        words: Words,
         id: Option<MessageId>,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     ) {
         if self.pending.len() < PENDING_MAX {
-            return self.pending.push_back(Pending::Say { text, id, reply });
+            return self.pending.push_back(Pending::Say { words, id, reply });
         }
         // What is in the outbox goes out with the others.
         let _ =
             reply.send(id.map_or(Err(AskError::Busy), |id| Ok(Outcome::Kept { id, why: None })));
     }
 
-    fn queue(&mut self, text: String) -> Result<MessageId, EngineError> {
+    fn queue(&mut self, words: Words) -> Result<MessageId, EngineError> {
         let room = self.room()?;
         let now = room.now();
-        room.queue_text(text, now)
+        room.queue_words(words, now)
     }
 
     /// Sends words that are in the outbox, or puts them there first.
-    async fn say_now(&mut self, text: String, id: Option<MessageId>) -> Result<Outcome, AskError> {
+    async fn say_now(&mut self, words: Words, id: Option<MessageId>) -> Result<Outcome, AskError> {
         let id = match id {
             Some(id) => id,
-            None => self.queue(text).map_err(|error| match (&self.link, error) {
+            None => self.queue(words).map_err(|error| match (&self.link, error) {
                 // Why there is no connection says more than that there are no keys.
                 (Link::Down { why, .. } | Link::Ended(why), EngineError::NotMember(_)) => {
                     AskError::Live(Arc::clone(why))
@@ -655,7 +655,7 @@ fn agree(question: Question, consent: &Consent) -> Result<(), AskError> {
 /// Whether a command waits until the first attempt to connect has ended. Words wait in the outbox instead.
 const fn needs_attempt(command: &Command) -> bool {
     !act::is_local(command)
-        && !matches!(command, Command::Say { .. } | Command::SendQueued { .. } | Command::Recover)
+        && !matches!(command, Command::Say(_) | Command::SendQueued { .. } | Command::Recover)
 }
 
 fn session_of<'s>(network: &Network, room: Room<'s>, teller: &Teller) -> Session<'s> {

@@ -1,26 +1,30 @@
 //! What follows a slash command, split into words.
 
-use crate::text::when;
+use crate::{
+    commands::room::{ROOM_COMMANDS, Tail, Topic},
+    text::when,
+};
 
 /// Splits what follows a slash command. Double quotes group; where a command ends in free words, quotes are not
 /// needed: `/announce Back at six` is one announcement.
 pub(in crate::commands) fn arguments(word: &str, rest: &str) -> Vec<String> {
     let rest = rest.trim();
-    let (mut words, tail) = match word {
-        "send" | "announce" | "hours" => (Vec::new(), rest),
-        "leave" | "withdraw" => match rest.strip_prefix("--yes") {
+    let row = ROOM_COMMANDS.iter().find(|entry| entry.name == word);
+    // Who leaves can say in the same line that they mean it.
+    let agrees = row.is_some_and(|entry| entry.topic == Some(Topic::Going));
+    let (mut words, tail) = match row.map_or(Tail::Arguments, |entry| entry.tail) {
+        Tail::Arguments => return split_words(rest, usize::MAX).0,
+        Tail::Words(0) if agrees => match rest.strip_prefix("--yes") {
             Some(after) if after.is_empty() || after.starts_with(char::is_whitespace) => {
                 (vec!["--yes".to_owned()], after)
             }
             _ => (Vec::new(), rest),
         },
-        "pause" => time_first(Vec::new(), rest),
-        "decline" => split_words(rest, 1),
-        "timeout" => {
-            let (name, rest) = split_words(rest, 1);
-            time_first(name, rest)
+        Tail::Words(behind) => split_words(rest, behind),
+        Tail::TimeAndWords(behind) => {
+            let (words, rest) = split_words(rest, behind);
+            time_first(words, rest)
         }
-        _ => return split_words(rest, usize::MAX).0,
     };
     let tail = tail.trim();
     let tail = tail.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(tail);

@@ -891,7 +891,7 @@ impl Chat {
 
     /// Says something; what cannot go out now is kept.
     async fn send(&self, text: &str, out: &Output) -> Result<Did> {
-        let say = Command::Say { text: text.to_owned() };
+        let say = Command::Say(text.to_owned().into());
         match self.shell.client.ask(&self.shell.room, say, Consent::Unasked).await {
             Ok(Outcome::Kept { why, .. }) => {
                 kept(out, why.as_deref());

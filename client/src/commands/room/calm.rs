@@ -41,6 +41,7 @@ pub struct Pause {
 impl RoomCommand for Pause {
     const ROW: Entry = row(Topic::Calm, "pause", May::Moderators, "stop everybody for a moment")
         .takes("[TIME] [WORDS]", "10m Let us breathe")
+        .time_and_words(0)
         .enforced("E held by receivers; R");
 
     fn is_agreed(&self) -> bool {
@@ -143,6 +144,7 @@ pub struct Hours {
 impl RoomCommand for Hours {
     const ROW: Entry = row(Topic::Calm, "hours", May::Moderators, "set the opening hours")
         .takes("HOURS|off", "Mon-Fri 17:00-20:00 Europe/Paris")
+        .words(0)
         .enforced("R; C");
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {

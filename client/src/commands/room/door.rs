@@ -187,6 +187,7 @@ impl RoomCommand for Decline {
         "decline a knock; only the knocker learns of it",
     )
     .takes("NAME [WORDS]", "Ben Please call me first")
+    .words(1)
     .enforced("R")
     .answers();
 

@@ -4,10 +4,10 @@ use hearth_engine::{
     EngineError,
     policy::{Leaf, Pin},
     room::{find_member, one_message},
-    state::Row,
+    state::{Row, RowContent},
 };
 use hearth_protocol::{MemberKey, MessageId, Seq};
-use hearth_session::client::{AskError, Command, Knocker, Outcome};
+use hearth_session::client::{AskError, Command, Knocker, Outcome, PAGE_MAX, Page};
 use hearth_text::{escape, name::Look};
 
 use crate::{
@@ -37,6 +37,63 @@ impl Shell {
             return Err(view_failure(&view));
         }
         Ok(find_member(&view.roster, wanted)?.clone())
+    }
+
+    /// Finds the place of a message: by id or number, or `last`.
+    pub(super) async fn message_place(&self, wanted: &str) -> Result<Seq> {
+        let wanted = bare_id(wanted);
+        if wanted.eq_ignore_ascii_case(LAST) {
+            return self.last_message(Whose::Others).await;
+        }
+        Ok(one_message(wanted, self.message(wanted).await?)?.place)
+    }
+
+    /// Finds the last message that has words.
+    pub(super) async fn last_message(&self, whose: Whose) -> Result<Seq> {
+        self.ask(Command::Refresh).await?;
+        let me = self.view().me;
+        let mut before = Seq(u64::MAX);
+        loop {
+            let rows = self.client.rows(&self.room, Page::Before(before, PAGE_MAX)).await?;
+            let Some(first) = rows.first() else { break };
+            before = first.place;
+            let fits = |row: &&Row| {
+                let mine = row.from == Some(me);
+                matches!(row.content, RowContent::Text(_)) && mine == (whose == Whose::Mine)
+            };
+            if let Some(row) = rows.iter().rev().find(fits) {
+                return Ok(row.place);
+            }
+        }
+        let (message, advice) = match whose {
+            Whose::Mine => ("you have said nothing here yet", "Type something first."),
+            Whose::Others => {
+                ("nobody else has said anything here yet", "Name a message by its id.")
+            }
+        };
+        Err(Failure::new(exit::USAGE, "no_such_message", message, advice))
+    }
+
+    /// Takes a message from the front of what was typed, if one is named there, and the words behind it.
+    pub(super) async fn message_and_words(
+        &self,
+        args: &[String],
+        whose: Whose,
+    ) -> Result<(Seq, String)> {
+        let Some((first, words)) = args.split_first() else {
+            return Ok((self.last_message(whose).await?, String::new()));
+        };
+        let last = bare_id(first).eq_ignore_ascii_case(LAST) && !words.is_empty();
+        let named = !last && !first.contains(char::is_whitespace) && names_message(first);
+        if named {
+            let found = self.message(bare_id(first)).await?;
+            // What could be an id and is none is a word, unless nothing but an id looks like that.
+            if !found.is_empty() || !is_word(first) {
+                return Ok((one_message(bare_id(first), found)?.place, words.join(" ")));
+            }
+        }
+        let place = self.last_message(whose).await?;
+        Ok((place, if last { words.join(" ") } else { args.join(" ") }))
     }
 
     async fn message(&self, wanted: &str) -> Result<Vec<Row>> {
@@ -111,6 +168,31 @@ impl Shell {
             _ => Err(EngineError::Ambiguous(wanted.trim().to_owned()).into()),
         }
     }
+}
+
+/// Stands for the last message.
+const LAST: &str = "last";
+
+/// Whose message is meant where none is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The member's own.
+    Mine,
+    /// Anybody else's.
+    Others,
+}
+
+/// Whether a word has the form of a message's id or number.
+fn names_message(word: &str) -> bool {
+    let bare = bare_id(word);
+    let id = bare.len() >= 4 && bare.chars().all(|c| c.is_ascii_alphanumeric());
+    let number = bare.strip_prefix('#').is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
+    id || number
+}
+
+/// Whether a word could be meant as a word: nobody writes `[ab12]`, `#12` or `ab12` in a sentence's place.
+fn is_word(word: &str) -> bool {
+    word.chars().all(char::is_alphabetic)
 }
 
 /// Takes a message's id out of the brackets in which it is shown.

@@ -31,6 +31,7 @@ pub struct Leave {
 impl RoomCommand for Leave {
     const ROW: Entry = row(Topic::Going, "leave", May::Members, "leave the room for good")
         .takes("[WORDS]", "Thank you all")
+        .words(0)
         .enforced("E; R");
 
     fn is_agreed(&self) -> bool {
@@ -60,6 +61,7 @@ impl RoomCommand for Withdraw {
     const ROW: Entry =
         row(Topic::Going, "withdraw", May::Members, "leave, and take your signature back")
             .takes("[WORDS]", "Thank you all")
+            .words(0)
             .enforced("E; R");
 
     fn is_agreed(&self) -> bool {

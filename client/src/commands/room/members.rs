@@ -37,6 +37,7 @@ pub struct Timeout {
 impl RoomCommand for Timeout {
     const ROW: Entry = row(Topic::Members, "timeout", May::Moderators, "let a member rest")
         .takes("NAME TIME [WORDS]", "Ben 30m Please rest a little")
+        .time_and_words(1)
         .enforced("R")
         .answers();
 

@@ -59,6 +59,7 @@ use self::{
     talking::Talking,
 };
 
+pub(super) use self::row::Tail;
 pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
 
 use super::{

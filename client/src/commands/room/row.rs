@@ -74,6 +74,17 @@ pub enum Needs {
     Nothing,
 }
 
+/// How what is typed behind a command's word ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// In arguments like the others.
+    Arguments,
+    /// In words to people, which need no quotes, behind so many arguments.
+    Words(usize),
+    /// In a length of time, and words behind it, behind so many arguments.
+    TimeAndWords(usize),
+}
+
 /// A command's row in the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -97,6 +108,8 @@ pub struct Entry {
     pub answers: bool,
     /// What it needs of the connection.
     pub needs: Needs,
+    /// How what is typed behind it ends.
+    pub tail: Tail,
 }
 
 /// Begins a row: what is said of every command.
@@ -112,6 +125,7 @@ pub(super) const fn row(topic: Topic, name: &'static str, who: May, does: &'stat
         does,
         answers: false,
         needs: Needs::Relay,
+        tail: Tail::Arguments,
     }
 }
 
@@ -129,6 +143,16 @@ impl Entry {
     /// Says by letters who may use it, where that depends on what it is used for.
     pub(super) const fn letters(self, letters: &'static str) -> Self {
         Self { letters: Some(letters), ..self }
+    }
+
+    /// It ends in words to people, behind so many arguments.
+    pub(super) const fn words(self, behind: usize) -> Self {
+        Self { tail: Tail::Words(behind), ..self }
+    }
+
+    /// It ends in a length of time and words to people, behind so many arguments.
+    pub(super) const fn time_and_words(self, behind: usize) -> Self {
+        Self { tail: Tail::TimeAndWords(behind), ..self }
     }
 
     /// It has an answer of its own.

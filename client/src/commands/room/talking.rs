@@ -7,6 +7,7 @@ use hearth_engine::{
     EngineError,
     content::TEXT_BYTES_MAX,
     policy::{Act, RuleError},
+    words::{Reaction, Words},
 };
 use hearth_session::client::{Command, Outcome};
 use hearth_text::{count::counted, escape};
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use super::{
     Asked, CategoryArg, RoomCommand,
+    find::Whose,
     row::{Entry, May, Topic, row},
 };
 use crate::{
@@ -24,12 +26,13 @@ use crate::{
         shell::Shell,
     },
     failure::Failure,
+    text::when,
 };
 
 /// Stands for every message of the outbox that waits for its author.
 const ALL: &str = "all";
 
-topic! { Talking: Send, Announce, Retract, Outbox }
+topic! { Talking: Send, Reply, React, Edit, Cw, Retract, Show, Cover, Announce, Outbox }
 
 /// Say something.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +54,7 @@ impl Send {
 impl RoomCommand for Send {
     const ROW: Entry = row(Topic::Talking, "send", May::Members, "say something")
         .takes("WORDS", "Hello, everybody")
+        .words(0)
         .enforced("E; R")
         .offline();
 
@@ -60,7 +64,7 @@ impl RoomCommand for Send {
     }
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
-        Ok(Command::Say { text: self.text.clone() }.into())
+        Ok(Command::Say(self.text.clone().into()).into())
     }
 
     fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
@@ -83,6 +87,179 @@ fn read_words(text: &str) -> Result<String> {
     Ok(escape::sanitize_input(text.trim_end_matches('\n'))?)
 }
 
+/// Answer a message: the last one of somebody else, or the one that is named first.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Reply {
+    /// The message's id or number, then the words; the words alone answer the last message.
+    #[arg(num_args = 1.., required = true, value_name = "ID WORDS")]
+    args: Vec<String>,
+}
+
+impl RoomCommand for Reply {
+    const ROW: Entry = row(Topic::Talking, "reply", May::Members, "answer a message")
+        .takes("[ID] WORDS", "ab12 Thank you, I did not know")
+        .words(1)
+        .enforced("E; R")
+        .offline();
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let (place, text) = shell.message_and_words(&self.args, Whose::Others).await?;
+        let text = words_of("reply", text)?;
+        Ok(Command::Say(Words { text, reply: Some(place), topic: None }).into())
+    }
+}
+
+/// React to a message without words of your own: heard, with-you, thank-you, me-too; none takes it back.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct React {
+    /// The message's id or number, then the reaction; the reaction alone is to the last message.
+    #[arg(num_args = 1..=3, required = true, value_name = "ID REACTION")]
+    args: Vec<String>,
+}
+
+impl RoomCommand for React {
+    const ROW: Entry = row(Topic::Talking, "react", May::Members, "react without words")
+        .takes("[ID] heard|with-you|thank-you|me-too|none", "ab12 heard")
+        .words(1)
+        .enforced("E; R");
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        // The last words say how, the ones before them to what.
+        for of in [1, 2] {
+            let Some(at) = self.args.len().checked_sub(of) else { break };
+            let (message, how) = self.args.split_at(at);
+            if let Some(reaction) = reaction(&how.join(" ")) {
+                let place = match message {
+                    [] => shell.last_message(Whose::Others).await?,
+                    [message, ..] => shell.message_place(message).await?,
+                };
+                return Ok(Command::React { place, reaction }.into());
+            }
+        }
+        let known: Vec<String> = Reaction::ALL.into_iter().map(hyphened).collect();
+        let how = escape::one_line(&self.args.join(" "));
+        Err(Failure::usage(
+            format!("{how:?} is not a reaction"),
+            format!(
+                "One of: {}; none takes yours back. For example: `hearth react ROOM heard`.",
+                known.join(", ")
+            ),
+        ))
+    }
+}
+
+fn hyphened(reaction: Reaction) -> String {
+    reaction.words().replace(' ', "-")
+}
+
+/// Returns the reaction of a word; `Some(None)` takes it back.
+fn reaction(word: &str) -> Option<Option<Reaction>> {
+    let word = word.trim().trim_matches('"').to_lowercase().replace([' ', '_'], "-");
+    if word == "none" {
+        return Some(None);
+    }
+    Reaction::ALL.into_iter().find(|reaction| hyphened(*reaction) == word).map(Some)
+}
+
+/// Change the words of a message of yours, within 15 minutes: the last one, or the one that is named first.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Edit {
+    /// The message's id or number, then the new words; the words alone change your last message.
+    #[arg(num_args = 1.., required = true, value_name = "ID WORDS")]
+    args: Vec<String>,
+}
+
+impl RoomCommand for Edit {
+    const ROW: Entry = row(Topic::Talking, "edit", May::Members, "change your last message")
+        .takes("[ID] WORDS", "I meant Tuesday")
+        .words(1)
+        .enforced("E; R");
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let (place, text) = shell.message_and_words(&self.args, Whose::Mine).await?;
+        Ok(Command::Edit { place, text: words_of("edit", text)? }.into())
+    }
+}
+
+/// Say something under a content note, so that others can choose whether to read it.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Cw {
+    /// What it is about, in a word or in quotes.
+    topic: String,
+    /// The words.
+    #[arg(num_args = 1.., required = true)]
+    words: Vec<String>,
+}
+
+impl RoomCommand for Cw {
+    const ROW: Entry =
+        row(Topic::Talking, "cw", May::Members, "say something under a content note")
+            .takes("TOPIC WORDS", "drinking I had a bad evening")
+            .words(1)
+            .enforced("E; C")
+            .offline();
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        let topic = Some(self.topic.clone());
+        Ok(Command::Say(Words { text: self.words.join(" "), reply: None, topic }).into())
+    }
+}
+
+/// Put a content note on somebody's words; they stay, and open with `show`.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Cover {
+    /// The message's id or number, or `last`.
+    id: String,
+    /// What it is about; `off` takes the note off.
+    #[arg(num_args = 1.., required = true)]
+    topic: Vec<String>,
+}
+
+impl RoomCommand for Cover {
+    const ROW: Entry =
+        row(Topic::Talking, "cover", May::Moderators, "put a content note on a message")
+            .takes("ID TOPIC|off", "ab12 drinking")
+            .words(1)
+            .enforced("E; C");
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let place = shell.message_place(&self.id).await?;
+        let topic = self.topic.join(" ");
+        let topic = if when::is_off(&topic) { String::new() } else { topic };
+        Ok(Command::Cover { place, topic }.into())
+    }
+}
+
+/// Read a message that is under a content note.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Show {
+    /// The message's id or number, or `last`.
+    id: String,
+}
+
+impl RoomCommand for Show {
+    const ROW: Entry = row(Topic::Talking, "show", May::Members, "read what a content note covers")
+        .takes("ID", "ab12")
+        .looks();
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let place = shell.message_place(&self.id).await?;
+        shell.show_covered(place).await?;
+        Ok(Asked::Nothing)
+    }
+}
+
+/// Takes words that a command cannot do without.
+fn words_of(command: &str, text: String) -> Result<String> {
+    if text.is_empty() {
+        return Err(Failure::usage(
+            "the words are missing".to_owned(),
+            format!("Nothing was sent. For example: `hearth {command} ROOM ab12 Thank you`."),
+        ));
+    }
+    Ok(text)
+}
+
 /// Say something marked as from the facilitators.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Announce {
@@ -94,6 +271,7 @@ impl RoomCommand for Announce {
     const ROW: Entry =
         row(Topic::Talking, "announce", May::Moderators, "say something as from the facilitators")
             .takes("WORDS", "We meet at six")
+            .words(0)
             .enforced("E");
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {

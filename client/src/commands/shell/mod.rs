@@ -201,7 +201,7 @@ impl Shell {
     /// Prints rows; returns whether there was something to print.
     pub(super) fn print(&self, rows: &[Row], held: bool) -> Result<bool> {
         let state = self.view();
-        let view = View { room: &self.room, me: state.me, muted: &state.muted, held };
+        let view = View { room: &self.room, me: state.me, muted: &state.muted, held, open: false };
         let mut any = false;
         for row in rows {
             any |= view.row(&self.out, row)?;
@@ -212,6 +212,23 @@ impl Shell {
         Ok(any)
     }
 
+    /// Prints a message with its words, whatever content note it is under.
+    pub(super) async fn show_covered(&self, place: Seq) -> Result<()> {
+        let page = Page::Before(Seq(place.0.saturating_add(1)), 1);
+        let mut rows = self.client.rows(&self.room, page).await?;
+        rows.retain(|row| row.place == place && matches!(row.content, RowContent::Text(_)));
+        let state = self.view();
+        let view = View { room: &self.room, me: state.me, muted: &[], held: false, open: true };
+        for row in &rows {
+            view.row(&self.out, row)?;
+            self.displayed.borrow_mut().add(row, false);
+        }
+        match rows.as_slice() {
+            [] => Err(hearth_engine::EngineError::NoWords(place).into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Prints what the relay does and no record says, each once while it lasts; returns whether an alarm was among it.
     pub(super) async fn tell_mismatches(&self) -> Result<bool> {
         let state = self.view();
@@ -219,7 +236,8 @@ impl Shell {
             return Ok(false);
         }
         let names = self.client.names(&self.room).await?;
-        let view = View { room: &self.room, me: state.me, muted: &state.muted, held: false };
+        let view =
+            View { room: &self.room, me: state.me, muted: &state.muted, held: false, open: false };
         for what in &state.untold {
             view.mismatch(&self.out, what, &names)?;
         }
@@ -231,7 +249,8 @@ impl Shell {
     pub(super) async fn repeat_mismatches(&self) -> Result<()> {
         let state = self.view();
         let names = self.client.names(&self.room).await?;
-        let view = View { room: &self.room, me: state.me, muted: &state.muted, held: false };
+        let view =
+            View { room: &self.room, me: state.me, muted: &state.muted, held: false, open: false };
         for what in state.mismatches.iter().filter(|what| !state.untold.contains(what)) {
             view.mismatch(&self.out, what, &names)?;
         }

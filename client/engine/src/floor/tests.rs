@@ -1,0 +1,3 @@
+//! Tests of the floor.
+
+mod wire;

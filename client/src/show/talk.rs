@@ -1,0 +1,140 @@
+//! Replies, content notes, reactions and edits, as lines and as JSON.
+
+use hearth_engine::{
+    state::{Row, RowContent},
+    words::{Quote, Reaction},
+};
+use hearth_text::escape;
+use serde_json::{Map, Value, json};
+
+/// Returns kind, text and further fields of a row that changes an earlier message.
+pub(super) fn content(row: &Row) -> Option<(&'static str, String, Map<String, Value>)> {
+    let mut more = Map::new();
+    let quote = row.talk.quote.as_ref();
+    let (kind, text) = match &row.content {
+        RowContent::Reaction { kind, .. } => {
+            let reaction = Reaction::from_number(*kind).map(Reaction::words);
+            more.insert("reaction".into(), json!(reaction));
+            let to = to_whom(quote);
+            let text = match (reaction, kind) {
+                (_, 0) => format!("takes the reaction to {to} back"),
+                (Some(reaction), _) => format!("to {to}: {reaction}"),
+                (None, _) => format!("reacts to {to}; update hearth to see how"),
+            };
+            ("reaction", text)
+        }
+        RowContent::Edit { text, .. } => {
+            more.insert("words".into(), json!(text));
+            let id = quote.and_then(|quote| quote.id).map(|id| id.short()).unwrap_or_default();
+            ("edit", format!("changed [{id}]: {text}"))
+        }
+        RowContent::Cover { topic, .. } => {
+            more.insert("topic".into(), json!(topic));
+            let whose = whose(quote);
+            let text = match topic.as_str() {
+                "" => format!("has taken the content note off {whose}"),
+                topic => format!("has put a content note on {whose}: {topic}"),
+            };
+            ("cover", text)
+        }
+        _ => return None,
+    };
+    more.insert("of".into(), quote_json(quote));
+    Some((kind, text, more))
+}
+
+/// Adds to a text's fields what belongs to its words.
+pub(super) fn fields(row: &Row, more: &mut Map<String, Value>) {
+    let talk = &row.talk;
+    if talk.reply.is_some() {
+        more.insert("reply_to".into(), quote_json(talk.quote.as_ref()));
+    }
+    if let Some(topic) = &talk.topic {
+        more.insert("topic".into(), json!(topic));
+    }
+    if let Some(cover) = &talk.cover {
+        more.insert("cover".into(), json!({"topic": cover.topic, "by": cover.name}));
+    }
+    if !talk.edits.is_empty() {
+        more.insert("edited".into(), json!(true));
+    }
+    if !talk.reactions.is_empty() {
+        let all = talk.reactions.iter().map(|reacted| {
+            let words = Reaction::from_number(reacted.kind).map(Reaction::words);
+            json!({"from": reacted.name, "reaction": words})
+        });
+        more.insert("reactions".into(), all.collect());
+    }
+}
+
+/// Returns what stands between a name and the name's words: whom they answer, what they are about.
+pub(super) fn before_words(row: &Row) -> String {
+    let mut before = String::new();
+    if row.talk.reply.is_some() {
+        before.push_str(" (to ");
+        before.push_str(&escape::one_line(&to_whom(row.talk.quote.as_ref())));
+        before.push(')');
+    }
+    if let Some(topic) = row.talk.note() {
+        before.push_str(" [");
+        if let Some(cover) = &row.talk.cover {
+            before.push_str(&format!("content note by {}: ", escape::one_line(&cover.name)));
+        }
+        before.push_str(&escape::one_line(topic));
+        before.push(']');
+    }
+    before
+}
+
+/// Returns what stands behind the words: that they were changed, and who reacted how.
+pub(super) fn after_words(row: &Row) -> String {
+    let mut after = String::new();
+    if !row.talk.edits.is_empty() {
+        after.push_str("  (changed)");
+    }
+    for reaction in Reaction::ALL {
+        let names: Vec<String> = row
+            .talk
+            .reactions
+            .iter()
+            .filter(|reacted| reacted.kind == reaction.number())
+            .map(|reacted| escape::one_line(&reacted.name))
+            .collect();
+        if !names.is_empty() {
+            after.push_str(&format!("  ({}: {})", reaction.words(), names.join(", ")));
+        }
+    }
+    after
+}
+
+/// Names an earlier message: its author and its first words, as far as they can be shown.
+fn to_whom(quote: Option<&Quote>) -> String {
+    match quote {
+        None => "an earlier message".into(),
+        Some(Quote { name, text: Some(text), .. }) => format!("{name}: “{text}”"),
+        Some(Quote { name, note: Some(note), .. }) => format!("{name} [{note}]"),
+        Some(Quote { name, .. }) => name.clone(),
+    }
+}
+
+/// Names an earlier message as somebody's.
+fn whose(quote: Option<&Quote>) -> String {
+    match quote {
+        Some(Quote { name, id: Some(id), .. }) => format!("what {name} wrote [{}]", id.short()),
+        _ => "an earlier message".into(),
+    }
+}
+
+fn quote_json(quote: Option<&Quote>) -> Value {
+    match quote {
+        None => Value::Null,
+        Some(quote) => json!({
+            "seq": quote.place.0,
+            "id": quote.id.map(|id| id.to_hex()),
+            "from": quote.name,
+            "from_key": quote.from.map(|from| from.to_hex()),
+            "text": quote.text,
+            "topic": quote.note,
+        }),
+    }
+}
