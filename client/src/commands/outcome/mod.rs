@@ -45,6 +45,12 @@ impl Told<'_> {
     /// Prints what most commands come to. Words that wait for the relay are a failure, because they are not said yet.
     pub(super) fn outcome(&self, outcome: Outcome) -> Result<()> {
         match outcome {
+            Outcome::Sent { id, place } => {
+                let object = json!({
+                    "room": *self.view.room, "id": id.to_hex(), "seq": place.0, "sent": true,
+                });
+                self.say(&object, &format!("sent [{}]", id.short()))
+            }
             Outcome::Acted { act, target, seq } => acted(self.out, &act, target.as_ref(), seq.0),
             Outcome::Kept { why, .. } => Err(kept(why.as_deref())),
             // What one command alone comes to, that command prints.

@@ -66,13 +66,6 @@ impl RoomCommand for Send {
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         Ok(Command::Say(self.text.clone().into()).into())
     }
-
-    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
-        let Outcome::Sent { id, place } = outcome else { return told.outcome(outcome) };
-        let object =
-            json!({"room": *told.view.room, "id": id.to_hex(), "seq": place.0, "sent": true});
-        told.say(&object, &format!("sent [{}]", id.short()))
-    }
 }
 
 /// Takes the words of the command line, or of standard input if they are `-`.
