@@ -522,6 +522,10 @@ fn limits_are_as_documented() {
         ("`LINK_CHARS_MAX`", limits::LINK_CHARS_MAX as u64),
         ("`ADDRESS_BYTES_MAX`", limits::ADDRESS_BYTES_MAX as u64),
         ("`RETENTION_SECONDS_DEFAULT`", limits::RETENTION_SECONDS_DEFAULT),
+        ("`RETENTION_SECONDS_MIN`", limits::RETENTION_SECONDS_MIN),
+        ("`RETENTION_SECONDS_MAX`", limits::RETENTION_SECONDS_MAX),
+        ("`EXPIRE_SECONDS_MIN`", limits::EXPIRE_SECONDS_MIN),
+        ("`EXPIRE_SECONDS_MAX`", limits::EXPIRE_SECONDS_MAX),
     ];
     for (name, value) in documented {
         assert_eq!(cell_after(name), Some(value.to_string().as_str()), "{name}");

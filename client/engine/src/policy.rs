@@ -5,13 +5,16 @@
 //! commit if the result differs. The record names the hash of the previous record: the log of moderation is a hash chain
 //! inside the chain of epochs. `docs/protocol.md` section 7.
 
-use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomNumbers, Signature};
+mod act;
+
+use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomNumbers};
 use minicbor::{Decode, Encode};
 
-pub use super::record::{Act, Category, Pin, Record};
+pub use self::act::Act;
+pub use super::record::{Category, Pin, Record};
 
 use super::{
-    agreement::{AckError, Acknowledgement, Agreement, Change},
+    agreement::{AckError, Acknowledgement, Agreement},
     companion::Companion,
     more::More,
 };
@@ -27,9 +30,9 @@ pub const REVOKED_MAX: usize = 1000;
 /// Members with another role than member: the policy lists each one, and every commit that changes the policy carries the list.
 pub const ROLES_MAX: usize = 64;
 /// Agreement versions with valid acknowledgements at one time.
-pub(super) const ACCEPTED_MAX: usize = 32;
+pub(crate) const ACCEPTED_MAX: usize = 32;
 /// Amendments withdrawn or superseded since the last one that took effect.
-pub(super) const DRAFTS_MAX: usize = 32;
+pub(crate) const DRAFTS_MAX: usize = 32;
 
 /// The rules that all members of an epoch agree on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -302,7 +305,7 @@ impl RoomPolicy {
         }
     }
 
-    /// Applies a record. Only this function decides who may do what.
+    /// Applies a record: only if its actor may, and as [`Act`] says.
     ///
     /// It is deterministic and reads no clock, so that all honest members agree forever.
     ///
@@ -314,237 +317,10 @@ impl RoomPolicy {
         if !follows {
             return Err(RuleError::BrokenChain);
         }
-        self.authorise(record)?;
+        if !self.allows(record) {
+            return Err(RuleError::NotFacilitator);
+        }
         self.carry_out(scene, record)
-    }
-
-    /// Returns the policy after an act, without checking its actor's role.
-    ///
-    /// # Errors
-    /// The first rule, besides the actor's role, that forbids it.
-    pub(super) fn carry_out(
-        &self,
-        scene: Scene<'_>,
-        record: &Record,
-    ) -> Result<Applied, RuleError> {
-        let mut applied = Applied { policy: self.clone(), removed: Vec::new(), added: None };
-        let next = &mut applied.policy;
-        next.record = record.clone();
-        match &record.act {
-            Act::Found => return Err(RuleError::Nothing),
-            Act::Admit { member, acknowledgement, countersignature, role } => {
-                let leaf = scene.added.ok_or(RuleError::NoSuchMember)?;
-                self.admit(scene, record, leaf, (*member, *acknowledgement, *countersignature))?;
-                set_role(&mut next.roles, *member, *role)?;
-                applied.added = Some(*member);
-            }
-            Act::Remove { member, goodbye, .. } => {
-                bounded(goodbye, COMMENT_CHARS_MAX)?;
-                next.take_out(scene, *member)?;
-                applied.removed = vec![*member];
-            }
-            Act::Depart(departure) => {
-                if !departure.verify(&scene.room) {
-                    return Err(RuleError::BadSignature);
-                }
-                let leaf = in_roster(scene, &departure.member)?;
-                // A departure ends one stay: a re-admitted member has another acknowledgement.
-                if leaf.acknowledgement.digest() != departure.acknowledgement {
-                    return Err(RuleError::NoSuchMember);
-                }
-                next.take_out(scene, departure.member)?;
-                applied.removed = vec![departure.member];
-            }
-            Act::SetRole { member, role } => {
-                in_roster(scene, member)?;
-                if self.role(member) == *role {
-                    return Err(RuleError::Nothing);
-                }
-                set_role(&mut next.roles, *member, *role)?;
-                next.keeps_a_facilitator()?;
-            }
-            Act::Pause { until, comment } => {
-                bounded(comment, COMMENT_CHARS_MAX)?;
-                if *until <= record.at {
-                    return Err(RuleError::OutOfRange);
-                }
-                next.numbers.paused_until = *until;
-            }
-            Act::Resume => {
-                if self.numbers.paused_until == Millis(0) {
-                    return Err(RuleError::Nothing);
-                }
-                next.numbers.paused_until = Millis(0);
-            }
-            Act::Slow(seconds) => next.numbers.slow_seconds = *seconds,
-            Act::Budget(posts) => next.numbers.budget_per_day = *posts,
-            Act::Length(chars) => {
-                next.message_chars_max = *chars;
-                next.numbers.payload_bytes_max = payload_bytes_max(*chars);
-            }
-            Act::Lock(on) => {
-                if self.numbers.locked == *on {
-                    return Err(RuleError::Nothing);
-                }
-                next.numbers.locked = *on;
-            }
-            Act::Hours { text, hours } => {
-                bounded(text, COMMENT_CHARS_MAX)?;
-                if hours.as_ref().is_some_and(|h| !h.is_well_formed()) {
-                    return Err(RuleError::OutOfRange);
-                }
-                next.hours_text.clone_from(text);
-                next.numbers.hours.clone_from(hours);
-            }
-            Act::Door(door) => next.numbers.door = *door,
-            Act::Announce(text) => bounded(text, COMMENT_CHARS_MAX)?,
-            Act::Pin(pin) => {
-                next.pins.retain(|p| p != pin);
-                next.pins.push(*pin);
-                if next.pins.len() > PINS_MAX {
-                    next.pins.remove(0);
-                }
-            }
-            Act::Unpin(pin) => {
-                next.pins.retain(|p| p != pin);
-                if next.pins.len() == self.pins.len() {
-                    return Err(RuleError::Nothing);
-                }
-            }
-            Act::Retract { message, seq, .. } => {
-                let gone = Pin { message: *message, seq: *seq };
-                next.pins.retain(|p| *p != gone);
-            }
-            Act::Rekey | Act::Timeout(_) | Act::Untimeout(_) => {}
-            Act::Amend { agreement, change } => next.amend(*agreement, *change)?,
-            Act::Withdraw => {
-                self.pending.ok_or(RuleError::Nothing)?;
-                next.shelve_pending()?;
-            }
-            Act::Enact => {
-                let pending = self.pending.ok_or(RuleError::Nothing)?;
-                if record.at < pending.effective {
-                    return Err(RuleError::OutOfRange);
-                }
-                if scene.actor_acknowledgement.agreement != pending.id {
-                    return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
-                }
-                applied.removed = scene
-                    .roster
-                    .iter()
-                    .filter(|l| {
-                        l.member != record.actor && l.acknowledgement.agreement != pending.id
-                    })
-                    .map(|l| l.member)
-                    .collect();
-                applied.removed.sort_unstable();
-                next.roles.retain(|r| !applied.removed.contains(&r.member));
-                next.agreement = pending;
-                next.accepted = vec![pending.id];
-                next.pending = None;
-                next.drafts.clear();
-                next.keeps_a_facilitator()?;
-            }
-            Act::Expire(seconds) => {
-                if !(3600..=10 * 365 * 24 * 3600).contains(seconds) {
-                    return Err(RuleError::OutOfRange);
-                }
-                next.numbers.retention_seconds = *seconds;
-            }
-        }
-        Ok(applied)
-    }
-
-    /// Checks the actor's role only.
-    fn authorise(&self, record: &Record) -> Result<(), RuleError> {
-        let role = self.role(&record.actor);
-        let allowed = match &record.act {
-            Act::Depart(_) => true,
-            Act::SetRole { member, role: new } => {
-                let touches_moderators = new.moderates() || self.role(member).moderates();
-                role == Role::Facilitator || (role.moderates() && !touches_moderators)
-            }
-            Act::Admit { role: new, .. } => {
-                role == Role::Facilitator || (role.moderates() && !new.moderates())
-            }
-            Act::Remove { member, .. } => {
-                role == Role::Facilitator || (role.moderates() && !self.role(member).moderates())
-            }
-            Act::Amend { .. } | Act::Enact | Act::Withdraw | Act::Expire(_) => {
-                role == Role::Facilitator
-            }
-            _ => role.moderates(),
-        };
-        allowed.then_some(()).ok_or(RuleError::NotFacilitator)
-    }
-
-    fn admit(
-        &self,
-        scene: Scene<'_>,
-        record: &Record,
-        leaf: &Leaf,
-        named: (MemberKey, Digest, Signature),
-    ) -> Result<(), RuleError> {
-        let (member, acknowledgement, countersignature) = named;
-        let ack = &leaf.acknowledgement;
-        if self.numbers.locked {
-            return Err(RuleError::Locked);
-        }
-        if leaf.member != member || ack.digest() != acknowledgement {
-            return Err(RuleError::NotAcknowledged(AckError::OtherMember));
-        }
-        if scene.roster.iter().any(|l| l.member == member) {
-            return Err(RuleError::AlreadyMember);
-        }
-        if scene.roster.len() >= scene.members_max {
-            return Err(RuleError::Full(scene.members_max));
-        }
-        self.judge_acknowledgement(&scene.room, &member, ack)?;
-        // An admission requires the current version; older ones are valid only for present members.
-        let pending = self.pending.as_ref().map(|p| p.id);
-        if ack.agreement != self.agreement.id && pending != Some(ack.agreement) {
-            return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
-        }
-        ack.judge_dates(record.at).map_err(RuleError::NotAcknowledged)?;
-        let transcript =
-            super::agreement::countersign_transcript(&scene.room, &acknowledgement, record.at);
-        let signed =
-            hearth_protocol::handshake::verify(&record.actor, &transcript, &countersignature);
-        if !signed {
-            return Err(RuleError::BadSignature);
-        }
-        Ok(())
-    }
-
-    fn take_out(&mut self, scene: Scene<'_>, member: MemberKey) -> Result<(), RuleError> {
-        in_roster(scene, &member)?;
-        self.roles.retain(|r| r.member != member);
-        self.revoked.push(member);
-        if self.revoked.len() > REVOKED_MAX {
-            self.revoked.remove(0);
-        }
-        self.keeps_a_facilitator()
-    }
-
-    fn amend(&mut self, agreement: AgreementRef, change: Change) -> Result<(), RuleError> {
-        if agreement.version != self.next_version() {
-            return Err(RuleError::NotNextVersion);
-        }
-        match change {
-            Change::Initial => return Err(RuleError::OutOfRange),
-            Change::Material => {
-                self.shelve_pending()?;
-                self.pending = Some(agreement);
-            }
-            Change::Editorial => {
-                if self.pending.is_some() || self.accepted.len() >= ACCEPTED_MAX {
-                    return Err(RuleError::OutOfRange);
-                }
-                self.agreement = agreement;
-                self.accepted.push(agreement.id);
-            }
-        }
-        Ok(())
     }
 
     /// Returns the number of the next version of the agreement, which no draft uses.
@@ -553,48 +329,4 @@ impl RoomPolicy {
         let used = self.drafts.iter().map(|d| d.version).chain(pending);
         used.fold(self.agreement.version, u32::max).saturating_add(1)
     }
-
-    /// Turns the pending amendment, if any, into a draft.
-    fn shelve_pending(&mut self) -> Result<(), RuleError> {
-        if let Some(AgreementRef { id, version, .. }) = self.pending.take() {
-            self.drafts.push(Draft { id, version });
-        }
-        (self.drafts.len() <= DRAFTS_MAX).then_some(()).ok_or(RuleError::TooManyDrafts)
-    }
-
-    fn keeps_a_facilitator(&self) -> Result<(), RuleError> {
-        let any = self.roles.iter().any(|r| r.role == Role::Facilitator);
-        any.then_some(()).ok_or(RuleError::LastFacilitator)
-    }
-}
-
-fn in_roster<'a>(scene: Scene<'a>, member: &MemberKey) -> Result<&'a Leaf, RuleError> {
-    scene.roster.iter().find(|l| l.member == *member).ok_or(RuleError::NoSuchMember)
-}
-
-fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) -> Result<(), RuleError> {
-    roles.retain(|r| r.member != member);
-    if role != Role::Member {
-        let at = roles.partition_point(|r| r.member < member);
-        roles.insert(at, RoleEntry { member, role });
-    }
-    (roles.len() <= ROLES_MAX).then_some(()).ok_or(RuleError::TooManyRoles)
-}
-
-fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {
-    (text.chars().count() <= chars_max).then_some(()).ok_or(RuleError::TooLong)
-}
-
-/// Maximum ciphertext bytes of a message with so many characters, for the relay to enforce.
-fn payload_bytes_max(chars: u32) -> u32 {
-    /// Maximum CBOR around the text, with the most windows that a message has, and maximum MLS around the padded content.
-    const ENVELOPE_BYTES: usize = 400;
-    const MLS_BYTES: usize = 512;
-    if chars == 0 {
-        return 0;
-    }
-    let content = usize::try_from(chars).unwrap_or(usize::MAX).saturating_mul(4);
-    let buckets = hearth_protocol::limits::PADDING_BUCKETS;
-    let padded = buckets.into_iter().find(|b| content.saturating_add(ENVELOPE_BYTES) <= *b);
-    padded.map_or(0, |b| u32::try_from(b + MLS_BYTES).unwrap_or(0))
 }

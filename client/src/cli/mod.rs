@@ -7,9 +7,10 @@
 use std::{
     ffi::{OsStr, OsString},
     path::PathBuf,
+    sync::LazyLock,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use crate::commands::{CHAT_COMMANDS, Entry, InRoom, May, ROOM_COMMANDS, Topic, chat_commands};
 
@@ -28,8 +29,19 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a rule, 4 relay unreachable,
 /// How many people can knock with one invite.
 pub const INVITE_USES_MAX: i64 = 1000;
 
-/// Flags that take a length of time.
-const TIME_FLAGS: [&str; 3] = ["--expires", "--effective", "--lock-after"];
+/// Flags that take a length of time: their value is called TIME.
+static TIME_FLAGS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let (mut commands, mut flags) = (vec![Cli::command()], Vec::new());
+    while let Some(command) = commands.pop() {
+        let timed = command.get_arguments().filter(|argument| {
+            argument.get_value_names().is_some_and(|names| names.iter().any(|name| name == "TIME"))
+        });
+        flags.extend(timed.filter_map(|flag| Some(format!("--{}", flag.get_long()?))));
+        commands.extend(command.get_subcommands().cloned());
+    }
+    flags
+});
+
 /// Words of a length of time: "1 week 2 days and 3 hours 4 minutes".
 const TIME_WORDS_MAX: usize = 9;
 
@@ -47,7 +59,7 @@ where
             Some((flag, begun)) => (OsStr::new(flag), Some(begun)),
             None => (word.as_os_str(), None),
         };
-        let count_max = match TIME_FLAGS.iter().any(|known| flag == *known) {
+        let count_max = match TIME_FLAGS.iter().any(|known| flag == known.as_str()) {
             true => rest.len().min(TIME_WORDS_MAX),
             false => 0,
         };

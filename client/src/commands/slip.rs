@@ -144,22 +144,21 @@ fn takes(entry: &Entry, rest: &str, names: impl FnOnce() -> Vec<String>) -> bool
         return true;
     }
     let off = entry.takes.contains("off") && alone && when::is_off(first);
-    match entry.name {
-        "lock" => alone && ["on", "off"].iter().any(|word| first.eq_ignore_ascii_case(word)),
-        "pause" if when::is_now(rest) => true,
-        "pause" | "slow" | "expire" => {
-            off || matches!(when::split_duration(rest), Ok((Some(_), _)))
-        }
-        "budget" => off || when::parse_rate(rest).is_ok(),
-        "len" => off || (alone && first.parse::<u32>().is_ok()),
-        "hours" => off || rest.contains(':'),
-        "pin" | "unpin" | "retract" => alone && first.chars().any(|c| c.is_ascii_digit()),
-        "revoke" => link::is_meant(rest),
-        // Whoever knocks is no member yet.
-        "admit" | "decline" if alone || entry.name == "decline" => {
+    let begins = entry.takes.split(' ').next().unwrap_or_default();
+    match begins.trim_matches(['[', ']']) {
+        "on|off" => alone && ["on", "off"].iter().any(|word| first.eq_ignore_ascii_case(word)),
+        "TIME" if entry.name == "pause" && when::is_now(rest) => true,
+        "TIME" | "TIME|off" => off || matches!(when::split_duration(rest), Ok((Some(_), _))),
+        "N/day|off" => off || when::parse_rate(rest).is_ok(),
+        "N|off" => off || (alone && first.parse::<u32>().is_ok()),
+        "HOURS|off" => off || rest.contains(':'),
+        "ID" => alone && first.chars().any(|c| c.is_ascii_digit()),
+        "LINK" => link::is_meant(rest),
+        // The knocker is not a member yet.
+        "NAME" if entry.topic == Some(Topic::Door) && (alone || entry.takes != "NAME") => {
             first.chars().next().is_some_and(char::is_uppercase) || begins_with_name(rest, &names())
         }
-        _ if entry.takes.contains("NAME") => begins_with_name(rest, &names()),
+        "NAME" => begins_with_name(rest, &names()),
         _ => false,
     }
 }

@@ -162,7 +162,19 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         Act::Expire(seconds) => {
             more.insert("seconds".into(), json!(seconds));
         }
-        _ => {}
+        // The word says it, or it is for people alone.
+        Act::Found
+        | Act::Depart(_)
+        | Act::Resume
+        | Act::Lock(_)
+        | Act::Hours { .. }
+        | Act::Door(_)
+        | Act::Timeout(_)
+        | Act::Untimeout(_)
+        | Act::Announce(_)
+        | Act::Rekey
+        | Act::Enact
+        | Act::Withdraw => {}
     }
 }
 

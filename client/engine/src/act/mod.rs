@@ -270,12 +270,7 @@ impl Room<'_> {
         let applied = self.crypto.laws().apply(&policy, scene, &record)?;
         let removed = applied.removed.iter().map(|member| Effect::Remove { member: *member });
         let mut all: Vec<Effect> = removed.collect();
-        if let Act::SetRole { member, role } = &record.act {
-            all.push(Effect::SetRole { member: *member, role: *role });
-        }
-        if let Act::Retract { seq, .. } = &record.act {
-            all.push(Effect::Retract { seq: *seq, own: None });
-        }
+        all.extend(record.act.effect());
         if applied.policy.numbers != policy.numbers {
             all.push(Effect::SetNumbers { numbers: applied.policy.numbers.clone() });
         }

@@ -214,7 +214,12 @@ pub(in crate::commands) fn verify(
     }
 }
 
-pub(super) fn knocks(out: &Output, view: &RoomView, knockers: &[Knocker]) -> Result<()> {
+/// Lists who asks to be admitted.
+pub(in crate::commands) fn knocks(
+    out: &Output,
+    view: &RoomView,
+    knockers: &[Knocker],
+) -> Result<()> {
     if knockers.is_empty() {
         out.say_none("Nobody waits at the door.")?;
     }

@@ -5,30 +5,26 @@ mod status;
 mod turns;
 
 use hearth_engine::{
-    accord::Mismatch,
     block::{Block, Stop},
     policy::{Act, Leaf},
 };
-use hearth_protocol::{Millis, RejectCode, invite::Invite};
+use hearth_protocol::RejectCode;
 use hearth_session::{
-    client::{Command, Outcome, RoomView, Turn, Waiting},
+    client::{Outcome, RoomView, Waiting},
     connection::refusal_words,
     live::{Recovery, now},
 };
 use hearth_text::{count::counted, escape};
 use serde_json::{Value, json};
 
-use self::listing::knocks;
-
 use super::Result;
 use crate::{
     failure::{Failure, exit, kept_until},
     show::{self, Output},
-    text::qr,
 };
 
 pub(super) use self::{
-    listing::{log, outbox, verify, who},
+    listing::{knocks, log, outbox, verify, who},
     status::status,
     turns::{asks, turns},
 };
@@ -48,131 +44,24 @@ pub(super) struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Prints one outcome. Words that wait for the relay are a failure, because they are not said yet.
-    pub(super) fn outcome(&self, asked: &Command, outcome: Outcome) -> Result<()> {
-        let out = self.out;
+    /// Prints what most commands come to. Words that wait for the relay are a failure, because they are not said yet.
+    pub(super) fn outcome(&self, outcome: Outcome) -> Result<()> {
         match outcome {
             Outcome::Sent { id, place } => {
                 let object = json!({
                     "room": *self.view.room, "id": id.to_hex(), "seq": place.0, "sent": true,
                 });
-                say(out, &object, &format!("sent [{}]", id.short()))
+                self.say(&object, &format!("sent [{}]", id.short()))
             }
+            Outcome::Acted { act, target, seq } => acted(self.out, &act, target.as_ref(), seq.0),
             Outcome::Kept { why, .. } => Err(kept(why.as_deref())),
-            Outcome::Acted { act, target, seq } => acted(out, &act, target.as_ref(), seq.0),
-            Outcome::TimedOut { leaf, until, seq } => {
-                let ended = until == Millis(0);
-                let word = if ended { "untimeout" } else { "timeout" };
-                let object = json!({
-                    "done": word, "seq": seq.0, "until": show::rfc3339(until),
-                    "name": leaf.name, "key": leaf.member.to_hex(),
-                });
-                let name = escape::one_line(&leaf.name);
-                let learns = format!("only {name} and those who moderate learn of it");
-                let text = match ended {
-                    true => format!("the time-out of {name} is over; {learns}"),
-                    false => format!("{name} rests until {}; {learns}", show::clock(until)),
-                };
-                say(out, &object, &text)
-            }
-            Outcome::Knocks(knockers) => knocks(out, self.view, &knockers),
-            Outcome::Admitted { name, member, seq } => {
-                let object = json!({
-                    "done": "admit", "name": name, "key": member.to_hex(), "seq": seq.0,
-                });
-                say(out, &object, &format!("{} is in the room.", escape::one_line(&name)))
-            }
-            Outcome::InAlready { leaf } => {
-                let object = json!({
-                    "done": "admit", "already": true, "name": leaf.name, "key": leaf.member.to_hex(),
-                });
-                let text = format!("{} is in the room already.", escape::one_line(&leaf.name));
-                say(out, &object, &text)
-            }
-            Outcome::Declined { name, unsaid } => declined(out, name.as_deref(), unsaid),
-            Outcome::Retracted(count) => {
-                let object = json!({"done": "retract", "count": count});
-                let messages = counted(count, "message", "messages");
-                let text = format!(
-                    "You retracted {messages}; a mark stays. Copies on devices may remain."
-                );
-                say(out, &object, &text)
-            }
-            Outcome::Restored { restored, remain } => restored_rules(out, restored, &remain),
-            Outcome::Departed { dropped, unsaid } => {
-                if let Some(error) = unsaid {
-                    let why = Failure::from(&error).message;
-                    out.remark(&format!("Your words were not sent: {why}."));
-                }
-                if dropped > 0 {
-                    let dropped = counted(dropped, "message that waited", "messages that waited");
-                    out.remark(&format!("Your departure dropped {dropped} in your outbox."));
-                }
-                let withdrawn = matches!(asked, Command::Depart { withdrawn: true, .. });
-                let word = if withdrawn { "withdraw" } else { "leave" };
-                let text = "You have left. The duty about what you heard goes on; your receipt stays here.";
-                say(out, &json!({"done": word}), text)
-            }
-            Outcome::Recovered { rules_differ } => recovered(out, self.view, rules_differ),
-            Outcome::Dropped(dropped) => {
-                let Command::DropWaiting(id) = asked else { return Ok(()) };
-                let text = format!("Dropped the message {}; nobody gets it.", id.short());
-                say(out, &json!({"dropped": dropped, "id": id.to_hex()}), &text)
-            }
-            Outcome::Released(id) => {
-                say(out, &json!({"released": true, "id": id.to_hex()}), "It goes out now.")
-            }
-            Outcome::Done => self.done(asked),
-            // A shell or a command prints these by functions of their own.
-            Outcome::Fresh(_)
-            | Outcome::Status { .. }
-            | Outcome::Log { .. }
-            | Outcome::MemberCode(_)
-            | Outcome::RoomCode { .. }
-            | Outcome::Draft(_)
-            | Outcome::Agreements { .. }
-            | Outcome::Amended { .. }
-            | Outcome::Invited { .. } => Ok(()),
-        }
-    }
-
-    /// Prints an invite, and draws it if the member asked for that.
-    pub(super) fn invited(
-        &self,
-        link: &Invite,
-        expires: Millis,
-        uses: u32,
-        is_drawn: bool,
-    ) -> Result<()> {
-        let text = link.to_link();
-        let object = json!({
-            "link": text, "uses": uses, "expires": show::rfc3339(expires),
-            "agreement": link.agreement.to_hex(),
-        });
-        say(self.out, &object, &text)?;
-        if is_drawn && !self.out.is_json() { draw_code(self.out, &text) } else { Ok(()) }
-    }
-
-    fn done(&self, asked: &Command) -> Result<()> {
-        match asked {
-            Command::Turn(Turn::Pass) => {
-                say(self.out, &json!({"done": "pass"}), "You passed. That is always fine.")
-            }
-            Command::Revoke(_) => say(self.out, &json!({"done": "revoke"}), "The invite is void."),
-            Command::Mute { member, muted } => {
-                let name = self.before.roster.iter().find(|leaf| leaf.member == *member);
-                let name = name.map(|leaf| leaf.name.clone()).unwrap_or_default();
-                let object =
-                    json!({"done": if *muted { "mute" } else { "unmute" }, "member": name});
-                let name = escape::one_line(&name);
-                let text = match muted {
-                    true => format!("This device hides {name}'s messages; nobody is told."),
-                    false => format!("This device shows {name}'s messages again."),
-                };
-                say(self.out, &object, &text)
-            }
+            // What one command alone comes to, that command prints.
             _ => Ok(()),
         }
+    }
+
+    pub(super) fn say(&self, object: &Value, text: &str) -> Result<()> {
+        say(self.out, object, text)
     }
 }
 
@@ -212,66 +101,6 @@ fn acted(out: &Output, act: &Act, target: Option<&Leaf>, seq: u64) -> Result<()>
         object["key"] = json!(leaf.member.to_hex());
     }
     say(out, &object, &format!("You {}.", escape::one_line(&text)))
-}
-
-fn declined(out: &Output, name: Option<&str>, unsaid: bool) -> Result<()> {
-    let without = if unsaid {
-        " without your words (the knock does not open, so nothing can be sealed to it)"
-    } else {
-        ""
-    };
-    let (whom, learns, object) = match name {
-        Some(name) => {
-            let shown = escape::one_line(name);
-            (shown.clone(), shown, json!({"done": "decline", "name": name}))
-        }
-        None => ("the knock".into(), "the knocker".into(), json!({"done": "decline"})),
-    };
-    say(out, &object, &format!("You declined {whom}{without}; only {learns} learns of it."))
-}
-
-fn draw_code(out: &Output, link: &str) -> Result<()> {
-    match qr::draw(link, qr::Drawing::HalfBlocks, out.terminal_columns()) {
-        Ok(drawn) => Ok(out.line(&drawn)?),
-        Err(error) => {
-            out.remark(&format!("The QR code is left out: {error}. The link above says the same."));
-            Ok(())
-        }
-    }
-}
-
-/// Says what of the relay's rules was put back, and what remains.
-fn restored_rules(out: &Output, restored: bool, remain: &[Mismatch]) -> Result<()> {
-    let words: Vec<&str> = remain.iter().map(Mismatch::as_str).collect();
-    let object = json!({"done": "restore-rules", "restored": restored, "remain": words});
-    let text = match (restored, remain.is_empty()) {
-        (true, true) => "The relay keeps to the room's rules again.",
-        (true, false) => {
-            "The relay keeps to some of the room's rules again; `hearth status ROOM` shows what remains."
-        }
-        (false, true) => "The relay keeps to the room's rules already.",
-        (false, false) => {
-            "No command can put the differences back; `hearth status ROOM` shows them."
-        }
-    };
-    say(out, &object, &out.advice(text))
-}
-
-fn recovered(out: &Output, view: &RoomView, rules_differ: bool) -> Result<()> {
-    let facilitates = view.role() == Some(hearth_protocol::Role::Facilitator);
-    let next = match (rules_differ, facilitates) {
-        (false, _) => "",
-        (true, true) => {
-            " The relay does not keep to the room's rules. You put them back: `hearth restore-rules ROOM`."
-        }
-        (true, false) => {
-            " The relay does not keep to the room's rules. A facilitator puts them back: `hearth restore-rules ROOM`."
-        }
-    };
-    let text =
-        format!("You go on. Compare `hearth verify ROOM` with the others by another way.{next}");
-    let object = json!({"done": "recover", "rules_differ": rules_differ});
-    say(out, &object, &out.advice(&text))
 }
 
 /// Returns what a member is asked before they go on.

@@ -1,11 +1,15 @@
 //! Holding the room: its rules, and what stands at its top.
 
 use clap::Args;
-use hearth_engine::policy::Act;
+use hearth_engine::{accord::Mismatch, policy::Act};
 use hearth_protocol::{frame, limits::EXPIRE_SECONDS_MIN};
-use hearth_session::{client::Command, live::now};
+use hearth_session::{
+    client::{Command, Outcome},
+    live::now,
+};
 use hearth_text::escape;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Asked, RoomCommand,
@@ -13,7 +17,7 @@ use super::{
     times::{not_off, parse_millis, time_and_words, time_failure},
 };
 use crate::{
-    commands::{Result, shell::Shell},
+    commands::{Result, outcome::Told, shell::Shell},
     failure::{Failure, exit},
     text::when,
 };
@@ -245,6 +249,25 @@ impl RoomCommand for RestoreRules {
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         Ok(Command::RestoreRules.into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Restored { restored, remain } = outcome else {
+            return told.outcome(outcome);
+        };
+        let words: Vec<&str> = remain.iter().map(Mismatch::as_str).collect();
+        let object = json!({"done": "restore-rules", "restored": restored, "remain": words});
+        let text = match (restored, remain.is_empty()) {
+            (true, true) => "The relay keeps to the room's rules again.",
+            (true, false) => {
+                "The relay keeps to some of the room's rules again; `hearth status ROOM` shows what remains."
+            }
+            (false, true) => "The relay keeps to the room's rules already.",
+            (false, false) => {
+                "No command can put the differences back; `hearth status ROOM` shows them."
+            }
+        };
+        told.say(&object, &told.out.advice(text))
     }
 }
 

@@ -4,7 +4,9 @@ use clap::Args;
 use hearth_engine::policy::Act;
 use hearth_protocol::invite;
 use hearth_session::client::{Command, Outcome};
+use hearth_text::escape;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Asked, RoleArg, RoomCommand, Switch,
@@ -13,8 +15,13 @@ use super::{
 };
 use crate::{
     cli::INVITE_USES_MAX,
-    commands::{Context, Result, Wanted, outcome::Told, shell::Shell},
-    text::link,
+    commands::{
+        Context, Result, Wanted,
+        outcome::{self, Told},
+        shell::Shell,
+    },
+    show::{self, Output},
+    text::{link, qr},
 };
 
 topic! { Door: Invite, Revoke, Knocks, Admit, Decline, Lock }
@@ -42,16 +49,30 @@ impl RoomCommand for Invite {
         .enforced("E pinned key; R uses and expiry")
         .answers();
 
-    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
-        match outcome {
-            Outcome::Invited { link, expires } => told.invited(&link, expires, self.uses, self.qr),
-            outcome => told.outcome(asked, outcome),
-        }
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Invited { link, expires } = outcome else { return told.outcome(outcome) };
+        let text = link.to_link();
+        let object = json!({
+            "link": text, "uses": self.uses, "expires": show::rfc3339(expires),
+            "agreement": link.agreement.to_hex(),
+        });
+        told.say(&object, &text)?;
+        if self.qr && !told.out.is_json() { draw_code(told.out, &text) } else { Ok(()) }
     }
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         let millis = parse_millis(&self.expires)?;
         Ok(Command::Invite { uses: self.uses, millis, role: self.role.into() }.into())
+    }
+}
+
+fn draw_code(out: &Output, link: &str) -> Result<()> {
+    match qr::draw(link, qr::Drawing::HalfBlocks, out.terminal_columns()) {
+        Ok(drawn) => Ok(out.line(&drawn)?),
+        Err(error) => {
+            out.remark(&format!("The QR code is left out: {error}. The link above says the same."));
+            Ok(())
+        }
     }
 }
 
@@ -79,6 +100,11 @@ impl RoomCommand for Revoke {
         let link = link::find(self.link.as_deref().unwrap_or_default(), invite::Invite::parse)?;
         Ok(Command::Revoke(invite::invite_id(&link.token())).into())
     }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Done = outcome else { return told.outcome(outcome) };
+        told.say(&json!({"done": "revoke"}), "The invite is void.")
+    }
 }
 
 /// List people who ask to be admitted, and verify each acknowledgement.
@@ -93,6 +119,11 @@ impl RoomCommand for Knocks {
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         Ok(Command::Knocks.into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Knocks(knockers) = outcome else { return told.outcome(outcome) };
+        outcome::knocks(told.out, told.view, &knockers)
     }
 }
 
@@ -117,6 +148,25 @@ impl RoomCommand for Admit {
             knocker => knocker?.pending.member,
         })
         .into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        match outcome {
+            Outcome::Admitted { name, member, seq } => {
+                let object = json!({
+                    "done": "admit", "name": name, "key": member.to_hex(), "seq": seq.0,
+                });
+                told.say(&object, &format!("{} is in the room.", escape::one_line(&name)))
+            }
+            Outcome::InAlready { leaf } => {
+                let object = json!({
+                    "done": "admit", "already": true, "name": leaf.name, "key": leaf.member.to_hex(),
+                });
+                let text = format!("{} is in the room already.", escape::one_line(&leaf.name));
+                told.say(&object, &text)
+            }
+            outcome => told.outcome(outcome),
+        }
     }
 }
 
@@ -144,6 +194,23 @@ impl RoomCommand for Decline {
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let member = shell.knocker(&self.member).await?.pending.member;
         Ok(Command::Decline { member, words: self.note.clone().unwrap_or_default() }.into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Declined { name, unsaid } = outcome else { return told.outcome(outcome) };
+        let without = if unsaid {
+            " without your words (the knock does not open, so nothing can be sealed to it)"
+        } else {
+            ""
+        };
+        let (whom, learns, object) = match &name {
+            Some(name) => {
+                let shown = escape::one_line(name);
+                (shown.clone(), shown, json!({"done": "decline", "name": name}))
+            }
+            None => ("the knock".into(), "the knocker".into(), json!({"done": "decline"})),
+        };
+        told.say(&object, &format!("You declined {whom}{without}; only {learns} learns of it."))
     }
 }
 

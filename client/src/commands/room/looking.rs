@@ -4,14 +4,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hearth_session::client::{Command, Outcome};
+use hearth_text::escape;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Asked, RoomCommand,
     row::{Entry, May, Topic, row},
 };
 use crate::commands::{
-    Context, Result, outcome,
+    Context, Result,
+    outcome::{self, Told},
     shell::{Shell, unexpected},
 };
 
@@ -138,6 +141,10 @@ impl RoomCommand for Mute {
         let member = shell.member(&self.member).await?.member;
         Ok(Command::Mute { member, muted: true }.into())
     }
+
+    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        hidden(told, asked, outcome, true)
+    }
 }
 
 /// Show a member's messages on this device again.
@@ -158,6 +165,10 @@ impl RoomCommand for Unmute {
         let member = shell.member(&self.member).await?.member;
         Ok(Command::Mute { member, muted: false }.into())
     }
+
+    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        hidden(told, asked, outcome, false)
+    }
 }
 
 /// Print new messages as they come, until end of input or a signal.
@@ -172,4 +183,18 @@ impl RoomCommand for Follow {
         // A shell of its own prints what comes; see `follow`.
         Ok(Command::Refresh.into())
     }
+}
+
+/// Says whose messages this device hides, or shows again.
+fn hidden(told: &Told<'_>, asked: &Command, outcome: Outcome, muted: bool) -> Result<()> {
+    let Command::Mute { member, .. } = asked else { return told.outcome(outcome) };
+    let name = told.before.roster.iter().find(|leaf| leaf.member == *member);
+    let name = name.map(|leaf| leaf.name.clone()).unwrap_or_default();
+    let object = json!({"done": if muted { "mute" } else { "unmute" }, "member": name});
+    let name = escape::one_line(&name);
+    let text = match muted {
+        true => format!("This device hides {name}'s messages; nobody is told."),
+        false => format!("This device shows {name}'s messages again."),
+    };
+    told.say(&object, &text)
 }

@@ -2,8 +2,11 @@
 
 use clap::Args;
 use hearth_engine::policy::Act;
-use hearth_session::client::Command;
+use hearth_protocol::Millis;
+use hearth_session::client::{Command, Outcome};
+use hearth_text::escape;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Asked, CategoryArg, RoleArg, RoomCommand,
@@ -11,7 +14,8 @@ use super::{
     times::{not_off, time_and_words, time_failure},
 };
 use crate::{
-    commands::{Result, shell::Shell},
+    commands::{Result, outcome::Told, shell::Shell},
+    show,
     text::when::WhenError,
 };
 
@@ -48,6 +52,10 @@ impl RoomCommand for Timeout {
         let millis = millis.ok_or_else(|| time_failure(WhenError::Duration))?;
         Ok(Command::TimeOut { member, millis, note }.into())
     }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        timed_out(told, outcome)
+    }
 }
 
 /// End a time-out early.
@@ -67,6 +75,28 @@ impl RoomCommand for Untimeout {
         let member = shell.member(&self.member).await?.member;
         Ok(Command::TimeOut { member, millis: 0, note: String::new() }.into())
     }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        timed_out(told, outcome)
+    }
+}
+
+/// Says until when a member rests, or that they rest no longer.
+fn timed_out(told: &Told<'_>, outcome: Outcome) -> Result<()> {
+    let Outcome::TimedOut { leaf, until, seq } = outcome else { return told.outcome(outcome) };
+    let ended = until == Millis(0);
+    let word = if ended { "untimeout" } else { "timeout" };
+    let object = json!({
+        "done": word, "seq": seq.0, "until": show::rfc3339(until),
+        "name": leaf.name, "key": leaf.member.to_hex(),
+    });
+    let name = escape::one_line(&leaf.name);
+    let learns = format!("only {name} and those who moderate learn of it");
+    let text = match ended {
+        true => format!("the time-out of {name} is over; {learns}"),
+        false => format!("{name} rests until {}; {learns}", show::clock(until)),
+    };
+    told.say(&object, &text)
 }
 
 /// Change a member's role. A room keeps one facilitator.

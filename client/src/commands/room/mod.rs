@@ -88,9 +88,9 @@ pub(super) trait RoomCommand {
     /// Resolves its words into what is asked of the room.
     async fn resolve(&self, shell: &Shell) -> Result<Asked>;
 
-    /// Prints what became of it.
-    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
-        told.outcome(asked, outcome)
+    /// Prints what became of it. Words that were sent or kept, and acts, are told alike for every command.
+    fn tell(&self, told: &Told<'_>, _asked: &Command, outcome: Outcome) -> Result<()> {
+        told.outcome(outcome)
     }
 }
 

@@ -9,9 +9,10 @@ use hearth_engine::{
     policy::{Act, RuleError},
     words::{Reaction, Words},
 };
-use hearth_session::client::Command;
-use hearth_text::escape;
+use hearth_session::client::{Command, Outcome};
+use hearth_text::{count::counted, escape};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Asked, CategoryArg, RoomCommand,
@@ -19,7 +20,11 @@ use super::{
     row::{Entry, May, Topic, row},
 };
 use crate::{
-    commands::{Context, Result, outcome, shell::Shell},
+    commands::{
+        Context, Result,
+        outcome::{self, Told},
+        shell::Shell,
+    },
     failure::Failure,
     text::when,
 };
@@ -310,6 +315,14 @@ impl RoomCommand for Retract {
         }
         .into())
     }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Retracted(count) = outcome else { return told.outcome(outcome) };
+        let object = json!({"done": "retract", "count": count});
+        let messages = counted(count, "message", "messages");
+        let text = format!("You retracted {messages}; a mark stays. Copies on devices may remain.");
+        told.say(&object, &text)
+    }
 }
 
 /// List the messages that wait in my outbox, or drop or send one.
@@ -348,5 +361,18 @@ impl RoomCommand for Outbox {
                 Asked::Nothing
             }
         })
+    }
+
+    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        match (outcome, asked) {
+            (Outcome::Dropped(dropped), Command::DropWaiting(id)) => {
+                let text = format!("Dropped the message {}; nobody gets it.", id.short());
+                told.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)
+            }
+            (Outcome::Released(id), _) => {
+                told.say(&json!({"released": true, "id": id.to_hex()}), "It goes out now.")
+            }
+            (outcome, _) => told.outcome(outcome),
+        }
     }
 }

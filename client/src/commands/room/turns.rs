@@ -2,15 +2,20 @@
 
 use clap::{Args, ValueEnum};
 use hearth_engine::turns::Order;
-use hearth_session::client::{Command, Turn};
+use hearth_session::client::{Command, Outcome, Turn};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Asked, RoomCommand,
     row::{Entry, May, Topic, row},
     times::parse_millis,
 };
-use crate::commands::{Result, outcome, shell::Shell};
+use crate::commands::{
+    Result,
+    outcome::{self, Told},
+    shell::Shell,
+};
 
 /// Length of a round where none is given: two hours.
 const ROUND: &str = "2h";
@@ -53,6 +58,10 @@ impl RoomCommand for Pass {
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         Ok(Command::Turn(Turn::Pass).into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, _: Outcome) -> Result<()> {
+        told.say(&json!({"done": "pass"}), "You passed. That is always fine.")
     }
 }
 

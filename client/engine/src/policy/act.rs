@@ -1,0 +1,493 @@
+//! Every act of moderation: its form on the wire, its word, who may do it, and what it does to the policy.
+
+use hearth_protocol::{
+    Digest, Effect, MemberKey, MessageId, Millis, Role, Seq, Signature,
+    frame::Door,
+    handshake,
+    hours::Hours,
+    limits::{EXPIRE_SECONDS_MAX, EXPIRE_SECONDS_MIN, PADDING_BUCKETS},
+};
+use minicbor::{Decode, Encode};
+
+use super::{
+    ACCEPTED_MAX, AgreementRef, Applied, COMMENT_CHARS_MAX, Category, DRAFTS_MAX, Draft, Leaf,
+    PINS_MAX, Pin, REVOKED_MAX, ROLES_MAX, Record, RoleEntry, RoomPolicy, RuleError, Scene,
+};
+use crate::agreement::{AckError, Change, Departure, countersign_transcript};
+
+/// An act of moderation. `docs/protocol.md` section 7.4 lists the roles that may do each.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Act {
+    /// The room was founded.
+    #[n(0)]
+    Found,
+    /// A member was admitted; the commit adds exactly that leaf.
+    #[n(1)]
+    Admit {
+        /// The new leaf's key.
+        #[n(0)]
+        member: MemberKey,
+        /// Digest of the acknowledgement in that leaf.
+        #[n(1)]
+        acknowledgement: Digest,
+        /// The actor's signature over [`crate::agreement::countersign_transcript`].
+        #[n(2)]
+        countersignature: Signature,
+        /// The new member's role.
+        #[n(3)]
+        role: Role,
+    },
+    /// A member was removed; the commit removes exactly that leaf.
+    #[n(2)]
+    Remove {
+        /// The removed member's key.
+        #[n(0)]
+        member: MemberKey,
+        /// The reason.
+        #[n(1)]
+        category: Category,
+        /// The facilitator's goodbye to the room, if any.
+        #[n(2)]
+        goodbye: String,
+    },
+    /// A member's own departure was carried out; the commit removes exactly that leaf.
+    #[n(3)]
+    Depart(#[n(0)] Departure),
+    /// A role changed.
+    #[n(4)]
+    SetRole {
+        /// The member's key.
+        #[n(0)]
+        member: MemberKey,
+        /// The new role.
+        #[n(1)]
+        role: Role,
+    },
+    /// Only facilitators post for a while.
+    #[n(5)]
+    Pause {
+        /// The end, after which posts are accepted again.
+        #[n(0)]
+        until: Millis,
+        /// The facilitator's words to the room.
+        #[n(1)]
+        comment: String,
+    },
+    /// The pause ended early.
+    #[n(6)]
+    Resume,
+    /// Minimum seconds between two posts of one member; 0: none.
+    #[n(7)]
+    Slow(#[n(0)] u32),
+    /// Posts of one member in a day; 0: unlimited.
+    #[n(8)]
+    Budget(#[n(0)] u32),
+    /// Characters of one message; 0: the engine's limit.
+    #[n(9)]
+    Length(#[n(0)] u32),
+    /// No member is admitted while locked.
+    #[n(10)]
+    Lock(#[n(0)] bool),
+    /// Opening hours; `None`: always open.
+    #[n(11)]
+    Hours {
+        /// The hours as typed.
+        #[n(0)]
+        text: String,
+        /// The hours as numbers.
+        #[n(1)]
+        hours: Option<Hours>,
+    },
+    /// The room is opened or closed regardless of the hours, or follows them again.
+    #[n(12)]
+    Door(#[n(0)] Door),
+    /// A highlighted message from a facilitator.
+    #[n(15)]
+    Announce(#[n(0)] String),
+    /// A message was pinned.
+    #[n(16)]
+    Pin(#[n(0)] Pin),
+    /// A message was unpinned.
+    #[n(17)]
+    Unpin(#[n(0)] Pin),
+    /// A facilitator retracted a message.
+    #[n(18)]
+    Retract {
+        /// The message's id.
+        #[n(0)]
+        message: MessageId,
+        /// The message's place in the room's log.
+        #[n(1)]
+        seq: Seq,
+        /// The reason.
+        #[n(2)]
+        category: Category,
+    },
+    /// New keys, same roster.
+    #[n(19)]
+    Rekey,
+    /// A new version of the agreement was issued.
+    #[n(20)]
+    Amend {
+        /// The new version.
+        #[n(0)]
+        agreement: AgreementRef,
+        /// An editorial change takes effect with this record, a material one with [`Act::Enact`].
+        #[n(1)]
+        change: Change,
+    },
+    /// The pending version took effect; the commit removes exactly the members who did not acknowledge it.
+    #[n(21)]
+    Enact,
+    /// Entries are deleted after this many seconds.
+    #[n(22)]
+    Expire(#[n(0)] u64),
+    /// A member got a time-out. This is the commitment to a sealed note with member, end and reason.
+    #[n(24)]
+    Timeout(#[n(0)] Digest),
+    /// A time-out ended early; the commitment to a sealed note.
+    #[n(25)]
+    Untimeout(#[n(0)] Digest),
+    /// The pending amendment was withdrawn.
+    #[n(26)]
+    Withdraw,
+}
+
+impl Act {
+    /// Returns the word in logs and JSON.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Admit { .. } => "admit",
+            Self::Remove { .. } => "remove",
+            Self::Depart(_) => "leave",
+            Self::SetRole { .. } => "role",
+            Self::Pause { .. } => "pause",
+            Self::Resume => "resume",
+            Self::Slow(_) => "slow",
+            Self::Budget(_) => "budget",
+            Self::Length(_) => "len",
+            Self::Lock(true) => "lock",
+            Self::Lock(false) => "unlock",
+            Self::Hours { .. } => "hours",
+            Self::Door(Door::Open) => "open",
+            Self::Door(Door::Closed) => "close",
+            Self::Door(Door::ByHours) => "by_hours",
+            Self::Timeout(_) => "timeout",
+            Self::Untimeout(_) => "untimeout",
+            Self::Announce(_) => "announce",
+            Self::Pin(_) => "pin",
+            Self::Unpin(_) => "unpin",
+            Self::Retract { .. } => "retract",
+            Self::Rekey => "rekey",
+            Self::Amend { .. } => "amend",
+            Self::Enact => "enact",
+            Self::Expire(_) => "expire",
+            Self::Withdraw => "withdraw_amendment",
+        }
+    }
+
+    /// Returns the member that the act names, if any.
+    pub const fn target(&self) -> Option<MemberKey> {
+        match self {
+            Self::Admit { member, .. }
+            | Self::Remove { member, .. }
+            | Self::SetRole { member, .. } => Some(*member),
+            Self::Depart(departure) => Some(departure.member),
+            _ => None,
+        }
+    }
+
+    /// Returns what the relay is told besides leaves that go and numbers that change, if anything.
+    pub(crate) const fn effect(&self) -> Option<Effect> {
+        match self {
+            Self::SetRole { member, role } => {
+                Some(Effect::SetRole { member: *member, role: *role })
+            }
+            Self::Retract { seq, .. } => Some(Effect::Retract { seq: *seq, own: None }),
+            _ => None,
+        }
+    }
+}
+
+impl RoomPolicy {
+    /// Whether the actor's role allows the act.
+    pub(super) fn allows(&self, record: &Record) -> bool {
+        let role = self.role(&record.actor);
+        let (facilitates, moderates) = (role == Role::Facilitator, role.moderates());
+        match &record.act {
+            Act::Depart(_) => true,
+            Act::SetRole { member, role: new } => {
+                facilitates || (moderates && !new.moderates() && !self.role(member).moderates())
+            }
+            Act::Admit { role: new, .. } => facilitates || (moderates && !new.moderates()),
+            Act::Remove { member, .. } => {
+                facilitates || (moderates && !self.role(member).moderates())
+            }
+            Act::Amend { .. } | Act::Enact | Act::Withdraw | Act::Expire(_) => facilitates,
+            Act::Found
+            | Act::Pause { .. }
+            | Act::Resume
+            | Act::Slow(_)
+            | Act::Budget(_)
+            | Act::Length(_)
+            | Act::Lock(_)
+            | Act::Hours { .. }
+            | Act::Door(_)
+            | Act::Announce(_)
+            | Act::Pin(_)
+            | Act::Unpin(_)
+            | Act::Retract { .. }
+            | Act::Rekey
+            | Act::Timeout(_)
+            | Act::Untimeout(_) => moderates,
+        }
+    }
+
+    /// Returns the policy after an act, without checking its actor's role.
+    ///
+    /// # Errors
+    /// The first rule, besides the actor's role, that forbids it.
+    pub(crate) fn carry_out(
+        &self,
+        scene: Scene<'_>,
+        record: &Record,
+    ) -> Result<Applied, RuleError> {
+        let mut applied = Applied { policy: self.clone(), removed: Vec::new(), added: None };
+        let next = &mut applied.policy;
+        next.record = record.clone();
+        match &record.act {
+            Act::Found => return Err(RuleError::Nothing),
+            Act::Admit { member, acknowledgement, countersignature, role } => {
+                let leaf = scene.added.ok_or(RuleError::NoSuchMember)?;
+                self.admit(scene, record, leaf, (*member, *acknowledgement, *countersignature))?;
+                set_role(&mut next.roles, *member, *role)?;
+                applied.added = Some(*member);
+            }
+            Act::Remove { member, goodbye, .. } => {
+                bounded(goodbye, COMMENT_CHARS_MAX)?;
+                next.take_out(scene, *member)?;
+                applied.removed = vec![*member];
+            }
+            Act::Depart(departure) => {
+                if !departure.verify(&scene.room) {
+                    return Err(RuleError::BadSignature);
+                }
+                let leaf = in_roster(scene, &departure.member)?;
+                // A departure ends one stay: a re-admitted member has another acknowledgement.
+                if leaf.acknowledgement.digest() != departure.acknowledgement {
+                    return Err(RuleError::NoSuchMember);
+                }
+                next.take_out(scene, departure.member)?;
+                applied.removed = vec![departure.member];
+            }
+            Act::SetRole { member, role } => {
+                in_roster(scene, member)?;
+                if self.role(member) == *role {
+                    return Err(RuleError::Nothing);
+                }
+                set_role(&mut next.roles, *member, *role)?;
+                next.keeps_a_facilitator()?;
+            }
+            Act::Pause { until, comment } => {
+                bounded(comment, COMMENT_CHARS_MAX)?;
+                if *until <= record.at {
+                    return Err(RuleError::OutOfRange);
+                }
+                next.numbers.paused_until = *until;
+            }
+            Act::Resume => {
+                if self.numbers.paused_until == Millis(0) {
+                    return Err(RuleError::Nothing);
+                }
+                next.numbers.paused_until = Millis(0);
+            }
+            Act::Slow(seconds) => next.numbers.slow_seconds = *seconds,
+            Act::Budget(posts) => next.numbers.budget_per_day = *posts,
+            Act::Length(chars) => {
+                next.message_chars_max = *chars;
+                next.numbers.payload_bytes_max = payload_bytes_max(*chars);
+            }
+            Act::Lock(on) => {
+                if self.numbers.locked == *on {
+                    return Err(RuleError::Nothing);
+                }
+                next.numbers.locked = *on;
+            }
+            Act::Hours { text, hours } => {
+                bounded(text, COMMENT_CHARS_MAX)?;
+                if hours.as_ref().is_some_and(|h| !h.is_well_formed()) {
+                    return Err(RuleError::OutOfRange);
+                }
+                next.hours_text.clone_from(text);
+                next.numbers.hours.clone_from(hours);
+            }
+            Act::Door(door) => next.numbers.door = *door,
+            Act::Announce(text) => bounded(text, COMMENT_CHARS_MAX)?,
+            Act::Pin(pin) => {
+                next.pins.retain(|p| p != pin);
+                next.pins.push(*pin);
+                if next.pins.len() > PINS_MAX {
+                    next.pins.remove(0);
+                }
+            }
+            Act::Unpin(pin) => {
+                next.pins.retain(|p| p != pin);
+                if next.pins.len() == self.pins.len() {
+                    return Err(RuleError::Nothing);
+                }
+            }
+            Act::Retract { message, seq, .. } => {
+                let gone = Pin { message: *message, seq: *seq };
+                next.pins.retain(|p| *p != gone);
+            }
+            Act::Rekey | Act::Timeout(_) | Act::Untimeout(_) => {}
+            Act::Amend { agreement, change } => next.amend(*agreement, *change)?,
+            Act::Withdraw => {
+                self.pending.ok_or(RuleError::Nothing)?;
+                next.shelve_pending()?;
+            }
+            Act::Enact => {
+                let pending = self.pending.ok_or(RuleError::Nothing)?;
+                if record.at < pending.effective {
+                    return Err(RuleError::OutOfRange);
+                }
+                if scene.actor_acknowledgement.agreement != pending.id {
+                    return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
+                }
+                applied.removed = scene
+                    .roster
+                    .iter()
+                    .filter(|l| {
+                        l.member != record.actor && l.acknowledgement.agreement != pending.id
+                    })
+                    .map(|l| l.member)
+                    .collect();
+                applied.removed.sort_unstable();
+                next.roles.retain(|r| !applied.removed.contains(&r.member));
+                next.agreement = pending;
+                next.accepted = vec![pending.id];
+                next.pending = None;
+                next.drafts.clear();
+                next.keeps_a_facilitator()?;
+            }
+            Act::Expire(seconds) => {
+                if !(EXPIRE_SECONDS_MIN..=EXPIRE_SECONDS_MAX).contains(seconds) {
+                    return Err(RuleError::OutOfRange);
+                }
+                next.numbers.retention_seconds = *seconds;
+            }
+        }
+        Ok(applied)
+    }
+
+    fn admit(
+        &self,
+        scene: Scene<'_>,
+        record: &Record,
+        leaf: &Leaf,
+        named: (MemberKey, Digest, Signature),
+    ) -> Result<(), RuleError> {
+        let (member, acknowledgement, countersignature) = named;
+        let ack = &leaf.acknowledgement;
+        if self.numbers.locked {
+            return Err(RuleError::Locked);
+        }
+        if leaf.member != member || ack.digest() != acknowledgement {
+            return Err(RuleError::NotAcknowledged(AckError::OtherMember));
+        }
+        if scene.roster.iter().any(|l| l.member == member) {
+            return Err(RuleError::AlreadyMember);
+        }
+        if scene.roster.len() >= scene.members_max {
+            return Err(RuleError::Full(scene.members_max));
+        }
+        self.judge_acknowledgement(&scene.room, &member, ack)?;
+        // An admission requires the current version; older ones are valid only for present members.
+        let pending = self.pending.as_ref().map(|p| p.id);
+        if ack.agreement != self.agreement.id && pending != Some(ack.agreement) {
+            return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
+        }
+        ack.judge_dates(record.at).map_err(RuleError::NotAcknowledged)?;
+        let transcript = countersign_transcript(&scene.room, &acknowledgement, record.at);
+        let signed = handshake::verify(&record.actor, &transcript, &countersignature);
+        if !signed {
+            return Err(RuleError::BadSignature);
+        }
+        Ok(())
+    }
+
+    fn take_out(&mut self, scene: Scene<'_>, member: MemberKey) -> Result<(), RuleError> {
+        in_roster(scene, &member)?;
+        self.roles.retain(|r| r.member != member);
+        self.revoked.push(member);
+        if self.revoked.len() > REVOKED_MAX {
+            self.revoked.remove(0);
+        }
+        self.keeps_a_facilitator()
+    }
+
+    fn amend(&mut self, agreement: AgreementRef, change: Change) -> Result<(), RuleError> {
+        if agreement.version != self.next_version() {
+            return Err(RuleError::NotNextVersion);
+        }
+        match change {
+            Change::Initial => return Err(RuleError::OutOfRange),
+            Change::Material => {
+                self.shelve_pending()?;
+                self.pending = Some(agreement);
+            }
+            Change::Editorial => {
+                if self.pending.is_some() || self.accepted.len() >= ACCEPTED_MAX {
+                    return Err(RuleError::OutOfRange);
+                }
+                self.agreement = agreement;
+                self.accepted.push(agreement.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the pending amendment, if any, into a draft.
+    fn shelve_pending(&mut self) -> Result<(), RuleError> {
+        if let Some(AgreementRef { id, version, .. }) = self.pending.take() {
+            self.drafts.push(Draft { id, version });
+        }
+        (self.drafts.len() <= DRAFTS_MAX).then_some(()).ok_or(RuleError::TooManyDrafts)
+    }
+
+    fn keeps_a_facilitator(&self) -> Result<(), RuleError> {
+        let any = self.roles.iter().any(|r| r.role == Role::Facilitator);
+        any.then_some(()).ok_or(RuleError::LastFacilitator)
+    }
+}
+
+fn in_roster<'a>(scene: Scene<'a>, member: &MemberKey) -> Result<&'a Leaf, RuleError> {
+    scene.roster.iter().find(|l| l.member == *member).ok_or(RuleError::NoSuchMember)
+}
+
+fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) -> Result<(), RuleError> {
+    roles.retain(|r| r.member != member);
+    if role != Role::Member {
+        let at = roles.partition_point(|r| r.member < member);
+        roles.insert(at, RoleEntry { member, role });
+    }
+    (roles.len() <= ROLES_MAX).then_some(()).ok_or(RuleError::TooManyRoles)
+}
+
+fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {
+    (text.chars().count() <= chars_max).then_some(()).ok_or(RuleError::TooLong)
+}
+
+/// Maximum ciphertext bytes of a message with so many characters, for the relay to enforce.
+fn payload_bytes_max(chars: u32) -> u32 {
+    /// Maximum CBOR around the text, with the most windows that a message has, and maximum MLS around the padded content.
+    const ENVELOPE_BYTES: usize = 400;
+    const MLS_BYTES: usize = 512;
+    if chars == 0 {
+        return 0;
+    }
+    let content = usize::try_from(chars).unwrap_or(usize::MAX).saturating_mul(4);
+    let padded = PADDING_BUCKETS.into_iter().find(|b| content.saturating_add(ENVELOPE_BYTES) <= *b);
+    padded.map_or(0, |b| u32::try_from(b + MLS_BYTES).unwrap_or(0))
+}
