@@ -97,7 +97,8 @@ pub enum To {
 }
 
 impl To {
-    const ALL: [(&str, Self); 3] = [("room", Self::Room), ("lane", Self::Lane), ("self", Self::Own)];
+    const ALL: [(&str, Self); 3] =
+        [("room", Self::Room), ("lane", Self::Lane), ("self", Self::Own)];
 
     /// Returns the word of the file.
     pub fn as_str(self) -> &'static str {
@@ -113,7 +114,8 @@ impl Exercise {
     pub fn parse(stem: &str, bytes: &[u8]) -> Result<Self, Fault> {
         let file = File::open(bytes)?;
         let toml = file.toml()?;
-        if !toml.contains_key("steps") && (toml.contains_key("items") || toml.contains_key("choices"))
+        if !toml.contains_key("steps")
+            && (toml.contains_key("items") || toml.contains_key("choices"))
         {
             let reason = Reason::OtherForm { is: "a questionnaire", command: "ask" };
             return Err(file.fault(0, reason));
@@ -161,12 +163,7 @@ fn step(number: usize, value: &Value<'_>, who: Who) -> Result<Step, Fault> {
     Ok(Step { act, wait, opens_after })
 }
 
-fn question(
-    step: usize,
-    table: &Table<'_>,
-    ask: &Value<'_>,
-    who: Who,
-) -> Result<Act, Fault> {
+fn question(step: usize, table: &Table<'_>, ask: &Value<'_>, who: Who) -> Result<Act, Fault> {
     let text = ask.text(TEXT)?;
     let to = table.need("to")?.one_of(&To::ALL)?;
     let turn_value = table.get("turn");

@@ -25,7 +25,9 @@ pub struct Fault {
 pub enum Reason {
     #[error("the file is empty")]
     Empty,
-    #[error("the file has {bytes} bytes, and the first {FILE_BYTES_MAX} end here; it may have no more")]
+    #[error(
+        "the file has {bytes} bytes, and the first {FILE_BYTES_MAX} end here; it may have no more"
+    )]
     Huge { bytes: usize },
     #[error("here is a byte that is not UTF-8; save the file as UTF-8")]
     NotUtf8,
@@ -42,7 +44,9 @@ pub enum Reason {
     UnknownKey { table: &'static str, key: String, nearest: &'static str },
     #[error("{table} has no key `{key}`; steps follow each other in the order of the file")]
     Reference { table: &'static str, key: String },
-    #[error("{table} has no key `{key}`; it belongs to {parent}, so move it above the first [[{list}]]")]
+    #[error(
+        "{table} has no key `{key}`; it belongs to {parent}, so move it above the first [[{list}]]"
+    )]
     Misplaced { table: &'static str, key: &'static str, parent: &'static str, list: &'static str },
     #[error("{table} needs `{key}`")]
     Missing { table: &'static str, key: &'static str },
@@ -84,7 +88,9 @@ pub enum Reason {
     SayWith { step: usize, key: &'static str },
     #[error("step {step} goes to {to}; `{key}` is for steps to the room")]
     NotInRoom { step: usize, key: &'static str, to: &'static str },
-    #[error("step {step} is taken in turn, so each answer shows at once and `after_own` has no use")]
+    #[error(
+        "step {step} is taken in turn, so each answer shows at once and `after_own` has no use"
+    )]
     TurnAfterOwn { step: usize },
     #[error("step {step} has a `turn`, and `who` is \"{who}\"")]
     TurnOfNobody { step: usize, who: &'static str },

@@ -27,9 +27,7 @@ pub(crate) struct Kind {
 
 pub(crate) static EXERCISE: Kind = Kind {
     name: "an exercise",
-    keys: &[
-        "id", "title", "language", "minutes", "who", "needs", "evidence", "caution", "steps",
-    ],
+    keys: &["id", "title", "language", "minutes", "who", "needs", "evidence", "caution", "steps"],
     parent: None,
 };
 pub(crate) static STEP: Kind = Kind {
@@ -53,10 +51,30 @@ pub(crate) static MARK: Kind = Kind {
     parent: Some((&QUESTIONNAIRE, "mark")),
 };
 
+const NO_VALUE: &str = "a key needs = and a value";
+
 /// Keys by which other formats let one part refer to another.
 const REFERENCES: [&str; 20] = [
-    "back", "branch", "else", "extends", "for", "from_file", "goto", "if", "import", "include",
-    "includes", "jump", "loop", "next", "repeat", "skip_to", "then", "use", "when", "while",
+    "back",
+    "branch",
+    "else",
+    "extends",
+    "for",
+    "from_file",
+    "goto",
+    "if",
+    "import",
+    "include",
+    "includes",
+    "jump",
+    "loop",
+    "next",
+    "repeat",
+    "skip_to",
+    "then",
+    "use",
+    "when",
+    "while",
 ];
 
 /// The text of a file.
@@ -96,7 +114,14 @@ impl<'i> File<'i> {
     fn syntax(&self, error: &toml::de::Error) -> Fault {
         // Of all errors, only the one about nesting comes without a place.
         let at = error.span().map_or_else(|| self.deepest(), |span| span.start);
-        let fault = self.fault(at, Reason::NotToml { message: plain(error.message()) });
+        // Nothing behind `=` is told as words without quotes, of no length.
+        let nothing = error.span().is_some_and(|span| span.is_empty());
+        let message = if nothing && error.message().starts_with("string values") {
+            NO_VALUE.to_owned()
+        } else {
+            plain(error.message())
+        };
+        let fault = self.fault(at, Reason::NotToml { message });
         let quotes = ['“', '”', '„', '‘', '’', '«', '»'];
         let line = self.text.lines().nth(fault.line - 1).unwrap_or_default();
         // Curly quotes within straight ones are words.
@@ -131,21 +156,34 @@ fn line(bytes: &[u8], at: usize) -> usize {
 
 /// Says the parser's message in the words of somebody who writes no programs.
 fn plain(message: &str) -> String {
+    if message.contains("visible characters") || message.contains("printable characters") {
+        return "here is a control character".to_owned();
+    }
     let said = [
         ("duplicate key", "this key is there twice"),
-        ("string values must be quoted", "words stand in straight quotes, such as \"in turn\""),
+        (
+            "string values must be quoted",
+            "words stand in straight quotes, such as \"in turn\"; numbers, true and false stand without",
+        ),
+        ("invalid boolean", "true and false have small letters"),
         ("invalid basic string", "a quote is not closed on its line"),
         ("invalid literal string", "a quote is not closed on its line"),
         ("invalid multi-line", "three quotes are not closed"),
+        ("missing escaped value", "\\ and this letter mean nothing; type \\\\ for one \\"),
         ("unclosed array table", "]] is missing"),
         ("unclosed table", "] is missing"),
         ("unclosed array", "[ is not closed"),
         ("unclosed inline table", "{ is not closed"),
-        ("missing comma", "a comma is missing"),
+        ("invalid inline table element", "a comma or } is missing"),
+        ("missing comma between key-value", "a comma or } is missing"),
+        ("missing comma", "a comma or ] is missing"),
         ("extra comma", "there is a comma too many"),
-        ("key with no value", "a key needs = and a value"),
-        ("missing assignment", "a key needs = and a value"),
-        ("missing value", "a key needs = and a value"),
+        ("unquoted keys cannot be empty", "a key is missing before ="),
+        ("key with no value", NO_VALUE),
+        ("missing assignment", NO_VALUE),
+        ("missing value", NO_VALUE),
+        ("unexpected key or value", "this line holds more than a key and its value"),
+        ("unexpected leading zero", "a number begins with 0"),
         ("recursion limit", "it is nested too deep"),
         ("cannot recurse", "it is nested too deep"),
     ];
@@ -260,8 +298,11 @@ impl<'f> Value<'f> {
     }
 
     pub(crate) fn time(&self, range: RangeInclusive<Duration>) -> Result<Duration, Fault> {
-        let text =
-            self.value.get_ref().as_str().ok_or_else(|| self.wrong("a time in quotes, such as \"5m\""))?;
+        let text = self
+            .value
+            .get_ref()
+            .as_str()
+            .ok_or_else(|| self.wrong("a time in quotes, such as \"5m\""))?;
         let (key, value) = (self.key, quoted(text));
         match time::parse(text) {
             Some(time) if range.contains(&time) => Ok(time),
@@ -285,8 +326,11 @@ impl<'f> Value<'f> {
     }
 
     pub(crate) fn list(&self, count: RangeInclusive<usize>) -> Result<Vec<Value<'f>>, Fault> {
-        let list: &DeArray<'f> =
-            self.value.get_ref().as_array().ok_or_else(|| self.wrong("a list in [ ]"))?;
+        let list: &DeArray<'f> = self
+            .value
+            .get_ref()
+            .as_array()
+            .ok_or_else(|| self.wrong("a list in [ ], or [[ ]] above each entry"))?;
         if !count.contains(&list.len()) {
             let (from, to) = (*count.start(), *count.end());
             return Err(self.fault(Reason::Count { key: self.key, count: list.len(), from, to }));
@@ -295,7 +339,10 @@ impl<'f> Value<'f> {
     }
 
     /// Returns the parts of an entry such as `["never", 0]`, which `shape` shows.
-    pub(crate) fn parts<const N: usize>(&self, shape: &'static str) -> Result<[Value<'f>; N], Fault> {
+    pub(crate) fn parts<const N: usize>(
+        &self,
+        shape: &'static str,
+    ) -> Result<[Value<'f>; N], Fault> {
         let list = self.value.get_ref().as_array();
         let parts: Vec<_> =
             list.into_iter().flatten().map(|value| Value { value, ..*self }).collect();

