@@ -12,7 +12,7 @@ fn advice_repeats_the_home() {
     let circle = Circle::open(&relay);
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("my files");
-    let typed = format!("--home '{}'", home.display());
+    let typed = format!("--home \"{}\"", home.display());
     let (ben, link) = (Person::at(home.to_str().unwrap()), circle.invite(&[]));
     let at_home = |args: &[&str]| -> Vec<String> {
         let flags = ["--home", home.to_str().unwrap()];
