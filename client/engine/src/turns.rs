@@ -201,13 +201,8 @@ impl Room<'_> {
             What::Words(answer) => *answer,
             _ => None,
         };
-        let entry = floor::Entry {
-            seq: entry.seq,
-            digest: row.digest,
-            at: entry.at,
-            from: row.from,
-            what,
-        };
+        let entry =
+            floor::Entry { seq: entry.seq, digest: row.digest, at: entry.at, from: row.from, what };
         self.floor()?;
         let Some(floor) = &mut self.floor else { return Ok(()) };
         let mut changes = floor.apply(&entry, &members);
