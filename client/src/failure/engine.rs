@@ -326,6 +326,15 @@ fn floor_advice(why: &FloorError) -> &'static str {
         FloorError::Unknown => {
             "Nothing was done. A facilitator's next round or question is known here again."
         }
+        FloorError::ExerciseOn => {
+            "Nothing was done. `hearth exercise ROOM next` goes on with it, `hearth exercise ROOM end` ends it."
+        }
+        FloorError::NoExercise => {
+            "Nothing was done. `hearth exercise ROOM list` lists the exercises; `hearth exercise ROOM opening-round` begins one."
+        }
+        FloorError::NobodyOnDuty => {
+            "Nothing was done. `hearth duty ROOM on 2h` says that you are here."
+        }
         FloorError::TooLate => "Nothing was done. `hearth hands ROOM` shows how it stands now.",
     }
 }

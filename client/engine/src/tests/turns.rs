@@ -222,6 +222,9 @@ fn pause_holds_hands_down() {
 #[test]
 fn newcomer_goes_on_from_recap() {
     let mut world = World::new();
+    // Kept for long, so that nobody who came in is past their doubts by time alone.
+    world.act(FAY, Act::Expire(30 * 86_400));
+    world.show();
     begins(&mut world, &[CLEO, BEN]);
     let mut dee = join(&mut world.rooms[FAY], &mut world.log, "Dee");
     world.show();
