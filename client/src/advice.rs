@@ -2,7 +2,7 @@
 //!
 //! Advice is written once, for the command line, with `ROOM` for the room.
 
-use hearth_text::escape;
+use hearth_text::escape::is_invisible;
 
 use crate::cli::ROOM_COMMANDS;
 
@@ -13,7 +13,7 @@ const PROGRAM: &str = "hearth ";
 
 /// Flags of a command line that the next command needs as well, because they say which profile it is.
 const OF_PROFILE: [&str; 3] = ["--home", "--passphrase-file", "--key-file"];
-/// What a shell takes as it is in a path, beside letters and digits.
+/// What a shell takes as it is in a word, beside letters and digits.
 const PLAIN_SIGNS: &str = "/._-+,:@%=";
 
 /// Returns the flags of a command line that say which profile it is, as they are typed again; empty if none was given.
@@ -28,27 +28,32 @@ pub fn flags_of(words: &[String]) -> String {
         if OF_PROFILE.contains(&flag)
             && let Some(value) = joined.or_else(|| words.next().map(String::as_str))
         {
-            flags.push_str(&format!("{flag} {} ", quoted(flag, value)));
+            flags.push_str(&format!("{flag} {} ", value_of(flag, value)));
         }
     }
     flags
 }
 
-/// Returns a path as it is typed to a shell. A path that no line can hold is named by its kind.
-fn quoted(flag: &str, path: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || PLAIN_SIGNS.contains(c);
+/// Returns the value of a flag as it is typed to a shell. One that no line can hold is named by its kind.
+fn value_of(flag: &str, value: &str) -> String {
     // A backquote would end the command in the advice.
-    let is_strange = |c: char| {
-        c == '`'
-            || c == '\u{fffd}'
-            || escape::one_line(c.encode_utf8(&mut [0; 4])).chars().count() != 1
-    };
-    match path {
-        path if path.chars().any(is_strange) => {
-            if flag == "--home" { "DIR" } else { "FILE" }.to_owned()
+    let is_strange = |c: char| matches!(c, '`' | '\u{fffd}') || c.is_control() || is_invisible(c);
+    match (value.chars().any(is_strange), flag) {
+        (true, "--home") => "DIR".to_owned(),
+        (true, _) => "FILE".to_owned(),
+        (false, _) => shell_word(value),
+    }
+}
+
+/// Returns a word as it is typed to a shell.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || PLAIN_SIGNS.contains(c);
+    match word {
+        word if !word.is_empty() && word.chars().all(is_plain) => word.to_owned(),
+        word if word.contains(['$', '`', '\\', '"', '!']) => {
+            format!("'{}'", word.replace('\'', r"'\''"))
         }
-        path if !path.is_empty() && path.chars().all(is_plain) => path.to_owned(),
-        path => format!("'{}'", path.replace('\'', r"'\''")),
+        word => format!("\"{word}\""),
     }
 }
 
@@ -164,12 +169,13 @@ mod tests {
             assert_eq!(flags_of(&words), flags, "{line}");
         }
         for (path, typed) in [
-            ("my files/me", "'my files/me'"),
+            ("my files/me", "\"my files/me\""),
             ("$HOME", "'$HOME'"),
-            ("Zoë's", r"'Zoë'\''s'"),
+            ("Zoë's", "\"Zoë's\""),
+            ("Zoë's $1", r"'Zoë'\''s $1'"),
             ("a`b", "DIR"),
             ("a\nb", "DIR"),
-            ("", "''"),
+            ("", "\"\""),
         ] {
             let words = ["hearth", "--home", path].map(str::to_owned);
             assert_eq!(flags_of(&words), format!("--home {typed} "));

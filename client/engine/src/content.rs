@@ -411,7 +411,7 @@ mod tests {
         let head = |seen| Head { id: MessageId(ID), counter: 9, seen };
         let had = Seen { seq: Seq(7), digest: Digest([6; 32]), windows: Vec::new() };
         for (content, format, body, seen) in [
-            (known(&[0x82, 5, 0x81, 0xa1, 1, 2]), 2, Some(5), Some(had.clone())),
+            (known(&[0x82, 14, 0x81, 0xa1, 1, 2]), 2, Some(14), Some(had.clone())),
             (known(&[0x82, 0x1a, 0, 1, 0, 0, 0x80]), 2, Some(65_536), Some(had)),
             (bytes(3, &[3], &[]), 3, None, None),
             (bytes(5, &[0x19, 1, 0], &[0xa1, 1, 0x80, 0xf5]), 256, None, None),

@@ -359,7 +359,6 @@ impl Row {
 }
 
 /// Content of a row.
-#[expect(clippy::large_enum_variant, reason = "rows are read a page at a time")]
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum RowContent {
     /// A text message.

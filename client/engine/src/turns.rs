@@ -193,12 +193,10 @@ impl Room<'_> {
             // What a pause stops is not said.
             (_, Some(What::Words(_) | What::Op(_))) if !self.may_say(row)? => What::Other,
             (_, Some(what)) if counts => what,
-            _ if row.notices.iter().any(|n| matches!(n, Notice::Unreadable | Notice::NotMine)) => {
-                What::Hole
-            }
+            // Sent with this profile's key and lost here; the others read it.
+            _ if row.notices.contains(&Notice::NotMine) => What::Hole,
             _ => What::Other,
         };
-        let gap = row.notices.iter().any(|n| matches!(n, Notice::Gap(_) | Notice::Missing { .. }));
         let answer = match &what {
             What::Words(answer) => *answer,
             _ => None,
@@ -208,7 +206,6 @@ impl Room<'_> {
             digest: row.digest,
             at: entry.at,
             from: row.from,
-            gap,
             what,
         };
         self.floor()?;

@@ -314,11 +314,11 @@ impl Room<'_> {
         row: &mut Row,
         text: String,
         to: Option<Ref>,
-        topic: Option<String>,
+        topic: Option<&str>,
     ) {
         row.content = RowContent::Text(text);
         row.talk.reply = to.filter(|to| to.seq < row.seq);
-        row.talk.topic = topic.as_deref().and_then(shortened);
+        row.talk.topic = topic.and_then(shortened);
     }
 
     /// Takes a reaction. One to what is retracted or not here changes nothing.

@@ -28,6 +28,7 @@ use super::{
     socket,
 };
 use crate::{
+    advice::shell_word,
     cli::{AgreementCommand, Join},
     failure::{DECLINED, Failure, clock_wrong, exit, text_missing},
     show::{self, Output},
@@ -475,7 +476,8 @@ const ACKNOWLEDGE_LATER: &str =
 
 /// Nobody is put out of a room, and no change of meaning passes as wording, because a flag was forgotten.
 fn kind_missing(room: &str, file: &std::path::Path) -> Failure {
-    let command = format!("hearth agreement amend {room} {}", file.display());
+    let file = shell_word(&file.display().to_string());
+    let command = format!("hearth agreement amend {} {file}", shell_word(room));
     Failure::usage(
         "the change is called neither material nor editorial",
         format!(

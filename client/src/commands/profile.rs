@@ -89,7 +89,11 @@ pub(super) fn receipt(context: &Context, room: &str, file: Option<&Path>) -> Res
         "version": receipt.acknowledgement.version,
         "receipt": text,
     });
-    Ok(context.out.say(&object, text.trim_end())?)
+    // It is copied from the screen as well, so that no line of it is broken.
+    match context.out.is_json() {
+        true => Ok(context.out.say(&object, "")?),
+        false => Ok(context.out.line(text.trim_end())?),
+    }
 }
 
 /// The file is something else: a scan, a letter, half a download.

@@ -155,7 +155,13 @@ impl Steward {
                 }
             }
         };
-        timeout(OUT_WAIT, known).await.ok().flatten().unwrap_or(failure)
+        let known = timeout(OUT_WAIT, known).await.ok().flatten();
+        // The view may have changed behind the last event.
+        let standing = self.shell.view().standing.clone();
+        known.unwrap_or_else(|| match standing {
+            Standing::Member => failure,
+            standing => not_inside(&standing),
+        })
     }
 
     /// Prints a line for each thing that came due and that this steward did: an agreement put in force, a departure carried out.

@@ -12,6 +12,7 @@ use super::{
     slip::{alias_of, listed, mistake},
 };
 use crate::{
+    advice::shell_word,
     cli::{Cli, Entry, ROOM_COMMANDS},
     failure::Failure,
     text::nearest,
@@ -165,20 +166,8 @@ fn example_of(entry: &Entry, rest: &[&str]) -> String {
     {
         (*name).clone_into(first);
     }
-    let words = words.iter().map(|word| format!(" {}", quoted(word)));
+    let words = words.iter().map(|word| format!(" {}", shell_word(word)));
     format!("{} {room}{}", entry.name, words.collect::<String>())
-}
-
-/// Returns a word as it is typed to a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:,%@+=".contains(c);
-    match word {
-        word if !word.is_empty() && word.chars().all(is_plain) => word.to_owned(),
-        word if word.contains(['$', '`', '\\', '"', '!']) => {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-        word => format!("\"{word}\""),
-    }
 }
 
 #[cfg(test)]

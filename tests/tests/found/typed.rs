@@ -12,7 +12,7 @@ fn advice_repeats_the_home() {
     let circle = Circle::open(&relay);
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("my files");
-    let typed = format!("--home '{}'", home.display());
+    let typed = format!("--home \"{}\"", home.display());
     let (ben, link) = (Person::at(home.to_str().unwrap()), circle.invite(&[]));
     let at_home = |args: &[&str]| -> Vec<String> {
         let flags = ["--home", home.to_str().unwrap()];
@@ -84,6 +84,9 @@ fn plain_typing_puts_lock_off() {
         words.push('x');
         chat.types("x");
         wait_until("the key", || chat.screen().matches('x').count() >= words.len());
+        // A person's pace: the terminal holds a line of 4 KiB.
+        let pressed = std::time::Instant::now();
+        wait_until("the next key", || pressed.elapsed() > std::time::Duration::from_millis(150));
     }
     assert!(chat.sees("Backspace no longer reaches"), "{}", chat.screen());
     assert!(!chat.sees("-- locked"), "{}", chat.screen());

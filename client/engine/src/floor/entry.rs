@@ -21,8 +21,6 @@ pub struct Entry {
     pub at: Millis,
     /// The sender; `None` if unknown.
     pub from: Option<MemberKey>,
-    /// Whether the entry shows that an earlier one is withheld from this reader.
-    pub gap: bool,
     /// What it is to the floor.
     pub what: What,
 }
@@ -48,10 +46,12 @@ pub enum What {
     /// A moderator's view of the floor.
     #[n(5)]
     Recap(#[n(0)] Recap),
-    /// Anything else that every reader reads alike: a commit, a reaction, a malformed message, one of a later version.
+    /// Anything else that every reader reads alike: a commit, a reaction, an edit, a malformed message, one of a later version, one
+    /// that does not decrypt. None is a hole, because any member can send one, and would end every round with it; so can a member
+    /// make their counter jump.
     #[n(6)]
     Other,
-    /// A tombstone, or an entry that others may have read and this reader cannot.
+    /// A tombstone, or an entry that this reader lost: others may have read it.
     #[n(7)]
     Hole,
 }

@@ -68,7 +68,7 @@ impl Floor {
         self.fold.expire(at, members, &mut out);
         self.age(at, members);
         let before = Seq(entry.seq.0.saturating_sub(1));
-        if entry.gap || before > self.seq {
+        if before > self.seq {
             self.lose(before, at, &mut out);
         }
         (self.seq, self.at) = (entry.seq, at);

@@ -122,7 +122,7 @@ impl Room<'_> {
             }
             Body::Say { text, reply, topic } => {
                 self.heard = Some(What::Words(None));
-                self.take_say(row, text, reply, topic);
+                self.take_say(row, text, reply, topic.as_deref());
             }
             Body::Floor(op) => {
                 self.heard = Some(What::Op(op.clone()));

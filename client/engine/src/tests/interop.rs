@@ -156,7 +156,7 @@ fn later_versions_are_told_once_each() {
         assert_eq!((row.notices, row.name.as_str()), (vec![], "Mal"), "{format} {body}");
         row.content
     };
-    for (format, body) in [(2, 27), (2, 99), (3, 27), (4, 0), (1, 0)] {
+    for (format, body) in [(2, 29), (2, 99), (3, 29), (4, 0), (1, 0)] {
         assert_eq!(posts_later(&mut world, format, body, false), RowContent::Unknown);
         for marked in [true, false] {
             assert_eq!(posts_later(&mut world, format, body, marked), RowContent::Nothing);

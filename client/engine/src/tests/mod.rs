@@ -21,6 +21,7 @@ mod order;
 mod rules;
 mod stream;
 mod talk;
+mod turns;
 mod waiting;
 mod words;
 mod world;

@@ -11,7 +11,7 @@ use hearth_protocol::{
 use super::{world::*, *};
 use crate::{
     EngineError,
-    block::Block,
+    block::{Block, Stop},
     policy::{Act, Category},
     state::{Held, Notice},
 };
@@ -344,7 +344,7 @@ fn block_is_the_relays() {
     let mut world = World::new();
     let (soon, later) = (NOW.plus(1_000), NOW.plus(2_000));
     let block = |world: &mut World, who: usize, at| world.rooms[who].block(at).unwrap();
-    let until = |why, until| Some(Block { why, until: Some(until) });
+    let until = |why, until| Some(Block { why: Stop::Refused(why), until: Some(until) });
     assert_eq!(block(&mut world, BEN, NOW), None);
     // A minute of Monday; NOW is a Friday.
     let hours = Hours {
@@ -353,7 +353,7 @@ fn block_is_the_relays() {
     };
     let opens = hours.next_opening(NOW);
     world.act(FAY, Act::Hours { text: "evenings".into(), hours: Some(hours) });
-    let closed = |until| Some(Block { why: RejectCode::Closed, until });
+    let closed = |until| Some(Block { why: Stop::Refused(RejectCode::Closed), until });
     assert_eq!(block(&mut world, BEN, NOW), closed(opens));
     world.act(FAY, Act::Door(Door::Closed));
     assert_eq!(block(&mut world, BEN, NOW), closed(None));

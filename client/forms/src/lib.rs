@@ -1,0 +1,51 @@
+//! Files of exercises and questionnaires: bytes in, a value or a located fault out.
+//!
+//! An [`Exercise`] is steps that a facilitator leads a room through. A [`Questionnaire`] is questions that a member answers for
+//! the facilitators. Both are TOML, written by facilitators, so each [`Fault`] names the line and says in plain words what is
+//! wrong there. `docs/exercises.md` describes the files; [`catalogue`] holds those that come with the program.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod catalogue;
+mod exercise;
+mod fault;
+mod file;
+mod questionnaire;
+mod time;
+mod words;
+
+pub use catalogue::{Catalogue, catalogue, source};
+pub use exercise::{Act, Exercise, Step, To, Who};
+pub use fault::{Fault, Reason};
+pub use questionnaire::{
+    AnswerError, Answers, Band, Choice, Course, Mark, Questionnaire, Score, Sum, ToMember,
+};
+
+/// Bytes of one file.
+pub const FILE_BYTES_MAX: usize = 64 * 1024;
+/// Characters of a text that members read.
+pub const TEXT_CHARS_MAX: usize = 1000;
+/// Characters of a title, a choice, or the name of a band.
+pub const LABEL_CHARS_MAX: usize = 80;
+/// Characters of an id.
+pub const ID_CHARS_MAX: usize = 40;
+/// Steps of an exercise.
+pub const STEPS_MAX: usize = 20;
+/// Minutes of an exercise; a round in a room lasts at most 12 hours.
+pub const MINUTES_MAX: u32 = 720;
+/// Choices of a questionnaire.
+pub const CHOICES_MAX: usize = 10;
+/// Items of a questionnaire.
+pub const ITEMS_MAX: usize = 50;
+/// Bands of a questionnaire.
+pub const BANDS_MAX: usize = 20;
+/// Highest score of a choice.
+pub const SCORE_MAX: u32 = 1000;
+/// The keys of every kind of table, in the order in which the documentation lists them.
+pub const KEYS: [(&str, &[&str]); 5] = [
+    (file::EXERCISE.name, file::EXERCISE.keys),
+    (file::STEP.name, file::STEP.keys),
+    (file::QUESTIONNAIRE.name, file::QUESTIONNAIRE.keys),
+    (file::SCORE.name, file::SCORE.keys),
+    (file::MARK.name, file::MARK.keys),
+];

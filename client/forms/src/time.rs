@@ -1,0 +1,90 @@
+//! Lengths of time, as the commands take them.
+
+use std::time::Duration;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// Units from large to small, with their names and seconds.
+const UNITS: [(&[&str], u64); 5] = [
+    (&["w", "wk", "wks", "week", "weeks"], 7 * DAY),
+    (&["d", "day", "days"], DAY),
+    (&["h", "hr", "hrs", "hour", "hours"], HOUR),
+    (&["m", "min", "mins", "minute", "minutes"], MINUTE),
+    (&["s", "sec", "secs", "second", "seconds"], 1),
+];
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const TEN_SECONDS: Duration = Duration::from_secs(10);
+pub(crate) const ONE_HOUR: Duration = Duration::from_secs(HOUR);
+pub(crate) const NINETY_DAYS: Duration = Duration::from_secs(90 * DAY);
+
+/// Parses `90s`, `30m`, `2h30m`, `10 min` or `1 hour and 30 minutes`: whole numbers, larger units first, each unit once.
+/// `None` for anything else; a number past all bounds is the longest time.
+pub(crate) fn parse(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut units = UNITS.iter();
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0)?;
+        let (number, after) = rest.split_at(digits);
+        // Digits that do not fit are a number past all bounds.
+        let number: u64 = number.parse().unwrap_or(u64::MAX);
+        let after = after.trim_start();
+        let end = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        // Searching on from the last unit refuses 30m2h and 5m5m.
+        let is_this = |names: &[&str]| names.iter().any(|name| unit.eq_ignore_ascii_case(name));
+        let (_, factor) = units.find(|(names, _)| is_this(names))?;
+        total = total.saturating_add(number.saturating_mul(*factor));
+        rest = after.trim_start();
+        rest = rest.strip_prefix("and ").map_or(rest, str::trim_start);
+    }
+    (units.len() < UNITS.len()).then_some(Duration::from_secs(total))
+}
+
+/// Renders a bound of a length of time, which is whole in one unit.
+pub(crate) fn words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (count, unit) = match seconds {
+        s if s >= DAY && s % DAY == 0 => (s / DAY, "d"),
+        s if s >= HOUR && s % HOUR == 0 => (s / HOUR, "h"),
+        s if s >= MINUTE && s % MINUTE == 0 => (s / MINUTE, "m"),
+        s => (s, "s"),
+    };
+    format!("{count}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_parse() {
+        for (text, seconds) in [
+            ("90s", 90),
+            (" 10M ", 600),
+            ("7d", 7 * DAY),
+            ("2h30m", 9000),
+            ("2h 30m", 9000),
+            ("10 min", 600),
+            ("5 Minutes", 300),
+            ("1 hour and 30 minutes", 5400),
+            ("1w2d", 9 * DAY),
+        ] {
+            assert_eq!(parse(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(parse("99999999999999999999d"), Some(Duration::from_secs(u64::MAX)));
+    }
+
+    #[test]
+    fn other_lengths_are_refused() {
+        for text in [
+            "", " ", "m", "30", "1.5h", "-5m", "+5m", "30m2h", "5m5m", "2h30", "５m", "1é",
+            "10 mn", "soon", "18:00", "5 min ok", "5m and", "and 5m",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}
