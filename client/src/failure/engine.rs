@@ -111,7 +111,7 @@ impl From<&EngineError> for Failure {
                 exit::REFUSED,
                 "not_author",
                 message,
-                "Nothing was done. You can retract or change your own messages only; ask a facilitator about others.",
+                "Nothing was done: you can retract or change your own messages only. Ask a facilitator to retract it.",
             ),
             EngineError::NoWords(_) => Self::new(
                 exit::REFUSED,
