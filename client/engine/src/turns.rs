@@ -9,7 +9,7 @@ use super::{
     content::{Body, Ref},
     error::EngineError,
     floor::{
-        self, Ask, Asked, Change, Close, Floor, Form, Members, Op, Verdict, What,
+        self, Ask, Asked, Change, Floor, Form, Members, Op, Verdict, What,
         wire::{ORDER_MAX, TOPIC_CHARS_MAX},
     },
     policy::{Leaf, RuleError},
@@ -479,7 +479,7 @@ impl Room<'_> {
         if !ask.is_bounded() || ask.text.is_empty() {
             return Err(FloorError::Size.into());
         }
-        self.queue(Body::Ask(ask), Vec::new(), now)
+        self.queue(ask.into(), Vec::new(), now)
     }
 
     /// Returns a question that is open, by the place of its entry in the relay's log.
@@ -510,7 +510,7 @@ impl Room<'_> {
         if !asked.content().offers(choice) {
             return Err(FloorError::NoSuchOption.into());
         }
-        let answer = Body::Answer { ask: asked.ask, choice: Some(choice), text: None };
+        let answer = Body::Answer { ask: asked.ask, choice: Some(choice), text: None, salt: None };
         self.queue(answer, Vec::new(), now)
     }
 
@@ -521,7 +521,7 @@ impl Room<'_> {
     pub fn queue_close(&mut self, ask: Seq, now: Millis) -> Result<MessageId> {
         self.check_moderates()?;
         let ask = self.asked(ask)?.ask;
-        self.queue(Body::Close(Close { ask, ballots: None }), Vec::new(), now)
+        self.queue(Body::Close { ask, ballots: None }, Vec::new(), now)
     }
 
     /// Takes a moderator's word that they are here for the room, or no longer.
@@ -608,7 +608,7 @@ impl Room<'_> {
             return Ok(None);
         }
         let recap = self.floor()?.live().filter(|recap| !recap.state.is_empty());
-        recap.map(|recap| self.queue(Body::Recap(recap), Vec::new(), now)).transpose()
+        recap.map(|recap| self.queue(recap.into(), Vec::new(), now)).transpose()
     }
 
     /// Returns the order of a round: those who can hold a turn and do not moderate.
