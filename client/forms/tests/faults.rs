@@ -611,12 +611,12 @@ fn ids_and_languages_are_checked() {
 
 #[test]
 fn other_form_is_named() {
-    let said = "line 1: this file is a questionnaire; `hearth ask ROOM FILE` takes it";
+    let said = "line 1: this file is a questionnaire, not an exercise";
     assert_eq!(exercise(FORM.as_bytes()), said);
     for part in ["items = []", "choices = []"] {
         assert_eq!(exercise(part.as_bytes()), said);
     }
-    let said = "line 1: this file is an exercise; `hearth exercise ROOM FILE` takes it";
+    let said = "line 1: this file is an exercise, not a questionnaire";
     assert_eq!(form(EXERCISE.as_bytes()), said);
 }
 
