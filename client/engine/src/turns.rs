@@ -362,6 +362,20 @@ impl Room<'_> {
         self.queue_op(Op::Move { round, turn }, now)
     }
 
+    /// Queues the end of the own turn. A moderator who types it by mistake ends nobody else's.
+    ///
+    /// # Errors
+    /// [`FloorError::NoRound`], [`FloorError::NotYourTurn`]; see [`EngineError`].
+    pub fn queue_done(&mut self, now: Millis) -> Result<MessageId> {
+        let me = self.me();
+        let floor = self.floor()?;
+        this_round(floor)?;
+        if floor.holder() != Some(me) {
+            return Err(FloorError::NotYourTurn.into());
+        }
+        self.queue_move(now)
+    }
+
     /// Queues the beginning of a round.
     ///
     /// # Errors
