@@ -206,6 +206,7 @@ impl Room<'_> {
         self.floor()?;
         let Some(floor) = &mut self.floor else { return Ok(()) };
         let mut changes = floor.apply(&entry, &members);
+        hide_ignored(row, &changes);
         self.take_changes(row, &mut changes)?;
         if let Some(answer) = answer {
             self.take_answer(row, answer, &changes, &members)?;
@@ -616,6 +617,23 @@ impl Room<'_> {
             | floor::Why::NotModerating
             | floor::Why::RecapPlace => FloorError::TooLate,
         }))
+    }
+}
+
+/// Takes from a row what the floor ignored: nobody reads of a round, a question or a vote that there is none of.
+fn hide_ignored(row: &mut Row, changes: &[Change]) {
+    let has = |wanted: fn(&Change) -> bool| changes.iter().any(wanted);
+    let counts = match row.content {
+        RowContent::Floor(Some(Op::Start { .. })) => has(|c| matches!(c, Change::Began { .. })),
+        RowContent::Asked(_) => has(|c| matches!(c, Change::AskOpened)),
+        // A vote in what this reader did not see asked may count.
+        RowContent::Vote { .. } => {
+            !has(|c| matches!(c, Change::Ignored(why) if *why != floor::Why::Unknown))
+        }
+        _ => true,
+    };
+    if !counts {
+        row.content = RowContent::Floor(None);
     }
 }
 

@@ -46,7 +46,7 @@ use Does::{Comes, Goes, Joins, Types};
 /// Members with a turn, in the order of the roster.
 const NAMES: [&str; 7] = ["Gil", "Ben", "Cleo", "Dee", "Eli", "Hana", "Omar"];
 
-const YOURS: &str = "-- It is your turn. Take your time. /done ends your turn, /pass lets it go by.";
+const YOURS: &str = "-- It is your turn. Take your time. `/done` ends your turn, `/pass` lets it go by.";
 const PASSED: &str = "You passed. That is always fine.";
 
 #[rustfmt::skip]
@@ -60,7 +60,7 @@ const EVENING: &[Row] = &[
     Row("Ben", Types("I slept badly. I want time for Sunday."), &[(All, "Ben: I slept badly. I want time for Sunday.  [ID]")]),
     Row("Ben", Types("/done"), &[(But(&["Cleo"]), "-- Next: Cleo."), (Only(&["Cleo"]), YOURS)]),
     Row("Cleo", Types("/pass"), &[(Told, PASSED), (But(&["Dee"]), "-- Next: Dee."), (Only(&["Dee"]), YOURS)]),
-    Row("Hana", Types("I know that kind of night."), &[(Told, "-- Kept for your turn: “I know that kind of night.” Only you see it.…")]),
+    Row("Hana", Types("I know that kind of night."), &[(Told, "-- it is Dee's turn. Kept for your turn: only you see it.…")]),
     Row("Dee", Types("Tired. I don't need time today."), &[(All, "Dee: Tired. I don't need time today.  [ID]")]),
     Row("Dee", Types("/done"), &[(But(&["Eli"]), "-- Next: Eli."), (Only(&["Eli"]), YOURS)]),
     Row("Dee", Goes, &[]),
@@ -99,7 +99,7 @@ const EVENING: &[Row] = &[
     // 19:30
     Row("Fay", Types("/prompt What was it like to watch? One sentence. Passing is fine. --after-own"), &[
         (All, "-- Fay asks: What was it like to watch? One sentence. Passing is fine."),
-        (All, "   /answer #N WORDS answers. You see the others' answers after your own."),
+        (All, "   `/answer #N WORDS` answers. You see the others' answers after your own."),
     ]),
     Row("Cleo", Types("/answer My stomach hurt."), &[
         (Only(&["Cleo", "Fay", "Gil"]), "Cleo: My stomach hurt.  [ID]"),
@@ -119,7 +119,7 @@ const EVENING: &[Row] = &[
         (All, "-- Fay asks: When shall we meet next?"),
         (All, "   1  Thursday at seven"),
         (All, "   2  Friday at six"),
-        (All, "   /vote #N 1 votes; everybody sees who votes for what."),
+        (All, "   `/vote #N 1` votes; everybody sees who votes for what."),
     ]),
     Row("Hana", Types("/vote 1"), &[(All, "-- Hana votes: Thursday at seven")]),
     Row("Omar", Types("/vote friday at six"), &[(All, "-- Omar votes: Friday at six")]),
