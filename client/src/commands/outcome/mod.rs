@@ -26,7 +26,7 @@ use crate::{
 pub(super) use self::{
     listing::{knocks, log, outbox, verify, who},
     status::status,
-    turns::{asks, turns},
+    turns::{asks, exercises, guided, turns},
 };
 
 /// Held messages that are quoted at once.
