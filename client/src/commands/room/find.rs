@@ -100,17 +100,23 @@ impl Shell {
 
     /// Takes a question from the front of what was typed, if one is named there or only one is open; returns its place in the
     /// relay's log and the words behind it.
-    pub(super) fn open_ask(&self, args: &[String]) -> Result<(Seq, String)> {
-        let (asked, words) = self.open_one(args, |_| true)?;
+    pub(super) async fn open_ask(&self, args: &[String]) -> Result<(Seq, String)> {
+        let (asked, words) = self.open_one(args, |_| true).await?;
         Ok((asked.ask.seq, words))
     }
 
     /// Does the same with an open poll.
-    pub(super) fn open_poll(&self, args: &[String]) -> Result<(Asked, String)> {
-        self.open_one(args, |asked| asked.form == Form::Poll)
+    pub(super) async fn open_poll(&self, args: &[String]) -> Result<(Asked, String)> {
+        self.open_one(args, |asked| asked.form == Form::Poll).await
     }
 
-    fn open_one(&self, args: &[String], fits: fn(&Asked) -> bool) -> Result<(Asked, String)> {
+    async fn open_one(
+        &self,
+        args: &[String],
+        fits: fn(&Asked) -> bool,
+    ) -> Result<(Asked, String)> {
+        // It may have been asked since this profile was here last.
+        self.ask(Command::Refresh).await?;
         let view = self.view();
         let named = args.first().and_then(|first| first.strip_prefix('#')?.parse().ok());
         let open = || view.floor.asks.iter().filter(|asked| fits(asked));
