@@ -122,6 +122,14 @@ pub enum WhenError {
         "hours end with the name of a time zone, such as Europe/Paris, America/New_York or UTC"
     )]
     Zone,
+    /// No hours of the day.
+    #[error(
+        "quiet hours go from one time of the day to another, such as 22-07 or 22:30-7:15, or \"off\""
+    )]
+    Quiet,
+    /// No moment to come.
+    #[error("a time to come is a length of time, such as 2h, or a time of the day, such as 18:30")]
+    Until,
     /// More intervals than the wire takes.
     #[error("hours have at most {HOURS_WINDOWS_MAX} intervals in a week")]
     TooManyIntervals,
@@ -477,6 +485,64 @@ fn parse_minute(text: &str) -> Result<u16, WhenError> {
         total if minute < 60 && total <= MINUTES_PER_DAY => Ok(total),
         _ => Err(WhenError::Hours),
     }
+}
+
+/// Parses `22-07` or `22:30-7:15` into minutes since midnight, or `None` for "off".
+///
+/// # Errors
+/// Names what is accepted.
+pub fn parse_quiet(text: &str) -> Result<Option<(u16, u16)>, WhenError> {
+    if is_off(text) {
+        return Ok(None);
+    }
+    let (from, to) = text.split_once(['-', '\u{2013}']).ok_or(WhenError::Quiet)?;
+    let minute = |text: &str| {
+        let text = text.trim();
+        let minute = if text.contains(':') {
+            parse_minute(text)
+        } else {
+            parse_minute(&format!("{text}:00"))
+        };
+        minute.map(|minute| minute % MINUTES_PER_DAY).map_err(|_| WhenError::Quiet)
+    };
+    let (from, to) = (minute(from)?, minute(to)?);
+    if from == to { Err(WhenError::Quiet) } else { Ok(Some((from, to))) }
+}
+
+/// Renders minutes since midnight: `22:00`.
+pub fn of_day(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// Returns the minutes since midnight by this computer's clock and zone.
+pub fn minute_of_day() -> u16 {
+    let now = jiff::Zoned::now();
+    u16::try_from(i32::from(now.hour()) * 60 + i32::from(now.minute())).unwrap_or(0)
+}
+
+/// Parses a moment to come: a length of time from now, or a time of the day, with or without "until".
+///
+/// # Errors
+/// Names what is accepted.
+pub fn parse_until(text: &str, now: Millis, zone: &TimeZone) -> Result<Millis, WhenError> {
+    let text = text.trim();
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let text = match MOMENTS.iter().any(|word| first.eq_ignore_ascii_case(word)) {
+        true => text.get(first.len()..).unwrap_or_default().trim(),
+        false => text,
+    };
+    if let Ok(time) = parse_duration(text) {
+        return Ok(now.plus(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
+    }
+    let minute = parse_minute(text).map_err(|_| WhenError::Until)? % MINUTES_PER_DAY;
+    let today = timestamp(now).ok_or(WhenError::Until)?.to_zoned(zone.clone());
+    let at = |day: jiff::civil::Date| {
+        let (hour, minute) = (i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?);
+        let at = day.at(hour, minute, 0, 0).to_zoned(zone.clone()).ok()?;
+        u64::try_from(at.timestamp().as_millisecond()).ok().map(Millis)
+    };
+    let moments = [Some(today.date()), today.date().tomorrow().ok()].into_iter().flatten();
+    moments.filter_map(at).find(|at| *at > now).ok_or(WhenError::Until)
 }
 
 /// Adds one day's interval, in two parts where it passes the end of the week.
