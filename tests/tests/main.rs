@@ -42,6 +42,7 @@ mod soak;
 mod storm;
 mod story;
 mod supply_chain;
+mod talk;
 mod terminal;
 mod trace;
 mod world;

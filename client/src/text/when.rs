@@ -734,6 +734,51 @@ mod tests {
     }
 
     #[test]
+    fn quiet_hours_parse() {
+        for (text, minutes) in [
+            ("22-07", (22 * 60, 7 * 60)),
+            ("22:30 - 7:15", (22 * 60 + 30, 7 * 60 + 15)),
+            ("0\u{2013}24:00", (0, 0)),
+            ("22-24", (22 * 60, 0)),
+        ] {
+            let parsed = parse_quiet(text);
+            match minutes.0 == minutes.1 {
+                true => assert_eq!(parsed, Err(WhenError::Quiet), "{text}"),
+                false => assert_eq!(parsed, Ok(Some(minutes)), "{text}"),
+            }
+        }
+        assert_eq!(parse_quiet("off"), Ok(None));
+        for text in
+            ["", "22", "22-", "-7", "22-7-8", "25-7", "22:60-7", "2200-0700", "night", "7-7"]
+        {
+            assert_eq!(parse_quiet(text), Err(WhenError::Quiet), "{text}");
+        }
+        assert_eq!(of_day(7 * 60 + 5), "07:05");
+    }
+
+    #[test]
+    fn moments_to_come_parse() {
+        // Tue 24 Nov 2026 17:05 in Paris.
+        let paris = TimeZone::get("Europe/Paris").unwrap();
+        let now = Millis(1_795_536_300_000);
+        assert_eq!(moment(now, now, &paris), "17:05");
+        for (text, at) in [
+            ("2h", "19:05"),
+            ("18:30", "18:30"),
+            ("until 18:30", "18:30"),
+            ("17:05", "Wed 25 Nov 17:05"),
+            ("9:00", "Wed 25 Nov 09:00"),
+            ("24:00", "Wed 25 Nov 00:00"),
+        ] {
+            let until = parse_until(text, now, &paris);
+            assert_eq!(until.map(|until| moment(until, now, &paris)), Ok(at.to_owned()), "{text}");
+        }
+        for text in ["", "soon", "25:00", "18", "until", "18:30 today"] {
+            assert_eq!(parse_until(text, now, &paris), Err(WhenError::Until), "{text}");
+        }
+    }
+
+    #[test]
     fn rates_parse() {
         assert_eq!(parse_rate("20 a day"), Ok(Some(20)));
         assert_eq!(parse_rate("20 per day"), Ok(Some(20)));

@@ -187,6 +187,7 @@ pub fn calls(text: &str, name: &Look, others: &[Look]) -> bool {
     begins.take(CALLS_MAX).any(|(at, sign)| {
         let called = text.get(at + sign.len()..).unwrap_or_default();
         let line = called.lines().next().unwrap_or_default();
+        let line = if line.starts_with(char::is_whitespace) { "" } else { line };
         let ends = line.char_indices().take(NAME_CHARS_MAX).filter_map(|(at, c)| {
             let end = at + c.len_utf8();
             let next = line.get(end..).and_then(|rest| rest.chars().next());
