@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hearth_engine::{
+    block::Stop,
     policy::Act,
     state::{Held, RowContent},
 };
@@ -49,7 +50,7 @@ impl Handle {
     }
 
     /// Waits until something is over, and returns what.
-    async fn over(&mut self) -> RejectCode {
+    async fn over(&mut self) -> Stop {
         loop {
             match self.events.next().await {
                 Some(Heard::Told(told)) => {
@@ -123,10 +124,13 @@ fn pause_end_is_told_on_time() {
     with_handle(async |fay, ben| {
         let begun = Instant::now();
         pauses(fay, 10 * MINUTE).await;
-        ben.sees(|view| view.blocked.is_some_and(|block| block.why == RejectCode::Paused)).await;
+        ben.sees(|view| {
+            view.blocked.is_some_and(|block| block.why == Stop::Refused(RejectCode::Paused))
+        })
+        .await;
         ben.is_held("first", RejectCode::Paused).await;
         ben.is_held("second", RejectCode::Paused).await;
-        assert_eq!(ben.over().await, RejectCode::Paused);
+        assert_eq!(ben.over().await, Stop::Refused(RejectCode::Paused));
         let lasted = begun.elapsed();
         let span = Duration::from_millis(10 * MINUTE);
         assert!(lasted >= span && lasted < span + Duration::from_secs(5), "{lasted:?}");
@@ -152,14 +156,14 @@ fn end_by_record_is_told() {
         pauses(fay, 10 * MINUTE).await;
         ben.is_held("paused", RejectCode::Paused).await;
         acts(fay, Act::Resume).await;
-        assert_eq!(ben.over().await, RejectCode::Paused);
+        assert_eq!(ben.over().await, Stop::Refused(RejectCode::Paused));
         acts(fay, Act::Door(Door::Closed)).await;
         ben.is_held("closed", RejectCode::Closed).await;
         // Another hour changes nothing, because no time ends it.
         let early = timeout(Duration::from_hours(1), ben.over()).await;
         assert!(early.is_err(), "{early:?}");
         acts(fay, Act::Door(Door::Open)).await;
-        assert_eq!(ben.over().await, RejectCode::Closed);
+        assert_eq!(ben.over().await, Stop::Refused(RejectCode::Closed));
         for millis in [30 * MINUTE, 0] {
             let timed = fay.visit(async |live| {
                 let until = live.relay_now().plus(millis);
@@ -175,7 +179,7 @@ fn end_by_record_is_told() {
                 ben.is_held("timed out", RejectCode::TimedOut).await;
             }
         }
-        assert_eq!(ben.over().await, RejectCode::TimedOut);
+        assert_eq!(ben.over().await, Stop::Refused(RejectCode::TimedOut));
         assert_eq!(texts(fay).await, Vec::<String>::new());
         ben.sends_all().await;
         assert_eq!(texts(fay).await, ["paused", "closed", "timed out"]);
@@ -190,7 +194,7 @@ fn spent_budget_end_is_told() {
         ben.ask(Command::Say(hearth_engine::words::Words::from("one".to_owned()))).await.unwrap();
         ben.is_held("two", RejectCode::BudgetSpent).await;
         let begun = Instant::now();
-        assert_eq!(ben.over().await, RejectCode::BudgetSpent);
+        assert_eq!(ben.over().await, Stop::Refused(RejectCode::BudgetSpent));
         assert!(begun.elapsed() > Duration::from_hours(23), "{:?}", begun.elapsed());
         assert_eq!(texts(fay).await, ["one"]);
         ben.sends_all().await;
@@ -198,7 +202,7 @@ fn spent_budget_end_is_told() {
         // Lifting the rule ends it as well.
         ben.is_held("three", RejectCode::BudgetSpent).await;
         acts(fay, Act::Budget(0)).await;
-        assert_eq!(ben.over().await, RejectCode::BudgetSpent);
+        assert_eq!(ben.over().await, Stop::Refused(RejectCode::BudgetSpent));
     });
 }
 

@@ -196,7 +196,26 @@ pub enum Body {
     Floor(#[n(0)] floor::Op),
     /// A moderator asks something of all.
     #[n(9)]
-    Ask(#[n(0)] floor::Ask),
+    Ask {
+        /// See [`floor::Ask::form`].
+        #[n(0)]
+        form: floor::Form,
+        /// See [`floor::Ask::text`].
+        #[n(1)]
+        text: String,
+        /// See [`floor::Ask::options`].
+        #[n(2)]
+        options: Vec<String>,
+        /// See [`floor::Ask::until`].
+        #[n(3)]
+        until: Millis,
+        /// See [`floor::Ask::after_own`].
+        #[n(4)]
+        after_own: bool,
+        /// See [`floor::Ask::part`].
+        #[cbor(n(5), with = "floor::wire::nullable", has_nil)]
+        part: Option<floor::Part>,
+    },
     /// An answer to what was asked.
     #[n(10)]
     Answer {
@@ -207,15 +226,32 @@ pub enum Body {
         #[n(1)]
         choice: Option<u64>,
         /// The words.
-        #[n(2)]
+        #[cbor(n(2), with = "floor::wire::nullable", has_nil)]
         text: Option<String>,
+        /// Reserved for hidden polls; absent in this version.
+        #[n(3)]
+        salt: Option<minicbor::bytes::ByteArray<16>>,
     },
     /// A moderator closes what was asked.
     #[n(11)]
-    Close(#[n(0)] floor::Close),
-    /// The floor as a moderator's client has it, for who lacks entries.
+    Close {
+        /// What was asked.
+        #[n(0)]
+        ask: Ref,
+        /// See [`floor::Close::ballots`].
+        #[n(1)]
+        ballots: Option<Vec<floor::Ballot>>,
+    },
+    /// The floor as a moderator's client has it, for those who lack entries.
     #[n(13)]
-    Recap(#[n(0)] floor::Recap),
+    Recap {
+        /// See [`floor::Recap::upto`].
+        #[n(0)]
+        upto: Seq,
+        /// See [`floor::Recap::state`].
+        #[n(1)]
+        state: floor::State,
+    },
     /// Sealed notes, each for one member: see [`super::note`].
     #[n(26)]
     Sealed {
@@ -238,6 +274,20 @@ pub enum Body {
     Duty(#[n(0)] Millis),
 }
 
+impl From<floor::Ask> for Body {
+    fn from(ask: floor::Ask) -> Self {
+        let floor::Ask { form, text, options, until, after_own, part } = ask;
+        Self::Ask { form, text, options, until, after_own, part }
+    }
+}
+
+impl From<floor::Recap> for Body {
+    fn from(recap: floor::Recap) -> Self {
+        let floor::Recap { upto, state } = recap;
+        Self::Recap { upto, state }
+    }
+}
+
 impl Body {
     /// Whether its entry is marked: no rule of the room stops it, and it holds no text.
     pub const fn is_marked(&self) -> bool {
@@ -251,10 +301,10 @@ impl Body {
             | Self::Edit { .. }
             | Self::Cover { .. }
             | Self::Floor(_)
-            | Self::Ask(_)
+            | Self::Ask { .. }
             | Self::Answer { .. }
-            | Self::Close(_)
-            | Self::Recap(_)
+            | Self::Close { .. }
+            | Self::Recap { .. }
             | Self::Duty(_) => true,
             Self::Text(_)
             | Self::Say { .. }

@@ -9,11 +9,11 @@ use super::{
     content::{Body, Ref},
     error::EngineError,
     floor::{
-        self, Ask, Asked, Change, Close, Floor, Form, Members, Op, What,
+        self, Ask, Asked, Change, Floor, Form, Members, Op, Verdict, What,
         wire::{ORDER_MAX, TOPIC_CHARS_MAX},
     },
     policy::{Leaf, RuleError},
-    room::{Room, read, write},
+    room::{Room, random, read, write},
     state::{Notice, Row, RowContent},
 };
 use crate::store::Kind;
@@ -22,6 +22,10 @@ use crate::store::Kind;
 const FLOOR: &[u8] = b"floor";
 /// Names the record of the answers that wait for one's own.
 const VEILED: &[u8] = b"veiled";
+/// Names the record of the exercise.
+const COURSE: &[u8] = b"exercise";
+/// Names the record that others need a recap.
+const RECAP_DUE: &[u8] = b"recap due";
 /// Names the record of who is here for the room.
 const ON_DUTY: &[u8] = b"on duty";
 /// Longest time for which somebody is here for the room.
@@ -69,6 +73,12 @@ pub enum FloorError {
     Unknown,
     #[error("somebody else was faster")]
     TooLate,
+    #[error("an exercise is on already")]
+    ExerciseOn,
+    #[error("no exercise is on that you began on this device")]
+    NoExercise,
+    #[error("nobody is here for the room now, and this exercise needs somebody who is")]
+    NobodyOnDuty,
 }
 
 impl FloorError {
@@ -89,6 +99,9 @@ impl FloorError {
             Self::Until => "out_of_range",
             Self::Unknown => "floor_unknown",
             Self::TooLate => "too_late",
+            Self::ExerciseOn => "exercise_on",
+            Self::NoExercise => "no_exercise",
+            Self::NobodyOnDuty => "nobody_on_duty",
         }
     }
 }
@@ -120,6 +133,27 @@ pub enum Later {
     /// They answer a question whose answers are shown after one's own.
     #[n(1)]
     OwnAnswer,
+}
+
+/// An exercise that this moderator guides the room through.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Course {
+    /// Random; the same for all its steps.
+    #[n(0)]
+    pub id: MessageId,
+    /// Name of the file without its ending.
+    #[n(1)]
+    pub stem: String,
+    /// The file.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub source: Vec<u8>,
+    /// Number of the step, from 0.
+    #[n(3)]
+    pub step: u64,
+    /// The entry that began the step.
+    #[n(4)]
+    pub seq: Seq,
 }
 
 /// A moderator who is here for the room.
@@ -203,9 +237,11 @@ impl Room<'_> {
         };
         let entry =
             floor::Entry { seq: entry.seq, digest: row.digest, at: entry.at, from: row.from, what };
+        let retracts = matches!(entry.what, What::Retract(_));
         self.floor()?;
         let Some(floor) = &mut self.floor else { return Ok(()) };
         let mut changes = floor.apply(&entry, &members);
+        self.note_recaps(&changes, retracts)?;
         self.take_changes(row, &mut changes)?;
         if let Some(answer) = answer {
             self.take_answer(row, answer, &changes, &members)?;
@@ -219,6 +255,29 @@ impl Room<'_> {
             Some(from) => self.may_post(&from, row.said),
             None => Ok(false),
         }
+    }
+
+    /// Remembers that others need a recap: somebody sent a false one, or retracted an entry that is now a hole for those who were away.
+    fn note_recaps(&mut self, changes: &[Change], retracts: bool) -> Result<()> {
+        let mut due = retracts.then_some(true);
+        for change in changes {
+            let Change::Recap { by, verdict } = change else { continue };
+            let differs = matches!(verdict, Verdict::Differs | Verdict::Unsound);
+            due = Some(differs && *by != self.me());
+        }
+        match due {
+            Some(due) => write(self.store, Kind::Seen, self.no, RECAP_DUE, &due),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this moderator's client sends a recap: others need one, and nobody has sent it since.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn recap_is_due(&mut self) -> Result<bool> {
+        let due: Option<bool> = read(self.store, Kind::Seen, self.no, RECAP_DUE)?;
+        Ok(due.unwrap_or(false) && self.my_role()?.moderates())
     }
 
     /// Returns who is in the room; `None` outside of it.
@@ -420,7 +479,7 @@ impl Room<'_> {
         if !ask.is_bounded() || ask.text.is_empty() {
             return Err(FloorError::Size.into());
         }
-        self.queue(Body::Ask(ask), Vec::new(), now)
+        self.queue(ask.into(), Vec::new(), now)
     }
 
     /// Returns a question that is open, by the place of its entry in the relay's log.
@@ -451,7 +510,7 @@ impl Room<'_> {
         if !asked.content().offers(choice) {
             return Err(FloorError::NoSuchOption.into());
         }
-        let answer = Body::Answer { ask: asked.ask, choice: Some(choice), text: None };
+        let answer = Body::Answer { ask: asked.ask, choice: Some(choice), text: None, salt: None };
         self.queue(answer, Vec::new(), now)
     }
 
@@ -462,7 +521,7 @@ impl Room<'_> {
     pub fn queue_close(&mut self, ask: Seq, now: Millis) -> Result<MessageId> {
         self.check_moderates()?;
         let ask = self.asked(ask)?.ask;
-        self.queue(Body::Close(Close { ask, ballots: None }), Vec::new(), now)
+        self.queue(Body::Close { ask, ballots: None }, Vec::new(), now)
     }
 
     /// Takes a moderator's word that they are here for the room, or no longer.
@@ -507,6 +566,39 @@ impl Room<'_> {
         self.queue(Body::Duty(until), Vec::new(), now)
     }
 
+    /// Begins an exercise; nothing is sent.
+    ///
+    /// # Errors
+    /// The refusal of who does not moderate; see [`EngineError`].
+    pub fn begin_course(&mut self, stem: String, source: Vec<u8>) -> Result<Course> {
+        self.check_moderates()?;
+        let course = Course { id: MessageId(random()?), stem, source, step: 0, seq: Seq(0) };
+        self.keep_course(Some(&course))?;
+        Ok(course)
+    }
+
+    /// Returns the exercise that this moderator guides the room through.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn course(&self) -> Result<Option<Course>> {
+        read(self.store, Kind::Preference, self.no, COURSE)
+    }
+
+    /// Keeps where an exercise is; `None`: it is over.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn keep_course(&self, course: Option<&Course>) -> Result<()> {
+        match course {
+            Some(course) => write(self.store, Kind::Preference, self.no, COURSE, course),
+            None => {
+                self.store.delete(Kind::Preference, self.no, COURSE)?;
+                Ok(())
+            }
+        }
+    }
+
     /// Queues the floor as this moderator has it, for who comes in now; `None` if nothing is alive, or this profile lacks entries.
     ///
     /// # Errors
@@ -516,7 +608,7 @@ impl Room<'_> {
             return Ok(None);
         }
         let recap = self.floor()?.live().filter(|recap| !recap.state.is_empty());
-        recap.map(|recap| self.queue(Body::Recap(recap), Vec::new(), now)).transpose()
+        recap.map(|recap| self.queue(recap.into(), Vec::new(), now)).transpose()
     }
 
     /// Returns the order of a round: those who can hold a turn and do not moderate.

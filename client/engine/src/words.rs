@@ -197,7 +197,7 @@ impl Room<'_> {
         let Words { text, reply, topic, answers } = words;
         if let Some(ask) = answers {
             let ask = self.answerable(ask)?;
-            return Ok(Body::Answer { ask, choice: None, text: Some(text) });
+            return Ok(Body::Answer { ask, choice: None, text: Some(text), salt: None });
         }
         if let Some(topic) = &topic {
             check_topic(topic)?;

@@ -117,7 +117,7 @@ impl Exercise {
         if !toml.contains_key("steps")
             && (toml.contains_key("items") || toml.contains_key("choices"))
         {
-            let reason = Reason::OtherForm { is: "a questionnaire", command: "ask" };
+            let reason = Reason::OtherForm { is: "a questionnaire", wanted: "an exercise" };
             return Err(file.fault(0, reason));
         }
         let table = Table::new(&file, &toml, &EXERCISE, 0)?;

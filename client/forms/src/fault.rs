@@ -35,8 +35,8 @@ pub enum Reason {
     NotToml { message: String },
     #[error("this is not TOML: {quote} is a curly quote; type the straight \" in its place")]
     CurlyQuote { quote: char },
-    #[error("this file is {is}; `hearth {command} ROOM FILE` takes it")]
-    OtherForm { is: &'static str, command: &'static str },
+    #[error("this file is {is}, not {wanted}")]
+    OtherForm { is: &'static str, wanted: &'static str },
     #[error("nothing names this form: add `id`, such as id = \"evening-round\"")]
     Nameless,
 

@@ -159,7 +159,7 @@ impl Questionnaire {
         let file = File::open(bytes)?;
         let toml = file.toml()?;
         if toml.contains_key("steps") && !toml.contains_key("items") {
-            let reason = Reason::OtherForm { is: "an exercise", command: "exercise" };
+            let reason = Reason::OtherForm { is: "an exercise", wanted: "a questionnaire" };
             return Err(file.fault(0, reason));
         }
         let table = Table::new(&file, &toml, &QUESTIONNAIRE, 0)?;

@@ -47,13 +47,9 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
 /// Renders a bound of a length of time, which is whole in one unit.
 pub(crate) fn words(time: Duration) -> String {
     let seconds = time.as_secs();
-    let (count, unit) = match seconds {
-        s if s >= DAY && s % DAY == 0 => (s / DAY, "d"),
-        s if s >= HOUR && s % HOUR == 0 => (s / HOUR, "h"),
-        s if s >= MINUTE && s % MINUTE == 0 => (s / MINUTE, "m"),
-        s => (s, "s"),
-    };
-    format!("{count}{unit}")
+    let mut units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m")].into_iter();
+    let (unit, name) = units.find(|(unit, _)| seconds.is_multiple_of(*unit)).unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
 }
 
 #[cfg(test)]
@@ -76,6 +72,15 @@ mod tests {
             assert_eq!(parse(text), Some(Duration::from_secs(seconds)), "{text}");
         }
         assert_eq!(parse("99999999999999999999d"), Some(Duration::from_secs(u64::MAX)));
+    }
+
+    #[test]
+    fn bounds_are_in_one_unit() {
+        for (seconds, said) in
+            [(1, "1s"), (90, "90s"), (120, "2m"), (3 * HOUR, "3h"), (90 * DAY, "90d")]
+        {
+            assert_eq!(words(Duration::from_secs(seconds)), said);
+        }
     }
 
     #[test]

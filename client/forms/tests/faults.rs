@@ -245,6 +245,12 @@ fn missing_key_is_named() {
     ] {
         form_refused(line, "", &format!("line 1: a questionnaire needs `{key}`"));
     }
+    for key in ["choices", "items"] {
+        let (before, rest) = FORM.split_once(&format!("{key} = [")).unwrap();
+        let (_, after) = rest.split_once("\n]\n").unwrap();
+        let said = form(format!("{before}{after}").as_bytes());
+        assert_eq!(said, format!("line 1: a questionnaire needs `{key}`"));
+    }
     form_refused("sum = \"all answered, else no total\"", "", "line 12: a score needs `sum`");
     for (line, key) in [
         ("item = 2\n", "item"),
@@ -605,9 +611,12 @@ fn ids_and_languages_are_checked() {
 
 #[test]
 fn other_form_is_named() {
-    let said = "line 1: this file is a questionnaire; `hearth ask ROOM FILE` takes it";
+    let said = "line 1: this file is a questionnaire, not an exercise";
     assert_eq!(exercise(FORM.as_bytes()), said);
-    let said = "line 1: this file is an exercise; `hearth exercise ROOM FILE` takes it";
+    for part in ["items = []", "choices = []"] {
+        assert_eq!(exercise(part.as_bytes()), said);
+    }
+    let said = "line 1: this file is an exercise, not a questionnaire";
     assert_eq!(form(EXERCISE.as_bytes()), said);
 }
 
@@ -674,6 +683,9 @@ fn bands_hold_every_total_once() {
         "[2, 4, \"high\"],\n    [0, 4294967295, \"all\"],",
         "line 16: the bands \"low\" and \"all\" both hold the score 0",
     );
+    // One may hold a single total.
+    let single = FORM.replace("[0, 1, \"low\"]", "[0, 0, \"none\"], [1, 1, \"low\"]");
+    Questionnaire::parse("tea", single.as_bytes()).unwrap();
     // The last may be open above.
     let open = FORM.replace("[2, 4, \"high\"]", "[2, 4294967295, \"high\"]");
     Questionnaire::parse("tea", open.as_bytes()).unwrap();

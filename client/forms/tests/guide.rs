@@ -68,7 +68,7 @@ fn reasons() -> Vec<Reason> {
         Reason::NotUtf8,
         Reason::NotToml { message: text() },
         Reason::CurlyQuote { quote: '“' },
-        Reason::OtherForm { is: "an exercise", command: "exercise" },
+        Reason::OtherForm { is: "an exercise", wanted: "a questionnaire" },
         Reason::Nameless,
         Reason::UnknownKey { table, key: text(), nearest: "ask" },
         Reason::Reference { table, key: text() },

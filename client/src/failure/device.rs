@@ -57,6 +57,12 @@ impl From<client::AskError> for Failure {
         use client::AskError as Ask;
         let message = error.to_string();
         match error {
+            Ask::Form(_) => Self::new(
+                exit::USAGE,
+                "bad_exercise",
+                message,
+                "Nothing was done. Mend that line; docs/exercises.md shows a whole example.",
+            ),
             Ask::NeedsConsent(_) => Self::usage(message, "Repeat it with --yes."),
             Ask::Text(error) => error.into(),
             Ask::Unreachable(error) | Ask::Live(error) => Self::from(&*error),

@@ -111,7 +111,7 @@ impl From<&EngineError> for Failure {
                 exit::REFUSED,
                 "not_author",
                 message,
-                "Nothing was done. You can retract or change your own messages only; ask a facilitator about others.",
+                "Nothing was done: you can retract or change your own messages only. Ask a facilitator to retract it.",
             ),
             EngineError::NoWords(_) => Self::new(
                 exit::REFUSED,
@@ -331,6 +331,15 @@ fn floor_advice(why: &FloorError) -> &'static str {
         }
         FloorError::Unknown => {
             "Nothing was done. A facilitator's next round or question is known here again."
+        }
+        FloorError::ExerciseOn => {
+            "Nothing was done. `hearth exercise ROOM next` goes on with it, `hearth exercise ROOM end` ends it."
+        }
+        FloorError::NoExercise => {
+            "Nothing was done. `hearth exercise ROOM list` lists the exercises; `hearth exercise ROOM opening-round` begins one."
+        }
+        FloorError::NobodyOnDuty => {
+            "Nothing was done. `hearth duty ROOM on 2h` says that you are here."
         }
         FloorError::TooLate => "Nothing was done. `hearth hands ROOM` shows how it stands now.",
     }

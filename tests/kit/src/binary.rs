@@ -47,10 +47,13 @@ fn is_stale(folder: &Path) -> bool {
     else {
         return true;
     };
-    const SOURCES: [&str; 8] = [
+    const SOURCES: [&str; 11] = [
         "client/src",
         "client/console/src",
         "client/engine/src",
+        "client/forms/exercises",
+        "client/forms/questionnaires",
+        "client/forms/src",
         "client/session/src",
         "client/text/src",
         "protocol/src",

@@ -172,7 +172,6 @@ fn said(place: Place, what: &What, members: &Members) -> Option<Said> {
             return None;
         }
         What::Ask(ask) if !moderates || !ask.is_bounded() => return None,
-        What::Close(_) if !moderates => return None,
         What::Close(Close { ask, .. }) => What::Close(Close { ask: *ask, ballots: None }),
         What::Op(_) | What::Ask(_) | What::Words(Some(_)) | What::Retract(_) => what.clone(),
         What::Words(None) | What::Recap(_) | What::Other | What::Hole => return None,

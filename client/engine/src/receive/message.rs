@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use super::{Result, return_name, text_name};
 use crate::{
     content::{Body, ContentError, Envelope, Head, LaterKind},
-    floor::{Answer, What},
+    floor::{Answer, Ask, Close, Recap, What},
     policy::Category,
     room::{Room, read, write},
     state::{KnownInvite, Notice, ReturnInvite, Row, RowContent},
@@ -128,28 +128,29 @@ impl Room<'_> {
                 self.heard = Some(What::Op(op.clone()));
                 row.content = RowContent::Floor(Some(op));
             }
-            Body::Ask(ask) => {
+            Body::Ask { form, text, options, until, after_own, part } => {
+                let ask = Ask { form, text, options, until, after_own, part };
                 self.heard = Some(What::Ask(ask.clone()));
                 row.content = RowContent::Asked(ask);
             }
-            Body::Answer { ask, choice, text: Some(text) } => {
+            Body::Answer { ask, choice, text: Some(text), .. } => {
                 self.heard = Some(What::Words(Some(Answer { ask, choice })));
                 row.content = RowContent::Text(text);
                 row.talk.answers = Some(ask);
             }
-            Body::Answer { ask, choice: Some(choice), text: None }
+            Body::Answer { ask, choice: Some(choice), text: None, .. }
                 if self.may_post(&sender, row.said)? =>
             {
                 self.heard = Some(What::Words(Some(Answer { ask, choice: Some(choice) })));
                 row.content = RowContent::Vote { ask, choice, option: None };
             }
             Body::Answer { text: None, .. } => {}
-            Body::Close(close) => {
-                self.heard = Some(What::Close(close));
+            Body::Close { ask, ballots } => {
+                self.heard = Some(What::Close(Close { ask, ballots }));
                 row.content = RowContent::Floor(None);
             }
-            Body::Recap(recap) => {
-                self.heard = Some(What::Recap(recap));
+            Body::Recap { upto, state } => {
+                self.heard = Some(What::Recap(Recap { upto, state }));
                 row.content = RowContent::Floor(None);
             }
             Body::Duty(until) => {

@@ -134,9 +134,10 @@ impl Room<'_> {
         if !expired && times.contradict {
             self.tell_of_times(&mut row);
         }
+        // Before the cursor moves, because a floor that is not kept yet begins there.
+        self.advance_floor(&mut row, entry)?;
         self.cursor.seq = entry.seq;
         self.cursor.digest = (!expired).then_some(digest);
-        self.advance_floor(&mut row, entry)?;
         self.save_row(&row)
     }
 

@@ -222,6 +222,9 @@ fn pause_holds_hands_down() {
 #[test]
 fn newcomer_goes_on_from_recap() {
     let mut world = World::new();
+    // Kept for long, so that nobody who came in is past their doubts by time alone.
+    world.act(FAY, Act::Expire(30 * 86_400));
+    world.show();
     begins(&mut world, &[CLEO, BEN]);
     let mut dee = join(&mut world.rooms[FAY], &mut world.log, "Dee");
     world.show();
@@ -238,7 +241,7 @@ fn newcomer_goes_on_from_recap() {
     let recap = crate::floor::Recap { upto, state: State::default() };
     let row = {
         let counter = world.rooms[FAY].cursor().counter + 1;
-        let recap = envelope(9, counter, Body::Recap(recap));
+        let recap = envelope(9, counter, recap.into());
         let payload = posts(&mut world.rooms[FAY], &recap);
         world.log.append(payload);
         world.show();
@@ -279,6 +282,43 @@ fn order_puts_quiet_ones_first() {
     let place = |member| roster.iter().position(|leaf| leaf.member == member);
     let first = if place(ben) < place(mal) { ben } else { mal };
     assert_eq!(order(&mut world, Order::Roster)[0], first);
+}
+
+#[test]
+fn bodies_have_exact_bytes() {
+    let ask = crate::floor::Ref { seq: Seq(40), digest: hearth_protocol::Digest([6; 32]) };
+    let hex = |body: &Body| {
+        let bytes = hearth_protocol::codec::encode(body);
+        assert_eq!(hearth_protocol::codec::decode::<Body>(&bytes).unwrap(), *body);
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let (question, six) = ("How was it?".to_owned(), "06".repeat(32));
+    let words = "486f77207761732069743f";
+    for (body, wanted) in [
+        (Body::Floor(Op::Hand), "820881 820080".to_owned()),
+        (Body::Floor(Op::Move { round: Seq(3), turn: 1 }), "820881 82038203 01".to_owned()),
+        (
+            Ask {
+                form: Form::Prompt,
+                text: question,
+                options: Vec::new(),
+                until: Millis(5),
+                after_own: true,
+                part: None,
+            }
+            .into(),
+            format!("820986 00 6b{words} 80 05 f5 f6"),
+        ),
+        (
+            Body::Answer { ask, choice: Some(1), text: None, salt: None },
+            format!("820a83 821828 5820{six} 01 f6"),
+        ),
+        (Body::Close { ask, ballots: None }, format!("820b81 821828 5820{six}")),
+        (Body::Recap { upto: Seq(7), state: State::default() }, "820d82 07 83 f6 80 80".to_owned()),
+        (Body::Duty(Millis(5)), "82181c81 05".to_owned()),
+    ] {
+        assert_eq!(hex(&body), wanted.replace(' ', ""), "{body:?}");
+    }
 }
 
 #[test]

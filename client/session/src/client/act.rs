@@ -16,6 +16,7 @@ use hearth_protocol::{Effect, MemberKey, MessageId, Millis, Role, Seq, frame::Pe
 use hearth_text::escape;
 
 use super::command::{AskError, Command, Knocker, Outcome, Turn};
+use super::exercise;
 use crate::live::{Live, LiveError};
 
 /// Difference of clocks with which nobody amends or signs an agreement: a day.
@@ -94,6 +95,7 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             Ok(Outcome::Done)
         }
         Command::Turn(turn) => take_turn(live, turn).await,
+        Command::Exercise(guide) => exercise::guide(live, guide).await,
         Command::Ask { ask, millis } => {
             let until = live.relay_now().plus(millis);
             let text = escape::sanitize_input(&ask.text)?;

@@ -21,6 +21,7 @@ use hearth_protocol::{
     invite::Invite,
 };
 
+use super::exercise::{Guide, Progress};
 use crate::live::{LiveError, Recovery};
 
 /// A command in one room. It names members by key and messages by place: a shell resolves words.
@@ -123,6 +124,8 @@ pub enum Command {
         /// How long, from now by the relay's clock; 0: no longer.
         millis: u64,
     },
+    /// Guide the room through an exercise.
+    Exercise(Guide),
     /// Retract one message.
     Retract {
         /// Its place in this profile's history.
@@ -303,6 +306,8 @@ pub enum Outcome {
         /// Whether words were given that could not be sealed to the knocker.
         unsaid: bool,
     },
+    /// The exercise is at this step, or over.
+    Guided(Box<Progress>),
     /// Messages were retracted.
     Retracted(u32),
     /// What of the relay's rules was put back.
@@ -461,6 +466,9 @@ pub enum AskError {
     /// The text cannot be sent as it is.
     #[error(transparent)]
     Text(#[from] hearth_text::escape::TextError),
+    /// A file of an exercise is at fault.
+    #[error("the exercise's file, {0}")]
+    Form(hearth_forms::Fault),
     /// There is no connection; nothing was done.
     #[error("the relay cannot be reached now")]
     Unreachable(Arc<LiveError>),

@@ -7,6 +7,7 @@
 mod act;
 mod command;
 mod event;
+mod exercise;
 mod hub;
 mod task;
 mod view;
@@ -19,6 +20,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 pub use self::{
     command::{AskError, Command, Consent, Knocker, Outcome, Question, Turn},
     event::{Event, Events, Heard, Told},
+    exercise::{Guide, Progress},
     hub::{PAGE_MAX, Page, Summary},
     view::{Link, RoomView, Waiting},
 };

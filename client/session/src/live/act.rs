@@ -178,7 +178,9 @@ impl<'s> Live<'s> {
                 result => result,
             })
             .await?;
-        if self.room.queue_coming_text(own.min(relay))? {
+        let text = self.room.queue_coming_text(own.min(relay))?;
+        // Newcomers read nothing from before, so they are told whose turn it is and what is asked.
+        if self.room.queue_recap(own.min(relay))?.is_some() || text {
             self.flush_text().await?;
         }
         Ok(seq)

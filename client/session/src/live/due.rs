@@ -51,6 +51,9 @@ impl<'s> Live<'s> {
             {
                 self.room.queue_coming_text(self.earlier_now())?;
             }
+            if self.room.recap_is_due()? {
+                self.room.queue_recap(self.earlier_now())?;
+            }
         }
         let (renewed, now) = (self.room.state().renewed_at, self.room.now());
         // A clock that was ahead at the last one must not put the next one off.

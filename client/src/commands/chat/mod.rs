@@ -503,6 +503,13 @@ impl Chat {
             let left = when::remaining(paused_until, now);
             self.out().remark(&format!("-- the room is paused; it ends {left}"));
         }
+        if view.standing == Standing::Member {
+            self.out().remark(&format!("-- {}", outcome::here_words(&view, now)));
+            for words in outcome::round_words(&view) {
+                let how = if words.starts_with("a round") { "/hands" } else { "/asks" };
+                self.out().remark(&format!("-- {words}: {how} shows more"));
+            }
+        }
         if view.timed_out_until > now {
             let left = when::remaining(view.timed_out_until, now);
             self.out().remark(&format!("-- you are asked to rest; it ends {left}. You can read."));

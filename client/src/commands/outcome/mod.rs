@@ -25,8 +25,8 @@ use crate::{
 
 pub(super) use self::{
     listing::{knocks, log, outbox, verify, who},
-    status::status,
-    turns::{asks, turns},
+    status::{here_words, round_words, status},
+    turns::{asks, exercises, guided, turns},
 };
 
 /// Held messages that are quoted at once.

@@ -2,10 +2,14 @@
 
 use hearth_engine::floor::Form;
 use hearth_protocol::MemberKey;
-use hearth_session::{client::RoomView, live::now};
+use hearth_session::{
+    client::{Progress, RoomView},
+    live::now,
+};
 use hearth_text::escape;
 use serde_json::json;
 
+use super::Told;
 use crate::{
     commands::Result,
     show::{self, Output},
@@ -100,7 +104,60 @@ pub(in crate::commands) fn asks(out: &Output, view: &RoomView) -> Result<()> {
     Ok(())
 }
 
-fn name_of(view: &RoomView, member: &MemberKey) -> String {
+pub(super) fn name_of(view: &RoomView, member: &MemberKey) -> String {
     let leaf = view.roster.iter().find(|leaf| leaf.member == *member);
     leaf.map_or_else(|| member.short(), |leaf| escape::one_line(&leaf.name))
+}
+
+/// Lists the exercises that come with hearth.
+pub(in crate::commands) fn exercises(out: &Output) -> Result<()> {
+    for exercise in hearth_forms::catalogue().exercises() {
+        let object = json!({
+            "exercise": exercise.id,
+            "title": exercise.title,
+            "minutes": exercise.minutes,
+            "who": exercise.who.as_str(),
+            "steps": exercise.steps.len(),
+            "evidence": exercise.evidence,
+            "caution": exercise.caution,
+        });
+        let mut line = format!(
+            "{:15} {} ({} min, {})",
+            exercise.id,
+            exercise.title,
+            exercise.minutes,
+            exercise.who.as_str()
+        );
+        if let Some(caution) = &exercise.caution {
+            line.push_str(&format!(". Caution: {caution}"));
+        }
+        out.say(&object, &line)?;
+    }
+    Ok(())
+}
+
+/// Says to the facilitator where an exercise is.
+pub(in crate::commands) fn guided(told: &Told<'_>, progress: &Progress) -> Result<()> {
+    let Progress { exercise, step } = progress;
+    let of = exercise.steps.len();
+    let object = json!({
+        "done": "exercise", "exercise": exercise.id, "step": step, "steps": of,
+    });
+    let Some(step) = step else {
+        return told.say(&object, &format!("{} is over.", escape::one_line(&exercise.title)));
+    };
+    let mut text = format!("{}: step {step} of {of}.", escape::one_line(&exercise.title));
+    if let Some(next) = exercise.steps.get(*step) {
+        let waits = next
+            .opens_after
+            .or_else(|| exercise.steps.get(step.saturating_sub(1)).and_then(|now| now.wait));
+        if let Some(wait) = waits {
+            text.push_str(&format!(
+                " The next step is meant for {} from now.",
+                show::span(wait.as_secs())
+            ));
+        }
+    }
+    text.push_str(" `hearth exercise ROOM next` goes on, `hearth exercise ROOM end` ends it.");
+    told.say(&object, &told.out.advice(&text))
 }

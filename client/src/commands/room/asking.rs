@@ -1,12 +1,14 @@
 //! Asking everybody: prompts, polls, and who is here for the room.
 
+use std::{io::Read as _, path::Path};
+
 use clap::Args;
 use hearth_engine::{
     floor::{Ask, Form},
     words::Words,
 };
 use hearth_protocol::Millis;
-use hearth_session::client::Command;
+use hearth_session::client::{Command, Guide, Outcome};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,7 +17,11 @@ use super::{
     times::parse_millis,
 };
 use crate::{
-    commands::{Result, outcome, shell::Shell},
+    commands::{
+        Context, Result,
+        outcome::{self, Told},
+        shell::Shell,
+    },
     failure::Failure,
     text::when,
 };
@@ -25,7 +31,7 @@ const ASKED: &str = "2h";
 /// How long a facilitator is on duty where no time is given: two hours.
 const DUTY: &str = "2h";
 
-topic! { Asking: Prompt, Answer, Asks, Poll, Vote, CloseAsk, Duty }
+topic! { Asking: Prompt, Answer, Asks, Poll, Vote, CloseAsk, Exercise, Duty }
 
 /// Ask everybody a question.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
@@ -177,6 +183,89 @@ impl RoomCommand for CloseAsk {
         let (ask, _) = shell.open_ask(&args)?;
         Ok(Command::CloseAsk(ask).into())
     }
+}
+
+/// Guide the room through an exercise, step by step: one that comes with hearth, or a file of yours.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Exercise {
+    /// A name of `list`, or a file; `next`, `end` or `list`.
+    what: String,
+    #[arg(skip)]
+    source: Option<Vec<u8>>,
+}
+
+impl Exercise {
+    /// Reads the file that is named, if it is one.
+    fn file(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file =
+            std::fs::File::open(&self.what).map_err(|error| no_exercise(&self.what, &error))?;
+        // One byte more than a file may have, so that a longer one is refused as such.
+        let most =
+            u64::try_from(hearth_forms::FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+        file.take(most).read_to_end(&mut bytes).map_err(|error| no_exercise(&self.what, &error))?;
+        Ok(bytes)
+    }
+}
+
+impl RoomCommand for Exercise {
+    const ROW: Entry =
+        row(Topic::Asking, "exercise", May::Moderators, "guide the room through an exercise")
+            .takes("NAME|FILE | next | end | list", "opening-round")
+            .enforced("E")
+            .answers();
+
+    fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
+        let word = self.what.as_str();
+        if !matches!(word, NEXT | END | LIST) && hearth_forms::source(word).is_none() {
+            self.source = Some(self.file()?);
+        }
+        Ok(())
+    }
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let guide = match self.what.as_str() {
+            NEXT => Guide::Next,
+            END => Guide::End,
+            LIST => {
+                outcome::exercises(&shell.out)?;
+                return Ok(Asked::Nothing);
+            }
+            word => {
+                let shipped = hearth_forms::source(word).map(|text| text.as_bytes().to_vec());
+                let source = match shipped.or_else(|| self.source.clone()) {
+                    Some(source) => source,
+                    None => self.file()?,
+                };
+                let stem = Path::new(word).file_stem().unwrap_or_default();
+                Guide::Begin { stem: stem.to_string_lossy().into_owned(), source }
+            }
+        };
+        Ok(Command::Exercise(guide).into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        match outcome {
+            Outcome::Guided(progress) => outcome::guided(told, &progress),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Words of `exercise` that name no exercise.
+const NEXT: &str = "next";
+const END: &str = "end";
+const LIST: &str = "list";
+
+fn no_exercise(word: &str, error: &std::io::Error) -> Failure {
+    Failure::usage(
+        format!(
+            "there is no exercise {:?}, and no such file ({})",
+            hearth_text::escape::one_line(word),
+            error.kind()
+        ),
+        "Nothing was done. `hearth exercise ROOM list` lists the exercises that come with hearth.",
+    )
 }
 
 /// Say that you are here for the room, for a time; or that you no longer are.

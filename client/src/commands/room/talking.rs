@@ -112,7 +112,7 @@ pub struct React {
 
 impl RoomCommand for React {
     const ROW: Entry = row(Topic::Talking, "react", May::Members, "react without words")
-        .takes("[ID] heard|with-you|thank-you|me-too|none", "ab12 heard")
+        .takes("[ID] REACTION", "ab12 heard")
         .words(1)
         .enforced("E; R");
 

@@ -130,6 +130,9 @@ fn few_ballots_are_not_published() {
     let good = ballots(&ask.digest, &votes(7)).unwrap();
     assert_eq!(closes(None), (Outcome::Unpublished, false));
     assert_eq!(closes(Some(good.clone())), (Outcome::Totals(vec![4, 3]), false));
+    // The facilitator votes, too: one for each of eight.
+    let all = ballots(&ask.digest, &votes(8));
+    assert_eq!(closes(all), (Outcome::Totals(vec![4, 4]), false));
     let mut twice = good.clone();
     twice[1] = twice[0];
     let mut unsorted = good.clone();

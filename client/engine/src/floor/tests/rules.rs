@@ -465,6 +465,77 @@ fn skipped_places_are_a_hole() {
 }
 
 #[test]
+fn recap_from_the_future_is_not_taken() {
+    let mut log = Log::new();
+    let joined = log.commit(|_| {});
+    let hand = Hand { member: BEN, at: log.now().plus(1) };
+    let state = State { hands: vec![hand], ..State::default() };
+    let mut newcomer = Reader::joined(joined);
+    log.push(Some(FAY), What::Recap(Recap { upto: joined, state: state.clone() }));
+    assert_eq!(newcomer.reads(&log), [recap(FAY, Verdict::Early)]);
+    log.wait(1).push(Some(FAY), What::Recap(Recap { upto: joined, state }));
+    assert_eq!(newcomer.reads(&log), [recap(FAY, Verdict::Taken)]);
+}
+
+/// A reader who lacks entries keeps what may count, so that a member cannot fill their disk.
+#[test]
+fn newcomer_keeps_no_junk() {
+    let mut log = Log::new();
+    let joined = log.commit(|_| {});
+    let mut newcomer = Reader::joined(joined);
+    let (long, until) = ("t".repeat(5000), log.now().plus(HOUR));
+    let ask = |text: &str| {
+        let (form, options, text) = (Form::Prompt, Vec::new(), text.into());
+        What::Ask(Ask { form, text, options, until, after_own: false, part: None })
+    };
+    let start = |order: Vec<MemberKey>, topic: &str| {
+        What::Op(Op::Start { order, topic: topic.into(), seconds: 0, until })
+    };
+    let ballots = Some(vec![Ballot { hash: [0; 16], choice: 0 }; 200]);
+    let absent = Ref { seq: Seq(1), digest: Digest([0; 32]) };
+    for _ in 0..7 {
+        for (from, what) in [
+            (FAY, ask(&long)),
+            (BEN, ask(&long[..1000])),
+            (FAY, start(vec![BEN], &long)),
+            (FAY, start(vec![BEN; 200], "")),
+            (BEN, start((0..100).map(|n| MemberKey([n; 32])).collect(), "")),
+            (BEN, What::Close(Close { ask: absent, ballots: ballots.clone() })),
+            (FAY, What::Close(Close { ask: absent, ballots: ballots.clone() })),
+            (FAY, What::Recap(Recap { upto: Seq(0), state: State::default() })),
+        ] {
+            log.push(Some(from), what);
+        }
+    }
+    newcomer.reads(&log);
+    let stored = hearth_protocol::codec::encode(&newcomer.floor).len();
+    assert!(stored < 4096, "{stored} bytes");
+    for _ in 0..1000 {
+        log.op(BEN, Op::Hand);
+        log.members.retention_seconds += 1;
+    }
+    newcomer.reads(&log);
+    let stored = hearth_protocol::codec::encode(&newcomer.floor).len();
+    assert!(stored < 4096, "{stored} bytes");
+}
+
+#[test]
+fn start_after_a_hole_is_known() {
+    let mut log = Log::new();
+    log.start(FAY, &[BEN]);
+    let mut reader = Reader::new();
+    reader.reads(&log);
+    log.says(BEN);
+    reader.misses(&log);
+    assert!(reader.floor.is_unknown() && reader.floor.live().is_none());
+    let round = log.start(FAY, &[CLEO]);
+    assert_eq!(reader.reads(&log), [Change::Began { round, holder: CLEO }]);
+    log.op(FAY, Op::End { round });
+    reader.reads(&log);
+    assert!(!reader.floor.is_unknown() && reader.floor.live().is_some());
+}
+
+#[test]
 fn doubt_ends_with_the_retention() {
     let mut log = Log::new();
     log.start(FAY, &[BEN]);
