@@ -151,6 +151,7 @@ fn takes(entry: &Entry, rest: &str, names: impl FnOnce() -> Vec<String>) -> bool
         "TIME" | "TIME|off" => off || matches!(when::split_duration(rest), Ok((Some(_), _))),
         "N/day|off" => off || when::parse_rate(rest).is_ok(),
         "N|off" => off || (alone && first.parse::<u32>().is_ok()),
+        "HOURS-HOURS|off" => off || when::parse_quiet(rest).is_ok(),
         "HOURS|off" => off || rest.contains(':'),
         "ID" => alone && first.chars().any(|c| c.is_ascii_digit()),
         "LINK" => link::is_meant(rest),

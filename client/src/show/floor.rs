@@ -113,10 +113,13 @@ pub(super) fn change(view: &View<'_>, change: &Change) -> Option<(&'static str, 
             "turn",
             "It is your turn. Take your time. `hearth done ROOM` ends your turn, `hearth pass ROOM` lets it go by".into(),
         ),
+        Change::Began { holder, .. } if view.muted.contains(holder) => {
+            ("turn", format!("{} has the floor{}", name(holder), muted_words(&name(holder))))
+        }
         // The line of the round says so.
         Change::Began { .. } => return None,
         Change::Turn { holder, .. } if view.muted.contains(holder) => {
-            ("turn", format!("Next: {} (you muted them)", name(holder)))
+            ("turn", format!("Next: {}{}", name(holder), muted_words(&name(holder))))
         }
         Change::Turn { holder, .. } => ("turn", format!("Next: {}", name(holder))),
         Change::Extended { until } => {
@@ -159,6 +162,12 @@ pub(super) fn change(view: &View<'_>, change: &Change) -> Option<(&'static str, 
     };
     let (word, words) = words;
     Some((word, words, change.is_alarm()))
+}
+
+/// Says of a muted member how to read what they say.
+fn muted_words(name: &str) -> String {
+    let word = crate::advice::shell_word(name);
+    format!(" (you muted {name}). `hearth show ROOM --from {word}` reads what they say")
 }
 
 fn closed_words(asked: &Asked, outcome: &Outcome) -> String {

@@ -1,0 +1,169 @@
+//! Messages of this device's history, found by their words or their author.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use hearth_engine::{
+    policy::Act,
+    state::{Row, RowContent},
+};
+use hearth_protocol::{MemberKey, Seq};
+use hearth_session::client::{PAGE_MAX, Page};
+use hearth_text::{count::counted, escape, words::folded};
+use serde_json::json;
+
+use super::{
+    Result,
+    shell::{Shell, shown_now},
+};
+use crate::failure::{Failure, exit};
+
+/// Messages that a search prints, the newest.
+const FOUND_MAX: usize = 50;
+/// Messages that a search holds because they are shown with a later row, if with any.
+const LATER_MAX: usize = 1_024;
+/// Messages of one member that are shown at once, the newest.
+const OF_MEMBER_MAX: usize = 5;
+
+/// What a search looks for.
+struct Wanted {
+    words: Vec<String>,
+    from: Option<MemberKey>,
+}
+
+impl Wanted {
+    fn fits(&self, row: &Row) -> bool {
+        if self.from.is_some_and(|from| row.from != Some(from)) {
+            return false;
+        }
+        let Some(text) = searched(row) else { return false };
+        let text = folded(text);
+        self.words.iter().all(|word| text.contains(word))
+    }
+}
+
+/// Returns the words of a row that can be found.
+fn searched(row: &Row) -> Option<&str> {
+    match &row.content {
+        RowContent::Text(text) => Some(text),
+        RowContent::Asked(ask) => Some(&ask.text),
+        RowContent::Moderation { record, .. } => match &record.act {
+            Act::Announce(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The newest messages that were found.
+#[derive(Default)]
+struct Found {
+    rows: VecDeque<Row>,
+    /// How many were found before them.
+    earlier: usize,
+    /// What fits and is shown with a later row, if with any.
+    later: BTreeMap<Seq, Row>,
+}
+
+impl Found {
+    fn add(&mut self, row: Row) {
+        self.rows.push_back(row);
+        if self.rows.len() > FOUND_MAX {
+            self.rows.pop_front();
+            self.earlier += 1;
+        }
+    }
+
+    /// Takes a row of the history, oldest first.
+    fn take(&mut self, row: Row, wanted: &Wanted, mine: bool) {
+        for place in &row.shows {
+            if let Some(released) = self.later.remove(place) {
+                self.add(shown_now(released));
+            }
+        }
+        if !wanted.fits(&row) {
+            return;
+        }
+        if row.talk.later.is_none() || mine {
+            return self.add(row);
+        }
+        self.later.insert(row.place, row);
+        if self.later.len() > LATER_MAX {
+            self.later.pop_first();
+        }
+    }
+}
+
+impl Shell {
+    /// Prints the messages that have all of some words.
+    pub(super) async fn search(&self, words: &[String], from: Option<MemberKey>) -> Result<()> {
+        let typed = words.join(" ");
+        let words = folded(&typed).split_whitespace().map(str::to_owned).collect();
+        let wanted = Wanted { words, from };
+        let (state, mut found) = (self.view(), Found::default());
+        let view = self.lens(&state, state.shown);
+        let mut place = Seq(0);
+        loop {
+            let rows = self.client.rows(&self.room, Page::From(place)).await?;
+            let Some(last) = rows.last() else { break };
+            place = Seq(last.place.0.saturating_add(1));
+            for row in rows.into_iter().filter(|row| !view.hides(row)) {
+                let mine = row.from == Some(state.me);
+                found.take(row, &wanted, mine);
+            }
+        }
+        if found.earlier > 0 {
+            let earlier = counted(found.earlier, "earlier message", "earlier messages");
+            let text = format!("-- and {earlier}; more words find fewer");
+            self.out.say(&json!({"kind": "search", "earlier": found.earlier}), &text)?;
+        }
+        if found.rows.is_empty() {
+            let typed = escape::one_line(&typed);
+            self.out.say_none(&format!("Nothing on this device has the words \"{typed}\"."))?;
+        }
+        for mut row in found.rows {
+            row.changes.clear();
+            row.notices.clear();
+            view.row(&self.out, &row)?;
+            if !view.veils(&row) {
+                self.displayed.borrow_mut().add(&row, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints the last messages of a member, whatever hides their words.
+    pub(super) async fn show_from(&self, member: MemberKey) -> Result<()> {
+        let me = self.view().me;
+        let (mut found, mut released) = (VecDeque::new(), BTreeSet::new());
+        let mut before = Seq(u64::MAX);
+        'pages: loop {
+            let rows = self.client.rows(&self.room, Page::Before(before, PAGE_MAX)).await?;
+            let Some(first) = rows.first() else { break };
+            before = first.place;
+            for row in rows.into_iter().rev() {
+                released.extend(row.shows.iter().copied());
+                let is_shown =
+                    row.talk.later.is_none() || member == me || released.contains(&row.place);
+                let is_said = matches!(row.content, RowContent::Text(_));
+                if row.from == Some(member) && is_said && is_shown {
+                    found.push_front(shown_now(row));
+                }
+                if found.len() == OF_MEMBER_MAX {
+                    break 'pages;
+                }
+            }
+        }
+        for row in &found {
+            self.show_open(row)?;
+        }
+        match found.is_empty() {
+            true => Err(Failure::new(
+                exit::USAGE,
+                "no_such_message",
+                "nothing that they said is on this device",
+                "`hearth read ROOM --all` shows what is.",
+            )),
+            false => Ok(()),
+        }
+    }
+}
