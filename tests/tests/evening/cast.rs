@@ -65,7 +65,22 @@ impl Cast {
     pub(super) fn transcript(&self, name: &str) -> Vec<String> {
         let ended = self.person(name).sees(&["read", &self.circle.room, "--all"]);
         assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
-        ended.stdout.lines().map(bare).collect()
+        ended.stdout.lines().map(|line| self.as_in_chat(&bare(line))).collect()
+    }
+
+    /// Returns a line with its commands as a chat advises them.
+    fn as_in_chat(&self, line: &str) -> String {
+        let mut parts = line.split("`hearth ");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |line, part| {
+            let (word, rest) = part.split_once(' ').unwrap();
+            format!("{line}`/{word}{}", rest.strip_prefix(&self.circle.room).unwrap())
+        })
+    }
+
+    /// Returns whose turn it is and who asks for one, as somebody knows it.
+    pub(super) fn hands(&self, name: &str) -> Value {
+        self.circle.by(self.person(name), "hands", &[]).remove(0)
     }
 
     /// Returns the objects of somebody's whole history.

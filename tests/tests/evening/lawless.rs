@@ -2,7 +2,7 @@
 
 use hearth_engine::{
     content::{Body, Ref},
-    floor::{Ask, Close, Form, Op, Recap, State},
+    floor::{Ask, Form, Op, Recap, State},
     state::{Row, RowContent},
 };
 use hearth_kit::{Circle, Person, Relay, forged};
@@ -60,7 +60,7 @@ fn start(found: &Found) -> Body {
 
 fn asks(found: &Found) -> Body {
     let (until, form) = (found.until, Form::Prompt);
-    Body::Ask(Ask { form, text: "Who lies?".into(), options: vec![], until, after_own: false, part: None })
+    Ask { form, text: "Who lies?".into(), options: vec![], until, after_own: false, part: None }.into()
 }
 
 /// Each body that a rule forbids. None of them may show a line to anybody.
@@ -75,23 +75,23 @@ const FORBIDDEN: &[(&str, Makes)] = &[
     ("a round ended by a member", |found| Body::Floor(Op::End { round: found.round })),
     ("a hand down that is not up", |_| Body::Floor(Op::Lower)),
     ("a question by a member", asks),
-    ("a question closed by a member", |found| Body::Close(Close { ask: found.prompt, ballots: None })),
-    ("a poll closed by a member", |found| Body::Close(Close { ask: found.poll, ballots: Some(vec![]) })),
+    ("a question closed by a member", |found| Body::Close { ask: found.prompt, ballots: None }),
+    ("a poll closed by a member", |found| Body::Close { ask: found.poll, ballots: Some(vec![]) }),
     ("a content note by a member", |found| Body::Cover { to: found.cleos, topic: "lies".into() }),
     ("a member on duty", |found| Body::Duty(found.until)),
-    ("an empty floor", |found| Body::Recap(Recap { upto: found.upto, state: State::default() })),
+    ("an empty floor", |found| Recap { upto: found.upto, state: State::default() }.into()),
     ("another's words changed", |found| Body::Edit {
         message: found.cleos_id, seq: found.cleos.seq, text: "I never drink.".into(),
     }),
     ("words changed that are gone", |found| Body::Edit {
         message: found.cleos_id, seq: found.gone.seq, text: "I am back.".into(),
     }),
-    ("a vote for what no poll offers", |found| Body::Answer { ask: found.poll, choice: Some(2), text: None }),
-    ("a vote for the last number", |found| Body::Answer { ask: found.poll, choice: Some(u64::MAX), text: None }),
+    ("a vote for what no poll offers", |found| Body::Answer { ask: found.poll, choice: Some(2), text: None, salt: None }),
+    ("a vote for the last number", |found| Body::Answer { ask: found.poll, choice: Some(u64::MAX), text: None, salt: None }),
     ("a vote in nothing", |found| Body::Answer {
-        ask: Ref { digest: Digest([7; 32]), ..found.poll }, choice: Some(0), text: None,
+        ask: Ref { digest: Digest([7; 32]), ..found.poll }, choice: Some(0), text: None, salt: None,
     }),
-    ("a vote for a message", |found| Body::Answer { ask: found.cleos, choice: Some(0), text: None }),
+    ("a vote for a message", |found| Body::Answer { ask: found.cleos, choice: Some(0), text: None, salt: None }),
     ("a reaction to what is gone", |found| Body::React { to: found.gone, kind: 1 }),
     ("a reaction to nothing", |_| Body::React { to: Ref { seq: Seq(u64::MAX), digest: Digest([7; 32]) }, kind: 1 }),
     ("a reaction to a question", |found| Body::React { to: found.poll, kind: 1 }),
@@ -101,12 +101,12 @@ const FORBIDDEN: &[(&str, Makes)] = &[
 #[rustfmt::skip]
 const HELD: &[(&str, Makes)] = &[
     ("words off turn", |_| Body::Text("off turn: a".into())),
-    ("an answer off turn", |found| Body::Answer { ask: found.prompt, choice: None, text: Some("off turn: b".into()) }),
+    ("an answer off turn", |found| Body::Answer { ask: found.prompt, choice: None, text: Some("off turn: b".into()), salt: None }),
     ("a reply to nothing", |_| Body::Say {
         text: "off turn: c".into(), reply: Some(Ref { seq: Seq(u64::MAX), digest: Digest([7; 32]) }), topic: None,
     }),
     ("a reply to what is gone", |found| Body::Say { text: "off turn: d".into(), reply: Some(found.gone), topic: None }),
-    ("an answer to nothing", |found| Body::Answer { ask: found.gone, choice: None, text: Some("off turn: e".into()) }),
+    ("an answer to nothing", |found| Body::Answer { ask: found.gone, choice: None, text: Some("off turn: e".into()), salt: None }),
 ];
 
 /// Sends a body as a client would that has no rules.
@@ -163,8 +163,8 @@ fn lawless_member_changes_nothing() {
     // A vote counts once, and the last one; nothing was lost for those whose turn it is.
     for (n, choice) in [(200, 0), (201, 0), (202, 1)] {
         let makes: [Makes; 2] = [
-            |found| Body::Answer { ask: found.poll, choice: Some(0), text: None },
-            |found| Body::Answer { ask: found.poll, choice: Some(1), text: None },
+            |found| Body::Answer { ask: found.poll, choice: Some(0), text: None, salt: None },
+            |found| Body::Answer { ask: found.poll, choice: Some(1), text: None, salt: None },
         ];
         sends(&circle, &mal, &mut found, n, makes[choice]);
     }

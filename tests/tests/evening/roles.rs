@@ -83,6 +83,7 @@ const TRIES: &[Try] = &[
     by_moderators("poll", &[], &["When?", "at six", "at eight"]),
     by_members("vote", POLL, &["1"]),
     by_moderators("close-ask", PROMPT, &[]),
+    by_moderators("exercise", &[], &["opening-round"]),
     by_moderators("duty", &[], &["on", "1h"]),
 ];
 

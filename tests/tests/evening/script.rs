@@ -1,6 +1,9 @@
 //! The evening of a group as a table: who types what, and exactly what each of the others reads.
 
+use std::collections::BTreeMap;
+
 use hearth_kit::{Circle, Relay};
+use serde_json::Value;
 
 use super::cast::{Cast, fits};
 
@@ -53,8 +56,10 @@ const PASSED: &str = "You passed. That is always fine.";
 const EVENING: &[Row] = &[
     // 19:00
     Row("Fay", Types("/duty on 2h"), &[(All, "-- Fay is here for the room until …")]),
-    Row("Fay", Types("/round start How do you come in tonight? --order roster --time 5m"), &[
-        (All, "-- Fay begins a round: How do you come in tonight? (5 min each; nothing is cut off). Ben has the floor, then Cleo, Dee, Eli, Hana, Omar"),
+    Row("Fay", Types("/exercise opening-round"), &[
+        (Told, "Opening round: step 1 of 1…"),
+        (All, "Fay: Opening round: about 25 minutes. Every step can be skipped, and nobody asks why.  [ID]"),
+        (All, "-- Fay begins a round: How do you come in tonight? One or two sentences. Do you want time for something? (5 min each; nothing is cut off). Ben has the floor, then Cleo, Dee, Eli, Hana, Omar"),
         (Only(&["Ben"]), YOURS),
     ]),
     Row("Ben", Types("I slept badly. I want time for Sunday."), &[(All, "Ben: I slept badly. I want time for Sunday.  [ID]")]),
@@ -111,7 +116,7 @@ const EVENING: &[Row] = &[
         (But(&["Cleo", "Dee", "Fay", "Gil"]), "-- Dee has answered; you see it after your own answer"),
     ]),
     Row("Fay", Types("/close-ask"), &[
-        (All, "-- Closed: “What was it like to watch? One sentence. Passing is fine.”."),
+        (All, "-- Closed: “What was it like to watch? One sentence. Passing is fine.”"),
         (But(&["Cleo", "Dee", "Fay", "Gil"]), "Cleo: My stomach hurt.  [ID]"),
         (But(&["Cleo", "Dee", "Fay", "Gil"]), "Dee: I was not here, and I felt it all the same.  [ID]"),
     ]),
@@ -124,13 +129,13 @@ const EVENING: &[Row] = &[
     Row("Hana", Types("/vote 1"), &[(All, "-- Hana votes: Thursday at seven")]),
     Row("Omar", Types("/vote friday at six"), &[(All, "-- Omar votes: Friday at six")]),
     Row("Omar", Types("/vote 1"), &[(All, "-- Omar votes: Thursday at seven")]),
-    Row("Gil", Types("/close-ask"), &[(All, "-- Closed: “When shall we meet next?”. Thursday at seven: 2, Friday at six: 0.")]),
+    Row("Gil", Types("/close-ask"), &[(All, "-- Closed: “When shall we meet next?” Thursday at seven: 2, Friday at six: 0.")]),
     // 19:44
-    Row("Hana", Types("/cw drinking I have started again and didn't dare to say it."), &[
-        (All, "Hana [drinking]: I have started again and didn't dare to say it.  [ID]"),
+    Row("Hana", Types("/cw alcohol I have started again and didn't dare to say it."), &[
+        (All, "Hana [alcohol]: I have started again and didn't dare to say it.  [ID]"),
     ]),
     Row("Omar", Types("/reply I'm glad you said it. Nine days ago that was me."), &[
-        (All, "Omar (to Hana [drinking]): I'm glad you said it. Nine days ago that was me.  [ID]"),
+        (All, "Omar (to Hana [alcohol]): I'm glad you said it. Nine days ago that was me.  [ID]"),
     ]),
     Row("Ben", Types("I counted my pills."), &[(All, "Ben: I counted my pills.  [ID]")]),
     Row("Gil", Types("/cover last pills"), &[(All, "-- Gil has put a content note on what Ben wrote [ID]: pills")]),
@@ -148,7 +153,7 @@ const EVENING: &[Row] = &[
     Row("Eli", Types("/done"), &[(All, "-- The round is over.")]),
     // 20:16
     Row("Fay", Types("/round start What do you take with you? --order roster"), &[
-        (All, "-- Fay begins a round: What do you take with you?. Ben has the floor, then Cleo, Dee, Eli, Hana, Omar, Ida"),
+        (All, "-- Fay begins a round: What do you take with you? Ben has the floor, then Cleo, Dee, Eli, Hana, Omar, Ida"),
         (Only(&["Ben"]), YOURS),
     ]),
     Row("Ben", Types("That I was heard."), &[(All, "Ben: That I was heard.  [ID]")]),
@@ -177,8 +182,12 @@ const LATER: [(&str, &str); 3] = [
         "Eli: I was afraid of a fight, and so I started on…",
         "Eli: I was afraid of a fight, and so I started one. Sorry, Omar.  [ID]  (changed)",
     ),
-    ("Ben: I counted my pills.  [ID]", "Ben [content note by Gil: pills]: `hearth show ROOM ID` reads it  [ID]"),
+    ("Ben: I counted my pills.  [ID]", "Ben [content note by Gil: pills]: `/show …"),
 ];
+
+fn later(line: &'static str) -> &'static str {
+    LATER.iter().find(|(now, _)| *now == line).map_or(line, |(_, later)| later)
+}
 
 /// Returns the history of somebody, by the table.
 fn expected(name: &str) -> Vec<String> {
@@ -186,7 +195,7 @@ fn expected(name: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for Row(who, _, seen) in EVENING.iter().skip(joined.unwrap_or(0)) {
         let theirs = seen.iter().filter(|(to, _)| !matches!(to, Told) && to.reaches(name, who));
-        lines.extend(theirs.map(|(_, line)| (*line).to_owned()));
+        lines.extend(theirs.map(|(_, line)| later(line).to_owned()));
     }
     lines
 }
@@ -210,6 +219,9 @@ fn evening_is_read_alike() {
                 cast.hears("Fay", seen[0].1);
                 cast.comes(who);
                 present.push(who);
+                let [theirs, fays] = [*who, "Fay"].map(|name| cast.hands(name));
+                assert_eq!(theirs, fays);
+                assert_eq!(theirs["round"]["holder"], "Eli");
             }
         }
         for (to, line) in *seen {
@@ -223,14 +235,41 @@ fn evening_is_read_alike() {
     present.iter().for_each(|name| drop(cast.goes(name)));
     for name in &present {
         let found = cast.transcript(name);
-        let begin = found.iter().position(|line| line.contains("is here for the room")).unwrap_or(0);
-        println!("{name}\n{}\n", found[begin..].join("\n"));
+        let begin = found.iter().position(|line| line.contains("is here for the room"));
+        let begin = begin.or_else(|| found.iter().position(|line| line.starts_with("Eli: Work")));
+        assert_lines(name, &expected(name), &found[begin.unwrap()..]);
     }
-    for name in &present {
-        let (expected, found) = (expected(name), cast.transcript(name));
-        let found = &found[found.len().saturating_sub(expected.len())..];
-        for (wanted, line) in expected.iter().zip(found) {
-            assert!(fits(wanted, line), "{name}: {line}\nnot {wanted}\n{found:#?}");
+    agree(&present.iter().map(|name| cast.objects(name)).collect::<Vec<_>>());
+}
+
+/// Checks that a history has the lines of the table, in order, and no other.
+fn assert_lines(name: &str, expected: &[String], found: &[String]) {
+    for (at, wanted) in expected.iter().enumerate() {
+        let line = found.get(at).map_or("", String::as_str);
+        let around = &found[at.saturating_sub(3).min(found.len())..found.len().min(at + 3)];
+        assert!(fits(wanted, line), "{name}: {line}\nnot {wanted}\nin {around:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{name}: {found:#?}");
+}
+
+/// Checks that all have the same objects at the same places, but for what is said to one alone.
+fn agree(all: &[Vec<Value>]) {
+    let mut known: BTreeMap<(u64, String), Value> = BTreeMap::new();
+    // A newcomer has no entry of their own admission, and so another time of it.
+    for row in all.iter().flatten().filter(|row| row["kind"] != "roster") {
+        let mut row = row.as_object().unwrap().clone();
+        let seq = row["seq"].as_u64().unwrap();
+        let is_floor = row["kind"] == "floor";
+        let kind = if is_floor { &row["floor"] } else { &row["kind"] };
+        let kind = kind.as_str().unwrap().to_owned();
+        row.remove("mine");
+        if is_floor {
+            // Mine is said in other words than another's.
+            row.remove("text");
         }
+        let row = Value::Object(row);
+        let first = known.entry((seq, kind)).or_insert_with(|| row.clone());
+        assert_eq!(*first, row);
     }
+    assert!(known.len() > 60, "{}", known.len());
 }
