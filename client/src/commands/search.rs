@@ -167,3 +167,61 @@ impl Shell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hearth_engine::turns::Later;
+
+    use super::*;
+    use crate::commands::displayed::tests::row;
+
+    fn said(place: u64, words: &str) -> Row {
+        row(place, RowContent::Text(words.to_owned()))
+    }
+
+    fn places(found: &Found) -> Vec<u64> {
+        found.rows.iter().map(|row| row.place.0).collect()
+    }
+
+    /// Words off turn are found once they are shown, and by their author at once.
+    #[test]
+    fn held_words_are_found_once_shown() {
+        let wanted = Wanted { words: vec!["door".into()], from: None };
+        let mut held = said(1, "A Door");
+        held.talk.later = Some(Later::Turn);
+        let mut found = Found::default();
+        found.take(held.clone(), &wanted, false);
+        found.take(said(2, "the door"), &wanted, false);
+        assert_eq!(places(&found), [2]);
+        found.take(Row { shows: vec![Seq(1)], ..row(3, RowContent::Nothing) }, &wanted, false);
+        assert_eq!(places(&found), [2, 1]);
+        let mut found = Found::default();
+        found.take(held, &wanted, true);
+        assert_eq!(places(&found), [1]);
+    }
+
+    #[test]
+    fn search_holds_a_bounded_number() {
+        let wanted = Wanted { words: Vec::new(), from: None };
+        let mut found = Found::default();
+        for place in 1..=3 * LATER_MAX as u64 {
+            let mut row = said(place, "words");
+            row.talk.later = (place % 2 == 0).then_some(Later::Turn);
+            found.take(row, &wanted, false);
+        }
+        assert_eq!((found.rows.len(), found.later.len()), (FOUND_MAX, LATER_MAX));
+        assert_eq!(found.earlier, 3 * LATER_MAX / 2 - FOUND_MAX);
+    }
+
+    #[test]
+    fn words_of_retracted_messages_are_not_found() {
+        let wanted = Wanted { words: Vec::new(), from: None };
+        for content in [
+            RowContent::Held("words".into()),
+            RowContent::Tombstone { by: None, category: None },
+            RowContent::Nothing,
+        ] {
+            assert!(!wanted.fits(&row(1, content.clone())), "{content:?}");
+        }
+    }
+}
