@@ -148,7 +148,13 @@ impl Shell {
 
     pub(super) async fn pin(&self, wanted: &str) -> Result<Pin> {
         let wanted = bare_id(wanted);
-        let row = one_message(wanted, self.message(wanted).await?)?;
+        let row = match wanted.eq_ignore_ascii_case(LAST) {
+            true => {
+                let place = self.last_message(Whose::Others).await?;
+                one_message(wanted, self.message(&format!("#{}", place.0)).await?)?
+            }
+            false => one_message(wanted, self.message(wanted).await?)?,
+        };
         let message = row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?;
         Ok(Pin { message, seq: row.seq })
     }
@@ -156,6 +162,9 @@ impl Shell {
     /// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
     pub(super) async fn to_retract(&self, wanted: &str) -> Result<Seq> {
         let wanted = bare_id(wanted);
+        if wanted.eq_ignore_ascii_case(LAST) {
+            return self.last_message(Whose::Mine).await;
+        }
         let mut found = self.message(wanted).await?;
         let view = self.view();
         if !view.moderates() && found.iter().any(|row| row.from == Some(view.me)) {
