@@ -342,7 +342,7 @@ fn order_puts_quiet_ones_first() {
 
 #[test]
 fn bodies_have_exact_bytes() {
-    let ask = crate::floor::Ref { seq: Seq(40), digest: hearth_protocol::Digest([6; 32]) };
+    let ask = Ref { seq: Seq(40), digest: hearth_protocol::Digest([6; 32]) };
     let hex = |body: &Body| {
         let bytes = hearth_protocol::codec::encode(body);
         assert_eq!(hearth_protocol::codec::decode::<Body>(&bytes).unwrap(), *body);

@@ -156,6 +156,9 @@ impl Shell {
     /// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
     pub(super) async fn to_retract(&self, wanted: &str) -> Result<Seq> {
         let wanted = bare_id(wanted);
+        if wanted.eq_ignore_ascii_case(LAST) {
+            return self.last_message(Whose::Mine).await;
+        }
         let mut found = self.message(wanted).await?;
         let view = self.view();
         if !view.moderates() && found.iter().any(|row| row.from == Some(view.me)) {

@@ -206,6 +206,7 @@ impl Shell {
             me: state.me,
             roster: &state.roster,
             muted: &state.muted,
+            round: state.floor.round.as_ref(),
             held,
             open: false,
         };
@@ -244,6 +245,7 @@ impl Shell {
             me: state.me,
             roster: &state.roster,
             muted: &[],
+            round: None,
             held: false,
             open: true,
         };
@@ -269,6 +271,7 @@ impl Shell {
             me: state.me,
             roster: &state.roster,
             muted: &state.muted,
+            round: state.floor.round.as_ref(),
             held: false,
             open: false,
         };
@@ -288,6 +291,7 @@ impl Shell {
             me: state.me,
             roster: &state.roster,
             muted: &state.muted,
+            round: state.floor.round.as_ref(),
             held: false,
             open: false,
         };
