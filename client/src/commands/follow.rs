@@ -57,7 +57,9 @@ pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
                     continue;
                 }
                 Event::Over(block) => {
-                    shell.out.remark(&outcome::over_words(block, &shell.view()));
+                    if let Some(words) = outcome::over_words(block, &shell.view()) {
+                        shell.out.remark(&words);
+                    }
                     shell.tell_held();
                     if !printed {
                         continue;

@@ -63,7 +63,7 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         Act::Pin(pin) => format!("pinned the message {}", pin.message.short()),
         Act::Unpin(pin) => format!("unpinned the message {}", pin.message.short()),
         Act::Retract { message, category, .. } => {
-            format!("retracted {whose} message {} (reason: {})", message.short(), category.as_str())
+            format!("took down {whose} message {} (reason: {})", message.short(), category.as_str())
         }
         Act::Rekey => "renewed the room's keys".into(),
         Act::Amend { agreement, change: Change::Material } if agreement.effective <= seen_from => {

@@ -111,6 +111,9 @@ pub(super) fn ask_lines(asked: &Ask, number: u64) -> Vec<String> {
     lines
 }
 
+/// Told to a member whose turn begins.
+const YOURS: &str = "It is your turn. Take your time. `hearth done ROOM` ends your turn, `hearth pass ROOM` lets it go by";
+
 /// What a change is for programs and people.
 pub(super) struct Told {
     /// The change in a word.
@@ -124,7 +127,10 @@ pub(super) struct Told {
 }
 
 /// Returns what is told of a change; `None` if nobody needs to be told.
-pub(super) fn change(view: &View<'_>, change: &Change) -> Option<Told> {
+pub(super) fn change(view: &View<'_>, row: &Row, change: &Change) -> Option<Told> {
+    // What was somebody's turn once is told as such, or they would think that it is now.
+    let is_on =
+        |turn: u64| view.round.is_some_and(|round| round.turn == turn && row.seq >= round.seq);
     let is_me = |member: &MemberKey| *member == view.me;
     let name = |member: &MemberKey| view.name(member);
     let mut more = Map::new();
@@ -153,13 +159,12 @@ pub(super) fn change(view: &View<'_>, change: &Change) -> Option<Told> {
         _ => {}
     }
     let (word, text) = match change {
-        Change::Began { holder, .. } | Change::Turn { holder, .. } if is_me(holder) => (
-            "turn",
-            "It is your turn. Take your time. `hearth done ROOM` ends your turn, `hearth pass ROOM` lets it go by".into(),
-        ),
+        Change::Began { holder, .. } if is_me(holder) && is_on(0) => ("turn", YOURS.into()),
         Change::Began { holder, .. } if view.muted.contains(holder) => {
             ("turn", format!("{} has the floor{}", name(holder), muted_words(&name(holder))))
         }
+        Change::Turn { holder, turn } if is_me(holder) && is_on(*turn) => ("turn", YOURS.into()),
+        Change::Turn { holder, .. } if is_me(holder) => ("turn", "Next: you".into()),
         // The line of the round says so.
         Change::Began { .. } => return None,
         Change::Turn { holder, .. } if view.muted.contains(holder) => {

@@ -13,9 +13,9 @@ use std::io::{self, Write as _};
 
 use hearth_engine::{
     accord::Mismatch,
-    floor::Change,
+    floor::{Change, Round},
     mine::Mine,
-    policy::{Act, Leaf},
+    policy::{Act, Category, Leaf},
     room::Names,
     state::{Notice, Row, RowContent},
     turns::Later,
@@ -64,6 +64,8 @@ pub struct View<'a> {
     pub mine: &'a Mine,
     /// The last place that was displayed before.
     pub shown: Seq,
+    /// The round that is on.
+    pub round: Option<&'a Round>,
     /// Whether held posts are shown with their words.
     pub held: bool,
     /// Whether words are shown that a moderator's content note or a filter hides.
@@ -106,14 +108,14 @@ impl View<'_> {
             && !out.is_json()
         {
             for line in floor::ask_lines(ask, row.seq.0) {
-                out.line(&out.advice(&line))?;
+                out.say_none(&out.advice(&line))?;
             }
         }
         Ok(())
     }
 
     fn change(&self, out: &Output, row: &Row, change: &Change) -> io::Result<bool> {
-        let Some(told) = floor::change(self, change) else { return Ok(false) };
+        let Some(told) = floor::change(self, row, change) else { return Ok(false) };
         let (text, alarm) = (out.advice(&told.text), told.alarm);
         let mut object = self.base(row, "floor");
         object.insert("floor".into(), json!(told.word));
@@ -137,7 +139,7 @@ impl View<'_> {
         let notice = |notice: &Notice| !matches!(notice, Notice::Duplicate);
         row.notices.iter().any(notice)
             || (self.content(row).is_some() && !self.hides(row))
-            || row.changes.iter().any(|change| floor::change(self, change).is_some())
+            || row.changes.iter().any(|change| floor::change(self, row, change).is_some())
     }
 
     /// Whether a row shows its content note in place of its words.
@@ -331,10 +333,21 @@ impl View<'_> {
             ("held", _) => format!(
                 "{time} -- a post by {name} is held back: the room was paused, or they only observe"
             ),
-            ("tombstone", RowContent::Tombstone { category, .. }) => match category {
-                Some(c) => format!("{time} -- a message was retracted ({})", c.as_str()),
-                None => format!("{time} -- a message was retracted"),
-            },
+            ("tombstone", RowContent::Tombstone { by, category }) => {
+                let by = by.map(|by| escape::one_line(&self.name(&by)));
+                let what = match (by, category) {
+                    (None, _) => "a message was taken down".to_owned(),
+                    (Some(by), None) => format!("{by} took this back"),
+                    (Some(by), Some(category)) => {
+                        let why = match category {
+                            Category::Unspecified => String::new(),
+                            category => format!(" ({})", category.as_str()),
+                        };
+                        format!("{by} took this down to look after everybody here{why}")
+                    }
+                };
+                format!("{time} -- {what}")
+            }
             (_, RowContent::Goodbye { withdrawn, .. }) => {
                 let what = if *withdrawn { "withdraws, says goodbye" } else { "says goodbye" };
                 format!("{time} -- {name} {what} and still has the keys")

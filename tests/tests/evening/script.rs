@@ -169,12 +169,12 @@ const EVENING: &[Row] = &[
     ]),
     Row("Fay", Types("/announce Thursday at seven"), &[(All, "** Fay: Thursday at seven **")]),
     Row("Cleo", Types("Good night"), &[(All, "Cleo: Good night  [ID]")]),
-    Row("Cleo", Types("/retract last"), &[]),
+    Row("Cleo", Types("/retract last"), &[(All, "-- Cleo took back the message …")]),
     Row("Fay", Types("/duty off"), &[(All, "-- Fay is no longer here for the room")]),
 ];
 
 /// Lines that look another way in the history than when they came, because of what came after them.
-const LATER: [(&str, &str); 3] = [
+const LATER: [(&str, &str); 5] = [
     (
         "Omar: Ben, that came out wrong. I miss mine. I'm sorry.  [ID]",
         "Omar: Ben, that came out wrong. I miss mine. I'm sorry.  [ID]  (heard: Ben)",
@@ -183,6 +183,8 @@ const LATER: [(&str, &str); 3] = [
         "Eli: I was afraid of a fight, and so I started on…",
         "Eli: I was afraid of a fight, and so I started one. Sorry, Omar.  [ID]  (changed)",
     ),
+    ("Cleo: Good night  [ID]", "-- Cleo took this back"),
+    (YOURS, "-- Next: you."),
     ("Ben: I counted my pills.  [ID]", "Ben [content note by Gil: pills]: `/show …"),
 ];
 
@@ -195,7 +197,11 @@ fn expected(name: &str) -> Vec<String> {
     let joined = EVENING.iter().position(|row| row.0 == name && matches!(row.1, Joins));
     let mut lines = Vec::new();
     for Row(who, _, seen) in EVENING.iter().skip(joined.unwrap_or(0)) {
-        let theirs = seen.iter().filter(|(to, _)| !matches!(to, Told) && to.reaches(name, who));
+        // The line of the round says who begins.
+        let begins = seen.iter().any(|(_, line)| line.contains(" begins a round"));
+        let theirs = seen.iter().filter(|(to, line)| {
+            !matches!(to, Told) && to.reaches(name, who) && !(begins && *line == YOURS)
+        });
         lines.extend(theirs.map(|(_, line)| later(line).to_owned()));
     }
     lines
@@ -264,6 +270,8 @@ fn agree(all: &[Vec<Value>]) {
         let kind = if is_floor { &row["floor"] } else { &row["kind"] };
         let kind = kind.as_str().unwrap().to_owned();
         row.remove("mine");
+        // Bounded by the reader's own clock.
+        row.remove("at");
         if is_floor {
             // Mine is said in other words than another's.
             row.remove("text");

@@ -772,7 +772,7 @@ fn acts_read_as_sentences() {
         "Fay limited each member to 1 post a day",
         "Fay set the opening hours to Mon 17:00-20:00 UTC",
         "Fay opened the room whatever its hours say",
-        "Fay retracted ",
+        "Fay took down ",
         "Cleo left the room (Ben's program carried it out)",
     ] {
         for text in [&log, &read] {
@@ -1501,7 +1501,7 @@ fn d5_retracted_words_leave_open_screens() {
         assert!(!after.contains(words), "{screen:?}");
         // What else stood there is there again, and the line goes on.
         assert!(after.contains("said before") && after.contains(&own), "{after:?}");
-        assert!(after.contains("a message was retracted"), "{after:?}");
+        assert!(after.contains(" took this back"), "{after:?}");
         assert!(after.contains("> half a sent"), "{after:?}");
         // One's own words go, too, and with them the line in which they were typed.
         chat.types(&format!("ence {}\r", more.len()));

@@ -443,7 +443,9 @@ impl Chat {
                 if !matches!(self.shell.view().link, Link::Connecting) {
                     self.show().await?;
                 }
-                self.out().remark(&outcome::over_words(&block, &self.shell.view()));
+                if let Some(words) = outcome::over_words(&block, &self.shell.view()) {
+                    self.out().remark(&words);
+                }
                 self.told_held = waits_for_me(&self.shell.view());
                 self.offer_held();
                 return Ok(());

@@ -133,25 +133,33 @@ pub(super) fn held(out: &Output, view: &RoomView) {
     }
 }
 
-/// Says that what kept this member from posting has ended, and what still does.
-pub(super) fn over_words(over: &Block, view: &RoomView) -> String {
+/// Says that what kept this member from posting has ended, and what still does; `None` if the row of it said so.
+pub(super) fn over_words(over: &Block, view: &RoomView) -> Option<String> {
+    let told = view.holder().is_none_or(|holder| holder == view.me);
+    if over.why == Stop::Turn && told && view.blocked.is_none() {
+        return None;
+    }
     let ended = match over.why {
         // Their role changed, and the rule is still there.
         _ if view.moderates() => "you can post now",
         Stop::Turn if view.holder() == Some(view.me) => "it is your turn",
         Stop::Turn => "the round is over",
-        Stop::Refused(RejectCode::Paused) => "the pause is over",
+        Stop::Refused(RejectCode::Paused) => "the pause is over, and the room is open",
         Stop::Refused(RejectCode::TimedOut) => "your time-out is over",
         Stop::Refused(RejectCode::Closed) => "the room is open again",
         Stop::Refused(RejectCode::QuotaSpent) => "the room has space for messages again",
         Stop::Refused(_) => "you can post again",
     };
-    match view.blocked.map(|block| block.why) {
+    let ended = match view.blocked {
+        None => ended,
+        Some(_) => ended.trim_end_matches(", and the room is open"),
+    };
+    Some(match view.blocked.map(|block| block.why) {
         None => format!("-- {ended}"),
         Some(Stop::Turn) => format!("-- {ended}; a round is on, and it is another member's turn"),
         Some(Stop::Refused(RejectCode::TimedOut)) => format!("-- {ended}; you are in a time-out"),
         Some(Stop::Refused(why)) => format!("-- {ended}; {}", refusal_words(why)),
-    }
+    })
 }
 
 /// Quotes messages that wait for their author, a line each, and the number of the rest.

@@ -156,7 +156,7 @@ impl RoomCommand for Vote {
             return Err(Failure::usage(
                 format!("there is no option {:?}", hearth_text::escape::one_line(wanted)),
                 format!(
-                    "`hearth asks ROOM` lists them; `hearth vote ROOM 1` to `{}`.",
+                    "Nothing was sent. `hearth asks ROOM` lists the options, 1 to {}. For example: `hearth vote ROOM 1`.",
                     ask.options.len()
                 ),
             ));

@@ -282,7 +282,7 @@ impl RoomCommand for Announce {
 /// Leave a mark in a message's place; the relay deletes the ciphertext.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Retract {
-    /// The message's id, its number, or `last`: your last one.
+    /// The message's id or number; `last`: your own last one.
     #[arg(required_unless_present = "all_from")]
     id: Option<String>,
     /// Category for the log, where it is another's message.
@@ -303,7 +303,7 @@ impl RoomCommand for Retract {
         May::Members,
         "take a message back; facilitators: anybody's",
     )
-    .takes("ID | --all-from NAME [--reason CATEGORY]", "ab12 --reason conduct")
+    .takes("ID|last | --all-from NAME [--reason CATEGORY]", "ab12 --reason conduct")
     .enforced("R; C devices")
     .letters("Own: M, any: F, CF");
 
@@ -327,7 +327,7 @@ impl RoomCommand for Retract {
         let Outcome::Retracted(count) = outcome else { return told.outcome(outcome) };
         let object = json!({"done": "retract", "count": count});
         let messages = counted(count, "message", "messages");
-        let text = format!("You retracted {messages}; a mark stays. Copies on devices may remain.");
+        let text = format!("Taken down: {messages}; a mark stays. Copies on devices may remain.");
         told.say(&object, &text)
     }
 }

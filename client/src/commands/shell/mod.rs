@@ -90,6 +90,7 @@ impl Shell {
             room: &self.room,
             me: state.me,
             roster: &state.roster,
+            round: state.floor.round.as_ref(),
             muted: &state.muted,
             mine: &state.mine,
             shown,
