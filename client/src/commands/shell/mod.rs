@@ -232,7 +232,9 @@ impl Shell {
         }
         self.mark_after.set(None);
         any |= !self.view().untold.is_empty();
-        alarm |= self.tell_mismatches().await?;
+        let differs = self.tell_mismatches().await?;
+        self.called.set(self.called.get().max(differs.then_some(Call::Alarm)));
+        alarm |= differs;
         if alarm { Err(not_verified()) } else { Ok(any) }
     }
 
