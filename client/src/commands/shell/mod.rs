@@ -222,7 +222,7 @@ impl Shell {
         loop {
             let rows = self.client.rows(&self.room, Page::From(from)).await?;
             let Some(last) = rows.last().map(|row| row.place) else { break };
-            any |= self.print_after(&rows, held, shown).await?;
+            any |= Box::pin(self.print_after(&rows, held, shown)).await?;
             let fresh: Vec<Row> = rows.into_iter().filter(|row| row.place > shown).collect();
             alarm |= any_alarm(&fresh);
             let call = fresh.iter().filter_map(|row| bell::call(&self.view(), row)).max();
@@ -247,7 +247,7 @@ impl Shell {
 
     /// Prints rows; returns whether there was something to print.
     pub(super) async fn print(&self, rows: &[Row], held: bool) -> Result<bool> {
-        self.print_after(rows, held, self.view().shown).await
+        Box::pin(self.print_after(rows, held, self.view().shown)).await
     }
 
     /// Does the same. What stands behind `shown` is new.
