@@ -241,6 +241,7 @@ impl Room<'_> {
         self.floor()?;
         let Some(floor) = &mut self.floor else { return Ok(()) };
         let mut changes = floor.apply(&entry, &members);
+        hide_ignored(row, &changes);
         self.note_recaps(&changes, retracts)?;
         self.take_changes(row, &mut changes)?;
         if let Some(answer) = answer {
@@ -419,6 +420,20 @@ impl Room<'_> {
             return Err(FloorError::NotYourTurn.into());
         }
         self.queue_op(Op::Move { round, turn }, now)
+    }
+
+    /// Queues the end of the own turn. A moderator who types it by mistake ends nobody else's.
+    ///
+    /// # Errors
+    /// [`FloorError::NoRound`], [`FloorError::NotYourTurn`]; see [`EngineError`].
+    pub fn queue_done(&mut self, now: Millis) -> Result<MessageId> {
+        let me = self.me();
+        let floor = self.floor()?;
+        this_round(floor)?;
+        if floor.holder() != Some(me) {
+            return Err(FloorError::NotYourTurn.into());
+        }
+        self.queue_move(now)
     }
 
     /// Queues the beginning of a round.
@@ -694,6 +709,23 @@ impl Room<'_> {
             | floor::Why::NotModerating
             | floor::Why::RecapPlace => FloorError::TooLate,
         }))
+    }
+}
+
+/// Takes from a row what the floor ignored: nobody reads of a round, a question or a vote that there is none of.
+fn hide_ignored(row: &mut Row, changes: &[Change]) {
+    let has = |wanted: fn(&Change) -> bool| changes.iter().any(wanted);
+    let counts = match row.content {
+        RowContent::Floor(Some(Op::Start { .. })) => has(|c| matches!(c, Change::Began { .. })),
+        RowContent::Asked(_) => has(|c| matches!(c, Change::AskOpened)),
+        // A vote in what this reader did not see asked may count.
+        RowContent::Vote { .. } => {
+            !has(|c| matches!(c, Change::Ignored(why) if *why != floor::Why::Unknown))
+        }
+        _ => true,
+    };
+    if !counts {
+        row.content = RowContent::Floor(None);
     }
 }
 

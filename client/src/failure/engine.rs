@@ -308,7 +308,7 @@ fn floor_advice(why: &FloorError) -> &'static str {
             "Nothing was done. `hearth round ROOM end` ends it; `hearth hands ROOM` shows whose turn it is."
         }
         FloorError::NotYourTurn => {
-            "Nothing was done. `hearth hands ROOM` shows whose turn it is; `hearth hand ROOM` asks for one."
+            "Nothing was done. `hearth hands ROOM` shows whose turn it is; `hearth hand ROOM` asks for one. Facilitators go on with `hearth next ROOM`."
         }
         FloorError::HandIsUp => "`hearth lower ROOM` takes it down.",
         FloorError::HandIsDown => "`hearth hand ROOM` asks for a turn.",

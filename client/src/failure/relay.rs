@@ -60,12 +60,15 @@ impl From<&LiveError> for Failure {
                 error.to_string(),
                 "Ask a facilitator by another way; your history stays on this device.",
             ),
-            LiveError::OffTurn(_) => Self::new(
-                exit::REFUSED,
-                "off_turn",
-                error.to_string(),
-                "Your words are kept for your turn, and only you see them. When your turn comes, or the round ends, you are asked. `hearth hand ROOM` asks for a turn.",
-            ),
+            LiveError::OffTurn(_) => Self {
+                kept: true,
+                ..Self::new(
+                    exit::REFUSED,
+                    "off_turn",
+                    error.to_string(),
+                    "Kept for your turn: only you see it. When your turn comes, or the round ends, you are asked. `hearth hand ROOM` asks for a turn.",
+                )
+            },
             LiveError::NotInside(standing) => not_inside(standing),
             LiveError::KnockForgotten => Self::new(
                 exit::REFUSED,

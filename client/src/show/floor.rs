@@ -26,6 +26,7 @@ pub(super) fn content(
             ("round", round_words(&names, topic, *seconds))
         }
         RowContent::Asked(ask) => {
+            more.insert("number".into(), json!(row.seq.0));
             more.insert("form".into(), json!(form_word(ask.form)));
             more.insert("options".into(), json!(ask.options));
             more.insert("after_own".into(), json!(ask.after_own));
@@ -59,6 +60,12 @@ pub(super) fn content(
     Some((kind, text, more))
 }
 
+/// Ends words with a full stop, unless a question or a quoted sentence ends them.
+pub(super) fn sentence(words: &str) -> String {
+    let ends = words.trim_end_matches('”').ends_with(['.', '?', '!', '…']);
+    if ends { words.to_owned() } else { format!("{words}.") }
+}
+
 fn round_words(names: &[String], topic: &str, seconds: u64) -> String {
     let mut words = "begins a round".to_owned();
     if !topic.is_empty() {
@@ -69,7 +76,7 @@ fn round_words(names: &[String], topic: &str, seconds: u64) -> String {
         words.push_str(&format!(" ({} each; nothing is cut off)", span(seconds)));
     }
     if let Some((first, rest)) = names.split_first() {
-        words.push_str(&format!(". {first} has the floor"));
+        words = format!("{} {first} has the floor", sentence(&words));
         if !rest.is_empty() {
             words.push_str(&format!(", then {}", rest.join(", ")));
         }
@@ -104,11 +111,48 @@ pub(super) fn ask_lines(asked: &Ask, number: u64) -> Vec<String> {
     lines
 }
 
-/// Returns a change as a word, a sentence and whether it is an alarm; `None` if nobody needs to be told.
-pub(super) fn change(view: &View<'_>, change: &Change) -> Option<(&'static str, String, bool)> {
+/// What a change is for programs and people.
+pub(super) struct Told {
+    /// The change in a word.
+    pub word: &'static str,
+    /// The sentence.
+    pub text: String,
+    /// Whether somebody lied.
+    pub alarm: bool,
+    /// Further fields for programs.
+    pub more: Map<String, Value>,
+}
+
+/// Returns what is told of a change; `None` if nobody needs to be told.
+pub(super) fn change(view: &View<'_>, change: &Change) -> Option<Told> {
     let is_me = |member: &MemberKey| *member == view.me;
     let name = |member: &MemberKey| view.name(member);
-    let words = match change {
+    let mut more = Map::new();
+    let mut names = |field: &str, member: &MemberKey| {
+        more.insert(field.into(), json!(name(member)));
+        more.insert(format!("{field}_key"), json!(member.to_hex()));
+    };
+    match change {
+        Change::Began { holder, .. } | Change::Turn { holder, .. } => names("holder", holder),
+        Change::Ended { how: Ending::By(by), .. } | Change::Recap { by, .. } => names("by", by),
+        Change::HandUp(member) | Change::HandDown { member, .. } => names("member", member),
+        Change::Extended { until } => {
+            more.insert("until".into(), json!(rfc3339(*until)));
+        }
+        Change::AskClosed { asked, by, outcome } => {
+            if let Some(by) = by {
+                names("by", by);
+            }
+            more.insert("number".into(), json!(asked.ask.seq.0));
+            if let Outcome::Totals(totals) = outcome {
+                let each = asked.options.iter().zip(totals);
+                let each = each.map(|(option, votes)| json!({"option": option, "votes": votes}));
+                more.insert("totals".into(), each.collect());
+            }
+        }
+        _ => {}
+    }
+    let (word, text) = match change {
         Change::Began { holder, .. } | Change::Turn { holder, .. } if is_me(holder) => (
             "turn",
             "It is your turn. Take your time. `hearth done ROOM` ends your turn, `hearth pass ROOM` lets it go by".into(),
@@ -160,8 +204,7 @@ pub(super) fn change(view: &View<'_>, change: &Change) -> Option<(&'static str, 
             Verdict::Agrees | Verdict::Taken | Verdict::Early => return None,
         },
     };
-    let (word, words) = words;
-    Some((word, words, change.is_alarm()))
+    Some(Told { word, text, alarm: change.is_alarm(), more })
 }
 
 /// Says of a muted member how to read what they say.
@@ -184,7 +227,7 @@ fn closed_words(asked: &Asked, outcome: &Outcome) -> String {
         Outcome::Unpublished => "too few votes to show any".into(),
         Outcome::Flawed(_) => "the published votes are wrong, and not counted".into(),
     };
-    format!("{what}. {result}")
+    format!("{} {result}", sentence(&what))
 }
 
 /// Says how long something is still open.

@@ -105,7 +105,7 @@ impl View<'_> {
         if let RowContent::Asked(ask) = &row.content
             && !out.is_json()
         {
-            for line in floor::ask_lines(ask, row.place.0) {
+            for line in floor::ask_lines(ask, row.seq.0) {
                 out.line(&out.advice(&line))?;
             }
         }
@@ -113,14 +113,16 @@ impl View<'_> {
     }
 
     fn change(&self, out: &Output, row: &Row, change: &Change) -> io::Result<bool> {
-        let Some((word, text, alarm)) = floor::change(self, change) else { return Ok(false) };
-        let text = out.advice(&text);
+        let Some(told) = floor::change(self, change) else { return Ok(false) };
+        let (text, alarm) = (out.advice(&told.text), told.alarm);
         let mut object = self.base(row, "floor");
-        object.insert("floor".into(), json!(word));
+        object.insert("floor".into(), json!(told.word));
         object.insert("text".into(), json!(text));
         object.insert("alarm".into(), json!(alarm));
+        object.extend(told.more);
         let mark = if alarm { "!!" } else { "--" };
-        out.say(&Value::Object(object), &format!("{mark} {}.", escape::one_line(&text)))?;
+        let text = floor::sentence(&escape::one_line(&text));
+        out.say(&Value::Object(object), &format!("{mark} {text}"))?;
         Ok(true)
     }
 

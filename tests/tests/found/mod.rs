@@ -5,7 +5,7 @@ mod amendments;
 mod clocks;
 mod keyboard;
 mod leaks;
-mod members;
+pub(crate) mod members;
 mod membership;
 mod relay;
 mod scan;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     EngineError,
-    content::{Body, Envelope},
+    content::{Body, Envelope, Ref},
     floor::{Ask, Change, Form, Op, State, Verdict, Why},
     policy::{Act, RuleError},
     state::Held,
@@ -136,6 +136,62 @@ fn member_moves_own_turn_only() {
     assert!(matches!(refused, Err(EngineError::Floor(FloorError::NotYourTurn))));
     let refused = world.rooms[BEN].queue_round_end(NOW);
     assert!(matches!(refused, Err(EngineError::Rule(RuleError::NotFacilitator))));
+}
+
+/// A member's round, question and vote for nothing leave no line on any screen, nor does a moderator's that comes too late.
+#[test]
+fn ignored_start_shows_nothing() {
+    let mut world = World::new();
+    let start = |order, until| Op::Start { order, topic: "Mine".into(), seconds: 0, until };
+    let ask = Ask {
+        form: Form::Prompt,
+        text: "Who lies?".into(),
+        options: vec![],
+        until: NOW.plus(HOURS),
+        after_own: false,
+        part: None,
+    };
+    let poll = asks(&mut world, Form::Poll, &["at six", "at eight"], false);
+    let digest = world.rooms[MAL].history(poll, 1).unwrap().remove(0).digest;
+    let poll = Ref { seq: poll, digest };
+    let vote = |choice| Body::Answer { ask: poll, choice: Some(choice), text: None, salt: None };
+    let mals = start(vec![world.key(MAL)], NOW.plus(HOURS));
+    for (n, body) in (1..).zip([Body::Floor(mals), ask.into(), vote(2)]) {
+        let row = posts_unaware(&mut world, MAL, &envelope(n, u64::from(n), body));
+        assert_eq!(row.content, RowContent::Floor(None));
+    }
+    let row = posts_unaware(&mut world, MAL, &envelope(9, 9, vote(1)));
+    assert!(matches!(row.content, RowContent::Vote { choice: 1, .. }), "{row:?}");
+    let order = vec![world.key(BEN)];
+    let ids = [FAY, CLEO].map(|who| {
+        let until = NOW.plus(HOURS);
+        world.rooms[who].queue_round(order.clone(), String::new(), 0, until, NOW).unwrap()
+    });
+    let payloads =
+        [FAY, CLEO].map(|who| world.rooms[who].next_submission().unwrap().unwrap().payload);
+    for payload in payloads {
+        world.log.append(payload);
+    }
+    world.show();
+    assert_eq!(world.rooms[CLEO].ignored(&ids[1]).unwrap(), Some(FloorError::RoundOn));
+    for who in [FAY, CLEO, BEN] {
+        let rows = rows(&world.rooms[who]);
+        let begun = rows.iter().filter(|row| matches!(row.content, RowContent::Floor(Some(_))));
+        assert_eq!(begun.count(), 1);
+    }
+}
+
+/// A moderator's own `done` or `pass` ends nobody else's turn; `next` does.
+#[test]
+fn done_ends_own_turn_only() {
+    let mut world = World::new();
+    begins(&mut world, &[BEN, MAL]);
+    for who in [FAY, CLEO, MAL] {
+        let refused = world.rooms[who].queue_done(NOW);
+        assert!(matches!(refused, Err(EngineError::Floor(FloorError::NotYourTurn))));
+    }
+    sends(&mut world, BEN, |ben| ben.queue_done(NOW).unwrap());
+    assert_eq!(floor(&mut world, FAY).round.unwrap().turn, 1);
 }
 
 /// Two moderators press `next` at once: the floor moves once, and the slower one is told.
@@ -286,7 +342,7 @@ fn order_puts_quiet_ones_first() {
 
 #[test]
 fn bodies_have_exact_bytes() {
-    let ask = crate::floor::Ref { seq: Seq(40), digest: hearth_protocol::Digest([6; 32]) };
+    let ask = Ref { seq: Seq(40), digest: hearth_protocol::Digest([6; 32]) };
     let hex = |body: &Body| {
         let bytes = hearth_protocol::codec::encode(body);
         assert_eq!(hearth_protocol::codec::decode::<Body>(&bytes).unwrap(), *body);

@@ -161,9 +161,8 @@ async fn take_turn(live: &mut Live<'_>, turn: Turn) -> Result {
     match turn {
         Turn::Hand => on_floor(live, |room, now| room.queue_hand(true, now)).await,
         Turn::Lower => on_floor(live, |room, now| room.queue_hand(false, now)).await,
-        Turn::Pass | Turn::Done | Turn::Next => {
-            on_floor(live, |room, now| room.queue_move(now)).await
-        }
+        Turn::Pass | Turn::Done => on_floor(live, |room, now| room.queue_done(now)).await,
+        Turn::Next => on_floor(live, |room, now| room.queue_move(now)).await,
         Turn::Start { order, topic, seconds, millis } => {
             let (topic, until) = (words(&topic)?, later(live, millis));
             on_floor(live, |room, now| {

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use hearth_console::{
     line::{self, Console, ConsoleReader, GivenBack, LineError},
     signals,
@@ -214,6 +215,11 @@ pub(super) async fn run(
     let idle = when::parse_duration(lock_after)
         .map_err(|e| Failure::usage(e.to_string(), "For example: --lock-after 30m"))?;
     let client = context.client().map_err(|failure| elsewhere_open(failure, room))?;
+    // Before anything is connected, so that a signal ends the chat as such from then on.
+    let mut stopped = std::pin::pin!(signals::stop());
+    if stopped.as_mut().now_or_never().is_some() {
+        return Ok(());
+    }
     let events = client.events();
     let shell = Shell::new(&client, room, &context.out).await?;
     let name = shell.room.clone();
@@ -241,7 +247,7 @@ pub(super) async fn run(
     // the middle is in the store, as after a power cut.
     let ended = tokio::select! {
         biased;
-        () = signals::stop() => None,
+        () = &mut stopped => None,
         result = talk => Some(result),
     };
     let ended = match (ended, console) {

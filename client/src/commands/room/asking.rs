@@ -88,7 +88,7 @@ impl RoomCommand for Answer {
         .offline();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
-        let (ask, text) = shell.open_ask(&self.args)?;
+        let (ask, text) = shell.open_ask(&self.args).await?;
         let words = Words { answers: Some(ask), ..Words::from(text) };
         Ok(Command::Say(words).into())
     }
@@ -146,7 +146,7 @@ impl RoomCommand for Vote {
         .enforced("E");
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
-        let (ask, option) = shell.open_poll(&self.args)?;
+        let (ask, option) = shell.open_poll(&self.args).await?;
         let wanted = option.trim();
         let by_number = wanted.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
         let by_number = by_number.filter(|n| *n < ask.options.len());
@@ -180,7 +180,7 @@ impl RoomCommand for CloseAsk {
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let args: Vec<String> = self.ask.iter().cloned().collect();
-        let (ask, _) = shell.open_ask(&args)?;
+        let (ask, _) = shell.open_ask(&args).await?;
         Ok(Command::CloseAsk(ask).into())
     }
 }

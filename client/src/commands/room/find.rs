@@ -100,17 +100,19 @@ impl Shell {
 
     /// Takes a question from the front of what was typed, if one is named there or only one is open; returns its place in the
     /// relay's log and the words behind it.
-    pub(super) fn open_ask(&self, args: &[String]) -> Result<(Seq, String)> {
-        let (asked, words) = self.open_one(args, |_| true)?;
+    pub(super) async fn open_ask(&self, args: &[String]) -> Result<(Seq, String)> {
+        let (asked, words) = self.open_one(args, |_| true).await?;
         Ok((asked.ask.seq, words))
     }
 
     /// Does the same with an open poll.
-    pub(super) fn open_poll(&self, args: &[String]) -> Result<(Asked, String)> {
-        self.open_one(args, |asked| asked.form == Form::Poll)
+    pub(super) async fn open_poll(&self, args: &[String]) -> Result<(Asked, String)> {
+        self.open_one(args, |asked| asked.form == Form::Poll).await
     }
 
-    fn open_one(&self, args: &[String], fits: fn(&Asked) -> bool) -> Result<(Asked, String)> {
+    async fn open_one(&self, args: &[String], fits: fn(&Asked) -> bool) -> Result<(Asked, String)> {
+        // It may have been asked since this profile was here last.
+        self.ask(Command::Refresh).await?;
         let view = self.view();
         let named = args.first().and_then(|first| first.strip_prefix('#')?.parse().ok());
         let open = || view.floor.asks.iter().filter(|asked| fits(asked));
@@ -142,7 +144,13 @@ impl Shell {
 
     pub(super) async fn pin(&self, wanted: &str) -> Result<Pin> {
         let wanted = bare_id(wanted);
-        let row = one_message(wanted, self.message(wanted).await?)?;
+        let row = match wanted.eq_ignore_ascii_case(LAST) {
+            true => {
+                let place = self.last_message(Whose::Others).await?;
+                one_message(wanted, self.message(&format!("#{}", place.0)).await?)?
+            }
+            false => one_message(wanted, self.message(wanted).await?)?,
+        };
         let message = row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?;
         Ok(Pin { message, seq: row.seq })
     }
@@ -150,6 +158,9 @@ impl Shell {
     /// Finds the message to retract. Plain members retract their own only: another's of the same id does not stand in the way.
     pub(super) async fn to_retract(&self, wanted: &str) -> Result<Seq> {
         let wanted = bare_id(wanted);
+        if wanted.eq_ignore_ascii_case(LAST) {
+            return self.last_message(Whose::Mine).await;
+        }
         let mut found = self.message(wanted).await?;
         let view = self.view();
         if !view.moderates() && found.iter().any(|row| row.from == Some(view.me)) {

@@ -282,7 +282,7 @@ impl RoomCommand for Announce {
 /// Leave a mark in a message's place; the relay deletes the ciphertext.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Retract {
-    /// The message's id, or its number.
+    /// The message's id, its number, or `last`: your last one.
     #[arg(required_unless_present = "all_from")]
     id: Option<String>,
     /// Category for the log, where it is another's message.
