@@ -44,6 +44,11 @@ fn help_needs_no_profile_and_names_who_enforces() {
         "status",
         "outbox",
         "recover",
+        "show",
+        "hands",
+        "asks",
+        "search",
+        "catchup",
     ];
     for name in &all {
         let help = hearth(&[name, "--help"]);

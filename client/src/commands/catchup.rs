@@ -52,7 +52,6 @@ struct Digest {
     round: Option<usize>,
     /// Places that the digest has.
     places: BTreeSet<Seq>,
-    messages: usize,
     alarm: bool,
 }
 
@@ -111,11 +110,12 @@ impl Digest {
                 _ => {}
             }
         }
-        in_one_line(&mut row.content);
-        self.place(row);
+        // A round whose time is over ends at the next entry, which is no part of it.
         if after == Some(None) {
             self.round = None;
         }
+        in_one_line(&mut row.content);
+        self.place(row);
     }
 
     /// Puts a row where it belongs.
@@ -131,7 +131,6 @@ impl Digest {
                 answered.insert(from);
             }
             part.rows.push(row);
-            self.messages += 1;
             return;
         }
         match &row.content {
@@ -143,13 +142,10 @@ impl Digest {
                 }
                 self.keep_findings(&row);
             }
-            RowContent::Text(_) => {
-                self.messages += 1;
-                match self.of_round() {
-                    Some(part) => part.rows.push(row),
-                    None => self.rest.push(row),
-                }
-            }
+            RowContent::Text(_) => match self.of_round() {
+                Some(part) => part.rows.push(row),
+                None => self.rest.push(row),
+            },
             // Their message is here, as it stands now.
             RowContent::Reaction { to: of, .. }
             | RowContent::Edit { of, .. }
@@ -170,6 +166,13 @@ impl Digest {
         if !row.notices.is_empty() || !row.changes.is_empty() {
             self.rest.push(bare(row));
         }
+    }
+
+    /// Counts the messages that are shown.
+    fn messages(&self, view: &View<'_>) -> usize {
+        let is_said = |row: &&Row| matches!(row.content, RowContent::Text(_)) && !view.hides(row);
+        let rows = self.parts.iter().flat_map(|part| &part.rows).chain(&self.rest);
+        rows.filter(is_said).count()
     }
 
     fn of_round(&mut self) -> Option<&mut Part> {
@@ -281,13 +284,14 @@ impl Shell {
         }
         let before = self.client.rows(&self.room, Page::Before(start, 1)).await?;
         let at = before.last().map(|row| row.at);
-        let messages = counted(digest.messages, "message", "messages");
+        let count = digest.messages(&view);
+        let messages = counted(count, "message", "messages");
         let text = match at {
             Some(at) => format!("-- since {}: {messages} --", show::clock(at)),
             None => format!("-- {messages} --"),
         };
         let object = json!({
-            "kind": "catchup", "since": at.map(show::rfc3339), "messages": digest.messages,
+            "kind": "catchup", "since": at.map(show::rfc3339), "messages": count,
         });
         self.out.say(&object, &text)?;
         for part in &digest.parts {
@@ -354,5 +358,100 @@ impl Shell {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_engine::{
+        floor::{Ask, Ending, Form},
+        state::Notice,
+    };
+
+    use super::*;
+    use crate::commands::displayed::tests::row;
+
+    const BEN: MemberKey = MemberKey([1; 32]);
+    const ELI: MemberKey = MemberKey([2; 32]);
+
+    fn said(place: u64, from: MemberKey) -> Row {
+        Row { from: Some(from), ..row(place, RowContent::Text(format!("words {place}"))) }
+    }
+
+    fn round(place: u64) -> Row {
+        let order = vec![BEN, ELI];
+        let start = Op::Start { order, topic: "sleep".into(), seconds: 0, until: Millis::NEVER };
+        let began = Change::Began { round: Seq(place), holder: BEN };
+        Row { changes: vec![began], ..row(place, RowContent::Floor(Some(start))) }
+    }
+
+    fn digest(rows: impl IntoIterator<Item = Row>) -> Digest {
+        let mut digest = Digest::default();
+        rows.into_iter().for_each(|row| digest.take(row));
+        digest
+    }
+
+    fn places(rows: &[Row]) -> Vec<u64> {
+        rows.iter().map(|row| row.place.0).collect()
+    }
+
+    #[test]
+    fn round_keeps_its_words_together() {
+        let turn = Change::Turn { holder: ELI, turn: 1 };
+        let ended = Change::Ended { round: Seq(1), how: Ending::Time };
+        let digest = digest([
+            said(1, ELI),
+            round(2),
+            said(3, BEN),
+            Row { changes: vec![turn], ..row(4, RowContent::Floor(None)) },
+            said(5, ELI),
+            Row { changes: vec![ended], ..said(6, BEN) },
+        ]);
+        let [part] = digest.parts.as_slice() else { panic!("one round") };
+        assert_eq!(part.head.words(), "A round: sleep (2 had a turn)");
+        assert_eq!(places(&part.rows), [3, 5]);
+        assert_eq!(places(&digest.rest), [1, 6]);
+    }
+
+    #[test]
+    fn answers_stand_below_their_question() {
+        let ask = Ask {
+            form: Form::Prompt,
+            text: "What helped?".into(),
+            options: Vec::new(),
+            until: Millis::NEVER,
+            after_own: false,
+            part: None,
+        };
+        let asked = row(2, RowContent::Asked(ask));
+        let to = Ref { seq: asked.seq, digest: asked.digest };
+        let answer = |place, from, to| {
+            let mut answer = said(place, from);
+            answer.talk.answers = Some(to);
+            answer
+        };
+        let earlier = Ref { seq: Seq(1), ..to };
+        let digest = digest([
+            asked,
+            said(3, ELI),
+            answer(4, BEN, to),
+            answer(5, BEN, to),
+            answer(6, ELI, earlier),
+        ]);
+        let heads: Vec<String> = digest.parts.iter().map(|part| part.head.words()).collect();
+        assert_eq!(heads, ["Asked: What helped? (1 answered)", "Asked earlier (1 answered)"]);
+        assert_eq!(places(&digest.parts[0].rows), [4, 5]);
+        assert_eq!(places(&digest.rest), [3]);
+    }
+
+    /// What is left out of a digest keeps what was found wrong with it.
+    #[test]
+    fn findings_stay_in_the_digest() {
+        let reaction = RowContent::Reaction { to: Seq(1), kind: 1 };
+        let fine = row(2, reaction.clone());
+        let odd = Row { notices: vec![Notice::CounterReused], ..row(3, reaction) };
+        let digest = digest([said(1, BEN), fine, odd]);
+        assert_eq!(places(&digest.rest), [1, 3]);
+        assert!(digest.alarm);
     }
 }

@@ -28,11 +28,17 @@ const OF_MEMBER_MAX: usize = 5;
 struct Wanted {
     words: Vec<String>,
     from: Option<MemberKey>,
+    /// Members whose messages this device hides.
+    muted: Vec<MemberKey>,
 }
 
 impl Wanted {
     fn fits(&self, row: &Row) -> bool {
         if self.from.is_some_and(|from| row.from != Some(from)) {
+            return false;
+        }
+        let is_muted = row.from.is_some_and(|from| self.muted.contains(&from));
+        if is_muted && matches!(row.content, RowContent::Text(_)) {
             return false;
         }
         let Some(text) = searched(row) else { return false };
@@ -98,15 +104,15 @@ impl Shell {
     pub(super) async fn search(&self, words: &[String], from: Option<MemberKey>) -> Result<()> {
         let typed = words.join(" ");
         let words = folded(&typed).split_whitespace().map(str::to_owned).collect();
-        let wanted = Wanted { words, from };
         let (state, mut found) = (self.view(), Found::default());
+        let wanted = Wanted { words, from, muted: state.muted.clone() };
         let view = self.lens(&state, state.shown);
         let mut place = Seq(0);
         loop {
             let rows = self.client.rows(&self.room, Page::From(place)).await?;
             let Some(last) = rows.last() else { break };
             place = Seq(last.place.0.saturating_add(1));
-            for row in rows.into_iter().filter(|row| !view.hides(row)) {
+            for row in rows {
                 let mine = row.from == Some(state.me);
                 found.take(row, &wanted, mine);
             }
@@ -179,6 +185,11 @@ mod tests {
         row(place, RowContent::Text(words.to_owned()))
     }
 
+    fn wanted(words: &[&str]) -> Wanted {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        Wanted { words, from: None, muted: Vec::new() }
+    }
+
     fn places(found: &Found) -> Vec<u64> {
         found.rows.iter().map(|row| row.place.0).collect()
     }
@@ -186,7 +197,7 @@ mod tests {
     /// Words off turn are found once they are shown, and by their author at once.
     #[test]
     fn held_words_are_found_once_shown() {
-        let wanted = Wanted { words: vec!["door".into()], from: None };
+        let wanted = wanted(&["door"]);
         let mut held = said(1, "A Door");
         held.talk.later = Some(Later::Turn);
         let mut found = Found::default();
@@ -202,7 +213,7 @@ mod tests {
 
     #[test]
     fn search_holds_a_bounded_number() {
-        let wanted = Wanted { words: Vec::new(), from: None };
+        let wanted = wanted(&[]);
         let mut found = Found::default();
         for place in 1..=3 * LATER_MAX as u64 {
             let mut row = said(place, "words");
@@ -215,7 +226,7 @@ mod tests {
 
     #[test]
     fn words_of_retracted_messages_are_not_found() {
-        let wanted = Wanted { words: Vec::new(), from: None };
+        let wanted = wanted(&[]);
         for content in [
             RowContent::Held("words".into()),
             RowContent::Tombstone { by: None, category: None },

@@ -592,6 +592,9 @@ impl Chat {
             let calls = rows.iter().filter_map(|row| bell::call(&view, row));
             urgent = urgent.max(calls.filter(|call| call.is_urgent()).max());
         }
+        if self.shell.tell_mismatches().await? {
+            self.ring(Call::Alarm);
+        }
         if let Some(call) = urgent {
             self.out().remark("!! something does not verify: /back shows it");
             self.ring(call);

@@ -204,7 +204,7 @@ impl RoomCommand for Away {
 pub struct Back {}
 
 impl RoomCommand for Back {
-    const ROW: Entry = row(Topic::Mine, "back", May::Members, "be back, and read what you missed")
+    const ROW: Entry = row(Topic::Mine, "back", May::Members, "be back, and see what you missed")
         .enforced("C local")
         .looks();
 

@@ -223,7 +223,7 @@ impl Shell {
         loop {
             let rows = self.client.rows(&self.room, Page::From(from)).await?;
             let Some(last) = rows.last().map(|row| row.place) else { break };
-            any |= self.print_after(&rows, held, shown).await?;
+            any |= Box::pin(self.print_after(&rows, held, shown)).await?;
             let fresh: Vec<Row> = rows.into_iter().filter(|row| row.place > shown).collect();
             alarm |= any_alarm(&fresh);
             let call = fresh.iter().filter_map(|row| bell::call(&self.view(), row)).max();
@@ -233,7 +233,9 @@ impl Shell {
         }
         self.mark_after.set(None);
         any |= !self.view().untold.is_empty();
-        alarm |= self.tell_mismatches().await?;
+        let differs = self.tell_mismatches().await?;
+        self.called.set(self.called.get().max(differs.then_some(Call::Alarm)));
+        alarm |= differs;
         if alarm { Err(not_verified()) } else { Ok(any) }
     }
 
@@ -246,7 +248,7 @@ impl Shell {
 
     /// Prints rows; returns whether there was something to print.
     pub(super) async fn print(&self, rows: &[Row], held: bool) -> Result<bool> {
-        self.print_after(rows, held, self.view().shown).await
+        Box::pin(self.print_after(rows, held, self.view().shown)).await
     }
 
     /// Does the same. What stands behind `shown` is new.
