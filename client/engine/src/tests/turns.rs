@@ -110,7 +110,7 @@ fn member_moves_own_turn_only() {
             .into_iter()
             .enumerate()
     {
-        let n = n as u8 + 1;
+        let n = u8::try_from(n).unwrap() + 1;
         let row = posts_unaware(&mut world, MAL, &envelope(n, u64::from(n), Body::Floor(op)));
         assert_eq!(row.changes, []);
     }
@@ -127,7 +127,7 @@ fn member_moves_own_turn_only() {
     .into_iter()
     .enumerate()
     {
-        let n = n as u8 + 5;
+        let n = u8::try_from(n).unwrap() + 5;
         posts_unaware(&mut world, MAL, &envelope(n, u64::from(n), Body::Floor(op)));
     }
     let now = floor(&mut world, BEN).round.unwrap();
@@ -252,7 +252,7 @@ fn votes_count_once_each() {
     for (who, choice) in [(BEN, 0), (MAL, 0), (CLEO, 1), (BEN, 1)] {
         let row = sends(&mut world, who, |room| room.queue_vote(ask, choice, NOW).unwrap());
         let RowContent::Vote { option: Some(option), .. } = row.content else { panic!() };
-        assert_eq!(option, ["at six", "at eight"][choice as usize]);
+        assert_eq!(option, ["at six", "at eight"][usize::try_from(choice).unwrap()]);
     }
     let row = sends(&mut world, FAY, |fay| fay.queue_close(ask, NOW).unwrap());
     let [Change::AskClosed { outcome, .. }] = &row.changes[..] else { panic!("{row:?}") };
