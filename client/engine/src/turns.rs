@@ -34,6 +34,10 @@ pub const DUTY_MILLIS_MAX: u64 = 24 * 3_600_000;
 const VEILED_MAX: usize = 1_024;
 /// Silence that ends a sitting: whose words are counted for the order of a round.
 const SITTING_MILLIS: u64 = 3 * 3_600_000;
+/// Time after a turn began in which a moderator's `next` may have meant the turn before: 2 seconds.
+const JUST_NOW_MILLIS: u64 = 2_000;
+/// Rows in which the last turn is looked for.
+const MOVES_LOOKED_AT: usize = 16;
 /// Rows of history read at once.
 const PAGE: usize = 256;
 
@@ -49,6 +53,8 @@ pub enum FloorError {
     RoundOn,
     #[error("it is not your turn")]
     NotYourTurn,
+    #[error("the floor has moved on just now")]
+    JustMoved,
     #[error("your hand is up already")]
     HandIsUp,
     #[error("your hand is not up")]
@@ -63,10 +69,14 @@ pub enum FloorError {
     TooManyAsks,
     #[error("that is too long, or has too few or too many options")]
     Size,
+    #[error("two options of the poll are the same")]
+    SameOption,
     #[error("a poll has no such option")]
     NoSuchOption,
     #[error("that question wants words, not a vote")]
     WantsWords,
+    #[error("that question wants a vote, not words")]
+    WantsVote,
     #[error("that time is past, or longer than the room keeps a round or a question open")]
     Until,
     #[error("this device did not see how the round or the question began")]
@@ -88,6 +98,7 @@ impl FloorError {
             Self::NoRound => "no_round",
             Self::RoundOn => "round_on",
             Self::NotYourTurn => "not_your_turn",
+            Self::JustMoved => "just_moved",
             Self::HandIsUp => "hand_is_up",
             Self::HandIsDown => "hand_is_down",
             Self::NobodyToTurn => "nobody_to_turn",
@@ -95,7 +106,9 @@ impl FloorError {
             Self::TooManyAsks => "too_many_asks",
             Self::Size => "out_of_range",
             Self::NoSuchOption => "no_such_option",
+            Self::SameOption => "same_option",
             Self::WantsWords => "wants_words",
+            Self::WantsVote => "wants_vote",
             Self::Until => "out_of_range",
             Self::Unknown => "floor_unknown",
             Self::TooLate => "too_late",
@@ -223,7 +236,8 @@ impl Room<'_> {
         let Some(members) = self.floor_members()? else { return Ok(()) };
         let counts = row.was_read() && !row.notices.contains(&Notice::Duplicate);
         let what = match (&entry.content, heard) {
-            (EntryContent::Tombstone(_), _) => What::Hole,
+            // Only words and votes are retracted, which then count as never sent; the relay's own tombstone is told of apart.
+            (EntryContent::Tombstone(_), _) => What::Other,
             // What a pause stops is not said.
             (_, Some(What::Words(_) | What::Op(_))) if !self.may_say(row)? => What::Other,
             (_, Some(what)) if counts => what,
@@ -237,12 +251,11 @@ impl Room<'_> {
         };
         let entry =
             floor::Entry { seq: entry.seq, digest: row.digest, at: entry.at, from: row.from, what };
-        let retracts = matches!(entry.what, What::Retract(_));
         self.floor()?;
         let Some(floor) = &mut self.floor else { return Ok(()) };
         let mut changes = floor.apply(&entry, &members);
         hide_ignored(row, &changes);
-        self.note_recaps(&changes, retracts)?;
+        self.note_recaps(&changes)?;
         self.take_changes(row, &mut changes)?;
         if let Some(answer) = answer {
             self.take_answer(row, answer, &changes, &members)?;
@@ -258,9 +271,9 @@ impl Room<'_> {
         }
     }
 
-    /// Remembers that others need a recap: somebody sent a false one, or retracted an entry that is now a hole for those who were away.
-    fn note_recaps(&mut self, changes: &[Change], retracts: bool) -> Result<()> {
-        let mut due = retracts.then_some(true);
+    /// Remembers that others need a recap, because somebody sent a false one.
+    fn note_recaps(&mut self, changes: &[Change]) -> Result<()> {
+        let mut due = None;
         for change in changes {
             let Change::Recap { by, verdict } = change else { continue };
             let differs = matches!(verdict, Verdict::Differs | Verdict::Unsound);
@@ -349,6 +362,22 @@ impl Room<'_> {
         Ok(())
     }
 
+    /// Returns the places of words that wait for their author's turn.
+    pub(super) fn held_places(&mut self) -> Result<Vec<Seq>> {
+        let held: Vec<Seq> = self.floor()?.held().iter().map(|held| held.seq).collect();
+        Ok(held.into_iter().map(|seq| self.cursor.place(seq)).collect())
+    }
+
+    /// Returns the places of words that this member may not see yet.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn hidden_places(&mut self) -> Result<Vec<Seq>> {
+        let mut places = self.held_places()?;
+        places.extend(self.veiled()?.iter().map(|veiled| veiled.place));
+        Ok(places)
+    }
+
     fn veiled(&self) -> Result<Vec<Veiled>> {
         Ok(read(self.store, Kind::Seen, self.no, VEILED)?.unwrap_or_default())
     }
@@ -416,8 +445,12 @@ impl Room<'_> {
         let (me, moderates) = (self.me(), self.my_role()?.moderates());
         let floor = self.floor()?;
         let (round, turn) = this_round(floor)?;
-        if floor.holder() != Some(me) && !moderates {
+        let holds = floor.holder() == Some(me);
+        if !holds && !moderates {
             return Err(FloorError::NotYourTurn.into());
+        }
+        if !holds && self.moved_just_now()? {
+            return Err(FloorError::JustMoved.into());
         }
         self.queue_op(Op::Move { round, turn }, now)
     }
@@ -436,6 +469,21 @@ impl Room<'_> {
         self.queue_move(now)
     }
 
+    /// Whether another member's entry moved the floor within the last moments, so that `next` may mean the turn before.
+    fn moved_just_now(&self) -> Result<bool> {
+        let (me, now) = (self.me(), self.relay_time());
+        let is_move = |row: &Row| {
+            row.changes.iter().any(|change| {
+                matches!(change, Change::Turn { .. } | Change::Began { .. } | Change::Ended { .. })
+            })
+        };
+        let rows = self.history_back(Seq(u64::MAX), MOVES_LOOKED_AT)?;
+        let last = rows.iter().rev().find(|row| is_move(row));
+        Ok(last.is_some_and(|row| {
+            row.from != Some(me) && now.0.saturating_sub(row.stamp.0) < JUST_NOW_MILLIS
+        }))
+    }
+
     /// Queues the beginning of a round.
     ///
     /// # Errors
@@ -449,8 +497,10 @@ impl Room<'_> {
         now: Millis,
     ) -> Result<MessageId> {
         self.check_moderates()?;
-        let floor = self.floor()?;
-        if floor.state().round.is_some() {
+        let now_there = self.relay_time();
+        // Its time ends it with the next entry, which is this one.
+        let is_on = |round: &floor::Round| round.until > now_there;
+        if self.floor()?.state().round.as_ref().is_some_and(is_on) {
             return Err(FloorError::RoundOn.into());
         }
         if order.is_empty() {
@@ -494,6 +544,12 @@ impl Room<'_> {
         if !ask.is_bounded() || ask.text.is_empty() {
             return Err(FloorError::Size.into());
         }
+        let mut options: Vec<String> =
+            ask.options.iter().map(|option| option.trim().to_lowercase()).collect();
+        options.sort_unstable();
+        if options.windows(2).any(|pair| pair.first() == pair.last()) {
+            return Err(FloorError::SameOption.into());
+        }
         self.queue(ask.into(), Vec::new(), now)
     }
 
@@ -510,7 +566,12 @@ impl Room<'_> {
 
     /// Returns the reference to a question that can be answered with words.
     pub(super) fn answerable(&mut self, ask: Seq) -> Result<Ref> {
-        Ok(self.asked(ask)?.ask)
+        let asked = self.asked(ask)?;
+        // Words would take a vote's place without being one.
+        if asked.form.is_poll() {
+            return Err(FloorError::WantsVote.into());
+        }
+        Ok(asked.ask)
     }
 
     /// Queues a vote in an open poll.
@@ -626,15 +687,34 @@ impl Room<'_> {
         recap.map(|recap| self.queue(recap.into(), Vec::new(), now)).transpose()
     }
 
+    /// Returns the latest ends of a round and of a question that begin at a time of the relay.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn latest_ends(&mut self, now: Millis) -> Result<(Millis, Millis)> {
+        let members = self.floor_members()?.unwrap_or_default();
+        // A little less, because the entry comes later than now.
+        let ends = |millis: u64| now.plus(millis.saturating_sub(millis / 60));
+        Ok((ends(members.life()), ends(members.half_retention())))
+    }
+
     /// Returns the order of a round: those who can hold a turn and do not moderate.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub fn turn_order(&mut self, order: Order) -> Result<Vec<MemberKey>> {
         let policy = self.policy()?;
+        let now = self.relay_time();
+        let mut rests = Vec::new();
+        for leaf in self.roster()? {
+            // Who rests can neither speak nor pass.
+            if self.recorded_time_out(&leaf.member)?.is_some_and(|until| until > now) {
+                rests.push(leaf.member);
+            }
+        }
         let takes_turns = |leaf: &Leaf| {
             let role = policy.role(&leaf.member);
-            role.posts() && !role.moderates()
+            role.posts() && !role.moderates() && !rests.contains(&leaf.member)
         };
         let mut members: Vec<MemberKey> = self
             .roster()?

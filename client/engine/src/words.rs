@@ -275,7 +275,9 @@ impl Room<'_> {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn quote(&self, rows: &mut [Row], since: Millis) -> Result<()> {
+    pub fn quote(&mut self, rows: &mut [Row], since: Millis) -> Result<()> {
+        let hidden = self.hidden_places()?;
+        let me = self.me();
         for row in rows {
             let place = match &row.content {
                 RowContent::Text(_) => row.talk.reply.map(|to| self.cursor.place(to.seq)),
@@ -290,13 +292,16 @@ impl Room<'_> {
                 .row_at(place)?
                 .filter(|target| digest.is_none_or(|digest| digest == target.digest))
                 .filter(|target| is_said(target) && target.arrived >= since)
-                .map(|target| quote_of(&target));
+                .map(|target| {
+                    let shown = target.from == Some(me) || !hidden.contains(&target.place);
+                    Quote { text: quote_text(&target).filter(|_| shown), ..quote_of(&target) }
+                });
         }
         Ok(())
     }
 
     /// Returns the row that a message refers to, if it has words.
-    fn target(&self, row: &Row, to: Ref) -> Result<Option<Row>> {
+    fn target(&mut self, row: &Row, to: Ref) -> Result<Option<Row>> {
         if to.seq >= row.seq {
             return Ok(None);
         }
@@ -310,7 +315,11 @@ impl Room<'_> {
             },
             None => None,
         };
-        Ok(target.filter(is_said))
+        // What waits for a turn is not there yet for anybody but its author.
+        let hidden = self.held_places()?;
+        Ok(target.filter(|target| {
+            is_said(target) && (row.from == target.from || !hidden.contains(&target.place))
+        }))
     }
 
     pub(super) fn take_say(
@@ -376,7 +385,10 @@ impl Room<'_> {
         target.talk.edits.push(EditOf { seq: row.seq, message: own });
         target.content = RowContent::Text(text.clone());
         self.save_row(&target)?;
-        row.content = RowContent::Edit { of: target.place, text };
+        // Words that are not shown yet come with their change.
+        if sender == self.me() || !self.hidden_places()?.contains(&target.place) {
+            row.content = RowContent::Edit { of: target.place, text };
+        }
         Ok(())
     }
 
@@ -422,29 +434,31 @@ fn is_said(row: &Row) -> bool {
 }
 
 fn quote_of(row: &Row) -> Quote {
-    let note = row.talk.note().map(str::to_owned);
-    let text = match &row.content {
-        RowContent::Text(text) if note.is_none() => {
-            let line = text.lines().next().unwrap_or_default();
-            let mut short: String = line.chars().take(QUOTE_CHARS).collect();
-            if short.len() < text.len() {
-                short.push('…');
-            }
-            Some(short)
-        }
-        _ => None,
-    };
     Quote {
         place: row.place,
         id: row.id,
         from: row.from,
         name: row.name.clone(),
         at: row.at,
-        text,
-        note,
+        text: quote_text(row),
+        note: row.talk.note().map(str::to_owned),
         topic: row.talk.topic.clone(),
         covered: row.talk.cover.is_some(),
     }
+}
+
+/// Returns the words of a quote, unless a content note covers them.
+fn quote_text(row: &Row) -> Option<String> {
+    let RowContent::Text(text) = &row.content else { return None };
+    if row.talk.note().is_some() {
+        return None;
+    }
+    let line = text.lines().next().unwrap_or_default();
+    let mut short: String = line.chars().take(QUOTE_CHARS).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    Some(short)
 }
 
 pub(super) fn check_topic(topic: &str) -> Result<()> {

@@ -310,6 +310,9 @@ fn floor_advice(why: &FloorError) -> &'static str {
         FloorError::NotYourTurn => {
             "Nothing was done. `hearth hands ROOM` shows whose turn it is; `hearth hand ROOM` asks for one. Facilitators go on with `hearth next ROOM`."
         }
+        FloorError::JustMoved => {
+            "Nothing was done. `hearth hands ROOM` shows whose turn it is now; the same command again goes on."
+        }
         FloorError::HandIsUp => "`hearth lower ROOM` takes it down.",
         FloorError::HandIsDown => "`hearth hand ROOM` asks for a turn.",
         FloorError::NobodyToTurn => {
@@ -325,6 +328,10 @@ fn floor_advice(why: &FloorError) -> &'static str {
             "Nothing was done. A topic has 200 characters at most, a question 1,000; a poll has two to ten options of 80."
         }
         FloorError::NoSuchOption => "Nothing was sent. `hearth asks ROOM` lists the options.",
+        FloorError::SameOption => "Nothing was asked. Give each option words of its own.",
+        FloorError::WantsVote => {
+            "Nothing was sent. `hearth vote ROOM 1` votes; `hearth send ROOM WORDS` says something beside it."
+        }
         FloorError::WantsWords => "Nothing was sent. `hearth answer ROOM WORDS` answers it.",
         FloorError::Until => {
             "Nothing was done. A round lasts 12 hours at most. For example: --ends 2h."

@@ -37,7 +37,7 @@ impl From<&LiveError> for Failure {
                 exit::UNREACHABLE,
                 "no_answer",
                 error.to_string(),
-                "`hearth log ROOM` shows what was done, `hearth who ROOM` who is in the room; what was not done yet goes out with that. If neither shows it, run the same command again.",
+                "`hearth log ROOM` shows what was done, `hearth who ROOM` who is in the room, `hearth hands ROOM` whose turn it is; what was not done yet goes out with that. If neither shows it, run the same command again.",
             ),
             LiveError::Refused { code, retry_at, kept, reason } => {
                 refused(*code, *retry_at, *kept, *reason)

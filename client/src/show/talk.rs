@@ -18,14 +18,15 @@ pub(super) fn content(
     let quote = &seen(view, row.talk.quote.as_ref());
     let quote = quote.as_ref();
     let (kind, text) = match &row.content {
+        // Taking it back is nobody's business; the message shows what stands.
+        RowContent::Reaction { kind: 0, .. } => return None,
         RowContent::Reaction { kind, .. } => {
             let reaction = Reaction::from_number(*kind).map(Reaction::words);
             more.insert("reaction".into(), json!(reaction));
             let to = to_whom(quote);
-            let text = match (reaction, kind) {
-                (_, 0) => format!("takes the reaction to {to} back"),
-                (Some(reaction), _) => format!("to {to}: {reaction}"),
-                (None, _) => format!("reacts to {to}; update hearth to see how"),
+            let text = match reaction {
+                Some(reaction) => format!("to {to}: {reaction}"),
+                None => format!("reacts to {to}; update hearth to see how"),
             };
             ("reaction", text)
         }

@@ -265,6 +265,11 @@ impl Room<'_> {
             row.notices.push(Notice::FalseRetraction);
             return Ok(());
         }
+        // Turns and questions stay, because everybody's floor rests on them.
+        if target.as_ref().is_some_and(is_floor) {
+            row.notices.push(Notice::FalseRetraction);
+            return Ok(());
+        }
         self.explain(seq, sender, None)?;
         for edit in edits.iter().take(EDITS_MAX).filter(|edit| **edit > seq && **edit < row.seq) {
             self.explain(*edit, sender, None)?;
@@ -314,6 +319,11 @@ impl Room<'_> {
         }
         Ok(false)
     }
+}
+
+/// Whether an entry is about turns or questions.
+pub(super) const fn is_floor(row: &Row) -> bool {
+    matches!(row.content, RowContent::Floor(_) | RowContent::Asked(_))
 }
 
 /// Names the record of the unknown kinds of messages that the member was told of.

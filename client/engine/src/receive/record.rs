@@ -2,13 +2,21 @@
 
 use hearth_protocol::{MemberKey, Millis, Role, invite};
 
-use super::{ADMITTED, Result, message::counter_name, notes::time_out_name, return_name};
+use super::{
+    ADMITTED, Result,
+    message::{counter_name, is_floor},
+    notes::time_out_name,
+    return_name,
+};
 use crate::{
     content::Body,
     floor::What,
     policy::{Act, Applied, Leaf, RoomPolicy},
     room::{Room, read, write},
-    state::{Countersignature, KnownInvite, OutgoingKind, ReturnInvite, Row, RowContent, Standing},
+    state::{
+        Countersignature, KnownInvite, Notice, OutgoingKind, ReturnInvite, Row, RowContent,
+        Standing,
+    },
     store::Kind,
 };
 
@@ -64,10 +72,14 @@ impl Room<'_> {
                 self.forget_member(&departure.member)?;
             }
             Act::Retract { message, seq, category } => {
+                if self.row(*seq)?.as_ref().is_some_and(is_floor) {
+                    row.notices.push(Notice::FalseRetraction);
+                }
                 self.explain(*seq, record.actor, Some(*category))?;
                 self.heard = Some(What::Retract(*seq));
                 let hit = self.row(*seq)?.map(|row| self.shown_row(row, message)).transpose()?;
-                if let Some(hit) = hit.filter(|row| row.id == Some(*message)) {
+                let hit = hit.filter(|row| row.id == Some(*message) && !is_floor(row));
+                if let Some(hit) = hit {
                     target.clone_from(&hit.name);
                     let (by, category) = (Some(record.actor), Some(*category));
                     self.bury(hit, &RowContent::Tombstone { by, category })?;

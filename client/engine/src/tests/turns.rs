@@ -12,9 +12,9 @@ use crate::{
     content::{Body, Envelope, Ref},
     floor::{Ask, Change, Form, Op, State, Verdict, Why},
     policy::{Act, RuleError},
-    state::Held,
+    state::{Held, Notice},
     turns::{DUTY_MILLIS_MAX, FloorError, Later, Order},
-    words::Words,
+    words::{Reaction, Words},
 };
 
 const HOURS: u64 = 3_600_000;
@@ -241,6 +241,92 @@ fn answers_show_after_own() {
     let words = Words { answers: Some(ask), ..Words::from("late".to_owned()) };
     let refused = world.rooms[BEN].queue_words(words, NOW);
     assert!(matches!(refused, Err(EngineError::Floor(FloorError::NotAsked))));
+}
+
+/// Neither a quote nor a change tells words that a member sees after their own.
+#[test]
+fn quotes_keep_answers_veiled() {
+    let mut world = World::new();
+    let ask = asks(&mut world, Form::Prompt, &[], true);
+    let mals = answers(&mut world, MAL, ask, "Hard.");
+    sends(&mut world, FAY, |fay| {
+        fay.queue_reaction(mals.place, Some(Reaction::Heard), NOW).unwrap()
+    });
+    let quoted = |world: &mut World| {
+        let mut rows = vec![last_row(&world.rooms[BEN])];
+        world.rooms[BEN].quote(&mut rows, Millis(0)).unwrap();
+        rows.remove(0)
+    };
+    let row = quoted(&mut world);
+    assert!(matches!(row.content, RowContent::Reaction { .. }));
+    assert_eq!(row.talk.quote.unwrap().text, None);
+    sends(&mut world, MAL, |mal| mal.queue_edit(mals.place, "Harder.".into(), NOW, NOW).unwrap());
+    assert_eq!(last_row(&world.rooms[BEN]).content, RowContent::Nothing);
+    answers(&mut world, BEN, ask, "Long.");
+    let hers = Words { reply: Some(mals.place), ..Words::from("Yes.".to_owned()) };
+    sends(&mut world, FAY, |fay| fay.queue_words(hers, NOW).unwrap());
+    assert_eq!(quoted(&mut world).talk.quote.unwrap().text.as_deref(), Some("Harder."));
+}
+
+/// Words that were taken back before somebody read them cost nobody a round.
+#[test]
+fn retracted_words_leave_the_floor() {
+    let mut world = World::new();
+    begins(&mut world, &[BEN, MAL]);
+    let away = world.rooms[CLEO].cursor().seq;
+    let said = sends(&mut world, BEN, |ben| ben.queue_text("oops".into(), NOW).unwrap());
+    sends(&mut world, BEN, |ben| ben.queue_own_retraction(said.seq, NOW).unwrap());
+    // A member who reads all this later sees the mark that the relay left.
+    let mut dee = join(&mut world.rooms[FAY], &mut world.log, "Dee");
+    world.show();
+    world.log.show(&mut dee);
+    begin_again(&mut world);
+    assert!(away < world.rooms[CLEO].cursor().seq);
+    let ours = floor(&mut world, BEN);
+    let said = sends(&mut world, BEN, |ben| ben.queue_text("oops".into(), NOW).unwrap());
+    sends(&mut world, BEN, |ben| ben.queue_own_retraction(said.seq, NOW).unwrap());
+    for entry in &mut world.log.entries {
+        if entry.seq == said.seq {
+            let digest = entry.content.digest();
+            entry.content = hearth_protocol::EntryContent::Tombstone(digest);
+        }
+    }
+    world.log.show(&mut dee);
+    assert_eq!(*dee.floor().unwrap().state(), ours);
+    assert!(!dee.floor().unwrap().is_unknown());
+}
+
+fn begin_again(world: &mut World) {
+    sends(world, FAY, |fay| fay.queue_round_end(NOW).unwrap());
+    begins(world, &[BEN, MAL]);
+}
+
+#[test]
+fn turns_cannot_be_taken_back() {
+    let mut world = World::new();
+    begins(&mut world, &[MAL, BEN]);
+    let moved = moves(&mut world, MAL);
+    let (message, seq) = (moved.id.unwrap(), moved.seq);
+    let counter = world.rooms[MAL].cursor().counter + 1;
+    let retract = envelope(9, counter, Body::Retract { message, seq, edits: None });
+    let payload = posts(&mut world.rooms[MAL], &retract);
+    world.log.append(payload);
+    world.show();
+    assert_eq!(last_row(&world.rooms[BEN]).notices, [Notice::FalseRetraction]);
+    assert_eq!(floor(&mut world, BEN).round.unwrap().turn, 1);
+}
+
+/// The second of two moderators, or one who is a breath late, does not skip somebody unseen.
+#[test]
+fn late_next_is_refused() {
+    let mut world = World::new();
+    begins(&mut world, &[BEN, MAL]);
+    let refused = world.rooms[CLEO].queue_move(NOW);
+    assert!(matches!(refused, Err(EngineError::Floor(FloorError::JustMoved))));
+    // Who began it, or made the last move, knows what comes next.
+    moves(&mut world, FAY);
+    moves(&mut world, FAY);
+    assert!(floor(&mut world, CLEO).round.is_none());
 }
 
 #[test]

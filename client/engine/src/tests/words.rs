@@ -37,7 +37,7 @@ fn row_of(world: &World, who: usize, row: &Row) -> Row {
     world.rooms[who].history(row.place, 1).unwrap().remove(0)
 }
 
-fn last_quoted(world: &World, who: usize) -> Row {
+fn last_quoted(world: &mut World, who: usize) -> Row {
     let mut rows = rows(&world.rooms[who]);
     world.rooms[who].quote(&mut rows, Millis(0)).unwrap();
     rows.pop().unwrap()
@@ -56,7 +56,7 @@ fn reply_quotes_present_words() {
     world.rooms[CLEO].queue_words(words, NOW).unwrap();
     world.log.flush(&mut world.rooms[CLEO]);
     world.show();
-    let row = last_quoted(&world, BEN);
+    let row = last_quoted(&mut world, BEN);
     assert_eq!(row.content, RowContent::Text("Me, too.".into()));
     let quote = row.talk.quote.unwrap();
     assert_eq!((quote.name.as_str(), quote.text.as_deref()), ("Fay", Some("I slept badly.…")));
@@ -65,18 +65,18 @@ fn reply_quotes_present_words() {
     world.rooms[FAY].queue_edit(said.place, "I slept.".into(), NOW, now).unwrap();
     world.log.flush(&mut world.rooms[FAY]);
     world.show();
-    let of = |world: &World| {
+    let of = |world: &mut World| {
         let mut all = rows(&world.rooms[BEN]);
         world.rooms[BEN].quote(&mut all, Millis(0)).unwrap();
         let reply = all.into_iter().find(|r| r.content == RowContent::Text("Me, too.".into()));
         reply.unwrap().talk
     };
-    assert_eq!(of(&world).quote.unwrap().text.as_deref(), Some("I slept."));
+    assert_eq!(of(&mut world).quote.unwrap().text.as_deref(), Some("I slept."));
     let seq = row_of(&world, FAY, &said).seq;
     world.rooms[FAY].queue_own_retraction(seq, NOW).unwrap();
     world.log.flush(&mut world.rooms[FAY]);
     world.show();
-    let talk = of(&world);
+    let talk = of(&mut world);
     assert!(talk.reply.is_some());
     assert_eq!(talk.quote, None);
 }
@@ -93,7 +93,7 @@ fn reply_to_another_digest_quotes_nothing() {
     ] {
         let say = Body::Say { text: "You lie.".into(), reply: Some(to), topic: None };
         posts_at(&mut world, MAL, NOW, &envelope(id, u64::from(id), say));
-        let row = last_quoted(&world, BEN);
+        let row = last_quoted(&mut world, BEN);
         assert_eq!(row.content, RowContent::Text("You lie.".into()));
         assert_eq!(row.talk.quote, None);
     }

@@ -97,7 +97,8 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
         Command::Turn(turn) => take_turn(live, turn).await,
         Command::Exercise(guide) => exercise::guide(live, guide).await,
         Command::Ask { ask, millis } => {
-            let until = live.relay_now().plus(millis);
+            let now = live.relay_now();
+            let until = now.plus(millis).min(live.room.latest_ends(now)?.1);
             let text = escape::sanitize_input(&ask.text)?;
             let options: Result<Vec<String>, _> =
                 ask.options.iter().map(|option| escape::sanitize_input(option)).collect();
@@ -157,14 +158,18 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
 }
 
 async fn take_turn(live: &mut Live<'_>, turn: Turn) -> Result {
-    let later = |live: &Live<'_>, millis| live.relay_now().plus(millis);
+    // No longer than the room keeps what a round rests on.
+    let later = |live: &mut Live<'_>, millis| {
+        let now = live.relay_now();
+        live.room.latest_ends(now).map(|(round, _)| now.plus(millis).min(round))
+    };
     match turn {
         Turn::Hand => on_floor(live, |room, now| room.queue_hand(true, now)).await,
         Turn::Lower => on_floor(live, |room, now| room.queue_hand(false, now)).await,
         Turn::Pass | Turn::Done => on_floor(live, |room, now| room.queue_done(now)).await,
         Turn::Next => on_floor(live, |room, now| room.queue_move(now)).await,
         Turn::Start { order, topic, seconds, millis } => {
-            let (topic, until) = (words(&topic)?, later(live, millis));
+            let (topic, until) = (words(&topic)?, later(live, millis)?);
             on_floor(live, |room, now| {
                 let order = room.turn_order(order)?;
                 room.queue_round(order, topic, seconds, until, now)
@@ -172,12 +177,12 @@ async fn take_turn(live: &mut Live<'_>, turn: Turn) -> Result {
             .await
         }
         Turn::Call { member, millis } => {
-            let until = later(live, millis);
+            let until = later(live, millis)?;
             on_floor(live, |room, now| room.queue_round(vec![member], String::new(), 0, until, now))
                 .await
         }
         Turn::Extend { millis } => {
-            let until = later(live, millis);
+            let until = later(live, millis)?;
             on_floor(live, |room, now| room.queue_extension(until, now)).await
         }
         Turn::End => on_floor(live, |room, now| room.queue_round_end(now)).await,

@@ -114,7 +114,9 @@ async fn take_step(
 ) -> Result<MessageId> {
     let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let (at, of) = (number(at).saturating_add(1), number(exercise.steps.len()));
-    let until = live.relay_now().plus(STEP_MILLIS);
+    let now = live.relay_now();
+    let (round_end, ask_end) = live.room.latest_ends(now)?;
+    let until = now.plus(STEP_MILLIS).min(round_end).min(ask_end);
     match &step.act {
         Act::Ask { text, to: To::Room, turn: Some(turn), .. } => {
             let (topic, seconds) = (text.clone(), turn.as_secs());

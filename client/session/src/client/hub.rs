@@ -205,7 +205,17 @@ impl<'s> Hub<'s> {
             }
             Request::Rows { room, page, reply } => drop(reply.send(self.rows(&room, page))),
             Request::Find { room, wanted, reply } => {
-                let found = self.open(&room).and_then(|room| room.find_messages(&wanted));
+                let found = self.open(&room).and_then(|mut room| {
+                    let (hidden, me) = (room.hidden_places()?, room.me());
+                    let mut found = room.find_messages(&wanted)?;
+                    for row in &mut found {
+                        // It has its place and its id, and no words yet.
+                        if row.from != Some(me) && hidden.contains(&row.place) {
+                            row.content = RowContent::Nothing;
+                        }
+                    }
+                    Ok(found)
+                });
                 drop(reply.send(found.map_err(AskError::from)));
             }
             Request::Names { room, reply } => {
@@ -284,7 +294,7 @@ impl<'s> Hub<'s> {
     }
 
     fn rows(&self, room: &str, page: Page) -> Result<Vec<Row>, AskError> {
-        let room = self.open(room)?;
+        let mut room = self.open(room)?;
         let mut rows = match page {
             Page::From(place) => room.history(place, PAGE_MAX)?,
             Page::Before(place, count) => room.history_back(place, count.min(PAGE_MAX))?,

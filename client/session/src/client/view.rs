@@ -217,6 +217,10 @@ impl RoomView {
             Some(floor) => (floor.state().clone(), floor.is_unknown()),
             None => Default::default(),
         };
+        // What ends by itself does so with the next entry, and is over before it.
+        let mut floor: floor::State = floor;
+        floor.round = floor.round.filter(|round| round.until > now);
+        floor.asks.retain(|asked| asked.until > now);
         let last = room.history_back(Seq(u64::MAX), 1)?.pop().map_or(Seq(0), |row| row.place);
         Ok(Self {
             room: state.local_name.as_str().into(),

@@ -50,16 +50,23 @@ pub(super) fn time_first(mut words: Vec<String>, rest: &str) -> (Vec<String>, &s
     }
 }
 
+const QUOTES: [char; 4] = ['"', '“', '”', '„'];
+const DASHES: [char; 2] = ['–', '—'];
+
 /// Takes up to `count` words, and returns what remains.
 pub(super) fn split_words(text: &str, count: usize) -> (Vec<String>, &str) {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
     while words.len() < count && !rest.is_empty() {
-        let (word, after) = match rest.strip_prefix('"').and_then(|r| r.split_once('"')) {
-            Some((word, after)) => (word, after),
+        // Phones write curly quotes and long dashes for what is typed; a quote that is not closed ends with the line.
+        let (word, after) = match rest.strip_prefix(QUOTES) {
+            Some(quoted) => quoted.split_once(QUOTES).unwrap_or((quoted, "")),
             None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
         };
-        words.push(word.to_owned());
+        match word.strip_prefix(DASHES).filter(|flag| flag.starts_with(char::is_alphabetic)) {
+            Some(flag) => words.push(format!("--{flag}")),
+            None => words.push(word.to_owned()),
+        }
         rest = after.trim_start();
     }
     (words, rest)
@@ -86,6 +93,17 @@ mod tests {
         assert_eq!(split("announce - one - two"), ["--", "- one - two"]);
         assert_eq!(split("leave --yes so long"), ["--yes", "so long"]);
         assert_eq!(split("leave so long"), ["so long"]);
+    }
+
+    #[test]
+    fn quotes_and_dashes_of_phones() {
+        assert_eq!(split("poll “When?” “at six” “at eight”"), ["When?", "at six", "at eight"]);
+        assert_eq!(
+            split("prompt \"What was it like?\" —after-own"),
+            ["What was it like?", "--after-own"]
+        );
+        assert_eq!(split("poll \"When?\" six \"at eight"), ["When?", "six", "at eight"]);
+        assert_eq!(split("call Ben — now"), ["Ben", "—", "now"]);
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl RoomCommand for Answer {
         .offline();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
-        let (ask, text) = shell.open_ask(&self.args).await?;
+        let (ask, text) = shell.open_question(&self.args).await?;
         let words = Words { answers: Some(ask), ..Words::from(text) };
         Ok(Command::Say(words).into())
     }
@@ -112,7 +112,7 @@ impl RoomCommand for Asks {
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Poll {
     /// The question, then the options; quotes hold several words together.
-    #[arg(num_args = 3..=11, required = true, value_name = "QUESTION OPTION OPTION")]
+    #[arg(num_args = 3.., required = true, value_name = "QUESTION OPTION OPTION")]
     args: Vec<String>,
     /// How long it is asked.
     #[arg(long, value_name = "TIME", default_value = ASKED)]
@@ -148,11 +148,12 @@ impl RoomCommand for Vote {
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let (ask, option) = shell.open_poll(&self.args).await?;
         let wanted = option.trim();
+        let exactly = || ask.options.iter().position(|option| option.trim() == wanted);
         let by_number = wanted.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
         let by_number = by_number.filter(|n| *n < ask.options.len());
         let by_words =
             || ask.options.iter().position(|option| option.to_lowercase() == wanted.to_lowercase());
-        let Some(choice) = by_number.or_else(by_words) else {
+        let Some(choice) = exactly().or(by_number).or_else(by_words) else {
             return Err(Failure::usage(
                 format!("there is no option {:?}", hearth_text::escape::one_line(wanted)),
                 format!(
@@ -198,6 +199,12 @@ impl Exercise {
     /// Reads the file that is named, if it is one.
     fn file(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
+        // Nothing but a file: a pipe or a terminal would keep the room waiting.
+        let found =
+            std::fs::metadata(&self.what).map_err(|error| no_exercise(&self.what, &error))?;
+        if !found.is_file() {
+            return Err(no_exercise(&self.what, &std::io::ErrorKind::InvalidInput.into()));
+        }
         let file =
             std::fs::File::open(&self.what).map_err(|error| no_exercise(&self.what, &error))?;
         // One byte more than a file may have, so that a longer one is refused as such.
@@ -258,12 +265,15 @@ const END: &str = "end";
 const LIST: &str = "list";
 
 fn no_exercise(word: &str, error: &std::io::Error) -> Failure {
+    let word = hearth_text::escape::one_line(word);
     Failure::usage(
-        format!(
-            "there is no exercise {:?}, and no such file ({})",
-            hearth_text::escape::one_line(word),
-            error.kind()
-        ),
+        match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                format!("there is no exercise {word:?}, and no file of that name")
+            }
+            std::io::ErrorKind::InvalidInput => format!("{word:?} is not a file"),
+            kind => format!("the file {word:?} cannot be read ({kind})"),
+        },
         "Nothing was done. `hearth exercise ROOM list` lists the exercises that come with hearth.",
     )
 }

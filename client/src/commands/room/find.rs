@@ -89,10 +89,19 @@ impl Shell {
         let named = !last && !first.contains(char::is_whitespace) && names_message(first);
         if named {
             let found = self.message(bare_id(first)).await?;
-            // What could be an id and is none is a word, unless nothing but an id looks like that.
-            if !found.is_empty() || !is_word(first) {
+            // What could be an id and is none is a word, unless nothing but an id looks like that. What replaces words is not guessed at.
+            let is_word = is_word(first) && (whose == Whose::Others || !is_whole_id(first));
+            if !found.is_empty() || !is_word {
                 return Ok((one_message(bare_id(first), found)?.place, words.join(" ")));
             }
+        }
+        if whose == Whose::Mine && !self.view().outbox.is_empty() {
+            return Err(Failure::new(
+                exit::USAGE,
+                "words_wait",
+                "the last words that you wrote are not said yet",
+                "Nothing was changed. `hearth outbox ROOM` lists them. To change an earlier message, name it: `hearth edit ROOM ID WORDS`.",
+            ));
         }
         let place = self.last_message(whose).await?;
         Ok((place, if last { words.join(" ") } else { args.join(" ") }))
@@ -103,6 +112,20 @@ impl Shell {
     pub(super) async fn open_ask(&self, args: &[String]) -> Result<(Seq, String)> {
         let (asked, words) = self.open_one(args, |_| true).await?;
         Ok((asked.ask.seq, words))
+    }
+
+    /// Does the same with an open question that wants words.
+    pub(super) async fn open_question(&self, args: &[String]) -> Result<(Seq, String)> {
+        match self.open_one(args, |asked| !asked.form.is_poll()).await {
+            Ok((asked, words)) => Ok((asked.ask.seq, words)),
+            Err(_)
+                if self.view().floor.asks.iter().all(|asked| asked.form.is_poll())
+                    && !self.view().floor.asks.is_empty() =>
+            {
+                Err(EngineError::Floor(FloorError::WantsVote).into())
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Does the same with an open poll.
@@ -125,6 +148,15 @@ impl Shell {
         match (open().next(), open().count()) {
             (Some(only), 1) => Ok((only.clone(), words(0))),
             (None, _) => Err(EngineError::Floor(FloorError::NothingAsked).into()),
+            (Some(first), _) if first.form.is_poll() => Err(Failure::new(
+                exit::USAGE,
+                "several_asks",
+                "several questions are open",
+                format!(
+                    "Name one by its number: `hearth asks ROOM` lists them; `hearth vote ROOM \"#{}\" 1` votes in the first.",
+                    first.ask.seq.0
+                ),
+            )),
             (Some(first), _) => Err(Failure::new(
                 exit::USAGE,
                 "several_asks",
@@ -236,8 +268,13 @@ pub(super) enum Whose {
 fn names_message(word: &str) -> bool {
     let bare = bare_id(word);
     let id = bare.len() >= 4 && bare.chars().all(|c| c.is_ascii_alphanumeric());
-    let number = bare.strip_prefix('#').is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
-    id || number
+    let number = bare.strip_prefix('#').unwrap_or(bare);
+    id || (!number.is_empty() && number.chars().all(|c| c.is_ascii_digit()))
+}
+
+/// Whether a word has the form of a whole short id.
+fn is_whole_id(word: &str) -> bool {
+    word.len() == 8 && word.chars().all(|c| matches!(c, 'a'..='z' | '2'..='7'))
 }
 
 /// Whether a word could be meant as a word: nobody writes `[ab12]`, `#12` or `ab12` in a sentence's place.

@@ -19,6 +19,7 @@ use crate::{
         outcome::{self, Told},
         shell::{Shell, unexpected},
     },
+    failure::Failure,
 };
 
 topic! { Looking: Read, Who, Status, Log, Verify, Mute, Unmute, Follow }
@@ -142,6 +143,12 @@ impl RoomCommand for Mute {
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let member = shell.member(&self.member).await?.member;
+        if member == shell.view().me {
+            return Err(Failure::usage(
+                "that is you: your own words would vanish from your screen",
+                "Nothing was done. `hearth mute ROOM NAME` hides somebody else's words here.",
+            ));
+        }
         Ok(Command::Mute { member, muted: true }.into())
     }
 

@@ -98,6 +98,17 @@ impl RoomCommand for Filter {
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let topic = self.topic.join(" ").trim().to_owned();
+        // "drinking off" is meant as other commands take it.
+        let (topic, off) = match topic.rsplit_once(char::is_whitespace) {
+            Some((topic, "off")) => (topic.trim().to_owned(), true),
+            _ => (topic, self.off),
+        };
+        if topic.eq_ignore_ascii_case("off") {
+            return Err(Failure::usage(
+                "the topic is missing",
+                "Nothing was changed. `hearth filter ROOM` lists your filters; `hearth filter ROOM drinking --off` ends one.",
+            ));
+        }
         if self.topic.is_empty() {
             let view = shell.view();
             if view.mine.filters.is_empty() {
@@ -114,7 +125,7 @@ impl RoomCommand for Filter {
                 "Nothing was changed. For example: `hearth filter ROOM drinking`.",
             ));
         }
-        Ok(Command::Set(match self.off {
+        Ok(Command::Set(match off {
             true => Setting::NoFilter(topic),
             false => Setting::Filter(topic),
         })

@@ -122,7 +122,7 @@ pub struct Round {
     /// What the round is about.
     #[arg(num_args = 0.., value_name = "TOPIC")]
     topic: Vec<String>,
-    /// Time of a turn: when it is over, nothing is cut off, and facilitators are told.
+    /// Time of a turn, which is shown; when it is over, nothing is cut off.
     #[arg(long, value_name = "TIME")]
     time: Option<String>,
     /// Who comes first.
