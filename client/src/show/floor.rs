@@ -129,9 +129,8 @@ pub(super) struct Told {
 /// Returns what is told of a change; `None` if nobody needs to be told.
 pub(super) fn change(view: &View<'_>, row: &Row, change: &Change) -> Option<Told> {
     // What was somebody's turn once is told as such, or they would think that it is now.
-    let is_on = |turn: u64| {
-        view.round.is_some_and(|round| round.turn == turn && row.seq >= round.seq)
-    };
+    let is_on =
+        |turn: u64| view.round.is_some_and(|round| round.turn == turn && row.seq >= round.seq);
     let is_me = |member: &MemberKey| *member == view.me;
     let name = |member: &MemberKey| view.name(member);
     let mut more = Map::new();

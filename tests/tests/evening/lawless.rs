@@ -33,8 +33,14 @@ fn reference(row: &Row) -> Ref {
 
 fn find(live: &mut Live<'_>) -> Result<Found, LiveError> {
     let rows = live.room.history(Seq(0), 10_000)?;
-    let says = |words: &str| rows.iter().find(|row| matches!(&row.content, RowContent::Text(t) if t == words)).unwrap();
-    let asked = |form: Form| rows.iter().find(|row| matches!(&row.content, RowContent::Asked(ask) if ask.form == form)).unwrap();
+    let says = |words: &str| {
+        rows.iter().find(|row| matches!(&row.content, RowContent::Text(t) if t == words)).unwrap()
+    };
+    let asked = |form: Form| {
+        rows.iter()
+            .find(|row| matches!(&row.content, RowContent::Asked(ask) if ask.form == form))
+            .unwrap()
+    };
     let gone = rows.iter().find(|row| matches!(row.content, RowContent::Tombstone { .. })).unwrap();
     let (cleos, until) = (says("I drank again."), live.relay_now().plus(HOUR));
     let (me, upto) = (live.room.me(), live.room.cursor().seq);
@@ -60,7 +66,8 @@ fn start(found: &Found) -> Body {
 
 fn asks(found: &Found) -> Body {
     let (until, form) = (found.until, Form::Prompt);
-    Ask { form, text: "Who lies?".into(), options: vec![], until, after_own: false, part: None }.into()
+    Ask { form, text: "Who lies?".into(), options: vec![], until, after_own: false, part: None }
+        .into()
 }
 
 /// Each body that a rule forbids. None of them may show a line to anybody.
@@ -170,7 +177,8 @@ fn lawless_member_changes_nothing() {
     }
     circle.say(&ben, "It is my turn.");
     circle.by(&ben, "done", &[]);
-    let number = circle.fay("asks", &[]).iter().find(|ask| ask["form"] == "poll").unwrap()["number"].clone();
+    let number =
+        circle.fay("asks", &[]).iter().find(|ask| ask["form"] == "poll").unwrap()["number"].clone();
     circle.fay("close-ask", &[&format!("#{number}")]);
     for person in honest {
         let all = circle.history(person);
@@ -178,9 +186,12 @@ fn lawless_member_changes_nothing() {
         let closed = closed["text"].as_str().unwrap();
         assert!(closed.contains("at six: 1") && closed.contains("at eight: 1"), "{closed}");
         // What was said off turn is there when the round is over, in the order of the log, as Mal's.
-        let held = all.iter().filter(|row| row["text"].as_str().is_some_and(|t| t.starts_with("off turn")));
-        let held: Vec<(&str, &str)> =
-            held.map(|row| (row["from"].as_str().unwrap(), row["text"].as_str().unwrap())).collect();
+        let held = all
+            .iter()
+            .filter(|row| row["text"].as_str().is_some_and(|t| t.starts_with("off turn")));
+        let held: Vec<(&str, &str)> = held
+            .map(|row| (row["from"].as_str().unwrap(), row["text"].as_str().unwrap()))
+            .collect();
         let wanted = ["a", "b", "c", "d", "e"].map(|n| format!("off turn: {n}"));
         let wanted: Vec<(&str, &str)> = wanted.iter().map(|text| ("Mal", text.as_str())).collect();
         assert_eq!(held, wanted);

@@ -109,7 +109,10 @@ fn retracted_message_takes_no_answer() {
     ] {
         let answer = circle.fay.run(&words);
         assert!(matches!(answer.code, Some(2 | 3)), "{answer:#?}");
-        answer.failed(answer.code.unwrap(), if answer.code == Some(2) { "no_such_message" } else { "no_words" });
+        answer.failed(
+            answer.code.unwrap(),
+            if answer.code == Some(2) { "no_such_message" } else { "no_words" },
+        );
     }
     ben.run(&["edit", &circle.room, &id, "I like you"]).failed(3, "no_words");
     assert!(texts(&circle, &circle.fay).is_empty());

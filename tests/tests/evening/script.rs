@@ -49,7 +49,8 @@ use Does::{Comes, Goes, Joins, Types};
 /// Members with a turn, in the order of the roster.
 const NAMES: [&str; 7] = ["Gil", "Ben", "Cleo", "Dee", "Eli", "Hana", "Omar"];
 
-const YOURS: &str = "-- It is your turn. Take your time. `/done` ends your turn, `/pass` lets it go by.";
+const YOURS: &str =
+    "-- It is your turn. Take your time. `/done` ends your turn, `/pass` lets it go by.";
 const PASSED: &str = "You passed. That is always fine.";
 
 #[rustfmt::skip]

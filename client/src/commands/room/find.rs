@@ -110,11 +110,7 @@ impl Shell {
         self.open_one(args, |asked| asked.form == Form::Poll).await
     }
 
-    async fn open_one(
-        &self,
-        args: &[String],
-        fits: fn(&Asked) -> bool,
-    ) -> Result<(Asked, String)> {
+    async fn open_one(&self, args: &[String], fits: fn(&Asked) -> bool) -> Result<(Asked, String)> {
         // It may have been asked since this profile was here last.
         self.ask(Command::Refresh).await?;
         let view = self.view();
