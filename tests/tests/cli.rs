@@ -37,10 +37,18 @@ fn help_needs_no_profile_and_names_who_enforces() {
         "completions",
         "man",
         "read",
+        "show",
+        "hands",
+        "asks",
         "follow",
         "status",
         "outbox",
         "recover",
+        "show",
+        "hands",
+        "asks",
+        "search",
+        "catchup",
     ];
     for name in &all {
         let help = hearth(&[name, "--help"]);

@@ -141,6 +141,8 @@ fn live_a_whole_life(relay: &Relay) -> (Vec<Person>, Invite) {
     circle.fay("timeout", &[&canary("Member"), "10m", &canary("Rest")]);
     circle.fay("untimeout", &[&canary("Member")]);
     circle.news(&ben);
+    circle.by(&ben, "filter", &[&canary("Filter")]);
+    circle.by(&ben, "search", &[&canary("Search")]);
     circle.fay("announce", &[&canary("Announce")]);
     circle.fay("hours", &["Mon-Fri 17:00-20:00 Europe/Paris"]);
     circle.fay("hours", &["off"]);

@@ -43,6 +43,7 @@ mod soak;
 mod storm;
 mod story;
 mod supply_chain;
+mod talk;
 mod terminal;
 mod trace;
 mod world;

@@ -55,6 +55,7 @@ const PUT_AWAY: &str =
     "-- the line was put away: the Up key brings it back. Ctrl-C again ends the chat.";
 /// Takes everything from the screen, and the cursor to its top.
 const ERASE_SCREEN: &str = "\x1b[H\x1b[2J";
+const BELL: &str = "\x07";
 const ERASE_ROW: &str = "\r\x1b[K";
 /// Takes the rows that have left the screen, too: after [`ERASE_SCREEN`], which moves the rows there on some terminals.
 const ERASE_SCROLLBACK: &str = "\x1b[3J";
@@ -295,6 +296,14 @@ impl Printer {
     /// Returns the columns of the terminal, where lines are edited.
     pub fn columns(&self) -> Option<usize> {
         lock(&self.shared.editor).as_ref().map(|_| drawn_columns())
+    }
+
+    /// Rings the terminal's bell.
+    pub fn ring(&self) {
+        let _editor = lock(&self.shared.editor);
+        if io::stdout().is_terminal() {
+            self.shared.write(BELL);
+        }
     }
 
     /// Prints a text of one or more lines. It must be inert: see [`escape`].

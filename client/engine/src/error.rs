@@ -68,6 +68,9 @@ pub enum EngineError {
     /// A content note is too long; its characters are given here.
     #[error("a content note has at most 80 characters, this one has {0}")]
     TopicTooLong(usize),
+    /// As many filters are set as one room has.
+    #[error("a room has at most {max} filters", max = super::mine::FILTERS_MAX)]
+    TooManyFilters,
     /// The name looks like a present member's.
     #[error("that name looks like the name of somebody in the room")]
     NameTaken,

@@ -20,6 +20,7 @@ pub mod join;
 #[cfg(any(test, feature = "testing"))]
 pub mod lawless;
 mod laws;
+pub mod mine;
 pub mod mls;
 pub(crate) mod mls_storage;
 pub mod more;

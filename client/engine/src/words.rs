@@ -164,8 +164,12 @@ pub struct Quote {
     pub at: Millis,
     /// Its words up to the first line's end, shortened; none if a content note covers them.
     pub text: Option<String>,
-    /// Its content note.
+    /// Its content note in force.
     pub note: Option<String>,
+    /// Its author's content note, which a moderator's may stand before.
+    pub topic: Option<String>,
+    /// Whether the note in force is a moderator's.
+    pub covered: bool,
 }
 
 /// Words that a member wants to say.
@@ -438,10 +442,12 @@ fn quote_of(row: &Row) -> Quote {
         at: row.at,
         text,
         note,
+        topic: row.talk.topic.clone(),
+        covered: row.talk.cover.is_some(),
     }
 }
 
-fn check_topic(topic: &str) -> Result<()> {
+pub(super) fn check_topic(topic: &str) -> Result<()> {
     let chars = topic.chars().count();
     if chars > TOPIC_CHARS_MAX { Err(EngineError::TopicTooLong(chars)) } else { Ok(()) }
 }

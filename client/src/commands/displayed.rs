@@ -207,12 +207,12 @@ pub(super) fn gone_words(gone: &[Message]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use hearth_protocol::Digest;
 
     use super::*;
 
-    fn row(place: u64, content: RowContent) -> Row {
+    pub(in crate::commands) fn row(place: u64, content: RowContent) -> Row {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&place.to_be_bytes());
         Row {

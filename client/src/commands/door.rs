@@ -66,7 +66,7 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
                         escape::one_line(knocked)
                     ));
                 }
-                match go_on_waiting(context, room, join.no_wait).await {
+                match Box::pin(go_on_waiting(context, room, join.no_wait)).await {
                     Err(failure) if failure.code == "knock_forgotten" => {}
                     ended => return ended,
                 }
@@ -585,7 +585,7 @@ async fn acknowledge_again(
             if room.acknowledgement()?.judge_dates(now()).is_err() {
                 return Box::pin(come_back(context, &open, room, given, no_wait, true)).await;
             }
-            match go_on_waiting(context, room, no_wait).await {
+            match Box::pin(go_on_waiting(context, room, no_wait)).await {
                 Err(failure) if failure.code == "knock_forgotten" => {
                     let room = Room::open(open.store(), &open.crypto, &name)?;
                     Box::pin(come_back(context, &open, room, given, no_wait, false)).await
@@ -593,7 +593,7 @@ async fn acknowledge_again(
                 ended => ended,
             }
         }
-        Standing::Knocking => go_on_waiting(context, room, no_wait).await,
+        Standing::Knocking => Box::pin(go_on_waiting(context, room, no_wait)).await,
         Standing::Lapsed => Box::pin(come_back(context, &open, room, given, no_wait, false)).await,
         Standing::Declined { .. } if room.return_link()?.is_some() => {
             Box::pin(come_back(context, &open, room, given, no_wait, false)).await

@@ -1,5 +1,6 @@
 //! `hearth follow`: what is new and what comes, over lost connections.
 
+use futures_util::FutureExt as _;
 use hearth_console::signals;
 use hearth_session::client::{Client, Event, Heard, Link};
 use tokio::io::AsyncReadExt as _;
@@ -17,9 +18,13 @@ pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
     out: &Output,
     until: Until<S, E>,
 ) -> Result<()> {
+    // Before anything is connected, so that a signal ends it as such from then on.
+    let mut stop = std::pin::pin!(until.stop);
+    if stop.as_mut().now_or_never().is_some() {
+        return Ok(());
+    }
     let mut events = client.events();
     let shell = &mut Shell::new(client, room, out).await?;
-    let mut stop = std::pin::pin!(until.stop);
     let mut end = std::pin::pin!(until.end);
     let mut lied: Option<Failure> = None;
     // The end of input ends nothing before what is there was printed.

@@ -1,6 +1,8 @@
 //! What each command does. One file per family; `shell` serves the command line and `chat` alike.
 
 mod agreement;
+mod bell;
+mod catchup;
 mod chat;
 mod displayed;
 mod door;
@@ -11,6 +13,7 @@ mod outcome;
 mod profile;
 mod room;
 mod rooms;
+mod search;
 mod shell;
 mod slip;
 mod socket;

@@ -33,7 +33,7 @@ const MARKS: [char; 5] = ['!', '.', ':', '-', '#'];
 const QUOTES: [(char, char); 5] =
     [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}')];
 /// What other programs call our commands.
-const ALIASES: [(&str, &[&str]); 12] = [
+const ALIASES: [(&str, &[&str]); 14] = [
     ("remove", &["kick", "ban", "expel"]),
     ("admit", &["accept", "approve", "let"]),
     ("decline", &["reject", "refuse", "deny"]),
@@ -46,6 +46,8 @@ const ALIASES: [(&str, &[&str]); 12] = [
     ("who", &["members", "names", "users", "people"]),
     ("send", &["say", "msg"]),
     ("acknowledge", &["sign"]),
+    ("search", &["find", "grep"]),
+    ("away", &["afk", "brb"]),
 ];
 
 /// Finds our command by the word that another program has for it.
@@ -151,6 +153,7 @@ fn takes(entry: &Entry, rest: &str, names: impl FnOnce() -> Vec<String>) -> bool
         "TIME" | "TIME|off" => off || matches!(when::split_duration(rest), Ok((Some(_), _))),
         "N/day|off" => off || when::parse_rate(rest).is_ok(),
         "N|off" => off || (alone && first.parse::<u32>().is_ok()),
+        "HOURS-HOURS|off" => off || when::parse_quiet(rest).is_ok(),
         "HOURS|off" => off || rest.contains(':'),
         "ID" => alone && first.chars().any(|c| c.is_ascii_digit()),
         "LINK" => link::is_meant(rest),

@@ -134,6 +134,12 @@ impl From<&EngineError> for Failure {
                 message,
                 "Nothing was sent. A word or two say what it is about.",
             ),
+            EngineError::TooManyFilters => Self::new(
+                exit::REFUSED,
+                "too_many_filters",
+                message,
+                "Nothing was changed. `hearth filter ROOM` lists them; `hearth filter ROOM TOPIC --off` takes one away.",
+            ),
             EngineError::TooLong { .. } | EngineError::Content(ContentError::TooLong) => Self::new(
                 exit::REFUSED,
                 "too_long",

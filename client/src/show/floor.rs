@@ -160,12 +160,15 @@ pub(super) fn change(view: &View<'_>, row: &Row, change: &Change) -> Option<Told
     }
     let (word, text) = match change {
         Change::Began { holder, .. } if is_me(holder) && is_on(0) => ("turn", YOURS.into()),
+        Change::Began { holder, .. } if view.muted.contains(holder) => {
+            ("turn", format!("{} has the floor{}", name(holder), muted_words(&name(holder))))
+        }
         Change::Turn { holder, turn } if is_me(holder) && is_on(*turn) => ("turn", YOURS.into()),
         Change::Turn { holder, .. } if is_me(holder) => ("turn", "Next: you".into()),
         // The line of the round says so.
         Change::Began { .. } => return None,
         Change::Turn { holder, .. } if view.muted.contains(holder) => {
-            ("turn", format!("Next: {} (you muted them)", name(holder)))
+            ("turn", format!("Next: {}{}", name(holder), muted_words(&name(holder))))
         }
         Change::Turn { holder, .. } => ("turn", format!("Next: {}", name(holder))),
         Change::Extended { until } => {
@@ -207,6 +210,12 @@ pub(super) fn change(view: &View<'_>, row: &Row, change: &Change) -> Option<Told
         },
     };
     Some(Told { word, text, alarm: change.is_alarm(), more })
+}
+
+/// Says of a muted member how to read what they say.
+fn muted_words(name: &str) -> String {
+    let word = crate::advice::shell_word(name);
+    format!(" (you muted {name}). `hearth show ROOM --from {word}` reads what they say")
 }
 
 fn closed_words(asked: &Asked, outcome: &Outcome) -> String {

@@ -14,12 +14,13 @@ use std::io::{self, Write as _};
 use hearth_engine::{
     accord::Mismatch,
     floor::{Change, Round},
+    mine::Mine,
     policy::{Act, Category, Leaf},
     room::Names,
     state::{Notice, Row, RowContent},
     turns::Later,
 };
-use hearth_protocol::{MemberKey, Millis};
+use hearth_protocol::{MemberKey, Millis, Seq};
 use hearth_text::{count::counted, escape};
 use serde_json::{Map, Value, json};
 
@@ -59,11 +60,15 @@ pub struct View<'a> {
     pub roster: &'a [Leaf],
     /// Members whose messages are not shown.
     pub muted: &'a [MemberKey],
+    /// What this device hides and rings for.
+    pub mine: &'a Mine,
+    /// The last place that was displayed before.
+    pub shown: Seq,
     /// The round that is on.
     pub round: Option<&'a Round>,
     /// Whether held posts are shown with their words.
     pub held: bool,
-    /// Whether words under a moderator's content note are shown.
+    /// Whether words are shown that a moderator's content note or a filter hides.
     pub open: bool,
 }
 
@@ -129,6 +134,29 @@ impl View<'_> {
         leaf.map_or_else(|| member.short(), |leaf| leaf.name.clone())
     }
 
+    /// Whether there is something to show of a row.
+    pub fn shows(&self, row: &Row) -> bool {
+        let notice = |notice: &Notice| !matches!(notice, Notice::Duplicate);
+        row.notices.iter().any(notice)
+            || (self.content(row).is_some() && !self.hides(row))
+            || row.changes.iter().any(|change| floor::change(self, row, change).is_some())
+    }
+
+    /// Whether a row shows its content note in place of its words.
+    pub fn veils(&self, row: &Row) -> bool {
+        let covered = match row.content {
+            RowContent::Text(_) => row.talk.cover.is_some(),
+            RowContent::Edit { .. } => row.talk.quote.as_ref().is_some_and(|quote| quote.covered),
+            _ => false,
+        };
+        !self.open && (covered || self.filters(row))
+    }
+
+    /// Whether a filter of this device hides a row's words.
+    fn filters(&self, row: &Row) -> bool {
+        !self.open && self.mine.filters_row(row)
+    }
+
     /// Whether the words of a row are those of a muted member.
     pub fn hides(&self, row: &Row) -> bool {
         row.from.is_some_and(|from| self.muted.contains(&from))
@@ -173,6 +201,9 @@ impl View<'_> {
         if row.from == Some(self.me) {
             object.insert("mine".into(), json!(true));
         }
+        if row.place > self.shown {
+            object.insert("new".into(), json!(true));
+        }
         object
     }
 
@@ -209,15 +240,18 @@ impl View<'_> {
             | RowContent::Duty(_)
             | RowContent::Floor(_) => return floor::content(self, row),
             RowContent::Text(text) => {
-                talk::fields(row, &mut more);
-                ("text", text.clone())
+                talk::fields(self, row, &mut more);
+                ("text", if self.filters(row) { String::new() } else { text.clone() })
             }
             RowContent::Reaction { .. } | RowContent::Edit { .. } | RowContent::Cover { .. } => {
-                return talk::content(row);
+                return talk::content(self, row);
             }
             RowContent::Held(text) => {
-                let shown = if self.held { text.clone() } else { String::new() };
-                ("held", shown)
+                let shown = self.held && !self.filters(row);
+                if self.filters(row) {
+                    more.insert("filtered".into(), json!(true));
+                }
+                ("held", if shown { text.clone() } else { String::new() })
             }
             RowContent::Tombstone { by, category } => {
                 more.insert("by".into(), json!(by.map(|b| b.to_hex())));
@@ -280,16 +314,20 @@ impl View<'_> {
         let id = row.id.map(|id| id.short()).unwrap_or_default();
         match (kind, &row.content) {
             ("text", _) => {
-                let (before, after) = (talk::before_words(row), talk::after_words(row));
-                let words = match &row.talk.cover {
-                    Some(_) if !self.open => {
-                        out.advice(&format!("`hearth show ROOM {id}` reads it"))
-                    }
-                    _ => escape::many_lines(text, INDENT),
+                let (before, after) = (talk::before_words(self, row), talk::after_words(row));
+                let words = match self.veils(row) {
+                    true => out.advice(&format!("`hearth show ROOM {id}` reads it")),
+                    false => escape::many_lines(text, INDENT),
                 };
                 format!("{time} {name}{before}: {words}  [{id}]{after}")
             }
-            ("held", _) if self.held => {
+            ("edit", _) if self.veils(row) => {
+                let of = row.talk.quote.as_ref().and_then(|quote| quote.id);
+                let id = of.map(|id| id.short()).unwrap_or_default();
+                let how = out.advice(&format!("`hearth show ROOM {id}` reads it"));
+                format!("{time} -- {name} {}: {how}", escape::one_line(text))
+            }
+            ("held", _) if self.held && !self.filters(row) => {
                 format!("{time} {name} (held): {}", escape::many_lines(text, INDENT))
             }
             ("held", _) => format!(

@@ -151,6 +151,13 @@ impl Output {
         self.printer.as_ref().is_some_and(line::Printer::clear)
     }
 
+    /// Rings the terminal's bell in a chat.
+    pub fn ring(&self) {
+        if let Some(printer) = &self.printer {
+            printer.ring();
+        }
+    }
+
     /// Gives words back to the person who types, where lines are edited.
     pub fn give_back(&self, text: &str) -> Option<line::GivenBack> {
         self.printer.as_ref().and_then(|printer| printer.give_back(text))

@@ -7,10 +7,16 @@ use hearth_engine::{
 use hearth_text::escape;
 use serde_json::{Map, Value, json};
 
+use super::View;
+
 /// Returns kind, text and further fields of a row that changes an earlier message.
-pub(super) fn content(row: &Row) -> Option<(&'static str, String, Map<String, Value>)> {
+pub(super) fn content(
+    view: &View<'_>,
+    row: &Row,
+) -> Option<(&'static str, String, Map<String, Value>)> {
     let mut more = Map::new();
-    let quote = row.talk.quote.as_ref();
+    let quote = &seen(view, row.talk.quote.as_ref());
+    let quote = quote.as_ref();
     let (kind, text) = match &row.content {
         RowContent::Reaction { kind, .. } => {
             let reaction = Reaction::from_number(*kind).map(Reaction::words);
@@ -24,9 +30,18 @@ pub(super) fn content(row: &Row) -> Option<(&'static str, String, Map<String, Va
             ("reaction", text)
         }
         RowContent::Edit { text, .. } => {
-            more.insert("words".into(), json!(text));
+            let filtered = view.filters(row);
+            match filtered {
+                true => more.insert("filtered".into(), json!(true)),
+                false => more.insert("words".into(), json!(text)),
+            };
             let id = quote.and_then(|quote| quote.id).map(|id| id.short()).unwrap_or_default();
-            ("edit", format!("changed [{id}]: {text}"))
+            let note = quote.and_then(|quote| quote.note.as_deref());
+            let note = note.map(|note| format!(" [{note}]")).unwrap_or_default();
+            match filtered || view.veils(row) {
+                true => ("edit", format!("changed [{id}]{note}")),
+                false => ("edit", format!("changed [{id}]{note}: {text}")),
+            }
         }
         RowContent::Cover { topic, .. } => {
             more.insert("topic".into(), json!(topic));
@@ -44,16 +59,19 @@ pub(super) fn content(row: &Row) -> Option<(&'static str, String, Map<String, Va
 }
 
 /// Adds to a text's fields what belongs to its words.
-pub(super) fn fields(row: &Row, more: &mut Map<String, Value>) {
+pub(super) fn fields(view: &View<'_>, row: &Row, more: &mut Map<String, Value>) {
     let talk = &row.talk;
     if talk.reply.is_some() {
-        more.insert("reply_to".into(), quote_json(talk.quote.as_ref()));
+        more.insert("reply_to".into(), quote_json(seen(view, talk.quote.as_ref()).as_ref()));
     }
     if let Some(topic) = &talk.topic {
         more.insert("topic".into(), json!(topic));
     }
     if let Some(cover) = &talk.cover {
         more.insert("cover".into(), json!({"topic": cover.topic, "by": cover.name}));
+    }
+    if view.filters(row) {
+        more.insert("filtered".into(), json!(true));
     }
     if !talk.edits.is_empty() {
         more.insert("edited".into(), json!(true));
@@ -68,11 +86,11 @@ pub(super) fn fields(row: &Row, more: &mut Map<String, Value>) {
 }
 
 /// Returns what stands between a name and the name's words: whom they answer, what they are about.
-pub(super) fn before_words(row: &Row) -> String {
+pub(super) fn before_words(view: &View<'_>, row: &Row) -> String {
     let mut before = String::new();
     if row.talk.reply.is_some() {
         before.push_str(" (to ");
-        before.push_str(&escape::one_line(&to_whom(row.talk.quote.as_ref())));
+        before.push_str(&escape::one_line(&to_whom(seen(view, row.talk.quote.as_ref()).as_ref())));
         before.push(')');
     }
     if let Some(topic) = row.talk.note() {
@@ -105,6 +123,15 @@ pub(super) fn after_words(row: &Row) -> String {
         }
     }
     after
+}
+
+/// Takes the words of a muted member out of a quote.
+fn seen(view: &View<'_>, quote: Option<&Quote>) -> Option<Quote> {
+    let mut quote = quote.cloned()?;
+    if !view.open && quote.from.is_some_and(|from| view.muted.contains(&from)) {
+        quote.text = None;
+    }
+    Some(quote)
 }
 
 /// Names an earlier message: its author and its first words, as far as they can be shown.

@@ -122,6 +122,14 @@ pub enum WhenError {
         "hours end with the name of a time zone, such as Europe/Paris, America/New_York or UTC"
     )]
     Zone,
+    /// No hours of the day.
+    #[error(
+        "quiet hours go from one time of the day to another, such as 22-07 or 22:30-7:15, or \"off\""
+    )]
+    Quiet,
+    /// No moment to come.
+    #[error("a time to come is a length of time, such as 2h, or a time of the day, such as 18:30")]
+    Until,
     /// More intervals than the wire takes.
     #[error("hours have at most {HOURS_WINDOWS_MAX} intervals in a week")]
     TooManyIntervals,
@@ -479,6 +487,64 @@ fn parse_minute(text: &str) -> Result<u16, WhenError> {
     }
 }
 
+/// Parses `22-07` or `22:30-7:15` into minutes since midnight, or `None` for "off".
+///
+/// # Errors
+/// Names what is accepted.
+pub fn parse_quiet(text: &str) -> Result<Option<(u16, u16)>, WhenError> {
+    if is_off(text) {
+        return Ok(None);
+    }
+    let (from, to) = text.split_once(['-', '\u{2013}']).ok_or(WhenError::Quiet)?;
+    let minute = |text: &str| {
+        let text = text.trim();
+        let minute = if text.contains(':') {
+            parse_minute(text)
+        } else {
+            parse_minute(&format!("{text}:00"))
+        };
+        minute.map(|minute| minute % MINUTES_PER_DAY).map_err(|_| WhenError::Quiet)
+    };
+    let (from, to) = (minute(from)?, minute(to)?);
+    if from == to { Err(WhenError::Quiet) } else { Ok(Some((from, to))) }
+}
+
+/// Renders minutes since midnight: `22:00`.
+pub fn of_day(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// Returns the minutes since midnight by this computer's clock and zone.
+pub fn minute_of_day() -> u16 {
+    let now = jiff::Zoned::now();
+    u16::try_from(i32::from(now.hour()) * 60 + i32::from(now.minute())).unwrap_or(0)
+}
+
+/// Parses a moment to come: a length of time from now, or a time of the day, with or without "until".
+///
+/// # Errors
+/// Names what is accepted.
+pub fn parse_until(text: &str, now: Millis, zone: &TimeZone) -> Result<Millis, WhenError> {
+    let text = text.trim();
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let text = match MOMENTS.iter().any(|word| first.eq_ignore_ascii_case(word)) {
+        true => text.get(first.len()..).unwrap_or_default().trim(),
+        false => text,
+    };
+    if let Ok(time) = parse_duration(text) {
+        return Ok(now.plus(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
+    }
+    let minute = parse_minute(text).map_err(|_| WhenError::Until)? % MINUTES_PER_DAY;
+    let today = timestamp(now).ok_or(WhenError::Until)?.to_zoned(zone.clone());
+    let at = |day: jiff::civil::Date| {
+        let (hour, minute) = (i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?);
+        let at = day.at(hour, minute, 0, 0).to_zoned(zone.clone()).ok()?;
+        u64::try_from(at.timestamp().as_millisecond()).ok().map(Millis)
+    };
+    let moments = [Some(today.date()), today.date().tomorrow().ok()].into_iter().flatten();
+    moments.filter_map(at).find(|at| *at > now).ok_or(WhenError::Until)
+}
+
 /// Adds one day's interval, in two parts where it passes the end of the week.
 fn push_window(windows: &mut Vec<Window>, midnight: u16, start: u16, end: u16) {
     let start_minute = midnight + start;
@@ -664,6 +730,51 @@ mod tests {
             "1 hour and 30",
         ] {
             assert_eq!(split_duration(text), Err(WhenError::Duration), "{text}");
+        }
+    }
+
+    #[test]
+    fn quiet_hours_parse() {
+        for (text, minutes) in [
+            ("22-07", (22 * 60, 7 * 60)),
+            ("22:30 - 7:15", (22 * 60 + 30, 7 * 60 + 15)),
+            ("0\u{2013}24:00", (0, 0)),
+            ("22-24", (22 * 60, 0)),
+        ] {
+            let parsed = parse_quiet(text);
+            match minutes.0 == minutes.1 {
+                true => assert_eq!(parsed, Err(WhenError::Quiet), "{text}"),
+                false => assert_eq!(parsed, Ok(Some(minutes)), "{text}"),
+            }
+        }
+        assert_eq!(parse_quiet("off"), Ok(None));
+        for text in
+            ["", "22", "22-", "-7", "22-7-8", "25-7", "22:60-7", "2200-0700", "night", "7-7"]
+        {
+            assert_eq!(parse_quiet(text), Err(WhenError::Quiet), "{text}");
+        }
+        assert_eq!(of_day(7 * 60 + 5), "07:05");
+    }
+
+    #[test]
+    fn moments_to_come_parse() {
+        // Tue 24 Nov 2026 17:05 in Paris.
+        let paris = TimeZone::get("Europe/Paris").unwrap();
+        let now = Millis(1_795_536_300_000);
+        assert_eq!(moment(now, now, &paris), "17:05");
+        for (text, at) in [
+            ("2h", "19:05"),
+            ("18:30", "18:30"),
+            ("until 18:30", "18:30"),
+            ("17:05", "Wed 25 Nov 17:05"),
+            ("9:00", "Wed 25 Nov 09:00"),
+            ("24:00", "Wed 25 Nov 00:00"),
+        ] {
+            let until = parse_until(text, now, &paris);
+            assert_eq!(until.map(|until| moment(until, now, &paris)), Ok(at.to_owned()), "{text}");
+        }
+        for text in ["", "soon", "25:00", "18", "until", "18:30 today"] {
+            assert_eq!(parse_until(text, now, &paris), Err(WhenError::Until), "{text}");
         }
     }
 

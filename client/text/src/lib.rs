@@ -5,4 +5,5 @@
 pub mod count;
 pub mod escape;
 pub mod name;
+pub mod words;
 pub mod wrap;

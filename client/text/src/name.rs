@@ -174,6 +174,35 @@ impl Look {
     }
 }
 
+/// Calls that are looked at in one text.
+const CALLS_MAX: usize = 32;
+
+/// Whether a text calls somebody: `@` and a name, or what looks like it, as whole words. A longer name that fits one of the others
+/// calls the other: "@Ben K" is not for Ben if there is a Ben K.
+pub fn calls(text: &str, name: &Look, others: &[Look]) -> bool {
+    let in_word = |c: char| c.is_alphanumeric() || is_combining_mark(c);
+    let begins = text.match_indices('@').filter(|(at, _)| {
+        !text.get(..*at).and_then(|before| before.chars().next_back()).is_some_and(in_word)
+    });
+    begins.take(CALLS_MAX).any(|(at, sign)| {
+        let called = text.get(at + sign.len()..).unwrap_or_default();
+        let line = called.lines().next().unwrap_or_default();
+        let line = if line.starts_with(char::is_whitespace) { "" } else { line };
+        let ends = line.char_indices().take(NAME_CHARS_MAX).filter_map(|(at, c)| {
+            let end = at + c.len_utf8();
+            let next = line.get(end..).and_then(|rest| rest.chars().next());
+            (in_word(c) && !next.is_some_and(in_word)).then_some(end)
+        });
+        // The longest name that fits counts.
+        let mut looks: Vec<Look> = ends.filter_map(|end| line.get(..end)).map(Look::of).collect();
+        looks.reverse();
+        looks.iter().find_map(|look| {
+            let mine = look.is_like(name);
+            (mine || others.iter().any(|other| look.is_like(other))).then_some(mine)
+        }) == Some(true)
+    })
+}
+
 /// A reserved word and its look.
 type Reserved = (&'static str, Look);
 
@@ -238,6 +267,30 @@ mod tests {
         });
         let shown = shown.concat();
         assert!(PROTOCOL.contains(&shown), "{} characters:\n{shown}", all.len());
+    }
+
+    #[test]
+    fn called_name_is_a_whole_word() {
+        let (ben, others) = (Look::of("Ben"), [Look::of("Ben K."), Look::of("Dee")]);
+        for text in [
+            "@Ben",
+            "Thank you, @ben!",
+            "@BEN, are you there?",
+            "(@Ben)",
+            "@Dee and @Ben",
+            "@Ben Hur",
+            "one\n@B\u{435}n",
+            "@Ben's",
+        ] {
+            assert!(calls(text, &ben, &others), "{text}");
+        }
+        for text in
+            ["Ben", "@Benny", "me@Ben.example", "@ Ben", "@Ben K", "@Ben K. said", "@Dee", "@", ""]
+        {
+            assert!(!calls(text, &ben, &others), "{text}");
+        }
+        assert!(calls("@ben k: yes", &others[0], &[ben]));
+        assert!(!calls(&"@".repeat(1 << 16), &others[0], &[]));
     }
 
     #[test]

@@ -409,6 +409,7 @@ pub(super) const fn is_local(command: &Command) -> bool {
         Command::Log
             | Command::Verify(_)
             | Command::Mute { .. }
+            | Command::Set(_)
             | Command::DropWaiting(_)
             | Command::Agreements
             | Command::Shown(_)
@@ -419,6 +420,7 @@ pub(super) const fn is_local(command: &Command) -> bool {
 /// Does a command that needs no connection.
 pub(super) fn local(room: &mut Room<'_>, command: &Command) -> Result {
     match *command {
+        Command::Set(ref setting) => return Ok(Outcome::Set(room.set(setting.clone())?)),
         Command::Log => return log(room),
         Command::Verify(member) => return verify(room, member),
         Command::DropWaiting(id) => return drop_waiting(room, id),

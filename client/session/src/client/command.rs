@@ -9,6 +9,7 @@ use hearth_engine::{
     agreement::{Agreement, Change},
     confirmed::Unconfirmed,
     floor::Ask,
+    mine::Setting,
     policy::{Act, Category, Leaf, Record},
     state::Standing,
     turns::Order,
@@ -163,6 +164,8 @@ pub enum Command {
         /// Whether to hide them.
         muted: bool,
     },
+    /// Set something for the room on this device.
+    Set(Setting),
     /// Drop a message that waits.
     DropWaiting(MessageId),
     /// Send a message that is held.
@@ -353,6 +356,8 @@ pub enum Outcome {
         /// From whom nothing has come since the last change of who is here.
         unconfirmed: Unconfirmed,
     },
+    /// It is set; and whether anything is different.
+    Set(bool),
     /// A message no longer waits.
     Dropped(bool),
     /// A held message goes out, under this id.

@@ -7,6 +7,7 @@ use hearth_engine::{
     accord::Mismatch,
     block::{Block, Stop},
     floor,
+    mine::Mine,
     policy::{Leaf, RoomPolicy},
     state::{Held, Standing},
     turns::Duty,
@@ -54,6 +55,8 @@ pub struct RoomView {
     pub shown: Seq,
     /// Members whose words this device hides.
     pub muted: Vec<MemberKey>,
+    /// What is set for the room on this device.
+    pub mine: Mine,
     /// When this member's own time-out ends.
     pub timed_out_until: Millis,
     /// What keeps this member from posting for now.
@@ -178,6 +181,7 @@ impl RoomView {
             && self.coming == other.coming
             && self.acknowledged == other.acknowledged
             && self.muted == other.muted
+            && self.mine == other.mine
             && self.title == other.title
     }
 
@@ -235,6 +239,7 @@ impl RoomView {
             acknowledged: inside(room.acknowledgement().map(|mine| mine.agreement))?
                 .unwrap_or(state.agreement),
             relay_ahead,
+            mine: room.mine()?,
             policy,
             title: state.title,
             name: state.name,

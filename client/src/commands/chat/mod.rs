@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use hearth_console::{
     line::{self, Console, ConsoleReader, GivenBack, LineError},
     signals,
@@ -18,6 +19,7 @@ use hearth_console::{
 use hearth_engine::{
     EngineError,
     agreement::Agreement,
+    mine::Setting,
     policy::RuleError,
     state::{RowContent, Standing},
 };
@@ -35,6 +37,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Context, Result, agreement,
+    bell::{self, Bell, Call},
     displayed::{gone_words, said},
     inside, outcome,
     room::{door::Door, going::Going},
@@ -65,6 +68,8 @@ const ACCEPT: &str = "-- To accept the agreement, type I acknowledge. Anything e
 
 /// Says how a text goes on.
 const NEXT_PAGE: &str = "-- there is more: press Enter alone";
+/// Longest wait for the end of being away before the clock is read again, because it may have been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 /// Time without a key, where keys are only seen when a chat is about to lock.
 const AFTER_KEYS: Duration = Duration::from_secs(60);
 /// Said to a person who has typed for long without Enter, where the terminal edits the line.
@@ -129,6 +134,21 @@ struct Chat {
     elsewhere: HashMap<Arc<str>, Seq>,
     /// What the person was asked.
     asked: Option<Asked>,
+    bell: Bell,
+    /// Whether what was there already was shown, so that what is new comes now.
+    is_live: bool,
+    waiting: Waits,
+}
+
+/// What waits while the person is away.
+#[derive(Default)]
+struct Waits {
+    /// Lines.
+    count: usize,
+    /// The last place that was counted.
+    counted: Seq,
+    /// The number of lines at which it is told next.
+    tell_at: usize,
 }
 
 /// What the next line may answer.
@@ -195,13 +215,19 @@ pub(super) async fn run(
     let idle = when::parse_duration(lock_after)
         .map_err(|e| Failure::usage(e.to_string(), "For example: --lock-after 30m"))?;
     let client = context.client().map_err(|failure| elsewhere_open(failure, room))?;
+    // Before anything is connected, so that a signal ends the chat as such from then on.
+    let mut stopped = std::pin::pin!(signals::stop());
+    if stopped.as_mut().now_or_never().is_some() {
+        return Ok(());
+    }
     let events = client.events();
     let shell = Shell::new(&client, room, &context.out).await?;
     let name = shell.room.clone();
     let shell = shell.following(context.out.clone().in_chat(&name));
     let mut console = None;
-    let (elsewhere, asked) = Default::default();
-    let mut chat = Chat { shell, told_knock: false, told_held: 0, elsewhere, asked };
+    let (elsewhere, asked, bell, waiting) = Default::default();
+    let (told_knock, told_held, is_live) = (false, 0, false);
+    let mut chat = Chat { shell, told_knock, told_held, elsewhere, asked, bell, is_live, waiting };
     let talk = async {
         let started = Console::start("> ", alternate);
         let (reader, printer) = started.map_err(|error| Stop::Failed(error.into()))?;
@@ -221,7 +247,7 @@ pub(super) async fn run(
     // the middle is in the store, as after a power cut.
     let ended = tokio::select! {
         biased;
-        () = signals::stop() => None,
+        () = &mut stopped => None,
         result = talk => Some(result),
     };
     let ended = match (ended, console) {
@@ -288,6 +314,7 @@ impl Chat {
         let (mut lock_at, mut told_begun) = (Instant::now() + idle, false);
         let keys = reader.keys();
         loop {
+            let back_at = self.back_at();
             tokio::select! {
                 biased;
                 typed = reader.next() => {
@@ -312,6 +339,7 @@ impl Chat {
                     Some(heard) => self.heard(heard).await?,
                     None => return Err(Failure::from(AskError::Closed).into()),
                 },
+                () = until(back_at) => self.show().await?,
                 () = sleep_until(lock_at) => {
                     if !reader.has_more_begun().await {
                         return Err(Stop::Idle);
@@ -346,6 +374,10 @@ impl Chat {
         let page = Page::Before(Seq(view.shown.0.saturating_add(1)), ROWS_AT_START);
         let rows = self.shell.client.rows(&self.shell.room, page).await?;
         self.shell.print(&rows, false).await?;
+        if view.mine.away.is_some() {
+            self.shell.ask(Command::Set(Setting::Away(None))).await?;
+            self.out().remark("-- you were away, and are back");
+        }
         Ok(())
     }
 
@@ -479,6 +511,13 @@ impl Chat {
             let left = when::remaining(paused_until, now);
             self.out().remark(&format!("-- the room is paused; it ends {left}"));
         }
+        if view.standing == Standing::Member {
+            self.out().remark(&format!("-- {}", outcome::here_words(&view, now)));
+            for words in outcome::round_words(&view) {
+                let how = if words.starts_with("a round") { "/hands" } else { "/asks" };
+                self.out().remark(&format!("-- {words}: {how} shows more"));
+            }
+        }
         if view.timed_out_until > now {
             let left = when::remaining(view.timed_out_until, now);
             self.out().remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
@@ -506,14 +545,75 @@ impl Chat {
     }
 
     /// Shows new rows. Rows that do not verify are marked, and the chat goes on.
-    async fn show(&self) -> Result<()> {
-        match self.shell.print_rows(false, false).await {
-            Err(failure) if failure.exit == exit::LIED => {}
-            result => {
-                result?;
+    async fn show(&mut self) -> Result<()> {
+        match self.shell.view().mine.away {
+            Some(until) if until > now() => self.tell_waiting().await?,
+            Some(_) => self.come_back().await?,
+            None => {
+                self.waiting = Waits::default();
+                unless_lied(self.shell.print_rows(false, false).await.map(|_| ()))?;
             }
         }
+        let was_live = std::mem::replace(&mut self.is_live, true);
+        if let Some(call) = self.shell.called.take().filter(|_| was_live) {
+            self.ring(call);
+        }
         self.take_back().await
+    }
+
+    fn ring(&mut self, call: Call) {
+        let out = self.shell.out.clone();
+        if self.bell.rings(call, &self.shell.view().mine, out.edits()) {
+            out.ring();
+        }
+    }
+
+    /// Returns when the time is over for which the person is away.
+    fn back_at(&self) -> Option<Instant> {
+        let until = self.shell.view().mine.away.filter(|until| *until != Millis::NEVER)?;
+        let left = Duration::from_millis(until.0.saturating_sub(now().0));
+        Some(Instant::now() + left.min(LOOK_AGAIN))
+    }
+
+    /// Says how many lines wait while the person is away: of the first, then whenever their number has doubled. What is urgent is
+    /// told at once.
+    async fn tell_waiting(&mut self) -> Result<()> {
+        let waits = &mut self.waiting;
+        waits.counted = waits.counted.max(self.shell.printed());
+        let mut urgent = None;
+        loop {
+            let from = Page::From(Seq(waits.counted.0.saturating_add(1)));
+            let rows = self.shell.client.rows(&self.shell.room, from).await?;
+            let Some(last) = rows.last() else { break };
+            waits.counted = last.place;
+            let view = self.shell.view();
+            let lens = self.shell.lens(&view, view.shown);
+            waits.count += rows.iter().filter(|row| lens.shows(row)).count();
+            let calls = rows.iter().filter_map(|row| bell::call(&view, row));
+            urgent = urgent.max(calls.filter(|call| call.is_urgent()).max());
+        }
+        if self.shell.tell_mismatches().await? {
+            self.ring(Call::Alarm);
+        }
+        if let Some(call) = urgent {
+            self.out().remark("!! something does not verify: /back shows it");
+            self.ring(call);
+        }
+        let waits = &mut self.waiting;
+        if waits.count > 0 && waits.count >= waits.tell_at {
+            waits.tell_at = 2 * waits.count;
+            let wait = counted(waits.count, "line waits", "lines wait");
+            self.out().remark(&format!("-- you are away; {wait}: /back shows what you missed"));
+        }
+        Ok(())
+    }
+
+    /// Ends being away, and shows what was missed.
+    async fn come_back(&mut self) -> Result<()> {
+        self.waiting = Waits::default();
+        self.shell.ask(Command::Set(Setting::Away(None))).await?;
+        self.out().remark("-- you are back");
+        unless_lied(self.shell.catchup(None).await)
     }
 
     /// Takes words that were taken back from the screen; where that cannot be done, it says that they may still stand there.
@@ -911,6 +1011,10 @@ impl Chat {
             self.tell(&failure);
             return Ok(Next::On);
         }
+        // What is of this device alone can be set while one is away; to say or do anything else is to be back.
+        if self.shell.view().mine.away.is_some() && !matches!(command, InRoom::Mine(_)) {
+            self.come_back().await?;
+        }
         let out = self.out().clone();
         if !command.entry().answers {
             self.shell.out = out.clone().quiet();
@@ -990,6 +1094,22 @@ impl Chat {
     fn tell(&self, failure: &Failure) {
         let advice = self.out().advice(&failure.advice);
         self.out().remark(&format!("-- {}. {advice}", escape::one_line(&failure.message)));
+    }
+}
+
+/// Takes rows that do not verify for shown: they are marked, and the chat goes on.
+fn unless_lied(shown: Result<()>) -> Result<()> {
+    match shown {
+        Err(failure) if failure.exit == exit::LIED => Ok(()),
+        shown => shown,
+    }
+}
+
+/// Waits until a time; forever if there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -14,7 +14,7 @@ use hearth_session::{client::RoomView, live::now};
 use hearth_text::{count::counted, escape};
 use serde_json::{Value, json};
 
-use super::not_verified;
+use super::{not_verified, turns::name_of};
 use crate::commands::Result;
 use crate::{
     show::{self, Output},
@@ -93,6 +93,11 @@ pub(in crate::commands) fn status(
         "knocks": knocks,
         "outbox": waiting,
         "held": held,
+        "on_duty": on_duty(view, now)
+            .map(|(name, until)| json!({"name": name, "until": show::rfc3339(until)}))
+            .collect::<Vec<_>>(),
+        "turn_of": view.holder().map(|holder| name_of(view, &holder)),
+        "asks": view.floor.asks.len(),
     });
     let mut unsigned = Vec::new();
     if let Some(pending) = policy.pending.filter(|_| policy.role(&me).moderates()) {
@@ -132,6 +137,8 @@ pub(in crate::commands) fn status(
         let until = show::clock(row.timed_out_until);
         lines.push(format!("{} is in a time-out until {until}", escape::one_line(&name)));
     }
+    lines.push(here_words(view, now));
+    lines.extend(round_words(view));
     lines.push(match numbers.locked {
         true => "locked: nobody is admitted".into(),
         false => "not locked".into(),
@@ -258,4 +265,41 @@ mod tests {
         assert_eq!(openness(&numbers, five), (false, None));
         assert!(openness_words(&numbers, five).starts_with("closed now: a facilitator"));
     }
+}
+
+/// Returns the moderators who are here for the room, and until when.
+fn on_duty(view: &RoomView, now: Millis) -> impl Iterator<Item = (String, Millis)> {
+    let here = view.on_duty.iter().filter(move |duty| duty.until > now);
+    here.map(|duty| (name_of(view, &duty.member), duty.until))
+}
+
+/// Says who is here for the room.
+pub(in crate::commands) fn here_words(view: &RoomView, now: Millis) -> String {
+    let here: Vec<String> = on_duty(view, now)
+        .map(|(name, until)| format!("{name} is here for the room until {}", show::clock(until)))
+        .collect();
+    if here.is_empty() {
+        "no facilitator has said that they are here now".to_owned()
+    } else {
+        here.join("; ")
+    }
+}
+
+/// Says whose turn it is, and how many questions are open.
+pub(in crate::commands) fn round_words(view: &RoomView) -> Vec<String> {
+    let mut lines = Vec::new();
+    match view.holder() {
+        Some(holder) if holder == view.me => {
+            lines.push("a round is on, and it is your turn".to_owned())
+        }
+        Some(holder) => {
+            lines.push(format!("a round is on: {} has the floor", name_of(view, &holder)))
+        }
+        None => {}
+    }
+    let asks = view.floor.asks.len();
+    if asks > 0 {
+        lines.push(format!("{} open", counted(asks, "question is", "questions are")));
+    }
+    lines
 }

@@ -144,7 +144,13 @@ impl Shell {
 
     pub(super) async fn pin(&self, wanted: &str) -> Result<Pin> {
         let wanted = bare_id(wanted);
-        let row = one_message(wanted, self.message(wanted).await?)?;
+        let row = match wanted.eq_ignore_ascii_case(LAST) {
+            true => {
+                let place = self.last_message(Whose::Others).await?;
+                one_message(wanted, self.message(&format!("#{}", place.0)).await?)?
+            }
+            false => one_message(wanted, self.message(wanted).await?)?,
+        };
         let message = row.id.ok_or_else(|| EngineError::NoSuchMessage(wanted.to_owned()))?;
         Ok(Pin { message, seq: row.seq })
     }

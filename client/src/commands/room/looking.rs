@@ -12,10 +12,13 @@ use super::{
     Asked, RoomCommand,
     row::{Entry, May, Topic, row},
 };
-use crate::commands::{
-    Context, Result,
-    outcome::{self, Told},
-    shell::{Shell, unexpected},
+use crate::{
+    advice::shell_word,
+    commands::{
+        Context, Result,
+        outcome::{self, Told},
+        shell::{Shell, unexpected},
+    },
 };
 
 topic! { Looking: Read, Who, Status, Log, Verify, Mute, Unmute, Follow }
@@ -193,7 +196,10 @@ fn hidden(told: &Told<'_>, asked: &Command, outcome: Outcome, muted: bool) -> Re
     let object = json!({"done": if muted { "mute" } else { "unmute" }, "member": name});
     let name = escape::one_line(&name);
     let text = match muted {
-        true => format!("This device hides {name}'s messages; nobody is told."),
+        true => told.out.advice(&format!(
+            "This device hides {name}'s messages; nobody is told. You may miss a call for help. `hearth show ROOM --from {}` reads what {name} said.",
+            shell_word(&name)
+        )),
         false => format!("This device shows {name}'s messages again."),
     };
     told.say(&object, &text)

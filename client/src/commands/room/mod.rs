@@ -41,6 +41,7 @@ mod find;
 pub(super) mod going;
 pub(super) mod looking;
 pub(super) mod members;
+pub(super) mod mine;
 mod row;
 pub(super) mod talking;
 mod times;
@@ -58,7 +59,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     asking::Asking, calm::Calm, door::Door, going::Going, looking::Looking, members::Members,
-    row::Needs, talking::Talking, turns::Turns,
+    mine::Mine, row::Needs, talking::Talking, turns::Turns,
 };
 
 pub(super) use self::row::Tail;
@@ -220,7 +221,7 @@ macro_rules! topics {
     };
 }
 
-topics!(Talking, Turns, Asking, Looking, Door, Calm, Members, Going);
+topics!(Talking, Turns, Asking, Looking, Mine, Door, Calm, Members, Going);
 
 /// Every room command: who may use it, and how `chat` lists it.
 pub static ROOM_COMMANDS: [Entry; COUNT] = {

@@ -41,6 +41,7 @@ pub enum Topic {
     Turns,
     Asking,
     Looking,
+    Mine,
     Door,
     Calm,
     Members,
@@ -49,11 +50,12 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Talking,
         Self::Turns,
         Self::Asking,
         Self::Looking,
+        Self::Mine,
         Self::Door,
         Self::Calm,
         Self::Members,
@@ -67,6 +69,7 @@ impl Topic {
             Self::Turns => "Taking turns",
             Self::Asking => "Asking and answering",
             Self::Looking => "Looking",
+            Self::Mine => "On this device alone",
             Self::Door => "Letting people in",
             Self::Calm => "Holding the room",
             Self::Members => "One person",

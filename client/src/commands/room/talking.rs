@@ -223,21 +223,28 @@ impl RoomCommand for Cover {
     }
 }
 
-/// Read a message that is under a content note.
+/// Read a message whatever hides its words on this device: a content note, a filter, or that you muted its author.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Show {
     /// The message's id or number, or `last`.
-    id: String,
+    #[arg(required_unless_present = "from")]
+    id: Option<String>,
+    /// The last messages of this member.
+    #[arg(long, value_name = "NAME", conflicts_with = "id")]
+    from: Option<String>,
 }
 
 impl RoomCommand for Show {
-    const ROW: Entry = row(Topic::Talking, "show", May::Members, "read what a content note covers")
-        .takes("ID", "ab12")
+    const ROW: Entry = row(Topic::Talking, "show", May::Members, "read what is hidden here")
+        .takes("ID | --from NAME", "ab12")
         .looks();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
-        let place = shell.message_place(&self.id).await?;
-        shell.show_covered(place).await?;
+        match (&self.id, &self.from) {
+            (Some(id), _) => shell.show_covered(shell.message_place(id).await?).await?,
+            (None, Some(name)) => shell.show_from(shell.sender(name).await?).await?,
+            (None, None) => {}
+        }
         Ok(Asked::Nothing)
     }
 }

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use super::{
     Result,
+    bell::{self, Call},
     displayed::Displayed,
     outcome::{self, not_verified},
 };
@@ -47,6 +48,10 @@ pub(super) struct Shell {
     pub(super) follows: bool,
     /// The messages that stand on the screen.
     pub(super) displayed: RefCell<Displayed>,
+    /// The last place before what is new, until that was marked.
+    mark_after: Cell<Option<Seq>>,
+    /// What of the rows that were printed last calls the reader.
+    pub(super) called: Cell<Option<Call>>,
 }
 
 /// Whether a command was done, or waits for a person's word.
@@ -64,7 +69,39 @@ impl Shell {
         let (client, told_classical, follows) = (client.clone(), false, false);
         let printed = Cell::new(view.borrow().shown);
         let displayed = RefCell::new(Displayed::from(view.borrow().last));
-        Ok(Self { client, out, room, view, told_classical, printed, follows, displayed })
+        let (mark_after, called) = (Cell::new(Some(printed.get())), Cell::default());
+        Ok(Self {
+            client,
+            out,
+            room,
+            view,
+            told_classical,
+            printed,
+            follows,
+            displayed,
+            mark_after,
+            called,
+        })
+    }
+
+    /// Returns how rows are shown. Places up to `shown` were displayed before.
+    pub(super) fn lens<'a>(&'a self, state: &'a RoomView, shown: Seq) -> View<'a> {
+        View {
+            room: &self.room,
+            me: state.me,
+            roster: &state.roster,
+            round: state.floor.round.as_ref(),
+            muted: &state.muted,
+            mine: &state.mine,
+            shown,
+            held: false,
+            open: false,
+        }
+    }
+
+    /// Returns the last place that was printed here.
+    pub(super) const fn printed(&self) -> Seq {
+        self.printed.get()
     }
 
     /// Prints elsewhere, to a reader who sees the room all the time.
@@ -186,76 +223,122 @@ impl Shell {
         loop {
             let rows = self.client.rows(&self.room, Page::From(from)).await?;
             let Some(last) = rows.last().map(|row| row.place) else { break };
-            any |= self.print(&rows, held).await?;
+            any |= Box::pin(self.print_after(&rows, held, shown)).await?;
             let fresh: Vec<Row> = rows.into_iter().filter(|row| row.place > shown).collect();
             alarm |= any_alarm(&fresh);
-            self.printed.set(last.max(self.printed.get()));
-            self.ask(Command::Shown(last)).await?;
+            let call = fresh.iter().filter_map(|row| bell::call(&self.view(), row)).max();
+            self.called.set(self.called.get().max(call));
+            self.was_shown(last).await?;
             from = Seq(last.0.saturating_add(1));
         }
+        self.mark_after.set(None);
         any |= !self.view().untold.is_empty();
-        alarm |= self.tell_mismatches().await?;
+        let differs = self.tell_mismatches().await?;
+        self.called.set(self.called.get().max(differs.then_some(Call::Alarm)));
+        alarm |= differs;
         if alarm { Err(not_verified()) } else { Ok(any) }
+    }
+
+    /// Remembers that everything up to a place was displayed.
+    pub(super) async fn was_shown(&self, last: Seq) -> Result<()> {
+        self.printed.set(last.max(self.printed.get()));
+        self.ask(Command::Shown(last)).await?;
+        Ok(())
     }
 
     /// Prints rows; returns whether there was something to print.
     pub(super) async fn print(&self, rows: &[Row], held: bool) -> Result<bool> {
+        Box::pin(self.print_after(rows, held, self.view().shown)).await
+    }
+
+    /// Does the same. What stands behind `shown` is new.
+    async fn print_after(&self, rows: &[Row], held: bool, shown: Seq) -> Result<bool> {
         let state = self.view();
-        let view = View {
-            room: &self.room,
-            me: state.me,
-            roster: &state.roster,
-            muted: &state.muted,
-            round: state.floor.round.as_ref(),
-            held,
-            open: false,
-        };
+        let view = View { held, ..self.lens(&state, shown) };
         let mut any = false;
         for row in rows {
+            if view.shows(row) || !row.shows.is_empty() {
+                self.mark_new(row).await?;
+            }
             any |= view.row(&self.out, row)?;
             if !view.hides(row) {
                 self.displayed.borrow_mut().add(row, held);
             }
-            for place in &row.shows {
-                let page = Page::Before(Seq(place.0.saturating_add(1)), 1);
-                for mut later in self.client.rows(&self.room, page).await? {
-                    if later.place != *place {
-                        continue;
-                    }
-                    later.talk.later = None;
-                    later.changes.clear();
-                    any |= view.row(&self.out, &later)?;
-                    if !view.hides(&later) {
-                        self.displayed.borrow_mut().add(&later, held);
-                    }
+            for later in self.released_with(row).await? {
+                let fresh = if row.place > shown { Seq(0) } else { shown };
+                any |= View { shown: fresh, ..view }.row(&self.out, &later)?;
+                if !view.hides(&later) {
+                    self.displayed.borrow_mut().add(&later, held);
                 }
             }
         }
         Ok(any)
     }
 
+    /// Returns the earlier words that are shown with a row.
+    pub(super) async fn released_with(&self, row: &Row) -> Result<Vec<Row>> {
+        let mut released = Vec::new();
+        for place in &row.shows {
+            released.extend(self.row_at(*place).await?.map(shown_now));
+        }
+        Ok(released)
+    }
+
+    /// Returns the row at a place.
+    pub(super) async fn row_at(&self, place: Seq) -> Result<Option<Row>> {
+        let page = Page::Before(Seq(place.0.saturating_add(1)), 1);
+        let rows = self.client.rows(&self.room, page).await?;
+        Ok(rows.into_iter().find(|row| row.place == place))
+    }
+
+    /// Prints a line before the first row that is new, if others were displayed before it.
+    async fn mark_new(&self, row: &Row) -> Result<()> {
+        let Some(after) = self.mark_after.get().filter(|after| row.place > *after) else {
+            return Ok(());
+        };
+        self.mark_after.set(None);
+        let page = Page::Before(Seq(after.0.saturating_add(1)), 1);
+        if let Some(last) = self.client.rows(&self.room, page).await?.last() {
+            self.out.say_none(&format!("-- new since {} --", show::clock(last.at)))?;
+        }
+        Ok(())
+    }
+
     /// Prints a message with its words, whatever content note it is under.
     pub(super) async fn show_covered(&self, place: Seq) -> Result<()> {
-        let page = Page::Before(Seq(place.0.saturating_add(1)), 1);
-        let mut rows = self.client.rows(&self.room, page).await?;
-        rows.retain(|row| row.place == place && matches!(row.content, RowContent::Text(_)));
-        let state = self.view();
-        let view = View {
-            room: &self.room,
-            me: state.me,
-            roster: &state.roster,
-            muted: &[],
-            round: None,
-            held: false,
-            open: true,
+        let row = self.row_at(place).await?;
+        let row = row.filter(|row| matches!(row.content, RowContent::Text(_)));
+        let row = match row {
+            Some(row) if row.talk.later.is_some() && self.is_released(place).await? => {
+                Some(shown_now(row))
+            }
+            row => row,
         };
-        for row in &rows {
-            view.row(&self.out, row)?;
-            self.displayed.borrow_mut().add(row, false);
+        match row {
+            Some(row) if self.show_open(&row)? => Ok(()),
+            _ => Err(hearth_engine::EngineError::NoWords(place).into()),
         }
-        match rows.as_slice() {
-            [] => Err(hearth_engine::EngineError::NoWords(place).into()),
-            _ => Ok(()),
+    }
+
+    /// Prints a message, whatever hides its words; returns whether there are any to show.
+    pub(super) fn show_open(&self, row: &Row) -> Result<bool> {
+        let state = self.view();
+        let view = View { muted: &[], open: true, ..self.lens(&state, state.shown) };
+        self.displayed.borrow_mut().add(row, false);
+        Ok(view.row(&self.out, row)?)
+    }
+
+    /// Whether a later row has shown the words of an earlier place.
+    async fn is_released(&self, place: Seq) -> Result<bool> {
+        let mut from = place;
+        loop {
+            let page = Page::From(Seq(from.0.saturating_add(1)));
+            let rows = self.client.rows(&self.room, page).await?;
+            let Some(last) = rows.last() else { return Ok(false) };
+            if rows.iter().any(|row| row.shows.contains(&place)) {
+                return Ok(true);
+            }
+            from = last.place;
         }
     }
 
@@ -266,15 +349,7 @@ impl Shell {
             return Ok(false);
         }
         let names = self.client.names(&self.room).await?;
-        let view = View {
-            room: &self.room,
-            me: state.me,
-            roster: &state.roster,
-            muted: &state.muted,
-            round: state.floor.round.as_ref(),
-            held: false,
-            open: false,
-        };
+        let view = self.lens(&state, state.shown);
         for what in &state.untold {
             view.mismatch(&self.out, what, &names)?;
         }
@@ -286,15 +361,7 @@ impl Shell {
     pub(super) async fn repeat_mismatches(&self) -> Result<()> {
         let state = self.view();
         let names = self.client.names(&self.room).await?;
-        let view = View {
-            room: &self.room,
-            me: state.me,
-            roster: &state.roster,
-            muted: &state.muted,
-            round: state.floor.round.as_ref(),
-            held: false,
-            open: false,
-        };
+        let view = self.lens(&state, state.shown);
         for what in state.mismatches.iter().filter(|what| !state.untold.contains(what)) {
             view.mismatch(&self.out, what, &names)?;
         }
@@ -354,6 +421,10 @@ impl Shell {
                     && matches!(row.content, RowContent::Text(_))
             }));
         }
+        let lens = self.lens(view, view.shown);
+        for row in rows.iter_mut().filter(|row| lens.veils(row)) {
+            row.content = RowContent::Text(format!("[{}]", row.talk.note().unwrap_or_default()));
+        }
         rows.iter().for_each(|row| self.displayed.borrow_mut().add(row, false));
         Ok(rows)
     }
@@ -376,6 +447,13 @@ impl Shell {
         outcome::verify(&self.out, leaf.as_ref(), became)?;
         fresh
     }
+}
+
+/// Returns a row that was to be shown later, as it is shown now.
+pub(super) fn shown_now(mut row: Row) -> Row {
+    row.talk.later = None;
+    row.changes.clear();
+    row
 }
 
 /// Says why a room is not up to date; fails only if something lied.
