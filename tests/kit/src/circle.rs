@@ -102,9 +102,11 @@ impl Circle {
         self.by(person, "read", &[])
     }
 
-    /// Returns the whole history of somebody.
+    /// Returns the whole history of somebody, without what of it is new to them.
     pub fn history(&self, person: &Person) -> Vec<Value> {
-        self.by(person, "read", &["--all"])
+        let mut rows = self.by(person, "read", &["--all"]);
+        rows.iter_mut().filter_map(Value::as_object_mut).for_each(|row| drop(row.remove("new")));
+        rows
     }
 
     /// Waits until somebody of a name knocks.

@@ -131,7 +131,12 @@ fn sends(circle: &Circle, mal: &Person, found: &mut Found, id: u8, makes: Makes)
 /// Returns what is alive and what stands in the history, as somebody has it.
 fn known(circle: &Circle, person: &Person) -> Vec<Value> {
     let parts = ["hands", "asks"].map(|part| circle.by(person, part, &[]));
-    [parts.concat(), circle.history(person)].concat()
+    let mut all = [parts.concat(), circle.history(person)].concat();
+    // What was read before is not new again.
+    for row in all.iter_mut().filter_map(Value::as_object_mut) {
+        row.remove("new");
+    }
+    all
 }
 
 #[test]

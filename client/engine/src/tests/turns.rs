@@ -105,8 +105,12 @@ fn member_moves_own_turn_only() {
     let round_of = |order, until| Op::Start { order, topic: String::new(), seconds: 0, until };
     // A member's round begins nothing, and neither does a change of what is not there.
     let start = round_of(vec![world.key(MAL)], NOW.plus(HOURS));
-    let idle = [start, Op::Move { round: Seq(3), turn: 0 }, Op::End { round: Seq(3) }, Op::Lower];
-    for (n, op) in (1..).zip(idle) {
+    for (n, op) in
+        [start, Op::Move { round: Seq(3), turn: 0 }, Op::End { round: Seq(3) }, Op::Lower]
+            .into_iter()
+            .enumerate()
+    {
+        let n = u8::try_from(n).unwrap() + 1;
         let row = posts_unaware(&mut world, MAL, &envelope(n, u64::from(n), Body::Floor(op)));
         assert_eq!(row.changes, []);
     }
@@ -115,9 +119,15 @@ fn member_moves_own_turn_only() {
     }
     begins(&mut world, &[CLEO, BEN]);
     let round = floor(&mut world, FAY).round.unwrap().seq;
-    let until = NOW.plus(9 * HOURS);
-    let foreign = [Op::Move { round, turn: 0 }, Op::End { round }, Op::Extend { round, until }];
-    for (n, op) in (5..).zip(foreign) {
+    for (n, op) in [
+        Op::Move { round, turn: 0 },
+        Op::End { round },
+        Op::Extend { round, until: NOW.plus(9 * HOURS) },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let n = u8::try_from(n).unwrap() + 5;
         posts_unaware(&mut world, MAL, &envelope(n, u64::from(n), Body::Floor(op)));
     }
     let now = floor(&mut world, BEN).round.unwrap();
@@ -242,7 +252,7 @@ fn votes_count_once_each() {
     for (who, choice) in [(BEN, 0), (MAL, 0), (CLEO, 1), (BEN, 1)] {
         let row = sends(&mut world, who, |room| room.queue_vote(ask, choice, NOW).unwrap());
         let RowContent::Vote { option: Some(option), .. } = row.content else { panic!() };
-        assert_eq!(option, if choice == 0 { "at six" } else { "at eight" });
+        assert_eq!(option, ["at six", "at eight"][usize::try_from(choice).unwrap()]);
     }
     let row = sends(&mut world, FAY, |fay| fay.queue_close(ask, NOW).unwrap());
     let [Change::AskClosed { outcome, .. }] = &row.changes[..] else { panic!("{row:?}") };

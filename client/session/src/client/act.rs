@@ -198,10 +198,10 @@ async fn on_floor<'s>(
 }
 
 /// Makes words for the room harmless, as they were typed.
-pub(super) fn inert(mut words: Words) -> Result<Words> {
-    words.text = escape::sanitize_input(&words.text)?;
-    words.topic = words.topic.as_deref().map(escape::sanitize_input).transpose()?;
-    Ok(words)
+pub(super) fn inert(words: &Words) -> Result<Words> {
+    let text = escape::sanitize_input(&words.text)?;
+    let topic = words.topic.as_deref().map(escape::sanitize_input).transpose()?;
+    Ok(Words { text, topic, ..*words })
 }
 
 /// Makes words harmless that a person typed; none stay none.

@@ -180,7 +180,7 @@ impl<'s> Hub<'s> {
         match request {
             // At once, whatever the room's connection waits for: nobody's words wait for a relay.
             Request::Ask { room, command: Command::Queue(text), reply, .. } => {
-                let queued = self.queue(&room, text.into());
+                let queued = self.queue(&room, &text.into());
                 drop(reply.send(queued.map(|id| Outcome::Kept { id, why: None })));
             }
             Request::Ask { room, command: Command::KeepDraft(text), reply, .. } => {
@@ -239,7 +239,7 @@ impl<'s> Hub<'s> {
     /// Puts words into the outbox before anything else, whatever the room waits for. Words that do not fit what this profile knows
     /// of the room are left to the room, which may know more once it is connected.
     fn stored(&self, room: &str, words: Words) -> Result<Command, AskError> {
-        match self.queue(room, words.clone()) {
+        match self.queue(room, &words) {
             Ok(id) => Ok(Command::SendQueued { words, id }),
             Err(AskError::Live(error))
                 if matches!(
@@ -253,7 +253,7 @@ impl<'s> Hub<'s> {
         }
     }
 
-    fn queue(&self, room: &str, words: Words) -> Result<MessageId, AskError> {
+    fn queue(&self, room: &str, words: &Words) -> Result<MessageId, AskError> {
         let words = inert(words)?;
         let mut room = self.open(room)?;
         let now = room.now();

@@ -334,7 +334,7 @@ impl<'s> RoomTask<'s> {
         id: Option<MessageId>,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     ) {
-        let words = match inert(words) {
+        let words = match inert(&words) {
             Ok(words) => words,
             Err(error) => return drop(reply.send(Err(error))),
         };

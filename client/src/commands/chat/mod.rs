@@ -512,7 +512,10 @@ impl Chat {
             self.out().remark(&format!("-- the room is paused; it ends {left}"));
         }
         if view.standing == Standing::Member {
-            self.out().remark(&format!("-- {}", outcome::here_words(&view, now)));
+            // Where nobody has ever said so, it would only worry.
+            if !view.on_duty.is_empty() {
+                self.out().remark(&format!("-- {}", outcome::here_words(&view, now)));
+            }
             for words in outcome::round_words(&view) {
                 let how = if words.starts_with("a round") { "/hands" } else { "/asks" };
                 self.out().remark(&format!("-- {words}: {how} shows more"));

@@ -240,33 +240,6 @@ pub(super) fn openness_words(numbers: &RoomNumbers, now: Millis) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn status_says_whether_open_now() {
-        // 2026-11-23T12:00Z, a Monday.
-        let noon = Millis(1_795_435_200_000);
-        let hours = when::parse_hours("Mon 17:00-20:00 UTC", noon).unwrap();
-        let mut numbers = RoomNumbers::default();
-        assert_eq!(openness(&numbers, noon), (true, None));
-        assert_eq!(openness_words(&numbers, noon), "open now");
-        numbers.hours = hours;
-        let five = noon.plus(5 * 3_600_000);
-        assert_eq!(openness(&numbers, noon), (false, Some(five)));
-        assert!(
-            openness_words(&numbers, noon).starts_with("closed now, by its hours; it opens in 5 h")
-        );
-        assert_eq!(openness(&numbers, five), (true, None));
-        numbers.door = Door::Open;
-        assert_eq!(openness(&numbers, noon), (true, None));
-        numbers.door = Door::Closed;
-        assert_eq!(openness(&numbers, five), (false, None));
-        assert!(openness_words(&numbers, five).starts_with("closed now: a facilitator"));
-    }
-}
-
 /// Returns the moderators who are here for the room, and until when.
 fn on_duty(view: &RoomView, now: Millis) -> impl Iterator<Item = (String, Millis)> {
     let here = view.on_duty.iter().filter(move |duty| duty.until > now);
@@ -302,4 +275,31 @@ pub(in crate::commands) fn round_words(view: &RoomView) -> Vec<String> {
         lines.push(format!("{} open", counted(asks, "question is", "questions are")));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_says_whether_open_now() {
+        // 2026-11-23T12:00Z, a Monday.
+        let noon = Millis(1_795_435_200_000);
+        let hours = when::parse_hours("Mon 17:00-20:00 UTC", noon).unwrap();
+        let mut numbers = RoomNumbers::default();
+        assert_eq!(openness(&numbers, noon), (true, None));
+        assert_eq!(openness_words(&numbers, noon), "open now");
+        numbers.hours = hours;
+        let five = noon.plus(5 * 3_600_000);
+        assert_eq!(openness(&numbers, noon), (false, Some(five)));
+        assert!(
+            openness_words(&numbers, noon).starts_with("closed now, by its hours; it opens in 5 h")
+        );
+        assert_eq!(openness(&numbers, five), (true, None));
+        numbers.door = Door::Open;
+        assert_eq!(openness(&numbers, noon), (true, None));
+        numbers.door = Door::Closed;
+        assert_eq!(openness(&numbers, five), (false, None));
+        assert!(openness_words(&numbers, five).starts_with("closed now: a facilitator"));
+    }
 }
