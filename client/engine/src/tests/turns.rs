@@ -199,6 +199,8 @@ fn done_ends_own_turn_only() {
 fn second_next_moves_nothing() {
     let mut world = World::new();
     begins(&mut world, &[BEN, MAL]);
+    // Some seconds into the turn.
+    set_clock(&mut world.rooms[CLEO], 400 * DAY);
     let ids = [FAY, CLEO].map(|who| world.rooms[who].queue_move(NOW).unwrap());
     let payloads =
         [FAY, CLEO].map(|who| world.rooms[who].next_submission().unwrap().unwrap().payload);
