@@ -441,15 +441,19 @@ impl Room<'_> {
     ///
     /// # Errors
     /// [`FloorError::NoRound`], [`FloorError::NotYourTurn`]; see [`EngineError`].
-    pub fn queue_move(&mut self, now: Millis) -> Result<MessageId> {
+    pub fn queue_move(&mut self, after: Option<MemberKey>, now: Millis) -> Result<MessageId> {
         let (me, moderates) = (self.me(), self.my_role()?.moderates());
         let floor = self.floor()?;
         let (round, turn) = this_round(floor)?;
-        let holds = floor.holder() == Some(me);
-        if !holds && !moderates {
+        let holder = floor.holder();
+        if holder != Some(me) && !moderates {
             return Err(FloorError::NotYourTurn.into());
         }
-        if !holds && self.moved_just_now()? {
+        let meant = match after {
+            Some(after) => holder == Some(after),
+            None => holder == Some(me) || !self.moved_just_now()?,
+        };
+        if !meant {
             return Err(FloorError::JustMoved.into());
         }
         self.queue_op(Op::Move { round, turn }, now)
@@ -466,7 +470,7 @@ impl Room<'_> {
         if floor.holder() != Some(me) {
             return Err(FloorError::NotYourTurn.into());
         }
-        self.queue_move(now)
+        self.queue_move(Some(me), now)
     }
 
     /// Whether another member's entry moved the floor within the last moments, so that `next` may mean the turn before.

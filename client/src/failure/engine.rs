@@ -311,7 +311,7 @@ fn floor_advice(why: &FloorError) -> &'static str {
             "Nothing was done. `hearth hands ROOM` shows whose turn it is; `hearth hand ROOM` asks for one. Facilitators go on with `hearth next ROOM`."
         }
         FloorError::JustMoved => {
-            "Nothing was done. `hearth hands ROOM` shows whose turn it is now; the same command again goes on."
+            "Nothing was done. `hearth hands ROOM` shows whose turn it is now; `hearth next ROOM NAME` goes on after that person."
         }
         FloorError::HandIsUp => "`hearth lower ROOM` takes it down.",
         FloorError::HandIsDown => "`hearth hand ROOM` asks for a turn.",

@@ -83,7 +83,7 @@ fn vote_outside_poll_is_refused() {
     circle.fay("prompt", &["How are you?"]);
     // The only poll is meant, whatever else is asked.
     circle.by(&ben, "vote", &["AT EIGHT"]);
-    ben.run(&["answer", &circle.room, "Well"]).refused(2, "several_asks");
+    circle.by(&ben, "answer", &["Well"]);
     circle.fay("read", &[]);
     let asks = circle.fay("asks", &[]);
     let number = asks.iter().find(|ask| ask["form"] == "poll").unwrap()["number"].to_string();
@@ -177,6 +177,8 @@ fn two_nexts_skip_nobody_unsaid() {
     for answer in &answers {
         match answer.code {
             Some(0) => moved += 1,
+            // Whether both came at once, or one a breath later.
+            _ if answer.lines.iter().any(|line| line["error"] == "just_moved") => {}
             _ => drop(answer.failed(3, "too_late")),
         }
     }

@@ -160,9 +160,9 @@ const EVENING: &[Row] = &[
     Row("Ben", Types("That I was heard."), &[(All, "Ben: That I was heard.  [ID]")]),
     Row("Ben", Types("/done"), &[(But(&["Cleo"]), "-- Next: Cleo."), (Only(&["Cleo"]), YOURS)]),
     Row("Fay", Types("/extend 1h"), &[(All, "-- The round ends at …")]),
-    Row("Gil", Types("/skip"), &[(But(&["Dee"]), "-- Next: Dee."), (Only(&["Dee"]), YOURS)]),
+    Row("Gil", Types("/skip Cleo"), &[(But(&["Dee"]), "-- Next: Dee."), (Only(&["Dee"]), YOURS)]),
     Row("Dee", Types("/pass"), &[(Told, PASSED), (But(&["Eli"]), "-- Next: Eli."), (Only(&["Eli"]), YOURS)]),
-    Row("Fay", Types("/next"), &[(But(&["Hana"]), "-- Next: Hana."), (Only(&["Hana"]), YOURS)]),
+    Row("Fay", Types("/next Eli"), &[(But(&["Hana"]), "-- Next: Hana."), (Only(&["Hana"]), YOURS)]),
     Row("Fay", Types("/round end"), &[
         (But(&["Fay"]), "-- Fay has ended the round."),
         (Only(&["Fay"]), "-- The round is over."),

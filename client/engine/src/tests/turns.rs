@@ -33,7 +33,7 @@ fn begins(world: &mut World, members: &[usize]) {
 }
 
 fn moves(world: &mut World, who: usize) -> Row {
-    sends(world, who, |room| room.queue_move(NOW).unwrap())
+    sends(world, who, |room| room.queue_move(None, NOW).unwrap())
 }
 
 fn asks(world: &mut World, form: Form, options: &[&str], after_own: bool) -> Seq {
@@ -132,7 +132,7 @@ fn member_moves_own_turn_only() {
     }
     let now = floor(&mut world, BEN).round.unwrap();
     assert_eq!((now.turn, now.until), (0, NOW.plus(2 * HOURS)));
-    let refused = world.rooms[BEN].queue_move(NOW);
+    let refused = world.rooms[BEN].queue_move(None, NOW);
     assert!(matches!(refused, Err(EngineError::Floor(FloorError::NotYourTurn))));
     let refused = world.rooms[BEN].queue_round_end(NOW);
     assert!(matches!(refused, Err(EngineError::Rule(RuleError::NotFacilitator))));
@@ -201,7 +201,7 @@ fn second_next_moves_nothing() {
     begins(&mut world, &[BEN, MAL]);
     // Some seconds into the turn.
     set_clock(&mut world.rooms[CLEO], 400 * DAY);
-    let ids = [FAY, CLEO].map(|who| world.rooms[who].queue_move(NOW).unwrap());
+    let ids = [FAY, CLEO].map(|who| world.rooms[who].queue_move(None, NOW).unwrap());
     let payloads =
         [FAY, CLEO].map(|who| world.rooms[who].next_submission().unwrap().unwrap().payload);
     for payload in payloads {
@@ -290,7 +290,7 @@ fn retracted_words_leave_the_floor() {
     for entry in &mut world.log.entries {
         if entry.seq == said.seq {
             let digest = entry.content.digest();
-            entry.content = hearth_protocol::EntryContent::Tombstone(digest);
+            entry.content = EntryContent::Tombstone(digest);
         }
     }
     world.log.show(&mut dee);
@@ -323,7 +323,7 @@ fn turns_cannot_be_taken_back() {
 fn late_next_is_refused() {
     let mut world = World::new();
     begins(&mut world, &[BEN, MAL]);
-    let refused = world.rooms[CLEO].queue_move(NOW);
+    let refused = world.rooms[CLEO].queue_move(None, NOW);
     assert!(matches!(refused, Err(EngineError::Floor(FloorError::JustMoved))));
     // Who began it, or made the last move, knows what comes next.
     moves(&mut world, FAY);

@@ -21,6 +21,8 @@ use crate::live::{Live, LiveError};
 
 /// Difference of clocks with which nobody amends or signs an agreement: a day.
 const CLOCK_WRONG_MILLIS: u64 = 24 * 3_600_000;
+/// Length of a round where none is given.
+const USUAL_MILLIS: u64 = 2 * 3_600_000;
 /// Rows of history read at once.
 const PAGE: usize = 256;
 
@@ -159,15 +161,18 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
 
 async fn take_turn(live: &mut Live<'_>, turn: Turn) -> Result {
     // No longer than the room keeps what a round rests on.
+    // The usual length is cut to what the room allows; a longer one was asked for, and is refused.
     let later = |live: &mut Live<'_>, millis| {
         let now = live.relay_now();
-        live.room.latest_ends(now).map(|(round, _)| now.plus(millis).min(round))
+        let latest = live.room.latest_ends(now)?.0;
+        let until = now.plus(millis);
+        Ok::<_, AskError>(if millis <= USUAL_MILLIS { until.min(latest) } else { until })
     };
     match turn {
         Turn::Hand => on_floor(live, |room, now| room.queue_hand(true, now)).await,
         Turn::Lower => on_floor(live, |room, now| room.queue_hand(false, now)).await,
         Turn::Pass | Turn::Done => on_floor(live, |room, now| room.queue_done(now)).await,
-        Turn::Next => on_floor(live, |room, now| room.queue_move(now)).await,
+        Turn::Next { after } => on_floor(live, |room, now| room.queue_move(after, now)).await,
         Turn::Start { order, topic, seconds, millis } => {
             let (topic, until) = (words(&topic)?, later(live, millis)?);
             on_floor(live, |room, now| {

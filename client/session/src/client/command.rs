@@ -209,7 +209,10 @@ pub enum Turn {
     /// End the own turn.
     Done,
     /// Go on to the next one.
-    Next,
+    Next {
+        /// Whose turn is meant; `None`: whoever has the floor, unless it moved just now.
+        after: Option<MemberKey>,
+    },
     /// Begin a round.
     Start {
         /// Who comes first.

@@ -95,9 +95,9 @@ impl Shell {
                 return Ok((one_message(bare_id(first), found)?.place, words.join(" ")));
             }
         }
-        if whose == Whose::Mine && !self.view().outbox.is_empty() {
+        if whose == Whose::Mine && self.view().posts() && !self.view().outbox.is_empty() {
             return Err(Failure::new(
-                exit::USAGE,
+                exit::REFUSED,
                 "words_wait",
                 "the last words that you wrote are not said yet",
                 "Nothing was changed. `hearth outbox ROOM` lists them. To change an earlier message, name it: `hearth edit ROOM ID WORDS`.",

@@ -153,30 +153,47 @@ impl RoomCommand for Round {
     }
 }
 
+/// Asks for the next turn, after that of a member if one is named.
+async fn next(shell: &Shell, member: Option<&str>) -> Result<Asked> {
+    let after = match member {
+        Some(member) => Some(shell.member(member).await?.member),
+        None => None,
+    };
+    Ok(Command::Turn(Turn::Next { after }).into())
+}
+
 /// Go on to the next one in the round.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub struct Next {}
+pub struct Next {
+    /// Whose turn is over: who meanwhile has the floor is not skipped.
+    member: Option<String>,
+}
 
 impl RoomCommand for Next {
-    const ROW: Entry =
-        row(Topic::Turns, "next", May::Moderators, "go on to the next one").enforced("E holder");
+    const ROW: Entry = row(Topic::Turns, "next", May::Moderators, "go on to the next one")
+        .takes("[NAME]", "Ben")
+        .enforced("E holder");
 
-    async fn resolve(&self, _: &Shell) -> Result<Asked> {
-        Ok(Command::Turn(Turn::Next).into())
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        next(shell, self.member.as_deref()).await
     }
 }
 
 /// Pass over whose turn it is; on every screen it looks as if they had passed.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub struct Skip {}
+pub struct Skip {
+    /// Whose turn is over: who meanwhile has the floor is not skipped.
+    member: Option<String>,
+}
 
 impl RoomCommand for Skip {
     const ROW: Entry =
         row(Topic::Turns, "skip", May::Moderators, "pass over whose turn it is, silently")
+            .takes("[NAME]", "Ben")
             .enforced("E holder");
 
-    async fn resolve(&self, _: &Shell) -> Result<Asked> {
-        Ok(Command::Turn(Turn::Next).into())
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        next(shell, self.member.as_deref()).await
     }
 }
 
