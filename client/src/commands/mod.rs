@@ -26,6 +26,7 @@ use std::{
     io::{IsTerminal as _, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use hearth_console::line;
@@ -58,6 +59,24 @@ type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Bytes of a passphrase file that are read.
 const PASSPHRASE_BYTES_MAX: u64 = 4096;
+
+/// Longest wait for a command of the same profile that is about to end, such as `read` in another window.
+const PROFILE_PATIENCE: Duration = Duration::from_secs(2);
+/// Time between two looks at it.
+const PROFILE_LOOKS: Duration = Duration::from_millis(50);
+
+/// Opens a profile; waits for a command that has it for a moment.
+fn open_when_free(home: &Path, unlock: Option<&Unlock>) -> Result<Profile, ProfileError> {
+    let deadline = Instant::now() + PROFILE_PATIENCE;
+    loop {
+        match Profile::open(home, unlock) {
+            Err(ProfileError::InUse) if Instant::now() < deadline => {
+                std::thread::sleep(PROFILE_LOOKS);
+            }
+            opened => return opened,
+        }
+    }
+}
 
 /// Says that a connection could be recorded now and read later, by somebody with a quantum computer.
 const NOT_POST_QUANTUM: &str = "The connection to the relay is encrypted, but not against a quantum computer that comes later. What is said stays \
@@ -227,7 +246,7 @@ impl Context {
         let asks = self.asks_passphrase(state);
         for slips in 1.. {
             let unlock = self.unlock(state)?;
-            match Profile::open(home, unlock.as_ref()) {
+            match open_when_free(home, unlock.as_ref()) {
                 Err(ProfileError::WrongPassphrase) if asks && slips < PASSPHRASE_SLIPS_MAX => {
                     self.out.remark("That is not the passphrase. Type it again, or press Ctrl-C.");
                 }

@@ -229,7 +229,7 @@ impl From<ProfileError> for Failure {
         let (code, advice) = match &error {
             ProfileError::InUse => (
                 "profile_in_use",
-                "Close the other hearth (a chat, follow or steward), or use its window.",
+                "Nothing was done, and nothing was kept. Close the other hearth (a chat, follow or steward), or use its window.",
             ),
             ProfileError::PassphraseNeeded => {
                 ("passphrase_needed", "Give it with --passphrase-file, or run from a terminal.")

@@ -255,7 +255,7 @@ pub(super) fn envelope_seeds() -> Vec<Vec<u8>> {
         seeds.extend([chosen(way, &padded.unwrap()), chosen(way | 1, &example)]);
     }
     let text = &example_bytes("envelope text")[0];
-    for later in [later(text, 3, None), later(text, 1, None), later(text, 2, Some(5))] {
+    for later in [later(text, 3, None), later(text, 1, None), later(text, 2, Some(14))] {
         seeds.extend([chosen(1, &later), chosen(3, &later)]);
     }
     seeds
