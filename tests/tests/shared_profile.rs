@@ -1,6 +1,11 @@
 //! One profile, several windows: a second program has its command done by the one that has the profile open.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use hearth_kit::{Circle, Person, Relay, Running};
 use serde_json::{Value, json};
@@ -51,6 +56,21 @@ fn second_program_uses_open_profile() {
     circle.fay.does(&["profile", "check"]);
 }
 
+/// Says something again until a follower prints it, because it prints what comes once it has begun.
+fn hears(follower: &mut Running, say: impl Fn() -> String + Sync) {
+    let heard = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !heard.load(Ordering::SeqCst) {
+                say();
+            }
+        });
+        let line = follower.next_line(|line| line.contains('?'));
+        heard.store(true, Ordering::SeqCst);
+        assert!(line.is_some(), "the follower printed nothing");
+    });
+}
+
 #[test]
 fn second_program_follows_open_profile() {
     let relay = Relay::start();
@@ -58,14 +78,12 @@ fn second_program_follows_open_profile() {
     let ben = circle.admit("Ben");
     let chat = enter(&circle, &circle.fay);
     let mut follower = circle.fay.starts(&["follow", &circle.room]);
-    circle.say(&ben, "Is somebody there?");
-    follower.await_line("the words", |line| line.contains("Is somebody there?"));
+    hears(&mut follower, || circle.say(&ben, "Is somebody there?"));
     follower.terminate();
     follower.wait_open();
     // The chat goes on, and ends its followers.
     let mut follower = circle.fay.starts(&["follow", &circle.room]);
-    circle.say(&ben, "And now?");
-    follower.await_line("the words", |line| line.contains("And now?"));
+    hears(&mut follower, || circle.say(&ben, "And now?"));
     let mut chat = chat;
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
