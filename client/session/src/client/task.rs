@@ -349,7 +349,7 @@ impl<'s> RoomTask<'s> {
             }
             Ok(id) if connecting => return self.wait_to_say(words, Some(id), reply),
             Ok(id) => self.say_now(words, Some(id)).await,
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.not_queued(error)),
         };
         self.publish();
         let _ = reply.send(outcome);
@@ -375,17 +375,21 @@ impl<'s> RoomTask<'s> {
         room.queue_words(words, now)
     }
 
+    /// Says why words are not in the outbox. Why there is no connection says more than that there are no keys.
+    fn not_queued(&self, error: EngineError) -> AskError {
+        match (&self.link, error) {
+            (Link::Down { why, .. } | Link::Ended(why), EngineError::NotMember(_)) => {
+                AskError::Live(Arc::clone(why))
+            }
+            (_, error) => error.into(),
+        }
+    }
+
     /// Sends words that are in the outbox, or puts them there first.
     async fn say_now(&mut self, words: Words, id: Option<MessageId>) -> Result<Outcome, AskError> {
         let id = match id {
             Some(id) => id,
-            None => self.queue(words).map_err(|error| match (&self.link, error) {
-                // Why there is no connection says more than that there are no keys.
-                (Link::Down { why, .. } | Link::Ended(why), EngineError::NotMember(_)) => {
-                    AskError::Live(Arc::clone(why))
-                }
-                (_, error) => error.into(),
-            })?,
+            None => self.queue(words).map_err(|error| self.not_queued(error))?,
         };
         let why = self.away();
         let Place::Live(session) = &mut self.place else {
