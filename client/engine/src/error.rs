@@ -57,7 +57,7 @@ pub enum EngineError {
     #[error("{0}")]
     Floor(FloorError),
     /// The entry at a place has no words that could be answered, or no longer.
-    #[error("there are no words at {0} to refer to: taken back, expired, or something else")]
+    #[error("entry {0} has no words: they were taken back or have expired, or it is not a message")]
     NoWords(Seq),
     /// An edit comes too late.
     #[error("a message can be changed for 15 minutes")]

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_retracted_messages_are_not_found() {
+    fn retracted_words_are_not_found() {
         let wanted = wanted(&[]);
         for content in [
             RowContent::Held("words".into()),

@@ -1,4 +1,4 @@
-//! What the floor takes in: one entry of the log at a time, and who is in the room.
+//! The floor's input: the entries of the log in order, each with the members after it.
 
 use std::collections::BTreeMap;
 

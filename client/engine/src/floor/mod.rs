@@ -46,7 +46,7 @@ impl Floor {
         floor
     }
 
-    /// Returns the floor of a reader who has no entry up to this one, such as a newcomer.
+    /// Returns the floor of a newcomer, who has no entries up to and including `seq`.
     pub fn joined(seq: Seq) -> Self {
         let standing = Standing::Hole(Hole::new(seq, None, false));
         Self { seq, standing, ..Self::default() }

@@ -41,7 +41,7 @@ pub fn ballots(ask: &Digest, votes: &[Vote]) -> Option<Vec<Ballot>> {
     (ballots.len() >= BALLOTS_MIN).then_some(ballots)
 }
 
-/// Why published ballots are wrong for every reader. Each is an alarm that names the closer.
+/// A fault in published ballots that every reader finds. It is an alarm that names the member who closed the poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Flaw {

@@ -24,7 +24,7 @@ const DEE: MemberKey = MemberKey([5; 32]);
 /// An observer.
 const OMAR: MemberKey = MemberKey([6; 32]);
 
-/// A room's log: entries, and who is in the room after each.
+/// A room's log, with the members after each entry.
 #[derive(Clone, Debug)]
 struct Log {
     entries: Vec<(Entry, Members)>,
@@ -113,7 +113,7 @@ impl Log {
         })
     }
 
-    /// A commit that changes who is in the room.
+    /// A commit that changes the roster.
     fn commit(&mut self, change: impl FnOnce(&mut Members)) -> Seq {
         change(&mut self.members);
         self.push(Some(FAY), What::Other)

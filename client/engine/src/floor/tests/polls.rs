@@ -37,7 +37,7 @@ fn outcome(changes: &[Change]) -> &Outcome {
 const CLOSED: Millis = Millis(NOW + HOUR);
 
 #[test]
-fn last_answer_counts_and_a_retracted_never() {
+fn retracted_answer_never_counts() {
     let mut log = Log::new();
     let ask = log.asks(FAY, Form::Poll);
     log.answers(BEN, ask, Some(0));
@@ -110,7 +110,7 @@ fn ballot_hash_has_its_bytes() {
 }
 
 #[test]
-fn hidden_poll_takes_no_answer_in_the_room() {
+fn hidden_poll_ignores_answers_in_room() {
     let (mut log, mut reader, ask) = hidden();
     log.answers(votes(1)[0].member, ask, Some(0));
     assert_eq!(reader.reads(&log), [ignored(Why::NotInTheRoom)]);
@@ -185,7 +185,7 @@ fn stuffed_poll_alarms_moderators() {
     assert_eq!(audit(&ask, CLOSED, Some(&published), &all[..4], 1), [Doubt::Stuffed(1)]);
     assert_eq!(audit(&ask, CLOSED, Some(&published), &all[..4], 2), []);
     assert!(Doubt::Stuffed(1).is_alarm());
-    // A late vote leaves its voter's earlier one in its place, which is no forged one.
+    // The voter's earlier vote stays in place of a late one, so the ballot is not forged.
     let mut known = all.clone();
     known[0] = Vote { salt: [99; 16], at: CLOSED, ..known[0] };
     assert_eq!(audit(&ask, CLOSED, Some(&published), &known, 0), [Doubt::Late(known[0].member)]);

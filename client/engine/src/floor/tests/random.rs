@@ -343,7 +343,7 @@ fn newcomers_agree_after_a_recap() {
 }
 
 #[test]
-fn readers_with_holes_agree_after_a_recap() {
+fn holes_agree_after_a_recap() {
     let mut taken = 0;
     for seed in seeds() {
         let spice = Spice { times_run_back: seed % 3 == 0, false_recaps: false };

@@ -21,7 +21,7 @@ fn held_words_are_never_lost() {
     assert!(!reader.floor.may_speak(&CLEO, Role::Member));
     assert!(reader.floor.may_speak(&GIL, Role::CoFacilitator));
     assert_eq!(reader.held_and_shown(), (vec![early, off, late, gone], vec![]));
-    // Cleo's words come with her turn, in the order of the log; Dee's, who has no turn, at the end.
+    // Cleo's words show with her turn. Dee has no turn, so hers show at the end.
     log.moves(BEN, round, 0);
     let turn = Change::Turn { holder: CLEO, turn: 1 };
     assert_eq!(reader.reads(&log), [turn, Change::Released(vec![early, late])]);
@@ -275,7 +275,7 @@ fn recap_of_no_floor_is_named() {
 }
 
 #[test]
-fn recap_before_the_hole_is_not_taken() {
+fn recap_before_hole_is_not_taken() {
     let mut log = Log::new();
     let round = log.start(FAY, &[BEN, CLEO]);
     let mut whole = Reader::new();
@@ -465,7 +465,7 @@ fn skipped_places_are_a_hole() {
 }
 
 #[test]
-fn recap_from_the_future_is_not_taken() {
+fn future_recap_is_not_taken() {
     let mut log = Log::new();
     let joined = log.commit(|_| {});
     let hand = Hand { member: BEN, at: log.now().plus(1) };
