@@ -30,16 +30,22 @@ impl CommitPace {
             return Err(Refusal::until(RejectCode::RateLimited, Some(now.plus(COMMIT_MILLIS))));
         }
         let free_at = self.free_at.entry((room, *member)).or_insert(0);
-        // A clock that was set back starts the count again.
-        let latest = now.0.saturating_add(COMMIT_BURST * COMMIT_MILLIS);
-        let base = if *free_at > latest { now.0 } else { *free_at };
-        let next = base.max(now.0).saturating_add(COMMIT_MILLIS);
-        let earliest = next.saturating_sub(COMMIT_BURST * COMMIT_MILLIS);
-        if earliest > now.0 {
-            return Err(Refusal::until(RejectCode::RateLimited, Some(Millis(earliest))));
-        }
-        *free_at = next;
+        let next = next(*free_at, COMMIT_MILLIS, COMMIT_BURST, now);
+        *free_at = next.map_err(|at| Refusal::until(RejectCode::RateLimited, Some(at)))?;
         Ok(())
+    }
+}
+
+/// Takes one act of a pace of `burst` at once and then one in `step` milliseconds. Returns the time at which the whole burst is
+/// available again, from the time before; or the time of the next act.
+pub(crate) fn next(free_at: u64, step: u64, burst: u64, now: Millis) -> Result<u64, Millis> {
+    let window = burst * step;
+    // A clock that was set back starts the count again.
+    let base = if free_at > now.0.saturating_add(window) { now.0 } else { free_at };
+    let next = base.max(now.0).saturating_add(step);
+    match next.saturating_sub(window) {
+        earliest if earliest > now.0 => Err(Millis(earliest)),
+        _ => Ok(next),
     }
 }
 

@@ -216,9 +216,9 @@ async fn rooms_of_a_session_are_bounded() {
     assert_eq!(stage.refusal(other).await, RejectCode::BadSignature);
     for number in stage.session.rooms()..ROOMS_PER_CONNECTION_MAX {
         let slot_room = RoomId([u8::try_from(number).unwrap() + 100; 16]);
-        let attachment =
-            stage.session.shared.registry.attach(slot_room, &stage.session.wake, number as u8);
         let proof = Proved::assumed(slot_room, MemberKey([8; 32]));
+        let attachment =
+            stage.session.shared.registry.attach(&proof, &stage.session.wake, number as u8);
         let view = hearth_rules::reading::View { standing: Standing::Knocking, row: None };
         let versions = attachment.versions();
         let slot = crate::room::RoomSlot::new(proof, attachment, versions, &view);
