@@ -97,6 +97,9 @@ pub const LANE_SEATS_MAX: usize = 9;
 /// Open lanes of a room beyond the members of its grant: the desk, and one for a member who is removed while the next one comes.
 pub const LANES_BEYOND_MEMBERS: u32 = 2;
 
+/// Minimum milliseconds between two openings of lanes of one room, in the long run; at once, as many as may be open.
+pub const LANE_MILLIS: u64 = 60_000;
+
 /// Bytes that a lane may hold at a time: entries, Welcomes and rows.
 pub const LANE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 

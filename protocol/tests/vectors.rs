@@ -583,6 +583,7 @@ fn limits_are_as_documented() {
         ("`EXPIRE_SECONDS_MAX`", limits::EXPIRE_SECONDS_MAX),
         ("`LANE_SEATS_MAX`", limits::LANE_SEATS_MAX as u64),
         ("`LANES_BEYOND_MEMBERS`", u64::from(limits::LANES_BEYOND_MEMBERS)),
+        ("`LANE_MILLIS`", limits::LANE_MILLIS),
         ("`LANE_BYTES_MAX`", limits::LANE_BYTES_MAX),
         ("`SEALED_NOTE_BYTES_MAX`", limits::SEALED_NOTE_BYTES_MAX as u64),
         ("`NOTES_BYTES_MAX`", limits::NOTES_BYTES_MAX),

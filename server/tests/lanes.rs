@@ -393,3 +393,71 @@ async fn lanes_and_notes_survive_restart() {
     assert_eq!(notes(&mut client, room.id).await.len(), 1);
     assert!(matches!(client.enter(opening.lane, &owner).await, Standing::Member { .. }));
 }
+
+#[tokio::test]
+async fn lane_refusals_reach_the_wire() {
+    let relay = TestRelay::start().await;
+    let mut room = TestRoom::open(&relay).await;
+    let owner = key();
+    let opening = Opening::new(room.id, &[(&owner, Role::Member)]);
+    let (lane, founder) = (opening.lane, &mut room.founder);
+    standing(&opening.ask(founder).await);
+    let seat = |key: &SigningKey, role| Effect::Seat {
+        member: key_of(key),
+        role,
+        welcome: b"Welcome".to_vec(),
+    };
+    let removes = |key: &SigningKey| Effect::Remove { member: key_of(key) };
+    let leaves = founder.submit(lane, marked(lane, 1, 900), vec![Effect::Leave]).await;
+    assert_eq!(code(&leaves), RejectCode::BadFrame);
+    for (effects, wanted) in [
+        (vec![removes(&owner)], RejectCode::LastFacilitator),
+        (vec![removes(&opening.key)], RejectCode::BadFrame),
+        (vec![seat(&owner, Role::Member)], RejectCode::NotFound),
+        (vec![seat(&key(), Role::Member)], RejectCode::RoomFull),
+        ((0..8).map(|_| seat(&key(), Role::Facilitator)).collect(), RejectCode::RoomFull),
+    ] {
+        let refused = founder.submit(lane, commit(lane, 1), effects).await;
+        assert_eq!(code(&refused), wanted);
+    }
+    let paced = founder.submit(lane, commit(lane, 1), vec![]).await;
+    assert_eq!(code(&paced), RejectCode::RateLimited, "a refused commit spends its pace, too");
+    relay.advance(10_000);
+    let late = founder.submit(lane, commit(lane, 0), vec![]).await;
+    assert_eq!(code(&late), RejectCode::EpochConflict);
+    let alone = founder.submit(lane, vec![], vec![seat(&key(), Role::Facilitator)]).await;
+    assert_eq!(code(&alone), RejectCode::BadPayload);
+    let back = Effect::Reopen { epoch: hearth_protocol::Epoch(0) };
+    let undone = founder.submit(lane, commit(lane, 0), vec![back]).await;
+    assert_eq!(accepted(&undone), Seq(2));
+}
+
+/// With 60 frames at once, 50 lanes would wait for the pace of frames.
+#[tokio::test]
+async fn fifty_lanes_are_entered_at_once() {
+    let relay = TestRelay::start_with(|config| {
+        config.frames_burst = hearth_server::Config::new("any").frames_burst;
+        config.frames_per_second = 1;
+    })
+    .await;
+    let mut room = TestRoom::open(&relay).await;
+    let mut opened = vec![];
+    for _ in 0..50 {
+        let opening = Opening::new(room.id, &[]);
+        standing(&opening.ask(&mut room.founder).await);
+        opened.push(opening);
+    }
+    let mut client = relay.connect().await;
+    client.enter(room.id, &room.key).await;
+    for opening in &opened {
+        let (req, room, member) = (client.req(), opening.lane, key_of(&opening.key));
+        let signature = client.sign(&room, &opening.key);
+        client.say(&ClientFrame::Authenticate { req, room, member, signature }).await;
+        let req = client.req();
+        client.say(&ClientFrame::Subscribe { req, room, after: Seq(0) }).await;
+    }
+    for _ in 0..50 {
+        standing(&client.answer().await);
+        assert!(matches!(client.answer().await, ServerFrame::Subscribed { head: Seq(1), .. }));
+    }
+}

@@ -43,8 +43,8 @@ pub struct Earlier {
 pub enum Opened {
     /// The same key opened it with the same commit: its index among the earlier lanes.
     Already(usize),
-    /// The lane, to be stored, and the moderator's row in the parent if its pace must be stored.
-    New(Box<Room>, Option<MemberRow>),
+    /// The lane is to be stored.
+    New(Box<Room>),
 }
 
 /// Returns the number of lanes of a room that may be open, and of those that are kept closed.
@@ -59,7 +59,7 @@ pub const fn lanes_max(parent: &RoomRow) -> u32 {
 /// The form comes first, then the repetition of an opening, then what the room has.
 pub fn open(
     context: &mut Context<'_>,
-    (parent, moderator): (&RoomRow, &MemberRow),
+    parent: &RoomRow,
     (lane, opener): (RoomId, MemberKey),
     opening: Opening,
     earlier: &[Earlier],
@@ -76,14 +76,8 @@ pub fn open(
     if open >= lanes_max(parent) {
         return Err(RejectCode::RoomFull.into());
     }
-    // A moderator who opens and closes lanes fills the disk no faster than a member who posts.
-    let records = (rows.len() as u64 + 2).saturating_mul(ROW_BYTES);
-    let (cost, now) = (opening.bytes() as u64 + records, context.now);
-    context.quota.check_member(parent.id, moderator, cost, now)?;
-    let mut paced = moderator.clone();
-    if let Some(full_at) = context.quota.take(parent.id, moderator, cost, now) {
-        paced.full_at = full_at;
-    }
+    let now = context.now;
+    context.pace.open_lane(parent.id, lanes_max(parent), now)?;
     let Opening { commit, welcome, .. } = opening;
     let retention_seconds = parent.numbers.retention_seconds;
     let mut room = Room::new(RoomRow {
@@ -108,7 +102,7 @@ pub fn open(
         room.changes.push(Change::Blob { blob, at: now, bytes: welcome });
     }
     room.append = Some(Append { seq: Seq(1), at: now, payload: commit });
-    Ok(Opened::New(Box::new(room), (!paced.has_pace_of(moderator)).then_some(paced)))
+    Ok(Opened::New(Box::new(room)))
 }
 
 /// Checks an opening without the room, and returns the rows of its seats.

@@ -25,27 +25,17 @@ fn opening(seats: Vec<LaneSeat>) -> Opening {
     Opening { commit: in_lane(commit(0)), welcome, seats }
 }
 
-fn open_by(
-    moderator: &MemberRow,
-    opening: Opening,
-    earlier: &[Earlier],
-    count: u32,
-) -> Result<Opened, RejectCode> {
-    let parent = row();
-    let opened = decide(|context| {
-        lanes::open(context, (&parent, moderator), (LANE, key(1)), opening, earlier, count)
-    });
-    opened.map_err(|refusal| refusal.code)
-}
-
 fn open(opening: Opening, earlier: &[Earlier], count: u32) -> Result<Opened, RejectCode> {
-    open_by(&member(1, Role::Facilitator), opening, earlier, count)
+    let parent = row();
+    let opened =
+        decide(|context| lanes::open(context, &parent, (LANE, key(1)), opening, earlier, count));
+    opened.map_err(|refusal| refusal.code)
 }
 
 #[test]
 fn opening_seats_all_at_once() {
     let seats = vec![seat(2, Role::Facilitator), seat(3, Role::Member)];
-    let Ok(Opened::New(room, None)) = open(opening(seats), &[], 0) else { panic!("it opens") };
+    let Ok(Opened::New(room)) = open(opening(seats), &[], 0) else { panic!("it opens") };
     assert_eq!((room.row.epoch, room.row.head, room.row.kind), (Epoch(1), Seq(1), Kind::Lane));
     let welcome = Some(BlobId(hash::sha256(&[7; 9]).0));
     let rows: Vec<_> = room.members.values().flatten().collect();
@@ -61,11 +51,11 @@ fn opening_seats_all_at_once() {
     assert_eq!(room.append.unwrap().payload, in_lane(commit(0)));
     assert!(room.changes.iter().any(|change| matches!(change, Change::Blob { .. })));
     // The opener of their own lane is its owner; nobody else has to sit there.
-    let Ok(Opened::New(own, _)) = open(opening(vec![seat(1, Role::Member)]), &[], 0) else {
+    let Ok(Opened::New(own)) = open(opening(vec![seat(1, Role::Member)]), &[], 0) else {
         panic!("it opens")
     };
     assert_eq!(own.members[&key(1)].as_ref().unwrap().role, Role::Member);
-    assert!(matches!(open(opening(vec![]), &[], 0), Ok(Opened::New(..))));
+    assert!(matches!(open(opening(vec![]), &[], 0), Ok(Opened::New(_))));
 }
 
 #[test]
@@ -111,7 +101,7 @@ fn two_openers_leave_one_lane() {
     assert!(matches!(open(opening(vec![]), &earlier, u32::MAX), Ok(Opened::Already(1))));
     // A closed lane is no bar to a new one.
     let opened = open(opening(vec![]), &[before(true, other)], 0);
-    assert!(matches!(opened, Ok(Opened::New(..))));
+    assert!(matches!(opened, Ok(Opened::New(_))));
 }
 
 #[test]
@@ -122,19 +112,18 @@ fn lanes_are_counted_per_room() {
 }
 
 #[test]
-fn openings_spend_the_moderators_bytes() {
-    let limits = Limits { member_bytes_per_second: 1_000, member_bytes_burst: 1, ..Limits::NONE };
-    let opened = |full_at| {
-        let moderator = MemberRow { full_at, ..member(1, Role::Facilitator) };
-        let mut large = opening(vec![seat(2, Role::Facilitator)]);
-        large.welcome = vec![7; 150_000];
-        decide_within(limits, |context| {
-            lanes::open(context, (&row(), &moderator), (LANE, key(1)), large, &[], 0)
-        })
+fn openings_of_a_room_are_paced() {
+    let (mut pace, mut quota) = (CommitPace::default(), Quota::new(Limits::NONE));
+    let mut opened = || {
+        let (pace, quota, notes) = (&mut pace, &mut quota, &mut NotePace::default());
+        let mut context = Context { now: NOW, pace, notes, quota, disk: &mut Roomy, names: &Plain };
+        lanes::open(&mut context, &row(), (LANE, key(1)), opening(vec![]), &[], 0).map(|_| ())
     };
-    let Ok(Opened::New(_, Some(paced))) = opened(Millis(0)) else { panic!("it opens") };
-    assert!(paced.full_at > NOW);
-    assert_eq!(opened(paced.full_at).unwrap_err().code, RejectCode::RateLimited);
+    for _ in 0..row().members_max + 2 {
+        opened().unwrap();
+    }
+    let refusal = Refusal::until(RejectCode::RateLimited, Some(NOW.plus(60_000)));
+    assert_eq!(opened().unwrap_err(), refusal);
 }
 
 /// Ann (1), Ben (2) and the owner Cleo (3) sit in a lane; Fay (6) did.

@@ -29,28 +29,24 @@ pub(crate) fn open(
     opening: Opening,
 ) -> Result<(LaneNumber, bool), Fault> {
     let (parent, row) = rows::room(batch.db, moderator.place())?.ok_or(RejectCode::NotMember)?;
-    let sender = reading::moderator(rows::member(batch.db, parent, moderator.member())?)?;
+    reading::moderator(rows::member(batch.db, parent, moderator.member())?)?;
     let (lane, key) = (*opener.room(), *opener.member());
     let (numbers, earlier) = earlier(batch.db, parent, &lane, &key)?;
     let open = count(batch.db, parent, true)?;
     let digest = hash::sha256(&opening.commit);
-    let opened = batch.decide(now, |context| {
-        lanes::open(context, (&row, &sender), (lane, key), opening, &earlier, open)
-    })?;
-    let (mut room, paced) = match opened {
+    let opened = batch
+        .decide(now, |context| lanes::open(context, &row, (lane, key), opening, &earlier, open))?;
+    let mut room = match opened {
         Opened::Already(index) => {
             let number = numbers.get(index).copied().ok_or(RejectCode::StoreUnavailable)?;
             return Ok((number, false));
         }
-        Opened::New(room, paced) => (room, paced),
+        Opened::New(room) => room,
     };
     let number = insert(batch.db, parent, &room)?;
     // The opening has no submission id, so no submission has this name.
     let print = Print { name: [0; 16], digest, effects: None };
     save::submission(batch.db, number, &mut room, &print)?;
-    if let Some(paced) = paced {
-        rows::save_member_pace(batch.db, parent, &paced)?;
-    }
     Ok((LaneNumber(number), true))
 }
 

@@ -386,12 +386,12 @@ fn closed_lanes_are_bounded() {
     let founder = bench.founder.clone();
     let most = 9 + 2;
     for number in 0..most + 5 {
-        let lane = RoomId([100 + number; 16]);
+        let (lane, now) = (RoomId([100 + number; 16]), START + u64::from(number) * 60_000);
         let mut opening = opening();
         opening.commit[5..21].copy_from_slice(&lane.0);
         let opener = Proved::assumed(lane, OPENER);
-        bench.run(|batch| lanes::open(batch, Millis(START), &founder, &opener, opening)).unwrap();
-        bench.close(START + u64::from(number), lane, false).unwrap();
+        bench.run(|batch| lanes::open(batch, Millis(now), &founder, &opener, opening)).unwrap();
+        bench.close(now, lane, false).unwrap();
     }
     let kept = lanes::list(&bench.db, &founder).unwrap();
     let wanted = (5..most + 5).map(|n| LaneRow { lane: RoomId([100 + n; 16]), open: false });
