@@ -111,7 +111,7 @@ async fn lane_is_opened_seated_and_read() {
     let mut other = relay.connect().await;
     let sits = other.enter(opening.lane, &late).await;
     assert!(matches!(sits, Standing::Member { joined: Seq(3), welcome: Some(_), .. }));
-    // Whoever is out is told.
+    // A removed seat is told.
     let removes = Effect::Remove { member: key_of(&late) };
     let removed = ben.client.submit(opening.lane, commit(opening.lane, 2), vec![removes]).await;
     assert_eq!(accepted(&removed), Seq(4));
@@ -249,7 +249,7 @@ async fn closed_lane_tells_its_seats() {
     standing(&again.ask(&mut relay_client(&relay, id, &room.key).await).await);
     assert!(matches!(client.enter(lane, &owner).await, Standing::Member { joined: Seq(1), .. }));
     client.subscribe(lane, 0).await;
-    accepted(&client.submit(lane, text(lane, 1, "anew"), vec![]).await);
+    accepted(&client.submit(lane, text(lane, 1, "again"), vec![]).await);
     assert_eq!(client.entries_to(2).await.last().unwrap().seq, Seq(2));
     assert_eq!(code(&client.authenticate(lane, &next).await), RejectCode::BadFrame);
 }

@@ -181,7 +181,7 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
     Ok(if more { deleted.max(ENTRIES_PER_STEP) } else { deleted.min(ENTRIES_PER_STEP - 1) } as u64)
 }
 
-/// Deletes some rows of a lane that nobody finds any more, its own row last.
+/// Deletes some rows of a deleted lane, its own row last.
 fn purge_detached(db: &Connection, key: i64) -> Result<u64, Fault> {
     let entries = db
         .prepare_cached(

@@ -118,7 +118,7 @@ fn lane_opens_with_all_its_seats() {
     // Every seat reads the roster, and the retention of the room.
     let status = read::status(&bench.db, &owner, StreamId([0; 16])).unwrap();
     assert_eq!((status.roster.len(), status.numbers), (2, RoomNumbers::default()));
-    // Whoever has subscribed needs the Welcome no more.
+    // A subscriber no longer needs the Welcome.
     bench.run(|batch| blobs::fetched(batch, &owner, Seq(1))).unwrap();
     assert_eq!(bench.count("blobs"), 0);
 }
@@ -345,7 +345,7 @@ fn forgotten_lane_is_opened_again() {
     let told = bench.close(START, LANE, true).unwrap();
     let places: Vec<_> = told.iter().map(|told| (told.place, told.roster)).collect();
     assert_eq!(places, [(*owner.place(), true)]);
-    // Nobody finds it any more, though its rows are still there.
+    // No key finds it, though its rows are still there.
     assert!(admission::standing(&bench.db, owner.place(), &OWNER).is_err());
     assert!(read::position(&bench.db, &owner).is_err());
     assert!(bench.find(OWNER, &[ROOM]).is_err());
