@@ -8,13 +8,13 @@ use crate::{
     limits::FRAME_BYTES_MAX,
 };
 
-/// Greatest number of a client's frame: [`ClientFrame::CancelKnock`].
-const LAST_CLIENT_FRAME: u64 = 12;
+/// Greatest number of a client's frame: [`ClientFrame::DropNotes`].
+const LAST_CLIENT_FRAME: u64 = 18;
 /// Number of [`ClientFrame::Submit`], and its number of fields.
 const SUBMIT: u64 = 6;
 const SUBMIT_FIELDS: u64 = 7;
-/// Greatest number of an effect: [`Effect::Reopen`].
-const LAST_EFFECT: u64 = 11;
+/// Greatest number of an effect: [`Effect::Seat`].
+const LAST_EFFECT: u64 = 12;
 
 /// Reasons why bytes are not a frame.
 #[derive(Debug, thiserror::Error)]
@@ -205,39 +205,41 @@ mod tests {
 
     #[test]
     fn later_frames_name_their_request() {
-        // [13, [7, "abc", [1, {2: 3}]]]
-        let later = [0x82, 13, 0x83, 7, 0x63, b'a', b'b', b'c', 0x82, 1, 0xa1, 2, 3];
+        // [19, [7, "abc", [1, {2: 3}]]]
+        let later = [0x82, 19, 0x83, 7, 0x63, b'a', b'b', b'c', 0x82, 1, 0xa1, 2, 3];
         assert!(decode_client(&later).is_err());
         assert_eq!(request_of_later_version(&later), Some(7));
-        // [[12, [1, "x"]], Leave]
-        let effects = submit_raw(&[0x82, 12, 0x82, 1, 0x61, b'x', 0x82, 10, 0x80]);
+        // [[13, [1, "x"]], Leave]
+        let effects = submit_raw(&[0x82, 13, 0x82, 1, 0x61, b'x', 0x82, 10, 0x80]);
         assert!(decode_client(&effects).is_err());
         assert_eq!(request_of_later_version(&effects), Some(9));
     }
 
     #[test]
     fn broken_frames_name_no_request() {
-        let last = encode_client(&ClientFrame::CancelKnock { req: 1, room: RoomId([0; 16]) });
+        let (room, notes) = (RoomId([0; 16]), vec![]);
+        let last = encode_client(&ClientFrame::DropNotes { req: 1, room, notes });
         assert_eq!(last[1], LAST_CLIENT_FRAME as u8);
-        let reopen = encode(&Effect::Reopen { epoch: crate::id::Epoch(1) });
-        assert_eq!(reopen[1], LAST_EFFECT as u8);
+        let (member, role) = (crate::MemberKey([3; 32]), crate::Role::Member);
+        let seat = encode(&Effect::Seat { member, role, welcome: vec![] });
+        assert_eq!(seat[1], LAST_EFFECT as u8);
         let whole = submit(vec![Effect::Leave]);
         assert!(decode_client(&whole).is_ok());
         assert_eq!(whole[..3], [0x82, SUBMIT as u8, 0x80 + SUBMIT_FIELDS as u8]);
-        let later = [0x82, 13, 0x81, 7];
+        let later = [0x82, 19, 0x81, 7];
         let cases: [&[u8]; 11] = [
             &[],
             &whole,
             &later[..3],
-            &[0x82, 13, 0x81, 7, 0],
-            &[0x82, 13, 0x80],
-            &[0x82, 13, 0x81, 0x61, b'x'],
-            &[0x81, 13],
-            &[0x82, 12, 0x81, 7],
+            &[0x82, 19, 0x81, 7, 0],
+            &[0x82, 19, 0x80],
+            &[0x82, 19, 0x81, 0x61, b'x'],
+            &[0x81, 19],
+            &[0x82, 18, 0x81, 7],
             // A malformed known effect with a later one, and an effect without a number.
-            &submit_raw(&[0x82, 12, 0x80, 0x82, 11, 0x81, 0x61, b'x']),
-            &submit_raw(&[0x82, 12, 0x80, 0x81, 12]),
-            &submit_raw(&[0x82, 12, 0x80, 0xff]),
+            &submit_raw(&[0x82, 13, 0x80, 0x82, 12, 0x81, 0x61, b'x']),
+            &submit_raw(&[0x82, 13, 0x80, 0x81, 13]),
+            &submit_raw(&[0x82, 13, 0x80, 0xff]),
         ];
         for bytes in cases {
             assert_eq!(request_of_later_version(bytes), None, "{bytes:02x?}");
@@ -250,7 +252,7 @@ mod tests {
         let notice = |number: u8| [&[0x82, 10, 0x82], &room[..], &[0x82, number, 0x80]].concat();
         assert!(decode_server(&notice(0)).is_ok());
         let later: [Vec<u8>; 4] =
-            [notice(3), notice(23), vec![0x82, 12, 0x80], vec![0x82, 0x18, 99, 0x81, 7]];
+            [notice(4), notice(23), vec![0x82, 14, 0x80], vec![0x82, 0x18, 99, 0x81, 7]];
         for bytes in later {
             assert!(matches!(decode_server(&bytes), Err(DecodeError::Later)), "{bytes:x?}");
             let more = [&bytes[..], &[0]].concat();

@@ -64,6 +64,9 @@ pub enum RejectCode {
     /// The object of the change does not exist.
     #[n(27)]
     NotFound,
+    /// The lane is closed and takes no entry.
+    #[n(28)]
+    LaneClosed,
 
     // The request may succeed later.
     /// A facilitator paused the room; `retry_at` is the end.
@@ -166,6 +169,7 @@ impl RejectCode {
             Self::Observer => "observer",
             Self::LastFacilitator => "last_facilitator",
             Self::NotFound => "not_found",
+            Self::LaneClosed => "lane_closed",
             Self::Paused => "paused",
             Self::TimedOut => "timed_out",
             Self::SlowMode => "slow_mode",

@@ -10,8 +10,8 @@ use crate::{
     error::RejectCode,
     hours::Hours,
     id::{
-        BlobId, Commitment, Digest, Epoch, InviteId, MemberKey, MessageId, Millis, RelayId, RoomId,
-        Seq, Signature, StreamId,
+        BlobId, Commitment, Digest, Epoch, InviteId, MemberKey, MessageId, Millis, NoteId, RelayId,
+        RoomId, Seq, Signature, StreamId,
     },
     secret::Secret32,
 };
@@ -234,6 +234,105 @@ pub enum ClientFrame {
         #[n(1)]
         room: RoomId,
     },
+    /// Opens a lane of a room, with its first entry and all its seats. Moderators of the room; proves the lane key.
+    #[n(13)]
+    OpenLane {
+        /// Request number.
+        #[n(0)]
+        req: RequestId,
+        /// The room to which the lane belongs, whose key this connection has proved.
+        #[n(1)]
+        room: RoomId,
+        /// The lane's id.
+        #[n(2)]
+        lane: RoomId,
+        /// The opener's lane key.
+        #[n(3)]
+        member: MemberKey,
+        /// By the lane key, over [`crate::handshake::auth_transcript`] with the lane's id.
+        #[n(4)]
+        signature: Signature,
+        /// The commit of epoch 0 that adds the other seats; becomes entry 1.
+        #[n(5)]
+        #[cbor(with = "minicbor::bytes")]
+        commit: Vec<u8>,
+        /// The commit's Welcome; empty if it adds nobody.
+        #[n(6)]
+        #[cbor(with = "minicbor::bytes")]
+        welcome: Vec<u8>,
+        /// The seats. The opener is among them only as the lane's owner.
+        #[n(7)]
+        seats: Vec<LaneSeat>,
+    },
+    /// Closes a lane. Facilitators of the room.
+    #[n(14)]
+    CloseLane {
+        /// Request number.
+        #[n(0)]
+        req: RequestId,
+        /// The room to which the lane belongs.
+        #[n(1)]
+        room: RoomId,
+        /// The lane.
+        #[n(2)]
+        lane: RoomId,
+        /// Whether the relay also deletes it at once.
+        #[n(3)]
+        forget: bool,
+    },
+    /// Asks for the lanes of a room. Moderators of the room.
+    #[n(15)]
+    Lanes {
+        /// Request number.
+        #[n(0)]
+        req: RequestId,
+        /// The room.
+        #[n(1)]
+        room: RoomId,
+    },
+    /// Leaves a sealed note for one key of a room.
+    #[n(16)]
+    SendNote {
+        /// Request number.
+        #[n(0)]
+        req: RequestId,
+        /// The room.
+        #[n(1)]
+        room: RoomId,
+        /// Drawn once per note and the same in retries.
+        #[n(2)]
+        note: NoteId,
+        /// The addressee.
+        #[n(3)]
+        to: MemberKey,
+        /// Sealed for the addressee.
+        #[n(4)]
+        #[cbor(with = "minicbor::bytes")]
+        sealed: Vec<u8>,
+    },
+    /// Asks for the notes that wait for the sender.
+    #[n(17)]
+    Notes {
+        /// Request number.
+        #[n(0)]
+        req: RequestId,
+        /// The room.
+        #[n(1)]
+        room: RoomId,
+    },
+    /// Deletes notes that waited for the sender.
+    #[n(18)]
+    DropNotes {
+        /// Request number.
+        #[n(0)]
+        req: RequestId,
+        /// The room.
+        #[n(1)]
+        room: RoomId,
+        /// At least one; the relay passes over ids that it does not have.
+        #[n(2)]
+        notes: Vec<NoteId>,
+    },
 }
 
 /// A frame from the relay.
@@ -393,11 +492,71 @@ pub enum ServerFrame {
         #[n(2)]
         retry_at: Option<Millis>,
     },
+    /// Answers [`ClientFrame::Lanes`].
+    #[n(12)]
+    Lanes {
+        /// Request number.
+        #[n(0)]
+        req: RequestId,
+        /// In order of id.
+        #[n(1)]
+        lanes: Vec<LaneRow>,
+    },
+    /// Answers [`ClientFrame::Notes`].
+    #[n(13)]
+    Notes {
+        /// Request number.
+        #[n(0)]
+        req: RequestId,
+        /// As many notes as fit into the frame, in order of arrival.
+        #[n(1)]
+        notes: Vec<WaitingNote>,
+        /// Whether more notes wait, which the relay shows once these are dropped.
+        #[n(2)]
+        more: bool,
+    },
 }
 
 impl ServerFrame {
     /// The greatest number that this version knows.
-    pub(crate) const LAST: u32 = 11;
+    pub(crate) const LAST: u32 = 13;
+}
+
+/// A key in a lane and its role there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LaneSeat {
+    /// The lane key.
+    #[n(0)]
+    pub member: MemberKey,
+    /// [`Role::Facilitator`] for the bench, [`Role::Member`] for the owner.
+    #[n(1)]
+    pub role: Role,
+}
+
+/// A lane as the relay lists it to moderators of its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LaneRow {
+    /// The lane's id.
+    #[n(0)]
+    pub lane: RoomId,
+    /// Whether the lane takes entries.
+    #[n(1)]
+    pub open: bool,
+}
+
+/// A sealed note as its addressee receives it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct WaitingNote {
+    /// The note's id.
+    #[n(0)]
+    pub note: NoteId,
+    /// Time of arrival by the relay's clock.
+    #[n(1)]
+    pub at: Millis,
+    /// Sealed for the addressee.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub sealed: Vec<u8>,
 }
 
 /// One row of a room's log.
@@ -742,9 +901,23 @@ pub enum Effect {
     /// restored from a backup the room's epoch (facilitators).
     #[n(11)]
     Reopen {
-        /// The epoch that the next entry shall name: the current one less one, or a later one.
+        /// The epoch that the next entry shall name: the current one less one, or a later one. In a lane: any.
         #[n(0)]
         epoch: Epoch,
+    },
+    /// Seats a key in a lane. Any seat; the payload must be a commit.
+    #[n(12)]
+    Seat {
+        /// A lane key that does not sit there.
+        #[n(0)]
+        member: MemberKey,
+        /// [`Role::Facilitator`] for the bench, [`Role::Member`] for the owner.
+        #[n(1)]
+        role: Role,
+        /// The commit's Welcome; empty: that of the `Seat` before this one.
+        #[n(2)]
+        #[cbor(with = "minicbor::bytes")]
+        welcome: Vec<u8>,
     },
 }
 
@@ -761,11 +934,14 @@ pub enum Notice {
     /// To the recipient: the relay refuses their posts until this time; a past time ends the time-out.
     #[n(2)]
     TimedOut(#[n(0)] Millis),
+    /// To the addressee: a sealed note waits.
+    #[n(3)]
+    Note,
 }
 
 impl Notice {
     /// The greatest number that this version knows.
-    pub(crate) const LAST: u32 = 2;
+    pub(crate) const LAST: u32 = 3;
 }
 
 /// A room's state as one member may read it.

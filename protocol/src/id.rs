@@ -85,6 +85,10 @@ bytes_id! {
     InviteId, 16
 }
 bytes_id! {
+    /// The 128-bit id that a sender draws for one sealed note.
+    NoteId, 16
+}
+bytes_id! {
     /// A blob: the SHA-256 of its bytes.
     BlobId, 32
 }

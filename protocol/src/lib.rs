@@ -41,7 +41,7 @@ pub mod secret;
 pub use error::RejectCode;
 pub use frame::{ClientFrame, Effect, Entry, EntryContent, Role, RoomNumbers, ServerFrame};
 pub use id::{
-    BlobId, Commitment, Digest, Epoch, InviteId, MemberKey, MessageId, Millis, Pin, RelayId,
-    RoomId, Seq, Signature, StreamId,
+    BlobId, Commitment, Digest, Epoch, InviteId, MemberKey, MessageId, Millis, NoteId, Pin,
+    RelayId, RoomId, Seq, Signature, StreamId,
 };
 pub use secret::Secret32;

@@ -91,6 +91,45 @@ pub const KNOCK_MILLIS: u64 = 30_000;
 /// Milliseconds after a cancelled knock in which other knocks with the same invite cause no notice.
 pub const KNOCK_QUIET_MILLIS: u64 = 10 * 60_000;
 
+/// Seats of one lane: its owner and eight moderators.
+pub const LANE_SEATS_MAX: usize = 9;
+
+/// Open lanes of a room beyond the members of its grant: the desk, and one for a member who is removed while the next one comes.
+pub const LANES_BEYOND_MEMBERS: u32 = 2;
+
+/// Minimum milliseconds between two openings of lanes of one room, in the long run; at once, as many as may be open.
+pub const LANE_MILLIS: u64 = 60_000;
+
+/// Bytes that a lane may hold at a time: entries, Welcomes and rows.
+pub const LANE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes of one sealed note. The largest class takes 17,524 with X-Wing.
+pub const SEALED_NOTE_BYTES_MAX: usize = 18 * 1024;
+
+/// Bytes of the notes that wait for one key of a room, with 128 for each note.
+pub const NOTES_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Bytes of the notes that wait for all keys of a room that do not moderate, with 128 for each note.
+pub const NOTES_OTHERS_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Milliseconds for which a note waits, and for which a former member may send some: 30 days.
+pub const NOTE_KEPT_MILLIS: u64 = 30 * 24 * 3_600_000;
+
+/// Notes that one key may send at once.
+pub const NOTES_BURST: u64 = 16;
+
+/// Minimum milliseconds between two notes of one key, in the long run.
+pub const NOTE_MILLIS: u64 = 60_000;
+
+/// Minimum milliseconds between two notes of a former member.
+pub const NOTE_GONE_MILLIS: u64 = 3_600_000;
+
+/// Notes of one key to another in 24 hours, which begin with the first.
+pub const NOTES_PER_DAY_MAX: u32 = 64;
+
+/// Ids in one request to drop notes.
+pub const NOTES_DROPPED_MAX: usize = 256;
+
 /// Sizes, in bytes, to which every plaintext is padded before encryption, so that lengths reveal little.
 pub const PADDING_BUCKETS: [usize; 5] = [256, 1024, 4096, 16 * 1024, 64 * 1024];
 
@@ -102,4 +141,5 @@ const _: () = assert!(RETENTION_SECONDS_MIN <= EXPIRE_SECONDS_MIN);
 const _: () = assert!(EXPIRE_SECONDS_MAX <= RETENTION_SECONDS_MAX);
 const _: () = assert!(PREVIEW_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(BLOB_PART_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(SEALED_NOTE_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(PADDING_BUCKETS[4] < PAYLOAD_BYTES_MAX);

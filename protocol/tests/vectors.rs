@@ -9,9 +9,12 @@ use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
     BlobId, ClientFrame, Commitment, Digest, Effect, Entry, EntryContent, Epoch, InviteId,
-    MemberKey, MessageId, Millis, Pin, RejectCode, RelayId, Role, RoomId, RoomNumbers, Secret32,
-    Seq, ServerFrame, Signature, StreamId, codec,
-    frame::{AckTriple, Door, Notice, PendingKnock, RoomStatus, RosterRow, Standing},
+    MemberKey, MessageId, Millis, NoteId, Pin, RejectCode, RelayId, Role, RoomId, RoomNumbers,
+    Secret32, Seq, ServerFrame, Signature, StreamId, codec,
+    frame::{
+        AckTriple, Door, LaneRow, LaneSeat, Notice, PendingKnock, RoomStatus, RosterRow, Standing,
+        WaitingNote,
+    },
     handshake::{self, AuthContext},
     hash,
     hours::{Hours, Offset, Window},
@@ -35,6 +38,8 @@ const INVITE: InviteId = InviteId([0x88; 16]);
 const STREAM: StreamId = StreamId([0x99; 16]);
 const RELAY: RelayId = RelayId([0xaa; 32]);
 const PIN: Pin = Pin([0xbb; 32]);
+const LANE: RoomId = RoomId([0xee; 16]);
+const NOTE: NoteId = NoteId([0xff; 16]);
 /// 2026-11-23T00:00Z.
 const NOW: Millis = Millis(1_795_392_000_000);
 
@@ -63,6 +68,23 @@ fn numbers() -> RoomNumbers {
         payload_bytes_max: 4608,
         hours: Some(hours()),
         retention_seconds: limits::RETENTION_SECONDS_DEFAULT,
+    }
+}
+
+fn seat(role: Role) -> LaneSeat {
+    LaneSeat { member: MEMBER, role }
+}
+
+fn opening(welcome: Vec<u8>, seats: Vec<LaneSeat>) -> ClientFrame {
+    ClientFrame::OpenLane {
+        req: 7,
+        room: ROOM,
+        lane: LANE,
+        member: MEMBER,
+        signature: SIGNATURE,
+        commit: vec![0, 1, 0, 2],
+        welcome,
+        seats,
     }
 }
 
@@ -136,6 +158,20 @@ fn client_frames() -> Vec<(&'static str, ClientFrame)> {
         ("client knocks, after a member", ClientFrame::Knocks { req, room, after: Some(MEMBER) }),
         ("client status", ClientFrame::Status { req, room }),
         ("client cancel-knock", ClientFrame::CancelKnock { req, room }),
+        ("client open-lane", opening(vec![1, 2, 3], vec![seat(Role::Member)])),
+        ("client open-lane, nobody is added", opening(vec![], vec![])),
+        ("client close-lane", ClientFrame::CloseLane { req, room, lane: LANE, forget: false }),
+        (
+            "client close-lane, forget",
+            ClientFrame::CloseLane { req, room, lane: LANE, forget: true },
+        ),
+        ("client lanes", ClientFrame::Lanes { req, room }),
+        (
+            "client send-note",
+            ClientFrame::SendNote { req, room, note: NOTE, to: MEMBER, sealed: vec![1, 2, 3] },
+        ),
+        ("client notes", ClientFrame::Notes { req, room }),
+        ("client drop-notes", ClientFrame::DropNotes { req, room, notes: vec![NOTE] }),
     ]
 }
 
@@ -161,6 +197,11 @@ fn effects() -> Vec<(&'static str, Effect)> {
         ("effect set-agreement", Effect::SetAgreement { agreement: COMMITMENT }),
         ("effect leave", Effect::Leave),
         ("effect reopen", Effect::Reopen { epoch: Epoch(4) }),
+        ("effect seat", Effect::Seat { member, role: Role::Facilitator, welcome: vec![1, 2, 3] }),
+        (
+            "effect seat, the Welcome of the one before",
+            Effect::Seat { member, role: Role::Member, welcome: vec![] },
+        ),
     ]
 }
 
@@ -250,6 +291,19 @@ fn server_frames() -> Vec<(&'static str, ServerFrame)> {
         (
             "server reject, with a time",
             ServerFrame::Reject { req, code: RejectCode::SlowMode, retry_at: Some(NOW) },
+        ),
+        ("server notice, note", ServerFrame::Notice { room, notice: Notice::Note }),
+        (
+            "server lanes",
+            ServerFrame::Lanes { req, lanes: vec![LaneRow { lane: LANE, open: true }] },
+        ),
+        (
+            "server notes",
+            ServerFrame::Notes {
+                req,
+                notes: vec![WaitingNote { note: NOTE, at: NOW, sealed: vec![1, 2, 3] }],
+                more: true,
+            },
         ),
     ]
 }
@@ -472,6 +526,7 @@ fn reject_codes_are_as_documented() {
         RejectCode::Observer,
         RejectCode::LastFacilitator,
         RejectCode::NotFound,
+        RejectCode::LaneClosed,
         RejectCode::Paused,
         RejectCode::TimedOut,
         RejectCode::SlowMode,
@@ -526,6 +581,19 @@ fn limits_are_as_documented() {
         ("`RETENTION_SECONDS_MAX`", limits::RETENTION_SECONDS_MAX),
         ("`EXPIRE_SECONDS_MIN`", limits::EXPIRE_SECONDS_MIN),
         ("`EXPIRE_SECONDS_MAX`", limits::EXPIRE_SECONDS_MAX),
+        ("`LANE_SEATS_MAX`", limits::LANE_SEATS_MAX as u64),
+        ("`LANES_BEYOND_MEMBERS`", u64::from(limits::LANES_BEYOND_MEMBERS)),
+        ("`LANE_MILLIS`", limits::LANE_MILLIS),
+        ("`LANE_BYTES_MAX`", limits::LANE_BYTES_MAX),
+        ("`SEALED_NOTE_BYTES_MAX`", limits::SEALED_NOTE_BYTES_MAX as u64),
+        ("`NOTES_BYTES_MAX`", limits::NOTES_BYTES_MAX),
+        ("`NOTES_OTHERS_BYTES_MAX`", limits::NOTES_OTHERS_BYTES_MAX),
+        ("`NOTE_KEPT_MILLIS`", limits::NOTE_KEPT_MILLIS),
+        ("`NOTES_BURST`", limits::NOTES_BURST),
+        ("`NOTE_MILLIS`", limits::NOTE_MILLIS),
+        ("`NOTE_GONE_MILLIS`", limits::NOTE_GONE_MILLIS),
+        ("`NOTES_PER_DAY_MAX`", u64::from(limits::NOTES_PER_DAY_MAX)),
+        ("`NOTES_DROPPED_MAX`", limits::NOTES_DROPPED_MAX as u64),
     ];
     for (name, value) in documented {
         assert_eq!(cell_after(name), Some(value.to_string().as_str()), "{name}");

@@ -5,16 +5,27 @@ use hearth_protocol::{
     handshake::{self, AuthContext, ChannelBinding},
 };
 
-/// A key proved for a room on this connection. Only [`Verifier::verify`] creates one.
+use crate::store::{LaneNumber, Place};
+
+/// A key proved for a room or lane on this connection. Only [`Verifier::verify`] creates one.
 #[derive(Clone, Debug)]
 pub(crate) struct Proved {
-    room: RoomId,
+    place: Place,
     member: MemberKey,
 }
 
 impl Proved {
     pub(crate) fn room(&self) -> &RoomId {
-        &self.room
+        &self.place.id
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The same proof for a lane with the same id.
+    pub(crate) fn at(self, lane: LaneNumber) -> Self {
+        Self { place: Place { lane: Some(lane), ..self.place }, ..self }
     }
 
     pub(crate) fn member(&self) -> &MemberKey {
@@ -24,7 +35,7 @@ impl Proved {
     /// Replaces a proof in tests of the store's verbs.
     #[cfg(test)]
     pub(crate) fn assumed(room: RoomId, member: MemberKey) -> Self {
-        Self { room, member }
+        Self { place: room.into(), member }
     }
 }
 
@@ -52,7 +63,7 @@ impl Verifier {
             member: &member,
         });
         if handshake::verify(&member, &transcript, signature) {
-            Ok(Proved { room, member })
+            Ok(Proved { place: room.into(), member })
         } else {
             Err(RejectCode::BadSignature)
         }

@@ -97,7 +97,7 @@ impl Config {
             connections_per_ip: 64,
             connections_max: 20_000,
             frames_per_second: 20,
-            frames_burst: 60,
+            frames_burst: 160,
             member_bytes_per_second: 64 * 1024,
             member_bytes_burst: 4 * 1024 * 1024,
             room_bytes_max: 256 * 1024 * 1024,

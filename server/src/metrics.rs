@@ -49,6 +49,8 @@ pub(crate) struct Metrics {
     pub(crate) connections_refused: AtomicU64,
     pub(crate) entries_appended: AtomicU64,
     pub(crate) entries_frames_sent: AtomicU64,
+    pub(crate) lanes_opened: AtomicU64,
+    pub(crate) notes_stored: AtomicU64,
     pub(crate) bytes_read: AtomicU64,
     pub(crate) bytes_written: AtomicU64,
     pub(crate) commit_latency: Histogram,
@@ -68,6 +70,8 @@ impl Default for Metrics {
             connections_refused: AtomicU64::new(0),
             entries_appended: AtomicU64::new(0),
             entries_frames_sent: AtomicU64::new(0),
+            lanes_opened: AtomicU64::new(0),
+            notes_stored: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
             bytes_written: AtomicU64::new(0),
             commit_latency: Histogram::default(),
@@ -82,7 +86,7 @@ impl Default for Metrics {
 }
 
 /// Every code that the relay may send, as a label of the metrics.
-const REJECT_CODES: [RejectCode; 33] = [
+const REJECT_CODES: [RejectCode; 34] = [
     RejectCode::BadFrame,
     RejectCode::BadVersion,
     RejectCode::BadSignature,
@@ -101,6 +105,7 @@ const REJECT_CODES: [RejectCode; 33] = [
     RejectCode::Observer,
     RejectCode::LastFacilitator,
     RejectCode::NotFound,
+    RejectCode::LaneClosed,
     RejectCode::Paused,
     RejectCode::TimedOut,
     RejectCode::SlowMode,
@@ -141,6 +146,8 @@ impl Metrics {
             ("connections_refused_total", "counter", load(&self.connections_refused)),
             ("entries_appended_total", "counter", load(&self.entries_appended)),
             ("entries_frames_sent_total", "counter", load(&self.entries_frames_sent)),
+            ("lanes_opened_total", "counter", load(&self.lanes_opened)),
+            ("notes_stored_total", "counter", load(&self.notes_stored)),
             ("bytes_read_total", "counter", load(&self.bytes_read)),
             ("bytes_written_total", "counter", load(&self.bytes_written)),
             ("commit_failures_total", "counter", load(&self.commit_failures)),

@@ -13,12 +13,15 @@ use std::{
     },
 };
 
-use hearth_protocol::{Entry, EntryContent, RoomId, Seq, codec, limits::ROOMS_PER_CONNECTION_MAX};
+use hearth_protocol::{
+    Entry, EntryContent, MemberKey, Seq, codec, limits::ROOMS_PER_CONNECTION_MAX,
+};
 use tokio::sync::Notify;
 
 use crate::{
+    auth::Proved,
     batch::{Encoded, EntryBatch},
-    store::Publication,
+    store::{Place, Publication},
 };
 
 /// Entries of one room in memory.
@@ -77,13 +80,22 @@ struct Channel {
     tail_bytes: usize,
     /// Whether an entry arrived since the last [`Registry::cool`].
     warm: bool,
-    listeners: Vec<(Arc<Wake>, u8)>,
+    listeners: Vec<Listener>,
+}
+
+/// A connection that listens to a room with a key.
+#[derive(Debug)]
+struct Listener {
+    wake: Arc<Wake>,
+    slot: u8,
+    member: MemberKey,
+    notes: Arc<AtomicU64>,
 }
 
 /// A room in memory.
 #[derive(Debug)]
 pub(crate) struct Room {
-    id: RoomId,
+    place: Place,
     channel: Mutex<Channel>,
 }
 
@@ -94,12 +106,14 @@ pub(crate) struct Versions {
     pub(crate) roster: u64,
     /// Changes with every knock.
     pub(crate) knocks: u64,
+    /// Changes with every note for the listener's key.
+    pub(crate) notes: u64,
 }
 
 /// All rooms with listeners.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
+    rooms: Mutex<HashMap<Place, Arc<Room>>>,
 }
 
 /// One connection's listening to one room; ends with the value.
@@ -109,6 +123,7 @@ pub(crate) struct Attachment {
     room: Arc<Room>,
     wake: Arc<Wake>,
     slot: u8,
+    notes: Arc<AtomicU64>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -117,16 +132,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Registry {
-    /// Registers a connection to be woken for a room.
-    pub(crate) fn attach(self: &Arc<Self>, id: RoomId, wake: &Arc<Wake>, slot: u8) -> Attachment {
+    /// Registers a connection to be woken for a room in which it proved a key.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        proof: &Proved,
+        wake: &Arc<Wake>,
+        slot: u8,
+    ) -> Attachment {
+        let (place, member) = (*proof.place(), *proof.member());
+        let (wake, notes) = (wake.clone(), Arc::<AtomicU64>::default());
         let mut rooms = lock(&self.rooms);
         let room = rooms
-            .entry(id)
-            .or_insert_with(|| Arc::new(Room { id, channel: Mutex::default() }))
+            .entry(place)
+            .or_insert_with(|| Arc::new(Room { place, channel: Mutex::default() }))
             .clone();
         // Under the map's lock, so that the room cannot be dropped before it is listened to.
-        lock(&room.channel).listeners.push((wake.clone(), slot));
-        Attachment { registry: self.clone(), room, wake: wake.clone(), slot }
+        let listener = Listener { wake: wake.clone(), slot, member, notes: notes.clone() };
+        lock(&room.channel).listeners.push(listener);
+        Attachment { registry: self.clone(), room, wake, slot, notes }
     }
 
     /// Returns the number of rooms with listeners.
@@ -134,15 +157,15 @@ impl Registry {
         lock(&self.rooms).len()
     }
 
-    fn find(&self, id: &RoomId) -> Option<Arc<Room>> {
-        lock(&self.rooms).get(id).cloned()
+    fn find(&self, place: &Place) -> Option<Arc<Room>> {
+        lock(&self.rooms).get(place).cloned()
     }
 
     /// Publishes a commit. Only the store's writer calls it, in the order of commits.
     pub(crate) fn publish(&self, publication: Publication) {
-        let Some(room) = self.find(&publication.room) else { return };
+        let Some(room) = self.find(&publication.place) else { return };
         let mut channel = lock(&room.channel);
-        channel.head = publication.head;
+        channel.head = channel.head.max(publication.head);
         channel.roster += u64::from(publication.roster);
         channel.knocks += u64::from(publication.knocked);
         for (seq, at, digest) in publication.tombstones {
@@ -156,14 +179,20 @@ impl Registry {
         if wakes {
             channel.wake();
         }
+        for listener in &channel.listeners {
+            if publication.note == Some(listener.member) {
+                listener.notes.fetch_add(1, Ordering::AcqRel);
+                listener.wake.mark(listener.slot);
+            }
+        }
     }
 
     /// Reads every room's head again after the store failed, because a refused transaction may have reached
     /// the disk nevertheless.
-    pub(crate) fn resynchronise(&self, head_of: impl Fn(&RoomId) -> Option<Seq>) {
+    pub(crate) fn resynchronise(&self, head_of: impl Fn(&Place) -> Option<Seq>) {
         let rooms: Vec<_> = lock(&self.rooms).values().cloned().collect();
         for room in rooms {
-            let Some(head) = head_of(&room.id) else { continue };
+            let Some(head) = head_of(&room.place) else { continue };
             let mut channel = lock(&room.channel);
             channel.head = head;
             channel.roster += 1;
@@ -210,7 +239,7 @@ impl Channel {
     }
 
     fn wake(&self) {
-        for (wake, slot) in &self.listeners {
+        for Listener { wake, slot, .. } in &self.listeners {
             wake.mark(*slot);
         }
     }
@@ -222,11 +251,12 @@ impl Attachment {
         self.wake.mark(self.slot);
     }
 
-    /// Returns the versions of roster and knocks. Read them before the store, so that a change in between is
+    /// Returns the versions of roster, knocks and notes. Read them before the store, so that a change in between is
     /// seen twice rather than missed.
     pub(crate) fn versions(&self) -> Versions {
         let channel = lock(&self.room.channel);
-        Versions { roster: channel.roster, knocks: channel.knocks }
+        let notes = self.notes.load(Ordering::Acquire);
+        Versions { roster: channel.roster, knocks: channel.knocks, notes }
     }
 
     /// Returns entries after a cursor, up to a bound.
@@ -261,30 +291,40 @@ impl Drop for Attachment {
         let mut rooms = lock(&self.registry.rooms);
         let mut channel = lock(&self.room.channel);
         let (wake, slot) = (&self.wake, self.slot);
-        channel.listeners.retain(|(other, s)| !(Arc::ptr_eq(other, wake) && *s == slot));
+        channel.listeners.retain(|other| !(Arc::ptr_eq(&other.wake, wake) && other.slot == slot));
         let unheard = channel.listeners.is_empty();
         drop(channel);
         // Only this room value, because another one may have the same id since.
-        if unheard && rooms.get(&self.room.id).is_some_and(|found| Arc::ptr_eq(found, &self.room)) {
-            rooms.remove(&self.room.id);
+        if unheard
+            && rooms.get(&self.room.place).is_some_and(|found| Arc::ptr_eq(found, &self.room))
+        {
+            rooms.remove(&self.room.place);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use hearth_protocol::RoomId;
+
     use super::*;
 
     const ROOM: RoomId = RoomId([1; 16]);
+    const KEY: MemberKey = MemberKey([2; 32]);
+
+    fn proof() -> Proved {
+        Proved::assumed(ROOM, KEY)
+    }
 
     fn entry(seq: u64) -> Publication {
         Publication {
-            room: ROOM,
+            place: ROOM.into(),
             head: Seq(seq),
             entry: Some((Seq(seq), vec![7; 100].into())),
             tombstones: Vec::new(),
             roster: false,
             knocked: false,
+            note: None,
         }
     }
 
@@ -292,7 +332,7 @@ mod tests {
     fn woken_listener_pulls_from_its_cursor() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
-        let room = registry.attach(ROOM, &wake, 5);
+        let room = registry.attach(&proof(), &wake, 5);
         registry.publish(entry(1));
         registry.publish(entry(2));
         assert_eq!(wake.take(), 1 << 5);
@@ -306,7 +346,7 @@ mod tests {
     fn cursor_before_tail_reads_the_store() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
-        let room = registry.attach(ROOM, &wake, 0);
+        let room = registry.attach(&proof(), &wake, 0);
         for seq in 1..=200 {
             registry.publish(entry(seq));
         }
@@ -322,17 +362,34 @@ mod tests {
     fn changed_roster_precedes_entries() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
-        let room = registry.attach(ROOM, &wake, 0);
+        let room = registry.attach(&proof(), &wake, 0);
         registry.publish(Publication { roster: true, ..entry(1) });
         assert!(matches!(room.pull(0, Seq(0), Seq(0), Seq(u64::MAX)), Pull::Roster));
+    }
+
+    #[test]
+    fn note_wakes_its_addressee_alone() {
+        let registry = Arc::new(Registry::default());
+        let (wake, other) = (Arc::new(Wake::default()), Arc::new(Wake::default()));
+        let room = registry.attach(&proof(), &wake, 3);
+        let peer = registry.attach(&Proved::assumed(ROOM, MemberKey([3; 32])), &other, 0);
+        let before = peer.versions();
+        registry.publish(entry(5));
+        let _ = (wake.take(), other.take());
+        registry.publish(Publication::note(ROOM.into(), KEY));
+        assert_eq!((wake.take(), other.take()), (1 << 3, 0));
+        assert_eq!((room.versions().notes, peer.versions()), (1, before));
+        // The head stays.
+        assert!(matches!(room.pull(0, Seq(5), Seq(0), Seq(u64::MAX)), Pull::Nothing));
+        assert!(matches!(room.pull(0, Seq(4), Seq(0), Seq(u64::MAX)), Pull::Tail(..)));
     }
 
     #[test]
     fn last_listener_drops_the_room() {
         let registry = Arc::new(Registry::default());
         let wake = Arc::new(Wake::default());
-        let first = registry.attach(ROOM, &wake, 0);
-        let second = registry.attach(ROOM, &wake, 1);
+        let first = registry.attach(&proof(), &wake, 0);
+        let second = registry.attach(&proof(), &wake, 1);
         drop(first);
         assert_eq!(registry.rooms(), 1);
         drop(second);

@@ -69,7 +69,9 @@ impl RoomSlot {
 
     /// Whether the key moderates, as far as this connection knows; the store decides.
     pub(crate) fn moderates(&self) -> bool {
-        matches!(&self.standing, Some(Standing::Member { role, .. }) if role.moderates())
+        let moderates =
+            matches!(&self.standing, Some(Standing::Member { role, .. }) if role.moderates());
+        moderates && self.proof.place().lane.is_none()
     }
 
     /// Stores a standing that was just read, so that no notice repeats it.
@@ -144,7 +146,7 @@ impl RoomSlot {
         subscription: Subscription,
         delivery: &mut Delivery,
     ) {
-        let room = *self.proof.room();
+        let place = *self.proof.place();
         let Subscription { cursor, known_head, bound } = subscription;
         let pulled = self.attachment.pull(self.versions.roster, cursor, known_head, bound);
         let (batch, head) = match pulled {
@@ -155,7 +157,7 @@ impl RoomSlot {
                 return;
             }
             Pull::Tail(batch, head) => (batch, head),
-            Pull::Behind(head) => match shared.store.entries(room, cursor, head).await {
+            Pull::Behind(head) => match shared.store.entries(place, cursor, head).await {
                 Ok(batch) => (batch, head),
                 Err(_) => {
                     delivery.failed = true;
@@ -184,16 +186,23 @@ impl RoomSlot {
         let versions = self.attachment.versions();
         let mut notices = Vec::new();
         if versions.roster != self.versions.roster {
-            let (room, member) = (*self.proof.room(), *self.proof.member());
-            match shared.store.standing(room, member).await {
+            match shared.store.standing(self.proof.clone()).await {
                 Ok(view) => self.note(&view, &mut notices),
-                // A new agreement dropped the pending knock.
-                Err(refusal) if refusal.code == RejectCode::NotMember => self.standing = None,
+                // A new agreement dropped the pending knock, or the lane was deleted.
+                Err(refusal) if refusal.code == RejectCode::NotMember => {
+                    if self.standing.take().is_some() && self.proof.place().lane.is_some() {
+                        notices.push(Notice::Standing(Standing::Gone { at: Seq(0) }));
+                    }
+                    self.subscription = None;
+                }
                 Err(refusal) => return Err(refusal),
             }
         }
         if versions.knocks != self.versions.knocks && self.moderates() {
             notices.push(Notice::Knock);
+        }
+        if versions.notes != self.versions.notes {
+            notices.push(Notice::Note);
         }
         self.versions = versions;
         Ok(notices)

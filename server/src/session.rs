@@ -56,6 +56,27 @@ impl Session {
         Ok(slot.proof.clone())
     }
 
+    /// Returns the proof of the key for a room that is not a lane.
+    ///
+    /// # Errors
+    /// [`RejectCode::NotMember`] for a lane, too, because no room has its id.
+    pub(crate) fn room_proof(&mut self, room: &RoomId) -> Result<Proved, Refusal> {
+        let proof = self.proof(room)?;
+        if proof.place().lane.is_some() { Err(RejectCode::NotMember.into()) } else { Ok(proof) }
+    }
+
+    /// Returns the rooms, not the lanes, for which keys were proved.
+    pub(crate) fn held(&self) -> Vec<RoomId> {
+        let places = self.rooms.iter().map(|slot| slot.proof.place());
+        places.filter(|place| place.lane.is_none()).map(|place| place.id).collect()
+    }
+
+    /// Returns the position of a room's slot, or that of the next slot.
+    pub(crate) fn index(&self, room: &RoomId) -> usize {
+        let found = self.rooms.iter().position(|slot| slot.proof.room() == room);
+        found.unwrap_or(self.rooms.len())
+    }
+
     pub(crate) fn rooms(&self) -> usize {
         self.rooms.len()
     }
@@ -64,7 +85,12 @@ impl Session {
         self.rooms.get_mut(index).map(Box::as_mut)
     }
 
+    /// Adds a slot, or replaces that of the same id.
     pub(crate) fn add_room(&mut self, slot: RoomSlot) {
-        self.rooms.push(Box::new(slot));
+        let index = self.index(slot.proof.room());
+        match self.rooms.get_mut(index) {
+            Some(former) => **former = slot,
+            None => self.rooms.push(Box::new(slot)),
+        }
     }
 }

@@ -1,11 +1,12 @@
 use hearth_protocol::{
-    BlobId, Commitment, Digest, Effect, MemberKey, MessageId, Millis, RejectCode, Role, Seq,
+    BlobId, Commitment, Digest, Effect, MemberKey, MessageId, Millis, RejectCode, Role, Seq, hash,
     limits::{INVITES_MAX, NOTE_BYTES_MAX, PREVIEW_BYTES_MAX},
     mls_header::{ContentType, MlsHeader},
 };
 
 use crate::{
-    Change, Invite, Kept, MemberRow, Names, Needs, Refusal, Room, RoomRow, State, admission, posts,
+    Change, Invite, Kept, MemberRow, Names, Needs, Refusal, Room, RoomRow, State, admission, lanes,
+    posts,
 };
 
 /// The actor, the time and the entry of an effect.
@@ -31,7 +32,15 @@ pub(crate) fn needs(row: &RoomRow, sender: &MemberRow, effects: &[Effect]) -> Ne
                 needs.blobs.push(*welcome);
             }
             Effect::Remove { member } | Effect::Timeout { member, .. } => {
+                needs.roster |= row.is_lane();
                 needs.members.push(*member);
+            }
+            Effect::Seat { member, welcome, .. } => {
+                needs.roster = true;
+                needs.members.push(*member);
+                if !welcome.is_empty() {
+                    needs.blobs.push(BlobId(hash::sha256(welcome).0));
+                }
             }
             Effect::SetRole { .. } => needs.roster = true,
             Effect::Leave => needs.roster |= sender.role == Role::Facilitator,
@@ -58,6 +67,9 @@ pub(crate) fn check_rights(
     effects: &[Effect],
     entry: Option<MlsHeader>,
 ) -> Result<(), Refusal> {
+    if room.is_lane() {
+        return lanes::check_rights(effects, entry);
+    }
     let commits = entry.is_some_and(|header| header.content == ContentType::Commit);
     let marked = entry.is_some_and(|header| header.marked);
     for (index, effect) in effects.iter().enumerate() {
@@ -86,6 +98,7 @@ pub(crate) fn check_rights(
                 true
             }
             Effect::Retract { own: Some(_), .. } => true,
+            Effect::Seat { .. } => return Err(RejectCode::BadFrame.into()),
             // Any member may remove a member who has left; `remove` checks that against the roster.
             Effect::Remove { .. } => true,
             // Reopening an epoch that others have left splits the room, so it is not for co-facilitators.
@@ -115,7 +128,15 @@ pub(crate) fn apply(room: &mut Room, act: &Act<'_>, effect: &Effect) -> Result<(
         }
         Effect::Remove { member } => {
             room.news.roster = true;
-            remove(room, act, member)
+            if room.row.is_lane() {
+                lanes::remove(room, act, member)
+            } else {
+                remove(room, act, member)
+            }
+        }
+        Effect::Seat { member, role, welcome } => {
+            room.news.roster = true;
+            lanes::seat(room, act, (member, *role), welcome)
         }
         Effect::SetRole { member, role } => {
             room.news.roster = true;
@@ -176,9 +197,10 @@ pub(crate) fn apply(room: &mut Room, act: &Act<'_>, effect: &Effect) -> Result<(
             leave(room, act)
         }
         Effect::Reopen { epoch } => {
-            // Back by one, after a commit that every member refused; or ahead, after a restored backup.
+            // Back by one, after a commit that every member refused; or ahead, after a restored backup. In a lane, back to any,
+            // so that one commit of any seat undoes a storm of others.
             let back = room.row.epoch.0.checked_sub(1) == Some(epoch.0);
-            if !back && *epoch <= room.row.epoch {
+            if !back && *epoch <= room.row.epoch && !room.row.is_lane() {
                 return Err(RejectCode::EpochConflict.into());
             }
             room.row.epoch = *epoch;
@@ -340,7 +362,7 @@ fn retract(
     }
     let Some(entry) = entry.filter(|entry| entry.kept != Kept::Tombstone) else {
         // Already retracted: a facilitator has the wanted result. A member must not bypass the rules with an empty retraction.
-        let moderates = act.sender.role.moderates();
+        let moderates = room.row.moderates(act.sender);
         return if moderates { Ok(()) } else { Err(RejectCode::NotFound.into()) };
     };
     // Without a commit, a returning member could not follow the room. Without a marked entry, the tombstone that it explains

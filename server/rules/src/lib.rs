@@ -10,6 +10,8 @@
 pub mod admission;
 pub mod blobs;
 pub mod effects;
+pub mod lanes;
+pub mod notes;
 mod pace;
 pub mod posts;
 pub mod quota;
@@ -21,11 +23,12 @@ pub mod submit;
 #[cfg(test)]
 mod tests;
 
+pub use notes::NotePace;
 pub use pace::CommitPace;
 pub use quota::Quota;
 pub use room::{
-    Append, Change, Invite, Kept, Logged, MemberRow, Needs, News, Pending, Room, RoomRow, Spent,
-    State,
+    Append, Change, Invite, Kept, Kind, Logged, MemberRow, Needs, News, Pending, Room, RoomRow,
+    Spent, State,
 };
 
 use hearth_protocol::{MemberKey, MessageId, Millis, RejectCode, RoomId};
@@ -67,6 +70,7 @@ pub trait Disk {
 pub struct Context<'a> {
     pub now: Millis,
     pub pace: &'a mut CommitPace,
+    pub notes: &'a mut NotePace,
     pub quota: &'a mut Quota,
     pub disk: &'a mut dyn Disk,
     pub names: &'a dyn Names,

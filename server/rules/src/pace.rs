@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use hearth_protocol::{MemberKey, Millis, RejectCode, RoomId};
+use hearth_protocol::{MemberKey, Millis, RejectCode, RoomId, limits::LANE_MILLIS};
 
 use crate::Refusal;
 
@@ -13,11 +13,13 @@ const COMMIT_BURST: u64 = 5;
 /// Members whose pace is kept; above it, members who owe nothing are dropped.
 const PACE_MAX: usize = 8192;
 
-/// Pace of each member's commits, so that a storm of self-updates cannot keep a facilitator's commit from winning.
+/// Pace of each member's commits, and of the openings of lanes, so that a storm of self-updates cannot keep a facilitator's commit from winning.
 #[derive(Debug, Default)]
 pub struct CommitPace {
     /// Time at which a member's whole burst is available again.
     free_at: HashMap<(RoomId, MemberKey), u64>,
+    /// The same for the openings of a room's lanes.
+    lanes: HashMap<RoomId, u64>,
 }
 
 impl CommitPace {
@@ -30,16 +32,37 @@ impl CommitPace {
             return Err(Refusal::until(RejectCode::RateLimited, Some(now.plus(COMMIT_MILLIS))));
         }
         let free_at = self.free_at.entry((room, *member)).or_insert(0);
-        // A clock that was set back starts the count again.
-        let latest = now.0.saturating_add(COMMIT_BURST * COMMIT_MILLIS);
-        let base = if *free_at > latest { now.0 } else { *free_at };
-        let next = base.max(now.0).saturating_add(COMMIT_MILLIS);
-        let earliest = next.saturating_sub(COMMIT_BURST * COMMIT_MILLIS);
-        if earliest > now.0 {
-            return Err(Refusal::until(RejectCode::RateLimited, Some(Millis(earliest))));
-        }
-        *free_at = next;
+        let next = next(*free_at, COMMIT_MILLIS, COMMIT_BURST, now);
+        *free_at = next.map_err(|at| Refusal::until(RejectCode::RateLimited, Some(at)))?;
         Ok(())
+    }
+
+    /// Takes one opening of a lane of a room: `most` at once, then one a minute, because each takes a number of the store for
+    /// good.
+    pub fn open_lane(&mut self, room: RoomId, most: u32, now: Millis) -> Result<(), Refusal> {
+        if self.lanes.len() >= PACE_MAX {
+            self.lanes.retain(|_, free_at| *free_at > now.0);
+        }
+        let wait = |at| Refusal::until(RejectCode::RateLimited, Some(at));
+        if self.lanes.len() >= PACE_MAX && !self.lanes.contains_key(&room) {
+            return Err(wait(now.plus(LANE_MILLIS)));
+        }
+        let free_at = self.lanes.get(&room).copied().unwrap_or(0);
+        self.lanes.insert(room, next(free_at, LANE_MILLIS, u64::from(most), now).map_err(wait)?);
+        Ok(())
+    }
+}
+
+/// Takes one act of a pace of `burst` at once and then one in `step` milliseconds. Returns the time at which the whole burst is
+/// available again, from the time before; or the time of the next act.
+pub(crate) fn next(free_at: u64, step: u64, burst: u64, now: Millis) -> Result<u64, Millis> {
+    let window = burst * step;
+    // A clock that was set back starts the count again.
+    let base = if free_at > now.0.saturating_add(window) { now.0 } else { free_at };
+    let next = base.max(now.0).saturating_add(step);
+    match next.saturating_sub(window) {
+        earliest if earliest > now.0 => Err(Millis(earliest)),
+        _ => Ok(next),
     }
 }
 
@@ -64,6 +87,28 @@ mod tests {
         assert!(pace.take(ROOM, &member, Millis(retry_at.0 - 1)).is_err());
         pace.take(ROOM, &member, retry_at).unwrap();
         pace.take(ROOM, &MemberKey([2; 32]), Millis(now)).unwrap();
+    }
+
+    #[test]
+    fn lanes_open_at_once_then_slowly() {
+        let (mut pace, now) = (CommitPace::default(), 1_000_000);
+        for _ in 0..4 {
+            pace.open_lane(ROOM, 4, Millis(now)).unwrap();
+        }
+        let refusal = pace.open_lane(ROOM, 4, Millis(now)).unwrap_err();
+        assert_eq!(refusal.retry_at, Some(Millis(now + LANE_MILLIS)));
+        pace.open_lane(RoomId([2; 16]), 4, Millis(now)).unwrap();
+        pace.open_lane(ROOM, 4, Millis(now + LANE_MILLIS)).unwrap();
+        assert!(pace.open_lane(ROOM, 4, Millis(now + LANE_MILLIS)).is_err());
+        // Rooms that owe nothing are forgotten.
+        for number in 0..PACE_MAX as u64 {
+            let mut room = [9; 16];
+            room[..8].copy_from_slice(&number.to_be_bytes());
+            let _ = pace.open_lane(RoomId(room), 4, Millis(now));
+        }
+        assert!(pace.open_lane(RoomId([3; 16]), 4, Millis(now)).is_err());
+        pace.open_lane(RoomId([3; 16]), 4, Millis(now + 4 * LANE_MILLIS)).unwrap();
+        assert!(pace.lanes.len() < 4);
     }
 
     #[test]

@@ -6,7 +6,10 @@
 
 use std::collections::HashMap;
 
-use hearth_protocol::{Effect, MemberKey, Millis, RejectCode, RoomId, limits::PAYLOAD_BYTES_MAX};
+use hearth_protocol::{
+    Effect, MemberKey, Millis, RejectCode, RoomId,
+    limits::{LANE_BYTES_MAX, PAYLOAD_BYTES_MAX},
+};
 
 use crate::{Disk, MemberRow, Refusal, RoomRow};
 
@@ -43,7 +46,7 @@ impl Limits {
     }
 }
 
-/// Share of a room that a kind of content may fill.
+/// Share of a room that a kind of content may fill. In a lane all seats fill the same shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     /// Posts of members who do not moderate, and knocks: nine tenths.
@@ -152,7 +155,9 @@ impl Quota {
         now: Millis,
     ) -> Result<(), Refusal> {
         let held = room.bytes.saturating_add(room.added);
-        if held.saturating_add(bytes) <= share.of(self.limits.room_bytes_max) {
+        let most = self.limits.room_bytes_max;
+        let most = if room.is_lane() { most.min(LANE_BYTES_MAX) } else { most };
+        if held.saturating_add(bytes) <= share.of(most) {
             return Ok(());
         }
         let kept = room.numbers.retention_seconds.saturating_mul(1000);
@@ -189,6 +194,7 @@ pub fn content(effects: &[Effect]) -> u64 {
     let bytes = |effect: &Effect| match effect {
         Effect::AddInvite { preview, .. } => preview.len() as u64 + ROW_BYTES,
         Effect::Decline { note, .. } => note.len() as u64,
+        Effect::Seat { welcome, .. } => welcome.len() as u64 + ROW_BYTES,
         _ => 0,
     };
     effects.iter().map(bytes).fold(0, u64::saturating_add)
@@ -233,6 +239,7 @@ mod tests {
     fn room(bytes: u64, oldest_at: Millis) -> RoomRow {
         RoomRow {
             id: RoomId([0; 16]),
+            kind: crate::Kind::Room,
             epoch: Epoch(0),
             control: 0,
             agreement: Commitment([0; 32]),
@@ -352,9 +359,10 @@ mod tests {
                 preview: vec![0; 10],
             },
             Effect::Decline { member: MemberKey([1; 32]), note: vec![0; 5] },
+            Effect::Seat { member: MemberKey([1; 32]), role: Role::Member, welcome: vec![0; 7] },
             Effect::Leave,
         ];
-        assert_eq!(content(&effects), 10 + ROW_BYTES + 5);
+        assert_eq!(content(&effects), 10 + ROW_BYTES + 5 + ROW_BYTES + 7);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A room's state and standings, and the members who may read them.
 
 use hearth_protocol::{
-    Epoch, RejectCode, Seq, StreamId,
+    Epoch, RejectCode, Role, Seq, StreamId,
     frame::{RoomStatus, RosterRow, Standing},
 };
 
@@ -55,8 +55,17 @@ pub fn moderator(row: Option<MemberRow>) -> Result<MemberRow, Refusal> {
     if row.role.moderates() { Ok(row) } else { Err(RejectCode::NotFacilitator.into()) }
 }
 
+/// Returns the row of a present facilitator.
+///
+/// # Errors
+/// [`RejectCode::NotMember`] or [`RejectCode::NotFacilitator`].
+pub fn facilitator(row: Option<MemberRow>) -> Result<MemberRow, Refusal> {
+    let row = member(row)?;
+    if row.role == Role::Facilitator { Ok(row) } else { Err(RejectCode::NotFacilitator.into()) }
+}
+
 /// Returns the room's state as a member may read it; `desk` is the number of pending knocks and the roster, for
-/// moderators.
+/// moderators and the seats of a lane.
 pub fn status(
     row: RoomRow,
     member: &MemberRow,

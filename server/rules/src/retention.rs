@@ -15,6 +15,12 @@ pub const WELCOME_KEPT_MILLIS: u64 = 84 * DAY_MILLIS;
 /// Retention of a knock, pending or declined.
 pub const KNOCK_KEPT_MILLIS: u64 = 30 * DAY_MILLIS;
 
+/// Whether a lane is deleted with all its entries. `closed_at` is 0 while it is open.
+pub const fn lane_is_over(parent: &RoomNumbers, closed_at: u64, now: Millis) -> bool {
+    let kept = parent.retention_seconds.saturating_mul(1000);
+    closed_at > 0 && closed_at < now.0.saturating_sub(kept)
+}
+
 /// The expired part of a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {

@@ -11,12 +11,24 @@ use hearth_protocol::{
 
 use crate::Refusal;
 
+/// A room, or a lane of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Room,
+    Lane,
+    /// It takes no entry, and is deleted after the retention.
+    ClosedLane,
+}
+
 #[derive(Clone, Debug)]
 pub struct RoomRow {
     pub id: RoomId,
+    pub kind: Kind,
     pub epoch: Epoch,
     pub control: u64,
+    /// Zeros in a lane.
     pub agreement: Commitment,
+    /// A lane has the defaults, with the retention of its room.
     pub numbers: RoomNumbers,
     pub head: Seq,
     pub floor: Seq,
@@ -27,6 +39,17 @@ pub struct RoomRow {
     pub bytes: u64,
     /// Bytes added since.
     pub added: u64,
+}
+
+impl RoomRow {
+    pub const fn is_lane(&self) -> bool {
+        !matches!(self.kind, Kind::Room)
+    }
+
+    /// Whether a member has rights that others lack. In a lane nobody has.
+    pub const fn moderates(&self, member: &MemberRow) -> bool {
+        !self.is_lane() && member.role.moderates()
+    }
 }
 
 /// Whether a member is in the roster.

@@ -7,7 +7,7 @@ use hearth_protocol::{
 };
 
 use crate::{
-    Append, Context, MemberRow, Names, Needs, Refusal, Room, effects, posts,
+    Append, Context, Kind, MemberRow, Names, Needs, Refusal, Room, effects, lanes, posts,
     quota::{self, ROW_BYTES, Share},
 };
 
@@ -96,6 +96,8 @@ pub struct Checked {
     seq: Seq,
     /// Bytes that the entry costs.
     bytes: u64,
+    /// Bytes that count against the sender's allowance.
+    spent: u64,
 }
 
 impl Checked {
@@ -125,6 +127,9 @@ pub fn check(
 ) -> Result<Checked, Refusal> {
     let Submission { payload, expect, effects, .. } = &submission;
     let (row, now) = (&room.row, context.now);
+    if row.kind == Kind::ClosedLane {
+        return Err(RejectCode::LaneClosed.into());
+    }
     if payload.is_empty() && effects.is_empty() {
         return Err(RejectCode::BadFrame.into());
     }
@@ -149,20 +154,32 @@ pub fn check(
     if marked && (payload.len() > MARKED_BYTES_MAX || !leaves && !effects.iter().any(retracts)) {
         return Err(RejectCode::BadPayload.into());
     }
-    let moderates = sender.role.moderates();
+    let moderates = row.moderates(&sender);
     let bytes = payload.len() as u64 + ROW_BYTES;
+    let content = quota::content(effects);
+    let spent = if row.is_lane() { bytes.saturating_add(content) } else { bytes };
     let paced = !moderates && header.is_some() && !marked;
     if marked && !leaves {
         posts::check_marked(&sender, now)?;
-    } else if paced && !commits {
+    } else if paced && !commits && !row.is_lane() {
         posts::check_post(room, &sender, payload.len(), now)?;
     }
-    if paced {
+    if row.is_lane() && !marked {
+        let share = match (header.is_some(), commits) {
+            (_, true) => Share::Act,
+            (true, false) => Share::Member,
+            (false, false) => Share::Rule,
+        };
+        if header.is_some() {
+            context.quota.check_member(row.id, &sender, spent, now)?;
+        }
+        context.quota.check_room(row, share, spent, now)?;
+        context.quota.check_disk(context.disk, spent, now)?;
+    } else if paced {
         context.quota.check_member(row.id, &sender, bytes, now)?;
         context.quota.check_room(row, Share::Member, bytes, now)?;
         context.quota.check_disk(context.disk, bytes, now)?;
     } else if moderates && !marked {
-        let content = quota::content(effects);
         let share = match (header.is_some(), commits) {
             (_, true) => Share::Act,
             (true, false) => Share::Moderator,
@@ -171,14 +188,16 @@ pub fn check(
         };
         context.quota.check_room(row, share, bytes.saturating_add(content), now)?;
     }
-    if commits && !moderates {
+    // In a lane every seat may reopen an epoch, which undoes a commit, so it has the pace of one.
+    let reopens = row.is_lane() && effects.iter().any(|e| matches!(e, Effect::Reopen { .. }));
+    if commits && !moderates || reopens {
         context.pace.take(row.id, &sender.key, now)?;
     }
     let seq = if header.is_some() { Seq(row.head.0 + 1) } else { Seq(0) };
     if seq.0 > SEQ_MAX {
         return Err(RejectCode::RoomFull.into());
     }
-    Ok(Checked { submission, sender, header, seq, bytes })
+    Ok(Checked { submission, sender, header, seq, bytes, spent })
 }
 
 /// Applies a submission to a room with the parts in [`Checked::needs`]: entry, epoch and all effects together.
@@ -192,15 +211,19 @@ pub fn apply(
 ) -> Result<Accepted, Refusal> {
     let now = context.now;
     let (commits, marked) = (checked.commits(), checked.marked());
-    let Checked { submission, sender, header, seq, bytes } = checked;
+    let Checked { submission, sender, header, seq, bytes, spent: cost } = checked;
     let Submission { payload, effects, .. } = submission;
     let entry = if header.is_some() { seq } else { room.row.head };
     if !effects.is_empty() {
         room.members.entry(sender.key).or_insert_with(|| Some(sender.clone()));
     }
+    let had_owner = room.row.is_lane() && lanes::has_owner(room)?;
     for effect in effects.iter() {
         let act = effects::Act { now, sender: &sender, entry, names: context.names };
         effects::apply(room, &act, effect)?;
+    }
+    if room.row.is_lane() {
+        lanes::check_seats(room, had_owner)?;
     }
     // Checked after the effects, because the commit beside a `Reopen` names the reopened epoch.
     if header.is_some_and(|header| header.epoch != room.row.epoch) {
@@ -213,7 +236,7 @@ pub fn apply(
         room.row.epoch = Epoch(room.row.epoch.0.saturating_add(1));
     }
     room.row.added = room.row.added.saturating_add(bytes);
-    if header.is_some() && (marked || !sender.role.moderates()) {
+    if header.is_some() && (marked || !room.row.moderates(&sender)) {
         let mut spent = sender.clone();
         if marked {
             spent.marked_at = now;
@@ -221,7 +244,7 @@ pub fn apply(
             if !commits {
                 posts::count_post(room, &mut spent, now);
             }
-            if let Some(full_at) = context.quota.take(room.row.id, &sender, bytes, now) {
+            if let Some(full_at) = context.quota.take(room.row.id, &sender, cost, now) {
                 spent.full_at = full_at;
             }
         }

@@ -1,5 +1,8 @@
 //! Tests of the rules without a database: a table of refusals, and invariants of every room and submission.
 
+mod lanes;
+mod notes;
+
 use std::collections::BTreeMap;
 
 use ed25519_dalek::SigningKey;
@@ -58,8 +61,8 @@ fn decide<T>(rule: impl FnOnce(&mut Context<'_>) -> T) -> T {
 
 fn decide_within<T>(limits: Limits, rule: impl FnOnce(&mut Context<'_>) -> T) -> T {
     let (mut pace, mut quota) = (CommitPace::default(), Quota::new(limits));
-    let (pace, quota) = (&mut pace, &mut quota);
-    rule(&mut Context { now: NOW, pace, quota, disk: &mut Roomy, names: &Plain })
+    let (pace, quota, notes) = (&mut pace, &mut quota, &mut NotePace::default());
+    rule(&mut Context { now: NOW, pace, notes, quota, disk: &mut Roomy, names: &Plain })
 }
 
 fn key(number: u8) -> MemberKey {
@@ -69,6 +72,7 @@ fn key(number: u8) -> MemberKey {
 fn row() -> RoomRow {
     RoomRow {
         id: ROOM,
+        kind: Kind::Room,
         epoch: EPOCH,
         control: 5,
         agreement: AGREEMENT,

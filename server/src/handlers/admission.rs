@@ -1,7 +1,8 @@
 //! Handlers for proving keys, opening rooms, showing invites and knocking.
 
 use hearth_protocol::{
-    MemberKey, RejectCode, RoomId, Secret32, ServerFrame, Signature, frame::RequestId,
+    MemberKey, RejectCode, RoomId, Secret32, ServerFrame, Signature,
+    frame::{RequestId, Standing},
     limits::ROOMS_PER_CONNECTION_MAX,
 };
 use hearth_rules::{
@@ -23,7 +24,7 @@ pub(super) struct Claim {
 }
 
 /// Verifies a claim, and that the connection may hold the room.
-fn prove(session: &mut Session, claim: &Claim) -> Result<Proved, RejectCode> {
+pub(super) fn prove(session: &mut Session, claim: &Claim) -> Result<Proved, RejectCode> {
     let proved = session.verifier.verify(claim.room, claim.member, &claim.signature)?;
     let full = session.rooms() >= ROOMS_PER_CONNECTION_MAX;
     match session.room(&claim.room) {
@@ -35,30 +36,36 @@ fn prove(session: &mut Session, claim: &Claim) -> Result<Proved, RejectCode> {
 }
 
 /// Attaches the room and answers with the key's standing.
-async fn enter(
+pub(super) async fn enter(
     session: &mut Session,
     req: RequestId,
     proved: Proved,
 ) -> Result<ServerFrame, Refusal> {
-    let (room, member) = (*proved.room(), *proved.member());
-    let shared = session.shared.clone();
-    let view = if session.room(&room).is_some() {
-        let view = shared.store.standing(room, member).await?;
-        if let Some(slot) = session.room(&room) {
-            slot.observe(&view);
+    let place = *proved.place();
+    let standing = match session.room(&place.id).map(|slot| slot.proof.clone()) {
+        Some(proof) if *proof.place() == place => {
+            let view = session.shared.store.standing(proof).await?;
+            if let Some(slot) = session.room(&place.id) {
+                slot.observe(&view);
+            }
+            view.standing
         }
-        view
-    } else {
-        let index = u8::try_from(session.rooms()).unwrap_or(u8::MAX);
-        let attachment = shared.registry.attach(room, &session.wake, index);
-        // Versions are read before the store, so that a change in between is read again.
-        let versions = attachment.versions();
-        let view = shared.store.standing(room, member).await?;
-        session.add_room(RoomSlot::new(proved, attachment, versions, &view));
-        view
+        _ => attach(session, proved).await?,
     };
     session.stage = Stage::Known;
-    Ok(ServerFrame::Authenticated { req, standing: view.standing })
+    Ok(ServerFrame::Authenticated { req, standing })
+}
+
+/// Adds the room to the session, in place of one with the same id; returns the key's standing.
+async fn attach(session: &mut Session, proved: Proved) -> Result<Standing, Refusal> {
+    let shared = session.shared.clone();
+    let index = u8::try_from(session.index(proved.room())).unwrap_or(u8::MAX);
+    let attachment = shared.registry.attach(&proved, &session.wake, index);
+    // Versions are read before the store, so that a change in between is read again.
+    let versions = attachment.versions();
+    let view = shared.store.standing(proved.clone()).await?;
+    session.add_room(RoomSlot::new(proved, attachment, versions, &view));
+    Ok(view.standing)
 }
 
 pub(super) async fn authenticate(
@@ -67,7 +74,19 @@ pub(super) async fn authenticate(
     claim: &Claim,
 ) -> Result<ServerFrame, Refusal> {
     let proved = prove(session, claim)?;
-    enter(session, req, proved).await
+    let held = session.room(&claim.room).map(|slot| slot.proof.clone());
+    // A lane that was deleted may have been opened again, so its number is looked up once more.
+    let lane = held.as_ref().is_some_and(|proof| proof.place().lane.is_some());
+    if !lane {
+        match enter(session, req, proved.clone()).await {
+            Err(refusal) if refusal.code == RejectCode::NotMember && held.is_none() => {}
+            answer => return answer,
+        }
+    }
+    // No room has this id and key: it may be a lane's.
+    let (store, rooms) = (session.shared.store.clone(), session.held());
+    let lane = store.find_lane(claim.room, claim.member, rooms).await?;
+    enter(session, req, proved.at(lane)).await
 }
 
 pub(super) async fn open_room(
@@ -131,7 +150,7 @@ pub(super) async fn cancel_knock(
     req: RequestId,
     room: RoomId,
 ) -> Result<ServerFrame, Refusal> {
-    let proof = session.proof(&room)?;
+    let proof = session.room_proof(&room)?;
     session.shared.store.cancel(proof).await?;
     Ok(ServerFrame::Done { req })
 }
@@ -142,7 +161,7 @@ pub(super) async fn knocks(
     room: RoomId,
     after: Option<MemberKey>,
 ) -> Result<ServerFrame, Refusal> {
-    let proof = session.proof(&room)?;
+    let proof = session.room_proof(&room)?;
     let (knocks, more) = session.shared.store.knocks(proof, after).await?;
     Ok(ServerFrame::Knocks { req, knocks, more })
 }

@@ -23,6 +23,7 @@ pub(super) async fn put(
 /// Accepts a part; returns the blob's bytes once it is complete.
 fn take(session: &mut Session, room: RoomId, part: Part) -> Result<Option<Vec<u8>>, RejectCode> {
     let shared = session.shared.clone();
+    session.room_proof(&room).map_err(|refusal| refusal.code)?;
     let slot = session.room(&room).ok_or(RejectCode::NotMember)?;
     if !slot.moderates() {
         return Err(RejectCode::NotFacilitator);

@@ -2,7 +2,9 @@
 
 mod admission;
 mod blob;
+mod lanes;
 mod log;
+mod notes;
 
 #[cfg(test)]
 mod tests;
@@ -107,6 +109,21 @@ async fn serve(
             admission::knocks(session, req, room, after).await
         }
         ClientFrame::Status { room, .. } => log::status(session, req, room).await,
+        ClientFrame::OpenLane { room, lane, member, signature, commit, welcome, seats, .. } => {
+            let opening = hearth_rules::lanes::Opening { commit, welcome, seats };
+            let claim = admission::Claim { room: lane, member, signature };
+            lanes::open(session, req, room, &claim, opening).await
+        }
+        ClientFrame::CloseLane { room, lane, forget, .. } => {
+            lanes::close(session, req, room, lane, forget).await
+        }
+        ClientFrame::Lanes { room, .. } => lanes::list(session, req, room).await,
+        ClientFrame::SendNote { room, note, to, sealed, .. } => {
+            let note = crate::store::Note { id: note, to, sealed };
+            notes::send(session, req, room, note).await
+        }
+        ClientFrame::Notes { room, .. } => notes::waiting(session, req, room).await,
+        ClientFrame::DropNotes { room, notes, .. } => notes::drop(session, req, room, notes).await,
         // `Hello` is handled above; a variant of a later version does not decode.
         _ => Err(RejectCode::BadFrame.into()),
     };
@@ -127,7 +144,13 @@ const fn request_of(frame: &ClientFrame) -> Option<RequestId> {
         | ClientFrame::Subscribe { req, .. }
         | ClientFrame::Knocks { req, .. }
         | ClientFrame::Status { req, .. }
-        | ClientFrame::CancelKnock { req, .. } => Some(*req),
+        | ClientFrame::CancelKnock { req, .. }
+        | ClientFrame::OpenLane { req, .. }
+        | ClientFrame::CloseLane { req, .. }
+        | ClientFrame::Lanes { req, .. }
+        | ClientFrame::SendNote { req, .. }
+        | ClientFrame::Notes { req, .. }
+        | ClientFrame::DropNotes { req, .. } => Some(*req),
         _ => None,
     }
 }

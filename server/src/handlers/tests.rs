@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
-    BlobId, Commitment, Digest, MemberKey, MessageId, Millis, RoomId, RoomNumbers, Secret32, Seq,
-    Signature,
+    BlobId, Commitment, Digest, MemberKey, MessageId, Millis, NoteId, RoomId, RoomNumbers,
+    Secret32, Seq, Signature,
     frame::{AckTriple, Standing},
     handshake::{self, AuthContext},
     limits::ROOMS_PER_CONNECTION_MAX,
@@ -126,7 +126,7 @@ async fn number_zero_ends_the_session() {
 #[tokio::test]
 async fn rooms_without_a_proof_are_refused() {
     let mut stage = Stage::greeted();
-    let (room, blob) = (ROOM, BlobId([2; 32]));
+    let (room, blob, note) = (ROOM, BlobId([2; 32]), NoteId([3; 16]));
     for frame in [
         submit(1, ROOM),
         ClientFrame::Status { req: 1, room },
@@ -135,6 +135,11 @@ async fn rooms_without_a_proof_are_refused() {
         ClientFrame::CancelKnock { req: 1, room },
         ClientFrame::GetBlob { req: 1, room, blob, offset: 0 },
         ClientFrame::PutBlob { req: 1, room, blob, total: 1, offset: 0, part: vec![1] },
+        ClientFrame::CloseLane { req: 1, room, lane: ROOM, forget: false },
+        ClientFrame::Lanes { req: 1, room },
+        ClientFrame::SendNote { req: 1, room, note, to: MemberKey([8; 32]), sealed: vec![1] },
+        ClientFrame::Notes { req: 1, room },
+        ClientFrame::DropNotes { req: 1, room, notes: vec![note] },
     ] {
         assert_eq!(stage.refusal(frame).await, RejectCode::NotMember);
     }
@@ -216,9 +221,9 @@ async fn rooms_of_a_session_are_bounded() {
     assert_eq!(stage.refusal(other).await, RejectCode::BadSignature);
     for number in stage.session.rooms()..ROOMS_PER_CONNECTION_MAX {
         let slot_room = RoomId([u8::try_from(number).unwrap() + 100; 16]);
-        let attachment =
-            stage.session.shared.registry.attach(slot_room, &stage.session.wake, number as u8);
         let proof = Proved::assumed(slot_room, MemberKey([8; 32]));
+        let attachment =
+            stage.session.shared.registry.attach(&proof, &stage.session.wake, number as u8);
         let view = hearth_rules::reading::View { standing: Standing::Knocking, row: None };
         let versions = attachment.versions();
         let slot = crate::room::RoomSlot::new(proof, attachment, versions, &view);

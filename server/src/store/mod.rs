@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use hearth_protocol::{Digest, Millis, Pin, RejectCode, RelayId, RoomId, Secret32, Seq};
+use hearth_protocol::{Digest, MemberKey, Millis, Pin, RejectCode, RelayId, RoomId, Secret32, Seq};
 use hearth_rules::{
     Refusal,
     admission::Terms,
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::words;
 
-pub(crate) use sqlite::Threads;
+pub(crate) use sqlite::{Threads, notes::Note};
 pub(crate) use verbs::Store;
 
 /// Why a store cannot be opened.
@@ -91,10 +91,27 @@ impl OpenError {
     }
 }
 
+/// The number of a lane in the store, which no later lane gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct LaneNumber(i64);
+
+/// A room, or a lane of one. A lane has a number besides its id, because lanes of two rooms may have one id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) id: RoomId,
+    pub(crate) lane: Option<LaneNumber>,
+}
+
+impl From<RoomId> for Place {
+    fn from(id: RoomId) -> Self {
+        Self { id, lane: None }
+    }
+}
+
 /// A commit's changes, for listeners in memory.
 #[derive(Debug)]
 pub(crate) struct Publication {
-    pub(crate) room: RoomId,
+    pub(crate) place: Place,
     pub(crate) head: Seq,
     /// The appended entry, encoded.
     pub(crate) entry: Option<(Seq, Arc<[u8]>)>,
@@ -104,6 +121,21 @@ pub(crate) struct Publication {
     pub(crate) roster: bool,
     /// Whether a knock arrived.
     pub(crate) knocked: bool,
+    /// The key for which a sealed note arrived.
+    pub(crate) note: Option<MemberKey>,
+}
+
+impl Publication {
+    /// States that the standings in a place changed, and nothing else.
+    pub(crate) fn roster(place: Place) -> Self {
+        let (head, tombstones) = (Seq(0), Vec::new());
+        Self { place, head, entry: None, tombstones, roster: true, knocked: false, note: None }
+    }
+
+    /// States that a sealed note arrived.
+    pub(crate) fn note(place: Place, to: MemberKey) -> Self {
+        Self { roster: false, note: Some(to), ..Self::roster(place) }
+    }
 }
 
 /// Outcome of a submission in a transaction.

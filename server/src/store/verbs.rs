@@ -3,12 +3,12 @@
 use std::{
     collections::HashSet,
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use hearth_protocol::{
-    BlobId, MemberKey, Millis, Pin, RejectCode, RelayId, RoomId, Secret32, Seq, StreamId,
-    frame::{PendingKnock, RoomStatus, Standing},
+    BlobId, MemberKey, Millis, NoteId, Pin, RejectCode, RelayId, RoomId, Secret32, Seq, StreamId,
+    frame::{LaneRow, PendingKnock, RoomStatus, Standing, WaitingNote},
 };
 use hearth_rules::{
     Refusal,
@@ -19,8 +19,8 @@ use hearth_rules::{
 };
 
 use super::{
-    Committed, OpenError, Part, Submitted, Threads,
-    sqlite::{Batch, Sqlite, admission, blobs, life, read, retention, submit},
+    Committed, LaneNumber, OpenError, Part, Place, Submitted, Threads,
+    sqlite::{Batch, Sqlite, admission, blobs, lanes, life, notes, read, retention, submit},
 };
 use crate::{auth::Proved, batch::EntryBatch, metrics::Metrics, registry::Registry};
 
@@ -161,9 +161,9 @@ impl Store {
         submission: &Submission,
     ) -> Result<Result<Accepted, Seq>, Refusal> {
         let print = Print::of(&self.sqlite.secrets, proof.room(), proof.member(), submission);
-        let (room, mut after) = (*proof.room(), submission.after);
+        let (place, mut after) = (*proof.place(), submission.after);
         loop {
-            let step = self.sqlite.read(move |db| read::earlier(db, &room, after, &print));
+            let step = self.sqlite.read(move |db| read::earlier(db, &place, after, &print));
             match step.await? {
                 read::Earlier::Found(accepted) => return Ok(Ok(accepted)),
                 read::Earlier::Nothing(head) => return Ok(Err(head)),
@@ -260,8 +260,9 @@ impl Store {
     }
 
     /// Returns a key's standing in a room.
-    pub(crate) async fn standing(&self, room: RoomId, member: MemberKey) -> Result<View, Refusal> {
-        self.sqlite.read(move |db| admission::standing(db, &room, &member)).await
+    pub(crate) async fn standing(&self, proof: Proved) -> Result<View, Refusal> {
+        let verb = move |db: &_| admission::standing(db, proof.place(), proof.member());
+        self.sqlite.read(verb).await
     }
 
     /// Returns pending knocks in order of key, as many as fit into one frame, and whether there are more.
@@ -287,11 +288,11 @@ impl Store {
     /// Reads entries in `(after, upto]`, as many as fit into one frame.
     pub(crate) async fn entries(
         &self,
-        room: RoomId,
+        place: Place,
         after: Seq,
         upto: Seq,
     ) -> Result<EntryBatch, Refusal> {
-        self.sqlite.read(move |db| read::entries(db, &room, after, upto)).await
+        self.sqlite.read(move |db| read::entries(db, &place, after, upto)).await
     }
 
     /// Reads a part of the blob that is addressed to a member.
@@ -302,6 +303,78 @@ impl Store {
         offset: u32,
     ) -> Result<Part, Refusal> {
         self.sqlite.read(move |db| blobs::part(db, &proof, &blob, offset)).await
+    }
+
+    /// Opens a lane of a room; returns its number.
+    pub(crate) async fn open_lane(
+        &self,
+        now: Millis,
+        moderator: Proved,
+        opener: Proved,
+        opening: hearth_rules::lanes::Opening,
+    ) -> Result<LaneNumber, Refusal> {
+        let bytes = opening.bytes();
+        let verb =
+            move |batch: &mut Batch<'_>| lanes::open(batch, now, &moderator, &opener, opening);
+        let (lane, new) = self.sqlite.write_bytes(bytes, verb).await.await?;
+        self.sqlite.metrics.lanes_opened.fetch_add(u64::from(new), Ordering::Relaxed);
+        Ok(lane)
+    }
+
+    /// Closes a lane, or deletes it.
+    pub(crate) async fn close_lane(
+        &self,
+        now: Millis,
+        facilitator: Proved,
+        lane: RoomId,
+        forget: bool,
+    ) -> Result<(), Refusal> {
+        let verb =
+            move |batch: &mut Batch<'_>| lanes::close(batch, now, &facilitator, &lane, forget);
+        self.sqlite.write(verb).await.await
+    }
+
+    /// Returns the lanes of a room, in order of id.
+    pub(crate) async fn lanes(&self, moderator: Proved) -> Result<Vec<LaneRow>, Refusal> {
+        self.sqlite.read(move |db| lanes::list(db, &moderator)).await
+    }
+
+    /// Finds the lane with an id in which a key has a row. `held` are the rooms of the connection.
+    pub(crate) async fn find_lane(
+        &self,
+        lane: RoomId,
+        member: MemberKey,
+        held: Vec<RoomId>,
+    ) -> Result<LaneNumber, Refusal> {
+        self.sqlite.read(move |db| lanes::find(db, &lane, &member, &held)).await
+    }
+
+    /// Leaves a sealed note for a key of the sender's room.
+    pub(crate) async fn send_note(
+        &self,
+        now: Millis,
+        sender: Proved,
+        note: notes::Note,
+    ) -> Result<(), Refusal> {
+        let bytes = note.sealed.len();
+        let verb = move |batch: &mut Batch<'_>| notes::send(batch, now, &sender, &note);
+        let new = self.sqlite.write_bytes(bytes, verb).await.await?;
+        self.sqlite.metrics.notes_stored.fetch_add(u64::from(new), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Returns the notes that wait for a key, as many as fit into one frame, and whether there are more.
+    pub(crate) async fn notes(&self, proof: Proved) -> Result<(Vec<WaitingNote>, bool), Refusal> {
+        self.sqlite.read(move |db| notes::waiting(db, &proof)).await
+    }
+
+    /// Deletes notes that wait for a key.
+    pub(crate) async fn drop_notes(
+        &self,
+        proof: Proved,
+        dropped: Vec<NoteId>,
+    ) -> Result<(), Refusal> {
+        self.sqlite.write(move |batch| notes::drop(batch, &proof, &dropped)).await.await
     }
 
     /// Stores the pin of links, so that a copy of the store does not start with another key.

@@ -457,13 +457,13 @@ fn e8_later_frame_keeps_the_connection() {
     let relay = Relay::start();
     let (target, mut room) = room(&relay, 1);
     let mut seat = Seat::enter(&target, room.seats[0].member.clone()).unwrap();
-    // [13, [700, "new"]]
-    seat.wire.queue(&[0x82, 13, 0x82, 0x19, 0x02, 0xbc, 0x63, b'n', b'e', b'w']);
+    // [19, [700, "new"]]
+    seat.wire.queue(&[0x82, 19, 0x82, 0x19, 0x02, 0xbc, 0x63, b'n', b'e', b'w']);
     seat.wire.flush().unwrap();
     let unsupported =
         |req| ServerFrame::Reject { req, code: RejectCode::Unsupported, retry_at: None };
     assert_eq!(codec::decode_server(&seat.wire.next().unwrap()).unwrap(), unsupported(700));
-    // A submission with the effect [12, []].
+    // A submission with the effect [13, []].
     let mut submit = codec::encode_client(&ClientFrame::Submit {
         req: 20,
         room: room.id,
@@ -474,14 +474,14 @@ fn e8_later_frame_keeps_the_connection() {
         after: Seq(0),
     });
     let leave = submit.windows(3).rposition(|part| part == [0x82, 10, 0x80]).unwrap();
-    submit[leave + 1] = 12;
+    submit[leave + 1] = 13;
     seat.wire.queue(&submit);
     seat.wire.flush().unwrap();
     assert_eq!(codec::decode_server(&seat.wire.next().unwrap()).unwrap(), unsupported(20));
     status(&mut seat);
     assert_eq!(status(&mut room.seats[0]).head, room.head);
     // What no version could mean ends it.
-    seat.wire.queue(&[0x82, 13, 0x82, 0x19, 0x02]);
+    seat.wire.queue(&[0x82, 19, 0x82, 0x19, 0x02]);
     seat.wire.flush().unwrap();
     let broken = ServerFrame::Reject { req: 0, code: RejectCode::BadFrame, retry_at: None };
     assert_eq!(codec::decode_server(&seat.wire.next().unwrap()).unwrap(), broken);

@@ -335,6 +335,7 @@ pub const fn refusal_words(code: RejectCode) -> &'static str {
         RejectCode::Observer => "observers read, and do not post",
         RejectCode::LastFacilitator => "the room would be left without a facilitator",
         RejectCode::NotFound => "it is no longer there",
+        RejectCode::LaneClosed => "the lane is closed",
         RejectCode::Paused => "the room is paused",
         // Nothing that a facilitator signed says so: the relay alone does.
         RejectCode::TimedOut => "the relay refuses your posts for a time, as in a time-out",

@@ -12,7 +12,7 @@ use super::{
     Batch, Fault, grants, load, rows, save,
     schema::{ROOM_KEY_MAX, int},
 };
-use crate::auth::Proved;
+use crate::{auth::Proved, store::Place};
 
 /// Opens a room and makes the sender its facilitator.
 pub(crate) fn open_room(
@@ -21,7 +21,7 @@ pub(crate) fn open_room(
     proof: &Proved,
     opening: &Opening,
 ) -> Result<Standing, Fault> {
-    let existing = match rows::room(batch.db, proof.room())? {
+    let existing = match rows::room(batch.db, proof.place())? {
         Some((key, _)) => Some(rows::member(batch.db, key, proof.member())?),
         None => None,
     };
@@ -112,7 +112,7 @@ pub(crate) fn knock(
     let db = batch.db;
     let key = rows::room_or_none(db, proof.room())?;
     let invite = load::invite(db, key, &knock.token)?.ok_or(RejectCode::InviteInvalid)?;
-    let (key, row) = rows::room(db, proof.room())?.ok_or(RejectCode::InviteInvalid)?;
+    let (key, row) = rows::room(db, proof.place())?.ok_or(RejectCode::InviteInvalid)?;
     let mut room = Room::new(row);
     let candidate = load::candidate(db, key, *proof.member(), invite, &knock)?;
     if let Some(standing) = admission::check_knock(&room, now, &candidate, &knock)? {
@@ -126,14 +126,14 @@ pub(crate) fn knock(
     let standing = admission::take_knock(&mut room, now, &candidate, taken, taken_back, knock);
     save::changes(db, key, &room)?;
     if room.news.knocked {
-        batch.publish(&mut room, None);
+        batch.publish(proof.place(), &mut room, None);
     }
     Ok(standing)
 }
 
 /// Withdraws a pending knock.
 pub(crate) fn cancel(batch: &mut Batch<'_>, proof: &Proved) -> Result<(), Fault> {
-    let (key, _) = rows::room(batch.db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let (key, _) = rows::room(batch.db, proof.place())?.ok_or(RejectCode::NotMember)?;
     let deleted = batch
         .db
         .prepare_cached("DELETE FROM knocks WHERE room = ?1 AND member = ?2 AND declined = 0")?
@@ -142,8 +142,8 @@ pub(crate) fn cancel(batch: &mut Batch<'_>, proof: &Proved) -> Result<(), Fault>
 }
 
 /// Returns a key's standing in a room; missing rooms and unknown keys get the same answer.
-pub(crate) fn standing(db: &Connection, room: &RoomId, member: &MemberKey) -> Result<View, Fault> {
-    let key = rows::room_or_none(db, room)?;
+pub(crate) fn standing(db: &Connection, place: &Place, member: &MemberKey) -> Result<View, Fault> {
+    let key = rows::place_or_none(db, place)?;
     let row = rows::member(db, key, member)?;
     let is_in = row.as_ref().is_some_and(hearth_rules::MemberRow::is_in);
     let knock = if is_in { None } else { rows::knock_standing(db, key, member)? };

@@ -15,7 +15,7 @@ pub(crate) fn put(
     blob: &BlobId,
     bytes: Vec<u8>,
 ) -> Result<(), Fault> {
-    let (key, row) = rows::room(batch.db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let (key, row) = rows::room(batch.db, proof.place())?.ok_or(RejectCode::NotMember)?;
     reading::moderator(rows::member(batch.db, key, proof.member())?)?;
     if load::has_blob(batch.db, key, blob)? {
         return Ok(());
@@ -33,7 +33,7 @@ pub(crate) fn part(
     blob: &BlobId,
     offset: u32,
 ) -> Result<Part, Fault> {
-    let (key, _) = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let (key, _) = rows::room(db, proof.place())?.ok_or(RejectCode::NotMember)?;
     let member = rows::member(db, key, proof.member())?.ok_or(RejectCode::NotMember)?;
     blobs::check_fetch(&member, blob)?;
     let part = db
@@ -50,7 +50,7 @@ pub(crate) fn part(
 
 /// Deletes a member's Welcome once they have subscribed past their admission.
 pub(crate) fn fetched(batch: &mut Batch<'_>, proof: &Proved, after: Seq) -> Result<(), Fault> {
-    let (key, row) = rows::room(batch.db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let (key, row) = rows::room(batch.db, proof.place())?.ok_or(RejectCode::NotMember)?;
     let member = rows::member(batch.db, key, proof.member())?.ok_or(RejectCode::NotMember)?;
     let mut room = Room::new(row);
     blobs::fetched(&mut room, member, after);

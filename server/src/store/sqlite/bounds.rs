@@ -7,7 +7,7 @@ use std::{
 };
 
 use hearth_protocol::RejectCode;
-use hearth_rules::{CommitPace, Disk, Quota, quota::Limits};
+use hearth_rules::{CommitPace, Disk, NotePace, Quota, quota::Limits};
 
 use crate::metrics::Metrics;
 
@@ -21,6 +21,7 @@ const LOG_PAUSE: Duration = Duration::from_secs(60);
 /// State of the rules that outlives a transaction.
 pub(crate) struct Bounds {
     pub(super) pace: CommitPace,
+    pub(super) notes: NotePace,
     pub(super) quota: Quota,
     pub(super) disk: DataDisk,
     metrics: Arc<Metrics>,
@@ -56,6 +57,7 @@ impl Bounds {
     pub(crate) fn new(limits: Limits, dir: PathBuf, metrics: Arc<Metrics>) -> Self {
         Self {
             pace: CommitPace::default(),
+            notes: NotePace::default(),
             quota: Quota::new(limits),
             disk: DataDisk { dir, looked: None, low: false, metrics: metrics.clone() },
             metrics,
@@ -67,6 +69,7 @@ impl Bounds {
     /// Drops the state in memory, after a failed transaction.
     pub(super) fn forget(&mut self) {
         self.pace = CommitPace::default();
+        self.notes = NotePace::default();
         self.quota.forget();
     }
 

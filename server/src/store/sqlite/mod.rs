@@ -9,8 +9,10 @@ pub(super) mod blobs;
 mod bounds;
 mod checkpoint;
 pub(super) mod grants;
+pub(super) mod lanes;
 pub(super) mod life;
 mod load;
+pub(super) mod notes;
 pub(super) mod read;
 pub(super) mod retention;
 mod rows;
@@ -35,7 +37,7 @@ use hearth_rules::{Context, Refusal, Room, quota::Limits};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::{Committed, OpenError, Publication, check_present, database_path};
+use super::{Committed, OpenError, Place, Publication, check_present, database_path};
 use crate::{metrics::Metrics, registry::Registry};
 
 use bounds::Bounds;
@@ -98,18 +100,20 @@ impl<'a> Batch<'a> {
         now: Millis,
         rule: impl FnOnce(&mut Context<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Fault> {
-        let Bounds { pace, quota, disk, .. } = &mut *self.bounds;
-        let decided = rule(&mut Context { now, pace, quota, disk, names: self.secrets });
+        let Bounds { pace, notes, quota, disk, .. } = &mut *self.bounds;
+        let decided = rule(&mut Context { now, pace, notes, quota, disk, names: self.secrets });
         self.bounds.note_refused();
         Ok(decided?)
     }
 
     /// Notifies listeners in memory once the transaction is on disk.
-    fn publish(&mut self, room: &mut Room, entry: Option<Arc<[u8]>>) {
+    fn publish(&mut self, place: &Place, room: &mut Room, entry: Option<Arc<[u8]>>) {
         let hearth_rules::News { roster, knocked, tombstones } = std::mem::take(&mut room.news);
-        let (id, head) = (room.row.id, room.row.head);
+        let (place, head) = (*place, room.row.head);
         let entry = entry.map(|bytes| (head, bytes));
-        self.published.push(Publication { room: id, head, entry, tombstones, roster, knocked });
+        let note = None;
+        let publication = Publication { place, head, entry, tombstones, roster, knocked, note };
+        self.published.push(publication);
     }
 }
 
@@ -132,7 +136,7 @@ pub(super) struct Sqlite {
     pub(super) secrets: life::Secrets,
     pub(super) stream: StreamId,
     pub(super) path: PathBuf,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     /// Ends the checkpointer when dropped.
     _open: checkpoint::Guard,
 }

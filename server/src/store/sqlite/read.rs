@@ -1,7 +1,7 @@
 //! Reads for members: entries, knocks, the room's state.
 
 use hearth_protocol::{
-    Commitment, Digest, Entry, EntryContent, InviteId, MemberKey, Millis, RejectCode, RoomId, Seq,
+    Commitment, Digest, Entry, EntryContent, InviteId, MemberKey, Millis, RejectCode, Seq,
     Signature, StreamId, codec,
     frame::{AckTriple, PendingKnock, RoomStatus},
     limits::FRAME_BYTES_MAX,
@@ -20,11 +20,12 @@ use super::{
 use crate::{
     auth::Proved,
     batch::{BATCH_BYTES_MAX, EntryBatch},
+    store::Place,
 };
 
 /// Returns the position of a room's log, for a present or former member.
 pub(crate) fn position(db: &Connection, proof: &Proved) -> Result<Position, Fault> {
-    let (key, room) = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let (key, room) = rows::room(db, proof.place())?.ok_or(RejectCode::NotMember)?;
     let member = rows::member(db, key, proof.member())?.ok_or(RejectCode::NotMember)?;
     Ok(Position { floor: room.floor, head: room.head, epoch: room.epoch, member })
 }
@@ -35,11 +36,11 @@ pub(crate) fn position(db: &Connection, proof: &Proved) -> Result<Position, Faul
 /// last one, as expired.
 pub(crate) fn entries(
     db: &Connection,
-    room: &RoomId,
+    place: &Place,
     after: Seq,
     upto: Seq,
 ) -> Result<EntryBatch, Fault> {
-    let (key, room) = rows::room(db, room)?.ok_or(RejectCode::NotMember)?;
+    let (key, room) = rows::room(db, place)?.ok_or(RejectCode::NotMember)?;
     let mut batch = EntryBatch::new();
     let mut statement = db.prepare_cached(
         "SELECT key, at, payload, digest FROM entries WHERE key > ?1 AND key <= ?2 ORDER BY key",
@@ -91,11 +92,11 @@ pub(crate) enum Earlier {
 /// Searches the entries after a seq for a submission, one step towards the head.
 pub(crate) fn earlier(
     db: &Connection,
-    room: &RoomId,
+    place: &Place,
     after: Seq,
     print: &Print,
 ) -> Result<Earlier, Fault> {
-    let (key, room) = rows::room(db, room)?.ok_or(RejectCode::NotMember)?;
+    let (key, room) = rows::room(db, place)?.ok_or(RejectCode::NotMember)?;
     let (from, upto) = (entry_key(key, after.0), entry_key(key, room.head.0));
     Ok(match submit::search(db, from, upto, SEARCH_ROWS_MAX, print)? {
         Search::Found(seq, at) => Earlier::Found(Accepted { seq, at, control: room.control }),
@@ -110,7 +111,7 @@ pub(crate) fn knocks(
     proof: &Proved,
     after: Option<MemberKey>,
 ) -> Result<(Vec<PendingKnock>, bool), Fault> {
-    let (room, _) = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let (room, _) = rows::room(db, proof.place())?.ok_or(RejectCode::NotMember)?;
     reading::moderator(rows::member(db, room, proof.member())?)?;
     let mut statement = db.prepare_cached(
         "SELECT member, invite, at, agreement, digest, signature, body FROM knocks
@@ -150,9 +151,9 @@ pub(crate) fn status(
 ) -> Result<RoomStatus, Fault> {
     // Read in one transaction, because members compare the rest with the log up to the head.
     let db = &*db.unchecked_transaction()?;
-    let (key, row) = rows::room(db, proof.room())?.ok_or(RejectCode::NotMember)?;
+    let (key, row) = rows::room(db, proof.place())?.ok_or(RejectCode::NotMember)?;
     let member = reading::member(rows::member(db, key, proof.member())?)?;
-    let desk = if member.role.moderates() {
+    let desk = if row.is_lane() || member.role.moderates() {
         Some((load::pending_count(db, key)?, rows::roster(db, key)?))
     } else {
         None

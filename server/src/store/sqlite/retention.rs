@@ -1,17 +1,22 @@
 //! Retention: expired content is overwritten, not only unlinked (`secure_delete`, then a checkpoint).
 
-use hearth_protocol::{InviteId, Millis, RoomNumbers, codec, limits::MARKED_MILLIS, mls_header};
+use hearth_protocol::{
+    InviteId, Millis, RoomId, RoomNumbers, codec,
+    limits::{MARKED_MILLIS, NOTE_KEPT_MILLIS},
+    mls_header,
+};
 use hearth_rules::{
     posts,
     quota::ROW_BYTES,
     retention::{
         Expiry, INVITE_KEPT_MILLIS, KNOCK_KEPT_MILLIS, STAGED_KEPT_MILLIS, WELCOME_KEPT_MILLIS,
+        lane_is_over,
     },
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    Batch, Fault, rows, save,
+    Batch, Fault, lanes, rows, save,
     schema::{entry_key, int, seq_of, uint},
 };
 
@@ -37,31 +42,42 @@ pub(crate) fn step(batch: &mut Batch<'_>, now: Millis, after: i64) -> Result<Ste
     Ok(step)
 }
 
-fn delete(batch: &Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
+fn delete(batch: &mut Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
     let mut deleted = if after == 0 { purge_others(batch.db, now)? } else { 0 };
-    let rooms: Vec<(i64, u64, u64, u64, Vec<u8>)> = batch
+    let rooms: Vec<Kept> = batch
         .db
         .prepare_cached(
-            "SELECT key, floor, head, oldest_at, numbers FROM rooms WHERE key > ?1 ORDER BY key LIMIT ?2",
+            "SELECT r.key, r.floor, r.head, r.oldest_at, coalesce(p.numbers, r.numbers), r.room, r.parent, r.closed_at
+             FROM rooms r LEFT JOIN rooms p ON p.key = r.parent WHERE r.key > ?1 ORDER BY r.key LIMIT ?2",
         )?
         .query_map(params![after, ROOMS_PER_STEP as i64], |row| {
-            Ok((
-                row.get(0)?,
-                uint(row.get(1)?),
-                uint(row.get(2)?),
-                uint(row.get(3)?),
-                row.get(4)?,
-            ))
+            Ok(Kept {
+                key: row.get(0)?,
+                floor: uint(row.get(1)?),
+                head: uint(row.get(2)?),
+                oldest_at: uint(row.get(3)?),
+                numbers: row.get(4)?,
+                id: RoomId(rows::bytes(row, 5)?),
+                parent: row.get(6)?,
+                closed_at: uint(row.get(7)?),
+            })
         })?
         .collect::<Result<_, _>>()?;
     let mut next = None;
     let full = rooms.len() == ROOMS_PER_STEP;
-    for (key, floor, head, oldest_at, numbers) in rooms {
+    for Kept { key, floor, head, oldest_at, numbers, id, parent, closed_at } in rooms {
         next = Some(key);
         let Ok(numbers) = codec::decode::<RoomNumbers>(&numbers) else { continue };
-        let Some(expiry) = Expiry::of(&numbers, oldest_at, now) else { continue };
-        let room = Room { key, floor, head, expiry };
-        let purged = purge_room(batch.db, &room)?;
+        let over = parent > 0 && lane_is_over(&numbers, closed_at, now);
+        if over {
+            lanes::detach(batch.db, &mut batch.published, key, id)?;
+        }
+        let purged = if over || parent < 0 {
+            purge_detached(batch.db, key)?
+        } else {
+            let Some(expiry) = Expiry::of(&numbers, oldest_at, now) else { continue };
+            purge_room(batch.db, &Room { key, floor, head, expiry })?
+        };
         deleted += purged;
         if purged >= ENTRIES_PER_STEP as u64 {
             // Continue with the same room in another transaction.
@@ -69,6 +85,18 @@ fn delete(batch: &Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault> {
         }
     }
     Ok(Step { next: next.filter(|_| full), deleted })
+}
+
+/// A room or a lane, as far as retention reads it. The numbers of a lane are those of its parent.
+struct Kept {
+    key: i64,
+    floor: u64,
+    head: u64,
+    oldest_at: u64,
+    numbers: Vec<u8>,
+    id: RoomId,
+    parent: i64,
+    closed_at: u64,
 }
 
 struct Room {
@@ -153,6 +181,24 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
     Ok(if more { deleted.max(ENTRIES_PER_STEP) } else { deleted.min(ENTRIES_PER_STEP - 1) } as u64)
 }
 
+/// Deletes some rows of a deleted lane, its own row last.
+fn purge_detached(db: &Connection, key: i64) -> Result<u64, Fault> {
+    let entries = db
+        .prepare_cached(
+            "DELETE FROM entries WHERE key IN
+               (SELECT key FROM entries WHERE key > ?1 AND key < ?2 LIMIT ?3)",
+        )?
+        .execute(params![entry_key(key, 0), entry_key(key + 1, 0), ENTRIES_PER_STEP as i64])?;
+    if entries >= ENTRIES_PER_STEP {
+        return Ok(entries as u64);
+    }
+    let mut deleted = entries;
+    deleted += db.prepare_cached("DELETE FROM acts WHERE room = ?1")?.execute([key])?;
+    deleted += db.prepare_cached("DELETE FROM blobs WHERE room = ?1")?.execute([key])?;
+    deleted += db.prepare_cached("DELETE FROM rooms WHERE key = ?1")?.execute([key])?;
+    Ok(deleted.min(ENTRIES_PER_STEP - 1) as u64)
+}
+
 fn purge_others(db: &Connection, now: Millis) -> Result<u64, Fault> {
     let before = |kept: u64| int(now.0.saturating_sub(kept));
     let expired: Vec<(i64, InviteId)> = db
@@ -168,6 +214,9 @@ fn purge_others(db: &Connection, now: Millis) -> Result<u64, Fault> {
     deleted += db
         .prepare_cached("DELETE FROM knocks WHERE at < ?1")?
         .execute([before(KNOCK_KEPT_MILLIS)])?;
+    deleted += db
+        .prepare_cached("DELETE FROM notes WHERE at < ?1")?
+        .execute([before(NOTE_KEPT_MILLIS)])?;
     deleted += db
         .prepare_cached("DELETE FROM grants WHERE expires < ?1 OR rooms_left = 0")?
         .execute([before(0)])?;

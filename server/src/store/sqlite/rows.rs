@@ -1,12 +1,14 @@
 //! Loads and saves the rows of rooms and members.
 
 use hearth_protocol::{
-    BlobId, Commitment, Epoch, MemberKey, Millis, Role, RoomId, Seq, codec, frame::Standing,
+    BlobId, Commitment, Epoch, MemberKey, Millis, Role, RoomId, RoomNumbers, Seq, codec,
+    frame::Standing,
 };
-use hearth_rules::{MemberRow, RoomRow, State};
+use hearth_rules::{Kind, MemberRow, RoomRow, State};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::schema::{int, uint};
+use crate::store::{LaneNumber, Place};
 
 /// Reads a fixed number of bytes from a column.
 pub(crate) fn bytes<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
@@ -61,36 +63,64 @@ const NO_ROOM: i64 = 0;
 /// For callers that must not learn whether a room exists: both cases take the same steps, and the index alone answers.
 pub(crate) fn room_or_none(db: &Connection, id: &RoomId) -> rusqlite::Result<i64> {
     let key = db
-        .prepare_cached("SELECT key FROM rooms WHERE room = ?1")?
+        .prepare_cached("SELECT key FROM rooms WHERE room = ?1 AND parent = 0")?
         .query_row([id.as_bytes()], |row| row.get(0))
         .optional()?;
     Ok(key.unwrap_or(NO_ROOM))
 }
 
-/// Loads a room with its number.
-pub(crate) fn room(db: &Connection, id: &RoomId) -> rusqlite::Result<Option<(i64, RoomRow)>> {
+/// Returns the number of a room, or one that no room has; a lane has its own.
+pub(crate) fn place_or_none(db: &Connection, place: &Place) -> rusqlite::Result<i64> {
+    match place.lane {
+        Some(LaneNumber(key)) => Ok(key),
+        None => room_or_none(db, &place.id),
+    }
+}
+
+/// Loads a room or a lane with its number.
+pub(crate) fn room(db: &Connection, place: &Place) -> rusqlite::Result<Option<(i64, RoomRow)>> {
+    let Some(LaneNumber(key)) = place.lane else {
+        return db
+            .prepare_cached(
+                "SELECT key, epoch, control, agreement, numbers, head, floor, members_max, oldest_at, bytes
+                 FROM rooms WHERE room = ?1 AND parent = 0",
+            )?
+            .query_row([place.id.as_bytes()], |row| room_row(row, place.id, Kind::Room))
+            .optional();
+    };
+    // The numbers are those of the parent, of which a lane has the retention.
     db.prepare_cached(
-        "SELECT key, epoch, control, agreement, numbers, head, floor, members_max, oldest_at, bytes
-         FROM rooms WHERE room = ?1",
+        "SELECT key, epoch, control, agreement, (SELECT numbers FROM rooms p WHERE p.key = r.parent),
+           head, floor, members_max, oldest_at, bytes, closed_at
+         FROM rooms r WHERE key = ?1 AND room = ?2 AND parent > 0",
     )?
-    .query_row([id.as_bytes()], |row| {
-        let numbers = codec::decode(row.get_ref(4)?.as_blob()?).map_err(|_| damaged(4))?;
-        let room = RoomRow {
-            id: *id,
-            epoch: Epoch(uint(row.get(1)?)),
-            control: uint(row.get(2)?),
-            agreement: Commitment(bytes(row, 3)?),
-            numbers,
-            head: Seq(uint(row.get(5)?)),
-            floor: Seq(uint(row.get(6)?)),
-            members_max: row.get(7)?,
-            oldest_at: Millis(uint(row.get(8)?)),
-            bytes: uint(row.get(9)?),
-            added: 0,
-        };
-        Ok((row.get(0)?, room))
+    .query_row(params![key, place.id.as_bytes()], |row| {
+        let kind = if row.get::<_, i64>(10)? == 0 { Kind::Lane } else { Kind::ClosedLane };
+        let (key, mut lane) = room_row(row, place.id, kind)?;
+        let retention_seconds = lane.numbers.retention_seconds;
+        lane.numbers = RoomNumbers { retention_seconds, ..RoomNumbers::default() };
+        Ok((key, lane))
     })
     .optional()
+}
+
+fn room_row(row: &Row<'_>, id: RoomId, kind: Kind) -> rusqlite::Result<(i64, RoomRow)> {
+    let numbers = codec::decode(row.get_ref(4)?.as_blob()?).map_err(|_| damaged(4))?;
+    let room = RoomRow {
+        id,
+        kind,
+        epoch: Epoch(uint(row.get(1)?)),
+        control: uint(row.get(2)?),
+        agreement: Commitment(bytes(row, 3)?),
+        numbers,
+        head: Seq(uint(row.get(5)?)),
+        floor: Seq(uint(row.get(6)?)),
+        members_max: row.get(7)?,
+        oldest_at: Millis(uint(row.get(8)?)),
+        bytes: uint(row.get(9)?),
+        added: 0,
+    };
+    Ok((row.get(0)?, room))
 }
 
 /// Saves the columns that plain posts change.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, config::DbConfig};
 use crate::store::OpenError;
 
 /// Version of the tables; kept in `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 3;
+pub(crate) const SCHEMA_VERSION: i64 = 4;
 
 /// Milliseconds for which a statement waits for another process (`hearthd grant`, `hearthd backup`).
 const BUSY_MILLIS: u64 = 5_000;
@@ -24,6 +24,10 @@ const BUSY_MILLIS: u64 = 5_000;
 /// - `posts` counts in quarters of an hour, and only in rooms with a budget; `members.last_post_at` is written
 ///   only in rooms with slow mode, `members.full_at` only for members who send fast (see `quota`), `members.marked_at` only
 ///   for members who retract; the last two are reset once they have no effect.
+/// - `rooms` holds lanes, too: `parent` is the number of the room to which one belongs, 0 for a room, and the negative of the
+///   row's own number for a deleted lane, whose rows retention deletes step by step. `closed_at` is 0 while a
+///   lane is open. No column says whose a lane is.
+/// - `notes` has an addressee and no sender; `boxes.bytes` counts what waits for a key, by triggers.
 /// - `rooms.bytes` counts the bytes that the room keeps. Submissions add to it; triggers do the rest, so that no deletion can
 ///   be forgotten. 128 is [`hearth_rules::quota::ROW_BYTES`], 40 is [`SEQ_BITS`].
 const TABLES: &str = "
@@ -34,10 +38,15 @@ CREATE TABLE grants(
   hash BLOB PRIMARY KEY, rooms_left INTEGER NOT NULL, members_max INTEGER NOT NULL, expires INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE rooms(
-  key INTEGER PRIMARY KEY AUTOINCREMENT, room BLOB NOT NULL UNIQUE, epoch INTEGER NOT NULL, control INTEGER NOT NULL,
+  key INTEGER PRIMARY KEY AUTOINCREMENT, room BLOB NOT NULL, epoch INTEGER NOT NULL, control INTEGER NOT NULL,
   agreement BLOB NOT NULL, numbers BLOB NOT NULL, head INTEGER NOT NULL, floor INTEGER NOT NULL,
-  members_max INTEGER NOT NULL, oldest_at INTEGER NOT NULL, bytes INTEGER NOT NULL DEFAULT 0
+  members_max INTEGER NOT NULL, oldest_at INTEGER NOT NULL, bytes INTEGER NOT NULL DEFAULT 0,
+  parent INTEGER NOT NULL DEFAULT 0, closed_at INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE UNIQUE INDEX rooms_by_id ON rooms(room) WHERE parent = 0;
+CREATE UNIQUE INDEX open_lanes ON rooms(parent, room) WHERE parent > 0 AND closed_at = 0;
+CREATE INDEX lanes_by_parent ON rooms(parent, room, closed_at) WHERE parent > 0;
+CREATE INDEX lanes_by_id ON rooms(room) WHERE parent > 0;
 CREATE TABLE members(
   room INTEGER NOT NULL, member BLOB NOT NULL, role INTEGER NOT NULL, state INTEGER NOT NULL,
   joined INTEGER NOT NULL, gone INTEGER NOT NULL, gone_at INTEGER NOT NULL, timeout_until INTEGER NOT NULL,
@@ -70,6 +79,23 @@ CREATE TABLE acts(
 CREATE TABLE blobs(
   room INTEGER NOT NULL, blob BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(room, blob)
 ) STRICT;
+CREATE TABLE notes(
+  key INTEGER PRIMARY KEY, room INTEGER NOT NULL, member BLOB NOT NULL, note BLOB NOT NULL, at INTEGER NOT NULL,
+  sealed BLOB NOT NULL, UNIQUE(room, member, note)
+) STRICT;
+CREATE INDEX notes_by_time ON notes(at);
+CREATE INDEX notes_by_box ON notes(room, member);
+CREATE TABLE boxes(
+  room INTEGER NOT NULL, member BLOB NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY(room, member)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER note_taken AFTER INSERT ON notes BEGIN
+  INSERT INTO boxes VALUES (new.room, new.member, 128 + length(new.sealed))
+  ON CONFLICT(room, member) DO UPDATE SET bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER note_gone AFTER DELETE ON notes BEGIN
+  UPDATE boxes SET bytes = bytes - 128 - length(old.sealed) WHERE room = old.room AND member = old.member;
+  DELETE FROM boxes WHERE room = old.room AND member = old.member AND bytes <= 0;
+END;
 CREATE TRIGGER entry_gone AFTER DELETE ON entries BEGIN
   UPDATE rooms SET bytes = max(0, bytes - 128 - coalesce(length(old.payload), 0)) WHERE key = old.key >> 40;
 END;
@@ -195,7 +221,7 @@ fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
     // log themselves, see `checkpoint`; otherwise it waits for the next start.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MILLIS))?;
-    connection.set_prepared_statement_cache_capacity(96);
+    connection.set_prepared_statement_cache_capacity(128);
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // A damaged or hostile file must not run code.
     connection.pragma_update(None, "trusted_schema", "OFF")?;
@@ -259,9 +285,9 @@ mod tests {
     fn other_schemas_and_files_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let newer = dir.path().join("newer.db");
-        open_writer(&newer).unwrap().pragma_update(None, "user_version", 4).unwrap();
-        assert!(matches!(open_writer(&newer), Err(OpenError::Schema { found: 4 })));
-        for version in [1, 2] {
+        open_writer(&newer).unwrap().pragma_update(None, "user_version", 5).unwrap();
+        assert!(matches!(open_writer(&newer), Err(OpenError::Schema { found: 5 })));
+        for version in [1, 2, 3] {
             let older = dir.path().join(format!("{version}.db"));
             open_writer(&older).unwrap().pragma_update(None, "user_version", version).unwrap();
             let refused = open_writer(&older).unwrap_err();

@@ -28,7 +28,7 @@ pub(crate) fn submit(
     proof: &Proved,
     submission: Submission,
 ) -> Result<Submitted, Fault> {
-    let Some((key, row)) = rows::room(batch.db, proof.room())? else {
+    let Some((key, row)) = rows::room(batch.db, proof.place())? else {
         return Err(RejectCode::NotMember.into());
     };
     let print = Print::of(batch.secrets, proof.room(), proof.member(), &submission);
@@ -57,7 +57,7 @@ pub(crate) fn submit(
     load::needed(batch.db, key, &mut room, &needs)?;
     let accepted = batch.decide(now, |context| submit::apply(&mut room, context, checked))?;
     let entry = save::submission(batch.db, key, &mut room, &print)?;
-    batch.publish(&mut room, entry);
+    batch.publish(proof.place(), &mut room, entry);
     Ok(Submitted::Accepted(accepted))
 }
 

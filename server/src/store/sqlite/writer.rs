@@ -151,8 +151,8 @@ impl Writer {
         match watched {
             Ok((connection, life)) => {
                 self.memory.mark.resume(life);
-                self.registry.resynchronise(|room| {
-                    rows::room(&connection, room).ok().flatten().map(|(_, row)| row.head)
+                self.registry.resynchronise(|place| {
+                    rows::room(&connection, place).ok().flatten().map(|(_, row)| row.head)
                 });
                 self.connection = Some(connection);
                 self.missed = false;

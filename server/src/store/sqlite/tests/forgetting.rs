@@ -22,7 +22,7 @@ fn retention_deletes_entries_ids_and_bytes() {
     assert!(!bench.holds(canary));
     let position = read::position(&bench.db, &bench.founder).unwrap();
     assert_eq!((position.floor, position.head), (Seq(1_200), Seq(1_201)));
-    let batch = read::entries(&bench.db, &ROOM, Seq(0), Seq(1_201)).unwrap();
+    let batch = read::entries(&bench.db, &ROOM.into(), Seq(0), Seq(1_201)).unwrap();
     assert_eq!(batch.last(), Some(Seq(1_201)));
     // The seq continues after all entries were deleted.
     bench.forget(START + 30 * DAY);
@@ -107,7 +107,7 @@ fn commits_are_kept_for_a_year() {
     }
     bench.forget(START + 8 * DAY);
     let part = |bench: &Bench, after, upto| {
-        let batch = read::entries(&bench.db, &ROOM, Seq(after), Seq(upto)).unwrap();
+        let batch = read::entries(&bench.db, &ROOM.into(), Seq(after), Seq(upto)).unwrap();
         assert_eq!(batch.last(), Some(Seq(upto)));
         let frame = codec::decode_server(&batch.into_frame(&ROOM, Seq(9))).unwrap();
         let ServerFrame::Entries { entries, .. } = frame else { panic!("{frame:?}") };

@@ -1,7 +1,9 @@
 //! A bench that runs verbs of the store with a clock that the tests set.
 
 mod forgetting;
+mod lanes;
 mod membership;
+mod notes;
 mod quotas;
 mod transactions;
 mod verbs;

@@ -395,6 +395,6 @@ fn invite_works_for_one_room() {
     for (room, who, is_in) in
         [(ROOM, &FOUNDER, true), (other, &FOUNDER, false), (other, host.member(), true)]
     {
-        assert_eq!(admission::standing(&bench.db, &room, who).is_ok(), is_in);
+        assert_eq!(admission::standing(&bench.db, &room.into(), who).is_ok(), is_in);
     }
 }
