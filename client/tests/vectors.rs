@@ -356,6 +356,7 @@ fn founding() -> Founding {
         local_name: "evening".into(),
         suite: Suite::X25519,
         numbers: RoomNumbers::default(),
+        lanes: false,
     }
 }
 

@@ -604,6 +604,11 @@ impl Group {
         }
     }
 
+    /// Deletes the group's state; key packages stay.
+    pub(crate) fn delete(mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        self.inner.delete(provider.storage()).map_err(|_| MlsError::State)
+    }
+
     /// Merges a commit that passed the gate.
     pub(crate) fn merge(
         &mut self,

@@ -370,6 +370,17 @@ fn check_acknowledgement(
     judged.map_err(LaneRefusal::NotAcknowledged)
 }
 
+/// Judges the leaf of an offer as the gate judges it in a commit with this policy.
+pub(super) fn check_offer(
+    lane: RoomId,
+    leaf: &LaneLeaf,
+    policy: &LanePolicy,
+    parent: Parent<'_>,
+) -> Result<(), LaneRefusal> {
+    check_seat(lane, leaf, policy)?;
+    check_acknowledgement(leaf, policy, parent)
+}
+
 fn check_count(leaves: &[&LaneLeaf]) -> Result<(), LaneRefusal> {
     let mut members: Vec<MemberKey> = leaves.iter().map(|leaf| leaf.seat.member).collect();
     members.sort_unstable();

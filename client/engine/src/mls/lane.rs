@@ -2,11 +2,13 @@
 
 use ed25519_dalek::SigningKey;
 use hearth_protocol::codec;
+use openmls_traits::{OpenMlsProvider as _, storage::StorageProvider as _};
+use tls_codec::Deserialize as _;
 
 use super::{
     ACKNOWLEDGEMENT_EXTENSION, Acknowledgement, BasicCredential, Committed, CredentialWithKey,
-    Extension, Extensions, Group, GroupContext, LeafError, LeafNode, MemberKey, MlsError, Opened,
-    PolicyError, Provider, Refusal, RoomId, Shape, StagedCommit, Suite, UnknownExtension,
+    Extension, Extensions, Group, GroupContext, KeyPackageIn, LeafError, LeafNode, MemberKey, MlsError, Opened,
+    PolicyError, ProtocolVersion, Provider, Refusal, RoomId, Shape, StagedCommit, Suite, UnknownExtension,
     acknowledgement_of, check_keys, context_with, has_extensions, identity_of, is_shaped,
     key_package_with,
 };
@@ -209,6 +211,16 @@ pub(crate) fn key_package(
 ) -> Result<Vec<u8>, MlsError> {
     let who = (identity.key, identity.credential());
     key_package_with(provider, (suite, &LANE), who, identity.extensions()?)
+}
+
+/// Deletes the private keys of a key package.
+pub(crate) fn forget_package(provider: &Provider<'_>, package: &[u8]) -> Result<(), MlsError> {
+    let package = KeyPackageIn::tls_deserialize_exact(package).map_err(|_| MlsError::State)?;
+    let package = package
+        .validate(provider.crypto(), ProtocolVersion::Mls10)
+        .map_err(|_| MlsError::State)?;
+    let reference = package.hash_ref(provider.crypto()).map_err(|_| MlsError::State)?;
+    provider.storage().delete_key_package(&reference).map_err(|_| MlsError::State)
 }
 
 fn policy_of(extensions: &Extensions<GroupContext>) -> Result<LanePolicy, PolicyError> {

@@ -258,7 +258,7 @@ impl Group {
         info.unwrap().tls_serialize_detached().unwrap()
     }
 
-    fn indices(&self, members: &[MemberKey]) -> Vec<openmls::prelude::LeafNodeIndex> {
+    fn indices(&self, members: &[MemberKey]) -> Vec<LeafNodeIndex> {
         let leaves = self.inner.public_group().treesync().full_leaves();
         leaves
             .filter(|(_, leaf)| leaf_key(leaf).is_ok_and(|key| members.contains(&key)))

@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Room<'_> {
-    pub(super) fn take_application(
+    pub(crate) fn take_application(
         &mut self,
         row: &mut Row,
         sender: MemberKey,
@@ -45,7 +45,12 @@ impl Room<'_> {
         self.remember_message(row, sender, &head.id)?;
         row.id = Some(head.id);
         self.check_counter(row, sender, head.counter)?;
-        self.check_seen(row, sender, head.seen.as_ref())?;
+        if self.may_sit(&sender)? {
+            self.check_seen(row, sender, head.seen.as_ref())?;
+        } else {
+            // What they saw of the log proves nothing: they were taken from it.
+            row.notices.push(Notice::NoSeat);
+        }
         match (body, later) {
             (Some(body), _) => self.take_body(row, sender, body),
             (None, Some(kind)) => self.take_later(row, kind),
@@ -115,6 +120,10 @@ impl Room<'_> {
     }
 
     pub(super) fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
+        if self.state.lane.is_some() && !is_of_lanes(&body) {
+            row.notices.push(Notice::Unreadable);
+            return Ok(());
+        }
         match body {
             Body::Text(text) => {
                 self.heard = Some(What::Words(None));
@@ -314,6 +323,11 @@ impl Room<'_> {
         }
         Ok(false)
     }
+}
+
+/// Whether a message belongs in a lane, too.
+const fn is_of_lanes(body: &Body) -> bool {
+    matches!(body, Body::Text(_) | Body::Say { .. } | Body::Retract { .. })
 }
 
 /// Names the record of the unknown kinds of messages that the member was told of.

@@ -5,6 +5,7 @@ use hearth_protocol::{MemberKey, Millis, Role, invite};
 use super::{ADMITTED, Result, message::counter_name, notes::time_out_name, return_name};
 use crate::{
     content::Body,
+    error::EngineError,
     floor::What,
     policy::{Act, Applied, Leaf, RoomPolicy},
     room::{Room, read, write},
@@ -22,6 +23,12 @@ impl Room<'_> {
     ) -> Result<()> {
         let record = &policy.record;
         self.save_record(record)?;
+        if policy.desk.is_some() {
+            // The group knows it even if this profile has just gone out.
+            let after = self.group.as_mut().map(|group| group.roster()).transpose();
+            let after = after.map_err(|error| EngineError::Refused(error.into()))?;
+            self.note_roll(policy, &after.unwrap_or_default())?;
+        }
         let name_of = |member: &MemberKey| {
             roster.iter().find(|l| l.member == *member).map(|l| l.name.clone()).unwrap_or_default()
         };

@@ -157,6 +157,7 @@ pub(super) fn found(name: &str, suite: Suite) -> TestRoom {
         local_name: "room".into(),
         suite,
         numbers: hearth_protocol::RoomNumbers::default(),
+        lanes: false,
     };
     let mut room = Room::found(&profile.store, &profile.crypto, &grant, founding, NOW).unwrap();
     room.opened().unwrap();
