@@ -416,7 +416,11 @@ fn own_companion() -> Result<OwnCompanion> {
     Ok(OwnCompanion { salt: random()?, number: 1, seed: random_secret()? })
 }
 
-pub(super) fn blank_state(address: &RelayAddress, room: RoomId, key: Secret32) -> Result<RoomState> {
+pub(super) fn blank_state(
+    address: &RelayAddress,
+    room: RoomId,
+    key: Secret32,
+) -> Result<RoomState> {
     Ok(RoomState {
         format: 2,
         local_name: String::new(),

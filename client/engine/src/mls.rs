@@ -14,11 +14,11 @@ use openmls::group::{GroupContext, ProposalValidationError, ValidationError};
 use openmls::prelude::{
     BasicCredential, Capabilities, Ciphersuite, CommitMessageBundle, CredentialType,
     CredentialWithKey, Extension, ExtensionType, Extensions, GroupId, KeyPackage, KeyPackageIn,
-    KeyPackageVerifyError, LeafNode, LeafNodeIndex, LeafNodeParameters, Lifetime, MlsGroup, MlsGroupCreateConfig,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
-    ProcessMessageError, ProcessedMessageContent, Proposal, ProposalOrRefType, ProtocolVersion,
-    RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StageCommitError,
-    StagedCommit, StagedWelcome, UnknownExtension,
+    KeyPackageVerifyError, LeafNode, LeafNodeIndex, LeafNodeParameters, Lifetime, MlsGroup,
+    MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn,
+    PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessMessageError, ProcessedMessageContent, Proposal,
+    ProposalOrRefType, ProtocolVersion, RequiredCapabilitiesExtension, Sender,
+    SenderRatchetConfiguration, StageCommitError, StagedCommit, StagedWelcome, UnknownExtension,
 };
 use openmls::treesync::{
     LeafNodeSource,
@@ -206,20 +206,9 @@ pub(crate) enum Processed {
 
 /// An MLS message after decryption, before any gate has judged it.
 enum Opened {
-    Application {
-        sender: MemberKey,
-        content: Vec<u8>,
-        marked: Option<bool>,
-    },
-    Commit {
-        sender: MemberKey,
-        index: LeafNodeIndex,
-        staged: Box<StagedCommit>,
-    },
-    Refused {
-        committer: MemberKey,
-        refusal: Refusal,
-    },
+    Application { sender: MemberKey, content: Vec<u8>, marked: Option<bool> },
+    Commit { sender: MemberKey, index: LeafNodeIndex, staged: Box<StagedCommit> },
+    Refused { committer: MemberKey, refusal: Refusal },
     Own,
 }
 
@@ -628,11 +617,7 @@ impl Group {
         self.leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
     }
 
-    fn read_package(
-        &self,
-        provider: &Provider<'_>,
-        bytes: &[u8],
-    ) -> Result<KeyPackage, MlsError> {
+    fn read_package(&self, provider: &Provider<'_>, bytes: &[u8]) -> Result<KeyPackage, MlsError> {
         let package = self.validate_key_package(provider, bytes)?;
         let init_key = package.hpke_init_key().as_slice();
         if self.suite().map(Suite::key_bytes) != Some(init_key.len()) || takes_no_secret(init_key) {

@@ -210,7 +210,10 @@ pub enum RuleError {
     #[error("the room is full: it holds {0} members")]
     Full(usize),
     /// A room with lanes has at most so many who moderate.
-    #[error("{} members moderate already, as many as a room with private lines to its moderators allows", lane::BENCH_MAX)]
+    #[error(
+        "{} members moderate already, as many as a room with private lines to its moderators allows",
+        lane::BENCH_MAX
+    )]
     TooManyModerators,
     /// [`ROLES_MAX`] members have a role already.
     #[error("{ROLES_MAX} members have a role of their own already")]

@@ -166,22 +166,31 @@ pub struct LaneState {
     /// My room key in the parent.
     #[n(3)]
     pub member: MemberKey,
-    /// Number of the last lane key that was drawn.
-    #[n(4)]
-    pub drawn: u32,
     /// The seat that I have, or had last.
-    #[n(5)]
+    #[n(4)]
     pub seat: Option<Seat>,
-    /// Offers that may still seat me.
-    #[n(6)]
-    pub offers: Vec<Offered>,
     /// Number of the parent's newest record when I last made keys for my seat.
-    #[n(7)]
+    #[n(5)]
     pub renewed: u64,
 }
 
+/// Keys drawn for a lane. A record of its own, read for each change, so that no copy in memory brings a number back: a key used twice
+/// would be in two groups.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub struct LaneKeys {
+    /// Number of the last lane key that was drawn.
+    #[n(0)]
+    pub drawn: u32,
+    /// Offers that may still seat me.
+    #[n(1)]
+    pub offers: Vec<Offered>,
+    /// When I was last seated.
+    #[n(2)]
+    pub seated: Millis,
+}
+
 /// An offer whose keys this profile still has.
-#[derive(Clone, Encode, Decode)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub struct Offered {
     /// Number of the seat.
     #[n(0)]

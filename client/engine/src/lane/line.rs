@@ -86,9 +86,8 @@ impl<'s> Room<'s> {
     /// See [`EngineError`].
     pub fn lanes(&self) -> Result<Vec<Lane<'s>>> {
         let mut rooms = Room::all_kinds(self.store, self.crypto)?;
-        let mine = |room: &Room<'_>| {
-            room.state.lane.as_ref().is_some_and(|lane| lane.parent == self.no.0)
-        };
+        let mine =
+            |room: &Room<'_>| room.state.lane.as_ref().is_some_and(|lane| lane.parent == self.no.0);
         rooms.retain(mine);
         Ok(rooms.into_iter().map(|room| Lane { room }).collect())
     }
@@ -182,10 +181,12 @@ impl<'s> Room<'s> {
             if lane.me() != self.me() {
                 // An earlier stay's, under another room key. What was read stays.
                 lane.room.leave_group()?;
-                let (me, state) = (self.me(), lane.room.lane_state_mut()?);
-                (state.member, state.drawn, state.seat) = (me, 0, None);
-                state.offers.clear();
+                let state = lane.room.lane_state_mut()?;
+                (state.member, state.seat) = (self.me(), None);
                 lane.room.save_state()?;
+                for kind in [Kind::Mls, Kind::Pending] {
+                    self.store.clear(kind, lane.room.no)?;
+                }
             }
             return Ok(lane);
         }
@@ -199,9 +200,7 @@ impl<'s> Room<'s> {
             parent_id: self.id(),
             owner,
             member: self.me(),
-            drawn: 0,
             seat: None,
-            offers: Vec::new(),
             renewed: 0,
         });
         let room = Room::of_parts(self.store, self.crypto, no, state, Cursor::default());
@@ -292,13 +291,14 @@ impl<'s> Lane<'s> {
     }
 
     /// Draws the next lane key. No key is used twice.
-    fn draw(&mut self) -> Result<u32> {
-        let lane = self.room.lane_state_mut()?;
-        lane.drawn = lane.drawn.checked_add(1).ok_or(EngineError::Random)?;
-        Ok(lane.drawn)
+    fn draw(&self) -> Result<u32> {
+        let mut keys = self.room.lane_keys()?;
+        keys.drawn = keys.drawn.checked_add(1).ok_or(EngineError::Random)?;
+        self.room.save_lane_keys(&keys)?;
+        Ok(keys.drawn)
     }
 
-    fn draw_offer(&mut self, now: Millis) -> Result<Offer> {
+    fn draw_offer(&self, now: Millis) -> Result<Offer> {
         let parent = self.parent()?;
         let number = self.draw()?;
         let acknowledgement = acknowledgement_of(&parent)?;
@@ -310,19 +310,19 @@ impl<'s> Lane<'s> {
         let package = key_package(&provider, parent.suite(), identity)?;
         let (store, no) = (self.room.store, self.room.no);
         write(store, Kind::Pending, no, &offer_name(number), &package_record(&package))?;
-        let offered =
-            Offered { number, acknowledgement: leaf.acknowledgement.to_bytes(), at: now };
-        self.room.lane_state_mut()?.offers.push(offered);
-        while self.room.lane_state()?.offers.len() > OFFERS_MAX {
-            self.forget_offer(0)?;
+        let offered = Offered { number, acknowledgement: leaf.acknowledgement.to_bytes(), at: now };
+        let mut keys = self.room.lane_keys()?;
+        keys.offers.push(offered);
+        while keys.offers.len() > OFFERS_MAX {
+            self.forget_offer(&keys.offers.remove(0))?;
         }
-        self.room.save_state()?;
+        self.room.save_lane_keys(&keys)?;
         Ok(Offer { lane: self.id(), key_package: package })
     }
 
     /// Deletes the keys of an offer.
-    fn forget_offer(&mut self, at: usize) -> Result<()> {
-        let number = self.room.lane_state_mut()?.offers.remove(at).number;
+    fn forget_offer(&self, offer: &Offered) -> Result<()> {
+        let number = offer.number;
         let (store, no) = (self.room.store, self.room.no);
         let package: Option<minicbor::bytes::ByteVec> =
             read(store, Kind::Pending, no, &offer_name(number))?;
@@ -333,7 +333,7 @@ impl<'s> Lane<'s> {
         Ok(())
     }
 
-    /// Deletes the keys of offers that seated nobody, a day after I was seated by another.
+    /// Deletes the keys of the offers that did not seat me, a day after another did.
     ///
     /// # Errors
     /// See [`EngineError`].
@@ -342,11 +342,13 @@ impl<'s> Lane<'s> {
             return Ok(());
         }
         self.change(|lane| {
-            let old = |offer: &Offered| now >= offer.at.plus(OFFERS_MILLIS);
-            while let Some(at) = lane.room.lane_state()?.offers.iter().position(old) {
-                lane.forget_offer(at)?;
-            }
-            lane.room.save_state()
+            let mut keys = lane.room.lane_keys()?;
+            let (offers, seated) = (keys.offers.into_iter(), keys.seated);
+            let (old, kept): (Vec<_>, Vec<_>) =
+                offers.partition(|offer| now >= offer.at.max(seated).plus(OFFERS_MILLIS));
+            old.iter().try_for_each(|offer| lane.forget_offer(offer))?;
+            keys.offers = kept;
+            lane.room.save_lane_keys(&keys)
         })
     }
 
@@ -366,6 +368,7 @@ impl<'s> Lane<'s> {
         };
         let id = self.id();
         self.room.leave_group()?;
+        self.room.begin_lane(Seq(0))?;
         let state = &mut self.room.state;
         state.key = seed;
         state.acknowledgement = leaf.acknowledgement.to_bytes();
@@ -405,7 +408,8 @@ impl<'s> Lane<'s> {
         let parent = self.parent()?;
         let lane = self.room.lane_state()?.clone();
         let mut offered = Vec::new();
-        for offer in &lane.offers {
+        let mut keys = self.room.lane_keys()?;
+        for offer in &keys.offers {
             let acknowledgement = Acknowledgement::parse(&offer.acknowledgement)
                 .map_err(|_| EngineError::DamagedRecord)?;
             offered.push(self.leaf_of(&parent, offer.number, acknowledgement)?.1);
@@ -423,7 +427,7 @@ impl<'s> Lane<'s> {
             let number = view.policy.as_ref().map_or(0, |policy| policy.number);
             let as_of = room.parent_roll()?.as_of(number, lane.owner.as_ref())?;
             let behind = as_of == AsOf::Unknown && number > room.parent_now()?.number;
-            if behind && !room.whole {
+            if behind {
                 return Err(EngineError::LaneWaits(number));
             }
             let expected = ExpectedSeat {
@@ -438,12 +442,13 @@ impl<'s> Lane<'s> {
             room.state.key = lane_key_seed(&parent.key, &room.id(), mine.seat.number);
             room.state.acknowledgement = mine.acknowledgement.to_bytes();
             room.state.standing = Standing::Member;
-            room.state.joined = joined;
             // Due with the next word, because its first keys travelled in an offer.
             room.state.renewed_at = Millis(0);
-            let kept = room.lane_state_mut()?;
-            kept.offers.retain(|offer| offer.number != mine.seat.number);
-            kept.seat = Some(mine.seat);
+            keys.offers.retain(|offer| offer.number != mine.seat.number);
+            keys.seated = now;
+            room.save_lane_keys(&keys)?;
+            room.lane_state_mut()?.seat = Some(mine.seat);
+            room.begin_lane(joined)?;
             let place = room.cursor.place(joined);
             let row = Row {
                 place,
@@ -462,16 +467,8 @@ impl<'s> Lane<'s> {
                 changes: Vec::new(),
                 shows: Vec::new(),
             };
-            room.store.clear(Kind::Seen, room.no)?;
             room.save_row(&row)?;
-            room.cursor = Cursor {
-                seq: joined,
-                stream: room.cursor.stream,
-                breaks: std::mem::take(&mut room.cursor.breaks),
-                own_clock: now,
-                relay_clock: now,
-                ..Cursor::default()
-            };
+            (room.cursor.own_clock, room.cursor.relay_clock) = (now, now);
             room.save_cursor()?;
             room.save_state()
         })
@@ -506,6 +503,14 @@ impl<'s> Lane<'s> {
     /// See [`Room::queue_words`].
     pub fn queue_words(&mut self, words: Words, now: Millis) -> Result<MessageId> {
         self.room.queue_words(words, now)
+    }
+
+    /// Queues the retraction of an own message.
+    ///
+    /// # Errors
+    /// See [`Room::queue_own_retraction`].
+    pub fn retract(&mut self, seq: Seq, now: Millis) -> Result<MessageId> {
+        self.room.queue_own_retraction(seq, now)
     }
 
     /// Returns what goes out next: a commit that waits, then what the sender's rule asks for, then the oldest message.
@@ -655,8 +660,7 @@ impl<'s> Lane<'s> {
         }
         let seat = self.room.lane_state()?.seat.clone().ok_or(EngineError::DamagedRecord)?;
         let key = self.room.signing_key();
-        let identity =
-            LaneIdentity { key: &key, acknowledgement: &acknowledgement, seat: &seat };
+        let identity = LaneIdentity { key: &key, acknowledgement: &acknowledgement, seat: &seat };
         let plan = LanePlan {
             add: seats.iter().map(|(_, offer)| offer.key_package.as_slice()).collect(),
             remove: &remove,

@@ -1,7 +1,9 @@
 //! Records of lanes: the seat in a leaf, the policy in the group context, the offer, and what a lane's id and keys come from.
 
 use ed25519_dalek::SigningKey;
-use hearth_protocol::{Digest, MemberKey, Role, RoomId, Secret32, Signature, codec, handshake, hash};
+use hearth_protocol::{
+    Digest, MemberKey, Role, RoomId, Secret32, Signature, codec, handshake, hash,
+};
 use hearth_text::name;
 use minicbor::{Decode, Encode};
 

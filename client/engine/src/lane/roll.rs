@@ -133,27 +133,28 @@ impl<'s> Roll<'s> {
 
     /// Returns the parent as of a record, with where a lane's owner was.
     pub(crate) fn as_of(&self, number: u64, owner: Option<&MemberKey>) -> Result<AsOf> {
-        let at = owner.map(|owner| self.whereabouts(number, owner)).transpose()?;
-        let at = at.unwrap_or(Whereabouts::In);
+        let last = match owner {
+            Some(owner) => self.stays(owner)?.and_then(|stays| stays.last_by(number)),
+            None => None,
+        };
+        let at = if owner.is_some() { whereabouts(last) } else { Whereabouts::In };
         match (self.record(number)?, self.page_by(number)?) {
             (Some(record), Some(Page { bench, terms, .. })) => {
                 let known = Known { record: record.digest(), bench, terms, owner: at };
                 Ok(AsOf::Known(Box::new(known)))
             }
-            _ if owner == Some(&self.me) && at == Whereabouts::Lapsed => Ok(AsOf::Away),
+            // I was in before, and am back or will be.
+            _ if owner == Some(&self.me) && matches!(last, Some((_, Place::Lapsed))) => {
+                Ok(AsOf::Away)
+            }
             _ => Ok(AsOf::Unknown),
         }
     }
 
-    /// Returns where a member was as of a record. One who was in no tree of this profile's had lapsed before, or they would not own a
-    /// lane that goes on.
+    /// Returns where a member was as of a record.
     pub(crate) fn whereabouts(&self, number: u64, member: &MemberKey) -> Result<Whereabouts> {
         let last = self.stays(member)?.and_then(|stays| stays.last_by(number));
-        Ok(match last {
-            Some((_, Place::In)) => Whereabouts::In,
-            Some((_, Place::Gone)) => Whereabouts::Gone,
-            Some((_, Place::Lapsed)) | None => Whereabouts::Lapsed,
-        })
+        Ok(whereabouts(last))
     }
 
     /// Returns the name and the salt of somebody who is or was in the room.
@@ -271,6 +272,16 @@ impl<'s> Room<'s> {
             }
         }
         Ok(())
+    }
+}
+
+/// Where a member was by their last change. One who was in no tree of this profile's had lapsed before, or they would not own a lane
+/// that goes on.
+const fn whereabouts(last: Option<(u64, Place)>) -> Whereabouts {
+    match last {
+        Some((_, Place::In)) => Whereabouts::In,
+        Some((_, Place::Gone)) => Whereabouts::Gone,
+        Some((_, Place::Lapsed)) | None => Whereabouts::Lapsed,
     }
 }
 

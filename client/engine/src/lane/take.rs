@@ -1,6 +1,6 @@
 //! A lane seen as a room: its seats as a roster, its bench as roles, and what its entries do.
 
-use hearth_protocol::{MemberKey, Millis, Role, RoomNumbers};
+use hearth_protocol::{MemberKey, Millis, Role, RoomNumbers, Seq};
 
 use super::{
     gate::{LaneLeaf, LaneRefusal, LaneView, Parent, Whereabouts, check_lane_commit},
@@ -12,13 +12,16 @@ use crate::{
     error::EngineError,
     mls::{MlsError, lane::LaneOpened},
     policy::{Act, AgreementRef, Leaf, Record, RoleEntry, RoomPolicy},
-    receive::name_row,
-    room::Room,
-    state::{LaneSeats, LaneState, Notice, Row, RowContent, Standing},
-    store::RoomNo,
+    receive::{counter_name, name_row},
+    room::{Room, read, write},
+    state::{Break, Cursor, LaneKeys, LaneSeats, LaneState, Notice, Row, RowContent, Standing},
+    store::{Kind, RoomNo},
 };
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Names the record of the keys drawn for a lane.
+const KEYS: &[u8] = b"keys";
 
 impl<'s> Room<'s> {
     /// Returns what this profile keeps of a lane beside what it keeps of a room.
@@ -28,6 +31,14 @@ impl<'s> Room<'s> {
 
     pub(super) fn lane_state_mut(&mut self) -> Result<&mut LaneState> {
         self.state.lane.as_mut().ok_or(EngineError::NoLanes)
+    }
+
+    pub(crate) fn lane_keys(&self) -> Result<LaneKeys> {
+        Ok(read(self.store, Kind::Pending, self.no, KEYS)?.unwrap_or_default())
+    }
+
+    pub(super) fn save_lane_keys(&self, keys: &LaneKeys) -> Result<()> {
+        write(self.store, Kind::Pending, self.no, KEYS, keys)
     }
 
     /// Returns the roll of a lane's parent.
@@ -174,6 +185,7 @@ impl<'s> Room<'s> {
                 let (provider, group) = self.group()?;
                 group.merge(&provider, *staged)?;
                 name_row(row, &roster, verdict.by);
+                self.count_from_one(&verdict.seated)?;
                 let moved = verdict.policy != policy;
                 if moved || !verdict.seated.is_empty() {
                     row.content =
@@ -212,6 +224,7 @@ impl<'s> Room<'s> {
         let old = |leaf: &&LaneLeaf| leaves.iter().any(|other| other.key == leaf.key);
         let seated: Vec<MemberKey> =
             now_there.iter().filter(|leaf| !old(leaf)).map(|leaf| leaf.seat.member).collect();
+        self.count_from_one(&seated)?;
         row.content = if before == after && seated.is_empty() {
             RowContent::Renewal
         } else {
@@ -225,13 +238,43 @@ impl<'s> Room<'s> {
         self.save_state()
     }
 
+    /// Expects the first message of those who were seated just now.
+    fn count_from_one(&mut self, seated: &[MemberKey]) -> Result<()> {
+        for member in seated {
+            self.forget_member(member)?;
+            write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
+        }
+        Ok(())
+    }
+
+    /// Begins the log of a lane at an entry. If it began anew, after the relay was asked to forget the lane, what was read before stays
+    /// where it is, and what comes now goes behind it.
+    pub(super) fn begin_lane(&mut self, joined: Seq) -> Result<()> {
+        if self.cursor.seq > Seq(0) && joined <= self.cursor.seq {
+            let last = self.store.last(Kind::History, self.no)?.map_or(0, |(place, _)| place);
+            self.cursor.breaks = vec![Break { after: Seq(0), base: last }];
+        }
+        self.cursor = Cursor {
+            seq: joined,
+            stream: self.cursor.stream,
+            breaks: std::mem::take(&mut self.cursor.breaks),
+            ..Cursor::default()
+        };
+        self.state.joined = joined;
+        self.store.clear(Kind::Seen, self.no)?;
+        self.recent.get_mut().clear();
+        self.save_cursor()
+    }
+
     /// Drops the keys of a seat that the parent's records took away.
     fn lose_seat(&mut self) -> Result<()> {
         self.state.standing = Standing::Left;
-        // Its keys go with the group's.
-        self.lane_state_mut()?.offers.clear();
         self.save_state()?;
-        self.drop_keys()
+        self.drop_keys()?;
+        // Those of offers went with the group's.
+        let keys = self.lane_keys()?;
+        self.store.clear(Kind::Pending, self.no)?;
+        self.save_lane_keys(&LaneKeys { offers: Vec::new(), ..keys })
     }
 
     /// Drops the group, but not the keys of offers.

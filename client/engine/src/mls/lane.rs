@@ -7,10 +7,10 @@ use tls_codec::Deserialize as _;
 
 use super::{
     ACKNOWLEDGEMENT_EXTENSION, Acknowledgement, BasicCredential, Committed, CredentialWithKey,
-    Extension, Extensions, Group, GroupContext, KeyPackageIn, LeafError, LeafNode, MemberKey, MlsError, Opened,
-    PolicyError, ProtocolVersion, Provider, Refusal, RoomId, Shape, StagedCommit, Suite, UnknownExtension,
-    acknowledgement_of, check_keys, context_with, has_extensions, identity_of, is_shaped,
-    key_package_with,
+    Extension, Extensions, Group, GroupContext, KeyPackageIn, LeafError, LeafNode, MemberKey,
+    MlsError, Opened, PolicyError, ProtocolVersion, Provider, Refusal, RoomId, Shape, StagedCommit,
+    Suite, UnknownExtension, acknowledgement_of, check_keys, context_with, has_extensions,
+    identity_of, is_shaped, key_package_with,
 };
 use crate::lane::{LaneCommitView, LaneLeaf, LanePolicy, LaneWelcomeView, Seat};
 
@@ -216,9 +216,8 @@ pub(crate) fn key_package(
 /// Deletes the private keys of a key package.
 pub(crate) fn forget_package(provider: &Provider<'_>, package: &[u8]) -> Result<(), MlsError> {
     let package = KeyPackageIn::tls_deserialize_exact(package).map_err(|_| MlsError::State)?;
-    let package = package
-        .validate(provider.crypto(), ProtocolVersion::Mls10)
-        .map_err(|_| MlsError::State)?;
+    let package =
+        package.validate(provider.crypto(), ProtocolVersion::Mls10).map_err(|_| MlsError::State)?;
     let reference = package.hash_ref(provider.crypto()).map_err(|_| MlsError::State)?;
     provider.storage().delete_key_package(&reference).map_err(|_| MlsError::State)
 }

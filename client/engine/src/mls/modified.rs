@@ -326,7 +326,8 @@ pub(crate) fn forged_package(
     if forgery.other_order {
         extensions.reverse();
     }
-    let capabilities = if forgery.fewer_capabilities { fewer(suite) } else { capabilities_of(suite, &ROOM) };
+    let capabilities =
+        if forgery.fewer_capabilities { fewer(suite) } else { capabilities_of(suite, &ROOM) };
     let builder = KeyPackage::builder()
         .leaf_node_capabilities(capabilities)
         .leaf_node_extensions(Extensions::from_vec(extensions).unwrap());

@@ -348,6 +348,6 @@ pub(crate) struct IdUse {
 }
 
 /// Names the record of a sender's last message number.
-pub(super) fn counter_name(sender: &MemberKey) -> Vec<u8> {
+pub(crate) fn counter_name(sender: &MemberKey) -> Vec<u8> {
     [b"counter", sender.as_bytes().as_slice()].concat()
 }

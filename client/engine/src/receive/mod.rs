@@ -8,6 +8,8 @@ mod notes;
 mod record;
 mod stream;
 
+pub(crate) use self::message::counter_name;
+
 use hearth_protocol::{Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Seq};
 
 use super::{

@@ -131,7 +131,7 @@ impl Room<'_> {
         write(self.store, Kind::Invite, self.no, id.as_bytes(), &KnownInvite { vouched, ..known })
     }
 
-    pub(super) fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
+    pub(crate) fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
         self.store.delete(Kind::Pending, self.no, member.as_bytes())?;
         self.store.delete(Kind::Seen, self.no, &counter_name(member))?;
         self.forget_fork(member)

@@ -314,10 +314,7 @@ fn bodies_have_exact_bytes() {
             format!("820a83 821828 5820{six} 01 f6"),
         ),
         (Body::Close { ask, ballots: None }, format!("820b81 821828 5820{six}")),
-        (
-            Body::Recap { upto: Seq(7), state: State::default() },
-            "820d82 07 83 f6 80 80".to_owned(),
-        ),
+        (Body::Recap { upto: Seq(7), state: State::default() }, "820d82 07 83 f6 80 80".to_owned()),
         (Body::Duty(Millis(5)), "82181c81 05".to_owned()),
     ] {
         assert_eq!(hex(&body), wanted.replace(' ', ""), "{body:?}");
