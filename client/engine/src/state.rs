@@ -148,7 +148,7 @@ pub struct RoomState {
     pub reply_seed: Option<Secret32>,
     /// What a lane has beside a room; `None` for a room.
     #[n(24)]
-    pub lane: Option<LaneState>,
+    pub lane: Option<Box<LaneState>>,
 }
 
 /// What the profile keeps of a lane beside what it keeps of a room. The key of its [`RoomState`] is the lane key of the seat.

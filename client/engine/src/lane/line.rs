@@ -195,14 +195,14 @@ impl<'s> Room<'s> {
         state.name.clone_from(&self.state.name);
         state.suite = self.state.suite;
         state.acknowledgement.clone_from(&self.state.acknowledgement);
-        state.lane = Some(LaneState {
+        state.lane = Some(Box::new(LaneState {
             parent: self.no.0,
             parent_id: self.id(),
             owner,
             member: self.me(),
             seat: None,
             renewed: 0,
-        });
+        }));
         let room = Room::of_parts(self.store, self.crypto, no, state, Cursor::default());
         room.save_state()?;
         room.save_cursor()?;

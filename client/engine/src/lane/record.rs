@@ -172,3 +172,76 @@ pub fn lane_key_seed(room_key: &Secret32, lane: &RoomId, number: u32) -> Secret3
         &[LABEL, lane.as_bytes(), &number.to_be_bytes()].concat(),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chair(key: u8, role: Role, name: &str) -> Chair {
+        Chair { member: MemberKey([key; 32]), role, name: name.into() }
+    }
+
+    fn policy(bench: Vec<Chair>) -> LanePolicy {
+        LanePolicy {
+            format: 1,
+            parent: RoomId([1; 16]),
+            owner: None,
+            number: 1,
+            record: Digest([2; 32]),
+            bench,
+        }
+    }
+
+    /// Each is a bench that no room has, or other bytes for one that a room may have.
+    #[test]
+    fn malformed_lane_policy_is_refused() {
+        let parse = |policy: &LanePolicy| LanePolicy::parse(&codec::encode(policy));
+        let (fay, cleo) =
+            (chair(1, Role::Facilitator, "Fay"), chair(2, Role::CoFacilitator, "Cleo"));
+        let good = policy(vec![fay.clone(), cleo.clone()]);
+        assert_eq!(parse(&good), Some(good.clone()));
+        let nine = (1..=9).map(|key| chair(key, Role::Facilitator, "Fay")).collect();
+        for bench in [
+            vec![],
+            nine,
+            vec![cleo.clone(), fay.clone()],
+            vec![fay.clone(), fay.clone()],
+            vec![fay.clone(), chair(2, Role::Member, "Ben")],
+            vec![fay.clone(), chair(2, Role::CoFacilitator, "admin")],
+            vec![fay, chair(2, Role::CoFacilitator, " Cleo")],
+        ] {
+            assert_eq!(parse(&policy(bench.clone())), None, "{bench:?}");
+        }
+        assert_eq!(parse(&LanePolicy { format: 2, ..good.clone() }), None);
+        let longer = [codec::encode(&good), vec![0xf6]].concat();
+        assert_eq!(LanePolicy::parse(&longer), None);
+    }
+
+    #[test]
+    fn seat_binds_key_lane_and_number() {
+        let room_key = SigningKey::from_bytes(&[9; 32]);
+        let (key, lane) = (MemberKey([3; 32]), RoomId([4; 16]));
+        let seat = Seat::sign(&room_key, &key, RoomId([1; 16]), lane, 1);
+        assert!(seat.verify(&key));
+        assert!(!seat.verify(&MemberKey([5; 32])));
+        for other in [
+            Seat { lane: RoomId([5; 16]), ..seat.clone() },
+            Seat { parent: RoomId([5; 16]), ..seat.clone() },
+            Seat { number: 2, ..seat.clone() },
+            Seat { member: MemberKey([5; 32]), ..seat.clone() },
+        ] {
+            assert!(!other.verify(&key));
+        }
+        assert_eq!(Seat::parse(&codec::encode(&Seat { number: 0, ..seat.clone() })), None);
+        assert_eq!(Seat::parse(&codec::encode(&Seat { format: 2, ..seat })), None);
+    }
+
+    #[test]
+    fn lane_keys_are_never_alike() {
+        let seed = Secret32::new([9; 32]);
+        let draw = |lane, number| *lane_key_seed(&seed, &RoomId([lane; 16]), number).expose();
+        let all = [draw(1, 1), draw(1, 2), draw(2, 1), draw(2, 2)];
+        let distinct: std::collections::BTreeSet<_> = all.into_iter().collect();
+        assert_eq!(distinct.len(), 4);
+    }
+}

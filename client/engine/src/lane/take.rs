@@ -26,11 +26,11 @@ const KEYS: &[u8] = b"keys";
 impl<'s> Room<'s> {
     /// Returns what this profile keeps of a lane beside what it keeps of a room.
     pub(super) fn lane_state(&self) -> Result<&LaneState> {
-        self.state.lane.as_ref().ok_or(EngineError::NoLanes)
+        self.state.lane.as_deref().ok_or(EngineError::NoLanes)
     }
 
     pub(super) fn lane_state_mut(&mut self) -> Result<&mut LaneState> {
-        self.state.lane.as_mut().ok_or(EngineError::NoLanes)
+        self.state.lane.as_deref_mut().ok_or(EngineError::NoLanes)
     }
 
     pub(crate) fn lane_keys(&self) -> Result<LaneKeys> {

@@ -58,7 +58,7 @@ pub(crate) enum LaneOpened {
     /// An application message, the lane key of its signer and its mark; `None` if it has other authenticated data.
     Application { sender: MemberKey, content: Vec<u8>, marked: Option<bool> },
     /// A commit and its effects.
-    Commit { staged: Box<StagedCommit>, view: LaneCommitView, removes_me: bool },
+    Commit { staged: Box<StagedCommit>, view: Box<LaneCommitView>, removes_me: bool },
     /// A commit that MLS itself refuses, and the lane key of its committer.
     Refused { committer: MemberKey, refusal: Refusal },
     /// A message of our own leaf that this profile has no record of.
@@ -160,7 +160,7 @@ impl Group {
                 LaneOpened::Application { sender, content, marked }
             }
             Opened::Commit { sender, index, staged } => {
-                let view = self.lane_view(sender, index, &staged);
+                let view = Box::new(self.lane_view(sender, index, &staged));
                 let removes_me = staged.self_removed();
                 LaneOpened::Commit { staged, view, removes_me }
             }
