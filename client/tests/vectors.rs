@@ -18,6 +18,7 @@ use hearth_engine::{
     companion::{Companion, NoteKey},
     content::{Body, Envelope, Seen, Window},
     join::{Founding, Joining, open_preview},
+    lane::{Chair, LanePolicy, Offer, Seat, desk_id, lane_id, lane_key_seed},
     mls::Suite,
     note::{Note, Purpose, TimeOut},
     policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene},
@@ -249,6 +250,39 @@ fn records_are_as_documented() {
     ]);
 }
 
+#[test]
+fn records_of_lanes_are_as_documented() {
+    let lane = lane_id(&ROOM, &member(), &[0xef; 16]);
+    let with_desk = RoomPolicy { desk: Some([0xdd; 16].into()), ..policy() };
+    let desk = desk_id(&ROOM, &with_desk).unwrap();
+    assert_eq!(desk_id(&ROOM, &policy()), None);
+    let seed = lane_key_seed(&Secret32::new([9; 32]), &lane, 1);
+    let lane_key = SigningKey::from_bytes(seed.expose());
+    let lane_key = MemberKey(lane_key.verifying_key().to_bytes());
+    let seat = Seat::sign(&key(), &lane_key, ROOM, lane, 1);
+    assert!(seat.verify(&lane_key));
+    let chair = Chair { member: facilitator(), role: Role::Facilitator, name: "Ben".into() };
+    let lane_policy = LanePolicy {
+        format: 1,
+        parent: ROOM,
+        owner: Some(member()),
+        number: 2,
+        record: DIGEST,
+        bench: vec![chair],
+    };
+    assert!(LanePolicy::parse(&codec::encode(&lane_policy)).is_some());
+    check(&[
+        ("lane id", lane.to_hex()),
+        ("lane id of the desk", desk.to_hex()),
+        ("seed of lane key 1", HEXLOWER.encode(seed.expose())),
+        ("lane key 1", lane_key.to_hex()),
+        ("seat", hex(&seat)),
+        ("lane policy", hex(&lane_policy)),
+        ("lane policy of the desk", hex(&LanePolicy { owner: None, ..lane_policy })),
+        ("offer", hex(&Offer { lane, key_package: vec![1, 2, 3] })),
+    ]);
+}
+
 fn check(examples: &[(&str, String)]) {
     let rendered: Vec<String> = examples.iter().map(|(name, value)| render(name, value)).collect();
     let missing = rendered.iter().filter(|text| !PROTOCOL.contains(text.as_str())).count();
@@ -356,6 +390,7 @@ fn founding() -> Founding {
         local_name: "evening".into(),
         suite: Suite::X25519,
         numbers: RoomNumbers::default(),
+        lanes: false,
     }
 }
 

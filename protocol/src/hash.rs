@@ -26,8 +26,13 @@ pub fn labelled(label: &str, parts: &[&[u8]]) -> [u8; 32] {
 
 /// Derives 32 bytes from a secret for one purpose: HKDF-SHA-256 without salt, the label as info.
 pub fn derive(secret: &[u8], label: &str) -> [u8; 32] {
+    derive_with(secret, label.as_bytes())
+}
+
+/// Derives 32 bytes from a secret for one purpose and place: HKDF-SHA-256 without salt. The info begins with a label of one purpose.
+pub fn derive_with(secret: &[u8], info: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
-    match Hkdf::<Sha256>::new(None, secret).expand(label.as_bytes(), &mut out) {
+    match Hkdf::<Sha256>::new(None, secret).expand(info, &mut out) {
         Ok(()) => out,
         // RFC 5869 section 2.3 limits the output to 255 hashes; 32 bytes are one.
         Err(_) => unreachable!("32 bytes are within HKDF's limit"),

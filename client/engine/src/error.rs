@@ -113,6 +113,21 @@ pub enum EngineError {
     /// The outbox is full.
     #[error("{} messages wait to be sent already", super::outbox::OUTBOX_MAX)]
     OutboxFull,
+    /// The room has no lanes.
+    #[error("this room has no private lines to its moderators")]
+    NoLanes,
+    /// A lane follows a record of its room that has not arrived.
+    #[error("this line follows record {0} of its room, which has not arrived yet")]
+    LaneWaits(u64),
+    /// Nothing goes out in a lane before the room's log is read to its end.
+    #[error("the room has entries that this device has not read")]
+    RoomUnread,
+    /// Nobody writes in the lane of a member who is out for good.
+    #[error("its member is no longer in the room")]
+    OwnerGone,
+    /// The lane of a lapsed member follows the room only by a facilitator's commit.
+    #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
+    WaitsForFacilitator,
     /// A commit of ours is still pending.
     #[error("another change of the room is still on its way")]
     Busy,

@@ -9,6 +9,7 @@ use hearth_text::name::Look;
 
 use super::{
     agreement::Acknowledgement,
+    lane::LaneRefusal,
     policy::{Act, Applied, Leaf, RoomPolicy, RuleError, Scene},
 };
 
@@ -55,6 +56,9 @@ pub enum LeafError {
     /// The companion of the acknowledgement is missing, malformed, or its note key keeps no secret.
     #[error("the leaf's companion is missing or malformed")]
     Companion,
+    /// The seat in a lane is missing or malformed.
+    #[error("the leaf has no seat in a lane")]
+    Seat,
     /// It has other extensions or capabilities than ours.
     #[error("the leaf has extensions that do not belong there")]
     Extensions,
@@ -113,6 +117,9 @@ pub enum Refusal {
     /// The Welcome is for another room or agreement than the invite's.
     #[error("the Welcome is for another room or agreement")]
     OtherRoom,
+    /// By a rule of lanes.
+    #[error(transparent)]
+    Lane(#[from] LaneRefusal),
 }
 
 /// Meaning of a commit that passed.

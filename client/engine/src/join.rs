@@ -5,6 +5,7 @@ use hearth_protocol::{
     frame::AckTriple,
     handshake,
     invite::{self, Grant, Invite, RelayAddress, Transport},
+    limits::PADDING_BUCKETS,
     seal::{self, Purpose},
 };
 
@@ -42,7 +43,13 @@ pub struct Founding {
     pub suite: Suite,
     /// Numbers that the relay enforces from the start.
     pub numbers: RoomNumbers,
+    /// Whether each member has a private line to the moderators. Such a room has at most [`crate::lane::MEMBERS_MAX`] members and
+    /// [`crate::lane::BENCH_MAX`] moderators.
+    pub lanes: bool,
 }
+
+/// Bytes of a knock's content at most, because the next bucket is more than the relay takes.
+const KNOCK_CONTENT_BYTES_MAX: usize = PADDING_BUCKETS[3] - 4;
 
 /// Contents of a knock for the relay.
 #[derive(Clone, Debug)]
@@ -122,20 +129,25 @@ impl<'s> Room<'s> {
             let mut room = Room::of_parts(store, crypto, no, state, Cursor::default());
             let ack = room.sign_first(&agreement, &[founder], now, Vec::new())?;
             room.state.acknowledgement = ack.to_bytes();
-            let policy = RoomPolicy::found(
+            let mut policy = RoomPolicy::found(
                 founding.title,
                 AgreementRef::from(&agreement),
                 founder,
                 now,
                 founding.numbers,
             );
+            if founding.lanes {
+                policy.desk = Some(random()?.into());
+            }
             let key = room.signing_key();
             let companion = room.companion()?;
             let me = identity(&room.state, &key, &ack, &companion);
             let provider = room.provider();
             room.group = Some(Group::found(&provider, founding.suite, id, me, &policy)?);
+            let room_roster = room.roster()?;
             room.save_agreement(&agreement)?;
             room.save_record(&policy.record)?;
+            room.note_roll(&policy, &room_roster)?;
             room.save_state()?;
             room.save_cursor()?;
             Ok(room)
@@ -154,13 +166,15 @@ impl<'s> Room<'s> {
         founding: &Founding,
     ) -> Result<Option<Self>> {
         let begun = Standing::Opening(opening(grant));
-        for room in Self::all(store, crypto)? {
+        for mut room in Self::all(store, crypto)? {
             let state = &room.state;
             let same = state.standing == begun
                 && state.title == founding.title
                 && state.name == founding.name
                 && state.suite == founding.suite.number();
-            let agreement = if same { room.agreement(&state.agreement)? } else { None };
+            let same = same && room.policy()?.desk.is_some() == founding.lanes;
+            let id = room.state.agreement;
+            let agreement = if same { room.agreement(&id)? } else { None };
             if agreement.is_some_and(|agreement| {
                 agreement.text == founding.agreement && agreement.language == founding.language
             }) {
@@ -195,8 +209,10 @@ impl<'s> Room<'s> {
     ) -> Result<(Self, KnockRequest)> {
         let old = Self::all(store, crypto)?.into_iter().find(|r| r.id() == link.room);
         store.transaction(|_| {
+            let mut returns = false;
             let mut room = match old {
                 Some(mut room) => {
+                    returns = room.state.standing == Standing::Lapsed;
                     if room.state.standing == Standing::Member {
                         let whole = room.cursor.split.is_none() && !room.cursor.said_gone;
                         if whole && !room.is_left_behind()? {
@@ -243,7 +259,13 @@ impl<'s> Room<'s> {
             let (_, reply_key) = pair.ok_or(EngineError::Random)?;
             room.state.reply_seed = Some(reply_seed);
             let name = room.state.name.clone();
-            let body = KnockBody { name, key_package, offer: None, reply_key };
+            room.save_state()?;
+            let offer = if returns { None } else { Some(room.own_offer(now)?) };
+            let mut body = KnockBody { name, key_package, offer, reply_key };
+            if codec::encode(&body).len() > KNOCK_CONTENT_BYTES_MAX {
+                // The lane is opened without the knocker then, who offers once they are in.
+                body.offer = None;
+            }
             let body = seal::seal(
                 &invite::knock_key(&link.secret),
                 random()?,
@@ -324,6 +346,9 @@ impl<'s> Room<'s> {
             room.floor = None;
             room.begin_accord()?;
             room.take_record(&mut row, &policy, &roster)?;
+            if policy.desk.is_none() {
+                room.drop_lanes()?;
+            }
             room.save_row(&row)?;
             room.cursor = Cursor {
                 seq: joined,
@@ -391,7 +416,11 @@ fn own_companion() -> Result<OwnCompanion> {
     Ok(OwnCompanion { salt: random()?, number: 1, seed: random_secret()? })
 }
 
-fn blank_state(address: &RelayAddress, room: RoomId, key: Secret32) -> Result<RoomState> {
+pub(super) fn blank_state(
+    address: &RelayAddress,
+    room: RoomId,
+    key: Secret32,
+) -> Result<RoomState> {
     Ok(RoomState {
         format: 2,
         local_name: String::new(),
@@ -417,5 +446,6 @@ fn blank_state(address: &RelayAddress, room: RoomId, key: Secret32) -> Result<Ro
         joined: Seq(0),
         admissions: Vec::new(),
         reply_seed: None,
+        lane: None,
     })
 }

@@ -17,6 +17,7 @@ pub mod floor;
 pub mod fuzzing;
 pub mod gate;
 pub mod join;
+pub mod lane;
 #[cfg(any(test, feature = "testing"))]
 pub mod lawless;
 mod laws;

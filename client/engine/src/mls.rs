@@ -14,11 +14,11 @@ use openmls::group::{GroupContext, ProposalValidationError, ValidationError};
 use openmls::prelude::{
     BasicCredential, Capabilities, Ciphersuite, CommitMessageBundle, CredentialType,
     CredentialWithKey, Extension, ExtensionType, Extensions, GroupId, KeyPackage, KeyPackageIn,
-    KeyPackageVerifyError, LeafNode, LeafNodeParameters, Lifetime, MlsGroup, MlsGroupCreateConfig,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
-    ProcessMessageError, ProcessedMessageContent, Proposal, ProposalOrRefType, ProtocolVersion,
-    RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StageCommitError,
-    StagedCommit, StagedWelcome, UnknownExtension,
+    KeyPackageVerifyError, LeafNode, LeafNodeIndex, LeafNodeParameters, Lifetime, MlsGroup,
+    MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn,
+    PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessMessageError, ProcessedMessageContent, Proposal,
+    ProposalOrRefType, ProtocolVersion, RequiredCapabilitiesExtension, Sender,
+    SenderRatchetConfiguration, StageCommitError, StagedCommit, StagedWelcome, UnknownExtension,
 };
 use openmls::treesync::{
     LeafNodeSource,
@@ -42,6 +42,7 @@ use super::{
 
 #[cfg(feature = "testing")]
 pub(crate) mod fuzzing;
+pub(crate) mod lane;
 #[cfg(test)]
 pub(crate) mod modified;
 
@@ -51,6 +52,19 @@ const POLICY_EXTENSION: u16 = 0xff01;
 const ACKNOWLEDGEMENT_EXTENSION: u16 = 0xff02;
 /// Leaf node extension that holds the [`Companion`] (private use).
 const COMPANION_EXTENSION: u16 = 0xff03;
+/// Numbers of the extensions by which one kind of group is told from another.
+struct Shape {
+    /// Extensions that every leaf must know, in this order.
+    required: [u16; 3],
+    /// Group context extension beside the required capabilities.
+    context: u16,
+}
+
+const ROOM: Shape = Shape {
+    required: [POLICY_EXTENSION, ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION],
+    context: POLICY_EXTENSION,
+};
+
 /// Messages of one sender that may arrive out of order, and messages that may be skipped.
 const OUT_OF_ORDER: u32 = 64;
 const FORWARD_DISTANCE: u32 = 2_000;
@@ -190,6 +204,24 @@ pub(crate) enum Processed {
     Own,
 }
 
+/// An MLS message after decryption, before any gate has judged it.
+enum Opened {
+    Application { sender: MemberKey, content: Vec<u8>, marked: Option<bool> },
+    Commit { sender: MemberKey, index: LeafNodeIndex, staged: Box<StagedCommit> },
+    Refused { committer: MemberKey, refusal: Refusal },
+    Own,
+}
+
+/// A staged commit's effects, with its leaves as one kind of group reads them.
+struct Effects<L> {
+    added: Vec<Result<L, LeafError>>,
+    removed: Vec<MemberKey>,
+    context_proposed: bool,
+    context_changed_otherwise: bool,
+    foreign_proposals: bool,
+    path: Option<Result<L, LeafError>>,
+}
+
 /// Contents of a commit of ours.
 #[derive(Default)]
 pub(crate) struct CommitPlan<'a> {
@@ -220,6 +252,21 @@ impl Group {
         identity: Identity<'_>,
         policy: &RoomPolicy,
     ) -> Result<Self, MlsError> {
+        let leaf = leaf_extensions(identity.acknowledgement, identity.companion)?;
+        let context = context_extensions(policy)?;
+        let who = (identity.key, identity.credential());
+        Self::found_with(provider, (suite, &ROOM), room, who, leaf, context)
+    }
+
+    /// Founds a group of either kind.
+    fn found_with(
+        provider: &Provider<'_>,
+        (suite, shape): (Suite, &Shape),
+        id: RoomId,
+        (key, credential): (&SigningKey, CredentialWithKey),
+        leaf: Extensions<LeafNode>,
+        context: Extensions<GroupContext>,
+    ) -> Result<Self, MlsError> {
         check_system_clock()?;
         let config = MlsGroupCreateConfig::builder()
             .lifetime(lifetime())
@@ -229,22 +276,15 @@ impl Group {
             .use_ratchet_tree_extension(true)
             .max_past_epochs(0)
             .sender_ratchet_configuration(ratchet_configuration())
-            .capabilities(capabilities(suite))
-            .with_leaf_node_extensions(leaf_extensions(
-                identity.acknowledgement,
-                identity.companion,
-            )?)
+            .capabilities(capabilities_of(suite, shape))
+            .with_leaf_node_extensions(leaf)
             .map_err(|_| MlsError::State)?
-            .with_group_context_extensions(context_extensions(policy)?)
+            .with_group_context_extensions(context)
             .build();
-        let inner = MlsGroup::new_with_group_id(
-            provider,
-            &LeafSigner(identity.key),
-            &config,
-            GroupId::from_slice(room.as_bytes()),
-            identity.credential(),
-        )
-        .map_err(|_| MlsError::State)?;
+        let id = GroupId::from_slice(id.as_bytes());
+        let inner =
+            MlsGroup::new_with_group_id(provider, &LeafSigner(key), &config, id, credential)
+                .map_err(|_| MlsError::State)?;
         Ok(Self::of(inner))
     }
 
@@ -263,6 +303,23 @@ impl Group {
         welcome: &[u8],
         expected: Expected<'_>,
     ) -> Result<(Self, RoomPolicy, Vec<Leaf>), MlsError> {
+        let (signer, group) = Self::enter(provider, welcome)?;
+        let view = WelcomeView {
+            room: RoomId::from_slice(group.inner.group_id().as_slice()),
+            signer,
+            policy: if is_shaped(group.inner.extensions(), &ROOM) {
+                group.policy()
+            } else {
+                Err(PolicyError)
+            },
+            roster: group.leaves().map(|leaf| group.leaf_view(leaf)).collect(),
+        };
+        let (policy, roster) = provider.crypto().laws().check_welcome(view, expected)?;
+        Ok((group, policy, roster))
+    }
+
+    /// Joins a group of either kind without judging it; returns the Welcome's signer. Must run in a transaction, as [`Self::join`].
+    fn enter(provider: &Provider<'_>, welcome: &[u8]) -> Result<(MemberKey, Self), MlsError> {
         let message =
             MlsMessageIn::tls_deserialize_exact(welcome).map_err(|_| MlsError::Invalid)?;
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
@@ -278,19 +335,7 @@ impl Group {
         let signer = staged.welcome_sender().map_err(|_| MlsError::Invalid)?;
         let signer = leaf_key(signer).map_err(Refusal::from)?;
         let inner = staged.into_group(provider).map_err(|_| MlsError::Invalid)?;
-        let group = Self::of(inner);
-        let view = WelcomeView {
-            room: RoomId::from_slice(group.inner.group_id().as_slice()),
-            signer,
-            policy: if is_ours(group.inner.extensions()) {
-                group.policy()
-            } else {
-                Err(PolicyError)
-            },
-            roster: group.leaves().map(|leaf| group.leaf_view(leaf)).collect(),
-        };
-        let (policy, roster) = provider.crypto().laws().check_welcome(view, expected)?;
-        Ok((group, policy, roster))
+        Ok((signer, Self::of(inner)))
     }
 
     /// Returns the epoch.
@@ -385,37 +430,50 @@ impl Group {
         plan: &CommitPlan<'_>,
     ) -> Result<Committed, MlsError> {
         let add = plan.add.map(|bytes| self.validate_key_package(provider, bytes)).transpose()?;
+        let acknowledgement = plan.acknowledgement.unwrap_or(identity.acknowledgement);
+        let leaf = leaf_extensions(acknowledgement, identity.companion)?;
+        let context = plan.policy.map(context_extensions).transpose()?;
+        let adds = add.into_iter().collect();
+        self.commit_with(provider, identity.key, adds, plan.remove, leaf, context)
+    }
+
+    /// Makes a commit in a group of either kind, which no gate has judged.
+    fn commit_with(
+        &mut self,
+        provider: &Provider<'_>,
+        key: &SigningKey,
+        adds: Vec<KeyPackage>,
+        remove: &[MemberKey],
+        leaf: Extensions<LeafNode>,
+        context: Option<Extensions<GroupContext>>,
+    ) -> Result<Committed, MlsError> {
         // Every other commit depends on the group's own state alone, so a failure with a stranger's key package is theirs.
-        let at_fault =
-            || if plan.add.is_some() { MlsError::BadKeyPackage } else { MlsError::State };
+        let any_added = !adds.is_empty();
+        let at_fault = || if any_added { MlsError::BadKeyPackage } else { MlsError::State };
         let removed: Vec<_> = self
             .inner
             .public_group()
             .treesync()
             .full_leaves()
-            .filter(|(_, leaf)| leaf_key(leaf).is_ok_and(|key| plan.remove.contains(&key)))
+            .filter(|(_, leaf)| leaf_key(leaf).is_ok_and(|key| remove.contains(&key)))
             .map(|(index, _)| index)
             .collect();
-        let acknowledgement = plan.acknowledgement.unwrap_or(identity.acknowledgement);
-        let parameters = LeafNodeParameters::builder()
-            .with_extensions(leaf_extensions(acknowledgement, identity.companion)?)
-            .build();
+        let parameters = LeafNodeParameters::builder().with_extensions(leaf).build();
         let mut builder = self
             .inner
             .commit_builder()
             .force_self_update(true)
             .leaf_node_parameters(parameters)
-            .propose_adds(add)
+            .propose_adds(adds)
             .propose_removals(removed);
-        if let Some(policy) = plan.policy {
-            builder = builder
-                .propose_group_context_extensions(context_extensions(policy)?)
-                .map_err(|_| MlsError::State)?;
+        if let Some(context) = context {
+            builder =
+                builder.propose_group_context_extensions(context).map_err(|_| MlsError::State)?;
         }
         let bundle: CommitMessageBundle = builder
             .load_psks(provider.storage())
             .map_err(|_| MlsError::State)?
-            .build(provider.rand(), provider.crypto(), &LeafSigner(identity.key), |_| true)
+            .build(provider.rand(), provider.crypto(), &LeafSigner(key), |_| true)
             .map_err(|_| at_fault())?
             .stage_commit(provider)
             .map_err(|_| at_fault())?;
@@ -449,6 +507,37 @@ impl Group {
         room: RoomId,
         payload: &[u8],
     ) -> Result<Processed, MlsError> {
+        match self.open(provider, room, payload)? {
+            Opened::Application { sender, content, marked } => {
+                Ok(Processed::Application { sender, content, marked })
+            }
+            Opened::Commit { sender, index, staged } => {
+                let view = self.view(sender, index, &staged);
+                let policy = self.policy().map_err(Refusal::from)?;
+                let roster = self.roster().map_err(Refusal::from)?;
+                let laws = provider.crypto().laws();
+                Ok(match laws.check_commit(room, self.members_max(), &policy, &roster, &view) {
+                    Ok(verdict) => {
+                        let removes_me = staged.self_removed();
+                        Processed::Commit { staged, verdict, removes_me }
+                    }
+                    Err(refusal) => Processed::RefusedCommit { committer: sender, refusal },
+                })
+            }
+            Opened::Refused { committer, refusal } => {
+                Ok(Processed::RefusedCommit { committer, refusal })
+            }
+            Opened::Own => Ok(Processed::Own),
+        }
+    }
+
+    /// Decrypts a message of the current epoch in a group of either kind.
+    fn open(
+        &mut self,
+        provider: &Provider<'_>,
+        room: RoomId,
+        payload: &[u8],
+    ) -> Result<Opened, MlsError> {
         let message =
             MlsMessageIn::tls_deserialize_exact(payload).map_err(|_| MlsError::Invalid)?;
         let MlsMessageBodyIn::PrivateMessage(message) = message.extract() else {
@@ -475,7 +564,7 @@ impl Group {
                 // Only the confirmation tag is not signed. Any member could have replaced it.
                 let committer = provider.crypto().take_author().filter(|_| !is_about_tag(&error));
                 let committer = committer.ok_or(MlsError::Invalid)?;
-                return Ok(Processed::RefusedCommit { committer, refusal });
+                return Ok(Opened::Refused { committer, refusal });
             }
         };
         let Sender::Member(index) = *processed.sender() else {
@@ -490,31 +579,23 @@ impl Group {
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(message) => {
                 let content = message.into_bytes();
-                Ok(Processed::Application { sender, content, marked })
+                Ok(Opened::Application { sender, content, marked })
             }
             ProcessedMessageContent::StagedCommitMessage(_) if marked != Some(false) => {
-                Ok(Processed::RefusedCommit { committer: sender, refusal: Refusal::Unusable })
+                Ok(Opened::Refused { committer: sender, refusal: Refusal::Unusable })
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
-                let view = self.view(sender, index, &staged);
-                let policy = self.policy().map_err(Refusal::from)?;
-                let roster = self.roster().map_err(Refusal::from)?;
-                let laws = provider.crypto().laws();
-                Ok(match laws.check_commit(room, self.members_max(), &policy, &roster, &view) {
-                    Ok(verdict) => {
-                        let removes_me = staged.self_removed();
-                        Processed::Commit { staged, verdict, removes_me }
-                    }
-                    Err(refusal) => Processed::RefusedCommit { committer: sender, refusal },
-                })
+                Ok(Opened::Commit { sender, index, staged })
             }
-            ProcessedMessageContent::OwnPrivateMessage => Ok(Processed::Own),
-            // A bare proposal would block sending until it is committed; rooms have none.
-            _ => Ok(Processed::RefusedCommit {
-                committer: sender,
-                refusal: Refusal::ForeignProposal,
-            }),
+            ProcessedMessageContent::OwnPrivateMessage => Ok(Opened::Own),
+            // A bare proposal would block sending until it is committed; no group of ours has one.
+            _ => Ok(Opened::Refused { committer: sender, refusal: Refusal::ForeignProposal }),
         }
+    }
+
+    /// Deletes the group's state; key packages stay.
+    pub(crate) fn delete(mut self, provider: &Provider<'_>) -> Result<(), MlsError> {
+        self.inner.delete(provider.storage()).map_err(|_| MlsError::State)
     }
 
     /// Merges a commit that passed the gate.
@@ -532,12 +613,17 @@ impl Group {
         provider: &Provider<'_>,
         bytes: &[u8],
     ) -> Result<Leaf, MlsError> {
+        let package = self.read_package(provider, bytes)?;
+        self.leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
+    }
+
+    fn read_package(&self, provider: &Provider<'_>, bytes: &[u8]) -> Result<KeyPackage, MlsError> {
         let package = self.validate_key_package(provider, bytes)?;
         let init_key = package.hpke_init_key().as_slice();
         if self.suite().map(Suite::key_bytes) != Some(init_key.len()) || takes_no_secret(init_key) {
             return Err(MlsError::BadKeyPackage);
         }
-        self.leaf_view(package.leaf_node()).map_err(|e| Refusal::from(e).into())
+        Ok(package)
     }
 
     fn of(inner: MlsGroup) -> Self {
@@ -573,47 +659,61 @@ impl Group {
     fn view(
         &self,
         committer: MemberKey,
-        index: openmls::prelude::LeafNodeIndex,
+        index: LeafNodeIndex,
         staged: &StagedCommit,
     ) -> CommitView {
-        let mut view = CommitView {
+        let effects = self.effects(index, staged, &ROOM, |leaf| self.leaf_view(leaf));
+        let new = staged.group_context().extensions();
+        CommitView {
             committer,
+            added: effects.added,
+            removed: effects.removed,
+            policy: effects.context_proposed.then(|| policy_of(new)),
+            context_changed_otherwise: effects.context_changed_otherwise,
+            foreign_proposals: effects.foreign_proposals,
+            path: effects.path,
+        }
+    }
+
+    /// Returns the effects of a staged commit in a group of either kind.
+    fn effects<L>(
+        &self,
+        index: LeafNodeIndex,
+        staged: &StagedCommit,
+        shape: &Shape,
+        read: impl Fn(&LeafNode) -> Result<L, LeafError>,
+    ) -> Effects<L> {
+        let mut effects = Effects {
             added: Vec::new(),
             removed: Vec::new(),
-            policy: None,
+            context_proposed: false,
             context_changed_otherwise: false,
             foreign_proposals: false,
-            path: staged.update_path_leaf_node().map(|leaf| self.leaf_view(leaf)),
+            path: staged.update_path_leaf_node().map(&read),
         };
-        let mut context_proposed = false;
         for queued in staged.queued_proposals() {
             let by_committer = *queued.sender() == Sender::Member(index);
             let by_value = matches!(queued.proposal_or_ref_type(), ProposalOrRefType::Proposal);
             if !by_committer || !by_value {
-                view.foreign_proposals = true;
+                effects.foreign_proposals = true;
             }
             match queued.proposal() {
-                Proposal::Add(add) => {
-                    view.added.push(self.leaf_view(add.key_package().leaf_node()));
-                }
+                Proposal::Add(add) => effects.added.push(read(add.key_package().leaf_node())),
                 Proposal::Remove(remove) => {
                     match self.inner.public_group().leaf(remove.removed()).map(leaf_key) {
-                        Some(Ok(key)) => view.removed.push(key),
-                        _ => view.foreign_proposals = true,
+                        Some(Ok(key)) => effects.removed.push(key),
+                        _ => effects.foreign_proposals = true,
                     }
                 }
-                Proposal::GroupContextExtensions(_) => context_proposed = true,
-                _ => view.foreign_proposals = true,
+                Proposal::GroupContextExtensions(_) => effects.context_proposed = true,
+                _ => effects.foreign_proposals = true,
             }
         }
         let (old, new) = (self.inner.extensions(), staged.group_context().extensions());
-        if context_proposed {
-            view.policy = Some(policy_of(new));
-        }
-        view.context_changed_otherwise = !is_ours(new)
-            || (!context_proposed
-                && old.unknown(POLICY_EXTENSION) != new.unknown(POLICY_EXTENSION));
-        view
+        effects.context_changed_otherwise = !is_shaped(new, shape)
+            || (!effects.context_proposed
+                && old.unknown(shape.context) != new.unknown(shape.context));
+        effects
     }
 }
 
@@ -623,11 +723,21 @@ pub(crate) fn key_package(
     suite: Suite,
     identity: Identity<'_>,
 ) -> Result<Vec<u8>, MlsError> {
+    let leaf = leaf_extensions(identity.acknowledgement, identity.companion)?;
+    key_package_with(provider, (suite, &ROOM), (identity.key, identity.credential()), leaf)
+}
+
+fn key_package_with(
+    provider: &Provider<'_>,
+    (suite, shape): (Suite, &Shape),
+    (key, credential): (&SigningKey, CredentialWithKey),
+    leaf: Extensions<LeafNode>,
+) -> Result<Vec<u8>, MlsError> {
     KeyPackage::builder()
         .key_package_lifetime(lifetime())
-        .leaf_node_capabilities(capabilities(suite))
-        .leaf_node_extensions(leaf_extensions(identity.acknowledgement, identity.companion)?)
-        .build(suite.ciphersuite(), provider, &LeafSigner(identity.key), identity.credential())
+        .leaf_node_capabilities(capabilities_of(suite, shape))
+        .leaf_node_extensions(leaf)
+        .build(suite.ciphersuite(), provider, &LeafSigner(key), credential)
         .map_err(|_| MlsError::State)?
         .key_package()
         .tls_serialize_detached()
@@ -718,15 +828,11 @@ fn join_config() -> MlsGroupJoinConfig {
         .build()
 }
 
-fn capabilities(suite: Suite) -> Capabilities {
+fn capabilities_of(suite: Suite, shape: &Shape) -> Capabilities {
     Capabilities::builder()
         .versions(vec![ProtocolVersion::Mls10])
         .ciphersuites(vec![suite.ciphersuite()])
-        .extensions(vec![
-            ExtensionType::Unknown(POLICY_EXTENSION),
-            ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
-            ExtensionType::Unknown(COMPANION_EXTENSION),
-        ])
+        .extensions(shape.required.map(ExtensionType::Unknown).to_vec())
         .proposals(vec![])
         .credentials(vec![CredentialType::Basic])
         .build()
@@ -744,24 +850,23 @@ fn leaf_extensions(
     .map_err(|_| MlsError::State)
 }
 
-/// Capabilities that every leaf of a room must have.
-fn required_capabilities() -> Extension {
+/// Capabilities that every leaf must have.
+fn required_capabilities(shape: &Shape) -> Extension {
     Extension::RequiredCapabilities(RequiredCapabilitiesExtension::new(
-        &[
-            ExtensionType::Unknown(POLICY_EXTENSION),
-            ExtensionType::Unknown(ACKNOWLEDGEMENT_EXTENSION),
-            ExtensionType::Unknown(COMPANION_EXTENSION),
-        ],
+        &shape.required.map(ExtensionType::Unknown),
         &[],
         &[CredentialType::Basic],
     ))
 }
 
 fn context_extensions(policy: &RoomPolicy) -> Result<Extensions<GroupContext>, MlsError> {
-    let policy = UnknownExtension(hearth_protocol::codec::encode(policy));
+    context_with(&ROOM, hearth_protocol::codec::encode(policy))
+}
+
+fn context_with(shape: &Shape, policy: Vec<u8>) -> Result<Extensions<GroupContext>, MlsError> {
     Extensions::from_vec(vec![
-        required_capabilities(),
-        Extension::Unknown(POLICY_EXTENSION, policy),
+        required_capabilities(shape),
+        Extension::Unknown(shape.context, UnknownExtension(policy)),
     ])
     .map_err(|_| MlsError::State)
 }
@@ -771,15 +876,15 @@ fn policy_of(extensions: &Extensions<GroupContext>) -> Result<RoomPolicy, Policy
     let policy: RoomPolicy = hearth_protocol::codec::decode(bytes).map_err(|_| PolicyError)?;
     // Only the canonical encoding is accepted, because the policy is compared and hashed as bytes.
     let canonical = hearth_protocol::codec::encode(&policy) == *bytes;
-    (policy.format == 2 && policy.desk.is_none() && canonical).then_some(policy).ok_or(PolicyError)
+    (policy.format == 2 && canonical).then_some(policy).ok_or(PolicyError)
 }
 
-/// Whether the context has exactly our extensions in the order that all members write: another order is another group
-/// context, and would split the members who accept it from those who do not.
-fn is_ours(extensions: &Extensions<GroupContext>) -> bool {
-    let kinds = [ExtensionType::RequiredCapabilities, ExtensionType::Unknown(POLICY_EXTENSION)];
+/// Whether the context has exactly the extensions of a kind of group in the order that all members write: another order is another
+/// group context, and would split the members who accept it from those who do not.
+fn is_shaped(extensions: &Extensions<GroupContext>, shape: &Shape) -> bool {
+    let kinds = [ExtensionType::RequiredCapabilities, ExtensionType::Unknown(shape.context)];
     extensions.iter().map(Extension::extension_type).eq(kinds)
-        && extensions.iter().next() == Some(&required_capabilities())
+        && extensions.iter().next() == Some(&required_capabilities(shape))
 }
 
 /// Whether a commit fails only by its confirmation tag (RFC 9420 section 6.1).
@@ -822,7 +927,8 @@ const fn lifetime_error<E>(error: &ProcessMessageError<E>) -> Option<&LifetimeEr
     }
 }
 
-fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
+/// Checks what leaves of both kinds of group share, and returns the signature key.
+fn check_keys(leaf: &LeafNode, key_bytes: usize) -> Result<MemberKey, LeafError> {
     // Checked first, as OpenMLS does by the clock, so that all members name the same fault whatever else is wrong.
     if let LeafNodeSource::KeyPackage(lifetime) = leaf.leaf_node_source()
         && (lifetime.not_before(), lifetime.not_after()) != LIFETIME
@@ -830,29 +936,43 @@ fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
         return Err(LeafError::Lifetime);
     }
     let member = leaf_key(leaf)?;
-    let credential =
-        BasicCredential::try_from(leaf.credential().clone()).map_err(|_| LeafError::Name)?;
-    let text = std::str::from_utf8(credential.identity()).map_err(|_| LeafError::Name)?;
-    let name = name::parse_name(text).map_err(|_| LeafError::Name)?;
-    if name.as_str() != text {
-        return Err(LeafError::Name);
-    }
     let key = leaf.encryption_key().tls_serialize_detached().ok();
     let key = key.and_then(|key| VLBytes::tls_deserialize_exact(key).ok());
     let key = key.ok_or(LeafError::EncryptionKey)?;
     let bad = key.as_slice().len() != key_bytes || takes_no_secret(key.as_slice());
-    if bad {
-        return Err(LeafError::EncryptionKey);
+    (!bad).then_some(member).ok_or(LeafError::EncryptionKey)
+}
+
+fn identity_of(leaf: &LeafNode) -> Result<Vec<u8>, LeafError> {
+    let credential =
+        BasicCredential::try_from(leaf.credential().clone()).map_err(|_| LeafError::Name)?;
+    Ok(credential.identity().to_vec())
+}
+
+fn acknowledgement_of(leaf: &LeafNode) -> Result<Acknowledgement, LeafError> {
+    let bytes = leaf.extensions().unknown(ACKNOWLEDGEMENT_EXTENSION);
+    let bytes = bytes.ok_or(LeafError::Acknowledgement)?;
+    Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)
+}
+
+/// Whether a leaf has exactly these extensions, in this order, so that every writer of a leaf writes the same bytes.
+fn has_extensions(leaf: &LeafNode, kinds: [u16; 2]) -> bool {
+    let kinds = kinds.map(ExtensionType::Unknown);
+    leaf.extensions().iter().map(Extension::extension_type).eq(kinds)
+}
+
+fn leaf_view(leaf: &LeafNode, key_bytes: usize) -> Result<Leaf, LeafError> {
+    let member = check_keys(leaf, key_bytes)?;
+    let identity = identity_of(leaf)?;
+    let text = std::str::from_utf8(&identity).map_err(|_| LeafError::Name)?;
+    let name = name::parse_name(text).map_err(|_| LeafError::Name)?;
+    if name.as_str() != text {
+        return Err(LeafError::Name);
     }
-    let extensions = leaf.extensions();
-    let bytes = extensions.unknown(ACKNOWLEDGEMENT_EXTENSION).ok_or(LeafError::Acknowledgement)?;
-    let acknowledgement =
-        Acknowledgement::parse(&bytes.0).map_err(|_| LeafError::Acknowledgement)?;
-    let bytes = extensions.unknown(COMPANION_EXTENSION).ok_or(LeafError::Companion)?;
+    let acknowledgement = acknowledgement_of(leaf)?;
+    let bytes = leaf.extensions().unknown(COMPANION_EXTENSION).ok_or(LeafError::Companion)?;
     let companion = Companion::parse(&bytes.0, key_bytes).ok_or(LeafError::Companion)?;
-    // Only this order is accepted, so that every writer of a leaf writes the same bytes.
-    let kinds = [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION].map(ExtensionType::Unknown);
-    if !extensions.iter().map(Extension::extension_type).eq(kinds) {
+    if !has_extensions(leaf, [ACKNOWLEDGEMENT_EXTENSION, COMPANION_EXTENSION]) {
         return Err(LeafError::Extensions);
     }
     Ok(Leaf { member, name: text.to_owned(), acknowledgement, companion })

@@ -44,6 +44,9 @@ pub struct Submission {
     pub after: Seq,
     /// A blob to upload first: the Welcome.
     pub blob: Option<(BlobId, Vec<u8>)>,
+    /// In a lane: lane keys of the seats that a commit adds, with facilitator's role for the bench and member's for the owner. `blob` is
+    /// their Welcome.
+    pub seats: Vec<(MemberKey, Role)>,
     /// Whether it is a commit, which cannot be encrypted again.
     pub is_commit: bool,
     /// Whether it is an own retraction or a departure, of which the relay accepts one in
@@ -547,6 +550,22 @@ impl Room<'_> {
         }
     }
 
+    /// Does the same in a lane, where the message is encrypted again only once the sender's rule lets it out.
+    pub(crate) fn lane_conflict(&mut self, number: u64) -> Result<bool> {
+        let Some(mut outgoing) = self.outgoing_at(number)? else { return Ok(false) };
+        self.change(|room| match outgoing.what {
+            OutgoingKind::Message { .. } => {
+                outgoing.payload.clear();
+                room.save_outgoing(number, &outgoing)?;
+                Ok(true)
+            }
+            OutgoingKind::Commit { .. } => {
+                room.give_up_commit()?;
+                Ok(false)
+            }
+        })
+    }
+
     /// Drops a submission that the relay refuses for good.
     ///
     /// The number of a message becomes free again, so that no member misses a message that never existed. It stays used if other members
@@ -665,7 +684,7 @@ impl Room<'_> {
         bytes.map(|bytes| decode(&bytes)).transpose()
     }
 
-    fn save_outgoing(&self, number: u64, outgoing: &Outgoing) -> Result<()> {
+    pub(super) fn save_outgoing(&self, number: u64, outgoing: &Outgoing) -> Result<()> {
         self.store.put_at(Kind::Outbox, self.no, number, &codec::encode(outgoing))?;
         if let Some(sent) = &mut *self.sent.borrow_mut() {
             match digest_of(outgoing) {
@@ -831,6 +850,11 @@ fn digest_of(outgoing: &Outgoing) -> Option<Digest> {
 
 pub(super) fn submission(number: u64, outgoing: Outgoing) -> Submission {
     let is_marked = is_marked(&outgoing);
+    let is_commit = matches!(outgoing.what, OutgoingKind::Commit { .. });
+    let seats = match outgoing.what {
+        OutgoingKind::Commit { seats: Some(seats), .. } => seats.seated,
+        _ => Vec::new(),
+    };
     let blob = (!outgoing.welcome.is_empty())
         .then(|| (BlobId(hash::sha256(&outgoing.welcome).0), outgoing.welcome));
     Submission {
@@ -841,6 +865,7 @@ pub(super) fn submission(number: u64, outgoing: Outgoing) -> Submission {
         effects: outgoing.effects,
         blob,
         after: outgoing.after,
-        is_commit: matches!(outgoing.what, OutgoingKind::Commit { .. }),
+        seats,
+        is_commit,
     }
 }

@@ -7,7 +7,7 @@
 
 mod act;
 
-use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomNumbers};
+use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomId, RoomNumbers};
 use minicbor::{Decode, Encode};
 
 pub use self::act::Act;
@@ -16,6 +16,7 @@ pub use super::record::{Category, Pin, Record};
 use super::{
     agreement::{AckError, Acknowledgement, Agreement},
     companion::Companion,
+    lane,
     more::More,
 };
 
@@ -74,7 +75,7 @@ pub struct RoomPolicy {
     /// The newest record of moderation.
     #[n(11)]
     pub record: Record,
-    /// Reserved; absent in this version.
+    /// Salt of the desk's id; `None`: the room has no lanes.
     #[n(12)]
     pub desk: Option<minicbor::bytes::ByteArray<16>>,
     /// Material amendments that were withdrawn or superseded before they took effect. An acknowledgement of one stays valid until
@@ -117,6 +118,59 @@ impl From<&Agreement> for AgreementRef {
     }
 }
 
+/// The agreements that hold at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Terms {
+    /// See [`RoomPolicy::agreement`].
+    #[n(0)]
+    pub agreement: AgreementRef,
+    /// See [`RoomPolicy::pending`].
+    #[n(1)]
+    pub pending: Option<AgreementRef>,
+    /// See [`RoomPolicy::accepted`].
+    #[n(2)]
+    pub accepted: Vec<Digest>,
+    /// See [`RoomPolicy::drafts`].
+    #[n(3)]
+    pub drafts: Vec<Draft>,
+}
+
+impl Terms {
+    /// Judges an acknowledgement by them, whether or not its member is still in the room.
+    ///
+    /// # Errors
+    /// The reason why it is invalid.
+    pub fn judge(
+        &self,
+        room: &RoomId,
+        member: &MemberKey,
+        ack: &Acknowledgement,
+    ) -> Result<(), AckError> {
+        judge(self.agreement, self.pending, &self.accepted, &self.drafts, (room, member), ack)
+    }
+}
+
+fn judge(
+    agreement: AgreementRef,
+    pending: Option<AgreementRef>,
+    accepted: &[Digest],
+    drafts: &[Draft],
+    (room, member): (&RoomId, &MemberKey),
+    ack: &Acknowledgement,
+) -> Result<(), AckError> {
+    ack.verify(room, member)?;
+    let number = [Some(agreement), pending].into_iter().flatten().find(|a| a.id == ack.agreement);
+    let good = match number {
+        Some(agreement) => ack.version == agreement.version,
+        // An earlier version that differs editorially only, or a draft.
+        None => {
+            let earlier = accepted.contains(&ack.agreement) && ack.version < agreement.version;
+            earlier || drafts.contains(&Draft { id: ack.agreement, version: ack.version })
+        }
+    };
+    good.then_some(()).ok_or(AckError::OtherAgreement)
+}
+
 /// A role other than member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct RoleEntry {
@@ -155,6 +209,12 @@ pub enum RuleError {
     /// The room has as many members as its suite allows, given here.
     #[error("the room is full: it holds {0} members")]
     Full(usize),
+    /// A room with lanes has at most so many who moderate.
+    #[error(
+        "{} members moderate already, as many as a room with private lines to its moderators allows",
+        lane::BENCH_MAX
+    )]
+    TooManyModerators,
     /// [`ROLES_MAX`] members have a role already.
     #[error("{ROLES_MAX} members have a role of their own already")]
     TooManyRoles,
@@ -197,7 +257,7 @@ pub struct Leaf {
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
     /// The room.
-    pub room: hearth_protocol::RoomId,
+    pub room: RoomId,
     /// Maximum number of members.
     pub members_max: usize,
     /// The roster before the act.
@@ -269,29 +329,25 @@ impl RoomPolicy {
     /// The reason why it is invalid.
     pub fn judge_acknowledgement(
         &self,
-        room: &hearth_protocol::RoomId,
+        room: &RoomId,
         member: &MemberKey,
         ack: &Acknowledgement,
     ) -> Result<(), AckError> {
-        ack.verify(room, member)?;
-        let known = [Some(self.agreement), self.pending];
-        let number = known.into_iter().flatten().find(|a| a.id == ack.agreement);
-        let good = match number {
-            Some(agreement) => ack.version == agreement.version,
-            // An earlier version that differs editorially only, or a draft.
-            None => {
-                let earlier =
-                    self.accepted.contains(&ack.agreement) && ack.version < self.agreement.version;
-                earlier || self.drafts.contains(&Draft { id: ack.agreement, version: ack.version })
-            }
-        };
-        if !good {
-            return Err(AckError::OtherAgreement);
-        }
+        judge(self.agreement, self.pending, &self.accepted, &self.drafts, (room, member), ack)?;
         if self.revoked.contains(member) {
             return Err(AckError::Revoked);
         }
         Ok(())
+    }
+
+    /// Returns the agreements that hold.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            agreement: self.agreement,
+            pending: self.pending,
+            accepted: self.accepted.clone(),
+            drafts: self.drafts.clone(),
+        }
     }
 
     /// Returns the next record, with the given act.
@@ -321,6 +377,17 @@ impl RoomPolicy {
             return Err(RuleError::NotFacilitator);
         }
         self.carry_out(scene, record)
+    }
+
+    /// Returns the maximum number of members, given that of the room's suite: each lane is a group that moderators keep.
+    fn members_max(&self, suite: usize) -> usize {
+        if self.desk.is_some() { suite.min(lane::MEMBERS_MAX) } else { suite }
+    }
+
+    /// Checks that the bench leaves a seat in each lane for its owner.
+    fn keeps_the_bench(&self) -> Result<(), RuleError> {
+        let full = self.desk.is_some() && self.moderators().len() > lane::BENCH_MAX;
+        if full { Err(RuleError::TooManyModerators) } else { Ok(()) }
     }
 
     /// Returns the number of the next version of the agreement, which no draft uses.

@@ -56,6 +56,8 @@ pub struct Room<'s> {
     pub(super) floor: Option<Floor>,
     /// What the message that is being read means to the floor.
     pub(super) heard: Option<What>,
+    /// In a lane: whether the parent's log was read to its end in vain for a record that an entry names.
+    pub(super) whole: bool,
 }
 
 impl<'s> Room<'s> {
@@ -68,6 +70,9 @@ impl<'s> Room<'s> {
         for no in store.rooms()? {
             let state: RoomState =
                 read(store, Kind::Room, no, STATE)?.ok_or(EngineError::DamagedRecord)?;
+            if state.lane.is_some() {
+                continue;
+            }
             let by_id = wanted.len() >= 8 && state.room.to_hex().starts_with(wanted);
             if state.local_name.eq_ignore_ascii_case(wanted) {
                 found = vec![(no, state)];
@@ -89,6 +94,13 @@ impl<'s> Room<'s> {
     /// # Errors
     /// See [`EngineError`].
     pub fn all(store: &'s Store, crypto: &'s Crypto) -> Result<Vec<Self>> {
+        let mut rooms = Self::all_kinds(store, crypto)?;
+        rooms.retain(|room| room.state.lane.is_none());
+        Ok(rooms)
+    }
+
+    /// Opens every room of the profile, and every lane.
+    pub(super) fn all_kinds(store: &'s Store, crypto: &'s Crypto) -> Result<Vec<Self>> {
         let mut rooms = Vec::new();
         for no in store.rooms()? {
             let state = read(store, Kind::Room, no, STATE)?.ok_or(EngineError::DamagedRecord)?;
@@ -114,8 +126,8 @@ impl<'s> Room<'s> {
         state: RoomState,
         cursor: Cursor,
     ) -> Self {
-        let (recent, sent, floor, heard) = Default::default();
-        Self { store, crypto, no, state, cursor, group: None, recent, sent, floor, heard }
+        let (recent, sent, floor, heard, whole) = Default::default();
+        Self { store, crypto, no, state, cursor, group: None, recent, sent, floor, heard, whole }
     }
 
     /// Returns the slow-changing part of the room.
@@ -148,6 +160,9 @@ impl<'s> Room<'s> {
     /// # Errors
     /// [`EngineError::NotMember`] if this profile is not in the room.
     pub fn policy(&mut self) -> Result<RoomPolicy> {
+        if self.state.lane.is_some() {
+            return self.lane_as_policy();
+        }
         let (_, group) = self.group()?;
         group.policy().map_err(|e| EngineError::Refused(e.into()))
     }
@@ -157,6 +172,9 @@ impl<'s> Room<'s> {
     /// # Errors
     /// [`EngineError::NotMember`] if this profile is not in the room.
     pub fn roster(&mut self) -> Result<Vec<Leaf>> {
+        if self.state.lane.is_some() {
+            return self.lane_as_roster();
+        }
         let (_, group) = self.group()?;
         group.roster().map_err(|e| EngineError::Refused(e.into()))
     }
@@ -370,6 +388,7 @@ impl<'s> Room<'s> {
         for (other, _) in self.store.range(Kind::Log, self.no, number, usize::MAX)? {
             self.store.delete_at(Kind::Log, self.no, other)?;
         }
+        self.roll().forget_from(number)?;
         self.state.admissions.retain(|earlier| *earlier < number);
         self.state.admissions.push(number);
         Ok(())
@@ -450,6 +469,7 @@ impl<'s> Room<'s> {
     /// # Errors
     /// See [`EngineError`].
     pub fn wipe(self) -> Result<()> {
+        self.drop_lanes()?;
         self.store.delete_room(self.no)?;
         self.store.checkpoint()?;
         Ok(())
@@ -498,15 +518,20 @@ impl<'s> Room<'s> {
         let store = self.store;
         let result = store.transaction(|_| run(self));
         if result.is_err() {
-            self.state = state;
-            self.cursor = cursor;
-            self.group = None;
-            self.floor = None;
-            self.heard = None;
-            self.recent.get_mut().clear();
-            *self.sent.get_mut() = None;
+            self.forget_change(state, cursor);
         }
         result
+    }
+
+    /// Returns to what the store has after a change was dropped.
+    pub(super) fn forget_change(&mut self, state: RoomState, cursor: Cursor) {
+        self.state = state;
+        self.cursor = cursor;
+        self.group = None;
+        self.floor = None;
+        self.heard = None;
+        self.recent.get_mut().clear();
+        *self.sent.get_mut() = None;
     }
 
     pub(super) fn save_state(&self) -> Result<()> {

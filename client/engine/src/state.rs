@@ -11,6 +11,7 @@ use minicbor::{Decode, Encode};
 use super::{
     content::{Body, Ref},
     floor::{Ask, Change, Op},
+    lane::{Offer, Seat},
     mls::Suite,
     policy::{Category, Record},
     words::Talk,
@@ -145,6 +146,62 @@ pub struct RoomState {
     /// Seed of the HPKE key to which the answer to my knock is sealed; deleted with the answer.
     #[n(23)]
     pub reply_seed: Option<Secret32>,
+    /// What a lane has beside a room; `None` for a room.
+    #[n(24)]
+    pub lane: Option<Box<LaneState>>,
+}
+
+/// What the profile keeps of a lane beside what it keeps of a room. The key of its [`RoomState`] is the lane key of the seat.
+#[derive(Clone, Encode, Decode)]
+pub struct LaneState {
+    /// Local number of the parent room.
+    #[n(0)]
+    pub parent: u32,
+    /// The parent room.
+    #[n(1)]
+    pub parent_id: RoomId,
+    /// The member whose lane it is; `None` for the desk.
+    #[n(2)]
+    pub owner: Option<MemberKey>,
+    /// My room key in the parent.
+    #[n(3)]
+    pub member: MemberKey,
+    /// The seat that I have, or had last.
+    #[n(4)]
+    pub seat: Option<Seat>,
+    /// Number of the parent's newest record when I last made keys for my seat.
+    #[n(5)]
+    pub renewed: u64,
+}
+
+/// Keys drawn for a lane. A record of its own, read for each change, so that no copy in memory brings a number back: a key used twice
+/// would be in two groups.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub struct LaneKeys {
+    /// Number of the last lane key that was drawn.
+    #[n(0)]
+    pub drawn: u32,
+    /// Offers that may still seat me.
+    #[n(1)]
+    pub offers: Vec<Offered>,
+    /// When I was last seated.
+    #[n(2)]
+    pub seated: Millis,
+}
+
+/// An offer whose keys this profile still has.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Offered {
+    /// Number of the seat.
+    #[n(0)]
+    pub number: u32,
+    /// The acknowledgement in it.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub acknowledgement: Vec<u8>,
+    /// When it was made.
+    #[n(2)]
+    pub at: Millis,
 }
 
 /// Secrets behind [`super::companion::Companion`].
@@ -170,6 +227,9 @@ impl RoomState {
 
     /// Returns my public key in this room.
     pub fn member(&self) -> MemberKey {
+        if let Some(lane) = &self.lane {
+            return lane.member;
+        }
         MemberKey(self.signing_key().verifying_key().to_bytes())
     }
 
@@ -481,6 +541,22 @@ pub enum RowContent {
     /// Something about turns or questions; the row's changes say what became of it.
     #[n(18)]
     Floor(#[n(0)] Option<Op>),
+    /// Seats of a lane changed.
+    #[n(19)]
+    Seats {
+        /// Number of the parent's record that the lane follows from here on.
+        #[n(0)]
+        record: u64,
+        /// Names of the members who read along from here on.
+        #[n(1)]
+        seated: Vec<String>,
+        /// Names of the members who read nothing later.
+        #[n(2)]
+        unseated: Vec<String>,
+        /// Whether this profile had lapsed at that record and could not compare the moderators with its own log.
+        #[n(3)]
+        unproved: bool,
+    },
 }
 
 /// A finding about an entry that the member must be told.
@@ -546,6 +622,9 @@ pub enum Notice {
         #[n(1)]
         by: String,
     },
+    /// In a lane: by this profile's copy of the room, the sender may not sit here any longer.
+    #[n(25)]
+    NoSeat,
     /// The same invite was announced before with another key or role; the first announcement counts.
     #[n(23)]
     SecondInvite {
@@ -648,7 +727,21 @@ pub enum OutgoingKind {
         /// My acknowledgement after it, if it changes.
         #[n(0)]
         acknowledgement: Option<minicbor::bytes::ByteVec>,
+        /// In a lane: what the relay is told of seats.
+        #[n(1)]
+        seats: Option<LaneSeats>,
     },
+}
+
+/// The seats that a lane's commit adds.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LaneSeats {
+    /// Lane keys, with facilitator's role for the bench and member's for the owner.
+    #[n(0)]
+    pub seated: Vec<(MemberKey, Role)>,
+    /// Number of the parent's newest record when the commit was made.
+    #[n(1)]
+    pub follows: u64,
 }
 
 /// An invite whose knocks this room's facilitators can open.
@@ -698,9 +791,9 @@ pub struct KnockBody {
     #[n(1)]
     #[cbor(with = "minicbor::bytes")]
     pub key_package: Vec<u8>,
-    /// Reserved; absent in this version.
+    /// Keys for the knocker's own lane; none from who lapsed, whose lane is there.
     #[n(2)]
-    pub offer: Option<minicbor::bytes::ByteVec>,
+    pub offer: Option<Offer>,
     /// HPKE public key, of the room's KEM, to which the answer to the knock is sealed.
     #[n(3)]
     #[cbor(with = "minicbor::bytes")]

@@ -233,6 +233,10 @@ impl Room<'_> {
         if matches!(entry.content, EntryContent::Expired) {
             return Ok(());
         }
+        // A lane has no turns.
+        if self.state.lane.is_some() {
+            return Ok(());
+        }
         let Some(members) = self.floor_members()? else { return Ok(()) };
         let counts = row.was_read() && !row.notices.contains(&Notice::Duplicate);
         let what = match (&entry.content, heard) {
@@ -398,6 +402,9 @@ impl Room<'_> {
     /// # Errors
     /// See [`EngineError`].
     pub fn waits_for_turn(&mut self, now: Millis) -> Result<Option<(MemberKey, Millis)>> {
+        if self.state.lane.is_some() {
+            return Ok(None);
+        }
         let (me, role) = (self.me(), self.my_role()?);
         let floor = self.floor()?;
         let until = floor.state().round.as_ref().map(|round| round.until);

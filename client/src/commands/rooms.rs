@@ -46,6 +46,7 @@ pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
                 local_name,
                 suite,
                 numbers: RoomNumbers::default(),
+                lanes: false,
             };
             let room =
                 live::open_room(&Network::machine(), open.store(), &open.crypto, &grant, founding)

@@ -60,6 +60,10 @@ pub(super) fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) 
             "same_id",
             format!("this message of {name} bears the same id as entry {seq} by {by}: name either by its number, {} or {seq}", row.seq),
         ),
+        Notice::NoSeat => (
+            "no_seat",
+            format!("by the room's records {name} may not read along here any longer: nothing of yours goes out before they are out"),
+        ),
         Notice::SecondInvite { by } => (
             "second_invite",
             format!("{name} announced an invite again that {by} had announced: the first announcement counts"),

@@ -303,6 +303,13 @@ impl View<'_> {
             RowContent::Unknown => {
                 ("unknown", "sent something that this version of hearth does not know; update hearth to see it. More of its kind is not told again".into())
             }
+            RowContent::Seats { record, seated, unseated, unproved } => {
+                more.insert("record".into(), json!(record));
+                more.insert("seated".into(), json!(seated));
+                more.insert("unseated".into(), json!(unseated));
+                more.insert("unproved".into(), json!(unproved));
+                ("seats", seats_text(seated, unseated, *unproved))
+            }
             RowContent::Renewal | RowContent::Nothing => return None,
         };
         Some((kind, text, more))
@@ -370,6 +377,21 @@ impl View<'_> {
             _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
         }
     }
+}
+
+/// Says who reads along in a lane from a commit on, and who no longer does.
+fn seats_text(seated: &[String], unseated: &[String], unproved: bool) -> String {
+    let mut text = "brought this line up to date with the room".to_owned();
+    if !seated.is_empty() {
+        text += &format!("; {} can read from here on", seated.join(", "));
+    }
+    if !unseated.is_empty() {
+        text += &format!("; {} can read nothing later", unseated.join(", "));
+    }
+    if unproved {
+        text += ". You were out then, so this device could not compare the moderators with the room's log";
+    }
+    text
 }
 
 /// Returns a time for text, or "never".

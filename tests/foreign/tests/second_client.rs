@@ -239,6 +239,7 @@ fn founded(authority: String, suite: Suite) -> Room<'static> {
         local_name: "room".into(),
         suite,
         numbers: RoomNumbers::default(),
+        lanes: false,
     };
     let (profile, crypto) = profile();
     let mut room = Room::found(profile.store(), crypto, &grant, founding, NOW).unwrap();

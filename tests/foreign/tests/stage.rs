@@ -328,6 +328,7 @@ fn found() -> Room<'static> {
         local_name: "room".into(),
         suite: Suite::X25519,
         numbers: RoomNumbers::default(),
+        lanes: false,
     };
     let (profile, crypto) = profile();
     let mut room = Room::found(profile.store(), crypto, &grant, founding, NOW).unwrap();

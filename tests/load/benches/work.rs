@@ -166,6 +166,7 @@ fn founding(suite: Suite) -> Founding {
         local_name: "room".into(),
         suite,
         numbers: RoomNumbers::default(),
+        lanes: false,
     }
 }
 

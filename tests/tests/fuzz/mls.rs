@@ -64,6 +64,7 @@ impl World {
             local_name: "room".into(),
             suite: Suite::X25519,
             numbers: RoomNumbers::default(),
+            lanes: false,
         };
         let (store, crypto) = profile();
         let mut fay = Room::found(store, crypto, &grant, founding, NOW).unwrap();

@@ -8,6 +8,7 @@ use hearth_engine::{
     companion::Companion,
     content::{ContentError, Envelope},
     fuzzing,
+    lane::{LanePolicy, Offer, Seat},
     note::{Note, TimeOut},
     policy::{Act, AgreementRef, Applied, Category, Leaf, Pin, Record, RoomPolicy, Scene},
     profile::Profile,
@@ -62,6 +63,7 @@ pub(super) fn agreement(bytes: &[u8]) -> bool {
     }
     known
         | companion(bytes)
+        | lane(bytes)
         | record::<KnockBody>(bytes).is_some()
         | record::<TimeOut>(bytes).is_some()
         | record::<Note>(bytes).is_some()
@@ -77,6 +79,22 @@ fn companion(bytes: &[u8]) -> bool {
     })
 }
 
+/// A seat in a lane, its policy, or an offer.
+fn lane(bytes: &[u8]) -> bool {
+    let mut known = record::<Offer>(bytes).is_some();
+    if let Some(seat) = Seat::parse(bytes) {
+        assert_eq!(codec::encode(&seat), bytes, "a seat has one encoding");
+        assert!(!seat.verify(&MemberKey([0; 32])));
+        known = true;
+    }
+    if let Some(policy) = LanePolicy::parse(bytes) {
+        assert_eq!(codec::encode(&policy), bytes, "a policy has one encoding");
+        assert!(policy.bench.iter().all(|chair| policy.seats(&chair.member)));
+        known = true;
+    }
+    known
+}
+
 pub(super) fn agreement_seeds() -> Vec<Vec<u8>> {
     [
         "agreement",
@@ -87,6 +105,9 @@ pub(super) fn agreement_seeds() -> Vec<Vec<u8>> {
         "companion",
         "time-out",
         "sealed note, before sealing",
+        "seat",
+        "lane policy",
+        "offer",
     ]
     .iter()
     .map(|name| example_bytes(name)[0].clone())

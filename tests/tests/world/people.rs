@@ -169,6 +169,7 @@ impl Person {
             local_name: LOCAL.into(),
             suite: Suite::X25519,
             numbers: RoomNumbers::default(),
+            lanes: false,
         }
     }
 

@@ -74,9 +74,6 @@ impl Room<'_> {
             .ok_or(EngineError::BadKnock("it does not open with its invite's key"))?;
         let body: KnockBody =
             codec::decode(&body).map_err(|_| EngineError::BadKnock("its content is malformed"))?;
-        if body.offer.is_some() {
-            return Err(EngineError::BadKnock("it is from a newer version of Hearth"));
-        }
         let provider = self.provider();
         let leaf = self.group()?.1.read_key_package(&provider, &body.key_package)?;
         if leaf.member != pending.member || leaf.name != body.name {
@@ -86,7 +83,13 @@ impl Room<'_> {
             return Err(EngineError::BadKnock("it acknowledges something else than it says"));
         }
         self.policy()?.judge_acknowledgement(&room, &leaf.member, &leaf.acknowledgement)?;
+        if let Some(offer) = &body.offer
+            && !self.check_own_offer(&leaf, offer)
+        {
+            return Err(EngineError::BadKnock("its keys for a private line are not its own"));
+        }
         Ok(Knock {
+            offer: body.offer,
             member: leaf.member,
             name: leaf.name,
             at: pending.at,

@@ -11,6 +11,7 @@ use super::{
     companion::Companion,
     content::Body,
     error::EngineError,
+    lane::Offer,
     mls::CommitPlan,
     note::{self, Note, Recipient, TimeOut},
     outbox::{Submission, submission},
@@ -64,6 +65,8 @@ pub struct Knock {
     pub companion: Companion,
     /// The role that the invite gives.
     pub role: Role,
+    /// Keys for the knocker's own lane.
+    pub offer: Option<Offer>,
     /// Keys whose Welcome the knocker accepts; `None` if unknown.
     pub(super) vouched: Option<Vec<MemberKey>>,
     /// MLS key package.
@@ -311,7 +314,7 @@ impl Room<'_> {
         let outgoing = Outgoing {
             id: MessageId(random()?),
             written_at: now,
-            what: OutgoingKind::Commit { acknowledgement: new },
+            what: OutgoingKind::Commit { acknowledgement: new, seats: None },
             effects,
             welcome: committed.welcome.unwrap_or_default(),
             payload: committed.commit,

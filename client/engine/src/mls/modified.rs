@@ -258,7 +258,7 @@ impl Group {
         info.unwrap().tls_serialize_detached().unwrap()
     }
 
-    fn indices(&self, members: &[MemberKey]) -> Vec<openmls::prelude::LeafNodeIndex> {
+    fn indices(&self, members: &[MemberKey]) -> Vec<LeafNodeIndex> {
         let leaves = self.inner.public_group().treesync().full_leaves();
         leaves
             .filter(|(_, leaf)| leaf_key(leaf).is_ok_and(|key| members.contains(&key)))
@@ -285,7 +285,7 @@ pub(crate) fn external_commit(
     let info = MlsMessageIn::tls_deserialize_exact(group_info).unwrap();
     let MlsMessageBodyIn::GroupInfo(info) = info.extract() else { panic!("no group info") };
     let leaf = LeafNodeParameters::builder()
-        .with_capabilities(capabilities(suite))
+        .with_capabilities(capabilities_of(suite, &ROOM))
         .with_extensions(leaf_extensions(identity.acknowledgement, identity.companion).unwrap())
         .build();
     let (inner, bundle) = MlsGroup::external_commit_builder()
@@ -326,7 +326,8 @@ pub(crate) fn forged_package(
     if forgery.other_order {
         extensions.reverse();
     }
-    let capabilities = if forgery.fewer_capabilities { fewer(suite) } else { capabilities(suite) };
+    let capabilities =
+        if forgery.fewer_capabilities { fewer(suite) } else { capabilities_of(suite, &ROOM) };
     let builder = KeyPackage::builder()
         .leaf_node_capabilities(capabilities)
         .leaf_node_extensions(Extensions::from_vec(extensions).unwrap());

@@ -262,6 +262,7 @@ impl RoomPolicy {
                 let leaf = scene.added.ok_or(RuleError::NoSuchMember)?;
                 self.admit(scene, record, leaf, (*member, *acknowledgement, *countersignature))?;
                 set_role(&mut next.roles, *member, *role)?;
+                next.keeps_the_bench()?;
                 applied.added = Some(*member);
             }
             Act::Remove { member, goodbye, .. } => {
@@ -287,6 +288,7 @@ impl RoomPolicy {
                     return Err(RuleError::Nothing);
                 }
                 set_role(&mut next.roles, *member, *role)?;
+                next.keeps_the_bench()?;
                 next.keeps_a_facilitator()?;
             }
             Act::Pause { until, comment } => {
@@ -399,8 +401,9 @@ impl RoomPolicy {
         if scene.roster.iter().any(|l| l.member == member) {
             return Err(RuleError::AlreadyMember);
         }
-        if scene.roster.len() >= scene.members_max {
-            return Err(RuleError::Full(scene.members_max));
+        let members_max = self.members_max(scene.members_max);
+        if scene.roster.len() >= members_max {
+            return Err(RuleError::Full(members_max));
         }
         self.judge_acknowledgement(&scene.room, &member, ack)?;
         // An admission requires the current version; older ones are valid only for present members.

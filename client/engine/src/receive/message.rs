@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Room<'_> {
-    pub(super) fn take_application(
+    pub(crate) fn take_application(
         &mut self,
         row: &mut Row,
         sender: MemberKey,
@@ -45,7 +45,12 @@ impl Room<'_> {
         self.remember_message(row, sender, &head.id)?;
         row.id = Some(head.id);
         self.check_counter(row, sender, head.counter)?;
-        self.check_seen(row, sender, head.seen.as_ref())?;
+        if self.may_sit(&sender)? {
+            self.check_seen(row, sender, head.seen.as_ref())?;
+        } else {
+            // What they saw of the log proves nothing: they were taken from it.
+            row.notices.push(Notice::NoSeat);
+        }
         match (body, later) {
             (Some(body), _) => self.take_body(row, sender, body),
             (None, Some(kind)) => self.take_later(row, kind),
@@ -115,6 +120,10 @@ impl Room<'_> {
     }
 
     pub(super) fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
+        if self.state.lane.is_some() && !is_of_lanes(&body) {
+            row.notices.push(Notice::Unreadable);
+            return Ok(());
+        }
         match body {
             Body::Text(text) => {
                 self.heard = Some(What::Words(None));
@@ -326,6 +335,11 @@ pub(super) const fn is_floor(row: &Row) -> bool {
     matches!(row.content, RowContent::Floor(_) | RowContent::Asked(_))
 }
 
+/// Whether a message belongs in a lane, too.
+const fn is_of_lanes(body: &Body) -> bool {
+    matches!(body, Body::Text(_) | Body::Say { .. } | Body::Retract { .. })
+}
+
 /// Names the record of the unknown kinds of messages that the member was told of.
 pub(super) const LATER: &[u8] = b"later";
 
@@ -344,6 +358,6 @@ pub(crate) struct IdUse {
 }
 
 /// Names the record of a sender's last message number.
-pub(super) fn counter_name(sender: &MemberKey) -> Vec<u8> {
+pub(crate) fn counter_name(sender: &MemberKey) -> Vec<u8> {
     [b"counter", sender.as_bytes().as_slice()].concat()
 }

@@ -8,6 +8,8 @@ mod notes;
 mod record;
 mod stream;
 
+pub(crate) use self::message::counter_name;
+
 use hearth_protocol::{Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Seq};
 
 use super::{
@@ -167,7 +169,10 @@ impl Room<'_> {
                     self.drop_keys()?;
                 }
             }
-            OutgoingKind::Commit { acknowledgement } => {
+            OutgoingKind::Commit { acknowledgement, seats: Some(seats) } => {
+                self.handle_own_seats(row, acknowledgement, &seats, now)?;
+            }
+            OutgoingKind::Commit { acknowledgement, seats: None } => {
                 let before = self.roster()?;
                 let (provider, group) = self.group()?;
                 group.merge_pending(&provider)?;
@@ -196,6 +201,9 @@ impl Room<'_> {
     fn handle_foreign(&mut self, row: &mut Row, payload: &[u8]) -> Result<()> {
         if self.take_resent(row)? {
             return Ok(());
+        }
+        if self.state.lane.is_some() {
+            return self.handle_lane(row, payload);
         }
         let room = self.id();
         let roster = self.roster()?;
@@ -317,7 +325,7 @@ impl Room<'_> {
     }
 }
 
-fn name_row(row: &mut Row, roster: &[Leaf], member: MemberKey) {
+pub(crate) fn name_row(row: &mut Row, roster: &[Leaf], member: MemberKey) {
     row.from = Some(member);
     if let Some(leaf) = roster.iter().find(|l| l.member == member) {
         row.name.clone_from(&leaf.name);

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     content::Body,
+    error::EngineError,
     floor::What,
     policy::{Act, Applied, Leaf, RoomPolicy},
     room::{Room, read, write},
@@ -30,6 +31,12 @@ impl Room<'_> {
     ) -> Result<()> {
         let record = &policy.record;
         self.save_record(record)?;
+        if policy.desk.is_some() {
+            // The group knows it even if this profile has just gone out.
+            let after = self.group.as_mut().map(|group| group.roster()).transpose();
+            let after = after.map_err(|error| EngineError::Refused(error.into()))?;
+            self.note_roll(policy, &after.unwrap_or_default())?;
+        }
         let name_of = |member: &MemberKey| {
             roster.iter().find(|l| l.member == *member).map(|l| l.name.clone()).unwrap_or_default()
         };
@@ -136,7 +143,7 @@ impl Room<'_> {
         write(self.store, Kind::Invite, self.no, id.as_bytes(), &KnownInvite { vouched, ..known })
     }
 
-    pub(super) fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
+    pub(crate) fn forget_member(&mut self, member: &MemberKey) -> Result<()> {
         self.store.delete(Kind::Pending, self.no, member.as_bytes())?;
         self.store.delete(Kind::Seen, self.no, &counter_name(member))?;
         self.forget_fork(member)

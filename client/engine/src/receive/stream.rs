@@ -107,7 +107,7 @@ impl Room<'_> {
     }
 
     /// Stores what an unusable entry says of epochs, and returns the notice for members who cannot read it.
-    pub(super) fn note_unusable(&mut self, row: &Row, payload: &[u8]) -> Result<Notice> {
+    pub(crate) fn note_unusable(&mut self, row: &Row, payload: &[u8]) -> Result<Notice> {
         let header = mls_header::parse(payload).filter(|header| header.room == self.id());
         let Some(header) = header else { return Ok(Notice::Unreadable) };
         let epoch = self.epoch()?;

@@ -60,6 +60,8 @@ pub enum Kind {
     Log = 16,
     /// Commits in the history, by digest.
     Commit = 17,
+    /// Who was in a room with lanes, and who moderated it, by number of the record.
+    Roll = 18,
 }
 
 impl fmt::Display for Kind {
@@ -82,6 +84,7 @@ impl fmt::Display for Kind {
             Self::Care => "care",
             Self::Log => "log of moderation",
             Self::Commit => "commit",
+            Self::Roll => "roll",
         })
     }
 }
@@ -486,7 +489,7 @@ impl Store {
 
 impl Kind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Meta,
         Self::Room,
         Self::Mls,
@@ -504,6 +507,7 @@ impl Kind {
         Self::Care,
         Self::Log,
         Self::Commit,
+        Self::Roll,
     ];
 
     fn from_number(number: u8) -> Option<Self> {

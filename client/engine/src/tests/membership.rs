@@ -131,6 +131,7 @@ fn unanswered_founding_is_found_again() {
         local_name: "room".into(),
         suite: Suite::X25519,
         numbers: hearth_protocol::RoomNumbers::default(),
+        lanes: false,
     };
     let (store, crypto) = (&profile.store, &profile.crypto);
     let mut begun = Room::found(store, crypto, &grant(2), founding(), NOW).unwrap();

@@ -14,6 +14,8 @@ mod gate_mls;
 mod gate_roster;
 mod gate_welcome;
 mod interop;
+mod lane_gate;
+mod lanes;
 mod largest;
 mod membership;
 mod messages;
@@ -147,6 +149,11 @@ pub(super) fn address() -> RelayAddress {
 }
 
 pub(super) fn found(name: &str, suite: Suite) -> TestRoom {
+    found_with(name, suite, false)
+}
+
+/// Founds a room, with lanes or without.
+pub(super) fn found_with(name: &str, suite: Suite, lanes: bool) -> TestRoom {
     let profile = Profile::new();
     let grant = Grant { address: address(), secret: hearth_protocol::Secret32::new([2; 32]) };
     let founding = Founding {
@@ -157,6 +164,7 @@ pub(super) fn found(name: &str, suite: Suite) -> TestRoom {
         local_name: "room".into(),
         suite,
         numbers: hearth_protocol::RoomNumbers::default(),
+        lanes,
     };
     let mut room = Room::found(&profile.store, &profile.crypto, &grant, founding, NOW).unwrap();
     room.opened().unwrap();

@@ -52,14 +52,22 @@ impl World {
         Self::with(Suite::X25519, ahead)
     }
 
+    /// The same with lanes, and with right clocks.
+    pub(super) fn with_lanes() -> Self {
+        Self::joining(found_with("Fay", Suite::X25519, true), [0; 4])
+    }
+
     /// The same in another suite.
     pub(super) fn of(suite: Suite) -> Self {
         Self::with(suite, WRONG)
     }
 
     fn with(suite: Suite, ahead: [i64; 4]) -> Self {
+        Self::joining(found("Fay", suite), ahead)
+    }
+
+    fn joining(mut fay: TestRoom, ahead: [i64; 4]) -> Self {
         let mut log = Log::default();
-        let mut fay = found("Fay", suite);
         let cleo = join(&mut fay, &mut log, "Cleo");
         let ben = join(&mut fay, &mut log, "Ben");
         let mal = join(&mut fay, &mut log, "Mal");
