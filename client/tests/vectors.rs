@@ -22,6 +22,7 @@ use hearth_engine::{
     mls::Suite,
     note::{Note, Purpose, TimeOut},
     policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene},
+    private::{Quote, SeenState},
     profile::Profile,
     receipt::Receipt,
     state::{Countersignature, KnockBody},
@@ -271,7 +272,37 @@ fn records_of_lanes_are_as_documented() {
         bench: vec![chair],
     };
     assert!(LanePolicy::parse(&codec::encode(&lane_policy)).is_some());
+    let quote = Quote {
+        seq: Seq(40),
+        digest: DIGEST,
+        author: facilitator(),
+        message: ID,
+        salt: [0xab; 16],
+        body: codec::encode(&Body::Text("hello".into())),
+    };
+    let report = Body::Report {
+        quotes: vec![quote],
+        about: vec![facilitator()],
+        category: Category::Conduct,
+        words: "This hurt.".into(),
+    };
     check(&[
+        ("body shared", hex(&Body::Shared("Hello.".into()))),
+        ("body offers", hex(&Body::Offers(vec![Offer { lane, key_package: vec![1, 2, 3] }]))),
+        ("body note", hex(&Body::Note { about: Some(member()), text: "Call on Monday.".into() })),
+        ("body anon", hex(&Body::Anon("Hello.".into()))),
+        ("body recall", hex(&Body::Recall(ID))),
+        ("body mood", hex(&Body::Mood { score: 2, words: "evenings".into() })),
+        (
+            "body questionnaire",
+            hex(&Body::Questionnaire { form: DIGEST, answers: vec![Some(1), None] }),
+        ),
+        ("body report", hex(&report)),
+        ("body flag", hex(&Body::Flag("The night.".into()))),
+        (
+            "body seen",
+            hex(&Body::Seen { message: ID, state: SeenState::Resolved, words: "Talked.".into() }),
+        ),
         ("lane id", lane.to_hex()),
         ("lane id of the desk", desk.to_hex()),
         ("seed of lane key 1", HEXLOWER.encode(seed.expose())),

@@ -3,13 +3,16 @@
 //! `docs/protocol.md` section 7.6.
 
 use hearth_protocol::{
-    Digest, InviteId, MessageId, Millis, Role, Secret32, Seq, codec, hash, padding,
+    Digest, InviteId, MemberKey, MessageId, Millis, Role, Secret32, Seq, codec, hash, padding,
 };
 use minicbor::{Decode, Encode};
 
 use super::{
     agreement::{Agreement, Departure},
     floor,
+    lane::Offer,
+    policy::Category,
+    private,
 };
 
 pub use super::floor::Ref;
@@ -242,6 +245,9 @@ pub enum Body {
         #[n(1)]
         ballots: Option<Vec<floor::Ballot>>,
     },
+    /// A moderator shows words that a member wrote without a name.
+    #[n(12)]
+    Shared(#[n(0)] String),
     /// The floor as a moderator's client has it, for those who lack entries.
     #[n(13)]
     Recap {
@@ -251,6 +257,77 @@ pub enum Body {
         /// See [`floor::Recap::state`].
         #[n(1)]
         state: floor::State,
+    },
+    /// Keys with which the sender can be seated in lanes.
+    #[n(16)]
+    Offers(#[n(0)] Vec<Offer>),
+    /// See [`private::Private::Note`].
+    #[n(18)]
+    Note {
+        /// See [`private::Private::Note`].
+        #[n(0)]
+        about: Option<MemberKey>,
+        /// See [`private::Private::Note`].
+        #[n(1)]
+        text: String,
+    },
+    /// See [`private::Private::Anon`].
+    #[n(19)]
+    Anon(#[n(0)] String),
+    /// See [`private::Private::Recall`].
+    #[n(20)]
+    Recall(#[n(0)] MessageId),
+    /// See [`private::Mood`].
+    #[n(21)]
+    Mood {
+        /// See [`private::Mood`].
+        #[n(0)]
+        score: u32,
+        /// See [`private::Mood`].
+        #[n(1)]
+        words: String,
+    },
+    /// See [`private::Private::Answers`].
+    #[n(22)]
+    Questionnaire {
+        /// See [`private::Private::Answers`].
+        #[n(0)]
+        form: Digest,
+        /// See [`private::Private::Answers`].
+        #[n(1)]
+        answers: Vec<Option<u32>>,
+    },
+    /// See [`private::Report`].
+    #[n(23)]
+    Report {
+        /// See [`private::Report`].
+        #[n(0)]
+        quotes: Vec<private::Quote>,
+        /// See [`private::Report`].
+        #[n(1)]
+        about: Vec<MemberKey>,
+        /// See [`private::Report`].
+        #[n(2)]
+        category: Category,
+        /// See [`private::Report`].
+        #[n(3)]
+        words: String,
+    },
+    /// See [`private::Private::Flag`].
+    #[n(24)]
+    Flag(#[n(0)] String),
+    /// See [`private::Seen`].
+    #[n(25)]
+    Seen {
+        /// See [`private::Seen`].
+        #[n(0)]
+        message: MessageId,
+        /// See [`private::Seen`].
+        #[n(1)]
+        state: private::SeenState,
+        /// See [`private::Seen`].
+        #[n(2)]
+        words: String,
     },
     /// Sealed notes, each for one member: see [`super::note`].
     #[n(26)]
@@ -312,16 +389,35 @@ impl Body {
             | Self::Depart { .. }
             | Self::InviteIssued { .. }
             | Self::AgreementText { .. }
+            | Self::Shared(_)
+            | Self::Offers(_)
+            | Self::Note { .. }
+            | Self::Anon(_)
+            | Self::Recall(_)
+            | Self::Mood { .. }
+            | Self::Questionnaire { .. }
+            | Self::Report { .. }
+            | Self::Flag(_)
+            | Self::Seen { .. }
             | Self::Sealed { .. } => false,
         }
     }
 
-    /// Returns the words of a message that its author wrote for the room: they wait, are held and are given back as they are.
+    /// Returns the words of a message that its author wrote for others: they wait, are held and are given back as they are.
     pub const fn words(&self) -> Option<&String> {
+        static NONE: String = String::new();
         match self {
-            Self::Text(text) | Self::Say { text, .. } | Self::Answer { text: Some(text), .. } => {
-                Some(text)
-            }
+            Self::Text(text)
+            | Self::Say { text, .. }
+            | Self::Answer { text: Some(text), .. }
+            | Self::Note { text, .. }
+            | Self::Anon(text)
+            | Self::Mood { words: text, .. }
+            | Self::Report { words: text, .. }
+            | Self::Flag(text)
+            | Self::Seen { words: text, .. } => Some(text),
+            // A person wrote it all the same.
+            Self::Questionnaire { .. } => Some(&NONE),
             _ => None,
         }
     }

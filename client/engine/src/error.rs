@@ -128,6 +128,9 @@ pub enum EngineError {
     /// The lane of a lapsed member follows the room only by a facilitator's commit.
     #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
     WaitsForFacilitator,
+    /// A message means nothing in that lane from this member.
+    #[error("that cannot be said in this line")]
+    NotForLane,
     /// A commit of ours is still pending.
     #[error("another change of the room is still on its way")]
     Busy,

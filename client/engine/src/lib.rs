@@ -29,6 +29,7 @@ pub mod note;
 pub mod outbox;
 mod passphrase;
 pub mod policy;
+pub mod private;
 pub mod profile;
 pub mod provider;
 pub mod receipt;

@@ -84,6 +84,14 @@ impl Room<'_> {
         self.queue_anew(held, body, now)
     }
 
+    /// Queues a message of a lane, which no rule of a room limits.
+    pub(crate) fn queue_body(&mut self, body: Body, now: Millis) -> Result<MessageId> {
+        if self.outgoing()?.len() >= OUTBOX_MAX {
+            return Err(EngineError::OutboxFull);
+        }
+        self.queue(body, Vec::new(), now)
+    }
+
     /// Checks whether words may be queued; returns the id of the same words if they already wait.
     fn check_words(&mut self, wanted: &Body) -> Result<Option<MessageId>> {
         self.check_length(wanted.words().map_or("", String::as_str))?;

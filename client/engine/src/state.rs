@@ -14,6 +14,7 @@ use super::{
     lane::{Offer, Seat},
     mls::Suite,
     policy::{Category, Record},
+    private::Private,
     words::Talk,
 };
 
@@ -557,6 +558,12 @@ pub enum RowContent {
         #[n(3)]
         unproved: bool,
     },
+    /// A message that counts in lanes only.
+    #[n(20)]
+    Private(#[n(0)] Box<Private>),
+    /// Words that a moderator showed without their author's name.
+    #[n(21)]
+    Shared(#[n(0)] String),
 }
 
 /// A finding about an entry that the member must be told.

@@ -6,6 +6,7 @@
 mod acts;
 mod findings;
 mod floor;
+mod lane;
 mod output;
 mod talk;
 
@@ -310,6 +311,8 @@ impl View<'_> {
                 more.insert("unproved".into(), json!(unproved));
                 ("seats", seats_text(seated, unseated, *unproved))
             }
+            RowContent::Private(private) => return Some(lane::content(private)),
+            RowContent::Shared(text) => ("shared", text.clone()),
             RowContent::Renewal | RowContent::Nothing => return None,
         };
         Some((kind, text, more))
@@ -355,6 +358,18 @@ impl View<'_> {
                 };
                 format!("{time} -- {what}")
             }
+            (_, RowContent::Private(private)) => {
+                let verb = lane::verb(private);
+                let words = match text {
+                    "" => String::new(),
+                    words => format!(": {}", escape::many_lines(words, INDENT)),
+                };
+                format!("{time} {name}{verb}{words}  [{id}]")
+            }
+            (_, RowContent::Shared(_)) => format!(
+                "{time} Shared through {name}, without a name: {}  [{id}]",
+                escape::many_lines(text, INDENT)
+            ),
             (_, RowContent::Goodbye { withdrawn, .. }) => {
                 let what = if *withdrawn { "withdraws, says goodbye" } else { "says goodbye" };
                 format!("{time} -- {name} {what} and still has the keys")

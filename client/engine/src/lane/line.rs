@@ -216,6 +216,10 @@ impl<'s> Lane<'s> {
         &self.room
     }
 
+    pub(crate) const fn room_mut(&mut self) -> &mut Room<'s> {
+        &mut self.room
+    }
+
     /// Returns the lane's id.
     pub fn id(&self) -> RoomId {
         self.room.id()
@@ -271,7 +275,7 @@ impl<'s> Lane<'s> {
     }
 
     /// Returns the parent's state, which only the parent changes.
-    fn parent(&self) -> Result<RoomState> {
+    pub(super) fn parent(&self) -> Result<RoomState> {
         let no = RoomNo(self.room.lane_state()?.parent);
         read(self.room.store, Kind::Room, no, STATE)?.ok_or(EngineError::DamagedRecord)
     }
@@ -739,13 +743,6 @@ impl<'s> Lane<'s> {
             self.room.forget_change(state, cursor);
         }
         result
-    }
-}
-
-#[cfg(test)]
-impl<'s> Lane<'s> {
-    pub(crate) const fn room_mut(&mut self) -> &mut Room<'s> {
-        &mut self.room
     }
 }
 

@@ -8,6 +8,7 @@ mod line;
 mod record;
 mod roll;
 mod take;
+mod words;
 
 pub use self::{
     gate::{
@@ -19,4 +20,5 @@ pub use self::{
         BENCH_MAX, Chair, LanePolicy, MEMBERS_MAX, Offer, SEATS_MAX, Seat, desk_id, lane_id,
         lane_key_seed,
     },
+    words::{KeptOffer, OFFERS_MAX},
 };

@@ -120,10 +120,11 @@ impl Room<'_> {
     }
 
     pub(super) fn take_body(&mut self, row: &mut Row, sender: MemberKey, body: Body) -> Result<()> {
-        if self.state.lane.is_some() && !is_of_lanes(&body) {
-            row.notices.push(Notice::Unreadable);
-            return Ok(());
-        }
+        let body = match self.state.lane {
+            None => body,
+            Some(_) if is_of_rooms_and_lanes(&body) => body,
+            Some(_) => return self.take_lane_body(row, sender, body),
+        };
         match body {
             Body::Text(text) => {
                 self.heard = Some(What::Words(None));
@@ -245,6 +246,24 @@ impl Room<'_> {
                 write(self.store, Kind::Pending, self.no, &return_name(&id), &back)?;
                 row.content = RowContent::AgreementText(id);
             }
+            Body::Shared(text) => {
+                if self.policy()?.role(&sender).moderates() {
+                    self.heard = Some(What::Words(None));
+                    row.content = RowContent::Shared(text);
+                } else {
+                    row.notices.push(Notice::Unreadable);
+                }
+            }
+            // Those of lanes mean nothing in a room.
+            Body::Offers(_)
+            | Body::Note { .. }
+            | Body::Anon(_)
+            | Body::Recall(_)
+            | Body::Mood { .. }
+            | Body::Questionnaire { .. }
+            | Body::Report { .. }
+            | Body::Flag(_)
+            | Body::Seen { .. } => row.notices.push(Notice::Unreadable),
             Body::Sealed { notes } => {
                 let moderates = self.policy()?.role(&sender).moderates();
                 if !moderates {
@@ -335,8 +354,8 @@ pub(super) const fn is_floor(row: &Row) -> bool {
     matches!(row.content, RowContent::Floor(_) | RowContent::Asked(_))
 }
 
-/// Whether a message belongs in a lane, too.
-const fn is_of_lanes(body: &Body) -> bool {
+/// Whether a message counts in a lane as in a room.
+const fn is_of_rooms_and_lanes(body: &Body) -> bool {
     matches!(body, Body::Text(_) | Body::Say { .. } | Body::Retract { .. })
 }
 

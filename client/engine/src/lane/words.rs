@@ -1,0 +1,185 @@
+//! What is said in a lane beside texts, and the offers that arrive there.
+
+use ed25519_dalek::SigningKey;
+use hearth_protocol::{MemberKey, MessageId, Millis, RoomId};
+use minicbor::{Decode, Encode};
+
+use super::{
+    line::Lane,
+    record::{Offer, SEATS_MAX, lane_key_seed},
+};
+use crate::{
+    content::Body,
+    error::EngineError,
+    private::{Private, Writer},
+    room::{CURSOR, Room, read, write},
+    state::{Cursor, Notice, Row, RowContent},
+    store::{Kind, RoomNo},
+};
+
+type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// Offers in one message.
+pub const OFFERS_MAX: usize = 16;
+
+/// An offer of another member that this profile may act on.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct KeptOffer {
+    /// Whose it is.
+    #[n(0)]
+    pub from: MemberKey,
+    /// The offer.
+    #[n(1)]
+    pub offer: Offer,
+    /// When it came.
+    #[n(2)]
+    pub at: Millis,
+}
+
+impl<'s> Room<'s> {
+    /// Handles a message that counts in lanes only.
+    pub(crate) fn take_lane_body(
+        &mut self,
+        row: &mut Row,
+        sender: MemberKey,
+        body: Body,
+    ) -> Result<()> {
+        let policy = self.lane_policy()?;
+        let writer = Writer {
+            owns: policy.owner == Some(sender),
+            moderates: policy.chair(&sender).is_some(),
+            at_desk: policy.owner.is_none(),
+        };
+        match Private::of(body) {
+            Ok(private) if private.counts_from(writer) && private.is_well_formed() => {
+                row.content = RowContent::Private(Box::new(private));
+            }
+            Err(body) if writer.owns || writer.moderates => match *body {
+                Body::Offers(offers) => {
+                    let parent = RoomNo(self.lane_state()?.parent);
+                    for offer in offers.into_iter().take(OFFERS_MAX) {
+                        self.keep_offer_of(parent, sender, offer, row.arrived)?;
+                    }
+                }
+                _ => row.notices.push(Notice::Unreadable),
+            },
+            _ => row.notices.push(Notice::Unreadable),
+        }
+        Ok(())
+    }
+
+    /// Keeps an offer that came in a lane or in a note, in place of an earlier one of that member for that lane.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn keep_offer(&self, from: MemberKey, offer: Offer, now: Millis) -> Result<()> {
+        self.keep_offer_of(self.no, from, offer, now)
+    }
+
+    /// Offers for lanes that the room does not have are dropped, so that what is kept is bounded by its lanes.
+    fn keep_offer_of(
+        &self,
+        parent: RoomNo,
+        from: MemberKey,
+        offer: Offer,
+        at: Millis,
+    ) -> Result<()> {
+        let (room, roll) = match &self.state.lane {
+            Some(lane) => (lane.parent_id, self.parent_roll()?),
+            None => (self.id(), self.roll()),
+        };
+        let is_desk = || {
+            let kept = Room::all_kinds(self.store, self.crypto)?.into_iter();
+            let lanes = kept.filter_map(|room| Some((room.id(), room.state.lane?)));
+            let mut desks =
+                lanes.filter(|(_, lane)| lane.parent == parent.0 && lane.owner.is_none());
+            Ok::<_, EngineError>(desks.any(|(id, _)| id == offer.lane))
+        };
+        if roll.owner_of(&room, &offer.lane)?.is_none() && !is_desk()? {
+            return Ok(());
+        }
+        let name = kept_name(&offer.lane);
+        let mut kept: Vec<KeptOffer> =
+            read(self.store, Kind::Care, parent, &name)?.unwrap_or_default();
+        kept.retain(|kept| kept.from != from);
+        kept.push(KeptOffer { from, offer, at });
+        let too_many = kept.len().saturating_sub(SEATS_MAX);
+        kept.drain(..too_many);
+        write(self.store, Kind::Care, parent, &name, &kept)
+    }
+
+    /// Returns the offers of others for a lane that were not used yet.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn kept_offers(&self, lane: &RoomId) -> Result<Vec<KeptOffer>> {
+        let kept = read(self.store, Kind::Care, self.no, &kept_name(lane))?;
+        Ok(kept.unwrap_or_default())
+    }
+
+    /// Forgets the offers for a lane: they were used, or no longer seat anybody.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn drop_kept_offers(&self, lane: &RoomId) -> Result<()> {
+        self.store.delete(Kind::Care, self.no, &kept_name(lane))?;
+        Ok(())
+    }
+}
+
+/// Names the record of the offers for a lane.
+fn kept_name(lane: &RoomId) -> Vec<u8> {
+    [b"offers".as_slice(), lane.as_bytes()].concat()
+}
+
+impl Lane<'_> {
+    /// Queues a message that counts in lanes only.
+    ///
+    /// # Errors
+    /// [`EngineError::NotForLane`] if it would not count from me, or its numbers are out of range; [`EngineError::NotMember`] if I have
+    /// no seat; [`EngineError::OutboxFull`].
+    pub fn queue_private(&mut self, private: Private, now: Millis) -> Result<MessageId> {
+        let (policy, me) = (self.policy()?, self.me());
+        let writer = Writer {
+            owns: policy.owner == Some(me),
+            moderates: policy.chair(&me).is_some(),
+            at_desk: policy.owner.is_none(),
+        };
+        if !private.counts_from(writer) || !private.is_well_formed() {
+            return Err(EngineError::NotForLane);
+        }
+        self.room_mut().queue_body(private.into(), now)
+    }
+
+    /// Queues keys with which I can be seated in other lanes.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn queue_offers(&mut self, offers: Vec<Offer>, now: Millis) -> Result<MessageId> {
+        self.room_mut().queue_body(Body::Offers(offers), now)
+    }
+
+    /// Returns the keys that may be seated by now, newest first: the seat's, then those of my offers.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn keys_to_try(&self) -> Result<Vec<SigningKey>> {
+        let parent = self.parent()?;
+        let offers = self.room().lane_keys()?.offers;
+        let offered = offers.iter().rev().map(|offer| {
+            SigningKey::from_bytes(lane_key_seed(&parent.key, &self.id(), offer.number).expose())
+        });
+        let seated = self.is_seated().then(|| self.signing_key());
+        Ok(seated.into_iter().chain(offered).collect())
+    }
+
+    /// Returns the last entry of the room that this profile read.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn parent_read(&self) -> Result<hearth_protocol::Seq> {
+        let no = RoomNo(self.room().lane_state()?.parent);
+        let cursor: Option<Cursor> = read(self.room().store, Kind::Room, no, CURSOR)?;
+        Ok(cursor.unwrap_or_default().seq)
+    }
+}
