@@ -182,7 +182,7 @@ const HOW: &str =
 /// Returns an event as it is told; `None` for what the rows tell.
 fn event_json(event: &Event) -> Option<Value> {
     Some(match event {
-        Event::Rows => return None,
+        Event::Rows | Event::LaneRows(_) => return None,
         Event::View => json!({"event": "view"}),
         Event::Up(_) => json!({"event": "up"}),
         Event::Down { why: Some(why), .. } => {

@@ -4,6 +4,7 @@ mod agreement;
 mod bell;
 mod catchup;
 mod chat;
+mod contacts;
 mod displayed;
 mod door;
 mod follow;
@@ -139,8 +140,11 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Room(command) => Box::pin(rooms::run(&context, command)).await,
         Command::Join(join) => drop_typed(Box::pin(door::join(&context, join)).await),
         Command::BurnInvite { link } => Box::pin(door::burn(&context, link)).await,
-        Command::Agreement(AgreementCommand::Template) => {
-            Ok(context.out.line(template::TEMPLATE.trim_end())?)
+        Command::Agreement(AgreementCommand::Template { country }) => {
+            contacts::print_template(&context.out, country.as_deref())
+        }
+        Command::Agreement(AgreementCommand::Check { file }) => {
+            contacts::check(&context.out, &file)
         }
         Command::Agreement(command @ AgreementCommand::Acknowledge { .. }) => {
             drop_typed(Box::pin(door::agreement(&context, command)).await)

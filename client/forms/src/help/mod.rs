@@ -125,6 +125,8 @@ impl Help {
 pub struct Block<'t> {
     /// The line of its fence, from 1.
     pub line: usize,
+    /// The byte behind that line.
+    pub begins: usize,
     /// What stands between the fences.
     pub text: &'t str,
     /// Whether the second fence is there.
@@ -147,7 +149,7 @@ pub fn blocks_in(agreement: &str) -> impl Iterator<Item = Block<'_>> {
             text.trim() == CLOSING
         });
         let ends = if closed { ends } else { agreement.len() };
-        Some(Block { line, text: agreement.get(begins..ends)?, closed })
+        Some(Block { line, begins, text: agreement.get(begins..ends)?, closed })
     })
 }
 

@@ -26,6 +26,7 @@ use super::{
     view::{Link, RoomView},
 };
 use crate::{
+    contacts,
     live::{Live, LiveError},
     network::Network,
     session::{self, Ready, Session},
@@ -107,6 +108,8 @@ impl<'s> RoomTask<'s> {
         teller: Teller,
     ) -> Result<(Self, watch::Receiver<Arc<RoomView>>), EngineError> {
         let (store, crypto, name) = room.parts();
+        // A disk without space keeps nobody out of the room; the next opening tries again.
+        let _ = contacts::keep(&mut room);
         let lanes = LaneView::all(&room, None)?;
         let view = RoomView::of(&mut room, Link::Connecting, 0, None, lanes)?;
         let over_at = over_at(&view, room.now());
@@ -300,6 +303,12 @@ impl<'s> RoomTask<'s> {
             if before.lanes.iter().all(|was| was.id != lane.id || was.last != lane.last) {
                 self.teller.tell(Event::LaneRows(lane.id));
             }
+        }
+        let agreement = |view: &RoomView| view.policy.as_ref().map(|policy| policy.agreement.id);
+        if agreement(&before) != agreement(&view)
+            && let Ok(room) = self.room()
+        {
+            let _ = contacts::keep(room);
         }
         if !before.looks_like(&view) {
             self.teller.tell(Event::View);

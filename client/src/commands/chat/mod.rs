@@ -436,6 +436,7 @@ impl Chat {
             }
             Event::Ended(why) => return Err(Failure::from(&*why).into()),
             Event::Trouble(_) | Event::CatchingUp(_) => self.shell.remark(&event),
+            Event::LaneRows(_) => return Ok(()),
             // The sender was shown the refusal.
             Event::Waits(_) => return Ok(()),
             Event::Over(block) => {
