@@ -16,6 +16,7 @@ pub mod floor;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gate;
+pub mod help;
 pub mod join;
 pub mod lane;
 #[cfg(any(test, feature = "testing"))]
