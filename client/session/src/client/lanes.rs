@@ -2,13 +2,7 @@
 
 use std::sync::Arc;
 
-use hearth_engine::{
-    EngineError, Room,
-    lane::Lane,
-    private::Private,
-    state::Row,
-    words::Words,
-};
+use hearth_engine::{EngineError, Room, lane::Lane, private::Private, state::Row, words::Words};
 use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq};
 use hearth_text::escape;
 
@@ -19,6 +13,9 @@ use super::{
     view::Waiting,
 };
 use crate::live::Live;
+
+/// Unread messages of a lane that are counted.
+pub const UNREAD_MAX: usize = 99;
 
 /// A lane at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +34,8 @@ pub struct LaneView {
     pub shown: Seq,
     /// When its last words came; 0: there are none.
     pub last_at: Millis,
+    /// Messages of others, and alarms, behind what was displayed; at most [`UNREAD_MAX`].
+    pub unread: usize,
     /// Messages that wait to be sent, oldest first.
     pub outbox: Vec<Waiting>,
     /// Why nothing comes in or goes out.
@@ -79,14 +78,24 @@ impl LaneView {
         });
         let outbox = outbox.collect();
         let last = room.history_back(Seq(u64::MAX), 1)?.pop();
+        let words = room.history_back(Seq(u64::MAX), UNREAD_MAX)?;
+        let words = words.into_iter().rev().find(|row| row.id.is_some());
+        let shown = room.state().shown;
+        let me = room.me();
+        let calls = |row: &Row| {
+            let from_others = row.id.is_some() && row.from != Some(me);
+            from_others || row.notices.iter().any(hearth_engine::state::Notice::is_alarm)
+        };
+        let unread = room.history(Seq(shown.0.saturating_add(1)), UNREAD_MAX)?;
         Ok(Self {
             id,
             owner,
             seated,
             readers,
             last: last.as_ref().map_or(Seq(0), |row| row.place),
-            shown: room.state().shown,
-            last_at: last.filter(|row| row.id.is_some()).map_or(Millis(0), |row| row.at),
+            shown,
+            last_at: words.map_or(Millis(0), |row| row.at),
+            unread: unread.iter().filter(|row| calls(row)).count(),
             outbox,
             trouble,
         })
@@ -101,7 +110,6 @@ impl LaneView {
         for mut kept in room.lanes()? {
             let id = kept.id();
             let trouble = live.as_ref().and_then(|live| live.lane_trouble(id));
-            let trouble = trouble.map(ToString::to_string);
             views.push(match live.as_mut().and_then(|live| live.lane(id)) {
                 Some(lane) => Self::of(lane, trouble, true)?,
                 None => Self::of(&mut kept, trouble, false)?,
@@ -153,9 +161,7 @@ pub(super) async fn send(
             });
             if waits { Ok(Outcome::Kept { id, why: None }) } else { Ok(Outcome::Done) }
         }
-        Err(error) if error.is_connection() => {
-            Ok(Outcome::Kept { id, why: Some(Arc::new(error)) })
-        }
+        Err(error) if error.is_connection() => Ok(Outcome::Kept { id, why: Some(Arc::new(error)) }),
         Err(error) => Err(AskError::Held(Arc::new(error))),
     }
 }

@@ -48,6 +48,7 @@ impl<'s> Live<'s> {
             let Some(link) = self.lanes.links.get_mut(&id) else { break };
             if link.entered.is_none()
                 || !link.lane.is_seated()
+                || link.lane.room().cursor().seq == Seq(0)
                 || link.lane.room().waiting_numbers()?.is_empty()
             {
                 break;
@@ -123,12 +124,7 @@ impl<'s> Live<'s> {
     }
 
     /// Takes entries in up to our own.
-    async fn await_in_lane(
-        &mut self,
-        id: RoomId,
-        submission: &Submission,
-        seq: Seq,
-    ) -> Result<()> {
+    async fn await_in_lane(&mut self, id: RoomId, submission: &Submission, seq: Seq) -> Result<()> {
         while self.waits_in_lane(id, submission.number, seq)? {
             // It stays in the outbox, and goes out under its id until it comes back.
             let next = timeout(ENTRIES_DEADLINE, self.next()).await;
@@ -138,6 +134,21 @@ impl<'s> Live<'s> {
             && link.entered.is_some()
         {
             link.lane.accepted_before(submission.number, seq)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the entry that opened a lane: before that, its commit would seem to wait still.
+    pub(super) async fn read_opening(&mut self, id: RoomId) -> Result<()> {
+        self.subscribe_lane(id).await?;
+        while self
+            .lanes
+            .links
+            .get(&id)
+            .is_some_and(|link| link.entered.is_some() && link.lane.room().cursor().seq < Seq(1))
+        {
+            let next = timeout(ENTRIES_DEADLINE, self.next()).await;
+            next.map_err(|_| LiveError::Withheld(Seq(1)))??;
         }
         Ok(())
     }
@@ -200,7 +211,8 @@ fn effects_of(submission: &Submission) -> Vec<Effect> {
 pub(super) fn breaks(error: &LiveError) -> bool {
     let ends = matches!(
         error,
-        LiveError::UnexpectedReply | LiveError::Request(RequestError::Timeout | RequestError::Lost(_))
+        LiveError::UnexpectedReply
+            | LiveError::Request(RequestError::Timeout | RequestError::Lost(_))
     );
     let of_store = matches!(error, LiveError::Engine(error) if is_of_store(error));
     ends || of_store || error.is_connection()
