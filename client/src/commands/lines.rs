@@ -182,7 +182,8 @@ const HOW: &str =
 /// Returns an event as it is told; `None` for what the rows tell.
 fn event_json(event: &Event) -> Option<Value> {
     Some(match event {
-        Event::Rows | Event::LaneRows(_) => return None,
+        Event::Rows => return None,
+        Event::LaneRows(lane) => json!({"event": "lane", "lane": lane.to_hex()}),
         Event::View => json!({"event": "view"}),
         Event::Up(_) => json!({"event": "up"}),
         Event::Down { why: Some(why), .. } => {
