@@ -27,6 +27,7 @@ pub mod mls;
 pub(crate) mod mls_storage;
 pub mod more;
 pub mod note;
+pub mod notes;
 pub mod outbox;
 mod passphrase;
 pub mod policy;

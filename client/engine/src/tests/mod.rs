@@ -21,6 +21,7 @@ mod membership;
 mod messages;
 mod order;
 mod rules;
+mod sealed_notes;
 mod stream;
 mod talk;
 mod turns;

@@ -8,6 +8,7 @@ mod door;
 mod due;
 mod error;
 mod lanes;
+mod notes;
 mod recovery;
 mod submit;
 
@@ -35,7 +36,7 @@ pub use self::{
     error::LiveError,
 };
 
-use self::{act::TRIES_MAX, lanes::Lanes, submit::Outcome};
+use self::{act::TRIES_MAX, lanes::Lanes, notes::Notes, submit::Outcome};
 use crate::{
     connection::{Connection, RequestError},
     network::Network,
@@ -74,6 +75,7 @@ pub struct Live<'s> {
     /// What the relay said to the last post over this connection.
     last_post: Option<Result<(), Block>>,
     lanes: Lanes<'s>,
+    notes: Notes,
 }
 
 /// What came in.
@@ -166,6 +168,7 @@ impl<'s> Live<'s> {
             looked_for_newcomers: false,
             last_post: None,
             lanes: Lanes::default(),
+            notes: Notes::default(),
         }
     }
 
@@ -417,6 +420,11 @@ impl<'s> Live<'s> {
             }
             ServerFrame::Notice { room, notice } if room == self.room.id() => match notice {
                 Notice::Knock => Ok(Incoming::Knock),
+                // Read with what is due.
+                Notice::Note => {
+                    self.notes.arrived();
+                    Ok(Incoming::Lane)
+                }
                 // The relay's word: a note or a record says whose act it is.
                 Notice::TimedOut(_) => {
                     self.compared = None;
@@ -454,7 +462,8 @@ impl<'s> Live<'s> {
         let effective = pending.map(|pending| pending.effective).filter(|at| *at > now);
         let left = effective.map(|at| Duration::from_millis(at.0.saturating_sub(now.0)));
         let seat = self.lanes_due().map(|at| at.saturating_duration_since(Instant::now()));
-        match left.into_iter().chain(seat).min() {
+        let note = self.notes_due().map(|at| at.saturating_duration_since(Instant::now()));
+        match left.into_iter().chain(seat).chain(note).min() {
             None => self.next().await,
             Some(left) => timeout(left, self.next()).await.unwrap_or(Ok(Incoming::Other)),
         }
