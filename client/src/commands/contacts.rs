@@ -8,10 +8,13 @@ use hearth_forms::{
 };
 use serde_json::{Value, json};
 
-use super::{Result, rooms, template};
+use super::{Result, rooms, shell::Shell, template};
 use crate::{
     failure::{Failure, exit},
-    show::Output,
+    show::{
+        Output,
+        help::{NO_NUMBER, presence},
+    },
 };
 
 /// The place of the contacts in the template.
@@ -86,6 +89,25 @@ pub(super) fn screen(help: &Help, today: Day) -> String {
         lines.push(format!("Last checked on {on}. If one does not answer, try the next."));
     }
     lines.join("\n")
+}
+
+/// Prints the contacts of a room, and whom Enter would tell.
+pub(super) fn show_of_room(shell: &Shell) -> Result<()> {
+    let view = shell.view();
+    let help = &view.help;
+    let object = json!({
+        "help": help.contacts.iter().map(to_json).collect::<Vec<_>>(),
+        "sent": false,
+    });
+    let numbers = match help.contacts.first() {
+        Some(first) => screen(first, today()),
+        None => format!("Call {NO_NUMBER}."),
+    };
+    let text = format!(
+        "{numbers}\nNothing has been sent. Nobody knows that you opened this.\n{}",
+        presence(help)
+    );
+    Ok(shell.out.say(&object, &text)?)
 }
 
 /// Returns what a facilitator reads about contacts that were checked long ago.

@@ -6,6 +6,7 @@
 mod acts;
 mod findings;
 mod floor;
+pub mod help;
 mod lane;
 mod output;
 mod talk;

@@ -1,5 +1,6 @@
 //! What every line shell does with a room: asks the client, and prints what became of it.
 
+mod help;
 mod lanes;
 
 use std::{
@@ -54,6 +55,8 @@ pub(super) struct Shell {
     mark_after: Cell<Option<Seq>>,
     /// What of the rows that were printed last calls the reader.
     pub(super) called: Cell<Option<Call>>,
+    /// What was told of calls for help.
+    help: help::ToldHelp,
 }
 
 /// Whether a command was done, or waits for a person's word.
@@ -83,6 +86,7 @@ impl Shell {
             displayed,
             mark_after,
             called,
+            help: help::ToldHelp::new(),
         })
     }
 
