@@ -217,6 +217,8 @@ impl Shell {
         }
         printed?;
         self.remark_lanes();
+        self.tell_call()?;
+        self.tell_calls()?;
         failure.map_or(Ok(()), Err)
     }
 

@@ -67,6 +67,9 @@ impl RoomTask<'_> {
             }
             return Ok(last);
         }
+        if self.view.borrow().policy.as_ref().is_some_and(|policy| policy.desk.is_none()) {
+            return Err(EngineError::NoLanes.into());
+        }
         let bench = self.room()?.bench()?;
         if bench.is_empty() {
             return Err(AskError::NobodyElse);
