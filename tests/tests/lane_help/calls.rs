@@ -66,8 +66,8 @@ fn second_call_within_a_minute_joins() {
     let ben = circle.admit("Ben");
     let mut chat = ben.starts_plainly(&["chat", &circle.room]);
     chat.type_line("/help-now");
-    chat.await_line("the numbers", |line| line == "000 Emergency");
-    chat.await_remark("Enter alone tells Fay");
+    chat.await_line("the numbers", |line| line.trim_end() == "000 Emergency");
+    chat.await_line("Enter alone tells Fay", |line| line.contains("Enter alone tells Fay"));
     chat.type_line("");
     chat.await_line("that it went out", |line| line.starts_with("Sent to Fay at "));
     chat.type_line("/help-now --tell It is worse now");
@@ -96,9 +96,9 @@ fn words_after_the_numbers_wait() {
     let ben = circle.admit("Ben");
     let mut chat = ben.starts_plainly(&["chat", &circle.room]);
     chat.type_line("help");
-    chat.await_remark("Enter alone tells Fay");
+    chat.await_line("Enter alone tells Fay", |line| line.contains("Enter alone tells Fay"));
     chat.type_line("I want to die");
-    chat.await_remark("nobody was told");
+    chat.await_line("nobody was told", |line| line.contains("nobody was told"));
     chat.type_line("");
     chat.await_line("that it went out", |line| line.starts_with("Sent to Fay at "));
     chat.type_line("/quit");

@@ -180,15 +180,20 @@ pub(super) fn rows(room: &Room<'_>, lane: RoomId, page: Page) -> Result<Vec<Row>
 fn harmless(private: Private) -> Result<Private, AskError> {
     use hearth_engine::private::{Mood, Report, Seen};
     let inert = |words: String| escape::sanitize_input(&words);
+    // Beside what it says by itself, these may have no words.
+    let beside = |words: String| match words.trim() {
+        "" => Ok(String::new()),
+        words => escape::sanitize_input(words),
+    };
     Ok(match private {
         Private::Note { about, text } => Private::Note { about, text: inert(text)? },
         Private::Anon(words) => Private::Anon(inert(words)?),
-        Private::Mood(mood) => Private::Mood(Mood { words: inert(mood.words)?, ..mood }),
+        Private::Mood(mood) => Private::Mood(Mood { words: beside(mood.words)?, ..mood }),
         Private::Report(report) => {
-            Private::Report(Report { words: inert(report.words)?, ..report })
+            Private::Report(Report { words: beside(report.words)?, ..report })
         }
-        Private::Flag(words) => Private::Flag(inert(words)?),
-        Private::Seen(seen) => Private::Seen(Seen { words: inert(seen.words)?, ..seen }),
+        Private::Flag(words) => Private::Flag(beside(words)?),
+        Private::Seen(seen) => Private::Seen(Seen { words: beside(seen.words)?, ..seen }),
         other @ (Private::Recall(_) | Private::Answers { .. }) => other,
     })
 }

@@ -30,6 +30,11 @@ impl RoomTask<'_> {
         what: HelpCommand,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     ) {
+        if matches!(self.link, Link::Connecting) && self.view.borrow().policy.is_none() {
+            // Whom to tell is known once this member is let in.
+            let (command, consent) = (Command::Help(what), Consent::Whatever);
+            return wait(&mut self.pending, Asked { command, consent, reply });
+        }
         self.lanes_seen = None;
         let kept = match what {
             HelpCommand::Call { words } => self.keep_call(&words),
@@ -72,6 +77,8 @@ impl RoomTask<'_> {
         }
         let bench = self.room()?.bench()?;
         if bench.is_empty() {
+            // Who is not in the room has no copy of it that names anybody.
+            self.room()?.policy()?;
             return Err(AskError::NobodyElse);
         }
         let flag = LaneCommand::Private(Private::Flag(words.clone()));
