@@ -7,7 +7,8 @@ mod common;
 use common::*;
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
-    ClientFrame, Effect, MemberKey, MessageId, NoteId, RejectCode, Role, RoomId, Secret32, Seq, ServerFrame,
+    ClientFrame, Effect, MemberKey, MessageId, NoteId, RejectCode, Role, RoomId, Secret32, Seq,
+    ServerFrame,
     frame::{LaneRow, LaneSeat, Notice, Standing, WaitingNote},
 };
 
