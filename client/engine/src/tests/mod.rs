@@ -19,6 +19,7 @@ mod lanes;
 mod largest;
 mod membership;
 mod messages;
+mod moods;
 mod order;
 mod rules;
 mod stream;
