@@ -128,6 +128,9 @@ pub enum EngineError {
     /// The lane of a lapsed member follows the room only by a facilitator's commit.
     #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
     WaitsForFacilitator,
+    /// This member has no seat in a lane yet.
+    #[error("this line is not open yet: a facilitator's device opens it")]
+    NotSeated,
     /// A message means nothing in that lane from this member.
     #[error("that cannot be said in this line")]
     NotForLane,
