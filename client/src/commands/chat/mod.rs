@@ -4,6 +4,7 @@
 //! While the relay is away, words are kept in the outbox, and the member is told.
 
 mod arguments;
+mod filling;
 mod to;
 
 use std::{
@@ -36,7 +37,7 @@ use hearth_text::{count::counted, escape};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use self::to::To;
+use self::{filling::Filling, to::To};
 use super::{
     Context, Result, agreement,
     bell::{self, Bell, Call},
@@ -163,6 +164,8 @@ enum Asked {
     Acknowledge(Box<Agreement>),
     /// Whether words are for this room, though another was asked for.
     Still,
+    /// The facilitators' questions.
+    Filling(Box<Filling>),
     /// Whether to show the next page; then to sign the version that is read, if there is one.
     Reading(Box<Reading>),
 }
@@ -529,6 +532,9 @@ impl Chat {
                 self.out().remark(&format!("-- {words}: {how} shows more"));
             }
         }
+        if view.standing == Standing::Member {
+            self.shell.tell_asked().await?;
+        }
         if view.timed_out_until > now {
             let left = when::remaining(view.timed_out_until, now);
             self.out().remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
@@ -667,6 +673,7 @@ impl Chat {
             }
             Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
             Some(Asked::Reading(_)) => self.out().remark(NEXT_PAGE),
+            Some(Asked::Filling(filling)) => self.out().remark(&filling.prompt()),
             Some(Asked::Still) => {}
             None => {}
         }
@@ -717,6 +724,18 @@ impl Chat {
             }
             (Some(Asked::Reading(reading)), Line::Words(text)) => {
                 return self.typed_at_page(reading, text).await;
+            }
+            (Some(Asked::Filling(filling)), Line::Words(text)) => {
+                return self.typed_answer(filling, text).await;
+            }
+            (Some(Asked::Filling(filling)), Line::Empty) => {
+                self.out().remark(&filling.prompt());
+                self.asked = Some(Asked::Filling(filling));
+                return Ok(Next::On);
+            }
+            // Something else may be looked at meanwhile.
+            (Some(Asked::Filling(filling)), Line::Command(_)) => {
+                self.asked = Some(Asked::Filling(filling));
             }
             // The text goes on where it was.
             (Some(Asked::Reading(reading)), Line::Command(_)) => {
@@ -1046,6 +1065,13 @@ impl Chat {
         // What is of this device alone can be set while one is away; to say or do anything else is to be back.
         if self.shell.view().mine.away.is_some() && !matches!(command, InRoom::Mine(_)) {
             self.come_back().await?;
+        }
+        if let Some(given) = command.answers() {
+            match self.fill(given).await {
+                Ok(filling) => self.asked = Some(Asked::Filling(Box::new(filling))),
+                Err(failure) => self.tell(&failure),
+            }
+            return Ok(Next::On);
         }
         let out = self.out().clone();
         if !command.entry().answers {

@@ -104,7 +104,7 @@ pub(in crate::commands) fn asks(out: &Output, view: &RoomView) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn name_of(view: &RoomView, member: &MemberKey) -> String {
+pub(in crate::commands) fn name_of(view: &RoomView, member: &MemberKey) -> String {
     let leaf = view.roster.iter().find(|leaf| leaf.member == *member);
     leaf.map_or_else(|| member.short(), |leaf| escape::one_line(&leaf.name))
 }

@@ -55,6 +55,7 @@ impl Shell {
         let (mut any, mut alarm) = (false, false);
         for row in &rows {
             any |= lens.row(&self.out, row)?;
+            self.tell_beside(lane, row).await?;
             alarm |= row.place > lane.shown && any_alarm(std::slice::from_ref(row));
         }
         if let Some(last) = rows.last().filter(|last| last.place > lane.shown) {

@@ -554,6 +554,7 @@ pub(super) fn question_words(question: &Question) -> String {
             id.short()
         ),
         Question::Recover(recovery) => outcome::recovery_question(*recovery).to_owned(),
+        Question::SendAnswers(words) => words.clone(),
         Question::AmendAtOnce { others } => {
             let others = counted(*others, "other member is", "other members are");
             format!(
