@@ -63,6 +63,8 @@ pub struct Sheet {
 /// A mood that is asked for and was not told yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MoodAsked {
+    /// Place of the row that asks, or began the asking.
+    pub place: Seq,
     /// The moderator.
     pub by: MemberKey,
     /// Since when.
@@ -153,7 +155,8 @@ pub fn mood_asks<'r>(
     for (row, private) in privates(rows) {
         let Private::Inquiry(Inquiry { wanted, within }) = private else { continue };
         let Some(by) = row.from else { continue };
-        let ask = |at: Millis| MoodAsked { by, at, read_by: at.plus(millis(*within)) };
+        let (place, within) = (row.place, millis(*within));
+        let ask = |at: Millis| MoodAsked { place, by, at, read_by: at.plus(within) };
         let ends = matches!(wanted, Wanted::NoMood | Wanted::Mood { every: 1.. });
         if let Some(on) = repeated.take_if(|_| ends) {
             asks.extend(on.into_iter().take_while(|ask| ask.at < row.at));

@@ -7,7 +7,7 @@ mod view;
 
 use hearth_engine::{
     course::{self, MoodAsked},
-    private::{Private, Wanted},
+    private::{MOOD_MAX, Private, Wanted},
     state::{Row, RowContent},
 };
 use hearth_protocol::{MemberKey, Millis, RoomId, Seq};
@@ -45,22 +45,31 @@ impl Shell {
         self.view().relay_now(now())
     }
 
-    /// Tells a member what is asked of them alone: a mood, or questions. Returns whether anything is.
-    pub(in crate::commands) async fn tell_asked(&self) -> Result<bool> {
+    /// Tells a member what is asked of them alone, a mood or questions, unless it was told here already. `beside` is the row that asks, where
+    /// it is printed just now.
+    pub(in crate::commands) async fn tell_asked(&self, beside: Option<&Row>) -> Result<()> {
         let view = self.view();
-        let Some(lane) = view.own_lane().filter(|_| !view.moderates()) else { return Ok(false) };
+        let Some(lane) = view.own_lane().filter(|_| !view.moderates()) else { return Ok(()) };
         let (rows, now) = (self.rows_of_lane(lane.id).await?, self.relay_now());
-        let mood = course::mood_asked(&rows, &view.me, view.mine.unasked, now);
-        let sheet = course::sheet_asked(&rows, &view.me, now);
-        if let Some(mood) = &mood {
-            self.tell_mood_asked(mood)?;
+        let told = self.told_asked.get();
+        let (mut mood_told, mut sheet_told) = told;
+        let wanted = |place: Seq, is_new: bool| beside.map_or(is_new, |row| row.place == place);
+        if let Some(mood) = course::mood_asked(&rows, &view.me, view.mine.unasked, now)
+            && wanted(mood.place, mood.at > mood_told)
+        {
+            self.tell_mood_asked(&mood)?;
+            mood_told = mood.at;
         }
-        if let Some(sheet) = &sheet {
-            let asked = questions::Asked::of(sheet.clone());
+        if let Some(sheet) = course::sheet_asked(&rows, &view.me, now)
+            && wanted(sheet.place, sheet.place > sheet_told)
+        {
+            sheet_told = sheet.place;
+            let asked = questions::Asked::of(sheet);
             let object = asked.json(&self.room);
             self.out.say(&object, &self.out.advice(&asked.waits(&view, now)))?;
         }
-        Ok(mood.is_some() || sheet.is_some())
+        self.told_asked.set((mood_told, sheet_told));
+        Ok(())
     }
 
     fn tell_mood_asked(&self, asked: &MoodAsked) -> Result<()> {
@@ -84,6 +93,19 @@ impl Shell {
         Ok(self.out.say(&object, &self.out.advice(&text))?)
     }
 
+    /// Whether words that were typed for the room look like the mood that is asked for.
+    pub(in crate::commands) async fn is_mood(&self, text: &str) -> Result<bool> {
+        let view = self.view();
+        let first = text.split_whitespace().next().unwrap_or_default();
+        let number = first.trim_end_matches(['.', ',', ':']).parse::<u32>().ok();
+        let Some(lane) = view.own_lane().filter(|_| number.is_some_and(|n| n <= MOOD_MAX)) else {
+            return Ok(false);
+        };
+        let rows = self.rows_of_lane(lane.id).await?;
+        let unasked = view.mine.unasked;
+        Ok(course::mood_asked(&rows, &view.me, unasked, self.relay_now()).is_some())
+    }
+
     /// Tells what belongs to a row of a lane: to its owner what is asked there, to those who moderate what was answered.
     pub(in crate::commands) async fn tell_beside(&self, lane: &LaneView, row: &Row) -> Result<()> {
         let RowContent::Private(private) = &row.content else { return Ok(()) };
@@ -91,7 +113,7 @@ impl Shell {
         let mine = lane.owner == Some(view.me);
         match &**private {
             Private::Inquiry(inquiry) if mine && inquiry.wanted != Wanted::NoMood => {
-                self.tell_asked().await?;
+                self.tell_asked(Some(row)).await?;
             }
             Private::Answers { .. } => {
                 let (Some(owner), rows) = (lane.owner, self.rows_of_lane(lane.id).await?) else {

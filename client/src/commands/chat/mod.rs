@@ -533,7 +533,7 @@ impl Chat {
             }
         }
         if view.standing == Standing::Member {
-            self.shell.tell_asked().await?;
+            self.shell.tell_asked(None).await?;
         }
         if view.timed_out_until > now {
             let left = when::remaining(view.timed_out_until, now);
@@ -761,7 +761,9 @@ impl Chat {
                 if let Some(to) = to::addressed(&self.shell.view(), text) {
                     return self.to_lane(to).await;
                 }
-                if let Some(command) = slip::meant(text, || names(&self.shell.view())) {
+                let mood = self.shell.is_mood(text).await?.then(|| format!("mood {text}"));
+                let meant = || slip::meant(text, || names(&self.shell.view()));
+                if let Some(command) = mood.or_else(meant) {
                     let shown = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
                     let up = if self.out().edits() { " (the Up key brings it)" } else { "" };
                     self.out().remark(&format!(
@@ -1069,7 +1071,11 @@ impl Chat {
         if let Some(given) = command.answers() {
             match self.fill(given).await {
                 Ok(filling) => self.asked = Some(Asked::Filling(Box::new(filling))),
-                Err(failure) => self.tell(&failure),
+                Err(failure) => {
+                    self.tell(&failure);
+                    // Answers that are typed ahead are not for the room.
+                    self.asked = Some(Asked::Still);
+                }
             }
             return Ok(Next::On);
         }
