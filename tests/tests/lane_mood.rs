@@ -304,6 +304,31 @@ fn begun_answers_outlast_the_chat() {
     assert_eq!(course["answers"], json!([]));
 }
 
+/// A step of an exercise that is for the lane is asked in the room, and what is answered goes to those who moderate alone.
+#[test]
+fn private_step_is_answered_in_the_lane() {
+    let group = Group::new();
+    group.fay("exercise", &["thought-record"]);
+    let asked = group.sees(&group.dee, "asks", &[]);
+    assert!(asked.contains("What happened?") && asked.contains("facilitators alone"), "{asked}");
+    let sent = group.sees(&group.dee, "answer", &["My brother called."]);
+    assert!(sent.contains("sent to Fay and Gil"), "{sent}");
+    for person in [&group.circle.fay, &group.gil] {
+        let seen = group.sees(person, "checkin", &["Dee"]);
+        assert!(seen.contains("Dee: My brother called."), "{seen}");
+        assert!(seen.contains("| to: What happened?"), "{seen}");
+    }
+    for person in [&group.circle.fay, &group.gil, &group.eli] {
+        assert!(!group.sees(person, "read", &["--all"]).contains("My brother called"));
+    }
+    assert!(!group.all_of(&group.eli).contains("My brother called"));
+    // Eli answers, too, and the next step follows.
+    group.by(&group.eli, "answer", &["A dog barked."]);
+    group.fay("exercise", &["next"]);
+    let closed = group.sees(&group.dee, "asks", &[]);
+    assert!(closed.contains("What went through your mind?"), "{closed}");
+}
+
 #[test]
 fn check_ins_are_listed_longest_first() {
     let group = Group::new();

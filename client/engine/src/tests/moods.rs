@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     EngineError,
-    content::Body,
+    content::{Body, Ref},
     course::{self, Unasked},
     private::{Inquiry, Mood, Private, Wanted},
     state::Notice,
@@ -101,6 +101,27 @@ fn owner_asks_nothing_of_themselves() {
     }
     line.smuggle(BEN, asks(0, 86_400).into());
     assert_eq!(line.last(FAY).notices, [Notice::Unreadable]);
+}
+
+/// Only the owner answers in a lane what was asked in the room.
+#[test]
+fn answer_in_a_lane_is_the_owners() {
+    let (world, mut line) = line();
+    let ask = Ref { seq: Seq(7), digest: hearth_protocol::Digest([7; 32]) };
+    let refused = line.at(FAY).queue_answer(ask, "words".into(), NOW);
+    assert!(matches!(refused, Err(EngineError::NotForLane)));
+    line.at(BEN).queue_answer(ask, "A walk.".into(), NOW).unwrap();
+    while let Some(submission) = line.next(&world, BEN) {
+        line.take(submission);
+    }
+    for who in [FAY, BEN, CLEO] {
+        let row = line.last(who);
+        assert_eq!((row.talk.answers, &row.notices), (Some(ask), &Vec::new()));
+        assert_eq!(line.texts(who), ["A walk."]);
+    }
+    let text = Some("words".to_owned());
+    line.smuggle(FAY, Body::Answer { ask, choice: None, text, salt: None });
+    assert_eq!(line.last(BEN).notices, [Notice::Unreadable]);
 }
 
 /// The largest file that a questionnaire may have goes into one entry.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hearth_engine::{EngineError, Room, lane::Lane, private::Private, state::Row, words::Words};
+use hearth_engine::{
+    EngineError, Room, content::Ref, lane::Lane, private::Private, state::Row, words::Words,
+};
 use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq};
 use hearth_text::escape;
 
@@ -49,6 +51,13 @@ pub enum LaneCommand {
     Say(Words),
     /// Say something that counts in lanes only.
     Private(Private),
+    /// Answer what was asked in the room to be answered here.
+    Answer {
+        /// The question.
+        ask: Ref,
+        /// The words.
+        text: String,
+    },
     /// Retract an own message, by its place.
     Retract(Seq),
     /// Send what waits, with a message that is in the outbox already.
@@ -133,6 +142,9 @@ pub(super) fn queue(
     Ok(match what {
         LaneCommand::Say(words) => Some(lane.queue_words(inert(&words)?, now)?),
         LaneCommand::Private(private) => Some(lane.queue_private(harmless(private)?, now)?),
+        LaneCommand::Answer { ask, text } => {
+            Some(lane.queue_answer(ask, escape::sanitize_input(&text)?, now)?)
+        }
         LaneCommand::Retract(place) => Some(lane.retract(place, now)?),
         LaneCommand::SendQueued(id) => Some(id),
         LaneCommand::Shown(place) => {

@@ -6,6 +6,7 @@ pub(super) mod questions;
 mod view;
 
 use hearth_engine::{
+    content::Ref,
     course::{self, MoodAsked},
     private::{MOOD_MAX, Private, Wanted},
     state::{Row, RowContent},
@@ -106,8 +107,21 @@ impl Shell {
         Ok(course::mood_asked(&rows, &view.me, unasked, self.relay_now()).is_some())
     }
 
+    /// Prints the question of the room that a row of a lane answers.
+    async fn tell_question(&self, ask: Ref) -> Result<()> {
+        let row = self.row_at(ask.seq).await?.filter(|row| row.digest == ask.digest);
+        let text = match row.map(|row| row.content) {
+            Some(RowContent::Asked(ask)) => escape::one_line(&ask.text),
+            _ => "a question that is no longer on this device".to_owned(),
+        };
+        Ok(self.out.say_none(&format!("      | to: {text}"))?)
+    }
+
     /// Tells what belongs to a row of a lane: to its owner what is asked there, to those who moderate what was answered.
     pub(in crate::commands) async fn tell_beside(&self, lane: &LaneView, row: &Row) -> Result<()> {
+        if let (Some(ask), RowContent::Text(_)) = (row.talk.answers, &row.content) {
+            return self.tell_question(ask).await;
+        }
         let RowContent::Private(private) = &row.content else { return Ok(()) };
         let view = self.view();
         let mine = lane.owner == Some(view.me);

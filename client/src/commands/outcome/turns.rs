@@ -94,6 +94,9 @@ pub(in crate::commands) fn asks(out: &Output, view: &RoomView) -> Result<()> {
         let how = match asked.form {
             Form::Poll => format!("   `hearth vote ROOM #{number} 1` votes."),
             Form::HiddenPoll => "   Answers go to the facilitators.".to_owned(),
+            Form::Private => format!(
+                "   `hearth answer ROOM #{number} WORDS` answers, to the facilitators alone."
+            ),
             Form::Prompt | Form::Step => {
                 format!("   `hearth answer ROOM #{number} WORDS` answers.")
             }

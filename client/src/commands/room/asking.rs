@@ -6,7 +6,7 @@ use hearth_engine::{
     words::Words,
 };
 use hearth_protocol::Millis;
-use hearth_session::client::{Command, Guide, Outcome};
+use hearth_session::client::{Command, Guide, LaneCommand, Outcome};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -86,9 +86,21 @@ impl RoomCommand for Answer {
         .offline();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
-        let (ask, text) = shell.open_question(&self.args).await?;
-        let words = Words { answers: Some(ask), ..Words::from(text) };
+        let (asked, text) = shell.open_question(&self.args).await?;
+        if asked.form == Form::Private {
+            let lane = super::private::lane_of(shell, Some(shell.view().me))?;
+            let what = LaneCommand::Answer { ask: asked.ask, text };
+            return Ok(Command::Lane { lane, what }.into());
+        }
+        let words = Words { answers: Some(asked.ask.seq), ..Words::from(text) };
         Ok(Command::Say(words).into())
+    }
+
+    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        match asked {
+            Command::Lane { .. } => told.in_lane(asked, outcome),
+            _ => told.outcome(outcome),
+        }
     }
 }
 

@@ -41,10 +41,8 @@ const DAY: u64 = 24 * 3600 * 1000;
 
 topic! { Care: Mood, Ask, Answers }
 
-/// Tell the facilitators alone how you are, from 0 to 10; facilitators: ask, and see what was told.
-///
-/// `5 WORDS` tells it. `skip` leaves one asking out, `stop` ends it; nobody is told. `view` shows the course. Facilitators:
-/// `ask` asks once, `every 3d` for four weeks, `every off` no longer; `view NAME` shows one member's course.
+/// Tell the facilitators alone how you are, from 0 to 10; `skip` or `stop` their asking; `view` the course. Facilitators: `ask`, or ask
+/// `every 3d` for four weeks
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Mood {
     /// A number from 0 to 10 and words; or one of the words above.
@@ -184,7 +182,7 @@ fn tell(shell: &Shell, number: &str, words: &[String]) -> Result<Asked> {
     Ok(Command::Lane { lane, what }.into())
 }
 
-/// Put questions to members, each in their check-in: those that come with hearth, or a file of yours.
+/// Put questions to members, each in their check-in: those that come with hearth, or a file of yours
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Ask {
     /// `week-check`, or a file; `list` lists those that come with hearth.
@@ -271,9 +269,8 @@ impl Ask {
 /// A word of `ask` that names no questions.
 const LIST: &str = "list";
 
-/// Answer the questions that the facilitators put to you; each can be skipped with -.
-///
-/// Without answers it shows the questions. With them it shows what you answered, and asks before it sends.
+/// Answer the facilitators' questions, each of which - skips. Without answers, show the questions; with them, see them again before they
+/// are sent
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Answers {
     /// The number of each choice, in order; - skips.

@@ -26,14 +26,8 @@ const DAY_SECONDS: u64 = 24 * 3600;
 
 topic! { Private: Checkin }
 
-<<<<<<< HEAD
-/// Talk with the facilitators alone; facilitators: with one member, named first.
-///
-/// Without words it shows what was said there; facilitators see the list without a name. They plan with `every 7d` or `every 7d NAME`, and
-/// `due` lists with whom they last wrote longest ago; the plan stays on the device.
-=======
-/// Talk with the facilitators alone; facilitators: with the member who is named first. Without words, show what was said there
->>>>>>> main
+/// Talk with the facilitators alone; facilitators: with the member who is named first, or plan with `due` and `every 7d`. Without words,
+/// show what was said there
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Checkin {
     /// The words; facilitators: the member, then the words.
