@@ -276,6 +276,9 @@ pub struct Answers {
     /// The number of each choice, in order; - skips.
     #[arg(num_args = 0.., value_name = "N")]
     given: Vec<String>,
+    /// Send them without asking.
+    #[arg(long)]
+    yes: bool,
 }
 
 impl Answers {
@@ -292,6 +295,10 @@ impl RoomCommand for Answers {
             .enforced("E")
             .answers()
             .offline();
+
+    fn is_agreed(&self) -> bool {
+        self.yes
+    }
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         shell.news_of_lanes().await?;
