@@ -71,7 +71,7 @@ fn answered_questions_are_asked_no_longer() {
     let answers = Private::Answers { form, answers: vec![None] };
     let elsewhere = Private::Answers { form: Digest([5; 32]), answers: vec![None] };
     let asked = |rows: &[Row], hour: u64| sheet_asked(rows, &BEN, Millis(hour * HOUR)).is_some();
-    assert!(asked(&[sheet.clone()], 11));
+    assert!(asked(std::slice::from_ref(&sheet), 11));
     assert!(asked(&[sheet.clone(), private(2, 11, BEN, elsewhere)], 12));
     assert!(!asked(&[sheet.clone(), private(2, 11, BEN, answers.clone())], 12));
     // Asked again, they are open again; after a week they are over.
@@ -117,6 +117,10 @@ fn dice(seed: &mut u64, n: u64) -> u64 {
     (*seed >> 33) % n
 }
 
+fn small(n: u64) -> u32 {
+    u32::try_from(n).unwrap()
+}
+
 /// The asks up to an hour, hour by hour.
 fn naive_asks(rows: &[Row], stopped: Millis, now: u64) -> Vec<Millis> {
     let mut kept: Vec<Millis> = Vec::new();
@@ -131,12 +135,12 @@ fn naive_asks(rows: &[Row], stopped: Millis, now: u64) -> Vec<Millis> {
         let at = Millis(hour * HOUR);
         let mut ticks = 0;
         let so_far = || rows.iter().filter(|row| row.at <= at);
-        if let Some(row) = so_far().filter(|row| every_of(row) != Some(0)).last()
+        if let Some(row) = so_far().rfind(|row| every_of(row) != Some(0))
             && let Some(every) = every_of(row)
         {
             let age = at.0 - row.at.0;
             let on = age < u64::from(ASKED_DAYS) * DAY && row.at > stopped;
-            ticks += usize::from(on && age % (u64::from(every) * DAY) == 0);
+            ticks += usize::from(on && age.is_multiple_of(u64::from(every) * DAY));
         }
         let single = |row: &&Row| row.at == at && every_of(row) == Some(0) && row.at > stopped;
         ticks += so_far().filter(single).count();
@@ -161,7 +165,7 @@ fn asks_agree_with_a_naive_model() {
                 let wanted = match dice(&mut seed, 4) {
                     0 => Wanted::NoMood,
                     1 => Wanted::Mood { every: 0 },
-                    _ => Wanted::Mood { every: 3 + dice(&mut seed, 26) as u32 },
+                    _ => Wanted::Mood { every: 3 + small(dice(&mut seed, 26)) },
                 };
                 asks(place + 1, hour, wanted)
             })
@@ -192,12 +196,12 @@ fn check_ins_agree_with_a_naive_model() {
     let mut seed = 7;
     for _ in 0..300 {
         let now = 1000;
-        let member = |n: u64| MemberKey([n as u8; 32]);
+        let member = |n: u64| MemberKey([u8::try_from(n).unwrap(); 32]);
         let time = |seed: &mut u64| (dice(seed, 4) > 0).then(|| Millis(dice(seed, now) * HOUR));
         let exchanges: Vec<Exchange> = (0..dice(&mut seed, 12))
             .map(|n| Exchange { member: member(n), theirs: time(&mut seed), ours: time(&mut seed) })
             .collect();
-        let plan = |seed: &mut u64| dice(seed, 3) as u32 * 7;
+        let plan = |seed: &mut u64| small(dice(seed, 3)) * 7;
         let cadence =
             Cadence { days: plan(&mut seed), members: vec![(member(2), plan(&mut seed))] };
         let lines = check_ins(&exchanges, &cadence, Millis(now * HOUR));
