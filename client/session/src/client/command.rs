@@ -445,6 +445,8 @@ pub enum Question {
     SendAgain(MessageId),
     /// Go on, take back, or go on from a backup.
     Recover(Recovery),
+    /// Send answers to questions; they are in the words.
+    SendAnswers(String),
     /// Put a new agreement in force before the others have acknowledged it.
     AmendAtOnce {
         /// Members who would be out until they acknowledge it.

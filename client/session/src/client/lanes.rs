@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hearth_engine::{EngineError, Room, lane::Lane, private::Private, state::Row, words::Words};
+use hearth_engine::{
+    EngineError, Room, content::Ref, lane::Lane, private::Private, state::Row, words::Words,
+};
 use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq};
 use hearth_text::escape;
 
@@ -49,6 +51,13 @@ pub enum LaneCommand {
     Say(Words),
     /// Say something that counts in lanes only.
     Private(Private),
+    /// Answer what was asked in the room to be answered here.
+    Answer {
+        /// The question.
+        ask: Ref,
+        /// The words.
+        text: String,
+    },
     /// Retract an own message, by its place.
     Retract(Seq),
     /// Send what waits, with a message that is in the outbox already.
@@ -133,6 +142,9 @@ pub(super) fn queue(
     Ok(match what {
         LaneCommand::Say(words) => Some(lane.queue_words(inert(&words)?, now)?),
         LaneCommand::Private(private) => Some(lane.queue_private(harmless(private)?, now)?),
+        LaneCommand::Answer { ask, text } => {
+            Some(lane.queue_answer(ask, escape::sanitize_input(&text)?, now)?)
+        }
         LaneCommand::Retract(place) => Some(lane.retract(place, now)?),
         LaneCommand::SendQueued(id) => Some(id),
         LaneCommand::Shown(place) => {
@@ -180,15 +192,20 @@ pub(super) fn rows(room: &Room<'_>, lane: RoomId, page: Page) -> Result<Vec<Row>
 fn harmless(private: Private) -> Result<Private, AskError> {
     use hearth_engine::private::{Mood, Report, Seen};
     let inert = |words: String| escape::sanitize_input(&words);
+    // Words that stand beside something may be absent.
+    let beside = |words: String| match words.is_empty() {
+        true => Ok(words),
+        false => inert(words),
+    };
     Ok(match private {
         Private::Note { about, text } => Private::Note { about, text: inert(text)? },
         Private::Anon(words) => Private::Anon(inert(words)?),
-        Private::Mood(mood) => Private::Mood(Mood { words: inert(mood.words)?, ..mood }),
+        Private::Mood(mood) => Private::Mood(Mood { words: beside(mood.words)?, ..mood }),
         Private::Report(report) => {
             Private::Report(Report { words: inert(report.words)?, ..report })
         }
         Private::Flag(words) => Private::Flag(inert(words)?),
         Private::Seen(seen) => Private::Seen(Seen { words: inert(seen.words)?, ..seen }),
-        other @ (Private::Recall(_) | Private::Answers { .. }) => other,
+        other @ (Private::Recall(_) | Private::Answers { .. } | Private::Inquiry(_)) => other,
     })
 }

@@ -39,6 +39,7 @@ impl May {
 pub enum Topic {
     Talking,
     Private,
+    Care,
     Turns,
     Asking,
     Looking,
@@ -51,9 +52,10 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Talking,
         Self::Private,
+        Self::Care,
         Self::Turns,
         Self::Asking,
         Self::Looking,
@@ -69,6 +71,7 @@ impl Topic {
         match self {
             Self::Talking => "Talking",
             Self::Private => "With the facilitators alone",
+            Self::Care => "How people are",
             Self::Turns => "Taking turns",
             Self::Asking => "Asking and answering",
             Self::Looking => "Looking",
