@@ -128,6 +128,9 @@ pub enum EngineError {
     /// The lane of a lapsed member follows the room only by a facilitator's commit.
     #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
     WaitsForFacilitator,
+    /// A report quotes more messages than one report can.
+    #[error("a report quotes at most {0} messages")]
+    TooManyQuotes(usize),
     /// A message means nothing in that lane from this member.
     #[error("that cannot be said in this line")]
     NotForLane,

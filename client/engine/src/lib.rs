@@ -32,6 +32,7 @@ pub mod policy;
 pub mod private;
 pub mod profile;
 pub mod provider;
+pub mod quote;
 pub mod receipt;
 pub mod receive;
 mod recent;

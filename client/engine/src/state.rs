@@ -15,6 +15,7 @@ use super::{
     mls::Suite,
     policy::{Category, Record},
     private::Private,
+    quote::Proof,
     words::Talk,
 };
 
@@ -401,6 +402,9 @@ pub struct Row {
     #[n(14)]
     #[cbor(default)]
     pub shows: Vec<Seq>,
+    /// What proves the words of a message.
+    #[n(15)]
+    pub proof: Option<Proof>,
 }
 
 impl Row {
@@ -727,6 +731,10 @@ pub enum OutgoingKind {
         #[n(2)]
         #[cbor(default)]
         seen: Seq,
+        /// The salt in its ciphertext.
+        #[n(3)]
+        #[cbor(with = "minicbor::bytes")]
+        salt: [u8; 16],
     },
     /// A commit; dropped if another one comes first.
     #[n(1)]

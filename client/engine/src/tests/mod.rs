@@ -20,6 +20,7 @@ mod largest;
 mod membership;
 mod messages;
 mod order;
+mod quotes;
 mod rules;
 mod stream;
 mod talk;
