@@ -131,6 +131,9 @@ pub enum EngineError {
     /// A report quotes more messages than one report can.
     #[error("a report quotes at most {0} messages")]
     TooManyQuotes(usize),
+    /// This member has no seat in a lane yet.
+    #[error("this line is not open yet: a facilitator's device opens it")]
+    NotSeated,
     /// A message means nothing in that lane from this member.
     #[error("that cannot be said in this line")]
     NotForLane,

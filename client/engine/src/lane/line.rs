@@ -147,9 +147,7 @@ impl<'s> Room<'s> {
             }
             line.found(now)?;
             let submission = line.commit(offers, true, now)?.ok_or(EngineError::Busy)?;
-            let key = line.lane_key();
-            let role = role_of(&line.policy()?, &line.me());
-            Ok(Opening { lane, opener: key, role, submission })
+            line.opening(submission)
         })
     }
 
@@ -566,7 +564,7 @@ impl<'s> Lane<'s> {
         read_to_end.then_some(()).ok_or(EngineError::RoomUnread)
     }
 
-    fn owner_at(&self, number: u64) -> Result<Whereabouts> {
+    pub(super) fn owner_at(&self, number: u64) -> Result<Whereabouts> {
         let owner = self.owner();
         let at = owner.map(|owner| self.room.parent_roll()?.whereabouts(number, &owner));
         Ok(at.transpose()?.unwrap_or(Whereabouts::In))

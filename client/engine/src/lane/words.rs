@@ -1,16 +1,20 @@
 //! What is said in a lane beside texts, and the offers that arrive there.
 
 use ed25519_dalek::SigningKey;
-use hearth_protocol::{MemberKey, MessageId, Millis, RoomId};
+use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq, StreamId};
 use minicbor::{Decode, Encode};
 
 use super::{
-    line::Lane,
+    gate::Whereabouts,
+    line::{Lane, Opening},
     record::{Offer, SEATS_MAX, lane_key_seed},
+    take::role_of,
 };
 use crate::{
+    clock::Moment,
     content::Body,
     error::EngineError,
+    outbox::Submission,
     private::{Private, Writer},
     room::{CURSOR, Room, read, write},
     state::{Cursor, Notice, Row, RowContent},
@@ -66,6 +70,15 @@ impl<'s> Room<'s> {
             _ => row.notices.push(Notice::Unreadable),
         }
         Ok(())
+    }
+
+    /// Keeps the offer of a knocker before they are admitted: the lane is opened with it afterwards, by a later process if need be.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn expect_lane(&self, from: MemberKey, offer: &Offer, now: Millis) -> Result<()> {
+        let kept = vec![KeptOffer { from, offer: offer.clone(), at: now }];
+        write(self.store, Kind::Care, self.no, &kept_name(&offer.lane), &kept)
     }
 
     /// Keeps an offer that came in a lane or in a note, in place of an earlier one of that member for that lane.
@@ -177,9 +190,84 @@ impl Lane<'_> {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn parent_read(&self) -> Result<hearth_protocol::Seq> {
+    pub fn parent_read(&self) -> Result<Seq> {
         let no = RoomNo(self.room().lane_state()?.parent);
         let cursor: Option<Cursor> = read(self.room().store, Kind::Room, no, CURSOR)?;
         Ok(cursor.unwrap_or_default().seq)
+    }
+
+    /// See [`Room::check_stream`].
+    ///
+    /// # Errors
+    /// See [`Room::check_stream`].
+    pub fn check_stream(&mut self, stream: StreamId, head: Seq, floor: Seq) -> Result<bool> {
+        self.room_mut().check_stream(stream, head, floor)
+    }
+
+    /// See [`Room::accept_stream`].
+    ///
+    /// # Errors
+    /// See [`Room::accept_stream`].
+    pub fn accept_stream(&mut self, stream: StreamId) -> Result<()> {
+        self.room_mut().accept_stream(stream)
+    }
+
+    /// See [`Room::mark_shown`].
+    ///
+    /// # Errors
+    /// See [`Room::mark_shown`].
+    pub fn mark_shown(&mut self, place: Seq) -> Result<()> {
+        self.room_mut().mark_shown(place)
+    }
+
+    /// See [`Room::erase_expired`].
+    ///
+    /// # Errors
+    /// See [`Room::erase_expired`].
+    pub fn erase_expired(&mut self, moment: Moment) -> Result<()> {
+        self.room_mut().erase_expired(moment)
+    }
+
+    /// Returns an opening of mine that the relay has not answered.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn waiting_opening(&mut self) -> Result<Option<Opening>> {
+        if !self.is_seated() || self.room().cursor().seq > Seq(0) {
+            return Ok(None);
+        }
+        let Some(submission) = self.room().waiting_commit()? else { return Ok(None) };
+        self.opening(submission).map(Some)
+    }
+
+    pub(super) fn opening(&mut self, submission: Submission) -> Result<Opening> {
+        let role = role_of(&self.policy()?, &self.me());
+        Ok(Opening { lane: self.id(), opener: self.lane_key(), role, submission })
+    }
+
+    /// Returns those who sit here, with their names.
+    ///
+    /// # Errors
+    /// [`EngineError::NotMember`] if I have no seat.
+    pub fn seats(&mut self) -> Result<Vec<(MemberKey, String)>> {
+        let roster = self.room_mut().lane_as_roster()?.into_iter();
+        Ok(roster.map(|leaf| (leaf.member, leaf.name)).collect())
+    }
+
+    /// Whether the room has lost its member for good.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn owner_is_gone(&self) -> Result<bool> {
+        let present = self.room().parent_now()?;
+        Ok(self.owner_at(present.number)? == Whereabouts::Gone)
+    }
+
+    /// Returns when I last drew keys for a seat here that I do not have.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn offered_at(&self) -> Result<Option<Millis>> {
+        Ok(self.room().lane_keys()?.offers.last().map(|offer| offer.at))
     }
 }

@@ -16,12 +16,15 @@ use hearth_engine::{
     words::{Reaction, Words},
 };
 use hearth_protocol::{
-    Epoch, InviteId, MemberKey, MessageId, Millis, Role, Seq,
+    Epoch, InviteId, MemberKey, MessageId, Millis, Role, RoomId, Seq,
     frame::{PendingKnock, RoomStatus},
     invite::Invite,
 };
 
-use super::exercise::{Guide, Progress};
+use super::{
+    exercise::{Guide, Progress},
+    lanes::LaneCommand,
+};
 use crate::live::{LiveError, Recovery};
 
 /// A command in one room. It names members by key and messages by place: a shell resolves words.
@@ -191,6 +194,13 @@ pub enum Command {
     Enact,
     /// Withdraw the pending version.
     WithdrawAmendment,
+    /// Do something in one of the room's lanes.
+    Lane {
+        /// The lane.
+        lane: RoomId,
+        /// What.
+        what: LaneCommand,
+    },
     /// History up to a place was displayed.
     Shown(Seq),
     /// The mismatches of the view were displayed.

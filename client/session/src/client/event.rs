@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hearth_engine::block::Block;
+use hearth_protocol::RoomId;
 use tokio::{sync::broadcast, time::Instant};
 
 use crate::{live::LiveError, session::Up};
@@ -26,6 +27,8 @@ pub struct Told {
 pub enum Event {
     /// History grew or changed: read it, and show it in place of what stood there.
     Rows,
+    /// A lane's history grew or changed.
+    LaneRows(RoomId),
     /// The view changed.
     View,
     /// There is a connection; what came before it is in the room.

@@ -27,6 +27,7 @@ use super::{
     act::inert,
     command::{AskError, Command, Consent, Outcome},
     event::{Event, Told},
+    lanes,
     task::{Asked, RoomTask},
     view::RoomView,
 };
@@ -62,6 +63,12 @@ pub(super) enum Request {
     },
     Rows {
         room: String,
+        page: Page,
+        reply: oneshot::Sender<Result<Vec<Row>, AskError>>,
+    },
+    LaneRows {
+        room: String,
+        lane: RoomId,
         page: Page,
         reply: oneshot::Sender<Result<Vec<Row>, AskError>>,
     },
@@ -204,6 +211,10 @@ impl<'s> Hub<'s> {
                 drop(reply.send(self.kept(&room).map(|kept| kept.view.clone())));
             }
             Request::Rows { room, page, reply } => drop(reply.send(self.rows(&room, page))),
+            Request::LaneRows { room, lane, page, reply } => {
+                let rows = self.open(&room).map_err(AskError::from);
+                drop(reply.send(rows.and_then(|room| lanes::rows(&room, lane, page))));
+            }
             Request::Find { room, wanted, reply } => {
                 let found = self.open(&room).and_then(|mut room| {
                     let (hidden, me) = (room.hidden_places()?, room.me());

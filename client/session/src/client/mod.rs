@@ -9,12 +9,14 @@ mod command;
 mod event;
 mod exercise;
 mod hub;
+mod lanes;
 mod task;
 mod view;
 
 use std::{io, sync::Arc, thread};
 
 use hearth_engine::{Crypto, profile::Profile, room::Names, state::Row, store::Store};
+use hearth_protocol::RoomId;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use self::{
@@ -22,6 +24,7 @@ pub use self::{
     event::{Event, Events, Heard, Told},
     exercise::{Guide, Progress},
     hub::{PAGE_MAX, Page, Summary},
+    lanes::{LaneCommand, LaneView},
     view::{Link, RoomView, Waiting},
 };
 
@@ -119,6 +122,15 @@ impl Client {
     pub async fn rows(&self, room: &str, page: Page) -> Result<Vec<Row>> {
         let room = room.to_owned();
         self.request(|reply| Request::Rows { room, page, reply }).await?
+    }
+
+    /// Returns rows of the history of one of a room's lanes.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn lane_rows(&self, room: &str, lane: RoomId, page: Page) -> Result<Vec<Row>> {
+        let room = room.to_owned();
+        self.request(|reply| Request::LaneRows { room, lane, page, reply }).await?
     }
 
     /// Finds messages by number or by the first characters of their id, as [`hearth_engine::Room::find_messages`] does.

@@ -11,7 +11,7 @@ use hearth_engine::{
     store::Store,
     words::Words,
 };
-use hearth_protocol::{MessageId, Millis, RejectCode, Role};
+use hearth_protocol::{MessageId, Millis, RejectCode, Role, RoomId};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
@@ -22,6 +22,7 @@ use super::{
     command::{AskError, Command, Consent, Outcome, Question},
     event::Event,
     hub::Teller,
+    lanes::{self, LaneCommand, LaneView},
     view::{Link, RoomView},
 };
 use crate::{
@@ -94,6 +95,8 @@ pub(super) struct RoomTask<'s> {
     pending: VecDeque<Pending>,
     teller: Teller,
     view: watch::Sender<Arc<RoomView>>,
+    /// Changes of lanes that the view shows; `None` if it has to be looked again.
+    lanes_seen: Option<u64>,
 }
 
 impl<'s> RoomTask<'s> {
@@ -104,7 +107,8 @@ impl<'s> RoomTask<'s> {
         teller: Teller,
     ) -> Result<(Self, watch::Receiver<Arc<RoomView>>), EngineError> {
         let (store, crypto, name) = room.parts();
-        let view = RoomView::of(&mut room, Link::Connecting, 0, None)?;
+        let lanes = LaneView::all(&room, None)?;
+        let view = RoomView::of(&mut room, Link::Connecting, 0, None, lanes)?;
         let over_at = over_at(&view, room.now());
         let (view, seen) = watch::channel(Arc::new(view));
         let place = Place::Live(Box::new(session_of(&network, room, &teller)));
@@ -125,6 +129,7 @@ impl<'s> RoomTask<'s> {
             pending,
             teller,
             view,
+            lanes_seen: None,
         };
         Ok((task, seen))
     }
@@ -265,8 +270,9 @@ impl<'s> RoomTask<'s> {
             }
         }
         let (link, relay_ahead, spent) = (self.link.clone(), self.relay_ahead, self.spent);
+        let lanes = self.lanes();
         let read = self.room().and_then(|room| {
-            let view = RoomView::of(room, link, relay_ahead, spent)?;
+            let view = RoomView::of(room, link, relay_ahead, spent, lanes?)?;
             let over_at = over_at(&view, room.now());
             Ok((Arc::new(view), over_at))
         });
@@ -290,9 +296,87 @@ impl<'s> RoomTask<'s> {
         if before.last != view.last || before.seq != view.seq {
             self.teller.tell(Event::Rows);
         }
+        for lane in view.lanes.iter() {
+            if before.lanes.iter().all(|was| was.id != lane.id || was.last != lane.last) {
+                self.teller.tell(Event::LaneRows(lane.id));
+            }
+        }
         if !before.looks_like(&view) {
             self.teller.tell(Event::View);
         }
+    }
+
+    /// Returns the views of lanes, read anew where something changed.
+    fn lanes(&mut self) -> Result<Arc<[LaneView]>, EngineError> {
+        let live = match &mut self.place {
+            Place::Live(session) => session.live(),
+            Place::Ended(_) => None,
+        };
+        let changes = live.map(|live| live.lane_changes());
+        if changes.is_some() && changes == self.lanes_seen {
+            return Ok(Arc::clone(&self.view.borrow().lanes));
+        }
+        let room = Room::open(self.store, self.crypto, &self.name)?;
+        let live = match &mut self.place {
+            Place::Live(session) => session.live(),
+            Place::Ended(_) => None,
+        };
+        let lanes = LaneView::all(&room, live)?;
+        self.lanes_seen = changes;
+        Ok(lanes)
+    }
+
+    /// Keeps what is said in a lane before anything else, then sends it.
+    async fn in_lane(
+        &mut self,
+        lane: RoomId,
+        what: LaneCommand,
+        reply: oneshot::Sender<Result<Outcome, AskError>>,
+    ) {
+        self.lanes_seen = None;
+        let outcome = match self.queue_in_lane(lane, what) {
+            Ok(None) => Ok(Outcome::Done),
+            Ok(Some(id)) if matches!(self.link, Link::Connecting) => {
+                let command = Command::Lane { lane, what: LaneCommand::SendQueued(id) };
+                let consent = Consent::Whatever;
+                return wait(&mut self.pending, Asked { command, consent, reply });
+            }
+            Ok(Some(id)) => self.send_in_lane(lane, id).await,
+            Err(error) => Err(error),
+        };
+        self.publish();
+        let _ = reply.send(outcome);
+    }
+
+    fn queue_in_lane(
+        &mut self,
+        id: RoomId,
+        what: LaneCommand,
+    ) -> Result<Option<MessageId>, AskError> {
+        if let Place::Live(session) = &mut self.place
+            && let Some(live) = session.live()
+        {
+            let now = live.room.now();
+            if let Some(lane) = live.lane(id) {
+                return lanes::queue(lane, what, now);
+            }
+        }
+        let room = self.room()?;
+        let now = room.now();
+        let mut lane = room.lane(id)?.ok_or(EngineError::NoLanes)?;
+        lanes::queue(&mut lane, what, now)
+    }
+
+    async fn send_in_lane(&mut self, lane: RoomId, id: MessageId) -> Result<Outcome, AskError> {
+        let why = self.away();
+        let Place::Live(session) = &mut self.place else { return Ok(Outcome::Kept { id, why }) };
+        let Some(live) = session.live() else { return Ok(Outcome::Kept { id, why }) };
+        let sent = lanes::send(live, lane, id).await;
+        if let Ok(Outcome::Kept { why: Some(error), .. }) = &sent {
+            let error = Arc::clone(error);
+            self.after(&error).await;
+        }
+        sent
     }
 
     async fn take(&mut self, asked: Asked) {
@@ -305,6 +389,7 @@ impl<'s> RoomTask<'s> {
             Command::SendQueued { words, id } => {
                 return self.take_words(words, Some(id), reply).await;
             }
+            Command::Lane { lane, what } => return self.in_lane(lane, what, reply).await,
             _ => {}
         }
         let outcome = self.perform(command, consent).await;
@@ -660,7 +745,10 @@ fn agree(question: Question, consent: &Consent) -> Result<(), AskError> {
 /// Whether a command waits until the first attempt to connect has ended. Words wait in the outbox instead.
 const fn needs_attempt(command: &Command) -> bool {
     !act::is_local(command)
-        && !matches!(command, Command::Say(_) | Command::SendQueued { .. } | Command::Recover)
+        && !matches!(
+            command,
+            Command::Say(_) | Command::SendQueued { .. } | Command::Recover | Command::Lane { .. }
+        )
 }
 
 fn session_of<'s>(network: &Network, room: Room<'s>, teller: &Teller) -> Session<'s> {

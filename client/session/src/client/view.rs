@@ -18,6 +18,7 @@ use hearth_protocol::{
 };
 use tokio::time::Instant;
 
+use super::lanes::LaneView;
 use crate::{live::LiveError, session::Up};
 
 /// A room at one moment.
@@ -69,6 +70,8 @@ pub struct RoomView {
     pub on_duty: Vec<Duty>,
     /// Messages that wait to be sent, oldest first.
     pub outbox: Vec<Waiting>,
+    /// The room's lanes that this profile keeps: the desk first.
+    pub lanes: Arc<[LaneView]>,
     /// What does not agree between the relay and the log.
     pub mismatches: Vec<Mismatch>,
     /// Those that were not displayed yet.
@@ -142,6 +145,21 @@ impl RoomView {
         round.order.get(usize::try_from(round.turn).ok()?).copied()
     }
 
+    /// Returns this member's own lane.
+    pub fn own_lane(&self) -> Option<&LaneView> {
+        self.lane_of(self.me)
+    }
+
+    /// Returns a member's lane.
+    pub fn lane_of(&self, owner: MemberKey) -> Option<&LaneView> {
+        self.lanes.iter().find(|lane| lane.owner == Some(owner))
+    }
+
+    /// Returns the moderators' desk.
+    pub fn desk(&self) -> Option<&LaneView> {
+        self.lanes.iter().find(|lane| lane.owner.is_none())
+    }
+
     /// Returns the time by the relay's clock, as far as it is known.
     pub fn relay_now(&self, own: Millis) -> Millis {
         Millis(own.0.saturating_add_signed(self.relay_ahead))
@@ -176,6 +194,7 @@ impl RoomView {
             && self.floor == other.floor
             && self.on_duty == other.on_duty
             && self.outbox == other.outbox
+            && self.lanes == other.lanes
             && self.mismatches == other.mismatches
             && self.untold == other.untold
             && self.coming == other.coming
@@ -190,6 +209,7 @@ impl RoomView {
         link: Link,
         relay_ahead: i64,
         said: Option<Block>,
+        lanes: Arc<[LaneView]>,
     ) -> Result<Self, EngineError> {
         let policy = inside(room.policy())?;
         let now = Millis(room.now().0.saturating_add_signed(relay_ahead));
@@ -234,6 +254,7 @@ impl RoomView {
             seq: room.cursor().seq,
             last,
             outbox,
+            lanes,
             floor,
             floor_unknown,
             on_duty: inside(room.on_duty())?.unwrap_or_default(),

@@ -170,6 +170,9 @@ impl<'s> Live<'s> {
     pub async fn admit(&mut self, knock: &Knock) -> Result<Seq> {
         let Moment { own, relay } = self.moment();
         let later = own.max(relay);
+        if let Some(offer) = &knock.offer {
+            self.room.expect_lane(knock.member, offer, own)?;
+        }
         let seq = self
             .commit(|room, now| match room.admit(knock, now) {
                 Err(EngineError::Rule(RuleError::NotAcknowledged(
@@ -183,6 +186,7 @@ impl<'s> Live<'s> {
         if self.room.queue_recap(own.min(relay))?.is_some() || text {
             self.flush_text().await?;
         }
+        self.tend_lanes().await?;
         Ok(seq)
     }
 

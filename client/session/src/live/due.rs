@@ -32,7 +32,11 @@ impl<'s> Live<'s> {
             Err(LiveError::Unanswered(error)) => return Err(error.into()),
             Err(error) => return Err(error),
         }
-        self.compare_if_due().await
+        self.compare_if_due().await?;
+        if self.room.state().standing != Standing::Member {
+            return Ok(());
+        }
+        self.tend_lanes().await
     }
 
     pub(super) async fn do_what_is_due(&mut self) -> Result<()> {

@@ -7,6 +7,7 @@ mod act;
 mod door;
 mod due;
 mod error;
+mod lanes;
 mod recovery;
 mod submit;
 
@@ -27,14 +28,14 @@ use hearth_protocol::{
     frame::{Notice, PendingKnock, RequestId, RoomStatus, Standing as RelayStanding},
     mls_header::{self, ContentType},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use self::{
     door::{Answer, await_answer, knock, look, open_room, resume_waiting},
     error::LiveError,
 };
 
-use self::{act::TRIES_MAX, submit::Outcome};
+use self::{act::TRIES_MAX, lanes::Lanes, submit::Outcome};
 use crate::{
     connection::{Connection, RequestError},
     network::Network,
@@ -72,6 +73,7 @@ pub struct Live<'s> {
     looked_for_newcomers: bool,
     /// What the relay said to the last post over this connection.
     last_post: Option<Result<(), Block>>,
+    lanes: Lanes<'s>,
 }
 
 /// What came in.
@@ -81,6 +83,8 @@ pub enum Incoming {
     Entries,
     /// Somebody knocks.
     Knock,
+    /// Something came in a lane.
+    Lane,
     /// Nothing that needs showing.
     Other,
 }
@@ -146,7 +150,7 @@ impl<'s> Live<'s> {
         Ok(live)
     }
 
-    const fn over(room: Room<'s>, connection: Connection, readable: Option<Seq>) -> Self {
+    fn over(room: Room<'s>, connection: Connection, readable: Option<Seq>) -> Self {
         Self {
             room,
             connection,
@@ -161,6 +165,7 @@ impl<'s> Live<'s> {
             refused_version: None,
             looked_for_newcomers: false,
             last_post: None,
+            lanes: Lanes::default(),
         }
     }
 
@@ -402,6 +407,14 @@ impl<'s> Live<'s> {
                 self.check_gone()?;
                 Ok(Incoming::Entries)
             }
+            ServerFrame::Entries { room, entries, head } => {
+                let mine = self.take_lane_entries(room, &entries, head)?;
+                Ok(if mine { Incoming::Lane } else { Incoming::Other })
+            }
+            ServerFrame::Notice { room, notice: Notice::Standing(_) } if room != self.room.id() => {
+                self.lane_standing(room);
+                Ok(Incoming::Lane)
+            }
             ServerFrame::Notice { room, notice } if room == self.room.id() => match notice {
                 Notice::Knock => Ok(Incoming::Knock),
                 // The relay's word: a note or a record says whose act it is.
@@ -429,7 +442,8 @@ impl<'s> Live<'s> {
         }
     }
 
-    /// Waits for whatever comes next and takes it in, and no longer than until the pending amendment is due. Cancel safe.
+    /// Waits for whatever comes next and takes it in, and no longer than until the pending amendment or the next attempt at a seat is
+    /// due. Cancel safe.
     ///
     /// # Errors
     /// See [`Self::next`].
@@ -437,12 +451,12 @@ impl<'s> Live<'s> {
         let now = self.earlier_now();
         // Out of the room nothing is due.
         let pending = self.room.policy().ok().and_then(|policy| policy.pending);
-        match pending.map(|pending| pending.effective).filter(|effective| *effective > now) {
+        let effective = pending.map(|pending| pending.effective).filter(|at| *at > now);
+        let left = effective.map(|at| Duration::from_millis(at.0.saturating_sub(now.0)));
+        let seat = self.lanes_due().map(|at| at.saturating_duration_since(Instant::now()));
+        match left.into_iter().chain(seat).min() {
             None => self.next().await,
-            Some(effective) => {
-                let left = Duration::from_millis(effective.0.saturating_sub(now.0));
-                timeout(left, self.next()).await.unwrap_or(Ok(Incoming::Other))
-            }
+            Some(left) => timeout(left, self.next()).await.unwrap_or(Ok(Incoming::Other)),
         }
     }
 

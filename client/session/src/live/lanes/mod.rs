@@ -1,0 +1,307 @@
+//! The lanes of a room, over the room's connection: docs/protocol.md section 7.13.
+//!
+//! A lane that is out of order stops neither the room nor another lane: its link says why, until the next connection.
+
+mod keep;
+mod send;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hearth_engine::{EngineError, lane::Lane};
+use hearth_protocol::{
+    ClientFrame, Entry, EntryContent, MemberKey, RejectCode, RoomId, Seq, ServerFrame, StreamId,
+    frame::Standing as RelayStanding,
+};
+use tokio::time::Instant;
+
+use super::{Live, LiveError, Result, door};
+use crate::connection::RequestError;
+
+/// Waits between attempts to take a seat, before the next connection is waited for.
+const SEAT_WAITS: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(60)];
+/// How often a lane is read again after the room's log, before an entry that names an unknown record is refused.
+const CATCH_UPS: u32 = 3;
+
+/// The lanes of a room over one connection.
+#[derive(Default)]
+pub(super) struct Lanes<'s> {
+    links: BTreeMap<RoomId, Link<'s>>,
+    /// When the next attempt to take a seat is due, and which one it is.
+    retry: Option<(Instant, usize)>,
+    /// The room's record and the changes that were seen when it was last looked what there is to do.
+    kept_at: Option<(u64, u64)>,
+    /// Grows with everything that a shell may show.
+    changes: u64,
+}
+
+/// A lane that this profile keeps.
+pub(super) struct Link<'s> {
+    lane: Lane<'s>,
+    /// The end of its log, by the relay's word.
+    head: Seq,
+    /// The store of the relay that delivers its entries over this connection.
+    entered: Option<StreamId>,
+    /// The entry that must be shown again before any other, and whether the relay's store is another than before.
+    overlap: Option<(Seq, bool)>,
+    /// How often an entry waited for a record of the room.
+    waits: u32,
+    /// Why nothing comes in or goes out.
+    stuck: Option<EngineError>,
+}
+
+impl<'s> Live<'s> {
+    /// Does what is due in lanes, and sends what waits there.
+    ///
+    /// # Errors
+    /// What ends the connection; see [`LiveError`].
+    pub(super) async fn tend_lanes(&mut self) -> Result<()> {
+        if self.room.policy()?.desk.is_none() {
+            return Ok(());
+        }
+        self.load_lanes()?;
+        self.enter_lanes().await?;
+        if self.room.my_role()?.moderates() {
+            self.keep_lanes().await?;
+        }
+        self.flush_lanes().await
+    }
+
+    /// Returns how often something changed that a shell may show of lanes.
+    pub const fn lane_changes(&self) -> u64 {
+        self.lanes.changes
+    }
+
+    /// Returns a lane's copy over this connection, so that all of a process write to one outbox.
+    pub fn lane(&mut self, id: RoomId) -> Option<&mut Lane<'s>> {
+        self.lanes.links.get_mut(&id).map(|link| &mut link.lane)
+    }
+
+    /// Returns why nothing comes in or goes out in a lane.
+    pub fn lane_trouble(&self, id: RoomId) -> Option<&EngineError> {
+        self.lanes.links.get(&id)?.stuck.as_ref()
+    }
+
+    /// Returns when the next attempt to take a seat is due.
+    pub(super) fn lanes_due(&self) -> Option<Instant> {
+        self.lanes.retry.map(|(at, _)| at)
+    }
+
+    /// Takes in lanes that this profile has begun to keep.
+    fn load_lanes(&mut self) -> Result<()> {
+        for lane in self.room.lanes()? {
+            self.lanes.links.entry(lane.id()).or_insert_with(|| Link {
+                lane,
+                head: Seq(0),
+                entered: None,
+                overlap: None,
+                waits: 0,
+                stuck: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Enters the lanes that are not entered yet: where a seat waits for me, and where I sit.
+    async fn enter_lanes(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let seats_due = self.lanes.retry.is_none_or(|(at, _)| at <= now);
+        let ids: Vec<RoomId> = self.lanes.links.keys().copied().collect();
+        let mut unseated = false;
+        for id in ids {
+            let Some(link) = self.lanes.links.get(&id) else { continue };
+            if link.entered.is_some() || link.stuck.is_some() {
+                continue;
+            }
+            if link.lane.is_seated() || seats_due {
+                self.enter_lane(id).await?;
+            }
+            unseated |= self.lanes.links.get(&id).is_some_and(|link| !link.lane.is_seated());
+        }
+        if !unseated {
+            self.lanes.retry = None;
+        } else if seats_due {
+            let tries = self.lanes.retry.map_or(0, |(_, tries)| tries + 1);
+            let wait = SEAT_WAITS.get(tries).copied();
+            // After that, with the next connection.
+            let wait = wait.unwrap_or(Duration::from_secs(24 * 3600));
+            self.lanes.retry = Some((Instant::now() + wait, tries));
+        }
+        Ok(())
+    }
+
+    /// Proves my key in a lane, takes the seat that waits there, and reads on.
+    async fn enter_lane(&mut self, id: RoomId) -> Result<()> {
+        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
+        if link.waits > 0 {
+            // It was waiting for a record of the room.
+            self.caught_up_status().await?;
+        }
+        if self.resume_opening(id).await? {
+            return self.subscribe_lane(id).await;
+        }
+        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
+        for key in link.lane.keys_to_try()? {
+            let member = MemberKey(key.verifying_key().to_bytes());
+            let mine = link.lane.is_seated() && member == link.lane.lane_key();
+            let signature = self.connection.auth_signature(&key, id);
+            let asked = self
+                .connection
+                .request(|req| ClientFrame::Authenticate { req, room: id, member, signature })
+                .await;
+            let standing = match asked {
+                Ok(ServerFrame::Authenticated { standing, .. }) => standing,
+                Ok(_) => return Err(LiveError::UnexpectedReply),
+                Err(RequestError::Rejected { code: RejectCode::NotMember, .. }) => continue,
+                Err(error) => return passes(error),
+            };
+            match standing {
+                RelayStanding::Member { .. } | RelayStanding::Gone { .. } if mine => {
+                    return self.subscribe_lane(id).await;
+                }
+                RelayStanding::Member { joined, welcome: Some(blob), .. } => {
+                    let welcome = door::fetch(&mut self.connection, id, blob).await?;
+                    let now = self.room.now();
+                    if link.lane.welcomed(&welcome, joined, now).err_of(&mut link.stuck)? {
+                        self.lanes.changes += 1;
+                        return self.subscribe_lane(id).await;
+                    }
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for a lane's entries from where this profile is.
+    async fn subscribe_lane(&mut self, id: RoomId) -> Result<()> {
+        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
+        let after = link.lane.room().subscribe_after();
+        let asked = self
+            .connection
+            .request(|req| ClientFrame::Subscribe { req, room: id, after })
+            .await;
+        let (stream, floor, head) = match asked {
+            Ok(ServerFrame::Subscribed { stream, floor, head, .. }) => (stream, floor, head),
+            Ok(_) => return Err(LiveError::UnexpectedReply),
+            Err(error) => return passes(error),
+        };
+        let last = link.lane.room().cursor().seq;
+        match link.lane.check_stream(stream, head, floor) {
+            Ok(moved) => {
+                let overlaps = after < last && floor < last;
+                link.overlap = overlaps.then_some((last, moved));
+                link.head = head;
+                link.entered = Some(stream);
+                if moved && !overlaps {
+                    link.lane.accept_stream(stream)?;
+                }
+            }
+            Err(error) => link.put_aside(error)?,
+        }
+        Ok(())
+    }
+
+    /// Takes in entries of a lane; returns whether it is one of mine.
+    pub(super) fn take_lane_entries(
+        &mut self,
+        id: RoomId,
+        entries: &[Entry],
+        head: Seq,
+    ) -> Result<bool> {
+        let moment = self.moment();
+        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(false) };
+        if link.entered.is_none() {
+            return Ok(true);
+        }
+        link.head = link.head.max(head);
+        self.lanes.changes += 1;
+        match link.take(entries, moment) {
+            Ok(()) => link.waits = 0,
+            Err(EngineError::LaneWaits(_)) => {
+                link.waits += 1;
+                link.entered = None;
+            }
+            Err(error) => link.put_aside(error)?,
+        }
+        Ok(true)
+    }
+
+    /// Takes the relay's word that a seat of mine is gone: what is left to read says why.
+    pub(super) fn lane_standing(&mut self, id: RoomId) {
+        if let Some(link) = self.lanes.links.get_mut(&id) {
+            link.entered = None;
+            self.lanes.changes += 1;
+        }
+    }
+}
+
+impl Link<'_> {
+    fn take(
+        &mut self,
+        entries: &[Entry],
+        moment: hearth_engine::clock::Moment,
+    ) -> Result<(), EngineError> {
+        if let (Some((overlap, moved)), Some(first)) = (self.overlap, entries.first()) {
+            let expired = first.content == EntryContent::Expired && first.seq > overlap;
+            if first.seq != overlap && !expired {
+                return Err(EngineError::HistoryBackwards(overlap));
+            }
+            if moved && first.content == EntryContent::Expired {
+                return Err(EngineError::StreamChanged);
+            }
+        }
+        self.lane.take(entries, moment, self.waits >= CATCH_UPS)?;
+        if let Some((_, true)) = self.overlap
+            && let Some(stream) = self.entered
+        {
+            self.lane.accept_stream(stream)?;
+        }
+        self.overlap = None;
+        Ok(())
+    }
+
+    /// Leaves the lane alone until the next connection. What fails in the store fails everything.
+    fn put_aside(&mut self, error: EngineError) -> Result<()> {
+        self.entered = None;
+        if is_of_store(&error) {
+            return Err(error.into());
+        }
+        self.stuck = Some(error);
+        Ok(())
+    }
+}
+
+/// Whether an error is about the profile, and not about one lane.
+const fn is_of_store(error: &EngineError) -> bool {
+    matches!(error, EngineError::Store(_) | EngineError::DamagedRecord | EngineError::Random)
+}
+
+/// Lets the room go on where the relay refuses something in a lane.
+fn passes(error: RequestError) -> Result<()> {
+    match error {
+        RequestError::Rejected { code, .. } if code != RejectCode::ShuttingDown => Ok(()),
+        error => Err(error.into()),
+    }
+}
+
+/// Sets aside an error that is about one lane.
+trait ErrOf {
+    fn err_of(self, stuck: &mut Option<EngineError>) -> Result<bool>;
+}
+
+impl ErrOf for Result<(), EngineError> {
+    fn err_of(self, stuck: &mut Option<EngineError>) -> Result<bool> {
+        match self {
+            Ok(()) => Ok(true),
+            // The room is read on before the next attempt.
+            Err(EngineError::LaneWaits(_)) => Ok(false),
+            Err(error) if is_of_store(&error) => Err(error.into()),
+            Err(error) => {
+                *stuck = Some(error);
+                Ok(false)
+            }
+        }
+    }
+}
