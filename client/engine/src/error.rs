@@ -128,6 +128,12 @@ pub enum EngineError {
     /// The lane of a lapsed member follows the room only by a facilitator's commit.
     #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
     WaitsForFacilitator,
+    /// Fewer members than [`crate::share::WRITERS_MIN`] could have written a share.
+    #[error("{0} members could have written it, and it takes six so that nobody can tell who did")]
+    TooFewWriters(usize),
+    /// A share is not there, was taken back, or is shown already or by another moderator's device.
+    #[error("that share is not there any more, or is on its way already")]
+    NoShare,
     /// A report quotes more messages than one report can.
     #[error("a report quotes at most {0} messages")]
     TooManyQuotes(usize),

@@ -38,6 +38,7 @@ pub mod receive;
 mod recent;
 pub mod record;
 pub mod room;
+pub mod share;
 pub mod state;
 pub mod store;
 pub mod times;

@@ -389,7 +389,7 @@ impl Room<'_> {
     fn may_still_say(&mut self, outgoing: &Outgoing) -> Result<bool> {
         let OutgoingKind::Message { body, .. } = &outgoing.what else { return Ok(true) };
         Ok(match body {
-            Body::Sealed { .. } => self.my_role()?.moderates(),
+            Body::Sealed { .. } | Body::Shared(_) => self.my_role()?.moderates(),
             Body::AgreementText { agreement, .. } => {
                 let pending = self.policy()?.pending.is_some_and(|p| p.id == agreement.id());
                 let role = self.my_role()?;

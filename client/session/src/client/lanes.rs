@@ -2,13 +2,7 @@
 
 use std::sync::Arc;
 
-use hearth_engine::{
-    EngineError, Room,
-    lane::Lane,
-    private::Private,
-    state::Row,
-    words::Words,
-};
+use hearth_engine::{EngineError, Room, lane::Lane, private::Private, state::Row, words::Words};
 use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq};
 use hearth_text::escape;
 
@@ -153,9 +147,7 @@ pub(super) async fn send(
             });
             if waits { Ok(Outcome::Kept { id, why: None }) } else { Ok(Outcome::Done) }
         }
-        Err(error) if error.is_connection() => {
-            Ok(Outcome::Kept { id, why: Some(Arc::new(error)) })
-        }
+        Err(error) if error.is_connection() => Ok(Outcome::Kept { id, why: Some(Arc::new(error)) }),
         Err(error) => Err(AskError::Held(Arc::new(error))),
     }
 }

@@ -312,7 +312,11 @@ pub(super) async fn settle(
     }
 }
 
-pub(super) async fn fetch(connection: &mut Connection, room: RoomId, blob: BlobId) -> Result<Vec<u8>> {
+pub(super) async fn fetch(
+    connection: &mut Connection,
+    room: RoomId,
+    blob: BlobId,
+) -> Result<Vec<u8>> {
     let mut bytes: Vec<u8> = Vec::new();
     loop {
         let offset = u32::try_from(bytes.len()).map_err(|_| LiveError::UnexpectedReply)?;

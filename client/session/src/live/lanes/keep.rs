@@ -121,8 +121,7 @@ impl Live<'_> {
         let signature = self.connection.auth_signature(&link.lane.signing_key(), lane);
         let owns = (opening.role == Role::Member).then_some((member, Role::Member));
         let seats = opening.submission.seats.iter().copied().chain(owns);
-        let seats: Vec<LaneSeat> =
-            seats.map(|(member, role)| LaneSeat { member, role }).collect();
+        let seats: Vec<LaneSeat> = seats.map(|(member, role)| LaneSeat { member, role }).collect();
         let (commit, welcome) = (opening.submission.payload, opening.submission.blob);
         let welcome = welcome.map(|(_, bytes)| bytes).unwrap_or_default();
         let asked = self

@@ -178,10 +178,8 @@ impl<'s> Live<'s> {
     async fn subscribe_lane(&mut self, id: RoomId) -> Result<()> {
         let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
         let after = link.lane.room().subscribe_after();
-        let asked = self
-            .connection
-            .request(|req| ClientFrame::Subscribe { req, room: id, after })
-            .await;
+        let asked =
+            self.connection.request(|req| ClientFrame::Subscribe { req, room: id, after }).await;
         let (stream, floor, head) = match asked {
             Ok(ServerFrame::Subscribed { stream, floor, head, .. }) => (stream, floor, head),
             Ok(_) => return Err(LiveError::UnexpectedReply),

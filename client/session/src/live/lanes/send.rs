@@ -123,12 +123,7 @@ impl<'s> Live<'s> {
     }
 
     /// Takes entries in up to our own.
-    async fn await_in_lane(
-        &mut self,
-        id: RoomId,
-        submission: &Submission,
-        seq: Seq,
-    ) -> Result<()> {
+    async fn await_in_lane(&mut self, id: RoomId, submission: &Submission, seq: Seq) -> Result<()> {
         while self.waits_in_lane(id, submission.number, seq)? {
             // It stays in the outbox, and goes out under its id until it comes back.
             let next = timeout(ENTRIES_DEADLINE, self.next()).await;
@@ -200,7 +195,8 @@ fn effects_of(submission: &Submission) -> Vec<Effect> {
 pub(super) fn breaks(error: &LiveError) -> bool {
     let ends = matches!(
         error,
-        LiveError::UnexpectedReply | LiveError::Request(RequestError::Timeout | RequestError::Lost(_))
+        LiveError::UnexpectedReply
+            | LiveError::Request(RequestError::Timeout | RequestError::Lost(_))
     );
     let of_store = matches!(error, LiveError::Engine(error) if is_of_store(error));
     ends || of_store || error.is_connection()
