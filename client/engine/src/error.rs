@@ -128,6 +128,11 @@ pub enum EngineError {
     /// The lane of a lapsed member follows the room only by a facilitator's commit.
     #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
     WaitsForFacilitator,
+    /// This member does not sit in so many lanes of those who can vote.
+    #[error(
+        "this device cannot read {0} of the lines where votes are, so it would leave votes out"
+    )]
+    LanesUnread(usize),
     /// Fewer members than [`crate::share::WRITERS_MIN`] could have written a share.
     #[error("{0} members could have written it, and it takes six so that nobody can tell who did")]
     TooFewWriters(usize),

@@ -5,6 +5,7 @@
 pub mod accord;
 pub mod act;
 pub mod agreement;
+pub mod ballots;
 pub mod block;
 pub mod clock;
 pub mod companion;

@@ -20,6 +20,7 @@ mod largest;
 mod membership;
 mod messages;
 mod order;
+mod polls;
 mod quotes;
 mod rules;
 mod shares;
