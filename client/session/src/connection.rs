@@ -416,6 +416,8 @@ fn answers(frame: &ServerFrame) -> Option<RequestId> {
         | ServerFrame::Knocks { req, .. }
         | ServerFrame::Status { req, .. }
         | ServerFrame::Subscribed { req, .. }
+        | ServerFrame::Lanes { req, .. }
+        | ServerFrame::Notes { req, .. }
         | ServerFrame::Reject { req, .. } => Some(*req),
         _ => None,
     }

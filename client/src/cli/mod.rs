@@ -204,6 +204,9 @@ pub enum RoomCommand {
         /// Cipher suite: post-quantum hybrid, or classical for rooms above 100.
         #[arg(long, default_value = "xwing")]
         suite: SuiteArg,
+        /// A room without check-ins, for more than 100 members or 8 who moderate. It cannot be changed later.
+        #[arg(long)]
+        no_lanes: bool,
     },
     /// List the rooms of this profile.
     List,

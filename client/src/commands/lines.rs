@@ -183,6 +183,7 @@ const HOW: &str =
 fn event_json(event: &Event) -> Option<Value> {
     Some(match event {
         Event::Rows => return None,
+        Event::LaneRows(lane) => json!({"event": "lane", "lane": lane.to_hex()}),
         Event::View => json!({"event": "view"}),
         Event::Up(_) => json!({"event": "up"}),
         Event::Down { why: Some(why), .. } => {

@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
     match command {
-        RoomCommand::Create { title, grant, agreement, name, language, suite } => {
+        RoomCommand::Create { title, grant, agreement, name, language, suite, no_lanes } => {
             // What can be wrong without the grant comes first, so that nobody pastes it twice.
             let text = agreement_text(&agreement)?;
             let title = parse_title(&title)?;
@@ -46,7 +46,7 @@ pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
                 local_name,
                 suite,
                 numbers: RoomNumbers::default(),
-                lanes: false,
+                lanes: !no_lanes,
             };
             let room =
                 live::open_room(&Network::machine(), open.store(), &open.crypto, &grant, founding)

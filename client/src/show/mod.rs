@@ -71,6 +71,8 @@ pub struct View<'a> {
     pub held: bool,
     /// Whether words are shown that a moderator's content note or a filter hides.
     pub open: bool,
+    /// What a lane is called; `None` in the room.
+    pub lane: Option<&'a str>,
 }
 
 impl View<'_> {
@@ -104,7 +106,8 @@ impl View<'_> {
             object.insert("text".into(), json!(text));
         }
         object.extend(more);
-        out.say(&Value::Object(object), &self.plain(out, row, kind, &text))?;
+        let plain = self.plain(out, row, kind, &text);
+        out.say(&Value::Object(object), &self.labelled(plain))?;
         if let RowContent::Asked(ask) = &row.content
             && !out.is_json()
         {
@@ -113,6 +116,14 @@ impl View<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Puts a lane's name before a line.
+    fn labelled(&self, line: String) -> String {
+        match self.lane {
+            None => line,
+            Some(lane) => format!("({}) {line}", escape::one_line(lane)),
+        }
     }
 
     fn change(&self, out: &Output, row: &Row, change: &Change) -> io::Result<bool> {
@@ -193,6 +204,9 @@ impl View<'_> {
     fn base(&self, row: &Row, kind: &str) -> Map<String, Value> {
         let mut object = Map::new();
         object.insert("room".into(), json!(self.room));
+        if let Some(lane) = self.lane {
+            object.insert("lane".into(), json!(lane));
+        }
         object.insert("seq".into(), json!(row.place.0));
         object.insert("id".into(), json!(row.id.map(|id| id.to_hex())));
         object.insert("from".into(), json!((!row.name.is_empty()).then_some(&row.name)));
@@ -219,7 +233,8 @@ impl View<'_> {
         object.insert("text".into(), json!(text));
         object.insert("alarm".into(), json!(notice.is_alarm()));
         let mark = if notice.is_alarm() { "!!" } else { "--" };
-        out.say(&Value::Object(object), &format!("{mark} {}", escape::one_line(&text)))?;
+        let plain = format!("{mark} {}", escape::one_line(&text));
+        out.say(&Value::Object(object), &self.labelled(plain))?;
         Ok(true)
     }
 
@@ -303,6 +318,12 @@ impl View<'_> {
             }
             RowContent::Unknown => {
                 ("unknown", "sent something that this version of hearth does not know; update hearth to see it. More of its kind is not told again".into())
+            }
+            // Who reads along stays as it was.
+            RowContent::Seats { seated, unseated, unproved: false, .. }
+                if seated.is_empty() && unseated.is_empty() =>
+            {
+                return None;
             }
             RowContent::Seats { record, seated, unseated, unproved } => {
                 more.insert("record".into(), json!(record));

@@ -225,7 +225,8 @@ impl<'s> Room<'s> {
         let seated: Vec<MemberKey> =
             now_there.iter().filter(|leaf| !old(leaf)).map(|leaf| leaf.seat.member).collect();
         self.count_from_one(&seated)?;
-        row.content = if before == after && seated.is_empty() {
+        // That a lane was opened says nothing.
+        row.content = if row.seq == Seq(1) || (before == after && seated.is_empty()) {
             RowContent::Renewal
         } else {
             seats_row(&self.parent_roll()?, (&before, &after), &leaves, &seated)?

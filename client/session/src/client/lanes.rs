@@ -14,6 +14,9 @@ use super::{
 };
 use crate::live::Live;
 
+/// Unread messages of a lane that are counted.
+pub const UNREAD_MAX: usize = 99;
+
 /// A lane at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneView {
@@ -31,6 +34,8 @@ pub struct LaneView {
     pub shown: Seq,
     /// When its last words came; 0: there are none.
     pub last_at: Millis,
+    /// Messages of others, and alarms, behind what was displayed; at most [`UNREAD_MAX`].
+    pub unread: usize,
     /// Messages that wait to be sent, oldest first.
     pub outbox: Vec<Waiting>,
     /// Why nothing comes in or goes out.
@@ -73,14 +78,24 @@ impl LaneView {
         });
         let outbox = outbox.collect();
         let last = room.history_back(Seq(u64::MAX), 1)?.pop();
+        let words = room.history_back(Seq(u64::MAX), UNREAD_MAX)?;
+        let words = words.into_iter().rev().find(|row| row.id.is_some());
+        let shown = room.state().shown;
+        let me = room.me();
+        let calls = |row: &Row| {
+            let from_others = row.id.is_some() && row.from != Some(me);
+            from_others || row.notices.iter().any(hearth_engine::state::Notice::is_alarm)
+        };
+        let unread = room.history(Seq(shown.0.saturating_add(1)), UNREAD_MAX)?;
         Ok(Self {
             id,
             owner,
             seated,
             readers,
             last: last.as_ref().map_or(Seq(0), |row| row.place),
-            shown: room.state().shown,
-            last_at: last.filter(|row| row.id.is_some()).map_or(Millis(0), |row| row.at),
+            shown,
+            last_at: words.map_or(Millis(0), |row| row.at),
+            unread: unread.iter().filter(|row| calls(row)).count(),
             outbox,
             trouble,
         })
@@ -95,7 +110,6 @@ impl LaneView {
         for mut kept in room.lanes()? {
             let id = kept.id();
             let trouble = live.as_ref().and_then(|live| live.lane_trouble(id));
-            let trouble = trouble.map(ToString::to_string);
             views.push(match live.as_mut().and_then(|live| live.lane(id)) {
                 Some(lane) => Self::of(lane, trouble, true)?,
                 None => Self::of(&mut kept, trouble, false)?,

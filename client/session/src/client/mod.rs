@@ -24,7 +24,7 @@ pub use self::{
     event::{Event, Events, Heard, Told},
     exercise::{Guide, Progress},
     hub::{PAGE_MAX, Page, Summary},
-    lanes::{LaneCommand, LaneView},
+    lanes::{LaneCommand, LaneView, UNREAD_MAX},
     view::{Link, RoomView, Waiting},
 };
 

@@ -4,6 +4,7 @@
 //! While the relay is away, words are kept in the outbox, and the member is told.
 
 mod arguments;
+mod to;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -35,6 +36,7 @@ use hearth_text::{count::counted, escape};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use self::to::To;
 use super::{
     Context, Result, agreement,
     bell::{self, Bell, Call},
@@ -460,6 +462,12 @@ impl Chat {
             Event::Rows | Event::View if matches!(self.shell.view().link, Link::Connecting) => {
                 return Ok(());
             }
+            Event::LaneRows(_) if matches!(self.shell.view().link, Link::Connecting) => {
+                return Ok(());
+            }
+            Event::LaneRows(_) => {
+                return Ok(unless_lied(self.shell.print_lanes().await.map(|_| ()))?);
+            }
             Event::Rows | Event::View => {}
         }
         self.show().await?;
@@ -731,6 +739,9 @@ impl Chat {
                 Ok(Next::On)
             }
             Line::Words(text) => {
+                if let Some(to) = to::addressed(&self.shell.view(), text) {
+                    return self.to_lane(to).await;
+                }
                 if let Some(command) = slip::meant(text, || names(&self.shell.view())) {
                     let shown = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
                     let up = if self.out().edits() { " (the Up key brings it)" } else { "" };
@@ -764,6 +775,24 @@ impl Chat {
         text.clone_into(&mut reading.words);
         self.asked = Some(Asked::Reading(reading));
         Ok(Next::On)
+    }
+
+    /// Says something behind an @: to a lane, or back to who typed it.
+    async fn to_lane(&mut self, to: To) -> Result<Next, Stop> {
+        match to {
+            To::Lane(args) => {
+                let command = InRoom::check_in(&self.shell.room, args);
+                self.act(&command, Consent::Unasked).await
+            }
+            To::Nobody { name, text } => {
+                self.out().remark(&format!(
+                    "-- that was not said: Hearth has no messages between two members, so {} and everybody else would read it. To say it to the room, enter the same again.",
+                    escape::one_line(&name)
+                ));
+                self.asked = Some(Asked::Say(text));
+                Ok(Next::On)
+            }
+        }
     }
 
     async fn say(&mut self, text: &str) -> Result<Next, Stop> {

@@ -10,7 +10,7 @@ use hearth_engine::{
 };
 use hearth_protocol::RejectCode;
 use hearth_session::{
-    client::{Outcome, RoomView, Waiting},
+    client::{Command, Outcome, RoomView, Waiting},
     connection::refusal_words,
     live::{Recovery, now},
 };
@@ -58,6 +58,25 @@ impl Told<'_> {
             // What one command alone comes to, that command prints.
             _ => Ok(()),
         }
+    }
+
+    /// Prints what became of words in a lane.
+    pub(super) fn in_lane(&self, asked: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Sent { id, place } = outcome else { return self.outcome(outcome) };
+        let Command::Lane { lane, .. } = asked else { return Ok(()) };
+        let lane = self.view.lanes.iter().find(|other| other.id == *lane);
+        let readers = lane.map(|lane| lane.readers.clone()).unwrap_or_default();
+        let object = json!({
+            "room": *self.view.room, "id": id.to_hex(), "seq": place.0, "sent": true, "to": readers,
+        });
+        let text = match &readers[..] {
+            [] => "nobody reads it yet: it waits there for a facilitator".to_owned(),
+            names => {
+                let names: Vec<String> = names.iter().map(|name| escape::one_line(name)).collect();
+                format!("sent to {}", names.join(" and "))
+            }
+        };
+        self.say(&object, &format!("{text} [{}]", id.short()))
     }
 
     pub(super) fn say(&self, object: &Value, text: &str) -> Result<()> {

@@ -42,6 +42,7 @@ pub(super) mod going;
 pub(super) mod looking;
 pub(super) mod members;
 pub(super) mod mine;
+pub(super) mod private;
 mod row;
 pub(super) mod talking;
 mod times;
@@ -59,7 +60,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     asking::Asking, calm::Calm, door::Door, going::Going, looking::Looking, members::Members,
-    mine::Mine, row::Needs, talking::Talking, turns::Turns,
+    mine::Mine, private::Private, row::Needs, talking::Talking, turns::Turns,
 };
 
 pub(super) use self::row::Tail;
@@ -221,7 +222,7 @@ macro_rules! topics {
     };
 }
 
-topics!(Talking, Turns, Asking, Looking, Mine, Door, Calm, Members, Going);
+topics!(Talking, Private, Turns, Asking, Looking, Mine, Door, Calm, Members, Going);
 
 /// Every room command: who may use it, and how `chat` lists it.
 pub static ROOM_COMMANDS: [Entry; COUNT] = {
@@ -279,6 +280,12 @@ impl InRoom {
     pub(super) fn say(room: &str, text: &str) -> Self {
         let command = talking::Send::new(text);
         Self::Talking(Talking::Send(At { room: room.to_owned(), command }))
+    }
+
+    /// Returns what says something in a lane.
+    pub(super) fn check_in(room: &str, args: Vec<String>) -> Self {
+        let command = private::Checkin::new(args);
+        Self::Private(Private::Checkin(At { room: room.to_owned(), command }))
     }
 
     /// Returns the words that it says to the room, if that is what it does.

@@ -38,6 +38,7 @@ impl May {
 #[allow(missing_docs, reason = "the words say it")]
 pub enum Topic {
     Talking,
+    Private,
     Turns,
     Asking,
     Looking,
@@ -50,8 +51,9 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Talking,
+        Self::Private,
         Self::Turns,
         Self::Asking,
         Self::Looking,
@@ -66,6 +68,7 @@ impl Topic {
     pub const fn heading(self) -> &'static str {
         match self {
             Self::Talking => "Talking",
+            Self::Private => "With the facilitators alone",
             Self::Turns => "Taking turns",
             Self::Asking => "Asking and answering",
             Self::Looking => "Looking",

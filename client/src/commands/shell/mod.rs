@@ -1,5 +1,7 @@
 //! What every line shell does with a room: asks the client, and prints what became of it.
 
+mod lanes;
+
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
@@ -96,6 +98,7 @@ impl Shell {
             shown,
             held: false,
             open: false,
+            lane: None,
         }
     }
 
@@ -209,6 +212,7 @@ impl Shell {
             self.out.remark(&format!("-- {message}. {}", self.out.advice(&advice)));
         }
         printed?;
+        self.remark_lanes();
         failure.map_or(Ok(()), Err)
     }
 

@@ -100,7 +100,7 @@ impl Live<'_> {
         }
         if self.ask_to_open(opening).await? {
             self.room.drop_kept_offers(&id)?;
-            self.subscribe_lane(id).await?;
+            self.read_opening(id).await?;
         }
         self.lanes.changes += 1;
         Ok(())

@@ -12,9 +12,9 @@ use hearth_protocol::{
     ClientFrame, Entry, EntryContent, MemberKey, RejectCode, RoomId, Seq, ServerFrame, StreamId,
     frame::Standing as RelayStanding,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::{Live, LiveError, Result, door};
+use super::{ENTRIES_DEADLINE, Live, LiveError, Result, door};
 use crate::connection::RequestError;
 
 /// Waits between attempts to take a seat, before the next connection is waited for.
@@ -48,6 +48,8 @@ pub(super) struct Link<'s> {
     waits: u32,
     /// Why nothing comes in or goes out.
     stuck: Option<EngineError>,
+    /// The entry up to which the relay announced entries, and did not deliver them.
+    withheld: Option<Seq>,
 }
 
 impl<'s> Live<'s> {
@@ -77,9 +79,11 @@ impl<'s> Live<'s> {
         self.lanes.links.get_mut(&id).map(|link| &mut link.lane)
     }
 
-    /// Returns why nothing comes in or goes out in a lane.
-    pub fn lane_trouble(&self, id: RoomId) -> Option<&EngineError> {
-        self.lanes.links.get(&id)?.stuck.as_ref()
+    /// Returns why nothing comes in or goes out in a lane, until the next connection.
+    pub fn lane_trouble(&self, id: RoomId) -> Option<String> {
+        let link = self.lanes.links.get(&id)?;
+        let withheld = link.withheld.map(|head| LiveError::Withheld(head).to_string());
+        withheld.or_else(|| link.stuck.as_ref().map(ToString::to_string))
     }
 
     /// Returns when the next attempt to take a seat is due.
@@ -97,6 +101,7 @@ impl<'s> Live<'s> {
                 overlap: None,
                 waits: 0,
                 stuck: None,
+                withheld: None,
             });
         }
         Ok(())
@@ -110,7 +115,7 @@ impl<'s> Live<'s> {
         let mut unseated = false;
         for id in ids {
             let Some(link) = self.lanes.links.get(&id) else { continue };
-            if link.entered.is_some() || link.stuck.is_some() {
+            if link.entered.is_some() || link.stuck.is_some() || link.withheld.is_some() {
                 continue;
             }
             if link.lane.is_seated() || seats_due {
@@ -127,6 +132,23 @@ impl<'s> Live<'s> {
             let wait = wait.unwrap_or(Duration::from_secs(24 * 3600));
             self.lanes.retry = Some((Instant::now() + wait, tries));
         }
+        self.catch_up_lanes().await
+    }
+
+    /// Takes in what is in the lanes that were entered. A relay that stops short in a lane holds up nothing else.
+    async fn catch_up_lanes(&mut self) -> Result<()> {
+        let behind =
+            |link: &Link<'_>| link.entered.is_some() && link.lane.room().cursor().seq < link.head;
+        while self.lanes.links.values().any(behind) {
+            let Ok(next) = timeout(ENTRIES_DEADLINE, self.next()).await else {
+                for link in self.lanes.links.values_mut().filter(|link| behind(link)) {
+                    link.entered = None;
+                    link.withheld = Some(link.head);
+                }
+                break;
+            };
+            next?;
+        }
         Ok(())
     }
 
@@ -138,7 +160,7 @@ impl<'s> Live<'s> {
             self.caught_up_status().await?;
         }
         if self.resume_opening(id).await? {
-            return self.subscribe_lane(id).await;
+            return self.read_opening(id).await;
         }
         let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
         for key in link.lane.keys_to_try()? {

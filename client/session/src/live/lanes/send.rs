@@ -48,6 +48,7 @@ impl<'s> Live<'s> {
             let Some(link) = self.lanes.links.get_mut(&id) else { break };
             if link.entered.is_none()
                 || !link.lane.is_seated()
+                || link.lane.room().cursor().seq == Seq(0)
                 || link.lane.room().waiting_numbers()?.is_empty()
             {
                 break;
@@ -133,6 +134,21 @@ impl<'s> Live<'s> {
             && link.entered.is_some()
         {
             link.lane.accepted_before(submission.number, seq)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the entry that opened a lane: before that, its commit would seem to wait still.
+    pub(super) async fn read_opening(&mut self, id: RoomId) -> Result<()> {
+        self.subscribe_lane(id).await?;
+        while self
+            .lanes
+            .links
+            .get(&id)
+            .is_some_and(|link| link.entered.is_some() && link.lane.room().cursor().seq < Seq(1))
+        {
+            let next = timeout(ENTRIES_DEADLINE, self.next()).await;
+            next.map_err(|_| LiveError::Withheld(Seq(1)))??;
         }
         Ok(())
     }

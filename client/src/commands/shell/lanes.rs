@@ -1,0 +1,154 @@
+//! Lanes in a line shell: who reads along, what is new there.
+
+use hearth_engine::room::any_alarm;
+use hearth_protocol::{Millis, RoomId, Seq};
+use hearth_session::client::{Command, LaneCommand, LaneView, Page, RoomView};
+use hearth_text::{count::counted, escape};
+use serde_json::json;
+
+use super::{super::outcome::not_verified, Result, Shell};
+use crate::show::{self, View};
+
+/// Rows of a lane that are shown where the whole is not asked for.
+const ROWS: usize = 30;
+
+impl Shell {
+    /// Catches up if the relay can be reached, so that lanes are as they are there.
+    pub(in crate::commands) async fn news_of_lanes(&self) -> Result<()> {
+        self.refresh().await
+    }
+
+    /// Prints what is new in every lane; returns whether there was anything.
+    ///
+    /// # Errors
+    /// `verification_failed` if an alarm was among it.
+    pub(in crate::commands) async fn print_lanes(&self) -> Result<bool> {
+        let (mut any, mut alarm) = (false, false);
+        let view = self.view();
+        for lane in view.lanes.iter().filter(|lane| lane.last > lane.shown) {
+            match self.print_lane(lane.id, false).await {
+                Ok(printed) => any |= printed,
+                Err(failure) if failure.code == not_verified().code => alarm = true,
+                Err(failure) => return Err(failure),
+            }
+        }
+        if alarm { Err(not_verified()) } else { Ok(any) }
+    }
+
+    /// Prints what is new in a lane, or its last rows; returns whether there was anything.
+    ///
+    /// # Errors
+    /// `verification_failed` if an alarm was among it.
+    pub(in crate::commands) async fn print_lane(&self, id: RoomId, all: bool) -> Result<bool> {
+        let view = self.view();
+        let Some(lane) = view.lanes.iter().find(|lane| lane.id == id) else { return Ok(false) };
+        let label = label(&view, lane);
+        if all {
+            self.out.say_none(&format!("-- {}", readers(&view, lane)))?;
+        }
+        let page = match all {
+            true => Page::Before(Seq(u64::MAX), ROWS),
+            false => Page::From(Seq(lane.shown.0.saturating_add(1))),
+        };
+        let rows = self.client.lane_rows(&self.room, id, page).await?;
+        let lens = View { lane: Some(&label), ..self.lens(&view, lane.shown) };
+        let (mut any, mut alarm) = (false, false);
+        for row in &rows {
+            any |= lens.row(&self.out, row)?;
+            alarm |= row.place > lane.shown && any_alarm(std::slice::from_ref(row));
+        }
+        if let Some(last) = rows.last().filter(|last| last.place > lane.shown) {
+            let what = LaneCommand::Shown(last.place);
+            self.ask(Command::Lane { lane: id, what }).await?;
+        }
+        for waiting in lane.outbox.iter().filter(|_| all) {
+            let words = escape::one_line(&waiting.text);
+            self.out.say_none(&format!("-- waits to be sent [{}]: {words}", waiting.id.short()))?;
+        }
+        if alarm { Err(not_verified()) } else { Ok(any) }
+    }
+
+    /// Lists the check-ins of a room for those who moderate.
+    pub(in crate::commands) fn list_lanes(&self) -> Result<()> {
+        let view = self.view();
+        for lane in view.lanes.iter().filter(|lane| lane.owner.is_some_and(|o| o != view.me)) {
+            let name = owner(&view, lane);
+            let last = match lane.last_at {
+                Millis(0) => "nothing yet".to_owned(),
+                at => format!("last {}", show::clock(at)),
+            };
+            let new = match lane.unread {
+                0 => String::new(),
+                new => format!(", {new} new"),
+            };
+            let waits = if lane.seated { "" } else { ", not open yet" };
+            let object = json!({
+                "room": self.room,
+                "checkin": name,
+                "key": lane.owner.map(|owner| owner.to_hex()),
+                "seated": lane.seated,
+                "last_at": (lane.last_at > Millis(0)).then(|| show::rfc3339(lane.last_at)),
+                "new": lane.unread,
+            });
+            let text = format!("{}: {last}{new}{waits}", escape::one_line(&name));
+            self.out.say(&object, &text)?;
+        }
+        Ok(())
+    }
+
+    /// Says how many check-ins have something new, where the reader does not see them at once.
+    pub(in crate::commands) fn remark_lanes(&self) {
+        let view = self.view();
+        let new: Vec<&LaneView> = view.lanes.iter().filter(|lane| lane.unread > 0).collect();
+        let how = match &new[..] {
+            [] => return,
+            [lane] if lane.owner == Some(view.me) => {
+                "-- something new in your check-in: `hearth checkin ROOM`".to_owned()
+            }
+            [lane] => format!(
+                "-- something new in {}: `hearth checkin ROOM {}`",
+                label(&view, lane),
+                escape::one_line(&owner(&view, lane))
+            ),
+            lanes => format!(
+                "-- something new in {}: `hearth checkin ROOM` lists them",
+                counted(lanes.len(), "check-in", "check-ins")
+            ),
+        };
+        self.out.remark(&self.out.advice(&how));
+    }
+}
+
+/// Returns the name of a lane's owner.
+pub(in crate::commands) fn owner(view: &RoomView, lane: &LaneView) -> String {
+    let leaf = view.roster.iter().find(|leaf| Some(leaf.member) == lane.owner);
+    leaf.map_or_else(
+        || lane.owner.map_or_else(|| "the desk".to_owned(), |owner| owner.short()),
+        |leaf| leaf.name.clone(),
+    )
+}
+
+/// Returns what a lane is called before its lines.
+pub(in crate::commands) fn label(view: &RoomView, lane: &LaneView) -> String {
+    match lane.owner {
+        None => "desk".into(),
+        Some(owner) if owner == view.me => "check-in".into(),
+        Some(_) => format!("{}'s check-in", owner(view, lane)),
+    }
+}
+
+/// Says who reads along.
+pub(in crate::commands) fn readers(view: &RoomView, lane: &LaneView) -> String {
+    let label = label(view, lane);
+    let label = escape::one_line(&label);
+    if !lane.seated {
+        return format!("{label}: not open yet. A facilitator's device opens it.");
+    }
+    match &lane.readers[..] {
+        [] => format!("{label}: nobody else reads it yet"),
+        names => {
+            let names: Vec<String> = names.iter().map(|name| escape::one_line(name)).collect();
+            format!("{label}: only you and {} read it", names.join(", "))
+        }
+    }
+}
