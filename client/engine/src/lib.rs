@@ -38,6 +38,7 @@ pub mod receipt;
 pub mod receive;
 mod recent;
 pub mod record;
+pub mod reports;
 pub mod room;
 pub mod share;
 pub mod state;

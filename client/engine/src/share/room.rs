@@ -1,6 +1,6 @@
 //! Anonymous shares of a room of this profile: offering, releasing, showing and taking back.
 
-use hearth_protocol::{MemberKey, MessageId, Millis, Role, Seq};
+use hearth_protocol::{MemberKey, MessageId, Millis, Role, RoomId, Seq};
 
 use super::{
     APART_MILLIS, Plan, STALE_MILLIS, Share, Stage, Step, WRITERS_MIN, apart_from, due_at,
@@ -101,15 +101,15 @@ impl Room<'_> {
     /// # Errors
     /// [`FloorError::NobodyOnDuty`]; [`EngineError::TooFewWriters`]; [`EngineError::NoShare`] if it is not there, was taken back, or
     /// another moderator's device is about to show it.
-    pub fn release_share(&mut self, share: &Share) -> Result<Private> {
+    pub fn release_share(&mut self, lane: RoomId, message: &MessageId) -> Result<Private> {
         self.check_moderates_shares()?;
         let there = self.relay_time();
         self.check_duty(there)?;
-        let lane = self.lane(share.lane)?.ok_or(EngineError::NoLanes)?;
-        let known = lane.shares()?.into_iter().find(|known| known.message == share.message);
+        let lane = self.lane(lane)?.ok_or(EngineError::NoLanes)?;
+        let known = lane.shares()?.into_iter().find(|known| known.message == *message);
         let known = known.ok_or(EngineError::NoShare)?;
         let mut plans = self.share_plans()?;
-        let plan = plans.iter().position(|plan| plan.message == share.message);
+        let plan = plans.iter().position(|plan| plan.message == *message);
         let free = match known.stage {
             Stage::Waits | Stage::Returned { .. } => true,
             Stage::Recalled => false,
@@ -124,7 +124,7 @@ impl Room<'_> {
             return Err(EngineError::NoShare);
         }
         self.check_writers(&known)?;
-        plans.retain(|plan| plan.message != share.message);
+        plans.retain(|plan| plan.message != *message);
         if plans.len() >= PLANS_MAX {
             return Err(EngineError::OutboxFull);
         }

@@ -93,7 +93,7 @@ impl Circle {
     }
 
     fn release(&mut self, who: usize, share: &Share) {
-        let yes = self.world.rooms[who].release_share(share).unwrap();
+        let yes = self.world.rooms[who].release_share(share.lane, &share.message).unwrap();
         let line = self.lines.iter().position(|line| line.id == share.lane).unwrap();
         self.private(line, who, yes);
     }
@@ -143,7 +143,7 @@ fn share_shows_once_over_restarts() {
         assert_eq!(circle.shared(who), ["I have started to drink again."], "{who}");
     }
     let [(_, Shown::Here)] = &circle.queue(FAY)[..] else { panic!("it was shown") };
-    assert!(matches!(circle.world.rooms[FAY].release_share(&share), Err(EngineError::NoShare)));
+    assert!(matches!(circle.world.rooms[FAY].release_share(share.lane, &share.message), Err(EngineError::NoShare)));
 }
 
 /// The process ends between putting the share into the outbox and sending it.
@@ -153,7 +153,7 @@ fn killed_releaser_neither_loses_nor_doubles() {
     circle.anon(0, "it is me");
     let share = circle.queue(FAY).remove(0).0;
     // Killed before its yes was in the lane's outbox: nobody said yes.
-    circle.world.rooms[FAY].release_share(&share).unwrap();
+    circle.world.rooms[FAY].release_share(share.lane, &share.message).unwrap();
     circle.restart(FAY);
     circle.passes(40);
     assert!(!circle.step(FAY));
@@ -173,7 +173,7 @@ fn share_among_five_is_refused() {
     assert!(matches!(refused, Err(EngineError::TooFewWriters(5))), "{refused:?}");
     circle.anon(0, "written by a modified client");
     let share = circle.queue(FAY).remove(0).0;
-    let refused = circle.world.rooms[FAY].release_share(&share);
+    let refused = circle.world.rooms[FAY].release_share(share.lane, &share.message);
     assert!(matches!(refused, Err(EngineError::TooFewWriters(5))), "{refused:?}");
     // The sixth came after it was written, so all know that it was not them.
     circle.passes(1);
@@ -183,7 +183,7 @@ fn share_among_five_is_refused() {
     circle.passes(0);
     circle.world.show();
     circle.world.rooms[BEN].check_share().unwrap();
-    let refused = circle.world.rooms[FAY].release_share(&share);
+    let refused = circle.world.rooms[FAY].release_share(share.lane, &share.message);
     assert!(matches!(refused, Err(EngineError::TooFewWriters(5))), "{refused:?}");
 }
 
@@ -219,7 +219,7 @@ fn share_waits_for_duty() {
     circle.release(FAY, &share);
     circle.passes(120);
     assert!(!circle.step(FAY), "nobody is on duty any more");
-    let refused = circle.world.rooms[CLEO].release_share(&share);
+    let refused = circle.world.rooms[CLEO].release_share(share.lane, &share.message);
     assert!(matches!(refused, Err(EngineError::Floor(FloorError::NobodyOnDuty))), "{refused:?}");
     let until = circle.now.plus(60 * MINUTE);
     circle.world.rooms[CLEO].queue_duty(until, circle.now).unwrap();
@@ -321,11 +321,11 @@ fn two_releasers_show_one_share() {
     let mut circle = Circle::new();
     circle.anon(0, "once");
     let share = circle.queue(FAY).remove(0).0;
-    let first = circle.world.rooms[CLEO].release_share(&share).unwrap();
-    let second = circle.world.rooms[FAY].release_share(&share).unwrap();
+    let first = circle.world.rooms[CLEO].release_share(share.lane, &share.message).unwrap();
+    let second = circle.world.rooms[FAY].release_share(share.lane, &share.message).unwrap();
     circle.private(0, FAY, second);
     circle.private(0, CLEO, first);
-    assert!(matches!(circle.world.rooms[FAY].release_share(&share), Err(EngineError::NoShare)));
+    assert!(matches!(circle.world.rooms[FAY].release_share(share.lane, &share.message), Err(EngineError::NoShare)));
     circle.passes(31);
     assert_eq!((circle.step(FAY), circle.step(CLEO)), (false, true));
     assert_eq!(circle.shared(MAL), ["once"]);
@@ -354,7 +354,7 @@ fn member_releases_nothing() {
     let mut circle = Circle::new();
     circle.anon(0, "mine alone");
     let share = circle.queue(BEN).remove(0).0;
-    let refused = circle.world.rooms[BEN].release_share(&share);
+    let refused = circle.world.rooms[BEN].release_share(share.lane, &share.message);
     assert!(matches!(refused, Err(EngineError::Rule(RuleError::NotFacilitator))), "{refused:?}");
     assert_eq!(circle.queue(MAL), [], "a peer knows of none");
     let mut lane = circle.world.rooms[BEN].lane(circle.lines[0].id).unwrap().unwrap();

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use hearth_engine::{EngineError, Room, lane::Lane, private::Private, state::Row, words::Words};
+use hearth_engine::{EngineError, Room, lane::Lane, private::Private, share::shared_text, state::Row, words::Words};
 use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq};
 use hearth_text::escape;
 
 use super::{
     act::inert,
-    command::{AskError, Outcome},
+    command::{AskError, Outcome, Question},
     hub::{PAGE_MAX, Page},
     view::Waiting,
 };
@@ -49,6 +49,8 @@ pub enum LaneCommand {
     Say(Words),
     /// Say something that counts in lanes only.
     Private(Private),
+    /// Say yes to an anonymous share of this lane, by its id.
+    Release(MessageId),
     /// Retract an own message, by its place.
     Retract(Seq),
     /// Send what waits, with a message that is in the outbox already.
@@ -120,6 +122,40 @@ impl LaneView {
     }
 }
 
+/// Checks what the room says of a lane's message, and makes it ready.
+pub(super) fn prepare(
+    room: &mut Room<'_>,
+    lane: RoomId,
+    what: LaneCommand,
+) -> Result<LaneCommand, AskError> {
+    Ok(match what {
+        LaneCommand::Private(Private::Anon(words)) => {
+            room.check_share()?;
+            let words = shared_text(&escape::sanitize_input(&words)?);
+            LaneCommand::Private(Private::Anon(words))
+        }
+        LaneCommand::Private(Private::Report(report)) => {
+            room.check_report(&report)?;
+            LaneCommand::Private(Private::Report(report))
+        }
+        LaneCommand::Release(message) => {
+            LaneCommand::Private(room.release_share(lane, &message)?)
+        }
+        what => what,
+    })
+}
+
+/// Returns what a person is asked before a lane's message.
+pub(super) fn question(
+    room: &mut Room<'_>,
+    what: &LaneCommand,
+) -> Result<Option<Question>, AskError> {
+    let LaneCommand::Private(Private::Anon(_)) = what else { return Ok(None) };
+    let policy = room.policy()?;
+    let bench = room.roster()?.into_iter().filter(|leaf| policy.role(&leaf.member).moderates());
+    Ok(Some(Question::Share { readers: bench.map(|leaf| leaf.name).collect() }))
+}
+
 /// Puts what is said in a lane into its outbox; returns its id, or `None` if there is nothing to send.
 pub(super) fn queue(
     lane: &mut Lane<'_>,
@@ -133,6 +169,8 @@ pub(super) fn queue(
     Ok(match what {
         LaneCommand::Say(words) => Some(lane.queue_words(inert(&words)?, now)?),
         LaneCommand::Private(private) => Some(lane.queue_private(harmless(private)?, now)?),
+        // Made of a share by `prepare`.
+        LaneCommand::Release(_) => None,
         LaneCommand::Retract(place) => Some(lane.retract(place, now)?),
         LaneCommand::SendQueued(id) => Some(id),
         LaneCommand::Shown(place) => {

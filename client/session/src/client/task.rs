@@ -331,10 +331,11 @@ impl<'s> RoomTask<'s> {
         &mut self,
         lane: RoomId,
         what: LaneCommand,
+        consent: Consent,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     ) {
         self.lanes_seen = None;
-        let outcome = match self.queue_in_lane(lane, what) {
+        let outcome = match self.queue_in_lane(lane, what, &consent) {
             Ok(None) => Ok(Outcome::Done),
             Ok(Some(id)) if matches!(self.link, Link::Connecting) => {
                 let command = Command::Lane { lane, what: LaneCommand::SendQueued(id) };
@@ -352,7 +353,14 @@ impl<'s> RoomTask<'s> {
         &mut self,
         id: RoomId,
         what: LaneCommand,
+        consent: &Consent,
     ) -> Result<Option<MessageId>, AskError> {
+        let room = self.room()?;
+        if let Some(question) = lanes::question(room, &what)? {
+            room.check_share()?;
+            agree(question, consent)?;
+        }
+        let what = lanes::prepare(room, id, what)?;
         if let Place::Live(session) = &mut self.place
             && let Some(live) = session.live()
         {
@@ -389,7 +397,7 @@ impl<'s> RoomTask<'s> {
             Command::SendQueued { words, id } => {
                 return self.take_words(words, Some(id), reply).await;
             }
-            Command::Lane { lane, what } => return self.in_lane(lane, what, reply).await,
+            Command::Lane { lane, what } => return self.in_lane(lane, what, consent, reply).await,
             _ => {}
         }
         let outcome = self.perform(command, consent).await;
