@@ -132,7 +132,9 @@ pub enum EngineError {
     #[error("{0} moderates and would read it")]
     AboutModerator(String),
     /// What was published of a hidden poll is not what this device knows; with the name of the member who closed it.
-    #[error("{0} closed a hidden poll, and the published votes are not those that this device knows")]
+    #[error(
+        "{0} closed a hidden poll, and the published votes are not those that this device knows"
+    )]
     PollDiffers(String),
     /// This member does not sit in so many lanes of those who can vote.
     #[error(

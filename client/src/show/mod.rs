@@ -334,6 +334,12 @@ impl View<'_> {
             }
             RowContent::Private(private) => return Some(lane::content(private)),
             RowContent::Shared(text) => ("shared", text.clone()),
+            RowContent::Ballot { ask, choice, .. } => {
+                more.insert("ask".into(), json!(ask.seq.0));
+                more.insert("choice".into(), json!(choice.saturating_add(1)));
+                let option = choice.saturating_add(1);
+                ("ballot", format!("votes in poll #{}: option {option}", ask.seq.0))
+            }
             RowContent::Renewal | RowContent::Nothing => return None,
         };
         Some((kind, text, more))

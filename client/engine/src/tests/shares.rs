@@ -143,7 +143,10 @@ fn share_shows_once_over_restarts() {
         assert_eq!(circle.shared(who), ["I have started to drink again."], "{who}");
     }
     let [(_, Shown::Here)] = &circle.queue(FAY)[..] else { panic!("it was shown") };
-    assert!(matches!(circle.world.rooms[FAY].release_share(share.lane, &share.message), Err(EngineError::NoShare)));
+    assert!(matches!(
+        circle.world.rooms[FAY].release_share(share.lane, &share.message),
+        Err(EngineError::NoShare)
+    ));
 }
 
 /// The process ends between putting the share into the outbox and sending it.
@@ -325,7 +328,10 @@ fn two_releasers_show_one_share() {
     let second = circle.world.rooms[FAY].release_share(share.lane, &share.message).unwrap();
     circle.private(0, FAY, second);
     circle.private(0, CLEO, first);
-    assert!(matches!(circle.world.rooms[FAY].release_share(share.lane, &share.message), Err(EngineError::NoShare)));
+    assert!(matches!(
+        circle.world.rooms[FAY].release_share(share.lane, &share.message),
+        Err(EngineError::NoShare)
+    ));
     circle.passes(31);
     assert_eq!((circle.step(FAY), circle.step(CLEO)), (false, true));
     assert_eq!(circle.shared(MAL), ["once"]);

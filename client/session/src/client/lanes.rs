@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hearth_engine::{EngineError, Room, lane::Lane, private::Private, share::shared_text, state::Row, words::Words};
+use hearth_engine::{
+    EngineError, Room, lane::Lane, private::Private, share::shared_text, state::Row, words::Words,
+};
 use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq};
 use hearth_text::escape;
 
@@ -138,9 +140,7 @@ pub(super) fn prepare(
             room.check_report(&report)?;
             LaneCommand::Private(Private::Report(report))
         }
-        LaneCommand::Release(message) => {
-            LaneCommand::Private(room.release_share(lane, &message)?)
-        }
+        LaneCommand::Release(message) => LaneCommand::Private(room.release_share(lane, &message)?),
         what => what,
     })
 }

@@ -107,6 +107,30 @@ impl Shell {
         Ok((place, if last { words.join(" ") } else { args.join(" ") }))
     }
 
+    /// Takes messages from the front of what was typed, at least one, and the words behind them.
+    pub(super) async fn messages_and_words(&self, args: &[String]) -> Result<(Vec<Seq>, String)> {
+        let typed = args.join(" ");
+        let (first, mut rest) = typed.split_once(char::is_whitespace).unwrap_or((&typed, ""));
+        let mut places = vec![self.message_place(first).await?];
+        while let Some((next, behind)) = rest.trim_start().split_once(char::is_whitespace) {
+            let marked = next.starts_with(['#', '[']) || is_whole_id(next);
+            let found = match marked && names_message(next) {
+                true => self.message(bare_id(next)).await?,
+                false => Vec::new(),
+            };
+            // A word of eight letters is a word unless a message has it for its id.
+            if found.is_empty() && !next.starts_with(['#', '[']) {
+                break;
+            }
+            if !marked {
+                break;
+            }
+            places.push(one_message(bare_id(next), found)?.place);
+            rest = behind;
+        }
+        Ok((places, rest.trim().to_owned()))
+    }
+
     /// Takes a question from the front of what was typed, if one is named there or only one is open; returns its place in the
     /// relay's log and the words behind it.
     pub(super) async fn open_ask(&self, args: &[String]) -> Result<(Seq, String)> {

@@ -39,6 +39,8 @@ impl May {
 pub enum Topic {
     Talking,
     Private,
+    Sharing,
+    Reporting,
     Turns,
     Asking,
     Looking,
@@ -51,9 +53,11 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Talking,
         Self::Private,
+        Self::Sharing,
+        Self::Reporting,
         Self::Turns,
         Self::Asking,
         Self::Looking,
@@ -69,6 +73,8 @@ impl Topic {
         match self {
             Self::Talking => "Talking",
             Self::Private => "With the facilitators alone",
+            Self::Sharing => "Without a name",
+            Self::Reporting => "Reports and notes",
             Self::Turns => "Taking turns",
             Self::Asking => "Asking and answering",
             Self::Looking => "Looking",
