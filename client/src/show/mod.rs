@@ -10,7 +10,10 @@ mod lane;
 mod output;
 mod talk;
 
-use std::io::{self, Write as _};
+use std::{
+    collections::HashMap,
+    io::{self, Write as _},
+};
 
 use hearth_engine::{
     accord::Mismatch,
@@ -21,12 +24,13 @@ use hearth_engine::{
     state::{Notice, Row, RowContent},
     turns::Later,
 };
-use hearth_protocol::{MemberKey, Millis, Seq};
+use hearth_protocol::{MemberKey, MessageId, Millis, Seq};
 use hearth_text::{count::counted, escape};
 use serde_json::{Map, Value, json};
 
 use crate::text::{when, wrap};
 
+pub use self::lane::{Answered, answered};
 pub use self::{
     acts::{act_sentence, act_text, member_json, record_json, role_words, rule_text},
     findings::mismatch_text,
@@ -73,6 +77,8 @@ pub struct View<'a> {
     pub open: bool,
     /// What a lane is called; `None` in the room.
     pub lane: Option<&'a str>,
+    /// In a lane: what moderators answer there.
+    pub answered: Option<&'a HashMap<MessageId, Answered>>,
 }
 
 impl View<'_> {
@@ -386,6 +392,10 @@ impl View<'_> {
                 format!("{time} -- {what}")
             }
             (_, RowContent::Private(private)) => {
+                let words = escape::many_lines(text, INDENT);
+                if let Some(told) = lane::answer(self, &name, private, &words) {
+                    return format!("{time} -- {}  [{id}]", out.advice(&told));
+                }
                 let verb = lane::verb(private);
                 let words = match text {
                     "" => String::new(),

@@ -109,7 +109,10 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
         }
         Command::Vote { ask, choice } if live.room.is_hidden_poll(ask)? => {
             live.vote_hidden(ask, choice).await?;
-            Ok(Outcome::Done)
+            let (id, me) = (live.room.my_lane_id(), live.room.me());
+            let seats = live.lane(id).map(|lane| lane.seats()).transpose()?.unwrap_or_default();
+            let others = seats.into_iter().filter(|(member, _)| *member != me);
+            Ok(Outcome::Voted { readers: others.map(|(_, name)| name).collect() })
         }
         Command::Vote { ask, choice } => {
             on_floor(live, |room, now| room.queue_vote(ask, choice, now)).await

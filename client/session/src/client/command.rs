@@ -395,6 +395,11 @@ pub enum Outcome {
     Dropped(bool),
     /// A held message goes out, under this id.
     Released(MessageId),
+    /// The vote in a hidden poll is in this member's lane.
+    Voted {
+        /// Names of those who read it there.
+        readers: Vec<String>,
+    },
     /// The anonymous shares that wait, oldest first.
     Shares(Vec<(Share, Shown)>),
     /// The reports, oldest first.

@@ -218,15 +218,20 @@ pub(super) fn rows(room: &Room<'_>, lane: RoomId, page: Page) -> Result<Vec<Row>
 fn harmless(private: Private) -> Result<Private, AskError> {
     use hearth_engine::private::{Mood, Report, Seen};
     let inert = |words: String| escape::sanitize_input(&words);
+    // Words that stand beside something may be absent.
+    let beside = |words: String| match words.is_empty() {
+        true => Ok(words),
+        false => inert(words),
+    };
     Ok(match private {
         Private::Note { about, text } => Private::Note { about, text: inert(text)? },
         Private::Anon(words) => Private::Anon(inert(words)?),
-        Private::Mood(mood) => Private::Mood(Mood { words: inert(mood.words)?, ..mood }),
+        Private::Mood(mood) => Private::Mood(Mood { words: beside(mood.words)?, ..mood }),
         Private::Report(report) => {
             Private::Report(Report { words: inert(report.words)?, ..report })
         }
         Private::Flag(words) => Private::Flag(inert(words)?),
-        Private::Seen(seen) => Private::Seen(Seen { words: inert(seen.words)?, ..seen }),
+        Private::Seen(seen) => Private::Seen(Seen { words: beside(seen.words)?, ..seen }),
         other @ (Private::Recall(_) | Private::Answers { .. }) => other,
     })
 }

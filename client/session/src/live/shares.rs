@@ -28,10 +28,10 @@ impl Live<'_> {
         }
     }
 
-    /// Votes in a poll: openly in the room, or in my lane where the poll is hidden.
+    /// Votes in a hidden poll: in my lane.
     ///
     /// # Errors
-    /// See [`hearth_engine::Room::queue_vote`] and [`hearth_engine::Room::check_ballot`].
+    /// See [`hearth_engine::Room::check_ballot`]; [`EngineError::NotSeated`]; see [`super::LiveError`].
     pub async fn vote_hidden(&mut self, ask: Seq, choice: u64) -> Result<()> {
         let ask = self.room.check_ballot(ask, choice)?;
         let (id, now) = (self.room.my_lane_id(), self.room.now());

@@ -2,7 +2,7 @@
 
 use hearth_engine::{
     EngineError,
-    floor::{Asked, Form},
+    floor::Asked,
     policy::{Leaf, Pin},
     room::{find_member, one_message},
     state::{Row, RowContent},
@@ -113,16 +113,14 @@ impl Shell {
         let (first, mut rest) = typed.split_once(char::is_whitespace).unwrap_or((&typed, ""));
         let mut places = vec![self.message_place(first).await?];
         while let Some((next, behind)) = rest.trim_start().split_once(char::is_whitespace) {
-            let marked = next.starts_with(['#', '[']) || is_whole_id(next);
-            let found = match marked && names_message(next) {
-                true => self.message(bare_id(next)).await?,
-                false => Vec::new(),
-            };
-            // A word of eight letters is a word unless a message has it for its id.
-            if found.is_empty() && !next.starts_with(['#', '[']) {
+            let marked = next.starts_with(['#', '[']);
+            let in_full = next.len() == 32 && next.chars().all(|c| c.is_ascii_hexdigit());
+            if !marked && !in_full && !is_whole_id(next) {
                 break;
             }
-            if !marked {
+            let found = self.message(bare_id(next)).await?;
+            // A word of eight letters is a word unless a message has it for its id.
+            if found.is_empty() && !marked {
                 break;
             }
             places.push(one_message(bare_id(next), found)?.place);
@@ -154,7 +152,7 @@ impl Shell {
 
     /// Does the same with an open poll.
     pub(super) async fn open_poll(&self, args: &[String]) -> Result<(Asked, String)> {
-        self.open_one(args, |asked| asked.form == Form::Poll).await
+        self.open_one(args, |asked| asked.form.is_poll()).await
     }
 
     async fn open_one(&self, args: &[String], fits: fn(&Asked) -> bool) -> Result<(Asked, String)> {

@@ -99,6 +99,7 @@ impl Shell {
             held: false,
             open: false,
             lane: None,
+            answered: None,
         }
     }
 
