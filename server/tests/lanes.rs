@@ -7,7 +7,8 @@ mod common;
 use common::*;
 use ed25519_dalek::SigningKey;
 use hearth_protocol::{
-    ClientFrame, Effect, MemberKey, NoteId, RejectCode, Role, RoomId, Secret32, Seq, ServerFrame,
+    ClientFrame, Effect, MemberKey, MessageId, NoteId, RejectCode, Role, RoomId, Secret32, Seq,
+    ServerFrame,
     frame::{LaneRow, LaneSeat, Notice, Standing, WaitingNote},
 };
 
@@ -460,4 +461,62 @@ async fn fifty_lanes_are_entered_at_once() {
         standing(&client.answer().await);
         assert!(matches!(client.answer().await, ServerFrame::Subscribed { head: Seq(1), .. }));
     }
+}
+
+/// T33: what a peer receives is the same, whether or not lanes and notes are used. The peer is subscribed throughout.
+#[tokio::test]
+async fn peers_hear_nothing_of_lanes() {
+    let mut heard = Vec::new();
+    for used in [false, true] {
+        let relay = TestRelay::start().await;
+        let mut room = TestRoom::open(&relay).await;
+        let (mut ben, mut peer) =
+            (room.join(&relay, Role::Member).await, room.join(&relay, Role::Member).await);
+        peer.client.subscribe(room.id, 0).await;
+        let before = peer.client.status(room.id).await;
+        if used {
+            let owner = key();
+            let opening = Opening::new(room.id, &[(&owner, Role::Member)]);
+            standing(&opening.ask(&mut room.founder).await);
+            // One more that is refused.
+            assert_eq!(code(&opening.ask(&mut ben.client).await), RejectCode::NotFacilitator);
+            let lane = opening.lane;
+            ben.client.enter(lane, &owner).await;
+            ben.client.subscribe(lane, 1).await;
+            for n in 0..3 {
+                accepted(
+                    &ben.client.submit(lane, text(lane, 1, &format!("words {n}")), vec![]).await,
+                );
+            }
+            let seat = Effect::Seat {
+                member: key_of(&key()),
+                role: Role::Facilitator,
+                welcome: b"Welcome".to_vec(),
+            };
+            accepted(&room.founder.submit(lane, commit(lane, 1), vec![seat]).await);
+            let refused = ben.client.submit(lane, text(lane, 1, "late"), vec![]).await;
+            assert_eq!(code(&refused), RejectCode::EpochConflict);
+            let own = Effect::Retract { seq: Seq(2), own: Some(MessageId([9; 16])) };
+            let refused = ben.client.submit(lane, marked(lane, 2, 900), vec![own]).await;
+            code(&refused);
+            leave_note(&mut ben.client, room.id, 1, key_of(&room.key)).await;
+            leave_note(&mut room.founder, room.id, 2, key_of(&ben.key)).await;
+            assert!(matches!(
+                close(&mut room.founder, room.id, lane, false).await,
+                ServerFrame::Done { .. }
+            ));
+            lanes(&mut room.founder, room.id).await;
+        }
+        let after = peer.client.status(room.id).await;
+        assert_eq!((before.head, before.control), (after.head, after.control));
+        // Something in the room, behind which nothing else may stand.
+        let id = room.id;
+        accepted(&room.founder.submit(id, text(id, before.epoch.0, "to all"), vec![]).await);
+        let last = after.head.0 + 1;
+        peer.client.entries_to(last).await;
+        peer.client.status(id).await;
+        heard.push((last, peer.client.events.len(), after.roster.len()));
+    }
+    assert_eq!(heard[0], heard[1]);
+    assert_eq!(heard[0].1, 0, "every event was an entry of the room");
 }

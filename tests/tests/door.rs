@@ -103,7 +103,7 @@ fn who_comes_after_their_welcome_is_gone_can_be_invited_again() {
     let ben = Person::new();
     circle.knock(&ben, "Ben");
     circle.fay("admit", &["Ben"]);
-    forget(&mut relay, "UPDATE members SET welcome = NULL WHERE welcome IS NOT NULL");
+    forget(&mut relay, "UPDATE members SET welcome = NULL WHERE welcome IS NOT NULL AND room = 1");
     ben.run(&["read", &circle.room]).refused(3, "welcome_gone");
     let link = circle.invite(&[]);
     let join = ["join", &link, "--as", "Ben", "--acknowledge", &circle.agreement, "--no-wait"];

@@ -312,7 +312,8 @@ fn a_retracted_message_is_gone_everywhere() {
     let store = rusqlite::Connection::open(database).unwrap();
     for seq in seqs {
         // The lower 40 bits of the key are the seq; the store holds one room.
-        let sql = "SELECT payload IS NULL FROM entries WHERE key & 0xffffffffff = ?1";
+        let sql =
+            "SELECT payload IS NULL FROM entries WHERE key & 0xffffffffff = ?1 AND key >> 40 = 1";
         let gone: bool = store.query_row(sql, [seq], |row| row.get(0)).unwrap();
         assert!(gone, "entry {seq}");
     }

@@ -56,7 +56,7 @@ impl Room<'_> {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn notes(&self) -> Result<Vec<DeskNote>> {
+    pub fn desk_notes(&self) -> Result<Vec<DeskNote>> {
         let desk = self.lanes()?.into_iter().find(|lane| lane.owner().is_none());
         let Some(desk) = desk else { return Ok(Vec::new()) };
         let rows = desk.room().history(Seq(0), usize::MAX)?.into_iter();

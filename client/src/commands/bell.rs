@@ -65,6 +65,15 @@ pub(super) fn call(view: &RoomView, row: &Row) -> Option<Call> {
     named.then_some(Call::Named)
 }
 
+/// Returns why a row of a check-in calls the reader: what is written there is to them.
+pub(super) fn call_in_lane(view: &RoomView, row: &Row) -> Option<Call> {
+    if any_alarm(std::slice::from_ref(row)) {
+        return Some(Call::Alarm);
+    }
+    let by_another = row.id.is_some() && row.from.is_some_and(|from| from != view.me);
+    by_another.then_some(Call::Named)
+}
+
 /// When the bell rang last.
 #[derive(Debug, Default)]
 pub(super) struct Bell {

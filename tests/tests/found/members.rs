@@ -48,7 +48,8 @@ fn set_numbers(db: &Connection, change: impl FnOnce(&mut RoomNumbers)) {
     let bytes: Vec<u8> = db.query_row("SELECT numbers FROM rooms", [], |row| row.get(0)).unwrap();
     let mut numbers: RoomNumbers = codec::decode(&bytes).unwrap();
     change(&mut numbers);
-    db.execute("UPDATE rooms SET numbers = ?1", [codec::encode(&numbers)]).unwrap();
+    db.execute("UPDATE rooms SET numbers = ?1 WHERE parent = 0", [codec::encode(&numbers)])
+        .unwrap();
 }
 
 pub(crate) fn key_of(circle: &Circle, name: &str) -> Vec<u8> {
@@ -315,7 +316,7 @@ fn a5_operators_changes_are_told() {
             numbers.retention_seconds = 60 * 60;
             numbers.payload_bytes_max = 700;
         });
-        db.execute("UPDATE rooms SET agreement = ?1", [vec![1_u8; 32]]).unwrap();
+        db.execute("UPDATE rooms SET agreement = ?1 WHERE parent = 0", [vec![1_u8; 32]]).unwrap();
         db.execute("UPDATE members SET role = 3 WHERE member = ?1", [&key]).unwrap();
     });
     let read = ben.run(&["read", &circle.room]);

@@ -278,6 +278,14 @@ impl<'s> Room<'s> {
         self.save_lane_keys(&LaneKeys { offers: Vec::new(), ..keys })
     }
 
+    /// Drops the keys of every lane of this room. What was read stays.
+    pub(crate) fn leave_lanes(&self) -> Result<()> {
+        for mut lane in self.lanes()? {
+            lane.room_mut().lose_seat()?;
+        }
+        Ok(())
+    }
+
     /// Drops the group, but not the keys of offers.
     pub(super) fn leave_group(&mut self) -> Result<()> {
         let provider = self.provider();

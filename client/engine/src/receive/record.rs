@@ -187,7 +187,9 @@ impl Room<'_> {
         self.hold_waiting_texts(true)?;
         self.group = None;
         self.store.clear(Kind::Mls, self.no)?;
-        Ok(())
+        // Who lapsed keeps the lane, and comes back to it.
+        let keeps = self.state.lane.is_some() || self.state.standing == Standing::Lapsed;
+        if keeps { Ok(()) } else { self.leave_lanes() }
     }
 
     /// Remembers the countersignature under my acknowledgement, from the record that admitted me.

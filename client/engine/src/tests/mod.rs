@@ -15,6 +15,7 @@ mod gate_roster;
 mod gate_welcome;
 mod interop;
 mod lane_gate;
+mod lane_words;
 mod lanes;
 mod largest;
 mod membership;

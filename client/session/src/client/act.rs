@@ -453,7 +453,7 @@ pub(super) fn local(room: &mut Room<'_>, command: &Command) -> Result {
         Command::Agreements => return agreements(room),
         Command::Shares => return Ok(Outcome::Shares(room.open_shares()?)),
         Command::Reports => return Ok(Outcome::Reports(room.reports()?)),
-        Command::Notes => return Ok(Outcome::Notes(room.notes()?)),
+        Command::Notes => return Ok(Outcome::Notes(room.desk_notes()?)),
         Command::Report { ref places, ref about, category, ref words } => {
             let report = room.report_on(places, about, category, words.clone())?;
             return Ok(Outcome::Report(report));

@@ -331,11 +331,10 @@ impl<'s> RoomTask<'s> {
         &mut self,
         lane: RoomId,
         what: LaneCommand,
-        consent: Consent,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     ) {
         self.lanes_seen = None;
-        let outcome = match self.queue_in_lane(lane, what, &consent) {
+        let outcome = match self.queue_in_lane(lane, what) {
             Ok(None) => Ok(Outcome::Done),
             Ok(Some(id)) if matches!(self.link, Link::Connecting) => {
                 let command = Command::Lane { lane, what: LaneCommand::SendQueued(id) };
@@ -349,18 +348,26 @@ impl<'s> RoomTask<'s> {
         let _ = reply.send(outcome);
     }
 
-    fn queue_in_lane(
+    /// Asks the room, and a person, whether something can be said in a lane.
+    fn prepare(
         &mut self,
         id: RoomId,
         what: LaneCommand,
         consent: &Consent,
-    ) -> Result<Option<MessageId>, AskError> {
+    ) -> Result<LaneCommand, AskError> {
         let room = self.room()?;
         if let Some(question) = lanes::question(room, &what)? {
             room.check_share()?;
             agree(question, consent)?;
         }
-        let what = lanes::prepare(room, id, what)?;
+        lanes::prepare(room, id, what)
+    }
+
+    fn queue_in_lane(
+        &mut self,
+        id: RoomId,
+        what: LaneCommand,
+    ) -> Result<Option<MessageId>, AskError> {
         if let Place::Live(session) = &mut self.place
             && let Some(live) = session.live()
         {
@@ -397,7 +404,10 @@ impl<'s> RoomTask<'s> {
             Command::SendQueued { words, id } => {
                 return self.take_words(words, Some(id), reply).await;
             }
-            Command::Lane { lane, what } => return self.in_lane(lane, what, consent, reply).await,
+            Command::Lane { lane, what } => match self.prepare(lane, what, &consent) {
+                Ok(what) => return self.in_lane(lane, what, reply).await,
+                Err(error) => return drop(reply.send(Err(error))),
+            },
             _ => {}
         }
         let outcome = self.perform(command, consent).await;

@@ -459,16 +459,12 @@ impl Chat {
                 }
             }
             // Before the first attempt to connect has ended, nothing is shown that the relay may have changed.
-            Event::Rows | Event::View if matches!(self.shell.view().link, Link::Connecting) => {
+            Event::Rows | Event::View | Event::LaneRows(_)
+                if matches!(self.shell.view().link, Link::Connecting) =>
+            {
                 return Ok(());
             }
-            Event::LaneRows(_) if matches!(self.shell.view().link, Link::Connecting) => {
-                return Ok(());
-            }
-            Event::LaneRows(_) => {
-                return Ok(unless_lied(self.shell.print_lanes().await.map(|_| ()))?);
-            }
-            Event::Rows | Event::View => {}
+            Event::Rows | Event::View | Event::LaneRows(_) => {}
         }
         self.show().await?;
         self.tell_held();
@@ -563,6 +559,7 @@ impl Chat {
             None => {
                 self.waiting = Waits::default();
                 unless_lied(self.shell.print_rows(false, false).await.map(|_| ()))?;
+                unless_lied(self.shell.print_lanes().await.map(|_| ()))?;
             }
         }
         let was_live = std::mem::replace(&mut self.is_live, true);

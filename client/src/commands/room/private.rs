@@ -17,9 +17,7 @@ use crate::{
 
 topic! { Private: Checkin }
 
-/// Talk with the facilitators alone; facilitators: with one member, named first.
-///
-/// Without words it shows what was said there; facilitators see the list without a name.
+/// Talk with the facilitators alone; facilitators: with the member who is named first. Without words, show what was said there
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Checkin {
     /// The words; facilitators: the member, then the words.

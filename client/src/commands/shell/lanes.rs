@@ -10,7 +10,10 @@ use hearth_session::client::{Command, LaneCommand, LaneView, PAGE_MAX, Page, Roo
 use hearth_text::{count::counted, escape};
 use serde_json::json;
 
-use super::{super::outcome::not_verified, Result, Shell};
+use super::{
+    super::{bell, outcome::not_verified},
+    Result, Shell,
+};
 use crate::show::{self, View};
 
 /// Rows of a lane that are shown where the whole is not asked for.
@@ -70,7 +73,10 @@ impl Shell {
         let (mut any, mut alarm) = (false, false);
         for row in &rows {
             any |= lens.row(&self.out, row)?;
-            alarm |= row.place > lane.shown && any_alarm(std::slice::from_ref(row));
+            if row.place > lane.shown {
+                alarm |= any_alarm(std::slice::from_ref(row));
+                self.called.set(self.called.get().max(bell::call_in_lane(&view, row)));
+            }
         }
         if let Some(last) = rows.last().filter(|last| last.place > lane.shown) {
             let what = LaneCommand::Shown(last.place);

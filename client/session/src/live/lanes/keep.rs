@@ -56,7 +56,7 @@ impl Live<'_> {
     async fn seat_others(&mut self, id: RoomId) -> Result<()> {
         let kept = self.room.kept_offers(&id)?;
         let offers: Vec<Offer> = kept.into_iter().map(|kept| kept.offer).collect();
-        let now = self.earlier_now();
+        let now = self.room.now();
         let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
         if link.entered.is_none() || link.stuck.is_some() {
             return Ok(());
@@ -83,7 +83,7 @@ impl Live<'_> {
             return Ok(());
         }
         let offers: Vec<Offer> = kept.into_iter().map(|kept| kept.offer).collect();
-        let now = self.earlier_now();
+        let now = self.room.now();
         let opening = match self.room.open_lane(id, &offers, now) {
             Ok(opening) => opening,
             Err(EngineError::Busy | EngineError::NoLanes) => return Ok(()),
@@ -151,7 +151,7 @@ impl Live<'_> {
 
     /// Offers myself for lanes where I do not sit: at the desk, or in my own lane while I do not sit at the desk.
     async fn offer_for(&mut self, lanes: Vec<RoomId>) -> Result<()> {
-        let now = self.earlier_now();
+        let now = self.room.now();
         let mut offers = Vec::new();
         for id in lanes {
             let last = match self.lanes.links.get(&id) {

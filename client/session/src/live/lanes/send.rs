@@ -58,7 +58,8 @@ impl<'s> Live<'s> {
                 Standing::Lapsed => None,
                 _ => Some(self.caught_up_status().await?.head),
             };
-            let now = self.earlier_now();
+            // By the own clock, as every renewal is.
+            let now = self.room.now();
             let Some(link) = self.lanes.links.get_mut(&id) else { break };
             let submission = match link.lane.next(head, &refused, now) {
                 Ok(Some(submission)) => submission,
@@ -168,7 +169,7 @@ impl<'s> Live<'s> {
             let next = timeout(ENTRIES_DEADLINE, self.next()).await;
             next.map_err(|_| LiveError::Withheld(status.head))??;
         }
-        let now = self.earlier_now();
+        let now = self.room.now();
         let Some(link) = self.lanes.links.get_mut(&id) else {
             return Err(LiveError::UnexpectedReply);
         };
