@@ -32,6 +32,8 @@ mod hardened;
 mod hostile;
 mod killed;
 mod lane_help;
+mod lane_mood;
+mod lane_reports;
 mod lanes;
 mod moderation;
 mod offline;

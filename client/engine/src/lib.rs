@@ -5,11 +5,13 @@
 pub mod accord;
 pub mod act;
 pub mod agreement;
+pub mod ballots;
 pub mod block;
 pub mod clock;
 pub mod companion;
 pub mod confirmed;
 pub mod content;
+pub mod course;
 pub mod error;
 pub mod floor;
 #[cfg(feature = "testing")]
@@ -34,11 +36,14 @@ pub mod policy;
 pub mod private;
 pub mod profile;
 pub mod provider;
+pub mod quote;
 pub mod receipt;
 pub mod receive;
 mod recent;
 pub mod record;
+pub mod reports;
 pub mod room;
+pub mod share;
 pub mod state;
 pub mod store;
 pub mod times;

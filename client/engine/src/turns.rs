@@ -77,6 +77,8 @@ pub enum FloorError {
     WantsWords,
     #[error("that question wants a vote, not words")]
     WantsVote,
+    #[error("that question is answered to the facilitators alone, not in the room")]
+    WantsLane,
     #[error("that time is past, or longer than the room keeps a round or a question open")]
     Until,
     #[error("this device did not see how the round or the question began")]
@@ -109,6 +111,7 @@ impl FloorError {
             Self::SameOption => "same_option",
             Self::WantsWords => "wants_words",
             Self::WantsVote => "wants_vote",
+            Self::WantsLane => "wants_lane",
             Self::Until => "out_of_range",
             Self::Unknown => "floor_unknown",
             Self::TooLate => "too_late",
@@ -259,6 +262,9 @@ impl Room<'_> {
         let Some(floor) = &mut self.floor else { return Ok(()) };
         let mut changes = floor.apply(&entry, &members);
         hide_ignored(row, &changes);
+        if let What::Close(close) = &entry.what {
+            self.note_close(row, close, &changes)?;
+        }
         self.note_recaps(&changes)?;
         self.take_changes(row, &mut changes)?;
         if let Some(answer) = answer {
@@ -413,7 +419,7 @@ impl Room<'_> {
     }
 
     /// Returns the relay's time, as far as it is known.
-    pub(super) fn relay_time(&self) -> Millis {
+    pub fn relay_time(&self) -> Millis {
         let since = self.now().0.saturating_sub(self.cursor.own_clock.0);
         self.cursor.relay_clock.plus(since)
     }
@@ -565,7 +571,7 @@ impl Room<'_> {
     }
 
     /// Returns a question that is open, by the place of its entry in the relay's log.
-    fn asked(&mut self, ask: Seq) -> Result<Asked> {
+    pub(super) fn asked(&mut self, ask: Seq) -> Result<Asked> {
         let floor = self.floor()?;
         let asked = floor.state().asks.iter().find(|asked| asked.ask.seq == ask).cloned();
         match asked {
@@ -581,6 +587,10 @@ impl Room<'_> {
         // Words would take a vote's place without being one.
         if asked.form.is_poll() {
             return Err(FloorError::WantsVote.into());
+        }
+        // Everybody would read them.
+        if asked.form == Form::Private {
+            return Err(FloorError::WantsLane.into());
         }
         Ok(asked.ask)
     }
@@ -604,11 +614,12 @@ impl Room<'_> {
     /// Queues the end of a question.
     ///
     /// # Errors
-    /// [`FloorError::NotAsked`]; see [`EngineError`].
+    /// [`FloorError::NotAsked`]; [`EngineError::LanesUnread`]; see [`EngineError`].
     pub fn queue_close(&mut self, ask: Seq, now: Millis) -> Result<MessageId> {
         self.check_moderates()?;
-        let ask = self.asked(ask)?.ask;
-        self.queue(Body::Close { ask, ballots: None }, Vec::new(), now)
+        let asked = self.asked(ask)?;
+        let ballots = self.ballots_of(&asked)?;
+        self.queue(Body::Close { ask: asked.ask, ballots }, Vec::new(), now)
     }
 
     /// Takes a moderator's word that they are here for the room, or no longer.

@@ -12,6 +12,9 @@ use hearth_engine::{
     help::Line,
     mine::Setting,
     policy::{Act, Category, Leaf, Record},
+    private::Report,
+    reports::{DeskNote, Reported},
+    share::{Share, Shown},
     state::Standing,
     turns::Order,
     words::{Reaction, Words},
@@ -198,6 +201,23 @@ pub enum Command {
     Enact,
     /// Withdraw the pending version.
     WithdrawAmendment,
+    /// Read the anonymous shares that wait.
+    Shares,
+    /// Read the reports.
+    Reports,
+    /// Read the moderators' notes.
+    Notes,
+    /// Make a report of messages and members. It is sent by [`LaneCommand::Private`].
+    Report {
+        /// Places of the messages in this profile's history.
+        places: Vec<Seq>,
+        /// The members, besides the authors.
+        about: Vec<MemberKey>,
+        /// The reason.
+        category: Category,
+        /// The words.
+        words: String,
+    },
     /// Do something in one of the room's lanes.
     Lane {
         /// The lane.
@@ -388,6 +408,19 @@ pub enum Outcome {
     Dropped(bool),
     /// A held message goes out, under this id.
     Released(MessageId),
+    /// The vote in a hidden poll is in this member's lane.
+    Voted {
+        /// Names of those who read it there.
+        readers: Vec<String>,
+    },
+    /// The anonymous shares that wait, oldest first.
+    Shares(Vec<(Share, Shown)>),
+    /// The reports, oldest first.
+    Reports(Vec<Reported>),
+    /// The moderators' notes, oldest first.
+    Notes(Vec<DeskNote>),
+    /// A report, ready to be sent.
+    Report(Report),
     /// The unfinished text.
     Draft(Option<String>),
     /// Versions of the agreement.
@@ -458,6 +491,13 @@ pub enum Question {
     SendAgain(MessageId),
     /// Go on, take back, or go on from a backup.
     Recover(Recovery),
+    /// Send answers to questions; they are in the words.
+    SendAnswers(String),
+    /// Ask those who moderate, named here, to share words without a name.
+    Share {
+        /// Their names.
+        readers: Vec<String>,
+    },
     /// Put a new agreement in force before the others have acknowledged it.
     AmendAtOnce {
         /// Members who would be out until they acknowledge it.

@@ -10,6 +10,7 @@ mod error;
 mod lanes;
 mod notes;
 mod recovery;
+mod shares;
 mod submit;
 
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub struct Live<'s> {
     last_post: Option<Result<(), Block>>,
     lanes: Lanes<'s>,
     notes: Notes,
+    /// When a share is due that this moderator's client shows, by the relay's clock.
+    share_due: Option<Millis>,
 }
 
 /// What came in.
@@ -169,6 +172,7 @@ impl<'s> Live<'s> {
             last_post: None,
             lanes: Lanes::default(),
             notes: Notes::default(),
+            share_due: None,
         }
     }
 
@@ -450,8 +454,8 @@ impl<'s> Live<'s> {
         }
     }
 
-    /// Waits for whatever comes next and takes it in, and no longer than until the pending amendment or the next attempt at a seat is
-    /// due. Cancel safe.
+    /// Waits for whatever comes next and takes it in, and no longer than until the pending amendment, the next attempt at a seat or a share
+    /// is due. Cancel safe.
     ///
     /// # Errors
     /// See [`Self::next`].
@@ -463,7 +467,11 @@ impl<'s> Live<'s> {
         let left = effective.map(|at| Duration::from_millis(at.0.saturating_sub(now.0)));
         let seat = self.lanes_due().map(|at| at.saturating_duration_since(Instant::now()));
         let note = self.notes_due().map(|at| at.saturating_duration_since(Instant::now()));
-        match left.into_iter().chain(seat).chain(note).min() {
+        // The room's own reckoning decides, so the wait is no shorter than a second.
+        let there = self.room.relay_time();
+        let share = self.share_due.map(|at| Duration::from_millis(at.0.saturating_sub(there.0)));
+        let share = share.map(|left| left.max(Duration::from_secs(1)));
+        match left.into_iter().chain(seat).chain(share).chain(note).min() {
             None => self.next().await,
             Some(left) => timeout(left, self.next()).await.unwrap_or(Ok(Incoming::Other)),
         }

@@ -1,18 +1,17 @@
 //! Asking everybody: prompts, polls, and who is here for the room.
 
-use std::{io::Read as _, path::Path};
-
 use clap::Args;
 use hearth_engine::{
     floor::{Ask, Form},
     words::Words,
 };
 use hearth_protocol::Millis;
-use hearth_session::client::{Command, Guide, Outcome};
+use hearth_session::client::{Command, Guide, LaneCommand, Outcome};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
-    Asked, RoomCommand,
+    Asked, RoomCommand, forms,
     row::{Entry, May, Topic, row},
     times::parse_millis,
 };
@@ -20,7 +19,7 @@ use crate::{
     commands::{
         Context, Result,
         outcome::{self, Told},
-        shell::Shell,
+        shell::{Shell, names_of},
     },
     failure::Failure,
     text::when,
@@ -88,9 +87,21 @@ impl RoomCommand for Answer {
         .offline();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
-        let (ask, text) = shell.open_question(&self.args).await?;
-        let words = Words { answers: Some(ask), ..Words::from(text) };
+        let (asked, text) = shell.open_question(&self.args).await?;
+        if asked.form == Form::Private {
+            let lane = super::private::lane_of(shell, Some(shell.view().me))?;
+            let what = LaneCommand::Answer { ask: asked.ask, text };
+            return Ok(Command::Lane { lane, what }.into());
+        }
+        let words = Words { answers: Some(asked.ask.seq), ..Words::from(text) };
         Ok(Command::Say(words).into())
+    }
+
+    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        match asked {
+            Command::Lane { .. } => told.in_lane(asked, outcome),
+            _ => told.outcome(outcome),
+        }
     }
 }
 
@@ -109,29 +120,36 @@ impl RoomCommand for Asks {
 }
 
 /// Let everybody choose. The votes are in the room, and everybody sees who chose what.
+///
+/// With --hidden, votes go to the facilitators, who see who chose what; `close-ask` publishes totals, from five votes on. Each voter's
+/// device looks for their own vote, and each facilitator's for all. A member cannot prove that the other votes are real.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Poll {
     /// The question, then the options; quotes hold several words together.
     #[arg(num_args = 3.., required = true, value_name = "QUESTION OPTION OPTION")]
     args: Vec<String>,
+    /// Show the group totals only.
+    #[arg(long)]
+    hidden: bool,
     /// How long it is asked.
     #[arg(long, value_name = "TIME", default_value = ASKED)]
     ends: String,
 }
 
 impl RoomCommand for Poll {
-    const ROW: Entry = row(Topic::Asking, "poll", May::Moderators, "let everybody choose, openly")
-        .takes("\"QUESTION\" \"OPTION\" \"OPTION\"", "\"When?\" \"at six\" \"at eight\"")
+    const ROW: Entry = row(Topic::Asking, "poll", May::Moderators, "let everybody choose")
+        .takes("\"QUESTION\" \"OPTION\" \"OPTION\" [--hidden]", "\"When?\" \"at six\" \"at eight\"")
         .enforced("E");
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         let split = self.args.split_first();
         let (text, options) = split.map_or_else(Default::default, |(t, o)| (t.clone(), o.to_vec()));
-        ask(Form::Poll, text, options, false, &self.ends)
+        let form = if self.hidden { Form::HiddenPoll } else { Form::Poll };
+        ask(form, text, options, false, &self.ends)
     }
 }
 
-/// Choose in a poll; your last vote counts, and everybody sees it.
+/// Choose in a poll; your last vote counts. Everybody sees it, or the facilitators alone if the poll is hidden.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Vote {
     /// The poll's number, if several are open; then the option's number, from 1, or its words.
@@ -165,6 +183,16 @@ impl RoomCommand for Vote {
         let choice = u64::try_from(choice).unwrap_or(u64::MAX);
         Ok(Command::Vote { ask: ask.ask.seq, choice }.into())
     }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Voted { readers } = outcome else { return told.outcome(outcome) };
+        let object = json!({"room": *told.view.room, "voted": true, "to": readers});
+        let names = names_of(&readers);
+        told.say(
+            &object,
+            &format!("Your vote is with {names}. The group sees totals, from five votes on"),
+        )
+    }
 }
 
 /// Close what is asked; of a poll, the result is shown.
@@ -195,26 +223,6 @@ pub struct Exercise {
     source: Option<Vec<u8>>,
 }
 
-impl Exercise {
-    /// Reads the file that is named, if it is one.
-    fn file(&self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        // Nothing but a file: a pipe or a terminal would keep the room waiting.
-        let found =
-            std::fs::metadata(&self.what).map_err(|error| no_exercise(&self.what, &error))?;
-        if !found.is_file() {
-            return Err(no_exercise(&self.what, &std::io::ErrorKind::InvalidInput.into()));
-        }
-        let file =
-            std::fs::File::open(&self.what).map_err(|error| no_exercise(&self.what, &error))?;
-        // One byte more than a file may have, so that a longer one is refused as such.
-        let most =
-            u64::try_from(hearth_forms::FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(most).read_to_end(&mut bytes).map_err(|error| no_exercise(&self.what, &error))?;
-        Ok(bytes)
-    }
-}
-
 impl RoomCommand for Exercise {
     const ROW: Entry =
         row(Topic::Asking, "exercise", May::Moderators, "guide the room through an exercise")
@@ -224,8 +232,8 @@ impl RoomCommand for Exercise {
 
     fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
         let word = self.what.as_str();
-        if !matches!(word, NEXT | END | LIST) && hearth_forms::source(word).is_none() {
-            self.source = Some(self.file()?);
+        if !matches!(word, NEXT | END | LIST) {
+            self.source = Some(forms::read(word).map_err(|error| no_exercise(word, &error))?);
         }
         Ok(())
     }
@@ -239,13 +247,11 @@ impl RoomCommand for Exercise {
                 return Ok(Asked::Nothing);
             }
             word => {
-                let shipped = hearth_forms::source(word).map(|text| text.as_bytes().to_vec());
-                let source = match shipped.or_else(|| self.source.clone()) {
-                    Some(source) => source,
-                    None => self.file()?,
+                let source = match &self.source {
+                    Some(source) => source.clone(),
+                    None => forms::read(word).map_err(|error| no_exercise(word, &error))?,
                 };
-                let stem = Path::new(word).file_stem().unwrap_or_default();
-                Guide::Begin { stem: stem.to_string_lossy().into_owned(), source }
+                Guide::Begin { stem: forms::stem(word), source }
             }
         };
         Ok(Command::Exercise(guide).into())

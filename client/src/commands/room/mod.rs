@@ -36,15 +36,19 @@ macro_rules! topic {
 
 pub(super) mod asking;
 pub(super) mod calm;
+pub(super) mod care;
 pub(super) mod door;
 mod find;
+mod forms;
 pub(super) mod going;
 pub(super) mod help;
 pub(super) mod looking;
 pub(super) mod members;
 pub(super) mod mine;
 pub(super) mod private;
+pub(super) mod reporting;
 mod row;
+pub(super) mod sharing;
 pub(super) mod talking;
 mod times;
 pub(super) mod turns;
@@ -60,8 +64,9 @@ use hearth_session::client::{AskError, Command, Consent, Link, Outcome};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    asking::Asking, calm::Calm, door::Door, going::Going, help::Help, looking::Looking,
-    members::Members, mine::Mine, private::Private, row::Needs, talking::Talking, turns::Turns,
+    asking::Asking, calm::Calm, care::Care, door::Door, going::Going, help::Help, looking::Looking,
+    members::Members, mine::Mine, private::Private, reporting::Reporting, row::Needs,
+    sharing::Sharing, talking::Talking, turns::Turns,
 };
 
 pub(super) use self::row::Tail;
@@ -69,6 +74,7 @@ pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
 
 use super::{
     Context, Result,
+    care::questions::Sending,
     outcome::Told,
     shell::{Did, Shell, nothing_done},
 };
@@ -103,6 +109,8 @@ pub(super) enum Asked {
     One(Box<Command>),
     /// This of each message that waits for its author, oldest first, up to the first failure.
     EachHeld(fn(MessageId) -> Command),
+    /// Answers to questions, once a person has seen them again.
+    Answers(Box<Sending>),
     /// Nothing: it has printed what there is to see.
     Nothing,
 }
@@ -223,7 +231,10 @@ macro_rules! topics {
     };
 }
 
-topics!(Talking, Private, Help, Turns, Asking, Looking, Mine, Door, Calm, Members, Going);
+topics!(
+    Talking, Private, Help, Sharing, Reporting, Care, Turns, Asking, Looking, Mine, Door, Calm,
+    Members, Going
+);
 
 /// Every room command: who may use it, and how `chat` lists it.
 pub static ROOM_COMMANDS: [Entry; COUNT] = {
@@ -323,6 +334,14 @@ impl InRoom {
         }
     }
 
+    /// Returns the answers that it gives to the facilitators' questions, if that is what it does.
+    pub(super) fn answers(&self) -> Option<&[String]> {
+        match self {
+            Self::Care(Care::Answers(at)) => Some(at.command.given()),
+            _ => None,
+        }
+    }
+
     /// Whether it goes on until it is stopped.
     pub(super) const fn follows(&self) -> bool {
         matches!(self, Self::Looking(Looking::Follow(_)))
@@ -361,6 +380,7 @@ impl Shell {
         let typed = command.typed();
         match typed.resolve(self).await? {
             Asked::One(asked) => self.do_one(typed, *asked, consent).await,
+            Asked::Answers(sending) => self.send_answers(typed, *sending, consent).await,
             Asked::EachHeld(each) => self.each_held(typed, each, consent).await,
             Asked::Nothing => Ok(Did::Done),
         }
@@ -378,6 +398,24 @@ impl Shell {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Sends answers, and tells what their member reads at once, whether they could go out now or wait.
+    async fn send_answers(
+        &self,
+        typed: &dyn Typed,
+        sending: Sending,
+        consent: Consent,
+    ) -> Result<Did> {
+        let Sending { command, question, after: (object, words) } = sending;
+        if consent != Consent::Whatever && consent != Consent::To(question.clone()) {
+            return Ok(Did::Asks(question));
+        }
+        let did = self.do_one(typed, command, consent).await;
+        if did.as_ref().map_or_else(|failure| failure.kept, |_| true) {
+            self.out.say(&object, &self.out.advice(&words))?;
+        }
+        did
     }
 
     /// Does the same to each message that waits for its author, oldest first, up to the first failure.

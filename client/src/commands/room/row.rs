@@ -40,6 +40,9 @@ pub enum Topic {
     Talking,
     Private,
     Help,
+    Care,
+    Sharing,
+    Reporting,
     Turns,
     Asking,
     Looking,
@@ -52,10 +55,13 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Talking,
         Self::Private,
         Self::Help,
+        Self::Sharing,
+        Self::Reporting,
+        Self::Care,
         Self::Turns,
         Self::Asking,
         Self::Looking,
@@ -72,6 +78,9 @@ impl Topic {
             Self::Talking => "Talking",
             Self::Private => "With the facilitators alone",
             Self::Help => "In danger",
+            Self::Care => "How people are",
+            Self::Sharing => "Without a name",
+            Self::Reporting => "Reports and notes",
             Self::Turns => "Taking turns",
             Self::Asking => "Asking and answering",
             Self::Looking => "Looking",
