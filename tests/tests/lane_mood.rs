@@ -134,6 +134,26 @@ fn mood_beyond_ten_is_refused() {
 }
 
 #[test]
+fn mood_taken_back_leaves_the_course() {
+    let group = Group::new();
+    group.by(&group.dee, "mood", &["4"]);
+    let second = group.by(&group.dee, "mood", &["1", "the night"]);
+    assert_eq!(group.scores(&group.gil, "Dee"), [4, 1]);
+    let id = second[0]["id"].as_str().unwrap();
+    // Another member has nothing of that id.
+    group.refused(&group.eli, "retract", &[id]);
+    group.by(&group.dee, "retract", &[id]);
+    for person in [&group.circle.fay, &group.gil, &group.dee] {
+        assert_eq!(group.scores(person, "Dee"), [4]);
+        let shown = match person.home() == group.dee.home() {
+            true => group.sees(person, "checkin", &[]),
+            false => group.sees(person, "checkin", &["Dee"]),
+        };
+        assert!(!shown.contains("the night"), "{shown}");
+    }
+}
+
+#[test]
 fn repeated_asking_stops_without_reason() {
     let group = Group::new();
     group.on_duty();
