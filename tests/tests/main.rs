@@ -32,6 +32,7 @@ mod hardened;
 mod hostile;
 mod killed;
 mod lane_mood;
+mod lane_reports;
 mod lanes;
 mod moderation;
 mod offline;

@@ -128,6 +128,28 @@ pub enum EngineError {
     /// The lane of a lapsed member follows the room only by a facilitator's commit.
     #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
     WaitsForFacilitator,
+    /// A report is about a member, named here, who would read it.
+    #[error("{0} moderates and would read it")]
+    AboutModerator(String),
+    /// What was published of a hidden poll is not what this device knows; with the name of the member who closed it.
+    #[error(
+        "{0} closed a hidden poll, and the published votes are not those that this device knows"
+    )]
+    PollDiffers(String),
+    /// This member does not sit in so many lanes of those who can vote.
+    #[error(
+        "this device cannot read {0} of the lines where votes are, so it would leave votes out"
+    )]
+    LanesUnread(usize),
+    /// Fewer members than [`crate::share::WRITERS_MIN`] could have written a share.
+    #[error("{0} members could have written it, and it takes six so that nobody can tell who did")]
+    TooFewWriters(usize),
+    /// A share is not there, was taken back, or is shown already or by another moderator's device.
+    #[error("that share is not there any more, or is on its way already")]
+    NoShare,
+    /// A report quotes more messages than one report can.
+    #[error("a report quotes at most {0} messages")]
+    TooManyQuotes(usize),
     /// This member has no seat in a lane yet.
     #[error("this line is not open yet: a facilitator's device opens it")]
     NotSeated,

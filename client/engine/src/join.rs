@@ -338,6 +338,7 @@ impl<'s> Room<'s> {
                 talk: Talk::default(),
                 changes: Vec::new(),
                 shows: Vec::new(),
+                proof: None,
             };
             if let Some(actor) = roster.iter().find(|l| l.member == policy.record.actor) {
                 row.name.clone_from(&actor.name);

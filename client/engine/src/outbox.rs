@@ -389,7 +389,7 @@ impl Room<'_> {
     fn may_still_say(&mut self, outgoing: &Outgoing) -> Result<bool> {
         let OutgoingKind::Message { body, .. } = &outgoing.what else { return Ok(true) };
         Ok(match body {
-            Body::Sealed { .. } => self.my_role()?.moderates(),
+            Body::Sealed { .. } | Body::Shared(_) => self.my_role()?.moderates(),
             Body::AgreementText { agreement, .. } => {
                 let pending = self.policy()?.pending.is_some_and(|p| p.id == agreement.id());
                 let role = self.my_role()?;
@@ -754,7 +754,8 @@ impl Room<'_> {
         self.change(|room| {
             let seen = room.seen()?;
             let next = room.cursor.counter.saturating_add(1);
-            let OutgoingKind::Message { body, counter, seen: said } = &mut outgoing.what else {
+            let OutgoingKind::Message { body, counter, seen: said, salt } = &mut outgoing.what
+            else {
                 return Err(EngineError::DamagedRecord);
             };
             if *counter == 0 {
@@ -767,6 +768,7 @@ impl Room<'_> {
                 let key = room.signing_key();
                 *departure = Departure::sign(&key, room.id(), digest, departure.withdrawn, at);
             }
+            *salt = random()?;
             let marked = body.is_marked();
             let envelope = Envelope {
                 format: 2,
@@ -775,7 +777,7 @@ impl Room<'_> {
                 seen,
                 sent_at: outgoing.written_at,
                 body: body.clone(),
-                salt: random()?,
+                salt: *salt,
             };
             let content = envelope.to_padded()?;
             let key = room.signing_key();
@@ -795,7 +797,7 @@ const fn unsent(id: [u8; 16], body: Body, effects: Vec<Effect>, now: Millis) -> 
     Outgoing {
         id: MessageId(id),
         written_at: now,
-        what: OutgoingKind::Message { body, counter: 0, seen: Seq(0) },
+        what: OutgoingKind::Message { body, counter: 0, seen: Seq(0), salt: [0; 16] },
         effects,
         welcome: Vec::new(),
         payload: Vec::new(),

@@ -106,6 +106,7 @@ mod tests {
             talk: crate::words::Talk::default(),
             changes: Vec::new(),
             shows: Vec::new(),
+            proof: None,
         }
     }
 

@@ -10,11 +10,12 @@ use minicbor::{Decode, Encode};
 
 use super::{
     content::{Body, Ref},
-    floor::{Ask, Change, Op},
+    floor::{Ask, Change, Op, poll::Doubt},
     lane::{Offer, Seat},
     mls::Suite,
     policy::{Category, Record},
     private::Private,
+    quote::Proof,
     words::Talk,
 };
 
@@ -401,6 +402,9 @@ pub struct Row {
     #[n(14)]
     #[cbor(default)]
     pub shows: Vec<Seq>,
+    /// What proves the words of a message.
+    #[n(15)]
+    pub proof: Option<Proof>,
 }
 
 impl Row {
@@ -564,6 +568,20 @@ pub enum RowContent {
     /// Words that a moderator showed without their author's name.
     #[n(21)]
     Shared(#[n(0)] String),
+    /// In a lane: its owner's vote in a hidden poll.
+    #[n(25)]
+    Ballot {
+        /// The poll.
+        #[n(0)]
+        ask: Ref,
+        /// Number of the option, from 0.
+        #[n(1)]
+        choice: u64,
+        /// The salt under which the vote is published.
+        #[n(2)]
+        #[cbor(with = "minicbor::bytes")]
+        salt: [u8; 16],
+    },
 }
 
 /// A finding about an entry that the member must be told.
@@ -632,6 +650,9 @@ pub enum Notice {
     /// In a lane: by this profile's copy of the room, the sender may not sit here any longer.
     #[n(25)]
     NoSeat,
+    /// The published ballots of a hidden poll differ from the votes that this profile knows: by the member who closed it, or the relay.
+    #[n(26)]
+    Ballots(#[n(0)] Doubt),
     /// The same invite was announced before with another key or role; the first announcement counts.
     #[n(23)]
     SecondInvite {
@@ -644,7 +665,11 @@ pub enum Notice {
 impl Notice {
     /// Whether the notice accuses a member or the relay of a lie, not only of loss or delay.
     pub const fn is_alarm(&self) -> bool {
-        !matches!(self, Self::Expired { .. } | Self::Duplicate | Self::Times)
+        match self {
+            Self::Ballots(doubt) => doubt.is_alarm(),
+            Self::Expired { .. } | Self::Duplicate | Self::Times => false,
+            _ => true,
+        }
     }
 }
 
@@ -727,6 +752,10 @@ pub enum OutgoingKind {
         #[n(2)]
         #[cbor(default)]
         seen: Seq,
+        /// The salt in its ciphertext.
+        #[n(3)]
+        #[cbor(with = "minicbor::bytes")]
+        salt: [u8; 16],
     },
     /// A commit; dropped if another one comes first.
     #[n(1)]

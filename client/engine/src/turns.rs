@@ -262,6 +262,9 @@ impl Room<'_> {
         let Some(floor) = &mut self.floor else { return Ok(()) };
         let mut changes = floor.apply(&entry, &members);
         hide_ignored(row, &changes);
+        if let What::Close(close) = &entry.what {
+            self.note_close(row, close, &changes)?;
+        }
         self.note_recaps(&changes)?;
         self.take_changes(row, &mut changes)?;
         if let Some(answer) = answer {
@@ -416,7 +419,7 @@ impl Room<'_> {
     }
 
     /// Returns the relay's time, as far as it is known.
-    pub(super) fn relay_time(&self) -> Millis {
+    pub fn relay_time(&self) -> Millis {
         let since = self.now().0.saturating_sub(self.cursor.own_clock.0);
         self.cursor.relay_clock.plus(since)
     }
@@ -568,7 +571,7 @@ impl Room<'_> {
     }
 
     /// Returns a question that is open, by the place of its entry in the relay's log.
-    fn asked(&mut self, ask: Seq) -> Result<Asked> {
+    pub(super) fn asked(&mut self, ask: Seq) -> Result<Asked> {
         let floor = self.floor()?;
         let asked = floor.state().asks.iter().find(|asked| asked.ask.seq == ask).cloned();
         match asked {
@@ -611,11 +614,12 @@ impl Room<'_> {
     /// Queues the end of a question.
     ///
     /// # Errors
-    /// [`FloorError::NotAsked`]; see [`EngineError`].
+    /// [`FloorError::NotAsked`]; [`EngineError::LanesUnread`]; see [`EngineError`].
     pub fn queue_close(&mut self, ask: Seq, now: Millis) -> Result<MessageId> {
         self.check_moderates()?;
-        let ask = self.asked(ask)?.ask;
-        self.queue(Body::Close { ask, ballots: None }, Vec::new(), now)
+        let asked = self.asked(ask)?;
+        let ballots = self.ballots_of(&asked)?;
+        self.queue(Body::Close { ask: asked.ask, ballots }, Vec::new(), now)
     }
 
     /// Takes a moderator's word that they are here for the room, or no longer.

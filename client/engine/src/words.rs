@@ -382,6 +382,7 @@ impl Room<'_> {
         };
         let Some(mut target) = target.filter(counts) else { return Ok(()) };
         let Some(own) = row.id else { return Ok(()) };
+        target.keep_original();
         target.talk.edits.push(EditOf { seq: row.seq, message: own });
         target.content = RowContent::Text(text.clone());
         self.save_row(&target)?;
@@ -419,11 +420,13 @@ impl Room<'_> {
             let edited = self.row(edit.seq)?.filter(|row| row.id == Some(edit.message));
             if let Some(mut edited) = edited {
                 edited.content = RowContent::Nothing;
+                edited.forget_original();
                 self.save_row(&edited)?;
             }
         }
         row.talk = Talk::default();
         row.content = content.clone();
+        row.forget_original();
         self.save_row(&row)
     }
 }

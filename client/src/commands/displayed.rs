@@ -231,6 +231,7 @@ pub(super) mod tests {
             talk: hearth_engine::words::Talk::default(),
             changes: Vec::new(),
             shows: Vec::new(),
+            proof: None,
         }
     }
 

@@ -122,6 +122,47 @@ impl From<&EngineError> for Failure {
             EngineError::Floor(why) => {
                 Self::new(exit::REFUSED, why.code(), message, floor_advice(why))
             }
+            EngineError::TooFewWriters(_) => Self::new(
+                exit::REFUSED,
+                "too_few",
+                "with so few people here, everybody could guess",
+                "Nothing was sent. Members can tell the facilitators alone: `hearth checkin ROOM WORDS`. Facilitators: `hearth anon-return ROOM N WORDS` gives it back.",
+            ),
+            EngineError::NoShare => Self::new(
+                exit::REFUSED,
+                "no_share",
+                message,
+                "Nothing was done. `hearth anon-queue ROOM` shows what waits.",
+            ),
+            EngineError::AboutModerator(name) => {
+                let name = one_line(name);
+                Self::new(
+                    exit::REFUSED,
+                    "about_moderator",
+                    message,
+                    format!(
+                        "Nothing was sent: nobody here can receive it without {name}. `hearth agreement show ROOM` says where to complain. Your words are kept: `hearth chat ROOM` has them in its line."
+                    ),
+                )
+            }
+            EngineError::TooManyQuotes(_) => Self::new(
+                exit::REFUSED,
+                "too_many_quotes",
+                message,
+                "Nothing was sent. An edited message counts twice. Send two reports.",
+            ),
+            EngineError::LanesUnread(_) => Self::new(
+                exit::REFUSED,
+                "lanes_unread",
+                message,
+                "Nothing was done. Another facilitator closes it: `hearth close-ask ROOM`. It ends by itself, too, and then nothing is published.",
+            ),
+            EngineError::PollDiffers(_) => Self::new(
+                exit::LIED,
+                "poll_differs",
+                message,
+                "Ask by another way: who closed it left votes out or added some, or the relay kept some back. `hearth read ROOM --all` shows what differs.",
+            ),
             EngineError::TooLateToEdit | EngineError::TooManyEdits => Self::new(
                 exit::REFUSED,
                 "not_editable",

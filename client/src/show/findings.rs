@@ -2,6 +2,7 @@
 
 use hearth_engine::{
     accord::{Mismatch, Waits},
+    floor::poll::Doubt,
     policy::Act,
     room::Names,
     state::{Notice, Row},
@@ -68,6 +69,7 @@ pub(super) fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) 
             "second_invite",
             format!("{name} announced an invite again that {by} had announced: the first announcement counts"),
         ),
+        Notice::Ballots(doubt) => ("ballots", ballots_text(name, *doubt)),
         Notice::CounterReused => {
             ("counter_reused", format!("{name}'s messages are numbered wrongly: one may be missing"))
         }
@@ -75,6 +77,29 @@ pub(super) fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) 
         Notice::Expired { from } => {
             ("expired", format!("entries {from} to {} were deleted before you read them", row.seq))
         }
+    }
+}
+
+/// Says how published votes differ from those that this device knows.
+fn ballots_text(closer: &str, doubt: Doubt) -> String {
+    let vote = |member: &MemberKey| format!("the vote of {}", member.short());
+    match doubt {
+        Doubt::LeftOut(member) => format!(
+            "{} is not among those that {closer} published: {closer} left it out, or the relay kept it back",
+            vote(&member)
+        ),
+        Doubt::Late(member) => format!("{} came too late to be counted", vote(&member)),
+        Doubt::Altered(member) => format!(
+            "{} was published by {closer} with another choice: {closer} changed it, or the relay kept a later one back",
+            vote(&member)
+        ),
+        Doubt::Stuffed(more) => format!(
+            "{closer} published {}: {closer} added some, or the relay keeps some from this device",
+            counted(more, "vote that nobody here cast", "votes that nobody here cast")
+        ),
+        Doubt::Withheld => format!(
+            "{closer} published no votes, although enough were cast: {closer} keeps them back, or the relay kept them from {closer}"
+        ),
     }
 }
 

@@ -103,7 +103,9 @@ pub(super) fn ask_lines(asked: &Ask, number: u64) -> Vec<String> {
     }
     lines.push(match asked.form {
         Form::Poll => format!("   `hearth vote ROOM #{number} 1` votes; everybody sees who votes for what."),
-        Form::HiddenPoll => "   Answers go to the facilitators.".into(),
+        Form::HiddenPoll => format!(
+            "   `hearth vote ROOM #{number} 1` votes. The facilitators see who votes for what; the group sees totals, from five votes on, and cannot prove that the other votes are real."
+        ),
         Form::Private => format!(
             "   For you and the facilitators: `hearth answer ROOM #{number} WORDS` answers, and nobody else reads it; passing is fine."
         ),

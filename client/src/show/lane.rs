@@ -1,7 +1,76 @@
 //! Words and fields of what is said in lanes beside texts.
 
-use hearth_engine::private::{Inquiry, Private, Seen, SeenState, Wanted};
+use std::collections::HashMap;
+
+use hearth_engine::{
+    private::{Inquiry, Private, Seen, SeenState, Wanted},
+    state::{Row, RowContent},
+};
+use hearth_protocol::{MemberKey, MessageId, Millis};
 use serde_json::{Map, Value, json};
+
+use super::clock;
+
+/// What moderators answer in a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// Words to be shared without a name.
+    Share,
+    /// A report, or a concern.
+    Report,
+}
+
+/// A message of a lane that moderators answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    of: Of,
+    from: MemberKey,
+    at: Millis,
+}
+
+/// Returns the messages that moderators answer, by id.
+pub fn answered(rows: &[Row]) -> HashMap<MessageId, Answered> {
+    let all = rows.iter().filter_map(|row| {
+        let RowContent::Private(private) = &row.content else { return None };
+        let of = match **private {
+            Private::Anon(_) => Of::Share,
+            Private::Report(_) => Of::Report,
+            _ => return None,
+        };
+        Some((row.id?, Answered { of, from: row.from?, at: row.at }))
+    });
+    all.collect()
+}
+
+/// Returns the sentence for a moderator's answer; `None` where the row says enough.
+pub(super) fn answer(
+    view: &super::View<'_>,
+    name: &str,
+    private: &Private,
+    words: &str,
+) -> Option<String> {
+    let Private::Seen(Seen { message, state, .. }) = private else { return None };
+    let answered = view.answered?.get(message)?;
+    let mine = answered.from == view.me;
+    Some(match (answered.of, state, mine) {
+        (_, SeenState::Seen, _) | (Of::Report, SeenState::Closed, _) => return None,
+        (Of::Share, SeenState::Resolved, true) => format!(
+            "{name} has said yes. It will show in the next half hour, with no name. `hearth take-back ROOM` takes it back"
+        ),
+        (Of::Share, SeenState::Resolved, false) => format!("{name} has said yes to the share"),
+        (Of::Share, SeenState::Closed, true) => {
+            format!("{name} has not shared this: “{words}” Nobody else has seen it")
+        }
+        (Of::Share, SeenState::Closed, false) => format!("{name} has not shared this: “{words}”"),
+        (Of::Report, SeenState::Resolved, true) => format!(
+            "{name} has looked into what you reported ({}): “{words}” If that is not enough for you: `hearth agreement show ROOM` says where to complain",
+            clock(answered.at)
+        ),
+        (Of::Report, SeenState::Resolved, false) => {
+            format!("{name} has looked into the report: “{words}”")
+        }
+    })
+}
 
 /// Returns kind, text and further fields.
 pub(super) fn content(private: &Private) -> (&'static str, String, Map<String, Value>) {

@@ -11,7 +11,10 @@ mod lane;
 mod output;
 mod talk;
 
-use std::io::{self, Write as _};
+use std::{
+    collections::HashMap,
+    io::{self, Write as _},
+};
 
 use hearth_engine::{
     accord::Mismatch,
@@ -22,12 +25,13 @@ use hearth_engine::{
     state::{Notice, Row, RowContent},
     turns::Later,
 };
-use hearth_protocol::{MemberKey, Millis, Seq};
+use hearth_protocol::{MemberKey, MessageId, Millis, Seq};
 use hearth_text::{count::counted, escape};
 use serde_json::{Map, Value, json};
 
 use crate::text::{when, wrap};
 
+pub use self::lane::{Answered, answered};
 pub use self::{
     acts::{act_sentence, act_text, member_json, record_json, role_words, rule_text},
     findings::mismatch_text,
@@ -74,6 +78,8 @@ pub struct View<'a> {
     pub open: bool,
     /// What a lane is called; `None` in the room.
     pub lane: Option<&'a str>,
+    /// In a lane: what moderators answer there.
+    pub answered: Option<&'a HashMap<MessageId, Answered>>,
 }
 
 impl View<'_> {
@@ -335,6 +341,12 @@ impl View<'_> {
             }
             RowContent::Private(private) => return Some(lane::content(private)),
             RowContent::Shared(text) => ("shared", text.clone()),
+            RowContent::Ballot { ask, choice, .. } => {
+                more.insert("ask".into(), json!(ask.seq.0));
+                more.insert("choice".into(), json!(choice.saturating_add(1)));
+                let option = choice.saturating_add(1);
+                ("ballot", format!("votes in poll #{}: option {option}", ask.seq.0))
+            }
             RowContent::Renewal | RowContent::Nothing => return None,
         };
         Some((kind, text, more))
@@ -381,6 +393,10 @@ impl View<'_> {
                 format!("{time} -- {what}")
             }
             (_, RowContent::Private(private)) => {
+                let words = escape::many_lines(text, INDENT);
+                if let Some(told) = lane::answer(self, &name, private, &words) {
+                    return format!("{time} -- {}  [{id}]", out.advice(&told));
+                }
                 let verb = lane::verb(private);
                 let words = match text {
                     "" => String::new(),

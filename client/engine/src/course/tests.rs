@@ -26,6 +26,7 @@ fn row(place: u64, hour: u64, from: MemberKey, content: RowContent) -> Row {
         talk: Talk::default(),
         changes: Vec::new(),
         shows: Vec::new(),
+        proof: None,
     }
 }
 

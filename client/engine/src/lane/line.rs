@@ -468,6 +468,7 @@ impl<'s> Lane<'s> {
                 talk: Talk::default(),
                 changes: Vec::new(),
                 shows: Vec::new(),
+                proof: None,
             };
             room.save_row(&row)?;
             (room.cursor.own_clock, room.cursor.relay_clock) = (now, now);

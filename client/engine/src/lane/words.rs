@@ -69,6 +69,11 @@ impl<'s> Room<'s> {
                         self.keep_offer_of(parent, sender, offer, row.arrived)?;
                     }
                 }
+                Body::Answer { ask, choice: Some(choice), text: None, salt: Some(salt) }
+                    if writer.owns =>
+                {
+                    row.content = RowContent::Ballot { ask, choice, salt: *salt };
+                }
                 _ => row.notices.push(Notice::Unreadable),
             },
             _ => row.notices.push(Notice::Unreadable),

@@ -8,6 +8,7 @@ use crate::{
     content::{Body, ContentError, Envelope, Head, LaterKind},
     floor::{Answer, Ask, Close, Recap, What},
     policy::Category,
+    quote::Proof,
     room::{Room, read, write},
     state::{KnownInvite, Notice, ReturnInvite, Row, RowContent},
     store::Kind,
@@ -23,8 +24,8 @@ impl Room<'_> {
         marked: bool,
     ) -> Result<()> {
         let (head, body, later) = match Envelope::from_padded(padded, marked) {
-            Ok(Envelope { id, counter, seen, body, .. }) => {
-                (Head { id, counter, seen }, Some(body), None)
+            Ok(Envelope { id, counter, seen, body, salt, .. }) => {
+                (Head { id, counter, seen }, Some((body, salt)), None)
             }
             Err(ContentError::Later(head, kind)) => (*head, None, Some(kind)),
             Err(ContentError::Mark(head)) => {
@@ -52,7 +53,12 @@ impl Room<'_> {
             row.notices.push(Notice::NoSeat);
         }
         match (body, later) {
-            (Some(body), _) => self.take_body(row, sender, body),
+            (Some((body, salt)), _) => {
+                let proof = Proof::of(&sender, &head.id, salt, &body);
+                self.take_body(row, sender, body)?;
+                row.proof = Some(proof.beside(&row.content, &row.talk));
+                Ok(())
+            }
             (None, Some(kind)) => self.take_later(row, kind),
             (None, None) => Ok(()),
         }

@@ -18,6 +18,7 @@ use super::{
     gate::Verdict,
     mls::{MlsError, Processed},
     policy::Leaf,
+    quote::Proof,
     room::{Room, read, write},
     state::{Notice, Outgoing, OutgoingKind, Row, RowContent, Standing},
 };
@@ -93,6 +94,7 @@ impl Room<'_> {
             talk: Talk::default(),
             changes: Vec::new(),
             shows: Vec::new(),
+            proof: None,
         };
         let expired = matches!(entry.content, EntryContent::Expired);
         if entry.seq > next && !expired {
@@ -154,13 +156,15 @@ impl Room<'_> {
         row.from = Some(me);
         row.name.clone_from(&self.state.name);
         match outgoing.what {
-            OutgoingKind::Message { body, counter, seen } => {
+            OutgoingKind::Message { body, counter, seen, salt } => {
                 row.id = Some(outgoing.id);
                 self.cursor.vouched = seen;
                 self.cursor.counter = self.cursor.counter.max(counter);
                 self.remember_message(row, me, &outgoing.id)?;
                 let leaving = matches!(body, Body::Depart { .. });
+                let proof = Proof::of(&me, &outgoing.id, salt, &body);
                 self.take_body(row, me, body)?;
+                row.proof = Some(proof.beside(&row.content, &row.talk));
                 if leaving {
                     self.state.standing = Standing::Left;
                     self.save_state()?;

@@ -22,7 +22,10 @@ mod membership;
 mod messages;
 mod moods;
 mod order;
+mod polls;
+mod quotes;
 mod rules;
+mod shares;
 mod stream;
 mod talk;
 mod turns;
@@ -92,13 +95,16 @@ pub(super) struct Log {
     pub(super) entries: Vec<Entry>,
     pub(super) welcomes: Vec<(Seq, Vec<u8>)>,
     pub(super) previews: Vec<Vec<u8>>,
+    /// Milliseconds since [`NOW`] by the relay's clock.
+    pub(super) later: u64,
 }
 
 impl Log {
     /// Appends a payload unchecked, as a colluding relay can.
     pub(super) fn append(&mut self, payload: Vec<u8>) -> Seq {
         let seq = Seq(self.entries.len() as u64 + 1);
-        self.entries.push(Entry { seq, at: NOW, content: EntryContent::Payload(payload) });
+        let at = NOW.plus(self.later);
+        self.entries.push(Entry { seq, at, content: EntryContent::Payload(payload) });
         seq
     }
 
@@ -120,7 +126,7 @@ impl Log {
     pub(super) fn show(&self, room: &mut TestRoom) {
         let after = room.cursor().seq;
         let entries: Vec<Entry> = self.entries.iter().filter(|e| e.seq > after).cloned().collect();
-        let moment = Moment { own: room.now(), relay: NOW };
+        let moment = Moment { own: room.now(), relay: NOW.plus(self.later) };
         room.handle_entries(&entries, moment).unwrap();
     }
 

@@ -107,10 +107,22 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             let ask = Ask { text, options: options?, until, ..ask };
             on_floor(live, |room, now| room.queue_ask(ask, now)).await
         }
+        Command::Vote { ask, choice } if live.room.is_hidden_poll(ask)? => {
+            live.vote_hidden(ask, choice).await?;
+            let (id, me) = (live.room.my_lane_id(), live.room.me());
+            let seats = live.lane(id).map(|lane| lane.seats()).transpose()?.unwrap_or_default();
+            let others = seats.into_iter().filter(|(member, _)| *member != me);
+            Ok(Outcome::Voted { readers: others.map(|(_, name)| name).collect() })
+        }
         Command::Vote { ask, choice } => {
             on_floor(live, |room, now| room.queue_vote(ask, choice, now)).await
         }
-        Command::CloseAsk(ask) => on_floor(live, |room, now| room.queue_close(ask, now)).await,
+        Command::CloseAsk(ask) => {
+            if live.room.is_hidden_poll(ask)? {
+                live.read_lanes().await?;
+            }
+            on_floor(live, |room, now| room.queue_close(ask, now)).await
+        }
         Command::Duty { millis } => {
             let until = if millis == 0 { Millis(0) } else { live.relay_now().plus(millis) };
             on_floor(live, |room, now| room.queue_duty(until, now)).await
@@ -422,6 +434,10 @@ pub(super) const fn is_local(command: &Command) -> bool {
             | Command::Set(_)
             | Command::DropWaiting(_)
             | Command::Agreements
+            | Command::Shares
+            | Command::Reports
+            | Command::Notes
+            | Command::Report { .. }
             | Command::Shown(_)
             | Command::Told
     )
@@ -435,6 +451,13 @@ pub(super) fn local(room: &mut Room<'_>, command: &Command) -> Result {
         Command::Verify(member) => return verify(room, member),
         Command::DropWaiting(id) => return drop_waiting(room, id),
         Command::Agreements => return agreements(room),
+        Command::Shares => return Ok(Outcome::Shares(room.open_shares()?)),
+        Command::Reports => return Ok(Outcome::Reports(room.reports()?)),
+        Command::Notes => return Ok(Outcome::Notes(room.desk_notes()?)),
+        Command::Report { ref places, ref about, category, ref words } => {
+            let report = room.report_on(places, about, category, words.clone())?;
+            return Ok(Outcome::Report(report));
+        }
         Command::Mute { member, muted } => room.set_muted(member, muted)?,
         Command::Shown(place) => room.mark_shown(place)?,
         Command::Told => room.mark_told()?,

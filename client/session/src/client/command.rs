@@ -11,6 +11,9 @@ use hearth_engine::{
     floor::Ask,
     mine::Setting,
     policy::{Act, Category, Leaf, Record},
+    private::Report,
+    reports::{DeskNote, Reported},
+    share::{Share, Shown},
     state::Standing,
     turns::Order,
     words::{Reaction, Words},
@@ -194,6 +197,23 @@ pub enum Command {
     Enact,
     /// Withdraw the pending version.
     WithdrawAmendment,
+    /// Read the anonymous shares that wait.
+    Shares,
+    /// Read the reports.
+    Reports,
+    /// Read the moderators' notes.
+    Notes,
+    /// Make a report of messages and members. It is sent by [`LaneCommand::Private`].
+    Report {
+        /// Places of the messages in this profile's history.
+        places: Vec<Seq>,
+        /// The members, besides the authors.
+        about: Vec<MemberKey>,
+        /// The reason.
+        category: Category,
+        /// The words.
+        words: String,
+    },
     /// Do something in one of the room's lanes.
     Lane {
         /// The lane.
@@ -375,6 +395,19 @@ pub enum Outcome {
     Dropped(bool),
     /// A held message goes out, under this id.
     Released(MessageId),
+    /// The vote in a hidden poll is in this member's lane.
+    Voted {
+        /// Names of those who read it there.
+        readers: Vec<String>,
+    },
+    /// The anonymous shares that wait, oldest first.
+    Shares(Vec<(Share, Shown)>),
+    /// The reports, oldest first.
+    Reports(Vec<Reported>),
+    /// The moderators' notes, oldest first.
+    Notes(Vec<DeskNote>),
+    /// A report, ready to be sent.
+    Report(Report),
     /// The unfinished text.
     Draft(Option<String>),
     /// Versions of the agreement.
@@ -447,6 +480,11 @@ pub enum Question {
     Recover(Recovery),
     /// Send answers to questions; they are in the words.
     SendAnswers(String),
+    /// Ask those who moderate, named here, to share words without a name.
+    Share {
+        /// Their names.
+        readers: Vec<String>,
+    },
     /// Put a new agreement in force before the others have acknowledged it.
     AmendAtOnce {
         /// Members who would be out until they acknowledge it.

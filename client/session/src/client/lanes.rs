@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use hearth_engine::{
-    EngineError, Room, content::Ref, lane::Lane, private::Private, state::Row, words::Words,
+    EngineError, Room, content::Ref, lane::Lane, private::Private, share::shared_text, state::Row,
+    words::Words,
 };
 use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq};
 use hearth_text::escape;
 
 use super::{
     act::inert,
-    command::{AskError, Outcome},
+    command::{AskError, Outcome, Question},
     hub::{PAGE_MAX, Page},
     view::Waiting,
 };
@@ -58,6 +59,8 @@ pub enum LaneCommand {
         /// The words.
         text: String,
     },
+    /// Say yes to an anonymous share of this lane, by its id.
+    Release(MessageId),
     /// Retract an own message, by its place.
     Retract(Seq),
     /// Send what waits, with a message that is in the outbox already.
@@ -129,6 +132,38 @@ impl LaneView {
     }
 }
 
+/// Checks what the room says of a lane's message, and makes it ready.
+pub(super) fn prepare(
+    room: &mut Room<'_>,
+    lane: RoomId,
+    what: LaneCommand,
+) -> Result<LaneCommand, AskError> {
+    Ok(match what {
+        LaneCommand::Private(Private::Anon(words)) => {
+            room.check_share()?;
+            let words = shared_text(&escape::sanitize_input(&words)?);
+            LaneCommand::Private(Private::Anon(words))
+        }
+        LaneCommand::Private(Private::Report(report)) => {
+            room.check_report(&report)?;
+            LaneCommand::Private(Private::Report(report))
+        }
+        LaneCommand::Release(message) => LaneCommand::Private(room.release_share(lane, &message)?),
+        what => what,
+    })
+}
+
+/// Returns what a person is asked before a lane's message.
+pub(super) fn question(
+    room: &mut Room<'_>,
+    what: &LaneCommand,
+) -> Result<Option<Question>, AskError> {
+    let LaneCommand::Private(Private::Anon(_)) = what else { return Ok(None) };
+    let policy = room.policy()?;
+    let bench = room.roster()?.into_iter().filter(|leaf| policy.role(&leaf.member).moderates());
+    Ok(Some(Question::Share { readers: bench.map(|leaf| leaf.name).collect() }))
+}
+
 /// Puts what is said in a lane into its outbox; returns its id, or `None` if there is nothing to send.
 pub(super) fn queue(
     lane: &mut Lane<'_>,
@@ -145,6 +180,8 @@ pub(super) fn queue(
         LaneCommand::Answer { ask, text } => {
             Some(lane.queue_answer(ask, escape::sanitize_input(&text)?, now)?)
         }
+        // Made of a share by `prepare`.
+        LaneCommand::Release(_) => None,
         LaneCommand::Retract(place) => Some(lane.retract(place, now)?),
         LaneCommand::SendQueued(id) => Some(id),
         LaneCommand::Shown(place) => {
@@ -205,7 +242,7 @@ fn harmless(private: Private) -> Result<Private, AskError> {
             Private::Report(Report { words: inert(report.words)?, ..report })
         }
         Private::Flag(words) => Private::Flag(inert(words)?),
-        Private::Seen(seen) => Private::Seen(Seen { words: inert(seen.words)?, ..seen }),
+        Private::Seen(seen) => Private::Seen(Seen { words: beside(seen.words)?, ..seen }),
         other @ (Private::Recall(_) | Private::Answers { .. } | Private::Inquiry(_)) => other,
     })
 }

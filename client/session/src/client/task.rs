@@ -348,6 +348,21 @@ impl<'s> RoomTask<'s> {
         let _ = reply.send(outcome);
     }
 
+    /// Asks the room, and a person, whether something can be said in a lane.
+    fn prepare(
+        &mut self,
+        id: RoomId,
+        what: LaneCommand,
+        consent: &Consent,
+    ) -> Result<LaneCommand, AskError> {
+        let room = self.room()?;
+        if let Some(question) = lanes::question(room, &what)? {
+            room.check_share()?;
+            agree(question, consent)?;
+        }
+        lanes::prepare(room, id, what)
+    }
+
     fn queue_in_lane(
         &mut self,
         id: RoomId,
@@ -389,7 +404,10 @@ impl<'s> RoomTask<'s> {
             Command::SendQueued { words, id } => {
                 return self.take_words(words, Some(id), reply).await;
             }
-            Command::Lane { lane, what } => return self.in_lane(lane, what, reply).await,
+            Command::Lane { lane, what } => match self.prepare(lane, what, &consent) {
+                Ok(what) => return self.in_lane(lane, what, reply).await,
+                Err(error) => return drop(reply.send(Err(error))),
+            },
             _ => {}
         }
         let outcome = self.perform(command, consent).await;

@@ -9,6 +9,7 @@ mod due;
 mod error;
 mod lanes;
 mod recovery;
+mod shares;
 mod submit;
 
 use std::time::Duration;
@@ -74,6 +75,8 @@ pub struct Live<'s> {
     /// What the relay said to the last post over this connection.
     last_post: Option<Result<(), Block>>,
     lanes: Lanes<'s>,
+    /// When a share is due that this moderator's client shows, by the relay's clock.
+    share_due: Option<Millis>,
 }
 
 /// What came in.
@@ -166,6 +169,7 @@ impl<'s> Live<'s> {
             looked_for_newcomers: false,
             last_post: None,
             lanes: Lanes::default(),
+            share_due: None,
         }
     }
 
@@ -442,8 +446,8 @@ impl<'s> Live<'s> {
         }
     }
 
-    /// Waits for whatever comes next and takes it in, and no longer than until the pending amendment or the next attempt at a seat is
-    /// due. Cancel safe.
+    /// Waits for whatever comes next and takes it in, and no longer than until the pending amendment, the next attempt at a seat or a share
+    /// is due. Cancel safe.
     ///
     /// # Errors
     /// See [`Self::next`].
@@ -454,7 +458,11 @@ impl<'s> Live<'s> {
         let effective = pending.map(|pending| pending.effective).filter(|at| *at > now);
         let left = effective.map(|at| Duration::from_millis(at.0.saturating_sub(now.0)));
         let seat = self.lanes_due().map(|at| at.saturating_duration_since(Instant::now()));
-        match left.into_iter().chain(seat).min() {
+        // The room's own reckoning decides, so the wait is no shorter than a second.
+        let there = self.room.relay_time();
+        let share = self.share_due.map(|at| Duration::from_millis(at.0.saturating_sub(there.0)));
+        let share = share.map(|left| left.max(Duration::from_secs(1)));
+        match left.into_iter().chain(seat).chain(share).min() {
             None => self.next().await,
             Some(left) => timeout(left, self.next()).await.unwrap_or(Ok(Incoming::Other)),
         }

@@ -93,7 +93,9 @@ pub(in crate::commands) fn asks(out: &Output, view: &RoomView) -> Result<()> {
         lines.extend(options.map(|(option, n)| format!("   {n}  {}", escape::one_line(option))));
         let how = match asked.form {
             Form::Poll => format!("   `hearth vote ROOM #{number} 1` votes."),
-            Form::HiddenPoll => "   Answers go to the facilitators.".to_owned(),
+            Form::HiddenPoll => format!(
+                "   `hearth vote ROOM #{number} 1` votes. The facilitators see who votes for what."
+            ),
             Form::Private => format!(
                 "   `hearth answer ROOM #{number} WORDS` answers, to the facilitators alone."
             ),

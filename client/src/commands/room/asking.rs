@@ -8,6 +8,7 @@ use hearth_engine::{
 use hearth_protocol::Millis;
 use hearth_session::client::{Command, Guide, LaneCommand, Outcome};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Asked, RoomCommand, forms,
@@ -18,7 +19,7 @@ use crate::{
     commands::{
         Context, Result,
         outcome::{self, Told},
-        shell::Shell,
+        shell::{Shell, names_of},
     },
     failure::Failure,
     text::when,
@@ -119,29 +120,36 @@ impl RoomCommand for Asks {
 }
 
 /// Let everybody choose. The votes are in the room, and everybody sees who chose what.
+///
+/// With --hidden, votes go to the facilitators, who see who chose what; `close-ask` publishes totals, from five votes on. Each voter's
+/// device looks for their own vote, and each facilitator's for all. A member cannot prove that the other votes are real.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Poll {
     /// The question, then the options; quotes hold several words together.
     #[arg(num_args = 3.., required = true, value_name = "QUESTION OPTION OPTION")]
     args: Vec<String>,
+    /// Show the group totals only.
+    #[arg(long)]
+    hidden: bool,
     /// How long it is asked.
     #[arg(long, value_name = "TIME", default_value = ASKED)]
     ends: String,
 }
 
 impl RoomCommand for Poll {
-    const ROW: Entry = row(Topic::Asking, "poll", May::Moderators, "let everybody choose, openly")
-        .takes("\"QUESTION\" \"OPTION\" \"OPTION\"", "\"When?\" \"at six\" \"at eight\"")
+    const ROW: Entry = row(Topic::Asking, "poll", May::Moderators, "let everybody choose")
+        .takes("\"QUESTION\" \"OPTION\" \"OPTION\" [--hidden]", "\"When?\" \"at six\" \"at eight\"")
         .enforced("E");
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         let split = self.args.split_first();
         let (text, options) = split.map_or_else(Default::default, |(t, o)| (t.clone(), o.to_vec()));
-        ask(Form::Poll, text, options, false, &self.ends)
+        let form = if self.hidden { Form::HiddenPoll } else { Form::Poll };
+        ask(form, text, options, false, &self.ends)
     }
 }
 
-/// Choose in a poll; your last vote counts, and everybody sees it.
+/// Choose in a poll; your last vote counts. Everybody sees it, or the facilitators alone if the poll is hidden.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Vote {
     /// The poll's number, if several are open; then the option's number, from 1, or its words.
@@ -174,6 +182,16 @@ impl RoomCommand for Vote {
         };
         let choice = u64::try_from(choice).unwrap_or(u64::MAX);
         Ok(Command::Vote { ask: ask.ask.seq, choice }.into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Voted { readers } = outcome else { return told.outcome(outcome) };
+        let object = json!({"room": *told.view.room, "voted": true, "to": readers});
+        let names = names_of(&readers);
+        told.say(
+            &object,
+            &format!("Your vote is with {names}. The group sees totals, from five votes on"),
+        )
     }
 }
 

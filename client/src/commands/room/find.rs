@@ -2,7 +2,7 @@
 
 use hearth_engine::{
     EngineError,
-    floor::{Asked, Form},
+    floor::Asked,
     policy::{Leaf, Pin},
     room::{find_member, one_message},
     state::{Row, RowContent},
@@ -110,6 +110,28 @@ impl Shell {
         Ok((place, if last { words.join(" ") } else { args.join(" ") }))
     }
 
+    /// Takes messages from the front of what was typed, at least one, and the words behind them.
+    pub(super) async fn messages_and_words(&self, args: &[String]) -> Result<(Vec<Seq>, String)> {
+        let typed = args.join(" ");
+        let (first, mut rest) = typed.split_once(char::is_whitespace).unwrap_or((&typed, ""));
+        let mut places = vec![self.message_place(first).await?];
+        while let Some((next, behind)) = rest.trim_start().split_once(char::is_whitespace) {
+            let marked = next.starts_with(['#', '[']);
+            let in_full = next.len() == 32 && next.chars().all(|c| c.is_ascii_hexdigit());
+            if !marked && !in_full && !is_whole_id(next) {
+                break;
+            }
+            let found = self.message(bare_id(next)).await?;
+            // A word of eight letters is a word unless a message has it for its id.
+            if found.is_empty() && !marked {
+                break;
+            }
+            places.push(one_message(bare_id(next), found)?.place);
+            rest = behind;
+        }
+        Ok((places, rest.trim().to_owned()))
+    }
+
     /// Takes a question from the front of what was typed, if one is named there or only one is open; returns its place in the
     /// relay's log and the words behind it.
     pub(super) async fn open_ask(&self, args: &[String]) -> Result<(Seq, String)> {
@@ -133,7 +155,7 @@ impl Shell {
 
     /// Does the same with an open poll.
     pub(super) async fn open_poll(&self, args: &[String]) -> Result<(Asked, String)> {
-        self.open_one(args, |asked| asked.form == Form::Poll).await
+        self.open_one(args, |asked| asked.form.is_poll()).await
     }
 
     async fn open_one(&self, args: &[String], fits: fn(&Asked) -> bool) -> Result<(Asked, String)> {

@@ -45,7 +45,9 @@ pub(super) mod looking;
 pub(super) mod members;
 pub(super) mod mine;
 pub(super) mod private;
+pub(super) mod reporting;
 mod row;
+pub(super) mod sharing;
 pub(super) mod talking;
 mod times;
 pub(super) mod turns;
@@ -62,7 +64,8 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     asking::Asking, calm::Calm, care::Care, door::Door, going::Going, looking::Looking,
-    members::Members, mine::Mine, private::Private, row::Needs, talking::Talking, turns::Turns,
+    members::Members, mine::Mine, private::Private, reporting::Reporting, row::Needs,
+    sharing::Sharing, talking::Talking, turns::Turns,
 };
 
 pub(super) use self::row::Tail;
@@ -227,7 +230,10 @@ macro_rules! topics {
     };
 }
 
-topics!(Talking, Private, Care, Turns, Asking, Looking, Mine, Door, Calm, Members, Going);
+topics!(
+    Talking, Private, Sharing, Reporting, Care, Turns, Asking, Looking, Mine, Door, Calm, Members,
+    Going
+);
 
 /// Every room command: who may use it, and how `chat` lists it.
 pub static ROOM_COMMANDS: [Entry; COUNT] = {

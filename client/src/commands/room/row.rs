@@ -40,6 +40,8 @@ pub enum Topic {
     Talking,
     Private,
     Care,
+    Sharing,
+    Reporting,
     Turns,
     Asking,
     Looking,
@@ -52,9 +54,11 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Talking,
         Self::Private,
+        Self::Sharing,
+        Self::Reporting,
         Self::Care,
         Self::Turns,
         Self::Asking,
@@ -72,6 +76,8 @@ impl Topic {
             Self::Talking => "Talking",
             Self::Private => "With the facilitators alone",
             Self::Care => "How people are",
+            Self::Sharing => "Without a name",
+            Self::Reporting => "Reports and notes",
             Self::Turns => "Taking turns",
             Self::Asking => "Asking and answering",
             Self::Looking => "Looking",

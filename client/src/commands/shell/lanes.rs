@@ -1,8 +1,12 @@
 //! Lanes in a line shell: who reads along, what is new there.
 
-use hearth_engine::room::any_alarm;
+use hearth_engine::{
+    private::Private,
+    room::any_alarm,
+    state::{Row, RowContent},
+};
 use hearth_protocol::{Millis, RoomId, Seq};
-use hearth_session::client::{Command, LaneCommand, LaneView, Page, RoomView};
+use hearth_session::client::{Command, LaneCommand, LaneView, PAGE_MAX, Page, RoomView};
 use hearth_text::{count::counted, escape};
 use serde_json::json;
 
@@ -54,7 +58,18 @@ impl Shell {
             false => Page::From(Seq(lane.shown.0.saturating_add(1))),
         };
         let rows = self.client.lane_rows(&self.room, id, page).await?;
-        let lens = View { lane: Some(&label), ..self.lens(&view, lane.shown) };
+        let answers = |row: &Row| matches!(&row.content, RowContent::Private(private) if matches!(**private, Private::Seen(_)));
+        // What was answered may stand further back.
+        let before = match rows.iter().any(answers) {
+            true => {
+                let page = Page::Before(Seq(u64::MAX), PAGE_MAX);
+                self.client.lane_rows(&self.room, id, page).await?
+            }
+            false => Vec::new(),
+        };
+        let answered = show::answered(&before);
+        let lens =
+            View { lane: Some(&label), answered: Some(&answered), ..self.lens(&view, lane.shown) };
         let (mut any, mut alarm) = (false, false);
         for row in &rows {
             any |= lens.row(&self.out, row)?;

@@ -102,6 +102,7 @@ impl Shell {
             held: false,
             open: false,
             lane: None,
+            answered: None,
         }
     }
 
@@ -509,6 +510,16 @@ pub(super) fn unexpected() -> Failure {
     Failure::from(AskError::Closed)
 }
 
+/// Returns names as a sentence has them.
+pub(super) fn names_of(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| escape::one_line(name)).collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
 /// Returns what a person is asked before a command.
 pub(super) fn question_words(question: &Question) -> String {
     let name = |name: &str| escape::one_line(name);
@@ -558,6 +569,17 @@ pub(super) fn question_words(question: &Question) -> String {
         ),
         Question::Recover(recovery) => outcome::recovery_question(*recovery).to_owned(),
         Question::SendAnswers(words) => words.clone(),
+        Question::Share { readers } => {
+            let names = names_of(readers);
+            let (they, reads, know) = match &readers[..] {
+                [_] => (names.clone(), "reads", "knows"),
+                _ => ("they".to_owned(), "read", "know"),
+            };
+            let share = if readers.len() == 1 { "shares" } else { "share" };
+            format!(
+                "{names} {reads} this first, and {they} {know} that it is yours. If {they} {share} it, the group sees your words and no name. Some may still guess, from how you write. You can take it back until it shows. Send it?"
+            )
+        }
         Question::AmendAtOnce { others } => {
             let others = counted(*others, "other member is", "other members are");
             format!(

@@ -67,7 +67,15 @@ impl<'s> Live<'s> {
         if self.room.my_role()?.moderates() {
             self.keep_lanes().await?;
         }
-        self.flush_lanes().await
+        self.flush_lanes().await?;
+        self.tend_shares()?;
+        self.audit_polls()
+    }
+
+    /// Whether every lane where I sit is read to its end.
+    pub(super) fn lanes_are_read(&self) -> bool {
+        let mut seated = self.lanes.links.iter().filter(|link| link.lane.is_seated());
+        seated.all(|link| link.entered.is_some() && link.lane.room().cursor().seq >= link.head)
     }
 
     /// Returns how often something changed that a shell may show of lanes.

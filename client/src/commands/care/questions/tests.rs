@@ -40,6 +40,7 @@ fn sent(file: &[u8]) -> Row {
         talk: Talk::default(),
         changes: Vec::new(),
         shows: Vec::new(),
+        proof: None,
     }
 }
 
