@@ -280,7 +280,7 @@ fn chat_asks_one_question_after_another() {
 
 /// Who answers a question at once, without its command, answers in front of nobody.
 #[test]
-fn bare_number_is_not_said_to_the_room() {
+fn bare_number_stays_out_of_room() {
     let group = Group::new();
     group.on_duty();
     group.fay("mood", &["ask"]);
@@ -300,9 +300,9 @@ fn bare_number_is_not_said_to_the_room() {
     assert_eq!(group.scores(&group.gil, "Dee"), [2]);
 }
 
-/// Questions that were begun are there again in the next chat.
+/// What was answered before a stop is not lost, and not sent.
 #[test]
-fn begun_answers_outlast_the_chat() {
+fn stopped_answers_go_on_by_command() {
     let group = Group::new();
     group.on_duty();
     group.fay("ask", &["week-check"]);
@@ -325,7 +325,7 @@ fn begun_answers_outlast_the_chat() {
 
 /// A step of an exercise that is for the lane is asked in the room, and what is answered goes to those who moderate alone.
 #[test]
-fn private_step_is_answered_in_the_lane() {
+fn private_step_reaches_moderators_alone() {
     let group = Group::new();
     group.fay("exercise", &["thought-record"]);
     let asked = group.sees(&group.dee, "asks", &[]);
