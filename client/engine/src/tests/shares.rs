@@ -100,7 +100,7 @@ impl Circle {
 
     /// Lets a moderator's client do what is due; returns whether anything went out.
     fn step(&mut self, who: usize) -> bool {
-        let step = self.world.rooms[who].step_shares(self.now).unwrap();
+        let step = self.world.rooms[who].step_shares(self.now, self.now).unwrap();
         self.flush(who);
         step.queued
     }
@@ -163,7 +163,7 @@ fn killed_releaser_neither_loses_nor_doubles() {
     assert!(matches!(circle.queue(FAY)[..], [(_, Shown::Waits)]));
     circle.release(FAY, &share);
     circle.passes(31);
-    assert!(circle.world.rooms[FAY].step_shares(circle.now).unwrap().queued);
+    assert!(circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap().queued);
     circle.restart(FAY);
     assert!(!circle.step(FAY));
     assert_eq!(circle.shared(MAL), ["it is me"]);
@@ -242,7 +242,7 @@ fn authors_own_posts_postpone_a_share() {
     circle.world.rooms[BEN].queue_text("good evening".into(), circle.now).unwrap();
     circle.flush(BEN);
     let posted = circle.now;
-    let step = circle.world.rooms[FAY].step_shares(circle.now).unwrap();
+    let step = circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap();
     assert_eq!((step.queued, step.next), (false, Some(posted.plus(APART_MILLIS))));
     circle.world.rooms[MAL].queue_text("hello".into(), circle.now).unwrap();
     circle.flush(MAL);
@@ -301,9 +301,9 @@ fn recalled_share_never_shows() {
     let share = circle.queue(FAY).remove(0).0;
     circle.release(FAY, &share);
     circle.passes(31);
-    assert!(circle.world.rooms[FAY].step_shares(circle.now).unwrap().queued);
+    assert!(circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap().queued);
     circle.private(1, MAL, Private::Recall(id));
-    assert!(!circle.world.rooms[FAY].step_shares(circle.now).unwrap().queued);
+    assert!(!circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap().queued);
     circle.flush(FAY);
     assert_eq!(circle.shared(CLEO), [""; 0]);
     assert_eq!(circle.queue(FAY), []);
@@ -378,7 +378,7 @@ fn share_carries_nothing_of_its_author() {
         let share = circle.queue(FAY).remove(0).0;
         circle.release(FAY, &share);
         circle.passes(31);
-        assert!(circle.world.rooms[FAY].step_shares(circle.now).unwrap().queued);
+        assert!(circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap().queued);
         let waiting = circle.world.rooms[FAY].outgoing().unwrap().remove(0).1;
         assert_eq!(waiting.effects, []);
         let OutgoingKind::Message { body, .. } = waiting.what else { panic!("a message") };
