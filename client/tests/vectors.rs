@@ -22,7 +22,7 @@ use hearth_engine::{
     mls::Suite,
     note::{Note, Purpose, TimeOut},
     policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene},
-    private::{Quote, SeenState},
+    private::{Quote, SeenState, Wanted},
     profile::Profile,
     receipt::Receipt,
     state::{Countersignature, KnockBody},
@@ -286,6 +286,7 @@ fn records_of_lanes_are_as_documented() {
         category: Category::Conduct,
         words: "This hurt.".into(),
     };
+    let inquire = |wanted| hex(&Body::Inquire { wanted, within: 86_400 });
     check(&[
         ("body shared", hex(&Body::Shared("Hello.".into()))),
         ("body offers", hex(&Body::Offers(vec![Offer { lane, key_package: vec![1, 2, 3] }]))),
@@ -302,6 +303,12 @@ fn records_of_lanes_are_as_documented() {
         (
             "body seen",
             hex(&Body::Seen { message: ID, state: SeenState::Resolved, words: "Talked.".into() }),
+        ),
+        ("body inquire, mood", inquire(Wanted::Mood { every: 3 })),
+        ("body inquire, no mood", inquire(Wanted::NoMood)),
+        (
+            "body inquire, questions",
+            inquire(Wanted::Form { stem: "week".into(), source: b"items".to_vec() }),
         ),
         ("lane id", lane.to_hex()),
         ("lane id of the desk", desk.to_hex()),

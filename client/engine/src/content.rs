@@ -349,6 +349,16 @@ pub enum Body {
     /// A moderator is here for the room until a time of the relay; 0: no longer.
     #[n(28)]
     Duty(#[n(0)] Millis),
+    /// See [`private::Inquiry`].
+    #[n(29)]
+    Inquire {
+        /// See [`private::Inquiry`].
+        #[n(0)]
+        wanted: private::Wanted,
+        /// See [`private::Inquiry`].
+        #[n(1)]
+        within: u32,
+    },
 }
 
 impl From<floor::Ask> for Body {
@@ -399,6 +409,7 @@ impl Body {
             | Self::Report { .. }
             | Self::Flag(_)
             | Self::Seen { .. }
+            | Self::Inquire { .. }
             | Self::Sealed { .. } => false,
         }
     }

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod companion;
 pub mod confirmed;
 pub mod content;
+pub mod course;
 pub mod error;
 pub mod floor;
 #[cfg(feature = "testing")]

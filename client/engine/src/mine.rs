@@ -1,11 +1,13 @@
 //! What a member has set for one room on this device. Nothing of it leaves the device.
 
-use hearth_protocol::Millis;
+use hearth_protocol::{MemberKey, Millis};
 use hearth_text::words::{has_words, words};
 use minicbor::{Decode, Encode};
 
 use super::{
+    course::{Cadence, Unasked},
     error::EngineError,
+    lane::MEMBERS_MAX,
     room::{Room, read, write},
     state::{Row, RowContent},
     words::{Quote, check_topic},
@@ -36,6 +38,14 @@ pub struct Mine {
     /// Whether the bell rings; `None`: as the terminal is.
     #[n(3)]
     pub bell: Option<bool>,
+    /// What the member has said about being asked for a mood.
+    #[n(4)]
+    #[cbor(default)]
+    pub unasked: Unasked,
+    /// How often a moderator means to write with members.
+    #[n(5)]
+    #[cbor(default)]
+    pub cadence: Cadence,
 }
 
 /// Hours of the day in which no bell rings. They may go past midnight.
@@ -72,6 +82,17 @@ pub enum Setting {
     Quiet(Option<Quiet>),
     /// See [`Mine::bell`].
     Bell(bool),
+    /// The mood that was asked for up to then is skipped.
+    SkipMood(Millis),
+    /// Moods are asked for no longer, as far as it was set up to then.
+    StopMood(Millis),
+    /// Days between check-ins, with a member or with all; 0: no plan.
+    CheckIn {
+        /// The member; `None`: all.
+        member: Option<MemberKey>,
+        /// The days.
+        days: u32,
+    },
 }
 
 impl Mine {
@@ -121,6 +142,18 @@ impl Mine {
             Setting::Away(until) => self.away = until,
             Setting::Quiet(quiet) => self.quiet = quiet,
             Setting::Bell(on) => self.bell = Some(on),
+            Setting::SkipMood(now) => self.unasked.skipped = now,
+            Setting::StopMood(now) => self.unasked = Unasked { skipped: now, stopped: now },
+            Setting::CheckIn { member: None, days } => self.cadence.days = days,
+            Setting::CheckIn { member: Some(member), days } => {
+                let plans = &mut self.cadence.members;
+                plans.retain(|(other, _)| *other != member);
+                if plans.len() >= MEMBERS_MAX {
+                    // The oldest plan is of somebody who is gone: a room with lanes has no more members.
+                    plans.remove(0);
+                }
+                plans.push((member, days));
+            }
         }
         Ok(*self != before)
     }

@@ -9,6 +9,14 @@ use super::content::{Body, TEXT_BYTES_MAX};
 pub const MOOD_MAX: u32 = 10;
 /// Answers to one questionnaire.
 pub const ANSWERS_MAX: usize = 50;
+/// Bytes of a questionnaire's file.
+pub const FORM_BYTES_MAX: usize = 16 * 1024;
+/// Fewest days between two moods that are asked for: at most three in a week.
+pub const EVERY_DAYS_MIN: u32 = 3;
+/// Days after which moods are no longer asked for.
+pub const ASKED_DAYS: u32 = 28;
+/// Seconds in which a moderator reads what they ask for: an hour to a week.
+pub const WITHIN_SECONDS: std::ops::RangeInclusive<u32> = 3600..=7 * 24 * 3600;
 /// Messages that one report quotes.
 pub const QUOTES_MAX: usize = 8;
 /// Members whom one report names.
@@ -42,7 +50,7 @@ pub enum Private {
         /// Hash of the questionnaire.
         #[n(0)]
         form: Digest,
-        /// Number of the choice for each item, from 0; `None`: skipped.
+        /// Score of the choice for each item; `None`: skipped.
         #[n(1)]
         answers: Vec<Option<u32>>,
     },
@@ -55,7 +63,62 @@ pub enum Private {
     /// A moderator's answer to a call for help or to a report.
     #[n(7)]
     Seen(#[n(0)] Seen),
+    /// A moderator asks the owner for something.
+    #[n(8)]
+    Inquiry(#[n(0)] Inquiry),
 }
+
+/// What a moderator asks of the owner of a lane.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Inquiry {
+    /// What it is.
+    #[n(0)]
+    pub wanted: Wanted,
+    /// Seconds in which a moderator reads the answer, from the asking; within [`WITHIN_SECONDS`].
+    #[n(1)]
+    pub within: u32,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Wanted {
+    /// A mood.
+    #[n(0)]
+    Mood {
+        /// Days between two, for [`ASKED_DAYS`]; 0: one.
+        #[n(0)]
+        every: u32,
+    },
+    /// No more moods.
+    #[n(1)]
+    NoMood,
+    /// Answers to a questionnaire, whose digest names it.
+    #[n(2)]
+    Form {
+        /// Name of its file without the ending.
+        #[n(0)]
+        stem: String,
+        /// Its file, as `hearth_forms` reads it.
+        #[n(1)]
+        #[cbor(with = "minicbor::bytes")]
+        source: Vec<u8>,
+    },
+}
+
+impl Wanted {
+    fn is_well_formed(&self) -> bool {
+        match self {
+            Self::Mood { every } => *every == 0 || (EVERY_DAYS_MIN..=ASKED_DAYS).contains(every),
+            Self::NoMood => true,
+            Self::Form { stem, source } => {
+                stem.len() <= STEM_BYTES_MAX && source.len() <= FORM_BYTES_MAX
+            }
+        }
+    }
+}
+
+/// Bytes of the name of a questionnaire's file.
+const STEM_BYTES_MAX: usize = 255;
 
 /// A mood.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -156,6 +219,7 @@ impl Private {
         match self {
             Self::Note { .. } => writer.moderates && writer.at_desk,
             Self::Seen(_) => writer.moderates,
+            Self::Inquiry(_) => writer.moderates && !writer.owns && !writer.at_desk,
             _ => writer.owns,
         }
     }
@@ -167,6 +231,9 @@ impl Private {
             Self::Answers { answers, .. } => answers.len() <= ANSWERS_MAX,
             Self::Report(report) => {
                 report.quotes.len() <= QUOTES_MAX && report.about.len() <= ABOUT_MAX
+            }
+            Self::Inquiry(inquiry) => {
+                inquiry.wanted.is_well_formed() && WITHIN_SECONDS.contains(&inquiry.within)
             }
             _ => true,
         };
@@ -180,7 +247,7 @@ impl Private {
             Self::Mood(mood) => Some(&mood.words),
             Self::Report(report) => Some(&report.words),
             Self::Seen(seen) => Some(&seen.words),
-            Self::Recall(_) | Self::Answers { .. } => None,
+            Self::Recall(_) | Self::Answers { .. } | Self::Inquiry(_) => None,
         }
     }
 
@@ -200,6 +267,7 @@ impl Private {
             }
             Body::Flag(words) => Self::Flag(words),
             Body::Seen { message, state, words } => Self::Seen(Seen { message, state, words }),
+            Body::Inquire { wanted, within } => Self::Inquiry(Inquiry { wanted, within }),
             other => return Err(Box::new(other)),
         })
     }
@@ -218,6 +286,7 @@ impl From<Private> for Body {
             }
             Private::Flag(words) => Self::Flag(words),
             Private::Seen(Seen { message, state, words }) => Self::Seen { message, state, words },
+            Private::Inquiry(Inquiry { wanted, within }) => Self::Inquire { wanted, within },
         }
     }
 }

@@ -77,6 +77,8 @@ pub enum FloorError {
     WantsWords,
     #[error("that question wants a vote, not words")]
     WantsVote,
+    #[error("that question is answered to the facilitators alone, not in the room")]
+    WantsLane,
     #[error("that time is past, or longer than the room keeps a round or a question open")]
     Until,
     #[error("this device did not see how the round or the question began")]
@@ -109,6 +111,7 @@ impl FloorError {
             Self::SameOption => "same_option",
             Self::WantsWords => "wants_words",
             Self::WantsVote => "wants_vote",
+            Self::WantsLane => "wants_lane",
             Self::Until => "out_of_range",
             Self::Unknown => "floor_unknown",
             Self::TooLate => "too_late",
@@ -584,6 +587,10 @@ impl Room<'_> {
         // Words would take a vote's place without being one.
         if asked.form.is_poll() {
             return Err(FloorError::WantsVote.into());
+        }
+        // Everybody would read them.
+        if asked.form == Form::Private {
+            return Err(FloorError::WantsLane.into());
         }
         Ok(asked.ask)
     }

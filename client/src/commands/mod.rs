@@ -2,6 +2,7 @@
 
 mod agreement;
 mod bell;
+mod care;
 mod catchup;
 mod chat;
 mod displayed;

@@ -373,6 +373,9 @@ fn floor_advice(why: &FloorError) -> &'static str {
         FloorError::WantsVote => {
             "Nothing was sent. `hearth vote ROOM 1` votes; `hearth send ROOM WORDS` says something beside it."
         }
+        FloorError::WantsLane => {
+            "Nothing was sent. `hearth answer ROOM WORDS` answers it to the facilitators alone."
+        }
         FloorError::WantsWords => "Nothing was sent. `hearth answer ROOM WORDS` answers it.",
         FloorError::Until => {
             "Nothing was done. A round lasts 12 hours at most. For example: --ends 2h."

@@ -91,6 +91,7 @@ pub fn form_word(form: Form) -> &'static str {
         Form::Step => "step",
         Form::Poll => "poll",
         Form::HiddenPoll => "hidden_poll",
+        Form::Private => "private",
     }
 }
 
@@ -104,6 +105,9 @@ pub(super) fn ask_lines(asked: &Ask, number: u64) -> Vec<String> {
         Form::Poll => format!("   `hearth vote ROOM #{number} 1` votes; everybody sees who votes for what."),
         Form::HiddenPoll => format!(
             "   `hearth vote ROOM #{number} 1` votes. The facilitators see who votes for what; the group sees totals, from five votes on, and cannot prove that the other votes are real."
+        ),
+        Form::Private => format!(
+            "   For you and the facilitators: `hearth answer ROOM #{number} WORDS` answers, and nobody else reads it; passing is fine."
         ),
         Form::Prompt | Form::Step if asked.after_own => {
             format!("   `hearth answer ROOM #{number} WORDS` answers. You see the others' answers after your own.")

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hearth_engine::{
-    private::{Private, Seen, SeenState},
+    private::{Inquiry, Private, Seen, SeenState, Wanted},
     state::{Row, RowContent},
 };
 use hearth_protocol::{MemberKey, MessageId, Millis};
@@ -113,6 +113,22 @@ pub(super) fn content(private: &Private) -> (&'static str, String, Map<String, V
             more.insert("state".into(), json!(state));
             ("seen", words.clone())
         }
+        Private::Inquiry(Inquiry { wanted, within }) => {
+            let (what, every) = match wanted {
+                Wanted::Mood { every } => ("mood", Some(every)),
+                Wanted::NoMood => ("no_mood", None),
+                Wanted::Form { stem, source } => {
+                    more.insert("stem".into(), json!(stem));
+                    let form = hearth_protocol::hash::sha256(source).to_hex();
+                    more.insert("form".into(), json!(form));
+                    ("questions", None)
+                }
+            };
+            more.insert("what".into(), json!(what));
+            more.insert("every_days".into(), json!(every.filter(|every| **every > 0)));
+            more.insert("within_seconds".into(), json!(within));
+            ("inquiry", String::new())
+        }
     };
     (kind, text, more)
 }
@@ -131,5 +147,13 @@ pub(super) fn verb(private: &Private) -> String {
         Private::Seen(Seen { state: SeenState::Seen, .. }) => " saw it".into(),
         Private::Seen(Seen { state: SeenState::Resolved, .. }) => " closed it".into(),
         Private::Seen(Seen { state: SeenState::Closed, .. }) => " handed it on".into(),
+        Private::Inquiry(Inquiry { wanted, .. }) => match wanted {
+            Wanted::Mood { every: 0 } => " asks how you are".into(),
+            Wanted::Mood { every } => {
+                format!(" asks how you are, every {every} days for four weeks")
+            }
+            Wanted::NoMood => " asks no longer how you are".into(),
+            Wanted::Form { .. } => " asks some questions".into(),
+        },
     }
 }

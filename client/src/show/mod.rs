@@ -4,6 +4,7 @@
 //! characters by itself.
 
 mod acts;
+pub mod chart;
 mod findings;
 mod floor;
 mod lane;

@@ -65,6 +65,9 @@ pub(super) fn fields(view: &View<'_>, row: &Row, more: &mut Map<String, Value>) 
     if talk.reply.is_some() {
         more.insert("reply_to".into(), quote_json(seen(view, talk.quote.as_ref()).as_ref()));
     }
+    if let Some(ask) = talk.answers.filter(|_| view.lane.is_some()) {
+        more.insert("answers".into(), json!(ask.seq.0));
+    }
     if let Some(topic) = &talk.topic {
         more.insert("topic".into(), json!(topic));
     }

@@ -21,7 +21,7 @@ use hearth_session::{
 use tokio::time::{sleep_until, timeout};
 
 use super::{
-    Sim, check,
+    Sim, check, lanes,
     plan::{Action, FAY, FIRST, NAMES, Visit},
 };
 use crate::world::{BEGINNING, Ended, HANG, Person, Switch, accuses, head, until};
@@ -74,7 +74,9 @@ impl Member {
         let Some(mut room) = self.person.room() else { return };
         sim.count("views compared");
         let name = NAMES[self.who];
-        for what in check::view(sim, &mut room) {
+        for what in
+            check::view(sim, &mut room).into_iter().chain(lanes::views(sim, &room, self.who))
+        {
             sim.wrong(format!("{name}: {what}"));
         }
     }
@@ -83,6 +85,7 @@ impl Member {
 /// Makes everybody, and brings the first of them into the room.
 pub(super) async fn gather(sim: &Rc<Sim>) -> Vec<Member> {
     let mut people: Vec<Member> = (0..NAMES.len()).map(|who| Member::new(sim, who)).collect();
+    people[FAY].person.lanes = true;
     people[FAY].person.found(&sim.grant).await.unwrap();
     let quietly = |who, action| Visit { at: 0, who, action, killed_after: None };
     for who in 1..FIRST {
@@ -246,7 +249,9 @@ async fn inside(
     queued: &mut [MessageId],
 ) -> Result {
     let mut live = Box::pin(Live::enter(network, room)).await?;
+    lanes::note_readers(sim, &mut live, who);
     Box::pin(live.tend()).await?;
+    lanes::note_readers(sim, &mut live, who);
     release(sim, &mut live, queued)?;
     if let Action::Say(_) | Action::SayLong = action {
         let waiting = unheld(&live.room)?;
@@ -262,6 +267,8 @@ async fn inside(
         }
         Box::pin(command(sim, &mut live, action)).await?;
     }
+    lanes::note_readers(sim, &mut live, who);
+    lanes::troubles(sim, &live, who);
     live.leave().await;
     Ok(())
 }
@@ -307,6 +314,7 @@ async fn command(sim: &Sim, live: &mut Live<'_>, action: Action) -> Result {
     let act = match action {
         Action::Look | Action::Say(_) | Action::SayLong | Action::Knock => return Ok(()),
         Action::Stay(millis) => return stay(live, millis).await,
+        Action::CheckIn(whom) => return lanes::check_in(sim, live, whom).await,
         Action::TakeBack => return take_back(live).await,
         Action::Leave => {
             live.room.queue_departure(false, now)?;
@@ -438,7 +446,7 @@ pub(super) async fn heal(sim: &Rc<Sim>, people: &mut [Member]) {
             break;
         }
         for person in people.iter_mut() {
-            let action = if round == 0 { Action::Say(1) } else { Action::Look };
+            let action = if round == 0 { Action::Say(1) } else { Action::CheckIn(person.who) };
             let visit = Visit { at: 0, who: person.who, action, killed_after: None };
             go(sim, person, visit).await;
         }

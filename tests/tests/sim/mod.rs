@@ -5,6 +5,7 @@
 //! dropped future, and reopens its profile.
 
 mod check;
+mod lanes;
 mod member;
 mod plan;
 mod seeds;
@@ -31,6 +32,8 @@ struct Sim {
     texts: RefCell<BTreeMap<MessageId, (usize, String)>>,
     /// Texts that a client was told are on the relay's disk.
     acked: RefCell<Vec<MessageId>>,
+    /// Every word in a lane.
+    private: RefCell<BTreeMap<MessageId, lanes::Word>>,
     /// How many submissions of each member were refused for good, with their author told.
     given_up: RefCell<BTreeMap<usize, u64>>,
     invite: RefCell<Option<Invite>>,
@@ -57,6 +60,7 @@ async fn play(seed: u64, switch: Option<Switch>) -> Outcome {
         wrong_since: Cell::new(u64::MAX),
         texts: RefCell::default(),
         acked: RefCell::default(),
+        private: RefCell::default(),
         given_up: RefCell::default(),
         invite: RefCell::default(),
     });

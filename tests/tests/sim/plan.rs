@@ -29,6 +29,8 @@ pub(super) enum Action {
     Say(u32),
     /// Says something long.
     SayLong,
+    /// Writes in a lane: who moderates, in that person's; others in their own.
+    CheckIn(usize),
     /// Looks.
     Look,
     /// Stays and listens for so long.
@@ -150,6 +152,7 @@ fn action_of(dice: &mut Dice, who: usize) -> Action {
         44..52 => Action::Look,
         52..58 => Action::TakeBack,
         58..62 => Action::Renew,
+        63..72 => Action::CheckIn(dice.below(NAMES.len())),
         62..63 => Action::Leave,
         _ => return if who < 2 { moderation(dice) } else { Action::Say(1) },
     };

@@ -52,6 +52,8 @@ pub struct Person {
     /// The primitives of a lawless client.
     lawless: Crypto,
     breaks_laws: Cell<bool>,
+    /// Whether the rooms that this person founds have lanes.
+    pub lanes: bool,
     _temporary: Option<TempDir>,
 }
 
@@ -84,6 +86,7 @@ impl Person {
             lawless: lawless::crypto(clock.clone()),
             crypto: Crypto::with_clock(clock),
             breaks_laws: Cell::new(false),
+            lanes: false,
             _temporary: None,
         }
     }
@@ -169,7 +172,7 @@ impl Person {
             local_name: LOCAL.into(),
             suite: Suite::X25519,
             numbers: RoomNumbers::default(),
-            lanes: false,
+            lanes: self.lanes,
         }
     }
 

@@ -4,7 +4,8 @@ use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, rc::Rc};
 
 use futures_util::FutureExt as _;
 use hearth_protocol::{
-    ClientFrame, MemberKey, Millis, RejectCode, RelayId, Secret32, ServerFrame, codec, invite,
+    ClientFrame, MemberKey, Millis, RejectCode, RelayId, RoomId, Secret32, ServerFrame, codec,
+    invite,
     mls_header::{self, ContentType},
 };
 use hearth_server::testing::simulated::{Core, Wire};
@@ -46,6 +47,8 @@ pub struct Relay {
     dice: Dice,
     /// The room, once it is open.
     pub model: Option<Model>,
+    /// Its id. What has another id is one of its lanes, of which the model knows nothing.
+    room: Option<RoomId>,
 }
 
 /// Runs a future that never waits.
@@ -64,6 +67,7 @@ impl Relay {
             switch,
             dice: Dice::new(seed ^ 0x51a7_0002),
             model: None,
+            room: None,
         };
         relay.up();
         relay
@@ -95,8 +99,8 @@ impl Relay {
         }
         if self.switch == Some(Switch::AckBeforeCommit) {
             self.sql(
-                "DELETE FROM entries WHERE key = (SELECT max(key) FROM entries);
-                 UPDATE rooms SET head = head - 1 WHERE head > 0;",
+                "DELETE FROM entries WHERE key = (SELECT max(key) FROM entries WHERE key >> 40 = 1);
+                 UPDATE rooms SET head = head - 1 WHERE head > 0 AND key = 1;",
             );
         }
     }
@@ -127,8 +131,9 @@ impl Relay {
         let Some(model) = &mut self.model else { return Vec::new() };
         model.forget(self.clock.relay().0);
         let db = Connection::open(self.dir.join("hearth.db")).unwrap();
-        let mut found =
-            db.prepare("SELECT key & ((1 << 40) - 1) FROM entries ORDER BY key").unwrap();
+        let mut found = db
+            .prepare("SELECT key & ((1 << 40) - 1) FROM entries WHERE key >> 40 = 1 ORDER BY key")
+            .unwrap();
         let found: Vec<u64> =
             found.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         let kept: Vec<u64> = (1..=model.head())
@@ -150,7 +155,13 @@ impl Relay {
         let Ok(frame) = codec::decode_client(&bytes) else { return served };
         let now = self.clock.relay();
         let Some(attached) = self.wires.get_mut(&id) else { return served };
+        let in_lane = matches!(
+            &frame,
+            ClientFrame::Authenticate { room, .. } | ClientFrame::Submit { room, .. }
+                if self.room.is_some_and(|known| known != *room)
+        );
         let claimed = match &frame {
+            _ if in_lane => None,
             ClientFrame::Authenticate { member, .. }
             | ClientFrame::Knock { member, .. }
             | ClientFrame::OpenRoom { member, .. } => Some(*member),
@@ -161,7 +172,8 @@ impl Relay {
             keys.borrow_mut().insert(key, attached.conn.who);
         }
         let (key, who) = (attached.key, names[attached.conn.who]);
-        if let (Some(key), true) = (key, matches!(frame, ClientFrame::Submit { .. }))
+        if let (Some(key), true, false) =
+            (key, matches!(frame, ClientFrame::Submit { .. }), in_lane)
             && let Some(forged) = self.before(&frame, &key)
         {
             served.on = true;
@@ -173,7 +185,7 @@ impl Relay {
         served.on = on;
         let reply = frames.first().and_then(|bytes| codec::decode_server(bytes).ok());
         served.frames.extend(frames.into_iter().map(|frame| (attached.conn.clone(), frame)));
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| !in_lane) {
             self.compare((&key, who), now, &frame, reply.as_ref(), &mut served);
         }
         if matches!(frame, ClientFrame::Submit { .. }) {
@@ -208,8 +220,9 @@ impl Relay {
             _ => return,
         };
         let (what, expected) = match frame {
-            ClientFrame::OpenRoom { numbers, agreement, .. } => {
+            ClientFrame::OpenRoom { room, numbers, agreement, .. } => {
                 if said.is_ok() && self.model.is_none() {
+                    self.room = Some(*room);
                     self.model = Some(Model::found(*key, numbers.clone(), *agreement));
                 }
                 return;
@@ -244,14 +257,18 @@ impl Relay {
         match self.switch? {
             Switch::OldEpochTaken => {
                 let epoch = mls_header::parse(payload)?.epoch.0;
-                self.sql(&format!("UPDATE rooms SET epoch = {epoch}"));
+                self.sql(&format!("UPDATE rooms SET epoch = {epoch} WHERE key = 1"));
             }
             Switch::PauseForgotten => {
                 // The numbers as they would be without the pause.
                 let mut numbers = self.model.as_ref()?.now.numbers.clone();
                 numbers.paused_until = Millis(0);
                 let db = Connection::open(self.dir.join("hearth.db")).unwrap();
-                db.execute("UPDATE rooms SET numbers = ?1", [codec::encode(&numbers)]).unwrap();
+                db.execute(
+                    "UPDATE rooms SET numbers = ?1 WHERE key = 1",
+                    [codec::encode(&numbers)],
+                )
+                .unwrap();
             }
             Switch::TimeOutForgotten => self.sql("UPDATE members SET timeout_until = 0"),
             Switch::RolesForgotten => self.sql("UPDATE members SET role = 2 WHERE role = 3"),

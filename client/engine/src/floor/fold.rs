@@ -280,7 +280,7 @@ impl Fold {
         let n = self.alive(&answer.ask)?;
         let asked = self.state.asks.get(n).ok_or(Why::NoAsk)?;
         let tally = self.tallies.get_mut(n).ok_or(Why::NoAsk)?;
-        if asked.form == Form::HiddenPoll {
+        if matches!(asked.form, Form::HiddenPoll | Form::Private) {
             return Err(Why::NotInTheRoom);
         }
         if answer.choice.is_some_and(|choice| !asked.content().offers(choice)) {
@@ -316,7 +316,7 @@ impl Fold {
     ) {
         let (asked, tally) = (self.state.asks.remove(n), self.tallies.remove(n));
         let outcome = match (asked.form, ballots) {
-            (Form::Prompt | Form::Step, _) => Outcome::NoPoll,
+            (Form::Prompt | Form::Step | Form::Private, _) => Outcome::NoPoll,
             (Form::Poll, _) => {
                 tally.totals(asked.options.len()).map_or(Outcome::Uncounted, Outcome::Totals)
             }

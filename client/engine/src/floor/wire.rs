@@ -148,6 +148,9 @@ pub enum Form {
     /// A poll whose answers are in lanes.
     #[n(3)]
     HiddenPoll,
+    /// A question or step whose answers are in lanes.
+    #[n(4)]
+    Private,
 }
 
 impl Form {

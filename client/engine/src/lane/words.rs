@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Moment,
-    content::Body,
+    content::{Body, Ref},
     error::EngineError,
     outbox::Submission,
     private::{Private, Writer},
@@ -59,6 +59,10 @@ impl<'s> Room<'s> {
                 row.content = RowContent::Private(Box::new(private));
             }
             Err(body) if writer.owns || writer.moderates => match *body {
+                Body::Answer { ask, choice: None, text: Some(text), salt: None } if writer.owns => {
+                    row.content = RowContent::Text(text);
+                    row.talk.answers = Some(ask);
+                }
                 Body::Offers(offers) => {
                     let parent = RoomNo(self.lane_state()?.parent);
                     for offer in offers.into_iter().take(OFFERS_MAX) {
@@ -167,6 +171,18 @@ impl Lane<'_> {
             return Err(EngineError::NotForLane);
         }
         self.room_mut().queue_body(private.into(), now)
+    }
+
+    /// Queues an answer, of mine as the owner, to what was asked in the room to be answered here.
+    ///
+    /// # Errors
+    /// [`EngineError::NotForLane`] in another's lane; [`EngineError::NotMember`] if I have no seat; see [`EngineError`].
+    pub fn queue_answer(&mut self, ask: Ref, text: String, now: Millis) -> Result<MessageId> {
+        if self.policy()?.owner != Some(self.me()) {
+            return Err(EngineError::NotForLane);
+        }
+        let answer = Body::Answer { ask, choice: None, text: Some(text), salt: None };
+        self.room_mut().queue_body(answer, now)
     }
 
     /// Queues keys with which I can be seated in other lanes.

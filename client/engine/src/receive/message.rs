@@ -269,7 +269,8 @@ impl Room<'_> {
             | Body::Questionnaire { .. }
             | Body::Report { .. }
             | Body::Flag(_)
-            | Body::Seen { .. } => row.notices.push(Notice::Unreadable),
+            | Body::Seen { .. }
+            | Body::Inquire { .. } => row.notices.push(Notice::Unreadable),
             Body::Sealed { notes } => {
                 let moderates = self.policy()?.role(&sender).moderates();
                 if !moderates {

@@ -20,6 +20,7 @@ mod lanes;
 mod largest;
 mod membership;
 mod messages;
+mod moods;
 mod order;
 mod polls;
 mod quotes;

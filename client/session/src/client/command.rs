@@ -478,6 +478,8 @@ pub enum Question {
     SendAgain(MessageId),
     /// Go on, take back, or go on from a backup.
     Recover(Recovery),
+    /// Send answers to questions; they are in the words.
+    SendAnswers(String),
     /// Ask those who moderate, named here, to share words without a name.
     Share {
         /// Their names.

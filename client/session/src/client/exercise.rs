@@ -135,6 +135,12 @@ async fn take_step(
         Act::Ask { text, to: To::Own, .. } => {
             say(live, format!("Step {at} of {of}, for yourself: {text}")).await
         }
+        Act::Ask { text, to: To::Lane, .. } if live.room.policy()?.desk.is_some() => {
+            let part = Some(Part { exercise: course.id, step: at, of });
+            let (form, text, after_own) = (Form::Private, text.clone(), false);
+            let ask = Ask { form, text, options: Vec::new(), until, after_own, part };
+            queue(live, |room, now| room.queue_ask(ask, now)).await
+        }
         Act::Ask { text, to: To::Lane, .. } => {
             let words = format!(
                 "Step {at} of {of}, for you and the facilitators: {text} Everybody here reads what you write in this room, so keep it for when you talk with them."

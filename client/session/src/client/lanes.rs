@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use hearth_engine::{
-    EngineError, Room, lane::Lane, private::Private, share::shared_text, state::Row, words::Words,
+    EngineError, Room, content::Ref, lane::Lane, private::Private, share::shared_text, state::Row,
+    words::Words,
 };
 use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq};
 use hearth_text::escape;
@@ -51,6 +52,13 @@ pub enum LaneCommand {
     Say(Words),
     /// Say something that counts in lanes only.
     Private(Private),
+    /// Answer what was asked in the room to be answered here.
+    Answer {
+        /// The question.
+        ask: Ref,
+        /// The words.
+        text: String,
+    },
     /// Say yes to an anonymous share of this lane, by its id.
     Release(MessageId),
     /// Retract an own message, by its place.
@@ -169,6 +177,9 @@ pub(super) fn queue(
     Ok(match what {
         LaneCommand::Say(words) => Some(lane.queue_words(inert(&words)?, now)?),
         LaneCommand::Private(private) => Some(lane.queue_private(harmless(private)?, now)?),
+        LaneCommand::Answer { ask, text } => {
+            Some(lane.queue_answer(ask, escape::sanitize_input(&text)?, now)?)
+        }
         // Made of a share by `prepare`.
         LaneCommand::Release(_) => None,
         LaneCommand::Retract(place) => Some(lane.retract(place, now)?),
@@ -232,6 +243,6 @@ fn harmless(private: Private) -> Result<Private, AskError> {
         }
         Private::Flag(words) => Private::Flag(inert(words)?),
         Private::Seen(seen) => Private::Seen(Seen { words: beside(seen.words)?, ..seen }),
-        other @ (Private::Recall(_) | Private::Answers { .. }) => other,
+        other @ (Private::Recall(_) | Private::Answers { .. } | Private::Inquiry(_)) => other,
     })
 }

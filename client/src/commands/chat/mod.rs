@@ -4,6 +4,7 @@
 //! While the relay is away, words are kept in the outbox, and the member is told.
 
 mod arguments;
+mod filling;
 mod to;
 
 use std::{
@@ -36,7 +37,7 @@ use hearth_text::{count::counted, escape};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use self::to::To;
+use self::{filling::Filling, to::To};
 use super::{
     Context, Result, agreement,
     bell::{self, Bell, Call},
@@ -163,6 +164,8 @@ enum Asked {
     Acknowledge(Box<Agreement>),
     /// Whether words are for this room, though another was asked for.
     Still,
+    /// The facilitators' questions.
+    Filling(Box<Filling>),
     /// Whether to show the next page; then to sign the version that is read, if there is one.
     Reading(Box<Reading>),
 }
@@ -525,6 +528,9 @@ impl Chat {
                 self.out().remark(&format!("-- {words}: {how} shows more"));
             }
         }
+        if view.standing == Standing::Member {
+            self.shell.tell_asked(None).await?;
+        }
         if view.timed_out_until > now {
             let left = when::remaining(view.timed_out_until, now);
             self.out().remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
@@ -664,6 +670,7 @@ impl Chat {
             }
             Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
             Some(Asked::Reading(_)) => self.out().remark(NEXT_PAGE),
+            Some(Asked::Filling(filling)) => self.out().remark(&filling.prompt()),
             Some(Asked::Still) => {}
             None => {}
         }
@@ -715,6 +722,18 @@ impl Chat {
             (Some(Asked::Reading(reading)), Line::Words(text)) => {
                 return self.typed_at_page(reading, text).await;
             }
+            (Some(Asked::Filling(filling)), Line::Words(text)) => {
+                return self.typed_answer(filling, text).await;
+            }
+            (Some(Asked::Filling(filling)), Line::Empty) => {
+                self.out().remark(&filling.prompt());
+                self.asked = Some(Asked::Filling(filling));
+                return Ok(Next::On);
+            }
+            // Something else may be looked at meanwhile.
+            (Some(Asked::Filling(filling)), Line::Command(_)) => {
+                self.asked = Some(Asked::Filling(filling));
+            }
             // The text goes on where it was.
             (Some(Asked::Reading(reading)), Line::Command(_)) => {
                 self.asked = Some(Asked::Reading(reading));
@@ -739,7 +758,9 @@ impl Chat {
                 if let Some(to) = to::addressed(&self.shell.view(), text) {
                     return self.to_lane(to).await;
                 }
-                if let Some(command) = slip::meant(text, || names(&self.shell.view())) {
+                let mood = self.shell.is_mood(text).await?.then(|| format!("mood {text}"));
+                let meant = || slip::meant(text, || names(&self.shell.view()));
+                if let Some(command) = mood.or_else(meant) {
                     let shown = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
                     let up = if self.out().edits() { " (the Up key brings it)" } else { "" };
                     self.out().remark(&format!(
@@ -1043,6 +1064,17 @@ impl Chat {
         // What is of this device alone can be set while one is away; to say or do anything else is to be back.
         if self.shell.view().mine.away.is_some() && !matches!(command, InRoom::Mine(_)) {
             self.come_back().await?;
+        }
+        if let Some(given) = command.answers() {
+            match self.fill(given).await {
+                Ok(filling) => self.asked = Some(Asked::Filling(Box::new(filling))),
+                Err(failure) => {
+                    self.tell(&failure);
+                    // Answers that are typed ahead are not for the room.
+                    self.asked = Some(Asked::Still);
+                }
+            }
+            return Ok(Next::On);
         }
         let out = self.out().clone();
         if !command.entry().answers {

@@ -26,7 +26,7 @@ use crate::{
 pub(super) use self::{
     listing::{knocks, log, outbox, verify, who},
     status::{here_words, round_words, status},
-    turns::{asks, exercises, guided, turns},
+    turns::{asks, exercises, guided, name_of, turns},
 };
 
 /// Held messages that are quoted at once.

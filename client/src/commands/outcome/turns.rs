@@ -96,6 +96,9 @@ pub(in crate::commands) fn asks(out: &Output, view: &RoomView) -> Result<()> {
             Form::HiddenPoll => format!(
                 "   `hearth vote ROOM #{number} 1` votes. The facilitators see who votes for what."
             ),
+            Form::Private => format!(
+                "   `hearth answer ROOM #{number} WORDS` answers, to the facilitators alone."
+            ),
             Form::Prompt | Form::Step => {
                 format!("   `hearth answer ROOM #{number} WORDS` answers.")
             }
@@ -106,7 +109,7 @@ pub(in crate::commands) fn asks(out: &Output, view: &RoomView) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn name_of(view: &RoomView, member: &MemberKey) -> String {
+pub(in crate::commands) fn name_of(view: &RoomView, member: &MemberKey) -> String {
     let leaf = view.roster.iter().find(|leaf| leaf.member == *member);
     leaf.map_or_else(|| member.short(), |leaf| escape::one_line(&leaf.name))
 }

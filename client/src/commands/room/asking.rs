@@ -1,19 +1,17 @@
 //! Asking everybody: prompts, polls, and who is here for the room.
 
-use std::{io::Read as _, path::Path};
-
 use clap::Args;
 use hearth_engine::{
     floor::{Ask, Form},
     words::Words,
 };
 use hearth_protocol::Millis;
-use hearth_session::client::{Command, Guide, Outcome};
+use hearth_session::client::{Command, Guide, LaneCommand, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Asked, RoomCommand,
+    Asked, RoomCommand, forms,
     row::{Entry, May, Topic, row},
     times::parse_millis,
 };
@@ -89,9 +87,21 @@ impl RoomCommand for Answer {
         .offline();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
-        let (ask, text) = shell.open_question(&self.args).await?;
-        let words = Words { answers: Some(ask), ..Words::from(text) };
+        let (asked, text) = shell.open_question(&self.args).await?;
+        if asked.form == Form::Private {
+            let lane = super::private::lane_of(shell, Some(shell.view().me))?;
+            let what = LaneCommand::Answer { ask: asked.ask, text };
+            return Ok(Command::Lane { lane, what }.into());
+        }
+        let words = Words { answers: Some(asked.ask.seq), ..Words::from(text) };
         Ok(Command::Say(words).into())
+    }
+
+    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        match asked {
+            Command::Lane { .. } => told.in_lane(asked, outcome),
+            _ => told.outcome(outcome),
+        }
     }
 }
 
@@ -213,26 +223,6 @@ pub struct Exercise {
     source: Option<Vec<u8>>,
 }
 
-impl Exercise {
-    /// Reads the file that is named, if it is one.
-    fn file(&self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        // Nothing but a file: a pipe or a terminal would keep the room waiting.
-        let found =
-            std::fs::metadata(&self.what).map_err(|error| no_exercise(&self.what, &error))?;
-        if !found.is_file() {
-            return Err(no_exercise(&self.what, &std::io::ErrorKind::InvalidInput.into()));
-        }
-        let file =
-            std::fs::File::open(&self.what).map_err(|error| no_exercise(&self.what, &error))?;
-        // One byte more than a file may have, so that a longer one is refused as such.
-        let most =
-            u64::try_from(hearth_forms::FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(most).read_to_end(&mut bytes).map_err(|error| no_exercise(&self.what, &error))?;
-        Ok(bytes)
-    }
-}
-
 impl RoomCommand for Exercise {
     const ROW: Entry =
         row(Topic::Asking, "exercise", May::Moderators, "guide the room through an exercise")
@@ -242,8 +232,8 @@ impl RoomCommand for Exercise {
 
     fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
         let word = self.what.as_str();
-        if !matches!(word, NEXT | END | LIST) && hearth_forms::source(word).is_none() {
-            self.source = Some(self.file()?);
+        if !matches!(word, NEXT | END | LIST) {
+            self.source = Some(forms::read(word).map_err(|error| no_exercise(word, &error))?);
         }
         Ok(())
     }
@@ -257,13 +247,11 @@ impl RoomCommand for Exercise {
                 return Ok(Asked::Nothing);
             }
             word => {
-                let shipped = hearth_forms::source(word).map(|text| text.as_bytes().to_vec());
-                let source = match shipped.or_else(|| self.source.clone()) {
-                    Some(source) => source,
-                    None => self.file()?,
+                let source = match &self.source {
+                    Some(source) => source.clone(),
+                    None => forms::read(word).map_err(|error| no_exercise(word, &error))?,
                 };
-                let stem = Path::new(word).file_stem().unwrap_or_default();
-                Guide::Begin { stem: stem.to_string_lossy().into_owned(), source }
+                Guide::Begin { stem: forms::stem(word), source }
             }
         };
         Ok(Command::Exercise(guide).into())

@@ -137,9 +137,9 @@ impl Shell {
     }
 
     /// Does the same with an open question that wants words.
-    pub(super) async fn open_question(&self, args: &[String]) -> Result<(Seq, String)> {
+    pub(super) async fn open_question(&self, args: &[String]) -> Result<(Asked, String)> {
         match self.open_one(args, |asked| !asked.form.is_poll()).await {
-            Ok((asked, words)) => Ok((asked.ask.seq, words)),
+            Ok(found) => Ok(found),
             Err(_)
                 if self.view().floor.asks.iter().all(|asked| asked.form.is_poll())
                     && !self.view().floor.asks.is_empty() =>

@@ -36,8 +36,10 @@ macro_rules! topic {
 
 pub(super) mod asking;
 pub(super) mod calm;
+pub(super) mod care;
 pub(super) mod door;
 mod find;
+mod forms;
 pub(super) mod going;
 pub(super) mod looking;
 pub(super) mod members;
@@ -61,9 +63,9 @@ use hearth_session::client::{AskError, Command, Consent, Link, Outcome};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    asking::Asking, calm::Calm, door::Door, going::Going, looking::Looking, members::Members,
-    mine::Mine, private::Private, reporting::Reporting, row::Needs, sharing::Sharing,
-    talking::Talking, turns::Turns,
+    asking::Asking, calm::Calm, care::Care, door::Door, going::Going, looking::Looking,
+    members::Members, mine::Mine, private::Private, reporting::Reporting, row::Needs,
+    sharing::Sharing, talking::Talking, turns::Turns,
 };
 
 pub(super) use self::row::Tail;
@@ -71,6 +73,7 @@ pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
 
 use super::{
     Context, Result,
+    care::questions::Sending,
     outcome::Told,
     shell::{Did, Shell, nothing_done},
 };
@@ -105,6 +108,8 @@ pub(super) enum Asked {
     One(Box<Command>),
     /// This of each message that waits for its author, oldest first, up to the first failure.
     EachHeld(fn(MessageId) -> Command),
+    /// Answers to questions, once a person has seen them again.
+    Answers(Box<Sending>),
     /// Nothing: it has printed what there is to see.
     Nothing,
 }
@@ -226,7 +231,8 @@ macro_rules! topics {
 }
 
 topics!(
-    Talking, Private, Sharing, Reporting, Turns, Asking, Looking, Mine, Door, Calm, Members, Going
+    Talking, Private, Sharing, Reporting, Care, Turns, Asking, Looking, Mine, Door, Calm, Members,
+    Going
 );
 
 /// Every room command: who may use it, and how `chat` lists it.
@@ -301,6 +307,14 @@ impl InRoom {
         }
     }
 
+    /// Returns the answers that it gives to the facilitators' questions, if that is what it does.
+    pub(super) fn answers(&self) -> Option<&[String]> {
+        match self {
+            Self::Care(Care::Answers(at)) => Some(at.command.given()),
+            _ => None,
+        }
+    }
+
     /// Whether it goes on until it is stopped.
     pub(super) const fn follows(&self) -> bool {
         matches!(self, Self::Looking(Looking::Follow(_)))
@@ -339,6 +353,7 @@ impl Shell {
         let typed = command.typed();
         match typed.resolve(self).await? {
             Asked::One(asked) => self.do_one(typed, *asked, consent).await,
+            Asked::Answers(sending) => self.send_answers(typed, *sending, consent).await,
             Asked::EachHeld(each) => self.each_held(typed, each, consent).await,
             Asked::Nothing => Ok(Did::Done),
         }
@@ -356,6 +371,24 @@ impl Shell {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Sends answers, and tells what their member reads at once, whether they could go out now or wait.
+    async fn send_answers(
+        &self,
+        typed: &dyn Typed,
+        sending: Sending,
+        consent: Consent,
+    ) -> Result<Did> {
+        let Sending { command, question, after: (object, words) } = sending;
+        if consent != Consent::Whatever && consent != Consent::To(question.clone()) {
+            return Ok(Did::Asks(question));
+        }
+        let did = self.do_one(typed, command, consent).await;
+        if did.as_ref().map_or_else(|failure| failure.kept, |_| true) {
+            self.out.say(&object, &self.out.advice(&words))?;
+        }
+        did
     }
 
     /// Does the same to each message that waits for its author, oldest first, up to the first failure.

@@ -1,23 +1,33 @@
 //! Between a member and those who moderate: what the room does not see.
 
 use clap::Args;
-use hearth_engine::{EngineError, room::find_member};
-use hearth_protocol::RoomId;
+use hearth_engine::{EngineError, mine::Setting, room::find_member};
+use hearth_protocol::{MemberKey, RoomId};
 use hearth_session::client::{Command, LaneCommand, Outcome};
+use hearth_text::{count::counted, escape};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
     Asked, RoomCommand,
     row::{Entry, May, Topic, row},
 };
 use crate::{
-    commands::{Result, outcome::Told, shell::Shell},
+    commands::{
+        Result,
+        outcome::{Told, name_of},
+        shell::Shell,
+    },
     failure::Failure,
+    text::when,
 };
+
+const DAY_SECONDS: u64 = 24 * 3600;
 
 topic! { Private: Checkin }
 
-/// Talk with the facilitators alone; facilitators: with the member who is named first. Without words, show what was said there
+/// Talk with the facilitators alone; facilitators: with the member who is named first, or plan with `due` and `every 7d`. Without words,
+/// show what was said there
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Checkin {
     /// The words; facilitators: the member, then the words.
@@ -35,7 +45,7 @@ impl Checkin {
 impl RoomCommand for Checkin {
     const ROW: Entry =
         row(Topic::Private, "checkin", May::Members, "talk with the facilitators alone")
-            .takes("[NAME] [WORDS]", "I would like to talk before Thursday")
+            .takes("[NAME] [WORDS] | due | every 7d [NAME]", "I would like to talk before Thursday")
             .words(1)
             .enforced("E")
             .answers()
@@ -49,6 +59,9 @@ impl RoomCommand for Checkin {
                 shell.list_lanes()?;
                 return Ok(Asked::Nothing);
             };
+            if let Some(asked) = planned(shell, &self.args).await? {
+                return Ok(asked);
+            }
             let leaf = find_member(&view.roster, name.trim_start_matches('@'))?;
             (lane_of(shell, Some(leaf.member))?, words)
         } else {
@@ -63,12 +76,75 @@ impl RoomCommand for Checkin {
     }
 
     fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
-        told.in_lane(asked, outcome)
+        match asked {
+            Command::Set(Setting::CheckIn { member, days }) => {
+                tell_plan(told, member.as_ref(), *days)
+            }
+            _ => told.in_lane(asked, outcome),
+        }
     }
 }
 
+/// Does what begins with a word for the list of check-ins: `due`, or `every 7d`. `None` for everything else.
+async fn planned(shell: &Shell, args: &[String]) -> Result<Option<Asked>> {
+    let Some((word, rest)) = args.split_first() else { return Ok(None) };
+    let (view, rest) = (shell.view(), rest.join(" "));
+    // A member may have that name.
+    if find_member(&view.roster, word).is_ok() {
+        return Ok(None);
+    }
+    match word.to_lowercase().as_str() {
+        "due" if rest.is_empty() => {
+            shell.show_check_ins().await?;
+            Ok(Some(Asked::Nothing))
+        }
+        "every" => {
+            let (days, name) = days_and_name(&rest)?;
+            let member = match name.trim() {
+                "" => None,
+                name => Some(find_member(&view.roster, name.trim_start_matches('@'))?.member),
+            };
+            Ok(Some(Command::Set(Setting::CheckIn { member, days }).into()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Reads days, and a name behind them; 0 days for `off`.
+fn days_and_name(text: &str) -> Result<(u32, &str)> {
+    let (first, behind) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    if when::is_off(first) {
+        return Ok((0, behind));
+    }
+    let wrong = || {
+        Failure::usage(
+            format!("\"{}\" is no number of days", escape::one_line(text)),
+            "Nothing was changed. It is from 1d to 365d: `hearth checkin ROOM every 7d`.",
+        )
+    };
+    let (time, behind) = when::split_duration(text).map_err(|_| wrong())?;
+    let seconds = time.ok_or_else(wrong)?.as_secs();
+    let days = u32::try_from(seconds / DAY_SECONDS).ok().filter(|days| (1..=365).contains(days));
+    let days = days.filter(|_| seconds % DAY_SECONDS == 0).ok_or_else(wrong)?;
+    Ok((days, behind))
+}
+
+fn tell_plan(told: &Told<'_>, member: Option<&MemberKey>, days: u32) -> Result<()> {
+    let name = member.map(|member| name_of(told.view, member));
+    let object = json!({"done": "checkin_every", "member": name, "days": days});
+    let whom = name.unwrap_or_else(|| "each member".to_owned());
+    let text = match days {
+        0 => format!("You plan no check-ins with {whom}. Nobody is told."),
+        days => format!(
+            "You plan to write with {whom} every {}. It stays on this device. `hearth checkin ROOM due` shows what is due.",
+            counted(days, "day", "days")
+        ),
+    };
+    told.say(&object, &told.out.advice(&text))
+}
+
 /// Returns the lane of a member, or the desk.
-pub(super) fn lane_of(shell: &Shell, owner: Option<hearth_protocol::MemberKey>) -> Result<RoomId> {
+pub(super) fn lane_of(shell: &Shell, owner: Option<MemberKey>) -> Result<RoomId> {
     let view = shell.view();
     if view.policy.as_ref().is_some_and(|policy| policy.desk.is_none()) {
         return Err(EngineError::NoLanes.into());

@@ -39,6 +39,7 @@ impl May {
 pub enum Topic {
     Talking,
     Private,
+    Care,
     Sharing,
     Reporting,
     Turns,
@@ -53,11 +54,12 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Talking,
         Self::Private,
         Self::Sharing,
         Self::Reporting,
+        Self::Care,
         Self::Turns,
         Self::Asking,
         Self::Looking,
@@ -73,6 +75,7 @@ impl Topic {
         match self {
             Self::Talking => "Talking",
             Self::Private => "With the facilitators alone",
+            Self::Care => "How people are",
             Self::Sharing => "Without a name",
             Self::Reporting => "Reports and notes",
             Self::Turns => "Taking turns",

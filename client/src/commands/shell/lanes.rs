@@ -73,6 +73,7 @@ impl Shell {
         let (mut any, mut alarm) = (false, false);
         for row in &rows {
             any |= lens.row(&self.out, row)?;
+            self.tell_beside(lane, row).await?;
             if row.place > lane.shown {
                 alarm |= any_alarm(std::slice::from_ref(row));
                 self.called.set(self.called.get().max(bell::call_in_lane(&view, row)));

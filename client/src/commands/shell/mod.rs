@@ -12,7 +12,7 @@ use hearth_engine::{
     room::{any_alarm, find_member},
     state::{Row, RowContent, Standing},
 };
-use hearth_protocol::Seq;
+use hearth_protocol::{Millis, Seq};
 use hearth_session::{
     client::{
         AskError, Client, Command, Consent, Event, Events, Heard, Outcome, Page, Question, RoomView,
@@ -54,6 +54,8 @@ pub(super) struct Shell {
     mark_after: Cell<Option<Seq>>,
     /// What of the rows that were printed last calls the reader.
     pub(super) called: Cell<Option<Call>>,
+    /// The time of the last mood that was asked for here, and the place of the last questions.
+    pub(super) told_asked: Cell<(Millis, Seq)>,
 }
 
 /// Whether a command was done, or waits for a person's word.
@@ -83,6 +85,7 @@ impl Shell {
             displayed,
             mark_after,
             called,
+            told_asked: Cell::default(),
         })
     }
 
@@ -565,6 +568,7 @@ pub(super) fn question_words(question: &Question) -> String {
             id.short()
         ),
         Question::Recover(recovery) => outcome::recovery_question(*recovery).to_owned(),
+        Question::SendAnswers(words) => words.clone(),
         Question::Share { readers } => {
             let names = names_of(readers);
             let (they, reads, know) = match &readers[..] {

@@ -117,6 +117,16 @@ fn hidden_poll_ignores_answers_in_room() {
     assert_eq!(reader.floor.totals(ask.seq), None);
 }
 
+/// Words that answer a private question in the room are words, and no answer.
+#[test]
+fn private_question_ignores_answers_in_room() {
+    let (mut log, mut reader, _) = hidden();
+    let ask = log.asks(FAY, Form::Private);
+    reader.reads(&log);
+    log.answers(votes(1)[0].member, ask, None);
+    assert_eq!(reader.reads(&log), [ignored(Why::NotInTheRoom)]);
+}
+
 #[test]
 fn few_ballots_are_not_published() {
     let (log, reader, ask) = hidden();

@@ -116,7 +116,9 @@ impl World {
             }
             15 | 16 => self.log.op(from, if dice.chance(70) { Op::Hand } else { Op::Lower }),
             17 | 24..27 => {
-                let form = dice.pick(&[Form::Prompt, Form::Poll, Form::HiddenPoll]).unwrap();
+                let form = dice
+                    .pick(&[Form::Prompt, Form::Poll, Form::HiddenPoll, Form::Private])
+                    .unwrap();
                 self.log.asks(steward, form).seq
             }
             18 => match state.asks.first() {

@@ -70,11 +70,16 @@ fn absent_part_is_null() {
 
 #[test]
 fn forms_are_numbers() {
-    for (form, byte) in [(Form::Prompt, 0), (Form::Step, 1), (Form::Poll, 2), (Form::HiddenPoll, 3)]
-    {
+    for (form, byte) in [
+        (Form::Prompt, 0),
+        (Form::Step, 1),
+        (Form::Poll, 2),
+        (Form::HiddenPoll, 3),
+        (Form::Private, 4),
+    ] {
         is(&form, &[&[byte]]);
     }
-    assert!(codec::decode::<Form>(&[4]).is_err());
+    assert!(codec::decode::<Form>(&[5]).is_err());
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl Live<'_> {
         let lanes = self.room.lane_ids()?;
         let mut wanted = Vec::new();
         for (id, owner) in lanes {
-            let seated = self.lanes.links.get(&id).is_some_and(|link| link.lane.is_seated());
+            let seated = self.lanes.link(id).is_some_and(|link| link.lane.is_seated());
             let is_open = open.iter().any(|row| row.lane == id && row.open);
             if seated {
                 self.seat_others(id).await?;
@@ -57,7 +57,7 @@ impl Live<'_> {
         let kept = self.room.kept_offers(&id)?;
         let offers: Vec<Offer> = kept.into_iter().map(|kept| kept.offer).collect();
         let now = self.room.now();
-        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
+        let Some(link) = self.lanes.link_mut(id) else { return Ok(()) };
         if link.entered.is_none() || link.stuck.is_some() {
             return Ok(());
         }
@@ -93,7 +93,7 @@ impl Live<'_> {
         self.load_lanes()?;
         if !with_owner {
             // Their keys are of no use any more: they offer others.
-            if let Some(link) = self.lanes.links.get_mut(&id) {
+            if let Some(link) = self.lanes.link_mut(id) {
                 link.lane.opened_by_another()?;
             }
             return Ok(self.room.drop_kept_offers(&id)?);
@@ -108,7 +108,7 @@ impl Live<'_> {
 
     /// Goes on with an opening that the relay has not answered; returns whether there was one, and the lane is there.
     pub(super) async fn resume_opening(&mut self, id: RoomId) -> Result<bool> {
-        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(false) };
+        let Some(link) = self.lanes.link_mut(id) else { return Ok(false) };
         match link.lane.waiting_opening()? {
             Some(opening) => self.ask_to_open(opening).await,
             None => Ok(false),
@@ -117,7 +117,7 @@ impl Live<'_> {
 
     async fn ask_to_open(&mut self, opening: Opening) -> Result<bool> {
         let (room, lane, member) = (self.room.id(), opening.lane, opening.opener);
-        let Some(link) = self.lanes.links.get_mut(&lane) else { return Ok(false) };
+        let Some(link) = self.lanes.link_mut(lane) else { return Ok(false) };
         let signature = self.connection.auth_signature(&link.lane.signing_key(), lane);
         let owns = (opening.role == Role::Member).then_some((member, Role::Member));
         let seats = opening.submission.seats.iter().copied().chain(owns);
@@ -154,7 +154,7 @@ impl Live<'_> {
         let now = self.room.now();
         let mut offers = Vec::new();
         for id in lanes {
-            let last = match self.lanes.links.get(&id) {
+            let last = match self.lanes.link(id) {
                 Some(link) => link.lane.offered_at()?,
                 None => None,
             };
@@ -171,7 +171,7 @@ impl Live<'_> {
         let desk = self.room.lane_ids()?.first().map(|(id, _)| *id);
         let places = desk.into_iter().chain([self.room.my_lane_id()]);
         for id in places {
-            let Some(link) = self.lanes.links.get_mut(&id).filter(|l| l.lane.is_seated()) else {
+            let Some(link) = self.lanes.link_mut(id).filter(|l| l.lane.is_seated()) else {
                 continue;
             };
             for part in offers.chunks(OFFERS_MAX) {
@@ -185,9 +185,9 @@ impl Live<'_> {
     /// Closes the lanes of those who are gone.
     async fn close_ended(&mut self, open: &[LaneRow]) -> Result<()> {
         let room = self.room.id();
-        for row in open.iter().filter(|row| row.open) {
-            let lane = row.lane;
-            let Some(link) = self.lanes.links.get(&lane) else { continue };
+        for lane in self.lanes.ids() {
+            let is_open = open.iter().any(|row| row.lane == lane && row.open);
+            let Some(link) = self.lanes.link(lane).filter(|_| is_open) else { continue };
             if !link.lane.owner_is_gone()? {
                 continue;
             }

@@ -5,7 +5,7 @@
 mod keep;
 mod send;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use hearth_engine::{EngineError, lane::Lane};
 use hearth_protocol::{
@@ -26,7 +26,8 @@ const CATCH_UPS: u32 = 3;
 /// The lanes of a room over one connection.
 #[derive(Default)]
 pub(super) struct Lanes<'s> {
-    links: BTreeMap<RoomId, Link<'s>>,
+    /// In the order in which this profile began to keep them.
+    links: Vec<Link<'s>>,
     /// When the next attempt to take a seat is due, and which one it is.
     retry: Option<(Instant, usize)>,
     /// The room's record and the changes that were seen when it was last looked what there is to do.
@@ -73,7 +74,7 @@ impl<'s> Live<'s> {
 
     /// Whether every lane where I sit is read to its end.
     pub(super) fn lanes_are_read(&self) -> bool {
-        let mut seated = self.lanes.links.values().filter(|link| link.lane.is_seated());
+        let mut seated = self.lanes.links.iter().filter(|link| link.lane.is_seated());
         seated.all(|link| link.entered.is_some() && link.lane.room().cursor().seq >= link.head)
     }
 
@@ -84,12 +85,12 @@ impl<'s> Live<'s> {
 
     /// Returns a lane's copy over this connection, so that all of a process write to one outbox.
     pub fn lane(&mut self, id: RoomId) -> Option<&mut Lane<'s>> {
-        self.lanes.links.get_mut(&id).map(|link| &mut link.lane)
+        self.lanes.link_mut(id).map(|link| &mut link.lane)
     }
 
     /// Returns why nothing comes in or goes out in a lane, until the next connection.
     pub fn lane_trouble(&self, id: RoomId) -> Option<String> {
-        let link = self.lanes.links.get(&id)?;
+        let link = self.lanes.link(id)?;
         let withheld = link.withheld.map(|head| LiveError::Withheld(head).to_string());
         withheld.or_else(|| link.stuck.as_ref().map(ToString::to_string))
     }
@@ -102,15 +103,9 @@ impl<'s> Live<'s> {
     /// Takes in lanes that this profile has begun to keep.
     fn load_lanes(&mut self) -> Result<()> {
         for lane in self.room.lanes()? {
-            self.lanes.links.entry(lane.id()).or_insert_with(|| Link {
-                lane,
-                head: Seq(0),
-                entered: None,
-                overlap: None,
-                waits: 0,
-                stuck: None,
-                withheld: None,
-            });
+            if self.lanes.link(lane.id()).is_none() {
+                self.lanes.links.push(Link::of(lane));
+            }
         }
         Ok(())
     }
@@ -119,17 +114,17 @@ impl<'s> Live<'s> {
     async fn enter_lanes(&mut self) -> Result<()> {
         let now = Instant::now();
         let seats_due = self.lanes.retry.is_none_or(|(at, _)| at <= now);
-        let ids: Vec<RoomId> = self.lanes.links.keys().copied().collect();
+        let ids: Vec<RoomId> = self.lanes.ids();
         let mut unseated = false;
         for id in ids {
-            let Some(link) = self.lanes.links.get(&id) else { continue };
+            let Some(link) = self.lanes.link(id) else { continue };
             if link.entered.is_some() || link.stuck.is_some() || link.withheld.is_some() {
                 continue;
             }
             if link.lane.is_seated() || seats_due {
                 self.enter_lane(id).await?;
             }
-            unseated |= self.lanes.links.get(&id).is_some_and(|link| !link.lane.is_seated());
+            unseated |= self.lanes.link(id).is_some_and(|link| !link.lane.is_seated());
         }
         if !unseated {
             self.lanes.retry = None;
@@ -147,9 +142,9 @@ impl<'s> Live<'s> {
     async fn catch_up_lanes(&mut self) -> Result<()> {
         let behind =
             |link: &Link<'_>| link.entered.is_some() && link.lane.room().cursor().seq < link.head;
-        while self.lanes.links.values().any(behind) {
+        while self.lanes.links.iter().any(behind) {
             let Ok(next) = timeout(ENTRIES_DEADLINE, self.next()).await else {
-                for link in self.lanes.links.values_mut().filter(|link| behind(link)) {
+                for link in self.lanes.links.iter_mut().filter(|link| behind(link)) {
                     link.entered = None;
                     link.withheld = Some(link.head);
                 }
@@ -162,7 +157,7 @@ impl<'s> Live<'s> {
 
     /// Proves my key in a lane, takes the seat that waits there, and reads on.
     async fn enter_lane(&mut self, id: RoomId) -> Result<()> {
-        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
+        let Some(link) = self.lanes.link_mut(id) else { return Ok(()) };
         if link.waits > 0 {
             // It was waiting for a record of the room.
             self.caught_up_status().await?;
@@ -170,7 +165,7 @@ impl<'s> Live<'s> {
         if self.resume_opening(id).await? {
             return self.read_opening(id).await;
         }
-        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
+        let Some(link) = self.lanes.link_mut(id) else { return Ok(()) };
         for key in link.lane.keys_to_try()? {
             let member = MemberKey(key.verifying_key().to_bytes());
             let mine = link.lane.is_seated() && member == link.lane.lane_key();
@@ -206,7 +201,7 @@ impl<'s> Live<'s> {
 
     /// Asks for a lane's entries from where this profile is.
     async fn subscribe_lane(&mut self, id: RoomId) -> Result<()> {
-        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(()) };
+        let Some(link) = self.lanes.link_mut(id) else { return Ok(()) };
         let after = link.lane.room().subscribe_after();
         let asked =
             self.connection.request(|req| ClientFrame::Subscribe { req, room: id, after }).await;
@@ -239,12 +234,12 @@ impl<'s> Live<'s> {
         head: Seq,
     ) -> Result<bool> {
         let moment = self.moment();
-        let Some(link) = self.lanes.links.get_mut(&id) else { return Ok(false) };
+        self.lanes.changes += 1;
+        let Some(link) = self.lanes.link_mut(id) else { return Ok(false) };
         if link.entered.is_none() {
             return Ok(true);
         }
         link.head = link.head.max(head);
-        self.lanes.changes += 1;
         match link.take(entries, moment) {
             Ok(()) => link.waits = 0,
             Err(EngineError::LaneWaits(_)) => {
@@ -258,14 +253,32 @@ impl<'s> Live<'s> {
 
     /// Takes the relay's word that a seat of mine is gone: what is left to read says why.
     pub(super) fn lane_standing(&mut self, id: RoomId) {
-        if let Some(link) = self.lanes.links.get_mut(&id) {
+        if let Some(link) = self.lanes.link_mut(id) {
             link.entered = None;
             self.lanes.changes += 1;
         }
     }
 }
 
-impl Link<'_> {
+impl<'s> Lanes<'s> {
+    fn link(&self, id: RoomId) -> Option<&Link<'s>> {
+        self.links.iter().find(|link| link.lane.id() == id)
+    }
+
+    fn link_mut(&mut self, id: RoomId) -> Option<&mut Link<'s>> {
+        self.links.iter_mut().find(|link| link.lane.id() == id)
+    }
+
+    fn ids(&self) -> Vec<RoomId> {
+        self.links.iter().map(|link| link.lane.id()).collect()
+    }
+}
+
+impl<'s> Link<'s> {
+    const fn of(lane: Lane<'s>) -> Self {
+        let (entered, overlap, stuck, withheld) = (None, None, None, None);
+        Self { lane, head: Seq(0), entered, overlap, waits: 0, stuck, withheld }
+    }
     fn take(
         &mut self,
         entries: &[Entry],

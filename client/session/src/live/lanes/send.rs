@@ -22,13 +22,13 @@ pub(super) enum Sent {
 impl<'s> Live<'s> {
     /// Sends what waits in every lane. What is refused stays, and stops nothing else.
     pub(super) async fn flush_lanes(&mut self) -> Result<()> {
-        let ids: Vec<RoomId> = self.lanes.links.keys().copied().collect();
+        let ids: Vec<RoomId> = self.lanes.ids();
         for id in ids {
             match Box::pin(self.flush_lane(id)).await {
                 Ok(()) => {}
                 Err(error) if breaks(&error) => return Err(error),
                 Err(LiveError::Engine(error)) => {
-                    if let Some(link) = self.lanes.links.get_mut(&id) {
+                    if let Some(link) = self.lanes.link_mut(id) {
                         link.stuck.get_or_insert(error);
                     }
                 }
@@ -45,7 +45,7 @@ impl<'s> Live<'s> {
     pub async fn flush_lane(&mut self, id: RoomId) -> Result<()> {
         let (mut tries, mut refused, mut first) = (0, BTreeSet::new(), None);
         loop {
-            let Some(link) = self.lanes.links.get_mut(&id) else { break };
+            let Some(link) = self.lanes.link_mut(id) else { break };
             if link.entered.is_none()
                 || !link.lane.is_seated()
                 || link.lane.room().cursor().seq == Seq(0)
@@ -60,7 +60,7 @@ impl<'s> Live<'s> {
             };
             // By the own clock, as every renewal is.
             let now = self.room.now();
-            let Some(link) = self.lanes.links.get_mut(&id) else { break };
+            let Some(link) = self.lanes.link_mut(id) else { break };
             let submission = match link.lane.next(head, &refused, now) {
                 Ok(Some(submission)) => submission,
                 Ok(None) => break,
@@ -114,7 +114,7 @@ impl<'s> Live<'s> {
                 self.after_lane_conflict(id, submission).await
             }
             Err(RequestError::Rejected { code, retry_at }) => {
-                let Some(link) = self.lanes.links.get_mut(&id) else {
+                let Some(link) = self.lanes.link_mut(id) else {
                     return Err(LiveError::UnexpectedReply);
                 };
                 let kept = link.lane.refused(submission.number, code)?;
@@ -131,7 +131,7 @@ impl<'s> Live<'s> {
             let next = timeout(ENTRIES_DEADLINE, self.next()).await;
             next.map_err(|_| LiveError::from(RequestError::Timeout))??;
         }
-        if let Some(link) = self.lanes.links.get_mut(&id)
+        if let Some(link) = self.lanes.link_mut(id)
             && link.entered.is_some()
         {
             link.lane.accepted_before(submission.number, seq)?;
@@ -144,8 +144,7 @@ impl<'s> Live<'s> {
         self.subscribe_lane(id).await?;
         while self
             .lanes
-            .links
-            .get(&id)
+            .link(id)
             .is_some_and(|link| link.entered.is_some() && link.lane.room().cursor().seq < Seq(1))
         {
             let next = timeout(ENTRIES_DEADLINE, self.next()).await;
@@ -155,7 +154,7 @@ impl<'s> Live<'s> {
     }
 
     fn waits_in_lane(&self, id: RoomId, number: u64, until: Seq) -> Result<bool> {
-        let Some(link) = self.lanes.links.get(&id) else { return Ok(false) };
+        let Some(link) = self.lanes.link(id) else { return Ok(false) };
         let behind = link.lane.room().cursor().seq < until;
         Ok(link.entered.is_some() && behind && link.lane.room().is_waiting(number)?)
     }
@@ -163,14 +162,14 @@ impl<'s> Live<'s> {
     /// Reads on, and makes anew what was made for an epoch that is over.
     async fn after_lane_conflict(&mut self, id: RoomId, submission: &Submission) -> Result<Sent> {
         let status = self.lane_status(id).await?;
-        while self.lanes.links.get(&id).is_some_and(|link| {
+        while self.lanes.link(id).is_some_and(|link| {
             link.entered.is_some() && link.lane.room().cursor().seq < status.head
         }) {
             let next = timeout(ENTRIES_DEADLINE, self.next()).await;
             next.map_err(|_| LiveError::Withheld(status.head))??;
         }
         let now = self.room.now();
-        let Some(link) = self.lanes.links.get_mut(&id) else {
+        let Some(link) = self.lanes.link_mut(id) else {
             return Err(LiveError::UnexpectedReply);
         };
         if !link.lane.is_seated() || !link.lane.room().is_waiting(submission.number)? {
