@@ -16,7 +16,7 @@ use crate::{
         APART_MILLIS, DELAY_MAX_MILLIS, DELAY_MIN_MILLIS, STALE_MILLIS, Share, Shown, Stage,
         apart_from, due_at, shared_text,
     },
-    state::{OutgoingKind, Standing},
+    state::{Notice, OutgoingKind, Standing},
     turns::FloorError,
 };
 
@@ -422,4 +422,30 @@ fn delays_are_within_bounds() {
     assert_eq!(shared_text(" cafe\u{301}\n"), "caf\u{e9}");
     let encoded = codec::encode(&Body::Shared("x".into()));
     assert_eq!(encoded, [0x82, 12, 0x81, 0x61, b'x']);
+}
+
+/// Mal's client says in the own lane what only those who moderate can say: nobody takes it, and all who read it learn whose it was.
+#[test]
+fn member_answers_no_share() {
+    let mut circle = Circle::new();
+    let id = circle.anon(1, "share this");
+    let mal = circle.world.key(MAL);
+    for forged in [
+        Private::Seen(Seen { message: id, state: SeenState::Resolved, words: String::new() }),
+        Private::Seen(Seen { message: id, state: SeenState::Closed, words: "no".into() }),
+        Private::Note { about: None, text: "all is well".into() },
+    ] {
+        let (head, now) = (Some(circle.world.head()), circle.now);
+        let line = &mut circle.lines[1];
+        line.at(MAL).room_mut().queue_body(forged.into(), now).unwrap();
+        let submission = line.at(MAL).next(head, &std::collections::BTreeSet::new(), now).unwrap();
+        line.take(submission.unwrap());
+        for who in [FAY, CLEO] {
+            let row = line.at(who).room().history(Seq(0), 1_000).unwrap().pop().unwrap();
+            assert_eq!((row.from, &row.notices[..]), (Some(mal), &[Notice::Unreadable][..]));
+            assert_eq!(row.content, RowContent::Nothing);
+        }
+    }
+    assert!(matches!(circle.queue(FAY)[..], [(_, Shown::Waits)]));
+    assert_eq!(circle.world.rooms[FAY].desk_notes().unwrap(), []);
 }
