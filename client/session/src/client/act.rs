@@ -108,7 +108,7 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             on_floor(live, |room, now| room.queue_ask(ask, now)).await
         }
         Command::Vote { ask, choice } if live.room.is_hidden_poll(ask)? => {
-            live.vote_hidden(ask, choice).await?;
+            Box::pin(live.vote_hidden(ask, choice)).await?;
             let (id, me) = (live.room.my_lane_id(), live.room.me());
             let seats = live.lane(id).map(|lane| lane.seats()).transpose()?.unwrap_or_default();
             let others = seats.into_iter().filter(|(member, _)| *member != me);
@@ -119,7 +119,7 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
         }
         Command::CloseAsk(ask) => {
             if live.room.is_hidden_poll(ask)? {
-                live.read_lanes().await?;
+                Box::pin(live.read_lanes()).await?;
             }
             on_floor(live, |room, now| room.queue_close(ask, now)).await
         }
