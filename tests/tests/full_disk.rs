@@ -13,10 +13,10 @@ use hearth_kit::{Circle, Person, Relay, RelayOptions, until};
 use serde_json::Value;
 
 /// A small file system in memory.
-struct SmallDisk(tempfile::TempDir);
+pub(super) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount(kib: u32) -> Option<Self> {
+    pub(super) fn mount(kib: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"])
@@ -30,12 +30,12 @@ impl SmallDisk {
         None
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Takes all space that is left; removing the file gives it back.
-    fn fill(&self) -> PathBuf {
+    pub(super) fn fill(&self) -> PathBuf {
         let path = self.path().join("filler");
         let mut file = File::create(&path).unwrap();
         for size in [64 * 1024, 4096, 1] {

@@ -31,6 +31,7 @@ mod handle;
 mod hardened;
 mod hostile;
 mod killed;
+mod lane_help;
 mod lane_mood;
 mod lane_reports;
 mod lanes;

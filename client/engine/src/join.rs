@@ -376,7 +376,7 @@ impl<'s> Room<'s> {
                 Some(pair??.0)
             };
             let (room, me) = (self.id(), self.me());
-            Note::open(self.crypto, suite, &room, &me, NotePurpose::Decline, key, sealed)
+            Note::open(self.crypto, suite, &room, &me, &[NotePurpose::Answer], key, sealed)
         });
         let note = note.filter(|note| self.state.pinned.contains(&note.from));
         let (words, by) = match note.map(|n| (codec::decode::<Body>(&n.content), n.from)) {

@@ -18,6 +18,7 @@ pub mod floor;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gate;
+pub mod help;
 pub mod join;
 pub mod lane;
 #[cfg(any(test, feature = "testing"))]
@@ -28,6 +29,7 @@ pub mod mls;
 pub(crate) mod mls_storage;
 pub mod more;
 pub mod note;
+pub mod notes;
 pub mod outbox;
 mod passphrase;
 pub mod policy;

@@ -19,9 +19,18 @@ const CLASS_MIN: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Purpose {
-    /// The text with which a facilitator declined a knock.
+    /// An answer to a report or a call for help, or the text with which a facilitator declined a knock.
     #[n(0)]
-    Decline,
+    Answer,
+    /// A report that passes somebody by.
+    #[n(1)]
+    Report,
+    /// A call for help, for a moderator who does not sit in the member's lane.
+    #[n(2)]
+    Flag,
+    /// Keys with which the author can be seated in lanes.
+    #[n(3)]
+    Offer,
     /// The [`TimeOut`] to which a record commits.
     #[n(4)]
     TimeOut,
@@ -51,7 +60,7 @@ pub struct Note {
     /// Time of writing by the author's clock.
     #[n(6)]
     pub at: Millis,
-    /// Reserved; absent in this version.
+    /// HPKE public key for one answer; only with [`Purpose::Report`] and [`Purpose::Flag`].
     #[n(7)]
     pub reply_key: Option<minicbor::bytes::ByteVec>,
     /// Content as the purpose defines it.
@@ -134,6 +143,15 @@ impl Note {
         note
     }
 
+    /// Adds a key for the answer, and signs again.
+    #[must_use]
+    pub fn with_reply_key(mut self, key: &SigningKey, reply_key: Vec<u8>) -> Self {
+        self.reply_key = Some(reply_key.into());
+        self.signature = Signature([0; 64]);
+        self.signature = handshake::sign(key, &self.transcript());
+        self
+    }
+
     fn transcript(&self) -> [u8; 32] {
         let unsigned = Self { signature: Signature([0; 64]), ..self.clone() };
         hash::labelled("hearth sealed note v2", &[&codec::encode(&unsigned)])
@@ -158,13 +176,13 @@ impl Note {
     }
 
     /// Opens a note for a member, whose private key with the number in the note `private` returns, and checks room,
-    /// reader, purpose and signature. The caller must judge whether its author may write such a note.
+    /// reader, purpose, reply key and signature. The caller must judge whether its author may write such a note.
     pub(crate) fn open(
         crypto: &super::provider::Crypto,
         suite: Suite,
         room: &RoomId,
         me: &MemberKey,
-        purpose: Purpose,
+        purposes: &[Purpose],
         private: impl FnOnce(u32) -> Option<Zeroizing<Vec<u8>>>,
         sealed: &[u8],
     ) -> Option<Self> {
@@ -178,10 +196,16 @@ impl Note {
             && note.id == id
             && note.room == *room
             && note.to == *me
-            && note.purpose == purpose
-            && note.reply_key.is_none()
+            && purposes.contains(&note.purpose)
+            && note.may_carry_reply_key()
             && handshake::verify(&note.from, &note.transcript(), &note.signature);
         good.then_some(note)
+    }
+}
+
+impl Note {
+    fn may_carry_reply_key(&self) -> bool {
+        self.reply_key.is_none() || matches!(self.purpose, Purpose::Report | Purpose::Flag)
     }
 }
 
@@ -203,7 +227,7 @@ mod tests {
         let key = SigningKey::from_bytes(&[9; 32]);
         let content = words.as_bytes().to_vec();
         let note =
-            Note::sign(&key, MessageId([4; 16]), ROOM, me, Purpose::Decline, Millis(1), content);
+            Note::sign(&key, MessageId([4; 16]), ROOM, me, Purpose::Answer, Millis(1), content);
         let to = Recipient { member: me, number: 3, key: &public };
         let sealed = note.seal(&crypto, suite, &to).unwrap();
         (crypto, me, sealed, private)
@@ -216,17 +240,17 @@ mod tests {
             assert_eq!(sealed.len(), bytes);
             let open = |room: &RoomId, me: &MemberKey, purpose, bytes: &[u8]| {
                 let key = |number| (number == 3).then(|| private.clone());
-                Note::open(&crypto, suite, room, me, purpose, key, bytes)
+                Note::open(&crypto, suite, room, me, &[purpose], key, bytes)
             };
-            let note = open(&ROOM, &me, Purpose::Decline, &sealed).unwrap();
+            let note = open(&ROOM, &me, Purpose::Answer, &sealed).unwrap();
             assert_eq!(note.content, b"Not this week.");
-            assert!(open(&RoomId([6; 16]), &me, Purpose::Decline, &sealed).is_none());
-            assert!(open(&ROOM, &MemberKey([1; 32]), Purpose::Decline, &sealed).is_none());
+            assert!(open(&RoomId([6; 16]), &me, Purpose::Answer, &sealed).is_none());
+            assert!(open(&ROOM, &MemberKey([1; 32]), Purpose::Answer, &sealed).is_none());
             assert!(open(&ROOM, &me, Purpose::TimeOut, &sealed).is_none());
             for at in [0, 16, 19, 20, 60, sealed.len() - 1] {
                 let mut damaged = sealed.clone();
                 damaged[at] ^= 1;
-                assert!(open(&ROOM, &me, Purpose::Decline, &damaged).is_none(), "byte {at}");
+                assert!(open(&ROOM, &me, Purpose::Answer, &damaged).is_none(), "byte {at}");
             }
         }
     }
@@ -237,7 +261,7 @@ mod tests {
         let (crypto, me, sealed, private) = sealed(suite, "Not this week.");
         let open = |bytes: &[u8]| {
             let key = |_| Some(private.clone());
-            Note::open(&crypto, suite, &ROOM, &me, Purpose::Decline, key, bytes)
+            Note::open(&crypto, suite, &ROOM, &me, &[Purpose::Answer], key, bytes)
         };
         let note = open(&sealed).unwrap();
         let (_, public) = hpke::key_pair(&crypto, suite, &[7; 32]).unwrap();
@@ -250,6 +274,10 @@ mod tests {
         ] {
             assert!(open(&altered.seal(&crypto, suite, &to).unwrap()).is_none(), "{altered:?}");
         }
+        // A key for an answer goes with what is answered.
+        let author = SigningKey::from_bytes(&[9; 32]);
+        let keyed = note.clone().with_reply_key(&author, public.clone());
+        assert!(open(&keyed.seal(&crypto, suite, &to).unwrap()).is_none());
         // The authenticated data of docs/protocol.md: room, id, reader.
         let aad = [&ROOM.0[..], &[4; 16], &me.0].concat();
         assert!(hpke::open(&crypto, suite, &private, INFO, &aad, &sealed[20..]).is_some());

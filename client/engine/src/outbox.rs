@@ -269,6 +269,16 @@ impl Room<'_> {
         Ok(texts.filter_map(|(_, o)| Some((o.id, o.written_at, text_of(&o)?.clone()))).collect())
     }
 
+    /// Returns the calls for help that wait, oldest first: id and time of writing.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn waiting_calls(&self) -> Result<Vec<(MessageId, Millis)>> {
+        let calls = self.outgoing()?.into_iter().map(|(_, outgoing)| outgoing);
+        let calls = calls.filter(|outgoing| matches!(body_of(outgoing), Some(Body::Flag(_))));
+        Ok(calls.map(|outgoing| (outgoing.id, outgoing.written_at)).collect())
+    }
+
     /// Whether a waiting text was encrypted and may have reached the relay, which has not refused it.
     ///
     /// # Errors

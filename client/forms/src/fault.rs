@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hearth_text::escape::{one_line, truncate};
 
-use crate::{FILE_BYTES_MAX, ID_CHARS_MAX, time};
+use crate::{FILE_BYTES_MAX, ID_CHARS_MAX, help::HelpReason, time};
 
 /// Columns of a value or key that an error repeats.
 const QUOTE_COLUMNS: usize = 60;
@@ -123,6 +123,9 @@ pub enum Reason {
     MarkRings,
     #[error("`to_facilitators` holds {value}; only {{name}} is filled in")]
     Placeholder { value: String },
+
+    #[error(transparent)]
+    Help(#[from] HelpReason),
 }
 
 /// Makes a text of the file fit for an error: inert, on one line, short.

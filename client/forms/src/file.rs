@@ -51,6 +51,22 @@ pub(crate) static MARK: Kind = Kind {
     parent: Some((&QUESTIONNAIRE, "mark")),
 };
 
+pub(crate) static HELP: Kind = Kind {
+    name: "a help block",
+    keys: &["country", "minutes_unseen", "answers_read_within", "present", "complaint", "contact"],
+    parent: None,
+};
+pub(crate) static CONTACT: Kind = Kind {
+    name: "a contact",
+    keys: &[
+        "kind", "name", "number", "text_to", "keyword", "url", "address", "hours", "language",
+        "cost", "pair", "checked", "source",
+    ],
+    parent: Some((&HELP, "contact")),
+};
+pub(crate) static CHECKED: Kind =
+    Kind { name: "`checked`", keys: &["on", "by", "how"], parent: None };
+
 const NO_VALUE: &str = "a key needs = and a value";
 
 /// Keys by which other formats let one part refer to another.
@@ -291,6 +307,21 @@ impl<'f> Value<'f> {
             let (from, to) = (*range.start(), *range.end());
             self.fault(Reason::Number { key: self.key, value, from, to })
         })
+    }
+
+    /// Returns a day, as TOML has it or in quotes, as days since 1970.
+    pub(crate) fn day(&self) -> Result<time::Day, Fault> {
+        let wanted = "a day such as 2026-11-28";
+        let date = match self.value.get_ref() {
+            DeValue::Datetime(when) => when.date.filter(|_| when.time.is_none()),
+            DeValue::String(text) => {
+                let when = text.trim().parse::<toml::value::Datetime>().ok();
+                when.filter(|when| when.time.is_none()).and_then(|when| when.date)
+            }
+            _ => None,
+        };
+        let date = date.ok_or_else(|| self.wrong(wanted))?;
+        Ok(time::Day::of(date.year, date.month, date.day))
     }
 
     pub(crate) fn flag(&self) -> Result<bool, Fault> {

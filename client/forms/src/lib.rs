@@ -1,7 +1,7 @@
 //! Files of exercises and questionnaires: bytes in, a value or a located fault out.
 //!
 //! An [`Exercise`] is steps that a facilitator leads a room through. A [`Questionnaire`] is questions that a member answers for
-//! the facilitators. Both are TOML, written by facilitators, so each [`Fault`] names the line and says in plain words what is
+//! the facilitators. [`Help`] is the crisis contacts in an agreement. All are TOML, written by facilitators, so each [`Fault`] names the line and says in plain words what is
 //! wrong there. `docs/exercises.md` describes the files; [`catalogue`] holds those that come with the program.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
@@ -10,6 +10,7 @@ mod catalogue;
 mod exercise;
 mod fault;
 mod file;
+mod help;
 mod questionnaire;
 mod time;
 mod words;
@@ -17,9 +18,15 @@ mod words;
 pub use catalogue::{Catalogue, catalogue, source};
 pub use exercise::{Act, Exercise, Step, To, Who};
 pub use fault::{Fault, Reason};
+pub use help::{
+    BLOCKS_MAX, CONTACTS_MAX, Checked, Contact, ContactKind, HELP_COLUMNS, HELP_LINES_MAX,
+    HELP_STALE_DAYS, HELP_UNTRUSTED_DAYS, Help, HelpReason, How, MINUTES_UNSEEN, Means, blocks_in,
+    plain_of, starter,
+};
 pub use questionnaire::{
     AnswerError, Answers, Band, Choice, Course, Mark, Questionnaire, Score, Sum, ToMember,
 };
+pub use time::Day;
 
 /// Bytes of one file.
 pub const FILE_BYTES_MAX: usize = 64 * 1024;
@@ -41,6 +48,12 @@ pub const ITEMS_MAX: usize = 50;
 pub const BANDS_MAX: usize = 20;
 /// Highest score of a choice.
 pub const SCORE_MAX: u32 = 1000;
+/// The keys of a help block, its contacts and their checks, in the order of the documentation.
+pub const HELP_KEYS: [(&str, &[&str]); 3] = [
+    (file::HELP.name, file::HELP.keys),
+    (file::CONTACT.name, file::CONTACT.keys),
+    (file::CHECKED.name, file::CHECKED.keys),
+];
 /// The keys of every kind of table, in the order in which the documentation lists them.
 pub const KEYS: [(&str, &[&str]); 5] = [
     (file::EXERCISE.name, file::EXERCISE.keys),

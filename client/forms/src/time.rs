@@ -52,9 +52,70 @@ pub(crate) fn words(time: Duration) -> String {
     format!("{}{name}", seconds / unit)
 }
 
+/// A day of the calendar, as days since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(pub u32);
+
+impl Day {
+    /// Returns the day of a time in milliseconds since 1970.
+    pub fn of_millis(millis: u64) -> Self {
+        Self(u32::try_from(millis / (1000 * DAY)).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the day of a date; a day before 1970 counts as the first one.
+    pub(crate) fn of(year: u16, month: u8, day: u8) -> Self {
+        // Years begin in March, so that a leap day ends one.
+        let (year, month) = (i64::from(year) - i64::from(month < 3), (i64::from(month) + 9) % 12);
+        let of_year = (153 * month + 2) / 5 + i64::from(day) - 1;
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + of_year;
+        Self(u32::try_from(days - EPOCH).unwrap_or(0))
+    }
+
+    /// Returns the days from this one to another; 0 if that is earlier.
+    pub const fn until(self, other: Self) -> u32 {
+        other.0.saturating_sub(self.0)
+    }
+}
+
+impl std::fmt::Display for Day {
+    /// Writes the date, as in `2026-11-28`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let days = i64::from(self.0) + EPOCH;
+        let era = days / 146_097;
+        let of_era = days % 146_097;
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = 400 * era + year_of_era + i64::from(month < 3);
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// Days from 1 March of the year 0 to 1970.
+const EPOCH: i64 = 719_468;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (year, month, day, number, text) in [
+            (1970, 1, 1, 0, "1970-01-01"),
+            (1970, 3, 1, 59, "1970-03-01"),
+            (2000, 2, 29, 11_016, "2000-02-29"),
+            (2026, 11, 28, 20_785, "2026-11-28"),
+            (2100, 3, 1, 47_541, "2100-03-01"),
+            (1969, 12, 31, 0, "1970-01-01"),
+        ] {
+            let given = Day::of(year, month, day);
+            assert_eq!((given, given.to_string().as_str()), (Day(number), text));
+        }
+        assert_eq!(Day::of_millis(20_785 * 86_400_000 + 5), Day(20_785));
+        assert_eq!((Day(3).until(Day(10)), Day(10).until(Day(3))), (7, 0));
+    }
 
     #[test]
     fn lengths_of_time_parse() {

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use hearth_forms::{Exercise, FILE_BYTES_MAX, Questionnaire, catalogue, source};
+use hearth_forms::{
+    Day, Exercise, FILE_BYTES_MAX, HELP_COLUMNS, HELP_LINES_MAX, Help, Questionnaire, catalogue,
+    plain_of, source,
+};
 
 /// Xorshift, so that a failure repeats.
 struct Random(u64);
@@ -138,6 +141,50 @@ fn changed_files_never_panic() {
         if read(&bytes) > 0 { taken += 1 } else { refused += 1 }
     }
     assert!(taken > 300 && refused > 3000, "{taken} taken, {refused} refused");
+}
+
+/// A help block that is taken fits the screen, and its plain copy shows the same.
+#[test]
+fn changed_help_blocks_never_panic() {
+    let block = "country = 'GB'\npresent = ['a']\n[[contact]]\nkind = 'emergency'\nname = 'b'\nnumber = '000'\n\
+                 hours = 'always'\nchecked = { on = 2026-11-28, by = 'c', how = 'official page' }\n[[contact]]\n\
+                 kind = 'text'\nname = 'd'\ntext_to = '00 1'\nkeyword = 'E'\nhours = 'f'\ncost = 'g'\nlanguage = ['en']\n\
+                 checked = { on = '2026-11-28', by = 'c', how = 'dialled' }\n";
+    let seed = format!("One.\n```help\n{block}```\nTwo.\n").into_bytes();
+    let mut random = Random(7);
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..6000 {
+        let mut bytes = seed.clone();
+        for _ in 0..=random.below(2) {
+            let at = random.below(bytes.len() + 1);
+            let end = (at + random.below(8)).min(bytes.len());
+            match random.below(3) {
+                0 => drop(bytes.drain(at..end)),
+                1 => drop(bytes.splice(at..end, PIECES[random.below(PIECES.len())].bytes())),
+                _ => bytes.insert(at, u8::try_from(random.below(256)).unwrap()),
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        match Help::read(&text) {
+            Ok(read) => {
+                for help in &read {
+                    let shown = help.contact_lines(HELP_COLUMNS);
+                    assert!(shown.len() <= HELP_LINES_MAX, "{text}");
+                    let plain = Help::parse(&plain_of(help)).unwrap();
+                    assert_eq!(plain.contact_lines(HELP_COLUMNS), shown, "{text}");
+                    assert!(help.checked_over(0, Day(u32::MAX)).is_some());
+                }
+                taken += 1;
+            }
+            Err(fault) => {
+                let said = fault.to_string();
+                assert!((1..=lines(text.as_bytes())).contains(&fault.line), "{said}: {text}");
+                assert!(!said.contains('\n') && said.chars().count() < 400, "{said}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(taken > 300 && refused > 2000, "{taken} taken, {refused} refused");
 }
 
 /// The worst that fits into a file, on a thread with a small stack.

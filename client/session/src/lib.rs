@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod client;
 pub mod connection;
+pub mod contacts;
 pub mod live;
 pub mod network;
 pub mod session;

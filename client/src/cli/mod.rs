@@ -303,7 +303,16 @@ pub enum AgreementCommand {
         room: String,
     },
     /// Print a template to start from.
-    Template,
+    Template {
+        /// Begin with the crisis contacts known for a country: two letters, such as GB. Nobody has checked them.
+        #[arg(long, value_name = "COUNTRY")]
+        country: Option<String>,
+    },
+    /// Say what is missing in an agreement's text, and show its crisis contacts as members will see them.
+    Check {
+        /// The text.
+        file: PathBuf,
+    },
 }
 
 /// `hearth profile ...`
@@ -352,7 +361,7 @@ impl AgreementCommand {
             | Self::Enact { room }
             | Self::Withdraw { room } => Some(room),
             Self::Show { target } => target.as_deref(),
-            Self::Template => None,
+            Self::Template { .. } | Self::Check { .. } => None,
         }
     }
 }

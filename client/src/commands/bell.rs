@@ -28,12 +28,14 @@ pub(super) enum Call {
     Turn,
     /// Something does not verify.
     Alarm,
+    /// A member asks for help, and nobody has seen it.
+    Help,
 }
 
 impl Call {
-    /// Whether it rings in quiet hours, and reaches a reader who is away. A call for help belongs here.
+    /// Whether it rings in quiet hours, and reaches a reader who is away.
     pub(super) const fn is_urgent(self) -> bool {
-        matches!(self, Self::Alarm)
+        matches!(self, Self::Alarm | Self::Help)
     }
 }
 
@@ -85,7 +87,9 @@ impl Bell {
     /// as for a screen reader, reads each line aloud, and has no bell unless its reader wants one.
     pub(super) fn rings(&mut self, call: Call, mine: &Mine, edits: bool) -> bool {
         let quiet = mine.quiet.is_some_and(|quiet| quiet.holds(when::minute_of_day()));
-        self.rings_at(call, mine.bell.unwrap_or(edits), quiet, Instant::now())
+        // A call for help rings wherever its reader has not turned the bell off.
+        let on = mine.bell.unwrap_or(edits || call == Call::Help);
+        self.rings_at(call, on, quiet, Instant::now())
     }
 
     fn rings_at(&mut self, call: Call, on: bool, quiet: bool, now: Instant) -> bool {
@@ -111,12 +115,22 @@ mod tests {
     }
 
     #[test]
+    fn plain_terminal_rings_for_help_alone() {
+        let mine = Mine::default();
+        assert!(Bell::default().rings(Call::Help, &mine, false));
+        assert!(!Bell::default().rings(Call::Alarm, &mine, false));
+        let off = Mine { bell: Some(false), ..mine };
+        assert!(!Bell::default().rings(Call::Help, &off, false));
+    }
+
+    #[test]
     fn quiet_hours_let_alarms_through() {
         let now = Instant::now();
         for call in [Call::Named, Call::Answered, Call::Turn] {
             assert!(!Bell::default().rings_at(call, true, true, now), "{call:?}");
         }
         assert!(Bell::default().rings_at(Call::Alarm, true, true, now));
+        assert!(Bell::default().rings_at(Call::Help, true, true, now));
         assert!(!Bell::default().rings_at(Call::Alarm, false, false, now));
     }
 }

@@ -463,7 +463,7 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
         AgreementCommand::Enact { room } => of_room(context, &room, OfAgreement::Enact).await,
         AgreementCommand::Withdraw { room } => of_room(context, &room, OfAgreement::Withdraw).await,
         // Handled before a profile is needed.
-        AgreementCommand::Template => Ok(()),
+        AgreementCommand::Template { .. } | AgreementCommand::Check { .. } => Ok(()),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, mut command: InRoom) -> Result<()> {
     let done = if command.follows() {
         let until = follow::until_stopped();
         let serving = socket::serve(context, &client);
-        let followed = follow::run(&client, command.room(), &context.out, until);
+        let followed = follow::run(&client, command.room(), &context.out, command.on_flag(), until);
         socket::beside(serving, followed).await
     } else {
         perform(&client, &command, &context.out, ask_here).await

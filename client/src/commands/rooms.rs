@@ -11,7 +11,7 @@ use hearth_session::{client::Client, live, network::Network};
 use hearth_text::{escape, name};
 use serde_json::json;
 
-use super::{Context, Open, Result, interactive, read_text, socket, template};
+use super::{Context, Open, Result, contacts, interactive, read_text, socket, template};
 use crate::{
     cli::{RoomCommand, SuiteArg},
     failure::{Failure, exit},
@@ -191,6 +191,7 @@ pub(super) fn agreement_text(path: &std::path::Path) -> Result<String> {
             ),
         ));
     }
+    contacts::read(&text, path)?;
     Ok(text)
 }
 

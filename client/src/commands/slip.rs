@@ -25,6 +25,11 @@ const SHOWN_COLUMNS: usize = 50;
 /// Words that somebody types who looks for the way out, or for help.
 const ASKING: [&str; 6] = ["help", "quit", "exit", "q", "?", "logout"];
 
+/// Whether a line is the bare word for help, which may be meant for a person.
+pub(super) fn asks_for_help(line: &str) -> bool {
+    line.trim().trim_end_matches(['.', '!', '?']).eq_ignore_ascii_case("help")
+}
+
 /// What stands for a slash on some keyboards.
 const SLASHES: [char; 6] = ['\\', '\u{ff0f}', '\u{ff3c}', '\u{2044}', '\u{2215}', '\u{29f8}'];
 /// What begins a command in other programs.

@@ -225,7 +225,7 @@ async fn answer(stream: UnixStream, client: &Client) -> io::Result<()> {
             match &asked.wanted {
                 Wanted::Room(command) if command.follows() => {
                     let until = follow::Until { stop: std::future::pending(), end: gone(&reader) };
-                    follow::run(client, command.room(), &out, until).await
+                    follow::run(client, command.room(), &out, command.on_flag(), until).await
                 }
                 Wanted::Room(command) => perform(client, command, &out, ask).await,
                 Wanted::Agreement { room, command } => {

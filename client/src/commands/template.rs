@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use hearth_text::escape::{is_invisible, one_line, truncate};
 
-/// The template.
+/// The template, with an empty block where the crisis contacts stand.
 pub(super) const TEMPLATE: &str = include_str!("../agreement.md");
 
 /// Longest run of words that is looked at as one bracket.
@@ -79,7 +79,10 @@ const APART_BYTES_MAX: usize = 300;
 /// Says line by line what of the template is still to be filled in, each with its number; nothing if the text is somebody's own.
 ///
 /// A bracket that is not the template's is the facilitator's.
+///
+/// The help blocks are left out: their brackets are TOML's, and their reader names what is missing there.
 pub(super) fn unfilled(text: &str) -> Vec<String> {
+    let text = &without_help(text);
     let wanted = own_brackets();
     let folded = Folded::of(text);
     let mut found = bracketed(text, &folded, &wanted);
@@ -95,6 +98,18 @@ pub(super) fn unfilled(text: &str) -> Vec<String> {
     found.sort();
     found.dedup();
     found.into_iter().map(|(line, words)| format!("line {line}: {words}")).collect()
+}
+
+/// Returns an agreement with empty lines in place of its help blocks, so that the numbers of its lines stay.
+fn without_help(text: &str) -> String {
+    let (mut prose, mut from) = (String::new(), 0);
+    for block in hearth_forms::blocks_in(text) {
+        prose.push_str(text.get(from..block.begins).unwrap_or_default());
+        prose.extend(block.text.chars().filter(|c| *c == '\n'));
+        from = block.begins + block.text.len();
+    }
+    prose.push_str(text.get(from..).unwrap_or_default());
+    prose
 }
 
 /// Finds the template's own words.

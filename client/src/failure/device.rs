@@ -82,6 +82,18 @@ impl From<client::AskError> for Failure {
             Ask::IsYou => {
                 Self::new(exit::REFUSED, "is_you", message, "You leave with `hearth leave ROOM`.")
             }
+            Ask::NobodyElse => Self::new(
+                exit::REFUSED,
+                "nobody_else",
+                message,
+                "Nobody was told. The numbers still answer: `hearth help-now`.",
+            ),
+            Ask::NoSuchCall(wanted) => Self::new(
+                exit::USAGE,
+                "no_such_call",
+                format!("no open call for help begins with \"{}\"", one_line(&wanted)),
+                "`hearth flags ROOM` lists those that are open.",
+            ),
             Ask::NoTimeOut(name) => Self::new(
                 exit::REFUSED,
                 "nothing_to_change",

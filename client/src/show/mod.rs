@@ -7,6 +7,7 @@ mod acts;
 pub mod chart;
 mod findings;
 mod floor;
+pub mod help;
 mod lane;
 mod output;
 mod talk;

@@ -41,7 +41,12 @@ impl Circle {
 
     /// Opens a room on a relay with a given facilitator.
     pub fn open_as(relay: &Relay, fay: Person) -> Self {
-        let agreement = text_file(AGREEMENT);
+        Self::open_under(relay, fay, AGREEMENT)
+    }
+
+    /// Opens a room on a relay with a given facilitator and agreement.
+    pub fn open_under(relay: &Relay, fay: Person, agreement: &str) -> Self {
+        let agreement = text_file(agreement);
         let path = agreement.path().to_str().unwrap();
         let grant = relay.grant();
         let args = ["room", "create", "Tuesday evening", "--grant", &grant];

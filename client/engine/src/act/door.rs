@@ -168,7 +168,7 @@ impl Room<'_> {
         let key = self.signing_key();
         let content = codec::encode(&Body::Text(words));
         let note =
-            Note::sign(&key, id, self.id(), knock.member, note::Purpose::Decline, now, content);
+            Note::sign(&key, id, self.id(), knock.member, note::Purpose::Answer, now, content);
         let to = Recipient { member: knock.member, number: 0, key: &knock.reply_key };
         // An unusable key is the knocker's fault and no reason to admit them.
         let note = note.seal(self.crypto, self.state.suite(), &to).unwrap_or_default();

@@ -104,6 +104,7 @@ impl Room<'_> {
     ) -> Result<Submission> {
         self.change(|room| {
             room.check_idle()?;
+            room.rotate_note_key(now)?;
             let plan = CommitPlan { acknowledgement, ..CommitPlan::default() };
             room.commit_plan(&plan, Vec::new(), now)
         })

@@ -4,7 +4,7 @@
 //! record: commits outlive words, and a member who was away reads them later. Digests of the records are in the log of moderation. A
 //! bench is stored where it differs from the one before.
 
-use hearth_protocol::{Digest, MemberKey, RoomId};
+use hearth_protocol::{Digest, MemberKey, Millis, RoomId};
 use minicbor::{Decode, Encode};
 
 use super::{
@@ -155,6 +155,13 @@ impl<'s> Roll<'s> {
     pub(crate) fn whereabouts(&self, number: u64, member: &MemberKey) -> Result<Whereabouts> {
         let last = self.stays(member)?.and_then(|stays| stays.last_by(number));
         Ok(whereabouts(last))
+    }
+
+    /// Returns when somebody who is no longer in the room went out of it, by the record that says so.
+    pub(crate) fn out_since(&self, member: &MemberKey) -> Result<Option<Millis>> {
+        let last = self.stays(member)?.and_then(|stays| stays.last_by(u64::MAX));
+        let Some((number, Place::Lapsed | Place::Gone)) = last else { return Ok(None) };
+        Ok(self.record(number)?.map(|record| record.at))
     }
 
     /// Returns the name and the salt of somebody who is or was in the room.

@@ -1,7 +1,7 @@
 //! A profile: the folder of one person on one machine, locked against other processes and sealed with one data key.
 //!
 //! The folder holds `lock` (held while the profile is open), `profile` (the wrapped data key), `hearth.db` (the sealed store),
-//! `hearth.mark` (which reveals lost changes) and `key` (32 random bytes), unless a passphrase or another key file was chosen.
+//! `hearth.mark` (which reveals lost changes), `contacts` and `country` (crisis contacts in plain text) and `key` (32 random bytes), unless a passphrase or another key file was chosen.
 
 mod error;
 mod header;
@@ -29,6 +29,10 @@ use crate::{
 /// Minimum characters of a new passphrase. An earlier, shorter one still opens its profile.
 pub const PASSPHRASE_CHARS_MIN: usize = 8;
 
+/// The crisis contacts of the profile's rooms, in plain text.
+pub const CONTACTS: &str = "contacts";
+/// The country whose crisis contacts are shown first.
+pub const COUNTRY: &str = "country";
 const LOCK: &str = "lock";
 const PROFILE: &str = "profile";
 /// The header of an unfinished profile. It is renamed when everything else is on disk.
@@ -203,7 +207,7 @@ impl Profile {
             remove_if_there(&file)?;
         }
         sync_folder(&home)?;
-        for name in [DATABASE].into_iter().chain(DATABASE_LOGS) {
+        for name in [DATABASE, CONTACTS, COUNTRY].into_iter().chain(DATABASE_LOGS) {
             remove_if_there(&home.join(name))?;
         }
         // The lock file stays: deleting it while held would let two other processes hold the lock at the same time.

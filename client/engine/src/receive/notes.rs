@@ -4,7 +4,6 @@ use hearth_protocol::{Digest, MemberKey, Millis, codec};
 
 use super::Result;
 use crate::{
-    mls::hpke,
     note::{Note, Purpose, TimeOut},
     room::{Room, read, write},
     state::RowContent,
@@ -20,14 +19,9 @@ impl Room<'_> {
     ) -> Result<()> {
         let suite = self.state.suite();
         for sealed in notes {
-            let own = &self.state.companion;
-            let key = |number| {
-                let pair = (number == own.number)
-                    .then(|| hpke::key_pair(self.crypto, suite, own.seed.expose()));
-                Some(pair??.0)
-            };
+            let key = |number| self.note_private(number).ok().flatten();
             let (room, me) = (self.id(), self.me());
-            let note = Note::open(self.crypto, suite, &room, &me, Purpose::TimeOut, key, sealed);
+            let note = Note::open(self.crypto, suite, &room, &me, &[Purpose::TimeOut], key, sealed);
             let Some(note) = note.filter(|note| note.from == sender) else { continue };
             if let Ok(time_out) = codec::decode::<TimeOut>(&note.content) {
                 self.save_time_out(&time_out)?;

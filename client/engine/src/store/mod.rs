@@ -8,7 +8,11 @@ mod mark;
 mod schema;
 mod seal;
 
-use std::{cell::Cell, fmt, io, path::Path};
+use std::{
+    cell::Cell,
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, params};
 
@@ -108,6 +112,7 @@ pub struct Store {
     db: Connection,
     keys: RowKeys,
     mark: Mark,
+    folder: PathBuf,
     /// Number of changes committed to the database.
     changes: Cell<u64>,
     /// Whether the open transaction has changed anything.
@@ -138,9 +143,15 @@ impl Store {
             db,
             keys: RowKeys::derive(data_key),
             mark: Mark::open(path)?,
+            folder: path.parent().unwrap_or(path).to_owned(),
             changes: Cell::new(0),
             dirty: Cell::new(false),
         })
+    }
+
+    /// Returns the folder of the profile.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn check(&self) -> Result<()> {

@@ -25,6 +25,7 @@ mod order;
 mod polls;
 mod quotes;
 mod rules;
+mod sealed_notes;
 mod shares;
 mod stream;
 mod talk;

@@ -54,7 +54,12 @@ impl World {
 
     /// The same with lanes, and with right clocks.
     pub(super) fn with_lanes() -> Self {
-        Self::joining(found_with("Fay", Suite::X25519, true), [0; 4])
+        Self::with_lanes_of(Suite::X25519)
+    }
+
+    /// The same in another suite.
+    pub(super) fn with_lanes_of(suite: Suite) -> Self {
+        Self::joining(found_with("Fay", suite, true), [0; 4])
     }
 
     /// The same in another suite.

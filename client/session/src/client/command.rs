@@ -9,6 +9,7 @@ use hearth_engine::{
     agreement::{Agreement, Change},
     confirmed::Unconfirmed,
     floor::Ask,
+    help::Line,
     mine::Setting,
     policy::{Act, Category, Leaf, Record},
     private::Report,
@@ -26,6 +27,7 @@ use hearth_protocol::{
 
 use super::{
     exercise::{Guide, Progress},
+    help::HelpCommand,
     lanes::LaneCommand,
 };
 use crate::live::{LiveError, Recovery};
@@ -132,6 +134,8 @@ pub enum Command {
     },
     /// Guide the room through an exercise.
     Exercise(Guide),
+    /// About a call for help.
+    Help(HelpCommand),
     /// Retract one message.
     Retract {
         /// Its place in this profile's history.
@@ -290,6 +294,15 @@ pub enum Outcome {
         id: MessageId,
         /// Why it waits.
         why: Option<Arc<LiveError>>,
+    },
+    /// The call for help is kept, and went out where it could.
+    Called {
+        /// How far it is.
+        line: Line,
+        /// Names of those who were told.
+        told: Vec<String>,
+        /// Names of those whom it did not reach.
+        unreached: Vec<String>,
     },
     /// The act is in the log.
     Acted {
@@ -537,6 +550,12 @@ pub enum AskError {
     /// Who moderates cannot be timed out.
     #[error("facilitators and co-facilitators cannot be timed out")]
     ModeratorTimeOut,
+    /// Nobody else moderates the room.
+    #[error("nobody else moderates this room")]
+    NobodyElse,
+    /// No such call for help is open.
+    #[error("no open call for help begins with {0}")]
+    NoSuchCall(String),
     /// A member leaves, and does not remove themselves.
     #[error("you cannot remove yourself")]
     IsYou,

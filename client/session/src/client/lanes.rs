@@ -239,9 +239,9 @@ fn harmless(private: Private) -> Result<Private, AskError> {
         Private::Anon(words) => Private::Anon(inert(words)?),
         Private::Mood(mood) => Private::Mood(Mood { words: beside(mood.words)?, ..mood }),
         Private::Report(report) => {
-            Private::Report(Report { words: inert(report.words)?, ..report })
+            Private::Report(Report { words: beside(report.words)?, ..report })
         }
-        Private::Flag(words) => Private::Flag(inert(words)?),
+        Private::Flag(words) => Private::Flag(beside(words)?),
         Private::Seen(seen) => Private::Seen(Seen { words: beside(seen.words)?, ..seen }),
         other @ (Private::Recall(_) | Private::Answers { .. } | Private::Inquiry(_)) => other,
     })

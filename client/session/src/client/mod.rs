@@ -8,6 +8,7 @@ mod act;
 mod command;
 mod event;
 mod exercise;
+mod help;
 mod hub;
 mod lanes;
 mod task;
@@ -23,6 +24,7 @@ pub use self::{
     command::{AskError, Command, Consent, Knocker, Outcome, Question, Turn},
     event::{Event, Events, Heard, Told},
     exercise::{Guide, Progress},
+    help::{HelpCommand, HelpView},
     hub::{PAGE_MAX, Page, Summary},
     lanes::{LaneCommand, LaneView, UNREAD_MAX},
     view::{Link, RoomView, Waiting},

@@ -1,5 +1,7 @@
 //! One room of a client: its session, the commands that it is asked, and the view that it shows.
 
+mod help;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use hearth_engine::{
@@ -21,11 +23,13 @@ use super::{
     act::{self, Listed, inert},
     command::{AskError, Command, Consent, Outcome, Question},
     event::Event,
+    help::Watch,
     hub::Teller,
     lanes::{self, LaneCommand, LaneView},
     view::{Link, RoomView},
 };
 use crate::{
+    contacts,
     live::{Live, LiveError},
     network::Network,
     session::{self, Ready, Session},
@@ -97,6 +101,8 @@ pub(super) struct RoomTask<'s> {
     view: watch::Sender<Arc<RoomView>>,
     /// Changes of lanes that the view shows; `None` if it has to be looked again.
     lanes_seen: Option<u64>,
+    /// Calls for help.
+    help: Watch,
 }
 
 impl<'s> RoomTask<'s> {
@@ -107,9 +113,13 @@ impl<'s> RoomTask<'s> {
         teller: Teller,
     ) -> Result<(Self, watch::Receiver<Arc<RoomView>>), EngineError> {
         let (store, crypto, name) = room.parts();
+        // A disk without space keeps nobody out of the room; the next opening tries again.
+        let _ = contacts::keep(&mut room);
         let lanes = LaneView::all(&room, None)?;
-        let view = RoomView::of(&mut room, Link::Connecting, 0, None, lanes)?;
-        let over_at = over_at(&view, room.now());
+        let mut view = RoomView::of(&mut room, Link::Connecting, 0, None, lanes)?;
+        let mut help = Watch::new();
+        view.help = Arc::new(help.look(&mut room, &view)?);
+        let over_at = earliest(over_at(&view, room.now()), help.changes_at());
         let (view, seen) = watch::channel(Arc::new(view));
         let place = Place::Live(Box::new(session_of(&network, room, &teller)));
         let (listed, pending) = Default::default();
@@ -130,6 +140,7 @@ impl<'s> RoomTask<'s> {
             teller,
             view,
             lanes_seen: None,
+            help,
         };
         Ok((task, seen))
     }
@@ -271,9 +282,15 @@ impl<'s> RoomTask<'s> {
         }
         let (link, relay_ahead, spent) = (self.link.clone(), self.relay_ahead, self.spent);
         let lanes = self.lanes();
-        let read = self.room().and_then(|room| {
-            let view = RoomView::of(room, link, relay_ahead, spent, lanes?)?;
-            let over_at = over_at(&view, room.now());
+        let room = match &mut self.place {
+            Place::Live(session) => session.room(),
+            Place::Ended(room) => Ok(&mut **room),
+        };
+        let help = &mut self.help;
+        let read = room.and_then(|room| {
+            let mut view = RoomView::of(room, link, relay_ahead, spent, lanes?)?;
+            view.help = Arc::new(help.look(room, &view)?);
+            let over_at = earliest(over_at(&view, room.now()), help.changes_at());
             Ok((Arc::new(view), over_at))
         });
         let view = match read {
@@ -300,6 +317,12 @@ impl<'s> RoomTask<'s> {
             if before.lanes.iter().all(|was| was.id != lane.id || was.last != lane.last) {
                 self.teller.tell(Event::LaneRows(lane.id));
             }
+        }
+        let agreement = |view: &RoomView| view.policy.as_ref().map(|policy| policy.agreement.id);
+        if agreement(&before) != agreement(&view)
+            && let Ok(room) = self.room()
+        {
+            let _ = contacts::keep(room);
         }
         if !before.looks_like(&view) {
             self.teller.tell(Event::View);
@@ -408,6 +431,7 @@ impl<'s> RoomTask<'s> {
                 Ok(what) => return self.in_lane(lane, what, reply).await,
                 Err(error) => return drop(reply.send(Err(error))),
             },
+            Command::Help(what) => return self.about_help(what, reply).await,
             _ => {}
         }
         let outcome = self.perform(command, consent).await;
@@ -656,6 +680,11 @@ fn over_at(view: &RoomView, own: Millis) -> Option<Instant> {
     Some(Instant::now() + left.clamp(LOOK_SOONEST, LOOK_AGAIN))
 }
 
+/// Returns the earlier of two times, of which either may be none.
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
+}
+
 /// Waits until a time; forever if there is none.
 async fn until(at: Option<Instant>) {
     match at {
@@ -765,7 +794,11 @@ const fn needs_attempt(command: &Command) -> bool {
     !act::is_local(command)
         && !matches!(
             command,
-            Command::Say(_) | Command::SendQueued { .. } | Command::Recover | Command::Lane { .. }
+            Command::Say(_)
+                | Command::SendQueued { .. }
+                | Command::Recover
+                | Command::Lane { .. }
+                | Command::Help(_)
         )
 }
 

@@ -18,7 +18,7 @@ use hearth_protocol::{
 };
 use tokio::time::Instant;
 
-use super::lanes::LaneView;
+use super::{help::HelpView, lanes::LaneView};
 use crate::{live::LiveError, session::Up};
 
 /// A room at one moment.
@@ -72,6 +72,8 @@ pub struct RoomView {
     pub outbox: Vec<Waiting>,
     /// The room's lanes that this profile keeps: the desk first.
     pub lanes: Arc<[LaneView]>,
+    /// Calls for help, and the crisis contacts.
+    pub help: Arc<HelpView>,
     /// What does not agree between the relay and the log.
     pub mismatches: Vec<Mismatch>,
     /// Those that were not displayed yet.
@@ -195,6 +197,7 @@ impl RoomView {
             && self.on_duty == other.on_duty
             && self.outbox == other.outbox
             && self.lanes == other.lanes
+            && self.help == other.help
             && self.mismatches == other.mismatches
             && self.untold == other.untold
             && self.coming == other.coming
@@ -255,6 +258,7 @@ impl RoomView {
             last,
             outbox,
             lanes,
+            help: Arc::default(),
             floor,
             floor_unknown,
             on_duty: inside(room.on_duty())?.unwrap_or_default(),

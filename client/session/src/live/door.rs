@@ -19,6 +19,7 @@ use super::{LiveError, Result};
 use crate::{
     backoff::Backoff,
     connection::{Connection, RequestError},
+    contacts,
     network::Network,
 };
 
@@ -70,6 +71,8 @@ pub async fn open_room<'s>(
             Ok(()) => {
                 connection.close().await;
                 room.opened()?;
+                // Without it the room is open all the same; the next opening of it tries again.
+                let _ = contacts::keep(&mut room);
                 return Ok(room);
             }
             Err(error) => error,
@@ -155,7 +158,10 @@ pub async fn knock<'s>(
     let before = before.map(|room| room.state().standing.clone());
     let (mut room, request) = Room::knock(store, crypto, link, preview, joining, crypto.now())?;
     match send_knock(&mut connection, &room, request).await {
-        Ok(()) => Ok((room, connection)),
+        Ok(()) => {
+            let _ = contacts::keep(&mut room);
+            Ok((room, connection))
+        }
         Err(error) => {
             // Only a refusal says that nobody has the knock; after a lost answer the key must stay.
             if let LiveError::Request(RequestError::Rejected { .. }) = &error {

@@ -36,6 +36,8 @@ impl<'s> Live<'s> {
         if self.room.state().standing != Standing::Member {
             return Ok(());
         }
+        // First, because a note may bring keys for a seat in a lane.
+        self.tend_notes().await?;
         self.tend_lanes().await
     }
 

@@ -8,6 +8,7 @@ mod door;
 mod due;
 mod error;
 mod lanes;
+mod notes;
 mod recovery;
 mod shares;
 mod submit;
@@ -36,7 +37,7 @@ pub use self::{
     error::LiveError,
 };
 
-use self::{act::TRIES_MAX, lanes::Lanes, submit::Outcome};
+use self::{act::TRIES_MAX, lanes::Lanes, notes::Notes, submit::Outcome};
 use crate::{
     connection::{Connection, RequestError},
     network::Network,
@@ -75,6 +76,7 @@ pub struct Live<'s> {
     /// What the relay said to the last post over this connection.
     last_post: Option<Result<(), Block>>,
     lanes: Lanes<'s>,
+    notes: Notes,
     /// When a share is due that this moderator's client shows, by the relay's clock.
     share_due: Option<Millis>,
 }
@@ -169,6 +171,7 @@ impl<'s> Live<'s> {
             looked_for_newcomers: false,
             last_post: None,
             lanes: Lanes::default(),
+            notes: Notes::default(),
             share_due: None,
         }
     }
@@ -421,6 +424,11 @@ impl<'s> Live<'s> {
             }
             ServerFrame::Notice { room, notice } if room == self.room.id() => match notice {
                 Notice::Knock => Ok(Incoming::Knock),
+                // Read with what is due.
+                Notice::Note => {
+                    self.notes.arrived();
+                    Ok(Incoming::Lane)
+                }
                 // The relay's word: a note or a record says whose act it is.
                 Notice::TimedOut(_) => {
                     self.compared = None;
@@ -458,9 +466,10 @@ impl<'s> Live<'s> {
         let effective = pending.map(|pending| pending.effective).filter(|at| *at > now);
         let left = effective.map(|at| Duration::from_millis(at.0.saturating_sub(now.0)));
         let seat = self.lanes_due().map(|at| at.saturating_duration_since(Instant::now()));
+        let note = self.notes_due().map(|at| at.saturating_duration_since(Instant::now()));
         let there = self.relay_now();
         let share = self.share_due.map(|at| Duration::from_millis(at.0.saturating_sub(there.0)));
-        match left.into_iter().chain(seat).chain(share).min() {
+        match left.into_iter().chain(seat).chain(share).chain(note).min() {
             None => self.next().await,
             Some(left) => timeout(left, self.next()).await.unwrap_or(Ok(Incoming::Other)),
         }

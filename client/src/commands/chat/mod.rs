@@ -41,16 +41,17 @@ use self::{filling::Filling, to::To};
 use super::{
     Context, Result, agreement,
     bell::{self, Bell, Call},
+    contacts,
     displayed::{gone_words, said},
     inside, outcome,
-    room::{door::Door, going::Going},
+    room::{door::Door, going::Going, help::HelpNow},
     shell::{Did, Shell, question_words},
     slip, socket,
 };
 use crate::{
     cli::{Entry, InRoom},
     failure::{Failure, exit, text_missing},
-    show::Output,
+    show::{Output, help::people},
     text::when,
     text::wrap,
 };
@@ -164,6 +165,8 @@ enum Asked {
     Acknowledge(Box<Agreement>),
     /// Whether words are for this room, though another was asked for.
     Still,
+    /// Whether to tell the facilitators: Enter alone does. Holds the words that were typed since.
+    Help(String),
     /// The facilitators' questions.
     Filling(Box<Filling>),
     /// Whether to show the next page; then to sign the version that is read, if there is one.
@@ -319,7 +322,7 @@ impl Chat {
         let (mut lock_at, mut told_begun) = (Instant::now() + idle, false);
         let keys = reader.keys();
         loop {
-            let back_at = self.back_at();
+            let back_at = self.back_at().into_iter().chain(self.shell.rings_at()).min();
             tokio::select! {
                 biased;
                 typed = reader.next() => {
@@ -546,6 +549,11 @@ impl Chat {
         if !view.moderates() {
             return Ok(());
         }
+        for stale in
+            view.help.contacts.iter().filter_map(|help| contacts::stale(help, contacts::today()))
+        {
+            self.out().remark(&self.out().advice(&format!("-- {stale}")));
+        }
         let knocks = match self.shell.ask(Command::Knocks).await {
             Ok(Outcome::Knocks(knocks)) => knocks.len(),
             _ => return Ok(()),
@@ -571,6 +579,11 @@ impl Chat {
         let was_live = std::mem::replace(&mut self.is_live, true);
         if let Some(call) = self.shell.called.take().filter(|_| was_live) {
             self.ring(call);
+        }
+        // Also to who is away.
+        self.shell.tell_call()?;
+        if self.shell.tell_calls()?.0 {
+            self.ring(Call::Help);
         }
         self.take_back().await
     }
@@ -670,6 +683,7 @@ impl Chat {
             }
             Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
             Some(Asked::Reading(_)) => self.out().remark(NEXT_PAGE),
+            Some(Asked::Help(_)) => self.offer_to_tell(),
             Some(Asked::Filling(filling)) => self.out().remark(&filling.prompt()),
             Some(Asked::Still) => {}
             None => {}
@@ -715,6 +729,18 @@ impl Chat {
                 self.asked = Some(Asked::Say((*text).to_owned()));
                 return Ok(Next::On);
             }
+            (Some(Asked::Help(words)), Line::Empty) => return self.tell_facilitators(&words).await,
+            (Some(Asked::Help(words)), Line::Words(again)) if words == *again => {
+                return self.say(again).await;
+            }
+            (Some(Asked::Help(_)), Line::Words(text)) => {
+                let people = people(&self.shell.view().help.bench);
+                self.out().remark(&format!(
+                    "-- that was not said to the room, and nobody was told. Enter alone sends it to {people}; the same again says it to the room."
+                ));
+                self.asked = Some(Asked::Help((*text).to_owned()));
+                return Ok(Next::On);
+            }
             (Some(Asked::Reading(reading)), Line::Empty) => {
                 self.show_page(reading.rest, reading.signs);
                 return Ok(Next::On);
@@ -758,6 +784,15 @@ impl Chat {
                 if let Some(to) = to::addressed(&self.shell.view(), text) {
                     return self.to_lane(to).await;
                 }
+                if slip::asks_for_help(text) {
+                    contacts::show_of_room(&self.shell)?;
+                    self.out().remark(
+                        "-- \"help\" was not said to the room: to say it, enter the same again. /help lists the commands.",
+                    );
+                    self.offer_to_tell();
+                    self.asked = Some(Asked::Help(text.to_owned()));
+                    return Ok(Next::On);
+                }
                 let mood = self.shell.is_mood(text).await?.then(|| format!("mood {text}"));
                 let meant = || slip::meant(text, || names(&self.shell.view()));
                 if let Some(command) = mood.or_else(meant) {
@@ -793,6 +828,26 @@ impl Chat {
         text.clone_into(&mut reading.words);
         self.asked = Some(Asked::Reading(reading));
         Ok(Next::On)
+    }
+
+    /// Says whom Enter tells.
+    fn offer_to_tell(&self) {
+        let view = self.shell.view();
+        if view.help.bench.is_empty() {
+            return;
+        }
+        let people = people(&view.help.bench);
+        self.out().remark(&format!(
+            "-- Enter alone tells {people}. Go on with anything else, and only you have seen these numbers."
+        ));
+    }
+
+    /// Tells the facilitators that this member asks for help.
+    async fn tell_facilitators(&mut self, words: &str) -> Result<Next, Stop> {
+        // A bare word that brought the numbers up is no message to anybody.
+        let words = if slip::asks_for_help(words) { "" } else { words };
+        let command = InRoom::help_now(&self.shell.room, HelpNow::telling(words));
+        self.act(&command, Consent::Unasked).await
     }
 
     /// Says something behind an @: to a lane, or back to who typed it.
@@ -1086,7 +1141,17 @@ impl Chat {
         };
         self.shell.out = out;
         match did {
-            Ok(Did::Done) => self.show().await?,
+            Ok(Did::Done) => {
+                match command.as_help_now() {
+                    Some((_, help)) if help.words().is_some() => self.shell.calls_were_told(),
+                    Some(_) => {
+                        self.offer_to_tell();
+                        self.asked = Some(Asked::Help(String::new()));
+                    }
+                    None => {}
+                }
+                self.show().await?;
+            }
             Ok(Did::Asks(question)) => {
                 self.ask_consent(&question);
                 self.asked = Some(Asked::Act(command.clone(), question));

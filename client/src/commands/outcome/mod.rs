@@ -4,6 +4,7 @@ mod listing;
 mod status;
 mod turns;
 
+use hearth_engine::help::Stage;
 use hearth_engine::{
     block::{Block, Stop},
     policy::{Act, Leaf},
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use super::Result;
 use crate::{
     failure::{Failure, exit, kept_until},
-    show::{self, Output},
+    show::{self, Output, help},
 };
 
 pub(super) use self::{
@@ -58,6 +59,36 @@ impl Told<'_> {
             // What one command alone comes to, that command prints.
             _ => Ok(()),
         }
+    }
+
+    /// Prints what became of a call for help.
+    pub(super) fn called(&self, outcome: Outcome) -> Result<()> {
+        let Outcome::Called { line, told, unreached } = outcome else {
+            return self.outcome(outcome);
+        };
+        let mut object = help::to_json(&line);
+        if let Value::Object(fields) = &mut object {
+            fields.insert("room".into(), json!(*self.view.room));
+            fields.insert("sent".into(), json!(line.stage != Stage::Kept));
+            fields.insert("to".into(), json!(told));
+            fields.insert("unreached".into(), json!(unreached));
+        }
+        let sent = help::sent(&line, &told, &unreached).map(|sent| format!("{sent} "));
+        let text = format!("{}{}", sent.unwrap_or_default(), help::call(&line, &self.view.help));
+        self.say(&object, &self.out.advice(&text))
+    }
+
+    /// Prints what became of what a facilitator said of a call.
+    pub(super) fn answered(&self, outcome: Outcome) -> Result<()> {
+        let (sent, text) = match &outcome {
+            Outcome::Sent { .. } | Outcome::Done => (true, "Said."),
+            Outcome::Kept { .. } => {
+                (false, "Not said yet: there is no connection. It goes out when there is one.")
+            }
+            _ => return self.outcome(outcome),
+        };
+        let object = json!({"room": *self.view.room, "done": "flag", "sent": sent});
+        self.say(&object, text)
     }
 
     /// Prints what became of words in a lane.

@@ -183,11 +183,23 @@ impl RoomCommand for Unmute {
 
 /// Print new messages as they come, until end of input or a signal.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
-pub struct Follow {}
+pub struct Follow {
+    /// Facilitators: run this command, by `sh -c`, once for each call for help that nobody has seen. It gets no name and no words.
+    #[arg(long, value_name = "COMMAND")]
+    on_flag: Option<String>,
+}
+
+impl Follow {
+    pub(super) fn on_flag(&self) -> Option<&str> {
+        self.on_flag.as_deref()
+    }
+}
 
 impl RoomCommand for Follow {
     const ROW: Entry =
-        row(Topic::Looking, "follow", May::Members, "print what is new and what comes").outside();
+        row(Topic::Looking, "follow", May::Members, "print what is new and what comes")
+            .takes("[--on-flag COMMAND]", "--on-flag ./page-the-ward")
+            .outside();
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         // A shell of its own prints what comes; see `follow`.

@@ -41,6 +41,7 @@ pub(super) mod door;
 mod find;
 mod forms;
 pub(super) mod going;
+pub(super) mod help;
 pub(super) mod looking;
 pub(super) mod members;
 pub(super) mod mine;
@@ -63,7 +64,7 @@ use hearth_session::client::{AskError, Command, Consent, Link, Outcome};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    asking::Asking, calm::Calm, care::Care, door::Door, going::Going, looking::Looking,
+    asking::Asking, calm::Calm, care::Care, door::Door, going::Going, help::Help, looking::Looking,
     members::Members, mine::Mine, private::Private, reporting::Reporting, row::Needs,
     sharing::Sharing, talking::Talking, turns::Turns,
 };
@@ -231,8 +232,8 @@ macro_rules! topics {
 }
 
 topics!(
-    Talking, Private, Sharing, Reporting, Care, Turns, Asking, Looking, Mine, Door, Calm, Members,
-    Going
+    Talking, Private, Help, Sharing, Reporting, Care, Turns, Asking, Looking, Mine, Door, Calm,
+    Members, Going
 );
 
 /// Every room command: who may use it, and how `chat` lists it.
@@ -280,6 +281,11 @@ fn in_help_order(by_topic: &clap::Command) -> Vec<clap::Command> {
     let commands = commands.into_iter().map(|command| {
         let entry = ROOM_COMMANDS.iter().find(|entry| entry.name == command.get_name());
         let codes = entry.map(Entry::codes).unwrap_or_default();
+        // Numbers need no room.
+        let command = match command.get_name() {
+            "help-now" => command.mut_arg("room", |room| room.required(false).default_value("-")),
+            _ => command,
+        };
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         command.about(format!("{about}. {codes}")).display_order(None)
     });
@@ -291,6 +297,27 @@ impl InRoom {
     pub(super) fn say(room: &str, text: &str) -> Self {
         let command = talking::Send::new(text);
         Self::Talking(Talking::Send(At { room: room.to_owned(), command }))
+    }
+
+    /// Returns the command that a follower runs for each call for help.
+    pub(super) fn on_flag(&self) -> Option<&str> {
+        match self {
+            Self::Looking(Looking::Follow(at)) => at.command.on_flag(),
+            _ => None,
+        }
+    }
+
+    /// Returns what shows the numbers, or tells the facilitators.
+    pub(super) fn help_now(room: &str, command: help::HelpNow) -> Self {
+        Self::Help(Help::HelpNow(At { room: room.to_owned(), command }))
+    }
+
+    /// Returns the command that shows the numbers, with its room.
+    pub(super) const fn as_help_now(&self) -> Option<(&String, &help::HelpNow)> {
+        match self {
+            Self::Help(Help::HelpNow(at)) => Some((&at.room, &at.command)),
+            _ => None,
+        }
     }
 
     /// Returns what says something in a lane.

@@ -39,6 +39,7 @@ impl May {
 pub enum Topic {
     Talking,
     Private,
+    Help,
     Care,
     Sharing,
     Reporting,
@@ -54,9 +55,10 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Talking,
         Self::Private,
+        Self::Help,
         Self::Sharing,
         Self::Reporting,
         Self::Care,
@@ -75,6 +77,7 @@ impl Topic {
         match self {
             Self::Talking => "Talking",
             Self::Private => "With the facilitators alone",
+            Self::Help => "In danger",
             Self::Care => "How people are",
             Self::Sharing => "Without a name",
             Self::Reporting => "Reports and notes",

@@ -1,5 +1,6 @@
 //! What every line shell does with a room: asks the client, and prints what became of it.
 
+mod help;
 mod lanes;
 
 use std::{
@@ -54,6 +55,8 @@ pub(super) struct Shell {
     mark_after: Cell<Option<Seq>>,
     /// What of the rows that were printed last calls the reader.
     pub(super) called: Cell<Option<Call>>,
+    /// What was told of calls for help.
+    help: help::ToldHelp,
     /// The time of the last mood that was asked for here, and the place of the last questions.
     pub(super) told_asked: Cell<(Millis, Seq)>,
 }
@@ -85,6 +88,7 @@ impl Shell {
             displayed,
             mark_after,
             called,
+            help: help::ToldHelp::new(),
             told_asked: Cell::default(),
         })
     }
@@ -217,6 +221,8 @@ impl Shell {
         }
         printed?;
         self.remark_lanes();
+        self.tell_call()?;
+        self.tell_calls()?;
         failure.map_or(Ok(()), Err)
     }
 

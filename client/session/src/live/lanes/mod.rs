@@ -36,6 +36,13 @@ pub(super) struct Lanes<'s> {
     changes: u64,
 }
 
+impl Lanes<'_> {
+    /// Something changed beside the lanes that a shell shows with them, or that seats somebody.
+    pub(super) const fn changed_beside(&mut self) {
+        self.changes += 1;
+    }
+}
+
 /// A lane that this profile keeps.
 pub(super) struct Link<'s> {
     lane: Lane<'s>,

@@ -1,0 +1,118 @@
+//! What a lane's history says of calls for help.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hearth_protocol::{MemberKey, MessageId, Millis};
+
+use super::{Heard, Person};
+use crate::{
+    private::{Private, SeenState},
+    state::{Notice, Row, RowContent},
+};
+
+/// What somebody said of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Their key.
+    pub by: MemberKey,
+    /// Their name.
+    pub name: String,
+    /// When.
+    pub at: Millis,
+    /// How far it is.
+    pub state: SeenState,
+    /// Their words.
+    pub words: String,
+}
+
+/// A call that is not over, as those who moderate see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenCall {
+    /// Id of its message.
+    pub id: MessageId,
+    /// Who called.
+    pub by: MemberKey,
+    /// Their name.
+    pub name: String,
+    /// When.
+    pub at: Millis,
+    /// Their words.
+    pub words: String,
+    /// Who has it: the one who goes on, else the first who has seen it.
+    pub has: Option<Said>,
+}
+
+/// Returns what a row of a lane says of its owner's calls. `moderates` is by this profile's copy of the room; `now` is the own clock's
+/// time, which can make a call older than it is and never younger than its row.
+pub fn said_of(
+    row: &Row,
+    owner: MemberKey,
+    moderates: impl Fn(&MemberKey) -> bool,
+    now: Millis,
+) -> Option<Heard> {
+    let from = row.from?;
+    let person = || Person {
+        key: from,
+        name: row.name.clone(),
+        moderates: moderates(&from) && !row.notices.contains(&Notice::NoSeat),
+    };
+    match &row.content {
+        RowContent::Private(private) => match &**private {
+            Private::Flag(_) if from == owner => {
+                let age = Duration::from_millis(now.0.saturating_sub(row.arrived.0));
+                let age = if row.arrived == Millis(0) { Duration::ZERO } else { age };
+                Some(Heard::Called { call: row.id?, at: row.at, age })
+            }
+            Private::Seen(seen) => Some(Heard::Said {
+                call: seen.message,
+                who: person(),
+                at: row.at,
+                state: seen.state,
+                words: seen.words.clone(),
+            }),
+            _ => None,
+        },
+        RowContent::Text(_) if from != owner => Some(Heard::Spoke(person())),
+        _ => None,
+    }
+}
+
+/// Returns the calls in the rows of a lane that are not over, oldest first.
+pub fn open_calls(
+    rows: &[Row],
+    owner: MemberKey,
+    moderates: impl Fn(&MemberKey) -> bool,
+) -> Vec<OpenCall> {
+    let mut calls: Vec<OpenCall> = Vec::new();
+    let mut said: BTreeMap<MessageId, Vec<Said>> = BTreeMap::new();
+    for row in rows {
+        let (Some(by), RowContent::Private(private)) = (row.from, &row.content) else { continue };
+        match &**private {
+            Private::Flag(words) if by == owner => {
+                let Some(id) = row.id else { continue };
+                let (name, at, words) = (row.name.clone(), row.at, words.clone());
+                calls.push(OpenCall { id, by, name, at, words, has: None });
+            }
+            Private::Seen(seen) if moderates(&by) && !row.notices.contains(&Notice::NoSeat) => {
+                said.entry(seen.message).or_default().push(Said {
+                    by,
+                    name: row.name.clone(),
+                    at: row.at,
+                    state: seen.state,
+                    words: seen.words.clone(),
+                });
+            }
+            _ => {}
+        }
+    }
+    calls.retain(|call| {
+        let said = said.get(&call.id).map(Vec::as_slice).unwrap_or_default();
+        said.iter().all(|said| said.state != SeenState::Resolved)
+    });
+    for call in &mut calls {
+        let said = said.remove(&call.id).unwrap_or_default();
+        let goes_on = said.iter().rev().find(|said| said.state == SeenState::Closed).cloned();
+        call.has = goes_on.or_else(|| said.into_iter().next());
+    }
+    calls
+}

@@ -1,0 +1,307 @@
+//! Calls for help in one room, as a shell sees them, and what it asks about them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use hearth_engine::{
+    EngineError, Room,
+    help::{Calls, Heard, Line, OpenCall, Patience, Person, Said, open_calls, said_of},
+    note::Purpose,
+    notes::KeptNote,
+    private::{Private, Seen, SeenState},
+};
+use hearth_forms::{Help, MINUTES_UNSEEN};
+use hearth_protocol::{Digest, MemberKey, MessageId, Millis, RoomId, Seq};
+use tokio::time::Instant;
+
+use super::view::RoomView;
+
+/// Rows of a lane that are looked through for calls.
+const ROWS: usize = 512;
+
+/// What a shell asks about a call for help.
+#[derive(Clone, Debug)]
+pub enum HelpCommand {
+    /// Call for help: those who moderate are told. What cannot go out now waits.
+    Call {
+        /// Words with it; may be empty.
+        words: String,
+    },
+    /// Go on with a call that is in the outbox.
+    Sent(MessageId),
+    /// A person who moderates says how far a call is.
+    Answer {
+        /// The call.
+        call: MessageId,
+        /// How far.
+        state: SeenState,
+        /// Words to the one who called.
+        words: String,
+    },
+}
+
+/// Calls for help at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HelpView {
+    /// This member's last call.
+    pub call: Option<Line>,
+    /// Names of those whom a note of it did not reach.
+    pub unreached: Vec<String>,
+    /// Calls of others that are not over, oldest first; none for those who do not moderate.
+    pub open: Vec<OpenCall>,
+    /// The crisis contacts of the agreement.
+    pub contacts: Arc<[Help]>,
+    /// Names of the others who moderate.
+    pub bench: Vec<String>,
+    /// Names of those of them who are on duty.
+    pub on_duty: Vec<String>,
+}
+
+impl HelpView {
+    /// Returns the minutes after which a call that nobody has seen says so.
+    pub fn minutes_unseen(&self) -> u32 {
+        self.contacts.first().map_or(MINUTES_UNSEEN.1, |help| help.minutes_unseen)
+    }
+
+    fn patience(&self) -> Patience {
+        Patience { minutes: self.minutes_unseen(), on_duty: !self.on_duty.is_empty() }
+    }
+
+    /// Returns the members who have a call that nobody has seen.
+    pub fn unseen(&self) -> Vec<MemberKey> {
+        let mut members: Vec<MemberKey> =
+            self.open.iter().filter(|call| call.has.is_none()).map(|call| call.by).collect();
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+}
+
+/// The calls in one lane of another member.
+struct LaneCalls {
+    last: Seq,
+    open: Vec<OpenCall>,
+    /// All calls in the rows that were looked through.
+    ids: Vec<MessageId>,
+}
+
+/// What a room's task knows of calls for help.
+pub(super) struct Watch {
+    begun: Instant,
+    calls: Calls,
+    /// The last place of the own lane that was taken in.
+    read: Option<Seq>,
+    lanes: HashMap<RoomId, LaneCalls>,
+    contacts: Arc<[Help]>,
+    contacts_of: Option<Digest>,
+    shown: HelpView,
+    /// Words of the last call.
+    words: String,
+}
+
+impl Watch {
+    pub(super) fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            calls: Calls::default(),
+            read: None,
+            lanes: HashMap::new(),
+            contacts: Arc::from([]),
+            contacts_of: None,
+            shown: HelpView::default(),
+            words: String::new(),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Returns when the own call's line changes by itself.
+    pub(super) fn changes_at(&self) -> Option<Instant> {
+        let at = self.calls.changes_at(self.shown.patience(), self.elapsed())?;
+        Some(self.begun + at)
+    }
+
+    /// Takes in what the room has, and returns what a shell sees. `view` is of the same moment.
+    pub(super) fn look(
+        &mut self,
+        room: &mut Room<'_>,
+        view: &RoomView,
+    ) -> Result<HelpView, EngineError> {
+        self.read_contacts(room, view)?;
+        let has_lanes = view.policy.as_ref().is_none_or(|policy| policy.desk.is_some());
+        if !has_lanes {
+            let contacts = Arc::clone(&self.contacts);
+            return Ok(HelpView { contacts, ..HelpView::default() });
+        }
+        let bench = bench(room, view)?;
+        let moderates = |member: &MemberKey| bench.iter().any(|(key, _)| key == member);
+        self.hear_own(room, view, &moderates)?;
+        let now = view.relay_now(room.now());
+        let lasts = |member: &MemberKey| {
+            view.on_duty.iter().any(|duty| duty.member == *member && duty.until > now)
+        };
+        let others = || bench.iter().filter(|(key, _)| *key != view.me);
+        let notes = room.notes()?;
+        self.hear_notes(room, &notes)?;
+        let mut help = HelpView {
+            contacts: Arc::clone(&self.contacts),
+            bench: others().map(|(_, name)| name.clone()).collect(),
+            on_duty: others().filter(|(key, _)| lasts(key)).map(|(_, n)| n.clone()).collect(),
+            ..HelpView::default()
+        };
+        if view.moderates() {
+            help.open = self.open_calls(room, view, &notes, &moderates)?;
+        }
+        if let Some(last) = self.calls.last() {
+            help.call = self.calls.line(&last, help.patience(), self.elapsed());
+            let unreached = room.unreached(&last)?;
+            help.unreached = unreached.into_iter().map(|one| one.name).collect();
+        }
+        self.shown = help.clone();
+        Ok(help)
+    }
+
+    fn read_contacts(&mut self, room: &Room<'_>, view: &RoomView) -> Result<(), EngineError> {
+        let current = view.policy.as_ref().map(|policy| policy.agreement.id);
+        let current = current.unwrap_or(room.state().agreement);
+        if self.contacts_of != Some(current)
+            && let Some(agreement) = room.agreement(&current)?
+        {
+            self.contacts = Help::read_leniently(&agreement.text).into();
+            self.contacts_of = Some(current);
+        }
+        Ok(())
+    }
+
+    /// Takes in the rows of the own lane, and calls that wait in its outbox.
+    fn hear_own(
+        &mut self,
+        room: &Room<'_>,
+        view: &RoomView,
+        moderates: &impl Fn(&MemberKey) -> bool,
+    ) -> Result<(), EngineError> {
+        let Some(lane) = view.own_lane() else { return Ok(()) };
+        let (now, elapsed) = (room.now(), self.elapsed());
+        if self.read.is_none_or(|read| read < lane.last)
+            && let Some(kept) = room.lane(lane.id)?
+        {
+            let rows = match self.read {
+                Some(read) => kept.room().history(Seq(read.0.saturating_add(1)), ROWS)?,
+                None => kept.room().history_back(Seq(u64::MAX), ROWS)?,
+            };
+            for row in &rows {
+                let Some(heard) = said_of(row, view.me, moderates, now) else { continue };
+                let call = match &heard {
+                    Heard::Called { call, .. } => Some(*call),
+                    _ => None,
+                };
+                self.calls.hear(heard, elapsed);
+                call.into_iter().for_each(|call| self.calls.hear(Heard::Delivered(call), elapsed));
+            }
+            self.read = rows.last().map(|row| row.place).or(self.read).or(Some(Seq(0)));
+        }
+        if !lane.outbox.is_empty()
+            && let Some(kept) = room.lane(lane.id)?
+        {
+            for (call, at) in kept.room().waiting_calls()? {
+                let age = Duration::from_millis(now.0.saturating_sub(at.0));
+                self.calls.hear(Heard::Called { call, at, age }, elapsed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in answers to notes of this member, and whether the relay has the notes of the last call.
+    fn hear_notes(&mut self, room: &Room<'_>, notes: &[KeptNote]) -> Result<(), EngineError> {
+        let elapsed = self.elapsed();
+        for note in notes.iter().filter(|note| note.purpose == Purpose::Answer) {
+            let Private::Seen(Seen { message, state, words }) = &note.private else { continue };
+            let who = Person { key: note.from, name: note.name.clone(), moderates: true };
+            let (call, state, words, at) = (*message, *state, words.clone(), note.at);
+            self.calls.hear(Heard::Said { call, who, at, state, words }, elapsed);
+        }
+        if let Some(last) = self.calls.last()
+            && room.note_was_sent(&last)?
+        {
+            self.calls.hear(Heard::Delivered(last), elapsed);
+        }
+        Ok(())
+    }
+
+    /// Returns the calls of others that are not over, from lanes and notes, each once.
+    fn open_calls(
+        &mut self,
+        room: &Room<'_>,
+        view: &RoomView,
+        notes: &[KeptNote],
+        moderates: &impl Fn(&MemberKey) -> bool,
+    ) -> Result<Vec<OpenCall>, EngineError> {
+        for lane in view.lanes.iter() {
+            let Some(owner) = lane.owner.filter(|owner| *owner != view.me) else { continue };
+            if self.lanes.get(&lane.id).is_some_and(|known| known.last == lane.last) {
+                continue;
+            }
+            let Some(kept) = room.lane(lane.id)? else { continue };
+            let rows = kept.room().history_back(Seq(u64::MAX), ROWS)?;
+            let is_call = |private: &Private| matches!(private, Private::Flag(_));
+            let ids = rows.iter().filter(|row| match &row.content {
+                hearth_engine::state::RowContent::Private(private) => is_call(private),
+                _ => false,
+            });
+            let ids = ids.filter_map(|row| row.id).collect();
+            let open = open_calls(&rows, owner, moderates);
+            self.lanes.insert(lane.id, LaneCalls { last: lane.last, open, ids });
+        }
+        let in_lanes = |id: &MessageId| self.lanes.values().any(|lane| lane.ids.contains(id));
+        let of_notes = notes.iter().filter_map(|note| {
+            let Private::Flag(words) = &note.private else { return None };
+            if in_lanes(&note.id) || note.answered == Some(SeenState::Resolved) {
+                return None;
+            }
+            let has = note.answered.map(|state| Said {
+                by: view.me,
+                name: view.name.clone(),
+                at: note.at,
+                state,
+                words: String::new(),
+            });
+            let (name, words) = (note.name.clone(), words.clone());
+            Some(OpenCall { id: note.id, by: note.from, name, at: note.at, words, has })
+        });
+        let mut open: Vec<OpenCall> = of_notes.collect();
+        open.extend(self.lanes.values().flat_map(|lane| lane.open.iter().cloned()));
+        open.sort_by_key(|call| (call.at, call.id));
+        Ok(open)
+    }
+
+    /// Notes that this member called.
+    pub(super) fn called(&mut self, call: MessageId, words: String, at: Millis) {
+        let elapsed = self.elapsed();
+        self.calls.hear(Heard::Called { call, at, age: Duration::ZERO }, elapsed);
+        self.words = words;
+    }
+
+    /// Returns the words of a call that this process made.
+    pub(super) fn words_of(&self, call: &MessageId) -> Option<&str> {
+        (self.calls.last().as_ref() == Some(call)).then_some(&*self.words)
+    }
+
+    /// Returns the last call if another would come too soon.
+    pub(super) fn too_soon(&self) -> Option<MessageId> {
+        self.calls.wait(self.elapsed())?;
+        self.calls.last()
+    }
+
+    /// Returns the lane of another member in which a call stands.
+    pub(super) fn lane_of(&self, call: &MessageId) -> Option<RoomId> {
+        self.lanes.iter().find(|(_, lane)| lane.ids.contains(call)).map(|(id, _)| *id)
+    }
+}
+
+/// Returns those who moderate by this profile's copy of the room, this member too.
+fn bench(room: &mut Room<'_>, view: &RoomView) -> Result<Vec<(MemberKey, String)>, EngineError> {
+    let Some(policy) = &view.policy else { return room.bench() };
+    let moderators = view.roster.iter().filter(|leaf| policy.role(&leaf.member).moderates());
+    Ok(moderators.map(|leaf| (leaf.member, leaf.name.clone())).collect())
+}
