@@ -139,7 +139,10 @@ fn follower_calls_the_pager() {
     let call = calls(&circle, &ben, "Please call me");
     following.await_line("the call", |line| line.contains("\"kind\":\"call\""));
     let paged = || std::fs::read_to_string(&pages).unwrap_or_default();
-    until("a page", || (!paged().is_empty()).then_some(()));
+    until("a page", || {
+        flags(&circle, &circle.fay);
+        (!paged().is_empty()).then_some(())
+    });
     assert_eq!(paged(), "called 0\n");
     let id = call["call"].as_str().unwrap().to_owned();
     circle.fay("flag", &["seen", &id]);

@@ -733,7 +733,7 @@ impl Chat {
             (Some(Asked::Help(words)), Line::Words(again)) if words == *again => {
                 return self.say(again).await;
             }
-            (Some(Asked::Help(_)), Line::Words(text)) => {
+            (Some(Asked::Help(_)), Line::Words(text)) if !slip::asks_for_help(text) => {
                 let people = people(&self.shell.view().help.bench);
                 self.out().remark(&format!(
                     "-- that was not said to the room, and nobody was told. Enter alone sends it to {people}; the same again says it to the room."
