@@ -431,7 +431,7 @@ impl<'s> RoomTask<'s> {
                 Ok(what) => return self.in_lane(lane, what, reply).await,
                 Err(error) => return drop(reply.send(Err(error))),
             },
-            Command::Help(what) => return self.about_help(what, reply).await,
+            Command::Help(what) => return Box::pin(self.about_help(what, reply)).await,
             _ => {}
         }
         let outcome = self.perform(command, consent).await;
