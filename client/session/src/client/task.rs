@@ -162,7 +162,7 @@ impl<'s> RoomTask<'s> {
                 Place::Ended(_) => Err(asked.recv().await),
             };
             match ready {
-                Ok(ready) => self.turn(ready, &mut asked).await,
+                Ok(ready) => Box::pin(self.turn(ready, &mut asked)).await,
                 Err(Some(next)) => self.take(next).await,
                 Err(None) => break,
             }
