@@ -7,10 +7,11 @@ use std::{fs, path::PathBuf};
 use clap::Parser as _;
 use hearth_client::cli::Cli;
 
-const MANUALS: [(&str, &str); 5] = [
+const MANUALS: [(&str, &str); 6] = [
     ("participants.md", include_str!("../../docs/participants.md")),
     ("facilitators.md", include_str!("../../docs/facilitators.md")),
     ("exercises.md", include_str!("../../docs/exercises.md")),
+    ("help.md", include_str!("../../docs/help.md")),
     ("threat-model.md", include_str!("../../docs/threat-model.md")),
     ("agreement.md", include_str!("../src/agreement.md")),
 ];

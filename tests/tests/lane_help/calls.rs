@@ -1,6 +1,6 @@
 //! A call for help: to whom it goes, who makes it seen, and what its author reads.
 
-use hearth_kit::{Relay, until};
+use hearth_kit::{AtTerminal, Relay, until};
 
 use super::{calls, flags, open, stage};
 
@@ -139,7 +139,10 @@ fn follower_calls_the_pager() {
     let call = calls(&circle, &ben, "Please call me");
     following.await_line("the call", |line| line.contains("\"kind\":\"call\""));
     let paged = || std::fs::read_to_string(&pages).unwrap_or_default();
-    until("a page", || (!paged().is_empty()).then_some(()));
+    until("a page", || {
+        flags(&circle, &circle.fay);
+        (!paged().is_empty()).then_some(())
+    });
     assert_eq!(paged(), "called 0\n");
     let id = call["call"].as_str().unwrap().to_owned();
     circle.fay("flag", &["seen", &id]);
@@ -147,4 +150,40 @@ fn follower_calls_the_pager() {
     let ended = following.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(paged(), "called 0\n");
+}
+
+/// The two acts at a phone's terminal: numbers, then Enter, then a window that says who is there.
+#[test]
+fn enter_tells_after_the_numbers() {
+    let relay = Relay::start();
+    let circle = open(&relay);
+    let ben = circle.admit("Ben");
+    let args = ["help-now", &circle.room];
+    let mut screen = AtTerminal::start_sized(&ben, "xterm", &args, (40, 20));
+    screen.await_words("[Enter: tell the facilitators]");
+    assert!(screen.sees("000 Emergency") && screen.sees("Nothing has been sent."));
+    assert!(screen.screen().lines().count() <= 20, "{}", screen.screen());
+    assert!(flags(&circle, &circle.fay).is_empty());
+    screen.types("\n");
+    screen.await_words("Sent to Fay at");
+    screen.await_words("Nobody has seen this yet. It is not because of you.");
+    circle.fay("flag", &["seen"]);
+    screen.await_words("Fay saw this at");
+    circle.fay("checkin", &["Ben", "I", "am", "here"]);
+    screen.await_words("Fay is with you now");
+    let (status, _) = screen.ends();
+    assert!(status.success());
+}
+
+#[test]
+fn interrupt_at_the_numbers_tells_nobody() {
+    let relay = Relay::start();
+    let circle = open(&relay);
+    let ben = circle.admit("Ben");
+    let mut screen = AtTerminal::start(&ben, "xterm", &["help-now", &circle.room]);
+    screen.await_words("[Enter: tell the facilitators]");
+    screen.types("\u{3}");
+    let (_, shown) = screen.ends();
+    assert!(!shown.contains("Sent to"), "{shown}");
+    assert!(flags(&circle, &circle.fay).is_empty());
 }

@@ -129,7 +129,7 @@ impl Room<'_> {
                     unreached.push(Unreached { to, name, code });
                     continue;
                 };
-                room.keep_sent(SentNote {
+                room.keep_sent(&SentNote {
                     id,
                     to: of.member,
                     name: of.name.clone(),
@@ -174,7 +174,7 @@ impl Room<'_> {
             let sealed = note.seal(room.crypto, room.state.suite(), &to).unwrap_or_default();
             room.answered(id, from, state)?;
             if sealed.len() > ID_BYTES {
-                room.keep_sent(SentNote {
+                room.keep_sent(&SentNote {
                     id: answer,
                     to: *from,
                     name,
@@ -238,7 +238,7 @@ impl Room<'_> {
         write(self.store, Kind::Note, self.no, &name, &sent)
     }
 
-    fn keep_sent(&self, note: SentNote) -> Result<()> {
+    fn keep_sent(&self, note: &SentNote) -> Result<()> {
         let mut all = self.sent_index()?;
         if all.contains(&(note.id, note.to)) {
             return Ok(());
@@ -248,7 +248,7 @@ impl Room<'_> {
         }
         all.push((note.id, note.to));
         write(self.store, Kind::Note, self.no, SENT, &all)?;
-        write(self.store, Kind::Note, self.no, &sent_name(&note.id, &note.to), &note)
+        write(self.store, Kind::Note, self.no, &sent_name(&note.id, &note.to), note)
     }
 
     fn sent_index(&self) -> Result<Vec<(MessageId, MemberKey)>> {

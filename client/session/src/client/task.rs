@@ -162,7 +162,7 @@ impl<'s> RoomTask<'s> {
                 Place::Ended(_) => Err(asked.recv().await),
             };
             match ready {
-                Ok(ready) => self.turn(ready, &mut asked).await,
+                Ok(ready) => Box::pin(self.turn(ready, &mut asked)).await,
                 Err(Some(next)) => self.take(next).await,
                 Err(None) => break,
             }
@@ -431,7 +431,7 @@ impl<'s> RoomTask<'s> {
                 Ok(what) => return self.in_lane(lane, what, reply).await,
                 Err(error) => return drop(reply.send(Err(error))),
             },
-            Command::Help(what) => return self.about_help(what, reply).await,
+            Command::Help(what) => return Box::pin(self.about_help(what, reply)).await,
             _ => {}
         }
         let outcome = self.perform(command, consent).await;

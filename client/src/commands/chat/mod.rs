@@ -699,7 +699,9 @@ impl Chat {
             }
             Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
             Some(Asked::Reading(_)) => self.out().remark(NEXT_PAGE),
-            Some(Asked::Help(_)) => self.offer_to_tell(),
+            Some(Asked::Help(_)) => {
+                self.offer_to_tell();
+            }
             Some(Asked::Filling(filling)) => self.out().remark(&filling.prompt()),
             Some(Asked::Still) => {}
             None => {}
@@ -749,7 +751,10 @@ impl Chat {
             (Some(Asked::Help(words)), Line::Words(again)) if words == *again => {
                 return self.say(again).await;
             }
-            (Some(Asked::Help(_)), Line::Words(text)) => {
+            (Some(Asked::Help(_)), Line::Words(text))
+                if !slip::asks_for_help(text)
+                    && slip::meant(text, || names(&self.shell.view())).is_none() =>
+            {
                 let people = people(&self.shell.view().help.bench);
                 self.out().remark(&format!(
                     "-- that was not said to the room, and nobody was told. Enter alone sends it to {people}; the same again says it to the room."
@@ -805,8 +810,10 @@ impl Chat {
                     self.out().remark(
                         "-- \"help\" was not said to the room: to say it, enter the same again. /help lists the commands.",
                     );
-                    self.offer_to_tell();
-                    self.asked = Some(Asked::Help(text.to_owned()));
+                    self.asked = Some(match self.offer_to_tell() {
+                        true => Asked::Help(text.to_owned()),
+                        false => Asked::Say(text.to_owned()),
+                    });
                     return Ok(Next::On);
                 }
                 let mood = self.shell.is_mood(text).await?.then(|| format!("mood {text}"));
@@ -846,16 +853,17 @@ impl Chat {
         Ok(Next::On)
     }
 
-    /// Says whom Enter tells.
-    fn offer_to_tell(&self) {
+    /// Says whom Enter tells; returns whether there is anybody.
+    fn offer_to_tell(&self) -> bool {
         let view = self.shell.view();
         if view.help.bench.is_empty() {
-            return;
+            return false;
         }
         let people = people(&view.help.bench);
         self.out().remark(&format!(
             "-- Enter alone tells {people}. Go on with anything else, and only you have seen these numbers."
         ));
+        true
     }
 
     /// Tells the facilitators that this member asks for help.
@@ -1160,10 +1168,10 @@ impl Chat {
             Ok(Did::Done) => {
                 match command.as_help_now() {
                     Some((_, help)) if help.words().is_some() => self.shell.calls_were_told(),
-                    Some(_) => {
-                        self.offer_to_tell();
+                    Some(_) if self.offer_to_tell() => {
                         self.asked = Some(Asked::Help(String::new()));
                     }
+                    Some(_) => {}
                     None => {}
                 }
                 self.show().await?;

@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
 };
 
-topic! { Help: HelpNow, Flags, Flag }
+topic! { Danger: HelpNow, Flags, Flag }
 
 /// Show the crisis contacts: nothing is sent, and nobody learns of it. Works without network and passphrase.
 ///
@@ -61,7 +61,7 @@ impl HelpNow {
 
 impl RoomCommand for HelpNow {
     const ROW: Entry = row(
-        Topic::Help,
+        Topic::Danger,
         "help-now",
         May::Members,
         "numbers to call now; Enter tells the facilitators",
@@ -90,7 +90,7 @@ pub struct Flags {}
 
 impl RoomCommand for Flags {
     const ROW: Entry =
-        row(Topic::Help, "flags", May::Moderators, "list the calls for help that are not over")
+        row(Topic::Danger, "flags", May::Moderators, "list the calls for help that are not over")
             .enforced("E")
             .looks();
 
@@ -124,7 +124,7 @@ enum What {
 
 impl RoomCommand for Flag {
     const ROW: Entry = row(
-        Topic::Help,
+        Topic::Danger,
         "flag",
         May::Moderators,
         "say that you have seen a call for help, or close it",

@@ -64,9 +64,9 @@ use hearth_session::client::{AskError, Command, Consent, Link, Outcome};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    asking::Asking, calm::Calm, care::Care, door::Door, going::Going, help::Help, looking::Looking,
-    members::Members, mine::Mine, private::Private, reporting::Reporting, row::Needs,
-    sharing::Sharing, talking::Talking, turns::Turns,
+    asking::Asking, calm::Calm, care::Care, door::Door, going::Going, help::Danger,
+    looking::Looking, members::Members, mine::Mine, private::Private, reporting::Reporting,
+    row::Needs, sharing::Sharing, talking::Talking, turns::Turns,
 };
 
 pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
@@ -232,7 +232,7 @@ macro_rules! topics {
 }
 
 topics!(
-    Talking, Private, Help, Sharing, Reporting, Care, Turns, Asking, Looking, Mine, Door, Calm,
+    Talking, Private, Danger, Sharing, Reporting, Care, Turns, Asking, Looking, Mine, Door, Calm,
     Members, Going
 );
 
@@ -309,13 +309,13 @@ impl InRoom {
 
     /// Returns what shows the numbers, or tells the facilitators.
     pub(super) fn help_now(room: &str, command: help::HelpNow) -> Self {
-        Self::Help(Help::HelpNow(At { room: room.to_owned(), command }))
+        Self::Danger(Danger::HelpNow(At { room: room.to_owned(), command }))
     }
 
     /// Returns the command that shows the numbers, with its room.
     pub(super) const fn as_help_now(&self) -> Option<(&String, &help::HelpNow)> {
         match self {
-            Self::Help(Help::HelpNow(at)) => Some((&at.room, &at.command)),
+            Self::Danger(Danger::HelpNow(at)) => Some((&at.room, &at.command)),
             _ => None,
         }
     }

@@ -39,7 +39,7 @@ impl May {
 pub enum Topic {
     Talking,
     Private,
-    Help,
+    Danger,
     Care,
     Sharing,
     Reporting,
@@ -58,7 +58,7 @@ impl Topic {
     pub const ALL: [Self; 14] = [
         Self::Talking,
         Self::Private,
-        Self::Help,
+        Self::Danger,
         Self::Sharing,
         Self::Reporting,
         Self::Care,
@@ -77,7 +77,7 @@ impl Topic {
         match self {
             Self::Talking => "Talking",
             Self::Private => "With the facilitators alone",
-            Self::Help => "In danger",
+            Self::Danger => "In danger",
             Self::Care => "How people are",
             Self::Sharing => "Without a name",
             Self::Reporting => "Reports and notes",
