@@ -134,6 +134,26 @@ fn mood_beyond_ten_is_refused() {
 }
 
 #[test]
+fn mood_taken_back_leaves_the_course() {
+    let group = Group::new();
+    group.by(&group.dee, "mood", &["4"]);
+    let second = group.by(&group.dee, "mood", &["1", "the night"]);
+    assert_eq!(group.scores(&group.gil, "Dee"), [4, 1]);
+    let id = second[0]["id"].as_str().unwrap();
+    // Another member has nothing of that id.
+    group.refused(&group.eli, "retract", &[id]);
+    group.by(&group.dee, "retract", &[id]);
+    for person in [&group.circle.fay, &group.gil, &group.dee] {
+        assert_eq!(group.scores(person, "Dee"), [4]);
+        let shown = match person.home() == group.dee.home() {
+            true => group.sees(person, "checkin", &[]),
+            false => group.sees(person, "checkin", &["Dee"]),
+        };
+        assert!(!shown.contains("the night"), "{shown}");
+    }
+}
+
+#[test]
 fn repeated_asking_stops_without_reason() {
     let group = Group::new();
     group.on_duty();
@@ -260,12 +280,11 @@ fn chat_asks_one_question_after_another() {
 
 /// Who answers a question at once, without its command, answers in front of nobody.
 #[test]
-fn bare_number_is_not_said_to_the_room() {
+fn bare_number_stays_out_of_room() {
     let group = Group::new();
     group.on_duty();
     group.fay("mood", &["ask"]);
     let mut dee = group.chat(&group.dee);
-    dee.await_line("the asking", |line| line.contains("How are you right now"));
     dee.type_line("2, evenings");
     dee.await_line("the question", |line| line.contains("Did you mean /mood 2, evenings?"));
     dee.type_line("/mood 2 evenings");
@@ -281,9 +300,9 @@ fn bare_number_is_not_said_to_the_room() {
     assert_eq!(group.scores(&group.gil, "Dee"), [2]);
 }
 
-/// Questions that were begun are there again in the next chat.
+/// What was answered before a stop is not lost, and not sent.
 #[test]
-fn begun_answers_outlast_the_chat() {
+fn stopped_answers_go_on_by_command() {
     let group = Group::new();
     group.on_duty();
     group.fay("ask", &["week-check"]);
@@ -306,7 +325,7 @@ fn begun_answers_outlast_the_chat() {
 
 /// A step of an exercise that is for the lane is asked in the room, and what is answered goes to those who moderate alone.
 #[test]
-fn private_step_is_answered_in_the_lane() {
+fn private_step_reaches_moderators_alone() {
     let group = Group::new();
     group.fay("exercise", &["thought-record"]);
     let asked = group.sees(&group.dee, "asks", &[]);

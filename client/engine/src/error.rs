@@ -128,6 +128,9 @@ pub enum EngineError {
     /// The lane of a lapsed member follows the room only by a facilitator's commit.
     #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
     WaitsForFacilitator,
+    /// A report that came by a note was answered; its key is used once.
+    #[error("that report was answered already")]
+    ReportAnswered,
     /// A report is about a member, named here, who would read it.
     #[error("{0} moderates and would read it")]
     AboutModerator(String),

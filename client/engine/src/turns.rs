@@ -419,7 +419,7 @@ impl Room<'_> {
     }
 
     /// Returns the relay's time, as far as it is known.
-    pub fn relay_time(&self) -> Millis {
+    pub(super) fn relay_time(&self) -> Millis {
         let since = self.now().0.saturating_sub(self.cursor.own_clock.0);
         self.cursor.relay_clock.plus(since)
     }

@@ -141,10 +141,16 @@ impl From<&EngineError> for Failure {
                     "about_moderator",
                     message,
                     format!(
-                        "Nothing was sent: nobody here can receive it without {name}. `hearth agreement show ROOM` says where to complain. Your words are kept: `hearth chat ROOM` has them in its line."
+                        "Nothing was sent: nobody here can receive it without {name}. `hearth agreement show ROOM` says where to complain."
                     ),
                 )
             }
+            EngineError::ReportAnswered => Self::new(
+                exit::REFUSED,
+                "report_answered",
+                message,
+                "Nothing was sent. `hearth reports ROOM` lists them.",
+            ),
             EngineError::TooManyQuotes(_) => Self::new(
                 exit::REFUSED,
                 "too_many_quotes",

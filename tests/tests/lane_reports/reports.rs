@@ -46,32 +46,67 @@ fn report_reaches_moderators_alone() {
     }
 }
 
-/// T37, as far as there are lanes alone: they seat the accused, so nothing goes there.
+/// T37: lanes and desk seat the accused, so a report goes past them by a note, and so does its answer.
 #[test]
-fn report_about_a_moderator_is_kept() {
+fn report_passes_by_the_accused() {
     let relay = Relay::start();
     let scene = Scene::with_gil(&relay, &["Ben", "Cleo"]);
     let said = scene.circle.say(scene.person("Gil"), "You are impossible");
     scene.settle();
+    let sent = scene.by("Ben", "report", &[&said, "He shouts at me"]);
+    assert_eq!((&sent[0]["passed_by"], &sent[0]["to"]), (&true.into(), &vec!["Fay"].into()));
+    let told = scene.sees("Ben", "concern", &["Gil", "He drinks"]);
+    assert!(told.contains("Thank you for looking out for Gil. Fay will read this."), "{told}");
+    let news = scene.person("Fay").run(&["read", &scene.circle.room]);
+    assert!(news.stderr.contains("-- a report came by a note"), "{news:#?}");
+    let reports = scene.by("Fay", "reports", &[]);
+    assert_eq!(reports.len(), 2, "{reports:#?}");
+    assert_eq!(reports[0]["quotes"][0]["finding"], "verified", "{reports:#?}");
+    assert_eq!((&reports[0]["from"], &reports[0]["about"][0]), (&"Ben".into(), &"Gil".into()));
+    let report = reports[0]["report"].as_str().unwrap().to_owned();
+    scene.by("Fay", "report-close", &[&report, "I have spoken with him."]);
+    assert_eq!(scene.by("Fay", "reports", &[])[0]["closed"], true);
+    let read = scene.sees("Ben", "reports", &[]);
+    assert!(read.contains("Fay has looked into what you reported ("), "{read}");
+    assert!(read.contains("“I have spoken with him.”"), "{read}");
+    let room = &scene.circle.room;
+    let again = scene.person("Fay").run(&["report-close", room, &report, "Again"]);
+    again.refused(3, "report_answered");
+    scene.settle();
+    for name in ["Gil", "Cleo"] {
+        let reports = scene.by(name, "reports", &[]);
+        assert!(reports.is_empty(), "{name}: {reports:#?}");
+    }
+    for rows in [scene.by("Gil", "checkin", &["Ben"]), scene.by("Gil", "read", &["--all"])] {
+        for row in rows {
+            let text = row["text"].as_str().unwrap_or_default();
+            let tells = ["shouts", "drinks", "spoken"].iter().any(|word| text.contains(word));
+            assert!(row["kind"] != "report" && !tells, "{row}");
+        }
+    }
+}
+
+/// Nobody is left who could receive it.
+#[test]
+fn report_about_all_is_kept() {
+    let relay = Relay::start();
+    let scene = Scene::of(&relay, &["Ben"]);
+    let said = scene.circle.say(scene.person("Fay"), "You are impossible");
+    scene.settle();
     let room = &scene.circle.room;
     let ben = scene.person("Ben");
-    for args in [
-        ["report", room, &said, "He shouts at me"].as_slice(),
-        &["concern", room, "Gil", "He drinks"],
-        &["report", room, &said, "He shouts at me", "--about", "Cleo"],
-    ] {
-        let refused = ben.run(args);
+    for args in
+        [["report", room, &said, "She shouts at me"], ["concern", room, "Fay", "She drinks"]]
+    {
+        let refused = ben.run(&args);
         let object = refused.refused(3, "about_moderator");
-        assert!(object["try"].as_str().unwrap().contains("nobody here can receive it"), "{object}");
+        assert_eq!(object["message"], "nobody here can receive that without Fay");
     }
-    scene.settle();
-    for name in ["Fay", "Gil"] {
-        assert!(scene.by(name, "reports", &[]).is_empty(), "{name}");
-        let lane = scene.by(name, "checkin", &["Ben"]);
-        assert!(lane.iter().all(|row| row["kind"] != "report"), "{lane:#?}");
-    }
+    assert!(scene.by("Fay", "reports", &[]).is_empty());
+    let lane = scene.by("Fay", "checkin", &["Ben"]);
+    assert!(lane.iter().all(|row| row["kind"] != "report"), "{lane:#?}");
     let mut chat = AtTerminal::start(ben, "xterm", &["chat", room]);
-    chat.await_words(&format!("/report {said} He shouts at me"));
+    chat.await_words(&format!("/report {said} She shouts at me"));
     chat.types("\x15/quit\r");
     drop(chat.ends());
 }

@@ -14,7 +14,7 @@ const TRIES: &[(&str, &[&str], Option<(i32, &str)>)] = &[
     ("anon-return", &["1", "No"], Some((3, "not_facilitator"))),
     ("report", &["last", "It hurts"], None),
     ("concern", &["Cleo", "She is sad"], None),
-    ("reports", &[], Some((3, "not_facilitator"))),
+    ("reports", &[], None),
     ("report-close", &["abcd2345", "Done"], Some((3, "not_facilitator"))),
     ("note", &["room", "Hm"], Some((3, "not_facilitator"))),
     ("notes", &[], Some((3, "not_facilitator"))),

@@ -28,17 +28,17 @@ fn one_seed() {
 
 /// Bugs put in on purpose, each with a seed that found it; another is looked for if that one does not any more.
 const SWITCHES: [(Switch, u64); 13] = [
-    (Switch::IdsForgotten, 10),
+    (Switch::IdsForgotten, 4),
     (Switch::OldEpochTaken, 0),
     (Switch::AckBeforeCommit, 0),
     (Switch::AckWithoutEntry, 0),
     (Switch::EntryLeftOut, 0),
-    (Switch::PauseForgotten, 94),
-    (Switch::TimeOutForgotten, 135),
-    (Switch::SlowForgotten, 74),
-    (Switch::RolesForgotten, 24),
-    (Switch::RemovedStayIn, 4),
-    (Switch::RetentionEarly, 22),
+    (Switch::PauseForgotten, 130),
+    (Switch::TimeOutForgotten, 123),
+    (Switch::SlowForgotten, 78),
+    (Switch::RolesForgotten, 66),
+    (Switch::RemovedStayIn, 23),
+    (Switch::RetentionEarly, 2),
     (Switch::OutboxLost, 1),
     (Switch::HistoryLost, 1),
 ];

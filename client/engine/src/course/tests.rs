@@ -82,7 +82,7 @@ fn answered_questions_are_asked_no_longer() {
 }
 
 #[test]
-fn told_or_skipped_mood_is_not_asked() {
+fn told_mood_is_not_asked_again() {
     let ask = asks(1, 10, Wanted::Mood { every: 0 });
     let asked = |rows: &[Row], unasked, hour: u64| {
         mood_asked(rows, &BEN, unasked, Millis(hour * HOUR)).is_some()
@@ -193,7 +193,7 @@ fn exchange_takes_both_sides() {
 }
 
 #[test]
-fn check_ins_agree_with_a_naive_model() {
+fn check_ins_agree_with_naive_model() {
     let mut seed = 7;
     for _ in 0..300 {
         let now = 1000;

@@ -137,11 +137,11 @@ impl Room<'_> {
     }
 
     /// Shows what is due, and takes back what its author took back. A moderator's client calls it after each entry, and when
-    /// [`ShareStep::next`] comes.
+    /// [`ShareStep::next`] comes; `there` is the relay's time as it says now.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn step_shares(&mut self, now: Millis) -> Result<ShareStep> {
+    pub fn step_shares(&mut self, now: Millis, there: Millis) -> Result<ShareStep> {
         let mut plans = self.share_plans()?;
         let mut step = ShareStep::default();
         if plans.is_empty() || !self.my_role()?.moderates() {
@@ -152,7 +152,6 @@ impl Room<'_> {
             let other = u64::from_be_bytes(random()?) % (at as u64 + 1);
             plans.swap(at, usize::try_from(other).unwrap_or(at));
         }
-        let there = self.relay_time();
         let lanes = self.lanes()?;
         for plan in plans {
             let lane = lanes.iter().find(|lane| lane.id() == plan.lane);

@@ -105,7 +105,7 @@ fn owner_asks_nothing_of_themselves() {
 
 /// Only the owner answers in a lane what was asked in the room.
 #[test]
-fn answer_in_a_lane_is_the_owners() {
+fn only_owners_answer_in_lanes() {
     let (world, mut line) = line();
     let ask = Ref { seq: Seq(7), digest: hearth_protocol::Digest([7; 32]) };
     let refused = line.at(FAY).queue_answer(ask, "words".into(), NOW);

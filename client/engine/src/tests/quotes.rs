@@ -9,7 +9,9 @@ use super::{
 use crate::{
     EngineError,
     content::Body,
-    private::{QUOTES_MAX, Quote},
+    notes::TakenNote,
+    policy::Category,
+    private::{QUOTES_MAX, Quote, SeenState},
     quote::{Finding, words_hash},
 };
 
@@ -166,4 +168,66 @@ fn ninth_quote_is_refused() {
     assert!(matches!(refused, Err(EngineError::TooManyQuotes(QUOTES_MAX))));
     let refused = world.rooms[BEN].quotes_of(&[Seq(1)]);
     assert!(matches!(refused, Err(EngineError::NoWords(Seq(1)))), "a record has no words");
+}
+
+/// T37: a report about somebody who moderates is sealed for the other, and so is the answer. No lane and no note of the accused holds a
+/// byte of it.
+#[test]
+fn accused_receives_nothing() {
+    let mut world = World::with_lanes();
+    world.say(CLEO, "You are impossible");
+    let said = world.last();
+    let (fay, cleo, ben) = (world.key(FAY), world.key(CLEO), world.key(BEN));
+    let room = &mut world.rooms[BEN];
+    let report = room.report_on(&[said], &[], Category::Conduct, "She shouts".into()).unwrap();
+    assert_eq!(report.about, [cleo]);
+    let refused = room.check_report(&report);
+    assert!(matches!(refused, Err(EngineError::AboutModerator(name)) if name == "Cleo"));
+    assert_eq!(room.pass_by(&report, NOW).unwrap(), ["Fay"]);
+    let notes = room.notes_to_send().unwrap();
+    assert_eq!(notes.iter().map(|note| note.to).collect::<Vec<_>>(), [fay]);
+    let lanes = room.lanes().unwrap();
+    assert!(lanes.iter().all(|lane| lane.room().waiting_numbers().unwrap().is_empty()));
+    assert!(room.waiting_numbers().unwrap().is_empty(), "nothing for the room");
+    // Even delivered to Cleo, it stays closed.
+    let (id, sealed) = (notes[0].id, &notes[0].sealed);
+    assert_eq!(world.rooms[CLEO].take_note(id, sealed, NOW).unwrap(), TakenNote::Unread);
+    world.rooms[FAY].take_note(id, sealed, NOW).unwrap();
+    let reported = world.rooms[FAY].reports().unwrap().remove(0);
+    assert_eq!((reported.lane, reported.name.as_str()), (None, "Ben"));
+    assert_eq!((&reported.report, &reported.findings[..]), (&report, &[Finding::Verified][..]));
+    assert_eq!(world.rooms[FAY].unread_reports().unwrap(), 1);
+    world.rooms[FAY].mark_reports_shown().unwrap();
+    assert_eq!(world.rooms[FAY].unread_reports().unwrap(), 0);
+    // The answer goes the same way, once.
+    let answers = |room: &mut TestRoom, words: &str| {
+        let words = words.to_owned();
+        room.answer_note(&reported.message, &ben, SeenState::Resolved, words, NOW).unwrap()
+    };
+    assert!(answers(&mut world.rooms[FAY], "I have spoken with her."));
+    assert!(!answers(&mut world.rooms[FAY], "Again."));
+    let answer = world.rooms[FAY].notes_to_send().unwrap().remove(0);
+    assert_eq!(answer.to, ben);
+    let taken = world.rooms[CLEO].take_note(answer.id, &answer.sealed, NOW).unwrap();
+    assert_eq!(taken, TakenNote::Unread);
+    world.rooms[BEN].take_note(answer.id, &answer.sealed, NOW).unwrap();
+    let told = world.rooms[BEN].report_answers().unwrap();
+    assert_eq!(told, [(NOW, "Fay".to_owned(), "I have spoken with her.".to_owned())]);
+    assert_eq!(world.rooms[BEN].unread_reports().unwrap(), 1);
+    for who in [CLEO, MAL] {
+        assert_eq!(world.rooms[who].reports().unwrap(), []);
+        assert_eq!(world.rooms[who].unread_reports().unwrap(), 0);
+    }
+}
+
+/// Both who moderate are concerned: nobody is left, so nothing goes anywhere.
+#[test]
+fn report_about_all_goes_nowhere() {
+    let mut world = World::with_lanes();
+    let about = [world.key(CLEO), world.key(FAY)];
+    let room = &mut world.rooms[BEN];
+    let report = room.report_on(&[], &about, Category::Safety, "Both".into()).unwrap();
+    let refused = room.pass_by(&report, NOW);
+    assert!(matches!(refused, Err(EngineError::AboutModerator(_))), "{refused:?}");
+    assert!(room.notes_to_send().unwrap().is_empty());
 }

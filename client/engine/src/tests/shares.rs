@@ -16,7 +16,7 @@ use crate::{
         APART_MILLIS, DELAY_MAX_MILLIS, DELAY_MIN_MILLIS, STALE_MILLIS, Share, Shown, Stage,
         apart_from, due_at, shared_text,
     },
-    state::{OutgoingKind, Standing},
+    state::{Notice, OutgoingKind, Standing},
     turns::FloorError,
 };
 
@@ -100,7 +100,7 @@ impl Circle {
 
     /// Lets a moderator's client do what is due; returns whether anything went out.
     fn step(&mut self, who: usize) -> bool {
-        let step = self.world.rooms[who].step_shares(self.now).unwrap();
+        let step = self.world.rooms[who].step_shares(self.now, self.now).unwrap();
         self.flush(who);
         step.queued
     }
@@ -163,7 +163,7 @@ fn killed_releaser_neither_loses_nor_doubles() {
     assert!(matches!(circle.queue(FAY)[..], [(_, Shown::Waits)]));
     circle.release(FAY, &share);
     circle.passes(31);
-    assert!(circle.world.rooms[FAY].step_shares(circle.now).unwrap().queued);
+    assert!(circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap().queued);
     circle.restart(FAY);
     assert!(!circle.step(FAY));
     assert_eq!(circle.shared(MAL), ["it is me"]);
@@ -242,7 +242,7 @@ fn authors_own_posts_postpone_a_share() {
     circle.world.rooms[BEN].queue_text("good evening".into(), circle.now).unwrap();
     circle.flush(BEN);
     let posted = circle.now;
-    let step = circle.world.rooms[FAY].step_shares(circle.now).unwrap();
+    let step = circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap();
     assert_eq!((step.queued, step.next), (false, Some(posted.plus(APART_MILLIS))));
     circle.world.rooms[MAL].queue_text("hello".into(), circle.now).unwrap();
     circle.flush(MAL);
@@ -301,9 +301,9 @@ fn recalled_share_never_shows() {
     let share = circle.queue(FAY).remove(0).0;
     circle.release(FAY, &share);
     circle.passes(31);
-    assert!(circle.world.rooms[FAY].step_shares(circle.now).unwrap().queued);
+    assert!(circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap().queued);
     circle.private(1, MAL, Private::Recall(id));
-    assert!(!circle.world.rooms[FAY].step_shares(circle.now).unwrap().queued);
+    assert!(!circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap().queued);
     circle.flush(FAY);
     assert_eq!(circle.shared(CLEO), [""; 0]);
     assert_eq!(circle.queue(FAY), []);
@@ -378,7 +378,7 @@ fn share_carries_nothing_of_its_author() {
         let share = circle.queue(FAY).remove(0).0;
         circle.release(FAY, &share);
         circle.passes(31);
-        assert!(circle.world.rooms[FAY].step_shares(circle.now).unwrap().queued);
+        assert!(circle.world.rooms[FAY].step_shares(circle.now, circle.now).unwrap().queued);
         let waiting = circle.world.rooms[FAY].outgoing().unwrap().remove(0).1;
         assert_eq!(waiting.effects, []);
         let OutgoingKind::Message { body, .. } = waiting.what else { panic!("a message") };
@@ -422,4 +422,30 @@ fn delays_are_within_bounds() {
     assert_eq!(shared_text(" cafe\u{301}\n"), "caf\u{e9}");
     let encoded = codec::encode(&Body::Shared("x".into()));
     assert_eq!(encoded, [0x82, 12, 0x81, 0x61, b'x']);
+}
+
+/// Mal's client says in the own lane what only those who moderate can say: nobody takes it, and all who read it learn whose it was.
+#[test]
+fn member_answers_no_share() {
+    let mut circle = Circle::new();
+    let id = circle.anon(1, "share this");
+    let mal = circle.world.key(MAL);
+    for forged in [
+        Private::Seen(Seen { message: id, state: SeenState::Resolved, words: String::new() }),
+        Private::Seen(Seen { message: id, state: SeenState::Closed, words: "no".into() }),
+        Private::Note { about: None, text: "all is well".into() },
+    ] {
+        let (head, now) = (Some(circle.world.head()), circle.now);
+        let line = &mut circle.lines[1];
+        line.at(MAL).room_mut().queue_body(forged.into(), now).unwrap();
+        let submission = line.at(MAL).next(head, &std::collections::BTreeSet::new(), now).unwrap();
+        line.take(submission.unwrap());
+        for who in [FAY, CLEO] {
+            let row = line.at(who).room().history(Seq(0), 1_000).unwrap().pop().unwrap();
+            assert_eq!((row.from, &row.notices[..]), (Some(mal), &[Notice::Unreadable][..]));
+            assert_eq!(row.content, RowContent::Nothing);
+        }
+    }
+    assert!(matches!(circle.queue(FAY)[..], [(_, Shown::Waits)]));
+    assert_eq!(circle.world.rooms[FAY].desk_notes().unwrap(), []);
 }

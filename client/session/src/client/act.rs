@@ -9,6 +9,7 @@ use hearth_engine::{
     agreement::Change,
     floor::Ask,
     policy::{Act, Category, RuleError},
+    private::SeenState,
     state::{Row, RowContent},
     words::Words,
 };
@@ -108,7 +109,7 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             on_floor(live, |room, now| room.queue_ask(ask, now)).await
         }
         Command::Vote { ask, choice } if live.room.is_hidden_poll(ask)? => {
-            live.vote_hidden(ask, choice).await?;
+            Box::pin(live.vote_hidden(ask, choice)).await?;
             let (id, me) = (live.room.my_lane_id(), live.room.me());
             let seats = live.lane(id).map(|lane| lane.seats()).transpose()?.unwrap_or_default();
             let others = seats.into_iter().filter(|(member, _)| *member != me);
@@ -119,9 +120,24 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
         }
         Command::CloseAsk(ask) => {
             if live.room.is_hidden_poll(ask)? {
-                live.read_lanes().await?;
+                Box::pin(live.read_lanes()).await?;
             }
             on_floor(live, |room, now| room.queue_close(ask, now)).await
+        }
+        Command::PassBy(report) => {
+            let now = live.room.now();
+            let to = live.room.pass_by(&report, now)?;
+            // What the relay does not take now waits, and goes out by itself.
+            live.send_notes().await?;
+            Ok(Outcome::PassedBy { to })
+        }
+        Command::AnswerReport { report, from, words } => {
+            let (now, words) = (live.room.now(), escape::sanitize_input(&words)?);
+            if !live.room.answer_note(&report, &from, SeenState::Resolved, words, now)? {
+                return Err(EngineError::ReportAnswered.into());
+            }
+            live.send_notes().await?;
+            Ok(Outcome::Done)
         }
         Command::Duty { millis } => {
             let until = if millis == 0 { Millis(0) } else { live.relay_now().plus(millis) };
@@ -452,11 +468,23 @@ pub(super) fn local(room: &mut Room<'_>, command: &Command) -> Result {
         Command::DropWaiting(id) => return drop_waiting(room, id),
         Command::Agreements => return agreements(room),
         Command::Shares => return Ok(Outcome::Shares(room.open_shares()?)),
-        Command::Reports => return Ok(Outcome::Reports(room.reports()?)),
+        Command::Reports => {
+            let moderates = room.my_role()?.moderates();
+            let reports = if moderates { room.reports()? } else { Vec::new() };
+            let answers = room.report_answers()?;
+            room.mark_reports_shown()?;
+            return Ok(Outcome::Reports { reports, answers });
+        }
         Command::Notes => return Ok(Outcome::Notes(room.desk_notes()?)),
         Command::Report { ref places, ref about, category, ref words } => {
-            let report = room.report_on(places, about, category, words.clone())?;
-            return Ok(Outcome::Report(report));
+            let words = escape::sanitize_input(words)?;
+            let report = room.report_on(places, about, category, words)?;
+            let passes_by = match room.check_report(&report) {
+                Ok(()) => false,
+                Err(EngineError::AboutModerator(_)) => true,
+                Err(error) => return Err(error.into()),
+            };
+            return Ok(Outcome::Report { report, passes_by });
         }
         Command::Mute { member, muted } => room.set_muted(member, muted)?,
         Command::Shown(place) => room.mark_shown(place)?,

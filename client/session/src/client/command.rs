@@ -207,7 +207,18 @@ pub enum Command {
     Reports,
     /// Read the moderators' notes.
     Notes,
-    /// Make a report of messages and members. It is sent by [`LaneCommand::Private`].
+    /// Send a report past those whom it is about, by sealed notes.
+    PassBy(Report),
+    /// Say what came of a report that came by a note.
+    AnswerReport {
+        /// The report.
+        report: MessageId,
+        /// The reporter.
+        from: MemberKey,
+        /// The words.
+        words: String,
+    },
+    /// Make a report of messages and members. It is sent by [`LaneCommand::Private`], or by [`Command::PassBy`].
     Report {
         /// Places of the messages in this profile's history.
         places: Vec<Seq>,
@@ -415,12 +426,27 @@ pub enum Outcome {
     },
     /// The anonymous shares that wait, oldest first.
     Shares(Vec<(Share, Shown)>),
-    /// The reports, oldest first.
-    Reports(Vec<Reported>),
+    /// Reports.
+    Reports {
+        /// Those of others, oldest first; none for those who do not moderate.
+        reports: Vec<Reported>,
+        /// Answers by note to own ones: when it was written, who answers, the words.
+        answers: Vec<(Millis, String, String)>,
+    },
     /// The moderators' notes, oldest first.
     Notes(Vec<DeskNote>),
     /// A report, ready to be sent.
-    Report(Report),
+    Report {
+        /// The report.
+        report: Report,
+        /// Whether somebody whom it is about reads the lanes.
+        passes_by: bool,
+    },
+    /// The report waits in notes for these members alone.
+    PassedBy {
+        /// Their names.
+        to: Vec<String>,
+    },
     /// The unfinished text.
     Draft(Option<String>),
     /// Versions of the agreement.

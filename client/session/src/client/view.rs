@@ -72,6 +72,8 @@ pub struct RoomView {
     pub outbox: Vec<Waiting>,
     /// The room's lanes that this profile keeps: the desk first.
     pub lanes: Arc<[LaneView]>,
+    /// Reports by note, and answers to own ones, that were not displayed.
+    pub unread_reports: usize,
     /// Calls for help, and the crisis contacts.
     pub help: Arc<HelpView>,
     /// What does not agree between the relay and the log.
@@ -197,6 +199,7 @@ impl RoomView {
             && self.on_duty == other.on_duty
             && self.outbox == other.outbox
             && self.lanes == other.lanes
+            && self.unread_reports == other.unread_reports
             && self.help == other.help
             && self.mismatches == other.mismatches
             && self.untold == other.untold
@@ -258,6 +261,7 @@ impl RoomView {
             last,
             outbox,
             lanes,
+            unread_reports: room.unread_reports()?,
             help: Arc::default(),
             floor,
             floor_unknown,

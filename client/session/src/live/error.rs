@@ -85,11 +85,6 @@ impl From<StoreError> for LiveError {
 }
 
 impl LiveError {
-    /// Whether somebody whom a report is about would read it.
-    pub const fn is_about_moderator(&self) -> bool {
-        matches!(self, Self::Engine(EngineError::AboutModerator(_)))
-    }
-
     /// Says of an act that was asked for, and whose answer was lost, that it may have been done.
     pub(super) fn of_own(self) -> Self {
         match self {

@@ -467,10 +467,8 @@ impl<'s> Live<'s> {
         let left = effective.map(|at| Duration::from_millis(at.0.saturating_sub(now.0)));
         let seat = self.lanes_due().map(|at| at.saturating_duration_since(Instant::now()));
         let note = self.notes_due().map(|at| at.saturating_duration_since(Instant::now()));
-        // The room's own reckoning decides, so the wait is no shorter than a second.
-        let there = self.room.relay_time();
+        let there = self.relay_now();
         let share = self.share_due.map(|at| Duration::from_millis(at.0.saturating_sub(there.0)));
-        let share = share.map(|left| left.max(Duration::from_secs(1)));
         match left.into_iter().chain(seat).chain(share).chain(note).min() {
             None => self.next().await,
             Some(left) => timeout(left, self.next()).await.unwrap_or(Ok(Incoming::Other)),

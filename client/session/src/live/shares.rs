@@ -9,7 +9,7 @@ impl Live<'_> {
     /// Puts shares that are due into the outbox, from where they go out with what waits, and takes back what was recalled.
     pub(super) fn tend_shares(&mut self) -> Result<()> {
         let now = self.earlier_now();
-        self.share_due = self.room.step_shares(now)?.next;
+        self.share_due = self.room.step_shares(now, self.relay_now())?.next;
         Ok(())
     }
 

@@ -16,14 +16,16 @@ use hearth_session::{
 use hearth_text::{count::counted, escape};
 use serde_json::json;
 
-use super::{all_of, is_anybody_here};
+use super::is_anybody_here;
 use crate::{
-    commands::{Result, shell::Shell},
+    commands::{Result, room::parse_millis, shell::Shell},
     failure::Failure,
-    show,
+    show::{self, help::people},
+    text::when,
 };
 
 const WEEK: u64 = 7 * 24 * 3600 * 1000;
+const DAY_SECONDS: u32 = 24 * 3600;
 
 /// Who was asked, and who was not.
 #[derive(Default)]
@@ -46,16 +48,24 @@ pub(in crate::commands) fn check_duty(shell: &Shell) -> Result<()> {
     ))
 }
 
-/// Checks how long members wait until the answers are read and talked about, in seconds.
-pub(in crate::commands) fn within(millis: u64) -> Result<u32> {
-    let seconds = u32::try_from(millis / 1000).unwrap_or(u32::MAX);
-    if WITHIN_SECONDS.contains(&seconds) {
-        return Ok(seconds);
-    }
-    Err(Failure::usage(
-        format!("{} is not a time in which answers are read", show::span(seconds.into())),
-        "Nothing was sent. It is from 1h to 7d: `--within 1d`.",
-    ))
+/// Returns how long members wait until the answers are read and talked about, in seconds: the time that is given, else the agreement's, else a
+/// day.
+pub(in crate::commands) fn within(shell: &Shell, given: Option<&str>) -> Result<u32> {
+    let fits = |seconds: u64| u32::try_from(seconds).ok().filter(|s| WITHIN_SECONDS.contains(s));
+    let Some(given) = given else {
+        let view = shell.view();
+        let agreed = view.help.contacts.iter().find_map(|help| help.answers_read_within.as_deref());
+        // It may be in words for people: "1 working day".
+        let agreed = agreed.and_then(|agreed| when::parse_duration(agreed).ok());
+        return Ok(agreed.and_then(|agreed| fits(agreed.as_secs())).unwrap_or(DAY_SECONDS));
+    };
+    let seconds = parse_millis(given)? / 1000;
+    fits(seconds).ok_or_else(|| {
+        Failure::usage(
+            format!("{} is not a time in which answers are read", show::span(seconds)),
+            "Nothing was sent. It is from 1h to 7d: `--within 1d`.",
+        )
+    })
 }
 
 /// Asks members in their lanes: those who are named, or all who do not moderate.
@@ -75,7 +85,7 @@ pub(in crate::commands) async fn ask(shell: &Shell, to: &[String], inquiry: Inqu
     };
     let mut round = Round::default();
     for leaf in &leaves {
-        let name = escape::one_line(&leaf.name);
+        let name = leaf.name.clone();
         match ask_one(shell, leaf, &inquiry).await {
             Ok(Outcome::Kept { why, .. }) => {
                 round.why = round.why.or(why);
@@ -128,12 +138,12 @@ fn tell(shell: &Shell, inquiry: &Inquiry, round: &Round) -> Result<()> {
     let ends = inquiry.wanted == Wanted::NoMood;
     match &round.asked[..] {
         [] => {}
-        names if ends => lines.push(format!("Moods of {} are asked for no longer.", all_of(names))),
+        names if ends => lines.push(format!("Moods of {} are asked for no longer.", people(names))),
         names => {
             let each = if names.len() == 1 { "It is" } else { "It is for each" };
             lines.push(format!(
                 "Asked {}. {each} in their check-in, and nobody else sees it. They read that it is seen by {}: please look by then, with `hearth mood ROOM view`.",
-                all_of(names),
+                people(names),
                 show::clock(by)
             ));
         }
@@ -142,10 +152,15 @@ fn tell(shell: &Shell, inquiry: &Inquiry, round: &Round) -> Result<()> {
         let questions = counted(round.waits.len(), "question waits", "questions wait");
         lines.push(format!(
             "{questions} on this device for the connection: {}.",
-            all_of(&round.waits)
+            people(&round.waits)
         ));
     }
-    lines.extend(round.not.iter().map(|(name, why)| format!("Not asked: {name}, because {why}.")));
+    lines.extend(
+        round
+            .not
+            .iter()
+            .map(|(name, why)| format!("Not asked: {}, because {why}.", escape::one_line(name))),
+    );
     if round.asked.is_empty() && round.waits.is_empty() && round.not.is_empty() {
         lines.push("Nobody was asked: nobody here takes part without moderating.".to_owned());
     }

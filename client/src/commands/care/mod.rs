@@ -20,7 +20,7 @@ use hearth_text::escape;
 use serde_json::json;
 
 use super::{Result, outcome, shell::Shell};
-use crate::show;
+use crate::show::{self, help::people};
 
 /// The highest mood after which a member reads where else they can turn.
 const LOW: u32 = 3;
@@ -172,19 +172,7 @@ fn moderators(view: &RoomView) -> Vec<String> {
 
 /// Names those who read what is told in a lane, from its owner's side.
 pub(super) fn who_reads(view: &RoomView) -> String {
-    match &moderators(view)[..] {
-        [] => "the facilitators".to_owned(),
-        names => all_of(names),
-    }
-}
-
-/// Joins names: `Fay, Gil and Hal`.
-pub(super) fn all_of(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [name] => name.clone(),
-        [names @ .., last] => format!("{} and {last}", names.join(", ")),
-    }
+    people(&moderators(view))
 }
 
 /// Returns a member's name, made harmless.

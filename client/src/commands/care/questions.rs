@@ -11,11 +11,11 @@ use hearth_session::client::{Command, LaneCommand, Question, RoomView};
 use hearth_text::{count::counted, escape};
 use serde_json::{Value, json};
 
-use super::{all_of, name_of, who_reads};
+use super::{name_of, who_reads};
 use crate::{
     commands::{Result, shell::Shell},
     failure::Failure,
-    show,
+    show::{self, help::number},
 };
 
 /// Items that are answered in about a minute.
@@ -229,7 +229,8 @@ pub(in crate::commands) fn sending(
         after.push(match &mark.to_member {
             ToMember::Words(words) => escape::one_line(words),
             ToMember::Marked => format!(
-                "Thank you for answering that. You marked thoughts of death or of hurting yourself. You need not be alone with them. {readers} see this first, by {by}. If that is too long to wait: `hearth help-now ROOM` shows numbers, and tells them now if you want it to."
+                "Thank you for answering that. You marked thoughts of death or of hurting yourself. You need not be alone with them. {readers} see this first, by {by}. If that is too long to wait: {}. `hearth help-now ROOM --tell` tells them now.",
+                number(&view.help)
             ),
         });
     }
@@ -361,7 +362,7 @@ fn shipped(form: &Digest) -> Option<&'static Questionnaire> {
 pub(in crate::commands) fn shipped_names() -> String {
     let names: Vec<String> =
         catalogue().questionnaires().iter().map(|form| form.id.clone()).collect();
-    all_of(&names)
+    names.join(", ")
 }
 
 #[cfg(test)]

@@ -134,6 +134,8 @@ struct Chat {
     told_knock: bool,
     /// How many texts waited for their author when it was told.
     told_held: usize,
+    /// How many reports by note it was said that there are.
+    told_reports: usize,
     /// Other rooms of which it was said that there is something new, with the last place then.
     elsewhere: HashMap<Arc<str>, Seq>,
     /// What the person was asked.
@@ -235,7 +237,17 @@ pub(super) async fn run(
     let mut console = None;
     let (elsewhere, asked, bell, waiting) = Default::default();
     let (told_knock, told_held, is_live) = (false, 0, false);
-    let mut chat = Chat { shell, told_knock, told_held, elsewhere, asked, bell, is_live, waiting };
+    let mut chat = Chat {
+        shell,
+        told_knock,
+        told_held,
+        told_reports: 0,
+        elsewhere,
+        asked,
+        bell,
+        is_live,
+        waiting,
+    };
     let talk = async {
         let started = Console::start("> ", alternate);
         let (reader, printer) = started.map_err(|error| Stop::Failed(error.into()))?;
@@ -474,6 +486,10 @@ impl Chat {
         }
         self.show().await?;
         self.tell_held();
+        let unread = self.shell.view().unread_reports;
+        if std::mem::replace(&mut self.told_reports, unread) < unread {
+            self.shell.remark_reports();
+        }
         Ok(())
     }
 

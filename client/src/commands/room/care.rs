@@ -35,8 +35,6 @@ use crate::{
     text::when,
 };
 
-/// How long members wait until what they answer is read, where no time is given.
-const WITHIN: &str = "1d";
 const DAY: u64 = 24 * 3600 * 1000;
 
 topic! { Care: Mood, Ask, Answers }
@@ -51,9 +49,9 @@ pub struct Mood {
     /// Ask this member only; several times for several.
     #[arg(long, value_name = "NAME")]
     to: Vec<String>,
-    /// The time in which you read it and talk with the member.
-    #[arg(long, value_name = "TIME", default_value = WITHIN)]
-    within: String,
+    /// The time in which you read it and talk with the member; the agreement's, or 1d, if absent.
+    #[arg(long, value_name = "TIME")]
+    within: Option<String>,
     /// Draw the course into this file (SVG).
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
@@ -149,7 +147,7 @@ impl Mood {
         if wanted != Wanted::NoMood {
             ask::check_duty(shell)?;
         }
-        let within = ask::within(parse_millis(&self.within)?)?;
+        let within = ask::within(shell, self.within.as_deref())?;
         ask::ask(shell, &self.to, Inquiry { wanted, within }).await
     }
 }
@@ -190,9 +188,9 @@ pub struct Ask {
     /// Ask this member only; several times for several.
     #[arg(long, value_name = "NAME")]
     to: Vec<String>,
-    /// The time in which you read the answers and talk with the member.
-    #[arg(long, value_name = "TIME", default_value = WITHIN)]
-    within: String,
+    /// The time in which you read the answers and talk with the member; the agreement's, or 1d, if absent.
+    #[arg(long, value_name = "TIME")]
+    within: Option<String>,
     #[arg(skip)]
     source: Option<Vec<u8>>,
 }
@@ -240,7 +238,7 @@ impl RoomCommand for Ask {
         if !form.marks.is_empty() {
             ask::check_duty(shell)?;
         }
-        let within = ask::within(parse_millis(&self.within)?)?;
+        let within = ask::within(shell, self.within.as_deref())?;
         shell.news_of_lanes().await?;
         ask::ask(shell, &self.to, Inquiry { wanted: Wanted::Form { stem, source }, within })
             .await?;

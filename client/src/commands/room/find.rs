@@ -8,7 +8,7 @@ use hearth_engine::{
     state::{Row, RowContent},
     turns::FloorError,
 };
-use hearth_protocol::{MemberKey, MessageId, Seq};
+use hearth_protocol::{MemberKey, MessageId, RoomId, Seq};
 use hearth_session::client::{AskError, Command, Knocker, Outcome, PAGE_MAX, Page};
 use hearth_text::{escape, name::Look};
 
@@ -19,6 +19,9 @@ use crate::{
     },
     failure::{Failure, exit},
 };
+
+/// Characters of an id that name a message of a check-in: fewer would be a slip.
+const ID_CHARS_MIN: usize = 4;
 
 impl Shell {
     /// Finds a member who can be given a time-out.
@@ -221,6 +224,29 @@ impl Shell {
             found.retain(|row| row.from == Some(view.me));
         }
         Ok(one_message(wanted, found)?.place)
+    }
+
+    /// Finds an own message in the check-ins, by the first characters of its id.
+    pub(super) async fn own_in_lanes(&self, wanted: &str) -> Result<Option<(RoomId, Seq)>> {
+        let (view, wanted) = (self.view(), bare_id(wanted).to_ascii_lowercase());
+        let is_it = |row: &Row| {
+            let mine = row.id.filter(|_| row.from == Some(view.me));
+            let gone =
+                matches!(row.content, RowContent::Tombstone { .. } | RowContent::Retraction(_));
+            let fits =
+                |id: MessageId| id.short().starts_with(&wanted) || id.to_hex().starts_with(&wanted);
+            !gone && mine.is_some_and(fits)
+        };
+        let mut found = Vec::new();
+        for lane in view.lanes.iter().filter(|_| wanted.len() >= ID_CHARS_MIN) {
+            let rows = self.rows_of_lane(lane.id).await?;
+            found.extend(rows.iter().filter(|row| is_it(row)).map(|row| (lane.id, row.seq)));
+        }
+        match found[..] {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            _ => Err(EngineError::Ambiguous(wanted).into()),
+        }
     }
 
     pub(super) fn waiting(&self, wanted: &str) -> Result<MessageId> {

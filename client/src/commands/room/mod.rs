@@ -69,8 +69,8 @@ use self::{
     row::Needs, sharing::Sharing, talking::Talking, turns::Turns,
 };
 
-pub(super) use self::row::Tail;
 pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
+pub(super) use self::{row::Tail, times::parse_millis};
 
 use super::{
     Context, Result,

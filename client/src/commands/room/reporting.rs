@@ -11,8 +11,8 @@ use hearth_engine::{
     reports::{DeskNote, Reported},
     room::find_member,
 };
-use hearth_protocol::{MemberKey, Seq};
-use hearth_session::client::{AskError, Command, Consent, LaneCommand, Outcome};
+use hearth_protocol::{MemberKey, Millis, Seq};
+use hearth_session::client::{Command, Consent, LaneCommand, Outcome, RoomView};
 use hearth_text::{count::counted, escape};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -78,7 +78,8 @@ impl RoomCommand for Report {
 
     fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
         let about = told.about(asked);
-        told.to_moderators(asked, outcome, |readers| {
+        let accused = told.accused(asked);
+        told.reported(asked, outcome, |readers| {
             let hides = match &about[..] {
                 [] => String::new(),
                 [name] => {
@@ -89,8 +90,15 @@ impl RoomCommand for Report {
                     names.join(" or ")
                 ),
             };
+            let nobody = match &accused[..] {
+                [] => "Nobody else learns".to_owned(),
+                names => {
+                    let verb = if names.len() == 1 { "gets" } else { "get" };
+                    format!("{} {verb} nothing of it, and nobody else learns", names_of(names))
+                }
+            };
             format!(
-                "Your report is with {readers}. Nobody else learns that it came from you. {readers} will tell you what came of it.{hides}"
+                "Your report is with {readers}. {nobody} that it came from you. {readers} will tell you what came of it.{hides}"
             )
         })
     }
@@ -125,7 +133,7 @@ impl RoomCommand for Concern {
 
     fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
         let name = told.about(asked).join(" and ");
-        told.to_moderators(asked, outcome, |readers| {
+        told.reported(asked, outcome, |readers| {
             format!(
                 "Thank you for looking out for {name}. {readers} will read this. The program does not tell {name}. You need not carry it alone. If {name} may be in danger now, do not wait for us: call the emergency number"
             )
@@ -133,18 +141,37 @@ impl RoomCommand for Concern {
     }
 }
 
-/// List the reports and concerns, with what this device can tell of each quote.
+/// List the reports and concerns, with what this device can tell of each quote; members: what came of their own.
+///
+/// What came of a report is in the check-in, too, unless it went past somebody who reads it there.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Reports {}
 
 impl RoomCommand for Reports {
     const ROW: Entry =
-        row(Topic::Reporting, "reports", May::Moderators, "list the reports and concerns").looks();
+        row(Topic::Reporting, "reports", May::Members, "list reports, or what came of yours")
+            .looks();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
-        let reports = shell.reports().await?;
-        if reports.is_empty() {
-            shell.out.say_none("There are no reports.")?;
+        let (reports, answers) = shell.reports().await?;
+        if reports.is_empty() && answers.is_empty() {
+            let none = match shell.view().moderates() {
+                true => "There are no reports.",
+                false => "Nothing came by a note. What came of your reports is in your check-in.",
+            };
+            shell.out.say_none(none)?;
+        }
+        for (at, name, words) in &answers {
+            let object = json!({
+                "room": shell.room, "from": name, "reported_at": show::rfc3339(*at), "text": words,
+            });
+            let (name, words) = (escape::one_line(name), escape::many_lines(words, INDENT));
+            let text = format!(
+                "{name} has looked into what you reported ({}): “{words}” {}",
+                show::clock(*at),
+                complaint(&shell.view())
+            );
+            shell.out.say(&object, &shell.out.advice(&text))?;
         }
         for reported in &reports {
             let (object, text) = told_of(shell, reported);
@@ -180,7 +207,7 @@ impl RoomCommand for ReportClose {
                 && (reported.message.short().starts_with(&wanted)
                     || reported.message.to_hex().starts_with(&wanted))
         };
-        let Some(reported) = shell.reports().await?.into_iter().find(fits) else {
+        let Some(reported) = shell.reports().await?.0.into_iter().find(fits) else {
             return Err(Failure::new(
                 exit::USAGE,
                 "no_report",
@@ -188,13 +215,21 @@ impl RoomCommand for ReportClose {
                 "Nothing was sent. `hearth reports ROOM` lists them with their ids.",
             ));
         };
-        let words = self.words.join(" ");
-        let seen = Seen { message: reported.message, state: SeenState::Resolved, words };
-        let what = LaneCommand::Private(Private::Seen(seen));
-        Ok(Command::Lane { lane: reported.lane, what }.into())
+        let (words, report) = (self.words.join(" "), reported.message);
+        let Some(lane) = reported.lane else {
+            return Ok(Command::AnswerReport { report, from: reported.from, words }.into());
+        };
+        let seen = Seen { message: report, state: SeenState::Resolved, words };
+        Ok(Command::Lane { lane, what: LaneCommand::Private(Private::Seen(seen)) }.into())
     }
 
     fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        if let (Command::AnswerReport { from, .. }, Outcome::Done) = (asked, &outcome) {
+            let leaf = told.view.roster.iter().find(|leaf| leaf.member == *from);
+            let name = leaf.map_or_else(|| from.short(), |leaf| escape::one_line(&leaf.name));
+            let object = json!({"room": *told.view.room, "answered": true, "to": [name]});
+            return told.say(&object, &format!("{name} reads it, and nobody else"));
+        }
         let reporter = told.owner(asked);
         told.to_moderators(asked, outcome, |_| format!("{reporter} reads it"))
     }
@@ -446,7 +481,8 @@ const fn finding_words(finding: Finding) -> &'static str {
 }
 
 impl Shell {
-    /// Makes a report and returns what sends it. If somebody whom it is about would read it, nothing is sent, and the line is kept.
+    /// Makes a report and returns what sends it: past those whom it is about. If nobody else is left, nothing is sent, and the line is
+    /// kept.
     async fn report(
         &self,
         places: Vec<Seq>,
@@ -458,25 +494,52 @@ impl Shell {
         let lane = lane_of(self, Some(self.view().me))?;
         let make = Command::Report { places, about, category, words };
         match self.client.ask(&self.room, make, Consent::Unasked).await {
-            Ok(Outcome::Report(report)) => {
-                Ok(Command::Lane { lane, what: LaneCommand::Private(Private::Report(report)) }
-                    .into())
+            Ok(Outcome::Report { report, passes_by: false }) => {
+                let what = LaneCommand::Private(Private::Report(report));
+                Ok(Command::Lane { lane, what }.into())
             }
-            Ok(_) => Err(unexpected()),
-            Err(AskError::Live(error)) if error.is_about_moderator() => {
+            Ok(Outcome::Report { report, passes_by: true }) => {
+                let view = self.view();
+                let is_left = |name: &String| {
+                    let leaf = view.roster.iter().find(|leaf| leaf.name == *name);
+                    leaf.is_some_and(|leaf| !report.about.contains(&leaf.member))
+                };
+                if view.help.bench.iter().any(is_left) {
+                    return Ok(Command::PassBy(report).into());
+                }
                 if let Outcome::Draft(None) = self.ask(Command::Draft).await? {
                     self.ask(Command::KeepDraft(line)).await?;
                 }
-                Err(AskError::Live(error).into())
+                Err(self.nobody_left(&report))
             }
+            Ok(_) => Err(unexpected()),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn reports(&self) -> Result<Vec<Reported>> {
+    /// Says that everybody who moderates is concerned, and where else one can turn.
+    fn nobody_left(&self, report: &Made) -> Failure {
+        let view = self.view();
+        let moderates = |member: &&MemberKey| {
+            view.policy.as_ref().is_some_and(|policy| policy.role(member).moderates())
+        };
+        let accused = report.about.iter().filter(moderates);
+        let names: Vec<String> = accused.map(|member| self.member_name(member)).collect();
+        Failure::new(
+            exit::REFUSED,
+            "about_moderator",
+            format!("nobody here can receive that without {}", names_of(&names)),
+            format!(
+                "Nothing was sent. {} Your words are kept: `hearth chat ROOM` has them in its line.",
+                complaint(&view)
+            ),
+        )
+    }
+
+    async fn reports(&self) -> Result<(Vec<Reported>, Vec<(Millis, String, String)>)> {
         self.news_of_lanes().await?;
         match self.ask(Command::Reports).await? {
-            Outcome::Reports(reports) => Ok(reports),
+            Outcome::Reports { reports, answers } => Ok((reports, answers)),
             _ => Err(unexpected()),
         }
     }
@@ -504,18 +567,59 @@ impl Shell {
     }
 }
 
+/// Says where somebody can complain.
+fn complaint(view: &RoomView) -> String {
+    let named = view.help.contacts.iter().find_map(|help| help.complaint.as_ref());
+    match named {
+        Some(complaint) => {
+            format!("If that is not enough for you: {}.", escape::one_line(complaint))
+        }
+        None => {
+            "If that is not enough for you: `hearth agreement show ROOM` says where to complain."
+                .into()
+        }
+    }
+}
+
 impl Told<'_> {
     /// Returns the names of those whom a report is about.
     fn about(&self, asked: &Command) -> Vec<String> {
-        let Command::Lane { what: LaneCommand::Private(Private::Report(report)), .. } = asked
+        self.named(asked, |_| true)
+    }
+
+    /// Returns the names of those of them who moderate.
+    fn accused(&self, asked: &Command) -> Vec<String> {
+        let policy = self.view.policy.as_ref();
+        self.named(asked, |member| policy.is_some_and(|policy| policy.role(member).moderates()))
+    }
+
+    fn named(&self, asked: &Command, fits: impl Fn(&MemberKey) -> bool) -> Vec<String> {
+        let (Command::Lane { what: LaneCommand::Private(Private::Report(report)), .. }
+        | Command::PassBy(report)) = asked
         else {
             return Vec::new();
         };
         let named = report
             .about
             .iter()
+            .filter(|member| fits(member))
             .filter_map(|member| self.view.roster.iter().find(|leaf| leaf.member == *member));
         named.map(|leaf| escape::one_line(&leaf.name)).collect()
+    }
+
+    /// Prints what became of a report, in a lane or past somebody.
+    fn reported(
+        &self,
+        asked: &Command,
+        outcome: Outcome,
+        words: impl FnOnce(&str) -> String,
+    ) -> Result<()> {
+        let Outcome::PassedBy { to } = outcome else {
+            return self.to_moderators(asked, outcome, words);
+        };
+        let object = json!({"room": *self.view.room, "sent": true, "to": to, "passed_by": true});
+        let text = words(&names_of(&to));
+        self.say(&object, &self.out.advice(&text))
     }
 }
 

@@ -9,7 +9,7 @@ use hearth_engine::{
     policy::{Act, RuleError},
     words::{Reaction, Words},
 };
-use hearth_session::client::{Command, Outcome};
+use hearth_session::client::{Command, LaneCommand, Outcome};
 use hearth_text::{count::counted, escape};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -314,7 +314,14 @@ impl RoomCommand for Retract {
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let category = self.reason.into();
         Ok(match (&self.id, &self.all_from) {
-            (Some(id), _) => Command::Retract { place: shell.to_retract(id).await?, category },
+            (Some(id), _) => match shell.to_retract(id).await {
+                Ok(place) => Command::Retract { place, category },
+                Err(failure) if failure.code == "no_such_message" => {
+                    let (lane, place) = shell.own_in_lanes(id).await?.ok_or(failure)?;
+                    Command::Lane { lane, what: LaneCommand::Retract(place) }
+                }
+                Err(failure) => return Err(failure),
+            },
             (None, Some(member)) => {
                 Command::RetractAll { member: shell.sender(member).await?, category }
             }
@@ -323,8 +330,12 @@ impl RoomCommand for Retract {
         .into())
     }
 
-    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
-        let Outcome::Retracted(count) = outcome else { return told.outcome(outcome) };
+    fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()> {
+        let count = match (outcome, asked) {
+            (Outcome::Retracted(count), _) => count,
+            (Outcome::Sent { .. } | Outcome::Done, Command::Lane { .. }) => 1,
+            (outcome, _) => return told.outcome(outcome),
+        };
         let object = json!({"done": "retract", "count": count});
         let messages = counted(count, "message", "messages");
         let text = format!("Taken down: {messages}; a mark stays. Copies on devices may remain.");

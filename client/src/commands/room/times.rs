@@ -39,7 +39,7 @@ pub(super) fn time_and_words(args: &[String]) -> Result<(Option<u64>, String)> {
     Ok((millis, words.to_owned()))
 }
 
-pub(super) fn parse_millis(time: &str) -> Result<u64> {
+pub(in crate::commands) fn parse_millis(time: &str) -> Result<u64> {
     let time = when::parse_duration(time).map_err(time_failure)?;
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }

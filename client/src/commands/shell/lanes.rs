@@ -118,9 +118,18 @@ impl Shell {
         Ok(())
     }
 
+    /// Says that a report went past somebody to this member, or was answered so.
+    pub(in crate::commands) fn remark_reports(&self) {
+        let how = "-- a report came by a note, or an answer to one: `hearth reports ROOM`";
+        self.out.remark(&self.out.advice(how));
+    }
+
     /// Says how many check-ins have something new, where the reader does not see them at once.
     pub(in crate::commands) fn remark_lanes(&self) {
         let view = self.view();
+        if view.unread_reports > 0 {
+            self.remark_reports();
+        }
         let new: Vec<&LaneView> = view.lanes.iter().filter(|lane| lane.unread > 0).collect();
         let how = match &new[..] {
             [] => return,

@@ -3,20 +3,23 @@ use hearth_text::escape;
 use super::*;
 
 /// A pseudo-random number below `n`.
-fn dice(seed: &mut u64, n: u64) -> u64 {
+fn dice(seed: &mut u64, n: u32) -> u32 {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    (*seed >> 33) % n
+    u32::try_from((*seed >> 33) % u64::from(n)).unwrap()
+}
+
+fn pick<T: Copy>(seed: &mut u64, all: &[T]) -> T {
+    all[usize::try_from(dice(seed, u32::try_from(all.len()).unwrap())).unwrap()]
 }
 
 fn random(seed: &mut u64) -> Chart {
-    let low = dice(seed, 5) as u32;
-    let high = low + [0, 1, 3, 10, 27, 50_000][dice(seed, 6) as usize];
+    let low = dice(seed, 5);
+    let high = low + pick(seed, &[0, 1, 3, 10, 27, 50_000]);
     let mut at = 1_700_000_000_000;
     let values = (0..dice(seed, 60)).map(|_| {
-        at += dice(seed, 40 * 3_600_000);
-        let value = low + dice(seed, u64::from(high - low) + 1) as u32;
-        let words =
-            ["", "evenings", "<b>&\u{1b}[31m\"", "眠れない夜"][dice(seed, 4) as usize].to_owned();
+        at += u64::from(dice(seed, 40 * 3_600_000));
+        let value = low + dice(seed, high - low + 1);
+        let words = pick(seed, &["", "evenings", "<b>&\u{1b}[31m\"", "眠れない夜"]).to_owned();
         Value { at: Millis(at), value: (dice(seed, 5) > 0).then_some(value), words }
     });
     let values = values.collect();
@@ -24,15 +27,15 @@ fn random(seed: &mut u64) -> Chart {
     Chart { title: "Mood of Dee".into(), low, high, ends, values }
 }
 
-fn charts() -> impl Iterator<Item = (Chart, u64)> {
+/// Charts, each with some columns.
+fn charts() -> impl Iterator<Item = (Chart, usize)> {
     let mut seed = 11;
-    (0..400).map(move |_| (random(&mut seed), dice(&mut seed, 120)))
+    (0..400).map(move |_| (random(&mut seed), usize::try_from(dice(&mut seed, 120)).unwrap()))
 }
 
 #[test]
 fn chart_never_exceeds_its_width() {
     for (chart, columns) in charts() {
-        let columns = columns as usize;
         for line in chart.lines(columns, &TimeZone::UTC) {
             assert!(line.is_ascii(), "{line:?}");
             assert!(line.len() <= columns.max(COLUMNS_MIN), "{columns}: {line:?}");
@@ -44,7 +47,7 @@ fn chart_never_exceeds_its_width() {
 #[test]
 fn each_value_has_its_mark() {
     for (chart, columns) in charts() {
-        let columns = columns as usize + COLUMNS_MIN + TRACK_MIN;
+        let columns = columns + COLUMNS_MIN + TRACK_MIN;
         let lines = chart.lines(columns, &TimeZone::UTC);
         assert_eq!(lines.len(), chart.values.len());
         for (line, value) in lines.iter().zip(&chart.values) {
@@ -75,7 +78,6 @@ fn each_value_has_its_mark() {
 #[test]
 fn higher_value_stands_no_further_left() {
     for (chart, columns) in charts() {
-        let columns = columns as usize;
         let places: Vec<usize> =
             (chart.low..=chart.high).take(100).map(|value| chart.place(value, columns)).collect();
         assert!(places.is_sorted(), "{places:?}");

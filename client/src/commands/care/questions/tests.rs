@@ -99,7 +99,7 @@ fn unfit_answers_are_bare_numbers() {
 }
 
 #[test]
-fn answers_are_read_as_they_are_typed() {
+fn answers_are_read_as_typed() {
     let form = Questionnaire::parse("total", TOTAL.as_bytes()).unwrap();
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     assert_eq!(parse_all(&form, &words(&["5", "-"])).unwrap(), [Some(5), None]);
