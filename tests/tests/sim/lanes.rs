@@ -127,6 +127,23 @@ fn view(sim: &Sim, row: &Row, who: usize) -> Option<String> {
     (!may).then(|| format!("{} reads {text:?}, and was no reader for its author", NAMES[who]))
 }
 
+/// Says where a member does not sit who should: in their own lane; Fay in everybody's, and at the desk.
+pub(super) fn unseated(sim: &Sim, room: &Room<'_>, who: usize) -> Option<String> {
+    let (store, crypto, name) = room.parts();
+    let mut room = Room::open(store, crypto, &name).ok()?;
+    let policy = room.policy().ok()?;
+    let moderates = policy.role(&room.me()).moderates();
+    let own = room.my_lane_id();
+    let wanted = room.lane_ids().ok()?.into_iter().map(|(id, _)| id);
+    let wanted: Vec<RoomId> = wanted.filter(|id| moderates || *id == own).collect();
+    let kept = room.lanes().ok()?;
+    let sits = |id: &RoomId| kept.iter().any(|lane| lane.id() == *id && lane.is_seated());
+    let missing = wanted.iter().filter(|id| !sits(id)).count();
+    sim.add("seats", (wanted.len() - missing) as u64);
+    (missing > 0)
+        .then(|| format!("{} has no seat in {missing} of {} lanes", NAMES[who], wanted.len()))
+}
+
 fn short(id: RoomId) -> String {
     id.to_hex().chars().take(8).collect()
 }

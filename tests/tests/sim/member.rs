@@ -465,7 +465,36 @@ pub(super) async fn heal(sim: &Rc<Sim>, people: &mut [Member]) {
     for person in people.iter() {
         account(sim, person);
     }
+    seat(sim, people).await;
 }
+
+/// Rounds in which everybody must sit in their lane, once an hour has passed since the last admission.
+const SEATING: usize = 6;
+
+/// Whatever was killed in the middle of it: everybody has a lane in the end, and Fay sits there.
+async fn seat(sim: &Rc<Sim>, people: &mut [Member]) {
+    for round in 0..SEATING {
+        sleep_until(sim.clock.at(sim.clock.elapsed() + HOUR_AND_MORE)).await;
+        for person in people.iter_mut() {
+            let visit = Visit { at: 0, who: person.who, action: Action::Look, killed_after: None };
+            go(sim, person, visit).await;
+        }
+        let unseated: Vec<String> = people
+            .iter()
+            .filter_map(|person| lanes::unseated(sim, &person.person.room()?, person.who))
+            .collect();
+        if unseated.is_empty() {
+            sim.count(&format!("seated after {}", round + 1));
+            return;
+        }
+        if round + 1 == SEATING {
+            unseated.into_iter().for_each(|what| sim.wrong(what));
+        }
+    }
+}
+
+/// Milliseconds after which a member asks for a lane again, and more.
+const HOUR_AND_MORE: u64 = 3_700_000;
 
 /// Whether everybody who is in has seen all, and has nothing to send.
 fn agree(sim: &Sim, people: &[Member]) -> bool {

@@ -2,16 +2,20 @@
 
 use hearth_engine::{
     EngineError,
+    content::Body,
     lane::{OFFERS_MAX, Offer, Opening},
+    note::Purpose,
 };
 use hearth_protocol::{
-    ClientFrame, MemberKey, RejectCode, Role, RoomId, ServerFrame,
+    ClientFrame, MemberKey, MessageId, RejectCode, Role, RoomId, ServerFrame,
     frame::{LaneRow, LaneSeat},
 };
 
 use super::{Live, LiveError, Result, passes, send::breaks};
 use crate::connection::RequestError;
 
+/// How long a member waits for their lane before they ask for it: an hour.
+const ASK_AFTER_MILLIS: u64 = 3_600_000;
 /// How long a client waits for a seat before it offers itself again: a day.
 const OFFER_AGAIN_MILLIS: u64 = 24 * 3_600_000;
 
@@ -180,6 +184,30 @@ impl Live<'_> {
             break;
         }
         Ok(())
+    }
+
+    /// Asks each moderator by note for a seat in my own lane, where an offer of mine has led to none: the client that admitted me may
+    /// have been killed before it opened the lane.
+    pub(super) async fn ask_for_lane(&mut self) -> Result<()> {
+        let (id, now) = (self.room.my_lane_id(), self.room.now());
+        let (seated, last) = match self.lanes.link(id) {
+            Some(link) => (link.lane.is_seated(), link.lane.offered_at()?),
+            None => (false, None),
+        };
+        let waits = last.is_some_and(|at| now >= at && now < at.plus(ASK_AFTER_MILLIS));
+        if seated || waits {
+            return Ok(());
+        }
+        let offer = self.room.offer(id, now)?;
+        let mut note = [0; 16];
+        getrandom::fill(&mut note).map_err(|_| EngineError::Random)?;
+        let bench: Vec<MemberKey> =
+            self.room.bench()?.into_iter().map(|(member, _)| member).collect();
+        let (note, body) = (MessageId(note), Body::Offers(vec![offer]));
+        self.room.write_notes(&bench, Purpose::Offer, note, &body, now)?;
+        self.load_lanes()?;
+        self.lanes.retry = None;
+        self.send_notes().await
     }
 
     /// Closes the lanes of those who are gone.

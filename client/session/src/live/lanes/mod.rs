@@ -73,6 +73,8 @@ impl<'s> Live<'s> {
         self.enter_lanes().await?;
         if self.room.my_role()?.moderates() {
             self.keep_lanes().await?;
+        } else {
+            self.ask_for_lane().await?;
         }
         self.flush_lanes().await?;
         self.tend_shares()?;
