@@ -89,7 +89,7 @@ fn show(context: &Context, command: &HelpNow) -> Result<()> {
 
 /// Asks whether to tell; `None` if only the numbers were wanted.
 fn ask() -> Result<Option<String>> {
-    let typed = line::ask("[Enter: tell the facilitators] [Ctrl-C: only these numbers] ");
+    let typed = line::ask("[Enter: tell the facilitators] [no: only these numbers] ");
     match typed {
         Ok(words) => {
             let no = ["n", "no", "q", "quit", "exit"]

@@ -176,13 +176,13 @@ fn enter_tells_after_the_numbers() {
 }
 
 #[test]
-fn interrupt_at_the_numbers_tells_nobody() {
+fn no_at_the_numbers_tells_nobody() {
     let relay = Relay::start();
     let circle = open(&relay);
     let ben = circle.admit("Ben");
     let mut screen = AtTerminal::start(&ben, "xterm", &["help-now", &circle.room]);
     screen.await_words("[Enter: tell the facilitators]");
-    screen.types("\u{3}");
+    screen.types("no\n");
     let (_, shown) = screen.ends();
     assert!(!shown.contains("Sent to"), "{shown}");
     assert!(flags(&circle, &circle.fay).is_empty());

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod calls;
+mod minutes;
 mod numbers;
 mod unseated;
 

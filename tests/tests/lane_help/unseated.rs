@@ -1,6 +1,6 @@
 //! Moderators who do not sit in a member's line get the call by a note, and answer by one.
 
-use hearth_kit::{Circle, Person, Relay};
+use hearth_kit::{AGREEMENT, Circle, Person, Relay, text_file};
 
 use super::{calls, flags, open, stage};
 
@@ -58,4 +58,24 @@ fn call_before_the_line_is_open() {
     let call = calls(&circle, &ben, "Now");
     assert_eq!(call["stage"], "sent");
     assert_eq!(flags(&circle, &circle.fay)[0]["flag"], call["call"]);
+}
+
+/// Who has not signed yet has no keys of the room; the call goes by notes, and so does the answer.
+#[test]
+fn lapsed_member_can_still_call() {
+    let relay = Relay::start();
+    let circle = open(&relay);
+    let ben = circle.admit("Ben");
+    circle.news(&ben);
+    let text = text_file(&format!("{AGREEMENT}\n4. We begin on time.\n"));
+    let path = text.path().to_str().unwrap();
+    circle.fay.does(&["agreement", "amend", &circle.room, path, "--material"]);
+    ben.run(&["read", &circle.room]);
+    let call = calls(&circle, &ben, "Please");
+    assert_eq!((&call["stage"], &call["to"]), (&"sent".into(), &serde_json::json!(["Fay"])));
+    assert_eq!(flags(&circle, &circle.fay)[0]["flag"], call["call"]);
+    circle.fay("flag", &["seen"]);
+    let read = ben.run(&["read", &circle.room]);
+    let seen = read.lines.iter().rfind(|row| row["kind"] == "help").unwrap();
+    assert_eq!((&seen["stage"], &seen["by"]), (&"seen".into(), &"Fay".into()));
 }

@@ -10,6 +10,7 @@ use hearth_engine::{
     block::{Block, Stop},
     content::TEXT_BYTES_MAX,
     policy::{Act, RuleError},
+    state::Standing,
     store::Store,
     words::Words,
 };
@@ -251,7 +252,12 @@ impl<'s> RoomTask<'s> {
         self.link = Link::Ended(Arc::clone(&why));
         // Where the store fails, the room is as it was read last, and each command says so.
         if let Ok(room) = Room::open(self.store, self.crypto, &self.name) {
+            let lapsed = room.state().standing == Standing::Lapsed;
             self.place = Place::Ended(Box::new(room));
+            if lapsed {
+                // Whom this member called for help may have answered. What fails here is tried again at the next opening.
+                let _ = self.send_notes().await;
+            }
         }
         self.publish();
         self.teller.tell(Event::Ended(why));

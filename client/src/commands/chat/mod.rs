@@ -808,7 +808,7 @@ impl Chat {
                 if slip::asks_for_help(text) {
                     contacts::show_of_room(&self.shell)?;
                     self.out().remark(
-                        "-- \"help\" was not said to the room: to say it, enter the same again. /help lists the commands.",
+                        "-- \"help\" was not said to the room. Did you mean /help, the list of commands? To say it, enter the same again.",
                     );
                     self.asked = Some(match self.offer_to_tell() {
                         true => Asked::Help(text.to_owned()),

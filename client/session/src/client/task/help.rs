@@ -160,7 +160,7 @@ impl RoomTask<'_> {
     }
 
     /// Sends the notes that wait, over the room's connection; from outside of the room over one of their own.
-    async fn send_notes(&mut self) -> Result<(), LiveError> {
+    pub(super) async fn send_notes(&mut self) -> Result<(), LiveError> {
         match &mut self.place {
             Place::Live(session) => match session.live() {
                 Some(live) => live.send_notes().await,
