@@ -17,9 +17,11 @@ use tokio::time::{Instant, timeout};
 use super::{ENTRIES_DEADLINE, Live, LiveError, Result, door};
 use crate::connection::RequestError;
 
-/// Waits between attempts to take a seat, before the next connection is waited for.
+/// Waits between the first attempts to take a seat, which may be given at once.
 const SEAT_WAITS: [Duration; 3] =
     [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(60)];
+/// Wait between later ones: who gives it may come at any time, and tells nobody.
+const SEAT_WAIT_LATER: Duration = Duration::from_secs(600);
 /// How often a lane is read again after the room's log, before an entry that names an unknown record is refused.
 const CATCH_UPS: u32 = 3;
 
@@ -139,9 +141,7 @@ impl<'s> Live<'s> {
             self.lanes.retry = None;
         } else if seats_due {
             let tries = self.lanes.retry.map_or(0, |(_, tries)| tries + 1);
-            let wait = SEAT_WAITS.get(tries).copied();
-            // After that, with the next connection.
-            let wait = wait.unwrap_or(Duration::from_secs(24 * 3600));
+            let wait = SEAT_WAITS.get(tries).copied().unwrap_or(SEAT_WAIT_LATER);
             self.lanes.retry = Some((Instant::now() + wait, tries));
         }
         self.catch_up_lanes().await
