@@ -150,6 +150,7 @@ pub struct Reports {}
 impl RoomCommand for Reports {
     const ROW: Entry =
         row(Topic::Reporting, "reports", May::Members, "list reports, or what came of yours")
+            .enforced("E")
             .looks();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
@@ -280,6 +281,7 @@ pub struct Notes {
 impl RoomCommand for Notes {
     const ROW: Entry = row(Topic::Reporting, "notes", May::Moderators, "read the notes")
         .takes("[NAME|room]", "Dee")
+        .enforced("E")
         .looks();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
@@ -322,6 +324,7 @@ impl RoomCommand for NoteExport {
     const ROW: Entry =
         row(Topic::Reporting, "note-export", May::Moderators, "write one person's notes to a file")
             .takes("NAME FILE", "Dee dee.txt")
+            .enforced("C local")
             .looks();
 
     fn complete(&mut self, _: &str, _: &Context) -> Result<()> {

@@ -110,7 +110,9 @@ pub struct AnonQueue {}
 
 impl RoomCommand for AnonQueue {
     const ROW: Entry =
-        row(Topic::Sharing, "anon-queue", May::Moderators, "list the shares that wait").looks();
+        row(Topic::Sharing, "anon-queue", May::Moderators, "list the shares that wait")
+            .enforced("E")
+            .looks();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let shares = shell.shares().await?;
