@@ -142,7 +142,6 @@ impl RoomCommand for Concern {
 }
 
 /// List the reports and concerns, with what this device can tell of each quote; members: what came of their own.
-///
 /// What came of a report is in the check-in, too, unless it went past somebody who reads it there.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Reports {}
