@@ -6,7 +6,10 @@ use hearth_kit::Relay;
 use super::Scene;
 
 /// What follows each command's word, and what it comes to for a member: `None`, it is done.
-const TRIES: &[(&str, &[&str], Option<(i32, &str)>)] = &[
+/// A command, what follows it, and with what it is refused.
+type Try = (&'static str, &'static [&'static str], Option<(i32, &'static str)>);
+
+const TRIES: &[Try] = &[
     ("anon", &["Hello"], Some((3, "too_few"))),
     ("take-back", &[], Some((2, "no_share"))),
     ("anon-queue", &[], Some((3, "not_facilitator"))),

@@ -803,7 +803,7 @@ impl Chat {
             }
             Line::Words(text) => {
                 if let Some(to) = to::addressed(&self.shell.view(), text) {
-                    return self.to_lane(to).await;
+                    return self.say_to(to).await;
                 }
                 if slip::asks_for_help(text) {
                     contacts::show_of_room(&self.shell)?;
@@ -875,7 +875,7 @@ impl Chat {
     }
 
     /// Says something behind an @: to a lane, or back to who typed it.
-    async fn to_lane(&mut self, to: To) -> Result<Next, Stop> {
+    async fn say_to(&mut self, to: To) -> Result<Next, Stop> {
         match to {
             To::Lane(args) => {
                 let command = InRoom::check_in(&self.shell.room, args);

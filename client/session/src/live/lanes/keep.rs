@@ -40,7 +40,7 @@ impl Live<'_> {
                 self.open_missing(id, owner).await?;
             }
         }
-        self.offer_for(wanted).await?;
+        self.offer_for(wanted)?;
         if self.room.my_role()? == Role::Facilitator {
             self.close_ended(&open).await?;
         }
@@ -154,7 +154,7 @@ impl Live<'_> {
     }
 
     /// Offers myself for lanes where I do not sit: at the desk, or in my own lane while I do not sit at the desk.
-    async fn offer_for(&mut self, lanes: Vec<RoomId>) -> Result<()> {
+    fn offer_for(&mut self, lanes: Vec<RoomId>) -> Result<()> {
         let now = self.room.now();
         let mut offers = Vec::new();
         for id in lanes {

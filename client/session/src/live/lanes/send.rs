@@ -44,8 +44,7 @@ impl<'s> Live<'s> {
     /// [`LiveError::Refused`], the first refusal; see [`hearth_engine::lane::Lane::next`] and [`LiveError`].
     pub async fn flush_lane(&mut self, id: RoomId) -> Result<()> {
         let (mut tries, mut refused, mut first) = (0, BTreeSet::new(), None);
-        loop {
-            let Some(link) = self.lanes.link_mut(id) else { break };
+        while let Some(link) = self.lanes.link_mut(id) {
             if link.entered.is_none()
                 || !link.lane.is_seated()
                 || link.lane.room().cursor().seq == Seq(0)
