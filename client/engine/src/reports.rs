@@ -178,7 +178,7 @@ impl Room<'_> {
                 answers,
             });
         }
-        all.sort_by_key(|reported| (reported.at, reported.message));
+        all.sort_by_key(|reported| reported.at);
         Ok(all)
     }
 

@@ -120,7 +120,6 @@ impl RoomCommand for Asks {
 }
 
 /// Let everybody choose. The votes are in the room, and everybody sees who chose what.
-///
 /// With --hidden, votes go to the facilitators, who see who chose what; `close-ask` publishes totals, from five votes on. Each voter's
 /// device looks for their own vote, and each facilitator's for all. A member cannot prove that the other votes are real.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]

@@ -142,7 +142,6 @@ impl RoomCommand for Concern {
 }
 
 /// List the reports and concerns, with what this device can tell of each quote; members: what came of their own.
-///
 /// What came of a report is in the check-in, too, unless it went past somebody who reads it there.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Reports {}
@@ -150,6 +149,7 @@ pub struct Reports {}
 impl RoomCommand for Reports {
     const ROW: Entry =
         row(Topic::Reporting, "reports", May::Members, "list reports, or what came of yours")
+            .enforced("E")
             .looks();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
@@ -280,6 +280,7 @@ pub struct Notes {
 impl RoomCommand for Notes {
     const ROW: Entry = row(Topic::Reporting, "notes", May::Moderators, "read the notes")
         .takes("[NAME|room]", "Dee")
+        .enforced("E")
         .looks();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
@@ -322,6 +323,7 @@ impl RoomCommand for NoteExport {
     const ROW: Entry =
         row(Topic::Reporting, "note-export", May::Moderators, "write one person's notes to a file")
             .takes("NAME FILE", "Dee dee.txt")
+            .enforced("C local")
             .looks();
 
     fn complete(&mut self, _: &str, _: &Context) -> Result<()> {

@@ -29,7 +29,6 @@ use crate::{
 topic! { Sharing: Anon, TakeBack, AnonQueue, AnonRelease, AnonReturn }
 
 /// Ask the facilitators to share words with the group, without your name.
-///
 /// They know that the words are yours. The group sees the words, and no name; some may guess from how you write. The relay may guess
 /// from times and sizes. Nothing proves that a member wrote them.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
@@ -110,7 +109,9 @@ pub struct AnonQueue {}
 
 impl RoomCommand for AnonQueue {
     const ROW: Entry =
-        row(Topic::Sharing, "anon-queue", May::Moderators, "list the shares that wait").looks();
+        row(Topic::Sharing, "anon-queue", May::Moderators, "list the shares that wait")
+            .enforced("E")
+            .looks();
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let shares = shell.shares().await?;
@@ -170,7 +171,6 @@ fn name(shell: &Shell, member: &MemberKey) -> String {
 }
 
 /// Share a member's words in your name, after 2 to 30 minutes, without theirs.
-///
 /// Answer talk of suicide privately first. The words cannot be changed. They show from this device: while it runs, or when it runs next.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct AnonRelease {
