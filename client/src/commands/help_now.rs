@@ -35,7 +35,7 @@ pub(super) async fn run(context: &Context, room: &str, command: &HelpNow) -> Res
     };
     let tells = InRoom::help_now(&room, HelpNow::telling(&words));
     if command.waits() || (command.words().is_none() && interactive()) {
-        return wait(context, &room, tells).await;
+        return Box::pin(wait(context, &room, tells)).await;
     }
     inside::run(context, tells).await
 }
