@@ -80,7 +80,7 @@ fn second_call_within_a_minute_joins() {
     chat.await_line("who saw it", |line| line.contains("Fay saw this at "));
     circle.fay("checkin", &["Ben", "I am here."]);
     chat.await_line("who is there", |line| line.contains("Fay is with you now"));
-    circle.fay("flag", &["resolve", "", "We talk at nine."]);
+    circle.fay("flag", &["resolve", "We talk at nine."]);
     chat.await_line("that it is over", |line| {
         line.contains("Fay has marked this as talked through: \u{201c}We talk at nine.\u{201d}")
     });

@@ -107,11 +107,9 @@ pub struct Flag {
     /// `seen`: you have read it. `take`: you go on with it in place of another. `resolve`: it was talked through, with words.
     #[arg(value_enum)]
     what: What,
-    /// The first characters of its id; the only call if absent.
-    id: Option<String>,
-    /// Words to the one who called.
-    #[arg(num_args = 0..)]
-    words: Vec<String>,
+    /// Whose call it is, or the first characters of its id; the only call if absent. Then words to the one who called.
+    #[arg(num_args = 0.., value_name = "NAME WORDS")]
+    args: Vec<String>,
 }
 
 /// What a facilitator says of a call.
@@ -129,7 +127,7 @@ impl RoomCommand for Flag {
         May::Moderators,
         "say that you have seen a call for help, or close it",
     )
-    .takes("seen|take|resolve [ID] [WORDS]", "seen 3f2a")
+    .takes("seen|take|resolve [NAME] [WORDS]", "seen Dee")
     .enforced("E")
     .words(2)
     .answers()
@@ -137,7 +135,9 @@ impl RoomCommand for Flag {
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         shell.refresh().await?;
-        let words = self.words.join(" ");
+        let open = &shell.view().help.open;
+        let (call, words) = meant(open, &self.args)?;
+        let (call, words) = (call.id, words.join(" "));
         let state = match self.what {
             What::Seen => SeenState::Seen,
             What::Take => SeenState::Closed,
@@ -146,11 +146,9 @@ impl RoomCommand for Flag {
         if matches!(self.what, What::Resolve) && words.trim().is_empty() {
             return Err(Failure::usage(
                 "closing a call for help needs words: they are the last that its author reads of it",
-                "For example: `hearth flag ROOM resolve ID \"Your sister is with you. I call at nine.\"`",
+                "For example: `hearth flag ROOM resolve Dee \"Your sister is with you. I call at nine.\"`",
             ));
         }
-        let open = &shell.view().help.open;
-        let call = one(open, self.id.as_deref())?.id;
         Ok(Command::Help(HelpCommand::Answer { call, state, words }).into())
     }
 
@@ -159,19 +157,35 @@ impl RoomCommand for Flag {
     }
 }
 
-/// Finds the call that is meant.
-fn one<'a>(open: &'a [OpenCall], wanted: Option<&str>) -> Result<&'a OpenCall> {
-    let wanted = wanted.unwrap_or_default().trim_start_matches('#').to_ascii_lowercase();
-    let fits = |call: &&OpenCall| {
-        call.id.to_hex().starts_with(&wanted) || call.id.short().starts_with(&wanted)
+/// Finds the call that is meant, by its author's name or its id, and the words behind it. Without either it is the only one.
+fn meant<'a, 'b>(open: &'a [OpenCall], args: &'b [String]) -> Result<(&'a OpenCall, &'b [String])> {
+    let first = args.first().map(|first| first.trim_start_matches(['#', '@']).to_lowercase());
+    let names = |call: &OpenCall, first: &str| {
+        let id = first.len() >= 3
+            && (call.id.to_hex().starts_with(first) || call.id.short().starts_with(first));
+        id || call.name.to_lowercase() == first
     };
-    let found: Vec<&OpenCall> = open.iter().filter(fits).collect();
-    match found[..] {
-        [one] => Ok(one),
-        [] => Err(AskError::NoSuchCall(wanted).into()),
+    let named: Vec<&OpenCall> =
+        first.iter().flat_map(|first| open.iter().filter(|call| names(call, first))).collect();
+    match (&named[..], open) {
+        ([one], _) => Ok((one, args.get(1..).unwrap_or_default())),
+        // What looks like an id is not sent to anybody as words.
+        ([], _) if first.as_deref().is_some_and(looks_like_id) => {
+            Err(AskError::NoSuchCall(first.unwrap_or_default()).into())
+        }
+        ([], [one]) => Ok((one, args)),
+        ([], []) => Err(AskError::NoSuchCall(first.unwrap_or_default()).into()),
         _ => Err(Failure::usage(
-            format!("{} calls for help are open", found.len()),
+            format!("{} calls for help are open", open.len()),
             "`hearth flags ROOM` lists them with their ids.",
         )),
     }
+}
+
+/// Whether a word is one of letters and digits, as ids are and words are not.
+fn looks_like_id(word: &str) -> bool {
+    let all = |fits: fn(char) -> bool| word.chars().all(fits);
+    word.len() >= 3
+        && all(|c| c.is_ascii_alphanumeric())
+        && word.contains(|c: char| c.is_ascii_digit())
 }
