@@ -182,11 +182,12 @@ impl Room<'_> {
         Ok(all)
     }
 
-    /// Seals a report for those who moderate and whom it is not about, because the others read the lanes. Returns those who get it.
+    /// Seals a report for those who moderate and whom it is not about, because the others read the lanes. Returns its id, and the names of
+    /// those who get it.
     ///
     /// # Errors
     /// [`EngineError::AboutModerator`] if nobody is left who could receive it; [`EngineError::OutboxFull`].
-    pub fn pass_by(&mut self, report: &Report, now: Millis) -> Result<Vec<String>> {
+    pub fn pass_by(&mut self, report: &Report, now: Millis) -> Result<(MessageId, Vec<String>)> {
         let Err(EngineError::AboutModerator(accused)) = self.check_report(report) else {
             return Err(EngineError::NotForLane);
         };
@@ -207,7 +208,7 @@ impl Room<'_> {
         let too_many = passed.len().saturating_sub(PASSED_MAX);
         passed.drain(..too_many);
         write(self.store, Kind::Care, self.no, PASSED, &passed)?;
-        Ok(bench.into_iter().map(|(_, name)| name).collect())
+        Ok((id, bench.into_iter().map(|(_, name)| name).collect()))
     }
 
     /// Returns the answers by note to reports of this member: when each was written, who answered, and the words.

@@ -27,7 +27,9 @@ const ASKING: [&str; 6] = ["help", "quit", "exit", "q", "?", "logout"];
 
 /// Whether a line is the bare word for help, which may be meant for a person.
 pub(super) fn asks_for_help(line: &str) -> bool {
-    line.trim().trim_end_matches(['.', '!', '?']).eq_ignore_ascii_case("help")
+    let line = line.trim().trim_end_matches(['.', '!', '?']).to_lowercase();
+    ["help", "help me", "help now", "please help", "please help me", "i need help"]
+        .contains(&&*line)
 }
 
 /// What stands for a slash on some keyboards.
@@ -93,7 +95,11 @@ pub(super) fn meant(line: &str, names: impl FnOnce() -> Vec<String>) -> Option<S
             "hearth" => {
                 return nearly(rest).map(|line| first_word(&line).to_owned());
             }
-            word => takes(find(word).filter(|entry| entry.topic.is_some())?, rest, names),
+            word => {
+                let entry = find(word).filter(|entry| entry.topic.is_some())?;
+                // What was meant for few must not be read by all for want of a slash.
+                entry.topic.is_some_and(Topic::is_private) || takes(entry, rest, names)
+            }
         };
         return takes.then(|| escape::truncate(&format!("{word} {rest}"), SHOWN_COLUMNS));
     }
@@ -153,6 +159,9 @@ fn takes(entry: &Entry, rest: &str, names: impl FnOnce() -> Vec<String>) -> bool
     let off = entry.takes.contains("off") && alone && when::is_off(first);
     let begins = entry.takes.split(' ').next().unwrap_or_default();
     match begins.trim_matches(['[', ']']) {
+        _ if entry.name == "vote" => {
+            !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || c == '#' || c == ' ')
+        }
         "on|off" => alone && ["on", "off"].iter().any(|word| first.eq_ignore_ascii_case(word)),
         "TIME" if entry.name == "pause" && when::is_now(rest) => true,
         "TIME" | "TIME|off" => off || matches!(when::split_duration(rest), Ok((Some(_), _))),

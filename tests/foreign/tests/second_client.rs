@@ -204,7 +204,9 @@ async fn scripted(listener: TcpListener, relay: RelayId, mut answers: Vec<Vec<Se
                 let (challenge, now) = (Digest([7; 32]), NOW);
                 // What later versions say is passed over, also before the answer.
                 socket
-                    .send(Message::Binary(vec![0x82, 0x18, 99, 0x81, 0x63, b'n', b'e', b'w'].into()))
+                    .send(Message::Binary(
+                        vec![0x82, 0x18, 99, 0x81, 0x63, b'n', b'e', b'w'].into(),
+                    ))
                     .await
                     .unwrap();
                 vec![ServerFrame::Hello { version: 2, relay, challenge, now }]

@@ -183,7 +183,7 @@ fn accused_receives_nothing() {
     assert_eq!(report.about, [cleo]);
     let refused = room.check_report(&report);
     assert!(matches!(refused, Err(EngineError::AboutModerator(name)) if name == "Cleo"));
-    assert_eq!(room.pass_by(&report, NOW).unwrap(), ["Fay"]);
+    assert_eq!(room.pass_by(&report, NOW).unwrap().1, ["Fay"]);
     let notes = room.notes_to_send().unwrap();
     assert_eq!(notes.iter().map(|note| note.to).collect::<Vec<_>>(), [fay]);
     let lanes = room.lanes().unwrap();

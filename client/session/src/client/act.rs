@@ -126,7 +126,7 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
         }
         Command::PassBy(report) => {
             let now = live.room.now();
-            let to = live.room.pass_by(&report, now)?;
+            let (_, to) = live.room.pass_by(&report, now)?;
             // What the relay does not take now waits, and goes out by itself.
             live.send_notes().await?;
             Ok(Outcome::PassedBy { to })

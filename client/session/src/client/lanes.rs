@@ -27,6 +27,8 @@ pub struct LaneView {
     pub id: RoomId,
     /// Whose it is; `None`: the desk.
     pub owner: Option<MemberKey>,
+    /// The name that its owner has, or had last; empty for the desk.
+    pub name: String,
     /// Whether this member has a seat.
     pub seated: bool,
     /// Names of those who read along, this member apart; none before the first connection.
@@ -102,6 +104,7 @@ impl LaneView {
         Ok(Self {
             id,
             owner,
+            name: String::new(),
             seated,
             readers,
             last: last.as_ref().map_or(Seq(0), |row| row.place),
@@ -115,10 +118,11 @@ impl LaneView {
 
     /// Returns the views of all lanes of a room: the desk first, then by owner's key.
     pub(super) fn all(
-        room: &Room<'_>,
+        room: &mut Room<'_>,
         mut live: Option<&mut Live<'_>>,
     ) -> Result<Arc<[Self]>, EngineError> {
-        let mut views = Vec::new();
+        let mut views: Vec<Self> = Vec::new();
+        let names = room.known_names()?;
         for mut kept in room.lanes()? {
             let id = kept.id();
             let trouble = live.as_ref().and_then(|live| live.lane_trouble(id));
@@ -126,6 +130,10 @@ impl LaneView {
                 Some(lane) => Self::of(lane, trouble, true)?,
                 None => Self::of(&mut kept, trouble, false)?,
             });
+        }
+        for view in &mut views {
+            let name = view.owner.and_then(|owner| names.get(&owner).cloned());
+            view.name = name.or_else(|| view.owner.map(|owner| owner.short())).unwrap_or_default();
         }
         views.sort_by_key(|view| view.owner);
         Ok(views.into())

@@ -116,7 +116,7 @@ impl<'s> RoomTask<'s> {
         let (store, crypto, name) = room.parts();
         // A disk without space keeps nobody out of the room; the next opening tries again.
         let _ = contacts::keep(&mut room);
-        let lanes = LaneView::all(&room, None)?;
+        let lanes = LaneView::all(&mut room, None)?;
         let mut view = RoomView::of(&mut room, Link::Connecting, 0, None, lanes)?;
         let mut help = Watch::new();
         view.help = Arc::new(help.look(&mut room, &view)?);
@@ -345,12 +345,12 @@ impl<'s> RoomTask<'s> {
         if changes.is_some() && changes == self.lanes_seen {
             return Ok(Arc::clone(&self.view.borrow().lanes));
         }
-        let room = Room::open(self.store, self.crypto, &self.name)?;
+        let mut room = Room::open(self.store, self.crypto, &self.name)?;
         let live = match &mut self.place {
             Place::Live(session) => session.live(),
             Place::Ended(_) => None,
         };
-        let lanes = LaneView::all(&room, live)?;
+        let lanes = LaneView::all(&mut room, live)?;
         self.lanes_seen = changes;
         Ok(lanes)
     }
@@ -603,6 +603,15 @@ impl<'s> RoomTask<'s> {
             Link::Ended(why) => Some(AskError::Live(Arc::clone(why))),
         };
         if let Some(why) = why {
+            // Notes are sealed here and go out by themselves: such a report is not lost for want of a relay.
+            if let Command::PassBy(report) = &command
+                && self.view.borrow().policy.is_some()
+            {
+                let room = self.room()?;
+                let now = room.now();
+                let (id, _) = room.pass_by(report, now)?;
+                return Ok(Outcome::Kept { id, why: self.away() });
+            }
             return Err(why);
         }
         let Place::Live(session) = &mut self.place else { return Err(AskError::Closed) };

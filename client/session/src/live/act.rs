@@ -186,6 +186,13 @@ impl<'s> Live<'s> {
         if self.room.queue_recap(own.min(relay))?.is_some() || text {
             self.flush_text().await?;
         }
+        // Nor would they know that somebody is here for them.
+        let (me, relay_now) = (self.room.me(), self.relay_now());
+        let duty = self.room.on_duty()?.into_iter().find(|duty| duty.member == me);
+        if let Some(duty) = duty.filter(|duty| duty.until > relay_now) {
+            self.room.queue_duty(duty.until, own.min(relay))?;
+            self.flush_text().await?;
+        }
         self.tend_lanes().await?;
         Ok(seq)
     }

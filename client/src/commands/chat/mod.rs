@@ -748,7 +748,10 @@ impl Chat {
                 return Ok(Next::On);
             }
             (Some(Asked::Help(words)), Line::Empty) => return self.tell_facilitators(&words).await,
-            (Some(Asked::Help(words)), Line::Words(again)) if words == *again => {
+            // Who asks for help again is not answered by telling the room.
+            (Some(Asked::Help(words)), Line::Words(again))
+                if words == *again && !slip::asks_for_help(again) =>
+            {
                 return self.say(again).await;
             }
             (Some(Asked::Help(_)), Line::Words(text))
@@ -808,12 +811,11 @@ impl Chat {
                 if slip::asks_for_help(text) {
                     contacts::show_of_room(&self.shell)?;
                     self.out().remark(
-                        "-- \"help\" was not said to the room. Did you mean /help, the list of commands? To say it, enter the same again.",
+                        "-- that was not said to the room. /help lists the commands; /send and your words say something to the room.",
                     );
-                    self.asked = Some(match self.offer_to_tell() {
-                        true => Asked::Help(text.to_owned()),
-                        false => Asked::Say(text.to_owned()),
-                    });
+                    if self.offer_to_tell() {
+                        self.asked = Some(Asked::Help(text.to_owned()));
+                    }
                     return Ok(Next::On);
                 }
                 let mood = self.shell.is_mood(text).await?.then(|| format!("mood {text}"));
@@ -880,6 +882,14 @@ impl Chat {
             To::Lane(args) => {
                 let command = InRoom::check_in(&self.shell.room, args);
                 self.act(&command, Consent::Unasked).await
+            }
+            To::Unknown { name, text } => {
+                self.out().remark(&format!(
+                    "-- that was not said: nobody here is called {}, and everybody would read it. /who lists the names. To say it to the room, enter the same again.",
+                    escape::one_line(&name)
+                ));
+                self.asked = Some(Asked::Say(text));
+                Ok(Next::On)
             }
             To::Nobody { name, text } => {
                 self.out().remark(&format!(

@@ -7,6 +7,13 @@ use hearth_session::client::RoomView;
 pub(super) enum To {
     /// To a lane: what `checkin` takes.
     Lane(Vec<String>),
+    /// Nowhere, because nobody is called so.
+    Unknown {
+        /// The name, as it was typed.
+        name: String,
+        /// The line.
+        text: String,
+    },
     /// Nowhere, because nobody but everybody reads it.
     Nobody {
         /// The member whom it names.
@@ -19,11 +26,17 @@ pub(super) enum To {
 /// Returns where a line goes that begins with an @ and a member's name; `None` where it is for the room.
 pub(super) fn addressed(view: &RoomView, line: &str) -> Option<To> {
     view.policy.as_ref()?.desk.as_ref()?;
-    let rest = line.trim().strip_prefix('@')?;
+    let rest = line.trim().strip_prefix('@')?.trim_start();
     let named = view.roster.iter().filter(|leaf| leaf.member != view.me);
     let named = named.filter_map(|leaf| Some((leaf, words_behind(rest, &leaf.name)?)));
     // The longest name is meant, because one may begin with another.
-    let (leaf, words) = named.max_by_key(|(leaf, _)| leaf.name.len())?;
+    let Some((leaf, words)) = named.max_by_key(|(leaf, _)| leaf.name.len()) else {
+        let name = rest.split_whitespace().next().unwrap_or_default();
+        let is_mine = words_behind(rest.trim_start(), &view.name).is_some();
+        let is_name = name.chars().next().is_some_and(char::is_alphabetic);
+        let (name, text) = (name.to_owned(), line.to_owned());
+        return (is_name && !is_mine).then_some(To::Unknown { name, text });
+    };
     let moderates = |member| view.policy.as_ref().is_some_and(|p| p.role(member).moderates());
     Some(match (moderates(&view.me), moderates(&leaf.member)) {
         (true, _) => To::Lane(vec![leaf.name.clone(), words.to_owned()]),

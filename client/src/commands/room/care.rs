@@ -22,6 +22,7 @@ use serde_json::json;
 use super::{
     Asked, RoomCommand, forms,
     row::{Entry, May, Topic, row},
+    talking::read_last,
     times::parse_millis,
 };
 use crate::{
@@ -73,7 +74,7 @@ impl RoomCommand for Mood {
         if let Some(picture) = &self.picture {
             self.picture = Some(std::path::absolute(picture).unwrap_or_else(|_| picture.clone()));
         }
-        Ok(())
+        read_last(&mut self.args)
     }
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {

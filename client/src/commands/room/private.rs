@@ -3,7 +3,7 @@
 use clap::Args;
 use hearth_engine::{EngineError, mine::Setting, room::find_member};
 use hearth_protocol::{MemberKey, RoomId};
-use hearth_session::client::{Command, LaneCommand, Outcome};
+use hearth_session::client::{Command, LaneCommand, LaneView, Outcome, RoomView};
 use hearth_text::{count::counted, escape};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -11,10 +11,11 @@ use serde_json::json;
 use super::{
     Asked, RoomCommand,
     row::{Entry, May, Topic, row},
+    talking::read_last,
 };
 use crate::{
     commands::{
-        Result,
+        Context, Result,
         outcome::{Told, name_of},
         shell::Shell,
     },
@@ -51,6 +52,10 @@ impl RoomCommand for Checkin {
             .answers()
             .offline();
 
+    fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
+        read_last(&mut self.args)
+    }
+
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         shell.news_of_lanes().await?;
         let view = shell.view();
@@ -62,10 +67,15 @@ impl RoomCommand for Checkin {
             if let Some(asked) = planned(shell, &self.args).await? {
                 return Ok(asked);
             }
-            let leaf = find_member(&view.roster, name.trim_start_matches('@'))?;
-            (lane_of(shell, Some(leaf.member))?, words)
+            let name = name.trim_start_matches('@');
+            let id = match find_member(&view.roster, name) {
+                Ok(leaf) => lane_of(shell, Some(leaf.member))?,
+                // Who has left is looked for by the name that they had.
+                Err(error) => left(&view, name).ok_or(error)?,
+            };
+            (id, words)
         } else {
-            (lane_of(shell, Some(view.me))?, &self.args[..])
+            (lane_of(shell, Some(view.me))?, mine(&view, &self.args)?)
         };
         let words = words.join(" ");
         if words.trim().is_empty() {
@@ -83,6 +93,34 @@ impl RoomCommand for Checkin {
             _ => told.in_lane(asked, outcome),
         }
     }
+}
+
+/// Finds the check-in of somebody who is no longer in the room.
+fn left(view: &RoomView, name: &str) -> Option<RoomId> {
+    let gone = view.lanes.iter().filter(|lane| {
+        let owner = lane.owner.filter(|owner| *owner != view.me);
+        owner.is_some_and(|owner| view.roster.iter().all(|leaf| leaf.member != owner))
+    });
+    let named = |lane: &&LaneView| lane.name.to_lowercase() == name.to_lowercase();
+    gone.filter(named).max_by_key(|lane| lane.last_at).map(|lane| lane.id)
+}
+
+/// Returns what a member says to the facilitators: without the name of one before it. Words for another member are refused, because
+/// they would not reach that one.
+fn mine<'a>(view: &RoomView, args: &'a [String]) -> Result<&'a [String]> {
+    let Some((first, rest)) = args.split_first().filter(|(_, rest)| !rest.is_empty()) else {
+        return Ok(args);
+    };
+    let name = first.trim_start_matches('@').to_lowercase();
+    let leaf = view.roster.iter().find(|leaf| leaf.name.to_lowercase() == name);
+    let Some(leaf) = leaf.filter(|leaf| leaf.member != view.me) else { return Ok(args) };
+    if view.policy.as_ref().is_some_and(|policy| policy.role(&leaf.member).moderates()) {
+        return Ok(rest);
+    }
+    Err(Failure::usage(
+        format!("a check-in goes to the facilitators, and not to {}", escape::one_line(&leaf.name)),
+        "Nothing was sent. Without the name it goes to them: `hearth checkin ROOM WORDS`.",
+    ))
 }
 
 /// Does what begins with a word for the list of check-ins: `due`, or `every 7d`. `None` for everything else.

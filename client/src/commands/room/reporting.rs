@@ -21,6 +21,7 @@ use super::{
     Asked, CategoryArg, RoomCommand,
     private::lane_of,
     row::{Entry, May, Topic, row},
+    talking::read_last,
 };
 use crate::{
     commands::{
@@ -58,6 +59,10 @@ impl RoomCommand for Report {
             .enforced("E; not to whom it is about")
             .answers()
             .offline();
+
+    fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
+        read_last(&mut self.args)
+    }
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         shell.news_of_lanes().await?;
@@ -122,6 +127,10 @@ impl RoomCommand for Concern {
             .enforced("E; not to whom it is about")
             .answers()
             .offline();
+
+    fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
+        read_last(&mut self.words)
+    }
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         shell.news_of_lanes().await?;
@@ -200,6 +209,10 @@ impl RoomCommand for ReportClose {
             .answers()
             .offline();
 
+    fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
+        read_last(&mut self.words)
+    }
+
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let wanted = self.report.trim_matches(['[', ']']).to_lowercase();
         let fits = |reported: &Reported| {
@@ -253,6 +266,10 @@ impl RoomCommand for Note {
             .enforced("E")
             .answers()
             .offline();
+
+    fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
+        read_last(&mut self.words)
+    }
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         shell.news_of_lanes().await?;

@@ -72,6 +72,11 @@ impl Topic {
         Self::Going,
     ];
 
+    /// Whether what is typed behind its commands is not for the room.
+    pub const fn is_private(self) -> bool {
+        matches!(self, Self::Private | Self::Sharing | Self::Reporting | Self::Care | Self::Danger)
+    }
+
     /// Returns its heading.
     pub const fn heading(self) -> &'static str {
         match self {

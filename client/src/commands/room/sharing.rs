@@ -15,10 +15,11 @@ use super::{
     Asked, RoomCommand,
     private::lane_of,
     row::{Entry, May, Topic, row},
+    talking::read_last,
 };
 use crate::{
     commands::{
-        Result,
+        Context, Result,
         outcome::Told,
         shell::{Shell, names_of, unexpected},
     },
@@ -52,6 +53,10 @@ impl RoomCommand for Anon {
 
     fn is_agreed(&self) -> bool {
         self.yes
+    }
+
+    fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
+        read_last(&mut self.words)
     }
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {

@@ -69,7 +69,7 @@ impl RoomCommand for Send {
 }
 
 /// Takes the words of the command line, or of standard input if they are `-`.
-fn read_words(text: &str) -> Result<String> {
+pub(super) fn read_words(text: &str) -> Result<String> {
     if text != "-" {
         return Ok(escape::sanitize_input(text)?);
     }
@@ -78,6 +78,14 @@ fn read_words(text: &str) -> Result<String> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::usage("standard input is not UTF-8 text", "Nothing was sent."))?;
     Ok(escape::sanitize_input(text.trim_end_matches('\n'))?)
+}
+
+/// Takes the last words from standard input if they are `-`, because every user of a computer reads command lines.
+pub(super) fn read_last(words: &mut [String]) -> Result<()> {
+    if let Some(last) = words.last_mut().filter(|last| *last == "-") {
+        *last = read_words("-")?;
+    }
+    Ok(())
 }
 
 /// Answer a message: the last one of somebody else, or the one that is named first.

@@ -69,7 +69,8 @@ impl Shell {
         };
         let answered = show::answered(&before);
         let lens =
-            View { lane: Some(&label), answered: Some(&answered), ..self.lens(&view, lane.shown) };
+            // Whom one does not want to read in the room may be the one who answers a call for help.
+            View { lane: Some(&label), muted: &[], answered: Some(&answered), ..self.lens(&view, lane.shown) };
         let (mut any, mut alarm) = (false, false);
         for row in &rows {
             any |= lens.row(&self.out, row)?;
@@ -94,7 +95,7 @@ impl Shell {
     pub(in crate::commands) fn list_lanes(&self) -> Result<()> {
         let view = self.view();
         for lane in view.lanes.iter().filter(|lane| lane.owner.is_some_and(|o| o != view.me)) {
-            let name = owner(&view, lane);
+            let name = owner(lane);
             let last = match lane.last_at {
                 Millis(0) => "nothing yet".to_owned(),
                 at => format!("last {}", show::clock(at)),
@@ -139,7 +140,7 @@ impl Shell {
             [lane] => format!(
                 "-- something new in {}: `hearth checkin ROOM {}`",
                 label(&view, lane),
-                escape::one_line(&owner(&view, lane))
+                escape::one_line(&owner(lane))
             ),
             lanes => format!(
                 "-- something new in {}: `hearth checkin ROOM` lists them",
@@ -151,12 +152,8 @@ impl Shell {
 }
 
 /// Returns the name of a lane's owner.
-pub(in crate::commands) fn owner(view: &RoomView, lane: &LaneView) -> String {
-    let leaf = view.roster.iter().find(|leaf| Some(leaf.member) == lane.owner);
-    leaf.map_or_else(
-        || lane.owner.map_or_else(|| "the desk".to_owned(), |owner| owner.short()),
-        |leaf| leaf.name.clone(),
-    )
+pub(in crate::commands) fn owner(lane: &LaneView) -> String {
+    if lane.owner.is_some() { lane.name.clone() } else { "the desk".to_owned() }
 }
 
 /// Returns what a lane is called before its lines.
@@ -164,7 +161,7 @@ pub(in crate::commands) fn label(view: &RoomView, lane: &LaneView) -> String {
     match lane.owner {
         None => "desk".into(),
         Some(owner) if owner == view.me => "check-in".into(),
-        Some(_) => format!("{}'s check-in", owner(view, lane)),
+        Some(_) => format!("{}'s check-in", owner(lane)),
     }
 }
 
