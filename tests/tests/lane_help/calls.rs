@@ -88,6 +88,25 @@ fn second_call_within_a_minute_joins() {
     assert_eq!(chat.wait_open().code, Some(0));
 }
 
+#[test]
+fn closed_call_takes_no_new_one() {
+    let relay = Relay::start();
+    let circle = open(&relay);
+    let ben = circle.admit("Ben");
+    let first = calls(&circle, &ben, "");
+    circle.fay("flag", &["resolve", "We talk at nine."]);
+    // The device has not heard that it was closed.
+    let second = calls(&circle, &ben, "It is worse now");
+    assert_ne!(first["call"], second["call"]);
+    let open = flags(&circle, &circle.fay);
+    assert_eq!(open.len(), 1, "{open:#?}");
+    assert_eq!((&open[0]["flag"], &open[0]["text"]), (&second["call"], &"It is worse now".into()));
+    circle.fay("flag", &["resolve", "I am here."]);
+    circle.news(&ben);
+    let third = calls(&circle, &ben, "");
+    assert_eq!(flags(&circle, &circle.fay)[0]["flag"], third["call"]);
+}
+
 /// Somebody who meant the facilitators must not find it read by all.
 #[test]
 fn words_after_the_numbers_wait() {

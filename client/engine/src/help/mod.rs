@@ -210,9 +210,13 @@ impl Calls {
         self.0.last().map(|call| call.id)
     }
 
-    /// Returns how long a member has to wait before they can call again.
+    /// Returns how long a member has to wait before they can call again; none once the last call is closed.
     pub fn wait(&self, now: Duration) -> Option<Duration> {
         let last = self.0.last()?;
+        // What was talked through takes nothing in: more is a call of its own.
+        if matches!(last.stage, Some(Stage::Closed { .. })) {
+            return None;
+        }
         CALL_EVERY.checked_sub(last.elapsed(now)).filter(|left| !left.is_zero())
     }
 

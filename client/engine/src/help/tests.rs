@@ -118,6 +118,16 @@ fn restart_forgets_no_minute() {
 }
 
 #[test]
+fn closed_call_takes_no_new_one() {
+    let mut calls = Calls::default();
+    calls.hear(called(1), minutes(0));
+    calls.hear(said(1, FAY, SeenState::Seen), minutes(0));
+    assert_eq!(calls.wait(minutes(0)), Some(CALL_EVERY));
+    calls.hear(said(1, FAY, SeenState::Resolved), minutes(0));
+    assert_eq!(calls.wait(minutes(0)), None);
+}
+
+#[test]
 fn calls_of_a_member_are_bounded() {
     let mut calls = Calls::default();
     let id = |n: usize| MessageId([u8::try_from(n).unwrap(); 16]);

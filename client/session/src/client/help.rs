@@ -26,8 +26,8 @@ pub enum HelpCommand {
         /// Words with it; may be empty.
         words: String,
     },
-    /// Go on with a call that is in the outbox.
-    Sent(MessageId),
+    /// Go on with a call that is kept.
+    Sent(KeptCall),
     /// A person who moderates says how far a call is.
     Answer {
         /// The call.
@@ -37,6 +37,19 @@ pub enum HelpCommand {
         /// Words to the one who called.
         words: String,
     },
+}
+
+/// A call that is kept on the device.
+#[derive(Clone, Debug)]
+pub struct KeptCall {
+    /// Its id.
+    pub(super) call: MessageId,
+    /// Whether it is an earlier one, which this one joined.
+    pub(super) joins: bool,
+    /// The words of this one.
+    pub(super) words: String,
+    /// Their message beside the earlier one, in the lane.
+    pub(super) beside: Option<MessageId>,
 }
 
 /// Calls for help at one moment.
@@ -291,6 +304,12 @@ impl Watch {
     pub(super) fn too_soon(&self) -> Option<MessageId> {
         self.calls.wait(self.elapsed())?;
         self.calls.last()
+    }
+
+    /// Whether the last call is this one, and is not over.
+    pub(super) fn is_open(&self, call: &MessageId) -> bool {
+        let open = self.calls.open(self.shown.patience(), self.elapsed());
+        open.is_some_and(|open| open.call == *call)
     }
 
     /// Returns the lane of another member in which a call stands.

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::{
     super::{
         command::{AskError, Command, Consent, Outcome},
-        help::HelpCommand,
+        help::{HelpCommand, KeptCall},
         lanes::{self, LaneCommand},
         view::Link,
     },
@@ -37,8 +37,8 @@ impl RoomTask<'_> {
         }
         self.lanes_seen = None;
         let kept = match what {
-            HelpCommand::Call { words } => self.keep_call(&words),
-            HelpCommand::Sent(call) => Ok(call),
+            HelpCommand::Call { words } => self.keep_call(&words, true),
+            HelpCommand::Sent(kept) => Ok(kept),
             HelpCommand::Answer { call, state, words } => {
                 return self.answer_call(call, state, words, reply).await;
             }
@@ -46,12 +46,12 @@ impl RoomTask<'_> {
         // It is shown as kept while it goes out.
         self.publish();
         let outcome = match kept {
-            Ok(call) if matches!(self.link, Link::Connecting) => {
-                let command = Command::Help(HelpCommand::Sent(call));
+            Ok(kept) if matches!(self.link, Link::Connecting) => {
+                let command = Command::Help(HelpCommand::Sent(kept));
                 let consent = Consent::Whatever;
                 return wait(&mut self.pending, Asked { command, consent, reply });
             }
-            Ok(call) => self.send_call(call).await,
+            Ok(kept) => self.send_kept(kept).await,
             Err(error) => Err(error),
         };
         self.publish();
@@ -59,18 +59,21 @@ impl RoomTask<'_> {
     }
 
     /// Puts a call into the lane's outbox, and into notes for those who do not sit there. Within a minute of the last one it is
-    /// that one, and its words go beside it.
-    fn keep_call(&mut self, words: &str) -> Result<MessageId, AskError> {
+    /// that one, if it `may_join`, and its words go beside it.
+    fn keep_call(&mut self, words: &str, may_join: bool) -> Result<KeptCall, AskError> {
         let words = match words.trim() {
             "" => String::new(),
             words => escape::sanitize_input(words)?,
         };
         let own_lane = self.view.borrow().own_lane().filter(|lane| lane.seated).map(|l| l.id);
-        if let Some(last) = self.help.too_soon() {
-            if let Some(lane) = own_lane.filter(|_| !words.is_empty()) {
-                self.queue_in_lane(lane, LaneCommand::Say(words.into()))?;
-            }
-            return Ok(last);
+        if let Some(last) = self.help.too_soon().filter(|_| may_join)
+            && self.may_join(&words)?
+        {
+            let beside = match own_lane.filter(|_| !words.is_empty()) {
+                Some(lane) => self.queue_in_lane(lane, LaneCommand::Say(words.clone().into()))?,
+                None => None,
+            };
+            return Ok(KeptCall { call: last, joins: true, words, beside });
         }
         if self.view.borrow().policy.as_ref().is_some_and(|policy| policy.desk.is_none()) {
             return Err(EngineError::NoLanes.into());
@@ -106,8 +109,29 @@ impl RoomTask<'_> {
         if in_lane.is_none() {
             noted?;
         }
-        self.help.called(call, words, now);
-        Ok(call)
+        self.help.called(call, words.clone(), now);
+        Ok(KeptCall { call, joins: false, words, beside: None })
+    }
+
+    /// Whether words can go beside the last call: all who moderate read the lane. Without words there is nothing to read.
+    fn may_join(&mut self, words: &str) -> Result<bool, AskError> {
+        if words.is_empty() {
+            return Ok(true);
+        }
+        let own_lane = self.view.borrow().own_lane().filter(|lane| lane.seated).map(|l| l.id);
+        let Some(lane) = own_lane else { return Ok(false) };
+        let seated = self.seats_of(lane)?;
+        Ok(self.room()?.bench()?.iter().all(|(key, _)| seated.contains(key)))
+    }
+
+    /// Sends a call. One that joined a call is a new one, if that call was closed meanwhile, or not all would read its words.
+    async fn send_kept(&mut self, kept: KeptCall) -> Result<Outcome, AskError> {
+        let kept =
+            match kept.joins && (!self.help.is_open(&kept.call) || !self.may_join(&kept.words)?) {
+                true => self.keep_call(&kept.words, false)?,
+                false => kept,
+            };
+        self.send_call(kept.call).await
     }
 
     /// Returns those who sit in a lane, as far as this profile has read it.
