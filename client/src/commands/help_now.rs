@@ -27,13 +27,37 @@ pub(super) async fn run(context: &Context, room: &str, command: &HelpNow) -> Res
             Some(words) => words,
             None => return Ok(()),
         },
+        None if command.waits() => {
+            let failure = Failure::usage(
+                "`--wait` stays after a call, and none was made",
+                "`hearth help-now --tell --wait` tells the facilitators, and stays.",
+            );
+            return Err(untold(context, failure));
+        }
         None => return Ok(()),
     };
+    let told = Box::pin(tell(context, room, command, &words)).await;
+    told.map_err(|failure| untold(context, failure))
+}
+
+/// Says that nobody was told, and whom to call.
+fn untold(context: &Context, mut failure: Failure) -> Failure {
+    // What waits on the device still goes out.
+    if failure.kept || failure.told {
+        return failure;
+    }
+    let helps = context.home().map(|home| contacts::read(&home)).unwrap_or_default();
+    let number = helps.first().map_or_else(|| NO_NUMBER.to_owned(), hearth_forms::Help::first_line);
+    failure.advice = format!("{} Nobody was told. Call {number}.", failure.advice);
+    failure
+}
+
+async fn tell(context: &Context, room: &str, command: &HelpNow, words: &str) -> Result<()> {
     let room = match room {
         NO_ROOM => only_room(context).await?,
         room => room.to_owned(),
     };
-    let tells = InRoom::help_now(&room, HelpNow::telling(&words));
+    let tells = InRoom::help_now(&room, HelpNow::telling(words));
     if command.waits() || (command.words().is_none() && interactive()) {
         return Box::pin(wait(context, &room, tells)).await;
     }
@@ -111,14 +135,16 @@ async fn only_room(context: &Context) -> Result<String> {
     match &rooms[..] {
         [only] => Ok(only.name.clone()),
         [] => Err(Failure::usage(
-            "nobody was told: this profile is in no room",
-            format!("Call {NO_NUMBER}."),
+            "this profile is in no room",
+            "`hearth lines` shows whom else there is to ask.",
         )),
         several => {
             let names: Vec<&str> = several.iter().map(|room| &*room.name).collect();
+            let commands = names.iter().map(|room| format!("`hearth help-now {room} --tell`"));
+            let commands: Vec<String> = commands.collect();
             Err(Failure::usage(
-                format!("nobody was told: this profile is in {}", names.join(", ")),
-                "Name the room: `hearth help-now ROOM --tell`",
+                format!("this profile is in {}", names.join(", ")),
+                format!("Name the room: {}.", commands.join(" or ")),
             ))
         }
     }

@@ -128,6 +128,36 @@ impl From<&EngineError> for Failure {
                 "with so few people here, everybody could guess",
                 "Nothing was sent. Members can tell the facilitators alone: `hearth checkin ROOM WORDS`. Facilitators: `hearth anon-return ROOM N WORDS` gives it back.",
             ),
+            EngineError::NotSeated => Self::new(
+                exit::REFUSED,
+                "not_seated",
+                message,
+                "Nothing was sent. Try again in a minute; in danger, `hearth help-now` shows whom to phone.",
+            ),
+            EngineError::OwnerGone => Self::new(
+                exit::REFUSED,
+                "owner_gone",
+                message,
+                "Nothing was sent: nobody would read it. What was said stays readable.",
+            ),
+            EngineError::NoLanes => Self::new(
+                exit::REFUSED,
+                "no_lanes",
+                message,
+                "Nothing was sent. The room was made without check-ins, or you are not in it.",
+            ),
+            EngineError::NotForLane => Self::new(
+                exit::REFUSED,
+                "not_for_lane",
+                message,
+                "Nothing was sent. Members say it in their own check-in, and facilitators answer there.",
+            ),
+            EngineError::WaitsForFacilitator
+            | EngineError::LaneWaits(_)
+            | EngineError::RoomUnread => {
+                let advice = "Your words stay in your outbox, and go out when it is up to date.";
+                Self { kept: true, ..Self::new(exit::FAILED, "lane_waits", message, advice) }
+            }
             EngineError::NoShare => Self::new(
                 exit::REFUSED,
                 "no_share",

@@ -107,6 +107,34 @@ fn closed_call_takes_no_new_one() {
     assert_eq!(flags(&circle, &circle.fay)[0]["flag"], third["call"]);
 }
 
+#[test]
+fn words_alone_are_with_you() {
+    let relay = Relay::start();
+    let circle = open(&relay);
+    let ben = circle.admit("Ben");
+    calls(&circle, &ben, "");
+    calls(&circle, &ben, "I took pills");
+    let open = flags(&circle, &circle.fay);
+    assert_eq!((open.len(), &open[0]["text"]), (1, &"I took pills".into()), "{open:#?}");
+    circle.fay("checkin", &["Ben", "I am here."]);
+    assert_eq!(stage(&circle, &ben).unwrap()["stage"], "with_you");
+    assert_eq!(flags(&circle, &circle.fay)[0]["seen_by"], "Fay");
+}
+
+#[test]
+fn waiting_words_are_not_sent() {
+    let mut relay = Relay::start();
+    let circle = open(&relay);
+    let ben = circle.admit("Ben");
+    assert_eq!(calls(&circle, &ben, "")["sent"], true);
+    relay.stop();
+    let words = calls(&circle, &ben, "I took pills");
+    assert_eq!((&words["sent"], &words["stage"]), (&false.into(), &"kept".into()));
+    relay.restart();
+    circle.news(&ben);
+    assert_eq!(flags(&circle, &circle.fay)[0]["text"], "I took pills");
+}
+
 /// Somebody who meant the facilitators must not find it read by all.
 #[test]
 fn words_after_the_numbers_wait() {

@@ -83,7 +83,24 @@ fn person_without_a_room_reads_whom() {
     assert_eq!(seen.stdout.lines().next(), Some(NO_NUMBER));
     assert!(!nobody.home().exists(), "no profile is made");
     let refused = nobody.run(&["help-now", "--tell", "please"]);
-    assert_eq!(refused.code, Some(2), "{refused:#?}");
+    let tries = refused.failed(2, "usage")["try"].as_str().unwrap().to_owned();
+    assert!(tries.ends_with(&format!("Nobody was told. Call {NO_NUMBER}")), "{tries}");
+}
+
+#[test]
+fn two_rooms_have_two_commands() {
+    let relay = Relay::start();
+    let (one, other) = (open(&relay), open(&relay));
+    let ben = one.admit("Ben");
+    other.admit_person(&ben, "Ben");
+    let rooms = ben.does(&["rooms"]);
+    let refused = ben.run(&["help-now", "--tell"]);
+    let tries = refused.failed(2, "usage")["try"].as_str().unwrap().to_owned();
+    for room in &rooms {
+        let name = room["room"].as_str().unwrap();
+        assert!(tries.contains(&format!("`hearth help-now {name} --tell`")), "{tries}");
+    }
+    assert_eq!(numbers(&ben.run(&["help-now", "--wait"])), NUMBERS);
 }
 
 #[test]
@@ -125,7 +142,8 @@ fn numbers_open_on_a_full_disk() {
     assert_eq!(numbers(&ben.run(&["help-now", &circle.room])), NUMBERS);
     let told = ben.run(&["help-now", &circle.room, "--tell"]);
     assert_eq!(numbers(&told), NUMBERS);
-    told.failed(1, "disk_full");
+    let tries = told.failed(1, "disk_full")["try"].as_str().unwrap().to_owned();
+    assert!(tries.ends_with(" Nobody was told. Call 000 Emergency."), "{tries}");
     fs::remove_file(filler).unwrap();
     ben.does(&["help-now", &circle.room, "--tell"]);
 }

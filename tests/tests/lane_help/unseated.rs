@@ -29,6 +29,21 @@ fn unseated_moderator_gets_the_flag() {
     assert_eq!(flags(&circle, &circle.fay).len(), 1);
 }
 
+/// Gil was appointed while the caller's device was away, and the call is the first that it does.
+#[test]
+fn unheard_of_moderator_gets_it() {
+    let relay = Relay::start();
+    let circle = open(&relay);
+    let ben = circle.admit("Ben");
+    let gil = unseated(&circle, "Gil");
+    let call = calls(&circle, &ben, "Please");
+    assert_eq!(
+        (&call["to"], &call["unreached"]),
+        (&serde_json::json!(["Fay", "Gil"]), &serde_json::json!([]))
+    );
+    assert_eq!(flags(&circle, &gil)[0]["flag"], call["call"]);
+}
+
 #[test]
 fn two_answers_at_once_name_one() {
     let relay = Relay::start();

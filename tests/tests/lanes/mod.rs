@@ -1,6 +1,7 @@
 //! Check-ins: words between one member and those who moderate, with the real programs.
 
 mod seats;
+mod slips;
 mod story;
 
 use hearth_kit::{Circle, Person};

@@ -55,7 +55,7 @@ fn nobody_writes_where_the_member_left() {
     circle.fay("checkin", &["Ben"]);
     circle.by(&ben, "leave", &["--yes"]);
     circle.news(&circle.fay);
-    circle.fay.run(&["checkin", &circle.room, "Ben", "Come back"]).refused(2, "no_such_member");
+    circle.fay.run(&["checkin", &circle.room, "Ben", "Come back"]).failed(3, "owner_gone");
     // Who comes back has a new lane.
     circle.admit_person(&ben, "Ben");
     circle.by(&ben, "checkin", &["Hello again"]);

@@ -1,6 +1,6 @@
 //! Calls for help: what their author and those who moderate know of each. Pure: no store, no clock.
 //!
-//! Only a person who moderates makes a call *seen*: a delivery, an open window or the relay never do. How long nobody has seen it goes by
+//! Only a person who moderates makes a call *seen*, by a word on it or by words behind it in the lane: a delivery, an open window or the relay never do. How long nobody has seen it goes by
 //! the device's steady clock, so that no clock that is set, and no relay, shortens or lengthens it.
 
 mod read;
@@ -36,6 +36,8 @@ pub enum Heard {
         at: Millis,
         /// How long ago, at most.
         age: Duration,
+        /// Whether this is its entry in the lane: who writes behind it has it before them.
+        in_lane: bool,
     },
     /// The relay has it.
     Delivered(MessageId),
@@ -143,6 +145,8 @@ struct Call {
     age: Duration,
     heard: Duration,
     delivered: bool,
+    /// Whether its entry in the lane was read.
+    in_lane: bool,
     stage: Option<Stage>,
     /// When the stage was heard of.
     since: Duration,
@@ -158,7 +162,13 @@ impl Calls {
     /// Takes in what became known at a time of the steady clock. The same thing may come twice.
     pub fn hear(&mut self, heard: Heard, now: Duration) {
         match heard {
-            Heard::Called { call, at, age } => self.called(call, at, age, now),
+            Heard::Called { call, at, age, in_lane } => {
+                self.called(call, at, age, now);
+                if let Some(call) = self.find(&call).filter(|call| in_lane && !call.in_lane) {
+                    // Words before it crossed it.
+                    (call.in_lane, call.spoke) = (true, None);
+                }
+            }
             Heard::Delivered(call) => {
                 if let Some(call) = self.find(&call) {
                     call.delivered = true;
@@ -187,7 +197,8 @@ impl Calls {
             self.0.remove(over.unwrap_or(0));
         }
         let (delivered, stage, spoke) = (false, None, None);
-        self.0.push(Call { id, at, age, heard: now, delivered, stage, since: now, spoke });
+        let (heard, since, in_lane) = (now, now, false);
+        self.0.push(Call { id, at, age, heard, delivered, in_lane, stage, since, spoke });
     }
 
     fn find(&mut self, id: &MessageId) -> Option<&mut Call> {
@@ -203,6 +214,11 @@ impl Calls {
     pub fn open(&self, patience: Patience, now: Duration) -> Option<Line> {
         let last = self.0.last()?;
         (!matches!(last.stage, Some(Stage::Closed { .. }))).then(|| last.line(patience, now))
+    }
+
+    /// Returns the ids of the calls that nobody has seen, oldest first.
+    pub fn unseen(&self) -> Vec<MessageId> {
+        self.0.iter().filter(|call| call.stage.is_none()).map(|call| call.id).collect()
     }
 
     /// Returns the id of the last call.
@@ -255,8 +271,8 @@ impl Call {
         match &self.stage {
             Some(Stage::Closed { .. }) => {}
             // Words alone may have crossed the call.
-            None => self.spoke = Some(by.to_owned()),
-            Some(_) => self.stage = Some(Stage::WithYou { by: by.to_owned() }),
+            None if !self.in_lane => self.spoke = Some(by.to_owned()),
+            _ => self.stage = Some(Stage::WithYou { by: by.to_owned() }),
         }
     }
 

@@ -36,9 +36,9 @@ pub struct OpenCall {
     pub name: String,
     /// When.
     pub at: Millis,
-    /// Their words.
+    /// Their words; of the last call in a lane their newest words there below.
     pub words: String,
-    /// Who has it: the one who goes on, else the first who has seen it.
+    /// Who has it: the one who goes on, else the first who has seen it, or has written since.
     pub has: Option<Said>,
 }
 
@@ -61,7 +61,7 @@ pub fn said_of(
             Private::Flag(_) if from == owner => {
                 let age = Duration::from_millis(now.0.saturating_sub(row.arrived.0));
                 let age = if row.arrived == Millis(0) { Duration::ZERO } else { age };
-                Some(Heard::Called { call: row.id?, at: row.at, age })
+                Some(Heard::Called { call: row.id?, at: row.at, age, in_lane: true })
             }
             Private::Seen(seen) => Some(Heard::Said {
                 call: seen.message,
@@ -85,15 +85,34 @@ pub fn open_calls(
 ) -> Vec<OpenCall> {
     let mut calls: Vec<OpenCall> = Vec::new();
     let mut said: BTreeMap<MessageId, Vec<Said>> = BTreeMap::new();
+    let mut newest: Option<(MessageId, &str)> = None;
     for row in rows {
-        let (Some(by), RowContent::Private(private)) = (row.from, &row.content) else { continue };
+        let Some(by) = row.from else { continue };
+        let moderates = |by: &MemberKey| moderates(by) && !row.notices.contains(&Notice::NoSeat);
+        let private = match &row.content {
+            RowContent::Private(private) => private,
+            RowContent::Text(text) if by == owner => {
+                newest = calls.last().map(|call| (call.id, &**text));
+                continue;
+            }
+            // A person wrote it, behind the call.
+            RowContent::Text(_) if moderates(&by) => {
+                for call in &calls {
+                    let (name, state, words) = (row.name.clone(), SeenState::Seen, String::new());
+                    let wrote = Said { by, name, at: row.at, state, words };
+                    said.entry(call.id).or_default().push(wrote);
+                }
+                continue;
+            }
+            _ => continue,
+        };
         match &**private {
             Private::Flag(words) if by == owner => {
                 let Some(id) = row.id else { continue };
                 let (name, at, words) = (row.name.clone(), row.at, words.clone());
                 calls.push(OpenCall { id, by, name, at, words, has: None });
             }
-            Private::Seen(seen) if moderates(&by) && !row.notices.contains(&Notice::NoSeat) => {
+            Private::Seen(seen) if moderates(&by) => {
                 said.entry(seen.message).or_default().push(Said {
                     by,
                     name: row.name.clone(),
@@ -113,6 +132,12 @@ pub fn open_calls(
         let said = said.remove(&call.id).unwrap_or_default();
         let goes_on = said.iter().rev().find(|said| said.state == SeenState::Closed).cloned();
         call.has = goes_on.or_else(|| said.into_iter().next());
+        if let Some((_, more)) = newest.filter(|(id, _)| *id == call.id) {
+            call.words = match call.words.trim() {
+                "" => more.to_owned(),
+                words => format!("{words}; more words: {more}"),
+            };
+        }
     }
     calls
 }

@@ -25,7 +25,11 @@ fn said(number: u8, key: MemberKey, state: SeenState) -> Heard {
 }
 
 fn called(number: u8) -> Heard {
-    Heard::Called { call: call(number), at: Millis(5), age: Duration::ZERO }
+    Heard::Called { call: call(number), at: Millis(5), age: Duration::ZERO, in_lane: false }
+}
+
+fn in_lane(number: u8) -> Heard {
+    Heard::Called { call: call(number), at: Millis(5), age: Duration::ZERO, in_lane: true }
 }
 
 const fn minutes(minutes: u64) -> Duration {
@@ -84,6 +88,21 @@ fn only_a_moderator_makes_it_seen() {
 }
 
 #[test]
+fn words_behind_the_call_suffice() {
+    let mut calls = Calls::default();
+    calls.hear(called(1), Duration::ZERO);
+    // These crossed the call.
+    calls.hear(Heard::Spoke(person(FAY)), Duration::ZERO);
+    calls.hear(in_lane(1), Duration::ZERO);
+    assert_eq!(stage(&calls, 1), Stage::Kept);
+    calls.hear(Heard::Spoke(person(EVE)), Duration::ZERO);
+    assert_eq!(calls.unseen(), [call(1)]);
+    calls.hear(Heard::Spoke(person(FAY)), Duration::ZERO);
+    assert_eq!(stage(&calls, 1), Stage::WithYou { by: "Fay".into() });
+    assert!(calls.unseen().is_empty());
+}
+
+#[test]
 fn unseen_call_says_so_in_time() {
     let mut calls = Calls::default();
     calls.hear(called(1), minutes(1));
@@ -108,7 +127,8 @@ fn unseen_call_says_so_in_time() {
 #[test]
 fn restart_forgets_no_minute() {
     let mut calls = Calls::default();
-    calls.hear(Heard::Called { call: call(1), at: Millis(5), age: minutes(4) }, minutes(0));
+    let (at, age) = (Millis(5), minutes(4));
+    calls.hear(Heard::Called { call: call(1), at, age, in_lane: false }, minutes(0));
     assert_eq!(calls.changes_at(ON, minutes(0)), Some(minutes(1)));
     assert!(calls.line(&call(1), ON, minutes(1)).unwrap().unseen);
     assert_eq!(calls.wait(minutes(0)), None);
@@ -131,7 +151,8 @@ fn closed_call_takes_no_new_one() {
 fn calls_of_a_member_are_bounded() {
     let mut calls = Calls::default();
     let id = |n: usize| MessageId([u8::try_from(n).unwrap(); 16]);
-    let called = |n: usize| Heard::Called { call: id(n), at: Millis(5), age: Duration::ZERO };
+    let (at, age, in_lane) = (Millis(5), Duration::ZERO, false);
+    let called = |n: usize| Heard::Called { call: id(n), at, age, in_lane };
     (0..CALLS_MAX).for_each(|n| calls.hear(called(n), Duration::ZERO));
     calls.hear(said(5, FAY, SeenState::Resolved), Duration::ZERO);
     calls.hear(called(CALLS_MAX), Duration::ZERO);
@@ -185,18 +206,32 @@ fn naive(history: &[(Duration, Heard)], number: u8, now: Duration) -> Option<(St
     if let Some((_, _, by, _, words)) = closed {
         return Some((Stage::Closed { by, words }, false, false));
     }
+    let entry = after.iter().position(
+        |(_, heard)| matches!(heard, Heard::Called { call, in_lane: true, .. } if *call == id),
+    );
+    let first_said = after.iter().position(|(_, heard)| words_of(heard).is_some());
+    // Words that stand before the entry crossed it, unless somebody had said something of the call.
+    let counts = |index: usize| {
+        entry.is_none_or(|entry| index > entry || first_said.is_some_and(|said| said < entry))
+    };
+    let spoke = after.iter().enumerate().filter_map(|(index, (_, heard))| match heard {
+        Heard::Spoke(who) if who.moderates && counts(index) => Some((index, who.name.clone())),
+        _ => None,
+    });
+    let spoke: Vec<(usize, String)> = spoke.collect();
+    // Words behind the entry say enough by themselves.
+    let wrote = spoke.iter().find(|(index, _)| entry.is_some_and(|entry| *index > entry));
     let Some((first, since, by, at, state)) =
         after.iter().enumerate().find_map(|(index, (since, heard))| {
             words_of(heard).map(|(name, at, state, _)| (index, *since, name, at, state))
         })
     else {
+        if wrote.is_some() {
+            let (_, by) = spoke.last()?;
+            return Some((Stage::WithYou { by: by.clone() }, false, false));
+        }
         return Some((unsaid, now.saturating_sub(history[begins].0) >= ON.limit(), false));
     };
-    let spoke = after.iter().enumerate().filter_map(|(index, (_, heard))| match heard {
-        Heard::Spoke(who) if who.moderates => Some((index, who.name.clone())),
-        _ => None,
-    });
-    let spoke: Vec<(usize, String)> = spoke.collect();
     // A handover by the one who has it by a handover already says nothing new.
     let mut handed: Option<(usize, Duration, String)> = None;
     for (index, since, name, ..) in of(SeenState::Closed) {
@@ -233,7 +268,8 @@ fn calls_agree_with_a_naive_model() {
             let number = dice.small(3);
             let state = [SeenState::Seen, SeenState::Resolved, SeenState::Closed];
             let heard = match dice.below(9) {
-                0..=2 => called(number),
+                0..=1 => called(number),
+                2 => in_lane(number),
                 3 => Heard::Delivered(call(number)),
                 4..=6 => said(number, who, state[usize::from(dice.small(3))]),
                 _ => Heard::Spoke(person(who)),

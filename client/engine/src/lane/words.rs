@@ -233,6 +233,14 @@ impl Lane<'_> {
         self.room_mut().accept_stream(stream)
     }
 
+    /// See [`Room::drop_waiting`].
+    ///
+    /// # Errors
+    /// See [`Room::drop_waiting`].
+    pub fn drop_waiting(&mut self, id: &MessageId) -> Result<bool> {
+        self.room_mut().drop_waiting(id)
+    }
+
     /// See [`Room::mark_shown`].
     ///
     /// # Errors

@@ -1,19 +1,25 @@
 //! Calls for help in one room, as a shell sees them, and what it asks about them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use hearth_engine::{
     EngineError, Room,
+    content::Body,
     help::{Calls, Heard, Line, OpenCall, Patience, Person, Said, open_calls, said_of},
     note::Purpose,
     notes::KeptNote,
     private::{Private, Seen, SeenState},
+    state::RowContent,
 };
 use hearth_forms::{Help, MINUTES_UNSEEN};
 use hearth_protocol::{Digest, MemberKey, MessageId, Millis, RoomId, Seq};
 use tokio::time::Instant;
 
-use super::view::RoomView;
+use super::view::{Link, RoomView};
 
 /// Rows of a lane that are looked through for calls.
 const ROWS: usize = 512;
@@ -107,8 +113,12 @@ pub(super) struct Watch {
     contacts: Arc<[Help]>,
     contacts_of: Option<Digest>,
     shown: HelpView,
-    /// Words of the last call.
-    words: String,
+    /// Words of own calls.
+    words: HashMap<MessageId, String>,
+    /// Own calls that are in the lane, or in its outbox.
+    in_lane: HashSet<MessageId>,
+    /// Own calls, and to whom a note of each is written.
+    noted: HashSet<(MessageId, MemberKey)>,
 }
 
 impl Watch {
@@ -121,7 +131,9 @@ impl Watch {
             contacts: Arc::from([]),
             contacts_of: None,
             shown: HelpView::default(),
-            words: String::new(),
+            words: HashMap::new(),
+            in_lane: HashSet::new(),
+            noted: HashSet::new(),
         }
     }
 
@@ -157,6 +169,10 @@ impl Watch {
         let others = || bench.iter().filter(|(key, _)| *key != view.me);
         let notes = room.notes()?;
         self.hear_notes(room, &notes)?;
+        if matches!(view.link, Link::Up(_)) {
+            // What fails here is tried again with the next look.
+            let _ = self.note_newcomers(room, view, &bench);
+        }
         let mut help = HelpView {
             contacts: Arc::clone(&self.contacts),
             bench: others().map(|(_, name)| name.clone()).collect(),
@@ -209,6 +225,14 @@ impl Watch {
                     Heard::Called { call, .. } => Some(*call),
                     _ => None,
                 };
+                if let Some(call) = call {
+                    self.in_lane.insert(call);
+                    if let RowContent::Private(private) = &row.content
+                        && let Private::Flag(words) = &**private
+                    {
+                        self.words.insert(call, words.clone());
+                    }
+                }
                 self.calls.hear(heard, elapsed);
                 call.into_iter().for_each(|call| self.calls.hear(Heard::Delivered(call), elapsed));
             }
@@ -219,7 +243,8 @@ impl Watch {
         {
             for (call, at) in kept.room().waiting_calls()? {
                 let age = Duration::from_millis(now.0.saturating_sub(at.0));
-                self.calls.hear(Heard::Called { call, at, age }, elapsed);
+                self.calls.hear(Heard::Called { call, at, age, in_lane: false }, elapsed);
+                self.in_lane.insert(call);
             }
         }
         Ok(())
@@ -259,7 +284,7 @@ impl Watch {
             let rows = kept.room().history_back(Seq(u64::MAX), ROWS)?;
             let is_call = |private: &Private| matches!(private, Private::Flag(_));
             let ids = rows.iter().filter(|row| match &row.content {
-                hearth_engine::state::RowContent::Private(private) => is_call(private),
+                RowContent::Private(private) => is_call(private),
                 _ => false,
             });
             let ids = ids.filter_map(|row| row.id).collect();
@@ -291,19 +316,79 @@ impl Watch {
     /// Notes that this member called.
     pub(super) fn called(&mut self, call: MessageId, words: String, at: Millis) {
         let elapsed = self.elapsed();
-        self.calls.hear(Heard::Called { call, at, age: Duration::ZERO }, elapsed);
-        self.words = words;
+        let age = Duration::ZERO;
+        self.calls.hear(Heard::Called { call, at, age, in_lane: false }, elapsed);
+        self.words.insert(call, words);
     }
 
-    /// Returns the words of a call that this process made.
-    pub(super) fn words_of(&self, call: &MessageId) -> Option<&str> {
-        (self.calls.last().as_ref() == Some(call)).then_some(&*self.words)
+    /// Writes notes of a call to those who have none of it yet, and keeps them until the relay has them.
+    pub(super) fn note(
+        &mut self,
+        room: &mut Room<'_>,
+        to: impl IntoIterator<Item = MemberKey>,
+        call: MessageId,
+    ) -> Result<(), EngineError> {
+        let to = to.into_iter().filter(|to| !self.noted.contains(&(call, *to)));
+        let to: Vec<MemberKey> = to.collect();
+        if to.is_empty() {
+            return Ok(());
+        }
+        let body = Body::Flag(self.words.get(&call).cloned().unwrap_or_default());
+        let now = room.now();
+        let keyless = room.write_notes(&to, Purpose::Flag, call, &body, now)?;
+        let written = to.into_iter().filter(|to| keyless.iter().all(|one| one.to != *to));
+        self.noted.extend(written.map(|to| (call, to)));
+        Ok(())
+    }
+
+    /// Writes notes of the calls that nobody has seen, to those who moderate by now and do not read the lane that has the call.
+    fn note_newcomers(
+        &mut self,
+        room: &mut Room<'_>,
+        view: &RoomView,
+        bench: &[(MemberKey, String)],
+    ) -> Result<(), EngineError> {
+        let unseen = self.calls.unseen();
+        if unseen.is_empty() {
+            return Ok(());
+        }
+        let lane = view.own_lane().filter(|lane| lane.seated).map(|lane| lane.id);
+        let lane = lane.map(|lane| room.lane(lane)).transpose()?.flatten();
+        let seats = lane.map(|mut lane| lane.seats()).transpose()?.unwrap_or_default();
+        for call in unseen {
+            let in_lane = self.in_lane.contains(&call);
+            let reads = |key: &MemberKey| in_lane && seats.iter().any(|(member, _)| member == key);
+            let others = bench.iter().map(|(key, _)| *key);
+            self.note(room, others.filter(|key| *key != view.me && !reads(key)), call)?;
+        }
+        Ok(())
+    }
+
+    /// Returns those to whom the relay has a note of a call.
+    pub(super) fn reached(
+        &self,
+        room: &Room<'_>,
+        call: &MessageId,
+    ) -> Result<Vec<MemberKey>, EngineError> {
+        let waits = room.notes_to_send()?;
+        let refused = room.unreached(call)?;
+        let noted = self.noted.iter().filter(|(of, _)| of == call).map(|(_, to)| *to);
+        let sent = noted.filter(|to| {
+            let waits = waits.iter().any(|note| note.id.0 == call.0 && note.to == *to);
+            !waits && refused.iter().all(|one| one.to != *to)
+        });
+        Ok(sent.collect())
     }
 
     /// Returns the last call if another would come too soon.
     pub(super) fn too_soon(&self) -> Option<MessageId> {
         self.calls.wait(self.elapsed())?;
         self.calls.last()
+    }
+
+    /// Whether nobody has said anything of a call.
+    pub(super) fn is_unseen(&self, call: &MessageId) -> bool {
+        self.calls.unseen().contains(call)
     }
 
     /// Whether the last call is this one, and is not over.
@@ -319,7 +404,10 @@ impl Watch {
 }
 
 /// Returns those who moderate by this profile's copy of the room, this member too.
-fn bench(room: &mut Room<'_>, view: &RoomView) -> Result<Vec<(MemberKey, String)>, EngineError> {
+pub(super) fn bench(
+    room: &mut Room<'_>,
+    view: &RoomView,
+) -> Result<Vec<(MemberKey, String)>, EngineError> {
     let Some(policy) = &view.policy else { return room.bench() };
     let moderators = view.roster.iter().filter(|leaf| policy.role(&leaf.member).moderates());
     Ok(moderators.map(|leaf| (leaf.member, leaf.name.clone())).collect())

@@ -67,6 +67,8 @@ pub enum LaneCommand {
     Retract(Seq),
     /// Send what waits, with a message that is in the outbox already.
     SendQueued(MessageId),
+    /// Drop a message that waits.
+    Drop(MessageId),
     /// History up to a place was displayed.
     Shown(Seq),
 }
@@ -178,9 +180,13 @@ pub(super) fn queue(
     what: LaneCommand,
     now: Millis,
 ) -> Result<Option<MessageId>, AskError> {
-    let needs_seat = !matches!(what, LaneCommand::Shown(_) | LaneCommand::SendQueued(_));
+    let needs_seat =
+        !matches!(what, LaneCommand::Shown(_) | LaneCommand::SendQueued(_) | LaneCommand::Drop(_));
     if needs_seat && !lane.is_seated() {
         return Err(EngineError::NotSeated.into());
+    }
+    if needs_seat && lane.owner_is_gone()? {
+        return Err(EngineError::OwnerGone.into());
     }
     Ok(match what {
         LaneCommand::Say(words) => Some(lane.queue_words(inert(&words)?, now)?),
@@ -192,6 +198,10 @@ pub(super) fn queue(
         LaneCommand::Release(_) => None,
         LaneCommand::Retract(place) => Some(lane.retract(place, now)?),
         LaneCommand::SendQueued(id) => Some(id),
+        LaneCommand::Drop(id) => {
+            lane.drop_waiting(&id)?;
+            None
+        }
         LaneCommand::Shown(place) => {
             lane.mark_shown(place)?;
             None

@@ -21,7 +21,7 @@ use hearth_text::{count::counted, escape, name::Look};
 use serde_json::json;
 
 use super::say;
-use crate::commands::Result;
+use crate::commands::{Result, shell::lanes::label as lane_label};
 use crate::{
     failure::{Failure, exit, io_words},
     show::{self, Output},
@@ -29,7 +29,21 @@ use crate::{
 
 /// Lists what waits in the outbox.
 pub(in crate::commands) fn outbox(out: &Output, view: &RoomView) -> Result<()> {
-    if view.outbox.is_empty() {
+    let in_lanes = view.lanes.iter().flat_map(|lane| lane.outbox.iter().map(move |w| (lane, w)));
+    let in_lanes: Vec<_> = in_lanes.collect();
+    for (lane, waiting) in &in_lanes {
+        let label = lane_label(view, lane);
+        let object = json!({
+            "id": waiting.id.to_hex(),
+            "written_at": show::rfc3339(waiting.written_at),
+            "text": waiting.text,
+            "lane": label,
+        });
+        let (id, at) = (waiting.id.short(), show::clock(waiting.written_at));
+        let (label, text) = (escape::one_line(&label), escape::one_line(&waiting.text));
+        out.say(&object, &format!("({label}) [{id}] {at}: {text}"))?;
+    }
+    if view.outbox.is_empty() && in_lanes.is_empty() {
         out.say_none("Nothing waits in your outbox.")?;
     }
     for waiting in &view.outbox {

@@ -31,7 +31,7 @@ pub struct HelpNow {
     #[arg(long)]
     all: bool,
     /// With `--tell`: stay, and say when somebody has seen it.
-    #[arg(long, requires = "tell")]
+    #[arg(long)]
     wait: bool,
 }
 

@@ -379,7 +379,10 @@ impl RoomCommand for Outbox {
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         Ok(match (self.drop.as_deref(), self.send.as_deref()) {
             (Some(ALL), _) => Asked::EachHeld(Command::DropWaiting),
-            (Some(wanted), _) => Command::DropWaiting(shell.waiting(wanted)?).into(),
+            (Some(wanted), _) => match shell.waiting_in_lane(wanted) {
+                Some((lane, id)) => Command::Lane { lane, what: LaneCommand::Drop(id) }.into(),
+                None => Command::DropWaiting(shell.waiting(wanted)?).into(),
+            },
             (None, Some(ALL)) => Asked::EachHeld(Command::SendHeld),
             (None, Some(wanted)) => Command::SendHeld(shell.waiting(wanted)?).into(),
             (None, None) => {
@@ -394,6 +397,10 @@ impl RoomCommand for Outbox {
             (Outcome::Dropped(dropped), Command::DropWaiting(id)) => {
                 let text = format!("Dropped the message {}; nobody gets it.", id.short());
                 told.say(&json!({"dropped": dropped, "id": id.to_hex()}), &text)
+            }
+            (Outcome::Done, Command::Lane { what: LaneCommand::Drop(id), .. }) => {
+                let text = format!("Dropped the message {}; nobody gets it.", id.short());
+                told.say(&json!({"dropped": true, "id": id.to_hex()}), &text)
             }
             (Outcome::Released(id), _) => {
                 told.say(&json!({"released": true, "id": id.to_hex()}), "It goes out now.")

@@ -5,7 +5,7 @@ use hearth_engine::{
     room::any_alarm,
     state::{Row, RowContent},
 };
-use hearth_protocol::{Millis, RoomId, Seq};
+use hearth_protocol::{MessageId, Millis, RoomId, Seq};
 use hearth_session::client::{Command, LaneCommand, LaneView, PAGE_MAX, Page, RoomView};
 use hearth_text::{count::counted, escape};
 use serde_json::json;
@@ -123,6 +123,19 @@ impl Shell {
     pub(in crate::commands) fn remark_reports(&self) {
         let how = "-- a report came by a note, or an answer to one: `hearth reports ROOM`";
         self.out.remark(&self.out.advice(how));
+    }
+
+    /// Returns a message that waits in a check-in, by the first characters of its id, if no message to the room has them.
+    pub(in crate::commands) fn waiting_in_lane(&self, wanted: &str) -> Option<(RoomId, MessageId)> {
+        let view = self.view();
+        let wanted = wanted.trim_matches(['[', ']']).to_lowercase();
+        if wanted.is_empty() || !view.waiting(&wanted).is_empty() {
+            return None;
+        }
+        let all = view.lanes.iter().flat_map(|lane| lane.outbox.iter().map(|w| (lane.id, w.id)));
+        let mut fits = all
+            .filter(|(_, id)| id.short().starts_with(&wanted) || id.to_hex().starts_with(&wanted));
+        fits.next().filter(|_| fits.next().is_none())
     }
 
     /// Says how many check-ins have something new, where the reader does not see them at once.

@@ -1,7 +1,7 @@
 //! What every line shell does with a room: asks the client, and prints what became of it.
 
 mod help;
-mod lanes;
+pub(super) mod lanes;
 
 use std::{
     cell::{Cell, RefCell},

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use hearth_engine::{
-    EngineError, Room,
-    content::Body,
-    note::Purpose,
+    EngineError,
+    help::Stage,
     private::{Private, Seen, SeenState},
 };
 use hearth_protocol::{MemberKey, MessageId};
@@ -15,7 +14,7 @@ use tokio::sync::oneshot;
 use super::{
     super::{
         command::{AskError, Command, Consent, Outcome},
-        help::{HelpCommand, KeptCall},
+        help::{HelpCommand, KeptCall, bench},
         lanes::{self, LaneCommand},
         view::Link,
     },
@@ -102,14 +101,13 @@ impl RoomTask<'_> {
         };
         let unseated = bench.iter().map(|(key, _)| *key).filter(|key| !seated.contains(key));
         let unseated: Vec<MemberKey> = unseated.collect();
-        let room = self.room()?;
-        let now = room.now();
-        let noted = write(room, &unseated, call, &words);
+        let now = self.room()?.now();
+        self.help.called(call, words.clone(), now);
+        let noted = self.note(unseated, call);
         // Where the lane has it, a full list of notes is no reason to say that nothing was kept.
         if in_lane.is_none() {
             noted?;
         }
-        self.help.called(call, words.clone(), now);
         Ok(KeptCall { call, joins: false, words, beside: None })
     }
 
@@ -131,7 +129,28 @@ impl RoomTask<'_> {
                 true => self.keep_call(&kept.words, false)?,
                 false => kept,
             };
-        self.send_call(kept.call).await
+        let mut outcome = self.send_call(kept.call).await?;
+        // What it says is of the words that were just said.
+        if let Some(words) = kept.beside
+            && let Outcome::Called { line, .. } = &mut outcome
+            && !self.is_in_lane(&words)
+        {
+            line.stage = Stage::Kept;
+        }
+        Ok(outcome)
+    }
+
+    /// Whether the own lane has a message of this member.
+    fn is_in_lane(&mut self, message: &MessageId) -> bool {
+        let Some(id) = self.view.borrow().own_lane().map(|lane| lane.id) else { return false };
+        if let Place::Live(session) = &mut self.place
+            && let Some(live) = session.live()
+            && let Some(lane) = live.lane(id)
+        {
+            return lane.room().own_message(message).is_ok();
+        }
+        let kept = self.room().and_then(|room| room.lane(id));
+        kept.is_ok_and(|lane| lane.is_some_and(|lane| lane.room().own_message(message).is_ok()))
     }
 
     /// Returns those who sit in a lane, as far as this profile has read it.
@@ -162,11 +181,18 @@ impl RoomTask<'_> {
                 _ => {}
             }
         }
-        if !in_lane && let Some(words) = self.help.words_of(&call).map(str::to_owned) {
-            let room = self.room()?;
-            let all: Vec<MemberKey> = room.bench()?.into_iter().map(|(key, _)| key).collect();
+        // Who moderates may have changed since it was kept.
+        let view = Arc::clone(&self.view.borrow());
+        let bench = bench(self.room()?, &view)?;
+        let bench: Vec<_> = bench.into_iter().filter(|(key, _)| *key != view.me).collect();
+        let seated = match lane.filter(|_| in_lane) {
+            Some(lane) => self.seats_of(lane)?,
+            None => Vec::new(),
+        };
+        if self.help.is_unseen(&call) {
+            let unseated = bench.iter().map(|(key, _)| *key).filter(|key| !seated.contains(key));
             // A full list leaves those that are in it.
-            let _ = write(room, &all, call, &words);
+            let _ = self.note(unseated.collect(), call);
         }
         if let Some(error) = lost {
             self.after(&error).await;
@@ -178,9 +204,38 @@ impl RoomTask<'_> {
         self.publish();
         let help = Arc::clone(&self.view.borrow().help);
         let line = help.call.clone().ok_or(AskError::Closed)?;
-        let missed = |name: &&String| !help.unreached.contains(name);
-        let told = help.bench.iter().filter(missed).cloned().collect();
-        Ok(Outcome::Called { line, told, unreached: help.unreached.clone() })
+        let not_sent = line.stage == Stage::Kept;
+        let mut reached = self.reached(&call)?;
+        reached.extend(seated);
+        let refused = |name: &String| help.unreached.contains(name);
+        // Of a call that somebody has answered, notes are gone.
+        let answered = !self.help.is_unseen(&call);
+        let (told, missed): (Vec<_>, Vec<_>) = bench.into_iter().partition(|(key, name)| {
+            reached.contains(key) || ((not_sent || answered) && !refused(name))
+        });
+        let names = |of: Vec<(MemberKey, String)>| of.into_iter().map(|(_, name)| name).collect();
+        let (told, mut unreached): (Vec<String>, Vec<String>) = (names(told), names(missed));
+        let gone = help.unreached.iter().filter(|name| !told.contains(name));
+        unreached.extend(gone.cloned());
+        unreached.sort();
+        unreached.dedup();
+        Ok(Outcome::Called { line, told, unreached })
+    }
+
+    fn note(&mut self, to: Vec<MemberKey>, call: MessageId) -> Result<(), EngineError> {
+        let room = match &mut self.place {
+            Place::Live(session) => session.room()?,
+            Place::Ended(room) => room,
+        };
+        self.help.note(room, to, call)
+    }
+
+    fn reached(&mut self, call: &MessageId) -> Result<Vec<MemberKey>, EngineError> {
+        let room = match &mut self.place {
+            Place::Live(session) => session.room()?,
+            Place::Ended(room) => room,
+        };
+        self.help.reached(room, call)
     }
 
     /// Sends the notes that wait, over the room's connection; from outside of the room over one of their own.
@@ -248,17 +303,6 @@ fn is_no_way(error: &LiveError) -> bool {
         error,
         LiveError::Engine(NotForLane | NotMember(_) | NotSeated | OutboxFull | WaitsForFacilitator)
     )
-}
-
-/// Puts a call into notes.
-fn write(
-    room: &mut Room<'_>,
-    to: &[MemberKey],
-    call: MessageId,
-    words: &str,
-) -> Result<(), EngineError> {
-    let (now, body) = (room.now(), Body::Flag(words.to_owned()));
-    room.write_notes(to, Purpose::Flag, call, &body, now).map(|_| ())
 }
 
 fn random() -> Result<[u8; 16], AskError> {
