@@ -28,14 +28,14 @@ fn one_seed() {
 
 /// Bugs put in on purpose, each with a seed that found it; another is looked for if that one does not any more.
 const SWITCHES: [(Switch, u64); 13] = [
-    (Switch::IdsForgotten, 4),
+    (Switch::IdsForgotten, 15),
     (Switch::OldEpochTaken, 0),
     (Switch::AckBeforeCommit, 0),
     (Switch::AckWithoutEntry, 0),
     (Switch::EntryLeftOut, 0),
-    (Switch::PauseForgotten, 130),
-    (Switch::TimeOutForgotten, 123),
-    (Switch::SlowForgotten, 78),
+    (Switch::PauseForgotten, 174),
+    (Switch::TimeOutForgotten, 57),
+    (Switch::SlowForgotten, 138),
     (Switch::RolesForgotten, 66),
     (Switch::RemovedStayIn, 23),
     (Switch::RetentionEarly, 2),
