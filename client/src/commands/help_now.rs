@@ -13,7 +13,10 @@ use super::{
     room::{InRoom, help::HelpNow},
     shell::Shell,
 };
-use crate::{failure::Failure, show::help::NO_NUMBER};
+use crate::{
+    failure::{Failure, exit},
+    show::help::NO_NUMBER,
+};
 
 /// What stands for a room where none is named.
 pub(super) const NO_ROOM: &str = "-";
@@ -36,14 +39,13 @@ pub(super) async fn run(context: &Context, room: &str, command: &HelpNow) -> Res
         }
         None => return Ok(()),
     };
-    let told = Box::pin(tell(context, room, command, &words)).await;
-    told.map_err(|failure| untold(context, failure))
+    Box::pin(tell(context, room, command, &words)).await
 }
 
 /// Says that nobody was told, and whom to call.
 fn untold(context: &Context, mut failure: Failure) -> Failure {
-    // What waits on the device still goes out.
-    if failure.kept || failure.told {
+    // What waits on the device still goes out, and what does not verify is found behind a call that was made.
+    if failure.kept || failure.told || failure.exit == exit::LIED {
         return failure;
     }
     let helps = context.home().map(|home| contacts::read(&home)).unwrap_or_default();
@@ -54,14 +56,14 @@ fn untold(context: &Context, mut failure: Failure) -> Failure {
 
 async fn tell(context: &Context, room: &str, command: &HelpNow, words: &str) -> Result<()> {
     let room = match room {
-        NO_ROOM => only_room(context).await?,
+        NO_ROOM => only_room(context).await.map_err(|failure| untold(context, failure))?,
         room => room.to_owned(),
     };
     let tells = InRoom::help_now(&room, HelpNow::telling(words));
     if command.waits() || (command.words().is_none() && interactive()) {
         return Box::pin(wait(context, &room, tells)).await;
     }
-    inside::run(context, tells).await
+    inside::run(context, tells).await.map_err(|failure| untold(context, failure))
 }
 
 /// Prints the copy that opens without the profile.
@@ -134,10 +136,7 @@ async fn only_room(context: &Context) -> Result<String> {
     rooms.retain(|room| matches!(room.standing, Standing::Member | Standing::Lapsed));
     match &rooms[..] {
         [only] => Ok(only.name.clone()),
-        [] => Err(Failure::usage(
-            "this profile is in no room",
-            "`hearth lines` shows whom else there is to ask.",
-        )),
+        [] => Err(Failure::usage("this profile is in no room", "Do not wait.")),
         several => {
             let names: Vec<&str> = several.iter().map(|room| &*room.name).collect();
             let commands = names.iter().map(|room| format!("`hearth help-now {room} --tell`"));
@@ -155,9 +154,10 @@ async fn wait(context: &Context, room: &str, tells: InRoom) -> Result<()> {
     let client = match context.client() {
         // The window that has the profile open says it.
         Err(failure) if failure.code == "profile_in_use" => {
-            return inside::run(context, tells).await;
+            let told = inside::run(context, tells).await;
+            return told.map_err(|failure| untold(context, failure));
         }
-        client => client?,
+        client => client.map_err(|failure| untold(context, failure))?,
     };
     let done = tokio::select! {
         biased;
@@ -170,7 +170,8 @@ async fn wait(context: &Context, room: &str, tells: InRoom) -> Result<()> {
 
 async fn wait_on(context: &Context, client: &Client, room: &str, tells: InRoom) -> Result<()> {
     let mut events = client.events();
-    inside::perform(client, &tells, &context.out, inside::ask_here).await?;
+    let told = inside::perform(client, &tells, &context.out, inside::ask_here).await;
+    told.map_err(|failure| untold(context, failure))?;
     let shell = Shell::new(client, room, &context.out).await?;
     shell.calls_were_told();
     context.out.remark(
