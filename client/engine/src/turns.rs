@@ -633,13 +633,15 @@ impl Room<'_> {
             return Ok(());
         }
         let mut on_duty = self.on_duty()?;
+        let duty = Duty { member: sender, until: until.min(row.stamp.plus(DUTY_MILLIS_MAX)) };
+        // Repeated for a newcomer: the others know it.
+        let is_known = on_duty.contains(&duty);
         on_duty.retain(|duty| duty.member != sender);
         if until > row.stamp {
-            on_duty
-                .push(Duty { member: sender, until: until.min(row.stamp.plus(DUTY_MILLIS_MAX)) });
+            on_duty.push(duty);
         }
         write(self.store, Kind::Seen, self.no, ON_DUTY, &on_duty)?;
-        row.content = RowContent::Duty(until);
+        row.content = if is_known { RowContent::Floor(None) } else { RowContent::Duty(until) };
         Ok(())
     }
 
