@@ -164,7 +164,7 @@ impl Room<'_> {
     /// Call it only after the relay said that this profile is out.
     ///
     /// # Errors
-    /// See [`EngineError`](crate::EngineError).
+    /// See [`EngineError`].
     pub fn leave_unread(&mut self) -> Result<bool> {
         let sent = self.outgoing()?.into_iter().any(|(_, outgoing)| {
             let message =
