@@ -112,7 +112,7 @@ fn report_about_all_is_kept() {
 }
 
 #[test]
-fn concern_is_not_told_to_its_subject() {
+fn concern_is_kept_from_its_subject() {
     let relay = Relay::start();
     let scene = Scene::of(&relay, &["Ben", "Dee"]);
     let told = scene.sees("Ben", "concern", &["Dee", "She has not answered since Sunday"]);

@@ -33,7 +33,7 @@ fn private_words_are_never_said_unasked() {
 }
 
 #[test]
-fn muted_moderator_is_read_in_check_ins() {
+fn muted_moderator_stays_in_check_ins() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
@@ -83,7 +83,7 @@ fn words_for_a_peer_are_refused() {
 }
 
 #[test]
-fn check_in_of_who_left_stays_readable() {
+fn former_members_check_in_stays_readable() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");

@@ -387,7 +387,7 @@ fn copied_salt_names_another_lane() {
 
 /// A reader who is behind waits for the record; one who has read the room to its end refuses it.
 #[test]
-fn unknown_record_is_refused_after_catch_up() {
+fn unknown_record_is_refused_later() {
     let mut world = World::with_lanes();
     let mut line = world.open(FAY, BEN, &[BEN, CLEO]);
     line.say(&world, BEN, "before");
@@ -425,7 +425,7 @@ fn unknown_record_is_refused_after_catch_up() {
 
 /// An owner who is out cannot compare the moderators with their own log, so a co-facilitator could take them into a fork.
 #[test]
-fn only_a_facilitator_moves_a_lapsed_lane() {
+fn facilitators_alone_move_lapsed_lanes() {
     let mut world = World::with_lanes();
     let mut line = world.open(FAY, BEN, &[BEN, CLEO]);
     world.amend(&[FAY, CLEO, MAL]);

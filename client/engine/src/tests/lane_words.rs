@@ -127,7 +127,7 @@ fn numbers_out_of_range_change_nothing() {
 }
 
 #[test]
-fn bodies_of_lanes_mean_nothing_in_rooms() {
+fn lane_bodies_mean_nothing_in_rooms() {
     let mut world = World::with_lanes();
     let [owners, moderators, desks] = kinds();
     for private in owners.into_iter().chain(moderators).chain(desks) {

@@ -314,7 +314,7 @@ fn demoted_moderator_reads_no_later_word() {
 
 /// Encrypted before the demotion was read, and not sent: the relay could have kept the first answer back.
 #[test]
-fn bytes_sent_again_wait_for_the_removal() {
+fn resent_bytes_wait_for_the_removal() {
     let mut world = World::with_lanes();
     let mut line = world.open(FAY, BEN, &[BEN, CLEO]);
     line.say(&world, BEN, "before");

@@ -117,7 +117,7 @@ fn note_from_a_stranger_is_refused() {
 }
 
 #[test]
-fn former_members_note_is_read_for_thirty_days() {
+fn former_members_note_counts_thirty_days() {
     const DAY_MILLIS: u64 = 24 * 3_600_000;
     for (later, read) in [(29 * DAY_MILLIS, true), (30 * DAY_MILLIS, false)] {
         let mut world = World::with_lanes();
