@@ -9,7 +9,7 @@ use super::{
     state::{Row, RowContent},
 };
 
-/// Moods that are asked for in a week at most, whoever asks.
+/// How many moods may be asked for in a week.
 pub const ASKS_PER_WEEK_MAX: usize = 3;
 
 /// How long questions can be answered: a week.
@@ -69,7 +69,7 @@ pub struct MoodAsked {
     pub by: MemberKey,
     /// Since when.
     pub at: Millis,
-    /// When a moderator has read it; from then on it is no longer asked for.
+    /// When a moderator has read it. After that it is not asked for.
     pub read_by: Millis,
 }
 
@@ -238,7 +238,7 @@ impl Exchange {
 /// How often a moderator means to write with members. Of this device alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct Cadence {
-    /// Days for every member; 0: no plan.
+    /// Days between two check-ins with any member; 0: none are planned.
     #[n(0)]
     #[cbor(default)]
     pub days: u32,

@@ -122,7 +122,7 @@ pub enum EngineError {
     /// Nothing goes out in a lane before the room's log is read to its end.
     #[error("the room has entries that this device has not read")]
     RoomUnread,
-    /// Nobody writes in the lane of a member who is out for good.
+    /// A member who left or was removed has nobody to write to in their lane.
     #[error("its member is no longer in the room")]
     OwnerGone,
     /// The lane of a lapsed member follows the room only by a facilitator's commit.

@@ -179,7 +179,7 @@ fn asks_agree_with_a_naive_model() {
     }
 }
 
-/// An unanswered word is no exchange, and a question to all members is not a word to one.
+/// Both sides have to write. A question to all members does not count.
 #[test]
 fn exchange_takes_both_sides() {
     let text = |place, hour, from| row(place, hour, from, RowContent::Text("words".into()));

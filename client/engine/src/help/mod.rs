@@ -20,7 +20,7 @@ use crate::private::SeenState;
 
 /// Calls of one member that are followed; of more, those that are over go first, then the oldest.
 pub const CALLS_MAX: usize = 64;
-/// How long a moderator who has seen a call may be silent before the numbers are shown again.
+/// A moderator has seen a call and written nothing: after so long the numbers are shown again.
 pub const SILENT: Duration = Duration::from_secs(5 * 60);
 /// Shortest time between two calls of one member.
 pub const CALL_EVERY: Duration = Duration::from_secs(60);

@@ -16,8 +16,8 @@ use crate::{
     error::EngineError,
     outbox::Submission,
     private::{Private, Writer},
-    room::{CURSOR, Room, read, write},
-    state::{Cursor, Notice, Row, RowContent},
+    room::{Room, read, write},
+    state::{Notice, Row, RowContent},
     store::{Kind, RoomNo},
 };
 
@@ -117,7 +117,8 @@ impl<'s> Room<'s> {
                 lanes.filter(|(_, lane)| lane.parent == parent.0 && lane.owner.is_none());
             Ok::<_, EngineError>(desks.any(|(id, _)| id == offer.lane))
         };
-        if roll.owner_of(&room, &offer.lane)?.is_none() && !is_desk()? {
+        let owner = roll.owner_of(&room, &offer.lane)?;
+        if owner.is_none() && !is_desk()? {
             return Ok(());
         }
         let name = kept_name(&offer.lane);
@@ -125,8 +126,14 @@ impl<'s> Room<'s> {
             read(self.store, Kind::Care, parent, &name)?.unwrap_or_default();
         kept.retain(|kept| kept.from != from);
         kept.push(KeptOffer { from, offer, at });
-        let too_many = kept.len().saturating_sub(SEATS_MAX);
-        kept.drain(..too_many);
+        if kept.len() > SEATS_MAX {
+            // Members whom nothing seats there keep nobody from a seat by their offers.
+            let bench = roll.present()?.map(|present| present.bench).unwrap_or_default();
+            let useless = kept.iter().position(|kept| {
+                Some(kept.from) != owner && bench.iter().all(|chair| chair.member != kept.from)
+            });
+            kept.remove(useless.unwrap_or(0));
+        }
         write(self.store, Kind::Care, parent, &name, &kept)
     }
 
@@ -205,16 +212,6 @@ impl Lane<'_> {
         });
         let seated = self.is_seated().then(|| self.signing_key());
         Ok(seated.into_iter().chain(offered).collect())
-    }
-
-    /// Returns the last entry of the room that this profile read.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub fn parent_read(&self) -> Result<Seq> {
-        let no = RoomNo(self.room().lane_state()?.parent);
-        let cursor: Option<Cursor> = read(self.room().store, Kind::Room, no, CURSOR)?;
-        Ok(cursor.unwrap_or_default().seq)
     }
 
     /// See [`Room::check_stream`].

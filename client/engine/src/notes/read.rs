@@ -188,7 +188,12 @@ impl Room<'_> {
         let mut all = self.kept_index()?;
         all.retain(|other| *other != (note.id, note.from));
         while all.len() >= KEPT_MAX {
-            let (id, from) = all.remove(0);
+            // Of whoever has most here, so that nobody's flood drops another's call for help.
+            let count = |from: &MemberKey| all.iter().filter(|(_, other)| other == from).count();
+            let fullest = all.iter().map(|(_, from)| (count(from), *from)).max();
+            let at =
+                all.iter().position(|(_, from)| fullest.is_some_and(|(_, most)| most == *from));
+            let (id, from) = all.remove(at.unwrap_or(0));
             self.store.delete(Kind::Note, self.no, &kept_name(&id, &from))?;
         }
         all.push((note.id, note.from));

@@ -340,17 +340,4 @@ impl Lane<'_> {
     fn has_row(&self, place: Seq) -> Result<bool> {
         Ok(self.room().row_at(place)?.is_some())
     }
-
-    /// Returns my own share that can still be taken back, the last one.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub fn recallable(&self) -> Result<Option<MessageId>> {
-        let me = self.me();
-        let open = |share: &Share| {
-            share.author == me && matches!(share.stage, Stage::Waits | Stage::Released { .. })
-        };
-        let last = self.shares()?.into_iter().rev().find(open);
-        Ok(last.map(|share| share.message))
-    }
 }

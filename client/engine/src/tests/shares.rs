@@ -259,7 +259,10 @@ fn recall_names_nobody() {
     circle.release(FAY, &share);
     circle.passes(31);
     assert!(circle.step(FAY));
-    assert_eq!(circle.lines[0].at(BEN).recallable().unwrap(), Some(id));
+    assert_eq!(
+        circle.lines[0].at(BEN).shares().unwrap().last().map(|share| share.message),
+        Some(id)
+    );
     circle.private(0, BEN, Private::Recall(id));
     assert!(circle.step(FAY));
     // And one that Fay retracts as her own.

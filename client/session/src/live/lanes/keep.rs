@@ -204,7 +204,11 @@ impl Live<'_> {
         let bench: Vec<MemberKey> =
             self.room.bench()?.into_iter().map(|(member, _)| member).collect();
         let (note, body) = (MessageId(note), Body::Offers(vec![offer]));
-        self.room.write_notes(&bench, Purpose::Offer, note, &body, now)?;
+        match self.room.write_notes(&bench, Purpose::Offer, note, &body, now) {
+            // It is asked again in an hour.
+            Ok(_) | Err(EngineError::OutboxFull) => {}
+            Err(error) => return Err(error.into()),
+        }
         self.load_lanes()?;
         self.lanes.retry = None;
         self.send_notes().await

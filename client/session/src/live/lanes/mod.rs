@@ -36,6 +36,8 @@ pub(super) struct Lanes<'s> {
     kept_at: Option<(u64, u64)>,
     /// Grows with everything that a shell may show.
     changes: u64,
+    /// Grows with each entry that is taken in, and with each lane that is put aside.
+    steps: u64,
 }
 
 impl Lanes<'_> {
@@ -73,6 +75,13 @@ impl<'s> Live<'s> {
         }
         self.load_lanes()?;
         self.enter_lanes().await?;
+        // An entry may follow a record that the room had not shown yet: read the room, then the lane again.
+        for _ in 0..CATCH_UPS {
+            if !self.lanes.links.iter().any(Link::waits_for_room) {
+                break;
+            }
+            self.enter_lanes().await?;
+        }
         if self.room.my_role()?.moderates() {
             self.keep_lanes().await?;
         } else {
@@ -152,16 +161,28 @@ impl<'s> Live<'s> {
         let behind =
             |link: &Link<'_>| link.entered.is_some() && link.lane.room().cursor().seq < link.head;
         while self.lanes.links.iter().any(behind) {
-            let Ok(next) = timeout(ENTRIES_DEADLINE, self.next()).await else {
+            if !self.step_in_lanes().await? {
                 for link in self.lanes.links.iter_mut().filter(|link| behind(link)) {
                     link.entered = None;
                     link.withheld = Some(link.head);
                 }
                 break;
-            };
-            next?;
+            }
         }
         Ok(())
+    }
+
+    /// Waits until an entry of a lane is taken in. Frames that bring none do not prolong the wait; `false`: none came in time.
+    async fn step_in_lanes(&mut self) -> Result<bool> {
+        let before = self.lanes.steps;
+        let come = async {
+            while self.lanes.steps == before {
+                self.next().await?;
+            }
+            Ok(())
+        };
+        let come: Result<Result<()>, _> = timeout(ENTRIES_DEADLINE, come).await;
+        come.map_or(Ok(false), |done| done.map(|()| true))
     }
 
     /// Proves my key in a lane, takes the seat that waits there, and reads on.
@@ -249,6 +270,7 @@ impl<'s> Live<'s> {
             return Ok(true);
         }
         link.head = link.head.max(head);
+        let before = link.lane.room().cursor().seq;
         match link.take(entries, moment) {
             Ok(()) => link.waits = 0,
             Err(EngineError::LaneWaits(_)) => {
@@ -256,6 +278,9 @@ impl<'s> Live<'s> {
                 link.entered = None;
             }
             Err(error) => link.put_aside(error)?,
+        }
+        if link.lane.room().cursor().seq != before || link.entered.is_none() {
+            self.lanes.steps += 1;
         }
         Ok(true)
     }
@@ -265,6 +290,7 @@ impl<'s> Live<'s> {
         if let Some(link) = self.lanes.link_mut(id) {
             link.entered = None;
             self.lanes.changes += 1;
+            self.lanes.steps += 1;
         }
     }
 }
@@ -288,6 +314,11 @@ impl<'s> Link<'s> {
         let (entered, overlap, stuck, withheld) = (None, None, None, None);
         Self { lane, head: Seq(0), entered, overlap, waits: 0, stuck, withheld }
     }
+    /// Whether an entry waits for a record of the room.
+    const fn waits_for_room(&self) -> bool {
+        self.waits > 0 && self.entered.is_none() && self.stuck.is_none()
+    }
+
     fn take(
         &mut self,
         entries: &[Entry],

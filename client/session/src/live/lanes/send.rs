@@ -6,9 +6,8 @@ use hearth_engine::{EngineError, accord::Reason, outbox::Submission, state::Stan
 use hearth_protocol::{
     ClientFrame, Effect, RejectCode, RoomId, Seq, ServerFrame, frame::RoomStatus,
 };
-use tokio::time::timeout;
 
-use super::{super::ENTRIES_DEADLINE, Live, LiveError, Result, is_of_store};
+use super::{Live, LiveError, Result, is_of_store};
 use crate::{connection::RequestError, live::act::TRIES_MAX};
 
 /// What became of a submission in a lane.
@@ -127,8 +126,9 @@ impl<'s> Live<'s> {
     async fn await_in_lane(&mut self, id: RoomId, submission: &Submission, seq: Seq) -> Result<()> {
         while self.waits_in_lane(id, submission.number, seq)? {
             // It stays in the outbox, and goes out under its id until it comes back.
-            let next = timeout(ENTRIES_DEADLINE, self.next()).await;
-            next.map_err(|_| LiveError::from(RequestError::Timeout))??;
+            if !self.step_in_lanes().await? {
+                return Err(RequestError::Timeout.into());
+            }
         }
         if let Some(link) = self.lanes.link_mut(id)
             && link.entered.is_some()
@@ -146,8 +146,9 @@ impl<'s> Live<'s> {
             .link(id)
             .is_some_and(|link| link.entered.is_some() && link.lane.room().cursor().seq < Seq(1))
         {
-            let next = timeout(ENTRIES_DEADLINE, self.next()).await;
-            next.map_err(|_| LiveError::Withheld(Seq(1)))??;
+            if !self.step_in_lanes().await? {
+                return Err(LiveError::Withheld(Seq(1)));
+            }
         }
         Ok(())
     }
@@ -164,8 +165,9 @@ impl<'s> Live<'s> {
         while self.lanes.link(id).is_some_and(|link| {
             link.entered.is_some() && link.lane.room().cursor().seq < status.head
         }) {
-            let next = timeout(ENTRIES_DEADLINE, self.next()).await;
-            next.map_err(|_| LiveError::Withheld(status.head))??;
+            if !self.step_in_lanes().await? {
+                return Err(LiveError::Withheld(status.head));
+            }
         }
         let now = self.room.now();
         let Some(link) = self.lanes.link_mut(id) else {
