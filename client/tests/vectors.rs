@@ -140,6 +140,7 @@ fn records_are_as_documented() {
         acknowledgement: ack.digest(),
         countersignature,
         role: Role::Member,
+        back: false,
     };
     let record = policy.record_for(facilitator(), NOW, act);
     let companion = Companion {

@@ -22,6 +22,8 @@ mod slip;
 mod socket;
 mod steward;
 mod template;
+mod understood;
+mod yes;
 pub mod usage;
 
 use std::{

@@ -212,7 +212,7 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
         [&len.to_be_bytes()[..], &policy, &codec::encode(&record)].concat()
     };
     let mut seeds: Vec<Vec<u8>> = acts.into_iter().map(|act| seed(&policy, act)).collect();
-    let coming = AgreementRef { id: Digest([5; 32]), version: 2, effective: NOW };
+    let coming = AgreementRef { id: Digest([5; 32]), version: 2, effective: NOW, answers: None };
     let act = Act::Amend { agreement: coming, change: Change::Material };
     seeds.push(seed(&policy, act));
     let amended = RoomPolicy { pending: Some(coming), ..policy.clone() };

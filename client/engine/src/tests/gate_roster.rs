@@ -271,6 +271,7 @@ fn self_update_cannot_change_identity() {
             now: NOW,
             nonce: [1; 16],
             answers: Vec::new(),
+            breach: None,
         },
     )
     .signature;
