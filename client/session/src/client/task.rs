@@ -534,7 +534,11 @@ impl<'s> RoomTask<'s> {
         let Some(live) = session.live() else {
             return Ok(Outcome::Kept { id, why });
         };
-        let sent = live.send_queued(&id).await;
+        let standing = live.room.state().standing.clone();
+        let sent = match standing.keeps_lane() {
+            true => Err(LiveError::NotInside(standing)),
+            false => live.send_queued(&id).await,
+        };
         self.said(id, sent).await
     }
 
