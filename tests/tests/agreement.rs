@@ -18,8 +18,7 @@ fn amend(circle: &Circle, more: &str, flags: &[&str]) -> String {
 fn names(circle: &Circle, person: &Person) -> Vec<String> {
     let who = circle.by(person, "who", &[]);
     let inside = who.iter().filter(|m| m["waits"] != true);
-    let mut names: Vec<String> =
-        inside.map(|m| m["name"].as_str().unwrap().to_owned()).collect();
+    let mut names: Vec<String> = inside.map(|m| m["name"].as_str().unwrap().to_owned()).collect();
     names.sort_unstable();
     names
 }

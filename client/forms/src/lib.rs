@@ -24,9 +24,7 @@ pub use help::{
     HELP_STALE_DAYS, HELP_UNTRUSTED_DAYS, Help, HelpReason, How, MINUTES_UNSEEN, Means, blocks_in,
     plain_of, starter,
 };
-pub use question::{
-    QUESTION_CHOICES, QUESTIONS_MAX, Question, QuestionReason, question_blocks_in,
-};
+pub use question::{QUESTION_CHOICES, QUESTIONS_MAX, Question, QuestionReason, question_blocks_in};
 pub use questionnaire::{
     AnswerError, Answers, Band, Choice, Course, Mark, Questionnaire, Score, Sum, ToMember,
 };

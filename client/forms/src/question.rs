@@ -1,4 +1,4 @@
-//! Comprehension questions in an agreement: a fenced `questions` block, read and checked. `docs/exercises.md`.
+//! Comprehension questions in an agreement: a fenced `questions` block, read and checked. `docs/facilitators.md`.
 
 use crate::fault::quoted;
 use crate::file::{File, LABEL, LINE, QUESTION, QUESTIONS, Table, Value};
@@ -69,6 +69,17 @@ impl Question {
         Self::read(agreement).unwrap_or_default()
     }
 
+    /// Returns an agreement without the block of its questions, which are asked behind the text. A block at fault stays.
+    pub fn prose_of(agreement: &str) -> String {
+        let block = question_blocks_in(agreement).next().filter(|_| Self::read(agreement).is_ok());
+        let Some(block) = block else { return agreement.to_owned() };
+        let before = agreement.get(..block.begins).unwrap_or_default();
+        let before = before.trim_end().strip_suffix(OPENING).unwrap_or(before);
+        let behind = agreement.get(block.begins + block.text.len()..).unwrap_or_default();
+        let behind = behind.trim_start().strip_prefix("```").unwrap_or(behind);
+        format!("{}\n\n{}", before.trim_end(), behind.trim_start()).trim_end().to_owned()
+    }
+
     fn parse(block: &str) -> Result<Vec<Self>, Fault> {
         let file = File::open(block.as_bytes())?;
         let toml = file.toml()?;
@@ -96,8 +107,9 @@ impl Question {
             let at = number.checked_sub(1)?;
             return self.choices.get(at).map(String::as_str);
         }
-        let fits =
-            |choice: &&String| words::alike(choice.trim_end_matches('.')) == typed && !typed.is_empty();
+        let fits = |choice: &&String| {
+            words::alike(choice.trim_end_matches('.')) == typed && !typed.is_empty()
+        };
         self.choices.iter().find(fits).map(String::as_str)
     }
 }

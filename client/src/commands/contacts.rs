@@ -4,7 +4,8 @@ use std::path::Path;
 
 use hearth_engine::clock::Clock;
 use hearth_forms::{
-    Day, Fault, HELP_COLUMNS, HELP_STALE_DAYS, HELP_UNTRUSTED_DAYS, Help, HelpReason, Question, starter,
+    Day, Fault, HELP_COLUMNS, HELP_STALE_DAYS, HELP_UNTRUSTED_DAYS, Help, HelpReason, Question,
+    starter,
 };
 use serde_json::{Value, json};
 

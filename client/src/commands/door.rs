@@ -10,6 +10,7 @@ use hearth_engine::{
     join::Joining,
     state::Standing,
 };
+use hearth_forms::Question;
 use hearth_protocol::{ClientFrame, Digest, Millis, RejectCode, invite::Invite};
 use hearth_session::{
     connection::{Connection, RequestError},
@@ -64,7 +65,7 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
                 Ok(false) => {}
                 ended => return ended.map(|_| ()),
             },
-            Standing::Knocking => {
+            Standing::Knocking | Standing::Returning => {
                 let (asked, knocked) = (join.name.as_deref().map(str::trim), &room.state().name);
                 if asked.is_some_and(|asked| asked != knocked) {
                     context.out.remark(&format!(
@@ -406,7 +407,8 @@ fn acknowledge(
     line::show_pages(&format!(
         "{}\n\n{}\n\nVersion {}, id {id}\n",
         escape::one_line(title),
-        escape::many_lines(agreement.text.trim_end(), ""),
+        // The questions are asked behind it.
+        escape::many_lines(Question::prose_of(&agreement.text).trim_end(), ""),
         agreement.version
     ))?;
     let mut told_how = false;

@@ -23,8 +23,8 @@ mod socket;
 mod steward;
 mod template;
 mod understood;
-mod yes;
 pub mod usage;
+mod yes;
 
 use std::{
     fs::File,

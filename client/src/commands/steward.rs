@@ -187,7 +187,9 @@ impl Steward {
                         let key = member.to_hex();
                         let object = json!({"returned": target, "key": key, "seq": row.place.0});
                         let name = escape::one_line(&target);
-                        self.shell.out.say(&object, &format!("let {name} back in, who said yes"))?;
+                        self.shell
+                            .out
+                            .say(&object, &format!("let {name} back in, who said yes"))?;
                     }
                     Act::Depart(_) if own => {
                         let object = json!({"done": "depart", "name": target, "seq": row.place.0});

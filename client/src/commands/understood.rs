@@ -9,7 +9,11 @@ use super::{Context, Result, interactive};
 use crate::failure::{Failure, exit};
 
 /// Gets the questions of an agreement answered, by what was given on the command line or by a person; returns the answers.
-pub(super) fn ask(context: &Context, agreement: &Agreement, given: &[String]) -> Result<Vec<String>> {
+pub(super) fn ask(
+    context: &Context,
+    agreement: &Agreement,
+    given: &[String],
+) -> Result<Vec<String>> {
     let questions = agreement.questions();
     if !given.is_empty() || !interactive() {
         return answers(&questions, given);

@@ -90,13 +90,19 @@ fn faulty_questions_change_nothing() {
         ("right = 2", "right = 3", "line 11:", "1 to 2"),
         ("why = \"At night", "because = \"At night", "line 18:", "no key `because`"),
         ("\"Always\"", "\"[Always]\"", "line 16:", "still \"[Always]\""),
-        ("\"No, nobody\"", "\"yes, without names\"", "line 10:", "choice 2 is the same as choice 1"),
+        (
+            "\"No, nobody\"",
+            "\"yes, without names\"",
+            "line 10:",
+            "choice 2 is the same as choice 1",
+        ),
         ("numbers.\"\n```", "numbers.\"", "line 7:", "no closing ```"),
     ] {
         let text = format!("{AGREEMENT}{QUESTIONS}").replace(from, to);
         let file = text_file(&text);
         let path = file.path().to_str().unwrap();
-        let create = ["room", "create", "Other", "--grant", &grant, "--agreement", path, "--as", "Fay"];
+        let create =
+            ["room", "create", "Other", "--grant", &grant, "--agreement", path, "--as", "Fay"];
         let amend = ["agreement", "amend", &circle.room, path, "--material"];
         for args in [create.as_slice(), &amend, &["agreement", "check", path]] {
             let answer = circle.fay.run(args);

@@ -50,9 +50,8 @@ impl Room<'_> {
         let agreement = self.agreement(&policy.agreement.id)?.ok_or(EngineError::NoText)?;
         let back = self.return_invite_of(&policy.agreement.id)?.ok_or(EngineError::NoText)?;
         let roster = self.roster()?;
-        let (stay, go): (Vec<_>, Vec<_>) = roster
-            .into_iter()
-            .partition(|leaf| leaf.acknowledgement.more.breach == Some(breach));
+        let (stay, go): (Vec<_>, Vec<_>) =
+            roster.into_iter().partition(|leaf| leaf.acknowledgement.more.breach == Some(breach));
         let mut effects = Vec::new();
         if !go.is_empty() {
             let stays = |key: &MemberKey| stay.iter().any(|leaf| leaf.member == *key);
@@ -60,7 +59,13 @@ impl Room<'_> {
             // Two for each, because a knock may be declined once.
             let uses = u32::try_from(go.len()).unwrap_or(u32::MAX).saturating_mul(2);
             let expires = relay_now.plus(RETURN_MILLIS);
-            effects.push(self.invite_effect(&back.secret, agreement, uses, expires, facilitators)?);
+            effects.push(self.invite_effect(
+                &back.secret,
+                agreement,
+                uses,
+                expires,
+                facilitators,
+            )?);
         }
         self.commit_act(Act::CloseBreach { words }, now, None, effects)
     }

@@ -205,8 +205,7 @@ impl Room<'_> {
         // The log ends with the record by which this profile went out. Its actor signed the preview, whether or not they wrote the text.
         let last = self.store.last(Kind::Log, self.no)?;
         let last: Option<Record> = last.map(|(_, bytes)| decode(&bytes)).transpose()?;
-        let puts_out =
-            |record: &Record| matches!(record.act, Act::Enact | Act::CloseBreach { .. });
+        let puts_out = |record: &Record| matches!(record.act, Act::Enact | Act::CloseBreach { .. });
         Ok(last.filter(puts_out).map(|record| Invite {
             address: self.state.address(),
             room: self.id(),

@@ -38,7 +38,12 @@ fn acts(world: &World) -> Vec<Act> {
         removal(ben),
         admission(&world.rooms[MAL], &ghost.leaf(), Role::Member),
         Act::Amend {
-            agreement: AgreementRef { id: Digest([3; 32]), version: 2, effective: NOW, answers: None },
+            agreement: AgreementRef {
+                id: Digest([3; 32]),
+                version: 2,
+                effective: NOW,
+                answers: None,
+            },
             change: Change::Editorial,
         },
         Act::Enact,

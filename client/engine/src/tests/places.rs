@@ -300,8 +300,7 @@ fn renewal_of_anything_else_is_refused() {
         (lasting, rule(RuleError::NotAcknowledged(AckError::TooLasting))),
         (other, Refusal::OwnLeafChanged),
     ] {
-        let committed =
-            world.forge(MAL, &leaf_with(&ack));
+        let committed = world.forge(MAL, &leaf_with(&ack));
         world.refuses(MAL, committed.commit, &refusal);
     }
 }
@@ -316,10 +315,7 @@ fn breach_waits_for_everybody() {
         assert_eq!(room.renewal_is_due(NOW).unwrap(), Some(Renewal::Breach));
     }
     // A co-facilitator opens it; a facilitator who has said yes again closes it.
-    assert!(matches!(
-        world.close_breach(CLEO),
-        Err(EngineError::Rule(RuleError::NotFacilitator))
-    ));
+    assert!(matches!(world.close_breach(CLEO), Err(EngineError::Rule(RuleError::NotFacilitator))));
     assert!(matches!(
         world.close_breach(FAY),
         Err(EngineError::Rule(RuleError::NotAcknowledged(AckError::BeforeBreach)))
@@ -390,8 +386,7 @@ fn yes_after_breach_stays() {
     let before = ack_of(&world.rooms[MAL]);
     world.open_breach(FAY);
     world.say_yes_again(MAL);
-    let committed =
-        world.forge(MAL, &leaf_with(&before));
+    let committed = world.forge(MAL, &leaf_with(&before));
     world.refuses(MAL, committed.commit, &Refusal::OwnLeafChanged);
 }
 
@@ -412,8 +407,7 @@ fn answers_are_those_of_the_agreement() {
     let both = ["No, to nobody", "Yes"].map(str::to_owned).to_vec();
     for answers in [Vec::new(), vec!["Yes".to_owned()], both] {
         let ack = world.rooms[MAL].sign_acknowledgement(&asked, NOW, answers).unwrap();
-        let committed =
-            world.forge(MAL, &leaf_with(&ack));
+        let committed = world.forge(MAL, &leaf_with(&ack));
         let refusal = rule(RuleError::NotAcknowledged(AckError::WrongAnswers));
         world.refuses(MAL, committed.commit, &refusal);
     }
