@@ -19,6 +19,7 @@ use super::{
     policy::{AgreementRef, RoomPolicy, TITLE_CHARS_MAX},
     provider::Crypto,
     room::{Room, identity, random, random_secret},
+    room_key::RoomKey,
     state::{Cursor, KnockBody, OwnCompanion, RoomState, Row, RowContent, Standing, opening},
     words::Talk,
 };
@@ -102,8 +103,8 @@ impl<'s> Room<'s> {
         now: Millis,
     ) -> Result<Self> {
         let id = RoomId(random()?);
-        let key = random_secret()?;
-        let founder = public(&key);
+        let key = RoomKey::new(random_secret()?);
+        let founder = key.member();
         let agreement = Agreement {
             format: 1,
             version: 1,
@@ -224,7 +225,7 @@ impl<'s> Room<'s> {
                         room.group = None;
                     }
                     if !returns {
-                        room.state.key = random_secret()?;
+                        room.state.key = RoomKey::new(random_secret()?);
                         // The relay has no time-out for a new key.
                         room.state.timed_out_until = Millis(0);
                         room.state.companion = own_companion()?;
@@ -234,7 +235,8 @@ impl<'s> Room<'s> {
                 }
                 None => {
                     let no = store.create_room()?;
-                    let state = blank_state(&link.address, link.room, random_secret()?)?;
+                    let state =
+                        blank_state(&link.address, link.room, RoomKey::new(random_secret()?))?;
                     Room::of_parts(store, crypto, no, state, Cursor::default())
                 }
             };
@@ -419,20 +421,11 @@ impl<'s> Room<'s> {
     }
 }
 
-fn public(seed: &Secret32) -> MemberKey {
-    let key = ed25519_dalek::SigningKey::from_bytes(seed.expose());
-    MemberKey(key.verifying_key().to_bytes())
-}
-
 fn own_companion() -> Result<OwnCompanion> {
     Ok(OwnCompanion { salt: random()?, number: 1, seed: random_secret()? })
 }
 
-pub(super) fn blank_state(
-    address: &RelayAddress,
-    room: RoomId,
-    key: Secret32,
-) -> Result<RoomState> {
+pub(super) fn blank_state(address: &RelayAddress, room: RoomId, key: RoomKey) -> Result<RoomState> {
     Ok(RoomState {
         format: 2,
         local_name: String::new(),

@@ -16,6 +16,7 @@ use super::{
     policy::{Category, Record},
     private::Private,
     quote::Proof,
+    room_key::RoomKey,
     words::Talk,
 };
 
@@ -113,9 +114,9 @@ pub struct RoomState {
     /// The room.
     #[n(7)]
     pub room: RoomId,
-    /// Seed of the Ed25519 room key.
+    /// The Ed25519 room key.
     #[n(8)]
-    pub key: Secret32,
+    pub key: RoomKey,
     /// Content of my leaf beside the acknowledgement.
     #[n(9)]
     pub companion: OwnCompanion,
@@ -238,7 +239,7 @@ pub struct OwnCompanion {
 impl RoomState {
     /// Returns the room key.
     pub fn signing_key(&self) -> SigningKey {
-        SigningKey::from_bytes(self.key.expose())
+        self.key.signing()
     }
 
     /// Returns my public key in this room.
@@ -246,7 +247,7 @@ impl RoomState {
         if let Some(lane) = &self.lane {
             return lane.member;
         }
-        MemberKey(self.signing_key().verifying_key().to_bytes())
+        self.key.member()
     }
 
     /// Returns how to reach the relay.
