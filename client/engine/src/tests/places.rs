@@ -390,6 +390,81 @@ fn yes_after_breach_stays() {
     world.refuses(MAL, committed.commit, &Refusal::OwnLeafChanged);
 }
 
+/// Whatever happens in whatever order: nobody is in two places, nobody who is out for good waits, and all who are in agree.
+#[test]
+fn random_stories_keep_one_place() {
+    let mut returned = 0;
+    for seed in 1..=6_u64 {
+        let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut roll = |below: u64| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            dice % below
+        };
+        let mut world = World::with_lanes();
+        for step in 0..14 {
+            let policy = world.policy();
+            let is_in =
+                |world: &World, who: usize| world.rooms[who].state().standing == Standing::Member;
+            let open = policy.more.breach.is_some();
+            match roll(4) {
+                0 if !open => {
+                    let signs: Vec<usize> = [CLEO, BEN, MAL]
+                        .into_iter()
+                        .filter(|who| is_in(&world, *who) && roll(2) == 0)
+                        .collect();
+                    world.amend(&[vec![FAY], signs].concat());
+                }
+                1 if !open => world.open_breach(FAY),
+                1 | 0 => {
+                    for who in [FAY, CLEO, BEN, MAL] {
+                        if is_in(&world, who) && (who == FAY || roll(2) == 0) {
+                            world.say_yes_again(who);
+                        }
+                    }
+                    world.close_breach(FAY).unwrap();
+                }
+                2 if !open => {
+                    for who in [CLEO, BEN, MAL] {
+                        // The way back of an earlier amendment leads nowhere once there was another.
+                        let knows = world.rooms[who].state().agreement == policy.agreement.id;
+                        let waits = world.policy().waiter(&world.key(who)).is_some();
+                        if waits && knows && world.rooms[who].return_link().unwrap().is_some() {
+                            world.returns(who);
+                            returned += 1;
+                        }
+                    }
+                }
+                _ if step == 13 => {
+                    let mal = world.key(MAL);
+                    if world.policy().waiter(&mal).is_some() || is_in(&world, MAL) {
+                        world.act(FAY, removal(mal));
+                    }
+                }
+                _ => {
+                    world.say(FAY, "Still here.");
+                }
+            }
+            let (policy, roster) = (world.policy(), world.rooms[FAY].roster().unwrap());
+            for waiter in policy.waiting() {
+                assert!(roster.iter().all(|leaf| leaf.member != waiter.member), "{seed} {step}");
+                assert!(!policy.revoked.contains(&waiter.member), "{seed} {step}");
+                assert_eq!(policy.role(&waiter.member), Role::Member, "{seed} {step}");
+            }
+            let code = world.rooms[FAY].safety_code().unwrap();
+            for who in [CLEO, BEN, MAL] {
+                let (inside, key) = (is_in(&world, who), world.key(who));
+                assert_eq!(inside, roster.iter().any(|leaf| leaf.member == key), "{seed} {step}");
+                if inside {
+                    assert_eq!(world.rooms[who].safety_code().unwrap(), code, "{seed} {step}");
+                }
+            }
+        }
+    }
+    assert!(returned > 3, "{returned} came back");
+}
+
 const QUESTIONS: &str = "What is said here stays here.\n```questions\n[[question]]\nask = \"May I tell a friend?\"\nchoices = [\"Yes\", \"No, to nobody\"]\nright = 2\nwhy = \"It stays here.\"\n```\n";
 
 #[test]
