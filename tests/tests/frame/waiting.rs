@@ -49,7 +49,7 @@ fn lapsed_members_are_back_at_night() {
     assert_eq!(seen(&circle, &ben, "Cleo")["role"], "cofacilitator");
     assert_eq!(seen(&circle, &ben, "Ben")["role"], "member");
     // The same check-in, with all that was said there.
-    let read = circle.by(&ben, "checkin", &["--all"]);
+    let read = circle.by(&ben, "checkin", &[]);
     let texts: Vec<&str> = read.iter().filter_map(|row| row["text"].as_str()).collect();
     assert!(texts.contains(&"I have said yes") && texts.contains(&"Take your time."), "{texts:?}");
     circle.by(&ben, "checkin", &["Good to be here"]);
