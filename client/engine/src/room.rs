@@ -505,7 +505,7 @@ impl<'s> Room<'s> {
             Standing::Declined { by: None, .. } => "the relay says that your knock was declined",
             Standing::Lapsed => "the agreement changed and waits for your acknowledgement",
             Standing::Left => "you left",
-            Standing::Removed(_) => "you were removed",
+            Standing::Removed => "your place in it has ended",
             Standing::Member => "its keys are gone",
             Standing::Opening(_) => "the relay has not opened it yet",
         };

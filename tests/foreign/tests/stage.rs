@@ -338,5 +338,5 @@ fn found() -> Room<'static> {
 
 /// The act that removes a member.
 pub(crate) fn removal(member: hearth_protocol::MemberKey) -> Act {
-    Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
+    Act::Remove { member, goodbye: String::new() }
 }

@@ -350,7 +350,10 @@ fn votes_count_once_each() {
 #[test]
 fn pause_holds_hands_down() {
     let mut world = World::new();
-    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: "Let us breathe.".into() });
+    world.act(
+        FAY,
+        Act::Pause { until: NOW.plus(60_000), comment: "Let us breathe.".into(), reopens: true },
+    );
     world.show();
     posts_unaware(&mut world, MAL, &envelope(1, 1, Body::Floor(Op::Hand)));
     for who in [FAY, CLEO, BEN] {

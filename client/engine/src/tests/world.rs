@@ -414,5 +414,5 @@ pub(super) fn zero() -> Digest {
 
 /// The act that removes a member.
 pub(super) fn removal(member: MemberKey) -> Act {
-    Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
+    Act::Remove { member, goodbye: String::new() }
 }
