@@ -671,8 +671,10 @@ impl Room<'_> {
     }
 
     /// Notes that a moderator is on duty for an hour from an act on, because others may need them after it.
-    pub(super) fn is_on_duty_by(&mut self, member: MemberKey, stamp: Millis) -> Result<()> {
-        let mut on_duty = self.on_duty()?;
+    pub(super) fn is_on_duty_by(&self, member: MemberKey, stamp: Millis) -> Result<()> {
+        // Who is removed by the act has no policy any more, and hears of nobody's duty.
+        let kept: Option<Vec<Duty>> = read(self.store, Kind::Seen, self.no, ON_DUTY)?;
+        let mut on_duty = kept.unwrap_or_default();
         let until = stamp.plus(DUTY_BY_ACT_MILLIS);
         let before = on_duty.iter().find(|duty| duty.member == member).map(|duty| duty.until);
         if before.is_some_and(|before| before >= until) {

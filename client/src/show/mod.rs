@@ -72,8 +72,10 @@ pub struct View<'a> {
     pub muted: &'a [MemberKey],
     /// Those who moderate, and the crisis contacts.
     pub help: &'a HelpView,
-    /// Whether this member has a break from the room.
-    pub rests: bool,
+    /// When this member's break from the room ends; over if it is past.
+    pub rests_until: Millis,
+    /// When the room's pause ends; over if it is past.
+    pub paused_until: Millis,
     /// What this device hides and rings for.
     pub mine: &'a Mine,
     /// The last place that was displayed before.
@@ -438,7 +440,9 @@ impl View<'_> {
             (_, RowContent::MyTimeout { until, note }) => {
                 let told = match *until {
                     until if until <= row.at => format!("{name} has ended your break."),
-                    until if until <= now() => calm::break_was(&name, note, until),
+                    until if until <= now() || until != self.rests_until => {
+                        calm::break_was(&name, note, until)
+                    }
                     until => calm::break_begins(&name, note, until, row.at, self.help),
                 };
                 format!("{time} -- {}", escape::many_lines(&out.advice(&told), INDENT))
@@ -456,7 +460,7 @@ impl View<'_> {
                 }
                 Act::Remove { .. } => format!("{time} -- {}", escape::many_lines(text, INDENT)),
                 Act::Pause { until, comment, .. } => {
-                    let told = match *until > now() {
+                    let told = match *until > now() && *until == self.paused_until {
                         true => calm::pause_begins(&name, comment, *until, row.at),
                         false => calm::pause_was(&name, comment, *until),
                     };

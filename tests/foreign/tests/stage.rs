@@ -9,7 +9,7 @@ use hearth_engine::{
     join::{Founding, Joining, open_preview},
     mls::Suite,
     outbox::Submission,
-    policy::{Act, Category, Leaf, RoomPolicy},
+    policy::{Act, Leaf, RoomPolicy},
     profile::Profile,
     state::{Notice, Row, RowContent},
 };

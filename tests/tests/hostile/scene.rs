@@ -7,7 +7,7 @@ use hearth_engine::{
     accord::Reason,
     clock::Moment,
     content::Body,
-    policy::{Act, Category},
+    policy::Act,
     state::{Held, Row, RowContent, Standing},
 };
 use hearth_protocol::{

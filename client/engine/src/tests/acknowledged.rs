@@ -15,7 +15,7 @@ use crate::{
         self,
         modified::{Context, Forgery, PackageForgery, forged_package},
     },
-    policy::{Act, Category, RuleError},
+    policy::{Act, RuleError},
     state::KnockBody,
 };
 

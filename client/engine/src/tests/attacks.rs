@@ -17,7 +17,7 @@ use crate::{
         CommitPlan, Group,
         modified::{Context, Foreign, Forgery, OwnLeaf, store_psk, with_leaf_key},
     },
-    policy::{Act, Category, RoleEntry, RoomPolicy},
+    policy::{Act, RoleEntry, RoomPolicy},
     state::Notice,
 };
 
@@ -366,7 +366,7 @@ fn rewritten_entry() -> bool {
 fn removal_in_another_room() -> bool {
     let mut world = World::new();
     let renewal = world.rooms[MAL].renew(None, NOW).unwrap();
-    let (member, category) = (world.key(MAL), Category::Safety);
+    let member = world.key(MAL);
     let act = Act::Remove { member, goodbye: String::new() };
     let removal = world.rooms[FAY].act(act, NOW).unwrap();
     for submission in [renewal, removal] {

@@ -4,7 +4,7 @@ use hearth_protocol::RejectCode;
 
 use super::{world::*, *};
 use crate::{
-    policy::{Act, Category},
+    policy::Act,
     state::{Held, Standing},
 };
 

@@ -8,7 +8,7 @@ use super::{world::*, *};
 use crate::{
     agreement::{Agreement, Change, Departure},
     content::{Body, Envelope, Seen, Window},
-    policy::{Act, Category},
+    policy::Act,
     state::{KnownInvite, Notice},
 };
 

@@ -7,7 +7,7 @@ use crate::{
     content::Body,
     note::{Note, Purpose, Recipient},
     notes::{KeptNote, NOTE_KEY_KEPT_MILLIS, NOTE_KEY_MILLIS, NoteToSend, TakenNote},
-    policy::{Act, Category},
+    policy::Act,
     private::{Private, Seen, SeenState},
 };
 

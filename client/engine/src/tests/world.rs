@@ -14,7 +14,7 @@ use crate::{
         self, Committed, Group, Identity, Processed,
         modified::{Bare, Context, Forgery},
     },
-    policy::{Act, Category, Leaf, Record, RoomPolicy, RuleError, Scene},
+    policy::{Act, Leaf, Record, RoomPolicy, RuleError, Scene},
     provider::Provider,
     room::identity,
     state::Notice,

@@ -309,7 +309,6 @@ async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: Str
         }
     }
     let until = if millis == 0 { Millis(0) } else { now_there.plus(millis) };
-    let note = words(&note)?;
     let now = live.room.now();
     let queue = |room: &mut Room<'_>| room.queue_time_out(member, until, note, now);
     let time_out = live.send_own(queue).await?;

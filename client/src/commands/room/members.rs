@@ -14,13 +14,13 @@ use serde_json::json;
 use super::{
     Asked, CategoryArg, Lack, RoleArg, RoomCommand,
     row::{Entry, May, Topic, row},
-    times::{not_off, time_and_words},
+    times::{not_off, time_and_words, time_failure},
 };
 use crate::{
     commands::{Result, outcome::Told, shell::Shell},
     failure::Failure,
     show::{self, calm},
-    text::when,
+    text::when::{self, WhenError},
 };
 
 topic! { Members: Break, BreakEnd, Role, Remove }
@@ -54,6 +54,10 @@ impl Break {
             return Ok((None, words.trim().to_owned()));
         }
         let (millis, words) = time_and_words(&self.args)?;
+        if millis.is_none() && !words.trim().is_empty() && !words.trim().contains(' ') {
+            // One word where a time stands is a slip, and no message to somebody.
+            return Err(time_failure(WhenError::Duration));
+        }
         Ok((Some(millis.unwrap_or(BREAK_MILLIS)), words))
     }
 }

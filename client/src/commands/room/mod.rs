@@ -79,7 +79,7 @@ use super::{
     care::questions::Sending,
     interactive,
     outcome::Told,
-    shell::{Did, Shell, nothing_done},
+    shell::{Did, Shell, nothing_done, unexpected},
 };
 use crate::failure::Failure;
 
@@ -475,9 +475,6 @@ impl Shell {
     pub(super) async fn act(&self, command: &InRoom, consent: Consent) -> Result<Did> {
         self.check(command.entry())?;
         let typed = command.typed();
-        if let Some(lack) = typed.lacks() {
-            return Err(lack.failure());
-        }
         match typed.resolve(self).await? {
             Asked::One(asked) => self.do_one(typed, *asked, consent).await,
             Asked::Answers(sending) => self.send_answers(typed, *sending, consent).await,
@@ -548,6 +545,9 @@ impl Shell {
                 Ok(Did::Done)
             }
             Err(AskError::NeedsConsent(question)) => Ok(Did::Asks(question)),
+            Err(AskError::NeedsWords) if typed.lacks().is_some() => {
+                Err(typed.lacks().map_or_else(unexpected, |lack| lack.failure()))
+            }
             Err(AskError::Unreachable(why)) if self.follows => Err(nothing_done(&why)),
             Err(error) => Err(error.into()),
         }

@@ -19,7 +19,7 @@ use hearth_session::{
         AskError, Client, Command, Consent, Event, Events, Haste, Heard, Outcome, Page, Question,
         RoomView,
     },
-    live::{LiveError, now},
+    live::LiveError,
     session::Up,
 };
 use hearth_text::{count::counted, escape};
@@ -103,7 +103,8 @@ impl Shell {
             round: state.floor.round.as_ref(),
             muted: &state.muted,
             help: &state.help,
-            rests: state.timed_out_until > state.relay_now(now()),
+            rests_until: state.timed_out_until,
+            paused_until: state.policy.as_ref().map_or(Millis(0), |p| p.numbers.paused_until),
             mine: &state.mine,
             shown,
             held: false,
