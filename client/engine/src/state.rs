@@ -51,6 +51,9 @@ pub enum Standing {
     /// Founded here, but the relay has not confirmed it yet; with a hash of the grant.
     #[n(6)]
     Opening(#[n(0)] Digest),
+    /// As lapsed, and has said yes: the knock waits for the client of somebody who moderates.
+    #[n(7)]
+    Returning,
 }
 
 /// Returns the hash of a grant in [`Standing::Opening`], which itself cannot open a room.
@@ -69,7 +72,18 @@ impl Standing {
             Self::Left => "left",
             Self::Removed(_) => "removed",
             Self::Opening(_) => "opening",
+            Self::Returning => "returning",
         }
+    }
+
+    /// Whether the member is out of the epoch and keeps place and lane.
+    pub const fn keeps_lane(&self) -> bool {
+        matches!(self, Self::Lapsed | Self::Returning)
+    }
+
+    /// Whether a knock of the member waits.
+    pub const fn has_knocked(&self) -> bool {
+        matches!(self, Self::Knocking | Self::Returning)
     }
 }
 

@@ -561,7 +561,7 @@ impl<'s> Lane<'s> {
         let cursor: Cursor = read(self.room.store, Kind::Room, no, CURSOR)?.unwrap_or_default();
         let read_to_end = match head {
             Some(head) => cursor.seq >= head,
-            None => self.parent()?.standing == Standing::Lapsed,
+            None => self.parent()?.standing.keeps_lane(),
         };
         read_to_end.then_some(()).ok_or(EngineError::RoomUnread)
     }

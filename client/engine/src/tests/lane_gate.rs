@@ -175,6 +175,7 @@ fn unacknowledged_leaf_is_refused() {
         now: NOW,
         nonce: [1; 16],
         answers: Vec::new(),
+        breach: None,
     };
     let other = Agreement { text: "Nothing is promised.".into(), ..agreement.clone() };
     let nothing = Acknowledgement::sign(&room.signing_key(), terms(&other));
