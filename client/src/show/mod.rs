@@ -44,7 +44,7 @@ pub use self::{
 };
 
 use self::{
-    acts::{act_fields, departed, with_words},
+    acts::{act_fields, departed, returned, with_words},
     findings::notice_text,
 };
 
@@ -465,6 +465,9 @@ impl View<'_> {
                         false => calm::pause_was(&name, comment, *until),
                     };
                     format!("{time} -- {}", escape::many_lines(&out.advice(&told), INDENT))
+                }
+                Act::Admit { back: true, .. } => {
+                    format!("{time} -- {}", returned(&escape::one_line(text), &name))
                 }
                 _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
             },

@@ -177,12 +177,25 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             if moment.apart() > CLOCK_WRONG_MILLIS {
                 return Err(AskError::ClockWrong(moment));
             }
-            // The version may have been withdrawn since it was shown.
-            if live.room.coming_agreement()? != Some(agreement.id()) {
+            if live.room.state().standing.keeps_lane() {
+                live.say_yes(&agreement).await?;
+                return Ok(Outcome::SaidYes);
+            }
+            // The version may have been withdrawn since it was shown. The one in force can be signed again at any time.
+            let (id, coming) = (agreement.id(), live.room.coming_agreement()?);
+            if coming.map_or(live.room.policy()?.agreement.id != id, |coming| coming != id) {
                 return Err(EngineError::AgreementMismatch.into());
             }
             live.acknowledge(&agreement).await?;
             Ok(Outcome::Done)
+        }
+        Command::Breach { opens, words } => {
+            let words = escape::sanitize_input(&words)?;
+            let seq = match opens {
+                true => live.open_breach(&words).await?,
+                false => live.close_breach(&words).await?,
+            };
+            Ok(Outcome::Breach { seq })
         }
         Command::Enact => enact(live).await,
         Command::WithdrawAmendment => {
@@ -273,16 +286,16 @@ async fn remove(
     goodbye: String,
     category: Category,
 ) -> Result {
-    let leaf = live.room.roster()?.into_iter().find(|leaf| leaf.member == member);
-    let leaf = leaf.ok_or(EngineError::Rule(RuleError::NoSuchMember))?;
+    let name = live.room.known_names()?.remove(&member).unwrap_or_default();
     let now = live.room.now();
-    live.send_own(|room| room.queue_last_words(member, &to_member, now)).await?;
+    // Who waits is in no tree, and reads nothing of the room: there is no key to seal words to.
+    if live.room.roster()?.iter().any(|leaf| leaf.member == member) {
+        live.send_own(|room| room.queue_last_words(member, &to_member, now)).await?;
+    }
     let became = moderate(live, Act::Remove { member, goodbye }).await?;
     let text = format!(
-        "{} is no longer in the room. Reason: {}. What {} read: \u{201c}{to_member}\u{201d}",
-        leaf.name,
-        category.as_str(),
-        leaf.name
+        "{name} is no longer in the room. Reason: {}. Words to {name}: \u{201c}{to_member}\u{201d}",
+        category.as_str()
     );
     // The removal stands, whatever becomes of the note.
     if let Some(desk) = desk_id(&live.room.id(), &live.room.policy()?) {

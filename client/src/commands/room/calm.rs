@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{
     Asked, Lack, RoomCommand,
+    breach::Breach,
     row::{Entry, May, Topic, row},
     times::{not_off, parse_millis, time_and_words, time_failure},
 };
@@ -26,7 +27,9 @@ use crate::{
 /// Length of a pause where none is given.
 const PAUSE: &str = "10m";
 
-topic! { Calm: Pause, Resume, Slow, Budget, Len, Hours, Open, Close, Pin, Unpin, Rekey, RestoreRules, Expire }
+topic! {
+    Calm: Pause, Resume, Breach, Slow, Budget, Len, Hours, Open, Close, Pin, Unpin, Rekey, RestoreRules, Expire
+}
 
 /// Stop all posts but those of facilitators and co-facilitators, until a time: 10 minutes, or 5m, 20m, 60m at most.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
