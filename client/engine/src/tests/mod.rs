@@ -9,6 +9,7 @@ mod amendments;
 mod attacks;
 mod breaches;
 mod calls;
+mod calm;
 mod clocks;
 mod door;
 mod gate;

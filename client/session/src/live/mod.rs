@@ -108,6 +108,10 @@ pub enum Recovery {
     Split,
     /// Where this profile is, in a room that went on without it.
     LeftBehind,
+    /// The epoch that a change used up which every member refuses. The relay's log is whole.
+    UsedUp,
+    /// The epoch that everybody is in, and that the relay took back. Its log is whole.
+    TakenBack,
 }
 
 /// Returns the time by this computer's clock.
