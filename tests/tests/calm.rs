@@ -336,6 +336,9 @@ fn terminal_offers_three_words_for_a_pause() {
     assert_eq!(screen.ends().0.code(), Some(0));
     let news = circle.news(&ben);
     let pause = news.iter().find(|row| row["act"] == "pause").unwrap();
-    assert!(pause["comment"].as_str().unwrap().starts_with("Two of us see this differently."), "{pause}");
+    assert!(
+        pause["comment"].as_str().unwrap().starts_with("Two of us see this differently."),
+        "{pause}"
+    );
     assert_eq!(pause["reopens"], false);
 }

@@ -311,18 +311,10 @@ fn flags_of_a_member_ring_once() {
 #[test]
 fn off_duty_moderator_rings_later() {
     let at = Millis(1_000);
-    let open = OpenCall {
-        id: call(1),
-        by: EVE,
-        name: "Eve".into(),
-        at,
-        words: String::new(),
-        has: None,
-    };
+    let open =
+        OpenCall { id: call(1), by: EVE, name: "Eve".into(), at, words: String::new(), has: None };
     let open = [open];
-    let rung = |on_duty, others, now| {
-        Reach { on_duty, others, minutes: 5 }.rung_for(&open, now)
-    };
+    let rung = |on_duty, others, now| Reach { on_duty, others, minutes: 5 }.rung_for(&open, now);
     for (on_duty, others) in [(true, false), (true, true), (false, false)] {
         assert_eq!(rung(on_duty, others, at), [EVE], "{on_duty} {others}");
     }
