@@ -114,6 +114,17 @@ fn find(from: &Path) -> Result<Backup, StartError> {
     if !path.exists() {
         return Err(cut());
     }
+    // A store that a relay used, such as one that a restore replaced: what its log holds is not in the file.
+    if fs::metadata(dir.join("hearth.db-wal")).is_ok_and(|log| log.len() > 0) {
+        return Err(StartError::refused(
+            format!("{} is a store with a log, not a backup", dir.display()),
+            format!(
+                "make a backup of it first: `hearthd backup --data-dir {} {}`",
+                quoted(&dir),
+                quoted(&crate::failure::unused(&dir))
+            ),
+        ));
+    }
     let manifest = Manifest::read(&dir);
     if let Some(manifest) = &manifest
         && !manifest.describes(&path).map_err(failed)?
