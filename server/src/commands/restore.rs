@@ -243,7 +243,9 @@ fn prospect(dir: &Path, old: Option<&StoreFacts>, backup: &Backup) -> String {
     text.push_str(
         "Members who saw what the backup lacks are told that history went backwards, send nothing and stop (exit code 5).\n\
          Tell the facilitators first, by phone or mail: each types `hearth recover ROOM`, and then each member does.\n\
-         A member who was let in after the backup needs a new invite. Words that are on members' devices stay there.\n",
+         A member who was let in after the backup, or had not seen a change of the room that is lost, is removed and invited again;\n\
+         who was let in since then types `hearth recover ROOM`, too.\n\
+         Words that are on members' devices stay there.\n",
     );
     text
 }
