@@ -25,6 +25,7 @@ mod door;
 mod dos;
 mod evening;
 mod found;
+mod frame;
 mod full_disk;
 mod fuzz;
 mod handle;

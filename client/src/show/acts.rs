@@ -16,6 +16,7 @@ pub fn act_sentence(record: &Record, actor: &str, target: &str) -> String {
     let text = act_text(&record.act, target, record.at);
     match &record.act {
         Act::Depart(_) => departed(&text, actor),
+        Act::Admit { back: true, .. } => returned(&text, actor),
         _ => format!("{actor} {text}"),
     }
 }
@@ -25,13 +26,20 @@ pub(super) fn departed(text: &str, actor: &str) -> String {
     format!("{text} ({actor}'s program carried it out)")
 }
 
-/// Says what an act did, to follow its actor's name: verb, object, values. Only a departure has the leaving member for its subject.
+/// Names whose program let a member back in, because nobody had to see to it.
+pub(super) fn returned(text: &str, actor: &str) -> String {
+    format!("{text} ({actor}'s program let them in)")
+}
+
+/// Says what an act did, to follow its actor's name: verb, object, values. Only a departure and a return have the member for their subject.
 pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
     let whose = if target.is_empty() { "the".to_owned() } else { format!("{target}'s") };
+    let names = target;
     let target = if target.is_empty() { "somebody" } else { target };
     let moment = |at| when::local_moment(at, seen_from);
     match act {
         Act::Found => "opened the room".into(),
+        Act::Admit { back: true, .. } => format!("{target} is back"),
         Act::Admit { role, .. } => format!("admitted {target} as {}", role_words(*role)),
         Act::Remove { category, .. } => {
             format!("removed {target} (reason: {})", category.as_str())
@@ -80,9 +88,24 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         Act::Amend { agreement, .. } => {
             format!("edited the wording of the agreement (version {})", agreement.version)
         }
-        Act::Enact => "put the new agreement into force".into(),
+        Act::Enact => format!("put the new agreement into force{}", not_yet(names)),
+        Act::OpenBreach { .. } => {
+            "stopped the room: something said here may have got outside".into()
+        }
+        Act::CloseBreach { .. } => {
+            format!("opened the room again, with new keys{}", not_yet(names))
+        }
         Act::Withdraw => "withdrew the coming version of the agreement".into(),
         Act::Expire(s) => format!("limited how long messages are kept to {}", span(*s)),
+    }
+}
+
+/// Says who waits, by their names.
+fn not_yet(names: &str) -> String {
+    match names {
+        "" => String::new(),
+        names if names.contains(", ") => format!("; {names} have not said yes yet"),
+        name => format!("; {name} has not said yes yet"),
     }
 }
 
@@ -90,7 +113,10 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
 pub(super) fn with_words(text: String, act: &Act) -> String {
     match act {
         Act::Announce(words) => words.clone(),
-        Act::Pause { comment: words, .. } | Act::Remove { goodbye: words, .. }
+        Act::Pause { comment: words, .. }
+        | Act::Remove { goodbye: words, .. }
+        | Act::OpenBreach { words, .. }
+        | Act::CloseBreach { words }
             if !words.is_empty() =>
         {
             format!("{text}: {words}")
@@ -127,7 +153,12 @@ pub const fn role_words(role: Role) -> &'static str {
 
 pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
     match act {
-        Act::Admit { member, role, .. } | Act::SetRole { member, role } => {
+        Act::Admit { member, role, back, .. } => {
+            more.insert("member".into(), json!(member.to_hex()));
+            more.insert("role".into(), json!(role.as_str()));
+            more.insert("back".into(), json!(back));
+        }
+        Act::SetRole { member, role } => {
             more.insert("member".into(), json!(member.to_hex()));
             more.insert("role".into(), json!(role.as_str()));
         }
@@ -174,6 +205,8 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         | Act::Announce(_)
         | Act::Rekey
         | Act::Enact
+        | Act::OpenBreach { .. }
+        | Act::CloseBreach { .. }
         | Act::Withdraw => {}
     }
 }
@@ -203,6 +236,9 @@ pub fn member_json(policy: &RoomPolicy, room: &hearth_protocol::RoomId, leaf: &L
         "key": leaf.member.to_hex(),
         "role": policy.role(&leaf.member).as_str(),
         "acknowledged": judged.is_ok(),
+        "said_yes": judged.is_ok() && policy.more.breach.is_none_or(|breach| {
+            leaf.acknowledgement.more.breach == Some(breach)
+        }),
         "agreement": leaf.acknowledgement.agreement.to_hex(),
         "version": leaf.acknowledgement.version,
         "signed_at": rfc3339(leaf.acknowledgement.signed_at),

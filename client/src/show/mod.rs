@@ -41,7 +41,7 @@ pub use self::{
 };
 
 use self::{
-    acts::{act_fields, departed, with_words},
+    acts::{act_fields, departed, returned, with_words},
     findings::notice_text,
 };
 
@@ -425,6 +425,9 @@ impl View<'_> {
                 }
                 Act::Depart(_) => {
                     format!("{time} -- {}", departed(&escape::one_line(text), &name))
+                }
+                Act::Admit { back: true, .. } => {
+                    format!("{time} -- {}", returned(&escape::one_line(text), &name))
                 }
                 _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
             },

@@ -1,6 +1,7 @@
 //! Outgoing acts of moderation: one commit each, with the record that describes it.
 
 mod amendment;
+mod breach;
 mod door;
 
 use hearth_protocol::{BlobId, Effect, MemberKey, MessageId, Millis, Role, codec, hash};
@@ -20,6 +21,8 @@ use super::{
     state::{Outgoing, OutgoingKind},
 };
 use crate::store::Kind;
+
+pub use self::breach::{RENEW_MILLIS, Renewal};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -63,8 +66,10 @@ pub struct Knock {
     pub acknowledgement: Acknowledgement,
     /// The companion in its leaf.
     pub companion: Companion,
-    /// The role that the invite gives.
+    /// The role that the invite gives, or the one that is kept for who comes back.
     pub role: Role,
+    /// Whether a place is kept for the knocker, who has said yes.
+    pub back: bool,
     /// Keys for the knocker's own lane.
     pub offer: Option<Offer>,
     /// Keys whose Welcome the knocker accepts; `None` if unknown.

@@ -72,6 +72,10 @@ impl Room<'_> {
             }
             Act::Remove { member, .. } => {
                 target = name_of(member);
+                if target.is_empty() {
+                    // They waited, and are in no tree.
+                    target = self.known_names()?.remove(member).unwrap_or_default();
+                }
                 self.forget_member(member)?;
             }
             Act::Depart(departure) => {
@@ -95,14 +99,19 @@ impl Room<'_> {
             Act::Timeout(commitment) | Act::Untimeout(commitment) => {
                 content = self.take_time_out(commitment)?;
             }
-            Act::Amend { .. } | Act::Enact => {
-                if matches!(record.act, Act::Enact) {
+            Act::Amend { .. } | Act::Enact | Act::CloseBreach { .. } => {
+                if matches!(record.act, Act::Enact | Act::CloseBreach { .. }) {
                     self.vouch_for_return(policy)?;
+                    // Who waits from now on was in the roster.
+                    let waits = roster.iter().filter(|leaf| policy.waiter(&leaf.member).is_some());
+                    let names: Vec<&str> = waits.map(|leaf| leaf.name.as_str()).collect();
+                    target = names.join(", ");
                 }
                 self.state.agreement = policy.agreement.id;
                 self.save_state()?;
                 self.drop_stale_texts(policy)?;
             }
+            Act::OpenBreach { .. } => self.take_return_invite(record, policy.agreement.id)?,
             Act::Withdraw => self.drop_stale_texts(policy)?,
             Act::Length(_) => self.hold_overlong_texts(policy)?,
             _ => {}
@@ -151,7 +160,7 @@ impl Room<'_> {
 
     pub(super) fn take_removal(&mut self, applied: &Applied) -> Result<()> {
         self.state.standing = match &applied.policy.record.act {
-            Act::Enact => Standing::Lapsed,
+            Act::Enact | Act::CloseBreach { .. } => Standing::Lapsed,
             Act::Remove { category, .. } => Standing::Removed(*category),
             _ => Standing::Left,
         };
@@ -188,7 +197,7 @@ impl Room<'_> {
         self.group = None;
         self.store.clear(Kind::Mls, self.no)?;
         // Who lapsed keeps the lane, and comes back to it.
-        let keeps = self.state.lane.is_some() || self.state.standing == Standing::Lapsed;
+        let keeps = self.state.lane.is_some() || self.state.standing.keeps_lane();
         if keeps { Ok(()) } else { self.leave_lanes() }
     }
 
