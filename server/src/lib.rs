@@ -17,6 +17,7 @@
 mod admin;
 mod auth;
 mod batch;
+mod certificate;
 pub mod cli;
 mod commands;
 pub mod config;

@@ -281,56 +281,11 @@ pub(crate) fn pin_of_key(path: &Path) -> Option<Pin> {
     own_pair(path).ok().map(|pair| pin_of(&pair))
 }
 
-/// What a certificate says of itself.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    pub(crate) pin: Pin,
-    pub(crate) self_signed: bool,
-    /// Seconds since 1970.
-    pub(crate) not_before: i64,
-    /// Seconds since 1970.
-    pub(crate) not_after: i64,
-    /// Names and addresses that it is for.
-    pub(crate) names: Vec<String>,
-}
-
-/// Loads a certificate and its key as a start does, and reads what the certificate says.
-pub(crate) fn facts(certificate: &Path, key: &Path) -> Result<Facts, TlsError> {
+/// Loads a certificate and its key as a start does; returns the end-entity certificate.
+pub(crate) fn leaf(certificate: &Path, key: &Path) -> Result<CertificateDer<'static>, TlsError> {
     let loaded = load(certificate, key)?;
-    let leaf = loaded.certified.cert.first();
-    let facts = leaf.and_then(|leaf| facts_of(leaf));
-    facts.ok_or_else(|| TlsError::NoCertificate(certificate.to_owned()))
-}
-
-/// Reads what an end-entity certificate says.
-pub(crate) fn facts_of(leaf: &[u8]) -> Option<Facts> {
-    use x509_parser::extensions::GeneralName;
-    let (_, parsed) = x509_parser::parse_x509_certificate(leaf).ok()?;
-    let alternative = parsed.subject_alternative_name().ok().flatten();
-    let names = alternative.map_or_else(Vec::new, |extension| {
-        extension
-            .value
-            .general_names
-            .iter()
-            .filter_map(|name| match name {
-                GeneralName::DNSName(name) => Some((*name).to_owned()),
-                GeneralName::IPAddress(bytes) => match *bytes {
-                    [a, b, c, d] => Some(std::net::Ipv4Addr::new(*a, *b, *c, *d).to_string()),
-                    bytes => <[u8; 16]>::try_from(bytes)
-                        .ok()
-                        .map(|bytes| std::net::Ipv6Addr::from(bytes).to_string()),
-                },
-                _ => None,
-            })
-            .collect()
-    });
-    Some(Facts {
-        pin: Pin(hash::sha256(parsed.public_key().raw).0),
-        self_signed: parsed.subject() == parsed.issuer(),
-        not_before: parsed.validity().not_before.timestamp(),
-        not_after: parsed.validity().not_after.timestamp(),
-        names,
-    })
+    let leaf = loaded.certified.cert.first().cloned();
+    leaf.ok_or_else(|| TlsError::NoCertificate(certificate.to_owned()))
 }
 
 fn unusable(key: &Path) -> TlsError {

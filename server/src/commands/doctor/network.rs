@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     Clock, Config, DataDirError, StartError, TlsError,
+    certificate::{self, Facts},
     data_dir::{Address, DataDir},
-    store,
-    tls::{self, Facts},
+    store, tls,
 };
 
 /// Days before the end of a certificate at which the operator should act.
@@ -28,7 +28,7 @@ pub(super) fn check(report: &mut Report, dir: &Path, config: &Config) {
             report.add(Finding::ok("certificate", "is the proxy's"));
             None
         }
-        Transport::Tls => certificate(report, dir, config),
+        Transport::Tls => certificate_files(report, dir, config),
     };
     if running {
         outside(report, dir, config, pin);
@@ -95,7 +95,7 @@ fn ports(report: &mut Report, config: &Config) {
 }
 
 /// Checks the files, and returns the pin of the key.
-fn certificate(report: &mut Report, dir: &Path, config: &Config) -> Option<Pin> {
+fn certificate_files(report: &mut Report, dir: &Path, config: &Config) -> Option<Pin> {
     let (certificate, key) = match &config.tls_files {
         Some((certificate, key)) => (certificate.clone(), key.clone()),
         None => (dir.join("cert.pem"), dir.join("key.pem")),
@@ -105,7 +105,10 @@ fn certificate(report: &mut Report, dir: &Path, config: &Config) -> Option<Pin> 
         report.add(Finding::ok("certificate", "is made by the first start"));
         return None;
     }
-    let facts = match tls::facts(&certificate, &key) {
+    let read = tls::leaf(&certificate, &key).and_then(|leaf| {
+        certificate::facts(&leaf).ok_or(TlsError::NoCertificate(certificate.clone()))
+    });
+    let facts = match read {
         Ok(facts) => facts,
         Err(error) => {
             let said = match &error {
@@ -207,7 +210,7 @@ fn outside(report: &mut Report, dir: &Path, config: &Config, pin: Option<Pin>) {
         report.add(Finding::ok("outside", "something answers at the public address"));
         return;
     }
-    let leaf = probe::served(stream, &authority).ok().and_then(|leaf| tls::facts_of(&leaf));
+    let leaf = probe::served(stream, &authority).ok().and_then(|leaf| certificate::facts(&leaf));
     report.add(match (leaf, pin) {
         (Some(leaf), Some(pin)) if leaf.pin == pin => {
             Finding::ok("outside", "the public address leads to this relay, with this certificate")
