@@ -217,7 +217,7 @@ mod tests {
     }
 
     /// Returns whether a part of a sextant is filled.
-    fn is_filled(sign: char, part: u32) -> bool {
+    fn is_filled(sign: char, part: usize) -> bool {
         (0..64).find(|bits| sextant(*bits) == sign).unwrap() >> part & 1 == 1
     }
 
@@ -236,7 +236,7 @@ mod tests {
                 for x in 0..line.len() / 2 {
                     let light = line.as_bytes()[2 * x] == b'#';
                     let part = 2 * (y % 3) + x % 2;
-                    assert_eq!(is_filled(rows[y / 3][x / 2], part as u32), light, "{x} {y}");
+                    assert_eq!(is_filled(rows[y / 3][x / 2], part), light, "{x} {y}");
                 }
             }
         }
