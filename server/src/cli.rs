@@ -288,6 +288,22 @@ mod tests {
     }
 
     #[test]
+    fn guide_commands_are_taken() {
+        let guide = include_str!("../../docs/operations.md");
+        let blocks = guide.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let commands: Vec<&str> = blocks
+            .flat_map(str::lines)
+            .filter(|line| line.starts_with("hearthd "))
+            .filter_map(|line| line.split(" #").next())
+            .collect();
+        for command in &commands {
+            let parsed = Cli::try_parse_from(command.split_whitespace());
+            assert!(parsed.is_ok(), "{command}: {parsed:?}");
+        }
+        assert!(commands.len() > 10, "{commands:?}");
+    }
+
+    #[test]
     fn durations_have_a_unit() {
         assert_eq!(parse_duration("45m"), Ok(2_700_000));
         assert_eq!(parse_duration("30d"), Ok(2_592_000_000));
