@@ -133,6 +133,7 @@ fn records_are_as_documented() {
         agreement(),
         vec![facilitator()],
         0x004d,
+        None,
     );
     let policy = policy();
     let act = Act::Admit {
@@ -194,6 +195,7 @@ fn records_are_as_documented() {
         uses: 1,
         expires: NOW,
         role: Role::Member,
+        of: None,
     };
     let text = Body::AgreementText {
         agreement: agreement(),

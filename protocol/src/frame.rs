@@ -756,6 +756,21 @@ pub struct RoomNumbers {
     /// Seconds after which an entry is deleted.
     #[n(7)]
     pub retention_seconds: u64,
+    /// From this time on nobody posts and nobody comes in; [`crate::limits::ENDED_KEPT_MILLIS`] later the room is deleted.
+    #[n(8)]
+    pub ends_at: Option<Millis>,
+}
+
+impl RoomNumbers {
+    /// Whether the room has ended.
+    pub fn have_ended(&self, now: Millis) -> bool {
+        self.ends_at.is_some_and(|ends_at| ends_at <= now)
+    }
+
+    /// Returns when the room is deleted; `None` if it does not end.
+    pub fn deleted_at(&self) -> Option<Millis> {
+        self.ends_at.map(|ends_at| ends_at.plus(crate::limits::ENDED_KEPT_MILLIS))
+    }
 }
 
 impl Default for RoomNumbers {
@@ -769,6 +784,7 @@ impl Default for RoomNumbers {
             payload_bytes_max: 0,
             hours: None,
             retention_seconds: crate::limits::RETENTION_SECONDS_DEFAULT,
+            ends_at: None,
         }
     }
 }

@@ -23,6 +23,7 @@ mod confidentiality;
 mod crash;
 mod door;
 mod dos;
+mod endings;
 mod evening;
 mod found;
 mod full_disk;

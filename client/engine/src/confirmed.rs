@@ -56,5 +56,6 @@ impl Room<'_> {
 /// Whether a row changes the roster.
 fn changes_roster(row: &Row) -> bool {
     let RowContent::Moderation { record, .. } = &row.content else { return false };
-    matches!(record.act, Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::Enact)
+    let act = &record.act;
+    act.admission().is_some() || act.takes_out().is_some() || *act == Act::Enact
 }

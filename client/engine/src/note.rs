@@ -34,6 +34,9 @@ pub enum Purpose {
     /// The [`TimeOut`] to which a record commits.
     #[n(4)]
     TimeOut,
+    /// What a moderator proposes; a record commits to it.
+    #[n(5)]
+    Proposal,
 }
 
 /// A note, signed by its author.

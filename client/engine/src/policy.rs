@@ -6,18 +6,30 @@
 //! inside the chain of epochs. `docs/protocol.md` section 7.
 
 mod act;
+mod device;
+mod ending;
+mod more;
+mod second;
 
 use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomId, RoomNumbers};
 use minicbor::{Decode, Encode};
 
-pub use self::act::Act;
+pub use self::{
+    act::{Act, Admission},
+    device::{Device, KEPT_MAX, KeptPlace},
+    ending::{Closing, Ending, NOTICE_MILLIS},
+    more::PolicyMore,
+    second::{
+        LONG_TIMEOUT_MILLIS, PROPOSAL_MILLIS, PROPOSALS_MAX, Proposal, Second, Weighty,
+        proposal_digest,
+    },
+};
 pub use super::record::{Category, Pin, Record};
 
 use super::{
     agreement::{AckError, Acknowledgement, Agreement},
     companion::Companion,
     lane,
-    more::More,
 };
 
 /// Characters of a title.
@@ -82,9 +94,9 @@ pub struct RoomPolicy {
     /// its member signs a later version; cleared when an amendment takes effect.
     #[n(13)]
     pub drafts: Vec<Draft>,
-    /// Empty in this version.
+    /// What it has besides, by key.
     #[n(14)]
-    pub more: More,
+    pub more: PolicyMore,
 }
 
 /// A version of the agreement that never took effect.
@@ -218,6 +230,36 @@ pub enum RuleError {
     /// [`ROLES_MAX`] members have a role already.
     #[error("{ROLES_MAX} members have a role of their own already")]
     TooManyRoles,
+    /// [`KEPT_MAX`] places are kept for lost devices.
+    #[error("{KEPT_MAX} places are kept for lost devices already")]
+    TooManyKept,
+    /// A new device comes back under another name than the lost one's.
+    #[error("the new device has another name than the one that it replaces")]
+    OtherName,
+    /// By the room's rule, another moderator has to confirm it.
+    #[error("in this room that takes two moderators")]
+    NeedsSecond,
+    /// Nobody else moderates, who could confirm.
+    #[error("nobody else moderates the room")]
+    NoSecond,
+    /// There is no such proposal, or no longer.
+    #[error("there is no such proposal, or it has lapsed")]
+    NoProposal,
+    /// A moderator confirms what they proposed themselves.
+    #[error("another moderator than the one who proposed it has to confirm it")]
+    OwnProposal,
+    /// The confirmation is of something else than was proposed.
+    #[error("that is not what was proposed")]
+    OtherProposal,
+    /// [`PROPOSALS_MAX`] proposals wait.
+    #[error("{PROPOSALS_MAX} proposals wait already")]
+    TooManyProposals,
+    /// The group has ended.
+    #[error("the group has ended")]
+    Ended,
+    /// The end of the group is announced too late.
+    #[error("the end of a group is announced 14 days before, or with a reason why it comes sooner")]
+    TooSoon,
     /// `DRAFTS_MAX` amendments were withdrawn or superseded already.
     #[error("{DRAFTS_MAX} amendments were given up already; let one take effect")]
     TooManyDrafts,
@@ -309,7 +351,7 @@ impl RoomPolicy {
             },
             desk: None,
             drafts: Vec::new(),
-            more: More,
+            more: PolicyMore::default(),
         }
     }
 
@@ -375,6 +417,10 @@ impl RoomPolicy {
         }
         if !self.allows(record) {
             return Err(RuleError::NotFacilitator);
+        }
+        self.check_ended(record)?;
+        if self.takes_two() && matches!(record.act, Act::Remove { .. }) {
+            return Err(RuleError::NeedsSecond);
         }
         self.carry_out(scene, record)
     }

@@ -97,7 +97,8 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     // Somebody who reads takes longer than a relay waits for a client that says nothing.
     let asks = interactive()
         && (join.acknowledge.is_none()
-            || join.name.as_deref().is_none_or(|name| name::parse_name(name).is_err()));
+            || preview.name.is_none()
+                && join.name.as_deref().is_none_or(|name| name::parse_name(name).is_err()));
     let connection = match asks {
         true => {
             connection.close().await;
@@ -117,7 +118,10 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         ],
     )?;
     debug_assert_eq!(acknowledged, link.agreement);
-    let name = name_in_room(context, join.name)?;
+    let name = match &preview.name {
+        Some(kept) => kept_name(context, kept, join.name.as_deref())?,
+        None => name_in_room(context, join.name)?,
+    };
     let local_name = rooms::free_local_name(&open, &preview.title, Some(link.room))?;
     let joining = Joining { name, local_name, answers: Vec::new() };
     let connection = match connection {
@@ -125,6 +129,29 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         None => live::look(&Network::machine(), &link).await?.0,
     };
     knock(context, &open, connection, &link, &preview, joining, join.no_wait).await
+}
+
+/// Returns the name of somebody who comes back on a new device: it is theirs, and they are not asked.
+fn kept_name(context: &Context, kept: &str, given: Option<&str>) -> Result<String> {
+    let shown = escape::one_line(kept);
+    if given.is_some_and(|given| given.trim() != kept) {
+        return Err(Failure::new(
+            exit::REFUSED,
+            "other_name",
+            format!("this link is for {shown}, who comes back on a new device"),
+            "Leave --as out. If you are somebody else, ask the facilitator for an invite of your own.",
+        ));
+    }
+    context.out.remark(&format!("You come back as {shown}, on a new device."));
+    Ok(kept.to_owned())
+}
+
+/// Tells somebody who comes back on a new device the digits that the facilitator compares.
+fn tell_digits(context: &Context, room: &Room<'_>, link: &Invite) {
+    context.out.remark(&format!(
+        "Read these digits to the facilitator who gave you the link, in person or by voice: {}. They let you in only if theirs are the same.",
+        room.verification_code(&link.facilitator)
+    ));
 }
 
 /// Returns the name that a newcomer gives, or asks for it. A slip asks again, and says why: all before it stays done.
@@ -219,6 +246,9 @@ async fn knock(
 ) -> Result<()> {
     let (room, connection) =
         live::knock(open.store(), &open.crypto, connection, link, preview, joining).await?;
+    if preview.name.is_some() {
+        tell_digits(context, &room, link);
+    }
     wait(context, room, connection, no_wait).await
 }
 

@@ -187,9 +187,7 @@ impl Steward {
                     }
                     _ => {}
                 }
-                if matches!(record.act, Act::Depart(_) | Act::Remove { .. }) {
-                    gone.extend(record.act.target());
-                }
+                gone.extend(record.act.takes_out());
             }
             self.seen = last;
         }
@@ -275,6 +273,10 @@ impl Steward {
             let (id, known) = (pending.member.short(), (pending.member, pending.at));
             let first = !self.told.contains(&known);
             let refused = match knocker.opened {
+                Ok(knock) if knock.of.is_some() => format!(
+                    "left at the door ({id}): {} comes back on a new device, and a person compares digits first",
+                    escape::one_line(&knock.name)
+                ),
                 Ok(knock) if self.rule.admits(&knock.name) => {
                     let client = &self.shell.client;
                     let admit = Command::Admit(pending.member);

@@ -1,8 +1,15 @@
 //! What the room, its rules or its cryptography refuse.
 
 use hearth_engine::{
-    EngineError, agreement::AckError, clock::Moment, content::ContentError, gate::Refusal,
-    mls::MlsError, policy::RuleError, state::Standing, turns::FloorError,
+    EngineError,
+    agreement::AckError,
+    clock::Moment,
+    content::ContentError,
+    gate::Refusal,
+    mls::MlsError,
+    policy::RuleError,
+    state::{Over, Standing},
+    turns::FloorError,
 };
 use hearth_text::escape::one_line;
 
@@ -279,6 +286,18 @@ pub(super) fn rule_failure(rule: &RuleError) -> Failure {
             "room_full",
             "Found a second room, or, for more than 100 people, one with `--suite x25519`.",
         ),
+        RuleError::Ended => ("ended", "`hearth export-mine ROOM FILE` keeps your own words."),
+        RuleError::TooSoon => (
+            "too_soon",
+            "Nothing was done. Name a later day, or say why: `hearth close-group ROOM DATE --sooner REASON`.",
+        ),
+        RuleError::TooManyKept => {
+            ("too_many_kept", "`hearth new-device ROOM NAME --give-up` gives a place up.")
+        }
+        RuleError::OtherName => (
+            "other_name",
+            "`hearth decline ROOM NAME` declines it; `hearth new-device ROOM NAME` makes another link.",
+        ),
         RuleError::TooManyRoles => (
             "too_many_roles",
             "Make somebody a plain member first: `hearth role ROOM NAME member`.",
@@ -348,6 +367,14 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
         ),
         Standing::Left => ("you left this room", "Ask for a new invite if you want to come back."),
         Standing::Removed(_) => ("you were removed from this room", "Ask a facilitator."),
+        Standing::Over(Over::Group) => (
+            "this group has ended, and this device has erased what was said in it",
+            "Your receipt stays: `hearth receipt ROOM`. The numbers stay: `hearth help-now`.",
+        ),
+        Standing::Over(Over::Device) => (
+            "this device was reported lost and is out of the room; its member comes back with a new invite",
+            "Ask the facilitator who told you so for your link, then `hearth join`. What is here stays readable.",
+        ),
         Standing::Member => ("the relay does not know you in this room", "Ask a facilitator."),
         Standing::Opening(_) => (
             "the relay has not opened this room yet",

@@ -2,30 +2,32 @@
 
 use hearth_engine::{
     agreement::Change,
-    policy::{Act, Leaf, Record, RoomPolicy},
+    policy::{Act, Closing, Device, Leaf, Record, RoomPolicy},
 };
-use hearth_protocol::{Millis, Role, frame::Door};
-use hearth_text::count::counted;
+use hearth_protocol::{Millis, Role, frame::Door, limits::ENDED_KEPT_MILLIS};
+use hearth_session::client::RoomView;
+use hearth_text::{count::counted, escape};
 use serde_json::{Map, Value, json};
 
-use super::{rfc3339, span};
+use super::{date, rfc3339, span};
 use crate::text::when;
 
 /// Says in a sentence who did what, without words to the room. Moments are told as seen from the record's own.
 pub fn act_sentence(record: &Record, actor: &str, target: &str) -> String {
     let text = act_text(&record.act, target, record.at);
-    match &record.act {
-        Act::Depart(_) => departed(&text, actor),
-        _ => format!("{actor} {text}"),
+    about_target(&record.act, &text, actor).unwrap_or_else(|| format!("{actor} {text}"))
+}
+
+/// Returns the sentence of an act whose words have the named member for their subject, with the record's actor behind it.
+pub(super) fn about_target(act: &Act, text: &str, actor: &str) -> Option<String> {
+    match act {
+        Act::Depart(_) => Some(format!("{text} ({actor}'s program carried it out)")),
+        Act::Device(Device::Replaced { .. }) => Some(format!("{text} ({actor} let it in)")),
+        _ => None,
     }
 }
 
-/// Names whose program carried a departure out: it is the record's actor, and not the member who leaves.
-pub(super) fn departed(text: &str, actor: &str) -> String {
-    format!("{text} ({actor}'s program carried it out)")
-}
-
-/// Says what an act did, to follow its actor's name: verb, object, values. Only a departure has the leaving member for its subject.
+/// Says what an act did, to follow its actor's name: verb, object, values. [`about_target`] has those with another subject.
 pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
     let whose = if target.is_empty() { "the".to_owned() } else { format!("{target}'s") };
     let target = if target.is_empty() { "somebody" } else { target };
@@ -83,6 +85,23 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         Act::Enact => "put the new agreement into force".into(),
         Act::Withdraw => "withdrew the coming version of the agreement".into(),
         Act::Expire(s) => format!("limited how long messages are kept to {}", span(*s)),
+        Act::CloseGroup(Closing::At { ends, sooner, .. }) => {
+            let why = match sooner.as_str() {
+                "" => String::new(),
+                why => format!(" It comes sooner than two weeks: {why}."),
+            };
+            format!(
+                "set the end of this group: {}.{why} After that nobody can write, and on {} the room is erased here and at the relay. Your receipt and the numbers stay. So does your promise about the others",
+                date(*ends),
+                date(erased_at(*ends))
+            )
+        }
+        Act::CloseGroup(Closing::CalledOff) => "called the end of this group off".into(),
+        Act::Device(Device::Lost { .. }) => format!(
+            "took {whose} lost device out: {target} has not left, and comes back with a new one"
+        ),
+        Act::Device(Device::Replaced { .. }) => format!("{target} has a new device"),
+        Act::Device(Device::GivenUp { .. }) => format!("keeps the place of {target} no longer"),
     }
 }
 
@@ -94,6 +113,9 @@ pub(super) fn with_words(text: String, act: &Act) -> String {
             if !words.is_empty() =>
         {
             format!("{text}: {words}")
+        }
+        Act::CloseGroup(Closing::At { words, .. }) if !words.is_empty() => {
+            format!("{text}. From then on you can turn to: {words}")
         }
         _ => text,
     }
@@ -113,6 +135,33 @@ pub fn rule_text(act: &Act) -> String {
         Act::Door(Door::ByHours) => "open by its hours".into(),
         other => act_text(other, "", Millis(0)),
     }
+}
+
+/// Returns when a room that ends at a time is erased.
+pub const fn erased_at(ends: Millis) -> Millis {
+    ends.plus(ENDED_KEPT_MILLIS)
+}
+
+/// Reminds of the announced end of a group; `None` if none is announced.
+pub fn ending(view: &RoomView, relay_now: Millis) -> Option<String> {
+    let policy = view.policy.as_ref()?;
+    let ends = policy.numbers.ends_at?;
+    let erased = date(erased_at(ends));
+    let turn_to = match policy.more.ending.as_ref().map(|ending| ending.words.as_str()) {
+        None | Some("") => String::new(),
+        Some(words) => format!(" From then on you can turn to: {}", escape::one_line(words)),
+    };
+    let keep = "`hearth export-mine ROOM FILE` keeps your own words.";
+    Some(match ends > relay_now {
+        true => format!(
+            "-- This group ends on {} ({}). After that nobody can write, and on {erased} the room is erased here and at the relay. {keep}{turn_to}",
+            date(ends),
+            when::remaining(ends, relay_now)
+        ),
+        false => format!(
+            "-- This group has ended. Nobody can write in the room any more, and on {erased} it is erased here and at the relay. {keep}{turn_to}"
+        ),
+    })
 }
 
 /// Names a role, with its article.
@@ -162,6 +211,16 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         Act::Expire(seconds) => {
             more.insert("seconds".into(), json!(seconds));
         }
+        Act::CloseGroup(Closing::At { ends, .. }) => {
+            more.insert("ends".into(), json!(rfc3339(*ends)));
+            more.insert("erased".into(), json!(rfc3339(erased_at(*ends))));
+        }
+        Act::Device(step) => {
+            more.insert("member".into(), json!(step.target().to_hex()));
+            if let Device::Replaced { lost, .. } = step {
+                more.insert("lost".into(), json!(lost.to_hex()));
+            }
+        }
         // The word says it, or it is for people alone.
         Act::Found
         | Act::Depart(_)
@@ -174,7 +233,8 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         | Act::Announce(_)
         | Act::Rekey
         | Act::Enact
-        | Act::Withdraw => {}
+        | Act::Withdraw
+        | Act::CloseGroup(Closing::CalledOff) => {}
     }
 }
 

@@ -137,6 +137,13 @@ pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
         Mismatch::Hours => {
             "the relay keeps to other opening hours than the room's, and no record says why".into()
         }
+        Mismatch::Ending { relay, room } => {
+            let when = |at: &Option<Millis>| match at {
+                Some(at) => format!("ends the group on {}", date(*at)),
+                None => "does not end the group".to_owned(),
+            };
+            format!("the relay {}, and the last record says that it {}", when(relay), when(room))
+        }
         Mismatch::Retention { relay, room } => format!(
             "the relay deletes messages after {}, and no record says why: the last one says {}",
             span(*relay),

@@ -34,14 +34,16 @@ use crate::text::{when, wrap};
 
 pub use self::lane::{Answered, answered};
 pub use self::{
-    acts::{act_sentence, act_text, member_json, record_json, role_words, rule_text},
+    acts::{
+        act_sentence, act_text, ending, erased_at, member_json, record_json, role_words, rule_text,
+    },
     findings::mismatch_text,
     floor::{form_word, left as time_left},
     output::{Output, OutputLost, Printed, Sink, print},
 };
 
 use self::{
-    acts::{act_fields, departed, with_words},
+    acts::{about_target, act_fields, with_words},
     findings::notice_text,
 };
 
@@ -289,10 +291,9 @@ impl View<'_> {
                     more.insert("target".into(), json!(target));
                 }
                 act_fields(&record.act, &mut more);
-                let is_roster = matches!(
-                    record.act,
-                    Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::SetRole { .. }
-                );
+                let (act, takes) = (&record.act, record.act.takes_out().is_some());
+                let is_roster =
+                    takes || act.admission().is_some() || matches!(act, Act::SetRole { .. });
                 let kind = if is_roster { "roster" } else { "moderation" };
                 (kind, with_words(act_text(&record.act, target, row.at), &record.act))
             }
@@ -423,10 +424,10 @@ impl View<'_> {
                 Act::Announce(text) => {
                     format!("{time} ** {name}: {} **", escape::many_lines(text, INDENT))
                 }
-                Act::Depart(_) => {
-                    format!("{time} -- {}", departed(&escape::one_line(text), &name))
-                }
-                _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
+                act => match about_target(act, &escape::one_line(text), &name) {
+                    Some(sentence) => format!("{time} -- {sentence}"),
+                    None => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
+                },
             },
             _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
         }

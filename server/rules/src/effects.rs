@@ -104,8 +104,10 @@ pub(crate) fn check_rights(
             // Reopening an epoch that others have left splits the room, so it is not for co-facilitators.
             Effect::Reopen { .. } => sender.role == Role::Facilitator,
             Effect::SetRole { role, .. } if role.moderates() => sender.role == Role::Facilitator,
+            // Both delete what everybody said.
             Effect::SetNumbers { numbers }
-                if numbers.retention_seconds != room.numbers.retention_seconds =>
+                if numbers.retention_seconds != room.numbers.retention_seconds
+                    || numbers.ends_at != room.numbers.ends_at =>
             {
                 sender.role == Role::Facilitator
             }

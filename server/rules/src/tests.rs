@@ -1107,3 +1107,29 @@ fn decisions_depend_only_on_their_needs() {
     }
     assert!(accepted > 3_000, "{accepted}");
 }
+
+#[test]
+fn ended_room_takes_no_words() {
+    let ended = ruled(|numbers| numbers.ends_at = Some(NOW));
+    let open = ruled(|numbers| numbers.ends_at = Some(NOW.plus(1)));
+    for who in [1, CLEO] {
+        open.submit(who, says()).unwrap();
+        assert_eq!(ended.refusal(who, says()).0, RejectCode::Ended);
+    }
+    let numbers = |ends_at| {
+        let numbers = RoomNumbers { ends_at, ..RoomNumbers::default() };
+        commits(vec![Effect::SetNumbers { numbers }])
+    };
+    let invite = || {
+        let (invite, preview) = (InviteId([9; 16]), Vec::new());
+        acts(vec![Effect::AddInvite { invite, uses: 1, expires: NOW.plus(1), preview }])
+    };
+    for late in [numbers(None), numbers(Some(NOW.plus(9))), invite()] {
+        assert_eq!(ended.refusal(1, late).0, RejectCode::Ended);
+    }
+    open.submit(1, numbers(None)).unwrap();
+    // Members renew their keys, and leave.
+    ended.submit(CLEO, commits(vec![])).unwrap();
+    ended.submit(CLEO, submission(marked(EPOCH.0), vec![Effect::Leave])).unwrap();
+    ended.submit(1, numbers(Some(NOW))).unwrap();
+}

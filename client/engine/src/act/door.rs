@@ -17,7 +17,7 @@ use crate::{
     error::EngineError,
     note::{self, Note, Recipient},
     outbox::Submission,
-    policy::{Act, COMMENT_CHARS_MAX, Leaf, Record, RuleError},
+    policy::{Act, COMMENT_CHARS_MAX, Device, KeptPlace, Leaf, Record, RuleError},
     receive::return_name,
     room::{Room, decode, random, random_secret, read},
     state::{KnockBody, KnownInvite, ReturnInvite},
@@ -36,11 +36,40 @@ impl Room<'_> {
         if !role.moderates() || appoints {
             return Err(RuleError::NotFacilitator.into());
         }
+        self.issue(terms, None, now)
+    }
+
+    /// Makes the invite by which one member comes back on a new device, in the place of the lost one.
+    ///
+    /// # Errors
+    /// [`RuleError::NoSuchMember`] if no place is kept for that device; [`RuleError::NotFacilitator`].
+    pub fn invite_back(
+        &mut self,
+        lost: MemberKey,
+        expires: Millis,
+        now: Millis,
+    ) -> Result<(Invite, MessageId)> {
+        let policy = self.policy()?;
+        let place = policy.kept_place(&lost).cloned().ok_or(RuleError::NoSuchMember)?;
+        let role = policy.role(&self.me());
+        if !role.moderates() || (place.role.moderates() && role != Role::Facilitator) {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        self.issue(InviteTerms { uses: 1, expires, role: place.role }, Some(&place), now)
+    }
+
+    fn issue(
+        &mut self,
+        terms: InviteTerms,
+        place: Option<&KeptPlace>,
+        now: Millis,
+    ) -> Result<(Invite, MessageId)> {
+        let policy = self.policy()?;
         let secret = random_secret()?;
         let agreement = self.agreement(&policy.agreement.id)?.ok_or(EngineError::DamagedRecord)?;
-        let facilitators = policy.moderators();
-        let effect =
-            self.invite_effect(&secret, agreement, terms.uses, terms.expires, facilitators)?;
+        let preview =
+            self.preview(agreement, policy.moderators(), place.map(|p| p.name.clone()))?;
+        let effect = self.effect_of(&secret, &preview, terms.uses, terms.expires)?;
         let token = invite::invite_token(&secret);
         let body = Body::InviteIssued {
             invite: invite::invite_id(&token),
@@ -48,6 +77,7 @@ impl Room<'_> {
             uses: terms.uses,
             expires: terms.expires,
             role: terms.role,
+            of: place.map(|place| place.lost),
         };
         let id = self.queue(body, vec![effect], now)?;
         let link = Invite {
@@ -82,7 +112,15 @@ impl Room<'_> {
         if leaf.acknowledgement.digest() != pending.acknowledgement.digest {
             return Err(EngineError::BadKnock("it acknowledges something else than it says"));
         }
-        self.policy()?.judge_acknowledgement(&room, &leaf.member, &leaf.acknowledgement)?;
+        let policy = self.policy()?;
+        policy.judge_acknowledgement(&room, &leaf.member, &leaf.acknowledgement)?;
+        if let Some(lost) = known.of {
+            let place = policy.kept_place(&lost);
+            let place = place.ok_or(EngineError::BadKnock("its device was replaced already"))?;
+            if place.name != leaf.name {
+                return Err(EngineError::BadKnock("it asks for another name than its device's"));
+            }
+        }
         if let Some(offer) = &body.offer
             && !self.check_own_offer(&leaf, offer)
         {
@@ -96,6 +134,8 @@ impl Room<'_> {
             acknowledgement: leaf.acknowledgement,
             companion: leaf.companion,
             role: known.role,
+            of: known.of,
+            invited_by_me: known.by == self.me(),
             vouched: known.vouched,
             key_package: body.key_package,
             reply_key: body.reply_key,
@@ -108,18 +148,15 @@ impl Room<'_> {
     /// [`EngineError::NotVouched`], [`EngineError::NameTaken`], or the gate's refusal.
     pub fn admit(&mut self, knock: &Knock, now: Millis) -> Result<Submission> {
         self.check_vouched(knock)?;
-        let roster = self.roster()?;
-        let look = Look::of(&knock.name);
-        if roster.iter().any(|l| look.is_like(&Look::of(&l.name))) {
-            return Err(EngineError::NameTaken);
-        }
-        let digest = knock.acknowledgement.digest();
-        let transcript = countersign_transcript(&self.id(), &digest, now);
-        let act = Act::Admit {
-            member: knock.member,
-            acknowledgement: digest,
-            countersignature: handshake::sign(&self.signing_key(), &transcript),
-            role: knock.role,
+        self.check_name(knock)?;
+        let (member, acknowledgement) = (knock.member, knock.acknowledgement.digest());
+        let transcript = countersign_transcript(&self.id(), &acknowledgement, now);
+        let countersignature = handshake::sign(&self.signing_key(), &transcript);
+        let act = match knock.of {
+            None => Act::Admit { member, acknowledgement, countersignature, role: knock.role },
+            Some(lost) => {
+                Act::Device(Device::Replaced { lost, member, acknowledgement, countersignature })
+            }
         };
         let leaf = Leaf {
             member: knock.member,
@@ -128,6 +165,19 @@ impl Room<'_> {
             companion: knock.companion.clone(),
         };
         self.commit_act(act, now, Some((&leaf, &knock.key_package)), Vec::new())
+    }
+
+    /// Refuses a name that looks like a member's, or like one that is kept for a lost device.
+    fn check_name(&mut self, knock: &Knock) -> Result<()> {
+        let look = Look::of(&knock.name);
+        let policy = self.policy()?;
+        let kept = policy.more.kept().iter().filter(|place| Some(place.lost) != knock.of);
+        let kept = kept.map(|place| place.name.clone());
+        let names = self.roster()?.into_iter().map(|leaf| leaf.name);
+        if names.chain(kept).any(|name| look.is_like(&Look::of(&name))) {
+            return Err(EngineError::NameTaken);
+        }
+        Ok(())
     }
 
     /// Refuses to admit a knocker who would reject my Welcome, because the invite is older than my role.
@@ -221,18 +271,32 @@ impl Room<'_> {
         expires: Millis,
         facilitators: Vec<MemberKey>,
     ) -> Result<Effect> {
-        let policy = self.policy()?;
+        let preview = self.preview(agreement, facilitators, None)?;
+        self.effect_of(secret, &preview, uses, expires)
+    }
+
+    /// Signs the preview of a new invite.
+    fn preview(
+        &mut self,
+        agreement: Agreement,
+        facilitators: Vec<MemberKey>,
+        name: Option<String>,
+    ) -> Result<Preview> {
+        let title = self.policy()?.title;
+        let (key, room) = (self.signing_key(), self.id());
+        Ok(Preview::sign(&key, &room, title, agreement, facilitators, self.state.suite, name))
+    }
+
+    fn effect_of(
+        &self,
+        secret: &Secret32,
+        preview: &Preview,
+        uses: u32,
+        expires: Millis,
+    ) -> Result<Effect> {
         let room = self.id();
-        let preview = Preview::sign(
-            &self.signing_key(),
-            &room,
-            policy.title.clone(),
-            agreement,
-            facilitators,
-            self.state.suite,
-        );
         let key = invite::preview_key(secret);
-        let content = codec::encode(&preview);
+        let content = codec::encode(preview);
         let preview = seal::seal(&key, random()?, Purpose::Preview, &room, &content)
             .ok_or(EngineError::Content(crate::content::ContentError::TooLong))?;
         let invite = invite::invite_id(&invite::invite_token(secret));

@@ -10,8 +10,9 @@ use hearth_protocol::{
 use minicbor::{Decode, Encode};
 
 use super::{
-    ACCEPTED_MAX, AgreementRef, Applied, COMMENT_CHARS_MAX, Category, DRAFTS_MAX, Draft, Leaf,
-    PINS_MAX, Pin, REVOKED_MAX, ROLES_MAX, Record, RoleEntry, RoomPolicy, RuleError, Scene,
+    ACCEPTED_MAX, AgreementRef, Applied, COMMENT_CHARS_MAX, Category, Closing, DRAFTS_MAX, Device,
+    Draft, Leaf, PINS_MAX, Pin, REVOKED_MAX, ROLES_MAX, Record, RoleEntry, RoomPolicy, RuleError,
+    Scene, Second, Weighty,
 };
 use crate::agreement::{AckError, Change, Departure, countersign_transcript};
 
@@ -151,6 +152,26 @@ pub enum Act {
     /// The pending amendment was withdrawn.
     #[n(26)]
     Withdraw,
+    /// A member changes to another device.
+    #[n(30)]
+    Device(#[n(0)] Device),
+    /// The end of the group is announced, moved or called off.
+    #[n(31)]
+    CloseGroup(#[n(0)] Closing),
+    /// A step of the two-person rule.
+    #[n(32)]
+    Second(#[n(0)] Second),
+}
+
+/// What a record says of the leaf that its commit adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The new leaf's key.
+    pub member: MemberKey,
+    /// Digest of the acknowledgement in that leaf.
+    pub acknowledgement: Digest,
+    /// The actor's signature over [`crate::agreement::countersign_transcript`].
+    pub countersignature: Signature,
 }
 
 impl Act {
@@ -184,6 +205,9 @@ impl Act {
             Self::Enact => "enact",
             Self::Expire(_) => "expire",
             Self::Withdraw => "withdraw_amendment",
+            Self::Device(step) => step.as_str(),
+            Self::CloseGroup(closing) => closing.as_str(),
+            Self::Second(step) => step.as_str(),
         }
     }
 
@@ -194,6 +218,42 @@ impl Act {
             | Self::Remove { member, .. }
             | Self::SetRole { member, .. } => Some(*member),
             Self::Depart(departure) => Some(departure.member),
+            Self::Device(step) => Some(step.target()),
+            Self::Second(step) => step.takes_out(),
+            _ => None,
+        }
+    }
+
+    /// Returns the reason for which the act removes a member, if it does.
+    pub const fn removal(&self) -> Option<Category> {
+        match self {
+            Self::Remove { category, .. }
+            | Self::Second(Second::Confirm { what: Weighty::Remove { category, .. }, .. }) => {
+                Some(*category)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns what the act says of the leaf that its commit adds, if it adds one.
+    pub const fn admission(&self) -> Option<Admission> {
+        match self {
+            Self::Admit { member, acknowledgement, countersignature, .. } => Some(Admission {
+                member: *member,
+                acknowledgement: *acknowledgement,
+                countersignature: *countersignature,
+            }),
+            Self::Device(step) => step.admission(),
+            _ => None,
+        }
+    }
+
+    /// Returns the one member whom the act takes out for good, if it takes out any.
+    pub const fn takes_out(&self) -> Option<MemberKey> {
+        match self {
+            Self::Remove { member, .. } | Self::Device(Device::Lost { member }) => Some(*member),
+            Self::Depart(departure) => Some(departure.member),
+            Self::Second(step) => step.takes_out(),
             _ => None,
         }
     }
@@ -224,7 +284,15 @@ impl RoomPolicy {
             Act::Remove { member, .. } => {
                 facilitates || (moderates && !self.role(member).moderates())
             }
-            Act::Amend { .. } | Act::Enact | Act::Withdraw | Act::Expire(_) => facilitates,
+            Act::Device(step) => {
+                facilitates || (moderates && !self.role_of_device(step).moderates())
+            }
+            Act::Second(step) => self.allows_second(record, step),
+            Act::Amend { .. }
+            | Act::Enact
+            | Act::Withdraw
+            | Act::Expire(_)
+            | Act::CloseGroup(_) => facilitates,
             Act::Found
             | Act::Pause { .. }
             | Act::Resume
@@ -260,11 +328,15 @@ impl RoomPolicy {
             Act::Found => return Err(RuleError::Nothing),
             Act::Admit { member, acknowledgement, countersignature, role } => {
                 let leaf = scene.added.ok_or(RuleError::NoSuchMember)?;
-                self.admit(scene, record, leaf, (*member, *acknowledgement, *countersignature))?;
-                set_role(&mut next.roles, *member, *role)?;
-                next.keeps_the_bench()?;
+                let (acknowledgement, countersignature) = (*acknowledgement, *countersignature);
+                let named = Admission { member: *member, acknowledgement, countersignature };
+                self.admit(scene, record, leaf, named)?;
+                next.give_role(*member, *role)?;
                 applied.added = Some(*member);
             }
+            Act::Device(step) => self.change_device(scene, record, step, &mut applied)?,
+            Act::CloseGroup(closing) => self.close_group(record, closing, &mut applied)?,
+            Act::Second(step) => self.second(scene, record, step, &mut applied)?,
             Act::Remove { member, goodbye, .. } => {
                 bounded(goodbye, COMMENT_CHARS_MAX)?;
                 next.take_out(scene, *member)?;
@@ -383,14 +455,21 @@ impl RoomPolicy {
         Ok(applied)
     }
 
-    fn admit(
+    /// Gives a new member their role.
+    pub(super) fn give_role(&mut self, member: MemberKey, role: Role) -> Result<(), RuleError> {
+        set_role(&mut self.roles, member, role)?;
+        self.keeps_the_bench()
+    }
+
+    /// Judges an admission.
+    pub(super) fn admit(
         &self,
         scene: Scene<'_>,
         record: &Record,
         leaf: &Leaf,
-        named: (MemberKey, Digest, Signature),
+        named: Admission,
     ) -> Result<(), RuleError> {
-        let (member, acknowledgement, countersignature) = named;
+        let Admission { member, acknowledgement, countersignature } = named;
         let ack = &leaf.acknowledgement;
         if self.numbers.locked {
             return Err(RuleError::Locked);
@@ -402,7 +481,7 @@ impl RoomPolicy {
             return Err(RuleError::AlreadyMember);
         }
         let members_max = self.members_max(scene.members_max);
-        if scene.roster.len() >= members_max {
+        if scene.roster.len().saturating_add(self.more.kept().len()) >= members_max {
             return Err(RuleError::Full(members_max));
         }
         self.judge_acknowledgement(&scene.room, &member, ack)?;
@@ -420,7 +499,11 @@ impl RoomPolicy {
         Ok(())
     }
 
-    fn take_out(&mut self, scene: Scene<'_>, member: MemberKey) -> Result<(), RuleError> {
+    pub(super) fn take_out(
+        &mut self,
+        scene: Scene<'_>,
+        member: MemberKey,
+    ) -> Result<(), RuleError> {
         in_roster(scene, &member)?;
         self.roles.retain(|r| r.member != member);
         self.revoked.push(member);
@@ -478,7 +561,7 @@ fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) -> Result
     (roles.len() <= ROLES_MAX).then_some(()).ok_or(RuleError::TooManyRoles)
 }
 
-fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {
+pub(super) fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {
     (text.chars().count() <= chars_max).then_some(()).ok_or(RuleError::TooLong)
 }
 

@@ -12,10 +12,10 @@ use crate::{
     content::Body,
     error::EngineError,
     floor::What,
-    policy::{Act, Applied, Leaf, RoomPolicy},
+    policy::{Act, Admission, Applied, Leaf, RoomPolicy, Second, Weighty},
     room::{Room, read, write},
     state::{
-        Countersignature, KnownInvite, Notice, OutgoingKind, ReturnInvite, Row, RowContent,
+        Countersignature, KnownInvite, Notice, OutgoingKind, Over, ReturnInvite, Row, RowContent,
         Standing,
     },
     store::Kind,
@@ -40,21 +40,23 @@ impl Room<'_> {
         let name_of = |member: &MemberKey| {
             roster.iter().find(|l| l.member == *member).map(|l| l.name.clone()).unwrap_or_default()
         };
-        let mut target = String::new();
+        let mut target = record.act.target().as_ref().map(name_of).unwrap_or_default();
         let mut content = None;
-        match &record.act {
-            Act::Admit { member, .. } => {
-                target = name_of(member);
-                // A member who returns under the same key, after lapsing, counts from one again.
-                self.forget_member(member)?;
-                write(self.store, Kind::Pending, self.no, ADMITTED, &row.seq)?;
-                if *member != self.me() {
-                    // A member who sees the admission would miss even the newcomer's first message.
-                    write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
-                }
+        self.note_ending(policy)?;
+        if let Some(Admission { member, .. }) = record.act.admission() {
+            // A member who returns under the same key, after lapsing, counts from one again.
+            self.forget_member(&member)?;
+            write(self.store, Kind::Pending, self.no, ADMITTED, &row.seq)?;
+            if member != self.me() {
+                // A member who sees the admission would miss even the newcomer's first message.
+                write(self.store, Kind::Seen, self.no, &counter_name(&member), &0_u64)?;
             }
+        }
+        if let Some(member) = record.act.takes_out() {
+            self.forget_member(&member)?;
+        }
+        match &record.act {
             Act::SetRole { member, role } => {
-                target = name_of(member);
                 if role.moderates() {
                     // A moderator has no time-out; the relay gives them none, either.
                     self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
@@ -70,14 +72,6 @@ impl Room<'_> {
                     self.hold_overlong_texts(policy)?;
                 }
             }
-            Act::Remove { member, .. } => {
-                target = name_of(member);
-                self.forget_member(member)?;
-            }
-            Act::Depart(departure) => {
-                target = name_of(&departure.member);
-                self.forget_member(&departure.member)?;
-            }
             Act::Retract { message, seq, category } => {
                 if self.row(*seq)?.as_ref().is_some_and(is_floor) {
                     row.notices.push(Notice::FalseRetraction);
@@ -92,8 +86,10 @@ impl Room<'_> {
                     self.bury(hit, &RowContent::Tombstone { by, category })?;
                 }
             }
-            Act::Timeout(commitment) | Act::Untimeout(commitment) => {
-                content = self.take_time_out(commitment)?;
+            Act::Timeout(commitment)
+            | Act::Untimeout(commitment)
+            | Act::Second(Second::Confirm { what: Weighty::Timeout(commitment), .. }) => {
+                content = self.take_time_out(row, commitment, record)?;
             }
             Act::Amend { .. } | Act::Enact => {
                 if matches!(record.act, Act::Enact) {
@@ -106,6 +102,9 @@ impl Room<'_> {
             Act::Withdraw => self.drop_stale_texts(policy)?,
             Act::Length(_) => self.hold_overlong_texts(policy)?,
             _ => {}
+        }
+        if let Act::Second(step) = &record.act {
+            self.take_second(policy, step)?;
         }
         row.content =
             content.unwrap_or_else(|| RowContent::Moderation { record: record.clone(), target });
@@ -150,9 +149,11 @@ impl Room<'_> {
     }
 
     pub(super) fn take_removal(&mut self, applied: &Applied) -> Result<()> {
-        self.state.standing = match &applied.policy.record.act {
-            Act::Enact => Standing::Lapsed,
-            Act::Remove { category, .. } => Standing::Removed(*category),
+        let act = &applied.policy.record.act;
+        self.state.standing = match (act.removal(), act) {
+            (Some(category), _) => Standing::Removed(category),
+            (_, Act::Enact) => Standing::Lapsed,
+            (_, Act::Device(_)) => Standing::Over(Over::Device),
             _ => Standing::Left,
         };
         self.save_state()?;
@@ -195,10 +196,10 @@ impl Room<'_> {
     /// Remembers the countersignature under my acknowledgement, from the record that admitted me.
     pub(crate) fn take_countersignature(&mut self, policy: &RoomPolicy) {
         let record = &policy.record;
-        if let Act::Admit { countersignature, .. } = &record.act {
+        if let Some(Admission { countersignature, .. }) = record.act.admission() {
             self.state.countersigned = Some(Countersignature {
                 facilitator: record.actor,
-                signature: *countersignature,
+                signature: countersignature,
                 at: record.at,
             });
         }

@@ -71,7 +71,7 @@ fn fullest(policy: &RoomPolicy, roles: usize) -> RoomPolicy {
         pins: vec![Pin { message: MessageId([4; 16]), seq: Seq(u64::MAX) }; PINS_MAX],
         drafts: vec![Draft { id: Digest([6; 32]), version: u32::MAX }; DRAFTS_MAX],
         desk: None,
-        more: policy.more,
+        more: policy.more.clone(),
         revoked: vec![MemberKey([5; 32]); REVOKED_MAX],
         record,
         format: policy.format,

@@ -8,7 +8,7 @@ use hearth_engine::{
     act::{Due, InviteTerms, Knock},
     agreement::Change,
     floor::Ask,
-    policy::{Act, Category, RuleError},
+    policy::{Act, Category, Closing, Device, RuleError},
     private::SeenState,
     state::{Row, RowContent},
     words::Words,
@@ -16,7 +16,7 @@ use hearth_engine::{
 use hearth_protocol::{Effect, MemberKey, MessageId, Millis, Role, Seq, frame::PendingKnock};
 use hearth_text::escape;
 
-use super::command::{AskError, Command, Knocker, Outcome, Turn};
+use super::command::{AskError, Command, Knocker, Outcome, Question, Turn};
 use super::exercise;
 use crate::live::{Live, LiveError};
 
@@ -49,6 +49,7 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             let (link, _) = live.send_own(|room| room.invite(terms, now)).await?;
             Ok(Outcome::Invited { link: Box::new(link), expires })
         }
+        Command::NewDevice { lost, millis } => new_device(live, lost, millis).await,
         Command::Revoke(invite) => {
             live.effects_only(vec![Effect::RevokeInvite { invite }]).await?;
             Ok(Outcome::Done)
@@ -250,6 +251,10 @@ fn words(text: &str) -> Result<String> {
 async fn moderate(live: &mut Live<'_>, act: Act) -> Result {
     let act = match act {
         Act::Announce(text) => Act::Announce(escape::sanitize_input(&text)?),
+        Act::CloseGroup(Closing::At { ends, sooner, words: typed }) => {
+            let (sooner, words) = (words(&sooner)?, words(&typed)?);
+            Act::CloseGroup(Closing::At { ends, sooner, words })
+        }
         act => act,
     };
     let target = act.target();
@@ -300,9 +305,43 @@ fn knockers(live: &mut Live<'_>, listed: &Listed) -> Vec<Knocker> {
             _ => None,
         };
         let dates = dates.map(|error| error.to_string());
-        Knocker { pending: pending.clone(), opened, dates, others_can }
+        let digits = opened.as_ref().ok().and_then(|knock| digits(&live.room, knock));
+        Knocker { pending: pending.clone(), opened, dates, others_can, digits }
     });
     knockers.collect()
+}
+
+/// Returns the digits to compare with somebody who comes back on a new device, if this member made their invite.
+fn digits(room: &Room<'_>, knock: &Knock) -> Option<String> {
+    let compares = knock.of.is_some() && knock.invited_by_me;
+    compares.then(|| room.verification_code(&knock.member))
+}
+
+/// Returns what a person is asked before an admission: whoever comes back on a new device has to be who they say.
+pub(super) async fn before_admission(
+    live: &mut Live<'_>,
+    listed: &mut Listed,
+    member: MemberKey,
+) -> Result<Option<Question>> {
+    let knock = match knock_of(live, listed, member).await {
+        Ok((_, Ok(knock))) if knock.of.is_some() => knock,
+        // What is wrong with another is told by the admission itself.
+        _ => return Ok(None),
+    };
+    let digits = digits(&live.room, &knock);
+    Ok(Some(Question::AdmitDevice { name: knock.name, digits }))
+}
+
+/// Takes a lost device out, unless it is out already, and makes the invite for its member.
+async fn new_device(live: &mut Live<'_>, lost: MemberKey, millis: u64) -> Result {
+    if live.room.policy()?.kept_place(&lost).is_none() {
+        live.act(Act::Device(Device::Lost { member: lost })).await?;
+    }
+    let place = live.room.policy()?.kept_place(&lost).cloned();
+    let name = place.ok_or(EngineError::Rule(RuleError::NoSuchMember))?.name;
+    let (now, expires) = (live.room.now(), live.relay_now().plus(millis));
+    let (link, _) = live.send_own(|room| room.invite_back(lost, expires, now)).await?;
+    Ok(Outcome::NewDevice { name, link: Box::new(link), expires })
 }
 
 /// Returns the knock of a key as it was listed last, or as the relay has it.

@@ -75,6 +75,13 @@ pub enum Command {
         /// The role that it gives.
         role: Role,
     },
+    /// Take a member's lost device out, and make the invite by which they come back on a new one.
+    NewDevice {
+        /// The lost device's key.
+        lost: MemberKey,
+        /// How long the invite is good, from now by the relay's clock.
+        millis: u64,
+    },
     /// Void an invite.
     Revoke(InviteId),
     /// List the knocks.
@@ -340,6 +347,15 @@ pub enum Outcome {
         /// When it ends.
         expires: Millis,
     },
+    /// The lost device is out, and its member can come back.
+    NewDevice {
+        /// The member's name.
+        name: String,
+        /// The link for that member alone.
+        link: Box<Invite>,
+        /// When it ends.
+        expires: Millis,
+    },
     /// The knocks, each opened or with the reason.
     Knocks(Vec<Knocker>),
     /// The knocker is in the room.
@@ -478,6 +494,8 @@ pub struct Knocker {
     pub dates: Option<String>,
     /// Who else can admit them, if this member cannot: the invite is older than their role.
     pub others_can: Option<Vec<String>>,
+    /// Where they come back on a new device by an invite of this member's: digits to compare with them.
+    pub digits: Option<String>,
 }
 
 /// What a person is asked before a command that a slip of the finger must not do.
@@ -494,6 +512,17 @@ pub enum Question {
     RetractAll(String),
     /// Take a member out.
     Remove(String),
+    /// End the group at a time.
+    CloseGroup(Millis),
+    /// Take a member's lost device out.
+    LoseDevice(String),
+    /// Let a new device in, in the place of a lost one.
+    AdmitDevice {
+        /// The member's name.
+        name: String,
+        /// Digits to compare with them, where this member made the invite.
+        digits: Option<String>,
+    },
     /// Give up the own role.
     StepDown(Role),
     /// Delete what is older, for everybody.

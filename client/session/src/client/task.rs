@@ -9,7 +9,7 @@ use hearth_engine::{
     agreement::Change,
     block::{Block, Stop},
     content::TEXT_BYTES_MAX,
-    policy::{Act, RuleError},
+    policy::{Act, Closing, RuleError},
     state::Standing,
     store::Store,
     words::Words,
@@ -630,7 +630,11 @@ impl<'s> RoomTask<'s> {
         };
         // A person is asked about what the room is now, and about nothing that it refuses.
         check(&mut live.room, &command)?;
-        if let Some(question) = question(&mut live.room, &command)? {
+        let question = match command {
+            Command::Admit(member) => act::before_admission(live, &mut self.listed, member).await?,
+            _ => question(&mut live.room, &command)?,
+        };
+        if let Some(question) = question {
             agree(question, &consent)?;
         }
         let outcome = act::act(live, &mut self.listed, command).await;
@@ -713,7 +717,7 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
     let not_facilitator = || AskError::from(EngineError::Rule(RuleError::NotFacilitator));
     let (me, mine) = (room.me(), room.my_role()?);
     match command {
-        Command::Act(Act::Remove { member, .. }) => {
+        Command::Act(Act::Remove { member, .. }) | Command::NewDevice { lost: member, .. } => {
             if *member == me {
                 room.check_may_leave()?;
                 return Err(AskError::IsYou);
@@ -736,7 +740,9 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
                 return Err(EngineError::Rule(RuleError::LastFacilitator).into());
             }
         }
-        Command::Act(Act::Expire(_)) | Command::RestoreRules if mine != Role::Facilitator => {
+        Command::Act(Act::Expire(_) | Act::CloseGroup(_)) | Command::RestoreRules
+            if mine != Role::Facilitator =>
+        {
             return Err(not_facilitator());
         }
         Command::Pause { .. } if !mine.moderates() => return Err(not_facilitator()),
@@ -769,8 +775,14 @@ fn question(room: &mut Room<'_>, command: &Command) -> Result<Option<Question>, 
         }
         Command::RetractAll { member, .. } => Some(Question::RetractAll(name_of(room, member)?)),
         Command::Act(Act::Remove { member, .. }) => Some(Question::Remove(name_of(room, member)?)),
+        Command::NewDevice { lost, .. } if room.policy()?.kept_place(lost).is_none() => {
+            Some(Question::LoseDevice(name_of(room, lost)?))
+        }
         Command::Act(Act::SetRole { member, role }) if *member == room.me() => {
             Some(Question::StepDown(*role))
+        }
+        Command::Act(Act::CloseGroup(Closing::At { ends, .. })) => {
+            Some(Question::CloseGroup(*ends))
         }
         Command::Act(Act::Expire(seconds)) => Some(Question::Expire { seconds: *seconds }),
         Command::Pause { millis, .. } if *millis > LONG_MILLIS => {

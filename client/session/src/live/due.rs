@@ -20,6 +20,9 @@ impl<'s> Live<'s> {
             return Ok(());
         }
         let moment = self.moment();
+        if self.room.end_if_over(moment)? {
+            return Err(LiveError::NotInside(self.room.state().standing.clone()));
+        }
         self.room.erase_expired(moment)?;
         if self.room.cursor().split.is_some() {
             // What is due would be done in a room that may not be the others'.

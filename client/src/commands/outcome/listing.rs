@@ -119,6 +119,15 @@ pub(in crate::commands) fn who(out: &Output, view: &RoomView) -> Result<()> {
         let text = if good { text } else { format!("{text}  !! DOES NOT VERIFY") };
         out.say(&object, &text)?;
     }
+    for place in policy.more.kept() {
+        let object = json!({
+            "name": place.name, "id": place.lost.short(), "key": place.lost.to_hex(),
+            "role": place.role.as_str(), "waits_for_device": true,
+        });
+        let (id, role) = (place.lost.short(), place.role.as_str());
+        let name = escape::one_line(&place.name);
+        out.say(&object, &format!("{id:9} {role:14} {name}  is away until a new device is in"))?;
+    }
     Ok(())
 }
 
@@ -172,7 +181,7 @@ pub(in crate::commands) fn log(
 }
 
 /// Writes a file that only this account can read. A file that is there already may be all that is left of an earlier log.
-pub(super) fn write_new(path: &Path, text: &str) -> Result<()> {
+pub(in crate::commands) fn write_new(path: &Path, text: &str) -> Result<()> {
     let failed = |error: io::Error| {
         let shown = path.display();
         let (words, advice) = match error.kind() {
@@ -274,6 +283,23 @@ pub(in crate::commands) fn knocks(
                 format!("{:9} !! cannot be admitted: {error}", pending.member.short()),
             ),
         };
+        if let Ok(knock) = &knocker.opened
+            && knock.of.is_some()
+        {
+            object["new_device"] = json!(true);
+            let name = escape::one_line(&knock.name);
+            text += &match &knocker.digits {
+                Some(digits) => {
+                    object["digits"] = json!(digits);
+                    format!(
+                        "\n          comes back on a new device: admit only after {name} has read you these digits in person or by voice: {digits}"
+                    )
+                }
+                None => format!(
+                    "\n          comes back on a new device: the facilitator who gave {name} the link compares digits first"
+                ),
+            };
+        }
         if let Some(error) = &knocker.dates {
             object["acknowledged"] = json!(false);
             object["why"] = json!(error);

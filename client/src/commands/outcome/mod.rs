@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub(super) use self::{
-    listing::{knocks, log, outbox, verify, who},
+    listing::{knocks, log, outbox, verify, who, write_new},
     status::{here_words, round_words, status},
     turns::{asks, exercises, guided, name_of, turns},
 };

@@ -45,6 +45,7 @@ pub(super) mod help;
 pub(super) mod looking;
 pub(super) mod members;
 pub(super) mod mine;
+pub(super) mod places;
 pub(super) mod private;
 pub(super) mod reporting;
 mod row;
@@ -65,8 +66,8 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     asking::Asking, calm::Calm, care::Care, door::Door, going::Going, help::Danger,
-    looking::Looking, members::Members, mine::Mine, private::Private, reporting::Reporting,
-    row::Needs, sharing::Sharing, talking::Talking, turns::Turns,
+    looking::Looking, members::Members, mine::Mine, places::Places, private::Private,
+    reporting::Reporting, row::Needs, sharing::Sharing, talking::Talking, turns::Turns,
 };
 
 pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
@@ -233,7 +234,7 @@ macro_rules! topics {
 
 topics!(
     Talking, Private, Danger, Sharing, Reporting, Care, Turns, Asking, Looking, Mine, Door, Calm,
-    Members, Going
+    Members, Places, Going
 );
 
 /// Every room command: who may use it, and how `chat` lists it.

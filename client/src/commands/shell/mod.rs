@@ -154,7 +154,16 @@ impl Shell {
         }
     }
 
+    /// Reminds of the end of the group, where one is announced.
+    fn tell_ending(&self) {
+        let view = self.view();
+        if let Some(words) = show::ending(&view, view.relay_now(hearth_session::live::now())) {
+            self.out.remark(&self.out.advice(&words));
+        }
+    }
+
     fn tell_of_connection(&mut self, up: Up) {
+        self.tell_ending();
         if !up.post_quantum && !std::mem::replace(&mut self.told_classical, true) {
             self.out.remark(super::NOT_POST_QUANTUM);
         }
@@ -220,6 +229,7 @@ impl Shell {
             self.out.remark(&format!("-- {message}. {}", self.out.advice(&advice)));
         }
         printed?;
+        self.tell_ending();
         self.remark_lanes();
         self.tell_call()?;
         self.tell_calls()?;
@@ -552,6 +562,28 @@ pub(super) fn question_words(question: &Question) -> String {
         }
         Question::Remove(member) => {
             format!("Remove {}? To come back they need a new invite.", name(member))
+        }
+        Question::CloseGroup(ends) => format!(
+            "End this group on {}? After that nobody can write, and on {} the room is erased here and at the relay. It can be moved or called off before.",
+            show::date(*ends),
+            show::date(show::erased_at(*ends))
+        ),
+        Question::LoseDevice(member) => {
+            let name = name(member);
+            format!(
+                "Take {name}'s device out of the room and make a link for a new one? Do it only after you have spoken with {name} in person or by voice: whoever asks in writing may have the old device."
+            )
+        }
+        Question::AdmitDevice { name: member, digits } => {
+            let name = name(member);
+            match digits {
+                Some(digits) => format!(
+                    "{name} comes back on a new device. Has {name} read you these digits in person or by voice: {digits}? Only then let it in."
+                ),
+                None => format!(
+                    "{name} comes back on a new device. Has the facilitator who gave the link compared the digits of `hearth knocks ROOM` with {name} in person or by voice? Only then let it in."
+                ),
+            }
         }
         Question::StepDown(role) => format!(
             "Give up your own role and become {}? Only a facilitator can give it back to you.",

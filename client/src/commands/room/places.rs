@@ -1,0 +1,165 @@
+//! Places that change hands or end.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use hearth_engine::policy::{Act, Closing, Device};
+use hearth_session::{
+    client::{Command, Outcome},
+    live::now,
+};
+use hearth_text::{count::counted, escape};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    Asked, RoomCommand,
+    row::{Entry, May, Topic, row},
+    times::{parse_day, parse_millis},
+};
+use crate::{
+    commands::{
+        Context, Result,
+        outcome::{self, Told},
+        shell::Shell,
+    },
+    show,
+};
+
+topic! { Places: NewDevice, CloseGroup, ExportMine }
+
+/// Take a member's lost or stolen device out, and make a link by which they come back on a new one. Speak with them first.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct NewDevice {
+    /// Name or id.
+    member: String,
+    /// How long the link is valid.
+    #[arg(long, default_value = "7d", value_name = "TIME")]
+    expires: String,
+    /// Keep the place no longer: the member does not come back on a new device.
+    #[arg(long)]
+    give_up: bool,
+    /// Do not ask first. hearth never asks where standard input is not a terminal.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl RoomCommand for NewDevice {
+    const ROW: Entry =
+        row(Topic::Places, "new-device", May::Moderators, "let somebody in again on a new device")
+            .takes("NAME [--expires TIME] [--give-up]", "Ben")
+            .enforced("E; R")
+            .answers();
+
+    fn is_agreed(&self) -> bool {
+        self.yes
+    }
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let lost = shell.device(&self.member).await?;
+        if self.give_up {
+            return Ok(Command::Act(Act::Device(Device::GivenUp { lost })).into());
+        }
+        Ok(Command::NewDevice { lost, millis: parse_millis(&self.expires)? }.into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        match outcome {
+            Outcome::NewDevice { name, link, expires } => {
+                let (link, shown) = (link.to_link(), escape::one_line(&name));
+                let object = json!({
+                    "done": "new-device", "name": name, "link": link,
+                    "expires": show::rfc3339(expires),
+                });
+                told.say(&object, &link)?;
+                let text = format!(
+                    "Give this link to {shown} alone. {shown}'s old device is out, and the room reads that {shown} has not left. When {shown} knocks, `hearth knocks ROOM` shows digits: compare them with {shown} in person or by voice, then `hearth admit ROOM {}`.",
+                    crate::advice::shell_word(&name)
+                );
+                told.out.remark(&told.out.advice(&text));
+                Ok(())
+            }
+            Outcome::Acted { act: Act::Device(Device::GivenUp { .. }), seq, .. } => {
+                let object = json!({"done": "device_given_up", "seq": seq.0});
+                let name = escape::one_line(&self.member);
+                told.say(&object, &format!("The place of {name} is kept no longer."))
+            }
+            outcome => told.outcome(outcome),
+        }
+    }
+}
+
+/// End the group on a day, with at least 14 days of notice. Seven days later relay and members erase the room.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct CloseGroup {
+    /// The day, the day and time, or a length of time from now (2026-12-20, "2026-12-20 21:00", 21d).
+    #[arg(required_unless_present = "call_off", value_name = "DATE")]
+    date: Option<String>,
+    /// Words to the room: where to turn from then on.
+    words: Option<String>,
+    /// End it sooner than after 14 days, for a reason that the room reads.
+    #[arg(long, value_name = "REASON")]
+    sooner: Option<String>,
+    /// The group goes on.
+    #[arg(long, conflicts_with_all = ["date", "sooner"])]
+    call_off: bool,
+    /// Do not ask first. hearth never asks where standard input is not a terminal.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl RoomCommand for CloseGroup {
+    const ROW: Entry =
+        row(Topic::Places, "close-group", May::Facilitators, "end the group on a day")
+            .takes(
+                "DATE [WORDS] [--sooner REASON] | --call-off",
+                "2026-12-20 The programme's phone",
+            )
+            .words(1)
+            .enforced("E record; R posts and deletion; C erasing");
+
+    fn is_agreed(&self) -> bool {
+        self.yes
+    }
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let Some(date) = self.date.as_deref().filter(|_| !self.call_off) else {
+            return Ok(Command::Act(Act::CloseGroup(Closing::CalledOff)).into());
+        };
+        let ends = parse_day(date, shell.view().relay_now(now()))?;
+        let sooner = self.sooner.clone().unwrap_or_default();
+        let words = self.words.clone().unwrap_or_default();
+        Ok(Command::Act(Act::CloseGroup(Closing::At { ends, sooner, words })).into())
+    }
+}
+
+/// Write my own words of this room, and of my check-in, into a file.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct ExportMine {
+    /// A new file, which only this account can read.
+    file: PathBuf,
+}
+
+impl RoomCommand for ExportMine {
+    const ROW: Entry =
+        row(Topic::Places, "export-mine", May::Members, "keep your own words in a file")
+            .takes("FILE", "my-words.txt")
+            .answers()
+            .offline();
+
+    fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
+        // Another process may do it, in a folder of its own.
+        self.file = std::path::absolute(&self.file)?;
+        Ok(())
+    }
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let words = shell.own_words().await?;
+        let text: String = words.iter().map(|(at, text)| format!("{at}\n{text}\n\n")).collect();
+        outcome::write_new(&self.file, &text)?;
+        let count = counted(words.len(), "message of yours", "messages of yours");
+        let object = json!({"exported": words.len()});
+        shell.out.say(&object, &format!("wrote {count} to {}", self.file.display()))?;
+        Ok(Asked::Nothing)
+    }
+}
