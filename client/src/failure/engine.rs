@@ -70,6 +70,12 @@ impl From<&EngineError> for Failure {
                 message,
                 "Read it with `hearth agreement show ROOM`, and give the id that it prints.",
             ),
+            EngineError::NotTold => Self::new(
+                exit::REFUSED,
+                "not_told",
+                message,
+                "It was proposed before you moderated. Another moderator confirms it, or it is proposed again.",
+            ),
             EngineError::NoText => Self::new(
                 exit::REFUSED,
                 "agreement_missing",
@@ -285,6 +291,26 @@ pub(super) fn rule_failure(rule: &RuleError) -> Failure {
         RuleError::Full(_) => (
             "room_full",
             "Found a second room, or, for more than 100 people, one with `--suite x25519`.",
+        ),
+        RuleError::NeedsSecond => (
+            "needs_second",
+            "`hearth remove ROOM NAME` proposes it; another moderator confirms it.",
+        ),
+        RuleError::NoSecond => {
+            ("no_second", "Appoint somebody first: `hearth role ROOM NAME cofacilitator`.")
+        }
+        RuleError::NoProposal => (
+            "no_proposal",
+            "`hearth proposals ROOM` lists what waits. A proposal lapses after a day.",
+        ),
+        RuleError::OwnProposal => (
+            "own_proposal",
+            "Ask another facilitator or co-facilitator; `hearth withdraw-proposal ROOM N` takes it back.",
+        ),
+        RuleError::OtherProposal => ("other_proposal", "`hearth proposals ROOM` lists what waits."),
+        RuleError::TooManyProposals => (
+            "too_many_proposals",
+            "`hearth withdraw-proposal ROOM N` takes one back; one lapses after a day.",
         ),
         RuleError::Ended => ("ended", "`hearth export-mine ROOM FILE` keeps your own words."),
         RuleError::TooSoon => (

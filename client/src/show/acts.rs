@@ -2,7 +2,8 @@
 
 use hearth_engine::{
     agreement::Change,
-    policy::{Act, Closing, Device, Leaf, Record, RoomPolicy},
+    policy::{Act, Closing, Device, Leaf, Record, RoomPolicy, Second, Weighty},
+    state::{Row, RowContent},
 };
 use hearth_protocol::{Millis, Role, frame::Door, limits::ENDED_KEPT_MILLIS};
 use hearth_session::client::RoomView;
@@ -85,6 +86,15 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         Act::Enact => "put the new agreement into force".into(),
         Act::Withdraw => "withdrew the coming version of the agreement".into(),
         Act::Expire(s) => format!("limited how long messages are kept to {}", span(*s)),
+        Act::Second(Second::On) => "made it a rule that a removal takes two who moderate".into(),
+        Act::Second(Second::Propose(_)) => "proposed something that takes two who moderate".into(),
+        Act::Second(Second::Withdraw { .. }) => "took a proposal back".into(),
+        Act::Second(Second::Confirm { what, .. }) => match what.act() {
+            Some(act) => {
+                format!("{} (two who moderate decided it)", act_text(&act, target, seen_from))
+            }
+            None => "ended the rule that a removal takes two who moderate (two decided it)".into(),
+        },
         Act::CloseGroup(Closing::At { ends, sooner, .. }) => {
             let why = match sooner.as_str() {
                 "" => String::new(),
@@ -114,6 +124,10 @@ pub(super) fn with_words(text: String, act: &Act) -> String {
         {
             format!("{text}: {words}")
         }
+        Act::Second(Second::Confirm { what, .. }) => match what.act() {
+            Some(act) => with_words(text, &act),
+            None => text,
+        },
         Act::CloseGroup(Closing::At { words, .. }) if !words.is_empty() => {
             format!("{text}. From then on you can turn to: {words}")
         }
@@ -134,6 +148,30 @@ pub fn rule_text(act: &Act) -> String {
         Act::Door(Door::Closed) => "closed to posts".into(),
         Act::Door(Door::ByHours) => "open by its hours".into(),
         other => act_text(other, "", Millis(0)),
+    }
+}
+
+/// Whether a row is a proposal.
+pub fn proposes(row: &Row) -> bool {
+    matches!(&row.content, RowContent::Moderation { record, .. }
+        if matches!(record.act, Act::Second(Second::Propose(_))))
+}
+
+/// Says what is proposed, to follow the proposer's name and "proposes".
+pub fn weighty_text(what: &Weighty, name: &str, until: Option<Millis>) -> String {
+    match what {
+        Weighty::Remove { category, goodbye, .. } => {
+            let words = match goodbye.as_str() {
+                "" => String::new(),
+                words => format!("; words to the room: {}", escape::one_line(words)),
+            };
+            format!("to end the place of {name} (reason: {}){words}", category.as_str())
+        }
+        Weighty::Timeout(_) => {
+            let until = until.map(|until| format!(" until {}", date(until))).unwrap_or_default();
+            format!("a time-out for {name}{until}")
+        }
+        Weighty::Off => "to end the rule that a removal takes two who moderate".to_owned(),
     }
 }
 
@@ -211,6 +249,15 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         Act::Expire(seconds) => {
             more.insert("seconds".into(), json!(seconds));
         }
+        Act::Second(Second::Confirm { proposal, what, .. }) => {
+            if let Some(act) = what.act() {
+                act_fields(&act, more);
+            }
+            more.insert("proposal".into(), json!(proposal));
+        }
+        Act::Second(Second::Withdraw { proposal }) => {
+            more.insert("proposal".into(), json!(proposal));
+        }
         Act::CloseGroup(Closing::At { ends, .. }) => {
             more.insert("ends".into(), json!(rfc3339(*ends)));
             more.insert("erased".into(), json!(rfc3339(erased_at(*ends))));
@@ -234,7 +281,8 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         | Act::Rekey
         | Act::Enact
         | Act::Withdraw
-        | Act::CloseGroup(Closing::CalledOff) => {}
+        | Act::CloseGroup(Closing::CalledOff)
+        | Act::Second(Second::On | Second::Propose(_)) => {}
     }
 }
 

@@ -21,7 +21,7 @@ use hearth_engine::{
     accord::Mismatch,
     floor::{Change, Round},
     mine::Mine,
-    policy::{Act, Category, Leaf},
+    policy::{Act, Category, Leaf, Second},
     room::Names,
     state::{Notice, Row, RowContent},
     turns::Later,
@@ -35,7 +35,8 @@ use crate::text::{when, wrap};
 pub use self::lane::{Answered, answered};
 pub use self::{
     acts::{
-        act_sentence, act_text, ending, erased_at, member_json, record_json, role_words, rule_text,
+        act_sentence, act_text, ending, erased_at, member_json, proposes, record_json, role_words,
+        rule_text, weighty_text,
     },
     findings::mismatch_text,
     floor::{form_word, left as time_left},
@@ -283,6 +284,15 @@ impl View<'_> {
                 more.insert("by".into(), json!(by.map(|b| b.to_hex())));
                 more.insert("category".into(), json!(category.map(|c| c.as_str())));
                 ("tombstone", String::new())
+            }
+            // A proposal that lapses is nobody's business but the moderators', whose shells tell them of it.
+            RowContent::Moderation { record, .. }
+                if matches!(
+                    record.act,
+                    Act::Second(Second::Propose(_) | Second::Withdraw { .. })
+                ) =>
+            {
+                return None;
             }
             RowContent::Moderation { record, target } => {
                 more.insert("act".into(), json!(record.act.as_str()));

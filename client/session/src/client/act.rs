@@ -5,15 +5,17 @@ use std::sync::Arc;
 use hearth_engine::{
     EngineError, Room,
     accord::Waits,
-    act::{Due, InviteTerms, Knock},
+    act::{Due, InviteTerms, Knock, is_long},
     agreement::Change,
     floor::Ask,
-    policy::{Act, Category, Closing, Device, RuleError},
+    policy::{Act, Category, Closing, Device, PROPOSAL_MILLIS, RuleError, Second, Weighty},
     private::SeenState,
     state::{Row, RowContent},
     words::Words,
 };
-use hearth_protocol::{Effect, MemberKey, MessageId, Millis, Role, Seq, frame::PendingKnock};
+use hearth_protocol::{
+    Digest, Effect, MemberKey, MessageId, Millis, Role, Seq, frame::PendingKnock,
+};
 use hearth_text::escape;
 
 use super::command::{AskError, Command, Knocker, Outcome, Question, Turn};
@@ -49,6 +51,12 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             let (link, _) = live.send_own(|room| room.invite(terms, now)).await?;
             Ok(Outcome::Invited { link: Box::new(link), expires })
         }
+        Command::Propose(what) => propose(live, |room, now| room.queue_proposal(what, now)).await,
+        Command::Proposals => {
+            let now = live.relay_now();
+            Ok(Outcome::Proposals(live.room.proposals(now)?))
+        }
+        Command::Confirm(number) => confirm(live, number).await,
         Command::NewDevice { lost, millis } => new_device(live, lost, millis).await,
         Command::Revoke(invite) => {
             live.effects_only(vec![Effect::RevokeInvite { invite }]).await?;
@@ -249,6 +257,13 @@ fn words(text: &str) -> Result<String> {
 }
 
 async fn moderate(live: &mut Live<'_>, act: Act) -> Result {
+    if let Act::Remove { member, category, goodbye } = &act
+        && live.room.policy()?.takes_two()
+    {
+        let (member, category, goodbye) = (*member, *category, goodbye.clone());
+        let what = Weighty::Remove { member, category, goodbye };
+        return propose(live, |room, now| room.queue_proposal(what, now)).await;
+    }
     let act = match act {
         Act::Announce(text) => Act::Announce(escape::sanitize_input(&text)?),
         Act::CloseGroup(Closing::At { ends, sooner, words: typed }) => {
@@ -277,6 +292,10 @@ async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: Str
     }
     let until = if millis == 0 { Millis(0) } else { now_there.plus(millis) };
     let now = live.room.now();
+    if is_long(millis) {
+        return propose(live, |room, now| room.queue_proposed_time_out(member, until, note, now))
+            .await;
+    }
     let queue = |room: &mut Room<'_>| room.queue_time_out(member, until, note, now);
     let time_out = live.send_own(queue).await?;
     let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
@@ -309,6 +328,37 @@ fn knockers(live: &mut Live<'_>, listed: &Listed) -> Vec<Knocker> {
         Knocker { pending: pending.clone(), opened, dates, others_can, digits }
     });
     knockers.collect()
+}
+
+/// Tells the other moderators what is proposed, then makes it official.
+async fn propose<'s>(
+    live: &mut Live<'s>,
+    queue: impl FnOnce(&mut Room<'s>, Millis) -> Result<Digest, EngineError>,
+) -> Result {
+    let now = live.room.now();
+    let digest = live.send_own(|room| queue(room, now)).await?;
+    live.commit(|room, now| room.propose(digest, now)).await?;
+    let (policy, me) = (live.room.policy()?, live.room.me());
+    let proposal = policy.more.proposals().iter().find(|proposal| proposal.digest == digest);
+    // It may have been confirmed meanwhile.
+    let proposal = proposal.ok_or(EngineError::Rule(RuleError::NoProposal))?;
+    let (number, until) = (proposal.number, proposal.at.plus(PROPOSAL_MILLIS));
+    let others = live.room.roster()?.into_iter();
+    let others = others.filter(|leaf| leaf.member != me && policy.role(&leaf.member).moderates());
+    Ok(Outcome::Proposed { number, until, others: others.map(|leaf| leaf.name).collect() })
+}
+
+/// Confirms what another moderator proposed.
+async fn confirm(live: &mut Live<'_>, number: u64) -> Result {
+    let proposed = live.room.proposal(number)?;
+    let target = proposed.member();
+    let target = live.room.roster()?.into_iter().find(|leaf| Some(leaf.member) == target);
+    let now = live.room.now();
+    live.send_own(|room| room.queue_confirmed_time_out(number, now)).await?;
+    let seq = live.commit(|room, now| room.confirm(number, now)).await?;
+    let (salt, what) = (proposed.salt, proposed.what);
+    let act = Act::Second(Second::Confirm { proposal: number, salt, what });
+    Ok(Outcome::Acted { act, target, seq })
 }
 
 /// Returns the digits to compare with somebody who comes back on a new device, if this member made their invite.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use hearth_engine::{
     EngineError,
     accord::Mismatch,
-    act::Knock,
+    act::{Knock, Proposed},
     agreement::{Agreement, Change},
     confirmed::Unconfirmed,
     floor::Ask,
     help::Line,
     mine::Setting,
-    policy::{Act, Category, Leaf, Record},
+    policy::{Act, Category, Leaf, Proposal, Record, Weighty},
     private::Report,
     reports::{DeskNote, Reported},
     share::{Share, Shown},
@@ -82,6 +82,12 @@ pub enum Command {
         /// How long the invite is good, from now by the relay's clock.
         millis: u64,
     },
+    /// Propose what takes two moderators.
+    Propose(Weighty),
+    /// Read what moderators propose.
+    Proposals,
+    /// Confirm what another moderator proposed, by the number of the proposing record.
+    Confirm(u64),
     /// Void an invite.
     Revoke(InviteId),
     /// List the knocks.
@@ -356,6 +362,17 @@ pub enum Outcome {
         /// When it ends.
         expires: Millis,
     },
+    /// It is proposed, and another moderator has to confirm it.
+    Proposed {
+        /// Number of the proposing record.
+        number: u64,
+        /// Until when it can be confirmed.
+        until: Millis,
+        /// Names of those who can.
+        others: Vec<String>,
+    },
+    /// What moderators propose, oldest first, and what it is about, where this device was told.
+    Proposals(Vec<(Proposal, Option<Proposed>)>),
     /// The knocks, each opened or with the reason.
     Knocks(Vec<Knocker>),
     /// The knocker is in the room.
@@ -512,6 +529,15 @@ pub enum Question {
     RetractAll(String),
     /// Take a member out.
     Remove(String),
+    /// Do what another moderator proposed.
+    Confirm {
+        /// What.
+        what: Weighty,
+        /// The name of the member whom it is about; empty: nobody.
+        name: String,
+        /// The end of the time-out, if it is one.
+        until: Option<Millis>,
+    },
     /// End the group at a time.
     CloseGroup(Millis),
     /// Take a member's lost device out.

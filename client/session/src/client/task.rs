@@ -781,6 +781,14 @@ fn question(room: &mut Room<'_>, command: &Command) -> Result<Option<Question>, 
         Command::Act(Act::SetRole { member, role }) if *member == room.me() => {
             Some(Question::StepDown(*role))
         }
+        Command::Confirm(number) => {
+            let proposed = room.proposal(*number)?;
+            let names = room.known_names()?;
+            let name = proposed.member().and_then(|member| names.get(&member).cloned());
+            let until = proposed.time_out.as_ref().map(|time_out| time_out.until);
+            let (what, name) = (proposed.what, name.unwrap_or_default());
+            Some(Question::Confirm { what, name, until })
+        }
         Command::Act(Act::CloseGroup(Closing::At { ends, .. })) => {
             Some(Question::CloseGroup(*ends))
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hearth_engine::policy::{Act, Closing, Device};
+use hearth_engine::policy::{Act, Closing, Device, PROPOSAL_MILLIS, Second, Weighty};
 use hearth_session::{
     client::{Command, Outcome},
     live::now,
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Asked, RoomCommand,
+    Asked, RoomCommand, Switch,
     row::{Entry, May, Topic, row},
     times::{parse_day, parse_millis},
 };
@@ -26,7 +26,7 @@ use crate::{
     show,
 };
 
-topic! { Places: NewDevice, CloseGroup, ExportMine }
+topic! { Places: NewDevice, TwoPerson, Proposals, Confirm, WithdrawProposal, CloseGroup, ExportMine }
 
 /// Take a member's lost or stolen device out, and make a link by which they come back on a new one. Speak with them first.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
@@ -161,5 +161,125 @@ impl RoomCommand for ExportMine {
         let object = json!({"exported": words.len()});
         shell.out.say(&object, &format!("wrote {count} to {}", self.file.display()))?;
         Ok(Asked::Nothing)
+    }
+}
+
+/// Make a removal take two who moderate: one proposes, another confirms within a day. Off takes two as well.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct TwoPerson {
+    /// On or off.
+    #[arg(ignore_case = true)]
+    switch: Switch,
+}
+
+impl RoomCommand for TwoPerson {
+    const ROW: Entry =
+        row(Topic::Places, "two-person", May::Moderators, "let a removal take two who moderate")
+            .takes("on|off", "on")
+            .enforced("E");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(match self.switch {
+            Switch::On => Command::Act(Act::Second(Second::On)).into(),
+            Switch::Off => Command::Propose(Weighty::Off).into(),
+        })
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        told.proposed(outcome)
+    }
+}
+
+/// List what moderators propose, and who can confirm it.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Proposals {}
+
+impl RoomCommand for Proposals {
+    const ROW: Entry =
+        row(Topic::Places, "proposals", May::Moderators, "list what waits for a second moderator")
+            .enforced("E")
+            .answers();
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(Command::Proposals.into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Proposals(proposals) = outcome else { return told.outcome(outcome) };
+        if proposals.is_empty() {
+            told.out.say_none("Nothing waits for a second moderator.")?;
+        }
+        let name = |member| {
+            let leaf = told.view.roster.iter().find(|leaf| leaf.member == member);
+            leaf.map_or_else(|| member.short(), |leaf| leaf.name.clone())
+        };
+        for (proposal, proposed) in proposals {
+            let (number, by) = (proposal.number, name(proposal.by));
+            let until = proposal.at.plus(PROPOSAL_MILLIS);
+            let about = proposed.as_ref().and_then(|proposed| proposed.member()).map(name);
+            let what = match &proposed {
+                Some(proposed) => {
+                    let about = escape::one_line(about.as_deref().unwrap_or_default());
+                    let time_out = proposed.time_out.as_ref();
+                    let words =
+                        time_out.map(|t| t.words.as_str()).filter(|words| !words.is_empty());
+                    let words = words.map(|words| format!(": {}", escape::one_line(words)));
+                    let until = time_out.map(|time_out| time_out.until);
+                    show::weighty_text(&proposed.what, &about, until) + &words.unwrap_or_default()
+                }
+                None => "something that this device was not told of".to_owned(),
+            };
+            let object = json!({
+                "proposal": number, "by": by, "about": about, "what": what,
+                "until": show::rfc3339(until),
+            });
+            let shown = escape::one_line(&by);
+            let text = format!("{number:5} {shown} proposes {what}; until {}", show::clock(until));
+            told.say(&object, &text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Confirm what another moderator proposed: it is done at once.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Confirm {
+    /// Its number in `proposals`.
+    number: u64,
+    /// Do not ask first. hearth never asks where standard input is not a terminal.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl RoomCommand for Confirm {
+    const ROW: Entry =
+        row(Topic::Places, "confirm", May::Moderators, "confirm what another moderator proposed")
+            .takes("N", "12")
+            .enforced("E; R");
+
+    fn is_agreed(&self) -> bool {
+        self.yes
+    }
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(Command::Confirm(self.number).into())
+    }
+}
+
+/// Take a proposal back. Facilitators take back those of others, too.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct WithdrawProposal {
+    /// Its number in `proposals`.
+    number: u64,
+}
+
+impl RoomCommand for WithdrawProposal {
+    const ROW: Entry =
+        row(Topic::Places, "withdraw-proposal", May::Moderators, "take a proposal back")
+            .takes("N", "12")
+            .enforced("E");
+
+    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+        Ok(Command::Act(Act::Second(Second::Withdraw { proposal: self.number })).into())
     }
 }

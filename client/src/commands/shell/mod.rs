@@ -162,7 +162,25 @@ impl Shell {
         }
     }
 
+    /// Tells who moderates of what others propose and they could confirm.
+    fn tell_proposals(&self) {
+        let view = self.view();
+        let Some(policy) = view.policy.as_ref().filter(|_| view.moderates()) else { return };
+        let now = view.relay_now(hearth_session::live::now());
+        let open = policy.more.proposals().iter();
+        for proposal in open.filter(|proposal| proposal.by != view.me && !proposal.has_lapsed(now))
+        {
+            let by = view.roster.iter().find(|leaf| leaf.member == proposal.by);
+            let by = by.map_or_else(|| proposal.by.short(), |leaf| escape::one_line(&leaf.name));
+            self.out.remark(&self.out.advice(&format!(
+                "-- {by} proposes something that takes you, too: `hearth proposals ROOM` says what, `hearth confirm ROOM {}` does it.",
+                proposal.number
+            )));
+        }
+    }
+
     fn tell_of_connection(&mut self, up: Up) {
+        self.tell_proposals();
         self.tell_ending();
         if !up.post_quantum && !std::mem::replace(&mut self.told_classical, true) {
             self.out.remark(super::NOT_POST_QUANTUM);
@@ -230,6 +248,7 @@ impl Shell {
         }
         printed?;
         self.tell_ending();
+        self.tell_proposals();
         self.remark_lanes();
         self.tell_call()?;
         self.tell_calls()?;
@@ -280,6 +299,9 @@ impl Shell {
         let state = self.view();
         let view = View { held, ..self.lens(&state, shown) };
         let mut any = false;
+        if self.follows && rows.iter().any(show::proposes) {
+            self.tell_proposals();
+        }
         for row in rows {
             if view.shows(row) || !row.shows.is_empty() {
                 self.mark_new(row).await?;
@@ -562,6 +584,9 @@ pub(super) fn question_words(question: &Question) -> String {
         }
         Question::Remove(member) => {
             format!("Remove {}? To come back they need a new invite.", name(member))
+        }
+        Question::Confirm { what, name: member, until } => {
+            format!("Confirm {}?", show::weighty_text(what, &name(member), *until))
         }
         Question::CloseGroup(ends) => format!(
             "End this group on {}? After that nobody can write, and on {} the room is erased here and at the relay. It can be moved or called off before.",
