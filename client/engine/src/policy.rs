@@ -8,6 +8,7 @@
 mod act;
 mod device;
 mod ending;
+mod farewell;
 mod more;
 mod second;
 
@@ -18,6 +19,7 @@ pub use self::{
     act::{Act, Admission},
     device::{Device, KEPT_MAX, KeptPlace},
     ending::{Closing, Ending, NOTICE_MILLIS},
+    farewell::{FAREWELLS_MAX, Farewell, Planned},
     more::PolicyMore,
     second::{
         LONG_TIMEOUT_MILLIS, PROPOSAL_MILLIS, PROPOSALS_MAX, Proposal, Second, Weighty,
@@ -236,6 +238,18 @@ pub enum RuleError {
     /// A new device comes back under another name than the lost one's.
     #[error("the new device has another name than the one that it replaces")]
     OtherName,
+    /// No goodbye is planned for that member, or not for now.
+    #[error("no goodbye is planned for that member, or its day has not come")]
+    NoFarewell,
+    /// By the room's rule, another moderator than the one who planned the goodbye ends the place.
+    #[error("in this room another moderator than the one who planned the goodbye ends the place")]
+    OwnFarewell,
+    /// [`FAREWELLS_MAX`] goodbyes are planned.
+    #[error("{FAREWELLS_MAX} goodbyes are planned already")]
+    TooManyFarewells,
+    /// Words to the room are missing.
+    #[error("it needs words to the room")]
+    NoWords,
     /// By the room's rule, another moderator has to confirm it.
     #[error("in this room that takes two moderators")]
     NeedsSecond,
@@ -419,7 +433,8 @@ impl RoomPolicy {
             return Err(RuleError::NotFacilitator);
         }
         self.check_ended(record)?;
-        if self.takes_two() && matches!(record.act, Act::Remove { .. }) {
+        let weighty = matches!(record.act, Act::Remove { .. } | Act::Remember { .. });
+        if self.takes_two() && weighty {
             return Err(RuleError::NeedsSecond);
         }
         self.carry_out(scene, record)

@@ -509,6 +509,8 @@ impl<'s> Room<'s> {
             Standing::Removed(_) => "you were removed",
             Standing::Over(Over::Device) => "this device was taken out, because it was lost",
             Standing::Over(Over::Group) => "the group has ended",
+            Standing::Over(Over::Farewell) => "your time in this room is over, as planned",
+            Standing::Over(Over::Remembered) => "the place of this device was closed",
             Standing::Member => "its keys are gone",
             Standing::Opening(_) => "the relay has not opened it yet",
         };

@@ -65,6 +65,12 @@ pub enum Over {
     /// The group ended, and this device erased what it had of it.
     #[n(1)]
     Group,
+    /// The member's time in the room ended as planned.
+    #[n(2)]
+    Farewell,
+    /// The member died.
+    #[n(3)]
+    Remembered,
 }
 
 impl Over {
@@ -73,6 +79,8 @@ impl Over {
         match self {
             Self::Device => "device_lost",
             Self::Group => "ended",
+            Self::Farewell => "farewell",
+            Self::Remembered => "closed",
         }
     }
 }

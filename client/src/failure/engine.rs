@@ -292,6 +292,18 @@ pub(super) fn rule_failure(rule: &RuleError) -> Failure {
             "room_full",
             "Found a second room, or, for more than 100 people, one with `--suite x25519`.",
         ),
+        RuleError::NoFarewell => (
+            "no_farewell",
+            "`hearth farewell ROOM NAME DATE` plans one; `hearth log ROOM` shows those that were planned.",
+        ),
+        RuleError::OwnFarewell => (
+            "own_farewell",
+            "Ask another facilitator or co-facilitator to type `hearth farewell ROOM NAME --said`.",
+        ),
+        RuleError::TooManyFarewells => {
+            ("too_many_farewells", "`hearth farewell ROOM NAME --call-off` calls one off.")
+        }
+        RuleError::NoWords => ("no_words", "Nothing was done. Put words to the room behind it."),
         RuleError::NeedsSecond => (
             "needs_second",
             "`hearth remove ROOM NAME` proposes it; another moderator confirms it.",
@@ -397,6 +409,13 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
             "this group has ended, and this device has erased what was said in it",
             "Your receipt stays: `hearth receipt ROOM`. The numbers stay: `hearth help-now`.",
         ),
+        Standing::Over(Over::Farewell) => (
+            "your time in this room is over, as it was planned with you",
+            "What you have here stays, and so do your receipt and the numbers: `hearth receipt ROOM`, `hearth help-now`.",
+        ),
+        Standing::Over(Over::Remembered) => {
+            ("the place of this device was closed", "Ask a facilitator, by another way.")
+        }
         Standing::Over(Over::Device) => (
             "this device was reported lost and is out of the room; its member comes back with a new invite",
             "Ask the facilitator who told you so for your link, then `hearth join`. What is here stays readable.",

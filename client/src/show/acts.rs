@@ -2,7 +2,7 @@
 
 use hearth_engine::{
     agreement::Change,
-    policy::{Act, Closing, Device, Leaf, Record, RoomPolicy, Second, Weighty},
+    policy::{Act, Closing, Device, Farewell, Leaf, Record, RoomPolicy, Second, Weighty},
     state::{Row, RowContent},
 };
 use hearth_protocol::{Millis, Role, frame::Door, limits::ENDED_KEPT_MILLIS};
@@ -95,6 +95,16 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
             }
             None => "ended the rule that a removal takes two who moderate (two decided it)".into(),
         },
+        Act::Farewell(Farewell::Announced { on, .. }) => {
+            format!("planned a goodbye: we say goodbye to {target} on {}", date(*on))
+        }
+        Act::Farewell(Farewell::CalledOff { .. }) => {
+            format!("called the goodbye to {target} off: {target} stays")
+        }
+        Act::Farewell(Farewell::Said { .. }) => {
+            format!("closed {whose} time in this room with the goodbye that was planned")
+        }
+        Act::Remember { .. } => format!("wrote about {target}"),
         Act::CloseGroup(Closing::At { ends, sooner, .. }) => {
             let why = match sooner.as_str() {
                 "" => String::new(),
@@ -128,6 +138,10 @@ pub(super) fn with_words(text: String, act: &Act) -> String {
             Some(act) => with_words(text, &act),
             None => text,
         },
+        Act::Farewell(Farewell::Announced { words, .. }) if !words.is_empty() => {
+            format!("{text}: {words}")
+        }
+        Act::Remember { words, .. } => words.clone(),
         Act::CloseGroup(Closing::At { words, .. }) if !words.is_empty() => {
             format!("{text}. From then on you can turn to: {words}")
         }
@@ -170,6 +184,12 @@ pub fn weighty_text(what: &Weighty, name: &str, until: Option<Millis>) -> String
         Weighty::Timeout(_) => {
             let until = until.map(|until| format!(" until {}", date(until))).unwrap_or_default();
             format!("a time-out for {name}{until}")
+        }
+        Weighty::Remember { words, .. } => {
+            format!(
+                "to close the place of {name}, who died; words to the room: {}",
+                escape::one_line(words)
+            )
         }
         Weighty::Off => "to end the rule that a removal takes two who moderate".to_owned(),
     }
@@ -248,6 +268,15 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         }
         Act::Expire(seconds) => {
             more.insert("seconds".into(), json!(seconds));
+        }
+        Act::Farewell(step) => {
+            more.insert("member".into(), json!(step.member().to_hex()));
+            if let Farewell::Announced { on, .. } = step {
+                more.insert("on".into(), json!(rfc3339(*on)));
+            }
+        }
+        Act::Remember { member, .. } => {
+            more.insert("member".into(), json!(member.to_hex()));
         }
         Act::Second(Second::Confirm { proposal, what, .. }) => {
             if let Some(act) = what.act() {

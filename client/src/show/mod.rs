@@ -431,7 +431,7 @@ impl View<'_> {
             ),
             (_, RowContent::MyTimeout { .. }) => format!("{time} -- your time-out is over"),
             (_, RowContent::Moderation { record, .. }) => match &record.act {
-                Act::Announce(text) => {
+                Act::Announce(text) | Act::Remember { words: text, .. } => {
                     format!("{time} ** {name}: {} **", escape::many_lines(text, INDENT))
                 }
                 act => match about_target(act, &escape::one_line(text), &name) {

@@ -1,6 +1,8 @@
 //! Places that change hands or end: a new device, a farewell, the end of the group.
 
+mod closing;
 mod devices;
+mod two;
 
 use serde_json::Value;
 

@@ -11,8 +11,8 @@ use minicbor::{Decode, Encode};
 
 use super::{
     ACCEPTED_MAX, AgreementRef, Applied, COMMENT_CHARS_MAX, Category, Closing, DRAFTS_MAX, Device,
-    Draft, Leaf, PINS_MAX, Pin, REVOKED_MAX, ROLES_MAX, Record, RoleEntry, RoomPolicy, RuleError,
-    Scene, Second, Weighty,
+    Draft, Farewell, Leaf, PINS_MAX, Pin, REVOKED_MAX, ROLES_MAX, Record, RoleEntry, RoomPolicy,
+    RuleError, Scene, Second, Weighty,
 };
 use crate::agreement::{AckError, Change, Departure, countersign_transcript};
 
@@ -161,6 +161,19 @@ pub enum Act {
     /// A step of the two-person rule.
     #[n(32)]
     Second(#[n(0)] Second),
+    /// A step of a planned goodbye.
+    #[n(33)]
+    Farewell(#[n(0)] Farewell),
+    /// A member died: their key is closed. The commit removes exactly that leaf.
+    #[n(34)]
+    Remember {
+        /// The member's key.
+        #[n(0)]
+        member: MemberKey,
+        /// Words to the room.
+        #[n(1)]
+        words: String,
+    },
 }
 
 /// What a record says of the leaf that its commit adds.
@@ -208,6 +221,8 @@ impl Act {
             Self::Device(step) => step.as_str(),
             Self::CloseGroup(closing) => closing.as_str(),
             Self::Second(step) => step.as_str(),
+            Self::Farewell(step) => step.as_str(),
+            Self::Remember { .. } => "remember",
         }
     }
 
@@ -216,7 +231,9 @@ impl Act {
         match self {
             Self::Admit { member, .. }
             | Self::Remove { member, .. }
+            | Self::Remember { member, .. }
             | Self::SetRole { member, .. } => Some(*member),
+            Self::Farewell(step) => Some(step.member()),
             Self::Depart(departure) => Some(departure.member),
             Self::Device(step) => Some(step.target()),
             Self::Second(step) => step.takes_out(),
@@ -251,9 +268,12 @@ impl Act {
     /// Returns the one member whom the act takes out for good, if it takes out any.
     pub const fn takes_out(&self) -> Option<MemberKey> {
         match self {
-            Self::Remove { member, .. } | Self::Device(Device::Lost { member }) => Some(*member),
+            Self::Remove { member, .. }
+            | Self::Remember { member, .. }
+            | Self::Device(Device::Lost { member }) => Some(*member),
             Self::Depart(departure) => Some(departure.member),
             Self::Second(step) => step.takes_out(),
+            Self::Farewell(step) => step.takes_out(),
             _ => None,
         }
     }
@@ -281,7 +301,10 @@ impl RoomPolicy {
                 facilitates || (moderates && !new.moderates() && !self.role(member).moderates())
             }
             Act::Admit { role: new, .. } => facilitates || (moderates && !new.moderates()),
-            Act::Remove { member, .. } => {
+            Act::Farewell(step) => {
+                facilitates || (moderates && !self.role(&step.member()).moderates())
+            }
+            Act::Remove { member, .. } | Act::Remember { member, .. } => {
                 facilitates || (moderates && !self.role(member).moderates())
             }
             Act::Device(step) => {
@@ -337,6 +360,10 @@ impl RoomPolicy {
             Act::Device(step) => self.change_device(scene, record, step, &mut applied)?,
             Act::CloseGroup(closing) => self.close_group(record, closing, &mut applied)?,
             Act::Second(step) => self.second(scene, record, step, &mut applied)?,
+            Act::Farewell(step) => self.farewell(scene, record, step, &mut applied)?,
+            Act::Remember { member, words } => {
+                Self::remember(scene, *member, words, &mut applied)?;
+            }
             Act::Remove { member, goodbye, .. } => {
                 bounded(goodbye, COMMENT_CHARS_MAX)?;
                 next.take_out(scene, *member)?;
@@ -506,6 +533,7 @@ impl RoomPolicy {
     ) -> Result<(), RuleError> {
         in_roster(scene, &member)?;
         self.roles.retain(|r| r.member != member);
+        self.more.drop_farewell(&member);
         self.revoked.push(member);
         if self.revoked.len() > REVOKED_MAX {
             self.revoked.remove(0);

@@ -37,6 +37,16 @@ pub enum Weighty {
     /// The two-person rule ends.
     #[n(2)]
     Off,
+    /// See [`Act::Remember`].
+    #[n(3)]
+    Remember {
+        /// The member's key.
+        #[n(0)]
+        member: MemberKey,
+        /// Words to the room.
+        #[n(1)]
+        words: String,
+    },
 }
 
 /// A step of the two-person rule.
@@ -109,6 +119,9 @@ impl Weighty {
                 Some(Act::Remove { member, category, goodbye })
             }
             Self::Timeout(commitment) => Some(Act::Timeout(*commitment)),
+            Self::Remember { member, words } => {
+                Some(Act::Remember { member: *member, words: words.clone() })
+            }
             Self::Off => None,
         }
     }
@@ -116,7 +129,7 @@ impl Weighty {
     /// Returns the member whom it takes out.
     pub const fn takes_out(&self) -> Option<MemberKey> {
         match self {
-            Self::Remove { member, .. } => Some(*member),
+            Self::Remove { member, .. } | Self::Remember { member, .. } => Some(*member),
             Self::Timeout(_) | Self::Off => None,
         }
     }
@@ -131,6 +144,7 @@ impl Second {
             Self::Confirm { what: Weighty::Remove { .. }, .. } => "remove",
             Self::Confirm { what: Weighty::Timeout(_), .. } => "timeout",
             Self::Confirm { what: Weighty::Off, .. } => "two_person_off",
+            Self::Confirm { what: Weighty::Remember { .. }, .. } => "remember",
             Self::Withdraw { .. } => "withdraw_proposal",
         }
     }

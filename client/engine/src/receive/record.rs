@@ -154,6 +154,8 @@ impl Room<'_> {
             (Some(category), _) => Standing::Removed(category),
             (_, Act::Enact) => Standing::Lapsed,
             (_, Act::Device(_)) => Standing::Over(Over::Device),
+            (_, Act::Farewell(_)) => Standing::Over(Over::Farewell),
+            (_, Act::Remember { .. } | Act::Second(_)) => Standing::Over(Over::Remembered),
             _ => Standing::Left,
         };
         self.save_state()?;

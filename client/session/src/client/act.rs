@@ -8,7 +8,9 @@ use hearth_engine::{
     act::{Due, InviteTerms, Knock, is_long},
     agreement::Change,
     floor::Ask,
-    policy::{Act, Category, Closing, Device, PROPOSAL_MILLIS, RuleError, Second, Weighty},
+    policy::{
+        Act, Category, Closing, Device, Farewell, PROPOSAL_MILLIS, RuleError, Second, Weighty,
+    },
     private::SeenState,
     state::{Row, RowContent},
     words::Words,
@@ -257,21 +259,33 @@ fn words(text: &str) -> Result<String> {
 }
 
 async fn moderate(live: &mut Live<'_>, act: Act) -> Result {
-    if let Act::Remove { member, category, goodbye } = &act
-        && live.room.policy()?.takes_two()
-    {
-        let (member, category, goodbye) = (*member, *category, goodbye.clone());
-        let what = Weighty::Remove { member, category, goodbye };
-        return propose(live, |room, now| room.queue_proposal(what, now)).await;
-    }
     let act = match act {
         Act::Announce(text) => Act::Announce(escape::sanitize_input(&text)?),
         Act::CloseGroup(Closing::At { ends, sooner, words: typed }) => {
             let (sooner, words) = (words(&sooner)?, words(&typed)?);
             Act::CloseGroup(Closing::At { ends, sooner, words })
         }
+        Act::Farewell(Farewell::Announced { member, on, words: typed }) => {
+            Act::Farewell(Farewell::Announced { member, on, words: words(&typed)? })
+        }
+        Act::Remember { member, words: typed } => Act::Remember { member, words: words(&typed)? },
         act => act,
     };
+    let weighty = match &act {
+        Act::Remove { member, category, goodbye } => {
+            let (member, category, goodbye) = (*member, *category, goodbye.clone());
+            Some(Weighty::Remove { member, category, goodbye })
+        }
+        Act::Remember { member, words } => {
+            Some(Weighty::Remember { member: *member, words: words.clone() })
+        }
+        _ => None,
+    };
+    if let Some(what) = weighty
+        && live.room.policy()?.takes_two()
+    {
+        return propose(live, |room, now| room.queue_proposal(what, now)).await;
+    }
     let target = act.target();
     let target = live.room.roster()?.into_iter().find(|leaf| Some(leaf.member) == target);
     let seq = live.act(act.clone()).await?;

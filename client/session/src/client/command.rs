@@ -529,6 +529,10 @@ pub enum Question {
     RetractAll(String),
     /// Take a member out.
     Remove(String),
+    /// End a member's place with the goodbye that was planned.
+    Farewell(String),
+    /// Close the place of a member who died.
+    Remember(String),
     /// Do what another moderator proposed.
     Confirm {
         /// What.

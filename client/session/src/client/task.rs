@@ -9,7 +9,7 @@ use hearth_engine::{
     agreement::Change,
     block::{Block, Stop},
     content::TEXT_BYTES_MAX,
-    policy::{Act, Closing, RuleError},
+    policy::{Act, Closing, Farewell, RuleError},
     state::Standing,
     store::Store,
     words::Words,
@@ -717,7 +717,12 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
     let not_facilitator = || AskError::from(EngineError::Rule(RuleError::NotFacilitator));
     let (me, mine) = (room.me(), room.my_role()?);
     match command {
-        Command::Act(Act::Remove { member, .. }) | Command::NewDevice { lost: member, .. } => {
+        Command::Act(
+            Act::Remove { member, .. }
+            | Act::Remember { member, .. }
+            | Act::Farewell(Farewell::Said { member } | Farewell::Announced { member, .. }),
+        )
+        | Command::NewDevice { lost: member, .. } => {
             if *member == me {
                 room.check_may_leave()?;
                 return Err(AskError::IsYou);
@@ -780,6 +785,12 @@ fn question(room: &mut Room<'_>, command: &Command) -> Result<Option<Question>, 
         }
         Command::Act(Act::SetRole { member, role }) if *member == room.me() => {
             Some(Question::StepDown(*role))
+        }
+        Command::Act(Act::Farewell(Farewell::Said { member })) => {
+            Some(Question::Farewell(name_of(room, member)?))
+        }
+        Command::Act(Act::Remember { member, .. }) => {
+            Some(Question::Remember(name_of(room, member)?))
         }
         Command::Confirm(number) => {
             let proposed = room.proposal(*number)?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hearth_engine::policy::{Act, Closing, Device, PROPOSAL_MILLIS, Second, Weighty};
+use hearth_engine::policy::{self, Act, Closing, Device, PROPOSAL_MILLIS, Second, Weighty};
 use hearth_session::{
     client::{Command, Outcome},
     live::now,
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{
     Asked, RoomCommand, Switch,
     row::{Entry, May, Topic, row},
-    times::{parse_day, parse_millis},
+    times::{parse_day, parse_millis, parse_morning},
 };
 use crate::{
     commands::{
@@ -26,7 +26,7 @@ use crate::{
     show,
 };
 
-topic! { Places: NewDevice, TwoPerson, Proposals, Confirm, WithdrawProposal, CloseGroup, ExportMine }
+topic! { Places: NewDevice, Farewell, Remember, TwoPerson, Proposals, Confirm, WithdrawProposal, CloseGroup, ExportMine }
 
 /// Take a member's lost or stolen device out, and make a link by which they come back on a new one. Speak with them first.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
@@ -281,5 +281,81 @@ impl RoomCommand for WithdrawProposal {
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         Ok(Command::Act(Act::Second(Second::Withdraw { proposal: self.number })).into())
+    }
+}
+
+/// Plan a goodbye: the room reads its day, and the place ends when a moderator says so, with --said.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Farewell {
+    /// Name or id.
+    member: String,
+    /// The day, the day and time, or a length of time from now (2026-12-20, "2026-12-20 20:00", 7d).
+    #[arg(required_unless_present_any = ["said", "call_off"], value_name = "DATE")]
+    date: Option<String>,
+    /// Words to the room.
+    words: Option<String>,
+    /// The goodbye was said: end the place. From the planned day on.
+    #[arg(long, conflicts_with_all = ["date", "call_off"])]
+    said: bool,
+    /// The member stays.
+    #[arg(long, conflicts_with = "date")]
+    call_off: bool,
+    /// Do not ask first. hearth never asks where standard input is not a terminal.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl RoomCommand for Farewell {
+    const ROW: Entry =
+        row(Topic::Places, "farewell", May::Moderators, "plan a goodbye to somebody, and say it")
+            .takes("NAME DATE [WORDS] | NAME --said | NAME --call-off", "Ben 2026-12-20")
+            .words(2)
+            .enforced("E; R");
+
+    fn is_agreed(&self) -> bool {
+        self.yes
+    }
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let member = shell.member(&self.member).await?.member;
+        let step = match (&self.date, self.said) {
+            (_, true) => policy::Farewell::Said { member },
+            (Some(date), _) if !self.call_off => {
+                let on = parse_morning(date, shell.view().relay_now(now()))?;
+                let words = self.words.clone().unwrap_or_default();
+                policy::Farewell::Announced { member, on, words }
+            }
+            _ => policy::Farewell::CalledOff { member },
+        };
+        Ok(Command::Act(Act::Farewell(step)).into())
+    }
+}
+
+/// Close the place of a member who died. The room reads your words, and nothing asks for or reminds of them again.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub struct Remember {
+    /// Name or id.
+    member: String,
+    /// Words to the room.
+    words: String,
+    /// Do not ask first. hearth never asks where standard input is not a terminal.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl RoomCommand for Remember {
+    const ROW: Entry =
+        row(Topic::Places, "remember", May::Moderators, "close the place of a member who died")
+            .takes("NAME WORDS", "Dee Dee has died. You have all heard it from me")
+            .words(1)
+            .enforced("E; R");
+
+    fn is_agreed(&self) -> bool {
+        self.yes
+    }
+
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        let member = shell.member(&self.member).await?.member;
+        Ok(Command::Act(Act::Remember { member, words: self.words.clone() }).into())
     }
 }

@@ -1,6 +1,10 @@
 //! Lengths of time as people type them, with words behind.
 
 use hearth_protocol::Millis;
+use jiff::{
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
 
 use crate::{
     commands::Result,
@@ -48,16 +52,29 @@ pub(in crate::commands) fn parse_millis(time: &str) -> Result<u64> {
 
 /// Takes a day, a day and a time, or a length of time from now. A day alone means its end, by the clock of this place.
 pub(super) fn parse_day(text: &str, now: Millis) -> Result<Millis> {
+    day_or_time(text, now, |day| day.tomorrow().ok())
+}
+
+/// Takes the same; a day alone means its beginning.
+pub(super) fn parse_morning(text: &str, now: Millis) -> Result<Millis> {
+    day_or_time(text, now, Some)
+}
+
+fn day_or_time(
+    text: &str,
+    now: Millis,
+    midnight_of: impl FnOnce(Date) -> Option<Date>,
+) -> Result<Millis> {
     let text = text.trim();
     if let Ok(time) = when::parse_duration(text) {
         return Ok(now.plus(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
     }
-    let local = match text.parse::<jiff::civil::DateTime>() {
+    let local = match text.parse::<DateTime>() {
         Ok(at) if text.contains(':') => Some(at),
-        Ok(day) => day.date().tomorrow().ok().map(|next| next.at(0, 0, 0, 0)),
+        Ok(day) => midnight_of(day.date()).map(|day| day.at(0, 0, 0, 0)),
         Err(_) => None,
     };
-    let at = local.and_then(|at| at.to_zoned(jiff::tz::TimeZone::system()).ok());
+    let at = local.and_then(|at| at.to_zoned(TimeZone::system()).ok());
     let millis = at.and_then(|at| u64::try_from(at.timestamp().as_millisecond()).ok());
     millis.map(Millis).ok_or_else(|| {
         Failure::usage(

@@ -31,6 +31,7 @@ use super::{
     outcome::{self, not_verified},
 };
 use crate::{
+    advice::shell_word,
     failure::{Failure, exit},
     show::{self, Output, View},
     text::when::{self},
@@ -162,6 +163,28 @@ impl Shell {
         }
     }
 
+    /// Tells of planned goodbyes, and those who moderate what comes next on the day.
+    fn tell_farewells(&self) {
+        let view = self.view();
+        let Some(policy) = &view.policy else { return };
+        let now = view.relay_now(hearth_session::live::now());
+        for planned in policy.more.farewells() {
+            let leaf = view.roster.iter().find(|leaf| leaf.member == planned.member);
+            let Some(name) = leaf.map(|leaf| escape::one_line(&leaf.name)) else { continue };
+            let words = match (planned.on > now, view.moderates()) {
+                (true, _) => format!("-- We say goodbye to {name} on {}.", show::date(planned.on)),
+                (false, false) => format!("-- We say goodbye to {name} today."),
+                (false, true) => {
+                    let typed = shell_word(&leaf.map(|leaf| leaf.name.clone()).unwrap_or_default());
+                    format!(
+                        "-- It is time to say goodbye to {name}. `hearth round ROOM start Goodbye` begins a round. When it is said, `hearth farewell ROOM {typed} --said` ends {name}'s place; nothing else does."
+                    )
+                }
+            };
+            self.out.remark(&self.out.advice(&words));
+        }
+    }
+
     /// Tells who moderates of what others propose and they could confirm.
     fn tell_proposals(&self) {
         let view = self.view();
@@ -181,6 +204,7 @@ impl Shell {
 
     fn tell_of_connection(&mut self, up: Up) {
         self.tell_proposals();
+        self.tell_farewells();
         self.tell_ending();
         if !up.post_quantum && !std::mem::replace(&mut self.told_classical, true) {
             self.out.remark(super::NOT_POST_QUANTUM);
@@ -248,6 +272,7 @@ impl Shell {
         }
         printed?;
         self.tell_ending();
+        self.tell_farewells();
         self.tell_proposals();
         self.remark_lanes();
         self.tell_call()?;
@@ -584,6 +609,15 @@ pub(super) fn question_words(question: &Question) -> String {
         }
         Question::Remove(member) => {
             format!("Remove {}? To come back they need a new invite.", name(member))
+        }
+        Question::Farewell(member) => {
+            format!("End {}'s place in this room with the goodbye that was planned?", name(member))
+        }
+        Question::Remember(member) => {
+            let name = name(member);
+            format!(
+                "Close the place of {name}, who died? Be sure, and tell each member by voice first. The room reads your words; nothing asks for {name} or reminds of {name} again. What {name} wrote goes on its usual day."
+            )
         }
         Question::Confirm { what, name: member, until } => {
             format!("Confirm {}?", show::weighty_text(what, &name(member), *until))
