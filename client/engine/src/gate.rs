@@ -266,7 +266,7 @@ pub fn check_welcome(
         return Err(Refusal::ForeignWelcome);
     }
     let policy = view.policy?;
-    if !policy.role(&view.signer).moderates() {
+    if !policy.role(&view.signer).admits() {
         return Err(Refusal::ForeignWelcome);
     }
     let roster = view.roster.into_iter().collect::<Result<Vec<Leaf>, LeafError>>()?;

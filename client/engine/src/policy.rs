@@ -374,6 +374,11 @@ impl RoomPolicy {
         self.roles.iter().find(|r| r.member == *member).map_or(Role::Member, |r| r.role)
     }
 
+    /// Returns the keys of those who let members in.
+    pub fn doorkeepers(&self) -> Vec<MemberKey> {
+        self.roles.iter().filter(|r| r.role.admits()).map(|r| r.member).collect()
+    }
+
     /// Returns the keys of facilitators and co-facilitators.
     pub fn moderators(&self) -> Vec<MemberKey> {
         self.roles.iter().filter(|r| r.role.moderates()).map(|r| r.member).collect()

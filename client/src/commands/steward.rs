@@ -99,7 +99,7 @@ impl Steward {
             match &event {
                 Event::Up(_) => {
                     self.shell.remark(&event);
-                    if !self.shell.view().moderates() {
+                    if !self.shell.view().role().is_some_and(Role::admits) {
                         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
                     }
                     self.shell.out.remark("Waiting for knocks.");
@@ -230,7 +230,7 @@ impl Steward {
             .filter(|leaf| leaf.member != me && Some(leaf.member) != self.issuer)
             .map(|leaf| leaf.name.as_str())
             .collect();
-        let enacts = signed && policy.role(&me) == Role::Facilitator;
+        let enacts = signed && matches!(policy.role(&me), Role::Facilitator | Role::Steward);
         let object = json!({
             "waits": "agreement", "version": coming.version, "acknowledged": signed,
             "effective": show::rfc3339(coming.effective), "enacts": enacts, "unsigned": unsigned,

@@ -229,6 +229,7 @@ pub const fn role_words(role: Role) -> &'static str {
         Role::CoFacilitator => "a co-facilitator",
         Role::Member => "a member",
         Role::Observer => "an observer",
+        Role::Steward => "a steward",
     }
 }
 

@@ -242,7 +242,8 @@ pub fn apply(
     }
     let had_owner = room.row.is_lane() && lanes::has_owner(room)?;
     for effect in effects.iter() {
-        let act = effects::Act { now, sender: &sender, entry, names: context.names };
+        let enacts = sender.role.admits() && effects::enacts(&effects);
+        let act = effects::Act { now, sender: &sender, entry, names: context.names, enacts };
         effects::apply(room, &act, effect)?;
     }
     if room.row.is_lane() {

@@ -2,6 +2,8 @@
 
 mod closing;
 mod devices;
+mod farewells;
+mod steward;
 mod two;
 
 use serde_json::Value;

@@ -467,7 +467,7 @@ impl Room<'_> {
                 Door::ByHours => numbers.hours.is_some(),
                 Door::Open => false,
             },
-            RejectCode::Observer => policy.role(&me) == Role::Observer,
+            RejectCode::Observer => !policy.role(&me).posts(),
             RejectCode::Locked => numbers.locked,
             RejectCode::Ended => numbers.have_ended(now),
             _ => return Ok(Reason::Unknown),

@@ -32,7 +32,7 @@ impl Room<'_> {
     pub fn invite(&mut self, terms: InviteTerms, now: Millis) -> Result<(Invite, MessageId)> {
         let policy = self.policy()?;
         let role = policy.role(&self.me());
-        let appoints = terms.role.moderates() && role != Role::Facilitator;
+        let appoints = terms.role.admits() && role != Role::Facilitator;
         if !role.moderates() || appoints {
             return Err(RuleError::NotFacilitator.into());
         }
@@ -68,7 +68,7 @@ impl Room<'_> {
         let secret = random_secret()?;
         let agreement = self.agreement(&policy.agreement.id)?.ok_or(EngineError::DamagedRecord)?;
         let preview =
-            self.preview(agreement, policy.moderators(), place.map(|p| p.name.clone()))?;
+            self.preview(agreement, policy.doorkeepers(), place.map(|p| p.name.clone()))?;
         let effect = self.effect_of(&secret, &preview, terms.uses, terms.expires)?;
         let token = invite::invite_token(&secret);
         let body = Body::InviteIssued {
@@ -193,7 +193,9 @@ impl Room<'_> {
         let policy = self.policy()?;
         let may = |member: &MemberKey| {
             let role = policy.role(member);
-            role == Role::Facilitator || (role.moderates() && !knock.role.moderates())
+            role == Role::Facilitator
+                || (role.moderates() && !knock.role.admits())
+                || (role.admits() && knock.role == Role::Member)
         };
         if !may(&me) {
             return Err(RuleError::NotFacilitator.into());

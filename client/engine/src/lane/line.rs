@@ -72,7 +72,10 @@ impl<'s> Room<'s> {
         let own = |leaf: crate::policy::Leaf| {
             (lane_id(&id, &leaf.member, &leaf.companion.salt), Some(leaf.member))
         };
-        Ok([(desk, None)].into_iter().chain(self.roster()?.into_iter().map(own)).collect())
+        // A steward is a program: there is nobody to talk with.
+        let people = self.roster()?.into_iter();
+        let people = people.filter(|leaf| policy.role(&leaf.member) != Role::Steward);
+        Ok([(desk, None)].into_iter().chain(people.map(own)).collect())
     }
 
     /// Returns the id of my own lane.

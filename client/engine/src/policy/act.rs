@@ -298,9 +298,16 @@ impl RoomPolicy {
         match &record.act {
             Act::Depart(_) => true,
             Act::SetRole { member, role: new } => {
-                facilitates || (moderates && !new.moderates() && !self.role(member).moderates())
+                let appoints = new.admits() || self.role(member).admits();
+                facilitates || (moderates && !appoints)
             }
-            Act::Admit { role: new, .. } => facilitates || (moderates && !new.moderates()),
+            // A steward lets members in, and gives no other role.
+            Act::Admit { role: new, .. } => {
+                facilitates
+                    || (moderates && !new.admits())
+                    || (role.admits() && *new == Role::Member)
+            }
+            Act::Enact => facilitates || role == Role::Steward,
             Act::Farewell(step) => {
                 facilitates || (moderates && !self.role(&step.member()).moderates())
             }
@@ -311,11 +318,7 @@ impl RoomPolicy {
                 facilitates || (moderates && !self.role_of_device(step).moderates())
             }
             Act::Second(step) => self.allows_second(record, step),
-            Act::Amend { .. }
-            | Act::Enact
-            | Act::Withdraw
-            | Act::Expire(_)
-            | Act::CloseGroup(_) => facilitates,
+            Act::Amend { .. } | Act::Withdraw | Act::Expire(_) | Act::CloseGroup(_) => facilitates,
             Act::Found
             | Act::Pause { .. }
             | Act::Resume

@@ -203,7 +203,7 @@ impl Room<'_> {
                 // A co-facilitator who announced such an invite would appoint a moderator through the admitting facilitator.
                 let policy = self.policy()?;
                 let by = policy.role(&sender);
-                let may = by == Role::Facilitator || (by.moderates() && !role.moderates());
+                let may = by == Role::Facilitator || (by.moderates() && !role.admits());
                 // The place's role counts, and the place is there before its invite.
                 let place = of.map(|lost| policy.kept_place(&lost).map(|place| place.role));
                 let may = may && place.is_none_or(|kept| kept == Some(role));
@@ -211,7 +211,7 @@ impl Room<'_> {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
-                let vouched = Some(self.policy()?.moderators());
+                let vouched = Some(self.policy()?.doorkeepers());
                 let by = sender;
                 let known = KnownInvite { invite, knock_key, role, expires, by, vouched, of };
                 if self.take_invite(row, &known)? {

@@ -138,7 +138,7 @@ impl Room<'_> {
         let id = invite::invite_id(&invite::invite_token(&back.secret));
         let known: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, id.as_bytes())?;
         let Some(known) = known else { return Ok(()) };
-        let vouched = Some(policy.moderators());
+        let vouched = Some(policy.doorkeepers());
         write(self.store, Kind::Invite, self.no, id.as_bytes(), &KnownInvite { vouched, ..known })
     }
 

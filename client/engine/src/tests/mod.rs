@@ -32,6 +32,7 @@ mod rules;
 mod sealed_notes;
 mod second;
 mod shares;
+mod steward;
 mod stream;
 mod talk;
 mod turns;

@@ -317,7 +317,7 @@ async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: Str
 }
 
 async fn list(live: &mut Live<'_>) -> Result<Listed> {
-    if !live.room.my_role()?.moderates() {
+    if !live.room.my_role()?.admits() {
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
     }
     let knocks = live.knocks().await?;

@@ -734,7 +734,7 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
         Command::Act(Act::SetRole { member, role }) => {
             let policy = room.policy()?;
             let old = policy.role(member);
-            if mine != Role::Facilitator && (role.moderates() || old.moderates()) {
+            if mine != Role::Facilitator && (role.admits() || old.admits()) {
                 return Err(not_facilitator());
             }
             if old == *role {

@@ -47,13 +47,16 @@ impl<'s> Live<'s> {
     pub(super) async fn do_what_is_due(&mut self) -> Result<()> {
         // What a killed process left behind comes first: a commit of ours may stand in the way of everything.
         self.flush_commits_first().await?;
-        let moderates = self.room.my_role()?.moderates();
-        if moderates {
+        let role = self.room.my_role()?;
+        let moderates = role.moderates();
+        if role.admits() {
             self.carry_out_departures().await?;
             self.enact_if_due().await?;
             if self.room.state().standing != Standing::Member {
                 return Ok(());
             }
+        }
+        if moderates {
             // Once over each connection, because whoever admits somebody, or amends, repeats the text first. It goes out with what waits.
             if !std::mem::replace(&mut self.looked_for_newcomers, true)
                 && self.room.newcomers_lack_text()?

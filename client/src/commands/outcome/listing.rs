@@ -12,7 +12,7 @@ use hearth_engine::{
     room::Names,
     state::Held,
 };
-use hearth_protocol::{MemberKey, RejectCode};
+use hearth_protocol::{MemberKey, RejectCode, Role};
 use hearth_session::{
     client::{Knocker, Outcome, RoomView},
     connection::refusal_words,
@@ -111,6 +111,14 @@ pub(in crate::commands) fn who(out: &Output, view: &RoomView) -> Result<()> {
             leaf.acknowledgement.version,
             show::date(leaf.acknowledgement.signed_at),
         );
+        let text = match policy.role(&leaf.member) {
+            Role::Steward => {
+                format!(
+                    "{text}  a program: it reads the room, lets people in by rule, and is in no check-in"
+                )
+            }
+            _ => text,
+        };
         let text = if view.departing.contains(&leaf.member) {
             format!("{text}  says goodbye and still has the keys")
         } else {

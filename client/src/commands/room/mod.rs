@@ -466,6 +466,8 @@ pub enum RoleArg {
     Member,
     /// Reads only.
     Observer,
+    /// A program that lets people in by rule; it reads along.
+    Steward,
 }
 
 impl From<RoleArg> for Role {
@@ -475,6 +477,7 @@ impl From<RoleArg> for Role {
             RoleArg::Cofacilitator => Self::CoFacilitator,
             RoleArg::Member => Self::Member,
             RoleArg::Observer => Self::Observer,
+            RoleArg::Steward => Self::Steward,
         }
     }
 }

@@ -597,7 +597,7 @@ pub(super) fn question_words(question: &Question) -> String {
             };
             match withdrawn {
                 false => format!(
-                    "Leave this room?{dropped} To come back you need a new invite. What was said stays confidential."
+                    "You can also close the window, or be away for a while: `hearth away ROOM 2h`. If you leave, you need a new invite to come back. What was said stays confidential.{dropped} Leave this room?"
                 ),
                 true => format!(
                     "Withdraw your acknowledgement and leave this room?{dropped} To come back you need a new invite."
