@@ -26,6 +26,7 @@ mod dos;
 mod endings;
 mod evening;
 mod found;
+mod frame;
 mod full_disk;
 mod fuzz;
 mod handle;

@@ -57,5 +57,6 @@ impl Room<'_> {
 fn changes_roster(row: &Row) -> bool {
     let RowContent::Moderation { record, .. } = &row.content else { return false };
     let act = &record.act;
-    act.admission().is_some() || act.takes_out().is_some() || *act == Act::Enact
+    let puts_out = matches!(act, Act::Enact | Act::CloseBreach { .. });
+    puts_out || act.admission().is_some() || act.takes_out().is_some()
 }

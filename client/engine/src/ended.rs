@@ -6,6 +6,7 @@ use super::{
     error::EngineError,
     policy::RoomPolicy,
     room::{Room, random_secret, read, write},
+    room_key::RoomKey,
     state::{Over, Standing},
 };
 use crate::{clock::Moment, store::Kind};
@@ -62,7 +63,7 @@ impl Room<'_> {
             }
             room.group = None;
             let state = &mut room.state;
-            state.key = random_secret()?;
+            state.key = RoomKey::new(random_secret()?);
             state.reply_seed = None;
             state.companion = super::join::own_companion()?;
             state.muted.clear();

@@ -6,32 +6,36 @@
 //! inside the chain of epochs. `docs/protocol.md` section 7.
 
 mod act;
+mod breach;
 mod device;
 mod ending;
 mod farewell;
 mod more;
 mod second;
+mod waiting;
 
 use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomId, RoomNumbers};
 use minicbor::{Decode, Encode};
 
 pub use self::{
     act::{Act, Admission},
+    breach::BREACH_UNTIL,
     device::{Device, KEPT_MAX, KeptPlace},
     ending::{Closing, Ending, NOTICE_MILLIS},
     farewell::{FAREWELLS_MAX, Farewell, Planned},
-    more::PolicyMore,
     second::{
         LONG_TIMEOUT_MILLIS, PROPOSAL_MILLIS, PROPOSALS_MAX, Proposal, Second, Weighty,
         proposal_digest,
     },
+    waiting::{WAITING_MAX, Waiter},
 };
 pub use super::record::{Category, Pin, Record};
 
 use super::{
-    agreement::{AckError, Acknowledgement, Agreement},
+    agreement::{AckError, Acknowledgement, Agreement, answers_digest},
     companion::Companion,
     lane,
+    more::PolicyMore,
 };
 
 /// Characters of a title.
@@ -96,7 +100,7 @@ pub struct RoomPolicy {
     /// its member signs a later version; cleared when an amendment takes effect.
     #[n(13)]
     pub drafts: Vec<Draft>,
-    /// What it has besides, by key.
+    /// What later features keep.
     #[n(14)]
     pub more: PolicyMore,
 }
@@ -124,11 +128,23 @@ pub struct AgreementRef {
     /// Time from which it may take effect.
     #[n(2)]
     pub effective: Millis,
+    /// Hash of the right answers to its questions; `None` if it asks none.
+    #[n(3)]
+    pub answers: Option<Digest>,
+}
+
+impl AgreementRef {
+    /// Whether these are the answers to the agreement's questions.
+    fn takes(&self, answers: &[String]) -> bool {
+        answers_digest(&self.id, answers) == self.answers
+    }
 }
 
 impl From<&Agreement> for AgreementRef {
     fn from(agreement: &Agreement) -> Self {
-        Self { id: agreement.id(), version: agreement.version, effective: agreement.effective }
+        let id = agreement.id();
+        let answers = answers_digest(&id, &agreement.right_answers());
+        Self { id, version: agreement.version, effective: agreement.effective, answers }
     }
 }
 
@@ -174,6 +190,9 @@ fn judge(
 ) -> Result<(), AckError> {
     ack.verify(room, member)?;
     let number = [Some(agreement), pending].into_iter().flatten().find(|a| a.id == ack.agreement);
+    if number.is_some_and(|agreement| !agreement.takes(&ack.answers)) {
+        return Err(AckError::WrongAnswers);
+    }
     let good = match number {
         Some(agreement) => ack.version == agreement.version,
         // An earlier version that differs editorially only, or a draft.
@@ -294,6 +313,15 @@ pub enum RuleError {
     /// A signature inside the act does not verify.
     #[error("a signature inside the act does not verify")]
     BadSignature,
+    /// An admission does not say that it is a return, or says so of somebody for whom no place is kept.
+    #[error("the room keeps a place for that member, and the act says otherwise")]
+    NotReturning,
+    /// A member who waits would come back with another name, role or line than they had.
+    #[error("they come back with the name, the role and the private line that they had")]
+    OtherPlace,
+    /// A breach is open, which the act would pass by.
+    #[error("a breach is open: the room is paused until it is closed")]
+    BreachOpen,
 }
 
 /// The rules' view of a leaf.
@@ -448,12 +476,6 @@ impl RoomPolicy {
     /// Returns the maximum number of members, given that of the room's suite: each lane is a group that moderators keep.
     fn members_max(&self, suite: usize) -> usize {
         if self.desk.is_some() { suite.min(lane::MEMBERS_MAX) } else { suite }
-    }
-
-    /// Checks that the bench leaves a seat in each lane for its owner.
-    fn keeps_the_bench(&self) -> Result<(), RuleError> {
-        let full = self.desk.is_some() && self.moderators().len() > lane::BENCH_MAX;
-        if full { Err(RuleError::TooManyModerators) } else { Ok(()) }
     }
 
     /// Returns the number of the next version of the agreement, which no draft uses.

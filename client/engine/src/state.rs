@@ -16,6 +16,7 @@ use super::{
     policy::{Category, Record},
     private::Private,
     quote::Proof,
+    room_key::RoomKey,
     words::Talk,
 };
 
@@ -50,8 +51,11 @@ pub enum Standing {
     /// Founded here, but the relay has not confirmed it yet; with a hash of the grant.
     #[n(6)]
     Opening(#[n(0)] Digest),
-    /// The stay is over, and nobody removed the member.
+    /// As lapsed, and has said yes: the knock waits for the client of somebody who moderates.
     #[n(7)]
+    Returning,
+    /// The stay is over, and nobody removed the member.
+    #[n(8)]
     Over(#[n(0)] Over),
 }
 
@@ -102,7 +106,18 @@ impl Standing {
             Self::Removed(_) => "removed",
             Self::Opening(_) => "opening",
             Self::Over(over) => over.as_str(),
+            Self::Returning => "returning",
         }
+    }
+
+    /// Whether the member is out of the epoch and keeps place and lane.
+    pub const fn keeps_lane(&self) -> bool {
+        matches!(self, Self::Lapsed | Self::Returning)
+    }
+
+    /// Whether a knock of the member waits.
+    pub const fn has_knocked(&self) -> bool {
+        matches!(self, Self::Knocking | Self::Returning)
     }
 }
 
@@ -133,9 +148,9 @@ pub struct RoomState {
     /// The room.
     #[n(7)]
     pub room: RoomId,
-    /// Seed of the Ed25519 room key.
+    /// The Ed25519 room key.
     #[n(8)]
-    pub key: Secret32,
+    pub key: RoomKey,
     /// Content of my leaf beside the acknowledgement.
     #[n(9)]
     pub companion: OwnCompanion,
@@ -258,7 +273,7 @@ pub struct OwnCompanion {
 impl RoomState {
     /// Returns the room key.
     pub fn signing_key(&self) -> SigningKey {
-        SigningKey::from_bytes(self.key.expose())
+        self.key.signing()
     }
 
     /// Returns my public key in this room.
@@ -266,7 +281,7 @@ impl RoomState {
         if let Some(lane) = &self.lane {
             return lane.member;
         }
-        MemberKey(self.signing_key().verifying_key().to_bytes())
+        self.key.member()
     }
 
     /// Returns how to reach the relay.

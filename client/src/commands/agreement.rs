@@ -1,6 +1,7 @@
 //! A room's agreement: its versions, read, compared and acknowledged by a member.
 
 use hearth_engine::agreement::{Agreement, Change};
+use hearth_forms::Question;
 use hearth_session::client::{AskError, Client, Command, Consent, Outcome};
 use hearth_text::escape;
 use serde::{Deserialize, Serialize};
@@ -190,6 +191,9 @@ pub(super) fn print(out: &Output, agreement: &Agreement, title: &str) -> Result<
         "effective": show::rfc3339(agreement.effective),
         "title": title,
         "text": agreement.text,
+        "questions": agreement.questions().iter().map(|question| {
+            json!({"ask": question.ask, "choices": question.choices})
+        }).collect::<Vec<_>>(),
     });
     Ok(out.say(&object, &text(agreement, title))?)
 }
@@ -199,7 +203,7 @@ pub(super) fn text(agreement: &Agreement, title: &str) -> String {
     format!(
         "{}\n\n{}\n\nVersion {}\nAgreement id: {}",
         escape::one_line(title),
-        escape::many_lines(agreement.text.trim_end(), ""),
+        escape::many_lines(Question::prose_of(&agreement.text).trim_end(), ""),
         agreement.version,
         agreement.id()
     )

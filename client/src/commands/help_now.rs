@@ -133,7 +133,7 @@ async fn only_room(context: &Context) -> Result<String> {
     let rooms = client.rooms().await;
     client.close().await;
     let mut rooms = rooms?;
-    rooms.retain(|room| matches!(room.standing, Standing::Member | Standing::Lapsed));
+    rooms.retain(|room| room.standing == Standing::Member || room.standing.keeps_lane());
     match &rooms[..] {
         [only] => Ok(only.name.clone()),
         [] => Err(Failure::usage("this profile is in no room", "Do not wait.")),

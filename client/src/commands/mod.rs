@@ -22,7 +22,9 @@ mod slip;
 mod socket;
 mod steward;
 mod template;
+mod understood;
 pub mod usage;
+mod yes;
 
 use std::{
     fs::File,

@@ -192,6 +192,7 @@ pub(super) fn agreement_text(path: &std::path::Path) -> Result<String> {
         ));
     }
     contacts::read(&text, path)?;
+    contacts::read_questions(&text, path)?;
     Ok(text)
 }
 

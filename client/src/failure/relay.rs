@@ -1,6 +1,6 @@
 //! What the relay or the connection refuses, and what becomes of words then.
 
-use hearth_engine::accord::Reason;
+use hearth_engine::{accord::Reason, policy::BREACH_UNTIL};
 use hearth_protocol::{Millis, RejectCode};
 use hearth_session::{
     connection::{ConnectError, RequestError, refusal_words},
@@ -186,6 +186,9 @@ pub(super) fn waits(
     })
 }
 
+/// What helps while a breach is open.
+const SAY_YES_AGAIN: &str = "Before the room goes on, each of us says yes again: `hearth agreement acknowledge ROOM`. Your check-in works meanwhile: `hearth checkin ROOM WORDS`.";
+
 /// What becomes of words that nothing sends but their author.
 pub(super) const HELD: &str = "Your words stay in your outbox: `hearth outbox ROOM` lists them, sends them with --send ID, and drops them with --drop ID.";
 
@@ -195,8 +198,20 @@ pub(super) fn refused(
     kept: bool,
     reason: Reason,
 ) -> Failure {
-    let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
     let held = kept && code.holds_text();
+    if code == RejectCode::Paused && retry_at == Some(BREACH_UNTIL) {
+        let words = if held { HELD.to_owned() } else { kept_until(kept, Some("that")) };
+        return Failure {
+            kept,
+            ..Failure::new(
+                exit::REFUSED,
+                code.as_str(),
+                "the room is stopped, because something said here may have got outside",
+                format!("{words} {SAY_YES_AGAIN}"),
+            )
+        };
+    }
+    let until = retry_at.map(|at| format!(" until {}", show::clock(at))).unwrap_or_default();
     if reason == Reason::Unrecorded {
         let words = refusal_words(code);
         let message =

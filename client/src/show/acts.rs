@@ -23,6 +23,8 @@ pub fn act_sentence(record: &Record, actor: &str, target: &str) -> String {
 pub(super) fn about_target(act: &Act, text: &str, actor: &str) -> Option<String> {
     match act {
         Act::Depart(_) => Some(format!("{text} ({actor}'s program carried it out)")),
+        // Nobody had to see to it.
+        Act::Admit { back: true, .. } => Some(format!("{text} ({actor}'s program let them in)")),
         Act::Device(Device::Replaced { .. }) => Some(format!("{text} ({actor} let it in)")),
         _ => None,
     }
@@ -31,10 +33,12 @@ pub(super) fn about_target(act: &Act, text: &str, actor: &str) -> Option<String>
 /// Says what an act did, to follow its actor's name: verb, object, values. [`about_target`] has those with another subject.
 pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
     let whose = if target.is_empty() { "the".to_owned() } else { format!("{target}'s") };
+    let names = target;
     let target = if target.is_empty() { "somebody" } else { target };
     let moment = |at| when::local_moment(at, seen_from);
     match act {
         Act::Found => "opened the room".into(),
+        Act::Admit { back: true, .. } => format!("{target} is back"),
         Act::Admit { role, .. } => format!("admitted {target} as {}", role_words(*role)),
         Act::Remove { category, .. } => {
             format!("removed {target} (reason: {})", category.as_str())
@@ -83,7 +87,13 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         Act::Amend { agreement, .. } => {
             format!("edited the wording of the agreement (version {})", agreement.version)
         }
-        Act::Enact => "put the new agreement into force".into(),
+        Act::Enact => format!("put the new agreement into force{}", not_yet(names)),
+        Act::OpenBreach { .. } => {
+            "stopped the room: something said here may have got outside".into()
+        }
+        Act::CloseBreach { .. } => {
+            format!("opened the room again, with new keys{}", not_yet(names))
+        }
         Act::Withdraw => "withdrew the coming version of the agreement".into(),
         Act::Expire(s) => format!("limited how long messages are kept to {}", span(*s)),
         Act::Second(Second::On) => "made it a rule that a removal takes two who moderate".into(),
@@ -125,11 +135,23 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
     }
 }
 
+/// Says who waits, by their names.
+fn not_yet(names: &str) -> String {
+    match names {
+        "" => String::new(),
+        names if names.contains(", ") => format!("; {names} have not said yes yet"),
+        name => format!("; {name} has not said yes yet"),
+    }
+}
+
 /// Adds an act's words to the room. The log leaves them out.
 pub(super) fn with_words(text: String, act: &Act) -> String {
     match act {
         Act::Announce(words) => words.clone(),
-        Act::Pause { comment: words, .. } | Act::Remove { goodbye: words, .. }
+        Act::Pause { comment: words, .. }
+        | Act::Remove { goodbye: words, .. }
+        | Act::OpenBreach { words, .. }
+        | Act::CloseBreach { words }
             if !words.is_empty() =>
         {
             format!("{text}: {words}")
@@ -235,7 +257,12 @@ pub const fn role_words(role: Role) -> &'static str {
 
 pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
     match act {
-        Act::Admit { member, role, .. } | Act::SetRole { member, role } => {
+        Act::Admit { member, role, back, .. } => {
+            more.insert("member".into(), json!(member.to_hex()));
+            more.insert("role".into(), json!(role.as_str()));
+            more.insert("back".into(), json!(back));
+        }
+        Act::SetRole { member, role } => {
             more.insert("member".into(), json!(member.to_hex()));
             more.insert("role".into(), json!(role.as_str()));
         }
@@ -311,6 +338,8 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         | Act::Rekey
         | Act::Enact
         | Act::Withdraw
+        | Act::OpenBreach { .. }
+        | Act::CloseBreach { .. }
         | Act::CloseGroup(Closing::CalledOff)
         | Act::Second(Second::On | Second::Propose(_)) => {}
     }
@@ -341,6 +370,9 @@ pub fn member_json(policy: &RoomPolicy, room: &hearth_protocol::RoomId, leaf: &L
         "key": leaf.member.to_hex(),
         "role": policy.role(&leaf.member).as_str(),
         "acknowledged": judged.is_ok(),
+        "said_yes": judged.is_ok() && policy.more.breach.is_none_or(|breach| {
+            leaf.acknowledgement.more.breach == Some(breach)
+        }),
         "agreement": leaf.acknowledgement.agreement.to_hex(),
         "version": leaf.acknowledgement.version,
         "signed_at": rfc3339(leaf.acknowledgement.signed_at),

@@ -54,7 +54,12 @@ fn a5_used_epoch_waits_for_facilitator() {
     circle.news(&cleo);
     silently(&circle, &mal, Vec::new()).unwrap();
     cleo.run(&["send", &circle.room, "and now?"]).failed(1, "epoch_used_up");
+    // Whoever would recover instead is told what happened, not that the relay was restored.
+    cleo.run(&["recover", &circle.room, "--yes"]).failed(1, "epoch_used_up");
     circle.fay.run(&["read", &circle.room]);
+    let asked = circle.fay.run(&["recover", &circle.room]);
+    let question = asked.lines.last().unwrap()["message"].as_str().unwrap().to_owned();
+    assert!(question.contains("a change that every member's program refuses"), "{question}");
     circle.say(&circle.fay, "on we go");
     circle.say(&cleo, "thank you");
 }

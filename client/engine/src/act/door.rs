@@ -121,6 +121,8 @@ impl Room<'_> {
                 return Err(EngineError::BadKnock("it asks for another name than its device's"));
             }
         }
+        // Who waits comes back to their place, whatever invite brought them.
+        let kept = policy.waiter(&leaf.member).map(|waiter| waiter.role);
         if let Some(offer) = &body.offer
             && !self.check_own_offer(&leaf, offer)
         {
@@ -133,7 +135,8 @@ impl Room<'_> {
             at: pending.at,
             acknowledgement: leaf.acknowledgement,
             companion: leaf.companion,
-            role: known.role,
+            role: kept.unwrap_or(known.role),
+            back: kept.is_some(),
             of: known.of,
             invited_by_me: known.by == self.me(),
             vouched: known.vouched,
@@ -152,8 +155,9 @@ impl Room<'_> {
         let (member, acknowledgement) = (knock.member, knock.acknowledgement.digest());
         let transcript = countersign_transcript(&self.id(), &acknowledgement, now);
         let countersignature = handshake::sign(&self.signing_key(), &transcript);
+        let (role, back) = (knock.role, knock.back);
         let act = match knock.of {
-            None => Act::Admit { member, acknowledgement, countersignature, role: knock.role },
+            None => Act::Admit { member, acknowledgement, countersignature, role, back },
             Some(lost) => {
                 Act::Device(Device::Replaced { lost, member, acknowledgement, countersignature })
             }
@@ -174,6 +178,9 @@ impl Room<'_> {
         let kept = policy.more.kept().iter().filter(|place| Some(place.lost) != knock.of);
         let kept = kept.map(|place| place.name.clone());
         let names = self.roster()?.into_iter().map(|leaf| leaf.name);
+        if policy.waits_alike(&knock.member, &look) {
+            return Err(EngineError::NameTaken);
+        }
         if names.chain(kept).any(|name| look.is_like(&Look::of(&name))) {
             return Err(EngineError::NameTaken);
         }
@@ -241,17 +248,18 @@ impl Room<'_> {
         Ok(Effect::Decline { member, note: Vec::new() })
     }
 
-    /// Returns the invite by which this profile returns, if it lapsed by the amendment in force.
+    /// Returns the invite by which this profile returns, if it waits because of the amendment in force or of a breach.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub fn return_link(&self) -> Result<Option<Invite>> {
         let agreement = self.state.agreement;
         let Some(back) = self.return_invite_of(&agreement)? else { return Ok(None) };
-        // The log ends with the record by which this profile lapsed. Its actor signed the preview, whether or not they wrote the text.
+        // The log ends with the record by which this profile went out. Its actor signed the preview, whether or not they wrote the text.
         let last = self.store.last(Kind::Log, self.no)?;
         let last: Option<Record> = last.map(|(_, bytes)| decode(&bytes)).transpose()?;
-        Ok(last.filter(|record| record.act == Act::Enact).map(|record| Invite {
+        let puts_out = |record: &Record| matches!(record.act, Act::Enact | Act::CloseBreach { .. });
+        Ok(last.filter(puts_out).map(|record| Invite {
             address: self.state.address(),
             room: self.id(),
             facilitator: record.actor,

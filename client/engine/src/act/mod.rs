@@ -1,6 +1,7 @@
 //! Outgoing acts of moderation: one commit each, with the record that describes it.
 
 mod amendment;
+mod breach;
 mod door;
 mod second;
 
@@ -22,7 +23,10 @@ use super::{
 };
 use crate::store::Kind;
 
-pub use self::second::{Proposed, is_long};
+pub use self::{
+    breach::{RENEW_MILLIS, Renewal},
+    second::{Proposed, is_long},
+};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -66,8 +70,10 @@ pub struct Knock {
     pub acknowledgement: Acknowledgement,
     /// The companion in its leaf.
     pub companion: Companion,
-    /// The role that the invite gives.
+    /// The role that the invite gives, or the one that is kept for who comes back.
     pub role: Role,
+    /// Whether a place is kept for the knocker, who has said yes.
+    pub back: bool,
     /// Keys for the knocker's own lane.
     pub offer: Option<Offer>,
     /// The lost device in whose place the knocker comes.

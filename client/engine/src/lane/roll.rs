@@ -240,7 +240,7 @@ impl<'s> Room<'s> {
                     roll.put(number, leaf)?;
                 }
             }
-            (_, Act::Enact) => self.note_absent(policy, roster)?,
+            (_, Act::Enact | Act::CloseBreach { .. }) => self.note_absent(policy, roster)?,
             _ if begins => {
                 self.note_absent(policy, roster)?;
                 for leaf in roster {
@@ -297,7 +297,7 @@ fn page(policy: &RoomPolicy, roster: &[Leaf], before: Option<&Page>) -> Page {
         Chair { member: entry.member, role: entry.role, name }
     });
     let rekeyed = match policy.record.act {
-        Act::Rekey => policy.record.number,
+        Act::Rekey | Act::OpenBreach { .. } => policy.record.number,
         _ => before.map_or(0, |before| before.rekeyed),
     };
     Page {

@@ -1,7 +1,7 @@
 //! Every act of moderation: its form on the wire, its word, who may do it, and what it does to the policy.
 
 use hearth_protocol::{
-    Digest, Effect, MemberKey, MessageId, Millis, Role, Seq, Signature,
+    Digest, Effect, MemberKey, MessageId, Millis, Role, Secret32, Seq, Signature,
     frame::Door,
     handshake,
     hours::Hours,
@@ -11,8 +11,8 @@ use minicbor::{Decode, Encode};
 
 use super::{
     ACCEPTED_MAX, AgreementRef, Applied, COMMENT_CHARS_MAX, Category, Closing, DRAFTS_MAX, Device,
-    Draft, Farewell, Leaf, PINS_MAX, Pin, REVOKED_MAX, ROLES_MAX, Record, RoleEntry, RoomPolicy,
-    RuleError, Scene, Second, Weighty,
+    Draft, Farewell, Leaf, PINS_MAX, Pin, REVOKED_MAX, Record, RoleEntry, RoomPolicy, RuleError,
+    Scene, Second, Weighty,
 };
 use crate::agreement::{AckError, Change, Departure, countersign_transcript};
 
@@ -37,6 +37,9 @@ pub enum Act {
         /// The new member's role.
         #[n(3)]
         role: Role,
+        /// Whether they come back to the place that was kept for them.
+        #[n(4)]
+        back: bool,
     },
     /// A member was removed; the commit removes exactly that leaf.
     #[n(2)]
@@ -137,7 +140,7 @@ pub enum Act {
         #[n(1)]
         change: Change,
     },
-    /// The pending version took effect; the commit removes exactly the members who did not acknowledge it.
+    /// The pending version took effect; the commit removes exactly the members who did not acknowledge it, and keeps their places.
     #[n(21)]
     Enact,
     /// Entries are deleted after this many seconds.
@@ -152,6 +155,23 @@ pub enum Act {
     /// The pending amendment was withdrawn.
     #[n(26)]
     Withdraw,
+    /// Something got outside: the room is paused, with new keys, until everybody has acknowledged the agreement again or waits.
+    #[n(27)]
+    OpenBreach {
+        /// The actor's words to the room.
+        #[n(0)]
+        words: String,
+        /// Secret of the invite by which members return who are out when it is closed.
+        #[n(1)]
+        return_secret: Secret32,
+    },
+    /// Talk goes on; the commit removes exactly the members who have not acknowledged again, and keeps their places.
+    #[n(28)]
+    CloseBreach {
+        /// The actor's words to the room.
+        #[n(0)]
+        words: String,
+    },
     /// A member changes to another device.
     #[n(30)]
     Device(#[n(0)] Device),
@@ -218,6 +238,8 @@ impl Act {
             Self::Enact => "enact",
             Self::Expire(_) => "expire",
             Self::Withdraw => "withdraw_amendment",
+            Self::OpenBreach { .. } => "breach_open",
+            Self::CloseBreach { .. } => "breach_close",
             Self::Device(step) => step.as_str(),
             Self::CloseGroup(closing) => closing.as_str(),
             Self::Second(step) => step.as_str(),
@@ -312,13 +334,17 @@ impl RoomPolicy {
                 facilitates || (moderates && !self.role(&step.member()).moderates())
             }
             Act::Remove { member, .. } | Act::Remember { member, .. } => {
-                facilitates || (moderates && !self.role(member).moderates())
+                facilitates || (moderates && !self.role_or_kept(member).moderates())
             }
             Act::Device(step) => {
                 facilitates || (moderates && !self.role_of_device(step).moderates())
             }
             Act::Second(step) => self.allows_second(record, step),
-            Act::Amend { .. } | Act::Withdraw | Act::Expire(_) | Act::CloseGroup(_) => facilitates,
+            Act::Amend { .. }
+            | Act::Withdraw
+            | Act::CloseBreach { .. }
+            | Act::Expire(_)
+            | Act::CloseGroup(_) => facilitates,
             Act::Found
             | Act::Pause { .. }
             | Act::Resume
@@ -333,6 +359,7 @@ impl RoomPolicy {
             | Act::Unpin(_)
             | Act::Retract { .. }
             | Act::Rekey
+            | Act::OpenBreach { .. }
             | Act::Timeout(_)
             | Act::Untimeout(_) => moderates,
         }
@@ -350,13 +377,20 @@ impl RoomPolicy {
         let mut applied = Applied { policy: self.clone(), removed: Vec::new(), added: None };
         let next = &mut applied.policy;
         next.record = record.clone();
+        self.check_breach(&record.act)?;
         match &record.act {
             Act::Found => return Err(RuleError::Nothing),
-            Act::Admit { member, acknowledgement, countersignature, role } => {
+            Act::Admit { member, acknowledgement, countersignature, role, back } => {
                 let leaf = scene.added.ok_or(RuleError::NoSuchMember)?;
                 let (acknowledgement, countersignature) = (*acknowledgement, *countersignature);
                 let named = Admission { member: *member, acknowledgement, countersignature };
                 self.admit(scene, record, leaf, named)?;
+                match self.waiter(member) {
+                    Some(waiter) if *back => waiter.check(leaf, *role)?,
+                    None if !*back => {}
+                    _ => return Err(RuleError::NotReturning),
+                }
+                next.drop_place(member);
                 next.give_role(*member, *role)?;
                 applied.added = Some(*member);
             }
@@ -369,8 +403,12 @@ impl RoomPolicy {
             }
             Act::Remove { member, goodbye, .. } => {
                 bounded(goodbye, COMMENT_CHARS_MAX)?;
-                next.take_out(scene, *member)?;
-                applied.removed = vec![*member];
+                if next.drop_place(member) {
+                    next.revoke(*member);
+                } else {
+                    next.take_out(scene, *member)?;
+                    applied.removed = vec![*member];
+                }
             }
             Act::Depart(departure) => {
                 if !departure.verify(&scene.room) {
@@ -389,7 +427,7 @@ impl RoomPolicy {
                 if self.role(member) == *role {
                     return Err(RuleError::Nothing);
                 }
-                set_role(&mut next.roles, *member, *role)?;
+                set_role(&mut next.roles, *member, *role);
                 next.keeps_the_bench()?;
                 next.keeps_a_facilitator()?;
             }
@@ -459,20 +497,23 @@ impl RoomPolicy {
                 if scene.actor_acknowledgement.agreement != pending.id {
                     return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
                 }
-                applied.removed = scene
-                    .roster
-                    .iter()
-                    .filter(|l| {
-                        l.member != record.actor && l.acknowledgement.agreement != pending.id
-                    })
-                    .map(|l| l.member)
-                    .collect();
-                applied.removed.sort_unstable();
-                next.roles.retain(|r| !applied.removed.contains(&r.member));
+                let lapses = |l: &&Leaf| {
+                    l.member != record.actor && l.acknowledgement.agreement != pending.id
+                };
+                applied.removed = self.put_out(next, scene.roster.iter().filter(lapses), None);
                 next.agreement = pending;
                 next.accepted = vec![pending.id];
                 next.pending = None;
                 next.drafts.clear();
+                next.keeps_a_facilitator()?;
+            }
+            Act::OpenBreach { words, .. } => {
+                bounded(words, COMMENT_CHARS_MAX)?;
+                next.open_breach(record);
+            }
+            Act::CloseBreach { words } => {
+                bounded(words, COMMENT_CHARS_MAX)?;
+                applied.removed = self.close_breach(next, scene)?;
                 next.keeps_a_facilitator()?;
             }
             Act::Expire(seconds) => {
@@ -487,7 +528,7 @@ impl RoomPolicy {
 
     /// Gives a new member their role.
     pub(super) fn give_role(&mut self, member: MemberKey, role: Role) -> Result<(), RuleError> {
-        set_role(&mut self.roles, member, role)?;
+        set_role(&mut self.roles, member, role);
         self.keeps_the_bench()
     }
 
@@ -511,7 +552,10 @@ impl RoomPolicy {
             return Err(RuleError::AlreadyMember);
         }
         let members_max = self.members_max(scene.members_max);
-        if scene.roster.len().saturating_add(self.more.kept().len()) >= members_max {
+        // Who waits, or whose device is lost, keeps a place.
+        let others = self.waiting().iter().filter(|waiter| waiter.member != member).count();
+        let others = others + self.more.kept().len();
+        if scene.roster.len() + others >= members_max {
             return Err(RuleError::Full(members_max));
         }
         self.judge_acknowledgement(&scene.room, &member, ack)?;
@@ -537,11 +581,30 @@ impl RoomPolicy {
         in_roster(scene, &member)?;
         self.roles.retain(|r| r.member != member);
         self.more.drop_farewell(&member);
+        self.revoke(member);
+        self.keeps_a_facilitator()
+    }
+
+    fn revoke(&mut self, member: MemberKey) {
         self.revoked.push(member);
         if self.revoked.len() > REVOKED_MAX {
             self.revoked.remove(0);
         }
-        self.keeps_a_facilitator()
+    }
+
+    /// Takes members out of the next policy who have not said yes, and keeps their places; returns their keys, sorted.
+    pub(super) fn put_out<'l>(
+        &self,
+        next: &mut Self,
+        leaves: impl Iterator<Item = &'l Leaf>,
+        breach: Option<Digest>,
+    ) -> Vec<MemberKey> {
+        let mut leaves: Vec<&Leaf> = leaves.collect();
+        leaves.sort_unstable_by_key(|leaf| leaf.member);
+        let removed: Vec<MemberKey> = leaves.iter().map(|leaf| leaf.member).collect();
+        next.roles.retain(|r| !removed.contains(&r.member));
+        next.keep_places(&leaves, self, breach);
+        removed
     }
 
     fn amend(&mut self, agreement: AgreementRef, change: Change) -> Result<(), RuleError> {
@@ -573,7 +636,7 @@ impl RoomPolicy {
         (self.drafts.len() <= DRAFTS_MAX).then_some(()).ok_or(RuleError::TooManyDrafts)
     }
 
-    fn keeps_a_facilitator(&self) -> Result<(), RuleError> {
+    pub(super) fn keeps_a_facilitator(&self) -> Result<(), RuleError> {
         let any = self.roles.iter().any(|r| r.role == Role::Facilitator);
         any.then_some(()).ok_or(RuleError::LastFacilitator)
     }
@@ -583,13 +646,12 @@ fn in_roster<'a>(scene: Scene<'a>, member: &MemberKey) -> Result<&'a Leaf, RuleE
     scene.roster.iter().find(|l| l.member == *member).ok_or(RuleError::NoSuchMember)
 }
 
-fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) -> Result<(), RuleError> {
+fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) {
     roles.retain(|r| r.member != member);
     if role != Role::Member {
         let at = roles.partition_point(|r| r.member < member);
         roles.insert(at, RoleEntry { member, role });
     }
-    (roles.len() <= ROLES_MAX).then_some(()).ok_or(RuleError::TooManyRoles)
 }
 
 pub(super) fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {

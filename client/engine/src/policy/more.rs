@@ -1,30 +1,8 @@
-//! What a policy has besides: a map at its end, so that a later version adds a key and changes no other.
+//! What the map at the end of a policy holds for ends and proposals.
 
 use hearth_protocol::MemberKey;
-use minicbor::{Decode, Encode};
 
-use super::{device::KeptPlace, ending::Ending, farewell::Planned, second::Proposal};
-
-/// The map. A key that this version does not know makes the policy another than its canonical bytes, and is refused by that.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct PolicyMore {
-    /// Whether a removal takes two moderators; absent: it does not.
-    #[n(10)]
-    pub two_person: Option<bool>,
-    /// What moderators propose; none: absent.
-    #[n(11)]
-    pub proposals: Option<Vec<Proposal>>,
-    /// Places of members whose device is lost; none: absent.
-    #[n(12)]
-    pub kept: Option<Vec<KeptPlace>>,
-    /// The announced end of the group.
-    #[n(13)]
-    pub ending: Option<Ending>,
-    /// Planned goodbyes; none: absent.
-    #[n(14)]
-    pub farewells: Option<Vec<Planned>>,
-}
+use super::{KeptPlace, Planned, PolicyMore, Proposal};
 
 impl PolicyMore {
     /// Returns the places that are kept for members whose device is lost.

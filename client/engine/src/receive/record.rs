@@ -53,6 +53,10 @@ impl Room<'_> {
             }
         }
         if let Some(member) = record.act.takes_out() {
+            if target.is_empty() {
+                // They waited, and are in no tree.
+                target = self.known_names()?.remove(&member).unwrap_or_default();
+            }
             self.forget_member(&member)?;
         }
         match &record.act {
@@ -91,14 +95,19 @@ impl Room<'_> {
             | Act::Second(Second::Confirm { what: Weighty::Timeout(commitment), .. }) => {
                 content = self.take_time_out(row, commitment, record)?;
             }
-            Act::Amend { .. } | Act::Enact => {
-                if matches!(record.act, Act::Enact) {
+            Act::Amend { .. } | Act::Enact | Act::CloseBreach { .. } => {
+                if matches!(record.act, Act::Enact | Act::CloseBreach { .. }) {
                     self.vouch_for_return(policy)?;
+                    // Who waits from now on was in the roster.
+                    let waits = roster.iter().filter(|leaf| policy.waiter(&leaf.member).is_some());
+                    let names: Vec<&str> = waits.map(|leaf| leaf.name.as_str()).collect();
+                    target = names.join(", ");
                 }
                 self.state.agreement = policy.agreement.id;
                 self.save_state()?;
                 self.drop_stale_texts(policy)?;
             }
+            Act::OpenBreach { .. } => self.take_return_invite(record, policy.agreement.id)?,
             Act::Withdraw => self.drop_stale_texts(policy)?,
             Act::Length(_) => self.hold_overlong_texts(policy)?,
             _ => {}
@@ -152,7 +161,7 @@ impl Room<'_> {
         let act = &applied.policy.record.act;
         self.state.standing = match (act.removal(), act) {
             (Some(category), _) => Standing::Removed(category),
-            (_, Act::Enact) => Standing::Lapsed,
+            (_, Act::Enact | Act::CloseBreach { .. }) => Standing::Lapsed,
             (_, Act::Device(_)) => Standing::Over(Over::Device),
             (_, Act::Farewell(_)) => Standing::Over(Over::Farewell),
             (_, Act::Remember { .. } | Act::Second(_)) => Standing::Over(Over::Remembered),
@@ -191,7 +200,7 @@ impl Room<'_> {
         self.group = None;
         self.store.clear(Kind::Mls, self.no)?;
         // Who lapsed keeps the lane, and comes back to it.
-        let keeps = self.state.lane.is_some() || self.state.standing == Standing::Lapsed;
+        let keeps = self.state.lane.is_some() || self.state.standing.keeps_lane();
         if keeps { Ok(()) } else { self.leave_lanes() }
     }
 

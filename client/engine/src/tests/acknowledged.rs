@@ -24,7 +24,15 @@ pub(super) fn not_acknowledged(error: AckError) -> Refusal {
 }
 
 fn terms(agreement: &Agreement, room: RoomId, now: Millis) -> AckTerms<'_> {
-    AckTerms { room, agreement, facilitators: zero(), now, nonce: [3; 16], answers: Vec::new() }
+    AckTerms {
+        room,
+        agreement,
+        facilitators: zero(),
+        now,
+        nonce: [3; 16],
+        answers: Vec::new(),
+        breach: None,
+    }
 }
 
 /// Signs an altered acknowledgement again, as the owner of the key can.

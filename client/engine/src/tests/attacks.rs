@@ -251,6 +251,7 @@ fn look_alike(world: &mut World, maker: &Ghost, newcomer: &Ghost, room: RoomId) 
         acknowledgement: newcomer.acknowledgement.digest(),
         countersignature: hearth_protocol::Signature([0; 64]),
         role: Role::Member,
+        back: false,
     };
     policy.record = policy.record_for(maker.member(), NOW, act);
     let founded = Group::found(&maker.provider(), Suite::X25519, room, maker.identity(), &policy);

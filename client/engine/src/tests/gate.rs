@@ -38,7 +38,12 @@ fn acts(world: &World) -> Vec<Act> {
         removal(ben),
         admission(&world.rooms[MAL], &ghost.leaf(), Role::Member),
         Act::Amend {
-            agreement: AgreementRef { id: Digest([3; 32]), version: 2, effective: NOW },
+            agreement: AgreementRef {
+                id: Digest([3; 32]),
+                version: 2,
+                effective: NOW,
+                answers: None,
+            },
             change: Change::Editorial,
         },
         Act::Enact,
@@ -269,7 +274,7 @@ fn co_facilitator_powers_are_limited() {
     let mut world = World::new();
     let (fay, ben) = (world.key(FAY), world.key(BEN));
     let cleo = world.key(CLEO);
-    let agreement = AgreementRef { id: Digest([3; 32]), version: 2, effective: NOW };
+    let agreement = AgreementRef { id: Digest([3; 32]), version: 2, effective: NOW, answers: None };
     let ghost = Ghost::new(&world, 44);
     let acts = [
         Act::SetRole { member: ben, role: Role::CoFacilitator },

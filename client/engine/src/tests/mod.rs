@@ -26,6 +26,7 @@ mod membership;
 mod messages;
 mod moods;
 mod order;
+mod places;
 mod polls;
 mod quotes;
 mod rules;

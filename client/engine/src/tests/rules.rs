@@ -153,7 +153,12 @@ fn retention_is_hour_to_ten_years() {
 #[test]
 fn agreement_versions_are_consecutive() {
     let mut bench = Bench::new();
-    let next = |version, id: u8| AgreementRef { id: Digest([id; 32]), version, effective: NOW };
+    let next = |version, id: u8| AgreementRef {
+        id: Digest([id; 32]),
+        version,
+        effective: NOW,
+        answers: None,
+    };
     let amend = |agreement, change| Act::Amend { agreement, change };
     for version in [0, 1, 3] {
         let act = amend(next(version, 3), Change::Editorial);
@@ -189,7 +194,7 @@ fn accepted_versions_are_bounded() {
     let mut bench = Bench::new();
     let amend = |version: u8| {
         let id = Digest([version; 32]);
-        let agreement = AgreementRef { id, version: version.into(), effective: NOW };
+        let agreement = AgreementRef { id, version: version.into(), effective: NOW, answers: None };
         Act::Amend { agreement, change: Change::Editorial }
     };
     let last = u8::try_from(ACCEPTED_MAX).unwrap();
@@ -206,7 +211,7 @@ fn drafts_are_bounded() {
     let mut version = 2;
     let mut amend = |bench: &mut Bench| {
         let id = Digest([u8::try_from(version).unwrap(); 32]);
-        let agreement = AgreementRef { id, version, effective: NOW };
+        let agreement = AgreementRef { id, version, effective: NOW, answers: None };
         version += 1;
         bench.judge(Act::Amend { agreement, change: Change::Material })
     };

@@ -451,6 +451,7 @@ fn forged_receipts_are_refused() {
             now: NOW,
             nonce: [1; 16],
             answers: vec!["first".into(), "second".into()],
+            breach: None,
         };
         let acknowledgement = Acknowledgement { member, ..Acknowledgement::sign(key, terms) };
         Receipt { acknowledgement, countersigned: None, ..plain.clone() }

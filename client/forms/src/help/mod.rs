@@ -120,7 +120,7 @@ impl Help {
     }
 }
 
-/// A fenced help block in an agreement.
+/// A fenced block in an agreement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block<'t> {
     /// The line of its fence, from 1.
@@ -135,12 +135,20 @@ pub struct Block<'t> {
 
 /// Finds the help blocks of an agreement.
 pub fn blocks_in(agreement: &str) -> impl Iterator<Item = Block<'_>> {
+    fenced(agreement, OPENING)
+}
+
+/// Finds the blocks of an agreement that begin with a line.
+pub(crate) fn fenced<'t>(
+    agreement: &'t str,
+    opening: &'static str,
+) -> impl Iterator<Item = Block<'t>> {
     let mut lines = (1usize..).zip(agreement.split_inclusive('\n'));
     let mut at = 0;
     std::iter::from_fn(move || {
         let (line, begins) = lines.by_ref().find_map(|(line, text)| {
             at += text.len();
-            (text.trim() == OPENING).then_some((line, at))
+            (text.trim() == opening).then_some((line, at))
         })?;
         let mut ends = at;
         let closed = lines.by_ref().any(|(_, text)| {

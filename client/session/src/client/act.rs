@@ -181,12 +181,25 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             if moment.apart() > CLOCK_WRONG_MILLIS {
                 return Err(AskError::ClockWrong(moment));
             }
-            // The version may have been withdrawn since it was shown.
-            if live.room.coming_agreement()? != Some(agreement.id()) {
+            if live.room.state().standing.keeps_lane() {
+                live.say_yes(&agreement).await?;
+                return Ok(Outcome::SaidYes);
+            }
+            // The version may have been withdrawn since it was shown. The one in force can be signed again at any time.
+            let (id, coming) = (agreement.id(), live.room.coming_agreement()?);
+            if coming.map_or(live.room.policy()?.agreement.id != id, |coming| coming != id) {
                 return Err(EngineError::AgreementMismatch.into());
             }
             live.acknowledge(&agreement).await?;
             Ok(Outcome::Done)
+        }
+        Command::Breach { opens, words } => {
+            let words = escape::sanitize_input(&words)?;
+            let seq = match opens {
+                true => live.open_breach(&words).await?,
+                false => live.close_breach(&words).await?,
+            };
+            Ok(Outcome::Breach { seq })
         }
         Command::Enact => enact(live).await,
         Command::WithdrawAmendment => {

@@ -210,6 +210,13 @@ pub enum Command {
     },
     /// Acknowledge a version of the agreement that a member was shown.
     Acknowledge(Agreement),
+    /// Open a breach, or close the one that is open, with words to the room.
+    Breach {
+        /// Whether one is opened.
+        opens: bool,
+        /// The words.
+        words: String,
+    },
     /// Put the pending version in force.
     Enact,
     /// Withdraw the pending version.
@@ -382,6 +389,13 @@ pub enum Outcome {
         /// Their key.
         member: MemberKey,
         /// The entry that carries the admission.
+        seq: Seq,
+    },
+    /// A member who waits has said yes, and has knocked.
+    SaidYes,
+    /// A breach is opened or closed.
+    Breach {
+        /// The entry that carries the act.
         seq: Seq,
     },
     /// The member is in the room, and was before.
@@ -582,6 +596,11 @@ pub enum Question {
     Share {
         /// Their names.
         readers: Vec<String>,
+    },
+    /// Close a breach before these members have acknowledged again.
+    CloseBreach {
+        /// Their names.
+        waiting: Vec<String>,
     },
     /// Put a new agreement in force before the others have acknowledged it.
     AmendAtOnce {

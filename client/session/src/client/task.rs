@@ -10,7 +10,6 @@ use hearth_engine::{
     block::{Block, Stop},
     content::TEXT_BYTES_MAX,
     policy::{Act, Closing, Farewell, RuleError},
-    state::Standing,
     store::Store,
     words::Words,
 };
@@ -252,7 +251,7 @@ impl<'s> RoomTask<'s> {
         self.link = Link::Ended(Arc::clone(&why));
         // Where the store fails, the room is as it was read last, and each command says so.
         if let Ok(room) = Room::open(self.store, self.crypto, &self.name) {
-            let lapsed = room.state().standing == Standing::Lapsed;
+            let lapsed = room.state().standing.keeps_lane();
             self.place = Place::Ended(Box::new(room));
             if lapsed {
                 // Whom this member called for help may have answered. What fails here is tried again at the next opening.
@@ -510,9 +509,13 @@ impl<'s> RoomTask<'s> {
 
     /// Says why words are not in the outbox. Why there is no connection says more than that there are no keys.
     fn not_queued(&self, error: EngineError) -> AskError {
+        let standing = self.view.borrow().standing.clone();
         match (&self.link, error) {
             (Link::Down { why, .. } | Link::Ended(why), EngineError::NotMember(_)) => {
                 AskError::Live(Arc::clone(why))
+            }
+            (_, EngineError::NotMember(_)) if standing.keeps_lane() => {
+                AskError::Live(Arc::new(LiveError::NotInside(standing)))
             }
             (_, error) => error.into(),
         }
@@ -531,7 +534,11 @@ impl<'s> RoomTask<'s> {
         let Some(live) = session.live() else {
             return Ok(Outcome::Kept { id, why });
         };
-        let sent = live.send_queued(&id).await;
+        let standing = live.room.state().standing.clone();
+        let sent = match standing.keeps_lane() {
+            true => Err(LiveError::NotInside(standing)),
+            false => live.send_queued(&id).await,
+        };
         self.said(id, sent).await
     }
 
@@ -615,8 +622,10 @@ impl<'s> RoomTask<'s> {
             return Err(why);
         }
         let Place::Live(session) = &mut self.place else { return Err(AskError::Closed) };
+        let waits = session.room()?.state().standing.keeps_lane();
         // What waits goes first: so that nobody reads an answer before its question.
-        if !session.room()?.waiting_texts()?.is_empty()
+        if !waits
+            && !session.room()?.waiting_texts()?.is_empty()
             && let Some(event) = session.send_waiting().await?
         {
             Box::pin(self.happened(event)).await;
@@ -628,6 +637,18 @@ impl<'s> RoomTask<'s> {
                 _ => AskError::Closed,
             });
         };
+        if waits {
+            let Command::Acknowledge(_) = command else {
+                let standing = live.room.state().standing.clone();
+                return Err(Arc::new(LiveError::NotInside(standing)).into());
+            };
+            let outcome = act::act(live, &mut self.listed, command).await;
+            if let Err(AskError::Live(error)) = &outcome {
+                let error = Arc::clone(error);
+                self.after(&error).await;
+            }
+            return outcome;
+        }
         // A person is asked about what the room is now, and about nothing that it refuses.
         check(&mut live.room, &command)?;
         let question = match command {
@@ -809,6 +830,14 @@ fn question(room: &mut Room<'_>, command: &Command) -> Result<Option<Question>, 
         }
         Command::TimeOut { member, millis, .. } if *millis > LONG_MILLIS => {
             Some(Question::LongTimeOut { name: name_of(room, member)?, millis: *millis })
+        }
+        Command::Breach { opens: false, .. } => {
+            let breach = room.policy()?.more.breach;
+            let waits =
+                |leaf: &hearth_engine::policy::Leaf| leaf.acknowledgement.more.breach != breach;
+            let waiting = room.roster()?.into_iter().filter(waits).map(|leaf| leaf.name);
+            let waiting: Vec<String> = waiting.collect();
+            (breach.is_some() && !waiting.is_empty()).then_some(Question::CloseBreach { waiting })
         }
         Command::Amend { change: Change::Material, millis: 0, .. } => {
             let others = room.roster_len()?.saturating_sub(1);

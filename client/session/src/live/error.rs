@@ -114,9 +114,9 @@ impl LiveError {
                 error,
                 EngineError::Store(_) | EngineError::DamagedRecord | EngineError::NotMember(_)
             ),
-            Self::NotInside(_) | Self::KnockForgotten | Self::WelcomeGone | Self::OutputClosed => {
-                true
-            }
+            // Who waits to come back stays connected.
+            Self::NotInside(standing) => !standing.keeps_lane(),
+            Self::KnockForgotten | Self::WelcomeGone | Self::OutputClosed => true,
             _ => false,
         }
     }

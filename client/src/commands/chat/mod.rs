@@ -46,7 +46,7 @@ use super::{
     inside, outcome,
     room::{door::Door, going::Going, help::HelpNow},
     shell::{Did, Shell, question_words},
-    slip, socket,
+    slip, socket, understood, yes,
 };
 use crate::{
     cli::{Entry, InRoom},
@@ -144,6 +144,8 @@ struct Chat {
     /// Whether what was there already was shown, so that what is new comes now.
     is_live: bool,
     waiting: Waits,
+    /// Where this member was when it was told.
+    told_standing: Standing,
 }
 
 /// What waits while the person is away.
@@ -165,6 +167,8 @@ enum Asked {
     Say(String),
     /// Whether to sign this version of the agreement, which was shown.
     Acknowledge(Box<Agreement>),
+    /// The question of the agreement with this place, before it is signed.
+    Question(Box<Agreement>, usize),
     /// Whether words are for this room, though another was asked for.
     Still,
     /// Whether to tell the facilitators: Enter alone does. Holds the words that were typed since.
@@ -247,6 +251,7 @@ pub(super) async fn run(
         bell,
         is_live,
         waiting,
+        told_standing: Standing::Member,
     };
     let talk = async {
         let started = Console::start("> ", alternate);
@@ -440,6 +445,7 @@ impl Chat {
                 self.show().await?;
                 self.tell_held();
                 self.remind().await?;
+                self.tell_standing(true);
                 return Ok(());
             }
             Event::Down { why: None, .. } => return Ok(()),
@@ -486,11 +492,24 @@ impl Chat {
         }
         self.show().await?;
         self.tell_held();
+        self.tell_standing(false);
         let unread = self.shell.view().unread_reports;
         if std::mem::replace(&mut self.told_reports, unread) < unread {
             self.shell.remark_reports();
         }
         Ok(())
+    }
+
+    /// Says where this member is with their yes: when it changes, and, if they wait, when a connection begins.
+    fn tell_standing(&mut self, begins: bool) {
+        let view = self.shell.view();
+        let before = std::mem::replace(&mut self.told_standing, view.standing.clone());
+        if before == view.standing && !begins {
+            return;
+        }
+        if let Some(words) = yes::standing(&view, &before) {
+            self.out().remark(&self.out().advice(&words));
+        }
     }
 
     /// Tells of words that wait for their author, once for each number of them.
@@ -535,7 +554,15 @@ impl Chat {
         let paused_until = view.policy.as_ref().map_or(Millis(0), |p| p.numbers.paused_until);
         if paused_until > now {
             let left = when::remaining(paused_until, now);
-            self.out().remark(&format!("-- the room is paused; it ends {left}"));
+            match view.policy.as_ref().and_then(|policy| policy.more.breach) {
+                Some(_) => self.out().remark(
+                    "-- the room is stopped, because something said here may have got outside; check-ins and help-now work",
+                ),
+                None => self.out().remark(&format!("-- the room is paused; it ends {left}")),
+            }
+        }
+        if let Some(words) = yes::renewal(&view) {
+            self.out().remark(&self.out().advice(&words));
         }
         if view.standing == Standing::Member {
             // Where nobody has ever said so, it would only worry.
@@ -698,6 +725,7 @@ impl Chat {
                 ));
             }
             Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
+            Some(Asked::Question(agreement, at)) => self.ask_question(agreement, *at),
             Some(Asked::Reading(_)) => self.out().remark(NEXT_PAGE),
             Some(Asked::Help(_)) => {
                 self.offer_to_tell();
@@ -729,6 +757,17 @@ impl Chat {
             (Some(Asked::Act(..)), _) => self.out().remark("-- nothing was done"),
             (Some(Asked::Acknowledge(agreement)), Line::Words(typed)) => {
                 return self.sign(agreement, typed).await;
+            }
+            (Some(Asked::Question(agreement, at)), Line::Words(typed)) => {
+                return self.answer(agreement, at, typed).await;
+            }
+            (Some(Asked::Question(agreement, at)), Line::Command(_)) => {
+                self.asked = Some(Asked::Question(agreement, at));
+            }
+            (Some(Asked::Question(..)), Line::Empty) => {
+                self.out().remark(
+                    "-- nothing was signed yet, and you can take your time: /acknowledge shows the agreement again, and asks",
+                );
             }
             (Some(Asked::Acknowledge(_)), Line::Empty) => {
                 self.out().remark(
@@ -1052,7 +1091,9 @@ impl Chat {
     async fn ask_to_sign(&mut self) -> Result<()> {
         let versions = agreement::versions(&self.shell).await?;
         let view = self.shell.view();
-        let Some(coming) = versions.coming else {
+        let due = view.renewal.is_some();
+        let current = versions.current.filter(|_| due).map(Some);
+        let Some(coming) = versions.coming.or(current) else {
             self.out().remark("-- you have acknowledged the current agreement");
             return Ok(());
         };
@@ -1106,12 +1147,50 @@ impl Chat {
             self.asked = Some(Asked::Acknowledge(agreement));
             return Ok(Next::On);
         }
+        self.ask_next(agreement, 0).await
+    }
+
+    /// Asks the question at a place, or signs behind the last one.
+    async fn ask_next(&mut self, agreement: Box<Agreement>, at: usize) -> Result<Next, Stop> {
+        if at < agreement.questions().len() {
+            self.ask_question(&agreement, at);
+            self.asked = Some(Asked::Question(agreement, at));
+            return Ok(Next::On);
+        }
         match self.shell.ask(Command::Acknowledge(*agreement)).await {
+            // Where this member is now says more.
+            Ok(Outcome::SaidYes) => {}
             Ok(_) => self.out().remark("-- you have signed it; /status shows it"),
             Err(failure) => self.tell(&failure),
         }
         self.show().await?;
+        self.tell_standing(false);
         Ok(Next::On)
+    }
+
+    fn ask_question(&self, agreement: &Agreement, at: usize) {
+        let questions = agreement.questions();
+        if let Some(question) = questions.get(at) {
+            let shown = understood::shown(question, at + 1, questions.len());
+            self.out().remark(&format!("{shown}\n-- {}", understood::prompt(question).trim_end()));
+        }
+    }
+
+    /// Judges an answer: a wrong one explains and asks again.
+    async fn answer(
+        &mut self,
+        agreement: Box<Agreement>,
+        at: usize,
+        typed: &str,
+    ) -> Result<Next, Stop> {
+        let judged = agreement.questions().get(at).map(|q| understood::judge(q, typed));
+        if let Some(Err(words)) = judged {
+            self.out().remark(&words);
+            self.ask_question(&agreement, at);
+            self.asked = Some(Asked::Question(agreement, at));
+            return Ok(Next::On);
+        }
+        self.ask_next(agreement, at + 1).await
     }
 
     async fn list_rooms(&self) -> Result<()> {

@@ -124,7 +124,11 @@ pub(in crate::commands) fn who(out: &Output, view: &RoomView) -> Result<()> {
         } else {
             text
         };
-        let text = if good { text } else { format!("{text}  !! DOES NOT VERIFY") };
+        let text = match (good, object["said_yes"] == json!(true)) {
+            (false, _) => format!("{text}  !! DOES NOT VERIFY"),
+            (true, false) => format!("{text}  has not said yes again yet"),
+            (true, true) => text,
+        };
         out.say(&object, &text)?;
     }
     for place in policy.more.kept() {
@@ -135,6 +139,14 @@ pub(in crate::commands) fn who(out: &Output, view: &RoomView) -> Result<()> {
         let (id, role) = (place.lost.short(), place.role.as_str());
         let name = escape::one_line(&place.name);
         out.say(&object, &format!("{id:9} {role:14} {name}  is away until a new device is in"))?;
+    }
+    for waiter in policy.waiting() {
+        let (id, role) = (waiter.member.short(), waiter.role.as_str());
+        let object = json!({
+            "name": waiter.name, "id": id, "key": waiter.member.to_hex(), "role": role, "waits": true,
+        });
+        let name = escape::one_line(&waiter.name);
+        out.say(&object, &format!("{id:9} {role:14} {name}  has not said yes yet"))?;
     }
     Ok(())
 }

@@ -182,6 +182,14 @@ pub(super) const fn recovery_question(recovery: Recovery) -> &'static str {
             "Only if the others have the same `hearth verify ROOM` digits as you: go on? If the room has split, whoever was \
              removed in the other part may read what you write."
         }
+        Recovery::UsedUp => {
+            "Somebody made a change that every member's program refuses, and the relay waits behind it. Take the relay back to \
+             where everybody is? Nothing is lost."
+        }
+        Recovery::TakenBack => {
+            "The relay has gone back to keys that the room has left, though its log is whole. Tell it where everybody is? \
+             Nothing is lost."
+        }
         Recovery::Restored => {
             "Only if the operator says that the relay was restored from a backup: go on from what it has now? \
              Your history stays; what others wrote since the backup may be missing."

@@ -73,6 +73,8 @@ pub(in crate::commands) fn status(
         "agreement": policy.agreement.id.to_hex(),
         "agreement_version": policy.agreement.version,
         "pending_agreement": policy.pending.map(|p| p.id.to_hex()),
+        "breach": policy.more.breach.is_some(),
+        "waiting": policy.waiting().iter().map(|waiter| waiter.name.as_str()).collect::<Vec<_>>(),
         "paused_until": paused.then(|| show::rfc3339(numbers.paused_until)),
         "locked": numbers.locked,
         "door": match numbers.door {
@@ -124,7 +126,10 @@ pub(in crate::commands) fn status(
         lines.push(openness_words(numbers, now));
     }
     if paused {
-        lines.push(format!("paused until {}", show::clock(numbers.paused_until)));
+        lines.push(match policy.more.breach {
+            Some(_) => "stopped, because something said here may have got outside; it opens when a facilitator closes the breach".to_owned(),
+            None => format!("paused until {}", show::clock(numbers.paused_until)),
+        });
     }
     if view.timed_out_until > now {
         lines.push(format!(

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{
     Asked, RoomCommand,
+    breach::Breach,
     row::{Entry, May, Topic, row},
     times::{not_off, parse_millis, time_and_words, time_failure},
 };
@@ -25,7 +26,9 @@ use crate::{
 /// Length of a pause where none is given: ten minutes.
 const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
 
-topic! { Calm: Pause, Resume, Slow, Budget, Len, Hours, Open, Close, Pin, Unpin, Rekey, RestoreRules, Expire }
+topic! {
+    Calm: Pause, Resume, Breach, Slow, Budget, Len, Hours, Open, Close, Pin, Unpin, Rekey, RestoreRules, Expire
+}
 
 /// Stop all posts but those of facilitators and co-facilitators, until a time.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]

@@ -154,7 +154,10 @@ impl RoomCommand for Remove {
     }
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
-        let member = shell.member(&self.member).await?.member;
+        let member = match shell.waiting_member(&self.member) {
+            Some(member) => member,
+            None => shell.member(&self.member).await?.member,
+        };
         let goodbye = self.goodbye.clone().unwrap_or_default();
         Ok(Command::Act(Act::Remove { member, category: self.reason.into(), goodbye }).into())
     }

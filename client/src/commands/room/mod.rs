@@ -35,6 +35,7 @@ macro_rules! topic {
 }
 
 pub(super) mod asking;
+pub(super) mod breach;
 pub(super) mod calm;
 pub(super) mod care;
 pub(super) mod door;

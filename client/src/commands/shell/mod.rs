@@ -677,6 +677,13 @@ pub(super) fn question_words(question: &Question) -> String {
                 "{names} {reads} this first, and {they} {know} that it is yours. If {they} {share} it, the group sees your words and no name. Some may still guess, from how you write. You can take it back until it shows. Send it?"
             )
         }
+        Question::CloseBreach { waiting } => {
+            let (have, they) = if waiting.len() == 1 { ("has", "waits") } else { ("have", "wait") };
+            format!(
+                "Go on now? {} {have} not said yes again, and {they} outside with check-in and help-now until they do: then their own command brings them back.",
+                names_of(waiting)
+            )
+        }
         Question::AmendAtOnce { others } => {
             let others = counted(*others, "other member is", "other members are");
             format!(
