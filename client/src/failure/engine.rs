@@ -306,7 +306,7 @@ pub(super) fn rule_failure(rule: &RuleError) -> Failure {
         RuleError::NoWords => ("no_words", "Nothing was done. Put words to the room behind it."),
         RuleError::NeedsSecond => (
             "needs_second",
-            "`hearth remove ROOM NAME` proposes it; another moderator confirms it.",
+            "`hearth remove ROOM NAME --reason conduct` proposes it; another moderator confirms it.",
         ),
         RuleError::NoSecond => {
             ("no_second", "Appoint somebody first: `hearth role ROOM NAME cofacilitator`.")
@@ -317,13 +317,12 @@ pub(super) fn rule_failure(rule: &RuleError) -> Failure {
         ),
         RuleError::OwnProposal => (
             "own_proposal",
-            "Ask another facilitator or co-facilitator; `hearth withdraw-proposal ROOM N` takes it back.",
+            "Ask another facilitator or co-facilitator. `hearth proposals ROOM` lists what waits.",
         ),
         RuleError::OtherProposal => ("other_proposal", "`hearth proposals ROOM` lists what waits."),
-        RuleError::TooManyProposals => (
-            "too_many_proposals",
-            "`hearth withdraw-proposal ROOM N` takes one back; one lapses after a day.",
-        ),
+        RuleError::TooManyProposals => {
+            ("too_many_proposals", "`hearth proposals ROOM` lists them. One lapses after a day.")
+        }
         RuleError::Ended => ("ended", "`hearth export-mine ROOM FILE` keeps your own words."),
         RuleError::TooSoon => (
             "too_soon",
