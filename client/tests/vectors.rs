@@ -178,7 +178,7 @@ fn records_are_as_documented() {
     let pause = policy.record_for(
         facilitator(),
         NOW,
-        Act::Pause { until: NOW.plus(600_000), comment: "Breathe.".into() },
+        Act::Pause { until: NOW.plus(600_000), comment: "Breathe.".into(), reopens: true },
     );
     let receipt = Receipt {
         format: 2,
@@ -356,11 +356,7 @@ fn records_of_ends_are_as_documented() {
     });
     let words = || "The programme's phone".to_owned();
     let closing = Closing::At { ends, sooner: String::new(), words: words() };
-    let what = Weighty::Remove {
-        member: member(),
-        category: Category::Request,
-        goodbye: "Take care.".into(),
-    };
+    let what = Weighty::Remove { member: member(), goodbye: "Take care.".into() };
     let salt = [0xda; 16];
     let digest = proposal_digest(&salt, &what);
     let confirm = Second::Confirm { proposal: 7, salt, what };

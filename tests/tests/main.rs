@@ -15,6 +15,7 @@ mod bad_input;
 mod bad_profile;
 mod bad_relay;
 mod blocked;
+mod calm;
 mod certificate;
 mod chat;
 mod cli;

@@ -34,8 +34,11 @@ pub enum Purpose {
     /// The [`TimeOut`] to which a record commits.
     #[n(4)]
     TimeOut,
-    /// What a moderator proposes; a record commits to it.
+    /// Words to a member whom the author removes next.
     #[n(5)]
+    Removal,
+    /// What a moderator proposes; a record commits to it.
+    #[n(6)]
     Proposal,
 }
 

@@ -507,7 +507,7 @@ impl<'s> Room<'s> {
             Standing::Lapsed => "the agreement waits for your yes",
             Standing::Returning => "you have said yes, and wait to be let in",
             Standing::Left => "you left",
-            Standing::Removed(_) => "you were removed",
+            Standing::Removed => "your place in it has ended",
             Standing::Over(Over::Device) => "this device was taken out, because it was lost",
             Standing::Over(Over::Group) => "the group has ended",
             Standing::Over(Over::Farewell) => "your time in this room is over, as planned",

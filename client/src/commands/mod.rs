@@ -175,6 +175,18 @@ async fn dispatch(cli: Cli) -> Result<()> {
     }
 }
 
+/// Shows the crisis contacts where a command line that asks for them was not understood. `words` are those behind `hearth`.
+pub fn numbers_after_slip(words: &[String]) {
+    if !words.iter().any(|word| word.eq_ignore_ascii_case("help-now")) {
+        return;
+    }
+    let after = |flag: &str| words.iter().skip_while(|word| *word != flag).nth(1);
+    let home = after("--home").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HEARTH_HOME").map(PathBuf::from));
+    let out = Output::stdout(false);
+    help_now::after_slip(&Context { out, home, passphrase_file: None, key_file: None });
+}
+
 /// Keeps what a person typed while a command waited from the shell.
 fn drop_typed(done: Result<()>) -> Result<()> {
     line::drop_typed(

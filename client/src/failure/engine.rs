@@ -306,7 +306,7 @@ pub(super) fn rule_failure(rule: &RuleError) -> Failure {
         RuleError::NoWords => ("no_words", "Nothing was done. Put words to the room behind it."),
         RuleError::NeedsSecond => (
             "needs_second",
-            "`hearth remove ROOM NAME --reason conduct` proposes it; another moderator confirms it.",
+            "`hearth remove ROOM NAME WORDS` proposes it; another moderator confirms it.",
         ),
         RuleError::NoSecond => {
             ("no_second", "Appoint somebody first: `hearth role ROOM NAME cofacilitator`.")
@@ -418,7 +418,6 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
             "It needs nobody's decision. Your check-in works meanwhile: `hearth checkin ROOM WORDS`; `hearth help-now` too.",
         ),
         Standing::Left => ("you left this room", "Ask for a new invite if you want to come back."),
-        Standing::Removed(_) => ("you were removed from this room", "Ask a facilitator."),
         Standing::Over(Over::Group) => (
             "this group has ended, and this device has erased what was said in it",
             "Your receipt stays: `hearth receipt ROOM`. The numbers stay: `hearth help-now`.",
@@ -433,6 +432,10 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
         Standing::Over(Over::Device) => (
             "this device was reported lost and is out of the room; its member comes back with a new invite",
             "Ask the facilitator who told you so for your link, then `hearth join`. What is here stays readable.",
+        ),
+        Standing::Removed => (
+            "your place in this room has ended",
+            "`hearth read ROOM --all` shows what the facilitator wrote, and whom you can ask. `hearth help-now` still has the numbers.",
         ),
         Standing::Member => ("the relay does not know you in this room", "Ask a facilitator."),
         Standing::Opening(_) => (
@@ -511,6 +514,9 @@ fn floor_advice(why: &FloorError) -> &'static str {
         }
         FloorError::ExerciseOn => {
             "Nothing was done. `hearth exercise ROOM next` goes on with it, `hearth exercise ROOM end` ends it."
+        }
+        FloorError::ExerciseElsewhere => {
+            "Nothing was said or done. `hearth asks ROOM` shows its step. It is over when the one who began it ends it, or when its step is closed."
         }
         FloorError::NoExercise => {
             "Nothing was done. `hearth exercise ROOM list` lists the exercises; `hearth exercise ROOM opening-round` begins one."

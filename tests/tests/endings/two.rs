@@ -19,7 +19,7 @@ fn removal_waits_for_the_second() {
     let (circle, gil) = ruled(&relay);
     let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
     circle.news(&cleo);
-    let proposed = circle.fay("remove", &["Ben", "--reason", "conduct", "--goodbye", "Take care"]);
+    let proposed = circle.fay("remove", &["Ben", "--goodbye", "Take care", "I call you"]);
     let number = proposed[0]["proposal"].to_string();
     assert_eq!(proposed[0]["others"], serde_json::json!(["Gil"]));
     // The talk says nothing, and nothing has happened.
@@ -35,8 +35,12 @@ fn removal_waits_for_the_second() {
     assert!(told.contains("Fay proposes something that takes you, too"), "{told}");
     let waits = circle.by(&gil, "proposals", &[]);
     assert_eq!((&waits[0]["by"], &waits[0]["about"]), (&"Fay".into(), &"Ben".into()));
+    let told = gil.sees(&["proposals", &circle.room]).stdout;
+    assert!(told.contains("words to Ben: I call you"), "{told}");
     circle.by(&gil, "confirm", &[&number]);
     ben.run(&["send", &circle.room, "Wait"]).refused(3, "not_member");
+    let told = ben.sees(&["read", &circle.room, "--all"]).stdout;
+    assert!(told.contains("Gil has ended your place") && told.contains("I call you"), "{told}");
     let seen = circle.history(&cleo);
     assert_eq!(acts(&seen, "remove")[0]["target"], "Ben");
     assert!(circle.by(&gil, "proposals", &[]).is_empty());
@@ -47,10 +51,10 @@ fn day_long_break_waits_for_the_second() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let (gil, ben) = (circle.admit("Gil"), circle.admit("Ben"));
-    circle.fay.run(&["timeout", &circle.room, "Ben", "2d", "We"]).failed(3, "no_second");
+    circle.fay.run(&["break", &circle.room, "Ben", "2d", "We"]).failed(3, "no_second");
     circle.fay("role", &["Gil", "cofacilitator"]);
     circle.news(&gil);
-    let proposed = circle.fay("timeout", &["Ben", "2d", "We", "talk", "first"]);
+    let proposed = circle.fay("break", &["Ben", "2d", "We", "talk", "first"]);
     let number = proposed[0]["proposal"].to_string();
     circle.say(&ben, "Still here");
     assert_eq!(circle.by(&gil, "proposals", &[])[0]["about"], "Ben");
@@ -70,5 +74,5 @@ fn rule_ends_by_two() {
     gil.run(&["confirm", &circle.room, &number]).failed(3, "no_proposal");
     let number = circle.fay("two-person", &["off"])[0]["proposal"].to_string();
     circle.by(&gil, "confirm", &[&number]);
-    circle.fay("remove", &["Ben", "--reason", "request"]);
+    circle.fay("remove", &["Ben", "--reason", "request", "As you wished"]);
 }

@@ -10,8 +10,8 @@ use crate::{
     note::{Purpose, TimeOut},
     outbox::Submission,
     policy::{
-        Act, COMMENT_CHARS_MAX, LONG_TIMEOUT_MILLIS, Proposal, RuleError, Second, Weighty,
-        proposal_digest,
+        Act, COMMENT_CHARS_MAX, Category, LONG_TIMEOUT_MILLIS, Proposal, RuleError, Second,
+        Weighty, proposal_digest,
     },
     room::{Room, random, read},
     store::Kind,
@@ -30,15 +30,34 @@ pub struct Proposed {
     /// The time-out to which it commits, if it is one.
     #[n(2)]
     pub time_out: Option<TimeOut>,
+    /// What stays out of the record of a removal, if it is one.
+    #[n(3)]
+    pub removal: Option<Removing>,
+}
+
+/// What a moderator says of a removal to its member and to those who moderate, and to no others.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Removing {
+    /// Words to the member.
+    #[n(0)]
+    pub words: String,
+    /// The reason.
+    #[n(1)]
+    pub category: Category,
 }
 
 impl Proposed {
-    /// Returns the commitment in the proposing record; `None` if its time-out is another than it commits to.
+    /// Returns the commitment in the proposing record; `None` if what comes with it belongs to something else.
     pub(crate) fn digest(&self) -> Option<Digest> {
-        let commits = match (&self.what, &self.time_out) {
-            (Weighty::Timeout(commitment), Some(time_out)) => time_out.commitment() == *commitment,
-            (Weighty::Timeout(_), None) | (_, Some(_)) => false,
-            (_, None) => true,
+        let commits = match (&self.what, &self.time_out, &self.removal) {
+            (Weighty::Timeout(commitment), Some(time_out), None) => {
+                time_out.commitment() == *commitment
+            }
+            (Weighty::Remove { .. }, None, Some(removing)) => {
+                removing.words.chars().count() <= COMMENT_CHARS_MAX
+            }
+            (Weighty::Remember { .. } | Weighty::Off, None, None) => true,
+            _ => false,
         };
         commits.then(|| proposal_digest(&self.salt, &self.what))
     }
@@ -56,7 +75,26 @@ impl Room<'_> {
     /// # Errors
     /// [`RuleError::NoSecond`] if nobody else moderates; [`RuleError::NotFacilitator`]; see [`EngineError`].
     pub fn queue_proposal(&mut self, what: Weighty, now: Millis) -> Result<Digest> {
-        self.queue_proposed(Proposed { salt: random()?, what, time_out: None }, now)
+        self.queue_proposed(Proposed { salt: random()?, what, time_out: None, removal: None }, now)
+    }
+
+    /// Does the same for a removal. Its member reads the words once it is confirmed.
+    ///
+    /// # Errors
+    /// [`RuleError::TooLong`]; see [`Self::queue_proposal`].
+    pub fn queue_proposed_removal(
+        &mut self,
+        member: MemberKey,
+        goodbye: String,
+        removing: Removing,
+        now: Millis,
+    ) -> Result<Digest> {
+        if removing.words.chars().count() > COMMENT_CHARS_MAX {
+            return Err(RuleError::TooLong.into());
+        }
+        let what = Weighty::Remove { member, goodbye };
+        let removal = Some(removing);
+        self.queue_proposed(Proposed { salt: random()?, what, time_out: None, removal }, now)
     }
 
     /// Does the same for a time-out that lasts longer than a day. Its member learns of it once it is confirmed.
@@ -79,7 +117,10 @@ impl Room<'_> {
         self.leaf(&member)?;
         let time_out = TimeOut { member, until, salt: random()?, words };
         let what = Weighty::Timeout(time_out.commitment());
-        self.queue_proposed(Proposed { salt: random()?, what, time_out: Some(time_out) }, now)
+        self.queue_proposed(
+            Proposed { salt: random()?, what, time_out: Some(time_out), removal: None },
+            now,
+        )
     }
 
     fn queue_proposed(&mut self, proposed: Proposed, now: Millis) -> Result<Digest> {
@@ -149,7 +190,7 @@ impl Room<'_> {
     /// # Errors
     /// [`RuleError::NoProposal`]; [`RuleError::OwnProposal`]; see [`EngineError`].
     pub fn confirm(&mut self, number: u64, now: Millis) -> Result<Submission> {
-        let Proposed { salt, what, time_out } = self.proposal(number)?;
+        let Proposed { salt, what, time_out, .. } = self.proposal(number)?;
         let timeout = |TimeOut { member, until, .. }| Effect::Timeout { member, until };
         let effects = time_out.map(timeout).into_iter().collect();
         let act = Act::Second(Second::Confirm { proposal: number, salt, what });

@@ -47,11 +47,8 @@ pub enum Act {
         /// The removed member's key.
         #[n(0)]
         member: MemberKey,
-        /// The reason.
+        /// The facilitator's words to the room. No reason stands here, because every member's device has the record.
         #[n(1)]
-        category: Category,
-        /// The facilitator's goodbye to the room, if any.
-        #[n(2)]
         goodbye: String,
     },
     /// A member's own departure was carried out; the commit removes exactly that leaf.
@@ -76,6 +73,10 @@ pub enum Act {
         /// The facilitator's words to the room.
         #[n(1)]
         comment: String,
+        /// Whether the room opens at the end even if nobody moderates it then. Otherwise members' programs hold their words
+        /// until the next opening, or until a moderator is on duty.
+        #[n(2)]
+        reopens: bool,
     },
     /// The pause ended early.
     #[n(6)]
@@ -263,12 +264,12 @@ impl Act {
         }
     }
 
-    /// Returns the reason for which the act removes a member, if it does.
-    pub const fn removal(&self) -> Option<Category> {
+    /// Returns whom the act removes, with the words to the room, if it does.
+    pub fn removal(&self) -> Option<(MemberKey, &str)> {
         match self {
-            Self::Remove { category, .. }
-            | Self::Second(Second::Confirm { what: Weighty::Remove { category, .. }, .. }) => {
-                Some(*category)
+            Self::Remove { member, goodbye }
+            | Self::Second(Second::Confirm { what: Weighty::Remove { member, goodbye }, .. }) => {
+                Some((*member, goodbye))
             }
             _ => None,
         }
@@ -401,7 +402,7 @@ impl RoomPolicy {
             Act::Remember { member, words } => {
                 Self::remember(scene, *member, words, &mut applied)?;
             }
-            Act::Remove { member, goodbye, .. } => {
+            Act::Remove { member, goodbye } => {
                 bounded(goodbye, COMMENT_CHARS_MAX)?;
                 if next.drop_place(member) {
                     next.revoke(*member);
@@ -431,7 +432,7 @@ impl RoomPolicy {
                 next.keeps_the_bench()?;
                 next.keeps_a_facilitator()?;
             }
-            Act::Pause { until, comment } => {
+            Act::Pause { until, comment, .. } => {
                 bounded(comment, COMMENT_CHARS_MAX)?;
                 if *until <= record.at {
                     return Err(RuleError::OutOfRange);

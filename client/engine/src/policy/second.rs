@@ -6,7 +6,7 @@
 use hearth_protocol::{Digest, MemberKey, Millis, codec, hash};
 use minicbor::{Decode, Encode};
 
-use super::{Act, Applied, Category, Record, RoomPolicy, RuleError, Scene};
+use super::{Act, Applied, Record, RoomPolicy, RuleError, Scene};
 
 /// Time in which a proposal can be confirmed, by the dates of both records: a day.
 pub const PROPOSAL_MILLIS: u64 = 24 * 3_600_000;
@@ -24,11 +24,8 @@ pub enum Weighty {
         /// The member's key.
         #[n(0)]
         member: MemberKey,
-        /// The reason.
-        #[n(1)]
-        category: Category,
         /// Words to the room.
-        #[n(2)]
+        #[n(1)]
         goodbye: String,
     },
     /// See [`Act::Timeout`]; it lasts longer than [`LONG_TIMEOUT_MILLIS`].
@@ -114,9 +111,8 @@ impl Weighty {
     /// Returns the act that it is.
     pub fn act(&self) -> Option<Act> {
         match self {
-            Self::Remove { member, category, goodbye } => {
-                let (member, category, goodbye) = (*member, *category, goodbye.clone());
-                Some(Act::Remove { member, category, goodbye })
+            Self::Remove { member, goodbye } => {
+                Some(Act::Remove { member: *member, goodbye: goodbye.clone() })
             }
             Self::Timeout(commitment) => Some(Act::Timeout(*commitment)),
             Self::Remember { member, words } => {

@@ -1,15 +1,19 @@
-//! Sealed notes that wait for their record, and the time-outs that they announce.
+//! Sealed notes that wait for their record: the time-outs that they announce, and a moderator's words to whom they remove.
 
 use hearth_protocol::{Digest, MemberKey, Millis, codec};
+use minicbor::{Decode, Encode};
 
 use super::Result;
 use crate::{
     act::Proposed,
     agreement::CLOCK_SKEW_MILLIS,
     note::{Note, Purpose, TimeOut},
-    policy::{Act, LONG_TIMEOUT_MILLIS, Proposal, Record, RoomPolicy, Second, proposal_digest},
+    policy::{
+        Act, COMMENT_CHARS_MAX, LONG_TIMEOUT_MILLIS, Proposal, Record, RoomPolicy, Second,
+        proposal_digest,
+    },
     room::{Room, read, write},
-    state::{Notice, Row, RowContent},
+    state::{Notice, Row},
     store::Kind,
 };
 
@@ -24,15 +28,21 @@ impl Room<'_> {
         for sealed in notes {
             let key = |number| self.note_private(number).ok().flatten();
             let (room, me) = (self.id(), self.me());
-            let purposes = [Purpose::TimeOut, Purpose::Proposal];
+            let purposes = [Purpose::TimeOut, Purpose::Removal, Purpose::Proposal];
             let note = Note::open(self.crypto, suite, &room, &me, &purposes, key, sealed);
             let Some(note) = note.filter(|note| note.from == sender) else { continue };
-            if note.purpose == Purpose::Proposal {
-                if let Ok(proposed) = codec::decode::<Proposed>(&note.content) {
-                    self.save_proposed(&proposed)?;
+            match note.purpose {
+                Purpose::Removal => self.save_words_of_removal(sender, &note.content)?,
+                Purpose::Proposal => {
+                    if let Ok(proposed) = codec::decode::<Proposed>(&note.content) {
+                        self.save_proposed(&proposed)?;
+                    }
                 }
-            } else if let Ok(time_out) = codec::decode::<TimeOut>(&note.content) {
-                self.save_time_out(&time_out)?;
+                _ => {
+                    if let Ok(time_out) = codec::decode::<TimeOut>(&note.content) {
+                        self.save_time_out(&time_out)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -91,13 +101,28 @@ impl Room<'_> {
         Ok(read(self.store, Kind::Pending, self.no, NOTES)?.unwrap_or_default())
     }
 
-    /// Handles the record of a time-out: only members with its note learn whose it is.
+    /// Keeps a moderator's last words for the case that they remove this member. The room's own words wait as long.
+    fn save_words_of_removal(&self, from: MemberKey, content: &[u8]) -> Result<()> {
+        let words = String::from_utf8(content.to_vec()).ok();
+        let words = words.filter(|words| words.chars().count() <= COMMENT_CHARS_MAX);
+        let Some(words) = words else { return Ok(()) };
+        write(self.store, Kind::Pending, self.no, REMOVAL, &LastWords { from, words })
+    }
+
+    /// Returns the words that a moderator who removes this member sealed to them before; empty if there are none.
+    pub(super) fn words_of_removal(&self, actor: &MemberKey) -> Result<String> {
+        let kept: Option<LastWords> = read(self.store, Kind::Pending, self.no, REMOVAL)?;
+        self.store.delete(Kind::Pending, self.no, REMOVAL)?;
+        Ok(kept.filter(|kept| kept.from == *actor).map(|kept| kept.words).unwrap_or_default())
+    }
+
+    /// Handles the record of a time-out; returns whose it is, its end and the words, which only members with its note learn.
     pub(super) fn take_time_out(
         &mut self,
         row: &mut Row,
         commitment: &Digest,
         record: &Record,
-    ) -> Result<Option<RowContent>> {
+    ) -> Result<Option<(MemberKey, Millis, String)>> {
         let known: Option<TimeOut> = read(self.store, Kind::Note, self.no, commitment.as_bytes())?;
         let Some(TimeOut { member, until, words, .. }) = known else {
             self.excuse_others()?;
@@ -110,12 +135,11 @@ impl Room<'_> {
             row.notices.push(Notice::Alone);
         }
         write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;
-        if member != self.me() {
-            return Ok(None);
+        if member == self.me() {
+            self.state.timed_out_until = until;
+            self.save_state()?;
         }
-        self.state.timed_out_until = until;
-        self.save_state()?;
-        Ok(Some(RowContent::MyTimeout { until, note: words }))
+        Ok(Some((member, until, words)))
     }
 
     /// Returns the end of a member's time-out by the last record that this profile could open; `None` if there is none.
@@ -129,6 +153,18 @@ impl Room<'_> {
 
 /// Name of the list of proposals whose notes this profile keeps.
 const PROPOSALS: &[u8] = b"proposals";
+
+/// A moderator's words to this member, in case of a removal.
+#[derive(Encode, Decode)]
+struct LastWords {
+    #[n(0)]
+    from: MemberKey,
+    #[n(1)]
+    words: String,
+}
+
+/// Names the record of a moderator's last words to this member.
+const REMOVAL: &[u8] = b"removal";
 
 /// Name of the list of notes that wait for their record.
 pub(super) const NOTES: &[u8] = b"notes";

@@ -1,6 +1,6 @@
 //! Incoming records of moderation: what each does to this profile.
 
-use hearth_protocol::{MemberKey, Millis, Role, invite};
+use hearth_protocol::{MemberKey, Millis, Role, frame::Door, invite};
 
 use super::{
     ADMITTED, Result,
@@ -59,6 +59,13 @@ impl Room<'_> {
             }
             self.forget_member(&member)?;
         }
+        if let Some((member, goodbye)) = record.act.removal() {
+            self.is_on_duty_by(record.actor, row.stamp)?;
+            if member == self.me() {
+                let words = self.words_of_removal(&record.actor)?;
+                content = Some(RowContent::MyRemoval { words, goodbye: goodbye.to_owned() });
+            }
+        }
         match &record.act {
             Act::SetRole { member, role } => {
                 if role.moderates() {
@@ -76,6 +83,8 @@ impl Room<'_> {
                     self.hold_overlong_texts(policy)?;
                 }
             }
+            Act::Pause { until, reopens, .. } => self.note_pause(*until, *reopens)?,
+            Act::Door(Door::Open) => self.note_pause(Millis(0), true)?,
             Act::Retract { message, seq, category } => {
                 if self.row(*seq)?.as_ref().is_some_and(is_floor) {
                     row.notices.push(Notice::FalseRetraction);
@@ -93,7 +102,15 @@ impl Room<'_> {
             Act::Timeout(commitment)
             | Act::Untimeout(commitment)
             | Act::Second(Second::Confirm { what: Weighty::Timeout(commitment), .. }) => {
-                content = self.take_time_out(row, commitment, record)?;
+                let known = self.take_time_out(row, commitment, record)?;
+                if let Some((member, until, words)) = known {
+                    if member == self.me() {
+                        content = Some(RowContent::MyTimeout { until, note: words });
+                    } else {
+                        // The others of those who moderate read whose it is.
+                        target = name_of(&member);
+                    }
+                }
             }
             Act::Amend { .. } | Act::Enact | Act::CloseBreach { .. } => {
                 if matches!(record.act, Act::Enact | Act::CloseBreach { .. }) {
@@ -107,7 +124,10 @@ impl Room<'_> {
                 self.save_state()?;
                 self.drop_stale_texts(policy)?;
             }
-            Act::OpenBreach { .. } => self.take_return_invite(record, policy.agreement.id)?,
+            Act::OpenBreach { .. } => {
+                self.is_on_duty_by(record.actor, row.stamp)?;
+                self.take_return_invite(record, policy.agreement.id)?;
+            }
             Act::Withdraw => self.drop_stale_texts(policy)?,
             Act::Length(_) => self.hold_overlong_texts(policy)?,
             _ => {}
@@ -159,12 +179,12 @@ impl Room<'_> {
 
     pub(super) fn take_removal(&mut self, applied: &Applied) -> Result<()> {
         let act = &applied.policy.record.act;
-        self.state.standing = match (act.removal(), act) {
-            (Some(category), _) => Standing::Removed(category),
-            (_, Act::Enact | Act::CloseBreach { .. }) => Standing::Lapsed,
-            (_, Act::Device(_)) => Standing::Over(Over::Device),
-            (_, Act::Farewell(_)) => Standing::Over(Over::Farewell),
-            (_, Act::Remember { .. } | Act::Second(_)) => Standing::Over(Over::Remembered),
+        self.state.standing = match act {
+            act if act.removal().is_some() => Standing::Removed,
+            Act::Enact | Act::CloseBreach { .. } => Standing::Lapsed,
+            Act::Device(_) => Standing::Over(Over::Device),
+            Act::Farewell(_) => Standing::Over(Over::Farewell),
+            Act::Remember { .. } | Act::Second(_) => Standing::Over(Over::Remembered),
             _ => Standing::Left,
         };
         self.save_state()?;

@@ -5,6 +5,7 @@ use hearth_protocol::{Effect, MemberKey};
 use super::{world::*, *};
 use crate::{
     EngineError,
+    act::Removing,
     policy::{
         Act, Category, LONG_TIMEOUT_MILLIS, PROPOSAL_MILLIS, PROPOSALS_MAX, Proposal, RuleError,
         Second, Weighty,
@@ -13,7 +14,7 @@ use crate::{
 };
 
 fn ends_place_of(member: MemberKey) -> Weighty {
-    Weighty::Remove { member, category: Category::Conduct, goodbye: "Take care.".into() }
+    Weighty::Remove { member, goodbye: "Take care.".into() }
 }
 
 /// A room of which somebody has turned the rule on.
@@ -25,7 +26,15 @@ fn ruled() -> World {
 
 /// Proposes something and shows it to all; returns its number.
 fn proposes(world: &mut World, who: usize, what: Weighty) -> u64 {
-    let digest = world.rooms[who].queue_proposal(what, NOW).unwrap();
+    let room = &mut world.rooms[who];
+    let digest = match what {
+        Weighty::Remove { member, goodbye } => {
+            let removing = Removing { words: "I call you.".into(), category: Category::Conduct };
+            room.queue_proposed_removal(member, goodbye, removing, NOW)
+        }
+        what => room.queue_proposal(what, NOW),
+    };
+    let digest = digest.unwrap();
     made_official(world, who, digest)
 }
 
@@ -68,7 +77,7 @@ fn two_moderators_remove_together() {
     let known = world.rooms[CLEO].proposals(NOW).unwrap();
     assert_eq!(known[0].1.as_ref().unwrap().member(), Some(ben));
     confirms(&mut world, CLEO, number);
-    assert_eq!(world.rooms[BEN].state().standing, Standing::Removed(Category::Conduct));
+    assert_eq!(world.rooms[BEN].state().standing, Standing::Removed);
     let policy = world.policy();
     assert_eq!((policy.more.proposals(), policy.revoked), (&[][..], vec![ben]));
     assert!(world.rooms[MAL].roster().unwrap().iter().all(|leaf| leaf.member != ben));

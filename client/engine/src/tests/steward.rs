@@ -4,7 +4,7 @@ use super::{world::*, *};
 use crate::{
     EngineError,
     agreement::Change,
-    policy::{Act, Category, RuleError},
+    policy::{Act, RuleError},
 };
 
 /// A room in which Ben's profile is a steward's.
@@ -52,8 +52,8 @@ fn steward_moderates_nothing() {
     let mut world = served(World::new());
     let mal = world.key(MAL);
     let acts = [
-        Act::Pause { until: NOW.plus(1), comment: String::new() },
-        Act::Remove { member: mal, category: Category::Conduct, goodbye: String::new() },
+        Act::Pause { until: NOW.plus(1), comment: String::new(), reopens: false },
+        Act::Remove { member: mal, goodbye: String::new() },
         Act::SetRole { member: mal, role: Role::Observer },
         Act::Announce("Hello.".into()),
         Act::Lock(true),

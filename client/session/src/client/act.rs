@@ -5,13 +5,14 @@ use std::sync::Arc;
 use hearth_engine::{
     EngineError, Room,
     accord::Waits,
-    act::{Due, InviteTerms, Knock, is_long},
+    act::{Due, InviteTerms, Knock, Removing, is_long},
     agreement::Change,
     floor::Ask,
+    lane::desk_id,
     policy::{
         Act, Category, Closing, Device, Farewell, PROPOSAL_MILLIS, RuleError, Second, Weighty,
     },
-    private::SeenState,
+    private::{Private, SeenState},
     state::{Row, RowContent},
     words::Words,
 };
@@ -22,6 +23,7 @@ use hearth_text::escape;
 
 use super::command::{AskError, Command, Knocker, Outcome, Question, Turn};
 use super::exercise;
+use super::lanes::{self, LaneCommand};
 use crate::live::{Live, LiveError};
 
 /// Difference of clocks with which nobody amends or signs an agreement: a day.
@@ -40,10 +42,15 @@ pub(super) type Listed = Vec<(PendingKnock, Result<Knock, Arc<EngineError>>)>;
 pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Command) -> Result {
     match command {
         Command::Act(act) => moderate(live, act).await,
-        Command::Pause { millis, comment } => {
-            let comment = words(&comment)?;
+        Command::Pause { millis, comment, reopens } => {
+            let comment = escape::sanitize_input(&comment)?;
             let until = live.relay_now().plus(millis);
-            moderate(live, Act::Pause { until, comment }).await
+            moderate(live, Act::Pause { until, comment, reopens }).await
+        }
+        Command::Remove { member, words: to_member, goodbye, category, .. } => {
+            let to_member = escape::sanitize_input(&to_member)?;
+            let goodbye = words(&goodbye)?;
+            remove(live, member, to_member, goodbye, category).await
         }
         Command::TimeOut { member, millis, note } => time_out(live, member, millis, note).await,
         Command::Invite { uses, millis, role } => {
@@ -284,25 +291,72 @@ async fn moderate(live: &mut Live<'_>, act: Act) -> Result {
         Act::Remember { member, words: typed } => Act::Remember { member, words: words(&typed)? },
         act => act,
     };
-    let weighty = match &act {
-        Act::Remove { member, category, goodbye } => {
-            let (member, category, goodbye) = (*member, *category, goodbye.clone());
-            Some(Weighty::Remove { member, category, goodbye })
-        }
-        Act::Remember { member, words } => {
-            Some(Weighty::Remember { member: *member, words: words.clone() })
-        }
-        _ => None,
-    };
-    if let Some(what) = weighty
+    if let Act::Remember { member, words } = &act
         && live.room.policy()?.takes_two()
     {
+        let what = Weighty::Remember { member: *member, words: words.clone() };
         return propose(live, |room, now| room.queue_proposal(what, now)).await;
     }
     let target = act.target();
     let target = live.room.roster()?.into_iter().find(|leaf| Some(leaf.member) == target);
     let seq = live.act(act.clone()).await?;
     Ok(Outcome::Acted { act, target, seq })
+}
+
+/// Takes a member out: with words to them that travel sealed before the record, and the reason in the moderators' notes.
+async fn remove(
+    live: &mut Live<'_>,
+    member: MemberKey,
+    to_member: String,
+    goodbye: String,
+    category: Category,
+) -> Result {
+    let removing = Removing { words: to_member, category };
+    if live.room.policy()?.takes_two() {
+        return propose(live, |room, now| {
+            room.queue_proposed_removal(member, goodbye, removing, now)
+        })
+        .await;
+    }
+    let name = live.room.known_names()?.remove(&member).unwrap_or_default();
+    say_last_words(live, member, &removing).await?;
+    let became = moderate(live, Act::Remove { member, goodbye }).await?;
+    note_removal(live, member, &name, &removing).await?;
+    Ok(became)
+}
+
+/// Sends the words to a member who is removed next.
+async fn say_last_words(live: &mut Live<'_>, member: MemberKey, removing: &Removing) -> Result<()> {
+    // Who waits is in no tree, and reads nothing of the room: there is no key to seal words to.
+    if live.room.roster()?.iter().any(|leaf| leaf.member == member) {
+        let now = live.room.now();
+        live.send_own(|room| room.queue_last_words(member, &removing.words, now)).await?;
+    }
+    Ok(())
+}
+
+/// Writes into the moderators' notes why somebody was removed.
+async fn note_removal(
+    live: &mut Live<'_>,
+    member: MemberKey,
+    name: &str,
+    Removing { words: to_member, category }: &Removing,
+) -> Result<()> {
+    let now = live.room.now();
+    let text = format!(
+        "{name} is no longer in the room. Reason: {}. Words to {name}: \u{201c}{to_member}\u{201d}",
+        category.as_str()
+    );
+    // The removal stands, whatever becomes of the note.
+    if let Some(desk) = desk_id(&live.room.id(), &live.room.policy()?) {
+        let note = LaneCommand::Private(Private::Note { about: Some(member), text });
+        if let Some(lane) = live.lane(desk)
+            && let Ok(Some(id)) = lanes::queue(lane, note, now)
+        {
+            let _ = lanes::send(live, desk, id).await;
+        }
+    }
+    Ok(())
 }
 
 async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: String) -> Result {
@@ -378,11 +432,19 @@ async fn propose<'s>(
 /// Confirms what another moderator proposed.
 async fn confirm(live: &mut Live<'_>, number: u64) -> Result {
     let proposed = live.room.proposal(number)?;
-    let target = proposed.member();
-    let target = live.room.roster()?.into_iter().find(|leaf| Some(leaf.member) == target);
+    let member = proposed.member();
+    let name = member.and_then(|member| live.room.known_names().ok()?.remove(&member));
+    let target = live.room.roster()?.into_iter().find(|leaf| Some(leaf.member) == member);
+    let removal = member.zip(proposed.removal.as_ref());
+    if let Some((member, removing)) = removal {
+        say_last_words(live, member, removing).await?;
+    }
     let now = live.room.now();
     live.send_own(|room| room.queue_confirmed_time_out(number, now)).await?;
     let seq = live.commit(|room, now| room.confirm(number, now)).await?;
+    if let Some((member, removing)) = removal {
+        note_removal(live, member, &name.unwrap_or_default(), removing).await?;
+    }
     let (salt, what) = (proposed.salt, proposed.what);
     let act = Act::Second(Second::Confirm { proposal: number, salt, what });
     Ok(Outcome::Acted { act, target, seq })
@@ -565,6 +627,7 @@ pub(super) const fn is_local(command: &Command) -> bool {
             | Command::Mute { .. }
             | Command::Set(_)
             | Command::DropWaiting(_)
+            | Command::ChangeHeld { .. }
             | Command::Agreements
             | Command::Shares
             | Command::Reports
@@ -582,6 +645,13 @@ pub(super) fn local(room: &mut Room<'_>, command: &Command) -> Result {
         Command::Log => return log(room),
         Command::Verify(member) => return verify(room, member),
         Command::DropWaiting(id) => return drop_waiting(room, id),
+        Command::ChangeHeld { id, ref text } => {
+            let (text, now) = (escape::sanitize_input(text)?, room.now());
+            return match room.change_held(&id, text, now)? {
+                Some(id) => Ok(Outcome::Changed(id)),
+                None => Err(EngineError::NoSuchMessage(id.short()).into()),
+            };
+        }
         Command::Agreements => return agreements(room),
         Command::Shares => return Ok(Outcome::Shares(room.open_shares()?)),
         Command::Reports => {

@@ -221,11 +221,18 @@ impl RoomCommand for Proposals {
                 Some(proposed) => {
                     let about = escape::one_line(about.as_deref().unwrap_or_default());
                     let time_out = proposed.time_out.as_ref();
-                    let words =
-                        time_out.map(|t| t.words.as_str()).filter(|words| !words.is_empty());
-                    let words = words.map(|words| format!(": {}", escape::one_line(words)));
                     let until = time_out.map(|time_out| time_out.until);
-                    show::weighty_text(&proposed.what, &about, until) + &words.unwrap_or_default()
+                    let mut what = show::weighty_text(&proposed.what, &about, until);
+                    let removal = proposed.removal.as_ref();
+                    if let Some(removing) = removal {
+                        what.push_str(&format!("; reason: {}", removing.category.as_str()));
+                    }
+                    let words = time_out.map(|time_out| &time_out.words);
+                    let words = words.or(removal.map(|removing| &removing.words));
+                    if let Some(words) = words.filter(|words| !words.is_empty()) {
+                        what.push_str(&format!("; words to {about}: {}", escape::one_line(words)));
+                    }
+                    what
                 }
                 None => "something that this device was not told of".to_owned(),
             };
