@@ -60,7 +60,7 @@ fn duty_past_the_pause_opens_the_room() {
 
 #[test]
 fn unattended_words_are_held_by_their_author() {
-    let mut world = World::new();
+    let mut world = World::with_clocks([0; 4]);
     world.act(FAY, pause(false));
     // The relay's time is past the pause.
     world.log.later = 2 * MINUTE;
