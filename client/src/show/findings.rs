@@ -71,7 +71,7 @@ pub(super) fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) 
         ),
         Notice::Alone => (
             "alone",
-            format!("{name} gave a time-out of more than a day alone, and it takes two who moderate: ask the others"),
+            format!("{name} gave a break of more than a day alone, and it takes two who moderate: ask the others"),
         ),
         Notice::Ballots(doubt) => ("ballots", ballots_text(name, *doubt)),
         Notice::CounterReused => {
