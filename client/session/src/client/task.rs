@@ -443,7 +443,7 @@ impl<'s> RoomTask<'s> {
             Command::Help(what) => return Box::pin(self.about_help(what, reply)).await,
             _ => {}
         }
-        let outcome = self.perform(command, consent).await;
+        let outcome = Box::pin(self.perform(command, consent)).await;
         self.publish();
         // A shell that no longer waits undoes nothing.
         let _ = reply.send(outcome);
@@ -646,7 +646,7 @@ impl<'s> RoomTask<'s> {
                 let standing = live.room.state().standing.clone();
                 return Err(Arc::new(LiveError::NotInside(standing)).into());
             };
-            let outcome = act::act(live, &mut self.listed, command).await;
+            let outcome = Box::pin(act::act(live, &mut self.listed, command)).await;
             if let Err(AskError::Live(error)) = &outcome {
                 let error = Arc::clone(error);
                 self.after(&error).await;
@@ -659,7 +659,7 @@ impl<'s> RoomTask<'s> {
             self.view.borrow().help.open.iter().map(|call| call.by).collect();
         let now = live.relay_now();
         agree_to_all(&questions(&mut live.room, &command, &open, now)?, &consent)?;
-        let outcome = act::act(live, &mut self.listed, command).await;
+        let outcome = Box::pin(act::act(live, &mut self.listed, command)).await;
         if let Err(AskError::Live(error)) = &outcome {
             let error = Arc::clone(error);
             self.after(&error).await;
