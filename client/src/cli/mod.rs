@@ -151,7 +151,7 @@ pub enum Command {
         #[arg(long)]
         alternate_screen: bool,
     },
-    /// Admit everyone who has acknowledged, unattended, until stopped. F, CF [E; R]
+    /// Admit everyone who has acknowledged, unattended, until stopped. F, CF, stewards [E; R]
     Steward {
         /// The room.
         room: String,
@@ -167,6 +167,8 @@ pub enum Command {
     /// Show or change the profile itself.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Say whether this device is as a member needs it: folder, disk, records, relay, clock. Exit code 0, 1 for warnings, 2 for failures.
+    Doctor,
     /// Print completions for a shell.
     Completions {
         /// The shell.
