@@ -11,6 +11,9 @@ use crate::store::StoreError;
 /// Why the engine refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// This profile was not told what a proposal is about.
+    #[error("this device was not told what that proposal is about")]
+    NotTold,
     // The relay or a member lied, or a state was rolled back.
     /// The relay's log is another or shorter than the one this profile has seen.
     #[error("history went backwards: the relay no longer has what it showed before (entry {0})")]
@@ -126,7 +129,7 @@ pub enum EngineError {
     #[error("its member is no longer in the room")]
     OwnerGone,
     /// The lane of a lapsed member follows the room only by a facilitator's commit.
-    #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
+    #[error("a facilitator's device has to bring this line up to date first")]
     WaitsForFacilitator,
     /// A report that came by a note was answered; its key is used once.
     #[error("that report was answered already")]

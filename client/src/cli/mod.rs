@@ -151,7 +151,7 @@ pub enum Command {
         #[arg(long)]
         alternate_screen: bool,
     },
-    /// Admit everyone who has acknowledged, unattended, until stopped. F, CF [E; R]
+    /// Admit everyone who has acknowledged, unattended, until stopped. F, CF, stewards [E; R]
     Steward {
         /// The room.
         room: String,

@@ -184,9 +184,11 @@ pub(super) fn waits(
             Some("the break"),
             " You can read along, and talk in your check-in: `hearth checkin ROOM`. Your name is not shown to the others. If it gets too much: `hearth help-now ROOM`.",
         ),
-        RejectCode::Closed => {
-            (format!("the room is closed{until}"), Some("the opening"), " You can read meanwhile.")
-        }
+        RejectCode::Closed => (
+            format!("the room is closed{until}"),
+            Some("the opening"),
+            " You can read meanwhile. Is it urgent? `hearth help-now ROOM`.",
+        ),
         RejectCode::SlowMode => (
             format!("slow mode: your next post can go out{}", until.replace(" until", " at")),
             that,
@@ -271,6 +273,10 @@ pub(super) fn refused(
             ("the message is longer than the room allows".into(), "Send it in shorter parts.")
         }
         RejectCode::Observer => ("observers read, and do not post".into(), "Ask a facilitator."),
+        RejectCode::Ended => (
+            "the group has ended: nobody writes in the room any more".into(),
+            "Your check-in works until the room is erased. `hearth export-mine ROOM FILE` keeps your own words.",
+        ),
         RejectCode::Locked => (
             "the room is locked: nobody is admitted".into(),
             "Ask the facilitator who invited you, or try later.",

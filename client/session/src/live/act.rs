@@ -173,7 +173,8 @@ impl<'s> Live<'s> {
     pub async fn admit(&mut self, knock: &Knock) -> Result<Seq> {
         let Moment { own, relay } = self.moment();
         let later = own.max(relay);
-        if let Some(offer) = &knock.offer {
+        let moderates = self.room.my_role()?.moderates();
+        if let Some(offer) = knock.offer.as_ref().filter(|_| moderates) {
             self.room.expect_lane(knock.member, offer, own)?;
         }
         let seq = self
@@ -184,6 +185,10 @@ impl<'s> Live<'s> {
                 result => result,
             })
             .await?;
+        if !moderates {
+            // A steward says nothing: the next moderator's client tells newcomers, and opens their lane.
+            return Ok(seq);
+        }
         let text = self.room.queue_coming_text(own.min(relay))?;
         // Newcomers read nothing from before, so they are told whose turn it is and what is asked.
         if self.room.queue_recap(own.min(relay))?.is_some() || text {
@@ -254,7 +259,10 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn close_breach(&mut self, words: &str) -> Result<Seq> {
         let relay_now = self.relay_now();
-        self.commit(|room, now| room.close_breach(words.to_owned(), now, relay_now)).await
+        let seq =
+            self.commit(|room, now| room.close_breach(words.to_owned(), now, relay_now)).await?;
+        self.tend_lanes().await?;
+        Ok(seq)
     }
 
     /// Puts the pending amendment in force.
@@ -263,7 +271,10 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn enact(&mut self) -> Result<Seq> {
         let relay_now = self.relay_now();
-        self.commit(|room, now| room.enact(now, relay_now)).await
+        let seq = self.commit(|room, now| room.enact(now, relay_now)).await?;
+        // Who waits from now on writes in their line, which moves with a facilitator's client only.
+        self.tend_lanes().await?;
+        Ok(seq)
     }
 
     /// Sends a text that is repeated for newcomers: what nobody waits for fails nothing.
