@@ -225,11 +225,8 @@ fn records_are_as_documented() {
         role: Role::Member,
         breach: None,
     };
-    let more = PolicyMore {
-        waiting: Some(vec![waiter]),
-        breach: Some(DIGEST),
-        ..PolicyMore::default()
-    };
+    let more =
+        PolicyMore { waiting: Some(vec![waiter]), breach: Some(DIGEST), ..PolicyMore::default() };
     let sealed = Body::Sealed { notes: vec![vec![1, 2, 3].into()] };
     check(&[
         ("member key", member().to_hex()),

@@ -73,10 +73,13 @@ impl<'s> Room<'s> {
         let own = |leaf: crate::policy::Leaf| {
             (lane_id(&id, &leaf.member, &leaf.companion.salt), Some(leaf.member))
         };
+        // Who waits keeps the lane, and a facilitator's client keeps it up to date.
+        let waiting = policy.waiting().iter();
+        let kept = waiting.map(|w| (lane_id(&id, &w.member, &w.salt), Some(w.member)));
         // A steward is a program: there is nobody to talk with.
         let people = self.roster()?.into_iter();
-        let people = people.filter(|leaf| policy.role(&leaf.member) != Role::Steward);
-        Ok([(desk, None)].into_iter().chain(people.map(own)).collect())
+        let present = people.filter(|leaf| policy.role(&leaf.member) != Role::Steward).map(own);
+        Ok([(desk, None)].into_iter().chain(present).chain(kept).collect())
     }
 
     /// Returns the id of my own lane.

@@ -207,7 +207,7 @@ fn end_room(batch: &mut Batch<'_>, key: i64, id: RoomId) -> Result<(), Fault> {
 }
 
 /// Deletes some rows of a deleted room or lane, its own row last.
-fn purge_detached(db: &Connection, key: i64) -> Result<u64, Fault> {
+pub(super) fn purge_detached(db: &Connection, key: i64) -> rusqlite::Result<u64> {
     let entries = db
         .prepare_cached(
             "DELETE FROM entries WHERE key IN
