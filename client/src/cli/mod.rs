@@ -14,7 +14,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use crate::commands::{CHAT_COMMANDS, Entry, InRoom, May, ROOM_COMMANDS, Topic, chat_commands};
 
-use crate::text::when;
+use crate::{commands::tui::Options, text::when};
 
 /// How the enforcement classes in the help are meant.
 const ENFORCEMENT: &str = "\
@@ -151,6 +151,8 @@ pub enum Command {
         #[arg(long)]
         alternate_screen: bool,
     },
+    /// Show your rooms on a full screen: talk, check-ins, turns, and all you can do. `hearth` alone does the same.
+    Tui(Options),
     /// Admit everyone who has acknowledged, unattended, until stopped. F, CF [E; R]
     Steward {
         /// The room.

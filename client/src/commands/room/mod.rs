@@ -66,11 +66,14 @@ use serde::{Deserialize, Serialize};
 use self::{
     asking::Asking, calm::Calm, care::Care, door::Door, going::Going, help::Danger,
     looking::Looking, members::Members, mine::Mine, private::Private, reporting::Reporting,
-    row::Needs, sharing::Sharing, talking::Talking, turns::Turns,
+    sharing::Sharing, talking::Talking, turns::Turns,
 };
 
 pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
-pub(super) use self::{row::Tail, times::parse_millis};
+pub(super) use self::{
+    row::{Needs, Tail},
+    times::parse_millis,
+};
 
 use super::{
     Context, Result,
