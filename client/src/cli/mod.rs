@@ -112,6 +112,9 @@ pub struct Cli {
     /// The flags that say which profile it is, as they were typed.
     #[arg(skip)]
     pub of_profile: String,
+    /// Whether no command was typed.
+    #[arg(skip)]
+    pub alone: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

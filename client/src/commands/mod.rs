@@ -160,7 +160,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Chat { room, lock_after, alternate_screen } => {
             Box::pin(chat::run(&context, &room, &lock_after, alternate_screen)).await
         }
-        Command::Tui(options) => Box::pin(tui::run(&context, &options)).await,
+        Command::Tui(options) => Box::pin(tui::first::run(&context, &options, cli.alone)).await,
         Command::Steward { room, only, count } => {
             Box::pin(steward::run(&context, &room, only, count)).await
         }

@@ -17,6 +17,14 @@ pub(crate) const ANNOUNCED: u64 = 60_000;
 /// Remarks that are kept for the line above the composer.
 const REMARKS_MAX: usize = 8;
 
+/// Columns and rows that are drawn at most, because each cell costs memory.
+const SIZE_MAX: (u16, u16) = (1000, 500);
+
+/// Returns the part of a terminal that is drawn.
+pub(crate) fn drawn_size(columns: u16, rows: u16) -> (u16, u16) {
+    (columns.clamp(1, SIZE_MAX.0), rows.clamp(1, SIZE_MAX.1))
+}
+
 /// What a screen is told.
 #[derive(Clone, Debug)]
 pub enum Msg {

@@ -14,6 +14,8 @@ mod layout;
 mod model;
 mod over;
 mod talk;
+#[cfg(test)]
+mod tests;
 pub mod terminal;
 mod update;
 

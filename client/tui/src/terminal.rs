@@ -15,9 +15,9 @@ use crossterm::{
         LeaveAlternateScreen, SetTitle,
     },
 };
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
-use crate::{App, Key, Msg, draw};
+use crate::{App, Key, Msg, app::drawn_size, draw};
 
 /// The window's title, which names nobody.
 const TITLE: &str = "hearth";
@@ -38,7 +38,11 @@ impl Screen {
     /// If it is none.
     pub fn take() -> io::Result<Self> {
         enter()?;
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()));
+        let (columns, rows) = Self::size();
+        // Of fixed size, because a terminal may claim any, and every cell costs memory.
+        let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
+        let backend = CrosstermBackend::new(io::stdout());
+        let terminal = Terminal::with_options(backend, TerminalOptions { viewport });
         if terminal.is_err() {
             give_back();
         }
@@ -47,10 +51,8 @@ impl Screen {
 
     /// Returns columns and rows; those of a plain terminal where it does not say.
     pub fn size() -> (u16, u16) {
-        match terminal::size() {
-            Ok((columns @ 1.., rows @ 1..)) => (columns, rows),
-            _ => (80, 24),
-        }
+        let (columns, rows) = terminal::size().unwrap_or((0, 0));
+        if columns == 0 || rows == 0 { (80, 24) } else { drawn_size(columns, rows) }
     }
 
     /// Draws a state.
@@ -58,6 +60,12 @@ impl Screen {
     /// # Errors
     /// If the terminal is gone.
     pub fn draw(&mut self, app: &App) -> io::Result<()> {
+        let (columns, rows) = app.size;
+        let area = Rect::new(0, 0, columns, rows);
+        if self.terminal.current_buffer_mut().area != area {
+            self.terminal.resize(area)?;
+            self.terminal.clear()?;
+        }
         queue!(io::stdout(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| draw(app, frame))?;
         execute!(io::stdout(), EndSynchronizedUpdate)

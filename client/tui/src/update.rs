@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    app::{App, Effect, Focus, Lock, Mode, Msg},
+    app::{App, Effect, Focus, Lock, Mode, Msg, drawn_size},
     compose::Composer,
     keys::Key,
     layout::Layout,
@@ -39,7 +39,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Key(key) => pressed(app, key),
         Msg::Paste(text) => pasted(app, &text),
         Msg::Size(columns, rows) => {
-            app.size = (columns, rows);
+            app.size = drawn_size(columns, rows);
             Vec::new()
         }
         Msg::Time { now, steady } => passed(app, now, steady),

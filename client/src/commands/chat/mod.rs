@@ -25,7 +25,7 @@ use hearth_engine::{
 use hearth_protocol::{Millis, Role, Seq};
 use hearth_session::{
     client::{
-        AskError, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
+        AskError, Client, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
         Told, Waiting,
     },
     live::{LiveError, now},
@@ -227,6 +227,17 @@ pub(super) async fn run(
     let idle = when::parse_duration(lock_after)
         .map_err(|e| Failure::usage(e.to_string(), "For example: --lock-after 30m"))?;
     let client = context.client().map_err(|failure| elsewhere_open(failure, room))?;
+    run_on(context, client, room, idle, alternate).await
+}
+
+/// Chats over a client that is open.
+pub(super) async fn run_on(
+    context: &Context,
+    client: Client,
+    room: &str,
+    idle: Duration,
+    alternate: bool,
+) -> Result<()> {
     // Before anything is connected, so that a signal ends the chat as such from then on.
     let mut stopped = std::pin::pin!(signals::stop());
     if stopped.as_mut().now_or_never().is_some() {

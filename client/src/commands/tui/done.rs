@@ -16,6 +16,9 @@ use crate::{
     show::{Output, Printed, Sink},
 };
 
+/// Words of a command line that is typed again as fast as it is changed.
+const SHORT_WORDS: usize = 3;
+
 /// What became of a command.
 #[derive(Default)]
 pub(super) struct Done {
@@ -82,7 +85,9 @@ impl Where {
                 done.asks = Some((command, question, words));
             }
             Err(failure) => {
-                done.back = (!failure.kept && goes_back(&failure)).then_some(typed);
+                let is_long = typed.split_whitespace().count() > SHORT_WORDS;
+                let lost = !failure.kept && (command.words().is_some() || is_long);
+                done.back = (lost && !typed.is_empty()).then_some(typed);
                 done.failure = Some(failure);
             }
         }
@@ -145,20 +150,6 @@ impl Where {
     }
 }
 
-/// Whether words go back to who typed them: nothing else keeps them.
-fn goes_back(failure: &Failure) -> bool {
-    matches!(
-        &*failure.code,
-        "too_long"
-            | "bad_text"
-            | "outbox_full"
-            | "usage"
-            | "unreachable"
-            | "disk_full"
-            | "read_only"
-    )
-}
-
 /// Returns what was printed, line by line.
 pub(super) fn lines(sink: &Sink) -> Vec<String> {
     let printed = sink.take().into_iter().map(|line| {
@@ -173,6 +164,6 @@ impl Done {
     pub(super) fn why(&self) -> Option<String> {
         let failure = self.failure.as_ref()?;
         // What is kept stands above the line, with the reason.
-        (failure.code != "kept").then(|| failure_words(failure, &self.room))
+        (!failure.kept).then(|| failure_words(failure, &self.room))
     }
 }

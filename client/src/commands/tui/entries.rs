@@ -8,7 +8,7 @@ use hearth_session::client::{Link, RoomView};
 use hearth_tui::{Entry as Shown, Field, Native};
 
 use crate::commands::{
-    Entry, InRoom, chat_commands,
+    Entry, InRoom, May, chat_commands,
     room::{Needs, Tail},
 };
 
@@ -91,12 +91,19 @@ fn shown_as(view: &RoomView, entry: &Entry, knockers: &[String]) -> Shown {
 /// Returns who may, and who enforces it, in the letters of the help.
 fn letters(entry: &Entry) -> (String, String) {
     let codes = entry.codes();
-    let (who, enforced) = codes.split_once(" [").unwrap_or((&codes, ""));
-    let enforced = enforced.trim_end_matches(']');
-    // Of what is said with the letters there is room for the letters.
-    let short = enforced.split("; ").filter_map(|part| part.split(' ').next());
-    let who = who.split(';').next().unwrap_or(who).replace(", ", " ");
-    (who, short.collect::<Vec<_>>().join(" "))
+    let enforced = codes.split_once('[').map_or("", |(_, enforced)| enforced);
+    // Of what is said beside the letters there is no room here; `/help COMMAND` says all.
+    let mut letters: Vec<&str> = enforced
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| matches!(*word, "E" | "R" | "C"))
+        .collect();
+    letters.dedup();
+    let who = match entry.who {
+        May::Members => "M",
+        May::Moderators => "F CF",
+        May::Facilitators => "F",
+    };
+    (who.to_owned(), letters.join(" "))
 }
 
 fn fields(view: &RoomView, entry: &Entry, knockers: &[String]) -> Vec<Field> {

@@ -147,12 +147,7 @@ impl<'a> Host<'a> {
         let first = first.or_else(|| rooms.iter().find(inside)).or_else(|| rooms.first());
         let room = match wanted.or_else(|| first.map(|(name, _)| Arc::clone(name))) {
             Some(room) => room,
-            None => {
-                return Err(Failure::usage(
-                    "this profile has no rooms yet",
-                    "`hearth join` takes an invite link; `hearth room create` opens a room.",
-                ));
-            }
+            None => return Err(super::first::no_rooms()),
         };
         let serving = {
             let client = client.clone();

@@ -8,15 +8,13 @@ mod bands;
 mod done;
 mod entries;
 mod facts;
+pub(super) mod first;
 mod host;
 mod reading;
 mod rows;
 mod scene;
 
-use std::{
-    io::{self, IsTerminal as _},
-    time::Duration,
-};
+use std::time::Duration;
 
 use data_encoding::BASE64;
 use hearth_console::signals;
@@ -35,10 +33,7 @@ use zeroize::Zeroizing;
 
 use self::host::Host;
 use super::{Context, Open, Result, open_when_free};
-use crate::{
-    failure::{Failure, exit},
-    text::when,
-};
+use crate::failure::Failure;
 
 /// Keys that are read ahead.
 const KEYS_MAX: usize = 256;
@@ -63,25 +58,8 @@ pub struct Options {
     pub(crate) ascii: bool,
 }
 
-/// Whether the terminal can show a full screen.
-pub(crate) fn is_capable() -> bool {
-    let known = std::env::var("TERM").is_ok_and(|term| !matches!(&*term, "" | "dumb"));
-    let plain = std::env::var_os("HEARTH_PLAIN").is_some();
-    known && !plain && io::stdin().is_terminal() && io::stdout().is_terminal()
-}
-
-/// Shows the rooms until the person ends it.
-pub(super) async fn run(context: &Context, options: &Options) -> Result<()> {
-    let idle = when::parse_duration(&options.lock_after)
-        .map_err(|e| Failure::usage(e.to_string(), "For example: --lock-after 10m"))?;
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Err(Failure::usage(
-            "a full screen needs a terminal",
-            "`hearth chat ROOM` works over a pipe, `hearth lines` is for programs.",
-        ));
-    }
-    // A passphrase is asked for before the screen is taken.
-    let client = context.client()?;
+/// Shows the rooms of an open profile until the person ends it.
+async fn run(context: &Context, client: Client, options: &Options, idle: Duration) -> Result<()> {
     let mut stopped = std::pin::pin!(signals::stop());
     let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
@@ -315,14 +293,4 @@ async fn until(at: Option<Instant>) {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-/// Says that the terminal shows no full screen.
-pub(crate) fn not_capable() -> Failure {
-    Failure::new(
-        exit::USAGE,
-        "no_terminal",
-        "this terminal shows no full screen",
-        "`hearth chat ROOM` goes line by line, in any terminal.",
-    )
 }
