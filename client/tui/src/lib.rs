@@ -14,9 +14,9 @@ mod layout;
 mod model;
 mod over;
 mod talk;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
-pub mod terminal;
 mod update;
 
 pub use self::{

@@ -25,8 +25,8 @@ use hearth_engine::{
 use hearth_protocol::{Millis, Role, Seq};
 use hearth_session::{
     client::{
-        AskError, Client, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
-        Told, Waiting,
+        AskError, Client, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question,
+        RoomView, Told, Waiting,
     },
     live::{LiveError, now},
 };

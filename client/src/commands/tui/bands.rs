@@ -60,7 +60,7 @@ impl Looking<'_> {
         let alarms = self.facts.alarms.iter().map(|text| Band {
             key: format!("alarm {text}"),
             sign: '!',
-            text: format!("! {text}"),
+            text: text.clone(),
             lines: vec![
                 "Compare by phone: /verify shows digits. /status shows what is in force.".into(),
             ],

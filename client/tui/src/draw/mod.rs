@@ -285,6 +285,7 @@ fn line(app: &App, pen: &mut Pen<'_>, area: Rect) -> Option<Position> {
 fn hints(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let width = usize::from(area.width);
     let hint = match (app.focus, &app.mode) {
+        _ if app.overlay.is_some() => "Enter does it · Esc one step back",
         (Focus::Line, Mode::Behind { .. }) => "Enter does it · Esc leaves it",
         (Focus::Line, Mode::Fill { .. }) => "Enter answers · back · stop",
         (Focus::Line, _) if app.talk.picked.is_some() => {

@@ -96,7 +96,7 @@ pub(super) fn draw(
         Overlay::Ask(ask) => self::ask(ask, columns),
         Overlay::Page(page) => self::page(app, page, columns),
         Overlay::Mood(mood) => self::mood(mood, columns),
-        Overlay::Help(help) => self::help(help, columns),
+        Overlay::Help(help) => self::help(app, help, columns),
     };
     let height = u16::try_from(boxed.rows.len()).unwrap_or(u16::MAX).saturating_add(2);
     let height = height.min(room.height);
@@ -165,8 +165,9 @@ fn palette(app: &App, palette: &Palette, columns: usize) -> Boxed {
     }
     for (at, entry) in found.iter().enumerate() {
         let codes = format!("{} {}", entry.who, entry.enforced);
-        let codes = codes.trim();
         let name = format!("{:12} ", entry.name);
+        // What it does comes before who may.
+        let codes = if columns < 40 { "" } else { codes.trim() };
         let room = columns.saturating_sub(cells::width(&name) + cells::width(codes) + 1);
         let does = cells::cut(&entry.does, room);
         let space = (room + 1).saturating_sub(cells::width(&does));
@@ -264,20 +265,26 @@ fn mood(mood: &MoodAsk, columns: usize) -> Boxed {
     boxed
 }
 
-fn help(help: &Help, columns: usize) -> Boxed {
+fn help(app: &App, help: &Help, columns: usize) -> Boxed {
     let mut boxed = Boxed { title: "Help now".into(), ..Boxed::default() };
     for line in &help.numbers.lines {
         boxed.say(line, columns, BOLD);
     }
+    let mut below = Boxed::default();
     match help.numbers.tells.as_str() {
-        "" => boxed.say("Esc closes this.", columns, PLAIN),
+        "" => below.say("Esc closes this.", columns, PLAIN),
         people => {
             let label = format!("[Enter: tell {people}] [Esc: only these numbers]");
-            boxed.say(&label, columns, REVERSED);
-            boxed.typed("words with it, if you like > ", &help.words, columns, true);
+            below.say(&label, columns, REVERSED);
+            below.typed("words with it > ", &help.words, columns, true);
         }
     }
-    // The first number is on the screen, whatever else is not.
+    // The first number stays on the screen, and so does what Enter does.
+    let rows = usize::from(room(app).height.saturating_sub(2));
+    boxed.rows.truncate(rows.saturating_sub(below.rows.len()).max(1));
+    let first = boxed.rows.len();
+    boxed.cursor = below.cursor.map(|(row, column)| (first + row, column));
+    boxed.rows.append(&mut below.rows);
     boxed.top = Some(0);
     boxed
 }

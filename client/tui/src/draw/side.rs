@@ -61,11 +61,13 @@ pub(super) fn for_you(app: &App, pen: &mut Pen<'_>, area: Rect) {
         };
         let sign = if todo.urgent { "! " } else { "" };
         let text = format!("{sign}{} {}", todo.what, todo.text);
-        for range in cells::wrap(&text, usize::from(area.width)) {
+        let width = usize::from(area.width).saturating_sub(2);
+        for (number, range) in cells::wrap(&text, width).into_iter().enumerate() {
             if row >= area.height {
                 return;
             }
-            pen.row(area, row, text[range].trim_end(), style);
+            let indent = if number == 0 { "" } else { "  " };
+            pen.row(area, row, &format!("{indent}{}", text[range].trim_end()), style);
             row += 1;
         }
     }

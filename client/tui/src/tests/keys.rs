@@ -238,7 +238,7 @@ fn mood_is_chosen_by_arrows() {
         (&[Key::Esc], "mood skip"),
     ] {
         let mut app = at_line();
-        crate::update::does(&mut app, Does::Mood(mood.clone()));
+        does(&mut app, Does::Mood(mood.clone()));
         let effects = press(&mut app, keys);
         match line {
             "" => assert_eq!(press(&mut app, &[Key::Enter]), [Effect::Run("mood 10".into())]),

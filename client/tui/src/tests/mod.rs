@@ -6,7 +6,7 @@ use ratatui::{Terminal, backend::TestBackend};
 
 use crate::{
     Action, App, Band, Does, Effect, Entry, Field, Item, Key, Kind, Look, Msg, Native, Numbers,
-    Place, PlaceId, Scene, Todo, Wait, draw, update,
+    Place, PlaceId, Scene, Todo, Wait, draw, update, update::does,
 };
 
 /// Ten minutes.
@@ -87,7 +87,13 @@ fn entries() -> Vec<Entry> {
     vec![
         Entry {
             native: Some(Native::Help),
-            ..entry("help-now", "numbers to call now; Enter tells the facilitators", "M", "E", Vec::new())
+            ..entry(
+                "help-now",
+                "numbers to call now; Enter tells the facilitators",
+                "M",
+                "E",
+                Vec::new(),
+            )
         },
         entry(
             "pause",
@@ -110,8 +116,17 @@ fn entries() -> Vec<Entry> {
                 Field { flag: "--reason".into(), choices, ..field("reason", "Why.") },
             ],
         ),
-        entry("search", "find messages by their words", "M", "", vec![Field { words: true, ..field("WORDS", "The words.") }]),
-        Entry { native: Some(Native::Mood), ..entry("mood", "say how you are", "M", "E", Vec::new()) },
+        entry(
+            "search",
+            "find messages by their words",
+            "M",
+            "",
+            vec![Field { words: true, ..field("WORDS", "The words.") }],
+        ),
+        Entry {
+            native: Some(Native::Mood),
+            ..entry("mood", "say how you are", "M", "E", Vec::new())
+        },
         Entry { native: Some(Native::Quit), ..entry("quit", "end", "M", "", Vec::new()) },
     ]
 }
