@@ -109,7 +109,7 @@ fn in_chat_alone(command: &str) -> Option<String> {
         "agreement" => match words.next()? {
             "show" => "agreement",
             "diff" => "agreement diff",
-            "acknowledge" => "acknowledge",
+            "acknowledge" | "renew" => "acknowledge",
             _ => return None,
         },
         name => name,

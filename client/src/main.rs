@@ -79,6 +79,7 @@ fn usage(error: &clap::Error, words: &[String], of_profile: &str) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let json = words.iter().any(|word| word == "--json");
+    commands::numbers_after_slip(words);
     if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return report(&commands::usage::failure(error, words).with_flags(of_profile), json);
     }

@@ -20,8 +20,9 @@ use hearth_engine::{
     join::{Founding, Joining, open_preview},
     lane::{Chair, LanePolicy, Offer, Seat, desk_id, lane_id, lane_key_seed},
     mls::Suite,
+    more::{AckMore, PolicyMore},
     note::{Note, Purpose, TimeOut},
-    policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene},
+    policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene, Waiter},
     private::{Quote, SeenState, Wanted},
     profile::Profile,
     receipt::Receipt,
@@ -76,7 +77,7 @@ fn agreement() -> Agreement {
         language: "en".into(),
         signer: facilitator(),
         salt: [0xab; 16],
-        text: "What is said here stays here.".into(),
+        text: "What is said here stays here.\n```questions\n[[question]]\nask = \"Does it?\"\nchoices = [\"yes\", \"no\"]\nright = 1\nwhy = \"We agreed.\"\n```\n".into(),
     }
 }
 
@@ -90,6 +91,7 @@ fn acknowledgement(key: &SigningKey) -> Acknowledgement {
             now: NOW,
             nonce: [0xcd; 16],
             answers: vec!["yes".into()],
+            breach: None,
         },
     )
 }
@@ -140,6 +142,7 @@ fn records_are_as_documented() {
         acknowledgement: ack.digest(),
         countersignature,
         role: Role::Member,
+        back: false,
     };
     let record = policy.record_for(facilitator(), NOW, act);
     let companion = Companion {
@@ -171,7 +174,7 @@ fn records_are_as_documented() {
     let pause = policy.record_for(
         facilitator(),
         NOW,
-        Act::Pause { until: NOW.plus(600_000), comment: "Breathe.".into() },
+        Act::Pause { until: NOW.plus(600_000), comment: "Breathe.".into(), reopens: true },
     );
     let receipt = Receipt {
         format: 2,
@@ -208,12 +211,23 @@ fn records_are_as_documented() {
     let (key_package, reply_key) = (vec![1, 2, 3], vec![9; 32]);
     let knock = KnockBody { name: "Ana".into(), key_package, offer: None, reply_key };
     let pin = Act::Pin(Pin { message: ID, seq: Seq(40) });
+    let return_secret = Secret32::new([0xcc; 32]);
+    let opened = Act::OpenBreach { words: "I write to each.".into(), return_secret };
+    let waiter = Waiter {
+        member: member(),
+        name: "Ana".into(),
+        salt: [0xef; 16],
+        role: Role::Member,
+        breach: None,
+    };
+    let more = PolicyMore { waiting: Some(vec![waiter]), breach: Some(DIGEST) };
     let sealed = Body::Sealed { notes: vec![vec![1, 2, 3].into()] };
     check(&[
         ("member key", member().to_hex()),
         ("facilitator key", facilitator().to_hex()),
         ("agreement", hex(&agreement())),
         ("agreement id", agreement().id().to_hex()),
+        ("answers digest", AgreementRef::from(&agreement()).answers.unwrap().to_hex()),
         ("agreement commitment", agreement().commitment(&ROOM).to_hex()),
         ("facilitators hash", facilitators_hash(&[facilitator()]).to_hex()),
         ("acknowledgement", hex(&ack)),
@@ -233,6 +247,10 @@ fn records_are_as_documented() {
         ("act pin", hex(&pin)),
         ("act time-out", hex(&Act::Timeout(time_out.commitment()))),
         ("act withdraw", hex(&Act::Withdraw)),
+        ("act open-breach", hex(&opened)),
+        ("act close-breach", hex(&Act::CloseBreach { words: "We go on.".into() })),
+        ("map of a policy", hex(&more)),
+        ("map of an acknowledgement", hex(&AckMore { breach: Some(DIGEST) })),
         ("companion", hex(&companion)),
         ("time-out", hex(&time_out)),
         ("time-out commitment", time_out.commitment().to_hex()),
@@ -385,7 +403,8 @@ fn print_real_messages() {
     let sent = ben.next_submission().unwrap().unwrap();
     let Some(Effect::AddInvite { preview, .. }) = sent.effects.first() else { panic!("no invite") };
     let preview = open_preview(&link, preview).unwrap();
-    let joining = Joining { name: "Ana".into(), local_name: "room".into(), answers: Vec::new() };
+    let joining =
+        Joining { name: "Ana".into(), local_name: "room".into(), answers: vec!["yes".into()] };
     let knocking = Room::knock(anas.store(), &crypto, &link, &preview, joining, NOW).unwrap();
     let (ana, request) = knocking;
     let key = invite::knock_key(&link.secret);

@@ -3,12 +3,13 @@
 //! `docs/protocol.md` section 7. Both are CBOR arrays; ids are hashes of exactly those bytes.
 
 use ed25519_dalek::SigningKey;
+use hearth_forms::Question;
 use hearth_protocol::{
     Commitment, Digest, MemberKey, Millis, RoomId, Signature, codec, handshake, hash,
 };
 use minicbor::{Decode, Encode};
 
-use super::more::More;
+use super::more::AckMore;
 
 /// Maximum bytes of an agreement's text.
 pub const AGREEMENT_BYTES_MAX: usize = 48 * 1024;
@@ -74,10 +75,27 @@ impl Agreement {
         Digest(hash::labelled("hearth agreement v1", &[&codec::encode(self)]))
     }
 
+    /// Returns the comprehension questions in the text; none if their block is at fault.
+    pub fn questions(&self) -> Vec<Question> {
+        Question::read_leniently(&self.text)
+    }
+
+    /// Returns the right answers to them, in their order.
+    pub fn right_answers(&self) -> Vec<String> {
+        self.questions().into_iter().map(|question| question.right().to_owned()).collect()
+    }
+
     /// Returns the commitment that the relay gets.
     pub fn commitment(&self, room: &RoomId) -> Commitment {
         commitment(room, &self.id())
     }
+}
+
+/// Returns the hash of answers to an agreement's questions; `None` if there are none.
+pub fn answers_digest(agreement: &Digest, answers: &[String]) -> Option<Digest> {
+    let parts = std::iter::once(&agreement.as_bytes()[..]);
+    let parts: Vec<&[u8]> = parts.chain(answers.iter().map(String::as_bytes)).collect();
+    (!answers.is_empty()).then(|| Digest(hash::labelled("hearth answers v1", &parts)))
 }
 
 /// Returns the relay's commitment to an agreement in one room.
@@ -125,9 +143,9 @@ pub struct Acknowledgement {
     /// Answers to the facilitator's comprehension questions, if any.
     #[n(10)]
     pub answers: Vec<String>,
-    /// Empty in this version.
+    /// What later features keep.
     #[n(11)]
-    pub more: More,
+    pub more: AckMore,
     /// The member's room key signs all of the above.
     #[n(12)]
     pub signature: Signature,
@@ -162,6 +180,12 @@ pub enum AckError {
     /// It is valid for longer than a year.
     #[error("the acknowledgement claims to be good for longer than a year")]
     TooLasting,
+    /// It was signed before the breach that the room waits about.
+    #[error("the acknowledgement is from before the breach: the room asks for another one")]
+    BeforeBreach,
+    /// Its answers are not those of the agreement's questions.
+    #[error("the answers to the agreement's questions are missing or others")]
+    WrongAnswers,
     /// Its member left or withdrew it.
     #[error("the acknowledgement was withdrawn")]
     Revoked,
@@ -182,6 +206,8 @@ pub struct AckTerms<'a> {
     pub nonce: [u8; 16],
     /// Answers to the comprehension questions, if any.
     pub answers: Vec<String>,
+    /// The breach after which it is signed, if one is open.
+    pub breach: Option<Digest>,
 }
 
 impl Acknowledgement {
@@ -199,7 +225,7 @@ impl Acknowledgement {
             nonce: terms.nonce,
             expires: terms.now.plus(ACKNOWLEDGEMENT_MILLIS),
             answers: terms.answers,
-            more: More,
+            more: AckMore { breach: terms.breach },
             signature: Signature([0; 64]),
         };
         ack.signature = handshake::sign(key, &ack.transcript());
@@ -257,10 +283,16 @@ impl Acknowledgement {
         if self.signed_at > at.plus(CLOCK_SKEW_MILLIS) {
             return Err(AckError::Future);
         }
-        if self.expires > self.signed_at.plus(ACKNOWLEDGEMENT_MILLIS) {
-            return Err(AckError::TooLasting);
-        }
-        Ok(())
+        self.judge_length()
+    }
+
+    /// Checks that it lasts no longer than a year by its own dates, which needs no clock.
+    ///
+    /// # Errors
+    /// [`AckError::TooLasting`].
+    pub fn judge_length(&self) -> Result<(), AckError> {
+        let lasts = self.expires <= self.signed_at.plus(ACKNOWLEDGEMENT_MILLIS);
+        lasts.then_some(()).ok_or(AckError::TooLasting)
     }
 
     fn transcript(&self) -> [u8; 32] {
@@ -416,6 +448,7 @@ mod tests {
                 now: Millis(1000),
                 nonce: [7; 16],
                 answers: vec!["yes".into()],
+                breach: None,
             },
         )
     }

@@ -56,5 +56,12 @@ impl Room<'_> {
 /// Whether a row changes the roster.
 fn changes_roster(row: &Row) -> bool {
     let RowContent::Moderation { record, .. } = &row.content else { return false };
-    matches!(record.act, Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::Enact)
+    matches!(
+        record.act,
+        Act::Admit { .. }
+            | Act::Remove { .. }
+            | Act::Depart(_)
+            | Act::Enact
+            | Act::CloseBreach { .. }
+    )
 }

@@ -193,7 +193,7 @@ pub fn check_commit(
     if let Some(added) = added {
         let look = Look::of(&added.name);
         let taken = roster.iter().any(|l| look.is_like(&Look::of(&l.name)));
-        if taken {
+        if taken || policy.waits_alike(&added.member, &look) {
             return Err(Refusal::NameConfusable);
         }
     }
@@ -212,13 +212,18 @@ fn check_own_leaf(
         return Err(Refusal::OwnLeafChanged);
     }
     if old.acknowledgement != new.acknowledgement {
-        // The only allowed change is to acknowledge a newer version of the agreement.
+        // The only allowed change is to acknowledge a newer version of the agreement, or the same one again.
         let (was, is) = (&old.acknowledgement, &new.acknowledgement);
-        if is.version <= was.version {
+        let again = is.agreement == was.agreement && is.version == was.version;
+        // Nothing takes back that somebody acknowledged again after a breach.
+        let breach = policy.more.breach.filter(|_| was.more.breach == policy.more.breach);
+        if !(again || is.version > was.version) || breach.is_some_and(|b| is.more.breach != Some(b))
+        {
             return Err(Refusal::OwnLeafChanged);
         }
         policy
             .judge_acknowledgement(&room, &new.member, is)
+            .and_then(|()| is.judge_length())
             .map_err(|e| Refusal::Rule(RuleError::NotAcknowledged(e)))?;
     }
     Ok(())

@@ -19,6 +19,7 @@ use super::{
     policy::{AgreementRef, RoomPolicy, TITLE_CHARS_MAX},
     provider::Crypto,
     room::{Room, identity, random, random_secret},
+    room_key::RoomKey,
     state::{Cursor, KnockBody, OwnCompanion, RoomState, Row, RowContent, Standing, opening},
     words::Talk,
 };
@@ -102,8 +103,8 @@ impl<'s> Room<'s> {
         now: Millis,
     ) -> Result<Self> {
         let id = RoomId(random()?);
-        let key = random_secret()?;
-        let founder = public(&key);
+        let key = RoomKey::new(random_secret()?);
+        let founder = key.member();
         let agreement = Agreement {
             format: 1,
             version: 1,
@@ -127,7 +128,9 @@ impl<'s> Room<'s> {
             state.agreement = agreement.id();
             state.renewed_at = now;
             let mut room = Room::of_parts(store, crypto, no, state, Cursor::default());
-            let ack = room.sign_first(&agreement, &[founder], now, Vec::new())?;
+            // Who founds a room has written its questions.
+            let answers = agreement.right_answers();
+            let ack = room.sign_first(&agreement, &[founder], now, answers, None)?;
             room.state.acknowledgement = ack.to_bytes();
             let mut policy = RoomPolicy::found(
                 founding.title,
@@ -194,7 +197,7 @@ impl<'s> Room<'s> {
 
     /// Signs the acknowledgement and makes the knock; everything is stored before it is sent.
     ///
-    /// A lapsed member keeps key and history. A member who left, was removed or was declined gets a new key, and so does one whom the
+    /// A lapsed member keeps key, name, lane and history. A member who left, was removed or was declined gets a new key, and so does one whom the
     /// relay calls out or whom the others left behind. Waiting texts stay, and enter the new stay only when their author sends them.
     ///
     /// # Errors
@@ -212,7 +215,7 @@ impl<'s> Room<'s> {
             let mut returns = false;
             let mut room = match old {
                 Some(mut room) => {
-                    returns = room.state.standing == Standing::Lapsed;
+                    returns = room.state.standing.keeps_lane();
                     if room.state.standing == Standing::Member {
                         let whole = room.cursor.split.is_none() && !room.cursor.said_gone;
                         if whole && !room.is_left_behind()? {
@@ -221,8 +224,8 @@ impl<'s> Room<'s> {
                         room.hold_waiting_texts(false)?;
                         room.group = None;
                     }
-                    if room.state.standing != Standing::Lapsed {
-                        room.state.key = random_secret()?;
+                    if !returns {
+                        room.state.key = RoomKey::new(random_secret()?);
                         // The relay has no time-out for a new key.
                         room.state.timed_out_until = Millis(0);
                         room.state.companion = own_companion()?;
@@ -232,21 +235,29 @@ impl<'s> Room<'s> {
                 }
                 None => {
                     let no = store.create_room()?;
-                    let state = blank_state(&link.address, link.room, random_secret()?)?;
+                    let state =
+                        blank_state(&link.address, link.room, RoomKey::new(random_secret()?))?;
                     Room::of_parts(store, crypto, no, state, Cursor::default())
                 }
             };
+            let breach = if returns { room.breach_of_mine()? } else { None };
             let state = &mut room.state;
             state.local_name = joining.local_name;
             state.title.clone_from(&preview.title);
-            state.name = joining.name;
+            if returns {
+                // The place is kept under the name that the member had.
+                state.standing = Standing::Returning;
+            } else {
+                state.name = joining.name;
+                state.standing = Standing::Knocking;
+            }
             state.suite = preview.suite;
-            state.standing = Standing::Knocking;
             state.pinned.clone_from(&preview.facilitators);
             state.agreement = preview.agreement.id();
             state.countersigned = None;
             let facilitators = preview.facilitators.clone();
-            let ack = room.sign_first(&preview.agreement, &facilitators, now, joining.answers)?;
+            let ack =
+                room.sign_first(&preview.agreement, &facilitators, now, joining.answers, breach)?;
             room.state.acknowledgement = ack.to_bytes();
             let key = room.signing_key();
             let companion = room.companion()?;
@@ -395,6 +406,7 @@ impl<'s> Room<'s> {
         facilitators: &[MemberKey],
         now: Millis,
         answers: Vec<String>,
+        breach: Option<Digest>,
     ) -> Result<Acknowledgement> {
         let terms = AckTerms {
             room: self.id(),
@@ -403,25 +415,17 @@ impl<'s> Room<'s> {
             now,
             nonce: random()?,
             answers,
+            breach,
         };
         Ok(Acknowledgement::sign(&self.signing_key(), terms))
     }
-}
-
-fn public(seed: &Secret32) -> MemberKey {
-    let key = ed25519_dalek::SigningKey::from_bytes(seed.expose());
-    MemberKey(key.verifying_key().to_bytes())
 }
 
 fn own_companion() -> Result<OwnCompanion> {
     Ok(OwnCompanion { salt: random()?, number: 1, seed: random_secret()? })
 }
 
-pub(super) fn blank_state(
-    address: &RelayAddress,
-    room: RoomId,
-    key: Secret32,
-) -> Result<RoomState> {
+pub(super) fn blank_state(address: &RelayAddress, room: RoomId, key: RoomKey) -> Result<RoomState> {
     Ok(RoomState {
         format: 2,
         local_name: String::new(),

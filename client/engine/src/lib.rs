@@ -43,6 +43,7 @@ mod recent;
 pub mod record;
 pub mod reports;
 pub mod room;
+pub mod room_key;
 pub mod share;
 pub mod state;
 pub mod store;

@@ -1,29 +1,31 @@
-//! The extensible end of signed or hashed records.
+//! The extensible ends of signed or hashed records: CBOR maps with whole numbers for keys.
+//!
+//! A reader encodes again what it decoded and compares the bytes, so a key that it does not know refuses the record.
 
-use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
+use hearth_protocol::Digest;
+use minicbor::{Decode, Encode};
 
-/// A CBOR map at the end of a record. It is empty in this version: a reader refuses any key, because it could not judge its
-/// meaning.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct More;
+use super::policy::Waiter;
 
-impl<C> Encode<C> for More {
-    fn encode<W: encode::Write>(
-        &self,
-        encoder: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), encode::Error<W::Error>> {
-        encoder.map(0)?.ok()
-    }
+/// The map at the end of a policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PolicyMore {
+    /// Members who have not said yes yet and keep their place, in the order in which they began to wait; `None` instead of nobody.
+    #[n(1)]
+    pub waiting: Option<Vec<Waiter>>,
+    /// Digest of the record that opened a breach, until one closes it.
+    #[n(2)]
+    pub breach: Option<Digest>,
 }
 
-impl<'b, C> Decode<'b, C> for More {
-    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        match decoder.map()? {
-            Some(0) => Ok(Self),
-            _ => Err(decode::Error::message("a key of a later version")),
-        }
-    }
+/// The map at the end of an acknowledgement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct AckMore {
+    /// Digest of the record of the breach after which it was signed.
+    #[n(1)]
+    pub breach: Option<Digest>,
 }
 
 #[cfg(test)]
@@ -33,11 +35,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn map_with_any_key_is_refused() {
-        assert_eq!(codec::encode(&More), [0xa0]);
-        assert!(codec::decode::<More>(&[0xa0]).is_ok());
-        for bytes in [&[0xa1, 0, 0][..], &[0xbf, 0xff], &[0xf6], &[0x80]] {
-            assert!(codec::decode::<More>(bytes).is_err(), "{bytes:x?}");
+    fn unknown_keys_change_the_bytes() {
+        assert_eq!(codec::encode(&PolicyMore::default()), [0xa0]);
+        assert_eq!(codec::encode(&AckMore::default()), [0xa0]);
+        for bytes in [&[0xa1, 0x18, 99, 0][..], &[0xbf, 0xff], &[0xa1, 1, 0xf6]] {
+            let same = |again: Vec<u8>| again == bytes;
+            assert!(!codec::decode::<PolicyMore>(bytes).is_ok_and(|m| same(codec::encode(&m))));
+            assert!(!codec::decode::<AckMore>(bytes).is_ok_and(|m| same(codec::encode(&m))));
+        }
+        for bytes in [&[0xf6][..], &[0x80]] {
+            assert!(codec::decode::<PolicyMore>(bytes).is_err(), "{bytes:x?}");
         }
     }
 }

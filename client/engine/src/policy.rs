@@ -6,18 +6,24 @@
 //! inside the chain of epochs. `docs/protocol.md` section 7.
 
 mod act;
+mod breach;
+mod waiting;
 
 use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomId, RoomNumbers};
 use minicbor::{Decode, Encode};
 
-pub use self::act::Act;
+pub use self::{
+    act::Act,
+    breach::BREACH_UNTIL,
+    waiting::{WAITING_MAX, Waiter},
+};
 pub use super::record::{Category, Pin, Record};
 
 use super::{
-    agreement::{AckError, Acknowledgement, Agreement},
+    agreement::{AckError, Acknowledgement, Agreement, answers_digest},
     companion::Companion,
     lane,
-    more::More,
+    more::PolicyMore,
 };
 
 /// Characters of a title.
@@ -82,9 +88,9 @@ pub struct RoomPolicy {
     /// its member signs a later version; cleared when an amendment takes effect.
     #[n(13)]
     pub drafts: Vec<Draft>,
-    /// Empty in this version.
+    /// What later features keep.
     #[n(14)]
-    pub more: More,
+    pub more: PolicyMore,
 }
 
 /// A version of the agreement that never took effect.
@@ -110,11 +116,23 @@ pub struct AgreementRef {
     /// Time from which it may take effect.
     #[n(2)]
     pub effective: Millis,
+    /// Hash of the right answers to its questions; `None` if it asks none.
+    #[n(3)]
+    pub answers: Option<Digest>,
+}
+
+impl AgreementRef {
+    /// Whether these are the answers to the agreement's questions.
+    fn takes(&self, answers: &[String]) -> bool {
+        answers_digest(&self.id, answers) == self.answers
+    }
 }
 
 impl From<&Agreement> for AgreementRef {
     fn from(agreement: &Agreement) -> Self {
-        Self { id: agreement.id(), version: agreement.version, effective: agreement.effective }
+        let id = agreement.id();
+        let answers = answers_digest(&id, &agreement.right_answers());
+        Self { id, version: agreement.version, effective: agreement.effective, answers }
     }
 }
 
@@ -160,6 +178,9 @@ fn judge(
 ) -> Result<(), AckError> {
     ack.verify(room, member)?;
     let number = [Some(agreement), pending].into_iter().flatten().find(|a| a.id == ack.agreement);
+    if number.is_some_and(|agreement| !agreement.takes(&ack.answers)) {
+        return Err(AckError::WrongAnswers);
+    }
     let good = match number {
         Some(agreement) => ack.version == agreement.version,
         // An earlier version that differs editorially only, or a draft.
@@ -238,6 +259,15 @@ pub enum RuleError {
     /// A signature inside the act does not verify.
     #[error("a signature inside the act does not verify")]
     BadSignature,
+    /// An admission does not say that it is a return, or says so of somebody for whom no place is kept.
+    #[error("the room keeps a place for that member, and the act says otherwise")]
+    NotReturning,
+    /// A member who waits would come back with another name, role or line than they had.
+    #[error("they come back with the name, the role and the private line that they had")]
+    OtherPlace,
+    /// A breach is open, which the act would pass by.
+    #[error("a breach is open: the room is paused until it is closed")]
+    BreachOpen,
 }
 
 /// The rules' view of a leaf.
@@ -309,7 +339,7 @@ impl RoomPolicy {
             },
             desk: None,
             drafts: Vec::new(),
-            more: More,
+            more: PolicyMore::default(),
         }
     }
 
@@ -382,12 +412,6 @@ impl RoomPolicy {
     /// Returns the maximum number of members, given that of the room's suite: each lane is a group that moderators keep.
     fn members_max(&self, suite: usize) -> usize {
         if self.desk.is_some() { suite.min(lane::MEMBERS_MAX) } else { suite }
-    }
-
-    /// Checks that the bench leaves a seat in each lane for its owner.
-    fn keeps_the_bench(&self) -> Result<(), RuleError> {
-        let full = self.desk.is_some() && self.moderators().len() > lane::BENCH_MAX;
-        if full { Err(RuleError::TooManyModerators) } else { Ok(()) }
     }
 
     /// Returns the number of the next version of the agreement, which no draft uses.

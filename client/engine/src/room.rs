@@ -503,9 +503,10 @@ impl<'s> Room<'s> {
             Standing::Knocking => "you wait to be admitted",
             Standing::Declined { by: Some(_), .. } => "your knock was declined",
             Standing::Declined { by: None, .. } => "the relay says that your knock was declined",
-            Standing::Lapsed => "the agreement changed and waits for your acknowledgement",
+            Standing::Lapsed => "the agreement waits for your yes",
+            Standing::Returning => "you have said yes, and wait to be let in",
             Standing::Left => "you left",
-            Standing::Removed(_) => "you were removed",
+            Standing::Removed => "your place in it has ended",
             Standing::Member => "its keys are gone",
             Standing::Opening(_) => "the relay has not opened it yet",
         };

@@ -16,6 +16,7 @@ use super::{
     policy::{Category, Record},
     private::Private,
     quote::Proof,
+    room_key::RoomKey,
     words::Talk,
 };
 
@@ -46,10 +47,13 @@ pub enum Standing {
     Left,
     /// A facilitator removed the member.
     #[n(5)]
-    Removed(#[n(0)] Category),
+    Removed,
     /// Founded here, but the relay has not confirmed it yet; with a hash of the grant.
     #[n(6)]
     Opening(#[n(0)] Digest),
+    /// As lapsed, and has said yes: the knock waits for the client of somebody who moderates.
+    #[n(7)]
+    Returning,
 }
 
 /// Returns the hash of a grant in [`Standing::Opening`], which itself cannot open a room.
@@ -66,9 +70,20 @@ impl Standing {
             Self::Member => "member",
             Self::Lapsed => "lapsed",
             Self::Left => "left",
-            Self::Removed(_) => "removed",
+            Self::Removed => "removed",
             Self::Opening(_) => "opening",
+            Self::Returning => "returning",
         }
+    }
+
+    /// Whether the member is out of the epoch and keeps place and lane.
+    pub const fn keeps_lane(&self) -> bool {
+        matches!(self, Self::Lapsed | Self::Returning)
+    }
+
+    /// Whether a knock of the member waits.
+    pub const fn has_knocked(&self) -> bool {
+        matches!(self, Self::Knocking | Self::Returning)
     }
 }
 
@@ -99,9 +114,9 @@ pub struct RoomState {
     /// The room.
     #[n(7)]
     pub room: RoomId,
-    /// Seed of the Ed25519 room key.
+    /// The Ed25519 room key.
     #[n(8)]
-    pub key: Secret32,
+    pub key: RoomKey,
     /// Content of my leaf beside the acknowledgement.
     #[n(9)]
     pub companion: OwnCompanion,
@@ -224,7 +239,7 @@ pub struct OwnCompanion {
 impl RoomState {
     /// Returns the room key.
     pub fn signing_key(&self) -> SigningKey {
-        SigningKey::from_bytes(self.key.expose())
+        self.key.signing()
     }
 
     /// Returns my public key in this room.
@@ -232,7 +247,7 @@ impl RoomState {
         if let Some(lane) = &self.lane {
             return lane.member;
         }
-        MemberKey(self.signing_key().verifying_key().to_bytes())
+        self.key.member()
     }
 
     /// Returns how to reach the relay.
@@ -568,6 +583,16 @@ pub enum RowContent {
     /// Words that a moderator showed without their author's name.
     #[n(21)]
     Shared(#[n(0)] String),
+    /// My own removal from the room.
+    #[n(27)]
+    MyRemoval {
+        /// The facilitator's words to me; empty if no sealed note of that facilitator came before.
+        #[n(0)]
+        words: String,
+        /// The facilitator's words to the room.
+        #[n(1)]
+        goodbye: String,
+    },
     /// In a lane: its owner's vote in a hidden poll.
     #[n(25)]
     Ballot {
@@ -723,6 +748,9 @@ pub enum Held {
     /// It was another member's turn.
     #[n(2)]
     Turn,
+    /// A pause ended while no moderator was on duty, and the room stays closed until one is, or until it opens.
+    #[n(3)]
+    Unattended,
 }
 
 impl Held {
@@ -730,7 +758,7 @@ impl Held {
     pub const fn passes(self) -> bool {
         match self {
             Self::Refused(code) => code.may_retry(),
-            Self::Turn => true,
+            Self::Turn | Self::Unattended => true,
             Self::Out => false,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hearth_text::escape::{one_line, truncate};
 
-use crate::{FILE_BYTES_MAX, ID_CHARS_MAX, help::HelpReason, time};
+use crate::{FILE_BYTES_MAX, ID_CHARS_MAX, help::HelpReason, question::QuestionReason, time};
 
 /// Columns of a value or key that an error repeats.
 const QUOTE_COLUMNS: usize = 60;
@@ -126,6 +126,8 @@ pub enum Reason {
 
     #[error(transparent)]
     Help(#[from] HelpReason),
+    #[error(transparent)]
+    Question(#[from] QuestionReason),
 }
 
 /// Makes a text of the file fit for an error: inert, on one line, short.

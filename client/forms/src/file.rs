@@ -67,6 +67,14 @@ pub(crate) static CONTACT: Kind = Kind {
 pub(crate) static CHECKED: Kind =
     Kind { name: "`checked`", keys: &["on", "by", "how"], parent: None };
 
+pub(crate) static QUESTIONS: Kind =
+    Kind { name: "a block of questions", keys: &["question"], parent: None };
+pub(crate) static QUESTION: Kind = Kind {
+    name: "a question",
+    keys: &["ask", "choices", "right", "why"],
+    parent: Some((&QUESTIONS, "question")),
+};
+
 const NO_VALUE: &str = "a key needs = and a value";
 
 /// Keys by which other formats let one part refer to another.

@@ -1,7 +1,7 @@
 //! Files of exercises and questionnaires: bytes in, a value or a located fault out.
 //!
 //! An [`Exercise`] is steps that a facilitator leads a room through. A [`Questionnaire`] is questions that a member answers for
-//! the facilitators. [`Help`] is the crisis contacts in an agreement. All are TOML, written by facilitators, so each [`Fault`] names the line and says in plain words what is
+//! the facilitators. [`Help`] is the crisis contacts in an agreement, and a [`Question`] asks whether its text was understood. All are TOML, written by facilitators, so each [`Fault`] names the line and says in plain words what is
 //! wrong there. `docs/exercises.md` describes the files; [`catalogue`] holds those that come with the program.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
@@ -11,6 +11,7 @@ mod exercise;
 mod fault;
 mod file;
 mod help;
+mod question;
 mod questionnaire;
 mod time;
 mod words;
@@ -23,6 +24,7 @@ pub use help::{
     HELP_STALE_DAYS, HELP_UNTRUSTED_DAYS, Help, HelpReason, How, MINUTES_UNSEEN, Means, blocks_in,
     plain_of, starter,
 };
+pub use question::{QUESTION_CHOICES, QUESTIONS_MAX, Question, QuestionReason, question_blocks_in};
 pub use questionnaire::{
     AnswerError, Answers, Band, Choice, Course, Mark, Questionnaire, Score, Sum, ToMember,
 };

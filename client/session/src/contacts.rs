@@ -42,7 +42,7 @@ pub fn keep(room: &mut Room<'_>) -> io::Result<()> {
     if helps.is_empty() {
         return Ok(());
     }
-    let id = hash::labelled("hearth contacts v1", &[room.state().key.expose()]);
+    let id = hash::labelled("hearth contacts v1", &[room.state().key.seed().expose()]);
     let id: String = id.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let (store, ..) = room.parts();
     put(store.folder(), &id, &helps)

@@ -271,11 +271,14 @@ impl<'s> Session<'s> {
     async fn tend(&mut self) -> Result<Event, LiveError> {
         self.tends = false;
         let Some(Link::Up(live)) = &mut self.link else { return Ok(Event::News) };
-        if live.room.state().standing != Standing::Member {
-            return Err(LiveError::NotInside(live.room.state().standing.clone()));
+        let standing = &live.room.state().standing;
+        if *standing != Standing::Member && !standing.keeps_lane() {
+            return Err(LiveError::NotInside(standing.clone()));
         }
         let tended = live.tend().await;
         let done = match tended {
+            // What waits in the room's outbox waits for its keys.
+            tended if live.room.state().standing != Standing::Member => tended,
             Err(error) if breaks(&error) => Err(error),
             tended => match (tended, live.flush().await) {
                 (_, Err(error)) if breaks(&error) => Err(error),

@@ -242,7 +242,7 @@ pub enum SuiteArg {
 }
 
 /// `hearth join`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Join {
     /// The invite; asked for unseen if absent, from standard input if `-`.
     pub link: Option<String>,
@@ -252,6 +252,9 @@ pub struct Join {
     /// The id of the agreement that I have read and accept; asked for if absent.
     #[arg(long, value_name = "AGREEMENT_ID")]
     pub acknowledge: Option<String>,
+    /// My answer to a question of the agreement, by its number; once for each, in their order. Asked for if absent.
+    #[arg(long = "answer", value_name = "NUMBER")]
+    pub answers: Vec<String>,
     /// Return after knocking; a later command joins.
     #[arg(long)]
     pub no_wait: bool,
@@ -293,9 +296,23 @@ pub enum AgreementCommand {
         /// The id of the agreement that I have read and accept; asked for if absent.
         #[arg(long, value_name = "AGREEMENT_ID")]
         acknowledge: Option<String>,
+        /// My answer to a question of the agreement, by its number; once for each, in their order. Asked for if absent.
+        #[arg(long = "answer", value_name = "NUMBER")]
+        answers: Vec<String>,
         /// Return after knocking, if I have to come back in.
         #[arg(long)]
         no_wait: bool,
+    },
+    /// Acknowledge the version that I have acknowledged again, for another year. M [E]
+    Renew {
+        /// The room.
+        room: String,
+        /// The id of the agreement that I have read and accept; asked for if absent.
+        #[arg(long, value_name = "AGREEMENT_ID")]
+        acknowledge: Option<String>,
+        /// My answer to a question of the agreement, by its number; once for each, in their order. Asked for if absent.
+        #[arg(long = "answer", value_name = "NUMBER")]
+        answers: Vec<String>,
     },
     /// Put a pending version into effect whose time has come; any command of a facilitator who acknowledged it does. F [E; R]
     Enact {
@@ -363,6 +380,7 @@ impl AgreementCommand {
             Self::Diff { room }
             | Self::Amend { room, .. }
             | Self::Acknowledge { room, .. }
+            | Self::Renew { room, .. }
             | Self::Enact { room }
             | Self::Withdraw { room } => Some(room),
             Self::Show { target } => target.as_deref(),

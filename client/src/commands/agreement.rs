@@ -1,6 +1,7 @@
 //! A room's agreement: its versions, read, compared and acknowledged by a member.
 
 use hearth_engine::agreement::{Agreement, Change};
+use hearth_forms::Question;
 use hearth_session::client::{AskError, Client, Command, Consent, Outcome};
 use hearth_text::escape;
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,18 @@ pub(super) async fn versions(shell: &Shell) -> Result<Versions> {
     }
 }
 
+/// Returns the version that this member is asked to sign: the coming one, or again the one in force; `None` if nothing is asked.
+pub(super) async fn to_sign(shell: &Shell) -> Result<Option<Agreement>> {
+    let versions = versions(shell).await?;
+    let view = shell.view();
+    let current = versions.current.filter(|_| view.renewal.is_some()).map(Some);
+    match versions.coming.or(current) {
+        None => Ok(None),
+        Some(Some(agreement)) => Ok(Some(agreement)),
+        Some(None) => Err(text_missing(&view.standing)),
+    }
+}
+
 /// Returns the coming version, or the one in force.
 async fn newest(shell: &Shell) -> Result<Agreement> {
     let Versions { current, coming, .. } = versions(shell).await?;
@@ -190,6 +203,9 @@ pub(super) fn print(out: &Output, agreement: &Agreement, title: &str) -> Result<
         "effective": show::rfc3339(agreement.effective),
         "title": title,
         "text": agreement.text,
+        "questions": agreement.questions().iter().map(|question| {
+            json!({"ask": question.ask, "choices": question.choices})
+        }).collect::<Vec<_>>(),
     });
     Ok(out.say(&object, &text(agreement, title))?)
 }
@@ -199,7 +215,7 @@ pub(super) fn text(agreement: &Agreement, title: &str) -> String {
     format!(
         "{}\n\n{}\n\nVersion {}\nAgreement id: {}",
         escape::one_line(title),
-        escape::many_lines(agreement.text.trim_end(), ""),
+        escape::many_lines(Question::prose_of(&agreement.text).trim_end(), ""),
         agreement.version,
         agreement.id()
     )

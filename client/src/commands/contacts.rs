@@ -4,7 +4,8 @@ use std::path::Path;
 
 use hearth_engine::clock::Clock;
 use hearth_forms::{
-    Day, Fault, HELP_COLUMNS, HELP_STALE_DAYS, HELP_UNTRUSTED_DAYS, Help, HelpReason, starter,
+    Day, Fault, HELP_COLUMNS, HELP_STALE_DAYS, HELP_UNTRUSTED_DAYS, Help, HelpReason, Question,
+    starter,
 };
 use serde_json::{Value, json};
 
@@ -14,17 +15,37 @@ use crate::{
     show::{
         Output,
         help::{NO_NUMBER, presence},
+        presence::is_read,
     },
 };
 
 /// The place of the contacts in the template.
 const EMPTY_BLOCK: &str = "```help\n```";
+/// The place of the questions in the template.
+const NO_QUESTIONS: &str = "```questions\n```";
+/// Two questions to start from, each to be edited or deleted.
+const QUESTIONS: &str = r#"```questions
+# At most three questions, each with its choices, the number of the right one, and a sentence that explains it.
+# Edit each text in [brackets], or delete the question. Without questions, delete the block.
+[[question]]
+ask = "[May I tell a friend who else is in this group?]"
+choices = ["[Yes, if I leave out the names]", "[No, to nobody]"]
+right = 2
+why = "[That somebody is in this group is confidential, too: (C2).]"
+
+[[question]]
+ask = "[Is somebody here at night, if I am in danger?]"
+choices = ["[No: I call the numbers of (S2)]", "[Yes, a facilitator always reads]"]
+right = 1
+why = "[Nobody is promised to read at any given time: (S1).]"
+```"#;
 
 /// Prints the template, with the lines of a country to start from.
 pub(super) fn print_template(out: &Output, country: Option<&str>) -> Result<()> {
     let code = country.unwrap_or_default().trim().to_ascii_uppercase();
     let (block, known) = starter(&code);
     let text = template::TEMPLATE.replacen(EMPTY_BLOCK, &format!("```help\n{block}```"), 1);
+    let text = text.replacen(NO_QUESTIONS, QUESTIONS, 1);
     out.line(text.trim_end())?;
     if country.is_some() && !known {
         out.remark(&format!(
@@ -57,6 +78,21 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Vec<Help>> {
     Ok(helps)
 }
 
+/// Reads the questions of an agreement that somebody is about to issue.
+pub(super) fn read_questions(text: &str, path: &Path) -> Result<Vec<Question>> {
+    Question::read(text).map_err(|fault: Fault| {
+        Failure::new(
+            exit::USAGE,
+            "questions_faulty",
+            format!("the questions of the agreement, {fault}"),
+            format!(
+                "Nothing was changed. Edit that line of {path}, then look again: `hearth agreement check {path}`",
+                path = path.display()
+            ),
+        )
+    })
+}
+
 /// Returns the day by this computer's clock.
 pub(super) fn today() -> Day {
     Day::of_millis(Clock::system().now().0)
@@ -66,9 +102,19 @@ pub(super) fn today() -> Day {
 pub(super) fn check(out: &Output, path: &Path) -> Result<()> {
     let text = rooms::agreement_text(path)?;
     let helps = read(&text, path)?;
+    remark_stale(out, &text);
+    let now = Clock::system().now();
+    let unread = helps.iter().flat_map(|help| &help.present).filter(|entry| !is_read(entry, now));
+    for entry in unread {
+        out.remark(&format!(
+            "-- present: {:?} is shown as it is, and no program can say from it who is expected when. With days, times and a zone it can: \"Fay Tue 19:00-21:00 Europe/Paris\"",
+            hearth_text::escape::one_line(entry)
+        ));
+    }
     let object = json!({
         "agreement": "complete",
         "help": helps.iter().map(to_json).collect::<Vec<_>>(),
+        "questions": read_questions(&text, path)?.len(),
     });
     if helps.is_empty() {
         let text = "Nothing is missing, but the agreement has no crisis contacts: `hearth help-now` has no number to show. \
@@ -108,6 +154,14 @@ pub(super) fn show_of_room(shell: &Shell) -> Result<()> {
         presence(help)
     );
     Ok(shell.out.say(&object, &text)?)
+}
+
+/// Says which contacts of an agreement were checked long ago.
+pub(super) fn remark_stale(out: &Output, text: &str) {
+    let today = today();
+    for stale in Help::read_leniently(text).iter().filter_map(|help| stale(help, today)) {
+        out.remark(&out.advice(&format!("-- {stale}")));
+    }
 }
 
 /// Returns what a facilitator reads about contacts that were checked long ago.

@@ -10,6 +10,7 @@ use hearth_engine::{
     join::Joining,
     state::Standing,
 };
+use hearth_forms::Question;
 use hearth_protocol::{ClientFrame, Digest, Millis, RejectCode, invite::Invite};
 use hearth_session::{
     connection::{Connection, RequestError},
@@ -25,7 +26,7 @@ use super::{
     inside::ask_here,
     interactive, rooms,
     shell::outdated,
-    socket,
+    socket, understood,
 };
 use crate::{
     advice::shell_word,
@@ -50,15 +51,21 @@ const UNANSWERED: &str = "Nobody has answered your knock yet. Those who moderate
 pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let link = context.invite(join.link.as_deref(), Wanted::Invite("join"))?;
     let open = context.open_or_create()?;
+    // Who waits comes back under the name that they had, whatever invite brings them.
+    let mut kept = None;
     if let Some(room) =
         Room::all(open.store(), &open.crypto)?.into_iter().find(|r| r.id() == link.room)
     {
+        let state = room.state();
+        if state.standing.keeps_lane() {
+            kept = Some((state.name.clone(), state.local_name.clone()));
+        }
         match room.state().standing {
             Standing::Member => match is_still_in(context, room).await {
                 Ok(false) => {}
                 ended => return ended.map(|_| ()),
             },
-            Standing::Knocking => {
+            Standing::Knocking | Standing::Returning => {
                 let (asked, knocked) = (join.name.as_deref().map(str::trim), &room.state().name);
                 if asked.is_some_and(|asked| asked != knocked) {
                     context.out.remark(&format!(
@@ -97,6 +104,7 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     // Somebody who reads takes longer than a relay waits for a client that says nothing.
     let asks = interactive()
         && (join.acknowledge.is_none()
+            || join.answers.len() != preview.agreement.questions().len()
             || join.name.as_deref().is_none_or(|name| name::parse_name(name).is_err()));
     let connection = match asks {
         true => {
@@ -117,9 +125,15 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         ],
     )?;
     debug_assert_eq!(acknowledged, link.agreement);
-    let name = name_in_room(context, join.name)?;
-    let local_name = rooms::free_local_name(&open, &preview.title, Some(link.room))?;
-    let joining = Joining { name, local_name, answers: Vec::new() };
+    let answers = understood::ask(context, &preview.agreement, &join.answers)?;
+    let (name, local_name) = match kept {
+        Some(kept) => kept,
+        None => (
+            name_in_room(context, join.name)?,
+            rooms::free_local_name(&open, &preview.title, Some(link.room))?,
+        ),
+    };
+    let joining = Joining { name, local_name, answers };
     let connection = match connection {
         Some(connection) => connection,
         None => live::look(&Network::machine(), &link).await?.0,
@@ -155,6 +169,12 @@ fn is_read(context: &Context) -> bool {
 
 /// Tells somebody who has knocked what happens now.
 fn tell_knocked(context: &Context, room: &Room<'_>) -> Result<()> {
+    if room.state().standing == Standing::Returning {
+        context.out.remark(&context.out.advice(
+            "You have said yes. The next program of a facilitator that is there lets you in; nobody has to decide it. You can close this. Your check-in and help-now work meanwhile: `hearth checkin ROOM WORDS`.",
+        ));
+        return Ok(());
+    }
     let again = match room.return_link()? {
         None => "`hearth join` with the same link".to_owned(),
         Some(_) => format!("`hearth agreement acknowledge {}`", room.state().local_name),
@@ -387,7 +407,8 @@ fn acknowledge(
     line::show_pages(&format!(
         "{}\n\n{}\n\nVersion {}, id {id}\n",
         escape::one_line(title),
-        escape::many_lines(agreement.text.trim_end(), ""),
+        // The questions are asked behind it.
+        escape::many_lines(Question::prose_of(&agreement.text).trim_end(), ""),
         agreement.version
     ))?;
     let mut told_how = false;
@@ -450,6 +471,7 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
                 return Err(kind_missing(&room, &file));
             }
             let text = rooms::agreement_text(&file)?;
+            super::contacts::remark_stale(&context.out, &text);
             let wait = match effective {
                 Some(time) => when::parse_duration(&time).map_err(time_failure)?.as_millis(),
                 None => 0,
@@ -457,8 +479,12 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
             let wait = u64::try_from(wait).unwrap_or(u64::MAX);
             of_room(context, &room, OfAgreement::Amend { text, material, millis: wait }).await
         }
-        AgreementCommand::Acknowledge { room, acknowledge, no_wait } => {
-            Box::pin(acknowledge_again(context, &room, acknowledge, no_wait)).await
+        AgreementCommand::Acknowledge { room, acknowledge, answers, no_wait } => {
+            let given = Given { acknowledge, answers };
+            Box::pin(acknowledge_again(context, &room, given, no_wait)).await
+        }
+        AgreementCommand::Renew { room, acknowledge, answers } => {
+            Box::pin(renew(context, &room, Given { acknowledge, answers })).await
         }
         AgreementCommand::Enact { room } => of_room(context, &room, OfAgreement::Enact).await,
         AgreementCommand::Withdraw { room } => of_room(context, &room, OfAgreement::Withdraw).await,
@@ -544,43 +570,71 @@ async fn enter<'s>(out: &Output, room: Room<'s>) -> Result<Live<'s>, LiveError> 
     Ok(live)
 }
 
+/// What somebody gave on the command line who acknowledges.
+struct Given {
+    acknowledge: Option<String>,
+    answers: Vec<String>,
+}
+
+/// Shows a version, gets it acknowledged and its questions answered, and signs it in the room.
+async fn sign(context: &Context, room: Room<'_>, id: Digest, given: Given) -> Result<()> {
+    let agreement = room.agreement(&id)?.ok_or_else(|| text_missing(&room.state().standing))?;
+    acknowledge(
+        context,
+        &agreement,
+        &room.state().title,
+        given.acknowledge,
+        [ACKNOWLEDGE_HOW, ACKNOWLEDGE_LATER],
+    )?;
+    understood::ask(context, &agreement, &given.answers)?;
+    let mut live = Live::enter(&Network::machine(), room).await?;
+    check_clock(context, live.relay_now(), SET_THE_CLOCK)?;
+    live.acknowledge(&agreement).await?;
+    live.leave().await;
+    let object = json!({"acknowledged": id.to_hex()});
+    Ok(context.out.say(&object, "Acknowledged.")?)
+}
+
+/// Acknowledges again what was acknowledged, for another year; a version that waits comes in its place.
+async fn renew(context: &Context, room: &str, given: Given) -> Result<()> {
+    let open = context.open()?;
+    let room = Room::open(open.store(), &open.crypto, room)?;
+    let mut room = catch_up(context, room).await?;
+    if room.state().standing != Standing::Member {
+        return Err(LiveError::NotInside(room.state().standing.clone()).into());
+    }
+    let id = match room.coming_agreement()? {
+        Some(coming) => coming,
+        None => room.policy()?.agreement.id,
+    };
+    sign(context, room, id, given).await
+}
+
 async fn acknowledge_again(
     context: &Context,
     room: &str,
-    given: Option<String>,
+    given: Given,
     no_wait: bool,
 ) -> Result<()> {
     let open = context.open()?;
     let room = Room::open(open.store(), &open.crypto, room)?;
     let name = room.state().local_name.clone();
-    let waited = room.state().standing == Standing::Knocking;
+    let waited = room.state().standing.has_knocked();
     let mut room = catch_up(context, room).await?;
     match room.state().standing.clone() {
         Standing::Member => {
-            let Some(id) = room.coming_agreement()? else {
+            let due = room.renewal_is_due(now())?.is_some();
+            let current = room.policy()?.agreement.id;
+            let Some(id) = room.coming_agreement()?.or(due.then_some(current)) else {
                 let object = json!({"acknowledged": room.state().agreement.to_hex()});
                 let text = "You have acknowledged the current agreement.";
                 return Ok(context.out.say(&object, text)?);
             };
-            let agreement =
-                room.agreement(&id)?.ok_or_else(|| text_missing(&room.state().standing))?;
-            acknowledge(
-                context,
-                &agreement,
-                &room.state().title,
-                given,
-                [ACKNOWLEDGE_HOW, ACKNOWLEDGE_LATER],
-            )?;
-            let mut live = Live::enter(&Network::machine(), room).await?;
-            check_clock(context, live.relay_now(), SET_THE_CLOCK)?;
-            live.acknowledge(&agreement).await?;
-            live.leave().await;
-            let object = json!({"acknowledged": id.to_hex()});
-            Ok(context.out.say(&object, "Acknowledged.")?)
+            sign(context, room, id, given).await
         }
         // Told before anybody signs again.
         Standing::Declined { words, by } if waited => Err(declined(&room, &words, by.is_some())),
-        Standing::Knocking if room.return_link()?.is_some() => {
+        Standing::Returning => {
             // One that no clock admits is replaced under the same key.
             if room.acknowledgement()?.judge_dates(now()).is_err() {
                 return Box::pin(come_back(context, &open, room, given, no_wait, true)).await;
@@ -607,7 +661,7 @@ async fn come_back(
     context: &Context,
     open: &Open,
     mut room: Room<'_>,
-    given: Option<String>,
+    given: Given,
     no_wait: bool,
     replaces: bool,
 ) -> Result<()> {
@@ -618,13 +672,13 @@ async fn come_back(
         context,
         &agreement,
         &room.state().title,
-        given,
+        given.acknowledge,
         [ACKNOWLEDGE_HOW, ACKNOWLEDGE_LATER],
     )?;
     let joining = Joining {
         name: room.state().name.clone(),
         local_name: room.state().local_name.clone(),
-        answers: Vec::new(),
+        answers: understood::ask(context, &agreement, &given.answers)?,
     };
     let (connection, preview) = live::look(&Network::machine(), &link).await?;
     check_clock(context, connection.server_now(), SET_THE_CLOCK)?;

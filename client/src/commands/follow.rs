@@ -10,7 +10,7 @@ use hearth_console::signals;
 use hearth_session::client::{Client, Event, Heard, Link};
 use tokio::{io::AsyncReadExt as _, time::sleep_until};
 
-use super::{Result, displayed::gone_words, outcome, shell::Shell};
+use super::{Result, displayed::gone_words, outcome, shell::Shell, yes};
 use crate::{
     failure::{Failure, exit},
     show::Output,
@@ -39,6 +39,7 @@ pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
     // The end of input ends nothing before what is there was printed.
     let mut printed = false;
     let mut pager = Pager::new(on_flag);
+    let mut standing = shell.view().standing.clone();
     // Another window may have connected already.
     if !matches!(shell.view().link, Link::Connecting) {
         lied = shown(shell).await?;
@@ -80,7 +81,7 @@ pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
                 }
                 Event::Over(block) => {
                     if let Some(words) = outcome::over_words(block, &shell.view()) {
-                        shell.out.remark(&words);
+                        shell.out.remark(&shell.out.advice(&words));
                     }
                     shell.tell_held();
                     if !printed {
@@ -89,11 +90,22 @@ pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
                 }
                 // The first attempt to connect has not ended.
                 Event::Rows | Event::View if !printed => continue,
+                Event::Up(_) => {
+                    shell.remark(&told.event);
+                    shell.remark_presence();
+                }
                 event => shell.remark(event),
             },
             Some(Heard::Told(_)) => continue,
         }
         lied = shown(shell).await?.or(lied);
+        let view = shell.view();
+        let before = std::mem::replace(&mut standing, view.standing.clone());
+        if (!printed || before != view.standing)
+            && let Some(words) = yes::standing(&view, &before)
+        {
+            shell.out.remark(&shell.out.advice(&words));
+        }
         printed = true;
         pager.tell(shell)?;
         let gone = shell.taken_back().await?;

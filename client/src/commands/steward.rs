@@ -118,6 +118,11 @@ impl Steward {
                 }
                 event => self.shell.remark(event),
             }
+            // Who waits for their own yes lets nobody in.
+            let standing = self.shell.view().standing.clone();
+            if standing.keeps_lane() {
+                return Err(not_inside(&standing));
+            }
             self.tell_done().await?;
             self.tell_coming()?;
             self.shell.tell_mismatches().await?;
@@ -178,6 +183,14 @@ impl Steward {
                 match record.act {
                     Act::Amend { .. } => self.issuer = row.from,
                     Act::Enact if own => enacted = Some(row.place),
+                    Act::Admit { back: true, member, .. } if own => {
+                        let key = member.to_hex();
+                        let object = json!({"returned": target, "key": key, "seq": row.place.0});
+                        let name = escape::one_line(&target);
+                        self.shell
+                            .out
+                            .say(&object, &format!("let {name} back in, who said yes"))?;
+                    }
                     Act::Depart(_) if own => {
                         let object = json!({"done": "depart", "name": target, "seq": row.place.0});
                         let name = escape::one_line(&target);

@@ -4,14 +4,15 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use hearth_text::escape::{is_invisible, one_line, truncate};
 
-/// The template, with an empty block where the crisis contacts stand.
+/// The template, with empty blocks where the crisis contacts and the questions stand.
 pub(super) const TEMPLATE: &str = include_str!("../agreement.md");
 
 /// Longest run of words that is looked at as one bracket.
 const BRACKET_BYTES_MAX: usize = 400;
 /// What stands in a bracket and is right as it is, once the bracket is gone.
-const PROPOSALS: [&str; 7] = [
+const PROPOSALS: [&str; 8] = [
     "English",
+    "18 or over",
     "30 days",
     "3 days",
     "do / do not",
@@ -32,7 +33,8 @@ const OWN_WORDS: [&str; 8] = [
 ];
 
 /// What stands in a bracket that may be taken away with nothing in its place.
-const REMOVABLE: [&str; 6] = [
+const REMOVABLE: [&str; 7] = [
+    "Or, in a room for young people only",
     "Adapt to your country, or remove.",
     "unless it has been since",
     "Choose:",
@@ -80,9 +82,9 @@ const APART_BYTES_MAX: usize = 300;
 ///
 /// A bracket that is not the template's is the facilitator's.
 ///
-/// The help blocks are left out: their brackets are TOML's, and their reader names what is missing there.
+/// The blocks of contacts and questions are left out: their brackets are TOML's, and their readers name what is missing there.
 pub(super) fn unfilled(text: &str) -> Vec<String> {
-    let text = &without_help(text);
+    let text = &without_blocks(text);
     let wanted = own_brackets();
     let folded = Folded::of(text);
     let mut found = bracketed(text, &folded, &wanted);
@@ -100,10 +102,17 @@ pub(super) fn unfilled(text: &str) -> Vec<String> {
     found.into_iter().map(|(line, words)| format!("line {line}: {words}")).collect()
 }
 
-/// Returns an agreement with empty lines in place of its help blocks, so that the numbers of its lines stay.
-fn without_help(text: &str) -> String {
+/// Returns an agreement with empty lines in place of its blocks, so that the numbers of its lines stay.
+fn without_blocks(text: &str) -> String {
     let (mut prose, mut from) = (String::new(), 0);
-    for block in hearth_forms::blocks_in(text) {
+    let helps = hearth_forms::blocks_in(text);
+    let mut blocks: Vec<_> = helps.chain(hearth_forms::question_blocks_in(text)).collect();
+    blocks.sort_by_key(|block| block.begins);
+    for block in blocks {
+        // A block that is not closed reaches to the end, over others.
+        if block.begins < from {
+            continue;
+        }
         prose.push_str(text.get(from..block.begins).unwrap_or_default());
         prose.extend(block.text.chars().filter(|c| *c == '\n'));
         from = block.begins + block.text.len();

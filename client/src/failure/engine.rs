@@ -290,6 +290,14 @@ pub(super) fn rule_failure(rule: &RuleError) -> Failure {
         ),
         RuleError::OutOfRange => ("out_of_range", "`hearth help COMMAND` says what is allowed."),
         RuleError::Nothing => ("nothing_to_change", "`hearth status ROOM` shows what is in force."),
+        RuleError::BreachOpen => (
+            "breach_open",
+            "A facilitator closes it once everybody has said yes, or without those who have not: `hearth breach ROOM close WORDS`.",
+        ),
+        RuleError::OtherPlace | RuleError::NotReturning => (
+            "place_kept",
+            "They come back with `hearth agreement acknowledge ROOM`; or give the place up first: `hearth remove ROOM NAME --reason CATEGORY`.",
+        ),
         _ => ("refused", "Repeat the command; if it stays, ask for help with this line."),
     };
     Failure::new(exit::REFUSED, code, rule.to_string(), advice)
@@ -314,6 +322,9 @@ pub(super) const fn ack_advice(ack: AckError) -> &'static str {
         }
         AckError::TooLasting | AckError::Malformed | AckError::BadSignature => {
             "The program of the person who signed it is at fault: they update hearth, and join by a new invite."
+        }
+        AckError::BeforeBreach => {
+            "Read it, and say yes again: `hearth agreement acknowledge ROOM`; then repeat this."
         }
         _ => "The person needs a new invite, and to read and acknowledge its agreement.",
     }
@@ -343,18 +354,29 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
             "Ask the facilitator who invited you, by another way.",
         ),
         Standing::Lapsed => (
-            "the agreement changed, and waits for your acknowledgement",
-            "Read it with `hearth agreement show ROOM`, then `hearth agreement acknowledge ROOM`.",
+            "you have not said yes to the agreement yet; until you do, new messages in the room do not reach you. You have done nothing wrong",
+            "`hearth agreement diff ROOM` shows what changed, `hearth agreement acknowledge ROOM` says yes. Not sure? Ask in your check-in: `hearth checkin ROOM WORDS`. `hearth help-now` works as before.",
+        ),
+        Standing::Returning => (
+            "you have said yes, and are let in by the next program of a facilitator that is there",
+            "It needs nobody's decision. Your check-in works meanwhile: `hearth checkin ROOM WORDS`; `hearth help-now` too.",
         ),
         Standing::Left => ("you left this room", "Ask for a new invite if you want to come back."),
-        Standing::Removed(_) => ("you were removed from this room", "Ask a facilitator."),
+        Standing::Removed => (
+            "your place in this room has ended",
+            "`hearth read ROOM --all` shows what the facilitator wrote, and whom you can ask. `hearth help-now` still has the numbers.",
+        ),
         Standing::Member => ("the relay does not know you in this room", "Ask a facilitator."),
         Standing::Opening(_) => (
             "the relay has not opened this room yet",
             "What you wrote waits. Repeat the same command with the same grant: `hearth room create TITLE --agreement FILE --as NAME`; or give it up with `hearth room wipe ROOM`.",
         ),
     };
-    let code = if *standing == Standing::Lapsed { "not_acknowledged" } else { "not_member" };
+    let code = match standing {
+        Standing::Lapsed => "not_acknowledged",
+        Standing::Returning => "not_back_yet",
+        _ => "not_member",
+    };
     let kept = matches!(standing, Standing::Opening(_));
     Failure { kept, ..Failure::new(exit::REFUSED, code, message, advice) }
 }
@@ -421,6 +443,9 @@ fn floor_advice(why: &FloorError) -> &'static str {
         }
         FloorError::ExerciseOn => {
             "Nothing was done. `hearth exercise ROOM next` goes on with it, `hearth exercise ROOM end` ends it."
+        }
+        FloorError::ExerciseElsewhere => {
+            "Nothing was said or done. `hearth asks ROOM` shows its step. It is over when the one who began it ends it, or when its step is closed."
         }
         FloorError::NoExercise => {
             "Nothing was done. `hearth exercise ROOM list` lists the exercises; `hearth exercise ROOM opening-round` begins one."

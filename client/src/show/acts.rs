@@ -3,12 +3,13 @@
 use hearth_engine::{
     agreement::Change,
     policy::{Act, Leaf, Record, RoomPolicy},
+    state::Row,
 };
 use hearth_protocol::{Millis, Role, frame::Door};
 use hearth_text::count::counted;
 use serde_json::{Map, Value, json};
 
-use super::{rfc3339, span};
+use super::{calm::gone, rfc3339, span};
 use crate::text::when;
 
 /// Says in a sentence who did what, without words to the room. Moments are told as seen from the record's own.
@@ -16,6 +17,7 @@ pub fn act_sentence(record: &Record, actor: &str, target: &str) -> String {
     let text = act_text(&record.act, target, record.at);
     match &record.act {
         Act::Depart(_) => departed(&text, actor),
+        Act::Admit { back: true, .. } => returned(&text, actor),
         _ => format!("{actor} {text}"),
     }
 }
@@ -25,17 +27,22 @@ pub(super) fn departed(text: &str, actor: &str) -> String {
     format!("{text} ({actor}'s program carried it out)")
 }
 
-/// Says what an act did, to follow its actor's name: verb, object, values. Only a departure has the leaving member for its subject.
+/// Names whose program let a member back in, because nobody had to see to it.
+pub(super) fn returned(text: &str, actor: &str) -> String {
+    format!("{text} ({actor}'s program let them in)")
+}
+
+/// Says what an act did, to follow its actor's name: verb, object, values. Only a departure and a return have the member for their subject.
 pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
     let whose = if target.is_empty() { "the".to_owned() } else { format!("{target}'s") };
+    let names = target;
     let target = if target.is_empty() { "somebody" } else { target };
     let moment = |at| when::local_moment(at, seen_from);
     match act {
         Act::Found => "opened the room".into(),
+        Act::Admit { back: true, .. } => format!("{target} is back"),
         Act::Admit { role, .. } => format!("admitted {target} as {}", role_words(*role)),
-        Act::Remove { category, .. } => {
-            format!("removed {target} (reason: {})", category.as_str())
-        }
+        Act::Remove { .. } => format!("ended {target}'s place in the room"),
         Act::Depart(_) => format!("{target} left the room"),
         Act::SetRole { role, .. } => format!("made {target} {}", role_words(*role)),
         Act::Pause { until, .. } => format!("paused the room until {}", moment(*until)),
@@ -57,8 +64,10 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         Act::Door(Door::Open) => "opened the room whatever its hours say".into(),
         Act::Door(Door::Closed) => "closed the room to posts".into(),
         Act::Door(Door::ByHours) => "put the room back to its opening hours".into(),
-        Act::Timeout(_) => "gave a member a time-out".into(),
-        Act::Untimeout(_) => "ended a member's time-out".into(),
+        Act::Timeout(_) if target == "somebody" => "gave a member a break".into(),
+        Act::Timeout(_) => format!("asked {target} to take a break"),
+        Act::Untimeout(_) if target == "somebody" => "ended a member's break".into(),
+        Act::Untimeout(_) => format!("ended {target}'s break"),
         Act::Announce(_) => "made an announcement".into(),
         Act::Pin(pin) => format!("pinned the message {}", pin.message.short()),
         Act::Unpin(pin) => format!("unpinned the message {}", pin.message.short()),
@@ -80,21 +89,39 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         Act::Amend { agreement, .. } => {
             format!("edited the wording of the agreement (version {})", agreement.version)
         }
-        Act::Enact => "put the new agreement into force".into(),
+        Act::Enact => format!("put the new agreement into force{}", not_yet(names)),
+        Act::OpenBreach { .. } => {
+            "stopped the room: something said here may have got outside".into()
+        }
+        Act::CloseBreach { .. } => {
+            format!("opened the room again, with new keys{}", not_yet(names))
+        }
         Act::Withdraw => "withdrew the coming version of the agreement".into(),
         Act::Expire(s) => format!("limited how long messages are kept to {}", span(*s)),
     }
 }
 
+/// Says who waits, by their names.
+fn not_yet(names: &str) -> String {
+    match names {
+        "" => String::new(),
+        names if names.contains(", ") => format!("; {names} have not said yes yet"),
+        name => format!("; {name} has not said yes yet"),
+    }
+}
+
 /// Adds an act's words to the room. The log leaves them out.
-pub(super) fn with_words(text: String, act: &Act) -> String {
+pub(super) fn with_words(text: String, row: &Row, act: &Act, target: &str) -> String {
     match act {
         Act::Announce(words) => words.clone(),
-        Act::Pause { comment: words, .. } | Act::Remove { goodbye: words, .. }
+        Act::Pause { comment: words, .. }
+        | Act::OpenBreach { words, .. }
+        | Act::CloseBreach { words }
             if !words.is_empty() =>
         {
             format!("{text}: {words}")
         }
+        Act::Remove { goodbye, .. } => gone(target, &row.name, goodbye),
         _ => text,
     }
 }
@@ -127,17 +154,22 @@ pub const fn role_words(role: Role) -> &'static str {
 
 pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
     match act {
-        Act::Admit { member, role, .. } | Act::SetRole { member, role } => {
+        Act::Admit { member, role, back, .. } => {
+            more.insert("member".into(), json!(member.to_hex()));
+            more.insert("role".into(), json!(role.as_str()));
+            more.insert("back".into(), json!(back));
+        }
+        Act::SetRole { member, role } => {
             more.insert("member".into(), json!(member.to_hex()));
             more.insert("role".into(), json!(role.as_str()));
         }
-        Act::Remove { member, category, .. } => {
+        Act::Remove { member, .. } => {
             more.insert("member".into(), json!(member.to_hex()));
-            more.insert("category".into(), json!(category.as_str()));
         }
-        Act::Pause { until, comment } => {
+        Act::Pause { until, comment, reopens } => {
             more.insert("until".into(), json!(rfc3339(*until)));
             more.insert("comment".into(), json!(comment));
+            more.insert("reopens".into(), json!(reopens));
         }
         Act::Slow(seconds) => {
             more.insert("seconds".into(), json!(seconds));
@@ -174,6 +206,8 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         | Act::Announce(_)
         | Act::Rekey
         | Act::Enact
+        | Act::OpenBreach { .. }
+        | Act::CloseBreach { .. }
         | Act::Withdraw => {}
     }
 }
@@ -203,6 +237,9 @@ pub fn member_json(policy: &RoomPolicy, room: &hearth_protocol::RoomId, leaf: &L
         "key": leaf.member.to_hex(),
         "role": policy.role(&leaf.member).as_str(),
         "acknowledged": judged.is_ok(),
+        "said_yes": judged.is_ok() && policy.more.breach.is_none_or(|breach| {
+            leaf.acknowledgement.more.breach == Some(breach)
+        }),
         "agreement": leaf.acknowledgement.agreement.to_hex(),
         "version": leaf.acknowledgement.version,
         "signed_at": rfc3339(leaf.acknowledgement.signed_at),

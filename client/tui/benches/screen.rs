@@ -6,9 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use hearth_tui::{
-    Action, App, Does, Item, Key, Look, Msg, Place, PlaceId, Scene, draw, update,
-};
+use hearth_tui::{Action, App, Does, Item, Key, Look, Msg, Place, PlaceId, Scene, draw, update};
 use ratatui::{Terminal, backend::TestBackend};
 
 const SIZE: (u16, u16) = (120, 40);
@@ -17,7 +15,9 @@ const ROOMS: u64 = 20;
 const TIMES: usize = 500;
 
 fn item(place: u64) -> Item {
-    let text = format!("Message {place}: the first ten minutes are the hardest, and then it is easier. ").repeat(3);
+    let text =
+        format!("Message {place}: the first ten minutes are the hardest, and then it is easier. ")
+            .repeat(3);
     let copy = Action { key: 'c', label: "Copy".into(), does: Does::Copy(text.clone()) };
     Item {
         place,

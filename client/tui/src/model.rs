@@ -146,13 +146,6 @@ pub enum Does {
         /// The choices.
         choices: Vec<Action>,
     },
-    /// Runs a command line, and puts a text into the line to be said again.
-    Again {
-        /// The command line.
-        line: String,
-        /// The text.
-        text: String,
-    },
     /// Puts the band away.
     Dismiss,
 }

@@ -355,11 +355,6 @@ pub(crate) fn does(app: &mut App, what: Does) -> Vec<Effect> {
         Does::Choose { title, lines, choices } => {
             app.overlay = Some(Overlay::menu(title, choices, lines));
         }
-        Does::Again { line, text } => {
-            app.line.insert(&text);
-            app.focus = Focus::Line;
-            return vec![Effect::Run(line)];
-        }
         Does::Dismiss => {
             if let Some(band) = app.bands().get(app.chosen) {
                 let key = band.key.clone();

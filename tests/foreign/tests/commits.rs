@@ -57,6 +57,7 @@ fn ghost_with(stage: &Stage, lifetime: (u64, u64)) -> (Foreign, Vec<u8>) {
         now: super::stage::NOW,
         nonce: [8; 16],
         answers: Vec::new(),
+        breach: None,
     };
     let acknowledgement = Acknowledgement::sign(&ghost.key, terms).to_bytes();
     let package = ghost.key_package(&acknowledgement);

@@ -189,6 +189,7 @@ impl Foreign {
             now: NOW,
             nonce: [7; 16],
             answers: Vec::new(),
+            breach: None,
         };
         let acknowledgement = Acknowledgement::sign(&self.key, terms);
         let key_package = self.key_package(&acknowledgement.to_bytes());

@@ -9,8 +9,9 @@ use hearth_engine::{
     content::{ContentError, Envelope},
     fuzzing,
     lane::{LanePolicy, Offer, Seat},
+    more::PolicyMore,
     note::{Note, TimeOut},
-    policy::{Act, AgreementRef, Applied, Category, Leaf, Pin, Record, RoomPolicy, Scene},
+    policy::{Act, AgreementRef, Applied, Category, Leaf, Pin, Record, RoomPolicy, Scene, Waiter},
     profile::Profile,
     receipt::Receipt,
     state::{Cursor, KnockBody, KnownInvite, Outgoing, ReturnInvite, RoomState, Row},
@@ -168,6 +169,10 @@ fn follows(before: &RoomPolicy, record: &Record, roster: &[Leaf], applied: &Appl
     assert!(applied.removed.is_sorted());
     assert!(applied.removed.iter().all(|out| roster.iter().any(|leaf| leaf.member == *out)));
     assert!(applied.removed.iter().all(|out| after.roles.iter().all(|r| r.member != *out)));
+    // A place is kept for who goes out by this act, and for nobody else.
+    let kept =
+        |waiter| before.waiting().contains(waiter) || applied.removed.contains(&waiter.member);
+    assert!(after.waiting().iter().all(kept));
     assert!(after.pins.len() <= before.pins.len().max(5));
     assert!(after.revoked.len() <= before.revoked.len().max(1000));
     assert_eq!(codec::decode::<RoomPolicy>(&codec::encode(after)).ok().as_ref(), Some(after));
@@ -183,10 +188,10 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
     let hours = parse_hours("Mon-Fri 17:00-20:00 Europe/Paris", NOW).unwrap();
     let acts = vec![
         admitting.record.act.clone(),
-        Act::Remove { member: ack.member, category: Category::Conduct, goodbye: "Bye.".into() },
+        Act::Remove { member: ack.member, goodbye: "Bye.".into() },
         Act::Depart(departure),
         Act::SetRole { member: ack.member, role: Role::CoFacilitator },
-        Act::Pause { until: Millis::NEVER, comment: "Breathe.".into() },
+        Act::Pause { until: Millis::NEVER, comment: "Breathe.".into(), reopens: true },
         Act::Slow(60),
         Act::Budget(20),
         Act::Length(1000),
@@ -212,11 +217,25 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
         [&len.to_be_bytes()[..], &policy, &codec::encode(&record)].concat()
     };
     let mut seeds: Vec<Vec<u8>> = acts.into_iter().map(|act| seed(&policy, act)).collect();
-    let coming = AgreementRef { id: Digest([5; 32]), version: 2, effective: NOW };
+    let coming = AgreementRef { id: Digest([5; 32]), version: 2, effective: NOW, answers: None };
     let act = Act::Amend { agreement: coming, change: Change::Material };
     seeds.push(seed(&policy, act));
     let amended = RoomPolicy { pending: Some(coming), ..policy.clone() };
     seeds.push(seed(&amended, Act::Withdraw));
+    let return_secret = hearth_protocol::Secret32::new([9; 32]);
+    seeds.push(seed(&policy, Act::OpenBreach { words: "I write to each.".into(), return_secret }));
+    let waiter = Waiter {
+        member: ack.member,
+        name: "Ana".into(),
+        salt: [7; 16],
+        role: Role::CoFacilitator,
+        breach: Some(Digest([8; 32])),
+    };
+    let more = PolicyMore { waiting: Some(vec![waiter]), breach: Some(Digest([8; 32])) };
+    let stopped = RoomPolicy { more, ..policy.clone() };
+    seeds.push(seed(&stopped, Act::CloseBreach { words: "We go on.".into() }));
+    let remove = Act::Remove { member: ack.member, goodbye: String::new() };
+    seeds.push(seed(&stopped, remove));
     seeds
 }
 

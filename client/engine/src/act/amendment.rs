@@ -12,7 +12,7 @@ use crate::{
     policy::{Act, AgreementRef, RuleError},
     receive::{ADMITTED, text_name},
     room::{Room, random, random_secret, read},
-    state::OutgoingKind,
+    state::{OutgoingKind, Standing},
     store::Kind,
 };
 
@@ -105,7 +105,10 @@ impl Room<'_> {
     /// See [`EngineError`].
     pub fn due_amendment(&mut self, now: Millis) -> Result<Option<Due>> {
         let policy = self.policy()?;
-        let Some(pending) = policy.pending.filter(|pending| pending.effective <= now) else {
+        // An open breach comes first.
+        let closed = policy.more.breach.is_none();
+        let Some(pending) = policy.pending.filter(|pending| closed && pending.effective <= now)
+        else {
             return Ok(None);
         };
         if policy.role(&self.me()) != Role::Facilitator {
@@ -129,14 +132,18 @@ impl Room<'_> {
     /// See [`EngineError`].
     pub fn coming_agreement(&mut self) -> Result<Option<Digest>> {
         let mine = self.acknowledgement()?;
-        let (current, pending) = match self.policy() {
-            Ok(policy) => (policy.agreement, policy.pending),
+        let (current, pending, breach) = match self.policy() {
+            Ok(policy) => (policy.agreement, policy.pending, policy.more.breach),
             Err(EngineError::NotMember(_)) => {
-                let current = self.state.agreement;
-                return Ok((current != mine.agreement).then_some(current));
+                let waits = self.state.standing == Standing::Lapsed;
+                return Ok(waits.then_some(self.state.agreement));
             }
             Err(error) => return Err(error),
         };
+        // The same version again.
+        if breach.is_some() && mine.more.breach != breach {
+            return Ok(Some(current.id));
+        }
         // A withdrawn draft has a later number than the version in force and counts as much.
         let newest = pending.filter(|p| p.version > mine.version).or(Some(current));
         Ok(newest.filter(|a| a.version > mine.version).map(|a| a.id))
@@ -197,9 +204,9 @@ impl Room<'_> {
         now: Millis,
         answers: Vec<String>,
     ) -> Result<Acknowledgement> {
-        let facilitators = match self.policy() {
-            Ok(policy) => policy.moderators(),
-            Err(EngineError::NotMember(_)) => self.state.pinned.clone(),
+        let (facilitators, breach) = match self.policy() {
+            Ok(policy) => (policy.moderators(), policy.more.breach),
+            Err(EngineError::NotMember(_)) => (self.state.pinned.clone(), None),
             Err(error) => return Err(error),
         };
         let terms = AckTerms {
@@ -209,6 +216,7 @@ impl Room<'_> {
             now,
             nonce: random()?,
             answers,
+            breach,
         };
         Ok(Acknowledgement::sign(&self.signing_key(), terms))
     }

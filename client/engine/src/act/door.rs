@@ -82,7 +82,10 @@ impl Room<'_> {
         if leaf.acknowledgement.digest() != pending.acknowledgement.digest {
             return Err(EngineError::BadKnock("it acknowledges something else than it says"));
         }
-        self.policy()?.judge_acknowledgement(&room, &leaf.member, &leaf.acknowledgement)?;
+        let policy = self.policy()?;
+        policy.judge_acknowledgement(&room, &leaf.member, &leaf.acknowledgement)?;
+        // Who waits comes back to their place, whatever invite brought them.
+        let kept = policy.waiter(&leaf.member).map(|waiter| waiter.role);
         if let Some(offer) = &body.offer
             && !self.check_own_offer(&leaf, offer)
         {
@@ -95,7 +98,8 @@ impl Room<'_> {
             at: pending.at,
             acknowledgement: leaf.acknowledgement,
             companion: leaf.companion,
-            role: known.role,
+            role: kept.unwrap_or(known.role),
+            back: kept.is_some(),
             vouched: known.vouched,
             key_package: body.key_package,
             reply_key: body.reply_key,
@@ -110,7 +114,8 @@ impl Room<'_> {
         self.check_vouched(knock)?;
         let roster = self.roster()?;
         let look = Look::of(&knock.name);
-        if roster.iter().any(|l| look.is_like(&Look::of(&l.name))) {
+        let waits_alike = self.policy()?.waits_alike(&knock.member, &look);
+        if waits_alike || roster.iter().any(|l| look.is_like(&Look::of(&l.name))) {
             return Err(EngineError::NameTaken);
         }
         let digest = knock.acknowledgement.digest();
@@ -120,6 +125,7 @@ impl Room<'_> {
             acknowledgement: digest,
             countersignature: handshake::sign(&self.signing_key(), &transcript),
             role: knock.role,
+            back: knock.back,
         };
         let leaf = Leaf {
             member: knock.member,
@@ -189,17 +195,18 @@ impl Room<'_> {
         Ok(Effect::Decline { member, note: Vec::new() })
     }
 
-    /// Returns the invite by which this profile returns, if it lapsed by the amendment in force.
+    /// Returns the invite by which this profile returns, if it waits because of the amendment in force or of a breach.
     ///
     /// # Errors
     /// See [`EngineError`].
     pub fn return_link(&self) -> Result<Option<Invite>> {
         let agreement = self.state.agreement;
         let Some(back) = self.return_invite_of(&agreement)? else { return Ok(None) };
-        // The log ends with the record by which this profile lapsed. Its actor signed the preview, whether or not they wrote the text.
+        // The log ends with the record by which this profile went out. Its actor signed the preview, whether or not they wrote the text.
         let last = self.store.last(Kind::Log, self.no)?;
         let last: Option<Record> = last.map(|(_, bytes)| decode(&bytes)).transpose()?;
-        Ok(last.filter(|record| record.act == Act::Enact).map(|record| Invite {
+        let puts_out = |record: &Record| matches!(record.act, Act::Enact | Act::CloseBreach { .. });
+        Ok(last.filter(puts_out).map(|record| Invite {
             address: self.state.address(),
             room: self.id(),
             facilitator: record.actor,

@@ -1,6 +1,7 @@
 //! Outgoing acts of moderation: one commit each, with the record that describes it.
 
 mod amendment;
+mod breach;
 mod door;
 
 use hearth_protocol::{BlobId, Effect, MemberKey, MessageId, Millis, Role, codec, hash};
@@ -20,6 +21,8 @@ use super::{
     state::{Outgoing, OutgoingKind},
 };
 use crate::store::Kind;
+
+pub use self::breach::{RENEW_MILLIS, Renewal};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -63,8 +66,10 @@ pub struct Knock {
     pub acknowledgement: Acknowledgement,
     /// The companion in its leaf.
     pub companion: Companion,
-    /// The role that the invite gives.
+    /// The role that the invite gives, or the one that is kept for who comes back.
     pub role: Role,
+    /// Whether a place is kept for the knocker, who has said yes.
+    pub back: bool,
     /// Keys for the knocker's own lane.
     pub offer: Option<Offer>,
     /// Keys whose Welcome the knocker accepts; `None` if unknown.
@@ -152,6 +157,26 @@ impl Room<'_> {
             Ok(())
         })?;
         Ok(time_out)
+    }
+
+    /// Queues words to a member as a sealed note, to be read with the removal that follows.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMember`]; [`RuleError::NotFacilitator`]; [`RuleError::TooLong`]; see [`EngineError`].
+    pub fn queue_last_words(&mut self, member: MemberKey, words: &str, now: Millis) -> Result<()> {
+        if !self.my_role()?.moderates() {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        if words.chars().count() > COMMENT_CHARS_MAX {
+            return Err(RuleError::TooLong.into());
+        }
+        let leaf = self.leaf(&member)?;
+        let Some(note) = self.seal_note(&leaf, note::Purpose::Removal, words.as_bytes(), now)?
+        else {
+            return Ok(());
+        };
+        self.queue(Body::Sealed { notes: vec![note.into()] }, Vec::new(), now)?;
+        Ok(())
     }
 
     /// Makes a time-out official, or its early end if its `until` is not after `now`.

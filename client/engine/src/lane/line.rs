@@ -27,6 +27,7 @@ use crate::{
     },
     outbox::{Submission, submission},
     room::{CURSOR, Room, STATE, random, read, write},
+    room_key::RoomKey,
     state::{
         Cursor, LaneSeats, LaneState, Offered, Outgoing, OutgoingKind, RoomState, Row, RowContent,
         Standing,
@@ -285,7 +286,7 @@ impl<'s> Lane<'s> {
         number: u32,
         acknowledgement: Acknowledgement,
     ) -> Result<(hearth_protocol::Secret32, LaneLeaf)> {
-        let seed = lane_key_seed(&parent.key, &self.id(), number);
+        let seed = lane_key_seed(parent.key.seed(), &self.id(), number);
         let key = MemberKey(SigningKey::from_bytes(seed.expose()).verifying_key().to_bytes());
         let parent_id = self.room.lane_state()?.parent_id;
         let seat = Seat::sign(&parent.signing_key(), &key, parent_id, self.id(), number);
@@ -372,7 +373,7 @@ impl<'s> Lane<'s> {
         self.room.leave_group()?;
         self.room.begin_lane(Seq(0))?;
         let state = &mut self.room.state;
-        state.key = seed;
+        state.key = RoomKey::new(seed);
         state.acknowledgement = leaf.acknowledgement.to_bytes();
         state.standing = Standing::Member;
         state.renewed_at = now;
@@ -441,7 +442,8 @@ impl<'s> Lane<'s> {
             let parent_view = Parent { room: lane.parent_id, as_of: &as_of };
             let (_, _, mine) = check_lane_welcome(view, expected, parent_view)?;
             room.group = Some(group);
-            room.state.key = lane_key_seed(&parent.key, &room.id(), mine.seat.number);
+            let seed = lane_key_seed(parent.key.seed(), &room.id(), mine.seat.number);
+            room.state.key = RoomKey::new(seed);
             room.state.acknowledgement = mine.acknowledgement.to_bytes();
             room.state.standing = Standing::Member;
             // Due with the next word, because its first keys travelled in an offer.
@@ -559,7 +561,7 @@ impl<'s> Lane<'s> {
         let cursor: Cursor = read(self.room.store, Kind::Room, no, CURSOR)?.unwrap_or_default();
         let read_to_end = match head {
             Some(head) => cursor.seq >= head,
-            None => self.parent()?.standing == Standing::Lapsed,
+            None => self.parent()?.standing.keeps_lane(),
         };
         read_to_end.then_some(()).ok_or(EngineError::RoomUnread)
     }

@@ -242,7 +242,7 @@ impl<'s> Room<'s> {
             }
             Act::Remove { member, .. } => roll.take_out(number, member, Place::Gone)?,
             Act::Depart(departure) => roll.take_out(number, &departure.member, Place::Gone)?,
-            Act::Enact => self.note_absent(policy, roster)?,
+            Act::Enact | Act::CloseBreach { .. } => self.note_absent(policy, roster)?,
             _ if begins => {
                 self.note_absent(policy, roster)?;
                 for leaf in roster {
@@ -299,7 +299,7 @@ fn page(policy: &RoomPolicy, roster: &[Leaf], before: Option<&Page>) -> Page {
         Chair { member: entry.member, role: entry.role, name }
     });
     let rekeyed = match policy.record.act {
-        Act::Rekey => policy.record.number,
+        Act::Rekey | Act::OpenBreach { .. } => policy.record.number,
         _ => before.map_or(0, |before| before.rekeyed),
     };
     Page {

@@ -208,7 +208,9 @@ impl Lane<'_> {
         let parent = self.parent()?;
         let offers = self.room().lane_keys()?.offers;
         let offered = offers.iter().rev().map(|offer| {
-            SigningKey::from_bytes(lane_key_seed(&parent.key, &self.id(), offer.number).expose())
+            SigningKey::from_bytes(
+                lane_key_seed(parent.key.seed(), &self.id(), offer.number).expose(),
+            )
         });
         let seated = self.is_seated().then(|| self.signing_key());
         Ok(seated.into_iter().chain(offered).collect())

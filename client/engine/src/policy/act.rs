@@ -1,7 +1,7 @@
 //! Every act of moderation: its form on the wire, its word, who may do it, and what it does to the policy.
 
 use hearth_protocol::{
-    Digest, Effect, MemberKey, MessageId, Millis, Role, Seq, Signature,
+    Digest, Effect, MemberKey, MessageId, Millis, Role, Secret32, Seq, Signature,
     frame::Door,
     handshake,
     hours::Hours,
@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 
 use super::{
     ACCEPTED_MAX, AgreementRef, Applied, COMMENT_CHARS_MAX, Category, DRAFTS_MAX, Draft, Leaf,
-    PINS_MAX, Pin, REVOKED_MAX, ROLES_MAX, Record, RoleEntry, RoomPolicy, RuleError, Scene,
+    PINS_MAX, Pin, REVOKED_MAX, Record, RoleEntry, RoomPolicy, RuleError, Scene,
 };
 use crate::agreement::{AckError, Change, Departure, countersign_transcript};
 
@@ -36,6 +36,9 @@ pub enum Act {
         /// The new member's role.
         #[n(3)]
         role: Role,
+        /// Whether they come back to the place that was kept for them.
+        #[n(4)]
+        back: bool,
     },
     /// A member was removed; the commit removes exactly that leaf.
     #[n(2)]
@@ -43,11 +46,8 @@ pub enum Act {
         /// The removed member's key.
         #[n(0)]
         member: MemberKey,
-        /// The reason.
+        /// The facilitator's words to the room. No reason stands here, because every member's device has the record.
         #[n(1)]
-        category: Category,
-        /// The facilitator's goodbye to the room, if any.
-        #[n(2)]
         goodbye: String,
     },
     /// A member's own departure was carried out; the commit removes exactly that leaf.
@@ -72,6 +72,10 @@ pub enum Act {
         /// The facilitator's words to the room.
         #[n(1)]
         comment: String,
+        /// Whether the room opens at the end even if nobody moderates it then. Otherwise members' programs hold their words
+        /// until the next opening, or until a moderator is on duty.
+        #[n(2)]
+        reopens: bool,
     },
     /// The pause ended early.
     #[n(6)]
@@ -136,7 +140,7 @@ pub enum Act {
         #[n(1)]
         change: Change,
     },
-    /// The pending version took effect; the commit removes exactly the members who did not acknowledge it.
+    /// The pending version took effect; the commit removes exactly the members who did not acknowledge it, and keeps their places.
     #[n(21)]
     Enact,
     /// Entries are deleted after this many seconds.
@@ -151,6 +155,23 @@ pub enum Act {
     /// The pending amendment was withdrawn.
     #[n(26)]
     Withdraw,
+    /// Something got outside: the room is paused, with new keys, until everybody has acknowledged the agreement again or waits.
+    #[n(27)]
+    OpenBreach {
+        /// The actor's words to the room.
+        #[n(0)]
+        words: String,
+        /// Secret of the invite by which members return who are out when it is closed.
+        #[n(1)]
+        return_secret: Secret32,
+    },
+    /// Talk goes on; the commit removes exactly the members who have not acknowledged again, and keeps their places.
+    #[n(28)]
+    CloseBreach {
+        /// The actor's words to the room.
+        #[n(0)]
+        words: String,
+    },
 }
 
 impl Act {
@@ -184,6 +205,8 @@ impl Act {
             Self::Enact => "enact",
             Self::Expire(_) => "expire",
             Self::Withdraw => "withdraw_amendment",
+            Self::OpenBreach { .. } => "breach_open",
+            Self::CloseBreach { .. } => "breach_close",
         }
     }
 
@@ -222,9 +245,13 @@ impl RoomPolicy {
             }
             Act::Admit { role: new, .. } => facilitates || (moderates && !new.moderates()),
             Act::Remove { member, .. } => {
-                facilitates || (moderates && !self.role(member).moderates())
+                facilitates || (moderates && !self.role_or_kept(member).moderates())
             }
-            Act::Amend { .. } | Act::Enact | Act::Withdraw | Act::Expire(_) => facilitates,
+            Act::Amend { .. }
+            | Act::Enact
+            | Act::Withdraw
+            | Act::CloseBreach { .. }
+            | Act::Expire(_) => facilitates,
             Act::Found
             | Act::Pause { .. }
             | Act::Resume
@@ -239,6 +266,7 @@ impl RoomPolicy {
             | Act::Unpin(_)
             | Act::Retract { .. }
             | Act::Rekey
+            | Act::OpenBreach { .. }
             | Act::Timeout(_)
             | Act::Untimeout(_) => moderates,
         }
@@ -256,19 +284,30 @@ impl RoomPolicy {
         let mut applied = Applied { policy: self.clone(), removed: Vec::new(), added: None };
         let next = &mut applied.policy;
         next.record = record.clone();
+        self.check_breach(&record.act)?;
         match &record.act {
             Act::Found => return Err(RuleError::Nothing),
-            Act::Admit { member, acknowledgement, countersignature, role } => {
+            Act::Admit { member, acknowledgement, countersignature, role, back } => {
                 let leaf = scene.added.ok_or(RuleError::NoSuchMember)?;
                 self.admit(scene, record, leaf, (*member, *acknowledgement, *countersignature))?;
-                set_role(&mut next.roles, *member, *role)?;
+                match self.waiter(member) {
+                    Some(waiter) if *back => waiter.check(leaf, *role)?,
+                    None if !*back => {}
+                    _ => return Err(RuleError::NotReturning),
+                }
+                next.drop_place(member);
+                set_role(&mut next.roles, *member, *role);
                 next.keeps_the_bench()?;
                 applied.added = Some(*member);
             }
-            Act::Remove { member, goodbye, .. } => {
+            Act::Remove { member, goodbye } => {
                 bounded(goodbye, COMMENT_CHARS_MAX)?;
-                next.take_out(scene, *member)?;
-                applied.removed = vec![*member];
+                if next.drop_place(member) {
+                    next.revoke(*member);
+                } else {
+                    next.take_out(scene, *member)?;
+                    applied.removed = vec![*member];
+                }
             }
             Act::Depart(departure) => {
                 if !departure.verify(&scene.room) {
@@ -287,11 +326,11 @@ impl RoomPolicy {
                 if self.role(member) == *role {
                     return Err(RuleError::Nothing);
                 }
-                set_role(&mut next.roles, *member, *role)?;
+                set_role(&mut next.roles, *member, *role);
                 next.keeps_the_bench()?;
                 next.keeps_a_facilitator()?;
             }
-            Act::Pause { until, comment } => {
+            Act::Pause { until, comment, .. } => {
                 bounded(comment, COMMENT_CHARS_MAX)?;
                 if *until <= record.at {
                     return Err(RuleError::OutOfRange);
@@ -357,20 +396,23 @@ impl RoomPolicy {
                 if scene.actor_acknowledgement.agreement != pending.id {
                     return Err(RuleError::NotAcknowledged(AckError::OtherAgreement));
                 }
-                applied.removed = scene
-                    .roster
-                    .iter()
-                    .filter(|l| {
-                        l.member != record.actor && l.acknowledgement.agreement != pending.id
-                    })
-                    .map(|l| l.member)
-                    .collect();
-                applied.removed.sort_unstable();
-                next.roles.retain(|r| !applied.removed.contains(&r.member));
+                let lapses = |l: &&Leaf| {
+                    l.member != record.actor && l.acknowledgement.agreement != pending.id
+                };
+                applied.removed = self.put_out(next, scene.roster.iter().filter(lapses), None);
                 next.agreement = pending;
                 next.accepted = vec![pending.id];
                 next.pending = None;
                 next.drafts.clear();
+                next.keeps_a_facilitator()?;
+            }
+            Act::OpenBreach { words, .. } => {
+                bounded(words, COMMENT_CHARS_MAX)?;
+                next.open_breach(record);
+            }
+            Act::CloseBreach { words } => {
+                bounded(words, COMMENT_CHARS_MAX)?;
+                applied.removed = self.close_breach(next, scene)?;
                 next.keeps_a_facilitator()?;
             }
             Act::Expire(seconds) => {
@@ -402,7 +444,9 @@ impl RoomPolicy {
             return Err(RuleError::AlreadyMember);
         }
         let members_max = self.members_max(scene.members_max);
-        if scene.roster.len() >= members_max {
+        // Who waits keeps a place.
+        let others = self.waiting().iter().filter(|waiter| waiter.member != member).count();
+        if scene.roster.len() + others >= members_max {
             return Err(RuleError::Full(members_max));
         }
         self.judge_acknowledgement(&scene.room, &member, ack)?;
@@ -423,11 +467,30 @@ impl RoomPolicy {
     fn take_out(&mut self, scene: Scene<'_>, member: MemberKey) -> Result<(), RuleError> {
         in_roster(scene, &member)?;
         self.roles.retain(|r| r.member != member);
+        self.revoke(member);
+        self.keeps_a_facilitator()
+    }
+
+    fn revoke(&mut self, member: MemberKey) {
         self.revoked.push(member);
         if self.revoked.len() > REVOKED_MAX {
             self.revoked.remove(0);
         }
-        self.keeps_a_facilitator()
+    }
+
+    /// Takes members out of the next policy who have not said yes, and keeps their places; returns their keys, sorted.
+    pub(super) fn put_out<'l>(
+        &self,
+        next: &mut Self,
+        leaves: impl Iterator<Item = &'l Leaf>,
+        breach: Option<Digest>,
+    ) -> Vec<MemberKey> {
+        let mut leaves: Vec<&Leaf> = leaves.collect();
+        leaves.sort_unstable_by_key(|leaf| leaf.member);
+        let removed: Vec<MemberKey> = leaves.iter().map(|leaf| leaf.member).collect();
+        next.roles.retain(|r| !removed.contains(&r.member));
+        next.keep_places(&leaves, self, breach);
+        removed
     }
 
     fn amend(&mut self, agreement: AgreementRef, change: Change) -> Result<(), RuleError> {
@@ -459,7 +522,7 @@ impl RoomPolicy {
         (self.drafts.len() <= DRAFTS_MAX).then_some(()).ok_or(RuleError::TooManyDrafts)
     }
 
-    fn keeps_a_facilitator(&self) -> Result<(), RuleError> {
+    pub(super) fn keeps_a_facilitator(&self) -> Result<(), RuleError> {
         let any = self.roles.iter().any(|r| r.role == Role::Facilitator);
         any.then_some(()).ok_or(RuleError::LastFacilitator)
     }
@@ -469,13 +532,12 @@ fn in_roster<'a>(scene: Scene<'a>, member: &MemberKey) -> Result<&'a Leaf, RuleE
     scene.roster.iter().find(|l| l.member == *member).ok_or(RuleError::NoSuchMember)
 }
 
-fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) -> Result<(), RuleError> {
+fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) {
     roles.retain(|r| r.member != member);
     if role != Role::Member {
         let at = roles.partition_point(|r| r.member < member);
         roles.insert(at, RoleEntry { member, role });
     }
-    (roles.len() <= ROLES_MAX).then_some(()).ok_or(RuleError::TooManyRoles)
 }
 
 fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {

@@ -1,6 +1,6 @@
 //! Incoming records of moderation: what each does to this profile.
 
-use hearth_protocol::{MemberKey, Millis, Role, invite};
+use hearth_protocol::{MemberKey, Millis, Role, frame::Door, invite};
 
 use super::{
     ADMITTED, Result,
@@ -70,10 +70,21 @@ impl Room<'_> {
                     self.hold_overlong_texts(policy)?;
                 }
             }
-            Act::Remove { member, .. } => {
+            Act::Remove { member, goodbye } => {
                 target = name_of(member);
+                if target.is_empty() {
+                    // They waited, and are in no tree.
+                    target = self.known_names()?.remove(member).unwrap_or_default();
+                }
                 self.forget_member(member)?;
+                self.is_on_duty_by(record.actor, row.stamp)?;
+                if *member == self.me() {
+                    let words = self.words_of_removal(&record.actor)?;
+                    content = Some(RowContent::MyRemoval { words, goodbye: goodbye.clone() });
+                }
             }
+            Act::Pause { until, reopens, .. } => self.note_pause(*until, *reopens)?,
+            Act::Door(Door::Open) => self.note_pause(Millis(0), true)?,
             Act::Depart(departure) => {
                 target = name_of(&departure.member);
                 self.forget_member(&departure.member)?;
@@ -93,15 +104,31 @@ impl Room<'_> {
                 }
             }
             Act::Timeout(commitment) | Act::Untimeout(commitment) => {
-                content = self.take_time_out(commitment)?;
+                let known = self.take_time_out(commitment)?;
+                if let Some((member, until, words)) = known {
+                    if member == self.me() {
+                        content = Some(RowContent::MyTimeout { until, note: words });
+                    } else {
+                        // The others of those who moderate read whose it is.
+                        target = name_of(&member);
+                    }
+                }
             }
-            Act::Amend { .. } | Act::Enact => {
-                if matches!(record.act, Act::Enact) {
+            Act::Amend { .. } | Act::Enact | Act::CloseBreach { .. } => {
+                if matches!(record.act, Act::Enact | Act::CloseBreach { .. }) {
                     self.vouch_for_return(policy)?;
+                    // Who waits from now on was in the roster.
+                    let waits = roster.iter().filter(|leaf| policy.waiter(&leaf.member).is_some());
+                    let names: Vec<&str> = waits.map(|leaf| leaf.name.as_str()).collect();
+                    target = names.join(", ");
                 }
                 self.state.agreement = policy.agreement.id;
                 self.save_state()?;
                 self.drop_stale_texts(policy)?;
+            }
+            Act::OpenBreach { .. } => {
+                self.is_on_duty_by(record.actor, row.stamp)?;
+                self.take_return_invite(record, policy.agreement.id)?;
             }
             Act::Withdraw => self.drop_stale_texts(policy)?,
             Act::Length(_) => self.hold_overlong_texts(policy)?,
@@ -151,8 +178,8 @@ impl Room<'_> {
 
     pub(super) fn take_removal(&mut self, applied: &Applied) -> Result<()> {
         self.state.standing = match &applied.policy.record.act {
-            Act::Enact => Standing::Lapsed,
-            Act::Remove { category, .. } => Standing::Removed(*category),
+            Act::Enact | Act::CloseBreach { .. } => Standing::Lapsed,
+            Act::Remove { .. } => Standing::Removed,
             _ => Standing::Left,
         };
         self.save_state()?;
@@ -188,7 +215,7 @@ impl Room<'_> {
         self.group = None;
         self.store.clear(Kind::Mls, self.no)?;
         // Who lapsed keeps the lane, and comes back to it.
-        let keeps = self.state.lane.is_some() || self.state.standing == Standing::Lapsed;
+        let keeps = self.state.lane.is_some() || self.state.standing.keeps_lane();
         if keeps { Ok(()) } else { self.leave_lanes() }
     }
 

@@ -156,6 +156,7 @@ fn countersignature_must_be_admitting_facilitators() {
         acknowledgement: digest,
         countersignature,
         role: Role::Member,
+        back: false,
     };
     let mut wrong_digest = by_cleo.clone();
     if let Act::Admit { acknowledgement, .. } = &mut wrong_digest {

@@ -271,6 +271,7 @@ fn self_update_cannot_change_identity() {
             now: NOW,
             nonce: [1; 16],
             answers: Vec::new(),
+            breach: None,
         },
     )
     .signature;
@@ -282,12 +283,13 @@ fn self_update_cannot_change_identity() {
     let keyless = codec::encode(&Companion { note: note(vec![0; 32]), ..companion });
     let missing = Refusal::BadLeaf(LeafError::Acknowledgement);
     let forged = rule(RuleError::NotAcknowledged(crate::agreement::AckError::BadSignature));
+    let theirs = rule(RuleError::NotAcknowledged(crate::agreement::AckError::OtherMember));
     let cases = [
         (OwnLeaf::Name("Fay"), changed.clone()),
         (OwnLeaf::Name("Malory"), changed.clone()),
         (OwnLeaf::Key(&other), changed.clone()),
-        (OwnLeaf::Acknowledgement(&bens), changed.clone()),
-        (OwnLeaf::Acknowledgement(&altered), changed.clone()),
+        (OwnLeaf::Acknowledgement(&bens), theirs.clone()),
+        (OwnLeaf::Acknowledgement(&altered), forged.clone()),
         (OwnLeaf::Acknowledgement(&newer), forged),
         (OwnLeaf::AcknowledgementBytes(b"yes"), missing.clone()),
         (OwnLeaf::AcknowledgementBytes(b""), missing),
@@ -309,5 +311,5 @@ fn self_update_cannot_change_identity() {
     let policy = world.after(&record, None);
     let (leaf, context) = (OwnLeaf::Acknowledgement(&bens), Context::Policy(&policy));
     let forged = world.forge(FAY, &Forgery { leaf, context, ..Forgery::default() }).commit;
-    world.refuses(FAY, forged, &Refusal::OwnLeafChanged);
+    world.refuses(FAY, forged, &theirs);
 }

@@ -101,6 +101,7 @@ fn copied_policy(waiting: &mut Waiting, maker: &Ghost, in_charge: bool) -> RoomP
         acknowledgement: digest,
         countersignature: hearth_protocol::handshake::sign(&maker.key, &transcript),
         role: Role::Member,
+        back: false,
     };
     policy.record = policy.record_for(maker.member(), NOW, act);
     policy

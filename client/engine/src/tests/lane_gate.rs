@@ -149,7 +149,7 @@ fn package(
     signed: bool,
 ) -> Vec<u8> {
     let room = &world.rooms[who];
-    let key = SigningKey::from_bytes(lane_key_seed(&room.state.key, &lane, 77).expose());
+    let key = SigningKey::from_bytes(lane_key_seed(room.state.key.seed(), &lane, 77).expose());
     let lane_key = MemberKey(key.verifying_key().to_bytes());
     let mut seat = Seat::sign(&room.signing_key(), &lane_key, room.id(), lane, 77);
     if !signed {
@@ -175,6 +175,7 @@ fn unacknowledged_leaf_is_refused() {
         now: NOW,
         nonce: [1; 16],
         answers: Vec::new(),
+        breach: None,
     };
     let other = Agreement { text: "Nothing is promised.".into(), ..agreement.clone() };
     let nothing = Acknowledgement::sign(&room.signing_key(), terms(&other));

@@ -83,17 +83,23 @@ impl World {
         agreement
     }
 
-    /// Lets a lapsed member return.
-    fn returns(&mut self, who: usize) {
+    /// Knocks for a member who waits, and opens the knock.
+    pub(super) fn says_yes(&mut self, who: usize) -> Knock {
         let link = self.rooms[who].return_link().unwrap().unwrap();
         let preview = open_preview(&link, self.log.previews.last().unwrap()).unwrap();
-        let (store, crypto, name) = self.rooms[who].parts();
-        let joining = Joining { name: "Ben".into(), local_name: name, answers: Vec::new() };
+        let (store, crypto, local_name) = self.rooms[who].parts();
+        // Another name than the one that is kept changes nothing.
+        let joining = Joining { name: "Zoe".into(), local_name, answers: Vec::new() };
         let knocking = Room::knock(store, crypto, &link, &preview, joining, NOW).unwrap();
         let (room, request) = knocking;
         self.rooms[who] = room;
         let pending = pending(&self.rooms[who], &link, &request);
-        let knock = self.rooms[FAY].open_knock(&pending).unwrap();
+        self.rooms[FAY].open_knock(&pending).unwrap()
+    }
+
+    /// Lets a lapsed member return.
+    pub(super) fn returns(&mut self, who: usize) {
+        let knock = self.says_yes(who);
         assert_eq!(knock.offer, None, "the lane is there");
         let submission = self.rooms[FAY].admit(&knock, NOW).unwrap();
         self.log.take(submission);

@@ -14,7 +14,7 @@ use crate::{
         self, Committed, Group, Identity, Processed,
         modified::{Bare, Context, Forgery},
     },
-    policy::{Act, Category, Leaf, Record, RoomPolicy, RuleError, Scene},
+    policy::{Act, Leaf, Record, RoomPolicy, RuleError, Scene},
     provider::Provider,
     room::identity,
     state::Notice,
@@ -293,6 +293,7 @@ impl Ghost {
             now,
             nonce: [seed; 16],
             answers: Vec::new(),
+            breach: None,
         };
         let acknowledgement = Acknowledgement::sign(&key, terms);
         Self::with(key, acknowledgement, "Gus")
@@ -372,7 +373,7 @@ pub(super) fn admission(actor: &TestRoom, leaf: &Leaf, role: Role) -> Act {
     let digest = leaf.acknowledgement.digest();
     let transcript = countersign_transcript(&actor.id(), &digest, NOW);
     let countersignature = handshake::sign(&actor.signing_key(), &transcript);
-    Act::Admit { member: leaf.member, acknowledgement: digest, countersignature, role }
+    Act::Admit { member: leaf.member, acknowledgement: digest, countersignature, role, back: false }
 }
 
 impl World {
@@ -414,5 +415,5 @@ pub(super) fn zero() -> Digest {
 
 /// The act that removes a member.
 pub(super) fn removal(member: MemberKey) -> Act {
-    Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
+    Act::Remove { member, goodbye: String::new() }
 }

@@ -50,6 +50,10 @@ impl Help {
     /// Names the first fault that is found, and its line in the agreement.
     pub fn read(agreement: &str) -> Result<Vec<Self>, Fault> {
         let mut read: Vec<Self> = Vec::new();
+        if let Some((line, fence)) = misfenced(agreement) {
+            let fence = quoted(fence);
+            return Err(Fault { line, reason: HelpReason::Fence { fence }.into() });
+        }
         for block in blocks_in(agreement) {
             let at = |reason: HelpReason| Fault { line: block.line, reason: reason.into() };
             if !block.closed {
@@ -120,7 +124,18 @@ impl Help {
     }
 }
 
-/// A fenced help block in an agreement.
+/// Finds a line that was meant to begin a help block and does not.
+fn misfenced(agreement: &str) -> Option<(usize, &str)> {
+    let meant = |line: &str| {
+        let word = line.trim_start_matches(['`', '~']);
+        let marks = line.len() - word.len();
+        marks >= 2 && word.trim().eq_ignore_ascii_case("help") && line != OPENING
+    };
+    let lines = (1usize..).zip(agreement.lines().map(str::trim));
+    lines.into_iter().find(|(_, line)| meant(line))
+}
+
+/// A fenced block in an agreement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block<'t> {
     /// The line of its fence, from 1.
@@ -135,12 +150,20 @@ pub struct Block<'t> {
 
 /// Finds the help blocks of an agreement.
 pub fn blocks_in(agreement: &str) -> impl Iterator<Item = Block<'_>> {
+    fenced(agreement, OPENING)
+}
+
+/// Finds the blocks of an agreement that begin with a line.
+pub(crate) fn fenced<'t>(
+    agreement: &'t str,
+    opening: &'static str,
+) -> impl Iterator<Item = Block<'t>> {
     let mut lines = (1usize..).zip(agreement.split_inclusive('\n'));
     let mut at = 0;
     std::iter::from_fn(move || {
         let (line, begins) = lines.by_ref().find_map(|(line, text)| {
             at += text.len();
-            (text.trim() == OPENING).then_some((line, at))
+            (text.trim() == opening).then_some((line, at))
         })?;
         let mut ends = at;
         let closed = lines.by_ref().any(|(_, text)| {

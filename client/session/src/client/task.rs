@@ -10,11 +10,10 @@ use hearth_engine::{
     block::{Block, Stop},
     content::TEXT_BYTES_MAX,
     policy::{Act, RuleError},
-    state::Standing,
     store::Store,
     words::Words,
 };
-use hearth_protocol::{MessageId, Millis, RejectCode, Role, RoomId};
+use hearth_protocol::{MemberKey, MessageId, Millis, RejectCode, Role, RoomId};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
@@ -22,8 +21,9 @@ use tokio::{
 
 use super::{
     act::{self, Listed, inert},
-    command::{AskError, Command, Consent, Outcome, Question},
+    command::{AskError, Command, Consent, Haste, Outcome, Question},
     event::Event,
+    exercise::{Guide, turns_left},
     help::Watch,
     hub::Teller,
     lanes::{self, LaneCommand, LaneView},
@@ -42,8 +42,12 @@ const PENDING_MAX: usize = 64;
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 /// Shortest such wait, so that a clock that stands still makes no loop.
 const LOOK_SOONEST: Duration = Duration::from_millis(20);
-/// Length above which a pause or a time-out is asked about, because nobody means it: a week.
-const LONG_MILLIS: u64 = 7 * 24 * 3_600_000;
+/// Longest pause: an hour.
+const PAUSE_MILLIS_MAX: u64 = 3_600_000;
+/// Longest break that one moderator gives: a day.
+const BREAK_MILLIS_MAX: u64 = 24 * 3_600_000;
+/// Time before the end of a duty in which a removal would be the last act of the day: an hour.
+const LAST_HOUR_MILLIS: u64 = 3_600_000;
 
 /// A command, and where its outcome goes. A shell that no longer waits undoes nothing.
 pub(super) struct Asked {
@@ -252,7 +256,7 @@ impl<'s> RoomTask<'s> {
         self.link = Link::Ended(Arc::clone(&why));
         // Where the store fails, the room is as it was read last, and each command says so.
         if let Ok(room) = Room::open(self.store, self.crypto, &self.name) {
-            let lapsed = room.state().standing == Standing::Lapsed;
+            let lapsed = room.state().standing.keeps_lane();
             self.place = Place::Ended(Box::new(room));
             if lapsed {
                 // Whom this member called for help may have answered. What fails here is tried again at the next opening.
@@ -510,9 +514,13 @@ impl<'s> RoomTask<'s> {
 
     /// Says why words are not in the outbox. Why there is no connection says more than that there are no keys.
     fn not_queued(&self, error: EngineError) -> AskError {
+        let standing = self.view.borrow().standing.clone();
         match (&self.link, error) {
             (Link::Down { why, .. } | Link::Ended(why), EngineError::NotMember(_)) => {
                 AskError::Live(Arc::clone(why))
+            }
+            (_, EngineError::NotMember(_)) if standing.keeps_lane() => {
+                AskError::Live(Arc::new(LiveError::NotInside(standing)))
             }
             (_, error) => error.into(),
         }
@@ -531,7 +539,11 @@ impl<'s> RoomTask<'s> {
         let Some(live) = session.live() else {
             return Ok(Outcome::Kept { id, why });
         };
-        let sent = live.send_queued(&id).await;
+        let standing = live.room.state().standing.clone();
+        let sent = match standing.keeps_lane() {
+            true => Err(LiveError::NotInside(standing)),
+            false => live.send_queued(&id).await,
+        };
         self.said(id, sent).await
     }
 
@@ -615,8 +627,10 @@ impl<'s> RoomTask<'s> {
             return Err(why);
         }
         let Place::Live(session) = &mut self.place else { return Err(AskError::Closed) };
+        let waits = session.room()?.state().standing.keeps_lane();
         // What waits goes first: so that nobody reads an answer before its question.
-        if !session.room()?.waiting_texts()?.is_empty()
+        if !waits
+            && !session.room()?.waiting_texts()?.is_empty()
             && let Some(event) = session.send_waiting().await?
         {
             Box::pin(self.happened(event)).await;
@@ -628,11 +642,24 @@ impl<'s> RoomTask<'s> {
                 _ => AskError::Closed,
             });
         };
+        if waits {
+            let Command::Acknowledge(_) = command else {
+                let standing = live.room.state().standing.clone();
+                return Err(Arc::new(LiveError::NotInside(standing)).into());
+            };
+            let outcome = act::act(live, &mut self.listed, command).await;
+            if let Err(AskError::Live(error)) = &outcome {
+                let error = Arc::clone(error);
+                self.after(&error).await;
+            }
+            return outcome;
+        }
         // A person is asked about what the room is now, and about nothing that it refuses.
         check(&mut live.room, &command)?;
-        if let Some(question) = question(&mut live.room, &command)? {
-            agree(question, &consent)?;
-        }
+        let open: Vec<MemberKey> =
+            self.view.borrow().help.open.iter().map(|call| call.by).collect();
+        let now = live.relay_now();
+        agree_to_all(&questions(&mut live.room, &command, &open, now)?, &consent)?;
         let outcome = act::act(live, &mut self.listed, command).await;
         if let Err(AskError::Live(error)) = &outcome {
             let error = Arc::clone(error);
@@ -713,7 +740,7 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
     let not_facilitator = || AskError::from(EngineError::Rule(RuleError::NotFacilitator));
     let (me, mine) = (room.me(), room.my_role()?);
     match command {
-        Command::Act(Act::Remove { member, .. }) => {
+        Command::Act(Act::Remove { member, .. }) | Command::Remove { member, .. } => {
             if *member == me {
                 room.check_may_leave()?;
                 return Err(AskError::IsYou);
@@ -740,12 +767,18 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
             return Err(not_facilitator());
         }
         Command::Pause { .. } if !mine.moderates() => return Err(not_facilitator()),
+        Command::Pause { millis, .. } if *millis > PAUSE_MILLIS_MAX => {
+            return Err(AskError::PauseTooLong);
+        }
         Command::TimeOut { member, millis, .. } => {
             if !mine.moderates() {
                 return Err(not_facilitator());
             }
             if *millis > 0 && room.policy()?.role(member).moderates() {
                 return Err(AskError::ModeratorTimeOut);
+            }
+            if *millis > BREAK_MILLIS_MAX {
+                return Err(AskError::BreakTooLong);
             }
         }
         Command::RetractAll { member, .. } if *member != me && !mine.moderates() => {
@@ -754,10 +787,74 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
         Command::Depart { .. } => room.check_may_leave()?,
         _ => {}
     }
-    Ok(())
+    if needs_words(command) { Err(AskError::NeedsWords) } else { Ok(()) }
 }
 
-/// Returns what a person is asked before a command.
+/// Whether an act lacks the words that people read of it.
+fn needs_words(command: &Command) -> bool {
+    match command {
+        Command::Pause { comment: words, .. }
+        | Command::Remove { words, .. }
+        | Command::TimeOut { note: words, millis: 1.., .. } => words.trim().is_empty(),
+        _ => false,
+    }
+}
+
+/// Returns what a person is asked before a command, one question after the other. `open` are the members whose call for help is not
+/// over.
+fn questions(
+    room: &mut Room<'_>,
+    command: &Command,
+    open: &[MemberKey],
+    now: Millis,
+) -> Result<Vec<Question>, EngineError> {
+    let name_of = |room: &mut Room<'_>, member| {
+        let names = room.known_names();
+        names.map(|names| names.get(member).cloned().unwrap_or_default())
+    };
+    let needs_help = |member: &MemberKey| open.contains(member);
+    Ok(match command {
+        Command::Remove { member, at_night, .. } => {
+            let name = name_of(room, member)?;
+            let me = room.me();
+            let duty = room.on_duty()?.into_iter().find(|duty| duty.member == me);
+            let ends_soon = duty
+                .is_some_and(|duty| duty.until > now && duty.until <= now.plus(LAST_HOUR_MILLIS));
+            let haste: Vec<Haste> = [
+                (Haste::Night, *at_night),
+                (Haste::Help, needs_help(member)),
+                (Haste::LastHour, ends_soon),
+            ]
+            .into_iter()
+            .filter_map(|(haste, holds)| holds.then_some(haste))
+            .collect();
+            let mut asked = vec![Question::Remove(name.clone())];
+            if !haste.is_empty() {
+                asked.push(Question::RemoveNow { name, haste });
+            }
+            asked
+        }
+        Command::TimeOut { member, millis: 1.., .. } => {
+            let name = name_of(room, member)?;
+            let lasting = room.recorded_time_out(member)?.filter(|until| *until > now);
+            let mut asked: Vec<Question> = lasting
+                .map(|until| Question::ChangeBreak { name: name.clone(), until })
+                .into_iter()
+                .collect();
+            if needs_help(member) {
+                asked.extend([Question::Break(name.clone()), Question::BreakNow(name)]);
+            }
+            asked
+        }
+        Command::Exercise(Guide::Next | Guide::End) => match turns_left(room, now)? {
+            0 => Vec::new(),
+            turns => vec![Question::EndRound { turns }],
+        },
+        command => question(room, command)?.into_iter().collect(),
+    })
+}
+
+/// Returns what a person is asked once before a command.
 fn question(room: &mut Room<'_>, command: &Command) -> Result<Option<Question>, EngineError> {
     let name_of = |room: &mut Room<'_>, member| {
         let names = room.known_names();
@@ -773,11 +870,13 @@ fn question(room: &mut Room<'_>, command: &Command) -> Result<Option<Question>, 
             Some(Question::StepDown(*role))
         }
         Command::Act(Act::Expire(seconds)) => Some(Question::Expire { seconds: *seconds }),
-        Command::Pause { millis, .. } if *millis > LONG_MILLIS => {
-            Some(Question::LongPause { millis: *millis })
-        }
-        Command::TimeOut { member, millis, .. } if *millis > LONG_MILLIS => {
-            Some(Question::LongTimeOut { name: name_of(room, member)?, millis: *millis })
+        Command::Breach { opens: false, .. } => {
+            let breach = room.policy()?.more.breach;
+            let waits =
+                |leaf: &hearth_engine::policy::Leaf| leaf.acknowledgement.more.breach != breach;
+            let waiting = room.roster()?.into_iter().filter(waits).map(|leaf| leaf.name);
+            let waiting: Vec<String> = waiting.collect();
+            (breach.is_some() && !waiting.is_empty()).then_some(Question::CloseBreach { waiting })
         }
         Command::Amend { change: Change::Material, millis: 0, .. } => {
             let others = room.roster_len()?.saturating_sub(1);
@@ -794,6 +893,21 @@ fn wait(pending: &mut VecDeque<Pending>, asked: Asked) {
         return;
     }
     pending.push_back(Pending::Command(asked));
+}
+
+/// Asks the first question that was not agreed to. Consent to one is consent to those before it.
+fn agree_to_all(questions: &[Question], consent: &Consent) -> Result<(), AskError> {
+    let next = match consent {
+        Consent::Whatever => return Ok(()),
+        Consent::To(agreed) => {
+            questions.iter().position(|question| question == agreed).map_or(0, |at| at + 1)
+        }
+        Consent::Unasked => 0,
+    };
+    match questions.get(next) {
+        Some(question) => Err(AskError::NeedsConsent(question.clone())),
+        None => Ok(()),
+    }
 }
 
 fn agree(question: Question, consent: &Consent) -> Result<(), AskError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hearth_engine::{
     EngineError, Room,
     accord::Mismatch,
+    act::Renewal,
     block::{Block, Stop},
     floor,
     mine::Mine,
@@ -82,6 +83,8 @@ pub struct RoomView {
     pub untold: Vec<Mismatch>,
     /// The version of the agreement that waits for this member's acknowledgement.
     pub coming: Option<Digest>,
+    /// Why this member is asked to acknowledge the same version again, if they are.
+    pub renewal: Option<Renewal>,
     /// The version that this member acknowledged last.
     pub acknowledged: Digest,
     /// The relay's clock and this device's, at the last frame; equal before there was one.
@@ -204,6 +207,7 @@ impl RoomView {
             && self.mismatches == other.mismatches
             && self.untold == other.untold
             && self.coming == other.coming
+            && self.renewal == other.renewal
             && self.acknowledged == other.acknowledged
             && self.muted == other.muted
             && self.mine == other.mine
@@ -269,6 +273,7 @@ impl RoomView {
             mismatches: room.mismatches()?,
             untold: room.untold()?,
             coming: inside(room.coming_agreement())?.flatten(),
+            renewal: inside(room.renewal_is_due(now))?.flatten(),
             acknowledged: inside(room.acknowledgement().map(|mine| mine.agreement))?
                 .unwrap_or(state.agreement),
             relay_ahead,

@@ -32,6 +32,9 @@ impl<'s> Live<'s> {
     /// Sends everything that waits; returns what the relay refused, by its number in the outbox.
     pub(super) async fn flush_all(&mut self) -> Result<Vec<(u64, LiveError)>> {
         let (mut tries, mut refused, mut refusals) = (0, BTreeSet::new(), Vec::new());
+        if self.room.state().standing.keeps_lane() {
+            return Ok(refusals);
+        }
         while let Some(submission) = self.room.next_beside(&refused)? {
             match Box::pin(self.submit(&submission)).await {
                 Ok(Outcome::Accepted(_)) => tries = 0,
@@ -223,10 +226,35 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn acknowledge(&mut self, agreement: &Agreement) -> Result<Seq> {
         self.commit(|room, now| {
-            let acknowledgement = room.sign_acknowledgement(agreement, now, Vec::new())?;
+            // Whoever acknowledges has given these: another answer is asked for again.
+            let answers = agreement.right_answers();
+            let acknowledgement = room.sign_acknowledgement(agreement, now, answers)?;
             room.renew(Some(&acknowledgement), now)
         })
         .await
+    }
+
+    /// Opens a breach: the room is paused, with new keys, and asks everybody for their acknowledgement again.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn open_breach(&mut self, words: &str) -> Result<Seq> {
+        let seq = self.commit(|room, now| room.open_breach(words.to_owned(), now)).await?;
+        // Whoever opens it has read the agreement, as whoever issues one has.
+        let id = self.room.policy()?.agreement.id;
+        if let Some(agreement) = self.room.agreement(&id)? {
+            self.acknowledge(&agreement).await?;
+        }
+        Ok(seq)
+    }
+
+    /// Closes a breach: talk goes on among those who have acknowledged again.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub async fn close_breach(&mut self, words: &str) -> Result<Seq> {
+        let relay_now = self.relay_now();
+        self.commit(|room, now| room.close_breach(words.to_owned(), now, relay_now)).await
     }
 
     /// Puts the pending amendment in force.

@@ -2,7 +2,7 @@
 
 use hearth_engine::{
     Crypto, EngineError, Room,
-    agreement::Preview,
+    agreement::{Agreement, Preview},
     join::{Founding, Joining, KnockRequest, open_preview},
     state::Standing,
     store::Store,
@@ -15,7 +15,7 @@ use hearth_protocol::{
     limits::BLOB_BYTES_MAX,
 };
 
-use super::{LiveError, Result};
+use super::{Live, LiveError, Result};
 use crate::{
     backoff::Backoff,
     connection::{Connection, RequestError},
@@ -198,6 +198,43 @@ async fn send_knock(
     Ok(())
 }
 
+impl Live<'_> {
+    /// Says yes to the agreement for a member who waits: signs it, and knocks by the return invite over this connection.
+    ///
+    /// # Errors
+    /// [`EngineError::NoText`] if the way back is unknown here; [`EngineError::AgreementMismatch`] if it leads to another agreement than
+    /// the one that was read; see [`LiveError`].
+    pub async fn say_yes(&mut self, agreement: &Agreement) -> Result<()> {
+        let link = self.room.return_link()?.ok_or(EngineError::NoText)?;
+        let (id, token) = (link.room, link.token());
+        let reply = self.request(|req| ClientFrame::Preview { req, room: id, token }).await?;
+        let ServerFrame::Preview { sealed, .. } = reply else {
+            return Err(LiveError::UnexpectedReply);
+        };
+        let preview = open_preview(&link, &sealed)?;
+        if preview.agreement.id() != agreement.id() {
+            return Err(EngineError::AgreementMismatch.into());
+        }
+        let joining = Joining {
+            name: self.room.state().name.clone(),
+            local_name: self.room.state().local_name.clone(),
+            // Whoever says yes has given these: another answer is asked for again.
+            answers: agreement.right_answers(),
+        };
+        let (store, crypto, _) = self.room.parts();
+        // By the earlier clock, so that one that is ahead keeps nobody out.
+        let now = self.earlier_now();
+        let (room, request) = Room::knock(store, crypto, &link, &preview, joining, now)?;
+        self.room = room;
+        let sent = send_knock(&mut self.connection, &self.room, request).await;
+        // After a lost answer the knock may be there.
+        if let Err(LiveError::Request(RequestError::Rejected { .. })) = &sent {
+            self.room.set_standing(Standing::Lapsed)?;
+        }
+        sent
+    }
+}
+
 /// Waits until a facilitator answers the knock. Cancel safe: the knock stays.
 ///
 /// # Errors
@@ -266,7 +303,7 @@ pub(super) async fn authenticate(
         Ok(ServerFrame::Authenticated { standing, .. }) => Ok(standing),
         Ok(_) => Err(LiveError::UnexpectedReply),
         Err(RequestError::Rejected { code: RejectCode::NotMember, .. })
-            if room.state().standing == Standing::Knocking =>
+            if room.state().standing.has_knocked() =>
         {
             Err(LiveError::KnockForgotten)
         }
@@ -291,27 +328,29 @@ pub(super) async fn settle(
         // That the knock was declined was the relay's word alone; it may be admitted all the same.
         (
             RelayStanding::Member { joined, welcome: Some(blob), .. },
-            Standing::Knocking | Standing::Declined { by: None, .. },
+            Standing::Knocking | Standing::Returning | Standing::Declined { by: None, .. },
         ) => {
             let welcome = fetch(connection, room.id(), blob).await?;
             room.welcomed(&welcome, joined, room.now())?;
             Ok(None)
         }
-        (RelayStanding::Member { welcome: None, .. }, Standing::Knocking) => {
+        (RelayStanding::Member { welcome: None, .. }, local) if local.has_knocked() => {
             Err(LiveError::WelcomeGone)
         }
-        (RelayStanding::Gone { .. }, Standing::Knocking) => Err(LiveError::KnockForgotten),
+        (RelayStanding::Gone { .. }, local) if local.has_knocked() => {
+            Err(LiveError::KnockForgotten)
+        }
         (RelayStanding::Member { .. }, Standing::Member) => Ok(None),
         (RelayStanding::Member { .. }, Standing::Opening(_)) => {
             room.opened()?;
             Ok(None)
         }
         (RelayStanding::Gone { at }, Standing::Member) => Ok(Some(at)),
-        (RelayStanding::Declined { note }, Standing::Knocking) => {
+        (RelayStanding::Declined { note }, local) if local.has_knocked() => {
             room.declined(&note)?;
             Err(LiveError::NotInside(room.state().standing.clone()))
         }
-        (RelayStanding::Knocking, Standing::Knocking) => {
+        (RelayStanding::Knocking, local) if local.has_knocked() => {
             Err(EngineError::NotMember("you wait to be admitted").into())
         }
         (_, local) => Err(LiveError::NotInside(local)),

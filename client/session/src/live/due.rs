@@ -6,9 +6,10 @@ use hearth_engine::{
     policy::{Act, RuleError},
     state::Standing,
 };
-use hearth_protocol::RejectCode;
+use hearth_protocol::{RejectCode, Role};
 
 use super::{Live, LiveError, Result};
+use crate::connection::RequestError;
 
 impl<'s> Live<'s> {
     /// Does what is due and nobody asked for: carries out departures, renews keys, enacts an amendment.
@@ -16,6 +17,9 @@ impl<'s> Live<'s> {
     /// # Errors
     /// See [`LiveError`].
     pub async fn tend(&mut self) -> Result<()> {
+        if self.room.state().standing.keeps_lane() {
+            return Box::pin(self.tend_waiting()).await;
+        }
         if self.room.state().standing != Standing::Member {
             return Ok(());
         }
@@ -36,6 +40,7 @@ impl<'s> Live<'s> {
         if self.room.state().standing != Standing::Member {
             return Ok(());
         }
+        self.let_back_in().await?;
         // First, because a note may bring keys for a seat in a lane.
         self.tend_notes().await?;
         self.tend_lanes().await
@@ -57,6 +62,7 @@ impl<'s> Live<'s> {
             {
                 self.room.queue_coming_text(self.earlier_now())?;
             }
+            self.room.pass_for_break()?;
             if self.room.recap_is_due()? {
                 self.room.queue_recap(self.earlier_now())?;
             }
@@ -128,6 +134,41 @@ impl<'s> Live<'s> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Lets members back in who wait and have said yes: nobody has to see to it. One whose knock is not good, or that a rule refuses, is
+    /// left to a person.
+    pub(super) async fn let_back_in(&mut self) -> Result<()> {
+        let policy = self.room.policy()?;
+        let mine = policy.role(&self.room.me());
+        let idle = policy.waiting().is_empty() || policy.more.breach.is_some();
+        if !mine.moderates() || idle || !std::mem::take(&mut self.knocked) {
+            return Ok(());
+        }
+        for (_, opened) in self.knocks().await? {
+            let Some(knock) = opened.ok().filter(|knock| knock.back) else { continue };
+            if knock.role.moderates() && mine != Role::Facilitator {
+                continue;
+            }
+            match Box::pin(self.admit(&knock)).await {
+                // Somebody else may have been faster.
+                Ok(_)
+                | Err(
+                    LiveError::TooManyRaces
+                    | LiveError::Refused { .. }
+                    | LiveError::Request(RequestError::Rejected { .. })
+                    | LiveError::Engine(
+                        EngineError::Rule(_)
+                        | EngineError::Refused(_)
+                        | EngineError::NotVouched(_)
+                        | EngineError::NameTaken
+                        | EngineError::Acknowledgement(_),
+                    ),
+                ) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Carries out open departures. One that the relay or a rule refuses is told once and left to those who moderate: it stops

@@ -12,6 +12,7 @@ mod notes;
 mod recovery;
 mod shares;
 mod submit;
+mod waiting;
 
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub use self::{
     error::LiveError,
 };
 
-use self::{act::TRIES_MAX, lanes::Lanes, notes::Notes, submit::Outcome};
+use self::{act::TRIES_MAX, lanes::Lanes, notes::Notes, submit::Outcome, waiting::Waits};
 use crate::{
     connection::{Connection, RequestError},
     network::Network,
@@ -71,6 +72,10 @@ pub struct Live<'s> {
     refused: Vec<Departure>,
     /// The version that was to be put in force over this connection, and was refused.
     refused_version: Option<u32>,
+    /// Whether somebody may knock who comes back by themselves.
+    knocked: bool,
+    /// Whether the relay has answered the knock of this member, who waits.
+    answered: bool,
     /// Whether newcomers who lack a text were looked for over this connection.
     looked_for_newcomers: bool,
     /// What the relay said to the last post over this connection.
@@ -103,6 +108,10 @@ pub enum Recovery {
     Split,
     /// Where this profile is, in a room that went on without it.
     LeftBehind,
+    /// The epoch that a change used up which every member refuses. The relay's log is whole.
+    UsedUp,
+    /// The epoch that everybody is in, and that the relay took back. Its log is whole.
+    TakenBack,
 }
 
 /// Returns the time by this computer's clock.
@@ -137,9 +146,21 @@ impl<'s> Live<'s> {
         mut connection: Connection,
         tell: impl FnOnce(u64),
     ) -> Result<Self> {
-        let standing = door::authenticate(&mut connection, &room).await?;
-        let role = role_of(&standing);
-        let last = door::settle(&mut connection, &mut room, standing).await?;
+        let waits = room.state().standing.keeps_lane();
+        let settled = match door::authenticate(&mut connection, &room).await {
+            Ok(standing) => {
+                let role = role_of(&standing);
+                door::settle(&mut connection, &mut room, standing).await.map(|last| (role, last))
+            }
+            Err(error) => Err(error),
+        };
+        let (role, last) = match settled {
+            Err(error) if waits => {
+                room.goes_on_waiting(error)?;
+                return Ok(Self::over(room, connection, None));
+            }
+            settled => settled?,
+        };
         let mut live = Self::over(room, connection, last);
         live.role = role;
         live.subscribe().await?;
@@ -168,6 +189,8 @@ impl<'s> Live<'s> {
             compared: None,
             refused: Vec::new(),
             refused_version: None,
+            knocked: true,
+            answered: false,
             looked_for_newcomers: false,
             last_post: None,
             lanes: Lanes::default(),
@@ -423,7 +446,14 @@ impl<'s> Live<'s> {
                 Ok(Incoming::Lane)
             }
             ServerFrame::Notice { room, notice } if room == self.room.id() => match notice {
-                Notice::Knock => Ok(Incoming::Knock),
+                Notice::Knock => {
+                    self.knocked = true;
+                    Ok(Incoming::Knock)
+                }
+                Notice::Standing(_) if self.room.state().standing.keeps_lane() => {
+                    self.answered = true;
+                    Ok(Incoming::Other)
+                }
                 // Read with what is due.
                 Notice::Note => {
                     self.notes.arrived();

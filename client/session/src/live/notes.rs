@@ -58,6 +58,12 @@ impl Live<'_> {
         if !std::mem::replace(&mut self.notes.tidied, true) {
             self.room.tidy_notes(now)?;
         }
+        self.exchange_notes_here().await
+    }
+
+    /// Sends the notes that wait here, and reads those that wait at the relay, whether or not this profile is in the room.
+    pub(super) async fn exchange_notes_here(&mut self) -> Result<()> {
+        let now = self.earlier_now();
         self.send_notes().await?;
         if self.notes.wait {
             let read = fetch(&mut self.connection, &mut self.room, now).await?;

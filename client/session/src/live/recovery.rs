@@ -43,6 +43,13 @@ impl<'s> Live<'s> {
                 }
                 live.room.go_on()?;
             }
+            Recovery::UsedUp => {
+                live.take_back(epoch, &status).await?;
+                live.room.go_on()?;
+            }
+            Recovery::TakenBack => {
+                live.reopen(epoch, status.control).await?;
+            }
             Recovery::Restored => {
                 if status.epoch < epoch {
                     if live.room.my_role()? != Role::Facilitator {
@@ -80,14 +87,19 @@ impl<'s> Live<'s> {
         let common = last_in_common(network, &live.room, status.head).await?;
         let cursor = live.room.cursor();
         let same_store = cursor.stream == Some(status.stream) && cursor.seq == common;
-        let given_back = status.epoch < live.room.epoch()?;
+        let epoch = live.room.epoch()?;
+        let facilitates = live.room.my_role()? == Role::Facilitator;
         let recovery = match (same_store, left_behind, live.room.cursor().split) {
             (true, true, _) => Recovery::LeftBehind,
             (true, false, Some(_)) => Recovery::Split,
-            (true, false, None) if !given_back && !live.room.saw_epoch_used_up()? => {
+            (true, false, None) if status.epoch < epoch && facilitates => Recovery::TakenBack,
+            (true, false, None) if status.epoch < epoch => return Err(LiveError::EpochTakenBack),
+            (true, false, None) if status.epoch == epoch || !live.room.saw_epoch_used_up()? => {
                 return Err(LiveError::NothingToRecover);
             }
-            (true, false, None) | (false, ..) => Recovery::Restored,
+            (true, false, None) if facilitates => Recovery::UsedUp,
+            (true, false, None) => return Err(LiveError::EpochUsedUp),
+            (false, ..) => Recovery::Restored,
         };
         Ok(Loss { live, status, recovery, common })
     }

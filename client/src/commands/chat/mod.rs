@@ -4,6 +4,7 @@
 //! While the relay is away, words are kept in the outbox, and the member is told.
 
 mod arguments;
+pub(super) mod duty;
 pub(super) mod filling;
 
 use std::{
@@ -41,19 +42,23 @@ use super::{
     contacts,
     displayed::{gone_words, said},
     inside, outcome,
-    room::{door::Door, going::Going, help::HelpNow},
+    room::{NEEDS_WORDS, door::Door, going::Going, help::HelpNow},
     shell::{
         Did, Shell,
         line::{Meant, Typed},
         question_words,
         to::To,
     },
-    slip, socket,
+    slip, socket, understood, yes,
 };
 use crate::{
     cli::{Entry, InRoom},
-    failure::{Failure, exit, text_missing},
-    show::{Output, help::people},
+    failure::{Failure, exit},
+    show::{
+        Output,
+        help::people,
+        presence::{Presence, changes_at, presence},
+    },
     text::when,
     text::wrap,
 };
@@ -74,6 +79,8 @@ const ACCEPT: &str = "-- To accept the agreement, type I acknowledge. Anything e
 
 /// Says how a text goes on.
 const NEXT_PAGE: &str = "-- there is more: press Enter alone";
+/// Shortest wait before what is said of the team is looked at again, so that a clock that stands still makes no loop.
+const LOOK_SOONEST: Duration = Duration::from_millis(20);
 /// Longest wait for the end of being away before the clock is read again, because it may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 /// Time without a key, where keys are only seen when a chat is about to lock.
@@ -142,10 +149,18 @@ struct Chat {
     elsewhere: HashMap<Arc<str>, Seq>,
     /// What the person was asked.
     asked: Option<Asked>,
+    /// What was told last of who from the team is here.
+    told_presence: Option<Presence>,
+    /// When the person pressed a key last.
+    keys: duty::Keys,
+    /// The turn whose time is watched.
+    turn: duty::Turn,
     bell: Bell,
     /// Whether what was there already was shown, so that what is new comes now.
     is_live: bool,
     waiting: Waits,
+    /// Where this member was when it was told.
+    told_standing: Standing,
 }
 
 /// What waits while the person is away.
@@ -167,10 +182,14 @@ enum Asked {
     Say(String),
     /// Whether to sign this version of the agreement, which was shown.
     Acknowledge(Box<Agreement>),
+    /// The question of the agreement with this place, before it is signed.
+    Question(Box<Agreement>, usize),
     /// Whether words are for this room, though another was asked for.
     Still,
     /// Whether to tell the facilitators: Enter alone does. Holds the words that were typed since.
     Help(String),
+    /// The words to people that this command lacks.
+    Words(InRoom),
     /// The facilitators' questions.
     Filling(Box<Filling>),
     /// Whether to show the next page; then to sign the version that is read, if there is one.
@@ -257,9 +276,13 @@ pub(super) async fn run_on(
         told_reports: 0,
         elsewhere,
         asked,
+        told_presence: None,
+        keys: duty::Keys::new(Instant::now()),
+        turn: duty::Turn::default(),
         bell,
         is_live,
         waiting,
+        told_standing: Standing::Member,
     };
     let talk = async {
         let started = Console::start("> ", alternate);
@@ -347,11 +370,14 @@ impl Chat {
         let (mut lock_at, mut told_begun) = (Instant::now() + idle, false);
         let keys = reader.keys();
         loop {
-            let back_at = self.back_at().into_iter().chain(self.shell.rings_at()).min();
+            let back_at = self.back_at().into_iter().chain(self.shell.rings_at());
+            let back_at = back_at.chain(self.presence_at()).chain(self.watch_turn()).min();
+            let on_duty = self.is_on_duty();
             tokio::select! {
                 biased;
                 typed = reader.next() => {
                     lock_at = Instant::now() + idle;
+                    self.keys.pressed(Instant::now());
                     match typed {
                         None => return Ok(End::InputOver),
                         Some(Err(error)) => {
@@ -367,14 +393,28 @@ impl Chat {
                         }
                     }
                 }
-                () = keys.pressed() => lock_at = Instant::now() + idle,
+                () = keys.pressed() => {
+                    lock_at = Instant::now() + idle;
+                    self.keys.pressed(Instant::now());
+                }
                 heard = events.next() => match heard {
                     Some(heard) => self.heard(heard).await?,
                     None => return Err(Failure::from(AskError::Closed).into()),
                 },
                 () = until(back_at) => self.show().await?,
+                () = until(self.keys.next(on_duty)) => {
+                    // Somebody may be in the middle of a long sentence.
+                    if reader.has_more_begun().await {
+                        self.keys.pressed(Instant::now());
+                    }
+                    self.watch_duty().await?;
+                }
                 () = sleep_until(lock_at) => {
                     if !reader.has_more_begun().await {
+                        // Nobody sees the room here any more.
+                        if on_duty {
+                            self.end_duty().await?;
+                        }
                         return Err(Stop::Idle);
                     }
                     lock_at = Instant::now() + idle.min(AFTER_KEYS);
@@ -388,6 +428,106 @@ impl Chat {
 
     fn out(&self) -> &Output {
         &self.shell.out
+    }
+
+    /// Whether this member is on duty.
+    fn is_on_duty(&self) -> bool {
+        let view = self.shell.view();
+        let now = view.relay_now(now());
+        view.on_duty.iter().any(|duty| duty.member == view.me && duty.until > now)
+    }
+
+    /// Asks a moderator who has pressed no key for long whether they are still here; then ends their duty.
+    async fn watch_duty(&mut self) -> Result<()> {
+        match self.keys.due(Instant::now(), self.is_on_duty()) {
+            Some(duty::Due::Ask) => self.out().remark(
+                "-- you are on duty. Are you still here? Press a key; otherwise your duty ends in 5 minutes.",
+            ),
+            Some(duty::Due::End) => self.end_duty().await?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Tells those who moderate once that the time of a turn is over; returns when it will be.
+    fn watch_turn(&mut self) -> Option<Instant> {
+        let view = self.shell.view();
+        let round = view.floor.round.as_ref().filter(|_| view.moderates())?;
+        let limit = (round.seconds > 0).then(|| Duration::from_secs(round.seconds));
+        let over = self.turn.look((round.seq, round.turn), limit?, Instant::now());
+        if over.is_none()
+            && self.turn.tells()
+            && let Some(holder) = view.holder()
+        {
+            let name = outcome::name_of(&view, &holder);
+            let word = crate::advice::shell_word(&name);
+            self.out().remark(&self.out().advice(&format!(
+                "-- the time of {name}'s turn is over. Nothing is cut off: `hearth next ROOM {word}` goes on, when you want to."
+            )));
+        }
+        over
+    }
+
+    /// Ends this moderator's duty, because nobody is at the keys.
+    async fn end_duty(&mut self) -> Result<()> {
+        match self
+            .shell
+            .client
+            .ask(&self.shell.room, Command::Duty { millis: 0 }, Consent::Unasked)
+            .await
+        {
+            Ok(_) => {
+                self.out().remark("-- your duty has ended, because nobody pressed a key");
+                self.show().await
+            }
+            Err(error) => {
+                self.tell(&Failure::from(error));
+                Ok(())
+            }
+        }
+    }
+
+    /// Says who from the team is here, where that changed.
+    async fn tell_presence(&mut self) -> Result<()> {
+        let view = self.shell.view();
+        if view.standing != Standing::Member || matches!(view.link, Link::Connecting) {
+            return Ok(());
+        }
+        let now = view.relay_now(now());
+        let is = presence(&view, now);
+        let me = |(name, _): &(String, Millis)| *name == escape::one_line(&view.name);
+        let mine = |presence: &Option<Presence>| matches!(presence, Some(Presence::Here(here)) if here.iter().any(me));
+        let was = self.told_presence.replace(is.clone());
+        let is = Some(is);
+        if view.moderates() && mine(&was) && !mine(&is) {
+            self.shell.tell_after_duty().await?;
+        }
+        // Who comes is told by a line of the room.
+        let came = matches!(is, Some(Presence::Here(_))) && was.is_some();
+        if was != is && !came {
+            self.out().remark(&self.out().advice(&format!("-- {}", self.presence_words())));
+        }
+        Ok(())
+    }
+
+    /// Says who from the team is here: to a member with what they can do, to those who moderate with how they say that they are.
+    fn presence_words(&self) -> String {
+        let view = self.shell.view();
+        let now = view.relay_now(now());
+        match presence(&view, now) {
+            is if !view.moderates() => is.words(&view, now),
+            here @ Presence::Here(_) => here.line(now),
+            is => format!("{} `hearth duty ROOM on 2h` says that you are.", is.line(now)),
+        }
+    }
+
+    /// Returns when what is said of the team changes by itself.
+    fn presence_at(&self) -> Option<Instant> {
+        let view = self.shell.view();
+        let now = view.relay_now(now());
+        let at = changes_at(&view, now)?;
+        let left = Duration::from_millis(at.0.saturating_sub(now.0));
+        Some(Instant::now() + left.clamp(LOOK_SOONEST, LOOK_AGAIN))
     }
 
     /// Shows the last lines and what to know about the room.
@@ -453,6 +593,7 @@ impl Chat {
                 self.show().await?;
                 self.tell_held();
                 self.remind().await?;
+                self.tell_standing(true);
                 return Ok(());
             }
             Event::Down { why: None, .. } => return Ok(()),
@@ -477,7 +618,7 @@ impl Chat {
                     self.show().await?;
                 }
                 if let Some(words) = outcome::over_words(&block, &self.shell.view()) {
-                    self.out().remark(&words);
+                    self.out().remark(&self.out().advice(&words));
                 }
                 self.told_held = waits_for_me(&self.shell.view());
                 self.offer_held();
@@ -499,11 +640,24 @@ impl Chat {
         }
         self.show().await?;
         self.tell_held();
+        self.tell_standing(false);
         let unread = self.shell.view().unread_reports;
         if std::mem::replace(&mut self.told_reports, unread) < unread {
             self.shell.remark_reports();
         }
         Ok(())
+    }
+
+    /// Says where this member is with their yes: when it changes, and, if they wait, when a connection begins.
+    fn tell_standing(&mut self, begins: bool) {
+        let view = self.shell.view();
+        let before = std::mem::replace(&mut self.told_standing, view.standing.clone());
+        if before == view.standing && !begins {
+            return;
+        }
+        if let Some(words) = yes::standing(&view, &before) {
+            self.out().remark(&self.out().advice(&words));
+        }
     }
 
     /// Tells of words that wait for their author, once for each number of them.
@@ -526,8 +680,12 @@ impl Chat {
             [only] => ("it", only.id.short()),
             _ => ("them in this order", "all".to_owned()),
         };
+        let change = match &held[..] {
+            [only] => format!("`hearth outbox ROOM --change {}` changes it, ", only.id.short()),
+            _ => "`hearth outbox ROOM --change ID` changes one, ".to_owned(),
+        };
         let text = format!(
-            "-- `hearth outbox ROOM --send {id}` sends {them}, `hearth outbox ROOM --drop {id}` drops {}. Nothing of it goes out otherwise.",
+            "-- `hearth outbox ROOM --send {id}` sends {them}, {change}`hearth outbox ROOM --drop {id}` drops {}. Nothing of it goes out otherwise.",
             if held.len() == 1 { "it" } else { "them" }
         );
         self.out().remark(&self.out().advice(&text));
@@ -548,13 +706,20 @@ impl Chat {
         let paused_until = view.policy.as_ref().map_or(Millis(0), |p| p.numbers.paused_until);
         if paused_until > now {
             let left = when::remaining(paused_until, now);
-            self.out().remark(&format!("-- the room is paused; it ends {left}"));
+            match view.policy.as_ref().and_then(|policy| policy.more.breach) {
+                Some(_) => self.out().remark(
+                    "-- the room is stopped, because something said here may have got outside; check-ins and help-now work",
+                ),
+                None => self.out().remark(&format!("-- the room is paused; it ends {left}")),
+            }
+        }
+        if let Some(words) = yes::renewal(&view) {
+            self.out().remark(&self.out().advice(&words));
         }
         if view.standing == Standing::Member {
-            // Where nobody has ever said so, it would only worry.
-            if !view.on_duty.is_empty() {
-                self.out().remark(&format!("-- {}", outcome::here_words(&view, now)));
-            }
+            // The connection is new: what was said before it may be long ago.
+            self.told_presence = None;
+            self.tell_presence().await?;
             for words in outcome::round_words(&view) {
                 let how = if words.starts_with("a round") { "/hands" } else { "/asks" };
                 self.out().remark(&format!("-- {words}: {how} shows more"));
@@ -565,7 +730,9 @@ impl Chat {
         }
         if view.timed_out_until > now {
             let left = when::remaining(view.timed_out_until, now);
-            self.out().remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
+            self.out().remark(&self.out().advice(&format!(
+                "-- you have a break; it ends {left}. You can read along, and talk in your check-in: `hearth checkin ROOM`."
+            )));
         }
         if view.coming.is_some() && view.standing == Standing::Member {
             let pending = view.policy.as_ref().and_then(|policy| policy.pending);
@@ -608,6 +775,9 @@ impl Chat {
         let was_live = std::mem::replace(&mut self.is_live, true);
         if let Some(call) = self.shell.called.take().filter(|_| was_live) {
             self.ring(call);
+        }
+        if was_live {
+            Box::pin(self.tell_presence()).await?;
         }
         // Also to who is away.
         self.shell.tell_call()?;
@@ -711,15 +881,30 @@ impl Chat {
                 ));
             }
             Some(Asked::Acknowledge(_)) => self.out().remark(ACCEPT),
+            Some(Asked::Question(agreement, at)) => self.ask_question(agreement, *at),
             Some(Asked::Reading(_)) => self.out().remark(NEXT_PAGE),
             Some(Asked::Help(_)) => {
                 self.offer_to_tell();
             }
             Some(Asked::Filling(filling)) => self.out().remark(&filling.prompt()),
+            Some(Asked::Words(command)) => self.ask_words(command),
             Some(Asked::Still) => {}
             None => {}
         }
         Ok(())
+    }
+
+    /// Asks for the words to people that a command lacks.
+    fn ask_words(&self, command: &InRoom) {
+        let Some(lack) = command.lacks() else { return };
+        let number = match lack.choices {
+            [] => String::new(),
+            choices => format!(" Type 1 to {}, or words of your own.", choices.len()),
+        };
+        self.out().remark(&format!("-- {}?{number} Enter alone does nothing.", lack.prompt));
+        for line in lack.list() {
+            self.out().remark(&format!("   {line}"));
+        }
     }
 
     fn ask_consent(&self, question: &Question) {
@@ -742,6 +927,17 @@ impl Chat {
             (Some(Asked::Act(..)), _) => self.out().remark("-- nothing was done"),
             (Some(Asked::Acknowledge(agreement)), Line::Words(typed)) => {
                 return self.sign(agreement, typed).await;
+            }
+            (Some(Asked::Question(agreement, at)), Line::Words(typed)) => {
+                return self.answer(agreement, at, typed).await;
+            }
+            (Some(Asked::Question(agreement, at)), Line::Command(_)) => {
+                self.asked = Some(Asked::Question(agreement, at));
+            }
+            (Some(Asked::Question(..)), Line::Empty) => {
+                self.out().remark(
+                    "-- nothing was signed yet, and you can take your time: /acknowledge shows the agreement again, and asks",
+                );
             }
             (Some(Asked::Acknowledge(_)), Line::Empty) => {
                 self.out().remark(
@@ -778,6 +974,12 @@ impl Chat {
                 self.asked = Some(Asked::Help((*text).to_owned()));
                 return Ok(Next::On);
             }
+            (Some(Asked::Words(command)), Line::Words(words)) => {
+                let words = command.lacks().map_or(*words, |lack| lack.chosen(words));
+                let command = command.with_words(words.to_owned());
+                return self.act(&command, Consent::Unasked).await;
+            }
+            (Some(Asked::Words(_)), Line::Empty) => self.out().remark("-- nothing was done"),
             (Some(Asked::Reading(reading)), Line::Empty) => {
                 self.show_page(reading.rest, reading.signs);
                 return Ok(Next::On);
@@ -994,7 +1196,9 @@ impl Chat {
                     }
                 };
                 let text = line::columns().map_or_else(|| text.clone(), |c| wrap::lines(&text, c));
-                self.out().remark(&text);
+                // A page at a time: the first lines of a list would leave a small screen unread.
+                let pages = self.pages(&text);
+                self.show_page(pages, None);
                 return Ok(Next::On);
             }
             _ => {}
@@ -1038,13 +1242,11 @@ impl Chat {
 
     /// Shows the version that waits for this member, and asks for the words.
     async fn ask_to_sign(&mut self) -> Result<()> {
-        let versions = agreement::versions(&self.shell).await?;
-        let view = self.shell.view();
-        let Some(coming) = versions.coming else {
+        let Some(coming) = agreement::to_sign(&self.shell).await? else {
             self.out().remark("-- you have acknowledged the current agreement");
             return Ok(());
         };
-        let coming = coming.ok_or_else(|| text_missing(&view.standing))?;
+        let view = self.shell.view();
         let pages = self.pages(&agreement::text(&coming, &view.title));
         self.show_page(pages, Some(Box::new(coming)));
         Ok(())
@@ -1094,12 +1296,50 @@ impl Chat {
             self.asked = Some(Asked::Acknowledge(agreement));
             return Ok(Next::On);
         }
+        self.ask_next(agreement, 0).await
+    }
+
+    /// Asks the question at a place, or signs behind the last one.
+    async fn ask_next(&mut self, agreement: Box<Agreement>, at: usize) -> Result<Next, Stop> {
+        if at < agreement.questions().len() {
+            self.ask_question(&agreement, at);
+            self.asked = Some(Asked::Question(agreement, at));
+            return Ok(Next::On);
+        }
         match self.shell.ask(Command::Acknowledge(*agreement)).await {
+            // Where this member is now says more.
+            Ok(Outcome::SaidYes) => {}
             Ok(_) => self.out().remark("-- you have signed it; /status shows it"),
             Err(failure) => self.tell(&failure),
         }
         self.show().await?;
+        self.tell_standing(false);
         Ok(Next::On)
+    }
+
+    fn ask_question(&self, agreement: &Agreement, at: usize) {
+        let questions = agreement.questions();
+        if let Some(question) = questions.get(at) {
+            let shown = understood::shown(question, at + 1, questions.len());
+            self.out().remark(&format!("{shown}\n-- {}", understood::prompt(question).trim_end()));
+        }
+    }
+
+    /// Judges an answer: a wrong one explains and asks again.
+    async fn answer(
+        &mut self,
+        agreement: Box<Agreement>,
+        at: usize,
+        typed: &str,
+    ) -> Result<Next, Stop> {
+        let judged = agreement.questions().get(at).map(|q| understood::judge(q, typed));
+        if let Some(Err(words)) = judged {
+            self.out().remark(&words);
+            self.ask_question(&agreement, at);
+            self.asked = Some(Asked::Question(agreement, at));
+            return Ok(Next::On);
+        }
+        self.ask_next(agreement, at + 1).await
     }
 
     async fn list_rooms(&self) -> Result<()> {
@@ -1121,6 +1361,7 @@ impl Chat {
         self.shell = shell.following(out.in_chat(&room));
         // What was asked was of the other room.
         self.asked = None;
+        self.told_presence = None;
         self.greet().await?;
         self.show().await?;
         self.told_held = waits_for_me(&self.shell.view());
@@ -1177,6 +1418,11 @@ impl Chat {
             Ok(Did::Asks(question)) => {
                 self.ask_consent(&question);
                 self.asked = Some(Asked::Act(command.clone(), question));
+                return Ok(Next::On);
+            }
+            Err(failure) if failure.code == NEEDS_WORDS && command.lacks().is_some() => {
+                self.ask_words(command);
+                self.asked = Some(Asked::Words(command.clone()));
                 return Ok(Next::On);
             }
             Err(failure) => {

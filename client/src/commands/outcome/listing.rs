@@ -74,13 +74,14 @@ pub(in crate::commands) fn held_words(why: Held) -> (&'static str, &'static str)
     match why {
         Held::Out => ("out", "you were out of the room"),
         Held::Turn => ("turn", "it was another member's turn"),
+        Held::Unattended => ("unattended", "nobody from the team was here after a pause"),
         Held::Refused(code) => (
             code.as_str(),
             match code {
                 RejectCode::Observer => "observers read, and do not post",
                 // What held them may be over.
                 RejectCode::Paused => "the room was paused",
-                RejectCode::TimedOut => "the relay refused your posts for a time, as in a time-out",
+                RejectCode::TimedOut => "you had a break",
                 RejectCode::Closed => "the room was closed",
                 RejectCode::BudgetSpent => "your posts of the day were spent",
                 RejectCode::QuotaSpent => "the room had used up its space for messages",
@@ -116,8 +117,20 @@ pub(in crate::commands) fn who(out: &Output, view: &RoomView) -> Result<()> {
         } else {
             text
         };
-        let text = if good { text } else { format!("{text}  !! DOES NOT VERIFY") };
+        let text = match (good, object["said_yes"] == json!(true)) {
+            (false, _) => format!("{text}  !! DOES NOT VERIFY"),
+            (true, false) => format!("{text}  has not said yes again yet"),
+            (true, true) => text,
+        };
         out.say(&object, &text)?;
+    }
+    for waiter in policy.waiting() {
+        let (id, role) = (waiter.member.short(), waiter.role.as_str());
+        let object = json!({
+            "name": waiter.name, "id": id, "key": waiter.member.to_hex(), "role": role, "waits": true,
+        });
+        let name = escape::one_line(&waiter.name);
+        out.say(&object, &format!("{id:9} {role:14} {name}  has not said yes yet"))?;
     }
     Ok(())
 }

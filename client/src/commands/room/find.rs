@@ -10,7 +10,10 @@ use hearth_engine::{
 };
 use hearth_protocol::{MemberKey, MessageId, RoomId, Seq};
 use hearth_session::client::{AskError, Command, Knocker, Outcome, PAGE_MAX, Page};
-use hearth_text::{escape, name::Look};
+use hearth_text::{
+    escape,
+    name::{Look, confusable},
+};
 
 use crate::{
     commands::{
@@ -32,6 +35,13 @@ impl Shell {
             Some(role) if role.moderates() => Err(AskError::ModeratorTimeOut.into()),
             _ => Ok(member),
         }
+    }
+
+    /// Returns the member of this name who has not said yes yet, and is in no roster.
+    pub(super) fn waiting_member(&self, wanted: &str) -> Option<MemberKey> {
+        let view = self.view();
+        let mut waiting = view.policy.as_ref()?.waiting().iter();
+        waiting.find(|waiter| confusable(&waiter.name, wanted.trim())).map(|waiter| waiter.member)
     }
 
     pub(super) async fn member(&self, wanted: &str) -> Result<Leaf> {

@@ -1,6 +1,7 @@
 //! What the screen asks for: words, command lines, answers, the agreement.
 
 use futures_util::FutureExt as _;
+use hearth_engine::agreement::Agreement;
 use hearth_session::client::{Consent, Outcome};
 use hearth_text::escape;
 use hearth_tui::{Effect, Msg, Text};
@@ -8,22 +9,19 @@ use std::sync::Arc;
 
 use super::{
     done::lines,
-    host::{Asked, Host, Spot},
+    host::{Asked, Fills, Host, Spot},
     rows,
-    scene::{capital, failure_words},
+    scene::{capital, failure_words, sentence},
 };
-use crate::{
-    commands::{
-        Result, agreement,
-        chat::filling::{Did as Filled, Filling},
-        room::{InRoom, help::HelpNow},
-        shell::{
-            line::{Meant, Typed},
-            to::To,
-        },
-        slip,
+use crate::commands::{
+    Result, agreement,
+    chat::filling::{Did as Filled, Filling},
+    room::{InRoom, help::HelpNow},
+    shell::{
+        line::{Meant, Typed},
+        to::To,
     },
-    failure::text_missing,
+    slip, understood,
 };
 
 /// Columns of a line that is repeated to the person who typed it.
@@ -54,7 +52,7 @@ impl Host<'_> {
                 Ok(Vec::new())
             }
             Effect::ShowAgreement => self.show_agreement().await,
-            Effect::Sign(typed) => self.sign(&typed).await,
+            Effect::Sign(typed) => Ok(self.sign(&typed)),
             Effect::Keep(draft) => {
                 self.keep(&draft);
                 Ok(Vec::new())
@@ -156,7 +154,7 @@ impl Host<'_> {
                 if let Some(given) = command.answers() {
                     let (filling, start) = Filling::begin(&shell, given).await?;
                     let words = [&start[..], &[filling.prompt()]].concat().join("\n");
-                    self.filling = Some(Box::new(filling));
+                    self.fills = Some(Fills::Questions(Box::new(filling)));
                     return Ok(vec![Msg::Fills { words }]);
                 }
                 let consent =
@@ -191,10 +189,15 @@ impl Host<'_> {
     }
 
     async fn fill(&mut self, typed: &str) -> Result<Vec<Msg>> {
-        let Some(mut filling) = self.filling.take() else { return Ok(vec![Msg::Filled]) };
+        let mut filling = match self.fills.take() {
+            Some(Fills::Questions(filling)) => filling,
+            Some(Fills::Question(agreement, at)) => return Ok(self.judge(*agreement, at, typed)),
+            Some(Fills::Words(command)) => return Ok(self.with_words(&command, typed)),
+            None => return Ok(vec![Msg::Filled]),
+        };
         if typed.trim().is_empty() {
             let words = filling.prompt();
-            self.filling = Some(filling);
+            self.fills = Some(Fills::Questions(filling));
             return Ok(vec![Msg::Fills { words }]);
         }
         let words = match filling.take(typed) {
@@ -227,39 +230,80 @@ impl Host<'_> {
                             failure_words(&failure, &self.here.room),
                             filling.prompt()
                         );
-                        self.filling = Some(filling);
+                        self.fills = Some(Fills::Questions(filling));
                         return Ok(vec![Msg::Fills { words }]);
                     }
                 };
                 return Ok(vec![Msg::Filled, text("Your answers", told)]);
             }
         };
-        self.filling = Some(filling);
+        self.fills = Some(Fills::Questions(filling));
         Ok(vec![Msg::Fills { words }])
     }
 
     async fn show_agreement(&mut self) -> Result<Vec<Msg>> {
         let (shell, _) = self.place().shell().await?;
-        let versions = agreement::versions(&shell).await?;
-        let view = shell.view();
-        let Some(coming) = versions.coming else {
+        let Some(coming) = agreement::to_sign(&shell).await? else {
             return Ok(vec![Msg::Remark("You have acknowledged the current agreement.".into())]);
         };
-        let coming = coming.ok_or_else(|| text_missing(&view.standing))?;
-        let body = agreement::text(&coming, &view.title);
+        let body = agreement::text(&coming, &shell.view().title);
         self.signing = Some(coming);
         Ok(vec![Msg::Text(Text { title: "The agreement".into(), body, signs: true })])
     }
 
-    async fn sign(&mut self, typed: &str) -> Result<Vec<Msg>> {
-        let Some(agreement) = self.signing.take() else { return Ok(Vec::new()) };
+    fn sign(&mut self, typed: &str) -> Vec<Msg> {
+        let Some(agreement) = self.signing.take() else { return Vec::new() };
         if agreement::is_acknowledged(typed) {
-            self.jobs.push(self.place().sign(agreement).boxed_local());
-            return Ok(Vec::new());
+            return self.ask_question(agreement, 0);
         }
-        Ok(vec![Msg::Remark(
+        vec![Msg::Remark(
             "Nothing was signed. You can take your time: /acknowledge shows it again.".into(),
-        )])
+        )]
+    }
+
+    /// Asks the question of the agreement at a place, or signs behind the last one.
+    fn ask_question(&mut self, agreement: Agreement, at: usize) -> Vec<Msg> {
+        let questions = agreement.questions();
+        match questions.get(at) {
+            Some(question) => {
+                let words = understood::shown(question, at + 1, questions.len());
+                self.fills = Some(Fills::Question(Box::new(agreement), at));
+                vec![Msg::Fills { words }]
+            }
+            None => {
+                self.jobs.push(self.place().sign(agreement).boxed_local());
+                vec![Msg::Filled]
+            }
+        }
+    }
+
+    /// Judges an answer to a question of the agreement: a wrong one explains and asks again.
+    fn judge(&mut self, agreement: Agreement, at: usize, typed: &str) -> Vec<Msg> {
+        if typed.trim() == "stop" {
+            let told = "Nothing was signed. /acknowledge shows the agreement again.";
+            return vec![Msg::Filled, Msg::Remark(told.into())];
+        }
+        let judged = agreement.questions().get(at).map(|q| understood::judge(q, typed));
+        match judged {
+            Some(Err(why)) => {
+                let mut msgs = self.ask_question(agreement, at);
+                msgs.push(Msg::Remark(sentence(&why)));
+                msgs
+            }
+            _ => self.ask_question(agreement, at + 1),
+        }
+    }
+
+    /// Takes the words to people that a command lacked.
+    fn with_words(&mut self, command: &InRoom, typed: &str) -> Vec<Msg> {
+        if typed.trim() == "stop" {
+            return vec![Msg::Filled, Msg::Remark("Nothing was done.".into())];
+        }
+        let words =
+            command.lacks().map_or_else(|| typed.to_owned(), |lack| lack.chosen(typed).to_owned());
+        let command = command.with_words(words);
+        self.act(Box::new(command), Consent::Unasked, String::new());
+        vec![Msg::Filled]
     }
 }
 

@@ -1,23 +1,22 @@
 //! The room's state as bands and cards over the talk.
 
-use hearth_engine::{
-    floor::{Asked, Form, Hand},
-    help::Stage,
-    state::Standing,
-};
+use hearth_engine::{floor::Hand, help::Stage, state::Standing};
 use hearth_protocol::MemberKey;
 use hearth_session::client::Link;
 use hearth_text::{count::counted, escape};
-use hearth_tui::{Band, Does, Mood};
+use hearth_tui::{Band, Does};
 
 use super::scene::{Looking, action, failure_words, run};
 use crate::{
     commands::{
-        care,
         outcome::{self, name_of},
+        yes,
     },
     failure::Failure,
-    show::{self, help},
+    show::{
+        self, help,
+        presence::{Presence, presence},
+    },
     text::when,
 };
 
@@ -52,6 +51,8 @@ impl Looking<'_> {
         bands.extend(self.mood());
         bands.extend(self.questions());
         bands.extend(self.amendment());
+        bands.extend(self.renewal());
+        bands.extend(self.presence());
         bands
     }
 
@@ -151,19 +152,44 @@ impl Looking<'_> {
     }
 
     fn standing(&self) -> Option<Band> {
-        let (text, actions) = match &self.view.standing {
+        let view = self.view;
+        let (text, actions) = match &view.standing {
             Standing::Member => return None,
             Standing::Knocking => (
                 "You have knocked. A facilitator lets you in; you need not wait here, and you can close this.".into(),
                 Vec::new(),
             ),
-            Standing::Lapsed => (
-                "The agreement has changed, and you have not said yes to the new one yet. Until you do, new messages in the room do not reach you. You have done nothing wrong. Your check-in and /help-now work as before.".into(),
-                vec![action('a', "read it and say yes", Does::Sign)],
-            ),
-            other => (failure_words(&crate::failure::not_inside(other), &self.view.room), Vec::new()),
+            other => match yes::standing(view, other) {
+                Some(words) => {
+                    let words = crate::advice::in_chat(words.trim_start_matches("-- "), &view.room);
+                    let sign = action('a', "read it and say yes", Does::Sign);
+                    (words, (*other == Standing::Lapsed).then_some(sign).into_iter().collect())
+                }
+                None => (failure_words(&crate::failure::not_inside(other), &view.room), Vec::new()),
+            },
         };
         Some(Band { key: "standing".into(), sign: '·', text, actions, ..Band::default() })
+    }
+
+    /// Says to a member that nobody from the team is here, or that somebody is late.
+    fn presence(&self) -> Option<Band> {
+        let view = self.view;
+        if view.moderates() || view.standing != Standing::Member {
+            return None;
+        }
+        let is = presence(view, self.now);
+        if matches!(is, Presence::Here(_)) {
+            return None;
+        }
+        let text = crate::advice::in_chat(&is.words(view, self.now), &view.room);
+        let put_away = action('x', "put this away", Does::Dismiss);
+        Some(Band {
+            key: format!("presence {text}"),
+            sign: '·',
+            text,
+            actions: vec![put_away],
+            ..Band::default()
+        })
     }
 
     fn pause(&self) -> Option<Band> {
@@ -214,7 +240,11 @@ impl Looking<'_> {
         let held = self.view.held_for_a_time().next()?;
         let id = held.id.short();
         let words = escape::truncate(&escape::one_line(&held.text), OWN_COLUMNS);
-        let change = Does::Again { line: format!("outbox --drop {id}"), text: held.text.clone() };
+        let change = Does::Compose {
+            label: "change to".into(),
+            command: format!("outbox --change {id}"),
+            text: held.text.clone(),
+        };
         Some(Band {
             key: format!("held {id}"),
             sign: '⧖',
@@ -323,127 +353,6 @@ impl Looking<'_> {
             until: round.until.0,
             strong: mine,
             actions,
-        })
-    }
-
-    /// What is asked: a card each.
-    fn asks(&self) -> Vec<Band> {
-        self.view.floor.asks.iter().map(|asked| self.ask(asked)).collect()
-    }
-
-    fn ask(&self, asked: &Asked) -> Band {
-        let number = asked.ask.seq.0;
-        let mut lines = Vec::new();
-        let mut actions = Vec::new();
-        match asked.form {
-            Form::Poll | Form::HiddenPoll => {
-                let who = match asked.form {
-                    Form::Poll => "Everybody sees who votes for what.",
-                    _ => {
-                        "The facilitators see who votes for what; the group sees totals, from five votes on, and cannot prove that the other votes are real."
-                    }
-                };
-                let options = asked.options.iter().zip(1..);
-                lines.extend(
-                    options.clone().map(|(option, n)| format!("{n}  {}", escape::one_line(option))),
-                );
-                let choices = options.map(|(option, n)| {
-                    let key = char::from_digit(n, 10).unwrap_or(' ');
-                    action(key, &escape::one_line(option), run(format!("vote #{number} {n}")))
-                });
-                let choices = choices.collect();
-                let title = escape::one_line(&asked.text);
-                actions.push(action(
-                    'v',
-                    "vote",
-                    Does::Choose { title, lines: vec![who.to_owned()], choices },
-                ));
-            }
-            Form::Prompt | Form::Step | Form::Private => {
-                let label = match asked.form {
-                    Form::Private => format!("answer, to {} only", care::who_reads(self.view)),
-                    _ => "answer, to the room".into(),
-                };
-                if asked.form == Form::Private {
-                    lines.push("For you and the facilitators: nobody else reads your answer. Passing is fine.".into());
-                } else if asked.after_own {
-                    lines.push("You see the others' answers after your own.".into());
-                }
-                let (command, text) = (format!("answer #{number}"), String::new());
-                actions.push(action('a', "answer", Does::Compose { label, command, text }));
-            }
-        }
-        if self.view.moderates() {
-            actions.push(action('z', "close it", run(format!("close-ask #{number}"))));
-            if asked.part.is_some() {
-                actions.push(action('n', "next step", run("exercise next")));
-            }
-        }
-        actions.push(action('x', "not now", Does::Dismiss));
-        let step = asked
-            .part
-            .map(|part| format!(" (step {} of {})", part.step, part.of))
-            .unwrap_or_default();
-        Band {
-            key: format!("ask {number}"),
-            sign: '?',
-            text: format!("{}{step}", escape::one_line(&asked.text)),
-            lines,
-            until: asked.until.0,
-            strong: false,
-            actions,
-        }
-    }
-
-    fn mood(&self) -> Option<Band> {
-        let asked = self.facts.mood.as_ref()?;
-        let question = care::mood_question(self.view, asked, self.now);
-        Some(Band {
-            key: format!("mood {}", asked.at.0),
-            sign: '?',
-            text: format!("{} asks how you are.", name_of(self.view, &asked.by)),
-            until: asked.read_by.0,
-            actions: vec![
-                action('a', "answer", Does::Mood(Mood { lines: vec![question] })),
-                action('s', "skip", run("mood skip")),
-                action('t', "stop asking", run("mood stop")),
-            ],
-            ..Band::default()
-        })
-    }
-
-    fn questions(&self) -> Option<Band> {
-        let waits = self.facts.questions.as_ref()?;
-        Some(Band {
-            key: format!("questions {waits}"),
-            sign: '?',
-            text: crate::advice::in_chat(waits, &self.view.room),
-            actions: vec![
-                action('a', "begin", run("answers")),
-                action('x', "not now", Does::Dismiss),
-            ],
-            ..Band::default()
-        })
-    }
-
-    fn amendment(&self) -> Option<Band> {
-        let view = self.view;
-        if view.coming.is_none() || view.standing != Standing::Member {
-            return None;
-        }
-        let by = view.policy.as_ref().and_then(|policy| policy.pending);
-        let by = by.map_or("the next change".to_owned(), |pending| show::date(pending.effective));
-        Some(Band {
-            key: "amendment".into(),
-            sign: '·',
-            text: format!(
-                "The agreement changes, and waits for your yes by {by}. Who has not signed by then is out until they do."
-            ),
-            actions: vec![
-                action('d', "what changed", run("agreement diff")),
-                action('a', "read it and say yes", Does::Sign),
-            ],
-            ..Band::default()
         })
     }
 }

@@ -9,7 +9,7 @@ use super::scene::failure_words;
 use crate::{
     commands::{
         Result, inside,
-        room::InRoom,
+        room::{InRoom, NEEDS_WORDS},
         shell::{Did, Shell, question_words},
     },
     failure::Failure,
@@ -32,6 +32,8 @@ pub(super) struct Done {
     pub(super) failure: Option<Failure>,
     /// What was typed and went nowhere.
     pub(super) back: Option<String>,
+    /// The command, if it lacks words to people.
+    pub(super) lacks: Option<Box<InRoom>>,
     /// What a person is asked first.
     pub(super) asks: Option<(Box<InRoom>, Question, String)>,
     /// Who knocks, if that was asked: the name, and whether they can be let in.
@@ -84,6 +86,9 @@ impl Where {
                 let words = out.advice(&question_words(&question));
                 done.asks = Some((command, question, words));
             }
+            Err(failure) if failure.code == NEEDS_WORDS && command.lacks().is_some() => {
+                done.lacks = Some(command);
+            }
             Err(failure) => {
                 let is_long = typed.split_whitespace().count() > SHORT_WORDS;
                 let lost = !failure.kept && (command.words().is_some() || is_long);
@@ -127,6 +132,8 @@ impl Where {
         let mut done = self.done("");
         match self.client.ask(&self.room, Command::Acknowledge(agreement), Consent::Whatever).await
         {
+            // Where this member is now says more.
+            Ok(Outcome::SaidYes) => {}
             Ok(_) => done.lines.push("You have signed it. /status shows it.".into()),
             Err(error) => done.failure = Some(error.into()),
         }

@@ -51,7 +51,7 @@ pub(in crate::commands) async fn run(
         if !wants_in()? {
             return Ok(());
         }
-        let join = Join { link: None, name: None, acknowledge: None, no_wait: false };
+        let join = Join::default();
         Box::pin(door::join(context, join)).await?;
     }
     // A passphrase is asked for before the screen is taken.

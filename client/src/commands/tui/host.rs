@@ -25,11 +25,16 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     done::{Done, Where},
     facts::Known,
-    scene::{capital, failure_words},
+    scene::{failure_words, sentence},
 };
 use crate::{
     commands::{
-        Context, Result, bell::Bell, chat::filling::Filling, outcome, room::InRoom, socket,
+        Context, Result,
+        bell::Bell,
+        chat::{duty, filling::Filling},
+        outcome,
+        room::InRoom,
+        socket,
     },
     failure::Failure,
 };
@@ -37,7 +42,7 @@ use crate::{
 /// Lines of an answer that are told above the line; longer ones are a text to be read.
 const REMARK_LINES: usize = 1;
 /// Longest wait for the drafts of rooms, and for the relay's goodbye.
-const CLOSING: Duration = Duration::from_secs(3);
+pub(super) const CLOSING: Duration = Duration::from_secs(3);
 
 /// A room, or one of its lanes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +59,16 @@ pub(super) enum Asked {
     },
     /// Whether to say this to the room.
     Say(String),
+}
+
+/// What the next lines answer.
+pub(super) enum Fills {
+    /// The facilitators' questions.
+    Questions(Box<Filling>),
+    /// The question of an agreement at a place, before it is signed.
+    Question(Box<Agreement>, usize),
+    /// The words to people that a command lacks.
+    Words(Box<InRoom>),
 }
 
 /// What was read of the place that is shown.
@@ -92,7 +107,10 @@ pub(super) struct Host<'a> {
     pub(super) jobs: FuturesUnordered<LocalBoxFuture<'static, Done>>,
     pub(super) asked: HashMap<u64, Asked>,
     pub(super) tokens: u64,
-    pub(super) filling: Option<Box<Filling>>,
+    /// What the next lines answer.
+    pub(super) fills: Option<Fills>,
+    /// When the person pressed a key last, for a moderator on duty.
+    pub(super) keys: duty::Keys,
     pub(super) signing: Option<Agreement>,
     pub(super) flags: String,
     pub(super) stale: bool,
@@ -172,7 +190,8 @@ impl<'a> Host<'a> {
             jobs: FuturesUnordered::new(),
             asked: HashMap::new(),
             tokens: 0,
-            filling: None,
+            fills: None,
+            keys: duty::Keys::new(Instant::now()),
             signing: None,
             flags: context.out.flags().to_owned(),
             stale: true,
@@ -357,6 +376,15 @@ impl<'a> Host<'a> {
                 msgs.push(Msg::Text(Text { title: done.title.clone(), body, signs: false }));
             }
         }
+        if let Some(command) = done.lacks
+            && let Some(lack) = command.lacks()
+        {
+            let list = lack.list().into_iter().map(|line| format!("\n  {line}"));
+            let words = format!("{}?{} Esc does nothing.", lack.prompt, list.collect::<String>());
+            self.fills = Some(Fills::Words(command));
+            msgs.push(Msg::Fills { words });
+            return msgs;
+        }
         msgs.extend(why.map(Msg::Remark));
         msgs.extend(done.back.map(Msg::GiveBack));
         if let Some((command, question, words)) = done.asks {
@@ -390,7 +418,7 @@ impl<'a> Host<'a> {
     /// Shows another place.
     pub(super) async fn go(&mut self, spot: Spot) -> Result<Vec<Msg>> {
         self.here = spot.clone();
-        (self.loaded, self.filling, self.signing) = Default::default();
+        (self.loaded, self.fills, self.signing) = Default::default();
         self.asked.clear();
         self.stale = true;
         let id = self.id_of(&spot);
@@ -420,9 +448,4 @@ impl<'a> Host<'a> {
             Some(lane) => self.client.lane_rows(&self.here.room, lane, page).await?,
         })
     }
-}
-
-/// Returns a line of a line shell as a sentence.
-pub(super) fn sentence(line: &str) -> String {
-    capital(line.trim_start_matches("-- "))
 }

@@ -4,7 +4,9 @@
 //! through the resolver that a chat uses.
 
 mod asking;
+mod at_keys;
 mod bands;
+mod cards;
 mod done;
 mod entries;
 mod facts;
@@ -156,7 +158,10 @@ impl Tui<'_> {
                     };
                     self.take_all(msgs, screen).await?
                 }
-                Woke::Time => Next::On,
+                Woke::Time => {
+                    let asks = self.host.as_mut().and_then(Host::watch_duty);
+                    self.take_all(asks.into_iter().collect(), screen).await?
+                }
             };
             self.dirty = true;
             if next == Next::Quit {
@@ -171,7 +176,8 @@ impl Tui<'_> {
         let second = self.app.counts().then(|| Instant::now() + Duration::from_secs(1));
         let idle = self.app.sleeps().map(|millis| Instant::now() + Duration::from_millis(millis));
         let rings = self.host.as_ref().and_then(Host::rings_at);
-        [second, idle, rings].into_iter().flatten().min()
+        let duty = self.host.as_ref().and_then(Host::asks_at);
+        [second, idle, rings, duty].into_iter().flatten().min()
     }
 
     fn time(&self) -> Msg {
@@ -202,7 +208,14 @@ impl Tui<'_> {
     }
 
     async fn take(&mut self, msg: Msg, screen: &mut Screen) -> Result<Next> {
+        if let (Msg::Key(_) | Msg::Paste(_), Some(host)) = (&msg, self.host.as_mut()) {
+            host.pressed();
+        }
+        let by_time = matches!(msg, Msg::Time { .. });
         for effect in update(&mut self.app, msg) {
+            if let (true, Effect::Lock(_), Some(host)) = (by_time, &effect, &self.host) {
+                host.end_duty().await;
+            }
             if Box::pin(self.does(effect, screen)).await? == Next::Quit {
                 return Ok(Next::Quit);
             }

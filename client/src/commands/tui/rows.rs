@@ -50,6 +50,9 @@ impl Lens<'_> {
             round: self.view.floor.round.as_ref(),
             // Whom one does not want to read in the room may be the one who answers a call for help.
             muted: if self.in_lane { &[] } else { &self.view.muted },
+            help: &self.view.help,
+            rests_until: self.view.timed_out_until,
+            paused_until: self.view.policy.as_ref().map_or(Millis(0), |p| p.numbers.paused_until),
             mine: &self.view.mine,
             shown: Seq(u64::MAX),
             held: false,

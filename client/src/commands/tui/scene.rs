@@ -257,3 +257,8 @@ pub(super) fn capital(text: &str) -> String {
         .next()
         .map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), chars.as_str()))
 }
+
+/// Returns a line of a line shell as a sentence.
+pub(super) fn sentence(line: &str) -> String {
+    capital(line.trim_start_matches("-- "))
+}

@@ -92,6 +92,13 @@ impl<'s> Live<'s> {
         self.audit_polls()
     }
 
+    /// Talks in the lane of a member who is out of the room and keeps it.
+    pub(super) async fn tend_waiting_lanes(&mut self) -> Result<()> {
+        self.load_lanes()?;
+        self.enter_lanes().await?;
+        self.flush_lanes().await
+    }
+
     /// Whether every lane where I sit is read to its end.
     pub(super) fn lanes_are_read(&self) -> bool {
         let mut seated = self.lanes.links.iter().filter(|link| link.lane.is_seated());
@@ -188,7 +195,7 @@ impl<'s> Live<'s> {
     /// Proves my key in a lane, takes the seat that waits there, and reads on.
     async fn enter_lane(&mut self, id: RoomId) -> Result<()> {
         let Some(link) = self.lanes.link_mut(id) else { return Ok(()) };
-        if link.waits > 0 {
+        if link.waits > 0 && !self.room.state().standing.keeps_lane() {
             // It was waiting for a record of the room.
             self.caught_up_status().await?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hearth_engine::{EngineError, accord::Reason, outbox::Submission, state::Standing};
+use hearth_engine::{EngineError, accord::Reason, outbox::Submission};
 use hearth_protocol::{
     ClientFrame, Effect, RejectCode, RoomId, Seq, ServerFrame, frame::RoomStatus,
 };
@@ -52,9 +52,9 @@ impl<'s> Live<'s> {
                 break;
             }
             // Whoever may not be here any longer reads nothing that is written after the room says so.
-            let head = match self.room.state().standing {
-                Standing::Lapsed => None,
-                _ => Some(self.caught_up_status().await?.head),
+            let head = match self.room.state().standing.keeps_lane() {
+                true => None,
+                false => Some(self.caught_up_status().await?.head),
             };
             // By the own clock, as every renewal is.
             let now = self.room.now();
