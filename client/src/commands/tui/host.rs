@@ -39,8 +39,6 @@ use crate::{
     failure::Failure,
 };
 
-/// Lines of an answer that are told above the line; longer ones are a text to be read.
-const REMARK_LINES: usize = 1;
 /// Longest wait for the drafts of rooms, and for the relay's goodbye.
 pub(super) const CLOSING: Duration = Duration::from_secs(3);
 
@@ -111,6 +109,9 @@ pub(super) struct Host<'a> {
     pub(super) fills: Option<Fills>,
     /// When the person pressed a key last, for a moderator on duty.
     pub(super) keys: duty::Keys,
+    /// The turn whose time is watched, and when it is over.
+    pub(super) turn: duty::Turn,
+    pub(super) turn_over: Option<Instant>,
     pub(super) signing: Option<Agreement>,
     pub(super) flags: String,
     pub(super) stale: bool,
@@ -192,6 +193,8 @@ impl<'a> Host<'a> {
             tokens: 0,
             fills: None,
             keys: duty::Keys::new(Instant::now()),
+            turn: duty::Turn::default(),
+            turn_over: None,
             signing: None,
             flags: context.out.flags().to_owned(),
             stale: true,
@@ -368,7 +371,7 @@ impl<'a> Host<'a> {
         let why = done.why();
         match done.lines.len() {
             0 => {}
-            1..=REMARK_LINES if done.lines.iter().all(|line| line.lines().count() == 1) => {
+            1 if done.lines.iter().all(|line| line.lines().count() == 1) => {
                 msgs.extend(done.lines.iter().map(|line| Msg::Remark(sentence(line))));
             }
             _ => {
