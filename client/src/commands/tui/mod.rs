@@ -241,7 +241,8 @@ impl Tui<'_> {
             Effect::Redraw => screen.clear()?,
             Effect::Suspend => {
                 screen.leave();
-                signals::suspend();
+                // On a thread of its own, because it waits with a runtime of its own. The process stops as a whole.
+                let _ = std::thread::spawn(signals::suspend).join();
                 screen.come_back()?;
                 let (columns, rows) = Screen::size();
                 update(&mut self.app, Msg::Size(columns, rows));
