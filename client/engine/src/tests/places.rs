@@ -369,7 +369,7 @@ fn open_breach_lets_nothing_pass() {
     let secret = Secret32::new([1; 32]);
     for act in [
         Act::Resume,
-        Act::Pause { until: NOW.plus(1), comment: String::new() },
+        Act::Pause { until: NOW.plus(1), comment: String::new(), reopens: false },
         Act::Enact,
         Act::OpenBreach { words: String::new(), return_secret: secret },
     ] {
