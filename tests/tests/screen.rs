@@ -74,6 +74,7 @@ fn newcomer_joins_by_pasted_link() {
     screen.awaits("Ctrl-Q");
     screen.awaits("all you can do here");
     screen.presses(&["Escape"]);
+    screen.awaits_no("all you can do here");
     screen.awaits("you are Cleo");
     screen.types("Hello, I am new here.");
     screen.presses(&["Enter"]);

@@ -170,6 +170,12 @@ fn pressed(app: &mut App, key: Key) -> Vec<Effect> {
         Key::Ctrl('z') => return vec![Effect::Suspend],
         Key::Ctrl('l') => return vec![Effect::Redraw],
         Key::F1 => return native(app, Native::Keys, ""),
+        // On a slow line, Esc and the letter behind it come together.
+        Key::Alt(c) if !matches!(c, 'b' | 'f' | 'd') => {
+            let mut effects = pressed(app, Key::Esc);
+            effects.extend(pressed(app, Key::Char(c)));
+            return effects;
+        }
         _ => {}
     }
     if let Some(overlay) = app.overlay.take() {
