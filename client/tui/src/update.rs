@@ -234,7 +234,7 @@ fn on_line(app: &mut App, key: Key) -> Vec<Effect> {
             }
         }
         Key::Up | Key::Down => drop(app.line.moves(key, columns)),
-        Key::End if app.line.is_empty() => app.talk.to_end(),
+        Key::End if app.line.is_empty() => app.talk.go_to_end(),
         Key::Ctrl('d') if app.line.is_empty() => {
             app.remark("Ctrl-Q hides this; /quit ends it.".into());
         }
@@ -255,7 +255,7 @@ fn step_back(app: &mut App) -> Vec<Effect> {
     match app.mode {
         Mode::Behind { .. } => say_again(app),
         Mode::Fill { .. } => return vec![Effect::Fill("stop".into())],
-        Mode::Say if !app.talk.is_at_end() => app.talk.to_end(),
+        Mode::Say if !app.talk.is_at_end() => app.talk.go_to_end(),
         Mode::Say => {}
     }
     Vec::new()
@@ -286,7 +286,7 @@ fn sent(app: &mut App) -> Vec<Effect> {
     }
     let text = app.line.take();
     app.talk.picked = None;
-    app.talk.to_end();
+    app.talk.go_to_end();
     match app.mode.clone() {
         Mode::Say => match text.trim_start().strip_prefix('/') {
             Some(command) if !command.starts_with('/') => run_line(app, command),
