@@ -7,6 +7,7 @@ mod catchup;
 mod chat;
 mod contacts;
 mod displayed;
+mod doctor;
 mod door;
 mod follow;
 mod help_now;
@@ -172,6 +173,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         }
         Command::Lines => Box::pin(lines::run(&context)).await,
         Command::Profile(command) => profile::run(&context, command),
+        Command::Doctor => Box::pin(doctor::run(&context)).await,
         Command::Completions { shell } => Ok(profile::completions(shell)?),
         Command::Man { dir } => profile::manual(&dir),
         Command::In(command) => match command.as_help_now() {
