@@ -301,7 +301,7 @@ impl<'a> Host<'a> {
     }
 
     /// Takes what happened; returns what is told of it at once.
-    pub(super) async fn take(&mut self, told: Told) -> Result<Vec<Msg>> {
+    pub(super) fn take(&mut self, told: Told) -> Result<Vec<Msg>> {
         self.stale = true;
         match told {
             Told::Heard(None) => Err(hearth_session::client::AskError::Closed.into()),

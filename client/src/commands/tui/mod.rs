@@ -161,7 +161,7 @@ impl Tui<'_> {
                 }
                 Woke::Told(told) => {
                     let msgs = match self.host.as_mut() {
-                        Some(host) => host.take(told).await?,
+                        Some(host) => host.take(told)?,
                         None => Vec::new(),
                     };
                     self.take_all(msgs, screen).await?
