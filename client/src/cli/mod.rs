@@ -156,7 +156,7 @@ pub enum Command {
     },
     /// Show your rooms on a full screen: talk, check-ins, turns, and all you can do. `hearth` alone does the same.
     Tui(Options),
-    /// Admit everyone who has acknowledged, unattended, until stopped. F, CF [E; R]
+    /// Admit everyone who has acknowledged, unattended, until stopped. F, CF, stewards [E; R]
     Steward {
         /// The room.
         room: String,
