@@ -45,6 +45,7 @@ mod power;
 mod read_only;
 mod recovery;
 mod roster;
+mod screen;
 mod shared_profile;
 mod sim;
 mod soak;

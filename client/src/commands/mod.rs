@@ -23,11 +23,13 @@ mod slip;
 mod socket;
 mod steward;
 mod template;
+pub(crate) mod tui;
 mod understood;
 pub mod usage;
 mod yes;
 
 use std::{
+    cell::RefCell,
     fs::File,
     io::{IsTerminal as _, Read as _},
     os::unix::fs::MetadataExt as _,
@@ -98,6 +100,8 @@ pub(crate) struct Context {
     home: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
+    /// What opens a profile that this command has made, so that nobody is asked for it again at once.
+    made: RefCell<Option<Unlock>>,
 }
 
 /// An unlocked profile and the primitives.
@@ -143,6 +147,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         home: cli.home,
         passphrase_file: cli.passphrase_file,
         key_file: cli.key_file,
+        made: RefCell::default(),
     };
     match cli.command {
         Command::Room(command) => Box::pin(rooms::run(&context, command)).await,
@@ -162,6 +167,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Chat { room, lock_after, alternate_screen } => {
             Box::pin(chat::run(&context, &room, &lock_after, alternate_screen)).await
         }
+        Command::Tui(options) => Box::pin(tui::first::run(&context, &options, cli.alone)).await,
         Command::Steward { room, only, count } => {
             Box::pin(steward::run(&context, &room, only, count)).await
         }
@@ -186,7 +192,8 @@ pub fn numbers_after_slip(words: &[String]) {
     let home = after("--home").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HEARTH_HOME").map(PathBuf::from));
     let out = Output::stdout(false);
-    help_now::after_slip(&Context { out, home, passphrase_file: None, key_file: None });
+    let (passphrase_file, key_file, made) = Default::default();
+    help_now::after_slip(&Context { out, home, passphrase_file, key_file, made });
 }
 
 /// Keeps what a person typed while a command waited from the shell.
@@ -262,6 +269,7 @@ impl Context {
             ProfileState::New => {
                 let unlock = self.new_unlock()?;
                 let profile = Profile::open_or_create(&home, unlock.as_ref())?;
+                self.made.replace(unlock);
                 Ok(Open { profile, crypto: Crypto::default() })
             }
             state => self.open_existing(&home, &state),
@@ -293,6 +301,7 @@ impl Context {
         match (state, &self.passphrase_file, &self.key_file) {
             (_, Some(file), _) => Ok(Some(Unlock::Passphrase(passphrase_of(file)?))),
             (_, _, Some(file)) => Ok(Some(Unlock::KeyFile(file.clone()))),
+            _ if self.made.borrow().is_some() => Ok(self.made.take()),
             _ if self.asks_passphrase(state) => {
                 let typed = line::read_secret("Passphrase: ")?;
                 Ok(Some(Unlock::Passphrase(typed)))

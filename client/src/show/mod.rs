@@ -44,6 +44,7 @@ pub use self::{
     findings::mismatch_text,
     floor::{form_word, left as time_left},
     output::{Output, OutputLost, Printed, Sink, print},
+    talk::Around,
 };
 
 use self::{
@@ -187,6 +188,11 @@ impl View<'_> {
     /// Whether a filter of this device hides a row's words.
     fn filters(&self, row: &Row) -> bool {
         !self.open && self.mine.filters_row(row)
+    }
+
+    /// Returns what stands around the words of a row.
+    pub fn around(&self, row: &Row) -> Around {
+        talk::around(self, row)
     }
 
     /// Whether the words of a row are those of a muted member.

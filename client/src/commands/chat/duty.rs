@@ -12,7 +12,7 @@ const ENDS_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(in crate::commands) enum Due {
     /// To ask whether they are still here.
     Ask,
     /// To end their duty.
@@ -21,29 +21,29 @@ pub(super) enum Due {
 
 /// When a moderator pressed a key last.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Keys {
+pub(in crate::commands) struct Keys {
     last: Instant,
     asked: bool,
 }
 
 impl Keys {
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(in crate::commands) const fn new(now: Instant) -> Self {
         Self { last: now, asked: false }
     }
 
     /// Notes a key.
-    pub(super) const fn pressed(&mut self, now: Instant) {
+    pub(in crate::commands) const fn pressed(&mut self, now: Instant) {
         *self = Self::new(now);
     }
 
     /// Returns when something is due, if they are on duty.
-    pub(super) fn next(&self, on_duty: bool) -> Option<Instant> {
+    pub(in crate::commands) fn next(&self, on_duty: bool) -> Option<Instant> {
         let after = if self.asked { ENDS_AFTER } else { ASKS_AFTER };
         on_duty.then(|| self.last + after)
     }
 
     /// Returns what is due now.
-    pub(super) fn due(&mut self, now: Instant, on_duty: bool) -> Option<Due> {
+    pub(in crate::commands) fn due(&mut self, now: Instant, on_duty: bool) -> Option<Due> {
         let rested = now.duration_since(self.last);
         if !on_duty || rested < ASKS_AFTER {
             return None;
@@ -58,7 +58,7 @@ impl Keys {
 
 /// A turn whose time is watched from when it was seen first.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Turn {
+pub(in crate::commands) struct Turn {
     of: Option<(Seq, u64)>,
     ends: Option<Instant>,
     told: bool,
@@ -66,7 +66,7 @@ pub(super) struct Turn {
 
 impl Turn {
     /// Looks at the turn that is on; returns when its time is over, `None` if it is.
-    pub(super) fn look(
+    pub(in crate::commands) fn look(
         &mut self,
         of: (Seq, u64),
         limit: Duration,
@@ -79,7 +79,7 @@ impl Turn {
     }
 
     /// Whether it is to be told that the time is over: once for each turn.
-    pub(super) const fn tells(&mut self) -> bool {
+    pub(in crate::commands) const fn tells(&mut self) -> bool {
         !std::mem::replace(&mut self.told, true)
     }
 }

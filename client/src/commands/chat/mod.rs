@@ -4,10 +4,9 @@
 //! While the relay is away, words are kept in the outbox, and the member is told.
 
 mod arguments;
-mod duty;
-mod filling;
+pub(super) mod duty;
+pub(super) mod filling;
 mod team;
-mod to;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,17 +20,15 @@ use hearth_console::{
     signals,
 };
 use hearth_engine::{
-    EngineError,
     agreement::Agreement,
     mine::Setting,
-    policy::RuleError,
     state::{RowContent, Standing},
 };
 use hearth_protocol::{Millis, Role, Seq};
 use hearth_session::{
     client::{
-        AskError, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
-        Told, Waiting,
+        AskError, Client, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question,
+        RoomView, Told, Waiting,
     },
     live::{LiveError, now},
 };
@@ -39,7 +36,7 @@ use hearth_text::{count::counted, escape};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use self::{filling::Filling, to::To};
+use self::filling::Filling;
 use super::{
     Context, Result, agreement,
     bell::{self, Bell, Call},
@@ -47,12 +44,17 @@ use super::{
     displayed::{gone_words, said},
     inside, outcome,
     room::{NEEDS_WORDS, door::Door, going::Going, help::HelpNow},
-    shell::{Did, Shell, question_words},
+    shell::{
+        Did, Shell,
+        line::{Meant, Typed},
+        question_words,
+        to::To,
+    },
     slip, socket, understood, yes,
 };
 use crate::{
     cli::{Entry, InRoom},
-    failure::{Failure, exit, text_missing},
+    failure::{Failure, exit},
     show::{Output, help::people, presence::Presence},
     text::when,
     text::wrap,
@@ -239,6 +241,17 @@ pub(super) async fn run(
     let idle = when::parse_duration(lock_after)
         .map_err(|e| Failure::usage(e.to_string(), "For example: --lock-after 30m"))?;
     let client = context.client().map_err(|failure| elsewhere_open(failure, room))?;
+    run_on(context, client, room, idle, alternate).await
+}
+
+/// Chats over a client that is open.
+pub(super) async fn run_on(
+    context: &Context,
+    client: Client,
+    room: &str,
+    idle: Duration,
+    alternate: bool,
+) -> Result<()> {
     // Before anything is connected, so that a signal ends the chat as such from then on.
     let mut stopped = std::pin::pin!(signals::stop());
     if stopped.as_mut().now_or_never().is_some() {
@@ -893,19 +906,15 @@ impl Chat {
         match typed {
             Line::Empty => Ok(Next::On),
             Line::Command(command) => self.command(command).await,
-            Line::Words(text)
-                if agreement::is_acknowledged(text) && self.shell.view().coming.is_some() =>
-            {
-                self.out().remark(
-                    "-- that signed nothing, and was not said to the room: /acknowledge shows the agreement, and asks",
-                );
-                Ok(Next::On)
-            }
-            Line::Words(text) => {
-                if let Some(to) = to::addressed(&self.shell.view(), text) {
-                    return self.say_to(to).await;
+            Line::Words(text) => match self.shell.meant(text).await? {
+                Meant::Signs => {
+                    self.out().remark(
+                        "-- that signed nothing, and was not said to the room: /acknowledge shows the agreement, and asks",
+                    );
+                    Ok(Next::On)
                 }
-                if slip::asks_for_help(text) {
+                Meant::To(to) => self.say_to(to).await,
+                Meant::Help => {
                     contacts::show_of_room(&self.shell)?;
                     self.out().remark(
                         "-- that was not said to the room. /help lists the commands; /send and your words say something to the room.",
@@ -913,11 +922,9 @@ impl Chat {
                     if self.offer_to_tell() {
                         self.asked = Some(Asked::Help(text.to_owned()));
                     }
-                    return Ok(Next::On);
+                    Ok(Next::On)
                 }
-                let mood = self.shell.is_mood(text).await?.then(|| format!("mood {text}"));
-                let meant = || slip::meant(text, || names(&self.shell.view()));
-                if let Some(command) = mood.or_else(meant) {
+                Meant::Command(command) => {
                     let shown = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
                     let up = if self.out().edits() { " (the Up key brings it)" } else { "" };
                     self.out().remark(&format!(
@@ -925,10 +932,10 @@ impl Chat {
                         escape::one_line(&command)
                     ));
                     self.asked = Some(Asked::Say(text.to_owned()));
-                    return Ok(Next::On);
+                    Ok(Next::On)
                 }
-                self.say(text).await
-            }
+                Meant::Words => self.say(text).await,
+            },
         }
     }
 
@@ -1091,36 +1098,17 @@ impl Chat {
             }
             _ => {}
         }
-        // The chat takes room commands only, even if the command line has another of that name.
-        let Some(entry) = slip::find(&word) else {
-            self.out().remark(&self.out().advice(&format!("-- {}", slip::unknown(&word))));
-            return Ok(Next::On);
-        };
-        if slip::is_of_chat_alone(entry) {
-            let rest = line.get(word.len()..).unwrap_or_default().trim();
-            return self.of_chat(entry, rest).await;
-        }
-        let mut words = vec![word.clone(), self.shell.room.clone()];
-        words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
-        match slip::parse(words) {
-            Ok(command) => {
+        match self.shell.typed(line) {
+            Typed::Command(command) => {
                 let consent =
                     if command.is_agreed() { Consent::Whatever } else { Consent::Unasked };
-                self.act(&command, consent).await
+                return self.act(&command, consent).await;
             }
-            Err(error) => {
-                let role = self.shell.view().role();
-                // What would help with the command helps nobody who may not use it.
-                if !error.use_stderr() || role.is_none_or(|role| entry.who.includes(role)) {
-                    let wrong = slip::wrong(entry, &error);
-                    self.out().remark(&self.out().advice(&format!("-- {wrong}")));
-                } else {
-                    let rule = EngineError::Rule(RuleError::NotFacilitator);
-                    self.tell(&Failure::from(rule));
-                }
-                Ok(Next::On)
-            }
+            Typed::Own(entry, rest) => return self.of_chat(entry, &rest).await,
+            Typed::Slip(told) => self.out().remark(&format!("-- {told}")),
+            Typed::Refused(failure) => self.tell(&failure),
         }
+        Ok(Next::On)
     }
 
     /// Does a command that only a chat has.
@@ -1149,15 +1137,11 @@ impl Chat {
 
     /// Shows the version that waits for this member, and asks for the words.
     async fn ask_to_sign(&mut self) -> Result<()> {
-        let versions = agreement::versions(&self.shell).await?;
-        let view = self.shell.view();
-        let due = view.renewal.is_some();
-        let current = versions.current.filter(|_| due).map(Some);
-        let Some(coming) = versions.coming.or(current) else {
+        let Some(coming) = agreement::to_sign(&self.shell).await? else {
             self.out().remark("-- you have acknowledged the current agreement");
             return Ok(());
         };
-        let coming = coming.ok_or_else(|| text_missing(&view.standing))?;
+        let view = self.shell.view();
         let pages = self.pages(&agreement::text(&coming, &view.title));
         self.show_page(pages, Some(Box::new(coming)));
         Ok(())

@@ -70,7 +70,7 @@ pub(in crate::commands) fn outbox(out: &Output, view: &RoomView) -> Result<()> {
 }
 
 /// Returns why words stay in the outbox, as a word and as words.
-pub(super) fn held_words(why: Held) -> (&'static str, &'static str) {
+pub(in crate::commands) fn held_words(why: Held) -> (&'static str, &'static str) {
     match why {
         Held::Out => ("out", "you were out of the room"),
         Held::Turn => ("turn", "it was another member's turn"),

@@ -25,8 +25,8 @@ use crate::{
 };
 
 pub(super) use self::{
-    listing::{knocks, log, outbox, verify, who, write_new},
-    status::{round_words, status},
+    listing::{held_words, knocks, log, outbox, verify, who, write_new},
+    status::{openness, round_words, status},
     turns::{asks, exercises, guided, name_of, turns},
 };
 

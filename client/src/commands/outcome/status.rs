@@ -234,7 +234,7 @@ pub(in crate::commands) fn status(
 }
 
 /// Says whether posts are taken now, as far as door and hours say, and when they will be if not.
-pub(super) fn openness(numbers: &RoomNumbers, now: Millis) -> (bool, Option<Millis>) {
+pub(in crate::commands) fn openness(numbers: &RoomNumbers, now: Millis) -> (bool, Option<Millis>) {
     match (numbers.door, &numbers.hours) {
         (Door::Open, _) | (Door::ByHours, None) => (true, None),
         (Door::Closed, _) => (false, None),

@@ -71,13 +71,13 @@ use serde::{Deserialize, Serialize};
 use self::{
     asking::Asking, calm::Calm, care::Care, door::Door, going::Going, help::Danger,
     looking::Looking, members::Members, mine::Mine, places::Places, private::Private,
-    reporting::Reporting, row::Needs, sharing::Sharing, talking::Talking, turns::Turns,
+    reporting::Reporting, sharing::Sharing, talking::Talking, turns::Turns,
 };
 
 pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
 pub(super) use self::{
     lack::{Lack, NEEDS_WORDS},
-    row::Tail,
+    row::{Needs, Tail},
     times::parse_millis,
 };
 

@@ -2,6 +2,8 @@
 
 mod help;
 pub(super) mod lanes;
+pub(super) mod line;
+pub(super) mod to;
 
 use std::{
     cell::{Cell, RefCell},
