@@ -45,6 +45,7 @@ fn help_needs_no_profile_and_names_who_enforces() {
         "follow",
         "status",
         "outbox",
+        "export-mine",
         "recover",
         "show",
         "hands",

@@ -499,7 +499,7 @@ mod tests {
             ),
             (
                 "role Ben boss",
-                "/role takes facilitator, cofacilitator, member or observer, not \"boss\"",
+                "/role takes facilitator, cofacilitator, member, observer or steward, not \"boss\"",
             ),
             (
                 "admit",

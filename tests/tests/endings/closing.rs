@@ -78,7 +78,7 @@ fn ended_room_is_erased_everywhere() {
         let code = refused(&cleo, "+1d", &["send", room, "Hello"]);
         (code == "not_member").then_some(())
     });
-    let seen = format!("{:?}", cleo.does(&["read", room, "--all"]));
+    let seen = format!("{:?}", cleo.run(&["read", room, "--all"]));
     assert!(seen.contains("Thank you all."), "{seen}");
     assert_eq!(refused(&ben, "+29d", &["send", room, "Hello"]), "not_member");
     assert_eq!(ben.does(&["room", "list"])[0]["standing"], "ended");

@@ -46,7 +46,7 @@ fn checks_come_before_questions() {
             ("/role Fay member", "without a facilitator"),
             ("/leave", "without a facilitator"),
             ("/pause 7d1m", "60 minutes at most"),
-            ("/break Ben 25h rest", "24 hours at most"),
+            ("/break Ben 25h rest", "proposed; Kim confirms"),
         ],
     );
     quit(chat);

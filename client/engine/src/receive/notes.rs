@@ -131,7 +131,8 @@ impl Room<'_> {
         // The words stay in the addressee's row only, and go with it.
         self.drop_waiting_note(commitment)?;
         let alone = matches!(record.act, Act::Timeout(_));
-        if alone && until > record.at.plus(LONG_TIMEOUT_MILLIS).plus(CLOCK_SKEW_MILLIS) {
+        // By the relay's time, as the time-out itself, because the moderator's clock may be wrong by a year.
+        if alone && until > row.said.plus(LONG_TIMEOUT_MILLIS).plus(CLOCK_SKEW_MILLIS) {
             row.notices.push(Notice::Alone);
         }
         write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;

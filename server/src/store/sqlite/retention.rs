@@ -69,7 +69,9 @@ fn delete(batch: &mut Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault>
     for Kept { key, floor, head, oldest_at, numbers, id, parent, closed_at } in rooms {
         next = Some(key);
         let Ok(numbers) = codec::decode::<RoomNumbers>(&numbers) else { continue };
-        let over = parent > 0 && lane_is_over(&numbers, closed_at, now);
+        // A lane goes with its room, whichever of the two is looked at first.
+        let over =
+            parent > 0 && (lane_is_over(&numbers, closed_at, now) || room_is_over(&numbers, now));
         if over {
             lanes::detach(batch.db, &mut batch.published, key, id)?;
         }
