@@ -8,15 +8,27 @@ pub(crate) struct Asset {
 }
 
 macro_rules! assets {
-    ($($path:literal $file:literal $kind:literal,)*) => {
+    ($($path:literal $file:literal $kind:expr,)*) => {
         const ALL: &[Asset] = &[$(Asset { path: $path, kind: $kind, bytes: include_str!(concat!("../page/", $file)) },)*];
     };
 }
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 assets! {
     "/" "index.html" "text/html; charset=utf-8",
     "/page.css" "page.css" "text/css; charset=utf-8",
-    "/page.js" "page.js" "text/javascript; charset=utf-8",
+    "/page.js" "page.js" SCRIPT,
+    "/app.js" "app.js" SCRIPT,
+    "/around.js" "around.js" SCRIPT,
+    "/charts.js" "charts.js" SCRIPT,
+    "/dom.js" "dom.js" SCRIPT,
+    "/join.js" "join.js" SCRIPT,
+    "/line.js" "line.js" SCRIPT,
+    "/over.js" "over.js" SCRIPT,
+    "/talk.js" "talk.js" SCRIPT,
+    "/time.js" "time.js" SCRIPT,
+    "/wire.js" "wire.js" SCRIPT,
 }
 
 /// Bytes of all files of the page.
