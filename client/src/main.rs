@@ -1,11 +1,15 @@
 //! `hearth`, the command-line member client.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Parser as _, error::ErrorKind};
 use hearth_client::{
     advice,
-    cli::{Cli, with_joined_times},
+    cli::{Cli, Command, with_joined_times},
     commands,
     failure::Failure,
     fault, show,
@@ -21,7 +25,10 @@ fn main() -> ExitCode {
     let of_profile = advice::flags_of(&words);
     let cli = match Cli::try_parse_from(with_joined_times(std::env::args_os())) {
         Ok(cli) => Cli { of_profile, ..cli },
-        Err(error) => return usage(&error, &words, &of_profile),
+        Err(error) => match alone(&error) {
+            Some(cli) => Cli { of_profile, ..cli },
+            None => return usage(&error, &words, &of_profile),
+        },
     };
     let json = cli.json;
     harden();
@@ -37,6 +44,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
     // A read of standard input cannot be taken back; it must not keep the process alive.
     runtime.shutdown_background();
     result
+}
+
+/// Returns what `hearth` without a command does for a person at a terminal: it shows the rooms.
+fn alone(error: &clap::Error) -> Option<Cli> {
+    let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand || !at_terminal {
+        return None;
+    }
+    let words = std::env::args_os().chain([OsString::from("tui")]);
+    let cli = Cli::try_parse_from(with_joined_times(words)).ok()?;
+    Some(Cli { alone: matches!(cli.command, Command::Tui(_)), ..cli })
 }
 
 /// Secrets must not reach a core file (RFC 9750 section 8.2.2 asks implementations to protect local state).
@@ -61,6 +79,7 @@ fn usage(error: &clap::Error, words: &[String], of_profile: &str) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let json = words.iter().any(|word| word == "--json");
+    commands::numbers_after_slip(words);
     if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return report(&commands::usage::failure(error, words).with_flags(of_profile), json);
     }

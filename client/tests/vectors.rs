@@ -174,7 +174,7 @@ fn records_are_as_documented() {
     let pause = policy.record_for(
         facilitator(),
         NOW,
-        Act::Pause { until: NOW.plus(600_000), comment: "Breathe.".into() },
+        Act::Pause { until: NOW.plus(600_000), comment: "Breathe.".into(), reopens: true },
     );
     let receipt = Receipt {
         format: 2,

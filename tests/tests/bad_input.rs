@@ -241,8 +241,8 @@ fn rooms_members_and_messages_that_are_not_there() {
     let room = circle.room.as_str();
     circle.fay.run(&["read", "elsewhere"]).refused(3, "not_member");
     for command in [
-        vec!["timeout", room, "Ghost", "5m"],
-        vec!["remove", room, "Ghost", "--reason", "conduct"],
+        vec!["timeout", room, "Ghost", "5m", "Rest a little."],
+        vec!["remove", room, "Ghost", "--reason", "conduct", "Thank you for coming."],
         vec!["role", room, "Ghost", "observer"],
         vec!["mute", room, "Ghost"],
         vec!["verify", room, "Ghost"],

@@ -106,7 +106,7 @@ async fn acts(fay: &Person, act: Act) {
 async fn pauses(fay: &Person, millis: u64) {
     let pause = async |live: &mut Live<'_>| {
         let until = live.relay_now().plus(millis);
-        live.act(Act::Pause { until, comment: String::new() }).await
+        live.act(Act::Pause { until, comment: String::new(), reopens: true }).await
     };
     fay.visit(pause).await.unwrap();
 }

@@ -62,11 +62,13 @@ fn every_kind_of_command_works_with_a_slash() {
     chat.type_line("/announce Back at six, as always");
     chat.await_line("it", |line| line.contains("Back at six, as always"));
     chat.type_line("/timeout Ben 10m Please rest a little");
-    chat.await_line("it", |line| line.contains("time-out"));
+    chat.await_line("it", |line| line.contains("Ben has a break until"));
     chat.type_line("/no-such-command");
     chat.await_line("that it did not fit", |line| line.contains("nothing was sent"));
     chat.type_line("/remove Ben");
-    chat.await_line("that it did not fit", |line| line.contains("nothing was sent"));
+    chat.await_line("what it lacks", |line| line.contains("Your words to that member?"));
+    chat.type_line("");
+    chat.await_line("that nothing was done", |line| line.contains("nothing was done"));
     chat.type_line("/verify");
     chat.await_line("the code", |line| line.contains("Everybody who is up to date"));
     chat.close_input();

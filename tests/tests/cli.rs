@@ -157,7 +157,7 @@ fn people_read_lines_and_not_json() {
     assert!(seen.stdout.contains("Tea at four") && !seen.stdout.contains('{'), "{seen:?}");
     let who = ben.sees(&["who", &circle.room]);
     assert!(who.stdout.contains("Ben (you)") && who.stdout.contains("acknowledged version 1"));
-    let refused = ben.sees(&["pause", &circle.room, "5m"]);
+    let refused = ben.sees(&["pause", &circle.room, "5m", "Let us breathe."]);
     assert_eq!(refused.code, Some(3));
     assert!(refused.stdout.is_empty());
     assert_eq!(refused.stderr, "hearth: only a facilitator may do that\n  Ask a facilitator.\n");

@@ -72,7 +72,7 @@ fn a_relay_whose_clock_jumps_keeps_the_order() {
     let told = history.iter().filter(|row| row["notice"] == "times").count();
     assert_eq!(told, 1, "{history:?}");
     // Nothing was forgotten before its time on the way, and rules go on.
-    circle.fay("pause", &["10m"]);
+    circle.fay("pause", &["10m", "Let us breathe."]);
     ben.run(&["send", &circle.room, "held"]).refused(3, "paused");
     circle.fay("resume", &[]);
 }
@@ -127,7 +127,7 @@ fn who_joins_with_another_clock_gets_in_or_is_told_of_the_clock() {
         ben.does(&join);
         circle.fay("admit", &["Strange"]);
         ben.does(&["read", &circle.room]);
-        circle.fay("remove", &["Strange", "--reason", "conduct"]);
+        circle.fay("remove", &["Strange", "--reason", "conduct", "Thank you for coming."]);
     }
 }
 
@@ -202,7 +202,7 @@ fn monotonic_clocks_a_year_apart_make_no_difference() {
         assert!(times.all(|at| (begun.as_str()..=ended.as_str()).contains(&at)), "{history:?}");
     }
     // What lasts a while has not ended early, nor does it stay.
-    circle.fay("pause", &["10m"]);
+    circle.fay("pause", &["10m", "Let us breathe."]);
     ben.run_under(&ahead, &["send", &circle.room, "held"]).refused(3, "paused");
     circle.fay("resume", &[]);
     run(&ahead, &["outbox", &circle.room, "--send", "all"]);

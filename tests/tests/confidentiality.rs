@@ -272,7 +272,7 @@ fn the_keys_of_a_room_are_in_no_file_of_who_is_out() {
     }
     let [ben, cleo, gus] = &people;
     circle.by(ben, "leave", &["Goodbye"]);
-    circle.fay("remove", &["Cleo", "--reason", "conduct"]);
+    circle.fay("remove", &["Cleo", "--reason", "conduct", "Thank you for coming."]);
     cleo.run(&["read", &circle.room]);
     gus.does(&["room", "wipe", &circle.room, "--yes"]);
     for (person, keys) in people.iter().zip(&keys) {

@@ -59,7 +59,7 @@ fn a_knock_that_is_refused_changes_nothing() {
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     circle.say(&ben, "so far");
-    circle.fay("remove", &["Ben", "--reason", "discharge"]);
+    circle.fay("remove", &["Ben", "--reason", "discharge", "Thank you for coming."]);
     circle.news(&ben);
     let spent = circle.invite(&[]);
     circle.knock_with(&Person::new(), "Zoe", &spent);
@@ -108,7 +108,7 @@ fn who_comes_after_their_welcome_is_gone_can_be_invited_again() {
     let link = circle.invite(&[]);
     let join = ["join", &link, "--as", "Ben", "--acknowledge", &circle.agreement, "--no-wait"];
     ben.run(&join).refused(3, "welcome_gone");
-    circle.fay("remove", &["Ben", "--reason", "request"]);
+    circle.fay("remove", &["Ben", "--reason", "request", "Thank you for coming."]);
     ben.run(&["read", &circle.room]).refused(3, "knock_forgotten");
     ben.does(&join);
     circle.fay("admit", &["Ben"]);

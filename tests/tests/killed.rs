@@ -99,7 +99,7 @@ fn a_facilitator_killed_at_any_change_of_the_disk_finishes_what_was_begun() {
         circle.news(&nora);
         circle.say(&nora, "hello");
         let slowed = killed_once(fay, nth, &["slow", room, &format!("{nth}s")], None);
-        let remove = ["remove", room, &name, "--reason", "request"];
+        let remove = ["remove", room, &name, "--reason", "request", "Thank you for coming."];
         let removed = killed_once(fay, nth, &remove, Some("no_such_member"));
         assert_eq!(circle.by(&ben, "who", &[]).len(), 2, "{nth}");
         assert_eq!(circle.by(&ben, "status", &[])[0]["slow_seconds"], nth);

@@ -76,7 +76,7 @@ fn a_pause_ends_by_itself() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
-    circle.fay("pause", &["2s"]);
+    circle.fay("pause", &["2s", "--reopen", "Let us breathe."]);
     send(&circle, &ben, "Was that long?").refused(3, "paused");
     until("the end of the pause", || {
         let sent = ben.run(&["outbox", &circle.room, "--send", "all"]);
@@ -105,8 +105,11 @@ fn a_time_out_is_known_to_its_member_alone() {
     assert!(mine["until"].is_string());
     assert!(circle.by(&ben, "status", &[])[0]["timed_out_until"].is_string());
 
-    // Cleo learns that it happened, and not to whom or why; nor does the log say.
-    let seen = format!("{:?}", [circle.news(&cleo), circle.by(&cleo, "log", &[])]);
+    // Cleo reads nothing of it; the log says that it happened, and not to whom or why.
+    let news =
+        format!("{:?}{}", circle.news(&cleo), cleo.sees(&["read", &circle.room, "--all"]).stdout);
+    assert!(!news.contains("timeout") && !news.contains("break"), "{news}");
+    let seen = format!("{:?}", circle.by(&cleo, "log", &[]));
     assert!(seen.contains("timeout"), "{seen}");
     assert!(
         !seen.contains("rest a little") && !seen.contains("\"target\": String(\"Ben\")"),
@@ -114,8 +117,12 @@ fn a_time_out_is_known_to_its_member_alone() {
     );
     // Her own posts are free; facilitators cannot be sent to rest.
     circle.say(&cleo, "I go on");
-    circle.fay.run(&["timeout", &circle.room, "Fay", "30m"]).refused(3, "is_facilitator");
-    ben.run(&["timeout", &circle.room, "Cleo", "30m"]).failed(3, "not_facilitator");
+    circle
+        .fay
+        .run(&["timeout", &circle.room, "Fay", "30m", "Rest a little."])
+        .refused(3, "is_facilitator");
+    ben.run(&["timeout", &circle.room, "Cleo", "30m", "Rest a little."])
+        .failed(3, "not_facilitator");
     assert_eq!(circle.fay("status", &[])[0]["timed_out"][0]["name"], "Ben");
 
     circle.fay("untimeout", &["Ben"]);
@@ -357,7 +364,7 @@ fn members_see_what_is_in_force_and_cannot_change_it() {
 
     let room = circle.room.as_str();
     for command in [
-        vec!["pause", room, "5m"],
+        vec!["pause", room, "5m", "Let us breathe."],
         vec!["resume", room],
         vec!["slow", room, "5m"],
         vec!["budget", room, "5/day"],
@@ -366,7 +373,7 @@ fn members_see_what_is_in_force_and_cannot_change_it() {
         vec!["open", room],
         vec!["close", room],
         vec!["lock", room, "on"],
-        vec!["remove", room, "Fay", "--reason", "conduct"],
+        vec!["remove", room, "Fay", "--reason", "conduct", "Thank you for coming."],
         vec!["role", room, "Ben", "facilitator"],
         vec!["rekey", room],
         vec!["expire", room, "1d"],

@@ -118,8 +118,8 @@ fn rules_of_a_restored_relay_are_put_back() {
     circle.fay("slow", &["1h"]);
     circle.fay("role", &["Ben", "cofacilitator"]);
     circle.news(&ben);
-    circle.fay("timeout", &["Cleo", "1h"]);
-    circle.fay("pause", &["1h"]);
+    circle.fay("timeout", &["Cleo", "1h", "Rest a little."]);
+    circle.fay("pause", &["1h", "Let us breathe."]);
     circle.news(&ben);
     relay.stop();
     put_back(saved.path(), relay.data());
@@ -170,7 +170,7 @@ fn a_backup_taken_under_load_is_whole_and_its_use_is_noticed() {
             assert_eq!(Running::start(backup, false).wait().code, Some(0));
         });
         // What the copy lacks in any case, and everybody has seen.
-        circle.fay("pause", &["1m"]);
+        circle.fay("pause", &["1m", "Let us breathe."]);
         circle.fay("resume", &[]);
         for person in &people {
             circle.news(person);
@@ -291,14 +291,14 @@ fn later_recoveries_read_what_came_between() {
     circle.by(&circle.fay, "recover", &["--yes"]);
     circle.say(&circle.fay, "we lost an hour");
     circle.fay("rekey", &[]);
-    circle.fay("pause", &["10m"]);
+    circle.fay("pause", &["10m", "Let us breathe."]);
     for (number, person) in people.iter().enumerate() {
         let recovered = circle.by(person, "recover", &["--yes"]);
         assert_eq!(recovered[0]["rules_differ"], false, "{recovered:?}");
         circle.fay("resume", &[]);
         let words = format!("here again, {number}");
         circle.say(person, &words);
-        circle.fay("pause", &["10m"]);
+        circle.fay("pause", &["10m", "Let us breathe."]);
         let history = circle.history(person);
         assert!(history.iter().any(|row| row["text"] == "we lost an hour"), "{history:?}");
         assert!(history.iter().any(|row| row["text"] == "lost with the disk"), "{history:?}");
@@ -316,7 +316,7 @@ fn recovery_of_whole_room_is_refused() {
     let ben = circle.admit("Ben");
     circle.news(&ben);
     circle.say(&circle.fay, "unread");
-    circle.fay("pause", &["10m"]);
+    circle.fay("pause", &["10m", "Let us breathe."]);
     circle.fay("resume", &[]);
     ben.run(&["recover", &circle.room, "--yes"]).refused(3, "nothing_to_recover");
     let news = circle.news(&ben);

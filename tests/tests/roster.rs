@@ -27,7 +27,10 @@ fn removed_member_reads_nothing_later() {
     let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
     circle.say(&circle.fay, "Said to all three");
     circle.news(&ben);
-    circle.fay("remove", &["Ben", "--reason", "conduct", "--goodbye", "We wish you well"]);
+    circle.fay(
+        "remove",
+        &["Ben", "--reason", "conduct", "--goodbye", "We wish you well", "Thank you for coming."],
+    );
     circle.say(&cleo, "Said without him");
     circle.say(&circle.fay, "Likewise");
 
@@ -35,8 +38,11 @@ fn removed_member_reads_nothing_later() {
     let seen = circle.history(&ben);
     assert_eq!(texts(&seen), ["Said to all three"]);
     let removal = acts(&seen, "remove");
-    assert_eq!(removal[0]["category"], "conduct");
-    assert_eq!(removal[0]["target"], "Ben");
+    assert_eq!(
+        (&removal[0]["you"], &removal[0]["text"]),
+        (&true.into(), &"Thank you for coming.".into())
+    );
+    assert_eq!(removal[0]["goodbye"], "We wish you well");
     ben.run(&["send", &circle.room, "Wait"]).refused(3, "not_member");
     ben.run(&["status", &circle.room]).refused(3, "not_member");
     ben.run(&["leave", &circle.room]).refused(3, "not_member");
@@ -45,16 +51,22 @@ fn removed_member_reads_nothing_later() {
 
     // The others see it, and go on with new keys.
     let seen = circle.news(&cleo);
-    assert_eq!(acts(&seen, "remove")[0]["category"], "conduct");
-    assert!(format!("{:?}", acts(&seen, "remove")).contains("We wish you well"));
+    assert_eq!(
+        acts(&seen, "remove")[0]["text"],
+        "Ben is no longer in this room. Fay writes: “We wish you well”"
+    );
     assert_eq!(texts(&seen), ["Said to all three", "Said without him", "Likewise"]);
     assert_eq!(names(&circle, &cleo), ["Cleo", "Fay"]);
-    // The log has the category and not the words.
+    // The log has neither the reason nor the words; what Ben read is for Ben and the notes.
     let log = format!("{:?}", circle.by(&cleo, "log", &[]));
-    assert!(log.contains("conduct") && !log.contains("wish you well"), "{log}");
+    assert!(!log.contains("wish you well"), "{log}");
+    let all = format!("{log}{seen:?}{:?}", circle.by(&cleo, "who", &[]));
+    assert!(!all.contains("conduct") && !all.contains("Thank you"), "{all}");
+    let notes = format!("{:?}", circle.fay("notes", &[]));
+    assert!(notes.contains("Reason: conduct") && notes.contains("Thank you for coming"), "{notes}");
     circle
         .fay
-        .run(&["remove", &circle.room, "Ben", "--reason", "conduct"])
+        .run(&["remove", &circle.room, "Ben", "--reason", "conduct", "Thank you for coming."])
         .refused(2, "no_such_member");
 }
 
@@ -79,7 +91,8 @@ fn roles_give_and_take_what_they_say() {
     ben.run(&["role", room, "Cleo", "cofacilitator"]).refused(3, "not_facilitator");
     ben.run(&["role", room, "Fay", "member"]).refused(3, "not_facilitator");
     ben.run(&["role", room, "Ben", "facilitator"]).refused(3, "not_facilitator");
-    ben.run(&["remove", room, "Fay", "--reason", "conduct"]).failed(3, "not_facilitator");
+    ben.run(&["remove", room, "Fay", "--reason", "conduct", "Thank you for coming."])
+        .failed(3, "not_facilitator");
 
     // Between those who do not moderate he may change it.
     circle.by(&ben, "role", &["Cleo", "observer"]);
@@ -184,7 +197,7 @@ fn invites_can_be_voided_by_either_side() {
     let cleo = circle.admit("Cleo");
     circle.fay("role", &["Cleo", "cofacilitator"]);
     let hers = circle.by(&cleo, "invite", &["--uses", "5"])[0]["link"].as_str().unwrap().to_owned();
-    circle.fay("remove", &["Cleo", "--reason", "discharge"]);
+    circle.fay("remove", &["Cleo", "--reason", "discharge", "Thank you for coming."]);
     refused(&hers, "invite_invalid");
 }
 

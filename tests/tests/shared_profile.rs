@@ -40,7 +40,7 @@ fn second_program_uses_open_profile() {
     chat.await_line("the words", |line| line.contains("Fay: From the other window"));
     assert_eq!(circle.fay("who", &[]).len(), 2);
     assert_eq!(circle.fay("status", &[])[0]["members"], 2);
-    circle.fay("pause", &["5m"]);
+    circle.fay("pause", &["5m", "Let us breathe."]);
     chat.await_line("the pause", |line| line.contains("paused the room"));
     circle.fay.run(&["pin", &circle.room, "nothing"]).failed(2, "no_such_message");
     // A question is asked where the command was typed; this one a program has to answer, too.
@@ -181,8 +181,8 @@ fn lines_do_commands_and_tell_rows() {
     assert_eq!((&row["room"], &row["row"]["from"]), (&json!(circle.room), &json!("Ben")));
     lines.type_line(&json!({"id": 3, "args": ["remove", circle.room, "Ben"]}).to_string());
     let asked = told(&mut lines, |object| object["id"] == 3);
-    assert_eq!((&asked["end"], &asked["error"]["error"]), (&json!(2), &json!("usage")));
-    let args = ["remove", &circle.room, "Ben", "--reason", "conduct"];
+    assert_eq!((&asked["end"], &asked["error"]["error"]), (&json!(2), &json!("needs_words")));
+    let args = ["remove", &circle.room, "Ben", "--reason", "conduct", "Thank you for coming."];
     lines.type_line(&json!({"id": 4, "args": args}).to_string());
     let asked = told(&mut lines, |object| object["id"] == 4);
     assert_eq!(asked["error"]["error"], "needs_consent");

@@ -63,7 +63,7 @@ pub fn restore_terminal_first() -> io::Result<()> {
 
 /// Stops this process, or the terminal's whole foreground group if it belongs to one, until it is continued. The system does
 /// not stop an orphaned group.
-pub(crate) fn suspend() {
+pub fn suspend() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {

@@ -20,6 +20,8 @@ pub enum Stop {
     Refused(RejectCode),
     /// A round is on, and it is another member's turn.
     Turn,
+    /// A pause ended while no moderator was on duty.
+    Unattended,
 }
 
 impl Stop {
@@ -28,6 +30,7 @@ impl Stop {
         match self {
             Self::Refused(code) => code.as_str(),
             Self::Turn => "turn",
+            Self::Unattended => "unattended",
         }
     }
 }
@@ -64,6 +67,9 @@ impl Room<'_> {
         };
         if shut.is_some() {
             return Ok(shut);
+        }
+        if let Some(until) = self.unattended(now)? {
+            return Ok(Some(Block { why: Stop::Unattended, until }));
         }
         let turn = self.waits_for_turn(now)?;
         Ok(turn.map(|(_, until)| Block { why: Stop::Turn, until: Some(until) }))

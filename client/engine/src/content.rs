@@ -414,6 +414,16 @@ impl Body {
         }
     }
 
+    /// Returns the words to the room, to be changed before they are sent.
+    pub(super) const fn words_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Text(text) | Self::Say { text, .. } | Self::Answer { text: Some(text), .. } => {
+                Some(text)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the words of a message that its author wrote for others: they wait, are held and are given back as they are.
     pub const fn words(&self) -> Option<&String> {
         static NONE: String = String::new();

@@ -1,6 +1,6 @@
 //! What a member has set for one room on this device. Nothing of it leaves the device.
 
-use hearth_protocol::{MemberKey, Millis};
+use hearth_protocol::{MemberKey, Millis, Seq};
 use hearth_text::words::{has_words, words};
 use minicbor::{Decode, Encode};
 
@@ -46,6 +46,9 @@ pub struct Mine {
     #[n(5)]
     #[cbor(default)]
     pub cadence: Cadence,
+    /// The last place in the history before the sitting that this moderator opened.
+    #[n(6)]
+    pub sitting: Option<Seq>,
 }
 
 /// Hours of the day in which no bell rings. They may go past midnight.
@@ -86,6 +89,8 @@ pub enum Setting {
     SkipMood(Millis),
     /// Moods are asked for no longer, as far as it was set up to then.
     StopMood(Millis),
+    /// See [`Mine::sitting`].
+    Sitting(Option<Seq>),
     /// Days between check-ins, with a member or with all; 0: no plan.
     CheckIn {
         /// The member; `None`: all.
@@ -142,6 +147,7 @@ impl Mine {
             Setting::Away(until) => self.away = until,
             Setting::Quiet(quiet) => self.quiet = quiet,
             Setting::Bell(on) => self.bell = Some(on),
+            Setting::Sitting(after) => self.sitting = after,
             Setting::SkipMood(now) => self.unasked.skipped = now,
             Setting::StopMood(now) => self.unasked = Unasked { skipped: now, stopped: now },
             Setting::CheckIn { member: None, days } => self.cadence.days = days,

@@ -34,6 +34,9 @@ pub enum Purpose {
     /// The [`TimeOut`] to which a record commits.
     #[n(4)]
     TimeOut,
+    /// Words to a member whom the author removes next.
+    #[n(5)]
+    Removal,
 }
 
 /// A note, signed by its author.

@@ -143,6 +143,30 @@ impl Room<'_> {
         Ok(Some(outgoing.id))
     }
 
+    /// Puts other words in place of those of a held text, which stays held; returns its new id, or `None` if no held text has the given
+    /// id. One that others may have stays as it is.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLong`] if the room's rules forbid the length; see [`EngineError`].
+    pub fn change_held(
+        &mut self,
+        id: &MessageId,
+        text: String,
+        now: Millis,
+    ) -> Result<Option<MessageId>> {
+        self.check_length(&text)?;
+        let mut waiting = self.outgoing()?.into_iter();
+        let held = waiting.find(|(_, o)| o.id == *id && o.held.is_some() && !o.doubtful);
+        let Some((number, before)) = held else { return Ok(None) };
+        let Some(mut body) = body_of(&before).cloned() else { return Ok(None) };
+        let Some(words) = body.words_mut() else { return Ok(None) };
+        *words = text;
+        let mut changed = unsent(random()?, body, Vec::new(), now);
+        changed.held = before.held;
+        self.change(|room| room.save_outgoing(number, &changed))?;
+        Ok(Some(changed.id))
+    }
+
     /// Returns the texts that wait for their author to send or drop them, with the reason.
     ///
     /// # Errors
@@ -330,10 +354,14 @@ impl Room<'_> {
         }
         if outgoing.payload.is_empty() && text_of(&outgoing).is_some() {
             let now = self.relay_time();
-            // Nobody's words go out unasked when their turn comes.
-            if self.waits_for_turn(now)?.is_some() {
+            // Nobody's words go out unasked when their turn comes, or when somebody is here again.
+            let held = match self.unattended(now)? {
+                Some(_) => Some(Held::Unattended),
+                None => self.waits_for_turn(now)?.map(|_| Held::Turn),
+            };
+            if let Some(why) = held {
                 let mut kept = outgoing;
-                hold(&mut kept, Held::Turn);
+                hold(&mut kept, why);
                 self.change(|room| room.save_outgoing(number, &kept))?;
                 return self.next_beside(refused);
             }

@@ -506,7 +506,7 @@ impl<'s> Room<'s> {
             Standing::Lapsed => "the agreement waits for your yes",
             Standing::Returning => "you have said yes, and wait to be let in",
             Standing::Left => "you left",
-            Standing::Removed(_) => "you were removed",
+            Standing::Removed => "your place in it has ended",
             Standing::Member => "its keys are gone",
             Standing::Opening(_) => "the relay has not opened it yet",
         };

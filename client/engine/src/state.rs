@@ -47,7 +47,7 @@ pub enum Standing {
     Left,
     /// A facilitator removed the member.
     #[n(5)]
-    Removed(#[n(0)] Category),
+    Removed,
     /// Founded here, but the relay has not confirmed it yet; with a hash of the grant.
     #[n(6)]
     Opening(#[n(0)] Digest),
@@ -70,7 +70,7 @@ impl Standing {
             Self::Member => "member",
             Self::Lapsed => "lapsed",
             Self::Left => "left",
-            Self::Removed(_) => "removed",
+            Self::Removed => "removed",
             Self::Opening(_) => "opening",
             Self::Returning => "returning",
         }
@@ -583,6 +583,16 @@ pub enum RowContent {
     /// Words that a moderator showed without their author's name.
     #[n(21)]
     Shared(#[n(0)] String),
+    /// My own removal from the room.
+    #[n(27)]
+    MyRemoval {
+        /// The facilitator's words to me; empty if no sealed note of that facilitator came before.
+        #[n(0)]
+        words: String,
+        /// The facilitator's words to the room.
+        #[n(1)]
+        goodbye: String,
+    },
     /// In a lane: its owner's vote in a hidden poll.
     #[n(25)]
     Ballot {
@@ -738,6 +748,9 @@ pub enum Held {
     /// It was another member's turn.
     #[n(2)]
     Turn,
+    /// A pause ended while no moderator was on duty, and the room stays closed until one is, or until it opens.
+    #[n(3)]
+    Unattended,
 }
 
 impl Held {
@@ -745,7 +758,7 @@ impl Held {
     pub const fn passes(self) -> bool {
         match self {
             Self::Refused(code) => code.may_retry(),
-            Self::Turn => true,
+            Self::Turn | Self::Unattended => true,
             Self::Out => false,
         }
     }

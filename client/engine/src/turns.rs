@@ -28,6 +28,10 @@ const COURSE: &[u8] = b"exercise";
 const RECAP_DUE: &[u8] = b"recap due";
 /// Names the record of who is here for the room.
 const ON_DUTY: &[u8] = b"on duty";
+/// Names the record of the pause after which the room stays closed.
+const CLOSES_AFTER: &[u8] = b"closes after";
+/// Time for which a moderator is on duty after an act that others may need them for: an hour.
+const DUTY_BY_ACT_MILLIS: u64 = 3_600_000;
 /// Longest time for which somebody is here for the room.
 pub const DUTY_MILLIS_MAX: u64 = 24 * 3_600_000;
 /// Answers that wait at most; more are shown at once.
@@ -87,6 +91,8 @@ pub enum FloorError {
     TooLate,
     #[error("an exercise is on already")]
     ExerciseOn,
+    #[error("another facilitator's exercise is on")]
+    ExerciseElsewhere,
     #[error("no exercise is on that you began on this device")]
     NoExercise,
     #[error("nobody is here for the room now, and this exercise needs somebody who is")]
@@ -115,7 +121,7 @@ impl FloorError {
             Self::Until => "out_of_range",
             Self::Unknown => "floor_unknown",
             Self::TooLate => "too_late",
-            Self::ExerciseOn => "exercise_on",
+            Self::ExerciseOn | Self::ExerciseElsewhere => "exercise_on",
             Self::NoExercise => "no_exercise",
             Self::NobodyOnDuty => "nobody_on_duty",
         }
@@ -501,6 +507,23 @@ impl Room<'_> {
         }))
     }
 
+    /// Queues the passing on of the floor from a member who has a break and so can neither speak nor pass. It looks as if they had
+    /// passed.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn pass_for_break(&mut self) -> Result<()> {
+        let now = self.relay_time();
+        let floor = self.floor()?;
+        let is_on = floor.state().round.as_ref().is_some_and(|round| round.until > now);
+        let Some(holder) = floor.holder().filter(|_| is_on) else { return Ok(()) };
+        if self.recorded_time_out(&holder)?.is_some_and(|until| until > now) {
+            let now = self.now();
+            self.queue_move(Some(holder), now)?;
+        }
+        Ok(())
+    }
+
     /// Queues the beginning of a round.
     ///
     /// # Errors
@@ -633,16 +656,63 @@ impl Room<'_> {
             return Ok(());
         }
         let mut on_duty = self.on_duty()?;
-        let duty = Duty { member: sender, until: until.min(row.stamp.plus(DUTY_MILLIS_MAX)) };
+        let is_on = until > row.stamp;
+        let until = if is_on { until.min(row.stamp.plus(DUTY_MILLIS_MAX)) } else { row.stamp };
+        let duty = Duty { member: sender, until };
         // Repeated for a newcomer: the others know it.
-        let is_known = on_duty.contains(&duty);
+        let is_known = is_on && on_duty.contains(&duty);
         on_duty.retain(|duty| duty.member != sender);
-        if until > row.stamp {
-            on_duty.push(duty);
-        }
+        // What is over stays, because it says whether somebody was here when a pause ended.
+        on_duty.push(duty);
         write(self.store, Kind::Seen, self.no, ON_DUTY, &on_duty)?;
-        row.content = if is_known { RowContent::Floor(None) } else { RowContent::Duty(until) };
+        let shown = if is_on { until } else { Millis(0) };
+        row.content = if is_known { RowContent::Floor(None) } else { RowContent::Duty(shown) };
         Ok(())
+    }
+
+    /// Notes that a moderator is on duty for an hour from an act on, because others may need them after it.
+    pub(super) fn is_on_duty_by(&self, member: MemberKey, stamp: Millis) -> Result<()> {
+        // Who is removed by the act has no policy any more, and hears of nobody's duty.
+        let kept: Option<Vec<Duty>> = read(self.store, Kind::Seen, self.no, ON_DUTY)?;
+        let mut on_duty = kept.unwrap_or_default();
+        let until = stamp.plus(DUTY_BY_ACT_MILLIS);
+        let before = on_duty.iter().find(|duty| duty.member == member).map(|duty| duty.until);
+        if before.is_some_and(|before| before >= until) {
+            return Ok(());
+        }
+        on_duty.retain(|duty| duty.member != member);
+        on_duty.push(Duty { member, until });
+        write(self.store, Kind::Seen, self.no, ON_DUTY, &on_duty)
+    }
+
+    /// Notes whether the room stays closed after a pause if nobody is on duty then.
+    pub(super) fn note_pause(&mut self, until: Millis, reopens: bool) -> Result<()> {
+        let closes = (!reopens).then_some(until);
+        write(self.store, Kind::Seen, self.no, CLOSES_AFTER, &closes)
+    }
+
+    /// Returns the next opening, if the room stays closed to this member at a time of the relay because a pause ended while no
+    /// moderator was on duty; `Some(None)` if no opening is known.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn unattended(&mut self, now: Millis) -> Result<Option<Option<Millis>>> {
+        if self.state.lane.is_some() {
+            return Ok(None);
+        }
+        let policy = self.policy()?;
+        let ended = policy.numbers.paused_until;
+        let closes: Option<Option<Millis>> = read(self.store, Kind::Seen, self.no, CLOSES_AFTER)?;
+        let moderates = policy.role(&self.me()).moderates();
+        if moderates || ended == Millis(0) || ended > now || closes.flatten() != Some(ended) {
+            return Ok(None);
+        }
+        // Whoever came since is here for the others, too.
+        if self.on_duty()?.iter().any(|duty| duty.until > ended) {
+            return Ok(None);
+        }
+        let opens = policy.numbers.hours.as_ref().and_then(|hours| hours.next_opening(ended));
+        Ok(opens.is_none_or(|opens| opens > now).then_some(opens))
     }
 
     /// Returns the moderators who said that they are here for the room, and until when by the relay's clock. Some may be over.
@@ -728,17 +798,10 @@ impl Room<'_> {
     /// See [`EngineError`].
     pub fn turn_order(&mut self, order: Order) -> Result<Vec<MemberKey>> {
         let policy = self.policy()?;
-        let now = self.relay_time();
-        let mut rests = Vec::new();
-        for leaf in self.roster()? {
-            // Who rests can neither speak nor pass.
-            if self.recorded_time_out(&leaf.member)?.is_some_and(|until| until > now) {
-                rests.push(leaf.member);
-            }
-        }
+        // Also who has a break: an order without their name would tell whose it is.
         let takes_turns = |leaf: &Leaf| {
             let role = policy.role(&leaf.member);
-            role.posts() && !role.moderates() && !rests.contains(&leaf.member)
+            role.posts() && !role.moderates()
         };
         let mut members: Vec<MemberKey> = self
             .roster()?
@@ -763,9 +826,10 @@ impl Room<'_> {
         Ok(members)
     }
 
-    /// Counts each member's words since nobody wrote for [`SITTING_MILLIS`].
+    /// Counts each member's words of the sitting that this moderator opened; otherwise, those since nobody wrote for [`SITTING_MILLIS`].
     fn words_of_sitting(&self) -> Result<BTreeMap<MemberKey, usize>> {
         let mut words = BTreeMap::new();
+        let begun = self.mine()?.sitting;
         let (mut before, mut later) = (Seq(u64::MAX), None);
         loop {
             let rows = self.history_back(before, PAGE)?;
@@ -776,7 +840,11 @@ impl Room<'_> {
                     continue;
                 };
                 let gap = |later: Millis| later.0.saturating_sub(row.stamp.0) > SITTING_MILLIS;
-                if later.replace(row.stamp).is_some_and(gap) {
+                let over = match begun {
+                    Some(begun) => row.place <= begun,
+                    None => later.replace(row.stamp).is_some_and(gap),
+                };
+                if over {
                     return Ok(words);
                 }
                 let count: &mut usize = words.entry(from).or_default();

@@ -14,7 +14,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use crate::commands::{CHAT_COMMANDS, Entry, InRoom, May, ROOM_COMMANDS, Topic, chat_commands};
 
-use crate::text::when;
+use crate::{commands::tui::Options, text::when};
 
 /// How the enforcement classes in the help are meant.
 const ENFORCEMENT: &str = "\
@@ -112,6 +112,9 @@ pub struct Cli {
     /// The flags that say which profile it is, as they were typed.
     #[arg(skip)]
     pub of_profile: String,
+    /// Whether no command was typed.
+    #[arg(skip)]
+    pub alone: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -151,6 +154,8 @@ pub enum Command {
         #[arg(long)]
         alternate_screen: bool,
     },
+    /// Show your rooms on a full screen: talk, check-ins, turns, and all you can do. `hearth` alone does the same.
+    Tui(Options),
     /// Admit everyone who has acknowledged, unattended, until stopped. F, CF [E; R]
     Steward {
         /// The room.
@@ -237,7 +242,7 @@ pub enum SuiteArg {
 }
 
 /// `hearth join`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Join {
     /// The invite; asked for unseen if absent, from standard input if `-`.
     pub link: Option<String>,

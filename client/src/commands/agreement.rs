@@ -132,6 +132,18 @@ pub(super) async fn versions(shell: &Shell) -> Result<Versions> {
     }
 }
 
+/// Returns the version that this member is asked to sign: the coming one, or again the one in force; `None` if nothing is asked.
+pub(super) async fn to_sign(shell: &Shell) -> Result<Option<Agreement>> {
+    let versions = versions(shell).await?;
+    let view = shell.view();
+    let current = versions.current.filter(|_| view.renewal.is_some()).map(Some);
+    match versions.coming.or(current) {
+        None => Ok(None),
+        Some(Some(agreement)) => Ok(Some(agreement)),
+        Some(None) => Err(text_missing(&view.standing)),
+    }
+}
+
 /// Returns the coming version, or the one in force.
 async fn newest(shell: &Shell) -> Result<Agreement> {
     let Versions { current, coming, .. } = versions(shell).await?;

@@ -15,6 +15,7 @@ use crate::{
     show::{
         Output,
         help::{NO_NUMBER, presence},
+        presence::is_read,
     },
 };
 
@@ -101,6 +102,15 @@ pub(super) fn today() -> Day {
 pub(super) fn check(out: &Output, path: &Path) -> Result<()> {
     let text = rooms::agreement_text(path)?;
     let helps = read(&text, path)?;
+    remark_stale(out, &text);
+    let now = Clock::system().now();
+    let unread = helps.iter().flat_map(|help| &help.present).filter(|entry| !is_read(entry, now));
+    for entry in unread {
+        out.remark(&format!(
+            "-- present: {:?} is shown as it is, and no program can say from it who is expected when. With days, times and a zone it can: \"Fay Tue 19:00-21:00 Europe/Paris\"",
+            hearth_text::escape::one_line(entry)
+        ));
+    }
     let object = json!({
         "agreement": "complete",
         "help": helps.iter().map(to_json).collect::<Vec<_>>(),
@@ -144,6 +154,14 @@ pub(super) fn show_of_room(shell: &Shell) -> Result<()> {
         presence(help)
     );
     Ok(shell.out.say(&object, &text)?)
+}
+
+/// Says which contacts of an agreement were checked long ago.
+pub(super) fn remark_stale(out: &Output, text: &str) {
+    let today = today();
+    for stale in Help::read_leniently(text).iter().filter_map(|help| stale(help, today)) {
+        out.remark(&out.advice(&format!("-- {stale}")));
+    }
 }
 
 /// Returns what a facilitator reads about contacts that were checked long ago.

@@ -471,6 +471,7 @@ pub(super) async fn agreement(context: &Context, command: AgreementCommand) -> R
                 return Err(kind_missing(&room, &file));
             }
             let text = rooms::agreement_text(&file)?;
+            super::contacts::remark_stale(&context.out, &text);
             let wait = match effective {
                 Some(time) => when::parse_duration(&time).map_err(time_failure)?.as_millis(),
                 None => 0,

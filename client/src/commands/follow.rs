@@ -81,7 +81,7 @@ pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
                 }
                 Event::Over(block) => {
                     if let Some(words) = outcome::over_words(block, &shell.view()) {
-                        shell.out.remark(&words);
+                        shell.out.remark(&shell.out.advice(&words));
                     }
                     shell.tell_held();
                     if !printed {
@@ -90,6 +90,10 @@ pub(super) async fn run<S: Future<Output = ()>, E: Future<Output = ()>>(
                 }
                 // The first attempt to connect has not ended.
                 Event::Rows | Event::View if !printed => continue,
+                Event::Up(_) => {
+                    shell.remark(&told.event);
+                    shell.remark_presence();
+                }
                 event => shell.remark(event),
             },
             Some(Heard::Told(_)) => continue,

@@ -23,7 +23,7 @@ pub(super) const NO_ROOM: &str = "-";
 
 /// Shows the numbers, and tells the facilitators if that is asked for. Showing needs no passphrase, network or room, and sends nothing.
 pub(super) async fn run(context: &Context, room: &str, command: &HelpNow) -> Result<()> {
-    show(context, command)?;
+    show(context, room, command)?;
     let words = match command.words() {
         Some(words) => words,
         None if interactive() && !context.out.is_json() => match ask()? {
@@ -67,7 +67,7 @@ async fn tell(context: &Context, room: &str, command: &HelpNow, words: &str) -> 
 }
 
 /// Prints the copy that opens without the profile.
-fn show(context: &Context, command: &HelpNow) -> Result<()> {
+fn show(context: &Context, room: &str, command: &HelpNow) -> Result<()> {
     let home = context.home().ok();
     let mut helps = home.as_deref().map(contacts::read).unwrap_or_default();
     let asked = command.country().map(|country| country.trim().to_ascii_uppercase());
@@ -83,7 +83,9 @@ fn show(context: &Context, command: &HelpNow) -> Result<()> {
         helps.sort_by_key(|help| help.country != *country);
     }
     let others = helps.len().saturating_sub(1);
-    if !command.shows_all() {
+    // The copy does not say which room's numbers are which, because it would name rooms to whoever reads the folder.
+    let shows_all = command.shows_all() || (room != NO_ROOM && asked.is_none());
+    if !shows_all {
         helps.truncate(1);
     }
     let object = json!({
@@ -104,13 +106,25 @@ fn show(context: &Context, command: &HelpNow) -> Result<()> {
             hearth_text::escape::one_line(&asked)
         ));
     }
-    if others > 0 && !command.shows_all() {
+    if others > 0 && !shows_all {
         text.push_str(&context.out.advice("\nOther numbers: `hearth help-now --all`"));
     }
     if command.words().is_none() {
         text.push_str("\nNothing has been sent. Nobody knows that you opened this.");
     }
     Ok(context.out.say(&object, &text)?)
+}
+
+/// Shows the numbers to somebody whose command line was not understood: a slip must not stand between a person and a number.
+pub(super) fn after_slip(context: &Context) {
+    let helps = context.home().map(|home| contacts::read(&home)).unwrap_or_default();
+    let text = match helps.first() {
+        Some(help) => shown::screen(help, shown::today()),
+        None => format!("Call {NO_NUMBER}."),
+    };
+    context
+        .out
+        .remark(&format!("{text}\nNothing has been sent. Nobody knows that you opened this."));
 }
 
 /// Asks whether to tell; `None` if only the numbers were wanted.

@@ -22,6 +22,7 @@ mod slip;
 mod socket;
 mod steward;
 mod template;
+pub(crate) mod tui;
 mod understood;
 pub mod usage;
 mod yes;
@@ -161,6 +162,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Chat { room, lock_after, alternate_screen } => {
             Box::pin(chat::run(&context, &room, &lock_after, alternate_screen)).await
         }
+        Command::Tui(options) => Box::pin(tui::first::run(&context, &options, cli.alone)).await,
         Command::Steward { room, only, count } => {
             Box::pin(steward::run(&context, &room, only, count)).await
         }
@@ -173,6 +175,18 @@ async fn dispatch(cli: Cli) -> Result<()> {
             None => Box::pin(inside::run(&context, command)).await,
         },
     }
+}
+
+/// Shows the crisis contacts where a command line that asks for them was not understood. `words` are those behind `hearth`.
+pub fn numbers_after_slip(words: &[String]) {
+    if !words.iter().any(|word| word.eq_ignore_ascii_case("help-now")) {
+        return;
+    }
+    let after = |flag: &str| words.iter().skip_while(|word| *word != flag).nth(1);
+    let home = after("--home").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HEARTH_HOME").map(PathBuf::from));
+    let out = Output::stdout(false);
+    help_now::after_slip(&Context { out, home, passphrase_file: None, key_file: None });
 }
 
 /// Keeps what a person typed while a command waited from the shell.

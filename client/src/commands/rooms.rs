@@ -23,6 +23,7 @@ pub(super) async fn run(context: &Context, command: RoomCommand) -> Result<()> {
         RoomCommand::Create { title, grant, agreement, name, language, suite, no_lanes } => {
             // What can be wrong without the grant comes first, so that nobody pastes it twice.
             let text = agreement_text(&agreement)?;
+            contacts::remark_stale(&context.out, &text);
             let title = parse_title(&title)?;
             let name = name::parse_name(&name)?.into_string();
             let grant = context.grant(grant.flatten().as_deref())?;

@@ -16,6 +16,8 @@ use crate::{
     text::when,
 };
 
+use super::room::name_of_command;
+
 /// Columns of a command and what it takes, where that is short.
 const COLUMN: usize = 30;
 
@@ -44,7 +46,7 @@ const ALIASES: [(&str, &[&str]); 14] = [
     ("remove", &["kick", "ban", "expel"]),
     ("admit", &["accept", "approve", "let"]),
     ("decline", &["reject", "refuse", "deny"]),
-    ("timeout", &["silence"]),
+    ("break", &["silence"]),
     ("mute", &["hide", "ignore", "block"]),
     ("unmute", &["unhide", "unignore", "unblock"]),
     ("retract", &["delete", "undo", "unsend"]),
@@ -64,6 +66,7 @@ pub(super) fn alias_of(word: &str) -> Option<&'static str> {
 
 /// Finds a command that works in the chat.
 pub(super) fn find(word: &str) -> Option<&'static Entry> {
+    let word = name_of_command(word);
     chat_commands().find(|entry| entry.name.eq_ignore_ascii_case(word))
 }
 
@@ -504,7 +507,7 @@ mod tests {
                 "/admit needs NAME; nothing was sent. It goes: /admit NAME, for example: /admit Ben",
             ),
             ("slow", "/slow needs TIME"),
-            ("timeout Ben", "/timeout needs TIME"),
+            ("break", "/break needs NAME"),
             ("budget", "/budget needs N/day or off"),
             ("who --loud", "/who has no --loud; nothing was sent. It goes: /who"),
             ("who --json", "/who has no --json"),

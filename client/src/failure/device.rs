@@ -97,8 +97,26 @@ impl From<client::AskError> for Failure {
             Ask::NoTimeOut(name) => Self::new(
                 exit::REFUSED,
                 "nothing_to_change",
-                format!("{} is not in a time-out", one_line(&name)),
-                "`hearth status ROOM` shows who is.",
+                format!("{} has no break", one_line(&name)),
+                "`hearth status ROOM` shows who has one.",
+            ),
+            Ask::NeedsWords => Self::new(
+                exit::USAGE,
+                "needs_words",
+                message,
+                "Nothing was done. `hearth help COMMAND` shows where they stand.",
+            ),
+            Ask::PauseTooLong => Self::new(
+                exit::REFUSED,
+                "out_of_range",
+                message,
+                "Nothing was done. `hearth pause ROOM 20m WORDS` pauses for 20 minutes; `hearth close ROOM` closes the room until you open it.",
+            ),
+            Ask::BreakTooLong => Self::new(
+                exit::REFUSED,
+                "out_of_range",
+                message,
+                "Nothing was done. `hearth break ROOM NAME 1h WORDS` gives a break of an hour.",
             ),
             Ask::NoSuchKnock => Self::new(
                 exit::USAGE,

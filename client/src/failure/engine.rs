@@ -362,7 +362,10 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
             "It needs nobody's decision. Your check-in works meanwhile: `hearth checkin ROOM WORDS`; `hearth help-now` too.",
         ),
         Standing::Left => ("you left this room", "Ask for a new invite if you want to come back."),
-        Standing::Removed(_) => ("you were removed from this room", "Ask a facilitator."),
+        Standing::Removed => (
+            "your place in this room has ended",
+            "`hearth read ROOM --all` shows what the facilitator wrote, and whom you can ask. `hearth help-now` still has the numbers.",
+        ),
         Standing::Member => ("the relay does not know you in this room", "Ask a facilitator."),
         Standing::Opening(_) => (
             "the relay has not opened this room yet",
@@ -440,6 +443,9 @@ fn floor_advice(why: &FloorError) -> &'static str {
         }
         FloorError::ExerciseOn => {
             "Nothing was done. `hearth exercise ROOM next` goes on with it, `hearth exercise ROOM end` ends it."
+        }
+        FloorError::ExerciseElsewhere => {
+            "Nothing was said or done. `hearth asks ROOM` shows its step. It is over when the one who began it ends it, or when its step is closed."
         }
         FloorError::NoExercise => {
             "Nothing was done. `hearth exercise ROOM list` lists the exercises; `hearth exercise ROOM opening-round` begins one."

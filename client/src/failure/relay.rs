@@ -69,6 +69,24 @@ impl From<&LiveError> for Failure {
                     "Kept for your turn: only you see it. When your turn comes, or the round ends, you are asked. `hearth hand ROOM` asks for a turn.",
                 )
             },
+            LiveError::Unattended(opens) => {
+                let until = match opens {
+                    Some(at) => format!("The room opens {}.", show::clock(*at)),
+                    None => "It opens when somebody from the team is here.".to_owned(),
+                };
+                Self {
+                    kept: true,
+                    retry_at: *opens,
+                    ..Self::new(
+                        exit::REFUSED,
+                        "unattended",
+                        error.to_string(),
+                        format!(
+                            "{until} {HELD} `hearth checkin ROOM` and `hearth help-now ROOM` work."
+                        ),
+                    )
+                }
+            }
             LiveError::NotInside(standing) => not_inside(standing),
             LiveError::KnockForgotten => Self::new(
                 exit::REFUSED,
@@ -151,18 +169,20 @@ pub(super) fn waits(
 ) -> Option<(String, Option<&'static str>, &'static str)> {
     let that = (!until.is_empty()).then_some("that");
     Some(match code {
-        RejectCode::Paused => {
-            (format!("the room is paused{until}"), Some("the pause"), " You can read meanwhile.")
-        }
+        RejectCode::Paused => (
+            format!("the room is paused{until}"),
+            Some("the pause"),
+            " You can read meanwhile. `hearth checkin ROOM` and `hearth help-now ROOM` work.",
+        ),
         RejectCode::TimedOut if reason != Reason::Recorded => (
             format!("the relay refuses your posts{until}"),
             that,
             " `hearth read ROOM` shows whether a facilitator says why.",
         ),
         RejectCode::TimedOut => (
-            format!("a facilitator asks you to rest{until}"),
-            Some("the time-out"),
-            " You can read meanwhile; the others do not see who is in a time-out.",
+            format!("you have a break from the room{until}"),
+            Some("the break"),
+            " You can read along, and talk in your check-in: `hearth checkin ROOM`. Your name is not shown to the others. If it gets too much: `hearth help-now ROOM`.",
         ),
         RejectCode::Closed => {
             (format!("the room is closed{until}"), Some("the opening"), " You can read meanwhile.")

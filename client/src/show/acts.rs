@@ -3,12 +3,13 @@
 use hearth_engine::{
     agreement::Change,
     policy::{Act, Leaf, Record, RoomPolicy},
+    state::Row,
 };
 use hearth_protocol::{Millis, Role, frame::Door};
 use hearth_text::count::counted;
 use serde_json::{Map, Value, json};
 
-use super::{rfc3339, span};
+use super::{calm::gone, rfc3339, span};
 use crate::text::when;
 
 /// Says in a sentence who did what, without words to the room. Moments are told as seen from the record's own.
@@ -41,9 +42,7 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         Act::Found => "opened the room".into(),
         Act::Admit { back: true, .. } => format!("{target} is back"),
         Act::Admit { role, .. } => format!("admitted {target} as {}", role_words(*role)),
-        Act::Remove { category, .. } => {
-            format!("removed {target} (reason: {})", category.as_str())
-        }
+        Act::Remove { .. } => format!("ended {target}'s place in the room"),
         Act::Depart(_) => format!("{target} left the room"),
         Act::SetRole { role, .. } => format!("made {target} {}", role_words(*role)),
         Act::Pause { until, .. } => format!("paused the room until {}", moment(*until)),
@@ -65,8 +64,10 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         Act::Door(Door::Open) => "opened the room whatever its hours say".into(),
         Act::Door(Door::Closed) => "closed the room to posts".into(),
         Act::Door(Door::ByHours) => "put the room back to its opening hours".into(),
-        Act::Timeout(_) => "gave a member a time-out".into(),
-        Act::Untimeout(_) => "ended a member's time-out".into(),
+        Act::Timeout(_) if target == "somebody" => "gave a member a break".into(),
+        Act::Timeout(_) => format!("asked {target} to take a break"),
+        Act::Untimeout(_) if target == "somebody" => "ended a member's break".into(),
+        Act::Untimeout(_) => format!("ended {target}'s break"),
         Act::Announce(_) => "made an announcement".into(),
         Act::Pin(pin) => format!("pinned the message {}", pin.message.short()),
         Act::Unpin(pin) => format!("unpinned the message {}", pin.message.short()),
@@ -110,17 +111,17 @@ fn not_yet(names: &str) -> String {
 }
 
 /// Adds an act's words to the room. The log leaves them out.
-pub(super) fn with_words(text: String, act: &Act) -> String {
+pub(super) fn with_words(text: String, row: &Row, act: &Act, target: &str) -> String {
     match act {
         Act::Announce(words) => words.clone(),
         Act::Pause { comment: words, .. }
-        | Act::Remove { goodbye: words, .. }
         | Act::OpenBreach { words, .. }
         | Act::CloseBreach { words }
             if !words.is_empty() =>
         {
             format!("{text}: {words}")
         }
+        Act::Remove { goodbye, .. } => gone(target, &row.name, goodbye),
         _ => text,
     }
 }
@@ -162,13 +163,13 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
             more.insert("member".into(), json!(member.to_hex()));
             more.insert("role".into(), json!(role.as_str()));
         }
-        Act::Remove { member, category, .. } => {
+        Act::Remove { member, .. } => {
             more.insert("member".into(), json!(member.to_hex()));
-            more.insert("category".into(), json!(category.as_str()));
         }
-        Act::Pause { until, comment } => {
+        Act::Pause { until, comment, reopens } => {
             more.insert("until".into(), json!(rfc3339(*until)));
             more.insert("comment".into(), json!(comment));
+            more.insert("reopens".into(), json!(reopens));
         }
         Act::Slow(seconds) => {
             more.insert("seconds".into(), json!(seconds));

@@ -151,7 +151,7 @@ pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
         }
         Mismatch::TimeOut { room, .. } => {
             let whose = if own { "your".to_owned() } else { format!("{name}'s") };
-            format!("the relay ends {whose} time-out before {}, and no record says why", clock(*room))
+            format!("the relay ends {whose} break before {}, and no record says why", clock(*room))
         }
         Mismatch::Role { relay, room, .. } => {
             let (who, is) = if own { ("you".to_owned(), "are") } else { (name, "is") };

@@ -120,6 +120,9 @@ pub(super) fn ask_lines(asked: &Ask, number: u64) -> Vec<String> {
 /// Told to a member whose turn begins.
 const YOURS: &str = "It is your turn. Take your time. `hearth done ROOM` ends your turn, `hearth pass ROOM` lets it go by";
 
+/// Told to a member whose turn begins while they have a break.
+const RESTS: &str = "Your turn goes by while you have a break. Nobody is told why";
+
 /// What a change is for programs and people.
 pub(super) struct Told {
     /// The change in a word.
@@ -138,6 +141,7 @@ pub(super) fn change(view: &View<'_>, row: &Row, change: &Change) -> Option<Told
     let is_on =
         |turn: u64| view.round.is_some_and(|round| round.turn == turn && row.seq >= round.seq);
     let is_me = |member: &MemberKey| *member == view.me;
+    let rests = view.rests_until > row.stamp;
     let name = |member: &MemberKey| view.name(member);
     let mut more = Map::new();
     let mut names = |field: &str, member: &MemberKey| {
@@ -165,6 +169,8 @@ pub(super) fn change(view: &View<'_>, row: &Row, change: &Change) -> Option<Told
         _ => {}
     }
     let (word, text) = match change {
+        Change::Began { holder, .. } if is_me(holder) && rests => ("turn", RESTS.into()),
+        Change::Turn { holder, .. } if is_me(holder) && rests => ("turn", RESTS.into()),
         Change::Began { holder, .. } if is_me(holder) && is_on(0) => ("turn", YOURS.into()),
         Change::Began { holder, .. } if view.muted.contains(holder) => {
             ("turn", format!("{} has the floor{}", name(holder), muted_words(&name(holder))))

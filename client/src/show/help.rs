@@ -27,10 +27,28 @@ pub fn number(help: &HelpView) -> String {
 
 /// Says who is there to be told.
 pub fn presence(help: &HelpView) -> String {
-    match &help.on_duty[..] {
-        [] => "Nobody is on duty now: phoning is quicker.".into(),
+    let here = match &help.on_duty[..] {
+        [] => return "Nobody is on duty now: phoning is quicker.".into(),
         [one] => format!("{} is on duty.", one_line(one)),
         more => format!("{} are on duty.", people(more)),
+    };
+    match off_duty(help) {
+        Some(off) => format!("{here} {off}"),
+        None => here,
+    }
+}
+
+/// Names those who are off duty, and whose devices do not ring while somebody is on duty.
+pub fn off_duty(help: &HelpView) -> Option<String> {
+    if help.on_duty.is_empty() {
+        return None;
+    }
+    let off = help.bench.iter().filter(|name| !help.on_duty.contains(name));
+    let off: Vec<String> = off.cloned().collect();
+    match &off[..] {
+        [] => None,
+        [one] => Some(format!("{} is off duty, and is not rung.", one_line(one))),
+        more => Some(format!("{} are off duty, and are not rung.", people(more))),
     }
 }
 

@@ -4,12 +4,14 @@
 //! characters by itself.
 
 mod acts;
+pub mod calm;
 pub mod chart;
 mod findings;
 mod floor;
 pub mod help;
 mod lane;
 mod output;
+pub mod presence;
 mod talk;
 
 use std::{
@@ -27,6 +29,7 @@ use hearth_engine::{
     turns::Later,
 };
 use hearth_protocol::{MemberKey, MessageId, Millis, Seq};
+use hearth_session::{client::HelpView, live::now};
 use hearth_text::{count::counted, escape};
 use serde_json::{Map, Value, json};
 
@@ -38,6 +41,7 @@ pub use self::{
     findings::mismatch_text,
     floor::{form_word, left as time_left},
     output::{Output, OutputLost, Printed, Sink, print},
+    talk::Around,
 };
 
 use self::{
@@ -67,6 +71,12 @@ pub struct View<'a> {
     pub roster: &'a [Leaf],
     /// Members whose messages are not shown.
     pub muted: &'a [MemberKey],
+    /// Those who moderate, and the crisis contacts.
+    pub help: &'a HelpView,
+    /// When this member's break from the room ends; over if it is past.
+    pub rests_until: Millis,
+    /// When the room's pause ends; over if it is past.
+    pub paused_until: Millis,
     /// What this device hides and rings for.
     pub mine: &'a Mine,
     /// The last place that was displayed before.
@@ -177,6 +187,11 @@ impl View<'_> {
         !self.open && self.mine.filters_row(row)
     }
 
+    /// Returns what stands around the words of a row.
+    pub fn around(&self, row: &Row) -> Around {
+        talk::around(self, row)
+    }
+
     /// Whether the words of a row are those of a muted member.
     pub fn hides(&self, row: &Row) -> bool {
         row.from.is_some_and(|from| self.muted.contains(&from))
@@ -282,6 +297,19 @@ impl View<'_> {
                 more.insert("category".into(), json!(category.map(|c| c.as_str())));
                 ("tombstone", String::new())
             }
+            // Whose break it is, those who moderate know; the others read nothing of it.
+            RowContent::Moderation { record, target }
+                if matches!(record.act, Act::Timeout(_) | Act::Untimeout(_))
+                    && target.is_empty() =>
+            {
+                return None;
+            }
+            RowContent::MyRemoval { words, goodbye } => {
+                more.insert("act".into(), json!("remove"));
+                more.insert("you".into(), json!(true));
+                more.insert("goodbye".into(), json!(goodbye));
+                ("roster", words.clone())
+            }
             RowContent::Moderation { record, target } => {
                 more.insert("act".into(), json!(record.act.as_str()));
                 more.insert("number".into(), json!(record.number));
@@ -294,7 +322,7 @@ impl View<'_> {
                     Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::SetRole { .. }
                 );
                 let kind = if is_roster { "roster" } else { "moderation" };
-                (kind, with_words(act_text(&record.act, target, row.at), &record.act))
+                (kind, with_words(act_text(&record.act, target, row.at), row, &record.act, target))
             }
             RowContent::Goodbye { withdrawn } => {
                 more.insert("act".into(), json!(if *withdrawn { "withdraw" } else { "goodbye" }));
@@ -379,8 +407,10 @@ impl View<'_> {
                 "{time} -- a post by {name} is held back: the room was paused, or they only observe"
             ),
             ("tombstone", RowContent::Tombstone { by, category }) => {
+                let mine = row.from == Some(self.me) && *by != Some(self.me);
                 let by = by.map(|by| escape::one_line(&self.name(&by)));
                 let what = match (by, category) {
+                    (Some(by), Some(_)) if mine => out.advice(&calm::taken_down(&by, row.at)),
                     (None, _) => "a message was taken down".to_owned(),
                     (Some(by), None) => format!("{by} took this back"),
                     (Some(by), Some(category)) => {
@@ -413,18 +443,34 @@ impl View<'_> {
                 let what = if *withdrawn { "withdraws, says goodbye" } else { "says goodbye" };
                 format!("{time} -- {name} {what} and still has the keys")
             }
-            (_, RowContent::MyTimeout { until, .. }) if *until > row.at => format!(
-                "{time} -- {name} asks you to rest until {}. You can read; the others see that somebody rests, not who. {}",
-                clock(*until),
-                escape::many_lines(text, INDENT)
-            ),
-            (_, RowContent::MyTimeout { .. }) => format!("{time} -- your time-out is over"),
+            (_, RowContent::MyTimeout { until, note }) => {
+                let told = match *until {
+                    until if until <= row.at => format!("{name} has ended your break."),
+                    until if until <= now() || until != self.rests_until => {
+                        calm::break_was(&name, note, until)
+                    }
+                    until => calm::break_begins(&name, note, until, row.at, self.help),
+                };
+                format!("{time} -- {}", escape::many_lines(&out.advice(&told), INDENT))
+            }
+            (_, RowContent::MyRemoval { words, .. }) => {
+                let told = calm::your_place(&name, words, self.help);
+                format!("{time} -- {}", escape::many_lines(&told, INDENT))
+            }
             (_, RowContent::Moderation { record, .. }) => match &record.act {
                 Act::Announce(text) => {
                     format!("{time} ** {name}: {} **", escape::many_lines(text, INDENT))
                 }
                 Act::Depart(_) => {
                     format!("{time} -- {}", departed(&escape::one_line(text), &name))
+                }
+                Act::Remove { .. } => format!("{time} -- {}", escape::many_lines(text, INDENT)),
+                Act::Pause { until, comment, .. } => {
+                    let told = match *until > now() && *until == self.paused_until {
+                        true => calm::pause_begins(&name, comment, *until, row.at),
+                        false => calm::pause_was(&name, comment, *until),
+                    };
+                    format!("{time} -- {}", escape::many_lines(&out.advice(&told), INDENT))
                 }
                 Act::Admit { back: true, .. } => {
                     format!("{time} -- {}", returned(&escape::one_line(text), &name))
@@ -466,7 +512,7 @@ pub fn rfc3339(at: Millis) -> String {
 
 /// Returns a time as people of this computer's time zone read it.
 pub fn clock(at: Millis) -> String {
-    when::local_moment(at, hearth_session::live::now())
+    when::local_moment(at, now())
 }
 
 /// Returns a time with its date and zone, for what is kept or read elsewhere.

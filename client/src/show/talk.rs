@@ -129,6 +129,36 @@ pub(super) fn after_words(row: &Row) -> String {
     after
 }
 
+/// What stands around somebody's words where they are laid out by themselves.
+pub struct Around {
+    /// Whom they answer, with the first words.
+    pub answers: Option<String>,
+    /// The content note in force, or the topic that this device hides.
+    pub note: Option<String>,
+    /// What came of them: that they were changed, and each reaction once, because nobody counts them.
+    pub after: Vec<String>,
+}
+
+/// Returns what stands around the words of a row.
+pub(super) fn around(view: &View<'_>, row: &Row) -> Around {
+    let quote = seen(view, row.talk.quote.as_ref());
+    let answers = row.talk.reply.is_some().then(|| to_whom(quote.as_ref()));
+    let note = match (&row.talk.cover, row.talk.note()) {
+        (Some(cover), Some(topic)) => Some(format!("{topic}, by {}", cover.name)),
+        (None, Some(topic)) => Some(topic.to_owned()),
+        (_, None) => None,
+    };
+    let mut after = Vec::new();
+    if !row.talk.edits.is_empty() {
+        after.push("changed".to_owned());
+    }
+    let is_there = |reaction: &Reaction| {
+        row.talk.reactions.iter().any(|reacted| reacted.kind == reaction.number())
+    };
+    after.extend(Reaction::ALL.into_iter().filter(is_there).map(|r| r.words().to_owned()));
+    Around { answers, note, after }
+}
+
 /// Takes the words of a muted member out of a quote.
 fn seen(view: &View<'_>, quote: Option<&Quote>) -> Option<Quote> {
     let mut quote = quote.cloned()?;

@@ -371,6 +371,22 @@ pub fn moment(at: Millis, now: Millis, zone: &TimeZone) -> String {
     at.strftime(format).to_string()
 }
 
+/// Says on which day and at what time something is, as seen from another moment: `at 17:00`, `tomorrow at 17:00`, `on Tue 24 Nov at
+/// 17:00`, in this computer's zone.
+pub fn day_and_time(at: Millis, now: Millis) -> String {
+    let zone = TimeZone::system();
+    let (Some(at), Some(now)) = (timestamp(at), timestamp(now)) else { return "never".to_owned() };
+    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone));
+    let time = at.strftime("%H:%M");
+    match () {
+        () if at.date() == now.date() => format!("at {time}"),
+        () if now.date().tomorrow().is_ok_and(|next| next == at.date()) => {
+            format!("tomorrow at {time}")
+        }
+        () => format!("on {} at {time}", at.strftime("%a %-d %b")),
+    }
+}
+
 /// Renders a moment in this computer's zone.
 pub fn local_moment(at: Millis, now: Millis) -> String {
     moment(at, now, &TimeZone::system())
@@ -518,6 +534,11 @@ pub fn of_day(minute: u16) -> String {
 pub fn minute_of_day() -> u16 {
     let now = jiff::Zoned::now();
     u16::try_from(i32::from(now.hour()) * 60 + i32::from(now.minute())).unwrap_or(0)
+}
+
+/// Whether it is night at a minute of the day: from 22 to 7.
+pub const fn is_night(minute: u16) -> bool {
+    minute >= 22 * 60 || minute < 7 * 60
 }
 
 /// Parses a moment to come: a length of time from now, or a time of the day, with or without "until".

@@ -9,7 +9,7 @@ use hearth_engine::{
     join::{Founding, Joining, open_preview},
     mls::Suite,
     outbox::Submission,
-    policy::{Act, Category, Leaf, RoomPolicy},
+    policy::{Act, Leaf, RoomPolicy},
     profile::Profile,
     state::{Notice, Row, RowContent},
 };
@@ -338,5 +338,5 @@ fn found() -> Room<'static> {
 
 /// The act that removes a member.
 pub(crate) fn removal(member: hearth_protocol::MemberKey) -> Act {
-    Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
+    Act::Remove { member, goodbye: String::new() }
 }

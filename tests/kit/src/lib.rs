@@ -25,6 +25,7 @@ mod process;
 mod proxy;
 mod relay;
 pub mod skip;
+mod tmux;
 
 pub use at_terminal::{AtTerminal, end_of, unwrapped, wait_until};
 pub use circle::{AGREEMENT, Circle, text_file};
@@ -35,6 +36,7 @@ pub use person::{Answer, Person};
 pub use process::{Ended, Running};
 pub use proxy::Proxy;
 pub use relay::{Relay, RelayOptions};
+pub use tmux::Tmux;
 
 use std::time::Duration;
 

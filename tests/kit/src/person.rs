@@ -80,6 +80,17 @@ impl Person {
         command
     }
 
+    /// Returns a command as it is typed to a shell, with nothing else of this computer in its environment than the terminal.
+    pub fn command_line(&self, args: &[&str]) -> String {
+        let quoted = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
+        let command = self.command(&[], args);
+        let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let set = set.map(|(name, value)| format!("{}={}", name.to_string_lossy(), quoted(value)));
+        let words = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted);
+        let words: Vec<String> = set.chain(words).collect();
+        format!("env -i TERM=\"$TERM\" {}", words.join(" "))
+    }
+
     /// Runs a command to its end, with nothing on standard input.
     pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Answer {
         let command = self.command(&["--json"], args);

@@ -3,6 +3,7 @@
 
 mod cast;
 mod lawless;
+mod practice;
 mod roles;
 mod rounds;
 mod script;

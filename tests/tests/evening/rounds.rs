@@ -142,13 +142,13 @@ fn removed_members_end_round() {
     let (ben, cleo, dee) = (circle.admit("Ben"), circle.admit("Cleo"), circle.admit("Dee"));
     circle.fay("round", &["start", "--order", "roster"]);
     dee.run(&["send", &circle.room, "Kept"]).refused(3, "off_turn");
-    circle.fay("remove", &["Ben", "--reason", "request"]);
+    circle.fay("remove", &["Ben", "--reason", "request", "Thank you for coming."]);
     assert_eq!(turns(&circle, &cleo), ["Cleo", "Dee"]);
     circle.by(&cleo, "leave", &["--yes"]);
     circle.news(&circle.fay);
     assert_eq!(turns(&circle, &dee), ["Dee"]);
     circle.by(&dee, "outbox", &["--send", "all"]);
-    circle.fay("remove", &["Dee", "--reason", "request"]);
+    circle.fay("remove", &["Dee", "--reason", "request", "Thank you for coming."]);
     assert!(turns(&circle, &circle.fay).is_empty());
     assert_eq!(texts(&circle, &circle.fay), ["Kept"]);
     circle.fay.run(&["round", &circle.room, "start"]).refused(3, "nobody_to_turn");

@@ -86,7 +86,7 @@ const EVENING: &[Row] = &[
     Row("Eli", Types("That's a cruel thing to say. You always do this."), &[(All, "Eli: That's a cruel thing to say. You always do this.  [ID]")]),
     Row("Omar", Types("Then I'll say nothing any more."), &[(All, "Omar: Then I'll say nothing any more.  [ID]")]),
     Row("Fay", Types("/pause 10m Two of us are hurt, and it matters. We breathe now, and then we look at it together."), &[
-        (All, "-- Fay paused the room until …"),
+        (All, "-- Fay has paused the room until …"),
     ]),
     Row("Eli", Types("I am sick of walking on eggshells"), &[(Told, "-- the room is paused…")]),
     Row("Fay", Types("Feet on the floor. Breathe out slowly."), &[(All, "Fay: Feet on the floor. Breathe out slowly.  [ID]")]),
@@ -174,7 +174,8 @@ const EVENING: &[Row] = &[
 ];
 
 /// Lines that look another way in the history than when they came, because of what came after them.
-const LATER: [(&str, &str); 5] = [
+const LATER: [(&str, &str); 6] = [
+    ("-- Fay has paused the room until …", "-- Fay paused the room until …"),
     (
         "Omar: Ben, that came out wrong. I miss mine. I'm sorry.  [ID]",
         "Omar: Ben, that came out wrong. I miss mine. I'm sorry.  [ID]  (heard: Ben)",

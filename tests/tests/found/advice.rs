@@ -40,13 +40,13 @@ fn checks_come_before_questions() {
         &[
             ("/remove Nobody --reason conduct", "nobody in the room is called"),
             ("/remove Fay --reason conduct", "without a facilitator"),
-            ("/timeout Kim 400d", "cannot be timed out"),
+            ("/timeout Kim 400d", "cannot be given a break"),
             ("/timeout Nobody 400d", "nobody in the room is called"),
             ("/retract --all-from Nobody", "nobody in the room is called"),
             ("/role Fay member", "without a facilitator"),
             ("/leave", "without a facilitator"),
-            ("/pause 7d1m", "Pause the room for 7 days 1 min?"),
-            ("no", "nothing was done"),
+            ("/pause 7d1m", "60 minutes at most"),
+            ("/break Ben 25h rest", "24 hours at most"),
         ],
     );
     quit(chat);
@@ -73,10 +73,22 @@ fn checks_come_before_questions() {
     // On the command line, too, at a terminal, at which people are asked.
     let room = circle.room.as_str();
     for (person, args, words) in [
-        (&circle.fay, ["remove", room, "Nobody", "--reason", "conduct"].as_slice(), "Nobody"),
-        (&circle.fay, &["remove", room, "Fay", "--reason", "conduct"], "without a facilitator"),
-        (&kim, &["remove", room, "Kim", "--reason", "conduct"], "hearth leave"),
-        (&ben, &["pause", room, "400d"], only),
+        (
+            &circle.fay,
+            ["remove", room, "Nobody", "--reason", "conduct", "Thank you for coming."].as_slice(),
+            "Nobody",
+        ),
+        (
+            &circle.fay,
+            &["remove", room, "Fay", "--reason", "conduct", "Thank you for coming."],
+            "without a facilitator",
+        ),
+        (
+            &kim,
+            &["remove", room, "Kim", "--reason", "conduct", "Thank you for coming."],
+            "hearth leave",
+        ),
+        (&ben, &["pause", room, "400d", "Let us breathe."], only),
         (&ben, &["pause", room, "2", "Stunden"], only),
     ] {
         let (status, screen) = AtTerminal::start(person, "xterm", args).ends();

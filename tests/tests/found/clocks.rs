@@ -99,14 +99,14 @@ fn a1_wrong_clock_moderates_all_the_same() {
         circle.knock_with(&dan, name, link);
         under(&circle.fay, spec, &["admit", room, name]);
         circle.news(&dan);
-        under(&circle.fay, spec, &["pause", room, "10m"]);
+        under(&circle.fay, spec, &["pause", room, "10m", "Let us breathe."]);
         let ended = rfc3339(now().plus(11 * 60_000));
         let refused = ben.run(&["send", room, "held"]);
         refused.refused(3, "paused");
         let status = circle.by(&ben, "status", &[]);
         assert!(status[0]["paused_until"].as_str().unwrap() < ended.as_str(), "{spec}: {status:?}");
         under(&circle.fay, spec, &["resume", room]);
-        under(&circle.fay, spec, &["timeout", room, name, "10m"]);
+        under(&circle.fay, spec, &["timeout", room, name, "10m", "Rest a little."]);
         dan.run(&["send", room, "held"]).refused(3, "timed_out");
         let status = circle.by(&dan, "status", &[]);
         let until = status[0]["timed_out_until"].as_str().unwrap();

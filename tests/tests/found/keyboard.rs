@@ -65,7 +65,7 @@ fn d1_broken_connections_end_no_chat() {
 fn lost_answer_may_mean_done() {
     let (proxy, _relay, circle) = behind_proxy();
     circle.knock(&Person::new(), "Ben");
-    for (command, shown) in [(["pause", "10m"], "pause"), (["admit", "Ben"], "Ben")] {
+    for (command, shown) in [(["announce", "Tea"], "announcement"), (["admit", "Ben"], "Ben")] {
         let args = [command[0], &circle.room, command[1]];
         let lost = (1..80).find_map(|pieces| {
             proxy.cut_after_pieces(pieces);
@@ -101,7 +101,7 @@ fn d1_removed_member_leaves_by_enter() {
         chat.types("here\r");
         chat.await_words("Ben: here");
         chat.types("a private sent");
-        circle.fay("remove", &["Ben", "--reason", "request"]);
+        circle.fay("remove", &["Ben", "--reason", "request", "Thank you for coming."]);
         chat.await_words("you were removed");
         chat.await_words("Press Enter alone");
         // The profile is free while the screen waits.
@@ -266,19 +266,17 @@ fn d8_times_are_understood_or_refused() {
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     let until_in = |words: &[&str]| {
-        circle.fay("pause", words);
+        circle.fay("pause", &[&[&*words.join(" ")], &["We breathe."][..]].concat());
         let until = circle.fay("status", &[])[0]["paused_until"].as_str().unwrap().to_owned();
         let until: u64 = millis(&until);
         (until - hearth_session::live::now().0).div_ceil(60_000)
     };
     for (words, minutes) in [
-        (&["2", "hours"][..], 120),
-        (&["2 hours"], 120),
+        (&["1", "hour"][..], 60),
+        (&["1 hour"], 60),
         (&["10", "min"], 10),
-        (&["1h30m"], 90),
-        (&["90 minutes", "Let us breathe"], 90),
+        (&["50 minutes"], 50),
         (&["half", "an", "hour"], 30),
-        (&["Let us breathe"], 10),
     ] {
         assert_eq!(until_in(words), minutes, "{words:?}");
     }
@@ -315,7 +313,7 @@ fn d8_times_are_understood_or_refused() {
     chat.type_line("/pause 2 Stunden");
     chat.await_line("that it is no time", |line| line.contains("a length of time"));
     chat.type_line("/timeout ben 2 hours rest a little");
-    chat.await_line("it", |line| line.contains("Ben rests until"));
+    chat.await_line("it", |line| line.contains("Ben has a break until"));
     chat.close_input();
     assert_eq!(chat.wait().code, Some(0));
     let mine = circle.news(&ben);
@@ -356,11 +354,13 @@ fn d8_names_are_printed_and_found() {
     };
     let room = circle.room.as_str();
     assert!(sees(&["role", room, "ben", "observer"]).contains("You made Ben an observer."));
-    assert!(sees(&["timeout", room, "BEN", "10m"]).contains("Ben rests until"));
-    assert!(sees(&["untimeout", room, "ben"]).contains("time-out of Ben is over"));
     assert!(
-        sees(&["remove", room, "ben", "--reason", "request"])
-            .contains("You removed Ben (reason: request).")
+        sees(&["timeout", room, "BEN", "10m", "Rest a little."]).contains("Ben has a break until")
+    );
+    assert!(sees(&["untimeout", room, "ben"]).contains("the break of Ben is over"));
+    assert!(
+        sees(&["remove", room, "ben", "--reason", "request", "Thank you for coming."])
+            .contains("You ended Ben's place in the room.")
     );
     // Two who look alike are told apart by id.
     let (dora, other) = (Person::new(), Person::new());
@@ -377,7 +377,7 @@ fn d9_status_text_hides_nothing() {
     let ben = circle.admit("Ben");
     let id = circle.say(&circle.fay, "The number is 116 123");
     circle.fay("pin", &[&id]);
-    circle.fay("timeout", &["Ben", "2 hours"]);
+    circle.fay("timeout", &["Ben", "2 hours", "Rest a little."]);
     let text = text_file("Another text.\n");
     let path = text.path().to_str().unwrap();
     let amend = ["agreement", "amend", &circle.room, path, "--material", "--effective", "3d"];
@@ -394,8 +394,8 @@ fn d9_status_text_hides_nothing() {
         }
         assert!(text.contains(&circle.agreement), "{text}");
     }
-    assert!(mine.contains("you are in a time-out until"), "{mine}");
-    assert!(hers.contains("Ben is in a time-out until"), "{hers}");
+    assert!(mine.contains("you have a break until"), "{mine}");
+    assert!(hers.contains("Ben has a break until"), "{hers}");
     for (command, words, open) in [
         (&["close"][..], "closed now", false),
         (&["open"], "open now", true),
@@ -749,13 +749,13 @@ fn acts_read_as_sentences() {
     let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
     let id = circle.say(&ben, "The number is 116 123");
     circle.fay("role", &["Ben", "cofacilitator"]);
-    circle.fay("pause", &["2h", "Let us breathe"]);
+    circle.fay("pause", &["1h", "Let us breathe"]);
     circle.fay("resume", &[]);
     circle.fay("slow", &["10m"]);
     circle.fay("budget", &["1/day"]);
     circle.fay("hours", &["Mon 17:00-20:00 UTC"]);
     circle.fay("open", &[]);
-    circle.fay("timeout", &["Cleo", "10m"]);
+    circle.fay("timeout", &["Cleo", "10m", "Rest a little."]);
     circle.fay("announce", &["Tea at four"]);
     circle.fay("retract", &[&id, "--reason", "conduct"]);
     circle.by(&cleo, "leave", &[]);
@@ -780,12 +780,12 @@ fn acts_read_as_sentences() {
         }
     }
     assert!(log.contains("Fay opened the room\n"), "{log}");
-    assert!(log.contains("Fay gave a member a time-out"), "{log}");
+    assert!(log.contains("Fay gave a member a break"), "{log}");
     // The log has no words; the room has them.
     assert!(!log.contains("breathe") && !log.contains("Tea"), "{log}");
-    assert!(read.contains(": Let us breathe") && read.contains("Fay: Tea at four"), "{read}");
+    assert!(read.contains("“Let us breathe”") && read.contains("Fay: Tea at four"), "{read}");
     assert!(log.contains("Fay made an announcement"), "{log}");
-    let paused = seen(&circle.fay, &["pause", room, "2h"]);
+    let paused = seen(&circle.fay, &["pause", room, "1h", "Let us breathe."]);
     assert!(paused.starts_with("You paused the room until "), "{paused}");
 }
 
@@ -886,13 +886,13 @@ fn kept_words_follow_one_rule() {
         let answer = ben.run(&["send", &circle.room, words]);
         answer.lines.last().unwrap()["try"].as_str().unwrap().to_owned()
     };
-    circle.fay("pause", &["10m"]);
+    circle.fay("pause", &["10m", "Let us breathe."]);
     let paused = refused("one");
     assert!(paused.contains(&format!("{RULE} the pause.")), "{paused}");
     circle.fay("resume", &[]);
-    circle.fay("timeout", &["Ben", "10m"]);
+    circle.fay("timeout", &["Ben", "10m", "Rest a little."]);
     let resting = refused("two");
-    assert!(resting.contains(&format!("{RULE} the time-out.")), "{resting}");
+    assert!(resting.contains(&format!("{RULE} the break.")), "{resting}");
     circle.fay("untimeout", &["Ben"]);
     circle.fay("close", &[]);
     let closed = refused("three");
@@ -1096,7 +1096,7 @@ fn removed_members_words_are_retracted() {
     let dan = circle.admit("Dan");
     circle.say(&dan, "hurtful");
     circle.news(&circle.fay);
-    circle.fay("remove", &["Dan", "--reason", "conduct"]);
+    circle.fay("remove", &["Dan", "--reason", "conduct", "Thank you for coming."]);
     circle
         .fay
         .run(&["retract", &circle.room, "--all-from", "Eve", "--yes"])
@@ -1144,10 +1144,8 @@ fn grave_commands_ask_first() {
     let ben = circle.admit("Ben");
     let mut chat = enter(&circle, &circle.fay);
     for (line, question) in [
-        ("/remove Ben --reason Conduct", "Remove Ben?"),
+        ("/remove Ben --reason Conduct Good bye", "Remove Ben?"),
         ("/expire 1 day", "Keep messages for 1 day?"),
-        ("/pause 400d", "Pause the room for 400 days?"),
-        ("/timeout Ben 400d rest", "Give Ben a time-out of 400 days?"),
     ] {
         chat.type_line(line);
         chat.await_line("a question", |line| line.contains(question));
@@ -1156,10 +1154,17 @@ fn grave_commands_ask_first() {
     }
     chat.type_line("/lock ON");
     chat.await_line("the lock", |line| line.contains("locked"));
-    chat.type_line("/remove Ben --reason Conduct");
+    chat.type_line("/remove Ben --reason Conduct Good bye");
     chat.await_line("a question", |line| line.contains("Remove Ben?"));
     chat.type_line("yes");
-    chat.await_line("the removal", |line| line.contains("removed Ben"));
+    // At night it asks again.
+    let told = chat.await_line("the removal", |line| {
+        line.contains("Ben is no longer in this room") || line.contains("Remove Ben all the same?")
+    });
+    if told.contains("all the same?") {
+        chat.type_line("yes");
+        chat.await_line("the removal", |line| line.contains("Ben is no longer in this room"));
+    }
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
     assert_eq!(ben.run(&["read", &circle.room]).code, Some(0));
@@ -1324,14 +1329,14 @@ fn unseen_question_wants_yes() {
     let circle = Circle::open(&relay);
     circle.admit("Ben");
     let room = circle.room.as_str();
-    for command in [["pause", room, "400d"].as_slice(), &["timeout", room, "Ben", "400d", "Rest"]] {
+    let before = circle.fay("status", &[])[0]["retention_seconds"].clone();
+    for command in [["remove", room, "Ben", "Good bye"].as_slice(), &["expire", room, "2d"]] {
         let (status, _) = AtTerminal::start_without_stderr(&circle.fay, "xterm", command).ends();
         assert_eq!(status.code(), Some(2), "{command:?}");
-        assert_eq!(circle.fay("status", &[])[0]["paused_until"], Value::Null);
+        assert_eq!(circle.fay("status", &[])[0]["retention_seconds"], before);
         let command = [command, &["--yes"]].concat();
         let (status, _) = AtTerminal::start_without_stderr(&circle.fay, "xterm", &command).ends();
         assert_eq!(status.code(), Some(0), "{command:?}");
-        circle.fay.run(&["resume", room]);
     }
 }
 
@@ -1527,7 +1532,7 @@ fn d5_cleared_screen_repeats_the_question() {
     circle.say(&ben, "something of mine");
     let mut chat = AtTerminal::start(&circle.fay, "xterm", &["chat", &circle.room]);
     chat.await_words("something of mine");
-    chat.types("/remove Ben --reason request\r");
+    chat.types("/expire 2d\r");
     chat.await_words("Type yes to go on.");
     let id = circle.history(&ben).last().unwrap()["id"].as_str().unwrap().to_owned();
     circle.by(&ben, "retract", &[&id]);
@@ -1537,7 +1542,7 @@ fn d5_cleared_screen_repeats_the_question() {
         screen.rsplit_once(CLEARED).unwrap().1.contains("Type yes to go on.")
     });
     chat.types("yes\r");
-    chat.await_words("removed Ben");
+    chat.await_words("limited how long messages are kept");
     chat.types("/quit\r");
     assert_eq!(chat.ends().0.code(), Some(0));
 }
@@ -1746,14 +1751,14 @@ fn d6_command_sends_what_pause_held() {
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     let mut chat = enter(&circle, &ben);
-    circle.fay("pause", &["10m"]);
+    circle.fay("pause", &["10m", "Let us breathe."]);
     let said = ["one", "two", "three", "four"];
     for text in said {
         is_held(&mut chat, text);
     }
     circle.fay("resume", &[]);
     chat.await_line("the record", |line| line.contains("ended the pause"));
-    chat.await_line("the end", |line| line.starts_with("-- the pause is over"));
+    chat.await_line("the end", |line| line.starts_with("-- The pause is over"));
     for text in &said[..3] {
         chat.await_line("the words", |line| {
             line.contains("not sent: [") && line.contains(&format!("\"{text}\""))
@@ -1774,7 +1779,7 @@ fn d6_command_sends_what_pause_held() {
     chat.type_line("/quit");
     let ended = chat.wait_open();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.stdout.matches("the pause is over").count(), 1, "{ended:?}");
+    assert_eq!(ended.stdout.matches("The pause is over").count(), 1, "{ended:?}");
     assert_eq!(texts(&circle.history(&circle.fay)), ["one", "two", "three", "four", "on we go"]);
     assert!(circle.by(&ben, "outbox", &[]).is_empty());
 }
@@ -1786,10 +1791,10 @@ fn d6_talking_on_sends_nothing_late() {
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     let mut chat = enter(&circle, &ben);
-    circle.fay("pause", &["3s"]);
+    circle.fay("pause", &["3s", "--reopen", "Let us breathe."]);
     is_held(&mut chat, "meant for then");
-    chat.await_line("the end", |line| line.starts_with("-- the pause is over"));
-    chat.await_line("the question", |line| line.contains("sends it, `/outbox --drop"));
+    chat.await_line("the end", |line| line.starts_with("-- The pause is over"));
+    chat.await_line("the question", |line| line.contains("changes it, `/outbox --drop"));
     chat.type_line("good evening");
     chat.await_line("it", |line| line.contains("Ben: good evening"));
     // No answer to a question, but words to somebody else.
@@ -1801,7 +1806,7 @@ fn d6_talking_on_sends_nothing_late() {
     assert_eq!(texts(&circle.history(&circle.fay)), ["good evening", "yes", "and from outside"]);
     // The next chat asks again, because it is still there.
     let mut chat = ben.starts_plainly(&["chat", &circle.room]);
-    chat.await_line("the question", |line| line.contains("sends it, `/outbox --drop"));
+    chat.await_line("the question", |line| line.contains("changes it, `/outbox --drop"));
     let id = waiting_id(&mut chat);
     chat.type_line(&format!("/outbox --drop {id}"));
     chat.await_line("that it is dropped", |line| line.contains("nobody gets it"));
@@ -1824,33 +1829,41 @@ fn d6_every_end_is_told() {
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     let ends = [
-        ("timeout", vec!["Ben", "10m"], "untimeout", vec!["Ben"], "-- your time-out is over"),
+        (
+            "break",
+            vec!["Ben", "10m", "Breathe first."],
+            "break-end",
+            vec!["Ben"],
+            "-- Your break is over. You can write in the room again. If you would like to talk first: `/checkin`.",
+        ),
         ("close", vec![], "open", vec![], "-- the room is open again"),
     ];
     for (begin, args, end, back, told) in ends {
         let mut chat = enter(&circle, &ben);
         circle.fay(begin, &args);
-        chat.await_line("the record", |line| line.contains("to rest") || line.contains("closed"));
+        chat.await_line("the record", |line| {
+            line.contains("to take a break") || line.contains("closed")
+        });
         let words = format!("said against {begin}");
         is_held(&mut chat, &words);
         circle.fay(end, &back);
         chat.await_line("the end", |line| line.trim_end() == told);
-        chat.await_line("the question", |line| line.contains("sends it, `/outbox --drop"));
+        chat.await_line("the question", |line| line.contains("changes it, `/outbox --drop"));
         chat.type_line("/outbox --send all");
         chat.await_line("it", |line| line.contains(&format!("Ben: {words}")));
         chat.type_line("/quit");
         assert_eq!(chat.wait_open().code, Some(0));
     }
-    circle.fay("pause", &["10m"]);
+    circle.fay("pause", &["10m", "Let us breathe."]);
     let refused = ben.sees(&["send", &circle.room, "kept"]);
     assert_eq!(refused.code, Some(3), "{refused:?}");
     circle.fay("resume", &[]);
     let mut chat = ben.starts_plainly(&["chat", &circle.room]);
-    chat.await_line("the end", |line| line.starts_with("-- the pause is over"));
-    chat.await_line("the question", |line| line.contains("sends it, `/outbox --drop"));
+    chat.await_line("the end", |line| line.starts_with("-- The pause is over"));
+    chat.await_line("the question", |line| line.contains("changes it, `/outbox --drop"));
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
-    circle.fay("pause", &["10m"]);
+    circle.fay("pause", &["10m", "Let us breathe."]);
     circle.news(&ben);
     let mut following = ben.starts(&["follow", &circle.room]);
     circle.say(&circle.fay, "in the pause");
@@ -1862,10 +1875,10 @@ fn d6_every_end_is_told() {
     following.close_input();
     let ended = following.wait();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.stderr.matches("the pause is over").count(), 1, "{ended:?}");
+    assert_eq!(ended.stderr.matches("The pause is over").count(), 1, "{ended:?}");
     assert!(!ended.stderr.contains("Type yes"), "{ended:?}");
     assert_eq!(
         texts(&circle.history(&circle.fay)),
-        ["said against timeout", "said against close", "in the pause", "after it"]
+        ["said against break", "said against close", "in the pause", "after it"]
     );
 }

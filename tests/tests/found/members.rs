@@ -86,7 +86,7 @@ fn a2_marked_words_are_told() {
     let (mal, ben) = (circle.admit("Mal"), circle.admit("Ben"));
     let (message, seq) = says(&circle, &mal, "mine");
     circle.news(&ben);
-    circle.fay("pause", &["1h"]);
+    circle.fay("pause", &["1h", "Let us breathe."]);
     circle.news(&ben);
     let retracts = Effect::Retract { seq, own: Some(message) };
     let id = MessageId([1; 16]);
@@ -397,7 +397,10 @@ fn a9_operators_time_out_names_nobody() {
     for command in ["status", "read"] {
         let seen = ben.sees(&[command, &circle.room]);
         let all = format!("{}{}", seen.stdout, seen.stderr);
-        assert!(!all.contains("asks you to rest") && !all.contains("facilitator asks"), "{all}");
+        assert!(
+            !all.contains("asks you to take a break") && !all.contains("you have a break"),
+            "{all}"
+        );
     }
     // A facilitator sees it, too, and ends it; what waited goes out when its author says so.
     assert_eq!(circle.fay.run(&["read", &circle.room]).code, Some(5));
@@ -422,10 +425,14 @@ fn a9_signed_time_out_names_its_facilitator() {
     circle.fay("timeout", &["Ben", "1h", "Rest a little."]);
     let refused = ben.run(&["send", &circle.room, "but"]);
     let failure = refused.failed(3, "timed_out");
-    assert!(failure["message"].as_str().unwrap().contains("a facilitator asks you to rest"));
+    assert!(failure["message"].as_str().unwrap().contains("you have a break from the room until"));
     let seen = ben.sees(&["read", &circle.room]);
     assert_eq!(seen.code, Some(0), "{}", seen.stdout);
-    assert!(seen.stdout.contains("Fay asks you to rest"), "{}", seen.stdout);
+    assert!(
+        seen.stdout.contains("Fay asks you to take a break from the room until "),
+        "{}",
+        seen.stdout
+    );
     circle.fay("untimeout", &["Ben"]);
     circle.say(&ben, "and back");
     assert_eq!(circle.by(&ben, "status", &[])[0]["alarms"], serde_json::json!([]));

@@ -34,7 +34,7 @@ fn a5_epoch_taken_back_is_told() {
         assert_eq!(status.lines[0]["alarms"][0]["notice"], "relay_epoch", "{status:#?}");
     }
     // What a facilitator tries is given up, and stands in the way of nothing.
-    circle.fay.run(&["pause", &circle.room, "1m"]).failed(5, "epoch_taken_back");
+    circle.fay.run(&["pause", &circle.room, "1m", "Let us breathe."]).failed(5, "epoch_taken_back");
     ben.run(&["recover", &circle.room, "--yes"]).failed(5, "epoch_taken_back");
     let restored = circle.fay("restore-rules", &[]);
     assert_eq!((&restored[0]["restored"], &restored[0]["remain"]), (&json!(true), &json!([])));
@@ -114,9 +114,9 @@ fn removed_members_waiting_words_are_kept() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
-    circle.fay("pause", &["1h"]);
+    circle.fay("pause", &["1h", "Let us breathe."]);
     ben.run(&["send", &circle.room, "waiting"]).failed(3, "paused");
-    circle.fay("remove", &["Ben", "--reason", "request"]);
+    circle.fay("remove", &["Ben", "--reason", "request", "Thank you for coming."]);
     circle.fay("resume", &[]);
     let read = ben.sees(&["read", &circle.room]);
     assert!(read.stderr.contains("1 message in your outbox was not sent"), "{}", read.stderr);
@@ -138,7 +138,7 @@ fn departure_drops_waiting_words() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
-    circle.fay("pause", &["1h"]);
+    circle.fay("pause", &["1h", "Let us breathe."]);
     ben.run(&["send", &circle.room, "waiting"]).failed(3, "paused");
     let left = ben.sees(&["leave", &circle.room, "--yes"]);
     assert_eq!(left.code, Some(0), "{}", left.stderr);
@@ -198,7 +198,7 @@ fn removed_member_knocks_by_new_link() {
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     assert_eq!(joins_again(&circle, &ben, "Ben")["standing"], "member");
-    circle.fay("remove", &["Ben", "--reason", "request"]);
+    circle.fay("remove", &["Ben", "--reason", "request", "Thank you for coming."]);
     // He has not read since.
     assert_eq!(joins_again(&circle, &ben, "Ben")["standing"], "knocking");
     circle.fay("admit", &["Ben"]);
@@ -220,7 +220,7 @@ fn a5_silent_removal_is_mended() {
     });
     assert_eq!(circle.fay.run(&["read", &circle.room]).code, Some(5));
     for (person, name) in [(&ben, "Ben"), (&dan, "Dan")] {
-        circle.fay("remove", &[name, "--reason", "request"]);
+        circle.fay("remove", &[name, "--reason", "request", "Thank you for coming."]);
         assert_eq!(joins_again(&circle, person, name)["standing"], "knocking");
         circle.fay("admit", &[name]);
         circle.say(person, "back again");

@@ -272,12 +272,14 @@ fn slips_of_commands_are_asked_about() {
         assert!(told.contains(&format!("Did you mean {command}?")), "{told}");
     }
     chat.type_line("\u{200b}/pause now");
+    chat.await_line("the words to choose from", |line| line.starts_with("   3 "));
+    chat.type_line("2");
     chat.await_line("the pause", |line| line.contains("paused the room"));
     chat.type_line("/pause off");
     let told = chat.await_line("what ends it", |line| line.contains("/resume"));
     assert!(told.contains("\"off\" is not a length of time"), "{told}");
     chat.type_line("/timeout Ben off");
-    chat.await_line("what ends it", |line| line.contains("/untimeout NAME"));
+    chat.await_line("what ends it", |line| line.contains("/break-end NAME"));
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
     let rows: Vec<Value> = circle.history(&circle.fay);

@@ -93,7 +93,7 @@ fn removed_waiter_stays_out() {
     let circle = Circle::open(&relay);
     let ben = circle.admit("Ben");
     let next = amend(&circle);
-    circle.fay("remove", &["Ben", "--reason", "request"]);
+    circle.fay("remove", &["Ben", "--reason", "request", "Thank you for coming."]);
     assert_eq!(seen(&circle, &circle.fay, "Ben"), serde_json::Value::Null);
     say_yes(&circle, &ben, &next);
     circle.news(&circle.fay);

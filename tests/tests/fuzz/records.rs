@@ -188,10 +188,10 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
     let hours = parse_hours("Mon-Fri 17:00-20:00 Europe/Paris", NOW).unwrap();
     let acts = vec![
         admitting.record.act.clone(),
-        Act::Remove { member: ack.member, category: Category::Conduct, goodbye: "Bye.".into() },
+        Act::Remove { member: ack.member, goodbye: "Bye.".into() },
         Act::Depart(departure),
         Act::SetRole { member: ack.member, role: Role::CoFacilitator },
-        Act::Pause { until: Millis::NEVER, comment: "Breathe.".into() },
+        Act::Pause { until: Millis::NEVER, comment: "Breathe.".into(), reopens: true },
         Act::Slow(60),
         Act::Budget(20),
         Act::Length(1000),
@@ -234,8 +234,7 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
     let more = PolicyMore { waiting: Some(vec![waiter]), breach: Some(Digest([8; 32])) };
     let stopped = RoomPolicy { more, ..policy.clone() };
     seeds.push(seed(&stopped, Act::CloseBreach { words: "We go on.".into() }));
-    let remove =
-        Act::Remove { member: ack.member, category: Category::Request, goodbye: String::new() };
+    let remove = Act::Remove { member: ack.member, goodbye: String::new() };
     seeds.push(seed(&stopped, remove));
     seeds
 }

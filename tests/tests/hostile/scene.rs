@@ -7,7 +7,7 @@ use hearth_engine::{
     accord::Reason,
     clock::Moment,
     content::Body,
-    policy::{Act, Category},
+    policy::Act,
     state::{Held, Row, RowContent, Standing},
 };
 use hearth_protocol::{
@@ -425,11 +425,7 @@ impl Scene {
                 let acts = [
                     Act::Lock(true),
                     Act::SetRole { member: self.key(MAL), role: Role::Facilitator },
-                    Act::Remove {
-                        member: self.key(1),
-                        category: Category::Request,
-                        goodbye: String::new(),
-                    },
+                    Act::Remove { member: self.key(1), goodbye: String::new() },
                     Act::Slow(3600),
                 ];
                 let act = acts[self.dice.below(acts.len())].clone();
@@ -457,7 +453,7 @@ impl Scene {
                 let paused = self
                     .visit(FAY, async |live| {
                         let until = live.relay_now().plus(3_600_000);
-                        live.act(Act::Pause { until, comment: String::new() }).await
+                        live.act(Act::Pause { until, comment: String::new(), reopens: true }).await
                     })
                     .await;
                 if paused.is_some() {
@@ -472,11 +468,7 @@ impl Scene {
                 self.visit(FAY, async |live| live.act(Act::Resume).await).await;
             }
             Special::Removed => {
-                let act = Act::Remove {
-                    member: self.key(MAL),
-                    category: Category::Request,
-                    goodbye: String::new(),
-                };
+                let act = Act::Remove { member: self.key(MAL), goodbye: String::new() };
                 let removed = self.visit(FAY, async |live| live.act(act).await).await;
                 self.inside.retain(|who| *who != MAL);
                 // That the relay took it, and did not only say so, shows in its log.

@@ -13,7 +13,7 @@ use hearth_engine::{
     accord::{Mismatch, Waits},
     act::InviteTerms,
     agreement::Change,
-    policy::{Act, Category},
+    policy::Act,
     state::{Notice, Row, RowContent},
 };
 use hearth_protocol::{RejectCode, Role};
@@ -135,8 +135,8 @@ fn runaway_room_is_taken_back() {
         }
         assert!(matches!(ben.recover().await, Err(LiveError::LeftBehind)), "only a facilitator");
         fay.recover().await.unwrap();
-        let (member, category) = (mal.key.unwrap(), Category::Conduct);
-        let act = Act::Remove { member, category, goodbye: String::new() };
+        let member = mal.key.unwrap();
+        let act = Act::Remove { member, goodbye: String::new() };
         fay.visit(async |live| live.act(act).await).await.unwrap();
         for person in [&fay, &ben, &fay] {
             person.visit(async |live| live.send_waiting().await).await.unwrap();

@@ -43,7 +43,7 @@ fn numbers_stay_after_leaving_and_wiping() {
     let relay = Relay::start();
     let circle = open(&relay);
     let (ben, cleo) = (circle.admit("Ben"), circle.admit("Cleo"));
-    circle.fay("remove", &["Cleo", "--reason", "request"]);
+    circle.fay("remove", &["Cleo", "--reason", "request", "Thank you for coming."]);
     cleo.run(&["read", &circle.room]);
     assert_eq!(numbers(&cleo.run(&["help-now"])), NUMBERS);
     circle.by(&ben, "leave", &[]);

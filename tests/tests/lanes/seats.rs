@@ -41,7 +41,7 @@ fn removed_moderator_reads_no_later_word() {
     let circle = Circle::open(&relay);
     let (ben, gil) = (circle.admit("Ben"), circle.admit("Gil"));
     appoint(&circle, &gil, "Gil");
-    circle.fay("remove", &["Gil", "--reason", "conduct"]);
+    circle.fay("remove", &["Gil", "--reason", "conduct", "Thank you for coming."]);
     let sent = circle.by(&ben, "checkin", &["To Fay alone"]);
     assert_eq!(sent[0]["to"], serde_json::json!(["Fay"]));
 }

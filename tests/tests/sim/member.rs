@@ -347,7 +347,7 @@ async fn command(sim: &Sim, live: &mut Live<'_>, action: Action) -> Result {
             if member == live.room.me() {
                 return Ok(());
             }
-            Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
+            Act::Remove { member, goodbye: String::new() }
         }
         Action::RetractOf(whom) => {
             let rows = live.room.history(Seq(0), usize::MAX)?;
@@ -359,7 +359,9 @@ async fn command(sim: &Sim, live: &mut Live<'_>, action: Action) -> Result {
             let Some(message) = row.id else { return Ok(()) };
             Act::Retract { message, seq: row.seq, category: Category::Conduct }
         }
-        Action::Pause(millis) => Act::Pause { until: span(millis), comment: "Breathe.".into() },
+        Action::Pause(millis) => {
+            Act::Pause { until: span(millis), comment: "Breathe.".into(), reopens: true }
+        }
         Action::Resume => Act::Resume,
         Action::Slow(seconds) => Act::Slow(seconds),
         Action::Budget(posts) => Act::Budget(posts),

@@ -159,6 +159,26 @@ impl Room<'_> {
         Ok(time_out)
     }
 
+    /// Queues words to a member as a sealed note, to be read with the removal that follows.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMember`]; [`RuleError::NotFacilitator`]; [`RuleError::TooLong`]; see [`EngineError`].
+    pub fn queue_last_words(&mut self, member: MemberKey, words: &str, now: Millis) -> Result<()> {
+        if !self.my_role()?.moderates() {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        if words.chars().count() > COMMENT_CHARS_MAX {
+            return Err(RuleError::TooLong.into());
+        }
+        let leaf = self.leaf(&member)?;
+        let Some(note) = self.seal_note(&leaf, note::Purpose::Removal, words.as_bytes(), now)?
+        else {
+            return Ok(());
+        };
+        self.queue(Body::Sealed { notes: vec![note.into()] }, Vec::new(), now)?;
+        Ok(())
+    }
+
     /// Makes a time-out official, or its early end if its `until` is not after `now`.
     ///
     /// # Errors

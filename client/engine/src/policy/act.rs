@@ -46,11 +46,8 @@ pub enum Act {
         /// The removed member's key.
         #[n(0)]
         member: MemberKey,
-        /// The reason.
+        /// The facilitator's words to the room. No reason stands here, because every member's device has the record.
         #[n(1)]
-        category: Category,
-        /// The facilitator's goodbye to the room, if any.
-        #[n(2)]
         goodbye: String,
     },
     /// A member's own departure was carried out; the commit removes exactly that leaf.
@@ -75,6 +72,10 @@ pub enum Act {
         /// The facilitator's words to the room.
         #[n(1)]
         comment: String,
+        /// Whether the room opens at the end even if nobody moderates it then. Otherwise members' programs hold their words
+        /// until the next opening, or until a moderator is on duty.
+        #[n(2)]
+        reopens: bool,
     },
     /// The pause ended early.
     #[n(6)]
@@ -299,7 +300,7 @@ impl RoomPolicy {
                 next.keeps_the_bench()?;
                 applied.added = Some(*member);
             }
-            Act::Remove { member, goodbye, .. } => {
+            Act::Remove { member, goodbye } => {
                 bounded(goodbye, COMMENT_CHARS_MAX)?;
                 if next.drop_place(member) {
                     next.revoke(*member);
@@ -329,7 +330,7 @@ impl RoomPolicy {
                 next.keeps_the_bench()?;
                 next.keeps_a_facilitator()?;
             }
-            Act::Pause { until, comment } => {
+            Act::Pause { until, comment, .. } => {
                 bounded(comment, COMMENT_CHARS_MAX)?;
                 if *until <= record.at {
                     return Err(RuleError::OutOfRange);

@@ -1,12 +1,13 @@
-//! Sealed notes that wait for their record, and the time-outs that they announce.
+//! Sealed notes that wait for their record: the time-outs that they announce, and a moderator's words to whom they remove.
 
 use hearth_protocol::{Digest, MemberKey, Millis, codec};
+use minicbor::{Decode, Encode};
 
 use super::Result;
 use crate::{
     note::{Note, Purpose, TimeOut},
+    policy::COMMENT_CHARS_MAX,
     room::{Room, read, write},
-    state::RowContent,
     store::Kind,
 };
 
@@ -21,10 +22,16 @@ impl Room<'_> {
         for sealed in notes {
             let key = |number| self.note_private(number).ok().flatten();
             let (room, me) = (self.id(), self.me());
-            let note = Note::open(self.crypto, suite, &room, &me, &[Purpose::TimeOut], key, sealed);
+            let purposes = [Purpose::TimeOut, Purpose::Removal];
+            let note = Note::open(self.crypto, suite, &room, &me, &purposes, key, sealed);
             let Some(note) = note.filter(|note| note.from == sender) else { continue };
-            if let Ok(time_out) = codec::decode::<TimeOut>(&note.content) {
-                self.save_time_out(&time_out)?;
+            match note.purpose {
+                Purpose::Removal => self.save_words_of_removal(sender, &note.content)?,
+                _ => {
+                    if let Ok(time_out) = codec::decode::<TimeOut>(&note.content) {
+                        self.save_time_out(&time_out)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -49,8 +56,26 @@ impl Room<'_> {
         Ok(read(self.store, Kind::Pending, self.no, NOTES)?.unwrap_or_default())
     }
 
-    /// Handles the record of a time-out: only members with its note learn whose it is.
-    pub(super) fn take_time_out(&mut self, commitment: &Digest) -> Result<Option<RowContent>> {
+    /// Keeps a moderator's last words for the case that they remove this member. The room's own words wait as long.
+    fn save_words_of_removal(&self, from: MemberKey, content: &[u8]) -> Result<()> {
+        let words = String::from_utf8(content.to_vec()).ok();
+        let words = words.filter(|words| words.chars().count() <= COMMENT_CHARS_MAX);
+        let Some(words) = words else { return Ok(()) };
+        write(self.store, Kind::Pending, self.no, REMOVAL, &LastWords { from, words })
+    }
+
+    /// Returns the words that a moderator who removes this member sealed to them before; empty if there are none.
+    pub(super) fn words_of_removal(&self, actor: &MemberKey) -> Result<String> {
+        let kept: Option<LastWords> = read(self.store, Kind::Pending, self.no, REMOVAL)?;
+        self.store.delete(Kind::Pending, self.no, REMOVAL)?;
+        Ok(kept.filter(|kept| kept.from == *actor).map(|kept| kept.words).unwrap_or_default())
+    }
+
+    /// Handles the record of a time-out; returns whose it is, its end and the words, which only members with its note learn.
+    pub(super) fn take_time_out(
+        &mut self,
+        commitment: &Digest,
+    ) -> Result<Option<(MemberKey, Millis, String)>> {
         let known: Option<TimeOut> = read(self.store, Kind::Note, self.no, commitment.as_bytes())?;
         let Some(TimeOut { member, until, words, .. }) = known else {
             self.excuse_others()?;
@@ -62,12 +87,11 @@ impl Room<'_> {
         waiting.retain(|other| other != commitment);
         write(self.store, Kind::Pending, self.no, NOTES, &waiting)?;
         write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;
-        if member != self.me() {
-            return Ok(None);
+        if member == self.me() {
+            self.state.timed_out_until = until;
+            self.save_state()?;
         }
-        self.state.timed_out_until = until;
-        self.save_state()?;
-        Ok(Some(RowContent::MyTimeout { until, note: words }))
+        Ok(Some((member, until, words)))
     }
 
     /// Returns the end of a member's time-out by the last record that this profile could open; `None` if there is none.
@@ -78,6 +102,18 @@ impl Room<'_> {
         read(self.store, Kind::Note, self.no, &time_out_name(member))
     }
 }
+
+/// A moderator's words to this member, in case of a removal.
+#[derive(Encode, Decode)]
+struct LastWords {
+    #[n(0)]
+    from: MemberKey,
+    #[n(1)]
+    words: String,
+}
+
+/// Names the record of a moderator's last words to this member.
+const REMOVAL: &[u8] = b"removal";
 
 /// Name of the list of notes that wait for their record.
 pub(super) const NOTES: &[u8] = b"notes";

@@ -1,6 +1,6 @@
 //! Incoming records of moderation: what each does to this profile.
 
-use hearth_protocol::{MemberKey, Millis, Role, invite};
+use hearth_protocol::{MemberKey, Millis, Role, frame::Door, invite};
 
 use super::{
     ADMITTED, Result,
@@ -70,14 +70,21 @@ impl Room<'_> {
                     self.hold_overlong_texts(policy)?;
                 }
             }
-            Act::Remove { member, .. } => {
+            Act::Remove { member, goodbye } => {
                 target = name_of(member);
                 if target.is_empty() {
                     // They waited, and are in no tree.
                     target = self.known_names()?.remove(member).unwrap_or_default();
                 }
                 self.forget_member(member)?;
+                self.is_on_duty_by(record.actor, row.stamp)?;
+                if *member == self.me() {
+                    let words = self.words_of_removal(&record.actor)?;
+                    content = Some(RowContent::MyRemoval { words, goodbye: goodbye.clone() });
+                }
             }
+            Act::Pause { until, reopens, .. } => self.note_pause(*until, *reopens)?,
+            Act::Door(Door::Open) => self.note_pause(Millis(0), true)?,
             Act::Depart(departure) => {
                 target = name_of(&departure.member);
                 self.forget_member(&departure.member)?;
@@ -97,7 +104,15 @@ impl Room<'_> {
                 }
             }
             Act::Timeout(commitment) | Act::Untimeout(commitment) => {
-                content = self.take_time_out(commitment)?;
+                let known = self.take_time_out(commitment)?;
+                if let Some((member, until, words)) = known {
+                    if member == self.me() {
+                        content = Some(RowContent::MyTimeout { until, note: words });
+                    } else {
+                        // The others of those who moderate read whose it is.
+                        target = name_of(&member);
+                    }
+                }
             }
             Act::Amend { .. } | Act::Enact | Act::CloseBreach { .. } => {
                 if matches!(record.act, Act::Enact | Act::CloseBreach { .. }) {
@@ -111,7 +126,10 @@ impl Room<'_> {
                 self.save_state()?;
                 self.drop_stale_texts(policy)?;
             }
-            Act::OpenBreach { .. } => self.take_return_invite(record, policy.agreement.id)?,
+            Act::OpenBreach { .. } => {
+                self.is_on_duty_by(record.actor, row.stamp)?;
+                self.take_return_invite(record, policy.agreement.id)?;
+            }
             Act::Withdraw => self.drop_stale_texts(policy)?,
             Act::Length(_) => self.hold_overlong_texts(policy)?,
             _ => {}
@@ -161,7 +179,7 @@ impl Room<'_> {
     pub(super) fn take_removal(&mut self, applied: &Applied) -> Result<()> {
         self.state.standing = match &applied.policy.record.act {
             Act::Enact | Act::CloseBreach { .. } => Standing::Lapsed,
-            Act::Remove { category, .. } => Standing::Removed(*category),
+            Act::Remove { .. } => Standing::Removed,
             _ => Standing::Left,
         };
         self.save_state()?;

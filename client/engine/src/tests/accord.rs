@@ -81,7 +81,7 @@ fn honest_relay_is_not_accused() {
         offsets: vec![Offset { from: Millis(0), minutes: 60 }],
     };
     for act in [
-        Act::Pause { until: LATER, comment: String::new() },
+        Act::Pause { until: LATER, comment: String::new(), reopens: true },
         Act::Slow(30),
         Act::Budget(5),
         Act::Length(400),
@@ -503,7 +503,7 @@ fn refusal_has_recorded_reason_or_none() {
     assert_eq!(reason(&mut world, timed_out, Some(LATER)), Reason::Recorded);
     assert_eq!(reason(&mut world, timed_out, None), Reason::Recorded);
     assert_eq!(reason(&mut world, timed_out, Some(LATER.plus(1))), Reason::Unrecorded);
-    world.act(FAY, Act::Pause { until: LATER, comment: String::new() });
+    world.act(FAY, Act::Pause { until: LATER, comment: String::new(), reopens: true });
     world.act(FAY, Act::Slow(9));
     world.act(FAY, Act::Budget(9));
     world.act(FAY, Act::Length(9));

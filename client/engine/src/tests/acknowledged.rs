@@ -15,7 +15,7 @@ use crate::{
         self,
         modified::{Context, Forgery, PackageForgery, forged_package},
     },
-    policy::{Act, Category, RuleError},
+    policy::{Act, RuleError},
     state::KnockBody,
 };
 
@@ -324,7 +324,7 @@ fn removed_member_cannot_rejoin_unacknowledged() {
     let mut world = World::new();
     let (key, ack, mal) =
         (world.rooms[MAL].signing_key(), ack_of(&world.rooms[MAL]), world.key(MAL));
-    let act = Act::Remove { member: mal, category: Category::Conduct, goodbye: String::new() };
+    let act = Act::Remove { member: mal, goodbye: String::new() };
     world.act(FAY, act);
     world.rooms.pop();
     never_admits(&mut world, Ghost::with(key, ack, "Mal"), AckError::Revoked);

@@ -17,7 +17,7 @@ use crate::{
         CommitPlan, Group,
         modified::{Context, Foreign, Forgery, OwnLeaf, store_psk, with_leaf_key},
     },
-    policy::{Act, Category, RoleEntry, RoomPolicy},
+    policy::{Act, RoleEntry, RoomPolicy},
     state::Notice,
 };
 
@@ -201,7 +201,7 @@ fn replay_after_withdrawal() -> bool {
     let mal = &world.rooms[MAL];
     let ghost = Ghost::with(mal.signing_key(), ack_of(mal), "Mal");
     let member = world.key(MAL);
-    let act = Act::Remove { member, category: Category::Request, goodbye: String::new() };
+    let act = Act::Remove { member, goodbye: String::new() };
     world.act(FAY, act);
     let commit = world.forged_admission(FAY, &ghost).commit;
     ben_follows(&mut world, commit)
@@ -351,7 +351,7 @@ fn two_orders() -> bool {
 
 fn post_against_a_pause() -> bool {
     let mut world = World::new();
-    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: String::new() });
+    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: String::new(), reopens: true });
     let row = ben_sees(&mut world, MAL, &text(1, 1, "all the same"));
     matches!(row.content, RowContent::Text(_))
 }
@@ -367,8 +367,8 @@ fn rewritten_entry() -> bool {
 fn removal_in_another_room() -> bool {
     let mut world = World::new();
     let renewal = world.rooms[MAL].renew(None, NOW).unwrap();
-    let (member, category) = (world.key(MAL), Category::Safety);
-    let act = Act::Remove { member, category, goodbye: String::new() };
+    let member = world.key(MAL);
+    let act = Act::Remove { member, goodbye: String::new() };
     let removal = world.rooms[FAY].act(act, NOW).unwrap();
     for submission in [renewal, removal] {
         world.log.take(submission);

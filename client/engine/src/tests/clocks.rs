@@ -96,7 +96,7 @@ fn wrong_clocks_part_nobody() {
             world.show();
         }
         let until = NOW.plus(600_000);
-        world.act(CLEO, Act::Pause { until, comment: String::new() });
+        world.act(CLEO, Act::Pause { until, comment: String::new(), reopens: true });
         world.act(FAY, Act::Resume);
         let dan = {
             let World { rooms, log } = &mut world;
@@ -117,7 +117,7 @@ fn wrong_clocks_part_nobody() {
 #[test]
 fn slow_reader_holds_nothing_back() {
     let mut world = right();
-    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: String::new() });
+    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: String::new(), reopens: true });
     let mal = &mut world.rooms[MAL];
     say(mal, &mut world.log, "after the pause");
     let entry = world.log.entries.last_mut().unwrap();
@@ -134,7 +134,7 @@ fn slow_reader_holds_nothing_back() {
 #[test]
 fn far_time_ends_no_pause() {
     let mut world = right();
-    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: String::new() });
+    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: String::new(), reopens: true });
     let mal = &mut world.rooms[MAL];
     say(mal, &mut world.log, "all the same");
     let mut entry = world.log.entries.last().unwrap().clone();

@@ -22,7 +22,7 @@ fn acts(world: &World) -> Vec<Act> {
     vec![
         Act::Announce("I am in charge.".into()),
         Act::Lock(true),
-        Act::Pause { until: NOW.plus(60_000), comment: "Silence.".into() },
+        Act::Pause { until: NOW.plus(60_000), comment: "Silence.".into(), reopens: true },
         Act::Slow(3600),
         Act::Budget(1),
         Act::Length(1),
@@ -329,7 +329,7 @@ fn mute_hides_only_messages() {
     world.rooms[BEN].set_muted(fay, true).unwrap();
     let id = world.say(FAY, "Ben does not want to read this.");
     let seq = world.rooms[BEN].find_message(&id.short()).unwrap().seq;
-    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: String::new() });
+    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: String::new(), reopens: true });
     assert_eq!(world.rooms[BEN].policy().unwrap().numbers.paused_until, NOW.plus(60_000));
     world.act(FAY, Act::Retract { message: id, seq, category: Category::Request });
     let member = world.key(MAL);
@@ -345,7 +345,7 @@ fn mute_hides_only_messages() {
         assert_eq!(world.rooms[who].roster().unwrap().len(), 3);
     }
     world.say(FAY, "And Mal reads no more.");
-    assert_eq!(world.rooms[MAL].state.standing, Standing::Removed(Category::Conduct));
+    assert_eq!(world.rooms[MAL].state.standing, Standing::Removed);
 }
 
 #[test]

@@ -4,14 +4,14 @@ use hearth_protocol::RejectCode;
 
 use super::{world::*, *};
 use crate::{
-    policy::{Act, Category},
+    policy::Act,
     state::{Held, Standing},
 };
 
-const REMOVED: Standing = Standing::Removed(Category::Conduct);
+const REMOVED: Standing = Standing::Removed;
 
 fn removal(world: &World, who: usize) -> Act {
-    Act::Remove { member: world.key(who), category: Category::Conduct, goodbye: String::new() }
+    Act::Remove { member: world.key(who), goodbye: String::new() }
 }
 
 /// Lets a member knock again with a new link of Fay's and their existing profile.

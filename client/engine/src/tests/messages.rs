@@ -8,7 +8,7 @@ use super::{world::*, *};
 use crate::{
     agreement::{Agreement, Change, Departure},
     content::{Body, Envelope, Seen, Window},
-    policy::{Act, Category},
+    policy::Act,
     state::{KnownInvite, Notice},
 };
 
@@ -355,7 +355,7 @@ fn member_without_removal_stays_unconfirmed() {
         all.into_iter().map(|leaf| leaf.name).collect::<Vec<_>>()
     };
     let member = world.key(MAL);
-    let act = Act::Remove { member, category: Category::Safety, goodbye: String::new() };
+    let act = Act::Remove { member, goodbye: String::new() };
     let submission = world.rooms[FAY].act(act, NOW).unwrap();
     let seq = world.log.take(submission);
     for who in [FAY, CLEO] {
@@ -612,7 +612,7 @@ fn text_never_moderates() {
 fn pause_holds_only_members() {
     let mut world = World::new();
     let until = NOW.plus(60_000);
-    world.act(CLEO, Act::Pause { until, comment: String::new() });
+    world.act(CLEO, Act::Pause { until, comment: String::new(), reopens: true });
     let row = ben_sees(&mut world, MAL, &text(1, 1, "not now"));
     assert_eq!(row.content, RowContent::Held("not now".into()));
     let row = ben_sees(&mut world, FAY, &text(2, 50, "breathe"));

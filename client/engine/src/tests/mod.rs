@@ -8,6 +8,7 @@ mod acknowledged;
 mod amendments;
 mod attacks;
 mod calls;
+mod calm;
 mod clocks;
 mod door;
 mod gate;

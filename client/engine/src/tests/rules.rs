@@ -66,9 +66,9 @@ fn texts_of_acts_are_bounded() {
     let ben = bench.world.key(BEN);
     let acts: [fn(String, MemberKey) -> Act; 4] = [
         |text, _| Act::Announce(text),
-        |text, _| Act::Pause { until: NOW.plus(1), comment: text },
+        |text, _| Act::Pause { until: NOW.plus(1), comment: text, reopens: true },
         |text, _| Act::Hours { text, hours: None },
-        |text, member| Act::Remove { member, category: Category::Conduct, goodbye: text },
+        |text, member| Act::Remove { member, goodbye: text },
     ];
     for act in acts {
         assert!(bench.judge(act(letters(COMMENT_CHARS_MAX), ben)).is_ok());
@@ -79,7 +79,7 @@ fn texts_of_acts_are_bounded() {
 #[test]
 fn pause_ends_later_and_resumes_once() {
     let mut bench = Bench::new();
-    let pause = |until| Act::Pause { until, comment: String::new() };
+    let pause = |until| Act::Pause { until, comment: String::new(), reopens: true };
     bench.refuses(Act::Resume, &RuleError::Nothing);
     bench.refuses(pause(NOW), &RuleError::OutOfRange);
     bench.act(pause(NOW.plus(1)));
@@ -302,7 +302,7 @@ fn revoked_keys_are_capped_oldest_first() {
         let mut bench = Bench::new();
         let ben = bench.world.key(BEN);
         bench.policy.revoked = (0..before).map(key).collect();
-        bench.act(Act::Remove { member: ben, category: Category::Request, goodbye: String::new() });
+        bench.act(Act::Remove { member: ben, goodbye: String::new() });
         let revoked = &bench.policy.revoked;
         assert_eq!((revoked.len(), revoked[0], revoked.last()), (REVOKED_MAX, first, Some(&ben)));
     }

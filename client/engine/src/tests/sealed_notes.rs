@@ -7,7 +7,7 @@ use crate::{
     content::Body,
     note::{Note, Purpose, Recipient},
     notes::{KeptNote, NOTE_KEY_KEPT_MILLIS, NOTE_KEY_MILLIS, NoteToSend, TakenNote},
-    policy::{Act, Category},
+    policy::Act,
     private::{Private, Seen, SeenState},
 };
 
@@ -123,7 +123,7 @@ fn former_members_note_counts_thirty_days() {
         let mut world = World::with_lanes();
         let note = flag(&mut world, MAL, &[FAY]).remove(0);
         let member = world.key(MAL);
-        world.act(FAY, Act::Remove { member, category: Category::Conduct, goodbye: String::new() });
+        world.act(FAY, Act::Remove { member, goodbye: String::new() });
         let taken = take(&mut world.rooms[FAY], &note, NOW.plus(later));
         assert_eq!(matches!(taken, TakenNote::Kept(_)), read, "{taken:?}");
     }
@@ -274,7 +274,7 @@ fn unreached_reader_is_named() {
     };
     assert_eq!(names(&mut world.rooms[BEN]), ["Cleo", "Fay"]);
     let member = world.key(BEN);
-    world.act(FAY, Act::Remove { member, category: Category::Conduct, goodbye: String::new() });
+    world.act(FAY, Act::Remove { member, goodbye: String::new() });
     assert_eq!(names(&mut world.rooms[BEN]), ["Cleo", "Fay"]);
     let (cleo, call) = (world.key(CLEO), MessageId([6; 16]));
     let room = &mut world.rooms[BEN];

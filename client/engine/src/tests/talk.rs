@@ -82,7 +82,7 @@ fn every_act_reaches_every_member() {
     log.show(&mut fay);
     let seq = fay.find_message(&message.short()).unwrap().seq;
     let acts = [
-        Act::Pause { until: NOW.plus(60_000), comment: "Let us breathe.".into() },
+        Act::Pause { until: NOW.plus(60_000), comment: "Let us breathe.".into(), reopens: true },
         Act::Resume,
         Act::Slow(600),
         Act::Budget(20),
@@ -136,7 +136,7 @@ fn removed_member_reads_nothing_later() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::XWing);
     // Ben's client is modified: it keeps every key it has.
     let member = ben.me();
-    let act = Act::Remove { member, category: Category::Conduct, goodbye: String::new() };
+    let act = Act::Remove { member, goodbye: String::new() };
     let submission = fay.act(act, NOW).unwrap();
     let removal = submission.payload.clone();
     log.take(submission);
@@ -153,7 +153,7 @@ fn removed_member_reads_nothing_later() {
     let at = Seq(ben.cursor().seq.0 + 1);
     let content = EntryContent::Payload(removal);
     ben.handle_entries(&[Entry { seq: at, at: NOW, content }], THEN).unwrap();
-    assert_eq!(ben.state().standing, Standing::Removed(Category::Conduct));
+    assert_eq!(ben.state().standing, Standing::Removed);
     assert!(ben.policy().is_err());
 }
 
@@ -395,7 +395,8 @@ fn lost_race_is_retried_without_loss() {
 #[test]
 fn message_during_a_pause_is_held() {
     let (mut log, mut fay, mut ben, mut cleo) = three(Suite::X25519);
-    let pause = Act::Pause { until: NOW.plus(60_000), comment: "One moment.".into() };
+    let pause =
+        Act::Pause { until: NOW.plus(60_000), comment: "One moment.".into(), reopens: true };
     act(&mut fay, &mut log, pause);
     // The relay does not enforce the pause, and a member posts during it.
     say(&mut ben, &mut log, "but I want to");
@@ -662,7 +663,7 @@ fn member_left_behind_rejoins() {
     let encrypted = ben.next_submission().unwrap();
     assert!(encrypted.is_some(), "it was on its way, in the old group");
     let old = ben.me();
-    let act = Act::Remove { member: old, category: Category::Request, goodbye: String::new() };
+    let act = Act::Remove { member: old, goodbye: String::new() };
     let removed = fay.act(act, NOW).unwrap();
     log.take(removed);
     log.show(&mut fay);

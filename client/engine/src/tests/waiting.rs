@@ -357,7 +357,7 @@ fn block_is_the_relays() {
     assert_eq!(block(&mut world, BEN, NOW), closed(opens));
     world.act(FAY, Act::Door(Door::Closed));
     assert_eq!(block(&mut world, BEN, NOW), closed(None));
-    world.act(FAY, Act::Pause { until: later, comment: String::new() });
+    world.act(FAY, Act::Pause { until: later, comment: String::new(), reopens: true });
     assert_eq!(block(&mut world, BEN, NOW), until(RejectCode::Paused, later));
     world.rooms[BEN].state.timed_out_until = soon;
     assert_eq!(block(&mut world, BEN, NOW), until(RejectCode::TimedOut, soon));

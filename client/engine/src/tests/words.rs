@@ -255,7 +255,10 @@ fn only_moderators_cover_words() {
 fn pause_stops_reactions_and_edits() {
     let mut world = World::new();
     let said = says(&mut world, MAL, "before");
-    world.act(FAY, Act::Pause { until: NOW.plus(60_000), comment: "Let us breathe.".into() });
+    world.act(
+        FAY,
+        Act::Pause { until: NOW.plus(60_000), comment: "Let us breathe.".into(), reopens: true },
+    );
     world.show();
     posts_at(&mut world, MAL, NOW, &edit(1, 2, &said, "after"));
     let react = Body::React { to: reference(&said), kind: 1 };

@@ -14,7 +14,7 @@ use crate::{
         self, Committed, Group, Identity, Processed,
         modified::{Bare, Context, Forgery},
     },
-    policy::{Act, Category, Leaf, Record, RoomPolicy, RuleError, Scene},
+    policy::{Act, Leaf, Record, RoomPolicy, RuleError, Scene},
     provider::Provider,
     room::identity,
     state::Notice,
@@ -415,5 +415,5 @@ pub(super) fn zero() -> Digest {
 
 /// The act that removes a member.
 pub(super) fn removal(member: MemberKey) -> Act {
-    Act::Remove { member, category: Category::Conduct, goodbye: String::new() }
+    Act::Remove { member, goodbye: String::new() }
 }

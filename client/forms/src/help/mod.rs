@@ -50,6 +50,10 @@ impl Help {
     /// Names the first fault that is found, and its line in the agreement.
     pub fn read(agreement: &str) -> Result<Vec<Self>, Fault> {
         let mut read: Vec<Self> = Vec::new();
+        if let Some((line, fence)) = misfenced(agreement) {
+            let fence = quoted(fence);
+            return Err(Fault { line, reason: HelpReason::Fence { fence }.into() });
+        }
         for block in blocks_in(agreement) {
             let at = |reason: HelpReason| Fault { line: block.line, reason: reason.into() };
             if !block.closed {
@@ -118,6 +122,17 @@ impl Help {
         let later = |contact: &&Contact| contact.checked.on.0 > today.0.saturating_add(1);
         self.contacts.iter().find(later).map(|contact| (contact, contact.checked.on))
     }
+}
+
+/// Finds a line that was meant to begin a help block and does not.
+fn misfenced(agreement: &str) -> Option<(usize, &str)> {
+    let meant = |line: &str| {
+        let word = line.trim_start_matches(['`', '~']);
+        let marks = line.len() - word.len();
+        marks >= 2 && word.trim().eq_ignore_ascii_case("help") && line != OPENING
+    };
+    let lines = (1usize..).zip(agreement.lines().map(str::trim));
+    lines.into_iter().find(|(_, line)| meant(line))
 }
 
 /// A fenced block in an agreement.

@@ -10,6 +10,10 @@ pub enum HelpReason {
     EmptyBlock,
     #[error("the help block that begins here has no closing ``` on a line of its own")]
     Unclosed,
+    #[error(
+        "the help block that begins here has the fence {fence}; it is ```help, and ``` at the end"
+    )]
+    Fence { fence: String },
     #[error("the agreement has more than {max} help blocks")]
     ManyBlocks { max: usize },
     #[error("another help block is for {country} already")]

@@ -8,8 +8,9 @@ use hearth_engine::{
     act::{Due, InviteTerms, Knock},
     agreement::Change,
     floor::Ask,
+    lane::desk_id,
     policy::{Act, Category, RuleError},
-    private::SeenState,
+    private::{Private, SeenState},
     state::{Row, RowContent},
     words::Words,
 };
@@ -18,6 +19,7 @@ use hearth_text::escape;
 
 use super::command::{AskError, Command, Knocker, Outcome, Turn};
 use super::exercise;
+use super::lanes::{self, LaneCommand};
 use crate::live::{Live, LiveError};
 
 /// Difference of clocks with which nobody amends or signs an agreement: a day.
@@ -36,10 +38,15 @@ pub(super) type Listed = Vec<(PendingKnock, Result<Knock, Arc<EngineError>>)>;
 pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Command) -> Result {
     match command {
         Command::Act(act) => moderate(live, act).await,
-        Command::Pause { millis, comment } => {
-            let comment = words(&comment)?;
+        Command::Pause { millis, comment, reopens } => {
+            let comment = escape::sanitize_input(&comment)?;
             let until = live.relay_now().plus(millis);
-            moderate(live, Act::Pause { until, comment }).await
+            moderate(live, Act::Pause { until, comment, reopens }).await
+        }
+        Command::Remove { member, words: to_member, goodbye, category, .. } => {
+            let to_member = escape::sanitize_input(&to_member)?;
+            let goodbye = words(&goodbye)?;
+            remove(live, member, to_member, goodbye, category).await
         }
         Command::TimeOut { member, millis, note } => time_out(live, member, millis, note).await,
         Command::Invite { uses, millis, role } => {
@@ -271,6 +278,37 @@ async fn moderate(live: &mut Live<'_>, act: Act) -> Result {
     Ok(Outcome::Acted { act, target, seq })
 }
 
+/// Takes a member out: with words to them that travel sealed before the record, and the reason in the moderators' notes.
+async fn remove(
+    live: &mut Live<'_>,
+    member: MemberKey,
+    to_member: String,
+    goodbye: String,
+    category: Category,
+) -> Result {
+    let name = live.room.known_names()?.remove(&member).unwrap_or_default();
+    let now = live.room.now();
+    // Who waits is in no tree, and reads nothing of the room: there is no key to seal words to.
+    if live.room.roster()?.iter().any(|leaf| leaf.member == member) {
+        live.send_own(|room| room.queue_last_words(member, &to_member, now)).await?;
+    }
+    let became = moderate(live, Act::Remove { member, goodbye }).await?;
+    let text = format!(
+        "{name} is no longer in the room. Reason: {}. Words to {name}: \u{201c}{to_member}\u{201d}",
+        category.as_str()
+    );
+    // The removal stands, whatever becomes of the note.
+    if let Some(desk) = desk_id(&live.room.id(), &live.room.policy()?) {
+        let note = LaneCommand::Private(Private::Note { about: Some(member), text });
+        if let Some(lane) = live.lane(desk)
+            && let Ok(Some(id)) = lanes::queue(lane, note, now)
+        {
+            let _ = lanes::send(live, desk, id).await;
+        }
+    }
+    Ok(became)
+}
+
 async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: String) -> Result {
     let leaf = live.room.roster()?.into_iter().find(|leaf| leaf.member == member);
     let leaf = leaf.ok_or(EngineError::Rule(RuleError::NoSuchMember))?;
@@ -462,6 +500,7 @@ pub(super) const fn is_local(command: &Command) -> bool {
             | Command::Mute { .. }
             | Command::Set(_)
             | Command::DropWaiting(_)
+            | Command::ChangeHeld { .. }
             | Command::Agreements
             | Command::Shares
             | Command::Reports
@@ -479,6 +518,13 @@ pub(super) fn local(room: &mut Room<'_>, command: &Command) -> Result {
         Command::Log => return log(room),
         Command::Verify(member) => return verify(room, member),
         Command::DropWaiting(id) => return drop_waiting(room, id),
+        Command::ChangeHeld { id, ref text } => {
+            let (text, now) = (escape::sanitize_input(text)?, room.now());
+            return match room.change_held(&id, text, now)? {
+                Some(id) => Ok(Outcome::Changed(id)),
+                None => Err(EngineError::NoSuchMessage(id.short()).into()),
+            };
+        }
         Command::Agreements => return agreements(room),
         Command::Shares => return Ok(Outcome::Shares(room.open_shares()?)),
         Command::Reports => {

@@ -56,8 +56,23 @@ pub enum Command {
         millis: u64,
         /// Words to the room.
         comment: String,
+        /// Whether the room opens at the end even if nobody is on duty then.
+        reopens: bool,
     },
-    /// Give a member a time-out.
+    /// Take a member out.
+    Remove {
+        /// The member.
+        member: MemberKey,
+        /// Words to that member alone.
+        words: String,
+        /// Words to the room.
+        goodbye: String,
+        /// The reason, for the moderators' notes.
+        category: Category,
+        /// Whether it is night where this moderator is; a shell knows the time zone.
+        at_night: bool,
+    },
+    /// Ask a member to take a break from the room.
     TimeOut {
         /// The member.
         member: MemberKey,
@@ -178,6 +193,13 @@ pub enum Command {
     Set(Setting),
     /// Drop a message that waits.
     DropWaiting(MessageId),
+    /// Put other words in place of those of a message that is held. It stays held.
+    ChangeHeld {
+        /// The message.
+        id: MessageId,
+        /// The words.
+        text: String,
+    },
     /// Send a message that is held.
     SendHeld(MessageId),
     /// Keep an unfinished text, in place of the last one. An empty one deletes it.
@@ -433,6 +455,8 @@ pub enum Outcome {
     Dropped(bool),
     /// A held message goes out, under this id.
     Released(MessageId),
+    /// A held message has other words, under this id.
+    Changed(MessageId),
     /// The vote in a hidden poll is in this member's lane.
     Voted {
         /// Names of those who read it there.
@@ -515,17 +539,28 @@ pub enum Question {
         /// Seconds that messages are kept.
         seconds: u64,
     },
-    /// Pause the room for long.
-    LongPause {
-        /// How long.
-        millis: u64,
-    },
-    /// Give a member a long time-out.
-    LongTimeOut {
+    /// Take a member out all the same, though something speaks for waiting.
+    RemoveNow {
         /// The member's name.
         name: String,
-        /// How long.
-        millis: u64,
+        /// What speaks for waiting.
+        haste: Vec<Haste>,
+    },
+    /// End an exercise's round though turns are left.
+    EndRound {
+        /// How many turns, the present one too.
+        turns: usize,
+    },
+    /// Ask a member to take a break though their call for help is not over.
+    Break(String),
+    /// The same, once more.
+    BreakNow(String),
+    /// Lengthen or shorten a break that lasts.
+    ChangeBreak {
+        /// The member's name.
+        name: String,
+        /// When the break ends.
+        until: Millis,
     },
     /// Send a message that others may have.
     SendAgain(MessageId),
@@ -548,6 +583,17 @@ pub enum Question {
         /// Members who would be out until they acknowledge it.
         others: usize,
     },
+}
+
+/// What speaks for waiting before a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// It is night where this moderator is.
+    Night,
+    /// The member's call for help is not over.
+    Help,
+    /// This moderator's duty ends within the hour.
+    LastHour,
 }
 
 impl Question {
@@ -592,9 +638,18 @@ pub enum AskError {
     /// A message did not go out, and stays in the outbox until its author sends or drops it.
     #[error("{0}")]
     Held(Arc<LiveError>),
-    /// Who moderates cannot be timed out.
-    #[error("facilitators and co-facilitators cannot be timed out")]
+    /// Who moderates takes part as long as they moderate.
+    #[error("facilitators and co-facilitators cannot be given a break")]
     ModeratorTimeOut,
+    /// An act needs words to whom it touches.
+    #[error("the words are missing")]
+    NeedsWords,
+    /// A pause is shorter.
+    #[error("a pause lasts 60 minutes at most")]
+    PauseTooLong,
+    /// A break is shorter.
+    #[error("a break lasts 24 hours at most: more is an exclusion, which takes two")]
+    BreakTooLong,
     /// Nobody else moderates the room.
     #[error("nobody else moderates this room")]
     NobodyElse,
@@ -604,8 +659,8 @@ pub enum AskError {
     /// A member leaves, and does not remove themselves.
     #[error("you cannot remove yourself")]
     IsYou,
-    /// The member, named here, is in no time-out.
-    #[error("{0} is not in a time-out")]
+    /// The member, named here, has no break.
+    #[error("{0} has no break")]
     NoTimeOut(String),
     /// Nobody knocks under that key.
     #[error("that knock is gone")]

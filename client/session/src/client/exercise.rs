@@ -2,7 +2,7 @@
 
 use hearth_engine::{
     EngineError, Room,
-    floor::{Ask, Form, Part},
+    floor::{Ask, Form, Part, wire::ASKS_MAX},
     turns::{Course, FloorError, Order},
 };
 use hearth_forms::{Act, Exercise, Step, To};
@@ -50,6 +50,8 @@ pub(super) async fn guide(live: &mut Live<'_>, guide: Guide) -> Result {
             if exercise.needs_duty && !somebody_is_here(live)? {
                 return Err(EngineError::Floor(FloorError::NobodyOnDuty).into());
             }
+            // Before a word of it is said.
+            check_begin(live, &exercise)?;
             let course = live.room.begin_course(stem, source)?;
             let minutes = exercise.minutes;
             let intro = format!(
@@ -83,6 +85,42 @@ pub(super) async fn guide(live: &mut Live<'_>, guide: Guide) -> Result {
     live.room.keep_course(Some(&Course { step: number, seq, ..course }))?;
     let step = Some(step.saturating_add(1));
     Ok(Outcome::Guided(Box::new(Progress { exercise, step })))
+}
+
+/// Refuses an exercise whose first step cannot begin now, or beside another moderator's.
+fn check_begin(live: &mut Live<'_>, exercise: &Exercise) -> Result<(), AskError> {
+    let now = live.relay_now();
+    let floor = live.room.floor()?;
+    let state = floor.state();
+    let asks = state.asks.iter().filter(|asked| asked.until > now);
+    if asks.clone().any(|asked| asked.part.is_some()) {
+        return Err(EngineError::Floor(FloorError::ExerciseElsewhere).into());
+    }
+    let round_is_on = state.round.as_ref().is_some_and(|round| round.until > now);
+    let (too_many, unknown) = (asks.count() >= ASKS_MAX, floor.is_unknown());
+    let refused = match exercise.steps.first().map(|step| &step.act) {
+        Some(Act::Ask { to: To::Room, turn: Some(_), .. }) if round_is_on => FloorError::RoundOn,
+        Some(Act::Ask { to: To::Room, turn: Some(_), .. })
+            if !unknown && live.room.turn_order(Order::Roster)?.is_empty() =>
+        {
+            FloorError::NobodyToTurn
+        }
+        Some(Act::Ask { to: To::Room | To::Lane, turn: None, .. }) if too_many => {
+            FloorError::TooManyAsks
+        }
+        _ => return Ok(()),
+    };
+    Err(EngineError::Floor(refused).into())
+}
+
+/// Returns how many turns are left of the round that is the exercise's step.
+pub(super) fn turns_left(room: &mut Room<'_>, now: Millis) -> Result<usize, EngineError> {
+    let Some(course) = room.course()? else { return Ok(0) };
+    let round = room.floor()?.state().round.clone();
+    let round = round.filter(|round| round.seq == course.seq && round.until > now);
+    Ok(round.map_or(0, |round| {
+        round.order.len().saturating_sub(usize::try_from(round.turn).unwrap_or(usize::MAX))
+    }))
 }
 
 fn somebody_is_here(live: &mut Live<'_>) -> Result<bool> {

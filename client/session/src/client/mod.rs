@@ -21,7 +21,7 @@ use hearth_protocol::RoomId;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use self::{
-    command::{AskError, Command, Consent, Knocker, Outcome, Question, Turn},
+    command::{AskError, Command, Consent, Haste, Knocker, Outcome, Question, Turn},
     event::{Event, Events, Heard, Told},
     exercise::{Guide, Progress},
     help::{HelpCommand, HelpView},

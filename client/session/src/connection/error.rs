@@ -338,7 +338,7 @@ pub const fn refusal_words(code: RejectCode) -> &'static str {
         RejectCode::LaneClosed => "the lane is closed",
         RejectCode::Paused => "the room is paused",
         // Nothing that a facilitator signed says so: the relay alone does.
-        RejectCode::TimedOut => "the relay refuses your posts for a time, as in a time-out",
+        RejectCode::TimedOut => "the relay refuses your posts for a time, as in a break",
         RejectCode::SlowMode => "slow mode: your next post has to wait",
         RejectCode::BudgetSpent => "your posts of the day are spent",
         RejectCode::TooLong => "the message is longer than the room allows",

@@ -62,6 +62,7 @@ impl<'s> Live<'s> {
             {
                 self.room.queue_coming_text(self.earlier_now())?;
             }
+            self.room.pass_for_break()?;
             if self.room.recap_is_due()? {
                 self.room.queue_recap(self.earlier_now())?;
             }

@@ -38,6 +38,9 @@ pub enum LiveError {
     /// It is another member's turn, whose name is given here; the words are kept.
     #[error("it is {}", .0.as_ref().map_or_else(|| "not your turn".to_owned(), |name| format!("{name}'s turn")))]
     OffTurn(Option<String>),
+    /// A pause ended while nobody was on duty; when the room opens, if that is known. The words are kept.
+    #[error("the pause is over, and nobody from the team is here now: the room stays closed")]
+    Unattended(Option<Millis>),
     /// The relay's answer is not one to the question.
     #[error("the relay gave an answer that does not fit")]
     UnexpectedReply,

@@ -74,6 +74,10 @@ impl<'s> Live<'s> {
                 let holder = roster.into_iter().find(|leaf| Some(leaf.member) == holder);
                 Some(LiveError::OffTurn(holder.map(|leaf| leaf.name)))
             }
+            Some((_, Held::Unattended)) => {
+                let now = self.relay_now();
+                Some(LiveError::Unattended(self.room.unattended(now)?.flatten()))
+            }
             Some((_, Held::Refused(code))) => {
                 // The relay said so of this text, or of one before it.
                 let said = self

@@ -20,7 +20,7 @@ use super::is_anybody_here;
 use crate::{
     commands::{Result, room::parse_millis, shell::Shell},
     failure::Failure,
-    show::{self, help::people},
+    show::{self, help::people, presence},
     text::when,
 };
 
@@ -37,9 +37,12 @@ struct Round {
     not: Vec<(String, String)>,
 }
 
-/// Refuses to ask while nobody is on duty.
-pub(in crate::commands) fn check_duty(shell: &Shell) -> Result<()> {
-    if is_anybody_here(&shell.view(), shell.relay_now()) {
+/// Refuses to ask while nobody is on duty, nor expected within a time in seconds.
+pub(in crate::commands) fn check_duty(shell: &Shell, within: u32) -> Result<()> {
+    let (view, now) = (shell.view(), shell.relay_now());
+    let due = now.plus(u64::from(within) * 1000);
+    let expected = || presence::next_expected(&view, now).is_some_and(|(_, at)| at <= due);
+    if is_anybody_here(&view, now) || (within > 0 && expected()) {
         return Ok(());
     }
     Err(Failure::usage(

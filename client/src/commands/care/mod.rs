@@ -81,15 +81,9 @@ impl Shell {
             "by": name_of(&view, &asked.by),
             "read_by": show::rfc3339(asked.read_by),
         });
-        let watching = match is_anybody_here(&view, now) {
-            true => String::new(),
-            false => " Nobody is watching now.".to_owned(),
-        };
         let text = format!(
-            "How are you right now, from 0, as bad as it gets, to 10, as good as it gets? {} see{} it, by {}.{watching} `hearth mood ROOM 5` answers, `hearth mood ROOM skip` skips it, `hearth mood ROOM stop` stops the asking.",
-            who_reads(&view),
-            if moderators(&view).len() == 1 { "s" } else { "" },
-            show::clock(asked.read_by),
+            "{} `hearth mood ROOM 5` answers, `hearth mood ROOM skip` skips it, `hearth mood ROOM stop` stops the asking.",
+            mood_question(&view, asked, now),
         );
         Ok(self.out.say(&object, &self.out.advice(&text))?)
     }
@@ -154,6 +148,20 @@ pub(super) fn after_mood(view: &RoomView, score: u32) -> Option<String> {
             who_reads(view)
         )
     })
+}
+
+/// Returns how a member is asked for a mood, who reads it and by when.
+pub(super) fn mood_question(view: &RoomView, asked: &MoodAsked, now: Millis) -> String {
+    let watching = match is_anybody_here(view, now) {
+        true => "",
+        false => " Nobody is watching now.",
+    };
+    format!(
+        "How are you right now, from 0, as bad as it gets, to 10, as good as it gets? {} see{} it, by {}.{watching}",
+        who_reads(view),
+        if moderators(view).len() == 1 { "s" } else { "" },
+        show::clock(asked.read_by),
+    )
 }
 
 /// Whether a moderator has said that they are here now.

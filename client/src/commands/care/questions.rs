@@ -61,7 +61,7 @@ impl Asked {
     }
 
     /// Says that questions wait.
-    pub(super) fn waits(&self, view: &RoomView, now: Millis) -> String {
+    pub(in crate::commands) fn waits(&self, view: &RoomView, now: Millis) -> String {
         match &self.form {
             Ok(form) => format!("{} `hearth answers ROOM` begins.", self.start(form, view, now)),
             Err(fault) => format!(

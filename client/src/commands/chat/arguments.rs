@@ -1,7 +1,7 @@
 //! What follows a slash command, split into words.
 
 use crate::{
-    commands::room::{ROOM_COMMANDS, Tail, Topic},
+    commands::room::{ROOM_COMMANDS, Tail, Topic, name_of_command},
     text::when,
 };
 
@@ -9,6 +9,7 @@ use crate::{
 /// needed: `/announce Back at six` is one announcement.
 pub(in crate::commands) fn arguments(word: &str, rest: &str) -> Vec<String> {
     let rest = rest.trim();
+    let word = name_of_command(word);
     let row = ROOM_COMMANDS.iter().find(|entry| entry.name == word);
     // Who leaves can say in the same line that they mean it.
     let agrees = row.is_some_and(|entry| entry.topic == Some(Topic::Going));
@@ -22,8 +23,11 @@ pub(in crate::commands) fn arguments(word: &str, rest: &str) -> Vec<String> {
         },
         Tail::Words(behind) => split_words(rest, behind),
         Tail::TimeAndWords(behind) => {
-            let (words, rest) = split_words(rest, behind);
-            time_first(words, rest)
+            let (mut words, rest) = split_words(rest, behind);
+            let rest = flags_first(&mut words, rest);
+            let (mut words, rest) = time_first(words, rest);
+            let rest = flags_first(&mut words, rest);
+            (words, rest)
         }
     };
     let tail = tail.trim();
@@ -36,6 +40,17 @@ pub(in crate::commands) fn arguments(word: &str, rest: &str) -> Vec<String> {
         words.push(tail.to_owned());
     }
     words
+}
+
+/// Takes flags from the front: words behind two dashes.
+fn flags_first<'a>(words: &mut Vec<String>, rest: &'a str) -> &'a str {
+    let mut rest = rest.trim_start();
+    while rest.strip_prefix("--").is_some_and(|flag| flag.starts_with(char::is_alphabetic)) {
+        let (flag, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        words.push(flag.to_owned());
+        rest = behind.trim_start();
+    }
+    rest
 }
 
 /// Takes a time of one or several words from the front. What is none stays whole, for the command to judge.
@@ -88,6 +103,8 @@ mod tests {
         assert_eq!(split("pause 5m \"let us breathe\""), ["5m", "let us breathe"]);
         assert_eq!(split("pause \"let us breathe\""), ["let us breathe"]);
         assert_eq!(split("timeout \"Ben B\" 30m rest a little"), ["Ben B", "30m", "rest a little"]);
+        assert_eq!(split("pause --reopen 10m breathe"), ["--reopen", "10m", "breathe"]);
+        assert_eq!(split("pause 10m --reopen We -- breathe"), ["10m", "--reopen", "We -- breathe"]);
         assert_eq!(split("remove Ben --reason conduct"), ["Ben", "--reason", "conduct"]);
         assert_eq!(split("resume"), Vec::<String>::new());
         assert_eq!(split("announce - one - two"), ["--", "- one - two"]);

@@ -9,13 +9,14 @@ use crate::commands::care::questions::{
     Asked, Sending, choices, heading, in_words, item, not_a_choice, parse, parse_all, sending,
     typed,
 };
+use crate::commands::shell::Shell;
 
 /// Said where all answers are there.
 const REVIEW: &str = "-- Type send, change 3 (or another number), or drop. Nothing was sent.";
 const HOW: &str = "-- back goes back, stop stops";
 
 /// Answers so far.
-pub(super) struct Filling {
+pub(in crate::commands) struct Filling {
     asked: Asked,
     form: Questionnaire,
     given: Vec<Option<u32>>,
@@ -25,7 +26,7 @@ pub(super) struct Filling {
 
 /// What a line did.
 #[derive(Debug, PartialEq, Eq)]
-enum Did {
+pub(in crate::commands) enum Did {
     /// Took an answer, or went elsewhere.
     Moved,
     /// Nothing: this is why.
@@ -36,6 +37,31 @@ enum Did {
 }
 
 impl Filling {
+    /// Begins with the questions that are asked, or goes on behind the answers that were typed. Also returns what is said at the
+    /// beginning.
+    pub(in crate::commands) async fn begin(
+        shell: &Shell,
+        given: &[String],
+    ) -> Result<(Self, Vec<String>)> {
+        let asked = shell.asked_questions().await?;
+        let view = shell.view();
+        let form = asked.form(&view)?.clone();
+        let given = parse_all(&form, given)?;
+        let start = match given.is_empty() {
+            true => {
+                let start = asked.start(&form, &view, shell.relay_now());
+                vec![shell.out.advice(&start), heading(&form)]
+            }
+            false => Vec::new(),
+        };
+        Ok((Self { asked, form, given, changing: None }, start))
+    }
+
+    /// Returns what sends the answers.
+    pub(in crate::commands) fn sending(&self, shell: &Shell) -> Result<Sending> {
+        sending(shell, &self.asked, &self.given)
+    }
+
     /// Returns the item that is asked, from 0; `None` where all answers are there.
     fn at(&self) -> Option<usize> {
         let next = self.given.len();
@@ -43,7 +69,7 @@ impl Filling {
     }
 
     /// Returns what is asked now.
-    pub(super) fn prompt(&self) -> String {
+    pub(in crate::commands) fn prompt(&self) -> String {
         match self.at() {
             Some(at) => format!("{}\n{}\n{HOW}", item(&self.form, at), choices(&self.form)),
             None => format!(
@@ -54,11 +80,11 @@ impl Filling {
     }
 
     /// Returns the command that goes on from here.
-    fn command(&self) -> String {
+    pub(in crate::commands) fn command(&self) -> String {
         format!("/answers {}", typed(&self.given)).trim_end().to_owned()
     }
 
-    fn take(&mut self, text: &str) -> Did {
+    pub(in crate::commands) fn take(&mut self, text: &str) -> Did {
         let text = text.trim();
         let word = text.to_lowercase();
         let Some(at) = self.at() else { return self.review(&word) };
@@ -111,16 +137,11 @@ impl Filling {
 impl Chat {
     /// Begins with the questions that are asked, or goes on behind the answers that were typed.
     pub(super) async fn fill(&mut self, given: &[String]) -> Result<Filling> {
-        let asked = self.shell.asked_questions().await?;
-        let view = self.shell.view();
-        let form = asked.form(&view)?.clone();
-        let given = parse_all(&form, given)?;
-        if given.is_empty() {
-            let start = asked.start(&form, &view, self.shell.relay_now());
-            self.out().remark(&self.out().advice(&format!("-- {start}")));
-            self.out().remark(&heading(&form));
+        let (filling, start) = Filling::begin(&self.shell, given).await?;
+        for (number, text) in start.iter().enumerate() {
+            let mark = if number == 0 { "-- " } else { "" };
+            self.out().remark(&format!("{mark}{text}"));
         }
-        let filling = Filling { asked, form, given, changing: None };
         self.out().remark(&filling.prompt());
         Ok(filling)
     }
@@ -158,7 +179,7 @@ impl Chat {
             }
             Did::Send => {
                 let Sending { command, after: (object, words), .. } =
-                    sending(&self.shell, &filling.asked, &filling.given)?;
+                    filling.sending(&self.shell)?;
                 match self.shell.ask(command).await {
                     Ok(Outcome::Kept { why, .. }) => kept(self.out(), why.as_deref()),
                     Ok(_) => self.out().remark("-- sent"),

@@ -4,8 +4,8 @@
 //! While the relay is away, words are kept in the outbox, and the member is told.
 
 mod arguments;
-mod filling;
-mod to;
+pub(super) mod duty;
+pub(super) mod filling;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,17 +19,15 @@ use hearth_console::{
     signals,
 };
 use hearth_engine::{
-    EngineError,
     agreement::Agreement,
     mine::Setting,
-    policy::RuleError,
     state::{RowContent, Standing},
 };
 use hearth_protocol::{Millis, Role, Seq};
 use hearth_session::{
     client::{
-        AskError, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question, RoomView,
-        Told, Waiting,
+        AskError, Client, Command, Consent, Event, Events, Heard, Link, Outcome, Page, Question,
+        RoomView, Told, Waiting,
     },
     live::{LiveError, now},
 };
@@ -37,21 +35,30 @@ use hearth_text::{count::counted, escape};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use self::{filling::Filling, to::To};
+use self::filling::Filling;
 use super::{
     Context, Result, agreement,
     bell::{self, Bell, Call},
     contacts,
     displayed::{gone_words, said},
     inside, outcome,
-    room::{door::Door, going::Going, help::HelpNow},
-    shell::{Did, Shell, question_words},
+    room::{NEEDS_WORDS, door::Door, going::Going, help::HelpNow},
+    shell::{
+        Did, Shell,
+        line::{Meant, Typed},
+        question_words,
+        to::To,
+    },
     slip, socket, understood, yes,
 };
 use crate::{
     cli::{Entry, InRoom},
-    failure::{Failure, exit, text_missing},
-    show::{Output, help::people},
+    failure::{Failure, exit},
+    show::{
+        Output,
+        help::people,
+        presence::{Presence, changes_at, presence},
+    },
     text::when,
     text::wrap,
 };
@@ -72,6 +79,8 @@ const ACCEPT: &str = "-- To accept the agreement, type I acknowledge. Anything e
 
 /// Says how a text goes on.
 const NEXT_PAGE: &str = "-- there is more: press Enter alone";
+/// Shortest wait before what is said of the team is looked at again, so that a clock that stands still makes no loop.
+const LOOK_SOONEST: Duration = Duration::from_millis(20);
 /// Longest wait for the end of being away before the clock is read again, because it may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 /// Time without a key, where keys are only seen when a chat is about to lock.
@@ -140,6 +149,12 @@ struct Chat {
     elsewhere: HashMap<Arc<str>, Seq>,
     /// What the person was asked.
     asked: Option<Asked>,
+    /// What was told last of who from the team is here.
+    told_presence: Option<Presence>,
+    /// When the person pressed a key last.
+    keys: duty::Keys,
+    /// The turn whose time is watched.
+    turn: duty::Turn,
     bell: Bell,
     /// Whether what was there already was shown, so that what is new comes now.
     is_live: bool,
@@ -173,6 +188,8 @@ enum Asked {
     Still,
     /// Whether to tell the facilitators: Enter alone does. Holds the words that were typed since.
     Help(String),
+    /// The words to people that this command lacks.
+    Words(InRoom),
     /// The facilitators' questions.
     Filling(Box<Filling>),
     /// Whether to show the next page; then to sign the version that is read, if there is one.
@@ -229,6 +246,17 @@ pub(super) async fn run(
     let idle = when::parse_duration(lock_after)
         .map_err(|e| Failure::usage(e.to_string(), "For example: --lock-after 30m"))?;
     let client = context.client().map_err(|failure| elsewhere_open(failure, room))?;
+    run_on(context, client, room, idle, alternate).await
+}
+
+/// Chats over a client that is open.
+pub(super) async fn run_on(
+    context: &Context,
+    client: Client,
+    room: &str,
+    idle: Duration,
+    alternate: bool,
+) -> Result<()> {
     // Before anything is connected, so that a signal ends the chat as such from then on.
     let mut stopped = std::pin::pin!(signals::stop());
     if stopped.as_mut().now_or_never().is_some() {
@@ -248,6 +276,9 @@ pub(super) async fn run(
         told_reports: 0,
         elsewhere,
         asked,
+        told_presence: None,
+        keys: duty::Keys::new(Instant::now()),
+        turn: duty::Turn::default(),
         bell,
         is_live,
         waiting,
@@ -339,11 +370,14 @@ impl Chat {
         let (mut lock_at, mut told_begun) = (Instant::now() + idle, false);
         let keys = reader.keys();
         loop {
-            let back_at = self.back_at().into_iter().chain(self.shell.rings_at()).min();
+            let back_at = self.back_at().into_iter().chain(self.shell.rings_at());
+            let back_at = back_at.chain(self.presence_at()).chain(self.watch_turn()).min();
+            let on_duty = self.is_on_duty();
             tokio::select! {
                 biased;
                 typed = reader.next() => {
                     lock_at = Instant::now() + idle;
+                    self.keys.pressed(Instant::now());
                     match typed {
                         None => return Ok(End::InputOver),
                         Some(Err(error)) => {
@@ -359,14 +393,28 @@ impl Chat {
                         }
                     }
                 }
-                () = keys.pressed() => lock_at = Instant::now() + idle,
+                () = keys.pressed() => {
+                    lock_at = Instant::now() + idle;
+                    self.keys.pressed(Instant::now());
+                }
                 heard = events.next() => match heard {
                     Some(heard) => self.heard(heard).await?,
                     None => return Err(Failure::from(AskError::Closed).into()),
                 },
                 () = until(back_at) => self.show().await?,
+                () = until(self.keys.next(on_duty)) => {
+                    // Somebody may be in the middle of a long sentence.
+                    if reader.has_more_begun().await {
+                        self.keys.pressed(Instant::now());
+                    }
+                    self.watch_duty().await?;
+                }
                 () = sleep_until(lock_at) => {
                     if !reader.has_more_begun().await {
+                        // Nobody sees the room here any more.
+                        if on_duty {
+                            self.end_duty().await?;
+                        }
                         return Err(Stop::Idle);
                     }
                     lock_at = Instant::now() + idle.min(AFTER_KEYS);
@@ -380,6 +428,106 @@ impl Chat {
 
     fn out(&self) -> &Output {
         &self.shell.out
+    }
+
+    /// Whether this member is on duty.
+    fn is_on_duty(&self) -> bool {
+        let view = self.shell.view();
+        let now = view.relay_now(now());
+        view.on_duty.iter().any(|duty| duty.member == view.me && duty.until > now)
+    }
+
+    /// Asks a moderator who has pressed no key for long whether they are still here; then ends their duty.
+    async fn watch_duty(&mut self) -> Result<()> {
+        match self.keys.due(Instant::now(), self.is_on_duty()) {
+            Some(duty::Due::Ask) => self.out().remark(
+                "-- you are on duty. Are you still here? Press a key; otherwise your duty ends in 5 minutes.",
+            ),
+            Some(duty::Due::End) => self.end_duty().await?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Tells those who moderate once that the time of a turn is over; returns when it will be.
+    fn watch_turn(&mut self) -> Option<Instant> {
+        let view = self.shell.view();
+        let round = view.floor.round.as_ref().filter(|_| view.moderates())?;
+        let limit = (round.seconds > 0).then(|| Duration::from_secs(round.seconds));
+        let over = self.turn.look((round.seq, round.turn), limit?, Instant::now());
+        if over.is_none()
+            && self.turn.tells()
+            && let Some(holder) = view.holder()
+        {
+            let name = outcome::name_of(&view, &holder);
+            let word = crate::advice::shell_word(&name);
+            self.out().remark(&self.out().advice(&format!(
+                "-- the time of {name}'s turn is over. Nothing is cut off: `hearth next ROOM {word}` goes on, when you want to."
+            )));
+        }
+        over
+    }
+
+    /// Ends this moderator's duty, because nobody is at the keys.
+    async fn end_duty(&mut self) -> Result<()> {
+        match self
+            .shell
+            .client
+            .ask(&self.shell.room, Command::Duty { millis: 0 }, Consent::Unasked)
+            .await
+        {
+            Ok(_) => {
+                self.out().remark("-- your duty has ended, because nobody pressed a key");
+                self.show().await
+            }
+            Err(error) => {
+                self.tell(&Failure::from(error));
+                Ok(())
+            }
+        }
+    }
+
+    /// Says who from the team is here, where that changed.
+    async fn tell_presence(&mut self) -> Result<()> {
+        let view = self.shell.view();
+        if view.standing != Standing::Member || matches!(view.link, Link::Connecting) {
+            return Ok(());
+        }
+        let now = view.relay_now(now());
+        let is = presence(&view, now);
+        let me = |(name, _): &(String, Millis)| *name == escape::one_line(&view.name);
+        let mine = |presence: &Option<Presence>| matches!(presence, Some(Presence::Here(here)) if here.iter().any(me));
+        let was = self.told_presence.replace(is.clone());
+        let is = Some(is);
+        if view.moderates() && mine(&was) && !mine(&is) {
+            self.shell.tell_after_duty().await?;
+        }
+        // Who comes is told by a line of the room.
+        let came = matches!(is, Some(Presence::Here(_))) && was.is_some();
+        if was != is && !came {
+            self.out().remark(&self.out().advice(&format!("-- {}", self.presence_words())));
+        }
+        Ok(())
+    }
+
+    /// Says who from the team is here: to a member with what they can do, to those who moderate with how they say that they are.
+    fn presence_words(&self) -> String {
+        let view = self.shell.view();
+        let now = view.relay_now(now());
+        match presence(&view, now) {
+            is if !view.moderates() => is.words(&view, now),
+            here @ Presence::Here(_) => here.line(now),
+            is => format!("{} `hearth duty ROOM on 2h` says that you are.", is.line(now)),
+        }
+    }
+
+    /// Returns when what is said of the team changes by itself.
+    fn presence_at(&self) -> Option<Instant> {
+        let view = self.shell.view();
+        let now = view.relay_now(now());
+        let at = changes_at(&view, now)?;
+        let left = Duration::from_millis(at.0.saturating_sub(now.0));
+        Some(Instant::now() + left.clamp(LOOK_SOONEST, LOOK_AGAIN))
     }
 
     /// Shows the last lines and what to know about the room.
@@ -470,7 +618,7 @@ impl Chat {
                     self.show().await?;
                 }
                 if let Some(words) = outcome::over_words(&block, &self.shell.view()) {
-                    self.out().remark(&words);
+                    self.out().remark(&self.out().advice(&words));
                 }
                 self.told_held = waits_for_me(&self.shell.view());
                 self.offer_held();
@@ -532,8 +680,12 @@ impl Chat {
             [only] => ("it", only.id.short()),
             _ => ("them in this order", "all".to_owned()),
         };
+        let change = match &held[..] {
+            [only] => format!("`hearth outbox ROOM --change {}` changes it, ", only.id.short()),
+            _ => "`hearth outbox ROOM --change ID` changes one, ".to_owned(),
+        };
         let text = format!(
-            "-- `hearth outbox ROOM --send {id}` sends {them}, `hearth outbox ROOM --drop {id}` drops {}. Nothing of it goes out otherwise.",
+            "-- `hearth outbox ROOM --send {id}` sends {them}, {change}`hearth outbox ROOM --drop {id}` drops {}. Nothing of it goes out otherwise.",
             if held.len() == 1 { "it" } else { "them" }
         );
         self.out().remark(&self.out().advice(&text));
@@ -565,10 +717,9 @@ impl Chat {
             self.out().remark(&self.out().advice(&words));
         }
         if view.standing == Standing::Member {
-            // Where nobody has ever said so, it would only worry.
-            if !view.on_duty.is_empty() {
-                self.out().remark(&format!("-- {}", outcome::here_words(&view, now)));
-            }
+            // The connection is new: what was said before it may be long ago.
+            self.told_presence = None;
+            self.tell_presence().await?;
             for words in outcome::round_words(&view) {
                 let how = if words.starts_with("a round") { "/hands" } else { "/asks" };
                 self.out().remark(&format!("-- {words}: {how} shows more"));
@@ -579,7 +730,9 @@ impl Chat {
         }
         if view.timed_out_until > now {
             let left = when::remaining(view.timed_out_until, now);
-            self.out().remark(&format!("-- you are asked to rest; it ends {left}. You can read."));
+            self.out().remark(&self.out().advice(&format!(
+                "-- you have a break; it ends {left}. You can read along, and talk in your check-in: `hearth checkin ROOM`."
+            )));
         }
         if view.coming.is_some() && view.standing == Standing::Member {
             let pending = view.policy.as_ref().and_then(|policy| policy.pending);
@@ -622,6 +775,9 @@ impl Chat {
         let was_live = std::mem::replace(&mut self.is_live, true);
         if let Some(call) = self.shell.called.take().filter(|_| was_live) {
             self.ring(call);
+        }
+        if was_live {
+            Box::pin(self.tell_presence()).await?;
         }
         // Also to who is away.
         self.shell.tell_call()?;
@@ -731,10 +887,24 @@ impl Chat {
                 self.offer_to_tell();
             }
             Some(Asked::Filling(filling)) => self.out().remark(&filling.prompt()),
+            Some(Asked::Words(command)) => self.ask_words(command),
             Some(Asked::Still) => {}
             None => {}
         }
         Ok(())
+    }
+
+    /// Asks for the words to people that a command lacks.
+    fn ask_words(&self, command: &InRoom) {
+        let Some(lack) = command.lacks() else { return };
+        let number = match lack.choices {
+            [] => String::new(),
+            choices => format!(" Type 1 to {}, or words of your own.", choices.len()),
+        };
+        self.out().remark(&format!("-- {}?{number} Enter alone does nothing.", lack.prompt));
+        for line in lack.list() {
+            self.out().remark(&format!("   {line}"));
+        }
     }
 
     fn ask_consent(&self, question: &Question) {
@@ -804,6 +974,12 @@ impl Chat {
                 self.asked = Some(Asked::Help((*text).to_owned()));
                 return Ok(Next::On);
             }
+            (Some(Asked::Words(command)), Line::Words(words)) => {
+                let words = command.lacks().map_or(*words, |lack| lack.chosen(words));
+                let command = command.with_words(words.to_owned());
+                return self.act(&command, Consent::Unasked).await;
+            }
+            (Some(Asked::Words(_)), Line::Empty) => self.out().remark("-- nothing was done"),
             (Some(Asked::Reading(reading)), Line::Empty) => {
                 self.show_page(reading.rest, reading.signs);
                 return Ok(Next::On);
@@ -835,19 +1011,15 @@ impl Chat {
         match typed {
             Line::Empty => Ok(Next::On),
             Line::Command(command) => self.command(command).await,
-            Line::Words(text)
-                if agreement::is_acknowledged(text) && self.shell.view().coming.is_some() =>
-            {
-                self.out().remark(
-                    "-- that signed nothing, and was not said to the room: /acknowledge shows the agreement, and asks",
-                );
-                Ok(Next::On)
-            }
-            Line::Words(text) => {
-                if let Some(to) = to::addressed(&self.shell.view(), text) {
-                    return self.say_to(to).await;
+            Line::Words(text) => match self.shell.meant(text).await? {
+                Meant::Signs => {
+                    self.out().remark(
+                        "-- that signed nothing, and was not said to the room: /acknowledge shows the agreement, and asks",
+                    );
+                    Ok(Next::On)
                 }
-                if slip::asks_for_help(text) {
+                Meant::To(to) => self.say_to(to).await,
+                Meant::Help => {
                     contacts::show_of_room(&self.shell)?;
                     self.out().remark(
                         "-- that was not said to the room. /help lists the commands; /send and your words say something to the room.",
@@ -855,11 +1027,9 @@ impl Chat {
                     if self.offer_to_tell() {
                         self.asked = Some(Asked::Help(text.to_owned()));
                     }
-                    return Ok(Next::On);
+                    Ok(Next::On)
                 }
-                let mood = self.shell.is_mood(text).await?.then(|| format!("mood {text}"));
-                let meant = || slip::meant(text, || names(&self.shell.view()));
-                if let Some(command) = mood.or_else(meant) {
+                Meant::Command(command) => {
                     let shown = escape::truncate(&escape::one_line(text), SHOWN_COLUMNS);
                     let up = if self.out().edits() { " (the Up key brings it)" } else { "" };
                     self.out().remark(&format!(
@@ -867,10 +1037,10 @@ impl Chat {
                         escape::one_line(&command)
                     ));
                     self.asked = Some(Asked::Say(text.to_owned()));
-                    return Ok(Next::On);
+                    Ok(Next::On)
                 }
-                self.say(text).await
-            }
+                Meant::Words => self.say(text).await,
+            },
         }
     }
 
@@ -1026,41 +1196,24 @@ impl Chat {
                     }
                 };
                 let text = line::columns().map_or_else(|| text.clone(), |c| wrap::lines(&text, c));
-                self.out().remark(&text);
+                // A page at a time: the first lines of a list would leave a small screen unread.
+                let pages = self.pages(&text);
+                self.show_page(pages, None);
                 return Ok(Next::On);
             }
             _ => {}
         }
-        // The chat takes room commands only, even if the command line has another of that name.
-        let Some(entry) = slip::find(&word) else {
-            self.out().remark(&self.out().advice(&format!("-- {}", slip::unknown(&word))));
-            return Ok(Next::On);
-        };
-        if slip::is_of_chat_alone(entry) {
-            let rest = line.get(word.len()..).unwrap_or_default().trim();
-            return self.of_chat(entry, rest).await;
-        }
-        let mut words = vec![word.clone(), self.shell.room.clone()];
-        words.extend(arguments(&word, line.get(word.len()..).unwrap_or_default()));
-        match slip::parse(words) {
-            Ok(command) => {
+        match self.shell.typed(line) {
+            Typed::Command(command) => {
                 let consent =
                     if command.is_agreed() { Consent::Whatever } else { Consent::Unasked };
-                self.act(&command, consent).await
+                return self.act(&command, consent).await;
             }
-            Err(error) => {
-                let role = self.shell.view().role();
-                // What would help with the command helps nobody who may not use it.
-                if !error.use_stderr() || role.is_none_or(|role| entry.who.includes(role)) {
-                    let wrong = slip::wrong(entry, &error);
-                    self.out().remark(&self.out().advice(&format!("-- {wrong}")));
-                } else {
-                    let rule = EngineError::Rule(RuleError::NotFacilitator);
-                    self.tell(&Failure::from(rule));
-                }
-                Ok(Next::On)
-            }
+            Typed::Own(entry, rest) => return self.of_chat(entry, &rest).await,
+            Typed::Slip(told) => self.out().remark(&format!("-- {told}")),
+            Typed::Refused(failure) => self.tell(&failure),
         }
+        Ok(Next::On)
     }
 
     /// Does a command that only a chat has.
@@ -1089,15 +1242,11 @@ impl Chat {
 
     /// Shows the version that waits for this member, and asks for the words.
     async fn ask_to_sign(&mut self) -> Result<()> {
-        let versions = agreement::versions(&self.shell).await?;
-        let view = self.shell.view();
-        let due = view.renewal.is_some();
-        let current = versions.current.filter(|_| due).map(Some);
-        let Some(coming) = versions.coming.or(current) else {
+        let Some(coming) = agreement::to_sign(&self.shell).await? else {
             self.out().remark("-- you have acknowledged the current agreement");
             return Ok(());
         };
-        let coming = coming.ok_or_else(|| text_missing(&view.standing))?;
+        let view = self.shell.view();
         let pages = self.pages(&agreement::text(&coming, &view.title));
         self.show_page(pages, Some(Box::new(coming)));
         Ok(())
@@ -1212,6 +1361,7 @@ impl Chat {
         self.shell = shell.following(out.in_chat(&room));
         // What was asked was of the other room.
         self.asked = None;
+        self.told_presence = None;
         self.greet().await?;
         self.show().await?;
         self.told_held = waits_for_me(&self.shell.view());
@@ -1268,6 +1418,11 @@ impl Chat {
             Ok(Did::Asks(question)) => {
                 self.ask_consent(&question);
                 self.asked = Some(Asked::Act(command.clone(), question));
+                return Ok(Next::On);
+            }
+            Err(failure) if failure.code == NEEDS_WORDS && command.lacks().is_some() => {
+                self.ask_words(command);
+                self.asked = Some(Asked::Words(command.clone()));
                 return Ok(Next::On);
             }
             Err(failure) => {

@@ -70,17 +70,18 @@ pub(in crate::commands) fn outbox(out: &Output, view: &RoomView) -> Result<()> {
 }
 
 /// Returns why words stay in the outbox, as a word and as words.
-pub(super) fn held_words(why: Held) -> (&'static str, &'static str) {
+pub(in crate::commands) fn held_words(why: Held) -> (&'static str, &'static str) {
     match why {
         Held::Out => ("out", "you were out of the room"),
         Held::Turn => ("turn", "it was another member's turn"),
+        Held::Unattended => ("unattended", "nobody from the team was here after a pause"),
         Held::Refused(code) => (
             code.as_str(),
             match code {
                 RejectCode::Observer => "observers read, and do not post",
                 // What held them may be over.
                 RejectCode::Paused => "the room was paused",
-                RejectCode::TimedOut => "the relay refused your posts for a time, as in a time-out",
+                RejectCode::TimedOut => "you had a break",
                 RejectCode::Closed => "the room was closed",
                 RejectCode::BudgetSpent => "your posts of the day were spent",
                 RejectCode::QuotaSpent => "the room had used up its space for messages",

@@ -21,12 +21,12 @@ use serde_json::{Value, json};
 use super::Result;
 use crate::{
     failure::{Failure, exit, kept_until},
-    show::{self, Output, help},
+    show::{self, Output, calm, help},
 };
 
 pub(super) use self::{
-    listing::{knocks, log, outbox, verify, who},
-    status::{here_words, round_words, status},
+    listing::{held_words, knocks, log, outbox, verify, who},
+    status::{openness, round_words, status},
     turns::{asks, exercises, guided, name_of, turns},
 };
 
@@ -73,7 +73,8 @@ impl Told<'_> {
             fields.insert("to".into(), json!(told));
             fields.insert("unreached".into(), json!(unreached));
         }
-        let sent = help::sent(&line, &told, &unreached).map(|sent| format!("{sent} "));
+        let off = help::off_duty(&self.view.help).map(|off| format!("{off} ")).unwrap_or_default();
+        let sent = help::sent(&line, &told, &unreached).map(|sent| format!("{sent} {off}"));
         let text = format!("{}{}", sent.unwrap_or_default(), help::call(&line, &self.view.help));
         self.say(&object, &self.out.advice(&text))
     }
@@ -186,7 +187,7 @@ pub(super) fn held(out: &Output, view: &RoomView) {
         let messages = counted(count, "message", "messages");
         let were = if count == 1 { "was" } else { "were" };
         out.remark(&out.advice(&format!(
-            "-- {messages} in your outbox {were} not sent: `hearth outbox ROOM` says why, `hearth outbox ROOM --send ID` sends a message, `hearth outbox ROOM --drop ID` drops it"
+            "-- {messages} in your outbox {were} not sent: `hearth outbox ROOM` says why, `hearth outbox ROOM --send ID` sends a message, `hearth outbox ROOM --change ID WORDS` changes it, `hearth outbox ROOM --drop ID` drops it"
         )));
     }
 }
@@ -202,20 +203,34 @@ pub(super) fn over_words(over: &Block, view: &RoomView) -> Option<String> {
         _ if view.moderates() => "you can post now",
         Stop::Turn if view.holder() == Some(view.me) => "it is your turn",
         Stop::Turn => "the round is over",
-        Stop::Refused(RejectCode::Paused) => "the pause is over, and the room is open",
-        Stop::Refused(RejectCode::TimedOut) => "your time-out is over",
+        Stop::Refused(RejectCode::Paused) if view.blocked.is_none() => {
+            let nobody = !view.on_duty.iter().any(|duty| duty.until > view.relay_now(now()));
+            let nobody = if nobody { format!(" {}", calm::NOBODY_NOW) } else { String::new() };
+            return Some(format!("-- {}{nobody}", calm::PAUSE_OVER));
+        }
+        Stop::Refused(RejectCode::TimedOut) if view.blocked.is_none() => {
+            return Some(format!("-- {}", calm::BREAK_OVER));
+        }
+        Stop::Refused(RejectCode::Paused) => "the pause is over",
+        Stop::Refused(RejectCode::TimedOut) => "your break is over",
+        Stop::Unattended => "the room is open again",
         Stop::Refused(RejectCode::Closed) => "the room is open again",
         Stop::Refused(RejectCode::QuotaSpent) => "the room has space for messages again",
         Stop::Refused(_) => "you can post again",
     };
-    let ended = match view.blocked {
-        None => ended,
-        Some(_) => ended.trim_end_matches(", and the room is open"),
-    };
     Some(match view.blocked.map(|block| block.why) {
         None => format!("-- {ended}"),
         Some(Stop::Turn) => format!("-- {ended}; a round is on, and it is another member's turn"),
-        Some(Stop::Refused(RejectCode::TimedOut)) => format!("-- {ended}; you are in a time-out"),
+        Some(Stop::Refused(RejectCode::TimedOut)) => format!("-- {ended}; you have a break"),
+        Some(Stop::Unattended) => {
+            let opens = match view.blocked.and_then(|block| block.until) {
+                Some(at) => format!("until it opens {}", show::clock(at)),
+                None => "until somebody is".to_owned(),
+            };
+            format!(
+                "-- {ended}. Nobody from the team is here now, and the room stays closed {opens}. `hearth checkin ROOM` and `hearth help-now ROOM` work."
+            )
+        }
         Some(Stop::Refused(why)) => format!("-- {ended}; {}", refusal_words(why)),
     })
 }

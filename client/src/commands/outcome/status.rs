@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{not_verified, turns::name_of};
 use crate::commands::Result;
 use crate::{
-    show::{self, Output},
+    show::{self, Output, presence::presence},
     text::when,
 };
 
@@ -98,6 +98,7 @@ pub(in crate::commands) fn status(
         "on_duty": on_duty(view, now)
             .map(|(name, until)| json!({"name": name, "until": show::rfc3339(until)}))
             .collect::<Vec<_>>(),
+        "expected": presence(view, now).to_json(),
         "turn_of": view.holder().map(|holder| name_of(view, &holder)),
         "asks": view.floor.asks.len(),
     });
@@ -133,16 +134,16 @@ pub(in crate::commands) fn status(
     }
     if view.timed_out_until > now {
         lines.push(format!(
-            "you are in a time-out until {}: you can read, and not post",
+            "you have a break until {}: you can read along, and talk in your check-in",
             show::clock(view.timed_out_until)
         ));
     }
     for row in roster.iter().filter(|r| r.timed_out_until > now && r.member != me) {
         let name = names.get(&row.member).cloned().unwrap_or_else(|| row.member.short());
         let until = show::clock(row.timed_out_until);
-        lines.push(format!("{} is in a time-out until {until}", escape::one_line(&name)));
+        lines.push(format!("{} has a break until {until}", escape::one_line(&name)));
     }
-    lines.push(here_words(view, now));
+    lines.push(presence(view, now).line(now));
     lines.extend(round_words(view));
     lines.push(match numbers.locked {
         true => "locked: nobody is admitted".into(),
@@ -218,7 +219,7 @@ pub(in crate::commands) fn status(
 }
 
 /// Says whether posts are taken now, as far as door and hours say, and when they will be if not.
-pub(super) fn openness(numbers: &RoomNumbers, now: Millis) -> (bool, Option<Millis>) {
+pub(in crate::commands) fn openness(numbers: &RoomNumbers, now: Millis) -> (bool, Option<Millis>) {
     match (numbers.door, &numbers.hours) {
         (Door::Open, _) | (Door::ByHours, None) => (true, None),
         (Door::Closed, _) => (false, None),
@@ -249,18 +250,6 @@ pub(super) fn openness_words(numbers: &RoomNumbers, now: Millis) -> String {
 fn on_duty(view: &RoomView, now: Millis) -> impl Iterator<Item = (String, Millis)> {
     let here = view.on_duty.iter().filter(move |duty| duty.until > now);
     here.map(|duty| (name_of(view, &duty.member), duty.until))
-}
-
-/// Says who is here for the room.
-pub(in crate::commands) fn here_words(view: &RoomView, now: Millis) -> String {
-    let here: Vec<String> = on_duty(view, now)
-        .map(|(name, until)| format!("{name} is here for the room until {}", show::clock(until)))
-        .collect();
-    if here.is_empty() {
-        "no facilitator has said that they are here now".to_owned()
-    } else {
-        here.join("; ")
-    }
 }
 
 /// Says whose turn it is, and how many questions are open.

@@ -3,10 +3,15 @@
 use clap::Args;
 use hearth_engine::{
     floor::{Ask, Form},
+    turns::DUTY_MILLIS_MAX,
     words::Words,
 };
 use hearth_protocol::Millis;
-use hearth_session::client::{Command, Guide, LaneCommand, Outcome};
+use hearth_session::{
+    client::{Command, Guide, LaneCommand, Outcome},
+    live::now,
+};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -21,7 +26,8 @@ use crate::{
         outcome::{self, Told},
         shell::{Shell, names_of},
     },
-    failure::Failure,
+    failure::{Failure, exit},
+    show,
     text::when,
 };
 
@@ -218,6 +224,9 @@ impl RoomCommand for CloseAsk {
 pub struct Exercise {
     /// A name of `list`, or a file; `next`, `end` or `list`.
     what: String,
+    /// Do not ask before turns are left out. hearth never asks where standard input is not a terminal.
+    #[arg(long)]
+    yes: bool,
     #[arg(skip)]
     source: Option<Vec<u8>>,
 }
@@ -228,6 +237,10 @@ impl RoomCommand for Exercise {
             .takes("NAME|FILE | next | end | list", "opening-round")
             .enforced("E")
             .answers();
+
+    fn is_agreed(&self) -> bool {
+        self.yes
+    }
 
     fn complete(&mut self, _: &str, _: &Context) -> Result<()> {
         let word = self.what.as_str();
@@ -295,15 +308,48 @@ impl RoomCommand for Duty {
     const ROW: Entry =
         row(Topic::Asking, "duty", May::Moderators, "say that you are here, or no longer")
             .takes("on [TIME] | off", "on 2h")
-            .enforced("E");
+            .enforced("E")
+            .answers();
 
-    async fn resolve(&self, _: &Shell) -> Result<Asked> {
+    async fn resolve(&self, shell: &Shell) -> Result<Asked> {
         let text = self.args.join(" ");
         if when::is_off(&text) {
-            return Ok(Command::Duty { millis: 0 }.into());
+            shell.ask(Command::Duty { millis: 0 }).await?;
+            // A chat says so by itself, whatever ends the duty.
+            if !shell.follows {
+                shell.tell_after_duty().await?;
+            }
+            return Ok(Asked::Nothing);
         }
         let time = text.strip_prefix("on").map(str::trim).unwrap_or(&text);
-        let millis = parse_millis(if time.is_empty() { DUTY } else { time })?;
+        let now = shell.relay_now();
+        let millis = match when::parse_until(
+            if time.is_empty() { DUTY } else { time },
+            now,
+            &TimeZone::system(),
+        ) {
+            Ok(until) => until.0.saturating_sub(now.0),
+            Err(_) => parse_millis(time)?,
+        };
+        if millis > DUTY_MILLIS_MAX {
+            return Err(Failure::new(
+                exit::REFUSED,
+                "out_of_range",
+                "a duty lasts 24 hours at most",
+                "Nothing was done. `hearth duty ROOM on 2h` says that you are here for two hours.",
+            ));
+        }
         Ok(Command::Duty { millis }.into())
+    }
+
+    fn tell(&self, told: &Told<'_>, asked: &Command, _: Outcome) -> Result<()> {
+        let Command::Duty { millis } = asked else { return Ok(()) };
+        let until = told.view.relay_now(now()).plus(*millis);
+        let object = json!({"done": "duty", "on": true, "until": show::rfc3339(until)});
+        let text = format!(
+            "You are on duty until {}. `hearth duty ROOM off` ends it; so do 30 minutes without a key.",
+            show::clock(until)
+        );
+        told.say(&object, &told.out.advice(&text))
     }
 }

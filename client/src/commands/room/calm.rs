@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Asked, RoomCommand,
+    Asked, Lack, RoomCommand,
     breach::Breach,
     row::{Entry, May, Topic, row},
     times::{not_off, parse_millis, time_and_words, time_failure},
@@ -20,41 +20,59 @@ use super::{
 use crate::{
     commands::{Result, outcome::Told, shell::Shell},
     failure::{Failure, exit},
+    show::calm,
     text::when,
 };
 
-/// Length of a pause where none is given: ten minutes.
-const PAUSE_MILLIS: u64 = 10 * 60 * 1000;
+/// Length of a pause where none is given.
+const PAUSE: &str = "10m";
 
 topic! {
     Calm: Pause, Resume, Breach, Slow, Budget, Len, Hours, Open, Close, Pin, Unpin, Rekey, RestoreRules, Expire
 }
 
-/// Stop all posts but those of facilitators and co-facilitators, until a time.
+/// Stop all posts but those of facilitators and co-facilitators, until a time: 10 minutes, or 5m, 20m, 60m at most.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Pause {
-    /// How long (10m, 2 hours; ten minutes if absent), then words to the room.
+    /// How long (5m, 10m, 20m; ten minutes if absent), then words to the room.
     #[arg(num_args = 0.., value_name = "TIME WORDS")]
     args: Vec<String>,
-    /// Do not ask before a pause of more than a week. hearth never asks where standard input is not a terminal.
+    /// Open the room at the end even if nobody is on duty then. Without it the room stays closed until it opens by its hours, or until
+    /// somebody is on duty.
     #[arg(long)]
-    yes: bool,
+    reopen: bool,
 }
 
 impl RoomCommand for Pause {
     const ROW: Entry = row(Topic::Calm, "pause", May::Moderators, "stop everybody for a moment")
-        .takes("[TIME] [WORDS]", "10m Let us breathe")
+        .takes("[TIME] [--reopen] WORDS", "10m Let us breathe")
         .time_and_words(0)
-        .enforced("E held by receivers; R");
+        .enforced("E held by receivers; R; C what follows");
 
-    fn is_agreed(&self) -> bool {
-        self.yes
+    fn lacks(&self) -> Option<Lack> {
+        not_off(&self.args, "").ok()?;
+        let (_, words) = time_and_words(&self.args).ok()?;
+        words.trim().is_empty().then_some(Lack {
+            what: "a pause needs words to the room: people read them first",
+            prompt: "Your words to the room",
+            choices: &calm::PAUSE_WORDS,
+            example: "`hearth pause ROOM 10m WORDS`",
+        })
+    }
+
+    fn give(&mut self, words: String) {
+        let time = match self.args.join(" ") {
+            time if time.trim().is_empty() || when::is_now(&time) => PAUSE.to_owned(),
+            time => time,
+        };
+        self.args = vec![time, words];
     }
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         not_off(&self.args, "`hearth resume ROOM` ends the pause.")?;
         let (millis, comment) = time_and_words(&self.args)?;
-        Ok(Command::Pause { millis: millis.unwrap_or(PAUSE_MILLIS), comment }.into())
+        let millis = millis.unwrap_or(parse_millis(PAUSE)?);
+        Ok(Command::Pause { millis, comment, reopens: self.reopen }.into())
     }
 }
 
@@ -64,10 +82,20 @@ pub struct Resume {}
 
 impl RoomCommand for Resume {
     const ROW: Entry =
-        row(Topic::Calm, "resume", May::Moderators, "end the pause").enforced("E; R");
+        row(Topic::Calm, "resume", May::Moderators, "end the pause").enforced("E; R").answers();
 
     async fn resolve(&self, _: &Shell) -> Result<Asked> {
         Ok(Command::Act(Act::Resume).into())
+    }
+
+    fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
+        let Outcome::Acted { act, seq, .. } = outcome else { return told.outcome(outcome) };
+        let object = json!({"done": act.as_str(), "seq": seq.0});
+        let text = format!(
+            "You ended the pause. A round asks how it was: `hearth round ROOM start \"{}\"`.",
+            calm::AFTER_PAUSE
+        );
+        told.say(&object, &told.out.advice(&text))
     }
 }
 
@@ -240,7 +268,7 @@ impl RoomCommand for Rekey {
     }
 }
 
-/// Put the relay's rules, roles, roster and time-outs back to what the room's log says.
+/// Put the relay's rules, roles, roster and breaks back to what the room's log says.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct RestoreRules {}
 

@@ -146,7 +146,7 @@ impl Mood {
     async fn ask(&self, shell: &Shell, wanted: Wanted) -> Result<()> {
         check_moderates(shell)?;
         if wanted != Wanted::NoMood {
-            ask::check_duty(shell)?;
+            ask::check_duty(shell, 0)?;
         }
         let within = ask::within(shell, self.within.as_deref())?;
         ask::ask(shell, &self.to, Inquiry { wanted, within }).await
@@ -236,10 +236,10 @@ impl RoomCommand for Ask {
                 "Nothing was sent. Shorten it; remarks go along, too.",
             ));
         }
-        if !form.marks.is_empty() {
-            ask::check_duty(shell)?;
-        }
         let within = ask::within(shell, self.within.as_deref())?;
+        if !form.marks.is_empty() {
+            ask::check_duty(shell, within)?;
+        }
         shell.news_of_lanes().await?;
         ask::ask(shell, &self.to, Inquiry { wanted: Wanted::Form { stem, source }, within })
             .await?;

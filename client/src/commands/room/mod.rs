@@ -50,12 +50,14 @@ pub(super) mod private;
 pub(super) mod reporting;
 mod row;
 pub(super) mod sharing;
+pub(super) mod sitting;
 pub(super) mod talking;
 mod times;
 pub(super) mod turns;
 
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand, ValueEnum, error::ErrorKind};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
+use hearth_console::line;
 use hearth_engine::{
     EngineError,
     policy::{Category, RuleError},
@@ -67,18 +69,23 @@ use serde::{Deserialize, Serialize};
 use self::{
     asking::Asking, calm::Calm, care::Care, door::Door, going::Going, help::Danger,
     looking::Looking, members::Members, mine::Mine, private::Private, reporting::Reporting,
-    row::Needs, sharing::Sharing, talking::Talking, turns::Turns,
+    sharing::Sharing, talking::Talking, turns::Turns,
 };
 
 pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
-pub(super) use self::{row::Tail, times::parse_millis};
+pub(super) use self::{
+    row::{Needs, Tail},
+    times::parse_millis,
+};
 
 use super::{
     Context, Result,
     care::questions::Sending,
+    interactive,
     outcome::Told,
-    shell::{Did, Shell, nothing_done},
+    shell::{Did, Shell, nothing_done, unexpected},
 };
+use crate::failure::Failure;
 
 /// A command in a room: its fields are what is typed behind its word and the room, and its comment is its help.
 pub(super) trait RoomCommand {
@@ -95,6 +102,14 @@ pub(super) trait RoomCommand {
         Ok(())
     }
 
+    /// Returns which words to people it cannot do without, if they were not typed.
+    fn lacks(&self) -> Option<Lack> {
+        None
+    }
+
+    /// Takes the words that it lacks.
+    fn give(&mut self, _words: String) {}
+
     /// Resolves its words into what is asked of the room.
     async fn resolve(&self, shell: &Shell) -> Result<Asked>;
 
@@ -103,6 +118,47 @@ pub(super) trait RoomCommand {
         told.outcome(outcome)
     }
 }
+
+/// Words to people that a command cannot do without.
+#[derive(Clone, Copy)]
+pub(super) struct Lack {
+    /// Says so.
+    what: &'static str,
+    /// Asks for them.
+    pub(super) prompt: &'static str,
+    /// Words to choose from.
+    pub(super) choices: &'static [&'static str],
+    /// A whole command.
+    example: &'static str,
+}
+
+impl Lack {
+    /// Lists the words to choose from, by number.
+    pub(super) fn list(&self) -> Vec<String> {
+        (1..).zip(self.choices).map(|(number, words)| format!("{number}  {words}")).collect()
+    }
+
+    /// Returns the words that a line chooses by their number, or the line itself.
+    pub(super) fn chosen<'a>(&self, line: &'a str) -> &'a str {
+        let line = line.trim();
+        let number = line.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        number.and_then(|at| self.choices.get(at).copied()).unwrap_or(line)
+    }
+
+    fn failure(&self) -> Failure {
+        let choices: Vec<String> =
+            self.choices.iter().map(|words| format!("\u{201c}{words}\u{201d}")).collect();
+        let choices = match &choices[..] {
+            [] => String::new(),
+            choices => format!(" Words to choose from: {}", choices.join(", ")),
+        };
+        let advice = format!("Nothing was done. For example: {}.{choices}", self.example);
+        Failure { code: NEEDS_WORDS.into(), ..Failure::usage(self.what, advice) }
+    }
+}
+
+/// The code of a command that lacks words to people.
+pub(super) const NEEDS_WORDS: &str = "needs_words";
 
 /// What a command asks of the room.
 pub(super) enum Asked {
@@ -138,6 +194,8 @@ pub(super) trait Typed {
     fn entry(&self) -> &'static Entry;
     fn is_agreed(&self) -> bool;
     fn complete(&mut self, context: &Context) -> Result<()>;
+    fn lacks(&self) -> Option<Lack>;
+    fn give(&mut self, words: String);
     fn resolve<'a>(&'a self, shell: &'a Shell) -> LocalBoxFuture<'a, Result<Asked>>;
     fn tell(&self, told: &Told<'_>, asked: &Command, outcome: Outcome) -> Result<()>;
 }
@@ -156,7 +214,25 @@ impl<C: RoomCommand + Args> Typed for At<C> {
     }
 
     fn complete(&mut self, context: &Context) -> Result<()> {
-        self.command.complete(&self.room, context)
+        self.command.complete(&self.room, context)?;
+        let asks = interactive() && !context.out.is_json();
+        if let Some(lack) = self.command.lacks().filter(|_| asks) {
+            for line in lack.list() {
+                context.out.remark(&line);
+            }
+            let number = if lack.choices.is_empty() { "" } else { ", or a number" };
+            let typed = line::ask(&format!("{}{number}: ", lack.prompt))?;
+            self.command.give(lack.chosen(&typed).to_owned());
+        }
+        Ok(())
+    }
+
+    fn lacks(&self) -> Option<Lack> {
+        self.command.lacks()
+    }
+
+    fn give(&mut self, words: String) {
+        self.command.give(words);
     }
 
     fn resolve<'a>(&'a self, shell: &'a Shell) -> LocalBoxFuture<'a, Result<Asked>> {
@@ -226,7 +302,7 @@ macro_rules! topics {
             }
 
             fn has_subcommand(name: &str) -> bool {
-                ROOM_COMMANDS.iter().any(|entry| entry.name == name)
+                ROOM_COMMANDS.iter().any(|entry| entry.name == name_of_command(name))
             }
         }
     };
@@ -266,11 +342,19 @@ pub fn chat_commands() -> impl Iterator<Item = &'static Entry> {
     ROOM_COMMANDS.iter().chain(&CHAT_COMMANDS)
 }
 
+/// Older names of commands, which work as the newer ones.
+const ALIASES: [(&str, &str); 2] = [("timeout", "break"), ("untimeout", "break-end")];
+
+/// Returns the name of the command that a word stands for.
+pub(super) fn name_of_command(word: &str) -> &str {
+    ALIASES.iter().find(|(older, _)| *older == word).map_or(word, |(_, name)| name)
+}
+
 /// Order of `hearth --help`, of the completions and of the manual page. A command that is not named here follows, by its topic.
 #[rustfmt::skip]
 const HELP_ORDER: [&str; 38] = [
     "send", "read", "follow", "who", "status", "log", "outbox", "invite", "revoke", "knocks", "admit", "decline", "pause",
-    "resume", "timeout", "untimeout", "slow", "budget", "len", "hours", "open", "close", "lock", "remove", "role", "announce",
+    "resume", "break", "break-end", "slow", "budget", "len", "hours", "open", "close", "lock", "remove", "role", "announce",
     "pin", "unpin", "retract", "mute", "unmute", "restore-rules", "rekey", "leave", "withdraw", "expire", "recover", "verify",
 ];
 
@@ -283,6 +367,10 @@ fn in_help_order(by_topic: &clap::Command) -> Vec<clap::Command> {
         let entry = ROOM_COMMANDS.iter().find(|entry| entry.name == command.get_name());
         let codes = entry.map(Entry::codes).unwrap_or_default();
         // Numbers need no room.
+        let command = match ALIASES.iter().find(|(_, name)| *name == command.get_name()) {
+            Some((older, _)) => command.alias(*older),
+            None => command,
+        };
         let command = match command.get_name() {
             "help-now" => command.mut_arg("room", |room| room.required(false).default_value("-")),
             _ => command,
@@ -368,6 +456,18 @@ impl InRoom {
         self.entry().needs != Needs::Nothing
     }
 
+    /// Returns which words to people the command cannot do without, if they were not typed.
+    pub(super) fn lacks(&self) -> Option<Lack> {
+        self.typed().lacks()
+    }
+
+    /// Returns the command with the words that it lacks.
+    pub(super) fn with_words(&self, words: String) -> Self {
+        let mut command = self.clone();
+        command.typed_mut().give(words);
+        command
+    }
+
     /// Completes the command with what the command line alone has.
     pub(super) fn complete(&mut self, context: &Context) -> Result<()> {
         self.typed_mut().complete(context)
@@ -449,6 +549,9 @@ impl Shell {
                 Ok(Did::Done)
             }
             Err(AskError::NeedsConsent(question)) => Ok(Did::Asks(question)),
+            Err(AskError::NeedsWords) if typed.lacks().is_some() => {
+                Err(typed.lacks().map_or_else(unexpected, |lack| lack.failure()))
+            }
             Err(AskError::Unreachable(why)) if self.follows => Err(nothing_done(&why)),
             Err(error) => Err(error.into()),
         }
@@ -553,7 +656,7 @@ mod tests {
             ("read", ". M"),
             ("announce", ". F, CF [E]"),
             ("expire", ". F [R; C]"),
-            ("pause", ". F, CF [E held by receivers; R]"),
+            ("pause", ". F, CF [E held by receivers; R; C what follows]"),
             ("role", ". F; CF between member and observer [E; R]"),
         ] {
             let command = parser.find_subcommand(name).unwrap();

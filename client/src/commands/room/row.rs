@@ -211,7 +211,7 @@ impl Entry {
     }
 
     /// Returns the end of its help: who may use it, and who enforces it.
-    pub(super) fn codes(&self) -> String {
+    pub(in crate::commands) fn codes(&self) -> String {
         let who = self.letters.unwrap_or(match self.who {
             May::Members => "M",
             May::Moderators => "F, CF",

@@ -351,7 +351,23 @@ impl RoomCommand for Retract {
     }
 }
 
-/// List the messages that wait in my outbox, or drop or send one.
+/// Says that the new words of a message are missing. A chat gives the old ones back into the line.
+fn new_words_missing(shell: &Shell, wanted: &str) -> Failure {
+    let view = shell.view();
+    let old = view.waiting(wanted.trim_matches(['[', ']'])).first().map(|w| w.text.clone());
+    if let Some(old) = old.filter(|old| !old.contains('\n')) {
+        // Where the line is not edited, the old words stand in the outbox.
+        let _ = shell.out.give_back(&format!("/outbox --change {wanted} {old}"));
+    }
+    Failure::usage(
+        "the new words are missing",
+        format!(
+            "Nothing was changed. For example: `hearth outbox ROOM --change {wanted} I was afraid`."
+        ),
+    )
+}
+
+/// List the messages that wait in my outbox; drop, send or change one.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 pub struct Outbox {
     /// Drop the waiting message of this id; `all`: every message that stays there.
@@ -360,6 +376,9 @@ pub struct Outbox {
     /// Send the message of this id that stays there; `all`: every such message, in order.
     #[arg(long, value_name = "ID", conflicts_with = "drop")]
     send: Option<String>,
+    /// Put other words in place of those of a message that stays there.
+    #[arg(long, num_args = 1.., value_name = "ID WORDS", conflicts_with_all = ["drop", "send"])]
+    change: Vec<String>,
     /// Do not ask before `--send` of a message that may have been posted already; required without a terminal.
     #[arg(long, requires = "send")]
     yes: bool,
@@ -368,7 +387,7 @@ pub struct Outbox {
 impl RoomCommand for Outbox {
     const ROW: Entry =
         row(Topic::Talking, "outbox", May::Members, "list messages that wait to be sent")
-            .takes("[--drop ID | --send ID]", "--drop ab12")
+            .takes("[--drop ID | --send ID | --change ID WORDS]", "--drop ab12")
             .answers()
             .offline();
 
@@ -377,6 +396,13 @@ impl RoomCommand for Outbox {
     }
 
     async fn resolve(&self, shell: &Shell) -> Result<Asked> {
+        if let Some((wanted, words)) = self.change.split_first() {
+            let (id, text) = (shell.waiting(wanted)?, words.join(" "));
+            if text.trim().is_empty() {
+                return Err(new_words_missing(shell, wanted));
+            }
+            return Ok(Command::ChangeHeld { id, text }.into());
+        }
         Ok(match (self.drop.as_deref(), self.send.as_deref()) {
             (Some(ALL), _) => Asked::EachHeld(Command::DropWaiting),
             (Some(wanted), _) => match shell.waiting_in_lane(wanted) {
@@ -401,6 +427,13 @@ impl RoomCommand for Outbox {
             (Outcome::Done, Command::Lane { what: LaneCommand::Drop(id), .. }) => {
                 let text = format!("Dropped the message {}; nobody gets it.", id.short());
                 told.say(&json!({"dropped": true, "id": id.to_hex()}), &text)
+            }
+            (Outcome::Changed(id), _) => {
+                let text = format!(
+                    "Changed. It still waits: `hearth outbox ROOM --send {}` sends it.",
+                    id.short()
+                );
+                told.say(&json!({"changed": true, "id": id.to_hex()}), &told.out.advice(&text))
             }
             (Outcome::Released(id), _) => {
                 told.say(&json!({"released": true, "id": id.to_hex()}), "It goes out now.")

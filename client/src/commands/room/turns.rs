@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{
     Asked, RoomCommand,
     row::{Entry, May, Topic, row},
+    sitting::Sitting,
     times::parse_millis,
 };
 use crate::commands::{
@@ -20,7 +21,7 @@ use crate::commands::{
 /// Length of a round where none is given: two hours.
 const ROUND: &str = "2h";
 
-topic! { Turns: Hand, Lower, Pass, Done, Hands, Round, Next, Skip, Extend, Call }
+topic! { Turns: Hand, Lower, Pass, Done, Hands, Sitting, Round, Next, Skip, Extend, Call }
 
 /// Ask for a turn.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashSet, time::Duration};
 
 use hearth_engine::help::{Line, Ringing, Stage};
-use hearth_protocol::MessageId;
+use hearth_protocol::{MemberKey, MessageId, Millis};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -64,7 +64,7 @@ impl Shell {
     pub(in crate::commands) fn tell_calls(&self) -> Result<(bool, usize)> {
         let view = self.view();
         let now = self.help.begun.elapsed();
-        let rings = self.help.ringing.borrow_mut().rings(&view.help.unseen(), now);
+        let rings = self.help.ringing.borrow_mut().rings(&self.rung_for(), now);
         let mut told = self.help.calls.borrow_mut();
         told.retain(|id| view.help.open.iter().any(|call| call.id == *id));
         let mut new = 0;
@@ -84,11 +84,46 @@ impl Shell {
         Ok((!rings.is_empty(), new))
     }
 
+    /// Returns the members for whom this device rings: those whose call nobody has seen. While somebody else is on duty and this moderator
+    /// is not, it rings only for a call that those on duty have left unseen.
+    fn rung_for(&self) -> Vec<MemberKey> {
+        let view = self.view();
+        let now = self.relay_now();
+        if self.is_rung() {
+            return view.help.unseen();
+        }
+        let late = view.help.open.iter().filter(|call| call.has.is_none());
+        let late = late.filter(|call| self.left_unseen(call.at) <= now);
+        let mut members: Vec<MemberKey> = late.map(|call| call.by).collect();
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+
+    /// Whether this moderator's device rings at once.
+    fn is_rung(&self) -> bool {
+        let view = self.view();
+        let now = self.relay_now();
+        let on_duty = view.on_duty.iter().any(|duty| duty.member == view.me && duty.until > now);
+        on_duty || view.help.on_duty.is_empty()
+    }
+
+    /// Returns when a call counts as left unseen.
+    fn left_unseen(&self, at: Millis) -> Millis {
+        at.plus(u64::from(self.view().help.minutes_unseen()) * 60_000)
+    }
+
     /// Returns when it rings next.
     pub(in crate::commands) fn rings_at(&self) -> Option<Instant> {
-        let now = self.help.begun.elapsed();
-        let at = self.help.ringing.borrow().next(now)?;
-        Some(self.help.begun + at.max(now + Duration::from_millis(1)))
+        let elapsed = self.help.begun.elapsed();
+        let next = self.help.ringing.borrow().next(elapsed);
+        let next = next.map(|at| self.help.begun + at.max(elapsed + Duration::from_millis(1)));
+        let (view, now) = (self.view(), self.relay_now());
+        let late = view.help.open.iter().filter(|call| call.has.is_none() && !self.is_rung());
+        let late = late.map(|call| self.left_unseen(call.at)).filter(|at| *at > now).min();
+        let late =
+            late.map(|at| Instant::now() + Duration::from_millis(at.0.saturating_sub(now.0)));
+        next.into_iter().chain(late).min()
     }
 
     /// Lists the calls for help that are not over.

@@ -2,6 +2,8 @@
 
 mod help;
 pub(super) mod lanes;
+pub(super) mod line;
+pub(super) mod to;
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,7 +18,8 @@ use hearth_engine::{
 use hearth_protocol::{Millis, Seq};
 use hearth_session::{
     client::{
-        AskError, Client, Command, Consent, Event, Events, Heard, Outcome, Page, Question, RoomView,
+        AskError, Client, Command, Consent, Event, Events, Haste, Heard, Outcome, Page, Question,
+        RoomView,
     },
     live::LiveError,
     session::Up,
@@ -101,6 +104,9 @@ impl Shell {
             roster: &state.roster,
             round: state.floor.round.as_ref(),
             muted: &state.muted,
+            help: &state.help,
+            rests_until: state.timed_out_until,
+            paused_until: state.policy.as_ref().map_or(Millis(0), |p| p.numbers.paused_until),
             mine: &state.mine,
             shown,
             held: false,
@@ -553,6 +559,38 @@ pub(super) fn question_words(question: &Question) -> String {
         Question::Remove(member) => {
             format!("Remove {}? To come back they need a new invite.", name(member))
         }
+        Question::RemoveNow { name: member, haste } => {
+            let member = name(member);
+            let why: Vec<String> = haste
+                .iter()
+                .map(|haste| match haste {
+                    Haste::Night => "It is night.".to_owned(),
+                    Haste::Help => format!("{member} has asked for help, and that is not over."),
+                    Haste::LastHour => {
+                        "Your duty ends within the hour, so nobody may be here afterwards.".into()
+                    }
+                })
+                .collect();
+            format!(
+                "{} A break can wait until tomorrow. Remove {member} all the same?",
+                why.join(" ")
+            )
+        }
+        Question::EndRound { turns } => {
+            format!("{} left in this round. End it now?", counted(*turns, "turn is", "turns are"))
+        }
+        Question::Break(member) => {
+            format!("{} has asked for help, and that is not over. Give a break now?", name(member))
+        }
+        Question::BreakNow(member) => format!(
+            "Have you written to {} in the check-in? Then once more: give the break now?",
+            name(member)
+        ),
+        Question::ChangeBreak { name: member, until } => format!(
+            "{} has a break until {} already. Change it?",
+            name(member),
+            show::clock(*until)
+        ),
         Question::StepDown(role) => format!(
             "Give up your own role and become {}? Only a facilitator can give it back to you.",
             show::role_words(*role)
@@ -560,14 +598,6 @@ pub(super) fn question_words(question: &Question) -> String {
         Question::Expire { seconds } => format!(
             "Keep messages for {}? What is older is deleted for everybody. That cannot be undone.",
             when::exact(Duration::from_secs(*seconds))
-        ),
-        Question::LongPause { millis } => {
-            format!("Pause the room for {}?", when::exact(Duration::from_millis(*millis)))
-        }
-        Question::LongTimeOut { name: member, millis } => format!(
-            "Give {} a time-out of {}?",
-            name(member),
-            when::exact(Duration::from_millis(*millis))
         ),
         Question::SendAgain(id) => format!(
             "The message {} may have been posted already. Send it, so that the others may read it twice?",

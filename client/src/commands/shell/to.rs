@@ -4,7 +4,7 @@ use hearth_session::client::RoomView;
 
 /// Where such a line goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum To {
+pub(in crate::commands) enum To {
     /// To a lane: what `checkin` takes.
     Lane(Vec<String>),
     /// Nowhere, because nobody is called so.
