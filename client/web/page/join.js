@@ -17,6 +17,13 @@ export function join({ step, told, preview, back }) {
   const leave = back ? button("Back to your rooms", () => ask("JoinLeave")) : null;
   if (step === "reading") return page("Reading the agreement", fault, el("p", {}, "The relay is asked for it …"));
   if (step === "knocking") return page("Knocking", el("p", {}, "Your acknowledgement is signed and sent …"));
+  if (step === "waiting")
+    return page(
+      "You have knocked",
+      el("p", {}, "A facilitator lets you in, or answers. It may take a while. You need not wait here: close this, and hearth web goes on waiting when you start it again."),
+      el("p", {}, "Once you are in, this page shows the room by itself."),
+      el("p", { class: "row" }, back ? leave : null, button("Use another link", () => ask("JoinAgain"))),
+    );
   return preview ? agreement(preview, fault, leave) : link(fault, leave);
 }
 

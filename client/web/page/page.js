@@ -173,6 +173,11 @@ function take(told) {
       return shown("help-now", () => ui.help());
     case "GiveBack":
       return ui.giveBack(value);
+    case "Bell":
+      document.title = document.title === "hearth" ? "(1) hearth" : document.title;
+      return ui.say("Something new.");
+    case "Receipt":
+      return receipt(value);
     case "Join":
       emptied();
       document.body.append(join.join(value));
@@ -197,6 +202,13 @@ function shown(title, open) {
   if (!types) return open();
   const made = el("p", {}, bdi(`${title}: `), button("show it", () => (made.remove(), open())));
   remarks.append(made);
+}
+
+/** Shows the receipt, to be kept. @param {string} text */
+function receipt(text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  const save = el("a", { href: address, download: "hearth-receipt.txt", class: "button" }, "Save it as a file");
+  over.dialog("Your receipt", [el("p", {}, "It proves what you agreed to, and when. “hearth receipt verify FILE” checks it, with no network."), el("p", {}, save), el("div", { class: "words agreement", tabindex: "0", role: "region", "aria-label": "The receipt" }, text)], { wide: true, onclose: () => URL.revokeObjectURL(address) });
 }
 
 /** Hides when nobody is there. */

@@ -23,7 +23,7 @@ pub(crate) const ACT_BYTES_MAX: usize = 256 * 1024;
 pub(crate) const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// What a browser may do with the page: load its own files and talk to its own server.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob:; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Headers of every answer. None of them lets another origin read it.

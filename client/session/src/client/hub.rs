@@ -198,6 +198,11 @@ impl<'s> Hub<'s> {
                 let draft = self.open(&room).and_then(|room| room.draft());
                 drop(reply.send(draft.map(Outcome::Draft).map_err(AskError::from)));
             }
+            Request::Ask { room, command: Command::Receipt, reply, .. } => {
+                let receipt = self.open(&room).and_then(|room| room.receipt());
+                let written = receipt.map(|receipt| Outcome::Receipt(receipt.to_text()));
+                drop(reply.send(written.map_err(AskError::from)));
+            }
             Request::Ask { room, command: Command::Say(words), consent, reply } => {
                 match self.stored(&room, words) {
                     Ok(command) => self.forward(&room, Asked { command, consent, reply }),
