@@ -3,7 +3,7 @@
 import { app, ask, does, ui } from "./app.js";
 import { bdi, button, el } from "./dom.js";
 
-/** @type {{log: any, list: any, waits: any, more: any, below: any}} */
+/** @type {any} */
 let parts;
 /** Pixels from the end within which new words are followed. */
 const NEAR_END = 80;
@@ -15,7 +15,9 @@ export function talk() {
   const more = button("Earlier messages", () => ask("Earlier"), { class: "quiet", hidden: true });
   const below = button("New messages below", () => ui.toEnd(), { class: "below", hidden: true });
   const log = el("div", { role: "log", "aria-labelledby": "talk", tabindex: "0", class: "log", "aria-live": "off", onscroll: scrolled }, more, list, waits);
-  parts = { log, list, waits, more, below };
+  parts = { log, list, waits, more, below, follows: true };
+  // What grows around the talk does not hide its end.
+  new ResizeObserver(() => parts.follows && ui.toEnd()).observe(log);
   return el("section", { class: "talk", "aria-labelledby": "talk" }, el("h2", { id: "talk", class: "unseen" }, "Talk"), log, below);
 }
 
@@ -27,6 +29,7 @@ ui.toEnd = () => {
 };
 
 function scrolled() {
+  parts.follows = atEnd();
   if (!atEnd()) return;
   parts.below.hidden = true;
   seen();
