@@ -117,7 +117,6 @@ test("second tab has no key", { skip }, async () => {
   await page.goto(`http://127.0.0.1:${port}/`);
   await page.getByRole("heading", { name: "A link is needed" }).waitFor();
   await page.goto(web.first);
-  await page.reload();
   await page.getByRole("heading", { name: "Not opened" }).waitFor();
   assert.ok(await at.page.getByRole("heading", { name: "Tuesday evening", level: 1 }).isVisible());
   await page.close();

@@ -12,7 +12,7 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const BIN = resolve(ROOT, process.env.HEARTH_BIN_DIR ?? "target/debug");
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 /** Milliseconds that anything may take. */
-export const PATIENCE = 60_000;
+export const PATIENCE = 30_000;
 
 export const AGREEMENT = `# What we agree on
 

@@ -17,6 +17,8 @@ const ANNOUNCED = 60_000;
 const REMARKS_MAX = 4;
 /** Milliseconds in which three presses of Shift hide. */
 const SHIFTS = 2_000;
+/** Milliseconds after which a spoken line leaves the page. */
+const SPOKEN = 10_000;
 /** Milliseconds between two signs that a person is there. */
 const AWAKE_EACH = 20_000;
 
@@ -27,8 +29,8 @@ let said;
 let remarks;
 const shifts = [0, 0, 0];
 
-/** Takes every word off the page. */
-function emptied() {
+/** Takes every word off the page, but for what was typed at the door if somebody is still there. */
+function emptied(joins = false) {
   document.body.replaceChildren();
   document.title = "hearth";
   state.hidden = true;
@@ -36,7 +38,7 @@ function emptied() {
   release();
   clear();
   time.clear();
-  join.forget();
+  if (!joins) join.forget();
 }
 
 /** Shows a page that says one thing. @param {string} title @param {string[]} words @param {...any} more */
@@ -49,7 +51,7 @@ function alone(title, words, ...more) {
 /** Makes the room's frame. */
 function room() {
   if (!state.hidden) return;
-  document.body.replaceChildren();
+  emptied();
   state.hidden = false;
   said = el("div", { role: "status", class: "unseen" });
   remarks = el("div", { class: "remarks", role: "status" });
@@ -98,8 +100,10 @@ function settings() {
 ui.choose_entry = choose;
 ui.say = (/** @type {string} */ text) => {
   if (!said) return;
-  said.append(el("p", {}, text));
-  while (said.children.length > 3) said.firstChild.remove();
+  const made = el("p", {}, text);
+  said.append(made);
+  // Who reads the page line by line finds what holds now in its bands.
+  setTimeout(() => made.remove(), SPOKEN);
 };
 ui.remark = (/** @type {string} */ text) => {
   if (state.hidden) return;
@@ -179,7 +183,7 @@ function take(told) {
     case "Receipt":
       return receipt(value);
     case "Join":
-      emptied();
+      emptied(true);
       document.body.append(join.join(value));
       return /** @type {HTMLElement|null} */ (document.querySelector("[data-first]"))?.focus();
     case "Locked":
@@ -268,9 +272,9 @@ for (const kind of ["keydown", "pointerdown", "click", "touchstart"]) addEventLi
 addEventListener("keydown", shift, { capture: true });
 addEventListener("visibilitychange", () => !state.hidden && talk.seen());
 // A page that is left must not come back with its words.
-addEventListener("pagehide", emptied);
+addEventListener("pagehide", () => emptied());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
-document.addEventListener("freeze", emptied);
+document.addEventListener("freeze", () => emptied());
 addEventListener("hashchange", () => location.reload());
 setInterval(() => {
   if (!state.hidden) time.tick(ui.say);
