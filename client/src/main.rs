@@ -49,7 +49,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
 /// Returns what `hearth` without a command does for a person at a terminal: it shows the rooms.
 fn alone(error: &clap::Error) -> Option<Cli> {
     let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand || !at_terminal {
+    let lacks_command = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+    );
+    if !lacks_command || !at_terminal {
         return None;
     }
     let words = std::env::args_os().chain([OsString::from("tui")]);

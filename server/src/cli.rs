@@ -2,28 +2,34 @@
 
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
 use hearth_protocol::invite::Transport;
 
 use crate::{
-    Clock, Config, Grant, Relay, StartError,
+    Config, Relay, StartError,
+    commands::{self, Command, Ground, SETTINGS},
     config::{ConfigError, File, parse_listen},
-    relay,
     telemetry::{self, LogFormat},
 };
 
 /// The Hearth relay: hosts encrypted rooms and can read nothing.
 #[derive(Debug, Parser)]
 #[command(name = "hearthd", version, max_term_width = 100)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     serve: Serve,
     /// Everything that the relay keeps [default: ./hearthd]
-    #[arg(long, env = "HEARTHD_DATA_DIR", value_name = "DIR", global = true)]
+    #[arg(
+        long,
+        visible_alias = "data",
+        env = "HEARTHD_DATA_DIR",
+        value_name = "DIR",
+        global = true
+    )]
     data_dir: Option<PathBuf>,
-    /// Settings in TOML; an unknown one is an error
+    /// Settings in TOML; an unknown one is an error [default: /etc/hearthd/hearthd.toml, if no --data-dir is given]
     #[arg(long, env = "HEARTHD_CONFIG", value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
@@ -33,7 +39,7 @@ pub(crate) struct Serve {
     /// Where members connect, as IP:PORT; port 0 picks one [default: 127.0.0.1:7443]
     #[arg(long, env = "HEARTHD_LISTEN", value_name = "IP:PORT", value_parser = parse_listen)]
     listen: Option<SocketAddr>,
-    /// Where /healthz, /readyz and /metrics are, as IP:PORT; loopback only [default: 127.0.0.1:7444]
+    /// Where /healthz, /readyz and /metrics are, as IP:PORT; loopback only [default: 127.0.0.1, the port after --listen]
     #[arg(long, env = "HEARTHD_ADMIN_LISTEN", value_name = "IP:PORT", value_parser = parse_listen)]
     admin_listen: Option<SocketAddr>,
     /// Certificate chain in PEM, instead of the self-signed one
@@ -80,32 +86,8 @@ pub(crate) struct Serve {
     log_format: Option<LogFormat>,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Prints a link with which somebody may open rooms
-    Grant {
-        /// What the link names, where it is not what the relay wrote down
-        #[arg(long, value_name = "wss://HOST:PORT")]
-        url: Option<String>,
-        /// Rooms that it opens
-        #[arg(long, value_name = "N", default_value_t = 1)]
-        rooms: u32,
-        /// Members of each room
-        #[arg(long, value_name = "N", default_value_t = 50)]
-        members: u32,
-        /// For how long it is good: 45m, 12h, 30d, 8w
-        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_duration)]
-        expires: u64,
-    },
-    /// Copies the store, also of a running relay, into a directory
-    Backup {
-        /// Where to; a directory that is new or empty
-        into: PathBuf,
-    },
-}
-
 /// Parses `45m`, `12h`, `30d`, `8w` or `2 hours` into milliseconds.
-fn parse_duration(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is no duration like 45m, 12h, 30d, 8w or \"2 hours\"");
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -135,7 +117,7 @@ pub fn main() -> ExitCode {
         }
     };
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let code = if error.is_usage() { USAGE } else { 1 };
             let mut stderr = std::io::stderr().lock();
@@ -146,25 +128,27 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), StartError> {
+fn run(cli: Cli) -> Result<ExitCode, StartError> {
     harden();
     let Cli { command, serve, data_dir, config } = cli;
+    if let Some(command) = command.as_ref().filter(|command| command.needs_no_settings()) {
+        return commands::run_bare(command, config, data_dir).map(|()| ExitCode::SUCCESS);
+    }
+    let installed = || {
+        Some(PathBuf::from(SETTINGS)).filter(|_| data_dir.is_none()).filter(|file| file.exists())
+    };
+    let config = config.or_else(installed);
     let file = config.as_deref().map(File::read).transpose()?.unwrap_or_default();
     let data_dir =
         data_dir.or_else(|| file.data_dir.clone()).unwrap_or_else(|| PathBuf::from("hearthd"));
     match command {
         None => {
             telemetry::init(serve.log_format.or(file.log_format).unwrap_or_default());
-            start(settings(serve, file, data_dir)?)
+            start(settings(serve, file, data_dir)?).map(|()| ExitCode::SUCCESS)
         }
-        Some(Command::Grant { url, rooms, members, expires }) => {
-            let expires = Clock::system().now().plus(expires);
-            let link = relay::grant(&data_dir, &Grant { rooms, members, expires, url })?;
-            print(&link).map_err(StartError::GrantUnprinted)
-        }
-        Some(Command::Backup { into }) => {
-            let copy = relay::backup(&data_dir, &into)?;
-            print(&copy.display().to_string()).map_err(StartError::BackupUnprinted)
+        Some(command) => {
+            let ground = Ground { file: config, dir: data_dir.clone() };
+            commands::run(command, &ground, || settings(serve, file, data_dir))
         }
     }
 }
@@ -196,9 +180,8 @@ pub(crate) fn settings(serve: Serve, file: File, data_dir: PathBuf) -> Result<Co
     }
     match serve.admin_listen.or(file.admin_listen) {
         Some(admin) => config.admin_listen = admin,
-        // An operator who lets the system pick one port runs several relays.
-        None if config.listen.port() == 0 => config.admin_listen.set_port(0),
-        None => {}
+        // Beside the port for members, so that two relays on one machine do not meet.
+        None => config.admin_listen.set_port(admin_port(config.listen.port())),
     }
     config.tls_files = match (serve.tls_cert.or(file.tls_cert), serve.tls_key.or(file.tls_key)) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -238,6 +221,15 @@ pub(crate) fn settings(serve: Serve, file: File, data_dir: PathBuf) -> Result<Co
     }
     config.check()?;
     Ok(config)
+}
+
+/// Returns the port for the operator beside the one for members: the next, or any if the system picks both.
+pub(crate) const fn admin_port(port: u16) -> u16 {
+    match port {
+        0 => 0,
+        u16::MAX => u16::MAX - 1,
+        port => port + 1,
+    }
 }
 
 fn start(config: Config) -> Result<(), StartError> {
@@ -280,7 +272,7 @@ impl Signals {
 }
 
 /// Prints one line.
-fn print(line: &str) -> std::io::Result<()> {
+pub(crate) fn print(line: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}").and_then(|()| stdout.flush())
 }
@@ -293,6 +285,22 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn guide_commands_are_taken() {
+        let guide = include_str!("../../docs/operations.md");
+        let blocks = guide.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let commands: Vec<&str> = blocks
+            .flat_map(str::lines)
+            .filter(|line| line.starts_with("hearthd "))
+            .filter_map(|line| line.split(" #").next())
+            .collect();
+        for command in &commands {
+            let parsed = Cli::try_parse_from(command.split_whitespace());
+            assert!(parsed.is_ok(), "{command}: {parsed:?}");
+        }
+        assert!(commands.len() > 10, "{commands:?}");
     }
 
     #[test]
@@ -319,5 +327,16 @@ mod tests {
         let cli = Cli::try_parse_from(["hearthd", "--listen", "127.0.0.1:0"]).unwrap();
         let config = settings(cli.serve, File::default(), PathBuf::from("x")).unwrap();
         assert_eq!(config.admin_listen.port(), 0);
+    }
+
+    #[test]
+    fn admin_port_follows_the_other() {
+        let admin = |listen: &str| {
+            let cli = Cli::try_parse_from(["hearthd", "--listen", listen]).unwrap();
+            settings(cli.serve, File::default(), PathBuf::from("x")).unwrap().admin_listen.port()
+        };
+        assert_eq!(admin("0.0.0.0:7443"), 7444);
+        assert_eq!(admin("0.0.0.0:8443"), 8444);
+        assert_eq!(admin("0.0.0.0:65535"), 65534);
     }
 }

@@ -25,6 +25,14 @@ pub enum DataDirError {
     /// Another relay uses it.
     #[error("another relay is running on {0}")]
     InUse(PathBuf),
+    /// A restore was cut short.
+    #[error("a restore into {dir} is not finished")]
+    HalfRestored {
+        /// The directory.
+        dir: PathBuf,
+        /// The backup.
+        from: PathBuf,
+    },
     /// No relay was started on it yet.
     #[error("no relay was started on {0} yet")]
     Empty(PathBuf),
@@ -32,6 +40,30 @@ pub enum DataDirError {
 
 fn error(path: &Path) -> impl FnOnce(std::io::Error) -> DataDirError + '_ {
     move |source| DataDirError::Io { path: path.to_owned(), source }
+}
+
+/// File that stands in a directory while a backup is put there, with the path of the backup.
+pub(crate) const RESTORING: &str = "restoring";
+/// File with the address of the running or last relay for its operator.
+const ADMIN: &str = "admin";
+
+/// Refuses a directory that a restore has left half done, because a relay on it would be a stranger to every member.
+pub(crate) fn check_whole(dir: &Path) -> Result<(), DataDirError> {
+    match fs::read_to_string(dir.join(RESTORING)) {
+        Ok(text) => {
+            let from = text.lines().next().unwrap_or_default().into();
+            Err(DataDirError::HalfRestored { dir: dir.to_owned(), from })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        // A folder that is a file has no restore in it; the next step says what it is.
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(()),
+        Err(source) => Err(error(&dir.join(RESTORING))(source)),
+    }
+}
+
+/// Reads the address that the running or last relay has for its operator.
+pub(crate) fn recorded_admin(dir: &Path) -> Option<std::net::SocketAddr> {
+    fs::read_to_string(dir.join(ADMIN)).ok()?.trim().parse().ok()
 }
 
 /// A data directory that is held by this process until the value is dropped.
@@ -62,6 +94,12 @@ impl DataDir {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Records the address for the operator, so that `hearthd doctor` finds the relay.
+    pub(crate) fn record_admin(&self, admin: std::net::SocketAddr) {
+        // Only the doctor misses it, and says so.
+        let _ = fs::write(self.path.join(ADMIN), format!("{admin}\n"));
     }
 
     /// Records the relay's address, for links that another process prints.

@@ -17,10 +17,13 @@
 mod admin;
 mod auth;
 mod batch;
+mod certificate;
 pub mod cli;
+mod commands;
 pub mod config;
 mod connection;
 mod data_dir;
+mod failure;
 mod handlers;
 mod http;
 mod io;
@@ -39,9 +42,14 @@ mod tls;
 mod uploads;
 mod words;
 
+pub use commands::{
+    backup::backup,
+    grants::{Grant, grant},
+};
 pub use config::{Clock, Config};
 pub use data_dir::DataDirError;
-pub use relay::{Grant, Relay, StartError, backup, grant};
+pub use failure::StartError;
+pub use relay::Relay;
 pub use store::OpenError;
 pub use tls::TlsError;
 

@@ -123,6 +123,12 @@ const REJECT_CODES: [RejectCode; 34] = [
     RejectCode::ShuttingDown,
 ];
 
+/// Returns the number of files that this process may open.
+fn open_files_max() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current.unwrap_or(u64::MAX)
+}
+
 impl Metrics {
     /// Counts a refusal.
     pub(crate) fn rejected(&self, code: RejectCode) {
@@ -158,6 +164,7 @@ impl Metrics {
             ("rooms_live", "gauge", rooms_live as u64),
             ("store_queue_depth", "gauge", queue.0 as u64),
             ("store_queue_bytes", "gauge", queue.1 as u64),
+            ("open_files_max", "gauge", open_files_max()),
         ];
         // Writing into a String cannot fail.
         for (name, kind, value) in lines {

@@ -1,20 +1,8 @@
-//! A relay from start to end, and the two commands that an operator runs beside it.
+//! A relay from start to end.
 
-use std::{
-    io::ErrorKind as Kind,
-    net::SocketAddr,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use hearth_protocol::{
-    Millis, Pin, RelayId, Secret32,
-    invite::{self, RelayAddress, Transport},
-    limits::MEMBERS_MAX,
-};
-use hearth_rules::admission::Terms;
+use hearth_protocol::{Pin, RelayId, invite::Transport};
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout},
@@ -22,9 +10,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    Config, DataDirError, OpenError, Shared, TlsError, admin,
-    config::ConfigError,
-    data_dir::{Address, DataDir, split_url},
+    Config, Shared, StartError, admin,
+    data_dir::{self, Address, DataDir},
     listener,
     metrics::Metrics,
     registry::Registry,
@@ -39,170 +26,6 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const UPKEEP: Duration = Duration::from_secs(10);
 /// Rounds of upkeep between two rounds of retention.
 const RETENTION_EVERY: u32 = 6;
-
-/// Why a relay does not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A setting is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The data directory cannot be used.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The database cannot be used.
-    #[error("{path}: {source}")]
-    Store {
-        /// Path of the database.
-        path: PathBuf,
-        /// The error.
-        source: OpenError,
-    },
-    /// The certificate cannot be used.
-    #[error("{}", words::of_tls(.0))]
-    Tls(#[from] TlsError),
-    /// An address cannot be bound.
-    #[error("cannot listen on {address}: {}", words::of_io(.source))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The error.
-        source: std::io::Error,
-    },
-    /// The terms of a grant are wrong.
-    #[error("{0}")]
-    Grant(&'static str),
-    /// The link of a grant could not be printed.
-    #[error("standard output cannot be written to: {}", words::of_io(.0))]
-    GrantUnprinted(std::io::Error),
-    /// The destination of a backup is not free.
-    #[error("{into} {found}")]
-    BackupTaken {
-        /// Data directory of the copied relay.
-        dir: PathBuf,
-        /// The destination.
-        into: PathBuf,
-        /// What the destination is or holds.
-        found: &'static str,
-    },
-    /// The path of a backup could not be printed.
-    #[error("standard output cannot be written to: {}", words::of_io(.0))]
-    BackupUnprinted(std::io::Error),
-}
-
-impl StartError {
-    /// Returns the next thing to try, in one line.
-    pub fn advice(&self) -> String {
-        match self {
-            Self::Config(ConfigError::Read { source, .. }) if source.kind() == Kind::InvalidData => {
-                "save the file as UTF-8".into()
-            }
-            Self::Config(ConfigError::Read { path, source }) => file_advice(path, source.kind()),
-            Self::Config(_) => "correct the setting; `hearthd --help` lists them all".into(),
-            Self::DataDir(DataDirError::InUse(_)) => {
-                "stop the other relay, or choose another directory with --data-dir".into()
-            }
-            Self::DataDir(DataDirError::Empty(path)) => format!(
-                "start the relay once: `hearthd --data-dir {}`; or name its address with --url wss://HOST:PORT",
-                path.display()
-            ),
-            Self::DataDir(DataDirError::Io { path, source }) => file_advice(path, source.kind()),
-            Self::Store { source: OpenError::OlderSchema { .. }, .. } => {
-                "no released version wrote it: move the folder away and start a new relay".into()
-            }
-            Self::Store { source: OpenError::Vanished(_), .. } => {
-                "put the last backup in its place; for a new relay, move the folder away or choose another with --data-dir".into()
-            }
-            Self::Store { source: OpenError::OldSqlite(_), .. } => {
-                "build hearthd with the SQLite that Cargo.lock names: cargo build --locked".into()
-            }
-            Self::Store { source: OpenError::Schema { .. }, .. } => {
-                "install the newer version again, or restore the backup from before the upgrade"
-                    .into()
-            }
-            Self::Store { path, source } => {
-                source.kind().map_or_else(|| DAMAGED.into(), |kind| file_advice(path, kind))
-            }
-            Self::Tls(TlsError::KeyExposed(path)) => {
-                format!("take the right away: `chmod 600 {}`", path.display())
-            }
-            Self::Tls(TlsError::OwnKey(..)) => {
-                "copy key.pem there from where you keep it or from the relay's old folder (`hearthd backup` copies hearth.db alone); if it is lost, move the folder away, start a new relay and give everybody new links".into()
-            }
-            Self::Tls(TlsError::OwnCertificate(..)) => {
-                "delete cert.pem there and start again: the relay makes another from key.pem, and links stay as they are".into()
-            }
-            Self::Tls(TlsError::File { path, source }) => file_advice(path, source.kind()),
-            Self::Tls(_) => "check the files given with --tls-cert and --tls-key".into(),
-            Self::Listen { source, .. } => match source.kind() {
-                Kind::AddrInUse => {
-                    "stop what listens there, or choose another address with --listen or --admin-listen"
-                }
-                Kind::PermissionDenied => {
-                    "choose a port from 1024 up, or allow the lower one to this account"
-                }
-                _ => "choose an address of this machine with --listen or --admin-listen",
-            }
-            .into(),
-            Self::Grant(_) => "`hearthd grant --help` says what it takes".into(),
-            Self::GrantUnprinted(error) => {
-                let how = match error.kind() {
-                    Kind::StorageFull | Kind::QuotaExceeded => "free some space and run it again",
-                    _ => "run it again where its output is read",
-                };
-                format!("{how}; the unprinted grant is harmless")
-            }
-            Self::BackupTaken { dir, into, .. } => format!(
-                "name a directory that is new or empty: `hearthd backup --data-dir {} {}`",
-                dir.display(),
-                unused(into).display()
-            ),
-            Self::BackupUnprinted(_) => {
-                "do not run it again: the backup is whole, in the directory that was named".into()
-            }
-        }
-    }
-
-    /// Whether the settings are at fault, not the state of the machine.
-    pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Grant(_))
-    }
-}
-
-const DAMAGED: &str = "check the disk; if the file is damaged, put the last backup in its place";
-
-/// Returns a free path beside another.
-fn unused(path: &Path) -> PathBuf {
-    let numbered = |number: u32| {
-        // Drop a trailing slash.
-        let mut name = path.components().as_path().as_os_str().to_owned();
-        name.push(format!("-{number}"));
-        PathBuf::from(name)
-    };
-    (2..).map(numbered).find(|path| !path.exists()).unwrap_or_default()
-}
-
-/// Returns the next thing to try for a file or a directory.
-fn file_advice(path: &Path, kind: Kind) -> String {
-    match kind {
-        Kind::ReadOnlyFilesystem => {
-            "see what the system's log says of this disk, then mount it so that it can be written to"
-                .into()
-        }
-        Kind::StorageFull | Kind::QuotaExceeded => "free some space there and run it again".into(),
-        Kind::PermissionDenied => format!(
-            "`ls -ld {}` shows whose it is: run hearthd as that account, or change the owner",
-            path.display()
-        ),
-        Kind::NotFound => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new("."));
-            format!("check the path: `ls -l {}` shows what is there", folder.display())
-        }
-        Kind::AlreadyExists => "name another directory".into(),
-        _ => "give this account a directory that it owns, with --data-dir".into(),
-    }
-}
 
 /// A relay that is bound but not serving yet.
 pub struct Relay {
@@ -227,6 +50,7 @@ impl Relay {
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         config.check()?;
         let data_dir = DataDir::take(&config.data_dir)?;
+        data_dir::check_whole(data_dir.path())?;
         let listener = listen(config.listen).await?;
         let admin = listen(config.admin_listen).await?;
         let address_of = |socket: &TcpListener, asked| socket.local_addr().unwrap_or(asked);
@@ -256,6 +80,7 @@ impl Relay {
         }
         let transport = config.transport;
         data_dir.record_address(&Address { authority, transport, pin: link_pin(&identity) })?;
+        data_dir.record_admin(admin_local);
         let shared = Shared::new(config, store, registry, metrics);
         Ok(Self {
             data_dir,
@@ -345,7 +170,7 @@ fn link_pin(identity: &Option<Arc<Identity>>) -> Option<Pin> {
 }
 
 /// Names in a self-signed certificate; clients that pin its key ignore them.
-fn names(authority: &str) -> Vec<String> {
+pub(crate) fn names(authority: &str) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     if let Some((host, _)) = authority.rsplit_once(':') {
         let host = host.trim_matches(['[', ']']).to_owned();
@@ -441,126 +266,4 @@ pub(crate) async fn delete_expired(shared: &Shared) -> u64 {
             _ => return deleted,
         }
     }
-}
-
-/// Terms of a grant.
-#[derive(Clone, Debug)]
-pub struct Grant {
-    /// Number of rooms that it opens.
-    pub rooms: u32,
-    /// Maximum members of each room.
-    pub members: u32,
-    /// End of validity.
-    pub expires: Millis,
-    /// `wss://host:port` in the link; by default the address that the relay recorded.
-    pub url: Option<String>,
-}
-
-/// Writes a grant into a store, whether or not its relay is running, and returns the link.
-///
-/// # Errors
-/// See [`StartError`].
-pub fn grant(dir: &Path, terms: &Grant) -> Result<String, StartError> {
-    if terms.rooms == 0 {
-        return Err(StartError::Grant("a grant opens one room at least"));
-    }
-    if terms.members == 0 || terms.members > MEMBERS_MAX {
-        return Err(StartError::Grant("a room has between 1 and 1000 members"));
-    }
-    let address = grant_address(dir, terms.url.as_deref())?;
-    let path = store::database_path(dir);
-    let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|_| StartError::Grant("the system gives no random bytes"))?;
-    let secret = Secret32::new(bytes);
-    let stored =
-        Terms { rooms_left: terms.rooms, members_max: terms.members, expires: terms.expires };
-    let relay = store::add_grant(dir, &secret, &stored).map_err(fault)?;
-    let Address { authority, transport, pin } = address;
-    let address = RelayAddress { authority, transport, relay, pin };
-    Ok(invite::Grant { address, secret }.to_link())
-}
-
-/// Returns the address that a grant's link names.
-fn grant_address(dir: &Path, url: Option<&str>) -> Result<Address, StartError> {
-    let recorded = Address::read(dir);
-    let Some(url) = url else {
-        let recorded = recorded?;
-        let host = recorded.authority.rsplit_once(':').map_or("", |(host, _)| host);
-        if matches!(host, "0.0.0.0" | "[::]") {
-            return Err(StartError::Grant(
-                "the relay listens on every address: name one with --url wss://HOST:PORT",
-            ));
-        }
-        return Ok(recorded);
-    };
-    let (transport, authority) =
-        split_url(url).ok_or(StartError::Grant("the url is no wss://HOST:PORT"))?;
-    crate::config::check_authority(authority)?;
-    let authority = authority.to_owned();
-    let pin = match (transport, recorded) {
-        (Transport::Plain, Ok(_)) => None,
-        (Transport::Plain, Err(_)) => DataDir::take(dir).map(|_| None)?,
-        (Transport::Tls, Ok(recorded)) => recorded.pin,
-        // Before the first start, use the certificate that the start will find.
-        (Transport::Tls, Err(_)) => {
-            let data_dir = DataDir::take(dir)?;
-            let (dir, names) = (data_dir.path(), names(&authority));
-            Some(Identity::load_or_make(dir, &names, store::pinned(dir))?.pin())
-        }
-    };
-    Ok(Address { authority, transport, pin })
-}
-
-/// Copies a store consistently into a directory, even while its relay runs; returns the copy's path.
-///
-/// # Errors
-/// See [`StartError`].
-pub fn backup(dir: &Path, into: &Path) -> Result<PathBuf, StartError> {
-    let path = store::database_path(dir);
-    let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
-    store::check_present(dir).map_err(fault)?;
-    if !path.exists() {
-        return Err(DataDirError::Empty(dir.to_owned()).into());
-    }
-    let taken =
-        |found| StartError::BackupTaken { dir: dir.to_owned(), into: into.to_owned(), found };
-    if into.exists() && !into.is_dir() {
-        return Err(taken("is a file"));
-    }
-    let made = !into.exists();
-    let io_error = |source| DataDirError::Io { path: into.to_owned(), source };
-    std::fs::create_dir_all(into).map_err(io_error)?;
-    let (copy, next) = (store::database_path(into), into.join("hearth.db.next"));
-    // `create_new`, so that this never overwrites another backup into the same directory.
-    let begun = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next);
-    match begun {
-        Ok(_) => {}
-        Err(error) if error.kind() == Kind::AlreadyExists => {
-            return Err(taken("holds a backup that is under way, or was cut short"));
-        }
-        Err(source) => return Err(DataDirError::Io { path: next, source }.into()),
-    }
-    let vacuum = || -> Result<(), StartError> {
-        let others = std::fs::read_dir(into).map_err(io_error)?.count();
-        if copy.exists() {
-            return Err(taken("holds a store already"));
-        }
-        if others > 1 {
-            return Err(taken("is not empty"));
-        }
-        store::copy(dir, &next).map_err(fault)?;
-        std::fs::rename(&next, &copy)
-            .and_then(|()| std::fs::File::open(into)?.sync_all())
-            .map_err(|source| DataDirError::Io { path: copy.clone(), source }.into())
-    };
-    if let Err(error) = vacuum() {
-        let _ = std::fs::remove_file(&next);
-        if made {
-            let _ = std::fs::remove_dir(into);
-        }
-        return Err(error);
-    }
-    Ok(copy)
 }

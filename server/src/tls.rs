@@ -276,6 +276,18 @@ fn own_pair(path: &Path) -> Result<KeyPair, TlsError> {
     KeyPair::try_from(&der).map_err(|_| unusable(path))
 }
 
+/// Returns the pin of a key in a file; nothing if there is none, or no usable one.
+pub(crate) fn pin_of_key(path: &Path) -> Option<Pin> {
+    own_pair(path).ok().map(|pair| pin_of(&pair))
+}
+
+/// Loads a certificate and its key as a start does; returns the end-entity certificate.
+pub(crate) fn leaf(certificate: &Path, key: &Path) -> Result<CertificateDer<'static>, TlsError> {
+    let loaded = load(certificate, key)?;
+    let leaf = loaded.certified.cert.first().cloned();
+    leaf.ok_or_else(|| TlsError::NoCertificate(certificate.to_owned()))
+}
+
 fn unusable(key: &Path) -> TlsError {
     TlsError::OwnKey(key.to_owned(), "holds no usable private key")
 }

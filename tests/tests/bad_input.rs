@@ -279,7 +279,7 @@ fn rooms_members_and_messages_that_are_not_there() {
     for command in [
         vec!["lock", room, "maybe"],
         vec!["role", room, "Fay", "king"],
-        vec!["remove", room, "Fay"],
+        vec!["remove", room, "Ben"],
         vec!["frobnicate"],
         vec![],
         vec!["send", room],

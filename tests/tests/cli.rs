@@ -58,7 +58,7 @@ fn help_needs_no_profile_and_names_who_enforces() {
         assert!(classed || silent.contains(&name.as_str()), "{name}:\n{}", help.stdout);
     }
     for (name, class) in [
-        ("pause", "[E held by receivers; R]"),
+        ("pause", "[E held by receivers; R; C what follows]"),
         ("timeout", "[R]"),
         ("mute", "[C local]"),
         ("remove", "[E; R; C past copies]"),
@@ -84,7 +84,7 @@ fn completions_and_manual_pages_are_written() {
     for shell in ["bash", "zsh", "fish"] {
         let ended = hearth(&["completions", shell]);
         assert_eq!(ended.code, Some(0));
-        assert!(ended.stdout.contains("hearth") && ended.stdout.contains("timeout"), "{shell}");
+        assert!(ended.stdout.contains("hearth") && ended.stdout.contains("break-end"), "{shell}");
     }
     let folder = tempfile::tempdir().unwrap();
     let man = folder.path().join("man");

@@ -7,8 +7,8 @@ use hearth_engine::{Crypto, Room, agreement::Change, profile::Profile, state::Ro
 use hearth_kit::{Circle, DEADLINE, Person, Relay};
 use hearth_protocol::Seq;
 use hearth_session::client::{
-    AskError, Client, Command, Consent, Event, Heard, Link, Outcome, PAGE_MAX, Page, Question,
-    RoomView,
+    AskError, Client, Command, Consent, Event, Haste, Heard, Link, Outcome, PAGE_MAX, Page,
+    Question, RoomView,
 };
 use hearth_session::{
     network::Network,
@@ -258,4 +258,39 @@ async fn closed_client_frees_its_profile() {
     while let Some(heard) = events.next().await {
         assert!(matches!(heard, Heard::Told(_)));
     }
+}
+
+/// A removal asks once by day, and twice where something speaks for waiting.
+#[tokio::test]
+async fn removal_at_night_asks_twice() {
+    use hearth_engine::policy::Category;
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let ben = circle.admit("Ben");
+    circle.fay("duty", &["on", "30m"]);
+    let client = client_of(&circle.fay);
+    await_view(&client, &circle.room, |view| matches!(view.link, Link::Up(_))).await;
+    let view = client.view(&circle.room).await.unwrap();
+    let member = view.borrow().roster.iter().find(|leaf| leaf.name == "Ben").unwrap().member;
+    let remove = |words: &str| Command::Remove {
+        member,
+        words: words.to_owned(),
+        goodbye: String::new(),
+        category: Category::Conduct,
+        at_night: true,
+    };
+    let ask = async |words: &str, consent| client.ask(&circle.room, remove(words), consent).await;
+    let refused = ask(" ", Consent::Whatever).await;
+    assert!(matches!(refused, Err(AskError::NeedsWords)), "{refused:?}");
+    let first = Question::Remove("Ben".into());
+    let asked = ask("Good bye", Consent::Unasked).await;
+    assert!(matches!(&asked, Err(AskError::NeedsConsent(asked)) if *asked == first), "{asked:?}");
+    let again =
+        Question::RemoveNow { name: "Ben".into(), haste: vec![Haste::Night, Haste::LastHour] };
+    let asked = ask("Good bye", Consent::To(first)).await;
+    assert!(matches!(&asked, Err(AskError::NeedsConsent(asked)) if *asked == again), "{asked:?}");
+    let done = ask("Good bye", Consent::To(again)).await;
+    assert!(matches!(done, Ok(Outcome::Acted { .. })), "{done:?}");
+    client.close().await;
+    assert_eq!(circle.history(&ben).last().unwrap()["you"], true);
 }

@@ -3,8 +3,10 @@
 //! Needs strace; says so and passes without. `HEARTH_CALLS=1` kills at every change instead of some. Sending and reading
 //! are in `trace`.
 
+use std::{fs, path::Path};
+
 use hearth_kit::{
-    Circle, Person, Relay,
+    Circle, Person, Relay, Running,
     fault::{
         number,
         trace::{self, CHANGES, Fault, Injection, Record},
@@ -163,4 +165,75 @@ fn a_founder_killed_at_any_change_of_the_disk_has_one_room() {
         assert_eq!(fay.does(&["profile", "check"])[0]["ok"], true);
         [true]
     });
+}
+
+/// A restore is killed at each change of the disk. A relay then starts on a whole store or not at all, and the same command goes on.
+#[test]
+fn restore_killed_anywhere_is_finished() {
+    if !trace::possible() {
+        return;
+    }
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup");
+    let operator = |data: &Path, args: &[&str]| {
+        let mut command = Relay::bare();
+        command.arg("--data-dir").arg(data).args(args);
+        command
+    };
+    let ended = |command| Running::start(command, false).wait();
+    assert_eq!(ended(operator(relay.data(), &["backup", backup.to_str().unwrap()])).code, Some(0));
+    circle.say(&circle.fay, "after the backup");
+    relay.stop();
+    let restore = ["restore", "--yes", backup.to_str().unwrap()];
+    let heads = |data: &Path| {
+        let listed = ended(operator(data, &["rooms", "--json"]));
+        let head =
+            listed.stdout.lines().next().map(|line| {
+                serde_json::from_str::<Value>(line).unwrap()["entries"].as_u64().unwrap()
+            });
+        (listed, head)
+    };
+    let new = heads(relay.data()).1.unwrap();
+    let killed_at = |calls, nth| {
+        let data = folder.path().join(format!("relay-{calls}-{nth}"));
+        fs::create_dir(&data).unwrap();
+        for entry in fs::read_dir(relay.data()).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, data.join(path.file_name().unwrap())).unwrap();
+        }
+        let kill = Injection { calls, fault: Fault::Kill, nth, and_after: false };
+        let record = Record::new();
+        let under = kill.under(&record.path());
+        let alone = operator(&data, &restore);
+        let mut command = std::process::Command::new(&under[0]);
+        command.args(&under[1..]).arg(alone.get_program()).args(alone.get_args()).env_clear();
+        let first = ended(command);
+        record.end();
+        if first.code.is_some() {
+            assert_eq!(first.code, Some(0), "{first:?}");
+            return false;
+        }
+        let (listed, head) = heads(&data);
+        let whole =
+            listed.code == Some(0) && head.is_some_and(|head| head == new || head + 1 == new);
+        assert!(whole || listed.stderr.contains("is not finished"), "{nth}: {listed:?}");
+        let again = ended(operator(&data, &restore));
+        assert_eq!(again.code, Some(0), "{nth}: {again:?}");
+        assert_eq!(heads(&data).1, Some(new - 1), "{nth}");
+        assert!(!data.join("restoring").exists());
+        // What was replaced is whole, too.
+        let aside = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+        let aside: Vec<_> = aside.filter(|path| path.join("hearth.db").exists()).collect();
+        assert!(!aside.is_empty(), "{nth}");
+        fs::remove_dir_all(&data).unwrap();
+        true
+    };
+    // strace counts the calls of each name by themselves.
+    let kills: Vec<usize> = CHANGES
+        .split(',')
+        .map(|calls| (1..).take_while(|nth| killed_at(calls, *nth)).count())
+        .collect();
+    assert!(kills.iter().sum::<usize>() > 20, "{kills:?}");
 }

@@ -39,6 +39,7 @@ mod lane_reports;
 mod lanes;
 mod moderation;
 mod offline;
+mod operations;
 mod power;
 mod read_only;
 mod recovery;

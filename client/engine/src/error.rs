@@ -126,7 +126,7 @@ pub enum EngineError {
     #[error("its member is no longer in the room")]
     OwnerGone,
     /// The lane of a lapsed member follows the room only by a facilitator's commit.
-    #[error("its member has lapsed: a facilitator's device has to bring the line up to date first")]
+    #[error("a facilitator's device has to bring this line up to date first")]
     WaitsForFacilitator,
     /// A report that came by a note was answered; its key is used once.
     #[error("that report was answered already")]

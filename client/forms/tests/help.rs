@@ -287,6 +287,20 @@ fn blocks_are_found_by_their_fences() {
 }
 
 #[test]
+fn misspelt_fence_is_refused() {
+    for fence in ["```Help", "~~~help", "``` help", "````help", "``help", "```HELP "] {
+        let text = agreement(BLOCK).replace("```help", fence);
+        let fault = Help::read(&text).unwrap_err().to_string();
+        let wanted = "line 3: the help block that begins here has the fence ";
+        assert!(fault.starts_with(wanted) && fault.contains(fence.trim()), "{fault}");
+    }
+    for harmless in ["`help` shows the numbers", "help", "~help", "```helpful"] {
+        let text = format!("{}{harmless}\n", agreement(BLOCK));
+        assert_eq!(Help::read(&text).unwrap(), [good()], "{harmless}");
+    }
+}
+
+#[test]
 fn contacts_fit_a_small_screen() {
     let more = |n: usize| {
         let number = format!("00 {:03}", 100 + n);
@@ -404,6 +418,7 @@ fn guide_explains_every_help_fault() {
     let text = || "x".to_owned();
     let reasons = [
         HelpReason::EmptyBlock,
+        HelpReason::Fence { fence: text() },
         HelpReason::Unclosed,
         HelpReason::ManyBlocks { max: 8 },
         HelpReason::SameCountry { country: text() },

@@ -175,6 +175,8 @@ pub enum Command {
     /// Show or change the profile itself.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Say whether this device is as a member needs it: folder, disk, records, relay, clock. Exit code 0, 1 for warnings, 2 for failures.
+    Doctor,
     /// Print completions for a shell.
     Completions {
         /// The shell.

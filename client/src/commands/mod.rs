@@ -7,6 +7,7 @@ mod catchup;
 mod chat;
 mod contacts;
 mod displayed;
+mod doctor;
 mod door;
 mod follow;
 mod help_now;
@@ -30,6 +31,7 @@ pub(crate) mod web;
 mod yes;
 
 use std::{
+    cell::RefCell,
     fs::File,
     io::{IsTerminal as _, Read as _},
     os::unix::fs::MetadataExt as _,
@@ -100,6 +102,8 @@ pub(crate) struct Context {
     home: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
+    /// What opens a profile that this command has made, so that nobody is asked for it again at once.
+    made: RefCell<Option<Unlock>>,
 }
 
 /// An unlocked profile and the primitives.
@@ -145,6 +149,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         home: cli.home,
         passphrase_file: cli.passphrase_file,
         key_file: cli.key_file,
+        made: RefCell::default(),
     };
     match cli.command {
         Command::Room(command) => Box::pin(rooms::run(&context, command)).await,
@@ -172,6 +177,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         }
         Command::Lines => Box::pin(lines::run(&context)).await,
         Command::Profile(command) => profile::run(&context, command),
+        Command::Doctor => Box::pin(doctor::run(&context)).await,
         Command::Completions { shell } => Ok(profile::completions(shell)?),
         Command::Man { dir } => profile::manual(&dir),
         Command::In(command) => match command.as_help_now() {
@@ -190,7 +196,8 @@ pub fn numbers_after_slip(words: &[String]) {
     let home = after("--home").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HEARTH_HOME").map(PathBuf::from));
     let out = Output::stdout(false);
-    help_now::after_slip(&Context { out, home, passphrase_file: None, key_file: None });
+    let (passphrase_file, key_file, made) = Default::default();
+    help_now::after_slip(&Context { out, home, passphrase_file, key_file, made });
 }
 
 /// Keeps what a person typed while a command waited from the shell.
@@ -266,6 +273,7 @@ impl Context {
             ProfileState::New => {
                 let unlock = self.new_unlock()?;
                 let profile = Profile::open_or_create(&home, unlock.as_ref())?;
+                self.made.replace(unlock);
                 Ok(Open { profile, crypto: Crypto::default() })
             }
             state => self.open_existing(&home, &state),
@@ -297,6 +305,7 @@ impl Context {
         match (state, &self.passphrase_file, &self.key_file) {
             (_, Some(file), _) => Ok(Some(Unlock::Passphrase(passphrase_of(file)?))),
             (_, _, Some(file)) => Ok(Some(Unlock::KeyFile(file.clone()))),
+            _ if self.made.borrow().is_some() => Ok(self.made.take()),
             _ if self.asks_passphrase(state) => {
                 let typed = line::read_secret("Passphrase: ")?;
                 Ok(Some(Unlock::Passphrase(typed)))

@@ -47,9 +47,7 @@ fn answers(questions: &[Question], given: &[String]) -> Result<Vec<String>> {
     };
     if questions.len() != given.len() {
         let asked = counted(questions.len(), "question", "questions");
-        let list: Vec<String> =
-            (1..).zip(questions).map(|(n, q)| shown(q, n, questions.len())).collect();
-        let list = if list.is_empty() { String::new() } else { format!("\n{}", list.join("\n")) };
+        let list: String = (1..).zip(questions).map(|(n, q)| flat(q, n)).collect();
         return Err(refused(format!(
             "the agreement asks {asked}, and {} given{list}",
             counted(given.len(), "answer was", "answers were")
@@ -76,6 +74,15 @@ pub(super) fn shown(question: &Question, number: usize, of: usize) -> String {
     });
     let choices: String = choices.collect();
     format!("Question {number} of {of}: {}{choices}", escape::one_line(&question.ask))
+}
+
+/// Returns a question and its choices on the line of a refusal.
+fn flat(question: &Question, number: usize) -> String {
+    let choices = (1..).zip(&question.choices);
+    let choices: Vec<String> =
+        choices.map(|(n, c): (usize, _)| format!("{n} {}", escape::one_line(c))).collect();
+    let ask = escape::one_line(&question.ask);
+    format!("; {number}. \"{ask}\" ({})", choices.join(", "))
 }
 
 /// Returns what a person is asked for.

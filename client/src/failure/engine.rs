@@ -334,14 +334,17 @@ pub(super) const MAKE_FACILITATOR: &str =
     "Make somebody else facilitator first: `hearth role ROOM NAME facilitator`.";
 
 /// Advice to somebody whose knock a facilitator declined: the knock took its place in the invite.
-pub(crate) const DECLINED: &str = "Only you learn of it. Your invite is used up, unless it was for several people: to knock again, ask the person who invited you for a new one, then `hearth join`, under another name if yours is taken.";
+pub(crate) const DECLINED: &str = "Only you learn of it. Your invite is used up, unless it was for several people: to knock again, ask the person who invited you for a new one, then `hearth join`, under another name if yours is taken. If you need somebody today: `hearth help-now`.";
 
 /// Why a member who is not in a room cannot do what is done inside.
 pub(crate) fn not_inside(standing: &Standing) -> Failure {
     if let Standing::Declined { words, by: Some(_) } = standing
         && !words.is_empty()
     {
-        let message = format!("the facilitator declined your knock: {}", one_line(words));
+        let message = format!(
+            "the facilitator cannot let you in now, and writes: \u{201c}{}\u{201d}",
+            one_line(words)
+        );
         return Failure::new(exit::REFUSED, "not_member", message, DECLINED);
     }
     let (message, advice) = match standing {

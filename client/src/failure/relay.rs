@@ -184,9 +184,11 @@ pub(super) fn waits(
             Some("the break"),
             " You can read along, and talk in your check-in: `hearth checkin ROOM`. Your name is not shown to the others. If it gets too much: `hearth help-now ROOM`.",
         ),
-        RejectCode::Closed => {
-            (format!("the room is closed{until}"), Some("the opening"), " You can read meanwhile.")
-        }
+        RejectCode::Closed => (
+            format!("the room is closed{until}"),
+            Some("the opening"),
+            " You can read meanwhile. Is it urgent? `hearth help-now ROOM`.",
+        ),
         RejectCode::SlowMode => (
             format!("slow mode: your next post can go out{}", until.replace(" until", " at")),
             that,

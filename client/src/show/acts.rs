@@ -103,10 +103,10 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
 
 /// Says who waits, by their names.
 fn not_yet(names: &str) -> String {
-    match names {
-        "" => String::new(),
-        names if names.contains(", ") => format!("; {names} have not said yes yet"),
-        name => format!("; {name} has not said yes yet"),
+    match names.rsplit_once(", ") {
+        Some((first, last)) => format!("; {first} and {last} have not said yes yet"),
+        None if names.is_empty() => String::new(),
+        None => format!("; {names} has not said yes yet"),
     }
 }
 

@@ -119,6 +119,15 @@ impl Output {
         columns.unwrap_or(PLAIN)
     }
 
+    /// Returns the rows of the terminal that results are printed to; none where there is no terminal to tell.
+    pub fn terminal_rows(&self) -> Option<usize> {
+        if self.sink.is_some() {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(io::stdout());
+        size.ok().map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0)
+    }
+
     /// Prints above the line that is being typed.
     pub fn above(self, printer: line::Printer) -> Self {
         Self { json: false, printer: Some(printer), ..self }

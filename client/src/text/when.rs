@@ -620,6 +620,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn night_is_from_ten_to_seven() {
+        for (minute, night) in
+            [(22 * 60 - 1, false), (22 * 60, true), (0, true), (7 * 60 - 1, true), (7 * 60, false)]
+        {
+            assert_eq!(is_night(minute), night, "{minute}");
+        }
+    }
+
+    #[test]
     fn exact_durations_round_nothing() {
         for text in ["7 days 1 min", "1 day 1 h 1 min 1 s", "30 days", "45 s", "2 h"] {
             assert_eq!(exact(parse_duration(text).unwrap()), text);

@@ -121,7 +121,7 @@ impl Talk {
     pub(crate) fn drop_places(&mut self, places: &[u64]) {
         self.items.retain(|item| !places.contains(&item.place));
         if self.anchor.is_some_and(|(place, _)| places.contains(&place)) {
-            self.to_end();
+            self.go_to_end();
         }
         self.picked = self.picked.filter(|place| !places.contains(place));
     }
@@ -130,7 +130,7 @@ impl Talk {
         self.anchor.is_none()
     }
 
-    pub(crate) fn to_end(&mut self) {
+    pub(crate) fn go_to_end(&mut self) {
         (self.anchor, self.below) = (None, 0);
     }
 

@@ -11,8 +11,8 @@ use crossterm::{
     event::{self, DisableBracketedPaste, EnableBracketedPaste, Event},
     execute, queue,
     terminal::{
-        self, BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen,
-        LeaveAlternateScreen, SetTitle,
+        self, BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate,
+        EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
     },
 };
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
@@ -29,6 +29,14 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
+    size: (u16, u16),
+}
+
+/// Returns a screen on which nothing is drawn yet.
+fn blank((columns, rows): (u16, u16)) -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
+    // Of fixed size, because a terminal may claim any, and every cell costs memory.
+    let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
+    Terminal::with_options(CrosstermBackend::new(io::stdout()), TerminalOptions { viewport })
 }
 
 impl Screen {
@@ -38,15 +46,11 @@ impl Screen {
     /// If it is none.
     pub fn take() -> io::Result<Self> {
         enter()?;
-        let (columns, rows) = Self::size();
-        // Of fixed size, because a terminal may claim any, and every cell costs memory.
-        let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
-        let backend = CrosstermBackend::new(io::stdout());
-        let terminal = Terminal::with_options(backend, TerminalOptions { viewport });
+        let terminal = blank(Self::size());
         if terminal.is_err() {
             give_back();
         }
-        Ok(Self { terminal: terminal? })
+        Ok(Self { terminal: terminal?, size: Self::size() })
     }
 
     /// Returns columns and rows; those of a plain terminal where it does not say.
@@ -60,11 +64,9 @@ impl Screen {
     /// # Errors
     /// If the terminal is gone.
     pub fn draw(&mut self, app: &App) -> io::Result<()> {
-        let (columns, rows) = app.size;
-        let area = Rect::new(0, 0, columns, rows);
-        if self.terminal.current_buffer_mut().area != area {
-            self.terminal.resize(area)?;
-            self.terminal.clear()?;
+        if self.size != app.size {
+            self.size = app.size;
+            self.clear()?;
         }
         queue!(io::stdout(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| draw(app, frame))?;
@@ -76,7 +78,10 @@ impl Screen {
     /// # Errors
     /// If the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not the library's own: that asks the terminal where the cursor is, and the answer would be read as keys.
+        execute!(io::stdout(), Clear(ClearType::All))?;
+        self.terminal = blank(self.size)?;
+        Ok(())
     }
 
     /// Gives the terminal back for a while.
@@ -90,7 +95,7 @@ impl Screen {
     /// If it is gone.
     pub fn come_back(&mut self) -> io::Result<()> {
         enter()?;
-        self.terminal.clear()
+        self.clear()
     }
 
     /// Rings.

@@ -170,6 +170,12 @@ fn pressed(app: &mut App, key: Key) -> Vec<Effect> {
         Key::Ctrl('z') => return vec![Effect::Suspend],
         Key::Ctrl('l') => return vec![Effect::Redraw],
         Key::F1 => return native(app, Native::Keys, ""),
+        // On a slow line, Esc and the letter behind it come together.
+        Key::Alt(c) if !matches!(c, 'b' | 'f' | 'd') => {
+            let mut effects = pressed(app, Key::Esc);
+            effects.extend(pressed(app, Key::Char(c)));
+            return effects;
+        }
         _ => {}
     }
     if let Some(overlay) = app.overlay.take() {
@@ -228,7 +234,7 @@ fn on_line(app: &mut App, key: Key) -> Vec<Effect> {
             }
         }
         Key::Up | Key::Down => drop(app.line.moves(key, columns)),
-        Key::End if app.line.is_empty() => app.talk.to_end(),
+        Key::End if app.line.is_empty() => app.talk.go_to_end(),
         Key::Ctrl('d') if app.line.is_empty() => {
             app.remark("Ctrl-Q hides this; /quit ends it.".into());
         }
@@ -249,7 +255,7 @@ fn step_back(app: &mut App) -> Vec<Effect> {
     match app.mode {
         Mode::Behind { .. } => say_again(app),
         Mode::Fill { .. } => return vec![Effect::Fill("stop".into())],
-        Mode::Say if !app.talk.is_at_end() => app.talk.to_end(),
+        Mode::Say if !app.talk.is_at_end() => app.talk.go_to_end(),
         Mode::Say => {}
     }
     Vec::new()
@@ -280,7 +286,7 @@ fn sent(app: &mut App) -> Vec<Effect> {
     }
     let text = app.line.take();
     app.talk.picked = None;
-    app.talk.to_end();
+    app.talk.go_to_end();
     match app.mode.clone() {
         Mode::Say => match text.trim_start().strip_prefix('/') {
             Some(command) if !command.starts_with('/') => run_line(app, command),

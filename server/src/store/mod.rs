@@ -21,7 +21,16 @@ use tokio::sync::oneshot;
 
 use crate::words;
 
-pub(crate) use sqlite::{Threads, notes::Note};
+pub(crate) use sqlite::{
+    SCHEMA_VERSION, Threads,
+    grants::{Granted, list as grants, name as grant_name, revoke as revoke_grant},
+    notes::Note,
+    operator::{
+        RoomFacts, Soundness, StoreFacts, check_version, detach_room, facts, open_copy, purge,
+        rooms, soundness,
+    },
+    schema::{open_reader, reopen_writer},
+};
 pub(crate) use verbs::Store;
 
 /// Why a store cannot be opened.
@@ -200,7 +209,7 @@ pub(crate) fn pinned(dir: &Path) -> Option<Pin> {
     if std::fs::metadata(&path).map_or(0, |file| file.len()) == 0 {
         return None;
     }
-    sqlite::schema::open_reader(&path).ok().and_then(|db| sqlite::life::pin(&db).ok().flatten())
+    open_reader(&path).ok().and_then(|db| sqlite::life::pin(&db).ok().flatten())
 }
 
 /// Files that exist only beside a store. Certificates may be there before.

@@ -2,7 +2,7 @@
 
 use ed25519_dalek::SigningKey;
 use hearth_engine::{
-    agreement::Acknowledgement,
+    agreement::{AckError, Acknowledgement},
     gate::{LeafError, Refusal},
     policy::{Act, RoleEntry, RoomPolicy, RuleError},
     state::Notice,
@@ -134,6 +134,10 @@ fn a1_other_lifetimes_are_refused_alike() {
     }
 }
 
+fn not_acknowledged(why: AckError) -> Refusal {
+    Refusal::Rule(RuleError::NotAcknowledged(why))
+}
+
 #[test]
 fn a_self_update_keeps_the_acknowledgement() {
     let mut stage = Stage::new();
@@ -144,8 +148,8 @@ fn a_self_update_keeps_the_acknowledgement() {
     let cases: [(ExtensionList, Refusal); 4] = [
         (ExtensionList::new(), LeafError::Acknowledgement.into()),
         (acknowledging(b"yes"), LeafError::Acknowledgement.into()),
-        (acknowledging(&damaged.to_bytes()), Refusal::OwnLeafChanged),
-        (acknowledging(&cleos.to_bytes()), Refusal::OwnLeafChanged),
+        (acknowledging(&damaged.to_bytes()), not_acknowledged(AckError::BadSignature)),
+        (acknowledging(&cleos.to_bytes()), not_acknowledged(AckError::OtherMember)),
     ];
     for (leaf, refusal) in cases {
         let commit = stage.fox.forges(|b| Ok(b.set_leaf_node_extensions(leaf))).unwrap();

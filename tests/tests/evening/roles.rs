@@ -72,6 +72,7 @@ const TRIES: &[Try] = &[
     Try { moderators: NOT_HIS, observers: NOT_HIS, ..by_members("pass", BENS_TURN, &[]) },
     Try { moderators: NOT_HIS, observers: NOT_HIS, ..by_members("done", BENS_TURN, &[]) },
     by_all("hands", &[]),
+    by_moderators("sitting", &[], &["open", "Sunday"]),
     by_moderators("round", &[], &["start", "How are you?"]),
     by_moderators("next", BENS_TURN, &["Ben"]),
     by_moderators("skip", BENS_TURN, &["Ben"]),

@@ -298,7 +298,10 @@ fn words_of_decline_are_kept() {
     for _ in 0..2 {
         let read = eve.sees(&["read", &circle.room]);
         let said = format!("{}{}", read.stdout, read.stderr);
-        assert!(said.contains("declined your knock: Please call me first."), "{said}");
+        assert!(
+            said.contains("cannot let you in now, and writes: “Please call me first.”"),
+            "{said}"
+        );
         assert!(!said.contains("read everything"), "{said}");
     }
     let refused = eve.run(&["send", &circle.room, "Hello?"]);

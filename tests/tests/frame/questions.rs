@@ -35,7 +35,7 @@ fn wrong_answer_explains_and_signs_nothing() {
         let given: Vec<&str> = answers.iter().flat_map(|answer| ["--answer", answer]).collect();
         ben.run(&[join.as_slice(), &given].concat())
     };
-    let missing = with(&[]).refused(3, "not_answered")["message"].to_string();
+    let missing = with(&[]).failed(3, "not_answered")["message"].to_string();
     assert!(missing.contains("May I tell a friend who is here?"), "{missing}");
     for (answers, why) in [
         (&["1", "1"], "That somebody is here stays here, too."),
@@ -43,7 +43,7 @@ fn wrong_answer_explains_and_signs_nothing() {
         (&["2", "7"], "At night you call the numbers."),
     ] {
         let answer = with(answers);
-        let message = answer.refused(3, "not_answered")["message"].as_str().unwrap();
+        let message = answer.failed(3, "not_answered")["message"].as_str().unwrap();
         assert!(message.contains(why), "{message}");
         assert_eq!(circle.fay("knocks", &[]), Vec::<serde_json::Value>::new());
     }
@@ -66,16 +66,19 @@ fn chat_asks_after_the_text() {
     let amend = ["agreement", "amend", &circle.room, path, "--material", "--effective", "2d"];
     circle.fay.does(&amend);
     let mut chat = ben.starts_plainly(&["chat", &circle.room]);
-    chat.await_remark("a new agreement waits for you");
+    let says = |chat: &mut hearth_kit::Running, words: &str| {
+        chat.await_line(words, |line| line.contains(words));
+    };
+    says(&mut chat, "a new agreement waits for you");
     chat.type_line("/acknowledge");
     chat.type_line("I acknowledge");
-    chat.await_remark("Question 1 of 2");
+    says(&mut chat, "Question 1 of 2");
     chat.type_line("1");
-    chat.await_remark("That somebody is here stays here, too.");
+    says(&mut chat, "That somebody is here stays here, too.");
     chat.type_line("2");
-    chat.await_remark("Question 2 of 2");
+    says(&mut chat, "Question 2 of 2");
     chat.type_line("1");
-    chat.await_remark("you have signed it");
+    says(&mut chat, "you have signed it");
     chat.type_line("/quit");
     assert_eq!(chat.wait_open().code, Some(0));
     assert_eq!(seen(&circle, &circle.fay, "Ben")["version"], 2);

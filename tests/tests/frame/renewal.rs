@@ -42,7 +42,7 @@ fn chat_offers_the_renewal() {
     relay.set_under(month.clone());
     relay.restart();
     let mut at_bens = ben.starts_under(&month, &["chat", &circle.room]);
-    at_bens.await_line("the offer", |line| line.contains("Nothing stops if you wait"));
+    at_bens.await_remark("Nothing stops if you wait");
     at_bens.type_line("I am here");
     at_bens.await_line("his words", |line| line.contains("I am here"));
     at_bens.type_line("/quit");

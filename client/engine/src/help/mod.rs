@@ -14,7 +14,7 @@ use hearth_protocol::{MemberKey, MessageId, Millis};
 
 pub use self::{
     read::{OpenCall, Said, open_calls, said_of},
-    ring::{RING_EVERY, RING_FOR, Ringing},
+    ring::{RING_EVERY, RING_FOR, Reach, Ringing},
 };
 use crate::private::SeenState;
 

@@ -307,3 +307,18 @@ fn flags_of_a_member_ring_once() {
     assert!(ringing.rings(&[], minutes(31)).is_empty());
     assert_eq!(ringing.rings(&[EVE], minutes(32)), [EVE]);
 }
+
+#[test]
+fn off_duty_moderator_rings_later() {
+    let at = Millis(1_000);
+    let open =
+        OpenCall { id: call(1), by: EVE, name: "Eve".into(), at, words: String::new(), has: None };
+    let open = [open];
+    let rung = |on_duty, others, now| Reach { on_duty, others, minutes: 5 }.rung_for(&open, now);
+    for (on_duty, others) in [(true, false), (true, true), (false, false)] {
+        assert_eq!(rung(on_duty, others, at), [EVE], "{on_duty} {others}");
+    }
+    // Somebody else is on duty: it rings there first.
+    assert!(rung(false, true, at.plus(299_999)).is_empty());
+    assert_eq!(rung(false, true, at.plus(300_000)), [EVE]);
+}

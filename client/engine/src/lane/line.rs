@@ -73,7 +73,11 @@ impl<'s> Room<'s> {
         let own = |leaf: crate::policy::Leaf| {
             (lane_id(&id, &leaf.member, &leaf.companion.salt), Some(leaf.member))
         };
-        Ok([(desk, None)].into_iter().chain(self.roster()?.into_iter().map(own)).collect())
+        // Who waits keeps the lane, and a facilitator's client keeps it up to date.
+        let waiting = policy.waiting().iter();
+        let kept = waiting.map(|w| (lane_id(&id, &w.member, &w.salt), Some(w.member)));
+        let present = self.roster()?.into_iter().map(own);
+        Ok([(desk, None)].into_iter().chain(present).chain(kept).collect())
     }
 
     /// Returns the id of my own lane.

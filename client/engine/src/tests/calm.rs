@@ -3,6 +3,7 @@
 use super::{world::*, *};
 use crate::{
     block::{Block, Stop},
+    mine::Setting,
     policy::Act,
     state::{Held, RowContent, Standing},
     turns::Order,
@@ -60,7 +61,7 @@ fn duty_past_the_pause_opens_the_room() {
 
 #[test]
 fn unattended_words_are_held_by_their_author() {
-    let mut world = World::new();
+    let mut world = World::with_clocks([0; 4]);
     world.act(FAY, pause(false));
     // The relay's time is past the pause.
     world.log.later = 2 * MINUTE;
@@ -114,4 +115,19 @@ fn break_leaves_no_gap_in_a_round() {
     // Nothing goes on by itself from who can speak.
     world.rooms[FAY].pass_for_break().unwrap();
     assert!(world.rooms[FAY].next_submission().unwrap().is_none());
+}
+
+#[test]
+fn sitting_counts_its_own_words() {
+    let mut world = World::new();
+    let (ben, mal) = (world.key(BEN), world.key(MAL));
+    world.say(BEN, "one two three");
+    let order = |world: &mut World| world.rooms[FAY].turn_order(Order::Quiet).unwrap();
+    assert_eq!(order(&mut world), [mal, ben]);
+    let last = world.rooms[FAY].history_back(Seq(u64::MAX), 1).unwrap()[0].place;
+    world.rooms[FAY].set(Setting::Sitting(Some(last))).unwrap();
+    world.say(MAL, "one");
+    assert_eq!(order(&mut world), [ben, mal], "words before it do not count");
+    world.rooms[FAY].set(Setting::Sitting(None)).unwrap();
+    assert_eq!(order(&mut world), [mal, ben]);
 }

@@ -7,6 +7,7 @@ mod accord;
 mod acknowledged;
 mod amendments;
 mod attacks;
+mod breaches;
 mod calls;
 mod calm;
 mod clocks;

@@ -1,12 +1,12 @@
 //! One room of a client: its session, the commands that it is asked, and the view that it shows.
 
+mod asking;
 mod help;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use hearth_engine::{
     Crypto, EngineError, Room,
-    agreement::Change,
     block::{Block, Stop},
     content::TEXT_BYTES_MAX,
     policy::{Act, RuleError},
@@ -19,11 +19,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use self::asking::{agree_to_all, questions};
+
 use super::{
     act::{self, Listed, inert},
-    command::{AskError, Command, Consent, Haste, Outcome, Question},
+    command::{AskError, Command, Consent, Outcome, Question},
     event::Event,
-    exercise::{Guide, turns_left},
     help::Watch,
     hub::Teller,
     lanes::{self, LaneCommand, LaneView},
@@ -46,8 +47,6 @@ const LOOK_SOONEST: Duration = Duration::from_millis(20);
 const PAUSE_MILLIS_MAX: u64 = 3_600_000;
 /// Longest break that one moderator gives: a day.
 const BREAK_MILLIS_MAX: u64 = 24 * 3_600_000;
-/// Time before the end of a duty in which a removal would be the last act of the day: an hour.
-const LAST_HOUR_MILLIS: u64 = 3_600_000;
 
 /// A command, and where its outcome goes. A shell that no longer waits undoes nothing.
 pub(super) struct Asked {
@@ -444,7 +443,7 @@ impl<'s> RoomTask<'s> {
             Command::Help(what) => return Box::pin(self.about_help(what, reply)).await,
             _ => {}
         }
-        let outcome = self.perform(command, consent).await;
+        let outcome = Box::pin(self.perform(command, consent)).await;
         self.publish();
         // A shell that no longer waits undoes nothing.
         let _ = reply.send(outcome);
@@ -647,7 +646,7 @@ impl<'s> RoomTask<'s> {
                 let standing = live.room.state().standing.clone();
                 return Err(Arc::new(LiveError::NotInside(standing)).into());
             };
-            let outcome = act::act(live, &mut self.listed, command).await;
+            let outcome = Box::pin(act::act(live, &mut self.listed, command)).await;
             if let Err(AskError::Live(error)) = &outcome {
                 let error = Arc::clone(error);
                 self.after(&error).await;
@@ -660,7 +659,7 @@ impl<'s> RoomTask<'s> {
             self.view.borrow().help.open.iter().map(|call| call.by).collect();
         let now = live.relay_now();
         agree_to_all(&questions(&mut live.room, &command, &open, now)?, &consent)?;
-        let outcome = act::act(live, &mut self.listed, command).await;
+        let outcome = Box::pin(act::act(live, &mut self.listed, command)).await;
         if let Err(AskError::Live(error)) = &outcome {
             let error = Arc::clone(error);
             self.after(&error).await;
@@ -800,92 +799,6 @@ fn needs_words(command: &Command) -> bool {
     }
 }
 
-/// Returns what a person is asked before a command, one question after the other. `open` are the members whose call for help is not
-/// over.
-fn questions(
-    room: &mut Room<'_>,
-    command: &Command,
-    open: &[MemberKey],
-    now: Millis,
-) -> Result<Vec<Question>, EngineError> {
-    let name_of = |room: &mut Room<'_>, member| {
-        let names = room.known_names();
-        names.map(|names| names.get(member).cloned().unwrap_or_default())
-    };
-    let needs_help = |member: &MemberKey| open.contains(member);
-    Ok(match command {
-        Command::Remove { member, at_night, .. } => {
-            let name = name_of(room, member)?;
-            let me = room.me();
-            let duty = room.on_duty()?.into_iter().find(|duty| duty.member == me);
-            let ends_soon = duty
-                .is_some_and(|duty| duty.until > now && duty.until <= now.plus(LAST_HOUR_MILLIS));
-            let haste: Vec<Haste> = [
-                (Haste::Night, *at_night),
-                (Haste::Help, needs_help(member)),
-                (Haste::LastHour, ends_soon),
-            ]
-            .into_iter()
-            .filter_map(|(haste, holds)| holds.then_some(haste))
-            .collect();
-            let mut asked = vec![Question::Remove(name.clone())];
-            if !haste.is_empty() {
-                asked.push(Question::RemoveNow { name, haste });
-            }
-            asked
-        }
-        Command::TimeOut { member, millis: 1.., .. } => {
-            let name = name_of(room, member)?;
-            let lasting = room.recorded_time_out(member)?.filter(|until| *until > now);
-            let mut asked: Vec<Question> = lasting
-                .map(|until| Question::ChangeBreak { name: name.clone(), until })
-                .into_iter()
-                .collect();
-            if needs_help(member) {
-                asked.extend([Question::Break(name.clone()), Question::BreakNow(name)]);
-            }
-            asked
-        }
-        Command::Exercise(Guide::Next | Guide::End) => match turns_left(room, now)? {
-            0 => Vec::new(),
-            turns => vec![Question::EndRound { turns }],
-        },
-        command => question(room, command)?.into_iter().collect(),
-    })
-}
-
-/// Returns what a person is asked once before a command.
-fn question(room: &mut Room<'_>, command: &Command) -> Result<Option<Question>, EngineError> {
-    let name_of = |room: &mut Room<'_>, member| {
-        let names = room.known_names();
-        names.map(|names| names.get(member).cloned().unwrap_or_default())
-    };
-    Ok(match command {
-        Command::Depart { withdrawn, .. } => {
-            Some(Question::Depart { withdrawn: *withdrawn, waiting: room.waiting_texts()?.len() })
-        }
-        Command::RetractAll { member, .. } => Some(Question::RetractAll(name_of(room, member)?)),
-        Command::Act(Act::Remove { member, .. }) => Some(Question::Remove(name_of(room, member)?)),
-        Command::Act(Act::SetRole { member, role }) if *member == room.me() => {
-            Some(Question::StepDown(*role))
-        }
-        Command::Act(Act::Expire(seconds)) => Some(Question::Expire { seconds: *seconds }),
-        Command::Breach { opens: false, .. } => {
-            let breach = room.policy()?.more.breach;
-            let waits =
-                |leaf: &hearth_engine::policy::Leaf| leaf.acknowledgement.more.breach != breach;
-            let waiting = room.roster()?.into_iter().filter(waits).map(|leaf| leaf.name);
-            let waiting: Vec<String> = waiting.collect();
-            (breach.is_some() && !waiting.is_empty()).then_some(Question::CloseBreach { waiting })
-        }
-        Command::Amend { change: Change::Material, millis: 0, .. } => {
-            let others = room.roster_len()?.saturating_sub(1);
-            (others > 0).then_some(Question::AmendAtOnce { others })
-        }
-        _ => None,
-    })
-}
-
 /// Puts a command off until an attempt to connect has ended.
 fn wait(pending: &mut VecDeque<Pending>, asked: Asked) {
     if pending.len() >= PENDING_MAX {
@@ -893,21 +806,6 @@ fn wait(pending: &mut VecDeque<Pending>, asked: Asked) {
         return;
     }
     pending.push_back(Pending::Command(asked));
-}
-
-/// Asks the first question that was not agreed to. Consent to one is consent to those before it.
-fn agree_to_all(questions: &[Question], consent: &Consent) -> Result<(), AskError> {
-    let next = match consent {
-        Consent::Whatever => return Ok(()),
-        Consent::To(agreed) => {
-            questions.iter().position(|question| question == agreed).map_or(0, |at| at + 1)
-        }
-        Consent::Unasked => 0,
-    };
-    match questions.get(next) {
-        Some(question) => Err(AskError::NeedsConsent(question.clone())),
-        None => Ok(()),
-    }
 }
 
 fn agree(question: Question, consent: &Consent) -> Result<(), AskError> {

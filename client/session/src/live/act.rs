@@ -254,7 +254,10 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn close_breach(&mut self, words: &str) -> Result<Seq> {
         let relay_now = self.relay_now();
-        self.commit(|room, now| room.close_breach(words.to_owned(), now, relay_now)).await
+        let seq =
+            self.commit(|room, now| room.close_breach(words.to_owned(), now, relay_now)).await?;
+        self.tend_lanes().await?;
+        Ok(seq)
     }
 
     /// Puts the pending amendment in force.
@@ -263,7 +266,10 @@ impl<'s> Live<'s> {
     /// See [`LiveError`].
     pub async fn enact(&mut self) -> Result<Seq> {
         let relay_now = self.relay_now();
-        self.commit(|room, now| room.enact(now, relay_now)).await
+        let seq = self.commit(|room, now| room.enact(now, relay_now)).await?;
+        // Who waits from now on writes in their line, which moves with a facilitator's client only.
+        self.tend_lanes().await?;
+        Ok(seq)
     }
 
     /// Sends a text that is repeated for newcomers: what nobody waits for fails nothing.

@@ -58,7 +58,7 @@ impl Keys {
 
 /// A turn whose time is watched from when it was seen first.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Turn {
+pub(in crate::commands) struct Turn {
     of: Option<(Seq, u64)>,
     ends: Option<Instant>,
     told: bool,
@@ -66,7 +66,7 @@ pub(super) struct Turn {
 
 impl Turn {
     /// Looks at the turn that is on; returns when its time is over, `None` if it is.
-    pub(super) fn look(
+    pub(in crate::commands) fn look(
         &mut self,
         of: (Seq, u64),
         limit: Duration,
@@ -79,7 +79,7 @@ impl Turn {
     }
 
     /// Whether it is to be told that the time is over: once for each turn.
-    pub(super) const fn tells(&mut self) -> bool {
+    pub(in crate::commands) const fn tells(&mut self) -> bool {
         !std::mem::replace(&mut self.told, true)
     }
 }

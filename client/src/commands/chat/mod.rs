@@ -6,6 +6,7 @@
 mod arguments;
 pub(super) mod duty;
 pub(super) mod filling;
+mod team;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -54,11 +55,7 @@ use super::{
 use crate::{
     cli::{Entry, InRoom},
     failure::{Failure, exit},
-    show::{
-        Output,
-        help::people,
-        presence::{Presence, changes_at, presence},
-    },
+    show::{Output, help::people, presence::Presence},
     text::when,
     text::wrap,
 };
@@ -79,8 +76,6 @@ const ACCEPT: &str = "-- To accept the agreement, type I acknowledge. Anything e
 
 /// Says how a text goes on.
 const NEXT_PAGE: &str = "-- there is more: press Enter alone";
-/// Shortest wait before what is said of the team is looked at again, so that a clock that stands still makes no loop.
-const LOOK_SOONEST: Duration = Duration::from_millis(20);
 /// Longest wait for the end of being away before the clock is read again, because it may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(3600);
 /// Time without a key, where keys are only seen when a chat is about to lock.
@@ -428,106 +423,6 @@ impl Chat {
 
     fn out(&self) -> &Output {
         &self.shell.out
-    }
-
-    /// Whether this member is on duty.
-    fn is_on_duty(&self) -> bool {
-        let view = self.shell.view();
-        let now = view.relay_now(now());
-        view.on_duty.iter().any(|duty| duty.member == view.me && duty.until > now)
-    }
-
-    /// Asks a moderator who has pressed no key for long whether they are still here; then ends their duty.
-    async fn watch_duty(&mut self) -> Result<()> {
-        match self.keys.due(Instant::now(), self.is_on_duty()) {
-            Some(duty::Due::Ask) => self.out().remark(
-                "-- you are on duty. Are you still here? Press a key; otherwise your duty ends in 5 minutes.",
-            ),
-            Some(duty::Due::End) => self.end_duty().await?,
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Tells those who moderate once that the time of a turn is over; returns when it will be.
-    fn watch_turn(&mut self) -> Option<Instant> {
-        let view = self.shell.view();
-        let round = view.floor.round.as_ref().filter(|_| view.moderates())?;
-        let limit = (round.seconds > 0).then(|| Duration::from_secs(round.seconds));
-        let over = self.turn.look((round.seq, round.turn), limit?, Instant::now());
-        if over.is_none()
-            && self.turn.tells()
-            && let Some(holder) = view.holder()
-        {
-            let name = outcome::name_of(&view, &holder);
-            let word = crate::advice::shell_word(&name);
-            self.out().remark(&self.out().advice(&format!(
-                "-- the time of {name}'s turn is over. Nothing is cut off: `hearth next ROOM {word}` goes on, when you want to."
-            )));
-        }
-        over
-    }
-
-    /// Ends this moderator's duty, because nobody is at the keys.
-    async fn end_duty(&mut self) -> Result<()> {
-        match self
-            .shell
-            .client
-            .ask(&self.shell.room, Command::Duty { millis: 0 }, Consent::Unasked)
-            .await
-        {
-            Ok(_) => {
-                self.out().remark("-- your duty has ended, because nobody pressed a key");
-                self.show().await
-            }
-            Err(error) => {
-                self.tell(&Failure::from(error));
-                Ok(())
-            }
-        }
-    }
-
-    /// Says who from the team is here, where that changed.
-    async fn tell_presence(&mut self) -> Result<()> {
-        let view = self.shell.view();
-        if view.standing != Standing::Member || matches!(view.link, Link::Connecting) {
-            return Ok(());
-        }
-        let now = view.relay_now(now());
-        let is = presence(&view, now);
-        let me = |(name, _): &(String, Millis)| *name == escape::one_line(&view.name);
-        let mine = |presence: &Option<Presence>| matches!(presence, Some(Presence::Here(here)) if here.iter().any(me));
-        let was = self.told_presence.replace(is.clone());
-        let is = Some(is);
-        if view.moderates() && mine(&was) && !mine(&is) {
-            self.shell.tell_after_duty().await?;
-        }
-        // Who comes is told by a line of the room.
-        let came = matches!(is, Some(Presence::Here(_))) && was.is_some();
-        if was != is && !came {
-            self.out().remark(&self.out().advice(&format!("-- {}", self.presence_words())));
-        }
-        Ok(())
-    }
-
-    /// Says who from the team is here: to a member with what they can do, to those who moderate with how they say that they are.
-    fn presence_words(&self) -> String {
-        let view = self.shell.view();
-        let now = view.relay_now(now());
-        match presence(&view, now) {
-            is if !view.moderates() => is.words(&view, now),
-            here @ Presence::Here(_) => here.line(now),
-            is => format!("{} `hearth duty ROOM on 2h` says that you are.", is.line(now)),
-        }
-    }
-
-    /// Returns when what is said of the team changes by itself.
-    fn presence_at(&self) -> Option<Instant> {
-        let view = self.shell.view();
-        let now = view.relay_now(now());
-        let at = changes_at(&view, now)?;
-        let left = Duration::from_millis(at.0.saturating_sub(now.0));
-        Some(Instant::now() + left.clamp(LOOK_SOONEST, LOOK_AGAIN))
     }
 
     /// Shows the last lines and what to know about the room.

@@ -21,7 +21,7 @@ use crate::{
         shell::Shell,
     },
     show::{self, Output},
-    text::{link, qr},
+    text::{letter, link, qr},
 };
 
 topic! { Door: Invite, Revoke, Knocks, Admit, Decline, Lock }
@@ -41,22 +41,37 @@ pub struct Invite {
     /// Also draw it as a QR code.
     #[arg(long)]
     qr: bool,
+    /// Print a text to forward instead: what it is, how to install, what to paste, whom to phone.
+    #[arg(long)]
+    message: bool,
 }
 
 impl RoomCommand for Invite {
     const ROW: Entry = row(Topic::Door, "invite", May::Moderators, "make an invite link")
-        .takes("[--uses N] [--expires TIME] [--role ROLE] [--qr]", "--uses 3 --expires 2d")
+        .takes(
+            "[--uses N] [--expires TIME] [--role ROLE] [--qr] [--message]",
+            "--uses 3 --expires 2d",
+        )
         .enforced("E pinned key; R uses and expiry")
         .answers();
 
     fn tell(&self, told: &Told<'_>, _: &Command, outcome: Outcome) -> Result<()> {
         let Outcome::Invited { link, expires } = outcome else { return told.outcome(outcome) };
         let text = link.to_link();
-        let object = json!({
+        let mut object = json!({
             "link": text, "uses": self.uses, "expires": show::rfc3339(expires),
             "agreement": link.agreement.to_hex(),
         });
-        told.say(&object, &text)?;
+        if self.message {
+            let message = letter::invite(&text, self.uses, expires, &told.view.help.contacts);
+            object["message"] = json!(message);
+            told.say(&object, &message)?;
+            told.out.remark(
+                "Send it on a way that nobody else reads: who has the link can ask to come in.",
+            );
+        } else {
+            told.say(&object, &text)?;
+        }
         if self.qr && !told.out.is_json() { draw_code(told.out, &text) } else { Ok(()) }
     }
 
@@ -66,9 +81,20 @@ impl RoomCommand for Invite {
     }
 }
 
+/// Rows of a terminal that does not tell them: as many as the larger drawing needs.
+const ROWS_ANY: usize = 1000;
+
 fn draw_code(out: &Output, link: &str) -> Result<()> {
-    match qr::draw(link, qr::Drawing::HalfBlocks, out.terminal_columns()) {
-        Ok(drawn) => Ok(out.line(&drawn)?),
+    // One row is the prompt's.
+    let rows = out.terminal_rows().map_or(ROWS_ANY, |rows| rows.saturating_sub(1));
+    match qr::fit(link, qr::Window { columns: out.terminal_columns(), rows }) {
+        Ok((drawn, drawing)) => {
+            out.line(drawn.trim_end_matches('\n'))?;
+            if drawing == qr::Drawing::Sextants {
+                out.remark("If the code shows boxes or question marks, your terminal lacks its small signs: make the window higher, and it is drawn with larger ones.");
+            }
+            Ok(())
+        }
         Err(error) => {
             out.remark(&format!("The QR code is left out: {error}. The link above says the same."));
             Ok(())

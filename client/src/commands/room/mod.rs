@@ -43,6 +43,7 @@ mod find;
 mod forms;
 pub(super) mod going;
 pub(super) mod help;
+mod lack;
 pub(super) mod looking;
 pub(super) mod members;
 pub(super) mod mine;
@@ -74,6 +75,7 @@ use self::{
 
 pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
 pub(super) use self::{
+    lack::{Lack, NEEDS_WORDS},
     row::{Needs, Tail},
     times::parse_millis,
 };
@@ -85,7 +87,6 @@ use super::{
     outcome::Told,
     shell::{Did, Shell, nothing_done, unexpected},
 };
-use crate::failure::Failure;
 
 /// A command in a room: its fields are what is typed behind its word and the room, and its comment is its help.
 pub(super) trait RoomCommand {
@@ -118,47 +119,6 @@ pub(super) trait RoomCommand {
         told.outcome(outcome)
     }
 }
-
-/// Words to people that a command cannot do without.
-#[derive(Clone, Copy)]
-pub(super) struct Lack {
-    /// Says so.
-    what: &'static str,
-    /// Asks for them.
-    pub(super) prompt: &'static str,
-    /// Words to choose from.
-    pub(super) choices: &'static [&'static str],
-    /// A whole command.
-    example: &'static str,
-}
-
-impl Lack {
-    /// Lists the words to choose from, by number.
-    pub(super) fn list(&self) -> Vec<String> {
-        (1..).zip(self.choices).map(|(number, words)| format!("{number}  {words}")).collect()
-    }
-
-    /// Returns the words that a line chooses by their number, or the line itself.
-    pub(super) fn chosen<'a>(&self, line: &'a str) -> &'a str {
-        let line = line.trim();
-        let number = line.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        number.and_then(|at| self.choices.get(at).copied()).unwrap_or(line)
-    }
-
-    fn failure(&self) -> Failure {
-        let choices: Vec<String> =
-            self.choices.iter().map(|words| format!("\u{201c}{words}\u{201d}")).collect();
-        let choices = match &choices[..] {
-            [] => String::new(),
-            choices => format!(" Words to choose from: {}", choices.join(", ")),
-        };
-        let advice = format!("Nothing was done. For example: {}.{choices}", self.example);
-        Failure { code: NEEDS_WORDS.into(), ..Failure::usage(self.what, advice) }
-    }
-}
-
-/// The code of a command that lacks words to people.
-pub(super) const NEEDS_WORDS: &str = "needs_words";
 
 /// What a command asks of the room.
 pub(super) enum Asked {

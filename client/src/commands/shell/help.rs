@@ -2,8 +2,8 @@
 
 use std::{cell::RefCell, collections::HashSet, time::Duration};
 
-use hearth_engine::help::{Line, Ringing, Stage};
-use hearth_protocol::{MemberKey, MessageId, Millis};
+use hearth_engine::help::{Line, Reach, Ringing, Stage};
+use hearth_protocol::MessageId;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -64,7 +64,8 @@ impl Shell {
     pub(in crate::commands) fn tell_calls(&self) -> Result<(bool, usize)> {
         let view = self.view();
         let now = self.help.begun.elapsed();
-        let rings = self.help.ringing.borrow_mut().rings(&self.rung_for(), now);
+        let rung = self.reach().rung_for(&view.help.open, self.relay_now());
+        let rings = self.help.ringing.borrow_mut().rings(&rung, now);
         let mut told = self.help.calls.borrow_mut();
         told.retain(|id| view.help.open.iter().any(|call| call.id == *id));
         let mut new = 0;
@@ -84,33 +85,13 @@ impl Shell {
         Ok((!rings.is_empty(), new))
     }
 
-    /// Returns the members for whom this device rings: those whose call nobody has seen. While somebody else is on duty and this moderator
-    /// is not, it rings only for a call that those on duty have left unseen.
-    fn rung_for(&self) -> Vec<MemberKey> {
-        let view = self.view();
-        let now = self.relay_now();
-        if self.is_rung() {
-            return view.help.unseen();
-        }
-        let late = view.help.open.iter().filter(|call| call.has.is_none());
-        let late = late.filter(|call| self.left_unseen(call.at) <= now);
-        let mut members: Vec<MemberKey> = late.map(|call| call.by).collect();
-        members.sort_unstable();
-        members.dedup();
-        members
-    }
-
-    /// Whether this moderator's device rings at once.
-    fn is_rung(&self) -> bool {
+    /// Returns how this moderator is reached.
+    fn reach(&self) -> Reach {
         let view = self.view();
         let now = self.relay_now();
         let on_duty = view.on_duty.iter().any(|duty| duty.member == view.me && duty.until > now);
-        on_duty || view.help.on_duty.is_empty()
-    }
-
-    /// Returns when a call counts as left unseen.
-    fn left_unseen(&self, at: Millis) -> Millis {
-        at.plus(u64::from(self.view().help.minutes_unseen()) * 60_000)
+        let (others, minutes) = (!view.help.on_duty.is_empty(), view.help.minutes_unseen());
+        Reach { on_duty, others, minutes }
     }
 
     /// Returns when it rings next.
@@ -118,12 +99,12 @@ impl Shell {
         let elapsed = self.help.begun.elapsed();
         let next = self.help.ringing.borrow().next(elapsed);
         let next = next.map(|at| self.help.begun + at.max(elapsed + Duration::from_millis(1)));
-        let (view, now) = (self.view(), self.relay_now());
-        let late = view.help.open.iter().filter(|call| call.has.is_none() && !self.is_rung());
-        let late = late.map(|call| self.left_unseen(call.at)).filter(|at| *at > now).min();
-        let late =
-            late.map(|at| Instant::now() + Duration::from_millis(at.0.saturating_sub(now.0)));
-        next.into_iter().chain(late).min()
+        let (view, now, reach) = (self.view(), self.relay_now(), self.reach());
+        let later = view.help.open.iter().filter(|call| call.has.is_none());
+        let later = later.map(|call| reach.rings_from(call.at)).filter(|at| *at > now).min();
+        let later =
+            later.map(|at| Instant::now() + Duration::from_millis(at.0.saturating_sub(now.0)));
+        next.into_iter().chain(later).min()
     }
 
     /// Lists the calls for help that are not over.

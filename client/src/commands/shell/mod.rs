@@ -206,12 +206,13 @@ impl Shell {
             }
             return Ok(());
         }
-        // Out of the room there is nothing to catch up with; the history stays readable.
-        let failure = self
-            .outdated()
-            .await?
-            .filter(|failure| !matches!(&*failure.code, "not_member" | "not_acknowledged"));
+        let failure = self.outdated().await?;
         let standing = self.view().standing.clone();
+        // Out of the room there is nothing to catch up with; the history stays readable. A member whom the relay does not know is told.
+        let failure = failure.filter(|failure| match &*failure.code {
+            "not_member" => standing == Standing::Member,
+            code => code != "not_acknowledged",
+        });
         let printed = self.print_rows(all, held).await;
         if failure.is_none() && standing == Standing::Member && matches!(printed, Ok(false)) {
             self.out.say_none(nothing_new(all))?;

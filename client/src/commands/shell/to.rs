@@ -25,8 +25,13 @@ pub(in crate::commands) enum To {
 
 /// Returns where a line goes that begins with an @ and a member's name; `None` where it is for the room.
 pub(super) fn addressed(view: &RoomView, line: &str) -> Option<To> {
-    view.policy.as_ref()?.desk.as_ref()?;
     let rest = line.trim().strip_prefix('@')?.trim_start();
+    if view.standing.keeps_lane() && view.own_lane().is_some() {
+        // Who waits has no roster, and knows by name those who read the lane.
+        let words = view.help.bench.iter().filter_map(|name| words_behind(rest, name));
+        return words.min_by_key(|words| words.len()).map(|words| To::Lane(vec![words.to_owned()]));
+    }
+    view.policy.as_ref()?.desk.as_ref()?;
     let named = view.roster.iter().filter(|leaf| leaf.member != view.me);
     let named = named.filter_map(|leaf| Some((leaf, words_behind(rest, &leaf.name)?)));
     // The longest name is meant, because one may begin with another.

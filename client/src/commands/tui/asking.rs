@@ -84,8 +84,10 @@ impl Host<'_> {
                 Ok(Vec::new())
             }
             Meant::Help => Ok(vec![
-                Msg::Remark("That was not said to the room.".into()),
-                Msg::GiveBack(text),
+                Msg::Remark(
+                    "That was not said to the room. /send and your words say something there."
+                        .into(),
+                ),
                 Msg::Help,
             ]),
             Meant::Signs => self.show_agreement().await,

@@ -1,6 +1,6 @@
 //! Whether a moderator who is on duty is at the keys.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use hearth_session::client::{Command, Consent, RoomView};
@@ -8,7 +8,7 @@ use hearth_tui::Msg;
 use tokio::time::Instant;
 
 use super::host::{CLOSING, Host};
-use crate::commands::chat::duty;
+use crate::commands::{chat::duty, outcome};
 
 impl Host<'_> {
     /// Notes that the person is at the keys.
@@ -24,9 +24,9 @@ impl Host<'_> {
         self.view().is_ok_and(mine)
     }
 
-    /// Returns when a moderator on duty is asked whether they are still here.
+    /// Returns when a moderator on duty is asked whether they are still here, or the time of a turn is over.
     pub(in crate::commands) fn asks_at(&self) -> Option<Instant> {
-        self.keys.next(self.is_on_duty())
+        [self.keys.next(self.is_on_duty()), self.turn_over].into_iter().flatten().min()
     }
 
     /// Asks a moderator who has pressed no key for long whether they are still here; then ends their duty.
@@ -41,6 +41,20 @@ impl Host<'_> {
                 Some(Msg::Remark("Your duty has ended, because nobody pressed a key.".into()))
             }
         }
+    }
+
+    /// Tells those who moderate once that the time of a turn is over. Nothing is cut off.
+    pub(super) fn watch_turn(&mut self, view: &RoomView) -> Option<Msg> {
+        self.turn_over = None;
+        let round = view.floor.round.as_ref().filter(|_| view.moderates())?;
+        let limit = (round.seconds > 0).then(|| Duration::from_secs(round.seconds))?;
+        self.turn_over = self.turn.look((round.seq, round.turn), limit, Instant::now());
+        let holder = view.holder().filter(|_| self.turn_over.is_none())?;
+        let name = outcome::name_of(view, &holder);
+        let told = format!(
+            "The time of {name}'s turn is over. Nothing is cut off; [n next] goes on, when you want to."
+        );
+        self.turn.tells().then_some(Msg::Remark(told))
     }
 
     /// Ends the duty of a moderator whose screen hides by itself: nobody sees the room there any more.

@@ -46,7 +46,8 @@ pub(in crate::commands) async fn run(
             "`hearth chat ROOM` works over a pipe; `hearth lines` is for programs.",
         ));
     }
-    if alone && matches!(Profile::inspect(&context.home()?)?, ProfileState::New) {
+    let is_new = matches!(Profile::inspect(&context.home()?)?, ProfileState::New);
+    if alone && is_new {
         context.out.remark(NEWCOMER);
         if !wants_in()? {
             return Ok(());
@@ -57,7 +58,7 @@ pub(in crate::commands) async fn run(
     // A passphrase is asked for before the screen is taken.
     let client = context.client()?;
     if is_capable() {
-        return Box::pin(super::run(context, client, options, idle)).await;
+        return Box::pin(super::run(context, client, options, (idle, alone && is_new))).await;
     }
     let room = match &options.room {
         Some(room) => room.clone(),

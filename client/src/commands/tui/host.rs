@@ -40,8 +40,6 @@ use crate::{
     failure::Failure,
 };
 
-/// Lines of an answer that are told above the line; longer ones are a text to be read.
-const REMARK_LINES: usize = 1;
 /// Longest wait for the drafts of rooms, and for the relay's goodbye.
 pub(super) const CLOSING: Duration = Duration::from_secs(3);
 
@@ -112,6 +110,9 @@ pub(in crate::commands) struct Host<'a> {
     pub(super) fills: Option<Fills>,
     /// When the person pressed a key last, for a moderator on duty.
     pub(super) keys: duty::Keys,
+    /// The turn whose time is watched, and when it is over.
+    pub(super) turn: duty::Turn,
+    pub(super) turn_over: Option<Instant>,
     pub(super) signing: Option<Agreement>,
     pub(super) flags: String,
     pub(super) stale: bool,
@@ -193,6 +194,8 @@ impl<'a> Host<'a> {
             tokens: 0,
             fills: None,
             keys: duty::Keys::new(Instant::now()),
+            turn: duty::Turn::default(),
+            turn_over: None,
             signing: None,
             flags: context.out.flags().to_owned(),
             stale: true,
@@ -299,7 +302,7 @@ impl<'a> Host<'a> {
     }
 
     /// Takes what happened; returns what is told of it at once.
-    pub(in crate::commands) async fn take(&mut self, told: Told) -> Result<Vec<Msg>> {
+    pub(in crate::commands) fn take(&mut self, told: Told) -> Result<Vec<Msg>> {
         self.stale = true;
         match told {
             Told::Heard(None) => Err(hearth_session::client::AskError::Closed.into()),
@@ -369,7 +372,7 @@ impl<'a> Host<'a> {
         let why = done.why();
         match done.lines.len() {
             0 => {}
-            1..=REMARK_LINES if done.lines.iter().all(|line| line.lines().count() == 1) => {
+            1 if done.lines.iter().all(|line| line.lines().count() == 1) => {
                 msgs.extend(done.lines.iter().map(|line| Msg::Remark(sentence(line))));
             }
             _ => {

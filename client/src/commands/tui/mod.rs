@@ -23,7 +23,7 @@ use hearth_console::signals;
 use hearth_engine::profile::{Profile, ProfileError, ProfileState, Unlock};
 use hearth_session::client::Client;
 use hearth_tui::{
-    App, Effect, Look, Msg,
+    App, Effect, Key, Look, Msg,
     terminal::{self, Screen},
     update,
 };
@@ -60,8 +60,13 @@ pub struct Options {
     pub(crate) ascii: bool,
 }
 
-/// Shows the rooms of an open profile until the person ends it.
-async fn run(context: &Context, client: Client, options: &Options, idle: Duration) -> Result<()> {
+/// Shows the rooms of an open profile until the person ends it; to a newcomer the keys first.
+async fn run(
+    context: &Context,
+    client: Client,
+    options: &Options,
+    (idle, newcomer): (Duration, bool),
+) -> Result<()> {
     let mut stopped = std::pin::pin!(signals::stop());
     let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
@@ -80,7 +85,7 @@ async fn run(context: &Context, client: Client, options: &Options, idle: Duratio
     let ended = tokio::select! {
         biased;
         () = &mut stopped => Ok(()),
-        ended = tui.run(&mut screen) => ended,
+        ended = tui.run(&mut screen, newcomer) => ended,
     };
     drop(screen);
     let draft = tui.app.draft().to_owned();
@@ -116,7 +121,7 @@ enum Woke {
 }
 
 impl Tui<'_> {
-    async fn run(&mut self, screen: &mut Screen) -> Result<()> {
+    async fn run(&mut self, screen: &mut Screen, newcomer: bool) -> Result<()> {
         let (keys, mut typed) = mpsc::channel(KEYS_MAX);
         terminal::read_keys(move |msg| keys.blocking_send(msg).is_ok())?;
         let (columns, rows) = Screen::size();
@@ -124,6 +129,9 @@ impl Tui<'_> {
         let now = self.time();
         self.take(now, screen).await?;
         self.refresh(screen).await?;
+        if newcomer {
+            self.take(Msg::Key(Key::F1), screen).await?;
+        }
         loop {
             if std::mem::take(&mut self.dirty) {
                 screen.draw(&self.app)?;
@@ -153,13 +161,16 @@ impl Tui<'_> {
                 }
                 Woke::Told(told) => {
                     let msgs = match self.host.as_mut() {
-                        Some(host) => host.take(told).await?,
+                        Some(host) => host.take(told)?,
                         None => Vec::new(),
                     };
                     self.take_all(msgs, screen).await?
                 }
                 Woke::Time => {
-                    let asks = self.host.as_mut().and_then(Host::watch_duty);
+                    let asks = self.host.as_mut().and_then(|host| {
+                        host.look_again();
+                        host.watch_duty()
+                    });
                     self.take_all(asks.into_iter().collect(), screen).await?
                 }
             };
@@ -230,7 +241,8 @@ impl Tui<'_> {
             Effect::Redraw => screen.clear()?,
             Effect::Suspend => {
                 screen.leave();
-                signals::suspend();
+                // On a thread of its own, because it waits with a runtime of its own. The process stops as a whole.
+                let _ = std::thread::spawn(signals::suspend).join();
                 screen.come_back()?;
                 let (columns, rows) = Screen::size();
                 update(&mut self.app, Msg::Size(columns, rows));

@@ -50,24 +50,32 @@ impl Host<'_> {
         }
         let mut msgs = std::mem::take(&mut self.later);
         let view = self.view()?;
-        let places = self.places().await?;
-        msgs.push(Msg::Places(places));
         msgs.extend(self.rows(&view).await?);
         let now = self.relay_now();
         let mut facts = self.facts(&view, now).await?;
         facts.pause.clone_from(&self.loaded.pause);
         facts.alarms.extend(self.loaded.alarms.iter().cloned());
         facts.knocks = self.knocks.get(&self.here.room).cloned().unwrap_or_default();
+        let places = self.places(&facts).await?;
+        msgs.push(Msg::Places(places));
+        msgs.extend(self.watch_turn(&view));
         if !view.untold.is_empty() {
             self.jobs.push(self.place().quietly(Command::Told).boxed_local());
         }
         self.ring_for(&view);
         let lane = self.here.lane.and_then(|id| view.lanes.iter().find(|lane| lane.id == id));
-        let new_after =
-            self.loaded.new_after.map(|place| rows::key_of(Seq(place.0 + 1)).saturating_sub(1));
+        let new_after = self
+            .loaded
+            .new_after
+            .map(|place| rows::key_of(Seq(place.0.saturating_add(1))).saturating_sub(1));
         let looking = Looking { view: &view, facts: &facts, lane, now, new_after };
         msgs.push(Msg::Scene(Box::new(looking.scene())));
         Ok(msgs)
+    }
+
+    /// Has everything read again, because time alone changes some of it.
+    pub(super) const fn look_again(&mut self) {
+        self.stale = true;
     }
 
     async fn facts(&mut self, view: &RoomView, now: Millis) -> Result<Facts> {
@@ -92,7 +100,7 @@ impl Host<'_> {
     }
 
     /// Returns the rooms and their lanes.
-    async fn places(&mut self) -> Result<Vec<Place>> {
+    async fn places(&mut self, facts: &Facts) -> Result<Vec<Place>> {
         let mut places = Vec::new();
         let rooms = self.rooms.clone();
         let now = self.relay_now();
@@ -133,7 +141,7 @@ impl Host<'_> {
                     title,
                     lane: true,
                     unread: lane.unread,
-                    note: days(lane, now),
+                    note: note(lane, facts, now),
                 });
             }
         }
@@ -151,7 +159,8 @@ impl Host<'_> {
         {
             return Ok(*count);
         }
-        let rows = self.client.rows(&view.room, Page::From(Seq(view.shown.0 + 1))).await?;
+        let rows =
+            self.client.rows(&view.room, Page::From(Seq(view.shown.0.saturating_add(1)))).await?;
         let words =
             |row: &&Row| matches!(row.content, RowContent::Text(_)) && row.from != Some(view.me);
         let count = rows.iter().filter(words).count().min(UNREAD_MAX);
@@ -295,11 +304,17 @@ fn changes_others(row: &Row) -> bool {
     )
 }
 
-/// Returns the days since the last words of a lane.
-fn days(lane: &LaneView, now: Millis) -> String {
+/// Returns the days since the last words of a lane, and whether something is due there.
+fn note(lane: &LaneView, facts: &Facts, now: Millis) -> String {
     const DAY: u64 = 24 * 3600 * 1000;
-    match lane.last_at {
-        Millis(0) => String::new(),
-        at => format!("{} d", now.0.saturating_sub(at.0) / DAY),
+    let known = facts.lanes.iter().find(|known| Some(known.owner) == lane.owner);
+    let asked = facts.mood.is_some() || facts.questions.is_some();
+    match (lane.last_at, known.is_some_and(|known| known.due) || asked) {
+        (Millis(0), true) => "due".into(),
+        (Millis(0), false) => String::new(),
+        (at, due) => {
+            let days = now.0.saturating_sub(at.0) / DAY;
+            format!("{days} d{}", if due { " due" } else { "" })
+        }
     }
 }

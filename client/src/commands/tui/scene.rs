@@ -134,6 +134,9 @@ impl Looking<'_> {
             }
             None => vec![format!("Call {}.", help::NO_NUMBER)],
         };
+        if help.contacts.len() > 1 {
+            lines.push("Other numbers: /help-now --all".into());
+        }
         lines.push("Nothing has been sent. Nobody knows that you opened this.".into());
         lines.push(help::presence(help));
         let tells = match &help.bench[..] {

@@ -95,7 +95,7 @@ impl Rooms<'_, '_> {
                     }
                 }
                 Woke::Told(told) => {
-                    let msgs = self.host.take(told).await?;
+                    let msgs = self.host.take(told)?;
                     self.tell_all(msgs);
                 }
                 Woke::Time => {

@@ -123,7 +123,7 @@ fn menu(menu: &Menu, columns: usize) -> Boxed {
     let mut boxed = Boxed { title: menu.title.clone(), ..Boxed::default() };
     let labels: Vec<String> =
         menu.rows.iter().map(|action| format!("{}  {}", action.key, action.label)).collect();
-    let half = columns / 2 - 1;
+    let half = (columns / 2).saturating_sub(1);
     let fits = |label: &String| cells::width(label) <= half;
     if columns >= TWO_COLUMNS && labels.len() > 9 && labels.iter().all(fits) {
         // Two rows beside each other cannot be told by one style, so the chosen one has a sign.

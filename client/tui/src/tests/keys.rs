@@ -260,6 +260,16 @@ fn escape_never_ends() {
 }
 
 #[test]
+fn letter_behind_escape_is_typed() {
+    let mut app = at_line();
+    press(&mut app, &[Key::F1, Key::Alt('H')]);
+    assert!(app.overlay.is_none());
+    assert_eq!(app.line.text(), "H");
+    press(&mut app, &[Key::Alt('b')]);
+    assert_eq!(app.line.text(), "H");
+}
+
+#[test]
 fn seen_is_told_at_the_end_only() {
     let mut app = member((80, 10), Vec::new());
     press(&mut app, &[Key::PageUp]);

@@ -85,8 +85,8 @@ fn facilitator_sees_what_waits() {
     assert_snapshot!(screen(&facilitator((120, 40))), @r###"
 Tuesday evening · you are Fay                                                            kept 30 days · open until 22:00
 Tuesday evening    3│○ Cleo has the floor, the round ends in 1:40 · then Dee, you · 2    │ For you
-  Check-in       due│  hands up [n next] [s skip]                                        │ ! help-now Dee 23:04 Enter: I
-Skills group       1│                                                                    │ see it
+  Check-in       due│  hands up [n next] [s skip]                                        │ ! help-now Dee 23:04 Enter:
+Skills group       1│                                                                    │   I see it
                     │                                                                    │ 2 knocks Eli, Finn
                     │                                                                    │ check-in Ben 9 d due
                     │                                                                    │ mood Dee ▇▆▅▃▂ 7 6 5 3 2
@@ -155,7 +155,7 @@ Skills group    1│
                  ││ c  Copy                                                    │
                  │└────────────────────────────────────────────────────────────┘
                  │>
-Enter what you can do · ↑ ↓ another · Esc back
+Enter does it · Esc one step back
 cursor 20 18
 "###);
 }
@@ -188,7 +188,7 @@ Skills group    1│
                  ││ pass         let your turn go by                       M E │
                  │└────────────────────────────────────────────────────────────┘
                  │>
-Enter send · ↑ pick a message · / commands · F1 keys · Ctrl-Q hide now
+Enter does it · Esc one step back
 cursor 24 18
 "###);
     let mut app = member((30, 10), Vec::new());
@@ -196,13 +196,13 @@ cursor 24 18
     assert_snapshot!(screen(&app), @r###"
 ┌─ What you can do here ─────┐
 │ >                          │
-│ help-now     numbers … M E │
-│ pause                      │
-│ pass         let your… M E │
-│ remove                     │
-│ search       find messa… M │
-│ mood         say how … M E │
-│ quit         end         M │
+│ help-now     numbers to …  │
+│ pause        stop everyb…  │
+│ pass         let your tu…  │
+│ remove       take a memb…  │
+│ search       find messag…  │
+│ mood         say how you…  │
+│ quit         end           │
 └────────────────────────────┘
 cursor 4 1
 "###);
@@ -239,7 +239,7 @@ Skills group    1│
                  ││ Enter goes on, Esc leaves it. F CF · E R                   │
                  │└────────────────────────────────────────────────────────────┘
                  │>
-Enter send · ↑ pick a message · / commands · F1 keys · Ctrl-Q hide now
+Enter does it · Esc one step back
 cursor 29 18
 "###);
 }
@@ -269,7 +269,7 @@ Tuesday evening · Ben          3 new  +1
 │ n  No, leave it                      │
 └──────────────────────────────────────┘
 >
-/ commands · ↑ pick · Ctrl-Q hide
+Enter does it · Esc one step back
 cursor 2 16
 "###);
 }
@@ -298,11 +298,11 @@ Tuesday evening · Ben          3 new  +1
 │ quicker.                             │
 │ [Enter: tell Fay and Gil] [Esc: only │
 │ these numbers]                       │
-│ words with it, if you like >         │
+│ words with it >                      │
 └──────────────────────────────────────┘
 >
-/ commands · ↑ pick · Ctrl-Q hide
-cursor 31 16
+Enter does it · Esc one step back
+cursor 18 16
 "###),
             _ => assert_snapshot!(screen(&app), @r###"
 ┌─ Help now ─────────────────┐
@@ -311,11 +311,11 @@ cursor 31 16
 │ and night                  │
 │ Nothing has been sent.     │
 │ Nobody knows that you      │
-│ opened this.               │
-│ Nobody is on duty now:     │
-│ phoning is quicker.        │
+│ [Enter: tell Fay and Gil]  │
+│ [Esc: only these numbers]  │
+│ words with it >            │
 └────────────────────────────┘
-cursor 0 0
+cursor 18 8
 "###),
         }
     }
@@ -348,7 +348,7 @@ Tuesday evening · Ben          3 new  +1
 │ skips it                             │
 └──────────────────────────────────────┘
 >
-/ commands · ↑ pick · Ctrl-Q hide
+Enter does it · Esc one step back
 cursor 28 14
 "###);
 }
@@ -421,7 +421,7 @@ Skills group    1│  2  at eight
                  ││ The facilitators see who votes for what.                   │
                  │└────────────────────────────────────────────────────────────┘
                  │>
-Enter send · ↑ pick a message · / commands · F1 keys · Ctrl-Q hide now
+Enter does it · Esc one step back
 cursor 20 18
 "###);
     press(&mut app, &[Key::Esc, Key::Tab]);
@@ -443,7 +443,7 @@ fn alarm_stands_until_answered() {
     let app = member((40, 20), vec![alarm]);
     assert_snapshot!(screen(&app), @r###"
 Tuesday evening · Ben          3 new  +1
-! ! The relay enforces a pause that no
+! The relay enforces a pause that no
   record says. [x I have read this]
   Compare by phone: /verify shows
   digits.
@@ -491,7 +491,7 @@ Tuesday evening · Ben          3 new  +1
 │ Enter reads on, 18 more lines · / s… │
 └──────────────────────────────────────┘
 >
-/ commands · ↑ pick · Ctrl-Q hide
+Enter does it · Esc one step back
 cursor 2 16
 "###);
     press(&mut app, &[Key::PageDown, Key::PageDown, Key::PageDown]);
@@ -516,7 +516,7 @@ Tuesday evening · Ben          3 new  +1
 │ Type I acknowledge > I ackn          │
 └──────────────────────────────────────┘
 >
-/ commands · ↑ pick · Ctrl-Q hide
+Enter does it · Esc one step back
 cursor 29 16
 "###);
 }
@@ -606,16 +606,16 @@ Tuesday evening - Ben          3 new  +1
   alone tonight.
 +- What you can do here ---------------+
 | >                                    |
-| help-now     numbers to call no. M E |
-| pause        stop everybod. F CF E R |
-| pass         let your turn go by M E |
-| remove       take a member. F CF E R |
-| search       find messages by the. M |
-| mood         say how you are     M E |
-| quit         end                   M |
+| help-now     numbers to call now; .  |
+| pause        stop everybody for a .  |
+| pass         let your turn go by     |
+| remove       take a member out       |
+| search       find messages by thei.  |
+| mood         say how you are         |
+| quit         end                     |
 +--------------------------------------+
 >
-/ commands - ↑ pick - Ctrl-Q hide
+Enter does it - Esc one step back
 cursor 4 9
 "###);
 }

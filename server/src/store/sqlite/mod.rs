@@ -13,6 +13,7 @@ pub(super) mod lanes;
 pub(super) mod life;
 mod load;
 pub(super) mod notes;
+pub(super) mod operator;
 pub(super) mod read;
 pub(super) mod retention;
 mod rows;
@@ -43,7 +44,7 @@ use crate::{metrics::Metrics, registry::Registry};
 use bounds::Bounds;
 #[cfg(test)]
 use checkpoint::truncate;
-pub(super) use schema::SCHEMA_VERSION;
+pub(crate) use schema::SCHEMA_VERSION;
 
 /// Maximum requests that wait for the writer; beyond it, senders wait at their sockets.
 const WRITE_QUEUE: usize = 4096;

@@ -182,7 +182,7 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
 }
 
 /// Deletes some rows of a deleted lane, its own row last.
-fn purge_detached(db: &Connection, key: i64) -> Result<u64, Fault> {
+pub(super) fn purge_detached(db: &Connection, key: i64) -> rusqlite::Result<u64> {
     let entries = db
         .prepare_cached(
             "DELETE FROM entries WHERE key IN

@@ -223,7 +223,11 @@ fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MILLIS))?;
     connection.set_prepared_statement_cache_capacity(128);
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // A damaged or hostile file must not run code.
+    distrust(connection)
+}
+
+/// Keeps a damaged or hostile file from running code.
+pub(super) fn distrust(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update(None, "cell_size_check", "ON")
 }

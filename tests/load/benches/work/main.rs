@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
+mod group;
+
 use std::{
     path::Path,
     process::Command,
@@ -117,6 +119,13 @@ fn main() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         for (suite, name) in [(Suite::XWing, "x-wing"), (Suite::X25519, "x25519")] {
             runtime.block_on(join(&report, suite, name));
+        }
+    }
+    if report.wants("group") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (suite, name) in [(Suite::XWing, "x-wing"), (Suite::X25519, "x25519")] {
+            runtime.block_on(group::commands(&report, suite, name));
+            runtime.block_on(group::lanes(&report, suite, name));
         }
     }
     if report.wants("process") {
