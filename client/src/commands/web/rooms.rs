@@ -180,7 +180,8 @@ impl Rooms<'_, '_> {
             act => {
                 match &act {
                     Act::Keep(draft) => self.web.draft.clone_from(draft),
-                    Act::Say(_) | Act::Run(_) | Act::Fill(_) => self.web.draft.clear(),
+                    // A command may come from a button, beside a sentence that was begun.
+                    Act::Say(_) => self.web.draft.clear(),
                     _ => {}
                 }
                 if let Some(effect) = act.effect() {
