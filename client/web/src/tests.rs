@@ -117,17 +117,22 @@ fn got(bytes: &[u8]) -> Got {
 
 /// Reads a stream until a line says something.
 async fn read_until(socket: &mut TcpStream, wanted: &str) -> String {
-    let mut all = Vec::new();
-    loop {
-        let mut part = [0; 4096];
-        let read = timeout(PATIENCE, socket.read(&mut part)).await.unwrap().unwrap();
-        all.extend_from_slice(&part[..read]);
-        let text = String::from_utf8_lossy(&all).into_owned();
-        assert!(read > 0 || text.contains(wanted), "ended without {wanted}: {text}");
-        if text.contains(wanted) {
-            return text;
+    // Signs of life keep a stream from ending, so the whole wait has one bound.
+    timeout(PATIENCE, async {
+        let mut all = Vec::new();
+        loop {
+            let mut part = [0; 4096];
+            let read = socket.read(&mut part).await.unwrap();
+            all.extend_from_slice(&part[..read]);
+            let text = String::from_utf8_lossy(&all).into_owned();
+            assert!(read > 0 || text.contains(wanted), "ended without {wanted}: {text}");
+            if text.contains(wanted) {
+                return text;
+            }
         }
-    }
+    })
+    .await
+    .unwrap()
 }
 
 fn code(running: &Running) -> String {
