@@ -240,6 +240,7 @@ impl Shell {
     }
 }
 
+#[cfg(feature = "web")]
 impl Shell {
     /// Returns the charts of the member of this name; of each that this person may see, if it is empty.
     pub(in crate::commands) async fn courses(&self, name: &str) -> Result<Vec<Chart>> {
