@@ -22,7 +22,10 @@ use hearth_engine::{
     mls::Suite,
     more::{AckMore, PolicyMore},
     note::{Note, Purpose, TimeOut},
-    policy::{Act, AgreementRef, Category, Leaf, Pin, RoomPolicy, Scene, Waiter},
+    policy::{
+        Act, AgreementRef, Category, Closing, Device, Ending, Farewell, KeptPlace, Leaf, Pin,
+        Planned, Proposal, RoomPolicy, Scene, Second, Waiter, Weighty, proposal_digest,
+    },
     private::{Quote, SeenState, Wanted},
     profile::Profile,
     receipt::Receipt,
@@ -135,6 +138,7 @@ fn records_are_as_documented() {
         agreement(),
         vec![facilitator()],
         0x004d,
+        None,
     );
     let policy = policy();
     let act = Act::Admit {
@@ -197,6 +201,7 @@ fn records_are_as_documented() {
         uses: 1,
         expires: NOW,
         role: Role::Member,
+        of: None,
     };
     let text = Body::AgreementText {
         agreement: agreement(),
@@ -220,7 +225,8 @@ fn records_are_as_documented() {
         role: Role::Member,
         breach: None,
     };
-    let more = PolicyMore { waiting: Some(vec![waiter]), breach: Some(DIGEST) };
+    let more =
+        PolicyMore { waiting: Some(vec![waiter]), breach: Some(DIGEST), ..PolicyMore::default() };
     let sealed = Body::Sealed { notes: vec![vec![1, 2, 3].into()] };
     check(&[
         ("member key", member().to_hex()),
@@ -336,6 +342,50 @@ fn records_of_lanes_are_as_documented() {
         ("lane policy", hex(&lane_policy)),
         ("lane policy of the desk", hex(&LanePolicy { owner: None, ..lane_policy })),
         ("offer", hex(&Offer { lane, key_package: vec![1, 2, 3] })),
+    ]);
+}
+
+#[test]
+fn records_of_ends_are_as_documented() {
+    let ends = NOW.plus(21 * 86_400_000);
+    let lost = Act::Device(Device::Lost { member: member() });
+    let replaced = Act::Device(Device::Replaced {
+        lost: member(),
+        member: facilitator(),
+        acknowledgement: DIGEST,
+        countersignature: handshake::sign(&facilitator_key(), &[0; 32]),
+    });
+    let words = || "The programme's phone".to_owned();
+    let closing = Closing::At { ends, sooner: String::new(), words: words() };
+    let what = Weighty::Remove { member: member(), goodbye: "Take care.".into() };
+    let salt = [0xda; 16];
+    let digest = proposal_digest(&salt, &what);
+    let confirm = Second::Confirm { proposal: 7, salt, what };
+    let farewell = Farewell::Announced { member: member(), on: ends, words: words() };
+    let place = KeptPlace { lost: member(), name: "Ana".into(), role: Role::Member };
+    let mut more = policy().more;
+    more.two_person = Some(true);
+    more.proposals = Some(vec![Proposal { number: 7, by: facilitator(), at: NOW, digest }]);
+    more.kept = Some(vec![place]);
+    more.ending = Some(Ending { words: words(), sooner: String::new() });
+    more.farewells = Some(vec![Planned { member: member(), on: ends, by: facilitator() }]);
+    let numbers = RoomNumbers { ends_at: Some(ends), ..RoomNumbers::default() };
+    check(&[
+        ("act device lost", hex(&lost)),
+        ("act device replaced", hex(&replaced)),
+        ("act device given up", hex(&Act::Device(Device::GivenUp { lost: member() }))),
+        ("act close-group", hex(&Act::CloseGroup(closing))),
+        ("act close-group called off", hex(&Act::CloseGroup(Closing::CalledOff))),
+        ("proposal digest", digest.to_hex()),
+        ("act second on", hex(&Act::Second(Second::On))),
+        ("act second propose", hex(&Act::Second(Second::Propose(digest)))),
+        ("act second confirm", hex(&Act::Second(confirm))),
+        ("act second withdraw", hex(&Act::Second(Second::Withdraw { proposal: 7 }))),
+        ("act farewell announced", hex(&Act::Farewell(farewell))),
+        ("act farewell said", hex(&Act::Farewell(Farewell::Said { member: member() }))),
+        ("act remember", hex(&Act::Remember { member: member(), words: "Ana has died.".into() })),
+        ("policy's map with ends", hex(&more)),
+        ("numbers with an end", hex(&numbers)),
     ]);
 }
 

@@ -67,6 +67,9 @@ pub enum RejectCode {
     /// The lane is closed and takes no entry.
     #[n(28)]
     LaneClosed,
+    /// The group has ended: nobody posts, and nobody comes in.
+    #[n(29)]
+    Ended,
 
     // The request may succeed later.
     /// A facilitator paused the room; `retry_at` is the end.
@@ -170,6 +173,7 @@ impl RejectCode {
             Self::LastFacilitator => "last_facilitator",
             Self::NotFound => "not_found",
             Self::LaneClosed => "lane_closed",
+            Self::Ended => "ended",
             Self::Paused => "paused",
             Self::TimedOut => "timed_out",
             Self::SlowMode => "slow_mode",

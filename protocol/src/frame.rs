@@ -634,6 +634,9 @@ pub enum Role {
     /// May only read.
     #[n(3)]
     Observer,
+    /// A program that lets people in by rule. It reads, and neither posts nor moderates.
+    #[n(4)]
+    Steward,
 }
 
 impl Role {
@@ -642,9 +645,14 @@ impl Role {
         matches!(self, Self::Facilitator | Self::CoFacilitator)
     }
 
+    /// Whether the role lets members in, and puts amendments in force.
+    pub const fn admits(self) -> bool {
+        self.moderates() || matches!(self, Self::Steward)
+    }
+
     /// Whether the role may post.
     pub const fn posts(self) -> bool {
-        !matches!(self, Self::Observer)
+        !matches!(self, Self::Observer | Self::Steward)
     }
 
     /// Returns the role's word in messages and commands.
@@ -654,6 +662,7 @@ impl Role {
             Self::CoFacilitator => "cofacilitator",
             Self::Member => "member",
             Self::Observer => "observer",
+            Self::Steward => "steward",
         }
     }
 }
@@ -756,6 +765,21 @@ pub struct RoomNumbers {
     /// Seconds after which an entry is deleted.
     #[n(7)]
     pub retention_seconds: u64,
+    /// From this time on nobody posts and nobody comes in; [`crate::limits::ENDED_KEPT_MILLIS`] later the room is deleted.
+    #[n(8)]
+    pub ends_at: Option<Millis>,
+}
+
+impl RoomNumbers {
+    /// Whether the room has ended.
+    pub fn have_ended(&self, now: Millis) -> bool {
+        self.ends_at.is_some_and(|ends_at| ends_at <= now)
+    }
+
+    /// Returns when the room is deleted; `None` if it does not end.
+    pub fn deleted_at(&self) -> Option<Millis> {
+        self.ends_at.map(|ends_at| ends_at.plus(crate::limits::ENDED_KEPT_MILLIS))
+    }
 }
 
 impl Default for RoomNumbers {
@@ -769,6 +793,7 @@ impl Default for RoomNumbers {
             payload_bytes_max: 0,
             hours: None,
             retention_seconds: crate::limits::RETENTION_SECONDS_DEFAULT,
+            ends_at: None,
         }
     }
 }
@@ -1027,9 +1052,11 @@ mod tests {
             (Role::CoFacilitator, "cofacilitator", true, true),
             (Role::Member, "member", false, true),
             (Role::Observer, "observer", false, false),
+            (Role::Steward, "steward", false, false),
         ];
         for (role, word, moderates, posts) in table {
             assert_eq!((role.as_str(), role.moderates(), role.posts()), (word, moderates, posts));
+            assert_eq!(role.admits(), moderates || role == Role::Steward);
         }
     }
 }

@@ -79,6 +79,9 @@ pub const RETENTION_SECONDS_MIN: u64 = 60;
 /// Maximum seconds for which a relay keeps an entry: ten years.
 pub const RETENTION_SECONDS_MAX: u64 = 122 * RETENTION_SECONDS_DEFAULT;
 
+/// Milliseconds for which a relay keeps a room after its end: seven days.
+pub const ENDED_KEPT_MILLIS: u64 = 7 * 24 * 3_600_000;
+
 /// Minimum seconds for which a room's own rules keep messages: an hour, so that members who look in rarely can read them.
 pub const EXPIRE_SECONDS_MIN: u64 = 3600;
 

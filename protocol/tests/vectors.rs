@@ -68,6 +68,7 @@ fn numbers() -> RoomNumbers {
         payload_bytes_max: 4608,
         hours: Some(hours()),
         retention_seconds: limits::RETENTION_SECONDS_DEFAULT,
+        ends_at: None,
     }
 }
 
@@ -579,6 +580,7 @@ fn limits_are_as_documented() {
         ("`RETENTION_SECONDS_DEFAULT`", limits::RETENTION_SECONDS_DEFAULT),
         ("`RETENTION_SECONDS_MIN`", limits::RETENTION_SECONDS_MIN),
         ("`RETENTION_SECONDS_MAX`", limits::RETENTION_SECONDS_MAX),
+        ("`ENDED_KEPT_MILLIS`", limits::ENDED_KEPT_MILLIS),
         ("`EXPIRE_SECONDS_MIN`", limits::EXPIRE_SECONDS_MIN),
         ("`EXPIRE_SECONDS_MAX`", limits::EXPIRE_SECONDS_MAX),
         ("`LANE_SEATS_MAX`", limits::LANE_SEATS_MAX as u64),

@@ -67,11 +67,10 @@ impl RoomSlot {
         }
     }
 
-    /// Whether the key moderates, as far as this connection knows; the store decides.
-    pub(crate) fn moderates(&self) -> bool {
-        let moderates =
-            matches!(&self.standing, Some(Standing::Member { role, .. }) if role.moderates());
-        moderates && self.proof.place().lane.is_none()
+    /// Whether the key lets members in, as far as this connection knows; the store decides.
+    pub(crate) fn admits(&self) -> bool {
+        let admits = matches!(&self.standing, Some(Standing::Member { role, .. }) if role.admits());
+        admits && self.proof.place().lane.is_none()
     }
 
     /// Stores a standing that was just read, so that no notice repeats it.
@@ -198,7 +197,7 @@ impl RoomSlot {
                 Err(refusal) => return Err(refusal),
             }
         }
-        if versions.knocks != self.versions.knocks && self.moderates() {
+        if versions.knocks != self.versions.knocks && self.admits() {
             notices.push(Notice::Knock);
         }
         if versions.notes != self.versions.notes {

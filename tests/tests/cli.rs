@@ -32,6 +32,8 @@ fn help_needs_no_profile_and_names_who_enforces() {
         "room",
         "agreement",
         "chat",
+        "tui",
+        "doctor",
         "lines",
         "profile",
         "completions",

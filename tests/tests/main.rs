@@ -24,6 +24,7 @@ mod confidentiality;
 mod crash;
 mod door;
 mod dos;
+mod endings;
 mod evening;
 mod found;
 mod frame;

@@ -387,9 +387,12 @@ pub struct Preview {
     /// MLS cipher suite of the room's group.
     #[n(3)]
     pub suite: u16,
-    /// The invite's facilitator signs the above and the room.
+    /// The invite's facilitator signs all of this and the room.
     #[n(4)]
     pub signature: Signature,
+    /// The name under which the invite's holder comes back on a new device; `None`: they choose one.
+    #[n(5)]
+    pub name: Option<String>,
 }
 
 impl Preview {
@@ -401,9 +404,10 @@ impl Preview {
         agreement: Agreement,
         facilitators: Vec<MemberKey>,
         suite: u16,
+        name: Option<String>,
     ) -> Self {
-        let mut preview =
-            Self { title, agreement, facilitators, suite, signature: Signature([0; 64]) };
+        let signature = Signature([0; 64]);
+        let mut preview = Self { title, agreement, facilitators, suite, signature, name };
         preview.signature = handshake::sign(key, &preview.transcript(room));
         preview
     }

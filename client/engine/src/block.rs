@@ -46,6 +46,9 @@ impl Room<'_> {
             return Ok(None);
         }
         let policy = self.policy()?;
+        if policy.has_ended(now) {
+            return Ok(Some(Block { why: Stop::Refused(RejectCode::Ended), until: None }));
+        }
         let role = policy.role(&self.me());
         if role.moderates() || !role.posts() {
             return Ok(None);

@@ -56,12 +56,7 @@ impl Room<'_> {
 /// Whether a row changes the roster.
 fn changes_roster(row: &Row) -> bool {
     let RowContent::Moderation { record, .. } = &row.content else { return false };
-    matches!(
-        record.act,
-        Act::Admit { .. }
-            | Act::Remove { .. }
-            | Act::Depart(_)
-            | Act::Enact
-            | Act::CloseBreach { .. }
-    )
+    let act = &record.act;
+    let puts_out = matches!(act, Act::Enact | Act::CloseBreach { .. });
+    puts_out || act.admission().is_some() || act.takes_out().is_some()
 }

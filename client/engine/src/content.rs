@@ -144,6 +144,9 @@ pub enum Body {
         /// The role its holder is admitted to.
         #[n(4)]
         role: Role,
+        /// The lost device in whose place its holder comes back.
+        #[n(5)]
+        of: Option<MemberKey>,
     },
     /// The text of a new version of the agreement, sent before the record that names it.
     #[n(4)]

@@ -11,6 +11,9 @@ use crate::store::StoreError;
 /// Why the engine refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// This profile was not told what a proposal is about.
+    #[error("this device was not told what that proposal is about")]
+    NotTold,
     // The relay or a member lied, or a state was rolled back.
     /// The relay's log is another or shorter than the one this profile has seen.
     #[error("history went backwards: the relay no longer has what it showed before (entry {0})")]

@@ -10,7 +10,7 @@ use hearth_text::name::Look;
 use super::{
     agreement::Acknowledgement,
     lane::LaneRefusal,
-    policy::{Act, Applied, Leaf, RoomPolicy, RuleError, Scene},
+    policy::{Applied, Leaf, RoomPolicy, RuleError, Scene},
 };
 
 /// The effects of a staged commit, in our terms.
@@ -192,7 +192,10 @@ pub fn check_commit(
     }
     if let Some(added) = added {
         let look = Look::of(&added.name);
-        let taken = roster.iter().any(|l| look.is_like(&Look::of(&l.name)));
+        let names = roster.iter().map(|l| l.name.as_str());
+        // A name is kept for a member whose device is lost, except from the device that replaces it.
+        let kept = applied.policy.more.kept().iter().map(|place| place.name.as_str());
+        let taken = names.chain(kept).any(|name| look.is_like(&Look::of(name)));
         if taken || policy.waits_alike(&added.member, &look) {
             return Err(Refusal::NameConfusable);
         }
@@ -269,7 +272,7 @@ pub fn check_welcome(
         return Err(Refusal::ForeignWelcome);
     }
     let policy = view.policy?;
-    if !policy.role(&view.signer).moderates() {
+    if !policy.role(&view.signer).admits() {
         return Err(Refusal::ForeignWelcome);
     }
     let roster = view.roster.into_iter().collect::<Result<Vec<Leaf>, LeafError>>()?;
@@ -284,9 +287,10 @@ pub fn check_welcome(
             .map_err(|e| Refusal::Rule(RuleError::NotAcknowledged(e)))?;
     }
     let record = &policy.record;
-    let admits_me = matches!(&record.act, Act::Admit { member, acknowledgement, .. }
-        if *member == expected.acknowledgement.member
-            && *acknowledgement == expected.acknowledgement.digest());
+    let admits_me = record.act.admission().is_some_and(|admission| {
+        admission.member == expected.acknowledgement.member
+            && admission.acknowledgement == expected.acknowledgement.digest()
+    });
     if !admits_me || record.actor != view.signer {
         return Err(Refusal::OwnAcknowledgementMissing);
     }

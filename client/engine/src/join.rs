@@ -9,6 +9,8 @@ use hearth_protocol::{
     seal::{self, Purpose},
 };
 
+use hearth_text::name::parse_name;
+
 use super::{
     agreement::{AckTerms, Acknowledgement, Agreement, Change, Preview, facilitators_hash},
     content::Body,
@@ -75,8 +77,14 @@ pub fn open_preview(link: &Invite, sealed: &[u8]) -> Result<Preview> {
     let good = preview.verify(&link.room, &link.facilitator)
         && preview.agreement.id() == link.agreement
         && preview.title.chars().count() <= TITLE_CHARS_MAX
+        && preview.name.as_deref().is_none_or(is_name)
         && Suite::from_number(preview.suite).is_some();
     good.then_some(preview).ok_or(EngineError::BadPreview)
+}
+
+/// Whether a text is a member's name, in the form in which leaves hold it.
+fn is_name(text: &str) -> bool {
+    parse_name(text).is_ok_and(|name| name.as_str() == text)
 }
 
 /// A joiner's names and answers.
@@ -421,7 +429,7 @@ impl<'s> Room<'s> {
     }
 }
 
-fn own_companion() -> Result<OwnCompanion> {
+pub(super) fn own_companion() -> Result<OwnCompanion> {
     Ok(OwnCompanion { salt: random()?, number: 1, seed: random_secret()? })
 }
 

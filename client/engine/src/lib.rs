@@ -12,6 +12,7 @@ pub mod companion;
 pub mod confirmed;
 pub mod content;
 pub mod course;
+mod ended;
 pub mod error;
 pub mod floor;
 #[cfg(feature = "testing")]

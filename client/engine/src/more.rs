@@ -5,7 +5,7 @@
 use hearth_protocol::Digest;
 use minicbor::{Decode, Encode};
 
-use super::policy::Waiter;
+use super::policy::{Ending, KeptPlace, Planned, Proposal, Waiter};
 
 /// The map at the end of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -17,6 +17,21 @@ pub struct PolicyMore {
     /// Digest of the record that opened a breach, until one closes it.
     #[n(2)]
     pub breach: Option<Digest>,
+    /// Whether a removal takes two moderators; `None` instead of no.
+    #[n(10)]
+    pub two_person: Option<bool>,
+    /// What moderators propose; `None` instead of nothing.
+    #[n(11)]
+    pub proposals: Option<Vec<Proposal>>,
+    /// Places of members whose device is lost; `None` instead of none.
+    #[n(12)]
+    pub kept: Option<Vec<KeptPlace>>,
+    /// The announced end of the group.
+    #[n(13)]
+    pub ending: Option<Ending>,
+    /// Planned goodbyes; `None` instead of none.
+    #[n(14)]
+    pub farewells: Option<Vec<Planned>>,
 }
 
 /// The map at the end of an acknowledgement.

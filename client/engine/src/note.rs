@@ -37,6 +37,9 @@ pub enum Purpose {
     /// Words to a member whom the author removes next.
     #[n(5)]
     Removal,
+    /// What a moderator proposes; a record commits to it.
+    #[n(6)]
+    Proposal,
 }
 
 /// A note, signed by its author.

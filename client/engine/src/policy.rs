@@ -7,14 +7,26 @@
 
 mod act;
 mod breach;
+mod device;
+mod ending;
+mod farewell;
+mod more;
+mod second;
 mod waiting;
 
 use hearth_protocol::{Digest, MemberKey, Millis, Role, RoomId, RoomNumbers};
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    act::Act,
+    act::{Act, Admission},
     breach::BREACH_UNTIL,
+    device::{Device, KEPT_MAX, KeptPlace},
+    ending::{Closing, Ending, NOTICE_MILLIS},
+    farewell::{FAREWELLS_MAX, Farewell, Planned},
+    second::{
+        LONG_TIMEOUT_MILLIS, PROPOSAL_MILLIS, PROPOSALS_MAX, Proposal, Second, Weighty,
+        proposal_digest,
+    },
     waiting::{WAITING_MAX, Waiter},
 };
 pub use super::record::{Category, Pin, Record};
@@ -239,6 +251,48 @@ pub enum RuleError {
     /// [`ROLES_MAX`] members have a role already.
     #[error("{ROLES_MAX} members have a role of their own already")]
     TooManyRoles,
+    /// [`KEPT_MAX`] places are kept for lost devices.
+    #[error("{KEPT_MAX} places are kept for lost devices already")]
+    TooManyKept,
+    /// A new device comes back under another name than the lost one's.
+    #[error("the new device has another name than the one that it replaces")]
+    OtherName,
+    /// No goodbye is planned for that member, or not for now.
+    #[error("no goodbye is planned for that member, or its day has not come")]
+    NoFarewell,
+    /// By the room's rule, another moderator than the one who planned the goodbye ends the place.
+    #[error("in this room another moderator than the one who planned the goodbye ends the place")]
+    OwnFarewell,
+    /// [`FAREWELLS_MAX`] goodbyes are planned.
+    #[error("{FAREWELLS_MAX} goodbyes are planned already")]
+    TooManyFarewells,
+    /// Words to the room are missing.
+    #[error("it needs words to the room")]
+    NoWords,
+    /// By the room's rule, another moderator has to confirm it.
+    #[error("in this room that takes two moderators")]
+    NeedsSecond,
+    /// Nobody else moderates, who could confirm.
+    #[error("nobody else moderates the room")]
+    NoSecond,
+    /// There is no such proposal, or no longer.
+    #[error("there is no such proposal, or it has lapsed")]
+    NoProposal,
+    /// A moderator confirms what they proposed themselves.
+    #[error("another moderator than the one who proposed it has to confirm it")]
+    OwnProposal,
+    /// The confirmation is of something else than was proposed.
+    #[error("that is not what was proposed")]
+    OtherProposal,
+    /// [`PROPOSALS_MAX`] proposals wait.
+    #[error("{PROPOSALS_MAX} proposals wait already")]
+    TooManyProposals,
+    /// The group has ended.
+    #[error("the group has ended")]
+    Ended,
+    /// The end of the group is announced too late.
+    #[error("the end of a group is announced 14 days before, or with a reason why it comes sooner")]
+    TooSoon,
     /// `DRAFTS_MAX` amendments were withdrawn or superseded already.
     #[error("{DRAFTS_MAX} amendments were given up already; let one take effect")]
     TooManyDrafts,
@@ -348,6 +402,11 @@ impl RoomPolicy {
         self.roles.iter().find(|r| r.member == *member).map_or(Role::Member, |r| r.role)
     }
 
+    /// Returns the keys of those who let members in.
+    pub fn doorkeepers(&self) -> Vec<MemberKey> {
+        self.roles.iter().filter(|r| r.role.admits()).map(|r| r.member).collect()
+    }
+
     /// Returns the keys of facilitators and co-facilitators.
     pub fn moderators(&self) -> Vec<MemberKey> {
         self.roles.iter().filter(|r| r.role.moderates()).map(|r| r.member).collect()
@@ -405,6 +464,11 @@ impl RoomPolicy {
         }
         if !self.allows(record) {
             return Err(RuleError::NotFacilitator);
+        }
+        self.check_ended(record)?;
+        let weighty = matches!(record.act, Act::Remove { .. } | Act::Remember { .. });
+        if self.takes_two() && weighty {
+            return Err(RuleError::NeedsSecond);
         }
         self.carry_out(scene, record)
     }

@@ -7,10 +7,7 @@ use std::collections::BTreeMap;
 
 use hearth_protocol::{Digest, Millis, Seq};
 
-use super::{
-    policy::Act,
-    state::{Row, RowContent},
-};
+use super::state::{Row, RowContent};
 
 /// Maximum number of links, more than one message vouches for.
 pub(super) const LINKS_MAX: usize = 1_024;
@@ -31,7 +28,7 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn of(row: &Row) -> Self {
         let admits = matches!(&row.content, RowContent::Moderation { record, .. }
-            if matches!(record.act, Act::Admit { .. }));
+            if record.act.admission().is_some());
         Self {
             seq: row.seq,
             digest: row.digest,

@@ -21,11 +21,11 @@ use super::{
     error::{EngineError, Fits},
     floor::{Floor, What},
     mls::{Group, Identity, hpke},
-    policy::{Act, Leaf, Record, RoomPolicy},
+    policy::{Leaf, Record, RoomPolicy},
     provider::{Crypto, Provider},
     recent::Recent,
     record::Chain,
-    state::{Cursor, Notice, RoomState, Row, Standing},
+    state::{Cursor, Notice, Over, RoomState, Row, Standing},
 };
 use crate::store::{Kind, RoomNo, Store};
 
@@ -375,8 +375,9 @@ impl<'s> Room<'s> {
             Err(error) => return Err(error),
         };
         let me = self.me();
-        let admits_me =
-            |record: &&Record| matches!(record.act, Act::Admit { member, .. } if member == me);
+        let admits_me = |record: &&Record| {
+            record.act.admission().is_some_and(|admission| admission.member == me)
+        };
         let mut admissions = self.state.admissions.clone();
         // A profile of an earlier version has no list of its admissions.
         admissions.extend(records.iter().filter(admits_me).map(|record| record.number));
@@ -507,6 +508,10 @@ impl<'s> Room<'s> {
             Standing::Returning => "you have said yes, and wait to be let in",
             Standing::Left => "you left",
             Standing::Removed => "your place in it has ended",
+            Standing::Over(Over::Device) => "this device was taken out, because it was lost",
+            Standing::Over(Over::Group) => "the group has ended",
+            Standing::Over(Over::Farewell) => "your time in this room is over, as planned",
+            Standing::Over(Over::Remembered) => "the place of this device was closed",
             Standing::Member => "its keys are gone",
             Standing::Opening(_) => "the relay has not opened it yet",
         };

@@ -54,6 +54,39 @@ pub enum Standing {
     /// As lapsed, and has said yes: the knock waits for the client of somebody who moderates.
     #[n(7)]
     Returning,
+    /// The stay is over, and nobody removed the member.
+    #[n(8)]
+    Over(#[n(0)] Over),
+}
+
+/// How a stay ended that nobody ended against its member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Over {
+    /// This device was lost; its member comes back with another.
+    #[n(0)]
+    Device,
+    /// The group ended, and this device erased what it had of it.
+    #[n(1)]
+    Group,
+    /// The member's time in the room ended as planned.
+    #[n(2)]
+    Farewell,
+    /// The member died.
+    #[n(3)]
+    Remembered,
+}
+
+impl Over {
+    /// The word in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Device => "device_lost",
+            Self::Group => "ended",
+            Self::Farewell => "farewell",
+            Self::Remembered => "closed",
+        }
+    }
 }
 
 /// Returns the hash of a grant in [`Standing::Opening`], which itself cannot open a room.
@@ -72,6 +105,7 @@ impl Standing {
             Self::Left => "left",
             Self::Removed => "removed",
             Self::Opening(_) => "opening",
+            Self::Over(over) => over.as_str(),
             Self::Returning => "returning",
         }
     }
@@ -678,6 +712,9 @@ pub enum Notice {
     /// The published ballots of a hidden poll differ from the votes that this profile knows: by the member who closed it, or the relay.
     #[n(26)]
     Ballots(#[n(0)] Doubt),
+    /// A moderator alone gave a time-out that takes two.
+    #[n(27)]
+    Alone,
     /// The same invite was announced before with another key or role; the first announcement counts.
     #[n(23)]
     SecondInvite {
@@ -829,6 +866,9 @@ pub struct KnownInvite {
     /// The moderators when its preview was made: its holder accepts a Welcome from these only. `None` if unknown.
     #[n(5)]
     pub vouched: Option<Vec<MemberKey>>,
+    /// The lost device in whose place its holder comes back.
+    #[n(6)]
+    pub of: Option<MemberKey>,
 }
 
 /// The invite by which a lapsed member returns.

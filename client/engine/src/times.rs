@@ -132,7 +132,7 @@ impl Room<'_> {
         let policy = self.policy()?;
         let role = policy.role(member);
         let paused = policy.numbers.paused_until > said && !role.moderates();
-        Ok(!paused && role.posts())
+        Ok(!paused && !policy.has_ended(said) && role.posts())
     }
 
     /// Tells, at most once a day, that the relay's times are inconsistent.

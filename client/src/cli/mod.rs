@@ -159,7 +159,7 @@ pub enum Command {
     /// Show your rooms as a page in the browser of this computer: the full interface for screen readers, zoom and touch.
     #[cfg(feature = "web")]
     Web(crate::commands::web::Options),
-    /// Admit everyone who has acknowledged, unattended, until stopped. F, CF [E; R]
+    /// Admit everyone who has acknowledged, unattended, until stopped. F, CF, stewards [E; R]
     Steward {
         /// The room.
         room: String,

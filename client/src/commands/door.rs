@@ -105,7 +105,8 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     let asks = interactive()
         && (join.acknowledge.is_none()
             || join.answers.len() != preview.agreement.questions().len()
-            || join.name.as_deref().is_none_or(|name| name::parse_name(name).is_err()));
+            || preview.name.is_none()
+                && join.name.as_deref().is_none_or(|name| name::parse_name(name).is_err()));
     let connection = match asks {
         true => {
             connection.close().await;
@@ -126,12 +127,15 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
     )?;
     debug_assert_eq!(acknowledged, link.agreement);
     let answers = understood::ask(context, &preview.agreement, &join.answers)?;
-    let (name, local_name) = match kept {
-        Some(kept) => kept,
-        None => (
-            name_in_room(context, join.name)?,
-            rooms::free_local_name(&open, &preview.title, Some(link.room))?,
-        ),
+    let (name, local_name) = match (kept, &preview.name) {
+        (Some(kept), _) => kept,
+        (None, theirs) => {
+            let name = match theirs {
+                Some(theirs) => kept_name(context, theirs, join.name.as_deref())?,
+                None => name_in_room(context, join.name)?,
+            };
+            (name, rooms::free_local_name(&open, &preview.title, Some(link.room))?)
+        }
     };
     let joining = Joining { name, local_name, answers };
     let connection = match connection {
@@ -139,6 +143,29 @@ pub(super) async fn join(context: &Context, join: Join) -> Result<()> {
         None => live::look(&Network::machine(), &link).await?.0,
     };
     knock(context, &open, connection, &link, &preview, joining, join.no_wait).await
+}
+
+/// Returns the name of somebody who comes back on a new device: it is theirs, and they are not asked.
+fn kept_name(context: &Context, kept: &str, given: Option<&str>) -> Result<String> {
+    let shown = escape::one_line(kept);
+    if given.is_some_and(|given| given.trim() != kept) {
+        return Err(Failure::new(
+            exit::REFUSED,
+            "other_name",
+            format!("this link is for {shown}, who comes back on a new device"),
+            "Leave --as out. If you are somebody else, ask the facilitator for an invite of your own.",
+        ));
+    }
+    context.out.remark(&format!("You come back as {shown}, on a new device."));
+    Ok(kept.to_owned())
+}
+
+/// Tells somebody who comes back on a new device the digits that the facilitator compares.
+fn tell_digits(context: &Context, room: &Room<'_>, link: &Invite) {
+    context.out.remark(&format!(
+        "Read these digits to the facilitator who gave you the link, in person or by voice: {}. They let you in only if theirs are the same.",
+        room.verification_code(&link.facilitator)
+    ));
 }
 
 /// Returns the name that a newcomer gives, or asks for it. A slip asks again, and says why: all before it stays done.
@@ -239,6 +266,9 @@ async fn knock(
 ) -> Result<()> {
     let (room, connection) =
         live::knock(open.store(), &open.crypto, connection, link, preview, joining).await?;
+    if preview.name.is_some() {
+        tell_digits(context, &room, link);
+    }
     wait(context, room, connection, no_wait).await
 }
 

@@ -485,10 +485,9 @@ mod tests {
     fn slip_is_named_with_an_example() {
         for (line, words) in [
             (
-                "remove Ben",
-                "/remove needs --reason CATEGORY; nothing was sent. It goes: /remove NAME --reason",
+                "remove",
+                "/remove needs NAME; nothing was sent. It goes: /remove NAME [--reason CATEGORY]",
             ),
-            ("remove", "/remove needs --reason CATEGORY and NAME"),
             (
                 "remove Ben --reason rude",
                 "--reason takes unspecified, confidentiality, conduct, safety, discharge or request, not \"rude\"",

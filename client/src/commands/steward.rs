@@ -99,7 +99,7 @@ impl Steward {
             match &event {
                 Event::Up(_) => {
                     self.shell.remark(&event);
-                    if !self.shell.view().moderates() {
+                    if !self.shell.view().role().is_some_and(Role::admits) {
                         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
                     }
                     self.shell.out.remark("Waiting for knocks.");
@@ -200,9 +200,7 @@ impl Steward {
                     }
                     _ => {}
                 }
-                if matches!(record.act, Act::Depart(_) | Act::Remove { .. }) {
-                    gone.extend(record.act.target());
-                }
+                gone.extend(record.act.takes_out());
             }
             self.seen = last;
         }
@@ -245,7 +243,7 @@ impl Steward {
             .filter(|leaf| leaf.member != me && Some(leaf.member) != self.issuer)
             .map(|leaf| leaf.name.as_str())
             .collect();
-        let enacts = signed && policy.role(&me) == Role::Facilitator;
+        let enacts = signed && matches!(policy.role(&me), Role::Facilitator | Role::Steward);
         let object = json!({
             "waits": "agreement", "version": coming.version, "acknowledged": signed,
             "effective": show::rfc3339(coming.effective), "enacts": enacts, "unsigned": unsigned,
@@ -288,6 +286,10 @@ impl Steward {
             let (id, known) = (pending.member.short(), (pending.member, pending.at));
             let first = !self.told.contains(&known);
             let refused = match knocker.opened {
+                Ok(knock) if knock.of.is_some() => format!(
+                    "left at the door ({id}): {} comes back on a new device, and a person compares digits first",
+                    escape::one_line(&knock.name)
+                ),
                 Ok(knock) if self.rule.admits(&knock.name) => {
                     let client = &self.shell.client;
                     let admit = Command::Admit(pending.member);

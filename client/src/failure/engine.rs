@@ -1,8 +1,15 @@
 //! What the room, its rules or its cryptography refuse.
 
 use hearth_engine::{
-    EngineError, agreement::AckError, clock::Moment, content::ContentError, gate::Refusal,
-    mls::MlsError, policy::RuleError, state::Standing, turns::FloorError,
+    EngineError,
+    agreement::AckError,
+    clock::Moment,
+    content::ContentError,
+    gate::Refusal,
+    mls::MlsError,
+    policy::RuleError,
+    state::{Over, Standing},
+    turns::FloorError,
 };
 use hearth_text::escape::one_line;
 
@@ -62,6 +69,12 @@ impl From<&EngineError> for Failure {
                 "not_acknowledged",
                 message,
                 "Read it with `hearth agreement show ROOM`, and give the id that it prints.",
+            ),
+            EngineError::NotTold => Self::new(
+                exit::REFUSED,
+                "not_told",
+                message,
+                "It was proposed before you moderated. Another moderator confirms it, or it is proposed again.",
             ),
             EngineError::NoText => Self::new(
                 exit::REFUSED,
@@ -279,6 +292,49 @@ pub(super) fn rule_failure(rule: &RuleError) -> Failure {
             "room_full",
             "Found a second room, or, for more than 100 people, one with `--suite x25519`.",
         ),
+        RuleError::NoFarewell => (
+            "no_farewell",
+            "`hearth farewell ROOM NAME DATE` plans one; `hearth log ROOM` shows those that were planned.",
+        ),
+        RuleError::OwnFarewell => (
+            "own_farewell",
+            "Ask another facilitator or co-facilitator to type `hearth farewell ROOM NAME --said`.",
+        ),
+        RuleError::TooManyFarewells => {
+            ("too_many_farewells", "`hearth farewell ROOM NAME --call-off` calls one off.")
+        }
+        RuleError::NoWords => ("no_words", "Nothing was done. Put words to the room behind it."),
+        RuleError::NeedsSecond => (
+            "needs_second",
+            "`hearth remove ROOM NAME WORDS` proposes it; another moderator confirms it.",
+        ),
+        RuleError::NoSecond => {
+            ("no_second", "Appoint somebody first: `hearth role ROOM NAME cofacilitator`.")
+        }
+        RuleError::NoProposal => (
+            "no_proposal",
+            "`hearth proposals ROOM` lists what waits. A proposal lapses after a day.",
+        ),
+        RuleError::OwnProposal => (
+            "own_proposal",
+            "Ask another facilitator or co-facilitator. `hearth proposals ROOM` lists what waits.",
+        ),
+        RuleError::OtherProposal => ("other_proposal", "`hearth proposals ROOM` lists what waits."),
+        RuleError::TooManyProposals => {
+            ("too_many_proposals", "`hearth proposals ROOM` lists them. One lapses after a day.")
+        }
+        RuleError::Ended => ("ended", "`hearth export-mine ROOM FILE` keeps your own words."),
+        RuleError::TooSoon => (
+            "too_soon",
+            "Nothing was done. Name a later day, or say why: `hearth close-group ROOM DATE --sooner REASON`.",
+        ),
+        RuleError::TooManyKept => {
+            ("too_many_kept", "`hearth new-device ROOM NAME --give-up` gives a place up.")
+        }
+        RuleError::OtherName => (
+            "other_name",
+            "`hearth decline ROOM NAME` declines it; `hearth new-device ROOM NAME` makes another link.",
+        ),
         RuleError::TooManyRoles => (
             "too_many_roles",
             "Make somebody a plain member first: `hearth role ROOM NAME member`.",
@@ -365,6 +421,21 @@ pub(crate) fn not_inside(standing: &Standing) -> Failure {
             "It needs nobody's decision. Your check-in works meanwhile: `hearth checkin ROOM WORDS`; `hearth help-now` too.",
         ),
         Standing::Left => ("you left this room", "Ask for a new invite if you want to come back."),
+        Standing::Over(Over::Group) => (
+            "this group has ended, and this device has erased what was said in it",
+            "Your receipt stays: `hearth receipt ROOM`. The numbers stay: `hearth help-now`.",
+        ),
+        Standing::Over(Over::Farewell) => (
+            "your time in this room is over, as it was planned with you",
+            "What you have here stays, and so do your receipt and the numbers: `hearth receipt ROOM`, `hearth help-now`.",
+        ),
+        Standing::Over(Over::Remembered) => {
+            ("the place of this device was closed", "Ask a facilitator, by another way.")
+        }
+        Standing::Over(Over::Device) => (
+            "this device was reported lost and is out of the room; its member comes back with a new invite",
+            "Ask the facilitator who told you so for your link, then `hearth join`. What is here stays readable.",
+        ),
         Standing::Removed => (
             "your place in this room has ended",
             "`hearth read ROOM --all` shows what the facilitator wrote, and whom you can ask. `hearth help-now` still has the numbers.",

@@ -273,6 +273,10 @@ pub(super) fn refused(
             ("the message is longer than the room allows".into(), "Send it in shorter parts.")
         }
         RejectCode::Observer => ("observers read, and do not post".into(), "Ask a facilitator."),
+        RejectCode::Ended => (
+            "the group has ended: nobody writes in the room any more".into(),
+            "Your check-in works until the room is erased. `hearth export-mine ROOM FILE` keeps your own words.",
+        ),
         RejectCode::Locked => (
             "the room is locked: nobody is admitted".into(),
             "Ask the facilitator who invited you, or try later.",

@@ -2,37 +2,35 @@
 
 use hearth_engine::{
     agreement::Change,
-    policy::{Act, Leaf, Record, RoomPolicy},
-    state::Row,
+    policy::{Act, Closing, Device, Farewell, Leaf, Record, RoomPolicy, Second, Weighty},
+    state::{Row, RowContent},
 };
-use hearth_protocol::{Millis, Role, frame::Door};
-use hearth_text::count::counted;
+use hearth_protocol::{Millis, Role, frame::Door, limits::ENDED_KEPT_MILLIS};
+use hearth_session::client::RoomView;
+use hearth_text::{count::counted, escape};
 use serde_json::{Map, Value, json};
 
-use super::{calm::gone, rfc3339, span};
+use super::{calm::gone, date, rfc3339, span};
 use crate::text::when;
 
 /// Says in a sentence who did what, without words to the room. Moments are told as seen from the record's own.
 pub fn act_sentence(record: &Record, actor: &str, target: &str) -> String {
     let text = act_text(&record.act, target, record.at);
-    match &record.act {
-        Act::Depart(_) => departed(&text, actor),
-        Act::Admit { back: true, .. } => returned(&text, actor),
-        _ => format!("{actor} {text}"),
+    about_target(&record.act, &text, actor).unwrap_or_else(|| format!("{actor} {text}"))
+}
+
+/// Returns the sentence of an act whose words have the named member for their subject, with the record's actor behind it.
+pub(super) fn about_target(act: &Act, text: &str, actor: &str) -> Option<String> {
+    match act {
+        Act::Depart(_) => Some(format!("{text} ({actor}'s program carried it out)")),
+        // Nobody had to see to it.
+        Act::Admit { back: true, .. } => Some(format!("{text} ({actor}'s program let them in)")),
+        Act::Device(Device::Replaced { .. }) => Some(format!("{text} ({actor} let it in)")),
+        _ => None,
     }
 }
 
-/// Names whose program carried a departure out: it is the record's actor, and not the member who leaves.
-pub(super) fn departed(text: &str, actor: &str) -> String {
-    format!("{text} ({actor}'s program carried it out)")
-}
-
-/// Names whose program let a member back in, because nobody had to see to it.
-pub(super) fn returned(text: &str, actor: &str) -> String {
-    format!("{text} ({actor}'s program let them in)")
-}
-
-/// Says what an act did, to follow its actor's name: verb, object, values. Only a departure and a return have the member for their subject.
+/// Says what an act did, to follow its actor's name: verb, object, values. [`about_target`] has those with another subject.
 pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
     let whose = if target.is_empty() { "the".to_owned() } else { format!("{target}'s") };
     let names = target;
@@ -98,6 +96,42 @@ pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
         }
         Act::Withdraw => "withdrew the coming version of the agreement".into(),
         Act::Expire(s) => format!("limited how long messages are kept to {}", span(*s)),
+        Act::Second(Second::On) => "made it a rule that a removal takes two who moderate".into(),
+        Act::Second(Second::Propose(_)) => "proposed something that takes two who moderate".into(),
+        Act::Second(Second::Withdraw { .. }) => "took a proposal back".into(),
+        Act::Second(Second::Confirm { what, .. }) => match what.act() {
+            Some(act) => {
+                format!("{} (two who moderate decided it)", act_text(&act, target, seen_from))
+            }
+            None => "ended the rule that a removal takes two who moderate (two decided it)".into(),
+        },
+        Act::Farewell(Farewell::Announced { on, .. }) => {
+            format!("planned a goodbye: we say goodbye to {target} on {}", date(*on))
+        }
+        Act::Farewell(Farewell::CalledOff { .. }) => {
+            format!("called the goodbye to {target} off: {target} stays")
+        }
+        Act::Farewell(Farewell::Said { .. }) => {
+            format!("closed {whose} time in this room with the goodbye that was planned")
+        }
+        Act::Remember { .. } => format!("wrote about {target}"),
+        Act::CloseGroup(Closing::At { ends, sooner, .. }) => {
+            let why = match sooner.as_str() {
+                "" => String::new(),
+                why => format!(" It comes sooner than two weeks: {why}."),
+            };
+            format!(
+                "set the end of this group: {}.{why} After that nobody can write, and on {} the room is erased here and at the relay. Your receipt and the numbers stay. So does your promise about the others",
+                date(*ends),
+                date(erased_at(*ends))
+            )
+        }
+        Act::CloseGroup(Closing::CalledOff) => "called the end of this group off".into(),
+        Act::Device(Device::Lost { .. }) => format!(
+            "took {whose} lost device out: {target} has not left, and comes back with a new one"
+        ),
+        Act::Device(Device::Replaced { .. }) => format!("{target} has a new device"),
+        Act::Device(Device::GivenUp { .. }) => format!("keeps the place of {target} no longer"),
     }
 }
 
@@ -121,6 +155,17 @@ pub(super) fn with_words(text: String, row: &Row, act: &Act, target: &str) -> St
         {
             format!("{text}: {words}")
         }
+        Act::Second(Second::Confirm { what, .. }) => match what.act() {
+            Some(act) => with_words(text, row, &act, target),
+            None => text,
+        },
+        Act::Farewell(Farewell::Announced { words, .. }) if !words.is_empty() => {
+            format!("{text}: {words}")
+        }
+        Act::Remember { words, .. } => words.clone(),
+        Act::CloseGroup(Closing::At { words, .. }) if !words.is_empty() => {
+            format!("{text}. From then on you can turn to: {words}")
+        }
         Act::Remove { goodbye, .. } => gone(target, &row.name, goodbye),
         _ => text,
     }
@@ -142,6 +187,63 @@ pub fn rule_text(act: &Act) -> String {
     }
 }
 
+/// Whether a row is a proposal.
+pub fn proposes(row: &Row) -> bool {
+    matches!(&row.content, RowContent::Moderation { record, .. }
+        if matches!(record.act, Act::Second(Second::Propose(_))))
+}
+
+/// Says what is proposed, to follow the proposer's name and "proposes".
+pub fn weighty_text(what: &Weighty, name: &str, until: Option<Millis>) -> String {
+    match what {
+        Weighty::Remove { goodbye, .. } => {
+            let words = match goodbye.as_str() {
+                "" => String::new(),
+                words => format!("; words to the room: {}", escape::one_line(words)),
+            };
+            format!("to end the place of {name}{words}")
+        }
+        Weighty::Timeout(_) => {
+            let until = until.map(|until| format!(" until {}", date(until))).unwrap_or_default();
+            format!("a break for {name}{until}")
+        }
+        Weighty::Remember { words, .. } => {
+            format!(
+                "to close the place of {name}, who died; words to the room: {}",
+                escape::one_line(words)
+            )
+        }
+        Weighty::Off => "to end the rule that a removal takes two who moderate".to_owned(),
+    }
+}
+
+/// Returns when a room that ends at a time is erased.
+pub const fn erased_at(ends: Millis) -> Millis {
+    ends.plus(ENDED_KEPT_MILLIS)
+}
+
+/// Reminds of the announced end of a group; `None` if none is announced.
+pub fn ending(view: &RoomView, relay_now: Millis) -> Option<String> {
+    let policy = view.policy.as_ref()?;
+    let ends = policy.numbers.ends_at?;
+    let erased = date(erased_at(ends));
+    let turn_to = match policy.more.ending.as_ref().map(|ending| ending.words.as_str()) {
+        None | Some("") => String::new(),
+        Some(words) => format!(" From then on you can turn to: {}", escape::one_line(words)),
+    };
+    let keep = "`hearth export-mine ROOM FILE` keeps your own words.";
+    Some(match ends > relay_now {
+        true => format!(
+            "-- This group ends on {} ({}). After that nobody can write, and on {erased} the room is erased here and at the relay. {keep}{turn_to}",
+            date(ends),
+            when::remaining(ends, relay_now)
+        ),
+        false => format!(
+            "-- This group has ended. Nobody can write in the room any more, and on {erased} it is erased here and at the relay. {keep}{turn_to}"
+        ),
+    })
+}
+
 /// Names a role, with its article.
 pub const fn role_words(role: Role) -> &'static str {
     match role {
@@ -149,6 +251,7 @@ pub const fn role_words(role: Role) -> &'static str {
         Role::CoFacilitator => "a co-facilitator",
         Role::Member => "a member",
         Role::Observer => "an observer",
+        Role::Steward => "a steward",
     }
 }
 
@@ -194,6 +297,34 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         Act::Expire(seconds) => {
             more.insert("seconds".into(), json!(seconds));
         }
+        Act::Farewell(step) => {
+            more.insert("member".into(), json!(step.member().to_hex()));
+            if let Farewell::Announced { on, .. } = step {
+                more.insert("on".into(), json!(rfc3339(*on)));
+            }
+        }
+        Act::Remember { member, .. } => {
+            more.insert("member".into(), json!(member.to_hex()));
+        }
+        Act::Second(Second::Confirm { proposal, what, .. }) => {
+            if let Some(act) = what.act() {
+                act_fields(&act, more);
+            }
+            more.insert("proposal".into(), json!(proposal));
+        }
+        Act::Second(Second::Withdraw { proposal }) => {
+            more.insert("proposal".into(), json!(proposal));
+        }
+        Act::CloseGroup(Closing::At { ends, .. }) => {
+            more.insert("ends".into(), json!(rfc3339(*ends)));
+            more.insert("erased".into(), json!(rfc3339(erased_at(*ends))));
+        }
+        Act::Device(step) => {
+            more.insert("member".into(), json!(step.target().to_hex()));
+            if let Device::Replaced { lost, .. } = step {
+                more.insert("lost".into(), json!(lost.to_hex()));
+            }
+        }
         // The word says it, or it is for people alone.
         Act::Found
         | Act::Depart(_)
@@ -206,9 +337,11 @@ pub(super) fn act_fields(act: &Act, more: &mut Map<String, Value>) {
         | Act::Announce(_)
         | Act::Rekey
         | Act::Enact
+        | Act::Withdraw
         | Act::OpenBreach { .. }
         | Act::CloseBreach { .. }
-        | Act::Withdraw => {}
+        | Act::CloseGroup(Closing::CalledOff)
+        | Act::Second(Second::On | Second::Propose(_)) => {}
     }
 }
 

@@ -69,6 +69,10 @@ pub(super) fn notice_text(row: &Row, notice: &Notice) -> (&'static str, String) 
             "second_invite",
             format!("{name} announced an invite again that {by} had announced: the first announcement counts"),
         ),
+        Notice::Alone => (
+            "alone",
+            format!("{name} gave a break of more than a day alone, and it takes two who moderate: ask the others"),
+        ),
         Notice::Ballots(doubt) => ("ballots", ballots_text(name, *doubt)),
         Notice::CounterReused => {
             ("counter_reused", format!("{name}'s messages are numbered wrongly: one may be missing"))
@@ -136,6 +140,13 @@ pub fn mismatch_text(what: &Mismatch, me: MemberKey, names: &Names) -> String {
         ),
         Mismatch::Hours => {
             "the relay keeps to other opening hours than the room's, and no record says why".into()
+        }
+        Mismatch::Ending { relay, room } => {
+            let when = |at: &Option<_>| match at {
+                Some(at) => format!("ends the group on {}", clock(*at)),
+                None => "does not end the group".to_owned(),
+            };
+            format!("the relay {}, and the last record says that it {}", when(relay), when(room))
         }
         Mismatch::Retention { relay, room } => format!(
             "the relay deletes messages after {}, and no record says why: the last one says {}",

@@ -23,7 +23,7 @@ use hearth_engine::{
     accord::Mismatch,
     floor::{Change, Round},
     mine::Mine,
-    policy::{Act, Category, Leaf},
+    policy::{Act, Category, Leaf, Second, Weighty},
     room::Names,
     state::{Notice, Row, RowContent},
     turns::Later,
@@ -37,7 +37,10 @@ use crate::text::{when, wrap};
 
 pub use self::lane::{Answered, answered};
 pub use self::{
-    acts::{act_sentence, act_text, member_json, record_json, role_words, rule_text},
+    acts::{
+        act_sentence, act_text, ending, erased_at, member_json, proposes, record_json, role_words,
+        rule_text, weighty_text,
+    },
     findings::mismatch_text,
     floor::{form_word, left as time_left},
     output::{Output, OutputLost, Printed, Sink, print},
@@ -45,7 +48,7 @@ pub use self::{
 };
 
 use self::{
-    acts::{act_fields, departed, returned, with_words},
+    acts::{about_target, act_fields, with_words},
     findings::notice_text,
 };
 
@@ -297,10 +300,23 @@ impl View<'_> {
                 more.insert("category".into(), json!(category.map(|c| c.as_str())));
                 ("tombstone", String::new())
             }
+            // A proposal that lapses is nobody's business but the moderators', whose shells tell them of it.
+            RowContent::Moderation { record, .. }
+                if matches!(
+                    record.act,
+                    Act::Second(Second::Propose(_) | Second::Withdraw { .. })
+                ) =>
+            {
+                return None;
+            }
             // Whose break it is, those who moderate know; the others read nothing of it.
             RowContent::Moderation { record, target }
-                if matches!(record.act, Act::Timeout(_) | Act::Untimeout(_))
-                    && target.is_empty() =>
+                if matches!(
+                    record.act,
+                    Act::Timeout(_)
+                        | Act::Untimeout(_)
+                        | Act::Second(Second::Confirm { what: Weighty::Timeout(_), .. })
+                ) && target.is_empty() =>
             {
                 return None;
             }
@@ -317,10 +333,9 @@ impl View<'_> {
                     more.insert("target".into(), json!(target));
                 }
                 act_fields(&record.act, &mut more);
-                let is_roster = matches!(
-                    record.act,
-                    Act::Admit { .. } | Act::Remove { .. } | Act::Depart(_) | Act::SetRole { .. }
-                );
+                let (act, takes) = (&record.act, record.act.takes_out().is_some());
+                let is_roster =
+                    takes || act.admission().is_some() || matches!(act, Act::SetRole { .. });
                 let kind = if is_roster { "roster" } else { "moderation" };
                 (kind, with_words(act_text(&record.act, target, row.at), row, &record.act, target))
             }
@@ -458,13 +473,11 @@ impl View<'_> {
                 format!("{time} -- {}", escape::many_lines(&told, INDENT))
             }
             (_, RowContent::Moderation { record, .. }) => match &record.act {
-                Act::Announce(text) => {
+                Act::Announce(text) | Act::Remember { words: text, .. } => {
                     format!("{time} ** {name}: {} **", escape::many_lines(text, INDENT))
                 }
-                Act::Depart(_) => {
-                    format!("{time} -- {}", departed(&escape::one_line(text), &name))
-                }
-                Act::Remove { .. } => format!("{time} -- {}", escape::many_lines(text, INDENT)),
+                Act::Second(Second::Confirm { what: Weighty::Remove { .. }, .. })
+                | Act::Remove { .. } => format!("{time} -- {}", escape::many_lines(text, INDENT)),
                 Act::Pause { until, comment, .. } => {
                     let told = match *until > now() && *until == self.paused_until {
                         true => calm::pause_begins(&name, comment, *until, row.at),
@@ -472,10 +485,10 @@ impl View<'_> {
                     };
                     format!("{time} -- {}", escape::many_lines(&out.advice(&told), INDENT))
                 }
-                Act::Admit { back: true, .. } => {
-                    format!("{time} -- {}", returned(&escape::one_line(text), &name))
-                }
-                _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
+                act => match about_target(act, &escape::one_line(text), &name) {
+                    Some(sentence) => format!("{time} -- {sentence}"),
+                    None => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
+                },
             },
             _ => format!("{time} -- {name} {}", escape::many_lines(text, INDENT)),
         }

@@ -9,10 +9,13 @@ mod app;
 mod cells;
 mod compose;
 mod draw;
+mod form;
 mod keys;
 mod layout;
+mod lock;
 mod model;
 mod over;
+mod panes;
 mod talk;
 pub mod terminal;
 #[cfg(test)]

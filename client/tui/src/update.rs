@@ -1,14 +1,14 @@
 //! What a message does to the screen.
 
-use zeroize::Zeroizing;
-
 use crate::{
-    app::{App, Effect, Focus, Lock, Mode, Msg, drawn_size},
+    app::{App, Effect, Focus, Mode, Msg, drawn_size},
     compose::Composer,
     keys::Key,
     layout::Layout,
+    lock::{at_lock, locked},
     model::{Does, Kind, Native, PlaceId, Scene, Text},
     over::{self, Ask, Overlay, Palette, menu_of, numbered},
+    panes::{in_pane, next_focus},
     talk::Talk,
 };
 
@@ -128,22 +128,6 @@ fn passed(app: &mut App, now: u64, steady: u64) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Takes everything off the screen.
-fn locked(app: &mut App, passphrase: bool) -> Vec<Effect> {
-    let typed = Zeroizing::new(String::new());
-    let fresh = App::new(app.look, app.idle);
-    let (size, now, steady) = (app.size, app.now, app.steady);
-    *app = App {
-        size,
-        now,
-        steady,
-        touched: steady,
-        lock: Some(Lock { passphrase, typed, told: String::new() }),
-        ..fresh
-    };
-    vec![Effect::Redraw]
-}
-
 fn pasted(app: &mut App, text: &str) -> Vec<Effect> {
     app.touched = app.steady;
     if let Some(lock) = &mut app.lock {
@@ -199,24 +183,7 @@ fn pressed(app: &mut App, key: Key) -> Vec<Effect> {
     }
 }
 
-fn at_lock(app: &mut App, key: Key) -> Vec<Effect> {
-    let Some(lock) = &mut app.lock else { return Vec::new() };
-    match key {
-        Key::Char(c) => lock.typed.push(c),
-        Key::Backspace => drop(lock.typed.pop()),
-        Key::Ctrl('u') | Key::Esc => lock.typed.clear(),
-        Key::Ctrl('z') => return vec![Effect::Suspend],
-        Key::Ctrl('c' | 'd') => return vec![Effect::Quit(String::new())],
-        Key::Enter => {
-            lock.told = "Opening ...".into();
-            return vec![Effect::Open(std::mem::take(&mut lock.typed))];
-        }
-        _ => {}
-    }
-    Vec::new()
-}
-
-fn on_line(app: &mut App, key: Key) -> Vec<Effect> {
+pub(crate) fn on_line(app: &mut App, key: Key) -> Vec<Effect> {
     let columns = crate::layout::line_columns(app, Layout::of(app).line.width);
     match key {
         Key::Esc | Key::Ctrl('c') => return step_back(app),
@@ -456,92 +423,4 @@ fn earlier(app: &mut App) -> Vec<Effect> {
         return vec![Effect::Earlier];
     }
     Vec::new()
-}
-
-fn next_focus(app: &mut App) -> Vec<Effect> {
-    let layout = Layout::of(app);
-    let has_bands = app.bands().iter().any(|band| !band.actions.is_empty());
-    let order = [
-        (Focus::Bands, has_bands),
-        (Focus::Places, app.places.len() > 1),
-        (Focus::ForYou, !app.scene.for_you.is_empty()),
-    ];
-    let at = order.iter().position(|(focus, _)| *focus == app.focus).map_or(0, |at| at + 1);
-    let next = order.iter().skip(at).find(|(_, there)| *there).map_or(Focus::Line, |(f, _)| *f);
-    (app.focus, app.chosen) = (next, 0);
-    match next {
-        // A pane that has no room is a page.
-        Focus::Places if layout.left.width == 0 => {
-            app.focus = Focus::Line;
-            native(app, Native::Rooms, "")
-        }
-        Focus::ForYou if layout.right.width == 0 => {
-            app.focus = Focus::Line;
-            let rows = app.scene.for_you.iter().enumerate().map(|(n, todo)| {
-                let label = format!("{} {}", todo.what, todo.text);
-                numbered(n + 1, label, todo.does.clone().unwrap_or(Does::Dismiss))
-            });
-            let rows = rows.collect();
-            app.overlay = Some(Overlay::menu("For you".into(), rows, Vec::new()));
-            Vec::new()
-        }
-        Focus::Bands => {
-            app.chosen = app.bands().iter().position(|b| !b.actions.is_empty()).unwrap_or(0);
-            Vec::new()
-        }
-        Focus::Places => {
-            app.chosen = app.places.iter().position(|p| Some(p.id) == app.here).unwrap_or(0);
-            Vec::new()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn in_pane(app: &mut App, focus: Focus, key: Key) -> Vec<Effect> {
-    let count = match focus {
-        Focus::Bands => app.bands().len(),
-        Focus::Places => app.places.len(),
-        Focus::ForYou => app.scene.for_you.len(),
-        Focus::Line => 0,
-    };
-    match key {
-        Key::Up => app.chosen = app.chosen.saturating_sub(1),
-        Key::Down => app.chosen = (app.chosen + 1).min(count.saturating_sub(1)),
-        Key::Esc | Key::Ctrl('c') | Key::BackTab => app.focus = Focus::Line,
-        Key::Enter | Key::Char(_) => {
-            let chosen = chosen(app, focus, key);
-            return match (chosen, key) {
-                (Some(what), _) => {
-                    let effects = does(app, what);
-                    app.focus = Focus::Line;
-                    effects
-                }
-                // A letter that does nothing here is typed.
-                (None, Key::Char(_)) => {
-                    app.focus = Focus::Line;
-                    on_line(app, key)
-                }
-                (None, _) => Vec::new(),
-            };
-        }
-        _ => {}
-    }
-    Vec::new()
-}
-
-fn chosen(app: &App, focus: Focus, key: Key) -> Option<Does> {
-    match (focus, key) {
-        (Focus::Bands, key) => {
-            let bands = app.bands();
-            let actions = &bands.get(app.chosen)?.actions;
-            let action = match key {
-                Key::Char(c) => actions.iter().find(|action| action.key == c),
-                _ => actions.first(),
-            };
-            action.map(|action| action.does.clone())
-        }
-        (Focus::Places, Key::Enter) => Some(Does::Go(app.places.get(app.chosen)?.id)),
-        (Focus::ForYou, Key::Enter) => app.scene.for_you.get(app.chosen)?.does.clone(),
-        _ => None,
-    }
 }

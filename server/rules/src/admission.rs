@@ -204,6 +204,9 @@ pub fn check_knock(
     if (!spent && candidate.invite.uses_left == 0) || (spent && candidate.is_declined()) {
         return Err(RejectCode::InviteUsed.into());
     }
+    if row.numbers.have_ended(now) {
+        return Err(RejectCode::Ended.into());
+    }
     if row.numbers.locked {
         return Err(RejectCode::Locked.into());
     }

@@ -18,6 +18,8 @@ pub(crate) struct Act<'a> {
     /// The submission's own entry, or the last one if it has none.
     pub(crate) entry: Seq,
     pub(crate) names: &'a dyn Names,
+    /// Whether a steward puts another agreement in force with this submission.
+    pub(crate) enacts: bool,
 }
 
 /// Returns the parts of the room that effects need.
@@ -103,9 +105,16 @@ pub(crate) fn check_rights(
             Effect::Remove { .. } => true,
             // Reopening an epoch that others have left splits the room, so it is not for co-facilitators.
             Effect::Reopen { .. } => sender.role == Role::Facilitator,
-            Effect::SetRole { role, .. } if role.moderates() => sender.role == Role::Facilitator,
+            Effect::SetRole { role, .. } if role.admits() => sender.role == Role::Facilitator,
+            Effect::Admit { .. } => sender.role.admits(),
+            // Beside each other only: the members who have not acknowledged go with the new agreement.
+            Effect::SetAgreement { .. } | Effect::AddInvite { .. } if enacts(effects) => {
+                sender.role.admits()
+            }
+            // Both delete what everybody said.
             Effect::SetNumbers { numbers }
-                if numbers.retention_seconds != room.numbers.retention_seconds =>
+                if numbers.retention_seconds != room.numbers.retention_seconds
+                    || numbers.ends_at != room.numbers.ends_at =>
             {
                 sender.role == Role::Facilitator
             }
@@ -116,6 +125,11 @@ pub(crate) fn check_rights(
         }
     }
     Ok(())
+}
+
+/// Whether a submission puts another agreement in force, as far as the relay can tell.
+pub(crate) fn enacts(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::SetAgreement { .. }))
 }
 
 /// Applies one effect, after the earlier effects of its submission.
@@ -219,7 +233,8 @@ struct Admission<'a> {
 }
 
 fn admit(room: &mut Room, act: &Act<'_>, admission: &Admission<'_>) -> Result<(), Refusal> {
-    if admission.role.moderates() && act.sender.role != Role::Facilitator {
+    let appoints = admission.role.admits() && act.sender.role != Role::Facilitator;
+    if appoints || (!act.sender.role.moderates() && admission.role != Role::Member) {
         return Err(RejectCode::NotFacilitator.into());
     }
     if room.row.numbers.locked {
@@ -261,7 +276,7 @@ fn admit(room: &mut Room, act: &Act<'_>, admission: &Admission<'_>) -> Result<()
 
 fn remove(room: &mut Room, act: &Act<'_>, member: &MemberKey) -> Result<(), Refusal> {
     let target = room.member(member)?.filter(|m| m.state != State::Gone).cloned();
-    if !act.sender.role.moderates() {
+    if !act.sender.role.moderates() && !act.enacts {
         // Any member may commit the departure of a member who has left; missing and forbidden get the same answer.
         let left = target.as_ref().is_some_and(|m| m.state == State::Left);
         if !left {
@@ -322,7 +337,7 @@ fn depart(room: &mut Room, act: &Act<'_>, mut member: MemberRow) {
 fn set_role(room: &mut Room, act: &Act<'_>, member: &MemberKey, role: Role) -> Result<(), Refusal> {
     let target = room.roster()?.find(|m| m.is_in() && m.key == *member);
     let mut target = target.cloned().ok_or(RejectCode::NotFound)?;
-    if target.role.moderates() && act.sender.role != Role::Facilitator {
+    if target.role.admits() && act.sender.role != Role::Facilitator {
         return Err(RejectCode::NotFacilitator.into());
     }
     let others =

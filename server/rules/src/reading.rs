@@ -55,6 +55,15 @@ pub fn moderator(row: Option<MemberRow>) -> Result<MemberRow, Refusal> {
     if row.role.moderates() { Ok(row) } else { Err(RejectCode::NotFacilitator.into()) }
 }
 
+/// Returns the row of a present member who lets others in.
+///
+/// # Errors
+/// [`RejectCode::NotMember`] or [`RejectCode::NotFacilitator`].
+pub fn doorkeeper(row: Option<MemberRow>) -> Result<MemberRow, Refusal> {
+    let row = member(row)?;
+    if row.role.admits() { Ok(row) } else { Err(RejectCode::NotFacilitator.into()) }
+}
+
 /// Returns the row of a present facilitator.
 ///
 /// # Errors

@@ -21,6 +21,11 @@ pub const fn lane_is_over(parent: &RoomNumbers, closed_at: u64, now: Millis) -> 
     closed_at > 0 && closed_at < now.0.saturating_sub(kept)
 }
 
+/// Whether a room is deleted with its lanes, because its group ended long enough ago.
+pub fn room_is_over(numbers: &RoomNumbers, now: Millis) -> bool {
+    numbers.deleted_at().is_some_and(|at| at <= now)
+}
+
 /// The expired part of a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {

@@ -7,7 +7,7 @@ use hearth_protocol::{
 };
 
 use crate::{
-    Append, Context, Kind, MemberRow, Names, Needs, Refusal, Room, effects, lanes, posts,
+    Append, Context, Kind, MemberRow, Names, Needs, Refusal, Room, RoomRow, effects, lanes, posts,
     quota::{self, ROW_BYTES, Share},
 };
 
@@ -143,6 +143,10 @@ pub fn check(
         Some(header.ok_or(RejectCode::BadPayload)?)
     };
     let commits = header.is_some_and(|h| h.content == ContentType::Commit);
+    // The numbers of a lane have no end: it goes on until its room is deleted.
+    if row.numbers.have_ended(now) {
+        check_ended(row, header, effects)?;
+    }
     if expect.is_some_and(|expect| expect != row.control) {
         return Err(RejectCode::StateChanged.into());
     }
@@ -200,6 +204,25 @@ pub fn check(
     Ok(Checked { submission, sender, header, seq, bytes, spent })
 }
 
+/// Refuses what nobody does after the end of the group. Members go on renewing, leaving and taking back what is theirs.
+fn check_ended(
+    row: &RoomRow,
+    header: Option<MlsHeader>,
+    effects: &[Effect],
+) -> Result<(), Refusal> {
+    let posts =
+        header.is_some_and(|header| header.content != ContentType::Commit && !header.marked);
+    let goes_on = |effect: &Effect| match effect {
+        Effect::Admit { .. } | Effect::AddInvite { .. } => false,
+        Effect::SetNumbers { numbers } => numbers.ends_at == row.numbers.ends_at,
+        _ => true,
+    };
+    if posts || !effects.iter().all(goes_on) {
+        return Err(RejectCode::Ended.into());
+    }
+    Ok(())
+}
+
 /// Applies a submission to a room with the parts in [`Checked::needs`]: entry, epoch and all effects together.
 ///
 /// # Errors
@@ -219,7 +242,8 @@ pub fn apply(
     }
     let had_owner = room.row.is_lane() && lanes::has_owner(room)?;
     for effect in effects.iter() {
-        let act = effects::Act { now, sender: &sender, entry, names: context.names };
+        let enacts = sender.role.admits() && effects::enacts(&effects);
+        let act = effects::Act { now, sender: &sender, entry, names: context.names, enacts };
         effects::apply(room, &act, effect)?;
     }
     if room.row.is_lane() {

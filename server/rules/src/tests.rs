@@ -1107,3 +1107,69 @@ fn decisions_depend_only_on_their_needs() {
     }
     assert!(accepted > 3_000, "{accepted}");
 }
+
+#[test]
+fn ended_room_takes_no_words() {
+    let ended = ruled(|numbers| numbers.ends_at = Some(NOW));
+    let open = ruled(|numbers| numbers.ends_at = Some(NOW.plus(1)));
+    for who in [1, CLEO] {
+        open.submit(who, says()).unwrap();
+        assert_eq!(ended.refusal(who, says()).0, RejectCode::Ended);
+    }
+    let numbers = |ends_at| {
+        let numbers = RoomNumbers { ends_at, ..RoomNumbers::default() };
+        commits(vec![Effect::SetNumbers { numbers }])
+    };
+    let invite = || {
+        let (invite, preview) = (InviteId([9; 16]), Vec::new());
+        acts(vec![Effect::AddInvite { invite, uses: 1, expires: NOW.plus(1), preview }])
+    };
+    for late in [numbers(None), numbers(Some(NOW.plus(9))), invite()] {
+        assert_eq!(ended.refusal(1, late).0, RejectCode::Ended);
+    }
+    open.submit(1, numbers(None)).unwrap();
+    // Members renew their keys, and leave.
+    ended.submit(CLEO, commits(vec![])).unwrap();
+    ended.submit(CLEO, submission(marked(EPOCH.0), vec![Effect::Leave])).unwrap();
+    ended.submit(1, numbers(Some(NOW))).unwrap();
+}
+
+#[test]
+fn steward_lets_in_and_enacts_alone() {
+    let mut world = World::new();
+    world.members.push(member(9, Role::Steward));
+    let admit = |role| {
+        let (member, acknowledgement) = (key(7), Digest([7; 32]));
+        let welcome = BlobId([1; 32]);
+        commits(vec![Effect::Admit { member, role, welcome, acknowledgement }])
+    };
+    world.submit(9, admit(Role::Member)).unwrap();
+    for role in [Role::Observer, Role::Steward, Role::CoFacilitator] {
+        assert_eq!(world.refusal(9, admit(role)).0, RejectCode::NotFacilitator);
+    }
+    assert_eq!(world.refusal(9, says()).0, RejectCode::Observer);
+    let agreement = Commitment([9; 32]);
+    let remove = || Effect::Remove { member: key(CLEO) };
+    let invite = || {
+        let (invite, preview) = (InviteId([9; 16]), Vec::new());
+        Effect::AddInvite { invite, uses: 1, expires: NOW.plus(1), preview }
+    };
+    world.submit(9, commits(vec![remove(), Effect::SetAgreement { agreement }, invite()])).unwrap();
+    for alone in [remove(), invite()] {
+        assert_eq!(world.refusal(9, commits(vec![alone])).0, RejectCode::NotFacilitator);
+    }
+    let others = [
+        Effect::SetRole { member: key(CLEO), role: Role::Observer },
+        Effect::SetNumbers { numbers: RoomNumbers::default() },
+        Effect::Timeout { member: key(CLEO), until: NOW.plus(1) },
+    ];
+    for effect in others {
+        assert_eq!(world.refusal(9, commits(vec![effect])).0, RejectCode::NotFacilitator);
+    }
+    // A co-facilitator makes no steward, and unmakes none.
+    let gives = |member, role| commits(vec![Effect::SetRole { member: key(member), role }]);
+    for submission in [gives(CLEO, Role::Steward), gives(9, Role::Member)] {
+        assert_eq!(world.refusal(2, submission).0, RejectCode::NotFacilitator);
+    }
+    world.submit(1, gives(9, Role::Member)).unwrap();
+}

@@ -25,7 +25,7 @@ fn take(session: &mut Session, room: RoomId, part: Part) -> Result<Option<Vec<u8
     let shared = session.shared.clone();
     session.room_proof(&room).map_err(|refusal| refusal.code)?;
     let slot = session.room(&room).ok_or(RejectCode::NotMember)?;
-    if !slot.moderates() {
+    if !slot.admits() {
         return Err(RejectCode::NotFacilitator);
     }
     let blob = part.blob;

@@ -193,7 +193,7 @@ fn role_decides_what_is_done() {
             scene.news(name);
             let answer = scene.tries(tried, person);
             let comes = match role {
-                Role::Observer => &tried.observers,
+                Role::Observer | Role::Steward => &tried.observers,
                 Role::Member => &tried.members,
                 Role::CoFacilitator | Role::Facilitator => &tried.moderators,
             };

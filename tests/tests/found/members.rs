@@ -495,6 +495,7 @@ fn a10_first_announcement_of_invite_counts() {
             uses: 1,
             expires: now().plus(60_000),
             role: Role::Observer,
+            of: None,
         };
         let payload = live.room.forge_message(id, body, false, now())?;
         forged::submit(live, id, payload, Vec::new()).await

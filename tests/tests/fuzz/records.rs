@@ -11,7 +11,10 @@ use hearth_engine::{
     lane::{LanePolicy, Offer, Seat},
     more::PolicyMore,
     note::{Note, TimeOut},
-    policy::{Act, AgreementRef, Applied, Category, Leaf, Pin, Record, RoomPolicy, Scene, Waiter},
+    policy::{
+        Act, AgreementRef, Applied, Category, Closing, Device, Farewell, Leaf, Pin, Record,
+        RoomPolicy, Scene, Second, Waiter,
+    },
     profile::Profile,
     receipt::Receipt,
     state::{Cursor, KnockBody, KnownInvite, Outgoing, ReturnInvite, RoomState, Row},
@@ -140,7 +143,7 @@ pub(super) fn policy(bytes: &[u8]) -> bool {
     };
     let newcomer = leaf(ack.member);
     let mut roster: Vec<Leaf> = policy.roles.iter().map(|entry| leaf(entry.member)).collect();
-    let admits = matches!(record.act, Act::Admit { .. });
+    let admits = record.act.admission().is_some();
     if !admits {
         roster.push(newcomer.clone());
     }
@@ -159,8 +162,10 @@ fn follows(before: &RoomPolicy, record: &Record, roster: &[Leaf], applied: &Appl
     let after = &applied.policy;
     let founds = |policy: &RoomPolicy| policy.roles.iter().any(|r| r.role == Role::Facilitator);
     assert!(founds(after) || !founds(before), "the room lost its last facilitator");
-    let moderates = before.role(&record.actor).moderates();
-    assert!(moderates || matches!(record.act, Act::Depart(_)), "a member moderates");
+    let role = before.role(&record.actor);
+    let served = role.admits() && matches!(record.act, Act::Admit { .. } | Act::Enact);
+    let may = role.moderates() || served || matches!(record.act, Act::Depart(_));
+    assert!(may, "a member moderates");
     assert_eq!(after.record, *record);
     assert_eq!(
         (record.number, record.previous),
@@ -209,6 +214,19 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
         },
         Act::Rekey,
         Act::Expire(3600),
+        Act::Device(Device::Lost { member: ack.member }),
+        Act::CloseGroup(Closing::At {
+            ends: Millis::NEVER,
+            sooner: String::new(),
+            words: "The programme's phone.".into(),
+        }),
+        Act::Second(Second::Propose(Digest([3; 32]))),
+        Act::Farewell(Farewell::Announced {
+            member: ack.member,
+            on: Millis::NEVER,
+            words: "Ana moves away.".into(),
+        }),
+        Act::Remember { member: ack.member, words: "Ana has died.".into() },
     ];
     let seed = |policy: &RoomPolicy, act| {
         let record = policy.record_for(facilitator, admitting.record.at, act);
@@ -231,7 +249,8 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
         role: Role::CoFacilitator,
         breach: Some(Digest([8; 32])),
     };
-    let more = PolicyMore { waiting: Some(vec![waiter]), breach: Some(Digest([8; 32])) };
+    let (waiting, breach) = (Some(vec![waiter]), Some(Digest([8; 32])));
+    let more = PolicyMore { waiting, breach, ..PolicyMore::default() };
     let stopped = RoomPolicy { more, ..policy.clone() };
     seeds.push(seed(&stopped, Act::CloseBreach { words: "We go on.".into() }));
     let remove = Act::Remove { member: ack.member, goodbye: String::new() };

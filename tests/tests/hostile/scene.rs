@@ -516,7 +516,14 @@ impl Scene {
                         let expires = now.plus(60_000);
                         (
                             id,
-                            Body::InviteIssued { invite, knock_key, uses: 1, expires, role },
+                            Body::InviteIssued {
+                                invite,
+                                knock_key,
+                                uses: 1,
+                                expires,
+                                role,
+                                of: None,
+                            },
                             false,
                             vec![],
                         )

@@ -230,6 +230,9 @@ pub(super) fn numbers(status: &RoomStatus, policy: &RoomPolicy, now: Millis) -> 
     if relay.hours != room.hours {
         found.push(Mismatch::Hours);
     }
+    if relay.ends_at != room.ends_at {
+        found.push(Mismatch::Ending { relay: relay.ends_at, room: room.ends_at });
+    }
     if relay.retention_seconds != room.retention_seconds {
         let (relay, room) = (relay.retention_seconds, room.retention_seconds);
         found.push(Mismatch::Retention { relay, room });

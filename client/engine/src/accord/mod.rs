@@ -193,6 +193,16 @@ pub enum Mismatch {
         #[n(1)]
         why: Waits,
     },
+    /// The relay ends the group at another time than the room, or not.
+    #[n(18)]
+    Ending {
+        /// The relay's value.
+        #[n(0)]
+        relay: Option<Millis>,
+        /// The room's value, from the log.
+        #[n(1)]
+        room: Option<Millis>,
+    },
     /// The relay accepts entries only of an epoch that the room has left.
     #[n(17)]
     Epoch {
@@ -244,6 +254,7 @@ impl Mismatch {
             Self::Amendment { why: Waits::NoText, .. } => "amendment_without_text",
             Self::Amendment { why: Waits::Refused, .. } => "amendment_refused",
             Self::Epoch { .. } => "relay_epoch",
+            Self::Ending { .. } => "relay_ending",
         }
     }
 
@@ -396,7 +407,8 @@ impl Room<'_> {
                 | Mismatch::Budget { .. }
                 | Mismatch::Length { .. }
                 | Mismatch::Hours
-                | Mismatch::Retention { .. } => numbers = true,
+                | Mismatch::Retention { .. }
+                | Mismatch::Ending { .. } => numbers = true,
                 Mismatch::Agreement => {
                     let agreement = commitment(&self.id(), &policy.agreement.id);
                     effects.push(Effect::SetAgreement { agreement });
@@ -455,8 +467,9 @@ impl Room<'_> {
                 Door::ByHours => numbers.hours.is_some(),
                 Door::Open => false,
             },
-            RejectCode::Observer => policy.role(&me) == Role::Observer,
+            RejectCode::Observer => !policy.role(&me).posts(),
             RejectCode::Locked => numbers.locked,
+            RejectCode::Ended => numbers.have_ended(now),
             _ => return Ok(Reason::Unknown),
         };
         Ok(if recorded { Reason::Recorded } else { Reason::Unrecorded })

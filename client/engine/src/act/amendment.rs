@@ -77,7 +77,7 @@ impl Room<'_> {
     pub fn enact(&mut self, now: Millis, relay_now: Millis) -> Result<Submission> {
         let policy = self.policy()?;
         let pending = policy.pending.ok_or(RuleError::Nothing)?;
-        if policy.role(&self.me()) != Role::Facilitator {
+        if !enacts(policy.role(&self.me())) {
             return Err(RuleError::NotFacilitator.into());
         }
         if self.acknowledgement()?.agreement != pending.id {
@@ -89,7 +89,7 @@ impl Room<'_> {
         let stays = |key: &MemberKey| {
             roster.iter().any(|l| l.member == *key && l.acknowledgement.agreement == pending.id)
         };
-        let facilitators = policy.moderators().into_iter().filter(stays).collect();
+        let facilitators = policy.doorkeepers().into_iter().filter(stays).collect();
         // Two for each member, because a knock may be declined once.
         let uses = u32::try_from(roster.len()).unwrap_or(u32::MAX).saturating_mul(2);
         let commitment = agreement.commitment(&self.id());
@@ -111,7 +111,7 @@ impl Room<'_> {
         else {
             return Ok(None);
         };
-        if policy.role(&self.me()) != Role::Facilitator {
+        if !enacts(policy.role(&self.me())) {
             return Ok(None);
         }
         let known =
@@ -220,4 +220,9 @@ impl Room<'_> {
         };
         Ok(Acknowledgement::sign(&self.signing_key(), terms))
     }
+}
+
+/// Whether a role puts amendments in force.
+const fn enacts(role: Role) -> bool {
+    matches!(role, Role::Facilitator | Role::Steward)
 }

@@ -55,7 +55,7 @@ impl Room<'_> {
         let mut effects = Vec::new();
         if !go.is_empty() {
             let stays = |key: &MemberKey| stay.iter().any(|leaf| leaf.member == *key);
-            let facilitators = policy.moderators().into_iter().filter(stays).collect();
+            let facilitators = policy.doorkeepers().into_iter().filter(stays).collect();
             // Two for each, because a knock may be declined once.
             let uses = u32::try_from(go.len()).unwrap_or(u32::MAX).saturating_mul(2);
             let expires = relay_now.plus(RETURN_MILLIS);
@@ -83,6 +83,7 @@ impl Room<'_> {
             by: record.actor,
             // Its preview is made when the breach is closed.
             vouched: None,
+            of: None,
         };
         write(self.store, Kind::Invite, self.no, id.as_bytes(), &known)?;
         let back = ReturnInvite { agreement, secret, expires };

@@ -17,7 +17,7 @@ use crate::{
     error::EngineError,
     note::{self, Note, Recipient},
     outbox::Submission,
-    policy::{Act, COMMENT_CHARS_MAX, Leaf, Record, RuleError},
+    policy::{Act, COMMENT_CHARS_MAX, Device, KeptPlace, Leaf, Record, RuleError},
     receive::return_name,
     room::{Room, decode, random, random_secret, read},
     state::{KnockBody, KnownInvite, ReturnInvite},
@@ -32,15 +32,44 @@ impl Room<'_> {
     pub fn invite(&mut self, terms: InviteTerms, now: Millis) -> Result<(Invite, MessageId)> {
         let policy = self.policy()?;
         let role = policy.role(&self.me());
-        let appoints = terms.role.moderates() && role != Role::Facilitator;
+        let appoints = terms.role.admits() && role != Role::Facilitator;
         if !role.moderates() || appoints {
             return Err(RuleError::NotFacilitator.into());
         }
+        self.issue(terms, None, now)
+    }
+
+    /// Makes the invite by which one member comes back on a new device, in the place of the lost one.
+    ///
+    /// # Errors
+    /// [`RuleError::NoSuchMember`] if no place is kept for that device; [`RuleError::NotFacilitator`].
+    pub fn invite_back(
+        &mut self,
+        lost: MemberKey,
+        expires: Millis,
+        now: Millis,
+    ) -> Result<(Invite, MessageId)> {
+        let policy = self.policy()?;
+        let place = policy.kept_place(&lost).cloned().ok_or(RuleError::NoSuchMember)?;
+        let role = policy.role(&self.me());
+        if !role.moderates() || (place.role.moderates() && role != Role::Facilitator) {
+            return Err(RuleError::NotFacilitator.into());
+        }
+        self.issue(InviteTerms { uses: 1, expires, role: place.role }, Some(&place), now)
+    }
+
+    fn issue(
+        &mut self,
+        terms: InviteTerms,
+        place: Option<&KeptPlace>,
+        now: Millis,
+    ) -> Result<(Invite, MessageId)> {
+        let policy = self.policy()?;
         let secret = random_secret()?;
         let agreement = self.agreement(&policy.agreement.id)?.ok_or(EngineError::DamagedRecord)?;
-        let facilitators = policy.moderators();
-        let effect =
-            self.invite_effect(&secret, agreement, terms.uses, terms.expires, facilitators)?;
+        let preview =
+            self.preview(agreement, policy.doorkeepers(), place.map(|p| p.name.clone()))?;
+        let effect = self.effect_of(&secret, &preview, terms.uses, terms.expires)?;
         let token = invite::invite_token(&secret);
         let body = Body::InviteIssued {
             invite: invite::invite_id(&token),
@@ -48,6 +77,7 @@ impl Room<'_> {
             uses: terms.uses,
             expires: terms.expires,
             role: terms.role,
+            of: place.map(|place| place.lost),
         };
         let id = self.queue(body, vec![effect], now)?;
         let link = Invite {
@@ -84,6 +114,13 @@ impl Room<'_> {
         }
         let policy = self.policy()?;
         policy.judge_acknowledgement(&room, &leaf.member, &leaf.acknowledgement)?;
+        if let Some(lost) = known.of {
+            let place = policy.kept_place(&lost);
+            let place = place.ok_or(EngineError::BadKnock("its device was replaced already"))?;
+            if place.name != leaf.name {
+                return Err(EngineError::BadKnock("it asks for another name than its device's"));
+            }
+        }
         // Who waits comes back to their place, whatever invite brought them.
         let kept = policy.waiter(&leaf.member).map(|waiter| waiter.role);
         if let Some(offer) = &body.offer
@@ -100,6 +137,8 @@ impl Room<'_> {
             companion: leaf.companion,
             role: kept.unwrap_or(known.role),
             back: kept.is_some(),
+            of: known.of,
+            invited_by_me: known.by == self.me(),
             vouched: known.vouched,
             key_package: body.key_package,
             reply_key: body.reply_key,
@@ -112,20 +151,16 @@ impl Room<'_> {
     /// [`EngineError::NotVouched`], [`EngineError::NameTaken`], or the gate's refusal.
     pub fn admit(&mut self, knock: &Knock, now: Millis) -> Result<Submission> {
         self.check_vouched(knock)?;
-        let roster = self.roster()?;
-        let look = Look::of(&knock.name);
-        let waits_alike = self.policy()?.waits_alike(&knock.member, &look);
-        if waits_alike || roster.iter().any(|l| look.is_like(&Look::of(&l.name))) {
-            return Err(EngineError::NameTaken);
-        }
-        let digest = knock.acknowledgement.digest();
-        let transcript = countersign_transcript(&self.id(), &digest, now);
-        let act = Act::Admit {
-            member: knock.member,
-            acknowledgement: digest,
-            countersignature: handshake::sign(&self.signing_key(), &transcript),
-            role: knock.role,
-            back: knock.back,
+        self.check_name(knock)?;
+        let (member, acknowledgement) = (knock.member, knock.acknowledgement.digest());
+        let transcript = countersign_transcript(&self.id(), &acknowledgement, now);
+        let countersignature = handshake::sign(&self.signing_key(), &transcript);
+        let (role, back) = (knock.role, knock.back);
+        let act = match knock.of {
+            None => Act::Admit { member, acknowledgement, countersignature, role, back },
+            Some(lost) => {
+                Act::Device(Device::Replaced { lost, member, acknowledgement, countersignature })
+            }
         };
         let leaf = Leaf {
             member: knock.member,
@@ -134,6 +169,22 @@ impl Room<'_> {
             companion: knock.companion.clone(),
         };
         self.commit_act(act, now, Some((&leaf, &knock.key_package)), Vec::new())
+    }
+
+    /// Refuses a name that looks like a member's, or like one that is kept for a lost device.
+    fn check_name(&mut self, knock: &Knock) -> Result<()> {
+        let look = Look::of(&knock.name);
+        let policy = self.policy()?;
+        let kept = policy.more.kept().iter().filter(|place| Some(place.lost) != knock.of);
+        let kept = kept.map(|place| place.name.clone());
+        let names = self.roster()?.into_iter().map(|leaf| leaf.name);
+        if policy.waits_alike(&knock.member, &look) {
+            return Err(EngineError::NameTaken);
+        }
+        if names.chain(kept).any(|name| look.is_like(&Look::of(&name))) {
+            return Err(EngineError::NameTaken);
+        }
+        Ok(())
     }
 
     /// Refuses to admit a knocker who would reject my Welcome, because the invite is older than my role.
@@ -149,7 +200,9 @@ impl Room<'_> {
         let policy = self.policy()?;
         let may = |member: &MemberKey| {
             let role = policy.role(member);
-            role == Role::Facilitator || (role.moderates() && !knock.role.moderates())
+            role == Role::Facilitator
+                || (role.moderates() && !knock.role.admits())
+                || (role.admits() && knock.role == Role::Member)
         };
         if !may(&me) {
             return Err(RuleError::NotFacilitator.into());
@@ -228,18 +281,32 @@ impl Room<'_> {
         expires: Millis,
         facilitators: Vec<MemberKey>,
     ) -> Result<Effect> {
-        let policy = self.policy()?;
+        let preview = self.preview(agreement, facilitators, None)?;
+        self.effect_of(secret, &preview, uses, expires)
+    }
+
+    /// Signs the preview of a new invite.
+    fn preview(
+        &mut self,
+        agreement: Agreement,
+        facilitators: Vec<MemberKey>,
+        name: Option<String>,
+    ) -> Result<Preview> {
+        let title = self.policy()?.title;
+        let (key, room) = (self.signing_key(), self.id());
+        Ok(Preview::sign(&key, &room, title, agreement, facilitators, self.state.suite, name))
+    }
+
+    fn effect_of(
+        &self,
+        secret: &Secret32,
+        preview: &Preview,
+        uses: u32,
+        expires: Millis,
+    ) -> Result<Effect> {
         let room = self.id();
-        let preview = Preview::sign(
-            &self.signing_key(),
-            &room,
-            policy.title.clone(),
-            agreement,
-            facilitators,
-            self.state.suite,
-        );
         let key = invite::preview_key(secret);
-        let content = codec::encode(&preview);
+        let content = codec::encode(preview);
         let preview = seal::seal(&key, random()?, Purpose::Preview, &room, &content)
             .ok_or(EngineError::Content(crate::content::ContentError::TooLong))?;
         let invite = invite::invite_id(&invite::invite_token(secret));

@@ -3,6 +3,7 @@
 mod amendment;
 mod breach;
 mod door;
+mod second;
 
 use hearth_protocol::{BlobId, Effect, MemberKey, MessageId, Millis, Role, codec, hash};
 
@@ -16,13 +17,16 @@ use super::{
     mls::CommitPlan,
     note::{self, Note, Recipient, TimeOut},
     outbox::{Submission, submission},
-    policy::{Act, COMMENT_CHARS_MAX, Leaf, Record, RuleError, Scene},
+    policy::{Act, Admission, COMMENT_CHARS_MAX, Leaf, Record, RuleError, Scene},
     room::{Room, identity, random, read},
     state::{Outgoing, OutgoingKind},
 };
 use crate::store::Kind;
 
-pub use self::breach::{RENEW_MILLIS, Renewal};
+pub use self::{
+    breach::{RENEW_MILLIS, Renewal},
+    second::{Proposed, Removing, is_long},
+};
 
 type Result<T, E = EngineError> = std::result::Result<T, E>;
 
@@ -72,6 +76,10 @@ pub struct Knock {
     pub back: bool,
     /// Keys for the knocker's own lane.
     pub offer: Option<Offer>,
+    /// The lost device in whose place the knocker comes.
+    pub of: Option<MemberKey>,
+    /// Whether this profile made the invite.
+    pub invited_by_me: bool,
     /// Keys whose Welcome the knocker accepts; `None` if unknown.
     pub(super) vouched: Option<Vec<MemberKey>>,
     /// MLS key package.
@@ -136,11 +144,21 @@ impl Room<'_> {
         }
         self.leaf(&member)?;
         let time_out = TimeOut { member, until, salt: random()?, words };
-        let me = self.me();
+        self.queue_time_out_notes(&time_out, now)?;
+        Ok(time_out)
+    }
+
+    /// Queues a time-out as sealed notes for its member and all other moderators; returns the id of the last message with them.
+    fn queue_time_out_notes(
+        &mut self,
+        time_out: &TimeOut,
+        now: Millis,
+    ) -> Result<Option<MessageId>> {
+        let (policy, me, member) = (self.policy()?, self.me(), time_out.member);
         let readers = self.roster()?.into_iter().filter(|leaf| {
             leaf.member != me && (leaf.member == member || policy.role(&leaf.member).moderates())
         });
-        let content = codec::encode(&time_out);
+        let content = codec::encode(time_out);
         let mut notes = Vec::new();
         for leaf in readers {
             // A member whose key takes no note is not told; the time-out still holds.
@@ -149,14 +167,14 @@ impl Room<'_> {
         // Each begins with a random id, so sorting hides who gets which.
         notes.sort_unstable();
         self.change(|room| {
-            room.save_time_out(&time_out)?;
+            room.save_time_out(time_out)?;
+            let mut last = None;
             for notes in by_bytes(notes) {
                 let notes = notes.into_iter().map(Into::into).collect();
-                room.queue_within(Body::Sealed { notes }, Vec::new(), now)?;
+                last = Some(room.queue_within(Body::Sealed { notes }, Vec::new(), now)?);
             }
-            Ok(())
-        })?;
-        Ok(time_out)
+            Ok(last)
+        })
     }
 
     /// Queues words to a member as a sealed note, to be read with the removal that follows.
@@ -325,15 +343,11 @@ impl Room<'_> {
         let me = identity(&state, &key, &mine, &companion);
         let committed = group.commit(&provider, room, me, plan)?;
         if let (Some(policy), Some(welcome)) = (plan.policy, &committed.welcome)
-            && let Act::Admit { member, acknowledgement, role, .. } = &policy.record.act
+            && let Some(Admission { member, acknowledgement, .. }) = policy.record.act.admission()
         {
             let welcome = BlobId(hash::sha256(welcome).0);
-            let admit = Effect::Admit {
-                member: *member,
-                role: *role,
-                welcome,
-                acknowledgement: *acknowledgement,
-            };
+            let admit =
+                Effect::Admit { member, role: policy.role(&member), welcome, acknowledgement };
             effects.insert(0, admit);
         }
         let new = plan.acknowledgement.map(|a| a.to_bytes().into());

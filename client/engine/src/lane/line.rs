@@ -76,7 +76,9 @@ impl<'s> Room<'s> {
         // Who waits keeps the lane, and a facilitator's client keeps it up to date.
         let waiting = policy.waiting().iter();
         let kept = waiting.map(|w| (lane_id(&id, &w.member, &w.salt), Some(w.member)));
-        let present = self.roster()?.into_iter().map(own);
+        // A steward is a program: there is nobody to talk with.
+        let people = self.roster()?.into_iter();
+        let present = people.filter(|leaf| policy.role(&leaf.member) != Role::Steward).map(own);
         Ok([(desk, None)].into_iter().chain(present).chain(kept).collect())
     }
 

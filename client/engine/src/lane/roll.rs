@@ -229,20 +229,18 @@ impl<'s> Room<'s> {
         }
         let (record, roll) = (&policy.record, self.roll());
         let number = record.number;
-        let begins = match &record.act {
-            Act::Found => true,
-            Act::Admit { member, .. } => *member == self.me(),
-            _ => false,
-        };
-        match &record.act {
-            Act::Admit { member, .. } if !begins => {
-                for leaf in roster.iter().filter(|leaf| leaf.member == *member) {
+        let admitted = record.act.admission().map(|admission| admission.member);
+        let begins = record.act == Act::Found || admitted == Some(self.me());
+        if let Some(member) = record.act.takes_out() {
+            roll.take_out(number, &member, Place::Gone)?;
+        }
+        match (admitted, &record.act) {
+            (Some(member), _) if !begins => {
+                for leaf in roster.iter().filter(|leaf| leaf.member == member) {
                     roll.put(number, leaf)?;
                 }
             }
-            Act::Remove { member, .. } => roll.take_out(number, member, Place::Gone)?,
-            Act::Depart(departure) => roll.take_out(number, &departure.member, Place::Gone)?,
-            Act::Enact | Act::CloseBreach { .. } => self.note_absent(policy, roster)?,
+            (_, Act::Enact | Act::CloseBreach { .. }) => self.note_absent(policy, roster)?,
             _ if begins => {
                 self.note_absent(policy, roster)?;
                 for leaf in roster {

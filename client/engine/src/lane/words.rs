@@ -1,7 +1,7 @@
 //! What is said in a lane beside texts, and the offers that arrive there.
 
 use ed25519_dalek::SigningKey;
-use hearth_protocol::{MemberKey, MessageId, Millis, RoomId, Seq, StreamId};
+use hearth_protocol::{MemberKey, MessageId, Millis, Role, RoomId, Seq, StreamId};
 use minicbor::{Decode, Encode};
 
 use super::{
@@ -79,6 +79,15 @@ impl<'s> Room<'s> {
             _ => row.notices.push(Notice::Unreadable),
         }
         Ok(())
+    }
+
+    /// Whether a steward let this member in, who opens no lane.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn was_admitted_by_steward(&mut self) -> Result<bool> {
+        let Some(by) = self.state().countersigned.map(|c| c.facilitator) else { return Ok(false) };
+        Ok(self.policy()?.role(&by) == Role::Steward)
     }
 
     /// Keeps the offer of a knocker before they are admitted: the lane is opened with it afterwards, by a later process if need be.
@@ -289,6 +298,14 @@ impl Lane<'_> {
     pub fn owner_is_gone(&self) -> Result<bool> {
         let present = self.room().parent_now()?;
         Ok(self.owner_at(present.number)? == Whereabouts::Gone)
+    }
+
+    /// Whether I drew keys for a seat here after those of my knock.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn has_offered_again(&self) -> Result<bool> {
+        Ok(self.room().lane_keys()?.drawn > 1)
     }
 
     /// Returns when I last drew keys for a seat here that I do not have.

@@ -10,8 +10,9 @@ use hearth_protocol::{
 use minicbor::{Decode, Encode};
 
 use super::{
-    ACCEPTED_MAX, AgreementRef, Applied, COMMENT_CHARS_MAX, Category, DRAFTS_MAX, Draft, Leaf,
-    PINS_MAX, Pin, REVOKED_MAX, Record, RoleEntry, RoomPolicy, RuleError, Scene,
+    ACCEPTED_MAX, AgreementRef, Applied, COMMENT_CHARS_MAX, Category, Closing, DRAFTS_MAX, Device,
+    Draft, Farewell, Leaf, PINS_MAX, Pin, REVOKED_MAX, Record, RoleEntry, RoomPolicy, RuleError,
+    Scene, Second, Weighty,
 };
 use crate::agreement::{AckError, Change, Departure, countersign_transcript};
 
@@ -172,6 +173,39 @@ pub enum Act {
         #[n(0)]
         words: String,
     },
+    /// A member changes to another device.
+    #[n(30)]
+    Device(#[n(0)] Device),
+    /// The end of the group is announced, moved or called off.
+    #[n(31)]
+    CloseGroup(#[n(0)] Closing),
+    /// A step of the two-person rule.
+    #[n(32)]
+    Second(#[n(0)] Second),
+    /// A step of a planned goodbye.
+    #[n(33)]
+    Farewell(#[n(0)] Farewell),
+    /// A member died: their key is closed. The commit removes exactly that leaf.
+    #[n(34)]
+    Remember {
+        /// The member's key.
+        #[n(0)]
+        member: MemberKey,
+        /// Words to the room.
+        #[n(1)]
+        words: String,
+    },
+}
+
+/// What a record says of the leaf that its commit adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The new leaf's key.
+    pub member: MemberKey,
+    /// Digest of the acknowledgement in that leaf.
+    pub acknowledgement: Digest,
+    /// The actor's signature over [`crate::agreement::countersign_transcript`].
+    pub countersignature: Signature,
 }
 
 impl Act {
@@ -207,6 +241,11 @@ impl Act {
             Self::Withdraw => "withdraw_amendment",
             Self::OpenBreach { .. } => "breach_open",
             Self::CloseBreach { .. } => "breach_close",
+            Self::Device(step) => step.as_str(),
+            Self::CloseGroup(closing) => closing.as_str(),
+            Self::Second(step) => step.as_str(),
+            Self::Farewell(step) => step.as_str(),
+            Self::Remember { .. } => "remember",
         }
     }
 
@@ -215,8 +254,49 @@ impl Act {
         match self {
             Self::Admit { member, .. }
             | Self::Remove { member, .. }
+            | Self::Remember { member, .. }
             | Self::SetRole { member, .. } => Some(*member),
+            Self::Farewell(step) => Some(step.member()),
             Self::Depart(departure) => Some(departure.member),
+            Self::Device(step) => Some(step.target()),
+            Self::Second(step) => step.takes_out(),
+            _ => None,
+        }
+    }
+
+    /// Returns whom the act removes, with the words to the room, if it does.
+    pub fn removal(&self) -> Option<(MemberKey, &str)> {
+        match self {
+            Self::Remove { member, goodbye }
+            | Self::Second(Second::Confirm { what: Weighty::Remove { member, goodbye }, .. }) => {
+                Some((*member, goodbye))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns what the act says of the leaf that its commit adds, if it adds one.
+    pub const fn admission(&self) -> Option<Admission> {
+        match self {
+            Self::Admit { member, acknowledgement, countersignature, .. } => Some(Admission {
+                member: *member,
+                acknowledgement: *acknowledgement,
+                countersignature: *countersignature,
+            }),
+            Self::Device(step) => step.admission(),
+            _ => None,
+        }
+    }
+
+    /// Returns the one member whom the act takes out for good, if it takes out any.
+    pub const fn takes_out(&self) -> Option<MemberKey> {
+        match self {
+            Self::Remove { member, .. }
+            | Self::Remember { member, .. }
+            | Self::Device(Device::Lost { member }) => Some(*member),
+            Self::Depart(departure) => Some(departure.member),
+            Self::Second(step) => step.takes_out(),
+            Self::Farewell(step) => step.takes_out(),
             _ => None,
         }
     }
@@ -241,17 +321,31 @@ impl RoomPolicy {
         match &record.act {
             Act::Depart(_) => true,
             Act::SetRole { member, role: new } => {
-                facilitates || (moderates && !new.moderates() && !self.role(member).moderates())
+                let appoints = new.admits() || self.role(member).admits();
+                facilitates || (moderates && !appoints)
             }
-            Act::Admit { role: new, .. } => facilitates || (moderates && !new.moderates()),
-            Act::Remove { member, .. } => {
+            // A steward lets members in, and gives no other role.
+            Act::Admit { role: new, .. } => {
+                facilitates
+                    || (moderates && !new.admits())
+                    || (role.admits() && *new == Role::Member)
+            }
+            Act::Enact => facilitates || role == Role::Steward,
+            Act::Farewell(step) => {
+                facilitates || (moderates && !self.role(&step.member()).moderates())
+            }
+            Act::Remove { member, .. } | Act::Remember { member, .. } => {
                 facilitates || (moderates && !self.role_or_kept(member).moderates())
             }
+            Act::Device(step) => {
+                facilitates || (moderates && !self.role_of_device(step).moderates())
+            }
+            Act::Second(step) => self.allows_second(record, step),
             Act::Amend { .. }
-            | Act::Enact
             | Act::Withdraw
             | Act::CloseBreach { .. }
-            | Act::Expire(_) => facilitates,
+            | Act::Expire(_)
+            | Act::CloseGroup(_) => facilitates,
             Act::Found
             | Act::Pause { .. }
             | Act::Resume
@@ -289,16 +383,24 @@ impl RoomPolicy {
             Act::Found => return Err(RuleError::Nothing),
             Act::Admit { member, acknowledgement, countersignature, role, back } => {
                 let leaf = scene.added.ok_or(RuleError::NoSuchMember)?;
-                self.admit(scene, record, leaf, (*member, *acknowledgement, *countersignature))?;
+                let (acknowledgement, countersignature) = (*acknowledgement, *countersignature);
+                let named = Admission { member: *member, acknowledgement, countersignature };
+                self.admit(scene, record, leaf, named)?;
                 match self.waiter(member) {
                     Some(waiter) if *back => waiter.check(leaf, *role)?,
                     None if !*back => {}
                     _ => return Err(RuleError::NotReturning),
                 }
                 next.drop_place(member);
-                set_role(&mut next.roles, *member, *role);
-                next.keeps_the_bench()?;
+                next.give_role(*member, *role)?;
                 applied.added = Some(*member);
+            }
+            Act::Device(step) => self.change_device(scene, record, step, &mut applied)?,
+            Act::CloseGroup(closing) => self.close_group(record, closing, &mut applied)?,
+            Act::Second(step) => self.second(scene, record, step, &mut applied)?,
+            Act::Farewell(step) => self.farewell(scene, record, step, &mut applied)?,
+            Act::Remember { member, words } => {
+                Self::remember(scene, *member, words, &mut applied)?;
             }
             Act::Remove { member, goodbye } => {
                 bounded(goodbye, COMMENT_CHARS_MAX)?;
@@ -425,14 +527,21 @@ impl RoomPolicy {
         Ok(applied)
     }
 
-    fn admit(
+    /// Gives a new member their role.
+    pub(super) fn give_role(&mut self, member: MemberKey, role: Role) -> Result<(), RuleError> {
+        set_role(&mut self.roles, member, role);
+        self.keeps_the_bench()
+    }
+
+    /// Judges an admission.
+    pub(super) fn admit(
         &self,
         scene: Scene<'_>,
         record: &Record,
         leaf: &Leaf,
-        named: (MemberKey, Digest, Signature),
+        named: Admission,
     ) -> Result<(), RuleError> {
-        let (member, acknowledgement, countersignature) = named;
+        let Admission { member, acknowledgement, countersignature } = named;
         let ack = &leaf.acknowledgement;
         if self.numbers.locked {
             return Err(RuleError::Locked);
@@ -444,8 +553,9 @@ impl RoomPolicy {
             return Err(RuleError::AlreadyMember);
         }
         let members_max = self.members_max(scene.members_max);
-        // Who waits keeps a place.
+        // Who waits, or whose device is lost, keeps a place.
         let others = self.waiting().iter().filter(|waiter| waiter.member != member).count();
+        let others = others + self.more.kept().len();
         if scene.roster.len() + others >= members_max {
             return Err(RuleError::Full(members_max));
         }
@@ -464,9 +574,14 @@ impl RoomPolicy {
         Ok(())
     }
 
-    fn take_out(&mut self, scene: Scene<'_>, member: MemberKey) -> Result<(), RuleError> {
+    pub(super) fn take_out(
+        &mut self,
+        scene: Scene<'_>,
+        member: MemberKey,
+    ) -> Result<(), RuleError> {
         in_roster(scene, &member)?;
         self.roles.retain(|r| r.member != member);
+        self.more.drop_farewell(&member);
         self.revoke(member);
         self.keeps_a_facilitator()
     }
@@ -540,7 +655,7 @@ fn set_role(roles: &mut Vec<RoleEntry>, member: MemberKey, role: Role) {
     }
 }
 
-fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {
+pub(super) fn bounded(text: &str, chars_max: usize) -> Result<(), RuleError> {
     (text.chars().count() <= chars_max).then_some(()).ok_or(RuleError::TooLong)
 }
 

@@ -2,7 +2,7 @@
 
 use hearth_protocol::{MemberKey, Millis};
 
-use super::{Act, Record, RoomPolicy, RuleError, Scene};
+use super::{Act, Device, Record, RoomPolicy, RuleError, Scene};
 use crate::agreement::AckError;
 
 /// The end of the pause while a breach is open: the last second of the year 9999.
@@ -14,6 +14,7 @@ impl RoomPolicy {
         let passes_by = matches!(
             act,
             Act::Admit { .. }
+                | Act::Device(Device::Replaced { .. })
                 | Act::Pause { .. }
                 | Act::Resume
                 | Act::Enact

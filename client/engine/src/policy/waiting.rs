@@ -92,10 +92,13 @@ impl RoomPolicy {
         dropped
     }
 
-    /// Checks that members, those who wait among them, have no more roles than the room allows, and leave a seat in each lane for its
+    /// Checks that members, those who wait or whose device is lost among them, have no more roles than the room allows, and leave a seat in each lane for its
     /// owner.
     pub(super) fn keeps_the_bench(&self) -> Result<(), RuleError> {
-        let kept = |of: fn(Role) -> bool| self.waiting().iter().filter(|w| of(w.role)).count();
+        let waiting = self.waiting().iter().map(|waiter| waiter.role);
+        let roles: Vec<Role> =
+            waiting.chain(self.more.kept().iter().map(|place| place.role)).collect();
+        let kept = |of: fn(Role) -> bool| roles.iter().filter(|role| of(**role)).count();
         let moderators = self.moderators().len() + kept(Role::moderates);
         if self.desk.is_some() && moderators > lane::BENCH_MAX {
             return Err(RuleError::TooManyModerators);

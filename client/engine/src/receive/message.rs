@@ -199,16 +199,21 @@ impl Room<'_> {
                 row.content = RowContent::Goodbye { withdrawn: departure.withdrawn };
                 write(self.store, Kind::Pending, self.no, sender.as_bytes(), &departure)?;
             }
-            Body::InviteIssued { invite, knock_key, uses, expires, role } => {
+            Body::InviteIssued { invite, knock_key, uses, expires, role, of } => {
                 // A co-facilitator who announced such an invite would appoint a moderator through the admitting facilitator.
-                let by = self.policy()?.role(&sender);
-                let may = by == Role::Facilitator || (by.moderates() && !role.moderates());
+                let policy = self.policy()?;
+                let by = policy.role(&sender);
+                let may = by == Role::Facilitator || (by.moderates() && !role.admits());
+                // The place's role counts, and the place is there before its invite.
+                let place = of.map(|lost| policy.kept_place(&lost).map(|place| place.role));
+                let may = may && place.is_none_or(|kept| kept == Some(role));
                 if !may {
                     row.notices.push(Notice::Unreadable);
                     return Ok(());
                 }
-                let vouched = Some(self.policy()?.moderators());
-                let known = KnownInvite { invite, knock_key, role, expires, by: sender, vouched };
+                let vouched = Some(self.policy()?.doorkeepers());
+                let by = sender;
+                let known = KnownInvite { invite, knock_key, role, expires, by, vouched, of };
                 if self.take_invite(row, &known)? {
                     row.content = RowContent::InviteIssued { uses, expires };
                 }
@@ -245,6 +250,7 @@ impl Room<'_> {
                     by: sender,
                     // Its preview is made when the amendment takes effect.
                     vouched: None,
+                    of: None,
                 };
                 self.take_invite(row, &known)?;
                 let back =
@@ -346,7 +352,7 @@ impl Room<'_> {
             return Ok(true);
         };
         let same = first.knock_key.expose() == invite.knock_key.expose()
-            && first.role == invite.role
+            && (first.role, first.of) == (invite.role, invite.of)
             && first.by == invite.by;
         if !same {
             let by = self.name_of(&first.by)?;

@@ -5,9 +5,15 @@ use minicbor::{Decode, Encode};
 
 use super::Result;
 use crate::{
+    act::Proposed,
+    agreement::CLOCK_SKEW_MILLIS,
     note::{Note, Purpose, TimeOut},
-    policy::COMMENT_CHARS_MAX,
+    policy::{
+        Act, COMMENT_CHARS_MAX, LONG_TIMEOUT_MILLIS, Proposal, Record, RoomPolicy, Second,
+        proposal_digest,
+    },
     room::{Room, read, write},
+    state::{Notice, Row},
     store::Kind,
 };
 
@@ -22,11 +28,16 @@ impl Room<'_> {
         for sealed in notes {
             let key = |number| self.note_private(number).ok().flatten();
             let (room, me) = (self.id(), self.me());
-            let purposes = [Purpose::TimeOut, Purpose::Removal];
+            let purposes = [Purpose::TimeOut, Purpose::Removal, Purpose::Proposal];
             let note = Note::open(self.crypto, suite, &room, &me, &purposes, key, sealed);
             let Some(note) = note.filter(|note| note.from == sender) else { continue };
             match note.purpose {
                 Purpose::Removal => self.save_words_of_removal(sender, &note.content)?,
+                Purpose::Proposal => {
+                    if let Ok(proposed) = codec::decode::<Proposed>(&note.content) {
+                        self.save_proposed(&proposed)?;
+                    }
+                }
                 _ => {
                     if let Ok(time_out) = codec::decode::<TimeOut>(&note.content) {
                         self.save_time_out(&time_out)?;
@@ -37,9 +48,22 @@ impl Room<'_> {
         Ok(())
     }
 
+    /// Stores what is proposed under the commitment that its record will name.
+    pub(crate) fn save_proposed(&self, proposed: &Proposed) -> Result<()> {
+        let Some(commitment) = proposed.digest() else { return Ok(()) };
+        self.save_waiting(commitment)?;
+        write(self.store, Kind::Note, self.no, commitment.as_bytes(), proposed)
+    }
+
     /// Stores a time-out under the commitment that its record will name.
     pub(crate) fn save_time_out(&self, time_out: &TimeOut) -> Result<()> {
         let commitment = time_out.commitment();
+        self.save_waiting(commitment)?;
+        write(self.store, Kind::Note, self.no, commitment.as_bytes(), time_out)
+    }
+
+    /// Makes place for what waits for its record.
+    fn save_waiting(&self, commitment: Digest) -> Result<()> {
         let mut waiting = self.waiting_notes()?;
         waiting.retain(|other| *other != commitment);
         waiting.push(commitment);
@@ -47,8 +71,29 @@ impl Room<'_> {
             let oldest = waiting.remove(0);
             self.store.delete(Kind::Note, self.no, oldest.as_bytes())?;
         }
-        write(self.store, Kind::Pending, self.no, NOTES, &waiting)?;
-        write(self.store, Kind::Note, self.no, commitment.as_bytes(), time_out)
+        write(self.store, Kind::Pending, self.no, NOTES, &waiting)
+    }
+
+    /// Forgets what waited for its record.
+    fn drop_waiting_note(&self, commitment: &Digest) -> Result<()> {
+        self.store.delete(Kind::Note, self.no, commitment.as_bytes())?;
+        let mut waiting = self.waiting_notes()?;
+        waiting.retain(|other| other != commitment);
+        write(self.store, Kind::Pending, self.no, NOTES, &waiting)
+    }
+
+    /// Forgets the notes of proposals that are over: confirmed, taken back, or dropped from the policy.
+    pub(super) fn take_second(&self, policy: &RoomPolicy, step: &Second) -> Result<()> {
+        if let Second::Confirm { salt, what, .. } = step {
+            self.drop_waiting_note(&proposal_digest(salt, what))?;
+        }
+        let known: Option<Vec<Proposal>> = read(self.store, Kind::Pending, self.no, PROPOSALS)?;
+        for proposal in known.unwrap_or_default() {
+            if policy.proposal(proposal.number).is_none() {
+                self.drop_waiting_note(&proposal.digest)?;
+            }
+        }
+        write(self.store, Kind::Pending, self.no, PROPOSALS, &policy.more.proposals().to_vec())
     }
 
     /// Returns the commitments of the notes that await their record, oldest first.
@@ -74,7 +119,9 @@ impl Room<'_> {
     /// Handles the record of a time-out; returns whose it is, its end and the words, which only members with its note learn.
     pub(super) fn take_time_out(
         &mut self,
+        row: &mut Row,
         commitment: &Digest,
+        record: &Record,
     ) -> Result<Option<(MemberKey, Millis, String)>> {
         let known: Option<TimeOut> = read(self.store, Kind::Note, self.no, commitment.as_bytes())?;
         let Some(TimeOut { member, until, words, .. }) = known else {
@@ -82,10 +129,11 @@ impl Room<'_> {
             return Ok(None);
         };
         // The words stay in the addressee's row only, and go with it.
-        self.store.delete(Kind::Note, self.no, commitment.as_bytes())?;
-        let mut waiting = self.waiting_notes()?;
-        waiting.retain(|other| other != commitment);
-        write(self.store, Kind::Pending, self.no, NOTES, &waiting)?;
+        self.drop_waiting_note(commitment)?;
+        let alone = matches!(record.act, Act::Timeout(_));
+        if alone && until > record.at.plus(LONG_TIMEOUT_MILLIS).plus(CLOCK_SKEW_MILLIS) {
+            row.notices.push(Notice::Alone);
+        }
         write(self.store, Kind::Note, self.no, &time_out_name(&member), &until)?;
         if member == self.me() {
             self.state.timed_out_until = until;
@@ -102,6 +150,9 @@ impl Room<'_> {
         read(self.store, Kind::Note, self.no, &time_out_name(member))
     }
 }
+
+/// Name of the list of proposals whose notes this profile keeps.
+const PROPOSALS: &[u8] = b"proposals";
 
 /// A moderator's words to this member, in case of a removal.
 #[derive(Encode, Decode)]

@@ -12,10 +12,10 @@ use crate::{
     content::Body,
     error::EngineError,
     floor::What,
-    policy::{Act, Applied, Leaf, RoomPolicy},
+    policy::{Act, Admission, Applied, Leaf, RoomPolicy, Second, Weighty},
     room::{Room, read, write},
     state::{
-        Countersignature, KnownInvite, Notice, OutgoingKind, ReturnInvite, Row, RowContent,
+        Countersignature, KnownInvite, Notice, OutgoingKind, Over, ReturnInvite, Row, RowContent,
         Standing,
     },
     store::Kind,
@@ -40,21 +40,34 @@ impl Room<'_> {
         let name_of = |member: &MemberKey| {
             roster.iter().find(|l| l.member == *member).map(|l| l.name.clone()).unwrap_or_default()
         };
-        let mut target = String::new();
+        let mut target = record.act.target().as_ref().map(name_of).unwrap_or_default();
         let mut content = None;
-        match &record.act {
-            Act::Admit { member, .. } => {
-                target = name_of(member);
-                // A member who returns under the same key, after lapsing, counts from one again.
-                self.forget_member(member)?;
-                write(self.store, Kind::Pending, self.no, ADMITTED, &row.seq)?;
-                if *member != self.me() {
-                    // A member who sees the admission would miss even the newcomer's first message.
-                    write(self.store, Kind::Seen, self.no, &counter_name(member), &0_u64)?;
-                }
+        self.note_ending(policy)?;
+        if let Some(Admission { member, .. }) = record.act.admission() {
+            // A member who returns under the same key, after lapsing, counts from one again.
+            self.forget_member(&member)?;
+            write(self.store, Kind::Pending, self.no, ADMITTED, &row.seq)?;
+            if member != self.me() {
+                // A member who sees the admission would miss even the newcomer's first message.
+                write(self.store, Kind::Seen, self.no, &counter_name(&member), &0_u64)?;
             }
+        }
+        if let Some(member) = record.act.takes_out() {
+            if target.is_empty() {
+                // They waited, and are in no tree.
+                target = self.known_names()?.remove(&member).unwrap_or_default();
+            }
+            self.forget_member(&member)?;
+        }
+        if let Some((member, goodbye)) = record.act.removal() {
+            self.is_on_duty_by(record.actor, row.stamp)?;
+            if member == self.me() {
+                let words = self.words_of_removal(&record.actor)?;
+                content = Some(RowContent::MyRemoval { words, goodbye: goodbye.to_owned() });
+            }
+        }
+        match &record.act {
             Act::SetRole { member, role } => {
-                target = name_of(member);
                 if role.moderates() {
                     // A moderator has no time-out; the relay gives them none, either.
                     self.store.delete(Kind::Note, self.no, &time_out_name(member))?;
@@ -70,25 +83,8 @@ impl Room<'_> {
                     self.hold_overlong_texts(policy)?;
                 }
             }
-            Act::Remove { member, goodbye } => {
-                target = name_of(member);
-                if target.is_empty() {
-                    // They waited, and are in no tree.
-                    target = self.known_names()?.remove(member).unwrap_or_default();
-                }
-                self.forget_member(member)?;
-                self.is_on_duty_by(record.actor, row.stamp)?;
-                if *member == self.me() {
-                    let words = self.words_of_removal(&record.actor)?;
-                    content = Some(RowContent::MyRemoval { words, goodbye: goodbye.clone() });
-                }
-            }
             Act::Pause { until, reopens, .. } => self.note_pause(*until, *reopens)?,
             Act::Door(Door::Open) => self.note_pause(Millis(0), true)?,
-            Act::Depart(departure) => {
-                target = name_of(&departure.member);
-                self.forget_member(&departure.member)?;
-            }
             Act::Retract { message, seq, category } => {
                 if self.row(*seq)?.as_ref().is_some_and(is_floor) {
                     row.notices.push(Notice::FalseRetraction);
@@ -103,8 +99,10 @@ impl Room<'_> {
                     self.bury(hit, &RowContent::Tombstone { by, category })?;
                 }
             }
-            Act::Timeout(commitment) | Act::Untimeout(commitment) => {
-                let known = self.take_time_out(commitment)?;
+            Act::Timeout(commitment)
+            | Act::Untimeout(commitment)
+            | Act::Second(Second::Confirm { what: Weighty::Timeout(commitment), .. }) => {
+                let known = self.take_time_out(row, commitment, record)?;
                 if let Some((member, until, words)) = known {
                     if member == self.me() {
                         content = Some(RowContent::MyTimeout { until, note: words });
@@ -133,6 +131,9 @@ impl Room<'_> {
             Act::Withdraw => self.drop_stale_texts(policy)?,
             Act::Length(_) => self.hold_overlong_texts(policy)?,
             _ => {}
+        }
+        if let Act::Second(step) = &record.act {
+            self.take_second(policy, step)?;
         }
         row.content =
             content.unwrap_or_else(|| RowContent::Moderation { record: record.clone(), target });
@@ -166,7 +167,7 @@ impl Room<'_> {
         let id = invite::invite_id(&invite::invite_token(&back.secret));
         let known: Option<KnownInvite> = read(self.store, Kind::Invite, self.no, id.as_bytes())?;
         let Some(known) = known else { return Ok(()) };
-        let vouched = Some(policy.moderators());
+        let vouched = Some(policy.doorkeepers());
         write(self.store, Kind::Invite, self.no, id.as_bytes(), &KnownInvite { vouched, ..known })
     }
 
@@ -177,9 +178,13 @@ impl Room<'_> {
     }
 
     pub(super) fn take_removal(&mut self, applied: &Applied) -> Result<()> {
-        self.state.standing = match &applied.policy.record.act {
+        let act = &applied.policy.record.act;
+        self.state.standing = match act {
+            act if act.removal().is_some() => Standing::Removed,
             Act::Enact | Act::CloseBreach { .. } => Standing::Lapsed,
-            Act::Remove { .. } => Standing::Removed,
+            Act::Device(_) => Standing::Over(Over::Device),
+            Act::Farewell(_) => Standing::Over(Over::Farewell),
+            Act::Remember { .. } | Act::Second(_) => Standing::Over(Over::Remembered),
             _ => Standing::Left,
         };
         self.save_state()?;
@@ -222,10 +227,10 @@ impl Room<'_> {
     /// Remembers the countersignature under my acknowledgement, from the record that admitted me.
     pub(crate) fn take_countersignature(&mut self, policy: &RoomPolicy) {
         let record = &policy.record;
-        if let Act::Admit { countersignature, .. } = &record.act {
+        if let Some(Admission { countersignature, .. }) = record.act.admission() {
             self.state.countersigned = Some(Countersignature {
                 facilitator: record.actor,
-                signature: *countersignature,
+                signature: countersignature,
                 at: record.at,
             });
         }

@@ -132,8 +132,8 @@ pub fn writers(members: &[(MemberKey, Role)], rows: &[Row], since: Millis) -> Ve
     let came = rows.iter().filter(|row| row.stamp >= since).filter_map(|row| {
         let RowContent::Moderation { record, .. } = &row.content else { return None };
         match &record.act {
-            Act::Admit { member, .. } | Act::SetRole { member, .. } => Some(*member),
-            _ => None,
+            Act::SetRole { member, .. } => Some(*member),
+            act => act.admission().map(|admission| admission.member),
         }
     });
     let came: BTreeSet<MemberKey> = came.collect();

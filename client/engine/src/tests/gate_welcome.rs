@@ -366,6 +366,9 @@ fn preview_needs_the_pinned_facilitators_signature() {
     forged.title.push('!');
     assert!(open_preview(link, &reseal(&forged)).is_err());
     let mut forged = preview.clone();
+    forged.name = Some("Ben".into());
+    assert!(open_preview(link, &reseal(&forged)).is_err());
+    let mut forged = preview.clone();
     forged.suite = Suite::XWing.number();
     assert!(open_preview(link, &reseal(&forged)).is_err());
     let forged = crate::agreement::Preview::sign(
@@ -375,6 +378,7 @@ fn preview_needs_the_pinned_facilitators_signature() {
         preview.agreement,
         vec![mallory, link.facilitator],
         preview.suite,
+        None,
     );
     assert!(open_preview(link, &reseal(&forged)).is_err());
 }

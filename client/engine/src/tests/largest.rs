@@ -81,7 +81,11 @@ fn fullest(policy: &RoomPolicy, roles: usize, waiting: usize) -> RoomPolicy {
         pins: vec![Pin { message: MessageId([4; 16]), seq: Seq(u64::MAX) }; PINS_MAX],
         drafts: vec![Draft { id: Digest([6; 32]), version: u32::MAX }; DRAFTS_MAX],
         desk: None,
-        more: PolicyMore { waiting: Some(vec![waiter; waiting]), breach: Some(Digest([8; 32])) },
+        more: PolicyMore {
+            waiting: Some(vec![waiter; waiting]),
+            breach: Some(Digest([8; 32])),
+            ..PolicyMore::default()
+        },
         revoked: vec![MemberKey([5; 32]); REVOKED_MAX],
         record,
         format: policy.format,

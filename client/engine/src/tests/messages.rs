@@ -43,6 +43,7 @@ pub(super) fn invite_issued(role: Role) -> Body {
         uses: 1,
         expires: NOW.plus(1000),
         role,
+        of: None,
     }
 }
 
@@ -522,6 +523,7 @@ fn first_announcement_of_invite_counts() {
         uses: 1,
         expires: NOW.plus(1000),
         role,
+        of: None,
     };
     let row = ben_sees(&mut world, FAY, &envelope(1, 101, announces(Role::Member, 5)));
     assert!(matches!(row.content, RowContent::InviteIssued { .. }));

@@ -5,19 +5,23 @@ use std::sync::Arc;
 use hearth_engine::{
     EngineError, Room,
     accord::Waits,
-    act::{Due, InviteTerms, Knock},
+    act::{Due, InviteTerms, Knock, Removing, is_long},
     agreement::Change,
     floor::Ask,
     lane::desk_id,
-    policy::{Act, Category, RuleError},
+    policy::{
+        Act, Category, Closing, Device, Farewell, PROPOSAL_MILLIS, RuleError, Second, Weighty,
+    },
     private::{Private, SeenState},
     state::{Row, RowContent},
     words::Words,
 };
-use hearth_protocol::{Effect, MemberKey, MessageId, Millis, Role, Seq, frame::PendingKnock};
+use hearth_protocol::{
+    Digest, Effect, MemberKey, MessageId, Millis, Role, Seq, frame::PendingKnock,
+};
 use hearth_text::escape;
 
-use super::command::{AskError, Command, Knocker, Outcome, Turn};
+use super::command::{AskError, Command, Knocker, Outcome, Question, Turn};
 use super::exercise;
 use super::lanes::{self, LaneCommand};
 use crate::live::{Live, LiveError};
@@ -56,6 +60,13 @@ pub(super) async fn act(live: &mut Live<'_>, listed: &mut Listed, command: Comma
             let (link, _) = live.send_own(|room| room.invite(terms, now)).await?;
             Ok(Outcome::Invited { link: Box::new(link), expires })
         }
+        Command::Propose(what) => propose(live, |room, now| room.queue_proposal(what, now)).await,
+        Command::Proposals => {
+            let now = live.relay_now();
+            Ok(Outcome::Proposals(live.room.proposals(now)?))
+        }
+        Command::Confirm(number) => confirm(live, number).await,
+        Command::NewDevice { lost, millis } => new_device(live, lost, millis).await,
         Command::Revoke(invite) => {
             live.effects_only(vec![Effect::RevokeInvite { invite }]).await?;
             Ok(Outcome::Done)
@@ -270,8 +281,22 @@ fn words(text: &str) -> Result<String> {
 async fn moderate(live: &mut Live<'_>, act: Act) -> Result {
     let act = match act {
         Act::Announce(text) => Act::Announce(escape::sanitize_input(&text)?),
+        Act::CloseGroup(Closing::At { ends, sooner, words: typed }) => {
+            let (sooner, words) = (words(&sooner)?, words(&typed)?);
+            Act::CloseGroup(Closing::At { ends, sooner, words })
+        }
+        Act::Farewell(Farewell::Announced { member, on, words: typed }) => {
+            Act::Farewell(Farewell::Announced { member, on, words: words(&typed)? })
+        }
+        Act::Remember { member, words: typed } => Act::Remember { member, words: words(&typed)? },
         act => act,
     };
+    if let Act::Remember { member, words } = &act
+        && live.room.policy()?.takes_two()
+    {
+        let what = Weighty::Remember { member: *member, words: words.clone() };
+        return propose(live, |room, now| room.queue_proposal(what, now)).await;
+    }
     let target = act.target();
     let target = live.room.roster()?.into_iter().find(|leaf| Some(leaf.member) == target);
     let seq = live.act(act.clone()).await?;
@@ -286,13 +311,38 @@ async fn remove(
     goodbye: String,
     category: Category,
 ) -> Result {
+    let removing = Removing { words: to_member, category };
+    if live.room.policy()?.takes_two() {
+        return propose(live, |room, now| {
+            room.queue_proposed_removal(member, goodbye, removing, now)
+        })
+        .await;
+    }
     let name = live.room.known_names()?.remove(&member).unwrap_or_default();
-    let now = live.room.now();
+    say_last_words(live, member, &removing).await?;
+    let became = moderate(live, Act::Remove { member, goodbye }).await?;
+    note_removal(live, member, &name, &removing).await?;
+    Ok(became)
+}
+
+/// Sends the words to a member who is removed next.
+async fn say_last_words(live: &mut Live<'_>, member: MemberKey, removing: &Removing) -> Result<()> {
     // Who waits is in no tree, and reads nothing of the room: there is no key to seal words to.
     if live.room.roster()?.iter().any(|leaf| leaf.member == member) {
-        live.send_own(|room| room.queue_last_words(member, &to_member, now)).await?;
+        let now = live.room.now();
+        live.send_own(|room| room.queue_last_words(member, &removing.words, now)).await?;
     }
-    let became = moderate(live, Act::Remove { member, goodbye }).await?;
+    Ok(())
+}
+
+/// Writes into the moderators' notes why somebody was removed.
+async fn note_removal(
+    live: &mut Live<'_>,
+    member: MemberKey,
+    name: &str,
+    Removing { words: to_member, category }: &Removing,
+) -> Result<()> {
+    let now = live.room.now();
     let text = format!(
         "{name} is no longer in the room. Reason: {}. Words to {name}: \u{201c}{to_member}\u{201d}",
         category.as_str()
@@ -306,7 +356,7 @@ async fn remove(
             let _ = lanes::send(live, desk, id).await;
         }
     }
-    Ok(became)
+    Ok(())
 }
 
 async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: String) -> Result {
@@ -323,6 +373,10 @@ async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: Str
     }
     let until = if millis == 0 { Millis(0) } else { now_there.plus(millis) };
     let now = live.room.now();
+    if is_long(millis) {
+        return propose(live, |room, now| room.queue_proposed_time_out(member, until, note, now))
+            .await;
+    }
     let queue = |room: &mut Room<'_>| room.queue_time_out(member, until, note, now);
     let time_out = live.send_own(queue).await?;
     let seq = live.commit(|room, now| room.time_out(&time_out, now)).await?;
@@ -330,7 +384,7 @@ async fn time_out(live: &mut Live<'_>, member: MemberKey, millis: u64, note: Str
 }
 
 async fn list(live: &mut Live<'_>) -> Result<Listed> {
-    if !live.room.my_role()?.moderates() {
+    if !live.room.my_role()?.admits() {
         return Err(EngineError::Rule(RuleError::NotFacilitator).into());
     }
     let knocks = live.knocks().await?;
@@ -351,9 +405,82 @@ fn knockers(live: &mut Live<'_>, listed: &Listed) -> Vec<Knocker> {
             _ => None,
         };
         let dates = dates.map(|error| error.to_string());
-        Knocker { pending: pending.clone(), opened, dates, others_can }
+        let digits = opened.as_ref().ok().and_then(|knock| digits(&live.room, knock));
+        Knocker { pending: pending.clone(), opened, dates, others_can, digits }
     });
     knockers.collect()
+}
+
+/// Tells the other moderators what is proposed, then makes it official.
+async fn propose<'s>(
+    live: &mut Live<'s>,
+    queue: impl FnOnce(&mut Room<'s>, Millis) -> Result<Digest, EngineError>,
+) -> Result {
+    let now = live.room.now();
+    let digest = live.send_own(|room| queue(room, now)).await?;
+    live.commit(|room, now| room.propose(digest, now)).await?;
+    let (policy, me) = (live.room.policy()?, live.room.me());
+    let proposal = policy.more.proposals().iter().find(|proposal| proposal.digest == digest);
+    // It may have been confirmed meanwhile.
+    let proposal = proposal.ok_or(EngineError::Rule(RuleError::NoProposal))?;
+    let (number, until) = (proposal.number, proposal.at.plus(PROPOSAL_MILLIS));
+    let others = live.room.roster()?.into_iter();
+    let others = others.filter(|leaf| leaf.member != me && policy.role(&leaf.member).moderates());
+    Ok(Outcome::Proposed { number, until, others: others.map(|leaf| leaf.name).collect() })
+}
+
+/// Confirms what another moderator proposed.
+async fn confirm(live: &mut Live<'_>, number: u64) -> Result {
+    let proposed = live.room.proposal(number)?;
+    let member = proposed.member();
+    let name = member.and_then(|member| live.room.known_names().ok()?.remove(&member));
+    let target = live.room.roster()?.into_iter().find(|leaf| Some(leaf.member) == member);
+    let removal = member.zip(proposed.removal.as_ref());
+    if let Some((member, removing)) = removal {
+        say_last_words(live, member, removing).await?;
+    }
+    let now = live.room.now();
+    live.send_own(|room| room.queue_confirmed_time_out(number, now)).await?;
+    let seq = live.commit(|room, now| room.confirm(number, now)).await?;
+    if let Some((member, removing)) = removal {
+        note_removal(live, member, &name.unwrap_or_default(), removing).await?;
+    }
+    let (salt, what) = (proposed.salt, proposed.what);
+    let act = Act::Second(Second::Confirm { proposal: number, salt, what });
+    Ok(Outcome::Acted { act, target, seq })
+}
+
+/// Returns the digits to compare with somebody who comes back on a new device, if this member made their invite.
+fn digits(room: &Room<'_>, knock: &Knock) -> Option<String> {
+    let compares = knock.of.is_some() && knock.invited_by_me;
+    compares.then(|| room.verification_code(&knock.member))
+}
+
+/// Returns what a person is asked before an admission: whoever comes back on a new device has to be who they say.
+pub(super) async fn before_admission(
+    live: &mut Live<'_>,
+    listed: &mut Listed,
+    member: MemberKey,
+) -> Result<Option<Question>> {
+    let knock = match knock_of(live, listed, member).await {
+        Ok((_, Ok(knock))) if knock.of.is_some() => knock,
+        // What is wrong with another is told by the admission itself.
+        _ => return Ok(None),
+    };
+    let digits = digits(&live.room, &knock);
+    Ok(Some(Question::AdmitDevice { name: knock.name, digits }))
+}
+
+/// Takes a lost device out, unless it is out already, and makes the invite for its member.
+async fn new_device(live: &mut Live<'_>, lost: MemberKey, millis: u64) -> Result {
+    if live.room.policy()?.kept_place(&lost).is_none() {
+        live.act(Act::Device(Device::Lost { member: lost })).await?;
+    }
+    let place = live.room.policy()?.kept_place(&lost).cloned();
+    let name = place.ok_or(EngineError::Rule(RuleError::NoSuchMember))?.name;
+    let (now, expires) = (live.room.now(), live.relay_now().plus(millis));
+    let (link, _) = live.send_own(|room| room.invite_back(lost, expires, now)).await?;
+    Ok(Outcome::NewDevice { name, link: Box::new(link), expires })
 }
 
 /// Returns the knock of a key as it was listed last, or as the relay has it.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use hearth_engine::{
     EngineError,
     accord::Mismatch,
-    act::Knock,
+    act::{Knock, Proposed},
     agreement::{Agreement, Change},
     confirmed::Unconfirmed,
     floor::Ask,
     help::Line,
     mine::Setting,
-    policy::{Act, Category, Leaf, Record},
+    policy::{Act, Category, Leaf, Proposal, Record, Weighty},
     private::Report,
     reports::{DeskNote, Reported},
     share::{Share, Shown},
@@ -90,6 +90,19 @@ pub enum Command {
         /// The role that it gives.
         role: Role,
     },
+    /// Take a member's lost device out, and make the invite by which they come back on a new one.
+    NewDevice {
+        /// The lost device's key.
+        lost: MemberKey,
+        /// How long the invite is good, from now by the relay's clock.
+        millis: u64,
+    },
+    /// Propose what takes two moderators.
+    Propose(Weighty),
+    /// Read what moderators propose.
+    Proposals,
+    /// Confirm what another moderator proposed, by the number of the proposing record.
+    Confirm(u64),
     /// Void an invite.
     Revoke(InviteId),
     /// List the knocks.
@@ -371,6 +384,26 @@ pub enum Outcome {
         /// When it ends.
         expires: Millis,
     },
+    /// The lost device is out, and its member can come back.
+    NewDevice {
+        /// The member's name.
+        name: String,
+        /// The link for that member alone.
+        link: Box<Invite>,
+        /// When it ends.
+        expires: Millis,
+    },
+    /// It is proposed, and another moderator has to confirm it.
+    Proposed {
+        /// Number of the proposing record.
+        number: u64,
+        /// Until when it can be confirmed.
+        until: Millis,
+        /// Names of those who can.
+        others: Vec<String>,
+    },
+    /// What moderators propose, oldest first, and what it is about, where this device was told.
+    Proposals(Vec<(Proposal, Option<Proposed>)>),
     /// The knocks, each opened or with the reason.
     Knocks(Vec<Knocker>),
     /// The knocker is in the room.
@@ -520,6 +553,8 @@ pub struct Knocker {
     pub dates: Option<String>,
     /// Who else can admit them, if this member cannot: the invite is older than their role.
     pub others_can: Option<Vec<String>>,
+    /// Where they come back on a new device by an invite of this member's: digits to compare with them.
+    pub digits: Option<String>,
 }
 
 /// What a person is asked before a command that a slip of the finger must not do.
@@ -536,6 +571,30 @@ pub enum Question {
     RetractAll(String),
     /// Take a member out.
     Remove(String),
+    /// End a member's place with the goodbye that was planned.
+    Farewell(String),
+    /// Close the place of a member who died.
+    Remember(String),
+    /// Do what another moderator proposed.
+    Confirm {
+        /// What.
+        what: Weighty,
+        /// The name of the member whom it is about; empty: nobody.
+        name: String,
+        /// The end of the time-out, if it is one.
+        until: Option<Millis>,
+    },
+    /// End the group at a time.
+    CloseGroup(Millis),
+    /// Take a member's lost device out.
+    LoseDevice(String),
+    /// Let a new device in, in the place of a lost one.
+    AdmitDevice {
+        /// The member's name.
+        name: String,
+        /// Digits to compare with them, where this member made the invite.
+        digits: Option<String>,
+    },
     /// Give up the own role.
     StepDown(Role),
     /// Delete what is older, for everybody.

@@ -9,7 +9,7 @@ use hearth_engine::{
     Crypto, EngineError, Room,
     block::{Block, Stop},
     content::TEXT_BYTES_MAX,
-    policy::{Act, RuleError},
+    policy::{Act, Farewell, RuleError},
     store::Store,
     words::Words,
 };
@@ -658,7 +658,14 @@ impl<'s> RoomTask<'s> {
         let open: Vec<MemberKey> =
             self.view.borrow().help.open.iter().map(|call| call.by).collect();
         let now = live.relay_now();
-        agree_to_all(&questions(&mut live.room, &command, &open, now)?, &consent)?;
+        let asked = match command {
+            Command::Admit(member) => {
+                let asked = act::before_admission(live, &mut self.listed, member).await?;
+                asked.into_iter().collect()
+            }
+            _ => questions(&mut live.room, &command, &open, now)?,
+        };
+        agree_to_all(&asked, &consent)?;
         let outcome = Box::pin(act::act(live, &mut self.listed, command)).await;
         if let Err(AskError::Live(error)) = &outcome {
             let error = Arc::clone(error);
@@ -739,7 +746,13 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
     let not_facilitator = || AskError::from(EngineError::Rule(RuleError::NotFacilitator));
     let (me, mine) = (room.me(), room.my_role()?);
     match command {
-        Command::Act(Act::Remove { member, .. }) | Command::Remove { member, .. } => {
+        Command::Act(
+            Act::Remove { member, .. }
+            | Act::Remember { member, .. }
+            | Act::Farewell(Farewell::Said { member } | Farewell::Announced { member, .. }),
+        )
+        | Command::Remove { member, .. }
+        | Command::NewDevice { lost: member, .. } => {
             if *member == me {
                 room.check_may_leave()?;
                 return Err(AskError::IsYou);
@@ -751,7 +764,7 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
         Command::Act(Act::SetRole { member, role }) => {
             let policy = room.policy()?;
             let old = policy.role(member);
-            if mine != Role::Facilitator && (role.moderates() || old.moderates()) {
+            if mine != Role::Facilitator && (role.admits() || old.admits()) {
                 return Err(not_facilitator());
             }
             if old == *role {
@@ -762,7 +775,9 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
                 return Err(EngineError::Rule(RuleError::LastFacilitator).into());
             }
         }
-        Command::Act(Act::Expire(_)) | Command::RestoreRules if mine != Role::Facilitator => {
+        Command::Act(Act::Expire(_) | Act::CloseGroup(_)) | Command::RestoreRules
+            if mine != Role::Facilitator =>
+        {
             return Err(not_facilitator());
         }
         Command::Pause { .. } if !mine.moderates() => return Err(not_facilitator()),
@@ -776,7 +791,8 @@ fn check(room: &mut Room<'_>, command: &Command) -> Result<(), AskError> {
             if *millis > 0 && room.policy()?.role(member).moderates() {
                 return Err(AskError::ModeratorTimeOut);
             }
-            if *millis > BREAK_MILLIS_MAX {
+            // Two who moderate can propose and confirm a longer one.
+            if *millis > BREAK_MILLIS_MAX && room.policy()?.moderators().len() < 2 {
                 return Err(AskError::BreakTooLong);
             }
         }

@@ -336,6 +336,7 @@ pub const fn refusal_words(code: RejectCode) -> &'static str {
         RejectCode::LastFacilitator => "the room would be left without a facilitator",
         RejectCode::NotFound => "it is no longer there",
         RejectCode::LaneClosed => "the lane is closed",
+        RejectCode::Ended => "the group has ended",
         RejectCode::Paused => "the room is paused",
         // Nothing that a facilitator signed says so: the relay alone does.
         RejectCode::TimedOut => "the relay refuses your posts for a time, as in a break",

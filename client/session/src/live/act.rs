@@ -173,7 +173,8 @@ impl<'s> Live<'s> {
     pub async fn admit(&mut self, knock: &Knock) -> Result<Seq> {
         let Moment { own, relay } = self.moment();
         let later = own.max(relay);
-        if let Some(offer) = &knock.offer {
+        let moderates = self.room.my_role()?.moderates();
+        if let Some(offer) = knock.offer.as_ref().filter(|_| moderates) {
             self.room.expect_lane(knock.member, offer, own)?;
         }
         let seq = self
@@ -184,6 +185,10 @@ impl<'s> Live<'s> {
                 result => result,
             })
             .await?;
+        if !moderates {
+            // A steward says nothing: the next moderator's client tells newcomers, and opens their lane.
+            return Ok(seq);
+        }
         let text = self.room.queue_coming_text(own.min(relay))?;
         // Newcomers read nothing from before, so they are told whose turn it is and what is asked.
         if self.room.queue_recap(own.min(relay))?.is_some() || text {

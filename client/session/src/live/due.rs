@@ -24,6 +24,9 @@ impl<'s> Live<'s> {
             return Ok(());
         }
         let moment = self.moment();
+        if self.room.end_if_over(moment)? {
+            return Err(LiveError::NotInside(self.room.state().standing.clone()));
+        }
         self.room.erase_expired(moment)?;
         if self.room.cursor().split.is_some() {
             // What is due would be done in a room that may not be the others'.
@@ -49,13 +52,16 @@ impl<'s> Live<'s> {
     pub(super) async fn do_what_is_due(&mut self) -> Result<()> {
         // What a killed process left behind comes first: a commit of ours may stand in the way of everything.
         self.flush_commits_first().await?;
-        let moderates = self.room.my_role()?.moderates();
-        if moderates {
+        let role = self.room.my_role()?;
+        let moderates = role.moderates();
+        if role.admits() {
             self.carry_out_departures().await?;
             self.enact_if_due().await?;
             if self.room.state().standing != Standing::Member {
                 return Ok(());
             }
+        }
+        if moderates {
             // Once over each connection, because whoever admits somebody, or amends, repeats the text first. It goes out with what waits.
             if !std::mem::replace(&mut self.looked_for_newcomers, true)
                 && self.room.newcomers_lack_text()?
@@ -142,12 +148,15 @@ impl<'s> Live<'s> {
         let policy = self.room.policy()?;
         let mine = policy.role(&self.room.me());
         let idle = policy.waiting().is_empty() || policy.more.breach.is_some();
-        if !mine.moderates() || idle || !std::mem::take(&mut self.knocked) {
+        if !mine.admits() || idle || !std::mem::take(&mut self.knocked) {
             return Ok(());
         }
         for (_, opened) in self.knocks().await? {
             let Some(knock) = opened.ok().filter(|knock| knock.back) else { continue };
-            if knock.role.moderates() && mine != Role::Facilitator {
+            let may = mine == Role::Facilitator
+                || (mine.moderates() && !knock.role.admits())
+                || knock.role == Role::Member;
+            if !may {
                 continue;
             }
             match Box::pin(self.admit(&knock)).await {

@@ -23,7 +23,7 @@ use hearth_engine::{
     block::Block,
     clock::{Clock, Moment},
     policy::{Act, RuleError},
-    state::Standing,
+    state::{Over, Standing},
 };
 use hearth_protocol::{
     ClientFrame, Effect, Entry, EntryContent, Epoch, MessageId, Millis, RejectCode, Role, Seq,
@@ -146,6 +146,12 @@ impl<'s> Live<'s> {
         mut connection: Connection,
         tell: impl FnOnce(u64),
     ) -> Result<Self> {
+        let moment = Moment { own: room.now(), relay: connection.server_now() };
+        let over = room.state().standing == Standing::Over(Over::Group);
+        if over || room.end_if_over(moment)? {
+            connection.close().await;
+            return Err(LiveError::NotInside(room.state().standing.clone()));
+        }
         let waits = room.state().standing.keeps_lane();
         let settled = match door::authenticate(&mut connection, &room).await {
             Ok(standing) => {

@@ -78,7 +78,7 @@ pub(in crate::commands) async fn ask(shell: &Shell, to: &[String], inquiry: Inqu
         [] => {
             let policy = view.policy.as_ref();
             let takes_part =
-                |leaf: &&Leaf| policy.is_some_and(|policy| !policy.role(&leaf.member).moderates());
+                |leaf: &&Leaf| policy.is_some_and(|policy| !policy.role(&leaf.member).admits());
             view.roster.iter().filter(takes_part).cloned().collect()
         }
         names => {

@@ -484,6 +484,8 @@ impl Chat {
                 self.shell.remark(&event);
                 if up.again {
                     self.out().remark("-- connected again");
+                    // What was said of the team may be long ago.
+                    self.told_presence = None;
                 }
                 self.show().await?;
                 self.tell_held();
@@ -612,8 +614,6 @@ impl Chat {
             self.out().remark(&self.out().advice(&words));
         }
         if view.standing == Standing::Member {
-            // The connection is new: what was said before it may be long ago.
-            self.told_presence = None;
             self.tell_presence().await?;
             for words in outcome::round_words(&view) {
                 let how = if words.starts_with("a round") { "/hands" } else { "/asks" };

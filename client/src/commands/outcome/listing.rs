@@ -12,7 +12,7 @@ use hearth_engine::{
     room::Names,
     state::Held,
 };
-use hearth_protocol::{MemberKey, RejectCode};
+use hearth_protocol::{MemberKey, RejectCode, Role};
 use hearth_session::{
     client::{Knocker, Outcome, RoomView},
     connection::refusal_words,
@@ -112,6 +112,14 @@ pub(in crate::commands) fn who(out: &Output, view: &RoomView) -> Result<()> {
             leaf.acknowledgement.version,
             show::date(leaf.acknowledgement.signed_at),
         );
+        let text = match policy.role(&leaf.member) {
+            Role::Steward => {
+                format!(
+                    "{text}  a program: it reads the room, lets people in by rule, and is in no check-in"
+                )
+            }
+            _ => text,
+        };
         let text = if view.departing.contains(&leaf.member) {
             format!("{text}  says goodbye and still has the keys")
         } else {
@@ -123,6 +131,15 @@ pub(in crate::commands) fn who(out: &Output, view: &RoomView) -> Result<()> {
             (true, true) => text,
         };
         out.say(&object, &text)?;
+    }
+    for place in policy.more.kept() {
+        let object = json!({
+            "name": place.name, "id": place.lost.short(), "key": place.lost.to_hex(),
+            "role": place.role.as_str(), "waits_for_device": true,
+        });
+        let (id, role) = (place.lost.short(), place.role.as_str());
+        let name = escape::one_line(&place.name);
+        out.say(&object, &format!("{id:9} {role:14} {name}  is away until a new device is in"))?;
     }
     for waiter in policy.waiting() {
         let (id, role) = (waiter.member.short(), waiter.role.as_str());
@@ -185,7 +202,7 @@ pub(in crate::commands) fn log(
 }
 
 /// Writes a file that only this account can read. A file that is there already may be all that is left of an earlier log.
-pub(super) fn write_new(path: &Path, text: &str) -> Result<()> {
+pub(in crate::commands) fn write_new(path: &Path, text: &str) -> Result<()> {
     let failed = |error: io::Error| {
         let shown = path.display();
         let (words, advice) = match error.kind() {
@@ -287,6 +304,23 @@ pub(in crate::commands) fn knocks(
                 format!("{:9} !! cannot be admitted: {error}", pending.member.short()),
             ),
         };
+        if let Ok(knock) = &knocker.opened
+            && knock.of.is_some()
+        {
+            object["new_device"] = json!(true);
+            let name = escape::one_line(&knock.name);
+            text += &match &knocker.digits {
+                Some(digits) => {
+                    object["digits"] = json!(digits);
+                    format!(
+                        "\n          comes back on a new device: admit only after {name} has read you these digits in person or by voice: {digits}"
+                    )
+                }
+                None => format!(
+                    "\n          comes back on a new device: the facilitator who gave {name} the link compares digits first"
+                ),
+            };
+        }
         if let Some(error) = &knocker.dates {
             object["acknowledged"] = json!(false);
             object["why"] = json!(error);

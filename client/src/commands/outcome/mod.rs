@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub(super) use self::{
-    listing::{held_words, knocks, log, outbox, verify, who},
+    listing::{held_words, knocks, log, outbox, verify, who, write_new},
     status::{openness, round_words, status},
     turns::{asks, exercises, guided, name_of, turns},
 };
@@ -54,11 +54,29 @@ impl Told<'_> {
                 });
                 self.say(&object, &format!("sent [{}]", id.short()))
             }
+            Outcome::Proposed { .. } => self.proposed(outcome),
             Outcome::Acted { act, target, seq } => acted(self.out, &act, target.as_ref(), seq.0),
             Outcome::Kept { why, .. } => Err(kept(why.as_deref())),
             // What one command alone comes to, that command prints.
             _ => Ok(()),
         }
+    }
+
+    /// Prints that something waits for a second moderator.
+    pub(super) fn proposed(&self, outcome: Outcome) -> Result<()> {
+        let Outcome::Proposed { number, until, others } = outcome else {
+            return self.outcome(outcome);
+        };
+        let object = json!({
+            "done": "propose", "proposal": number, "until": show::rfc3339(until), "others": others,
+        });
+        let names: Vec<String> = others.iter().map(|name| escape::one_line(name)).collect();
+        let text = format!(
+            "proposed; {} confirms with `hearth confirm ROOM {number}`, until {}. The others read nothing of it.",
+            names.join(" or "),
+            show::clock(until)
+        );
+        self.say(&object, &self.out.advice(&text))
     }
 
     /// Prints what became of a call for help.

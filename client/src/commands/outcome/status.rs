@@ -87,6 +87,13 @@ pub(in crate::commands) fn status(
         "message_chars_max": policy.message_chars_max,
         "hours": policy.hours_text,
         "retention_seconds": numbers.retention_seconds,
+        "ends_at": numbers.ends_at.map(show::rfc3339),
+        "two_person": policy.takes_two(),
+        "farewells": policy.more.farewells().iter()
+            .map(|planned| json!({
+                "name": name_of(view, &planned.member), "on": show::rfc3339(planned.on),
+            }))
+            .collect::<Vec<_>>(),
         "pins": policy.pins.iter().map(|p| p.message.to_hex()).collect::<Vec<_>>(),
         "timed_out_until": (view.timed_out_until > now)
             .then(|| show::rfc3339(view.timed_out_until)),
@@ -122,6 +129,14 @@ pub(in crate::commands) fn status(
         counted(members, "member", "members"),
         policy.agreement.version
     )];
+    lines.extend(show::ending(view, now).map(|words| out.advice(words.trim_start_matches("-- "))));
+    for planned in policy.more.farewells() {
+        let name = name_of(view, &planned.member);
+        lines.push(format!("we say goodbye to {name} on {}", show::date(planned.on)));
+    }
+    if policy.takes_two() {
+        lines.push("a removal takes two who moderate".to_owned());
+    }
     // In a pause nobody but those who moderate posts, whatever the hours say.
     if !(paused && open) {
         lines.push(openness_words(numbers, now));

@@ -54,6 +54,18 @@ impl Shell {
         Ok(find_member(&view.roster, wanted)?.clone())
     }
 
+    /// Finds somebody whose device is lost, or is to be taken out: a place that is kept comes first.
+    pub(super) async fn device(&self, wanted: &str) -> Result<MemberKey> {
+        self.ask(Command::Refresh).await?;
+        let view = self.view();
+        let Some(policy) = &view.policy else { return Err(view_failure(&view)) };
+        let kept = policy.more.kept().iter().map(|place| (place.lost, Some(place.name.clone())));
+        match fitting(kept, wanted).as_slice() {
+            [one] => Ok(*one),
+            _ => Ok(find_member(&view.roster, wanted)?.member),
+        }
+    }
+
     /// Finds the place of a message: by id or number, or `last`.
     pub(super) async fn message_place(&self, wanted: &str) -> Result<Seq> {
         let wanted = bare_id(wanted);

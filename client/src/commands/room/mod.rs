@@ -47,6 +47,7 @@ mod lack;
 pub(super) mod looking;
 pub(super) mod members;
 pub(super) mod mine;
+pub(super) mod places;
 pub(super) mod private;
 pub(super) mod reporting;
 mod row;
@@ -69,8 +70,8 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     asking::Asking, calm::Calm, care::Care, door::Door, going::Going, help::Danger,
-    looking::Looking, members::Members, mine::Mine, private::Private, reporting::Reporting,
-    sharing::Sharing, talking::Talking, turns::Turns,
+    looking::Looking, members::Members, mine::Mine, places::Places, private::Private,
+    reporting::Reporting, sharing::Sharing, talking::Talking, turns::Turns,
 };
 
 pub use self::row::{CHAT_COMMANDS, Entry, May, Topic};
@@ -270,7 +271,7 @@ macro_rules! topics {
 
 topics!(
     Talking, Private, Danger, Sharing, Reporting, Care, Turns, Asking, Looking, Mine, Door, Calm,
-    Members, Going
+    Members, Places, Going
 );
 
 /// Every room command: who may use it, and how `chat` lists it.
@@ -529,6 +530,8 @@ pub enum RoleArg {
     Member,
     /// Reads only.
     Observer,
+    /// A program that lets people in by rule; it reads along.
+    Steward,
 }
 
 impl From<RoleArg> for Role {
@@ -538,6 +541,7 @@ impl From<RoleArg> for Role {
             RoleArg::Cofacilitator => Self::CoFacilitator,
             RoleArg::Member => Self::Member,
             RoleArg::Observer => Self::Observer,
+            RoleArg::Steward => Self::Steward,
         }
     }
 }

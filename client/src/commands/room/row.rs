@@ -50,12 +50,13 @@ pub enum Topic {
     Door,
     Calm,
     Members,
+    Places,
     Going,
 }
 
 impl Topic {
     /// Every topic, in the order of a list.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Talking,
         Self::Private,
         Self::Danger,
@@ -69,6 +70,7 @@ impl Topic {
         Self::Door,
         Self::Calm,
         Self::Members,
+        Self::Places,
         Self::Going,
     ];
 
@@ -93,6 +95,7 @@ impl Topic {
             Self::Door => "Letting people in",
             Self::Calm => "Holding the room",
             Self::Members => "One person",
+            Self::Places => "Places and endings",
             Self::Going => "Leaving",
         }
     }

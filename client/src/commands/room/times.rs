@@ -1,5 +1,11 @@
 //! Lengths of time as people type them, with words behind.
 
+use hearth_protocol::Millis;
+use jiff::{
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
+
 use crate::{
     commands::Result,
     failure::Failure,
@@ -42,6 +48,40 @@ pub(super) fn time_and_words(args: &[String]) -> Result<(Option<u64>, String)> {
 pub(in crate::commands) fn parse_millis(time: &str) -> Result<u64> {
     let time = when::parse_duration(time).map_err(time_failure)?;
     Ok(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Takes a day, a day and a time, or a length of time from now. A day alone means its end, by the clock of this place.
+pub(super) fn parse_day(text: &str, now: Millis) -> Result<Millis> {
+    day_or_time(text, now, |day| day.tomorrow().ok())
+}
+
+/// Takes the same; a day alone means its beginning.
+pub(super) fn parse_morning(text: &str, now: Millis) -> Result<Millis> {
+    day_or_time(text, now, Some)
+}
+
+fn day_or_time(
+    text: &str,
+    now: Millis,
+    midnight_of: impl FnOnce(Date) -> Option<Date>,
+) -> Result<Millis> {
+    let text = text.trim();
+    if let Ok(time) = when::parse_duration(text) {
+        return Ok(now.plus(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
+    }
+    let local = match text.parse::<DateTime>() {
+        Ok(at) if text.contains(':') => Some(at),
+        Ok(day) => midnight_of(day.date()).map(|day| day.at(0, 0, 0, 0)),
+        Err(_) => None,
+    };
+    let at = local.and_then(|at| at.to_zoned(TimeZone::system()).ok());
+    let millis = at.and_then(|at| u64::try_from(at.timestamp().as_millisecond()).ok());
+    millis.map(Millis).ok_or_else(|| {
+        Failure::usage(
+            format!("{} is not a day", hearth_text::escape::one_line(text)),
+            "Nothing was done. For example: 2026-12-20, \"2026-12-20 21:00\", or 21d.",
+        )
+    })
 }
 
 pub(super) fn time_failure(error: WhenError) -> Failure {

@@ -25,6 +25,31 @@ impl Shell {
         self.refresh().await
     }
 
+    /// Returns this member's own words with their times, those in the room first, then those in their check-in.
+    pub(in crate::commands) async fn own_words(&self) -> Result<Vec<(String, String)>> {
+        let view = self.view();
+        let lanes = view.own_lane().map(|lane| Some(lane.id));
+        let mut words = Vec::new();
+        for place in [None].into_iter().chain(lanes) {
+            let mut from = Seq(0);
+            loop {
+                let page = Page::From(from);
+                let rows = match place {
+                    Some(lane) => self.client.lane_rows(&self.room, lane, page).await?,
+                    None => self.client.rows(&self.room, page).await?,
+                };
+                let Some(last) = rows.last() else { break };
+                from = Seq(last.place.0.saturating_add(1));
+                for row in rows.into_iter().filter(|row| row.from == Some(view.me)) {
+                    if let RowContent::Text(text) | RowContent::Held(text) = row.content {
+                        words.push((show::rfc3339(row.at), text));
+                    }
+                }
+            }
+        }
+        Ok(words)
+    }
+
     /// Prints what is new in every lane; returns whether there was anything.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ use super::{
     outcome::{self, not_verified},
 };
 use crate::{
+    advice::shell_word,
     failure::{Failure, exit},
     show::{self, Output, View},
     text::when::{self},
@@ -160,7 +161,57 @@ impl Shell {
         }
     }
 
+    /// Reminds of the end of the group, where one is announced.
+    fn tell_ending(&self) {
+        let view = self.view();
+        if let Some(words) = show::ending(&view, view.relay_now(hearth_session::live::now())) {
+            self.out.remark(&self.out.advice(&words));
+        }
+    }
+
+    /// Tells of planned goodbyes, and those who moderate what comes next on the day.
+    fn tell_farewells(&self) {
+        let view = self.view();
+        let Some(policy) = &view.policy else { return };
+        let now = view.relay_now(hearth_session::live::now());
+        for planned in policy.more.farewells() {
+            let leaf = view.roster.iter().find(|leaf| leaf.member == planned.member);
+            let Some(name) = leaf.map(|leaf| escape::one_line(&leaf.name)) else { continue };
+            let words = match (planned.on > now, view.moderates()) {
+                (true, _) => format!("-- We say goodbye to {name} on {}.", show::date(planned.on)),
+                (false, false) => format!("-- We say goodbye to {name} today."),
+                (false, true) => {
+                    let typed = shell_word(&leaf.map(|leaf| leaf.name.clone()).unwrap_or_default());
+                    format!(
+                        "-- It is time to say goodbye to {name}. `hearth round ROOM start Goodbye` begins a round. When it is said, `hearth farewell ROOM {typed} --said` ends {name}'s place; nothing else does."
+                    )
+                }
+            };
+            self.out.remark(&self.out.advice(&words));
+        }
+    }
+
+    /// Tells who moderates of what others propose and they could confirm.
+    fn tell_proposals(&self) {
+        let view = self.view();
+        let Some(policy) = view.policy.as_ref().filter(|_| view.moderates()) else { return };
+        let now = view.relay_now(hearth_session::live::now());
+        let open = policy.more.proposals().iter();
+        for proposal in open.filter(|proposal| proposal.by != view.me && !proposal.has_lapsed(now))
+        {
+            let by = view.roster.iter().find(|leaf| leaf.member == proposal.by);
+            let by = by.map_or_else(|| proposal.by.short(), |leaf| escape::one_line(&leaf.name));
+            self.out.remark(&self.out.advice(&format!(
+                "-- {by} proposes something that takes you, too: `hearth proposals ROOM` says what, `hearth confirm ROOM {}` does it.",
+                proposal.number
+            )));
+        }
+    }
+
     fn tell_of_connection(&mut self, up: Up) {
+        self.tell_proposals();
+        self.tell_farewells();
+        self.tell_ending();
         if !up.post_quantum && !std::mem::replace(&mut self.told_classical, true) {
             self.out.remark(super::NOT_POST_QUANTUM);
         }
@@ -227,6 +278,9 @@ impl Shell {
             self.out.remark(&format!("-- {message}. {}", self.out.advice(&advice)));
         }
         printed?;
+        self.tell_ending();
+        self.tell_farewells();
+        self.tell_proposals();
         self.remark_lanes();
         self.tell_call()?;
         self.tell_calls()?;
@@ -277,6 +331,9 @@ impl Shell {
         let state = self.view();
         let view = View { held, ..self.lens(&state, shown) };
         let mut any = false;
+        if self.follows && rows.iter().any(show::proposes) {
+            self.tell_proposals();
+        }
         for row in rows {
             if view.shows(row) || !row.shows.is_empty() {
                 self.mark_new(row).await?;
@@ -547,7 +604,7 @@ pub(super) fn question_words(question: &Question) -> String {
             };
             match withdrawn {
                 false => format!(
-                    "Leave this room?{dropped} To come back you need a new invite. What was said stays confidential."
+                    "You can also close the window, or be away for a while: `hearth away ROOM 2h`. If you leave, you need a new invite to come back. What was said stays confidential.{dropped} Leave this room?"
                 ),
                 true => format!(
                     "Withdraw your acknowledgement and leave this room?{dropped} To come back you need a new invite."
@@ -559,6 +616,40 @@ pub(super) fn question_words(question: &Question) -> String {
         }
         Question::Remove(member) => {
             format!("Remove {}? To come back they need a new invite.", name(member))
+        }
+        Question::Farewell(member) => {
+            format!("End {}'s place in this room with the goodbye that was planned?", name(member))
+        }
+        Question::Remember(member) => {
+            let name = name(member);
+            format!(
+                "Close the place of {name}, who died? Be sure, and tell each member by voice first. The room reads your words; nothing asks for {name} or reminds of {name} again. What {name} wrote goes on its usual day."
+            )
+        }
+        Question::Confirm { what, name: member, until } => {
+            format!("Confirm {}?", show::weighty_text(what, &name(member), *until))
+        }
+        Question::CloseGroup(ends) => format!(
+            "End this group on {}? After that nobody can write, and on {} the room is erased here and at the relay. It can be moved or called off before.",
+            show::date(*ends),
+            show::date(show::erased_at(*ends))
+        ),
+        Question::LoseDevice(member) => {
+            let name = name(member);
+            format!(
+                "Take {name}'s device out of the room and make a link for a new one? Do it only after you have spoken with {name} in person or by voice: whoever asks in writing may have the old device."
+            )
+        }
+        Question::AdmitDevice { name: member, digits } => {
+            let name = name(member);
+            match digits {
+                Some(digits) => format!(
+                    "{name} comes back on a new device. Has {name} read you these digits in person or by voice: {digits}? Only then let it in."
+                ),
+                None => format!(
+                    "{name} comes back on a new device. Has the facilitator who gave the link compared the digits of `hearth knocks ROOM` with {name} in person or by voice? Only then let it in."
+                ),
+            }
         }
         Question::RemoveNow { name: member, haste } => {
             let member = name(member);

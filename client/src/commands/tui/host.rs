@@ -1,11 +1,6 @@
 //! The open profile behind the screen: which room is shown, what of it was read, which commands are under way.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    convert::Infallible,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered,
@@ -26,6 +21,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     done::{Done, Where},
     facts::Known,
+    reading::Loaded,
     scene::{failure_words, sentence},
 };
 use crate::{
@@ -68,19 +64,6 @@ pub(super) enum Fills {
     Question(Box<Agreement>, usize),
     /// The words to people that a command lacks.
     Words(Box<InRoom>),
-}
-
-/// What was read of the place that is shown.
-#[derive(Default)]
-pub(super) struct Loaded {
-    /// Entries of each row, by its place.
-    pub(super) rows: BTreeMap<Seq, u64>,
-    /// Whether the first page was read.
-    pub(super) begun: bool,
-    /// The last place that was read by this window before: what is behind it is new.
-    pub(super) new_after: Option<Seq>,
-    pub(super) pause: Option<(String, String)>,
-    pub(super) alarms: Vec<String>,
 }
 
 /// What happens behind the screen.

@@ -1,7 +1,7 @@
 //! What the screen shows of a place: read again where it changed.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -30,6 +30,19 @@ use crate::{
 const WINDOW: usize = 256;
 /// Unread messages of another room that are counted.
 const UNREAD_MAX: usize = 99;
+
+/// What was read of the place that is shown.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// Entries of each row, by its place.
+    pub(super) rows: BTreeMap<Seq, u64>,
+    /// Whether the first page was read.
+    pub(super) begun: bool,
+    /// The last place that was read by this window before: what is behind it is new.
+    pub(super) new_after: Option<Seq>,
+    pub(super) pause: Option<(String, String)>,
+    pub(super) alarms: Vec<String>,
+}
 
 impl Host<'_> {
     pub(super) async fn earlier(&mut self) -> Result<Vec<Msg>> {

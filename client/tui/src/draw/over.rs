@@ -10,8 +10,9 @@ use crate::{
     app::App,
     cells,
     compose::Composer,
+    form::Form,
     layout::Layout,
-    over::{Ask, Form, Help, Menu, MoodAsk, Overlay, Page, Palette},
+    over::{Ask, Help, Menu, MoodAsk, Overlay, Page, Palette},
 };
 
 /// Columns of a frame and the space in it.

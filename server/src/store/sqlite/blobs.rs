@@ -16,7 +16,7 @@ pub(crate) fn put(
     bytes: Vec<u8>,
 ) -> Result<(), Fault> {
     let (key, row) = rows::room(batch.db, proof.place())?.ok_or(RejectCode::NotMember)?;
-    reading::moderator(rows::member(batch.db, key, proof.member())?)?;
+    reading::doorkeeper(rows::member(batch.db, key, proof.member())?)?;
     if load::has_blob(batch.db, key, blob)? {
         return Ok(());
     }

@@ -112,7 +112,7 @@ pub(crate) fn knocks(
     after: Option<MemberKey>,
 ) -> Result<(Vec<PendingKnock>, bool), Fault> {
     let (room, _) = rows::room(db, proof.place())?.ok_or(RejectCode::NotMember)?;
-    reading::moderator(rows::member(db, room, proof.member())?)?;
+    reading::doorkeeper(rows::member(db, room, proof.member())?)?;
     let mut statement = db.prepare_cached(
         "SELECT member, invite, at, agreement, digest, signature, body FROM knocks
          WHERE room = ?1 AND declined = 0 AND (?2 IS NULL OR member > ?2) ORDER BY member",

@@ -10,7 +10,7 @@ use hearth_rules::{
     quota::ROW_BYTES,
     retention::{
         Expiry, INVITE_KEPT_MILLIS, KNOCK_KEPT_MILLIS, STAGED_KEPT_MILLIS, WELCOME_KEPT_MILLIS,
-        lane_is_over,
+        lane_is_over, room_is_over,
     },
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -19,6 +19,7 @@ use super::{
     Batch, Fault, lanes, rows, save,
     schema::{entry_key, int, seq_of, uint},
 };
+use crate::store::{Place, Publication};
 
 /// Maximum entries deleted in one step, so that its transaction holds other requests up only briefly.
 const ENTRIES_PER_STEP: usize = 500;
@@ -72,7 +73,12 @@ fn delete(batch: &mut Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault>
         if over {
             lanes::detach(batch.db, &mut batch.published, key, id)?;
         }
-        let purged = if over || parent < 0 {
+        // Its lanes go with it: they are detached in the same transaction.
+        let ended = parent == 0 && room_is_over(&numbers, now);
+        if ended {
+            end_room(batch, key, id)?;
+        }
+        let purged = if over || ended || parent < 0 {
             purge_detached(batch.db, key)?
         } else {
             let Some(expiry) = Expiry::of(&numbers, oldest_at, now) else { continue };
@@ -181,7 +187,26 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
     Ok(if more { deleted.max(ENTRIES_PER_STEP) } else { deleted.min(ENTRIES_PER_STEP - 1) } as u64)
 }
 
-/// Deletes some rows of a deleted lane, its own row last.
+/// Takes a room whose group has ended out of everybody's reach, with its lanes and all that waits at its door. The steps that follow
+/// delete their rows.
+fn end_room(batch: &mut Batch<'_>, key: i64, id: RoomId) -> Result<(), Fault> {
+    let lanes: Vec<(i64, RoomId)> = batch
+        .db
+        .prepare_cached("SELECT key, room FROM rooms WHERE parent = ?1 AND parent > 0")?
+        .query_map([key], |row| Ok((row.get(0)?, RoomId(rows::bytes(row, 1)?))))?
+        .collect::<Result<_, _>>()?;
+    for (lane, id) in lanes {
+        lanes::detach(batch.db, &mut batch.published, lane, id)?;
+    }
+    for table in ["invites", "knockers", "knocks", "notes", "posts", "members"] {
+        batch.db.prepare_cached(&format!("DELETE FROM {table} WHERE room = ?1"))?.execute([key])?;
+    }
+    batch.db.prepare_cached("UPDATE rooms SET parent = -key WHERE key = ?1")?.execute([key])?;
+    batch.published.push(Publication::roster(Place { id, lane: None }));
+    Ok(())
+}
+
+/// Deletes some rows of a deleted room or lane, its own row last.
 pub(super) fn purge_detached(db: &Connection, key: i64) -> rusqlite::Result<u64> {
     let entries = db
         .prepare_cached(

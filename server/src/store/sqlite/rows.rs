@@ -25,6 +25,7 @@ fn role_from(value: i64, column: usize) -> rusqlite::Result<Role> {
         1 => Ok(Role::CoFacilitator),
         2 => Ok(Role::Member),
         3 => Ok(Role::Observer),
+        4 => Ok(Role::Steward),
         _ => Err(damaged(column)),
     }
 }
@@ -35,6 +36,7 @@ const fn role_to(role: Role) -> i64 {
         Role::CoFacilitator => 1,
         Role::Member => 2,
         Role::Observer => 3,
+        Role::Steward => 4,
     }
 }
 

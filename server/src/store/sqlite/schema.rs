@@ -25,7 +25,7 @@ const BUSY_MILLIS: u64 = 5_000;
 ///   only in rooms with slow mode, `members.full_at` only for members who send fast (see `quota`), `members.marked_at` only
 ///   for members who retract; the last two are reset once they have no effect.
 /// - `rooms` holds lanes, too: `parent` is the number of the room to which one belongs, 0 for a room, and the negative of the
-///   row's own number for a deleted lane, whose rows retention deletes step by step. `closed_at` is 0 while a
+///   row's own number for a deleted room or lane, whose rows retention deletes step by step. `closed_at` is 0 while a
 ///   lane is open. No column says whose a lane is.
 /// - `notes` has an addressee and no sender; `boxes.bytes` counts what waits for a key, by triggers.
 /// - `rooms.bytes` counts the bytes that the room keeps. Submissions add to it; triggers do the rest, so that no deletion can

@@ -1,6 +1,10 @@
 //! What a person is asked before a command.
 
-use hearth_engine::{EngineError, Room, agreement::Change, policy::Act};
+use hearth_engine::{
+    EngineError, Room,
+    agreement::Change,
+    policy::{Act, Closing, Farewell},
+};
 use hearth_protocol::{MemberKey, Millis};
 
 use super::super::{
@@ -77,8 +81,28 @@ fn question(room: &mut Room<'_>, command: &Command) -> Result<Option<Question>, 
         }
         Command::RetractAll { member, .. } => Some(Question::RetractAll(name_of(room, member)?)),
         Command::Act(Act::Remove { member, .. }) => Some(Question::Remove(name_of(room, member)?)),
+        Command::NewDevice { lost, .. } if room.policy()?.kept_place(lost).is_none() => {
+            Some(Question::LoseDevice(name_of(room, lost)?))
+        }
         Command::Act(Act::SetRole { member, role }) if *member == room.me() => {
             Some(Question::StepDown(*role))
+        }
+        Command::Act(Act::Farewell(Farewell::Said { member })) => {
+            Some(Question::Farewell(name_of(room, member)?))
+        }
+        Command::Act(Act::Remember { member, .. }) => {
+            Some(Question::Remember(name_of(room, member)?))
+        }
+        Command::Confirm(number) => {
+            let proposed = room.proposal(*number)?;
+            let names = room.known_names()?;
+            let name = proposed.member().and_then(|member| names.get(&member).cloned());
+            let until = proposed.time_out.as_ref().map(|time_out| time_out.until);
+            let (what, name) = (proposed.what, name.unwrap_or_default());
+            Some(Question::Confirm { what, name, until })
+        }
+        Command::Act(Act::CloseGroup(Closing::At { ends, .. })) => {
+            Some(Question::CloseGroup(*ends))
         }
         Command::Act(Act::Expire(seconds)) => Some(Question::Expire { seconds: *seconds }),
         Command::Breach { opens: false, .. } => {

@@ -190,7 +190,12 @@ impl Live<'_> {
     /// have been killed before it opened the lane.
     pub(super) async fn ask_for_lane(&mut self) -> Result<()> {
         let (id, now) = (self.room.my_lane_id(), self.room.now());
+        // A steward opens no lane, so nobody has used the keys of the knock.
+        let by_steward = self.room.was_admitted_by_steward()?;
         let (seated, last) = match self.lanes.link(id) {
+            Some(link) if by_steward && !link.lane.has_offered_again()? => {
+                (link.lane.is_seated(), None)
+            }
             Some(link) => (link.lane.is_seated(), link.lane.offered_at()?),
             None => (false, None),
         };

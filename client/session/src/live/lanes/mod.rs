@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use hearth_engine::{EngineError, lane::Lane};
 use hearth_protocol::{
-    ClientFrame, Entry, EntryContent, MemberKey, RejectCode, RoomId, Seq, ServerFrame, StreamId,
-    frame::Standing as RelayStanding,
+    ClientFrame, Entry, EntryContent, MemberKey, RejectCode, Role, RoomId, Seq, ServerFrame,
+    StreamId, frame::Standing as RelayStanding,
 };
 use tokio::time::{Instant, timeout};
 
@@ -82,10 +82,11 @@ impl<'s> Live<'s> {
             }
             self.enter_lanes().await?;
         }
-        if self.room.my_role()?.moderates() {
-            self.keep_lanes().await?;
-        } else {
-            self.ask_for_lane().await?;
+        match self.room.my_role()? {
+            role if role.moderates() => self.keep_lanes().await?,
+            // It is a program, and has nobody to talk with.
+            Role::Steward => {}
+            _ => self.ask_for_lane().await?,
         }
         self.flush_lanes().await?;
         self.tend_shares()?;

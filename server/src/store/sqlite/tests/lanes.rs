@@ -399,3 +399,30 @@ fn closed_lanes_are_bounded() {
     bench.forget(START + DAY);
     assert_eq!(bench.count("rooms"), 1 + i64::from(most));
 }
+
+#[test]
+fn ended_room_goes_with_its_lanes() {
+    let ends = START + DAY;
+    let numbers = RoomNumbers { ends_at: Some(Millis(ends)), ..RoomNumbers::default() };
+    let mut bench = Bench::new(numbers);
+    let other = bench.other_room(RoomId([0x77; 16]));
+    let (opener, owner) = bench.lane();
+    bench.say_there(&owner, START, 5, b"words of a lane").unwrap();
+    // Nobody writes in the room after the end; the lane goes on until the room is deleted.
+    let founder = bench.founder.clone();
+    bench.run(|batch| submit(batch, Millis(ends - 1), &founder, say(8, b"goodbye"))).unwrap();
+    let late = bench.run(|batch| submit(batch, Millis(ends), &founder, say(9, b"late")));
+    assert_eq!(refusal(late), RejectCode::Ended);
+    bench.say_there(&owner, ends, 6, b"still here").unwrap();
+    let over = ends + hearth_protocol::limits::ENDED_KEPT_MILLIS;
+    bench.forget(over - 1);
+    assert!(read::position(&bench.db, &founder).is_ok());
+    bench.forget(over);
+    for who in [&founder, &opener, &owner] {
+        assert_eq!(refusal(read::position(&bench.db, who)), RejectCode::NotMember);
+    }
+    // The other room stays.
+    assert!(read::position(&bench.db, &other).is_ok());
+    let left = ["rooms", "entries", "members", "blobs", "invites", "knocks", "notes"];
+    assert_eq!(left.map(|table| bench.count(table)), [1, 0, 1, 0, 0, 0, 0]);
+}
