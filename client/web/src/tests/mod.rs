@@ -1,5 +1,7 @@
 //! The rules of the server, each tried over a real connection. A rule that is taken out of the code fails its test.
 
+mod bounds;
+
 use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
@@ -10,8 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Asked, PAGE_BYTES, Page, Server,
-    body::ACT_BYTES_MAX,
+    Asked, Page, Server,
     peer::{self, Peer},
 };
 
@@ -98,6 +99,15 @@ impl Ask {
         let mut socket = open(running, &self.text()).await;
         let mut bytes = Vec::new();
         timeout(PATIENCE, socket.read_to_end(&mut bytes)).await.unwrap().unwrap();
+        got(&bytes)
+    }
+
+    /// Sends what may be cut off at any moment.
+    async fn send_or_cut(&self, running: &Running) -> Got {
+        let mut socket = TcpStream::connect(("127.0.0.1", running.port)).await.unwrap();
+        let _ = socket.write_all(self.text().as_bytes()).await;
+        let mut bytes = Vec::new();
+        let _ = timeout(PATIENCE, socket.read_to_end(&mut bytes)).await.unwrap();
         got(&bytes)
     }
 }
@@ -328,17 +338,6 @@ async fn other_user_is_told_nothing() {
     assert_eq!((got.status, got.body.as_str()), (0, ""));
 }
 
-impl Ask {
-    /// Sends what may be cut off at any moment.
-    async fn send_or_cut(&self, running: &Running) -> Got {
-        let mut socket = TcpStream::connect(("127.0.0.1", running.port)).await.unwrap();
-        let _ = socket.write_all(self.text().as_bytes()).await;
-        let mut bytes = Vec::new();
-        let _ = timeout(PATIENCE, socket.read_to_end(&mut bytes)).await.unwrap();
-        got(&bytes)
-    }
-}
-
 /// A real process of another user asks. Only root can start one, so others see the test above alone.
 #[tokio::test]
 async fn process_of_other_user_is_cut_off() {
@@ -452,83 +451,4 @@ async fn only_post_acts() {
     preflight.first = "OPTIONS /api/act HTTP/1.1".into();
     let got = preflight.and("Access-Control-Request-Method", "POST").send(&running).await;
     assert_eq!((got.status, got.head.contains("access-control")), (405, false));
-}
-
-#[tokio::test]
-async fn large_body_is_refused() {
-    let running = start().await;
-    let key = enter(&running).await;
-    let large = format!("\"{}\"", "x".repeat(ACT_BYTES_MAX));
-    assert_eq!(
-        Ask::post(&running, "/api/act", &key, &large).send_or_cut(&running).await.status,
-        413
-    );
-    let most = format!("\"{}\"", "x".repeat(ACT_BYTES_MAX - 2));
-    assert_eq!(Ask::post(&running, "/api/act", &key, &most).send(&running).await.status, 202);
-    let head = Ask::get(&running, "/").with("X", &"x".repeat(64 * 1024));
-    assert_eq!(head.send_or_cut(&running).await.status, 431);
-}
-
-#[tokio::test(start_paused = true)]
-async fn slow_request_is_cut_off() {
-    let running = start_with(|_, _| Peer::Ours).await;
-    let key = enter(&running).await;
-    // Time passes by itself while everything waits.
-    let mut head = open(&running, "GET / HTTP/1.1\r\nHost: 127").await;
-    let mut bytes = Vec::new();
-    timeout(PATIENCE, head.read_to_end(&mut bytes)).await.unwrap().unwrap();
-    let mut slow = Ask::post(&running, "/api/act", &key, "{}");
-    slow = slow.with("Content-Length", "100");
-    assert_eq!(slow.send(&running).await.status, 408);
-}
-
-#[tokio::test]
-async fn connections_are_bounded() {
-    let running = start().await;
-    let mut held = Vec::new();
-    for _ in 0..16 {
-        held.push(open(&running, "GET / HTTP/1.1\r\n").await);
-    }
-    let mut more = TcpStream::connect(("127.0.0.1", running.port)).await.unwrap();
-    let mut bytes = Vec::new();
-    let _ = timeout(Duration::from_secs(5), more.read_to_end(&mut bytes)).await.unwrap();
-    assert!(bytes.is_empty());
-    held.clear();
-    timeout(PATIENCE, async {
-        loop {
-            if Ask::get(&running, "/").send_or_cut(&running).await.status == 200 {
-                break;
-            }
-        }
-    })
-    .await
-    .unwrap();
-}
-
-#[tokio::test]
-async fn unread_stream_is_bounded() {
-    let mut running = start().await;
-    let key = enter(&running).await;
-    let _unread = open(&running, &Ask::post(&running, "/api/stream", &key, "{}").text()).await;
-    let feed = opened(&mut running).await;
-    let line = "x".repeat(1 << 20);
-    let told = (0..1000).take_while(|_| feed.tell(line.clone())).count();
-    assert!((8..64).contains(&told), "{told}");
-}
-
-#[tokio::test]
-async fn acts_that_wait_are_bounded() {
-    let running = start().await;
-    let key = enter(&running).await;
-    let mut statuses = Vec::new();
-    for _ in 0..65 {
-        statuses.push(Ask::post(&running, "/api/act", &key, "{}").send(&running).await.status);
-    }
-    assert_eq!(statuses.iter().filter(|status| **status == 202).count(), 64);
-    assert_eq!(statuses.last(), Some(&429));
-}
-
-#[test]
-fn page_stays_under_its_size() {
-    const { assert!(PAGE_BYTES <= 100 * 1024) }
 }
