@@ -48,6 +48,10 @@ test("newcomer joins by a link", { skip }, async () => {
   await page.getByRole("heading", { name: "Join a room" }).waitFor();
   assert.ok(!page.url().includes("#"), "the code stays in the address");
   await accessible("the way in");
+  await page.getByRole("button", { name: "Hide", exact: true }).click();
+  await page.getByRole("heading", { name: "Hidden" }).waitFor();
+  web.enter();
+  await page.getByRole("heading", { name: "Join a room" }).waitFor();
   const invite = circle.invite();
   const broken = invite.replace(/(.{40})/g, "$1\n  ");
   await page.getByLabel("Your invite link").fill(broken);

@@ -28,7 +28,7 @@ export function join({ step, told, preview, back }) {
 }
 
 /** @param {string} title @param {...any} children */
-const page = (title, ...children) => el("main", { class: "alone" }, el("h1", { tabindex: "-1", "data-first": true }, title), ...children);
+const page = (title, ...children) => el("main", { class: "alone door" }, el("h1", { tabindex: "-1", "data-first": true }, title), ...children, el("p", {}, button("Hide", () => ui.hide())));
 
 /** @param {any} fault @param {any} leave */
 function link(fault, leave) {

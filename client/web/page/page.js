@@ -121,8 +121,9 @@ ui.quit = () => {
   ask({ Quit: text });
 };
 ui.hide = () => {
-  if (state.hidden) return;
-  const text = draft();
+  const atDoor = document.querySelector("main.door") !== null;
+  if (state.hidden && !atDoor) return;
+  const text = atDoor ? "" : draft();
   hidden();
   ask({ Lock: text });
 };

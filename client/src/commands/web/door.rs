@@ -38,6 +38,7 @@ enum At<'s> {
 enum Left {
     In(String),
     Back,
+    Hidden,
     Over,
 }
 
@@ -47,6 +48,7 @@ pub(super) async fn run(web: &mut Web<'_>, open: Open, back: bool) -> Result<Pha
     Ok(match left {
         Left::In(room) => Phase::Rooms { open, room: Some(room) },
         Left::Back => Phase::Rooms { open, room: None },
+        Left::Hidden => Phase::Locked,
         Left::Over => Phase::Over,
     })
 }
@@ -117,6 +119,7 @@ impl<'s> Door<'_, '_, 's> {
             self.told.clear();
             let next = match act {
                 Act::Quit(_) => return Ok(Ok(Left::Over)),
+                Act::Lock(_) => return Ok(Ok(Left::Hidden)),
                 Act::JoinLeave if self.back => return Ok(Ok(Left::Back)),
                 Act::JoinAgain => At::Link,
                 Act::JoinLook(pasted) => match self.look(&pasted).await {
@@ -231,6 +234,7 @@ impl<'s> Door<'_, '_, 's> {
                     Event::Stop | Event::Act(Act::Quit(_)) => return Ok(Ok(Left::Over)),
                     Event::Opened => self.web.tell(&standing),
                     Event::Enter => self.web.link()?,
+                    Event::Act(Act::Lock(_)) => return Ok(Ok(Left::Hidden)),
                     Event::Act(Act::JoinLeave) if self.back => return Ok(Ok(Left::Back)),
                     Event::Act(Act::JoinAgain) => return Ok(Err(At::Link)),
                     Event::Act(_) => {}
