@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use hearth_kit::{Circle, Ended, Person, Relay, Running};
+use hearth_kit::{AtTerminal, Circle, Ended, Person, Relay, Running};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -97,7 +97,10 @@ fn restore_is_survived_on_both_sides() {
     cleo.run(&["read", &deep.room]).failed(5, "verification_failed");
     dan.run(&["read", &deep.room]).refused(3, "not_member");
     for (person, name) in [(&cleo, "Cleo"), (&dan, "Dan")] {
-        deep.fay("remove", &[name, "--reason", "request"]);
+        deep.fay(
+            "remove",
+            &[name, "--reason", "request", "The relay lost its disk. I invite you again."],
+        );
         deep.knock(person, name);
         deep.fay("admit", &[name]);
         // What they cannot read of the time between is told once.
@@ -261,4 +264,74 @@ fn member_doctor_names_nobody() {
     assert_eq!(state(&report(2), "relay"), "failure");
     let nobody = Person::new();
     assert_eq!(nobody.run(&["doctor"]).code, Some(0));
+}
+
+/// A slip asks again, and nothing is written before the address is one.
+#[test]
+fn init_asks_at_a_terminal() {
+    let folder = TempDir::new().unwrap();
+    let [file, data] = ["hearthd.toml", "data"].map(|name| folder.path().join(name));
+    let mut command = Relay::bare();
+    command.arg("--config").arg(&file).arg("--data-dir").arg(&data).arg("init");
+    let mut asked = AtTerminal::start_command(command, (80, 24), true);
+    asked.await_words("What will members connect to?");
+    asked.types("relay.example.org:port\n");
+    asked.await_words("is not a host");
+    assert!(!file.exists());
+    asked.types("relay.example.org\n");
+    let (status, screen) = asked.ends();
+    assert!(status.success(), "{screen}");
+    assert!(fs::read_to_string(&file).unwrap().contains("\"relay.example.org:7443\""));
+}
+
+/// Nothing but the word agrees to a deletion and to a restore.
+#[test]
+fn deletion_and_restore_ask_first() {
+    let mut relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let id = room_id(&circle.fay);
+    let folder = TempDir::new().unwrap();
+    let backup = folder.path().join("backup");
+    let backup = backup.to_str().unwrap();
+    done(operator(&relay, &["backup", backup]));
+    relay.stop();
+    for (args, question) in [
+        (["room", "delete", &id].as_slice(), "Delete the room"),
+        (&["restore", backup], "Put this backup in place?"),
+    ] {
+        for (answer, code) in [("no\n", 1), ("\n", 1), ("yes\n", 0)] {
+            let mut command = Relay::bare();
+            command.arg("--data-dir").arg(relay.data()).args(args);
+            let mut asked = AtTerminal::start_command(command, (80, 24), true);
+            asked.await_words(question);
+            asked.types(answer);
+            let (status, screen) = asked.ends();
+            assert_eq!(status.code(), Some(code), "{answer:?}: {screen}");
+        }
+    }
+    // The restore brought the room back.
+    assert!(done(operator(&relay, &["rooms"])).contains(&id));
+}
+
+#[test]
+fn invite_code_fits_the_screen() {
+    let relay = Relay::start();
+    let circle = Circle::open(&relay);
+    let drawn = |size| {
+        let mut command = Person::bare();
+        command.env("HEARTH_HOME", circle.fay.home()).args(["invite", &circle.room, "--qr"]);
+        let (status, screen) = AtTerminal::start_command(command, size, true).ends();
+        assert!(status.success(), "{screen}");
+        let blocks = |line: &&str| line.chars().any(|c| c >= '\u{2580}');
+        screen
+            .lines()
+            .filter(blocks)
+            .map(|line| line.trim_end().chars().count())
+            .collect::<Vec<_>>()
+    };
+    for (size, rows) in [((80, 24), 20..=23), ((80, 50), 30..=40)] {
+        let code = drawn(size);
+        assert!(rows.contains(&code.len()), "{size:?}: {code:?}");
+        assert!(code.iter().all(|columns| *columns <= 80), "{size:?}: {code:?}");
+    }
 }

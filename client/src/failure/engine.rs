@@ -352,7 +352,7 @@ pub(super) fn rule_failure(rule: &RuleError) -> Failure {
         ),
         RuleError::OtherPlace | RuleError::NotReturning => (
             "place_kept",
-            "They come back with `hearth agreement acknowledge ROOM`; or give the place up first: `hearth remove ROOM NAME --reason CATEGORY`.",
+            "They come back with `hearth agreement acknowledge ROOM`; or give the place up first: `hearth remove ROOM NAME WORDS`.",
         ),
         _ => ("refused", "Repeat the command; if it stays, ask for help with this line."),
     };

@@ -104,12 +104,15 @@ fn parse_address(text: &str) -> Result<String, StartError> {
         Err(_) if has_port => bare.to_owned(),
         Err(_) => format!("{bare}:{PORT}"),
     };
-    check_authority(&whole).map_err(|_| {
-        StartError::usage(
+    let host = whole.rsplit_once(':').map_or("", |(host, _)| host);
+    // An IPv6 address alone has colons, and stands in brackets.
+    let is_host = host.starts_with('[') == host.contains(':');
+    if !is_host || check_authority(&whole).is_err() {
+        return Err(StartError::usage(
             format!("{text:?} is not a host, or a host and a port"),
             "for example: `hearthd init --address relay.example.org:7443`",
-        )
-    })?;
+        ));
+    }
     Ok(whole)
 }
 
@@ -268,9 +271,16 @@ mod tests {
         ] {
             assert_eq!(parse_address(typed).unwrap(), whole);
         }
-        for wrong in
-            ["", ":443", "a b", "https://x/y", "relay.example.org:0", "relay.example.org:99999"]
-        {
+        for wrong in [
+            "",
+            ":443",
+            "a b",
+            "https://x/y",
+            "relay.example.org:port",
+            "relay:1:2",
+            "relay.example.org:0",
+            "relay.example.org:99999",
+        ] {
             assert!(parse_address(wrong).is_err(), "{wrong}");
         }
     }

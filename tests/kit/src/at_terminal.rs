@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     os::{fd::OwnedFd, unix::process::CommandExt as _},
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Instant,
@@ -88,9 +88,16 @@ impl AtTerminal {
         person: &Person,
         term: &str,
         args: &[&str],
-        (columns, rows): (u16, u16),
+        size: (u16, u16),
         stderr: bool,
     ) -> Self {
+        let mut command = Person::bare();
+        command.env("TERM", term).env("HEARTH_HOME", person.home()).args(args);
+        Self::start_command(command, size, stderr)
+    }
+
+    /// Starts any command; its standard error goes elsewhere unless `stderr`.
+    pub fn start_command(mut command: Command, (columns, rows): (u16, u16), stderr: bool) -> Self {
         let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&outer).unwrap();
         unlockpt(&outer).unwrap();
@@ -104,8 +111,6 @@ impl AtTerminal {
         tcsetwinsize(&inner, size).unwrap();
         let before = tcgetattr(&inner).unwrap();
         assert!(before.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON));
-        let mut command = Person::bare();
-        command.env("TERM", term).env("HEARTH_HOME", person.home()).args(args);
         command.stdin(open()).stdout(open());
         command.stderr(if stderr { open().into() } else { Stdio::null() });
         // As a shell starts it: a process of a group without a parent outside of it cannot be suspended.

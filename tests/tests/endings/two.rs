@@ -51,7 +51,7 @@ fn day_long_break_waits_for_the_second() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
     let (gil, ben) = (circle.admit("Gil"), circle.admit("Ben"));
-    circle.fay.run(&["break", &circle.room, "Ben", "2d", "We"]).failed(3, "no_second");
+    circle.fay.run(&["break", &circle.room, "Ben", "2d", "We"]).failed(3, "out_of_range");
     circle.fay("role", &["Gil", "cofacilitator"]);
     circle.news(&gil);
     let proposed = circle.fay("break", &["Ben", "2d", "We", "talk", "first"]);

@@ -75,7 +75,7 @@ impl Room<'_> {
     /// # Errors
     /// [`RuleError::NoSecond`] if nobody else moderates; [`RuleError::NotFacilitator`]; see [`EngineError`].
     pub fn queue_proposal(&mut self, what: Weighty, now: Millis) -> Result<Digest> {
-        self.queue_proposed(Proposed { salt: random()?, what, time_out: None, removal: None }, now)
+        self.queue_proposed(&Proposed { salt: random()?, what, time_out: None, removal: None }, now)
     }
 
     /// Does the same for a removal. Its member reads the words once it is confirmed.
@@ -94,7 +94,7 @@ impl Room<'_> {
         }
         let what = Weighty::Remove { member, goodbye };
         let removal = Some(removing);
-        self.queue_proposed(Proposed { salt: random()?, what, time_out: None, removal }, now)
+        self.queue_proposed(&Proposed { salt: random()?, what, time_out: None, removal }, now)
     }
 
     /// Does the same for a time-out that lasts longer than a day. Its member learns of it once it is confirmed.
@@ -118,12 +118,12 @@ impl Room<'_> {
         let time_out = TimeOut { member, until, salt: random()?, words };
         let what = Weighty::Timeout(time_out.commitment());
         self.queue_proposed(
-            Proposed { salt: random()?, what, time_out: Some(time_out), removal: None },
+            &Proposed { salt: random()?, what, time_out: Some(time_out), removal: None },
             now,
         )
     }
 
-    fn queue_proposed(&mut self, proposed: Proposed, now: Millis) -> Result<Digest> {
+    fn queue_proposed(&mut self, proposed: &Proposed, now: Millis) -> Result<Digest> {
         let policy = self.policy()?;
         if !policy.role(&self.me()).moderates() {
             return Err(RuleError::NotFacilitator.into());
@@ -136,14 +136,14 @@ impl Room<'_> {
         let others =
             others.filter(|leaf| leaf.member != me && policy.role(&leaf.member).moderates());
         let digest = proposed.digest().ok_or(EngineError::DamagedRecord)?;
-        let content = codec::encode(&proposed);
+        let content = codec::encode(proposed);
         let mut notes = Vec::new();
         for leaf in others {
             notes.extend(self.seal_note(&leaf, Purpose::Proposal, &content, now)?);
         }
         notes.sort_unstable();
         self.change(|room| {
-            room.save_proposed(&proposed)?;
+            room.save_proposed(proposed)?;
             for notes in by_bytes(notes) {
                 let notes = notes.into_iter().map(Into::into).collect();
                 room.queue_within(Body::Sealed { notes }, Vec::new(), now)?;

@@ -119,7 +119,7 @@ fn kept_name_is_nobody_elses() {
     world.log.append(committed.commit);
     for who in [1, 2] {
         world.log.show(&mut world.rooms[who]);
-        assert_eq!(last_row(&world.rooms[who]).notices, [notice.clone()]);
+        assert_eq!(last_row(&world.rooms[who]).notices, std::slice::from_ref(&notice));
     }
 }
 

@@ -53,7 +53,7 @@ pub enum Page {
 pub(super) enum Request {
     Ask {
         room: String,
-        command: Command,
+        command: Box<Command>,
         consent: Consent,
         reply: oneshot::Sender<Result<Outcome, AskError>>,
     },
@@ -185,32 +185,8 @@ impl<'s> Hub<'s> {
     fn serve(&mut self, request: Request) {
         // A shell that no longer waits undoes nothing.
         match request {
-            // At once, whatever the room's connection waits for: nobody's words wait for a relay.
-            Request::Ask { room, command: Command::Queue(text), reply, .. } => {
-                let queued = self.queue(&room, &text.into());
-                drop(reply.send(queued.map(|id| Outcome::Kept { id, why: None })));
-            }
-            Request::Ask { room, command: Command::KeepDraft(text), reply, .. } => {
-                let kept = self.open(&room).and_then(|room| room.keep_draft(&text));
-                drop(reply.send(kept.map(|()| Outcome::Done).map_err(AskError::from)));
-            }
-            Request::Ask { room, command: Command::Draft, reply, .. } => {
-                let draft = self.open(&room).and_then(|room| room.draft());
-                drop(reply.send(draft.map(Outcome::Draft).map_err(AskError::from)));
-            }
-            Request::Ask { room, command: Command::Receipt, reply, .. } => {
-                let receipt = self.open(&room).and_then(|room| room.receipt());
-                let written = receipt.map(|receipt| Outcome::Receipt(receipt.to_text()));
-                drop(reply.send(written.map_err(AskError::from)));
-            }
-            Request::Ask { room, command: Command::Say(words), consent, reply } => {
-                match self.stored(&room, words) {
-                    Ok(command) => self.forward(&room, Asked { command, consent, reply }),
-                    Err(error) => drop(reply.send(Err(error))),
-                }
-            }
             Request::Ask { room, command, consent, reply } => {
-                self.forward(&room, Asked { command, consent, reply });
+                self.ask(&room, Asked { command: *command, consent, reply });
             }
             Request::View { room, reply } => {
                 drop(reply.send(self.kept(&room).map(|kept| kept.view.clone())));
@@ -243,6 +219,36 @@ impl<'s> Hub<'s> {
                     .map(|rooms| rooms.iter().map(Summary::of).collect());
                 drop(reply.send(rooms.map_err(AskError::from)));
             }
+        }
+    }
+
+    /// Keeps words at once, whatever the room's connection waits for, because nobody's words wait for a relay; hands other commands to
+    /// their room.
+    fn ask(&mut self, room: &str, asked: Asked) {
+        let Asked { command, consent, reply } = asked;
+        match command {
+            Command::Queue(text) => {
+                let queued = self.queue(room, &text.into());
+                drop(reply.send(queued.map(|id| Outcome::Kept { id, why: None })));
+            }
+            Command::KeepDraft(text) => {
+                let kept = self.open(room).and_then(|room| room.keep_draft(&text));
+                drop(reply.send(kept.map(|()| Outcome::Done).map_err(AskError::from)));
+            }
+            Command::Draft => {
+                let draft = self.open(room).and_then(|room| room.draft());
+                drop(reply.send(draft.map(Outcome::Draft).map_err(AskError::from)));
+            }
+            Command::Receipt => {
+                let receipt = self.open(room).and_then(|room| room.receipt());
+                let written = receipt.map(|receipt| Outcome::Receipt(receipt.to_text()));
+                drop(reply.send(written.map_err(AskError::from)));
+            }
+            Command::Say(words) => match self.stored(room, words) {
+                Ok(command) => self.forward(room, Asked { command, consent, reply }),
+                Err(error) => drop(reply.send(Err(error))),
+            },
+            command => self.forward(room, Asked { command, consent, reply }),
         }
     }
 

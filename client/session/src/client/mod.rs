@@ -124,6 +124,7 @@ impl Client {
     /// [`AskError::NeedsConsent`] with what a person is to be asked; see [`AskError`].
     pub async fn ask(&self, room: &str, command: Command, consent: Consent) -> Result<Outcome> {
         let room = room.to_owned();
+        let command = Box::new(command);
         self.request(|reply| Request::Ask { room, command, consent, reply }).await?
     }
 

@@ -7,6 +7,7 @@ pub(super) mod to;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeSet,
     sync::Arc,
     time::Duration,
 };
@@ -59,6 +60,8 @@ pub(super) struct Shell {
     mark_after: Cell<Option<Seq>>,
     /// What of the rows that were printed last calls the reader.
     pub(super) called: Cell<Option<Call>>,
+    /// What this shell has reminded of: each of it is told once.
+    reminded: RefCell<BTreeSet<String>>,
     /// What was told of calls for help.
     help: help::ToldHelp,
     /// The time of the last mood that was asked for here, and the place of the last questions.
@@ -92,6 +95,7 @@ impl Shell {
             displayed,
             mark_after,
             called,
+            reminded: RefCell::default(),
             help: help::ToldHelp::new(),
             told_asked: Cell::default(),
         })
@@ -161,11 +165,18 @@ impl Shell {
         }
     }
 
+    /// Reminds of something, once.
+    fn remind_of(&self, words: &str) {
+        if self.reminded.borrow_mut().insert(words.to_owned()) {
+            self.out.remark(&self.out.advice(words));
+        }
+    }
+
     /// Reminds of the end of the group, where one is announced.
     fn tell_ending(&self) {
         let view = self.view();
         if let Some(words) = show::ending(&view, view.relay_now(hearth_session::live::now())) {
-            self.out.remark(&self.out.advice(&words));
+            self.remind_of(&words);
         }
     }
 
@@ -187,7 +198,7 @@ impl Shell {
                     )
                 }
             };
-            self.out.remark(&self.out.advice(&words));
+            self.remind_of(&words);
         }
     }
 
@@ -201,10 +212,10 @@ impl Shell {
         {
             let by = view.roster.iter().find(|leaf| leaf.member == proposal.by);
             let by = by.map_or_else(|| proposal.by.short(), |leaf| escape::one_line(&leaf.name));
-            self.out.remark(&self.out.advice(&format!(
+            self.remind_of(&format!(
                 "-- {by} proposes something that takes you, too: `hearth proposals ROOM` says what, `hearth confirm ROOM {}` does it.",
                 proposal.number
-            )));
+            ));
         }
     }
 
