@@ -216,6 +216,14 @@ test("end of the process empties the page", { skip }, async () => {
   assert.ok(!(await page.evaluate(() => document.documentElement.outerHTML)).includes("Good evening"));
 });
 
+test("idling hides, and a new link begins", { skip }, async () => {
+  web = await ben.web(["--lock-after", "3s"], ["--passphrase-file", ben.secret]);
+  await page.goto(web.first);
+  await page.getByRole("heading", { name: "Tuesday evening", level: 1 }).waitFor();
+  await page.getByRole("heading", { name: "Hidden" }).waitFor();
+  assert.ok(!(await page.content()).includes("Good evening"));
+});
+
 test("nothing left the computer or stayed in the browser", { skip }, async () => {
   assert.deepEqual(at.errors.filter((error) => !/ERR_|Failed to fetch|favicon/.test(error)), []);
   for (const address of at.requests) assert.match(address, /^(http:\/\/127\.0\.0\.1:\d+\/|blob:http:\/\/127\.0\.0\.1)/);
