@@ -156,6 +156,9 @@ pub enum Command {
     },
     /// Show your rooms on a full screen: talk, check-ins, turns, and all you can do. `hearth` alone does the same.
     Tui(Options),
+    /// Show your rooms as a page in the browser of this computer: the full interface for screen readers, zoom and touch.
+    #[cfg(feature = "web")]
+    Web(crate::commands::web::Options),
     /// Admit everyone who has acknowledged, unattended, until stopped. F, CF, stewards [E; R]
     Steward {
         /// The room.

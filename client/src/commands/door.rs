@@ -276,7 +276,7 @@ async fn knock(
 ///
 /// Acknowledgement and key package are dated by this computer, and every member judges those dates. By how much a clock
 /// may be off is theirs to say; the relay's own clock may be wrong, too, so only what can hardly be meant is refused.
-fn check_clock(context: &Context, relay: Millis, advice: &'static str) -> Result<()> {
+pub(super) fn check_clock(context: &Context, relay: Millis, advice: &'static str) -> Result<()> {
     let here = now();
     let ahead = here.0.saturating_sub(relay.0);
     let moment = Moment { own: here, relay };
@@ -359,7 +359,7 @@ async fn go_on_waiting(context: &Context, mut room: Room<'_>, no_wait: bool) -> 
     }
 }
 
-fn declined(room: &Room<'_>, words: &str, signed: bool) -> Failure {
+pub(super) fn declined(room: &Room<'_>, words: &str, signed: bool) -> Failure {
     if !signed {
         return Failure::new(
             exit::REFUSED,

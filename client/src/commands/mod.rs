@@ -26,6 +26,8 @@ mod template;
 pub(crate) mod tui;
 mod understood;
 pub mod usage;
+#[cfg(feature = "web")]
+pub(crate) mod web;
 mod yes;
 
 use std::{
@@ -167,6 +169,8 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Chat { room, lock_after, alternate_screen } => {
             Box::pin(chat::run(&context, &room, &lock_after, alternate_screen)).await
         }
+        #[cfg(feature = "web")]
+        Command::Web(options) => Box::pin(web::run(&context, &options)).await,
         Command::Tui(options) => Box::pin(tui::first::run(&context, &options, cli.alone)).await,
         Command::Steward { room, only, count } => {
             Box::pin(steward::run(&context, &room, only, count)).await

@@ -1,11 +1,12 @@
-//! What a shell gives to be shown. Texts are as people wrote them; they are made inert where they are drawn.
+//! What a shell gives to be shown. Texts are as people wrote them; they are made inert where they are drawn. A page is shown the same,
+//! so all of it can be written as JSON.
 
 /// A room, or a lane of one: what the shell calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct PlaceId(pub u64);
 
 /// One line of the left pane.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
     /// Which.
     pub id: PlaceId,
@@ -29,7 +30,7 @@ pub struct Look {
 }
 
 /// What is around the talk of one place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Scene {
     /// The room's title.
     pub title: String,
@@ -56,7 +57,7 @@ pub struct Scene {
 }
 
 /// A line over the talk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Band {
     /// What tells it from others, so that it can be put away.
     pub key: String,
@@ -75,7 +76,7 @@ pub struct Band {
 }
 
 /// A line of what waits for this person.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Todo {
     /// What it is, in a word.
     pub what: String,
@@ -88,7 +89,7 @@ pub struct Todo {
 }
 
 /// A message that waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Wait {
     /// Its words.
     pub text: String,
@@ -97,7 +98,7 @@ pub struct Wait {
 }
 
 /// Something that a key does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Action {
     /// The letter.
     pub key: char,
@@ -108,7 +109,7 @@ pub struct Action {
 }
 
 /// What a choice does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum Does {
     /// Runs a command line.
     Run(String),
@@ -151,14 +152,14 @@ pub enum Does {
 }
 
 /// What is asked with a mood.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Mood {
     /// The question, and who reads the answer.
     pub lines: Vec<String>,
 }
 
 /// The crisis contacts, and whom Enter tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Numbers {
     /// The contacts, and that nothing was sent.
     pub lines: Vec<String>,
@@ -167,7 +168,7 @@ pub struct Numbers {
 }
 
 /// A row of the palette.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Entry {
     /// The command's word.
     pub name: String,
@@ -184,7 +185,7 @@ pub struct Entry {
 }
 
 /// One argument of a command.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Field {
     /// Its name.
     pub name: String,
@@ -205,7 +206,7 @@ pub struct Field {
 }
 
 /// What the screen does by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum Native {
     /// Shows the numbers, then asks whether to tell.
     Help,
@@ -224,7 +225,7 @@ pub enum Native {
 }
 
 /// One entry of the talk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Item {
     /// Its place in the history.
     pub place: u64,
@@ -251,7 +252,7 @@ pub struct Item {
 }
 
 /// What an entry of the talk is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub enum Kind {
     /// Somebody's words.
     #[default]
@@ -263,7 +264,7 @@ pub enum Kind {
 }
 
 /// A text that is read in pages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Text {
     /// Over it.
     pub title: String,

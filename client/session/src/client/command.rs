@@ -219,6 +219,8 @@ pub enum Command {
     KeepDraft(String),
     /// Read the unfinished text.
     Draft,
+    /// Write the receipt of the last acknowledgement.
+    Receipt,
     /// Read the versions of the agreement that this profile has.
     Agreements,
     /// Issue a version of the agreement.
@@ -520,6 +522,8 @@ pub enum Outcome {
     },
     /// The unfinished text.
     Draft(Option<String>),
+    /// The receipt, as the file that others verify.
+    Receipt(String),
     /// Versions of the agreement.
     Agreements {
         /// The version in force.

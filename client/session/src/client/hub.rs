@@ -239,6 +239,11 @@ impl<'s> Hub<'s> {
                 let draft = self.open(room).and_then(|room| room.draft());
                 drop(reply.send(draft.map(Outcome::Draft).map_err(AskError::from)));
             }
+            Command::Receipt => {
+                let receipt = self.open(room).and_then(|room| room.receipt());
+                let written = receipt.map(|receipt| Outcome::Receipt(receipt.to_text()));
+                drop(reply.send(written.map_err(AskError::from)));
+            }
             Command::Say(words) => match self.stored(room, words) {
                 Ok(command) => self.forward(room, Asked { command, consent, reply }),
                 Err(error) => drop(reply.send(Err(error))),

@@ -14,7 +14,11 @@ mod lanes;
 mod task;
 mod view;
 
-use std::{io, sync::Arc, thread};
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use hearth_engine::{Crypto, profile::Profile, room::Names, state::Row, store::Store};
 use hearth_protocol::RoomId;
@@ -42,12 +46,20 @@ const STACK_BYTES: usize = 8 << 20;
 type Result<T, E = AskError> = std::result::Result<T, E>;
 
 /// A handle of a profile's rooms. Clones share one thread, which ends with the last of them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     requests: mpsc::Sender<Request>,
     events: broadcast::WeakSender<Told>,
-    /// Closes once the profile is closed.
+    /// Closes once the thread has ended.
     ended: watch::Receiver<()>,
+    /// The profile that the thread gives back at its end.
+    returned: Arc<Mutex<Option<Profile>>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -58,12 +70,18 @@ impl Client {
     pub fn start(profile: Profile, crypto: Crypto) -> io::Result<Self> {
         let (client, requests, events, ending) = Self::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let returned = Arc::downgrade(&client.returned);
         let run = move || {
             let network = Network::machine();
             runtime.block_on(Hub::new(profile.store(), &crypto, network, events).run(requests));
             // In order: who waits for the end finds the profile free.
             runtime.shutdown_background();
-            drop(profile);
+            // Nobody waits for it if every clone is gone: then it is closed here.
+            if let Some(returned) = returned.upgrade() {
+                *returned.lock().unwrap_or_else(PoisonError::into_inner) = Some(profile);
+            } else {
+                drop(profile);
+            }
             drop(ending);
         };
         thread::Builder::new().name("client".into()).stack_size(STACK_BYTES).spawn(run)?;
@@ -89,7 +107,8 @@ impl Client {
         let (requests, asked) = mpsc::channel(REQUESTS_MAX);
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let (ending, ended) = watch::channel(());
-        let client = Self { requests, events: events.downgrade(), ended };
+        let returned = Arc::default();
+        let client = Self { requests, events: events.downgrade(), ended, returned };
         (client, asked, events, ending)
     }
 
@@ -164,10 +183,16 @@ impl Client {
 
     /// Closes the client, and waits until its profile is closed too. Other clones must be gone, or it waits for them.
     pub async fn close(self) {
-        let Self { requests, events, mut ended } = self;
+        drop(self.into_profile().await);
+    }
+
+    /// Closes the client, and gives back the profile, which stays open. Other clones must be gone, or it waits for them.
+    pub async fn into_profile(self) -> Option<Profile> {
+        let Self { requests, events, mut ended, returned } = self;
         drop((requests, events));
         // Only the end of the thread is told.
         while ended.changed().await.is_ok() {}
+        returned.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     async fn request<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T> {

@@ -5,6 +5,7 @@ use std::{io::Write as _, path::Path};
 use hearth_engine::{
     course::{self, MoodEntry, Sitting},
     private::MOOD_MAX,
+    room::find_member,
     state::Row,
 };
 use hearth_forms::{Course, Questionnaire, Score};
@@ -236,6 +237,34 @@ impl Shell {
             self.out.say(&json!({"picture": shown}), &text)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(feature = "web")]
+impl Shell {
+    /// Returns the charts of the member of this name; of each that this person may see, if it is empty.
+    pub(in crate::commands) async fn courses(&self, name: &str) -> Result<Vec<Chart>> {
+        let view = self.view();
+        let owners: Vec<MemberKey> = match name {
+            "" if view.moderates() => {
+                let others = view.roster.iter().filter(|leaf| leaf.member != view.me);
+                others.map(|leaf| leaf.member).collect()
+            }
+            "" => vec![view.me],
+            name => vec![find_member(&view.roster, name)?.member],
+        };
+        let mut charts = Vec::new();
+        for owner in owners {
+            let Some(lane) = view.lane_of(owner) else { continue };
+            let rows = self.rows_of_lane(lane.id).await?;
+            let name = if owner == view.me {
+                escape::one_line(&view.name)
+            } else {
+                name_of(&view, &owner)
+            };
+            charts.extend(Told::of(name, &rows, &owner).charts);
+        }
+        Ok(charts)
     }
 }
 

@@ -29,7 +29,7 @@ const SHOWN_COLUMNS: usize = 50;
 
 impl Host<'_> {
     /// Does what the screen asks for.
-    pub(super) async fn does(&mut self, effect: Effect) -> Result<Vec<Msg>> {
+    pub(in crate::commands) async fn does(&mut self, effect: Effect) -> Result<Vec<Msg>> {
         self.stale = true;
         let done = match effect {
             Effect::Say(text) => self.say(text).await,

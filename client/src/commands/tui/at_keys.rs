@@ -12,7 +12,7 @@ use crate::commands::{chat::duty, outcome};
 
 impl Host<'_> {
     /// Notes that the person is at the keys.
-    pub(super) fn pressed(&mut self) {
+    pub(in crate::commands) fn pressed(&mut self) {
         self.keys.pressed(Instant::now());
     }
 
@@ -25,12 +25,12 @@ impl Host<'_> {
     }
 
     /// Returns when a moderator on duty is asked whether they are still here, or the time of a turn is over.
-    pub(super) fn asks_at(&self) -> Option<Instant> {
+    pub(in crate::commands) fn asks_at(&self) -> Option<Instant> {
         [self.keys.next(self.is_on_duty()), self.turn_over].into_iter().flatten().min()
     }
 
     /// Asks a moderator who has pressed no key for long whether they are still here; then ends their duty.
-    pub(super) fn watch_duty(&mut self) -> Option<Msg> {
+    pub(in crate::commands) fn watch_duty(&mut self) -> Option<Msg> {
         match self.keys.due(Instant::now(), self.is_on_duty())? {
             duty::Due::Ask => Some(Msg::Remark(
                 "You are on duty. Are you still here? Press a key; otherwise your duty ends in 5 minutes.".into(),
@@ -58,7 +58,7 @@ impl Host<'_> {
     }
 
     /// Ends the duty of a moderator whose screen hides by itself: nobody sees the room there any more.
-    pub(super) async fn end_duty(&self) {
+    pub(in crate::commands) async fn end_duty(&self) {
         if self.is_on_duty() {
             let over = Command::Duty { millis: 0 };
             let asked = self.client.ask(&self.here.room, over, Consent::Unasked);

@@ -21,7 +21,7 @@ const SHORT_WORDS: usize = 3;
 
 /// What became of a command.
 #[derive(Default)]
-pub(super) struct Done {
+pub(in crate::commands) struct Done {
     /// The room that it was done in.
     pub(super) room: String,
     /// Over what it answered.
@@ -42,7 +42,7 @@ pub(super) struct Done {
 
 /// Where a command is done.
 #[derive(Clone)]
-pub(super) struct Where {
+pub(in crate::commands) struct Where {
     pub(super) client: Client,
     pub(super) room: String,
     /// The flags of the profile, for advice.
@@ -51,7 +51,7 @@ pub(super) struct Where {
 
 impl Where {
     /// Makes a shell that prints to a sink.
-    pub(super) async fn shell(&self) -> Result<(Shell, Arc<Sink>)> {
+    pub(in crate::commands) async fn shell(&self) -> Result<(Shell, Arc<Sink>)> {
         let sink = Arc::new(Sink::new(None));
         let out = Output::to(false, Arc::clone(&sink)).with_flags(&self.flags);
         let shell = Shell::new(&self.client, &self.room, &out).await?;

@@ -8,6 +8,7 @@ use futures_util::{
 use hearth_engine::{
     agreement::Agreement,
     help::Ringing,
+    profile::Profile,
     state::{Row, Standing},
 };
 use hearth_protocol::{Millis, RoomId, Seq};
@@ -40,9 +41,9 @@ pub(super) const CLOSING: Duration = Duration::from_secs(3);
 
 /// A room, or one of its lanes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Spot {
-    pub(super) room: Arc<str>,
-    pub(super) lane: Option<RoomId>,
+pub(in crate::commands) struct Spot {
+    pub(in crate::commands) room: Arc<str>,
+    pub(in crate::commands) lane: Option<RoomId>,
 }
 
 /// What a person was asked.
@@ -66,19 +67,19 @@ pub(super) enum Fills {
 }
 
 /// What happens behind the screen.
-pub(super) enum Told {
+pub(in crate::commands) enum Told {
     Heard(Option<Heard>),
     Done(Box<Done>),
 }
 
 /// An open profile.
-pub(super) struct Host<'a> {
-    pub(super) client: Client,
+pub(in crate::commands) struct Host<'a> {
+    pub(in crate::commands) client: Client,
     pub(super) events: Events,
     pub(super) serving: LocalBoxFuture<'a, Infallible>,
     pub(super) rooms: Vec<(Arc<str>, watch::Receiver<Arc<RoomView>>)>,
     pub(super) spots: Vec<Spot>,
-    pub(super) here: Spot,
+    pub(in crate::commands) here: Spot,
     pub(super) loaded: Loaded,
     pub(super) known: HashMap<Arc<str>, Known>,
     pub(super) knocks: HashMap<Arc<str>, Vec<(String, bool)>>,
@@ -107,7 +108,7 @@ pub(super) struct Host<'a> {
 }
 
 /// Waits for what happens behind the screen. Cancel safe.
-pub(super) async fn next(host: Option<&mut Host<'_>>) -> Told {
+pub(in crate::commands) async fn next(host: Option<&mut Host<'_>>) -> Told {
     let Some(host) = host else { return std::future::pending().await };
     tokio::select! {
         biased;
@@ -119,7 +120,7 @@ pub(super) async fn next(host: Option<&mut Host<'_>>) -> Told {
 
 impl<'a> Host<'a> {
     /// Looks at all rooms of a profile, and shows one: that which is wanted, or else the first that has something new.
-    pub(super) async fn open(
+    pub(in crate::commands) async fn open(
         context: &'a Context,
         client: Client,
         wanted: Option<&str>,
@@ -192,8 +193,8 @@ impl<'a> Host<'a> {
         Ok(host)
     }
 
-    /// Keeps what is typed, and closes the profile.
-    pub(super) async fn close(mut self, draft: &str) {
+    /// Keeps what is typed, and gives back the profile, which is closed unless somebody takes it.
+    pub(in crate::commands) async fn close(mut self, draft: &str) -> Option<Profile> {
         self.keep(draft);
         let mut by_room: HashMap<Arc<str>, String> = HashMap::new();
         for (spot, text) in &self.drafts {
@@ -209,7 +210,7 @@ impl<'a> Host<'a> {
         }
         let Self { client, serving, jobs, events, rooms, .. } = self;
         drop((serving, jobs, events, rooms));
-        client.close().await;
+        client.into_profile().await
     }
 
     /// Returns an unfinished text as it can come back into the room's line: what was for a lane says so, and is not said to the room.
@@ -226,7 +227,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    pub(super) fn keep(&mut self, draft: &str) {
+    pub(in crate::commands) fn keep(&mut self, draft: &str) {
         match draft.trim().is_empty() {
             true => drop(self.drafts.remove(&self.here)),
             false => drop(self.drafts.insert(self.here.clone(), draft.to_owned())),
@@ -238,29 +239,29 @@ impl<'a> Host<'a> {
         found.map(|(_, view)| Arc::clone(&view.borrow()))
     }
 
-    pub(super) fn view(&self) -> Result<Arc<RoomView>> {
+    pub(in crate::commands) fn view(&self) -> Result<Arc<RoomView>> {
         self.view_of(&self.here.room).ok_or_else(|| hearth_session::client::AskError::Closed.into())
     }
 
     /// Returns the time by the relay's clock.
-    pub(super) fn relay_now(&self) -> Millis {
+    pub(in crate::commands) fn relay_now(&self) -> Millis {
         let own = hearth_session::live::now();
         self.view().map_or(own, |view| view.relay_now(own))
     }
 
     /// Returns when it rings next for a call for help.
-    pub(super) fn rings_at(&self) -> Option<Instant> {
+    pub(in crate::commands) fn rings_at(&self) -> Option<Instant> {
         let now = self.begun.elapsed();
         let at = self.ringing.next(now)?;
         Some(self.begun + at.max(now + Duration::from_millis(1)))
     }
 
     /// Whether to ring now.
-    pub(super) fn rings(&mut self) -> bool {
+    pub(in crate::commands) fn rings(&mut self) -> bool {
         std::mem::take(&mut self.ring)
     }
 
-    pub(super) fn place(&self) -> Where {
+    pub(in crate::commands) fn place(&self) -> Where {
         Where {
             client: self.client.clone(),
             room: self.here.room.to_string(),
@@ -284,7 +285,7 @@ impl<'a> Host<'a> {
     }
 
     /// Takes what happened; returns what is told of it at once.
-    pub(super) fn take(&mut self, told: Told) -> Result<Vec<Msg>> {
+    pub(in crate::commands) fn take(&mut self, told: Told) -> Result<Vec<Msg>> {
         self.stale = true;
         match told {
             Told::Heard(None) => Err(hearth_session::client::AskError::Closed.into()),
@@ -402,7 +403,7 @@ impl<'a> Host<'a> {
     }
 
     /// Shows another place.
-    pub(super) async fn go(&mut self, spot: Spot) -> Result<Vec<Msg>> {
+    pub(in crate::commands) async fn go(&mut self, spot: Spot) -> Result<Vec<Msg>> {
         self.here = spot.clone();
         (self.loaded, self.fills, self.signing) = Default::default();
         self.asked.clear();

@@ -7,14 +7,14 @@ mod asking;
 mod at_keys;
 mod bands;
 mod cards;
-mod done;
+pub(in crate::commands) mod done;
 mod entries;
 mod facts;
 pub(super) mod first;
-mod host;
+pub(in crate::commands) mod host;
 mod reading;
 mod rows;
-mod scene;
+pub(in crate::commands) mod scene;
 
 use std::time::Duration;
 

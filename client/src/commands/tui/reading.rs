@@ -57,7 +57,7 @@ impl Host<'_> {
     }
 
     /// Reads what changed; returns what is different on the screen.
-    pub(super) async fn refresh(&mut self) -> Result<Vec<Msg>> {
+    pub(in crate::commands) async fn refresh(&mut self) -> Result<Vec<Msg>> {
         if !std::mem::take(&mut self.stale) {
             return Ok(std::mem::take(&mut self.later));
         }

@@ -247,14 +247,14 @@ fn wait(waiting: &Waiting) -> Wait {
 }
 
 /// Returns a failure as a sentence, with its advice as it is typed here.
-pub(super) fn failure_words(failure: &Failure, room: &str) -> String {
+pub(in crate::commands) fn failure_words(failure: &Failure, room: &str) -> String {
     let advice = crate::advice::in_chat(&failure.advice, room);
     let message = escape::one_line(&failure.message);
     format!("{}. {advice}", capital(&message))
 }
 
 /// Begins a sentence with a capital letter.
-pub(super) fn capital(text: &str) -> String {
+pub(in crate::commands) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars
         .next()

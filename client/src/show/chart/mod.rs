@@ -83,15 +83,18 @@ impl Chart {
 
     /// Returns the words beside the chart: each value with its time, oldest first.
     pub fn words(&self, zone: &TimeZone) -> Vec<String> {
-        let line = |value: &Value| {
-            let at = strftime(value.at, zone, "%a %-d %b %Y %H:%M");
-            let number = value.value.map_or_else(|| "skipped".to_owned(), |n| n.to_string());
-            match escape::one_line(&value.words).as_str() {
-                "" => format!("{at}: {number}"),
-                words => format!("{at}: {number}, {words}"),
-            }
+        let line = |value: &Value| match self.row(value, zone) {
+            [at, number, words] if words.is_empty() => format!("{at}: {number}"),
+            [at, number, words] => format!("{at}: {number}, {words}"),
         };
         self.values.iter().map(line).collect()
+    }
+
+    /// Returns a value in words: when, how much, and what was said with it.
+    pub fn row(&self, value: &Value, zone: &TimeZone) -> [String; 3] {
+        let at = strftime(value.at, zone, "%a %-d %b %Y %H:%M");
+        let number = value.value.map_or_else(|| "skipped".to_owned(), |n| n.to_string());
+        [at, number, escape::one_line(&value.words)]
     }
 
     /// Says what the two ends are.
