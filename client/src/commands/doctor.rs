@@ -177,7 +177,7 @@ fn disk(report: &mut Report<'_>, home: &Path) -> Result<()> {
             "disk",
             State::Warning,
             &format!("keeping a message takes {} ms", time.as_millis()),
-            "a slow card or a network drive? `hearth --home DIR` keeps the profile elsewhere",
+            "a slow card or a network drive? `--home DIR` keeps the profile elsewhere",
         ),
         Ok(time) => {
             report.ok("disk", &format!("keeping a message takes {} ms", time.as_millis().max(1)))

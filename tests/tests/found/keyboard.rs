@@ -519,7 +519,7 @@ fn d11_pasted_links_are_taken() {
 fn d11_code_fits_or_is_left_out() {
     let relay = Relay::start();
     let circle = Circle::open(&relay);
-    for (columns, drawn) in [(80, true), (40, true), (34, false), (20, false)] {
+    for (columns, drawn) in [(80, true), (40, true), (30, false)] {
         let args = ["invite", &circle.room, "--qr"];
         let invite = AtTerminal::start_with(&circle.fay, "xterm", &args, columns);
         let (status, screen) = invite.ends();

@@ -83,6 +83,6 @@ async fn first_room(client: &Client) -> Result<String> {
 pub(super) fn no_rooms() -> Failure {
     Failure::usage(
         "this profile has no rooms yet",
-        "`hearth join` takes an invite link; `hearth room create` opens a room.",
+        "`hearth join` takes an invite link; `hearth room create TITLE --agreement FILE --as NAME` opens a room.",
     )
 }
