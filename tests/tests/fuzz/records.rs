@@ -13,7 +13,7 @@ use hearth_engine::{
     note::{Note, TimeOut},
     policy::{
         Act, AgreementRef, Applied, Category, Closing, Device, Farewell, Leaf, Pin, Record,
-        RoomPolicy, Scene, Second, Waiter,
+        RoleEntry, RoomPolicy, Scene, Second, Waiter,
     },
     profile::Profile,
     receipt::Receipt,
@@ -134,7 +134,9 @@ pub(super) fn policy(bytes: &[u8]) -> bool {
     if len & 0x8000 != 0 {
         record = policy.record_for(record.actor, record.at, record.act);
     }
-    let ack = example_acknowledgement();
+    let mut ack = example_acknowledgement();
+    // Everybody has acknowledged again, or nobody could close a breach.
+    ack.more.breach = policy.more.breach;
     let leaf = |member| Leaf {
         member,
         name: "Ana".to_owned(),
@@ -220,7 +222,6 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
             sooner: String::new(),
             words: "The programme's phone.".into(),
         }),
-        Act::Second(Second::Propose(Digest([3; 32]))),
         Act::Farewell(Farewell::Announced {
             member: ack.member,
             on: Millis::NEVER,
@@ -235,6 +236,11 @@ pub(super) fn policy_seeds() -> Vec<Vec<u8>> {
         [&len.to_be_bytes()[..], &policy, &codec::encode(&record)].concat()
     };
     let mut seeds: Vec<Vec<u8>> = acts.into_iter().map(|act| seed(&policy, act)).collect();
+    // A proposal needs a second who moderates.
+    let mut of_two = policy.clone();
+    of_two.roles.push(RoleEntry { member: ack.member, role: Role::CoFacilitator });
+    of_two.roles.sort_unstable_by_key(|entry| entry.member);
+    seeds.push(seed(&of_two, Act::Second(Second::Propose(Digest([3; 32])))));
     let coming = AgreementRef { id: Digest([5; 32]), version: 2, effective: NOW, answers: None };
     let act = Act::Amend { agreement: coming, change: Change::Material };
     seeds.push(seed(&policy, act));
