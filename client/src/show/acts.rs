@@ -30,7 +30,7 @@ pub(super) fn about_target(act: &Act, text: &str, actor: &str) -> Option<String>
     }
 }
 
-/// Says what an act did, to follow its actor's name: verb, object, values. [`about_target`] has those with another subject.
+/// Says what an act did, to follow its actor's name: verb, object, values. `about_target` has those with another subject.
 pub fn act_text(act: &Act, target: &str, seen_from: Millis) -> String {
     let whose = if target.is_empty() { "the".to_owned() } else { format!("{target}'s") };
     let names = target;
