@@ -275,7 +275,7 @@ pub enum RuleError {
     /// Nobody else moderates, who could confirm.
     #[error("nobody else moderates the room")]
     NoSecond,
-    /// There is no such proposal, or no longer.
+    /// No proposal has this number, or it has lapsed.
     #[error("there is no such proposal, or it has lapsed")]
     NoProposal,
     /// A moderator confirms what they proposed themselves.

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn code_that_does_not_fit_is_told() {
+    fn too_wide_code_is_told() {
         for window in [Window { columns: 30, ..PLAIN }, Window { rows: 20, ..PLAIN }] {
             assert!(matches!(fit(&link(), window), Err(QrError::TooSmall { .. })));
         }

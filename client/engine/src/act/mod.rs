@@ -70,9 +70,9 @@ pub struct Knock {
     pub acknowledgement: Acknowledgement,
     /// The companion in its leaf.
     pub companion: Companion,
-    /// The role that the invite gives, or the one that is kept for who comes back.
+    /// The role of the invite; of a member who returns, the one they had.
     pub role: Role,
-    /// Whether a place is kept for the knocker, who has said yes.
+    /// Whether the room keeps a place for the knocker.
     pub back: bool,
     /// Keys for the knocker's own lane.
     pub offer: Option<Offer>,

@@ -38,7 +38,7 @@ pub struct OpenCall {
     pub at: Millis,
     /// Their words; of the last call in a lane their newest words there below.
     pub words: String,
-    /// Who has it: the one who goes on, else the first who has seen it, or has written since.
+    /// The moderator who took it over; without one, the first who saw it or wrote since.
     pub has: Option<Said>,
 }
 

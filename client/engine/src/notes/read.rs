@@ -188,7 +188,7 @@ impl Room<'_> {
         let mut all = self.kept_index()?;
         all.retain(|other| *other != (note.id, note.from));
         while all.len() >= KEPT_MAX {
-            // Of whoever has most here, so that nobody's flood drops another's call for help.
+            // The sender with the most notes here loses one, so that a flood drops no other member's call for help.
             let count = |from: &MemberKey| all.iter().filter(|(_, other)| other == from).count();
             let fullest = all.iter().map(|(_, from)| (count(from), *from)).max();
             let at =

@@ -10,7 +10,7 @@ use crate::{agreement::AckError, lane};
 /// Places that are kept at most. The one that is kept longest gives way: its member comes back as a newcomer does.
 pub const WAITING_MAX: usize = 256;
 
-/// The place of a member who has not said yes yet.
+/// The place that the room keeps for a member until they acknowledge the agreement in force.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Waiter {
     /// The room key.

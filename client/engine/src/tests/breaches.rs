@@ -46,7 +46,7 @@ fn breach_waits_for_everybody() {
     for room in &mut world.rooms {
         assert_eq!(room.renewal_is_due(NOW).unwrap(), Some(Renewal::Breach));
     }
-    // A co-facilitator opens it; a facilitator who has said yes again closes it.
+    // A co-facilitator may open a breach, and only a facilitator may close it, after acknowledging again.
     assert!(matches!(world.close_breach(CLEO), Err(EngineError::Rule(RuleError::NotFacilitator))));
     assert!(matches!(
         world.close_breach(FAY),

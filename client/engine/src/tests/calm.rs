@@ -45,7 +45,7 @@ fn unattended_pause_keeps_the_room_closed() {
 }
 
 #[test]
-fn duty_past_the_pause_opens_the_room() {
+fn later_duty_opens_the_room() {
     let after = NOW.plus(2 * MINUTE);
     let mut world = World::new();
     world.act(FAY, pause(false));
@@ -60,7 +60,7 @@ fn duty_past_the_pause_opens_the_room() {
 }
 
 #[test]
-fn unattended_words_are_held_by_their_author() {
+fn unattended_words_wait_with_author() {
     let mut world = World::with_clocks([0; 4]);
     world.act(FAY, pause(false));
     // The relay's time is past the pause.
@@ -96,7 +96,7 @@ fn removal_is_read_with_its_words() {
 }
 
 #[test]
-fn break_leaves_no_gap_in_a_round() {
+fn break_leaves_no_gap() {
     let mut world = World::new();
     let (ben, until) = (world.key(BEN), NOW.plus(10 * MINUTE));
     let time_out = world.rooms[FAY].queue_time_out(ben, until, "Breathe.".into(), NOW).unwrap();

@@ -124,7 +124,7 @@ fn kept_name_is_nobody_elses() {
 }
 
 #[test]
-fn new_device_has_the_lost_ones_name() {
+fn new_device_keeps_the_name() {
     let mut world = World::with_clocks([0; 4]);
     let ben = world.key(BEN);
     world.act(FAY, lost(ben));

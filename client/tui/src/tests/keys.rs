@@ -7,7 +7,7 @@ fn at_line() -> App {
 }
 
 #[test]
-fn keys_on_the_line_say_and_run() {
+fn line_keys_say_and_run() {
     for (typed, expected) in [
         ("hello", vec![Effect::Say("hello".into())]),
         ("//hello", vec![Effect::Say("//hello".into())]),
@@ -94,7 +94,7 @@ fn picked_message_answers_below_its_words() {
 }
 
 #[test]
-fn words_for_the_room_survive_a_reply() {
+fn room_words_survive_a_reply() {
     let mut app = at_line();
     press(&mut app, &[Key::Up]);
     press(&mut app, &[Key::Enter, Key::Char('r')]);
@@ -270,7 +270,7 @@ fn letter_behind_escape_is_typed() {
 }
 
 #[test]
-fn seen_is_told_at_the_end_only() {
+fn seen_is_told_at_end() {
     let mut app = member((80, 10), Vec::new());
     press(&mut app, &[Key::PageUp]);
     let effects = update(&mut app, Msg::Items(vec![said(9, "21:20", "Dee", "late")]));
