@@ -86,7 +86,7 @@ impl Default for Metrics {
 }
 
 /// Every code that the relay may send, as a label of the metrics.
-const REJECT_CODES: [RejectCode; 34] = [
+const REJECT_CODES: [RejectCode; 35] = [
     RejectCode::BadFrame,
     RejectCode::BadVersion,
     RejectCode::BadSignature,
@@ -106,6 +106,7 @@ const REJECT_CODES: [RejectCode; 34] = [
     RejectCode::LastFacilitator,
     RejectCode::NotFound,
     RejectCode::LaneClosed,
+    RejectCode::Ended,
     RejectCode::Paused,
     RejectCode::TimedOut,
     RejectCode::SlowMode,
@@ -188,5 +189,25 @@ impl Metrics {
         let _ = writeln!(text, "hearthd_commit_seconds_sum {sum}");
         let _ = writeln!(text, "hearthd_commit_seconds_count {count}");
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::codec;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_line() {
+        let text = Metrics::default().render(0, (0, 0));
+        // The encoding of a number below 256 (RFC 8949 section 3.1).
+        let known = (0..=u8::MAX).filter_map(|number| {
+            let bytes = if number < 24 { vec![number] } else { vec![0x18, number] };
+            codec::decode::<RejectCode>(&bytes).ok()
+        });
+        for code in known.inspect(|code| assert!((*code as usize) < CODES, "{code:?}")) {
+            assert!(text.contains(&format!("code=\"{}\"", code.as_str())), "{code:?}");
+        }
     }
 }
