@@ -69,7 +69,7 @@ pub(crate) struct Serve {
     /// Frames of one connection in a second [default: 20]
     #[arg(long, env = "HEARTHD_FRAMES_PER_SECOND", value_name = "N")]
     frames_per_second: Option<u32>,
-    /// Frames of one connection at once [default: 60]
+    /// Frames of one connection at once [default: 160]
     #[arg(long, env = "HEARTHD_FRAMES_BURST", value_name = "N")]
     frames_burst: Option<u32>,
     /// Bytes that a member may add to a room in a second [default: 65536]
@@ -327,6 +327,27 @@ mod tests {
         let cli = Cli::try_parse_from(["hearthd", "--listen", "127.0.0.1:0"]).unwrap();
         let config = settings(cli.serve, File::default(), PathBuf::from("x")).unwrap();
         assert_eq!(config.admin_listen.port(), 0);
+    }
+
+    #[test]
+    fn help_names_the_defaults() {
+        use clap::CommandFactory as _;
+        let base = Config::new("x");
+        let command = Cli::command();
+        for (flag, value) in [
+            ("listen", base.listen.to_string()),
+            ("connections_per_ip", base.connections_per_ip.to_string()),
+            ("connections_max", base.connections_max.to_string()),
+            ("frames_per_second", base.frames_per_second.to_string()),
+            ("frames_burst", base.frames_burst.to_string()),
+            ("member_bytes_per_second", base.member_bytes_per_second.to_string()),
+            ("member_bytes_burst", base.member_bytes_burst.to_string()),
+            ("room_bytes_max", base.room_bytes_max.to_string()),
+        ] {
+            let help = command.get_arguments().find(|arg| arg.get_id() == flag).unwrap();
+            let help = help.get_help().unwrap().to_string();
+            assert!(help.contains(&format!("[default: {value}]")), "{flag}: {help}");
+        }
     }
 
     #[test]
