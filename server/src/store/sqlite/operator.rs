@@ -82,17 +82,8 @@ pub(crate) fn detach_room(db: &mut Connection, room: &RoomId) -> rusqlite::Resul
     if key == 0 {
         return Ok(false);
     }
-    let places: Vec<i64> = db
-        .prepare("SELECT key FROM rooms WHERE key = ?1 OR parent = ?1")?
-        .query_map([key], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for place in places {
-        // Triggers keep the counts of bytes while these rows go.
-        for table in ["members", "posts", "invites", "knockers", "knocks", "notes"] {
-            db.execute(&format!("DELETE FROM {table} WHERE room = ?1"), [place])?;
-        }
-        db.execute("UPDATE rooms SET parent = -key WHERE key = ?1", [place])?;
-    }
+    // Connections belong to the relay's process, which reads the store with their next request.
+    retention::detach_room(&db, &mut Vec::new(), key, *room)?;
     db.commit()?;
     Ok(true)
 }

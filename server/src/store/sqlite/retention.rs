@@ -69,16 +69,15 @@ fn delete(batch: &mut Batch<'_>, now: Millis, after: i64) -> Result<Step, Fault>
     for Kept { key, floor, head, oldest_at, numbers, id, parent, closed_at } in rooms {
         next = Some(key);
         let Ok(numbers) = codec::decode::<RoomNumbers>(&numbers) else { continue };
-        // A lane goes with its room, whichever of the two is looked at first.
+        // Its room may have been detached in this step, after the list was read.
         let over =
             parent > 0 && (lane_is_over(&numbers, closed_at, now) || room_is_over(&numbers, now));
         if over {
             lanes::detach(batch.db, &mut batch.published, key, id)?;
         }
-        // Its lanes go with it: they are detached in the same transaction.
         let ended = parent == 0 && room_is_over(&numbers, now);
         if ended {
-            end_room(batch, key, id)?;
+            detach_room(batch.db, &mut batch.published, key, id)?;
         }
         let purged = if over || ended || parent < 0 {
             purge_detached(batch.db, key)?
@@ -189,22 +188,25 @@ fn purge_room(db: &Connection, room: &Room) -> Result<u64, Fault> {
     Ok(if more { deleted.max(ENTRIES_PER_STEP) } else { deleted.min(ENTRIES_PER_STEP - 1) } as u64)
 }
 
-/// Takes a room whose group has ended out of everybody's reach, with its lanes and all that waits at its door. The steps that follow
-/// delete their rows.
-fn end_room(batch: &mut Batch<'_>, key: i64, id: RoomId) -> Result<(), Fault> {
-    let lanes: Vec<(i64, RoomId)> = batch
-        .db
+/// Takes a room with its lanes, and all that waits at its door, out of everybody's reach. [`purge_detached`] deletes the other rows.
+pub(super) fn detach_room(
+    db: &Connection,
+    published: &mut Vec<Publication>,
+    key: i64,
+    id: RoomId,
+) -> rusqlite::Result<()> {
+    let lanes: Vec<(i64, RoomId)> = db
         .prepare_cached("SELECT key, room FROM rooms WHERE parent = ?1 AND parent > 0")?
         .query_map([key], |row| Ok((row.get(0)?, RoomId(rows::bytes(row, 1)?))))?
         .collect::<Result<_, _>>()?;
     for (lane, id) in lanes {
-        lanes::detach(batch.db, &mut batch.published, lane, id)?;
+        lanes::detach(db, published, lane, id)?;
     }
     for table in ["invites", "knockers", "knocks", "notes", "posts", "members"] {
-        batch.db.prepare_cached(&format!("DELETE FROM {table} WHERE room = ?1"))?.execute([key])?;
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE room = ?1"))?.execute([key])?;
     }
-    batch.db.prepare_cached("UPDATE rooms SET parent = -key WHERE key = ?1")?.execute([key])?;
-    batch.published.push(Publication::roster(Place { id, lane: None }));
+    db.prepare_cached("UPDATE rooms SET parent = -key WHERE key = ?1")?.execute([key])?;
+    published.push(Publication::roster(Place { id, lane: None }));
     Ok(())
 }
 
