@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{DataDirError, OpenError, TlsError, config::ConfigError, words};
+use crate::{DataDirError, OpenError, TlsError, commands::quoted, config::ConfigError, words};
 
 /// Why a relay does not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +85,12 @@ impl StartError {
             }
             Self::DataDir(DataDirError::HalfRestored { dir, from }) => format!(
                 "finish it: `hearthd restore --data-dir {} {}`",
-                dir.display(),
-                from.display()
+                quoted(dir),
+                quoted(from)
             ),
             Self::DataDir(DataDirError::Empty(path)) => format!(
                 "start the relay once: `hearthd --data-dir {}`; or name its address with --url wss://HOST:PORT",
-                path.display()
+                quoted(path)
             ),
             Self::DataDir(DataDirError::Io { path, source }) => file_advice(path, source.kind()),
             Self::Store { source: OpenError::OlderSchema { .. }, .. } => {
@@ -110,7 +110,7 @@ impl StartError {
                 source.kind().map_or_else(|| DAMAGED.into(), |kind| file_advice(path, kind))
             }
             Self::Tls(TlsError::KeyExposed(path)) => {
-                format!("take the right away: `chmod 600 {}`", path.display())
+                format!("take the right away: `chmod 600 {}`", quoted(path))
             }
             Self::Tls(TlsError::OwnKey(..)) => {
                 "copy key.pem there from where you keep it, from the relay's old folder or from a backup; if it is lost, move the folder away, start a new relay and give everybody new links".into()
@@ -142,8 +142,8 @@ impl StartError {
             }
             Self::BackupTaken { dir, into, .. } => format!(
                 "name a directory that is new or empty: `hearthd backup --data-dir {} {}`",
-                dir.display(),
-                unused(into).display()
+                quoted(dir),
+                quoted(&unused(into))
             ),
             Self::BackupUnprinted(_) => {
                 "do not run it again: the backup is whole, in the directory that was named".into()
@@ -195,12 +195,12 @@ fn file_advice(path: &Path, kind: Kind) -> String {
         Kind::StorageFull | Kind::QuotaExceeded => "free some space there and run it again".into(),
         Kind::PermissionDenied => format!(
             "`ls -ld {}` shows whose it is: run hearthd as that account, or change the owner",
-            path.display()
+            quoted(path)
         ),
         Kind::NotFound => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new("."));
-            format!("check the path: `ls -l {}` shows what is there", folder.display())
+            format!("check the path: `ls -l {}` shows what is there", quoted(folder))
         }
         Kind::AlreadyExists => "name another directory".into(),
         _ => "give this account a directory that it owns, with --data-dir".into(),

@@ -239,6 +239,28 @@ fn doctor_report_holds_no_secret() {
     running.stop();
 }
 
+/// The messages that a start gives name the address; the report does not.
+#[test]
+fn doctor_failures_name_no_address() {
+    let place = Place::new();
+    place.start_once();
+    let file = place.text("live/relay.example.org/privkey.pem");
+    let own = ["--tls-cert", &file, "--tls-key", &file];
+    for (settings, check) in [
+        (["--public-url", "relay.example.org"].as_slice(), "settings"),
+        (&["--listen", "203.0.113.7:7443"], "port"),
+        (&["--listen", "203.0.113.7:7443", "--plain"], "settings"),
+        (&["--admin-listen", "203.0.113.7:7443"], "settings"),
+        (&own, "certificate"),
+    ] {
+        let (_, report) = report(&place, settings);
+        assert_eq!(state(&report, check), "failure", "{report}");
+        for address in ["relay.example.org", "203.0.113.7"] {
+            assert!(!report.to_string().contains(address), "{report}");
+        }
+    }
+}
+
 #[test]
 fn grants_are_listed_and_revoked() {
     let place = Place::new();
@@ -303,7 +325,7 @@ fn backups_beyond_keep_are_deleted() {
     assert!(advice.contains(&format!("--keep 7 {all}`")), "{advice}");
     fs::write(place.path("all/notes"), "mine").unwrap();
     let before = names(Path::new(&all));
-    let advice = refused(&backup(), 1, "holds notes, which is no backup");
+    let advice = refused(&backup(), 1, "holds notes, which is not a backup");
     assert!(advice.contains(&format!("{all}/hearthd-backups`")), "{advice}");
     assert_eq!(names(Path::new(&all)), before);
 }
@@ -323,6 +345,14 @@ fn restore_takes_whole_backups_only() {
         fs::write(&store, bad).unwrap();
         refused(&restore(&backup), 1, "is not whole");
     }
+    fs::write(&store, &whole).unwrap();
+    let note = place.path("backup/backup.toml");
+    let said = fs::read_to_string(&note).unwrap();
+    for bad in ["", &said[..said.len() / 2], &said.replace("format = 1", "format = 2")] {
+        fs::write(&note, bad).unwrap();
+        refused(&restore(&backup), 1, "is not whole");
+    }
+    fs::write(&note, said).unwrap();
     fs::rename(&store, place.path("backup/hearth.db.next")).unwrap();
     refused(&restore(&backup), 1, "is not whole");
     refused(&restore(&place.text("relay-not")), 1, "there is no such file");
@@ -359,12 +389,18 @@ fn restored_relay_keeps_identity_and_key() {
     let place = Place::new();
     let running = Running::start(&place.path("relay"), &["--public-url", "localhost:9"]);
     let before = Grant::parse(&out(&place.run(&["grant"]))).unwrap().address;
-    out(&place.run(&["backup", "--keep", "3", &place.text("all")]));
+    let store = out(&place.run(&["backup", "--keep", "3", &place.text("all")]));
     running.stop();
     fs::rename(place.path("relay"), place.path("lost")).unwrap();
+    // As on a disk that knows no modes.
+    fs::set_permissions(store.trim(), fs::Permissions::from_mode(0o755)).unwrap();
     let said = out(&place.run(&["restore", "--yes", &place.text("all")]));
     assert!(said.contains("has no store that can be read"), "{said}");
     assert!(said.contains("hearth recover ROOM"), "{said}");
+    for name in names(&place.path("relay")) {
+        let mode = fs::metadata(place.path("relay").join(&name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}");
+    }
     let running = Running::start(&place.path("relay"), &["--public-url", "localhost:9"]);
     let after = Grant::parse(&out(&place.run(&["grant"]))).unwrap().address;
     assert_eq!((after.relay, after.pin), (before.relay, before.pin));
@@ -421,6 +457,32 @@ fn killed_restore_is_finished() {
         }
         place.start_once();
     }
+}
+
+/// The stick with the backup breaks half-way; another backup takes its place.
+#[test]
+fn lost_backup_is_replaced_by_another() {
+    let place = Place::new();
+    place.start_once();
+    let other = place.text("other one");
+    out(&place.run(&["backup", &other]));
+    let relay = place.path("relay");
+    let aside = relay.join("replaced-then");
+    fs::create_dir(&aside).unwrap();
+    fs::rename(relay.join("hearth.db"), aside.join("hearth.db")).unwrap();
+    let marker = relay.join("restoring");
+    for text in [format!("/media/stick\n{}\nplacing\n", aside.display()), "\n".to_owned()] {
+        fs::write(&marker, text).unwrap();
+        let advice = refused(&place.run(&["restore", "--yes", &other]), 1, "restor");
+        assert!(advice.contains(&format!("`rm {}`", marker.display())), "{advice}");
+    }
+    fs::remove_file(&marker).unwrap();
+    refused(&place.run(&["--listen", "127.0.0.1:0"]), 1, "the store is gone");
+    out(&place.run(&["restore", "--yes", &other]));
+    place.start_once();
+    // What is typed fits the shell.
+    let advice = refused(&place.run(&["backup", &other]), 1, "holds a store already");
+    assert!(advice.contains(&format!(" '{other}-2'`")), "{advice}");
 }
 
 #[test]

@@ -307,6 +307,7 @@ fn deletion_and_restore_ask_first() {
             asked.types(answer);
             let (status, screen) = asked.ends();
             assert_eq!(status.code(), Some(code), "{answer:?}: {screen}");
+            assert_eq!(screen.contains("come back"), args[0] == "restore", "{screen}");
         }
     }
     // The restore brought the room back.

@@ -13,7 +13,7 @@ use hearth_protocol::{Millis, RelayId};
 use super::{
     figures,
     manifest::{self, Manifest},
-    quoted,
+    quoted, started,
 };
 use crate::{
     Clock, DataDirError, OpenError, StartError, data_dir,
@@ -43,12 +43,13 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// # Errors
 /// See [`StartError`].
 pub fn backup(dir: &Path, into: &Path) -> Result<PathBuf, StartError> {
+    data_dir::check_whole(dir)?;
     self::into(dir, into, Key::Copied)
 }
 
 /// Makes a backup in a directory that is new or empty; returns the path of the store in it.
 pub(super) fn into(dir: &Path, into: &Path, key: Key) -> Result<PathBuf, StartError> {
-    check_store(dir)?;
+    started(dir)?;
     let taken =
         |found| StartError::BackupTaken { dir: dir.to_owned(), into: into.to_owned(), found };
     if into.exists() && !into.is_dir() {
@@ -108,17 +109,6 @@ fn among_others(dir: &Path, into: &Path) -> Option<StartError> {
             ),
         )
     })
-}
-
-/// Refuses a directory in which no relay was started.
-fn check_store(dir: &Path) -> Result<(), StartError> {
-    data_dir::check_whole(dir)?;
-    let path = store::database_path(dir);
-    store::check_present(dir).map_err(|source| StartError::Store { path: path.clone(), source })?;
-    if !path.exists() {
-        return Err(DataDirError::Empty(dir.to_owned()).into());
-    }
-    Ok(())
 }
 
 /// Copies, verifies, and gives the store its name last, so that a backup that was cut short is not taken for one.
@@ -190,7 +180,7 @@ const LOST_AND_FOUND: &str = "lost+found";
 
 /// Makes a backup below a directory of backups, and then deletes this relay's oldest ones there until `keep` are left.
 pub(super) fn rotate(dir: &Path, all: &Path, key: Key, keep: usize) -> Result<PathBuf, StartError> {
-    check_store(dir)?;
+    started(dir)?;
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| StartError::from(DataDirError::Io { path, source })
@@ -201,7 +191,7 @@ pub(super) fn rotate(dir: &Path, all: &Path, key: Key, keep: usize) -> Result<Pa
     fs::DirBuilder::new().recursive(true).mode(0o700).create(all).map_err(failed(all))?;
     if let Some(stranger) = stranger(all).map_err(failed(all))? {
         return Err(StartError::refused(
-            format!("{} holds {stranger}, which is no backup made with --keep", all.display()),
+            format!("{} holds {stranger}, which is not a backup made with --keep", all.display()),
             format!(
                 "give the backups a folder of their own: {}",
                 command(&all.join("hearthd-backups"))

@@ -9,9 +9,9 @@ use hearth_protocol::{
 };
 use hearth_rules::admission::Terms;
 
-use super::{figures, interactive, say};
+use super::{figures, interactive, say, started};
 use crate::{
-    Clock, Config, DataDirError, OpenError, StartError,
+    Clock, Config, OpenError, StartError,
     data_dir::{self, Address, DataDir, split_url},
     relay::names,
     store,
@@ -120,14 +120,8 @@ fn short(name: &[u8; 32]) -> String {
 }
 
 fn open(dir: &Path) -> Result<rusqlite::Connection, StartError> {
-    let path = store::database_path(dir);
-    let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
-    store::check_present(dir).map_err(fault)?;
-    if !path.exists() {
-        return Err(DataDirError::Empty(dir.to_owned()).into());
-    }
-    let db = store::reopen_writer(&path).map_err(fault)?;
-    Ok(db)
+    let path = started(dir)?;
+    store::reopen_writer(&path).map_err(|source| StartError::Store { path, source })
 }
 
 /// Returns a fault of a store's tables.

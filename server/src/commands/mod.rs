@@ -20,9 +20,9 @@ use std::{
 use clap::{Args, Subcommand};
 
 use crate::{
-    Clock, Config, StartError,
+    Clock, Config, DataDirError, StartError,
     cli::{parse_duration, print},
-    data_dir,
+    data_dir, store,
 };
 
 pub(crate) use account::SETTINGS;
@@ -199,6 +199,13 @@ pub(crate) fn run(
     done.map(|()| ExitCode::SUCCESS)
 }
 
+/// Returns the path of a directory's store; refuses a directory in which no relay was started.
+fn started(dir: &Path) -> Result<PathBuf, StartError> {
+    let path = store::database_path(dir);
+    store::check_present(dir).map_err(|source| StartError::Store { path: path.clone(), source })?;
+    if path.exists() { Ok(path) } else { Err(DataDirError::Empty(dir.to_owned()).into()) }
+}
+
 /// Prints lines; a reader that is gone is an error of its own.
 fn say(text: &str) -> Result<(), StartError> {
     print(text.trim_end()).map_err(StartError::Unprinted)
@@ -242,8 +249,8 @@ fn confirm(yes: bool, question: &str, command: &str) -> Result<(), StartError> {
     Err(StartError::refused("nothing was done", format!("type the word yes; or `{command} --yes`")))
 }
 
-/// Returns a directory as part of a command.
-fn quoted(path: &Path) -> String {
+/// Returns a path as part of a command.
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+' | ':');

@@ -4,9 +4,10 @@
 //! half a copy. Every step can be repeated: the same command goes on where a killed one ended.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{ErrorKind as Kind, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,7 +17,7 @@ use hearth_protocol::{Millis, RoomId};
 use super::{
     backup::{self, KEY_FILES, NEXT},
     confirm, figures,
-    manifest::Manifest,
+    manifest::{self, Manifest},
     quoted, say,
 };
 use crate::{
@@ -63,7 +64,11 @@ pub(super) fn run(dir: &Path, from: &Path, yes: bool) -> Result<(), StartError> 
                 journal.from.display(),
                 dir.display()
             ),
-            format!("finish it: `{}`", command(dir, &journal.from)),
+            format!(
+                "finish it: `{}`; if that backup is lost: `rm {}`, then restore another",
+                command(dir, &journal.from),
+                quoted(&dir.join(RESTORING))
+            ),
         ));
     }
     let key = choose_key(dir, &backup)?;
@@ -126,6 +131,9 @@ fn find(from: &Path) -> Result<Backup, StartError> {
         ));
     }
     let manifest = Manifest::read(&dir);
+    if manifest.is_none() && dir.join(manifest::NAME).exists() {
+        return Err(cut());
+    }
     if let Some(manifest) = &manifest
         && !manifest.describes(&path).map_err(failed)?
     {
@@ -232,7 +240,10 @@ fn prospect(dir: &Path, old: Option<&StoreFacts>, backup: &Backup) -> String {
         figures::counted(backup.facts.rooms.len() as u64, "room")
     );
     match old {
-        Some(old) => text.push_str(&losses(old, &backup.facts)),
+        Some(old) => {
+            text.push_str(&returning(old, &backup.facts));
+            text.push_str(&losses(old, &backup.facts));
+        }
         None => text.push_str(&format!(
             "{} has no store that can be read, so what the backup lacks is not known. It lacks what was sent after {} UTC.\n\
              A room whose members saw nothing later goes on by itself, with a remark.\n",
@@ -244,10 +255,38 @@ fn prospect(dir: &Path, old: Option<&StoreFacts>, backup: &Backup) -> String {
         "Members who saw what the backup lacks are told that history went backwards, send nothing and stop (exit code 5).\n\
          Tell the facilitators first, by phone or mail: each types `hearth recover ROOM`, and then each member does.\n\
          A member who was let in after the backup, or had not seen a change of the room that is lost, is removed and invited again;\n\
-         who was let in since then types `hearth recover ROOM`, too.\n\
+         a member who was let in after it then types `hearth recover ROOM`, too.\n\
          Words that are on members' devices stay there.\n",
     );
     text
+}
+
+/// Says which rooms were deleted since the backup.
+fn returning(old: &StoreFacts, new: &StoreFacts) -> String {
+    let kept: BTreeSet<RoomId> = old.rooms.iter().map(|room| room.id).collect();
+    let rooms = new.rooms.iter().filter(|room| !kept.contains(&room.id));
+    let lines: Vec<String> = rooms
+        .map(|room| {
+            format!("  room {} ({})", room.id.to_hex(), figures::counted(room.members, "member"))
+        })
+        .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Rooms that were deleted since then and come back; `hearthd room delete` deletes them again:\n{}\n",
+        shown(lines)
+    )
+}
+
+/// Joins lines about rooms, as many as a person reads.
+fn shown(mut lines: Vec<String>) -> String {
+    let more = lines.len().saturating_sub(ROOMS_SHOWN_MAX);
+    lines.truncate(ROOMS_SHOWN_MAX);
+    if more > 0 {
+        lines.push(format!("  and {} more", figures::counted(more as u64, "room")));
+    }
+    lines.join("\n")
 }
 
 /// Says which rooms the backup would take back, and by how much.
@@ -283,18 +322,13 @@ fn losses(old: &StoreFacts, new: &StoreFacts) -> String {
             figures::counted(room.members, "member")
         ));
     }
-    let more = lines.len().saturating_sub(ROOMS_SHOWN_MAX);
-    lines.truncate(ROOMS_SHOWN_MAX);
     if lines.is_empty() {
         return "No room loses a message. Invites, knocks and notes since the backup are gone.\n"
             .into();
     }
-    if more > 0 {
-        lines.push(format!("  and {} more", figures::counted(more as u64, "room")));
-    }
     format!(
         "Rooms that lose something (a facilitator finds the number of a room with `hearth --json room list`):\n{}\nThe others go on by themselves.\n",
-        lines.join("\n")
+        shown(lines)
     )
 }
 
@@ -334,7 +368,10 @@ impl Journal {
             })),
             _ => Err(StartError::refused(
                 format!("{} cannot be understood", path.display()),
-                "the store that was there is beside it, in a folder named replaced-TIME",
+                format!(
+                    "`rm {}`, then restore again; the store that was there is beside it, in a folder named replaced-TIME",
+                    quoted(&path)
+                ),
             )),
         }
     }
@@ -385,8 +422,11 @@ fn carry_out(
     let copy = dir.join(COPY);
     let from = store::database_path(&backup.dir);
     let _ = fs::remove_file(&copy);
-    fs::copy(&from, &copy)?;
-    fs::File::open(&copy)?.sync_all()?;
+    // With a mode of its own, because a backup on a disk without modes is readable by everybody.
+    let mut options = fs::OpenOptions::new();
+    let mut placed = options.write(true).create_new(true).mode(0o600).open(&copy)?;
+    std::io::copy(&mut fs::File::open(&from)?, &mut placed)?;
+    placed.sync_all()?;
     fs::rename(&copy, store::database_path(dir))?;
     sync(dir)?;
     fs::remove_file(dir.join(RESTORING))?;

@@ -7,7 +7,7 @@ use hearth_protocol::{Millis, RoomId};
 use super::{
     confirm, figures,
     grants::{DIGITS_MIN, broken},
-    quoted, say,
+    quoted, say, started,
 };
 use crate::{
     Clock, DataDirError, OpenError, StartError,
@@ -15,15 +15,8 @@ use crate::{
     store::{self, RoomFacts},
 };
 
-fn check(dir: &Path) -> Result<(), StartError> {
-    let path = store::database_path(dir);
-    store::check_present(dir).map_err(|source| StartError::Store { path: path.clone(), source })?;
-    if path.exists() { Ok(()) } else { Err(DataDirError::Empty(dir.to_owned()).into()) }
-}
-
 fn all(dir: &Path) -> Result<Vec<RoomFacts>, StartError> {
-    check(dir)?;
-    let path = store::database_path(dir);
+    let path = started(dir)?;
     let fault = |source: OpenError| StartError::Store { path: path.clone(), source };
     let db = store::open_reader(&path).map_err(fault)?;
     store::check_version(&db).map_err(fault)?;

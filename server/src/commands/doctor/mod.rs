@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use self::finding::{Finding, Report};
 use super::{Ground, say};
-use crate::{Config, StartError};
+use crate::{Config, StartError, config::ConfigError};
 
 /// Checks everything and prints a report.
 pub(super) fn run(
@@ -30,7 +30,7 @@ pub(super) fn run(
             Some(config)
         }
         Err(error) => {
-            report.add(Finding::failure("settings", error.to_string(), error.advice()));
+            report.add(Finding::failure("settings", without_address(&error), error.advice()));
             None
         }
     };
@@ -53,4 +53,19 @@ pub(super) fn run(
     }
     say(&if json { report.to_json() } else { report.to_text() })?;
     Ok(report.exit_code())
+}
+
+/// Describes an error of the settings without the address in it.
+fn without_address(error: &StartError) -> String {
+    match error {
+        StartError::Config(ConfigError::Authority(_)) => "public_url is not a host and a port",
+        StartError::Config(ConfigError::PlainBeyondLoopback(_)) => {
+            "plain WebSocket is for loopback only, and listen names another address"
+        }
+        StartError::Config(ConfigError::AdminBeyondLoopback(_)) => {
+            "admin_listen is for loopback only, and names another address"
+        }
+        other => return other.to_string(),
+    }
+    .to_owned()
 }

@@ -13,7 +13,7 @@ use crate::{
     Clock, Config, DataDirError, StartError, TlsError,
     certificate::{self, Facts},
     data_dir::{Address, DataDir},
-    store, tls,
+    store, tls, words,
 };
 
 /// Days before the end of a certificate at which the operator should act.
@@ -82,14 +82,11 @@ fn ports(report: &mut Report, config: &Config) {
     {
         report.add(match TcpListener::bind(address) {
             Ok(_) => Finding::ok(check, format!("{} is free", address.port())),
-            Err(source) => {
-                let error = StartError::Listen { address, source };
-                Finding::failure(
-                    check,
-                    error.to_string(),
-                    format!("`ss -ltnp` shows who listens; or choose another {setting}"),
-                )
-            }
+            Err(error) => Finding::failure(
+                check,
+                format!("cannot listen on {}: {}", address.port(), words::of_io(&error)),
+                format!("`ss -ltnp` shows who listens; or choose another {setting}"),
+            ),
         });
     }
 }
@@ -119,7 +116,14 @@ fn certificate_files(report: &mut Report, dir: &Path, config: &Config) -> Option
                 TlsError::Mismatch => "the private key is not the certificate's".to_owned(),
                 _ => "certificate or key are not usable".to_owned(),
             };
-            let advice = StartError::from(error).advice();
+            // The path of an operator's own file often names the relay.
+            let advice = match &error {
+                TlsError::File { .. } if !own => {
+                    "`ls -l` the files of tls_cert and tls_key: this account must be able to read both".into()
+                }
+                TlsError::KeyExposed(_) if !own => "`chmod 600` the file of tls_key".into(),
+                _ => StartError::from(error).advice(),
+            };
             report.add(Finding::failure("certificate", said, advice));
             return None;
         }
