@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -28,6 +28,8 @@ pub(crate) const BEAT: Duration = Duration::from_secs(10);
 pub struct Feed {
     lines: mpsc::Sender<Line>,
     queued: Arc<AtomicUsize>,
+    /// Whether a line was lost. The stream ends then, so that its page does not go on without it.
+    lost: Arc<AtomicBool>,
     number: u64,
 }
 
@@ -47,8 +49,10 @@ impl Feed {
         let queued = Arc::new(AtomicUsize::new(0));
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let told = Told { lines: told, queued: Arc::clone(&queued), beats, _gone: gone };
-        let feed = Self { lines, queued, number };
+        let lost = Arc::default();
+        let (counted, ends) = (Arc::clone(&queued), Arc::clone(&lost));
+        let told = Told { lines: told, queued: counted, lost: ends, beats, _gone: gone };
+        let feed = Self { lines, queued, lost, number };
         (feed, BoxBody::new(StreamBody::new(told)))
     }
 
@@ -58,15 +62,16 @@ impl Feed {
     }
 
     /// Tells one line. Returns false if the page is gone or has not read for so long that it has to begin again.
-    pub fn tell(&self, line: String) -> bool {
+    pub fn tell(&self, mut line: String) -> bool {
         let bytes = line.len() + 1;
         let queued = self.queued.fetch_add(bytes, Ordering::Relaxed);
-        if queued > 0 && queued.saturating_add(bytes) > BYTES_MAX {
-            return false;
-        }
-        let mut line = line;
         line.push('\n');
-        self.lines.try_send(Line::Text(line.into())).is_ok()
+        let told = (queued == 0 || queued.saturating_add(bytes) <= BYTES_MAX)
+            && self.lines.try_send(Line::Text(line.into())).is_ok();
+        if !told {
+            self.lost.store(true, Ordering::Relaxed);
+        }
+        told
     }
 
     /// Ends the stream behind what was told.
@@ -80,6 +85,7 @@ impl Feed {
 struct Told<G> {
     lines: mpsc::Receiver<Line>,
     queued: Arc<AtomicUsize>,
+    lost: Arc<AtomicBool>,
     beats: Interval,
     _gone: G,
 }
@@ -101,6 +107,8 @@ impl<G> futures_util::Stream for Told<G> {
                 Poll::Ready(Some(Ok(Frame::data(line))))
             }
             Poll::Ready(Some(Line::End) | None) => Poll::Ready(None),
+            // A line that is lost after this look is noticed at the next beat.
+            Poll::Pending if self.lost.load(Ordering::Relaxed) => Poll::Ready(None),
             Poll::Pending => match self.beats.poll_tick(cx) {
                 Poll::Ready(_) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"\n"))))),
                 Poll::Pending => Poll::Pending,

@@ -62,11 +62,15 @@ async fn connections_are_bounded() {
 async fn unread_stream_is_bounded() {
     let mut running = start().await;
     let key = enter(&running).await;
-    let _unread = open(&running, &Ask::post(&running, "/api/stream", &key, "{}").text()).await;
+    let mut unread = open(&running, &Ask::post(&running, "/api/stream", &key, "{}").text()).await;
     let feed = opened(&mut running).await;
     let line = "x".repeat(1 << 20);
     let told = (0..1000).take_while(|_| feed.tell(line.clone())).count();
     assert!((8..64).contains(&told), "{told}");
+    // A page that reads on is not left without what it missed: its stream ends.
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, unread.read_to_end(&mut bytes)).await.unwrap().unwrap();
+    assert!(bytes.len() > told << 20);
 }
 
 #[tokio::test]
