@@ -121,8 +121,11 @@ impl Room<'_> {
                 return Err(EngineError::BadKnock("it asks for another name than its device's"));
             }
         }
-        // Who waits comes back to their place, whatever invite brought them.
+        // Who waits comes back to their place, whatever invite brought them, except a link for another's new device.
         let kept = policy.waiter(&leaf.member).map(|waiter| waiter.role);
+        if kept.is_some() && known.of.is_some() {
+            return Err(EngineError::BadKnock("a place of its own is kept for its key"));
+        }
         if let Some(offer) = &body.offer
             && !self.check_own_offer(&leaf, offer)
         {

@@ -133,6 +133,9 @@ impl RoomPolicy {
                 if leaf.name != place.name {
                     return Err(RuleError::OtherName);
                 }
+                if self.waiter(&leaf.member).is_some() {
+                    return Err(RuleError::NotReturning);
+                }
                 let admission = step.admission().ok_or(RuleError::Nothing)?;
                 // Judged by the policy without the place, which would count as one more member.
                 next.admit(scene, record, leaf, admission)?;

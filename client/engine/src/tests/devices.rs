@@ -179,6 +179,43 @@ fn place_is_given_up_once() {
     assert!(matches!(refused, EngineError::BadKnock(_)), "{refused:?}");
 }
 
+/// A member who waits, and has somebody else's link for a new device, is let back in by no client on its own.
+#[test]
+fn waiting_member_takes_no_second_place() {
+    let mut world = World::with_lanes();
+    world.amend(&[FAY, CLEO, MAL]);
+    let cleo = world.key(CLEO);
+    world.act(FAY, lost(cleo));
+    let link = link_back(&mut world, cleo);
+    let preview = open_preview(&link, world.log.previews.last().unwrap()).unwrap();
+    let ben = &mut world.rooms[BEN];
+    ben.state.name = "Cleo".into();
+    ben.save_state().unwrap();
+    let (store, crypto, local_name) = ben.parts();
+    let joining = Joining { name: "Cleo".into(), local_name, answers: Vec::new() };
+    let (ben, request) = Room::knock(store, crypto, &link, &preview, joining, NOW).unwrap();
+    let pending = pending(&ben, &link, &request);
+    world.rooms[BEN] = ben;
+    let refused = world.rooms[FAY].open_knock(&pending).unwrap_err();
+    assert!(matches!(refused, EngineError::BadKnock(_)), "{refused:?}");
+    // Nor do the others take it from a modified facilitator.
+    let ben = &world.rooms[BEN];
+    let (key, acknowledgement) = (ben.signing_key(), ack_of(ben));
+    let leaf = Ghost::with(key, acknowledgement, "Cleo").leaf();
+    let act = replacing(&world.rooms[FAY], &leaf, cleo);
+    let room = &mut world.rooms[FAY];
+    let (policy, roster, mine) = (room.policy().unwrap(), room.roster().unwrap(), ack_of(room));
+    let scene = crate::policy::Scene {
+        room: room.id(),
+        members_max: Suite::X25519.members_max(),
+        roster: &roster,
+        added: Some(&leaf),
+        actor_acknowledgement: &mine,
+    };
+    let record = policy.record_for(room.me(), NOW, act);
+    assert_eq!(policy.apply(scene, &record).err(), Some(RuleError::NotReturning));
+}
+
 #[test]
 fn kept_places_are_bounded() {
     let mut world = World::new();
