@@ -13,6 +13,7 @@ use crate::{
         Act, COMMENT_CHARS_MAX, Category, LONG_TIMEOUT_MILLIS, Proposal, RuleError, Second,
         Weighty, proposal_digest,
     },
+    receive::proposed_name,
     room::{Room, random, read},
     store::Kind,
 };
@@ -172,7 +173,7 @@ impl Room<'_> {
     }
 
     fn proposed(&self, digest: &Digest) -> Result<Option<Proposed>> {
-        read(self.store, Kind::Note, self.no, digest.as_bytes())
+        read(self.store, Kind::Note, self.no, &proposed_name(digest))
     }
 
     /// Returns what a proposal is about.

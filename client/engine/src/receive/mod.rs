@@ -8,7 +8,7 @@ mod notes;
 mod record;
 mod stream;
 
-pub(crate) use self::message::counter_name;
+pub(crate) use self::{message::counter_name, notes::proposed_name};
 
 use hearth_protocol::{Digest, Entry, EntryContent, MemberKey, MessageId, Millis, Seq};
 

@@ -52,7 +52,7 @@ impl Room<'_> {
     pub(crate) fn save_proposed(&self, proposed: &Proposed) -> Result<()> {
         let Some(commitment) = proposed.digest() else { return Ok(()) };
         self.save_waiting(commitment)?;
-        write(self.store, Kind::Note, self.no, commitment.as_bytes(), proposed)
+        write(self.store, Kind::Note, self.no, &proposed_name(&commitment), proposed)
     }
 
     /// Stores a time-out under the commitment that its record will name.
@@ -68,18 +68,24 @@ impl Room<'_> {
         waiting.retain(|other| *other != commitment);
         waiting.push(commitment);
         if waiting.len() > NOTES_MAX {
-            let oldest = waiting.remove(0);
-            self.store.delete(Kind::Note, self.no, oldest.as_bytes())?;
+            self.delete_note(&waiting.remove(0))?;
         }
         write(self.store, Kind::Pending, self.no, NOTES, &waiting)
     }
 
     /// Forgets what waited for its record.
     fn drop_waiting_note(&self, commitment: &Digest) -> Result<()> {
-        self.store.delete(Kind::Note, self.no, commitment.as_bytes())?;
+        self.delete_note(commitment)?;
         let mut waiting = self.waiting_notes()?;
         waiting.retain(|other| other != commitment);
         write(self.store, Kind::Pending, self.no, NOTES, &waiting)
+    }
+
+    /// Deletes a time-out's note and a proposal's, because a record may name either by the other's commitment.
+    fn delete_note(&self, commitment: &Digest) -> Result<()> {
+        self.store.delete(Kind::Note, self.no, commitment.as_bytes())?;
+        self.store.delete(Kind::Note, self.no, &proposed_name(commitment))?;
+        Ok(())
     }
 
     /// Forgets the notes of proposals that are over: confirmed, taken back, or dropped from the policy.
@@ -150,6 +156,12 @@ impl Room<'_> {
     pub fn recorded_time_out(&self, member: &MemberKey) -> Result<Option<Millis>> {
         read(self.store, Kind::Note, self.no, &time_out_name(member))
     }
+}
+
+/// Names the record of what is proposed. A time-out's note has the bare commitment for a name, so no record makes a client read one as
+/// the other.
+pub(crate) fn proposed_name(commitment: &Digest) -> Vec<u8> {
+    [b"proposed", commitment.as_bytes().as_slice()].concat()
 }
 
 /// Name of the list of proposals whose notes this profile keeps.

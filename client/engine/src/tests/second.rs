@@ -248,6 +248,25 @@ fn long_time_out_alone_is_told() {
     assert_eq!(last_row(&world.rooms[MAL]).notices, []);
 }
 
+/// A record that calls a proposal a time-out, or the other way round, is read all the same.
+#[test]
+fn notes_of_another_kind_stop_nobody() {
+    let mut world = World::with_clocks([0; 4]);
+    let ben = world.key(BEN);
+    let digest = world.rooms[CLEO].queue_proposal(Weighty::Off, NOW).unwrap();
+    world.log.flush(&mut world.rooms[CLEO]);
+    world.show();
+    world.act(CLEO, Act::Timeout(digest));
+    let time_out = world.rooms[CLEO].queue_time_out(ben, NOW.plus(1000), String::new(), NOW);
+    let commitment = time_out.unwrap().commitment();
+    world.log.flush(&mut world.rooms[CLEO]);
+    world.show();
+    let number = made_official(&mut world, CLEO, commitment);
+    assert!(world.rooms[FAY].proposals(NOW).unwrap()[0].1.is_none());
+    assert!(matches!(world.rooms[FAY].proposal(number), Err(EngineError::NotTold)));
+    world.goes_on();
+}
+
 #[test]
 fn proposals_are_bounded() {
     let mut world = ruled();
